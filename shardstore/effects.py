@@ -1,0 +1,120 @@
+"""Events that reach a core and effects that it asks for. A core is `handle(event, now_ns) -> effects`.
+
+The shell around a core executes effects in order and decides nothing. Network, time, syncing the WAL, and jobs are
+events and effects; other file operations are plain calls through the filesystem seam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from shardstore.filesystem import File
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message came in over a link. `peer` is whom to answer; empty on a link that has one peer."""
+
+    link: str
+    peer: bytes
+    frames: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class SendFailed:
+    """A message could not be handed over: the peer is gone, or was cut off because it does not read."""
+
+    link: str
+    peer: bytes
+    frames: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The time the core named by `wakeup_ns` has come. May also come early or for no reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class WalSynced:
+    """Everything appended up to this LSN is on stable storage."""
+
+    lsn: int
+
+
+@dataclass(frozen=True, slots=True)
+class WalSyncFailed:
+    """A sync failed. It is final: no sync of these files is tried again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobFinished:
+    """A maintenance job ended well; `result` is of the kind its spec promises."""
+
+    job: int
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailed:
+    """A maintenance job ended badly, and what it wrote counts for nothing. `fatal`: it must not be tried again."""
+
+    job: int
+    reason: str
+    fatal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """End in order: refuse new work, finish what was accepted, then Stop."""
+
+
+Event: TypeAlias = Received | SendFailed | Tick | WalSynced | WalSyncFailed | JobFinished | JobFailed | StopRequested
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a message; if it cannot be handed over, SendFailed comes back."""
+
+    link: str
+    peer: bytes
+    frames: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncWal:
+    """Sync these files, then report WalSynced(lsn). One at a time."""
+
+    files: tuple[File, ...]
+    lsn: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartJob:
+    """Run a job in the maintenance process. One at a time."""
+
+    job: int
+    spec: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Leave the process; `failure` says why when it is not an ordinary end."""
+
+    failure: str = ""
+
+
+Effect: TypeAlias = Send | SyncWal | StartJob | Stop
+
+
+class Core(Protocol):
+    """The shape of every core."""
+
+    def handle(self, event: Any, now_ns: int) -> list[Effect]:
+        """Take one event; answer with what is to be done."""
+
+    def wakeup_ns(self) -> int | None:
+        """When the core wants its next Tick."""

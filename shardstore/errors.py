@@ -1,0 +1,65 @@
+"""Errors a caller can meet, named for what the caller does next.
+
+    InvalidRequest   fix the call
+    Busy             slow down and retry; nothing was applied
+    Unavailable      retry later; nothing was applied
+    OutcomeUnknown   read back, or retry if the write is idempotent
+    Corruption       stop, restore, report
+    StorageFailure   operator: this worker accepts no more writes
+    Closed           open a new client
+"""
+
+from __future__ import annotations
+
+
+class ShardstoreError(Exception):
+    """Base of every error that shardstore raises on purpose."""
+
+
+class InvalidRequest(ShardstoreError, ValueError):
+    """The call breaks a rule or a limit; it was not sent, or it was refused unapplied."""
+
+
+class Busy(ShardstoreError):
+    """Refused before anything was logged, because a bound on memory or disk was reached."""
+
+    applied = False
+
+    def __init__(self, cause: str, used: int, limit: int, retry_after_ns: int) -> None:
+        super().__init__(
+            f"{cause}: {used:,} of {limit:,} used; nothing was applied, retry after {retry_after_ns / 1e6:.0f} ms"
+        )
+        self.cause = cause
+        self.used = used
+        self.limit = limit
+        self.retry_after_ns = retry_after_ns
+
+
+class Unavailable(ShardstoreError):
+    """Nobody could serve the request before its deadline; nothing was applied."""
+
+
+class OutcomeUnknown(ShardstoreError):
+    """A write was sent and its answer is missing: it may or may not have been applied."""
+
+
+class Corruption(ShardstoreError):
+    """Stored bytes are damaged. `file` and `offset` (bytes from its start) say where, `what` says how."""
+
+    def __init__(self, file: str, offset: int, what: str) -> None:
+        super().__init__(f"{file} at byte {offset}: {what}")
+        self.file = file
+        self.offset = offset
+        self.what = what
+
+
+class StorageFailure(ShardstoreError):
+    """The operating system refused a file operation."""
+
+
+class DiskFull(StorageFailure):
+    """No space, quota or file size is left; what was asked for did not happen."""
+
+
+class Closed(ShardstoreError):
+    """The client or the store was closed, or the client was carried over a fork."""

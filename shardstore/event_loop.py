@@ -1,0 +1,72 @@
+"""The shell around a core: feeds it events, executes its effects, decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from queue import Empty, SimpleQueue
+
+from shardstore.clock import Clock
+from shardstore.effects import Core, Effect, Event, Send, SendFailed, Stop, Tick
+from shardstore.transport import Transport
+
+
+class EventLoop:
+    """Runs one core until it asks to Stop.
+
+    `perform` executes the effects that are not Send or Stop; it must not block. Its completions, and events
+    from other threads, come back through `post`.
+    """
+
+    def __init__(self, core: Core, transport: Transport, clock: Clock, perform: Callable[[Effect], None]) -> None:
+        self._core = core
+        self._transport = transport
+        self._clock = clock
+        self._perform = perform
+        self._posted: SimpleQueue[Event] = SimpleQueue()
+        self._stop: Stop | None = None
+
+    def post(self, event: Event) -> None:
+        """Feed an event from any thread."""
+        self._posted.put(event)
+        self._transport.wake()
+
+    def execute(self, effects: Iterable[Effect]) -> None:
+        """Execute effects in order, and those of the events that follow from failed sends."""
+        pending = list(effects)
+        for effect in pending:
+            if type(effect) is Send:
+                if not self._transport.send(effect.link, effect.peer, effect.frames):
+                    failed = SendFailed(effect.link, effect.peer, effect.frames)
+                    pending.extend(self._core.handle(failed, self._clock.now_ns()))
+            elif type(effect) is Stop:
+                self._stop = effect
+            else:
+                self._perform(effect)
+
+    def run(self) -> Stop:
+        """Serve until the core stops; answers how it ended."""
+        while self._stop is None:
+            for message in self._transport.receive(self._timeout_ns()):
+                self._handle(message)
+            for event in self._posted_events():
+                self._handle(event)
+            due_ns = self._core.wakeup_ns()
+            if due_ns is not None and due_ns <= self._clock.now_ns():
+                self._handle(Tick())
+        return self._stop
+
+    def _handle(self, event: Event) -> None:
+        self.execute(self._core.handle(event, self._clock.now_ns()))
+
+    def _posted_events(self) -> Iterable[Event]:
+        while True:
+            try:
+                yield self._posted.get_nowait()
+            except Empty:
+                return
+
+    def _timeout_ns(self) -> int | None:
+        if not self._posted.empty():
+            return 0
+        due_ns = self._core.wakeup_ns()
+        return None if due_ns is None else max(0, due_ns - self._clock.now_ns())

@@ -1,0 +1,36 @@
+"""The small values that name things across processes."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final, NamedTuple, NewType, TypeAlias
+
+SegmentId = NewType("SegmentId", int)
+WorkerId = NewType("WorkerId", int)
+Epoch = NewType("Epoch", int)
+Lsn = NewType("Lsn", int)
+ClientId = NewType("ClientId", int)
+
+
+class RequestId(NamedTuple):
+    """One logical request; a retry carries the same one. `client` is issued by the router, unguessable."""
+
+    client: ClientId
+    sequence: int
+
+
+class Tombstone(Enum):
+    """The mark of a deleted key inside the engine. It is no value of the user's space: nothing is reserved."""
+
+    TOMBSTONE = 1
+
+    def __repr__(self) -> str:
+        return "TOMBSTONE"
+
+
+TOMBSTONE: Final = Tombstone.TOMBSTONE
+Stored: TypeAlias = bytes | Tombstone
+"""What a layer holds for a key. A layer that holds nothing answers None."""
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+"""Bytes that may be read without a copy."""

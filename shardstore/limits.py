@@ -1,0 +1,53 @@
+"""Every maximum with a name, its unit, and the relations between them."""
+
+from __future__ import annotations
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+MILLISECOND_NS = 1_000_000
+SECOND_NS = 1_000 * MILLISECOND_NS
+
+KEY_BYTES_MIN = 1
+KEY_BYTES_MAX = 4 * KIB
+VALUE_BYTES_MAX = 8 * MIB
+REQUEST_ENTRIES_MAX = 65_536
+REQUEST_BYTES_MAX = 16 * MIB
+FRAME_BYTES_MAX = 32 * MIB
+FRAMES_MAX = 5
+SCAN_PAGE_BYTES = MIB
+SCAN_PAGE_ENTRIES = 16_384
+REPLY_BYTES_MAX = 16 * MIB
+DEADLINE_MS_MAX = 3_600_000
+DEADLINE_DEFAULT_NS = 30 * SECOND_NS
+
+CREDITS = 16
+"""Messages one client may have in flight to one worker."""
+OUTBOX_BYTES_MAX = 64 * MIB
+"""Unsent bytes kept for one slow peer before it is cut off."""
+ROUTER_IN_FLIGHT_BYTES_MAX = 256 * MIB
+"""Request bytes the router has passed to one worker and not seen answered."""
+
+DEDUP_WINDOW = 1_024
+"""Request sequences remembered per client and segment."""
+DEDUP_CLIENTS = 1_024
+"""Clients remembered per segment."""
+
+RANGES_MAX = 65_536
+WORKERS_MAX = 256
+WAL_FILE_BYTES = 64 * MIB
+WAL_RETAINED_BYTES_MAX = GIB
+RUN_QUEUE_MAX = 8
+BLOCK_ENTRIES = 256
+BLOCK_BYTES = 64 * KIB
+DOCUMENT_BYTES_MAX = 64 * MIB
+"""A manifest, route map or other small published file."""
+
+IPC_PATH_BYTES_MAX = 107
+
+assert KEY_BYTES_MAX + VALUE_BYTES_MAX < REQUEST_BYTES_MAX < FRAME_BYTES_MAX
+assert SCAN_PAGE_ENTRIES <= REQUEST_ENTRIES_MAX
+assert VALUE_BYTES_MAX <= REPLY_BYTES_MAX < FRAME_BYTES_MAX
+assert CREDITS * 2 <= DEDUP_WINDOW and CREDITS < 256
+assert REQUEST_BYTES_MAX < WAL_FILE_BYTES < WAL_RETAINED_BYTES_MAX
+assert FRAME_BYTES_MAX < OUTBOX_BYTES_MAX < ROUTER_IN_FLIGHT_BYTES_MAX

@@ -1,0 +1,185 @@
+"""The documents (msgpack maps) that client, router and workers exchange beside columns. See wire_format.py.
+
+Every document is a frozen dataclass; `encode` and `decode` are its only way to and from bytes. A document from
+the network is checked field by field before anything uses it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import msgpack
+
+from shardstore.identifiers import Buffer
+from shardstore.limits import FRAME_BYTES_MAX, KEY_BYTES_MAX
+from shardstore.wire_format import MalformedMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Body of every reply that is not OK. `used` and `limit` belong to BUSY, `file` and `offset` to damage.
+
+    `routes` is the body of STALE_ROUTE: the encoded Routes the server knows, empty when it knows none.
+    """
+
+    what: str
+    used: int = 0
+    limit: int = 0
+    file: str = ""
+    offset: int = 0
+    routes: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRequest:
+    """One page of a range: keys in [start, end), empty for unbounded, ascending or (`reverse`) from the end down.
+
+    The page itself is always in ascending order. At most `limit` entries (0: as many as fit a page). The resume key
+    in the reply is the new `start` (forward) or `end` (reverse) for the next page, empty when the range is done.
+    """
+
+    start: bytes = b""
+    end: bytes = b""
+    reverse: bool = False
+    keys_only: bool = False
+    limit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Client to router: which program speaks."""
+
+    library: str
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """Router to client: its id, and the encoded Routes."""
+
+    client: int
+    store: str
+    routes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """The route map (RouteMap.to_document) and where each worker listens; a worker that is down has no endpoint."""
+
+    route_map: dict[str, Any]
+    endpoints: dict[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Worker to router, at its start and when the router asks again: where it listens and what it serves.
+
+    `serving`: epoch by segment of ranges it has open now. `known`: highest epoch by segment found on its disk.
+    """
+
+    worker: int
+    endpoint: str
+    serving: dict[int, int]
+    known: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One range a worker is to serve. `create`: the segment is new; otherwise it must exist on disk."""
+
+    segment: int
+    start: bytes
+    end: bytes
+    epoch: int
+    create: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Assignments:
+    """Router to worker: all ranges it owns, and the encoded Routes."""
+
+    ranges: list[Assignment]
+    routes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Worker to router: these segments (epoch by segment) are open, durable and served."""
+
+    serving: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Worker to router, twice a second: it lives."""
+
+    worker: int
+    pressure: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Answer to STATS: figures by name, nested maps allowed."""
+
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+Document = TypeVar("Document")
+
+
+def encode(document: Any) -> bytes:
+    """The frame of a document."""
+    packed: bytes = msgpack.packb(_plain(document))
+    return packed
+
+
+def decode(kind: type[Document], frame: Buffer) -> Document:
+    """The document of that kind in a frame. Raises MalformedMessage for anything else."""
+    try:
+        values = msgpack.unpackb(frame, strict_map_key=False, max_ext_len=0, max_bin_len=FRAME_BYTES_MAX)
+    except (ValueError, msgpack.UnpackException) as error:
+        raise MalformedMessage(f"no {kind.__name__}: {error}") from None
+    return _typed(kind, values)
+
+
+def _plain(document: Any) -> Any:
+    """Fields by name; a nested document becomes a map, anything else stays."""
+    if dataclasses.is_dataclass(document):
+        return {f.name: _plain(getattr(document, f.name)) for f in dataclasses.fields(document)}
+    return [_plain(item) for item in document] if type(document) is list else document
+
+
+def _typed(kind: type[Document], values: Any) -> Document:
+    kinds = _field_kinds(kind)
+    if type(values) is not dict or values.keys() != kinds.keys():
+        raise MalformedMessage(f"the fields of a {kind.__name__} are {', '.join(kinds)}")
+    return kind(**{name: _checked(kind, name, kinds[name], value) for name, value in values.items()})
+
+
+def _checked(kind: type, name: str, expected: Any, value: Any) -> Any:
+    origin, arguments = get_origin(expected), get_args(expected)
+    if origin is list and type(value) is list:
+        return [_typed(arguments[0], item) for item in value]
+    if origin is dict and type(value) is dict:
+        if all(_is(key, arguments[0]) and _is(item, arguments[1]) for key, item in value.items()):
+            return value
+    elif _is(value, expected) and not (expected is int and not 0 <= value < 2**64):
+        return value
+    raise MalformedMessage(f"{kind.__name__}.{name} is no {expected}")
+
+
+def _is(value: Any, expected: Any) -> bool:
+    return expected is Any or type(value) is expected
+
+
+@cache
+def _field_kinds(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def check_scan(request: ScanRequest) -> None:
+    """Raise MalformedMessage when the bounds or the limit of a page request are out of range."""
+    if max(len(request.start), len(request.end)) > KEY_BYTES_MAX + 1:
+        raise MalformedMessage("a bound of the scan is longer than a key")

@@ -1,0 +1,39 @@
+"""Seam: messages between processes. Real form: zmq_transport.py; simulated form: tests/simulation/sim_network.py.
+
+A link is a named socket of this process: bound (many peers, each known by the id this side gave it) or connected
+(one peer, id empty). Order per peer is kept; messages may vanish, whole, when a peer goes away. Nothing is dropped
+in silence for want of room: what a peer does not take waits in an outbox bounded in bytes, and beyond that bound
+the peer is cut off and `send` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from shardstore.effects import Received
+
+
+class Transport(Protocol):
+    """The sockets of one process. Only `wake` may be called from another thread."""
+
+    def bind(self, link: str, endpoint: str) -> str:
+        """Accept peers at the endpoint; answers the endpoint to connect to (a tcp port 0 is chosen)."""
+
+    def connect(self, link: str, endpoint: str) -> None:
+        """Open a link to one endpoint, replacing an earlier one of that name."""
+
+    def disconnect(self, link: str) -> None:
+        """Drop a link and what waits on it."""
+
+    def send(self, link: str, peer: bytes, frames: Sequence[bytes]) -> bool:
+        """Hand a message over; False when the peer is unknown, gone, or cut off."""
+
+    def receive(self, timeout_ns: int | None) -> list[Received]:
+        """Wait for messages, a wake or the timeout (None: for ever; 0: not at all); take a bounded number of messages."""
+
+    def wake(self) -> None:
+        """End a `receive` that waits, now or at its next call. From any thread."""
+
+    def close(self) -> None:
+        """Close every socket within a bounded time."""

@@ -1,0 +1,197 @@
+"""The fixed header of every message, and the frames that follow it.
+
+    offset  size  field            (little-endian)
+         0     2  magic            b"sS"
+         2     1  version          1
+         3     1  op               what is asked, the same in the reply
+         4     1  flags            see Flag
+         5     1  status           NONE in a request, else the answer
+         6     1  pressure         reply: how full the worker's buffers are, 0 to 255
+         7     1  credits          reply: messages the asker may have in flight to this server
+         8     4  count            entries in the columns (in a SCAN request: the most it wants)
+        12     4  segment          0: not known to the sender
+        16     4  epoch            the ownership the sender believes in
+        20     4  duration_ms      request: time left to its deadline; reply: time to wait before a retry
+        24     8  client           issued by the router in the answer to HELLO; 0 before that
+        32     8  sequence         number of the request, per client; a retry repeats it
+        40
+
+One ZeroMQ message is the header frame and a fixed number of body frames:
+
+    op         request                     reply OK                         who answers
+    GET        keys                        values                           worker
+    PUT        keys, values                -                                worker
+    DELETE     keys                        -                                worker
+    SCAN       document                    keys, values, resume key         worker
+    FLUSH      -                           -                                worker
+    COMPACT    -                           -                                worker
+    STATS      -                           document                         worker; segment 0: router
+    HELLO      document                    document                         router
+    ROUTES     -                           document                         router; also sent unasked, sequence 0
+    REGISTER   document                    document (ranges to serve)       router; the asker is a worker
+    READY      document                    -                                router; the asker is a worker
+    HEARTBEAT  document                    -                                router; the asker is a worker
+
+Any other status is followed by one document (see messages.py). A document is a msgpack map. A column is
+described in columns.py; its layout is a flag. In the answer to GET, an absent key is nil; with MORE set
+only the first `count` keys were answered, because the answer had reached its size limit.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum, IntFlag
+from typing import NamedTuple
+
+MAGIC = b"sS"
+VERSION = 1
+_LAYOUT = struct.Struct("<2sBBBBBBIIIIQQ")
+HEADER_BYTES = _LAYOUT.size
+
+
+class Op(IntEnum):
+    """What a message asks. Numbers are never reused; 0 is invalid."""
+
+    GET = 1
+    PUT = 2
+    DELETE = 3
+    SCAN = 4
+    FLUSH = 5
+    COMPACT = 6
+    STATS = 7
+    HELLO = 8
+    ROUTES = 9
+    REGISTER = 16
+    READY = 17
+    HEARTBEAT = 18
+
+
+class Status(IntEnum):
+    """How a request ended."""
+
+    NONE = 0
+    """This message is a request."""
+    OK = 1
+    BUSY = 2
+    """Refused before the log, for want of room. Not applied."""
+    STALE_ROUTE = 3
+    """Segment or epoch is not served here. Not applied; the newer routes follow."""
+    CLOSED = 4
+    """The server is stopping. Not applied."""
+    INVALID = 5
+    """The request breaks a rule. Not applied."""
+    FAILED = 6
+    """The server could not do it: damage or a refused file operation, named in the document."""
+    UNAVAILABLE = 7
+    """The owner of the segment is not up. Not applied."""
+    UNKNOWN = 8
+    """The owner went away with the request; asking again with the same id is safe."""
+    TOO_OLD = 9
+    """A retry from before the dedup window: whether it was applied is not known. Not applied now."""
+
+
+class Flag(IntFlag):
+    """Bits of the header's flags."""
+
+    KEYS_FIXED = 1
+    VALUES_FIXED = 2
+    PRESENCE = 4
+    """GET: answer an empty value for a key that is there."""
+    MORE = 8
+    """Reply to GET: only the first `count` keys are answered."""
+    RETRY = 16
+    """The request may have been sent before."""
+
+
+REQUEST_FRAMES = {
+    Op.GET: 2,
+    Op.PUT: 3,
+    Op.DELETE: 2,
+    Op.SCAN: 2,
+    Op.FLUSH: 1,
+    Op.COMPACT: 1,
+    Op.STATS: 1,
+    Op.HELLO: 2,
+    Op.ROUTES: 1,
+    Op.REGISTER: 2,
+    Op.READY: 2,
+    Op.HEARTBEAT: 2,
+}
+REPLY_FRAMES = {
+    Op.GET: 2,
+    Op.PUT: 1,
+    Op.DELETE: 1,
+    Op.SCAN: 4,
+    Op.FLUSH: 1,
+    Op.COMPACT: 1,
+    Op.STATS: 2,
+    Op.HELLO: 2,
+    Op.ROUTES: 2,
+    Op.REGISTER: 2,
+    Op.READY: 1,
+    Op.HEARTBEAT: 1,
+}
+FRAMES_OF_REFUSAL = 2
+WRITES = frozenset((Op.PUT, Op.DELETE))
+ROUTED = frozenset((Op.GET, Op.PUT, Op.DELETE, Op.SCAN, Op.FLUSH, Op.COMPACT, Op.STATS))
+"""Operations that belong to one segment."""
+
+
+class MalformedMessage(ValueError):
+    """The frames are no message of this version."""
+
+
+class Header(NamedTuple):
+    """The decoded header; see the module's drawing."""
+
+    op: int
+    flags: int = 0
+    status: int = Status.NONE
+    pressure: int = 0
+    credits: int = 0
+    count: int = 0
+    segment: int = 0
+    epoch: int = 0
+    duration_ms: int = 0
+    client: int = 0
+    sequence: int = 0
+
+    def encode(self) -> bytes:
+        """The header frame."""
+        return _LAYOUT.pack(MAGIC, VERSION, *self)
+
+    def reply(self, status: Status, **changes: int) -> Header:
+        """A header that answers this request."""
+        return self._replace(status=status, **{"flags": 0, "count": 0, "duration_ms": 0, **changes})
+
+
+def decode_header(frame: bytes) -> Header:
+    """The header of a message. Raises MalformedMessage."""
+    if len(frame) != HEADER_BYTES:
+        raise MalformedMessage(f"a header has {HEADER_BYTES} bytes, not {len(frame)}")
+    magic, version, *fields = _LAYOUT.unpack(frame)
+    if magic != MAGIC or version != VERSION:
+        raise MalformedMessage(f"magic {magic!r} version {version}; this is {MAGIC!r} version {VERSION}")
+    return Header._make(fields)
+
+
+def decode_request(frames: list[bytes]) -> Header:
+    """The header of a request with the right number of frames. Raises MalformedMessage."""
+    header = decode_header(frames[0]) if frames else None
+    if header is None or header.status != Status.NONE or REQUEST_FRAMES.get(header.op) != len(frames):  # type: ignore[call-overload]
+        raise MalformedMessage("not a request with the frames its operation has")
+    return header
+
+
+def decode_reply(frames: list[bytes]) -> Header:
+    """The header of a reply with the right number of frames. Raises MalformedMessage."""
+    header = decode_header(frames[0]) if frames else None
+    if header is None or header.op not in REPLY_FRAMES or header.status not in _ANSWERS:
+        raise MalformedMessage("not a reply")
+    expected = REPLY_FRAMES[header.op] if header.status == Status.OK else FRAMES_OF_REFUSAL  # type: ignore[index]
+    if len(frames) != expected:
+        raise MalformedMessage(f"a reply to {Op(header.op).name} has {expected} frames, not {len(frames)}")
+    return header
+
+
+_ANSWERS = frozenset(Status) - {Status.NONE}
