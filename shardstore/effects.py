@@ -113,6 +113,9 @@ Effect: TypeAlias = Send | SyncWal | StartJob | Stop
 class Core(Protocol):
     """The shape of every core."""
 
+    def start(self, now_ns: int) -> list[Effect]:
+        """What is to be done before the first event."""
+
     def handle(self, event: Any, now_ns: int) -> list[Effect]:
         """Take one event; answer with what is to be done."""
 

@@ -45,6 +45,7 @@ class EventLoop:
 
     def run(self) -> Stop:
         """Serve until the core stops; answers how it ended."""
+        self.execute(self._core.start(self._clock.now_ns()))
         while self._stop is None:
             for message in self._transport.receive(self._timeout_ns()):
                 self._handle(message)

@@ -1,0 +1,103 @@
+"""Settings as frozen data. What fixes the store's format is kept in its STORE file and compared at every open."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeVar
+
+from shardstore.errors import InvalidRequest
+from shardstore.limits import GIB, KIB, MIB, WORKERS_MAX
+
+DEFAULT_MEMORY = GIB
+MEMORY_MIN = 64 * MIB
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB)?", re.IGNORECASE)
+_UNITS = {"b": 1, "kib": KIB, "mib": MIB, "gib": GIB, "tib": 1024 * GIB}
+
+
+class Durability(str, Enum):
+    """When a write is acknowledged."""
+
+    ASYNC = "async"
+    """Once the operating system has it; synced every second. Survives the death of any process."""
+    GROUP_SYNC = "group_sync"
+    """Once the next shared sync has put it on stable storage. Survives power loss."""
+    SYNC = "sync"
+    """Once a sync of its own has put it on stable storage."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouterOptions:
+    """What the router process is started with. `boundaries`: hex keys at which a new store is split."""
+
+    data: str
+    store: str
+    listen: str
+    internal: str
+    workers: int
+    boundaries: tuple[str, ...]
+    status_fd: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """What a worker process is started with. `memory` is its share of the store's budget, in bytes."""
+
+    data: str
+    store: str
+    worker: int
+    router: str
+    listen: str
+    durability: Durability
+    memory: int
+    status_fd: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceOptions:
+    """What a maintenance process is started with."""
+
+    data: str
+    store: str
+    worker: int
+
+
+ProcessOptions = TypeVar("ProcessOptions", RouterOptions, WorkerOptions, MaintenanceOptions)
+
+
+def to_argument(options: RouterOptions | WorkerOptions | MaintenanceOptions) -> str:
+    """The options as the one command-line argument of a process."""
+    return json.dumps(dataclasses.asdict(options))
+
+
+def from_argument(kind: type[ProcessOptions], argument: str) -> ProcessOptions:
+    """Inverse of to_argument. Raises InvalidRequest."""
+    try:
+        values = json.loads(argument)
+        if "durability" in values:
+            values["durability"] = Durability(values["durability"])
+        if "boundaries" in values:
+            values["boundaries"] = tuple(values["boundaries"])
+        return kind(**values)
+    except (ValueError, TypeError) as error:
+        raise InvalidRequest(f"no {kind.__name__}: {error}") from None
+
+
+def parse_size(text: str | int) -> int:
+    """Bytes in "64MiB", "1.5 GiB", "1048576" or an int. Raises InvalidRequest."""
+    if isinstance(text, int):
+        return text
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        raise InvalidRequest(f"{text!r} is no size; write it like 512MiB or 2GiB")
+    return int(float(match[1]) * _UNITS[(match[2] or "B").lower()])
+
+
+def check_workers(workers: int) -> int:
+    """The number of workers, if it is one a store can have. Raises InvalidRequest."""
+    if not 1 <= workers <= WORKERS_MAX:
+        raise InvalidRequest(f"a store has 1 to {WORKERS_MAX} workers, not {workers}")
+    return workers
