@@ -1,12 +1,12 @@
 """Errors a caller can meet, named for what the caller does next.
 
-    InvalidRequest   fix the call
-    Busy             slow down and retry; nothing was applied
-    Unavailable      retry later; nothing was applied
-    OutcomeUnknown   read back, or retry if the write is idempotent
-    Corruption       stop, restore, report
-    StorageFailure   operator: this worker accepts no more writes
-    Closed           open a new client
+InvalidRequest   fix the call
+Busy             slow down and retry; nothing was applied
+Unavailable      retry later; nothing was applied
+OutcomeUnknown   read back, or retry if the write is idempotent
+Corruption       stop, restore, report
+StorageFailure   operator: this worker accepts no more writes
+Closed           open a new client
 """
 
 from __future__ import annotations

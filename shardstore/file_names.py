@@ -1,15 +1,15 @@
 """Names of everything in a data directory. No other module makes or takes apart a path.
 
-    LOCK                                held by the supervisor
-    STORE                               identity and fixed settings of the store
-    ENDPOINT                            where the running cluster listens
-    router/LOCK, router/ROUTES          the route map
-    workers/0003/LOCK                   held by the worker
-    workers/0003/JOBS.LOCK              held by its maintenance process
-    workers/0003/LOG                    log identity and checkpoint
-    workers/0003/wal-<first LSN>.log    write-ahead log, LSN as 16 hex digits
-    segments/0000002a/MANIFEST          tables of a segment
-    segments/0000002a/table-00000007.sst
+LOCK                                held by the supervisor
+STORE                               identity and fixed settings of the store
+ENDPOINT                            where the running cluster listens
+router/LOCK, router/ROUTES          the route map
+workers/0003/LOCK                   held by the worker
+workers/0003/JOBS.LOCK              held by its maintenance process
+workers/0003/LOG                    log identity and checkpoint
+workers/0003/wal-<first LSN>.log    write-ahead log, LSN as 16 hex digits
+segments/0000002a/MANIFEST          tables of a segment
+segments/0000002a/table-00000007.sst
 """
 
 from __future__ import annotations

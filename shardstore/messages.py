@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import msgpack
 
 from shardstore.identifiers import Buffer
-from shardstore.limits import FRAME_BYTES_MAX, KEY_BYTES_MAX
+from shardstore.limits import FRAME_BYTES_MAX
 from shardstore.wire_format import MalformedMessage
 
 
@@ -175,11 +175,5 @@ def _is(value: Any, expected: Any) -> bool:
 
 
 @cache
-def _field_kinds(kind: type) -> dict[str, Any]:
+def _field_kinds(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
-
-
-def check_scan(request: ScanRequest) -> None:
-    """Raise MalformedMessage when the bounds or the limit of a page request are out of range."""
-    if max(len(request.start), len(request.end)) > KEY_BYTES_MAX + 1:
-        raise MalformedMessage("a bound of the scan is longer than a key")

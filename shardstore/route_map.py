@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
@@ -127,7 +128,7 @@ def _check(routes: Sequence[Route]) -> None:
             raise InvalidRouteMap(f"number out of bounds in {route}")
     if routes[0].start:
         raise InvalidRouteMap(f"gap: keys before {routes[0].start!r} have no owner")
-    for left, right in zip(routes, routes[1:], strict=False):
+    for left, right in pairwise(routes):
         if left.start >= right.start:
             raise InvalidRouteMap(f"overlap: {left.start!r} and {right.start!r} are not in order")
     if len({route.segment for route in routes}) != len(routes):

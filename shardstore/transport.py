@@ -30,7 +30,7 @@ class Transport(Protocol):
         """Hand a message over; False when the peer is unknown, gone, or cut off."""
 
     def receive(self, timeout_ns: int | None) -> list[Received]:
-        """Wait for messages, a wake or the timeout (None: for ever; 0: not at all); take a bounded number of messages."""
+        """Wait for messages, a wake or the timeout (None: for ever; 0: not at all); take a bounded number."""
 
     def wake(self) -> None:
         """End a `receive` that waits, now or at its next call. From any thread."""

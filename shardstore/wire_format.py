@@ -8,7 +8,7 @@
          5     1  status           NONE in a request, else the answer
          6     1  pressure         reply: how full the worker's buffers are, 0 to 255
          7     1  credits          reply: messages the asker may have in flight to this server
-         8     4  count            entries in the columns (in a SCAN request: the most it wants)
+         8     4  entries          items in the columns
         12     4  segment          0: not known to the sender
         16     4  epoch            the ownership the sender believes in
         20     4  duration_ms      request: time left to its deadline; reply: time to wait before a retry
@@ -34,7 +34,7 @@ One ZeroMQ message is the header frame and a fixed number of body frames:
 
 Any other status is followed by one document (see messages.py). A document is a msgpack map. A column is
 described in columns.py; its layout is a flag. In the answer to GET, an absent key is nil; with MORE set
-only the first `count` keys were answered, because the answer had reached its size limit.
+only the first `entries` keys were answered, because the answer had reached its size limit.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Flag(IntFlag):
     PRESENCE = 4
     """GET: answer an empty value for a key that is there."""
     MORE = 8
-    """Reply to GET: only the first `count` keys are answered."""
+    """Reply to GET: only the first `entries` keys are answered."""
     RETRY = 16
     """The request may have been sent before."""
 
@@ -149,7 +149,7 @@ class Header(NamedTuple):
     status: int = Status.NONE
     pressure: int = 0
     credits: int = 0
-    count: int = 0
+    entries: int = 0
     segment: int = 0
     epoch: int = 0
     duration_ms: int = 0
@@ -162,7 +162,7 @@ class Header(NamedTuple):
 
     def reply(self, status: Status, **changes: int) -> Header:
         """A header that answers this request."""
-        return self._replace(status=status, **{"flags": 0, "count": 0, "duration_ms": 0, **changes})
+        return self._replace(status=status, **{"flags": 0, "entries": 0, "duration_ms": 0, **changes})
 
 
 def decode_header(frame: bytes) -> Header:
