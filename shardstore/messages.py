@@ -152,7 +152,7 @@ def _plain(document: Any) -> Any:
 
 
 def _typed(kind: type[Document], values: Any) -> Document:
-    kinds = _field_kinds(kind)
+    kinds: dict[str, Any] = _field_kinds(kind)  # type: ignore[arg-type]  # a class is hashable
     if type(values) is not dict or values.keys() != kinds.keys():
         raise MalformedMessage(f"the fields of a {kind.__name__} are {', '.join(kinds)}")
     return kind(**{name: _checked(kind, name, kinds[name], value) for name, value in values.items()})
