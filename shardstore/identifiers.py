@@ -27,6 +27,10 @@ class Tombstone(Enum):
     def __repr__(self) -> str:
         return "TOMBSTONE"
 
+    def __len__(self) -> int:
+        """A tombstone has no payload, so that sizes of stored entries sum up."""
+        return 0
+
 
 TOMBSTONE: Final = Tombstone.TOMBSTONE
 Stored: TypeAlias = bytes | Tombstone

@@ -1,0 +1,47 @@
+"""A stretch of one layer in key order, as scans and compactions take it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from shardstore.identifiers import Stored
+from shardstore.key_range import KeyRange
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive entries of a layer, ascending. Unless `exhausted`, the layer holds more beyond the far end."""
+
+    keys: Sequence[bytes]
+    values: Sequence[Stored]
+    exhausted: bool
+
+
+class Layer(Protocol):
+    """Anything that holds entries in key order."""
+
+    def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
+        """What the layer holds for each key; None for nothing."""
+
+    def chunk(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Chunk:
+        """The first entries of the range, or (`reverse`) the last; at least one if there is one."""
+
+
+def merge(oldest_to_newest: Sequence[Chunk], reverse: bool) -> Chunk:
+    """One chunk of several layers' chunks over the same range: the newest layer's entry wins.
+
+    It ends where the first layer that has more stopped, since beyond that layer's last key anything may follow.
+    """
+    entries: dict[bytes, Stored] = {}
+    for chunk in oldest_to_newest:
+        entries.update(zip(chunk.keys, chunk.values, strict=True))
+    keys = sorted(entries)
+    unfinished = [chunk for chunk in oldest_to_newest if not chunk.exhausted]
+    if unfinished and reverse:
+        keys = keys[bisect_left(keys, max(chunk.keys[0] for chunk in unfinished)) :]
+    elif unfinished:
+        keys = keys[: bisect_right(keys, min(chunk.keys[-1] for chunk in unfinished))]
+    return Chunk(keys, list(map(entries.__getitem__, keys)), not unfinished)
