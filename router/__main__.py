@@ -1,0 +1,27 @@
+"""python -P -m router '{"data": ...}': the options of options.RouterOptions as one JSON argument."""
+
+from __future__ import annotations
+
+import sys
+
+from router import runtime
+from shardstore.errors import ShardstoreError
+from shardstore.options import RouterOptions, from_argument
+from shardstore.process import end_with_parent, raise_descriptor_limit, refuse_optimised_python
+
+
+def main() -> None:
+    """Run the router; a failure is one line on the error output and exit code 1."""
+    refuse_optimised_python()
+    end_with_parent()
+    try:
+        raise_descriptor_limit()
+        failure = runtime.run(from_argument(RouterOptions, " ".join(sys.argv[1:]))).failure
+    except ShardstoreError as error:
+        failure = str(error) or type(error).__name__
+    if failure:
+        sys.exit(f"router: {failure}")
+
+
+if __name__ == "__main__":
+    main()

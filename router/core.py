@@ -1,0 +1,195 @@
+"""The router's core: takes messages, failed sends, time and the wish to stop, and answers with effects.
+
+    clients --> HELLO, ROUTES, STATS      answered here
+                routed operations         dispatch.py: to the worker that owns the segment
+    workers --> REGISTER, READY, HEARTBEAT   registrar.py
+                replies                      dispatch.py: to the client that waits
+
+Whatever a peer sends, it is answered, refused, or ignored and counted; it is never an exception here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from router.announcer import Announcer
+from router.answers import CLIENTS, WORKERS, answer, refuse
+from router.dispatch import Dispatch
+from router.membership import Membership
+from router.registrar import Registrar
+from router.route_table import open_route_table
+from router.sessions import Sessions
+from shardstore.effects import Effect, Received, Send, SendFailed, Stop, StopRequested, Tick
+from shardstore.entropy import Entropy
+from shardstore.errors import DiskFull, StorageFailure
+from shardstore.filesystem import Filesystem
+from shardstore.limits import CREDITS, MILLISECOND_NS, SECOND_NS
+from shardstore.messages import Hello, Refusal, Statistics, Welcome, decode
+from shardstore.options import RouterOptions
+from shardstore.wire_format import (
+    ROUTED,
+    Header,
+    MalformedMessage,
+    Op,
+    Status,
+    decode_header,
+    decode_request,
+)
+
+TICK_NS = 250 * MILLISECOND_NS
+STOP_NS_MAX = 2 * SECOND_NS
+"""How long a stop waits for requests in flight."""
+
+RequestHandler: TypeAlias = Callable[[bytes, Header, list[bytes], int], list[Effect]]
+
+
+class RouterCore:
+    """The router of one store; opening it raises Corruption, InvalidRequest or StorageFailure."""
+
+    def __init__(self, filesystem: Filesystem, entropy: Entropy, options: RouterOptions) -> None:
+        self._options = options
+        self._table = open_route_table(filesystem, options.store, options.boundaries, options.workers)
+        self._membership = Membership()
+        self._sessions = Sessions(entropy)
+        self._announcer = Announcer(self._table, self._membership, self._sessions)
+        self._dispatch = Dispatch(self._table, self._membership, self._announcer)
+        self._registrar = Registrar(self._table, self._membership, self._announcer, self._dispatch, options.workers)
+        self._requests: Counter[int] = Counter()
+        self._malformed = 0
+        self._ticked_ns = 0
+        self._stop_by_ns: int | None = None
+        self._handlers: dict[type, Callable[[Any, int], list[Effect]]] = {
+            Received: self._received,
+            SendFailed: self._send_failed,
+            Tick: self._tick,
+            StopRequested: self._stop_requested,
+        }
+        self._from_clients: dict[int, RequestHandler] = {
+            **dict.fromkeys(ROUTED, self._dispatch.forward),
+            Op.STATS: self._stats,
+            Op.HELLO: self._hello,
+            Op.ROUTES: self._routes,
+        }
+        self._from_workers: dict[int, RequestHandler] = {
+            Op.REGISTER: self._registrar.register,
+            Op.READY: self._registrar.ready,
+            Op.HEARTBEAT: self._registrar.heartbeat,
+        }
+
+    def start(self, now_ns: int) -> list[Effect]:
+        """The map is open already: there is nothing to do before the first event."""
+        self._ticked_ns = now_ns
+        return []
+
+    def handle(self, event: Any, now_ns: int) -> list[Effect]:
+        """Take one event; answer with what is to be done."""
+        effects = self._handlers[type(event)](event, now_ns)
+        if self._stop_by_ns is not None and (not self._dispatch.in_flight or now_ns >= self._stop_by_ns):
+            effects = [*effects, Stop()]
+        return effects
+
+    def wakeup_ns(self) -> int | None:
+        """When the next Tick is due: only while someone is to be watched."""
+        if self._membership or self._dispatch.in_flight:
+            return self._ticked_ns + TICK_NS
+        return None
+
+    def _received(self, event: Received, now_ns: int) -> list[Effect]:
+        try:
+            if event.link == CLIENTS:
+                return self._client_request(event.peer, event.frames, now_ns)
+            return self._worker_message(event.peer, event.frames, now_ns)
+        except MalformedMessage as error:
+            self._malformed += 1
+            return _refuse_malformed(event, str(error))
+
+    def _client_request(self, peer: bytes, frames: list[bytes], now_ns: int) -> list[Effect]:
+        header = decode_request(frames)
+        handler = self._from_clients.get(header.op)
+        if handler is None:
+            raise MalformedMessage("not an operation for clients")
+        self._requests[header.op] += 1
+        if header.client:
+            self._sessions.learn(header.client, peer)
+        if self._stop_by_ns is not None:
+            return [refuse(CLIENTS, peer, header, Status.CLOSED, Refusal("the router is stopping"))]
+        return handler(peer, header, frames, now_ns)
+
+    def _worker_message(self, peer: bytes, frames: list[bytes], now_ns: int) -> list[Effect]:
+        if frames and decode_header(frames[0]).status != Status.NONE:
+            return self._dispatch.give_back(peer, frames)
+        header = decode_request(frames)
+        handler = self._from_workers.get(header.op)
+        if handler is None:
+            raise MalformedMessage("not an operation for workers")
+        self._requests[header.op] += 1
+        try:
+            return handler(peer, header, frames, now_ns)
+        except DiskFull as error:
+            return [refuse(WORKERS, peer, header, Status.FAILED, Refusal(str(error)))]
+        except StorageFailure as error:  # what the file holds now is known only after a restart
+            return [Stop(f"the route map could not be published: {error}")]
+
+    def _hello(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
+        decode(Hello, frames[1])
+        client = self._sessions.issue(peer)
+        welcome = Welcome(client, self._options.store, self._announcer.routes)
+        return [answer(CLIENTS, peer, header, welcome)]
+
+    def _routes(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
+        return [Send(CLIENTS, peer, [header.reply(Status.OK, credits=CREDITS).encode(), self._announcer.routes])]
+
+    def _stats(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
+        if header.segment:
+            return self._dispatch.forward(peer, header, frames, now_ns)
+        return [answer(CLIENTS, peer, header, Statistics(self._figures(now_ns)))]
+
+    def _figures(self, now_ns: int) -> dict[str, Any]:
+        return {
+            "requests": {Op(op).name.lower(): count for op, count in sorted(self._requests.items())},
+            "requests_in_flight": len(self._dispatch.in_flight),
+            "bytes_in_flight": self._dispatch.in_flight.bytes_total(),
+            "messages_malformed": self._malformed,
+            "replies_unmatched": self._dispatch.replies_unmatched,
+            "sessions": len(self._sessions),
+            "map_version": self._table.current.version,
+            "ranges": len(self._table.current.routes),
+            "workers": {
+                member.worker: {
+                    "state": member.state.value,
+                    "heard_ago_ns": now_ns - member.heard_ns,
+                    "pressure": member.pressure,
+                    "bytes_in_flight": self._dispatch.in_flight.bytes_of(member.worker),
+                }
+                for member in self._membership.members()
+            },
+        }
+
+    def _send_failed(self, event: SendFailed, now_ns: int) -> list[Effect]:
+        if event.link == WORKERS:
+            return self._registrar.unreachable(event.peer)
+        self._sessions.forget_peer(event.peer)
+        return []
+
+    def _tick(self, event: Tick, now_ns: int) -> list[Effect]:
+        self._ticked_ns = now_ns
+        self._dispatch.tick(now_ns)
+        return self._registrar.tick(now_ns)
+
+    def _stop_requested(self, event: StopRequested, now_ns: int) -> list[Effect]:
+        if self._stop_by_ns is None:
+            self._stop_by_ns = now_ns + STOP_NS_MAX
+        return []
+
+
+def _refuse_malformed(event: Received, flaw: str) -> list[Effect]:
+    """INVALID, if it can be told whom and what to answer. A malformed reply is never answered."""
+    try:
+        header = decode_header(event.frames[0])
+    except (IndexError, MalformedMessage):
+        return []
+    if header.status != Status.NONE:
+        return []
+    return [refuse(event.link, event.peer, header, Status.INVALID, Refusal(flaw))]

@@ -1,0 +1,113 @@
+"""From a routed request to its worker, and from the worker's answer back to the client that waits for it.
+
+Only headers are read, and the key frame of a single-key request that names no segment. Payload frames pass as
+they came.
+"""
+
+from __future__ import annotations
+
+from router.announcer import Announcer
+from router.answers import CLIENTS, WORKERS, refuse
+from router.in_flight import ENTRY_BYTES, InFlight, Passed
+from router.membership import Membership, State
+from router.route_table import RouteTable
+from shardstore.effects import Effect, Send
+from shardstore.limits import (
+    DEADLINE_MS_MAX,
+    KEY_BYTES_MAX,
+    KEY_BYTES_MIN,
+    MILLISECOND_NS,
+    REQUEST_BYTES_MAX,
+    REQUEST_ENTRIES_MAX,
+    ROUTER_IN_FLIGHT_BYTES_MAX,
+    SECOND_NS,
+)
+from shardstore.messages import Refusal
+from shardstore.wire_format import HEADER_BYTES, Flag, Header, Op, Status, decode_reply
+
+RETRY_UNAVAILABLE_MS = 100
+RETRY_BUSY_MS = 20
+GRACE_NS = SECOND_NS
+"""How long after its deadline a request is still remembered."""
+_SINGLE_KEY = frozenset((Op.GET, Op.PUT, Op.DELETE))
+_KEYS_FIXED = int(Flag.KEYS_FIXED)  # a plain integer: this is looked at once per message
+
+
+class Dispatch:
+    """Forwards routed requests and their answers, within a bound of bytes per worker."""
+
+    def __init__(self, table: RouteTable, membership: Membership, announcer: Announcer) -> None:
+        self._table = table
+        self._membership = membership
+        self._announcer = announcer
+        self.in_flight = InFlight()
+        self.replies_unmatched = 0
+
+    def forward(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
+        """Pass a routed request on, or refuse it."""
+        size = sum(map(len, frames))
+        flaw = _flaw(header, size)
+        if flaw:
+            return [refuse(CLIENTS, peer, header, Status.INVALID, Refusal(flaw))]
+        if header.segment == 0:
+            return self._forward_by_key(peer, header, frames, now_ns)
+        route = self._table.current.route_of_segment(header.segment)
+        if route is None or route.epoch != header.epoch:
+            stale = Refusal("the routes have changed", routes=self._announcer.routes)
+            return [refuse(CLIENTS, peer, header, Status.STALE_ROUTE, stale)]
+        member = self._membership.of_worker(route.worker)
+        if member is None or member.state is not State.UP:
+            down = Refusal(f"worker {route.worker} is {member.state if member else State.DOWN}")
+            return [refuse(CLIENTS, peer, header, Status.UNAVAILABLE, down, RETRY_UNAVAILABLE_MS)]
+        charged = size + ENTRY_BYTES
+        used = self.in_flight.bytes_of(route.worker)
+        if used + charged > ROUTER_IN_FLIGHT_BYTES_MAX:
+            busy = Refusal(f"bytes in flight to worker {route.worker}", used, ROUTER_IN_FLIGHT_BYTES_MAX)
+            return [refuse(CLIENTS, peer, header, Status.BUSY, busy, RETRY_BUSY_MS)]
+        deadline_ns = now_ns + header.duration_ms * MILLISECOND_NS
+        self.in_flight.add(Passed(peer, header, route.worker, charged, deadline_ns))
+        return [Send(WORKERS, member.peer, frames)]
+
+    def give_back(self, peer: bytes, frames: list[bytes]) -> list[Effect]:
+        """Pass a worker's answer to the client that waits for it. Raises MalformedMessage."""
+        header = decode_reply(frames)
+        member = self._membership.of_peer(peer)
+        passed = self.in_flight.take(header.client, header.sequence, member.worker) if member else None
+        if passed is None:
+            self.replies_unmatched += 1
+            return []
+        return [Send(CLIENTS, passed.peer, frames)]
+
+    def abandon(self, worker: int) -> list[Effect]:
+        """A worker is gone: tell those who wait for it that the end of their requests is unknown."""
+        gone = Refusal(f"worker {worker} went away with the request")
+        return [
+            refuse(CLIENTS, passed.peer, passed.header, Status.UNKNOWN, gone)
+            for passed in self.in_flight.take_all(worker)
+        ]
+
+    def tick(self, now_ns: int) -> None:
+        """Forget the requests for whose answers nobody waits any more."""
+        self.in_flight.expire(now_ns - GRACE_NS)
+
+    def _forward_by_key(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
+        single = header.op in _SINGLE_KEY and header.entries == 1 and header.flags & _KEYS_FIXED
+        if not single or not KEY_BYTES_MIN <= len(frames[1]) <= KEY_BYTES_MAX:
+            flaw = Refusal(f"segment 0 is for one key of {KEY_BYTES_MIN} to {KEY_BYTES_MAX} bytes in a fixed column")
+            return [refuse(CLIENTS, peer, header, Status.INVALID, flaw)]
+        route = self._table.current.route_of(frames[1])
+        located = header._replace(segment=route.segment, epoch=route.epoch)
+        return self.forward(peer, located, [located.encode(), *frames[1:]], now_ns)
+
+
+def _flaw(header: Header, size: int) -> str:
+    """Which rule a routed request breaks; empty if none."""
+    if not header.client:
+        return "a routed request carries the client id from the answer to HELLO"
+    if not 0 < header.duration_ms <= DEADLINE_MS_MAX:
+        return f"a deadline is 1 to {DEADLINE_MS_MAX} ms away, not {header.duration_ms}"
+    if header.entries > REQUEST_ENTRIES_MAX:
+        return f"{header.entries} entries; a request has at most {REQUEST_ENTRIES_MAX}"
+    if size > REQUEST_BYTES_MAX + HEADER_BYTES:
+        return f"{size - HEADER_BYTES} bytes; a request has at most {REQUEST_BYTES_MAX}"
+    return ""

@@ -1,0 +1,87 @@
+"""Requests that were passed to a worker and are not answered yet."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from shardstore.identifiers import WorkerId
+from shardstore.limits import KIB
+from shardstore.wire_format import Header
+
+ENTRY_BYTES = KIB
+"""Charged for every request beside its frames, so that a flood of tiny ones is bounded too."""
+
+
+class Passed(NamedTuple):
+    """One request in flight: who waits for its answer and until when, which worker has it, and what it weighs."""
+
+    peer: bytes
+    header: Header
+    worker: WorkerId
+    size: int
+    deadline_ns: int
+
+
+class InFlight:
+    """Requests in flight, by (client, sequence).
+
+    Invariant: the bytes charged to a worker are the sum of the sizes of its entries.
+    """
+
+    def __init__(self) -> None:
+        self._passed: dict[tuple[int, int], Passed] = {}
+        self._bytes: defaultdict[int, int] = defaultdict(int)
+
+    def __len__(self) -> int:
+        return len(self._passed)
+
+    def bytes_of(self, worker: int) -> int:
+        """Bytes in flight to one worker."""
+        return self._bytes[worker]
+
+    def bytes_total(self) -> int:
+        """Bytes in flight to all workers."""
+        return sum(self._bytes.values())
+
+    def add(self, passed: Passed) -> None:
+        """Remember a request. One that is in flight already (a retry) waits under its new peer and deadline."""
+        key = (passed.header.client, passed.header.sequence)
+        former = self._passed.get(key)
+        if former is not None:
+            self._bytes[former.worker] -= former.size
+        self._passed[key] = passed
+        self._bytes[passed.worker] += passed.size
+
+    def take(self, client: int, sequence: int, worker: int) -> Passed | None:
+        """Forget the request that this worker has answered; None when it has no such request."""
+        passed = self._passed.get((client, sequence))
+        if passed is None or passed.worker != worker:
+            return None
+        self._remove(passed)
+        return passed
+
+    def take_all(self, worker: int) -> list[Passed]:
+        """Forget everything that this worker had."""
+        lost = [passed for passed in self._passed.values() if passed.worker == worker]
+        for passed in lost:
+            self._remove(passed)
+        return lost
+
+    def expire(self, before_ns: int) -> int:
+        """Forget requests whose deadline lies before this time; answers how many."""
+        expired = [passed for passed in self._passed.values() if passed.deadline_ns < before_ns]
+        for passed in expired:
+            self._remove(passed)
+        return len(expired)
+
+    def check_invariants(self) -> None:
+        """For tests: the charged bytes are those of the entries."""
+        charged: defaultdict[int, int] = defaultdict(int)
+        for passed in self._passed.values():
+            charged[passed.worker] += passed.size
+        assert charged == {worker: size for worker, size in self._bytes.items() if size}
+
+    def _remove(self, passed: Passed) -> None:
+        del self._passed[passed.header.client, passed.header.sequence]
+        self._bytes[passed.worker] -= passed.size

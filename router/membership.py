@@ -1,0 +1,89 @@
+"""The worker processes the router knows, and whether they live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shardstore.identifiers import WorkerId
+from shardstore.limits import SECOND_NS
+
+SILENCE_NS_MAX = 5 * SECOND_NS
+"""Ten heartbeats: a starved processor or a long pause of a collector is no death."""
+
+
+class State(StrEnum):
+    """How far a worker is."""
+
+    DOWN = "down"
+    JOINING = "joining"
+    """Registered: it opens its ranges."""
+    UP = "up"
+
+
+@dataclass(slots=True)
+class Member:
+    """The newest process of one worker. `peer` is empty when it is down."""
+
+    worker: WorkerId
+    peer: bytes
+    endpoint: str
+    heard_ns: int
+    state: State = State.JOINING
+    pressure: int = 0
+
+
+class Membership:
+    """Members by worker and by peer. A peer belongs to one worker, a worker that is not down has one peer."""
+
+    def __init__(self) -> None:
+        self._members: dict[int, Member] = {}
+        self._by_peer: dict[bytes, Member] = {}
+
+    def __bool__(self) -> bool:
+        """Whether any worker lives."""
+        return bool(self._by_peer)
+
+    def of_worker(self, worker: int) -> Member | None:
+        """The member of this number, dead or alive."""
+        return self._members.get(worker)
+
+    def of_peer(self, peer: bytes) -> Member | None:
+        """The member behind a peer, if it is still the one of its worker."""
+        return self._by_peer.get(peer)
+
+    def members(self) -> list[Member]:
+        """All members, by number."""
+        return [self._members[worker] for worker in sorted(self._members)]
+
+    def peers(self) -> list[bytes]:
+        """Everyone to tell of new routes."""
+        return list(self._by_peer)
+
+    def endpoints(self) -> dict[int, str]:
+        """Where the workers that are up listen."""
+        return {member.worker: member.endpoint for member in self.members() if member.state is State.UP}
+
+    def join(self, worker: WorkerId, peer: bytes, endpoint: str, now_ns: int) -> Member:
+        """A process registers. Whoever had this number or this peer before must be down."""
+        former = self._members.get(worker)
+        assert peer not in self._by_peer
+        assert former is None or former.state is State.DOWN
+        member = Member(worker, peer, endpoint, now_ns)
+        self._members[worker] = self._by_peer[peer] = member
+        return member
+
+    def lose(self, member: Member) -> None:
+        """A process is gone, or counts as gone: what it says is not heard until it registers again."""
+        del self._by_peer[member.peer]
+        member.peer = b""
+        member.state = State.DOWN
+
+    def silent(self, now_ns: int) -> list[Member]:
+        """Members that were not heard for too long."""
+        return [member for member in self._by_peer.values() if now_ns - member.heard_ns > SILENCE_NS_MAX]
+
+    def hear_all(self, now_ns: int) -> None:
+        """Start everyone's time anew: it was this process that did not listen."""
+        for member in self._by_peer.values():
+            member.heard_ns = now_ns

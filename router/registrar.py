@@ -1,0 +1,105 @@
+"""Workers come, live and go: registration, readiness, heartbeats, silence.
+
+REGISTER    new epochs are made durable, then granted; the range is served from READY on
+READY       every segment of the worker exists on disk: it is up
+HEARTBEAT   it lives; from a peer that is not (or no longer) known it is refused, and the worker registers again
+silence     of five seconds, or a message that cannot be handed over: down
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from router import ownership
+from router.announcer import Announcer
+from router.answers import WORKERS, answer, refuse
+from router.dispatch import Dispatch
+from router.membership import SILENCE_NS_MAX, Member, Membership, State
+from router.route_table import RouteTable
+from shardstore.effects import Effect
+from shardstore.identifiers import WorkerId
+from shardstore.messages import Assignments, Heartbeat, Ready, Refusal, Register, decode
+from shardstore.wire_format import Header, MalformedMessage, Status
+
+
+class Registrar:
+    """Keeps the membership true and grants epochs. `workers` is how many the store has."""
+
+    def __init__(
+        self, table: RouteTable, membership: Membership, announcer: Announcer, dispatch: Dispatch, workers: int
+    ) -> None:
+        self._table = table
+        self._membership = membership
+        self._announcer = announcer
+        self._dispatch = dispatch
+        self._workers = workers
+        self._ticked_ns = 0
+
+    def register(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        """Take in a worker's process in place of any former one. Raises MalformedMessage, StorageFailure."""
+        asked = decode(Register, frames[1])
+        self._check(asked)
+        granted = ownership.granted(self._table.current, asked)
+        if granted:
+            self._table.publish(granted)
+        former = [self._membership.of_worker(asked.worker), self._membership.of_peer(peer)]
+        abandoned = [effect for member in former if member is not None for effect in self._lose(member)]
+        self._membership.join(WorkerId(asked.worker), peer, asked.endpoint, now_ns)
+        announced = self._announcer.announce()
+        ranges = ownership.assignments(self._table.current, WorkerId(asked.worker))
+        reply = answer(WORKERS, peer, request, Assignments(ranges, self._announcer.routes))
+        return [*abandoned, reply, *announced]
+
+    def ready(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        """The ranges of a worker are open: from now on it is sent requests. Raises MalformedMessage, StorageFailure."""
+        serving = decode(Ready, frames[1]).serving
+        member = self._membership.of_peer(peer)
+        if member is None or not ownership.serves_the_map(self._table.current, member.worker, serving):
+            return [self._register_again(peer, request)]
+        created = ownership.created(self._table.current, member.worker)
+        if created:
+            self._table.publish(created)
+        member.state = State.UP
+        member.heard_ns = now_ns
+        return [answer(WORKERS, peer, request), *self._announcer.announce()]
+
+    def heartbeat(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        """A worker lives. Raises MalformedMessage."""
+        beat = decode(Heartbeat, frames[1])
+        member = self._membership.of_peer(peer)
+        if member is None or member.worker != beat.worker:
+            return [self._register_again(peer, request)]
+        member.heard_ns = now_ns
+        member.pressure = beat.pressure
+        return [answer(WORKERS, peer, request)]
+
+    def unreachable(self, peer: bytes) -> list[Effect]:
+        """A message could not be handed to this peer."""
+        member = self._membership.of_peer(peer)
+        return [] if member is None else [*self._lose(member), *self._announcer.announce()]
+
+    def tick(self, now_ns: int) -> list[Effect]:
+        """Count workers as down that were silent for too long."""
+        if now_ns - self._ticked_ns > SILENCE_NS_MAX // 2:  # this process was stopped: it heard nobody
+            self._membership.hear_all(now_ns)
+        self._ticked_ns = now_ns
+        silent = self._membership.silent(now_ns)
+        abandoned = [effect for member in silent for effect in self._lose(member)]
+        return [*abandoned, *self._announcer.announce()] if silent else []
+
+    def _lose(self, member: Member) -> list[Effect]:
+        if member.state is State.DOWN:
+            return []
+        self._membership.lose(member)
+        return self._dispatch.abandon(member.worker)
+
+    def _register_again(self, peer: bytes, request: Header) -> Effect:
+        refusal = Refusal("register again", routes=self._announcer.routes)
+        return refuse(WORKERS, peer, request, Status.STALE_ROUTE, refusal)
+
+    def _check(self, asked: Register) -> None:
+        if asked.worker >= self._workers:
+            raise MalformedMessage(f"this store has {self._workers} workers, there is no number {asked.worker}")
+        for route in ownership.routes_of(self._table.current, asked.worker):
+            if not 0 <= ownership.highest_epoch_told(asked, route.segment) < ownership.EPOCH_MAX:
+                raise MalformedMessage(f"no epoch of segment {route.segment} can follow the one told")

@@ -1,0 +1,40 @@
+"""The shell of the router process: gives the core its surroundings and runs it."""
+
+from __future__ import annotations
+
+from router.answers import CLIENTS, WORKERS
+from router.core import RouterCore
+from shardstore.effects import Effect, Stop, StopRequested
+from shardstore.errors import Unavailable
+from shardstore.event_loop import EventLoop
+from shardstore.file_names import ROUTER, ROUTER_LOCK
+from shardstore.options import RouterOptions
+from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.process import install_stop_signals, report_ready
+from shardstore.system_clock import SystemClock
+from shardstore.system_entropy import SystemEntropy
+from shardstore.zmq_transport import ZmqTransport
+
+
+def run(options: RouterOptions) -> Stop:
+    """Serve until the router is asked to stop, or must. Raises a ShardstoreError when it can't start."""
+    filesystem = PosixFilesystem(options.data)
+    filesystem.make_directory(ROUTER)
+    lock = filesystem.lock(ROUTER_LOCK)  # before any bind, and held to the end of the process
+    if lock is None:
+        raise Unavailable(f"another router serves {options.data}")
+    core = RouterCore(filesystem, SystemEntropy(), options)
+    transport = ZmqTransport()
+    try:
+        loop = EventLoop(core, transport, SystemClock(), _perform)
+        install_stop_signals(lambda: loop.post(StopRequested()))
+        transport.bind(WORKERS, options.internal)
+        report_ready(options.status_fd, transport.bind(CLIENTS, options.listen))
+        return loop.run()
+    finally:
+        transport.close()
+        lock.release()
+
+
+def _perform(effect: Effect) -> None:
+    raise AssertionError(f"the router's core asks for sends and the stop only, not {effect}")

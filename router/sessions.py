@@ -1,0 +1,57 @@
+"""Which client is behind which peer."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from shardstore.entropy import Entropy
+from shardstore.identifiers import ClientId
+
+SESSIONS_MAX = 65_536
+_CLIENT_IDS = 2**64 - 1
+
+
+class Sessions:
+    """Clients and their peers, one to one, the longest silent forgotten first.
+
+    A client is learnt from any of its requests, so a router that was restarted knows its clients again. A forgotten
+    client only misses broadcasts of routes.
+    """
+
+    def __init__(self, entropy: Entropy, sessions_max: int = SESSIONS_MAX) -> None:
+        self._entropy = entropy
+        self._sessions_max = sessions_max
+        self._peers: OrderedDict[int, bytes] = OrderedDict()
+        self._clients: dict[bytes, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def issue(self, peer: bytes) -> ClientId:
+        """A new id for the client behind the peer: random, because knowing it means being that client."""
+        client = ClientId(self._entropy.below(_CLIENT_IDS) + 1)
+        self.learn(client, peer)
+        return client
+
+    def learn(self, client: int, peer: bytes) -> None:
+        """The client has just spoken from this peer."""
+        if self._peers.get(client) == peer:
+            self._peers.move_to_end(client)
+            return
+        self.forget_peer(peer)
+        self._clients.pop(self._peers.pop(client, b""), None)
+        self._peers[client] = peer
+        self._clients[peer] = client
+        if len(self._peers) > self._sessions_max:
+            self._clients.pop(self._peers.popitem(last=False)[1])
+
+    def forget_peer(self, peer: bytes) -> None:
+        """The peer is gone."""
+        client = self._clients.pop(peer, None)
+        if client is not None:
+            del self._peers[client]
+
+    def peers(self) -> Iterable[bytes]:
+        """Everyone to tell of new routes."""
+        return self._peers.values()

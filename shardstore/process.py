@@ -1,0 +1,77 @@
+"""What every child process of a cluster does about its own life: start checks, readiness, stop signals, orphanhood."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+from shardstore.errors import InvalidRequest
+
+EXIT_ORPHANED = 70
+"""The supervisor is gone."""
+EXIT_SIGNALLED_TWICE = 71
+"""A second stop signal came before the first had been followed."""
+DESCRIPTORS_MIN = 256
+_PR_SET_PDEATHSIG = 1
+
+
+def refuse_optimised_python() -> None:
+    """Exit under `python -O`: it removes the assertions that stop a process before it does damage."""
+    if not __debug__:
+        sys.exit("shardstore does not run under python -O: its assertions guard the data")
+
+
+def raise_descriptor_limit() -> None:
+    """Take as many file descriptors as are allowed. Raises InvalidRequest when that is too few to start with."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS_MIN:
+        raise InvalidRequest(f"{hard} file descriptors are allowed, {DESCRIPTORS_MIN} are needed; raise `ulimit -n`")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def end_with_parent(descriptor: int = 0) -> None:
+    """Let this process die with the one that started it. To be called from the main thread.
+
+    The parent holds the other end of `descriptor` and writes nothing: end of file means that it is gone. The
+    kernel's parent-death signal is the second line, for a parent whose pipe some other process inherited.
+    """
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it went away before the signal was set
+        os._exit(EXIT_ORPHANED)
+    threading.Thread(target=_exit_at_end_of_file, args=(descriptor,), name="end-with-parent", daemon=True).start()
+
+
+def install_stop_signals(stop: Callable[[], None]) -> None:
+    """Call `stop` at the first SIGTERM or SIGINT; a second one ends the process at once, which is safe as any crash."""
+    signalled = False
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        nonlocal signalled
+        if signalled:
+            os._exit(EXIT_SIGNALLED_TWICE)
+        signalled = True
+        stop()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+
+
+def report_ready(descriptor: int, endpoint: str) -> None:
+    """Tell the parent, as one line of JSON, where this process listens; -1: nobody wants to know."""
+    if descriptor >= 0:
+        os.write(descriptor, json.dumps({"endpoint": endpoint}).encode() + b"\n")
+        os.close(descriptor)
+
+
+def _exit_at_end_of_file(descriptor: int) -> None:
+    while os.read(descriptor, 1):
+        pass
+    os._exit(EXIT_ORPHANED)
