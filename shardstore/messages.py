@@ -131,7 +131,7 @@ Document = TypeVar("Document")
 
 def encode(document: Any) -> bytes:
     """The frame of a document."""
-    packed: bytes = msgpack.packb(_plain(document))
+    packed: bytes = msgpack.packb(to_plain(document))
     return packed
 
 
@@ -141,17 +141,18 @@ def decode(kind: type[Document], frame: Buffer) -> Document:
         values = msgpack.unpackb(frame, strict_map_key=False, max_ext_len=0, max_bin_len=FRAME_BYTES_MAX)
     except (ValueError, msgpack.UnpackException) as error:
         raise MalformedMessage(f"no {kind.__name__}: {error}") from None
-    return _typed(kind, values)
+    return from_plain(kind, values)
 
 
-def _plain(document: Any) -> Any:
+def to_plain(document: Any) -> Any:
     """Fields by name; a nested document becomes a map, anything else stays."""
     if dataclasses.is_dataclass(document):
-        return {f.name: _plain(getattr(document, f.name)) for f in dataclasses.fields(document)}
-    return [_plain(item) for item in document] if type(document) is list else document
+        return {f.name: to_plain(getattr(document, f.name)) for f in dataclasses.fields(document)}
+    return [to_plain(item) for item in document] if type(document) is list else document
 
 
-def _typed(kind: type[Document], values: Any) -> Document:
+def from_plain(kind: type[Document], values: Any) -> Document:
+    """The document of that kind with these fields, each checked. Raises MalformedMessage."""
     kinds: dict[str, Any] = _field_kinds(kind)  # type: ignore[arg-type]  # a class is hashable
     if type(values) is not dict or values.keys() != kinds.keys():
         raise MalformedMessage(f"the fields of a {kind.__name__} are {', '.join(kinds)}")
@@ -160,8 +161,10 @@ def _typed(kind: type[Document], values: Any) -> Document:
 
 def _checked(kind: type, name: str, expected: Any, value: Any) -> Any:
     origin, arguments = get_origin(expected), get_args(expected)
+    if isinstance(expected, type) and dataclasses.is_dataclass(expected):
+        return from_plain(expected, value)
     if origin is list and type(value) is list:
-        return [_typed(arguments[0], item) for item in value]
+        return [_checked(kind, name, arguments[0], item) for item in value]
     if origin is dict and type(value) is dict:
         if all(_is(key, arguments[0]) and _is(item, arguments[1]) for key, item in value.items()):
             return value
