@@ -1,0 +1,133 @@
+"""One run of a child process, from spawn to exit.
+
+The child's standard input is a pipe whose write end only this process holds: its end of file tells the child that
+its supervisor is gone, however that came about. The child reports readiness as one line of JSON,
+{"endpoint": "..."}, over a pipe of its own; what it prints goes to the log and is remembered as its last words.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Thread
+from typing import TypeAlias
+
+from shardstore.cluster.fork_guard import give_up_in_forks
+
+STATUS_BYTES_MAX = 4096
+LAST_WORDS_WAIT_SECONDS = 0.5
+
+log = logging.getLogger("shardstore.cluster")
+
+
+@dataclass(frozen=True, slots=True)
+class BecameReady:
+    """The process serves, at this endpoint."""
+
+    process: ChildProcess
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The process is gone; `code` as subprocess reports it, negative for a signal."""
+
+    process: ChildProcess
+    code: int
+
+
+Happening: TypeAlias = BecameReady | Exited
+
+
+class ChildProcess:
+    """A running child. `post` is called from other threads with what happens to it."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Callable[[int], Sequence[str]],
+        environment: Mapping[str, str],
+        post: Callable[[Happening], None],
+    ) -> None:
+        """Spawn the process; `command` takes the number of the descriptor to report readiness on."""
+        self.name = name
+        self._post = post
+        self._last_words = ""
+        status_read, status_write = os.pipe()
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 (the command is our own)
+                command(status_write),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                pass_fds=(status_write,),
+                env=environment,
+                start_new_session=True,  # Ctrl-C is for the supervisor alone
+            )
+        except BaseException:
+            os.close(status_read)
+            raise
+        finally:
+            os.close(status_write)
+        assert self._process.stdin is not None
+        self._lifeline = self._process.stdin
+        give_up_in_forks(self, self._lifeline.close)
+        listener = Thread(target=self._listen, name=f"{name} words", daemon=True)
+        listener.start()
+        Thread(target=self._watch, args=(status_read, listener), name=f"{name} watch", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    def last_words(self) -> str:
+        """The last line the process printed; empty when it printed none."""
+        return self._last_words
+
+    def terminate(self) -> None:
+        """Ask the process to end in order."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.send_signal(signal.SIGKILL)
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as stream:
+            for line in stream:
+                words = line.decode(errors="replace").rstrip()
+                self._last_words = words or self._last_words
+                log.warning("%s: %s", self.name, words)
+
+    def _watch(self, status_read: int, listener: Thread) -> None:
+        with open(status_read, "rb") as status:
+            endpoint = _endpoint_in(status.readline(STATUS_BYTES_MAX))
+        if endpoint:
+            self._post(BecameReady(self, endpoint))
+        code = self._process.wait()
+        self._lifeline.close()
+        # The words may stay open longer than the process: its maintenance process shares them for a moment.
+        listener.join(LAST_WORDS_WAIT_SECONDS)
+        self._post(Exited(self, code))
+
+
+def describe_exit(code: int) -> str:
+    """An exit code in words."""
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+
+
+def _endpoint_in(line: bytes) -> str:
+    """The endpoint in a readiness line; empty when the process died first or said something else."""
+    try:
+        endpoint = json.loads(line)["endpoint"]
+    except (ValueError, TypeError, KeyError):
+        return ""
+    return endpoint if type(endpoint) is str else ""

@@ -1,0 +1,72 @@
+"""The supervisor's hold on a data directory: its lock, its identity, and who used it last."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from shardstore import file_names
+from shardstore.cluster.fork_guard import give_up_in_forks
+from shardstore.cluster.running_cluster import RunningCluster, announce, last_announced
+from shardstore.cluster.runtime_directory import remove_runtime_directory
+from shardstore.cluster.settings import RANGES_PER_WORKER, ClusterSettings, default_workers
+from shardstore.cluster.store import Store, check_same, create_store, read_store
+from shardstore.entropy import Entropy
+from shardstore.errors import InvalidRequest
+from shardstore.filesystem import Filesystem
+from shardstore.route_map import even_boundaries
+
+
+class DataDirectory:
+    """A locked data directory and the store in it."""
+
+    def __init__(self, filesystem: Filesystem, entropy: Entropy, settings: ClusterSettings) -> None:
+        """Lock the directory, then open the store or make it. Raises InvalidRequest, Corruption, StorageFailure."""
+        self._filesystem = filesystem
+        self._path = settings.data
+        lock = filesystem.lock(file_names.STORE_LOCK)
+        if lock is None:
+            raise InvalidRequest(_held(settings.data))
+        self._lock = lock
+        give_up_in_forks(self, lock.release)
+        try:
+            self.store = _open_store(filesystem, entropy, settings)
+            self._clear_traces()
+        except BaseException:
+            lock.release()
+            raise
+
+    def announce(self, url: str, runtime_directory: str) -> None:
+        """Tell others on this host where the cluster listens."""
+        announce(self._filesystem, RunningCluster(url, os.getpid(), runtime_directory))
+
+    def close(self) -> None:
+        """Take the announcement back and let go of the lock."""
+        self._clear_traces()
+        self._lock.release()
+
+    def _clear_traces(self) -> None:
+        """Remove the announcement and the sockets of the cluster that ran last: the lock says it is gone."""
+        last = last_announced(self._path)
+        if last is not None:
+            remove_runtime_directory(last.runtime_directory)
+        if self._filesystem.exists(file_names.ENDPOINT):
+            self._filesystem.remove(file_names.ENDPOINT)
+
+
+def _open_store(filesystem: Filesystem, entropy: Entropy, settings: ClusterSettings) -> Store:
+    store = read_store(filesystem)
+    if store is None:
+        workers = settings.workers or default_workers()
+        boundaries = settings.boundaries
+        if boundaries is None:
+            boundaries = tuple(even_boundaries(RANGES_PER_WORKER * workers))
+        return create_store(filesystem, entropy, workers, boundaries)
+    check_same(store, settings.workers, settings.boundaries)
+    return store
+
+
+def _held(data: str) -> str:
+    holder = last_announced(Path(data))
+    who = f" (process {holder.pid}, {holder.url})" if holder else ""
+    return f"another cluster has {data} open{who}: connect to it, or stop it first"

@@ -1,0 +1,55 @@
+"""Where the processes of one cluster meet: ipc in a private directory, or tcp for clients.
+
+The link between router and workers is always ipc: both run on this host.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from shardstore.errors import InvalidRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """What each process binds. `listen` is a checked tcp address, or None for ipc."""
+
+    directory: str
+    listen: str | None = None
+
+    @property
+    def clients(self) -> str:
+        """The router's public endpoint."""
+        return self.listen or f"ipc://{self.directory}/clients"
+
+    @property
+    def workers(self) -> str:
+        """The router's endpoint for workers."""
+        return f"ipc://{self.directory}/workers"
+
+    def worker(self, worker: int) -> str:
+        """A worker's endpoint for clients; over tcp the worker chooses its port."""
+        if self.listen:
+            return f"{self.listen.rpartition(':')[0]}:0"
+        return f"ipc://{self.directory}/worker-{worker}"
+
+
+def check_listen(listen: str) -> str:
+    """The address, if a cluster may listen there. Raises InvalidRequest."""
+    try:
+        parts = urlsplit(listen)
+        address, port = ipaddress.ip_address(parts.hostname or ""), parts.port
+    except ValueError:
+        parts, address, port = urlsplit(""), None, None
+    if parts.scheme != "tcp" or parts.path or address is None or port is None:
+        raise InvalidRequest(
+            f"{listen!r} is no address to listen on; write it like tcp://127.0.0.1:7700 or tcp://[::1]:0"
+        )
+    if not address.is_loopback:
+        raise InvalidRequest(
+            f"{listen} can be reached from other hosts, and this version has no encryption or authentication: "
+            "listen on tcp://127.0.0.1 or tcp://[::1], and tunnel to it (ssh -L)"
+        )
+    return listen

@@ -1,0 +1,118 @@
+"""A cluster inside a user's program: the supervisor runs in a thread, every other part in processes of its own."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future
+from threading import Thread
+from types import TracebackType
+from typing import Any
+
+from shardstore.client.asyncio_client import AsyncClient, connect_async
+from shardstore.client.blocking_client import Client, connect
+from shardstore.cluster.settings import cluster_settings
+from shardstore.cluster.supervisor import Supervisor
+from shardstore.errors import Closed, Unavailable
+from shardstore.options import Durability
+
+log = logging.getLogger("shardstore.cluster")
+
+
+class LocalCluster:
+    """A cluster that lives as long as the `with` block, or from `start` to `stop`.
+
+    data        the directory of the store; made when missing
+    workers     worker processes; fixed when the store is made (default: what is stored, else by the number of cores)
+    memory      bytes the whole store may buffer, as a number or like "512MiB"
+    durability  "group_sync" (default), "sync" or "async": when a write is acknowledged
+    ranges      a number, or boundary keys, at which a new store is split (default: 4 per worker)
+    listen      None for sockets that only this user reaches, or a loopback address like "tcp://127.0.0.1:7700"
+    """
+
+    def __init__(
+        self,
+        data: str | os.PathLike[str],
+        workers: int | None = None,
+        memory: str | int = "1GiB",
+        durability: str | Durability = Durability.GROUP_SYNC,
+        ranges: int | Sequence[bytes] | None = None,
+        listen: str | None = None,
+    ) -> None:
+        self._settings = cluster_settings(data, workers, memory, durability, ranges, listen)
+        self._supervisor: Supervisor | None = None
+        self._thread: Thread | None = None
+        self._owner = 0
+        self._url = ""
+
+    @property
+    def url(self) -> str:
+        """What `shardstore.connect` takes."""
+        if not self._url:
+            raise Closed("the cluster is not started: use it in a `with` block, or call start()")
+        return self._url
+
+    def start(self) -> None:
+        """Start all processes and wait until they serve. Raises as Supervisor.run does."""
+        if self._supervisor is not None:
+            raise Closed("the cluster was started before: make a new LocalCluster")
+        self._supervisor = Supervisor(self._settings)
+        self._owner = os.getpid()
+        url: Future[str] = Future()
+        self._thread = Thread(target=_run, args=(self._supervisor, url), name="shardstore supervisor", daemon=True)
+        atexit.register(self.stop)
+        self._thread.start()
+        try:
+            self._url = url.result()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop all processes in order and wait for their end. Does nothing when they are stopped, or in a fork."""
+        if self._supervisor is None or self._thread is None or self._owner != os.getpid():
+            return
+        atexit.unregister(self.stop)
+        self._url = ""
+        self._supervisor.request_stop()
+        try:
+            self._thread.join()
+        except BaseException:
+            # Ctrl-C while waiting: the second request ends everything at once.
+            self._supervisor.request_stop()
+            raise
+
+    def connect(self, **settings: Any) -> Client:
+        """A blocking client; takes the settings of `shardstore.connect`."""
+        return connect(self.url, **settings)
+
+    async def connect_async(self, **settings: Any) -> AsyncClient:
+        """An asyncio client; takes the settings of `shardstore.connect_async`."""
+        return await connect_async(self.url, **settings)
+
+    def processes(self) -> dict[str, int]:
+        """Process ids of what runs now, by name: "router", "worker-0", "worker-0 maintenance"."""
+        return self._supervisor.processes() if self._supervisor else {}
+
+    def __enter__(self) -> LocalCluster:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _run(supervisor: Supervisor, url: Future[str]) -> None:
+    try:
+        supervisor.run(url.set_result)
+    except BaseException as error:
+        if url.done():
+            log.error("the cluster has ended: %s", error)
+        else:
+            url.set_exception(error)
+    if not url.done():
+        url.set_exception(Unavailable("the cluster was stopped while it started"))

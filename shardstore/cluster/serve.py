@@ -1,0 +1,25 @@
+"""Running a cluster as the main program: signals end it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+from shardstore.cluster.settings import ClusterSettings
+from shardstore.cluster.supervisor import Supervisor
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def serve(settings: ClusterSettings, on_ready: Callable[[str], None]) -> None:
+    """Run a cluster until SIGINT, SIGTERM or SIGHUP; a second one ends it at once. Raises as Supervisor.run does.
+
+    To be called in the main thread. `on_ready` gets the url and must return soon.
+    """
+    supervisor = Supervisor(settings)
+    before = {number: signal.signal(number, lambda *_: supervisor.request_stop()) for number in STOP_SIGNALS}
+    try:
+        supervisor.run(on_ready)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,78 @@
+"""What a cluster is started with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from shardstore.cluster.endpoints import check_listen
+from shardstore.errors import InvalidRequest
+from shardstore.options import MEMORY_MIN, Durability, check_workers, parse_size
+from shardstore.route_map import InvalidRouteMap, even_boundaries, presplit
+
+RANGES_PER_WORKER = 4
+DEFAULT_WORKERS_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """Checked settings. None means: as stored, or the default for a new store."""
+
+    data: str
+    workers: int | None
+    memory: int
+    durability: Durability
+    boundaries: tuple[bytes, ...] | None
+    listen: str | None
+
+
+def cluster_settings(
+    data: str | os.PathLike[str],
+    workers: int | None = None,
+    memory: str | int = "1GiB",
+    durability: str | Durability = Durability.GROUP_SYNC,
+    ranges: int | Sequence[bytes] | None = None,
+    listen: str | None = None,
+) -> ClusterSettings:
+    """The settings in a caller's words, checked. Raises InvalidRequest."""
+    size = parse_size(memory)
+    if size < MEMORY_MIN:
+        raise InvalidRequest(f"memory={memory!r} is below the {MEMORY_MIN // 2**20} MiB that a store needs")
+    if durability not in set(Durability):
+        raise InvalidRequest(f"durability is one of {', '.join(d.value for d in Durability)}, not {durability!r}")
+    return ClusterSettings(
+        str(Path(data).absolute()),
+        None if workers is None else check_workers(workers),
+        size,
+        Durability(durability),
+        None if ranges is None else _boundaries(ranges),
+        None if listen is None else check_listen(listen),
+    )
+
+
+def default_workers() -> int:
+    """Two, or as many as leave two cores for the router and the clients."""
+    return min(DEFAULT_WORKERS_MAX, max(2, len(usable_cores()) - 2))
+
+
+def usable_cores() -> list[int]:
+    """Numbers of the cores this process may run on, as far as the system tells."""
+    process = psutil.Process()
+    if hasattr(process, "cpu_affinity"):
+        return list(process.cpu_affinity())
+    return list(range(os.cpu_count() or 1))
+
+
+def _boundaries(ranges: int | Sequence[bytes]) -> tuple[bytes, ...]:
+    try:
+        boundaries = even_boundaries(ranges) if isinstance(ranges, int) else list(ranges)
+        presplit(boundaries, 1)
+    except (InvalidRouteMap, TypeError) as error:
+        raise InvalidRequest(
+            f"ranges is a number, or a list of boundary keys (bytes, not empty, ascending): {error}"
+        ) from None
+    return tuple(boundaries)

@@ -1,0 +1,70 @@
+"""STORE: what a data directory is. Written once, under the directory's lock, and compared at every open.
+
+The file is a document (see documents.py) with magic b"SHSTORE\\0", version 1 and the body
+
+    store       str            identity of the store, 16 hex digits
+    workers     int            how many workers share its ranges
+    boundaries  list of bytes  keys at which the store was first split
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shardstore.documents import encode_document, publish, read_document
+from shardstore.entropy import Entropy
+from shardstore.errors import Corruption, InvalidRequest
+from shardstore.file_names import ROUTER, SEGMENTS, STORE
+from shardstore.filesystem import Filesystem
+
+MAGIC = b"SHSTORE\0"
+VERSION = 1
+_KINDS = {"store": str, "workers": int, "boundaries": list}
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Identity and fixed settings of one data directory."""
+
+    store: str
+    workers: int
+    boundaries: tuple[bytes, ...]
+
+
+def read_store(filesystem: Filesystem) -> Store | None:
+    """The store in this directory; None when none was made yet. Raises Corruption."""
+    if not filesystem.exists(STORE):
+        if filesystem.exists(ROUTER) or filesystem.exists(SEGMENTS):
+            raise Corruption(STORE, 0, "is missing, though the directory holds the files of a store")
+        return None
+    body = read_document(filesystem, STORE, MAGIC, VERSION)
+    if {name: type(value) for name, value in body.items()} != _KINDS:
+        raise Corruption(STORE, 0, f"has other fields than {', '.join(_KINDS)}")
+    return Store(body["store"], body["workers"], tuple(body["boundaries"]))
+
+
+def create_store(filesystem: Filesystem, entropy: Entropy, workers: int, boundaries: Sequence[bytes]) -> Store:
+    """Make this directory a store."""
+    store = Store(f"{entropy.below(2**64):016x}", workers, tuple(boundaries))
+    body = {"store": store.store, "workers": store.workers, "boundaries": list(store.boundaries)}
+    publish(filesystem, STORE, encode_document(MAGIC, VERSION, body))
+    return store
+
+
+def check_same(store: Store, workers: int | None, boundaries: Sequence[bytes] | None) -> None:
+    """Refuse settings, where given, that differ from the stored ones. Raises InvalidRequest saying what is stored."""
+    if workers is not None and workers != store.workers:
+        raise InvalidRequest(
+            f"this store was made for {store.workers} workers, not {workers}: give that number or none"
+        )
+    if boundaries is not None and tuple(boundaries) != store.boundaries:
+        raise InvalidRequest(
+            f"this store was made with {len(store.boundaries) + 1} ranges{_quoted(store.boundaries)}, "
+            f"not the {len(boundaries) + 1} that were asked for: leave ranges out"
+        )
+
+
+def _quoted(boundaries: Sequence[bytes]) -> str:
+    first = ", ".join(map(repr, boundaries[:4]))
+    return f" (split at {first}{', ...' if len(boundaries) > 4 else ''})" if boundaries else ""

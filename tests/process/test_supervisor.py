@@ -1,0 +1,162 @@
+"""The supervisor alone, with stand-ins for router and workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+
+import psutil
+import pytest
+
+from shardstore.cluster import supervisor as supervisor_module
+from shardstore.cluster.running_cluster import last_announced, url_of
+from shardstore.cluster.settings import cluster_settings
+from shardstore.cluster.supervisor import Supervisor
+from shardstore.errors import ShardstoreError, Unavailable
+from tests.process.deadlines import wait_until
+
+STAND_IN = "tests.process.stand_in"
+
+
+def supervisor_of(data: Path) -> Supervisor:
+    return Supervisor(cluster_settings(data, workers=2), router_module=STAND_IN, worker_module=STAND_IN)
+
+
+@contextmanager
+def running(data: Path) -> Iterator[Supervisor]:
+    supervisor = supervisor_of(data)
+    ready: Queue[str | ShardstoreError] = Queue()
+
+    def run() -> None:
+        try:
+            supervisor.run(ready.put)
+        except ShardstoreError as error:
+            ready.put(error)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        url = ready.get(timeout=30)
+        assert isinstance(url, str), url
+        yield supervisor
+    finally:
+        supervisor.request_stop()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def starts(data: Path, name: str) -> list[int]:
+    return [int(line) for line in (data / f"starts-{name}").read_text().splitlines()]
+
+
+def test_starts_announces_and_stops_everything(tmp_path: Path) -> None:
+    with running(tmp_path) as supervisor:
+        processes = supervisor.processes()
+        assert list(processes) == ["router", "worker-0", "worker-1"]
+        sockets = Path(url_of(tmp_path).removeprefix("ipc://")).parent
+        assert sockets.is_dir()
+    assert not any(map(psutil.pid_exists, processes.values()))
+    assert last_announced(tmp_path) is None
+    assert not sockets.exists()
+
+
+@pytest.mark.parametrize("name", ["router", "worker-1"])
+def test_what_dies_is_started_again(tmp_path: Path, name: str) -> None:
+    with running(tmp_path) as supervisor:
+        before = supervisor.processes()
+        os.kill(before[name], signal.SIGKILL)
+        wait_until(lambda: supervisor.processes().get(name, before[name]) != before[name], "a new process")
+        after = supervisor.processes()
+        assert {other: pid for other, pid in after.items() if other != name} == {
+            other: pid for other, pid in before.items() if other != name
+        }
+
+
+def test_a_worker_that_keeps_dying_is_given_up_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("shardstore.cluster.restart_policy.LONGEST_DELAY_NS", 1)
+    with running(tmp_path) as supervisor:
+        victim = supervisor.processes()["worker-0"]
+        (tmp_path / "behaviour").write_text("die")
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: "given up" in caplog.text, "the message")
+        assert "exited with code 1: a hundred reasons; it died 10 times in a row and is given up" in caplog.text
+        assert list(supervisor.processes()) == ["router", "worker-1"]
+    assert len(starts(tmp_path, "worker-0")) == 10
+
+
+def test_a_child_that_cannot_start_fails_the_start_with_its_last_words(tmp_path: Path) -> None:
+    (tmp_path / "behaviour").write_text("die")
+    with pytest.raises(Unavailable, match=r"router \(process \d+\) exited with code 1: a hundred reasons"):
+        supervisor_of(tmp_path).run(lambda url: pytest.fail("was ready"))
+
+
+def test_a_child_that_is_never_ready_fails_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "START_NS", 1_500_000_000)
+    (tmp_path / "behaviour").write_text("silent")
+    with pytest.raises(Unavailable, match="router was not ready after 1 s"):
+        supervisor_of(tmp_path).run(lambda url: pytest.fail("was ready"))
+    assert not any(map(psutil.pid_exists, starts(tmp_path, "router")))
+
+
+def test_a_second_request_to_stop_kills_what_does_not_listen(tmp_path: Path) -> None:
+    (tmp_path / "behaviour").write_text("stubborn")
+    with running(tmp_path) as supervisor:
+        processes = supervisor.processes()
+        supervisor.request_stop()
+        # The context asks again on leaving, and waits 30 s; the patience for one request alone is 2 * 20 s.
+    assert not any(map(psutil.pid_exists, processes.values()))
+
+
+SERVE = f"""
+import sys
+from shardstore.cluster import serve
+from shardstore.cluster.settings import cluster_settings
+from shardstore.cluster.supervisor import Supervisor
+serve.Supervisor = lambda settings: Supervisor(settings, router_module={STAND_IN!r}, worker_module={STAND_IN!r})
+serve.serve(cluster_settings(sys.argv[1], workers=2), lambda url: print(url, flush=True))
+"""
+
+
+@contextmanager
+def main_program(data: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen([sys.executable, "-c", SERVE, str(data)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("ipc://")
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=20)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_main_program_in_order(tmp_path: Path, number: signal.Signals) -> None:
+    with main_program(tmp_path) as process:
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(number)
+        assert process.wait(30) == 0
+        assert len(children) == 3
+        assert not any(child.is_running() for child in children)
+
+
+def test_no_child_outlives_a_killed_supervisor_and_the_next_start_cleans_up(tmp_path: Path) -> None:
+    with main_program(tmp_path) as process:
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) == 3
+        process.kill()
+        _, alive = psutil.wait_procs(children, timeout=10)
+        assert not alive
+    left = last_announced(tmp_path)
+    assert left is not None
+    assert Path(left.runtime_directory).is_dir()
+    with running(tmp_path):
+        assert not Path(left.runtime_directory).exists()

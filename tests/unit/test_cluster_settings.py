@@ -1,0 +1,43 @@
+"""What a caller may ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shardstore.cluster.settings import cluster_settings, default_workers
+from shardstore.errors import InvalidRequest
+from shardstore.options import Durability
+
+
+def test_defaults(tmp_path: Path) -> None:
+    settings = cluster_settings(tmp_path)
+    assert (settings.workers, settings.boundaries, settings.listen) == (None, None, None)
+    assert (settings.memory, settings.durability) == (2**30, Durability.GROUP_SYNC)
+    assert default_workers() >= 2
+
+
+def test_a_number_of_ranges_is_spread_over_the_first_two_bytes(tmp_path: Path) -> None:
+    assert cluster_settings(tmp_path, ranges=4).boundaries == (b"\x40\x00", b"\x80\x00", b"\xc0\x00")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"workers": 0}, "1 to 256 workers"),
+        ({"memory": "1 MiB"}, "below the 64 MiB"),
+        ({"memory": "plenty"}, "is no size"),
+        ({"durability": "maybe"}, "one of async, group_sync, sync"),
+        ({"ranges": 0}, "ranges is a number, or a list of boundary keys"),
+        ({"ranges": [b"b", b"a"]}, "not in order"),
+        ({"ranges": [b""]}, "ranges is"),
+        ({"ranges": ["a"]}, "ranges is"),
+        ({"ranges": "ab"}, "ranges is"),
+        ({"listen": "tcp://0.0.0.0:1"}, "no encryption"),
+    ],
+)
+def test_wrong_settings_are_refused(tmp_path: Path, setting: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        cluster_settings(tmp_path, **setting)

@@ -1,0 +1,113 @@
+"""Identity of a store, and the hold on its directory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from shardstore.cluster.data_directory import DataDirectory
+from shardstore.cluster.running_cluster import last_announced, url_of
+from shardstore.cluster.settings import ClusterSettings, cluster_settings
+from shardstore.cluster.store import read_store
+from shardstore.errors import Corruption, InvalidRequest, Unavailable
+from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.system_entropy import SystemEntropy
+
+
+def opened(settings: ClusterSettings) -> DataDirectory:
+    return DataDirectory(PosixFilesystem(settings.data), SystemEntropy(), settings)
+
+
+def test_a_store_keeps_its_identity(tmp_path: Path) -> None:
+    directory = opened(cluster_settings(tmp_path, workers=3, ranges=[b"a", b"m"]))
+    directory.close()
+    again = opened(cluster_settings(tmp_path))
+    assert again.store == directory.store
+    assert (again.store.workers, again.store.boundaries) == (3, (b"a", b"m"))
+    again.close()
+
+
+def test_two_stores_are_two(tmp_path: Path) -> None:
+    assert opened(cluster_settings(tmp_path / "a")).store.store != opened(cluster_settings(tmp_path / "b")).store.store
+
+
+def test_ranges_default_to_four_per_worker(tmp_path: Path) -> None:
+    boundaries = opened(cluster_settings(tmp_path, workers=2)).store.boundaries
+    assert boundaries == tuple(bytes([32 * at, 0]) for at in range(1, 8))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"workers": 3}, "made for 2 workers, not 3"),
+        ({"ranges": 2}, r"made with 3 ranges \(split at b'a', b'm'\), not the 2"),
+        ({"ranges": [b"a", b"n"]}, r"split at b'a', b'm'"),
+    ],
+)
+def test_other_settings_are_refused_and_the_lock_is_let_go(tmp_path: Path, changed: dict, message: str) -> None:
+    opened(cluster_settings(tmp_path, workers=2, ranges=[b"a", b"m"])).close()
+    with pytest.raises(InvalidRequest, match=message):
+        opened(cluster_settings(tmp_path, **changed))
+    opened(cluster_settings(tmp_path, workers=2, ranges=[b"a", b"m"])).close()
+
+
+def test_a_second_holder_is_refused_and_learns_of_the_first(tmp_path: Path) -> None:
+    first = opened(cluster_settings(tmp_path))
+    first.announce("ipc:///tmp/shardstore-x/clients", "/tmp/shardstore-x")
+    with pytest.raises(InvalidRequest, match=rf"process {os.getpid()}, ipc:///tmp/shardstore-x/clients"):
+        opened(cluster_settings(tmp_path))
+    assert last_announced(tmp_path) is not None, "the refused one must not touch the announcement"
+    first.close()
+
+
+def test_the_announcement_is_private_and_goes_with_the_cluster(tmp_path: Path) -> None:
+    directory = opened(cluster_settings(tmp_path))
+    directory.announce("tcp://127.0.0.1:7700", "/tmp/shardstore-x")
+    assert url_of(tmp_path) == "tcp://127.0.0.1:7700"
+    assert (tmp_path / "ENDPOINT").stat().st_mode & 0o777 == 0o600
+    directory.close()
+    with pytest.raises(Unavailable, match="no cluster is running on .*: start one with `shardstore serve --data"):
+        url_of(tmp_path)
+
+
+def test_an_announcement_of_a_dead_cluster_counts_for_nothing(tmp_path: Path) -> None:
+    (tmp_path / "ENDPOINT").write_text('{"url": "tcp://127.0.0.1:1", "pid": 4194305, "runtime_directory": ""}')
+    with pytest.raises(Unavailable):
+        url_of(tmp_path)
+
+
+def test_a_lost_identity_is_damage_and_not_a_new_store(tmp_path: Path) -> None:
+    (tmp_path / "segments").mkdir()
+    with pytest.raises(Corruption, match="STORE at byte 0: is missing, though the directory holds"):
+        opened(cluster_settings(tmp_path))
+
+
+def test_a_damaged_identity_is_named(tmp_path: Path) -> None:
+    opened(cluster_settings(tmp_path)).close()
+    file = tmp_path / "STORE"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(Corruption, match="STORE at byte 16: checksum"):
+        read_store(PosixFilesystem(str(tmp_path)))
+
+
+def test_a_fork_does_not_keep_the_lock(tmp_path: Path) -> None:
+    directory = opened(cluster_settings(tmp_path))
+    ready, go = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(ready[1], b".")
+        os.read(go[0], 1)
+        os._exit(0)
+    os.read(ready[0], 1)
+    try:
+        directory.close()
+        opened(cluster_settings(tmp_path)).close()
+    finally:
+        os.write(go[1], b".")
+        os.waitpid(child, 0)
+        for end in (*ready, *go):
+            os.close(end)
