@@ -101,13 +101,18 @@ class StartJob:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportReady:
+    """Tell whoever started the process that it serves."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Leave the process; `failure` says why when it is not an ordinary end."""
 
     failure: str = ""
 
 
-Effect: TypeAlias = Send | SyncWal | StartJob | Stop
+Effect: TypeAlias = Send | SyncWal | StartJob | ReportReady | Stop
 
 
 class Core(Protocol):

@@ -58,11 +58,11 @@ class WorkerOptions:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceOptions:
-    """What a maintenance process is started with."""
+    """What a maintenance process is started with. `jobs_fd`: the socket over which it gets jobs."""
 
     data: str
-    store: str
     worker: int
+    jobs_fd: int
 
 
 ProcessOptions = TypeVar("ProcessOptions", RouterOptions, WorkerOptions, MaintenanceOptions)

@@ -66,6 +66,8 @@ class WritePath:
         self.wal = wal
         self.limits = limits
         self.buffered_bytes = buffered_bytes
+        self.grown_bytes = 0
+        """Bytes applied since the drain policy last looked."""
         self._durability = durability
         self._logged: deque[LoggedWrite] = deque()
         self._logged_bytes = 0
@@ -180,6 +182,7 @@ class WritePath:
         before_bytes = active.bytes
         logged.apply()
         self.buffered_bytes += active.bytes - before_bytes
+        self.grown_bytes += active.bytes - before_bytes
         return [asker.accept(self.pressure) for asker in logged.askers]
 
     def _answer_again(self, lsn: int, asker: Asker) -> list[Effect]:

@@ -55,10 +55,12 @@ class Overlay:
             self.runs.append(ImmutableRun(self.active, lsn_last))
             self.active = ActiveLayer()
 
-    def drop_runs(self, lsn_last: int) -> None:
-        """Forget the runs that table files hold now: all that end at or below this LSN."""
+    def drop_runs(self, lsn_last: int) -> int:
+        """Forget the runs that table files hold now: all that end at or below this LSN. Answers the bytes freed."""
+        freed_bytes = 0
         while self.runs and self.runs[0].lsn_last <= lsn_last:
-            self.runs.popleft()
+            freed_bytes += self.runs.popleft().bytes
+        return freed_bytes
 
     def check_invariants(self) -> None:
         """Raise AssertionError when a promise of this class does not hold."""

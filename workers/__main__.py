@@ -1,0 +1,27 @@
+"""python -P -m workers '{"data": ...}': the options of options.WorkerOptions as one JSON argument."""
+
+from __future__ import annotations
+
+import sys
+
+from shardstore.errors import ShardstoreError
+from shardstore.options import WorkerOptions, from_argument
+from shardstore.process import end_with_parent, raise_descriptor_limit, refuse_optimised_python
+from workers import runtime
+
+
+def main() -> None:
+    """Run the worker; a failure is one line on the error output and exit code 1."""
+    refuse_optimised_python()
+    end_with_parent()
+    try:
+        raise_descriptor_limit()
+        failure = runtime.run(from_argument(WorkerOptions, " ".join(sys.argv[1:]))).failure
+    except ShardstoreError as error:
+        failure = str(error) or type(error).__name__
+    if failure:
+        sys.exit(f"worker: {failure}")
+
+
+if __name__ == "__main__":
+    main()

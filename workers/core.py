@@ -1,0 +1,221 @@
+"""The worker as a pure core: messages, syncs and finished jobs in, answers and work to be done out.
+
+    REGISTER -> ranges given -> segments opened, log replayed -> READY -> serving
+    request  -> epoch check -> read_path | write_path | maintenance_queue -> answer
+
+It owns no socket, clock, thread or process. Files are plain calls through the filesystem; syncing the log and
+running a job are effects.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from shardstore.effects import (
+    Effect,
+    Event,
+    JobFailed,
+    JobFinished,
+    Received,
+    ReportReady,
+    SendFailed,
+    Stop,
+    StopRequested,
+    Tick,
+    WalSynced,
+    WalSyncFailed,
+)
+from shardstore.entropy import Entropy
+from shardstore.errors import Busy, Corruption, InvalidRequest, StorageFailure
+from shardstore.filesystem import Filesystem
+from shardstore.messages import Assignments, Refusal, Statistics, encode
+from shardstore.options import WorkerOptions
+from shardstore.wire_format import ROUTED, MalformedMessage, Op, Status, decode_header, decode_reply, decode_request
+from workers import read_path
+from workers.admission import MemoryLimits
+from workers.maintenance_queue import MaintenanceQueue
+from workers.owned_range import OwnedRange
+from workers.range_opening import open_range, readable_manifests, replay
+from workers.registration import ROUTER, Registration
+from workers.reply import Asker
+from workers.statistics import figures
+from workers.wal.recovery import recover
+from workers.wal.writer import WalWriter
+from workers.write_path import WritePath
+
+
+class WorkerCore:
+    """One worker process. `endpoint` is where clients reach it directly."""
+
+    def __init__(self, filesystem: Filesystem, entropy: Entropy, options: WorkerOptions, endpoint: str) -> None:
+        """Recover the log. Raises Corruption, StorageFailure."""
+        self._filesystem = filesystem
+        self._options = options
+        manifests = readable_manifests(filesystem, options.store)
+        lsn_floor = max((lsn for manifest in manifests for lsn in manifest.checkpoint.values()), default=0)
+        self._log = recover(filesystem, options.worker, options.store, lsn_floor, entropy)
+        self._registration = Registration(
+            options.worker, endpoint, {manifest.segment: manifest.epoch for manifest in manifests}
+        )
+        self._ranges: dict[int, OwnedRange] = {}
+        self._writes: WritePath | None = None
+        self._maintenance: MaintenanceQueue | None = None
+        self._stopping = False
+        self._counts: Counter[str] = Counter()
+
+    def start(self, now_ns: int) -> list[Effect]:
+        """Ask the router for ranges."""
+        return self._registration.register(now_ns)
+
+    def wakeup_ns(self) -> int | None:
+        """The earliest of heartbeat, sync and retried job."""
+        due = [self._registration.wakeup_ns()]
+        for part in (self._writes, self._maintenance):
+            part_due_ns = part.wakeup_ns() if part else None
+            if part_due_ns is not None:
+                due.append(part_due_ns)
+        return min(due)
+
+    def handle(self, event: Event, now_ns: int) -> list[Effect]:
+        """Take one event."""
+        effects = self._handle(event, now_ns)
+        if self._stopping:
+            return effects + self._stop_when_idle()
+        if self._maintenance is not None:
+            effects += self._maintenance.next_job(now_ns)
+        return effects
+
+    def _handle(self, event: Event, now_ns: int) -> list[Effect]:
+        match event:
+            case Received():
+                return self._received(event, now_ns)
+            case Tick():
+                return self._tick(now_ns)
+            case WalSynced():
+                return self._serving_writes.synced(event.lsn) + self._seal_when_grown()
+            case WalSyncFailed():
+                return self._serving_writes.fail(event.reason)
+            case JobFinished():
+                return self._serving_maintenance.finished(event)
+            case JobFailed():
+                return self._serving_maintenance.failed(event, now_ns)
+            case SendFailed():
+                self._counts["replies nobody took"] += 1
+                return []
+            case StopRequested():
+                self._stopping = True
+                return self._writes.require_durable(self._writes.wal.lsn_appended) if self._writes else []
+
+    def _tick(self, now_ns: int) -> list[Effect]:
+        pressure = self._writes.pressure if self._writes else 0
+        effects = self._registration.tick(pressure, now_ns)
+        return effects + self._writes.tick(now_ns) if self._writes else effects
+
+    def _received(self, event: Received, now_ns: int) -> list[Effect]:
+        try:
+            header = decode_header(event.frames[0])
+            if header.status == Status.NONE:
+                asker = Asker(event.link, event.peer, decode_request(event.frames))
+                return self._requested(asker, event.frames, now_ns)
+            if event.link == ROUTER:
+                decode_reply(event.frames)
+                assignments, effects = self._registration.answered(header, event.frames, now_ns)
+                return effects + self._serve(assignments) if assignments else effects
+        except (MalformedMessage, IndexError):
+            pass
+        self._counts["malformed messages"] += 1
+        return []
+
+    def _requested(self, asker: Asker, frames: list[bytes], now_ns: int) -> list[Effect]:
+        header = asker.header
+        if self._stopping:
+            return [asker.refuse(Status.CLOSED, Refusal("the worker is stopping"))]
+        if header.op not in ROUTED:
+            return [asker.refuse(Status.INVALID, Refusal(f"a worker does not answer {Op(header.op).name}"))]
+        owned = self._ranges.get(header.segment)
+        if owned is None or owned.epoch != header.epoch:
+            self._counts["stale routes"] += 1
+            what = f"segment {header.segment} is not served here at epoch {header.epoch}"
+            return [asker.refuse(Status.STALE_ROUTE, Refusal(what, routes=self._registration.routes))]
+        self._counts[Op(header.op).name] += 1
+        try:
+            return self._answer(owned, asker, frames, now_ns)
+        except InvalidRequest as error:
+            return [asker.refuse(Status.INVALID, Refusal(str(error)))]
+        except Busy as busy:
+            self._counts["refused busy"] += 1
+            return [asker.refuse_busy(busy)]
+        except (Corruption, StorageFailure) as error:
+            self._counts["failed requests"] += 1
+            return [asker.fail(error)]
+
+    def _answer(self, owned: OwnedRange, asker: Asker, frames: list[bytes], now_ns: int) -> list[Effect]:
+        writes = self._serving_writes
+        match asker.header.op:
+            case Op.GET:
+                return [read_path.get(owned, asker, frames, writes.pressure)]
+            case Op.SCAN:
+                return [read_path.scan(owned, asker, frames, writes.pressure)]
+            case Op.STATS:
+                return [asker.accept(writes.pressure, (encode(Statistics(self._figures())),))]
+            case Op.FLUSH | Op.COMPACT:
+                return self._serving_maintenance.barrier(owned, asker)
+            case _:
+                return writes.write(owned, asker, frames, now_ns) + self._seal_when_grown()
+
+    def _serve(self, assignments: Assignments) -> list[Effect]:
+        """Serve what the router gives: open what is new, take over the epochs."""
+        opened = {}
+        for assignment in assignments.ranges:
+            owned = self._ranges.get(assignment.segment)
+            if owned is None:
+                opened[assignment.segment] = open_range(self._filesystem, self._options.store, assignment)
+            else:
+                owned.epoch = max(owned.epoch, assignment.epoch)
+        self._ranges.update(opened)
+        effects: list[Effect] = []
+        if self._writes is None:
+            self._start_writing()
+            effects.append(ReportReady())
+        return effects + self._registration.ready({segment: owned.epoch for segment, owned in self._ranges.items()})
+
+    def _start_writing(self) -> None:
+        """Replay the log into the ranges, and take writes from here on."""
+        log, options = self._log, self._options
+        log_first_kept = replay(self._ranges, log.records(), log.log_id)
+        wal = WalWriter(self._filesystem, options.worker, log.log_id, log.next_lsn, retained=log.files)
+        buffered_bytes = sum(owned.overlay.bytes for owned in self._ranges.values())
+        limits = MemoryLimits.of_share(options.memory)
+        self._writes = WritePath(wal, options.durability, limits, buffered_bytes)
+        self._maintenance = MaintenanceQueue(
+            options.worker, options.store, log.log_id, self._writes, self._ranges, log_first_kept
+        )
+        self._maintenance.seal_full_layers()
+
+    def _seal_when_grown(self) -> list[Effect]:
+        """Let the drain policy look at the layers, once per some growth and not once per write."""
+        writes = self._serving_writes
+        if writes.grown_bytes >= writes.limits.seal_bytes // 16:
+            writes.grown_bytes = 0
+            self._serving_maintenance.seal_full_layers()
+        return []
+
+    def _stop_when_idle(self) -> list[Effect]:
+        return [Stop()] if self._writes is None or self._writes.idle else []
+
+    def _figures(self) -> dict[str, Any]:
+        log = self._log
+        return figures(self._options.worker, self._ranges, self._serving_writes, self._serving_maintenance, log.cut) | {
+            "counts": dict(self._counts)
+        }
+
+    @property
+    def _serving_writes(self) -> WritePath:
+        assert self._writes is not None, "no range is served before the log is replayed"
+        return self._writes
+
+    @property
+    def _serving_maintenance(self) -> MaintenanceQueue:
+        assert self._maintenance is not None, "no range is served before the log is replayed"
+        return self._maintenance

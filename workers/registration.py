@@ -1,0 +1,69 @@
+"""The worker's standing with the router: it registers, is given ranges, reports them ready, and shows that it lives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shardstore.effects import Effect, Send
+from shardstore.limits import MILLISECOND_NS, SECOND_NS
+from shardstore.messages import Assignments, Heartbeat, Ready, Register, decode, encode
+from shardstore.wire_format import Header, Op, Status
+
+HEARTBEAT_INTERVAL_NS = 500 * MILLISECOND_NS
+REGISTER_RETRY_NS = SECOND_NS
+ROUTER = "router"
+
+
+class Registration:
+    """Messages of one worker process to the router and what their answers mean."""
+
+    def __init__(self, worker: int, endpoint: str, known: Mapping[int, int]) -> None:
+        self._worker = worker
+        self._endpoint = endpoint
+        self._known = dict(known)
+        self._sequence = 0
+        self._due_ns = 0
+        self.serving: dict[int, int] | None = None
+        """Epoch by segment, once ranges were given."""
+        self.routes = b""
+        """The newest encoded Routes heard of, passed on in STALE_ROUTE."""
+
+    def wakeup_ns(self) -> int:
+        """When the next heartbeat, or the next try to register, is due."""
+        return self._due_ns
+
+    def tick(self, pressure: int, now_ns: int) -> list[Effect]:
+        """Send what is due."""
+        if now_ns < self._due_ns:
+            return []
+        if self.serving is None:
+            return self.register(now_ns)
+        self._due_ns = now_ns + HEARTBEAT_INTERVAL_NS
+        return [self._message(Op.HEARTBEAT, Heartbeat(self._worker, pressure))]
+
+    def register(self, now_ns: int) -> list[Effect]:
+        """Ask for ranges; asked again until the answer comes."""
+        self._due_ns = now_ns + REGISTER_RETRY_NS
+        return [self._message(Op.REGISTER, Register(self._worker, self._endpoint, self.serving or {}, self._known))]
+
+    def ready(self, serving: Mapping[int, int]) -> list[Effect]:
+        """Report that these ranges are open and served."""
+        self.serving = dict(serving)
+        self._known = self._known | self.serving
+        return [self._message(Op.READY, Ready(self.serving))]
+
+    def answered(self, header: Header, frames: list[bytes], now_ns: int) -> tuple[Assignments | None, list[Effect]]:
+        """Take a message of the router that is no request: ranges it gives, or effects that follow."""
+        if header.op == Op.ROUTES and header.status == Status.OK:
+            self.routes = frames[1]
+        elif header.op == Op.REGISTER and header.status == Status.OK:
+            assignments = decode(Assignments, frames[1])
+            self.routes = assignments.routes
+            return assignments, []
+        elif header.op in (Op.HEARTBEAT, Op.READY) and header.status == Status.STALE_ROUTE:
+            return None, self.register(now_ns)
+        return None, []
+
+    def _message(self, op: Op, document: Register | Ready | Heartbeat) -> Send:
+        self._sequence += 1
+        return Send(ROUTER, b"", (Header(op, sequence=self._sequence).encode(), encode(document)))

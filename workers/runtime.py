@@ -1,0 +1,78 @@
+"""The shell of the worker process: gives the core its surroundings and runs it."""
+
+from __future__ import annotations
+
+import gc
+from threading import Event as Flag
+
+from shardstore.effects import Effect, ReportReady, StartJob, Stop, StopRequested, SyncWal
+from shardstore.errors import Unavailable
+from shardstore.event_loop import EventLoop
+from shardstore.file_names import jobs_lock, worker_directory, worker_lock
+from shardstore.filesystem import Filesystem, Lock
+from shardstore.options import WorkerOptions
+from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.process import install_stop_signals, report_ready
+from shardstore.system_clock import SystemClock
+from shardstore.system_entropy import SystemEntropy
+from shardstore.zmq_transport import ZmqTransport
+from workers.core import WorkerCore
+from workers.maintenance_process import MaintenanceProcess
+from workers.registration import ROUTER
+from workers.sync_thread import SyncThread
+
+CLIENTS = "clients"
+LOCK_TRIES = 200
+LOCK_RETRY_S = 0.05
+
+
+def run(options: WorkerOptions) -> Stop:
+    """Serve until the worker is asked to stop, or must. Raises a ShardstoreError when it cannot start."""
+    filesystem = PosixFilesystem(options.data)
+    filesystem.make_directory(worker_directory(options.worker))
+    lock = _wait_for_lock(filesystem, worker_lock(options.worker))
+    _wait_for_lock(filesystem, jobs_lock(options.worker)).release()  # jobs of a predecessor have ended
+    transport = ZmqTransport()
+    try:
+        endpoint = transport.bind(CLIENTS, options.listen)
+        core = WorkerCore(filesystem, SystemEntropy(), options, endpoint)
+        transport.connect(ROUTER, options.router)
+        return _serve(core, transport, options, endpoint)
+    finally:
+        transport.close()
+        lock.release()
+
+
+def _serve(core: WorkerCore, transport: ZmqTransport, options: WorkerOptions, endpoint: str) -> Stop:
+    def perform(effect: Effect) -> None:
+        match effect:
+            case SyncWal():
+                sync_thread.sync(effect)
+            case StartJob():
+                maintenance.start_job(effect)
+            case ReportReady():
+                gc.freeze()  # what lives now lives on: spare the collector its walks
+                report_ready(options.status_fd, endpoint)
+            case _:
+                raise AssertionError(f"no effect of a worker: {effect}")
+
+    loop = EventLoop(core, transport, SystemClock(), perform)
+    sync_thread = SyncThread(loop.post)
+    maintenance = MaintenanceProcess(options.data, options.worker, loop.post)
+    try:
+        install_stop_signals(lambda: loop.post(StopRequested()))
+        return loop.run()
+    finally:
+        maintenance.close()
+        sync_thread.close()
+
+
+def _wait_for_lock(filesystem: Filesystem, path: str) -> Lock:
+    """Take a lock that a dying predecessor may still hold for a moment. Raises Unavailable."""
+    pause = Flag()
+    for _ in range(LOCK_TRIES):
+        lock = filesystem.lock(path)
+        if lock is not None:
+            return lock
+        pause.wait(LOCK_RETRY_S)
+    raise Unavailable(f"{path} is held by another process")

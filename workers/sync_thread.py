@@ -1,0 +1,39 @@
+"""Syncs of the log off the event loop, so that requests that arrive meanwhile share the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+
+from shardstore.effects import Event, SyncWal, WalSynced, WalSyncFailed
+from shardstore.errors import StorageFailure
+
+
+class SyncThread:
+    """Executes one SyncWal after the other. `post` takes the outcome, from the thread."""
+
+    def __init__(self, post: Callable[[Event], None]) -> None:
+        self._post = post
+        self._wanted: SimpleQueue[SyncWal | None] = SimpleQueue()
+        self._thread = Thread(target=self._serve, name="wal-sync", daemon=True)
+        self._thread.start()
+
+    def sync(self, effect: SyncWal) -> None:
+        """Begin a sync; its end is posted."""
+        self._wanted.put(effect)
+
+    def close(self) -> None:
+        """End the thread after the sync that runs."""
+        self._wanted.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while (effect := self._wanted.get()) is not None:
+            try:
+                for file in effect.files:
+                    file.sync()
+            except StorageFailure as failure:
+                self._post(WalSyncFailed(str(failure)))
+            else:
+                self._post(WalSynced(effect.lsn))
