@@ -185,7 +185,7 @@ class WorkerCore:
         log, options = self._log, self._options
         log_first_kept = replay(self._ranges, log.records(), log.log_id)
         wal = WalWriter(self._filesystem, options.worker, log.log_id, log.next_lsn, retained=log.files)
-        buffered_bytes = sum(owned.overlay.bytes for owned in self._ranges.values())
+        buffered_bytes = sum(owned.overlay.size_bytes for owned in self._ranges.values())
         limits = MemoryLimits.of_share(options.memory)
         self._writes = WritePath(wal, options.durability, limits, buffered_bytes)
         self._maintenance = MaintenanceQueue(

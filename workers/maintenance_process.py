@@ -61,7 +61,7 @@ class MaintenanceProcess:
 
     def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         options = MaintenanceOptions(self._data, self._worker, theirs.fileno())
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603  # our own interpreter and module
             [sys.executable, "-P", "-m", "workers.maintenance", to_argument(options)],
             stdin=subprocess.PIPE,
             pass_fds=[theirs.fileno()],

@@ -76,7 +76,7 @@ class MaintenanceQueue:
     def seal_full_layers(self) -> None:
         """Seal what the drain policy chooses."""
         sizes = [
-            LayerSize(segment, overlay.active.bytes, sum(run.bytes for run in overlay.runs), overlay.active.lsn_first)
+            LayerSize(segment, overlay.active.size_bytes, sum(run.size_bytes for run in overlay.runs), overlay.active.lsn_first)
             for segment, overlay in ((owned.segment_id, owned.overlay) for owned in self.ranges.values())
         ]
         writes = self.writes

@@ -53,4 +53,4 @@ class OwnedRange:
     def value_bytes_mean(self) -> int:
         """Rough mean size of an entry, never 0; what is not known yet counts as small."""
         entries = len(self.overlay) + self.stored().entries
-        return max(64, (self.overlay.bytes + self.stored().bytes) // max(1, entries))
+        return max(64, (self.overlay.size_bytes + self.stored().bytes) // max(1, entries))

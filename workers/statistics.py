@@ -41,7 +41,7 @@ def _range_figures(owned: OwnedRange) -> dict[str, Any]:
         "end": owned.key_range.end,
         "epoch": owned.epoch,
         "overlay_entries": len(owned.overlay),
-        "overlay_bytes": owned.overlay.bytes,
+        "overlay_bytes": owned.overlay.size_bytes,
         "runs": len(owned.overlay.runs),
         "tables": segment.tables if segment else 0,
         "table_entries": segment.entries if segment else 0,

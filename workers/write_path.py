@@ -158,7 +158,7 @@ class WritePath:
     def _admit(self, owned: OwnedRange, incoming_bytes: int) -> None:
         usage = Usage(
             self.buffered_bytes + self._logged_bytes,
-            owned.overlay.bytes,
+            owned.overlay.size_bytes,
             len(owned.overlay.runs),
             self.wal.retained_bytes,
         )
@@ -179,10 +179,10 @@ class WritePath:
 
     def _apply(self, logged: LoggedWrite) -> list[Effect]:
         active = logged.owned.overlay.active
-        before_bytes = active.bytes
+        before_bytes = active.size_bytes
         logged.apply()
-        self.buffered_bytes += active.bytes - before_bytes
-        self.grown_bytes += active.bytes - before_bytes
+        self.buffered_bytes += active.size_bytes - before_bytes
+        self.grown_bytes += active.size_bytes - before_bytes
         return [asker.accept(self.pressure) for asker in logged.askers]
 
     def _answer_again(self, lsn: int, asker: Asker) -> list[Effect]:

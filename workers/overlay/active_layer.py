@@ -33,7 +33,7 @@ class ActiveLayer:
         return len(self.entries)
 
     @property
-    def bytes(self) -> int:
+    def size_bytes(self) -> int:
         """Memory held, from above: a value that was overwritten counts until the seal."""
         return self._payload_bytes + len(self.entries) * ENTRY_OVERHEAD_BYTES
 

@@ -18,7 +18,7 @@ class ImmutableRun:
     def __init__(self, layer: ActiveLayer, lsn_last: int) -> None:
         self._entries = layer.entries
         self._layer = layer
-        self.bytes = layer.bytes
+        self.size_bytes = layer.size_bytes
         self.lsn_first = layer.lsn_first
         self.lsn_last = lsn_last
 

@@ -1,7 +1,7 @@
 """The overlay of a range: one active layer above a queue of immutable runs.
 
 Invariants (check_invariants): runs are ordered by LSN and do not overlap; every LSN of the active layer lies above
-every LSN of the runs; `bytes` is the sum of the layers.
+every LSN of the runs; `size_bytes` is the sum of the layers.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Overlay:
         """Oldest first."""
 
     @property
-    def bytes(self) -> int:
+    def size_bytes(self) -> int:
         """Memory held."""
-        return self.active.bytes + sum(run.bytes for run in self.runs)
+        return self.active.size_bytes + sum(run.size_bytes for run in self.runs)
 
     @property
     def lsn_first(self) -> int:
@@ -59,7 +59,7 @@ class Overlay:
         """Forget the runs that table files hold now: all that end at or below this LSN. Answers the bytes freed."""
         freed_bytes = 0
         while self.runs and self.runs[0].lsn_last <= lsn_last:
-            freed_bytes += self.runs.popleft().bytes
+            freed_bytes += self.runs.popleft().size_bytes
         return freed_bytes
 
     def check_invariants(self) -> None:
