@@ -34,7 +34,7 @@ def test_tcp_workers_choose_their_port(host: str) -> None:
                "ipc:///tmp/x", "tcp://127.0.0.1:7700/x"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(listen: str) -> None:
-    with pytest.raises(InvalidRequest, match="write it like tcp://127.0.0.1:7700"):
+    with pytest.raises(InvalidRequest, match="write it like tcp"):
         check_listen(listen)
 
 

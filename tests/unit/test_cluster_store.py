@@ -68,7 +68,7 @@ def test_the_announcement_is_private_and_goes_with_the_cluster(tmp_path: Path) -
     assert url_of(tmp_path) == "tcp://127.0.0.1:7700"
     assert (tmp_path / "ENDPOINT").stat().st_mode & 0o777 == 0o600
     directory.close()
-    with pytest.raises(Unavailable, match="no cluster is running on .*: start one with `shardstore serve --data"):
+    with pytest.raises(Unavailable, match=r"no cluster is running on .*: start one with `shardstore serve --data"):
         url_of(tmp_path)
 
 

@@ -1,0 +1,98 @@
+"""Makes the project's own environment and continues inside it. Standard library only.
+
+The environment is .venv beside the project. Its file `shardstore-install.json` says what was installed into it:
+the hash of pyproject.toml, the version of the interpreter, and the extras. When any of them is not what is wanted now,
+the project is installed again (editable, so that its code is never stale).
+
+This file must be understood by every Python 3, so that an old one gets the message about it and no syntax error.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+PYTHON_MIN = (3, 11)
+PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+class Environment:
+    """The virtual environment of one project directory."""
+
+    def __init__(self, project: str = PROJECT) -> None:
+        self.project = project
+        self.directory = os.path.join(project, ".venv")
+        self.python = os.path.join(self.directory, "bin", "python")
+        self._receipt = os.path.join(self.directory, "shardstore-install.json")
+
+    def enter(self, extras: tuple = ()) -> None:
+        """Run the current script again inside the environment, after making it as it should be."""
+        check_python()
+        wanted = self._wanted(extras)
+        if not self.is_current(wanted):
+            self._make()
+            self._install(wanted)
+        if os.path.realpath(sys.prefix) != os.path.realpath(self.directory):
+            sys.stdout.flush()
+            os.execv(self.python, [self.python, *sys.argv])
+
+    def is_current(self, wanted: dict) -> bool:
+        """Whether what is installed is what is wanted, or more."""
+        installed = self._installed()
+        same = all(installed.get(name) == wanted[name] for name in ("project", "python"))
+        return same and set(wanted["extras"]) <= set(installed["extras"]) and os.path.exists(self.python)
+
+    def _wanted(self, extras: tuple) -> dict:
+        with open(os.path.join(self.project, "pyproject.toml"), "rb") as file:
+            project = hashlib.sha256(file.read()).hexdigest()
+        # Extras that were installed once are kept: one command must not undo what the other needs.
+        extras = sorted(set(extras) | set(self._installed().get("extras", ())))
+        return {"project": project, "python": sys.version, "extras": extras}
+
+    def _installed(self) -> dict:
+        try:
+            with open(self._receipt) as file:
+                return json.load(file)
+        except (OSError, ValueError):
+            return {}
+
+    def _make(self) -> None:
+        import venv  # noqa: PLC0415 (some systems leave it out; check_python says so)
+
+        if self._answer("import pip, sys; print(sys.version)") == sys.version:
+            return
+        print(f"making {self.directory}", flush=True)
+        try:
+            venv.EnvBuilder(with_pip=True, clear=os.path.exists(self.directory), symlinks=True).create(self.directory)
+        except (OSError, subprocess.CalledProcessError) as error:
+            sys.exit(f"{self.directory} cannot be made: {error}")
+
+    def _install(self, wanted: dict) -> None:
+        extras = "[{}]".format(",".join(wanted["extras"])) if wanted["extras"] else ""
+        print(f"installing the project and what it needs into {self.directory}", flush=True)
+        pip = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        if subprocess.call([*pip, "--editable", self.project + extras]) != 0:
+            sys.exit("the installation failed, see above: is there a network, or a package index pip can reach?")
+        with open(self._receipt, "w") as file:
+            json.dump(wanted, file)
+
+    def _answer(self, program: str) -> str:
+        try:
+            return subprocess.check_output([self.python, "-c", program], stderr=subprocess.DEVNULL, text=True).strip()
+        except (OSError, subprocess.CalledProcessError):
+            return ""
+
+
+def check_python() -> None:
+    """Exit with a clear message where this Python will not do."""
+    if sys.version_info[:2] < PYTHON_MIN:
+        sys.exit(
+            f"shardstore needs Python {PYTHON_MIN[0]}.{PYTHON_MIN[1]} or newer, this is {sys.version.split()[0]}: "
+            f"run the command with a newer one, for example `python3.12 {sys.argv[0]}`"
+        )
+    try:
+        import ensurepip  # noqa: F401, PLC0415
+        import venv  # noqa: F401, PLC0415
+    except ImportError:
+        sys.exit("this Python has no venv module: install it (on Debian and Ubuntu: `apt install python3-venv`)")

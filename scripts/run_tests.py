@@ -1,0 +1,30 @@
+"""Command two of the README: everything that must be in order, in one go. Extra arguments go to pytest."""
+
+import subprocess
+import sys
+
+import bootstrap
+
+CHECKS = (
+    ("lint", ["ruff", "check"]),
+    ("format", ["ruff", "format", "--check"]),
+    ("types", ["mypy"]),
+    ("tests", ["pytest", "-n", "auto"]),
+)
+
+
+def main() -> None:
+    """Run every check, also after one that failed."""
+    bootstrap.Environment().enter(extras=("dev",))
+    failed = []
+    for name, command in CHECKS:
+        print(f"== {name}: {' '.join(command)}", flush=True)
+        arguments = sys.argv[1:] if name == "tests" else []
+        if subprocess.call([sys.executable, "-m", *command, *arguments], cwd=bootstrap.PROJECT) != 0:
+            failed.append(name)
+    print(f"== failed: {', '.join(failed)}" if failed else "== all in order", flush=True)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
