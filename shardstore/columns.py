@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import compress, repeat
-from operator import is_
+from operator import is_, is_not
 from typing import Any, NamedTuple, TypeAlias
 
 import msgpack
@@ -125,7 +125,8 @@ def _unpack(frame: Buffer, count: int, shortest: int, longest: int, nullable: bo
     kinds = set(map(type, items))
     if not kinds <= ({bytes, type(None)} if nullable else {bytes}):
         raise InvalidColumn("items that are not byte strings")
-    if shortest and bytes in kinds and min(map(len, filter(None.__ne__, items) if nullable else items)) < shortest:
+    present = compress(items, map(is_not, items, repeat(None))) if nullable else items
+    if shortest and bytes in kinds and min(map(len, present)) < shortest:
         raise InvalidColumn(f"an item is shorter than {shortest} bytes")
     return items
 

@@ -51,7 +51,10 @@ def decode_document(path: str, data: bytes, magic: bytes, version: int) -> dict[
     packed = data[HEAD_BYTES:]
     if _CHECKSUM.unpack_from(data, _HEAD.size)[0] != checksum(packed, checksum(data[: _HEAD.size])):
         raise Corruption(path, _HEAD.size, "checksum does not match")
-    body = msgpack.unpackb(packed, strict_map_key=False)
+    try:
+        body = msgpack.unpackb(packed, strict_map_key=False)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise Corruption(path, HEAD_BYTES, f"body is no msgpack: {error}") from None
     if type(body) is not dict:
         raise Corruption(path, HEAD_BYTES, "body is no map")
     return body

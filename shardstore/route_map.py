@@ -91,13 +91,16 @@ class RouteMap:
     def from_document(cls, document: Mapping[str, Any]) -> RouteMap:
         """Inverse of to_document. Raises InvalidRouteMap."""
         try:
+            version = document["version"]
             routes = tuple(
                 Route(start, SegmentId(segment), WorkerId(worker), Epoch(epoch), created)
                 for start, segment, worker, epoch, created in document["routes"]
             )
-            return cls(document["version"], routes)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise InvalidRouteMap(f"no route map: {error!r}") from None
+        if type(version) is not int or version < 1:
+            raise InvalidRouteMap(f"version {version!r}")
+        return cls(version, routes)
 
 
 def presplit(boundaries: Sequence[bytes], workers: int) -> RouteMap:
@@ -122,8 +125,10 @@ def _check(routes: Sequence[Route]) -> None:
         raise InvalidRouteMap(f"a map has 1 to {RANGES_MAX} routes, not {len(routes)}")
     for route in routes:
         numbers = (route.segment, route.worker, route.epoch)
-        if type(route.start) is not bytes or len(route.start) > KEY_BYTES_MAX or set(map(type, numbers)) != {int}:
+        if (type(route.start), *map(type, numbers), type(route.created)) != (bytes, int, int, int, bool):
             raise InvalidRouteMap(f"field of a wrong type in {route}")
+        if len(route.start) > KEY_BYTES_MAX:
+            raise InvalidRouteMap(f"a range starts with a key of {len(route.start)} bytes")
         if not 0 < route.segment < 2**32 or not 0 <= route.epoch < 2**32 or route.worker < 0:
             raise InvalidRouteMap(f"number out of bounds in {route}")
     if routes[0].start:

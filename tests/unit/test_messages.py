@@ -1,0 +1,125 @@
+"""Documents between processes: each comes back, and anything else is refused by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shardstore import messages
+from shardstore.messages import (
+    Assignment,
+    Assignments,
+    Heartbeat,
+    Hello,
+    Ready,
+    Refusal,
+    Register,
+    Routes,
+    ScanRequest,
+    Statistics,
+    Welcome,
+    decode,
+    encode,
+)
+from shardstore.route_map import presplit
+from shardstore.wire_format import MalformedMessage
+
+EXAMPLES = [
+    Refusal("damaged", file="segments/00000001/MANIFEST", offset=24),
+    Refusal("overlay bytes", used=2**63, limit=2**64 - 1),
+    ScanRequest(b"a", b"b\xff", reverse=True, keys_only=True, limit=3),
+    Hello("shardstore 0.1.0"),
+    Welcome(2**64 - 1, "store", b"\x80"),
+    Routes(presplit([b"m"], 2).to_document(), {0: "ipc:///tmp/w0"}),
+    Register(1, "tcp://127.0.0.1:5000", {1: 2}, {1: 2, 3: 4}),
+    Assignments([Assignment(1, b"", b"m", 1, True), Assignment(2, b"m", b"", 3, False)], b"\x80"),
+    Assignments([], b""),
+    Ready({1: 1}),
+    Heartbeat(3, 255),
+    Statistics({"requests": {"get": 1}, "workers": {0: {"up": True}}}),
+]
+KINDS = sorted({type(example) for example in EXAMPLES}, key=lambda kind: kind.__name__)
+
+
+@pytest.mark.parametrize("document", EXAMPLES, ids=lambda document: type(document).__name__)
+def test_document_comes_back(document: Any) -> None:
+    assert decode(type(document), encode(document)) == document
+    assert decode(type(document), memoryview(encode(document))) == document
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (Heartbeat, [1, 2]),
+        (Heartbeat, {"worker": 1}),
+        (Heartbeat, {"worker": 1, "pressure": 2, "more": 3}),
+        (Heartbeat, {"worker": True, "pressure": 2}),
+        (Heartbeat, {"worker": 1.0, "pressure": 2}),
+        (Heartbeat, {"worker": -1, "pressure": 2}),
+        (Hello, {"library": b"bytes"}),
+        (Ready, {"serving": {"1": 1}}),
+        (Ready, {"serving": {1: "1"}}),
+        (Ready, {"serving": [1]}),
+        (Assignments, {"ranges": {}, "routes": b""}),
+        (Assignments, {"ranges": [1], "routes": b""}),
+        (Assignments, {"ranges": [{"segment": 1}], "routes": b""}),
+        (Welcome, {"client": 1, "store": "s", "routes": "text"}),
+    ],
+)
+def test_a_document_with_other_fields_is_refused(kind: type, values: Any) -> None:
+    with pytest.raises(MalformedMessage, match=kind.__name__.rstrip("s")):
+        decode(kind, msgpack.packb(values))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"\xc1",
+        b"\x80\x00",  # something after the map
+        b"\x81\x90\x01",  # a key that cannot be one
+        b"\x91" * 5_000,  # nested deeply
+        b"\xdf\xff\xff\xff\xff",  # four thousand million fields
+        b"\x81\xa6worker\xd4\x01\x00",  # an extension type
+        b"\x81\xa1\xff\x01",  # no UTF-8
+    ],
+)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_hostile_bytes_are_refused(kind: type, frame: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        decode(kind, frame)
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=3) | st.binary(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3) | st.integers(0, 9), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(EXAMPLES), st.data())
+def test_a_changed_field_is_refused_or_of_the_right_kind(document: Any, data: st.DataObject) -> None:
+    values = messages.to_plain(document)
+    name = data.draw(st.sampled_from(sorted(values)))
+    values[name] = data.draw(PLAIN)
+    try:
+        decoded = decode(type(document), msgpack.packb(values))
+    except MalformedMessage:
+        return
+    assert messages.to_plain(decoded) == values
+    assert type(getattr(decoded, name)) is type(getattr(document, name))
+
+
+@given(st.sampled_from(KINDS), st.binary(max_size=60))
+def test_arbitrary_bytes_are_a_document_or_refused(kind: type, frame: bytes) -> None:
+    try:
+        decoded = decode(kind, frame)
+    except MalformedMessage:
+        return
+    assert type(decoded) is kind

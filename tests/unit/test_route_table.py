@@ -1,0 +1,106 @@
+"""The route map's file: made once, replaced whole, refused when it is not this store's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from router import route_table
+from router.route_table import RouteTable, open_route_table
+from shardstore import documents
+from shardstore.errors import Corruption, InvalidRequest
+from shardstore.identifiers import Epoch
+from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.route_map import RouteMap, presplit
+
+GOLDEN_FILE = Path(__file__).parent.parent / "golden" / "routes-v1.bin"
+GOLDEN_MAP = replace(presplit([b"\x40", b"m", b"\xc0\x01"], 2), version=7).with_routes(
+    [replace(presplit([b"\x40"], 2).routes[1], worker=0, epoch=Epoch(3), created=True)]
+)
+
+
+@pytest.fixture
+def filesystem(tmp_path: Path) -> PosixFilesystem:
+    return PosixFilesystem(str(tmp_path))
+
+
+def reopen(filesystem: PosixFilesystem, store: str = "store", workers: int = 2) -> RouteTable:
+    return open_route_table(filesystem, store, ["40", "80"], workers)
+
+
+def test_file_is_the_bytes_of_the_golden_file(filesystem: PosixFilesystem, tmp_path: Path) -> None:
+    assert route_table.encode("store", GOLDEN_MAP) == GOLDEN_FILE.read_bytes()
+    filesystem.make_directory("router")
+    (tmp_path / "router" / "ROUTES").write_bytes(GOLDEN_FILE.read_bytes())
+    assert reopen(filesystem).current == GOLDEN_MAP
+
+
+def test_a_new_store_is_presplit_and_the_map_is_there_before_it_is_served(filesystem: PosixFilesystem) -> None:
+    table = reopen(filesystem)
+    assert table.current == presplit([b"\x40", b"\x80"], 2)
+    assert filesystem.exists("router/ROUTES")
+
+
+def test_boundaries_count_only_for_a_new_store(filesystem: PosixFilesystem) -> None:
+    made = reopen(filesystem).current
+    assert open_route_table(filesystem, "store", ["11"], 2).current == made
+
+
+def test_a_published_map_is_found_again(filesystem: PosixFilesystem) -> None:
+    table = reopen(filesystem)
+    table.publish([replace(table.current.routes[0], epoch=Epoch(9), created=True)])
+    assert table.current.version == 2
+    assert reopen(filesystem).current == table.current
+
+
+def test_the_map_of_another_store_is_refused(filesystem: PosixFilesystem) -> None:
+    reopen(filesystem)
+    with pytest.raises(Corruption, match="belongs to store 'store', not 'other'"):
+        reopen(filesystem, store="other")
+
+
+def test_a_lost_map_of_a_store_with_segments_is_not_made_anew(filesystem: PosixFilesystem) -> None:
+    filesystem.make_directory("segments/00000001")
+    with pytest.raises(Corruption, match="is missing"):
+        reopen(filesystem)
+
+
+def test_ranges_of_workers_that_are_not_started_are_refused(filesystem: PosixFilesystem) -> None:
+    reopen(filesystem)
+    with pytest.raises(InvalidRequest, match="worker 1 owns ranges"):
+        reopen(filesystem, workers=1)
+    assert reopen(filesystem, workers=3).current.version == 1
+
+
+@pytest.mark.parametrize(
+    "routes", [[], [[b"a", 1, 0, 0, False]], [[b"", 1, 0, 0, False], [b"", 2, 0, 0, False]], "text"]
+)
+def test_a_map_with_a_gap_or_an_overlap_is_damage(filesystem: PosixFilesystem, routes: object) -> None:
+    filesystem.make_directory("router")
+    body = {"store": "store", "map": {"version": 1, "routes": routes}}
+    data = documents.encode_document(route_table.MAGIC, route_table.VERSION, body)
+    documents.publish(filesystem, "router/ROUTES", data)
+    with pytest.raises(Corruption, match="router/ROUTES"):
+        reopen(filesystem)
+
+
+@pytest.mark.parametrize("boundaries", [["zz"], ["80", "40"], ["40", "40"], [""]])
+def test_bad_boundaries_are_refused_and_leave_nothing(filesystem: PosixFilesystem, boundaries: list[str]) -> None:
+    with pytest.raises(InvalidRequest, match="boundaries"):
+        open_route_table(filesystem, "store", boundaries, 2)
+    assert not filesystem.exists("router/ROUTES")
+
+
+def test_a_failed_publish_changes_nothing(filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = reopen(filesystem)
+    before: RouteMap = table.current
+
+    def refuse(path: str) -> None:
+        raise OSError(path)
+
+    monkeypatch.setattr(filesystem, "create", refuse)
+    with pytest.raises(OSError, match="ROUTES"):
+        table.publish([replace(before.routes[0], epoch=Epoch(9))])
+    assert table.current is before
