@@ -32,17 +32,17 @@ from shardstore.filesystem import Filesystem
 from shardstore.messages import Assignments, Refusal, Statistics, encode
 from shardstore.options import WorkerOptions
 from shardstore.wire_format import ROUTED, MalformedMessage, Op, Status, decode_header, decode_reply, decode_request
-from workers import read_path
-from workers.admission import MemoryLimits
-from workers.maintenance_queue import MaintenanceQueue
-from workers.owned_range import OwnedRange
-from workers.range_opening import open_range, readable_manifests, replay
+from workers.maintenance.queue import MaintenanceQueue
+from workers.ranges.opening import open_range, readable_manifests, replay
+from workers.ranges.owned_range import OwnedRange
 from workers.registration import ROUTER, Registration
-from workers.reply import Asker
+from workers.serving import read_path
+from workers.serving.admission import MemoryLimits
+from workers.serving.reply import Asker
+from workers.serving.write_path import WritePath
 from workers.statistics import figures
 from workers.wal.recovery import recover
 from workers.wal.writer import WalWriter
-from workers.write_path import WritePath
 
 
 class WorkerCore:

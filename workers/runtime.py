@@ -17,7 +17,7 @@ from shardstore.system_clock import SystemClock
 from shardstore.system_entropy import SystemEntropy
 from shardstore.zmq_transport import ZmqTransport
 from workers.core import WorkerCore
-from workers.maintenance_process import MaintenanceProcess
+from workers.maintenance.process import MaintenanceProcess
 from workers.registration import ROUTER
 from workers.sync_thread import SyncThread
 

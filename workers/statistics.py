@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workers.maintenance_queue import MaintenanceQueue
-from workers.owned_range import OwnedRange
+from workers.maintenance.queue import MaintenanceQueue
+from workers.ranges.owned_range import OwnedRange
+from workers.serving.write_path import WritePath
 from workers.wal.recovery import TailCut
-from workers.write_path import WritePath
 
 
 def figures(

@@ -1,0 +1,66 @@
+"""Admission, drain policy and compaction policy: plain values in, a decision out."""
+
+from __future__ import annotations
+
+import pytest
+
+from shardstore.errors import Busy
+from shardstore.limits import MIB, RUN_QUEUE_MAX, WAL_RETAINED_BYTES_MAX
+from workers.maintenance.compaction_policy import TABLES_MAX, wants_compaction
+from workers.maintenance.drain_policy import LayerSize, layers_to_seal
+from workers.serving.admission import MemoryLimits, Usage, admit, pressure
+
+LIMITS = MemoryLimits(worker_bytes=1000, range_bytes=500, seal_bytes=100)
+
+
+@pytest.mark.parametrize(
+    ("usage", "cause"),
+    [
+        (Usage(991, 0, 0, 0), "buffers of the worker"),
+        (Usage(0, 491, 0, 0), "buffers of the range"),
+        (Usage(0, 0, RUN_QUEUE_MAX + 1, 0), "sealed runs"),
+        (Usage(0, 0, 0, WAL_RETAINED_BYTES_MAX - 9), "write-ahead log"),
+    ],
+)
+def test_each_bound_refuses_by_its_name_and_says_nothing_was_applied(usage: Usage, cause: str) -> None:
+    with pytest.raises(Busy, match=cause) as refused:
+        admit(10, usage, LIMITS)
+    assert refused.value.used > refused.value.limit
+    assert refused.value.retry_after_ns > 0
+    assert not refused.value.applied
+
+
+def test_what_fits_every_bound_exactly_is_admitted() -> None:
+    admit(10, Usage(990, 490, RUN_QUEUE_MAX, WAL_RETAINED_BYTES_MAX - 10), LIMITS)
+
+
+def test_limits_of_a_share_leave_room_beside_the_overlays() -> None:
+    limits = MemoryLimits.of_share(512 * MIB)
+    assert limits.seal_bytes < limits.range_bytes < limits.worker_bytes < 512 * MIB
+
+
+def test_pressure_is_a_byte() -> None:
+    assert [pressure(used, LIMITS) for used in (0, 500, 1000, 5000)] == [0, 127, 255, 255]
+
+
+def test_full_layers_are_sealed_each() -> None:
+    layers = [LayerSize(1, 100, 0, 1), LayerSize(2, 99, 0, 2), LayerSize(3, 150, 0, 3)]
+    assert layers_to_seal(layers, 349, 0, LIMITS) == [1, 3]
+
+
+def test_half_full_buffers_seal_the_largest_layer_unless_enough_drains_already() -> None:
+    layers = [LayerSize(segment, 60 + segment, 0, segment) for segment in range(1, 10)]
+    assert layers_to_seal(layers, 585, 0, LIMITS) == [9]
+    draining = [*layers, LayerSize(10, 0, 200, 0)]
+    assert layers_to_seal(draining, 585, 0, LIMITS) == []
+
+
+def test_half_full_log_seals_the_layer_that_holds_it_back() -> None:
+    layers = [LayerSize(1, 50, 0, 9), LayerSize(2, 10, 0, 4), LayerSize(3, 0, 0, 0)]
+    assert layers_to_seal(layers, 60, WAL_RETAINED_BYTES_MAX // 2 + 1, LIMITS) == [2]
+    assert layers_to_seal([LayerSize(3, 0, 0, 0)], 0, WAL_RETAINED_BYTES_MAX, LIMITS) == []
+
+
+def test_compaction_is_wanted_at_the_bound_of_tables() -> None:
+    assert not wants_compaction(TABLES_MAX - 1)
+    assert wants_compaction(TABLES_MAX)

@@ -1,0 +1,1 @@
+"""Jobs: which one is next, and the process that runs them."""

@@ -1,0 +1,35 @@
+"""Which active layers to seal, chosen from plain numbers.
+
+A layer is sealed when it has reached its own size, when the worker's buffers or its log are half full (the largest,
+respectively the one that holds the log back), never because time has passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shardstore.limits import WAL_RETAINED_BYTES_MAX
+from workers.serving.admission import MemoryLimits
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSize:
+    """The active layer of one range. `lsn_first` is 0 when it is empty."""
+
+    segment: int
+    active_bytes: int
+    run_bytes: int
+    lsn_first: int
+
+
+def layers_to_seal(layers: Sequence[LayerSize], buffered_bytes: int, wal_bytes: int, limits: MemoryLimits) -> list[int]:
+    """Segments whose active layer is to become a run now."""
+    filled = [layer for layer in layers if layer.lsn_first]
+    chosen = [layer.segment for layer in filled if layer.active_bytes >= limits.seal_bytes]
+    draining_bytes = sum(layer.run_bytes for layer in layers)
+    if not chosen and filled and buffered_bytes - draining_bytes > limits.worker_bytes // 2:
+        chosen.append(max(filled, key=lambda layer: layer.active_bytes).segment)
+    if not chosen and filled and not draining_bytes and wal_bytes > WAL_RETAINED_BYTES_MAX // 2:
+        chosen.append(min(filled, key=lambda layer: layer.lsn_first).segment)
+    return chosen

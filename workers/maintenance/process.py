@@ -1,0 +1,87 @@
+"""The worker's side of its maintenance process: starts it, gives it jobs, and starts it again when it dies."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Event as Flag
+from threading import Thread
+
+from shardstore.effects import Event, JobFailed, JobFinished, StartJob
+from shardstore.options import MaintenanceOptions, to_argument
+from workers.jobs.specs import decode_result, encode_spec
+from workers.maintenance.channel import ChannelClosed, Outcome, receive, send
+
+RESTART_DELAY_S = 0.2
+
+
+class MaintenanceProcess:
+    """Runs one job at a time in a process of its own. `post` takes the events, from a thread."""
+
+    def __init__(self, data: str, worker: int, post: Callable[[Event], None]) -> None:
+        self._data = data
+        self._worker = worker
+        self._post = post
+        self._jobs: SimpleQueue[StartJob | None] = SimpleQueue()
+        self._closing = Flag()
+        self._process: subprocess.Popen[bytes] | None = None
+        # one thread for the whole life: the child's parent-death signal is tied to the thread that started it
+        self._thread = Thread(target=self._serve, name="maintenance", daemon=True)
+        self._thread.start()
+
+    def start_job(self, job: StartJob) -> None:
+        """Run a job; its end is posted."""
+        self._jobs.put(job)
+
+    def close(self) -> None:
+        """End the process, whatever it does: an unfinished job leaves files that count for nothing."""
+        self._closing.set()
+        self._jobs.put(None)
+        if self._process is not None:
+            self._process.kill()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        job: StartJob | None = None
+        while not self._closing.is_set():
+            ours, theirs = socket.socketpair()
+            with ours:
+                with theirs:
+                    self._process = self._spawn(theirs)
+                try:
+                    while (job := self._jobs.get()) is not None:
+                        self._post(self._run(ours, job))
+                except ChannelClosed as closed:
+                    assert job is not None
+                    self._post(JobFailed(job.job, f"the maintenance process ended: {closed}"))
+            self._end_process()
+
+    def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
+        options = MaintenanceOptions(self._data, self._worker, theirs.fileno())
+        return subprocess.Popen(  # noqa: S603  # our own interpreter and module
+            [sys.executable, "-P", "-m", "workers.maintenance", to_argument(options)],
+            stdin=subprocess.PIPE,
+            pass_fds=[theirs.fileno()],
+        )
+
+    def _end_process(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        if process.stdin:
+            process.stdin.close()
+        self._closing.wait(RESTART_DELAY_S)
+
+    @staticmethod
+    def _run(channel: socket.socket, job: StartJob) -> Event:
+        send(channel, encode_spec(job.spec))
+        answer = receive(channel)
+        outcome, body = Outcome(answer[0]), answer[1:]
+        if outcome is Outcome.FINISHED:
+            return JobFinished(job.job, decode_result(job.spec, body))
+        return JobFailed(job.job, body.decode(errors="replace"), fatal=outcome is Outcome.DAMAGED)

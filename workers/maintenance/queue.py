@@ -1,0 +1,235 @@
+"""What the maintenance process is to do next: one job at a time, chosen from what the ranges need.
+
+    seal -> drain of every range with durable runs, in one pass over the log -> manifests published
+         -> release of log files and tables that nothing refers to any more
+    compact, when asked or when a segment has many tables, only after its runs are drained
+
+A job that fails is tried again with a growing delay; its inputs are intact. Damage is not tried again: the range
+keeps the reason, and whoever waits for it gets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from shardstore.effects import Effect, JobFailed, JobFinished, StartJob
+from shardstore.errors import StorageFailure
+from shardstore.limits import MILLISECOND_NS, SECOND_NS
+from shardstore.wire_format import Op
+from workers.jobs.specs import (
+    CompactResult,
+    CompactSpec,
+    DrainResult,
+    DrainSpec,
+    ReleaseSpec,
+    SegmentDrain,
+    Spec,
+)
+from workers.maintenance.compaction_policy import wants_compaction
+from workers.maintenance.drain_policy import LayerSize, layers_to_seal
+from workers.ranges.owned_range import OwnedRange
+from workers.segment.manifest import Manifest
+from workers.serving.reply import Asker
+from workers.serving.write_path import WritePath
+
+RETRY_FIRST_NS = 100 * MILLISECOND_NS
+RETRY_MAX_NS = 10 * SECOND_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """A FLUSH or COMPACT that waits until the segment's tables hold everything up to `lsn`."""
+
+    asker: Asker
+    lsn: int
+
+
+@dataclass(slots=True)
+class MaintenanceQueue:
+    """Jobs of one worker. `log_first_kept`: LSN from which the log is kept for ranges that could not be opened."""
+
+    worker: int
+    store: str
+    log_id: int
+    writes: WritePath
+    ranges: Mapping[int, OwnedRange]
+    log_first_kept: int | None
+    _running: StartJob | None = None
+    _jobs_started: int = 0
+    _barriers: dict[int, list[Barrier]] = field(default_factory=dict)
+    _compactions: dict[int, list[Asker]] = field(default_factory=dict)
+    _compacting: list[Asker] = field(default_factory=list)
+    _obsolete: list[str] = field(default_factory=list)
+    _release_wanted: bool = False
+    _retry_at_ns: int | None = None
+    _failures: int = 0
+    _drain_alone: bool = False
+    jobs_finished: int = 0
+    last_failure: str = ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs."""
+        return self._running is not None
+
+    def seal_full_layers(self) -> None:
+        """Seal what the drain policy chooses."""
+        sizes = [
+            LayerSize(
+                segment,
+                overlay.active.size_bytes,
+                sum(run.size_bytes for run in overlay.runs),
+                overlay.active.lsn_first,
+            )
+            for segment, overlay in ((owned.segment_id, owned.overlay) for owned in self.ranges.values())
+        ]
+        writes = self.writes
+        for segment in layers_to_seal(sizes, writes.buffered_bytes, writes.wal.retained_bytes, writes.limits):
+            self.seal(self.ranges[segment])
+
+    def seal(self, owned: OwnedRange) -> None:
+        """Turn the active layer of a range into a run."""
+        owned.overlay.seal(self.writes.lsn_applied)
+
+    def barrier(self, owned: OwnedRange, asker: Asker) -> list[Effect]:
+        """Take a FLUSH or COMPACT of a range. Raises Corruption."""
+        owned.stored()
+        self.seal(owned)
+        barrier = Barrier(asker, owned.overlay.runs[-1].lsn_last if owned.overlay.runs else 0)
+        self._barriers.setdefault(owned.segment_id, []).append(barrier)
+        return self._pass_barriers(owned, drained_lsn=0)
+
+    def next_job(self, now_ns: int) -> list[Effect]:
+        """Start the next job, if there is one and none runs."""
+        if self._running or (self._retry_at_ns is not None and now_ns < self._retry_at_ns):
+            return []
+        self._retry_at_ns = None
+        spec = self._release() or self._drain() or self._compact()
+        if spec is None:
+            return self._sync_for_drain()
+        self._jobs_started += 1
+        self._running = StartJob(self._jobs_started, spec)
+        return [self._running]
+
+    def wakeup_ns(self) -> int | None:
+        """When a failed job is tried again."""
+        return self._retry_at_ns
+
+    def finished(self, event: JobFinished) -> list[Effect]:
+        """Take over the result of the running job."""
+        assert self._running is not None
+        assert self._running.job == event.job
+        self._running, self._failures, self.last_failure = None, 0, ""
+        self.jobs_finished += 1
+        effects: list[Effect] = []
+        if isinstance(event.result, DrainResult):
+            for manifest in event.result.manifests:
+                effects += self._drained(manifest)
+        elif isinstance(event.result, CompactResult):
+            effects += self._compacted(event.result.manifest)
+        return effects
+
+    def failed(self, event: JobFailed, now_ns: int) -> list[Effect]:
+        """The running job ended badly: try again later, or tell who waits when it cannot get better."""
+        assert self._running is not None
+        spec, self._running = self._running.spec, None
+        self.last_failure = event.reason
+        self._failures += 1
+        self._retry_at_ns = now_ns + min(RETRY_FIRST_NS << min(self._failures, 16), RETRY_MAX_NS)
+        if isinstance(spec, CompactSpec):
+            self._compactions[spec.segment], self._compacting = self._compacting, []
+        elif isinstance(spec, ReleaseSpec):
+            self._release_wanted = True
+        return self._give_up(spec, event.reason) if event.fatal else []
+
+    def _drain(self) -> DrainSpec | None:
+        durable = self.writes.wal.lsn_durable
+        drains = []
+        for owned in self.ranges.values():
+            lsns = [run.lsn_last for run in owned.overlay.runs if run.lsn_last <= durable]
+            if lsns and not owned.job_failure:
+                lsn_first = owned.overlay.lsn_first
+                dedup = owned.dedup.to_document(lsns[-1])
+                drains.append(SegmentDrain(owned.segment_id, lsn_first, lsns[-1], owned.epoch, dedup))
+        if self._drain_alone:
+            drains = drains[:1]
+        return DrainSpec(self.worker, self.store, self.log_id, tuple(drains)) if drains else None
+
+    def _sync_for_drain(self) -> list[Effect]:
+        """A run is drained only when its log is durable: else a power cut could leave tables ahead of a lost log."""
+        lsns = [run.lsn_last for owned in self.ranges.values() for run in owned.overlay.runs]
+        return self.writes.require_durable(max(lsns)) if lsns else []
+
+    def _compact(self) -> CompactSpec | None:
+        for segment, owned in self.ranges.items():
+            tables = 0 if owned.segment is None else owned.segment.tables
+            if not owned.job_failure and (segment in self._compactions or wants_compaction(tables)):
+                self._compacting = self._compactions.pop(segment, [])
+                return CompactSpec(self.store, segment)
+        return None
+
+    def _release(self) -> ReleaseSpec | None:
+        if not self._release_wanted:
+            return None
+        self._release_wanted = False
+        checkpoint = self.checkpoint()
+        wal = self.writes.wal
+        if checkpoint == wal.lsn_appended and wal.retained_bytes > wal.file_bytes // 64:
+            wal.rotate()  # nothing in the active file is needed any more: a fresh one lets it go
+        files = wal.files_before(checkpoint)
+        paths, self._obsolete = (*files, *self._obsolete), []
+        wal.forget(files)
+        return ReleaseSpec(self.worker, self.store, self.log_id, checkpoint, paths) if paths else None
+
+    def checkpoint(self) -> int:
+        """The LSN up to which no range needs the log."""
+        kept = [owned.overlay.lsn_first for owned in self.ranges.values() if owned.overlay.lsn_first]
+        if self.log_first_kept is not None:
+            kept.append(self.log_first_kept)
+        return min([self.writes.wal.lsn_durable, self.writes.lsn_applied, *(lsn - 1 for lsn in kept)])
+
+    def _drained(self, manifest: Manifest) -> list[Effect]:
+        owned = self.ranges[manifest.segment]
+        self._replace(owned, manifest)
+        lsn = manifest.checkpoint_of(self.log_id)
+        self.writes.buffered_bytes -= owned.overlay.drop_runs(lsn)
+        return self._pass_barriers(owned, lsn)
+
+    def _compacted(self, manifest: Manifest) -> list[Effect]:
+        self._replace(self.ranges[manifest.segment], manifest)
+        askers, self._compacting = self._compacting, []
+        return [asker.accept(self.writes.pressure) for asker in askers]
+
+    def _replace(self, owned: OwnedRange, manifest: Manifest) -> None:
+        self._obsolete += owned.stored().replace(manifest)
+        self._release_wanted = True
+
+    def _pass_barriers(self, owned: OwnedRange, drained_lsn: int) -> list[Effect]:
+        """Answer each FLUSH that is reached; hand each COMPACT that is reached on to the compaction."""
+        waiting = self._barriers.pop(owned.segment_id, [])
+        reached = [barrier for barrier in waiting if barrier.lsn <= drained_lsn or not owned.overlay.runs]
+        if len(reached) < len(waiting):
+            self._barriers[owned.segment_id] = [barrier for barrier in waiting if barrier not in reached]
+        flushed = [barrier.asker for barrier in reached if barrier.asker.header.op == Op.FLUSH]
+        compactions = [barrier.asker for barrier in reached if barrier.asker.header.op == Op.COMPACT]
+        if compactions:
+            self._compactions.setdefault(owned.segment_id, []).extend(compactions)
+        return [asker.accept(self.writes.pressure) for asker in flushed]
+
+    def _give_up(self, spec: Spec, reason: str) -> list[Effect]:
+        """Mark the range of a job that met damage, and tell everybody who waits for it."""
+        segments: Iterable[int] = ()
+        if isinstance(spec, DrainSpec) and len(spec.drains) > 1:
+            self._drain_alone = True  # to find out whose damage it is, and spare the others
+        elif isinstance(spec, DrainSpec):
+            segments = [spec.drains[0].segment]
+        elif isinstance(spec, CompactSpec):
+            segments = [spec.segment]
+        effects: list[Effect] = []
+        for segment in segments:
+            self.ranges[segment].job_failure = reason
+            waiting = [barrier.asker for barrier in self._barriers.pop(segment, [])]
+            for asker in [*waiting, *self._compactions.pop(segment, [])]:
+                effects.append(asker.fail(StorageFailure(reason)))
+        return effects

@@ -1,0 +1,1 @@
+"""The ranges a worker owns."""

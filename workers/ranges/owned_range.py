@@ -1,0 +1,56 @@
+"""A range this worker owns: its bounds, epoch, overlay, dedup window and segment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from shardstore.errors import Corruption
+from shardstore.identifiers import Stored
+from shardstore.key_range import KeyRange
+from workers.chunk import Chunk, Layer, merge
+from workers.overlay.overlay import Overlay, fill
+from workers.ranges.dedup import DedupWindow
+from workers.segment.segment import Segment
+
+MERGE_ROUNDS_MAX = 16
+"""Stretches of nothing but deleted keys that one page may skip before it answers with what it has."""
+
+
+@dataclass(slots=True)
+class OwnedRange:
+    """State of one range. `damage` is set when its segment could not be opened: then nothing is served from it."""
+
+    segment_id: int
+    key_range: KeyRange
+    epoch: int
+    segment: Segment | None
+    dedup: DedupWindow
+    damage: Corruption | None = None
+    overlay: Overlay = field(default_factory=Overlay)
+    failed_jobs: int = 0
+    job_failure: str = ""
+
+    def stored(self) -> Segment:
+        """The open segment. Raises the Corruption that kept it from opening."""
+        if self.segment is None:
+            assert self.damage is not None
+            raise self.damage
+        return self.segment
+
+    def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
+        """The newest entry of each key; None or TOMBSTONE where there is no value."""
+        segment = self.stored()
+        found = self.overlay.get_many(keys)
+        fill(found, keys, segment)
+        return found
+
+    def chunk(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Chunk:
+        """The first (or last) entries of a part of the range, all layers merged, tombstones included."""
+        layers: list[Layer] = [*self.stored().layers(), *self.overlay.layers()]
+        return merge([layer.chunk(key_range, reverse, entries_max, bytes_max) for layer in layers], reverse)
+
+    def value_bytes_mean(self) -> int:
+        """Rough mean size of an entry, never 0; what is not known yet counts as small."""
+        entries = len(self.overlay) + self.stored().entries
+        return max(64, (self.overlay.size_bytes + self.stored().bytes) // max(1, entries))

@@ -1,0 +1,57 @@
+"""Whether a write is let in, decided before the WAL append from plain numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shardstore.errors import Busy
+from shardstore.limits import MIB, MILLISECOND_NS, RUN_QUEUE_MAX, WAL_RETAINED_BYTES_MAX
+
+RETRY_AFTER_NS = 50 * MILLISECOND_NS
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLimits:
+    """Byte limits of a worker, derived from its share of `memory=`.
+
+    Overlays get five eighths: the rest is for the interpreter, messages on their way and scan pages. One range may
+    hold half of what the worker may, and its active layer is sealed at an eighth, so that drains run in good time.
+    """
+
+    worker_bytes: int
+    range_bytes: int
+    seal_bytes: int
+
+    @classmethod
+    def of_share(cls, memory: int) -> MemoryLimits:
+        """The limits of a worker with this share, in bytes."""
+        worker = memory * 5 // 8
+        return cls(worker, worker // 2, min(worker // 8, 64 * MIB))
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What is held now."""
+
+    worker_bytes: int
+    range_bytes: int
+    runs: int
+    wal_bytes: int
+
+
+def admit(incoming_bytes: int, usage: Usage, limits: MemoryLimits) -> None:
+    """Raise Busy, naming the bound, when these bytes would pass one."""
+    bounds = (
+        ("buffers of the range are full", usage.range_bytes + incoming_bytes, limits.range_bytes),
+        ("buffers of the worker are full", usage.worker_bytes + incoming_bytes, limits.worker_bytes),
+        ("sealed runs of the range wait for their drain", usage.runs, RUN_QUEUE_MAX),
+        ("write-ahead log waits for drains", usage.wal_bytes + incoming_bytes, WAL_RETAINED_BYTES_MAX),
+    )
+    for cause, used, limit in bounds:
+        if used > limit:
+            raise Busy(cause, used, limit, RETRY_AFTER_NS)
+
+
+def pressure(usage_bytes: int, limits: MemoryLimits) -> int:
+    """How full the worker's buffers are, 0 to 255."""
+    return min(255, usage_bytes * 255 // limits.worker_bytes)

@@ -1,0 +1,70 @@
+"""Answers to GET and SCAN. Nothing is changed here, and nothing waits."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Sequence
+from itertools import accumulate, repeat
+
+from shardstore.columns import encode, positions_of
+from shardstore.effects import Send
+from shardstore.identifiers import TOMBSTONE, Stored
+from shardstore.limits import MIB, REPLY_BYTES_MAX
+from shardstore.wire_format import Flag
+from workers.ranges.owned_range import OwnedRange
+from workers.serving.reply import Asker
+from workers.serving.requests import keys_of, page_entries, scan_of
+from workers.serving.scan_page import NOTHING, scan_page
+
+STEP_BYTES = 4 * MIB
+"""Value bytes that one step of a GET aims at, so that large values are not collected far beyond what a reply holds."""
+
+
+def get(owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int) -> Send:
+    """Answer a GET. Raises InvalidRequest, Corruption."""
+    keys = keys_of(asker.header, frames, owned.key_range)
+    presence = bool(asker.header.flags & Flag.PRESENCE)
+    values = _values(owned, keys, presence)
+    column = encode(values)
+    flags = (Flag.VALUES_FIXED if column.fixed else 0) | (Flag.MORE if len(values) < len(keys) else 0)
+    return asker.accept(pressure, (column.frame,), flags, len(values))
+
+
+def scan(owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int) -> Send:
+    """Answer a SCAN with one page. Raises InvalidRequest, Corruption."""
+    request, wanted = scan_of(frames, owned.key_range)
+    page = scan_page(owned, wanted, request.reverse, request.keys_only, page_entries(request)) if wanted else NOTHING
+    flags = (Flag.KEYS_FIXED if page.keys.fixed else 0) | (Flag.VALUES_FIXED if page.values.fixed else 0)
+    return asker.accept(pressure, (page.keys.frame, page.values.frame, page.resume), flags, page.entries)
+
+
+def _values(owned: OwnedRange, keys: Sequence[bytes], presence: bool) -> list[bytes | None]:
+    """Values of the keys, or of as many from the front as one reply may hold."""
+    values: list[bytes | None] = []
+    held_bytes = 0
+    while len(values) < len(keys) and held_bytes < REPLY_BYTES_MAX:
+        step = max(1, STEP_BYTES // owned.value_bytes_mean())
+        found = owned.get_many(keys[len(values) : len(values) + step])
+        values += _presence(found) if presence else _absent(found)
+        held_bytes += 0 if presence else sum(map(len, filter(None, found)))
+    return values if held_bytes <= REPLY_BYTES_MAX else _cut(values)
+
+
+def _absent(found: list[Stored | None]) -> list[bytes | None]:
+    """The same list with None for each deleted key."""
+    deque(map(found.__setitem__, positions_of(found, TOMBSTONE), repeat(None)), maxlen=0)
+    return found  # type: ignore[return-value]  # the tombstones are gone
+
+
+def _presence(found: list[Stored | None]) -> list[bytes | None]:
+    """An empty value for each key that is there."""
+    present: list[bytes | None] = [b""] * len(found)
+    deque(map(present.__setitem__, positions_of(_absent(found), None), repeat(None)), maxlen=0)
+    return present
+
+
+def _cut(values: list[bytes | None]) -> list[bytes | None]:
+    """As many values from the front as fit a reply; at least one."""
+    sizes = accumulate(0 if value is None else len(value) for value in values)
+    return values[: max(1, bisect_right(list(sizes), REPLY_BYTES_MAX))]

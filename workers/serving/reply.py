@@ -1,0 +1,42 @@
+"""Whom to answer, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shardstore.effects import Send
+from shardstore.errors import Busy, Corruption, ShardstoreError
+from shardstore.limits import CREDITS, MILLISECOND_NS
+from shardstore.messages import Refusal, encode
+from shardstore.wire_format import Header, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """One request that waits for its answer: over which link, from whom, with which header."""
+
+    link: str
+    peer: bytes
+    header: Header
+
+    def accept(self, pressure: int, body: Sequence[bytes] = (), flags: int = 0, entries: int = 0) -> Send:
+        """Answer OK."""
+        header = self.header.reply(Status.OK, pressure=pressure, credits=CREDITS, flags=flags, entries=entries)
+        return Send(self.link, self.peer, (header.encode(), *body))
+
+    def refuse(self, status: Status, refusal: Refusal, retry_after_ns: int = 0) -> Send:
+        """Answer anything but OK."""
+        duration_ms = -(-retry_after_ns // MILLISECOND_NS)
+        header = self.header.reply(status, credits=CREDITS, duration_ms=duration_ms)
+        return Send(self.link, self.peer, (header.encode(), encode(refusal)))
+
+    def refuse_busy(self, busy: Busy) -> Send:
+        """Answer that a bound was reached and nothing was applied."""
+        return self.refuse(Status.BUSY, Refusal(busy.cause, busy.used, busy.limit), busy.retry_after_ns)
+
+    def fail(self, error: ShardstoreError) -> Send:
+        """Answer that the request met damage or a refused file operation."""
+        if isinstance(error, Corruption):
+            return self.refuse(Status.FAILED, Refusal(error.what, file=error.file, offset=error.offset))
+        return self.refuse(Status.FAILED, Refusal(str(error)))

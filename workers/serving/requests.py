@@ -1,0 +1,65 @@
+"""Requests as the worker believes them: every limit is checked here again, whoever sent the frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from shardstore.columns import InvalidColumn, all_within, decode
+from shardstore.errors import InvalidRequest
+from shardstore.key_range import KeyRange
+from shardstore.limits import (
+    KEY_BYTES_MAX,
+    KEY_BYTES_MIN,
+    REQUEST_BYTES_MAX,
+    REQUEST_ENTRIES_MAX,
+    SCAN_PAGE_ENTRIES,
+    VALUE_BYTES_MAX,
+)
+from shardstore.messages import ScanRequest
+from shardstore.messages import decode as decode_message
+from shardstore.wire_format import Flag, Header, MalformedMessage
+
+
+def keys_of(header: Header, frames: Sequence[bytes], key_range: KeyRange) -> list[bytes]:
+    """The keys of a GET, PUT or DELETE, all of them in the range. Raises InvalidRequest."""
+    _check_size(header, frames)
+    keys = _column(frames[1], bool(header.flags & Flag.KEYS_FIXED), header.entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
+    if not all_within(keys, key_range):
+        raise InvalidRequest("a key lies outside the range of the segment")
+    return keys
+
+
+def values_of(header: Header, frames: Sequence[bytes]) -> list[bytes]:
+    """The values of a PUT. Raises InvalidRequest."""
+    return _column(frames[2], bool(header.flags & Flag.VALUES_FIXED), header.entries, 0, VALUE_BYTES_MAX)
+
+
+def scan_of(frames: Sequence[bytes], key_range: KeyRange) -> tuple[ScanRequest, KeyRange | None]:
+    """The page request and the part of the range it is about, None when that is empty. Raises InvalidRequest."""
+    try:
+        request = decode_message(ScanRequest, frames[1])
+        wanted = KeyRange(request.start, request.end)
+    except (MalformedMessage, ValueError) as error:
+        raise InvalidRequest(str(error)) from None
+    return request, wanted.intersection(key_range)
+
+
+def page_entries(request: ScanRequest) -> int:
+    """Entries the page may have."""
+    return min(request.limit or SCAN_PAGE_ENTRIES, SCAN_PAGE_ENTRIES)
+
+
+def _column(frame: bytes, fixed: bool, entries: int, shortest: int, longest: int) -> list[Any]:
+    try:
+        return decode(frame, fixed, entries, shortest, longest)
+    except InvalidColumn as error:
+        raise InvalidRequest(str(error)) from None
+
+
+def _check_size(header: Header, frames: Sequence[bytes]) -> None:
+    if not 1 <= header.entries <= REQUEST_ENTRIES_MAX:
+        raise InvalidRequest(f"a request has 1 to {REQUEST_ENTRIES_MAX} entries, not {header.entries}")
+    total = sum(map(len, frames))
+    if total > REQUEST_BYTES_MAX:
+        raise InvalidRequest(f"a request has at most {REQUEST_BYTES_MAX} bytes, not {total}")
