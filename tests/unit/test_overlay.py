@@ -25,9 +25,8 @@ STEPS = st.lists(
 
 def built(steps: list[tuple[str, object]]) -> tuple[Overlay, dict[bytes, Stored]]:
     """An overlay after these steps, and what it must hold."""
-    overlay, model, lsn = Overlay(), {}, 0
-    for step, argument in steps:
-        lsn += 1
+    overlay, model = Overlay(), {}
+    for lsn, (step, argument) in enumerate(steps, start=1):
         match step, argument:
             case "put", dict(pairs):
                 overlay.active.put(list(pairs), list(pairs.values()), 10, lsn)

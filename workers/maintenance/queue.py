@@ -75,15 +75,7 @@ class MaintenanceQueue:
 
     def seal_full_layers(self) -> None:
         """Seal what the drain policy chooses."""
-        sizes = [
-            LayerSize(
-                segment,
-                overlay.active.size_bytes,
-                sum(run.size_bytes for run in overlay.runs),
-                overlay.active.lsn_first,
-            )
-            for segment, overlay in ((owned.segment_id, owned.overlay) for owned in self.ranges.values())
-        ]
+        sizes = [_layer_size(owned) for owned in self.ranges.values()]
         writes = self.writes
         for segment in layers_to_seal(sizes, writes.buffered_bytes, writes.wal.retained_bytes, writes.limits):
             self.seal(self.ranges[segment])
@@ -233,3 +225,9 @@ class MaintenanceQueue:
             for asker in [*waiting, *self._compactions.pop(segment, [])]:
                 effects.append(asker.fail(StorageFailure(reason)))
         return effects
+
+
+def _layer_size(owned: OwnedRange) -> LayerSize:
+    overlay = owned.overlay
+    run_bytes = sum(run.size_bytes for run in overlay.runs)
+    return LayerSize(owned.segment_id, overlay.active.size_bytes, run_bytes, overlay.active.lsn_first)
