@@ -139,7 +139,7 @@ def decode(kind: type[Document], frame: Buffer) -> Document:
     """The document of that kind in a frame. Raises MalformedMessage for anything else."""
     try:
         values = msgpack.unpackb(frame, strict_map_key=False, max_ext_len=0, max_bin_len=FRAME_BYTES_MAX)
-    except (ValueError, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, msgpack.UnpackException) as error:  # TypeError: a list or map as the key of a map
         raise MalformedMessage(f"no {kind.__name__}: {error}") from None
     return from_plain(kind, values)
 
@@ -148,7 +148,7 @@ def to_plain(document: Any) -> Any:
     """Fields by name; a nested document becomes a map, anything else stays."""
     if dataclasses.is_dataclass(document):
         return {f.name: to_plain(getattr(document, f.name)) for f in dataclasses.fields(document)}
-    return [to_plain(item) for item in document] if type(document) is list else document
+    return [to_plain(item) for item in document] if type(document) in (list, tuple) else document
 
 
 def from_plain(kind: type[Document], values: Any) -> Document:
@@ -163,8 +163,8 @@ def _checked(kind: type, name: str, expected: Any, value: Any) -> Any:
     origin, arguments = get_origin(expected), get_args(expected)
     if isinstance(expected, type) and dataclasses.is_dataclass(expected):
         return from_plain(expected, value)
-    if origin is list and type(value) is list:
-        return [_checked(kind, name, arguments[0], item) for item in value]
+    if origin in (list, tuple) and type(value) is list:
+        return origin(_checked(kind, name, arguments[0], item) for item in value)
     if origin is dict and type(value) is dict:
         if all(_is(key, arguments[0]) and _is(item, arguments[1]) for key, item in value.items()):
             return value
