@@ -14,7 +14,7 @@ sync the directory. A crash leaves the old file or the new one.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgpack
@@ -22,6 +22,7 @@ import msgpack
 from shardstore.checksum import checksum
 from shardstore.errors import Corruption
 from shardstore.filesystem import Filesystem
+from shardstore.identifiers import Buffer
 from shardstore.limits import DOCUMENT_BYTES_MAX
 
 _HEAD = struct.Struct("<8sII")
@@ -62,12 +63,17 @@ def decode_document(path: str, data: bytes, magic: bytes, version: int) -> dict[
 
 def publish(filesystem: Filesystem, path: str, data: bytes) -> None:
     """Replace the file at `path` by one with this content, atomically and durably."""
+    publish_parts(filesystem, path, [data])
+
+
+def publish_parts(filesystem: Filesystem, path: str, parts: Sequence[Buffer]) -> None:
+    """As `publish`, for content in several pieces."""
     temporary = path + TEMPORARY_SUFFIX
     if filesystem.exists(temporary):
         filesystem.remove(temporary)
     file = filesystem.create(temporary)
     try:
-        file.append([data])
+        file.append(parts)
         file.sync()
     finally:
         file.close()

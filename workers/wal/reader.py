@@ -1,0 +1,111 @@
+"""Reading a log that is known to be whole: recovery has verified it, or this process's writer wrote it.
+
+Whatever is not as it must be raises Corruption.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from shardstore.errors import Corruption
+from shardstore.file_names import first_lsn_of, wal_file, worker_directory
+from shardstore.filesystem import Filesystem
+from workers.wal.record_format import (
+    FILE_HEADER_BYTES,
+    DamagedHeader,
+    DamagedRecord,
+    FileHeader,
+    Hop,
+    Record,
+    decode_file_header,
+    hop_at,
+    record_at,
+)
+from workers.wal.writer import WalFile
+
+
+@dataclass(frozen=True, slots=True)
+class LsnInterval:
+    """LSNs `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+
+def first_lsns(filesystem: Filesystem, worker: int) -> list[int]:
+    """First LSN of every file of the log, ascending."""
+    found = map(first_lsn_of, filesystem.list_directory(worker_directory(worker)))
+    return sorted(lsn for lsn in found if lsn is not None)
+
+
+def records_in(filesystem: Filesystem, worker: int, log_id: int, files: Iterable[WalFile]) -> Iterator[Record]:
+    """All records of these files, in LSN order."""
+    for file in files:
+        data = filesystem.map(file.path)
+        _header_of(file.path, data, worker, log_id)
+        offset = FILE_HEADER_BYTES
+        for lsn in range(file.lsn_first, file.lsn_last + 1):
+            record = _record_at(file.path, data, offset, log_id)
+            _check_lsn(file.path, offset, record.lsn, lsn)
+            yield record
+            offset += record.size
+
+
+def records_of(filesystem: Filesystem, worker: int, log_id: int, wanted: Mapping[int, LsnInterval]) -> Iterator[Record]:
+    """The records of each wanted segment within its interval, in LSN order; other records are hopped over.
+
+    Every interval must lie above the checkpoint and end at or below what the writer has appended: the file that is
+    being written is read up to the last wanted LSN and no further.
+    """
+    lsn = min(interval.first for interval in wanted.values())
+    last = max(interval.last for interval in wanted.values())
+    firsts = first_lsns(filesystem, worker)
+    for lsn_first in firsts[max(0, bisect_right(firsts, lsn) - 1) :]:
+        path = wal_file(worker, lsn_first)
+        data = filesystem.map(path)
+        if _header_of(path, data, worker, log_id).lsn_previous >= lsn:
+            raise Corruption(path, 0, f"LSN {lsn} must be in a file before this one, which is missing")
+        lsn = max(lsn, lsn_first)
+        for offset, hop in _hops(path, data, log_id, lsn_first, last):
+            interval = wanted.get(hop.segment)
+            if interval is not None and interval.first <= hop.lsn <= interval.last:
+                yield _record_at(path, data, offset, log_id)
+            lsn = hop.lsn + 1
+        if lsn > last:
+            return
+    raise Corruption(worker_directory(worker), 0, f"the log ends before LSN {lsn}; it must reach LSN {last}")
+
+
+def _hops(path: str, data: memoryview, log_id: int, lsn: int, last: int) -> Iterator[tuple[int, Hop]]:
+    """Offset and header of the file's records up to LSN `last`."""
+    offset, size = FILE_HEADER_BYTES, len(data)
+    while offset < size and lsn <= last:
+        try:
+            hop = hop_at(data, offset, log_id)
+        except DamagedRecord as damage:
+            raise Corruption(path, offset, str(damage)) from None
+        _check_lsn(path, offset, hop.lsn, lsn)
+        yield offset, hop
+        offset = hop.end
+        lsn += 1
+
+
+def _header_of(path: str, data: memoryview, worker: int, log_id: int) -> FileHeader:
+    try:
+        return decode_file_header(path, data, worker, log_id)
+    except DamagedHeader as damage:
+        raise Corruption(path, 0, str(damage)) from None
+
+
+def _record_at(path: str, data: memoryview, offset: int, log_id: int) -> Record:
+    try:
+        return record_at(data, offset, log_id)
+    except DamagedRecord as damage:
+        raise Corruption(path, offset, str(damage)) from None
+
+
+def _check_lsn(path: str, offset: int, found: int, expected: int) -> None:
+    if found != expected:
+        raise Corruption(path, offset, f"LSN {found} where LSN {expected} must be")

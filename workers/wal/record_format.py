@@ -1,0 +1,224 @@
+"""The files of a write-ahead log: one header, then records back to back. Integers are little-endian.
+
+File header:
+
+    offset  size  field
+         0     8  magic            b"shardWAL"
+         8     4  version          1
+        12     4  worker           whose log this is
+        16     8  log_id           random number of this log, see log_document.py
+        24     8  lsn_first        LSN of the first record, also in the file's name
+        32     8  lsn_previous     last LSN of the log before this file; those between the two were never given
+        40     8  lsn_durable      highest LSN on stable storage once this header is
+        48     8  checksum         XXH3-64 of bytes 0 to 47
+        56
+
+Record; its LSN is one more than that of the record before it in the file:
+
+    offset  size  field
+         0     4  magic            b"\\x9dRec"
+         4     1  kind             PUT 1, DELETE 2
+         5     1  layout           the wire's KEYS_FIXED and VALUES_FIXED bits
+         6     2  -                zero
+         8     4  entries          in the columns
+        12     4  keys_bytes
+        16     4  values_bytes     0 for DELETE
+        20     8  lsn
+        28     8  lsn_durable      highest LSN known to be on stable storage when this record was appended
+        36     4  segment
+        40     4  epoch
+        44     8  client           request id
+        52     8  sequence         request id
+        60     4  header checksum  low half of H = XXH3-64 of bytes 0 to 59, seeded with log_id
+        64     8  checksum         XXH3-64 of the values, seeded with the XXH3-64 of the keys, seeded with H
+        72     -  keys, values     the column frames as they were received (columns.py)
+
+The seeds bind header and payload to the log, the LSN and each other: a record of another log, or bytes of another
+record, never pass. The header has a checksum of its own so that a reader can hop over a record without reading its
+payload and still trust its length, segment and LSN. Zeros are never a valid record.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+from typing import NamedTuple
+
+from shardstore.checksum import checksum
+from shardstore.errors import Corruption
+from shardstore.identifiers import Buffer, RequestId
+from shardstore.limits import REQUEST_BYTES_MAX
+
+FILE_MAGIC = b"shardWAL"
+FILE_VERSION = 1
+_FILE_KIND = struct.Struct("<8sI")
+_FILE_HEAD = struct.Struct("<8sIIQQQQ")
+_FILE_CHECKSUM = struct.Struct("<Q")
+FILE_HEADER_BYTES = _FILE_HEAD.size + _FILE_CHECKSUM.size
+
+RECORD_MAGIC = b"\x9dRec"
+_HEAD = struct.Struct("<4sBBxxIIIQQIIQQ")
+_CHECKSUMS = struct.Struct("<IQ")
+_HOP = struct.Struct("<4s8xIIQ8xI20xI")
+_HEAD_BYTES = _HEAD.size
+RECORD_HEADER_BYTES = _HEAD_BYTES + _CHECKSUMS.size
+_LOW_HALF = 0xFFFF_FFFF
+
+
+class RecordKind(IntEnum):
+    """What a record does. Numbers are never reused; 0 is invalid."""
+
+    PUT = 1
+    DELETE = 2
+
+
+_KINDS = frozenset(RecordKind)
+
+
+class DamagedHeader(ValueError):
+    """No sound header of a log file: its creation never ended, or it was damaged."""
+
+
+class DamagedRecord(ValueError):
+    """No sound record at this place; the text says what is wrong with it."""
+
+
+class FileHeader(NamedTuple):
+    """The decoded file header; see the module's drawing."""
+
+    worker: int
+    log_id: int
+    lsn_first: int
+    lsn_previous: int
+    lsn_durable: int
+
+    def encode(self) -> bytes:
+        """The first bytes of the file."""
+        head = _FILE_HEAD.pack(FILE_MAGIC, FILE_VERSION, *self)
+        return head + _FILE_CHECKSUM.pack(checksum(head))
+
+
+class Record(NamedTuple):
+    """A verified record. `keys` and `values` are views of the buffer it was read from."""
+
+    kind: int
+    layout: int
+    entries: int
+    lsn: int
+    lsn_durable: int
+    segment: int
+    epoch: int
+    client: int
+    sequence: int
+    keys: memoryview
+    values: memoryview
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        return RECORD_HEADER_BYTES + len(self.keys) + len(self.values)
+
+
+class Hop(NamedTuple):
+    """What a reader needs to decide whether it wants a record, and where the next one begins."""
+
+    lsn: int
+    segment: int
+    end: int
+
+
+def decode_file_header(path: str, data: Buffer, worker: int, log_id: int) -> FileHeader:
+    """The header of a log file of this worker and log.
+
+    Raises DamagedHeader for bytes that are no header, Corruption for a sound header of something else.
+    """
+    if len(data) < FILE_HEADER_BYTES:
+        raise DamagedHeader(f"{len(data)} bytes are no file header")
+    magic, version = _FILE_KIND.unpack_from(data)
+    if magic != FILE_MAGIC:
+        raise DamagedHeader(f"magic {magic!r} instead of {FILE_MAGIC!r}")
+    if version != FILE_VERSION:
+        raise Corruption(path, 8, f"format version {version}; this program reads version {FILE_VERSION}")
+    if _FILE_CHECKSUM.unpack_from(data, _FILE_HEAD.size)[0] != checksum(data[: _FILE_HEAD.size]):
+        raise DamagedHeader("checksum of the file header does not match")
+    header = FileHeader._make(_FILE_HEAD.unpack_from(data)[2:])
+    if header.worker != worker:
+        raise Corruption(path, 12, f"log of worker {header.worker}, not of worker {worker}")
+    if header.log_id != log_id:
+        raise Corruption(path, 16, f"belongs to log {header.log_id:016x}, not to log {log_id:016x}")
+    return header
+
+
+def encode_record_header(
+    log_id: int,
+    kind: RecordKind,
+    layout: int,
+    entries: int,
+    lsn: int,
+    lsn_durable: int,
+    segment: int,
+    epoch: int,
+    request: RequestId,
+    keys: bytes,
+    values: bytes,
+) -> bytes:
+    """The bytes that stand before `keys` and `values` in the file."""
+    head = _HEAD.pack(
+        RECORD_MAGIC,
+        kind,
+        layout,
+        entries,
+        len(keys),
+        len(values),
+        lsn,
+        lsn_durable,
+        segment,
+        epoch,
+        *request,
+    )
+    seed = checksum(head, log_id)
+    return head + _CHECKSUMS.pack(seed & _LOW_HALF, checksum(values, checksum(keys, seed)))
+
+
+def hop_at(data: memoryview, offset: int, log_id: int) -> Hop:
+    """The record at `offset` by its verified header; its payload is not looked at. Raises DamagedRecord."""
+    if offset + RECORD_HEADER_BYTES > len(data):
+        raise DamagedRecord("the file ends inside a record header")
+    magic, keys_bytes, values_bytes, lsn, segment, expected = _HOP.unpack_from(data, offset)
+    _verify_head(data, offset, log_id, magic, expected)
+    end = offset + RECORD_HEADER_BYTES + keys_bytes + values_bytes
+    if end > len(data):
+        raise DamagedRecord("the file ends inside a record")
+    return Hop(lsn, segment, end)
+
+
+def record_at(data: memoryview, offset: int, log_id: int) -> Record:
+    """The record at `offset`, all of it verified. Raises DamagedRecord."""
+    keys_start = offset + RECORD_HEADER_BYTES
+    if keys_start > len(data):
+        raise DamagedRecord("the file ends inside a record header")
+    magic, kind, layout, entries, keys_bytes, values_bytes, *rest = _HEAD.unpack_from(data, offset)
+    expected_head, expected = _CHECKSUMS.unpack_from(data, offset + _HEAD_BYTES)
+    seed = _verify_head(data, offset, log_id, magic, expected_head)
+    if kind not in _KINDS:
+        raise DamagedRecord(f"kind {kind} is not known")
+    if keys_bytes + values_bytes > REQUEST_BYTES_MAX:
+        raise DamagedRecord(f"a payload of {keys_bytes + values_bytes} bytes; {REQUEST_BYTES_MAX} are allowed")
+    values_start = keys_start + keys_bytes
+    end = values_start + values_bytes
+    if end > len(data):
+        raise DamagedRecord("the file ends inside a record")
+    keys, values = data[keys_start:values_start], data[values_start:end]
+    if checksum(values, checksum(keys, seed)) != expected:
+        raise DamagedRecord("checksum of the payload does not match")
+    return Record(kind, layout, entries, *rest, keys, values)
+
+
+def _verify_head(data: memoryview, offset: int, log_id: int, magic: bytes, expected: int) -> int:
+    """The seed of the payload's checksum. Raises DamagedRecord."""
+    if magic != RECORD_MAGIC:
+        raise DamagedRecord(f"magic {magic!r} instead of {RECORD_MAGIC!r}")
+    seed = checksum(data[offset : offset + _HEAD_BYTES], log_id)
+    if seed & _LOW_HALF != expected:
+        raise DamagedRecord("checksum of the record header does not match")
+    return seed

@@ -1,0 +1,134 @@
+"""Opening the log of a worker after any end of its last process.
+
+    1  read LOG: which log this is, and its checkpoint (a new store: choose an id, publish it)
+    2  leave out the files that lie wholly at or below the checkpoint: their removal may not have been durable
+    3  verify the others past the cache; decide what their end is (scan.py); up to here nothing was changed
+    4  rewrite each file that is kept: verified records above the checkpoint only, under the name of the first
+    5  remove all other files, and make that durable
+
+So nothing that is served rests on the page cache, and no later append goes into a file of an earlier process.
+Killed anywhere and run again, recovery ends the same: step 4 replaces a file by its sound part, which step 3 reads
+alike, and what a kill leaves of step 5 is left out or cut again.
+
+LSNs at or below `lsn_floor` are in tables already and are never given again, even if the log lost them. So LSNs may
+jump between two files. A file header therefore names the last LSN before it (`lsn_previous`): what lies between
+was never given, and no file is missing while `lsn_previous` is reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shardstore.documents import TEMPORARY_SUFFIX, publish_parts
+from shardstore.entropy import Entropy
+from shardstore.errors import Corruption
+from shardstore.file_names import first_lsn_of, log_document, wal_file, worker_directory
+from shardstore.filesystem import Filesystem
+from workers.wal.log_document import LogDocument, publish_log_document, read_log_document
+from workers.wal.reader import first_lsns
+from workers.wal.record_format import FILE_HEADER_BYTES, FileHeader
+from workers.wal.scan import LogEnd, ScannedFile, TailCut, TailPolicy, judge_end, scan_file
+from workers.wal.writer import WalFile
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveredLog:
+    """A log whose every record is verified and on stable storage. `files` hold them (see reader.records_in)."""
+
+    log_id: int
+    lsn_checkpoint: int
+    lsn_last: int
+    """LSN of the last record, or the checkpoint if that is higher."""
+    next_lsn: int
+    files: tuple[WalFile, ...]
+    cut: TailCut | None
+    """For the event log: what was cut from the end."""
+
+
+def recover(
+    filesystem: Filesystem,
+    worker: int,
+    store: str,
+    lsn_floor: int,
+    entropy: Entropy,
+    policy: TailPolicy = TailPolicy.TRUNCATE_INVALID_TAIL,
+) -> RecoveredLog:
+    """Open the log. `lsn_floor`: the highest LSN of this log that a table is known to hold.
+
+    Raises Corruption, with nothing changed, for damage, and StorageFailure.
+    """
+    directory = worker_directory(worker)
+    filesystem.make_directory(directory)
+    log = _open_or_create(filesystem, worker, store, entropy)
+    firsts = first_lsns(filesystem, worker)
+    end = _verify(filesystem, log, _needed(firsts, log.lsn_checkpoint), policy)
+    files = _rewrite(filesystem, log, end)
+    _remove_others(filesystem, worker, {file.path for file in files})
+    next_lsn = max(end.lsn_last, lsn_floor) + 1
+    return RecoveredLog(log.log_id, log.lsn_checkpoint, end.lsn_last, next_lsn, files, end.cut)
+
+
+def _open_or_create(filesystem: Filesystem, worker: int, store: str, entropy: Entropy) -> LogDocument:
+    try:
+        return read_log_document(filesystem, store, worker)
+    except FileNotFoundError:
+        if first_lsns(filesystem, worker):
+            raise Corruption(log_document(worker), 0, "is missing, but files of the log are there") from None
+    log = LogDocument(store, worker, entropy.below(2**64), 0)
+    publish_log_document(filesystem, log)
+    return log
+
+
+def _needed(firsts: Sequence[int], lsn_checkpoint: int) -> Sequence[int]:
+    """Without the files that another one follows before or right behind the checkpoint."""
+    obsolete = sum(following <= lsn_checkpoint + 1 for following in firsts[1:])
+    return firsts[obsolete:]
+
+
+def _verify(filesystem: Filesystem, log: LogDocument, firsts: Sequence[int], policy: TailPolicy) -> LogEnd:
+    scanned = [
+        scan_file(
+            filesystem,
+            wal_file(log.worker, lsn_first),
+            log.worker,
+            log.log_id,
+            lsn_first,
+            log.lsn_checkpoint,
+            is_last=lsn_first == firsts[-1],
+        )
+        for lsn_first in firsts
+    ]
+    return judge_end(scanned, log.lsn_checkpoint, policy)
+
+
+def _rewrite(filesystem: Filesystem, log: LogDocument, end: LogEnd) -> tuple[WalFile, ...]:
+    """Put the kept records into new files, each in the place of its old one."""
+    files = []
+    lsn_previous = log.lsn_checkpoint
+    for file in end.kept:
+        files.append(_rewrite_file(filesystem, log, file, lsn_previous))
+        lsn_previous = file.lsn_last
+    return tuple(files)
+
+
+def _rewrite_file(filesystem: Filesystem, log: LogDocument, file: ScannedFile, lsn_previous: int) -> WalFile:
+    path = wal_file(log.worker, file.lsn_first)
+    header = FileHeader(log.worker, log.log_id, file.lsn_first, lsn_previous, lsn_durable=file.lsn_last)
+    records_bytes = file.end - file.start
+    source = filesystem.open(file.path)
+    try:
+        publish_parts(filesystem, path, [header.encode(), source.read_at(file.start, records_bytes)])
+    finally:
+        source.close()
+    return WalFile(path, file.lsn_first, file.lsn_last, FILE_HEADER_BYTES + records_bytes)
+
+
+def _remove_others(filesystem: Filesystem, worker: int, kept: set[str]) -> None:
+    """Remove every other file of the log, and temporaries that a killed recovery left."""
+    directory = worker_directory(worker)
+    for name in filesystem.list_directory(directory):
+        path = f"{directory}/{name}"
+        if first_lsn_of(name.removesuffix(TEMPORARY_SUFFIX)) is not None and path not in kept:
+            filesystem.remove(path)
+    filesystem.sync_directory(directory)

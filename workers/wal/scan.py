@@ -1,0 +1,213 @@
+"""What of a log survived: the sound records of its files, and whether its end is a torn tail or damage.
+
+Blocks of an unsynced tail survive a power cut by chance, so good records behind a bad one are no proof of damage.
+What is proof: every record says up to which LSN the log was known to be on stable storage when it was appended,
+and so does every file header. Let b be the first LSN that is missing. If any sound record or header says that b
+was on stable storage, bytes were damaged; otherwise b and all behind it is a tail that was never synced.
+
+The header of a file is on stable storage before the next thing is done to the log, so only the last file, and only
+while it holds no record, may lack one: its creation was cut short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from shardstore.errors import Corruption
+from shardstore.filesystem import Filesystem
+from shardstore.limits import WAL_FILE_BYTES
+from workers.wal.record_format import (
+    FILE_HEADER_BYTES,
+    RECORD_MAGIC,
+    DamagedHeader,
+    DamagedRecord,
+    Record,
+    decode_file_header,
+    record_at,
+)
+
+
+class TailPolicy(Enum):
+    """What to do with an invalid tail that was never known to be on stable storage."""
+
+    TRUNCATE_INVALID_TAIL = "truncate_invalid_tail"
+    FAIL_FAST = "fail_fast"
+
+
+class Verdict(Enum):
+    """What becomes of the end of a log."""
+
+    WHOLE = 1
+    CUT = 2
+    REFUSED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedFile:
+    """A log file as it was found. Its records `lsn_first` to `lsn_last`, in bytes `start` to `end`, may be kept.
+
+    There are none when lsn_last < lsn_first. `lsn_durable`: the highest that its header or any sound record in it
+    says, also of records that cannot be kept.
+    """
+
+    path: str
+    size: int
+    lsn_previous: int
+    lsn_first: int
+    lsn_last: int
+    start: int
+    end: int
+    lsn_durable: int
+
+
+@dataclass(frozen=True, slots=True)
+class TailCut:
+    """An invalid tail that recovery cuts: `bytes` in all files, from `offset` of `file` on."""
+
+    file: str
+    offset: int
+    bytes: int
+    lsn_lost: int
+    """First LSN that is lost, if there was such a record."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogEnd:
+    """The files to keep records of, and what is wrong behind them."""
+
+    kept: tuple[ScannedFile, ...]
+    lsn_last: int
+    """LSN of the last record kept, or the checkpoint if that is higher."""
+    cut: TailCut | None
+
+
+_CUT, _REFUSE = TailPolicy.TRUNCATE_INVALID_TAIL, TailPolicy.FAIL_FAST
+DECISIONS = {
+    # invalid, durable, policy
+    (False, False, _CUT): Verdict.WHOLE,
+    (False, False, _REFUSE): Verdict.WHOLE,
+    (True, False, _CUT): Verdict.CUT,
+    (True, False, _REFUSE): Verdict.REFUSED,
+    (False, True, _CUT): Verdict.REFUSED,
+    (False, True, _REFUSE): Verdict.REFUSED,
+    (True, True, _CUT): Verdict.REFUSED,
+    (True, True, _REFUSE): Verdict.REFUSED,
+}
+"""What becomes of the end of a log.
+
+invalid   its last record is followed by bytes that are no record, by a gap in the LSNs, or both
+durable   the first missing LSN is known to have been on stable storage: acknowledged bytes are gone
+"""
+
+
+def judge_end(files: Sequence[ScannedFile], lsn_checkpoint: int, policy: TailPolicy) -> LogEnd:
+    """Follow the LSNs from the checkpoint to the first that is missing. Raises Corruption when it may not be.
+
+    A file may begin above the LSN after its `lsn_previous`: the LSNs between were never given (see recovery.py).
+    """
+    kept: list[ScannedFile] = []
+    lsn_last = reached = lsn_checkpoint
+    followed = 0
+    for file in files:
+        if file.lsn_previous > reached:
+            break
+        if file.lsn_first <= lsn_last:
+            raise Corruption(file.path, 0, f"begins with LSN {file.lsn_first}, but the log went on to {lsn_last}")
+        if file.lsn_last >= file.lsn_first:
+            kept.append(file)
+            lsn_last = file.lsn_last
+        reached = max(reached, file.lsn_first - 1, file.lsn_last)
+        followed += 1
+    cut = _tail(files, followed, reached + 1)
+    was_durable = reached < max((file.lsn_durable for file in files), default=0)
+    if DECISIONS[cut is not None, was_durable, policy] is Verdict.REFUSED:
+        raise _refusal(files, followed, reached + 1, was_durable)
+    return LogEnd(tuple(kept), lsn_last, cut)
+
+
+def scan_file(
+    filesystem: Filesystem, path: str, worker: int, log_id: int, lsn_first: int, lsn_checkpoint: int, is_last: bool
+) -> ScannedFile:
+    """Verify one file past the cache. Raises Corruption for a file of another log, or a damaged header."""
+    content = _read_past_cache(filesystem, path)
+    data = memoryview(content)
+    wanted = max(lsn_first, lsn_checkpoint + 1)
+    try:
+        header = decode_file_header(path, data, worker, log_id)
+    except DamagedHeader as damage:
+        if is_last and next(_sound_records(content, 0, log_id, lsn_first - 1), None) is None:
+            return ScannedFile(path, len(data), lsn_first - 1, wanted, wanted - 1, 0, 0, 0)
+        raise Corruption(path, 0, f"{damage}, though it was on stable storage before what follows") from None
+    if header.lsn_first != lsn_first:
+        raise Corruption(path, 24, f"begins with LSN {header.lsn_first}, which is not what its name says")
+    start = end = FILE_HEADER_BYTES
+    lsn, lsn_durable = wanted, header.lsn_durable
+    for offset, record in _sound_records(content, FILE_HEADER_BYTES, log_id, lsn_first):
+        lsn_durable = max(lsn_durable, record.lsn_durable)
+        if record.lsn < wanted:
+            start = end = offset + record.size
+        elif record.lsn == lsn:
+            start = offset if lsn == wanted else start
+            end = offset + record.size
+            lsn += 1
+    return ScannedFile(path, len(data), header.lsn_previous, wanted, lsn - 1, start, end, lsn_durable)
+
+
+def _read_past_cache(filesystem: Filesystem, path: str) -> bytes:
+    """The content as it is on the disk: after a failed sync the cache may hold what the disk does not."""
+    file = filesystem.open(path)
+    try:
+        size = file.size()
+        if size > WAL_FILE_BYTES:
+            raise Corruption(path, WAL_FILE_BYTES, f"{size} bytes, more than a log file has")
+        file.drop_cache()
+        return file.read_at(0, size)
+    finally:
+        file.close()
+
+
+def _sound_records(content: bytes, offset: int, log_id: int, lsn: int) -> Iterator[tuple[int, Record]]:
+    """Offset and record of every sound record from `offset` on, where the one with this LSN should be.
+
+    Behind a bad place the search goes on for records with a later LSN. Earlier ones do not count: they may be part
+    of a value, when a user stores a copy of a log.
+    """
+    data = memoryview(content)
+    searching = False
+    while 0 <= offset < len(data):
+        record = _sound_record_at(data, offset, log_id)
+        if record is not None and record.lsn >= (lsn + 1 if searching else lsn):
+            yield offset, record
+            offset += record.size
+            lsn, searching = record.lsn + 1, False
+        else:
+            searching = True
+            offset = content.find(RECORD_MAGIC, offset + 1)
+
+
+def _sound_record_at(data: memoryview, offset: int, log_id: int) -> Record | None:
+    try:
+        return record_at(data, offset, log_id)
+    except DamagedRecord:
+        return None
+
+
+def _tail(files: Sequence[ScannedFile], followed: int, lsn_lost: int) -> TailCut | None:
+    """What stands behind the last record of the sequence, None if nothing does."""
+    path, offset = _end_of(files, followed)
+    behind = sum(file.size for file in files[max(0, followed - 1) :]) - offset
+    return TailCut(path, offset, behind, lsn_lost) if behind else None
+
+
+def _refusal(files: Sequence[ScannedFile], followed: int, lsn_lost: int, was_durable: bool) -> Corruption:
+    reason = "it was on stable storage" if was_durable else "an invalid tail is not to be cut"
+    return Corruption(*_end_of(files, followed), f"no sound record with LSN {lsn_lost} is left, and {reason}")
+
+
+def _end_of(files: Sequence[ScannedFile], followed: int) -> tuple[str, int]:
+    """Where the sequence of the first `followed` files ends."""
+    if followed:
+        return files[followed - 1].path, files[followed - 1].end
+    return (files[0].path if files else ""), 0

@@ -1,0 +1,218 @@
+"""Appending to the log of a worker.
+
+A record goes to the operating system in one append. A file that a record would overflow is full; the record then
+begins a new one, whose header and name are on stable storage before the record is appended. Syncing is not done
+here: the core asks for it (effects.SyncWal) with `unsynced_files`, and reports it with `mark_synced`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shardstore.errors import DiskFull, StorageFailure
+from shardstore.file_names import wal_file, worker_directory
+from shardstore.filesystem import File, Filesystem
+from shardstore.identifiers import Epoch, Lsn, RequestId, SegmentId
+from shardstore.limits import REQUEST_BYTES_MAX, WAL_FILE_BYTES
+from workers.wal.record_format import (
+    FILE_HEADER_BYTES,
+    RECORD_HEADER_BYTES,
+    FileHeader,
+    RecordKind,
+    encode_record_header,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WalFile:
+    """A log file that takes no more records."""
+
+    path: str
+    lsn_first: int
+    lsn_last: int
+    bytes: int
+
+
+class WalWriter:
+    """The growing end of a log.
+
+    Invariants: lsn_durable <= lsn_appended; records of the active file are `_lsn_first` to `lsn_appended`; the files
+    of `_unsynced` are closed to records, ordered, and end above lsn_durable. After a failure that leaves the
+    log's end unknown (`failed`) nothing is appended ever again.
+    """
+
+    def __init__(
+        self,
+        filesystem: Filesystem,
+        worker: int,
+        log_id: int,
+        next_lsn: int,
+        lsn_durable: int,
+        files: Sequence[WalFile] = (),
+        file_bytes: int = WAL_FILE_BYTES,
+    ) -> None:
+        """Continue a log whose last record has LSN `lsn_durable` and lies in `files`; the next gets `next_lsn`."""
+        assert lsn_durable < next_lsn
+        assert file_bytes <= WAL_FILE_BYTES, "recovery refuses longer files"
+        self.file_bytes = file_bytes
+        self._filesystem = filesystem
+        self._worker = worker
+        self._log_id = log_id
+        self._next_lsn = next_lsn
+        self._lsn_appended = lsn_durable
+        self._lsn_durable = lsn_durable
+        self._closed = list(files)
+        self._closed_bytes = sum(file.bytes for file in files)
+        self._active: File | None = None
+        self._active_bytes = 0
+        self._lsn_first = next_lsn
+        self._unsynced: deque[tuple[int, File]] = deque()
+        """Closed files by their last LSN."""
+        self._unsynced_records: deque[tuple[int, int]] = deque()
+        """LSN and size of every record above lsn_durable."""
+        self._unsynced_bytes = 0
+        self._failure: StorageFailure | None = None
+
+    @property
+    def lsn_appended(self) -> Lsn:
+        """LSN of the last record the operating system has."""
+        return Lsn(self._lsn_appended)
+
+    @property
+    def lsn_durable(self) -> Lsn:
+        """LSN of the last record known to be on stable storage."""
+        return Lsn(self._lsn_durable)
+
+    @property
+    def retained_bytes(self) -> int:
+        """Bytes of all files of the log."""
+        return self._closed_bytes + self._active_bytes
+
+    @property
+    def bytes_unsynced(self) -> int:
+        """Bytes of the records above lsn_durable."""
+        return self._unsynced_bytes
+
+    @property
+    def failed(self) -> bool:
+        """Whether the log takes no more records."""
+        return self._failure is not None
+
+    def append(
+        self,
+        kind: RecordKind,
+        layout: int,
+        entries: int,
+        segment: SegmentId,
+        epoch: Epoch,
+        request: RequestId,
+        keys: bytes,
+        values: bytes,
+    ) -> Lsn:
+        """Hand one record to the operating system.
+
+        Raises DiskFull: nothing happened. Raises StorageFailure: nobody knows, and the log is at its end.
+        """
+        if self._failure is not None:
+            raise StorageFailure(f"the log takes no more records since: {self._failure}")
+        size = RECORD_HEADER_BYTES + len(keys) + len(values)
+        assert size <= RECORD_HEADER_BYTES + REQUEST_BYTES_MAX, "recovery refuses longer records"
+        lsn = self._next_lsn
+        header = encode_record_header(
+            self._log_id, kind, layout, entries, lsn, self._lsn_durable, segment, epoch, request, keys, values
+        )
+        try:
+            self._file_for(size).append((header, keys, values))
+        except DiskFull:
+            self._cut_back()
+            raise
+        except StorageFailure as failure:
+            self._failure = failure
+            raise
+        self._active_bytes += size
+        self._lsn_appended = lsn
+        self._next_lsn = lsn + 1
+        self._unsynced_records.append((lsn, size))
+        self._unsynced_bytes += size
+        return Lsn(lsn)
+
+    def rotate(self) -> None:
+        """Let the next record begin a new file, if the active one holds any."""
+        if self._active is None or self._lsn_appended < self._lsn_first:
+            return
+        self._closed.append(WalFile(self._active.path, self._lsn_first, self._lsn_appended, self._active_bytes))
+        self._closed_bytes += self._active_bytes
+        self._unsynced.append((self._lsn_appended, self._active))
+        self._active, self._active_bytes = None, 0
+        self._close_synced()
+
+    def unsynced_files(self) -> tuple[File, ...]:
+        """The files to sync, in this order, to have everything up to `lsn_appended` on stable storage."""
+        files = [file for _, file in self._unsynced]
+        if self._active is not None and self._lsn_durable < self._lsn_appended:
+            files.append(self._active)
+        return tuple(files)
+
+    def mark_synced(self, lsn: int) -> None:
+        """Note that `unsynced_files`, as they were when `lsn` was appended or later, have been synced."""
+        assert lsn <= self._lsn_appended
+        self._lsn_durable = max(self._lsn_durable, lsn)
+        while self._unsynced_records and self._unsynced_records[0][0] <= lsn:
+            self._unsynced_bytes -= self._unsynced_records.popleft()[1]
+        self._close_synced()
+
+    def files_before(self, lsn_checkpoint: int) -> list[str]:
+        """Paths of the files that hold no record above the checkpoint; the active file is never among them."""
+        return [file.path for file in self._closed if file.lsn_last <= lsn_checkpoint]
+
+    def forget(self, paths: Sequence[str]) -> None:
+        """Stop counting files that are being removed."""
+        self._closed = [file for file in self._closed if file.path not in paths]
+        self._closed_bytes = sum(file.bytes for file in self._closed)
+
+    def close(self) -> None:
+        """Release the handles."""
+        for _, file in self._unsynced:
+            file.close()
+        self._unsynced.clear()
+        if self._active is not None:
+            self._active.close()
+
+    def _file_for(self, size: int) -> File:
+        """The active file, after a rotation if the record does not fit any more."""
+        if self._active_bytes + size > self.file_bytes:
+            self.rotate()
+        if self._active is None:
+            self._active = self._filesystem.create(wal_file(self._worker, self._next_lsn))
+            self._lsn_first = self._next_lsn
+        if not self._active_bytes:
+            self._begin(self._active)
+        return self._active
+
+    def _begin(self, file: File) -> None:
+        """Put header and name of a new file on stable storage: what it acknowledges later must not hang on a crash."""
+        header = FileHeader(self._worker, self._log_id, self._next_lsn, self._lsn_appended, self._lsn_durable)
+        file.append((header.encode(),))
+        try:
+            file.sync()
+            self._filesystem.sync_directory(worker_directory(self._worker))
+        except DiskFull as failure:
+            raise StorageFailure(f"a failed sync is final: {failure}") from failure
+        self._active_bytes = FILE_HEADER_BYTES
+
+    def _cut_back(self) -> None:
+        """Remove what a failed append left behind the last whole record."""
+        if self._active is None:
+            return
+        try:
+            self._active.truncate(self._active_bytes)
+        except StorageFailure as failure:
+            self._failure = failure
+            raise StorageFailure(f"cannot undo an append: {failure}") from failure
+
+    def _close_synced(self) -> None:
+        """Release closed files that a sync has covered."""
+        while self._unsynced and self._unsynced[0][0] <= self._lsn_durable:
+            self._unsynced.popleft()[1].close()
