@@ -20,11 +20,15 @@ class Chunk:
     exhausted: bool
 
 
-class Layer(Protocol):
-    """Anything that holds entries in key order."""
+class Lookup(Protocol):
+    """Anything that can be asked for keys."""
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
-        """What the layer holds for each key; None for nothing."""
+        """What is held for each key; None for nothing."""
+
+
+class Layer(Lookup, Protocol):
+    """Anything that holds entries in key order."""
 
     def chunk(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Chunk:
         """The first entries of the range, or (`reverse`) the last; at least one if there is one."""

@@ -33,7 +33,7 @@ from shardstore.messages import Assignments, Refusal, Statistics, encode
 from shardstore.options import WorkerOptions
 from shardstore.wire_format import ROUTED, MalformedMessage, Op, Status, decode_header, decode_reply, decode_request
 from workers.maintenance.queue import MaintenanceQueue
-from workers.ranges.opening import open_range, readable_manifests, replay
+from workers.ranges.opening import highest_lsn_in_tables, open_range, readable_manifests, replay
 from workers.ranges.owned_range import OwnedRange
 from workers.registration import ROUTER, Registration
 from workers.serving import read_path
@@ -41,6 +41,7 @@ from workers.serving.admission import MemoryLimits
 from workers.serving.reply import Asker
 from workers.serving.write_path import WritePath
 from workers.statistics import figures
+from workers.wal.reader import records_in
 from workers.wal.recovery import recover
 from workers.wal.writer import WalWriter
 
@@ -53,7 +54,7 @@ class WorkerCore:
         self._filesystem = filesystem
         self._options = options
         manifests = readable_manifests(filesystem, options.store)
-        lsn_floor = max((lsn for manifest in manifests for lsn in manifest.checkpoint.values()), default=0)
+        lsn_floor = highest_lsn_in_tables(filesystem, options.store, options.worker, manifests)
         self._log = recover(filesystem, options.worker, options.store, lsn_floor, entropy)
         self._registration = Registration(
             options.worker, endpoint, {manifest.segment: manifest.epoch for manifest in manifests}
@@ -183,8 +184,9 @@ class WorkerCore:
     def _start_writing(self) -> None:
         """Replay the log into the ranges, and take writes from here on."""
         log, options = self._log, self._options
-        log_first_kept = replay(self._ranges, log.records(), log.log_id)
-        wal = WalWriter(self._filesystem, options.worker, log.log_id, log.next_lsn, retained=log.files)
+        records = records_in(self._filesystem, options.worker, log.log_id, log.files)
+        log_first_kept = replay(self._ranges, records, log.log_id)
+        wal = WalWriter(self._filesystem, options.worker, log.log_id, log.next_lsn, log.lsn_last, log.files)
         buffered_bytes = sum(owned.overlay.size_bytes for owned in self._ranges.values())
         limits = MemoryLimits.of_share(options.memory)
         self._writes = WritePath(wal, options.durability, limits, buffered_bytes)

@@ -8,7 +8,7 @@ from typing import Any
 from workers.maintenance.queue import MaintenanceQueue
 from workers.ranges.owned_range import OwnedRange
 from workers.serving.write_path import WritePath
-from workers.wal.recovery import TailCut
+from workers.wal.scan import TailCut
 
 
 def figures(

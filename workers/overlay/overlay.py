@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from shardstore.columns import positions_of
 from shardstore.identifiers import Stored
-from workers.chunk import Layer
+from workers.chunk import Layer, Lookup
 from workers.overlay.active_layer import ActiveLayer
 from workers.overlay.immutable_run import ImmutableRun
 
@@ -71,7 +71,7 @@ class Overlay:
         assert not self.active or lsn < self.active.lsn_first, "active layer reaches below a run"
 
 
-def fill(found: list[Stored | None], keys: Sequence[bytes], layer: Layer) -> bool:
+def fill(found: list[Stored | None], keys: Sequence[bytes], layer: Lookup) -> bool:
     """Ask an older layer for the keys nothing was found for yet. False when none was open."""
     missing = positions_of(found, None)
     if not missing:

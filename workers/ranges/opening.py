@@ -12,7 +12,7 @@ from shardstore.columns import InvalidColumn, decode
 from shardstore.errors import Corruption
 from shardstore.file_names import SEGMENTS, manifest, segment_of
 from shardstore.filesystem import Filesystem
-from shardstore.identifiers import RequestId
+from shardstore.identifiers import ClientId, RequestId
 from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.messages import Assignment
@@ -21,6 +21,7 @@ from workers.ranges.dedup import DedupWindow
 from workers.ranges.owned_range import OwnedRange
 from workers.segment.manifest import Manifest, read_manifest
 from workers.segment.segment import Segment
+from workers.wal.log_document import read_log_document
 from workers.wal.record_format import Record, RecordKind
 
 
@@ -35,6 +36,15 @@ def readable_manifests(filesystem: Filesystem, store: str) -> list[Manifest]:
             except Corruption:
                 continue
     return found
+
+
+def highest_lsn_in_tables(filesystem: Filesystem, store: str, worker: int, manifests: Sequence[Manifest]) -> int:
+    """The highest LSN of the worker's log that a table holds; the log itself may have lost it."""
+    try:
+        log_id = read_log_document(filesystem, store, worker).log_id
+    except FileNotFoundError:
+        return 0
+    return max((manifest.checkpoint_of(log_id) for manifest in manifests), default=0)
 
 
 def open_range(filesystem: Filesystem, store: str, assignment: Assignment) -> OwnedRange:
@@ -84,7 +94,7 @@ def _replay_record(owned: OwnedRange, record: Record) -> None:
             owned.overlay.active.put(keys, values, payload_bytes, record.lsn)
     except InvalidColumn as error:
         raise Corruption(f"log record {record.lsn}", 0, f"passes its checksum but is no batch: {error}") from None
-    owned.dedup.note(RequestId(record.client, record.sequence), record.lsn)
+    owned.dedup.note(RequestId(ClientId(record.client), record.sequence), record.lsn)
 
 
 def _values(record: Record) -> Sequence[bytes]:

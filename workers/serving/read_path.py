@@ -47,7 +47,7 @@ def _values(owned: OwnedRange, keys: Sequence[bytes], presence: bool) -> list[by
         step = max(1, STEP_BYTES // owned.value_bytes_mean())
         found = owned.get_many(keys[len(values) : len(values) + step])
         values += _presence(found) if presence else _absent(found)
-        held_bytes += 0 if presence else sum(map(len, filter(None, found)))
+        held_bytes += 0 if presence else sum(map(len, filter(None, values[-len(found) :])))
     return values if held_bytes <= REPLY_BYTES_MAX else _cut(values)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from shardstore.effects import Effect, Stop, SyncWal
 from shardstore.errors import Busy, DiskFull, InvalidRequest, StorageFailure
-from shardstore.identifiers import Epoch, RequestId, SegmentId
+from shardstore.identifiers import ClientId, Epoch, RequestId, SegmentId
 from shardstore.limits import SECOND_NS
 from shardstore.messages import Refusal
 from shardstore.options import Durability
@@ -96,7 +96,7 @@ class WritePath:
         keys = keys_of(header, frames, owned.key_range)
         values = values_of(header, frames) if header.op == Op.PUT else None
         owned.stored()
-        request = RequestId(header.client, header.sequence)  # type: ignore[arg-type]
+        request = RequestId(ClientId(header.client), header.sequence)
         if not header.client:
             raise InvalidRequest("a write needs the client id that HELLO gives")
         verdict = owned.dedup.judge(request, bool(header.flags & Flag.RETRY))
@@ -107,7 +107,7 @@ class WritePath:
         payload_bytes = sum(map(len, frames)) - len(frames[0])
         self._admit(owned, payload_bytes + len(keys) * ENTRY_OVERHEAD_BYTES)
         try:
-            lsn = self._append(owned, asker, frames)
+            lsn = self._append(owned, asker, request, frames)
         except DiskFull as full:
             raise Busy(f"disk is full ({full})", 0, 0, RETRY_AFTER_NS) from full
         except StorageFailure as failure:
@@ -164,7 +164,7 @@ class WritePath:
         )
         admit(incoming_bytes, usage, self.limits)
 
-    def _append(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes]) -> int:
+    def _append(self, owned: OwnedRange, asker: Asker, request: RequestId, frames: Sequence[bytes]) -> int:
         header = asker.header
         return self.wal.append(
             _KINDS[Op(header.op)],
@@ -172,7 +172,7 @@ class WritePath:
             header.entries,
             SegmentId(owned.segment_id),
             Epoch(owned.epoch),
-            RequestId(header.client, header.sequence),  # type: ignore[arg-type]
+            request,
             frames[1],
             frames[2] if len(frames) > 2 else b"",
         )
