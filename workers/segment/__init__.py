@@ -1,0 +1,1 @@
+"""The stable storage of one range: a manifest and sorted table files."""

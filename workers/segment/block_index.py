@@ -1,0 +1,94 @@
+"""Block index of a table: where each block lies, and its first key, so that a key leads to its block (sparse index).
+
+blocks u32 | zero u32
+one record per block      offset u64 | checksum u64 | bytes of the keys u32 | bytes of the values u32 | entries u32 |
+                          bytes of the block u32
+first keys                msgpack array of bin
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import msgpack
+import numpy as np
+
+from shardstore.identifiers import Buffer
+from workers.segment.table_format import BLOCKS_MAX, Integers
+
+_HEAD = struct.Struct("<II")
+_RECORD = np.dtype(
+    [
+        ("offset", "<u8"),
+        ("checksum", "<u8"),
+        ("keys_bytes", "<u4"),
+        ("values_bytes", "<u4"),
+        ("entries", "<u4"),
+        ("block_bytes", "<u4"),
+    ]
+)
+
+
+class BlockRecord(NamedTuple):
+    """Where a block lies and what it holds."""
+
+    offset: int
+    checksum: int
+    keys_bytes: int
+    values_bytes: int
+    entries: int
+    block_bytes: int
+
+
+def build_block_index(records: Sequence[BlockRecord], first_keys: Sequence[bytes]) -> bytes:
+    """The index of these blocks."""
+    packed_keys: bytes = msgpack.packb(first_keys)
+    return _HEAD.pack(len(records), 0) + np.array(records, dtype=_RECORD).tobytes() + packed_keys
+
+
+class BlockIndex:
+    """An index as it lies in the file. Arrays have one item per block, `positions` one more for the end.
+
+    The position of an entry is its rank in the whole table.
+    """
+
+    def __init__(self, data: Buffer) -> None:
+        blocks, _ = _HEAD.unpack_from(data)
+        assert blocks <= BLOCKS_MAX
+        keys_at = _HEAD.size + blocks * _RECORD.itemsize
+        records = np.frombuffer(data[_HEAD.size : keys_at], dtype=_RECORD)
+        self._packed_keys = data[keys_at:]
+        self.checksums = records["checksum"]
+        self.entries: Integers = records["entries"].astype(np.int64)
+        self.block_bytes: Integers = records["block_bytes"].astype(np.int64)
+        self.keys_at: Integers = records["offset"].astype(np.int64)
+        self.values_at: Integers = self.keys_at + records["keys_bytes"]
+        self.offsets_at: Integers = self.values_at + records["values_bytes"]
+        self.positions: Integers = np.concatenate((np.zeros(1, np.int64), np.cumsum(self.entries)))
+        self.bytes_before: Integers = np.concatenate((np.zeros(1, np.int64), np.cumsum(self.block_bytes)))
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @cached_property
+    def first_keys(self) -> list[bytes]:
+        """First key of each block."""
+        keys: list[bytes] = msgpack.unpackb(self._packed_keys)
+        return keys
+
+    def block_of(self, key: bytes) -> int:
+        """The only block that can hold the key."""
+        return max(0, bisect_right(self.first_keys, key) - 1)
+
+    def block_at(self, position: int) -> int:
+        """The block with the entry of this position."""
+        return int(np.searchsorted(self.positions, position, side="right")) - 1
+
+    def blocks_within(self, start: bytes, end: bytes) -> range:
+        """Blocks whose first key lies in [start, end); an empty `end` is no bound."""
+        first = bisect_left(self.first_keys, start)
+        return range(first, bisect_left(self.first_keys, end) if end else len(self))

@@ -1,0 +1,30 @@
+"""Hashes of keys: MurmurHash3 x64 128, two 64-bit words per key, shared by the hash index and the Bloom filter.
+
+word 0    top bits: bucket of the hash index;  whole, modulo: line of the Bloom filter
+word 1    top 16 bits: tag in the hash index;  low 40 bits: bits in the line of the Bloom filter
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import mmh3
+import numpy as np
+import numpy.typing as npt
+
+Digests: TypeAlias = npt.NDArray[np.uint64]
+"""One row of two words per key."""
+_WORDS = struct.Struct("<QQ")
+
+
+def digests_of(keys: Iterable[bytes]) -> Digests:
+    """The digests of many keys."""
+    return np.frombuffer(b"".join(map(mmh3.mmh3_x64_128_digest, keys)), dtype="<u8").reshape(-1, 2)
+
+
+def digest_of(key: bytes) -> tuple[int, int]:
+    """The two words of one key."""
+    first, second = _WORDS.unpack(mmh3.mmh3_x64_128_digest(key))
+    return first, second

@@ -1,0 +1,72 @@
+"""Hash index of a table: from the hash of a key to the numbers of the few entries that may be it.
+
+    bits u32 | widest u32 | entries u32 | zero u32
+    starts   u32 x (2 ** bits + 1)    first slot of each bucket; a bucket is the top `bits` bits of word 0 of the digest
+    tags     u16 x (entries + widest) top 16 bits of word 1 of the digest, bucket after bucket, then padding
+    numbers  u32 x entries            number of the entry (table_format.py), in the order of the tags
+
+`widest` is the size of the largest bucket. A batch gathers that many tags for each key, so it may also see tags of the
+following buckets; that is harmless, since a candidate counts only when its key is the wanted one.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from shardstore.identifiers import Buffer
+from workers.segment.digests import Digests
+from workers.segment.table_format import Integers
+
+_HEAD = struct.Struct("<IIII")
+_BUCKET_ENTRIES = 4
+_WORD_BITS = 64
+_TAG_SHIFT = 48
+EntryNumbers: TypeAlias = npt.NDArray[np.uint32]
+
+
+def build_hash_index(digests: Digests, numbers: Integers) -> bytes:
+    """The index of entries with these digests and numbers."""
+    bits = max(1, (len(digests) // _BUCKET_ENTRIES).bit_length() - 1)
+    order = np.argsort(digests[:, 0], kind="stable")
+    buckets = digests[order, 0] >> np.uint64(_WORD_BITS - bits)
+    starts = np.searchsorted(buckets, np.arange(2**bits + 1, dtype=np.uint64)).astype("<u4")
+    tags = (digests[order, 1] >> np.uint64(_TAG_SHIFT)).astype("<u2")
+    widest = int(np.diff(starts).max())
+    head = _HEAD.pack(bits, widest, len(digests), 0)
+    padding = bytes(widest * tags.itemsize)
+    return b"".join((head, starts.tobytes(), tags.tobytes(), padding, numbers[order].astype("<u4").tobytes()))
+
+
+class HashIndex:
+    """An index as it lies in the file."""
+
+    def __init__(self, data: Buffer) -> None:
+        bits, self._widest, entries, _ = _HEAD.unpack_from(data)
+        self._shift = _WORD_BITS - bits
+        tags_at = _HEAD.size + 4 * (2**bits + 1)
+        numbers_at = tags_at + 2 * (entries + self._widest)
+        self._starts = np.frombuffer(data[_HEAD.size : tags_at], dtype="<u4")
+        self._tags = np.frombuffer(data[tags_at:numbers_at], dtype="<u2")
+        self._numbers: EntryNumbers = np.frombuffer(data[numbers_at:], dtype="<u4")
+        self._rows = np.lib.stride_tricks.as_strided(self._tags, (entries + 1, self._widest), (2, 2), writeable=False)
+
+    def candidates(self, digests: Digests) -> Integers:
+        """Numbers of all entries that may have one of these digests, and of few others."""
+        slots = self._starts[digests[:, 0] >> np.uint64(self._shift)]
+        tags = (digests[:, 1] >> np.uint64(_TAG_SHIFT)).astype(np.uint16)
+        asked, place = np.divmod(np.flatnonzero(self._rows[slots] == tags[:, None]), self._widest)
+        found = slots[asked] + place
+        candidates: Integers = self._numbers[found[found < len(self._numbers)]].astype(np.int64)
+        return candidates
+
+    def candidates_of_one(self, digest: tuple[int, int]) -> list[int]:
+        """The same for one key, without the fixed cost of array operations."""
+        bucket = digest[0] >> self._shift
+        first, last = self._starts[bucket : bucket + 2].tolist()
+        tag = digest[1] >> _TAG_SHIFT
+        slots = [first + place for place, found in enumerate(self._tags[first:last].tolist()) if found == tag]
+        return [int(self._numbers[slot]) for slot in slots]

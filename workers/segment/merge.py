@@ -1,0 +1,83 @@
+"""Merging of columns of entries: sorted by key, and of equal keys the newest entry wins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import compress, repeat
+from operator import is_not
+
+import numpy as np
+import numpy.typing as npt
+
+from shardstore.identifiers import TOMBSTONE, Stored
+from workers.segment.column_writer import as_list
+from workers.segment.table_format import Entries, FixedItems, Integers
+
+_WORD_BYTES = 8
+
+
+def merge(oldest_to_newest: Sequence[Entries]) -> Entries:
+    """The entries of all sources, which need not be sorted, in key order. At least one source."""
+    keys = [source.keys for source in oldest_to_newest]
+    values = [source.values for source in oldest_to_newest]
+    if _are_one_layout(keys) and _are_one_layout(values):
+        return _merge_fixed(np.concatenate(keys), np.concatenate(values))  # type: ignore[arg-type]  # all are arrays
+    return _merge_any(oldest_to_newest)
+
+
+def without_tombstones(entries: Entries) -> Entries:
+    """Only the entries that have a value."""
+    keys, values = entries
+    if isinstance(values, np.ndarray):
+        return entries
+    present = list(map(is_not, values, repeat(TOMBSTONE)))
+    return entries if all(present) else Entries(list(compress(keys, present)), list(compress(values, present)))
+
+
+def _are_one_layout(columns: Sequence[object]) -> bool:
+    """Whether all are arrays of items of one length."""
+    return all(isinstance(column, np.ndarray) and column.dtype == columns[0].dtype for column in columns)  # type: ignore[attr-defined]
+
+
+def _merge_any(oldest_to_newest: Sequence[Entries]) -> Entries:
+    entries: dict[bytes, Stored] = {}
+    for keys, values in oldest_to_newest:
+        entries.update(zip(as_list(keys), as_list(values), strict=True))  # type: ignore[arg-type]
+    ordered = sorted(entries)
+    return Entries(ordered, list(map(entries.__getitem__, ordered)))
+
+
+def _merge_fixed(keys: FixedItems, values: FixedItems) -> Entries:
+    words = _words_that_order(keys)
+    order = _order(words)
+    ordered = words[order]
+    is_last_of_equals = np.ones(len(order), dtype=np.bool_)
+    is_last_of_equals[:-1] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    kept = order[is_last_of_equals]
+    return Entries(keys[kept], values[kept])
+
+
+def _words_that_order(keys: FixedItems) -> npt.NDArray[np.uint64]:
+    """The keys as rows of integers that order as the bytes do. What all keys begin with is left out."""
+    rows = np.frombuffer(keys.tobytes(), dtype=np.uint8).reshape(len(keys), keys.itemsize)
+    differs = np.flatnonzero((rows != rows[0]).any(axis=0))
+    rest = rows[:, differs[0] : differs[-1] + 1] if len(differs) else rows[:, :1]
+    padded = np.zeros((len(keys), -(-rest.shape[1] // _WORD_BYTES) * _WORD_BYTES), dtype=np.uint8)
+    padded[:, : rest.shape[1]] = rest
+    return padded.view(">u8").astype(np.uint64)
+
+
+def _order(words: npt.NDArray[np.uint64]) -> Integers:
+    """Where each row of the sorted rows is taken from; equal rows stay in order.
+
+    The first word orders most rows; only those that share it are compared by the others.
+    """
+    order = np.argsort(words[:, 0], kind="stable")
+    ordered = words[order, 0]
+    equals_next = np.zeros(len(order) + 1, dtype=np.bool_)
+    equals_next[1:-1] = ordered[1:] == ordered[:-1]
+    tied = equals_next[1:] | equals_next[:-1]
+    if words.shape[1] > 1 and tied.any():
+        rows = order[tied]
+        order[tied] = rows[np.lexsort(words[rows].T[::-1])]
+    return order

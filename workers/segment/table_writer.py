@@ -1,0 +1,221 @@
+"""Writes a table file from entries in key order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from types import TracebackType
+
+import numpy as np
+
+from shardstore import messages
+from shardstore.checksum import checksum
+from shardstore.errors import DiskFull
+from shardstore.filesystem import Filesystem
+from shardstore.limits import BLOCK_BYTES, BLOCK_ENTRIES
+from workers.segment.block_index import BlockRecord, build_block_index
+from workers.segment.bloom import build_bloom
+from workers.segment.column_writer import (
+    EncodedColumn,
+    as_list,
+    encode_fixed_items,
+    encode_variable_items,
+    stride_of_items,
+)
+from workers.segment.digests import Digests, digests_of
+from workers.segment.hash_index import build_hash_index
+from workers.segment.table_format import (
+    BLOCKS_MAX,
+    Entries,
+    Identity,
+    Integers,
+    Keys,
+    Layout,
+    Properties,
+    Section,
+    Sections,
+    TableRecord,
+    Values,
+    encode_footer,
+    seed_at,
+)
+
+SLICE_ENTRIES = 16_384
+
+
+def layout_of(entries: Entries) -> Layout:
+    """The densest layout that fits the entries."""
+    return Layout(stride_of_items(entries.keys), stride_of_items(entries.values))
+
+
+class TableWriter:
+    """One table file being written. `add` slices of ascending keys, then `finish`; the caller syncs the directory.
+
+    A context manager: it closes the file, and removes it when the disk was full, so that the room is free again.
+    """
+
+    def __init__(self, filesystem: Filesystem, identity: Identity, layout: Layout) -> None:
+        header = identity.header()
+        self._filesystem = filesystem
+        self._identity = identity
+        self._layout = layout
+        self._file_seed = checksum(header)
+        self._pending = [header]
+        self._offset = len(header)
+        self._records: list[BlockRecord] = []
+        self._first_keys: list[bytes] = []
+        self._key_last = b""
+        self._digests: list[Digests] = []
+        self._lengths_of_keys = _Bounds()
+        self._lengths_of_values = _Bounds()
+        self._tombstones = 0
+        self._file = filesystem.create(identity.path)
+
+    def __enter__(self) -> TableWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._file.close()
+        if isinstance(error, DiskFull):
+            with suppress(FileNotFoundError):
+                self._filesystem.remove(self._identity.path)
+
+    def add(self, keys: Keys, values: Values) -> None:
+        """Write these entries. Their keys follow all keys added before; the last block may be small."""
+        key_list: list[bytes] = as_list(keys)  # type: ignore[assignment]  # there is no tombstone among keys
+        assert self._key_last < key_list[0] <= key_list[-1] and len(keys) == len(values)
+        key_column = self._encode(keys, self._layout.key_stride)
+        value_column = self._encode(values, self._layout.value_stride)
+        self._digests.append(digests_of(key_list))
+        self._lengths_of_keys.note(key_column.lengths)
+        self._lengths_of_values.note(value_column.lengths)
+        self._tombstones += 0 if value_column.fixed else len(values) - len(value_column.lengths)
+        bounds = block_bounds(key_column.offsets + value_column.offsets)
+        for first, last in zip(bounds, bounds[1:], strict=False):
+            self._add_block(key_column, value_column, first, last)
+        self._first_keys += map(key_list.__getitem__, bounds[:-1])
+        self._key_last = key_list[-1]
+        self._flush()
+
+    def finish(self, lsn_first: int, lsn_last: int) -> TableRecord:
+        """Write index, filter, properties and footer, and sync the file. `lsn_first` to `lsn_last`: what it covers."""
+        assert self._records and len(self._records) <= BLOCKS_MAX
+        digests = np.concatenate(self._digests)
+        properties = self._properties(len(digests), lsn_first, lsn_last)
+        sections = Sections(
+            self._add_section(build_block_index(self._records, self._first_keys)),
+            self._add_section(build_hash_index(digests, self._entry_numbers())),
+            self._add_section(build_bloom(digests)),
+            self._add_section(messages.encode(properties)),
+        )
+        footer, footer_checksum = encode_footer(sections, self._file_seed, self._offset)
+        self._append(footer)
+        self._flush()
+        self._file.sync()
+        return TableRecord(
+            self._identity.number,
+            self._offset,
+            properties.entries,
+            properties.tombstones,
+            properties.key_first,
+            properties.key_last,
+            footer_checksum,
+        )
+
+    def _encode(self, items: Keys | Values, stride: int) -> EncodedColumn:
+        return encode_fixed_items(items, stride) if stride else encode_variable_items(items)  # type: ignore[arg-type]
+
+    def _add_block(self, keys: EncodedColumn, values: EncodedColumn, first: int, last: int) -> None:
+        key_items, value_items = keys.items(first, last), values.items(first, last)
+        block = b"".join((key_items, value_items, keys.offsets_of(first, last), values.offsets_of(first, last)))
+        block_checksum = checksum(block, seed_at(self._file_seed, self._offset))
+        self._records.append(
+            BlockRecord(self._offset, block_checksum, len(key_items), len(value_items), last - first, len(block))
+        )
+        self._append(block)
+
+    def _add_section(self, data: bytes) -> Section:
+        section = Section(self._offset, len(data), checksum(data, seed_at(self._file_seed, self._offset)))
+        self._append(data)
+        return section
+
+    def _entry_numbers(self) -> Integers:
+        """Numbers of all entries, in key order."""
+        entries = np.array([record.entries for record in self._records], dtype=np.int64)
+        positions = np.cumsum(entries) - entries
+        bases = np.arange(len(entries), dtype=np.int64) * BLOCK_ENTRIES - positions
+        return np.repeat(bases, entries) + np.arange(int(entries.sum()), dtype=np.int64)
+
+    def _properties(self, entries: int, lsn_first: int, lsn_last: int) -> Properties:
+        return Properties(
+            entries=entries,
+            tombstones=self._tombstones,
+            key_first=self._first_keys[0],
+            key_last=self._key_last,
+            key_stride=self._layout.key_stride,
+            value_stride=self._layout.value_stride,
+            key_bytes_min=self._lengths_of_keys.least,
+            key_bytes_max=self._lengths_of_keys.most,
+            value_bytes_min=self._lengths_of_values.least,
+            value_bytes_max=self._lengths_of_values.most,
+            lsn_first=lsn_first,
+            lsn_last=lsn_last,
+        )
+
+    def _append(self, data: bytes) -> None:
+        self._pending.append(data)
+        self._offset += len(data)
+
+    def _flush(self) -> None:
+        self._file.append(self._pending)
+        self._pending = []
+
+
+class _Bounds:
+    """Least and most of the lengths seen; both 0 when none was."""
+
+    def __init__(self) -> None:
+        self._seen: list[int] = []
+
+    def note(self, lengths: Integers) -> None:
+        if len(lengths):
+            seen = (*self._seen, int(lengths.min()), int(lengths.max()))
+            self._seen = [min(seen), max(seen)]
+
+    @property
+    def least(self) -> int:
+        return min(self._seen, default=0)
+
+    @property
+    def most(self) -> int:
+        return max(self._seen, default=0)
+
+
+def block_bounds(bytes_before: Integers) -> list[int]:
+    """Where blocks begin, and the end of the last: BLOCK_ENTRIES entries, fewer to stay within BLOCK_BYTES, never 0."""
+    entries = len(bytes_before) - 1
+    bounds = [0]
+    while bounds[-1] < entries:
+        first = bounds[-1]
+        full = int(np.searchsorted(bytes_before, bytes_before[first] + BLOCK_BYTES, side="right")) - 1
+        bounds.append(min(max(full, first + 1), first + BLOCK_ENTRIES, entries))
+    return bounds
+
+
+def write_table(
+    filesystem: Filesystem, identity: Identity, entries: Entries, lsn_first: int = 0, lsn_last: int = 0
+) -> TableRecord:
+    """Write a whole table at once."""
+    with TableWriter(filesystem, identity, layout_of(entries)) as writer:
+        for keys, values in slices_of(entries):
+            writer.add(keys, values)
+        return writer.finish(lsn_first, lsn_last)
+
+
+def slices_of(entries: Entries) -> Sequence[Entries]:
+    """The entries in pieces of at most SLICE_ENTRIES."""
+    keys, values = entries
+    return [
+        Entries(keys[first : first + SLICE_ENTRIES], values[first : first + SLICE_ENTRIES])
+        for first in range(0, len(keys), SLICE_ENTRIES)
+    ]
