@@ -1,0 +1,107 @@
+"""One line about a running cluster, renewed every second on a terminal; elsewhere a plain line now and then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Event, Thread
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from shardstore import ShardstoreError, connect
+
+SECONDS_ON_TERMINAL = 1.0
+SECONDS_ELSEWHERE = 10.0
+ANSWER_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Sums over the workers that answered."""
+
+    operations: Mapping[int, int]
+    """Keys read and written since the start, by worker."""
+    buffered_bytes: int
+    wal_bytes: int
+    ranges: int
+    workers: int
+    workers_up: int
+
+    @classmethod
+    def of(cls, stats: Mapping[str, Any]) -> Snapshot:
+        """The sums in what `Client.stats` answers."""
+        up = stats["workers"]
+        return cls(
+            {worker: figures["operations"] for worker, figures in up.items()},
+            sum(figures["buffered_bytes"] for figures in up.values()),
+            sum(figures["wal"]["retained_bytes"] for figures in up.values()),
+            stats["router"]["ranges"],
+            len(stats["router"]["workers"]),
+            len(up),
+        )
+
+    def line(self, earlier: Snapshot | None, seconds: float) -> str:
+        """The line, with the operations per second since an earlier snapshot."""
+        # A worker that was started again counts from 0: what it did since its start is what it did in between.
+        before = earlier.operations if earlier else self.operations
+        done = sum(
+            count - before[worker] if before.get(worker, count + 1) <= count else count
+            for worker, count in self.operations.items()
+        )
+        return (
+            f"{done / seconds:>11,.0f} ops/s   buffered {in_units(self.buffered_bytes)}"
+            f"   WAL {in_units(self.wal_bytes)}   {self.ranges} ranges   {self.workers_up} of {self.workers} workers up"
+        )
+
+
+def in_units(size: int) -> str:
+    """Bytes for the eye."""
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
+
+
+class StatusLine:
+    """Asks the cluster from a thread of its own, from `start` to `stop`."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._stopped = Event()
+        self._thread: Thread | None = None
+
+    def start(self, url: str) -> None:
+        """Begin to show the line."""
+        self._thread = Thread(target=self._show, args=(url,), name="status line", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Show it no more."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(2 * ANSWER_SECONDS)
+
+    def _show(self, url: str) -> None:
+        if not self._console.is_terminal:
+            self._renew(url, SECONDS_ELSEWHERE, self._console.print)
+            return
+        with Live(console=self._console, auto_refresh=False, transient=True) as live:
+            self._renew(url, SECONDS_ON_TERMINAL, lambda line: live.update(Text(line), refresh=True))
+
+    def _renew(self, url: str, interval_seconds: float, show: Callable[[str], None]) -> None:
+        earlier, earlier_seconds = None, time.monotonic()
+        with connect(url) as db:
+            while not self._stopped.wait(interval_seconds):
+                try:
+                    snapshot = Snapshot.of(db.stats(timeout=ANSWER_SECONDS))
+                except ShardstoreError as error:
+                    show(f"no figures: {error}")
+                    continue
+                now_seconds = time.monotonic()
+                show(snapshot.line(earlier, now_seconds - earlier_seconds))
+                earlier, earlier_seconds = snapshot, now_seconds

@@ -1,0 +1,237 @@
+"""The command line: serve a store, and use one.
+
+Keys and values are given and printed as text in UTF-8, or with --hex as hexadecimal digits, which is exact for any
+bytes. With --json each answer is JSON. Exit codes: 0 done, 1 no such key, 2 wrong usage, 3 refused or failed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import click
+
+from shardstore.client.blocking_client import Client, connect
+from shardstore.cluster.running_cluster import url_of
+from shardstore.cluster.serve import serve as serve_cluster
+from shardstore.cluster.settings import cluster_settings
+from shardstore.errors import Corruption, InvalidRequest, OutcomeUnknown, ShardstoreError, StorageFailure, Unavailable
+from shardstore.options import Durability
+
+EXIT_NO_SUCH_KEY = 1
+EXIT_FAILED = 3
+
+
+WHAT_TO_DO = {
+    Unavailable: "try again in a moment",
+    OutcomeUnknown: "read the key back before you repeat the write",
+    Corruption: "keep the files as they are and restore from a backup",
+    StorageFailure: "free space or repair the disk; the worker goes on by itself or after a restart",
+}
+
+
+class Failed(click.ClickException):
+    """One line that says what went wrong."""
+
+    exit_code = EXIT_FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How bytes are given and printed."""
+
+    hex: bool
+    json: bool
+
+    def to_bytes(self, text: str) -> bytes:
+        """The bytes a word of the command line stands for."""
+        if not self.hex:
+            return text.encode("utf-8", "surrogateescape")
+        try:
+            return bytes.fromhex(text)
+        except ValueError:
+            raise InvalidRequest(f"{text!r} is not hexadecimal: give two digits per byte") from None
+
+    def to_text(self, data: bytes) -> str:
+        """The bytes as text; without --hex, bytes that are no UTF-8 appear as \\xNN."""
+        return data.hex() if self.hex else data.decode("utf-8", "backslashreplace")
+
+    def show(self, answer: Any, text: str) -> None:
+        """Print the answer as JSON, or as text."""
+        click.echo(json.dumps(answer, default=self._plain) if self.json else text)
+
+    def _plain(self, value: object) -> str:
+        return self.to_text(value) if isinstance(value, bytes) else str(value)
+
+
+@contextmanager
+def failures_in_one_line() -> Iterator[None]:
+    """Turn an error of the store into a line that says what, why, and what to do."""
+    try:
+        yield
+    except ShardstoreError as error:
+        advice = next((f" ({advice})" for kind, advice in WHAT_TO_DO.items() if isinstance(error, kind)), "")
+        raise Failed(f"{error}{advice}") from None
+
+
+def with_client(command: Callable[..., None]) -> Callable[..., None]:
+    """Give the command a connected client and the form of its answers, and the options for both."""
+
+    @click.option("--url", help="Address of the cluster, as `serve` prints it. [default: the cluster of --data]")
+    @click.option(
+        "--data", default="data", show_default=True, type=click.Path(), help="Data directory of a cluster on this host."
+    )
+    @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for the cluster.")
+    @click.option("--hex", "as_hex", is_flag=True, help="Give and print keys and values as hexadecimal digits.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @wraps(command)
+    def connected(url: str | None, data: str, timeout: float, as_hex: bool, as_json: bool, **arguments: Any) -> None:
+        with failures_in_one_line(), connect(url or url_of(data), timeout=timeout) as db:
+            command(db, Form(as_hex, as_json), **arguments)
+
+    return connected
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="shardstore")
+def main() -> None:
+    """A sharded, ordered, persistent key-value store.
+
+    Start a store with `shardstore serve`, then use it from another terminal:
+
+    \b
+      shardstore put greeting hello
+      shardstore get greeting
+      shardstore scan --prefix gree
+
+    Keys and values are text in UTF-8, or hexadecimal digits with --hex.
+    Exit codes: 0 done, 1 no such key, 2 wrong usage, 3 refused or failed.
+    """
+
+
+def serving_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of whatever starts a cluster, named like the arguments of LocalCluster."""
+    for option in reversed(
+        (
+            click.option(
+                "--data", default="data", show_default=True, type=click.Path(), help="Directory of the store."
+            ),
+            click.option("--workers", type=int, help="Worker processes. [default: as stored, else by the cores]"),
+            click.option("--memory", default="1GiB", show_default=True, help="What the whole store may buffer."),
+            click.option(
+                "--durability",
+                default=Durability.GROUP_SYNC.value,
+                show_default=True,
+                type=click.Choice([mode.value for mode in Durability]),
+                help="When a write is acknowledged: synced with others, synced alone, or handed to the system.",
+            ),
+            click.option("--ranges", type=int, help="Ranges of a new store. [default: 4 per worker]"),
+            click.option("--listen", help="Loopback address, like tcp://127.0.0.1:7700. [default: private sockets]"),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@main.command()
+@serving_options
+def serve(**options: Any) -> None:
+    """Start a cluster on this host and serve until Ctrl-C."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    with failures_in_one_line():
+        settings = cluster_settings(**options)
+        serve_cluster(settings, lambda url: click.echo(f"serving {settings.data} at {url}"))
+
+
+@main.command()
+@click.argument("key")
+@with_client
+def get(db: Client, form: Form, key: str) -> None:
+    """Print the value of KEY; exit with 1 when there is none."""
+    value = db.get(form.to_bytes(key))
+    if value is None:
+        click.echo(f"no such key: {key}", err=True)
+        sys.exit(EXIT_NO_SUCH_KEY)
+    form.show({"key": key, "value": value}, form.to_text(value))
+
+
+@main.command()
+@click.argument("key")
+@click.argument("value", required=False)
+@with_client
+def put(db: Client, form: Form, key: str, value: str | None) -> None:
+    """Write VALUE under KEY; without VALUE, what comes on the standard input, byte for byte."""
+    content = sys.stdin.buffer.read() if value is None else form.to_bytes(value)
+    db.put(form.to_bytes(key), content)
+    form.show({"key": key, "bytes": len(content)}, f"put {len(content)} bytes")
+
+
+@main.command()
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@with_client
+def delete(db: Client, form: Form, keys: tuple[str, ...]) -> None:
+    """Delete each KEY, whether it is there or not."""
+    db.delete_many([form.to_bytes(key) for key in keys])
+    form.show({"deleted": list(keys)}, f"deleted {', '.join(keys)}")
+
+
+@main.command()
+@click.option("--start", help="First key.")
+@click.option("--end", help="Key to stop before.")
+@click.option("--prefix", help="Only keys that begin so.")
+@click.option("--reverse", is_flag=True, help="From the last key to the first.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many keys.")
+@click.option("--keys-only", is_flag=True, help="Leave the values out.")
+@with_client
+def scan(
+    db: Client, form: Form, start: str | None, end: str | None, prefix: str | None, keys_only: bool, **more: Any
+) -> None:
+    """Print keys and values in key order, one per line."""
+    bounds = {name: None if text is None else form.to_bytes(text) for name, text in (("start", start), ("end", end))}
+    bounds["prefix"] = None if prefix is None else form.to_bytes(prefix)
+    if keys_only:
+        for key in db.scan(**bounds, keys_only=True, **more):
+            form.show({"key": key}, form.to_text(key))
+        return
+    for key, value in db.scan(**bounds, **more):
+        form.show({"key": key, "value": value}, f"{form.to_text(key)}\t{form.to_text(value)}")
+
+
+@main.command()
+@with_client
+def stats(db: Client, form: Form) -> None:
+    """Print the figures of the router and of each worker."""
+    figures = db.stats()
+    form.show(figures, "\n".join(_lines(figures)))
+
+
+@main.command()
+@with_client
+def flush(db: Client, form: Form) -> None:
+    """Wait until everything written so far is in segment files."""
+    db.flush()
+    form.show({"flushed": True}, "flushed")
+
+
+@main.command()
+@with_client
+def compact(db: Client, form: Form) -> None:
+    """Merge the tables of each range into one."""
+    db.compact()
+    form.show({"compacted": True}, "compacted")
+
+
+def _lines(figures: Any, indent: str = "") -> Iterator[str]:
+    """Nested figures as indented lines."""
+    for name, value in figures.items() if isinstance(figures, dict) else enumerate(figures):
+        if isinstance(value, dict | list) and value:
+            yield f"{indent}{name}"
+            yield from _lines(value, indent + "  ")
+        else:
+            yield f"{indent}{name}  {value:,}" if type(value) is int else f"{indent}{name}  {value}"

@@ -1,0 +1,108 @@
+"""Real clusters for tests: started as a program of its own, so that the supervisor too can be killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+
+import psutil
+
+from shardstore import Client, LocalCluster, OutcomeUnknown, ShardstoreError, Unavailable
+from shardstore.cluster.running_cluster import last_announced
+from tests.process.deadlines import wait_until
+
+MEMORY = "64MiB"
+
+
+def cluster_on(data: Path) -> LocalCluster:
+    """A small cluster in this process."""
+    return LocalCluster(data, workers=2, memory=MEMORY)
+
+
+@contextmanager
+def served(data: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`shardstore serve` on a directory, killed at the end if it still runs."""
+    command = [sys.executable, "-m", "shardstore", "serve", "--data", str(data), "--memory", MEMORY, *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        wait_until(lambda: last_announced(data) is not None or process.poll() is not None, "readiness", 60)
+        assert process.poll() is None, process.stdout and process.stdout.read()
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=20)
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """Every process below this one."""
+    return psutil.Process(pid).children(recursive=True)
+
+
+def kill(pid: int) -> None:
+    """SIGKILL."""
+    os.kill(pid, signal.SIGKILL)
+
+
+class Writer:
+    """Writes rising numbers in batches from a thread of its own, and remembers what was acknowledged."""
+
+    BATCH = 200
+
+    def __init__(self, db: Client) -> None:
+        self._db = db
+        self._stopped = Event()
+        self._thread = Thread(target=self._write, daemon=True)
+        self.acknowledged = 0
+        """Numbers below this one were acknowledged."""
+        self.failure: ShardstoreError | None = None
+        self._thread.start()
+
+    def wait_for_more(self, batches: int = 10) -> None:
+        """Wait until so many more batches are acknowledged."""
+        goal = self.acknowledged + batches * self.BATCH
+        wait_until(lambda: self.acknowledged >= goal or self.failure is not None, f"{batches} more batches", 60)
+        assert self.failure is None, self.failure
+
+    def stop(self) -> None:
+        """End after the batch in hand."""
+        self._stopped.set()
+        self._thread.join(60)
+        assert not self._thread.is_alive()
+
+    def check(self, db: Client) -> None:
+        """Every acknowledged number is there, by value, through gets and through a scan."""
+        numbers = range(self.acknowledged)
+        keys = list(map(key_of, numbers))
+        expected = list(map(value_of, numbers))
+        assert db.get_many(keys, timeout=60) == expected
+        scanned = dict(db.scan(timeout=60))
+        assert list(scanned) == sorted(scanned)
+        assert list(map(scanned.get, keys)) == expected
+
+    def _write(self) -> None:
+        while not self._stopped.is_set():
+            numbers = range(self.acknowledged, self.acknowledged + self.BATCH)
+            try:
+                self._db.put_many([(key_of(number), value_of(number)) for number in numbers], timeout=60)
+            except (Unavailable, OutcomeUnknown):
+                continue  # allowed while a server is down; the same numbers are written again
+            except ShardstoreError as error:
+                self.failure = error
+                return
+            self.acknowledged = numbers.stop
+
+
+def key_of(number: int) -> bytes:
+    """Spread over all ranges."""
+    return b"%08x" % (number * 0x9E3779B1 % 2**32) + b"-%d" % number
+
+
+def value_of(number: int) -> bytes:
+    """Different for each key."""
+    return b"value of %d" % number

@@ -1,0 +1,169 @@
+"""A real cluster: in use, under kill -9 of each of its processes, over restarts, and at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from shardstore import Closed, InvalidRequest, LocalCluster, connect
+from shardstore.cluster.running_cluster import last_announced, url_of
+from tests.process.clusters import Writer, cluster_on, descendants, kill, served
+from tests.process.deadlines import wait_until
+
+RECORDS = [(b"%05d" % number, b"value %d" % number) for number in range(3_000)]
+
+
+def test_put_get_scan_delete_over_processes(tmp_path: Path) -> None:
+    with cluster_on(tmp_path) as cluster, cluster.connect() as db:
+        db.put(b"k", b"v")
+        assert (db.get(b"k"), db.get(b"x"), db.get(b"x", default=b"?")) == (b"v", None, b"?")
+        db.put_many(RECORDS)
+        assert db.get_many([key for key, _ in RECORDS]) == [value for _, value in RECORDS]
+        assert list(db.scan(prefix=b"000")) == RECORDS[:100]
+        assert list(db.scan(start=b"00100", end=b"00103", reverse=True)) == RECORDS[102:99:-1]
+        db.delete(b"k")
+        assert not db.contains(b"k")
+        db.flush()
+        db.compact()
+        assert list(db.scan()) == RECORDS
+
+
+def test_the_asyncio_client_sees_the_same(tmp_path: Path) -> None:
+    async def use(cluster: LocalCluster) -> None:
+        db = await cluster.connect_async()
+        await db.put_many(RECORDS)
+        assert await db.get(b"00007") == b"value 7"
+        assert [pair async for pair in db.scan(prefix=b"0000")] == RECORDS[:10]
+        await db.close()
+
+    with cluster_on(tmp_path) as cluster:
+        asyncio.run(asyncio.wait_for(use(cluster), 60))
+
+
+@pytest.mark.parametrize("listen", ["tcp://127.0.0.1:0", "tcp://[::1]:0"])
+def test_clients_over_tcp_find_a_restarted_router_at_the_same_port(tmp_path: Path, listen: str) -> None:
+    with LocalCluster(tmp_path, workers=2, memory="64MiB", listen=listen) as cluster, cluster.connect() as db:
+        assert cluster.url.startswith(listen.removesuffix("0"))
+        db.put_many(RECORDS)
+        kill(cluster.processes()["router"])
+        with connect(cluster.url) as another:
+            assert list(another.scan(timeout=60)) == RECORDS
+
+
+@pytest.mark.parametrize("victim", ["worker-0", "router", "worker-1 maintenance"])
+def test_no_acknowledged_write_is_lost_when_a_process_is_killed(tmp_path: Path, victim: str) -> None:
+    with cluster_on(tmp_path) as cluster, cluster.connect() as db:
+        writer = Writer(db)
+        writer.wait_for_more()
+        for _ in range(2):
+            wait_until(lambda: victim in cluster.processes(), f"{victim} runs")
+            kill(cluster.processes()[victim])
+            writer.wait_for_more()
+        db.flush(timeout=60)
+        writer.wait_for_more()
+        writer.stop()
+        writer.check(db)
+    with cluster_on(tmp_path) as cluster, cluster.connect() as db:
+        writer.check(db)
+
+
+def test_everything_survives_the_death_of_everything(tmp_path: Path) -> None:
+    with served(tmp_path) as supervisor, connect(url_of(tmp_path)) as db:
+        writer = Writer(db)
+        writer.wait_for_more()
+        processes = descendants(supervisor.pid)
+        for pid in [supervisor.pid, *(process.pid for process in processes)]:
+            kill(pid)
+        psutil.wait_procs(processes, timeout=10)
+        writer._stopped.set()
+    with cluster_on(tmp_path) as cluster, cluster.connect() as db:
+        writer.check(db)
+
+
+def test_no_process_outlives_a_killed_supervisor(tmp_path: Path) -> None:
+    with served(tmp_path) as supervisor:
+        processes = descendants(supervisor.pid)
+        assert len(processes) == 1 + 2 * 2, "a router, two workers, and a maintenance process for each"
+        supervisor.kill()
+        _, alive = psutil.wait_procs(processes, timeout=10)
+        assert not alive
+    left = last_announced(tmp_path)
+    assert left is not None
+    with cluster_on(tmp_path):
+        assert not Path(left.runtime_directory).exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_everything_in_order(tmp_path: Path, number: signal.Signals) -> None:
+    with served(tmp_path, "--workers", "2") as supervisor:
+        with connect(url_of(tmp_path)) as db:
+            db.put_many(RECORDS)
+        processes = descendants(supervisor.pid)
+        supervisor.send_signal(number)
+        assert supervisor.wait(60) == 0
+        assert not any(process.is_running() for process in processes)
+        assert last_announced(tmp_path) is None
+    with cluster_on(tmp_path) as cluster, cluster.connect() as db:
+        assert list(db.scan()) == RECORDS
+
+
+def test_a_second_cluster_on_the_directory_is_refused(tmp_path: Path) -> None:
+    with cluster_on(tmp_path) as cluster, cluster.connect() as db:
+        with pytest.raises(InvalidRequest, match=f"process {os.getpid()}, {cluster.url}"):
+            cluster_on(tmp_path).start()
+        db.put(b"still", b"served")
+        assert db.get(b"still") == b"served"
+
+
+def test_a_stopped_cluster_says_so(tmp_path: Path) -> None:
+    cluster = cluster_on(tmp_path)
+    with pytest.raises(Closed, match="not started"):
+        cluster.connect()
+    with cluster:
+        assert len(cluster.processes()) == 5
+    assert cluster.processes() == {}
+    cluster.stop()
+    with pytest.raises(Closed):
+        cluster.connect()
+
+
+def test_a_client_carried_over_a_fork_says_so(tmp_path: Path) -> None:
+    with cluster_on(tmp_path) as cluster, cluster.connect() as db:
+        db.put(b"k", b"v")
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                db.get(b"k", timeout=5)
+            except Closed:
+                cluster.stop()  # does nothing: the cluster belongs to the parent
+                status = 0
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert db.get(b"k") == b"v"
+
+
+PROGRAM = """
+import sys, shardstore
+cluster = shardstore.LocalCluster(sys.argv[1], workers=2, memory="64MiB")
+cluster.start()
+cluster.connect().put(b"k", b"v")
+print(*cluster.processes().values())
+"""
+
+
+def test_a_program_that_forgets_to_stop_leaves_nothing_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    pids = list(map(int, done.stdout.split()))
+    assert len(pids) == 5
+    assert not any(map(psutil.pid_exists, pids))
+    assert last_announced(tmp_path) is None

@@ -1,0 +1,73 @@
+"""A disk that is full: writes are refused with a reason, nothing acknowledged is lost, and room heals it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from shardstore import Busy, Client, OutcomeUnknown, StorageFailure, Unavailable
+from tests.process.clusters import cluster_on
+from tests.process.deadlines import wait_until
+
+SIZE = "24m"
+VALUE = bytes(200_000)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"a tmpfs cannot be mounted here: {mounted.stderr.strip()}")
+    yield tmp_path
+    subprocess.run(["umount", "--lazy", str(tmp_path)], check=True, timeout=20)
+
+
+def test_a_full_disk_refuses_writes_and_heals(small_disk: Path) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(12_000_000))
+    with cluster_on(small_disk / "data") as cluster, cluster.connect() as db:
+        acknowledged = fill(db)
+        assert acknowledged, "there was room for some"
+        check(db, acknowledged)
+        ballast.unlink()
+        wait_until(lambda: accepts_writes(db), "writes are accepted again", 60)
+        check(db, acknowledged)
+    with cluster_on(small_disk / "data") as cluster, cluster.connect() as db:
+        check(db, acknowledged)
+
+
+def fill(db: Client) -> list[bytes]:
+    """Write until it is refused; answers the keys that were acknowledged."""
+    acknowledged = []
+    for number in count():
+        key = b"%08x" % (number * 0x9E3779B1 % 2**32)
+        try:
+            db.put(key, VALUE + key, timeout=5)
+        except (Busy, StorageFailure):
+            return acknowledged
+        acknowledged.append(key)
+        assert number < 1_000, "the disk never filled up"
+    raise AssertionError
+
+
+def check(db: Client, acknowledged: list[bytes]) -> None:
+    values = db.get_many(acknowledged, timeout=60)
+    assert [value == VALUE + key for key, value in zip(acknowledged, values, strict=True)] == [True] * len(acknowledged)
+
+
+def accepts_writes(db: Client) -> bool:
+    try:
+        db.put(b"after", b"x", timeout=5)
+        db.put(b"\xf0after", b"x", timeout=5)
+    except (Busy, StorageFailure, Unavailable, OutcomeUnknown):
+        return False
+    return True
