@@ -150,7 +150,7 @@ class RouterCore:
         return {
             "requests": {Op(op).name.lower(): count for op, count in sorted(self._requests.items())},
             "requests_in_flight": len(self._dispatch.in_flight),
-            "bytes_in_flight": self._dispatch.in_flight.bytes_total(),
+            "bytes_in_flight": self._dispatch.in_flight.size_bytes(),
             "messages_malformed": self._malformed,
             "replies_unmatched": self._dispatch.replies_unmatched,
             "sessions": len(self._sessions),
@@ -161,7 +161,7 @@ class RouterCore:
                     "state": member.state.value,
                     "heard_ago_ns": now_ns - member.heard_ns,
                     "pressure": member.pressure,
-                    "bytes_in_flight": self._dispatch.in_flight.bytes_of(member.worker),
+                    "bytes_in_flight": self._dispatch.in_flight.size_bytes_of(member.worker),
                 }
                 for member in self._membership.members()
             },

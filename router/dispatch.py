@@ -45,8 +45,8 @@ class Dispatch:
 
     def forward(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         """Pass a routed request on, or refuse it."""
-        size = sum(map(len, frames))
-        flaw = _flaw(header, size)
+        size_bytes = sum(map(len, frames))
+        flaw = _flaw(header, size_bytes)
         if flaw:
             return [refuse(CLIENTS, peer, header, Status.INVALID, Refusal(flaw))]
         if header.segment == 0:
@@ -59,8 +59,8 @@ class Dispatch:
         if member is None or member.state is not State.UP:
             down = Refusal(f"worker {route.worker} is {member.state if member else State.DOWN}")
             return [refuse(CLIENTS, peer, header, Status.UNAVAILABLE, down, RETRY_UNAVAILABLE_MS)]
-        charged = size + ENTRY_BYTES
-        used = self.in_flight.bytes_of(route.worker)
+        charged = size_bytes + ENTRY_BYTES
+        used = self.in_flight.size_bytes_of(route.worker)
         if used + charged > ROUTER_IN_FLIGHT_BYTES_MAX:
             busy = Refusal(f"bytes in flight to worker {route.worker}", used, ROUTER_IN_FLIGHT_BYTES_MAX)
             return [refuse(CLIENTS, peer, header, Status.BUSY, busy, RETRY_BUSY_MS)]
@@ -100,7 +100,7 @@ class Dispatch:
         return self.forward(peer, located, [located.encode(), *frames[1:]], now_ns)
 
 
-def _flaw(header: Header, size: int) -> str:
+def _flaw(header: Header, size_bytes: int) -> str:
     """Which rule a routed request breaks; empty if none."""
     if not header.client:
         return "a routed request carries the client id from the answer to HELLO"
@@ -108,6 +108,6 @@ def _flaw(header: Header, size: int) -> str:
         return f"a deadline is 1 to {DEADLINE_MS_MAX} ms away, not {header.duration_ms}"
     if header.entries > REQUEST_ENTRIES_MAX:
         return f"{header.entries} entries; a request has at most {REQUEST_ENTRIES_MAX}"
-    if size > REQUEST_BYTES_MAX + HEADER_BYTES:
-        return f"{size - HEADER_BYTES} bytes; a request has at most {REQUEST_BYTES_MAX}"
+    if size_bytes > REQUEST_BYTES_MAX + HEADER_BYTES:
+        return f"{size_bytes - HEADER_BYTES} bytes; a request has at most {REQUEST_BYTES_MAX}"
     return ""

@@ -19,7 +19,7 @@ class Passed(NamedTuple):
     peer: bytes
     header: Header
     worker: WorkerId
-    size: int
+    size_bytes: int
     deadline_ns: int
 
 
@@ -36,11 +36,11 @@ class InFlight:
     def __len__(self) -> int:
         return len(self._passed)
 
-    def bytes_of(self, worker: int) -> int:
+    def size_bytes_of(self, worker: int) -> int:
         """Bytes in flight to one worker."""
         return self._bytes[worker]
 
-    def bytes_total(self) -> int:
+    def size_bytes(self) -> int:
         """Bytes in flight to all workers."""
         return sum(self._bytes.values())
 
@@ -49,9 +49,9 @@ class InFlight:
         key = (passed.header.client, passed.header.sequence)
         former = self._passed.get(key)
         if former is not None:
-            self._bytes[former.worker] -= former.size
+            self._bytes[former.worker] -= former.size_bytes
         self._passed[key] = passed
-        self._bytes[passed.worker] += passed.size
+        self._bytes[passed.worker] += passed.size_bytes
 
     def take(self, client: int, sequence: int, worker: int) -> Passed | None:
         """Forget the request that this worker has answered; None when it has no such request."""
@@ -79,9 +79,9 @@ class InFlight:
         """For tests: the charged bytes are those of the entries."""
         charged: defaultdict[int, int] = defaultdict(int)
         for passed in self._passed.values():
-            charged[passed.worker] += passed.size
-        assert charged == {worker: size for worker, size in self._bytes.items() if size}
+            charged[passed.worker] += passed.size_bytes
+        assert charged == {worker: used for worker, used in self._bytes.items() if used}
 
     def _remove(self, passed: Passed) -> None:
         del self._passed[passed.header.client, passed.header.sequence]
-        self._bytes[passed.worker] -= passed.size
+        self._bytes[passed.worker] -= passed.size_bytes

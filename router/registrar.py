@@ -1,6 +1,6 @@
 """Workers come, live and go: registration, readiness, heartbeats, silence.
 
-REGISTER    new epochs are made durable, then granted; the range is served from READY on
+REGISTER    new epochs are made durable, then granted; asked again by the same process, the same answer
 READY       every segment of the worker exists on disk: it is up
 HEARTBEAT   it lives; from a peer that is not (or no longer) known it is refused, and the worker registers again
 silence     of five seconds, or a message that cannot be handed over: down
@@ -39,16 +39,16 @@ class Registrar:
         """Take in a worker's process in place of any former one. Raises MalformedMessage, StorageFailure."""
         asked = decode(Register, frames[1])
         self._check(asked)
+        if self._is_asked_again(peer, asked):
+            return [self._assign(peer, request, WorkerId(asked.worker))]
         granted = ownership.granted(self._table.current, asked)
         if granted:
             self._table.publish(granted)
         former = [self._membership.of_worker(asked.worker), self._membership.of_peer(peer)]
         abandoned = [effect for member in former if member is not None for effect in self._lose(member)]
-        self._membership.join(WorkerId(asked.worker), peer, asked.endpoint, now_ns)
+        member = self._membership.join(WorkerId(asked.worker), peer, asked.endpoint, now_ns)
         announced = self._announcer.announce()
-        ranges = ownership.assignments(self._table.current, WorkerId(asked.worker))
-        reply = answer(WORKERS, peer, request, Assignments(ranges, self._announcer.routes))
-        return [*abandoned, reply, *announced]
+        return [*abandoned, self._assign(peer, request, member.worker), *announced]
 
     def ready(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """The ranges of a worker are open: from now on it is sent requests. Raises MalformedMessage, StorageFailure."""
@@ -86,6 +86,16 @@ class Registrar:
         silent = self._membership.silent(now_ns)
         abandoned = [effect for member in silent for effect in self._lose(member)]
         return [*abandoned, *self._announcer.announce()] if silent else []
+
+    def _is_asked_again(self, peer: bytes, asked: Register) -> bool:
+        """Whether this process has been granted its epochs already, and only the answer was slow."""
+        member = self._membership.of_peer(peer)
+        same = member is not None and member.worker == asked.worker and member.state is State.JOINING
+        return same and not asked.serving
+
+    def _assign(self, peer: bytes, request: Header, worker: WorkerId) -> Effect:
+        ranges = ownership.assignments(self._table.current, worker)
+        return answer(WORKERS, peer, request, Assignments(ranges, self._announcer.routes))
 
     def _lose(self, member: Member) -> list[Effect]:
         if member.state is State.DOWN:

@@ -1,0 +1,183 @@
+"""Speaks to a router core as clients and workers would."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Any
+
+from router.answers import CLIENTS, WORKERS
+from router.core import RouterCore
+from shardstore.effects import Effect, Received, Send, SendFailed, StopRequested, Tick
+from shardstore.filesystem import Filesystem
+from shardstore.limits import MILLISECOND_NS
+from shardstore.messages import (
+    Assignments,
+    Heartbeat,
+    Hello,
+    Ready,
+    Refusal,
+    Register,
+    Routes,
+    Statistics,
+    Welcome,
+    decode,
+    encode,
+)
+from shardstore.options import RouterOptions
+from shardstore.route_map import RouteMap
+from shardstore.wire_format import Flag, Header, Op, Status, decode_header
+
+STORE = "store"
+
+
+class CountingEntropy:
+    """Answers 1000, 1001, 1002 ..."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1_000)
+
+    def below(self, bound: int) -> int:
+        """The next number."""
+        return next(self._numbers) % bound
+
+
+class RouterDriver:
+    """A router core with two workers and four ranges ("", "40", "80", "c0"), and the time it is told."""
+
+    def __init__(
+        self, filesystem: Filesystem, workers: int = 2, boundaries: Sequence[str] = ("40", "80", "c0")
+    ) -> None:
+        options = RouterOptions("data", STORE, "clients", "workers", workers, tuple(boundaries))
+        self.core = RouterCore(filesystem, CountingEntropy(), options)
+        self.now_ns = 10**9
+        assert self.core.start(self.now_ns) == []
+
+    def handle(self, event: Any) -> list[Effect]:
+        """One event."""
+        return self.core.handle(event, self.now_ns)
+
+    def pass_time(self, milliseconds: int) -> list[Effect]:
+        """Let time pass, with every Tick the core asks for."""
+        effects = []
+        end_ns = self.now_ns + milliseconds * MILLISECOND_NS
+        while (due_ns := self.core.wakeup_ns()) is not None and due_ns <= end_ns:
+            self.now_ns = max(self.now_ns, due_ns)
+            effects += self.handle(Tick())
+        self.now_ns = end_ns
+        return effects
+
+    def stop(self) -> list[Effect]:
+        """Ask the core to stop."""
+        return self.handle(StopRequested())
+
+    def client_sends(self, peer: bytes, header: Header, *body: bytes) -> list[Effect]:
+        """A message from a client."""
+        return self.handle(Received(CLIENTS, peer, [header.encode(), *body]))
+
+    def worker_sends(self, peer: bytes, header: Header, *body: bytes) -> list[Effect]:
+        """A message from a worker."""
+        return self.handle(Received(WORKERS, peer, [header.encode(), *body]))
+
+    def lose_worker(self, peer: bytes) -> list[Effect]:
+        """A message to a worker could not be handed over."""
+        return self.handle(SendFailed(WORKERS, peer, []))
+
+    def lose_client(self, peer: bytes) -> list[Effect]:
+        """A message to a client could not be handed over."""
+        return self.handle(SendFailed(CLIENTS, peer, []))
+
+    def hello(self, peer: bytes = b"client") -> Welcome:
+        """A client says HELLO."""
+        [welcome] = self.client_sends(peer, Header(Op.HELLO), encode(Hello("test")))
+        return document_of(Welcome, welcome)
+
+    def register(
+        self,
+        worker: int,
+        peer: bytes,
+        serving: Mapping[int, int] | None = None,
+        known: Mapping[int, int] | None = None,
+    ) -> list[Effect]:
+        """A worker sends REGISTER."""
+        body = Register(worker, f"ipc://{peer.decode()}", dict(serving or {}), dict(known or {}))
+        return self.worker_sends(peer, Header(Op.REGISTER, sequence=7), encode(body))
+
+    def granted(self, worker: int, peer: bytes, **told: Mapping[int, int]) -> dict[int, int]:
+        """A worker sends REGISTER and is given these epochs by segment."""
+        [assignments] = answers_to(self.register(worker, peer, **told), peer, Op.REGISTER)
+        return {each.segment: each.epoch for each in document_of(Assignments, assignments).ranges}
+
+    def ready(self, peer: bytes, serving: Mapping[int, int]) -> list[Effect]:
+        """A worker sends READY."""
+        return self.worker_sends(peer, Header(Op.READY), encode(Ready(dict(serving))))
+
+    def heartbeat(self, worker: int, peer: bytes, pressure: int = 0) -> list[Effect]:
+        """A worker sends HEARTBEAT."""
+        return self.worker_sends(peer, Header(Op.HEARTBEAT), encode(Heartbeat(worker, pressure)))
+
+    def bring_up(self, worker: int, peer: bytes) -> dict[int, int]:
+        """A worker registers and is ready; answers its epochs by segment."""
+        serving = self.granted(worker, peer)
+        self.ready(peer, serving)
+        return serving
+
+    def routes(self) -> Routes:
+        """What a client that asks is told."""
+        [reply] = self.client_sends(b"asker", Header(Op.ROUTES))
+        return document_of(Routes, reply)
+
+    def route_map(self) -> RouteMap:
+        """The map a client that asks is told."""
+        return RouteMap.from_document(self.routes().route_map)
+
+    def figures(self) -> dict[str, Any]:
+        """The router's own figures."""
+        [reply] = self.client_sends(b"asker", Header(Op.STATS, duration_ms=1_000))
+        return document_of(Statistics, reply).figures
+
+
+def get(segment: int, epoch: int, client: int, sequence: int, **changes: int) -> Header:
+    """The header of a GET of one key."""
+    return Header(
+        Op.GET,
+        flags=Flag.KEYS_FIXED,
+        entries=1,
+        segment=segment,
+        epoch=epoch,
+        duration_ms=1_000,
+        client=client,
+        sequence=sequence,
+    )._replace(**changes)
+
+
+def header_of(effect: Effect) -> Header:
+    """The header of a message that is to be sent."""
+    assert isinstance(effect, Send)
+    return decode_header(effect.frames[0])
+
+
+def document_of(kind: type[Any], effect: Effect) -> Any:
+    """The document of a message that is to be sent."""
+    assert isinstance(effect, Send)
+    return decode(kind, effect.frames[1])
+
+
+def refusal_of(effect: Effect, status: Status) -> Refusal:
+    """The refusal to be sent, which must be of this status."""
+    assert header_of(effect).status == status, header_of(effect)
+    refusal: Refusal = document_of(Refusal, effect)
+    return refusal
+
+
+def answers_to(effects: Sequence[Effect], peer: bytes, op: Op) -> list[Effect]:
+    """The messages for a peer about an operation."""
+    return [
+        effect for effect in effects if isinstance(effect, Send) and effect.peer == peer and header_of(effect).op == op
+    ]
+
+
+def told_routes(effects: Sequence[Effect]) -> list[tuple[str, bytes]]:
+    """Links and peers that are told of the routes unasked."""
+    sends = [effect for effect in effects if isinstance(effect, Send)]
+    return [(send.link, send.peer) for send in sends if header_of(send)[:3] == (Op.ROUTES, 0, Status.OK)]

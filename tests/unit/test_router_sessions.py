@@ -1,0 +1,58 @@
+"""Clients and peers stay one to one, and bounded."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from router.sessions import Sessions
+
+CLIENTS = st.integers(1, 6)
+PEERS = st.sampled_from([b"a", b"b", b"c", b"d", b"e"])
+SESSIONS_MAX = 3
+
+
+class Extreme:
+    """Answers the highest or the lowest number there is."""
+
+    def __init__(self, highest: bool) -> None:
+        self._highest = highest
+
+    def below(self, bound: int) -> int:
+        """A number in [0, bound)."""
+        return bound - 1 if self._highest else 0
+
+
+class SessionsMachine(RuleBasedStateMachine):
+    """Sessions against a list of pairs, newest last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sessions = Sessions(Extreme(True), SESSIONS_MAX)
+        self.model: list[tuple[int, bytes]] = []
+
+    @rule(client=CLIENTS, peer=PEERS)
+    def learn(self, client: int, peer: bytes) -> None:
+        self.sessions.learn(client, peer)
+        self.model = [pair for pair in self.model if client != pair[0] and peer != pair[1]]
+        self.model = [*self.model, (client, peer)][-SESSIONS_MAX:]
+
+    @rule(peer=PEERS)
+    def forget(self, peer: bytes) -> None:
+        self.sessions.forget_peer(peer)
+        self.model = [pair for pair in self.model if peer != pair[1]]
+
+    @invariant()
+    def peers_are_those_of_the_model(self) -> None:
+        assert list(self.sessions.peers()) == [peer for _, peer in self.model]
+        assert len(self.sessions) == len(self.sessions._clients) == len(self.model)
+
+
+TestSessions = SessionsMachine.TestCase
+TestSessions.settings = settings(max_examples=60, stateful_step_count=30)
+
+
+def test_a_client_id_is_a_positive_number_of_64_bits() -> None:
+    assert Sessions(Extreme(False)).issue(b"a") == 1
+    assert Sessions(Extreme(True)).issue(b"a") == 2**64 - 1
