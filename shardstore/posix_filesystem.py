@@ -1,0 +1,247 @@
+"""The real filesystem: raw descriptors, every path opened relative to the root directory's descriptor.
+
+Nothing is buffered here: a short write would otherwise hide which bytes the operating system has.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import mmap
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from shardstore.errors import DiskFull, StorageFailure
+from shardstore.identifiers import Buffer
+
+_FILE_MODE = 0o600
+_DIRECTORY_MODE = 0o700
+_SAFE = os.O_CLOEXEC | os.O_NOFOLLOW
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+_NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+_BUFFERS_PER_CALL = 1024
+"""IOV_MAX of Linux."""
+
+
+class PosixFile:
+    """An open descriptor. `sync` may run in another thread than the rest."""
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+        self._sync_lock = threading.Lock()
+        self._sync_failure: StorageFailure | None = None
+
+    @property
+    def path(self) -> str:
+        """The path it was opened under."""
+        return self._path
+
+    def size(self) -> int:
+        """Bytes in the file."""
+        with _errors_named("stat", self._path):
+            return os.fstat(self._descriptor).st_size
+
+    def append(self, buffers: Sequence[Buffer]) -> None:
+        """Hand all bytes to the operating system, at the end of the file."""
+        try:
+            for first in range(0, len(buffers), _BUFFERS_PER_CALL):
+                _write_all(self._descriptor, buffers[first : first + _BUFFERS_PER_CALL])
+        except OSError as error:
+            raise _failure("append to", self._path, error) from error
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes; fewer only at the end of the file."""
+        with _errors_named("read", self._path):
+            data = os.pread(self._descriptor, length, offset)
+            while len(data) < length:
+                more = os.pread(self._descriptor, length - len(data), offset + len(data))
+                if not more:
+                    break
+                data += more
+            return data
+
+    def truncate(self, length: int) -> None:
+        """Cut the file to `length` bytes."""
+        with _errors_named("truncate", self._path):
+            os.ftruncate(self._descriptor, length)
+
+    def sync(self) -> None:
+        """Put content and size on stable storage. The lock keeps `close` from giving the descriptor away meanwhile."""
+        with self._sync_lock:
+            if self._sync_failure is not None:
+                raise self._sync_failure
+            try:
+                os.fdatasync(self._descriptor)
+            except OSError as error:
+                self._sync_failure = _failure("sync", self._path, error)
+                raise self._sync_failure from error
+
+    def drop_cache(self) -> None:
+        """Forget clean cached pages, so that the next read comes from the disk."""
+        with _errors_named("drop the cache of", self._path):
+            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def close(self) -> None:
+        """Release the descriptor; closing twice is allowed."""
+        with self._sync_lock:
+            descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+class PosixLock:
+    """An flock on an open descriptor: it ends with the descriptor, so also with the process."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let go; letting go twice is allowed."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+class PosixFilesystem:
+    """The files below one directory, which is made when missing."""
+
+    def __init__(self, root: str) -> None:
+        with _errors_named("open", root):
+            os.makedirs(root, _DIRECTORY_MODE, exist_ok=True)
+            self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            with suppress(PermissionError):  # who may not read the parent did not make a name in it
+                _sync_and_close(os.open(os.path.join(root, os.pardir), _DIRECTORY))
+        self._unsyncable: dict[str, StorageFailure] = {}
+
+    def create(self, path: str) -> PosixFile:
+        """A new, empty file, open for append and read. Raises FileExistsError."""
+        return PosixFile(path, self._open("create", path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | _SAFE))
+
+    def open(self, path: str) -> PosixFile:
+        """An existing file for reading. Raises FileNotFoundError."""
+        return PosixFile(path, self._open("open", path, os.O_RDONLY | _SAFE))
+
+    def map(self, path: str) -> memoryview:
+        """The whole content, read-only; the mapping lives as long as the view or a slice of it."""
+        descriptor = self._open("map", path, os.O_RDONLY | _SAFE)
+        try:
+            with _errors_named("map", path):
+                size = os.fstat(descriptor).st_size
+                return memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)) if size else memoryview(b"")
+        finally:
+            os.close(descriptor)
+
+    def rename(self, source: str, target: str) -> None:
+        """Give the file another name, replacing a file of that name."""
+        with _errors_named("rename", source):
+            os.rename(_inside(source), _inside(target), src_dir_fd=self._root, dst_dir_fd=self._root)
+
+    def remove(self, path: str) -> None:
+        """Remove a file's name. Raises FileNotFoundError."""
+        with _errors_named("remove", path):
+            os.unlink(_inside(path), dir_fd=self._root)
+
+    def make_directory(self, path: str) -> None:
+        """Make the directory and its missing parents, all names durable.
+
+        Names that are already there are synced too: whoever made them may have been killed before it could.
+        """
+        parts = _inside(path).split("/")
+        for depth in range(1, len(parts) + 1):
+            directory = "/".join(parts[:depth])
+            with _errors_named("make directory", directory):
+                try:
+                    os.mkdir(directory, _DIRECTORY_MODE, dir_fd=self._root)
+                except FileExistsError:
+                    os.close(os.open(directory, _DIRECTORY, dir_fd=self._root))
+            self.sync_directory("/".join(parts[: depth - 1]))
+
+    def list_directory(self, path: str) -> list[str]:
+        """Names in a directory, sorted; empty when there is no such directory."""
+        try:
+            descriptor = self._open("list", path, _DIRECTORY)
+        except FileNotFoundError:
+            return []
+        try:
+            with _errors_named("list", path):
+                return sorted(os.listdir(descriptor))
+        finally:
+            os.close(descriptor)
+
+    def exists(self, path: str) -> bool:
+        """Whether a file or directory of that name is there."""
+        try:
+            with _errors_named("look up", path):
+                os.stat(_inside(path), dir_fd=self._root, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def sync_directory(self, path: str) -> None:
+        """Make creations, renames and removals in the directory durable. A failure is final."""
+        if path in self._unsyncable:
+            raise self._unsyncable[path]
+        descriptor = self._open("sync directory", path, _DIRECTORY)
+        try:
+            _sync_and_close(descriptor)
+        except OSError as error:
+            self._unsyncable[path] = _failure("sync directory", path, error)
+            raise self._unsyncable[path] from error
+
+    def lock(self, path: str) -> PosixLock | None:
+        """Take the lock file, creating it; None when another process, or this one, holds it."""
+        descriptor = self._open("lock", path, os.O_RDWR | os.O_CREAT | _SAFE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except OSError as error:
+            os.close(descriptor)
+            raise _failure("lock", path, error) from error
+        return PosixLock(descriptor)
+
+    def _open(self, operation: str, path: str, flags: int) -> int:
+        with _errors_named(operation, path):
+            return os.open(_inside(path), flags, _FILE_MODE, dir_fd=self._root)
+
+
+def _inside(path: str) -> str:
+    """The path, if it stays below the root; "" is the root itself."""
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"{path!r} leaves the root of the filesystem")
+    return path or "."
+
+
+def _write_all(descriptor: int, buffers: Sequence[Buffer]) -> None:
+    missing = sum(map(len, buffers)) - os.writev(descriptor, buffers)
+    if not missing:
+        return
+    rest = memoryview(b"".join(buffers))
+    while missing:
+        missing -= os.write(descriptor, rest[-missing:])
+
+
+def _sync_and_close(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _failure(operation: str, path: str, error: OSError) -> StorageFailure:
+    kind = DiskFull if error.errno in _NO_ROOM else StorageFailure
+    return kind(f"cannot {operation} {path or 'the data directory'}: {error.strerror}")
+
+
+@contextmanager
+def _errors_named(operation: str, path: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, FileExistsError):
+        raise
+    except OSError as error:
+        raise _failure(operation, path, error) from error
