@@ -9,7 +9,7 @@ first keys                msgpack array of bin
 from __future__ import annotations
 
 import struct
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -87,8 +87,3 @@ class BlockIndex:
     def block_at(self, position: int) -> int:
         """The block with the entry of this position."""
         return int(np.searchsorted(self.positions, position, side="right")) - 1
-
-    def blocks_within(self, start: bytes, end: bytes) -> range:
-        """Blocks whose first key lies in [start, end); an empty `end` is no bound."""
-        first = bisect_left(self.first_keys, start)
-        return range(first, bisect_left(self.first_keys, end) if end else len(self))

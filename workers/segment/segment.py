@@ -76,7 +76,8 @@ class Segment:
 
     def replace(self, manifest: Manifest) -> list[str]:
         """Serve this version from now on. Answers the paths of tables that it does not name any more."""
-        assert manifest.segment == self.manifest.segment and manifest.version >= self.manifest.version
+        assert manifest.segment == self.manifest.segment
+        assert manifest.version >= self.manifest.version
         live = {record.number for record in manifest.tables}
         obsolete = [record.number for record in self.manifest.tables if record.number not in live]
         self._serve(manifest)

@@ -116,7 +116,7 @@ class Table:
         return Chunk(self._key_list(first, last), values, (first, last) == bounds)
 
     def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
-        """The same, encoded, without decoding an entry. None when the table has tombstones: they are not for the wire."""
+        """The same, encoded, without decoding an entry. None when the table has tombstones: no wire takes them."""
         if self.properties.tombstones:
             return None
         bounds = self._positions(key_range)
@@ -137,6 +137,10 @@ class Table:
         first, last = self._positions(key_range)
         keys: Keys = self._items(self._keys, self.properties.key_stride, first, last)  # type: ignore[assignment]
         return Entries(keys, self._items(self._values, self.properties.value_stride, first, last))
+
+    def blocks(self) -> list[tuple[bytes, int]]:
+        """First key and size of each block."""
+        return list(zip(self._block_index.first_keys, self._block_index.block_bytes.tolist(), strict=True))
 
     @cached_property
     def _block_index(self) -> BlockIndex:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import pairwise
 from types import TracebackType
 
 import numpy as np
@@ -83,7 +84,8 @@ class TableWriter:
     def add(self, keys: Keys, values: Values) -> None:
         """Write these entries. Their keys follow all keys added before; the last block may be small."""
         key_list: list[bytes] = as_list(keys)  # type: ignore[assignment]  # there is no tombstone among keys
-        assert self._key_last < key_list[0] <= key_list[-1] and len(keys) == len(values)
+        assert self._key_last < key_list[0] <= key_list[-1]
+        assert len(keys) == len(values)
         key_column = self._encode(keys, self._layout.key_stride)
         value_column = self._encode(values, self._layout.value_stride)
         self._digests.append(digests_of(key_list))
@@ -91,7 +93,7 @@ class TableWriter:
         self._lengths_of_values.note(value_column.lengths)
         self._tombstones += 0 if value_column.fixed else len(values) - len(value_column.lengths)
         bounds = block_bounds(key_column.offsets + value_column.offsets)
-        for first, last in zip(bounds, bounds[1:], strict=False):
+        for first, last in pairwise(bounds):
             self._add_block(key_column, value_column, first, last)
         self._first_keys += map(key_list.__getitem__, bounds[:-1])
         self._key_last = key_list[-1]
@@ -99,7 +101,7 @@ class TableWriter:
 
     def finish(self, lsn_first: int, lsn_last: int) -> TableRecord:
         """Write index, filter, properties and footer, and sync the file. `lsn_first` to `lsn_last`: what it covers."""
-        assert self._records and len(self._records) <= BLOCKS_MAX
+        assert 1 <= len(self._records) <= BLOCKS_MAX
         digests = np.concatenate(self._digests)
         properties = self._properties(len(digests), lsn_first, lsn_last)
         sections = Sections(
@@ -212,10 +214,8 @@ def write_table(
         return writer.finish(lsn_first, lsn_last)
 
 
-def slices_of(entries: Entries) -> Sequence[Entries]:
+def slices_of(entries: Entries) -> Iterator[Entries]:
     """The entries in pieces of at most SLICE_ENTRIES."""
     keys, values = entries
-    return [
-        Entries(keys[first : first + SLICE_ENTRIES], values[first : first + SLICE_ENTRIES])
-        for first in range(0, len(keys), SLICE_ENTRIES)
-    ]
+    for first in range(0, len(keys), SLICE_ENTRIES):
+        yield Entries(keys[first : first + SLICE_ENTRIES], values[first : first + SLICE_ENTRIES])

@@ -1,0 +1,1 @@
+"""Long work of the maintenance process: files in, files out."""

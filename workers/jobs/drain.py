@@ -1,0 +1,108 @@
+"""Drain: records of the log become one new table per segment.
+
+Order (none of these steps may overtake the one before): the table's bytes, its name, then the manifest that names
+it. The log keeps its files; only a later release, on the strength of the manifests, lets them go. A drain that was
+published already, by a job that died before it could tell, is not done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from shardstore.columns import InvalidColumn, decode, stride_of
+from shardstore.errors import Corruption
+from shardstore.file_names import segment_directory
+from shardstore.filesystem import Filesystem
+from shardstore.identifiers import TOMBSTONE, Buffer
+from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
+from shardstore.wire_format import Flag
+from workers.jobs.output import write_next_table
+from workers.jobs.specs import DrainResult, DrainSpec, SegmentDrain
+from workers.segment.manifest import Manifest, publish_manifest, read_manifest
+from workers.segment.merge import merge, without_tombstones
+from workers.segment.table_format import Entries, FixedItems
+from workers.segment.table_writer import layout_of, slices_of
+from workers.wal.reader import LsnInterval, records_of
+from workers.wal.record_format import Record, RecordKind
+
+SLICE_RECORDS = 256
+
+
+def drain(spec: DrainSpec, filesystem: Filesystem) -> Generator[None, None, DrainResult]:
+    """Read the log once; write a table and publish a manifest for each segment."""
+    manifests = {item.segment: read_manifest(filesystem, spec.store, item.segment) for item in spec.drains}
+    checkpoints = {segment: manifest.checkpoint_of(spec.log_id) for segment, manifest in manifests.items()}
+    pending = [item for item in spec.drains if checkpoints[item.segment] < item.lsn_last]
+    wanted = {
+        item.segment: LsnInterval(max(item.lsn_first, checkpoints[item.segment] + 1), item.lsn_last) for item in pending
+    }
+    batches = yield from _read(spec, filesystem, wanted)
+    for item in pending:
+        manifests[item.segment] = yield from _drain_segment(
+            spec.log_id, item, filesystem, manifests[item.segment], batches.pop(item.segment)
+        )
+    for item in spec.drains:
+        if item not in pending:  # published by a job that may have died before the name was durable
+            filesystem.sync_directory(segment_directory(item.segment))
+    return DrainResult(tuple(manifests[item.segment] for item in spec.drains))
+
+
+def _read(
+    spec: DrainSpec, filesystem: Filesystem, wanted: Mapping[int, LsnInterval]
+) -> Generator[None, None, dict[int, list[Entries]]]:
+    """The batches of every wanted segment, oldest first."""
+    batches: dict[int, list[Entries]] = {segment: [] for segment in wanted}
+    if not wanted:
+        return batches
+    for count, record in enumerate(records_of(filesystem, spec.worker, spec.log_id, wanted), 1):
+        batches[record.segment].append(entries_of(record))
+        if count % SLICE_RECORDS == 0:
+            yield
+    return batches
+
+
+def _drain_segment(
+    log_id: int, item: SegmentDrain, filesystem: Filesystem, manifest: Manifest, batches: list[Entries]
+) -> Generator[None, None, Manifest]:
+    entries = merge(batches) if batches else Entries([], [])
+    if not manifest.tables:  # there is nothing a tombstone could hide
+        entries = without_tombstones(entries)
+    tables = yield from write_next_table(
+        filesystem, manifest, layout_of(entries), slices_of(entries), item.lsn_first, item.lsn_last
+    )
+    drained = replace(
+        manifest,
+        epoch=item.epoch,
+        version=manifest.version + 1,
+        table_number_next=manifest.table_number_next + len(tables),
+        tables=manifest.tables + tables,
+        checkpoint={**manifest.checkpoint, log_id: item.lsn_last},
+        dedup=item.dedup,
+    )
+    publish_manifest(filesystem, drained)
+    yield
+    return drained
+
+
+def entries_of(record: Record) -> Entries:
+    """The batch in a record: fixed columns as arrays, deletions as tombstones. Raises Corruption."""
+    try:
+        keys = _column(record.keys, record.layout & Flag.KEYS_FIXED, record.entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
+        if record.kind == RecordKind.DELETE:
+            return Entries(keys, [TOMBSTONE] * record.entries)
+        return Entries(
+            keys, _column(record.values, record.layout & Flag.VALUES_FIXED, record.entries, 0, VALUE_BYTES_MAX)
+        )
+    except InvalidColumn as error:
+        raise Corruption(f"log record {record.lsn}", 0, f"passes its checksum but is no batch: {error}") from None
+
+
+def _column(frame: Buffer, fixed: int, entries: int, shortest: int, longest: int) -> list[bytes] | FixedItems:
+    """An array for items of one length, a list for others and for empty ones."""
+    stride = stride_of(len(frame), entries) if fixed else 0
+    if shortest <= stride <= longest and stride:
+        return np.frombuffer(frame, dtype=f"V{stride}")
+    return decode(frame, bool(fixed), entries, shortest, longest)

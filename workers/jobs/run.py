@@ -1,0 +1,28 @@
+"""Runs a job, in slices: after each `yield` others may have their turn."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import assert_never
+
+from shardstore.filesystem import Filesystem
+from workers.jobs.compact import compact
+from workers.jobs.drain import drain
+from workers.jobs.release import release
+from workers.jobs.specs import CompactSpec, DrainSpec, ReleaseSpec, Result, Spec
+
+
+def run(spec: Spec, filesystem: Filesystem) -> Generator[None, None, Result]:
+    """Do what the spec says. A job may be run again after any failure; it finds what was published and goes on.
+
+    Raises Corruption for damaged inputs, DiskFull and StorageFailure; the inputs are intact in every case.
+    """
+    match spec:
+        case DrainSpec():
+            return (yield from drain(spec, filesystem))
+        case CompactSpec():
+            return (yield from compact(spec, filesystem))
+        case ReleaseSpec():
+            return (yield from release(spec, filesystem))
+        case _:
+            assert_never(spec)

@@ -1,0 +1,108 @@
+"""What a job is to do, and what came of it. Both cross a pipe to and from the maintenance process.
+
+An encoded spec is one byte for its kind, then a document (shardstore/messages.py); a result is a document, whose
+kind follows from the spec.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from shardstore import messages
+from shardstore.identifiers import Buffer
+from shardstore.wire_format import MalformedMessage
+from workers.segment.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentDrain:
+    """Records of one segment to drain, both ends included, and what the new manifest is to say beside them."""
+
+    segment: int
+    lsn_first: int
+    lsn_last: int
+    epoch: int
+    dedup: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DrainSpec:
+    """Read the log once; write a table and publish a manifest for each of the segments."""
+
+    worker: int
+    store: str
+    log_id: int
+    drains: tuple[SegmentDrain, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompactSpec:
+    """Merge all tables of a segment into one."""
+
+    store: str
+    segment: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseSpec:
+    """Publish the log's checkpoint, then remove these files: nothing needs them any more."""
+
+    worker: int
+    store: str
+    log_id: int
+    checkpoint: int
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DrainResult:
+    """The published manifests, in the order of the spec."""
+
+    manifests: tuple[Manifest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompactResult:
+    """The published manifest."""
+
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseResult:
+    """The files are gone."""
+
+
+Spec: TypeAlias = DrainSpec | CompactSpec | ReleaseSpec
+Result: TypeAlias = DrainResult | CompactResult | ReleaseResult
+
+_SPECS: dict[int, type[Spec]] = {1: DrainSpec, 2: CompactSpec, 3: ReleaseSpec}
+_NUMBERS = {kind: number for number, kind in _SPECS.items()}
+_RESULTS: dict[type[Spec], type[Result]] = {
+    DrainSpec: DrainResult,
+    CompactSpec: CompactResult,
+    ReleaseSpec: ReleaseResult,
+}
+
+
+def encode_spec(spec: Spec) -> bytes:
+    """The bytes of a spec."""
+    return bytes([_NUMBERS[type(spec)]]) + messages.encode(spec)
+
+
+def decode_spec(data: Buffer) -> Spec:
+    """Inverse of encode_spec. Raises MalformedMessage."""
+    if not data or data[0] not in _SPECS:
+        raise MalformedMessage("no spec of a job")
+    return messages.decode(_SPECS[data[0]], data[1:])
+
+
+def encode_result(result: Result) -> bytes:
+    """The bytes of a result."""
+    return messages.encode(result)
+
+
+def decode_result(spec: Spec, data: Buffer) -> Result:
+    """The result of a job with this spec. Raises MalformedMessage."""
+    return messages.decode(_RESULTS[type(spec)], data)
