@@ -140,6 +140,7 @@ class WorkerCore:
             what = f"segment {header.segment} is not served here at epoch {header.epoch}"
             return [asker.refuse(Status.STALE_ROUTE, Refusal(what, routes=self._registration.routes))]
         self._counts[Op(header.op).name] += 1
+        self._counts["keys"] += header.entries
         try:
             return self._answer(owned, asker, frames, now_ns)
         except InvalidRequest as error:
