@@ -36,7 +36,7 @@ class Snapshot:
         """The sums in what `Client.stats` answers."""
         up = stats["workers"]
         return cls(
-            {worker: figures["operations"] for worker, figures in up.items()},
+            {worker: figures["counts"].get("keys", 0) for worker, figures in up.items()},
             sum(figures["buffered_bytes"] for figures in up.values()),
             sum(figures["wal"]["retained_bytes"] for figures in up.values()),
             stats["router"]["ranges"],

@@ -1,0 +1,39 @@
+"""The installed commands against a real cluster."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.process.clusters import served
+
+SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
+
+
+def shardstore(data: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "shardstore", *arguments, "--data", str(data)]
+    return subprocess.run(command, input=stdin, capture_output=True, timeout=60, check=False)
+
+
+def test_the_commands_use_the_cluster_of_the_directory(tmp_path: Path) -> None:
+    with served(tmp_path, "--workers", "2"):
+        assert shardstore(tmp_path, "put", "greeting", "hello").returncode == 0
+        assert shardstore(tmp_path, "put", "raw", stdin=b"\x00\xff").returncode == 0
+        assert shardstore(tmp_path, "get", "greeting").stdout == b"hello\n"
+        assert shardstore(tmp_path, "scan", "--hex", "--prefix", b"raw".hex()).stdout == b"726177\t00ff\n"
+        assert shardstore(tmp_path, "get", "nobody").returncode == 1
+        assert shardstore(tmp_path, "flush").stdout == b"flushed\n"
+        assert set(json.loads(shardstore(tmp_path, "stats", "--json").stdout)["workers"]) == {"0", "1"}
+    assert shardstore(tmp_path, "get", "greeting").returncode == 3
+
+
+def test_the_benchmark_measures_every_workload() -> None:
+    program = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import benchmarks; benchmarks.main()"
+    command = [sys.executable, "-c", program, "--n", "2000", "--workers", "2", "--json"]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    report = json.loads(done.stdout)
+    assert list(report["workloads"]) == ["put_many", "get_many", "scan", "get", "put"]
+    assert all(figures["per_second"] > 0 for figures in (report["workloads"] | report["limits"]).values())

@@ -1,0 +1,168 @@
+"""The command line: how bytes are given and printed, exit codes, and errors in one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from shardstore import cli
+from shardstore.errors import Busy, Corruption, Unavailable
+
+
+class FakeClient:
+    """A dict that answers as a client does. What it is asked beyond that is kept in `asked`."""
+
+    def __init__(self) -> None:
+        self.content: dict[bytes, bytes] = {b"a": b"1", b"b\xff": b"2\xfe"}
+        self.asked: list[Any] = []
+        self.failure: Exception | None = None
+
+    def __enter__(self) -> FakeClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.asked.append("closed")
+
+    def get(self, key: bytes) -> bytes | None:
+        if self.failure:
+            raise self.failure
+        return self.content.get(key)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self.content[key] = value
+
+    def delete_many(self, keys: list[bytes]) -> None:
+        for key in keys:
+            self.content.pop(key, None)
+
+    def scan(self, keys_only: bool = False, **bounds: Any) -> Iterator[Any]:
+        self.asked.append(bounds)
+        return iter(sorted(self.content) if keys_only else sorted(self.content.items()))
+
+    def stats(self) -> dict[str, Any]:
+        return {"router": {"ranges": 8}, "workers": {0: {"buffered_bytes": 1234567, "ranges": [{"start": b"\x80"}]}}}
+
+    def flush(self) -> None:
+        self.asked.append("flush")
+
+    def compact(self) -> None:
+        self.asked.append("compact")
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
+    client = FakeClient()
+
+    def connect(url: str, timeout: float) -> FakeClient:
+        client.asked.append((url, timeout))
+        return client
+
+    monkeypatch.setattr(cli, "connect", connect)
+    monkeypatch.setattr(cli, "url_of", lambda data: f"ipc://cluster-of-{data}")
+    return client
+
+
+def run(*arguments: str, stdin: bytes = b"") -> Result:
+    return CliRunner().invoke(cli.main, arguments, input=stdin)
+
+
+def test_get_prints_the_value(client: FakeClient) -> None:
+    assert (run("get", "a").output, run("get", "a").exit_code) == ("1\n", 0)
+    assert run("get", "61", "--hex").output == "31\n"
+    assert json.loads(run("get", "a", "--json").output) == {"key": "a", "value": "1"}
+
+
+def test_get_of_an_absent_key_exits_with_1(client: FakeClient) -> None:
+    result = run("get", "nobody")
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "no such key: nobody\n")
+
+
+@pytest.mark.parametrize("options", [[], ["--data", "there"], ["--url", "tcp://127.0.0.1:1"]])
+def test_the_cluster_is_the_one_that_was_named(client: FakeClient, options: list[str]) -> None:
+    run("get", "a", *options, "--timeout", "5")
+    url = {"": "ipc://cluster-of-data", "there": "ipc://cluster-of-there"}.get("".join(options[1:]), options[-1:])
+    assert client.asked == [(url if isinstance(url, str) else url[0], 5.0), "closed"]
+
+
+def test_put_takes_the_value_as_a_word_or_from_the_standard_input(client: FakeClient) -> None:
+    assert run("put", "k", "wört").exit_code == 0
+    assert run("put", "raw", stdin=b"\x00\xff\n").exit_code == 0
+    assert run("put", "--hex", "00ff", "0A").exit_code == 0
+    assert (client.content[b"k"], client.content[b"raw"]) == ("wört".encode(), b"\x00\xff\n")
+    assert client.content[b"\x00\xff"] == b"\n"
+
+
+def test_delete_takes_many_keys(client: FakeClient) -> None:
+    assert run("delete", "a", "nobody").exit_code == 0
+    assert list(client.content) == [b"b\xff"]
+
+
+def test_scan_prints_lines_that_show_any_byte(client: FakeClient) -> None:
+    assert run("scan").output == "a\t1\nb\\xff\t2\\xfe\n"
+    assert run("scan", "--hex").output == "61\t31\n62ff\t32fe\n"
+    assert run("scan", "--keys-only", "--json").output == '{"key": "a"}\n{"key": "b\\\\xff"}\n'
+
+
+def test_scan_passes_its_bounds_on(client: FakeClient) -> None:
+    run("scan", "--start", "a", "--end", "b", "--reverse", "--limit", "7")
+    assert client.asked[1] == {"start": b"a", "end": b"b", "prefix": None, "reverse": True, "limit": 7}
+
+
+def test_stats_are_indented_lines_or_json(client: FakeClient) -> None:
+    assert "buffered_bytes  1,234,567" in run("stats").output
+    assert json.loads(run("stats", "--json").output)["workers"]["0"]["ranges"] == [{"start": "\\x80"}]
+
+
+def test_flush_and_compact(client: FakeClient) -> None:
+    assert (run("flush").output, run("compact").output) == ("flushed\n", "compacted\n")
+    assert [word for word in client.asked if word in {"flush", "compact"}] == ["flush", "compact"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "line"),
+    [
+        (Unavailable("worker 1 is not up"), "Error: worker 1 is not up (try again in a moment)\n"),
+        (
+            Corruption("t.sst", 7, "checksum"),
+            "Error: t.sst at byte 7: checksum (keep the files as they are and restore",
+        ),
+        (
+            Busy("worker buffers", 2, 2, 10**7),
+            "Error: worker buffers: 2 of 2 used; nothing was applied, retry after 10",
+        ),
+    ],
+)
+def test_a_failure_is_one_line(client: FakeClient, failure: Exception, line: str) -> None:
+    client.failure = failure
+    result = run("get", "a")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr.startswith(line)
+    assert result.stderr.count("\n") == 1
+
+
+def test_wrong_hexadecimal_digits_are_explained(client: FakeClient) -> None:
+    assert run("get", "--hex", "xyz").stderr == "Error: 'xyz' is not hexadecimal: give two digits per byte\n"
+
+
+def test_without_a_cluster_the_message_says_how_to_start_one(tmp_path: Path) -> None:
+    result = run("get", "a", "--data", str(tmp_path))
+    assert result.exit_code == 3
+    assert f"start one with `shardstore serve --data {tmp_path}`" in result.stderr
+
+
+def test_serve_refuses_wrong_settings_in_one_line(tmp_path: Path) -> None:
+    result = run("serve", "--data", str(tmp_path), "--listen", "tcp://0.0.0.0:1")
+    assert result.exit_code == 3
+    assert result.stderr.startswith("Error: tcp://0.0.0.0:1 can be reached from other hosts")
+
+
+@pytest.mark.parametrize("command", sorted(cli.main.commands))
+def test_every_command_has_help(command: str) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) > 5
