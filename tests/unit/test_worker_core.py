@@ -1,0 +1,413 @@
+"""The worker core, request by request, on real files in a temporary folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shardstore.effects import JobFailed, Received, StopRequested, Tick, WalSyncFailed
+from shardstore.limits import SECOND_NS
+from shardstore.messages import Refusal, ScanRequest, Statistics, decode
+from shardstore.options import Durability
+from shardstore.wire_format import Flag, Header, Op, Status, decode_header
+from tests.unit.worker_driver import WorkerDriver
+
+MEBIBYTE = 1 << 20
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> WorkerDriver:
+    return WorkerDriver(tmp_path).serve()
+
+
+def refusal(worker: WorkerDriver, sequence: int) -> Refusal:
+    return decode(Refusal, worker.answer(sequence)[1][1])
+
+
+def reopened(worker: WorkerDriver, **changes: object) -> WorkerDriver:
+    """The next process on the same files, as after a kill."""
+    settings = {"durability": worker.durability, "memory": worker.memory, "boundaries": worker.boundaries}
+    return WorkerDriver(worker.root, **{**settings, "epoch": worker.epoch + 1, "create": False, **changes}).serve()
+
+
+# ---------------------------------------------------------------- durability
+
+
+def test_group_sync_shows_and_acknowledges_a_write_only_after_the_sync(worker: WorkerDriver) -> None:
+    first = worker.put({b"a": b"1"})
+    second = worker.put({b"b": b"2"})
+    assert worker.status(first) is None
+    assert worker.get([b"a", b"b"]) == [None, None]
+    worker.sync()
+    assert worker.status(first) is Status.OK
+    assert worker.status(second) is None, "it was appended after that sync had begun"
+    assert worker.get([b"a", b"b"]) == [b"1", None]
+    worker.sync()
+    assert worker.status(second) is Status.OK
+    assert worker.get([b"a", b"b"]) == [b"1", b"2"]
+
+
+def test_group_sync_serves_all_that_arrived_meanwhile_with_one_sync(worker: WorkerDriver) -> None:
+    worker.put({b"first": b""})
+    later = [worker.put({b"k%d" % number: b"v"}) for number in range(20)]
+    worker.sync()
+    worker.sync()
+    assert {worker.status(sequence) for sequence in later} == {Status.OK}
+    assert not worker.syncs
+
+
+def test_sync_mode_gives_each_request_a_sync_of_its_own(tmp_path: Path) -> None:
+    worker = WorkerDriver(tmp_path, Durability.SYNC).serve()
+    sequences = [worker.put({b"k%d" % number: b"v"}) for number in range(3)]
+    for done in range(1, 4):
+        worker.sync()
+        assert [worker.status(sequence) for sequence in sequences] == [Status.OK] * done + [None] * (3 - done)
+
+
+def test_async_acknowledges_at_once_and_syncs_when_the_interval_is_over(tmp_path: Path) -> None:
+    worker = WorkerDriver(tmp_path, Durability.ASYNC).serve()
+    assert worker.status(worker.put({b"a": b"1"})) is Status.OK
+    assert worker.get([b"a"]) == [b"1"]
+    assert not worker.syncs
+    worker.now_ns += SECOND_NS
+    worker.handle(Tick())
+    assert len(worker.syncs) == 1
+
+
+@pytest.mark.parametrize("durability", list(Durability))
+def test_acknowledged_writes_are_there_in_the_next_process(tmp_path: Path, durability: Durability) -> None:
+    worker = WorkerDriver(tmp_path, durability).serve()
+    worker.put({b"a": b"1", b"b": b"2"})
+    worker.delete([b"b"])
+    worker.settle()
+    assert reopened(worker).get([b"a", b"b"]) == [b"1", None]
+
+
+def test_failed_sync_ends_waiting_writes_unknown_and_stops_the_worker(worker: WorkerDriver) -> None:
+    sequence = worker.put({b"a": b"1"})
+    worker.handle(WalSyncFailed("EIO"))
+    assert worker.status(sequence) is Status.UNKNOWN
+    assert worker.stopped is not None
+    assert "EIO" in worker.stopped.failure
+    assert worker.get([b"a"]) == [None]
+
+
+# ---------------------------------------------------------------- dedup
+
+
+def test_retry_of_an_applied_write_is_acknowledged_and_applied_once(worker: WorkerDriver) -> None:
+    sequence = worker.put({b"a": b"1"})
+    worker.settle()
+    worker.put({b"a": b"2"})
+    worker.settle()
+    worker.put({b"a": b"1"}, sequence=sequence, flags=Flag.RETRY)
+    assert worker.status(sequence) is Status.OK
+    assert worker.get([b"a"]) == [b"2"]
+
+
+def test_retry_of_a_write_that_waits_is_answered_with_it(worker: WorkerDriver) -> None:
+    sequence = worker.put({b"a": b"1"})
+    worker.put({b"a": b"1"}, sequence=sequence, flags=Flag.RETRY)
+    assert worker.status(sequence) is None
+    worker.sync()
+    assert [header.status for header, _ in worker.answers(sequence)] == [Status.OK, Status.OK]
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_retry_in_the_next_process_is_applied_once(worker: WorkerDriver, flushed: bool) -> None:
+    sequence = worker.put({b"a": b"1"})
+    worker.settle()
+    worker.put({b"a": b"2"})
+    if flushed:
+        worker.ask(Op.FLUSH)
+    worker.settle()
+    following = reopened(worker)
+    following.put({b"a": b"1"}, sequence=sequence, flags=Flag.RETRY)
+    following.settle()
+    assert following.status(sequence) is Status.OK
+    assert following.get([b"a"]) == [b"2"]
+
+
+# ---------------------------------------------------------------- refusals
+
+
+def test_other_epoch_or_segment_is_stale_and_brings_the_routes(worker: WorkerDriver) -> None:
+    for fields in ({"epoch": 0}, {"epoch": 2}, {"segment": 9}):
+        sequence = worker.put({b"a": b"1"}, **fields)
+        assert worker.status(sequence) is Status.STALE_ROUTE
+        assert refusal(worker, sequence).routes == b"routes"
+    assert not worker.syncs
+
+
+def send(worker: WorkerDriver, op: Op, body: list[bytes], **fields: int) -> int:
+    return worker.ask(op, body, **fields)
+
+
+@pytest.mark.parametrize(
+    ("ask", "what"),
+    [
+        (lambda w: w.put({b"a": b"1"}, client=0), "client id"),
+        (lambda w: send(w, Op.PUT, [b"", b"1"], entries=1, flags=3), "0 bytes"),
+        (lambda w: send(w, Op.PUT, [b"k" * 4097, b"1"], entries=1, flags=3), "4097 bytes"),
+        (lambda w: send(w, Op.PUT, [b"abc", b"1"], entries=2, flags=3), "no 2 items"),
+        (lambda w: send(w, Op.PUT, [b"\xc1", b"1"], entries=1, flags=2), "msgpack"),
+        (lambda w: send(w, Op.PUT, [b"\x91\xa1a", b"1"], entries=1, flags=2), "max_str_len|byte strings"),
+        (lambda w: send(w, Op.GET, [b""], entries=0, flags=1), "1 to 65536 entries"),
+        (lambda w: send(w, Op.GET, [b"a"], entries=70_000, flags=1), "1 to 65536 entries"),
+        (lambda w: send(w, Op.SCAN, [b"\x80"]), "fields of a ScanRequest"),
+        (lambda w: send(w, Op.PUT, [b"a", b"v" * (8 * MEBIBYTE + 1)], entries=1, flags=3), "8388609 bytes"),
+    ],
+)
+def test_bad_requests_are_refused_by_what_is_wrong(
+    worker: WorkerDriver, ask: Callable[[WorkerDriver], int], what: str
+) -> None:
+    sequence = ask(worker)
+    assert worker.status(sequence) is Status.INVALID
+    assert any(part in refusal(worker, sequence).what for part in what.split("|"))
+    assert not worker.syncs
+
+
+def test_key_outside_the_range_is_refused(tmp_path: Path) -> None:
+    worker = WorkerDriver(tmp_path, boundaries=[b"m"]).serve()
+    assert worker.status(worker.put({b"z": b"1"}, segment=1)) is Status.INVALID
+    assert worker.status(worker.put({b"a": b"1"}, segment=2)) is Status.INVALID
+    worker.put({b"m": b"1"}, segment=2)
+    worker.settle()
+    assert worker.get([b"m"], segment=2) == [b"1"]
+
+
+def test_garbage_is_counted_and_ignored(worker: WorkerDriver) -> None:
+    before = len(worker.sent)
+    for frames in ([], [b""], [b"x" * 40], [Header(Op.GET).encode()], [Header(99).encode(), b""]):
+        worker.handle(Received("clients", b"peer", frames))
+    assert len(worker.sent) == before
+
+
+def test_full_buffers_refuse_before_the_log(worker: WorkerDriver) -> None:
+    sequence, written = 0, 0
+    while worker.status(sequence) is not Status.BUSY:
+        sequence = worker.put({b"k%08d" % written: b"v" * MEBIBYTE})
+        written += 1
+        worker.sync() if worker.syncs else None
+        assert written < 64, "never refused"
+    busy = refusal(worker, sequence)
+    assert busy.used > busy.limit > 0
+    assert not worker.syncs, "nothing was appended"
+    worker.settle()  # drains make room
+    assert worker.get([b"k%08d" % (written - 1)]) == [None]
+    again = worker.put({b"k%08d" % (written - 1): b"v"})
+    worker.settle()
+    assert worker.status(again) is Status.OK
+
+
+# ---------------------------------------------------------------- reads
+
+
+def test_get_answers_through_active_layer_run_and_table(worker: WorkerDriver) -> None:
+    worker.put({b"table": b"1", b"both": b"old", b"gone": b"x"})
+    worker.settle()
+    worker.ask(Op.FLUSH)
+    worker.settle()
+    worker.put({b"both": b"new"})
+    worker.delete([b"gone"])
+    worker.settle()
+    assert worker.get([b"table", b"both", b"gone", b"never"]) == [b"1", b"new", None, None]
+    assert worker.get([b"table", b"gone"], flags=Flag.PRESENCE) == [b"", None]
+
+
+def test_large_reply_is_cut_and_says_so(worker: WorkerDriver) -> None:
+    keys = [b"k%d" % number for number in range(9)]
+    for key in keys:
+        worker.put({key: key * (2 * MEBIBYTE // 2)})
+        worker.settle()
+    sequence = worker.ask(Op.GET, [b"".join(keys)], entries=9, flags=Flag.KEYS_FIXED)
+    header, frames = worker.answer(sequence)
+    assert header.flags & Flag.MORE
+    assert 1 <= header.entries < 9
+    assert len(frames[1]) <= 17 * MEBIBYTE
+
+
+def scan_all(worker: WorkerDriver, request: ScanRequest) -> list[tuple[bytes, bytes]]:
+    entries: list[tuple[bytes, bytes]] = []
+    while True:
+        page, resume = worker.scan(request)
+        entries = page + entries if request.reverse else entries + page
+        if not resume:
+            return entries
+        start, end = (request.start, resume) if request.reverse else (resume, request.end)
+        request = ScanRequest(start, end, request.reverse, request.keys_only, request.limit)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("limit", [0, 1, 7])
+def test_scan_pages_join_to_every_live_entry(worker: WorkerDriver, reverse: bool, limit: int) -> None:
+    model = {}
+    for stage in range(4):
+        pairs = {b"%03d" % number: b"%d" % stage for number in range(stage, 100, 3)}
+        worker.put(pairs)
+        gone = [b"%03d" % number for number in range(stage, 100, 7)]
+        worker.delete(gone)
+        worker.settle()
+        model = {key: value for key, value in {**model, **pairs}.items() if key not in gone}
+        if stage % 2 == 0:
+            worker.ask(Op.FLUSH)
+            worker.settle()
+    expected = sorted(model.items())
+    assert scan_all(worker, ScanRequest(reverse=reverse, limit=limit)) == expected
+    part = [(key, value) for key, value in expected if b"02" <= key < b"07"]
+    assert scan_all(worker, ScanRequest(b"02", b"07", reverse, limit=limit)) == part
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_scan_of_a_compacted_range_sends_its_blocks(worker: WorkerDriver, reverse: bool) -> None:
+    pairs = {b"%06d" % number: b"value %6d" % number for number in range(20_000)}
+    worker.put(pairs)
+    worker.settle()
+    sequence = worker.ask(Op.COMPACT)
+    worker.settle()
+    assert worker.status(sequence) is Status.OK
+    expected = sorted(pairs.items())
+    assert scan_all(worker, ScanRequest(reverse=reverse)) == expected
+    assert scan_all(worker, ScanRequest(b"000100", b"019900", reverse)) == expected[100:19_900]
+
+
+def test_scan_outside_the_range_is_empty_and_done(tmp_path: Path) -> None:
+    worker = WorkerDriver(tmp_path, boundaries=[b"m"]).serve()
+    assert worker.scan(ScanRequest(b"n", b"z"), segment=1) == ([], b"")
+
+
+# ---------------------------------------------------------------- maintenance
+
+
+def test_flush_is_answered_when_tables_hold_everything_and_the_log_is_released(worker: WorkerDriver) -> None:
+    worker.put({b"k%07d" % number: b"v" * 1000 for number in range(2000)})
+    worker.settle()
+    sequence = worker.ask(Op.FLUSH)
+    assert worker.status(sequence) is None
+    worker.settle()
+    assert worker.status(sequence) is Status.OK
+    logs = list((worker.root / "workers/0000").glob("wal-*.log"))
+    assert sum(log.stat().st_size for log in logs) < MEBIBYTE
+    assert reopened(worker).get([b"k%07d" % 1999]) == [b"v" * 1000]
+
+
+def test_flush_of_nothing_is_answered_at_once(worker: WorkerDriver) -> None:
+    assert worker.status(worker.ask(Op.FLUSH)) is Status.OK
+    assert not worker.jobs
+
+
+def test_compact_leaves_one_table_without_deleted_keys(worker: WorkerDriver) -> None:
+    for number in range(3):
+        worker.put({b"%d" % number: b"v", b"same": b"%d" % number})
+        worker.delete([b"0"]) if number == 2 else None
+        worker.settle()
+        worker.ask(Op.FLUSH)
+        worker.settle()
+    sequence = worker.ask(Op.COMPACT)
+    worker.settle()
+    assert worker.status(sequence) is Status.OK
+    assert len(list((worker.root / "segments/00000001").glob("table-*.sst"))) == 1
+    assert scan_all(worker, ScanRequest()) == [(b"1", b"v"), (b"2", b"v"), (b"same", b"2")]
+
+
+def test_failed_job_is_tried_again_later_and_loses_nothing(worker: WorkerDriver) -> None:
+    worker.put({b"a": b"1"})
+    worker.settle()
+    sequence = worker.ask(Op.FLUSH)
+    worker.handle(JobFailed(worker.jobs.popleft().job, "no space left"))
+    assert not worker.jobs, "not before the delay is over"
+    assert worker.get([b"a"]) == [b"1"]
+    worker.now_ns += SECOND_NS
+    worker.handle(Tick())
+    worker.settle()
+    assert worker.status(sequence) is Status.OK
+
+
+def test_damage_met_by_a_job_is_told_to_who_waits_and_spares_other_ranges(tmp_path: Path) -> None:
+    worker = WorkerDriver(tmp_path, boundaries=[b"m"]).serve()
+    worker.put({b"a": b"1"}, segment=1)
+    worker.put({b"z": b"2"}, segment=2)
+    worker.settle()
+    flushes = [worker.ask(Op.FLUSH, segment=segment) for segment in (1, 2)]
+    assert [drain.segment for drain in worker.jobs[0].spec.drains] == [1]
+    worker.handle(JobFailed(worker.jobs.popleft().job, "table-1: damaged", fatal=True))
+    worker.now_ns += SECOND_NS
+    worker.handle(Tick())
+    worker.settle()
+    assert [worker.status(sequence) for sequence in flushes] == [Status.FAILED, Status.OK]
+    assert "damaged" in refusal(worker, flushes[0]).what
+    assert worker.get([b"a"]) == [b"1"]
+
+
+def test_many_drains_lead_to_a_compaction(worker: WorkerDriver) -> None:
+    for number in range(9):
+        worker.put({b"%d" % number: b"v"})
+        worker.settle()
+        worker.ask(Op.FLUSH)
+        worker.settle()
+    assert len(list((worker.root / "segments/00000001").glob("table-*.sst"))) < 8
+    assert len(scan_all(worker, ScanRequest())) == 9
+
+
+# ---------------------------------------------------------------- life
+
+
+def test_worker_registers_reports_ready_and_beats(worker: WorkerDriver) -> None:
+    assert worker.ready
+    ops = [decode_header(bytes(send.frames[0])).op for send in worker.sent if send.link == "router"]
+    assert ops == [Op.REGISTER, Op.READY]
+    worker.now_ns += 2 * SECOND_NS
+    worker.handle(Tick())
+    assert decode_header(bytes(worker.sent[-1].frames[0])).op == Op.HEARTBEAT
+
+
+def test_refused_heartbeat_makes_the_worker_register_again(worker: WorkerDriver) -> None:
+    worker.handle(Received("router", b"", [Header(Op.HEARTBEAT, status=Status.STALE_ROUTE).encode(), b"\x80"]))
+    assert decode_header(bytes(worker.sent[-1].frames[0])).op == Op.REGISTER
+
+
+def test_missing_segment_of_an_old_store_is_damage_of_that_range_only(tmp_path: Path) -> None:
+    worker = WorkerDriver(tmp_path, boundaries=[b"m"], create=False).serve()
+    sequence = worker.ask(Op.GET, [b"a"], entries=1, flags=Flag.KEYS_FIXED)
+    assert worker.status(sequence) is Status.FAILED
+    assert "MANIFEST" in refusal(worker, sequence).file
+
+
+def test_damaged_manifest_keeps_the_log_until_it_is_repaired(tmp_path: Path) -> None:
+    worker = WorkerDriver(tmp_path, boundaries=[b"m"]).serve()
+    worker.put({b"a": b"1"}, segment=1)
+    worker.put({b"z": b"2"}, segment=2)
+    worker.settle()
+    manifest = tmp_path / "segments/00000001/MANIFEST"
+    sound = manifest.read_bytes()
+    manifest.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    damaged = reopened(worker)
+    assert damaged.status(damaged.ask(Op.GET, [b"a"], entries=1, flags=Flag.KEYS_FIXED)) is Status.FAILED
+    damaged.ask(Op.FLUSH, segment=2)
+    damaged.settle()
+    assert damaged.get([b"z"], segment=2) == [b"2"]
+    manifest.write_bytes(sound)
+    assert reopened(damaged).get([b"a"], segment=1) == [b"1"]
+
+
+def test_stop_refuses_new_work_and_waits_for_the_sync(worker: WorkerDriver) -> None:
+    sequence = worker.put({b"a": b"1"})
+    worker.handle(StopRequested())
+    assert worker.status(worker.put({b"b": b"2"})) is Status.CLOSED
+    assert worker.stopped is None
+    worker.sync()
+    assert worker.status(sequence) is Status.OK
+    assert worker.stopped is not None
+    assert not worker.stopped.failure
+
+
+def test_statistics_count_what_is_held(worker: WorkerDriver) -> None:
+    worker.put({b"a": b"1"})
+    worker.settle()
+    figures = decode(Statistics, worker.answer(worker.ask(Op.STATS))[1][1]).figures
+    assert figures["ranges"][0]["overlay_entries"] == 1
+    assert figures["buffered_bytes"] == figures["ranges"][0]["overlay_bytes"] > 0
+    assert figures["wal"]["lsn_durable"] == 1
+    assert figures["counts"]["PUT"] == 1

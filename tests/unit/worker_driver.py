@@ -1,0 +1,171 @@
+"""A worker core on real files, driven by hand: syncs and jobs run when the test says so."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workers.jobs.run import run
+
+from shardstore.columns import decode, encode
+from shardstore.effects import (
+    Effect,
+    Event,
+    JobFinished,
+    Received,
+    ReportReady,
+    Send,
+    StartJob,
+    Stop,
+    SyncWal,
+    WalSynced,
+)
+from shardstore.limits import KEY_BYTES_MAX, SECOND_NS, VALUE_BYTES_MAX
+from shardstore.messages import Assignment, Assignments, ScanRequest
+from shardstore.messages import encode as encode_message
+from shardstore.options import Durability, WorkerOptions
+from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.system_entropy import SystemEntropy
+from shardstore.wire_format import Flag, Header, Op, Status, decode_reply
+from workers.core import WorkerCore
+
+STORE = "5" * 32
+CLIENT = 0xC11E47
+MEMORY = 64 << 20
+
+
+@dataclass
+class WorkerDriver:
+    """One worker process. Opens the files under `root`, where an earlier driver may have left some."""
+
+    root: Path
+    durability: Durability = Durability.GROUP_SYNC
+    memory: int = MEMORY
+    boundaries: Sequence[bytes] = ()
+    epoch: int = 1
+    create: bool = True
+    now_ns: int = SECOND_NS
+    sent: list[Send] = field(default_factory=list)
+    syncs: deque[SyncWal] = field(default_factory=deque)
+    jobs: deque[StartJob] = field(default_factory=deque)
+    stopped: Stop | None = None
+    ready: bool = False
+    _sequence: int = 0
+
+    def __post_init__(self) -> None:
+        options = WorkerOptions(str(self.root), STORE, 0, "router", "listen", self.durability, self.memory)
+        self.core = WorkerCore(PosixFilesystem(str(self.root)), SystemEntropy(), options, "endpoint")
+        self.execute(self.core.start(self.now_ns))
+
+    def serve(self) -> WorkerDriver:
+        """Give the worker its ranges: one, or as many as the boundaries make."""
+        starts = [b"", *self.boundaries]
+        ends = [*self.boundaries, b""]
+        ranges = [
+            Assignment(at + 1, start, end, self.epoch, self.create)
+            for at, (start, end) in enumerate(zip(starts, ends, strict=True))
+        ]
+        header = Header(Op.REGISTER, status=Status.OK).encode()
+        self.handle(Received("router", b"", [header, encode_message(Assignments(ranges, b"routes"))]))
+        return self
+
+    def handle(self, event: Event) -> None:
+        self.execute(self.core.handle(event, self.now_ns))
+
+    def execute(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send():
+                    self.sent.append(effect)
+                case SyncWal():
+                    self.syncs.append(effect)
+                case StartJob():
+                    self.jobs.append(effect)
+                case ReportReady():
+                    self.ready = True
+                case Stop():
+                    self.stopped = effect
+
+    def sync(self) -> None:
+        """Let the sync that runs end well."""
+        effect = self.syncs.popleft()
+        for file in effect.files:
+            file.sync()
+        self.handle(WalSynced(effect.lsn))
+
+    def run_job(self) -> None:
+        """Let the job that runs end well."""
+        job = self.jobs.popleft()
+        steps = run(job.spec, PosixFilesystem(str(self.root)))
+        try:
+            while True:
+                next(steps)
+        except StopIteration as end:
+            self.handle(JobFinished(job.job, end.value))
+
+    def settle(self) -> None:
+        """Let everything that runs end, until nothing does."""
+        while self.syncs or self.jobs:
+            while self.syncs:
+                self.sync()
+            if self.jobs:
+                self.run_job()
+
+    def ask(self, op: Op, body: Sequence[bytes] = (), **fields: int) -> int:
+        """Send a request from a client; answers its sequence."""
+        sequence = fields.pop("sequence", self._sequence + 1)
+        self._sequence = max(sequence, self._sequence)
+        defaults = {"segment": 1, "epoch": self.epoch, "client": CLIENT, "duration_ms": 1000}
+        header = Header(op, **{**defaults, **fields}, sequence=sequence)
+        self.handle(Received("clients", b"peer", [header.encode(), *body]))
+        return sequence
+
+    def put(self, pairs: Mapping[bytes, bytes], **fields: int) -> int:
+        keys, values = encode(list(pairs)), encode(list(pairs.values()))
+        flags = Flag.KEYS_FIXED * keys.fixed | Flag.VALUES_FIXED * values.fixed | fields.pop("flags", 0)
+        return self.ask(Op.PUT, [keys.frame, values.frame], entries=len(pairs), flags=flags, **fields)
+
+    def delete(self, keys: Sequence[bytes], **fields: int) -> int:
+        column = encode(keys)
+        return self.ask(Op.DELETE, [column.frame], entries=len(keys), flags=Flag.KEYS_FIXED * column.fixed, **fields)
+
+    def get(self, keys: Sequence[bytes], **fields: int) -> list[bytes | None]:
+        column = encode(keys)
+        flags = Flag.KEYS_FIXED * column.fixed | fields.pop("flags", 0)
+        header, frames = self.answer(self.ask(Op.GET, [column.frame], entries=len(keys), flags=flags, **fields))
+        assert header.status == Status.OK
+        fixed = bool(header.flags & Flag.VALUES_FIXED)
+        return decode(frames[1], fixed, header.entries, 0, VALUE_BYTES_MAX, nullable=True)
+
+    def scan(self, request: ScanRequest, **fields: int) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        """One page and its resume key."""
+        header, frames = self.answer(self.ask(Op.SCAN, [encode_message(request)], **fields))
+        assert header.status == Status.OK
+        if not header.entries:
+            return [], frames[3]
+        keys = decode(frames[1], bool(header.flags & Flag.KEYS_FIXED), header.entries, 1, KEY_BYTES_MAX)
+        values = decode(frames[2], bool(header.flags & Flag.VALUES_FIXED), header.entries, 0, VALUE_BYTES_MAX)
+        return list(zip(keys, values, strict=True)), frames[3]
+
+    def answer(self, sequence: int) -> tuple[Header, list[bytes]]:
+        """The one answer to a request."""
+        answers = self.answers(sequence)
+        assert len(answers) == 1, f"{len(answers)} answers to request {sequence}"
+        return answers[0]
+
+    def status(self, sequence: int) -> Status | None:
+        """How the last answer to a request ended it; None while it waits."""
+        answers = self.answers(sequence)
+        return Status(answers[-1][0].status) if answers else None
+
+    def answers(self, sequence: int) -> list[tuple[Header, list[bytes]]]:
+        found = []
+        for send in self.sent:
+            if send.link == "clients":
+                frames = [bytes(frame) for frame in send.frames]
+                header = decode_reply(frames)
+                if header.sequence == sequence:
+                    found.append((header, frames))
+        return found
