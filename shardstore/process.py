@@ -50,18 +50,17 @@ def end_with_parent(descriptor: int = 0) -> None:
 
 
 def install_stop_signals(stop: Callable[[], None]) -> None:
-    """Call `stop` at the first SIGTERM or SIGINT; a second one ends the process at once, which is safe as any crash."""
-    signalled = False
+    """Call `stop`, from a thread of its own, at the first SIGTERM or SIGINT; a second one ends the process at once.
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        nonlocal signalled
-        if signalled:
-            os._exit(EXIT_SIGNALLED_TWICE)
-        signalled = True
-        stop()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    The kernel may hand a signal to any thread, and Python runs handlers in the main one only, which may be waiting
+    in a library that the signal did not interrupt. So the signal's number is taken from a pipe instead.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave_to_pipe)
+    threading.Thread(target=_follow_signals, args=(reader, stop), name="stop-signals", daemon=True).start()
 
 
 def report_ready(descriptor: int, endpoint: str) -> None:
@@ -75,3 +74,14 @@ def _exit_at_end_of_file(descriptor: int) -> None:
     while os.read(descriptor, 1):
         pass
     os._exit(EXIT_ORPHANED)
+
+
+def _leave_to_pipe(number: int, frame: FrameType | None) -> None:
+    """Do nothing: that a handler is there makes the number go to the pipe."""
+
+
+def _follow_signals(reader: int, stop: Callable[[], None]) -> None:
+    os.read(reader, 1)
+    stop()
+    os.read(reader, 1)
+    os._exit(EXIT_SIGNALLED_TWICE)

@@ -1,0 +1,80 @@
+"""What every child process does about its own life, in real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from shardstore import process
+
+LIMIT_S = 20
+PYTHON = [sys.executable, "-P", "-c"]
+
+WAITS = """
+import sys, threading
+from shardstore.process import end_with_parent, install_stop_signals, report_ready
+end_with_parent()
+install_stop_signals(lambda: print("stopping", flush=True))
+report_ready(int(sys.argv[1]), "here")
+threading.Event().wait()
+"""
+STARTS_ONE_THAT_WAITS = """
+import subprocess, sys
+with subprocess.Popen([sys.executable, "-P", "-c", sys.argv[1], sys.argv[2]], pass_fds=[int(sys.argv[2])]) as child:
+    child.wait()
+"""
+
+
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_the_first_signal_asks_to_stop_and_the_second_ends(first: signal.Signals, second: signal.Signals) -> None:
+    reader, writer = os.pipe()
+    arguments = [*PYTHON, WAITS, str(writer)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[writer]) as child:
+        os.close(writer)
+        with open(reader) as status:
+            assert status.read() == '{"endpoint": "here"}\n'
+        assert child.stdout is not None
+        child.send_signal(first)
+        assert child.stdout.readline() == b"stopping\n"
+        child.send_signal(second)
+        assert child.wait(LIMIT_S) == process.EXIT_SIGNALLED_TWICE
+
+
+def test_end_of_the_parents_pipe_ends_the_child() -> None:
+    with subprocess.Popen([*PYTHON, WAITS, "-1"], stdin=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        child.stdin.close()
+        assert child.wait(LIMIT_S) == process.EXIT_ORPHANED
+
+
+def test_a_killed_parent_ends_the_child_even_if_its_pipe_stays_open() -> None:
+    status_reader, status_writer = os.pipe()
+    held_open_reader, held_open_writer = os.pipe()
+    alive_reader, alive_writer = os.pipe()
+    parent = subprocess.Popen(
+        [*PYTHON, STARTS_ONE_THAT_WAITS, WAITS, str(status_writer)],
+        stdin=held_open_reader,
+        stdout=alive_writer,
+        pass_fds=[status_writer],
+    )
+    os.close(alive_writer)
+    os.close(held_open_reader)
+    with parent, open(status_reader) as status, open(alive_reader) as alive:
+        os.close(status_writer)
+        assert status.readline()
+        parent.kill()
+        assert alive.read() == ""  # ends when nobody holds the child's standard output any more
+    os.close(held_open_writer)
+
+
+def test_optimised_python_is_refused() -> None:
+    program = "from shardstore.process import refuse_optimised_python as check; check()"
+    assert subprocess.run([*PYTHON, program], check=False).returncode == 0
+    refused = subprocess.run([sys.executable, "-O", *PYTHON[1:], program], check=False, capture_output=True)
+    assert refused.returncode == 1
+    assert b"python -O" in refused.stderr
