@@ -4,21 +4,21 @@ A DEALER keeps messages for a server that is not up yet, or not up again, and de
 endpoint next: receivers must judge a message by its content. A ROUTER refuses unknown peers (ROUTER_MANDATORY).
 libzmq takes about a thousand messages per peer, then answers EAGAIN; what it does not take waits in an outbox here.
 
-A round trip costs this class one poll, one send and one receive. The calls go to pyzmq's compiled socket, not to
-the class derived from it in Python, and flags are plain integers: enum arithmetic costs more than the send.
+A round trip costs little more than its polls, receives and sends: flags are plain integers (enum arithmetic costs
+more than a send), and frames are sent by the compiled base class of zmq.Socket.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import zmq
 from zmq.backend import Socket as CompiledSocket
-from zmq.backend import zmq_poll
 
 from shardstore.effects import Received
 from shardstore.errors import InvalidRequest
@@ -80,7 +80,8 @@ class _Link:
     def __init__(self, context: zmq.Context[Any], name: str, kind: zmq.SocketType) -> None:
         self.name = name
         self.bound = kind == zmq.ROUTER
-        self.socket: Any = CompiledSocket(context, socket_type=kind)  # its stub knows no variable `copy`
+        self.socket = context.socket(kind)
+        self._send: Callable[..., object] = partial(CompiledSocket.send, self.socket)
         self.outboxes: dict[bytes, _Outbox] = {}
         self.discarded = 0
         for option, value in _OPTIONS.items():
@@ -112,7 +113,7 @@ class _Link:
 
     def _pass_on(self, message: list[bytes]) -> bool:
         """Give the message to libzmq; False when it knows no such peer. Only the first frame can be refused."""
-        send = self.socket.send
+        send = self._send
         try:
             for frame in message[:-1]:
                 send(frame, _MORE, len(frame) <= _COPY_BYTES_MAX)
@@ -156,7 +157,7 @@ class ZmqTransport:
         self._links: dict[str, _Link] = {}
         self._waker = open(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK), "r+b", buffering=0)  # noqa: SIM115
         self._waiting: dict[str, _Link] = {}
-        self._by_socket: dict[Any, _Link] = {}
+        self._by_socket: dict[zmq.Socket[bytes] | int, _Link] = {}
         self._items: list[tuple[Any, int]] = [(self._waker.fileno(), _IN)]
 
     @property
@@ -168,6 +169,7 @@ class ZmqTransport:
         """Accept peers at the endpoint. The file of an ipc endpoint is for this user only."""
         _check_path(endpoint)
         opened = _Link(self._context, link, zmq.ROUTER)
+        opened.socket.set(zmq.IPV6, _is_ipv6(endpoint))
         mask = os.umask(_IPC_MODE_MASK)
         try:
             opened.socket.bind(endpoint)
@@ -184,6 +186,7 @@ class ZmqTransport:
         """Open a link to one endpoint, replacing an earlier one of that name. Nobody need listen there yet."""
         _check_path(endpoint)
         opened = _Link(self._context, link, zmq.DEALER)
+        opened.socket.set(zmq.IPV6, _is_ipv6(endpoint))
         try:
             opened.socket.connect(endpoint)
         except zmq.ZMQError as error:
@@ -214,7 +217,7 @@ class ZmqTransport:
         The timeout is rounded up to milliseconds. While messages wait in an outbox, it may end early with nothing.
         """
         timeout_ms = -1 if timeout_ns is None else -(-timeout_ns // MILLISECOND_NS)
-        ready = self._wait_with_outboxes(timeout_ms) if self._waiting else zmq_poll(self._items, timeout_ms)
+        ready = self._wait_with_outboxes(timeout_ms) if self._waiting else zmq.zmq_poll(self._items, timeout_ms)
         received: list[Received] = []
         for _ in range(_MESSAGES_PER_RECEIVE):
             for source, events in ready:
@@ -225,7 +228,7 @@ class ZmqTransport:
                     received.append(message)
             if not received or len(received) >= _MESSAGES_PER_RECEIVE:
                 break
-            ready = zmq_poll(self._items, 0)
+            ready = zmq.zmq_poll(self._items, 0)
             if not ready:
                 break
         return received
@@ -271,8 +274,13 @@ class ZmqTransport:
         room = [(link.socket, _OUT) for link in self._waiting.values() if not link.bound]
         if len(room) < len(self._waiting):
             timeout_ms = _OUTBOX_RETRY_MS if timeout_ms < 0 else min(timeout_ms, _OUTBOX_RETRY_MS)
-        ready: list[tuple[Any, int]] = zmq_poll(self._items + room, timeout_ms)
+        ready: list[tuple[Any, int]] = zmq.zmq_poll(self._items + room, timeout_ms)
         return ready
+
+
+def _is_ipv6(endpoint: str) -> int:
+    """1 for an address in brackets. Not set for all: libzmq would report 127.0.0.1 in the form of IPv6."""
+    return int(endpoint.startswith("tcp://["))
 
 
 def _check_path(endpoint: str) -> None:
