@@ -1,0 +1,231 @@
+"""What only the ZeroMQ transport does; the rest is in test_transport_contract.py."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zmq
+
+from shardstore import limits, zmq_transport
+from shardstore.effects import Received
+from shardstore.errors import InvalidRequest
+from shardstore.limits import MILLISECOND_NS, SECOND_NS
+from shardstore.zmq_transport import ZmqTransport
+
+PATIENCE_NS = 20 * SECOND_NS
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="ss", dir="/tmp"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def server(directory: Path) -> Iterator[ZmqTransport]:
+    transport = ZmqTransport()
+    transport.bind("clients", f"ipc://{directory}/server")
+    yield transport
+    transport.close()
+
+
+@pytest.fixture
+def client(directory: Path) -> Iterator[ZmqTransport]:
+    transport = ZmqTransport()
+    transport.connect("router", f"ipc://{directory}/server")
+    yield transport
+    transport.close()
+
+
+def next_message(transport: ZmqTransport) -> Received:
+    for _ in range(1000):
+        received = transport.receive(PATIENCE_NS)
+        if received:
+            [message] = received
+            return message
+    raise AssertionError("no message")
+
+
+def test_the_socket_file_is_for_its_user_only(server: ZmqTransport, directory: Path) -> None:
+    assert stat.S_IMODE(os.stat(directory / "server").st_mode) == 0o600
+
+
+def test_a_path_too_long_for_a_socket_is_refused_by_name() -> None:
+    transport = ZmqTransport()
+    with pytest.raises(InvalidRequest, match=f"108 bytes, allowed are {limits.IPC_PATH_BYTES_MAX}"):
+        transport.bind("clients", "ipc://" + "x" * 108)
+    with pytest.raises(InvalidRequest, match="108 bytes"):
+        transport.connect("router", "ipc://" + "x" * 108)
+    transport.close()
+
+
+def test_an_endpoint_that_cannot_be_used_is_refused_by_name() -> None:
+    transport = ZmqTransport()
+    with pytest.raises(InvalidRequest, match="cannot listen on ipc:///no/such"):
+        transport.bind("clients", "ipc:///no/such/directory/socket")
+    with pytest.raises(InvalidRequest, match="cannot connect to carrier"):
+        transport.connect("router", "carrier://pigeon")
+    transport.close()
+
+
+def test_a_free_tcp_port_is_chosen_and_told(client: ZmqTransport) -> None:
+    server = ZmqTransport()
+    endpoint = server.bind("clients", "tcp://127.0.0.1:0")
+    assert not endpoint.endswith(":0")
+    client.connect("router", endpoint)
+    assert client.send("router", b"", [b"hello"])
+    assert next_message(server).frames == [b"hello"]
+    server.close()
+
+
+def test_a_message_with_too_many_frames_is_discarded_and_counted(server: ZmqTransport, client: ZmqTransport) -> None:
+    assert client.send("router", b"", [b"x"] * (limits.FRAMES_MAX + 1))
+    assert client.send("router", b"", [b"y"] * limits.FRAMES_MAX)
+    while not (received := server.receive(PATIENCE_NS)):
+        pass
+    assert [message.frames for message in received] == [[b"y"] * limits.FRAMES_MAX]
+    assert server.discarded == 1
+
+
+def test_large_frames_arrive_whole_and_as_bytes(server: ZmqTransport, client: ZmqTransport) -> None:
+    large = os.urandom(3_000_000)
+    assert client.send("router", b"", [b"small", large])
+    message = next_message(server)
+    assert message.frames == [b"small", large]
+    assert all(type(frame) is bytes for frame in message.frames)
+
+
+def test_one_receive_takes_a_bounded_number_of_messages(server: ZmqTransport, client: ZmqTransport) -> None:
+    sent = [b"%d" % number for number in range(700)]
+    for frame in sent:
+        assert client.send("router", b"", [frame])
+    received: list[bytes] = []
+    while len(received) < len(sent):
+        messages = server.receive(PATIENCE_NS)
+        assert len(messages) <= 512
+        received += [message.frames[0] for message in messages]
+    assert received == sent
+
+
+def test_every_link_gets_its_turn(directory: Path, server: ZmqTransport, client: ZmqTransport) -> None:
+    server.bind("workers", f"ipc://{directory}/workers")
+    client.connect("other", f"ipc://{directory}/workers")
+    for _ in range(600):
+        client.send("router", b"", [b"many"])
+    client.send("other", b"", [b"one"])
+    seen: list[str] = []
+    while "workers" not in seen:
+        seen += [message.link for message in server.receive(PATIENCE_NS)]
+    while len(seen) < 601:
+        seen += [message.link for message in server.receive(PATIENCE_NS)]
+    assert seen.count("workers") == 1
+
+
+class TestSlowPeer:
+    """A peer that does not read: libzmq takes some messages, the outbox the rest up to its bound."""
+
+    MESSAGE = (b"m" * 1000,)
+    BOUND = 100_000
+
+    @pytest.fixture(autouse=True)
+    def small_outbox(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(zmq_transport, "OUTBOX_BYTES_MAX", self.BOUND)
+
+    def fill(self, transport: ZmqTransport, link: str, peer: bytes) -> int:
+        """Send until the peer is cut off; answers how many messages were handed over before."""
+        for count in range(100_000):
+            if not transport.send(link, peer, self.MESSAGE):
+                return count
+        raise AssertionError("never cut off")
+
+    def test_a_server_that_is_not_up_fills_the_outbox_then_send_says_no(self, directory: Path) -> None:
+        client = ZmqTransport()
+        client.connect("router", f"ipc://{directory}/nobody")
+        handed_over = self.fill(client, "router", b"")
+        assert handed_over >= self.BOUND // 1000
+        client.close()
+
+    def test_a_client_that_does_not_read_is_cut_off(self, server: ZmqTransport, client: ZmqTransport) -> None:
+        client.send("router", b"", [b"hello"])
+        peer = next_message(server).peer
+        assert self.fill(server, "clients", peer) >= self.BOUND // 1000
+
+    def test_what_waits_is_delivered_in_order_when_the_peer_reads(
+        self, server: ZmqTransport, client: ZmqTransport, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(zmq_transport, "OUTBOX_BYTES_MAX", limits.OUTBOX_BYTES_MAX)
+        client.send("router", b"", [b"hello"])
+        peer = next_message(server).peer
+        sent = [b"%06d" % number * 100 for number in range(8_000)]
+        assert all(server.send("clients", peer, [frame]) for frame in sent)
+        received: list[bytes] = []
+        while len(received) < len(sent):
+            server.receive(0)
+            received += [message.frames[0] for message in client.receive(MILLISECOND_NS)]
+        assert received == sent
+
+    def test_what_waits_for_a_server_is_delivered_when_it_comes_up(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(zmq_transport, "OUTBOX_BYTES_MAX", limits.OUTBOX_BYTES_MAX)
+        client = ZmqTransport()
+        client.connect("router", f"ipc://{directory}/late")
+        sent = [b"%d" % number for number in range(4_000)]
+        assert all(client.send("router", b"", [frame]) for frame in sent)
+        server = ZmqTransport()
+        server.bind("clients", f"ipc://{directory}/late")
+        received: list[bytes] = []
+        while len(received) < len(sent):
+            client.receive(0)
+            received += [message.frames[0] for message in server.receive(MILLISECOND_NS)]
+        assert received == sent
+        client.close()
+        server.close()
+
+
+def test_a_wake_from_a_thread_ends_a_wait(server: ZmqTransport) -> None:
+    waker = threading.Thread(target=server.wake)
+    waker.start()
+    assert server.receive(None) == []
+    waker.join()
+
+
+def test_a_wake_after_close_does_nothing() -> None:
+    transport = ZmqTransport()
+    transport.close()
+    transport.wake()
+
+
+def test_descriptors_become_readable_when_a_message_comes(server: ZmqTransport, client: ZmqTransport) -> None:
+    assert server.receive(0) == []
+    poller = zmq.Poller()
+    for descriptor in server.descriptors():
+        poller.register(descriptor, zmq.POLLIN)
+    client.send("router", b"", [b"hello"])
+    received: list[Received] = []
+    while not received:
+        assert poller.poll(PATIENCE_NS // MILLISECOND_NS)
+        received = server.receive(0)
+    assert received[0].frames == [b"hello"]
+    server.wake()
+    assert poller.poll(PATIENCE_NS // MILLISECOND_NS)
+
+
+def test_a_transport_that_was_forgotten_does_not_hang_its_process(directory: Path) -> None:
+    program = (
+        "from shardstore.zmq_transport import ZmqTransport\n"
+        "transport = ZmqTransport()\n"
+        f"transport.connect('router', 'ipc://{directory}/nobody')\n"
+        "transport.send('router', b'', [b'unsent'])\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
