@@ -1,0 +1,47 @@
+"""Tables of all four layouts, small and large."""
+
+from __future__ import annotations
+
+from shardstore.filesystem import Filesystem
+from shardstore.identifiers import TOMBSTONE, Stored
+from tests.unit.memory_filesystem import MemoryFilesystem
+from workers.segment.table_format import Entries, Identity, TableRecord
+from workers.segment.table_reader import Table
+from workers.segment.table_writer import write_table
+
+STORE = "store-of-the-tests"
+IDENTITY = Identity(STORE, 7, 1)
+LAYOUTS = ("fixed-fixed", "fixed-variable", "variable-fixed", "variable-variable")
+
+
+def keys_of(layout: str, count: int) -> list[bytes]:
+    """Ascending keys; those with an odd number are left out, to be asked for in vain."""
+    tail = b"" if layout.startswith("fixed") else b"-longer"
+    return [b"key-%08d" % number + tail * (number % 4 // 2) for number in range(0, 2 * count, 2)]
+
+
+def values_of(layout: str, count: int) -> list[bytes]:
+    return [b"value-%06d" % number + (b"" if layout.endswith("fixed") else b"+" * (number % 5)) for number in range(count)]
+
+
+def sample(layout: str, count: int) -> dict[bytes, Stored]:
+    return dict(zip(keys_of(layout, count), values_of(layout, count), strict=True))
+
+
+def with_deletions(entries: dict[bytes, Stored], every: int = 3) -> dict[bytes, Stored]:
+    """The same, every so many keys deleted."""
+    return {key: TOMBSTONE if place % every == 0 else value for place, (key, value) in enumerate(entries.items())}
+
+
+def write(filesystem: Filesystem, entries: dict[bytes, Stored], identity: Identity = IDENTITY) -> TableRecord:
+    return write_table(filesystem, identity, Entries(list(entries), list(entries.values())), 1, 9)
+
+
+def table_of(entries: dict[bytes, Stored]) -> Table:
+    filesystem = MemoryFilesystem()
+    return Table(filesystem, IDENTITY, write(filesystem, entries))
+
+
+def absent_from(entries: dict[bytes, Stored]) -> list[bytes]:
+    """Keys near those of the table, and far from them."""
+    return [b"\0", b"zzz", *(key + b"\0" for key in entries), *(key[:-1] for key in entries), *map(bytes.upper, entries)]
