@@ -17,7 +17,6 @@ from workers.wal.record_format import (
     DamagedHeader,
     DamagedRecord,
     FileHeader,
-    Hop,
     Record,
     decode_file_header,
     hop_at,
@@ -68,27 +67,27 @@ def records_of(filesystem: Filesystem, worker: int, log_id: int, wanted: Mapping
         if _header_of(path, data, worker, log_id).lsn_previous >= lsn:
             raise Corruption(path, 0, f"LSN {lsn} must be in a file before this one, which is missing")
         lsn = max(lsn, lsn_first)
-        for offset, hop in _hops(path, data, log_id, lsn_first, last):
-            interval = wanted.get(hop.segment)
-            if interval is not None and interval.first <= hop.lsn <= interval.last:
+        for offset, found, segment in _hops(path, data, log_id, lsn_first, last):
+            interval = wanted.get(segment)
+            if interval is not None and interval.first <= found <= interval.last:
                 yield _record_at(path, data, offset, log_id)
-            lsn = hop.lsn + 1
+            lsn = found + 1
         if lsn > last:
             return
     raise Corruption(worker_directory(worker), 0, f"the log ends before LSN {lsn}; it must reach LSN {last}")
 
 
-def _hops(path: str, data: memoryview, log_id: int, lsn: int, last: int) -> Iterator[tuple[int, Hop]]:
-    """Offset and header of the file's records up to LSN `last`."""
+def _hops(path: str, data: memoryview, log_id: int, lsn: int, last: int) -> Iterator[tuple[int, int, int]]:
+    """Offset, LSN and segment of the file's records up to LSN `last`."""
     offset, size = FILE_HEADER_BYTES, len(data)
     while offset < size and lsn <= last:
         try:
-            hop = hop_at(data, offset, log_id)
+            found, segment, end = hop_at(data, offset, log_id)
         except DamagedRecord as damage:
             raise Corruption(path, offset, str(damage)) from None
-        _check_lsn(path, offset, hop.lsn, lsn)
-        yield offset, hop
-        offset = hop.end
+        _check_lsn(path, offset, found, lsn)
+        yield offset, lsn, segment
+        offset = end
         lsn += 1
 
 

@@ -119,14 +119,6 @@ class Record(NamedTuple):
         return RECORD_HEADER_BYTES + len(self.keys) + len(self.values)
 
 
-class Hop(NamedTuple):
-    """What a reader needs to decide whether it wants a record, and where the next one begins."""
-
-    lsn: int
-    segment: int
-    end: int
-
-
 def decode_file_header(path: str, data: Buffer, worker: int, log_id: int) -> FileHeader:
     """The header of a log file of this worker and log.
 
@@ -180,16 +172,17 @@ def encode_record_header(
     return head + _CHECKSUMS.pack(seed & _LOW_HALF, checksum(values, checksum(keys, seed)))
 
 
-def hop_at(data: memoryview, offset: int, log_id: int) -> Hop:
-    """The record at `offset` by its verified header; its payload is not looked at. Raises DamagedRecord."""
-    if offset + RECORD_HEADER_BYTES > len(data):
+def hop_at(data: memoryview, offset: int, log_id: int) -> tuple[int, int, int]:
+    """LSN, segment and end of the record at `offset`, by its verified header; its payload is not looked at.
+
+    Raises DamagedRecord.
+    """
+    start = offset + RECORD_HEADER_BYTES
+    if start > len(data):
         raise DamagedRecord("the file ends inside a record header")
     magic, keys_bytes, values_bytes, lsn, segment, expected = _HOP.unpack_from(data, offset)
     _verify_head(data, offset, log_id, magic, expected)
-    end = offset + RECORD_HEADER_BYTES + keys_bytes + values_bytes
-    if end > len(data):
-        raise DamagedRecord("the file ends inside a record")
-    return Hop(lsn, segment, end)
+    return lsn, segment, start + keys_bytes + values_bytes
 
 
 def record_at(data: memoryview, offset: int, log_id: int) -> Record:

@@ -86,6 +86,11 @@ class WalWriter:
         return Lsn(self._lsn_durable)
 
     @property
+    def next_lsn(self) -> Lsn:
+        """LSN that the next record gets."""
+        return Lsn(self._next_lsn)
+
+    @property
     def retained_bytes(self) -> int:
         """Bytes of all files of the log."""
         return self._closed_bytes + self._active_bytes

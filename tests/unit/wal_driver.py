@@ -1,0 +1,84 @@
+"""Drives a log as the worker does: recover, append, sync, release."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shardstore.filesystem import Filesystem
+from shardstore.identifiers import Epoch, RequestId, SegmentId
+from workers.wal.record_format import RecordKind
+from workers.wal.recovery import RecoveredLog, recover
+from workers.wal.reader import records_in
+from workers.wal.scan import TailPolicy
+from workers.wal.writer import WalWriter
+
+WORKER = 3
+STORE = "store"
+LOG_ID = 0x0123456789ABCDEF
+DIRECTORY = "workers/0003"
+
+
+class FixedEntropy:
+    """Gives every log the same id, so that files compare equal."""
+
+    def below(self, bound: int) -> int:
+        return LOG_ID % bound
+
+
+def path_of(lsn_first: int) -> str:
+    return f"{DIRECTORY}/wal-{lsn_first:016x}.log"
+
+
+def recovered(
+    filesystem: Filesystem, lsn_floor: int = 0, policy: TailPolicy = TailPolicy.TRUNCATE_INVALID_TAIL
+) -> RecoveredLog:
+    return recover(filesystem, WORKER, STORE, lsn_floor, FixedEntropy(), policy)
+
+
+def writer_of(filesystem: Filesystem, log: RecoveredLog, file_bytes: int = 1000) -> WalWriter:
+    return WalWriter(filesystem, WORKER, log.log_id, log.next_lsn, log.lsn_last, log.files, file_bytes)
+
+
+def fresh_writer(filesystem: Filesystem, file_bytes: int = 1000) -> WalWriter:
+    return writer_of(filesystem, recovered(filesystem), file_bytes)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a record must say, by its LSN alone."""
+
+    segment: int
+    keys: bytes
+    values: bytes
+
+
+def content_of(lsn: int) -> Content:
+    """Different for each LSN, of different lengths."""
+    return Content(lsn % 3 + 1, b"key-%d" % lsn, b"%d," % lsn * (lsn * 7 % 40))
+
+
+def append(writer: WalWriter, content: Content | None = None) -> int:
+    """Append the record that belongs to the next LSN (or this content)."""
+    content = content or content_of(writer.next_lsn)
+    segment, epoch, request = SegmentId(content.segment), Epoch(1), RequestId(9, 1)  # type: ignore[arg-type]
+    return writer.append(RecordKind.PUT, 0, 1, segment, epoch, request, content.keys, content.values)
+
+
+def append_many(writer: WalWriter, number: int) -> None:
+    for _ in range(number):
+        append(writer)
+
+
+def sync(writer: WalWriter) -> None:
+    for file in writer.unsynced_files():
+        file.sync()
+    writer.mark_synced(writer.lsn_appended)
+
+
+def lsns_of(filesystem: Filesystem, log: RecoveredLog) -> list[int]:
+    """LSNs of all recovered records, each checked to be the record that was written."""
+    lsns = []
+    for record in records_in(filesystem, WORKER, log.log_id, log.files):
+        assert Content(record.segment, bytes(record.keys), bytes(record.values)) == content_of(record.lsn)
+        lsns.append(record.lsn)
+    return lsns
