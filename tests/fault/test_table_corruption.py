@@ -1,0 +1,156 @@
+"""Damaged tables and manifests: every answer is right, or it is Corruption that names the file. Never wrong or absent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from shardstore.errors import Corruption
+from shardstore.file_names import manifest as manifest_path
+from shardstore.identifiers import Stored
+from shardstore.key_range import EVERYTHING, KeyRange
+from shardstore.limits import BLOCK_ENTRIES
+from tests.unit.memory_filesystem import MemoryFilesystem
+from tests.unit.table_samples import IDENTITY, LAYOUTS, STORE, sample, with_deletions, write
+from workers.segment.manifest import new_manifest, publish_manifest, read_manifest
+from workers.segment.table_format import HEADER_BYTES, TableRecord, check_header, decode_footer
+from workers.segment.table_reader import Table
+
+ABSENT = [b"key-%08d" % number for number in range(1, 60, 2)]
+PRIME = 31
+"""Step through the blocks of a larger table; the sections behind them are damaged byte by byte."""
+
+
+def answers(filesystem: MemoryFilesystem, record: TableRecord, entries: dict[bytes, Stored]) -> Iterator[bool]:
+    """Whether each way to read is right; a way that raises Corruption naming the file is left out."""
+    keys = [*entries, *ABSENT]
+
+    def attempt(read: str) -> bool | None:
+        try:
+            table = Table(filesystem, IDENTITY, record)
+            match read:
+                case "batch":
+                    return table.get_many(keys) == list(map(entries.get, keys))
+                case "single":
+                    return all(table.get_many([key]) == [entries.get(key)] for key in keys[::5])
+                case "chunk":
+                    return list(table.chunk(EVERYTHING, False, 9999, 1 << 30).values) == list(entries.values())
+                case _:
+                    page = table.page(EVERYTHING, True, 9999, 1 << 30)
+                    return page is None or page.entries == len(entries)
+        except Corruption as error:
+            assert error.file == IDENTITY.path
+            assert 0 <= error.offset <= len(filesystem.content(IDENTITY.path))
+            return None
+
+    for read in ("batch", "single", "chunk", "page"):
+        answer = attempt(read)
+        if answer is not None:
+            yield answer
+
+
+def sections_begin(content: bytes, record: TableRecord) -> int:
+    return decode_footer(content, IDENTITY, check_header(content, IDENTITY), record.checksum).block_index.offset
+
+
+@pytest.mark.parametrize("deletions", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_byte_of_a_small_table(layout: str, deletions: bool) -> None:
+    entries = sample(layout, 12)
+    sweep(with_deletions(entries) if deletions else entries, step=1)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_blocks_of_a_larger_table(layout: str) -> None:
+    sweep(sample(layout, BLOCK_ENTRIES + 9), step=PRIME)
+
+
+def sweep(entries: dict[bytes, Stored], step: int) -> None:
+    filesystem = MemoryFilesystem()
+    record = write(filesystem, entries)
+    content = filesystem.content(IDENTITY.path)
+    assert list(answers(filesystem, record, entries)) == [True] * 4
+    refusals = 0
+    for offset in range(0, len(content), step):
+        for damage in (0x01, 0x80):
+            damaged = bytearray(content)
+            damaged[offset] ^= damage
+            filesystem.place(IDENTITY.path, bytes(damaged))
+            right = list(answers(filesystem, record, entries))
+            assert all(right), f"byte {offset} xor {damage} is not noticed"
+            refusals += len(right) < 4
+    assert refusals == 2 * len(range(0, len(content), step)), "no byte is without a checksum"
+
+
+def test_cut_and_prolonged_tables_are_refused() -> None:
+    filesystem = MemoryFilesystem()
+    record = write(filesystem, sample("fixed-variable", 12))
+    content = filesystem.content(IDENTITY.path)
+    for length in [*range(len(content)), len(content) + 1]:
+        filesystem.place(IDENTITY.path, content.ljust(length, b"\0")[:length])
+        with pytest.raises(Corruption, match="ends"):
+            Table(filesystem, IDENTITY, record)
+
+
+def test_a_table_shorter_than_any_is_refused_even_if_the_manifest_agrees() -> None:
+    filesystem = MemoryFilesystem()
+    record = write(filesystem, sample("fixed-variable", 12))
+    for length in range(0, 100, 7):
+        filesystem.place(IDENTITY.path, filesystem.content(IDENTITY.path)[:length])
+        with pytest.raises(Corruption):
+            Table(filesystem, IDENTITY, replace(record, file_bytes=length))
+
+
+def test_blocks_that_changed_places_are_noticed() -> None:
+    filesystem = MemoryFilesystem()
+    entries = sample("fixed-fixed", 2 * BLOCK_ENTRIES)
+    record = write(filesystem, entries)
+    content = filesystem.content(IDENTITY.path)
+    block_bytes = (sections_begin(content, record) - HEADER_BYTES) // 2
+    first, second = content[HEADER_BYTES:][:block_bytes], content[HEADER_BYTES + block_bytes :][:block_bytes]
+    filesystem.place(IDENTITY.path, content[:HEADER_BYTES] + second + first + content[HEADER_BYTES + 2 * block_bytes :])
+    with pytest.raises(Corruption, match="block"):
+        Table(filesystem, IDENTITY, record).get_many(list(entries))
+
+
+def test_damage_in_one_block_leaves_the_others_readable() -> None:
+    filesystem = MemoryFilesystem()
+    entries = sample("fixed-fixed", 2 * BLOCK_ENTRIES)
+    keys = list(entries)
+    record = write(filesystem, entries)
+    damaged = bytearray(filesystem.content(IDENTITY.path))
+    damaged[HEADER_BYTES + 5] ^= 1
+    filesystem.place(IDENTITY.path, bytes(damaged))
+    table = Table(filesystem, IDENTITY, record)
+    assert table.get_many(keys[BLOCK_ENTRIES:]) == list(entries.values())[BLOCK_ENTRIES:]
+    assert table.chunk(KeyRange(keys[BLOCK_ENTRIES], b""), False, 9, 9).keys == keys[BLOCK_ENTRIES:][:9]
+    with pytest.raises(Corruption, match="block 0"):
+        table.get_many(keys[:1])
+    with pytest.raises(Corruption, match="block 0"):
+        table.get_many(keys)
+
+
+def test_every_byte_of_a_manifest() -> None:
+    filesystem = MemoryFilesystem()
+    path = manifest_path(7)
+    manifest = replace(new_manifest(STORE, 7, KeyRange(b"a", b"m"), 3), tables=(write(filesystem, {b"b": b"1"}),))
+    publish_manifest(filesystem, manifest)
+    content = filesystem.content(path)
+    for offset in range(len(content)):
+        for damaged in (content[:offset], content[:offset] + bytes([content[offset] ^ 1]) + content[offset + 1 :]):
+            filesystem.place(path, damaged)
+            with pytest.raises(Corruption) as error:
+                read_manifest(filesystem, STORE, 7)
+            assert error.value.file == path
+
+
+def test_a_manifest_of_another_store_or_segment_is_refused() -> None:
+    filesystem = MemoryFilesystem()
+    publish_manifest(filesystem, new_manifest(STORE, 7, EVERYTHING, 3))
+    filesystem.place(manifest_path(8), filesystem.content(manifest_path(7)))
+    with pytest.raises(Corruption, match="segment 7"):
+        read_manifest(filesystem, STORE, 8)
+    with pytest.raises(Corruption, match="not segment 7 of store other"):
+        read_manifest(filesystem, "other", 7)
