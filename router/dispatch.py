@@ -30,7 +30,6 @@ RETRY_BUSY_MS = 20
 GRACE_NS = SECOND_NS
 """How long after its deadline a request is still remembered."""
 _SINGLE_KEY = frozenset((Op.GET, Op.PUT, Op.DELETE))
-_KEYS_FIXED = int(Flag.KEYS_FIXED)  # a plain integer: this is looked at once per message
 
 
 class Dispatch:
@@ -91,7 +90,7 @@ class Dispatch:
         self.in_flight.expire(now_ns - GRACE_NS)
 
     def _forward_by_key(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
-        single = header.op in _SINGLE_KEY and header.entries == 1 and header.flags & _KEYS_FIXED
+        single = header.op in _SINGLE_KEY and header.entries == 1 and header.flags & Flag.KEYS_FIXED
         if not single or not KEY_BYTES_MIN <= len(frames[1]) <= KEY_BYTES_MAX:
             flaw = Refusal(f"segment 0 is for one key of {KEY_BYTES_MIN} to {KEY_BYTES_MAX} bytes in a fixed column")
             return [refuse(CLIENTS, peer, header, Status.INVALID, flaw)]

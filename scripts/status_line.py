@@ -36,7 +36,7 @@ class Snapshot:
         """The sums in what `Client.stats` answers."""
         up = stats["workers"]
         return cls(
-            {worker: figures["counts"].get("keys", 0) for worker, figures in up.items()},
+            {worker: sum(figures["keys"].values()) for worker, figures in up.items()},
             sum(figures["buffered_bytes"] for figures in up.values()),
             sum(figures["wal"]["retained_bytes"] for figures in up.values()),
             stats["router"]["ranges"],

@@ -40,6 +40,8 @@ class Column(NamedTuple):
 
 def encode(items: Sequence[bytes | None]) -> Column:
     """Encode items (bytes, or None for "no value") in the denser layout that fits them."""
+    if len(items) == 1 and items[0] is not None:
+        return Column(items[0], True)
     try:
         lengths = set(map(len, items))  # type: ignore[arg-type]
     except TypeError:  # a None has no length

@@ -40,8 +40,9 @@ only the first `entries` keys were answered, because the answer had reached its 
 from __future__ import annotations
 
 import struct
-from enum import IntEnum, IntFlag
-from typing import NamedTuple
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Final, NamedTuple
 
 MAGIC = b"sS"
 VERSION = 1
@@ -90,20 +91,20 @@ class Status(IntEnum):
     """A retry from before the dedup window: whether it was applied is not known. Not applied now."""
 
 
-class Flag(IntFlag):
-    """Bits of the header's flags."""
+class Flag:
+    """Bits of the header's flags: plain integers, since arithmetic on enum members costs more than decoding a header."""
 
-    KEYS_FIXED = 1
-    VALUES_FIXED = 2
-    PRESENCE = 4
+    KEYS_FIXED: Final = 1
+    VALUES_FIXED: Final = 2
+    PRESENCE: Final = 4
     """GET: answer an empty value for a key that is there."""
-    MORE = 8
+    MORE: Final = 8
     """Reply to GET: only the first `entries` keys are answered."""
-    RETRY = 16
+    RETRY: Final = 16
     """The request may have been sent before."""
 
 
-REQUEST_FRAMES = {
+REQUEST_FRAMES: dict[int, int] = {
     Op.GET: 2,
     Op.PUT: 3,
     Op.DELETE: 2,
@@ -117,7 +118,7 @@ REQUEST_FRAMES = {
     Op.READY: 2,
     Op.HEARTBEAT: 2,
 }
-REPLY_FRAMES = {
+REPLY_FRAMES: dict[int, int] = {
     Op.GET: 2,
     Op.PUT: 1,
     Op.DELETE: 1,
@@ -132,8 +133,8 @@ REPLY_FRAMES = {
     Op.HEARTBEAT: 1,
 }
 FRAMES_OF_REFUSAL = 2
-WRITES = frozenset((Op.PUT, Op.DELETE))
-ROUTED = frozenset((Op.GET, Op.PUT, Op.DELETE, Op.SCAN, Op.FLUSH, Op.COMPACT, Op.STATS))
+WRITES: frozenset[int] = frozenset((Op.PUT, Op.DELETE))
+ROUTED: frozenset[int] = frozenset((Op.GET, Op.PUT, Op.DELETE, Op.SCAN, Op.FLUSH, Op.COMPACT, Op.STATS))
 """Operations that belong to one segment."""
 
 
@@ -160,9 +161,13 @@ class Header(NamedTuple):
         """The header frame."""
         return _LAYOUT.pack(MAGIC, VERSION, *self)
 
-    def reply(self, status: Status, **changes: int) -> Header:
+    def reply(
+        self, status: int, flags: int = 0, pressure: int = 0, credits: int = 0, entries: int = 0, duration_ms: int = 0
+    ) -> Header:
         """A header that answers this request."""
-        return self._replace(status=status, **{"flags": 0, "entries": 0, "duration_ms": 0, **changes})
+        return Header(
+            self.op, flags, status, pressure, credits, entries, self.segment, self.epoch, duration_ms, *self[9:]
+        )
 
 
 def decode_header(frame: bytes) -> Header:
@@ -175,23 +180,37 @@ def decode_header(frame: bytes) -> Header:
     return Header._make(fields)
 
 
-def decode_request(frames: list[bytes]) -> Header:
-    """The header of a request with the right number of frames. Raises MalformedMessage."""
-    header = decode_header(frames[0]) if frames else None
-    if header is None or header.status != Status.NONE or REQUEST_FRAMES.get(header.op) != len(frames):  # type: ignore[call-overload]
-        raise MalformedMessage("not a request with the frames its operation has")
-    return header
-
-
-def decode_reply(frames: list[bytes]) -> Header:
-    """The header of a reply with the right number of frames. Raises MalformedMessage."""
-    header = decode_header(frames[0]) if frames else None
-    if header is None or header.op not in REPLY_FRAMES or header.status not in _ANSWERS:
-        raise MalformedMessage("not a reply")
-    expected = REPLY_FRAMES[header.op] if header.status == Status.OK else FRAMES_OF_REFUSAL  # type: ignore[index]
+def decode_message(frames: Sequence[bytes]) -> Header:
+    """The header of a request or a reply with the frames that belong to it. Raises MalformedMessage."""
+    if not frames:
+        raise MalformedMessage("no frames")
+    header = decode_header(frames[0])
+    if header.status == _OK:
+        expected = REPLY_FRAMES.get(header.op)
+    elif header.status:
+        expected = FRAMES_OF_REFUSAL if header.status in _REFUSALS and header.op in REPLY_FRAMES else None
+    else:
+        expected = REQUEST_FRAMES.get(header.op)
     if len(frames) != expected:
-        raise MalformedMessage(f"a reply to {Op(header.op).name} has {expected} frames, not {len(frames)}")
+        raise MalformedMessage(f"{len(frames)} frames for operation {header.op}, status {header.status}")
     return header
 
 
-_ANSWERS = frozenset(Status) - {Status.NONE}
+def decode_request(frames: Sequence[bytes]) -> Header:
+    """The header of a request. Raises MalformedMessage."""
+    header = decode_message(frames)
+    if header.status:
+        raise MalformedMessage("a reply where a request is expected")
+    return header
+
+
+def decode_reply(frames: Sequence[bytes]) -> Header:
+    """The header of a reply. Raises MalformedMessage."""
+    header = decode_message(frames)
+    if not header.status:
+        raise MalformedMessage("a request where a reply is expected")
+    return header
+
+
+_OK = int(Status.OK)
+_REFUSALS = frozenset(map(int, Status)) - {Status.NONE, Status.OK}

@@ -31,7 +31,7 @@ from shardstore.errors import Busy, Corruption, InvalidRequest, StorageFailure
 from shardstore.filesystem import Filesystem
 from shardstore.messages import Assignments, Refusal, Statistics, encode
 from shardstore.options import WorkerOptions
-from shardstore.wire_format import ROUTED, MalformedMessage, Op, Status, decode_header, decode_reply, decode_request
+from shardstore.wire_format import MalformedMessage, Op, Status, decode_message
 from workers.maintenance.queue import MaintenanceQueue
 from workers.ranges.opening import highest_lsn_in_tables, open_range, readable_manifests, replay
 from workers.ranges.owned_range import OwnedRange
@@ -64,6 +64,8 @@ class WorkerCore:
         self._maintenance: MaintenanceQueue | None = None
         self._stopping = False
         self._counts: Counter[str] = Counter()
+        self._requests: Counter[int] = Counter()
+        self._keys: Counter[int] = Counter()
 
     def start(self, now_ns: int) -> list[Effect]:
         """Ask the router for ranges."""
@@ -94,6 +96,7 @@ class WorkerCore:
             case Tick():
                 return self._tick(now_ns)
             case WalSynced():
+                self._serving_maintenance.look_again()
                 return self._serving_writes.synced(event.lsn) + self._seal_when_grown()
             case WalSyncFailed():
                 return self._serving_writes.fail(event.reason)
@@ -109,21 +112,21 @@ class WorkerCore:
                 return self._writes.require_durable(self._writes.wal.lsn_appended) if self._writes else []
 
     def _tick(self, now_ns: int) -> list[Effect]:
+        if self._maintenance:
+            self._maintenance.look_again()
         pressure = self._writes.pressure if self._writes else 0
         effects = self._registration.tick(pressure, now_ns)
         return effects + self._writes.tick(now_ns) if self._writes else effects
 
     def _received(self, event: Received, now_ns: int) -> list[Effect]:
         try:
-            header = decode_header(event.frames[0])
-            if header.status == Status.NONE:
-                asker = Asker(event.link, event.peer, decode_request(event.frames))
-                return self._requested(asker, event.frames, now_ns)
+            header = decode_message(event.frames)
+            if not header.status:
+                return self._requested(Asker(event.link, event.peer, header), event.frames, now_ns)
             if event.link == ROUTER:
-                decode_reply(event.frames)
                 assignments, effects = self._registration.answered(header, event.frames, now_ns)
                 return effects + self._serve(assignments) if assignments else effects
-        except (MalformedMessage, IndexError):
+        except MalformedMessage:
             pass
         self._counts["malformed messages"] += 1
         return []
@@ -132,15 +135,13 @@ class WorkerCore:
         header = asker.header
         if self._stopping:
             return [asker.refuse(Status.CLOSED, Refusal("the worker is stopping"))]
-        if header.op not in ROUTED:
-            return [asker.refuse(Status.INVALID, Refusal(f"a worker does not answer {Op(header.op).name}"))]
         owned = self._ranges.get(header.segment)
         if owned is None or owned.epoch != header.epoch:
             self._counts["stale routes"] += 1
             what = f"segment {header.segment} is not served here at epoch {header.epoch}"
             return [asker.refuse(Status.STALE_ROUTE, Refusal(what, routes=self._registration.routes))]
-        self._counts[Op(header.op).name] += 1
-        self._counts["keys"] += header.entries
+        self._requests[header.op] += 1
+        self._keys[header.op] += header.entries
         try:
             return self._answer(owned, asker, frames, now_ns)
         except InvalidRequest as error:
@@ -157,6 +158,8 @@ class WorkerCore:
         match asker.header.op:
             case Op.GET:
                 return [read_path.get(owned, asker, frames, writes.pressure)]
+            case Op.PUT | Op.DELETE:
+                return writes.write(owned, asker, frames, now_ns) + self._seal_when_grown()
             case Op.SCAN:
                 return [read_path.scan(owned, asker, frames, writes.pressure)]
             case Op.STATS:
@@ -164,7 +167,7 @@ class WorkerCore:
             case Op.FLUSH | Op.COMPACT:
                 return self._serving_maintenance.barrier(owned, asker)
             case _:
-                return writes.write(owned, asker, frames, now_ns) + self._seal_when_grown()
+                raise InvalidRequest(f"operation {asker.header.op} is not for workers")
 
     def _serve(self, assignments: Assignments) -> list[Effect]:
         """Serve what the router gives: open what is new, take over the epochs."""
@@ -210,7 +213,9 @@ class WorkerCore:
     def _figures(self) -> dict[str, Any]:
         log = self._log
         return figures(self._options.worker, self._ranges, self._serving_writes, self._serving_maintenance, log.cut) | {
-            "counts": dict(self._counts)
+            "requests": {Op(op).name: count for op, count in sorted(self._requests.items())},
+            "keys": {Op(op).name: count for op, count in sorted(self._keys.items()) if count},
+            "counts": dict(self._counts),
         }
 
     @property

@@ -410,4 +410,4 @@ def test_statistics_count_what_is_held(worker: WorkerDriver) -> None:
     assert figures["ranges"][0]["overlay_entries"] == 1
     assert figures["buffered_bytes"] == figures["ranges"][0]["overlay_bytes"] > 0
     assert figures["wal"]["lsn_durable"] == 1
-    assert figures["counts"]["PUT"] == 1
+    assert figures["requests"]["PUT"] == figures["keys"]["PUT"] == 1

@@ -65,6 +65,7 @@ class MaintenanceQueue:
     _retry_at_ns: int | None = None
     _failures: int = 0
     _drain_alone: bool = False
+    _worth_a_look: bool = True
     jobs_finished: int = 0
     last_failure: str = ""
 
@@ -83,6 +84,11 @@ class MaintenanceQueue:
     def seal(self, owned: OwnedRange) -> None:
         """Turn the active layer of a range into a run."""
         owned.overlay.seal(self.writes.lsn_applied)
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Something has changed that may make a job due: the next `next_job` is worth its cost."""
+        self._worth_a_look = True
 
     def barrier(self, owned: OwnedRange, asker: Asker) -> list[Effect]:
         """Take a FLUSH or COMPACT of a range. Raises Corruption."""
@@ -94,8 +100,9 @@ class MaintenanceQueue:
 
     def next_job(self, now_ns: int) -> list[Effect]:
         """Start the next job, if there is one and none runs."""
-        if self._running or (self._retry_at_ns is not None and now_ns < self._retry_at_ns):
+        if self._running or not self._worth_a_look or (self._retry_at_ns is not None and now_ns < self._retry_at_ns):
             return []
+        self._worth_a_look = False
         self._retry_at_ns = None
         spec = self._release() or self._drain() or self._compact()
         if spec is None:
@@ -113,6 +120,7 @@ class MaintenanceQueue:
         assert self._running is not None
         assert self._running.job == event.job
         self._running, self._failures, self.last_failure = None, 0, ""
+        self.look_again()
         self.jobs_finished += 1
         effects: list[Effect] = []
         if isinstance(event.result, DrainResult):
@@ -126,6 +134,7 @@ class MaintenanceQueue:
         """The running job ended badly: try again later, or tell who waits when it cannot get better."""
         assert self._running is not None
         spec, self._running = self._running.spec, None
+        self.look_again()
         self.last_failure = event.reason
         self._failures += 1
         self._retry_at_ns = now_ns + min(RETRY_FIRST_NS << min(self._failures, 16), RETRY_MAX_NS)

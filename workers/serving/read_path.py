@@ -17,6 +17,7 @@ from workers.serving.reply import Asker
 from workers.serving.requests import keys_of, page_entries, scan_of
 from workers.serving.scan_page import NOTHING, scan_page
 
+FEW_KEYS = 4
 STEP_BYTES = 4 * MIB
 """Value bytes that one step of a GET aims at, so that large values are not collected far beyond what a reply holds."""
 
@@ -44,7 +45,7 @@ def _values(owned: OwnedRange, keys: Sequence[bytes], presence: bool) -> list[by
     values: list[bytes | None] = []
     held_bytes = 0
     while len(values) < len(keys) and held_bytes < REPLY_BYTES_MAX:
-        step = max(1, STEP_BYTES // owned.value_bytes_mean())
+        step = FEW_KEYS if len(keys) <= FEW_KEYS else max(1, STEP_BYTES // owned.value_bytes_mean())
         found = owned.get_many(keys[len(values) : len(values) + step])
         values += _presence(found) if presence else _absent(found)
         held_bytes += 0 if presence else sum(map(len, filter(None, values[-len(found) :])))
