@@ -92,7 +92,7 @@ class Status(IntEnum):
 
 
 class Flag:
-    """Bits of the header's flags: plain integers, since arithmetic on enum members costs more than decoding a header."""
+    """Bits of the header: plain integers, since arithmetic on enum members costs more than decoding a header."""
 
     KEYS_FIXED: Final = 1
     VALUES_FIXED: Final = 2
