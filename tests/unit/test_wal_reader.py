@@ -21,12 +21,12 @@ from workers.wal.record_format import FILE_HEADER_BYTES, RECORD_HEADER_BYTES
 from workers.wal.writer import WalWriter
 
 
-@pytest.fixture()
+@pytest.fixture
 def filesystem() -> MemoryFilesystem:
     return MemoryFilesystem()
 
 
-@pytest.fixture()
+@pytest.fixture
 def writer(filesystem: MemoryFilesystem) -> WalWriter:
     """A log of 30 records in several files."""
     writer = fresh_writer(filesystem)

@@ -38,7 +38,7 @@ RECORD_BYTES = RECORD_HEADER_BYTES + PAYLOAD_BYTES
 Refused: TypeAlias = Callable[[str, int, str], None]
 
 
-@pytest.fixture()
+@pytest.fixture
 def filesystem() -> MemoryFilesystem:
     return MemoryFilesystem()
 
@@ -317,7 +317,7 @@ class TestTail:
 
 
 class TestDamage:
-    @pytest.fixture()
+    @pytest.fixture
     def refused(self, filesystem: MemoryFilesystem) -> Refused:
         """Recovery is refused, and has changed nothing."""
 

@@ -25,7 +25,7 @@ RECORD_BYTES = RECORD_HEADER_BYTES + 100
 THREE_RECORDS = FILE_HEADER_BYTES + 3 * RECORD_BYTES
 
 
-@pytest.fixture()
+@pytest.fixture
 def filesystem() -> MemoryFilesystem:
     return MemoryFilesystem()
 

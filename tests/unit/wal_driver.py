@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import Epoch, RequestId, SegmentId
+from workers.wal.reader import records_in
 from workers.wal.record_format import RecordKind
 from workers.wal.recovery import RecoveredLog, recover
-from workers.wal.reader import records_in
 from workers.wal.scan import TailPolicy
 from workers.wal.writer import WalWriter
 
