@@ -1,0 +1,236 @@
+"""Compares modules with the rules of architecture_rules.py, by their syntax trees: nothing is imported or run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from tests import architecture_rules as rules
+
+LAYERS = ("values and formats", "cores", "shells", "scripts")
+PACKAGES = ("shardstore", "router", "workers", "scripts")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One breach of one rule."""
+
+    rule: str
+    module: str
+    line: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.module}, line {self.line}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One import; `typing_only` when it is made for the type checker alone."""
+
+    target: str
+    line: int
+    typing_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One module of the project: its name, its source, and what that parses to."""
+
+    name: str
+    source: str
+    tree: ast.Module
+
+    @classmethod
+    def parse(cls, name: str, source: str) -> Module:
+        """The module of that name."""
+        return cls(name, source, ast.parse(source))
+
+
+def read_modules(root: Path) -> dict[str, Module]:
+    """All modules below the project's root, by name."""
+    paths = [path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
+    named = {".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+    return {name: Module.parse(name, path.read_text("utf-8")) for name, path in named.items()}
+
+
+def check(modules: Mapping[str, Module]) -> list[Finding]:
+    """Every breach of every rule."""
+    found = [finding for module in modules.values() for finding in check_module(module, modules)]
+    return found + check_cycles(modules)
+
+
+def check_module(module: Module, known: Collection[str]) -> list[Finding]:
+    """What one module breaches by itself; `known` are the names of all modules."""
+    imports = list(imports_of(module, known))
+    return [
+        *check_parts(module, imports),
+        *check_layers(module, imports),
+        *check_imports(module, imports),
+        *check_calls(module),
+        *check_files(module, imports),
+        *check_sizes(module),
+        *check_docstrings(module),
+    ]
+
+
+def imports_of(module: Module, known: Collection[str]) -> Iterator[Import]:
+    """What a module imports, wherever in its text. A module of the project is named in full."""
+    for_typing = {
+        id(node)
+        for block in ast.walk(module.tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test).endswith("TYPE_CHECKING")
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            deeper = [f"{base}.{alias.name}" for alias in node.names]
+            targets = [name if name in known else base for name in deeper]
+        else:
+            continue
+        for target in dict.fromkeys(targets):
+            script = f"scripts.{target}"  # a script finds its neighbours without the folder's name
+            yield Import(script if script in known else target, node.lineno, id(node) in for_typing)
+
+
+def part_of(name: str) -> str:
+    """The part of the project a module belongs to."""
+    if name == rules.PUBLIC:
+        return "public"
+    return rules.PART_OF.get(_longest_match(name, rules.PART_OF), "foundation")
+
+
+def layer_of(name: str) -> int:
+    """The layer of a module, as an index of LAYERS."""
+    if name.startswith("scripts."):
+        return 3
+    shells = {shell for shell in rules.SHELLS if shell != rules.PUBLIC}
+    if name == rules.PUBLIC or _longest_match(name, shells):
+        return 2
+    return 0 if name in rules.VALUES else 1
+
+
+def is_ours(name: str) -> bool:
+    """Whether a module belongs to the project."""
+    return name.startswith(tuple(f"{package}." for package in PACKAGES)) or name in PACKAGES
+
+
+def check_parts(module: Module, imports: list[Import]) -> Iterator[Finding]:
+    """Parts know only the parts they may know."""
+    part = part_of(module.name)
+    for each in imports:
+        if each.target.startswith("."):
+            yield Finding("parts", module.name, each.line, f"imports {each.target}; imports are absolute here")
+        elif is_ours(each.target) and part_of(each.target) not in (part, *rules.PARTS[part]):
+            what = f"{part} imports {each.target}, which is {part_of(each.target)}"
+            yield Finding("parts", module.name, each.line, what)
+
+
+def check_layers(module: Module, imports: list[Import]) -> Iterator[Finding]:
+    """No module imports one of a higher layer."""
+    layer = layer_of(module.name)
+    for each in imports:
+        if is_ours(each.target) and layer_of(each.target) > layer:
+            what = f"one of the {LAYERS[layer]} imports {each.target}, one of the {LAYERS[layer_of(each.target)]}"
+            yield Finding("layers", module.name, each.line, what)
+
+
+def check_cycles(modules: Mapping[str, Module]) -> list[Finding]:
+    """No module imports itself by way of others."""
+    graph = {
+        name: {each.target for each in imports_of(module, modules) if each.target in modules and not each.typing_only}
+        for name, module in modules.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        cycle = list(reversed(error.args[1]))
+        return [Finding("cycles", cycle[0], 1, "imports itself: " + " -> ".join(cycle))]
+    return []
+
+
+def check_imports(module: Module, imports: list[Import]) -> Iterator[Finding]:
+    """Dangerous modules are for nobody, some are for one module, and a core has a short list of what it may use."""
+    for each in imports:
+        top = each.target.split(".")[0]
+        if top in rules.NOBODY_MAY_IMPORT:
+            what = f"imports {each.target}: {rules.NOBODY_MAY_IMPORT[top]}"
+            yield Finding("imports", module.name, each.line, what)
+        elif is_ours(each.target) or layer_of(module.name) == LAYERS.index("scripts"):
+            continue
+        elif module.name not in rules.ONLY_IN.get(top, (module.name,)):
+            what = f"imports {each.target}, which is for {', '.join(rules.ONLY_IN[top]) or 'scripts'} only"
+            yield Finding("imports", module.name, each.line, what)
+        elif layer_of(module.name) < LAYERS.index("shells") and top not in rules.CORE_MAY_IMPORT:
+            yield Finding("imports", module.name, each.line, f"imports {each.target}, but is no shell")
+
+
+def check_calls(module: Module) -> Iterator[Finding]:
+    """Nobody runs code from text; a core calls nothing that depends on more than its arguments."""
+    reasons = dict(rules.NOBODY_MAY_CALL)
+    if layer_of(module.name) < LAYERS.index("shells"):
+        reasons |= rules.CORE_MAY_NOT_CALL
+    for name, line in _calls(module):
+        if name in reasons:
+            yield Finding("calls", module.name, line, f"calls {name}: {reasons[name]}")
+
+
+def check_files(module: Module, imports: list[Import]) -> Iterator[Finding]:
+    """Files are touched by the filesystem's real form, and by named others for a reason."""
+    if module.name in rules.FILES_MAY_BE_TOUCHED_BY or layer_of(module.name) == LAYERS.index("scripts"):
+        return
+    for each in imports:
+        if each.target.split(".")[0] in rules.FILE_MODULES:
+            yield Finding("files", module.name, each.line, f"imports {each.target}")
+    for name, line in _calls(module):
+        if name in rules.FILE_CALLS:
+            yield Finding("files", module.name, line, f"calls {name}")
+
+
+def check_sizes(module: Module) -> Iterator[Finding]:
+    """Files and functions stay small."""
+    lines = module.source.count("\n")
+    if lines > rules.FILE_LINES_MAX:
+        yield Finding("sizes", module.name, 1, f"{lines} lines; a file has at most {rules.FILE_LINES_MAX}")
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if lines > rules.FUNCTION_LINES_MAX:
+                what = f"{node.name} has {lines} lines; a function has at most {rules.FUNCTION_LINES_MAX}"
+                yield Finding("sizes", module.name, node.lineno, what)
+
+
+def check_docstrings(module: Module) -> Iterator[Finding]:
+    """Modules, and classes, functions and methods with public names, say what they are for."""
+    if not ast.get_docstring(module.tree):
+        yield Finding("docstrings", module.name, 1, "the module has no docstring")
+    yield from _undocumented(module.name, module.tree)
+
+
+def _undocumented(module: str, parent: ast.Module | ast.ClassDef) -> Iterator[Finding]:
+    for node in parent.body:
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
+            continue
+        overload = any(ast.unparse(decorator).endswith("overload") for decorator in node.decorator_list)
+        if not ast.get_docstring(node) and not overload:
+            yield Finding("docstrings", module, node.lineno, f"{node.name} has no docstring")
+        if isinstance(node, ast.ClassDef):
+            yield from _undocumented(module, node)
+
+
+def _calls(module: Module) -> Iterator[tuple[str, int]]:
+    """What is called by a plain or dotted name, and where."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            yield ast.unparse(node.func), node.lineno
+
+
+def _longest_match(name: str, names: Collection[str]) -> str:
+    """The longest of the names that is this one or a package around it; empty if none is."""
+    return max((each for each in names if name == each or name.startswith(each + ".")), key=len, default="")

@@ -1,0 +1,163 @@
+"""The architecture as data: architecture_check.py compares modules with it, test_architecture.py does so for all.
+
+A module is named as Python names it; a script is `scripts.<name>`. A name in a table stands for the module and,
+if it is a package, for all that lies in it; the longest matching name counts.
+"""
+
+from __future__ import annotations
+
+# --- Parts: who may know whom ---------------------------------------------------------------------------------------
+# router and workers meet in the messages of the foundation only.
+
+PUBLIC = "shardstore"
+"""shardstore/__init__.py itself: the public API."""
+
+PARTS: dict[str, tuple[str, ...]] = {
+    # part: the parts it may import beside itself
+    "foundation": (),
+    "client": ("foundation",),
+    "cluster": ("foundation", "client"),
+    "public": ("foundation", "client", "cluster"),
+    "command line": ("foundation", "client", "cluster", "public"),
+    "router": ("foundation",),
+    "workers": ("foundation",),
+    "scripts": ("foundation", "client", "cluster", "public", "command line"),
+}
+
+PART_OF: dict[str, str] = {
+    "shardstore.client": "client",
+    "shardstore.cluster": "cluster",
+    "shardstore.cli": "command line",
+    "shardstore.__main__": "command line",
+    "router": "router",
+    "workers": "workers",
+    "scripts": "scripts",
+}
+"""Everything else in shardstore is the foundation."""
+
+# --- Layers: imports point downward ---------------------------------------------------------------------------------
+# values and formats < cores < shells < scripts. What is in no table is a core.
+
+VALUES: tuple[str, ...] = (
+    "shardstore.checksum",
+    "shardstore.clock",
+    "shardstore.columns",
+    "shardstore.documents",
+    "shardstore.effects",
+    "shardstore.entropy",
+    "shardstore.errors",
+    "shardstore.file_names",
+    "shardstore.filesystem",
+    "shardstore.identifiers",
+    "shardstore.key_range",
+    "shardstore.limits",
+    "shardstore.messages",
+    "shardstore.options",
+    "shardstore.route_map",
+    "shardstore.transport",
+    "shardstore.wire_format",
+)
+
+SHELLS: dict[str, str] = {
+    # module: what it touches
+    "shardstore": "the public API: exports clients and clusters",
+    "shardstore.posix_filesystem": "files",
+    "shardstore.zmq_transport": "sockets",
+    "shardstore.system_clock": "time",
+    "shardstore.system_entropy": "random numbers",
+    "shardstore.event_loop": "events from other threads",
+    "shardstore.process": "signals, pipes and limits of this process",
+    "shardstore.client.opening": "makes the real surroundings of a client's core",
+    "shardstore.client.pump": "threads",
+    "shardstore.client.blocking": "threads, by way of pump",
+    "shardstore.client.loop_pump": "the asyncio loop",
+    "shardstore.client.asynchronous": "the asyncio loop, by way of loop_pump",
+    "shardstore.cluster": "processes and the directories they share",
+    "shardstore.cli": "the terminal",
+    "shardstore.__main__": "the terminal",
+    "router.__main__": "arguments",
+    "router.runtime": "makes the real surroundings of the router's core",
+    "workers.__main__": "arguments",
+    "workers.runtime": "makes the real surroundings of the worker's core",
+    "workers.sync_thread": "the thread that syncs the WAL",
+    "workers.maintenance.__main__": "arguments; runs jobs",
+    "workers.maintenance.channel": "the socket between worker and maintenance process",
+    "workers.maintenance.process": "starts and watches the maintenance process",
+}
+
+# --- Names: what may be imported and called where --------------------------------------------------------------------
+
+CORE_MAY_IMPORT: frozenset[str] = frozenset(
+    # Nothing here reads a clock, a file, a socket or a random number, or starts a thread or a process.
+    (
+        *("__future__", "bisect", "collections", "contextlib", "dataclasses", "enum", "functools", "heapq"),
+        *("itertools", "json", "math", "operator", "re", "struct", "types", "typing"),
+        *("msgpack", "mmh3", "numpy", "sortedcontainers", "xxhash"),
+    )
+)
+"""Beside the modules of this project. All else is closed to values and cores."""
+
+CORE_MAY_NOT_CALL: dict[str, str] = {
+    "open": "files go through the filesystem seam",
+    "print": "a core has no terminal",
+    "input": "a core has no terminal",
+    "hash": "differs between processes with another PYTHONHASHSEED",
+    "id": "differs between processes",
+}
+
+NOBODY_MAY_IMPORT: dict[str, str] = {
+    "pickle": "runs code from bytes",
+    "marshal": "runs code from bytes",
+    "shelve": "is pickle",
+    "dill": "is pickle",
+    "cloudpickle": "is pickle",
+    "tests": "tests stand above everything",
+}
+
+NOBODY_MAY_CALL: dict[str, str] = {
+    "eval": "runs code from text",
+    "exec": "runs code from text",
+    "__import__": "hides an import from this check",
+    "import_module": "hides an import from this check",
+    "importlib.import_module": "hides an import from this check",
+}
+
+ONLY_IN: dict[str, tuple[str, ...]] = {
+    # import: the only modules of shardstore, router and workers that may have it
+    "zmq": ("shardstore.zmq_transport",),
+    "time": ("shardstore.system_clock",),
+    "datetime": (),
+    "random": (),
+    "uuid": (),
+    "secrets": ("shardstore.system_entropy",),
+    "fcntl": ("shardstore.posix_filesystem",),
+    "mmap": ("shardstore.posix_filesystem",),
+    "multiprocessing": (),
+}
+
+FILE_MODULES: frozenset[str] = frozenset(("pathlib", "shutil", "tempfile", "glob", "io"))
+FILE_CALLS: frozenset[str] = frozenset(
+    (
+        *("open", "os.open", "os.fsync", "os.fdatasync", "os.truncate", "os.ftruncate", "os.pread", "os.preadv"),
+        *("os.pwrite", "os.pwritev", "os.sendfile", "os.posix_fadvise", "os.posix_fallocate", "os.rename"),
+        *("os.replace", "os.remove", "os.unlink", "os.link", "os.symlink", "os.mkdir", "os.makedirs", "os.rmdir"),
+        *("os.removedirs", "os.listdir", "os.scandir", "os.walk", "os.stat", "os.utime", "os.chmod", "os.fdopen"),
+    )
+)
+"""With the modules above and fcntl and mmap: the ways to a file. Scripts are free to use them."""
+
+FILES_MAY_BE_TOUCHED_BY: dict[str, str] = {
+    "shardstore.posix_filesystem": "is the way to the store's files",
+    "shardstore.zmq_transport": "wraps an eventfd, which is no file",
+    "shardstore.cluster.child": "finds where the packages are installed",
+    "shardstore.cluster.child_process": "wraps the pipe on which a child reports",
+    "shardstore.cluster.data_directory": "takes the path of the store from the caller",
+    "shardstore.cluster.running_cluster": "reads ENDPOINT of a store that another process holds",
+    "shardstore.cluster.runtime_directory": "makes the directory of the sockets, which is not in the store",
+    "shardstore.cluster.settings": "takes the path of the store from the caller",
+}
+
+# --- Sizes ----------------------------------------------------------------------------------------------------------
+
+FILE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 60
