@@ -1,0 +1,96 @@
+"""What a reply means: the content of an answer, and the error of a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from shardstore import columns
+from shardstore.client.in_flight import Request
+from shardstore.errors import (
+    Busy,
+    Corruption,
+    InvalidRequest,
+    OutcomeUnknown,
+    ShardstoreError,
+    StorageFailure,
+    Unavailable,
+)
+from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, MILLISECOND_NS, VALUE_BYTES_MAX
+from shardstore.messages import Refusal, Statistics, decode
+from shardstore.wire_format import Flag, Header, Status
+
+FINAL = frozenset((Status.INVALID, Status.FAILED, Status.TOO_OLD))
+"""After these a request is not sent again."""
+
+
+def values_of(request: Request, header: Header, frame: bytes) -> list[bytes | None]:
+    """The values in the answer to a GET: of all its keys or, with MORE, of the first. Raises InvalidColumn."""
+    answered = header.entries
+    if not 0 < answered <= request.entries or (answered < request.entries) != bool(header.flags & Flag.MORE):
+        raise columns.InvalidColumn(f"{answered} values for {request.entries} keys")
+    return columns.decode(frame, bool(header.flags & Flag.VALUES_FIXED), answered, 0, VALUE_BYTES_MAX, nullable=True)
+
+
+def page_of(header: Header, frames: Sequence[bytes], keys_only: bool) -> tuple[list[bytes], list[bytes]]:
+    """Keys and values in the answer to a SCAN. Raises InvalidColumn."""
+    if not header.entries:
+        return [], []
+    keys_fixed, values_fixed = bool(header.flags & Flag.KEYS_FIXED), bool(header.flags & Flag.VALUES_FIXED)
+    keys = columns.decode(frames[1], keys_fixed, header.entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
+    if keys_only:
+        return keys, []
+    return keys, columns.decode(frames[2], values_fixed, header.entries, 0, VALUE_BYTES_MAX)
+
+
+def figures_of(frame: bytes) -> dict[str, Any]:
+    """The figures in the answer to STATS. Raises MalformedMessage."""
+    return decode(Statistics, frame).figures
+
+
+class Refused(NamedTuple):
+    """A reply that is not OK."""
+
+    status: Status
+    wait_ns: int
+    refusal: Refusal
+
+    @classmethod
+    def of(cls, header: Header, frames: Sequence[bytes]) -> Refused:
+        """The refusal in a reply. Raises MalformedMessage."""
+        return cls(Status(header.status), header.duration_ms * MILLISECOND_NS, decode(Refusal, frames[1]))
+
+    def error(self) -> ShardstoreError:
+        """A new error to raise when a request ends with this refusal."""
+        refusal = self.refusal
+        match self.status:
+            case Status.INVALID:
+                return InvalidRequest(refusal.what)
+            case Status.FAILED if refusal.file:
+                return Corruption(refusal.file, refusal.offset, refusal.what)
+            case Status.FAILED:
+                return StorageFailure(refusal.what)
+            case Status.TOO_OLD:
+                return OutcomeUnknown(f"whether the write was applied cannot be told any more: {refusal.what}")
+            case Status.BUSY:
+                return Busy(refusal.what, refusal.used, refusal.limit, self.wait_ns)
+            case _:
+                return Unavailable(refusal.what)
+
+
+def rest_of_keys(request: Request, answered: int) -> tuple[bytes, int, int]:
+    """Frame, layout flags and number of the keys of a GET that are not answered yet."""
+    left = request.entries - answered
+    if request.flags & Flag.KEYS_FIXED:
+        stride = columns.stride_of(len(request.body[0]), request.entries)
+        return request.body[0][answered * stride :], request.flags, left
+    keys = columns.decode(request.body[0], False, request.entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
+    rest = columns.encode(keys[answered:])
+    return rest.frame, request.flags | (Flag.KEYS_FIXED if rest.fixed else 0), left
+
+
+def unknown_outcome(what: str, cause: Exception) -> OutcomeUnknown:
+    """The error for a write that cannot be said not to be applied, because of another error."""
+    unknown = OutcomeUnknown(f"{what}: {cause}")
+    unknown.__cause__ = cause
+    return unknown

@@ -1,0 +1,159 @@
+"""The asyncio client."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from shardstore.client import operations
+from shardstore.client.calls import Call, Many, Open, Page, Statistics
+from shardstore.client.checking import checked_timeout_ns
+from shardstore.client.loop_pump import LoopPump
+from shardstore.client.opening import Surroundings, surroundings_of
+from shardstore.client.operations import CALLS_OUTSTANDING
+from shardstore.client.scanning import Scan
+from shardstore.errors import Busy, Unavailable
+from shardstore.wire_format import Op
+
+
+async def connect_async(url: str, direct: bool = True, *, timeout: float | None = None) -> AsyncClient:
+    """An asyncio client of the cluster at this url, for the running event loop. Otherwise like `connect`."""
+    client = AsyncClient(surroundings_of(url, direct))
+    try:
+        await client._open(timeout)
+    except BaseException:
+        await client.close()
+        raise
+    return client
+
+
+class AsyncClient:
+    """The client for the event loop in which it was made, by `connect_async`. Its methods are those of Client."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._pump = LoopPump(surroundings)
+
+    async def get(self, key: bytes, default: Any = None, *, timeout: float | None = None) -> Any:
+        """The value of a key, or `default` if it has none."""
+        value = await self._call(operations.get(key, timeout))
+        return default if value is None else value
+
+    async def contains(self, key: bytes, *, timeout: float | None = None) -> bool:
+        """Whether a key has a value."""
+        return await self._call(operations.contains(key, timeout)) is not None
+
+    async def put(self, key: bytes, value: bytes, *, timeout: float | None = None) -> None:
+        """Set a key. Every client sees it once this returns."""
+        await self._call(operations.put(key, value, timeout))
+
+    async def delete(self, key: bytes, *, timeout: float | None = None) -> None:
+        """Remove a key, if it is there."""
+        await self._call(operations.delete(key, timeout))
+
+    async def get_many(self, keys: Iterable[bytes], *, timeout: float | None = None) -> list[bytes | None]:
+        """The values of keys in their order, None where there is none."""
+        found: list[bytes | None] = []
+        async for values in self._call_each(operations.get_many(keys, timeout)):
+            found += values
+        return found
+
+    async def put_many(
+        self, pairs: Mapping[bytes, bytes] | Iterable[tuple[bytes, bytes]], *, timeout: float | None = None
+    ) -> None:
+        """Set many keys, from a mapping or from pairs. Not atomic, but the pairs of one key are applied in order.
+
+        When it raises, pairs before and around the one that failed may have been applied.
+        """
+        async for _ in self._call_each(operations.put_many(pairs, timeout)):
+            pass
+
+    async def delete_many(self, keys: Iterable[bytes], *, timeout: float | None = None) -> None:
+        """Remove many keys. Not atomic."""
+        async for _ in self._call_each(operations.delete_many(keys, timeout)):
+            pass
+
+    def scan(
+        self,
+        start: bytes | None = None,
+        end: bytes | None = None,
+        prefix: bytes | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+        keys_only: bool = False,
+        *,
+        timeout: float | None = None,
+    ) -> AsyncIterator[Any]:
+        """Pairs (key, value) in key order with start <= key < end, or only keys. Complete, or it raises."""
+        return self._entries(Scan(start, end, prefix, reverse, limit, keys_only, timeout))
+
+    async def flush(self, *, timeout: float | None = None) -> None:
+        """Return when everything written before is in segment files."""
+        await self._call(operations.every_segment(Op.FLUSH, timeout))
+
+    async def compact(self, *, timeout: float | None = None) -> None:
+        """Merge the tables of every segment into one."""
+        await self._call(operations.every_segment(Op.COMPACT, timeout))
+
+    async def stats(self, *, timeout: float | None = None) -> dict[Any, dict[str, Any]]:
+        """Figures of the router under "router", and of each worker under its number."""
+        figures: dict[Any, dict[str, Any]] = await self._call(Statistics(checked_timeout_ns(timeout)))
+        return figures
+
+    async def close(self) -> None:
+        """Close the client; calls that wait in other tasks raise Closed."""
+        self._pump.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _open(self, timeout: float | None) -> None:
+        await self._call(Open(checked_timeout_ns(timeout)))
+
+    async def _call(self, call: Call) -> Any:
+        return await self._pump.wait(self._pump.submit(call))
+
+    async def _call_each(self, calls: Iterator[Many]) -> AsyncIterator[Any]:
+        """What each call settles with, in order. Some later ones are under way meanwhile."""
+        under_way: deque[Call] = deque()
+        submitted = 0
+        try:
+            for submitted, call in enumerate(calls, 1):
+                under_way.append(self._pump.submit(call))
+                if len(under_way) >= CALLS_OUTSTANDING:
+                    yield await self._wait_among(submitted, under_way.popleft())
+            while under_way:
+                yield await self._wait_among(submitted, under_way.popleft())
+        finally:
+            for left in under_way:
+                self._pump.abandon(left)
+
+    async def _wait_among(self, submitted: int, call: Call) -> Any:
+        try:
+            return await self._pump.wait(call)
+        except (Busy, Unavailable) as error:
+            raise operations.error_among(submitted, call, error) from error.__cause__
+
+    async def _entries(self, scan: Scan) -> AsyncIterator[Any]:
+        """Entries of a scan; the next page is under way while one is read."""
+        ahead = self._submit_page(scan)
+        try:
+            while ahead is not None:
+                page: Page = await self._pump.wait(ahead)
+                scan.take(page)
+                ahead = self._submit_page(scan)
+                for entry in scan.entries(page):
+                    yield entry
+        finally:
+            if ahead is not None:
+                self._pump.abandon(ahead)
+
+    def _submit_page(self, scan: Scan) -> Call | None:
+        call = scan.next_call()
+        return None if call is None else self._pump.submit(call)

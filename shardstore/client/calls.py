@@ -1,0 +1,122 @@
+"""What a caller asks of a session. A call is one object from its submission to its settling.
+
+Open            wait until the session has a client id and routes
+Single          one key: GET, PUT, DELETE
+Many            columns of keys, with values for PUT
+ScanPage        the next page of a scan
+EverySegment    FLUSH, COMPACT
+Statistics      figures of the router and of every worker
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from shardstore.client.checking import Items
+from shardstore.client.cutting import Positions
+from shardstore.wire_format import WRITES, Op
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """What every call has. The session sets the deadline, marks the call settled, and keeps its timer in `grain`.
+
+    `missing` counts the parts that are not answered, `applied` the parts of a write that are.
+    """
+
+    timeout_ns: int
+    deadline_ns: int = field(default=0, init=False)
+    settled: bool = field(default=False, init=False)
+    grain: int = field(default=0, init=False)
+    missing: int = field(default=1, init=False)
+    applied: int = field(default=0, init=False)
+
+
+@dataclass(slots=True, eq=False)
+class Open(Call):
+    """Settled with None once the session can route."""
+
+
+@dataclass(slots=True, eq=False)
+class Single(Call):
+    """One operation on one key. GET settles with the value or None; with PRESENCE, with b"" or None."""
+
+    op: Op
+    key: bytes
+    value: bytes = b""
+    flags: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of key and value."""
+        return len(self.key) + len(self.value)
+
+
+@dataclass(slots=True, eq=False)
+class Many(Call):
+    """One operation on many keys. GET settles with the list of values, None for an absent key."""
+
+    op: Op
+    keys: Items
+    values: Items | None = None
+    results: Any = field(default=None, init=False)
+
+    def collect(self, positions: Positions | None, values: Sequence[bytes | None]) -> None:
+        """Put the values of one part where they belong."""
+        if positions is None:
+            self.results = values
+            return
+        if self.results is None:
+            self.results = np.empty(len(self.keys.items), dtype=object)
+        self.results[positions] = values
+
+    def all_positions(self) -> Positions:
+        """The positions of a part that is the whole call."""
+        return np.arange(len(self.keys.items))
+
+    def collected(self) -> list[bytes | None] | None:
+        """The values in the order of the keys; None for a write."""
+        values: list[bytes | None] | None = self.results
+        return self.results.tolist() if isinstance(self.results, np.ndarray) else values
+
+
+class Page(NamedTuple):
+    """Entries of a page in key order (no values if only keys were asked), and the range that is left, if any."""
+
+    keys: list[bytes]
+    values: list[bytes]
+    rest: tuple[bytes, bytes] | None
+
+
+@dataclass(slots=True, eq=False)
+class ScanPage(Call):
+    """The first page of the keys in [start, end), or of the last if `reverse`; empty bounds are open."""
+
+    start: bytes
+    end: bytes
+    reverse: bool
+    keys_only: bool
+    limit: int
+
+
+@dataclass(slots=True, eq=False)
+class EverySegment(Call):
+    """FLUSH or COMPACT of every segment; settled with None when all are done."""
+
+    op: Op
+
+
+@dataclass(slots=True, eq=False)
+class Statistics(Call):
+    """Settled with the figures of the router and, by worker, of the workers."""
+
+    results: dict[Any, dict[str, Any]] = field(default_factory=dict, init=False)
+
+
+def is_write(call: Call) -> bool:
+    """Whether the call changes the store."""
+    return isinstance(call, Single | Many) and call.op in WRITES

@@ -1,0 +1,106 @@
+"""What a caller passes in, checked against the limits and made bytes before anything else sees it.
+
+Keys and values are bytes. Other bytes-like objects are copied; text is refused, because only the caller knows its
+encoding. Columns of one item length are joined here, which checks the types of their items on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from shardstore.errors import InvalidRequest
+from shardstore.limits import (
+    DEADLINE_DEFAULT_NS,
+    DEADLINE_MS_MAX,
+    KEY_BYTES_MAX,
+    KEY_BYTES_MIN,
+    MILLISECOND_NS,
+    SECOND_NS,
+    VALUE_BYTES_MAX,
+)
+
+_BYTES_LIKE = (bytes, bytearray, memoryview)
+_TIMEOUT_MAX = DEADLINE_MS_MAX // 1000
+
+
+class Items(NamedTuple):
+    """A checked column. `frame` is the column encoded if all items have one length (`stride`), else None."""
+
+    items: Sequence[bytes]
+    frame: bytes | None
+    stride: int
+
+
+def checked_key(key: Any) -> bytes:
+    """One key as bytes. Raises InvalidRequest."""
+    if type(key) is not bytes:
+        key = _as_bytes("key", key)
+    if not KEY_BYTES_MIN <= len(key) <= KEY_BYTES_MAX:
+        raise _wrong_length("key", len(key), KEY_BYTES_MIN, KEY_BYTES_MAX)
+    return key  # type: ignore[no-any-return]
+
+
+def checked_bound(key: Any) -> bytes:
+    """A bound or prefix of keys: like a key, but it may be empty. Raises InvalidRequest."""
+    return checked_key(key) if key not in (None, b"") else b""
+
+
+def checked_value(value: Any) -> bytes:
+    """One value as bytes. Raises InvalidRequest."""
+    if type(value) is not bytes:
+        value = _as_bytes("value", value)
+    if len(value) > VALUE_BYTES_MAX:
+        raise _wrong_length("value", len(value), 0, VALUE_BYTES_MAX)
+    return value  # type: ignore[no-any-return]
+
+
+def checked_keys(keys: Sequence[Any]) -> Items:
+    """A column of keys, at least one. Raises InvalidRequest."""
+    return _checked("key", keys, KEY_BYTES_MIN, KEY_BYTES_MAX)
+
+
+def checked_values(values: Sequence[Any]) -> Items:
+    """A column of values, at least one. Raises InvalidRequest."""
+    return _checked("value", values, 0, VALUE_BYTES_MAX)
+
+
+def checked_timeout_ns(timeout: float | None) -> int:
+    """Nanoseconds for a timeout in seconds; None is the default. Raises InvalidRequest."""
+    if timeout is None:
+        return DEADLINE_DEFAULT_NS
+    if not isinstance(timeout, int | float) or not 0 <= timeout <= _TIMEOUT_MAX:
+        raise InvalidRequest(f"a timeout is 0 to {_TIMEOUT_MAX} seconds or None, not {timeout!r}")
+    return max(int(timeout * SECOND_NS), MILLISECOND_NS)
+
+
+def _checked(what: str, items: Sequence[Any], shortest: int, longest: int) -> Items:
+    try:
+        lengths = set(map(len, items))
+        frame = b"".join(items) if len(lengths) == 1 else None
+    except TypeError:
+        items = _all_as_bytes(what, items)
+        return _checked(what, items, shortest, longest)
+    if min(lengths) < shortest or max(lengths) > longest:
+        wrong = next(length for length in map(len, items) if not shortest <= length <= longest)
+        raise _wrong_length(what, wrong, shortest, longest)
+    stride = 0 if frame is None else len(frame) // len(items)
+    lengths_count_bytes = set(map(type, items)) == {bytes} if frame is None else stride in lengths
+    if not lengths_count_bytes:
+        return _checked(what, _all_as_bytes(what, items), shortest, longest)
+    return Items(items, frame, stride)
+
+
+def _all_as_bytes(what: str, items: Sequence[Any]) -> list[bytes]:
+    return [_as_bytes(what, item) for item in items]
+
+
+def _as_bytes(what: str, item: Any) -> bytes:
+    if isinstance(item, _BYTES_LIKE):
+        return bytes(item)
+    hint = f'; encode it, for example with .encode("utf-8"): {item[:40]!r}' if isinstance(item, str) else ""
+    raise InvalidRequest(f"a {what} is bytes, not {type(item).__name__}{hint}")
+
+
+def _wrong_length(what: str, length: int, shortest: int, longest: int) -> InvalidRequest:
+    return InvalidRequest(f"a {what} has {shortest:,} to {longest:,} bytes, not {length:,}")

@@ -1,0 +1,130 @@
+"""A request: what one message asks of one segment, for the calls that wait for it.
+
+    QUEUED   waits in its lane for a credit            SENT      holds a credit, waits for its answer
+    DELAYED  waits a while before it is sent again     DONE      answered, refused for good, or given up
+
+`unanswered` counts the times it was sent without being refused: while that is not 0, a write may have been applied.
+A request that no call waits for any more still holds its credit until its answer or the end of its attempt.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from shardstore.client.calls import Call
+from shardstore.client.cutting import Positions
+from shardstore.limits import SECOND_NS
+from shardstore.route_map import Route
+from shardstore.wire_format import Op, Status
+
+if TYPE_CHECKING:
+    from shardstore.client.lanes import Channel, Lane
+
+ATTEMPT_NS = SECOND_NS
+ATTEMPT_DOUBLINGS_MAX = 3
+
+
+class State(Enum):
+    """Where a request is; see the module."""
+
+    QUEUED = 1
+    SENT = 2
+    DELAYED = 3
+    DONE = 4
+
+
+class Part:
+    """What a call of many parts wants of one segment, as it waits to become a request."""
+
+    __slots__ = ("body", "call", "entries", "flags", "op", "positions")
+
+    def __init__(
+        self,
+        call: Call,
+        op: Op,
+        body: tuple[bytes, ...] = (),
+        flags: int = 0,
+        entries: int = 0,
+        positions: Positions | None = None,
+    ) -> None:
+        self.call = call
+        self.op = op
+        self.body = body
+        self.flags = flags
+        self.entries = entries
+        self.positions = positions
+
+
+class Request:
+    """One message, sent until it is answered. `sequence` is 0 and `route` None before it is first sent."""
+
+    __slots__ = (
+        "body",
+        "calls",
+        "channel",
+        "direct",
+        "entries",
+        "failures",
+        "flags",
+        "grain",
+        "lane",
+        "op",
+        "positions",
+        "route",
+        "sends",
+        "sequence",
+        "state",
+        "unanswered",
+    )
+
+    def __init__(
+        self,
+        lane: Lane,
+        op: Op,
+        body: tuple[bytes, ...],
+        flags: int,
+        entries: int,
+        calls: list[Call],
+        positions: Positions | None = None,
+    ) -> None:
+        self.lane = lane
+        self.op = op
+        self.body = body
+        self.flags = flags
+        self.entries = entries
+        self.calls = calls
+        self.positions = positions
+        self.channel: Channel = lane.channel
+        self.route: Route | None = None
+        self.direct = False
+        self.state = State.QUEUED
+        self.sequence = 0
+        self.sends = 0
+        self.unanswered = 0
+        self.failures = 0
+        self.grain = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a call still waits for it."""
+        return any(not call.settled for call in self.calls)
+
+    def attempt_ns(self) -> int:
+        """How long this attempt may wait for its answer."""
+        return ATTEMPT_NS << min(self.sends - 1, ATTEMPT_DOUBLINGS_MAX)
+
+    def deadline_ns(self) -> int:
+        """The latest deadline of those that wait for it."""
+        return max((call.deadline_ns for call in self.calls if not call.settled), default=0)
+
+    def was_sent_to_former_owner(self) -> bool:
+        """Whether its segment has another owner, or another ownership, than it was last sent to."""
+        if self.state not in (State.SENT, State.DELAYED) or self.route is None or self.lane.route is None:
+            return False
+        return (self.route.worker, self.route.epoch) != (self.lane.route.worker, self.lane.route.epoch)
+
+    def waits_for_room(self) -> bool:
+        """Whether it was refused for want of room, which a new owner does not change at once."""
+        refused = self.lane.refusal
+        return self.state is State.DELAYED and refused is not None and refused.status is Status.BUSY

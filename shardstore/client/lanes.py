@@ -1,0 +1,143 @@
+"""Lanes: what waits to be sent, one per segment; and channels: what a worker lets us have in flight, one per worker.
+
+A lane lets one write request at a time out of the session. So parts that were added one after the other are applied
+in that order, whatever is lost, refused or sent again, and a retry never falls out of the dedup window. Meanwhile
+single operations gather in the lane, and leave together in the next request; as the callers of all of them still
+wait, they may overtake others. Reads do not wait for writes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TypeAlias
+
+from shardstore import columns
+from shardstore.client.answers import Refused
+from shardstore.client.calls import Call, Single
+from shardstore.client.in_flight import Part, Request, State
+from shardstore.key_range import KeyRange
+from shardstore.limits import CREDITS, MIB
+from shardstore.route_map import Route
+from shardstore.wire_format import WRITES, Flag, Op
+
+GATHERED_ENTRIES_MAX = 4_096
+GATHERED_BYTES_MAX = MIB
+_KEY_FIXED = int(Flag.KEYS_FIXED)
+_ONE_FIXED = int(Flag.KEYS_FIXED | Flag.VALUES_FIXED)
+
+Waiting: TypeAlias = Single | Part
+
+
+class Channel:
+    """One worker, or the router itself: its credits, and the lanes that have something for it.
+
+    `link` is the direct way to it, if `connected`, and `direct` whether to trust it; the other way is the router.
+    """
+
+    def __init__(self, link: str) -> None:
+        self.link = link
+        self.endpoint = ""
+        self.connected = False
+        self.direct = False
+        self.credits = CREDITS
+        self.in_flight = 0
+        self.ready: deque[Lane] = deque()
+
+    def has_room(self) -> bool:
+        """Whether one more message may be in flight."""
+        return self.in_flight < self.credits
+
+
+class Lane:
+    """What waits for one segment. `writing` is its one write request out of here, until that is done.
+
+    `refusal` is why the segment did not serve the latest of its requests; None when it did.
+    """
+
+    def __init__(self, segment: int, key_range: KeyRange, route: Route | None, channel: Channel) -> None:
+        self.segment = segment
+        self.key_range = key_range
+        self.route = route
+        self.channel = channel
+        self.offered = False
+        self.retries: deque[Request] = deque()
+        self.writes: deque[Waiting] = deque()
+        self.reads: deque[Waiting] = deque()
+        self.writing: Request | None = None
+        self.refusal: Refused | None = None
+
+    def add(self, waiting: Waiting) -> None:
+        """Let it wait its turn."""
+        (self.writes if waiting.op in WRITES else self.reads).append(waiting)
+
+    def sendable(self) -> bool:
+        """Whether `next_request` may have something."""
+        return bool(self.retries or self.reads or (self.writes and self.writing is None))
+
+    def next_request(self) -> Request | None:
+        """What to send next: what is to be sent again, then a write if none is out, then a read."""
+        while self.retries:
+            request = self.retries.popleft()
+            if request.state is State.QUEUED:
+                return request
+        if self.writes and self.writing is None:
+            self.writing = self._gather(self.writes)
+            if self.writing is not None:
+                return self.writing
+        return self._gather(self.reads) if self.reads else None
+
+    def _gather(self, queue: deque[Waiting]) -> Request | None:
+        """A request for the first that waits and, if that is a single operation, for all of its kind."""
+        first = _pop(queue)
+        if first is None:
+            return None
+        if type(first) is Part:
+            return Request(self, first.op, first.body, first.flags, first.entries, [first.call], first.positions)
+        assert type(first) is Single
+        singles = [first, *_take_alike(queue, first)] if queue else [first]
+        if len(singles) == 1:
+            body = (first.key, first.value) if first.op == Op.PUT else (first.key,)
+            return Request(self, first.op, body, first.flags | _ONE_FIXED, 1, [first])
+        return self._request_of(singles)
+
+    def _request_of(self, singles: list[Single]) -> Request:
+        first = singles[0]
+        flags = first.flags
+        keys = columns.encode([single.key for single in singles])
+        body: tuple[bytes, ...] = (keys.frame,)
+        if keys.fixed:
+            flags |= _KEY_FIXED
+        if first.op == Op.PUT:
+            values = columns.encode([single.value for single in singles])
+            body = (keys.frame, values.frame)
+            if values.fixed:
+                flags |= int(Flag.VALUES_FIXED)
+        calls: list[Call] = [*singles]
+        return Request(self, first.op, body, flags, len(singles), calls)
+
+
+def _pop(queue: deque[Waiting]) -> Waiting | None:
+    while queue:
+        waiting = queue.popleft()
+        if not (waiting if type(waiting) is Single else waiting.call).settled:  # type: ignore[union-attr]
+            return waiting
+    return None
+
+
+def _take_alike(queue: deque[Waiting], first: Single) -> list[Single]:
+    """Take the other single operations of the same kind out of the queue, up to the limits of a gathered request."""
+    taken: list[Single] = []
+    left: list[Waiting] = []
+    size = first.size
+    for waiting in queue:
+        alike = type(waiting) is Single and waiting.op is first.op and waiting.flags == first.flags
+        if alike and len(taken) + 1 < GATHERED_ENTRIES_MAX and size < GATHERED_BYTES_MAX:
+            assert type(waiting) is Single
+            if not waiting.settled:
+                size += waiting.size
+                taken.append(waiting)
+        else:
+            left.append(waiting)
+    queue.clear()
+    queue.extend(left)
+    return taken

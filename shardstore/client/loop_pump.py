@@ -1,0 +1,140 @@
+"""Lets an asyncio event loop drive a session: the counterpart of pump.py.
+
+Calls made in one turn of the loop are submitted together, so that they are gathered. A socket's descriptor tells of a
+change only once: after everything that may have sent or received, messages are taken until there are none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+from shardstore.client.calls import Call
+from shardstore.client.driver import Driver
+from shardstore.client.effects import Abandon, Resolve, Submit
+from shardstore.client.opening import Surroundings
+from shardstore.errors import Closed, InvalidRequest
+from shardstore.limits import SECOND_NS
+
+_RECEIVES_PER_TURN = 4
+
+
+class LoopPump:
+    """Belongs to the loop that runs when it is made."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._process = os.getpid()
+        self._loop = asyncio.get_running_loop()
+        self._transport = surroundings.transport
+        self._clock = surroundings.clock
+        self._submitted: list[Call] = []
+        self._futures: dict[Call, asyncio.Future[Any]] = {}
+        self._watched: list[int] = []
+        self._watched_links: dict[str, str] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._turn_is_due = False
+        self._closed = False
+        self._driver = Driver(surroundings.transport, surroundings.clock, surroundings.new_session, self._resolve)
+        self._turn_soon()
+
+    def submit(self, call: Call) -> Call:
+        """Take a call; it is sent at the end of this turn of the loop. Raises Closed, InvalidRequest."""
+        self._check_usable()
+        self._futures[call] = self._loop.create_future()
+        self._submitted.append(call)
+        self._turn_soon()
+        return call
+
+    async def wait(self, call: Call) -> Any:
+        """What a submitted call settles with; raises its error. When this is cancelled, the call is abandoned."""
+        try:
+            return await self._futures[call]
+        finally:
+            self.abandon(call)
+
+    def abandon(self, call: Call) -> None:
+        """Nobody waits for this call any more, if anybody did."""
+        future = self._futures.pop(call, None)
+        if future is None:
+            return
+        if not call.settled and not self._closed:
+            self._driver.handle(Abandon(call))
+        if future.done() and not future.cancelled():
+            future.exception()  # it counts as retrieved
+
+    def close(self) -> None:
+        """Close the transport; who waits gets Closed. In a fork of the process that made it, nothing is touched."""
+        if self._process != os.getpid() or self._closed:
+            return
+        self._closed = True
+        self._watch([])
+        if self._timer is not None:
+            self._timer.cancel()
+        self._transport.close()
+        for future in self._futures.values():
+            if not future.done():
+                future.set_exception(Closed("the client was closed"))
+
+    def _check_usable(self) -> None:
+        if self._process != os.getpid():
+            raise Closed(f"the client belongs to process {self._process} and was carried over a fork; open a new one")
+        if self._closed:
+            raise Closed("the client was closed")
+        if asyncio.get_running_loop() is not self._loop:
+            raise InvalidRequest("an asyncio client is used in the event loop in which it was made")
+
+    def _turn_soon(self) -> None:
+        if not self._turn_is_due:
+            self._turn_is_due = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Hand over what was submitted, take what has come, and arrange to be called again in time."""
+        self._turn_is_due = False
+        if self._closed:
+            return
+        if self._submitted:
+            calls, self._submitted = self._submitted, []
+            self._driver.handle(Submit(calls))
+        for _ in range(_RECEIVES_PER_TURN):
+            if not self._driver.receive(0):
+                break
+        else:
+            self._turn_soon()  # there may be more, but others have a right to this loop
+        if self._driver.links is not self._watched_links:
+            self._watched_links = self._driver.links
+            self._watch(self._transport.descriptors())
+            self._turn_soon()
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        """Be called when the session wants to be. A timer that stands for an earlier time stays, and does no harm."""
+        due_ns = self._driver.wakeup_ns()
+        if due_ns is None:
+            return
+        due = self._loop.time() + max(due_ns - self._clock.now_ns(), 0) / SECOND_NS
+        if self._timer is None or self._timer.when() > due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(due, self._timer_is_due)
+
+    def _timer_is_due(self) -> None:
+        self._timer = None
+        self._turn()
+
+    def _watch(self, descriptors: list[int]) -> None:
+        for descriptor in self._watched:
+            self._loop.remove_reader(descriptor)
+        for descriptor in descriptors:
+            self._loop.add_reader(descriptor, self._turn)
+        self._watched = descriptors
+
+    def _resolve(self, effect: Resolve) -> None:
+        future = self._futures.get(effect.call)
+        if future is None or future.done():
+            return
+        if effect.error is None:
+            future.set_result(effect.value)
+        else:
+            future.set_exception(effect.error)

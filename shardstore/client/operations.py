@@ -1,0 +1,157 @@
+"""From the arguments of a client's method to calls, the same for blocking and asyncio. Raises InvalidRequest.
+
+put_many, get_many and delete_many take any iterable, also an endless one: it is read in chunks, each chunk is a call,
+and a client keeps CALLS_OUTSTANDING of them going. A mapping is read by columns, everything else by pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeAlias
+
+from shardstore.client.answers import unknown_outcome
+from shardstore.client.calls import Call, EverySegment, Many, Single, is_write
+from shardstore.client.checking import (
+    checked_key,
+    checked_keys,
+    checked_timeout_ns,
+    checked_value,
+    checked_values,
+)
+from shardstore.errors import InvalidRequest
+from shardstore.limits import MIB, REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX, VALUE_BYTES_MAX
+from shardstore.wire_format import Flag, Op
+
+CALLS_OUTSTANDING = 4
+CHUNK_ENTRIES = 32_768
+CHUNK_BYTES = 4 * MIB
+"""A chunk ends with the step that reaches this size."""
+STEP_ENTRIES = 256
+"""Entries read at once, fewer where the latest were large."""
+STEP_BYTES = MIB
+_Columns: TypeAlias = tuple[Sequence[Any], ...]
+_Read: TypeAlias = Callable[[int], _Columns]
+"""Reads that many more entries; empty columns at the end."""
+
+assert CHUNK_ENTRIES + STEP_ENTRIES <= REQUEST_ENTRIES_MAX
+assert CHUNK_BYTES + VALUE_BYTES_MAX + MIB < REQUEST_BYTES_MAX
+
+
+def get(key: Any, timeout: float | None) -> Single:
+    """The value of a key."""
+    return Single(checked_timeout_ns(timeout), Op.GET, checked_key(key))
+
+
+def contains(key: Any, timeout: float | None) -> Single:
+    """Whether a key has a value, without the value."""
+    return Single(checked_timeout_ns(timeout), Op.GET, checked_key(key), flags=int(Flag.PRESENCE))
+
+
+def put(key: Any, value: Any, timeout: float | None) -> Single:
+    """Set a key."""
+    return Single(checked_timeout_ns(timeout), Op.PUT, checked_key(key), checked_value(value))
+
+
+def delete(key: Any, timeout: float | None) -> Single:
+    """Remove a key."""
+    return Single(checked_timeout_ns(timeout), Op.DELETE, checked_key(key))
+
+
+def every_segment(op: Op, timeout: float | None) -> EverySegment:
+    """FLUSH or COMPACT."""
+    return EverySegment(checked_timeout_ns(timeout), op)
+
+
+def put_many(pairs: Mapping[Any, Any] | Iterable[tuple[Any, Any]], timeout: float | None) -> Iterator[Many]:
+    """Set many keys."""
+    timeout_ns = checked_timeout_ns(timeout)
+    read = _read_mapping(pairs) if isinstance(pairs, Mapping) else _read_pairs(_iterator(pairs))
+    return (Many(timeout_ns, Op.PUT, checked_keys(keys), checked_values(values)) for keys, values in _chunks(read))
+
+
+def get_many(keys: Iterable[Any], timeout: float | None) -> Iterator[Many]:
+    """The values of many keys."""
+    return _of_keys(Op.GET, keys, timeout)
+
+
+def delete_many(keys: Iterable[Any], timeout: float | None) -> Iterator[Many]:
+    """Remove many keys."""
+    return _of_keys(Op.DELETE, keys, timeout)
+
+
+def error_among(submitted: int, call: Call, error: Exception) -> Exception:
+    """The error of the whole operation when one of its calls met this one: others may have been applied."""
+    if submitted == 1 or not is_write(call):
+        return error
+    return unknown_outcome("some of the pairs or keys may have been applied", error)
+
+
+def _of_keys(op: Op, keys: Iterable[Any], timeout: float | None) -> Iterator[Many]:
+    timeout_ns = checked_timeout_ns(timeout)
+    read = _read_columns(_iterator(keys))
+    return (Many(timeout_ns, op, checked_keys(column)) for (column,) in _chunks(read))
+
+
+def _iterator(items: Iterable[Any]) -> Iterator[Any]:
+    try:
+        return iter(items)
+    except TypeError:
+        raise InvalidRequest(f"{type(items).__name__} is not iterable") from None
+
+
+def _read_columns(*iterators: Iterator[Any]) -> _Read:
+    return lambda width: tuple(list(islice(iterator, width)) for iterator in iterators)
+
+
+def _read_mapping(mapping: Mapping[Any, Any]) -> _Read:
+    return _read_columns(iter(mapping.keys()), iter(mapping.values()))
+
+
+def _read_pairs(pairs: Iterator[Any]) -> _Read:
+    def read(width: int) -> _Columns:
+        step = list(islice(pairs, width))
+        try:
+            keys, values = zip(*step, strict=True) if step else ((), ())
+        except (TypeError, ValueError):
+            raise InvalidRequest("put_many takes a mapping, or an iterable of pairs of key and value") from None
+        return keys, values
+
+    return read
+
+
+def _chunks(read: _Read) -> Iterator[_Columns]:
+    """Columns of as many entries as one call may have, read step by step."""
+    chunk: list[list[Any]] = []
+    chunk_bytes = 0
+    for step, step_bytes in _steps(read):
+        if not chunk:
+            chunk = [[] for _ in step]
+        for column, more in zip(chunk, step, strict=True):
+            column.extend(more)
+        chunk_bytes += step_bytes
+        if len(chunk[0]) >= CHUNK_ENTRIES or chunk_bytes >= CHUNK_BYTES:
+            yield tuple(chunk)
+            chunk, chunk_bytes = [], 0
+    if chunk:
+        yield tuple(chunk)
+
+
+def _steps(read: _Read) -> Iterator[tuple[_Columns, int]]:
+    """Steps and their sizes in bytes; a step of large values is handed on entry by entry."""
+    width = STEP_ENTRIES
+    while (step := read(width))[0]:
+        step_bytes = sum(map(_size, step))
+        if step_bytes <= CHUNK_BYTES:
+            yield step, step_bytes
+        else:
+            for entry in zip(*step, strict=True):
+                yield tuple((item,) for item in entry), _size(entry)
+        width = max(1, min(STEP_ENTRIES, STEP_BYTES * len(step[0]) // (step_bytes + 1)))
+
+
+def _size(items: Sequence[Any]) -> int:
+    try:
+        return sum(map(len, items))
+    except TypeError:  # what has no length is named when the chunk is checked
+        return 0

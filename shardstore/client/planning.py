@@ -1,0 +1,55 @@
+"""Which segments a call concerns, and what it asks of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import assert_never
+
+from shardstore.client.calls import EverySegment, Many, ScanPage, Single, Statistics
+from shardstore.client.cutting import cut
+from shardstore.client.in_flight import Part
+from shardstore.client.lanes import Lane, Waiting
+from shardstore.client.routing import Routing
+from shardstore.key_range import KeyRange
+from shardstore.messages import ScanRequest, encode
+from shardstore.wire_format import Op
+
+
+def parts_of(
+    call: Single | Many | ScanPage | EverySegment | Statistics, routing: Routing
+) -> list[tuple[Lane, Waiting]]:
+    """The parts of a call, each with the lane it belongs in; at least one."""
+    match call:
+        case Single():
+            return [(routing.lane_of(call.key), call)]
+        case Many():
+            return list(_pieces(call, routing))
+        case ScanPage():
+            return [_page(call, routing)]
+        case EverySegment():
+            return [(lane, Part(call, call.op)) for lane in routing.lanes]
+        case Statistics():
+            lanes = [routing.router_lane, *routing.lane_of_each_worker().values()]
+            return [(lane, Part(call, Op.STATS)) for lane in lanes]
+    assert_never(call)
+
+
+def _pieces(call: Many, routing: Routing) -> Iterator[tuple[Lane, Part]]:
+    for piece in cut(call.keys, call.values, routing.boundaries):
+        body = (piece.keys,) if piece.values is None else (piece.keys, piece.values)
+        yield routing.lanes[piece.route], Part(call, call.op, body, piece.flags, piece.entries, piece.positions)
+
+
+def _page(call: ScanPage, routing: Routing) -> tuple[Lane, Part]:
+    lane = routing.last_lane_before(call.end) if call.reverse else routing.lane_of(call.start)
+    asked = ScanRequest(call.start, call.end, call.reverse, call.keys_only, call.limit)
+    return lane, Part(call, Op.SCAN, (encode(asked),))
+
+
+def rest_of_scan(call: ScanPage, owned: KeyRange, resume: bytes) -> tuple[bytes, bytes] | None:
+    """The range that is left after a page of the segment that owns these keys; None when nothing is."""
+    if call.reverse:
+        end = resume or owned.start
+        return (call.start, end) if end > call.start else None
+    start = resume or owned.end
+    return (start, call.end) if start and (not call.end or start < call.end) else None

@@ -1,0 +1,196 @@
+"""Lets many threads share one session without a thread of its own.
+
+The thread that waits for an answer drives the session itself, if no other does: it leads. Others leave their calls in
+the inbox, wake the leader and wait; it takes all calls it finds there together, so that they are gathered. When the
+leader's own call is done, one that still waits is woken to lead. A single thread so never waits for another.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any
+
+from shardstore.client.calls import Call, is_write
+from shardstore.client.driver import Driver
+from shardstore.client.effects import Abandon, Resolve, Submit
+from shardstore.client.opening import Surroundings
+from shardstore.errors import Closed, OutcomeUnknown, Unavailable
+
+_INTERRUPTED = "the client was interrupted while it sent or received, and began anew"
+
+
+class Ticket:
+    """A call that was submitted, and how it ended. `parking` is where its thread waits, once it does."""
+
+    __slots__ = ("call", "error", "parking", "settled", "value")
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.settled = False
+        self.value: Any = None
+        self.error: Exception | None = None
+        self.parking: SimpleQueue[None] | None = None
+
+    def settle(self, value: Any, error: Exception | None) -> None:
+        """Tell the thread that waits."""
+        self.value = value
+        self.error = error
+        self.settled = True
+        if self.parking is not None:
+            self.parking.put(None)
+
+
+class Pump:
+    """Only the thread that holds `_leader` touches driver and transport, except for the transport's wake."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._process = os.getpid()
+        self._transport = surroundings.transport
+        self._leader = threading.RLock()
+        self._submitted: deque[Call] = deque()
+        self._abandoned: deque[Call] = deque()
+        self._tickets: dict[Call, Ticket] = {}
+        self._parked: dict[Ticket, None] = {}
+        self._receiving = False
+        self._closed = False
+        self._driver = Driver(self._transport, surroundings.clock, surroundings.new_session, self._resolve)
+
+    def submit(self, call: Call) -> Ticket:
+        """Take a call; it is sent when somebody leads. Raises Closed."""
+        self._check_usable()
+        ticket = self._tickets[call] = Ticket(call)
+        self._submitted.append(call)
+        self._wake_leader()
+        return ticket
+
+    def send(self) -> None:
+        """Send what was submitted and take what has come, unless somebody leads and does so."""
+        try:
+            if self._leader.acquire(blocking=False):
+                self._turn(0)
+                self._hand_over()
+        except BaseException:
+            self._recover()
+            raise
+
+    def wait(self, ticket: Ticket) -> Any:
+        """What the call settles with; raises its error."""
+        try:
+            while not ticket.settled:
+                if self._leader.acquire(blocking=False):
+                    while not ticket.settled:
+                        self._turn(None)
+                    self._hand_over()
+                else:
+                    self._park(ticket)
+        except BaseException:
+            self.abandon(ticket)
+            self._recover()
+            raise
+        if ticket.error is not None:
+            raise ticket.error
+        return ticket.value
+
+    def abandon(self, ticket: Ticket) -> None:
+        """Nobody waits for this call any more."""
+        if not ticket.settled:
+            ticket.settled = True
+            self._tickets.pop(ticket.call, None)
+            self._abandoned.append(ticket.call)
+            self._wake_leader()
+
+    def close(self) -> None:
+        """Close the transport; who waits gets Closed. In a fork of the process that made it, nothing is touched."""
+        if self._process != os.getpid() or self._closed:
+            return
+        self._closed = True
+        self._transport.wake()
+        with self._leader:
+            self._transport.close()
+            while self._tickets:
+                self._tickets.popitem()[1].settle(None, Closed("the client was closed"))
+
+    def _check_usable(self) -> None:
+        if self._process != os.getpid():
+            raise Closed(f"the client belongs to process {self._process} and was carried over a fork; open a new one")
+        if self._closed:
+            raise Closed("the client was closed")
+
+    def _turn(self, timeout_ns: int | None) -> None:
+        """Hand over what was submitted, then receive once."""
+        if self._closed:
+            raise Closed("the client was closed")
+        self._receiving = True  # from here on, who submits wakes
+        calls = _take_all(self._submitted)
+        if calls:
+            self._driver.handle(Submit(calls))
+        while self._abandoned:
+            self._driver.handle(Abandon(self._abandoned.popleft()))
+        self._driver.receive(timeout_ns)
+        self._receiving = False
+
+    def _wake_leader(self) -> None:
+        if self._receiving:
+            self._receiving = False
+            self._transport.wake()
+
+    def _park(self, ticket: Ticket) -> None:
+        """Wait until the call is settled, or nobody leads. Who reads this ticket as parked will wake it."""
+        if ticket.parking is None:
+            ticket.parking = SimpleQueue()
+        self._parked[ticket] = None
+        if not ticket.settled and not self._nobody_leads():
+            ticket.parking.get()
+        self._parked.pop(ticket, None)
+
+    def _nobody_leads(self) -> bool:
+        free = self._leader.acquire(blocking=False)
+        if free:
+            self._leader.release()
+        return free
+
+    def _hand_over(self) -> None:
+        """Lead no more: wake a thread that waits, so that it can."""
+        self._leader.release()
+        with suppress(KeyError):
+            parked = self._parked.popitem()[0].parking
+            assert parked is not None
+            parked.put(None)
+
+    def _recover(self) -> None:
+        """After an exception anywhere: if this thread leads or nobody does, leave all in order and hand over."""
+        if not self._leader.acquire(blocking=False):
+            return
+        if self._driver.torn and not self._closed:
+            self._start_over()
+        with suppress(RuntimeError):  # the lock counts how often this thread took it, and refuses the surplus release
+            while True:
+                self._leader.release()
+        self._leader.acquire()
+        self._hand_over()
+
+    def _start_over(self) -> None:
+        """An exception left the session half way through an event: it is replaced, and calls it knew end."""
+        self._driver.start_over()
+        unsent = list(self._submitted)
+        for call in list(self._tickets):
+            ticket = self._tickets.pop(call, None) if call not in unsent else None
+            if ticket is not None:
+                ticket.settle(None, OutcomeUnknown(_INTERRUPTED) if is_write(call) else Unavailable(_INTERRUPTED))
+
+    def _resolve(self, effect: Resolve) -> None:
+        ticket = self._tickets.pop(effect.call, None)
+        if ticket is not None:
+            ticket.settle(effect.value, effect.error)
+
+
+def _take_all(queue: deque[Call]) -> list[Call]:
+    taken = []
+    with suppress(IndexError):
+        while True:
+            taken.append(queue.popleft())
+    return taken

@@ -1,0 +1,97 @@
+"""What a session knows of the cluster: the newest routes, a lane for each segment, a channel for each worker."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+
+from shardstore.client.cutting import Boundaries
+from shardstore.client.effects import Connect, Disconnect
+from shardstore.client.lanes import Channel, Lane
+from shardstore.identifiers import WorkerId
+from shardstore.key_range import EVERYTHING
+from shardstore.messages import Routes
+from shardstore.route_map import InvalidRouteMap, RouteMap
+from shardstore.wire_format import MalformedMessage
+
+ROUTER = "router"
+
+
+class Routing:
+    """Lanes stand in key order. Until the first routes are adopted there are none, and nothing can be routed."""
+
+    def __init__(self, direct: bool, reachable: Callable[[str], bool]) -> None:
+        self._direct = direct
+        self._reachable = reachable
+        self._map: RouteMap | None = None
+        self._starts: tuple[bytes, ...] = ()
+        self.boundaries = Boundaries([b""])
+        self.lanes: list[Lane] = []
+        self.channels: dict[WorkerId, Channel] = {}
+        self.router_lane = Lane(0, EVERYTHING, None, Channel(ROUTER))
+
+    @property
+    def known(self) -> bool:
+        """Whether routes were adopted."""
+        return self._map is not None
+
+    def lane_of(self, key: bytes) -> Lane:
+        """The lane of the range that owns the key."""
+        return self.lanes[bisect_right(self._starts, key) - 1]
+
+    def last_lane_before(self, end: bytes) -> Lane:
+        """The lane of the range that owns the last keys before `end`, which is empty for no end."""
+        if not end:
+            return self.lanes[-1]
+        at = bisect_right(self._starts, end) - 1
+        return self.lanes[at - 1 if self._starts[at] == end else at]
+
+    def lane_of_each_worker(self) -> dict[WorkerId, Lane]:
+        """For each worker that owns a range, the lane of one."""
+        return {lane.route.worker: lane for lane in reversed(self.lanes) if lane.route}
+
+    def adopt(self, routes: Routes) -> list[Connect | Disconnect] | None:
+        """Believe these routes unless newer ones are known (None). Raises MalformedMessage.
+
+        Requests and offers of the lanes are the session's to set right afterwards.
+        """
+        try:
+            route_map = RouteMap.from_document(routes.route_map)
+        except InvalidRouteMap as error:
+            raise MalformedMessage(str(error)) from None
+        if self._map is not None and route_map.version < self._map.version:
+            return None
+        changes: list[Connect | Disconnect] = []
+        for worker in sorted({route.worker for route in route_map}):
+            changes += self._set_endpoint(worker, routes.endpoints.get(worker, ""))
+        if route_map != self._map:
+            self._set_map(route_map)
+        return changes
+
+    def _set_map(self, route_map: RouteMap) -> None:
+        by_segment = {lane.segment: lane for lane in self.lanes}
+        self.lanes = []
+        for route in route_map:
+            channel = self.channels[route.worker]
+            lane = by_segment.get(route.segment) or Lane(
+                route.segment, route_map.range_of(route.segment), route, channel
+            )
+            if lane.route != route:  # a new ownership, perhaps of a new process: the direct way is worth another try
+                channel.direct = channel.connected
+            lane.route, lane.channel = route, channel
+            self.lanes.append(lane)
+        if route_map.starts != self._starts:
+            self._starts = route_map.starts
+            self.boundaries = Boundaries(route_map.starts)
+        self._map = route_map
+
+    def _set_endpoint(self, worker: WorkerId, endpoint: str) -> list[Connect | Disconnect]:
+        channel = self.channels.setdefault(worker, Channel(f"worker:{worker}"))
+        if endpoint == channel.endpoint:
+            return []
+        was_connected = channel.connected
+        channel.endpoint = endpoint
+        channel.connected = channel.direct = self._direct and bool(endpoint) and self._reachable(endpoint)
+        if channel.connected:
+            return [Connect(channel.link, endpoint)]
+        return [Disconnect(channel.link)] if was_connected else []

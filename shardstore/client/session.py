@@ -1,0 +1,283 @@
+"""The client without input and output: calls and messages in, messages and settled calls out.
+
+    call --planning--> parts --> lane of each segment --credit of its worker--> request --> message
+                                  ^                                                            |
+                                  +---- sent again: refused, stale, lost, unanswered <---- reply, timer
+
+Every request ends: with its answer, with a refusal for good, or when no call waits for it any more. Every call
+ends at its deadline at the latest: a write that may have been applied as OutcomeUnknown, anything else with the last
+refusal. A write that is sent again keeps its id, and its segment remembers the ids it has applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from shardstore.client import answers
+from shardstore.client.answers import Refused
+from shardstore.client.calls import Call, Many, Open, Page, ScanPage, Single, Statistics, is_write
+from shardstore.client.effects import Abandon, Connect, Effect, Event, Resolve, Submit
+from shardstore.client.in_flight import Part, Request, State
+from shardstore.client.joining import Joining
+from shardstore.client.planning import parts_of, rest_of_scan
+from shardstore.client.routing import ROUTER, Routing
+from shardstore.client.sending import Sending
+from shardstore.client.timers import Timers
+from shardstore.columns import InvalidColumn
+from shardstore.effects import Received, SendFailed, Tick
+from shardstore.entropy import Entropy
+from shardstore.errors import Busy, Unavailable
+from shardstore.messages import Routes, decode
+from shardstore.wire_format import WRITES, Header, MalformedMessage, Op, Status, decode_header, decode_reply
+
+_OK = int(Status.OK)
+
+
+class Session:
+    """One client's side of the conversation with router and workers. `ignored` counts messages of no use."""
+
+    def __init__(self, endpoint: str, entropy: Entropy, direct: bool, reachable: Callable[[str], bool]) -> None:
+        self._endpoint = endpoint
+        self._timers = Timers()
+        self._joining = Joining(self._timers)
+        self._routing = Routing(direct, reachable)
+        self._sending = Sending(self._timers, entropy)
+        self._unrouted: list[Call] = []
+        self._effects: list[Effect] = []
+        self._now_ns = 0
+        self.ignored = 0
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            Submit: self._submit,
+            Abandon: self._abandon,
+            Received: self._received,
+            SendFailed: self._send_failed,
+            Tick: self._tick,
+        }
+
+    def start(self, now_ns: int) -> list[Effect]:
+        """What is to be done before the first event."""
+        return [Connect(ROUTER, self._endpoint), *self._joining.ask(now_ns)]
+
+    def handle(self, event: Event, now_ns: int) -> list[Effect]:
+        """Take one event; answer with what is to be done."""
+        self._now_ns = now_ns
+        self._effects = []
+        self._handlers[type(event)](event)
+        self._effects += self._sending.send_ready(self._joining.client, now_ns)
+        return self._effects
+
+    def wakeup_ns(self) -> int | None:
+        """When the session wants its next Tick."""
+        return self._timers.wakeup_ns()
+
+    # Calls
+
+    def _submit(self, event: Submit) -> None:
+        for call in event.calls:
+            if call.settled:  # abandoned meanwhile
+                continue
+            call.deadline_ns = self._now_ns + call.timeout_ns
+            self._timers.set(call, call.deadline_ns)
+            if self._routing.known:
+                self._route(call)
+            else:
+                self._unrouted.append(call)
+
+    def _route(self, call: Call) -> None:
+        if type(call) is Open:
+            return self._settle(call)
+        parts = parts_of(call, self._routing)  # type: ignore[arg-type]
+        call.missing = len(parts)
+        for lane, part in parts:
+            lane.add(part)
+            self._sending.offer(lane)
+
+    def _abandon(self, event: Abandon) -> None:
+        event.call.settled = True
+        self._timers.clear(event.call)
+
+    def _settle(self, call: Call, value: Any = None, error: Exception | None = None) -> None:
+        if not call.settled:
+            call.settled = True
+            self._timers.clear(call)
+            self._effects.append(Resolve(call, value, error))
+
+    def _expire(self, call: Call) -> None:
+        lanes = [request.lane for request in self._sending.requests_of(call)]
+        if type(call) is Single and self._routing.known:
+            lanes.append(self._routing.lane_of(call.key))
+        refusals = [lane.refusal for lane in lanes if lane.refusal]
+        seconds = f"{call.timeout_ns / 1e9:g} s"
+        what = f"no answer within {seconds}" if self._routing.known else f"no router answered at {self._endpoint}"
+        self._fail(call, refusals[0].error() if refusals else Unavailable(what))
+
+    def _fail(self, call: Call, error: Exception) -> None:
+        """Settle a call with an error; if some of it may have been applied, with one that says so."""
+        if call.settled:
+            return
+        may_be_applied = is_write(call) and (
+            call.applied or any(request.unanswered for request in self._sending.requests_of(call))
+        )
+        if may_be_applied and isinstance(error, Busy | Unavailable):
+            error = answers.unknown_outcome("the write, or a part of it, may have been applied", error)
+        self._settle(call, error=error)
+
+    # Messages
+
+    def _received(self, event: Received) -> None:
+        try:
+            header = decode_reply(event.frames)
+            if header.op in (Op.ROUTES, Op.HELLO):
+                self._heard_router(header, event.frames)
+                return
+            request = self._sending.request_of(header.sequence)
+            if request is None or header.op != request.op or header.client != self._joining.client:
+                self.ignored += 1
+                return
+            channel = request.channel
+            channel.credits = header.credits or channel.credits
+            if event.link == channel.link:
+                channel.direct = channel.connected
+            if header.status == _OK:
+                self._answered(request, header, event.frames)
+            else:
+                self._refused(request, Refused.of(header, event.frames))
+        except (MalformedMessage, InvalidColumn):
+            self.ignored += 1
+
+    def _answered(self, request: Request, header: Header, frames: list[bytes]) -> None:
+        content: Any = None
+        if request.op == Op.GET:
+            content = answers.values_of(request, header, frames[1])
+        elif request.op == Op.SCAN:
+            content = self._page(request, header, frames)
+        elif request.op == Op.STATS:
+            content = answers.figures_of(frames[1])
+        request.lane.refusal = None
+        self._sending.finish(request)
+        first = request.calls[0]
+        if type(first) is not Single:
+            self._take_part(first, request, header, content)
+        elif request.op != Op.GET:
+            for call in request.calls:
+                self._settle(call)
+        else:
+            for call, value in zip(request.calls, content, strict=False):
+                self._settle(call, value)
+            for call in request.calls[header.entries :]:
+                request.lane.reads.append(call)  # type: ignore[arg-type]
+                self._sending.offer(request.lane)
+
+    def _take_part(self, call: Call, request: Request, header: Header, content: Any) -> None:
+        """One part of a call is answered; when it was the last, settle the call."""
+        if call.settled:
+            return
+        value: Any = None
+        call.missing -= 1
+        call.applied += request.op in WRITES
+        if type(call) is Many and request.op == Op.GET:
+            self._collect(call, request, header.entries, content)
+            value = call.collected() if not call.missing else None
+        elif type(call) is Statistics:
+            worker = request.route.worker if request.route else ROUTER
+            call.results[worker] = content
+            value = call.results
+        elif type(call) is ScanPage:
+            value = content
+        if not call.missing:
+            self._settle(call, value)
+
+    def _collect(self, call: Many, request: Request, answered: int, values: list[bytes | None]) -> None:
+        """Keep the values of a part; ask for the rest if only the first were answered."""
+        if answered == request.entries:
+            call.collect(request.positions, values)
+            return
+        positions = request.positions if request.positions is not None else call.all_positions()
+        call.collect(positions[:answered], values)
+        frame, flags, left = answers.rest_of_keys(request, answered)
+        rest = Part(call, Op.GET, (frame,), flags, left, positions[answered:])
+        call.missing += 1
+        request.lane.reads.appendleft(rest)
+        self._sending.offer(request.lane)
+
+    def _page(self, request: Request, header: Header, frames: list[bytes]) -> Page:
+        call = request.calls[0]
+        assert type(call) is ScanPage
+        keys, values = answers.page_of(header, frames, call.keys_only)
+        return Page(keys, values, rest_of_scan(call, request.lane.key_range, frames[3]))
+
+    def _refused(self, request: Request, refused: Refused) -> None:
+        """Not answered: pass that on if it is for good, else send the request again now or later."""
+        status = refused.status
+        if status in answers.FINAL:
+            self._sending.finish(request)
+            for call in request.calls:
+                self._fail(call, refused.error())
+            return
+        if status is not Status.UNKNOWN:
+            request.unanswered = max(request.unanswered - 1, 0)
+        if status is not Status.STALE_ROUTE:
+            request.lane.refusal = refused
+        if status is not Status.BUSY:
+            self._effects += self._joining.ask(self._now_ns)
+        if status is Status.STALE_ROUTE and refused.refusal.routes:
+            self._adopt(decode(Routes, refused.refusal.routes))
+        if request.state is State.SENT:
+            self._sending.delay(request, refused.wait_ns, self._now_ns)
+
+    # Routes
+
+    def _heard_router(self, header: Header, frames: list[bytes]) -> None:
+        routes = self._joining.heard(header, frames)
+        if routes is not None:
+            self._adopt(routes)
+
+    def _adopt(self, routes: Routes) -> None:
+        """Take newer routes: send on what waited for any, and send again what was sent to a former owner."""
+        changes = self._routing.adopt(routes)
+        if changes is None:
+            return
+        self._effects += changes
+        self._sending.offer_all(self._routing.lanes)
+        for request in self._sending.requests():
+            if request.was_sent_to_former_owner() and not request.waits_for_room():
+                self._sending.queue_again(request)
+        unrouted, self._unrouted = self._unrouted, []
+        for call in unrouted:
+            if not call.settled:
+                self._route(call)
+
+    # Time and failed sends
+
+    def _tick(self, event: Tick) -> None:
+        for item in self._timers.take_due(self._now_ns):
+            if isinstance(item, Call):
+                self._expire(item)
+            elif isinstance(item, Request):
+                self._due(item)
+            else:
+                self._effects += self._joining.due(self._now_ns)
+
+    def _due(self, request: Request) -> None:
+        """The wait of a request is over. If it was sent, its answer is missing: try the other way, and fresh routes."""
+        if request.state is State.SENT:
+            if request.direct:
+                request.channel.direct = False
+            self._effects += self._joining.ask(self._now_ns)
+        if request.wanted:
+            self._sending.queue_again(request)
+        else:
+            self._sending.finish(request)
+
+    def _send_failed(self, event: SendFailed) -> None:
+        """The message did not leave. What the router was asked is asked again in any case."""
+        request = self._sending.request_of(decode_header(event.frames[0]).sequence)
+        if request is None or request.state is not State.SENT:
+            return
+        request.unanswered -= 1
+        if request.direct:
+            request.channel.direct = False
+            self._sending.queue_again(request)
+        else:
+            self._sending.delay(request, 0, self._now_ns)

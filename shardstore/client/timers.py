@@ -1,0 +1,55 @@
+"""When things are due. Times are rounded up to a grain, so that setting and clearing costs a few dict operations."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import Protocol
+
+_GRAIN_BITS = 21
+"""A grain is 2**21 ns, about 2 ms."""
+
+
+class Timed(Protocol):
+    """Something that can be due. `grain` is where its timer stands; 0 when it has none."""
+
+    grain: int
+
+
+class Timers:
+    """At most one timer per item. Nothing is due early, and nothing more than a grain late."""
+
+    def __init__(self) -> None:
+        self._items: dict[int, dict[Timed, None]] = {}
+        self._grains: list[int] = []
+
+    def set(self, item: Timed, due_ns: int) -> None:
+        """Make the item due at this time, instead of any other."""
+        if item.grain:
+            del self._items[item.grain][item]
+        grain = item.grain = (due_ns >> _GRAIN_BITS) + 1
+        items = self._items.get(grain)
+        if items is None:
+            items = self._items[grain] = {}
+            heappush(self._grains, grain)
+        items[item] = None
+
+    def clear(self, item: Timed) -> None:
+        """The item is not due any more."""
+        if item.grain:
+            del self._items[item.grain][item]
+            item.grain = 0
+
+    def take_due(self, now_ns: int) -> list[Timed]:
+        """The items that are due, in the order of their times; they have no timer any more."""
+        due: list[Timed] = []
+        while self._grains and self._grains[0] << _GRAIN_BITS <= now_ns:
+            due.extend(self._items.pop(heappop(self._grains)))
+        for item in due:
+            item.grain = 0
+        return due
+
+    def wakeup_ns(self) -> int | None:
+        """When the next item is due."""
+        while self._grains and not self._items[self._grains[0]]:
+            del self._items[heappop(self._grains)]
+        return self._grains[0] << _GRAIN_BITS if self._grains else None
