@@ -2,8 +2,8 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from shardstore.client.asynchronous import AsyncClient, connect_async
-from shardstore.client.blocking import Client, connect
+from shardstore.client.asyncio_client import AsyncClient, connect_async
+from shardstore.client.blocking_client import Client, connect
 from shardstore.errors import (
     Busy,
     Closed,

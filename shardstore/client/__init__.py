@@ -1,6 +1,6 @@
 """The client library: one sans-I/O session under a blocking and an asyncio client.
 
-blocking.py, asynchronous.py     the methods a program calls
+blocking_client, asyncio_client   the methods a program calls
   operations.py, scanning.py     arguments to calls: checked, cut into chunks and pages
   pump.py, loop_pump.py          threads or an event loop take turns at driving the session
     driver.py                    executes the session's effects
