@@ -1,0 +1,108 @@
+"""The shell around a core: order of effects, failed sends, posted events, ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from shardstore.effects import Effect, Received, Send, SendFailed, StartJob, Stop, StopRequested, Tick
+from shardstore.event_loop import EventLoop
+
+
+class Script:
+    """A core, a transport and a clock in one: notes what happens, and answers events as it is told."""
+
+    def __init__(self, answers: dict[type, list[Effect]], wakeup_ns: int | None = None) -> None:
+        self.answers = answers
+        self.due_ns = wakeup_ns
+        self.seen: list[Any] = []
+        self.done: list[Any] = []
+        self.timeouts: list[int | None] = []
+        self.unreachable: set[bytes] = set()
+        self.inbox: list[list[Received]] = []
+        self.woken = 0
+
+    def start(self, now_ns: int) -> list[Effect]:
+        """What is to be done before the first event."""
+        return self.answers.get(Script, [])
+
+    def handle(self, event: Any, now_ns: int) -> list[Effect]:
+        """One event."""
+        self.seen.append(event)
+        if type(event) is Tick:
+            self.due_ns = None
+        return self.answers.get(type(event), [])
+
+    def wakeup_ns(self) -> int | None:
+        """When the next Tick is due."""
+        return self.due_ns
+
+    def now_ns(self) -> int:
+        """Time stands still."""
+        return 1_000
+
+    def send(self, link: str, peer: bytes, frames: Sequence[bytes]) -> bool:
+        """Hand a message over, unless the peer is unreachable."""
+        self.done.append(peer)
+        return peer not in self.unreachable
+
+    def receive(self, timeout_ns: int | None) -> list[Received]:
+        """The next messages of the inbox."""
+        self.timeouts.append(timeout_ns)
+        return self.inbox.pop(0) if self.inbox else []
+
+    def wake(self) -> None:
+        """Count."""
+        self.woken += 1
+
+
+def loop_of(script: Script) -> EventLoop:
+    return EventLoop(script, script, script, script.done.append)  # type: ignore[arg-type]
+
+
+def to(peer: bytes) -> Send:
+    return Send("link", peer, [])
+
+
+def test_effects_are_executed_in_order() -> None:
+    job = StartJob(1, None)
+    script = Script({Script: [to(b"a"), job, to(b"b"), Stop("over")]})
+    assert loop_of(script).run() == Stop("over")
+    assert script.done == [b"a", job, b"b"]
+    assert script.timeouts == []
+
+
+def test_a_failed_send_comes_back_after_the_effects_it_stood_among() -> None:
+    script = Script({Script: [to(b"gone"), to(b"a")], SendFailed: [to(b"b"), Stop()]})
+    script.unreachable = {b"gone"}
+    loop_of(script).run()
+    assert script.seen == [SendFailed("link", b"gone", [])]
+    assert script.done == [b"gone", b"a", b"b"]
+
+
+def test_messages_come_before_posted_events_and_both_before_the_tick() -> None:
+    message = Received("link", b"a", [])
+    script = Script({Tick: [Stop()]}, wakeup_ns=1_000)
+    script.inbox = [[message, message]]
+    loop = loop_of(script)
+    loop.post(StopRequested())
+    loop.run()
+    assert script.seen == [message, message, StopRequested(), Tick()]
+    assert script.woken == 1
+
+
+def test_the_wait_ends_when_the_core_wants_its_tick() -> None:
+    script = Script({Received: [Stop()]}, wakeup_ns=1_500)
+    script.inbox = [[], [Received("link", b"a", [])]]
+    loop_of(script).run()
+    assert script.timeouts == [500, 500]
+    assert Tick() not in script.seen
+
+
+def test_the_wait_has_no_end_when_nothing_is_due_and_none_when_events_are_posted() -> None:
+    script = Script({Received: [Stop()]})
+    script.inbox = [[], [Received("link", b"a", [])]]
+    loop = loop_of(script)
+    loop.post(StopRequested())
+    loop.run()
+    assert script.timeouts == [0, None]

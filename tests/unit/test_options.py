@@ -1,0 +1,71 @@
+"""Options travel to a process as one argument, and sizes are read as people write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shardstore.errors import InvalidRequest
+from shardstore.limits import GIB, KIB, MIB, WORKERS_MAX
+from shardstore.options import (
+    Durability,
+    MaintenanceOptions,
+    RouterOptions,
+    WorkerOptions,
+    check_workers,
+    from_argument,
+    parse_size,
+    to_argument,
+)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        RouterOptions("data", "store", "tcp://127.0.0.1:0", "ipc:///tmp/w", 2, ("40", "80"), status_fd=5),
+        WorkerOptions("data", "store", 1, "ipc:///tmp/r", "ipc:///tmp/w1", Durability.ASYNC, 64 * MIB),
+        MaintenanceOptions("data", 1, 7),
+    ],
+    ids=lambda options: type(options).__name__,
+)
+def test_options_come_back(options: Any) -> None:
+    assert from_argument(type(options), to_argument(options)) == options
+
+
+@pytest.mark.parametrize(
+    "argument", ["", "{", "[]", "5", "null", "{}", '{"data": "d"}', '{"durability": "never"}', '{"boundaries": 5}']
+)
+@pytest.mark.parametrize("kind", [RouterOptions, WorkerOptions, MaintenanceOptions])
+def test_an_argument_that_is_no_options_is_refused(kind: Any, argument: str) -> None:
+    with pytest.raises(InvalidRequest, match=kind.__name__):
+        from_argument(kind, argument)
+
+
+@pytest.mark.parametrize(
+    ("text", "size_bytes"),
+    [
+        (5, 5),
+        ("1048576", MIB),
+        ("10 B", 10),
+        ("1KiB", KIB),
+        ("64mib", 64 * MIB),
+        (" 1.5 GiB ", 3 * GIB // 2),
+        ("2TiB", 2 * 1024 * GIB),
+    ],
+)
+def test_sizes_are_read(text: str | int, size_bytes: int) -> None:
+    assert parse_size(text) == size_bytes
+
+
+@pytest.mark.parametrize("text", ["", "MiB", "1 MB", "-1", "1e9", "0x10", "1.5.2 GiB"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="is no size"):
+        parse_size(text)
+
+
+def test_the_number_of_workers_is_bounded() -> None:
+    assert [check_workers(workers) for workers in (1, WORKERS_MAX)] == [1, WORKERS_MAX]
+    for workers in (0, -1, WORKERS_MAX + 1):
+        with pytest.raises(InvalidRequest, match="1 to 256 workers"):
+            check_workers(workers)
