@@ -221,7 +221,7 @@ def main(
             for name in names or WORKLOADS:
                 status.update(f"measuring {name}")
                 figures[name] = WORKLOADS[name](db, records)
-            workers = len(db.stats()["workers"])
+            workers = len(db.stats()) - 1
         status.update("measuring the limits")
         limits = {"pyzmq echo": echo_limit()} | dict_limits(records)
     settings = {"records": n, "value_bytes": VALUE_BYTES, "durability": durability, "workers": workers, "url": url}

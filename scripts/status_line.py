@@ -34,7 +34,7 @@ class Snapshot:
     @classmethod
     def of(cls, stats: Mapping[str, Any]) -> Snapshot:
         """The sums in what `Client.stats` answers."""
-        up = stats["workers"]
+        up = {name: figures for name, figures in stats.items() if name != "router"}
         return cls(
             {worker: sum(figures["keys"].values()) for worker, figures in up.items()},
             sum(figures["buffered_bytes"] for figures in up.values()),

@@ -4,6 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from shardstore.client.asyncio_client import AsyncClient, connect_async
 from shardstore.client.blocking_client import Client, connect
+from shardstore.cluster.local_cluster import LocalCluster
 from shardstore.errors import (
     Busy,
     Closed,
@@ -29,6 +30,7 @@ __all__ = [
     "Corruption",
     "DiskFull",
     "InvalidRequest",
+    "LocalCluster",
     "OutcomeUnknown",
     "ShardstoreError",
     "StorageFailure",

@@ -81,7 +81,7 @@ def failures_in_one_line() -> Iterator[None]:
 
 
 def with_client(command: Callable[..., None]) -> Callable[..., None]:
-    """Give the command a connected client and the form of its answers, and the options for both."""
+    """Give the command a connected client, the form of its answers and a timeout, and the options for all three."""
 
     @click.option("--url", help="Address of the cluster, as `serve` prints it. [default: the cluster of --data]")
     @click.option(
@@ -93,7 +93,7 @@ def with_client(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def connected(url: str | None, data: str, timeout: float, as_hex: bool, as_json: bool, **arguments: Any) -> None:
         with failures_in_one_line(), connect(url or url_of(data), timeout=timeout) as db:
-            command(db, Form(as_hex, as_json), **arguments)
+            command(db, Form(as_hex, as_json), timeout, **arguments)
 
     return connected
 
@@ -152,9 +152,9 @@ def serve(**options: Any) -> None:
 @main.command()
 @click.argument("key")
 @with_client
-def get(db: Client, form: Form, key: str) -> None:
+def get(db: Client, form: Form, timeout: float, key: str) -> None:
     """Print the value of KEY; exit with 1 when there is none."""
-    value = db.get(form.to_bytes(key))
+    value = db.get(form.to_bytes(key), timeout=timeout)
     if value is None:
         click.echo(f"no such key: {key}", err=True)
         sys.exit(EXIT_NO_SUCH_KEY)
@@ -165,19 +165,19 @@ def get(db: Client, form: Form, key: str) -> None:
 @click.argument("key")
 @click.argument("value", required=False)
 @with_client
-def put(db: Client, form: Form, key: str, value: str | None) -> None:
+def put(db: Client, form: Form, timeout: float, key: str, value: str | None) -> None:
     """Write VALUE under KEY; without VALUE, what comes on the standard input, byte for byte."""
     content = sys.stdin.buffer.read() if value is None else form.to_bytes(value)
-    db.put(form.to_bytes(key), content)
+    db.put(form.to_bytes(key), content, timeout=timeout)
     form.show({"key": key, "bytes": len(content)}, f"put {len(content)} bytes")
 
 
 @main.command()
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
 @with_client
-def delete(db: Client, form: Form, keys: tuple[str, ...]) -> None:
+def delete(db: Client, form: Form, timeout: float, keys: tuple[str, ...]) -> None:
     """Delete each KEY, whether it is there or not."""
-    db.delete_many([form.to_bytes(key) for key in keys])
+    db.delete_many([form.to_bytes(key) for key in keys], timeout=timeout)
     form.show({"deleted": list(keys)}, f"deleted {', '.join(keys)}")
 
 
@@ -190,40 +190,47 @@ def delete(db: Client, form: Form, keys: tuple[str, ...]) -> None:
 @click.option("--keys-only", is_flag=True, help="Leave the values out.")
 @with_client
 def scan(
-    db: Client, form: Form, start: str | None, end: str | None, prefix: str | None, keys_only: bool, **more: Any
+    db: Client,
+    form: Form,
+    timeout: float,
+    start: str | None,
+    end: str | None,
+    prefix: str | None,
+    keys_only: bool,
+    **more: Any,
 ) -> None:
     """Print keys and values in key order, one per line."""
-    bounds = {name: None if text is None else form.to_bytes(text) for name, text in (("start", start), ("end", end))}
-    bounds["prefix"] = None if prefix is None else form.to_bytes(prefix)
+    texts = {"start": start, "end": end, "prefix": prefix}
+    more |= {name: form.to_bytes(text) for name, text in texts.items() if text is not None}
     if keys_only:
-        for key in db.scan(**bounds, keys_only=True, **more):
+        for key in db.scan(keys_only=True, timeout=timeout, **more):
             form.show({"key": key}, form.to_text(key))
         return
-    for key, value in db.scan(**bounds, **more):
+    for key, value in db.scan(timeout=timeout, **more):
         form.show({"key": key, "value": value}, f"{form.to_text(key)}\t{form.to_text(value)}")
 
 
 @main.command()
 @with_client
-def stats(db: Client, form: Form) -> None:
+def stats(db: Client, form: Form, timeout: float) -> None:
     """Print the figures of the router and of each worker."""
-    figures = db.stats()
+    figures = db.stats(timeout=timeout)
     form.show(figures, "\n".join(_lines(figures)))
 
 
 @main.command()
 @with_client
-def flush(db: Client, form: Form) -> None:
+def flush(db: Client, form: Form, timeout: float) -> None:
     """Wait until everything written so far is in segment files."""
-    db.flush()
+    db.flush(timeout=timeout)
     form.show({"flushed": True}, "flushed")
 
 
 @main.command()
 @with_client
-def compact(db: Client, form: Form) -> None:
+def compact(db: Client, form: Form, timeout: float) -> None:
     """Merge the tables of each range into one."""
-    db.compact()
+    db.compact(timeout=timeout)
     form.show({"compacted": True}, "compacted")
 
 

@@ -28,29 +28,29 @@ class FakeClient:
     def __exit__(self, *_: object) -> None:
         self.asked.append("closed")
 
-    def get(self, key: bytes) -> bytes | None:
+    def get(self, key: bytes, *, timeout: float) -> bytes | None:
         if self.failure:
             raise self.failure
         return self.content.get(key)
 
-    def put(self, key: bytes, value: bytes) -> None:
+    def put(self, key: bytes, value: bytes, *, timeout: float) -> None:
         self.content[key] = value
 
-    def delete_many(self, keys: list[bytes]) -> None:
+    def delete_many(self, keys: list[bytes], *, timeout: float) -> None:
         for key in keys:
             self.content.pop(key, None)
 
-    def scan(self, keys_only: bool = False, **bounds: Any) -> Iterator[Any]:
+    def scan(self, keys_only: bool = False, *, timeout: float, **bounds: Any) -> Iterator[Any]:
         self.asked.append(bounds)
         return iter(sorted(self.content) if keys_only else sorted(self.content.items()))
 
-    def stats(self) -> dict[str, Any]:
-        return {"router": {"ranges": 8}, "workers": {0: {"buffered_bytes": 1234567, "ranges": [{"start": b"\x80"}]}}}
+    def stats(self, *, timeout: float) -> dict[str, Any]:
+        return {"router": {"ranges": 8}, 0: {"buffered_bytes": 1234567, "ranges": [{"start": b"\x80"}]}}
 
-    def flush(self) -> None:
+    def flush(self, *, timeout: float) -> None:
         self.asked.append("flush")
 
-    def compact(self) -> None:
+    def compact(self, *, timeout: float) -> None:
         self.asked.append("compact")
 
 
@@ -110,12 +110,12 @@ def test_scan_prints_lines_that_show_any_byte(client: FakeClient) -> None:
 
 def test_scan_passes_its_bounds_on(client: FakeClient) -> None:
     run("scan", "--start", "a", "--end", "b", "--reverse", "--limit", "7")
-    assert client.asked[1] == {"start": b"a", "end": b"b", "prefix": None, "reverse": True, "limit": 7}
+    assert client.asked[1] == {"start": b"a", "end": b"b", "reverse": True, "limit": 7}
 
 
 def test_stats_are_indented_lines_or_json(client: FakeClient) -> None:
     assert "buffered_bytes  1,234,567" in run("stats").output
-    assert json.loads(run("stats", "--json").output)["workers"]["0"]["ranges"] == [{"start": "\\x80"}]
+    assert json.loads(run("stats", "--json").output)["0"]["ranges"] == [{"start": "\\x80"}]
 
 
 def test_flush_and_compact(client: FakeClient) -> None:
