@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from shardstore.file_names import manifest as manifest_path
+from shardstore.file_names import segment_directory
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
-from tests.unit.memory_filesystem import MemoryFilesystem
+from tests.unit.faulty_filesystem import FaultyFilesystem
 from workers.segment.manifest import Manifest, publish_manifest, read_manifest
 from workers.segment.segment import Segment
 from workers.segment.table_format import Entries, Identity
@@ -31,8 +32,9 @@ del VARIABLE[b""]
 TABLES = {1: FIXED, 2: VARIABLE}
 
 
-def written() -> tuple[MemoryFilesystem, Manifest]:
-    filesystem = MemoryFilesystem()
+def written() -> tuple[FaultyFilesystem, Manifest]:
+    filesystem = FaultyFilesystem()
+    filesystem.make_directory(segment_directory(SEGMENT))
     records = tuple(
         write_table(filesystem, Identity(STORE, SEGMENT, number), Entries(list(table), list(table.values())), 5, 9)
         for number, table in TABLES.items()
@@ -56,7 +58,7 @@ def test_what_is_written_is_the_golden_file(name: str) -> None:
 
 
 def test_the_golden_files_can_be_read() -> None:
-    filesystem = MemoryFilesystem()
+    filesystem = FaultyFilesystem()
     for name, path in FILES.items():
         filesystem.place(path, (GOLDEN / name).read_bytes())
     assert read_manifest(filesystem, STORE, SEGMENT) == written()[1]

@@ -17,7 +17,9 @@ from workers.segment.table_format import Entries
 
 keys = st.binary(min_size=1, max_size=5) | st.binary(min_size=1, max_size=20)
 values = st.binary(max_size=300) | st.just(TOMBSTONE)
-fixed_keys = st.integers(1, 20).flatmap(lambda length: st.lists(st.binary(min_size=length, max_size=length), min_size=1))
+fixed_keys = st.integers(1, 20).flatmap(
+    lambda length: st.lists(st.binary(min_size=length, max_size=length), min_size=1)
+)
 tables = (
     st.dictionaries(keys, values, min_size=1, max_size=60)
     | st.dictionaries(st.binary(min_size=3, max_size=3), st.binary(min_size=2, max_size=2), min_size=1, max_size=700)

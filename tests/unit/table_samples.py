@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from shardstore.file_names import segment_directory
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import TOMBSTONE, Stored
-from tests.unit.memory_filesystem import MemoryFilesystem
+from tests.unit.faulty_filesystem import FaultyFilesystem
 from workers.segment.table_format import Entries, Identity, TableRecord
 from workers.segment.table_reader import Table
 from workers.segment.table_writer import write_table
@@ -14,6 +15,13 @@ IDENTITY = Identity(STORE, 7, 1)
 LAYOUTS = ("fixed-fixed", "fixed-variable", "variable-fixed", "variable-variable")
 
 
+def empty_filesystem() -> FaultyFilesystem:
+    """A disk with nothing but the directory of the segment."""
+    filesystem = FaultyFilesystem()
+    filesystem.make_directory(segment_directory(IDENTITY.segment))
+    return filesystem
+
+
 def keys_of(layout: str, count: int) -> list[bytes]:
     """Ascending keys; those with an odd number are left out, to be asked for in vain."""
     tail = b"" if layout.startswith("fixed") else b"-longer"
@@ -21,7 +29,9 @@ def keys_of(layout: str, count: int) -> list[bytes]:
 
 
 def values_of(layout: str, count: int) -> list[bytes]:
-    return [b"value-%06d" % number + (b"" if layout.endswith("fixed") else b"+" * (number % 5)) for number in range(count)]
+    return [
+        b"value-%06d" % number + (b"" if layout.endswith("fixed") else b"+" * (number % 5)) for number in range(count)
+    ]
 
 
 def sample(layout: str, count: int) -> dict[bytes, Stored]:
@@ -38,10 +48,16 @@ def write(filesystem: Filesystem, entries: dict[bytes, Stored], identity: Identi
 
 
 def table_of(entries: dict[bytes, Stored]) -> Table:
-    filesystem = MemoryFilesystem()
+    filesystem = empty_filesystem()
     return Table(filesystem, IDENTITY, write(filesystem, entries))
 
 
 def absent_from(entries: dict[bytes, Stored]) -> list[bytes]:
     """Keys near those of the table, and far from them."""
-    return [b"\0", b"zzz", *(key + b"\0" for key in entries), *(key[:-1] for key in entries), *map(bytes.upper, entries)]
+    return [
+        b"\0",
+        b"zzz",
+        *(key + b"\0" for key in entries),
+        *(key[:-1] for key in entries),
+        *map(bytes.upper, entries),
+    ]

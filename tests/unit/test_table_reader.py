@@ -6,15 +6,16 @@ import pytest
 
 from shardstore.columns import decode
 from shardstore.errors import Corruption
+from shardstore.file_names import segment_directory
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_BYTES, BLOCK_ENTRIES
-from tests.unit.memory_filesystem import MemoryFilesystem
 from tests.unit.table_samples import (
     IDENTITY,
     LAYOUTS,
     STORE,
     absent_from,
+    empty_filesystem,
     sample,
     table_of,
     with_deletions,
@@ -84,7 +85,9 @@ def test_long_values_come_back_whole(length: int) -> None:
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize(("entries_max", "bytes_max"), [(100, LOTS), (10_000, 1), (10_000, 20_000), (7, 1), (10_000, LOTS)])
+@pytest.mark.parametrize(
+    ("entries_max", "bytes_max"), [(100, LOTS), (10_000, 1), (10_000, 20_000), (7, 1), (10_000, LOTS)]
+)
 def test_chunks_follow_each_other_without_gap(layout: str, reverse: bool, entries_max: int, bytes_max: int) -> None:
     entries = with_deletions(sample(layout, COUNT), 50)
     table = table_of(entries)
@@ -149,7 +152,7 @@ def test_columns_for_a_merge_hold_the_range(layout: str) -> None:
 
 
 def test_reading_goes_on_after_the_file_was_removed() -> None:
-    filesystem = MemoryFilesystem()
+    filesystem = empty_filesystem()
     entries = sample("fixed-fixed", COUNT)
     table = Table(filesystem, IDENTITY, write(filesystem, entries))
     filesystem.remove(IDENTITY.path)
@@ -157,7 +160,7 @@ def test_reading_goes_on_after_the_file_was_removed() -> None:
 
 
 def test_a_missing_file_is_damage_that_names_the_file() -> None:
-    filesystem = MemoryFilesystem()
+    filesystem = empty_filesystem()
     record = write(filesystem, sample("fixed-fixed", 3))
     filesystem.remove(IDENTITY.path)
     with pytest.raises(Corruption, match="no such file") as error:
@@ -170,7 +173,8 @@ def test_a_missing_file_is_damage_that_names_the_file() -> None:
     [(Identity("another store", 7, 1), "store"), (Identity(STORE, 8, 1), "segment"), (Identity(STORE, 7, 2), "number")],
 )
 def test_a_table_of_another_place_is_refused(other: Identity, what: str) -> None:
-    filesystem = MemoryFilesystem()
+    filesystem = empty_filesystem()
+    filesystem.make_directory(segment_directory(8))
     record = write(filesystem, sample("fixed-fixed", 3), other)
     filesystem.place(IDENTITY.path, filesystem.content(other.path))
     with pytest.raises(Corruption, match=what) as error:
@@ -179,7 +183,7 @@ def test_a_table_of_another_place_is_refused(other: Identity, what: str) -> None
 
 
 def test_another_table_of_the_same_name_and_size_is_refused() -> None:
-    filesystem = MemoryFilesystem()
+    filesystem = empty_filesystem()
     record = write(filesystem, {b"a": b"1"})
     filesystem.remove(IDENTITY.path)
     write(filesystem, {b"a": b"2"})

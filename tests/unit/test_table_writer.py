@@ -10,8 +10,7 @@ import pytest
 from shardstore.errors import DiskFull
 from shardstore.identifiers import TOMBSTONE
 from shardstore.limits import BLOCK_BYTES, BLOCK_ENTRIES
-from tests.unit.memory_filesystem import MemoryFilesystem
-from tests.unit.table_samples import IDENTITY, sample, write
+from tests.unit.table_samples import IDENTITY, empty_filesystem, sample, write
 from workers.segment.table_format import Entries, Layout
 from workers.segment.table_writer import TableWriter, block_bounds, layout_of, write_table
 
@@ -45,14 +44,14 @@ def test_arrays_and_lists_give_the_same_file() -> None:
         Entries(keys, values),
         Entries(np.array(keys, dtype="V12"), np.array(values, dtype="V12")),
     ):
-        filesystem = MemoryFilesystem()
+        filesystem = empty_filesystem()
         write_table(filesystem, IDENTITY, columns)
         contents.append(filesystem.content(IDENTITY.path))
     assert contents[0] == contents[1]
 
 
 def test_the_record_says_what_the_file_holds() -> None:
-    filesystem = MemoryFilesystem()
+    filesystem = empty_filesystem()
     record = write(filesystem, {b"a": b"1", b"b": TOMBSTONE, b"cc": b"333"})
     assert record.file_bytes == len(filesystem.content(IDENTITY.path))
     assert (record.number, record.entries, record.tombstones) == (1, 3, 1)
@@ -60,14 +59,14 @@ def test_the_record_says_what_the_file_holds() -> None:
 
 
 def test_the_file_is_synced_before_it_is_told_of() -> None:
-    filesystem = MemoryFilesystem()
+    filesystem = empty_filesystem()
     write(filesystem, sample("fixed-fixed", 700))
     assert filesystem.trace[-1] == f"sync {IDENTITY.path}"
 
 
 def test_entries_may_come_in_slices_of_any_size() -> None:
     entries = list(sample("variable-variable", 600).items())
-    filesystem = MemoryFilesystem()
+    filesystem = empty_filesystem()
     with TableWriter(filesystem, IDENTITY, Layout(0, 0)) as writer:
         for first, last in ((0, 1), (1, 300), (300, 600)):
             keys, values = zip(*entries[first:last], strict=True)
@@ -77,14 +76,14 @@ def test_entries_may_come_in_slices_of_any_size() -> None:
 
 
 def test_slices_out_of_order_are_our_own_mistake() -> None:
-    with TableWriter(MemoryFilesystem(), IDENTITY, Layout(1, 1)) as writer:
+    with TableWriter(empty_filesystem(), IDENTITY, Layout(1, 1)) as writer:
         writer.add([b"b"], [b"1"])
         with pytest.raises(AssertionError):
             writer.add([b"b"], [b"2"])
 
 
 def test_a_file_that_finds_no_room_is_removed() -> None:
-    filesystem = MemoryFilesystem()
+    filesystem = empty_filesystem()
 
     def fault(number: int, operation: str, path: str) -> None:
         if operation == "append":

@@ -1,0 +1,174 @@
+"""The compact job makes one table of many; the release job lets files go. Specs and results cross a pipe."""
+
+from __future__ import annotations
+
+import pytest
+
+from shardstore.errors import Corruption, DiskFull
+from shardstore.file_names import table_file, wal_file
+from shardstore.key_range import EVERYTHING
+from shardstore.wire_format import MalformedMessage
+from tests.unit.faulty_filesystem import FaultyFilesystem
+from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver, run_to_end
+from workers.jobs import compact as compact_module
+from workers.jobs.specs import (
+    CompactResult,
+    CompactSpec,
+    ReleaseResult,
+    Spec,
+    decode_result,
+    decode_spec,
+    encode_result,
+    encode_spec,
+)
+from workers.segment.manifest import read_manifest
+from workers.segment.segment import Segment
+from workers.wal.log_document import LogDocument, read_log_document
+
+
+@pytest.fixture
+def worker() -> JobDriver:
+    return JobDriver(FaultyFilesystem())
+
+
+def fill(worker: JobDriver) -> None:
+    """Four tables with shadowed values and deletions."""
+    for turn in range(4):
+        worker.put(1, {b"key-%05d" % number: b"value-%d" % turn for number in range(turn * 300, 1500, turn + 1)})
+        worker.delete(1, [b"key-%05d" % number for number in range(turn, 1500, 7)])
+        worker.drain()
+
+
+def everything(worker: JobDriver) -> dict[bytes, object]:
+    table = Segment.open(worker.filesystem, STORE, 1).only_table()
+    assert table is not None
+    chunk = table.chunk(EVERYTHING, False, 10**9, 10**9)
+    return dict(zip(chunk.keys, chunk.values, strict=True))
+
+
+@pytest.mark.parametrize("stretch_bytes", [1, 10_000, 1 << 22])
+def test_compaction_keeps_what_is_alive(worker: JobDriver, stretch_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compact_module, "STRETCH_BYTES", stretch_bytes)
+    fill(worker)
+    before = read_manifest(worker.filesystem, STORE, 1)
+    result = run_to_end(worker.compact_spec(1), worker.filesystem)
+    after = read_manifest(worker.filesystem, STORE, 1)
+    assert result == CompactResult(after)
+    assert everything(worker) == worker.alive(1)
+    assert list(everything(worker)) == list(worker.alive(1))
+    assert after.version == before.version + 1
+    assert (after.checkpoint, after.dedup, after.epoch) == (before.checkpoint, before.dedup, before.epoch)
+    assert [record.number for record in after.tables] == [before.table_number_next]
+    assert after.tables[0].tombstones == 0
+
+
+def test_a_column_is_fixed_again_when_only_tombstones_made_it_variable(worker: JobDriver) -> None:
+    fill(worker)
+    run_to_end(worker.compact_spec(1), worker.filesystem)
+    table = Segment.open(worker.filesystem, STORE, 1).only_table()
+    assert table is not None
+    assert (table.properties.key_stride, table.properties.value_stride) == (9, 7)
+    assert (table.properties.lsn_first, table.properties.lsn_last) == (1, 8)
+
+
+def test_a_segment_whose_keys_are_all_deleted_needs_no_table(worker: JobDriver) -> None:
+    worker.put(1, {b"a": b"1"})
+    worker.drain()
+    worker.delete(1, [b"a"])
+    worker.drain()
+    run_to_end(worker.compact_spec(1), worker.filesystem)
+    assert read_manifest(worker.filesystem, STORE, 1).tables == ()
+
+
+@pytest.mark.parametrize("tables", [0, 1])
+def test_nothing_is_done_when_there_is_nothing_to_gain(worker: JobDriver, tables: int) -> None:
+    if tables:
+        worker.put(1, {b"a": b"1"})
+        worker.drain()
+    before = read_manifest(worker.filesystem, STORE, 1)
+    assert run_to_end(worker.compact_spec(1), worker.filesystem) == CompactResult(before)
+    assert read_manifest(worker.filesystem, STORE, 1) == before
+
+
+def test_one_table_with_tombstones_is_compacted(worker: JobDriver) -> None:
+    worker.put(1, {b"a": b"1"})
+    worker.drain()
+    worker.delete(1, [b"a"])
+    worker.put(1, {b"b": b"1"})
+    worker.drain()
+    run_to_end(worker.compact_spec(1), worker.filesystem)
+    assert everything(worker) == {b"b": b"1"}
+
+
+def test_a_full_disk_leaves_the_old_tables(worker: JobDriver) -> None:
+    assert isinstance(worker.filesystem, FaultyFilesystem)
+    fill(worker)
+    before = worker.filesystem.paths()
+
+    def fault(number: int, operation: str, path: str) -> None:
+        if operation == "append":
+            raise DiskFull(path)
+
+    worker.filesystem.fault = fault
+    with pytest.raises(DiskFull):
+        run_to_end(worker.compact_spec(1), worker.filesystem)
+    worker.filesystem.fault = lambda number, operation, path: None
+    assert worker.filesystem.paths() == before
+    assert {key: value for key, value in worker.stored(1).items() if isinstance(value, bytes)} == worker.alive(1)
+
+
+def test_damage_stops_a_compaction_and_changes_nothing(worker: JobDriver) -> None:
+    assert isinstance(worker.filesystem, FaultyFilesystem)
+    fill(worker)
+    content = bytearray(worker.filesystem.content(table_file(1, 2)))
+    content[100] ^= 1
+    worker.filesystem.place(table_file(1, 2), bytes(content))
+    before = read_manifest(worker.filesystem, STORE, 1)
+    with pytest.raises(Corruption) as error:
+        run_to_end(worker.compact_spec(1), worker.filesystem)
+    assert error.value.file == table_file(1, 2)
+    assert read_manifest(worker.filesystem, STORE, 1) == before
+
+
+def test_a_release_publishes_the_checkpoint_before_the_first_file_goes(worker: JobDriver) -> None:
+    assert isinstance(worker.filesystem, FaultyFilesystem)
+    worker.put(1, {b"a": b"1"})
+    worker.drain()
+    worker.filesystem.place(table_file(1, 9), b"obsolete")
+    worker.filesystem.trace.clear()
+    spec = worker.release_spec(wal_file(WORKER, 1), table_file(1, 9), wal_file(WORKER, 77))
+    assert run_to_end(spec, worker.filesystem) == ReleaseResult()
+    trace = worker.filesystem.trace
+    assert trace.index("sync_directory workers/0003") < trace.index(f"remove {wal_file(WORKER, 1)}")
+    assert trace[-2:] == ["sync_directory segments/00000001", "sync_directory workers/0003"]
+    assert read_log_document(worker.filesystem, STORE, WORKER) == LogDocument(STORE, WORKER, LOG_ID, 1)
+    assert not worker.filesystem.exists(wal_file(WORKER, 1))
+    assert not worker.filesystem.exists(table_file(1, 9))
+
+
+def test_a_checkpoint_never_goes_back(worker: JobDriver) -> None:
+    worker.put(1, {b"a": b"1"})
+    worker.drain()
+    run_to_end(worker.release_spec(), worker.filesystem)
+    worker.drained_lsn = 0
+    run_to_end(worker.release_spec(), worker.filesystem)
+    assert read_log_document(worker.filesystem, STORE, WORKER).lsn_checkpoint == 1
+
+
+def test_specs_and_results_survive_the_pipe(worker: JobDriver) -> None:
+    fill(worker)
+    specs: list[Spec] = [
+        worker.drain_spec(),
+        CompactSpec(STORE, 1),
+        worker.release_spec(wal_file(WORKER, 8), table_file(2, 8)),
+    ]
+    for spec in specs:
+        assert decode_spec(encode_spec(spec)) == spec
+        result = run_to_end(spec, worker.filesystem)
+        assert decode_result(spec, encode_result(result)) == result
+
+
+@pytest.mark.parametrize("data", [b"", b"\x09\x80", b"\x01\x80", b"\x02\x82\xa5store\x01\xa7segment\x01", b"\x03\xc1"])
+def test_what_is_no_spec_is_refused(data: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        decode_spec(data)

@@ -1,0 +1,130 @@
+"""An open segment: which table answers, what a new manifest changes, which files are orphans."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shardstore.errors import Corruption
+from shardstore.file_names import manifest as manifest_path
+from shardstore.file_names import segment_directory, table_file
+from shardstore.identifiers import TOMBSTONE, Stored
+from shardstore.key_range import KeyRange
+from tests.unit.faulty_filesystem import FaultyFilesystem
+from tests.unit.table_samples import STORE, empty_filesystem, write
+from workers.segment.manifest import Manifest, new_manifest, publish_manifest, read_manifest
+from workers.segment.segment import Segment
+from workers.segment.table_format import Identity
+
+SEGMENT = 7
+RANGE = KeyRange(b"a", b"z")
+OLDEST: dict[bytes, Stored] = {b"key%02d" % number: b"oldest" for number in range(40)}
+MIDDLE: dict[bytes, Stored] = {b"key%02d" % number: TOMBSTONE if number % 2 else b"middle" for number in range(20)}
+NEWEST: dict[bytes, Stored] = {b"key%02d" % number: b"newest" for number in range(5, 10)}
+
+
+def published(filesystem: FaultyFilesystem, *tables: dict[bytes, Stored]) -> Manifest:
+    records = tuple(
+        write(filesystem, table, Identity(STORE, SEGMENT, number)) for number, table in enumerate(tables, 1)
+    )
+    first = new_manifest(STORE, SEGMENT, RANGE, 1)
+    manifest = replace(first, version=2, table_number_next=len(records) + 1, tables=records)
+    publish_manifest(filesystem, manifest)
+    return manifest
+
+
+def test_a_new_segment_is_empty_and_durable() -> None:
+    filesystem = empty_filesystem()
+    Segment.create(filesystem, STORE, SEGMENT, RANGE, 4)
+    assert filesystem.trace[-1] == f"sync_directory {segment_directory(SEGMENT)}"
+    segment = Segment.open(filesystem, STORE, SEGMENT)
+    assert segment.manifest == new_manifest(STORE, SEGMENT, RANGE, 4)
+    assert (segment.tables, segment.entries, segment.bytes) == (0, 0, 0)
+    assert segment.get_many([b"b"] * 30) == [None] * 30
+    assert segment.layers() == []
+    assert segment.only_table() is None
+
+
+def test_a_segment_that_does_not_exist_is_not_found() -> None:
+    with pytest.raises(FileNotFoundError):
+        Segment.open(empty_filesystem(), STORE, SEGMENT)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_the_newest_table_that_knows_the_key_answers(together: bool) -> None:
+    filesystem = empty_filesystem()
+    published(filesystem, OLDEST, MIDDLE, NEWEST)
+    segment = Segment.open(filesystem, STORE, SEGMENT)
+    expected = {**OLDEST, **MIDDLE, **NEWEST}
+    asked = [*expected, *(key + b"?" for key in expected)]
+    found = segment.get_many(asked) if together else [segment.get_many([key])[0] for key in asked]
+    assert found == list(map(expected.get, asked))
+
+
+def test_a_table_that_answers_everything_is_the_last_one_opened() -> None:
+    filesystem = empty_filesystem()
+    published(filesystem, OLDEST, NEWEST)
+    filesystem.remove(table_file(SEGMENT, 1))
+    assert Segment.open(filesystem, STORE, SEGMENT).get_many([b"key05"]) == [b"newest"]
+
+
+def test_layers_go_from_the_oldest_to_the_newest() -> None:
+    filesystem = empty_filesystem()
+    published(filesystem, OLDEST, MIDDLE, NEWEST)
+    segment = Segment.open(filesystem, STORE, SEGMENT)
+    assert [table.record.number for table in segment.layers()] == [1, 2, 3]
+    assert segment.only_table() is None
+    assert (segment.tables, segment.entries) == (3, 65)
+    assert segment.bytes == sum(len(filesystem.content(table_file(SEGMENT, number))) for number in (1, 2, 3))
+
+
+def test_a_new_manifest_opens_its_tables_and_names_those_that_are_obsolete() -> None:
+    filesystem = empty_filesystem()
+    manifest = published(filesystem, OLDEST, MIDDLE)
+    segment = Segment.open(filesystem, STORE, SEGMENT)
+    view = segment.layers()
+    record = write(filesystem, NEWEST, Identity(STORE, SEGMENT, 3))
+    newer = replace(manifest, version=3, table_number_next=4, tables=(*manifest.tables[1:], record))
+    assert segment.replace(newer) == [table_file(SEGMENT, 1)]
+    assert segment.manifest == newer
+    assert segment.layers()[0] is view[1]
+    assert segment.get_many([b"key06", b"key39"]) == [b"newest", None]
+    assert view[0].get_many([b"key39"]) == [b"oldest"]
+
+
+def test_orphans_go_and_live_files_stay() -> None:
+    filesystem = empty_filesystem()
+    published(filesystem, OLDEST, MIDDLE)
+    segment = Segment.open(filesystem, STORE, SEGMENT)
+    directory = segment_directory(SEGMENT)
+    for name in ("table-00000009.sst", "MANIFEST.tmp", "anything"):
+        filesystem.place(f"{directory}/{name}", b"")
+    segment.remove_orphans()
+    live = [manifest_path(SEGMENT), table_file(SEGMENT, 1), table_file(SEGMENT, 2)]
+    assert [path for path in filesystem.paths() if path.startswith(directory)] == live
+
+
+def test_opening_makes_the_name_of_the_manifest_durable() -> None:
+    filesystem = empty_filesystem()
+    published(filesystem, OLDEST)
+    filesystem.trace.clear()
+    Segment.open(filesystem, STORE, SEGMENT)
+    assert f"sync_directory {segment_directory(SEGMENT)}" in filesystem.trace
+
+
+def test_a_manifest_without_its_table_opens_and_answers_with_the_damage() -> None:
+    filesystem = empty_filesystem()
+    published(filesystem, OLDEST)
+    filesystem.remove(table_file(SEGMENT, 1))
+    segment = Segment.open(filesystem, STORE, SEGMENT)
+    with pytest.raises(Corruption, match="no such file"):
+        segment.get_many([b"key01"])
+
+
+def test_checkpoints_are_kept_per_log() -> None:
+    filesystem = empty_filesystem()
+    manifest = replace(new_manifest(STORE, SEGMENT, RANGE, 1), checkpoint={2**63: 17})
+    publish_manifest(filesystem, manifest)
+    assert read_manifest(filesystem, STORE, SEGMENT).checkpoint_of(2**63) == 17
+    assert manifest.checkpoint_of(5) == 0
