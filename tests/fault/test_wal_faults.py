@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from random import Random
 
 import pytest
 
 from shardstore.errors import DiskFull, StorageFailure
-from tests.unit.memory_filesystem import Killed, MemoryFilesystem
+from tests.unit.faulty_filesystem import FaultyFilesystem, Killed
 from tests.unit.wal_driver import append, lsns_of, recovered, sync, writer_of
 from workers.wal.log_document import LogDocument, publish_log_document
 from workers.wal.reader import LsnInterval, records_of
@@ -26,10 +25,10 @@ class History:
         self.checkpoint = 0
 
 
-def work(filesystem: MemoryFilesystem, history: History) -> None:
+def work(filesystem: FaultyFilesystem, history: History) -> None:
     """Recover, then append with rotations, syncs, and a release in the middle; a full disk is only tried again."""
     log = recovered(filesystem)
-    writer = writer_of(filesystem, log, file_bytes=700)
+    writer = writer_of(filesystem, log)
     history.appended = history.durable = writer.lsn_appended
     for step in range(STEPS):
         try:
@@ -43,7 +42,7 @@ def work(filesystem: MemoryFilesystem, history: History) -> None:
             release(filesystem, writer, log.log_id, history)
 
 
-def release(filesystem: MemoryFilesystem, writer: WalWriter, log_id: int, history: History) -> None:
+def release(filesystem: FaultyFilesystem, writer: WalWriter, log_id: int, history: History) -> None:
     """Advance the checkpoint as a drain does, and remove the files it frees."""
     history.checkpoint = writer.lsn_durable
     publish_log_document(filesystem, LogDocument("store", 3, log_id, writer.lsn_durable))
@@ -61,32 +60,28 @@ def at_call(number: int, error: BaseException, forever: bool = False) -> Callabl
     return fault
 
 
-def healthy(filesystem: MemoryFilesystem) -> MemoryFilesystem:
-    filesystem.fault = lambda number, operation, path: None
-    return filesystem
-
-
 def calls_of_work() -> int:
-    filesystem = MemoryFilesystem()
+    filesystem = FaultyFilesystem()
     work(filesystem, History())
     work(filesystem, History())
-    return filesystem.calls
+    return filesystem.number
 
 
-def interrupted(error: BaseException, forever: bool = False) -> Iterator[tuple[int, MemoryFilesystem, History]]:
+def interrupted(error: BaseException, forever: bool = False) -> Iterator[tuple[int, FaultyFilesystem, History]]:
     """Two lives of a log with a fault at call 1, 2, 3 ..., and what the caller knew when it ended."""
     for number in range(1, calls_of_work() + 1):
-        filesystem, history = MemoryFilesystem(), History()
+        filesystem, history = FaultyFilesystem(), History()
         filesystem.fault = at_call(number, error, forever)
         try:
             work(filesystem, history)
             work(filesystem, history)
         except (StorageFailure, Killed):
             pass
-        yield number, healthy(filesystem), history
+        filesystem.healthy()
+        yield number, filesystem, history
 
 
-def check(filesystem: MemoryFilesystem, history: History, least: int) -> None:
+def check(filesystem: FaultyFilesystem, history: History, least: int) -> None:
     """A prefix is left that reaches at least to `least`; recovering again changes nothing."""
     log = recovered(filesystem)
     lsns = lsns_of(filesystem, log)
@@ -105,14 +100,14 @@ def test_killed_at_every_call() -> None:
 
 def test_power_lost_at_every_call() -> None:
     for number, filesystem, history in interrupted(Killed()):
-        filesystem.power_loss(Random(number))
+        filesystem.lose_power(number)
         check(filesystem, history, least=history.durable)
 
 
 @pytest.mark.parametrize("forever", [False, True])
 def test_refused_at_every_call(forever: bool) -> None:
     for number, filesystem, history in interrupted(StorageFailure("input/output error"), forever):
-        filesystem.power_loss(Random(number))
+        filesystem.lose_power(number)
         check(filesystem, history, least=history.durable)
 
 
@@ -124,48 +119,49 @@ def test_disk_full_at_every_call(forever: bool) -> None:
 
 @pytest.mark.parametrize("lose_power", [False, True])
 def test_recovery_of_a_torn_log_killed_at_every_call_ends_the_same(lose_power: bool) -> None:
-    def torn_log() -> MemoryFilesystem:
-        filesystem, history = MemoryFilesystem(), History()
+    def torn_log() -> FaultyFilesystem:
+        filesystem, history = FaultyFilesystem(), History()
         work(filesystem, history)
-        filesystem.power_loss(Random(3))
+        filesystem.lose_power(3)
         return filesystem
 
     undisturbed = torn_log()
-    calls_before = undisturbed.calls
+    calls_before = undisturbed.number
     expected = recovered(undisturbed)
     assert expected.cut is not None, "choose another seed: the log is to be torn"
-    for number in range(calls_before + 1, undisturbed.calls + 1):
+    for number in range(calls_before + 1, undisturbed.number + 1):
         filesystem = torn_log()
         filesystem.fault = at_call(number, Killed())
         with pytest.raises(Killed):
             recovered(filesystem)
-        healthy(filesystem)
+        filesystem.healthy()
         if lose_power:
-            filesystem.power_loss(Random(number))
+            filesystem.lose_power(number)
         log = recovered(filesystem)
         assert (log.files, log.lsn_last) == (expected.files, expected.lsn_last)
         assert lsns_of(filesystem, log) == lsns_of(undisturbed, expected)
 
 
 def test_log_killed_twenty_times_in_a_row() -> None:
-    filesystem, history = MemoryFilesystem(), History()
+    filesystem, history = FaultyFilesystem(), History()
     for number in range(20):
-        filesystem.fault = at_call(filesystem.calls + 30 + number, Killed())
+        filesystem.fault = at_call(filesystem.number + 30 + number, Killed())
         with pytest.raises(Killed):
             work(filesystem, history)
-        filesystem.power_loss(Random(number))
-        check(healthy(filesystem), history, least=history.durable)
+        filesystem.lose_power(number)
+        filesystem.healthy()
+        check(filesystem, history, least=history.durable)
 
 
 def test_reading_fails_at_every_call() -> None:
     """A drain that cannot read says so; it never leaves records out."""
-    filesystem = MemoryFilesystem()
+    filesystem = FaultyFilesystem()
     work(filesystem, History())
     log = recovered(filesystem)
     wanted = {1: LsnInterval(log.files[0].lsn_first, log.lsn_last)}
-    before = filesystem.calls
+    before = filesystem.number
     assert [record.segment for record in records_of(filesystem, 3, log.log_id, wanted)]
-    for number in range(1, filesystem.calls - before + 1):
-        filesystem.fault = at_call(filesystem.calls + number, StorageFailure("input/output error"))
+    for number in range(1, filesystem.number - before + 1):
+        filesystem.fault = at_call(filesystem.number + number, StorageFailure("input/output error"))
         with pytest.raises(StorageFailure):
             list(records_of(filesystem, 3, log.log_id, wanted))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import count, zip_longest
-from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shardstore.errors import Corruption
-from tests.unit.memory_filesystem import MemoryFilesystem
+from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.wal_driver import (
     DIRECTORY,
     LOG_ID,
@@ -33,7 +32,7 @@ from workers.wal.writer import WalWriter
 STEPS = st.lists(st.sampled_from(["append", "append", "append", "append", "sync", "rotate", "release"]), max_size=40)
 
 
-def take(filesystem: MemoryFilesystem, writer: WalWriter, steps: list[str]) -> None:
+def take(filesystem: FaultyFilesystem, writer: WalWriter, steps: list[str]) -> None:
     """Drive a log through these steps."""
     for step in steps:
         match step:
@@ -50,24 +49,28 @@ def take(filesystem: MemoryFilesystem, writer: WalWriter, steps: list[str]) -> N
                     writer.forget(writer.files_before(checkpoint))
 
 
-def recovered_checkpoint(filesystem: MemoryFilesystem) -> int:
+def recovered_checkpoint(filesystem: FaultyFilesystem) -> int:
     return read_log_document(filesystem, STORE, WORKER).lsn_checkpoint
 
 
-@given(lives=st.lists(STEPS, min_size=1, max_size=4), floors=st.lists(st.integers(0, 60)), seed=st.integers(0))
+@given(
+    lives=st.lists(STEPS, min_size=1, max_size=4),
+    floors=st.lists(st.integers(0, 60), min_size=4),
+    seed=st.integers(0),
+)
 def test_power_loss_leaves_a_prefix_with_everything_synced(
     lives: list[list[str]], floors: list[int], seed: int
 ) -> None:
-    filesystem, random = MemoryFilesystem(), Random(seed)
+    filesystem = FaultyFilesystem()
     written: list[int] = []
-    for steps, floor in zip(lives, [*floors, *([0] * len(lives))], strict=False):
+    for life, (steps, floor) in enumerate(zip(lives, floors, strict=False)):
         log = recovered(filesystem, lsn_floor=floor)
-        writer = writer_of(filesystem, log, file_bytes=500)
+        writer = writer_of(filesystem, log)
         first = writer.next_lsn
         take(filesystem, writer, steps)
         written += range(first, writer.lsn_appended + 1)
         durable = writer.lsn_durable
-        filesystem.power_loss(random)
+        filesystem.lose_power(seed + life)
         log = recovered(filesystem)
         kept = lsns_of(filesystem, log)
         assert durable <= log.lsn_last
@@ -76,7 +79,7 @@ def test_power_loss_leaves_a_prefix_with_everything_synced(
         assert lsns_read(filesystem, kept) == kept
 
 
-def lsns_read(filesystem: MemoryFilesystem, lsns: list[int]) -> list[int]:
+def lsns_read(filesystem: FaultyFilesystem, lsns: list[int]) -> list[int]:
     """The same records as a drain gets them."""
     if not lsns:
         return []
@@ -124,8 +127,8 @@ def damaged(data: st.DataObject, content: bytes) -> bytes | None:
 
 @given(steps=STEPS, data=st.data())
 def test_damage_is_named_or_costs_only_a_tail_not_known_to_be_durable(steps: list[str], data: st.DataObject) -> None:
-    filesystem = MemoryFilesystem()
-    writer = fresh_writer(filesystem, 500)
+    filesystem = FaultyFilesystem()
+    writer = fresh_writer(filesystem)
     take(filesystem, writer, steps)
     paths = [path_of(lsn) for lsn in first_lsns(filesystem, WORKER)]
     if not paths:

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable
-from random import Random
 from typing import TypeAlias
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from shardstore.documents import encode_document
 from shardstore.errors import Corruption, StorageFailure
 from shardstore.limits import WAL_FILE_BYTES
-from tests.unit.memory_filesystem import MemoryFilesystem
+from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.wal_driver import (
     DIRECTORY,
     LOG_ID,
@@ -39,11 +38,11 @@ Refused: TypeAlias = Callable[[str, int, str], None]
 
 
 @pytest.fixture
-def filesystem() -> MemoryFilesystem:
-    return MemoryFilesystem()
+def filesystem() -> FaultyFilesystem:
+    return FaultyFilesystem()
 
 
-def write(filesystem: MemoryFilesystem, *files: int, durable: int = 0) -> None:
+def write(filesystem: FaultyFilesystem, *files: int, durable: int = 0) -> None:
     """A fresh log of files with these numbers of equally long records; up to `durable` they say they were synced."""
     writer = fresh_writer(filesystem)
     lsn = 0
@@ -61,23 +60,23 @@ def offset_of(record: int) -> int:
     return FILE_HEADER_BYTES + record * RECORD_BYTES
 
 
-def damage(filesystem: MemoryFilesystem, path: str, offset: int, length: int = 1) -> None:
+def damage(filesystem: FaultyFilesystem, path: str, offset: int, length: int = 1) -> None:
     content = bytearray(filesystem.content(path))
     content[offset : offset + length] = bytes(byte ^ 0xFF for byte in content[offset : offset + length])
     filesystem.place(path, bytes(content))
 
 
-def shorten(filesystem: MemoryFilesystem, path: str, length: int) -> None:
+def shorten(filesystem: FaultyFilesystem, path: str, length: int) -> None:
     filesystem.place(path, filesystem.content(path)[:length])
 
 
-def kept(filesystem: MemoryFilesystem, **arguments: object) -> list[int]:
+def kept(filesystem: FaultyFilesystem, **arguments: object) -> list[int]:
     """LSNs that recovery keeps."""
     log = recovered(filesystem, **arguments)  # type: ignore[arg-type]
     return [lsn for file in log.files for lsn in range(file.lsn_first, file.lsn_last + 1)]
 
 
-def advance(filesystem: MemoryFilesystem, lsn_checkpoint: int) -> None:
+def advance(filesystem: FaultyFilesystem, lsn_checkpoint: int) -> None:
     publish_log_document(filesystem, LogDocument(STORE, WORKER, LOG_ID, lsn_checkpoint))
 
 
@@ -91,13 +90,13 @@ def test_decisions_cover_every_case_and_never_cut_durable_bytes() -> None:
 
 
 class TestIdentity:
-    def test_new_store_gets_a_log(self, filesystem: MemoryFilesystem) -> None:
+    def test_new_store_gets_a_log(self, filesystem: FaultyFilesystem) -> None:
         log = recovered(filesystem)
         assert (log.log_id, log.lsn_checkpoint, log.lsn_last, log.next_lsn) == (LOG_ID, 0, 0, 1)
         assert (log.files, log.cut) == ((), None)
         assert read_log_document(filesystem, STORE, WORKER) == LogDocument(STORE, WORKER, LOG_ID, 0)
 
-    def test_id_stays(self, filesystem: MemoryFilesystem) -> None:
+    def test_id_stays(self, filesystem: FaultyFilesystem) -> None:
         class OtherEntropy:
             def below(self, bound: int) -> int:
                 return 5
@@ -107,21 +106,21 @@ class TestIdentity:
 
     @pytest.mark.parametrize(("worker", "store"), [(WORKER, "other store"), (WORKER + 1, STORE)])
     def test_log_of_another_store_or_worker_is_refused(
-        self, filesystem: MemoryFilesystem, worker: int, store: str
+        self, filesystem: FaultyFilesystem, worker: int, store: str
     ) -> None:
         recovered(filesystem)
         filesystem.place("workers/0004/LOG", filesystem.content(LOG))
         with pytest.raises(Corruption, match="log of"):
             recover(filesystem, worker, store, 0, FixedEntropy())
 
-    def test_missing_identity_with_files_is_refused(self, filesystem: MemoryFilesystem) -> None:
+    def test_missing_identity_with_files_is_refused(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 1)
         filesystem.erase(LOG)
         with pytest.raises(Corruption, match="files of the log are there") as caught:
             recovered(filesystem)
         assert caught.value.file == LOG
 
-    def test_file_of_another_log_is_refused(self, filesystem: MemoryFilesystem) -> None:
+    def test_file_of_another_log_is_refused(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 2, 2)
         other = FileHeader(WORKER, LOG_ID + 1, 5, 4, 4)
         filesystem.place(path_of(5), other.encode())
@@ -129,20 +128,20 @@ class TestIdentity:
             recovered(filesystem)
         assert caught.value.file == path_of(5)
 
-    def test_file_under_a_wrong_name_is_refused(self, filesystem: MemoryFilesystem) -> None:
+    def test_file_under_a_wrong_name_is_refused(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 2, 2)
         filesystem.place(path_of(5), filesystem.content(path_of(3)))
         with pytest.raises(Corruption, match="name"):
             recovered(filesystem)
 
-    def test_log_document_with_other_fields_is_refused(self, filesystem: MemoryFilesystem) -> None:
+    def test_log_document_with_other_fields_is_refused(self, filesystem: FaultyFilesystem) -> None:
         filesystem.place(LOG, encode_document(b"shardLOG", 1, {"store": STORE, "worker": WORKER}))
         with pytest.raises(Corruption, match="fields"):
             recovered(filesystem)
 
 
 class TestWholeLog:
-    def test_every_record_comes_back(self, filesystem: MemoryFilesystem) -> None:
+    def test_every_record_comes_back(self, filesystem: FaultyFilesystem) -> None:
         writer = fresh_writer(filesystem)
         append_many(writer, 50)
         log = recovered(filesystem)
@@ -150,27 +149,27 @@ class TestWholeLog:
         assert lsns_of(filesystem, log) == list(range(1, 51))
         assert (log.lsn_last, log.next_lsn, log.cut) == (50, 51, None)
 
-    def test_log_goes_on_in_a_new_file(self, filesystem: MemoryFilesystem) -> None:
+    def test_log_goes_on_in_a_new_file(self, filesystem: FaultyFilesystem) -> None:
         append_many(fresh_writer(filesystem), 2)
         append_many(writer_of(filesystem, recovered(filesystem)), 2)
         assert filesystem.paths() == [LOG, path_of(1), path_of(3)]
         assert lsns_of(filesystem, recovered(filesystem)) == [1, 2, 3, 4]
 
-    def test_cache_is_dropped_before_a_file_is_read(self, filesystem: MemoryFilesystem) -> None:
+    def test_cache_is_dropped_before_a_file_is_read(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 2)
         filesystem.trace.clear()
         recovered(filesystem)
         calls = [call.split()[0] for call in filesystem.trace if call.endswith(path_of(1))]
         assert calls.index("drop_cache") < calls.index("read_at")
 
-    def test_what_is_served_is_on_stable_storage(self, filesystem: MemoryFilesystem) -> None:
+    def test_what_is_served_is_on_stable_storage(self, filesystem: FaultyFilesystem) -> None:
         append_many(fresh_writer(filesystem), 20)
         log = recovered(filesystem)
         for seed in range(20):
-            filesystem.power_loss(Random(seed))
+            filesystem.lose_power(seed)
             assert lsns_of(filesystem, log) == list(range(1, 21))
 
-    def test_bytes_that_a_failed_sync_left_in_the_cache_are_not_believed(self, filesystem: MemoryFilesystem) -> None:
+    def test_bytes_that_a_failed_sync_left_in_the_cache_are_not_believed(self, filesystem: FaultyFilesystem) -> None:
         writer = fresh_writer(filesystem)
         append_many(writer, 3)
         sync(writer)
@@ -183,19 +182,19 @@ class TestWholeLog:
         filesystem.fault = fault
         with pytest.raises(StorageFailure):
             sync(writer)
-        filesystem.fault = lambda number, operation, path: None
+        filesystem.healthy()
         log = recovered(filesystem)
         assert lsns_of(filesystem, log) == [1, 2, 3]
         assert log.cut is not None
 
-    def test_leftover_temporary_is_removed(self, filesystem: MemoryFilesystem) -> None:
+    def test_leftover_temporary_is_removed(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 2)
         filesystem.place(path_of(1) + ".tmp", b"half")
         filesystem.place(path_of(7) + ".tmp", b"half")
         recovered(filesystem)
         assert filesystem.paths() == [LOG, path_of(1)]
 
-    def test_other_files_are_left_alone(self, filesystem: MemoryFilesystem) -> None:
+    def test_other_files_are_left_alone(self, filesystem: FaultyFilesystem) -> None:
         filesystem.place(f"{DIRECTORY}/LOCK", b"")
         write(filesystem, 2)
         recovered(filesystem)
@@ -203,14 +202,14 @@ class TestWholeLog:
 
 
 class TestCheckpoint:
-    def test_files_below_it_are_ignored_and_removed(self, filesystem: MemoryFilesystem) -> None:
+    def test_files_below_it_are_ignored_and_removed(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 3, 3, 3)
         damage(filesystem, path_of(1), 0, 500)
         advance(filesystem, 6)
         assert kept(filesystem) == [7, 8, 9]
         assert filesystem.paths() == [LOG, path_of(7)]
 
-    def test_file_that_came_back_is_ignored(self, filesystem: MemoryFilesystem) -> None:
+    def test_file_that_came_back_is_ignored(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 3, 3, 3)
         old = filesystem.content(path_of(1))
         for path in (path_of(1), path_of(4), path_of(7)):
@@ -221,7 +220,7 @@ class TestCheckpoint:
         assert (log.files, log.lsn_last, log.next_lsn, log.cut) == ((), 9, 10, None)
         assert filesystem.paths() == [LOG]
 
-    def test_records_below_it_are_trimmed(self, filesystem: MemoryFilesystem) -> None:
+    def test_records_below_it_are_trimmed(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 3, 3)
         advance(filesystem, 4)
         log = recovered(filesystem)
@@ -229,7 +228,7 @@ class TestCheckpoint:
         assert log.files[0].bytes == len(filesystem.content(path_of(5)))
         assert kept(filesystem) == [5, 6]
 
-    def test_kill_between_the_trimmed_file_and_the_removal_of_the_old_one(self, filesystem: MemoryFilesystem) -> None:
+    def test_kill_between_the_trimmed_file_and_the_removal_of_the_old_one(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 3, 3)
         old = filesystem.content(path_of(4))
         advance(filesystem, 4)
@@ -237,7 +236,7 @@ class TestCheckpoint:
         filesystem.place(path_of(4), old)
         assert kept(filesystem) == [5, 6]
 
-    def test_damage_below_it_loses_nothing(self, filesystem: MemoryFilesystem) -> None:
+    def test_damage_below_it_loses_nothing(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 6, durable=5)
         damage(filesystem, path_of(1), offset_of(1))
         advance(filesystem, 3)
@@ -246,7 +245,7 @@ class TestCheckpoint:
 
 
 class TestTail:
-    def test_torn_last_record_is_cut_and_reported(self, filesystem: MemoryFilesystem) -> None:
+    def test_torn_last_record_is_cut_and_reported(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 3, durable=2)
         shorten(filesystem, path_of(1), offset_of(3) - 1)
         log = recovered(filesystem)
@@ -255,13 +254,13 @@ class TestTail:
         assert recovered(filesystem).cut is None
 
     @pytest.mark.parametrize("tail", [bytes(300), b"garbage" * 9, b"\x9dRec" * 50])
-    def test_tail_that_is_no_record_is_cut(self, filesystem: MemoryFilesystem, tail: bytes) -> None:
+    def test_tail_that_is_no_record_is_cut(self, filesystem: FaultyFilesystem, tail: bytes) -> None:
         write(filesystem, 3)
         filesystem.place(path_of(1), filesystem.content(path_of(1)) + tail)
         assert recovered(filesystem).cut == TailCut(path_of(1), offset_of(3), len(tail), 4)
         assert kept(filesystem) == [1, 2, 3]
 
-    def test_good_records_behind_a_bad_unsynced_one_are_cut_with_it(self, filesystem: MemoryFilesystem) -> None:
+    def test_good_records_behind_a_bad_unsynced_one_are_cut_with_it(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 3, 3, 2, durable=4)
         damage(filesystem, path_of(4), offset_of(1))
         rest = len(filesystem.content(path_of(4))) - offset_of(1) + len(filesystem.content(path_of(7)))
@@ -270,13 +269,13 @@ class TestTail:
         assert filesystem.paths() == [LOG, path_of(1), path_of(4)]
         assert kept(filesystem) == [1, 2, 3, 4]
 
-    def test_rest_of_an_undone_append_in_a_full_file_loses_nothing(self, filesystem: MemoryFilesystem) -> None:
+    def test_rest_of_an_undone_append_in_a_full_file_loses_nothing(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 3, 3, durable=4)
         filesystem.place(path_of(1), filesystem.content(path_of(1)) + b"rest")
         log = recovered(filesystem)
         assert (kept(filesystem), log.cut) == ([1, 2, 3, 4, 5, 6], None)
 
-    def test_lsn_of_a_cut_record_is_given_again(self, filesystem: MemoryFilesystem) -> None:
+    def test_lsn_of_a_cut_record_is_given_again(self, filesystem: FaultyFilesystem) -> None:
         writer = fresh_writer(filesystem)
         append_many(writer, 9)
         damage(filesystem, path_of(1), offset_of(3) - 2)
@@ -285,7 +284,7 @@ class TestTail:
         append_many(writer, 4)
         assert lsns_of(filesystem, recovered(filesystem)) == list(range(1, first + 4))
 
-    def test_fail_fast_refuses_and_changes_nothing(self, filesystem: MemoryFilesystem) -> None:
+    def test_fail_fast_refuses_and_changes_nothing(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 3)
         damage(filesystem, path_of(1), offset_of(2))
         before = filesystem.content(path_of(1))
@@ -295,12 +294,12 @@ class TestTail:
         assert filesystem.content(path_of(1)) == before
         assert kept(filesystem) == [1, 2]
 
-    def test_fail_fast_opens_a_whole_log(self, filesystem: MemoryFilesystem) -> None:
+    def test_fail_fast_opens_a_whole_log(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 3, 3)
         assert kept(filesystem, policy=TailPolicy.FAIL_FAST) == [1, 2, 3, 4, 5, 6]
 
     @pytest.mark.parametrize("length", [0, 1, FILE_HEADER_BYTES - 1])
-    def test_file_whose_creation_was_cut_short_holds_nothing(self, filesystem: MemoryFilesystem, length: int) -> None:
+    def test_file_whose_creation_was_cut_short_holds_nothing(self, filesystem: FaultyFilesystem, length: int) -> None:
         write(filesystem, 3, 1, durable=3)
         shorten(filesystem, path_of(4), length)
         log = recovered(filesystem)
@@ -309,7 +308,7 @@ class TestTail:
         append_many(writer_of(filesystem, log), 1)
         assert kept(filesystem) == [1, 2, 3, 4]
 
-    def test_file_without_a_record_is_removed(self, filesystem: MemoryFilesystem) -> None:
+    def test_file_without_a_record_is_removed(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 3, 1)
         shorten(filesystem, path_of(4), FILE_HEADER_BYTES)
         assert recovered(filesystem).cut is None
@@ -318,7 +317,7 @@ class TestTail:
 
 class TestDamage:
     @pytest.fixture
-    def refused(self, filesystem: MemoryFilesystem) -> Refused:
+    def refused(self, filesystem: FaultyFilesystem) -> Refused:
         """Recovery is refused, and has changed nothing."""
 
         def check(file: str, offset: int, what: str) -> None:
@@ -331,74 +330,74 @@ class TestDamage:
         return check
 
     def test_bad_record_below_what_a_later_one_calls_durable(
-        self, filesystem: MemoryFilesystem, refused: Refused
+        self, filesystem: FaultyFilesystem, refused: Refused
     ) -> None:
         write(filesystem, 6, durable=4)
         damage(filesystem, path_of(1), offset_of(3) + 80)
         refused(path_of(1), offset_of(3), "LSN 4 is left, and it was on stable storage")
 
     def test_bad_record_that_only_a_later_file_calls_durable(
-        self, filesystem: MemoryFilesystem, refused: Refused
+        self, filesystem: FaultyFilesystem, refused: Refused
     ) -> None:
         write(filesystem, 3, 1, durable=3)
         shorten(filesystem, path_of(4), FILE_HEADER_BYTES)
         damage(filesystem, path_of(1), offset_of(2))
         refused(path_of(1), offset_of(2), "LSN 3")
 
-    def test_missing_file(self, filesystem: MemoryFilesystem, refused: Refused) -> None:
+    def test_missing_file(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
         write(filesystem, 3, 3, 3, durable=6)
         filesystem.erase(path_of(4))
         refused(path_of(1), offset_of(3), "LSN 4")
 
-    def test_missing_first_file(self, filesystem: MemoryFilesystem, refused: Refused) -> None:
+    def test_missing_first_file(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
         write(filesystem, 3, 3, durable=4)
         filesystem.erase(path_of(1))
         refused(path_of(4), 0, "LSN 1")
 
-    def test_missing_file_that_was_never_durable_is_an_unsynced_tail(self, filesystem: MemoryFilesystem) -> None:
+    def test_missing_file_that_was_never_durable_is_an_unsynced_tail(self, filesystem: FaultyFilesystem) -> None:
         write(filesystem, 3, 3, 3, durable=2)
         filesystem.erase(path_of(4))
         log = recovered(filesystem)
         assert log.cut == TailCut(path_of(1), offset_of(3), offset_of(3), 4)
 
-    def test_file_shortened_between_records(self, filesystem: MemoryFilesystem, refused: Refused) -> None:
+    def test_file_shortened_between_records(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
         write(filesystem, 3, 3, durable=3)
         shorten(filesystem, path_of(1), offset_of(2))
         refused(path_of(1), offset_of(2), "LSN 3")
 
-    def test_damaged_file_header_with_records_behind_it(self, filesystem: MemoryFilesystem, refused: Refused) -> None:
+    def test_damaged_file_header_with_records_behind_it(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
         write(filesystem, 3)
         damage(filesystem, path_of(1), 30)
         refused(path_of(1), 0, "checksum of the file header")
 
-    def test_damaged_file_header_before_another_file(self, filesystem: MemoryFilesystem, refused: Refused) -> None:
+    def test_damaged_file_header_before_another_file(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
         write(filesystem, 3, 3)
         filesystem.place(path_of(1), bytes(400))
         refused(path_of(1), 0, "magic")
 
-    def test_newer_version(self, filesystem: MemoryFilesystem, refused: Refused) -> None:
+    def test_newer_version(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
         write(filesystem, 3)
         damage(filesystem, path_of(1), 8)
         refused(path_of(1), 8, "version")
 
-    def test_lsn_that_is_there_twice(self, filesystem: MemoryFilesystem, refused: Refused) -> None:
+    def test_lsn_that_is_there_twice(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
         write(filesystem, 4)
         filesystem.place(path_of(3), FileHeader(WORKER, LOG_ID, 3, 2, 2).encode())
         refused(path_of(3), 0, "went on to 4")
 
-    def test_overlong_file_is_refused_before_it_is_read(self, filesystem: MemoryFilesystem, refused: Refused) -> None:
+    def test_overlong_file_is_refused_before_it_is_read(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
         write(filesystem, 1)
         filesystem.place(path_of(1), filesystem.content(path_of(1)) + bytes(WAL_FILE_BYTES))
         refused(path_of(1), WAL_FILE_BYTES, "more than a log file has")
 
-    def test_last_record_of_a_recovered_file(self, filesystem: MemoryFilesystem, refused: Refused) -> None:
+    def test_last_record_of_a_recovered_file(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
         """Recovery has synced it, and the file's header says so: it is no torn tail."""
         write(filesystem, 3)
         recovered(filesystem)
         damage(filesystem, path_of(1), offset_of(2))
         refused(path_of(1), offset_of(2), "LSN 3")
 
-    def test_older_record_inside_a_value_is_no_later_record(self, filesystem: MemoryFilesystem) -> None:
+    def test_older_record_inside_a_value_is_no_later_record(self, filesystem: FaultyFilesystem) -> None:
         """A user may store a copy of the log: behind a bad record its bytes are found, and must not count."""
         writer = fresh_writer(filesystem, 10_000)
         append_many(writer, 3)
@@ -413,7 +412,7 @@ class TestDamage:
 
 
 class TestLsnFloor:
-    def test_lsns_in_tables_are_not_given_again(self, filesystem: MemoryFilesystem) -> None:
+    def test_lsns_in_tables_are_not_given_again(self, filesystem: FaultyFilesystem) -> None:
         append_many(fresh_writer(filesystem), 4)
         log = recovered(filesystem, lsn_floor=20)
         assert (log.lsn_last, log.next_lsn) == (4, 21)
@@ -422,7 +421,7 @@ class TestLsnFloor:
         append_many(writer, 2)
         assert writer.lsn_appended == 22
 
-    def test_jump_is_no_missing_file(self, filesystem: MemoryFilesystem) -> None:
+    def test_jump_is_no_missing_file(self, filesystem: FaultyFilesystem) -> None:
         append_many(fresh_writer(filesystem), 4)
         writer = writer_of(filesystem, recovered(filesystem, lsn_floor=20))
         append_many(writer, 2)
@@ -433,7 +432,7 @@ class TestLsnFloor:
             assert log.cut is None
             assert lsns_of(filesystem, log) == [1, 2, 3, 4, 21, 22, 23]
 
-    def test_missing_file_behind_a_jump_is_found(self, filesystem: MemoryFilesystem) -> None:
+    def test_missing_file_behind_a_jump_is_found(self, filesystem: FaultyFilesystem) -> None:
         append_many(fresh_writer(filesystem), 4)
         writer = writer_of(filesystem, recovered(filesystem, lsn_floor=20))
         append_many(writer, 2)
@@ -444,18 +443,18 @@ class TestLsnFloor:
         with pytest.raises(Corruption, match="LSN 5"):
             recovered(filesystem)
 
-    def test_jump_over_a_checkpoint(self, filesystem: MemoryFilesystem) -> None:
+    def test_jump_over_a_checkpoint(self, filesystem: FaultyFilesystem) -> None:
         append_many(fresh_writer(filesystem), 4)
         append_many(writer_of(filesystem, recovered(filesystem, lsn_floor=20)), 2)
         advance(filesystem, 15)
         assert kept(filesystem) == [21, 22]
         assert filesystem.paths() == [LOG, path_of(21)]
 
-    def test_floor_below_the_log_changes_nothing(self, filesystem: MemoryFilesystem) -> None:
+    def test_floor_below_the_log_changes_nothing(self, filesystem: FaultyFilesystem) -> None:
         append_many(fresh_writer(filesystem), 4)
         assert recovered(filesystem, lsn_floor=3).next_lsn == 5
 
-    def test_jump_whose_file_was_never_filled(self, filesystem: MemoryFilesystem) -> None:
+    def test_jump_whose_file_was_never_filled(self, filesystem: FaultyFilesystem) -> None:
         append_many(fresh_writer(filesystem), 4)
         append(writer_of(filesystem, recovered(filesystem, lsn_floor=20)))
         shorten(filesystem, path_of(21), FILE_HEADER_BYTES)

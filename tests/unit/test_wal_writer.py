@@ -3,7 +3,7 @@
 import pytest
 
 from shardstore.errors import DiskFull, StorageFailure
-from tests.unit.memory_filesystem import MemoryFilesystem
+from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.wal_driver import (
     DIRECTORY,
     Content,
@@ -26,11 +26,11 @@ THREE_RECORDS = FILE_HEADER_BYTES + 3 * RECORD_BYTES
 
 
 @pytest.fixture
-def filesystem() -> MemoryFilesystem:
-    return MemoryFilesystem()
+def filesystem() -> FaultyFilesystem:
+    return FaultyFilesystem()
 
 
-def fail_at(filesystem: MemoryFilesystem, operation: str, error: Exception, times: int = 1) -> None:
+def fail_at(filesystem: FaultyFilesystem, operation: str, error: Exception, times: int = 1) -> None:
     """The next calls of this operation fail."""
     left = times
 
@@ -43,7 +43,7 @@ def fail_at(filesystem: MemoryFilesystem, operation: str, error: Exception, time
     filesystem.fault = fault
 
 
-def test_file_and_name_are_durable_before_the_first_record(filesystem: MemoryFilesystem) -> None:
+def test_file_and_name_are_durable_before_the_first_record(filesystem: FaultyFilesystem) -> None:
     writer = fresh_writer(filesystem)
     filesystem.trace.clear()
     append(writer)
@@ -57,7 +57,7 @@ def test_file_and_name_are_durable_before_the_first_record(filesystem: MemoryFil
     ]
 
 
-def test_further_record_is_one_append(filesystem: MemoryFilesystem) -> None:
+def test_further_record_is_one_append(filesystem: FaultyFilesystem) -> None:
     writer = fresh_writer(filesystem)
     append(writer)
     filesystem.trace.clear()
@@ -65,7 +65,7 @@ def test_further_record_is_one_append(filesystem: MemoryFilesystem) -> None:
     assert filesystem.trace == [f"append {path_of(1)}"]
 
 
-def test_record_that_would_overflow_the_file_begins_a_new_one(filesystem: MemoryFilesystem) -> None:
+def test_record_that_would_overflow_the_file_begins_a_new_one(filesystem: FaultyFilesystem) -> None:
     writer = fresh_writer(filesystem, THREE_RECORDS)
     for _ in range(3):
         append(writer, RECORD)
@@ -75,14 +75,14 @@ def test_record_that_would_overflow_the_file_begins_a_new_one(filesystem: Memory
     assert len(filesystem.content(path_of(1))) == THREE_RECORDS
 
 
-def test_record_larger_than_a_file_has_one_to_itself(filesystem: MemoryFilesystem) -> None:
+def test_record_larger_than_a_file_has_one_to_itself(filesystem: FaultyFilesystem) -> None:
     writer = fresh_writer(filesystem, THREE_RECORDS)
     big = Content(1, b"k", bytes(THREE_RECORDS))
     assert [append(writer, content) for content in (RECORD, big, big, RECORD)] == [1, 2, 3, 4]
     assert [file.path for file in writer.unsynced_files()] == [path_of(lsn) for lsn in (1, 2, 3, 4)]
 
 
-def test_sync_covers_what_was_appended_before_it(filesystem: MemoryFilesystem) -> None:
+def test_sync_covers_what_was_appended_before_it(filesystem: FaultyFilesystem) -> None:
     writer = fresh_writer(filesystem, THREE_RECORDS)
     for _ in range(4):
         append(writer, RECORD)
@@ -98,7 +98,7 @@ def test_sync_covers_what_was_appended_before_it(filesystem: MemoryFilesystem) -
     assert (writer.unsynced_files(), writer.bytes_unsynced) == ((), 0)
 
 
-def test_late_report_of_an_older_sync_takes_nothing_back(filesystem: MemoryFilesystem) -> None:
+def test_late_report_of_an_older_sync_takes_nothing_back(filesystem: FaultyFilesystem) -> None:
     writer = fresh_writer(filesystem)
     append_many(writer, 5)
     writer.mark_synced(5)
@@ -106,7 +106,7 @@ def test_late_report_of_an_older_sync_takes_nothing_back(filesystem: MemoryFiles
     assert writer.lsn_durable == 5
 
 
-def test_rotate_needs_a_record(filesystem: MemoryFilesystem) -> None:
+def test_rotate_needs_a_record(filesystem: FaultyFilesystem) -> None:
     writer = fresh_writer(filesystem)
     writer.rotate()
     append(writer)
@@ -116,7 +116,7 @@ def test_rotate_needs_a_record(filesystem: MemoryFilesystem) -> None:
     assert filesystem.paths() == [f"{DIRECTORY}/LOG", path_of(1), path_of(2)]
 
 
-def test_files_before_a_checkpoint(filesystem: MemoryFilesystem) -> None:
+def test_files_before_a_checkpoint(filesystem: FaultyFilesystem) -> None:
     writer = fresh_writer(filesystem, THREE_RECORDS)
     for _ in range(9):
         append(writer, RECORD)
@@ -127,7 +127,7 @@ def test_files_before_a_checkpoint(filesystem: MemoryFilesystem) -> None:
     assert writer.files_before(9) == [path_of(1), path_of(4), path_of(7)]
 
 
-def test_forgotten_files_do_not_count(filesystem: MemoryFilesystem) -> None:
+def test_forgotten_files_do_not_count(filesystem: FaultyFilesystem) -> None:
     writer = fresh_writer(filesystem, THREE_RECORDS)
     for _ in range(5):
         append(writer, RECORD)
@@ -138,7 +138,7 @@ def test_forgotten_files_do_not_count(filesystem: MemoryFilesystem) -> None:
     assert [file.path for file in writer.unsynced_files()] == [path_of(1), path_of(4)], "its sync is still owed"
 
 
-def test_recovered_files_count_and_can_be_released(filesystem: MemoryFilesystem) -> None:
+def test_recovered_files_count_and_can_be_released(filesystem: FaultyFilesystem) -> None:
     append_many(fresh_writer(filesystem), 5)
     log = recovered(filesystem)
     writer = writer_of(filesystem, log)
@@ -147,7 +147,7 @@ def test_recovered_files_count_and_can_be_released(filesystem: MemoryFilesystem)
     assert writer.files_before(5) == [path_of(1)]
 
 
-def test_full_disk_undoes_the_append(filesystem: MemoryFilesystem) -> None:
+def test_full_disk_undoes_the_append(filesystem: FaultyFilesystem) -> None:
     writer = fresh_writer(filesystem)
     append_many(writer, 3)
     before = filesystem.content(path_of(1))
@@ -161,7 +161,7 @@ def test_full_disk_undoes_the_append(filesystem: MemoryFilesystem) -> None:
 
 
 @pytest.mark.parametrize("operation", ["create", "append"])
-def test_full_disk_at_a_rotation_undoes_the_append(filesystem: MemoryFilesystem, operation: str) -> None:
+def test_full_disk_at_a_rotation_undoes_the_append(filesystem: FaultyFilesystem, operation: str) -> None:
     writer = fresh_writer(filesystem)
     append_many(writer, 3)
     writer.rotate()
@@ -173,7 +173,7 @@ def test_full_disk_at_a_rotation_undoes_the_append(filesystem: MemoryFilesystem,
     assert lsns_of(filesystem, recovered(filesystem)) == [1, 2, 3, 4]
 
 
-def test_cut_back_that_fails_ends_the_log(filesystem: MemoryFilesystem) -> None:
+def test_cut_back_that_fails_ends_the_log(filesystem: FaultyFilesystem) -> None:
     writer = fresh_writer(filesystem)
     append(writer)
 
@@ -186,7 +186,7 @@ def test_cut_back_that_fails_ends_the_log(filesystem: MemoryFilesystem) -> None:
 
 
 @pytest.mark.parametrize("operation", ["create", "append"])
-def test_refused_call_ends_the_log(filesystem: MemoryFilesystem, operation: str) -> None:
+def test_refused_call_ends_the_log(filesystem: FaultyFilesystem, operation: str) -> None:
     writer = fresh_writer(filesystem)
     append(writer)
     writer.rotate()
@@ -197,27 +197,27 @@ def test_refused_call_ends_the_log(filesystem: MemoryFilesystem, operation: str)
 @pytest.mark.parametrize("operation", ["sync", "sync_directory"])
 @pytest.mark.parametrize("error", [StorageFailure("input/output error"), DiskFull("no space")])
 def test_failed_sync_of_a_new_file_ends_the_log(
-    filesystem: MemoryFilesystem, operation: str, error: StorageFailure
+    filesystem: FaultyFilesystem, operation: str, error: StorageFailure
 ) -> None:
     writer = fresh_writer(filesystem)
     fail_at(filesystem, operation, error)
     assert_ends_the_log(filesystem, writer)
 
 
-def assert_ends_the_log(filesystem: MemoryFilesystem, writer: WalWriter) -> None:
+def assert_ends_the_log(filesystem: FaultyFilesystem, writer: WalWriter) -> None:
     """The next append fails, not as a full disk, and later ones do not reach the filesystem."""
     with pytest.raises(StorageFailure) as caught:
         append(writer)
     assert not isinstance(caught.value, DiskFull)
     assert writer.failed
-    filesystem.fault = lambda number, operation, path: None
-    calls = filesystem.calls
+    filesystem.healthy()
+    calls = filesystem.number
     with pytest.raises(StorageFailure, match="takes no more records"):
         append(writer)
-    assert filesystem.calls == calls
+    assert filesystem.number == calls
 
 
-def test_record_says_what_was_durable_when_it_was_appended(filesystem: MemoryFilesystem) -> None:
+def test_record_says_what_was_durable_when_it_was_appended(filesystem: FaultyFilesystem) -> None:
     writer = fresh_writer(filesystem)
     append_many(writer, 2)
     sync(writer)

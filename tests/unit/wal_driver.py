@@ -35,11 +35,11 @@ def recovered(
     return recover(filesystem, WORKER, STORE, lsn_floor, FixedEntropy(), policy)
 
 
-def writer_of(filesystem: Filesystem, log: RecoveredLog, file_bytes: int = 1000) -> WalWriter:
+def writer_of(filesystem: Filesystem, log: RecoveredLog, file_bytes: int = 4000) -> WalWriter:
     return WalWriter(filesystem, WORKER, log.log_id, log.next_lsn, log.lsn_last, log.files, file_bytes)
 
 
-def fresh_writer(filesystem: Filesystem, file_bytes: int = 1000) -> WalWriter:
+def fresh_writer(filesystem: Filesystem, file_bytes: int = 4000) -> WalWriter:
     return writer_of(filesystem, recovered(filesystem), file_bytes)
 
 
@@ -54,7 +54,7 @@ class Content:
 
 def content_of(lsn: int) -> Content:
     """Different for each LSN, of different lengths."""
-    return Content(lsn % 3 + 1, b"key-%d" % lsn, b"%d," % lsn * (lsn * 7 % 40))
+    return Content(lsn % 3 + 1, b"key-%d" % lsn, (b"%d," % lsn * 1500)[: lsn * 397 % 1500])
 
 
 def append(writer: WalWriter, content: Content | None = None) -> int:
