@@ -21,6 +21,8 @@ _DIRECTORY_MODE = 0o700
 _SAFE = os.O_CLOEXEC | os.O_NOFOLLOW
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 _NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+_CLOSED = 2**31 - 1
+"""A number no descriptor has: every call refuses it as a bad file descriptor."""
 _BUFFERS_PER_CALL = 1024
 """IOV_MAX of Linux."""
 
@@ -87,8 +89,8 @@ class PosixFile:
     def close(self) -> None:
         """Release the descriptor; closing twice is allowed."""
         with self._sync_lock:
-            descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, _CLOSED
+        if descriptor != _CLOSED:
             os.close(descriptor)
 
 
@@ -100,8 +102,8 @@ class PosixLock:
 
     def release(self) -> None:
         """Let go; letting go twice is allowed."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
+        descriptor, self._descriptor = self._descriptor, _CLOSED
+        if descriptor != _CLOSED:
             os.close(descriptor)
 
 

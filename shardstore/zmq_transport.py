@@ -239,7 +239,9 @@ class ZmqTransport:
             self._waker.write(_ONE)
 
     def close(self) -> None:
-        """Close every socket; unsent messages get a second to leave."""
+        """Close every socket; unsent messages get a second to leave. Closing twice is allowed."""
+        if self._waker.closed:
+            return
         for link in self._links.values():
             link.socket.close(linger=_LINGER_MS)
         self._links.clear()

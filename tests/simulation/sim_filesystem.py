@@ -1,0 +1,294 @@
+"""The filesystem seam over a SimDisk, as one incarnation of one process sees it.
+
+A process dies in the middle of a call: SimCrash, a BaseException that no `except Exception` hides, flies out of it.
+`finally` and `with` blocks still run then, as they would not under SIGKILL; so whatever a dead incarnation calls does
+nothing: closing is silent, anything else raises SimCrash again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+from shardstore.errors import DiskFull, StorageFailure
+from shardstore.identifiers import Buffer
+from tests.simulation.sim_disk import Directory, Inode, Node, SimDisk, Snapshot
+
+
+class SimCrash(BaseException):
+    """The process ended here."""
+
+
+class PendingSync:
+    """A sync that has begun; only what was in the file then becomes stable when it finishes."""
+
+    def __init__(self, file: SimFile, snapshot: Snapshot) -> None:
+        self._file = file
+        self._snapshot = snapshot
+
+    def finish(self) -> None:
+        """Let the sync end, well or with StorageFailure."""
+        self._file.finish_sync(self._snapshot)
+
+
+class SimFile:
+    """An open file of one incarnation."""
+
+    def __init__(self, filesystem: SimFilesystem, path: str, inode: Inode, writable: bool) -> None:
+        self._filesystem = filesystem
+        self._path = path
+        self._inode = inode
+        self._writable = writable
+        self._open = True
+        self._sync_failure: StorageFailure | None = None
+
+    @property
+    def path(self) -> str:
+        """The path it was opened under."""
+        return self._path
+
+    def size(self) -> int:
+        """Bytes in the file."""
+        self._check()
+        return len(self._inode.cache)
+
+    def append(self, buffers: Sequence[Buffer]) -> None:
+        """Add bytes to the cache. A crash or a full disk leaves any prefix of them."""
+        self._check_writable("append to")
+        data = b"".join(buffers)
+        try:
+            self._filesystem.step()
+        except SimCrash:
+            self._inode.append(data[: self._filesystem.draw(len(data))])
+            raise
+        room = self._filesystem.disk.free()
+        self._inode.append(data[:room])
+        if len(data) > room:
+            raise DiskFull(f"cannot append to {self._path}: no space left on device")
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes; fewer only at the end of the file."""
+        self._check()
+        return bytes(self._inode.cache[offset : offset + length])
+
+    def truncate(self, length: int) -> None:
+        """Cut the file to `length` bytes."""
+        self._check_writable("truncate")
+        self._filesystem.step()
+        self._inode.truncate(length)
+
+    def sync(self) -> None:
+        """Put content and size on stable storage."""
+        self._filesystem.step()
+        self.begin_sync().finish()
+
+    def begin_sync(self) -> PendingSync:
+        """The first half of `sync`, for a sync that takes time."""
+        self._check()
+        return PendingSync(self, self._inode.snapshot())
+
+    def finish_sync(self, snapshot: Snapshot) -> None:
+        """The second half of `sync`."""
+        self._filesystem.check_alive()
+        if self._sync_failure is None and self._filesystem.sync_fails():
+            self._inode.fail_to_sync(snapshot, self._filesystem.random)
+            self._sync_failure = StorageFailure(f"cannot sync {self._path}: input/output error")
+        if self._sync_failure is not None:
+            raise self._sync_failure
+        self._inode.make_stable(snapshot)
+
+    def drop_cache(self) -> None:
+        """Let reads come from the disk."""
+        self._check()
+        self._inode.drop_cache()
+
+    def close(self) -> None:
+        """Release the handle."""
+        self._open = False
+
+    def _check(self) -> None:
+        self._filesystem.check_alive()
+        if not self._open:
+            raise StorageFailure(f"cannot use {self._path}: bad file descriptor")
+
+    def _check_writable(self, operation: str) -> None:
+        self._check()
+        if not self._writable:
+            raise StorageFailure(f"cannot {operation} {self._path}: bad file descriptor")
+
+
+class SimLock:
+    """A lock file held by one incarnation."""
+
+    def __init__(self, inode: Inode) -> None:
+        self._inode: Inode | None = inode
+        inode.locked = True
+
+    def release(self) -> None:
+        """Let go; letting go twice is allowed."""
+        if self._inode is not None:
+            self._inode.locked = False
+            self._inode = None
+
+
+class SimFilesystem:
+    """One incarnation's view of a disk. `crash_in` counts changing calls down, `fail_sync_in` syncs, to a fault."""
+
+    def __init__(self, disk: SimDisk, rng: random.Random, on_crash: Callable[[], None] = lambda: None) -> None:
+        self.disk = disk
+        self.random = rng
+        self.alive = True
+        self.calls = 0
+        self.crash_in: int | None = None
+        self.fail_sync_in: int | None = None
+        self._on_crash = on_crash
+        self._locks: list[SimLock] = []
+        self._unsyncable: dict[str, StorageFailure] = {}
+
+    # Life of the incarnation.
+
+    def kill(self) -> None:
+        """End the incarnation: its handles are dead and its locks free."""
+        self.alive = False
+        for lock in self._locks:
+            lock.release()
+
+    def check_alive(self) -> None:
+        """Raise SimCrash after the end."""
+        if not self.alive:
+            raise SimCrash
+
+    def step(self) -> None:
+        """Count a call that changes something; the incarnation may end at it."""
+        self.check_alive()
+        self.calls += 1
+        if self.crash_in is not None:
+            self.crash_in -= 1
+            if self.crash_in <= 0:
+                self.kill()
+                self._on_crash()
+                raise SimCrash
+
+    def sync_fails(self) -> bool:
+        """Whether the sync that ends now is the one to fail."""
+        if self.fail_sync_in is None:
+            return False
+        self.fail_sync_in -= 1
+        if self.fail_sync_in > 0:
+            return False
+        self.fail_sync_in = None
+        return True
+
+    def draw(self, bound: int) -> int:
+        """A number from 0 to `bound`."""
+        return self.random.randint(0, bound)
+
+    # The seam.
+
+    def create(self, path: str) -> SimFile:
+        """A new, empty file, open for append and read. Raises FileExistsError."""
+        self.step()
+        directory, name = self._place(path)
+        if name in directory.seen:
+            raise FileExistsError(path)
+        inode = Inode()
+        self.disk.change(directory, {name: inode})
+        return SimFile(self, path, inode, writable=True)
+
+    def open(self, path: str) -> SimFile:
+        """An existing file for reading. Raises FileNotFoundError."""
+        return SimFile(self, path, self._file("open", path), writable=False)
+
+    def map(self, path: str) -> memoryview:
+        """The content as it is now."""
+        return memoryview(bytes(self._file("map", path).cache))
+
+    def rename(self, source: str, target: str) -> None:
+        """Give the file another name in the same directory, replacing a file of that name."""
+        self.step()
+        inode = self._file("rename", source)
+        directory, name = self._place(source)
+        target_directory, target_name = self._place(target)
+        assert directory is target_directory, "no part of the store renames across directories"
+        if isinstance(directory.seen.get(target_name), Directory):
+            raise StorageFailure(f"cannot rename {source}: is a directory")
+        self.disk.change(directory, {name: None, target_name: inode})
+
+    def remove(self, path: str) -> None:
+        """Remove a file's name. Raises FileNotFoundError."""
+        self.step()
+        self._file("remove", path)
+        directory, name = self._place(path)
+        self.disk.change(directory, {name: None})
+
+    def make_directory(self, path: str) -> None:
+        """Make the directory and its missing parents, all names durable."""
+        parts = _inside(path).split("/")
+        for depth in range(len(parts)):
+            parent = self._directory("make directory", "/".join(parts[:depth]))
+            node = parent.seen.get(parts[depth])
+            if isinstance(node, Inode):
+                raise StorageFailure(f"cannot make directory {path}: not a directory")
+            if node is None:
+                self.step()
+                self.disk.change(parent, {parts[depth]: Directory()})
+            self.sync_directory("/".join(parts[:depth]))
+
+    def list_directory(self, path: str) -> list[str]:
+        """Names in a directory, sorted; empty when there is no such directory."""
+        return sorted(self._directory("list", path).seen) if self._node(path) is not None else []
+
+    def exists(self, path: str) -> bool:
+        """Whether a file or directory of that name is there."""
+        return self._node(path) is not None
+
+    def sync_directory(self, path: str) -> None:
+        """Make the directory's names stable. A failure is final and leaves them as likely to survive as before."""
+        self.step()
+        directory = self._directory("sync directory", path)
+        if path not in self._unsyncable and self.sync_fails():
+            self._unsyncable[path] = StorageFailure(f"cannot sync directory {path}: input/output error")
+        if path in self._unsyncable:
+            raise self._unsyncable[path]
+        directory.sync()
+
+    def lock(self, path: str) -> SimLock | None:
+        """Take the lock file, creating it; None when it is held."""
+        if not self.exists(path):
+            self.create(path).close()
+        inode = self._file("lock", path)
+        if inode.locked:
+            return None
+        lock = SimLock(inode)
+        self._locks.append(lock)
+        return lock
+
+    def _node(self, path: str) -> Node | None:
+        self.check_alive()
+        return self.disk.find(_inside(path))
+
+    def _file(self, operation: str, path: str) -> Inode:
+        node = self._node(path)
+        if node is None:
+            raise FileNotFoundError(path)
+        if isinstance(node, Directory):
+            raise StorageFailure(f"cannot {operation} {path}: is a directory")
+        return node
+
+    def _directory(self, operation: str, path: str) -> Directory:
+        node = self._node(path)
+        if node is None:
+            raise FileNotFoundError(path)
+        if isinstance(node, Inode):
+            raise StorageFailure(f"cannot {operation} {path}: not a directory")
+        return node
+
+    def _place(self, path: str) -> tuple[Directory, str]:
+        parent, _, name = _inside(path).rpartition("/")
+        return self._directory("use", parent), name
+
+
+def _inside(path: str) -> str:
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"{path!r} leaves the root of the filesystem")
+    return path

@@ -1,0 +1,269 @@
+"""The transport seam over a simulated network, with the habits of ZeroMQ rather than those of TCP.
+
+A connected link keeps what its server is not there to take, and hands it to whoever binds the endpoint next. When a
+connection breaks, some of what was under way still arrives, in order, and the rest of what the server had sent is
+lost; of what the client had sent, a part is lost and the rest goes to the next connection. A bound link knows a peer
+by an id it gave to the connection; messages to an id whose connection is gone are refused, once that was noticed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from shardstore.effects import Received
+from shardstore.errors import InvalidRequest
+from shardstore.limits import MILLISECOND_NS, OUTBOX_BYTES_MAX
+from tests.simulation.sim_clock import SimClock
+
+RECONNECT_NS_MAX = 20 * MILLISECOND_NS
+NOTICE_NS_MAX = 5 * MILLISECOND_NS
+MESSAGES_PER_RECEIVE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """How long a message travels: `usual_ns` on average, and with the chance `tail` up to `tail_ns`."""
+
+    usual_ns: int = 50_000
+    tail: float = 0.0
+    tail_ns: int = 0
+
+    def draw(self, rng: random.Random) -> int:
+        """The delay of one message."""
+        if rng.random() < self.tail:
+            return rng.randint(0, self.tail_ns)
+        return min(int(rng.expovariate(1 / self.usual_ns)), 20 * self.usual_ns)
+
+
+class _Stream:
+    """Messages on their way in one direction of a connection, in order."""
+
+    def __init__(self, network: SimNetwork, deliver: Callable[[list[bytes]], None]) -> None:
+        self._network = network
+        self._deliver = deliver
+        self._under_way: deque[list[bytes]] = deque()
+        self._last_ns = 0
+        self._closed = False
+
+    def send(self, frames: list[bytes]) -> None:
+        self._under_way.append(frames)
+        clock = self._network.clock
+        self._last_ns = max(clock.now_ns() + self._network.delays.draw(self._network.random), self._last_ns + 1)
+        clock.at(self._last_ns, self._arrive)
+
+    def _arrive(self) -> None:
+        if not self._closed:
+            self._deliver(self._under_way.popleft())
+
+    def close(self, arrives: bool) -> list[list[bytes]]:
+        """Break: some still arrive if `arrives`; answers what neither arrived nor was lost for sure."""
+        self._closed = True
+        left = list(self._under_way)
+        arrived = self._network.random.randint(0, len(left)) if arrives else 0
+        for frames in left[:arrived]:
+            self._deliver(frames)
+        return left[arrived:]
+
+
+class _Connection:
+    """A connected link of one transport and, while there is a server, its counterpart on a bound link."""
+
+    def __init__(self, network: SimNetwork, client: SimTransport, link: str, endpoint: str) -> None:
+        self._network = network
+        self._client = client
+        self._link = link
+        self.endpoint = endpoint
+        self._server: tuple[SimTransport, str] | None = None
+        self._peer = b""
+        self._waiting: deque[list[bytes]] = deque()
+        self._to_server: _Stream | None = None
+        self._to_client: _Stream | None = None
+        self._closed = False
+        self.reconnect()
+
+    def send_to_server(self, frames: list[bytes]) -> bool:
+        if self._to_server is not None:
+            self._to_server.send(frames)
+            return True
+        self._waiting.append(frames)
+        if sum(len(frame) for message in self._waiting for frame in message) > OUTBOX_BYTES_MAX:
+            self._waiting.clear()
+            return False
+        return True
+
+    def send_to_client(self, frames: list[bytes]) -> None:
+        if self._to_client is not None:
+            self._to_client.send(frames)
+
+    def reconnect(self) -> None:
+        """Look for a server in a moment."""
+        clock, rng = self._network.clock, self._network.random
+        clock.after(rng.randint(0, RECONNECT_NS_MAX), self._establish)
+
+    def _establish(self) -> None:
+        server = self._network.listeners.get(self.endpoint)
+        if self._closed or self._server is not None or server is None:
+            return
+        self._server = server
+        transport, link = server
+        self._peer = transport.add_peer(link, self)
+        peer = self._peer
+        self._to_server = _Stream(self._network, lambda frames: transport.put(Received(link, peer, frames)))
+        self._to_client = _Stream(self._network, lambda frames: self._client.put(Received(self._link, b"", frames)))
+        while self._waiting:
+            self._to_server.send(self._waiting.popleft())
+
+    def break_off(self) -> None:
+        """The connection ends; the client's side tries again."""
+        if self._server is None:
+            return
+        assert self._to_server is not None
+        assert self._to_client is not None
+        transport, link = self._server
+        unsent = self._to_server.close(arrives=transport.alive)
+        if not transport.alive:
+            unsent = unsent[self._network.random.randint(0, len(unsent)) :]
+        self._to_client.close(arrives=self._client.alive)
+        self._waiting = deque(unsent)
+        self._server = self._to_server = self._to_client = None
+        peer, notice_ns = self._peer, self._network.random.randint(0, NOTICE_NS_MAX)
+        self._network.clock.after(notice_ns, lambda: transport.forget_peer(link, peer))
+        self.reconnect()
+
+    def close(self) -> None:
+        """The client's side is gone."""
+        self.break_off()
+        self._closed = True
+
+
+class SimNetwork:
+    """All links of one simulation."""
+
+    def __init__(self, clock: SimClock, rng: random.Random, delays: Delays = Delays()) -> None:
+        self.clock = clock
+        self.random = rng
+        self.delays = delays
+        self.listeners: dict[str, tuple[SimTransport, str]] = {}
+        self._connections: list[_Connection] = []
+        self._ports = 0
+
+    def listen(self, endpoint: str, transport: SimTransport, link: str) -> str:
+        """Take an endpoint; connections that wait for it come soon."""
+        if endpoint.endswith(":0"):
+            self._ports += 1
+            endpoint = f"{endpoint[:-1]}{self._ports}"
+        if endpoint in self.listeners:
+            raise InvalidRequest(f"cannot listen on {endpoint}: address already in use")
+        self.listeners[endpoint] = (transport, link)
+        for connection in self._connections:
+            if connection.endpoint == endpoint:
+                connection.reconnect()
+        return endpoint
+
+    def connect(self, transport: SimTransport, link: str, endpoint: str) -> _Connection:
+        """A new connection."""
+        connection = _Connection(self, transport, link, endpoint)
+        self._connections.append(connection)
+        return connection
+
+    def drop(self, connection: _Connection) -> None:
+        """End a connection for good."""
+        connection.close()
+        self._connections.remove(connection)
+
+    def unlisten(self, transport: SimTransport) -> None:
+        """Free what a transport listened on and break its connections."""
+        gone = {endpoint for endpoint, (owner, _) in self.listeners.items() if owner is transport}
+        self.listeners = {endpoint: owner for endpoint, owner in self.listeners.items() if endpoint not in gone}
+        for connection in self._connections:
+            if connection.endpoint in gone:
+                connection.break_off()
+
+    def break_any(self) -> None:
+        """Break one connection; both sides live on."""
+        if self._connections:
+            self.random.choice(self._connections).break_off()
+
+
+class SimTransport:
+    """The links of one incarnation of one process. `on_ready` is told when `receive` has something."""
+
+    def __init__(self, network: SimNetwork, on_ready: Callable[[], None] = lambda: None) -> None:
+        self._network = network
+        self._on_ready = on_ready
+        self.alive = True
+        self._inbox: deque[Received] = deque()
+        self._woken = False
+        self._connected: dict[str, _Connection] = {}
+        self._peers: dict[str, dict[bytes, _Connection]] = {}
+
+    # The seam.
+
+    def bind(self, link: str, endpoint: str) -> str:
+        """Accept peers at the endpoint."""
+        self._peers[link] = {}
+        return self._network.listen(endpoint, self, link)
+
+    def connect(self, link: str, endpoint: str) -> None:
+        """Open a link, replacing an earlier one of that name."""
+        self.disconnect(link)
+        self._connected[link] = self._network.connect(self, link, endpoint)
+
+    def disconnect(self, link: str) -> None:
+        """Drop a link and what waits on it."""
+        if link in self._connected:
+            self._network.drop(self._connected.pop(link))
+            self._inbox = deque(message for message in self._inbox if message.link != link)
+
+    def send(self, link: str, peer: bytes, frames: Sequence[bytes]) -> bool:
+        """Hand a message over."""
+        assert all(type(frame) is bytes for frame in frames), "frames are bytes"
+        if link in self._connected:
+            return self._connected[link].send_to_server(list(frames))
+        connection = self._peers.get(link, {}).get(peer)
+        if connection is not None:
+            connection.send_to_client(list(frames))
+        return connection is not None
+
+    def receive(self, timeout_ns: int | None) -> list[Received]:
+        """Let simulated time pass until there is something, or the timeout."""
+        until_ns = 2**63 if timeout_ns is None else self._network.clock.now_ns() + timeout_ns
+        while not (self._inbox or self._woken) and self._network.clock.advance(until_ns):
+            pass
+        self._woken = False
+        return [self._inbox.popleft() for _ in range(min(len(self._inbox), MESSAGES_PER_RECEIVE))]
+
+    def wake(self) -> None:
+        """End a `receive` that waits, now or at its next call."""
+        self._woken = True
+        self._on_ready()
+
+    def close(self) -> None:
+        """End all links."""
+        self.alive = False
+        self._inbox.clear()
+        for link in list(self._connected):
+            self.disconnect(link)
+        self._network.unlisten(self)
+        self._peers.clear()
+
+    # For the network.
+
+    def put(self, message: Received) -> None:
+        """A message arrives."""
+        if self.alive:
+            self._inbox.append(message)
+            self._on_ready()
+
+    def add_peer(self, link: str, connection: _Connection) -> bytes:
+        """Give a new connection its id."""
+        peer = self._network.random.randbytes(5)
+        self._peers[link][peer] = connection
+        return peer
+
+    def forget_peer(self, link: str, peer: bytes) -> None:
+        """It was noticed that the connection is gone."""
+        self._peers.get(link, {}).pop(peer, None)

@@ -1,0 +1,121 @@
+"""What only the real filesystem does; the rest is in test_filesystem_contract.py."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shardstore.errors import DiskFull, StorageFailure
+from shardstore.posix_filesystem import PosixFilesystem
+
+
+@pytest.fixture
+def filesystem(tmp_path: Path) -> PosixFilesystem:
+    return PosixFilesystem(str(tmp_path / "data"))
+
+
+def failing(number: int) -> Callable[..., Any]:
+    def call(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return call
+
+
+def test_files_and_directories_are_for_their_user_only(filesystem: PosixFilesystem, tmp_path: Path) -> None:
+    filesystem.make_directory("directory")
+    filesystem.create("directory/file")
+    filesystem.lock("LOCK")
+    modes = [
+        stat.S_IMODE((tmp_path / "data" / name).stat().st_mode) for name in ("directory", "directory/file", "LOCK")
+    ]
+    assert modes == [0o700, 0o600, 0o600]
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+
+
+def test_descriptors_are_not_inherited(filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[int] = []
+    really_open = os.open
+
+    def recording_open(*path: Any, **where: Any) -> int:
+        opened.append(really_open(*path, **where))
+        return opened[-1]
+
+    monkeypatch.setattr(os, "open", recording_open)
+    handles = [filesystem.create("file"), filesystem.open("file"), filesystem.lock("LOCK")]
+    assert len(opened) == len(handles)
+    assert not any(map(os.get_inheritable, opened))
+
+
+def test_a_symbolic_link_is_not_followed(filesystem: PosixFilesystem, tmp_path: Path) -> None:
+    (tmp_path / "outside").write_bytes(b"secret")
+    (tmp_path / "data" / "link").symlink_to(tmp_path / "outside")
+    with pytest.raises(StorageFailure, match="open link"):
+        filesystem.open("link")
+    with pytest.raises(FileExistsError):
+        filesystem.create("link")
+
+
+def test_short_writes_are_completed(filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "writev", lambda descriptor, buffers: write(descriptor, buffers[0][:2]))
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:3]))
+    file = filesystem.create("file")
+    file.append([b"first", b"second"])
+    assert file.read_at(0, 100) == b"firstsecond"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_no_room_is_a_full_disk(filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    file = filesystem.create("file")
+    monkeypatch.setattr(os, "writev", failing(number))
+    with pytest.raises(DiskFull, match="cannot append to file: " + os.strerror(number)):
+        file.append([b"data"])
+
+
+def test_other_errors_name_the_operation_and_the_path(
+    filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = filesystem.create("file")
+    monkeypatch.setattr(os, "pread", failing(errno.EIO))
+    with pytest.raises(StorageFailure, match="cannot read file: Input/output error") as failure:
+        file.read_at(0, 1)
+    assert not isinstance(failure.value, DiskFull)
+
+
+def test_a_failed_sync_is_final_for_its_handle(filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, other = filesystem.create("file"), filesystem.create("other")
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", failing(errno.EIO))
+        with pytest.raises(StorageFailure, match="sync file"):
+            file.sync()
+    with pytest.raises(StorageFailure, match="sync file"):
+        file.sync()
+    other.sync()
+    filesystem.open("file").sync()
+
+
+def test_a_failed_sync_of_a_directory_is_final(filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    filesystem.make_directory("directory")
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", failing(errno.EIO))
+        with pytest.raises(StorageFailure, match="sync directory directory"):
+            filesystem.sync_directory("directory")
+    with pytest.raises(StorageFailure, match="sync directory directory"):
+        filesystem.sync_directory("directory")
+    filesystem.sync_directory("")
+
+
+def test_a_made_directory_is_synced_into_its_parents_even_when_it_was_there(
+    filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filesystem.make_directory("a/b")
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    filesystem.make_directory("a/b/c")
+    assert [os.path.basename(path) for path in synced] == ["data", "a", "b"]

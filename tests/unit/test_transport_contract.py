@@ -1,0 +1,184 @@
+"""What every form of the transport seam does alike."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from shardstore.effects import Received
+from shardstore.limits import MILLISECOND_NS, SECOND_NS
+from shardstore.transport import Transport
+from shardstore.zmq_transport import ZmqTransport
+from tests.simulation.sim_clock import SimClock
+from tests.simulation.sim_network import SimNetwork, SimTransport
+
+PATIENCE_NS = 20 * SECOND_NS
+
+
+@dataclass
+class World:
+    """Transports that can reach each other, and a scheme for endpoints."""
+
+    new: Callable[[], Transport]
+    prefix: str
+
+
+@pytest.fixture(params=["zmq", "simulated"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    opened: list[Transport] = []
+    if request.param == "zmq":
+        directory = tempfile.mkdtemp(prefix="ss", dir="/tmp")
+        form: Callable[[], Transport] = ZmqTransport
+    else:
+        directory = "simulated"
+        network = SimNetwork(SimClock(random.Random(1)), random.Random(2))
+
+        def form() -> Transport:
+            return SimTransport(network)
+
+    def new() -> Transport:
+        opened.append(form())
+        return opened[-1]
+
+    yield World(new, f"ipc://{directory}")
+    for transport in opened:
+        transport.close()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def take(transport: Transport, count: int = 1) -> list[Received]:
+    """Exactly `count` messages."""
+    messages: list[Received] = []
+    for _ in range(1_000):
+        messages += transport.receive(PATIENCE_NS)
+        if len(messages) >= count:
+            break
+    assert len(messages) == count
+    return messages
+
+
+def frames_of(messages: list[Received]) -> list[bytes]:
+    return [message.frames[0] for message in messages]
+
+
+@pytest.fixture
+def server(world: World) -> Transport:
+    transport = world.new()
+    transport.bind("clients", world.prefix + "/server")
+    return transport
+
+
+@pytest.fixture
+def client(world: World, server: Transport) -> Transport:
+    transport = world.new()
+    transport.connect("router", world.prefix + "/server")
+    return transport
+
+
+def test_a_request_is_answered_to_its_peer(server: Transport, client: Transport) -> None:
+    assert client.send("router", b"", [b"header", b"", b"body"])
+    [request] = take(server)
+    assert (request.link, request.frames) == ("clients", [b"header", b"", b"body"])
+    assert request.peer
+    assert server.send("clients", request.peer, [b"answer"])
+    [answer] = take(client)
+    assert answer == Received("router", b"", [b"answer"])
+
+
+def test_peers_are_told_apart(world: World, server: Transport, client: Transport) -> None:
+    other = world.new()
+    other.connect("anything", world.prefix + "/server")
+    client.send("router", b"", [b"client"])
+    other.send("anything", b"", [b"other"])
+    peers = {message.frames[0]: message.peer for message in take(server, 2)}
+    server.send("clients", peers[b"other"], [b"to other"])
+    server.send("clients", peers[b"client"], [b"to client"])
+    assert frames_of(take(other)) == [b"to other"]
+    assert frames_of(take(client)) == [b"to client"]
+
+
+def test_order_is_kept(server: Transport, client: Transport) -> None:
+    sent = [b"%d" % number for number in range(300)]
+    for frame in sent:
+        assert client.send("router", b"", [frame])
+    assert frames_of(take(server, 300)) == sent
+
+
+def test_what_was_sent_before_the_server_is_up_arrives(world: World) -> None:
+    client, server = world.new(), world.new()
+    client.connect("router", world.prefix + "/late")
+    assert client.send("router", b"", [b"early"])
+    server.bind("clients", world.prefix + "/late")
+    assert frames_of(take(server)) == [b"early"]
+
+
+def test_what_was_sent_while_the_server_is_down_goes_to_the_next_one(
+    world: World, server: Transport, client: Transport
+) -> None:
+    client.send("router", b"", [b"first"])
+    take(server)
+    server.close()
+    client.receive(50 * MILLISECOND_NS)
+    assert client.send("router", b"", [b"second"])
+    successor = world.new()
+    successor.bind("clients", world.prefix + "/server")
+    assert frames_of(take(successor)) == [b"second"]
+
+
+def test_a_peer_nobody_knows_is_refused(server: Transport) -> None:
+    assert not server.send("clients", b"nobody", [b"hello"])
+
+
+def test_a_link_nobody_opened_is_refused(client: Transport) -> None:
+    assert not client.send("worker:7", b"", [b"hello"])
+
+
+def test_a_peer_that_went_away_is_refused_in_the_end(server: Transport, client: Transport) -> None:
+    client.send("router", b"", [b"hello"])
+    [message] = take(server)
+    client.close()
+    for _ in range(1_000):
+        if not server.send("clients", message.peer, [b"answer"]):
+            break
+        server.receive(MILLISECOND_NS)
+    else:
+        raise AssertionError("still taken")
+
+
+def test_connecting_again_replaces_the_link(world: World, server: Transport, client: Transport) -> None:
+    other = world.new()
+    other.bind("clients", world.prefix + "/other")
+    client.connect("router", world.prefix + "/other")
+    client.send("router", b"", [b"hello"])
+    assert frames_of(take(other)) == [b"hello"]
+    assert server.receive(0) == []
+
+
+def test_a_disconnected_link_sends_nothing(client: Transport) -> None:
+    client.disconnect("router")
+    client.disconnect("router")
+    assert not client.send("router", b"", [b"hello"])
+
+
+def test_a_wait_ends_with_its_timeout(server: Transport) -> None:
+    assert server.receive(0) == []
+    assert server.receive(MILLISECOND_NS) == []
+
+
+def test_a_wake_before_the_wait_ends_it(server: Transport) -> None:
+    server.wake()
+    server.wake()
+    assert server.receive(None) == []
+    assert server.receive(0) == []
+
+
+def test_closing_twice_is_allowed(world: World) -> None:
+    transport = world.new()
+    transport.bind("clients", world.prefix + "/mine")
+    transport.close()
+    transport.close()
