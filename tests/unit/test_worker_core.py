@@ -325,6 +325,35 @@ def test_failed_job_is_tried_again_later_and_loses_nothing(worker: WorkerDriver)
     assert worker.status(sequence) is Status.OK
 
 
+def test_failed_release_removes_the_same_files_later(worker: WorkerDriver) -> None:
+    worker.put({b"k%07d" % number: b"v" * 1000 for number in range(2000)})
+    worker.settle()
+    worker.ask(Op.FLUSH)
+    worker.run_job()
+    release = worker.jobs.popleft()
+    assert release.spec.paths
+    worker.handle(JobFailed(release.job, "the process died"))
+    worker.now_ns += SECOND_NS
+    worker.handle(Tick())
+    worker.settle()
+    assert not [path for path in release.spec.paths if (worker.root / path).exists()]
+
+
+def test_compaction_that_failed_answers_everybody_at_the_next_try(worker: WorkerDriver) -> None:
+    for number in range(2):
+        worker.put({b"%d" % number: b"v"})
+        worker.settle()
+        worker.ask(Op.FLUSH)
+        worker.settle()
+    first = worker.ask(Op.COMPACT)
+    second = worker.ask(Op.COMPACT)
+    worker.handle(JobFailed(worker.jobs.popleft().job, "the process died"))
+    worker.now_ns += SECOND_NS
+    worker.handle(Tick())
+    worker.settle()
+    assert [worker.status(first), worker.status(second)] == [Status.OK, Status.OK]
+
+
 def test_damage_met_by_a_job_is_told_to_who_waits_and_spares_other_ranges(tmp_path: Path) -> None:
     worker = WorkerDriver(tmp_path, boundaries=[b"m"]).serve()
     worker.put({b"a": b"1"}, segment=1)
@@ -338,6 +367,7 @@ def test_damage_met_by_a_job_is_told_to_who_waits_and_spares_other_ranges(tmp_pa
     worker.settle()
     assert [worker.status(sequence) for sequence in flushes] == [Status.FAILED, Status.OK]
     assert "damaged" in refusal(worker, flushes[0]).what
+    assert worker.status(worker.ask(Op.FLUSH, segment=1)) is Status.FAILED, "later ones do not wait for nothing"
     assert worker.get([b"a"]) == [b"1"]
 
 

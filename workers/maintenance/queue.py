@@ -91,8 +91,10 @@ class MaintenanceQueue:
         self._worth_a_look = True
 
     def barrier(self, owned: OwnedRange, asker: Asker) -> list[Effect]:
-        """Take a FLUSH or COMPACT of a range. Raises Corruption."""
+        """Take a FLUSH or COMPACT of a range. Raises Corruption, or StorageFailure when its jobs met damage."""
         owned.stored()
+        if owned.job_failure:
+            raise StorageFailure(owned.job_failure)
         self.seal(owned)
         barrier = Barrier(asker, owned.overlay.runs[-1].lsn_last if owned.overlay.runs else 0)
         self._barriers.setdefault(owned.segment_id, []).append(barrier)
@@ -139,8 +141,10 @@ class MaintenanceQueue:
         self._failures += 1
         self._retry_at_ns = now_ns + min(RETRY_FIRST_NS << min(self._failures, 16), RETRY_MAX_NS)
         if isinstance(spec, CompactSpec):
-            self._compactions[spec.segment], self._compacting = self._compacting, []
+            self._compactions.setdefault(spec.segment, []).extend(self._compacting)
+            self._compacting = []
         elif isinstance(spec, ReleaseSpec):
+            self._obsolete += spec.paths
             self._release_wanted = True
         return self._give_up(spec, event.reason) if event.fatal else []
 

@@ -44,6 +44,7 @@ class LoggedWrite:
     keys: list[bytes]
     values: list[bytes] | None
     payload_bytes: int
+    admitted_bytes: int
     askers: list[Asker]
 
     def apply(self) -> None:
@@ -105,7 +106,8 @@ class WritePath:
         if verdict is Verdict.TOO_OLD:
             return [asker.refuse(Status.TOO_OLD, Refusal("the retry is older than the dedup window"))]
         payload_bytes = sum(map(len, frames)) - len(frames[0])
-        self._admit(owned, payload_bytes + len(keys) * ENTRY_OVERHEAD_BYTES)
+        admitted_bytes = payload_bytes + len(keys) * ENTRY_OVERHEAD_BYTES
+        self._admit(owned, admitted_bytes)
         try:
             lsn = self._append(owned, asker, request, frames)
         except DiskFull as full:
@@ -113,12 +115,12 @@ class WritePath:
         except StorageFailure as failure:
             return self.fail(str(failure), [asker])
         owned.dedup.note(request, lsn)
-        logged = LoggedWrite(lsn, owned, keys, values, payload_bytes, [asker])
+        logged = LoggedWrite(lsn, owned, keys, values, payload_bytes, admitted_bytes, [asker])
         if self._durability is Durability.ASYNC:
             self._sync_due_ns = self._sync_due_ns or now_ns + SYNC_INTERVAL_NS
             return self._apply(logged)
         self._logged.append(logged)
-        self._logged_bytes += payload_bytes
+        self._logged_bytes += admitted_bytes
         return self._sync()
 
     def synced(self, lsn: int) -> list[Effect]:
@@ -128,7 +130,7 @@ class WritePath:
         effects: list[Effect] = []
         while self._logged and self._logged[0].lsn <= lsn:
             logged = self._logged.popleft()
-            self._logged_bytes -= logged.payload_bytes
+            self._logged_bytes -= logged.admitted_bytes
             effects += self._apply(logged)
         return effects + self._sync()
 
