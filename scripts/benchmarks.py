@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
@@ -26,6 +27,7 @@ from shardstore.options import Durability
 
 VALUE_BYTES = 24
 SINGLE_OPERATIONS = 3_000
+WARM_UP_OPERATIONS = 100
 TIMEOUT_SECONDS = 120.0
 Record = tuple[bytes, bytes]
 
@@ -125,6 +127,19 @@ def _echoes(socket: zmq.Socket[bytes]) -> Iterator[None]:
         yield
 
 
+def sync_limit(directory: str | None) -> dict[str, float]:
+    """A record of the size of a single write, appended to a file and synced, with nothing but the operating system."""
+    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+        return _latency(_syncs(file.fileno()))
+
+
+def _syncs(descriptor: int) -> Iterator[None]:
+    for _ in range(SINGLE_OPERATIONS // 10 + WARM_UP_OPERATIONS):
+        os.write(descriptor, bytes(100))
+        os.fdatasync(descriptor)
+        yield
+
+
 def dict_limits(records: Sequence[Record]) -> dict[str, dict[str, float]]:
     """The same records into a bare dict and out of it, in one process, without a disk."""
     table: dict[bytes, bytes] = {}
@@ -143,7 +158,8 @@ def _rate(count: int, work: Callable[[], object]) -> dict[str, float]:
 
 
 def _latency(operations: Iterator[object]) -> dict[str, float]:
-    """Time each step of the iterator."""
+    """Time each step of the iterator, after some that warm everything up."""
+    deque(islice(operations, WARM_UP_OPERATIONS), maxlen=0)
     times = []
     started = time.perf_counter_ns()
     for _ in operations:
@@ -223,7 +239,7 @@ def main(
                 figures[name] = WORKLOADS[name](db, records)
             workers = len(db.stats()) - 1
         status.update("measuring the limits")
-        limits = {"pyzmq echo": echo_limit()} | dict_limits(records)
+        limits = {"pyzmq echo": echo_limit(), "fdatasync": sync_limit(data)} | dict_limits(records)
     settings = {"records": n, "value_bytes": VALUE_BYTES, "durability": durability, "workers": workers, "url": url}
     report = {"machine": machine(), "settings": settings, "workloads": figures, "limits": limits}
     click.echo(json.dumps(report, indent=2) if as_json else "\n".join(_lines(report)))

@@ -38,7 +38,9 @@ def main(context: click.Context, demonstrate: bool, **options: Any) -> None:
     """Start a cluster on this machine and serve until Ctrl-C."""
     console = Console(highlight=False)
     logging.basicConfig(
-        level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
+        level=logging.INFO,
+        format="%(message)s",
+        handlers=[RichHandler(console=console, show_time=False, show_level=False, show_path=False)],
     )
     with failures_in_one_line():
         if demonstrate:

@@ -54,7 +54,7 @@ def run(cluster: LocalCluster, data: Path, console: Console) -> bool:
     """Load, kill, read back; answers whether every file came back as it was."""
     files = source_files()
     total = sum(len(file.content.splitlines()) for file in files)
-    console.print(f"{len(files):,} files of the standard library, {total:,} lines; store in {data}")
+    console.print(f"{len(files):,} files of the standard library, {total:,} lines; store in {data}", soft_wrap=True)
     with cluster.connect() as db, _progress(console) as progress:
         started = time.perf_counter()
         repeated = _load(db, cluster, files, total, progress)
@@ -64,7 +64,8 @@ def run(cluster: LocalCluster, data: Path, console: Console) -> bool:
         different = _compare(db, files, total, progress)
         compared = time.perf_counter()
     console.print(
-        f"wrote    {_rate(total, loaded - started)}, over the death of {VICTIM} ({repeated} batches repeated)"
+        f"wrote    {_rate(total, loaded - started)}, over the death of {VICTIM} ({repeated} batches repeated)",
+        soft_wrap=True,
     )
     console.print(f"flushed  in {flushed - loaded:.2f} s; {_bytes_on_disk(data):,} bytes on disk")
     console.print(f"read     {_rate(total, compared - flushed)}, {len(files):,} prefix scans")
