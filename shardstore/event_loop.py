@@ -23,7 +23,8 @@ class EventLoop:
         self._clock = clock
         self._perform = perform
         self._posted: SimpleQueue[Event] = SimpleQueue()
-        self._stop: Stop | None = None
+        self.stop: Stop | None = None
+        """How the core asked to end, once it did."""
 
     def post(self, event: Event) -> None:
         """Feed an event from any thread."""
@@ -39,22 +40,30 @@ class EventLoop:
                     failed = SendFailed(effect.link, effect.peer, effect.frames)
                     pending.extend(self._core.handle(failed, self._clock.now_ns()))
             elif type(effect) is Stop:
-                self._stop = effect
+                self.stop = effect
             else:
                 self._perform(effect)
 
     def run(self) -> Stop:
         """Serve until the core stops; answers how it ended."""
+        self.start()
+        while self.stop is None:
+            self.turn(self._timeout_ns())
+        return self.stop
+
+    def start(self) -> None:
+        """Let the core begin."""
         self.execute(self._core.start(self._clock.now_ns()))
-        while self._stop is None:
-            for message in self._transport.receive(self._timeout_ns()):
-                self._handle(message)
-            for event in self._posted_events():
-                self._handle(event)
-            due_ns = self._core.wakeup_ns()
-            if due_ns is not None and due_ns <= self._clock.now_ns():
-                self._handle(Tick())
-        return self._stop
+
+    def turn(self, timeout_ns: int | None) -> None:
+        """Wait at most this long for messages or a post, and handle all that is there to be handled."""
+        for message in self._transport.receive(timeout_ns):
+            self._handle(message)
+        for event in self._posted_events():
+            self._handle(event)
+        due_ns = self._core.wakeup_ns()
+        if due_ns is not None and due_ns <= self._clock.now_ns():
+            self._handle(Tick())
 
     def _handle(self, event: Event) -> None:
         self.execute(self._core.handle(event, self._clock.now_ns()))
