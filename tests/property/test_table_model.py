@@ -17,7 +17,9 @@ from workers.segment.table_format import Entries
 
 keys = st.binary(min_size=1, max_size=5) | st.binary(min_size=1, max_size=20)
 values = st.binary(max_size=300) | st.just(TOMBSTONE)
-fixed_keys = st.integers(1, 20).flatmap(
+two_letters = st.integers(0, 2**20 - 1).map(lambda number: f"{number:020b}".encode())
+"""Keys that often agree in more bytes than are compared at once."""
+fixed_keys = st.lists(two_letters, min_size=1, max_size=40) | st.integers(1, 20).flatmap(
     lambda length: st.lists(st.binary(min_size=length, max_size=length), min_size=1)
 )
 tables = (
