@@ -44,8 +44,8 @@ class RouterMachine(RuleBasedStateMachine):
                 del self.waiting[header.sequence]
         return sends
 
-    @rule(worker=WORKERS)
-    def new_process(self, worker: int) -> None:
+    @rule(worker=WORKERS, ready=st.booleans())
+    def new_process(self, worker: int, ready: bool) -> None:
         peer = b"%d.%d" % (worker, self.sequence)
         self.sequence += 1
         effects = self.router.register(worker, peer)
@@ -55,6 +55,8 @@ class RouterMachine(RuleBasedStateMachine):
             assert epoch == self.granted[segment] + 1
             self.granted[segment] = epoch
         self.newest[worker] = (peer, serving)
+        if ready:
+            self.process_is_ready(worker)
 
     @rule(worker=WORKERS)
     def process_is_ready(self, worker: int) -> None:
