@@ -397,7 +397,16 @@ class TestDamage:
         damage(filesystem, path_of(1), offset_of(2))
         refused(path_of(1), offset_of(2), "LSN 3")
 
-    def test_older_record_inside_a_value_is_no_later_record(self, filesystem: FaultyFilesystem) -> None:
+    def test_missing_file_of_a_recovered_log(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
+        write(filesystem, 3, 3, 3)
+        recovered(filesystem)
+        filesystem.erase(path_of(4))
+        refused(path_of(1), offset_of(3), "LSN 4")
+
+    @pytest.mark.parametrize("checkpoint", [0, 2])
+    def test_older_record_inside_a_value_is_no_later_record(
+        self, filesystem: FaultyFilesystem, checkpoint: int
+    ) -> None:
         """A user may store a copy of the log: behind a bad record its bytes are found, and must not count."""
         writer = fresh_writer(filesystem, 10_000)
         append_many(writer, 3)
@@ -405,10 +414,11 @@ class TestDamage:
         before = len(filesystem.content(path_of(1)))
         append(writer, Content(1, b"backup", filesystem.content(path_of(1))))
         damage(filesystem, path_of(1), before + RECORD_HEADER_BYTES)
+        advance(filesystem, checkpoint)
         log = recovered(filesystem)
         assert log.cut is not None
         assert (log.cut.offset, log.cut.lsn_lost) == (before, 4)
-        assert lsns_of(filesystem, log) == [1, 2, 3]
+        assert lsns_of(filesystem, log) == list(range(checkpoint + 1, 4))
 
 
 class TestLsnFloor:

@@ -190,7 +190,7 @@ def record_at(data: memoryview, offset: int, log_id: int) -> Record:
     keys_start = offset + RECORD_HEADER_BYTES
     if keys_start > len(data):
         raise DamagedRecord("the file ends inside a record header")
-    magic, kind, layout, entries, keys_bytes, values_bytes, *rest = _HEAD.unpack_from(data, offset)
+    magic, kind, layout, entries, keys_bytes, values_bytes, *names = _HEAD.unpack_from(data, offset)
     expected_head, expected = _CHECKSUMS.unpack_from(data, offset + _HEAD_BYTES)
     seed = _verify_head(data, offset, log_id, magic, expected_head)
     if kind not in _KINDS:
@@ -204,7 +204,7 @@ def record_at(data: memoryview, offset: int, log_id: int) -> Record:
     keys, values = data[keys_start:values_start], data[values_start:end]
     if checksum(values, checksum(keys, seed)) != expected:
         raise DamagedRecord("checksum of the payload does not match")
-    return Record(kind, layout, entries, *rest, keys, values)
+    return Record._make((kind, layout, entries, *names, keys, values))
 
 
 def _verify_head(data: memoryview, offset: int, log_id: int, magic: bytes, expected: int) -> int:

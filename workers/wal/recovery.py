@@ -4,11 +4,12 @@
     2  leave out the files that lie wholly at or below the checkpoint: their removal may not have been durable
     3  verify the others past the cache; decide what their end is (scan.py); up to here nothing was changed
     4  rewrite each file that is kept: verified records above the checkpoint only, under the name of the first
-    5  remove all other files, and make that durable
+    5  remove all other files
 
 So nothing that is served rests on the page cache, and no later append goes into a file of an earlier process.
 Killed anywhere and run again, recovery ends the same: step 4 replaces a file by its sound part, which step 3 reads
-alike, and what a kill leaves of step 5 is left out or cut again.
+alike, and a file that comes back after step 5 is left out or cut again. The writer syncs the directory before it
+gives the LSN of a cut record anew, so the two never meet.
 
 LSNs at or below `lsn_floor` are in tables already and are never given again, even if the log lost them. So LSNs may
 jump between two files. A file header therefore names the last LSN before it (`lsn_previous`): what lies between
@@ -131,4 +132,3 @@ def _remove_others(filesystem: Filesystem, worker: int, kept: set[str]) -> None:
         path = f"{directory}/{name}"
         if first_lsn_of(name.removesuffix(TEMPORARY_SUFFIX)) is not None and path not in kept:
             filesystem.remove(path)
-    filesystem.sync_directory(directory)

@@ -1,0 +1,66 @@
+"""Format version 1 of the log: the committed bytes are what is written, and they can be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shardstore.identifiers import Epoch, RequestId, SegmentId
+from shardstore.wire_format import Flag
+from tests.unit.faulty_filesystem import FaultyFilesystem
+from tests.unit.wal_driver import DIRECTORY, LOG_ID, WORKER, path_of, recovered, sync, writer_of
+from workers.wal.reader import records_in
+from workers.wal.record_format import Record, RecordKind
+
+GOLDEN = Path(__file__).parent
+FILES = {
+    "log-document-v1.bin": f"{DIRECTORY}/LOG",
+    "wal-recovered-v1.bin": path_of(1),
+    "wal-v1.bin": path_of(0x21),
+}
+FIXED = Flag.KEYS_FIXED | Flag.VALUES_FIXED
+CLIENT = 2**64 - 2
+BATCHES = [
+    # kind, layout, entries, segment, epoch, sequence, keys, values
+    (RecordKind.PUT, FIXED, 2, 42, 7, 1, b"key1key2", b"valuevalue"),
+    (RecordKind.PUT, 0, 1, 43, 8, 2, b"\x91\xc4\x01k", b"\x91\xc4\x00"),
+    (RecordKind.DELETE, Flag.KEYS_FIXED, 1, 2**32 - 1, 2**32 - 1, 2**64 - 1, b"k", b""),
+]
+LSNS = [1, 2, 3, 0x21, 0x22, 0x23]
+
+
+def written() -> FaultyFilesystem:
+    """A log that was recovered once, at a jump of its LSNs, and went on."""
+    filesystem = FaultyFilesystem()
+    for lsn_floor in (0, 0x20):
+        writer = writer_of(filesystem, recovered(filesystem, lsn_floor))
+        for kind, layout, entries, segment, epoch, sequence, keys, values in BATCHES:
+            request = RequestId(CLIENT, sequence)  # type: ignore[arg-type]
+            writer.append(kind, layout, entries, SegmentId(segment), Epoch(epoch), request, keys, values)
+            sync(writer)
+    return filesystem
+
+
+def check(records: list[Record]) -> None:
+    assert [record.lsn for record in records] == LSNS
+    assert [record.lsn_durable for record in records] == [0, 1, 2, 3, 0x21, 0x22]
+    for record, batch in zip(records, BATCHES * 2, strict=True):
+        kind, layout, entries, segment, epoch, sequence, keys, values = batch
+        assert record[:3] == (kind, layout, entries)
+        assert record[5:9] == (segment, epoch, CLIENT, sequence)
+        assert (bytes(record.keys), bytes(record.values)) == (keys, values)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_written_is_the_golden_file(name: str) -> None:
+    assert written().content(FILES[name]) == (GOLDEN / name).read_bytes()
+
+
+def test_the_golden_files_can_be_read() -> None:
+    filesystem = FaultyFilesystem()
+    for name, path in FILES.items():
+        filesystem.place(path, (GOLDEN / name).read_bytes())
+    log = recovered(filesystem)
+    assert (log.log_id, log.lsn_checkpoint, log.next_lsn, log.cut) == (LOG_ID, 0, 0x24, None)
+    check(list(records_in(filesystem, WORKER, log.log_id, log.files)))
