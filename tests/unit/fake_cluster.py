@@ -1,0 +1,180 @@
+"""A cluster in a dict behind the wire protocol, with epochs, a dedup window and scripted misfortunes."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeAlias
+
+from shardstore import columns
+from shardstore.identifiers import Epoch, SegmentId, WorkerId
+from shardstore.limits import KEY_BYTES_MAX, VALUE_BYTES_MAX
+from shardstore.messages import Refusal, Routes, ScanRequest, Statistics, Welcome, decode, encode
+from shardstore.route_map import RouteMap, presplit
+from shardstore.wire_format import WRITES, Flag, Header, Op, Status, decode_request
+
+ROUTER = "router"
+Frames: TypeAlias = list[bytes]
+
+
+class Lose(Enum):
+    """A message that vanishes."""
+
+    REQUEST = "request"
+    REPLY = "reply"
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """A refusal instead of an answer; nothing is applied."""
+
+    status: Status
+    duration_ms: int = 0
+    refusal: Refusal = Refusal("so it was scripted")
+
+
+class FakeCluster:
+    """Ranges that start at "", "40", "80" and "c0", on two workers.
+
+    `script` holds what happens to the next routed requests, None for nothing special. `log` holds what was applied.
+    """
+
+    def __init__(self, boundaries: Sequence[bytes] = (b"\x40", b"\x80", b"\xc0"), workers: int = 2) -> None:
+        fresh = presplit(boundaries, workers)
+        self.route_map: RouteMap = fresh.with_routes(
+            [type(route)(route.start, route.segment, route.worker, Epoch(1), True) for route in fresh]
+        )
+        self.endpoints = {worker: f"ipc://worker-{worker}" for worker in range(workers)}
+        self.data: dict[bytes, bytes] = {}
+        self.script: deque[Lose | Refuse | None] = deque()
+        self.down: set[int] = set()
+        self.credits = 16
+        self.values_max = 1_000_000
+        self.page_entries = 1_000
+        self.clients = 0
+        self.requests: list[Header] = []
+        self.log: list[tuple[Op, list[bytes], list[bytes]]] = []
+        self._applied: set[tuple[int, int, int]] = set()
+
+    def receive(self, link: str, frames: Frames) -> list[Frames]:
+        """What comes back for a message that was sent over this link."""
+        header = decode_request(frames)
+        if header.op == Op.HELLO:
+            self.clients += 1
+            welcome = Welcome(1_000 + self.clients, "store", encode(self.routes()))
+            return [[header.reply(Status.OK).encode(), encode(welcome)]]
+        if header.op == Op.ROUTES:
+            return [[header.reply(Status.OK).encode(), encode(self.routes())]]
+        if header.op == Op.STATS and not header.segment:
+            return [self._answer(header, [encode(Statistics({"role": "router"}))])]
+        return self._routed(link, header, frames)
+
+    def routes(self) -> Routes:
+        """What the router knows."""
+        up = {worker: endpoint for worker, endpoint in self.endpoints.items() if worker not in self.down}
+        return Routes(self.route_map.to_document(), up)
+
+    def broadcast(self) -> Frames:
+        """The message with which the router tells of new routes."""
+        return [Header(Op.ROUTES, status=Status.OK).encode(), encode(self.routes())]
+
+    def new_epochs(self, worker: int) -> None:
+        """The worker was started again, or its ranges came back to it."""
+        self.give_to(worker, [route.segment for route in self.route_map if route.worker == worker])
+
+    def give_to(self, worker: int, segments: Sequence[int]) -> None:
+        """The segments get a new owner, or a new ownership."""
+        routes = [self.route_map.route_of_segment(segment) for segment in segments]
+        self.route_map = self.route_map.with_routes(
+            [
+                type(route)(route.start, route.segment, WorkerId(worker), Epoch(route.epoch + 1), True)
+                for route in routes
+                if route is not None
+            ]
+        )
+
+    def _routed(self, link: str, header: Header, frames: Frames) -> list[Frames]:
+        self.requests.append(header)
+        fate = self.script.popleft() if self.script else None
+        if fate is Lose.REQUEST:
+            return []
+        if isinstance(fate, Refuse):
+            return [self._refuse(header, fate)]
+        route = self.route_map.route_of_segment(header.segment)
+        if route is None or route.epoch != header.epoch or link not in (ROUTER, f"worker:{route.worker}"):
+            return [self._refuse(header, Refuse(Status.STALE_ROUTE, 0, Refusal("stale", routes=encode(self.routes()))))]
+        if route.worker in self.down:
+            down = Refuse(Status.UNAVAILABLE, 100, Refusal("worker is down"))
+            return [self._refuse(header, down)] if link == ROUTER else []
+        reply = self._execute(header, frames)
+        return [] if fate is Lose.REPLY else [reply]
+
+    def _execute(self, header: Header, frames: Frames) -> Frames:
+        if header.op in WRITES:
+            self._apply(header, frames)
+            return self._answer(header, [])
+        if header.op == Op.GET:
+            return self._get(header, frames)
+        if header.op == Op.SCAN:
+            return self._scan(header, frames)
+        if header.op == Op.STATS:
+            return self._answer(header, [encode(Statistics({"segment": header.segment}))])
+        return self._answer(header, [])
+
+    def _apply(self, header: Header, frames: Frames) -> None:
+        identity = (header.segment, header.client, header.sequence)
+        if identity in self._applied:
+            assert header.flags & Flag.RETRY, "the same id twice, and not as a retry"
+            return
+        self._applied.add(identity)
+        keys = self._keys(header, frames)
+        values: list[bytes] = []
+        if header.op == Op.PUT:
+            fixed = bool(header.flags & Flag.VALUES_FIXED)
+            values = columns.decode(frames[2], fixed, header.entries, 0, VALUE_BYTES_MAX)
+            self.data.update(zip(keys, values, strict=True))
+        else:
+            for key in keys:
+                self.data.pop(key, None)
+        self.log.append((Op(header.op), keys, values))
+
+    def _get(self, header: Header, frames: Frames) -> Frames:
+        keys = self._keys(header, frames)[: self.values_max]
+        values: list[Any] = [self.data.get(key) for key in keys]
+        if header.flags & Flag.PRESENCE:
+            values = [None if value is None else b"" for value in values]
+        column = columns.encode(values)
+        flags = (Flag.VALUES_FIXED if column.fixed else 0) | (Flag.MORE if len(keys) < header.entries else 0)
+        return self._answer(header, [column.frame], flags=flags, entries=len(keys))
+
+    def _scan(self, header: Header, frames: Frames) -> Frames:
+        asked = decode(ScanRequest, frames[1])
+        owned = self.route_map.range_of(SegmentId(header.segment))
+        keys = sorted(self.data)
+        low = bisect_left(keys, max(asked.start, owned.start))
+        ends = [end for end in (asked.end, owned.end) if end]
+        keys = keys[low : bisect_left(keys, min(ends)) if ends else None]
+        limit = min(asked.limit or self.page_entries, self.page_entries)
+        page, more = (keys[-limit:], keys[:-limit]) if asked.reverse else (keys[:limit], keys[limit:])
+        resume = b"" if not more else page[0] if asked.reverse else page[-1] + b"\0"
+        if not page:
+            return self._answer(header, [b"", b"", resume])
+        key_column = columns.encode(page)
+        value_column = columns.encode([b"" if asked.keys_only else self.data[key] for key in page])
+        flags = int(Flag.KEYS_FIXED) * key_column.fixed | int(Flag.VALUES_FIXED) * value_column.fixed
+        return self._answer(header, [key_column.frame, value_column.frame, resume], flags=flags, entries=len(page))
+
+    def _keys(self, header: Header, frames: Frames) -> list[bytes]:
+        keys = columns.decode(frames[1], bool(header.flags & Flag.KEYS_FIXED), header.entries, 1, KEY_BYTES_MAX)
+        assert columns.all_within(keys, self.route_map.range_of(SegmentId(header.segment)))
+        return keys
+
+    def _answer(self, header: Header, body: Frames, **fields: int) -> Frames:
+        return [header.reply(Status.OK, credits=self.credits, **fields).encode(), *body]
+
+    def _refuse(self, header: Header, refuse: Refuse) -> Frames:
+        reply = header.reply(refuse.status, credits=self.credits, duration_ms=refuse.duration_ms)
+        return [reply.encode(), encode(refuse.refusal)]

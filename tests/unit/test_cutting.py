@@ -1,0 +1,96 @@
+"""Cutting a batch by range, above all where 8 bytes of a key do not decide."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+import pytest
+
+from shardstore import columns
+from shardstore.client.checking import checked_keys, checked_values
+from shardstore.client.cutting import Boundaries, Piece, cut
+from shardstore.wire_format import Flag
+
+
+def rejoined(pieces: list[Piece], entries: int) -> list[tuple[int, bytes, bytes | None]]:
+    """Route, key and value of every entry, in the order of the batch."""
+    found: list[tuple[int, bytes, bytes | None] | None] = [None] * entries
+    for piece in pieces:
+        keys = columns.decode(piece.keys, bool(piece.flags & Flag.KEYS_FIXED), piece.entries, 1, 10_000)
+        values = [None] * piece.entries
+        if piece.values is not None:
+            fixed = bool(piece.flags & Flag.VALUES_FIXED)
+            values = columns.decode(piece.values, fixed, piece.entries, 0, 10_000)
+        positions = range(entries) if piece.positions is None else piece.positions.tolist()
+        assert list(positions) == sorted(positions), "equal keys would lose their order"
+        for position, key, value in zip(positions, keys, values, strict=True):
+            assert found[position] is None
+            found[position] = (piece.route, key, value)
+    assert None not in found
+    return found  # type: ignore[return-value]
+
+
+def check(keys: list[bytes], values: list[bytes] | None, starts: list[bytes]) -> list[Piece]:
+    """Cut, and compare with the plain way."""
+    pieces = cut(checked_keys(keys), checked_values(values) if values else None, Boundaries([b"", *starts]))
+    expected = [
+        (bisect_right(starts, key), key, value) for key, value in zip(keys, values or [None] * len(keys), strict=True)
+    ]
+    assert rejoined(pieces, len(keys)) == expected
+    assert [piece.route for piece in pieces] == sorted({route for route, _, _ in expected})
+    return pieces
+
+
+def test_one_range_takes_the_whole_batch() -> None:
+    (piece,) = check([b"b", b"a"], [b"1", b"2"], [])
+    assert piece == Piece(0, int(Flag.KEYS_FIXED | Flag.VALUES_FIXED), 2, b"ba", b"12", None)
+
+
+def test_a_batch_within_one_of_many_ranges_is_not_sorted() -> None:
+    (piece,) = check([b"cc", b"cb"], None, [b"a", b"c", b"d"])
+    assert piece.positions is None and piece.route == 2
+
+
+@pytest.mark.parametrize("width", [1, 2, 7, 8, 9, 16])
+def test_keys_of_one_length(width: int) -> None:
+    keys = [bytes([at * 37 % 256]).ljust(width, b"x") for at in range(300)]
+    check(keys, [str(at).encode() for at in range(300)], [b"\x20", b"\x80", b"\x80x", b"\xf0"])
+
+
+def test_keys_and_values_of_many_lengths() -> None:
+    keys = [bytes([at * 37 % 256]) * (1 + at % 20) for at in range(300)]
+    check(keys, [b"v" * (at % 5) for at in range(300)], [b"\x20", b"\x80\x80\x80", b"\xf0"])
+
+
+def test_empty_values() -> None:
+    check([b"a", b"z"], [b"", b""], [b"m"])
+
+
+@pytest.mark.parametrize(
+    "starts",
+    [
+        [b"prefix--"],
+        [b"prefix--m"],
+        [b"prefix--a", b"prefix--m", b"prefix--mm", b"prefix--z"],
+        [b"prefix-", b"prefix--", b"prefix--\0", b"prefix--\0\0"],
+        [b"p", b"prefix--aaaaaaaaaa", b"prefix.", b"q"],
+    ],
+)
+@pytest.mark.parametrize("width", [8, 9, 10, 12])
+def test_boundaries_that_share_their_first_eight_bytes_with_keys(starts: list[bytes], width: int) -> None:
+    tails = [b"", b"\0", b"\0\0\0\0", b"a", b"aaaa", b"m", b"m\0", b"mm", b"mmmm", b"z", b"\xff\xff\xff\xff"]
+    keys = [(b"prefix--" + tail).ljust(width, b"\0")[:width] for tail in tails]
+    keys += [b"o".ljust(width, b"x"), b"prefix-,".ljust(width, b"x"), b"prefix..".ljust(width, b"x")]
+    check(keys, None, starts)
+
+
+@pytest.mark.parametrize("starts", [[b"a\0"], [b"a", b"a\0", b"a\0\0\0"], [b"ab\0\0"]])
+def test_keys_shorter_than_boundaries_that_end_in_zeros(starts: list[bytes]) -> None:
+    check([b"a", b"b", b"`"], None, starts)
+    check([b"a\0", b"aa", b"ab", b"ac"], None, starts)
+    check([b"a\0\0", b"ab\0", b"ab\x01"], None, starts)
+
+
+def test_more_ranges_than_fit_a_byte() -> None:
+    starts = [at.to_bytes(2, "big") for at in range(1, 2_000)]
+    check([at.to_bytes(2, "big") * 3 for at in range(0, 2_200, 7)], None, starts)
