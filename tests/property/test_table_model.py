@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import count
 from typing import cast
 
 import numpy as np
@@ -12,8 +14,9 @@ from shardstore.columns import decode
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
 from tests.unit.table_samples import table_of
+from workers.segment.column_writer import as_list
 from workers.segment.merge import merge, without_tombstones
-from workers.segment.table_format import Entries
+from workers.segment.table_format import Entries, FixedItems
 
 keys = st.binary(min_size=1, max_size=5) | st.binary(min_size=1, max_size=20)
 values = st.binary(max_size=300) | st.just(TOMBSTONE)
@@ -57,29 +60,41 @@ def test_ranges(
         assert decode(page.values.frame, page.values.fixed, page.entries, 0, 1000) == chunk.values
 
 
-@given(st.lists(fixed_keys, min_size=1, max_size=4), st.data())
-def test_both_merges_agree_with_a_dictionary(batches: list[list[bytes]], data: st.DataObject) -> None:
+@given(st.lists(fixed_keys, min_size=1, max_size=4), st.binary(max_size=12), st.sets(st.integers(0, 50)))
+def test_all_merges_agree_with_a_dictionary(batches: list[list[bytes]], prefix: bytes, deletions: set[int]) -> None:
     length = len(batches[0][0])
-    prefix = data.draw(st.binary(max_size=12))
-    cut = [[prefix + key.ljust(length, b"\0")[:length] for key in batch] for batch in batches]
-    number = iter(range(10_000))
-    lists = [Entries(batch, [b"%04d" % next(number) for _ in batch]) for batch in cut]
-    arrays = [
-        Entries(
-            np.frombuffer(b"".join(entries.keys), f"V{length + len(prefix)}"),
-            np.frombuffer(b"".join(entries.values), "V4"),  # type: ignore[arg-type]
-        )
-        for entries in lists
+    number = count()
+    sources = []
+    for batch in batches:
+        keys_of_batch = [prefix + key.ljust(length, b"\0")[:length] for key in batch]
+        sources.append((keys_of_batch, [b"%04d" % next(number) for _ in keys_of_batch]))
+    with_deletions: list[tuple[list[bytes], list[Stored]]] = [
+        (items, [TOMBSTONE if place in deletions else value for place, value in enumerate(column)])
+        for items, column in sources
     ]
-    model: dict[bytes, bytes] = {}
-    for entries in lists:
-        model.update(zip(entries.keys, entries.values, strict=True))  # type: ignore[arg-type]
-    expected = sorted(model.items())
-    any_way, fixed_way = merge(lists), merge(arrays)
-    assert list(zip(any_way.keys, any_way.values, strict=True)) == expected
-    assert isinstance(fixed_way.keys, np.ndarray)
-    assert list(zip(fixed_way.keys.tolist(), fixed_way.values.tolist(), strict=True)) == expected  # type: ignore[union-attr]
-    assert list(zip(*map(list, merge([lists[0], *arrays[1:]])), strict=True))[-1][1] == expected[-1][1]
+    as_fixed = [Entries(array_of(items), array_of(column)) for items, column in sources]
+    as_mixed = [Entries(array_of(items), column) for items, column in with_deletions]
+    as_any = [Entries(items, column) for items, column in with_deletions]
+    assert pairs(merge(as_fixed)) == model(sources)
+    assert pairs(merge(as_mixed)) == pairs(merge(as_any)) == model(with_deletions)
+    assert pairs(merge([*as_any, *as_fixed, *as_mixed])) == model([*with_deletions, *sources, *with_deletions])
+    alive = [(key, value) for key, value in model(with_deletions) if value is not TOMBSTONE]
+    assert pairs(without_tombstones(merge(as_mixed))) == pairs(without_tombstones(merge(as_any))) == alive
+
+
+def array_of(items: list[bytes]) -> FixedItems:
+    return np.frombuffer(b"".join(items), f"V{len(items[0])}")
+
+
+def pairs(entries: Entries) -> list[tuple[object, object]]:
+    return list(zip(as_list(entries.keys), as_list(entries.values), strict=True))
+
+
+def model(sources: Sequence[tuple[list[bytes], Sequence[Stored]]]) -> list[tuple[bytes, Stored]]:
+    entries: dict[bytes, Stored] = {}
+    for items, column in sources:
+        entries.update(zip(items, column, strict=True))
+    return sorted(entries.items())
 
 
 @given(tables)

@@ -1,9 +1,12 @@
-"""Merging of columns of entries: sorted by key, and of equal keys the newest entry wins."""
+"""Merging of columns of entries: sorted by key, and of equal keys the newest entry wins.
+
+Keys of one length are ordered as columns of integers, others in a dictionary; both ways give the same entries.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import compress, repeat
+from itertools import chain, compress, repeat
 from operator import is_not
 
 import numpy as np
@@ -11,18 +14,19 @@ import numpy.typing as npt
 
 from shardstore.identifiers import TOMBSTONE, Stored
 from workers.segment.column_writer import as_list
-from workers.segment.table_format import Entries, FixedItems, Integers
+from workers.segment.table_format import Entries, FixedItems, Integers, Values
 
 _WORD_BYTES = 8
 
 
 def merge(oldest_to_newest: Sequence[Entries]) -> Entries:
     """The entries of all sources, which need not be sorted, in key order. At least one source."""
-    keys = [source.keys for source in oldest_to_newest]
-    values = [source.values for source in oldest_to_newest]
-    if _are_one_layout(keys) and _are_one_layout(values):
-        return _merge_fixed(np.concatenate(keys), np.concatenate(values))  # type: ignore[arg-type]  # all are arrays
-    return _merge_any(oldest_to_newest)
+    key_columns, value_columns = zip(*oldest_to_newest, strict=True)
+    if not _are_one_layout(key_columns):
+        return _merge_in_a_dictionary(oldest_to_newest)
+    keys = np.concatenate(key_columns)
+    kept = _newest_in_key_order(keys)
+    return Entries(keys[kept], _taken(value_columns, kept))
 
 
 def without_tombstones(entries: Entries) -> Entries:
@@ -30,8 +34,11 @@ def without_tombstones(entries: Entries) -> Entries:
     keys, values = entries
     if isinstance(values, np.ndarray):
         return entries
-    present = list(map(is_not, values, repeat(TOMBSTONE)))
-    return entries if all(present) else Entries(list(compress(keys, present)), list(compress(values, present)))
+    present = np.fromiter(map(is_not, values, repeat(TOMBSTONE)), np.bool_, len(values))
+    if present.all():
+        return entries
+    kept_keys = keys[present] if isinstance(keys, np.ndarray) else list(compress(keys, present.tolist()))
+    return Entries(kept_keys, list(compress(values, present.tolist())))
 
 
 def _are_one_layout(columns: Sequence[object]) -> bool:
@@ -39,7 +46,7 @@ def _are_one_layout(columns: Sequence[object]) -> bool:
     return all(isinstance(column, np.ndarray) and column.dtype == columns[0].dtype for column in columns)  # type: ignore[attr-defined]
 
 
-def _merge_any(oldest_to_newest: Sequence[Entries]) -> Entries:
+def _merge_in_a_dictionary(oldest_to_newest: Sequence[Entries]) -> Entries:
     entries: dict[bytes, Stored] = {}
     for keys, values in oldest_to_newest:
         entries.update(zip(as_list(keys), as_list(values), strict=True))  # type: ignore[arg-type]
@@ -47,14 +54,23 @@ def _merge_any(oldest_to_newest: Sequence[Entries]) -> Entries:
     return Entries(ordered, list(map(entries.__getitem__, ordered)))
 
 
-def _merge_fixed(keys: FixedItems, values: FixedItems) -> Entries:
+def _taken(columns: Sequence[Values], kept: Integers) -> Values:
+    """The items of the joined columns at these places."""
+    if _are_one_layout(columns):
+        joined: FixedItems = np.concatenate(columns)  # type: ignore[arg-type]  # all are arrays
+        return joined[kept]
+    items = list(chain.from_iterable(map(as_list, columns)))
+    return list(map(items.__getitem__, kept.tolist()))
+
+
+def _newest_in_key_order(keys: FixedItems) -> Integers:
+    """Places of the keys in order; of equal keys only the last."""
     words = _words_that_order(keys)
     order = _order(words)
     ordered = words[order]
     is_last_of_equals = np.ones(len(order), dtype=np.bool_)
     is_last_of_equals[:-1] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    kept = order[is_last_of_equals]
-    return Entries(keys[kept], values[kept])
+    return order[is_last_of_equals]
 
 
 def _words_that_order(keys: FixedItems) -> npt.NDArray[np.uint64]:

@@ -67,8 +67,8 @@ class TableWriter:
         self._first_keys: list[bytes] = []
         self._key_last = b""
         self._digests: list[Digests] = []
-        self._lengths_of_keys = _Bounds()
-        self._lengths_of_values = _Bounds()
+        self._key_lengths: list[int] = []
+        self._value_lengths: list[int] = []
         self._tombstones = 0
         self._file = filesystem.create(identity.path)
 
@@ -89,8 +89,8 @@ class TableWriter:
         key_column = self._encode(keys, self._layout.key_stride)
         value_column = self._encode(values, self._layout.value_stride)
         self._digests.append(digests_of(key_list))
-        self._lengths_of_keys.note(key_column.lengths)
-        self._lengths_of_values.note(value_column.lengths)
+        self._key_lengths += _extremes(key_column.lengths)
+        self._value_lengths += _extremes(value_column.lengths)
         self._tombstones += 0 if value_column.fixed else len(values) - len(value_column.lengths)
         bounds = block_bounds(key_column.offsets + value_column.offsets)
         for first, last in pairwise(bounds):
@@ -156,10 +156,10 @@ class TableWriter:
             key_last=self._key_last,
             key_stride=self._layout.key_stride,
             value_stride=self._layout.value_stride,
-            key_bytes_min=self._lengths_of_keys.least,
-            key_bytes_max=self._lengths_of_keys.most,
-            value_bytes_min=self._lengths_of_values.least,
-            value_bytes_max=self._lengths_of_values.most,
+            key_bytes_min=min(self._key_lengths),
+            key_bytes_max=max(self._key_lengths),
+            value_bytes_min=min(self._value_lengths, default=0),
+            value_bytes_max=max(self._value_lengths, default=0),
             lsn_first=lsn_first,
             lsn_last=lsn_last,
         )
@@ -173,24 +173,8 @@ class TableWriter:
         self._pending = []
 
 
-class _Bounds:
-    """Least and most of the lengths seen; both 0 when none was."""
-
-    def __init__(self) -> None:
-        self._seen: list[int] = []
-
-    def note(self, lengths: Integers) -> None:
-        if len(lengths):
-            seen = (*self._seen, int(lengths.min()), int(lengths.max()))
-            self._seen = [min(seen), max(seen)]
-
-    @property
-    def least(self) -> int:
-        return min(self._seen, default=0)
-
-    @property
-    def most(self) -> int:
-        return max(self._seen, default=0)
+def _extremes(lengths: Integers) -> list[int]:
+    return [int(lengths.min()), int(lengths.max())] if len(lengths) else []
 
 
 def block_bounds(bytes_before: Integers) -> list[int]:
