@@ -15,7 +15,7 @@ from shardstore.client.asyncio_client import AsyncClient, connect_async
 from shardstore.client.blocking_client import Client, connect
 from shardstore.cluster.settings import cluster_settings
 from shardstore.cluster.supervisor import Supervisor
-from shardstore.errors import Closed, Unavailable
+from shardstore.errors import Closed, ShardstoreError, Unavailable
 from shardstore.options import Durability
 
 log = logging.getLogger("shardstore.cluster")
@@ -111,7 +111,7 @@ def _run(supervisor: Supervisor, url: Future[str]) -> None:
         supervisor.run(url.set_result)
     except BaseException as error:
         if url.done():
-            log.error("the cluster has ended: %s", error)
+            log.error("the cluster has ended: %s", error, exc_info=not isinstance(error, ShardstoreError))
         else:
             url.set_exception(error)
     if not url.done():

@@ -17,7 +17,9 @@ def serve(settings: ClusterSettings, on_ready: Callable[[str], None]) -> None:
     To be called in the main thread. `on_ready` gets the url and must return soon.
     """
     supervisor = Supervisor(settings)
-    before = {number: signal.signal(number, lambda *_: supervisor.request_stop()) for number in STOP_SIGNALS}
+    # What was told to be ignored stays ignored: that is how nohup and a shell's `&` ask for it.
+    heeded = [number for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda *_: supervisor.request_stop()) for number in heeded}
     try:
         supervisor.run(on_ready)
     finally:

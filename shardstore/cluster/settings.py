@@ -39,6 +39,8 @@ def cluster_settings(
     listen: str | None = None,
 ) -> ClusterSettings:
     """The settings in a caller's words, checked. Raises InvalidRequest."""
+    if Path(data).exists() and not Path(data).is_dir():
+        raise InvalidRequest(f"{data} is no directory: name one, or a place where one can be made")
     size = parse_size(memory)
     if size < MEMORY_MIN:
         raise InvalidRequest(f"memory={memory!r} is below the {MEMORY_MIN // 2**20} MiB that a store needs")

@@ -20,6 +20,7 @@ from shardstore.cluster.child import Child
 from shardstore.cluster.child_process import BecameReady, Happening
 from shardstore.cluster.data_directory import DataDirectory
 from shardstore.cluster.endpoints import Endpoints
+from shardstore.cluster.pinning import core_of, pin
 from shardstore.cluster.restart_policy import QUICK_DEATHS_MAX
 from shardstore.cluster.runtime_directory import make_runtime_directory, remove_runtime_directory
 from shardstore.cluster.settings import ClusterSettings, usable_cores
@@ -56,6 +57,7 @@ class Supervisor:
         self._happenings: SimpleQueue[Happening | None] = SimpleQueue()
         """What happened to a process; None is a request to stop."""
         self._stop_requests = 0
+        self._cores = usable_cores()
         self._router: list[Child] = []
         self._workers: list[Child] = []
 
@@ -130,7 +132,9 @@ class Supervisor:
         return Child(name, module, options, self._happenings.put)
 
     def _start_all(self, children: Sequence[Child]) -> None:
-        """Start the children and wait until each serves, or a stop is requested."""
+        """Start the children and wait until each serves; do no more once a stop is requested."""
+        if self._stop_requests:
+            return
         deadline_ns = self._clock.now_ns() + START_NS
         for child in children:
             child.start(self._clock.now_ns())
@@ -173,7 +177,10 @@ class Supervisor:
         child = next(child for child in self._children() if child.process is happening.process)
         if isinstance(happening, BecameReady):
             child.endpoint = happening.endpoint
-            self._pin(child)
+            if child in self._workers:
+                core = core_of(self._workers.index(child), len(self._workers), self._cores)
+                if core is not None:
+                    pin(happening.process.pid, core)
             return None
         child.exited(happening.code, self._clock.now_ns())
         return child
@@ -202,15 +209,6 @@ class Supervisor:
             if patient and self._stop_requests > 1:
                 return
             self._take(deadline_ns)
-
-    def _pin(self, child: Child) -> None:
-        """Give each worker a core of its own, where enough are left for the router and the clients."""
-        cores = usable_cores()
-        if child not in self._workers or len(cores) < len(self._workers) + 2 or child.process is None:
-            return
-        core = cores[len(cores) - len(self._workers) + self._workers.index(child)]
-        with suppress(psutil.Error, AttributeError):
-            psutil.Process(child.process.pid).cpu_affinity([core])
 
     def _children(self) -> list[Child]:
         return self._router + self._workers

@@ -160,6 +160,18 @@ print(*cluster.processes().values())
 """
 
 
+def test_a_users_own_modules_of_the_same_names_are_not_picked_up(tmp_path: Path) -> None:
+    for name in ("router", "workers"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong module')")
+    root = Path(__file__).parent.parent.parent
+    environment = dict(os.environ, PYTHONPATH=f"{root}{os.pathsep}{tmp_path}")
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "data")]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_program_that_forgets_to_stop_leaves_nothing_behind(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)

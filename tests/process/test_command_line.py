@@ -37,3 +37,12 @@ def test_the_benchmark_measures_every_workload() -> None:
     report = json.loads(done.stdout)
     assert list(report["workloads"]) == ["put_many", "get_many", "scan", "get", "put"]
     assert all(figures["per_second"] > 0 for figures in (report["workloads"] | report["limits"]).values())
+
+
+def test_the_demonstration_survives_its_killed_worker() -> None:
+    program = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import cluster_console; cluster_console.main()"
+    command = [sys.executable, "-c", program, "--demo", "--workers", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "killed worker-0" in done.stdout
+    assert "every file is the same, byte for byte" in done.stdout

@@ -14,6 +14,8 @@ from tests.process.clusters import cluster_on
 from tests.process.deadlines import wait_until
 
 SIZE = "24m"
+BALLAST = bytes(17_000_000)
+"""Leaves enough, once it is gone, for recovery to write the live part of the log again."""
 VALUE = bytes(200_000)
 
 
@@ -33,7 +35,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_refuses_writes_and_heals(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
-    ballast.write_bytes(bytes(12_000_000))
+    ballast.write_bytes(BALLAST)
     with cluster_on(small_disk / "data") as cluster, cluster.connect() as db:
         acknowledged = fill(db)
         assert acknowledged, "there was room for some"

@@ -107,6 +107,19 @@ def test_a_child_that_is_never_ready_fails_the_start(tmp_path: Path, monkeypatch
     assert not any(map(psutil.pid_exists, starts(tmp_path, "router")))
 
 
+def test_a_stop_while_starting_is_heeded(tmp_path: Path) -> None:
+    (tmp_path / "behaviour").write_text("silent")
+    supervisor = supervisor_of(tmp_path)
+    thread = Thread(target=supervisor.run, args=(lambda url: pytest.fail("was ready"),))
+    thread.start()
+    wait_until(lambda: "router" in supervisor.processes(), "the first process")
+    supervisor.request_stop()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert not (tmp_path / "starts-worker-0").exists()
+    assert supervisor.processes() == {}
+
+
 def test_a_second_request_to_stop_kills_what_does_not_listen(tmp_path: Path) -> None:
     (tmp_path / "behaviour").write_text("stubborn")
     with running(tmp_path) as supervisor:

@@ -26,6 +26,7 @@ def test_a_number_of_ranges_is_spread_over_the_first_two_bytes(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
+        ({"data": __file__}, "is no directory"),
         ({"workers": 0}, "1 to 256 workers"),
         ({"memory": "1 MiB"}, "below the 64 MiB"),
         ({"memory": "plenty"}, "is no size"),
@@ -40,4 +41,4 @@ def test_a_number_of_ranges_is_spread_over_the_first_two_bytes(tmp_path: Path) -
 )
 def test_wrong_settings_are_refused(tmp_path: Path, setting: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):
-        cluster_settings(tmp_path, **setting)
+        cluster_settings(**({"data": tmp_path} | setting))
