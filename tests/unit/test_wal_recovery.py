@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from shardstore.documents import encode_document
 from shardstore.errors import Corruption, StorageFailure
 from shardstore.limits import WAL_FILE_BYTES
+from shardstore.posix_filesystem import PosixFilesystem
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.wal_driver import (
     DIRECTORY,
@@ -199,6 +201,22 @@ class TestWholeLog:
         write(filesystem, 2)
         recovered(filesystem)
         assert filesystem.paths() == [f"{DIRECTORY}/LOCK", LOG, path_of(1)]
+
+    def test_the_same_on_real_files(self, tmp_path: Path) -> None:
+        filesystem = PosixFilesystem(str(tmp_path))
+        writer = fresh_writer(filesystem)
+        append_many(writer, 20)
+        sync(writer)
+        append_many(writer, 1)
+        writer.close()
+        last = max(tmp_path.glob("workers/0003/wal-*"))
+        last.write_bytes(last.read_bytes()[:-1])
+        log = recovered(filesystem)
+        assert lsns_of(filesystem, log) == list(range(1, 21))
+        assert log.cut is not None
+        assert log.cut.lsn_lost == 21
+        append_many(writer_of(filesystem, log), 2)
+        assert lsns_of(filesystem, recovered(filesystem)) == list(range(1, 23))
 
 
 class TestCheckpoint:
