@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from shardstore.columns import positions_of
 from shardstore.identifiers import TOMBSTONE, Buffer, Stored
+from workers.segment.column_writer import NIL_BYTES, bin_head_bytes
 from workers.segment.table_format import OFFSET_BYTES, Integers
 
 _PACKER = msgpack.Packer()
@@ -69,8 +70,12 @@ class VariableColumnReader:
         begins = self._begins[blocks]
         firsts = begins + self._offset_windows[offsets_at]
         lasts = begins + self._offset_windows[offsets_at + OFFSET_BYTES]
-        stretches = map(self._data.__getitem__, map(slice, firsts.tolist(), lasts.tolist()))
-        return decode_variable(b"".join(stretches), len(blocks))
+        sizes = lasts - firsts
+        payloads = map(slice, (firsts + bin_head_bytes(sizes)).tolist(), lasts.tolist())
+        items: list[Stored] = list(map(bytes, map(self._data.__getitem__, payloads)))
+        tombstones = np.flatnonzero(sizes == NIL_BYTES).tolist()
+        deque(map(items.__setitem__, tombstones, repeat(TOMBSTONE)), maxlen=0)
+        return items
 
     def item(self, block: int, place: int) -> Stored:
         """One item."""

@@ -13,8 +13,9 @@ import numpy as np
 from shardstore.identifiers import TOMBSTONE, Buffer, Stored
 from workers.segment.table_format import OFFSET_BYTES, FixedItems, Integers
 
-_SMALL_BIN = 2**8
-_MIDDLE_BIN = 2**16
+NIL_BYTES = 1
+_SMALL_BIN_MAX = 2**8 - 1
+_MIDDLE_BIN_MAX = 2**16 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +75,20 @@ def encode_variable_items(items: Sequence[Stored] | FixedItems) -> EncodedColumn
     plain = as_list(items)
     packed: bytes = msgpack.packb(plain, default=_nil)
     lengths = np.fromiter(map(len, plain), np.int64, len(plain))
-    sizes = lengths + np.select([lengths < _SMALL_BIN, lengths < _MIDDLE_BIN], [2, 3], 5)
+    sizes = lengths + 2 + (lengths > _SMALL_BIN_MAX) + 2 * (lengths > _MIDDLE_BIN_MAX)
     if not lengths.all():
         present = ~np.fromiter(map(is_, plain, repeat(TOMBSTONE)), np.bool_, len(plain))
-        sizes = np.where(present, sizes, 1)
+        sizes = np.where(present, sizes, NIL_BYTES)
         lengths = lengths[present]
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
     body = memoryview(packed)[len(packed) - int(offsets[-1]) :]
     return EncodedColumn(body, offsets, False, lengths)
+
+
+def bin_head_bytes(sizes: Integers) -> Integers:
+    """Bytes of the msgpack head (2, 3 or 5) of encoded items of these sizes."""
+    heads: Integers = 2 + (sizes > _SMALL_BIN_MAX + 2) + 2 * (sizes > _MIDDLE_BIN_MAX + 3)
+    return heads
 
 
 def _nil(_: object) -> None:
