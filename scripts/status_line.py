@@ -88,7 +88,7 @@ class StatusLine:
 
     def _show(self, url: str) -> None:
         if not self._console.is_terminal:
-            self._renew(url, SECONDS_ELSEWHERE, self._console.print)
+            self._renew(url, SECONDS_ELSEWHERE, lambda line: self._console.print(line, soft_wrap=True))
             return
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
             self._renew(url, SECONDS_ON_TERMINAL, lambda line: live.update(Text(line), refresh=True))

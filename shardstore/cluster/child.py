@@ -39,25 +39,31 @@ class Child:
         self._started_ns = 0
 
     def start(self, now_ns: int) -> None:
-        """Start a process."""
+        """Start a process; when the system refuses, it is as if it had died at once."""
         assert self.process is None
-        self.due_ns = None
         self._started_ns = now_ns
-        self.process = ChildProcess(self.name, self._command, child_environment(), self._post)
+        try:
+            self.process = ChildProcess(self.name, self._command, child_environment(), self._post)
+            self.due_ns = None
+        except OSError as error:
+            self._ended(f"{self.name} could not be started: {error.strerror}", now_ns)
 
     def exited(self, code: int, now_ns: int) -> None:
         """Take note that the process is gone, and choose when to start the next."""
         assert self.process is not None
-        self.last_end = f"{self.name} (process {self.process.pid}) {describe_exit(code)}{self.last_words()}"
-        self.process = None
-        self.endpoint = ""
-        delay_ns = self._policy.delay_after_ns(now_ns - self._started_ns)
-        self.due_ns = None if delay_ns is None else now_ns + delay_ns
+        self._ended(f"{self.name} (process {self.process.pid}) {describe_exit(code)}{self.last_words()}", now_ns)
 
     def last_words(self) -> str:
         """The last line the process printed, as the end of a sentence; empty when there was none."""
         words = self.process.last_words() if self.process else ""
         return f": {words}" if words else ""
+
+    def _ended(self, how: str, now_ns: int) -> None:
+        self.last_end = how
+        self.process = None
+        self.endpoint = ""
+        delay_ns = self._policy.delay_after_ns(now_ns - self._started_ns)
+        self.due_ns = None if delay_ns is None else now_ns + delay_ns
 
     def _command(self, status_fd: int) -> Sequence[str]:
         argument = to_argument(replace(self.options, status_fd=status_fd))

@@ -121,7 +121,7 @@ class ChildProcess:
 
 def describe_exit(code: int) -> str:
     """An exit code in words."""
-    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+    return f"was ended by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"exited with code {code}"
 
 
 def _endpoint_in(line: bytes) -> str:

@@ -138,6 +138,8 @@ class Supervisor:
         deadline_ns = self._clock.now_ns() + START_NS
         for child in children:
             child.start(self._clock.now_ns())
+            if child.process is None:
+                raise Unavailable(f"the cluster did not start: {child.last_end}")
         while not self._stop_requests and not all(child.endpoint for child in children):
             gone = self._take(deadline_ns)
             if gone is not None:
@@ -155,6 +157,8 @@ class Supervisor:
             for child in self._children():
                 if child.due_ns is not None and child.due_ns <= now_ns:
                     child.start(now_ns)
+                    if child.process is None:
+                        self._report_end(child)
 
     def _report_end(self, gone: Child) -> None:
         if gone.due_ns is not None:
@@ -177,13 +181,16 @@ class Supervisor:
         child = next(child for child in self._children() if child.process is happening.process)
         if isinstance(happening, BecameReady):
             child.endpoint = happening.endpoint
-            if child in self._workers:
-                core = core_of(self._workers.index(child), len(self._workers), self._cores)
-                if core is not None:
-                    pin(happening.process.pid, core)
+            self._pin(child)
             return None
         child.exited(happening.code, self._clock.now_ns())
         return child
+
+    def _pin(self, child: Child) -> None:
+        if child in self._workers and child.process is not None:
+            core = core_of(self._workers.index(child), len(self._workers), self._cores)
+            if core is not None:
+                pin(child.process.pid, core)
 
     def _stop(self) -> None:
         """End what still runs: workers, router, and then what they left behind."""

@@ -53,7 +53,7 @@ def fill(db: Client) -> list[bytes]:
     for number in count():
         key = b"%08x" % (number * 0x9E3779B1 % 2**32)
         try:
-            db.put(key, VALUE + key, timeout=5)
+            db.put(key, VALUE + key, timeout=1)
         except (Busy, StorageFailure):
             return acknowledged
         acknowledged.append(key)
@@ -68,8 +68,8 @@ def check(db: Client, acknowledged: list[bytes]) -> None:
 
 def accepts_writes(db: Client) -> bool:
     try:
-        db.put(b"after", b"x", timeout=5)
-        db.put(b"\xf0after", b"x", timeout=5)
+        db.put(b"after", b"x", timeout=2)
+        db.put(b"\xf0after", b"x", timeout=2)
     except (Busy, StorageFailure, Unavailable, OutcomeUnknown):
         return False
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,10 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
 from threading import Thread
+from typing import Any
 
 import psutil
 import pytest
 
+from shardstore.cluster import child
 from shardstore.cluster import supervisor as supervisor_module
 from shardstore.cluster.running_cluster import last_announced, url_of
 from shardstore.cluster.settings import cluster_settings
@@ -91,6 +94,39 @@ def test_a_worker_that_keeps_dying_is_given_up_and_the_rest_goes_on(
         assert "exited with code 1: a hundred reasons; it died 10 times in a row and is given up" in caplog.text
         assert list(supervisor.processes()) == ["router", "worker-1"]
     assert len(starts(tmp_path, "worker-0")) == 10
+
+
+def test_a_router_that_cannot_be_kept_alive_ends_the_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("shardstore.cluster.restart_policy.LONGEST_DELAY_NS", 1)
+    supervisor = supervisor_of(tmp_path)
+
+    def doom_the_router(url: str) -> None:
+        (tmp_path / "behaviour").write_text("die")
+        os.kill(supervisor.processes()["router"], signal.SIGKILL)
+
+    with pytest.raises(Unavailable, match=r"the router cannot be kept alive: .* a hundred reasons"):
+        supervisor.run(doom_the_router)
+    assert supervisor.processes() == {}
+
+
+def test_a_system_that_refuses_a_process_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    spawn, refusals = child.ChildProcess, iter([True, True])
+
+    def refuse_twice(*arguments: Any) -> child.ChildProcess:
+        if next(refusals, False):
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return spawn(*arguments)
+
+    with running(tmp_path) as supervisor:
+        before = supervisor.processes()["worker-0"]
+        monkeypatch.setattr(child, "ChildProcess", refuse_twice)
+        os.kill(before, signal.SIGKILL)
+        wait_until(lambda: supervisor.processes().get("worker-0", before) != before, "a new process")
+    assert caplog.text.count("worker-0 could not be started: Resource temporarily unavailable; starting it again") == 2
 
 
 def test_a_child_that_cannot_start_fails_the_start_with_its_last_words(tmp_path: Path) -> None:
