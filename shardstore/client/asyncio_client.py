@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from shardstore.client import operations
-from shardstore.client.calls import Call, Many, Open, Page, Statistics
+from shardstore.client.answers import unknown_outcome
+from shardstore.client.calls import Call, Many, Open, Page, Statistics, is_write
 from shardstore.client.checking import checked_timeout_ns
 from shardstore.client.loop_pump import LoopPump
 from shardstore.client.opening import Surroundings, surroundings_of
@@ -138,7 +139,9 @@ class AsyncClient:
         try:
             return await self._pump.wait(call)
         except (Busy, Unavailable) as error:
-            raise operations.error_among(submitted, call, error) from error.__cause__
+            if submitted == 1 or not is_write(call):
+                raise
+            raise unknown_outcome("some of the pairs or keys may have been applied", error) from error
 
     async def _entries(self, scan: Scan) -> AsyncIterator[Any]:
         """Entries of a scan; the next page is under way while one is read."""

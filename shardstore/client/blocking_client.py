@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from shardstore.client import operations
-from shardstore.client.calls import Many, Open, Page, Statistics
+from shardstore.client.answers import unknown_outcome
+from shardstore.client.calls import Many, Open, Page, Statistics, is_write
 from shardstore.client.checking import checked_timeout_ns
 from shardstore.client.opening import Surroundings, surroundings_of
 from shardstore.client.operations import CALLS_OUTSTANDING
@@ -146,7 +147,9 @@ class Client:
         try:
             return self._pump.wait(ticket)
         except (Busy, Unavailable) as error:
-            raise operations.error_among(submitted, ticket.call, error) from error.__cause__
+            if submitted == 1 or not is_write(ticket.call):
+                raise
+            raise unknown_outcome("some of the pairs or keys may have been applied", error) from error
 
     def _pages(self, scan: Scan) -> Iterator[Page]:
         """Pages of a scan; the next is under way while one is read."""

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
 
-from shardstore.client.answers import unknown_outcome
-from shardstore.client.calls import Call, EverySegment, Many, Single, is_write
+from shardstore.client.calls import EverySegment, Many, Single
 from shardstore.client.checking import (
     checked_key,
     checked_keys,
@@ -78,13 +77,6 @@ def get_many(keys: Iterable[Any], timeout: float | None) -> Iterator[Many]:
 def delete_many(keys: Iterable[Any], timeout: float | None) -> Iterator[Many]:
     """Remove many keys."""
     return _of_keys(Op.DELETE, keys, timeout)
-
-
-def error_among(submitted: int, call: Call, error: Exception) -> Exception:
-    """The error of the whole operation when one of its calls met this one: others may have been applied."""
-    if submitted == 1 or not is_write(call):
-        return error
-    return unknown_outcome("some of the pairs or keys may have been applied", error)
 
 
 def _of_keys(op: Op, keys: Iterable[Any], timeout: float | None) -> Iterator[Many]:

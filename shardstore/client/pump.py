@@ -97,6 +97,7 @@ class Pump:
 
     def abandon(self, ticket: Ticket) -> None:
         """Nobody waits for this call any more."""
+        self._parked.pop(ticket, None)
         if not ticket.settled:
             ticket.settled = True
             self._tickets.pop(ticket.call, None)
@@ -154,29 +155,39 @@ class Pump:
         return free
 
     def _hand_over(self) -> None:
-        """Lead no more: wake a thread that waits, so that it can."""
+        """Lead no more."""
         self._leader.release()
+        self._wake_parked()
+
+    def _wake_parked(self) -> None:
+        """Wake a thread that waits, so that it can lead. Who was settled meanwhile needs no lead."""
         with suppress(KeyError):
-            parked = self._parked.popitem()[0].parking
-            assert parked is not None
-            parked.put(None)
+            while (ticket := self._parked.popitem()[0]).settled:
+                pass
+            assert ticket.parking is not None
+            ticket.parking.put(None)
 
     def _recover(self) -> None:
-        """After an exception anywhere: if this thread leads or nobody does, leave all in order and hand over."""
+        """After an exception anywhere: if this thread leads, or nobody does, put all in order and let another lead."""
         if not self._leader.acquire(blocking=False):
             return
-        if self._driver.torn and not self._closed:
-            self._start_over()
-        with suppress(RuntimeError):  # the lock counts how often this thread took it, and refuses the surplus release
-            while True:
-                self._leader.release()
-        self._leader.acquire()
-        self._hand_over()
+        try:
+            if self._driver.torn and not self._closed:
+                self._start_over()
+        finally:
+            with suppress(RuntimeError):  # the lock knows how often this thread took it, and refuses to be free twice
+                while True:
+                    self._leader.release()
+            self._wake_parked()
 
     def _start_over(self) -> None:
         """An exception left the session half way through an event: it is replaced, and calls it knew end."""
         self._driver.start_over()
         unsent = list(self._submitted)
+        for _ in range(len(self._abandoned)):
+            call = self._abandoned.popleft()
+            if call in unsent:
+                self._abandoned.append(call)
         for call in list(self._tickets):
             ticket = self._tickets.pop(call, None) if call not in unsent else None
             if ticket is not None:

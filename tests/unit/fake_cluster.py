@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -33,7 +33,7 @@ class Refuse:
 
     status: Status
     duration_ms: int = 0
-    refusal: Refusal = Refusal("so it was scripted")
+    refusal: Refusal = field(default_factory=lambda: Refusal("so it was scripted"))
 
 
 class FakeCluster:

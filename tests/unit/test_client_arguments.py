@@ -11,9 +11,9 @@ import pytest
 
 from shardstore.client import operations
 from shardstore.client.checking import checked_key, checked_keys, checked_timeout_ns, checked_value, checked_values
-from shardstore.client.operations import CHUNK_BYTES, CHUNK_ENTRIES, delete_many, error_among, get_many, put_many
+from shardstore.client.operations import CHUNK_BYTES, CHUNK_ENTRIES, delete_many, get_many, put_many
 from shardstore.client.scanning import Scan
-from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown
+from shardstore.errors import InvalidRequest
 from shardstore.limits import (
     DEADLINE_DEFAULT_NS,
     KEY_BYTES_MAX,
@@ -31,10 +31,12 @@ WIDE = memoryview(array("I", [1, 2]))
 @pytest.mark.parametrize("item", BYTES_LIKE, ids=lambda item: type(item).__name__)
 def test_bytes_like_objects_become_bytes(item: Any) -> None:
     for made in (checked_key(item), checked_value(item)):
-        assert type(made) is bytes and made == b"abc"
+        assert type(made) is bytes
+        assert made == b"abc"
     assert checked_keys([item, item]) == ([item, item], b"abcabc", 3)
     uneven = checked_values([item, b"", item])
-    assert uneven.items == [b"abc", b"", b"abc"] and set(map(type, uneven.items)) == {bytes}
+    assert uneven.items == [b"abc", b"", b"abc"]
+    assert set(map(type, uneven.items)) == {bytes}
 
 
 def test_the_length_of_a_memoryview_is_counted_in_bytes() -> None:
@@ -59,8 +61,10 @@ def test_text_is_refused_with_advice(check: Callable[[Any], Any]) -> None:
 
 def test_limits_of_length() -> None:
     longest = b"k" * KEY_BYTES_MAX
-    assert checked_key(longest) == longest and checked_keys([b"k", longest]).items == [b"k", longest]
-    assert checked_value(b"") == b"" and checked_values([b"", b""]) == ([b"", b""], b"", 0)
+    assert checked_key(longest) == longest
+    assert checked_keys([b"k", longest]).items == [b"k", longest]
+    assert checked_value(b"") == b""
+    assert checked_values([b"", b""]) == ([b"", b""], b"", 0)
     for wrong in (b"", longest + b"k"):
         for check in (checked_key, lambda key: checked_keys([key]), lambda key: checked_keys([b"k", key])):
             with pytest.raises(InvalidRequest, match=r"1 to 4,096 bytes"):
@@ -157,15 +161,6 @@ def test_an_error_of_the_callers_generator_is_the_callers() -> None:
 
     with pytest.raises(ZeroDivisionError):
         list(put_many(broken(), None))
-
-
-def test_the_error_of_one_call_among_many() -> None:
-    busy = Busy("range bytes", 1, 1, 1)
-    write, read = next(put_many({b"a": b"b"}, None)), next(get_many([b"a"], None))
-    assert error_among(1, write, busy) is busy
-    assert error_among(2, read, busy) is busy
-    unknown = error_among(2, write, busy)
-    assert isinstance(unknown, OutcomeUnknown) and unknown.__cause__ is busy
 
 
 def test_single_operations_are_checked() -> None:

@@ -16,10 +16,12 @@ def test_a_timer_is_due_within_a_grain_and_never_early() -> None:
         timers, thing = Timers(), Thing()
         timers.set(thing, due_ns)
         wakeup_ns = timers.wakeup_ns()
-        assert wakeup_ns is not None and due_ns <= wakeup_ns <= due_ns + GRAIN_NS
+        assert wakeup_ns is not None
+        assert due_ns <= wakeup_ns <= due_ns + GRAIN_NS
         assert timers.take_due(wakeup_ns - 1) == []
         assert timers.take_due(wakeup_ns) == [thing]
-        assert timers.wakeup_ns() is None and thing.grain == 0
+        assert timers.wakeup_ns() is None
+        assert thing.grain == 0
 
 
 def test_setting_again_replaces_and_clearing_forgets() -> None:
@@ -49,4 +51,5 @@ def test_timers_set_and_cleared_leave_little_behind() -> None:
         timers.set(thing, 10**9 + at * 1_000)
         timers.clear(thing)
     assert timers.wakeup_ns() is None
-    assert timers._items == {} and timers._grains == []
+    assert timers._items == {}
+    assert timers._grains == []

@@ -48,7 +48,8 @@ def test_one_range_takes_the_whole_batch() -> None:
 
 def test_a_batch_within_one_of_many_ranges_is_not_sorted() -> None:
     (piece,) = check([b"cc", b"cb"], None, [b"a", b"c", b"d"])
-    assert piece.positions is None and piece.route == 2
+    assert piece.positions is None
+    assert piece.route == 2
 
 
 @pytest.mark.parametrize("width", [1, 2, 7, 8, 9, 16])

@@ -40,7 +40,8 @@ def test_hello_brings_an_id_and_links_to_the_workers() -> None:
     driver = SessionDriver(FakeCluster(), opened=False)
     assert [(link, header.op, header.client) for link, header in driver.sent] == [("router", Op.HELLO, 0)]
     opening = Open(TIMEOUT_NS)
-    assert driver.call(opening) is None and opening in driver.ended
+    assert driver.call(opening) is None
+    assert opening in driver.ended
     assert driver.links == {"router": "ipc://router", "worker:0": "ipc://worker-0", "worker:1": "ipc://worker-1"}
     driver.call(get(b"a"))
     assert driver.sent[-1][1].client == 1_001
@@ -48,7 +49,8 @@ def test_hello_brings_an_id_and_links_to_the_workers() -> None:
 
 def test_without_the_direct_way_everything_goes_through_the_router() -> None:
     driver = SessionDriver(FakeCluster(), direct=False)
-    assert driver.call(put(b"a")) is None and driver.call(get(b"a")) == b"value"
+    assert driver.call(put(b"a")) is None
+    assert driver.call(get(b"a")) == b"value"
     assert {link for link, _ in driver.sent} == {"router"} == set(driver.links)
 
 
@@ -177,7 +179,8 @@ def test_a_page_of_keys_only(full: SessionDriver) -> None:
 @pytest.mark.parametrize("op", [Op.FLUSH, Op.COMPACT])
 def test_barriers_go_to_every_segment(driver: SessionDriver, op: Op) -> None:
     call = EverySegment(TIMEOUT_NS, op)
-    assert driver.call(call) is None and call in driver.ended
+    assert driver.call(call) is None
+    assert call in driver.ended
     asked = sorted((header.op, header.segment) for _, header in driver.sent)
     assert asked == [(op, 1), (op, 2), (op, 3), (op, 4)]
 

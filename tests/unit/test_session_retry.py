@@ -36,14 +36,17 @@ def _routed(driver: SessionDriver) -> list[tuple[str, Header]]:
 def test_a_write_without_an_answer_is_sent_again_and_applied_once(driver: SessionDriver, lost: Lose) -> None:
     driver.cluster.script.append(lost)
     call = put(b"key")
-    assert driver.call(call) is None and call not in driver.ended
+    assert driver.call(call) is None
+    assert call not in driver.ended
     driver.advance(999)
     assert len(_routed(driver)) == 1
     driver.advance(10)
-    assert call in driver.ended and driver.ended[call] is None
+    assert call in driver.ended
+    assert driver.ended[call] is None
     (_, first), (_, second) = _routed(driver)
     assert first.sequence == second.sequence
-    assert not first.flags & Flag.RETRY and second.flags & Flag.RETRY
+    assert not first.flags & Flag.RETRY
+    assert second.flags & Flag.RETRY
     assert len(driver.cluster.log) == 1
 
 
@@ -110,7 +113,8 @@ def test_busy_until_the_deadline(driver: SessionDriver) -> None:
     driver.advance(1_100)
     for call in calls:
         error = driver.ended[call]
-        assert isinstance(error, Busy) and not error.applied
+        assert isinstance(error, Busy)
+        assert not error.applied
         assert (error.cause, error.used, error.limit, error.retry_after_ns) == ("range bytes", 70, 60, 50_000_000)
     assert 30 < len(_routed(driver)) < 45
 
@@ -130,7 +134,8 @@ def test_unavailable_until_the_deadline(driver: SessionDriver) -> None:
     call = put(b"key", timeout_ns=1_000 * MILLISECOND_NS)
     driver.call(call)
     driver.advance(1_100)
-    assert isinstance(driver.ended[call], Unavailable) and "worker 0 is down" in str(driver.ended[call])
+    assert isinstance(driver.ended[call], Unavailable)
+    assert "worker 0 is down" in str(driver.ended[call])
 
 
 @pytest.mark.parametrize(
@@ -149,7 +154,8 @@ def test_a_write_that_was_once_sent_and_later_refused_is_unknown(driver: Session
     call = put(b"key")
     driver.call(call)
     driver.advance(10_010)
-    assert type(driver.ended[call]) is OutcomeUnknown and isinstance(driver.ended[call].__cause__, Busy)
+    assert type(driver.ended[call]) is OutcomeUnknown
+    assert isinstance(driver.ended[call].__cause__, Busy)
     assert len(driver.cluster.log) == 1
 
 
@@ -182,7 +188,8 @@ def test_refusals_for_good(driver: SessionDriver, refuse: Refuse, error: type[Ex
     driver.cluster.script.append(refuse)
     call = put(b"key")
     driver.call(call)
-    assert type(driver.ended[call]) is error and refuse.refusal.what in str(driver.ended[call])
+    assert type(driver.ended[call]) is error
+    assert refuse.refusal.what in str(driver.ended[call])
     assert len(driver.sent) == 1
     if error is Corruption:
         assert (driver.ended[call].file, driver.ended[call].offset) == ("table", 7)
@@ -216,9 +223,11 @@ def test_a_server_that_is_behind_is_asked_again_later(driver: SessionDriver) -> 
     driver.cluster.script.extend([Refuse(Status.STALE_ROUTE)] * 3)
     call = put(b"key")
     driver.call(call)
-    assert call not in driver.ended and len(_routed(driver)) == 1
+    assert call not in driver.ended
+    assert len(_routed(driver)) == 1
     driver.advance(100)
-    assert driver.ended[call] is None and len(_routed(driver)) == 4
+    assert driver.ended[call] is None
+    assert len(_routed(driver)) == 4
 
 
 def test_new_routes_send_at_once_what_a_former_owner_has(driver: SessionDriver) -> None:

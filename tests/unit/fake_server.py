@@ -1,0 +1,67 @@
+"""A fake cluster behind real sockets, served by a thread of the test's process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shardstore.zmq_transport import ZmqTransport
+from tests.unit.fake_cluster import FakeCluster
+
+
+class FakeServer:
+    """Serves until `stop`. While `paused`, messages are taken and kept; they are answered afterwards."""
+
+    def __init__(self, directory: Path, cluster: FakeCluster) -> None:
+        self.cluster = cluster
+        self.paused = threading.Event()
+        self.received = threading.Semaphore(0)
+        self._transport = ZmqTransport()
+        self.url = self._transport.bind("router", f"ipc://{directory}/router")
+        for worker in cluster.endpoints:
+            cluster.endpoints[worker] = self._transport.bind(f"worker:{worker}", f"ipc://{directory}/w{worker}")
+        self._stopping = False
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def pause(self) -> None:
+        """Answer nothing until `resume`."""
+        self.paused.set()
+
+    def resume(self) -> None:
+        """Answer what came meanwhile, and go on."""
+        self.paused.clear()
+        self._transport.wake()
+
+    def stop(self) -> None:
+        """End the thread and close the sockets."""
+        self._stopping = True
+        self._transport.wake()
+        self._thread.join()
+        self._transport.close()
+
+    def _serve(self) -> None:
+        kept = []
+        while not self._stopping:
+            messages = self._transport.receive(None)
+            for _ in messages:
+                self.received.release()
+            kept += messages
+            if self.paused.is_set():
+                continue
+            for message in kept:
+                for reply in self.cluster.receive(message.link, message.frames):
+                    self._transport.send(message.link, message.peer, reply)
+            kept = []
+
+
+@contextmanager
+def serving(directory: Path, cluster: FakeCluster | None = None) -> Iterator[FakeServer]:
+    """A server for the time of a block."""
+    server = FakeServer(directory, cluster or FakeCluster())
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -1,0 +1,331 @@
+"""The blocking client over real sockets: its methods, many threads, interruption, fork and close."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import shardstore
+from shardstore.client.blocking_client import Client, connect
+from shardstore.errors import Busy, Closed, InvalidRequest, OutcomeUnknown, Unavailable
+from shardstore.messages import Refusal
+from shardstore.wire_format import Op, Status
+from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
+from tests.unit.fake_server import FakeServer, serving
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[FakeServer]:
+    with serving(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: FakeServer) -> Iterator[Client]:
+    with connect(server.url) as client:
+        yield client
+
+
+def in_thread(function: Any, *arguments: Any) -> tuple[threading.Thread, list[Any]]:
+    """Call a function in a thread; the list gets its result or exception."""
+    ended: list[Any] = []
+
+    def run() -> None:
+        try:
+            ended.append(function(*arguments))
+        except BaseException as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, ended
+
+
+def await_request(server: FakeServer) -> None:
+    """Wait until the server has taken a message that it did not answer."""
+    assert server.received.acquire(timeout=10)
+
+
+def forget_requests(server: FakeServer) -> None:
+    """Let `await_request` wait for the next message."""
+    while server.received.acquire(blocking=False):
+        pass
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_every_method(server: FakeServer, direct: bool) -> None:
+    pairs = {bytes([at, at]): str(at).encode() for at in range(250)}
+    with connect(server.url, direct=direct) as client:
+        assert client.get(b"k") is None
+        assert client.get(b"k", 7) == 7
+        assert client.get(b"k", default=b"") == b""
+        client.put(b"k", b"v")
+        assert client.get(b"k") == b"v"
+        assert client.contains(b"k")
+        assert not client.contains(b"x")
+        client.delete(b"k")
+        assert not client.contains(b"k")
+        client.put_many(pairs)
+        client.put_many(iter([(b"a", b"1"), (b"a", b"2")]))
+        assert client.get_many([*pairs, b"a", b"absent"]) == [*pairs.values(), b"2", None]
+        client.delete_many([b"a", b"b"])
+        assert list(client.scan()) == sorted(pairs.items())
+        assert list(client.scan(b"\x10", b"\x20", reverse=True)) == sorted(pairs.items())[31:15:-1]
+        assert list(client.scan(prefix=b"\x10", keys_only=True)) == [b"\x10\x10"]
+        assert list(client.scan(limit=3)) == sorted(pairs.items())[:3]
+        client.flush()
+        client.compact()
+        assert client.stats(timeout=5)["router"] == {"role": "router"}
+        assert client.get_many([]) == []
+        assert client.put_many({}) is None
+
+
+def test_an_empty_value_is_a_value(client: Client) -> None:
+    client.put(b"k", b"")
+    assert client.get(b"k", b"default") == b""
+    assert client.contains(b"k")
+
+
+def test_large_batches_are_cut_and_put_together_again(client: Client, server: FakeServer) -> None:
+    pairs = {at.to_bytes(3, "big") * 3: at.to_bytes(4, "big") for at in range(0, 1 << 24, 83)}
+    client.put_many(pairs)
+    assert server.cluster.data == pairs
+    assert client.get_many(pairs) == list(pairs.values())
+    assert len([header for header in server.cluster.requests if header.op == Op.PUT]) < 40
+    assert sum(1 for _ in client.scan()) == len(pairs)
+
+
+def test_a_scan_may_be_left_in_the_middle(client: Client) -> None:
+    client.put_many({at.to_bytes(2, "big"): b"v" for at in range(5_000)})
+    scan = client.scan()
+    assert next(scan) == (b"\0\0", b"v")
+    del scan
+    assert client.get(b"\0\0") == b"v"
+
+
+def test_errors_reach_the_caller(client: Client, server: FakeServer) -> None:
+    server.cluster.script.append(Refuse(Status.INVALID, 0, Refusal("no such thing")))
+    with pytest.raises(InvalidRequest, match="no such thing"):
+        client.put(b"k", b"v")
+    server.cluster.script.extend([Refuse(Status.BUSY, 10, Refusal("range bytes", 2, 1))] * 1_000)
+    with pytest.raises(Busy, match="range bytes"):
+        client.put(b"k", b"v", timeout=0.1)
+    server.cluster.script.clear()
+    assert client.get(b"k") is None
+
+
+def test_a_batch_of_several_calls_that_fails_may_be_applied_in_part(client: Client, server: FakeServer) -> None:
+    server.cluster.script.extend([None] * 2 + [Refuse(Status.BUSY, 10)] * 10_000)
+    with pytest.raises(OutcomeUnknown) as caught:
+        client.put_many(((at.to_bytes(3, "big"), b"v") for at in range(100_000)), timeout=0.1)
+    assert isinstance(caught.value.__cause__, Busy)
+
+
+def test_timeouts(client: Client, server: FakeServer) -> None:
+    server.pause()
+    with pytest.raises(Unavailable):
+        client.get(b"k", timeout=0.05)
+    with pytest.raises(OutcomeUnknown):
+        client.put(b"k", b"v", timeout=0.05)
+    server.resume()
+    assert client.get(b"k") in (None, b"v")
+
+
+def test_no_router(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="no router answered at ipc"):
+        connect(f"ipc://{tmp_path}/nobody", timeout=0.05)
+    for url in ("http://host", "", None):
+        with pytest.raises(InvalidRequest, match="begins with ipc"):
+            connect(url)  # type: ignore[arg-type]
+
+
+def test_sixteen_threads(client: Client, server: FakeServer) -> None:
+    def work(number: int) -> int:
+        for at in range(100):
+            key = bytes([number * 16 + at % 16, at % 5])
+            client.put(key, str(at).encode())
+            assert client.get(key) == str(at).encode()
+            assert client.get_many([key, b"absent"]) == [str(at).encode(), None]
+        return number
+
+    threads = [in_thread(work, number) for number in range(16)]
+    for thread, _ in threads:
+        thread.join(60)
+    assert [ended for _, ended in threads] == [[number] for number in range(16)]
+    assert sum(len(keys) for _, keys, _ in server.cluster.log) == 1_600
+
+
+def test_calls_of_threads_are_gathered_while_one_is_under_way(client: Client, server: FakeServer) -> None:
+    client.get(b"a")
+    server.cluster.requests.clear()
+    server.pause()
+    forget_requests(server)
+    first = in_thread(client.put, b"a", b"first")
+    await_request(server)
+    others = [in_thread(client.put, bytes([at]), b"v") for at in range(20)]
+    while len(client._pump._tickets) < 21:
+        pass
+    server.resume()
+    for thread, ended in [first, *others]:
+        thread.join(10)
+        assert ended == [None]
+    assert sum(header.entries for header in server.cluster.requests) == 21
+    assert len(server.cluster.requests) < 21
+
+
+def test_the_lead_is_handed_over(client: Client, server: FakeServer) -> None:
+    """The leader's call ends first; the other thread's answer comes only afterwards."""
+    server.pause()
+    forget_requests(server)
+    leader, leader_ended = in_thread(client.get, b"a")
+    await_request(server)
+    follower, follower_ended = in_thread(lambda: client.get(b"b", timeout=0.3))
+    await_request(server)
+    server.cluster.data[b"a"] = b"1"
+    server.cluster.script.extend([None, None])
+    server.resume()
+    leader.join(10)
+    follower.join(10)
+    assert (leader_ended, follower_ended) == ([b"1"], [None])
+
+
+def test_a_follower_leads_when_the_leader_is_gone(client: Client, server: FakeServer) -> None:
+    server.pause()
+    forget_requests(server)
+    leader, leader_ended = in_thread(lambda: client.get(b"a", timeout=0.2))
+    await_request(server)
+    follower, follower_ended = in_thread(lambda: client.get(b"b", timeout=10))
+    await_request(server)
+    leader.join(10)
+    assert isinstance(leader_ended[0], Unavailable)
+    server.resume()
+    follower.join(5)
+    assert follower_ended == [None]
+
+
+def test_the_lead_passes_by_who_was_settled_meanwhile(client: Client, server: FakeServer) -> None:
+    """Of three threads two are settled at once; the third must not be left without a leader."""
+    server.pause()
+    forget_requests(server)
+    threads = []
+    for key, timeout in ((b"a", 20), (b"b", 0.3), (b"\xf0", 20)):
+        threads.append(in_thread(lambda key=key, timeout=timeout: client.get(key, timeout=timeout)))
+        await_request(server)
+    server.cluster.script.extend([None, None, Lose.REPLY])
+    server.resume()
+    for thread, ended in threads:
+        thread.join(10)
+        assert ended == [None]
+
+
+def test_close_wakes_who_waits(client: Client, server: FakeServer) -> None:
+    server.pause()
+    forget_requests(server)
+    waiting = [in_thread(client.get, b"a")]
+    await_request(server)
+    waiting += [in_thread(client.put, b"b", b"v") for _ in range(3)]
+    await_request(server)
+    client.close()
+    for thread, ended in waiting:
+        thread.join(5)
+        assert isinstance(ended[0], Closed)
+    for call in (lambda: client.get(b"a"), lambda: client.put_many({b"a": b"b"}), lambda: list(client.scan())):
+        with pytest.raises(Closed, match="was closed"):
+            call()
+    client.close()
+
+
+def test_a_keyboard_interrupt_leaves_the_client_usable(client: Client, server: FakeServer) -> None:
+    server.pause()
+    forget_requests(server)
+
+    def interrupt() -> None:
+        await_request(server)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    interrupter, _ = in_thread(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        client.put(b"a", b"1")
+    interrupter.join()
+    server.resume()
+    assert client.get(b"a") in (None, b"1")
+    client.put(b"a", b"2")
+    assert client.get(b"a") == b"2"
+
+
+class Torn(BaseException):
+    """Strikes like a KeyboardInterrupt, where the test wants it."""
+
+
+def test_an_interrupt_in_the_middle_of_an_event_starts_over(
+    client: Client, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.put(b"a", b"1")
+    server.pause()
+    forget_requests(server)
+    other, other_ended = in_thread(client.put, b"b", b"1")
+    await_request(server)
+    session = client._pump._driver._session
+    finish = session._sending.finish
+
+    def torn(request: Any) -> None:
+        finish(request)
+        raise Torn
+
+    monkeypatch.setattr(session._sending, "finish", torn)
+    server.resume()
+    other.join(10)
+    assert isinstance(other_ended[0], Torn)
+    assert client._pump._driver._session is not session
+    assert client.get(b"a") == b"1"
+    assert client.get(b"b") == b"1"
+    client.put(b"b", b"2")
+    assert server.cluster.data == {b"a": b"1", b"b": b"2"}
+    assert server.cluster.clients == 2
+
+
+def test_in_a_fork_the_client_says_so(client: Client) -> None:
+    client.put(b"a", b"1")
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:  # no pytest in here
+        try:
+            try:
+                client.get(b"a")
+            except Closed as error:
+                os.write(writer, str(error).encode())
+            client.close()
+        finally:
+            os._exit(0)
+    os.close(writer)
+    assert os.waitpid(child, 0)[1] == 0
+    with os.fdopen(reader, "rb") as pipe:
+        said = pipe.read().decode()
+    assert str(os.getpid()) in said
+    assert "fork" in said
+    assert client.get(b"a") == b"1"
+
+
+def test_public_names() -> None:
+    names = "Client AsyncClient connect connect_async Busy Closed Corruption InvalidRequest OutcomeUnknown Unavailable"
+    assert set(names.split()) < set(shardstore.__all__)
+    assert all(getattr(shardstore, name) is not None for name in shardstore.__all__)
+
+
+def test_two_clients_do_not_disturb_each_other(server: FakeServer) -> None:
+    with connect(server.url) as one, connect(server.url) as other:
+        one.put(b"a", b"1")
+        other.put(b"a", b"2")
+        assert one.get(b"a") == b"2"
+
+
+def test_a_cluster_with_one_range(tmp_path: Path) -> None:
+    with serving(tmp_path, FakeCluster([], workers=1)) as server, connect(server.url) as client:
+        client.put_many({b"a": b"1", b"b": b"2"})
+        assert list(client.scan(reverse=True)) == [(b"b", b"2"), (b"a", b"1")]
