@@ -15,6 +15,7 @@ import psutil
 
 from shardstore import Client, LocalCluster, OutcomeUnknown, ShardstoreError, Unavailable
 from shardstore.cluster.running_cluster import last_announced
+from shardstore.cluster.runtime_directory import remove_runtime_directory
 from tests.process.deadlines import wait_until
 
 MEMORY = "64MiB"
@@ -35,8 +36,16 @@ def served(data: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         assert process.poll() is None, process.stdout and process.stdout.read()
         yield process
     finally:
-        process.kill()
-        process.communicate(timeout=20)
+        end(process, data)
+
+
+def end(supervisor: subprocess.Popen[bytes], data: Path) -> None:
+    """Kill a supervisor that may still run, and remove what the next one on its directory would have removed."""
+    left = last_announced(data)
+    supervisor.kill()
+    supervisor.communicate(timeout=20)
+    if left is not None:
+        remove_runtime_directory(left.runtime_directory)
 
 
 def descendants(pid: int) -> list[psutil.Process]:

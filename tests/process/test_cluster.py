@@ -94,10 +94,11 @@ def test_no_process_outlives_a_killed_supervisor(tmp_path: Path) -> None:
         supervisor.kill()
         _, alive = psutil.wait_procs(processes, timeout=10)
         assert not alive
-    left = last_announced(tmp_path)
-    assert left is not None
-    with cluster_on(tmp_path):
-        assert not Path(left.runtime_directory).exists()
+        left = last_announced(tmp_path)
+        assert left is not None
+        assert Path(left.runtime_directory).is_dir()
+        with cluster_on(tmp_path):
+            assert not Path(left.runtime_directory).exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -23,6 +23,7 @@ from shardstore.cluster.running_cluster import last_announced, url_of
 from shardstore.cluster.settings import cluster_settings
 from shardstore.cluster.supervisor import Supervisor
 from shardstore.errors import ShardstoreError, Unavailable
+from tests.process.clusters import end
 from tests.process.deadlines import wait_until
 
 STAND_IN = "tests.process.stand_in"
@@ -176,15 +177,14 @@ serve.serve(cluster_settings(sys.argv[1], workers=2), lambda url: print(url, flu
 
 
 @contextmanager
-def main_program(data: Path) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen([sys.executable, "-c", SERVE, str(data)], stdout=subprocess.PIPE, text=True)
+def main_program(data: Path) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-c", SERVE, str(data)], stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
-        assert process.stdout.readline().startswith("ipc://")
+        assert process.stdout.readline().startswith(b"ipc://")
         yield process
     finally:
-        process.kill()
-        process.communicate(timeout=20)
+        end(process, data)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -204,8 +204,8 @@ def test_no_child_outlives_a_killed_supervisor_and_the_next_start_cleans_up(tmp_
         process.kill()
         _, alive = psutil.wait_procs(children, timeout=10)
         assert not alive
-    left = last_announced(tmp_path)
-    assert left is not None
-    assert Path(left.runtime_directory).is_dir()
-    with running(tmp_path):
-        assert not Path(left.runtime_directory).exists()
+        left = last_announced(tmp_path)
+        assert left is not None
+        assert Path(left.runtime_directory).is_dir()
+        with running(tmp_path):
+            assert not Path(left.runtime_directory).exists()
