@@ -13,7 +13,8 @@ from shardstore.errors import InvalidRequest
 from shardstore.limits import GIB, KIB, MIB, WORKERS_MAX
 
 DEFAULT_MEMORY = GIB
-MEMORY_MIN = 64 * MIB
+WORKER_MEMORY_MIN = 96 * MIB
+"""A worker's share must leave room in one range for the largest request (see workers/serving/admission.py)."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB)?", re.IGNORECASE)
 _UNITS = {"b": 1, "kib": KIB, "mib": MIB, "gib": GIB, "tib": 1024 * GIB}
 

@@ -11,7 +11,8 @@ import psutil
 
 from shardstore.cluster.endpoints import check_listen
 from shardstore.errors import InvalidRequest
-from shardstore.options import MEMORY_MIN, Durability, check_workers, parse_size
+from shardstore.limits import MIB
+from shardstore.options import WORKER_MEMORY_MIN, Durability, check_workers, parse_size
 from shardstore.route_map import InvalidRouteMap, even_boundaries, presplit
 
 RANGES_PER_WORKER = 4
@@ -42,8 +43,7 @@ def cluster_settings(
     if Path(data).exists() and not Path(data).is_dir():
         raise InvalidRequest(f"{data} is no directory: name one, or a place where one can be made")
     size = parse_size(memory)
-    if size < MEMORY_MIN:
-        raise InvalidRequest(f"memory={memory!r} is below the {MEMORY_MIN // 2**20} MiB that a store needs")
+    check_memory(size, workers or 1)
     if durability not in set(Durability):
         raise InvalidRequest(f"durability is one of {', '.join(d.value for d in Durability)}, not {durability!r}")
     return ClusterSettings(
@@ -54,6 +54,13 @@ def cluster_settings(
         None if ranges is None else _boundaries(ranges),
         None if listen is None else check_listen(listen),
     )
+
+
+def check_memory(memory: int, workers: int) -> None:
+    """Raise InvalidRequest when each worker's share would be too small."""
+    if memory < workers * WORKER_MEMORY_MIN:
+        needed = f"{WORKER_MEMORY_MIN // MIB} MiB for each of the {workers} workers"
+        raise InvalidRequest(f"memory={memory // MIB}MiB is too little: a store needs {needed}")
 
 
 def default_workers() -> int:

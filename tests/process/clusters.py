@@ -18,7 +18,7 @@ from shardstore.cluster.running_cluster import last_announced
 from shardstore.cluster.runtime_directory import remove_runtime_directory
 from tests.process.deadlines import wait_until
 
-MEMORY = "64MiB"
+MEMORY = "192MiB"
 
 
 def cluster_on(data: Path) -> LocalCluster:

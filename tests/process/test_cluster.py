@@ -49,7 +49,7 @@ def test_the_asyncio_client_sees_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("listen", ["tcp://127.0.0.1:0", "tcp://[::1]:0"])
 def test_clients_over_tcp_find_a_restarted_router_at_the_same_port(tmp_path: Path, listen: str) -> None:
-    with LocalCluster(tmp_path, workers=2, memory="64MiB", listen=listen) as cluster, cluster.connect() as db:
+    with LocalCluster(tmp_path, workers=2, memory="192MiB", listen=listen) as cluster, cluster.connect() as db:
         assert cluster.url.startswith(listen.removesuffix("0"))
         db.put_many(RECORDS)
         kill(cluster.processes()["router"])
@@ -154,7 +154,7 @@ def test_a_client_carried_over_a_fork_says_so(tmp_path: Path) -> None:
 
 PROGRAM = """
 import sys, shardstore
-cluster = shardstore.LocalCluster(sys.argv[1], workers=2, memory="64MiB")
+cluster = shardstore.LocalCluster(sys.argv[1], workers=2, memory="192MiB")
 cluster.start()
 cluster.connect().put(b"k", b"v")
 print(*cluster.processes().values())

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shardstore.errors import Busy
-from shardstore.limits import MIB, MILLISECOND_NS, RUN_QUEUE_MAX, WAL_RETAINED_BYTES_MAX
+from shardstore.limits import (
+    MIB,
+    MILLISECOND_NS,
+    REQUEST_BYTES_MAX,
+    REQUEST_ENTRIES_MAX,
+    RUN_QUEUE_MAX,
+    WAL_RETAINED_BYTES_MAX,
+)
+from shardstore.options import WORKER_MEMORY_MIN
+from workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
 
 RETRY_AFTER_NS = 50 * MILLISECOND_NS
 
@@ -50,6 +59,12 @@ def admit(incoming_bytes: int, usage: Usage, limits: MemoryLimits) -> None:
     for cause, used, limit in bounds:
         if used > limit:
             raise Busy(cause, used, limit, RETRY_AFTER_NS)
+
+
+_smallest = MemoryLimits.of_share(WORKER_MEMORY_MIN)
+assert _smallest.range_bytes >= REQUEST_BYTES_MAX + REQUEST_ENTRIES_MAX * ENTRY_OVERHEAD_BYTES, (
+    "the largest request must fit into an empty range"
+)
 
 
 def pressure(usage_bytes: int, limits: MemoryLimits) -> int:
