@@ -194,13 +194,19 @@ def machine() -> dict[str, object]:
     }
 
 
+def hex_boundaries(ranges: int) -> list[bytes]:
+    """Keys that split hexadecimal keys evenly; by itself a new store spreads its ranges over all bytes."""
+    return [b"%04x" % (0x10000 * at // ranges) for at in range(1, ranges)]
+
+
 @contextmanager
 def client_of(url: str | None, data: str | None, durability: str, workers: int | None) -> Iterator[Client]:
     """A client of the given cluster, or of a new one that ends with the run."""
     with ExitStack() as stack:
         if url is None:
             data = data or stack.enter_context(tempfile.TemporaryDirectory(prefix="shardstore-bench-"))
-            cluster = LocalCluster(data, workers=workers, durability=durability)
+            workers = workers or 2
+            cluster = LocalCluster(data, workers=workers, durability=durability, ranges=hex_boundaries(4 * workers))
             url = stack.enter_context(cluster).url
         yield stack.enter_context(connect(url))
 
@@ -209,7 +215,7 @@ def client_of(url: str | None, data: str | None, durability: str, workers: int |
 @click.argument("names", nargs=-1, metavar=f"[{'|'.join(WORKLOADS)}]...")
 @click.option("--n", default=500_000, show_default=True, type=click.IntRange(10), help="Records.")
 @click.option("--durability", default="group_sync", show_default=True, type=click.Choice([d.value for d in Durability]))
-@click.option("--workers", type=int, help="Worker processes of the new cluster. [default: by the number of cores]")
+@click.option("--workers", type=int, help="Worker processes of the new cluster. [default: 2]")
 @click.option("--data", type=click.Path(), help="Directory of the new cluster. [default: a temporary one]")
 @click.option("--url", help="Measure this cluster instead of a new one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
