@@ -1,27 +1,23 @@
-"""Which segments a call concerns, and what it asks of each."""
+"""Which segments a call of many parts concerns, and what it asks of each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import assert_never
 
-from shardstore.client.calls import EverySegment, Many, ScanPage, Single, Statistics
+from shardstore.client.calls import EverySegment, Many, ScanPage, Statistics
 from shardstore.client.cutting import cut
 from shardstore.client.in_flight import Part
-from shardstore.client.lanes import Lane, Waiting
+from shardstore.client.lanes import Lane
 from shardstore.client.routing import Routing
 from shardstore.key_range import KeyRange
 from shardstore.messages import ScanRequest, encode
 from shardstore.wire_format import Op
 
 
-def parts_of(
-    call: Single | Many | ScanPage | EverySegment | Statistics, routing: Routing
-) -> list[tuple[Lane, Waiting]]:
+def parts_of(call: Many | ScanPage | EverySegment | Statistics, routing: Routing) -> list[tuple[Lane, Part]]:
     """The parts of a call, each with the lane it belongs in; at least one."""
     match call:
-        case Single():
-            return [(routing.lane_of(call.key), call)]
         case Many():
             return list(_pieces(call, routing))
         case ScanPage():

@@ -126,7 +126,9 @@ class Pump:
         if self._closed:
             raise Closed("the client was closed")
         self._receiving = True  # from here on, who submits wakes
-        calls = _take_all(self._submitted)
+        calls = []
+        while self._submitted:  # only the leader takes from it
+            calls.append(self._submitted.popleft())
         if calls:
             self._driver.handle(Submit(calls))
         while self._abandoned:
@@ -161,11 +163,12 @@ class Pump:
 
     def _wake_parked(self) -> None:
         """Wake a thread that waits, so that it can lead. Who was settled meanwhile needs no lead."""
-        with suppress(KeyError):
-            while (ticket := self._parked.popitem()[0]).settled:
-                pass
-            assert ticket.parking is not None
-            ticket.parking.put(None)
+        while self._parked:
+            with suppress(KeyError):  # it woke by itself meanwhile
+                ticket = self._parked.popitem()[0]
+                if not ticket.settled and ticket.parking is not None:
+                    ticket.parking.put(None)
+                    return
 
     def _recover(self) -> None:
         """After an exception anywhere: if this thread leads, or nobody does, put all in order and let another lead."""
@@ -197,11 +200,3 @@ class Pump:
         ticket = self._tickets.pop(effect.call, None)
         if ticket is not None:
             ticket.settle(effect.value, effect.error)
-
-
-def _take_all(queue: deque[Call]) -> list[Call]:
-    taken = []
-    with suppress(IndexError):
-        while True:
-            taken.append(queue.popleft())
-    return taken

@@ -85,8 +85,14 @@ class Session:
                 self._unrouted.append(call)
 
     def _route(self, call: Call) -> None:
+        if type(call) is Single:
+            lane = self._routing.lane_of(call.key)
+            lane.add(call)
+            self._sending.offer(lane)
+            return
         if type(call) is Open:
-            return self._settle(call)
+            self._settle(call)
+            return
         parts = parts_of(call, self._routing)  # type: ignore[arg-type]
         call.missing = len(parts)
         for lane, part in parts:

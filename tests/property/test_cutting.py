@@ -1,0 +1,33 @@
+"""Cutting any batch at any boundaries equals bisecting key by key, and keeps the order of equal keys."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.test_cutting import check
+
+# Few letters, with the lowest and the highest, make shared prefixes, ties and padding zeros likely.
+LETTERS = st.sampled_from(b"\x00\x00a\xff")
+
+
+def _bytes(shortest: int, longest: int) -> st.SearchStrategy[bytes]:
+    return st.lists(LETTERS, min_size=shortest, max_size=longest).map(bytes)
+
+
+STARTS = st.lists(_bytes(1, 12), max_size=12, unique=True).map(sorted)
+KEYS = st.one_of(
+    st.lists(_bytes(1, 12), min_size=1, max_size=60),
+    st.integers(1, 12).flatmap(lambda width: st.lists(_bytes(width, width), min_size=1, max_size=60)),
+)
+
+
+@given(KEYS, STARTS)
+def test_keys_are_cut_as_bisect_would(keys: list[bytes], starts: list[bytes]) -> None:
+    check(keys, None, starts)
+
+
+@given(KEYS, STARTS, st.booleans())
+def test_pairs_stay_together(keys: list[bytes], starts: list[bytes], fixed: bool) -> None:
+    values = [str(at).encode() if not fixed else at.to_bytes(2, "big") for at in range(len(keys))]
+    check(keys, values, starts)

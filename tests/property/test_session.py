@@ -1,0 +1,186 @@
+"""Whatever is lost, late, refused or moved: every call ends once, a write is applied as often as its end says, the
+writes of one key in the order they were called, and all credits come back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import count
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shardstore.client.calls import Call, Many, Single
+from shardstore.client.in_flight import State
+from shardstore.errors import Busy, OutcomeUnknown, Unavailable
+from shardstore.limits import MILLISECOND_NS
+from shardstore.wire_format import WRITES, Op, Status
+from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
+from tests.unit.session_driver import SessionDriver, delete, get, get_many, put, put_many
+
+KEYS = [b"\x01", b"\x02", b"\x41", b"\x81", b"\xc1"]
+FATES = [
+    Lose.REQUEST,
+    Lose.REPLY,
+    Refuse(Status.BUSY, 20),
+    Refuse(Status.UNAVAILABLE, 50),
+    Refuse(Status.UNKNOWN),
+    Refuse(Status.STALE_ROUTE),
+    Refuse(Status.CLOSED),
+]
+ACTIONS = st.one_of(
+    st.tuples(st.just("put"), st.sampled_from(KEYS), st.sampled_from([50, 20_000])),
+    st.tuples(st.just("put many"), st.lists(st.sampled_from(KEYS), min_size=1, max_size=6)),
+    st.tuples(st.just("delete"), st.sampled_from(KEYS)),
+    st.tuples(st.just("get"), st.sampled_from(KEYS)),
+    st.tuples(st.just("get many"), st.lists(st.sampled_from(KEYS), min_size=1, max_size=6)),
+    st.tuples(st.just("fate"), st.sampled_from(FATES)),
+    st.tuples(st.just("deliver"), st.sampled_from(["router", "worker:0", "worker:1"])),
+    st.tuples(st.just("deliver"), st.sampled_from(["router", "worker:0", "worker:1"])),
+    st.tuples(st.just("wait"), st.sampled_from([1, 30, 300, 1_100])),
+    st.tuples(st.just("restart"), st.sampled_from([0, 1])),
+    st.tuples(st.just("move"), st.sampled_from([1, 2, 3, 4]), st.sampled_from([0, 1])),
+    st.tuples(st.just("broadcast")),
+    st.tuples(st.just("credits"), st.sampled_from([1, 2, 16])),
+    st.tuples(st.just("abandon")),
+)
+
+
+class World:
+    """A session, its cluster, and what was asked of it. Every written value is written by one call only."""
+
+    def __init__(self) -> None:
+        self.cluster = FakeCluster()
+        self.driver = SessionDriver(self.cluster)
+        self.calls: list[Call] = []
+        self.abandoned: set[Call] = set()
+        self.values = map(str.encode, map(str, count()))
+
+    def act(self, action: tuple[Any, ...]) -> None:
+        match action:
+            case ("put", key, timeout_ms):
+                self.submit(put(key, next(self.values), timeout_ms * MILLISECOND_NS))
+            case ("put many", keys):
+                self.submit(put_many(keys, [next(self.values) for _ in keys]))
+            case ("delete", key):
+                self.submit(delete(key))
+            case ("get", key):
+                self.submit(get(key))
+            case ("get many", keys):
+                self.submit(get_many(keys))
+            case ("abandon",) if self.calls:
+                self.abandoned.add(self.calls[-1])
+                self.driver.abandon(self.calls[-1])
+            case _:
+                self.befall(action)
+
+    def befall(self, action: tuple[Any, ...]) -> None:
+        match action:
+            case ("fate", fate):
+                self.cluster.script.append(fate)
+            case ("deliver", link):
+                self.deliver_first_of(link)
+            case ("wait", milliseconds):
+                self.wait(milliseconds)
+            case ("restart", worker):
+                self.cluster.new_epochs(worker)
+            case ("move", segment, worker):
+                self.cluster.give_to(worker, [segment])
+            case ("broadcast",):
+                self.driver.receive(self.cluster.broadcast())
+            case ("credits", credits):
+                self.cluster.credits = credits
+
+    def submit(self, call: Call) -> None:
+        self.calls.append(call)
+        self.driver.submit(call)
+
+    def deliver_first_of(self, link: str) -> None:
+        """Links are in order, but one may be slower than another."""
+        wire = self.driver.wire
+        for at, (name, _) in enumerate(wire):
+            if name == link:
+                message = wire[at]
+                del wire[at]
+                wire.appendleft(message)
+                self.driver.deliver()
+                return
+
+    def wait(self, milliseconds: int) -> None:
+        """Let time pass, but keep the messages under way: they are late."""
+        kept = list(self.driver.wire)
+        self.driver.wire.clear()
+        self.driver.advance(milliseconds)
+        self.driver.wire.extendleft(reversed(kept))
+
+    def check_credits(self) -> None:
+        sent = Counter(
+            request.channel.link for request in self.driver.session._sending.requests() if request.state is State.SENT
+        )
+        for channel in self.driver.session._routing.channels.values():
+            assert channel.in_flight == sent[channel.link]
+
+    def finish(self) -> None:
+        self.cluster.script.clear()
+        self.driver.run()
+        self.driver.advance(25_000)
+
+    def check_ends(self) -> None:
+        assert self.driver.session._sending.requests() == []
+        assert self.driver.session.wakeup_ns() is None
+        written = Counter(value for _, _, values in self.cluster.log for value in values)
+        assert max(written.values(), default=1) == 1
+        for call in self.calls:
+            assert (call in self.driver.ended) or call in self.abandoned
+            self.check_end(call, self.driver.ended.get(call, "abandoned"), written)
+
+    def check_end(self, call: Call, end: Any, written: Counter[bytes]) -> None:
+        assert isinstance(call, Single | Many)
+        if call.op == Op.PUT:
+            values = [call.value] if isinstance(call, Single) else list(call.values.items)  # type: ignore[union-attr]
+            times = {written[value] for value in values}
+            if end is None:
+                assert times == {1}
+            elif isinstance(end, Busy | Unavailable):
+                assert times == {0}
+            else:
+                assert end == "abandoned" or isinstance(end, OutcomeUnknown)
+        elif call.op in WRITES:
+            assert end is None or end == "abandoned"
+
+    def check_order(self) -> None:
+        """Of the acknowledged put_many calls, each key saw its values in the order of the calls."""
+        acknowledged: dict[bytes, list[bytes]] = {key: [] for key in KEYS}
+        for call in self.calls:
+            if isinstance(call, Many) and call.values is not None and self.driver.ended.get(call, call) is None:
+                for key, value in zip(call.keys.items, call.values.items, strict=True):
+                    acknowledged[key].append(value)
+        for key, values in acknowledged.items():
+            applied = [v for _, keys, vs in self.cluster.log for k, v in zip(keys, vs, strict=False) if k == key]
+            assert [value for value in applied if value in values] == values
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(ACTIONS, min_size=10, max_size=100))
+def test_every_call_ends_as_the_cluster_knows(actions: list[tuple[Any, ...]]) -> None:
+    world = World()
+    for action in actions:
+        world.act(action)
+        world.check_credits()
+    world.finish()
+    world.check_credits()
+    world.check_ends()
+    world.check_order()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(ACTIONS, min_size=10, max_size=100))
+def test_reads_answer_what_was_written(actions: list[tuple[Any, ...]]) -> None:
+    """After all that, every key reads as the cluster has it, alone and in a batch."""
+    world = World()
+    for action in actions:
+        world.act(action)
+    world.finish()
+    expected = [world.cluster.data.get(key) for key in KEYS]
+    assert world.driver.call(get_many(KEYS)) == expected
+    assert [world.driver.call(get(key)) for key in KEYS] == expected
