@@ -20,7 +20,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 PAGE = 4096
 SECTOR = 512
@@ -159,12 +159,20 @@ class Directory:
 Node: TypeAlias = Inode | Directory
 
 
+class User(Protocol):
+    """An incarnation of a process that has the disk open."""
+
+    def kill(self) -> None:
+        """End it."""
+
+
 class SimDisk:
     """A tree of directories and files."""
 
     def __init__(self, capacity: int | None = None) -> None:
         self.root = Directory()
         self.capacity = capacity
+        self.users: list[User] = []
         self._changes = 0
 
     def find(self, path: str) -> Node | None:
@@ -181,12 +189,16 @@ class SimDisk:
 
     def free(self) -> int:
         """Bytes that still fit."""
-        if self.capacity is None:
-            return 2**63
-        return max(0, self.capacity - sum(len(inode.cache) for inode in self._inodes(self.root)))
+        return 2**63 if self.capacity is None else max(0, self.capacity - self.used())
+
+    def used(self) -> int:
+        """Bytes of all files that have a name."""
+        return sum(len(inode.cache) for inode in self._inodes(self.root))
 
     def lose_power(self, mode: PowerLoss, rng: random.Random) -> None:
-        """Turn what is seen into what the loss leaves."""
+        """End all who use the disk, and turn what is seen into what the loss leaves."""
+        for user in list(self.users):
+            user.kill()
         self._lose_names(self.root, mode, rng, rng.randint(0, self._changes))
         for inode in self._inodes(self.root):
             inode.lose_power(mode, rng)

@@ -144,14 +144,17 @@ class SimFilesystem:
         self._on_crash = on_crash
         self._locks: list[SimLock] = []
         self._unsyncable: dict[str, StorageFailure] = {}
+        disk.users.append(self)
 
     # Life of the incarnation.
 
     def kill(self) -> None:
         """End the incarnation: its handles are dead and its locks free."""
-        self.alive = False
-        for lock in self._locks:
-            lock.release()
+        if self.alive:
+            self.alive = False
+            self.disk.users.remove(self)
+            for lock in self._locks:
+                lock.release()
 
     def check_alive(self) -> None:
         """Raise SimCrash after the end."""

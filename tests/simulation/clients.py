@@ -1,0 +1,69 @@
+"""Client processes of a simulation: the real session in the real driver, and actors that call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, TypeAlias
+
+from shardstore.client.calls import Call
+from shardstore.client.driver import Driver
+from shardstore.client.effects import Resolve, Submit
+from shardstore.client.session import Session
+from tests.simulation.processes import Host, Process
+from tests.simulation.sim_entropy import SimEntropy
+
+Answer: TypeAlias = tuple[Any, Exception | None]
+Actor: TypeAlias = Generator[Call | int, Answer, None]
+"""Yields a call and is sent how it ended, or yields nanoseconds to sleep."""
+
+
+class Client(Process):
+    """One incarnation of a client process with some actors, one after the other or at the same time."""
+
+    def __init__(self, host: Host, name: str, on_end: Callable[[Process, str], None], url: str) -> None:
+        super().__init__(host, name, on_end)
+        entropy = SimEntropy(host.swarm.seed, f"entropy of {name}")
+        direct = host.swarm.direct
+        self._waiting: dict[Call, Actor] = {}
+        self._resolved: list[Resolve] = []
+        self._driver = Driver(
+            self.transport,
+            host.clock,
+            lambda: Session(url, entropy, direct, lambda _endpoint: True),
+            self._resolved.append,
+        )
+        self.actors = 0
+        self.schedule()
+
+    def run(self, actor: Actor) -> None:
+        """Let an actor begin."""
+        self.actors += 1
+        self._go_on(actor, None)
+
+    def turn(self) -> None:
+        self._driver.receive(0)
+        while self._resolved:
+            resolved, self._resolved[:] = list(self._resolved), []
+            for call, value, error in resolved:
+                self.host.trace.note(self.host.clock.now_ns(), self.name, type(call).__name__, repr(error))
+                self._go_on(self._waiting.pop(call), (value, error))
+
+    def wakeup_ns(self) -> int | None:
+        return self._driver.wakeup_ns()
+
+    def _go_on(self, actor: Actor, answer: Answer | None) -> None:
+        try:
+            step = next(actor) if answer is None else actor.send(answer)
+        except StopIteration:
+            self.actors -= 1
+            return
+        if isinstance(step, int):
+            self.host.clock.after(step, lambda: self._wake_actor(actor))
+        else:
+            self._waiting[step] = actor
+            self._driver.handle(Submit([step]))
+            self.schedule()
+
+    def _wake_actor(self, actor: Actor) -> None:
+        if self.alive:
+            self._go_on(actor, None)

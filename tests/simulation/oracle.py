@@ -1,0 +1,173 @@
+"""What clients were told, and whether what they read can be true.
+
+Every written value is unique, so a read names the write it saw. Per key the history must be that of one register
+that is read and written at instants between the start and the end of each operation:
+
+    a value was written by somebody, for that key, not later than it was read, and was not refused
+    nothing that was certainly written later was certainly there before the read began   (checked at each read)
+    the zones of all values can be put in an order (Gibbons and Korach, 1997)            (checked at the end of an era)
+
+A write is certainly there once it was acknowledged, or read. A write without an answer may take effect at any later
+time, once. An era ends with a loss of power: nobody is left then who could still write, and what the next reads
+find is where the next era begins. In ASYNC a power loss may take what was acknowledged in the last sync interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import pairwise
+
+NEVER_NS = 2**63
+
+
+class Violation(Exception):
+    """The store broke a promise."""
+
+
+class Outcome(Enum):
+    """What the writer was told."""
+
+    OPEN = 1
+    """Nothing, or that nobody knows."""
+    APPLIED = 2
+    REFUSED = 3
+
+
+@dataclass(slots=True, eq=False)
+class Write:
+    """One write of one key; `value` None deletes."""
+
+    key: bytes
+    value: bytes | None
+    invoked_ns: int
+    completed_ns: int = NEVER_NS
+    outcome: Outcome = Outcome.OPEN
+    read_ns: int = NEVER_NS
+    """End of the first read that saw it."""
+    reads: list[tuple[int, int]] = field(default_factory=list)
+    era: int = 0
+
+    @property
+    def certain_ns(self) -> int:
+        """From when on the write has certainly taken effect."""
+        return min(self.completed_ns if self.outcome is Outcome.APPLIED else NEVER_NS, self.read_ns)
+
+    def __str__(self) -> str:
+        what = "delete" if self.value is None else f"put {self.value[:24]!r}"
+        return f"{what} at {self.invoked_ns:,}..{self.completed_ns:,} {self.outcome.name} read {self.read_ns:,}"
+
+
+class Oracle:
+    """The history of every key."""
+
+    def __init__(self, keys: Iterable[bytes]) -> None:
+        self.keys = sorted(keys)
+        self._writes: dict[bytes, list[Write]] = {key: [_beginning(key, None)] for key in self.keys}
+        self._by_value: dict[bytes, Write] = {}
+        self._era = 0
+        self.acknowledged = 0
+        self.reads = 0
+
+    def invoke(self, key: bytes, value: bytes | None, now_ns: int) -> Write:
+        """A client begins a write."""
+        write = Write(key, value, now_ns, era=self._era)
+        self._writes[key].append(write)
+        if value is not None:
+            assert value not in self._by_value, "values are unique"
+            self._by_value[value] = write
+        return write
+
+    def complete(self, write: Write, outcome: Outcome, now_ns: int) -> None:
+        """The client was told how it ended."""
+        write.outcome = outcome
+        write.completed_ns = now_ns
+        self.acknowledged += outcome is Outcome.APPLIED
+        if outcome is Outcome.REFUSED and write.reads:
+            raise Violation(f"{write.key!r}: a write that was read was refused: {write}")
+
+    def read(
+        self, key: bytes, value: bytes | None, invoked_ns: int, now_ns: int, lost_after_ns: int = NEVER_NS
+    ) -> None:
+        """A client read this value, or None, between these times. Writes after `lost_after_ns` may be undone."""
+        self.reads += 1
+        if value is None:
+            self._read_absent(key, invoked_ns, now_ns, lost_after_ns)
+            return
+        write = self._by_value.get(value)
+        if write is None or write.key != key or write.era != self._era:
+            raise Violation(
+                f"{key!r}: read {value[:24]!r} at {now_ns:,}, which nobody wrote there in this era: {write}"
+            )
+        if write.outcome is Outcome.REFUSED or write.invoked_ns > now_ns:
+            raise Violation(f"{key!r}: read at {now_ns:,} what was refused, or not written yet: {write}")
+        later = self._certainly_later(key, write, invoked_ns, lost_after_ns)
+        if later is not None:
+            raise Violation(f"{key!r}: a read at {invoked_ns:,}..{now_ns:,} saw {write}, although {later}")
+        if lost_after_ns != NEVER_NS:
+            return  # what was lost between is no part of the history
+        write.reads.append((invoked_ns, now_ns))
+        write.read_ns = min(write.read_ns, now_ns)
+
+    def read_present(self, key: bytes, invoked_ns: int, now_ns: int) -> None:
+        """A client found a value without seeing it."""
+        self.reads += 1
+        puts = (write for write in reversed(self._writes[key]) if write.value is not None and _possible(write, now_ns))
+        if not any(self._certainly_later(key, put, invoked_ns, NEVER_NS) is None for put in puts):
+            raise Violation(f"{key!r}: found at {invoked_ns:,}..{now_ns:,}, where it must be absent")
+
+    def _read_absent(self, key: bytes, invoked_ns: int, now_ns: int, lost_after_ns: int) -> None:
+        deletes = (write for write in reversed(self._writes[key]) if write.value is None and _possible(write, now_ns))
+        if not any(self._certainly_later(key, delete, invoked_ns, lost_after_ns) is None for delete in deletes):
+            story = "; ".join(map(str, self._writes[key][-6:]))
+            raise Violation(f"{key!r}: absent at {invoked_ns:,}..{now_ns:,}, where a value must be (of {story})")
+
+    def _certainly_later(self, key: bytes, write: Write, before_ns: int, lost_after_ns: int) -> Write | None:
+        """A write that certainly took effect after this one and before that time, and can't have been undone."""
+        bound_ns = min(before_ns, lost_after_ns)
+        certain_ns = write.certain_ns
+        for other in reversed(self._writes[key]):
+            if other.invoked_ns <= certain_ns:
+                return None
+            if other.certain_ns < bound_ns and other.outcome is not Outcome.REFUSED:
+                return other
+        return None
+
+    def end_era(self, found: dict[bytes, bytes | None]) -> None:
+        """Check each key's whole history; the next one begins with the values found."""
+        self._era += 1
+        for key in self.keys:
+            self._check_zones(key)
+            beginning = _beginning(key, found[key], self._era)
+            self._writes[key] = [beginning]
+            if beginning.value is not None:
+                self._by_value[beginning.value] = beginning
+
+    def _check_zones(self, key: bytes) -> None:
+        forward: list[tuple[int, int, Write]] = []
+        backward: list[tuple[int, int, Write]] = []
+        for write in self._writes[key]:
+            if write.value is None or (write.outcome is not Outcome.APPLIED and not write.reads):
+                continue
+            end_ns = write.completed_ns if write.outcome is Outcome.APPLIED else NEVER_NS
+            operations = [(write.invoked_ns, end_ns), *write.reads]
+            first_end, last_start = min(end for _, end in operations), max(start for start, _ in operations)
+            zone = (min(first_end, last_start), max(first_end, last_start), write)
+            (forward if first_end < last_start else backward).append(zone)
+        forward.sort(key=lambda zone: zone[:2])
+        for (_, end, write), (start, _, other) in pairwise(forward):
+            if start < end:
+                raise Violation(f"{key!r}: no order of reads and writes explains {write} and {other}")
+        for low, high, write in backward:
+            for start, end, other in forward:
+                if start < low and high < end:
+                    raise Violation(f"{key!r}: no order of reads and writes explains {write} within {other}")
+
+
+def _beginning(key: bytes, value: bytes | None, era: int = 0) -> Write:
+    return Write(key, value, -1, -1, Outcome.APPLIED, -1, era=era)
+
+
+def _possible(write: Write, now_ns: int) -> bool:
+    return write.outcome is not Outcome.REFUSED and write.invoked_ns <= now_ns

@@ -1,0 +1,233 @@
+"""Router, worker and maintenance process of a simulation: the real cores in the real event loop, the rest simulated.
+
+One object is one incarnation. It ends by a kill from outside, a crash inside a file call, a fatal error, or because
+its core asked to stop; `on_end` is told, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from router.answers import CLIENTS, WORKERS
+from router.core import RouterCore
+from shardstore.effects import (
+    Core,
+    Effect,
+    JobFailed,
+    JobFinished,
+    ReportReady,
+    StartJob,
+    StopRequested,
+    SyncWal,
+    WalSynced,
+    WalSyncFailed,
+)
+from shardstore.errors import Corruption, StorageFailure
+from shardstore.event_loop import EventLoop
+from shardstore.file_names import ROUTER, ROUTER_LOCK, jobs_lock, worker_directory, worker_lock
+from shardstore.limits import MILLISECOND_NS
+from shardstore.options import RouterOptions, WorkerOptions
+from tests.simulation.processes import Host, Process
+from tests.simulation.sim_entropy import SimEntropy, stream
+from tests.simulation.sim_filesystem import SimCrash, SimFile, SimFilesystem
+from workers.core import WorkerCore
+from workers.jobs.run import run
+from workers.jobs.specs import decode_result, decode_spec, encode_result, encode_spec
+
+SLICE_NS_MAX = MILLISECOND_NS
+LOCK_RETRY_NS = 50 * MILLISECOND_NS
+MAINTENANCE_RESTART_NS = 200 * MILLISECOND_NS
+SLOW_SYNC_NS_MAX = 500 * MILLISECOND_NS
+
+
+class Server(Process):
+    """A process with a core and files."""
+
+    def __init__(self, host: Host, name: str, on_end: Callable[[Process, str], None]) -> None:
+        super().__init__(host, name, on_end)
+        self.filesystem = SimFilesystem(host.disk, self.random)
+        self.loop: EventLoop | None = None
+        self._core: Core | None = None
+        self.schedule()
+
+    def turn(self) -> None:
+        try:
+            if self.loop is None:
+                self.loop = self.open()
+                if self.loop is None:
+                    self.host.clock.after(LOCK_RETRY_NS, self.schedule)
+                    return
+                self.loop.start()
+            self.loop.turn(0)
+        except SimCrash:
+            self.end("crash in a file call")
+        except StorageFailure as failure:
+            self.end(f"storage failure: {failure}")
+        else:
+            if self.loop.stop is not None:
+                self.end(f"stop: {self.loop.stop.failure}")
+
+    def open(self) -> EventLoop | None:
+        """Take locks, open the core and its links; None while a lock is still held by a predecessor."""
+        raise NotImplementedError
+
+    def loop_of(self, core: Core) -> EventLoop:
+        """The real event loop around the core."""
+        self._core = core
+        return EventLoop(self.host.trace.traced(self.name, core), self.transport, self.host.clock, self.perform)
+
+    def perform(self, effect: Effect) -> None:
+        """Execute what is neither a send nor the stop."""
+        raise AssertionError(f"no effect of {self.name}: {effect}")
+
+    def request_stop(self) -> None:
+        """Ask the core to end in order."""
+        if self.loop is not None:
+            self.loop.post(StopRequested())
+
+    def wakeup_ns(self) -> int | None:
+        return self._core.wakeup_ns() if self._core is not None else None
+
+    def release(self) -> None:
+        self.filesystem.kill()
+
+
+class Router(Server):
+    """An incarnation of the router."""
+
+    def __init__(self, host: Host, name: str, on_end: Callable[[Process, str], None], options: RouterOptions) -> None:
+        self._options = options
+        super().__init__(host, name, on_end)
+
+    def open(self) -> EventLoop | None:
+        self.filesystem.make_directory(ROUTER)
+        if self.filesystem.lock(ROUTER_LOCK) is None:
+            return None
+        core = RouterCore(self.filesystem, SimEntropy(self.host.swarm.seed, f"entropy of {self.name}"), self._options)
+        self.transport.bind(WORKERS, self._options.internal)
+        self.transport.bind(CLIENTS, self._options.listen)
+        return self.loop_of(core)
+
+
+class Worker(Server):
+    """An incarnation of a worker with its maintenance process."""
+
+    def __init__(self, host: Host, name: str, on_end: Callable[[Process, str], None], options: WorkerOptions) -> None:
+        self._options = options
+        self.maintenance: Maintenance | None = None
+        super().__init__(host, name, on_end)
+
+    def open(self) -> EventLoop | None:
+        worker = self._options.worker
+        self.filesystem.make_directory(worker_directory(worker))
+        lock = self.filesystem.lock(worker_lock(worker))
+        if lock is None:
+            return None
+        jobs = self.filesystem.lock(jobs_lock(worker))
+        if jobs is None:
+            lock.release()
+            return None
+        jobs.release()
+        endpoint = self.transport.bind("clients", self._options.listen)
+        entropy = SimEntropy(self.host.swarm.seed, f"entropy of {self.name}")
+        core = WorkerCore(self.filesystem, entropy, self._options, endpoint)
+        self.transport.connect("router", self._options.router)
+        loop = self.loop_of(core)
+        self.maintenance = Maintenance(self.host, self.name, worker, loop)
+        return loop
+
+    def release(self) -> None:
+        super().release()
+        if self.maintenance is not None:
+            self.maintenance.orphan()
+
+    def perform(self, effect: Effect) -> None:
+        if isinstance(effect, SyncWal):
+            self._begin_sync(effect)
+        elif isinstance(effect, StartJob):
+            assert self.maintenance is not None
+            self.maintenance.start_job(effect)
+        else:
+            assert isinstance(effect, ReportReady), f"no effect of a worker: {effect}"
+
+    def _begin_sync(self, effect: SyncWal) -> None:
+        """What is in the files now is stable a while later."""
+        swarm = self.host.swarm
+        pending = [file.begin_sync() for file in effect.files if isinstance(file, SimFile)]
+        slow = self.random.random() < swarm.slow_sync
+        delay_ns = self.random.randint(0, SLOW_SYNC_NS_MAX if slow else swarm.sync_ns)
+
+        def finish() -> None:
+            if not self.alive:
+                return
+            assert self.loop is not None
+            try:
+                self.filesystem.step()
+                for sync in pending:
+                    sync.finish()
+            except SimCrash:
+                self.end("crash in a sync")
+            except StorageFailure as failure:
+                self.loop.post(WalSyncFailed(str(failure)))
+            else:
+                self.loop.post(WalSynced(effect.lsn))
+
+        self.host.clock.after(delay_ns, finish)
+
+
+class Maintenance:
+    """The maintenance process of one worker incarnation, through all its own incarnations."""
+
+    def __init__(self, host: Host, name: str, worker: int, loop: EventLoop) -> None:
+        self._host = host
+        self._worker = worker
+        self._loop: EventLoop | None = loop
+        self._random = stream(host.swarm.seed, f"maintenance of {name}")
+        self.filesystem = self._begin()
+
+    def _begin(self) -> SimFilesystem:
+        filesystem = SimFilesystem(self._host.disk, self._random)
+        lock = filesystem.lock(jobs_lock(self._worker))
+        assert lock is not None, "jobs of a predecessor run on"
+        return filesystem
+
+    def start_job(self, job: StartJob) -> None:
+        """Run the job, slice by slice."""
+        self._slice(job, run(decode_spec(encode_spec(job.spec)), self.filesystem), self.filesystem)
+
+    def orphan(self) -> None:
+        """The worker is gone: the process goes too, at once or at one of its next file calls."""
+        self._loop = None
+        if self._random.random() < 0.5:
+            self.filesystem.kill()
+        else:
+            self.filesystem.crash_in = self._random.randint(1, 6)
+            self._host.clock.after(self._random.randint(0, LOCK_RETRY_NS), self.filesystem.kill)
+
+    def _slice(self, job: StartJob, slices: Generator[None, None, Any], filesystem: SimFilesystem) -> None:
+        def turn() -> None:
+            if filesystem.alive:
+                try:
+                    next(slices)
+                except StopIteration as end:
+                    self._post(JobFinished(job.job, decode_result(job.spec, encode_result(end.value))))
+                except Corruption as damage:
+                    self._post(JobFailed(job.job, str(damage), fatal=True))
+                except StorageFailure as failure:
+                    self._post(JobFailed(job.job, str(failure)))
+                except SimCrash:
+                    self._host.clock.after(MAINTENANCE_RESTART_NS, lambda: self._restart(job))
+                else:
+                    self._slice(job, slices, filesystem)
+
+        self._host.clock.after(self._random.randint(0, SLICE_NS_MAX), turn)
+
+    def _restart(self, job: StartJob) -> None:
+        if self._loop is not None:
+            self.filesystem = self._begin()
+            self._post(JobFailed(job.job, "the maintenance process ended"))
+
+    def _post(self, event: JobFinished | JobFailed) -> None:
+        if self._loop is not None:
+            self._loop.post(event)

@@ -1,0 +1,118 @@
+"""What is drawn per seed: sizes, options, loads and faults. Extremes are as likely as the middle."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from shardstore.limits import KIB, MIB, MILLISECOND_NS, SECOND_NS
+from shardstore.options import Durability
+from tests.simulation.sim_disk import PowerLoss
+from tests.simulation.sim_entropy import stream
+from tests.simulation.sim_network import Delays
+from workers.wal.writer import WalWriter
+
+FAULTS = (
+    "kill worker",
+    "crash worker",
+    "stop worker",
+    "kill router",
+    "crash router",
+    "kill client",
+    "crash maintenance",
+    "break connection",
+    "pause",
+    "lose power",
+    "fail sync",
+    "fill disk",
+)
+OPERATIONS = ("put", "delete", "get", "contains", "put_many", "delete_many", "get_many", "scan", "flush", "compact")
+
+
+@dataclass(frozen=True, slots=True)
+class Swarm:
+    """The drawn options of one seed."""
+
+    seed: int
+    workers: int
+    durability: Durability
+    memory: int
+    wal_file_bytes: int
+    tables_max: int
+    keys: tuple[bytes, ...]
+    boundaries: tuple[str, ...]
+    clients: int
+    actors: int
+    direct: bool
+    operations: int
+    think_ns: int
+    timeout_ns: int
+    value_bytes_max: int
+    weights: Mapping[str, int]
+    delays: Delays
+    sync_ns: int
+    slow_sync: float
+    faults: tuple[str, ...]
+    fault_interval_ns: int
+    power_losses: tuple[PowerLoss, ...]
+    duration_ns: int
+
+    def patches(self) -> list[tuple[str, str, Any]]:
+        """Module, name and value of what the options change in the store: limits small enough to be met."""
+        return [
+            ("workers.core", "WalWriter", partial(WalWriter, file_bytes=self.wal_file_bytes)),
+            ("workers.maintenance.compaction_policy", "TABLES_MAX", self.tables_max),
+        ]
+
+
+def draw(seed: int) -> Swarm:
+    """The options of a seed."""
+    rng = stream(seed, "swarm")
+    durability = rng.choices(list(Durability), (3, 6, 2))[0]
+    keys = _keys(rng)
+    ranges = rng.randint(1, 6)
+    return Swarm(
+        seed=seed,
+        workers=rng.randint(1, 3),
+        durability=durability,
+        memory=rng.choice((16 * KIB, 64 * KIB, 256 * KIB, 64 * MIB)),
+        wal_file_bytes=rng.choice((300, 2 * KIB, 16 * KIB, MIB)),
+        tables_max=rng.choice((2, 3, 8)),
+        keys=keys,
+        boundaries=tuple(key.hex() for key in sorted(rng.sample(keys, min(ranges, len(keys)) - 1))),
+        clients=rng.randint(1, 4),
+        actors=rng.randint(1, 3),
+        direct=rng.random() < 0.7,
+        operations=rng.choice((100, 300, 1000)),
+        think_ns=rng.choice((500_000, 5 * MILLISECOND_NS, 20 * MILLISECOND_NS)),
+        timeout_ns=rng.choice((300 * MILLISECOND_NS, SECOND_NS, 4 * SECOND_NS)),
+        value_bytes_max=rng.choice((24, 100, 3000)),
+        weights={name: rng.choice((0, 1, 4)) for name in OPERATIONS} | {"put": 4, "get": 4},
+        delays=rng.choice((Delays(), Delays(500_000), Delays(100_000, 0.01, 200 * MILLISECOND_NS))),
+        sync_ns=rng.choice((100_000, 2 * MILLISECOND_NS, 10 * MILLISECOND_NS)),
+        slow_sync=rng.choice((0.0, 0.02)),
+        faults=_faults(rng, durability),
+        fault_interval_ns=rng.choice((50 * MILLISECOND_NS, 200 * MILLISECOND_NS, 800 * MILLISECOND_NS)),
+        power_losses=tuple(mode for mode in PowerLoss if rng.random() < 0.6) or (PowerLoss.CHAOS,),
+        duration_ns=rng.choice((SECOND_NS, 2 * SECOND_NS, 4 * SECOND_NS)),
+    )
+
+
+def _keys(rng: random.Random) -> tuple[bytes, ...]:
+    count = rng.choice((1, 3, 6, 20, 60))
+    length = rng.choice((4, 12, 30))
+    prefix = rng.choice((b"", b"\xff\xff", b"same prefix of all keys/"))
+    fixed = rng.random() < 0.5
+    keys: set[bytes] = set()
+    while len(keys) < count:
+        keys.add(prefix + rng.randbytes(length if fixed else rng.randint(1, length)))
+    return tuple(sorted(keys))
+
+
+def _faults(rng: random.Random, durability: Durability) -> tuple[str, ...]:
+    """Each fault in half of the seeds. With ASYNC a failed sync may lose what was acknowledged, so there is none."""
+    drawn = [fault for fault in FAULTS if rng.random() < 0.5]
+    return tuple(fault for fault in drawn if fault != "fail sync" or durability is not Durability.ASYNC)

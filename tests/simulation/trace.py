@@ -1,0 +1,77 @@
+"""The trace of a simulation: one hash over every event of every core, in order, and the latest of them as text."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from typing import Any
+
+from shardstore.effects import Core, Effect, Received, Send
+from shardstore.wire_format import decode_header
+
+LATEST = 400
+
+
+class Trace:
+    """Folds what happens into a hash. `keep` lines are kept to be shown."""
+
+    def __init__(self, keep: int = LATEST) -> None:
+        self._hash = hashlib.blake2b(digest_size=16)
+        self.events = 0
+        self._lines: deque[tuple[int, tuple[object, ...]]] = deque(maxlen=keep)
+
+    def note(self, now_ns: int, *what: object) -> None:
+        """Something happened."""
+        self.events += 1
+        self._hash.update(repr((now_ns, what)).encode())
+        self._lines.append((now_ns, what))
+
+    def digest(self) -> str:
+        """The hash up to now."""
+        return self._hash.hexdigest()
+
+    def lines(self) -> list[str]:
+        """The latest events."""
+        return [f"{now_ns / 1e6:12.3f} ms  " + "  ".join(map(str, what)) for now_ns, what in self._lines]
+
+    def traced(self, name: str, core: Core) -> TracedCore:
+        """A core whose events and effects are noted."""
+        return TracedCore(self, name, core)
+
+
+class TracedCore:
+    """A core that notes its events and effects."""
+
+    def __init__(self, trace: Trace, name: str, core: Core) -> None:
+        self._trace = trace
+        self._name = name
+        self.core = core
+
+    def start(self, now_ns: int) -> list[Effect]:
+        """See Core."""
+        return self._noted("start", self.core.start(now_ns), now_ns)
+
+    def handle(self, event: Any, now_ns: int) -> list[Effect]:
+        """See Core."""
+        return self._noted(describe(event), self.core.handle(event, now_ns), now_ns)
+
+    def wakeup_ns(self) -> int | None:
+        """See Core."""
+        return self.core.wakeup_ns()
+
+    def _noted(self, event: str, effects: list[Effect], now_ns: int) -> list[Effect]:
+        self._trace.note(now_ns, self._name, event, *map(describe, effects))
+        return effects
+
+
+def describe(thing: Any) -> str:
+    """An event or effect, short and the same in every process."""
+    if isinstance(thing, Received | Send):
+        digest = hashlib.blake2b(b"|".join(thing.frames), digest_size=4).hexdigest()
+        return f"{type(thing).__name__} {thing.link} {thing.peer.hex()} {_header(thing.frames[0])} {digest}"
+    return type(thing).__name__
+
+
+def _header(frame: bytes) -> str:
+    header = decode_header(frame)
+    return f"op {header.op} status {header.status} segment {header.segment} epoch {header.epoch} #{header.sequence}"

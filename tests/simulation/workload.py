@@ -1,0 +1,218 @@
+"""What clients do in a simulation. Every operation is told to the oracle when it begins and when it has ended."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Generator, Sequence
+from itertools import count, pairwise
+from typing import Any, TypeAlias
+
+from shardstore.client import operations
+from shardstore.client.calls import Call, Page
+from shardstore.client.scanning import Scan
+from shardstore.errors import Busy, Closed, InvalidRequest, OutcomeUnknown, StorageFailure, Unavailable
+from shardstore.limits import MILLISECOND_NS, SECOND_NS
+from shardstore.wire_format import Op
+from tests.simulation.clients import Actor, Answer
+from tests.simulation.oracle import NEVER_NS, Oracle, Outcome, Violation
+from tests.simulation.sim_clock import SimClock
+from tests.simulation.swarm import Swarm
+
+Steps: TypeAlias = Generator[Call | int, Answer, None]
+NOT_APPLIED = (Busy, Unavailable, Closed, InvalidRequest)
+RETRY_NS = 50 * MILLISECOND_NS
+
+
+class Workload:
+    """Actors for one simulation. `stopping` tells them to end after their present operation."""
+
+    def __init__(self, swarm: Swarm, clock: SimClock, oracle: Oracle) -> None:
+        self.stopping = False
+        self.operations_left = swarm.operations
+        self._swarm = swarm
+        self._clock = clock
+        self._oracle = oracle
+        self._values = count(1)
+        self._seconds = swarm.timeout_ns / SECOND_NS
+
+    def actor(self, rng: random.Random) -> Actor:
+        """Does one operation after the other until the workload stops."""
+        names, weights = zip(*sorted(self._swarm.weights.items()), strict=True)
+        while not self.stopping:
+            self.operations_left -= 1
+            self.stopping = self.operations_left <= 0
+            yield rng.randint(0, self._swarm.think_ns)
+            operation: Callable[[random.Random], Steps] = getattr(self, f"_{rng.choices(names, weights)[0]}")
+            yield from operation(rng)
+
+    def verifier(self, found: dict[bytes, bytes | None], lost_after_ns: int = NEVER_NS) -> Actor:
+        """Reads every key, as often as it takes, and tells the oracle and `found`."""
+        for key in self._oracle.keys:
+            while key not in found:
+                invoked_ns = self._clock.now_ns()
+                value, error = yield operations.get(key, 2.0)
+                if error is None:
+                    self._oracle.read(key, value, invoked_ns, self._clock.now_ns(), lost_after_ns)
+                    found[key] = value
+                else:
+                    _expect_read_error(error)
+                    yield RETRY_NS
+
+    def closing(self, done: list[str]) -> Actor:
+        """When all is well again: every operation succeeds within its time."""
+        rng = random.Random(0)
+        for reverse, keys_only in ((False, False), (True, False), (False, True)):
+            yield from self._scan_all(reverse, keys_only, 10.0, strict=True)
+        for op in (Op.FLUSH, Op.COMPACT):
+            _, error = yield operations.every_segment(op, 20.0)
+            _expect_none(error)
+            yield from self._scan_all(False, False, 10.0, strict=True)
+        for key in self._oracle.keys[:3]:
+            write = self._oracle.invoke(key, self._value(rng), self._clock.now_ns())
+            _, error = yield operations.put(key, write.value, 10.0)
+            _expect_none(error)
+            self._oracle.complete(write, Outcome.APPLIED, self._clock.now_ns())
+        done.append("closed")
+
+    # Operations
+
+    def _put(self, rng: random.Random) -> Steps:
+        key, value = self._key(rng), self._value(rng)
+        yield from self._write([key], [value], operations.put(key, value, self._seconds))
+
+    def _delete(self, rng: random.Random) -> Steps:
+        key = self._key(rng)
+        yield from self._write([key], [None], operations.delete(key, self._seconds))
+
+    def _put_many(self, rng: random.Random) -> Steps:
+        keys = self._some_keys(rng)
+        values = [self._value(rng) for _ in keys]
+        [call] = operations.put_many(zip(keys, values, strict=True), self._seconds)
+        yield from self._write(keys, values, call)
+
+    def _delete_many(self, rng: random.Random) -> Steps:
+        keys = self._some_keys(rng)
+        [call] = operations.delete_many(keys, self._seconds)
+        yield from self._write(keys, [None] * len(keys), call)
+
+    def _get(self, rng: random.Random) -> Steps:
+        key = self._key(rng)
+        yield from self._read([key], operations.get(key, self._seconds))
+
+    def _get_many(self, rng: random.Random) -> Steps:
+        keys = self._some_keys(rng)
+        [call] = operations.get_many(keys, self._seconds)
+        yield from self._read(keys, call)
+
+    def _contains(self, rng: random.Random) -> Steps:
+        key = self._key(rng)
+        invoked_ns = self._clock.now_ns()
+        value, error = yield operations.contains(key, self._seconds)
+        if error is not None:
+            _expect_read_error(error)
+        elif value is None:
+            self._oracle.read(key, None, invoked_ns, self._clock.now_ns())
+        else:
+            self._oracle.read_present(key, invoked_ns, self._clock.now_ns())
+
+    def _scan(self, rng: random.Random) -> Steps:
+        yield from self._scan_all(rng.random() < 0.5, rng.random() < 0.3, self._seconds)
+
+    def _flush(self, rng: random.Random) -> Steps:
+        yield from self._maintain(Op.FLUSH, rng)
+
+    def _compact(self, rng: random.Random) -> Steps:
+        yield from self._maintain(Op.COMPACT, rng)
+
+    # Their parts
+
+    def _maintain(self, op: Op, rng: random.Random) -> Steps:
+        if rng.random() < 0.5:
+            _, error = yield operations.every_segment(op, self._seconds)
+            if error is not None:
+                _expect_read_error(error)
+
+    def _write(self, keys: Sequence[bytes], values: Sequence[bytes | None], call: Call) -> Steps:
+        now_ns = self._clock.now_ns()
+        writes = [self._oracle.invoke(key, value, now_ns) for key, value in zip(keys, values, strict=True)]
+        _, error = yield call
+        outcome = _outcome(error)
+        for write in writes:
+            self._oracle.complete(write, outcome, self._clock.now_ns())
+
+    def _read(self, keys: Sequence[bytes], call: Call) -> Steps:
+        invoked_ns = self._clock.now_ns()
+        answer, error = yield call
+        if error is not None:
+            _expect_read_error(error)
+            return
+        values = answer if isinstance(answer, list) else [answer]
+        for key, value in zip(keys, values, strict=True):
+            self._oracle.read(key, value, invoked_ns, self._clock.now_ns())
+
+    def _scan_all(self, reverse: bool, keys_only: bool, seconds: float, strict: bool = False) -> Steps:
+        """A scan over everything: ordered, and each page true of every key it covers at some moment of its call."""
+        scan = Scan(None, None, None, reverse, None, keys_only, seconds)
+        covered_from, covered_to = b"", b""
+        while (call := scan.next_call()) is not None:
+            invoked_ns = self._clock.now_ns()
+            page, error = yield call
+            if error is not None:
+                if strict:
+                    raise Violation(f"a scan when all is well failed: {error!r}")
+                _expect_read_error(error)
+                return
+            scan.take(page)
+            covered_from, covered_to = (
+                (page.rest[1] if page.rest else b"", call.end)
+                if reverse
+                else (
+                    call.start,
+                    page.rest[0] if page.rest else b"",
+                )
+            )
+            self._check_page(page, covered_from, covered_to, keys_only, invoked_ns)
+
+    def _check_page(self, page: Page, start: bytes, end: bytes, keys_only: bool, invoked_ns: int) -> None:
+        now_ns = self._clock.now_ns()
+        if any(left >= right for left, right in pairwise(page.keys)):
+            raise Violation("a page of a scan is out of order")
+        covered = [key for key in self._oracle.keys if start <= key and (not end or key < end)]
+        if not set(page.keys) <= set(covered):
+            raise Violation(f"a page of {start!r}..{end!r} has keys outside, or that nobody wrote")
+        found: dict[bytes, Any] = dict(zip(page.keys, page.keys if keys_only else page.values, strict=True))
+        for key in covered:
+            if keys_only and key in found:
+                self._oracle.read_present(key, invoked_ns, now_ns)
+            else:
+                self._oracle.read(key, found.get(key), invoked_ns, now_ns)
+
+    def _key(self, rng: random.Random) -> bytes:
+        return rng.choice(self._swarm.keys)
+
+    def _some_keys(self, rng: random.Random) -> list[bytes]:
+        return rng.sample(self._swarm.keys, rng.randint(1, len(self._swarm.keys)))
+
+    def _value(self, rng: random.Random) -> bytes:
+        unique = b"%010d" % next(self._values)
+        return unique + b"." * rng.choice((0, 2, rng.randint(0, self._swarm.value_bytes_max)))
+
+
+def _outcome(error: Exception | None) -> Outcome:
+    if error is None:
+        return Outcome.APPLIED
+    if isinstance(error, OutcomeUnknown | StorageFailure):
+        return Outcome.OPEN
+    if isinstance(error, NOT_APPLIED):
+        return Outcome.REFUSED
+    raise Violation(f"a write ended with {error!r}")
+
+
+def _expect_read_error(error: Exception) -> None:
+    if not isinstance(error, Busy | Unavailable | StorageFailure):
+        raise Violation(f"a read ended with {error!r}")
+
+
+def _expect_none(error: Exception | None) -> None:
+    if error is not None:
+        raise Violation(f"when all is well again, an operation failed: {error!r}")

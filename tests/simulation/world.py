@@ -1,0 +1,271 @@
+"""A whole store in one process, from one seed: router, workers, maintenance, clients, faults, and what must hold.
+
+work      actors work while faults come, until the drawn duration is over; a loss of power in between ends an
+          era: everything starts again on what the disk kept, and every key is read before actors go on
+settle    no more faults: within 30 seconds all is up and every operation has ended
+close     every operation succeeds; then power is lost once more, kindly or not, and every key is read again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+
+from shardstore.limits import MILLISECOND_NS, SECOND_NS
+from shardstore.options import Durability, RouterOptions, WorkerOptions
+from tests.simulation.clients import Client
+from tests.simulation.oracle import NEVER_NS, Oracle, Violation
+from tests.simulation.processes import Host, Process
+from tests.simulation.servers import Router, Server, Worker
+from tests.simulation.sim_clock import SimClock
+from tests.simulation.sim_disk import SimDisk
+from tests.simulation.sim_entropy import stream
+from tests.simulation.sim_network import SimNetwork
+from tests.simulation.swarm import Swarm, draw
+from tests.simulation.trace import Trace
+from tests.simulation.workload import Workload
+
+URL = "ipc://simulated/router"
+INTERNAL = "ipc://simulated/workers"
+SETTLE_NS = 30 * SECOND_NS
+RESTART_NS_MAX = 400 * MILLISECOND_NS
+LOSS_NS_ASYNC = 3 * SECOND_NS
+"""The sync interval, the longest sync, and a syncing thread that was slow."""
+
+
+class World:
+    """One simulation."""
+
+    def __init__(self, swarm: Swarm) -> None:
+        self.swarm = swarm
+        self.random = stream(swarm.seed, "faults")
+        clock = SimClock(stream(swarm.seed, "clock"))
+        network = SimNetwork(clock, stream(swarm.seed, "network"), swarm.delays)
+        self.host = Host(swarm, clock, network, SimDisk(), Trace())
+        self.oracle = Oracle(swarm.keys)
+        self.workload = Workload(swarm, clock, self.oracle)
+        self.servers: dict[str, Server] = {}
+        self.clients: dict[str, Client] = {}
+        self.faults: dict[str, int] = {}
+        self._incarnations = 0
+        self._generation = 0
+
+    def run(self) -> None:
+        """Run to the end. Raises Violation."""
+        clock = self.host.clock
+        self._start_all()
+        self._start_clients()
+        end_ns = clock.now_ns() + self.swarm.duration_ns
+        while clock.now_ns() < end_ns and not self.workload.stopping:
+            self._advance(min(end_ns, clock.now_ns() + self._fault_pause_ns()))
+            if self.swarm.faults and clock.now_ns() < end_ns:
+                self._inject(self.random.choice(self.swarm.faults))
+        self._settle()
+        self._close()
+        self._lose_power()
+
+    def summary(self) -> str:
+        """What happened, in one line."""
+        faults = ", ".join(f"{count} x {fault}" for fault, count in sorted(self.faults.items()))
+        milliseconds = self.host.clock.now_ns() // MILLISECOND_NS
+        return f"{self.oracle.acknowledged} writes, {self.oracle.reads} reads, {milliseconds} ms; {faults}"
+
+    # Time
+
+    def _advance(self, until_ns: int) -> None:
+        while self.host.clock.advance(until_ns):
+            pass
+
+    def _until(self, done: Callable[[], bool], what: str) -> None:
+        limit_ns = self.host.clock.now_ns() + SETTLE_NS
+        while not done():
+            if not self.host.clock.advance(limit_ns):
+                raise Violation(f"after {SETTLE_NS / 1e9:g} s without faults, still {what}")
+
+    def _fault_pause_ns(self) -> int:
+        return int(self.random.expovariate(1 / self.swarm.fault_interval_ns))
+
+    # Processes
+
+    def _start_all(self) -> None:
+        for name in ("router", *(f"worker {number}" for number in range(self.swarm.workers))):
+            self._start(name)
+
+    def _start(self, name: str) -> None:
+        self._incarnations += 1
+        numbered = f"{name} #{self._incarnations}"
+        self.host.trace.note(self.host.clock.now_ns(), numbered, "starts")
+        self.servers[name] = self._new_server(name, numbered)
+
+    def _new_server(self, name: str, numbered: str) -> Server:
+        swarm = self.swarm
+
+        def ended(server: Process, why: str) -> None:
+            self._restart_later(name, why)
+
+        if name == "router":
+            options = RouterOptions("", "store", URL, INTERNAL, swarm.workers, swarm.boundaries)
+            return Router(self.host, numbered, ended, options)
+        number = int(name.removeprefix("worker "))
+        listen = f"ipc://simulated/worker-{number}"
+        return Worker(
+            self.host,
+            numbered,
+            ended,
+            WorkerOptions("", "store", number, INTERNAL, listen, swarm.durability, swarm.memory),
+        )
+
+    def _restart_later(self, name: str, why: str) -> None:
+        generation = self._generation
+
+        def restart() -> None:
+            if generation == self._generation:
+                self._start(name)
+
+        self.host.clock.after(self.random.randint(0, RESTART_NS_MAX), restart)
+
+    def _start_clients(self) -> None:
+        for number in range(self.swarm.clients):
+            self._start_client(f"client {number}")
+
+    def _start_client(self, name: str) -> Client:
+        client = self.clients[name] = self._new_client(name)
+        for number in range(self.swarm.actors):
+            client.run(self.workload.actor(stream(self.swarm.seed, f"actor {number} of {client.name}")))
+        return client
+
+    def _new_client(self, name: str) -> Client:
+        self._incarnations += 1
+        return Client(self.host, f"{name} #{self._incarnations}", lambda _client, _why: None, URL)
+
+    # Faults
+
+    def _inject(self, fault: str) -> None:
+        self.faults[fault] = self.faults.get(fault, 0) + 1
+        self.host.trace.note(self.host.clock.now_ns(), "fault", fault)
+        getattr(self, "_" + fault.replace(" ", "_"))()
+
+    def _some_worker(self) -> Worker:
+        worker = self.servers[f"worker {self.random.randrange(self.swarm.workers)}"]
+        assert isinstance(worker, Worker)
+        return worker
+
+    def _kill_worker(self) -> None:
+        self._some_worker().end("killed")
+
+    def _crash_worker(self) -> None:
+        self._some_worker().filesystem.crash_in = self.random.randint(1, 25)
+
+    def _stop_worker(self) -> None:
+        self._some_worker().request_stop()
+
+    def _kill_router(self) -> None:
+        self.servers["router"].end("killed")
+
+    def _crash_router(self) -> None:
+        self.servers["router"].filesystem.crash_in = self.random.randint(1, 10)
+
+    def _kill_client(self) -> None:
+        name = self.random.choice(sorted(self.clients))
+        self.clients[name].end("killed")
+        self._start_client(name)
+
+    def _crash_maintenance(self) -> None:
+        maintenance = self._some_worker().maintenance
+        if maintenance is not None:
+            maintenance.filesystem.crash_in = self.random.randint(1, 25)
+
+    def _break_connection(self) -> None:
+        self.host.network.break_any()
+
+    def _pause(self) -> None:
+        processes: list[Process] = [*self.servers.values(), *self.clients.values()]
+        length_ns = self.random.choice((20 * MILLISECOND_NS, 500 * MILLISECOND_NS, 7 * SECOND_NS))
+        self.random.choice(processes).pause(self.random.randint(0, length_ns))
+
+    def _fail_sync(self) -> None:
+        self._some_worker().filesystem.fail_sync_in = self.random.randint(1, 10)
+
+    def _fill_disk(self) -> None:
+        disk = self.host.disk
+        disk.capacity = disk.used() + self.random.randint(0, 2000)
+
+        def empty() -> None:
+            disk.capacity = None
+
+        self.host.clock.after(self.random.randint(0, SECOND_NS), empty)
+
+    def _lose_power(self) -> None:
+        """Everything ends; the disk keeps what the drawn mode says; servers start again, and every key is read."""
+        self._generation += 1
+        for process in [*self.servers.values(), *self.clients.values()]:
+            process.end("power lost")
+        self.host.disk.capacity = None
+        self.host.disk.lose_power(self.random.choice(self.swarm.power_losses), self.random)
+        self._generation += 1
+        lost_ns = self.host.clock.now_ns()
+        undone_from_ns = lost_ns - LOSS_NS_ASYNC if self.swarm.durability is Durability.ASYNC else NEVER_NS
+        self._start_all()
+        found: dict[bytes, bytes | None] = {}
+        client = self._new_client("verifier")
+        client.run(self.workload.verifier(found, undone_from_ns))
+        self._until(lambda: not client.actors, "no answer to reads")
+        client.end("done")
+        self.oracle.end_era(found)
+        self._start_clients()
+
+    # The end
+
+    def _settle(self) -> None:
+        """No more faults; all that was begun ends."""
+        self.host.disk.capacity = None
+        for server in self.servers.values():
+            server.filesystem.crash_in = server.filesystem.fail_sync_in = None
+        self.workload.stopping = True
+        self._until(lambda: not any(client.actors for client in self.clients.values()), "operations without an end")
+
+    def _close(self) -> None:
+        done: list[str] = []
+        client = self._new_client("closing client")
+        client.run(self.workload.closing(done))
+        self._until(lambda: bool(done), "no end of the closing operations")
+        client.end("done")
+
+
+@contextmanager
+def patched(swarm: Swarm) -> Iterator[None]:
+    """The limits of the store as the swarm wants them."""
+    previous = []
+    for module_name, name, value in swarm.patches():
+        module = import_module(module_name)
+        previous.append((module, name, getattr(module, name)))
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for module, name, value in previous:
+            setattr(module, name, value)
+
+
+def simulate(seed: int) -> World:
+    """Run one seed. Raises SimulationFailed."""
+    world = World(draw(seed))
+    with patched(world.swarm):
+        try:
+            world.run()
+        except BaseException as error:
+            raise SimulationFailed(world, error) from error
+    return world
+
+
+class SimulationFailed(Exception):
+    """A seed showed a broken promise, or met an exception; `world` is as it was then."""
+
+    def __init__(self, world: World, error: BaseException) -> None:
+        seed = world.swarm.seed
+        super().__init__(
+            f"seed {seed}: {type(error).__name__}: {error}\n{world.swarm}\n"
+            f"replay with: python3 scripts/simulate.py --start {seed} --seeds 1"
+        )
+        self.world = world
