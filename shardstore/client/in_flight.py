@@ -113,6 +113,10 @@ class Request:
                 return True
         return False
 
+    def may_apply(self, call: Call) -> bool:
+        """Whether it may have been applied, or may be yet because another of its calls still waits for it."""
+        return self.unanswered > 0 or any(other is not call and not other.settled for other in self.calls)
+
     def attempt_ns(self) -> int:
         """How long this attempt may wait for its answer."""
         return ATTEMPT_NS << min(self.sends - 1, ATTEMPT_DOUBLINGS_MAX)
