@@ -60,6 +60,9 @@ class FaultyFilesystem(SimFilesystem):
         self._unsyncable = {}
         self.fault: Callable[[int, str, str], None] = lambda number, operation, path: None
 
+    def kill(self) -> None:
+        """A power loss does not end it: tests go on with it as the next process would."""
+
     def called(self, operation: str, path: str) -> None:
         """Count a call, and let it fail."""
         self.number += 1

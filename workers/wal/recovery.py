@@ -3,7 +3,8 @@
     1  read LOG: which log this is, and its checkpoint (a new store: choose an id, publish it)
     2  leave out the files that lie wholly at or below the checkpoint: their removal may not have been durable
     3  verify the others past the cache; decide what their end is (scan.py); up to here nothing was changed
-    4  rewrite each file that is kept: verified records above the checkpoint only, under the name of the first
+    4  rewrite each file that is kept: verified records above the checkpoint only, under the name of the first;
+       only a whole file of which the log itself says that it was synced stays as it is
     5  remove all other files
 
 So nothing that is served rests on the page cache, and no later append goes into a file of an earlier process.
@@ -64,7 +65,7 @@ def recover(
     log = _open_or_create(filesystem, worker, store, entropy)
     firsts = first_lsns(filesystem, worker)
     end = _verify(filesystem, log, _needed(firsts, log.lsn_checkpoint), policy)
-    files = _rewrite(filesystem, log, end)
+    files = _make_durable(filesystem, log, end)
     _remove_others(filesystem, worker, {file.path for file in files})
     next_lsn = max(end.lsn_last, lsn_floor) + 1
     return RecoveredLog(log.log_id, log.lsn_checkpoint, end.lsn_last, next_lsn, files, end.cut)
@@ -103,12 +104,15 @@ def _verify(filesystem: Filesystem, log: LogDocument, firsts: Sequence[int], pol
     return judge_end(scanned, log.lsn_checkpoint, policy)
 
 
-def _rewrite(filesystem: Filesystem, log: LogDocument, end: LogEnd) -> tuple[WalFile, ...]:
-    """Put the kept records into new files, each in the place of its old one."""
+def _make_durable(filesystem: Filesystem, log: LogDocument, end: LogEnd) -> tuple[WalFile, ...]:
+    """Put the kept records into new files, each in the place of its old one, unless they are on stable storage."""
     files = []
     lsn_previous = log.lsn_checkpoint
     for file in end.kept:
-        files.append(_rewrite_file(filesystem, log, file, lsn_previous))
+        if file.lsn_last <= end.lsn_durable and (file.start, file.end) == (FILE_HEADER_BYTES, file.size):
+            files.append(WalFile(file.path, file.lsn_first, file.lsn_last, file.size))
+        else:
+            files.append(_rewrite_file(filesystem, log, file, lsn_previous))
         lsn_previous = file.lsn_last
     return tuple(files)
 

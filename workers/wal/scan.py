@@ -80,6 +80,8 @@ class LogEnd:
     kept: tuple[ScannedFile, ...]
     lsn_last: int
     """LSN of the last record kept, or the checkpoint if that is higher."""
+    lsn_durable: int
+    """The highest LSN that the log says was on stable storage."""
     cut: TailCut | None
 
 
@@ -121,10 +123,11 @@ def judge_end(files: Sequence[ScannedFile], lsn_checkpoint: int, policy: TailPol
         reached = max(reached, file.lsn_first - 1, file.lsn_last)
         followed += 1
     cut = _tail(files, followed, reached + 1)
-    was_durable = reached < max((file.lsn_durable for file in files), default=0)
+    lsn_durable = max((file.lsn_durable for file in files), default=0)
+    was_durable = reached < lsn_durable
     if DECISIONS[cut is not None, was_durable, policy] is Verdict.REFUSED:
         raise _refusal(files, followed, reached + 1, was_durable)
-    return LogEnd(tuple(kept), lsn_last, cut)
+    return LogEnd(tuple(kept), lsn_last, lsn_durable, cut)
 
 
 def scan_file(
