@@ -26,13 +26,17 @@ class Busy(ShardstoreError):
     applied = False
 
     def __init__(self, cause: str, used: int, limit: int, retry_after_ns: int) -> None:
-        super().__init__(
-            f"{cause}: {used:,} of {limit:,} used; nothing was applied, retry after {retry_after_ns / 1e6:.0f} ms"
-        )
+        super().__init__(cause, used, limit, retry_after_ns)  # what it can be pickled from
         self.cause = cause
         self.used = used
         self.limit = limit
         self.retry_after_ns = retry_after_ns
+
+    def __str__(self) -> str:
+        return (
+            f"{self.cause}: {self.used:,} of {self.limit:,} used; nothing was applied, "
+            f"retry after {self.retry_after_ns / 1e6:.0f} ms"
+        )
 
 
 class Unavailable(ShardstoreError):
@@ -47,10 +51,13 @@ class Corruption(ShardstoreError):
     """Stored bytes are damaged. `file` and `offset` (bytes from its start) say where, `what` says how."""
 
     def __init__(self, file: str, offset: int, what: str) -> None:
-        super().__init__(f"{file} at byte {offset}: {what}")
+        super().__init__(file, offset, what)
         self.file = file
         self.offset = offset
         self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.file} at byte {self.offset}: {self.what}"
 
 
 class StorageFailure(ShardstoreError):

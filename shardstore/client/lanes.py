@@ -43,10 +43,6 @@ class Channel:
         self.in_flight = 0
         self.ready: deque[Lane] = deque()
 
-    def has_room(self) -> bool:
-        """Whether one more message may be in flight."""
-        return self.in_flight < self.credits
-
 
 class Lane:
     """What waits for one segment. `writing` is its one write request out of here, until that is done.

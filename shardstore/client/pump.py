@@ -51,6 +51,7 @@ class Pump:
         self._process = os.getpid()
         self._transport = surroundings.transport
         self._leader = threading.RLock()
+        self._waking = threading.Lock()  # held to wake, and to forbid it before the transport is closed
         self._submitted: deque[Call] = deque()
         self._abandoned: deque[Call] = deque()
         self._tickets: dict[Call, Ticket] = {}
@@ -108,7 +109,8 @@ class Pump:
         """Close the transport; who waits gets Closed. In a fork of the process that made it, nothing is touched."""
         if self._process != os.getpid() or self._closed:
             return
-        self._closed = True
+        with self._waking:
+            self._closed = True
         self._transport.wake()
         with self._leader:
             self._transport.close()
@@ -139,7 +141,9 @@ class Pump:
     def _wake_leader(self) -> None:
         if self._receiving:
             self._receiving = False
-            self._transport.wake()
+            with self._waking:
+                if not self._closed:
+                    self._transport.wake()
 
     def _park(self, ticket: Ticket) -> None:
         """Wait until the call is settled, or nobody leads. Who reads this ticket as parked will wake it."""
