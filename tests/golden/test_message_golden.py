@@ -1,0 +1,67 @@
+"""Version 1 of what processes say to each other: every document and both layouts of a column, byte for byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shardstore import columns
+from shardstore.messages import (
+    Assignment,
+    Assignments,
+    Heartbeat,
+    Hello,
+    Ready,
+    Refusal,
+    Register,
+    Routes,
+    ScanRequest,
+    Statistics,
+    Welcome,
+    decode,
+    encode,
+)
+from shardstore.route_map import presplit
+
+GOLDEN = Path(__file__).parent
+DOCUMENTS: list[Any] = [
+    Refusal("buffers of the range are full", 11, 10),
+    Refusal("checksum", file="segments/00000001/MANIFEST", offset=16, routes=b"\x80"),
+    ScanRequest(b"a", b"b", reverse=True, keys_only=True, limit=9),
+    Hello("shardstore 0.1.0"),
+    Welcome(2**64 - 1, "store", b"\x80"),
+    Routes(presplit([b"\x80"], 2).to_document(), {0: "ipc:///a", 1: "tcp://127.0.0.1:1"}),
+    Register(1, "ipc:///b", {1: 2}, {1: 2, 3: 4}),
+    Assignments([Assignment(1, b"", b"m", 2, create=True), Assignment(2, b"m", b"", 1, create=False)], b"\x80"),
+    Ready({1: 2}),
+    Heartbeat(1, 255),
+    Statistics({"wal": {"lsn_durable": 7}, "ranges": [{"start": b""}]}),
+]
+COLUMNS: dict[str, list[bytes | None]] = {
+    "one": [b"key"],
+    "fixed": [b"aa", b"bb", b"cc"],
+    "empty": [b"", b""],
+    "variable": [b"a", b"bb", b"", b"x" * 300],
+    "absent": [b"a", None],
+}
+
+
+@pytest.mark.parametrize("number", range(len(DOCUMENTS)))
+def test_document_is_its_line_of_the_golden_file(number: int) -> None:
+    line = (GOLDEN / "messages-v1.txt").read_text().splitlines()[number]
+    name, _, digits = line.partition(" ")
+    document = DOCUMENTS[number]
+    assert (name, digits) == (type(document).__name__, encode(document).hex())
+    assert decode(type(document), bytes.fromhex(digits)) == document
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_column_is_its_line_of_the_golden_file(name: str) -> None:
+    lines = dict(line.split(" ", 1) for line in (GOLDEN / "columns-v1.txt").read_text().splitlines())
+    layout, _, digits = lines[name].partition(" ")
+    column = columns.encode(COLUMNS[name])
+    assert ("fixed" if column.fixed else "variable", column.frame.hex()) == (layout, digits)
+    frame = bytes.fromhex(digits)
+    assert columns.decode(frame, layout == "fixed", len(COLUMNS[name]), 0, 300, nullable=True) == COLUMNS[name]
