@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 ATTEMPT_NS = SECOND_NS
 ATTEMPT_DOUBLINGS_MAX = 3
+BARRIER_ATTEMPT_NS = 30 * SECOND_NS
+"""FLUSH and COMPACT may rightly take long, and each one that is asked again is more work for the worker."""
 
 
 class State(Enum):
@@ -113,12 +115,15 @@ class Request:
                 return True
         return False
 
-    def may_apply(self, call: Call) -> bool:
-        """Whether it may have been applied, or may be yet because another of its calls still waits for it."""
-        return self.unanswered > 0 or any(other is not call and not other.settled for other in self.calls)
+    @property
+    def can_change(self) -> bool:
+        """Whether it was refused each time it was sent, so that no answer to what it asked before can come."""
+        return self.sends > 0 and self.unanswered == 0
 
     def attempt_ns(self) -> int:
         """How long this attempt may wait for its answer."""
+        if self.op in (Op.FLUSH, Op.COMPACT):
+            return BARRIER_ATTEMPT_NS
         return ATTEMPT_NS << min(self.sends - 1, ATTEMPT_DOUBLINGS_MAX)
 
     def deadline_ns(self) -> int:

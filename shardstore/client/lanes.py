@@ -23,7 +23,8 @@ from shardstore.wire_format import WRITES, Flag, Op
 GATHERED_ENTRIES_MAX = 4_096
 GATHERED_BYTES_MAX = MIB
 _KEY_FIXED = int(Flag.KEYS_FIXED)
-_ONE_FIXED = int(Flag.KEYS_FIXED | Flag.VALUES_FIXED)
+_VALUE_FIXED = int(Flag.VALUES_FIXED)
+_ONE_FIXED = _KEY_FIXED | _VALUE_FIXED
 
 Waiting: TypeAlias = Single | Part
 
@@ -91,25 +92,30 @@ class Lane:
             return Request(self, first.op, first.body, first.flags, first.entries, [first.call], first.positions)
         assert type(first) is Single
         singles = [first, *_take_alike(queue, first)] if queue else [first]
-        if len(singles) == 1:
-            body = (first.key, first.value) if first.op == Op.PUT else (first.key,)
-            return Request(self, first.op, body, first.flags | _ONE_FIXED, 1, [first])
-        return self._request_of(singles)
-
-    def _request_of(self, singles: list[Single]) -> Request:
-        first = singles[0]
-        flags = first.flags
-        keys = columns.encode([single.key for single in singles])
-        body: tuple[bytes, ...] = (keys.frame,)
-        if keys.fixed:
-            flags |= _KEY_FIXED
-        if first.op == Op.PUT:
-            values = columns.encode([single.value for single in singles])
-            body = (keys.frame, values.frame)
-            if values.fixed:
-                flags |= int(Flag.VALUES_FIXED)
+        flags, body = _encoded(singles)
         calls: list[Call] = [*singles]
         return Request(self, first.op, body, flags, len(singles), calls)
+
+    def leave_out_settled(self, request: Request) -> None:
+        """Make a gathered request anew for those that still wait: the others were told that nothing was applied."""
+        left = [call for call in request.calls if type(call) is Single and not call.settled]
+        if len(left) < len(request.calls):
+            request.calls = [*left]
+            request.entries = len(left)
+            request.flags, request.body = _encoded(left)
+
+
+def _encoded(singles: list[Single]) -> tuple[int, tuple[bytes, ...]]:
+    """Flags and body of a request for single operations of one kind."""
+    first = singles[0]
+    if len(singles) == 1:
+        return first.flags | _ONE_FIXED, (first.key, first.value) if first.op == Op.PUT else (first.key,)
+    keys = columns.encode([single.key for single in singles])
+    flags = first.flags | _KEY_FIXED * keys.fixed
+    if first.op != Op.PUT:
+        return flags, (keys.frame,)
+    values = columns.encode([single.value for single in singles])
+    return flags | _VALUE_FIXED * values.fixed, (keys.frame, values.frame)
 
 
 def _pop(queue: deque[Waiting]) -> Waiting | None:

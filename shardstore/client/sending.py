@@ -71,6 +71,8 @@ class Sending:
                 if lane.offered:
                     channel.ready.append(lane)
                 if request is not None and request.wanted:
+                    if request.can_change and len(request.calls) > 1:
+                        lane.leave_out_settled(request)
                     sends.append(self._send(request, channel, client, now_ns))
                 elif request is not None:
                     self.finish(request)

@@ -123,7 +123,7 @@ class Session:
         if call.settled:
             return
         may_be_applied = is_write(call) and (
-            call.applied or any(request.may_apply(call) for request in self._sending.requests_of(call))
+            call.applied or any(request.unanswered for request in self._sending.requests_of(call))
         )
         if may_be_applied and isinstance(error, Busy | Unavailable):
             error = answers.unknown_outcome("the write, or a part of it, may have been applied", error)

@@ -30,6 +30,7 @@ FATES = [
 ]
 ACTIONS = st.one_of(
     st.tuples(st.just("put"), st.sampled_from(KEYS), st.sampled_from([50, 20_000])),
+    st.tuples(st.just("puts"), st.lists(st.sampled_from(KEYS), min_size=2, max_size=6)),
     st.tuples(st.just("put many"), st.lists(st.sampled_from(KEYS), min_size=1, max_size=6)),
     st.tuples(st.just("delete"), st.sampled_from(KEYS)),
     st.tuples(st.just("get"), st.sampled_from(KEYS)),
@@ -60,6 +61,10 @@ class World:
         match action:
             case ("put", key, timeout_ms):
                 self.submit(put(key, next(self.values), timeout_ms * MILLISECOND_NS))
+            case ("puts", keys):
+                calls = [put(key, next(self.values), 60 * at * MILLISECOND_NS) for at, key in enumerate(keys, 1)]
+                self.calls += calls
+                self.driver.submit(*calls)
             case ("put many", keys):
                 self.submit(put_many(keys, [next(self.values) for _ in keys]))
             case ("delete", key):

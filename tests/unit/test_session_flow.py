@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from shardstore.client.calls import Call
-from shardstore.errors import OutcomeUnknown, Unavailable
+from shardstore.errors import Busy, OutcomeUnknown, Unavailable
 from shardstore.limits import CREDITS, MILLISECOND_NS
 from shardstore.wire_format import Op, Status
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
@@ -198,6 +198,41 @@ def test_gathered_calls_have_deadlines_of_their_own(driver: SessionDriver) -> No
     driver.advance(1_000)
     assert driver.ended[patient] is None
     assert len(driver.cluster.log) == 1
+
+
+def test_a_refused_gathered_write_goes_on_without_those_that_gave_up(driver: SessionDriver) -> None:
+    """They are told that nothing was applied, so it must not be applied later."""
+    driver.cluster.script.append(Refuse(Status.BUSY, 200))
+    hasty, patient = put(b"a", timeout_ns=100 * MILLISECOND_NS), put(b"b")
+    driver.submit(hasty, patient)
+    driver.run()
+    driver.advance(500)
+    assert type(driver.ended[hasty]) is Busy
+    assert driver.ended[patient] is None
+    assert driver.cluster.data == {b"b": b"value"}
+
+
+def test_a_late_answer_in_parts_is_for_what_was_asked_then(driver: SessionDriver) -> None:
+    driver.cluster.data.update({b"a": b"of a", b"b": b"of b"})
+    driver.cluster.values_max = 1
+    hasty, patient = get(b"a", 100 * MILLISECOND_NS), get(b"b")
+    driver.submit(hasty, patient)
+    (late,) = driver.cluster.receive(*driver.wire.popleft())
+    driver.silent |= {"worker:0", "worker:1", "router"}
+    driver.advance(1_500)
+    driver.silent.clear()
+    driver.receive(late, "worker:0")
+    driver.run()
+    assert driver.ended[patient] == b"of b"
+
+
+def test_gathered_writes_that_are_refused_to_the_end_are_all_known(driver: SessionDriver) -> None:
+    driver.cluster.script.extend([Refuse(Status.BUSY, 50)] * 1_000)
+    calls = [put(bytes([at])) for at in range(10)]
+    driver.submit(*calls)
+    driver.run()
+    driver.advance(11_000)
+    assert {type(driver.ended[call]) for call in calls} == {Busy}
 
 
 def test_a_call_that_never_got_a_credit_was_not_sent(driver: SessionDriver) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shardstore.client.calls import Open, ScanPage
+from shardstore.client.calls import EverySegment, Open, ScanPage
 from shardstore.effects import Tick
 from shardstore.errors import (
     Busy,
@@ -82,6 +82,17 @@ def test_attempts_wait_longer_each_time(driver: SessionDriver) -> None:
     driver.advance(31_000)
     assert len(_routed(driver)) == 6  # at 0, 1, 3, 7, 15 and 23 seconds
     assert isinstance(driver.ended[call], Unavailable)
+
+
+def test_a_barrier_is_given_more_time(driver: SessionDriver) -> None:
+    driver.silent.add("worker:0")
+    call = EverySegment(60_000 * MILLISECOND_NS, Op.COMPACT)
+    driver.call(call)
+    driver.advance(29_000)
+    assert len(_routed(driver)) == 4
+    driver.advance(2_000)
+    assert driver.ended[call] is None
+    assert len(_routed(driver)) == 6
 
 
 @pytest.mark.parametrize("status", [Status.BUSY, Status.UNAVAILABLE, Status.CLOSED])
