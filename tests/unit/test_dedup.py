@@ -29,10 +29,15 @@ def test_sequence_below_the_window_is_too_old_even_when_it_was_never_applied() -
     assert window.judge(request(7, 6), retry=True) is Verdict.DUPLICATE
 
 
-def test_sequence_that_was_overtaken_is_new_inside_the_window() -> None:
-    window = DedupWindow(window=4)
+def test_sequence_that_was_overtaken_is_never_applied() -> None:
+    window = DedupWindow()
     window.note(request(7, 9), 1)
-    assert window.judge(request(7, 8), retry=True) is Verdict.NEW
+    for retry in (False, True):
+        assert window.judge(request(7, 8), retry) is Verdict.TOO_OLD
+        assert window.judge(request(7, 10), retry) is Verdict.NEW
+    carried = DedupWindow.from_document(window.to_document(1))
+    assert carried.judge(request(7, 8), retry=False) is Verdict.TOO_OLD
+    assert window.judge(request(8, 8), retry=False) is Verdict.NEW
 
 
 def test_retry_of_a_forgotten_client_is_too_old_and_its_new_requests_are_new() -> None:

@@ -1,11 +1,13 @@
 """The dedup window of a segment: which requests of which clients were applied, so that a retry applies nothing twice.
 
-Per client the last DEDUP_WINDOW sequences are known, each with the LSN that logged it. What lies at or below the
-client's floor is older than the window. When more than DEDUP_CLIENTS clients write to a segment, the one that was
-silent longest is forgotten; from then on a retry of an unknown client cannot be judged.
+Per client the last DEDUP_WINDOW sequences are known, each with the LSN that logged it. A client has one write at a
+time under way to a segment, and numbers them upwards. So what lies below its newest and is not known was given up by
+the client, or is older than the window: applied now, it could undo a later write that was acknowledged. When more than
+DEDUP_CLIENTS clients write to a segment, the one that was silent longest is forgotten; from then on a retry of an
+unknown client cannot be judged.
 
     sequence known to its client                        DUPLICATE
-    at or below the client's floor                      TOO_OLD
+    below the client's newest                           TOO_OLD
     client unknown, retry, and clients were forgotten   TOO_OLD
     otherwise                                           NEW
 """
@@ -28,13 +30,18 @@ class Verdict(Enum):
 
 
 class _Client:
-    """Sequences of one client: LSN by sequence, in order of application, and the highest one forgotten."""
+    """Sequences of one client: LSN by sequence, both ascending, and the highest sequence forgotten."""
 
     __slots__ = ("floor", "lsns")
 
     def __init__(self, floor: int, lsns: dict[int, int]) -> None:
         self.floor = floor
         self.lsns = lsns
+
+    @property
+    def newest(self) -> int:
+        """The highest sequence that was ever noted."""
+        return next(reversed(self.lsns), self.floor)
 
 
 class DedupWindow:
@@ -53,21 +60,20 @@ class DedupWindow:
             return Verdict.TOO_OLD if retry and self._forgot else Verdict.NEW
         if request.sequence in client.lsns:
             return Verdict.DUPLICATE
-        return Verdict.TOO_OLD if request.sequence <= client.floor else Verdict.NEW
+        return Verdict.NEW if request.sequence > client.newest else Verdict.TOO_OLD
 
     def lsn_of(self, request: RequestId) -> int:
         """LSN of the record that logged a request judged DUPLICATE."""
         return self._clients[request.client].lsns[request.sequence]
 
     def note(self, request: RequestId, lsn: int) -> None:
-        """Remember a logged request."""
+        """Remember a logged request that was judged NEW."""
         client = self._clients.pop(request.client, None) or _Client(0, {})
         self._clients[request.client] = client  # to the end: the first client of the dict is the one silent longest
         client.lsns[request.sequence] = lsn
         if len(client.lsns) > self._window:
-            oldest = next(iter(client.lsns))
-            del client.lsns[oldest]
-            client.floor = max(client.floor, oldest)
+            client.floor = next(iter(client.lsns))
+            del client.lsns[client.floor]
         if len(self._clients) > self._clients_max:
             del self._clients[next(iter(self._clients))]
             self._forgot = True

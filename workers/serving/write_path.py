@@ -104,7 +104,7 @@ class WritePath:
         if verdict is Verdict.DUPLICATE:
             return self._answer_again(owned.dedup.lsn_of(request), asker)
         if verdict is Verdict.TOO_OLD:
-            return [asker.refuse(Status.TOO_OLD, Refusal("the retry is older than the dedup window"))]
+            return [asker.refuse(Status.TOO_OLD, Refusal("its client has written later, or was forgotten"))]
         payload_bytes = sum(map(len, frames)) - len(frames[0])
         admitted_bytes = payload_bytes + len(keys) * ENTRY_OVERHEAD_BYTES
         self._admit(owned, admitted_bytes)
