@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workers.jobs.run import run
-
 from shardstore.columns import decode, encode
 from shardstore.effects import (
     Effect,
@@ -30,6 +28,7 @@ from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.system_entropy import SystemEntropy
 from shardstore.wire_format import Flag, Header, Op, Status, decode_reply
 from workers.core import WorkerCore
+from workers.jobs.run import run
 
 STORE = "5" * 32
 CLIENT = 0xC11E47
