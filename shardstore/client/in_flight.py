@@ -9,6 +9,7 @@ A request that no call waits for any more still holds its credit until its answe
 
 from __future__ import annotations
 
+from collections.abc import Set
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -136,6 +137,10 @@ class Request:
         if self.state not in (State.SENT, State.DELAYED) or self.route is None or self.lane.route is None:
             return False
         return (self.route.worker, self.route.epoch) != (self.lane.route.worker, self.lane.route.epoch)
+
+    def was_sent_over(self, links: Set[str]) -> bool:
+        """Whether its answer would come over one of these links."""
+        return self.state is State.SENT and self.direct and self.channel.link in links
 
     def waits_for_room(self) -> bool:
         """Whether it was refused for want of room, which a new owner does not change at once."""

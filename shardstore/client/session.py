@@ -240,14 +240,16 @@ class Session:
             self._adopt(routes)
 
     def _adopt(self, routes: Routes) -> None:
-        """Take newer routes: send on what waited for any, and send again what was sent to a former owner."""
+        """Take newer routes: send on what waited for any; send again what a former owner or a dropped link got."""
         changes = self._routing.adopt(routes)
         if changes is None:
             return
         self._effects += changes
+        dropped = {change.link for change in changes}
         self._sending.offer_all(self._routing.lanes)
         for request in self._sending.requests():
-            if request.was_sent_to_former_owner() and not request.waits_for_room():
+            lost = request.was_sent_to_former_owner() and not request.waits_for_room()
+            if lost or request.was_sent_over(dropped):
                 self._sending.queue_again(request)
         unrouted, self._unrouted = self._unrouted, []
         for call in unrouted:

@@ -284,6 +284,18 @@ def test_endpoints_that_come_and_go(driver: SessionDriver) -> None:
     assert driver.links["worker:0"] == "ipc://elsewhere"
 
 
+def test_what_was_sent_over_a_link_that_is_dropped_is_sent_again(driver: SessionDriver) -> None:
+    driver.cluster.script.append(Lose.REPLY)
+    call = EverySegment(TIMEOUT_NS, Op.FLUSH)
+    driver.call(call)
+    assert call not in driver.ended
+    driver.cluster.endpoints[0] = "ipc://elsewhere"
+    driver.receive(driver.cluster.broadcast())
+    driver.run()
+    assert call in driver.ended
+    assert driver.ended[call] is None
+
+
 def test_routes_are_asked_for_at_most_four_times_a_second(driver: SessionDriver) -> None:
     driver.cluster.script.extend([Refuse(Status.UNAVAILABLE, 10)] * 10_000)
     for key in range(64):
