@@ -61,10 +61,12 @@ def _run_many(seeds: range, processes: int) -> int:
             if failure:
                 failed += 1
                 print(f"\n{failure}", flush=True)
-            if done % CHUNK == 0 or done == len(seeds):
+            if sys.stdout.isatty() and done % CHUNK == 0:
                 rate = done / (time.monotonic() - started)
                 print(f"\r{done:,} of {len(seeds):,} seeds, {failed} failed, {rate:.1f}/s", end="", flush=True)
-    print(f"\n{operations:,} acknowledged writes in {simulated_ns / 3.6e12:.2f} simulated hours")
+    seconds = time.monotonic() - started
+    print(f"\n{len(seeds):,} seeds in {seconds:.0f} s, {failed} failed; ", end="")
+    print(f"{operations:,} acknowledged writes in {simulated_ns / 3.6e12:.2f} simulated hours")
     return 1 if failed else 0
 
 

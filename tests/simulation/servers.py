@@ -116,6 +116,7 @@ class Worker(Server):
     def __init__(self, host: Host, name: str, on_end: Callable[[Process, str], None], options: WorkerOptions) -> None:
         self._options = options
         self.maintenance: Maintenance | None = None
+        self.syncs_begun = self.syncs_ended = 0
         super().__init__(host, name, on_end)
 
     def open(self) -> EventLoop | None:
@@ -155,6 +156,7 @@ class Worker(Server):
         """What is in the files now is stable a while later."""
         swarm = self.host.swarm
         pending = [file.begin_sync() for file in effect.files if isinstance(file, SimFile)]
+        self.syncs_begun += 1
         slow = self.random.random() < swarm.slow_sync
         delay_ns = self.random.randint(0, SLOW_SYNC_NS_MAX if slow else swarm.sync_ns)
 
@@ -162,6 +164,7 @@ class Worker(Server):
             if not self.alive:
                 return
             assert self.loop is not None
+            self.syncs_ended += 1
             try:
                 self.filesystem.step()
                 for sync in pending:

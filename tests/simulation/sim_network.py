@@ -47,12 +47,21 @@ class _Stream:
         self._under_way: deque[list[bytes]] = deque()
         self._last_ns = 0
         self._closed = False
+        self.on_send: Callable[[], None] | None = None
+        """Happens while a message that was just sent is under way."""
 
     def send(self, frames: list[bytes]) -> None:
         self._under_way.append(frames)
         clock = self._network.clock
         self._last_ns = max(clock.now_ns() + self._network.delays.draw(self._network.random), self._last_ns + 1)
         clock.at(self._last_ns, self._arrive)
+        if self.on_send is not None:
+            clock.after(0, self.on_send)
+            self.on_send = None
+
+    def hold(self, until_ns: int) -> None:
+        """Let nothing that is sent from now on arrive before."""
+        self._last_ns = max(self._last_ns, until_ns)
 
     def _arrive(self) -> None:
         if not self._closed:
@@ -133,6 +142,21 @@ class _Connection:
         self._network.clock.after(notice_ns, lambda: transport.forget_peer(link, peer))
         self.reconnect()
 
+    def break_with_next(self) -> None:
+        """Break when the next message is under way, in one direction."""
+        stream = self._some_stream()
+        if stream is not None:
+            stream.on_send = self.break_off
+
+    def clog(self, until_ns: int) -> None:
+        """Hold back one direction."""
+        stream = self._some_stream()
+        if stream is not None:
+            stream.hold(until_ns)
+
+    def _some_stream(self) -> _Stream | None:
+        return self._network.random.choice((self._to_server, self._to_client))
+
     def close(self) -> None:
         """The client's side is gone."""
         self.break_off()
@@ -182,10 +206,21 @@ class SimNetwork:
             if connection.endpoint in gone:
                 connection.break_off()
 
-    def break_any(self) -> None:
-        """Break one connection; both sides live on."""
-        if self._connections:
-            self.random.choice(self._connections).break_off()
+    def break_some(self) -> None:
+        """Break some connections, now or with the next message under way; both sides live on."""
+        for connection in self._some():
+            if self.random.random() < 0.3:
+                connection.break_off()
+            else:
+                connection.break_with_next()
+
+    def clog_some(self, for_ns: int) -> None:
+        """Let some connections deliver nothing of what is sent from now on for a while, each in one direction."""
+        for connection in self._some():
+            connection.clog(self.clock.now_ns() + for_ns)
+
+    def _some(self) -> list[_Connection]:
+        return self.random.sample(self._connections, self.random.randint(0, len(self._connections)))
 
 
 class SimTransport:

@@ -6,13 +6,15 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
+import workers.core
 from shardstore.limits import KIB, MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.options import Durability
 from tests.simulation.sim_disk import PowerLoss
 from tests.simulation.sim_entropy import stream
 from tests.simulation.sim_network import Delays
+from workers.maintenance import compaction_policy
 from workers.wal.writer import WalWriter
 
 FAULTS = (
@@ -24,12 +26,21 @@ FAULTS = (
     "kill client",
     "crash maintenance",
     "break connection",
+    "clog connection",
     "pause",
     "lose power",
     "fail sync",
     "fill disk",
 )
 OPERATIONS = ("put", "delete", "get", "contains", "put_many", "delete_many", "get_many", "scan", "flush", "compact")
+
+
+class Patch(NamedTuple):
+    """A module or class, a name in it, and what stands there during a simulation."""
+
+    owner: object
+    name: str
+    value: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +71,11 @@ class Swarm:
     power_losses: tuple[PowerLoss, ...]
     duration_ns: int
 
-    def patches(self) -> list[tuple[str, str, Any]]:
-        """Module, name and value of what the options change in the store: limits small enough to be met."""
+    def patches(self) -> list[Patch]:
+        """What the options change in the store: limits small enough to be met."""
         return [
-            ("workers.core", "WalWriter", partial(WalWriter, file_bytes=self.wal_file_bytes)),
-            ("workers.maintenance.compaction_policy", "TABLES_MAX", self.tables_max),
+            Patch(workers.core, "WalWriter", partial(WalWriter, file_bytes=self.wal_file_bytes)),
+            Patch(compaction_policy, "TABLES_MAX", self.tables_max),
         ]
 
 
@@ -88,7 +99,7 @@ def draw(seed: int) -> Swarm:
         direct=rng.random() < 0.7,
         operations=rng.choice((100, 300, 1000)),
         think_ns=rng.choice((500_000, 5 * MILLISECOND_NS, 20 * MILLISECOND_NS)),
-        timeout_ns=rng.choice((300 * MILLISECOND_NS, SECOND_NS, 4 * SECOND_NS)),
+        timeout_ns=rng.choice((300 * MILLISECOND_NS, 4 * SECOND_NS, 8 * SECOND_NS)),
         value_bytes_max=rng.choice((24, 100, 3000)),
         weights={name: rng.choice((0, 1, 4)) for name in OPERATIONS} | {"put": 4, "get": 4},
         delays=rng.choice((Delays(), Delays(500_000), Delays(100_000, 0.01, 200 * MILLISECOND_NS))),
@@ -102,7 +113,7 @@ def draw(seed: int) -> Swarm:
 
 
 def _keys(rng: random.Random) -> tuple[bytes, ...]:
-    count = rng.choice((1, 3, 6, 20, 60))
+    count = rng.choice((1, 2, 4, 12, 50))
     length = rng.choice((4, 12, 30))
     prefix = rng.choice((b"", b"\xff\xff", b"same prefix of all keys/"))
     fixed = rng.random() < 0.5

@@ -8,9 +8,8 @@ close     every operation succeeds; then power is lost once more, kindly or not,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.options import Durability, RouterOptions, WorkerOptions
@@ -21,8 +20,9 @@ from tests.simulation.servers import Router, Server, Worker
 from tests.simulation.sim_clock import SimClock
 from tests.simulation.sim_disk import SimDisk
 from tests.simulation.sim_entropy import stream
+from tests.simulation.sim_filesystem import SimCrash
 from tests.simulation.sim_network import SimNetwork
-from tests.simulation.swarm import Swarm, draw
+from tests.simulation.swarm import Patch, Swarm, draw
 from tests.simulation.trace import Trace
 from tests.simulation.workload import Workload
 
@@ -152,7 +152,18 @@ class World:
         return worker
 
     def _kill_worker(self) -> None:
-        self._some_worker().end("killed")
+        """At any time, or when a sync has just ended and nobody was told."""
+        worker = self._some_worker()
+        ended = worker.syncs_ended
+        if self.random.random() < 0.5:
+            self._wait_for(lambda: worker.syncs_ended > ended)
+        worker.end("killed")
+
+    def _wait_for(self, moment: Callable[[], bool]) -> None:
+        """Let time pass until a moment that is worth a fault, if it comes soon."""
+        limit_ns = self.host.clock.now_ns() + 20 * MILLISECOND_NS
+        while not moment() and self.host.clock.advance(limit_ns):
+            pass
 
     def _crash_worker(self) -> None:
         self._some_worker().filesystem.crash_in = self.random.randint(1, 25)
@@ -177,7 +188,10 @@ class World:
             maintenance.filesystem.crash_in = self.random.randint(1, 25)
 
     def _break_connection(self) -> None:
-        self.host.network.break_any()
+        self.host.network.break_some()
+
+    def _clog_connection(self) -> None:
+        self.host.network.clog_some(self.random.randint(0, 2 * SECOND_NS))
 
     def _pause(self) -> None:
         processes: list[Process] = [*self.servers.values(), *self.clients.values()]
@@ -197,7 +211,13 @@ class World:
         self.host.clock.after(self.random.randint(0, SECOND_NS), empty)
 
     def _lose_power(self) -> None:
-        """Everything ends; the disk keeps what the drawn mode says; servers start again, and every key is read."""
+        """At any time, or during a sync: everything ends; the disk keeps what the drawn mode says; all starts again, and
+        every key is read.
+        """
+        worker = self._some_worker()
+        begun = worker.syncs_begun
+        if self.random.random() < 0.5:
+            self._wait_for(lambda: worker.syncs_begun > begun)
         self._generation += 1
         for process in [*self.servers.values(), *self.clients.values()]:
             process.end("power lost")
@@ -234,27 +254,26 @@ class World:
 
 
 @contextmanager
-def patched(swarm: Swarm) -> Iterator[None]:
-    """The limits of the store as the swarm wants them."""
-    previous = []
-    for module_name, name, value in swarm.patches():
-        module = import_module(module_name)
-        previous.append((module, name, getattr(module, name)))
-        setattr(module, name, value)
+def patched(patches: Sequence[Patch]) -> Iterator[None]:
+    """Other limits, or planted mistakes, as long as this lasts."""
+    previous = [(owner, name, getattr(owner, name)) for owner, name, _ in patches]
+    for owner, name, value in patches:
+        setattr(owner, name, value)
     try:
         yield
     finally:
-        for module, name, value in previous:
-            setattr(module, name, value)
+        for owner, name, value in previous:
+            setattr(owner, name, value)
 
 
-def simulate(seed: int) -> World:
+def simulate(seed: int, mistakes: Sequence[Patch] = ()) -> World:
     """Run one seed. Raises SimulationFailed."""
-    world = World(draw(seed))
-    with patched(world.swarm):
+    swarm = draw(seed)
+    with patched([*swarm.patches(), *mistakes]):
+        world = World(swarm)
         try:
             world.run()
-        except BaseException as error:
+        except (Exception, SimCrash) as error:
             raise SimulationFailed(world, error) from error
     return world
 

@@ -1,0 +1,172 @@
+"""Mistakes of the kind that a store must not make, to be planted: proof that the simulation would notice them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import shardstore.client.planning
+import shardstore.client.session
+import workers.core
+import workers.jobs.drain
+import workers.ranges.opening
+import workers.wal.record_format
+import workers.wal.recovery
+from shardstore.client.calls import ScanPage
+from shardstore.documents import TEMPORARY_SUFFIX
+from shardstore.effects import Effect
+from shardstore.errors import Busy
+from shardstore.filesystem import Filesystem
+from shardstore.identifiers import Buffer
+from shardstore.key_range import KeyRange
+from shardstore.options import Durability
+from tests.simulation import servers
+from tests.simulation.sim_disk import Snapshot
+from tests.simulation.sim_filesystem import SimFile, SimFilesystem
+from tests.simulation.swarm import Patch
+from workers.maintenance.queue import MaintenanceQueue
+from workers.ranges.dedup import DedupWindow, Verdict
+from workers.ranges.owned_range import OwnedRange
+from workers.segment.bloom import BloomFilter
+from workers.segment.merge import merge, without_tombstones
+from workers.serving.reply import Asker
+from workers.serving.write_path import WritePath
+from workers.wal.record_format import Record
+
+
+class AcknowledgesBeforeSync(WritePath):
+    """Every write is acknowledged as in ASYNC, whatever the user chose."""
+
+    def __init__(self, wal: Any, durability: Durability, limits: Any, buffered_bytes: int) -> None:
+        super().__init__(wal, Durability.ASYNC, limits, buffered_bytes)
+
+
+class ShowsUnsyncedWrites(WritePath):
+    """A write is applied at once, so that readers see it, and acknowledged after its sync."""
+
+    def write(self, owned: Any, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        effects = super().write(owned, asker, frames, now_ns)
+        if self._logged and self._logged[-1].askers[0] is asker:
+            before_bytes = owned.overlay.active.size_bytes
+            self._logged[-1].apply()
+            self.buffered_bytes += owned.overlay.active.size_bytes - before_bytes
+        return effects
+
+
+class RefusesAfterLogging(WritePath):
+    """Sometimes a write that is in the log already is refused as Busy."""
+
+    def _append(self, *arguments: Any) -> int:
+        lsn = super()._append(*arguments)
+        if lsn % 8 == 0:
+            raise Busy("planted", 1, 0, 1)
+        return lsn
+
+
+class RetriesFailedSyncs(WritePath):
+    """After a failed sync the next one is believed."""
+
+    def fail(self, reason: str, askers: Sequence[Asker] = ()) -> list[Effect]:
+        if askers:
+            return super().fail(reason, askers)
+        self._syncing = False
+        return self._sync()
+
+
+def _finish_sync_forgetting_failures(file: SimFile, snapshot: Snapshot) -> None:
+    """A new handle for each try, in effect."""
+    file._sync_failure = None
+    _finish_sync(file, snapshot)
+
+
+_finish_sync = SimFile.finish_sync
+
+
+class ForgetsDirectories(SimFilesystem):
+    """Does not sync some directories."""
+
+    forgotten = ""
+
+    def sync_directory(self, path: str) -> None:
+        if not path.startswith(self.forgotten):
+            super().sync_directory(path)
+
+
+class ForgetsLogDirectories(ForgetsDirectories):
+    """Names of log files are not synced."""
+
+    forgotten = "workers/"
+
+
+class ForgetsSegmentDirectories(ForgetsDirectories):
+    """Names of tables and manifests are not synced."""
+
+    forgotten = "segments/"
+
+
+def _publish_without_sync(filesystem: Filesystem, path: str, parts: Sequence[Buffer]) -> None:
+    temporary = path + TEMPORARY_SUFFIX
+    if filesystem.exists(temporary):
+        filesystem.remove(temporary)
+    file = filesystem.create(temporary)
+    file.append(parts)
+    file.close()
+    filesystem.rename(temporary, path)
+    filesystem.sync_directory(path.rpartition("/")[0])
+
+
+def _release_all_that_is_durable(queue: MaintenanceQueue) -> int:
+    return min(queue.writes.wal.lsn_durable, queue.writes.lsn_applied)
+
+
+def _replay_all(ranges: dict[int, OwnedRange], records: Iterable[Record], log_id: int) -> int | None:
+    """Without a look at what the tables hold."""
+    for record in records:
+        if record.segment in ranges:
+            workers.ranges.opening._replay_record(ranges[record.segment], record)
+    return None
+
+
+def _skip_border(call: ScanPage, owned: KeyRange, resume: bytes) -> tuple[bytes, bytes] | None:
+    """The first key of the next range is left out."""
+    rest = _rest_of_scan(call, owned, resume)
+    return (rest[0] + b"\0", rest[1]) if rest and not resume and not call.reverse else rest
+
+
+_rest_of_scan = shardstore.client.planning.rest_of_scan
+
+
+def _sees_no_third_key(bloom: BloomFilter, digests: Any) -> Any:
+    """A filter that is wrong about some keys."""
+    mask = _may_contain(bloom, digests)
+    mask[digests[:, 0] % 3 == 0] = False
+    return mask
+
+
+_may_contain = BloomFilter.may_contain
+
+MISTAKES: dict[str, list[Patch]] = {
+    "acknowledges before the sync": [Patch(workers.core, "WritePath", AcknowledgesBeforeSync)],
+    "shows writes before their sync": [Patch(workers.core, "WritePath", ShowsUnsyncedWrites)],
+    "refuses what it has logged": [Patch(workers.core, "WritePath", RefusesAfterLogging)],
+    "retries a failed sync": [
+        Patch(workers.core, "WritePath", RetriesFailedSyncs),
+        Patch(SimFile, "finish_sync", _finish_sync_forgetting_failures),
+    ],
+    "applies retries again": [Patch(DedupWindow, "judge", lambda window, request, retry: Verdict.NEW)],
+    "loses the dedup window in a drain": [Patch(DedupWindow, "to_document", lambda window, lsn_max: {})],
+    "releases the log before a drain": [Patch(MaintenanceQueue, "checkpoint", _release_all_that_is_durable)],
+    "believes log files that came back": [
+        Patch(workers.core, "replay", _replay_all),
+        Patch(workers.wal.recovery, "_needed", lambda firsts, lsn_checkpoint: firsts),
+    ],
+    "does not sync names of log files": [Patch(servers, "SimFilesystem", ForgetsLogDirectories)],
+    "does not sync names of tables": [Patch(servers, "SimFilesystem", ForgetsSegmentDirectories)],
+    "serves replayed data before it is durable": [Patch(workers.wal.recovery, "publish_parts", _publish_without_sync)],
+    "checks no checksum of records": [Patch(workers.wal.record_format, "checksum", lambda data, seed=0: 0)],
+    "drops tombstones in drains": [
+        Patch(workers.jobs.drain, "merge", lambda batches: without_tombstones(merge(batches)))
+    ],
+    "skips a key at the border of ranges": [Patch(shardstore.client.session, "rest_of_scan", _skip_border)],
+    "has a filter that denies keys": [Patch(BloomFilter, "may_contain", _sees_no_third_key)],
+}
