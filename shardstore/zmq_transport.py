@@ -11,6 +11,7 @@ more than a send), and frames are sent by the compiled base class of zmq.Socket.
 from __future__ import annotations
 
 import os
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -159,6 +160,8 @@ class ZmqTransport:
         self._waiting: dict[str, _Link] = {}
         self._by_socket: dict[zmq.Socket[bytes] | int, _Link] = {}
         self._items: list[tuple[Any, int]] = [(self._waker.fileno(), _IN)]
+        self._drop = weakref.finalize(self, _drop, self._context, self._links)
+        self._drop.atexit = False  # threads may still use it then, and the end of the process closes all
 
     @property
     def discarded(self) -> int:
@@ -240,7 +243,7 @@ class ZmqTransport:
 
     def close(self) -> None:
         """Close every socket; unsent messages get a second to leave. Closing twice is allowed."""
-        if self._waker.closed:
+        if self._drop.detach() is None:
             return
         for link in self._links.values():
             link.socket.close(linger=_LINGER_MS)
@@ -278,6 +281,13 @@ class ZmqTransport:
             timeout_ms = _OUTBOX_RETRY_MS if timeout_ms < 0 else min(timeout_ms, _OUTBOX_RETRY_MS)
         ready: list[tuple[Any, int]] = zmq.zmq_poll(self._items + room, timeout_ms)
         return ready
+
+
+def _drop(context: zmq.Context[Any], links: dict[str, _Link]) -> None:
+    """Close what its owner forgot to close: left to the collector, a context may wait for its sockets for ever."""
+    for link in links.values():
+        link.socket.close(linger=0)
+    context.term()
 
 
 def _is_ipv6(endpoint: str) -> int:

@@ -221,11 +221,17 @@ def test_descriptors_become_readable_when_a_message_comes(server: ZmqTransport, 
     assert poller.poll(PATIENCE_NS // MILLISECOND_NS)
 
 
-def test_a_transport_that_was_forgotten_does_not_hang_its_process(directory: Path) -> None:
-    program = (
-        "from shardstore.zmq_transport import ZmqTransport\n"
-        "transport = ZmqTransport()\n"
-        f"transport.connect('router', 'ipc://{directory}/nobody')\n"
-        "transport.send('router', b'', [b'unsent'])\n"
-    )
+FORGETFUL = """
+import gc, os
+from shardstore.zmq_transport import ZmqTransport
+transport = ZmqTransport()
+transport.connect("router", "ipc://{directory}/nobody")
+transport.send("router", b"", [b"unsent"])
+transport.cycle = transport
+"""
+
+
+@pytest.mark.parametrize("end", ["", "del transport; gc.collect()", "if not os.fork(): del transport; gc.collect()"])
+def test_a_transport_that_was_forgotten_does_not_hang_its_process(directory: Path, end: str) -> None:
+    program = FORGETFUL.format(directory=directory) + end
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
