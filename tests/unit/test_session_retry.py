@@ -289,7 +289,7 @@ def test_what_was_sent_over_a_link_that_is_dropped_is_sent_again(driver: Session
     call = EverySegment(TIMEOUT_NS, Op.FLUSH)
     driver.call(call)
     assert call not in driver.ended
-    driver.cluster.endpoints[0] = "ipc://elsewhere"
+    driver.cluster.endpoints = {worker: f"ipc://elsewhere/{worker}" for worker in driver.cluster.endpoints}
     driver.receive(driver.cluster.broadcast())
     driver.run()
     assert call in driver.ended
