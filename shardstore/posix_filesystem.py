@@ -111,11 +111,13 @@ class PosixFilesystem:
     """The files below one directory, which is made when missing."""
 
     def __init__(self, root: str) -> None:
-        with _errors_named("open", root):
+        try:
             os.makedirs(root, _DIRECTORY_MODE, exist_ok=True)
             self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             with suppress(PermissionError):  # who may not read the parent did not make a name in it
                 _sync_and_close(os.open(os.path.join(root, os.pardir), _DIRECTORY))
+        except OSError as error:
+            raise _failure("open", root, error) from error
         self._unsyncable: dict[str, StorageFailure] = {}
 
     def create(self, path: str) -> PosixFile:

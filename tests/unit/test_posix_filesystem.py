@@ -88,6 +88,13 @@ def test_other_errors_name_the_operation_and_the_path(
     assert not isinstance(failure.value, DiskFull)
 
 
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EEXIST, errno.EROFS])
+def test_a_root_that_cannot_be_made_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int) -> None:
+    monkeypatch.setattr(os, "makedirs", lambda *_, **__: failing(number)())
+    with pytest.raises(StorageFailure, match=f"cannot open {tmp_path}/data: "):
+        PosixFilesystem(str(tmp_path / "data"))
+
+
 def test_a_failed_sync_is_final_for_its_handle(filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch) -> None:
     file, other = filesystem.create("file"), filesystem.create("other")
     with monkeypatch.context() as broken:
