@@ -43,12 +43,12 @@ def cluster_settings(
     if Path(data).exists() and not Path(data).is_dir():
         raise InvalidRequest(f"{data} is no directory: name one, or a place where one can be made")
     size = parse_size(memory)
-    check_memory(size, workers or 1)
+    check_memory(size, 1 if workers is None else check_workers(workers))
     if durability not in set(Durability):
         raise InvalidRequest(f"durability is one of {', '.join(d.value for d in Durability)}, not {durability!r}")
     return ClusterSettings(
         str(Path(data).absolute()),
-        None if workers is None else check_workers(workers),
+        workers,
         size,
         Durability(durability),
         None if ranges is None else _boundaries(ranges),
