@@ -38,6 +38,12 @@ class Driver:
         self._execute(self._session.start(self._clock.now_ns()))
         self.torn = False
 
+    def close(self) -> None:
+        """Close the transport. What was not sent yet is dropped: nobody waits for its answer any more."""
+        for link in self._links:
+            self._transport.disconnect(link)
+        self._transport.close()
+
     @property
     def links(self) -> dict[str, str]:
         """Endpoints by the name of each open link. A new dict whenever it changes."""

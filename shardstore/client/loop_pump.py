@@ -71,7 +71,7 @@ class LoopPump:
         self._watch([])
         if self._timer is not None:
             self._timer.cancel()
-        self._transport.close()
+        self._driver.close()
         for future in self._futures.values():
             if not future.done():
                 future.set_exception(Closed("the client was closed"))

@@ -113,7 +113,7 @@ class Pump:
             self._closed = True
         self._transport.wake()
         with self._leader:
-            self._transport.close()
+            self._driver.close()
             while self._tickets:
                 self._tickets.popitem()[1].settle(None, Closed("the client was closed"))
 
