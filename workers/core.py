@@ -10,6 +10,7 @@ running a job are effects.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 from shardstore.effects import (
@@ -41,6 +42,7 @@ from workers.serving.admission import MemoryLimits
 from workers.serving.reply import Asker
 from workers.serving.write_path import WritePath
 from workers.statistics import figures
+from workers.wal.log_document import note_durable
 from workers.wal.reader import records_in
 from workers.wal.recovery import recover
 from workers.wal.writer import WalWriter
@@ -63,6 +65,7 @@ class WorkerCore:
         self._writes: WritePath | None = None
         self._maintenance: MaintenanceQueue | None = None
         self._stopping = False
+        self._stopped = False
         self._counts: Counter[str] = Counter()
         self._requests: Counter[int] = Counter()
         self._keys: Counter[int] = Counter()
@@ -208,7 +211,13 @@ class WorkerCore:
         return []
 
     def _stop_when_idle(self) -> list[Effect]:
-        return [Stop()] if self._writes is None or self._writes.idle else []
+        if self._stopped or (self._writes is not None and not self._writes.idle):
+            return []
+        self._stopped = True
+        if self._writes is not None and not self._serving_maintenance.releasing:
+            with suppress(StorageFailure):  # then the next recovery only knows less
+                note_durable(self._filesystem, self._options.store, self._options.worker, self._writes.wal.lsn_durable)
+        return [Stop()]
 
     def _figures(self) -> dict[str, Any]:
         log = self._log

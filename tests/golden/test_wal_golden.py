@@ -9,7 +9,8 @@ import pytest
 from shardstore.identifiers import Epoch, RequestId, SegmentId
 from shardstore.wire_format import Flag
 from tests.unit.faulty_filesystem import FaultyFilesystem
-from tests.unit.wal_driver import DIRECTORY, LOG_ID, WORKER, path_of, recovered, sync, writer_of
+from tests.unit.wal_driver import DIRECTORY, LOG_ID, STORE, WORKER, path_of, recovered, sync, writer_of
+from workers.wal.log_document import note_durable
 from workers.wal.reader import records_in
 from workers.wal.record_format import Record, RecordKind
 
@@ -39,6 +40,7 @@ def written() -> FaultyFilesystem:
             request = RequestId(CLIENT, sequence)  # type: ignore[arg-type]
             writer.append(kind, layout, entries, SegmentId(segment), Epoch(epoch), request, keys, values)
             sync(writer)
+    note_durable(filesystem, STORE, WORKER, LSNS[-1])
     return filesystem
 
 

@@ -86,7 +86,7 @@ class JobDriver:
         return CompactSpec(STORE, segment)
 
     def release_spec(self, *paths: str) -> ReleaseSpec:
-        return ReleaseSpec(WORKER, STORE, LOG_ID, self.drained_lsn, paths)
+        return ReleaseSpec(WORKER, STORE, LOG_ID, self.drained_lsn, self.drained_lsn, paths)
 
     def alive(self, segment: int) -> dict[bytes, bytes]:
         """What was written and not deleted, in key order."""

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from shardstore.effects import JobFailed, Received, StopRequested, Tick, WalSyncFailed
+from shardstore.errors import Corruption
 from shardstore.limits import SECOND_NS
 from shardstore.messages import Refusal, ScanRequest, Statistics, decode
 from shardstore.options import Durability
 from shardstore.wire_format import Flag, Header, Op, Status, decode_header
 from tests.unit.worker_driver import WorkerDriver
+from workers.wal.record_format import FILE_HEADER_BYTES
 
 MEBIBYTE = 1 << 20
 
@@ -431,6 +433,24 @@ def test_stop_refuses_new_work_and_waits_for_the_sync(worker: WorkerDriver) -> N
     assert worker.status(sequence) is Status.OK
     assert worker.stopped is not None
     assert not worker.stopped.failure
+
+
+def test_what_was_on_stable_storage_at_the_stop_is_missed_when_the_log_loses_it(worker: WorkerDriver) -> None:
+    worker.put({b"a": b"1"})
+    worker.sync()
+    worker.handle(StopRequested())
+    assert worker.stopped is not None
+    log = worker.root / "workers/0000/wal-0000000000000001.log"
+    content = log.read_bytes()
+    log.write_bytes(content[:FILE_HEADER_BYTES])
+    with pytest.raises(Corruption, match="LSN 1 is left, and it was on stable storage"):
+        reopened(worker)
+    log.unlink()
+    with pytest.raises(Corruption, match="LSN 1 to 1 were on stable storage, but no log file is there") as caught:
+        reopened(worker)
+    assert caught.value.file == "workers/0000/LOG"
+    log.write_bytes(content)
+    assert reopened(worker).get([b"a"]) == [b"1"]
 
 
 def test_statistics_count_what_is_held(worker: WorkerDriver) -> None:

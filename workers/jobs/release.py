@@ -20,7 +20,9 @@ def release(spec: ReleaseSpec, filesystem: Filesystem) -> Generator[None, None, 
     document = read_log_document(filesystem, spec.store, spec.worker)
     assert document.log_id == spec.log_id
     if document.lsn_checkpoint < spec.checkpoint:
-        publish_log_document(filesystem, replace(document, lsn_checkpoint=spec.checkpoint))
+        publish_log_document(
+            filesystem, replace(document, lsn_checkpoint=spec.checkpoint, lsn_durable=spec.lsn_durable)
+        )
     for path in spec.paths:
         with suppress(FileNotFoundError):
             filesystem.remove(path)

@@ -46,12 +46,13 @@ class CompactSpec:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseSpec:
-    """Publish the log's checkpoint, then remove these files: nothing needs them any more."""
+    """Publish what is known of the log, then remove these files: nothing needs them any more."""
 
     worker: int
     store: str
     log_id: int
     checkpoint: int
+    lsn_durable: int
     paths: tuple[str, ...]
 
 

@@ -74,6 +74,11 @@ class MaintenanceQueue:
         """Whether a job runs."""
         return self._running is not None
 
+    @property
+    def releasing(self) -> bool:
+        """Whether the running job may publish the LOG document."""
+        return self._running is not None and isinstance(self._running.spec, ReleaseSpec)
+
     def seal_full_layers(self) -> None:
         """Seal what the drain policy chooses."""
         sizes = [_layer_size(owned) for owned in self.ranges.values()]
@@ -185,7 +190,7 @@ class MaintenanceQueue:
         files = wal.files_before(checkpoint)
         paths, self._obsolete = (*files, *self._obsolete), []
         wal.forget(files)
-        return ReleaseSpec(self.worker, self.store, self.log_id, checkpoint, paths) if paths else None
+        return ReleaseSpec(self.worker, self.store, self.log_id, checkpoint, wal.lsn_durable, paths) if paths else None
 
     def checkpoint(self) -> int:
         """The LSN up to which no range needs the log."""

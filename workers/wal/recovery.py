@@ -89,6 +89,9 @@ def _needed(firsts: Sequence[int], lsn_checkpoint: int) -> Sequence[int]:
 
 
 def _verify(filesystem: Filesystem, log: LogDocument, firsts: Sequence[int], policy: TailPolicy) -> LogEnd:
+    if not firsts and log.lsn_durable > log.lsn_checkpoint:
+        lost = f"LSN {log.lsn_checkpoint + 1} to {log.lsn_durable} were on stable storage, but no log file is there"
+        raise Corruption(log_document(log.worker), 0, lost)
     scanned = [
         scan_file(
             filesystem,
@@ -101,7 +104,7 @@ def _verify(filesystem: Filesystem, log: LogDocument, firsts: Sequence[int], pol
         )
         for lsn_first in firsts
     ]
-    return judge_end(scanned, log.lsn_checkpoint, policy)
+    return judge_end(scanned, log.lsn_checkpoint, log.lsn_durable, policy)
 
 
 def _make_durable(filesystem: Filesystem, log: LogDocument, end: LogEnd) -> tuple[WalFile, ...]:

@@ -2,7 +2,7 @@
 
 Blocks of an unsynced tail survive a power cut by chance, so good records behind a bad one are no proof of damage.
 What is proof: every record says up to which LSN the log was known to be on stable storage when it was appended,
-and so does every file header. Let b be the first LSN that is missing. If any sound record or header says that b
+and so do every file header and the LOG document. Let b be the first LSN that is missing. If any of them says that b
 was on stable storage, bytes were damaged; otherwise b and all behind it is a tail that was never synced.
 
 The header of a file is on stable storage before the next thing is done to the log, so only the last file, and only
@@ -104,10 +104,11 @@ durable   the first missing LSN is known to have been on stable storage: acknowl
 """
 
 
-def judge_end(files: Sequence[ScannedFile], lsn_checkpoint: int, policy: TailPolicy) -> LogEnd:
+def judge_end(files: Sequence[ScannedFile], lsn_checkpoint: int, lsn_durable: int, policy: TailPolicy) -> LogEnd:
     """Follow the LSNs from the checkpoint to the first that is missing. Raises Corruption when it may not be.
 
     A file may begin above the LSN after its `lsn_previous`: the LSNs between were never given (see recovery.py).
+    `lsn_durable`: the highest LSN that was on stable storage, as far as the LOG document tells.
     """
     kept: list[ScannedFile] = []
     lsn_last = reached = lsn_checkpoint
@@ -123,7 +124,7 @@ def judge_end(files: Sequence[ScannedFile], lsn_checkpoint: int, policy: TailPol
         reached = max(reached, file.lsn_first - 1, file.lsn_last)
         followed += 1
     cut = _tail(files, followed, reached + 1)
-    lsn_durable = max((file.lsn_durable for file in files), default=0)
+    lsn_durable = max([lsn_durable, *(file.lsn_durable for file in files)])
     was_durable = reached < lsn_durable
     if DECISIONS[cut is not None, was_durable, policy] is Verdict.REFUSED:
         raise _refusal(files, followed, reached + 1, was_durable)
