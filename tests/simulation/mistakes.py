@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import shardstore.client.planning
@@ -15,7 +16,7 @@ import workers.wal.recovery
 from shardstore.client.calls import ScanPage
 from shardstore.documents import TEMPORARY_SUFFIX
 from shardstore.effects import Effect
-from shardstore.errors import Busy
+from shardstore.errors import InvalidRequest
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import Buffer
 from shardstore.key_range import KeyRange
@@ -23,7 +24,7 @@ from shardstore.options import Durability
 from tests.simulation import servers
 from tests.simulation.sim_disk import Snapshot
 from tests.simulation.sim_filesystem import SimFile, SimFilesystem
-from tests.simulation.swarm import Patch
+from tests.simulation.swarm import Patch, Swarm
 from workers.maintenance.queue import MaintenanceQueue
 from workers.ranges.dedup import DedupWindow, Verdict
 from workers.ranges.owned_range import OwnedRange
@@ -54,12 +55,12 @@ class ShowsUnsyncedWrites(WritePath):
 
 
 class RefusesAfterLogging(WritePath):
-    """Sometimes a write that is in the log already is refused as Busy."""
+    """Sometimes a write that is in the log already is refused."""
 
     def _append(self, *arguments: Any) -> int:
         lsn = super()._append(*arguments)
         if lsn % 8 == 0:
-            raise Busy("planted", 1, 0, 1)
+            raise InvalidRequest("planted")
         return lsn
 
 
@@ -145,28 +146,53 @@ def _sees_no_third_key(bloom: BloomFilter, digests: Any) -> Any:
 
 _may_contain = BloomFilter.may_contain
 
-MISTAKES: dict[str, list[Patch]] = {
-    "acknowledges before the sync": [Patch(workers.core, "WritePath", AcknowledgesBeforeSync)],
-    "shows writes before their sync": [Patch(workers.core, "WritePath", ShowsUnsyncedWrites)],
-    "refuses what it has logged": [Patch(workers.core, "WritePath", RefusesAfterLogging)],
-    "retries a failed sync": [
-        Patch(workers.core, "WritePath", RetriesFailedSyncs),
-        Patch(SimFile, "finish_sync", _finish_sync_forgetting_failures),
-    ],
-    "applies retries again": [Patch(DedupWindow, "judge", lambda window, request, retry: Verdict.NEW)],
-    "loses the dedup window in a drain": [Patch(DedupWindow, "to_document", lambda window, lsn_max: {})],
-    "releases the log before a drain": [Patch(MaintenanceQueue, "checkpoint", _release_all_that_is_durable)],
-    "believes log files that came back": [
-        Patch(workers.core, "replay", _replay_all),
-        Patch(workers.wal.recovery, "_needed", lambda firsts, lsn_checkpoint: firsts),
-    ],
-    "does not sync names of log files": [Patch(servers, "SimFilesystem", ForgetsLogDirectories)],
-    "does not sync names of tables": [Patch(servers, "SimFilesystem", ForgetsSegmentDirectories)],
-    "serves replayed data before it is durable": [Patch(workers.wal.recovery, "publish_parts", _publish_without_sync)],
-    "checks no checksum of records": [Patch(workers.wal.record_format, "checksum", lambda data, seed=0: 0)],
-    "drops tombstones in drains": [
-        Patch(workers.jobs.drain, "merge", lambda batches: without_tombstones(merge(batches)))
-    ],
-    "skips a key at the border of ranges": [Patch(shardstore.client.session, "rest_of_scan", _skip_border)],
-    "has a filter that denies keys": [Patch(BloomFilter, "may_contain", _sees_no_third_key)],
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """What is planted, and what a seed must have drawn (faults, ways to lose power) to be worth a try."""
+
+    patches: tuple[Patch, ...]
+    needs: tuple[str, ...] = ()
+
+    def may_show_in(self, swarm: Swarm) -> bool:
+        """Whether the seed of this swarm is worth a try."""
+        return {*self.needs} <= {*swarm.faults, *(mode.name for mode in swarm.power_losses)}
+
+
+MISTAKES: dict[str, Mistake] = {
+    "acknowledges before the sync": Mistake((Patch(workers.core, "WritePath", AcknowledgesBeforeSync),)),
+    "shows writes before their sync": Mistake((Patch(workers.core, "WritePath", ShowsUnsyncedWrites),)),
+    "refuses what it has logged": Mistake((Patch(workers.core, "WritePath", RefusesAfterLogging),)),
+    "retries a failed sync": Mistake(
+        (
+            Patch(workers.core, "WritePath", RetriesFailedSyncs),
+            Patch(SimFile, "finish_sync", _finish_sync_forgetting_failures),
+        ),
+        needs=("fail sync", "lose power"),
+    ),
+    "applies retries again": Mistake(
+        (Patch(DedupWindow, "judge", lambda window, request, retry: Verdict.NEW),), needs=("break connection",)
+    ),
+    "loses the dedup window in a drain": Mistake((Patch(DedupWindow, "to_document", lambda window, lsn_max: {}),)),
+    "releases the log before a drain": Mistake((Patch(MaintenanceQueue, "checkpoint", _release_all_that_is_durable),)),
+    "believes log files that came back": Mistake(
+        (
+            Patch(workers.core, "replay", _replay_all),
+            Patch(workers.wal.recovery, "_needed", lambda firsts, lsn_checkpoint: firsts),
+        ),
+        needs=("lose power", "CHAOS"),
+    ),
+    "does not sync names of log files": Mistake((Patch(servers, "SimFilesystem", ForgetsLogDirectories),)),
+    "does not sync names of tables": Mistake((Patch(servers, "SimFilesystem", ForgetsSegmentDirectories),)),
+    "serves replayed data before it is durable": Mistake(
+        (Patch(workers.wal.recovery, "publish_parts", _publish_without_sync),)
+    ),
+    "checks no checksum of records": Mistake(
+        (Patch(workers.wal.record_format, "checksum", lambda data, seed=0: 0),), needs=("lose power", "CHAOS")
+    ),
+    "drops tombstones in drains": Mistake(
+        (Patch(workers.jobs.drain, "merge", lambda batches: without_tombstones(merge(batches))),)
+    ),
+    "skips a key at the border of ranges": Mistake((Patch(shardstore.client.session, "rest_of_scan", _skip_border),)),
+    "has a filter that denies keys": Mistake((Patch(BloomFilter, "may_contain", _sees_no_third_key),)),
 }

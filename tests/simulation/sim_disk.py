@@ -105,7 +105,7 @@ class Inode:
     def _keep_by_chance(self, mode: PowerLoss, rng: random.Random) -> None:
         survivors = {page: self._torn(page, rng) for page in sorted(self.dirty)}
         stable, seen = len(self.disk), len(self.cache)
-        size = rng.choice((stable, seen, rng.randint(min(stable, seen), max(stable, seen))))
+        size = rng.choice((stable, seen, seen, rng.randint(min(stable, seen), max(stable, seen))))
         if mode is PowerLoss.ORDERED and seen > stable:
             whole = [page for page, content in survivors.items() if content != self._page(self.cache, page)]
             size = max(stable, min(size, min(whole, default=seen) * PAGE))

@@ -68,6 +68,7 @@ class Swarm:
     slow_sync: float
     faults: tuple[str, ...]
     fault_interval_ns: int
+    restart_ns_max: int
     power_losses: tuple[PowerLoss, ...]
     duration_ns: int
 
@@ -97,18 +98,19 @@ def draw(seed: int) -> Swarm:
         clients=rng.randint(1, 4),
         actors=rng.randint(1, 3),
         direct=rng.random() < 0.7,
-        operations=rng.choice((100, 300, 1000)),
-        think_ns=rng.choice((500_000, 5 * MILLISECOND_NS, 20 * MILLISECOND_NS)),
+        operations=rng.choice((200, 500, 1000)),
+        think_ns=rng.choice((5 * MILLISECOND_NS, 20 * MILLISECOND_NS, 60 * MILLISECOND_NS)),
         timeout_ns=rng.choice((300 * MILLISECOND_NS, 4 * SECOND_NS, 8 * SECOND_NS)),
-        value_bytes_max=rng.choice((24, 100, 3000)),
+        value_bytes_max=rng.choice((24, 300, 3000)),
         weights={name: rng.choice((0, 1, 4)) for name in OPERATIONS} | {"put": 4, "get": 4},
         delays=rng.choice((Delays(), Delays(500_000), Delays(100_000, 0.01, 200 * MILLISECOND_NS))),
         sync_ns=rng.choice((100_000, 2 * MILLISECOND_NS, 10 * MILLISECOND_NS)),
-        slow_sync=rng.choice((0.0, 0.02)),
+        slow_sync=rng.choice((0.0, 0.05)),
         faults=_faults(rng, durability),
-        fault_interval_ns=rng.choice((50 * MILLISECOND_NS, 200 * MILLISECOND_NS, 800 * MILLISECOND_NS)),
+        fault_interval_ns=rng.choice((50 * MILLISECOND_NS, 150 * MILLISECOND_NS, 500 * MILLISECOND_NS)),
+        restart_ns_max=rng.choice((10 * MILLISECOND_NS, 400 * MILLISECOND_NS)),
         power_losses=tuple(mode for mode in PowerLoss if rng.random() < 0.6) or (PowerLoss.CHAOS,),
-        duration_ns=rng.choice((SECOND_NS, 2 * SECOND_NS, 4 * SECOND_NS)),
+        duration_ns=rng.choice((2 * SECOND_NS, 6 * SECOND_NS)),
     )
 
 

@@ -29,7 +29,6 @@ from tests.simulation.workload import Workload
 URL = "ipc://simulated/router"
 INTERNAL = "ipc://simulated/workers"
 SETTLE_NS = 30 * SECOND_NS
-RESTART_NS_MAX = 400 * MILLISECOND_NS
 LOSS_NS_ASYNC = 3 * SECOND_NS
 """The sync interval, the longest sync, and a syncing thread that was slow."""
 
@@ -123,7 +122,7 @@ class World:
             if generation == self._generation:
                 self._start(name)
 
-        self.host.clock.after(self.random.randint(0, RESTART_NS_MAX), restart)
+        self.host.clock.after(self.random.randint(0, self.swarm.restart_ns_max), restart)
 
     def _start_clients(self) -> None:
         for number in range(self.swarm.clients):
@@ -211,8 +210,9 @@ class World:
         self.host.clock.after(self.random.randint(0, SECOND_NS), empty)
 
     def _lose_power(self) -> None:
-        """At any time, or during a sync: everything ends; the disk keeps what the drawn mode says; all starts again, and
-        every key is read.
+        """At any time, or during a sync: everything ends, and the disk keeps what the drawn mode says.
+
+        Then all starts again, and every key is read.
         """
         worker = self._some_worker()
         begun = worker.syncs_begun

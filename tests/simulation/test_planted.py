@@ -1,0 +1,33 @@
+"""The simulation can fail: each planted mistake shows within a bounded number of seeds."""
+
+from __future__ import annotations
+
+from itertools import count, islice
+
+import pytest
+
+from tests.simulation.mistakes import MISTAKES, Mistake
+from tests.simulation.swarm import draw
+from tests.simulation.world import SimulationFailed, simulate
+
+SEEDS_MAX = 400
+
+
+def is_shown(mistake: Mistake) -> bool:
+    """Whether one of the seeds that are worth a try fails."""
+    for swarm in islice(filter(mistake.may_show_in, map(draw, count())), SEEDS_MAX):
+        try:
+            simulate(swarm.seed, mistake.patches)
+        except SimulationFailed:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("name", sorted(MISTAKES))
+def test_a_planted_mistake_is_found(name: str) -> None:
+    assert is_shown(MISTAKES[name])
+
+
+def test_without_a_mistake_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.simulation.test_planted.SEEDS_MAX", 10)
+    assert not is_shown(Mistake(()))
