@@ -64,6 +64,14 @@ class RefusesAfterLogging(WritePath):
         return lsn
 
 
+class ForgetsToSync(WritePath):
+    """The sync of ASYNC never comes."""
+
+    def tick(self, now_ns: int) -> list[Effect]:
+        self._sync_due_ns = None
+        return []
+
+
 class RetriesFailedSyncs(WritePath):
     """After a failed sync the next one is believed."""
 
@@ -149,19 +157,21 @@ _may_contain = BloomFilter.may_contain
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """What is planted, and what a seed must have drawn (faults, ways to lose power) to be worth a try."""
+    """What is planted, and what a seed must have drawn to be worth a try: faults, ways to lose power, durability."""
 
     patches: tuple[Patch, ...]
     needs: tuple[str, ...] = ()
 
     def may_show_in(self, swarm: Swarm) -> bool:
         """Whether the seed of this swarm is worth a try."""
-        return {*self.needs} <= {*swarm.faults, *(mode.name for mode in swarm.power_losses)}
+        drawn = {*swarm.faults, *(mode.name for mode in swarm.power_losses), swarm.durability.name}
+        return drawn.issuperset(self.needs)
 
 
 MISTAKES: dict[str, Mistake] = {
     "acknowledges before the sync": Mistake((Patch(workers.core, "WritePath", AcknowledgesBeforeSync),)),
     "shows writes before their sync": Mistake((Patch(workers.core, "WritePath", ShowsUnsyncedWrites),)),
+    "forgets to sync in ASYNC": Mistake((Patch(workers.core, "WritePath", ForgetsToSync),), needs=("ASYNC",)),
     "refuses what it has logged": Mistake((Patch(workers.core, "WritePath", RefusesAfterLogging),)),
     "retries a failed sync": Mistake(
         (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.simulation.sim_clock import SimClock
 from tests.simulation.sim_disk import SimDisk
@@ -25,6 +25,8 @@ class Host:
     network: SimNetwork
     disk: SimDisk
     trace: Trace
+    stable_ns: dict[int, int] = field(default_factory=dict)
+    """By worker, the time before which all it has acknowledged is on stable storage."""
 
 
 class Process:

@@ -133,6 +133,7 @@ class Worker(Server):
         endpoint = self.transport.bind("clients", self._options.listen)
         entropy = SimEntropy(self.host.swarm.seed, f"entropy of {self.name}")
         core = WorkerCore(self.filesystem, entropy, self._options, endpoint)
+        self.host.stable_ns[worker] = self.host.clock.now_ns()
         self.transport.connect("router", self._options.router)
         loop = self.loop_of(core)
         self.maintenance = Maintenance(self.host, self.name, worker, loop)
@@ -157,6 +158,7 @@ class Worker(Server):
         swarm = self.host.swarm
         pending = [file.begin_sync() for file in effect.files if isinstance(file, SimFile)]
         self.syncs_begun += 1
+        begun_ns = self.host.clock.now_ns()
         slow = self.random.random() < swarm.slow_sync
         delay_ns = self.random.randint(0, SLOW_SYNC_NS_MAX if slow else swarm.sync_ns)
 
@@ -174,6 +176,7 @@ class Worker(Server):
             except StorageFailure as failure:
                 self.loop.post(WalSyncFailed(str(failure)))
             else:
+                self.host.stable_ns[self._options.worker] = begun_ns
                 self.loop.post(WalSynced(effect.lsn))
 
         self.host.clock.after(delay_ns, finish)

@@ -150,6 +150,11 @@ class Directory:
         _apply(change, self.seen)
         self.changes.append(change)
 
+    def is_stable(self, name: str) -> bool:
+        """Whether a file that is seen would survive a loss of power as it is."""
+        node = self.seen[name]
+        return self.stable.get(name) is node and not (isinstance(node, Inode) and node.dirty)
+
     def sync(self) -> None:
         """Make all names stable."""
         self.stable = dict(self.seen)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from shardstore.file_names import first_lsn_of, worker_directory
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.options import Durability, RouterOptions, WorkerOptions
 from tests.simulation.clients import Client
@@ -18,7 +19,7 @@ from tests.simulation.oracle import NEVER_NS, Oracle, Violation
 from tests.simulation.processes import Host, Process
 from tests.simulation.servers import Router, Server, Worker
 from tests.simulation.sim_clock import SimClock
-from tests.simulation.sim_disk import SimDisk
+from tests.simulation.sim_disk import Directory, SimDisk
 from tests.simulation.sim_entropy import stream
 from tests.simulation.sim_filesystem import SimCrash
 from tests.simulation.sim_network import SimNetwork
@@ -29,8 +30,8 @@ from tests.simulation.workload import Workload
 URL = "ipc://simulated/router"
 INTERNAL = "ipc://simulated/workers"
 SETTLE_NS = 30 * SECOND_NS
-LOSS_NS_ASYNC = 3 * SECOND_NS
-"""The sync interval, the longest sync, and a syncing thread that was slow."""
+SYNCED_NS_ASYNC = 2 * SECOND_NS
+"""More than the sync interval of ASYNC and the longest sync."""
 
 
 class World:
@@ -100,8 +101,8 @@ class World:
     def _new_server(self, name: str, numbered: str) -> Server:
         swarm = self.swarm
 
-        def ended(server: Process, why: str) -> None:
-            self._restart_later(name, why)
+        def ended(_server: Process, _why: str) -> None:
+            self._restart_later(name)
 
         if name == "router":
             options = RouterOptions("", "store", URL, INTERNAL, swarm.workers, swarm.boundaries)
@@ -115,7 +116,7 @@ class World:
             WorkerOptions("", "store", number, INTERNAL, listen, swarm.durability, swarm.memory),
         )
 
-    def _restart_later(self, name: str, why: str) -> None:
+    def _restart_later(self, name: str) -> None:
         generation = self._generation
 
         def restart() -> None:
@@ -218,14 +219,12 @@ class World:
         begun = worker.syncs_begun
         if self.random.random() < 0.5:
             self._wait_for(lambda: worker.syncs_begun > begun)
-        self._generation += 1
+        undone_from_ns = min(map(self._stable_ns, range(self.swarm.workers))) if self._is_async else NEVER_NS
         for process in [*self.servers.values(), *self.clients.values()]:
             process.end("power lost")
         self.host.disk.capacity = None
         self.host.disk.lose_power(self.random.choice(self.swarm.power_losses), self.random)
         self._generation += 1
-        lost_ns = self.host.clock.now_ns()
-        undone_from_ns = lost_ns - LOSS_NS_ASYNC if self.swarm.durability is Durability.ASYNC else NEVER_NS
         self._start_all()
         found: dict[bytes, bytes | None] = {}
         client = self._new_client("verifier")
@@ -234,6 +233,18 @@ class World:
         client.end("done")
         self.oracle.end_era(found)
         self._start_clients()
+
+    @property
+    def _is_async(self) -> bool:
+        return self.swarm.durability is Durability.ASYNC
+
+    def _stable_ns(self, worker: int) -> int:
+        """Up to when everything the worker acknowledged is on stable storage."""
+        directory = self.host.disk.find(worker_directory(worker))
+        assert isinstance(directory, Directory)
+        if all(directory.is_stable(name) for name in directory.seen if first_lsn_of(name) is not None):
+            return self.host.clock.now_ns()
+        return self.host.stable_ns.get(worker, 0)
 
     # The end
 
@@ -251,6 +262,9 @@ class World:
         client.run(self.workload.closing(done))
         self._until(lambda: bool(done), "no end of the closing operations")
         client.end("done")
+        self._advance(self.host.clock.now_ns() + SYNCED_NS_ASYNC)
+        if any(self._stable_ns(worker) < self.host.clock.now_ns() for worker in range(self.swarm.workers)):
+            raise Violation(f"after {SYNCED_NS_ASYNC / 1e9:g} s without a write, a log is not synced")
 
 
 @contextmanager
