@@ -64,10 +64,13 @@ class Registrar:
         return [answer(WORKERS, peer, request), *self._announcer.announce()]
 
     def heartbeat(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """A worker lives. Raises MalformedMessage."""
+        """A worker lives. Raises MalformedMessage.
+
+        One that beats before it is up believes that it serves: its READY, or our answer to its REGISTER, was lost.
+        """
         beat = decode(Heartbeat, frames[1])
         member = self._membership.of_peer(peer)
-        if member is None or member.worker != beat.worker:
+        if member is None or member.worker != beat.worker or member.state is not State.UP:
             return [self._register_again(peer, request)]
         member.heard_ns = now_ns
         member.pressure = beat.pressure

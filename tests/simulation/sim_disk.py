@@ -151,9 +151,9 @@ class Directory:
         self.changes.append(change)
 
     def is_stable(self, name: str) -> bool:
-        """Whether a file that is seen would survive a loss of power as it is."""
+        """Whether what is seen of a file would survive a loss of power; more than that may come back."""
         node = self.seen[name]
-        return self.stable.get(name) is node and not (isinstance(node, Inode) and node.dirty)
+        return self.stable.get(name) is node and isinstance(node, Inode) and node.disk.startswith(node.cache)
 
     def sync(self) -> None:
         """Make all names stable."""

@@ -11,7 +11,7 @@ from shardstore.errors import DiskFull, StorageFailure
 from shardstore.messages import Assignment, Assignments, Routes, decode
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.wire_format import Header, Op, Status
-from tests.unit.router_driver import RouterDriver, answers_to, document_of, refusal_of, told_routes
+from tests.unit.router_driver import RouterDriver, answers_to, document_of, header_of, refusal_of, told_routes
 
 
 @pytest.fixture
@@ -121,6 +121,17 @@ def test_a_heartbeat_of_an_unknown_process_is_refused(router: RouterDriver) -> N
     router.bring_up(0, b"w0")
     [refused] = router.heartbeat(1, b"w0")
     refusal_of(refused, Status.STALE_ROUTE)
+
+
+def test_a_worker_that_beats_before_it_is_up_is_asked_to_register_again(router: RouterDriver) -> None:
+    """Its READY was lost: it believes that it serves, and would be called joining for ever."""
+    serving = router.granted(0, b"w0")
+    [refused] = router.heartbeat(0, b"w0")
+    refusal_of(refused, Status.STALE_ROUTE)
+    assert router.granted(0, b"w0", serving=serving) == serving
+    router.ready(b"w0", serving)
+    [accepted] = router.heartbeat(0, b"w0")
+    assert header_of(accepted).status == Status.OK
 
 
 def test_heartbeats_keep_a_worker_up_and_silence_takes_it_down(router: RouterDriver) -> None:
