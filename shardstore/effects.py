@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from shardstore.errors import Corruption
 from shardstore.filesystem import File
 
 
@@ -60,11 +61,11 @@ class JobFinished:
 
 @dataclass(frozen=True, slots=True)
 class JobFailed:
-    """A maintenance job ended badly, and what it wrote counts for nothing. `fatal`: it must not be tried again."""
+    """A maintenance job ended badly, and what it wrote counts for nothing. After `damage` another try cannot help."""
 
     job: int
     reason: str
-    fatal: bool = False
+    damage: Corruption | None = None
 
 
 @dataclass(frozen=True, slots=True)

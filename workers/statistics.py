@@ -46,7 +46,7 @@ def _range_figures(owned: OwnedRange) -> dict[str, Any]:
         "tables": segment.tables if segment else 0,
         "table_entries": segment.entries if segment else 0,
         "table_bytes": segment.bytes if segment else 0,
-        "failure": str(owned.damage or owned.job_failure),
+        "failure": str(owned.damage or owned.job_damage or ""),
     }
 
 

@@ -91,6 +91,6 @@ def rest_of_keys(request: Request, answered: int) -> tuple[bytes, int, int]:
 
 def unknown_outcome(what: str, cause: Exception) -> OutcomeUnknown:
     """The error for a write that cannot be said not to be applied, because of another error."""
-    unknown = OutcomeUnknown(f"{what}: {cause}")
+    unknown = OutcomeUnknown(f"{what}; the last word was: {cause.cause if isinstance(cause, Busy) else cause}")
     unknown.__cause__ = cause
     return unknown

@@ -96,6 +96,8 @@ def _all_as_bytes(what: str, items: Sequence[Any]) -> list[bytes]:
 
 
 def _as_bytes(what: str, item: Any) -> bytes:
+    if isinstance(item, memoryview) and item.itemsize != 1:
+        raise InvalidRequest(f"a {what} is bytes, not a memoryview of {item.format!r}: cast it with .cast('B')")
     if isinstance(item, _BYTES_LIKE):
         return bytes(item)
     hint = f'; encode it, for example with .encode("utf-8"): {item[:40]!r}' if isinstance(item, str) else ""

@@ -219,7 +219,7 @@ class Maintenance:
                 except StopIteration as end:
                     self._post(JobFinished(job.job, decode_result(job.spec, encode_result(end.value))))
                 except Corruption as damage:
-                    self._post(JobFailed(job.job, str(damage), fatal=True))
+                    self._post(JobFailed(job.job, str(damage), damage))
                 except StorageFailure as failure:
                     self._post(JobFailed(job.job, str(failure)))
                 except SimCrash:

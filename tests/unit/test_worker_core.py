@@ -363,12 +363,13 @@ def test_damage_met_by_a_job_is_told_to_who_waits_and_spares_other_ranges(tmp_pa
     worker.settle()
     flushes = [worker.ask(Op.FLUSH, segment=segment) for segment in (1, 2)]
     assert [drain.segment for drain in worker.jobs[0].spec.drains] == [1]
-    worker.handle(JobFailed(worker.jobs.popleft().job, "table-1: damaged", fatal=True))
+    worker.handle(JobFailed(worker.jobs.popleft().job, "damaged", Corruption("table-1", 7, "damaged")))
     worker.now_ns += SECOND_NS
     worker.handle(Tick())
     worker.settle()
     assert [worker.status(sequence) for sequence in flushes] == [Status.FAILED, Status.OK]
-    assert "damaged" in refusal(worker, flushes[0]).what
+    told = refusal(worker, flushes[0])
+    assert (told.file, told.offset, told.what) == ("table-1", 7, "damaged")
     assert worker.status(worker.ask(Op.FLUSH, segment=1)) is Status.FAILED, "later ones do not wait for nothing"
     assert worker.get([b"a"]) == [b"1"]
 

@@ -18,7 +18,7 @@ from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.process import end_with_parent, refuse_optimised_python
 from workers.jobs.run import run
 from workers.jobs.specs import Result, decode_spec, encode_result
-from workers.maintenance.channel import ChannelClosed, Outcome, receive, send
+from workers.maintenance.channel import ChannelClosed, Outcome, encode_damage, receive, send
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def outcome_of(spec: bytes, filesystem: Filesystem) -> bytes:
     try:
         return bytes([Outcome.FINISHED]) + encode_result(_run_to_end(spec, filesystem))
     except Corruption as damage:
-        return bytes([Outcome.DAMAGED]) + str(damage).encode()
+        return bytes([Outcome.DAMAGED]) + encode_damage(damage)
     except StorageFailure as failure:
         return bytes([Outcome.FAILED]) + str(failure).encode()
 

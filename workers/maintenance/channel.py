@@ -2,8 +2,8 @@
 
     message := length u32 little-endian | body
 
-Worker to maintenance: the body is an encoded job spec. Back: one byte for the outcome, then the encoded result, or
-the reason as text.
+Worker to maintenance: the body is an encoded job spec. Back: one byte for the outcome, then the encoded result, the
+reason as text, or the damage as a Refusal (messages.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import socket
 import struct
 from enum import IntEnum
 
+from shardstore.errors import Corruption
 from shardstore.limits import DOCUMENT_BYTES_MAX
+from shardstore.messages import Refusal, decode, encode
 
 _LENGTH = struct.Struct("<I")
 
@@ -25,6 +27,17 @@ class Outcome(IntEnum):
     """It may go better at the next try."""
     DAMAGED = 3
     """Stored bytes are damaged: trying again does not help."""
+
+
+def encode_damage(damage: Corruption) -> bytes:
+    """The body that follows DAMAGED."""
+    return encode(Refusal(damage.what, file=damage.file, offset=damage.offset))
+
+
+def decode_damage(body: bytes) -> Corruption:
+    """Inverse of encode_damage."""
+    refusal = decode(Refusal, body)
+    return Corruption(refusal.file, refusal.offset, refusal.what)
 
 
 class ChannelClosed(ConnectionError):

@@ -13,7 +13,7 @@ from threading import Thread
 from shardstore.effects import Event, JobFailed, JobFinished, StartJob
 from shardstore.options import MaintenanceOptions, to_argument
 from workers.jobs.specs import decode_result, encode_spec
-from workers.maintenance.channel import ChannelClosed, Outcome, receive, send
+from workers.maintenance.channel import ChannelClosed, Outcome, decode_damage, receive, send
 
 RESTART_DELAY_S = 0.2
 
@@ -84,4 +84,7 @@ class MaintenanceProcess:
         outcome, body = Outcome(answer[0]), answer[1:]
         if outcome is Outcome.FINISHED:
             return JobFinished(job.job, decode_result(job.spec, body))
-        return JobFailed(job.job, body.decode(errors="replace"), fatal=outcome is Outcome.DAMAGED)
+        if outcome is Outcome.DAMAGED:
+            damage = decode_damage(body)
+            return JobFailed(job.job, str(damage), damage)
+        return JobFailed(job.job, body.decode(errors="replace"))

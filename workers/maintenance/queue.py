@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from shardstore.effects import Effect, JobFailed, JobFinished, StartJob
-from shardstore.errors import StorageFailure
+from shardstore.errors import Corruption
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.wire_format import Op
 from workers.jobs.specs import (
@@ -96,10 +96,10 @@ class MaintenanceQueue:
         self._worth_a_look = True
 
     def barrier(self, owned: OwnedRange, asker: Asker) -> list[Effect]:
-        """Take a FLUSH or COMPACT of a range. Raises Corruption, or StorageFailure when its jobs met damage."""
+        """Take a FLUSH or COMPACT of a range. Raises Corruption."""
         owned.stored()
-        if owned.job_failure:
-            raise StorageFailure(owned.job_failure)
+        if owned.job_damage:
+            raise owned.job_damage
         self.seal(owned)
         barrier = Barrier(asker, owned.overlay.runs[-1].lsn_last if owned.overlay.runs else 0)
         self._barriers.setdefault(owned.segment_id, []).append(barrier)
@@ -151,14 +151,14 @@ class MaintenanceQueue:
         elif isinstance(spec, ReleaseSpec):
             self._obsolete += spec.paths
             self._release_wanted = True
-        return self._give_up(spec, event.reason) if event.fatal else []
+        return self._give_up(spec, event.damage) if event.damage else []
 
     def _drain(self) -> DrainSpec | None:
         durable = self.writes.wal.lsn_durable
         drains = []
         for owned in self.ranges.values():
             lsns = [run.lsn_last for run in owned.overlay.runs if run.lsn_last <= durable]
-            if lsns and not owned.job_failure:
+            if lsns and not owned.job_damage:
                 lsn_first = owned.overlay.lsn_first
                 dedup = owned.dedup.to_document(lsns[-1])
                 drains.append(SegmentDrain(owned.segment_id, lsn_first, lsns[-1], owned.epoch, dedup))
@@ -174,7 +174,7 @@ class MaintenanceQueue:
     def _compact(self) -> CompactSpec | None:
         for segment, owned in self.ranges.items():
             tables = 0 if owned.segment is None else owned.segment.tables
-            if not owned.job_failure and (segment in self._compactions or wants_compaction(tables)):
+            if not owned.job_damage and (segment in self._compactions or wants_compaction(tables)):
                 self._compacting = self._compactions.pop(segment, [])
                 return CompactSpec(self.store, segment)
         return None
@@ -227,7 +227,7 @@ class MaintenanceQueue:
             self._compactions.setdefault(owned.segment_id, []).extend(compactions)
         return [asker.accept(self.writes.pressure) for asker in flushed]
 
-    def _give_up(self, spec: Spec, reason: str) -> list[Effect]:
+    def _give_up(self, spec: Spec, damage: Corruption) -> list[Effect]:
         """Mark the range of a job that met damage, and tell everybody who waits for it."""
         segments: Iterable[int] = ()
         if isinstance(spec, DrainSpec) and len(spec.drains) > 1:
@@ -238,10 +238,10 @@ class MaintenanceQueue:
             segments = [spec.segment]
         effects: list[Effect] = []
         for segment in segments:
-            self.ranges[segment].job_failure = reason
+            self.ranges[segment].job_damage = damage
             waiting = [barrier.asker for barrier in self._barriers.pop(segment, [])]
             for asker in [*waiting, *self._compactions.pop(segment, [])]:
-                effects.append(asker.fail(StorageFailure(reason)))
+                effects.append(asker.fail(damage))
         return effects
 
 

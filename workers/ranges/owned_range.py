@@ -29,7 +29,7 @@ class OwnedRange:
     damage: Corruption | None = None
     overlay: Overlay = field(default_factory=Overlay)
     failed_jobs: int = 0
-    job_failure: str = ""
+    job_damage: Corruption | None = None
 
     def stored(self) -> Segment:
         """The open segment. Raises the Corruption that kept it from opening."""
