@@ -41,8 +41,8 @@ class Joining:
         """The routes in a message of the router, None if it brings none of use. Raises MalformedMessage."""
         if header.status != Status.OK:
             return None
-        if header.op == Op.ROUTES:
-            return messages.decode(Routes, frames[1])
+        if header.op == Op.ROUTES:  # of no use before the id, which any request must carry
+            return messages.decode(Routes, frames[1]) if self.client else None
         if self.client:  # the answer to a HELLO that was sent twice
             return None
         welcome = messages.decode(Welcome, frames[1])

@@ -384,6 +384,19 @@ def test_a_missing_part_of_an_answer_is_asked_for_again(driver: SessionDriver) -
     assert driver.ended[call] == [b"2", b"1"]
 
 
+def test_routes_that_come_before_the_id_are_not_used() -> None:
+    driver = SessionDriver(FakeCluster(), opened=False)
+    welcome = driver.wire.popleft()
+    driver.receive(driver.cluster.broadcast())
+    call = get(b"key")
+    driver.submit(call)
+    assert not driver.wire
+    driver.wire.append(welcome)
+    driver.run()
+    assert call in driver.ended
+    assert all(header.client for header in (header for _, header in driver.sent) if header.op != Op.HELLO)
+
+
 def test_hello_sent_twice_keeps_the_first_id() -> None:
     driver = SessionDriver(FakeCluster(), opened=False)
     hello = driver.wire[0]
