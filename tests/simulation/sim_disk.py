@@ -153,7 +153,8 @@ class Directory:
     def is_stable(self, name: str) -> bool:
         """Whether what is seen of a file would survive a loss of power; more than that may come back."""
         node = self.seen[name]
-        return self.stable.get(name) is node and isinstance(node, Inode) and node.disk.startswith(node.cache)
+        assert isinstance(node, Inode)
+        return not node.cache or (self.stable.get(name) is node and node.disk.startswith(node.cache))
 
     def sync(self) -> None:
         """Make all names stable."""
