@@ -11,9 +11,9 @@ from shardstore.file_names import ROUTER, ROUTER_LOCK
 from shardstore.options import RouterOptions
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.process import install_stop_signals, report_ready
+from shardstore.socket_transport import SocketTransport
 from shardstore.system_clock import SystemClock
 from shardstore.system_entropy import SystemEntropy
-from shardstore.zmq_transport import ZmqTransport
 
 
 def run(options: RouterOptions) -> Stop:
@@ -24,7 +24,7 @@ def run(options: RouterOptions) -> Stop:
     if lock is None:
         raise Unavailable(f"another router serves {options.data}")
     core = RouterCore(filesystem, SystemEntropy(), options)
-    transport = ZmqTransport()
+    transport = SocketTransport()
     try:
         loop = EventLoop(core, transport, SystemClock(), _perform)
         install_stop_signals(lambda: loop.post(StopRequested()))

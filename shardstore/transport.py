@@ -1,4 +1,4 @@
-"""Seam: messages between processes. Real form: zmq_transport.py; simulated form: tests/simulation/sim_network.py.
+"""Seam: messages between processes. Real form: socket_transport.py; simulated form: tests/simulation/sim_network.py.
 
 A link is a named socket of this process: bound (many peers, each known by the id this side gave it) or connected
 (one peer, id empty). Order per peer is kept; messages may vanish, whole, when a peer goes away. Nothing is dropped
@@ -21,7 +21,7 @@ class Transport(Protocol):
         """Accept peers at the endpoint; answers the endpoint to connect to (a tcp port 0 is chosen)."""
 
     def connect(self, link: str, endpoint: str) -> None:
-        """Open a link to one endpoint, replacing an earlier one of that name."""
+        """Open a link to one endpoint, replacing an earlier one of that name. Nobody need listen there yet."""
 
     def disconnect(self, link: str) -> None:
         """Drop a link and what waits on it."""
@@ -30,7 +30,10 @@ class Transport(Protocol):
         """Hand a message over; False when the peer is unknown, gone, or cut off."""
 
     def receive(self, timeout_ns: int | None) -> list[Received]:
-        """Wait for messages, a wake or the timeout (None: for ever; 0: not at all); take a bounded number."""
+        """Wait for messages, a wake or the timeout (None: for ever; 0: not at all); take a bounded number.
+
+        It may end early with nothing.
+        """
 
     def wake(self) -> None:
         """End a `receive` that waits, now or at its next call. From any thread."""

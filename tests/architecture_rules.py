@@ -62,7 +62,11 @@ SHELLS: dict[str, str] = {
     # module: what it touches
     "shardstore": "the public API: exports clients and clusters",
     "shardstore.posix_filesystem": "files",
-    "shardstore.zmq_transport": "sockets",
+    "shardstore.socket_transport": "sockets",
+    "shardstore.zmq_links": "sockets of ZeroMQ",
+    "shardstore.stream_links": "sockets of the operating system",
+    "shardstore.stream": "a socket",
+    "shardstore.readiness": "epoll",
     "shardstore.system_clock": "time",
     "shardstore.system_entropy": "random numbers",
     "shardstore.event_loop": "events from other threads",
@@ -124,7 +128,8 @@ NOBODY_MAY_CALL: dict[str, str] = {
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     # import: the only modules of shardstore, router and workers that may have it
-    "zmq": ("shardstore.zmq_transport",),
+    "zmq": ("shardstore.socket_transport", "shardstore.zmq_links"),
+    "select": ("shardstore.readiness",),
     "time": ("shardstore.system_clock",),
     "datetime": (),
     "random": (),
@@ -148,7 +153,8 @@ FILE_CALLS: frozenset[str] = frozenset(
 
 FILES_MAY_BE_TOUCHED_BY: dict[str, str] = {
     "shardstore.posix_filesystem": "is the way to the store's files",
-    "shardstore.zmq_transport": "wraps an eventfd, which is no file",
+    "shardstore.socket_transport": "wraps an eventfd, which is no file",
+    "shardstore.stream_links": "removes the socket of a dead process, and holds a spare descriptor",
     "shardstore.cluster.child": "finds where the packages are installed",
     "shardstore.cluster.child_process": "wraps the pipe on which a child reports",
     "shardstore.cluster.data_directory": "takes the path of the store from the caller",

@@ -13,9 +13,9 @@ from shardstore.filesystem import Filesystem, Lock
 from shardstore.options import WorkerOptions
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.process import install_stop_signals, report_ready
+from shardstore.socket_transport import SocketTransport
 from shardstore.system_clock import SystemClock
 from shardstore.system_entropy import SystemEntropy
-from shardstore.zmq_transport import ZmqTransport
 from workers.core import WorkerCore
 from workers.maintenance.process import MaintenanceProcess
 from workers.registration import ROUTER
@@ -32,7 +32,7 @@ def run(options: WorkerOptions) -> Stop:
     filesystem.make_directory(worker_directory(options.worker))
     lock = _wait_for_lock(filesystem, worker_lock(options.worker))
     _wait_for_lock(filesystem, jobs_lock(options.worker)).release()  # jobs of a predecessor have ended
-    transport = ZmqTransport()
+    transport = SocketTransport()
     try:
         endpoint = transport.bind(CLIENTS, options.listen)
         core = WorkerCore(filesystem, SystemEntropy(), options, endpoint)
@@ -43,7 +43,7 @@ def run(options: WorkerOptions) -> Stop:
         lock.release()
 
 
-def _serve(core: WorkerCore, transport: ZmqTransport, options: WorkerOptions, endpoint: str) -> Stop:
+def _serve(core: WorkerCore, transport: SocketTransport, options: WorkerOptions, endpoint: str) -> Stop:
     def perform(effect: Effect) -> None:
         match effect:
             case SyncWal():

@@ -25,7 +25,7 @@ class Driver:
         self._clock = clock
         self._new_session = new_session
         self._resolve = resolve
-        self._links: dict[str, str] = {}
+        self._links: set[str] = set()
         self.torn = False
         self.start_over()
 
@@ -33,7 +33,7 @@ class Driver:
         """Begin with a new session, and with new links, since a message may have left in part."""
         for link in self._links:
             self._transport.disconnect(link)
-        self._links = {}
+        self._links.clear()
         self._session = self._new_session()
         self._execute(self._session.start(self._clock.now_ns()))
         self.torn = False
@@ -43,11 +43,6 @@ class Driver:
         for link in self._links:
             self._transport.disconnect(link)
         self._transport.close()
-
-    @property
-    def links(self) -> dict[str, str]:
-        """Endpoints by the name of each open link. A new dict whenever it changes."""
-        return self._links
 
     def handle(self, event: Event) -> None:
         """Let the session take one event."""
@@ -82,7 +77,7 @@ class Driver:
                 self._resolve(effect)
             elif type(effect) is Connect:
                 self._transport.connect(effect.link, effect.endpoint)
-                self._links = {**self._links, effect.link: effect.endpoint}
+                self._links.add(effect.link)
             elif type(effect) is Disconnect:
                 self._transport.disconnect(effect.link)
-                self._links = {link: endpoint for link, endpoint in self._links.items() if link != effect.link}
+                self._links.discard(effect.link)

@@ -1,7 +1,7 @@
 """Lets an asyncio event loop drive a session: the counterpart of pump.py.
 
-Calls made in one turn of the loop are submitted together, so that they are gathered. A socket's descriptor tells of a
-change only once: after everything that may have sent or received, messages are taken until there are none.
+Calls made in one turn of the loop are submitted together, so that they are gathered. The transport's descriptor may
+miss what comes while something is sent: after everything that may have sent, messages are taken until there are none.
 """
 
 from __future__ import annotations
@@ -30,12 +30,11 @@ class LoopPump:
         self._clock = surroundings.clock
         self._submitted: list[Call] = []
         self._futures: dict[Call, asyncio.Future[Any]] = {}
-        self._watched: list[int] = []
-        self._watched_links: dict[str, str] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._turn_is_due = False
         self._closed = False
         self._driver = Driver(surroundings.transport, surroundings.clock, surroundings.new_session, self._resolve)
+        self._loop.add_reader(self._transport.descriptor(), self._turn)
         self._turn_soon()
 
     def submit(self, call: Call) -> Call:
@@ -60,6 +59,7 @@ class LoopPump:
             return
         if not call.settled and not self._closed:
             self._driver.handle(Abandon(call))
+            self._turn_soon()
         if future.done() and not future.cancelled():
             future.exception()  # it counts as retrieved
 
@@ -68,7 +68,7 @@ class LoopPump:
         if self._process != os.getpid() or self._closed:
             return
         self._closed = True
-        self._watch([])
+        self._loop.remove_reader(self._transport.descriptor())
         if self._timer is not None:
             self._timer.cancel()
         self._driver.close()
@@ -102,10 +102,6 @@ class LoopPump:
                 break
         else:
             self._turn_soon()  # there may be more, but others have a right to this loop
-        if self._driver.links is not self._watched_links:
-            self._watched_links = self._driver.links
-            self._watch(self._transport.descriptors())
-            self._turn_soon()
         self._set_timer()
 
     def _set_timer(self) -> None:
@@ -122,13 +118,6 @@ class LoopPump:
     def _timer_is_due(self) -> None:
         self._timer = None
         self._turn()
-
-    def _watch(self, descriptors: list[int]) -> None:
-        for descriptor in self._watched:
-            self._loop.remove_reader(descriptor)
-        for descriptor in descriptors:
-            self._loop.add_reader(descriptor, self._turn)
-        self._watched = descriptors
 
     def _resolve(self, effect: Resolve) -> None:
         future = self._futures.get(effect.call)

@@ -9,10 +9,11 @@ from typing import NamedTuple, Protocol
 from shardstore.client.session import Session
 from shardstore.clock import Clock
 from shardstore.errors import InvalidRequest
+from shardstore.socket_transport import SocketTransport
+from shardstore.stream_links import SCHEME, path_of
 from shardstore.system_clock import SystemClock
 from shardstore.system_entropy import SystemEntropy
 from shardstore.transport import Transport
-from shardstore.zmq_transport import ZmqTransport
 
 _IPC = "ipc://"
 _TCP = "tcp://"
@@ -21,8 +22,8 @@ _TCP = "tcp://"
 class WatchedTransport(Transport, Protocol):
     """A transport that a foreign event loop can wait for."""
 
-    def descriptors(self) -> list[int]:
-        """File descriptors that become readable when `receive` may have something; see ZmqTransport."""
+    def descriptor(self) -> int:
+        """A file descriptor that becomes readable when `receive` may have something; see SocketTransport."""
 
 
 class Surroundings(NamedTuple):
@@ -38,9 +39,9 @@ def surroundings_of(url: str, direct: bool) -> Surroundings:
     if not isinstance(url, str) or not url.startswith((_IPC, _TCP)):
         raise InvalidRequest(f"a cluster's url begins with {_IPC} or {_TCP}, not {url!r}")
     entropy = SystemEntropy()
-    return Surroundings(ZmqTransport(), SystemClock(), lambda: Session(url, entropy, direct, _reachable))
+    return Surroundings(SocketTransport(), SystemClock(), lambda: Session(url, entropy, direct, _reachable))
 
 
 def _reachable(endpoint: str) -> bool:
-    """Whether a connection from here may succeed: any tcp endpoint, and an ipc endpoint of this host."""
-    return endpoint.startswith(_TCP) or os.path.exists(endpoint.removeprefix(_IPC))
+    """Whether a worker can be talked to directly: its socket is one of this host."""
+    return endpoint.startswith(SCHEME) and os.path.exists(path_of(endpoint))

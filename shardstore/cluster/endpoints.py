@@ -1,6 +1,7 @@
-"""Where the processes of one cluster meet: ipc in a private directory, or tcp for clients.
+"""Where the processes of one cluster meet: in a private directory or, for clients of the router, over tcp.
 
-The link between router and workers is always ipc: both run on this host.
+The link between router and workers is ipc: both run on this host. So does whoever talks to workers directly; the
+others go through the router.
 """
 
 from __future__ import annotations
@@ -30,10 +31,8 @@ class Endpoints:
         return f"ipc://{self.directory}/workers"
 
     def worker(self, worker: int) -> str:
-        """A worker's endpoint for clients; over tcp the worker chooses its port."""
-        if self.listen:
-            return f"{self.listen.rpartition(':')[0]}:0"
-        return f"ipc://{self.directory}/worker-{worker}"
+        """A worker's endpoint for clients on this host."""
+        return f"unix://{self.directory}/worker-{worker}"
 
 
 def check_listen(listen: str) -> str:

@@ -47,5 +47,5 @@ def remove_runtime_directory(path: str) -> None:
 
 
 def _fits(base: str) -> bool:
-    longest = Endpoints(f"{base}/{'x' * _NAME_BYTES_MAX}").worker(WORKERS_MAX).removeprefix("ipc://")
+    longest = Endpoints(f"{base}/{'x' * _NAME_BYTES_MAX}").worker(WORKERS_MAX).removeprefix("unix://")
     return bool(base) and Path(base).is_dir() and len(os.fsencode(longest)) <= IPC_PATH_BYTES_MAX

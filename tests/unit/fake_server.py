@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shardstore.zmq_transport import ZmqTransport
+from shardstore.socket_transport import SocketTransport
 from tests.unit.fake_cluster import FakeCluster
 
 
@@ -18,10 +18,10 @@ class FakeServer:
         self.cluster = cluster
         self.paused = threading.Event()
         self.received = threading.Semaphore(0)
-        self._transport = ZmqTransport()
+        self._transport = SocketTransport()
         self.url = self._transport.bind("router", f"ipc://{directory}/router")
         for worker in cluster.endpoints:
-            cluster.endpoints[worker] = self._transport.bind(f"worker:{worker}", f"ipc://{directory}/w{worker}")
+            cluster.endpoints[worker] = self._transport.bind(f"worker:{worker}", f"unix://{directory}/w{worker}")
         self._stopping = False
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()

@@ -1,4 +1,4 @@
-"""What only the ZeroMQ transport does; the rest is in test_transport_contract.py."""
+"""What only ZeroMQ links do; the rest is in test_transport_contract.py."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 import zmq
 
-from shardstore import limits, zmq_transport
+from shardstore import limits, zmq_links
 from shardstore.effects import Received
 from shardstore.errors import InvalidRequest
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
-from shardstore.zmq_transport import ZmqTransport
+from shardstore.socket_transport import SocketTransport
 
 PATIENCE_NS = 20 * SECOND_NS
 
@@ -32,22 +32,22 @@ def directory() -> Iterator[Path]:
 
 
 @pytest.fixture
-def server(directory: Path) -> Iterator[ZmqTransport]:
-    transport = ZmqTransport()
+def server(directory: Path) -> Iterator[SocketTransport]:
+    transport = SocketTransport()
     transport.bind("clients", f"ipc://{directory}/server")
     yield transport
     transport.close()
 
 
 @pytest.fixture
-def client(directory: Path) -> Iterator[ZmqTransport]:
-    transport = ZmqTransport()
+def client(directory: Path) -> Iterator[SocketTransport]:
+    transport = SocketTransport()
     transport.connect("router", f"ipc://{directory}/server")
     yield transport
     transport.close()
 
 
-def next_message(transport: ZmqTransport) -> Received:
+def next_message(transport: SocketTransport) -> Received:
     for _ in range(1000):
         received = transport.receive(PATIENCE_NS)
         if received:
@@ -56,12 +56,12 @@ def next_message(transport: ZmqTransport) -> Received:
     raise AssertionError("no message")
 
 
-def test_the_socket_file_is_for_its_user_only(server: ZmqTransport, directory: Path) -> None:
+def test_the_socket_file_is_for_its_user_only(server: SocketTransport, directory: Path) -> None:
     assert stat.S_IMODE(os.stat(directory / "server").st_mode) == 0o600
 
 
 def test_a_path_too_long_for_a_socket_is_refused_by_name() -> None:
-    transport = ZmqTransport()
+    transport = SocketTransport()
     with pytest.raises(InvalidRequest, match=f"108 bytes, allowed are {limits.IPC_PATH_BYTES_MAX}"):
         transport.bind("clients", "ipc://" + "x" * 108)
     with pytest.raises(InvalidRequest, match="108 bytes"):
@@ -70,7 +70,7 @@ def test_a_path_too_long_for_a_socket_is_refused_by_name() -> None:
 
 
 def test_an_endpoint_that_cannot_be_used_is_refused_by_name() -> None:
-    transport = ZmqTransport()
+    transport = SocketTransport()
     with pytest.raises(InvalidRequest, match="cannot listen on ipc:///no/such"):
         transport.bind("clients", "ipc:///no/such/directory/socket")
     with pytest.raises(InvalidRequest, match="cannot connect to carrier"):
@@ -78,8 +78,8 @@ def test_an_endpoint_that_cannot_be_used_is_refused_by_name() -> None:
     transport.close()
 
 
-def test_a_free_tcp_port_is_chosen_and_told(client: ZmqTransport) -> None:
-    server = ZmqTransport()
+def test_a_free_tcp_port_is_chosen_and_told(client: SocketTransport) -> None:
+    server = SocketTransport()
     endpoint = server.bind("clients", "tcp://127.0.0.1:0")
     assert not endpoint.endswith(":0")
     client.connect("router", endpoint)
@@ -88,7 +88,9 @@ def test_a_free_tcp_port_is_chosen_and_told(client: ZmqTransport) -> None:
     server.close()
 
 
-def test_a_message_with_too_many_frames_is_discarded_and_counted(server: ZmqTransport, client: ZmqTransport) -> None:
+def test_a_message_with_too_many_frames_is_discarded_and_counted(
+    server: SocketTransport, client: SocketTransport
+) -> None:
     assert client.send("router", b"", [b"x"] * (limits.FRAMES_MAX + 1))
     assert client.send("router", b"", [b"y"] * limits.FRAMES_MAX)
     while not (received := server.receive(PATIENCE_NS)):
@@ -97,7 +99,7 @@ def test_a_message_with_too_many_frames_is_discarded_and_counted(server: ZmqTran
     assert server.discarded == 1
 
 
-def test_large_frames_arrive_whole_and_as_bytes(server: ZmqTransport, client: ZmqTransport) -> None:
+def test_large_frames_arrive_whole_and_as_bytes(server: SocketTransport, client: SocketTransport) -> None:
     large = os.urandom(3_000_000)
     assert client.send("router", b"", [b"small", large])
     message = next_message(server)
@@ -105,7 +107,7 @@ def test_large_frames_arrive_whole_and_as_bytes(server: ZmqTransport, client: Zm
     assert all(type(frame) is bytes for frame in message.frames)
 
 
-def test_one_receive_takes_a_bounded_number_of_messages(server: ZmqTransport, client: ZmqTransport) -> None:
+def test_one_receive_takes_a_bounded_number_of_messages(server: SocketTransport, client: SocketTransport) -> None:
     sent = [b"%d" % number for number in range(700)]
     for frame in sent:
         assert client.send("router", b"", [frame])
@@ -117,7 +119,7 @@ def test_one_receive_takes_a_bounded_number_of_messages(server: ZmqTransport, cl
     assert received == sent
 
 
-def test_every_link_gets_its_turn(directory: Path, server: ZmqTransport, client: ZmqTransport) -> None:
+def test_every_link_gets_its_turn(directory: Path, server: SocketTransport, client: SocketTransport) -> None:
     server.bind("workers", f"ipc://{directory}/workers")
     client.connect("other", f"ipc://{directory}/workers")
     for _ in range(600):
@@ -139,9 +141,9 @@ class TestSlowPeer:
 
     @pytest.fixture(autouse=True)
     def small_outbox(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(zmq_transport, "OUTBOX_BYTES_MAX", self.BOUND)
+        monkeypatch.setattr(zmq_links, "OUTBOX_BYTES_MAX", self.BOUND)
 
-    def fill(self, transport: ZmqTransport, link: str, peer: bytes) -> int:
+    def fill(self, transport: SocketTransport, link: str, peer: bytes) -> int:
         """Send until the peer is cut off; answers how many messages were handed over before."""
         for count in range(100_000):
             if not transport.send(link, peer, self.MESSAGE):
@@ -149,21 +151,21 @@ class TestSlowPeer:
         raise AssertionError("never cut off")
 
     def test_a_server_that_is_not_up_fills_the_outbox_then_send_says_no(self, directory: Path) -> None:
-        client = ZmqTransport()
+        client = SocketTransport()
         client.connect("router", f"ipc://{directory}/nobody")
         handed_over = self.fill(client, "router", b"")
         assert handed_over >= self.BOUND // 1000
         client.close()
 
-    def test_a_client_that_does_not_read_is_cut_off(self, server: ZmqTransport, client: ZmqTransport) -> None:
+    def test_a_client_that_does_not_read_is_cut_off(self, server: SocketTransport, client: SocketTransport) -> None:
         client.send("router", b"", [b"hello"])
         peer = next_message(server).peer
         assert self.fill(server, "clients", peer) >= self.BOUND // 1000
 
     def test_what_waits_is_delivered_in_order_when_the_peer_reads(
-        self, server: ZmqTransport, client: ZmqTransport, monkeypatch: pytest.MonkeyPatch
+        self, server: SocketTransport, client: SocketTransport, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(zmq_transport, "OUTBOX_BYTES_MAX", limits.OUTBOX_BYTES_MAX)
+        monkeypatch.setattr(zmq_links, "OUTBOX_BYTES_MAX", limits.OUTBOX_BYTES_MAX)
         client.send("router", b"", [b"hello"])
         peer = next_message(server).peer
         sent = [b"%06d" % number * 100 for number in range(8_000)]
@@ -177,12 +179,12 @@ class TestSlowPeer:
     def test_what_waits_for_a_server_is_delivered_when_it_comes_up(
         self, directory: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(zmq_transport, "OUTBOX_BYTES_MAX", limits.OUTBOX_BYTES_MAX)
-        client = ZmqTransport()
+        monkeypatch.setattr(zmq_links, "OUTBOX_BYTES_MAX", limits.OUTBOX_BYTES_MAX)
+        client = SocketTransport()
         client.connect("router", f"ipc://{directory}/late")
         sent = [b"%d" % number for number in range(4_000)]
         assert all(client.send("router", b"", [frame]) for frame in sent)
-        server = ZmqTransport()
+        server = SocketTransport()
         server.bind("clients", f"ipc://{directory}/late")
         received: list[bytes] = []
         while len(received) < len(sent):
@@ -193,7 +195,7 @@ class TestSlowPeer:
         server.close()
 
 
-def test_a_wake_from_a_thread_ends_a_wait(server: ZmqTransport) -> None:
+def test_a_wake_from_a_thread_ends_a_wait(server: SocketTransport) -> None:
     waker = threading.Thread(target=server.wake)
     waker.start()
     assert server.receive(None) == []
@@ -201,16 +203,15 @@ def test_a_wake_from_a_thread_ends_a_wait(server: ZmqTransport) -> None:
 
 
 def test_a_wake_after_close_does_nothing() -> None:
-    transport = ZmqTransport()
+    transport = SocketTransport()
     transport.close()
     transport.wake()
 
 
-def test_descriptors_become_readable_when_a_message_comes(server: ZmqTransport, client: ZmqTransport) -> None:
+def test_the_descriptor_becomes_readable_when_a_message_comes(server: SocketTransport, client: SocketTransport) -> None:
     assert server.receive(0) == []
     poller = zmq.Poller()
-    for descriptor in server.descriptors():
-        poller.register(descriptor, zmq.POLLIN)
+    poller.register(server.descriptor(), zmq.POLLIN)
     client.send("router", b"", [b"hello"])
     received: list[Received] = []
     while not received:
@@ -223,8 +224,8 @@ def test_descriptors_become_readable_when_a_message_comes(server: ZmqTransport, 
 
 FORGETFUL = """
 import gc, os
-from shardstore.zmq_transport import ZmqTransport
-transport = ZmqTransport()
+from shardstore.socket_transport import SocketTransport
+transport = SocketTransport()
 transport.connect("router", "ipc://{directory}/nobody")
 transport.send("router", b"", [b"unsent"])
 transport.cycle = transport

@@ -1,0 +1,144 @@
+"""The real transport: links over ZeroMQ (ipc:// and tcp://) and over Unix streams (unix://), behind one epoll."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+import zmq
+
+from shardstore.effects import Received
+from shardstore.limits import MILLISECOND_NS
+from shardstore.readiness import READABLE, Readiness
+from shardstore.stream_links import SCHEME, StreamLink, StreamListener, path_of
+from shardstore.zmq_links import LINGER_MS, ZmqLink
+
+_OUTBOX_RETRY_NS = 2 * MILLISECOND_NS
+"""ZeroMQ does not tell of room towards one peer, so its outboxes are tried this often."""
+_ONE = (1).to_bytes(8, "little")
+
+Link: TypeAlias = ZmqLink | StreamListener | StreamLink
+
+
+class SocketTransport:
+    """The sockets of one process, with a ZeroMQ context of their own."""
+
+    def __init__(self) -> None:
+        self._context: zmq.Context[Any] = zmq.Context()
+        self._links: dict[str, Link] = {}
+        self._unsure: dict[ZmqLink, None] = {}
+        self._waiting: dict[ZmqLink, None] = {}
+        self._readiness = Readiness()
+        self._waker = open(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK), "r+b", buffering=0)  # noqa: SIM115
+        self._readiness.add(self._waker.fileno(), READABLE, self._woken)
+        self._drop = weakref.finalize(self, _drop, self._context, self._links)
+        self._drop.atexit = False  # threads may still use it then, and the end of the process closes all
+
+    @property
+    def discarded(self) -> int:
+        """Messages that had more frames than any message may have, on the ZeroMQ links that are open."""
+        return sum(link.discarded for link in self._links.values() if isinstance(link, ZmqLink))
+
+    def bind(self, link: str, endpoint: str) -> str:
+        """Accept peers at the endpoint. A socket in the file system is for this user only."""
+        if endpoint.startswith(SCHEME):
+            self._add(link, StreamListener(link, endpoint, self._readiness))
+            return endpoint
+        return self._open(link, zmq.ROUTER, endpoint)
+
+    def connect(self, link: str, endpoint: str) -> None:
+        """Open a link to one endpoint, replacing an earlier one of that name. Nobody need listen there yet."""
+        if endpoint.startswith(SCHEME):
+            self._add(link, StreamLink(link, endpoint, self._readiness))
+        else:
+            self._open(link, zmq.DEALER, endpoint)
+
+    def disconnect(self, link: str) -> None:
+        """Drop a link and what waits on it."""
+        if link in self._links:
+            dropped = self._links.pop(link)
+            self._waiting.pop(dropped, None)  # type: ignore[arg-type]  # other links are not in it
+            dropped.close()
+
+    def send(self, link: str, peer: bytes, frames: Sequence[bytes]) -> bool:
+        """Hand a message over; False when link or peer is unknown or gone, or the peer was cut off."""
+        opened = self._links.get(link)
+        if opened is None:
+            return False
+        sent = opened.send(peer, frames)
+        if type(opened) is ZmqLink and opened.waiting:
+            self._waiting[opened] = None
+        return sent
+
+    def receive(self, timeout_ns: int | None) -> list[Received]:
+        """Wait for messages, a wake or the timeout, then take some from each link that has any.
+
+        The timeout is rounded up to milliseconds. It may end early with nothing: ZeroMQ makes its descriptors readable
+        for its own reasons too.
+        """
+        received: list[Received] = []
+        if self._waiting:
+            self._retry_waiting()
+            timeout_ns = _OUTBOX_RETRY_NS if timeout_ns is None else min(timeout_ns, _OUTBOX_RETRY_NS)
+        for link in list(self._unsure):
+            link.take(received)
+        self._readiness.wait(0 if received or self._unsure else timeout_ns, received)
+        return received
+
+    def wake(self) -> None:
+        """End a `receive` that waits, now or at its next call. From any thread or signal handler; none after close."""
+        with suppress(ValueError):  # closed meanwhile
+            self._waker.write(_ONE)
+
+    def close(self) -> None:
+        """Close every socket; unsent messages of ZeroMQ links get a second to leave. Closing twice is allowed."""
+        if self._drop.detach() is None:
+            return
+        for link in self._links.values():
+            if isinstance(link, ZmqLink):
+                link.close(LINGER_MS)
+            else:
+                link.close()
+        self._links.clear()
+        self._waiting.clear()
+        self._readiness.close()
+        self._waker.close()
+        self._context.term()
+
+    def descriptor(self) -> int:
+        """A file descriptor that becomes readable when `receive` may have something, for a foreign event loop.
+
+        After any send, and after connecting, call `receive(0)` until it answers nothing before waiting on it again.
+        """
+        return self._readiness.fileno()
+
+    def _open(self, name: str, kind: zmq.SocketType, endpoint: str) -> str:
+        if endpoint.startswith("ipc://"):
+            path_of(endpoint)  # refuses one that libzmq would cut off in silence
+        link = ZmqLink(name, self._context, kind, self._readiness, self._unsure)
+        opened = link.open(endpoint)
+        self._add(name, link)
+        return opened
+
+    def _add(self, name: str, link: Link) -> None:
+        self.disconnect(name)
+        self._links[name] = link
+
+    def _woken(self, events: int, received: list[Received]) -> None:
+        self._waker.read(8)
+
+    def _retry_waiting(self) -> None:
+        for link in list(self._waiting):
+            link.retry()
+            if not link.waiting:
+                del self._waiting[link]
+
+
+def _drop(context: zmq.Context[Any], links: dict[str, Link]) -> None:
+    """Close what its owner forgot to close: left to the collector, a context may wait for its sockets for ever."""
+    for link in links.values():
+        link.drop()
+    context.term()

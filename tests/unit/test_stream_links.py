@@ -1,0 +1,239 @@
+"""What only links over Unix streams do; the rest is in test_transport_contract.py."""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import shutil
+import socket
+import stat
+import struct
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shardstore import limits, stream
+from shardstore.effects import Received
+from shardstore.errors import InvalidRequest
+from shardstore.limits import FRAMES_MAX, MESSAGE_BYTES_MAX, MILLISECOND_NS, SECOND_NS
+from shardstore.socket_transport import SocketTransport
+from shardstore.stream import Gone, Stream
+
+PATIENCE_NS = 20 * SECOND_NS
+MESSAGES = st.lists(st.lists(st.binary(max_size=50), min_size=1, max_size=FRAMES_MAX), min_size=1, max_size=20)
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="ss", dir="/tmp"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def server(directory: Path) -> Iterator[SocketTransport]:
+    transport = SocketTransport()
+    transport.bind("clients", f"unix://{directory}/server")
+    yield transport
+    transport.close()
+
+
+@pytest.fixture
+def client(directory: Path) -> Iterator[SocketTransport]:
+    transport = SocketTransport()
+    transport.connect("worker", f"unix://{directory}/server")
+    yield transport
+    transport.close()
+
+
+def next_message(transport: SocketTransport) -> Received:
+    for _ in range(1000):
+        if received := transport.receive(PATIENCE_NS):
+            [message] = received
+            return message
+    raise AssertionError("no message")
+
+
+def pair() -> tuple[Stream, socket.socket]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    return Stream(ours), theirs
+
+
+def bytes_of(messages: list[list[bytes]]) -> bytes:
+    """The messages as the drawing in stream.py has them."""
+    encoded = b""
+    for frames in messages:
+        sizes = [len(frame) for frame in frames] + [0] * (FRAMES_MAX - len(frames))
+        encoded += struct.pack("<6I", len(frames), *sizes) + b"".join(frames)
+    return encoded
+
+
+@given(MESSAGES)
+def test_what_is_sent_is_what_is_drawn(messages: list[list[bytes]]) -> None:
+    ours, theirs = pair()
+    for frames in messages:
+        ours.send(frames)
+    ours.socket.close()
+    assert b"".join(iter(lambda: theirs.recv(100_000), b"")) == bytes_of(messages)
+    theirs.close()
+
+
+@given(MESSAGES, st.data())
+def test_messages_arrive_whole_wherever_the_bytes_are_cut(messages: list[list[bytes]], data: st.DataObject) -> None:
+    encoded = bytes_of(messages)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(encoded)), max_size=10)))
+    ours, theirs = pair()
+    received = []
+    for begin, end in zip([0, *cuts], [*cuts, len(encoded)], strict=True):
+        theirs.sendall(encoded[begin:end])
+        while select.select([ours.socket], [], [], 0)[0]:
+            received += ours.take()
+    ours.socket.close()
+    theirs.close()
+    assert received == messages
+
+
+@pytest.mark.parametrize(
+    "preamble",
+    [
+        (0, 0, 0, 0, 0, 0),
+        (FRAMES_MAX + 1, 1, 1, 1, 1, 1),
+        (1, MESSAGE_BYTES_MAX + 1, 0, 0, 0, 0),
+        (1, 3, 3, 0, 0, 0),
+        (2**32 - 1,) * 6,
+    ],
+)
+def test_what_is_no_message_ends_the_stream_before_anything_is_allocated(preamble: tuple[int, ...]) -> None:
+    ours, theirs = pair()
+    theirs.sendall(struct.pack("<6I", *preamble))
+    with pytest.raises(Gone, match="a message of"):
+        ours.take()
+    ours.socket.close()
+    theirs.close()
+
+
+@pytest.mark.parametrize("beginning", [b"", b"half a pream", struct.pack("<6I", 1, 100, 0, 0, 0, 0) + b"half"])
+def test_the_end_of_the_other_side_is_told_wherever_it_comes(beginning: bytes) -> None:
+    ours, theirs = pair()
+    theirs.sendall(beginning)
+    if beginning:
+        assert ours.take() == []
+    theirs.close()
+    with pytest.raises(Gone, match="closed by the other side"):
+        ours.take()
+    with pytest.raises(Gone):
+        ours.send([b"hello"])
+    ours.socket.close()
+
+
+def test_the_socket_file_is_for_its_user_only(server: SocketTransport, directory: Path) -> None:
+    assert stat.S_IMODE(os.stat(directory / "server").st_mode) == 0o600
+
+
+def test_the_socket_of_a_dead_process_is_replaced(server: SocketTransport, directory: Path) -> None:
+    successor = SocketTransport()
+    assert successor.bind("clients", f"unix://{directory}/server") == f"unix://{directory}/server"
+    client = SocketTransport()
+    client.connect("worker", f"unix://{directory}/server")
+    assert client.send("worker", b"", [b"hello"])
+    assert next_message(successor).frames == [b"hello"]
+    client.close()
+    successor.close()
+
+
+def test_a_path_that_cannot_be_used_is_refused_by_name() -> None:
+    transport = SocketTransport()
+    with pytest.raises(InvalidRequest, match=f"108 bytes, allowed are {limits.IPC_PATH_BYTES_MAX}"):
+        transport.bind("clients", "unix://" + "x" * 108)
+    with pytest.raises(InvalidRequest, match="108 bytes"):
+        transport.connect("worker", "unix://" + "x" * 108)
+    with pytest.raises(InvalidRequest, match="cannot listen on unix:///no/such"):
+        transport.bind("clients", "unix:///no/such/directory/socket")
+    transport.close()
+
+
+def test_messages_longer_than_any_buffer_arrive_whole_and_in_order(
+    server: SocketTransport, client: SocketTransport
+) -> None:
+    sent = [[b"first", os.urandom(3_000_000)], [b"second"], [b"third", os.urandom(700_000), b""]]
+    for frames in sent:
+        assert client.send("worker", b"", frames)
+    received: list[Received] = []
+    while len(received) < len(sent):
+        client.receive(0)
+        received += server.receive(MILLISECOND_NS)
+    assert [message.frames for message in received] == sent
+    assert all(type(frame) is bytes for message in received for frame in message.frames)
+
+
+def test_a_peer_that_does_not_read_is_cut_off(
+    server: SocketTransport, client: SocketTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "OUTBOX_BYTES_MAX", 1_000_000)
+    client.send("worker", b"", [b"hello"])
+    peer = next_message(server).peer
+    handed_over = next(count for count in range(10_000) if not server.send("clients", peer, [b"m" * 10_000]))
+    assert handed_over >= 100
+    assert not server.send("clients", peer, [b"small"])
+    while client.receive(PATIENCE_NS):  # what had left before, then the end
+        pass
+    assert client.send("worker", b"", [b"again"])
+    again = next_message(server)
+    assert (again.frames, again.peer == peer) == ([b"again"], False)
+
+
+def test_what_waits_makes_the_descriptor_ready_when_there_is_room(
+    server: SocketTransport, client: SocketTransport
+) -> None:
+    client.send("worker", b"", [b"hello"])
+    peer = next_message(server).peer
+    assert server.send("clients", peer, [bytes(5_000_000)])
+    received: list[Received] = []
+    while not received:
+        server.receive(0)
+        received = client.receive(MILLISECOND_NS)
+    assert len(received[0].frames[0]) == 5_000_000
+    assert server.receive(0) == []
+
+
+def test_without_descriptors_who_connects_is_turned_away_and_others_are_served(
+    server: SocketTransport, client: SocketTransport, directory: Path
+) -> None:
+    client.send("worker", b"", [b"hello"])
+    peer = next_message(server).peer
+    late = socket.socket(socket.AF_UNIX)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    late.connect(f"{directory}/server")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
+    try:
+        server.receive(SECOND_NS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert late.recv(1) == b""
+    late.close()
+    assert server.send("clients", peer, [b"answer"])
+    assert next_message(client).frames == [b"answer"]
+    other = SocketTransport()
+    other.connect("worker", f"unix://{directory}/server")
+    assert other.send("worker", b"", [b"now"])
+    assert next_message(server).frames == [b"now"]
+    other.close()
+
+
+def test_a_fork_that_forgets_its_copy_does_no_harm(server: SocketTransport, client: SocketTransport) -> None:
+    client.send("worker", b"", [b"hello"])
+    peer = next_message(server).peer
+    child = os.fork()
+    if not child:
+        client._drop()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert server.send("clients", peer, [b"answer"])
+    assert next_message(client).frames == [b"answer"]
