@@ -13,7 +13,7 @@ from shardstore import LocalCluster
 def cluster_at(
     url: str | None,
     data: str | None = None,
-    workers: int = 2,
+    workers: int | None = 2,
     durability: str = "group_sync",
     boundaries: list[bytes] | None = None,
 ) -> Iterator[str]:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sysconfig
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from datasets.pysource import SourceFile, source_files
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -23,31 +22,6 @@ from shardstore import Client, LocalCluster, OutcomeUnknown, Unavailable
 BATCH = 16_384
 TIMEOUT_SECONDS = 60.0
 VICTIM = "worker-0"
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """One file of the standard library. `name` is its path below the library, in bytes."""
-
-    name: bytes
-    content: bytes
-
-    @property
-    def prefix(self) -> bytes:
-        """How the keys of its lines begin."""
-        return self.name + b":"
-
-    def records(self) -> Iterator[tuple[bytes, bytes]]:
-        """A key and a value for each line; the line ends belong to the lines."""
-        for number, line in enumerate(self.content.splitlines(keepends=True), 1):
-            yield self.prefix + b"%08d" % number, line
-
-
-def source_files() -> list[SourceFile]:
-    """The standard library's own source, without what was installed beside it."""
-    library = Path(sysconfig.get_path("stdlib"))
-    paths = sorted(path for path in library.rglob("*.py") if "site-packages" not in path.parts)
-    return [SourceFile(os.fsencode(path.relative_to(library)), path.read_bytes()) for path in paths]
 
 
 def run(cluster: LocalCluster, data: Path, console: Console) -> bool:

@@ -32,7 +32,7 @@ class Snapshot:
     workers_up: int
 
     @classmethod
-    def of(cls, stats: Mapping[str, Any]) -> Snapshot:
+    def of(cls, stats: Mapping[Any, Any]) -> Snapshot:
         """The sums in what `Client.stats` answers."""
         up = {name: figures for name, figures in stats.items() if name != "router"}
         return cls(
@@ -58,7 +58,7 @@ class Snapshot:
         )
 
 
-def in_units(size: int) -> str:
+def in_units(size: float) -> str:
     """Bytes for the eye."""
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:

@@ -1,0 +1,18 @@
+"""Loads real files into a cluster, with a progress bar, and goes on after Ctrl-C:
+
+    python3 scripts/load_dataset.py pysource
+    python3 scripts/load_dataset.py csv people.csv --key country,id --verify
+    python3 scripts/load_dataset.py jsonl events.jsonl.gz --key event.id
+    python3 scripts/load_dataset.py lines words.txt --key-is-line
+    python3 scripts/load_dataset.py deb822 /var/lib/dpkg/status --key Package,Version,Architecture
+
+The cluster is that of --url, or the one that runs on --data, or else one that is started there for the load.
+"""
+
+import bootstrap
+
+if __name__ == "__main__":
+    bootstrap.Environment().enter()
+    from datasets.command import main
+
+    main()
