@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from shardstore.clock import Clock
 from shardstore.effects import Core, Effect, Event, Send, SendFailed, Stop, Tick
@@ -48,35 +48,27 @@ class EventLoop:
         """Serve until the core stops; answers how it ended."""
         self.start()
         while self.stop is None:
-            self.turn(self._timeout_ns())
+            self.turn()
         return self.stop
 
     def start(self) -> None:
         """Let the core begin."""
         self.execute(self._core.start(self._clock.now_ns()))
 
-    def turn(self, timeout_ns: int | None) -> None:
-        """Wait at most this long for messages or a post, and handle all that is there to be handled."""
-        for message in self._transport.receive(timeout_ns):
-            self._handle(message)
-        for event in self._posted_events():
-            self._handle(event)
+    def turn(self, wait: bool = True) -> None:
+        """Handle what is there; before that, wait for a message, a post or the time for which the core wants a Tick."""
         due_ns = self._core.wakeup_ns()
+        for message in self._transport.receive(self._timeout_ns(due_ns) if wait else 0):
+            self._handle(message)
+        while not self._posted.empty():
+            self._handle(self._posted.get_nowait())
         if due_ns is not None and due_ns <= self._clock.now_ns():
             self._handle(Tick())
 
     def _handle(self, event: Event) -> None:
         self.execute(self._core.handle(event, self._clock.now_ns()))
 
-    def _posted_events(self) -> Iterable[Event]:
-        while True:
-            try:
-                yield self._posted.get_nowait()
-            except Empty:
-                return
-
-    def _timeout_ns(self) -> int | None:
+    def _timeout_ns(self, due_ns: int | None) -> int | None:
         if not self._posted.empty():
             return 0
-        due_ns = self._core.wakeup_ns()
         return None if due_ns is None else max(0, due_ns - self._clock.now_ns())

@@ -42,12 +42,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from enum import IntEnum
+from functools import partial
 from typing import Final, NamedTuple
 
 MAGIC = b"sS"
 VERSION = 1
-_LAYOUT = struct.Struct("<2sBBBBBBIIIIQQ")
-HEADER_BYTES = _LAYOUT.size
+_KIND = MAGIC + bytes([VERSION])
+_FIELDS = struct.Struct("<BBBBBIIIIQQ")
+HEADER_BYTES = len(_KIND) + _FIELDS.size
 
 
 class Op(IntEnum):
@@ -159,14 +161,15 @@ class Header(NamedTuple):
 
     def encode(self) -> bytes:
         """The header frame."""
-        return _LAYOUT.pack(MAGIC, VERSION, *self)
+        return _KIND + _FIELDS.pack(*self)
 
     def reply(
         self, status: int, flags: int = 0, pressure: int = 0, credits: int = 0, entries: int = 0, duration_ms: int = 0
     ) -> Header:
         """A header that answers this request."""
-        return Header(
-            self.op, flags, status, pressure, credits, entries, self.segment, self.epoch, duration_ms, *self[9:]
+        op, *_, segment, epoch, _, client, sequence = self
+        return _new_header(
+            (op, flags, status, pressure, credits, entries, segment, epoch, duration_ms, client, sequence)
         )
 
 
@@ -174,10 +177,9 @@ def decode_header(frame: bytes) -> Header:
     """The header of a message. Raises MalformedMessage."""
     if len(frame) != HEADER_BYTES:
         raise MalformedMessage(f"a header has {HEADER_BYTES} bytes, not {len(frame)}")
-    magic, version, *fields = _LAYOUT.unpack(frame)
-    if magic != MAGIC or version != VERSION:
-        raise MalformedMessage(f"magic {magic!r} version {version}; this is {MAGIC!r} version {VERSION}")
-    return Header._make(fields)
+    if not frame.startswith(_KIND):
+        raise MalformedMessage(f"magic {frame[:2]!r} version {frame[2]}; this is {MAGIC!r} version {VERSION}")
+    return _new_header(_FIELDS.unpack_from(frame, len(_KIND)))
 
 
 def decode_message(frames: Sequence[bytes]) -> Header:
@@ -212,5 +214,6 @@ def decode_reply(frames: Sequence[bytes]) -> Header:
     return header
 
 
+_new_header = partial(tuple.__new__, Header)
 _OK = int(Status.OK)
 _REFUSALS = frozenset(map(int, Status)) - {Status.NONE, Status.OK}

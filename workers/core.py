@@ -76,12 +76,12 @@ class WorkerCore:
 
     def wakeup_ns(self) -> int | None:
         """The earliest of heartbeat, sync and retried job."""
-        due = [self._registration.wakeup_ns()]
+        due_ns = self._registration.wakeup_ns()
         for part in (self._writes, self._maintenance):
             part_due_ns = part.wakeup_ns() if part else None
-            if part_due_ns is not None:
-                due.append(part_due_ns)
-        return min(due)
+            if part_due_ns is not None and part_due_ns < due_ns:
+                due_ns = part_due_ns
+        return due_ns
 
     def handle(self, event: Event, now_ns: int) -> list[Effect]:
         """Take one event."""

@@ -59,7 +59,7 @@ class Server(Process):
                     self.host.clock.after(LOCK_RETRY_NS, self.schedule)
                     return
                 self.loop.start()
-            self.loop.turn(0)
+            self.loop.turn(wait=False)
         except SimCrash:
             self.end("crash in a file call")
         except StorageFailure as failure:

@@ -37,15 +37,17 @@ class ActiveLayer:
         """Memory held, from above: a value that was overwritten counts until the seal."""
         return self._payload_bytes + len(self.entries) * ENTRY_OVERHEAD_BYTES
 
-    def put(self, keys: Sequence[bytes], values: Sequence[bytes], payload_bytes: int, lsn: int) -> None:
-        """Apply a batch of writes; of equal keys the last wins."""
-        self._noted(payload_bytes, lsn)
+    def put(self, keys: Sequence[bytes], values: Sequence[bytes], payload_bytes: int, lsn: int) -> int:
+        """Apply a batch of writes; of equal keys the last wins. Answers by how many bytes the layer has grown."""
+        entries_before = len(self.entries)
         self.entries.update(zip(keys, values, strict=True))
+        return self._noted(entries_before, payload_bytes, lsn)
 
-    def delete(self, keys: Sequence[bytes], payload_bytes: int, lsn: int) -> None:
-        """Apply a batch of deletes."""
-        self._noted(payload_bytes, lsn)
+    def delete(self, keys: Sequence[bytes], payload_bytes: int, lsn: int) -> int:
+        """Apply a batch of deletes. Answers by how many bytes the layer has grown."""
+        entries_before = len(self.entries)
         self.entries.update(zip(keys, repeat(TOMBSTONE)))
+        return self._noted(entries_before, payload_bytes, lsn)
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
         """What is held for each key; None for nothing."""
@@ -64,9 +66,10 @@ class ActiveLayer:
             self._ordered.update(islice(self.entries, len(self._ordered), None))
         return self._ordered
 
-    def _noted(self, payload_bytes: int, lsn: int) -> None:
+    def _noted(self, entries_before: int, payload_bytes: int, lsn: int) -> int:
         self._payload_bytes += payload_bytes
         self.lsn_first = self.lsn_first or lsn
+        return payload_bytes + (len(self.entries) - entries_before) * ENTRY_OVERHEAD_BYTES
 
 
 def chunk_of(

@@ -38,6 +38,12 @@ class OwnedRange:
             raise self.damage
         return self.segment
 
+    def get(self, key: bytes) -> Stored | None:
+        """The newest entry of one key; None or TOMBSTONE where there is no value."""
+        self.stored()
+        newest = self.overlay.active.entries.get(key)
+        return self.get_many((key,))[0] if newest is None else newest
+
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
         """The newest entry of each key; None or TOMBSTONE where there is no value."""
         segment = self.stored()

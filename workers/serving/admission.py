@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from shardstore.errors import Busy
 from shardstore.limits import (
@@ -38,8 +39,7 @@ class MemoryLimits:
         return cls(worker, worker // 2, min(worker // 8, 64 * MIB))
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What is held now."""
 
     worker_bytes: int
@@ -50,15 +50,19 @@ class Usage:
 
 def admit(incoming_bytes: int, usage: Usage, limits: MemoryLimits) -> None:
     """Raise Busy, naming the bound, when these bytes would pass one."""
-    bounds = (
-        ("buffers of the range are full", usage.range_bytes + incoming_bytes, limits.range_bytes),
-        ("buffers of the worker are full", usage.worker_bytes + incoming_bytes, limits.worker_bytes),
-        ("sealed runs of the range wait for their drain", usage.runs, RUN_QUEUE_MAX),
-        ("write-ahead log waits for drains", usage.wal_bytes + incoming_bytes, WAL_RETAINED_BYTES_MAX),
-    )
-    for cause, used, limit in bounds:
-        if used > limit:
-            raise Busy(cause, used, limit, RETRY_AFTER_NS)
+    worker_bytes, range_bytes, runs, wal_bytes = usage
+    if range_bytes + incoming_bytes > limits.range_bytes:
+        raise _busy("buffers of the range are full", range_bytes + incoming_bytes, limits.range_bytes)
+    if worker_bytes + incoming_bytes > limits.worker_bytes:
+        raise _busy("buffers of the worker are full", worker_bytes + incoming_bytes, limits.worker_bytes)
+    if runs > RUN_QUEUE_MAX:
+        raise _busy("sealed runs of the range wait for their drain", runs, RUN_QUEUE_MAX)
+    if wal_bytes + incoming_bytes > WAL_RETAINED_BYTES_MAX:
+        raise _busy("write-ahead log waits for drains", wal_bytes + incoming_bytes, WAL_RETAINED_BYTES_MAX)
+
+
+def _busy(cause: str, used: int, limit: int) -> Busy:
+    return Busy(cause, used, limit, RETRY_AFTER_NS)
 
 
 _smallest = MemoryLimits.of_share(WORKER_MEMORY_MIN)

@@ -14,22 +14,33 @@ from shardstore.limits import MIB, REPLY_BYTES_MAX
 from shardstore.wire_format import Flag
 from workers.ranges.owned_range import OwnedRange
 from workers.serving.reply import Asker
-from workers.serving.requests import keys_of, page_entries, scan_of
+from workers.serving.requests import is_single, key_of, keys_of, page_entries, scan_of
 from workers.serving.scan_page import NOTHING, scan_page
 
 FEW_KEYS = 4
+_ONE_ABSENT = encode([None]).frame
 STEP_BYTES = 4 * MIB
 """Value bytes that one step of a GET aims at, so that large values are not collected far beyond what a reply holds."""
 
 
 def get(owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int) -> Send:
     """Answer a GET. Raises InvalidRequest, Corruption."""
+    if is_single(asker.header):
+        return _get_one(owned, asker, key_of(frames, owned.key_range), pressure)
     keys = keys_of(asker.header, frames, owned.key_range)
     presence = bool(asker.header.flags & Flag.PRESENCE)
     values = _values(owned, keys, presence)
     column = encode(values)
     flags = (Flag.VALUES_FIXED if column.fixed else 0) | (Flag.MORE if len(values) < len(keys) else 0)
     return asker.accept(pressure, (column.frame,), flags, len(values))
+
+
+def _get_one(owned: OwnedRange, asker: Asker, key: bytes, pressure: int) -> Send:
+    """Answer a GET of one key: what the general way does, without what it does for columns."""
+    value = owned.get(key)
+    if value is None or value is TOMBSTONE:
+        return asker.accept(pressure, (_ONE_ABSENT,), 0, 1)
+    return asker.accept(pressure, (b"" if asker.header.flags & Flag.PRESENCE else value,), Flag.VALUES_FIXED, 1)
 
 
 def scan(owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int) -> Send:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shardstore.effects import Send
 from shardstore.errors import Busy, Corruption, ShardstoreError
@@ -11,9 +11,10 @@ from shardstore.limits import CREDITS, MILLISECOND_NS
 from shardstore.messages import Refusal, encode
 from shardstore.wire_format import Header, Status
 
+_OK = int(Status.OK)
 
-@dataclass(frozen=True, slots=True)
-class Asker:
+
+class Asker(NamedTuple):
     """One request that waits for its answer: over which link, from whom, with which header."""
 
     link: str
@@ -22,7 +23,7 @@ class Asker:
 
     def accept(self, pressure: int, body: Sequence[bytes] = (), flags: int = 0, entries: int = 0) -> Send:
         """Answer OK."""
-        header = self.header.reply(Status.OK, pressure=pressure, credits=CREDITS, flags=flags, entries=entries)
+        header = self.header.reply(_OK, flags, pressure, CREDITS, entries)
         return Send(self.link, self.peer, (header.encode(), *body))
 
     def refuse(self, status: Status, refusal: Refusal, retry_after_ns: int = 0) -> Send:

@@ -23,6 +23,8 @@ from shardstore.wire_format import Flag, Header, MalformedMessage
 
 def keys_of(header: Header, frames: Sequence[bytes], key_range: KeyRange) -> list[bytes]:
     """The keys of a GET, PUT or DELETE, all of them in the range. Raises InvalidRequest."""
+    if is_single(header):
+        return [key_of(frames, key_range)]
     _check_size(header, frames)
     keys = _column(frames[1], bool(header.flags & Flag.KEYS_FIXED), header.entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
     if not all_within(keys, key_range):
@@ -30,8 +32,25 @@ def keys_of(header: Header, frames: Sequence[bytes], key_range: KeyRange) -> lis
     return keys
 
 
+def is_single(header: Header) -> bool:
+    """Whether the key frame is the one key."""
+    return header.entries == 1 and bool(header.flags & Flag.KEYS_FIXED)
+
+
+def key_of(frames: Sequence[bytes], key_range: KeyRange) -> bytes:
+    """The key of a request for one key, which is the key frame, in the range. Raises InvalidRequest."""
+    key = frames[1]
+    if not KEY_BYTES_MIN <= len(key) <= KEY_BYTES_MAX:
+        raise InvalidRequest(f"a key of {len(key)} bytes, allowed are {KEY_BYTES_MIN} to {KEY_BYTES_MAX}")
+    if key not in key_range:
+        raise InvalidRequest("a key lies outside the range of the segment")
+    return key
+
+
 def values_of(header: Header, frames: Sequence[bytes]) -> list[bytes]:
     """The values of a PUT. Raises InvalidRequest."""
+    if header.entries == 1 and header.flags & Flag.VALUES_FIXED and len(frames[2]) <= VALUE_BYTES_MAX:
+        return [frames[2]]
     return _column(frames[2], bool(header.flags & Flag.VALUES_FIXED), header.entries, 0, VALUE_BYTES_MAX)
 
 

@@ -31,7 +31,7 @@ from workers.wal.record_format import RecordKind
 from workers.wal.writer import WalWriter
 
 SYNC_INTERVAL_NS = SECOND_NS
-_KINDS = {Op.PUT: RecordKind.PUT, Op.DELETE: RecordKind.DELETE}
+_KINDS: dict[int, RecordKind] = {Op.PUT: RecordKind.PUT, Op.DELETE: RecordKind.DELETE}
 _LAYOUT = Flag.KEYS_FIXED | Flag.VALUES_FIXED
 
 
@@ -47,13 +47,12 @@ class LoggedWrite:
     admitted_bytes: int
     askers: list[Asker]
 
-    def apply(self) -> None:
-        """Put the write into the active layer; a step that cannot fail."""
+    def apply(self) -> int:
+        """Put the write into the active layer, a step that cannot fail. Answers by how many bytes that has grown."""
         active = self.owned.overlay.active
         if self.values is None:
-            active.delete(self.keys, self.payload_bytes, self.lsn)
-        else:
-            active.put(self.keys, self.values, self.payload_bytes, self.lsn)
+            return active.delete(self.keys, self.payload_bytes, self.lsn)
+        return active.put(self.keys, self.values, self.payload_bytes, self.lsn)
 
 
 class WritePath:
@@ -169,7 +168,7 @@ class WritePath:
     def _append(self, owned: OwnedRange, asker: Asker, request: RequestId, frames: Sequence[bytes]) -> int:
         header = asker.header
         return self.wal.append(
-            _KINDS[Op(header.op)],
+            _KINDS[header.op],
             header.flags & _LAYOUT,
             header.entries,
             SegmentId(owned.segment_id),
@@ -180,11 +179,9 @@ class WritePath:
         )
 
     def _apply(self, logged: LoggedWrite) -> list[Effect]:
-        active = logged.owned.overlay.active
-        before_bytes = active.size_bytes
-        logged.apply()
-        self.buffered_bytes += active.size_bytes - before_bytes
-        self.grown_bytes += active.size_bytes - before_bytes
+        grown_bytes = logged.apply()
+        self.buffered_bytes += grown_bytes
+        self.grown_bytes += grown_bytes
         return [asker.accept(self.pressure) for asker in logged.askers]
 
     def _answer_again(self, lsn: int, asker: Asker) -> list[Effect]:
