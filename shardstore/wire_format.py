@@ -173,6 +173,13 @@ class Header(NamedTuple):
         )
 
 
+def encode_request(
+    op: int, flags: int, entries: int, segment: int, epoch: int, duration_ms: int, client: int, sequence: int
+) -> bytes:
+    """The header frame of a routed request."""
+    return _KIND + _FIELDS.pack(op, flags, 0, 0, 0, entries, segment, epoch, duration_ms, client, sequence)
+
+
 def decode_header(frame: bytes) -> Header:
     """The header of a message. Raises MalformedMessage."""
     if len(frame) != HEADER_BYTES:

@@ -20,6 +20,7 @@ from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, MILLISECOND_NS, VALU
 from shardstore.messages import Refusal, Statistics, decode
 from shardstore.wire_format import Flag, Header, Status
 
+_VALUES_FIXED = int(Flag.VALUES_FIXED)
 FINAL = frozenset((Status.INVALID, Status.FAILED, Status.TOO_OLD))
 """After these a request is not sent again."""
 
@@ -27,6 +28,8 @@ FINAL = frozenset((Status.INVALID, Status.FAILED, Status.TOO_OLD))
 def values_of(request: Request, header: Header, frame: bytes) -> list[bytes | None]:
     """The values in the answer to a GET: of all its keys or, with MORE, of the first. Raises InvalidColumn."""
     answered = header.entries
+    if request.entries == answered == 1 and header.flags & _VALUES_FIXED and len(frame) <= VALUE_BYTES_MAX:
+        return [frame]
     if not 0 < answered <= request.entries or (answered < request.entries) != bool(header.flags & Flag.MORE):
         raise columns.InvalidColumn(f"{answered} values for {request.entries} keys")
     return columns.decode(frame, bool(header.flags & Flag.VALUES_FIXED), answered, 0, VALUE_BYTES_MAX, nullable=True)

@@ -22,6 +22,7 @@ from shardstore.wire_format import WRITES, Flag, Op
 
 GATHERED_ENTRIES_MAX = 4_096
 GATHERED_BYTES_MAX = MIB
+_PUT = int(Op.PUT)
 _KEY_FIXED = int(Flag.KEYS_FIXED)
 _VALUE_FIXED = int(Flag.VALUES_FIXED)
 _ONE_FIXED = _KEY_FIXED | _VALUE_FIXED
@@ -105,11 +106,16 @@ class Lane:
             request.flags, request.body = _encoded(left)
 
 
+def single_body(single: Single) -> tuple[int, tuple[bytes, ...]]:
+    """Flags and body of a request for one single operation."""
+    return single.flags | _ONE_FIXED, (single.key, single.value) if single.op == _PUT else (single.key,)
+
+
 def _encoded(singles: list[Single]) -> tuple[int, tuple[bytes, ...]]:
     """Flags and body of a request for single operations of one kind."""
     first = singles[0]
     if len(singles) == 1:
-        return first.flags | _ONE_FIXED, (first.key, first.value) if first.op == Op.PUT else (first.key,)
+        return single_body(first)
     keys = columns.encode([single.key for single in singles])
     flags = first.flags | _KEY_FIXED * keys.fixed
     if first.op != Op.PUT:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from shardstore.client.calls import Call
+from shardstore.client.calls import Call, Single
 from shardstore.client.in_flight import Request, State
-from shardstore.client.lanes import Channel, Lane
+from shardstore.client.lanes import Channel, Lane, single_body
 from shardstore.client.routing import ROUTER
 from shardstore.client.timers import Timers
 from shardstore.effects import Send
 from shardstore.entropy import Entropy
 from shardstore.limits import DEADLINE_MS_MAX, MILLISECOND_NS
-from shardstore.wire_format import Flag, Header
+from shardstore.wire_format import WRITES, Flag, encode_request
 
 BACK_OFF_NS = 10 * MILLISECOND_NS
 BACK_OFF_DOUBLINGS_MAX = 5
@@ -21,7 +21,8 @@ class Sending:
     """All requests that were sent and are not DONE.
 
     Invariants: a channel's `in_flight` is the number of its SENT requests, and at most its credits when one is sent; a
-    lane has at most one write that was sent and is not DONE; a request that is SENT or DELAYED has a timer.
+    lane has at most one write that was sent and is not DONE; a request that is SENT or DELAYED has a timer, and so has
+    each call that waits for it unless it is `alone`.
     """
 
     def __init__(self, timers: Timers, entropy: Entropy) -> None:
@@ -59,6 +60,21 @@ class Sending:
             if lane.sendable():
                 self.offer(lane)
 
+    def send_alone(self, lane: Lane, call: Single, client: int, now_ns: int) -> Send | None:
+        """Send a single operation at once; None when it has to wait its turn, or may be gathered with others."""
+        channel = lane.channel
+        if lane.offered or channel.ready or channel.in_flight >= channel.credits:
+            return None
+        writes = call.op in WRITES
+        if writes and lane.writing is not None:
+            return None
+        flags, body = single_body(call)
+        request = Request(lane, call.op, body, flags, 1, [call])
+        request.alone = True
+        if writes:
+            lane.writing = request
+        return self._send(request, channel, client, now_ns)
+
     def send_ready(self, client: int, now_ns: int) -> list[Send]:
         """What credits allow to be sent, the lanes of a channel in turn."""
         sends: list[Send] = []
@@ -81,6 +97,7 @@ class Sending:
     def queue_again(self, request: Request) -> None:
         """Send the request again as soon as there is a credit."""
         self._release(request)
+        self._watch_call(request)
         request.state = State.QUEUED
         request.lane.retries.append(request)
         self.offer(request.lane)
@@ -88,6 +105,7 @@ class Sending:
     def delay(self, request: Request, wait_ns: int, now_ns: int) -> None:
         """Send again after this time, or a growing one if it is 0; a little later at random, so that clients spread."""
         self._release(request)
+        self._watch_call(request)
         request.state = State.DELAYED
         wait_ns = wait_ns or BACK_OFF_NS << min(request.failures, BACK_OFF_DOUBLINGS_MAX)
         request.failures += 1
@@ -112,23 +130,32 @@ class Sending:
         lane = request.lane
         route = request.route = lane.route
         request.channel, request.direct = channel, channel.direct
-        left_ms = (request.deadline_ns() - now_ns) // MILLISECOND_NS
-        header = Header(
+        deadline_ns = request.deadline_ns()
+        header = encode_request(
             request.op,
             request.flags | _RETRY if request.unanswered else request.flags,
-            entries=request.entries,
-            segment=lane.segment,
-            epoch=route.epoch if route else 0,
-            duration_ms=min(max(left_ms, 1), DEADLINE_MS_MAX),
-            client=client,
-            sequence=request.sequence,
+            request.entries,
+            lane.segment,
+            route.epoch if route else 0,
+            min(max((deadline_ns - now_ns) // MILLISECOND_NS, 1), DEADLINE_MS_MAX),
+            client,
+            request.sequence,
         )
         request.state = State.SENT
         request.sends += 1
         request.unanswered += 1
         channel.in_flight += 1
-        self._timers.set(request, now_ns + request.attempt_ns())
-        return Send(channel.link if channel.direct else ROUTER, b"", [header.encode(), *request.body])
+        due_ns = request.attempt_end_ns = now_ns + request.attempt_ns()
+        self._timers.set(request, min(due_ns, deadline_ns) if request.alone else due_ns)
+        return Send(channel.link if channel.direct else ROUTER, b"", [header, *request.body])
+
+    def _watch_call(self, request: Request) -> None:
+        """Give the call of a request that is alone a timer of its own, before the request has none."""
+        if request.alone:
+            request.alone = False
+            for call in request.calls:
+                if not call.settled:
+                    self._timers.set(call, call.deadline_ns)
 
     def _release(self, request: Request) -> None:
         """Give back what the request holds: its timer, its credit."""

@@ -32,6 +32,8 @@ from shardstore.messages import Routes, decode
 from shardstore.wire_format import WRITES, Header, MalformedMessage, Op, Status, decode_header, decode_reply
 
 _OK = int(Status.OK)
+_GET = int(Op.GET)
+_OF_ROUTER = frozenset((Op.ROUTES, Op.HELLO))
 
 
 class Session:
@@ -74,15 +76,26 @@ class Session:
     # Calls
 
     def _submit(self, event: Submit) -> None:
+        alone = len(event.calls) == 1
         for call in event.calls:
             if call.settled:  # abandoned meanwhile
                 continue
             call.deadline_ns = self._now_ns + call.timeout_ns
+            if alone and type(call) is Single and self._routing.known and self._send_alone(call):
+                return
             self._timers.set(call, call.deadline_ns)
             if self._routing.known:
                 self._route(call)
             else:
                 self._unrouted.append(call)
+
+    def _send_alone(self, call: Single) -> bool:
+        lane = self._routing.lane_of(call.key)
+        send = self._sending.send_alone(lane, call, self._joining.client, self._now_ns)
+        if send is None:
+            return False
+        self._effects.append(send)
+        return True
 
     def _route(self, call: Call) -> None:
         if type(call) is Single:
@@ -106,7 +119,8 @@ class Session:
     def _settle(self, call: Call, value: Any = None, error: Exception | None = None) -> None:
         if not call.settled:
             call.settled = True
-            self._timers.clear(call)
+            if call.grain:
+                self._timers.clear(call)
             self._effects.append(Resolve(call, value, error))
 
     def _expire(self, call: Call) -> None:
@@ -134,7 +148,7 @@ class Session:
     def _received(self, event: Received) -> None:
         try:
             header = decode_reply(event.frames)
-            if header.op in (Op.ROUTES, Op.HELLO):
+            if header.op in _OF_ROUTER:
                 self._heard_router(header, event.frames)
                 return
             request = self._sending.request_of(header.sequence)
@@ -154,7 +168,7 @@ class Session:
 
     def _answered(self, request: Request, header: Header, frames: list[bytes]) -> None:
         content: Any = None
-        if request.op == Op.GET:
+        if request.op == _GET:
             content = answers.values_of(request, header, frames[1])
         elif request.op == Op.SCAN:
             content = self._page(request, header, frames)
@@ -165,7 +179,7 @@ class Session:
         first = request.calls[0]
         if type(first) is not Single:
             self._take_part(first, request, header, content)
-        elif request.op != Op.GET:
+        elif request.op != _GET:
             for call in request.calls:
                 self._settle(call)
         else:
@@ -268,7 +282,15 @@ class Session:
                 self._effects += self._joining.due(self._now_ns)
 
     def _due(self, request: Request) -> None:
-        """The wait of a request is over. If it was sent, its answer is missing: try the other way, and fresh routes."""
+        """The wait of a request is over. If it was sent, its answer is missing: try the other way, and fresh routes.
+
+        If only the wait of its call is, it still holds its credit until the end of its attempt.
+        """
+        if request.alone and request.calls[0].deadline_ns <= self._now_ns:
+            self._expire(request.calls[0])
+        if request.state is State.SENT and self._now_ns < request.attempt_end_ns:
+            self._timers.set(request, request.attempt_end_ns)
+            return
         if request.state is State.SENT:
             if request.direct:
                 request.channel.direct = False
