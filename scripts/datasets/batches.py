@@ -49,7 +49,7 @@ def batches(source: Input, start: Place, skip_bad: bool) -> Iterator[Batch]:
     try:
         for record in source.records(start):
             if isinstance(record, BadRecord) and not skip_bad:
-                trouble = at_line(source, record)
+                trouble = f"{at_line(source, record)} (--skip-bad passes over it)"
                 break
             batch.add(record)
             if batch.is_full():

@@ -28,7 +28,8 @@ from datasets.records import (
 )
 
 ROW_BYTES_MAX = LINE_BYTES_MAX
-_PLAIN = bytes(range(128)) + rb"\ud800"
+_PLAIN = bytes(range(128)).replace(b"\\", rb"\\ \u0041")
+"""ASCII, with what some codecs take for escapes."""
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 

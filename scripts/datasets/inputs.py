@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import json
 import lzma
 import os
@@ -95,7 +94,7 @@ class FileInput:
             if self._compression is None:
                 yield from self._form.read(self._file, start)
             else:
-                with io.BufferedReader(self._compression(self._file), READ_BYTES) as content:
+                with self._compression(self._file) as content:
                     yield from self._form.read(content, start)
 
     def consumed(self, place: Place) -> int:

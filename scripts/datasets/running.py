@@ -16,7 +16,7 @@ from status_line import in_units
 
 from datasets.display import Display
 from datasets.inputs import Input
-from datasets.loading import SHOWN_MAX, Loading, marks_of, remove_marks
+from datasets.loading import SHOWN_MAX, Loading, Totals, marks_of, remove_marks
 from datasets.patient_client import PatientClient
 from datasets.records import BadData
 from datasets.verifying import Verifying
@@ -55,7 +55,7 @@ def run(sources: Sequence[Input], settings: Settings) -> None:
     except BadData as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
-        display.say("interrupted; the same command goes on where it had come to, but not with the standard input")
+        display.say("interrupted")
         sys.exit(EXIT_INTERRUPTED)
     if not same:
         sys.exit(EXIT_DIFFERENT)
@@ -76,16 +76,22 @@ def _cluster(settings: Settings, display: Display) -> Iterator[str]:
 
 def _load_and_compare(sources: Sequence[Input], settings: Settings, db: PatientClient, display: Display) -> bool:
     started = time.perf_counter()
+    marks = marks_of(sources, db, settings.restart)
     loading = Loading(db, display, settings.skip_bad)
-    for source, mark in zip(sources, marks_of(sources, db, settings.restart), strict=True):
-        loading.load(source, mark)
+    try:
+        for source, mark in zip(sources, marks, strict=True):
+            loading.load(source, mark)
+    except BaseException:
+        again = all(source.identity is not None for source in sources)
+        how = "; the same command goes on behind them" if again else ""
+        display.say(f"stopped: {loading.totals.records:,} records of this run are loaded for certain{how}")
+        raise
     remove_marks(sources, db)
-    _print_totals(loading, db.repeats, time.perf_counter() - started)
+    _print_totals(loading.totals, db.repeats, time.perf_counter() - started)
     return not settings.verify or _same(sources, db, display)
 
 
-def _print_totals(loading: Loading, repeats: int, seconds: float) -> None:
-    totals = loading.totals
+def _print_totals(totals: Totals, repeats: int, seconds: float) -> None:
     click.echo(
         f"loaded {totals.records:,} records, {in_units(totals.record_bytes)} of keys and values, in {seconds:.2f} s: "
         f"{totals.records / seconds:,.0f} a second; {repeats:,} calls repeated, {totals.skipped:,} bad records skipped"
