@@ -27,7 +27,7 @@ class Overlay:
     @property
     def size_bytes(self) -> int:
         """Memory held."""
-        return self.active.size_bytes + sum(run.size_bytes for run in self.runs)
+        return self.active.size_bytes + sum([run.size_bytes for run in self.runs])
 
     @property
     def lsn_first(self) -> int:

@@ -32,6 +32,7 @@ from workers.wal.writer import WalWriter
 
 SYNC_INTERVAL_NS = SECOND_NS
 _KINDS: dict[int, RecordKind] = {Op.PUT: RecordKind.PUT, Op.DELETE: RecordKind.DELETE}
+_PUT = int(Op.PUT)
 _LAYOUT = Flag.KEYS_FIXED | Flag.VALUES_FIXED
 
 
@@ -69,6 +70,7 @@ class WritePath:
         self.grown_bytes = 0
         """Bytes applied since the drain policy last looked."""
         self._durability = durability
+        self._asynchronous = durability is Durability.ASYNC
         self._logged: deque[LoggedWrite] = deque()
         self._logged_bytes = 0
         self._syncing = False
@@ -94,11 +96,11 @@ class WritePath:
         """Take a PUT or DELETE. Raises InvalidRequest, Corruption, Busy: then nothing was logged."""
         header = asker.header
         keys = keys_of(header, frames, owned.key_range)
-        values = values_of(header, frames) if header.op == Op.PUT else None
+        values = values_of(header, frames) if header.op == _PUT else None
         owned.stored()
-        request = RequestId(ClientId(header.client), header.sequence)
         if not header.client:
             raise InvalidRequest("a write needs the client id that HELLO gives")
+        request = RequestId(ClientId(header.client), header.sequence)
         verdict = owned.dedup.judge(request, bool(header.flags & Flag.RETRY))
         if verdict is Verdict.DUPLICATE:
             return self._answer_again(owned.dedup.lsn_of(request), asker)
@@ -115,7 +117,7 @@ class WritePath:
             return self.fail(str(failure), [asker])
         owned.dedup.note(request, lsn)
         logged = LoggedWrite(lsn, owned, keys, values, payload_bytes, admitted_bytes, [asker])
-        if self._durability is Durability.ASYNC:
+        if self._asynchronous:
             self._sync_due_ns = self._sync_due_ns or now_ns + SYNC_INTERVAL_NS
             return self._apply(logged)
         self._logged.append(logged)
@@ -182,7 +184,8 @@ class WritePath:
         grown_bytes = logged.apply()
         self.buffered_bytes += grown_bytes
         self.grown_bytes += grown_bytes
-        return [asker.accept(self.pressure) for asker in logged.askers]
+        pressure = self.pressure
+        return [asker.accept(pressure) for asker in logged.askers]
 
     def _answer_again(self, lsn: int, asker: Asker) -> list[Effect]:
         """A retry of a logged request: acknowledged now, or with the sync that the first one waits for."""
