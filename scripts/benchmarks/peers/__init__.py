@@ -1,0 +1,66 @@
+"""Other stores on the same work as ours: which are there, and how fast they are.
+
+Each store is used as its users would use it from Python: through its own package, with its own batches, and with the
+settings that PEERS names. It is measured in a process of its own, so that nothing of the caller is in its way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.peers.catalogue import PEERS, PeerInfo, installed, missing
+from benchmarks.timing import Figures
+
+__all__ = ["PEERS", "WORK", "PeerFailed", "PeerInfo", "installed", "measure", "missing"]
+
+WORK = ("put_many", "put_many_synced", "get_many", "scan", "get", "put", "put_synced")
+"""What a peer can be asked to do; runner.py says what each of them is."""
+SCRIPTS = Path(__file__).parent.parent.parent
+
+
+class PeerFailed(Exception):
+    """A peer did not do its work, or gave a wrong answer: there are no figures."""
+
+
+def measure(
+    peer_name: str, shape_name: str, count: int, work: Sequence[str], data_dir: str | None, runs: int
+) -> dict[str, Figures]:
+    """The figures of each work on `count` records of a shape: medians of `runs` runs.
+
+    Stores are made below `data_dir`, or in the temporary directory. Raises PeerFailed.
+    """
+    if data_dir is not None:
+        os.makedirs(data_dir, exist_ok=True)
+    # A killed child ends its server a moment later, which may still write while the directory is removed.
+    with tempfile.TemporaryDirectory(prefix="shardstore-peer-", dir=data_dir, ignore_cleanup_errors=True) as directory:
+        arguments = [peer_name, shape_name, str(count), str(runs), os.path.abspath(directory), *work]
+        answer = _answer_of_child([sys.executable, "-m", "benchmarks.peers", *arguments])
+    if "failure" in answer:
+        raise PeerFailed(f"{peer_name}: {answer['failure']}")
+    figures: dict[str, Figures] = answer["figures"]
+    return figures
+
+
+def _answer_of_child(command: Sequence[str]) -> dict[str, dict[str, Figures]]:
+    """The JSON that a process prints. It is killed when this one is interrupted, and ends when this one dies."""
+    search_path = os.pathsep.join(filter(None, (str(SCRIPTS), os.environ.get("PYTHONPATH"))))
+    child = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": search_path}
+    )
+    assert child.stdout is not None
+    try:
+        printed = child.stdout.read()
+        child.wait()
+    finally:
+        child.kill()
+        child.communicate()
+    if child.returncode != 0:
+        raise PeerFailed(f"{command[3]}: the process that measures it ended with exit code {child.returncode}")
+    answer: dict[str, dict[str, Figures]] = json.loads(printed)
+    return answer

@@ -1,0 +1,71 @@
+"""The peers by name: how each is set up, and what it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from benchmarks.peers.redis_server import server_program
+
+INSTALL_PACKAGES = "pip install 'shardstore[bench]'"
+INSTALL_REDIS_SERVER = "install redis-server (Debian, Ubuntu: apt install redis-server) or name it in $REDIS_SERVER"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerInfo:
+    """A store with one choice of settings; `package` is what Python imports to use it."""
+
+    name: str
+    setup: str
+    package: str
+    has_server: bool = False
+    is_ordered: bool = True
+    """Without order, a scan gives the records in any order: its rate is no match for one that sorts."""
+
+    def remedy(self) -> str | None:
+        """How to install what is not there; None where nothing is missing."""
+        if find_spec(self.package) is None:
+            return INSTALL_PACKAGES
+        if self.has_server and server_program() is None:
+            return INSTALL_REDIS_SERVER
+        return None
+
+
+REDIS_SETUP = "append-only file, synced every second or at every write; MSET and MGET by redis-py with hiredis"
+SYNCS = "written to the log, and synced at every write where that is asked for"
+
+PEERS = {
+    peer.name: peer
+    for peer in (
+        PeerInfo("redis", f"Unix socket; {REDIS_SETUP}", "redis", has_server=True, is_ordered=False),
+        PeerInfo("redis-tcp", f"loopback TCP; {REDIS_SETUP}", "redis", has_server=True, is_ordered=False),
+        PeerInfo("rocksdb", f"default settings; write batches, multi-get; {SYNCS}", "rocksdict"),
+        PeerInfo(
+            "rocksdb-tuned", f"Bloom filter, block cache of 256 MiB; write batches, multi-get; {SYNCS}", "rocksdict"
+        ),
+        PeerInfo("leveldb", f"default settings; write batches; {SYNCS}", "plyvel"),
+        PeerInfo(
+            "leveldb-tuned",
+            f"Bloom filter, block cache of 256 MiB, write buffer of 64 MiB; write batches; {SYNCS}",
+            "plyvel",
+        ),
+        PeerInfo("lmdb", "a transaction for each batch; writable map without syncs, or a sync at every commit", "lmdb"),
+        PeerInfo(
+            "sqlite",
+            "WAL, table without rowid, page cache of 256 MiB; a transaction for each batch; synchronous NORMAL or FULL",
+            "sqlite3",
+        ),
+    )
+}
+"""Every peer by its name."""
+
+
+def installed() -> list[PeerInfo]:
+    """The peers that can be measured here."""
+    return [peer for peer in PEERS.values() if peer.remedy() is None]
+
+
+def missing() -> dict[str, str]:
+    """How to install each of the others, by name."""
+    remedies = ((name, peer.remedy()) for name, peer in PEERS.items())
+    return {name: remedy for name, remedy in remedies if remedy is not None}

@@ -1,0 +1,121 @@
+"""A Redis server of one's own, which is gone when its block ends or its owner dies, however it dies."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+Appendfsync = Literal["everysec", "always"]
+
+START_SECONDS_MAX = 30
+POLL_SECONDS = 0.01
+LOG = "redis-server.log"
+GUARD = '"$@" </dev/null >&2 & server=$!; echo $server; read -r ended; kill -KILL $server'
+"""Runs the server until our end of its standard input is closed: the kernel does that even if we are killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedisServer:
+    """A running server: where it listens. Without TCP the port is 0."""
+
+    pid: int
+    socket: str
+    port: int
+
+
+class NoServer(Exception):
+    """There is no redis-server, or it does not start."""
+
+
+def server_program() -> str | None:
+    """$REDIS_SERVER, or redis-server on the path; None without either."""
+    return shutil.which(os.environ.get("REDIS_SERVER") or "redis-server")
+
+
+@contextmanager
+def redis_server(directory: Path, appendfsync: Appendfsync, tcp: bool = False) -> Iterator[RedisServer]:
+    """A server with an append-only file in `directory`, on a Unix socket and, if asked for, on loopback TCP.
+
+    Raises NoServer.
+    """
+    program = server_program()
+    if program is None:
+        raise NoServer("there is no redis-server on the path, nor in $REDIS_SERVER")
+    with ExitStack() as stack:
+        # The path of a Unix socket has room for about 100 bytes, which `directory` may exceed.
+        socket_path = f"{stack.enter_context(tempfile.TemporaryDirectory(prefix='redis-'))}/socket"
+        port = _free_port() if tcp else 0
+        arguments = _arguments(directory, appendfsync, socket_path, port)
+        pid = stack.enter_context(_guarded([program, *arguments], directory / LOG))
+        _wait_until_it_answers(pid, socket_path, directory / LOG)
+        yield RedisServer(pid, socket_path, port)
+
+
+def _arguments(directory: Path, appendfsync: Appendfsync, socket_path: str, port: int) -> list[str]:
+    options = {
+        "--bind": "127.0.0.1",
+        "--port": str(port),
+        "--unixsocket": socket_path,
+        "--dir": str(directory),
+        "--daemonize": "no",
+        "--save": "",
+        "--appendonly": "yes",
+        "--appendfsync": appendfsync,
+    }
+    return [word for option in options.items() for word in option]
+
+
+@contextmanager
+def _guarded(command: list[str], log: Path) -> Iterator[int]:
+    """The process id of a command that is killed with the block, or with this process."""
+    with open(log, "wb") as output:
+        # A session of its own: Ctrl-C on the terminal is for us, who then end it.
+        guard = subprocess.Popen(
+            ["sh", "-c", GUARD, "sh", *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            start_new_session=True,
+        )
+    assert guard.stdout is not None
+    try:
+        yield int(guard.stdout.readline())
+    finally:
+        guard.communicate()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def _wait_until_it_answers(pid: int, socket_path: str, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while not _answers(socket_path):
+        if time.monotonic() > deadline or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            last_words = log.read_text(errors="replace").strip().rpartition("\n")[2]
+            raise NoServer(f"redis-server does not start: {last_words}")
+        time.sleep(POLL_SECONDS)
+
+
+def _answers(socket_path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(socket_path)
+        except OSError:
+            return False
+        connection.sendall(b"PING\r\n")
+        return connection.recv(7) == b"+PONG\r\n"

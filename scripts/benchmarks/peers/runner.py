@@ -1,0 +1,166 @@
+"""The work that peers are measured with. Every answer is compared: a figure of wrong answers is refused.
+
+    put_many, put_many_synced   a new store: all records in batches, and then what the store leaves to do after them
+    put, put_synced             a new store: one record after the other
+    get_many, get, scan         a store that holds all records and is at rest; its writes were not synced
+
+A peer works for one thread, which waits for each call. Batches are cut before the clock starts.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import cached_property
+from itertools import starmap
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+
+from benchmarks.peers.peer import BATCH_ENTRIES, OpenPeer, Peer
+from benchmarks.records import Records
+from benchmarks.timing import Figures, latency, medians, rate
+
+OPERATIONS_MAX = {"get": 20_000, "put": 20_000, "put_synced": 3_000}
+"""Single operations of a run."""
+
+
+class WrongAnswer(Exception):
+    """The peer did not answer what was written."""
+
+
+class Runner:
+    """Measures one peer with some records, in new stores below `directory`."""
+
+    def __init__(self, open_peer: OpenPeer, is_ordered: bool, records: Records, directory: Path, runs: int) -> None:
+        self._open_peer = open_peer
+        self._is_ordered = is_ordered
+        self._records = records
+        self._directory = directory
+        self._runs = runs
+
+    def measure(self, work: Sequence[str]) -> dict[str, Figures]:
+        """For each work the medians of its runs."""
+        _keep_out_of_collections()
+        figures = {name: medians([self._write(name) for _ in range(self._runs)]) for name in work if name in WRITES}
+        reads = [name for name in work if name in READS]
+        if reads:
+            with self._new_peer(synced=False) as peer:
+                put_many(peer, self._records.keys, self._records.values)
+                figures |= {name: medians([READS[name](self, peer) for _ in range(self._runs)]) for name in reads}
+        return {name: figures[name] for name in work}
+
+    def _write(self, name: str) -> Figures:
+        entries = OPERATIONS_MAX.get(name, len(self._records.keys))
+        keys, values = self._records.keys[:entries], self._records.values[:entries]
+        with self._new_peer(synced=name.endswith("_synced")) as peer:
+            figures = _with_cpu(peer, len(keys), lambda: WRITES[name](peer, keys, values))
+            _expect(dict(peer.scan()) == dict(zip(keys, values, strict=True)), "not all is there that was written")
+        return figures
+
+    @contextmanager
+    def _new_peer(self, synced: bool) -> Iterator[Peer]:
+        with (
+            TemporaryDirectory(dir=self._directory) as directory,
+            closing(self._open_peer(Path(directory), synced)) as peer,
+        ):
+            yield peer
+
+    @cached_property
+    def _reads(self) -> tuple[list[bytes], list[bytes | None]]:
+        return self._records.reads()
+
+    def _get_many(self, peer: Peer) -> Figures:
+        keys, expected = self._reads
+        batches = _batches(keys)
+        answers: list[bytes | None] = []
+        figures = _with_cpu(
+            peer, len(keys), lambda: rate(len(keys), lambda: _drain(map(answers.extend, map(peer.get_many, batches))))
+        )
+        _expect(answers == expected, "a key of a batch was not answered as it was written")
+        return figures
+
+    def _get(self, peer: Peer) -> Figures:
+        hits = [(key, value) for key, value in zip(*self._reads, strict=True) if value is not None]
+        keys, expected = zip(*hits[: OPERATIONS_MAX["get"]], strict=True)
+        answers: list[bytes | None] = []
+        figures = _with_cpu(peer, len(keys), lambda: latency(map(answers.append, map(peer.get, keys))))
+        _expect(answers == list(expected), "a key was not answered as it was written")
+        return figures
+
+    def _scan(self, peer: Peer) -> Figures:
+        entries = len(self._records.keys)
+        figures = _with_cpu(peer, entries, lambda: rate(entries, lambda: _count_to(entries, peer)))
+        found = list(peer.scan())
+        if not self._is_ordered:
+            found.sort()
+        expected = sorted(zip(self._records.keys, self._records.values, strict=True))
+        _expect(found == expected, "a scan is not what was written, in its order")
+        return figures
+
+
+def put_many(peer: Peer, keys: Sequence[bytes], values: Sequence[bytes]) -> Figures:
+    """Write all in batches, and settle."""
+    batches = list(zip(_batches(keys), _batches(values), strict=True))
+    figures = rate(len(keys), lambda: _drain(starmap(peer.put_many, batches)))
+    started = time.perf_counter()
+    waited = peer.settle()
+    settling = time.perf_counter() - started - waited
+    return figures | {"settled_per_second": len(keys) / (figures["seconds"] + settling)}
+
+
+def put(peer: Peer, keys: Sequence[bytes], values: Sequence[bytes]) -> Figures:
+    """Write one after the other."""
+    return latency(map(peer.put, keys, values))
+
+
+WRITES: dict[str, Callable[[Peer, Sequence[bytes], Sequence[bytes]], Figures]] = {
+    "put_many": put_many,
+    "put_many_synced": put_many,
+    "put": put,
+    "put_synced": put,
+}
+READS = {"get_many": Runner._get_many, "scan": Runner._scan, "get": Runner._get}
+WORK = (*WRITES, *READS)
+"""What can be measured."""
+
+
+def _keep_out_of_collections() -> None:
+    """Records are no garbage: a collection while the clock runs shall not look at them."""
+    gc.collect()
+    gc.freeze()
+
+
+def _with_cpu(peer: Peer, keys: int, run: Callable[[], Figures]) -> Figures:
+    before = _cpu_seconds(peer)
+    figures = run()
+    return figures | {"cpu_s_per_million": (_cpu_seconds(peer) - before) / keys * 1e6}
+
+
+def _cpu_seconds(peer: Peer) -> float:
+    """Of this process and the servers of the peer, with the children that those have had."""
+    return time.process_time() + sum(sum(psutil.Process(pid).cpu_times()[:4]) for pid in peer.servers)
+
+
+def _count_to(entries: int, peer: Peer) -> None:
+    count = 0
+    for _ in peer.scan():
+        count += 1
+    _expect(count == entries, f"a scan finds {count} of {entries} records")
+
+
+def _batches(column: Sequence[bytes]) -> list[Sequence[bytes]]:
+    return [column[at : at + BATCH_ENTRIES] for at in range(0, len(column), BATCH_ENTRIES)]
+
+
+def _drain(calls: Iterator[object]) -> None:
+    deque(calls, maxlen=0)
+
+
+def _expect(right: bool, complaint: str) -> None:
+    if not right:
+        raise WrongAnswer(complaint)
