@@ -1,4 +1,4 @@
-"""Records in batches of bounded size, each with the place behind it."""
+"""Records in batches of bounded size."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ BATCH_BYTES = 8 * MIB
 
 @dataclass(slots=True)
 class Batch:
-    """What stands between two places of an input."""
+    """Neighbours in an input, and the place behind them."""
 
-    end: Place
     records: list[Record] = field(default_factory=list)
     bad: list[BadRecord] = field(default_factory=list)
     record_bytes: int = 0
     """Of keys and values."""
+    end: Place = field(default_factory=Place)
 
     def add(self, record: Record | BadRecord) -> None:
         """Take what stands behind the others."""
@@ -44,7 +44,7 @@ def batches(source: Input, start: Place, skip_bad: bool) -> Iterator[Batch]:
     Ends with BadData at a bad record, unless those are skipped, and where the input cannot be read on; what stands
     before that place is given first.
     """
-    batch = Batch(start)
+    batch = Batch()
     trouble = ""
     try:
         for record in source.records(start):
@@ -54,7 +54,7 @@ def batches(source: Input, start: Place, skip_bad: bool) -> Iterator[Batch]:
             batch.add(record)
             if batch.is_full():
                 yield batch
-                batch = Batch(batch.end)
+                batch = Batch()
     except BadData as error:
         trouble = f"{source.name}: {error}"
     except UNREADABLE as error:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from status_line import in_units
 
 from datasets.inputs import Input
@@ -37,11 +38,11 @@ class Display:
         if not self._console.is_terminal:
             yield self._lines(doing, source)
             return
-        columns = (DownloadColumn(binary_units=True), TransferSpeedColumn(), TimeRemainingColumn())
-        count = TextColumn("{task.fields[records]:,} records")
         title = TextColumn("{task.description}", markup=False)
-        with Progress(title, BarColumn(), *columns, count, console=self._console) as progress:
-            bar = progress.add_task(f"{doing} {source.name}", total=source.size, records=0)
+        count = TextColumn("{task.fields[records]:,} records")
+        columns = (title, BarColumn(20), DownloadColumn(binary_units=True), TimeRemainingColumn(), count)
+        with Progress(*columns, console=self._console) as progress:
+            bar = progress.add_task(f"{doing} {os.path.basename(source.name)}", total=source.size, records=0)
             yield lambda place, records: progress.update(bar, completed=source.consumed(place), records=records)
 
     def _lines(self, doing: str, source: Input) -> Show:

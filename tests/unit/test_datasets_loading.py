@@ -167,6 +167,28 @@ class TestLoad:
         with pytest.raises(BadData, match="another mtime_ns;"):
             Run(table).load(FileInput(str(tmp_path / "f"), KEYS))
 
+    def test_a_replaced_file_has_changed(self, tmp_path: Path) -> None:
+        table, source = FakeTable(), numbers(tmp_path / "f", 9)
+        table.failures = {5: KeyboardInterrupt()}
+        with pytest.raises(KeyboardInterrupt):
+            Run(table).load(source)
+        status = (tmp_path / "f").stat()
+        numbers(tmp_path / "g", 9)
+        os.utime(tmp_path / "g", ns=(status.st_atime_ns, status.st_mtime_ns))
+        os.replace(tmp_path / "g", tmp_path / "f")
+        with pytest.raises(BadData, match="another inode;"):
+            Run(table).load(FileInput(str(tmp_path / "f"), KEYS))
+
+    def test_what_all_runs_did_is_told(self, tmp_path: Path) -> None:
+        table = FakeTable()
+        table.failures = {6: KeyboardInterrupt()}  # the mark behind the third batch
+        source = FileInput(str(file_of(tmp_path / "f", b"1\n\n\n2\n3\n\n4\n5\n")), KEYS)
+        with pytest.raises(KeyboardInterrupt):
+            Run(table, skip_bad=True).load(source)
+        run = Run(table, skip_bad=True)
+        assert run.load(source).records == 2
+        assert "behind line 6; 3 records were loaded before and 3 skipped" in run.said.getvalue()
+
     def test_other_options_are_refused(self, tmp_path: Path) -> None:
         table = FakeTable()
         table.failures = {5: KeyboardInterrupt()}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from datasets import records
+from datasets import deb822, records
 from datasets.csv_rows import is_readable, read_csv
 from datasets.deb822 import read_deb822
 from datasets.json_lines import read_json_lines
@@ -253,3 +253,10 @@ class TestDeb822:
             BadRecord(4, Place(45, 6), "the value is longer than 20 bytes"),
             Record(8, Place(51, 8), b"3", b"A: 3\n"),
         ]
+
+    def test_no_more_of_a_paragraph_is_kept_than_shows_that_it_is_too_long(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(deb822, "VALUE_BYTES_MAX", 20)
+        kept, end = deb822._bounded((Place(7 * number, number), b"A: 123\n") for number in range(1, 1_000))
+        assert (len(kept), end) == (3, Place(6993, 999))
