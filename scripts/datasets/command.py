@@ -33,7 +33,7 @@ def loads(command: Callable[..., list[Input]]) -> Callable[..., None]:
     @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for the cluster, each time.")
     @click.option("--skip-bad", is_flag=True, help="Pass over what is no record, instead of ending there.")
     @click.option("--restart", is_flag=True, help="Begin at the start, whatever an earlier load has come to.")
-    @click.option("--verify", is_flag=True, help="Read every record back and compare it; count those that were replaced.")
+    @click.option("--verify", is_flag=True, help="Read every record back and compare it; count the replaced ones.")
     @wraps(command)
     def loading(
         url: str | None, data: str, timeout: float, skip_bad: bool, restart: bool, verify: bool, **arguments: Any
@@ -49,7 +49,8 @@ def main() -> None:
 
     After Ctrl-C or a crash the same command goes on where it had come to. Of records with the same key the last one
     wins. FILE may be compressed (.gz, .xz, .bz2), or `-` for the standard input, which cannot be gone on with.
-    Until all is loaded, the cluster keeps how far it has come under keys that begin with a zero byte and `load_dataset/`.
+    Until all is loaded, the cluster keeps how far it has come, under keys that begin with a zero byte and
+    `load_dataset/`.
 
     \b
     Exit codes: 0 done, 1 bad data or differences, 2 wrong usage, 3 the cluster cannot be reached or refused,

@@ -24,7 +24,7 @@ _NAME = re.compile(rb"[!-9;-~]+")
 
 def read_deb822(file: BinaryIO, start: Place, *, key: Sequence[str], prefix: str = "") -> Records:
     """Values are the bytes of the paragraphs; keys the values of the named fields, with colons between them."""
-    names = [name.encode().lower() for name in key]
+    names = [encoded(name).lower() for name in key]
     before = encoded(prefix)
     for blank, lines in groupby(lines_of(file, start), lambda line: not line[1].strip()):
         if not blank:
@@ -81,5 +81,7 @@ def _fields(lines: Sequence[_Line]) -> dict[bytes, bytes]:
 def _key(fields: dict[bytes, bytes], names: Sequence[bytes]) -> bytes:
     for name in names:
         if not fields.get(name):
-            raise NoRecord(f"the field {name.decode()} is " + ("empty" if name in fields else "missing"))
+            raise NoRecord(
+                f"the field {name.decode('utf-8', 'backslashreplace')} is " + ("empty" if name in fields else "missing")
+            )
     return KEY_SEPARATOR.encode().join(map(fields.__getitem__, names))

@@ -15,6 +15,8 @@ from shardstore.limits import KEY_BYTES_MAX, MIB, VALUE_BYTES_MAX
 
 LINE_BYTES_MAX = 2 * VALUE_BYTES_MAX
 """A longer line can be no record, and is not kept. Twice a value, because quotes in a CSV field are doubled."""
+KEY_SEPARATOR = ":"
+"""Between the parts of a key that is made of several columns or fields."""
 
 _READ_AHEAD = MIB
 
@@ -54,9 +56,6 @@ class NoRecord(Exception):
 class BadData(Exception):
     """Data that ends the load, in one line for the user."""
 
-
-KEY_SEPARATOR = ":"
-"""Between the parts of a key that is made of several columns or fields."""
 
 Records: TypeAlias = Iterator[Record | BadRecord]
 Reader: TypeAlias = Callable[..., Records]
