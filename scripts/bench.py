@@ -1,15 +1,14 @@
-"""Measures a cluster, and beside it the limits that pyzmq and a dict set on the same machine.
+"""Measures the store, beside the limits that pyzmq, a dict and the disk set on the same machine, and beside peers.
 
-Keys are 16 hexadecimal digits of splitmix64, values are 24 bytes. Run it before and after each change to a hot path:
-
-    python3 scripts/bench.py                       # all workloads on a new cluster
-    python3 scripts/bench.py get_many --n 1000000
+python3 scripts/bench.py                                  # all workloads
+python3 scripts/bench.py put_many get_many --shape hex    # some: before and after a change to a hot path
+python3 scripts/bench.py --peers --plot bench.png --json bench.json
 """
 
 import bootstrap
 
 if __name__ == "__main__":
-    bootstrap.Environment().enter()
-    from benchmarks import main
+    bootstrap.Environment().enter(extras=("bench",))
+    from benchmarks.command import main
 
     main()

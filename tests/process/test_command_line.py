@@ -29,16 +29,6 @@ def test_the_commands_use_the_cluster_of_the_directory(tmp_path: Path) -> None:
     assert shardstore(tmp_path, "get", "greeting").returncode == 3
 
 
-def test_the_benchmark_measures_every_workload() -> None:
-    program = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import benchmarks; benchmarks.main()"
-    command = [sys.executable, "-c", program, "--n", "2000", "--workers", "2", "--json"]
-    done = subprocess.run(command, capture_output=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr.decode()
-    report = json.loads(done.stdout)
-    assert list(report["workloads"]) == ["put_many", "get_many", "scan", "get", "put"]
-    assert all(figures["per_second"] > 0 for figures in (report["workloads"] | report["limits"]).values())
-
-
 def test_the_demonstration_survives_its_killed_worker() -> None:
     program = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import cluster_console; cluster_console.main()"
     command = [sys.executable, "-c", program, "--demo", "--workers", "2"]

@@ -1,0 +1,135 @@
+"""The command line of bench.py."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from benchmarks import peers
+from benchmarks.clusters import WrongAnswer
+from benchmarks.machine import machine, sync_p50_us
+from benchmarks.plot import draw
+from benchmarks.progress import MeasuringProgress
+from benchmarks.records import SHAPES
+from benchmarks.report import Report, in_one_line
+from benchmarks.settings import Settings
+from benchmarks.timeline import Timeline, measure_timeline
+from benchmarks.workloads import NAMES, measurements
+from shardstore import ShardstoreError
+from shardstore.cli import EXIT_FAILED, failures_in_one_line
+
+ALL = "all"
+STANDARD_OUTPUT = "-"
+FILE_COLUMNS = 160
+"""Width of the tables where nobody sees them at once."""
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar=f"[{'|'.join(NAMES)}]...")
+@click.option("--n", default=2_000_000, show_default=True, type=click.IntRange(1_000), help="Records.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Worker processes.")
+@click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="Runs; figures are their medians.")
+@click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    default=list(SHAPES),
+    show_default=True,
+    type=click.Choice(list(SHAPES)),
+    help="Keys and values of batches.",
+)
+@click.option("--data", type=click.Path(), help="Directory for the stores, on the disk to be measured. [default: /tmp]")
+@click.option(
+    "--peers",
+    "chosen_peers",
+    is_flag=False,
+    flag_value=ALL,
+    help="Run other stores on the same work: those named, like lmdb,redis, or all that are installed.",
+)
+@click.option(
+    "--json", "json_file", is_flag=False, flag_value=STANDARD_OUTPUT, help="Write JSON to FILE, or print it alone."
+)
+@click.option("--plot", "plot_file", type=click.Path(), help="Measure a put load over time too, and draw it all.")
+def main(
+    names: tuple[str, ...],
+    n: int,
+    workers: int,
+    runs: int,
+    shapes: tuple[str, ...],
+    data: str | None,
+    chosen_peers: str | None,
+    json_file: str | None,
+    plot_file: str | None,
+) -> None:
+    """Measure the named workloads, or all, each beside its limits and, on request, beside other stores."""
+    _check_names(names, json_file)
+    shown: dict[str, str | int] = {"n": n, "workers": workers, "runs": runs, "shapes": ", ".join(shapes)}
+    shown["data"] = data or tempfile.gettempdir()
+    setups = _chosen(chosen_peers)
+    report = Report(machine(), shown, setups, peers.missing() if chosen_peers else {})
+    timeline: Timeline | None = None
+    with failures_in_one_line(), MeasuringProgress() as progress:
+        chosen_shapes = tuple(SHAPES[name] for name in shapes)
+        settings = Settings(n, workers, runs, chosen_shapes, data, tuple(setups), progress.say, report.fail)
+        report.machine["fdatasync_p50_us_before"] = sync_p50_us(settings)
+        _measure(settings, names, report, progress)
+        if plot_file:
+            timeline = measure_timeline(settings)
+        report.machine["fdatasync_p50_us_after"] = sync_p50_us(settings)
+    if plot_file and timeline:
+        draw(plot_file, timeline, report.rows, in_one_line(report.machine))
+    _publish(report, json_file)
+    sys.exit(EXIT_FAILED if report.failures else 0)
+
+
+def _measure(settings: Settings, names: Sequence[str], report: Report, progress: MeasuringProgress) -> None:
+    """Every row that can be measured: one failure does not cost the others."""
+    planned = list(measurements(settings, names))
+    progress.expect(len(planned))
+    for measurement in planned:
+        try:
+            report.rows.extend(measurement.rows())
+        except (WrongAnswer, ShardstoreError) as error:
+            report.fail(measurement.name, error)
+        progress.advance()
+
+
+def _check_names(names: Sequence[str], json_file: str | None) -> None:
+    unknown = set(names) - set(NAMES)
+    if unknown:
+        raise click.UsageError(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    if json_file in NAMES:
+        raise click.UsageError(f"--json takes {json_file} for its file: put it behind the workloads")
+
+
+def _chosen(chosen_peers: str | None) -> dict[str, str]:
+    """The setup of each peer to run. One that is named and not there is an error; of all, those there are run."""
+    installed = {peer.name: peer.setup for peer in peers.installed()}
+    if chosen_peers is None:
+        return {}
+    if chosen_peers == ALL:
+        return installed
+    for name in chosen_peers.split(","):
+        if name not in installed:
+            remedy = peers.missing().get(name, f"there are {', '.join(peers.PEERS)}")
+            raise click.UsageError(f"no peer {name}: {remedy}")
+    return {name: installed[name] for name in chosen_peers.split(",")}
+
+
+def _publish(report: Report, json_file: str | None) -> None:
+    text = json.dumps(report.to_json(), indent=2)
+    if json_file == STANDARD_OUTPUT:
+        click.echo(text)
+        return
+    if json_file:
+        Path(json_file).write_text(text + "\n")
+    console = Console()
+    if not console.is_terminal:
+        console.width = FILE_COLUMNS
+    report.show(console)

@@ -1,0 +1,50 @@
+"""What the figures depend on: the machine, its disk, and the versions that ran."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import time
+from pathlib import Path
+
+import zmq
+
+from benchmarks.settings import Settings
+from benchmarks.timing import percentile
+
+SYNCS = 200
+SYNCED_BYTES = 100
+
+
+def machine() -> dict[str, str | int]:
+    """Facts by name; the disk's, which may change while a run lasts, are told by `sync_p50_us`."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "pyzmq": zmq.pyzmq_version(),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def sync_p50_us(settings: Settings) -> int:
+    """The middle of some appends that are synced one by one, on the disk of the stores."""
+    times_ns = []
+    with settings.temporary_directory() as directory, open(f"{directory}/log", "wb", buffering=0) as file:
+        for _ in range(SYNCS):
+            started = time.perf_counter_ns()
+            file.write(bytes(SYNCED_BYTES))
+            os.fdatasync(file.fileno())
+            times_ns.append(time.perf_counter_ns() - started)
+    return round(percentile(times_ns, 50) / 1_000)
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.machine())

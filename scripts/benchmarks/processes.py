@@ -1,0 +1,42 @@
+"""CPU time and memory of the processes of a cluster, summed by what they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+
+import psutil
+
+from benchmarks.timing import Figures
+from shardstore import LocalCluster
+
+KINDS = ("client", "router", "worker", "maintenance")
+
+
+def kind_of(name: str) -> str:
+    """What a process of `LocalCluster.processes` is: "worker-0 maintenance" is maintenance."""
+    return name.rpartition(" ")[2].partition("-")[0]
+
+
+def cpu_seconds(cluster: LocalCluster) -> dict[str, float]:
+    """CPU seconds since their start of the client, which is this process, and of each kind of process."""
+    sums = dict.fromkeys(KINDS, 0.0)
+    for name, pid in [("client", os.getpid()), *cluster.processes().items()]:
+        times = psutil.Process(pid).cpu_times()
+        sums[kind_of(name)] += times.user + times.system
+    return sums
+
+
+def cpu_per_million(before: Mapping[str, float], after: Mapping[str, float], keys: int) -> Figures:
+    """What each kind of process spent on a million keys."""
+    return {f"{kind}_cpu_s_per_million": (after[kind] - before[kind]) / keys * 1e6 for kind in KINDS}
+
+
+def resident_bytes(pids: Iterable[int]) -> int:
+    """Resident memory of some processes."""
+    return sum(psutil.Process(pid).memory_info().rss for pid in pids)
+
+
+def workers_of(cluster: LocalCluster) -> list[int]:
+    """Process ids of the workers."""
+    return [pid for name, pid in cluster.processes().items() if kind_of(name) == "worker"]

@@ -1,0 +1,150 @@
+"""Replay of the log: how fast a store comes back after all its processes were killed with nothing drained.
+
+The store is served by a process of its own, filled, and killed with SIGKILL, supervisor first: the end that leaves
+the most to do. Then it is started again; the clock stops when every worker serves. The time that an empty store
+takes is subtracted. What remains is verifying the log, rewriting what it does not know to be synced, and replaying
+it into active layers. All workers do so at the same time: where cores are few, they share them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import psutil
+
+from benchmarks.clusters import Store, WrongAnswer, room_for, total_bytes
+from benchmarks.records import HEX, Records, records_of
+from benchmarks.settings import TIMEOUT_SECONDS, Settings
+from benchmarks.targets import A_MILLION, Row
+from benchmarks.timing import rate_of
+from shardstore import LocalCluster, Unavailable, connect, connect_async
+from shardstore.cluster.running_cluster import url_of
+
+SINGLES_MAX = 100_000
+SINGLES_RANGES = 64
+POLL_SECONDS = 0.01
+TOLD_APART_SECONDS = 0.02
+"""Starts differ by as much from run to run: a shorter replay counts as this long."""
+Fill: TypeAlias = Callable[[str, Records, Sequence[bytes]], None]
+"""Writes the records, if any, to the store at a url that is split at these boundaries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A log to be replayed: what it holds, into how many ranges at least its store is split, and how it is written."""
+
+    records: Records
+    ranges_min: int
+    fill: Fill
+
+
+def replay(settings: Settings) -> Iterator[Row]:
+    """Entries a second for each worker, from a log of batches and from a log of single writes."""
+    batches = records_of(HEX, settings.count(HEX))
+    singles = records_of(HEX, min(settings.n, SINGLES_MAX))
+    logs = {
+        "empty": Log(singles, settings.ranges, _write_nothing),
+        "batch writes": Log(batches, settings.ranges, _write_batches),
+        "single writes": Log(singles, SINGLES_RANGES, _write_singles),
+    }
+    seconds: dict[str, list[float]] = {way: [] for way in logs}
+    for run in range(settings.runs):
+        for way, log in logs.items():
+            settings.say(f"replay, {way}, run {run + 1} of {settings.runs}")
+            seconds[way].append(_recovery_seconds(settings, log))
+    empty = statistics.median(seconds.pop("empty"))
+    for way, taken in seconds.items():
+        replayed = max(TOLD_APART_SECONDS, statistics.median(taken) - empty)
+        figures = rate_of(len(logs[way].records.keys) // settings.workers, replayed)
+        yield Row("replay", HEX.name, way, figures, {A_MILLION: {"per_second": 1e6}}, {})
+
+
+def _recovery_seconds(settings: Settings, log: Log) -> float:
+    """From the start of a store whose processes were killed until it serves."""
+    records, fill = log.records, log.fill
+    ranges, memory = room_for(total_bytes(records), len(records.keys), settings.workers, log.ranges_min)
+    with settings.temporary_directory() as data:
+        boundaries = records.boundaries(ranges)
+        with LocalCluster(data, workers=settings.workers, ranges=boundaries):
+            pass  # now the store is split
+        with _served(data, memory) as url:
+            fill(url, records, boundaries)
+        started = time.perf_counter()
+        with LocalCluster(data, memory=memory) as cluster:
+            seconds = time.perf_counter() - started
+            with cluster.connect() as db:
+                Store(cluster, db).check_buffered()
+                answers = db.get_many(records.keys, timeout=TIMEOUT_SECONDS)
+    if answers != (records.values if fill is not _write_nothing else [None] * len(records.keys)):
+        raise WrongAnswer("a record was not read as it was written before the kill")
+    return seconds
+
+
+@contextmanager
+def _served(data: str, memory: int) -> Iterator[str]:
+    """The url of the store, served by a process that is killed, with all below it, at the end of the block."""
+    command = [sys.executable, "-m", "shardstore", "serve", "--data", data, "--memory", str(memory)]
+    supervisor = psutil.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        yield _url_when_served(supervisor, data)
+    finally:
+        processes = [supervisor, *supervisor.children(recursive=True)] if supervisor.is_running() else []
+        for process in processes:
+            with suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(processes, timeout=TIMEOUT_SECONDS)
+
+
+def _url_when_served(supervisor: psutil.Popen, data: str) -> str:
+    while True:
+        try:
+            return url_of(data)
+        except Unavailable:
+            if supervisor.poll() is not None:
+                raise
+            time.sleep(POLL_SECONDS)
+
+
+def _write_nothing(url: str, records: Records, boundaries: Sequence[bytes]) -> None:
+    """The store stays empty."""
+
+
+def _write_batches(url: str, records: Records, boundaries: Sequence[bytes]) -> None:
+    with connect(url) as db:
+        db.put_many(zip(records.keys, records.values, strict=True), timeout=TIMEOUT_SECONDS)
+
+
+def _write_singles(url: str, records: Records, boundaries: Sequence[bytes]) -> None:
+    asyncio.run(_put_each(url, records, boundaries))
+
+
+async def _put_each(url: str, records: Records, boundaries: Sequence[bytes]) -> None:
+    """Write every record alone.
+
+    One write of a client is under way to a range at a time, and what waits behind it travels together: so there is
+    one task for each range, and that each write made a record of its own is checked.
+    """
+    parts: list[list[tuple[bytes, bytes]]] = [[] for _ in range(len(boundaries) + 1)]
+    for record in zip(records.keys, records.values, strict=True):
+        parts[bisect_right(boundaries, record[0])].append(record)
+
+    async with await connect_async(url) as db:
+
+        async def put_part(part: list[tuple[bytes, bytes]]) -> None:
+            for key, value in part:
+                await db.put(key, value)
+
+        await asyncio.gather(*map(put_part, parts))
+        stats = await db.stats()
+    logged = sum(figures["wal"]["lsn_appended"] for name, figures in stats.items() if name != "router")
+    if logged != len(records.keys):
+        raise WrongAnswer(f"{len(records.keys)} single writes made {logged} records of the log")

@@ -1,0 +1,123 @@
+"""The report of a run, as two tables for the eye and as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.processes import KINDS
+from benchmarks.targets import Comparison, Row, comparisons
+from benchmarks.timing import Figures
+
+UNITS = {"per_second": "/s", "p50_us": "us", "bytes_per_entry": "bytes"}
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything a run finds out. `peers` says how each one is set up, `missing_peers` how to install the others."""
+
+    machine: dict[str, str | int]
+    settings: dict[str, str | int]
+    peers: Mapping[str, str]
+    missing_peers: Mapping[str, str]
+    rows: list[Row] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    """Why something could not be measured, by its name."""
+
+    def fail(self, what: str, error: Exception) -> None:
+        """Note that something could not be measured."""
+        self.failures[what] = f"{type(error).__name__}: {error}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values by name."""
+        plain = dataclasses.asdict(self)
+        for row, measured in zip(plain["rows"], self.rows, strict=True):
+            row["comparisons"] = [
+                dataclasses.asdict(comparison) | {"reached": comparison.reached} for comparison in comparisons(measured)
+            ]
+        return plain
+
+    def show(self, console: Console) -> None:
+        """Print all of it."""
+        for facts in (self.machine, self.settings):
+            console.print(in_one_line(facts), soft_wrap=True)
+        for name, setup in self.peers.items():
+            console.print(f"{name}: {setup}", soft_wrap=True)
+        for name, remedy in self.missing_peers.items():
+            console.print(f"{name} is not here: {remedy}", soft_wrap=True)
+        console.print(figures_table(self.rows))
+        console.print(comparison_table(self.rows))
+        for name, reason in self.failures.items():
+            console.print(f"{name} failed: {reason}", soft_wrap=True)
+
+
+def in_one_line(facts: Mapping[str, str | int]) -> str:
+    """Facts with their names."""
+    return ", ".join(f"{name} {value}" for name, value in facts.items())
+
+
+def figures_table(rows: Iterable[Row]) -> Table:
+    """What was measured, one line for each row; s/M are CPU seconds per million keys."""
+    table = _table("workload", "shape", "way")
+    for heading in ("per second", "settled /s", "p50 us", "p99 us", "bytes/entry"):
+        table.add_column(heading, justify="right")
+    for kind in KINDS:
+        table.add_column(f"{kind} s/M", justify="right")
+    for row in rows:
+        figures = row.figures
+        table.add_row(
+            *(row.workload, row.shape, row.way),
+            *(number(figures, name) for name in ("per_second", "settled_per_second", "p50_us", "p99_us")),
+            number(figures, "bytes_per_entry"),
+            *(number(figures, f"{kind}_cpu_s_per_million") for kind in KINDS),
+        )
+    return table
+
+
+def comparison_table(rows: Iterable[Row]) -> Table:
+    """What each row stands beside: its limits, and the peers, all of them where they come first."""
+    table = _table("workload", "shape", "way", "beside")
+    for heading in ("its figure", "ratio", "target"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    shown: set[tuple[str, str]] = set()
+    for row in rows:
+        for comparison in comparisons(row):
+            if (row.workload, row.shape) in shown and comparison.against in row.peers:
+                continue
+            theirs = f"{rounded(comparison.theirs)} {UNITS[comparison.figure]}"
+            target, verdict = target_words(comparison)
+            names = (row.workload, row.shape, row.way, comparison.against)
+            table.add_row(*names, theirs, f"{comparison.ratio:.2f}", target, verdict)
+        shown.add((row.workload, row.shape))
+    return table
+
+
+def target_words(comparison: Comparison) -> tuple[str, str]:
+    """The target of a comparison, and whether it is reached; empty where there is none."""
+    if comparison.target is None:
+        return "", ""
+    bound = "at most" if comparison.at_most else "at least"
+    return f"{bound} {comparison.target:.2f}", "reached" if comparison.reached else "missed"
+
+
+def number(figures: Figures, name: str) -> str:
+    """A figure for the eye; empty when it was not measured."""
+    return rounded(figures[name]) if name in figures else ""
+
+
+def rounded(value: float) -> str:
+    """Three digits or all whole ones."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in headings:
+        table.add_column(heading, no_wrap=True)
+    return table

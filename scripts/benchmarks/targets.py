@@ -1,0 +1,130 @@
+"""What the store is to reach, and how a measured row stands beside everything that was measured with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from benchmarks.timing import Figures
+
+ONE_CALL = "one call"
+CALLS_OF_1000 = "calls of 1000"
+DIRECT_PATH = "direct path"
+ROUTER_PATH = "router path"
+BEST_PEER = "best peer"
+ECHO = "pyzmq echo"
+SYNCED_ECHO = "pyzmq echo + fdatasync"
+ONE_WAY = "pyzmq one way"
+SYNCED_WRITE = "write + fdatasync"
+DICT_UPDATE = "dict update"
+DICT_GET = "dict get"
+ONE_THREAD = "one thread"
+A_MILLION = "a million a second"
+ENTRY_AND_100 = "key + value + 100"
+
+COMPARED = ("bytes_per_entry", "p50_us", "per_second")
+"""A row is compared by the first of these figures that both sides have."""
+VARIABLE_SHARE = 0.8
+"""Part of a target in peers that is asked for with keys and values of other shapes than "hex"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The ratio to reach against something; `at_most` where less is better."""
+
+    workload: str
+    against: str
+    ratio: float
+    at_most: bool = False
+
+
+TARGETS = (
+    Target("put_many", BEST_PEER, 2.0),
+    Target("put_many_synced", BEST_PEER, 2.0),
+    Target("get_many", BEST_PEER, 2.0),
+    Target("get_many_tables", BEST_PEER, 1.5),
+    Target("scan", "leveldb", 1.0),
+    Target("get", ECHO, 1.25, at_most=True),
+    Target("put", ECHO, 1.25, at_most=True),
+    Target("get_tasks", ONE_THREAD, 5.0),
+    Target("get_threads", ONE_THREAD, 2.0),
+    Target("ycsb_a", "redis", 1.0),
+    Target("ycsb_c", "redis", 1.0),
+    Target("replay", A_MILLION, 1.0),
+    Target("memory", ENTRY_AND_100, 2.5, at_most=True),
+)
+COPY_TARGET = Target("", ONE_WAY, 0.5)
+"""Of every batch with values of 4 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measured line: a workload, the way it was done, and what was measured beside it in the same run.
+
+    `shape` is empty where the workload has records of its own.
+    """
+
+    workload: str
+    shape: str
+    way: str
+    figures: Figures
+    limits: Mapping[str, Figures]
+    peers: Mapping[str, Figures]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A row's figure beside another one of the same name."""
+
+    against: str
+    figure: str
+    theirs: float
+    ratio: float
+    target: float | None = None
+    at_most: bool = False
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the target is reached; None where there is none."""
+        if self.target is None:
+            return None
+        return self.ratio <= self.target if self.at_most else self.ratio >= self.target
+
+
+def comparisons(row: Row) -> Iterator[Comparison]:
+    """The row beside its limits, then beside the peers, the best first."""
+    ranked = sorted(row.peers.items(), key=lambda peer: _badness(row.figures, peer[1]))
+    for place, (name, theirs) in enumerate([*row.limits.items(), *ranked]):
+        is_best_peer = place == len(row.limits)
+        figure = compared_figure(row.figures, theirs)
+        target = target_of(row, name, is_best_peer)
+        ratio = row.figures[figure] / theirs[figure]
+        against = f"{name} ({BEST_PEER})" if is_best_peer else name
+        if target is None:
+            yield Comparison(against, figure, theirs[figure], ratio)
+        else:
+            yield Comparison(against, figure, theirs[figure], ratio, target.ratio, target.at_most)
+
+
+def compared_figure(ours: Figures, theirs: Figures) -> str:
+    """The figure by which the two are compared."""
+    return next(name for name in COMPARED if name in ours and name in theirs)
+
+
+def target_of(row: Row, against: str, is_best_peer: bool) -> Target | None:
+    """The target of a row against something, if it has one. Separate calls are reported without."""
+    if row.way == CALLS_OF_1000:
+        return None
+    if row.shape == "variable-4k" and against == ONE_WAY:
+        return COPY_TARGET
+    names = [against.partition("-")[0], *([BEST_PEER] if is_best_peer else [])]  # "leveldb-tuned" is a LevelDB
+    for target in TARGETS:
+        if target.workload == row.workload and target.against in names:
+            share = VARIABLE_SHARE if against in row.peers and row.shape.startswith("variable") else 1.0
+            return Target(target.workload, against, target.ratio * share, target.at_most)
+    return None
+
+
+def _badness(ours: Figures, theirs: Figures) -> float:
+    figure = compared_figure(ours, theirs)
+    return -theirs[figure] if figure == "per_second" else theirs[figure]

@@ -1,0 +1,60 @@
+"""Every workload by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
+
+from benchmarks import batches, concurrency, memory, replay, singles
+from benchmarks.records import RecordShape
+from benchmarks.settings import Settings
+from benchmarks.targets import Row
+
+OfShape: TypeAlias = Callable[[Settings, RecordShape], Iterator[Row]]
+OfOneShape: TypeAlias = Callable[[Settings], Iterator[Row]]
+
+BY_SHAPE: dict[str, OfShape] = {
+    "put_many": batches.put_many,
+    "put_many_synced": batches.put_many_synced,
+    "get_many": batches.get_many,
+    "get_many_tables": batches.get_many_tables,
+    "scan": batches.scan,
+    "scan_overlays": batches.scan_overlays,
+    "memory": memory.memory,
+}
+"""Measured with each of the chosen shapes of records."""
+
+OF_ONE_SHAPE: dict[str, OfOneShape] = {
+    "get": singles.get,
+    "put": singles.put,
+    "put_synced": singles.put_synced,
+    "get_tasks": concurrency.get_tasks,
+    "get_threads": concurrency.get_threads,
+    "replay": replay.replay,
+}
+
+NAMES = (*BY_SHAPE, *OF_ONE_SHAPE)
+
+
+class Measurement(NamedTuple):
+    """One workload with records of one shape; `rows` measures it."""
+
+    name: str
+    rows: Callable[[], Iterator[Row]]
+
+
+def measurements(settings: Settings, names: Sequence[str]) -> Iterator[Measurement]:
+    """What is to be measured for the named workloads, or for all."""
+    for name in names or NAMES:
+        if name in OF_ONE_SHAPE:
+            yield _of_one_shape(settings, name)
+        else:
+            yield from (_of_shape(settings, name, shape) for shape in settings.shapes)
+
+
+def _of_shape(settings: Settings, name: str, shape: RecordShape) -> Measurement:
+    return Measurement(f"{name} {shape.name}", lambda: BY_SHAPE[name](settings, shape))
+
+
+def _of_one_shape(settings: Settings, name: str) -> Measurement:
+    return Measurement(name, lambda: OF_ONE_SHAPE[name](settings))

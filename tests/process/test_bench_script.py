@@ -1,0 +1,56 @@
+"""The benchmarks end to end: a few records, every workload, no bounds on time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.workloads import BY_SHAPE, OF_ONE_SHAPE
+
+SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    program = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); from benchmarks.command import main; main()"
+    command = [sys.executable, "-c", program, "--n", "1000", "--runs", "1", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_the_workloads_of_one_shape(tmp_path: Path) -> None:
+    done = bench(*OF_ONE_SHAPE, "--json", "--plot", str(tmp_path / "bench.png"), "--data", str(tmp_path / "data"))
+    assert done.returncode == 0, done.stderr + done.stdout
+    report = json.loads(done.stdout)
+    assert list(dict.fromkeys(row["workload"] for row in report["rows"])) == list(OF_ONE_SHAPE)
+    assert all(row["figures"]["per_second"] > 0 for row in report["rows"])
+    assert all(row["comparisons"] for row in report["rows"])
+    assert {"cpu", "cores", "kernel", "python", "pyzmq", "date", "fdatasync_p50_us_before"} <= report["machine"].keys()
+    assert (tmp_path / "bench.png").read_bytes().startswith(PNG)
+    assert not list((tmp_path / "data").iterdir())
+
+
+def test_the_batches_beside_a_peer(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    done = bench(*BY_SHAPE, "--shape", "variable-4k", "--peers", "sqlite", "--json", str(file))
+    assert done.returncode == 0, done.stderr + done.stdout
+    report = json.loads(file.read_text())
+    assert list(dict.fromkeys(row["workload"] for row in report["rows"])) == list(BY_SHAPE)
+    assert {row["shape"] for row in report["rows"]} == {"variable-4k"}
+    compared = [row for row in report["rows"] if row["workload"] != "memory"]
+    assert all(row["peers"]["sqlite"]["per_second"] > 0 for row in compared)
+    assert all(row["figures"]["worker_cpu_s_per_million"] >= 0 for row in compared)
+    assert "sqlite (best peer)" in done.stdout
+    assert "get_many_tables" in done.stdout
+
+
+def test_unknown_names_are_refused() -> None:
+    for arguments, words in (
+        (["get_most"], "no workload get_most"),
+        (["--peers", "oracle"], "no peer oracle"),
+        (["--json", "get"], "--json takes get for its file"),
+    ):
+        done = bench(*arguments)
+        assert done.returncode == 2
+        assert words in done.stderr
