@@ -15,12 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.peers.catalogue import PEERS, PeerInfo, installed, missing
+from benchmarks.peers.runner import WORK
 from benchmarks.timing import Figures
 
 __all__ = ["PEERS", "WORK", "PeerFailed", "PeerInfo", "installed", "measure", "missing"]
 
-WORK = ("put_many", "put_many_synced", "get_many", "scan", "get", "put", "put_synced")
-"""What a peer can be asked to do; runner.py says what each of them is."""
 SCRIPTS = Path(__file__).parent.parent.parent
 
 
@@ -31,7 +30,7 @@ class PeerFailed(Exception):
 def measure(
     peer_name: str, shape_name: str, count: int, work: Sequence[str], data_dir: str | None, runs: int
 ) -> dict[str, Figures]:
-    """The figures of each work on `count` records of a shape: medians of `runs` runs.
+    """The figures of each of some WORK on `count` records of a shape: medians of `runs` runs.
 
     Stores are made below `data_dir`, or in the temporary directory. Raises PeerFailed.
     """

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,7 +21,15 @@ Appendfsync = Literal["everysec", "always"]
 START_SECONDS_MAX = 30
 POLL_SECONDS = 0.01
 LOG = "redis-server.log"
-GUARD = '"$@" </dev/null >&2 & server=$!; echo $server; read -r ended; kill -KILL $server'
+GUARD = """
+"$@" </dev/null >&2 & server=$!
+echo $server
+read -r ended
+kill -KILL $server
+wait $server
+rm -f "$0/socket"
+rmdir "$0"
+"""
 """Runs the server until our end of its standard input is closed: the kernel does that even if we are killed."""
 
 
@@ -52,13 +60,13 @@ def redis_server(directory: Path, appendfsync: Appendfsync, tcp: bool = False) -
     program = server_program()
     if program is None:
         raise NoServer("there is no redis-server on the path, nor in $REDIS_SERVER")
-    with ExitStack() as stack:
-        # The path of a Unix socket has room for about 100 bytes, which `directory` may exceed.
-        socket_path = f"{stack.enter_context(tempfile.TemporaryDirectory(prefix='redis-'))}/socket"
-        port = _free_port() if tcp else 0
-        arguments = _arguments(directory, appendfsync, socket_path, port)
-        pid = stack.enter_context(_guarded([program, *arguments], directory / LOG))
-        _wait_until_it_answers(pid, socket_path, directory / LOG)
+    # The path of a Unix socket has room for about 100 bytes, which `directory` may exceed.
+    socket_directory = tempfile.mkdtemp(prefix="redis-")
+    socket_path = f"{socket_directory}/socket"
+    port = _free_port() if tcp else 0
+    log = directory / LOG
+    with _guarded([program, *_arguments(directory, appendfsync, socket_path, port)], socket_directory, log) as pid:
+        _wait_until_it_answers(pid, socket_path, log)
         yield RedisServer(pid, socket_path, port)
 
 
@@ -77,12 +85,12 @@ def _arguments(directory: Path, appendfsync: Appendfsync, socket_path: str, port
 
 
 @contextmanager
-def _guarded(command: list[str], log: Path) -> Iterator[int]:
-    """The process id of a command that is killed with the block, or with this process."""
+def _guarded(command: list[str], socket_directory: str, log: Path) -> Iterator[int]:
+    """The process id of a server that is killed with the block, or with this process; its socket is removed."""
     with open(log, "wb") as output:
         # A session of its own: Ctrl-C on the terminal is for us, who then end it.
         guard = subprocess.Popen(
-            ["sh", "-c", GUARD, "sh", *command],
+            ["sh", "-c", GUARD, socket_directory, *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,

@@ -126,7 +126,7 @@ WRITES: dict[str, Callable[[Peer, Sequence[bytes], Sequence[bytes]], Figures]] =
 }
 READS = {"get_many": Runner._get_many, "scan": Runner._scan, "get": Runner._get}
 WORK = (*WRITES, *READS)
-"""What can be measured."""
+"""What can be measured, by name."""
 
 
 def _keep_out_of_collections() -> None:
