@@ -81,14 +81,17 @@ def new_store(
     settings: Settings,
     boundaries: list[bytes],
     durability: str = "async",
-    memory: int = GIB,
-    workers: int | None = None,
+    memory: int | None = None,
 ) -> Iterator[Store]:
-    """An empty store that ends, files and all, with the block."""
+    """An empty store that ends, files and all, with the block. It has the usual memory unless told otherwise."""
     with (
         settings.temporary_directory() as directory,
         LocalCluster(
-            directory, workers=workers or settings.workers, memory=memory, durability=durability, ranges=boundaries
+            directory,
+            workers=settings.workers,
+            memory=memory or settings.memory,
+            durability=durability,
+            ranges=boundaries,
         ) as cluster,
         cluster.connect() as db,
     ):

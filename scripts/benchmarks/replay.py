@@ -9,7 +9,6 @@ it into active layers. All workers do so at the same time: where cores are few, 
 from __future__ import annotations
 
 import asyncio
-import statistics
 import subprocess
 import sys
 import time
@@ -22,10 +21,11 @@ from typing import TypeAlias
 import psutil
 
 from benchmarks.clusters import Store, WrongAnswer, room_for, total_bytes
+from benchmarks.processes import cpu_seconds
 from benchmarks.records import HEX, Records, records_of
 from benchmarks.settings import TIMEOUT_SECONDS, Settings
 from benchmarks.targets import A_MILLION, Row
-from benchmarks.timing import rate_of
+from benchmarks.timing import Figures, medians, rate_of
 from shardstore import LocalCluster, Unavailable, connect, connect_async
 from shardstore.cluster.running_cluster import url_of
 
@@ -56,20 +56,19 @@ def replay(settings: Settings) -> Iterator[Row]:
         "batch writes": Log(batches, settings.ranges, _write_batches),
         "single writes": Log(singles, SINGLES_RANGES, _write_singles),
     }
-    seconds: dict[str, list[float]] = {way: [] for way in logs}
+    starts: dict[str, list[Figures]] = {way: [] for way in logs}
     for run in range(settings.runs):
         for way, log in logs.items():
             settings.say(f"replay, {way}, run {run + 1} of {settings.runs}")
-            seconds[way].append(_recovery_seconds(settings, log))
-    empty = statistics.median(seconds.pop("empty"))
-    for way, taken in seconds.items():
-        replayed = max(TOLD_APART_SECONDS, statistics.median(taken) - empty)
-        figures = rate_of(len(logs[way].records.keys) // settings.workers, replayed)
+            starts[way].append(_start_after_kill(settings, log))
+    empty = medians(starts.pop("empty"))
+    for way, measured in starts.items():
+        figures = _without_the_start(medians(measured), empty, len(logs[way].records.keys), settings.workers)
         yield Row("replay", HEX.name, way, figures, {A_MILLION: {"per_second": 1e6}}, {})
 
 
-def _recovery_seconds(settings: Settings, log: Log) -> float:
-    """From the start of a store whose processes were killed until it serves."""
+def _start_after_kill(settings: Settings, log: Log) -> Figures:
+    """The start of a store whose processes were killed, until it serves: seconds, and CPU seconds of the workers."""
     records, fill = log.records, log.fill
     ranges, memory = room_for(total_bytes(records), len(records.keys), settings.workers, log.ranges_min)
     with settings.temporary_directory() as data:
@@ -80,13 +79,19 @@ def _recovery_seconds(settings: Settings, log: Log) -> float:
             fill(url, records, boundaries)
         started = time.perf_counter()
         with LocalCluster(data, memory=memory) as cluster:
-            seconds = time.perf_counter() - started
+            figures = {"seconds": time.perf_counter() - started, "worker": cpu_seconds(cluster)["worker"]}
             with cluster.connect() as db:
                 Store(cluster, db).check_buffered()
                 answers = db.get_many(records.keys, timeout=TIMEOUT_SECONDS)
     if answers != (records.values if fill is not _write_nothing else [None] * len(records.keys)):
         raise WrongAnswer("a record was not read as it was written before the kill")
-    return seconds
+    return figures
+
+
+def _without_the_start(measured: Figures, empty: Figures, entries: int, workers: int) -> Figures:
+    replayed = max(TOLD_APART_SECONDS, measured["seconds"] - empty["seconds"])
+    cpu_seconds_spent = max(0.0, measured["worker"] - empty["worker"])
+    return rate_of(entries // workers, replayed) | {"worker_cpu_s_per_million": cpu_seconds_spent / entries * 1e6}
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.records import RecordShape, records_of
+from shardstore.options import DEFAULT_MEMORY, WORKER_MEMORY_MIN
 
 TIMEOUT_SECONDS = 120.0
 RANGES_PER_WORKER = 4
@@ -41,6 +42,11 @@ class Settings:
     def ranges(self) -> int:
         """Ranges of a new store, unless a workload needs others."""
         return RANGES_PER_WORKER * self.workers
+
+    @property
+    def memory(self) -> int:
+        """Bytes a new store may buffer unless a workload needs others: the default, where it is enough."""
+        return max(DEFAULT_MEMORY, self.workers * WORKER_MEMORY_MIN)
 
     def temporary_directory(self) -> tempfile.TemporaryDirectory[str]:
         """A new directory on the disk that is measured."""

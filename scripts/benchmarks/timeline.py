@@ -21,7 +21,8 @@ from shardstore import connect
 from shardstore.limits import MIB
 
 CALL_ENTRIES = 1_000
-SECONDS_MAX = 20.0
+ROUNDS_MAX = 10
+SECONDS_MAX = 15.0
 MEMORY_PER_WORKER = 128 * MIB
 POLL_SECONDS = 0.05
 
@@ -78,7 +79,7 @@ def bins(calls: list[Call], count: int) -> list[Bin]:
 
 
 def measure_timeline(settings: Settings) -> Timeline:
-    """Write until all records are written or the time is up, then wait for the last drain."""
+    """Write all records, again and again until the time is up or it is enough, then wait for the last drain."""
     records = records_of(HEX, settings.count(HEX))
     boundaries = records.boundaries(settings.ranges)
     settings.say("throughput and latency over time")
@@ -91,7 +92,7 @@ def measure_timeline(settings: Settings) -> Timeline:
 
 
 def _calls(store: Store, pairs: list[tuple[bytes, bytes]], started: float) -> Iterator[Call]:
-    for at in range(0, len(pairs), CALL_ENTRIES):
+    for at in list(range(0, len(pairs), CALL_ENTRIES)) * ROUNDS_MAX:
         began = time.perf_counter()
         store.db.put_many(pairs[at : at + CALL_ENTRIES], timeout=TIMEOUT_SECONDS)
         ended = time.perf_counter()
