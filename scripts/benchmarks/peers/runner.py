@@ -10,6 +10,7 @@ A peer works for one thread, which waits for each call. Batches are cut before t
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -58,6 +59,7 @@ class Runner:
         entries = OPERATIONS_MAX.get(name, len(self._records.keys))
         keys, values = self._records.keys[:entries], self._records.values[:entries]
         with self._new_peer(synced=name.endswith("_synced")) as peer:
+            os.sync()  # what earlier runs left unwritten would be written during this one
             figures = _with_cpu(peer, len(keys), lambda: WRITES[name](peer, keys, values))
             _expect(dict(peer.scan()) == dict(zip(keys, values, strict=True)), "not all is there that was written")
         return figures
