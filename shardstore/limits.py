@@ -19,13 +19,14 @@ MESSAGE_BYTES_MAX = 40 * MIB
 """All frames of a message on the direct path."""
 SCAN_PAGE_BYTES = MIB
 SCAN_PAGE_ENTRIES = 16_384
-REPLY_BYTES_MAX = 16 * MIB
+REPLY_BYTES_AIM = 2 * MIB
+"""Where the answer to a GET ends, unless its first value alone is longer; the rest is asked for again."""
 DEADLINE_MS_MAX = 3_600_000
 DEADLINE_DEFAULT_NS = 30 * SECOND_NS
 
 CREDITS = 16
 """Messages one client may have in flight to one worker."""
-OUTBOX_BYTES_MAX = 64 * MIB
+OUTBOX_BYTES_MAX = 160 * MIB
 """Unsent bytes kept for one slow peer before it is cut off."""
 ROUTER_IN_FLIGHT_BYTES_MAX = 256 * MIB
 """Request bytes the router has passed to one worker and not seen answered."""
@@ -49,7 +50,8 @@ IPC_PATH_BYTES_MAX = 107
 
 assert KEY_BYTES_MAX + VALUE_BYTES_MAX < REQUEST_BYTES_MAX < FRAME_BYTES_MAX
 assert SCAN_PAGE_ENTRIES <= REQUEST_ENTRIES_MAX
-assert VALUE_BYTES_MAX <= REPLY_BYTES_MAX < FRAME_BYTES_MAX
+assert REPLY_BYTES_AIM + VALUE_BYTES_MAX < FRAME_BYTES_MAX
+assert CREDITS * (REPLY_BYTES_AIM + VALUE_BYTES_MAX) <= OUTBOX_BYTES_MAX, "who reads is never cut off"
 assert CREDITS * 2 <= DEDUP_WINDOW
 assert CREDITS < 256
 assert REQUEST_BYTES_MAX < WAL_FILE_BYTES < WAL_RETAINED_BYTES_MAX

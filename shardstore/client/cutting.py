@@ -2,7 +2,8 @@
 
 Keys of one length are routed by their first 8 bytes as integers, in one numpy search; where that cannot decide
 (a boundary is longer than 8 bytes or than the keys, and a key agrees with its first 8 bytes), by bisecting the
-starts, as all keys of mixed lengths are. Sorting by route is stable, so pairs of one key keep their order.
+starts. Keys of mixed lengths are routed by as many bytes as the longest boundary has, in the same way. Sorting by route
+is stable, so pairs of one key keep their order.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from shardstore.columns import PREFIX_BYTES, Column, Prefixes
 from shardstore.wire_format import Flag
 
 Positions: TypeAlias = npt.NDArray[np.intp]
+Owners: TypeAlias = npt.NDArray[np.uint16]
+ROW_BYTES_MAX = 16
 
 
 class Boundaries:
@@ -30,6 +33,20 @@ class Boundaries:
         self.starts = starts[1:]
         self.prefixes: Prefixes = np.array([columns.prefix_of(start) for start in self.starts], dtype=np.uint64)
         self._longest = max(map(len, self.starts), default=0)
+        self._rows = np.array(self.starts, dtype=self._row_type)
+
+    @property
+    def _row_type(self) -> str:
+        return f"S{min(self._longest, ROW_BYTES_MAX) or 1}"
+
+    def owners_of(self, keys: Sequence[bytes]) -> tuple[Owners, Positions]:
+        """The route of each key, and where that is wrong unless bisected: where a key equals a boundary's beginning.
+
+        Numpy compares rows without the zero bytes at their ends, so such keys equal each other too.
+        """
+        rows = np.array(keys, dtype=self._row_type)
+        owners = np.searchsorted(self._rows, rows, side="right")
+        return owners.astype(np.uint16), np.flatnonzero(owners != np.searchsorted(self._rows, rows, side="left"))
 
     def decided_by_prefixes(self, key_bytes: int) -> bool:
         """Whether a key of this length that agrees with a boundary's prefix always lies behind the boundary."""
@@ -70,12 +87,14 @@ def cut(keys: Items, values: Items | None, boundaries: Boundaries) -> list[Piece
     ]
 
 
-def _owners(keys: Items, boundaries: Boundaries) -> npt.NDArray[np.uint16]:
+def _owners(keys: Items, boundaries: Boundaries) -> Owners:
     """The number of each key's route; nothing when there is only one route."""
     if not boundaries.starts:
         return np.empty(0, dtype=np.uint16)
     if keys.frame is None:
-        return _bisected(keys.items, boundaries)
+        owners, tied = boundaries.owners_of(keys.items)
+        owners[tied] = _bisected([keys.items[at] for at in tied.tolist()], boundaries)
+        return owners
     prefixes = columns.prefixes_of_fixed(keys.frame, keys.stride)
     owners = np.searchsorted(boundaries.prefixes, prefixes, side="right").astype(np.uint16)
     if not boundaries.decided_by_prefixes(keys.stride):
@@ -86,7 +105,7 @@ def _owners(keys: Items, boundaries: Boundaries) -> npt.NDArray[np.uint16]:
     return owners
 
 
-def _bisected(keys: Sequence[bytes], boundaries: Boundaries) -> npt.NDArray[np.uint16]:
+def _bisected(keys: Sequence[bytes], boundaries: Boundaries) -> Owners:
     return np.fromiter(map(bisect_right, repeat(boundaries.starts), keys), np.uint16, len(keys))
 
 

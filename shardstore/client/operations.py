@@ -23,7 +23,7 @@ from shardstore.limits import MIB, REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX, VALUE
 from shardstore.wire_format import Flag, Op
 
 CALLS_OUTSTANDING = 4
-CHUNK_ENTRIES = 32_768
+CHUNK_ENTRIES = 16_384
 CHUNK_BYTES = 4 * MIB
 """A chunk ends with the step that reaches this size."""
 STEP_ENTRIES = 256

@@ -95,3 +95,9 @@ def test_keys_shorter_than_boundaries_that_end_in_zeros(starts: list[bytes]) -> 
 def test_more_ranges_than_fit_a_byte() -> None:
     starts = [at.to_bytes(2, "big") for at in range(1, 2_000)]
     check([at.to_bytes(2, "big") * 3 for at in range(0, 2_200, 7)], None, starts)
+
+
+def test_keys_of_mixed_lengths_that_agree_for_long() -> None:
+    stem = b"a/long/stem/that/is/longer/than/a/row/of/the/search/"
+    starts = [stem + b"a", stem + b"b", stem + b"b\0", stem + b"bb"]
+    check([stem + b"b" * at for at in range(40)] + [stem[:at] for at in range(1, 50)] + [b"b"], None, starts)

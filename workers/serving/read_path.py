@@ -10,7 +10,7 @@ from itertools import accumulate, repeat
 from shardstore.columns import encode, positions_of
 from shardstore.effects import Send
 from shardstore.identifiers import TOMBSTONE, Stored
-from shardstore.limits import MIB, REPLY_BYTES_MAX
+from shardstore.limits import REPLY_BYTES_AIM
 from shardstore.wire_format import Flag
 from workers.ranges.owned_range import OwnedRange
 from workers.serving.reply import Asker
@@ -19,8 +19,6 @@ from workers.serving.scan_page import NOTHING, scan_page
 
 FEW_KEYS = 4
 _ONE_ABSENT = encode([None]).frame
-STEP_BYTES = 4 * MIB
-"""Value bytes that one step of a GET aims at, so that large values are not collected far beyond what a reply holds."""
 
 
 def get(owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int) -> Send:
@@ -52,15 +50,15 @@ def scan(owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int
 
 
 def _values(owned: OwnedRange, keys: Sequence[bytes], presence: bool) -> list[bytes | None]:
-    """Values of the keys, or of as many from the front as one reply may hold."""
+    """Values of the keys, or of as many from the front as one reply is to hold."""
     values: list[bytes | None] = []
     held_bytes = 0
-    while len(values) < len(keys) and held_bytes < REPLY_BYTES_MAX:
-        step = FEW_KEYS if len(keys) <= FEW_KEYS else max(1, STEP_BYTES // owned.value_bytes_mean())
+    while len(values) < len(keys) and held_bytes < REPLY_BYTES_AIM:
+        step = FEW_KEYS if len(keys) <= FEW_KEYS else max(1, REPLY_BYTES_AIM // owned.value_bytes_mean())
         found = owned.get_many(keys[len(values) : len(values) + step])
         values += _presence(found) if presence else _absent(found)
         held_bytes += 0 if presence else sum(map(len, filter(None, values[-len(found) :])))
-    return values if held_bytes <= REPLY_BYTES_MAX else _cut(values)
+    return values if held_bytes <= REPLY_BYTES_AIM else _cut(values)
 
 
 def _absent(found: list[Stored | None]) -> list[bytes | None]:
@@ -77,6 +75,6 @@ def _presence(found: list[Stored | None]) -> list[bytes | None]:
 
 
 def _cut(values: list[bytes | None]) -> list[bytes | None]:
-    """As many values from the front as fit a reply; at least one."""
+    """As many values from the front as fit what a reply aims at; at least one."""
     sizes = accumulate(0 if value is None else len(value) for value in values)
-    return values[: max(1, bisect_right(list(sizes), REPLY_BYTES_MAX))]
+    return values[: max(1, bisect_right(list(sizes), REPLY_BYTES_AIM))]
