@@ -27,12 +27,13 @@ from benchmarks.settings import TIMEOUT_SECONDS, Settings
 from benchmarks.targets import A_MILLION, Row
 from benchmarks.timing import Figures, medians, rate_of
 from shardstore import LocalCluster, Unavailable, connect, connect_async
-from shardstore.cluster.running_cluster import url_of
+from shardstore.cluster.running_cluster import last_announced, url_of
+from shardstore.cluster.runtime_directory import remove_runtime_directory
 
 SINGLES_MAX = 100_000
 SINGLES_RANGES = 64
 POLL_SECONDS = 0.01
-TOLD_APART_SECONDS = 0.02
+TOLD_APART_SECONDS = 0.1
 """Starts differ by as much from run to run: a shorter replay counts as this long."""
 Fill: TypeAlias = Callable[[str, Records, Sequence[bytes]], None]
 """Writes the records, if any, to the store at a url that is split at these boundaries."""
@@ -107,6 +108,9 @@ def _served(data: str, memory: int) -> Iterator[str]:
             with suppress(psutil.Error):
                 process.kill()
         psutil.wait_procs(processes, timeout=TIMEOUT_SECONDS)
+        killed = last_announced(data)
+        if killed is not None:
+            remove_runtime_directory(killed.runtime_directory)
 
 
 def _url_when_served(supervisor: psutil.Popen, data: str) -> str:
