@@ -15,7 +15,7 @@ ClientId = NewType("ClientId", int)
 class RequestId(NamedTuple):
     """One logical request; a retry carries the same one. `client` is issued by the router, unguessable."""
 
-    client: ClientId
+    client: int
     sequence: int
 
 

@@ -49,8 +49,10 @@ class PosixFile:
     def append(self, buffers: Sequence[Buffer]) -> None:
         """Hand all bytes to the operating system, at the end of the file."""
         try:
-            for first in range(0, len(buffers), _BUFFERS_PER_CALL):
-                _write_all(self._descriptor, buffers[first : first + _BUFFERS_PER_CALL])
+            while len(buffers) > _BUFFERS_PER_CALL:
+                _write_all(self._descriptor, buffers[:_BUFFERS_PER_CALL])
+                buffers = buffers[_BUFFERS_PER_CALL:]
+            _write_all(self._descriptor, buffers)
         except OSError as error:
             raise _failure("append to", self._path, error) from error
 

@@ -12,7 +12,7 @@ from shardstore.columns import InvalidColumn, decode
 from shardstore.errors import Corruption
 from shardstore.file_names import SEGMENTS, manifest, segment_of
 from shardstore.filesystem import Filesystem
-from shardstore.identifiers import ClientId, RequestId
+from shardstore.identifiers import RequestId
 from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.messages import Assignment
@@ -94,7 +94,7 @@ def _replay_record(owned: OwnedRange, record: Record) -> None:
             owned.overlay.active.put(keys, values, payload_bytes, record.lsn)
     except InvalidColumn as error:
         raise Corruption(f"log record {record.lsn}", 0, f"passes its checksum but is no batch: {error}") from None
-    owned.dedup.note(RequestId(ClientId(record.client), record.sequence), record.lsn)
+    owned.dedup.note(RequestId(record.client, record.sequence), record.lsn)
 
 
 def _values(record: Record) -> Sequence[bytes]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from shardstore.effects import Effect, Stop, SyncWal
 from shardstore.errors import Busy, DiskFull, InvalidRequest, StorageFailure
-from shardstore.identifiers import ClientId, Epoch, RequestId, SegmentId
+from shardstore.identifiers import RequestId
 from shardstore.limits import SECOND_NS
 from shardstore.messages import Refusal
 from shardstore.options import Durability
@@ -100,7 +100,7 @@ class WritePath:
         owned.stored()
         if not header.client:
             raise InvalidRequest("a write needs the client id that HELLO gives")
-        request = RequestId(ClientId(header.client), header.sequence)
+        request = RequestId(header.client, header.sequence)
         verdict = owned.dedup.judge(request, bool(header.flags & Flag.RETRY))
         if verdict is Verdict.DUPLICATE:
             return self._answer_again(owned.dedup.lsn_of(request), asker)
@@ -159,12 +159,9 @@ class WritePath:
         return self.require_durable(self.wal.lsn_appended)
 
     def _admit(self, owned: OwnedRange, incoming_bytes: int) -> None:
-        usage = Usage(
-            self.buffered_bytes + self._logged_bytes,
-            owned.overlay.size_bytes,
-            len(owned.overlay.runs),
-            self.wal.retained_bytes,
-        )
+        overlay = owned.overlay
+        held_bytes = self.buffered_bytes + self._logged_bytes
+        usage = Usage(held_bytes, overlay.size_bytes, len(overlay.runs), self.wal.retained_bytes)
         admit(incoming_bytes, usage, self.limits)
 
     def _append(self, owned: OwnedRange, asker: Asker, request: RequestId, frames: Sequence[bytes]) -> int:
@@ -173,8 +170,8 @@ class WritePath:
             _KINDS[header.op],
             header.flags & _LAYOUT,
             header.entries,
-            SegmentId(owned.segment_id),
-            Epoch(owned.epoch),
+            owned.segment_id,
+            owned.epoch,
             request,
             frames[1],
             frames[2] if len(frames) > 2 else b"",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from shardstore.errors import DiskFull, StorageFailure
 from shardstore.file_names import wal_file, worker_directory
 from shardstore.filesystem import File, Filesystem
-from shardstore.identifiers import Epoch, Lsn, RequestId, SegmentId
+from shardstore.identifiers import Lsn, RequestId
 from shardstore.limits import REQUEST_BYTES_MAX, WAL_FILE_BYTES
 from workers.wal.record_format import (
     FILE_HEADER_BYTES,
@@ -110,8 +110,8 @@ class WalWriter:
         kind: RecordKind,
         layout: int,
         entries: int,
-        segment: SegmentId,
-        epoch: Epoch,
+        segment: int,
+        epoch: int,
         request: RequestId,
         keys: bytes,
         values: bytes,
