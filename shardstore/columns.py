@@ -54,6 +54,10 @@ def decode(frame: Buffer, fixed: bool, count: int, shortest: int, longest: int, 
 
     Raises InvalidColumn, before memory is allocated for more than the frame can hold.
     """
+    if fixed and count == 1:
+        if not shortest <= len(frame) <= longest:
+            raise InvalidColumn(f"an item of {len(frame)} bytes, allowed are {shortest} to {longest}")
+        return [bytes(frame)]
     if fixed:
         stride = stride_of(len(frame), count)
         if not shortest <= stride <= longest:
@@ -71,8 +75,6 @@ def stride_of(frame_bytes: int, count: int) -> int:
 
 def split(frame: Buffer, stride: int, count: int) -> list[bytes]:
     """The items of a fixed column."""
-    if count == 1:
-        return [bytes(frame)]
     if stride == 0:
         return [b""] * count
     items: list[bytes] = np.frombuffer(frame, dtype=f"V{stride}").tolist()

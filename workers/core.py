@@ -34,8 +34,9 @@ from shardstore.messages import Assignments, Refusal, Statistics, encode
 from shardstore.options import WorkerOptions
 from shardstore.wire_format import MalformedMessage, Op, Status, decode_message
 from workers.maintenance.queue import MaintenanceQueue
-from workers.ranges.opening import highest_lsn_in_tables, open_range, readable_manifests, replay
+from workers.ranges.opening import highest_lsn_in_tables, open_range, readable_manifests
 from workers.ranges.owned_range import OwnedRange
+from workers.ranges.replay import replay
 from workers.registration import ROUTER, Registration
 from workers.serving import read_path
 from workers.serving.admission import MemoryLimits

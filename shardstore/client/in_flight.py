@@ -32,7 +32,7 @@ BARRIER_ATTEMPT_NS = 30 * SECOND_NS
 
 
 class State:
-    """Where a request is; see the module. Plain integers, since looking up a member of an enum costs four times more."""
+    """Where a request is; see the module. Plain integers: looking up a member of an enum costs four times as much."""
 
     QUEUED: Final = 1
     SENT: Final = 2

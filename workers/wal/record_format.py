@@ -42,6 +42,7 @@ from __future__ import annotations
 
 import struct
 from enum import IntEnum
+from functools import partial
 from typing import NamedTuple
 
 from shardstore.checksum import checksum
@@ -59,6 +60,7 @@ FILE_HEADER_BYTES = _FILE_HEAD.size + _FILE_CHECKSUM.size
 RECORD_MAGIC = b"\x9dRec"
 _HEAD = struct.Struct("<4sBBxxIIIQQIIQQ")
 _CHECKSUMS = struct.Struct("<IQ")
+_WHOLE = struct.Struct(_HEAD.format + _CHECKSUMS.format[1:])
 _HOP = struct.Struct("<4s8xIIQ8xI20xI")
 _HEAD_BYTES = _HEAD.size
 RECORD_HEADER_BYTES = _HEAD_BYTES + _CHECKSUMS.size
@@ -117,6 +119,9 @@ class Record(NamedTuple):
     def size(self) -> int:
         """Bytes in the file."""
         return RECORD_HEADER_BYTES + len(self.keys) + len(self.values)
+
+
+_new_record = partial(tuple.__new__, Record)
 
 
 def decode_file_header(path: str, data: Buffer, worker: int, log_id: int) -> FileHeader:
@@ -190,8 +195,9 @@ def record_at(data: memoryview, offset: int, log_id: int) -> Record:
     keys_start = offset + RECORD_HEADER_BYTES
     if keys_start > len(data):
         raise DamagedRecord("the file ends inside a record header")
-    magic, kind, layout, entries, keys_bytes, values_bytes, *names = _HEAD.unpack_from(data, offset)
-    expected_head, expected = _CHECKSUMS.unpack_from(data, offset + _HEAD_BYTES)
+    magic, kind, layout, entries, keys_bytes, values_bytes, *names, expected_head, expected = _WHOLE.unpack_from(
+        data, offset
+    )
     seed = _verify_head(data, offset, log_id, magic, expected_head)
     if kind not in _KINDS:
         raise DamagedRecord(f"kind {kind} is not known")
@@ -204,7 +210,7 @@ def record_at(data: memoryview, offset: int, log_id: int) -> Record:
     keys, values = data[keys_start:values_start], data[values_start:end]
     if checksum(values, checksum(keys, seed)) != expected:
         raise DamagedRecord("checksum of the payload does not match")
-    return Record._make((kind, layout, entries, *names, keys, values))
+    return _new_record((kind, layout, entries, *names, keys, values))
 
 
 def _verify_head(data: memoryview, offset: int, log_id: int, magic: bytes, expected: int) -> int:

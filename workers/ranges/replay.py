@@ -1,0 +1,87 @@
+"""From the log back into the overlays, at the start of a worker.
+
+The log was verified and made durable by workers.wal.recovery before anything here reads it, so what is replayed
+may be served. A record of a single write is little work, so the records of a range are collected and applied together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+
+from shardstore.columns import InvalidColumn, decode
+from shardstore.errors import Corruption
+from shardstore.identifiers import RequestId
+from shardstore.limits import DEDUP_WINDOW, KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
+from shardstore.wire_format import Flag
+from workers.ranges.owned_range import OwnedRange
+from workers.wal.record_format import Record, RecordKind
+
+COLLECTED_ENTRIES = 4_096
+_DELETE = int(RecordKind.DELETE)
+_KEYS_FIXED, _VALUES_FIXED = Flag.KEYS_FIXED, Flag.VALUES_FIXED
+
+
+def replay(ranges: Mapping[int, OwnedRange], records: Iterable[Record], log_id: int) -> int | None:
+    """Put what no table holds yet into the overlays. Answers the LSN from which unopened ranges need the log."""
+    waiting = {
+        segment: _Waiting(owned, owned.segment.manifest.checkpoint_of(log_id))
+        for segment, owned in ranges.items()
+        if owned.segment is not None
+    }
+    first_kept: int | None = None
+    for record in records:
+        of_range = waiting.get(record.segment)
+        if of_range is None:
+            first_kept = first_kept or record.lsn
+        elif record.lsn > of_range.checkpoint:
+            of_range.take(record)
+    for of_range in waiting.values():
+        of_range.apply()
+    return first_kept
+
+
+class _Waiting:
+    """Records of one range that are not applied yet, all of one kind, in the order of the log."""
+
+    def __init__(self, owned: OwnedRange, checkpoint: int) -> None:
+        self.checkpoint = checkpoint
+        self._owned = owned
+        self._kind = 0
+        self._keys: list[bytes] = []
+        self._values: list[bytes] = []
+        self._requests: list[tuple[int, int, int]] = []
+        self._payload_bytes = 0
+
+    def take(self, record: Record) -> None:
+        """Collect a record; apply what was collected before it when that has to come first, or is enough."""
+        if record.kind != self._kind or len(self._keys) >= COLLECTED_ENTRIES:
+            self.apply()
+            self._kind = record.kind
+        _, layout, entries, lsn, _, _, _, client, sequence, keys, values = record
+        try:
+            self._keys += decode(keys, bool(layout & _KEYS_FIXED), entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
+            if self._kind != _DELETE:
+                self._values += decode(values, bool(layout & _VALUES_FIXED), entries, 0, VALUE_BYTES_MAX)
+        except InvalidColumn as error:
+            raise Corruption(f"log record {lsn}", 0, f"passes its checksum but is no batch: {error}") from None
+        self._payload_bytes += len(keys) + len(values)
+        self._requests.append((client, sequence, lsn))
+
+    def apply(self) -> None:
+        """Apply what was collected."""
+        if not self._requests:
+            return
+        active, lsn_first = self._owned.overlay.active, self._requests[0][2]
+        if self._kind == _DELETE:
+            active.delete(self._keys, self._payload_bytes, lsn_first)
+        else:
+            active.put(self._keys, self._values, self._payload_bytes, lsn_first)
+        for client, requests in groupby(self._requests, key=_client_of):
+            for _, sequence, lsn in list(requests)[-DEDUP_WINDOW:]:
+                self._owned.dedup.note(RequestId(client, sequence), lsn)
+        self._keys, self._values, self._requests, self._payload_bytes = [], [], [], 0
+
+
+def _client_of(request: tuple[int, int, int]) -> int:
+    return request[0]
