@@ -1,0 +1,70 @@
+"""Whether what was read is right. Nothing here runs while the clock of a call does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+from ycsb.settings import Settings
+from ycsb.store import Entries
+from ycsb.values import Values
+from ycsb.workloads import Kind
+
+MISSING = "Missing"
+"""A record that was loaded or inserted has no value."""
+WRONG_VALUE = "WrongValue"
+"""A value that nobody wrote for its key."""
+WRONG_SCAN = "WrongScan"
+"""Entries out of order, from before the start, or more than asked for."""
+WRONG = frozenset((MISSING, WRONG_VALUE, WRONG_SCAN))
+
+Faults: TypeAlias = Counter[tuple[int, str]]
+"""How often what went wrong, by kind of operation and name."""
+Check: TypeAlias = Callable[[int, tuple[Any, ...], Any], None]
+"""Takes the kind of a call, its arguments, and what it answered."""
+
+
+class Answers:
+    """Checks the answers that one runner gets, and counts faults. `checks`: by kind, where something is read."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._is_right = Values(settings.value_bytes).is_right if settings.verify else None
+        self._inserts_failed: set[bytes] = set()
+        self.faults: Faults = Counter()
+        check_read: Check = self._check_value if settings.batch == 1 else self._check_values
+        self.checks: Mapping[int, Check] = {Kind.READ: check_read, Kind.READ_MODIFY_WRITE: check_read}
+        if settings.verify:
+            self.checks = {**self.checks, Kind.SCAN: self._check_scan}
+
+    def failed(self, kind: int, arguments: tuple[Any, ...], error: Exception) -> None:
+        """Count an error of the store. A record whose insert failed may be missing."""
+        self.faults[kind, type(error).__name__] += 1
+        if kind == Kind.INSERT:
+            keys = arguments[0]
+            self._inserts_failed.update([keys] if isinstance(keys, bytes) else keys)
+
+    def _check_value(self, kind: int, arguments: tuple[Any, ...], value: bytes | None) -> None:
+        if value is None:
+            if arguments[0] not in self._inserts_failed:
+                self.faults[kind, MISSING] += 1
+        elif self._is_right is not None and not self._is_right(arguments[0], value):
+            self.faults[kind, WRONG_VALUE] += 1
+
+    def _check_values(self, kind: int, arguments: tuple[Any, ...], values: list[bytes | None]) -> None:
+        if self._is_right is not None or None in values:
+            for key, value in zip(arguments[0], values, strict=True):
+                self._check_value(kind, (key,), value)
+
+    def _check_scan(self, kind: int, arguments: tuple[Any, ...], entries: Entries) -> None:
+        start, count = arguments
+        keys = [key for key, _ in entries]
+        if keys != sorted(set(keys)) or keys[:1] < [start] or len(keys) > count:
+            self.faults[kind, WRONG_SCAN] += 1
+        for key, value in entries:
+            self._check_value(kind, (key,), value)
+
+
+def wrong_answers(faults: Iterable[Mapping[str, int]]) -> int:
+    """How many of the faults, counted by name, are answers that are wrong, and not errors."""
+    return sum(count for counts in faults for name, count in counts.items() if name in WRONG)

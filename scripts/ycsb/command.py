@@ -1,0 +1,130 @@
+"""The command line of the load generator."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+from chosen_cluster import cluster_at
+from rich.console import Console
+
+from shardstore.cli import failures_in_one_line
+from shardstore.options import Durability
+from ycsb.keys import boundaries
+from ycsb.progress import shown
+from ycsb.report import Report
+from ycsb.run import Interrupted, run_phase
+from ycsb.settings import Phase, Settings, StoreName
+from ycsb.table import lines_of
+from ycsb.workloads import WORKLOADS, Distribution
+
+OPERATIONS = 100_000
+LOAD_BATCH = 1_000
+RANGES_PER_WORKER = 4
+EXIT_WRONG_ANSWERS = 1
+EXIT_INTERRUPTED = 130
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _settings(command: _Command) -> _Command:
+    """The options that are settings of a phase, by the same names."""
+    defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
+    options = [
+        ("--distribution", {"type": click.Choice(list(Distribution)), "help": "[default: that of the workload]"}),
+        ("--hot-records", {"help": "Share of the records that are hot, for hotspot."}),
+        ("--hot-operations", {"help": "Share of the operations that go to them."}),
+        ("--records", {"help": "Records that are loaded."}),
+        ("--seconds", {"type": float, "help": "Run for so long instead of a number of operations."}),
+        ("--fields", {"help": "Fields of a record; a value is all of them."}),
+        ("--field-bytes", {"help": "Bytes of a field."}),
+        ("--seed", {"help": "Same seed, same operations."}),
+        ("--processes", {"help": "Client processes."}),
+        ("--threads", {"help": "Threads of each process."}),
+        ("--tasks", {"help": "Asyncio tasks of each process, instead of threads."}),
+        ("--batch", {"help": "Operations in one call of the run."}),
+        ("--target", {"type": float, "help": "Operations a second to aim at. [default: as many as it can]"}),
+        ("--timeout", {"help": "Seconds for one call."}),
+        ("--verify", {"is_flag": True, "help": "Check every value that is read."}),
+        ("--direct/--no-direct", {"help": "Past the router, or through it."}),
+    ]
+    for name, given in reversed(options):
+        default = defaults[name.split("/")[0].removeprefix("--").replace("-", "_")]
+        command = click.option(name, default=default, show_default=default is not None, **given)(command)  # type: ignore[arg-type]
+    return command
+
+
+@click.command()
+@click.argument("workload", default="a", type=click.Choice(list(WORKLOADS), case_sensitive=False))
+@click.option("--phase", default="both", show_default=True, type=click.Choice([*Phase, "both"]))
+@click.option("--operations", type=int, help=f"Operations of the run. [default: {OPERATIONS}, unless --seconds]")
+@_settings
+@click.option("--store", default="shardstore", show_default=True, type=click.Choice(list(StoreName)))
+@click.option("--url", help="A running cluster, or the Redis server. [default: a new cluster]")
+@click.option("--data", type=click.Path(), help="Directory of the new cluster. [default: a temporary one]")
+@click.option("--workers", default=2, show_default=True, help="Worker processes of the new cluster.")
+@click.option("--durability", default="group_sync", show_default=True, type=click.Choice(list(Durability)))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def main(
+    phase: str, url: str | None, data: str | None, workers: int, durability: str, as_json: bool, **given: Any
+) -> None:
+    """Load records, then run one of YCSB's core WORKLOADs, a to f."""
+    given["store"] = StoreName(given["store"])
+    given["distribution"] = given["distribution"] and Distribution(given["distribution"])
+    if given["operations"] is None and given["seconds"] is None:
+        given["operations"] = OPERATIONS
+    if given["store"] is StoreName.REDIS and url is None:
+        raise click.UsageError("--store redis needs the --url of a running server")
+    console = Console(stderr=True)
+    reports: list[Report] = []
+    with failures_in_one_line():
+        settings = Settings(url or "", **given)
+        settings.check()
+        with (
+            _interruption_told(reports),
+            cluster_at(url, data, workers, durability, boundaries(RANGES_PER_WORKER * workers)) as found,
+        ):
+            for each in _phases(dataclasses.replace(settings, url=found), phase):
+                with shown(each, console) as on_progress:
+                    reports.append(run_phase(each, on_progress))
+                _show(reports[-1], as_json, console)
+    if as_json:
+        click.echo(json.dumps([report.to_json() for report in reports], indent=2))
+    if any(report.wrong_answers for report in reports):
+        sys.exit(EXIT_WRONG_ANSWERS)
+
+
+def _phases(settings: Settings, phase: str) -> Iterator[Settings]:
+    if phase != Phase.RUN:
+        batch = max(settings.batch, LOAD_BATCH)
+        yield dataclasses.replace(settings, phase=Phase.LOAD, batch=batch, target=None)
+    if phase != Phase.LOAD:
+        yield settings
+
+
+def _show(report: Report, as_json: bool, console: Console) -> None:
+    """The table, which goes where it disturbs no JSON."""
+    for line in lines_of(report):
+        if as_json:
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            click.echo(line)
+
+
+@contextmanager
+def _interruption_told(reports: list[Report]) -> Iterator[None]:
+    """On Ctrl-C, show what was measured until then."""
+    try:
+        yield
+    except Interrupted as interrupted:
+        click.echo("interrupted; until then:")
+        for line in lines_of(interrupted.report):
+            click.echo(line)
+        sys.exit(EXIT_INTERRUPTED)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)

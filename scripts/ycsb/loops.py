@@ -1,0 +1,105 @@
+"""The measured loops: the same lines twice, because a call of a store is awaited in one and not in the other.
+
+All that runs between two readings of the clock is the call itself. Around it stands only what every call needs: the
+keeping of its times, and the check of its answer. With a target rate every call has a time at which it should begin,
+whatever the calls before it took, and its latency counts from there: a store that halts is not spared the calls that
+it delayed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+from ycsb.plans import Call
+from ycsb.samples import SECOND_NS, Samples
+from ycsb.store import Functions
+
+
+class Pace:
+    """When the calls of one runner should begin, so that all runners together reach the target.
+
+    The runners begin one after the other, not all at once.
+    """
+
+    def __init__(self, target: float, runners: int, runner: int, begin_ns: int) -> None:
+        self._interval_ns = runners * SECOND_NS / target
+        self._first_ns = begin_ns + self._interval_ns * runner / runners
+        self._operations = 0
+
+    def next_ns(self, operations: int) -> int:
+        """When the next call, of so many operations, should begin."""
+        intended_ns = round(self._first_ns + self._operations * self._interval_ns)
+        self._operations += operations
+        return intended_ns
+
+
+def make_calls(
+    calls: Iterable[Call],
+    functions: Functions,
+    errors: tuple[type[Exception], ...],
+    samples: Samples,
+    pace: Pace | None,
+) -> None:
+    """Make the calls, one after the other, until they or the time come to an end."""
+    clock = time.perf_counter_ns
+    add, checks = samples.add, samples.answers.checks
+    for kind, operations, arguments in calls:
+        if pace is not None:
+            intended_ns = pace.next_ns(operations)
+            if intended_ns >= samples.end_ns:
+                break
+            if (early_ns := intended_ns - clock()) > 0:
+                time.sleep(early_ns / SECOND_NS)
+            started_ns = clock()
+        else:
+            intended_ns = started_ns = clock()
+        try:
+            answer = functions[kind](*arguments)
+        except errors as error:
+            ended_ns = clock()
+            samples.answers.failed(kind, arguments, error)
+        else:
+            ended_ns = clock()
+            add(kind, operations, intended_ns, started_ns, ended_ns)
+            if kind in checks:
+                checks[kind](kind, arguments, answer)
+        if ended_ns >= samples.due_ns and not samples.hand_over(ended_ns):
+            break
+    samples.hand_over(clock())
+
+
+async def make_calls_async(
+    calls: Iterable[Call],
+    functions: Functions,
+    errors: tuple[type[Exception], ...],
+    samples: Samples,
+    pace: Pace | None,
+) -> None:
+    """As make_calls; of the tasks of a loop each makes one call at a time."""
+    clock = time.perf_counter_ns
+    add, checks = samples.add, samples.answers.checks
+    for kind, operations, arguments in calls:
+        if pace is not None:
+            intended_ns = pace.next_ns(operations)
+            if intended_ns >= samples.end_ns:
+                break
+            if (early_ns := intended_ns - clock()) > 0:
+                await asyncio.sleep(early_ns / SECOND_NS)
+            started_ns = clock()
+        else:
+            intended_ns = started_ns = clock()
+        try:
+            answer = await functions[kind](*arguments)
+        except errors as error:
+            ended_ns = clock()
+            samples.answers.failed(kind, arguments, error)
+        else:
+            ended_ns = clock()
+            add(kind, operations, intended_ns, started_ns, ended_ns)
+            if kind in checks:
+                checks[kind](kind, arguments, answer)
+        if ended_ns >= samples.due_ns and not samples.hand_over(ended_ns):
+            break
+    samples.hand_over(clock())
