@@ -36,7 +36,7 @@ def _settings(command: _Command) -> _Command:
     """The options that are settings of a phase, by the same names."""
     defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
     options = [
-        ("--distribution", {"type": click.Choice(list(Distribution)), "help": "[default: that of the workload]"}),
+        ("--distribution", {"type": click.Choice([*map(str, Distribution)]), "help": "[default: that of the workload]"}),
         ("--hot-records", {"help": "Share of the records that are hot, for hotspot."}),
         ("--hot-operations", {"help": "Share of the operations that go to them."}),
         ("--records", {"help": "Records that are loaded."}),
@@ -61,14 +61,14 @@ def _settings(command: _Command) -> _Command:
 
 @click.command()
 @click.argument("workload", default="a", type=click.Choice(list(WORKLOADS), case_sensitive=False))
-@click.option("--phase", default="both", show_default=True, type=click.Choice([*Phase, "both"]))
+@click.option("--phase", default="both", show_default=True, type=click.Choice([*map(str, Phase), "both"]))
 @click.option("--operations", type=int, help=f"Operations of the run. [default: {OPERATIONS}, unless --seconds]")
 @_settings
-@click.option("--store", default="shardstore", show_default=True, type=click.Choice(list(StoreName)))
+@click.option("--store", default="shardstore", show_default=True, type=click.Choice([*map(str, StoreName)]))
 @click.option("--url", help="A running cluster, or the Redis server. [default: a new cluster]")
 @click.option("--data", type=click.Path(), help="Directory of the new cluster. [default: a temporary one]")
 @click.option("--workers", default=2, show_default=True, help="Worker processes of the new cluster.")
-@click.option("--durability", default="group_sync", show_default=True, type=click.Choice(list(Durability)))
+@click.option("--durability", default="group_sync", show_default=True, type=click.Choice([*map(str, Durability)]))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def main(
     phase: str, url: str | None, data: str | None, workers: int, durability: str, as_json: bool, **given: Any
