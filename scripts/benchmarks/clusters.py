@@ -16,7 +16,7 @@ from shardstore import Client, LocalCluster
 from shardstore.limits import GIB, MIB
 
 SETTLE_POLL_SECONDS = 0.02
-REST_POLL_SECONDS = 0.1
+REST_POLL_SECONDS = 0.05
 ENTRY_OVERHEAD_BYTES = 200
 """More than a worker counts for an entry beside its key and value."""
 RANGE_BYTES_MAX = 60 * MIB

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from benchmarks import batches, concurrency, memory, replay, singles
+from benchmarks import batches, concurrency, many_clients, memory, replay, singles
 from benchmarks.records import RecordShape
 from benchmarks.settings import Settings
 from benchmarks.targets import Row
@@ -30,6 +30,8 @@ OF_ONE_SHAPE: dict[str, OfOneShape] = {
     "put_synced": singles.put_synced,
     "get_tasks": concurrency.get_tasks,
     "get_threads": concurrency.get_threads,
+    "ycsb_a": many_clients.ycsb_a,
+    "ycsb_c": many_clients.ycsb_c,
     "replay": replay.replay,
 }
 
