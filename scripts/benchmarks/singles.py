@@ -80,7 +80,7 @@ def _rows(
             db = stack.enter_context(connect(store.cluster.url, direct=path == DIRECT_PATH))
             for number in range(settings.runs):
                 settings.say(f"{workload}, {path}, run {number + 1} of {settings.runs}")
-                echoes.append(bare.latency(OPERATIONS_MAX))
+                echoes.append(bare.latency(min(settings.n, OPERATIONS_MAX)))
                 ours.append(run(store, db))
         yield Row(workload, HEX.name, path, medians(ours), {limit: medians(echoes)}, peers)
 
