@@ -12,11 +12,11 @@ from ycsb.values import Values
 from ycsb.workloads import Kind
 
 MISSING = "Missing"
-"""A record that was loaded or inserted has no value."""
+"""A record that was loaded or inserted has no value, or a scan that should begin with it does not."""
 WRONG_VALUE = "WrongValue"
 """A value that nobody wrote for its key."""
 WRONG_SCAN = "WrongScan"
-"""Entries out of order, from before the start, or more than asked for."""
+"""Entries out of order, or more than asked for."""
 WRONG = frozenset((MISSING, WRONG_VALUE, WRONG_SCAN))
 
 Faults: TypeAlias = Counter[tuple[int, str]]
@@ -33,9 +33,11 @@ class Answers:
         self._inserts_failed: set[bytes] = set()
         self.faults: Faults = Counter()
         check_read: Check = self._check_value if settings.batch == 1 else self._check_values
-        self.checks: Mapping[int, Check] = {Kind.READ: check_read, Kind.READ_MODIFY_WRITE: check_read}
-        if settings.verify:
-            self.checks = {**self.checks, Kind.SCAN: self._check_scan}
+        self.checks: Mapping[int, Check] = {
+            Kind.READ: check_read,
+            Kind.READ_MODIFY_WRITE: check_read,
+            Kind.SCAN: self._check_scan,
+        }
 
     def failed(self, kind: int, arguments: tuple[Any, ...], error: Exception) -> None:
         """Count an error of the store. A record whose insert failed may be missing."""
@@ -57,9 +59,13 @@ class Answers:
                 self._check_value(kind, (key,), value)
 
     def _check_scan(self, kind: int, arguments: tuple[Any, ...], entries: Entries) -> None:
-        start, count = arguments
-        keys = [key for key, _ in entries]
-        if keys != sorted(set(keys)) or keys[:1] < [start] or len(keys) > count:
+        start, length = arguments
+        if (not entries or entries[0][0] != start) and start not in self._inserts_failed:
+            self.faults[kind, MISSING] += 1
+        if self._is_right is None:
+            return
+        keys = [start, *(key for key, _ in entries[1:])]
+        if keys != sorted(set(keys)) or len(entries) > length:
             self.faults[kind, WRONG_SCAN] += 1
         for key, value in entries:
             self._check_value(kind, (key,), value)

@@ -6,14 +6,15 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
+from benchmarks.machine import machine
 from chosen_cluster import cluster_at
 from rich.console import Console
 
-from shardstore.cli import failures_in_one_line
+from shardstore import InvalidRequest
+from shardstore.cli import Failed, failures_in_one_line
 from shardstore.options import Durability
 from ycsb.keys import boundaries
 from ycsb.progress import shown
@@ -35,8 +36,9 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 def _settings(command: _Command) -> _Command:
     """The options that are settings of a phase, by the same names."""
     defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
-    options = [
-        ("--distribution", {"type": click.Choice([*map(str, Distribution)]), "help": "[default: that of the workload]"}),
+    distributions = click.Choice([*map(str, Distribution)])
+    options: list[tuple[str, dict[str, Any]]] = [
+        ("--distribution", {"type": distributions, "help": "[default: that of the workload]"}),
         ("--hot-records", {"help": "Share of the records that are hot, for hotspot."}),
         ("--hot-operations", {"help": "Share of the operations that go to them."}),
         ("--records", {"help": "Records that are loaded."}),
@@ -55,7 +57,7 @@ def _settings(command: _Command) -> _Command:
     ]
     for name, given in reversed(options):
         default = defaults[name.split("/")[0].removeprefix("--").replace("-", "_")]
-        command = click.option(name, default=default, show_default=default is not None, **given)(command)  # type: ignore[arg-type]
+        command = click.option(name, default=default, show_default=default is not None, **given)(command)
     return command
 
 
@@ -65,7 +67,7 @@ def _settings(command: _Command) -> _Command:
 @click.option("--operations", type=int, help=f"Operations of the run. [default: {OPERATIONS}, unless --seconds]")
 @_settings
 @click.option("--store", default="shardstore", show_default=True, type=click.Choice([*map(str, StoreName)]))
-@click.option("--url", help="A running cluster, or the Redis server. [default: a new cluster]")
+@click.option("--url", "--redis-url", "url", help="A running cluster, or the Redis server. [default: a new cluster]")
 @click.option("--data", type=click.Path(), help="Directory of the new cluster. [default: a temporary one]")
 @click.option("--workers", default=2, show_default=True, help="Worker processes of the new cluster.")
 @click.option("--durability", default="group_sync", show_default=True, type=click.Choice([*map(str, Durability)]))
@@ -73,28 +75,36 @@ def _settings(command: _Command) -> _Command:
 def main(
     phase: str, url: str | None, data: str | None, workers: int, durability: str, as_json: bool, **given: Any
 ) -> None:
-    """Load records, then run one of YCSB's core WORKLOADs, a to f."""
+    """Load records, then run one of YCSB's core workloads, a to f.
+
+    \b
+    Exit codes: 0 done, 1 wrong or missing values were read, 2 wrong usage, 3 the store cannot be reached or refused,
+    130 Ctrl-C. Errors of single operations are counted and listed.
+    """
     given["store"] = StoreName(given["store"])
     given["distribution"] = given["distribution"] and Distribution(given["distribution"])
     if given["operations"] is None and given["seconds"] is None:
         given["operations"] = OPERATIONS
     if given["store"] is StoreName.REDIS and url is None:
         raise click.UsageError("--store redis needs the --url of a running server")
-    console = Console(stderr=True)
-    reports: list[Report] = []
-    with failures_in_one_line():
-        settings = Settings(url or "", **given)
+    settings = Settings(url or "", **given)
+    try:
         settings.check()
+    except InvalidRequest as error:
+        raise click.UsageError(str(error)) from None
+    reports: list[Report] = []
+    try:
         with (
-            _interruption_told(reports),
+            failures_in_one_line(),
             cluster_at(url, data, workers, durability, boundaries(RANGES_PER_WORKER * workers)) as found,
         ):
-            for each in _phases(dataclasses.replace(settings, url=found), phase):
-                with shown(each, console) as on_progress:
-                    reports.append(run_phase(each, on_progress))
-                _show(reports[-1], as_json, console)
-    if as_json:
-        click.echo(json.dumps([report.to_json() for report in reports], indent=2))
+            _run(_phases(dataclasses.replace(settings, url=found), phase), reports, as_json)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    finally:
+        if as_json and reports:
+            click.echo(json.dumps({"machine": machine(), "phases": [each.to_json() for each in reports]}, indent=2))
     if any(report.wrong_answers for report in reports):
         sys.exit(EXIT_WRONG_ANSWERS)
 
@@ -107,24 +117,20 @@ def _phases(settings: Settings, phase: str) -> Iterator[Settings]:
         yield settings
 
 
-def _show(report: Report, as_json: bool, console: Console) -> None:
-    """The table, which goes where it disturbs no JSON."""
-    for line in lines_of(report):
-        if as_json:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
-        else:
-            click.echo(line)
-
-
-@contextmanager
-def _interruption_told(reports: list[Report]) -> Iterator[None]:
-    """On Ctrl-C, show what was measured until then."""
-    try:
-        yield
-    except Interrupted as interrupted:
-        click.echo("interrupted; until then:")
-        for line in lines_of(interrupted.report):
-            click.echo(line)
-        sys.exit(EXIT_INTERRUPTED)
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+def _run(phases: Iterator[Settings], reports: list[Report], as_json: bool) -> None:
+    """Run the phases; keep and show the report of each, also of one that is interrupted."""
+    console = Console(stderr=True)
+    for settings in phases:
+        interruption = None
+        try:
+            with shown(settings, console) as on_progress:
+                report = run_phase(settings, on_progress)
+        except Interrupted as interrupted:
+            interruption, report = interrupted, interrupted.report
+        reports.append(report)
+        for line in lines_of(report):
+            click.echo(line, err=as_json)
+        if interruption is not None:
+            raise interruption
+        if settings.phase is Phase.LOAD and report.faults:
+            raise Failed("not all records could be loaded, see above: a run would find them missing")

@@ -38,8 +38,9 @@ def keys_of(hashes: NDArray[np.uint64]) -> list[bytes]:
     columns = np.empty((len(hashes), 1 + _GROUPS), dtype="S4")
     columns[:, 0] = PREFIX
     for column in range(_GROUPS, 0, -1):
-        hashes, group = np.divmod(hashes, _GROUP)
-        columns[:, column] = _TEXT_OF_GROUP[group.astype(np.intp)]
+        left = hashes // _GROUP
+        columns[:, column] = _TEXT_OF_GROUP[(hashes - left * _GROUP).astype(np.intp)]
+        hashes = left
     return columns.view(f"S{KEY_BYTES}").ravel().tolist()
 
 
