@@ -15,7 +15,7 @@ CHECKS = (
 
 def main() -> None:
     """Run every check, also after one that failed."""
-    bootstrap.Environment().enter(extras=("dev",))
+    bootstrap.Environment().enter(extras=("dev", "bench"))
     failed = []
     for name, command in CHECKS:
         print(f"== {name}: {' '.join(command)}", flush=True)

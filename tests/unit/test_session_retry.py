@@ -404,3 +404,30 @@ def test_hello_sent_twice_keeps_the_first_id() -> None:
     driver.call(Open(TIMEOUT_NS))
     driver.call(get(b"key"))
     assert driver.sent[-1][1].client == 1_001
+
+
+def test_a_call_that_gave_up_leaves_its_credit_with_the_request_until_that_is_over(driver: SessionDriver) -> None:
+    driver.cluster.credits = 1
+    driver.call(get(b"\x01"))
+    driver.silent |= {"router", "worker:0"}
+    given_up, patient = get(b"\x01", 100 * MILLISECOND_NS), get(b"\x02")
+    driver.submit(given_up)
+    driver.submit(patient)
+    driver.run()
+    driver.advance(500)
+    assert isinstance(driver.ended[given_up], Unavailable)
+    assert len(_routed(driver)) == 2, "the worker may still be busy with the request that was given up"
+    driver.silent.clear()
+    driver.advance(700)
+    assert patient in driver.ended
+
+
+@pytest.mark.parametrize("op", ["get", "put"])
+def test_a_lone_call_that_was_refused_still_ends_at_its_deadline(driver: SessionDriver, op: str) -> None:
+    driver.cluster.script.extend([Refuse(Status.BUSY, 40)] * 100)
+    call = get(b"key", 200 * MILLISECOND_NS) if op == "get" else put(b"key", timeout_ns=200 * MILLISECOND_NS)
+    driver.call(call)
+    driver.advance(198)
+    assert call not in driver.ended
+    driver.advance(10)
+    assert isinstance(driver.ended[call], Busy)

@@ -14,6 +14,7 @@ from shardstore.messages import Refusal, ScanRequest, Statistics, decode
 from shardstore.options import Durability
 from shardstore.wire_format import Flag, Header, Op, Status, decode_header
 from tests.unit.worker_driver import WorkerDriver
+from workers.ranges import replay
 from workers.wal.record_format import FILE_HEADER_BYTES
 
 MEBIBYTE = 1 << 20
@@ -462,3 +463,24 @@ def test_statistics_count_what_is_held(worker: WorkerDriver) -> None:
     assert figures["buffered_bytes"] == figures["ranges"][0]["overlay_bytes"] > 0
     assert figures["wal"]["lsn_durable"] == 1
     assert figures["requests"]["PUT"] == figures["keys"]["PUT"] == 1
+
+
+def test_replay_keeps_the_order_of_puts_and_deletes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "COLLECTED_ENTRIES", 3)
+    worker = WorkerDriver(tmp_path, Durability.ASYNC, boundaries=[b"m"]).serve()
+    kept: dict[bytes, bytes] = {}
+    for number in range(40):
+        key, epoch_of = b"%c" % (b"az"[number % 2] - number % 5), {"segment": 1 + number % 2}
+        if number % 7 in (3, 4):
+            worker.delete([key], **epoch_of)
+            kept.pop(key, None)
+        else:
+            worker.put({key: b"%d" % number, key + b"2": b"x" * number}, **epoch_of)
+            kept |= {key: b"%d" % number, key + b"2": b"x" * number}
+    keys = sorted({b"%c%s" % (b"az"[number % 2] - number % 5, end) for number in range(40) for end in (b"", b"2")})
+    again = reopened(worker)
+    for segment, half in ((1, [key for key in keys if key < b"m"]), (2, [key for key in keys if key >= b"m"])):
+        assert again.get(half, segment=segment) == [kept.get(key) for key in half]
+    last = again.put({b"z": b"late"}, sequence=40, segment=2)
+    assert again.status(last) is Status.OK, "a request of the log is acknowledged"
+    assert again.get([b"z"], segment=2) == [kept.get(b"z")], "and not applied again"
