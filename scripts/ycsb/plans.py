@@ -38,11 +38,16 @@ def load_calls(settings: Settings, runner: int) -> Iterator[Call]:
     """Inserts of the runner's share of the records."""
     arguments = Arguments(settings, runner)
     share = share_of(settings.records, settings.runners, runner)
-    block = max(settings.batch, BLOCK_OPERATIONS // settings.batch * settings.batch)
+    block = _whole_batches(settings.batch)
     for first in range(share.start, share.stop, block):
         numbers = np.arange(first, min(first + block, share.stop))
         calls = -(-len(numbers) // settings.batch)
         yield from arguments.calls([Kind.INSERT] * calls, numbers, [0] * calls)
+
+
+def _whole_batches(batch: int) -> int:
+    """About BLOCK_OPERATIONS."""
+    return max(batch, BLOCK_OPERATIONS // batch * batch)
 
 
 def chooser_of(settings: Settings, random: np.random.Generator) -> Chooser:
@@ -81,7 +86,7 @@ class RunPlan:
         left = None
         if settings.operations is not None:
             left = len(share_of(settings.operations, settings.runners, self._runner))
-        block = max(settings.batch, BLOCK_OPERATIONS)
+        block = _whole_batches(settings.batch)
         while left is None or left > 0:
             operations = block if left is None else min(block, left)
             yield from self._block(operations)
