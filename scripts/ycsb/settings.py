@@ -120,7 +120,7 @@ class Settings:
             (self.tasks > 0 and self.threads > 1, "runners are threads or tasks, not both"),
             (self.target is not None and self.target <= 0, "the target is above 0 operations per second"),
             (runs and (self.operations is None) == (self.seconds is None), "a run needs operations or seconds"),
-            (runs and (self.operations or 1) < 1, "a run does at least 1 operation"),
+            (runs and self.operations is not None and self.operations < 1, "a run does at least 1 operation"),
             (runs and self.seconds is not None and self.seconds <= 0, "a run takes more than 0 seconds"),
             (scans and self.batch > 1, "scans have no batches: workload e goes with batches of 1 only"),
             (
