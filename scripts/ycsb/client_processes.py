@@ -7,7 +7,8 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import TracebackType
@@ -51,9 +52,10 @@ class ClientProcesses:
             waiting -= sum(isinstance(message, Ready) for message in self.messages())
 
     def tell(self, message: object) -> None:
-        """Send something to all that are at work."""
+        """Send something to all that are at work. That one has died, `messages` will find out."""
         for pipe in self._at_work:
-            pipe.send(message)
+            with suppress(BrokenPipeError):
+                pipe.send(message)
 
     @property
     def at_work(self) -> bool:
@@ -123,6 +125,7 @@ class ClientProcesses:
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
     """A child inherits this, so that Ctrl-C does not end it while it starts."""
+    resource_tracker.ensure_running()  # starting it later, with the first child, would undo this
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

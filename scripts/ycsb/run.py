@@ -62,13 +62,14 @@ def run_phase(settings: Settings, on_progress: OnProgress | None = None) -> Repo
         gathering = _Gathering(begin_ns, on_progress)
         while clients.at_work and not clients.interrupted.is_set():
             gathering.gather(clients)
-        if not clients.at_work:
-            return gathering.report(settings)
         clients.tell(STOP)
         deadline = time.monotonic() + STOP_SECONDS
         while clients.at_work and time.monotonic() < deadline:
             gathering.gather(clients)
-        raise Interrupted(gathering.report(settings))
+    report = gathering.report(settings)
+    if clients.interrupted.is_set():
+        raise Interrupted(report)
+    return report
 
 
 class _Gathering:

@@ -69,5 +69,8 @@ class Samples:
             for column in columns:
                 column.clear()
             faults.clear()
+        # Set before `stopped` is read: who stops the runners sets that first, and then makes everything due.
         self.due_ns = min(now_ns + SECOND_NS - (now_ns - self._begin_ns) % SECOND_NS, self.end_ns)
-        return now_ns < self.end_ns and not self._taker.stopped
+        if self._taker.stopped:
+            self.due_ns = 0  # for the other tasks of the loop
+        return self.due_ns > now_ns

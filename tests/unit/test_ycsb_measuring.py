@@ -234,16 +234,36 @@ def test_time_ends_a_run() -> None:
 
 
 def test_runners_stop_when_they_are_told_to() -> None:
-    orders = Orders(replace(SETTINGS, operations=None, seconds=3_600.0), 0, time.perf_counter_ns())
-    samples = orders.new_samples()
-    made = iter(range(10**9))
-    memory = Memory(tell=lambda: orders.stop() if next(made) == 100 else None)
-    store = memory.store()
+    orders, memory = _stopped_at_call(100)
+    store, samples = memory.store(), orders.new_samples()
     make_calls(calls_of(orders.settings, 0), store.functions(1, chained), store.errors, samples, None)
-    assert next(made) == 101
+    assert _operations(orders) == 101
+
+
+def test_all_tasks_of_a_loop_stop_when_they_are_told_to() -> None:
+    orders, memory = _stopped_at_call(100)
+    store, samples = memory.async_store(), orders.new_samples()
+    functions = store.functions(1, chained_async)
+
+    async def make_all() -> None:
+        tasks = [calls_of(replace(orders.settings, tasks=8), runner) for runner in range(8)]
+        await asyncio.gather(*(make_calls_async(each, functions, store.errors, samples, None) for each in tasks))
+
+    asyncio.run(make_all())
+    assert 101 <= _operations(orders) <= 101 + 8
+
+
+def _stopped_at_call(number: int) -> tuple[Orders, Memory]:
+    """Orders that would last an hour, and a store that stops them at some call."""
+    orders = Orders(replace(SETTINGS, operations=None, seconds=3_600.0), 0, time.perf_counter_ns())
+    made = iter(range(10**9))
+    return orders, Memory(tell=lambda: orders.stop() if next(made) == number else None)
+
+
+def _operations(orders: Orders) -> int:
     measured = Measured(0)
     measured.add(orders.recorder.parts())
-    assert measured.operations == 101
+    return measured.operations
 
 
 def test_calls_belong_to_the_second_in_which_they_ended() -> None:
