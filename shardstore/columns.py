@@ -102,6 +102,13 @@ def prefix_of(key: bytes) -> int:
     return int.from_bytes(key[:PREFIX_BYTES].ljust(PREFIX_BYTES, b"\0"), "big")
 
 
+def fixed_within(frame: Buffer, count: int, key_range: KeyRange) -> bool:
+    """Whether the first 8 bytes of its keys tell that a fixed column lies in the range; False if they leave it open."""
+    prefixes = prefixes_of_fixed(frame, len(frame) // count)
+    above_start = not key_range.start or int(prefixes.min()) > prefix_of(key_range.start)
+    return above_start and (not key_range.end or int(prefixes.max()) < prefix_of(key_range.end))
+
+
 def all_within(keys: Sequence[bytes], key_range: KeyRange) -> bool:
     """Whether every key lies in the range."""
     return min(keys) >= key_range.start and (not key_range.end or max(keys) < key_range.end)

@@ -121,3 +121,17 @@ def test_all_within_says_whether_each_key_is_in_the_range(keys: list[bytes], one
 def test_positions_are_found_by_identity() -> None:
     mark = object()
     assert columns.positions_of([mark, b"", mark, None], mark) == [0, 2]
+
+
+@given(
+    st.integers(1, 12).flatmap(lambda width: st.lists(st.binary(min_size=width, max_size=width), min_size=1)),
+    st.binary(max_size=10),
+    st.binary(max_size=10),
+)
+def test_prefixes_never_tell_that_a_key_outside_a_range_lies_in_it(keys: list[bytes], start: bytes, end: bytes) -> None:
+    if end and start >= end:
+        start, end = end, start + b"\0"
+    key_range = KeyRange(start, end)
+    told = columns.fixed_within(b"".join(keys), len(keys), key_range)
+    assert not told or columns.all_within(keys, key_range)
+    assert told or key_range != KeyRange()

@@ -60,6 +60,10 @@ class Segment:
         """What the newest table that knows the key holds for it; None for nothing. Raises Corruption."""
         if len(keys) <= FEW_KEYS:
             return list(map(self._get, keys))
+        if not self.manifest.tables:
+            return [None] * len(keys)
+        if table := self.only_table():
+            return table.find(keys, digests_of(keys))
         found: list[Stored | None] = [None] * len(keys)
         places: Sequence[int] = range(len(keys))
         digests = digests_of(keys)

@@ -55,9 +55,9 @@ def _values(owned: OwnedRange, keys: Sequence[bytes], presence: bool) -> list[by
     held_bytes = 0
     while len(values) < len(keys) and held_bytes < REPLY_BYTES_AIM:
         step = FEW_KEYS if len(keys) <= FEW_KEYS else max(1, REPLY_BYTES_AIM // owned.value_bytes_mean())
-        found = owned.get_many(keys[len(values) : len(values) + step])
-        values += _presence(found) if presence else _absent(found)
-        held_bytes += 0 if presence else sum(map(len, filter(None, values[-len(found) :])))
+        found = _absent(owned.get_many(keys[len(values) : len(values) + step]))
+        values += _presence(found) if presence else found
+        held_bytes += 0 if presence else sum(map(len, filter(None, found)))
     return values if held_bytes <= REPLY_BYTES_AIM else _cut(values)
 
 
@@ -67,10 +67,10 @@ def _absent(found: list[Stored | None]) -> list[bytes | None]:
     return found  # type: ignore[return-value]  # the tombstones are gone
 
 
-def _presence(found: list[Stored | None]) -> list[bytes | None]:
+def _presence(found: list[bytes | None]) -> list[bytes | None]:
     """An empty value for each key that is there."""
     present: list[bytes | None] = [b""] * len(found)
-    deque(map(present.__setitem__, positions_of(_absent(found), None), repeat(None)), maxlen=0)
+    deque(map(present.__setitem__, positions_of(found, None), repeat(None)), maxlen=0)
     return present
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shardstore.columns import InvalidColumn, all_within, decode
+from shardstore.columns import InvalidColumn, all_within, decode, fixed_within
 from shardstore.errors import InvalidRequest
 from shardstore.key_range import KeyRange
 from shardstore.limits import (
@@ -26,8 +26,9 @@ def keys_of(header: Header, frames: Sequence[bytes], key_range: KeyRange) -> lis
     if is_single(header):
         return [key_of(frames, key_range)]
     _check_size(header, frames)
-    keys = _column(frames[1], bool(header.flags & Flag.KEYS_FIXED), header.entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
-    if not all_within(keys, key_range):
+    fixed = bool(header.flags & Flag.KEYS_FIXED)
+    keys = _column(frames[1], fixed, header.entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
+    if not (fixed and fixed_within(frames[1], header.entries, key_range)) and not all_within(keys, key_range):
         raise InvalidRequest("a key lies outside the range of the segment")
     return keys
 
