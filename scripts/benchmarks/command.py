@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from machine import machine, sync_p50_us
 from rich.console import Console
 
 from benchmarks import peers
 from benchmarks.clusters import WrongAnswer
-from benchmarks.machine import machine, sync_p50_us
 from benchmarks.plot import draw
 from benchmarks.progress import MeasuringProgress
 from benchmarks.records import SHAPES

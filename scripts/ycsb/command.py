@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import click
-from benchmarks.machine import machine
 from chosen_cluster import cluster_at
+from machine import machine
 from rich.console import Console
 
 from shardstore import InvalidRequest

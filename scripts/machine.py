@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import zmq
-
 from benchmarks.settings import Settings
 from benchmarks.timing import percentile
 
