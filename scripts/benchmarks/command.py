@@ -70,18 +70,19 @@ def main(
     """Measure the named workloads, or all, each beside its limits and, on request, beside other stores."""
     _check_names(names, json_file)
     shown: dict[str, str | int] = {"n": n, "workers": workers, "runs": runs, "shapes": ", ".join(shapes)}
-    shown["data"] = data or tempfile.gettempdir()
+    shown["data"] = directory = data or tempfile.gettempdir()
+    Path(directory).mkdir(parents=True, exist_ok=True)
     setups = _chosen(chosen_peers)
     report = Report(machine(), shown, setups, peers.missing() if chosen_peers else {})
     timeline: Timeline | None = None
     with failures_in_one_line(), MeasuringProgress() as progress:
         chosen_shapes = tuple(SHAPES[name] for name in shapes)
         settings = Settings(n, workers, runs, chosen_shapes, data, tuple(setups), progress.say, report.fail)
-        report.machine["fdatasync_p50_us_before"] = sync_p50_us(settings)
+        report.machine["fdatasync_p50_us_before"] = sync_p50_us(settings.data)
         _measure(settings, names, report, progress)
         if plot_file:
             timeline = measure_timeline(settings)
-        report.machine["fdatasync_p50_us_after"] = sync_p50_us(settings)
+        report.machine["fdatasync_p50_us_after"] = sync_p50_us(settings.data)
     if plot_file and timeline:
         draw(plot_file, timeline, report.rows, in_one_line(report.machine))
     _publish(report, json_file)

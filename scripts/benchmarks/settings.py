@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks.records import RecordShape, records_of
 from shardstore.options import DEFAULT_MEMORY, WORKER_MEMORY_MIN
@@ -50,6 +49,4 @@ class Settings:
 
     def temporary_directory(self) -> tempfile.TemporaryDirectory[str]:
         """A new directory on the disk that is measured."""
-        if self.data is not None:
-            Path(self.data).mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryDirectory(prefix="shardstore-bench-", dir=self.data)
