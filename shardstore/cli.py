@@ -11,7 +11,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import Field, dataclass, fields
 from functools import wraps
 from typing import Any
 
@@ -23,6 +23,7 @@ from shardstore.cluster.serve import serve as serve_cluster
 from shardstore.cluster.settings import cluster_settings
 from shardstore.errors import Corruption, InvalidRequest, OutcomeUnknown, ShardstoreError, StorageFailure, Unavailable
 from shardstore.options import Durability
+from shardstore.segment_options import HELP, Compression, SegmentOptions
 
 EXIT_NO_SUCH_KEY = 1
 EXIT_FAILED = 3
@@ -116,27 +117,44 @@ def main() -> None:
 
 
 def serving_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of whatever starts a cluster, named like the arguments of LocalCluster."""
-    for option in reversed(
-        (
-            click.option(
-                "--data", default="data", show_default=True, type=click.Path(), help="Directory of the store."
-            ),
-            click.option("--workers", type=int, help="Worker processes. [default: as stored, else by the cores]"),
-            click.option("--memory", default="1GiB", show_default=True, help="What the whole store may buffer."),
-            click.option(
-                "--durability",
-                default=Durability.GROUP_SYNC.value,
-                show_default=True,
-                type=click.Choice([mode.value for mode in Durability]),
-                help="When a write is acknowledged: synced with others, synced alone, or handed to the system.",
-            ),
-            click.option("--ranges", type=int, help="Ranges of a new store. [default: 4 per worker]"),
-            click.option("--listen", help="Loopback address, like tcp://127.0.0.1:7700. [default: private sockets]"),
-        )
-    ):
-        command = option(command)
-    return command
+    """The options of whatever starts a cluster, as the arguments of LocalCluster; those of segments become one."""
+
+    @wraps(command)
+    def serving(**options: Any) -> None:
+        with failures_in_one_line():
+            segments = SegmentOptions(**{field.name: options.pop(field.name) for field in fields(SegmentOptions)})
+        command(segments=segments, **options)
+
+    options: tuple[Callable[[Any], Any], ...] = (
+        click.option("--data", default="data", show_default=True, type=click.Path(), help="Directory of the store."),
+        click.option("--workers", type=int, help="Worker processes. [default: as stored, else by the cores]"),
+        click.option("--memory", default="1GiB", show_default=True, help="What the whole store may buffer."),
+        click.option(
+            "--durability",
+            default=Durability.GROUP_SYNC.value,
+            show_default=True,
+            type=click.Choice([mode.value for mode in Durability]),
+            help="When a write is acknowledged: synced with others, synced alone, or handed to the system.",
+        ),
+        click.option("--ranges", type=int, help="Ranges of a new store. [default: 4 per worker]"),
+        click.option("--listen", help="Loopback address, like tcp://127.0.0.1:7700. [default: private sockets]"),
+        *map(_segment_option, fields(SegmentOptions)),
+    )
+    for option in reversed(options):
+        serving = option(serving)
+    return serving
+
+
+def _segment_option(field: Field[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The option for a field of SegmentOptions."""
+    is_choice = isinstance(field.default, Compression)
+    return click.option(
+        f"--{field.name.replace('_', '-')}",
+        default=field.default,
+        show_default=True,
+        type=click.Choice(list(Compression)) if is_choice else type(field.default),
+        help=field.metadata[HELP],
+    )
 
 
 @main.command()

@@ -42,7 +42,6 @@ WAL_FILE_BYTES = 64 * MIB
 WAL_RETAINED_BYTES_MAX = GIB
 RUN_QUEUE_MAX = 8
 BLOCK_ENTRIES = 256
-BLOCK_BYTES = 64 * KIB
 DOCUMENT_BYTES_MAX = 64 * MIB
 """A manifest, route map or other small published file."""
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from shardstore.errors import InvalidRequest
 from shardstore.limits import GIB, KIB, MIB, WORKERS_MAX
+from shardstore.segment_options import DEFAULTS, SegmentOptions
 
 DEFAULT_MEMORY = GIB
 WORKER_MEMORY_MIN = 96 * MIB
@@ -54,6 +55,7 @@ class WorkerOptions:
     listen: str
     durability: Durability
     memory: int
+    segments: SegmentOptions = DEFAULTS
     status_fd: int = -1
 
 
@@ -64,6 +66,7 @@ class MaintenanceOptions:
     data: str
     worker: int
     jobs_fd: int
+    segments: SegmentOptions = DEFAULTS
 
 
 ProcessOptions = TypeVar("ProcessOptions", RouterOptions, WorkerOptions, MaintenanceOptions)
@@ -82,6 +85,8 @@ def from_argument(kind: type[ProcessOptions], argument: str) -> ProcessOptions:
             values["durability"] = Durability(values["durability"])
         if "boundaries" in values:
             values["boundaries"] = tuple(values["boundaries"])
+        if "segments" in values:
+            values["segments"] = SegmentOptions.from_plain(values["segments"])
         return kind(**values)
     except (ValueError, TypeError) as error:
         raise InvalidRequest(f"no {kind.__name__}: {error}") from None

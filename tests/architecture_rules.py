@@ -53,6 +53,7 @@ VALUES: tuple[str, ...] = (
     "shardstore.limits",
     "shardstore.messages",
     "shardstore.options",
+    "shardstore.segment_options",
     "shardstore.route_map",
     "shardstore.transport",
     "shardstore.wire_format",

@@ -58,7 +58,7 @@ def _serve(core: WorkerCore, transport: SocketTransport, options: WorkerOptions,
 
     loop = EventLoop(core, transport, SystemClock(), perform)
     sync_thread = SyncThread(loop.post)
-    maintenance = MaintenanceProcess(options.data, options.worker, loop.post)
+    maintenance = MaintenanceProcess(options, loop.post)
     try:
         install_stop_signals(lambda: loop.post(StopRequested()))
         return loop.run()

@@ -17,6 +17,7 @@ from shardstore.cluster.settings import cluster_settings
 from shardstore.cluster.supervisor import Supervisor
 from shardstore.errors import Closed, ShardstoreError, Unavailable
 from shardstore.options import Durability
+from shardstore.segment_options import SegmentOptions
 
 log = logging.getLogger("shardstore.cluster")
 
@@ -29,6 +30,7 @@ class LocalCluster:
     memory      bytes the whole store may buffer, as a number or like "512MiB"
     durability  "group_sync" (default), "sync" or "async": when a write is acknowledged
     ranges      a number, or boundary keys, at which a new store is split (default: 4 per worker)
+    segments    how segment files are written, see SegmentOptions
     listen      None for sockets that only this user reaches, or a loopback address like "tcp://127.0.0.1:7700"
     """
 
@@ -40,8 +42,9 @@ class LocalCluster:
         durability: str | Durability = Durability.GROUP_SYNC,
         ranges: int | Sequence[bytes] | None = None,
         listen: str | None = None,
+        segments: SegmentOptions | None = None,
     ) -> None:
-        self._settings = cluster_settings(data, workers, memory, durability, ranges, listen)
+        self._settings = cluster_settings(data, workers, memory, durability, ranges, listen, segments)
         self._supervisor: Supervisor | None = None
         self._thread: Thread | None = None
         self._owner = 0

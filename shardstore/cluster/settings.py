@@ -14,6 +14,7 @@ from shardstore.errors import InvalidRequest
 from shardstore.limits import MIB
 from shardstore.options import WORKER_MEMORY_MIN, Durability, check_workers, parse_size
 from shardstore.route_map import InvalidRouteMap, even_boundaries, presplit
+from shardstore.segment_options import SegmentOptions
 
 RANGES_PER_WORKER = 4
 DEFAULT_WORKERS_MAX = 8
@@ -29,6 +30,7 @@ class ClusterSettings:
     durability: Durability
     boundaries: tuple[bytes, ...] | None
     listen: str | None
+    segments: SegmentOptions
 
 
 def cluster_settings(
@@ -38,6 +40,7 @@ def cluster_settings(
     durability: str | Durability = Durability.GROUP_SYNC,
     ranges: int | Sequence[bytes] | None = None,
     listen: str | None = None,
+    segments: SegmentOptions | None = None,
 ) -> ClusterSettings:
     """The settings in a caller's words, checked. Raises InvalidRequest."""
     if Path(data).exists() and not Path(data).is_dir():
@@ -53,6 +56,7 @@ def cluster_settings(
         Durability(durability),
         None if ranges is None else _boundaries(ranges),
         None if listen is None else check_listen(listen),
+        segments or SegmentOptions(),
     )
 
 

@@ -126,6 +126,7 @@ class Supervisor:
             listen=endpoints.worker(worker),
             durability=self._settings.durability,
             memory=self._settings.memory // store.workers,
+            segments=self._settings.segments,
         )
 
     def _child(self, name: str, module: str, options: RouterOptions | WorkerOptions) -> Child:

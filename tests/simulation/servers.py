@@ -136,7 +136,7 @@ class Worker(Server):
         self.host.stable_ns[worker] = self.host.clock.now_ns()
         self.transport.connect("router", self._options.router)
         loop = self.loop_of(core)
-        self.maintenance = Maintenance(self.host, self.name, worker, loop)
+        self.maintenance = Maintenance(self.host, self.name, self._options, loop)
         return loop
 
     def release(self) -> None:
@@ -185,9 +185,10 @@ class Worker(Server):
 class Maintenance:
     """The maintenance process of one worker incarnation, through all its own incarnations."""
 
-    def __init__(self, host: Host, name: str, worker: int, loop: EventLoop) -> None:
+    def __init__(self, host: Host, name: str, options: WorkerOptions, loop: EventLoop) -> None:
         self._host = host
-        self._worker = worker
+        self._worker = options.worker
+        self._options = options.segments
         self._loop: EventLoop | None = loop
         self._random = stream(host.swarm.seed, f"maintenance of {name}")
         self.filesystem = self._begin()
@@ -200,7 +201,7 @@ class Maintenance:
 
     def start_job(self, job: StartJob) -> None:
         """Run the job, slice by slice."""
-        self._slice(job, run(decode_spec(encode_spec(job.spec)), self.filesystem), self.filesystem)
+        self._slice(job, run(decode_spec(encode_spec(job.spec)), self.filesystem, self._options), self.filesystem)
 
     def orphan(self) -> None:
         """The worker is gone: the process goes too, at once or at one of its next file calls."""

@@ -9,6 +9,7 @@ from shardstore.columns import encode
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import TOMBSTONE, ClientId, Epoch, RequestId, SegmentId, Stored
 from shardstore.key_range import EVERYTHING
+from shardstore.segment_options import DEFAULTS, SegmentOptions
 from shardstore.wire_format import Flag
 from workers.jobs.run import run
 from workers.jobs.specs import CompactSpec, DrainSpec, ReleaseSpec, Result, SegmentDrain, Spec
@@ -22,8 +23,8 @@ WORKER = 3
 LOG_ID = 2**63 + 5
 
 
-def run_to_end(spec: Spec, filesystem: Filesystem) -> Result:
-    job = run(spec, filesystem)
+def run_to_end(spec: Spec, filesystem: Filesystem, options: SegmentOptions = DEFAULTS) -> Result:
+    job = run(spec, filesystem, options)
     while True:
         try:
             next(job)

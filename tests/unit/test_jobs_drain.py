@@ -8,6 +8,7 @@ from shardstore.errors import Corruption, DiskFull
 from shardstore.file_names import table_file, wal_file
 from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import EVERYTHING
+from shardstore.segment_options import DEFAULTS
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver, run_to_end
 from workers.jobs.drain import entries_of
@@ -178,7 +179,7 @@ def test_a_record_that_is_no_batch_is_damage() -> None:
 def test_long_work_is_cut_into_slices(worker: JobDriver) -> None:
     for number in range(600):
         worker.put(1, {b"%05d" % number: b"v"})
-    slices = sum(1 for _ in run(worker.drain_spec(), worker.filesystem))
+    slices = sum(1 for _ in run(worker.drain_spec(), worker.filesystem, DEFAULTS))
     assert slices >= 4
 
 

@@ -18,6 +18,7 @@ from shardstore.options import (
     parse_size,
     to_argument,
 )
+from shardstore.segment_options import Compression, SegmentOptions
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ from shardstore.options import (
     [
         RouterOptions("data", "store", "tcp://127.0.0.1:0", "ipc:///tmp/w", 2, ("40", "80"), status_fd=5),
         WorkerOptions("data", "store", 1, "ipc:///tmp/r", "ipc:///tmp/w1", Durability.ASYNC, 64 * MIB),
-        MaintenanceOptions("data", 1, 7),
+        MaintenanceOptions("data", 1, 7, SegmentOptions(Compression.LZ4, part_min_bytes=1 << 17)),
     ],
     ids=lambda options: type(options).__name__,
 )

@@ -9,7 +9,8 @@ from shardstore.errors import Corruption
 from shardstore.file_names import segment_directory
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
-from shardstore.limits import BLOCK_BYTES, BLOCK_ENTRIES
+from shardstore.limits import BLOCK_ENTRIES
+from shardstore.segment_options import DEFAULTS
 from tests.unit.table_samples import (
     IDENTITY,
     LAYOUTS,
@@ -75,7 +76,7 @@ def test_batches_with_repeated_and_mixed_keys_keep_their_order() -> None:
     assert table_of(entries).get_many(keys) == list(map(entries.get, keys))
 
 
-@pytest.mark.parametrize("length", [255, 256, 65_535, 65_536, BLOCK_BYTES, 300_000])
+@pytest.mark.parametrize("length", [255, 256, 65_535, 65_536, DEFAULTS.block_bytes, 300_000])
 def test_long_values_come_back_whole(length: int) -> None:
     entries: dict[bytes, Stored] = {b"%03d" % number: bytes([number]) * (length - number % 2) for number in range(20)}
     table = table_of(entries)

@@ -9,14 +9,15 @@ import pytest
 
 from shardstore.errors import DiskFull
 from shardstore.identifiers import TOMBSTONE
-from shardstore.limits import BLOCK_BYTES, BLOCK_ENTRIES
+from shardstore.limits import BLOCK_ENTRIES
+from shardstore.segment_options import DEFAULTS
 from tests.unit.table_samples import IDENTITY, empty_filesystem, sample, write
 from workers.segment.table_format import Entries, Layout
 from workers.segment.table_writer import TableWriter, block_bounds, layout_of, write_table
 
 
 def bounds_of(sizes: list[int]) -> list[int]:
-    return block_bounds(np.array([0, *accumulate(sizes)], dtype=np.int64))
+    return block_bounds(np.array([0, *accumulate(sizes)], dtype=np.int64), DEFAULTS.block_bytes)
 
 
 def test_a_block_holds_a_bounded_number_of_entries() -> None:
@@ -24,7 +25,7 @@ def test_a_block_holds_a_bounded_number_of_entries() -> None:
 
 
 def test_a_block_holds_a_bounded_number_of_bytes_but_never_less_than_one_entry() -> None:
-    half = BLOCK_BYTES // 2
+    half = DEFAULTS.block_bytes // 2
     assert bounds_of([half, half, half, 1, 3 * half, 1]) == [0, 2, 4, 5, 6]
 
 
@@ -67,7 +68,7 @@ def test_the_file_is_synced_before_it_is_told_of() -> None:
 def test_entries_may_come_in_slices_of_any_size() -> None:
     entries = list(sample("variable-variable", 600).items())
     filesystem = empty_filesystem()
-    with TableWriter(filesystem, IDENTITY, Layout(0, 0)) as writer:
+    with TableWriter(filesystem, IDENTITY, Layout(0, 0), DEFAULTS) as writer:
         for first, last in ((0, 1), (1, 300), (300, 600)):
             keys, values = zip(*entries[first:last], strict=True)
             writer.add(keys, values)
@@ -76,7 +77,7 @@ def test_entries_may_come_in_slices_of_any_size() -> None:
 
 
 def test_slices_out_of_order_are_our_own_mistake() -> None:
-    with TableWriter(empty_filesystem(), IDENTITY, Layout(1, 1)) as writer:
+    with TableWriter(empty_filesystem(), IDENTITY, Layout(1, 1), DEFAULTS) as writer:
         writer.add([b"b"], [b"1"])
         with pytest.raises(AssertionError):
             writer.add([b"b"], [b"2"])

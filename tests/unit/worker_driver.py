@@ -25,6 +25,7 @@ from shardstore.messages import Assignment, Assignments, ScanRequest
 from shardstore.messages import encode as encode_message
 from shardstore.options import Durability, WorkerOptions
 from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.segment_options import DEFAULTS
 from shardstore.system_entropy import SystemEntropy
 from shardstore.wire_format import Flag, Header, Op, Status, decode_reply
 from workers.core import WorkerCore
@@ -97,7 +98,7 @@ class WorkerDriver:
     def run_job(self) -> None:
         """Let the job that runs end well."""
         job = self.jobs.popleft()
-        steps = run(job.spec, PosixFilesystem(str(self.root)))
+        steps = run(job.spec, PosixFilesystem(str(self.root)), DEFAULTS)
         try:
             while True:
                 next(steps)

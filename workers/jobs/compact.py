@@ -13,6 +13,7 @@ from shardstore.file_names import segment_directory
 from shardstore.filesystem import Filesystem
 from shardstore.key_range import KeyRange
 from shardstore.limits import MIB
+from shardstore.segment_options import SegmentOptions
 from workers.jobs.output import write_next_table
 from workers.jobs.specs import CompactResult, CompactSpec
 from workers.segment.manifest import Manifest, publish_manifest, read_manifest
@@ -24,7 +25,7 @@ from workers.segment.table_reader import Table
 STRETCH_BYTES = 4 * MIB
 
 
-def compact(spec: CompactSpec, filesystem: Filesystem) -> Generator[None, None, CompactResult]:
+def compact(spec: CompactSpec, filesystem: Filesystem, options: SegmentOptions) -> Generator[None, None, CompactResult]:
     """Merge all tables of the segment and publish the manifest that names only the new one."""
     manifest = read_manifest(filesystem, spec.store, spec.segment)
     if _is_compact(manifest):  # maybe by a job that died before the name of the manifest was durable
@@ -33,6 +34,7 @@ def compact(spec: CompactSpec, filesystem: Filesystem) -> Generator[None, None, 
     tables = Segment(filesystem, manifest).layers()
     merged = yield from write_next_table(
         filesystem,
+        options,
         manifest,
         _layout_of(tables),
         _merged_stretches(tables),

@@ -18,6 +18,7 @@ from shardstore.file_names import segment_directory
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import TOMBSTONE, Buffer
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
+from shardstore.segment_options import SegmentOptions
 from shardstore.wire_format import Flag
 from workers.jobs.output import write_next_table
 from workers.jobs.specs import DrainResult, DrainSpec, SegmentDrain
@@ -31,7 +32,7 @@ from workers.wal.record_format import Record, RecordKind
 SLICE_RECORDS = 256
 
 
-def drain(spec: DrainSpec, filesystem: Filesystem) -> Generator[None, None, DrainResult]:
+def drain(spec: DrainSpec, filesystem: Filesystem, options: SegmentOptions) -> Generator[None, None, DrainResult]:
     """Read the log once; write a table and publish a manifest for each segment."""
     manifests = {item.segment: read_manifest(filesystem, spec.store, item.segment) for item in spec.drains}
     checkpoints = {segment: manifest.checkpoint_of(spec.log_id) for segment, manifest in manifests.items()}
@@ -42,7 +43,7 @@ def drain(spec: DrainSpec, filesystem: Filesystem) -> Generator[None, None, Drai
     batches = yield from _read(spec, filesystem, wanted)
     for item in pending:
         manifests[item.segment] = yield from _drain_segment(
-            spec.log_id, item, filesystem, manifests[item.segment], batches.pop(item.segment)
+            spec.log_id, item, filesystem, options, manifests[item.segment], batches.pop(item.segment)
         )
     for item in spec.drains:
         if item not in pending:  # published by a job that may have died before the name was durable
@@ -65,13 +66,18 @@ def _read(
 
 
 def _drain_segment(
-    log_id: int, item: SegmentDrain, filesystem: Filesystem, manifest: Manifest, batches: list[Entries]
+    log_id: int,
+    item: SegmentDrain,
+    filesystem: Filesystem,
+    options: SegmentOptions,
+    manifest: Manifest,
+    batches: list[Entries],
 ) -> Generator[None, None, Manifest]:
     entries = merge(batches) if batches else Entries([], [])
     if not manifest.tables:  # there is nothing a tombstone could hide
         entries = without_tombstones(entries)
     tables = yield from write_next_table(
-        filesystem, manifest, layout_of(entries), slices_of(entries), item.lsn_first, item.lsn_last
+        filesystem, options, manifest, layout_of(entries), slices_of(entries), item.lsn_first, item.lsn_last
     )
     drained = replace(
         manifest,

@@ -6,22 +6,23 @@ from collections.abc import Generator
 from typing import assert_never
 
 from shardstore.filesystem import Filesystem
+from shardstore.segment_options import SegmentOptions
 from workers.jobs.compact import compact
 from workers.jobs.drain import drain
 from workers.jobs.release import release
 from workers.jobs.specs import CompactSpec, DrainSpec, ReleaseSpec, Result, Spec
 
 
-def run(spec: Spec, filesystem: Filesystem) -> Generator[None, None, Result]:
+def run(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Generator[None, None, Result]:
     """Do what the spec says. A job may be run again after any failure; it finds what was published and goes on.
 
     Raises Corruption for damaged inputs, DiskFull and StorageFailure; the inputs are intact in every case.
     """
     match spec:
         case DrainSpec():
-            return (yield from drain(spec, filesystem))
+            return (yield from drain(spec, filesystem, options))
         case CompactSpec():
-            return (yield from compact(spec, filesystem))
+            return (yield from compact(spec, filesystem, options))
         case ReleaseSpec():
             return (yield from release(spec, filesystem))
         case _:

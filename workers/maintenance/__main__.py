@@ -16,6 +16,7 @@ from shardstore.filesystem import Filesystem
 from shardstore.options import MaintenanceOptions, from_argument
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.process import end_with_parent, refuse_optimised_python
+from shardstore.segment_options import SegmentOptions
 from workers.jobs.run import run
 from workers.jobs.specs import Result, decode_spec, encode_result
 from workers.maintenance.channel import ChannelClosed, Outcome, encode_damage, receive, send
@@ -33,32 +34,32 @@ def main() -> None:
             raise Unavailable(f"another process runs the jobs of worker {options.worker}")
         gc.freeze()
         with socket.socket(fileno=options.jobs_fd) as channel:
-            serve(channel, filesystem)
+            serve(channel, filesystem, options.segments)
     except ShardstoreError as error:
         sys.exit(f"maintenance: {error}")
 
 
-def serve(channel: socket.socket, filesystem: Filesystem) -> None:
+def serve(channel: socket.socket, filesystem: Filesystem, options: SegmentOptions) -> None:
     """Take jobs until the other side closes."""
     while True:
         try:
-            send(channel, outcome_of(receive(channel), filesystem))
+            send(channel, outcome_of(receive(channel), filesystem, options))
         except ChannelClosed:
             return
 
 
-def outcome_of(spec: bytes, filesystem: Filesystem) -> bytes:
+def outcome_of(spec: bytes, filesystem: Filesystem, options: SegmentOptions) -> bytes:
     """Run one encoded job; its encoded outcome."""
     try:
-        return bytes([Outcome.FINISHED]) + encode_result(_run_to_end(spec, filesystem))
+        return bytes([Outcome.FINISHED]) + encode_result(_run_to_end(spec, filesystem, options))
     except Corruption as damage:
         return bytes([Outcome.DAMAGED]) + encode_damage(damage)
     except StorageFailure as failure:
         return bytes([Outcome.FAILED]) + str(failure).encode()
 
 
-def _run_to_end(spec: bytes, filesystem: Filesystem) -> Result:
-    job = run(decode_spec(spec), filesystem)
+def _run_to_end(spec: bytes, filesystem: Filesystem, options: SegmentOptions) -> Result:
+    job = run(decode_spec(spec), filesystem, options)
     while True:
         try:
             next(job)

@@ -11,7 +11,7 @@ from threading import Event as Flag
 from threading import Thread
 
 from shardstore.effects import Event, JobFailed, JobFinished, StartJob
-from shardstore.options import MaintenanceOptions, to_argument
+from shardstore.options import MaintenanceOptions, WorkerOptions, to_argument
 from workers.jobs.specs import decode_result, encode_spec
 from workers.maintenance.channel import ChannelClosed, Outcome, decode_damage, receive, send
 
@@ -21,9 +21,8 @@ RESTART_DELAY_S = 0.2
 class MaintenanceProcess:
     """Runs one job at a time in a process of its own. `post` takes the events, from a thread."""
 
-    def __init__(self, data: str, worker: int, post: Callable[[Event], None]) -> None:
-        self._data = data
-        self._worker = worker
+    def __init__(self, options: WorkerOptions, post: Callable[[Event], None]) -> None:
+        self._options = options
         self._post = post
         self._jobs: SimpleQueue[StartJob | None] = SimpleQueue()
         self._closing = Flag()
@@ -60,7 +59,7 @@ class MaintenanceProcess:
             self._end_process()
 
     def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
-        options = MaintenanceOptions(self._data, self._worker, theirs.fileno())
+        options = MaintenanceOptions(self._options.data, self._options.worker, theirs.fileno(), self._options.segments)
         return subprocess.Popen(  # noqa: S603  # our own interpreter and module
             [sys.executable, "-P", "-m", "workers.maintenance", to_argument(options)],
             stdin=subprocess.PIPE,

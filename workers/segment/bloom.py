@@ -2,8 +2,9 @@
 
     line of 8 words of 32 bits  |  line  |  ...
 
-A key belongs to one line and sets one bit in each of its words. With BITS_PER_KEY it takes 1 % of absent keys for
-present ones. (Putze, Sanders, Singler: Cache-, Hash- and Space-Efficient Bloom Filters; the filter of Parquet.)
+A key belongs to one line and sets one bit in each of its words. With 10.5 bits per key it takes 1 % of absent
+keys for present ones. (Putze, Sanders, Singler: Cache-, Hash- and
+Space-Efficient Bloom Filters; the filter of Parquet.)
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from workers.segment.digests import Digests
 Bits: TypeAlias = npt.NDArray[np.uint32]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
-BITS_PER_KEY = 10.5
 _WORDS = 8
 _WORD_BITS = 32
 _LINE_BITS = _WORDS * _WORD_BITS
@@ -27,9 +27,11 @@ LINE_BYTES = _LINE_BITS // 8
 _SHIFTS = np.arange(0, 5 * _WORDS, 5, dtype=np.uint64)
 
 
-def build_bloom(digests: Digests) -> bytes:
-    """The filter of these keys."""
-    lines = int(len(digests) * BITS_PER_KEY) // _LINE_BITS + 1
+def build_bloom(digests: Digests, bits_per_key: float) -> bytes:
+    """The filter of these keys; empty for 0 bits."""
+    if not bits_per_key:
+        return b""
+    lines = int(len(digests) * bits_per_key) // _LINE_BITS + 1
     bits = np.zeros(lines * _LINE_BITS, dtype=np.bool_)
     first_bits = digests[:, 0] % np.uint64(lines) * np.uint64(_LINE_BITS)
     for word, shift in enumerate(_SHIFTS):

@@ -1,7 +1,7 @@
 """Table file: sorted, unique entries of one segment; written once, never changed.
 
     header           32 bytes, see below
-    block            entries in key order, at most BLOCK_ENTRIES of them and about BLOCK_BYTES
+    block            entries in key order, at most BLOCK_ENTRIES of them and about block_bytes (segment_options.py)
     ...
     block index      where each block lies, and its first key        (block_index.py)
     hash index       entry numbers by hash of the key                (hash_index.py)

@@ -13,7 +13,8 @@ from shardstore import messages
 from shardstore.checksum import checksum
 from shardstore.errors import DiskFull
 from shardstore.filesystem import Filesystem
-from shardstore.limits import BLOCK_BYTES, BLOCK_ENTRIES
+from shardstore.limits import BLOCK_ENTRIES
+from shardstore.segment_options import DEFAULTS, SegmentOptions
 from workers.segment.block_index import BlockRecord, build_block_index
 from workers.segment.bloom import build_bloom
 from workers.segment.column_writer import (
@@ -55,8 +56,9 @@ class TableWriter:
     A context manager: it closes the file, and removes it when the disk was full, so that the room is free again.
     """
 
-    def __init__(self, filesystem: Filesystem, identity: Identity, layout: Layout) -> None:
+    def __init__(self, filesystem: Filesystem, identity: Identity, layout: Layout, options: SegmentOptions) -> None:
         header = identity.header()
+        self._options = options
         self._filesystem = filesystem
         self._identity = identity
         self._layout = layout
@@ -92,7 +94,7 @@ class TableWriter:
         self._key_lengths += _extremes(key_column.lengths)
         self._value_lengths += _extremes(value_column.lengths)
         self._tombstones += 0 if value_column.fixed else len(values) - len(value_column.lengths)
-        bounds = block_bounds(key_column.offsets + value_column.offsets)
+        bounds = block_bounds(key_column.offsets + value_column.offsets, self._options.block_bytes)
         for first, last in pairwise(bounds):
             self._add_block(key_column, value_column, first, last)
         self._first_keys += map(key_list.__getitem__, bounds[:-1])
@@ -107,7 +109,7 @@ class TableWriter:
         sections = Sections(
             self._add_section(build_block_index(self._records, self._first_keys)),
             self._add_section(build_hash_index(digests, self._entry_numbers())),
-            self._add_section(build_bloom(digests)),
+            self._add_section(build_bloom(digests, self._options.bloom_bits_per_key)),
             self._add_section(messages.encode(properties)),
         )
         footer, footer_checksum = encode_footer(sections, self._file_seed, self._offset)
@@ -177,22 +179,27 @@ def _extremes(lengths: Integers) -> list[int]:
     return [int(lengths.min()), int(lengths.max())] if len(lengths) else []
 
 
-def block_bounds(bytes_before: Integers) -> list[int]:
-    """Where blocks begin, and the end of the last: BLOCK_ENTRIES entries, fewer to stay within BLOCK_BYTES, never 0."""
+def block_bounds(bytes_before: Integers, block_bytes: int) -> list[int]:
+    """Where blocks begin, and the end of the last: BLOCK_ENTRIES entries, fewer to stay within block_bytes, never 0."""
     entries = len(bytes_before) - 1
     bounds = [0]
     while bounds[-1] < entries:
         first = bounds[-1]
-        full = int(np.searchsorted(bytes_before, bytes_before[first] + BLOCK_BYTES, side="right")) - 1
+        full = int(np.searchsorted(bytes_before, bytes_before[first] + block_bytes, side="right")) - 1
         bounds.append(min(max(full, first + 1), first + BLOCK_ENTRIES, entries))
     return bounds
 
 
 def write_table(
-    filesystem: Filesystem, identity: Identity, entries: Entries, lsn_first: int = 0, lsn_last: int = 0
+    filesystem: Filesystem,
+    identity: Identity,
+    entries: Entries,
+    lsn_first: int = 0,
+    lsn_last: int = 0,
+    options: SegmentOptions = DEFAULTS,
 ) -> TableRecord:
     """Write a whole table at once."""
-    with TableWriter(filesystem, identity, layout_of(entries)) as writer:
+    with TableWriter(filesystem, identity, layout_of(entries), options) as writer:
         for keys, values in slices_of(entries):
             writer.add(keys, values)
         return writer.finish(lsn_first, lsn_last)

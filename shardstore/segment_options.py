@@ -1,0 +1,61 @@
+"""How segment files are written and kept. May differ between two starts of a store: each file says what it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from shardstore.errors import InvalidRequest
+from shardstore.limits import GIB, KIB, MIB
+
+HELP = "help"
+"""Key of what a setting means, in the metadata of its field."""
+
+
+class Compression(StrEnum):
+    """What blocks of table files are compressed with, where that makes them smaller."""
+
+    NONE = "none"
+    LZ4 = "lz4"
+    ZSTD = "zstd"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentOptions:
+    """Settings of all segments of a store. Raises InvalidRequest for values that make no sense."""
+
+    compression: Compression = field(default=Compression.NONE, metadata={HELP: "What blocks are compressed with."})
+    block_bytes: int = field(
+        default=64 * KIB, metadata={HELP: "Where a block of a table file ends, before compression."}
+    )
+    bloom_bits_per_key: float = field(default=10.5, metadata={HELP: "Size of the Bloom filters; 0 switches them off."})
+    part_min_bytes: int = field(
+        default=16 * MIB, metadata={HELP: "A part of a main is at least so large, unless nothing follows."}
+    )
+    part_max_bytes: int = field(default=48 * MIB, metadata={HELP: "Sizes of parts are drawn at random up to this."})
+    main_max_bytes: int = field(default=4 * GIB, metadata={HELP: "A larger main becomes a bottom main."})
+
+    def __post_init__(self) -> None:
+        if self.compression not in set(Compression):
+            raise InvalidRequest(f"compression is one of {', '.join(Compression)}, not {self.compression!r}")
+        if not KIB <= self.block_bytes <= MIB:
+            raise InvalidRequest(f"block_bytes is {KIB} to {MIB}, not {self.block_bytes}")
+        if not 0 <= self.bloom_bits_per_key <= 64:
+            raise InvalidRequest(f"bloom_bits_per_key is 0 to 64, not {self.bloom_bits_per_key}")
+        if not self.block_bytes <= self.part_min_bytes <= self.part_max_bytes <= self.main_max_bytes:
+            raise InvalidRequest(
+                "sizes ascend: block_bytes, part_min_bytes, part_max_bytes, main_max_bytes; these are "
+                f"{self.block_bytes}, {self.part_min_bytes}, {self.part_max_bytes}, {self.main_max_bytes}"
+            )
+
+    @classmethod
+    def from_plain(cls, values: dict[str, Any]) -> SegmentOptions:
+        """Inverse of dataclasses.asdict. Raises InvalidRequest."""
+        try:
+            return cls(**{**values, "compression": Compression(values["compression"])})
+        except (TypeError, ValueError, KeyError) as error:
+            raise InvalidRequest(f"no SegmentOptions: {error}") from None
+
+
+DEFAULTS = SegmentOptions()
