@@ -12,7 +12,7 @@ ROOTS = [PROJECT, *(PROJECT / package for package in ("shardstore", "router", "w
 MODULE = re.compile(r"[a-z_]+(?:/[a-z_]+)*\.py\b")
 
 
-@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md"])
+@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "BENCHMARKS.md"])
 def test_every_module_a_page_names_exists(page: str) -> None:
     named = sorted(set(MODULE.findall((PROJECT / page).read_text())))
     assert named, "the page names no module at all"
