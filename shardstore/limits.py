@@ -42,6 +42,8 @@ WAL_FILE_BYTES = 64 * MIB
 WAL_RETAINED_BYTES_MAX = GIB
 RUN_QUEUE_MAX = 8
 BLOCK_ENTRIES = 256
+EXPANDED_BLOCKS_BYTES_MIN = 18 * MIB
+"""Memory for expanded blocks of compressed tables, at the least: twice the largest block."""
 DOCUMENT_BYTES_MAX = 64 * MIB
 """A manifest, route map or other small published file."""
 
@@ -51,6 +53,7 @@ assert KEY_BYTES_MAX + VALUE_BYTES_MAX < REQUEST_BYTES_MAX < FRAME_BYTES_MAX
 assert SCAN_PAGE_ENTRIES <= REQUEST_ENTRIES_MAX
 assert REPLY_BYTES_AIM + VALUE_BYTES_MAX < FRAME_BYTES_MAX
 assert CREDITS * (REPLY_BYTES_AIM + VALUE_BYTES_MAX) <= OUTBOX_BYTES_MAX, "who reads is never cut off"
+assert 2 * (KEY_BYTES_MAX + VALUE_BYTES_MAX + KIB) <= EXPANDED_BLOCKS_BYTES_MIN
 assert CREDITS * 2 <= DEDUP_WINDOW
 assert CREDITS < 256
 assert REQUEST_BYTES_MAX < WAL_FILE_BYTES < WAL_RETAINED_BYTES_MAX

@@ -96,8 +96,8 @@ CORE_MAY_IMPORT: frozenset[str] = frozenset(
     # Nothing here reads a clock, a file, a socket or a random number, or starts a thread or a process.
     (
         *("__future__", "bisect", "collections", "contextlib", "dataclasses", "enum", "functools", "heapq"),
-        *("itertools", "json", "math", "operator", "re", "struct", "types", "typing"),
-        *("msgpack", "mmh3", "numpy", "sortedcontainers", "xxhash"),
+        *("itertools", "json", "math", "operator", "re", "struct", "types", "typing", "weakref"),
+        *("lz4", "msgpack", "mmh3", "numpy", "sortedcontainers", "xxhash", "zstandard"),
     )
 )
 """Beside the modules of this project. All else is closed to values and cores."""

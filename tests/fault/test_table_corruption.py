@@ -13,6 +13,7 @@ from shardstore.file_names import manifest as manifest_path
 from shardstore.identifiers import Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
+from shardstore.segment_options import DEFAULTS, Compression, SegmentOptions
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.table_samples import IDENTITY, LAYOUTS, STORE, empty_filesystem, sample, with_deletions, write
 from workers.segment.manifest import new_manifest, publish_manifest, read_manifest
@@ -78,9 +79,14 @@ def test_blocks_of_a_larger_table(layout: str) -> None:
     sweep(sample(layout, BLOCK_ENTRIES + 9), step=PRIME)
 
 
-def sweep(entries: dict[bytes, Stored], step: int) -> None:
+@pytest.mark.parametrize("compression", [Compression.LZ4, Compression.ZSTD])
+def test_compressed_blocks(compression: Compression) -> None:
+    sweep(sample("variable-fixed", BLOCK_ENTRIES + 9), step=PRIME, options=SegmentOptions(compression))
+
+
+def sweep(entries: dict[bytes, Stored], step: int, options: SegmentOptions = DEFAULTS) -> None:
     filesystem = empty_filesystem()
-    record = write(filesystem, entries)
+    record = write(filesystem, entries, IDENTITY, options)
     content = filesystem.content(IDENTITY.path)
     assert answers(filesystem, record, entries) == [True] * 4
     refusals = 0

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from shardstore.columns import decode
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
+from shardstore.segment_options import Compression, SegmentOptions
 from tests.unit.table_samples import table_of
 from workers.segment.column_writer import as_list
 from workers.segment.merge import merge, without_tombstones
@@ -25,6 +26,7 @@ two_letters = st.integers(0, 2**20 - 1).map(lambda number: f"{number:020b}".enco
 fixed_keys = st.lists(two_letters, min_size=1, max_size=40) | st.integers(1, 20).flatmap(
     lambda length: st.lists(st.binary(min_size=length, max_size=length), min_size=1)
 )
+compressions = st.sampled_from(Compression).map(lambda compression: SegmentOptions(compression, block_bytes=1024))
 tables = (
     st.dictionaries(keys, values, min_size=1, max_size=60)
     | st.dictionaries(st.binary(min_size=3, max_size=3), st.binary(min_size=2, max_size=2), min_size=1, max_size=700)
@@ -32,21 +34,35 @@ tables = (
 ).map(lambda entries: cast("dict[bytes, Stored]", dict(sorted(entries.items()))))
 
 
-@given(tables, st.lists(keys, max_size=30))
-def test_points(entries: dict[bytes, Stored], others: list[bytes]) -> None:
-    table = table_of(entries)
+@given(tables, st.lists(keys, max_size=30), compressions)
+def test_points(entries: dict[bytes, Stored], others: list[bytes], options: SegmentOptions) -> None:
+    table = table_of(entries, options)
     asked = [*others, *entries, *others]
     assert table.get_many(asked) == list(map(entries.get, asked))
     assert [table.get_many([key])[0] for key in asked] == list(map(entries.get, asked))
 
 
-@given(tables, st.binary(max_size=6), st.binary(max_size=6), st.booleans(), st.integers(1, 50), st.integers(1, 5_000))
+@given(
+    tables,
+    st.binary(max_size=6),
+    st.binary(max_size=6),
+    st.booleans(),
+    st.integers(1, 50),
+    st.integers(1, 5_000),
+    compressions,
+)
 def test_ranges(
-    entries: dict[bytes, Stored], start: bytes, end: bytes, reverse: bool, entries_max: int, bytes_max: int
+    entries: dict[bytes, Stored],
+    start: bytes,
+    end: bytes,
+    reverse: bool,
+    entries_max: int,
+    bytes_max: int,
+    options: SegmentOptions,
 ) -> None:
     key_range = KeyRange(start, end if end > start else b"")
     expected = [(key, value) for key, value in entries.items() if key in key_range]
-    table = table_of(entries)
+    table = table_of(entries, options)
     chunk = table.chunk(key_range, reverse, entries_max, bytes_max)
     count = len(chunk.keys)
     near = expected[len(expected) - count :] if reverse else expected[:count]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from shardstore.file_names import segment_directory
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import TOMBSTONE, Stored
+from shardstore.segment_options import DEFAULTS, SegmentOptions
 from tests.unit.faulty_filesystem import FaultyFilesystem
+from workers.segment.cache import SegmentCache
 from workers.segment.table_format import Entries, Identity, TableRecord
 from workers.segment.table_reader import Table
 from workers.segment.table_writer import write_table
@@ -43,13 +45,20 @@ def with_deletions(entries: dict[bytes, Stored], every: int = 3) -> dict[bytes, 
     return {key: TOMBSTONE if place % every == 0 else value for place, (key, value) in enumerate(entries.items())}
 
 
-def write(filesystem: Filesystem, entries: dict[bytes, Stored], identity: Identity = IDENTITY) -> TableRecord:
-    return write_table(filesystem, identity, Entries(list(entries), list(entries.values())), 1, 9)
+def write(
+    filesystem: Filesystem,
+    entries: dict[bytes, Stored],
+    identity: Identity = IDENTITY,
+    options: SegmentOptions = DEFAULTS,
+) -> TableRecord:
+    return write_table(filesystem, identity, Entries(list(entries), list(entries.values())), 1, 9, options)
 
 
-def table_of(entries: dict[bytes, Stored]) -> Table:
+def table_of(
+    entries: dict[bytes, Stored], options: SegmentOptions = DEFAULTS, cache: SegmentCache | None = None
+) -> Table:
     filesystem = empty_filesystem()
-    return Table(filesystem, IDENTITY, write(filesystem, entries))
+    return Table(filesystem, IDENTITY, write(filesystem, entries, IDENTITY, options), cache)
 
 
 def absent_from(entries: dict[bytes, Stored]) -> list[bytes]:

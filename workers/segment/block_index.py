@@ -1,8 +1,8 @@
 """Block index of a table: where each block lies, and its first key, so that a key leads to its block (sparse index).
 
 blocks u32 | zero u32
-one record per block      offset u64 | checksum u64 | bytes of the keys u32 | bytes of the values u32 | entries u32 |
-                          bytes of the block u32
+one record per block      offset u64 | checksum u64 | bytes in the file u32 | bytes of the block u32 |
+                          bytes of the keys u32 | bytes of the values u32 | entries u32 | zero u32
 first keys                msgpack array of bin
 """
 
@@ -25,23 +25,27 @@ _RECORD = np.dtype(
     [
         ("offset", "<u8"),
         ("checksum", "<u8"),
+        ("stored_bytes", "<u4"),
+        ("block_bytes", "<u4"),
         ("keys_bytes", "<u4"),
         ("values_bytes", "<u4"),
         ("entries", "<u4"),
-        ("block_bytes", "<u4"),
+        ("zero", "<u4"),
     ]
 )
 
 
 class BlockRecord(NamedTuple):
-    """Where a block lies and what it holds."""
+    """Where a block lies and what it holds. It is compressed when `stored_bytes` are less than `block_bytes`."""
 
     offset: int
     checksum: int
+    stored_bytes: int
+    block_bytes: int
     keys_bytes: int
     values_bytes: int
     entries: int
-    block_bytes: int
+    zero: int = 0
 
 
 def build_block_index(records: Sequence[BlockRecord], first_keys: Sequence[bytes]) -> bytes:
@@ -53,7 +57,11 @@ def build_block_index(records: Sequence[BlockRecord], first_keys: Sequence[bytes
 class BlockIndex:
     """An index as it lies in the file. Arrays have one item per block, `positions` one more for the end.
 
-    The position of an entry is its rank in the whole table.
+    begins               where the block begins in the file; what follows counts from the begin of the expanded block
+    values_at            where its values begin; its keys begin with it
+    offsets_at           where its offsets begin
+    positions            ranks, in the whole table, of the first entries of blocks
+    bytes_before         bytes of the blocks before it
     """
 
     def __init__(self, data: Buffer) -> None:
@@ -63,10 +71,11 @@ class BlockIndex:
         records = np.frombuffer(data[_HEAD.size : keys_at], dtype=_RECORD)
         self._packed_keys = data[keys_at:]
         self.checksums = records["checksum"]
+        self.begins: Integers = records["offset"].astype(np.int64)
+        self.stored_bytes: Integers = records["stored_bytes"].astype(np.int64)
         self.entries: Integers = records["entries"].astype(np.int64)
         self.block_bytes: Integers = records["block_bytes"].astype(np.int64)
-        self.keys_at: Integers = records["offset"].astype(np.int64)
-        self.values_at: Integers = self.keys_at + records["keys_bytes"]
+        self.values_at: Integers = records["keys_bytes"].astype(np.int64)
         self.offsets_at: Integers = self.values_at + records["values_bytes"]
         self.positions: Integers = np.concatenate((np.zeros(1, np.int64), np.cumsum(self.entries)))
         self.bytes_before: Integers = np.concatenate((np.zeros(1, np.int64), np.cumsum(self.block_bytes)))

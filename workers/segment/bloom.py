@@ -47,6 +47,8 @@ class BloomFilter:
 
     def may_contain(self, digests: Digests) -> Mask:
         """For each key whether it may be in the table; where False, it is not."""
+        if not len(self._lines):
+            return np.ones(len(digests), dtype=np.bool_)
         wanted = np.uint32(1) << ((digests[:, 1, None] >> _SHIFTS) % np.uint64(_WORD_BITS)).astype(np.uint32)
         missing = wanted & ~self._lines.take((digests[:, 0] % np.uint64(len(self._lines))).astype(np.intp), axis=0)
         return np.logical_not(missing.any(axis=1))

@@ -1,4 +1,4 @@
-"""The columns of a mapped table: items picked by place, a batch at once, or whole stretches of a block."""
+"""One column of an open table: items picked by place, a batch at once, or whole stretches of a block."""
 
 from __future__ import annotations
 
@@ -12,87 +12,93 @@ import numpy.typing as npt
 
 from shardstore.columns import positions_of
 from shardstore.identifiers import TOMBSTONE, Buffer, Stored
+from workers.segment.blocks import Blocks
 from workers.segment.column_writer import NIL_BYTES, bin_head_bytes
 from workers.segment.table_format import OFFSET_BYTES, Integers
 
 _PACKER = msgpack.Packer()
+_OFFSET = np.dtype(f"<u{OFFSET_BYTES}")
 
 
 class ColumnReader(Protocol):
     """One column of all blocks of a table."""
 
+    stride: int
+    """Bytes of each item; 0 for items of any length."""
+
     def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
-        """The items at these places of these blocks."""
+        """The items at these places of these blocks, which are loaded."""
 
-    def item(self, block: int, place: int) -> Stored:
-        """One item, without the fixed cost of array operations."""
+    def item(self, content: memoryview, block: int, place: int) -> Stored:
+        """One item of a block with this content, without the fixed cost of array operations."""
 
-    def stretch(self, block: int, first: int, last: int) -> Buffer:
+    def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
         """The encoded items first to last (excluded) of a block, as in a column of the wire, without array header."""
 
 
 class FixedColumnReader:
-    """Items of one length. `begins`: where the column of each block begins in the file."""
+    """Items of one length. `begins`: where the column begins in each block."""
 
-    def __init__(self, data: memoryview, stride: int, begins: Integers) -> None:
-        self._data = data
-        self._stride = stride
+    def __init__(self, blocks: Blocks, stride: int, begins: Integers) -> None:
+        self.stride = stride
+        self._blocks = blocks
         self._begins = begins
-        self._windows = windows(data, f"V{stride}")
+        self._windows = _windows(blocks.data, np.dtype(f"V{stride}"))
 
     def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
         """The items at these places of these blocks."""
-        items: list[Stored] = self._windows[self._begins[blocks] + places * self._stride].tolist()
+        at = self._blocks.begins[blocks] + self._begins[blocks] + places * self.stride
+        items: list[Stored] = self._windows[at].tolist()
         return items
 
-    def item(self, block: int, place: int) -> Stored:
+    def item(self, content: memoryview, block: int, place: int) -> Stored:
         """One item."""
-        return bytes(self.stretch(block, place, place + 1))
+        return bytes(self.stretch(content, block, place, place + 1))
 
-    def stretch(self, block: int, first: int, last: int) -> Buffer:
+    def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
         """The encoded items first to last (excluded) of a block."""
         begin = int(self._begins[block])
-        return self._data[begin + first * self._stride : begin + last * self._stride]
+        return content[begin + first * self.stride : begin + last * self.stride]
 
 
 class VariableColumnReader:
-    """Items of any length. `offsets_at`: where the offsets of each block begin in the file."""
+    """Items of any length. `begins` and `offsets_at`: where the column and its offsets begin in each block."""
 
-    def __init__(self, data: memoryview, begins: Integers, offsets_at: Integers) -> None:
-        self._data = data
+    def __init__(self, blocks: Blocks, begins: Integers, offsets_at: Integers) -> None:
+        self.stride = 0
+        self._blocks = blocks
         self._begins = begins
         self._offsets_at = offsets_at
-        self._offset_windows = windows(data, f"<u{OFFSET_BYTES}")
+        self._offset_windows = _windows(blocks.data, _OFFSET)
 
     def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
         """The items at these places of these blocks."""
-        offsets_at = self._offsets_at[blocks] + places * OFFSET_BYTES
-        begins = self._begins[blocks]
+        begins = self._blocks.begins[blocks]
+        offsets_at = begins + self._offsets_at[blocks] + places * OFFSET_BYTES
+        begins = begins + self._begins[blocks]
         firsts = begins + self._offset_windows[offsets_at]
         lasts = begins + self._offset_windows[offsets_at + OFFSET_BYTES]
         sizes = lasts - firsts
         payloads = map(slice, (firsts + bin_head_bytes(sizes)).tolist(), lasts.tolist())
-        items: list[Stored] = list(map(bytes, map(self._data.__getitem__, payloads)))
+        items: list[Stored] = list(map(bytes, map(self._blocks.data.__getitem__, payloads)))
         tombstones = np.flatnonzero(sizes == NIL_BYTES).tolist()
         deque(map(items.__setitem__, tombstones, repeat(TOMBSTONE)), maxlen=0)
         return items
 
-    def item(self, block: int, place: int) -> Stored:
+    def item(self, content: memoryview, block: int, place: int) -> Stored:
         """One item."""
-        return decode_variable(self.stretch(block, place, place + 1), 1)[0]
+        return decode_variable(self.stretch(content, block, place, place + 1), 1)[0]
 
-    def stretch(self, block: int, first: int, last: int) -> Buffer:
+    def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
         """The encoded items first to last (excluded) of a block."""
         begin, offsets_at = int(self._begins[block]), int(self._offsets_at[block])
-        low = int(self._offset_windows[offsets_at + first * OFFSET_BYTES])
-        high = int(self._offset_windows[offsets_at + last * OFFSET_BYTES])
-        return self._data[begin + low : begin + high]
+        offsets = np.frombuffer(content, _OFFSET, last + 1 - first, offsets_at + first * OFFSET_BYTES)
+        return content[begin + int(offsets[0]) : begin + int(offsets[-1])]
 
 
-def windows(data: memoryview, dtype: str) -> npt.NDArray[Any]:
+def _windows(data: memoryview, kind: np.dtype[Any]) -> npt.NDArray[Any]:
     """The data seen as an item of this type at every byte offset."""
-    kind = np.dtype(dtype)
-    return np.ndarray((len(data) - kind.itemsize + 1,), kind, data, strides=(1,))
+    return np.ndarray((max(0, len(data) - kind.itemsize + 1),), kind, data, strides=(1,))
 
 
 def array_head(count: int) -> bytes:

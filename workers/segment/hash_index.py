@@ -54,14 +54,15 @@ class HashIndex:
         self._numbers: EntryNumbers = np.frombuffer(data[numbers_at:], dtype="<u4")
         self._rows = np.lib.stride_tricks.as_strided(self._tags, (entries + 1, self._widest), (2, 2), writeable=False)
 
-    def candidates(self, digests: Digests) -> Integers:
-        """Numbers of all entries that may have one of these digests, and of few others."""
+    def candidates(self, digests: Digests) -> tuple[Integers, Integers]:
+        """Pairs of a digest, by its place, and the number of an entry that may have it; of others few."""
         slots = self._starts[digests[:, 0] >> np.uint64(self._shift)]
         tags = (digests[:, 1] >> np.uint64(_TAG_SHIFT)).astype(np.uint16)
         asked, place = np.divmod(np.flatnonzero(self._rows[slots] == tags[:, None]), self._widest)
         found = slots[asked] + place
-        candidates: Integers = self._numbers[found[found < len(self._numbers)]].astype(np.int64)
-        return candidates
+        if len(found) and int(found.max()) >= len(self._numbers):
+            asked, found = asked[found < len(self._numbers)], found[found < len(self._numbers)]
+        return asked, self._numbers[found].astype(np.int64)
 
     def candidates_of_one(self, digest: tuple[int, int]) -> list[int]:
         """The same for one key, without the fixed cost of array operations."""

@@ -1,7 +1,8 @@
 """Table file: sorted, unique entries of one segment; written once, never changed.
 
     header           32 bytes, see below
-    block            entries in key order, at most BLOCK_ENTRIES of them and about block_bytes (segment_options.py)
+    block            entries in key order, at most BLOCK_ENTRIES of them and about block_bytes (segment_options.py),
+                     compressed or not                               (compression.py)
     ...
     block index      where each block lies, and its first key        (block_index.py)
     hash index       entry numbers by hash of the key                (hash_index.py)
@@ -13,7 +14,7 @@ All integers are little-endian. Header:
 
     offset  size  field
          0     8  magic       b"shardsst"
-         8     4  version     1
+         8     4  version     2
         12     4  segment
         16     8  number      of the table in its segment
         24     8  store       XXH3-64 of the store's identity
@@ -29,8 +30,9 @@ Footer: four sections in the order above, then the checksum of these 96 bytes, t
 
     (offset u64, length u64, checksum u64) x 4 | checksum u64 | magic 8
 
-Every checksum is XXH3-64, seeded with the checksum of the header plus the offset of what it covers: bytes that
-belong to another file or another place do not pass. Block checksums stand in the block index.
+Every checksum is XXH3-64 of the bytes as they lie in the file, seeded with the checksum of the header plus the offset
+of what it covers: bytes that belong to another file or another place do not pass. Block checksums stand in the block
+index.
 
 An entry is named by a number: block x BLOCK_ENTRIES + place in the block.
 """
@@ -53,7 +55,7 @@ from shardstore.limits import BLOCK_ENTRIES
 
 MAGIC = b"shardsst"
 END_MAGIC = b"shardend"
-VERSION = 1
+VERSION = 2
 _HEADER = struct.Struct("<8sIIQQ")
 HEADER_BYTES = _HEADER.size
 _FOOTER = struct.Struct("<12Q")
@@ -115,7 +117,10 @@ class TableRecord:
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """What the file says of itself. Strides are the layout; the bounds of lengths leave tombstones out."""
+    """What the file says of itself. Strides are the layout; the bounds of lengths leave tombstones out.
+
+    `compression` is that of the blocks that are shorter in the file than when they are expanded.
+    """
 
     entries: int
     tombstones: int
@@ -129,6 +134,7 @@ class Properties:
     value_bytes_max: int
     lsn_first: int
     lsn_last: int
+    compression: str
 
 
 class Section(NamedTuple):

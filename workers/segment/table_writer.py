@@ -24,6 +24,7 @@ from workers.segment.column_writer import (
     encode_variable_items,
     stride_of_items,
 )
+from workers.segment.compression import codec_of, stored_form
 from workers.segment.digests import Digests, digests_of
 from workers.segment.hash_index import build_hash_index
 from workers.segment.table_format import (
@@ -62,6 +63,7 @@ class TableWriter:
         self._filesystem = filesystem
         self._identity = identity
         self._layout = layout
+        self._codec = codec_of(options.compression)
         self._file_seed = checksum(header)
         self._pending = [header]
         self._offset = len(header)
@@ -132,11 +134,14 @@ class TableWriter:
     def _add_block(self, keys: EncodedColumn, values: EncodedColumn, first: int, last: int) -> None:
         key_items, value_items = keys.items(first, last), values.items(first, last)
         block = b"".join((key_items, value_items, keys.offsets_of(first, last), values.offsets_of(first, last)))
-        block_checksum = checksum(block, seed_at(self._file_seed, self._offset))
+        stored = stored_form(block, self._codec)
+        block_checksum = checksum(stored, seed_at(self._file_seed, self._offset))
         self._records.append(
-            BlockRecord(self._offset, block_checksum, len(key_items), len(value_items), last - first, len(block))
+            BlockRecord(
+                self._offset, block_checksum, len(stored), len(block), len(key_items), len(value_items), last - first
+            )
         )
-        self._append(block)
+        self._append(stored)
 
     def _add_section(self, data: bytes) -> Section:
         section = Section(self._offset, len(data), checksum(data, seed_at(self._file_seed, self._offset)))
@@ -164,6 +169,7 @@ class TableWriter:
             value_bytes_max=max(self._value_lengths, default=0),
             lsn_first=lsn_first,
             lsn_last=lsn_last,
+            compression=self._options.compression,
         )
 
     def _append(self, data: bytes) -> None:

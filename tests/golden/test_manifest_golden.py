@@ -1,0 +1,33 @@
+"""Format version 1 of manifests: the committed bytes are what is written, and they can be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shardstore.file_names import manifest as manifest_path
+from shardstore.file_names import segment_directory
+from tests.unit.faulty_filesystem import FaultyFilesystem
+from workers.segment.manifest import Manifest, publish_manifest, read_manifest
+from workers.segment.table_format import TableRecord
+
+GOLDEN = Path(__file__).parent / "manifest-v1.bin"
+MANIFEST = Manifest(
+    "golden",
+    42,
+    b"a",
+    b"l",
+    6,
+    3,
+    3,
+    (TableRecord(1, 7_000, 300, 0, b"a", b"k", 2**63 + 1), TableRecord(2, 9_000, 5, 1, b"b", b"c", 5)),
+    {2**63 + 1: 9},
+    {"forgot": False, "clients": [[2**63, 3, {4: 5}]]},
+)
+
+
+def test_the_golden_file_is_what_is_written_and_can_be_read() -> None:
+    filesystem = FaultyFilesystem()
+    filesystem.make_directory(segment_directory(42))
+    publish_manifest(filesystem, MANIFEST)
+    assert filesystem.content(manifest_path(42)) == GOLDEN.read_bytes()
+    assert read_manifest(filesystem, "golden", 42) == MANIFEST

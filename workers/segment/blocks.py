@@ -1,0 +1,168 @@
+"""The blocks of an open table, ready to be searched: in the file itself, or expanded in the block cache.
+
+Every block is verified before its first use, a compressed one each time it is expanded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from shardstore.checksum import checksum
+from shardstore.errors import Corruption
+from workers.segment.block_cache import ABSENT, BlockCache
+from workers.segment.block_index import BlockIndex
+from workers.segment.compression import Codec
+from workers.segment.table_format import Integers, seed_at
+
+
+class Blocks(Protocol):
+    """Blocks that can be read once they are loaded.
+
+    data    memory in which the loaded blocks lie
+    begins  where each block begins in it; meaningless for blocks that are not loaded
+    """
+
+    data: memoryview
+    begins: Integers
+
+    def groups(self, blocks: Integers) -> list[slice]:
+        """Pieces of these blocks, given in any order with repetitions, that can be loaded at the same time."""
+
+    def load(self, blocks: Integers) -> None:
+        """Make these blocks readable until the next call. Raises Corruption."""
+
+    def kept(self, block: int) -> memoryview:
+        """One block, loaded. Raises Corruption."""
+
+    def content(self, block: int) -> memoryview:
+        """One block, without evicting another. Raises Corruption."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlocks:
+    """Blocks as they lie in a mapped file."""
+
+    path: str
+    data: memoryview
+    index: BlockIndex
+    file_seed: int
+
+    def verified(self, block: int) -> memoryview:
+        """The bytes of a block. Raises Corruption."""
+        index = self.index
+        offset = int(index.begins[block])
+        stored = self.data[offset : offset + int(index.stored_bytes[block])]
+        if checksum(stored, seed_at(self.file_seed, offset)) != index.checksums[block]:
+            raise Corruption(self.path, offset, f"checksum of block {block} does not match")
+        return stored
+
+
+class MappedBlocks:
+    """Blocks that are not compressed: they are read in the file, and the system caches them."""
+
+    def __init__(self, stored: StoredBlocks) -> None:
+        self.data = stored.data
+        self.begins = stored.index.begins
+        self._stored = stored
+        self._ends = (stored.index.begins + stored.index.block_bytes).tolist()
+        self._verified = np.zeros(len(stored.index), dtype=np.bool_)
+
+    def groups(self, blocks: Integers) -> list[slice]:
+        """All at once."""
+        return [slice(0, len(blocks))]
+
+    def load(self, blocks: Integers) -> None:
+        """Verify those that were not verified before."""
+        unknown = blocks[~self._verified[blocks]]
+        if len(unknown):
+            for block in np.unique(unknown).tolist():
+                self._stored.verified(block)
+                self._verified[block] = True
+
+    def kept(self, block: int) -> memoryview:
+        """One block."""
+        return self.content(block)
+
+    def content(self, block: int) -> memoryview:
+        """One block."""
+        if not self._verified[block]:
+            self._stored.verified(block)
+            self._verified[block] = True
+        return self.data[int(self.begins[block]) : self._ends[block]]
+
+
+class ExpandedBlocks:
+    """Blocks of a compressed table, expanded when they are needed."""
+
+    def __init__(self, stored: StoredBlocks, codec: Codec, cache: BlockCache) -> None:
+        self.data = cache.ring.data
+        self.begins: Integers = np.full(len(stored.index), ABSENT, dtype=np.int64)
+        self._stored = stored
+        self._codec = codec
+        self._cache = cache
+
+    def groups(self, blocks: Integers) -> list[slice]:
+        """One piece if all blocks fit the cache together, else more, as if no block was needed twice."""
+        sizes = self._stored.index.block_bytes
+        if int(sizes[np.unique(blocks)].sum()) <= self._cache.group_bytes_max:
+            return [slice(0, len(blocks))]
+        return [slice(*bounds) for bounds in _pieces(np.cumsum(sizes[blocks]), self._cache.group_bytes_max)]
+
+    def load(self, blocks: Integers) -> None:
+        """Expand those that the cache does not hold; one of them may push another out, which is then expanded again."""
+        missing = blocks[self.begins[blocks] == ABSENT]
+        self._cache.misses += len(missing)
+        self._cache.hits += len(blocks) - len(missing)
+        while len(missing):
+            for block in np.unique(missing).tolist():
+                self._cache.place(self.begins, block, self._expanded(block))
+            missing = blocks[self.begins[blocks] == ABSENT]
+
+    def kept(self, block: int) -> memoryview:
+        """One block, from the cache."""
+        if self.begins[block] == ABSENT:
+            self._cache.misses += 1
+            self._cache.place(self.begins, block, self._expanded(block))
+        else:
+            self._cache.hits += 1
+        return self._placed(block)
+
+    def content(self, block: int) -> memoryview:
+        """One block: from the cache, or expanded for this call alone."""
+        if self.begins[block] == ABSENT:
+            return memoryview(self._expanded(block))
+        return self._placed(block)
+
+    def _placed(self, block: int) -> memoryview:
+        begin = int(self.begins[block])
+        return self.data[begin : begin + int(self._stored.index.block_bytes[block])]
+
+    def _expanded(self, block: int) -> bytes | memoryview:
+        stored, size = self._stored.verified(block), int(self._stored.index.block_bytes[block])
+        if len(stored) == size:
+            return stored
+        try:
+            content = self._codec.expand(stored, size)
+        except ValueError as error:
+            raise self._damage(block, str(error)) from None
+        if len(content) != size:
+            raise self._damage(block, f"{len(content)} bytes instead of {size}")
+        return content
+
+    def _damage(self, block: int, what: str) -> Corruption:
+        where = int(self._stored.index.begins[block])
+        return Corruption(self._stored.path, where, f"block {block} does not expand: {what}")
+
+
+def _pieces(bytes_up_to: Integers, bytes_max: int) -> list[tuple[int, int]]:
+    """Bounds of pieces of at most so many bytes, each at least one item long."""
+    pieces, first = [], 0
+    while first < len(bytes_up_to):
+        before = int(bytes_up_to[first - 1]) if first else 0
+        last = max(first + 1, int(np.searchsorted(bytes_up_to, before + bytes_max, side="right")))
+        pieces.append((first, last))
+        first = last
+    return pieces

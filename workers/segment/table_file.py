@@ -1,0 +1,54 @@
+"""A table file, mapped and identified: its properties, and its sections, each verified when it is asked for."""
+
+from __future__ import annotations
+
+from shardstore import messages
+from shardstore.checksum import checksum
+from shardstore.errors import Corruption
+from shardstore.filesystem import Filesystem
+from shardstore.segment_options import Compression
+from shardstore.wire_format import MalformedMessage
+from workers.segment.table_format import (
+    FOOTER_BYTES,
+    HEADER_BYTES,
+    Identity,
+    Properties,
+    Section,
+    TableRecord,
+    check_header,
+    decode_footer,
+    seed_at,
+)
+
+
+class TableFile:
+    """It stays readable after its name is removed. Raises Corruption unless it is the file that the record names."""
+
+    def __init__(self, filesystem: Filesystem, identity: Identity, record: TableRecord) -> None:
+        try:
+            self.data = filesystem.map(identity.path)
+        except FileNotFoundError:
+            raise Corruption(identity.path, 0, "the manifest names this table, but there is no such file") from None
+        if len(self.data) != record.file_bytes or record.file_bytes < HEADER_BYTES + FOOTER_BYTES:
+            raise Corruption(identity.path, len(self.data), f"ends here; the manifest says at {record.file_bytes}")
+        self.path = identity.path
+        self.seed = check_header(self.data, identity)
+        self.sections = decode_footer(self.data, identity, self.seed, record.checksum)
+        self.properties = self._read_properties()
+
+    def section(self, section: Section, what: str) -> memoryview:
+        """The bytes of a section. Raises Corruption."""
+        data = self.data[section.offset : section.offset + section.length]
+        if checksum(data, seed_at(self.seed, section.offset)) != section.checksum:
+            raise Corruption(self.path, section.offset, f"checksum of the {what} does not match")
+        return data
+
+    def _read_properties(self) -> Properties:
+        section = self.sections.properties
+        try:
+            properties = messages.decode(Properties, self.section(section, "properties"))
+        except MalformedMessage as error:
+            raise Corruption(self.path, section.offset, str(error)) from None
+        if properties.compression not in set(Compression):
+            raise Corruption(self.path, section.offset, f"compressed with {properties.compression!r}, which is unknown")
+        return properties

@@ -1,0 +1,77 @@
+"""What is made of a table file to read it: index, filter, blocks and columns, each when it is first needed.
+
+All of it can be thrown away at any time and made again; see cache.py.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from workers.segment.block_cache import BlockCache
+from workers.segment.block_index import BlockIndex
+from workers.segment.blocks import Blocks, ExpandedBlocks, MappedBlocks, StoredBlocks
+from workers.segment.bloom import BloomFilter
+from workers.segment.column_reader import ColumnReader, FixedColumnReader, VariableColumnReader
+from workers.segment.compression import codec_of
+from workers.segment.hash_index import HashIndex
+from workers.segment.table_file import TableFile
+from workers.segment.table_format import OFFSET_BYTES
+
+_FIXED_BYTES = 4_096
+_PER_INDEX_BYTE = 4
+
+
+class TableParts:
+    """The parts of one table."""
+
+    def __init__(self, file: TableFile, block_cache: BlockCache) -> None:
+        self._file = file
+        self._block_cache = block_cache
+        self.used = True
+        """Whether they were used since the cache last looked."""
+
+    @property
+    def bytes(self) -> int:
+        """Memory they take at most. Sections lie in the mapped file, whose pages are the system's; arrays do not."""
+        return _FIXED_BYTES + _PER_INDEX_BYTE * self._file.sections.block_index.length
+
+    @cached_property
+    def block_index(self) -> BlockIndex:
+        """Where the blocks lie."""
+        return BlockIndex(self._file.section(self._file.sections.block_index, "block index"))
+
+    @cached_property
+    def hash_index(self) -> HashIndex:
+        """Entries by hash of the key."""
+        return HashIndex(self._file.section(self._file.sections.hash_index, "hash index"))
+
+    @cached_property
+    def bloom(self) -> BloomFilter:
+        """The filter."""
+        return BloomFilter(self._file.section(self._file.sections.bloom, "Bloom filter"))
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """The blocks."""
+        stored = StoredBlocks(self._file.path, self._file.data, self.block_index, self._file.seed)
+        codec = codec_of(self._file.properties.compression)
+        if codec is None or (self.block_index.stored_bytes == self.block_index.block_bytes).all():
+            return MappedBlocks(stored)
+        return ExpandedBlocks(stored, codec, self._block_cache)
+
+    @cached_property
+    def keys(self) -> ColumnReader:
+        """The column of keys."""
+        index, stride = self.block_index, self._file.properties.key_stride
+        if stride:
+            return FixedColumnReader(self.blocks, stride, index.values_at * 0)
+        return VariableColumnReader(self.blocks, index.values_at * 0, index.offsets_at)
+
+    @cached_property
+    def values(self) -> ColumnReader:
+        """The column of values."""
+        index, properties = self.block_index, self._file.properties
+        if properties.value_stride:
+            return FixedColumnReader(self.blocks, properties.value_stride, index.values_at)
+        key_offsets_bytes = 0 if properties.key_stride else (index.entries + 1) * OFFSET_BYTES
+        return VariableColumnReader(self.blocks, index.values_at, index.offsets_at + key_offsets_bytes)
