@@ -1,8 +1,8 @@
 """What a worker keeps in memory of its segments: expanded blocks and the parts of tables, bounded in bytes together.
 
 Three quarters are for blocks (block_cache.py), but room for the largest in any case. The rest is for parts: those of a
-table that was not used since the last look go first (second chance: F. Corbató, A Paging Experiment with the Multics System). Nothing kept here is needed:
-any of it can be dropped between two lookups and is made again from the file.
+table that was not used since the last look go first (second chance: F. Corbató, A Paging Experiment with the Multics
+System). Nothing kept here is needed: any of it can be dropped between two lookups and is made again from the file.
 """
 
 from __future__ import annotations
