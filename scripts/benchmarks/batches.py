@@ -147,7 +147,7 @@ def _scans(settings: Settings, shape: RecordShape, workload: str, from_tables: b
     expected = sorted(zip(records.keys, records.values, strict=True))
 
     def read(store: Store, way: str) -> Figures:
-        figures = store.measured(len(expected), lambda: _count(store.db.scan(timeout=TIMEOUT_SECONDS)))
+        figures = store.measured(len(expected), lambda: count_entries(store.db.scan(timeout=TIMEOUT_SECONDS)))
         if list(store.db.scan(timeout=TIMEOUT_SECONDS)) != expected:
             raise WrongAnswer("the scan is not what was written")
         return figures
@@ -160,7 +160,7 @@ def _scans(settings: Settings, shape: RecordShape, workload: str, from_tables: b
     yield Row(workload, shape.name, ONE_CALL, runs[ONE_CALL], beside, peers)
 
 
-def _count(entries: Iterable[object]) -> int:
+def count_entries(entries: Iterable[object]) -> int:
     """How many there are, by a loop, as a program would look at each."""
     count = 0
     for _ in entries:

@@ -86,15 +86,23 @@ def new_store(
     """An empty store that ends, files and all, with the block. It has the usual memory unless told otherwise."""
     with (
         settings.temporary_directory() as directory,
-        LocalCluster(
-            directory,
-            workers=settings.workers,
-            memory=memory or settings.memory,
-            durability=durability,
-            ranges=boundaries,
-        ) as cluster,
-        cluster.connect() as db,
+        served(
+            LocalCluster(
+                directory,
+                workers=settings.workers,
+                memory=memory or settings.memory,
+                durability=durability,
+                ranges=boundaries,
+            )
+        ) as store,
     ):
+        yield store
+
+
+@contextmanager
+def served(cluster: LocalCluster) -> Iterator[Store]:
+    """The store of a cluster that is started, and stopped at the end of the block."""
+    with cluster, cluster.connect() as db:
         _wait_until_started(cluster)
         yield Store(cluster, db)
 

@@ -21,6 +21,9 @@ DICT_GET = "dict get"
 ONE_THREAD = "one thread"
 A_MILLION = "a million a second"
 ENTRY_AND_100 = "key + value + 100"
+PRESENT = "keys that are there"
+FORWARD = "forward"
+SIX_MICROSECONDS = "6 us"
 
 COMPARED = ("bytes_per_entry", "p50_us", "per_second")
 """A row is compared by the first of these figures that both sides have."""
@@ -52,6 +55,11 @@ TARGETS = (
     Target("ycsb_c", "redis", 1.0),
     Target("replay", A_MILLION, 1.0),
     Target("memory", ENTRY_AND_100, 2.5, at_most=True),
+    Target("get_cold", "lmdb", 1.5),
+    Target("get_absent", PRESENT, 3.0),
+    Target("get_inside", SIX_MICROSECONDS, 1.0, at_most=True),
+    Target("scan_reverse", FORWARD, 0.9),
+    Target("disk", "rocksdb", 1.0, at_most=True),
 )
 COPY_TARGET = Target("", ONE_WAY, 0.5)
 """Of every batch with values of 4 KiB."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from benchmarks import batches, concurrency, many_clients, memory, replay, singles
+from benchmarks import batches, concurrency, many_clients, memory, replay, segments, singles
 from benchmarks.records import RecordShape
 from benchmarks.settings import Settings
 from benchmarks.targets import Row
@@ -21,6 +21,10 @@ BY_SHAPE: dict[str, OfShape] = {
     "scan": batches.scan,
     "scan_overlays": batches.scan_overlays,
     "memory": memory.memory,
+    "get_cold": segments.get_cold,
+    "get_absent": segments.get_absent,
+    "scan_reverse": segments.scan_reverse,
+    "disk": segments.disk,
 }
 """Measured with each of the chosen shapes of records."""
 
@@ -33,6 +37,7 @@ OF_ONE_SHAPE: dict[str, OfOneShape] = {
     "ycsb_a": many_clients.ycsb_a,
     "ycsb_c": many_clients.ycsb_c,
     "replay": replay.replay,
+    "get_inside": segments.get_inside,
 }
 
 NAMES = (*BY_SHAPE, *OF_ONE_SHAPE)

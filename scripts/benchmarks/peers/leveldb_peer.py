@@ -52,6 +52,11 @@ class LevelDBPeer:
                 return now - changed
             time.sleep(POLL_SECONDS)
 
+    def compact(self) -> None:
+        """A compaction of the whole range."""
+        self._db.compact_range()
+        self.settle()
+
     def close(self) -> None:
         """Close the database."""
         self._db.close()

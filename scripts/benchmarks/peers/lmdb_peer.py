@@ -50,6 +50,10 @@ class LMDBPeer:
         self._environment.sync(True)
         return 0.0
 
+    def compact(self) -> None:
+        """Sync: it keeps no second form."""
+        self.settle()
+
     def close(self) -> None:
         """Close the environment."""
         self._environment.close()

@@ -38,6 +38,9 @@ class Peer(Protocol):
     def settle(self) -> float:
         """Wait until nothing is left to do. Returns the seconds that went by only to find out."""
 
+    def compact(self) -> object:
+        """Bring everything into the form that takes the least room, with the settings it has."""
+
     def close(self) -> None:
         """End its use, and its processes."""
 

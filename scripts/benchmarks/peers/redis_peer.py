@@ -52,6 +52,11 @@ class RedisPeer:
             time.sleep(POLL_SECONDS)
         return 0.0
 
+    def compact(self) -> None:
+        """Rewrite the append-only file."""
+        self._client.bgrewriteaof()
+        self.settle()
+
     def close(self) -> None:
         """Disconnect and end the server."""
         self._stack.close()

@@ -60,6 +60,11 @@ class RocksDBPeer:
             time.sleep(POLL_SECONDS)
         return 0.0
 
+    def compact(self) -> None:
+        """A compaction of the whole range."""
+        self._db.compact_range(None, None)
+        self.settle()
+
     def close(self) -> None:
         """Close the database."""
         self._db.close()

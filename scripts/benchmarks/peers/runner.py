@@ -3,6 +3,7 @@
     put_many, put_many_synced   a new store: all records in batches, and then what the store leaves to do after them
     put, put_synced             a new store: one record after the other
     get_many, get, scan         a store that holds all records and is at rest; its writes were not synced
+    disk                        the same store, compacted
 
 A peer works for one thread, which waits for each call. Batches are cut before the clock starts.
 """
@@ -28,6 +29,7 @@ from benchmarks.timing import Figures, latency, medians, rate
 
 OPERATIONS_MAX = {"get": 20_000, "put": 20_000, "put_synced": 3_000}
 """Single operations of a run."""
+STAT_BLOCK_BYTES = 512
 
 
 class WrongAnswer(Exception):
@@ -72,6 +74,11 @@ class Runner:
         ):
             yield peer
 
+    def _disk(self, peer: Peer) -> Figures:
+        peer.compact()
+        (directory,) = self._directory.iterdir()
+        return {"bytes_per_entry": allocated_bytes(directory) / len(self._records.keys)}
+
     @cached_property
     def _reads(self) -> tuple[list[bytes], list[bytes | None]]:
         return self._records.reads()
@@ -105,6 +112,11 @@ class Runner:
         return figures
 
 
+def allocated_bytes(directory: Path) -> int:
+    """What the files below a directory take on the disk."""
+    return sum(path.stat().st_blocks * STAT_BLOCK_BYTES for path in directory.rglob("*") if path.is_file())
+
+
 def put_many(peer: Peer, keys: Sequence[bytes], values: Sequence[bytes]) -> Figures:
     """Write all in batches, and settle."""
     batches = list(zip(_batches(keys), _batches(values), strict=True))
@@ -126,7 +138,7 @@ WRITES: dict[str, Callable[[Peer, Sequence[bytes], Sequence[bytes]], Figures]] =
     "put": put,
     "put_synced": put,
 }
-READS = {"get_many": Runner._get_many, "scan": Runner._scan, "get": Runner._get}
+READS = {"get_many": Runner._get_many, "scan": Runner._scan, "get": Runner._get, "disk": Runner._disk}
 WORK = (*WRITES, *READS)
 """What can be measured, by name."""
 

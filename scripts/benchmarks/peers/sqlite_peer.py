@@ -57,6 +57,12 @@ class SQLitePeer:
         self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return 0.0
 
+    def compact(self) -> None:
+        """Rewrite the table without gaps."""
+        self.settle()
+        self._execute("VACUUM")
+        self.settle()
+
     def close(self) -> None:
         """Close the database."""
         self._connection.close()

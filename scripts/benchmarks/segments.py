@@ -1,0 +1,154 @@
+"""What table files do: lookups of absent keys and in blocks nobody has read, scans both ways, and room on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.batches import count_entries
+from benchmarks.clusters import Store, WrongAnswer, served, total_bytes
+from benchmarks.comparing import measure_peers
+from benchmarks.peers.runner import allocated_bytes
+from benchmarks.records import HEX, Records, RecordShape, records_of
+from benchmarks.settings import TIMEOUT_SECONDS, Settings
+from benchmarks.targets import FORWARD, ONE_CALL, PRESENT, SIX_MICROSECONDS, Row
+from benchmarks.timing import Figures, latency, medians
+from shardstore import LocalCluster
+from shardstore.cluster.store import read_store
+from shardstore.file_names import SEGMENTS, segment_of
+from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.segment_options import Compression, SegmentOptions
+from workers.segment.segment import Segment
+
+SINGLES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOnDisk:
+    """A store that holds the records in compacted tables and is not served."""
+
+    data: str
+    memory: int
+    segments: SegmentOptions
+
+    @contextmanager
+    def served(self) -> Iterator[Store]:
+        """Serve it: the system has its pages, but the workers have read nothing."""
+        cluster = LocalCluster(self.data, memory=self.memory, durability="async", segments=self.segments)
+        with served(cluster) as store:
+            yield store
+
+    def opened_segments(self) -> Iterator[Segment]:
+        """Its segments, in this process."""
+        filesystem = PosixFilesystem(self.data)
+        store = read_store(filesystem)
+        assert store is not None
+        for segment in filter(None, map(segment_of, sorted(filesystem.list_directory(SEGMENTS)))):
+            yield Segment.open(filesystem, store.store, segment)
+
+
+@contextmanager
+def store_on_disk(settings: Settings, records: Records, compression: Compression) -> Iterator[StoreOnDisk]:
+    """Write the records, compact everything, and stop the cluster."""
+    with settings.temporary_directory() as data:
+        on_disk = StoreOnDisk(data, settings.memory, SegmentOptions(compression))
+        boundaries = records.boundaries(settings.ranges)
+        cluster = LocalCluster(
+            data, settings.workers, settings.memory, "async", ranges=boundaries, segments=on_disk.segments
+        )
+        with served(cluster) as store:
+            store.load(records)
+            store.move_to_tables()
+        yield on_disk
+
+
+def disk(settings: Settings, shape: RecordShape) -> Iterator[Row]:
+    """What a record takes on the disk once everything is compacted."""
+    records = records_of(shape, settings.count(shape))
+    peers = measure_peers(settings, shape, "disk", len(records.keys))
+    for compression in Compression:
+        settings.say(f"disk, {compression}")
+        with store_on_disk(settings, records, compression) as on_disk:
+            taken = allocated_bytes(Path(on_disk.data) / SEGMENTS)
+        payload = {"bytes_per_entry": total_bytes(records) / len(records.keys)}
+        figures = {"bytes_per_entry": taken / len(records.keys)}
+        yield Row("disk", shape.name, compression, figures, {"key + value": payload}, peers)
+
+
+def get_cold(settings: Settings, shape: RecordShape) -> Iterator[Row]:
+    """Batched reads, four of five keys there, from blocks that the system has in memory and no worker has read yet."""
+    records = records_of(shape, settings.count(shape))
+    keys, expected = records.reads()
+    peers = measure_peers(settings, shape, "get_many", len(keys))
+    for compression in Compression:
+        with store_on_disk(settings, records, compression) as on_disk:
+            runs = []
+            for run in range(settings.runs):
+                settings.say(f"get_cold, {compression}, run {run + 1} of {settings.runs}")
+                with on_disk.served() as store:
+                    runs.append(_look_up(store, keys, expected))
+        yield Row("get_cold", shape.name, compression, medians(runs), {}, peers)
+
+
+def get_absent(settings: Settings, shape: RecordShape) -> Iterator[Row]:
+    """Batched reads of keys that are not there, beside keys that are, both from tables."""
+    records = records_of(shape, settings.count(shape))
+    absent = records.absent(len(records.keys))
+    runs: dict[str, list[Figures]] = {"absent": [], "present": []}
+    with store_on_disk(settings, records, Compression.NONE) as on_disk, on_disk.served() as store:
+        _look_up(store, records.keys, records.values)
+        for run in range(settings.runs):
+            settings.say(f"get_absent, run {run + 1} of {settings.runs}")
+            runs["present"].append(_look_up(store, records.keys, records.values))
+            runs["absent"].append(_look_up(store, absent, [None] * len(absent)))
+    yield Row("get_absent", shape.name, ONE_CALL, medians(runs["absent"]), {PRESENT: medians(runs["present"])}, {})
+
+
+def scan_reverse(settings: Settings, shape: RecordShape) -> Iterator[Row]:
+    """Everything from the last key to the first, beside the same from the first to the last."""
+    records = records_of(shape, settings.count(shape))
+    expected = sorted(zip(records.keys, records.values, strict=True))
+    runs: dict[bool, list[Figures]] = {False: [], True: []}
+    with store_on_disk(settings, records, Compression.NONE) as on_disk, on_disk.served() as store:
+        for run in range(settings.runs):
+            settings.say(f"scan_reverse, run {run + 1} of {settings.runs}")
+            for reverse, figures in runs.items():
+                figures.append(store.measured(len(expected), _scan(store, reverse)))
+        if list(store.db.scan(reverse=True, timeout=TIMEOUT_SECONDS)) != expected[::-1]:
+            raise WrongAnswer("the scan is not what was written")
+    yield Row("scan_reverse", shape.name, ONE_CALL, medians(runs[True]), {FORWARD: medians(runs[False])}, {})
+
+
+def get_inside(settings: Settings) -> Iterator[Row]:
+    """Single reads from tables without the network: a segment in this process, as a worker opens it."""
+    records = records_of(HEX, settings.count(HEX))
+    wanted = dict(zip(records.keys, records.values, strict=True))
+    for compression in Compression:
+        settings.say(f"get_inside, {compression}")
+        with store_on_disk(settings, records, compression) as on_disk:
+            runs = [_get_each(segment, wanted) for segment in on_disk.opened_segments()]
+        yield Row("get_inside", HEX.name, compression, medians(runs), {SIX_MICROSECONDS: {"p50_us": 6.0}}, {})
+
+
+def _get_each(segment: Segment, wanted: dict[bytes, bytes]) -> Figures:
+    """Time single reads of the keys of this segment."""
+    of_segment = [key for key in wanted if key in segment.manifest.key_range][:SINGLES]
+    answers: list[object] = []
+    figures = latency(map(answers.extend, map(segment.get_many, zip(of_segment, strict=True))))
+    if answers != list(map(wanted.get, of_segment)):
+        raise WrongAnswer("a key was not answered as it was written")
+    return figures
+
+
+def _look_up(store: Store, keys: Sequence[bytes], expected: Sequence[bytes | None]) -> Figures:
+    answers: list[bytes | None] = []
+    figures = store.measured(len(keys), lambda: answers.extend(store.db.get_many(keys, timeout=TIMEOUT_SECONDS)))
+    if answers != expected:
+        raise WrongAnswer("a key was not answered as it was written")
+    return figures
+
+
+def _scan(store: Store, reverse: bool) -> Callable[[], int]:
+    return lambda: count_entries(store.db.scan(reverse=reverse, timeout=TIMEOUT_SECONDS))
