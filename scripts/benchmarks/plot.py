@@ -21,7 +21,11 @@ PANELS_A_LINE = 3
 WIDTH_INCHES = 11.0
 TIMELINE_INCHES = 5.0
 PANELS_INCHES = 2.6
-SCALES = {"per_second": (1e-6, "million a second"), "p50_us": (1.0, "p50 in µs, less is better")}
+SCALES = {
+    "bytes_per_entry": (1.0, "bytes, less is better"),
+    "per_second": (1e-6, "million a second"),
+    "p50_us": (1.0, "p50 in µs, less is better"),
+}
 
 
 @dataclass(frozen=True, slots=True)

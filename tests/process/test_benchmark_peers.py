@@ -38,6 +38,7 @@ def test_a_peer_gives_all_figures_and_right_answers(peer: str, tmp_path: Path) -
         pytest.skip(f"{peer} is missing: {remedy}")
     figures = measure(peer, "hex", COUNT, WORK, str(tmp_path / "data"), runs=1)
     assert list(figures) == list(WORK)
+    assert figures.pop("disk")["bytes_per_entry"] > 0
     assert all(each["per_second"] > 0 and each["cpu_s_per_million"] >= 0 for each in figures.values())
     assert all(0 < figures[work]["p50_us"] <= figures[work]["p99_us"] for work in ("get", "put", "put_synced"))
     for work in ("put_many", "put_many_synced"):

@@ -65,6 +65,9 @@ class DictPeer:
         time.sleep(SECONDS_WAITED)
         return time.perf_counter() - started
 
+    def compact(self) -> None:
+        """Nothing to do."""
+
     def close(self) -> None:
         """Nothing to do."""
 
@@ -83,6 +86,7 @@ def test_every_work_gives_its_figures(tmp_path: Path) -> None:
         assert figures[work].keys() == always
     for work in ("get", "put", "put_synced"):
         assert figures[work].keys() == always | {"p50_us", "p99_us"}
+    assert figures["disk"] == {"bytes_per_entry": 0.0}
     assert not list(tmp_path.iterdir())
 
 
