@@ -55,6 +55,7 @@ class WorkerCore:
     def __init__(self, filesystem: Filesystem, entropy: Entropy, options: WorkerOptions, endpoint: str) -> None:
         """Recover the log. Raises Corruption, StorageFailure."""
         self._filesystem = filesystem
+        self._entropy = entropy
         self._options = options
         manifests = readable_manifests(filesystem, options.store)
         lsn_floor = highest_lsn_in_tables(filesystem, options.store, options.worker, manifests)
@@ -199,7 +200,7 @@ class WorkerCore:
         limits = MemoryLimits.of_share(options.memory)
         self._writes = WritePath(wal, options.durability, limits, buffered_bytes)
         self._maintenance = MaintenanceQueue(
-            options.worker, options.store, log.log_id, self._writes, self._ranges, log_first_kept
+            options.worker, options.store, log.log_id, self._writes, self._ranges, log_first_kept, self._entropy
         )
         self._maintenance.seal_full_layers()
 

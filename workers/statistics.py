@@ -29,6 +29,7 @@ def figures(
             "finished": maintenance.jobs_finished,
             "running": int(maintenance.busy),
             "last_failure": maintenance.last_failure,
+            "last_compaction": maintenance.last_compaction,
         },
     }
 
@@ -46,6 +47,7 @@ def _range_figures(owned: OwnedRange) -> dict[str, Any]:
         "tables": segment.tables if segment else 0,
         "table_entries": segment.entries if segment else 0,
         "table_bytes": segment.bytes if segment else 0,
+        "layers": segment.figures() if segment else {},
         "failure": str(owned.damage or owned.job_damage or ""),
     }
 

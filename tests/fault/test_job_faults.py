@@ -12,19 +12,23 @@ from shardstore.errors import DiskFull, StorageFailure
 from shardstore.file_names import segment_directory
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import Stored
+from shardstore.limits import KIB
+from shardstore.segment_options import SegmentOptions
 from tests.simulation.sim_disk import PowerLoss, SimDisk
 from tests.simulation.sim_entropy import SimEntropy
 from tests.simulation.sim_filesystem import SimCrash, SimFilesystem
-from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver, run_to_end
+from tests.unit.faulty_filesystem import FaultyFilesystem
+from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver, content_of
 from workers.jobs.drain import entries_of
-from workers.jobs.specs import Spec
+from workers.jobs.specs import CompactionKind, Spec
 from workers.segment.column_writer import as_list
 from workers.segment.manifest import read_manifest
 from workers.segment.segment import Segment
 from workers.wal.reader import records_in
 from workers.wal.recovery import recover
 
-CALLS_MAX = 200
+CALLS_MAX = 400
+SMALL = SegmentOptions(block_bytes=KIB, part_min_bytes=KIB, part_max_bytes=2 * KIB, main_max_bytes=12 * KIB)
 VAST = 2**60
 KILL_ONLY = None
 LOSSES = (KILL_ONLY, *PowerLoss)
@@ -35,7 +39,7 @@ def process(disk: SimDisk, seed: int = 0) -> SimFilesystem:
 
 
 def first_drain(disk: SimDisk) -> tuple[JobDriver, Spec]:
-    worker = JobDriver(process(disk))
+    worker = JobDriver(process(disk), options=SMALL)
     worker.put(1, {b"key-%03d" % number: b"one" for number in range(400)})
     worker.put(2, {b"k": b"v" * 9_000, b"l": b""})
     worker.delete(1, [b"key-007", b"key-008"])
@@ -53,10 +57,63 @@ def later_drain(disk: SimDisk) -> tuple[JobDriver, Spec]:
     return worker, worker.drain_spec()
 
 
-def compaction(disk: SimDisk) -> tuple[JobDriver, Spec]:
+def compaction_of_everything(disk: SimDisk) -> tuple[JobDriver, Spec]:
     worker, _ = later_drain(disk)
     worker.drain()
     return worker, worker.compact_spec(1)
+
+
+def several_parts(disk: SimDisk) -> JobDriver:
+    """Segment 1 has a main of several parts."""
+    worker, _ = first_drain(disk)
+    worker.drain()
+    worker.compact(1, CompactionKind.DELTAS)
+    assert len(worker.manifest(1).main) > 3
+    return worker
+
+
+def compaction_of_deltas(disk: SimDisk) -> tuple[JobDriver, Spec]:
+    """Some parts are carried."""
+    worker = several_parts(disk)
+    worker.put(1, {b"key-100": b"two", b"key-101": b"two"})
+    worker.delete(1, [b"key-102", b"key-399"])
+    worker.sync()
+    worker.drain()
+    return worker, worker.compact_spec(1, CompactionKind.DELTAS)
+
+
+def compaction_that_seals(disk: SimDisk) -> tuple[JobDriver, Spec]:
+    """The main outgrows its limit and becomes a bottom main."""
+    worker = several_parts(disk)
+    worker.put(1, {b"more-%03d" % number: b"two" * 20 for number in range(100)})
+    worker.sync()
+    worker.drain()
+    return worker, worker.compact_spec(1, CompactionKind.DELTAS)
+
+
+def two_bottoms(disk: SimDisk) -> JobDriver:
+    """The newer one hides entries of the older, and has tombstones."""
+    worker, spec = compaction_that_seals(disk)
+    worker.run(spec)
+    worker.put(1, {b"key-%03d" % number: b"three" * 50 for number in range(50, 100)})
+    worker.delete(1, [b"key-%03d" % number for number in range(380, 390)])
+    worker.sync()
+    worker.drain()
+    worker.compact(1, CompactionKind.DELTAS)
+    assert len(worker.manifest(1).bottoms) == 2
+    return worker
+
+
+def compaction_of_bottoms(disk: SimDisk) -> tuple[JobDriver, Spec]:
+    worker = two_bottoms(disk)
+    return worker, worker.compact_spec(1, CompactionKind.BOTTOMS)
+
+
+def drain_over_bottoms(disk: SimDisk) -> tuple[JobDriver, Spec]:
+    worker = two_bottoms(disk)
+    worker.delete(1, [b"key-001", b"never there"])
+    worker.sync()
+    return worker, worker.drain_spec()
 
 
 def release_of_log(disk: SimDisk) -> tuple[JobDriver, Spec]:
@@ -67,15 +124,24 @@ def release_of_log(disk: SimDisk) -> tuple[JobDriver, Spec]:
 
 
 def release_of_tables(disk: SimDisk) -> tuple[JobDriver, Spec]:
-    worker, spec = compaction(disk)
+    worker, spec = compaction_of_everything(disk)
     segment = Segment.open(worker.filesystem, STORE, 1)
-    run_to_end(spec, worker.filesystem)
+    worker.run(spec)
     newer = Segment.open(worker.filesystem, STORE, 1).manifest
     return worker, worker.release_spec(*segment.replace(newer))
 
 
 Scenario = Callable[[SimDisk], tuple[JobDriver, Spec]]
-SCENARIOS: tuple[Scenario, ...] = (first_drain, later_drain, compaction, release_of_log, release_of_tables)
+WRITERS: tuple[Scenario, ...] = (
+    first_drain,
+    later_drain,
+    drain_over_bottoms,
+    compaction_of_deltas,
+    compaction_that_seals,
+    compaction_of_bottoms,
+    compaction_of_everything,
+)
+SCENARIOS: tuple[Scenario, ...] = (*WRITERS, release_of_log, release_of_tables)
 
 
 def recovered(disk: SimDisk) -> dict[int, dict[bytes, bytes]]:
@@ -88,9 +154,8 @@ def recovered(disk: SimDisk) -> dict[int, dict[bytes, bytes]]:
     for number, segment in segments.items():
         segment.remove_orphans()
         served[number] = {}
-        for table in segment.layers():
-            keys, values = table.entries()
-            served[number].update(zip(as_list(keys), as_list(values), strict=True))  # type: ignore[arg-type]
+        for layer in segment.layers():
+            served[number].update(content_of(layer))
     for record in records_in(filesystem, WORKER, log.log_id, log.files):
         if record.lsn > segments[record.segment].manifest.checkpoint_of(log.log_id):
             keys, values = entries_of(record)
@@ -114,7 +179,7 @@ def stopped_at_each_call(scenario: Scenario) -> Iterator[tuple[int, SimDisk, Job
         job_process = process(disk, call)
         job_process.crash_in = call
         try:
-            run_to_end(spec, job_process)
+            worker.run(spec, job_process)
         except SimCrash:
             yield call, disk, worker, spec
             continue
@@ -131,7 +196,7 @@ def test_a_restart_after_a_stop_at_any_call(scenario: Scenario, loss: PowerLoss 
         if loss is not None:
             disk.lose_power(loss, Random(call))
         assert recovered(disk) == acknowledged(worker), f"stopped at call {call}"
-        run_to_end(spec, process(disk))
+        worker.run(spec, process(disk))
         disk.lose_power(PowerLoss.STRICT, Random(call))
         assert recovered(disk) == acknowledged(worker), f"stopped at call {call}, then run again"
 
@@ -146,11 +211,11 @@ def release_what_is_obsolete(disk: SimDisk, worker: JobDriver) -> None:
         live = {file_names.table_file(manifest.segment, record.number) for record in manifest.tables}
         every = {file_names.table_file(manifest.segment, number) for number in range(1, manifest.table_number_next)}
         paths += sorted(every - live)
-    run_to_end(worker.release_spec(*paths), filesystem)
+    worker.run(worker.release_spec(*paths), filesystem)
 
 
 @pytest.mark.parametrize("run_again", [True, False], ids=["job run again", "worker restarted"])
-@pytest.mark.parametrize("scenario", SCENARIOS[:3])
+@pytest.mark.parametrize("scenario", WRITERS)
 def test_files_are_released_on_the_strength_of_what_a_stopped_job_published(
     scenario: Scenario, run_again: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,7 +223,7 @@ def test_files_are_released_on_the_strength_of_what_a_stopped_job_published(
     for call, disk, worker, spec in stopped_at_each_call(scenario):
         worker.writer.rotate()
         if run_again:
-            run_to_end(spec, process(disk))
+            worker.run(spec, process(disk))
             with monkeypatch.context() as patch:  # the worker did not restart: nothing is opened
                 patch.setattr(Segment, "open", open_without_sync)
                 release_what_is_obsolete(disk, worker)
@@ -182,7 +247,7 @@ def test_a_failed_sync_at_any_place(scenario: Scenario, loss: PowerLoss | None) 
         job_process = process(disk, sync)
         job_process.fail_sync_in = sync
         try:
-            run_to_end(spec, job_process)
+            worker.run(spec, job_process)
         except StorageFailure:
             worker.filesystem.kill()  # type: ignore[attr-defined]
             if loss is not None:
@@ -193,7 +258,32 @@ def test_a_failed_sync_at_any_place(scenario: Scenario, loss: PowerLoss | None) 
             return
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS[:3])
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_failure_of_any_call(scenario: Scenario) -> None:
+    """The worker lives on, without opening its segments again: the job is run again by the next process."""
+    for call in range(1, CALLS_MAX):
+        disk = SimDisk()
+        worker, spec = scenario(disk)
+        filesystem = FaultyFilesystem(disk)
+
+        def fail(number: int, operation: str, path: str, failing: int = call) -> None:
+            if number == failing:
+                raise StorageFailure(f"cannot {operation} {path}")
+
+        filesystem.fault = fail
+        try:
+            worker.run(spec, filesystem)
+        except StorageFailure:
+            worker.run(spec, process(disk))
+            disk.lose_power(PowerLoss.STRICT, Random(call))
+            assert recovered(disk) == acknowledged(worker), f"call {call} failed"
+        else:
+            assert call > 3
+            return
+    raise AssertionError(f"the job makes more than {CALLS_MAX} calls")
+
+
+@pytest.mark.parametrize("scenario", WRITERS)
 def test_a_full_disk_at_any_fill_level(scenario: Scenario) -> None:
     refused = 0
     for room in range(0, 60_000, 997):
@@ -202,7 +292,7 @@ def test_a_full_disk_at_any_fill_level(scenario: Scenario) -> None:
         disk.capacity = VAST
         disk.capacity = VAST - disk.free() + room
         try:
-            run_to_end(spec, process(disk))
+            worker.run(spec, process(disk))
         except DiskFull:
             refused += 1
         else:
@@ -210,14 +300,14 @@ def test_a_full_disk_at_any_fill_level(scenario: Scenario) -> None:
             return
         disk.capacity = None
         assert recovered(disk) == acknowledged(worker), f"with room for {room} bytes"
-        run_to_end(spec, process(disk))
+        worker.run(spec, process(disk))
         assert recovered(disk) == acknowledged(worker), f"with room for {room} bytes, then run again"
     raise AssertionError("the job needs more room than expected")
 
 
 def test_nothing_is_left_behind_by_killed_jobs() -> None:
-    for call, disk, _, spec in stopped_at_each_call(later_drain):
-        run_to_end(spec, process(disk))
+    for call, disk, worker, spec in stopped_at_each_call(later_drain):
+        worker.run(spec, process(disk))
         recovered(disk)
         for segment in (1, 2):
             files = process(disk).list_directory(segment_directory(segment))

@@ -152,7 +152,7 @@ def test_damage_in_one_block_leaves_the_others_readable() -> None:
 def test_every_byte_of_a_manifest() -> None:
     filesystem = empty_filesystem()
     path = manifest_path(7)
-    manifest = replace(new_manifest(STORE, 7, KeyRange(b"a", b"m"), 3), tables=(write(filesystem, {b"b": b"1"}),))
+    manifest = replace(new_manifest(STORE, 7, KeyRange(b"a", b"m"), 3), deltas=(write(filesystem, {b"b": b"1"}),))
     publish_manifest(filesystem, manifest)
     content = filesystem.content(path)
     for offset in range(len(content)):

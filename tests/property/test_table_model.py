@@ -16,8 +16,9 @@ from shardstore.key_range import KeyRange
 from shardstore.segment_options import Compression, SegmentOptions
 from tests.unit.table_samples import table_of
 from workers.segment.column_writer import as_list
-from workers.segment.merge import merge, without_tombstones
+from workers.segment.merge import merge
 from workers.segment.table_format import Entries, FixedItems
+from workers.segment.tombstones import without_needless_tombstones
 
 keys = st.binary(min_size=1, max_size=5) | st.binary(min_size=1, max_size=20)
 values = st.binary(max_size=300) | st.just(TOMBSTONE)
@@ -95,7 +96,11 @@ def test_all_merges_agree_with_a_dictionary(batches: list[list[bytes]], prefix: 
     assert pairs(merge(as_mixed)) == pairs(merge(as_any)) == model(with_deletions)
     assert pairs(merge([*as_any, *as_fixed, *as_mixed])) == model([*with_deletions, *sources, *with_deletions])
     alive = [(key, value) for key, value in model(with_deletions) if value is not TOMBSTONE]
-    assert pairs(without_tombstones(merge(as_mixed))) == pairs(without_tombstones(merge(as_any))) == alive
+    assert pairs(alive_of(as_mixed)) == pairs(alive_of(as_any)) == alive
+
+
+def alive_of(sources: Sequence[Entries]) -> Entries:
+    return without_needless_tombstones(merge(sources), [])
 
 
 def array_of(items: list[bytes]) -> FixedItems:
@@ -115,6 +120,6 @@ def model(sources: Sequence[tuple[list[bytes], Sequence[Stored]]]) -> list[tuple
 
 @given(tables)
 def test_without_tombstones(entries: dict[bytes, Stored]) -> None:
-    left = without_tombstones(Entries(list(entries), list(entries.values())))
+    left = without_needless_tombstones(Entries(list(entries), list(entries.values())), [])
     expected = [(key, value) for key, value in entries.items() if value is not TOMBSTONE]
     assert list(zip(left.keys, left.values, strict=True)) == expected

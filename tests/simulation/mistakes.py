@@ -29,7 +29,8 @@ from workers.maintenance.queue import MaintenanceQueue
 from workers.ranges.dedup import DedupWindow, Verdict
 from workers.ranges.owned_range import OwnedRange
 from workers.segment.bloom import BloomFilter
-from workers.segment.merge import merge, without_tombstones
+from workers.segment.merge import merge
+from workers.segment.tombstones import without_needless_tombstones
 from workers.serving.reply import Asker
 from workers.serving.write_path import WritePath
 from workers.wal.record_format import Record
@@ -201,7 +202,7 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(workers.wal.record_format, "checksum", lambda data, seed=0: 0),), needs=("lose power", "CHAOS")
     ),
     "drops tombstones in drains": Mistake(
-        (Patch(workers.jobs.drain, "merge", lambda batches: without_tombstones(merge(batches))),)
+        (Patch(workers.jobs.drain, "merge", lambda batches: without_needless_tombstones(merge(batches), [])),)
     ),
     "skips a key at the border of ranges": Mistake((Patch(shardstore.client.session, "rest_of_scan", _skip_border),)),
     "has a filter that denies keys": Mistake((Patch(BloomFilter, "may_contain", _sees_no_third_key),)),

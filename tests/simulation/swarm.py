@@ -52,7 +52,7 @@ class Swarm:
     durability: Durability
     memory: int
     wal_file_bytes: int
-    tables_max: int
+    deltas_max: int
     keys: tuple[bytes, ...]
     boundaries: tuple[str, ...]
     clients: int
@@ -76,7 +76,7 @@ class Swarm:
         """What the options change in the store: limits small enough to be met."""
         return [
             Patch(workers.core, "WalWriter", partial(WalWriter, file_bytes=self.wal_file_bytes)),
-            Patch(compaction_policy, "TABLES_MAX", self.tables_max),
+            Patch(compaction_policy, "DELTAS_MAX", self.deltas_max),
         ]
 
 
@@ -92,7 +92,7 @@ def draw(seed: int) -> Swarm:
         durability=durability,
         memory=rng.choice((16 * KIB, 64 * KIB, 256 * KIB, 64 * MIB)),
         wal_file_bytes=rng.choice((300, 2 * KIB, 16 * KIB, MIB)),
-        tables_max=rng.choice((2, 3, 8)),
+        deltas_max=rng.choice((2, 3, 8)),
         keys=keys,
         boundaries=tuple(key.hex() for key in sorted(rng.sample(keys, min(ranges, len(keys)) - 1))),
         clients=rng.randint(1, 4),

@@ -49,8 +49,8 @@ class FaultyFile:
 class FaultyFilesystem(SimFilesystem):
     """`fault(number of the call, operation, path)` runs before every call and may raise."""
 
-    def __init__(self) -> None:
-        super().__init__(SimDisk(), Random(0))
+    def __init__(self, disk: SimDisk | None = None) -> None:
+        super().__init__(disk or SimDisk(), Random(0))
         self.number = 0
         self.trace: list[str] = []
         self.healthy()

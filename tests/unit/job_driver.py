@@ -8,12 +8,24 @@ from dataclasses import dataclass, field
 from shardstore.columns import encode
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import TOMBSTONE, ClientId, Epoch, RequestId, SegmentId, Stored
-from shardstore.key_range import EVERYTHING
+from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.segment_options import DEFAULTS, SegmentOptions
 from shardstore.wire_format import Flag
+from workers.chunk import Layer
 from workers.jobs.run import run
-from workers.jobs.specs import CompactSpec, DrainSpec, ReleaseSpec, Result, SegmentDrain, Spec
+from workers.jobs.specs import (
+    CompactionKind,
+    CompactResult,
+    CompactSpec,
+    DrainSpec,
+    ReleaseSpec,
+    Result,
+    SegmentDrain,
+    Spec,
+)
+from workers.segment.manifest import Manifest, read_manifest
 from workers.segment.segment import Segment
+from workers.segment.table_reader import Table
 from workers.wal.log_document import LogDocument, publish_log_document
 from workers.wal.record_format import RecordKind
 from workers.wal.writer import WalWriter
@@ -33,6 +45,18 @@ def run_to_end(spec: Spec, filesystem: Filesystem, options: SegmentOptions = DEF
             return result
 
 
+def content_of(layer: Layer) -> dict[bytes, Stored]:
+    """All entries of a layer, in key order, read chunk by chunk."""
+    content: dict[bytes, Stored] = {}
+    rest = EVERYTHING
+    while True:
+        chunk = layer.chunk(rest, False, 1000, 100_000)
+        content.update(zip(chunk.keys, chunk.values, strict=True))
+        if chunk.exhausted:
+            return content
+        rest = KeyRange(chunk.keys[-1] + b"\0")
+
+
 @dataclass
 class JobDriver:
     """`model`: what was written, by segment."""
@@ -40,6 +64,7 @@ class JobDriver:
     filesystem: Filesystem
     segments: tuple[int, ...] = (1, 2)
     file_bytes: int = 100_000
+    options: SegmentOptions = DEFAULTS
     model: dict[int, dict[bytes, Stored]] = field(default_factory=dict)
     drained_lsn: int = 0
     writer: WalWriter = field(init=False)
@@ -79,12 +104,26 @@ class JobDriver:
         return DrainSpec(WORKER, STORE, LOG_ID, drains)
 
     def drain(self) -> Result:
-        result = run_to_end(self.drain_spec(), self.filesystem)
+        result = self.run(self.drain_spec())
         self.drained_lsn = self.writer.lsn_appended
         return result
 
-    def compact_spec(self, segment: int) -> CompactSpec:
-        return CompactSpec(STORE, segment)
+    def compact(self, segment: int, kind: CompactionKind = CompactionKind.EVERYTHING, bottom: int = 0) -> CompactResult:
+        result = self.run(self.compact_spec(segment, kind, bottom))
+        assert isinstance(result, CompactResult)
+        return result
+
+    def run(self, spec: Spec, filesystem: Filesystem | None = None) -> Result:
+        """Run a job, as another process would if that has its own filesystem."""
+        return run_to_end(spec, filesystem or self.filesystem, self.options)
+
+    def manifest(self, segment: int) -> Manifest:
+        return read_manifest(self.filesystem, STORE, segment)
+
+    def compact_spec(
+        self, segment: int, kind: CompactionKind = CompactionKind.EVERYTHING, bottom: int = 0
+    ) -> CompactSpec:
+        return CompactSpec(STORE, segment, kind, 11, bottom)
 
     def release_spec(self, *paths: str) -> ReleaseSpec:
         return ReleaseSpec(WORKER, STORE, LOG_ID, self.drained_lsn, self.drained_lsn, paths)
@@ -98,6 +137,12 @@ class JobDriver:
         keys = list(self.model[segment])
         found = Segment.open(self.filesystem, STORE, segment).get_many(keys)
         return {key: value for key, value in zip(keys, found, strict=True) if value is not None}
+
+    def only_table(self, segment: int) -> Table:
+        """The table of a segment that has no other."""
+        layer = Segment.open(self.filesystem, STORE, segment).only_layer()
+        assert isinstance(layer, Table)
+        return layer
 
     def _append(self, kind: RecordKind, layout: int, entries: int, segment: int, keys: bytes, values: bytes) -> None:
         request = RequestId(ClientId(9), self.writer.lsn_appended + 1)

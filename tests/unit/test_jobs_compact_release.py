@@ -10,8 +10,9 @@ from shardstore.key_range import EVERYTHING
 from shardstore.wire_format import MalformedMessage
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver, run_to_end
-from workers.jobs import compact as compact_module
+from workers.jobs import merged_entries
 from workers.jobs.specs import (
+    CompactionKind,
     CompactResult,
     CompactSpec,
     ReleaseResult,
@@ -40,20 +41,21 @@ def fill(worker: JobDriver) -> None:
 
 
 def everything(worker: JobDriver) -> dict[bytes, object]:
-    table = Segment.open(worker.filesystem, STORE, 1).only_table()
-    assert table is not None
-    chunk = table.chunk(EVERYTHING, False, 10**9, 10**9)
+    layer = Segment.open(worker.filesystem, STORE, 1).only_layer()
+    assert layer is not None
+    chunk = layer.chunk(EVERYTHING, False, 10**9, 10**9)
     return dict(zip(chunk.keys, chunk.values, strict=True))
 
 
 @pytest.mark.parametrize("stretch_bytes", [1, 10_000, 1 << 22])
 def test_compaction_keeps_what_is_alive(worker: JobDriver, stretch_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compact_module, "STRETCH_BYTES", stretch_bytes)
+    monkeypatch.setattr(merged_entries, "STRETCH_BYTES", stretch_bytes)
     fill(worker)
     before = read_manifest(worker.filesystem, STORE, 1)
     result = run_to_end(worker.compact_spec(1), worker.filesystem)
     after = read_manifest(worker.filesystem, STORE, 1)
-    assert result == CompactResult(after)
+    assert isinstance(result, CompactResult)
+    assert result.manifest == after
     assert everything(worker) == worker.alive(1)
     assert list(everything(worker)) == list(worker.alive(1))
     assert after.version == before.version + 1
@@ -65,8 +67,7 @@ def test_compaction_keeps_what_is_alive(worker: JobDriver, stretch_bytes: int, m
 def test_a_column_is_fixed_again_when_only_tombstones_made_it_variable(worker: JobDriver) -> None:
     fill(worker)
     run_to_end(worker.compact_spec(1), worker.filesystem)
-    table = Segment.open(worker.filesystem, STORE, 1).only_table()
-    assert table is not None
+    table = worker.only_table(1)
     assert (table.properties.key_stride, table.properties.value_stride) == (9, 7)
     assert (table.properties.lsn_first, table.properties.lsn_last) == (1, 8)
 
@@ -162,7 +163,7 @@ def test_specs_and_results_survive_the_pipe(worker: JobDriver) -> None:
     fill(worker)
     specs: list[Spec] = [
         worker.drain_spec(),
-        CompactSpec(STORE, 1),
+        CompactSpec(STORE, 1, CompactionKind.EVERYTHING, 2**64 - 1),
         worker.release_spec(wal_file(WORKER, 8), table_file(2, 8)),
     ]
     for spec in specs:

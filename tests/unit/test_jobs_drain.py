@@ -15,7 +15,6 @@ from workers.jobs.drain import entries_of
 from workers.jobs.run import run
 from workers.jobs.specs import DrainResult, DrainSpec, SegmentDrain
 from workers.segment.manifest import read_manifest
-from workers.segment.segment import Segment
 from workers.wal.record_format import Record, RecordKind
 
 
@@ -50,7 +49,7 @@ def test_fixed_columns_become_fixed_tables(worker: JobDriver) -> None:
     worker.put(1, {b"a": b"56", b"c": b"78"})
     worker.put(2, {b"a": b"12", b"bb": b"34"})
     worker.drain()
-    one, two = (Segment.open(worker.filesystem, STORE, segment).layers()[0].properties for segment in (1, 2))
+    one, two = (worker.only_table(segment).properties for segment in (1, 2))
     assert (one.key_stride, one.value_stride, one.entries) == (1, 2, 3)
     assert (two.key_stride, two.value_stride) == (0, 2)
     assert (one.lsn_first, one.lsn_last) == (1, 3)
@@ -186,6 +185,4 @@ def test_long_work_is_cut_into_slices(worker: JobDriver) -> None:
 def test_ranges_read_what_was_drained(worker: JobDriver) -> None:
     worker.put(1, {b"b": b"1", b"a": b"2"})
     worker.drain()
-    table = Segment.open(worker.filesystem, STORE, 1).only_table()
-    assert table is not None
-    assert table.chunk(EVERYTHING, False, 10, 10).keys == [b"a", b"b"]
+    assert worker.only_table(1).chunk(EVERYTHING, False, 10, 10).keys == [b"a", b"b"]

@@ -14,6 +14,7 @@ from shardstore.key_range import KeyRange
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.table_samples import STORE, empty_filesystem, write
 from workers.segment.manifest import Manifest, new_manifest, publish_manifest, read_manifest
+from workers.segment.null_segment import NULL_SEGMENT
 from workers.segment.segment import Segment
 from workers.segment.table_format import Identity
 
@@ -29,7 +30,7 @@ def published(filesystem: FaultyFilesystem, *tables: dict[bytes, Stored]) -> Man
         write(filesystem, table, Identity(STORE, SEGMENT, number)) for number, table in enumerate(tables, 1)
     )
     first = new_manifest(STORE, SEGMENT, RANGE, 1)
-    manifest = replace(first, version=2, table_number_next=len(records) + 1, tables=records)
+    manifest = replace(first, version=2, table_number_next=len(records) + 1, deltas=records)
     publish_manifest(filesystem, manifest)
     return manifest
 
@@ -42,8 +43,8 @@ def test_a_new_segment_is_empty_and_durable() -> None:
     assert segment.manifest == new_manifest(STORE, SEGMENT, RANGE, 4)
     assert (segment.tables, segment.entries, segment.bytes) == (0, 0, 0)
     assert segment.get_many([b"b"] * 30) == [None] * 30
-    assert segment.layers() == []
-    assert segment.only_table() is None
+    assert segment.layers() == [NULL_SEGMENT]
+    assert segment.only_layer() is NULL_SEGMENT
 
 
 def test_a_segment_that_does_not_exist_is_not_found() -> None:
@@ -62,19 +63,12 @@ def test_the_newest_table_that_knows_the_key_answers(together: bool) -> None:
     assert found == list(map(expected.get, asked))
 
 
-def test_a_table_that_answers_everything_is_the_last_one_opened() -> None:
-    filesystem = empty_filesystem()
-    published(filesystem, OLDEST, NEWEST)
-    filesystem.remove(table_file(SEGMENT, 1))
-    assert Segment.open(filesystem, STORE, SEGMENT).get_many([b"key05"]) == [b"newest"]
-
-
 def test_layers_go_from_the_oldest_to_the_newest() -> None:
     filesystem = empty_filesystem()
     published(filesystem, OLDEST, MIDDLE, NEWEST)
     segment = Segment.open(filesystem, STORE, SEGMENT)
-    assert [table.record.number for table in segment.layers()] == [1, 2, 3]
-    assert segment.only_table() is None
+    assert [table.record.number for table in segment.layers()[1:]] == [1, 2, 3]  # type: ignore[union-attr]
+    assert segment.only_layer() is None
     assert (segment.tables, segment.entries) == (3, 65)
     assert segment.bytes == sum(len(filesystem.content(table_file(SEGMENT, number))) for number in (1, 2, 3))
 
@@ -85,12 +79,12 @@ def test_a_new_manifest_opens_its_tables_and_names_those_that_are_obsolete() -> 
     segment = Segment.open(filesystem, STORE, SEGMENT)
     view = segment.layers()
     record = write(filesystem, NEWEST, Identity(STORE, SEGMENT, 3))
-    newer = replace(manifest, version=3, table_number_next=4, tables=(*manifest.tables[1:], record))
+    newer = replace(manifest, version=3, table_number_next=4, deltas=(*manifest.deltas[1:], record))
     assert segment.replace(newer) == [table_file(SEGMENT, 1)]
     assert segment.manifest == newer
-    assert segment.layers()[0] is view[1]
+    assert segment.layers()[1] is view[2]
     assert segment.get_many([b"key06", b"key39"]) == [b"newest", None]
-    assert view[0].get_many([b"key39"]) == [b"oldest"]
+    assert view[1].get_many([b"key39"]) == [b"oldest"]
 
 
 def test_orphans_go_and_live_files_stay() -> None:

@@ -1,4 +1,4 @@
-"""Admission, drain policy and compaction policy: plain values in, a decision out."""
+"""Admission and drain policy: plain values in, a decision out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pytest
 
 from shardstore.errors import Busy
 from shardstore.limits import MIB, RUN_QUEUE_MAX, WAL_RETAINED_BYTES_MAX
-from workers.maintenance.compaction_policy import TABLES_MAX, wants_compaction
 from workers.maintenance.drain_policy import LayerSize, layers_to_seal
 from workers.serving.admission import MemoryLimits, Usage, admit, pressure
 
@@ -59,8 +58,3 @@ def test_half_full_log_seals_the_layer_that_holds_it_back() -> None:
     layers = [LayerSize(1, 50, 0, 9), LayerSize(2, 10, 0, 4), LayerSize(3, 0, 0, 0)]
     assert layers_to_seal(layers, 60, WAL_RETAINED_BYTES_MAX // 2 + 1, LIMITS) == [2]
     assert layers_to_seal([LayerSize(3, 0, 0, 0)], 0, WAL_RETAINED_BYTES_MAX, LIMITS) == []
-
-
-def test_compaction_is_wanted_at_the_bound_of_tables() -> None:
-    assert not wants_compaction(TABLES_MAX - 1)
-    assert wants_compaction(TABLES_MAX)

@@ -1,61 +1,151 @@
-"""Compact: all tables of a segment become one. Of each key the newest entry is kept, and no tombstone is.
+"""Compact: some neighbouring layers of a segment become one, in parts. Of each key the newest entry is kept.
 
-Worked off in stretches of keys, each a few MiB of blocks, so memory does not grow with the segment.
+Tables that nothing changes are carried into the new version by name (compaction_plan.py). Tombstones go when no older
+layer can hold their key. A main that has grown beyond its limit becomes the newest bottom main, and the main's slot
+is empty again; so a segment that was compacted as a whole is one main, or one bottom main when it is that large.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
-from itertools import pairwise
+from bisect import bisect_left
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import chain
+from typing import NamedTuple
 
+from shardstore.errors import DiskFull
 from shardstore.file_names import segment_directory
 from shardstore.filesystem import Filesystem
 from shardstore.key_range import KeyRange
-from shardstore.limits import MIB
 from shardstore.segment_options import SegmentOptions
-from workers.jobs.output import write_next_table
-from workers.jobs.specs import CompactResult, CompactSpec
-from workers.segment.manifest import Manifest, publish_manifest, read_manifest
-from workers.segment.merge import merge, without_tombstones
-from workers.segment.segment import Segment
-from workers.segment.table_format import Entries, Layout
+from workers.jobs.compaction_plan import Rewrite, Step, plan
+from workers.jobs.merged_entries import MergedEntries
+from workers.jobs.output import Output
+from workers.jobs.part_sizes import drawn_sizes
+from workers.jobs.specs import CompactionKind, CompactResult, CompactSpec
+from workers.segment.manifest import Manifest, Parts, file_bytes_of, publish_manifest, read_manifest
+from workers.segment.open_tables import OpenTables
+from workers.segment.table_format import Layout, TableRecord
 from workers.segment.table_reader import Table
 
-STRETCH_BYTES = 4 * MIB
+
+class Inputs(NamedTuple):
+    """The layers to become one: parts in key order and, oldest first, what lies over them; and what lies below."""
+
+    base: Parts
+    newer: tuple[TableRecord, ...]
+    older: tuple[TableRecord, ...]
 
 
 def compact(spec: CompactSpec, filesystem: Filesystem, options: SegmentOptions) -> Generator[None, None, CompactResult]:
-    """Merge all tables of the segment and publish the manifest that names only the new one."""
+    """Merge the layers, and publish the manifest with what they have become."""
     manifest = read_manifest(filesystem, spec.store, spec.segment)
-    if _is_compact(manifest):  # maybe by a job that died before the name of the manifest was durable
+    inputs = _inputs(spec, manifest)
+    if inputs is None:  # maybe by a job that died before the name of the manifest was durable
         filesystem.sync_directory(segment_directory(spec.segment))
         return CompactResult(manifest)
-    tables = Segment(filesystem, manifest).layers()
-    merged = yield from write_next_table(
-        filesystem,
-        options,
-        manifest,
-        _layout_of(tables),
-        _merged_stretches(tables),
-        min(table.properties.lsn_first for table in tables),
-        max(table.properties.lsn_last for table in tables),
-    )
-    compacted = replace(
-        manifest,
-        version=manifest.version + 1,
-        table_number_next=manifest.table_number_next + len(merged),
-        tables=merged,
-    )
+    tables = OpenTables(filesystem, spec.store, spec.segment)
+    steps = plan(inputs.base, inputs.newer, _held_by(tables), options.part_min_bytes, not inputs.older)
+    output = Output(filesystem, options, manifest)
+    try:
+        parts = yield from _written(steps, inputs.older, tables, output, drawn_sizes(spec.seed, options))
+    except DiskFull:
+        output.discard()
+        raise
+    output.sync_names()
+    compacted = _placed(spec, manifest, parts, options.main_max_bytes, output.table_number_next)
     publish_manifest(filesystem, compacted)
-    return CompactResult(compacted)
+    return _result(compacted, inputs, parts, tuple(output.tables))
+
+
+def _inputs(spec: CompactSpec, manifest: Manifest) -> Inputs | None:
+    """The layers that the spec means; None when there is nothing to be gained from merging them."""
+    mains, deltas = manifest.mains, manifest.deltas
+    match CompactionKind(spec.kind):
+        case CompactionKind.DELTAS:
+            wanted = bool(deltas)
+            base, newer, older = manifest.main, deltas, mains[:-1]
+        case CompactionKind.BOTTOMS:
+            wanted = spec.bottom + 1 < len(manifest.bottoms)
+            base, newer, older = mains[spec.bottom], *mains[spec.bottom + 1 : spec.bottom + 2], mains[: spec.bottom]
+        case CompactionKind.EVERYTHING:
+            wanted = not _is_compact(manifest)
+            base, newer, older = mains[0], (*chain.from_iterable(mains[1:]), *deltas), ()
+    return Inputs(base, newer, tuple(chain.from_iterable(older))) if wanted else None
 
 
 def _is_compact(manifest: Manifest) -> bool:
-    return len(manifest.tables) <= 1 and not any(record.tombstones for record in manifest.tables)
+    """Whether all is in one main without tombstones."""
+    filled = [parts for parts in manifest.mains if parts]
+    return not manifest.deltas and len(filled) <= 1 and not any(table.tombstones for table in manifest.tables)
 
 
-def _layout_of(tables: Sequence[Table]) -> Layout:
+def _held_by(tables: OpenTables) -> Callable[[TableRecord, KeyRange], bool]:
+    def holds(record: TableRecord, key_range: KeyRange) -> bool:
+        """Whether a table has a key in the range: settled by the first keys of its blocks, or by a look into one."""
+        if record.key_last < key_range.start or (key_range.end and record.key_first >= key_range.end):
+            return False
+        table = tables.table(record)
+        first_keys = [key for key, _ in table.blocks()]
+        at = bisect_left(first_keys, key_range.start)
+        if at < len(first_keys) and first_keys[at] in key_range:
+            return True
+        return bool(table.chunk(key_range, False, 1, 1).keys)
+
+    return holds
+
+
+def _written(
+    steps: Sequence[Step],
+    older: Sequence[TableRecord],
+    tables: OpenTables,
+    output: Output,
+    sizes: Iterator[int],
+) -> Generator[None, None, Parts]:
+    """The parts in key order: those carried, and those written for the rewrites."""
+    parts: list[TableRecord] = []
+    for step in steps:
+        if isinstance(step, Rewrite):
+            sources = list(map(tables.table, step.sources))
+            entries = MergedEntries(sources, step.key_range, list(map(tables.table, older)))
+            lsn_first = min(table.properties.lsn_first for table in sources)
+            lsn_last = max(table.properties.lsn_last for table in sources)
+            layout = _layout_of(sources, bool(older))
+            parts += yield from output.write_parts(entries, layout, sizes, lsn_first, lsn_last)
+        else:
+            parts.append(step)
+    return tuple(parts)
+
+
+def _placed(
+    spec: CompactSpec, manifest: Manifest, parts: Parts, main_max_bytes: int, table_number_next: int
+) -> Manifest:
+    """The next version, with the parts in the place of the layers they were made of."""
+    deltas, main, bottoms = manifest.deltas, manifest.main, manifest.bottoms
+    if spec.kind == CompactionKind.BOTTOMS:
+        merged = (parts,) if parts else ()
+        bottoms = (*bottoms[: spec.bottom], *merged, *bottoms[spec.bottom + 2 :])
+    else:
+        deltas, main = (), parts
+        bottoms = bottoms if spec.kind == CompactionKind.DELTAS else ()
+        if file_bytes_of(main) > main_max_bytes:
+            main, bottoms = (), (*bottoms, main)
+    return manifest.successor(deltas=deltas, main=main, bottoms=bottoms, table_number_next=table_number_next)
+
+
+def _result(compacted: Manifest, inputs: Inputs, parts: Parts, written: Parts) -> CompactResult:
+    carried = set(parts) - set(written)
+    read = tuple(table for table in (*inputs.base, *inputs.newer) if table not in carried)
+    return CompactResult(
+        compacted,
+        read_bytes=file_bytes_of(read),
+        written_bytes=file_bytes_of(written),
+        carried_bytes=file_bytes_of(tuple(carried)),
+        entries_in=sum(table.entries for table in read),
+        entries_out=sum(table.entries for table in written),
+    )
+
+
+def _layout_of(tables: Sequence[Table], tombstones_may_stay: bool) -> Layout:
     """The densest layout for what may be left: a column is fixed when all its items have one length."""
     properties = [table.properties for table in tables]
     key_lengths = {length for item in properties for length in (item.key_bytes_min, item.key_bytes_max)}
@@ -65,28 +155,10 @@ def _layout_of(tables: Sequence[Table]) -> Layout:
         if item.entries > item.tombstones
         for length in (item.value_bytes_min, item.value_bytes_max)
     }
+    if tombstones_may_stay and any(item.tombstones for item in properties):
+        value_lengths.add(0)
     return Layout(_only(key_lengths), _only(value_lengths))
 
 
 def _only(lengths: set[int]) -> int:
     return lengths.pop() if len(lengths) == 1 else 0
-
-
-def _merged_stretches(tables: Sequence[Table]) -> Iterator[Entries]:
-    """What is left of all tables, stretch after stretch of keys."""
-    for key_range in _stretches(tables):
-        entries = without_tombstones(merge([table.entries(key_range) for table in tables]))
-        if len(entries.keys):
-            yield entries
-
-
-def _stretches(tables: Sequence[Table]) -> list[KeyRange]:
-    """Ranges that cover all keys, each with about STRETCH_BYTES of blocks."""
-    bounds = [b""]
-    stretch_bytes = 0
-    for first_key, block_bytes in sorted(block for table in tables for block in table.blocks()):
-        if stretch_bytes >= STRETCH_BYTES and first_key > bounds[-1]:
-            bounds.append(first_key)
-            stretch_bytes = 0
-        stretch_bytes += block_bytes
-    return [KeyRange(start, end) for start, end in pairwise([*bounds, b""])]

@@ -1,4 +1,4 @@
-"""Drain: records of the log become one new table per segment.
+"""Drain: records of the log become one new delta per segment, without the tombstones that hide nothing.
 
 Order (none of these steps may overtake the one before): the table's bytes, its name, then the manifest that names
 it. The log keeps its files; only a later release, on the strength of the manifests, lets them go. A drain that was
@@ -8,7 +8,6 @@ published already, by a job that died before it could tell, is not done again.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -20,12 +19,13 @@ from shardstore.identifiers import TOMBSTONE, Buffer
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.segment_options import SegmentOptions
 from shardstore.wire_format import Flag
-from workers.jobs.output import write_next_table
+from workers.jobs.output import Output
 from workers.jobs.specs import DrainResult, DrainSpec, SegmentDrain
 from workers.segment.manifest import Manifest, publish_manifest, read_manifest
-from workers.segment.merge import merge, without_tombstones
+from workers.segment.merge import merge
+from workers.segment.open_tables import OpenTables
 from workers.segment.table_format import Entries, FixedItems
-from workers.segment.table_writer import layout_of, slices_of
+from workers.segment.tombstones import without_needless_tombstones
 from workers.wal.reader import LsnInterval, records_of
 from workers.wal.record_format import Record, RecordKind
 
@@ -73,18 +73,17 @@ def _drain_segment(
     manifest: Manifest,
     batches: list[Entries],
 ) -> Generator[None, None, Manifest]:
-    entries = merge(batches) if batches else Entries([], [])
-    if not manifest.tables:  # there is nothing a tombstone could hide
-        entries = without_tombstones(entries)
-    tables = yield from write_next_table(
-        filesystem, options, manifest, layout_of(entries), slices_of(entries), item.lsn_first, item.lsn_last
-    )
-    drained = replace(
-        manifest,
+    merged = merge(batches) if batches else Entries([], [])
+    tables = OpenTables(filesystem, manifest.store, manifest.segment)
+    entries = without_needless_tombstones(merged, list(map(tables.table, manifest.tables)))
+    output = Output(filesystem, options, manifest)
+    delta = yield from output.write_table(entries, item.lsn_first, item.lsn_last)
+    if delta:
+        output.sync_names()
+    drained = manifest.successor(
         epoch=item.epoch,
-        version=manifest.version + 1,
-        table_number_next=manifest.table_number_next + len(tables),
-        tables=manifest.tables + tables,
+        table_number_next=output.table_number_next,
+        deltas=manifest.deltas + delta,
         checkpoint={**manifest.checkpoint, log_id: item.lsn_last},
         dedup=item.dedup,
     )

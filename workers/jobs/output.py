@@ -1,38 +1,83 @@
-"""Writing a table that no manifest names yet, in slices."""
+"""Writing tables that no manifest names yet, in slices."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from itertools import chain
+from contextlib import suppress
 
 from shardstore.file_names import segment_directory
 from shardstore.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
+from workers.jobs.merged_entries import ENTRY_OVERHEAD_BYTES, MergedEntries
+from workers.jobs.part_sizes import size_of_part
 from workers.segment.manifest import Manifest
 from workers.segment.table_format import Entries, Identity, Layout, TableRecord
-from workers.segment.table_writer import TableWriter
+from workers.segment.table_writer import TableWriter, layout_of, slices_of
 
 
-def write_next_table(
-    filesystem: Filesystem,
-    options: SegmentOptions,
-    manifest: Manifest,
-    layout: Layout,
-    slices: Iterator[Entries],
-    lsn_first: int,
-    lsn_last: int,
-) -> Generator[None, None, tuple[TableRecord, ...]]:
-    """Write the segment's next table and make it durable. No table when there are no entries."""
-    first = next(slices, None)
-    if first is None:
-        return ()
-    identity = Identity(manifest.store, manifest.segment, manifest.table_number_next)
-    if filesystem.exists(identity.path):  # left by a job that died
-        filesystem.remove(identity.path)
-    with TableWriter(filesystem, identity, layout, options) as writer:
-        for keys, values in chain([first], slices):
-            writer.add(keys, values)
-            yield
+class Output:
+    """The tables a job writes for a segment, numbered from the next number of its manifest on."""
+
+    def __init__(self, filesystem: Filesystem, options: SegmentOptions, manifest: Manifest) -> None:
+        self._filesystem = filesystem
+        self._options = options
+        self._manifest = manifest
+        self.tables: list[TableRecord] = []
+
+    @property
+    def table_number_next(self) -> int:
+        """The number behind those of the written tables."""
+        return self._manifest.table_number_next + len(self.tables)
+
+    def write_table(
+        self, entries: Entries, lsn_first: int, lsn_last: int
+    ) -> Generator[None, None, tuple[TableRecord, ...]]:
+        """One table of sorted entries; none when there are no entries."""
+        if not len(entries.keys):
+            return ()
+        with self._next_table(layout_of(entries)) as writer:
+            for keys, values in slices_of(entries):
+                writer.add(keys, values)
+                yield
+            return (self._finish(writer, lsn_first, lsn_last),)
+
+    def write_parts(
+        self, entries: MergedEntries, layout: Layout, sizes: Iterator[int], lsn_first: int, lsn_last: int
+    ) -> Generator[None, None, list[TableRecord]]:
+        """Tables of about these sizes in bytes, in key order."""
+        parts = []
+        while entries:
+            part_bytes = size_of_part(next(sizes), entries.rest_bytes, self._options)
+            with self._next_table(layout) as writer:
+                written = 0
+                while entries and (room := part_bytes - writer.bytes_written - written * ENTRY_OVERHEAD_BYTES) > 0:
+                    keys, values = entries.take(max(room, self._options.block_bytes))
+                    writer.add(keys, values)
+                    written += len(keys)
+                    yield
+                parts.append(self._finish(writer, lsn_first, lsn_last))
+        return parts
+
+    def sync_names(self) -> None:
+        """Make the names of the written tables durable. Before this no manifest may name them."""
+        self._filesystem.sync_directory(segment_directory(self._manifest.segment))
+
+    def discard(self) -> None:
+        """Remove the written tables, so that the room is free again: the disk is full."""
+        for record in self.tables:
+            with suppress(FileNotFoundError):
+                self._filesystem.remove(self._identity(record.number).path)
+
+    def _next_table(self, layout: Layout) -> TableWriter:
+        identity = self._identity(self.table_number_next)
+        if self._filesystem.exists(identity.path):  # left by a job that died
+            self._filesystem.remove(identity.path)
+        return TableWriter(self._filesystem, identity, layout, self._options)
+
+    def _finish(self, writer: TableWriter, lsn_first: int, lsn_last: int) -> TableRecord:
         record = writer.finish(lsn_first, lsn_last)
-    filesystem.sync_directory(segment_directory(manifest.segment))
-    return (record,)
+        self.tables.append(record)
+        return record
+
+    def _identity(self, number: int) -> Identity:
+        return Identity(self._manifest.store, self._manifest.segment, number)

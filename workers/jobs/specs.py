@@ -7,6 +7,7 @@ kind follows from the spec.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, TypeAlias
 
 from shardstore import messages
@@ -36,12 +37,29 @@ class DrainSpec:
     drains: tuple[SegmentDrain, ...]
 
 
+class CompactionKind(IntEnum):
+    """Which layers of a segment become one."""
+
+    DELTAS = 1
+    """The deltas and the main: they become the main."""
+    BOTTOMS = 2
+    """Two neighbouring bottom mains."""
+    EVERYTHING = 3
+    """All layers."""
+
+
 @dataclass(frozen=True, slots=True)
 class CompactSpec:
-    """Merge all tables of a segment into one."""
+    """Merge layers of a segment. `kind`: a CompactionKind; `seed`: sizes of the new parts are drawn from it.
+
+    `bottom`: for BOTTOMS the older of the two, counted from the oldest.
+    """
 
     store: str
     segment: int
+    kind: int
+    seed: int
+    bottom: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +83,14 @@ class DrainResult:
 
 @dataclass(frozen=True, slots=True)
 class CompactResult:
-    """The published manifest."""
+    """The published manifest. Bytes and entries of tables read and written; of those carried by name only the bytes."""
 
     manifest: Manifest
+    read_bytes: int = 0
+    written_bytes: int = 0
+    carried_bytes: int = 0
+    entries_in: int = 0
+    entries_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

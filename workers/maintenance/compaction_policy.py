@@ -1,11 +1,107 @@
-"""When a segment's tables are merged without being asked, chosen from plain numbers."""
+"""When layers of a segment are merged without being asked, chosen from plain numbers.
+
+Deltas go into the main when reads have to ask too many of them; while they are small beside the main, which would be
+rewritten for them, twice as many are borne. Bottom mains grow like a binary counter: two neighbours become one as
+soon as the older is not much larger than the newer, so their number grows with the logarithm of the data only, and
+a byte is rewritten about as often. All layers become one when much of what is stored is deleted or hidden.
+"""
 
 from __future__ import annotations
 
-TABLES_MAX = 8
-"""A read may have to ask each table, so their number is bounded."""
+from dataclasses import dataclass
+from itertools import pairwise
+
+from workers.jobs.specs import CompactionKind
+
+DELTAS_MAX = 8
+"""A read may have to ask each delta, so their number is bounded."""
+SMALL_SHARE = 1 / 8
+"""Of the main's bytes: up to this the deltas are small beside it."""
+READ_AMPLIFICATION_MAX = 4.0
+"""Layers asked for a key, on average."""
+KEYS_ASKED_MIN = 1000
+"""From so many lookups on the average says something."""
+BOTTOMS_RATIO = 2
+"""An older bottom main is this much larger than the newer one beside it, or both are merged."""
+TOMBSTONE_SHARE_MAX = 0.5
+TOMBSTONES_MIN = 10_000
+"""Fewer are not worth a compaction of everything, whatever their share."""
+SPACE_AMPLIFICATION_MAX = 3.0
+"""Bytes of all mains by those of the largest one."""
 
 
-def wants_compaction(tables: int) -> bool:
-    """Whether a segment with this many tables should be compacted."""
-    return tables >= TABLES_MAX
+@dataclass(frozen=True, slots=True)
+class LayerSizes:
+    """What a segment consists of, and how it was read since its last change. `bottoms_bytes`: the oldest first."""
+
+    deltas: int = 0
+    delta_bytes: int = 0
+    main_bytes: int = 0
+    bottoms_bytes: tuple[int, ...] = ()
+    entries: int = 0
+    tombstones: int = 0
+    keys_asked: int = 0
+    layers_asked: int = 0
+
+    @property
+    def read_amplification(self) -> float:
+        """Layers asked for each key."""
+        return self.layers_asked / self.keys_asked if self.keys_asked else 0.0
+
+    @property
+    def tombstone_share(self) -> float:
+        """Tombstones among all entries."""
+        return self.tombstones / self.entries if self.entries else 0.0
+
+    @property
+    def space_amplification(self) -> float:
+        """Bytes of all mains by those of the largest, which all of them would have left if they held the same keys."""
+        mains_bytes = (*self.bottoms_bytes, self.main_bytes)
+        return sum(mains_bytes) / max(mains_bytes) if any(mains_bytes) else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """What to merge, and why, in one line. `bottom`: as in CompactSpec."""
+
+    kind: CompactionKind
+    reason: str
+    bottom: int = 0
+
+
+COMPLETE = Compaction(CompactionKind.EVERYTHING, "asked for")
+
+
+def choose(sizes: LayerSizes) -> Compaction | None:
+    """The compaction that does most good now, if one is due."""
+    return _of_everything(sizes) or _of_deltas(sizes) or _of_bottoms(sizes)
+
+
+def _of_everything(sizes: LayerSizes) -> Compaction | None:
+    if sizes.tombstones >= TOMBSTONES_MIN and sizes.tombstone_share > TOMBSTONE_SHARE_MAX:
+        return Compaction(CompactionKind.EVERYTHING, f"{sizes.tombstones} of {sizes.entries} entries are tombstones")
+    if sizes.space_amplification > SPACE_AMPLIFICATION_MAX:
+        return Compaction(
+            CompactionKind.EVERYTHING, f"the mains take {sizes.space_amplification:.1f} times the largest of them"
+        )
+    return None
+
+
+def _of_deltas(sizes: LayerSizes) -> Compaction | None:
+    is_small = sizes.delta_bytes < sizes.main_bytes * SMALL_SHARE
+    if sizes.deltas >= DELTAS_MAX * (2 if is_small else 1):
+        return Compaction(CompactionKind.DELTAS, f"{sizes.deltas} deltas of {sizes.delta_bytes} bytes")
+    is_slow = sizes.keys_asked >= KEYS_ASKED_MIN and sizes.read_amplification > READ_AMPLIFICATION_MAX
+    if is_slow and sizes.deltas > 1 and not is_small:
+        reason = f"reads asked {sizes.read_amplification:.1f} layers for a key"
+        return Compaction(CompactionKind.DELTAS, reason)
+    return None
+
+
+def _of_bottoms(sizes: LayerSizes) -> Compaction | None:
+    pairs = list(enumerate(pairwise(sizes.bottoms_bytes)))
+    for bottom, (older_bytes, newer_bytes) in reversed(pairs):
+        if older_bytes <= BOTTOMS_RATIO * newer_bytes:
+            reason = f"bottom mains {bottom} and {bottom + 1} of {older_bytes} and {newer_bytes} bytes"
+            return Compaction(CompactionKind.BOTTOMS, reason, bottom)
+    return None

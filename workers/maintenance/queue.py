@@ -2,7 +2,7 @@
 
     seal -> drain of every range with durable runs, in one pass over the log -> manifests published
          -> release of log files and tables that nothing refers to any more
-    compact, when asked or when a segment has many tables, only after its runs are drained
+    compact, when asked or when the compaction policy says so, only after its runs are drained
 
 A job that fails is tried again with a growing delay; its inputs are intact. Damage is not tried again: the range
 keeps the reason, and whoever waits for it gets it.
@@ -14,10 +14,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from shardstore.effects import Effect, JobFailed, JobFinished, StartJob
+from shardstore.entropy import Entropy
 from shardstore.errors import Corruption
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.wire_format import Op
 from workers.jobs.specs import (
+    CompactionKind,
     CompactResult,
     CompactSpec,
     DrainResult,
@@ -26,10 +28,11 @@ from workers.jobs.specs import (
     SegmentDrain,
     Spec,
 )
-from workers.maintenance.compaction_policy import wants_compaction
+from workers.maintenance.compaction_policy import COMPLETE, Compaction, LayerSizes, choose
 from workers.maintenance.drain_policy import LayerSize, layers_to_seal
 from workers.ranges.owned_range import OwnedRange
-from workers.segment.manifest import Manifest
+from workers.segment.manifest import Manifest, file_bytes_of
+from workers.segment.segment import Segment
 from workers.serving.reply import Asker
 from workers.serving.write_path import WritePath
 
@@ -55,6 +58,7 @@ class MaintenanceQueue:
     writes: WritePath
     ranges: Mapping[int, OwnedRange]
     log_first_kept: int | None
+    entropy: Entropy
     _running: StartJob | None = None
     _jobs_started: int = 0
     _barriers: dict[int, list[Barrier]] = field(default_factory=dict)
@@ -68,6 +72,8 @@ class MaintenanceQueue:
     _worth_a_look: bool = True
     jobs_finished: int = 0
     last_failure: str = ""
+    last_compaction: str = ""
+    """Which segment was compacted last, and why."""
 
     @property
     def busy(self) -> bool:
@@ -173,11 +179,18 @@ class MaintenanceQueue:
 
     def _compact(self) -> CompactSpec | None:
         for segment, owned in self.ranges.items():
-            tables = 0 if owned.segment is None else owned.segment.tables
-            if not owned.job_damage and (segment in self._compactions or wants_compaction(tables)):
-                self._compacting = self._compactions.pop(segment, [])
-                return CompactSpec(self.store, segment)
+            if owned.segment is None or owned.job_damage:
+                continue
+            chosen = COMPLETE if segment in self._compactions else choose(_layer_sizes(owned.segment))
+            if chosen:
+                return self._compact_segment(segment, chosen)
         return None
+
+    def _compact_segment(self, segment: int, chosen: Compaction) -> CompactSpec:
+        if chosen.kind == CompactionKind.EVERYTHING:
+            self._compacting = self._compactions.pop(segment, [])
+        self.last_compaction = f"segment {segment}: {chosen.reason}"
+        return CompactSpec(self.store, segment, chosen.kind, self.entropy.below(2**64), chosen.bottom)
 
     def _release(self) -> ReleaseSpec | None:
         if not self._release_wanted:
@@ -243,6 +256,20 @@ class MaintenanceQueue:
             for asker in [*waiting, *self._compactions.pop(segment, [])]:
                 effects.append(asker.fail(damage))
         return effects
+
+
+def _layer_sizes(segment: Segment) -> LayerSizes:
+    manifest = segment.manifest
+    return LayerSizes(
+        deltas=len(manifest.deltas),
+        delta_bytes=file_bytes_of(manifest.deltas),
+        main_bytes=file_bytes_of(manifest.main),
+        bottoms_bytes=tuple(map(file_bytes_of, manifest.bottoms)),
+        entries=segment.entries,
+        tombstones=sum([table.tombstones for table in manifest.tables]),
+        keys_asked=segment.keys_asked,
+        layers_asked=segment.layers_asked,
+    )
 
 
 def _layer_size(owned: OwnedRange) -> LayerSize:

@@ -1,13 +1,14 @@
 """The manifest of a segment: which tables hold it, and which log records they hold already (see documents.py).
 
 Fields as in the class; tables as in TableRecord. A table is part of the segment when, and only when, the manifest
-names it.
+names it. Version 1 had no layers, one list of tables from the oldest to the newest in place of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from itertools import chain, pairwise
+from typing import Any, TypeAlias
 
 from shardstore import file_names
 from shardstore.documents import HEAD_BYTES, encode_document, publish, read_document
@@ -19,14 +20,20 @@ from shardstore.wire_format import MalformedMessage
 from workers.segment.table_format import TableRecord
 
 MAGIC = b"shardMAN"
-VERSION = 1
+VERSION = 2
+SEGMENT_VERSION_MAX = 2**63 - 1
+
+Parts: TypeAlias = tuple[TableRecord, ...]
+"""The parts of a main: in key order, their key intervals apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """One version of a segment. `checkpoint`: by log id, the LSN up to which the tables hold the log.
 
-    `tables` go from the oldest to the newest. `dedup` is kept for the owner of the segment, as it gave it.
+    The layers from the newest to the oldest: `deltas`, of which the last is the newest; `main`; `bottoms`, sealed
+    older mains, of which the last is the newest. What a newer layer says of a key holds. `dedup` is kept for the
+    owner of the segment, as it gave it.
     """
 
     store: str
@@ -36,7 +43,9 @@ class Manifest:
     epoch: int
     version: int
     table_number_next: int
-    tables: tuple[TableRecord, ...]
+    deltas: tuple[TableRecord, ...]
+    main: Parts
+    bottoms: tuple[Parts, ...]
     checkpoint: dict[int, int]
     dedup: dict[str, Any]
 
@@ -45,18 +54,43 @@ class Manifest:
         """The range of keys."""
         return KeyRange(self.start, self.end)
 
+    @property
+    def mains(self) -> tuple[Parts, ...]:
+        """The bottom mains and the main, oldest first."""
+        return *self.bottoms, self.main
+
+    @property
+    def tables(self) -> tuple[TableRecord, ...]:
+        """Every table: those of older layers first, parts of one layer in key order."""
+        return *chain.from_iterable(self.mains), *self.deltas
+
     def checkpoint_of(self, log_id: int) -> int:
         """The LSN of this log up to which the tables hold it; 0 when they hold nothing of it."""
         return self.checkpoint.get(log_id, 0)
 
+    def successor(self, **changes: Any) -> Manifest:
+        """The next version, with these changes. Raises Corruption when there is no next one.
+
+        No segment is published that often: a number so large was not counted.
+        """
+        if self.version >= SEGMENT_VERSION_MAX:
+            raise Corruption(file_names.manifest(self.segment), HEAD_BYTES, f"version {self.version} can have no next")
+        return replace(self, version=self.version + 1, **changes)
+
+
+def file_bytes_of(tables: tuple[TableRecord, ...]) -> int:
+    """Bytes of the files of these tables."""
+    return sum([table.file_bytes for table in tables])
+
 
 def new_manifest(store: str, segment: int, key_range: KeyRange, epoch: int) -> Manifest:
     """The first manifest of a segment: no table."""
-    return Manifest(store, segment, key_range.start, key_range.end, epoch, 1, 1, (), {}, {})
+    return Manifest(store, segment, key_range.start, key_range.end, epoch, 1, 1, (), (), (), {}, {})
 
 
 def publish_manifest(filesystem: Filesystem, manifest: Manifest) -> None:
     """Make this the manifest of its segment, atomically and durably. The tables it names are durable before."""
+    assert all(map(_are_apart, manifest.mains))
     publish(filesystem, file_names.manifest(manifest.segment), encode_document(MAGIC, VERSION, to_plain(manifest)))
 
 
@@ -71,4 +105,10 @@ def read_manifest(filesystem: Filesystem, store: str, segment: int) -> Manifest:
     if (manifest.store, manifest.segment) != (store, segment):
         theirs = f"segment {manifest.segment} of store {manifest.store}"
         raise Corruption(path, HEAD_BYTES, f"{theirs}, not segment {segment} of store {store}")
+    if not all(map(_are_apart, manifest.mains)):
+        raise Corruption(path, HEAD_BYTES, "the parts of a main overlap or are out of order")
     return manifest
+
+
+def _are_apart(parts: Parts) -> bool:
+    return all(left.key_last < right.key_first for left, right in pairwise(parts))

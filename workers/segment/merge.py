@@ -6,13 +6,12 @@ Keys of one length are ordered as columns of integers, others in a dictionary; b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain, compress, repeat
-from operator import is_not
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
-from shardstore.identifiers import TOMBSTONE, Stored
+from shardstore.identifiers import Stored
 from workers.segment.column_writer import as_list
 from workers.segment.table_format import Entries, FixedItems, Integers, Values
 
@@ -27,18 +26,6 @@ def merge(oldest_to_newest: Sequence[Entries]) -> Entries:
     keys = np.concatenate(key_columns)
     kept = _newest_in_key_order(keys)
     return Entries(keys[kept], _taken(value_columns, kept))
-
-
-def without_tombstones(entries: Entries) -> Entries:
-    """Only the entries that have a value."""
-    keys, values = entries
-    if isinstance(values, np.ndarray):
-        return entries
-    present = np.fromiter(map(is_not, values, repeat(TOMBSTONE)), np.bool_, len(values))
-    if present.all():
-        return entries
-    kept_keys = keys[present] if isinstance(keys, np.ndarray) else list(compress(keys, present.tolist()))
-    return Entries(kept_keys, list(compress(values, present.tolist())))
 
 
 def _are_one_layout(columns: Sequence[object]) -> bool:

@@ -1,4 +1,4 @@
-"""An open segment: its manifest and the tables that it names, opened when first needed."""
+"""An open segment: its manifest, and the layers that it names, opened when first needed."""
 
 from __future__ import annotations
 
@@ -6,27 +6,40 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import compress, repeat
 from operator import is_
+from typing import Any, TypeAlias
 
 from shardstore import file_names
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from workers.segment.digests import digest_of, digests_of
-from workers.segment.manifest import Manifest, new_manifest, publish_manifest, read_manifest
-from workers.segment.table_format import Identity, TableRecord
+from workers.segment.main import Main
+from workers.segment.manifest import (
+    Manifest,
+    Parts,
+    file_bytes_of,
+    new_manifest,
+    publish_manifest,
+    read_manifest,
+)
+from workers.segment.null_segment import NULL_SEGMENT, NullSegment
+from workers.segment.open_tables import OpenTables
 from workers.segment.table_reader import FEW_KEYS, Table
+
+StoredLayer: TypeAlias = Table | Main | NullSegment
 
 
 class Segment:
     """The stable storage of one range.
 
     `manifest` is the version that is served; `tables` counts its tables, `bytes` and `entries` what is in them
-    (tombstones and entries that a newer table hides among them).
+    (tombstones and entries that a newer table hides among them). `keys_asked` and `layers_asked` count the lookups
+    since this version is served: their ratio is the read amplification.
     """
 
     def __init__(self, filesystem: Filesystem, manifest: Manifest) -> None:
         self._filesystem = filesystem
-        self._open: dict[int, Table] = {}
+        self._tables = OpenTables(filesystem, manifest.store, manifest.segment)
         self._serve(manifest)
 
     @classmethod
@@ -48,28 +61,30 @@ class Segment:
         filesystem.sync_directory(file_names.segment_directory(segment))
         return cls(filesystem, manifest)
 
-    def layers(self) -> list[Table]:
-        """The tables from the oldest to the newest. Raises Corruption."""
-        return [self._table(record) for record in self.manifest.tables]
+    def layers(self) -> list[StoredLayer]:
+        """Bottom mains, main and deltas, from the oldest to the newest. Raises Corruption."""
+        return self._newest_first()[::-1]
 
-    def only_table(self) -> Table | None:
-        """The table, when there is no other. Raises Corruption."""
-        return self._table(self.manifest.tables[0]) if len(self.manifest.tables) == 1 else None
+    def only_layer(self) -> StoredLayer | None:
+        """The layer that answers alone, since no other holds anything; None when several do. Raises Corruption."""
+        filled = [layer for layer in self._newest_first() if layer is not NULL_SEGMENT]
+        return None if len(filled) > 1 else [*filled, NULL_SEGMENT][0]
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
-        """What the newest table that knows the key holds for it; None for nothing. Raises Corruption."""
+        """What the newest layer that knows the key holds for it; None for nothing. Raises Corruption."""
+        self.keys_asked += len(keys)
         if len(keys) <= FEW_KEYS:
             return list(map(self._get, keys))
-        if not self.manifest.tables:
-            return [None] * len(keys)
-        if table := self.only_table():
-            return table.find(keys, digests_of(keys))
         found: list[Stored | None] = [None] * len(keys)
         places: Sequence[int] = range(len(keys))
         digests = digests_of(keys)
-        for table in reversed(self.layers()):
-            answers = table.find(keys, digests)
-            deque(map(found.__setitem__, places, answers), maxlen=0)
+        for layer in self._newest_first():
+            self.layers_asked += len(keys)
+            answers = layer.find(keys, digests)
+            if len(answers) == len(found):
+                found = answers
+            else:
+                deque(map(found.__setitem__, places, answers), maxlen=0)
             missing = list(map(is_, answers, repeat(None)))
             if not any(missing):
                 break
@@ -85,7 +100,7 @@ class Segment:
         live = {record.number for record in manifest.tables}
         obsolete = [record.number for record in self.manifest.tables if record.number not in live]
         self._serve(manifest)
-        self._open = {number: table for number, table in self._open.items() if number in live}
+        self._tables.keep_only(live)
         return [file_names.table_file(manifest.segment, number) for number in obsolete]
 
     def remove_orphans(self) -> None:
@@ -98,23 +113,53 @@ class Segment:
             if path not in live:
                 self._filesystem.remove(path)
 
+    def figures(self) -> dict[str, Any]:
+        """What the segment consists of, as plain values by name; sizes in bytes."""
+        manifest = self.manifest
+        return {
+            "version": manifest.version,
+            "deltas": len(manifest.deltas),
+            "delta_bytes": file_bytes_of(manifest.deltas),
+            "parts": len(manifest.main),
+            "main_bytes": file_bytes_of(manifest.main),
+            "bottoms": len(manifest.bottoms),
+            "bottom_parts": sum(map(len, manifest.bottoms)),
+            "bottom_bytes": sum(map(file_bytes_of, manifest.bottoms)),
+            "tombstones": sum(record.tombstones for record in manifest.tables),
+            "keys_asked": self.keys_asked,
+            "layers_asked": self.layers_asked,
+        }
+
     def _serve(self, manifest: Manifest) -> None:
         self.manifest = manifest
         self.tables = len(manifest.tables)
         self.entries = sum(record.entries for record in manifest.tables)
-        self.bytes = sum(record.file_bytes for record in manifest.tables)
+        self.bytes = file_bytes_of(manifest.tables)
+        self.keys_asked = 0
+        self.layers_asked = 0
+        self._layers: list[StoredLayer] = []
 
-    def _table(self, record: TableRecord) -> Table:
-        table = self._open.get(record.number)
-        if table is None:
-            identity = Identity(self.manifest.store, self.manifest.segment, record.number)
-            table = self._open[record.number] = Table(self._filesystem, identity, record)
-        return table
+    def _newest_first(self) -> list[StoredLayer]:
+        """All layers, the main's slot among them, so there is at least one. Opened once per version, and all at once.
+
+        Who holds them can go on reading when their files are removed.
+        """
+        if not self._layers:
+            oldest_first = [*map(self._layer_of, self.manifest.mains), *map(self._tables.table, self.manifest.deltas)]
+            self._layers = oldest_first[::-1]
+        return self._layers
+
+    def _layer_of(self, parts: Parts) -> StoredLayer:
+        tables = list(map(self._tables.table, parts))
+        if not tables:
+            return NULL_SEGMENT
+        return Main(tables) if len(tables) > 1 else tables[0]
 
     def _get(self, key: bytes) -> Stored | None:
         digest = digest_of(key)
-        for record in reversed(self.manifest.tables):
-            found = self._table(record).get(key, digest)
+        for layer in self._newest_first():
+            self.layers_asked += 1
+            found = layer.get(key, digest)
             if found is not None:
                 return found
         return None

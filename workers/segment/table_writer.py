@@ -85,6 +85,11 @@ class TableWriter:
             with suppress(FileNotFoundError):
                 self._filesystem.remove(self._identity.path)
 
+    @property
+    def bytes_written(self) -> int:
+        """Bytes of header and blocks so far."""
+        return self._offset
+
     def add(self, keys: Keys, values: Values) -> None:
         """Write these entries. Their keys follow all keys added before; the last block may be small."""
         key_list: list[bytes] = as_list(keys)  # type: ignore[assignment]  # there is no tombstone among keys

@@ -34,11 +34,11 @@ def scan_page(owned: OwnedRange, wanted: KeyRange, reverse: bool, keys_only: boo
 
 
 def _page_of_blocks(owned: OwnedRange, wanted: KeyRange, reverse: bool, entries_max: int) -> ScanPage | None:
-    """Blocks as they are stored, when one table alone answers and nothing in memory lies over it."""
-    table = owned.stored().only_table()
-    if table is None or any(layer.chunk(wanted, False, 1, 1).keys for layer in owned.overlay.layers()):
+    """Blocks as they are stored, when one layer alone answers and nothing in memory lies over it."""
+    stored = owned.stored().only_layer()
+    if stored is None or any(layer.chunk(wanted, False, 1, 1).keys for layer in owned.overlay.layers()):
         return None
-    page = table.page(wanted, reverse, entries_max, SCAN_PAGE_BYTES)
+    page = stored.page(wanted, reverse, entries_max, SCAN_PAGE_BYTES)
     if page is None:
         return None
     resume = b"" if page.exhausted else page.first_key if reverse else after(page.last_key)

@@ -1,0 +1,114 @@
+"""Which tables a compaction carries into the new main by name, and which stretches of keys it writes anew.
+
+    base     the parts of the older main, in key order          [  a  ] [ b ]      [   c   ]
+    newer    what is merged into it                                       xx           x        xxxxxx
+    steps    carried parts, and rewrites between them           [  a  ] |b, x|     |  c, x | [ xxxxxx ]
+
+A part is carried when no newer table holds a key inside its interval. A newer table is carried ("moved") when it is
+large enough for a part, has no tombstones, and overlaps no other table. What lies between two carried tables is
+written anew, together with neighbours that are smaller than a part should be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
+from typing import NamedTuple, TypeAlias
+
+from shardstore.key_range import KeyRange
+from workers.segment.table_format import TableRecord
+
+Holds: TypeAlias = Callable[[TableRecord, KeyRange], bool]
+"""Whether a table has a key in the range."""
+
+
+class Rewrite(NamedTuple):
+    """Keys whose entries are written anew, and the tables that hold them, oldest first."""
+
+    key_range: KeyRange
+    sources: list[TableRecord]
+
+
+Step: TypeAlias = TableRecord | Rewrite
+
+
+def plan(
+    base: Sequence[TableRecord],
+    newer: Sequence[TableRecord],
+    holds: Holds,
+    part_min_bytes: int,
+    is_oldest: bool,
+) -> list[Step]:
+    """The steps in key order. `newer` goes from the oldest to the newest; `is_oldest`: nothing lies below the base."""
+    moved = _movable(base, newer, part_min_bytes)
+    parts = sorted([*base, *(table for table in newer if table in moved)], key=_key_first)
+    rest = [table for table in newer if table not in moved]
+    news = [[table for table in rest if region and holds(table, region)] for region in _regions(parts)]
+    rewritten = _rewritten(parts, news, part_min_bytes, is_oldest)
+    steps: list[Step] = []
+    start, sources = b"", set(news[0])
+    for number, part in enumerate(parts):
+        if rewritten[number]:
+            sources.update((part, *news[2 * number + 1]))
+        else:
+            steps += _rewrite(start, part.key_first, sources, base, newer)
+            steps.append(part)
+            start, sources = _after(part.key_last), set()
+        sources.update(news[2 * number + 2])
+    return steps + _rewrite(start, b"", sources, base, newer)
+
+
+def _movable(base: Sequence[TableRecord], newer: Sequence[TableRecord], part_min_bytes: int) -> set[TableRecord]:
+    """Newer tables that become parts as they are."""
+    tables = sorted([*base, *newer], key=_key_first)
+    reached = [b"", *accumulate([table.key_last for table in tables], max)]
+    follows = [*(table.key_first for table in tables[1:]), b""]
+    alone = {
+        table
+        for table, before, behind in zip(tables, reached, follows, strict=False)
+        if before < table.key_first and (table.key_last < behind or not behind)
+    }
+    fit = {table for table in newer if not table.tombstones and table.file_bytes >= part_min_bytes}
+    return alone & fit
+
+
+def _regions(parts: Sequence[TableRecord]) -> list[KeyRange | None]:
+    """All keys, cut: what lies before the first part, its interval, what follows, ...; None where no key can lie."""
+    bounds = [b"", *(key for part in parts for key in (part.key_first, _after(part.key_last))), b""]
+    return [KeyRange(start, end) if start < end or not end else None for start, end in pairwise(bounds)]
+
+
+def _rewritten(
+    parts: Sequence[TableRecord], news: Sequence[Sequence[TableRecord]], part_min_bytes: int, is_oldest: bool
+) -> list[bool]:
+    """Which parts are written anew. `news`: the newer tables with keys in each region."""
+    small = [part.file_bytes < part_min_bytes for part in parts]
+    rewritten = [
+        bool(
+            news[2 * number + 1]
+            or (is_oldest and part.tombstones)
+            or (small[number] and (news[2 * number] or news[2 * number + 2]))
+        )
+        for number, part in enumerate(parts)
+    ]
+    for number in range(1, len(parts)):
+        rewritten[number] |= small[number] and rewritten[number - 1]
+    for number in reversed(range(len(parts) - 1)):
+        rewritten[number] |= small[number] and rewritten[number + 1]
+    return rewritten
+
+
+def _rewrite(
+    start: bytes, end: bytes, held_by: set[TableRecord], base: Sequence[TableRecord], newer: Sequence[TableRecord]
+) -> list[Step]:
+    sources = [table for table in (*base, *newer) if table in held_by]
+    return [Rewrite(KeyRange(start, end), sources)] if sources else []
+
+
+def _key_first(table: TableRecord) -> bytes:
+    return table.key_first
+
+
+def _after(key: bytes) -> bytes:
+    """The smallest key above this one."""
+    return key + b"\0"

@@ -1,0 +1,113 @@
+"""The entries of several tables over some range of keys, merged: what a compaction writes.
+
+Worked off in stretches of keys, each a few MiB of blocks, so memory does not grow with the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from shardstore.key_range import KeyRange
+from shardstore.limits import MIB
+from workers.segment.merge import merge
+from workers.segment.table_format import Entries, Integers, Keys, Values
+from workers.segment.table_reader import Table
+from workers.segment.table_writer import SLICE_ENTRIES
+from workers.segment.tombstones import without_needless_tombstones
+
+STRETCH_BYTES = 4 * MIB
+ENTRY_OVERHEAD_BYTES = 9
+"""What an entry adds to a file beyond its key and value: its share of hash index and Bloom filter."""
+
+
+class Stretch(NamedTuple):
+    """Some of the keys, and about how many bytes of files hold what lies behind them."""
+
+    key_range: KeyRange
+    bytes_behind: int
+
+
+class MergedEntries:
+    """Taken from the front, piece by piece. `older`: tables below the merged ones, which tombstones may hide."""
+
+    def __init__(self, oldest_to_newest: Sequence[Table], key_range: KeyRange, older: Sequence[Table]) -> None:
+        self._tables = oldest_to_newest
+        self._older = older
+        self._stretches = iter(stretches_of(oldest_to_newest, key_range))
+        self._entries = Entries([], [])
+        self._bytes_before: Integers = np.zeros(1, np.int64)
+        self._bytes_behind = 0
+        self._at = 0
+
+    def __bool__(self) -> bool:
+        """Whether there is more to take."""
+        while self._at == len(self._entries.keys):
+            stretch = next(self._stretches, None)
+            if stretch is None:
+                return False
+            self._read(stretch)
+        return True
+
+    @property
+    def rest_bytes(self) -> int:
+        """About what is still to be taken, as bytes of a file; rather too much than too little."""
+        return int(self._bytes_before[-1] - self._bytes_before[self._at]) + self._bytes_behind
+
+    def take(self, bytes_aim: int) -> Entries:
+        """The next entries: at least one, at most a slice of a table's writer, and not beyond what reaches the aim."""
+        first = self._at
+        reached = int(np.searchsorted(self._bytes_before, self._bytes_before[first] + bytes_aim))
+        self._at = min(max(reached, first + 1), first + SLICE_ENTRIES, len(self._entries.keys))
+        keys, values = self._entries
+        return Entries(keys[first : self._at], values[first : self._at])
+
+    def _read(self, stretch: Stretch) -> None:
+        columns = [table.entries(stretch.key_range) for table in self._tables if _may_overlap(table, stretch.key_range)]
+        filled = [entries for entries in columns if len(entries.keys)]
+        merged = merge(filled) if len(filled) > 1 else (*filled, Entries([], []))[0]
+        self._entries = without_needless_tombstones(merged, self._older)
+        self._bytes_before = _bytes_before(self._entries)
+        self._bytes_behind = stretch.bytes_behind
+        self._at = 0
+
+
+def stretches_of(tables: Sequence[Table], key_range: KeyRange) -> list[Stretch]:
+    """Stretches that cover the range, each with about STRETCH_BYTES of blocks."""
+    blocks = sorted(block for table in tables for block in _blocks_as_file_bytes(table) if block[0] in key_range)
+    bounds, sizes = [key_range.start], [0]
+    for first_key, block_bytes in blocks:
+        if sizes[-1] >= STRETCH_BYTES and first_key > bounds[-1]:
+            bounds.append(first_key)
+            sizes.append(0)
+        sizes[-1] += block_bytes
+    behind = [0, *accumulate(reversed(sizes))][-2::-1]
+    ranges = [KeyRange(start, end) for start, end in pairwise([*bounds, key_range.end])]
+    return list(map(Stretch, ranges, behind))
+
+
+def _blocks_as_file_bytes(table: Table) -> Iterator[tuple[bytes, int]]:
+    """First key of each block, and the bytes of the file that are due to it, its share of the indexes among them."""
+    blocks = table.blocks()
+    blocks_bytes = sum([block_bytes for _, block_bytes in blocks])
+    return ((key, block_bytes * table.record.file_bytes // blocks_bytes) for key, block_bytes in blocks)
+
+
+def _may_overlap(table: Table, key_range: KeyRange) -> bool:
+    record = table.record
+    return key_range.start <= record.key_last and (not key_range.end or record.key_first < key_range.end)
+
+
+def _bytes_before(entries: Entries) -> Integers:
+    """About how many bytes of a file the entries before each one take; one item more, for the end."""
+    sizes = _lengths(entries.keys) + _lengths(entries.values) + ENTRY_OVERHEAD_BYTES
+    return np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
+
+
+def _lengths(items: Keys | Values) -> Integers:
+    if isinstance(items, np.ndarray):
+        return np.full(len(items), items.itemsize, np.int64)
+    return np.fromiter(map(len, items), np.int64, len(items))

@@ -1,0 +1,37 @@
+"""Sizes of the parts that a compaction writes: drawn at random, so that the borders of parts drift and do not repeat.
+
+The seed comes with the job, so the same job writes the same files. (Steele, Lea, Flood: Fast splittable pseudorandom
+number generators; the splitmix64 of Java.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shardstore.segment_options import SegmentOptions
+
+_WORDS = 2**64
+_STEP = 0x9E3779B97F4A7C15
+
+
+def drawn_sizes(seed: int, options: SegmentOptions) -> Iterator[int]:
+    """Sizes in bytes, each between the least and the largest of the options, both included."""
+    least, spread = options.part_min_bytes, options.part_max_bytes - options.part_min_bytes + 1
+    while True:
+        seed = (seed + _STEP) % _WORDS
+        yield least + _mixed(seed) % spread
+
+
+def size_of_part(drawn_bytes: int, rest_bytes: int, options: SegmentOptions) -> int:
+    """Where a part is to end: as drawn, unless that leaves too little of what is still to be written behind it."""
+    if rest_bytes <= options.part_max_bytes:
+        return options.part_max_bytes
+    if rest_bytes - drawn_bytes < options.part_min_bytes:
+        return rest_bytes // 2
+    return drawn_bytes
+
+
+def _mixed(word: int) -> int:
+    word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 % _WORDS
+    word = (word ^ word >> 27) * 0x94D049BB133111EB % _WORDS
+    return word ^ word >> 31

@@ -1,0 +1,97 @@
+"""A main: tables in key order whose key intervals are apart, its parts, read as one layer."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise, repeat
+
+import numpy as np
+
+from shardstore.identifiers import Stored
+from shardstore.key_range import KeyRange
+from workers.chunk import Chunk
+from workers.segment.digests import Digests, digest_of, digests_of
+from workers.segment.null_segment import NULL_SEGMENT
+from workers.segment.table_format import Integers
+from workers.segment.table_reader import FEW_KEYS, Page, Table
+
+ROW_BYTES_MAX = 16
+
+
+class Main:
+    """Two or more parts. Each key has one part that can hold it: the last that does not begin above it."""
+
+    def __init__(self, parts: Sequence[Table]) -> None:
+        self.parts = parts
+        self._firsts = [part.record.key_first for part in parts]
+        self._lasts = [part.record.key_last for part in parts]
+        row_bytes = min(max(map(len, self._firsts)), ROW_BYTES_MAX)
+        self._rows = np.array(self._firsts, dtype=f"S{row_bytes}")
+
+    def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
+        """What the main holds for one key; None for nothing."""
+        return self.parts[max(0, bisect_right(self._firsts, key) - 1)].get(key, digest)
+
+    def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
+        """What the main holds for each key; None for nothing."""
+        if len(keys) <= FEW_KEYS:
+            return [self.get(key, digest_of(key)) for key in keys]
+        return self.find(keys, digests_of(keys))
+
+    def find(self, keys: Sequence[bytes], digests: Digests) -> list[Stored | None]:
+        """What the main holds for each key, given the digests of the keys; None for nothing."""
+        owners = self._owners(keys)
+        order = np.argsort(owners, kind="stable")
+        ordered = owners[order]
+        cuts = [0, *(np.flatnonzero(ordered[1:] != ordered[:-1]) + 1).tolist(), len(keys)]
+        found: list[Stored | None] = [None] * len(keys)
+        for begin, end in pairwise(cuts):
+            places = order[begin:end].tolist()
+            asked = list(map(keys.__getitem__, places))
+            part = self.parts[int(ordered[begin])]
+            deque(map(found.__setitem__, places, part.find(asked, digests[places])), maxlen=0)
+        return found
+
+    def chunk(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Chunk:
+        """The first entries of the range, or (`reverse`) the last, all of one part; at least one if there is one."""
+        parts = self._overlapped(key_range, reverse)
+        for part in parts:
+            chunk = part.chunk(key_range, reverse, entries_max, bytes_max)
+            if chunk.keys:
+                return replace(chunk, exhausted=chunk.exhausted and part is parts[-1])
+        return NULL_SEGMENT.chunk(key_range, reverse, entries_max, bytes_max)
+
+    def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
+        """The same, encoded, without decoding an entry. None when the part has tombstones: no wire takes them."""
+        parts = self._overlapped(key_range, reverse)
+        for part in parts:
+            page = part.page(key_range, reverse, entries_max, bytes_max)
+            if page is None:
+                return None
+            if page.entries:
+                return replace(page, exhausted=page.exhausted and part is parts[-1])
+        return NULL_SEGMENT.page(key_range, reverse, entries_max, bytes_max)
+
+    def _overlapped(self, key_range: KeyRange, reverse: bool) -> Sequence[Table]:
+        """The parts that may hold keys of the range, the near end first; all behind the first do hold some."""
+        first = bisect_left(self._lasts, key_range.start)
+        behind = bisect_left(self._firsts, key_range.end) if key_range.end else len(self.parts)
+        parts = self.parts[first:behind]
+        return parts[::-1] if reverse else parts
+
+    def _owners(self, keys: Sequence[bytes]) -> Integers:
+        """Which part can hold each key.
+
+        Numpy compares rows without the zero bytes at their ends, and of long keys only the beginning: a key whose
+        row equals that of a part's first key is bisected.
+        """
+        rows = np.array(keys, dtype=self._rows.dtype)
+        behind = np.searchsorted(self._rows, rows, side="right")
+        tied = np.flatnonzero(behind != np.searchsorted(self._rows, rows, side="left"))
+        tied_keys = list(map(keys.__getitem__, tied.tolist()))
+        behind[tied] = np.fromiter(map(bisect_right, repeat(self._firsts), tied_keys), np.int64, len(tied_keys))
+        owners: Integers = np.maximum(behind - 1, 0)
+        return owners

@@ -1,0 +1,42 @@
+"""What stands in a slot of a segment that is empty: a layer that holds nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shardstore.columns import Column
+from shardstore.identifiers import Stored
+from shardstore.key_range import KeyRange
+from workers.chunk import Chunk
+from workers.segment.digests import Digests
+from workers.segment.table_reader import Page
+
+_NO_CHUNK = Chunk((), (), True)
+_NO_PAGE = Page(Column(b"", False), Column(b"", False), 0, b"", b"", True)
+
+
+class NullSegment:
+    """Answers like a table without entries."""
+
+    def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
+        """Nothing."""
+        return None
+
+    def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
+        """Nothing for each key."""
+        return [None] * len(keys)
+
+    def find(self, keys: Sequence[bytes], digests: Digests) -> list[Stored | None]:
+        """Nothing for each key."""
+        return [None] * len(keys)
+
+    def chunk(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Chunk:
+        """No entries."""
+        return _NO_CHUNK
+
+    def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page:
+        """No entries."""
+        return _NO_PAGE
+
+
+NULL_SEGMENT = NullSegment()

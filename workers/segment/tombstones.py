@@ -1,0 +1,49 @@
+"""Which tombstones are still needed: those whose key an older table may hold."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from itertools import compress, repeat
+from operator import is_
+
+import numpy as np
+
+from shardstore.identifiers import TOMBSTONE
+from workers.segment.bloom import Mask
+from workers.segment.column_writer import as_list
+from workers.segment.digests import digests_of
+from workers.segment.table_format import Entries
+from workers.segment.table_reader import Table
+
+
+def without_needless_tombstones(entries: Entries, older: Sequence[Table]) -> Entries:
+    """Sorted entries without the tombstones that hide nothing in any of the older tables."""
+    keys, values = entries
+    if isinstance(values, np.ndarray):
+        return entries
+    deleted = np.fromiter(map(is_, values, repeat(TOMBSTONE)), np.bool_, len(values))
+    if not deleted.any():
+        return entries
+    kept = ~deleted
+    if older:
+        deleted_keys = list(compress(as_list(keys), deleted.tolist()))
+        kept[deleted] = may_hold(older, deleted_keys)  # type: ignore[arg-type]  # there is no tombstone among keys
+    selectors = kept.tolist()
+    kept_keys = keys[kept] if isinstance(keys, np.ndarray) else list(compress(keys, selectors))
+    return Entries(kept_keys, list(compress(values, selectors)))
+
+
+def may_hold(tables: Sequence[Table], keys: Sequence[bytes]) -> Mask:
+    """For each of the ascending keys whether one of the tables may hold it; where False, none does.
+
+    Key intervals are asked first, then Bloom filters.
+    """
+    may: Mask = np.zeros(len(keys), np.bool_)
+    digests = digests_of(keys)
+    for table in tables:
+        first = bisect_left(keys, table.record.key_first)
+        behind = bisect_right(keys, table.record.key_last)
+        if first < behind:
+            may[first:behind] |= table.may_contain(digests[first:behind])
+    return may
