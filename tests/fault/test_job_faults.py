@@ -65,7 +65,7 @@ def compaction_of_everything(disk: SimDisk) -> tuple[JobDriver, Spec]:
 
 def several_parts(disk: SimDisk) -> JobDriver:
     """Segment 1 has a main of several parts."""
-    worker, _ = first_drain(disk)
+    worker, _ = later_drain(disk)
     worker.drain()
     worker.compact(1, CompactionKind.DELTAS)
     assert len(worker.manifest(1).main) > 3
@@ -286,7 +286,7 @@ def test_a_failure_of_any_call(scenario: Scenario) -> None:
 @pytest.mark.parametrize("scenario", WRITERS)
 def test_a_full_disk_at_any_fill_level(scenario: Scenario) -> None:
     refused = 0
-    for room in range(0, 60_000, 997):
+    for room in range(0, 60_000, 199):
         disk = SimDisk()
         worker, spec = scenario(disk)
         disk.capacity = VAST

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import workers.core
 from shardstore.limits import KIB, MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.options import Durability
+from shardstore.segment_options import SegmentOptions
 from tests.simulation.sim_disk import PowerLoss
 from tests.simulation.sim_entropy import stream
 from tests.simulation.sim_network import Delays
@@ -53,6 +54,7 @@ class Swarm:
     memory: int
     wal_file_bytes: int
     deltas_max: int
+    segments: SegmentOptions
     keys: tuple[bytes, ...]
     boundaries: tuple[str, ...]
     clients: int
@@ -92,7 +94,8 @@ def draw(seed: int) -> Swarm:
         durability=durability,
         memory=rng.choice((16 * KIB, 64 * KIB, 256 * KIB, 64 * MIB)),
         wal_file_bytes=rng.choice((300, 2 * KIB, 16 * KIB, MIB)),
-        deltas_max=rng.choice((2, 3, 8)),
+        deltas_max=rng.choice((1, 2, 3, 8)),
+        segments=_segments(rng),
         keys=keys,
         boundaries=tuple(key.hex() for key in sorted(rng.sample(keys, min(ranges, len(keys)) - 1))),
         clients=rng.randint(1, 4),
@@ -111,6 +114,19 @@ def draw(seed: int) -> Swarm:
         restart_ns_max=rng.choice((10 * MILLISECOND_NS, 400 * MILLISECOND_NS)),
         power_losses=tuple(mode for mode in PowerLoss if rng.random() < 0.6) or (PowerLoss.CHAOS,),
         duration_ns=rng.choice((2 * SECOND_NS, 6 * SECOND_NS)),
+    )
+
+
+def _segments(rng: random.Random) -> SegmentOptions:
+    """Often so small that a main of some entries has several parts, and soon becomes a bottom main."""
+    part_min = rng.choice((KIB, 2 * KIB, 16 * MIB))
+    part_max = part_min * rng.choice((1, 2, 3))
+    return SegmentOptions(
+        block_bytes=KIB,
+        bloom_bits_per_key=rng.choice((2.0, 10.5)),
+        part_min_bytes=part_min,
+        part_max_bytes=part_max,
+        main_max_bytes=part_max * rng.choice((1, 2, 5)),
     )
 
 

@@ -111,7 +111,7 @@ class World:
             self.host,
             numbered,
             ended,
-            WorkerOptions("", "store", number, INTERNAL, listen, swarm.durability, swarm.memory),
+            WorkerOptions("", "store", number, INTERNAL, listen, swarm.durability, swarm.memory, swarm.segments),
         )
 
     def _restart_later(self, name: str) -> None:
