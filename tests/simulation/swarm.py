@@ -119,19 +119,19 @@ def draw(seed: int) -> Swarm:
 
 def _segments(rng: random.Random) -> SegmentOptions:
     """Often so small that a main of some entries has several parts, and soon becomes a bottom main."""
-    part_min = rng.choice((KIB, 2 * KIB, 16 * MIB))
+    part_min = rng.choice((KIB, KIB, 2 * KIB, 16 * MIB))
     part_max = part_min * rng.choice((1, 2, 3))
     return SegmentOptions(
         block_bytes=KIB,
         bloom_bits_per_key=rng.choice((2.0, 10.5)),
         part_min_bytes=part_min,
         part_max_bytes=part_max,
-        main_max_bytes=part_max * rng.choice((1, 2, 5)),
+        main_max_bytes=part_max * rng.choice((1, 3, 20)),
     )
 
 
 def _keys(rng: random.Random) -> tuple[bytes, ...]:
-    count = rng.choice((1, 2, 4, 12, 50))
+    count = rng.choice((1, 2, 4, 12, 50, 200))
     length = rng.choice((4, 12, 30))
     prefix = rng.choice((b"", b"\xff\xff", b"same prefix of all keys/"))
     fixed = rng.random() < 0.5

@@ -59,18 +59,20 @@ def compact(spec: CompactSpec, filesystem: Filesystem, options: SegmentOptions) 
 
 def _inputs(spec: CompactSpec, manifest: Manifest) -> Inputs | None:
     """The layers that the spec means; None when there is nothing to be gained from merging them."""
-    mains, deltas = manifest.mains, manifest.deltas
+    bottoms, deltas = manifest.bottoms, manifest.deltas
     match CompactionKind(spec.kind):
         case CompactionKind.DELTAS:
-            wanted = bool(deltas)
-            base, newer, older = manifest.main, deltas, mains[:-1]
+            return Inputs(manifest.main, deltas, _all_of(bottoms)) if deltas else None
         case CompactionKind.BOTTOMS:
-            wanted = spec.bottom + 1 < len(manifest.bottoms)
-            base, newer, older = mains[spec.bottom], *mains[spec.bottom + 1 : spec.bottom + 2], mains[: spec.bottom]
+            pair = bottoms[spec.bottom : spec.bottom + 2]
+            return Inputs(*pair, _all_of(bottoms[: spec.bottom])) if len(pair) == 2 else None
         case CompactionKind.EVERYTHING:
-            wanted = not _is_compact(manifest)
-            base, newer, older = mains[0], (*chain.from_iterable(mains[1:]), *deltas), ()
-    return Inputs(base, newer, tuple(chain.from_iterable(older))) if wanted else None
+            oldest, *mains = manifest.mains
+            return None if _is_compact(manifest) else Inputs(oldest, (*_all_of(mains), *deltas), ())
+
+
+def _all_of(mains: Sequence[Parts]) -> Parts:
+    return tuple(chain.from_iterable(mains))
 
 
 def _is_compact(manifest: Manifest) -> bool:

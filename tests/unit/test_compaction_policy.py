@@ -1,0 +1,101 @@
+"""The compaction policy: plain numbers in, what to merge and why out."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from shardstore.limits import GIB, MIB
+from workers.jobs.specs import CompactionKind
+from workers.maintenance.compaction_policy import (
+    BOTTOMS_RATIO,
+    DELTAS_MAX,
+    KEYS_ASKED_MIN,
+    READ_AMPLIFICATION_MAX,
+    TOMBSTONES_MIN,
+    Compaction,
+    LayerSizes,
+    choose,
+)
+
+
+def chosen(sizes: LayerSizes) -> Compaction:
+    compaction = choose(sizes)
+    assert compaction is not None
+    assert compaction.reason
+    assert "\n" not in compaction.reason
+    return compaction
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        LayerSizes(),
+        LayerSizes(deltas=DELTAS_MAX - 1, delta_bytes=GIB, main_bytes=GIB),
+        LayerSizes(main_bytes=GIB, bottoms_bytes=(9 * GIB, 4 * GIB)),
+    ],
+)
+def test_what_is_in_good_order_is_left_alone(sizes: LayerSizes) -> None:
+    assert choose(sizes) is None
+
+
+def test_deltas_are_merged_at_their_bound() -> None:
+    compaction = chosen(LayerSizes(deltas=DELTAS_MAX, delta_bytes=MIB, main_bytes=MIB))
+    assert compaction.kind == CompactionKind.DELTAS
+    assert f"{DELTAS_MAX} deltas" in compaction.reason
+
+
+def test_twice_as_many_small_deltas_are_borne_over_a_large_main() -> None:
+    assert choose(LayerSizes(deltas=2 * DELTAS_MAX - 1, delta_bytes=MIB, main_bytes=GIB)) is None
+    assert chosen(LayerSizes(deltas=2 * DELTAS_MAX, delta_bytes=MIB, main_bytes=GIB)).kind == CompactionKind.DELTAS
+
+
+def test_reads_that_ask_many_layers_bring_the_merge_forward() -> None:
+    asked = KEYS_ASKED_MIN
+    slow = int(asked * (READ_AMPLIFICATION_MAX + 1))
+    sizes = LayerSizes(deltas=4, delta_bytes=MIB, main_bytes=MIB, keys_asked=asked, layers_asked=slow)
+    assert chosen(sizes).kind == CompactionKind.DELTAS
+    assert "5.0 layers" in chosen(sizes).reason
+    assert choose(LayerSizes(4, MIB, MIB, keys_asked=asked - 1, layers_asked=slow)) is None, "too few to tell"
+    assert choose(LayerSizes(4, MIB, MIB, keys_asked=asked, layers_asked=4 * asked)) is None
+    assert choose(LayerSizes(1, MIB, MIB, keys_asked=asked, layers_asked=slow)) is None
+    assert choose(LayerSizes(4, MIB, GIB, keys_asked=asked, layers_asked=slow)) is None, "small beside the main"
+
+
+def test_the_newest_neighbours_of_like_size_are_merged_first() -> None:
+    sizes = LayerSizes(bottoms_bytes=(9 * GIB, 4 * GIB, 4 * GIB))
+    assert (chosen(sizes).kind, chosen(sizes).bottom) == (CompactionKind.BOTTOMS, 1)
+    assert chosen(LayerSizes(bottoms_bytes=(8 * GIB, 4 * GIB))).bottom == 0
+    assert choose(LayerSizes(bottoms_bytes=(8 * GIB + 1, 4 * GIB))) is None
+
+
+def test_many_tombstones_are_worth_everything() -> None:
+    many = LayerSizes(main_bytes=GIB, entries=2 * TOMBSTONES_MIN, tombstones=TOMBSTONES_MIN + 1)
+    assert chosen(many).kind == CompactionKind.EVERYTHING
+    assert "tombstones" in chosen(many).reason
+    assert choose(LayerSizes(main_bytes=GIB, entries=10, tombstones=9)) is None
+    assert choose(LayerSizes(main_bytes=GIB, entries=10**9, tombstones=TOMBSTONES_MIN + 1)) is None
+
+
+def test_much_hidden_data_is_worth_everything() -> None:
+    sizes = LayerSizes(main_bytes=GIB, bottoms_bytes=(GIB, GIB, GIB))
+    assert sizes.space_amplification == 4.0
+    assert chosen(sizes).kind == CompactionKind.EVERYTHING
+    assert "4.0 times" in chosen(sizes).reason
+
+
+def test_bottom_mains_grow_like_a_binary_counter() -> None:
+    """Sealed mains of one size, merged as the policy says: few layers, and each byte rewritten a few times only."""
+    bottoms: list[int] = []
+    rewritten = 0
+    for _ in range(256):
+        bottoms.append(1)
+        while compaction := choose(LayerSizes(bottoms_bytes=tuple(bottoms))):
+            assert compaction.kind == CompactionKind.BOTTOMS
+            merged = bottoms[compaction.bottom] + bottoms[compaction.bottom + 1]
+            rewritten += merged
+            bottoms[compaction.bottom : compaction.bottom + 2] = [merged]
+        assert all(older > BOTTOMS_RATIO * newer for older, newer in pairwise(bottoms))
+    assert sum(bottoms) == 256
+    assert rewritten <= 256 * 12

@@ -1,0 +1,109 @@
+"""A main of several parts answers as one table would."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from shardstore.columns import decode
+from shardstore.identifiers import TOMBSTONE, Stored
+from shardstore.key_range import EVERYTHING, KeyRange
+from tests.unit.table_samples import STORE, absent_from, empty_filesystem, sample, write
+from workers.segment.digests import digest_of
+from workers.segment.main import Main
+from workers.segment.null_segment import NULL_SEGMENT
+from workers.segment.table_format import Identity
+from workers.segment.table_reader import Table
+
+ENTRIES = sample("variable-variable", 400)
+KEYS = list(ENTRIES)
+
+
+def main_of(*parts: dict[bytes, Stored]) -> Main:
+    filesystem = empty_filesystem()
+    identities = [Identity(STORE, 7, number) for number in range(1, len(parts) + 1)]
+    return Main(
+        [
+            Table(filesystem, identity, write(filesystem, part, identity))
+            for identity, part in zip(identities, parts, strict=True)
+        ]
+    )
+
+
+def cut(*borders: int) -> Main:
+    bounds = [0, *borders, len(KEYS)]
+    return main_of(*({key: ENTRIES[key] for key in KEYS[first:last]} for first, last in pairwise(bounds)))
+
+
+@pytest.fixture(scope="module")
+def main() -> Main:
+    return cut(1, 100, 101, 399)
+
+
+def test_points_one_by_one_and_together(main: Main) -> None:
+    asked = [*ENTRIES, *absent_from(ENTRIES)]
+    expected = list(map(ENTRIES.get, asked))
+    assert [main.get(key, digest_of(key)) for key in asked] == expected
+    assert main.get_many(asked) == expected
+    assert [main.get_many([key])[0] for key in asked] == expected
+    assert main.get_many(asked[::-1]) == expected[::-1]
+
+
+def test_keys_that_agree_in_all_bytes_that_are_compared_at_once() -> None:
+    long = b"the same beginning of all keys " * 2
+    keys = [long + bytes([number]) * number for number in range(1, 60)]
+    zeros = [b"a", b"a\0", b"a\0\0", b"b"]
+    parts: list[dict[bytes, Stored]] = [{key: key} for key in [*zeros, *keys]]
+    main = main_of(*parts)
+    asked = [*zeros, *keys, b"a\0\0\0", long, b"0", b"z"]
+    assert main.get_many(asked) == [*zeros, *keys, None, None, None, None]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_chunks_end_where_a_part_does_and_tell_that_there_is_more(main: Main, reverse: bool) -> None:
+    found: list[bytes] = []
+    rest = EVERYTHING
+    for _ in range(5):
+        chunk = main.chunk(rest, reverse, 10_000, 10**9)
+        found = [*chunk.keys, *found] if reverse else [*found, *chunk.keys]
+        assert chunk.exhausted == (len(found) == len(KEYS))
+        rest = KeyRange(b"", chunk.keys[0]) if reverse else KeyRange(chunk.keys[-1] + b"\0")
+    assert found == KEYS
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_range_between_parts_is_empty_and_one_inside_a_part_is_not(main: Main, reverse: bool) -> None:
+    gap = KeyRange(KEYS[99] + b"\0", KEYS[100])
+    assert main.chunk(gap, reverse, 10, 10**6) == NULL_SEGMENT.chunk(gap, reverse, 10, 10**6)
+    assert main.page(gap, reverse, 10, 10**6) == NULL_SEGMENT.page(gap, reverse, 10, 10**6)
+    over_the_gap = KeyRange(KEYS[99] + b"\0", KEYS[100] + b"\0")
+    assert main.chunk(over_the_gap, reverse, 10, 10**6).keys == [KEYS[100]]
+    assert main.chunk(over_the_gap, reverse, 10, 10**6).exhausted
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_pages_are_the_chunks_encoded(main: Main, reverse: bool) -> None:
+    rest = KeyRange(KEYS[50], KEYS[350])
+    for part in range(3):
+        chunk, page = main.chunk(rest, reverse, 10_000, 10**9), main.page(rest, reverse, 10_000, 10**9)
+        assert page is not None
+        assert decode(page.keys.frame, page.keys.fixed, page.entries, 1, 100) == chunk.keys
+        assert (page.first_key, page.last_key, page.exhausted) == (chunk.keys[0], chunk.keys[-1], chunk.exhausted)
+        assert chunk.exhausted == (part == 2)
+        if part < 2:
+            rest = KeyRange(rest.start, chunk.keys[0]) if reverse else KeyRange(chunk.keys[-1] + b"\0", rest.end)
+
+
+def test_a_part_with_tombstones_has_no_page_and_the_others_do() -> None:
+    main = main_of({b"a": b"1"}, {b"b": TOMBSTONE, b"c": b"2"})
+    assert main.page(KeyRange(b"a", b"b"), False, 10, 1000) is not None
+    assert main.page(KeyRange(b"b"), False, 10, 1000) is None
+
+
+def test_the_null_segment_holds_nothing() -> None:
+    assert NULL_SEGMENT.get(b"a", (0, 0)) is None
+    assert NULL_SEGMENT.get_many([b"a", b"b"]) == [None, None]
+    assert NULL_SEGMENT.chunk(EVERYTHING, False, 1, 1).exhausted
+    page = NULL_SEGMENT.page(EVERYTHING, False, 1, 1)
+    assert (page.entries, page.exhausted) == (0, True)
