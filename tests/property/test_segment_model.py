@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shardstore.identifiers import TOMBSTONE, Stored
@@ -43,7 +43,6 @@ steps = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(
     options=sizes,
     keys=st.sampled_from((KEYS, FIXED_KEYS)),

@@ -9,7 +9,9 @@ from typing import Any
 import shardstore.client.planning
 import shardstore.client.session
 import workers.core
+import workers.jobs.compaction_plan
 import workers.jobs.drain
+import workers.jobs.merged_entries
 import workers.ranges.opening
 import workers.wal.record_format
 import workers.wal.recovery
@@ -17,6 +19,7 @@ from shardstore.client.calls import ScanPage
 from shardstore.documents import TEMPORARY_SUFFIX
 from shardstore.effects import Effect
 from shardstore.errors import InvalidRequest
+from shardstore.file_names import table_file
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import Buffer
 from shardstore.key_range import KeyRange
@@ -29,7 +32,11 @@ from workers.maintenance.queue import MaintenanceQueue
 from workers.ranges.dedup import DedupWindow, Verdict
 from workers.ranges.owned_range import OwnedRange
 from workers.segment.bloom import BloomFilter
+from workers.segment.manifest import Manifest
 from workers.segment.merge import merge
+from workers.segment.segment import Segment
+from workers.segment.table_format import Entries
+from workers.segment.table_reader import Table
 from workers.segment.tombstones import without_needless_tombstones
 from workers.serving.reply import Asker
 from workers.serving.write_path import WritePath
@@ -137,6 +144,29 @@ def _replay_all(ranges: dict[int, OwnedRange], records: Iterable[Record], log_id
     return None
 
 
+def _keep_no_tombstone(entries: Entries, older: Sequence[Table]) -> Entries:
+    """As if nothing lay below what is compacted."""
+    return without_needless_tombstones(entries, [])
+
+
+def _forget_what_is_carried(segment: Segment, manifest: Manifest) -> list[str]:
+    """All old tables are taken for obsolete, those that the new manifest names too."""
+    before = segment.manifest.tables
+    _replace(segment, manifest)
+    return [table_file(manifest.segment, record.number) for record in before] if before != manifest.tables else []
+
+
+_replace = Segment.replace
+
+
+def _carry_all(*arguments: Any) -> list[bool]:
+    """No part is written anew, whatever the deltas hold inside its interval."""
+    return [False for _ in _rewritten(*arguments)]
+
+
+_rewritten = workers.jobs.compaction_plan._rewritten
+
+
 def _skip_border(call: ScanPage, owned: KeyRange, resume: bytes) -> tuple[bytes, bytes] | None:
     """The first key of the next range is left out."""
     rest = _rest_of_scan(call, owned, resume)
@@ -204,6 +234,11 @@ MISTAKES: dict[str, Mistake] = {
     "drops tombstones in drains": Mistake(
         (Patch(workers.jobs.drain, "merge", lambda batches: without_needless_tombstones(merge(batches), [])),)
     ),
+    "drops tombstones in compactions over bottom mains": Mistake(
+        (Patch(workers.jobs.merged_entries, "without_needless_tombstones", _keep_no_tombstone),)
+    ),
+    "releases the files of carried tables": Mistake((Patch(Segment, "replace", _forget_what_is_carried),)),
+    "carries parts that deltas change": Mistake((Patch(workers.jobs.compaction_plan, "_rewritten", _carry_all),)),
     "skips a key at the border of ranges": Mistake((Patch(shardstore.client.session, "rest_of_scan", _skip_border),)),
     "has a filter that denies keys": Mistake((Patch(BloomFilter, "may_contain", _sees_no_third_key),)),
 }

@@ -151,7 +151,7 @@ class MaintenanceQueue:
         self.last_failure = event.reason
         self._failures += 1
         self._retry_at_ns = now_ns + min(RETRY_FIRST_NS << min(self._failures, 16), RETRY_MAX_NS)
-        if isinstance(spec, CompactSpec):
+        if isinstance(spec, CompactSpec) and self._compacting:
             self._compactions.setdefault(spec.segment, []).extend(self._compacting)
             self._compacting = []
         elif isinstance(spec, ReleaseSpec):
@@ -178,7 +178,8 @@ class MaintenanceQueue:
         return self.writes.require_durable(max(lsns)) if lsns else []
 
     def _compact(self) -> CompactSpec | None:
-        for segment, owned in self.ranges.items():
+        for segment in (*self._compactions, *self.ranges):
+            owned = self.ranges[segment]
             if owned.segment is None or owned.job_damage:
                 continue
             chosen = COMPLETE if segment in self._compactions else choose(_layer_sizes(owned.segment))

@@ -51,8 +51,8 @@ class Main:
         for begin, end in pairwise(cuts):
             places = order[begin:end].tolist()
             asked = list(map(keys.__getitem__, places))
-            part = self.parts[int(ordered[begin])]
-            deque(map(found.__setitem__, places, part.find(asked, digests[places])), maxlen=0)
+            answers = _answers(self.parts[int(ordered[begin])], asked, digests[order[begin:end]])
+            deque(map(found.__setitem__, places, answers), maxlen=0)
         return found
 
     def chunk(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Chunk:
@@ -90,8 +90,12 @@ class Main:
         """
         rows = np.array(keys, dtype=self._rows.dtype)
         behind = np.searchsorted(self._rows, rows, side="right")
-        tied = np.flatnonzero(behind != np.searchsorted(self._rows, rows, side="left"))
+        tied = np.flatnonzero(self._rows[behind - 1] == rows)
         tied_keys = list(map(keys.__getitem__, tied.tolist()))
         behind[tied] = np.fromiter(map(bisect_right, repeat(self._firsts), tied_keys), np.int64, len(tied_keys))
         owners: Integers = np.maximum(behind - 1, 0)
         return owners
+
+
+def _answers(part: Table, keys: Sequence[bytes], digests: Digests) -> list[Stored | None]:
+    return list(map(part.get, keys, digests.tolist())) if len(keys) <= FEW_KEYS else part.find(keys, digests)
