@@ -38,8 +38,9 @@ from workers.ranges.opening import highest_lsn_in_tables, open_range, readable_m
 from workers.ranges.owned_range import OwnedRange
 from workers.ranges.replay import replay
 from workers.registration import ROUTER, Registration
+from workers.segment.cache import SegmentCache
 from workers.serving import read_path
-from workers.serving.admission import MemoryLimits
+from workers.serving.admission import MemoryLimits, cache_bytes_of_share
 from workers.serving.reply import Asker
 from workers.serving.write_path import WritePath
 from workers.statistics import figures
@@ -64,6 +65,7 @@ class WorkerCore:
             options.worker, endpoint, {manifest.segment: manifest.epoch for manifest in manifests}
         )
         self._ranges: dict[int, OwnedRange] = {}
+        self._cache = SegmentCache(cache_bytes_of_share(options.memory))
         self._writes: WritePath | None = None
         self._maintenance: MaintenanceQueue | None = None
         self._stopping = False
@@ -180,7 +182,7 @@ class WorkerCore:
         for assignment in assignments.ranges:
             owned = self._ranges.get(assignment.segment)
             if owned is None:
-                opened[assignment.segment] = open_range(self._filesystem, self._options.store, assignment)
+                opened[assignment.segment] = open_range(self._filesystem, self._options.store, assignment, self._cache)
             else:
                 owned.epoch = max(owned.epoch, assignment.epoch)
         self._ranges.update(opened)
@@ -227,6 +229,7 @@ class WorkerCore:
             "requests": {Op(op).name: count for op, count in sorted(self._requests.items())},
             "keys": {Op(op).name: count for op, count in sorted(self._keys.items()) if count},
             "counts": dict(self._counts),
+            "cache": self._cache.figures(),
         }
 
     @property

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from benchmarks.batches import count_entries
 from benchmarks.clusters import Store, WrongAnswer, served, total_bytes
@@ -14,14 +18,12 @@ from benchmarks.peers.runner import allocated_bytes
 from benchmarks.records import HEX, Records, RecordShape, records_of
 from benchmarks.settings import TIMEOUT_SECONDS, Settings
 from benchmarks.targets import FORWARD, ONE_CALL, PRESENT, SIX_MICROSECONDS, Row
-from benchmarks.timing import Figures, latency, medians
+from benchmarks.timing import Figures, latency_of, medians
 from shardstore import LocalCluster
-from shardstore.cluster.store import read_store
-from shardstore.file_names import SEGMENTS, segment_of
-from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.file_names import SEGMENTS
 from shardstore.segment_options import Compression, SegmentOptions
-from workers.segment.segment import Segment
 
+PROJECT = Path(__file__).parent.parent.parent
 SINGLES = 20_000
 
 
@@ -39,14 +41,6 @@ class StoreOnDisk:
         cluster = LocalCluster(self.data, memory=self.memory, durability="async", segments=self.segments)
         with served(cluster) as store:
             yield store
-
-    def opened_segments(self) -> Iterator[Segment]:
-        """Its segments, in this process."""
-        filesystem = PosixFilesystem(self.data)
-        store = read_store(filesystem)
-        assert store is not None
-        for segment in filter(None, map(segment_of, sorted(filesystem.list_directory(SEGMENTS)))):
-            yield Segment.open(filesystem, store.store, segment)
 
 
 @contextmanager
@@ -122,24 +116,27 @@ def scan_reverse(settings: Settings, shape: RecordShape) -> Iterator[Row]:
 
 
 def get_inside(settings: Settings) -> Iterator[Row]:
-    """Single reads from tables without the network: a segment in this process, as a worker opens it."""
+    """Single reads from tables without the network: by a process that opens the segments as a worker does."""
     records = records_of(HEX, settings.count(HEX))
-    wanted = dict(zip(records.keys, records.values, strict=True))
+    wanted = dict(zip(records.keys[:SINGLES], records.values, strict=False))
     for compression in Compression:
         settings.say(f"get_inside, {compression}")
         with store_on_disk(settings, records, compression) as on_disk:
-            runs = [_get_each(segment, wanted) for segment in on_disk.opened_segments()]
-        yield Row("get_inside", HEX.name, compression, medians(runs), {SIX_MICROSECONDS: {"p50_us": 6.0}}, {})
+            figures = latency_of(_times_of_each(on_disk.data, wanted))
+        yield Row("get_inside", HEX.name, compression, figures, {SIX_MICROSECONDS: {"p50_us": 6.0}}, {})
 
 
-def _get_each(segment: Segment, wanted: dict[bytes, bytes]) -> Figures:
-    """Time single reads of the keys of this segment."""
-    of_segment = [key for key in wanted if key in segment.manifest.key_range][:SINGLES]
-    answers: list[object] = []
-    figures = latency(map(answers.extend, map(segment.get_many, zip(of_segment, strict=True))))
-    if answers != list(map(wanted.get, of_segment)):
+def _times_of_each(data: str, wanted: Mapping[bytes, bytes]) -> list[int]:
+    """Nanoseconds of each read."""
+    with NamedTemporaryFile("w", suffix=".keys") as keys_file:
+        keys_file.write("\n".join(map(bytes.hex, wanted)))
+        keys_file.flush()
+        command = [sys.executable, "-m", "tests.measuring.single_gets", data, keys_file.name]
+        answer = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, check=True).stdout
+    found = json.loads(answer)
+    if {bytes.fromhex(key): bytes.fromhex(value or "") for key, _, value in found} != wanted:
         raise WrongAnswer("a key was not answered as it was written")
-    return figures
+    return [nanoseconds for _, nanoseconds, _ in found]
 
 
 def _look_up(store: Store, keys: Sequence[bytes], expected: Sequence[bytes | None]) -> Figures:

@@ -11,6 +11,7 @@ from shardstore.key_range import KeyRange
 from shardstore.messages import Assignment
 from workers.ranges.dedup import DedupWindow
 from workers.ranges.owned_range import OwnedRange
+from workers.segment.cache import SegmentCache
 from workers.segment.manifest import Manifest, read_manifest
 from workers.segment.segment import Segment
 from workers.wal.log_document import read_log_document
@@ -38,24 +39,26 @@ def highest_lsn_in_tables(filesystem: Filesystem, store: str, worker: int, manif
     return max((manifest.checkpoint_of(log_id) for manifest in manifests), default=0)
 
 
-def open_range(filesystem: Filesystem, store: str, assignment: Assignment) -> OwnedRange:
+def open_range(filesystem: Filesystem, store: str, assignment: Assignment, cache: SegmentCache) -> OwnedRange:
     """The range, its segment opened or created. Damage makes a range that answers with it."""
     key_range = KeyRange(assignment.start, assignment.end)
     try:
-        segment = _open_segment(filesystem, store, assignment, key_range)
+        segment = _open_segment(filesystem, store, assignment, key_range, cache)
         dedup = DedupWindow.from_document(segment.manifest.dedup)
         return OwnedRange(assignment.segment, key_range, assignment.epoch, segment, dedup)
     except Corruption as damage:
         return OwnedRange(assignment.segment, key_range, assignment.epoch, None, DedupWindow(), damage)
 
 
-def _open_segment(filesystem: Filesystem, store: str, assignment: Assignment, key_range: KeyRange) -> Segment:
+def _open_segment(
+    filesystem: Filesystem, store: str, assignment: Assignment, key_range: KeyRange, cache: SegmentCache
+) -> Segment:
     path = manifest(assignment.segment)
     if not filesystem.exists(path):
         if not assignment.create:
             raise Corruption(path, 0, "the segment is in the route map, but its manifest is missing")
-        return Segment.create(filesystem, store, assignment.segment, key_range, assignment.epoch)
-    segment = Segment.open(filesystem, store, assignment.segment)
+        return Segment.create(filesystem, store, assignment.segment, key_range, assignment.epoch, cache)
+    segment = Segment.open(filesystem, store, assignment.segment, cache)
     if (segment.manifest.start, segment.manifest.end) != (key_range.start, key_range.end):
         raise Corruption(path, 0, f"holds {segment.manifest.start!r} to {segment.manifest.end!r}, not {key_range}")
     segment.remove_orphans()

@@ -43,6 +43,19 @@ class SegmentCache:
         self._evict_parts()
         return parts
 
+    def figures(self) -> dict[str, int]:
+        """What is held, in bytes, and how often it helped: for blocks by lookups, for parts by tables."""
+        return {
+            "block_bytes": self.blocks.bytes_held,
+            "block_bytes_limit": self.blocks.bytes_max,
+            "block_hits": self.blocks.hits,
+            "block_misses": self.blocks.misses,
+            "parts_bytes": self.parts_bytes,
+            "parts_bytes_limit": self.parts_bytes_max,
+            "parts_loads": self.loads,
+            "parts_evictions": self.evictions,
+        }
+
     def clear(self) -> None:
         """Evict everything."""
         self.blocks.clear()

@@ -5,25 +5,33 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from shardstore.filesystem import Filesystem
+from workers.segment.cache import SegmentCache
+from workers.segment.lookups import Lookups
 from workers.segment.table_format import Identity, TableRecord
 from workers.segment.table_reader import Table
 
 
 class OpenTables:
-    """Tables of one segment by their number."""
+    """Tables of one segment by their number. What they keep in memory is bounded by the cache, or by one of their own.
 
-    def __init__(self, filesystem: Filesystem, store: str, segment: int) -> None:
+    `lookups` counts what all of them are asked.
+    """
+
+    def __init__(self, filesystem: Filesystem, store: str, segment: int, cache: SegmentCache | None = None) -> None:
         self._filesystem = filesystem
         self._store = store
         self._segment = segment
+        self._cache = cache or SegmentCache()
         self._open: dict[int, Table] = {}
+        self.lookups = Lookups()
 
     def table(self, record: TableRecord) -> Table:
         """The table of this record. Raises Corruption."""
         table = self._open.get(record.number)
         if table is None:
             identity = Identity(self._store, self._segment, record.number)
-            table = self._open[record.number] = Table(self._filesystem, identity, record)
+            table = Table(self._filesystem, identity, record, self._cache, self.lookups)
+            self._open[record.number] = table
         return table
 
     def keep_only(self, numbers: Collection[int]) -> None:

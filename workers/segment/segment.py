@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import compress, repeat
 from operator import is_
 from typing import Any, TypeAlias
@@ -12,6 +13,7 @@ from shardstore import file_names
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
+from workers.segment.cache import SegmentCache
 from workers.segment.digests import digest_of, digests_of
 from workers.segment.main import Main
 from workers.segment.manifest import (
@@ -37,21 +39,29 @@ class Segment:
     since this version is served: their ratio is the read amplification.
     """
 
-    def __init__(self, filesystem: Filesystem, manifest: Manifest) -> None:
+    def __init__(self, filesystem: Filesystem, manifest: Manifest, cache: SegmentCache | None = None) -> None:
         self._filesystem = filesystem
-        self._tables = OpenTables(filesystem, manifest.store, manifest.segment)
+        self._tables = OpenTables(filesystem, manifest.store, manifest.segment, cache)
         self._serve(manifest)
 
     @classmethod
-    def create(cls, filesystem: Filesystem, store: str, segment: int, key_range: KeyRange, epoch: int) -> Segment:
+    def create(
+        cls,
+        filesystem: Filesystem,
+        store: str,
+        segment: int,
+        key_range: KeyRange,
+        epoch: int,
+        cache: SegmentCache | None = None,
+    ) -> Segment:
         """A new, empty segment, durable."""
         filesystem.make_directory(file_names.segment_directory(segment))
         manifest = new_manifest(store, segment, key_range, epoch)
         publish_manifest(filesystem, manifest)
-        return cls(filesystem, manifest)
+        return cls(filesystem, manifest, cache)
 
     @classmethod
-    def open(cls, filesystem: Filesystem, store: str, segment: int) -> Segment:
+    def open(cls, filesystem: Filesystem, store: str, segment: int, cache: SegmentCache | None = None) -> Segment:
         """The segment as it was published last. Raises FileNotFoundError, Corruption.
 
         The name of the manifest may not be durable yet when a process died between its rename and the sync of the
@@ -59,7 +69,7 @@ class Segment:
         """
         manifest = read_manifest(filesystem, store, segment)
         filesystem.sync_directory(file_names.segment_directory(segment))
-        return cls(filesystem, manifest)
+        return cls(filesystem, manifest, cache)
 
     def layers(self) -> list[StoredLayer]:
         """Bottom mains, main and deltas, from the oldest to the newest. Raises Corruption."""
@@ -128,6 +138,7 @@ class Segment:
             "tombstones": sum(record.tombstones for record in manifest.tables),
             "keys_asked": self.keys_asked,
             "layers_asked": self.layers_asked,
+            "lookups": asdict(self._tables.lookups),
         }
 
     def _serve(self, manifest: Manifest) -> None:

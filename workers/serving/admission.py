@@ -24,8 +24,9 @@ RETRY_AFTER_NS = 50 * MILLISECOND_NS
 class MemoryLimits:
     """Byte limits of a worker, derived from its share of `memory=`.
 
-    Overlays get five eighths: the rest is for the interpreter, messages on their way and scan pages. One range may
-    hold half of what the worker may, and its active layer is sealed at an eighth, so that drains run in good time.
+    Overlays get five eighths, what is kept of segments one eighth (cache_bytes_of_share): the rest is for the
+    interpreter, messages on their way and scan pages. One range may hold half of what the worker may, and its active
+    layer is sealed at an eighth, so that drains run in good time.
     """
 
     worker_bytes: int
@@ -37,6 +38,11 @@ class MemoryLimits:
         """The limits of a worker with this share, in bytes."""
         worker = memory * 5 // 8
         return cls(worker, worker // 2, min(worker // 8, 64 * MIB))
+
+
+def cache_bytes_of_share(memory: int) -> int:
+    """What a worker with this share may keep of its segments."""
+    return memory // 8
 
 
 class Usage(NamedTuple):
