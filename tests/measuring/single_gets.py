@@ -1,4 +1,4 @@
-"""python -m tests.measuring.single_gets DATA KEYS: single reads of each segment of a stopped store, without the network.
+"""python -m tests.measuring.single_gets DATA KEYS: single reads of a stopped store, without the network.
 
 KEYS is a file of keys as hexadecimal lines. Prints JSON: nanoseconds of each read, and the value, by key.
 Run by the benchmark `get_inside`, which compares the values.
