@@ -31,7 +31,7 @@ class SegmentOptions:
     )
     bloom_bits_per_key: float = field(default=10.5, metadata={HELP: "Size of the Bloom filters; 0 switches them off."})
     part_min_bytes: int = field(
-        default=16 * MIB, metadata={HELP: "A part of a main is at least so large, unless nothing follows."}
+        default=16 * MIB, metadata={HELP: "Compactions write parts at least so large, if there is so much."}
     )
     part_max_bytes: int = field(default=48 * MIB, metadata={HELP: "Sizes of parts are drawn at random up to this."})
     main_max_bytes: int = field(default=4 * GIB, metadata={HELP: "A larger main becomes a bottom main."})

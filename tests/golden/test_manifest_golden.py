@@ -1,4 +1,4 @@
-"""Format version 1 of manifests: the committed bytes are what is written, and they can be read."""
+"""Format version 2 of manifests: the committed bytes are what is written, and they can be read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.unit.faulty_filesystem import FaultyFilesystem
 from workers.segment.manifest import Manifest, publish_manifest, read_manifest
 from workers.segment.table_format import TableRecord
 
-GOLDEN = Path(__file__).parent / "manifest-v1.bin"
+GOLDEN = Path(__file__).parent / "manifest-v2.bin"
 MANIFEST = Manifest(
     "golden",
     42,
@@ -19,7 +19,9 @@ MANIFEST = Manifest(
     6,
     3,
     3,
-    (TableRecord(1, 7_000, 300, 0, b"a", b"k", 2**63 + 1), TableRecord(2, 9_000, 5, 1, b"b", b"c", 5)),
+    (TableRecord(5, 3_000, 9, 1, b"b", b"j", 50), TableRecord(6, 900, 5, 1, b"b", b"c", 5)),
+    (TableRecord(3, 7_000, 300, 0, b"a", b"k", 2**63 + 1), TableRecord(4, 9_000, 5, 2, b"ka", b"kc", 6)),
+    ((TableRecord(1, 7_000, 300, 0, b"a", b"k", 7),), (TableRecord(2, 8_000, 300, 9, b"c", b"f", 8),)),
     {2**63 + 1: 9},
     {"forgot": False, "clients": [[2**63, 3, {4: 5}]]},
 )

@@ -81,7 +81,19 @@ def test_neighbours_that_are_touched_are_written_together() -> None:
 def test_keys_in_a_gap_after_a_large_part_become_a_part_of_their_own() -> None:
     tables = Tables()
     base = [tables.table("abc"), tables.table("ijk")]
-    assert tables.plan(base, [tables.table("ef", SMALL)]) == [("carry", [1]), ("write", [3]), ("carry", [2])]
+    newer = [tables.table("eg", SMALL), tables.table("f", SMALL)]
+    assert tables.plan(base, newer) == [("carry", [1]), ("write", [3, 4]), ("carry", [2])]
+
+
+def test_a_small_table_that_would_only_be_copied_is_moved() -> None:
+    tables = Tables()
+    base = [tables.table("abc"), tables.table("ijk")]
+    assert tables.plan(base, [tables.table("ef", SMALL)]) == [("carry", [1]), ("carry", [3]), ("carry", [2])]
+    tables = Tables()
+    assert tables.plan([tables.table("abc")], [tables.table("xy", SMALL, tombstones=1)]) == [
+        ("carry", [1]),
+        ("write", [2]),
+    ]
 
 
 def test_keys_in_a_gap_after_a_small_part_go_with_it() -> None:
@@ -111,7 +123,7 @@ def test_tables_that_follow_each_other_are_all_moved() -> None:
 
 def test_what_cannot_be_moved() -> None:
     for keys, file_bytes, tombstones, other in (
-        ("ef", PART_MIN - 1, 0, ""),  # too small
+        ("ef", PART_MIN - 1, 0, "f"),  # too small, and not alone
         ("ef", PART_MIN, 1, ""),  # tombstones
         ("cd", PART_MIN, 0, ""),  # touches a part
         ("ef", PART_MIN, 0, "f"),  # not alone

@@ -81,11 +81,12 @@ def test_a_segment_whose_keys_are_all_deleted_needs_no_table(worker: JobDriver) 
     assert read_manifest(worker.filesystem, STORE, 1).tables == ()
 
 
-@pytest.mark.parametrize("tables", [0, 1])
+@pytest.mark.parametrize("tables", [0, 1, 2])
 def test_nothing_is_done_when_there_is_nothing_to_gain(worker: JobDriver, tables: int) -> None:
-    if tables:
+    for _ in range(tables):
         worker.put(1, {b"a": b"1"})
         worker.drain()
+        worker.compact(1)
     before = read_manifest(worker.filesystem, STORE, 1)
     assert isinstance(worker.filesystem, FaultyFilesystem)
     worker.filesystem.trace.clear()

@@ -16,16 +16,20 @@ from shardstore.errors import DiskFull
 from shardstore.file_names import segment_directory
 from shardstore.filesystem import Filesystem
 from shardstore.key_range import KeyRange
+from shardstore.limits import MIB
 from shardstore.segment_options import SegmentOptions
 from workers.jobs.compaction_plan import Rewrite, Step, plan
 from workers.jobs.merged_entries import MergedEntries
 from workers.jobs.output import Output
 from workers.jobs.part_sizes import drawn_sizes
 from workers.jobs.specs import CompactionKind, CompactResult, CompactSpec
+from workers.segment.cache import SegmentCache
 from workers.segment.manifest import Manifest, Parts, file_bytes_of, publish_manifest, read_manifest
 from workers.segment.open_tables import OpenTables
 from workers.segment.table_format import Layout, TableRecord
 from workers.segment.table_reader import Table
+
+CACHE_BYTES = 64 * MIB
 
 
 class Inputs(NamedTuple):
@@ -43,7 +47,7 @@ def compact(spec: CompactSpec, filesystem: Filesystem, options: SegmentOptions) 
     if inputs is None:  # maybe by a job that died before the name of the manifest was durable
         filesystem.sync_directory(segment_directory(spec.segment))
         return CompactResult(manifest)
-    tables = OpenTables(filesystem, spec.store, spec.segment)
+    tables = OpenTables(filesystem, spec.store, spec.segment, SegmentCache(CACHE_BYTES))
     steps = plan(inputs.base, inputs.newer, _held_by(tables), options.part_min_bytes, not inputs.older)
     output = Output(filesystem, options, manifest)
     try:

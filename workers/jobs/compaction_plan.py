@@ -6,7 +6,8 @@
 
 A part is carried when no newer table holds a key inside its interval. A newer table is carried ("moved") when it is
 large enough for a part, has no tombstones, and overlaps no other table. What lies between two carried tables is
-written anew, together with neighbours that are smaller than a part should be.
+written anew, together with neighbours that are smaller than a part should be; unless it is one table without
+tombstones, which would only be copied.
 """
 
 from __future__ import annotations
@@ -101,8 +102,13 @@ def _rewritten(
 def _rewrite(
     start: bytes, end: bytes, held_by: set[TableRecord], base: Sequence[TableRecord], newer: Sequence[TableRecord]
 ) -> list[Step]:
+    """What becomes of the keys between two carried tables: nothing, a table that holds all of them, or a rewrite."""
     sources = [table for table in (*base, *newer) if table in held_by]
-    return [Rewrite(KeyRange(start, end), sources)] if sources else []
+    if not sources:
+        return []
+    key_range, only = KeyRange(start, end), sources[0]
+    is_whole = len(sources) == 1 and only.key_first in key_range and only.key_last in key_range
+    return [only] if is_whole and not only.tombstones else [Rewrite(key_range, sources)]
 
 
 def _key_first(table: TableRecord) -> bytes:
