@@ -112,10 +112,11 @@ def _written(
     for step in steps:
         if isinstance(step, Rewrite):
             sources = list(map(tables.table, step.sources))
-            entries = MergedEntries(sources, step.key_range, list(map(tables.table, older)))
+            below = list(map(tables.table, older)) if any(record.tombstones for record in step.sources) else []
+            entries = MergedEntries(sources, step.key_range, below)
             lsn_first = min(table.properties.lsn_first for table in sources)
             lsn_last = max(table.properties.lsn_last for table in sources)
-            layout = _layout_of(sources, bool(older))
+            layout = _layout_of(sources, bool(below))
             parts += yield from output.write_parts(entries, layout, sizes, lsn_first, lsn_last)
         else:
             parts.append(step)

@@ -75,7 +75,7 @@ def _drain_segment(
 ) -> Generator[None, None, Manifest]:
     merged = merge(batches) if batches else Entries([], [])
     tables = OpenTables(filesystem, manifest.store, manifest.segment)
-    entries = without_needless_tombstones(merged, list(map(tables.table, manifest.tables)))
+    entries = without_needless_tombstones(merged, map(tables.table, manifest.tables))
     output = Output(filesystem, options, manifest)
     delta = yield from output.write_table(entries, item.lsn_first, item.lsn_last)
     if delta:

@@ -31,7 +31,7 @@ from workers.jobs.specs import (
 from workers.maintenance.compaction_policy import COMPLETE, Compaction, LayerSizes, choose
 from workers.maintenance.drain_policy import LayerSize, layers_to_seal
 from workers.ranges.owned_range import OwnedRange
-from workers.segment.manifest import Manifest, file_bytes_of
+from workers.segment.manifest import Manifest
 from workers.segment.segment import Segment
 from workers.serving.reply import Asker
 from workers.serving.write_path import WritePath
@@ -260,14 +260,13 @@ class MaintenanceQueue:
 
 
 def _layer_sizes(segment: Segment) -> LayerSizes:
-    manifest = segment.manifest
     return LayerSizes(
-        deltas=len(manifest.deltas),
-        delta_bytes=file_bytes_of(manifest.deltas),
-        main_bytes=file_bytes_of(manifest.main),
-        bottoms_bytes=tuple(map(file_bytes_of, manifest.bottoms)),
+        deltas=len(segment.manifest.deltas),
+        delta_bytes=segment.delta_bytes,
+        main_bytes=segment.main_bytes,
+        bottoms_bytes=segment.bottoms_bytes,
         entries=segment.entries,
-        tombstones=sum([table.tombstones for table in manifest.tables]),
+        tombstones=segment.tombstones,
         keys_asked=segment.keys_asked,
         layers_asked=segment.layers_asked,
     )

@@ -35,7 +35,8 @@ class Segment:
     """The stable storage of one range.
 
     `manifest` is the version that is served; `tables` counts its tables, `bytes` and `entries` what is in them
-    (tombstones and entries that a newer table hides among them). `keys_asked` and `layers_asked` count the lookups
+    (tombstones and entries that a newer table hides among them), by layer `delta_bytes`, `main_bytes` and
+    `bottoms_bytes`, the oldest first. `keys_asked` and `layers_asked` count the lookups
     since this version is served: their ratio is the read amplification.
     """
 
@@ -129,13 +130,13 @@ class Segment:
         return {
             "version": manifest.version,
             "deltas": len(manifest.deltas),
-            "delta_bytes": file_bytes_of(manifest.deltas),
+            "delta_bytes": self.delta_bytes,
             "parts": len(manifest.main),
-            "main_bytes": file_bytes_of(manifest.main),
+            "main_bytes": self.main_bytes,
             "bottoms": len(manifest.bottoms),
             "bottom_parts": sum(map(len, manifest.bottoms)),
-            "bottom_bytes": sum(map(file_bytes_of, manifest.bottoms)),
-            "tombstones": sum(record.tombstones for record in manifest.tables),
+            "bottom_bytes": sum(self.bottoms_bytes),
+            "tombstones": self.tombstones,
             "keys_asked": self.keys_asked,
             "layers_asked": self.layers_asked,
             "lookups": asdict(self._tables.lookups),
@@ -145,7 +146,11 @@ class Segment:
         self.manifest = manifest
         self.tables = len(manifest.tables)
         self.entries = sum(record.entries for record in manifest.tables)
-        self.bytes = file_bytes_of(manifest.tables)
+        self.tombstones = sum(record.tombstones for record in manifest.tables)
+        self.delta_bytes = file_bytes_of(manifest.deltas)
+        self.main_bytes = file_bytes_of(manifest.main)
+        self.bottoms_bytes = tuple(map(file_bytes_of, manifest.bottoms))
+        self.bytes = self.delta_bytes + self.main_bytes + sum(self.bottoms_bytes)
         self.keys_asked = 0
         self.layers_asked = 0
         self._layers: list[StoredLayer] = []

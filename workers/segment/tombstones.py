@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import compress, repeat
 from operator import is_
 
@@ -17,8 +17,11 @@ from workers.segment.table_format import Entries
 from workers.segment.table_reader import Table
 
 
-def without_needless_tombstones(entries: Entries, older: Sequence[Table]) -> Entries:
-    """Sorted entries without the tombstones that hide nothing in any of the older tables."""
+def without_needless_tombstones(entries: Entries, older: Iterable[Table]) -> Entries:
+    """Sorted entries without the tombstones that hide nothing in any of the older tables.
+
+    Those are looked at only when there are tombstones.
+    """
     keys, values = entries
     if isinstance(values, np.ndarray):
         return entries
@@ -26,15 +29,14 @@ def without_needless_tombstones(entries: Entries, older: Sequence[Table]) -> Ent
     if not deleted.any():
         return entries
     kept = ~deleted
-    if older:
-        deleted_keys = list(compress(as_list(keys), deleted.tolist()))
-        kept[deleted] = may_hold(older, deleted_keys)  # type: ignore[arg-type]  # there is no tombstone among keys
+    deleted_keys = list(compress(as_list(keys), deleted.tolist()))
+    kept[deleted] = may_hold(older, deleted_keys)  # type: ignore[arg-type]  # there is no tombstone among keys
     selectors = kept.tolist()
     kept_keys = keys[kept] if isinstance(keys, np.ndarray) else list(compress(keys, selectors))
     return Entries(kept_keys, list(compress(values, selectors)))
 
 
-def may_hold(tables: Sequence[Table], keys: Sequence[bytes]) -> Mask:
+def may_hold(tables: Iterable[Table], keys: Sequence[bytes]) -> Mask:
     """For each of the ascending keys whether one of the tables may hold it; where False, none does.
 
     Key intervals are asked first, then Bloom filters.
