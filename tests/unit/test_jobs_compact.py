@@ -8,7 +8,7 @@ from shardstore.errors import DiskFull
 from shardstore.file_names import table_file
 from shardstore.identifiers import TOMBSTONE
 from shardstore.limits import KIB
-from shardstore.segment_options import SegmentOptions
+from shardstore.segment_options import Compression, SegmentOptions
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import STORE, JobDriver, content_of
 from workers.jobs.specs import CompactionKind, CompactSpec
@@ -48,13 +48,17 @@ def inodes(worker: JobDriver) -> dict[int, object]:
     }
 
 
-def test_parts_have_sizes_between_the_bounds_and_their_borders_vary() -> None:
-    worker = worker_with()
-    several_parts(worker)
+@pytest.mark.parametrize("compression", list(Compression))
+def test_parts_have_sizes_between_the_bounds_and_their_borders_vary(compression: Compression) -> None:
+    options = SegmentOptions(compression, 4 * KIB, part_min_bytes=16 * KIB, part_max_bytes=48 * KIB)
+    worker = worker_with(options)
+    drained(worker, {key: value * 10 for key, value in numbered(0, 9000, step=2).items()})
+    drained(worker, {key: value * 10 for key, value in numbered(1, 9000, step=2).items()})
+    worker.compact(1)
     sizes = [part.file_bytes for part in worker.manifest(1).main]
-    assert OPTIONS.part_min_bytes <= min(sizes)
-    assert max(sizes) <= OPTIONS.part_max_bytes + OPTIONS.block_bytes
-    assert len(set(sizes)) > 3
+    assert options.part_min_bytes <= min(sizes)
+    assert max(sizes) <= options.part_max_bytes * 1.1
+    assert len(set(sizes)) == len(sizes) > 2
 
 
 def test_untouched_parts_keep_their_files() -> None:

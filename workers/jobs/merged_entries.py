@@ -25,9 +25,10 @@ ENTRY_OVERHEAD_BYTES = 9
 
 
 class Stretch(NamedTuple):
-    """Some of the keys, and about how many bytes of files hold what lies behind them."""
+    """Some of the keys, and about how many bytes of files hold them, and what lies behind them."""
 
     key_range: KeyRange
+    bytes: int
     bytes_behind: int
 
 
@@ -40,7 +41,7 @@ class MergedEntries:
         self._stretches = iter(stretches_of(oldest_to_newest, key_range))
         self._entries = Entries([], [])
         self._bytes_before: Integers = np.zeros(1, np.int64)
-        self._bytes_behind = 0
+        self._stretch = Stretch(key_range, 0, 0)
         self._at = 0
 
     def __bool__(self) -> bool:
@@ -54,11 +55,15 @@ class MergedEntries:
 
     @property
     def rest_bytes(self) -> int:
-        """About what is still to be taken, as bytes of a file; rather too much than too little."""
-        return int(self._bytes_before[-1] - self._bytes_before[self._at]) + self._bytes_behind
+        """About how many bytes of the tables' files hold what is still to be taken."""
+        left = len(self._entries.keys) - self._at
+        return self._stretch.bytes * left // max(1, len(self._entries.keys)) + self._stretch.bytes_behind
 
     def take(self, bytes_aim: int) -> Entries:
-        """The next entries: at least one, at most a slice of a table's writer, and not beyond what reaches the aim."""
+        """The next entries: at least one, at most a slice of a table's writer, and not beyond what reaches the aim.
+
+        The aim is in bytes before compression.
+        """
         first = self._at
         reached = int(np.searchsorted(self._bytes_before, self._bytes_before[first] + bytes_aim))
         self._at = min(max(reached, first + 1), first + SLICE_ENTRIES, len(self._entries.keys))
@@ -71,7 +76,7 @@ class MergedEntries:
         merged = merge(filled) if len(filled) > 1 else (*filled, Entries([], []))[0]
         self._entries = without_needless_tombstones(merged, self._older)
         self._bytes_before = _bytes_before(self._entries)
-        self._bytes_behind = stretch.bytes_behind
+        self._stretch = stretch
         self._at = 0
 
 
@@ -86,7 +91,7 @@ def stretches_of(tables: Sequence[Table], key_range: KeyRange) -> list[Stretch]:
         sizes[-1] += block_bytes
     behind = [0, *accumulate(reversed(sizes))][-2::-1]
     ranges = [KeyRange(start, end) for start, end in pairwise([*bounds, key_range.end])]
-    return list(map(Stretch, ranges, behind))
+    return list(map(Stretch, ranges, sizes, behind))
 
 
 def _blocks_as_file_bytes(table: Table) -> Iterator[tuple[bytes, int]]:
