@@ -2,8 +2,10 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
+from shardstore.client.async_scan_iterator import AsyncScanIterator
 from shardstore.client.asyncio_client import AsyncClient, connect_async
 from shardstore.client.blocking_client import Client, connect
+from shardstore.client.scan_iterator import ScanIterator
 from shardstore.cluster.local_cluster import LocalCluster
 from shardstore.errors import (
     Busy,
@@ -12,10 +14,12 @@ from shardstore.errors import (
     DiskFull,
     InvalidRequest,
     OutcomeUnknown,
+    ScanInvalidated,
     ShardstoreError,
     StorageFailure,
     Unavailable,
 )
+from shardstore.options import ScanMode
 
 try:
     __version__ = version("shardstore")
@@ -24,6 +28,7 @@ except PackageNotFoundError:  # run from a checkout that is not installed
 
 __all__ = [
     "AsyncClient",
+    "AsyncScanIterator",
     "Busy",
     "Client",
     "Closed",
@@ -32,6 +37,9 @@ __all__ = [
     "InvalidRequest",
     "LocalCluster",
     "OutcomeUnknown",
+    "ScanInvalidated",
+    "ScanIterator",
+    "ScanMode",
     "ShardstoreError",
     "StorageFailure",
     "Unavailable",

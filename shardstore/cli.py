@@ -21,8 +21,16 @@ from shardstore.client.blocking_client import Client, connect
 from shardstore.cluster.running_cluster import url_of
 from shardstore.cluster.serve import serve as serve_cluster
 from shardstore.cluster.settings import cluster_settings
-from shardstore.errors import Corruption, InvalidRequest, OutcomeUnknown, ShardstoreError, StorageFailure, Unavailable
-from shardstore.options import Durability
+from shardstore.errors import (
+    Corruption,
+    InvalidRequest,
+    OutcomeUnknown,
+    ScanInvalidated,
+    ShardstoreError,
+    StorageFailure,
+    Unavailable,
+)
+from shardstore.options import Durability, ScanMode
 from shardstore.segment_options import HELP, Compression, SegmentOptions
 
 EXIT_NO_SUCH_KEY = 1
@@ -206,6 +214,14 @@ def delete(db: Client, form: Form, timeout: float, keys: tuple[str, ...]) -> Non
 @click.option("--reverse", is_flag=True, help="From the last key to the first.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many keys.")
 @click.option("--keys-only", is_flag=True, help="Leave the values out.")
+@click.option(
+    "--mode",
+    default=ScanMode.SNAPSHOT.value,
+    show_default=True,
+    type=click.Choice([mode.value for mode in ScanMode]),
+    help="What the scan does about writes that come meanwhile.",
+)
+@click.option("--resume", metavar="TOKEN", help="Go on where a scan ended early, with the token that it gave then.")
 @with_client
 def scan(
     db: Client,
@@ -214,18 +230,22 @@ def scan(
     start: str | None,
     end: str | None,
     prefix: str | None,
-    keys_only: bool,
+    resume: str | None,
     **more: Any,
 ) -> None:
     """Print keys and values in key order, one per line."""
     texts = {"start": start, "end": end, "prefix": prefix}
     more |= {name: form.to_bytes(text) for name, text in texts.items() if text is not None}
-    if keys_only:
-        for key in db.scan(keys_only=True, timeout=timeout, **more):
-            form.show({"key": key}, form.to_text(key))
-        return
-    for key, value in db.scan(timeout=timeout, **more):
-        form.show({"key": key, "value": value}, f"{form.to_text(key)}\t{form.to_text(value)}")
+    more["resume"] = None if resume is None else Form(hex=True, json=False).to_bytes(resume)
+    try:
+        for entry in db.scan(timeout=timeout, **more):
+            if isinstance(entry, bytes):  # keys only
+                form.show({"key": entry}, form.to_text(entry))
+            else:
+                key, value = entry
+                form.show({"key": key, "value": value}, f"{form.to_text(key)}\t{form.to_text(value)}")
+    except ScanInvalidated as ended:
+        raise Failed(f"{ended} (go on with --resume {ended.token.hex()})") from None
 
 
 @main.command()

@@ -24,6 +24,14 @@ class Received(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class PeerGone:
+    """A peer of a bound link has closed its connection, or died. Only links over Unix streams can tell."""
+
+    link: str
+    peer: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SendFailed:
     """A message could not be handed over: the peer is gone, or was cut off because it does not read."""
 
@@ -73,7 +81,9 @@ class StopRequested:
     """End in order: refuse new work, finish what was accepted, then Stop."""
 
 
-Event: TypeAlias = Received | SendFailed | Tick | WalSynced | WalSyncFailed | JobFinished | JobFailed | StopRequested
+Incoming: TypeAlias = Received | PeerGone
+"""What a transport takes from its links."""
+Event: TypeAlias = Incoming | SendFailed | Tick | WalSynced | WalSyncFailed | JobFinished | JobFailed | StopRequested
 
 
 class Send(NamedTuple):

@@ -4,6 +4,7 @@ InvalidRequest   fix the call
 Busy             slow down and retry; nothing was applied
 Unavailable      retry later; nothing was applied
 OutcomeUnknown   read back, or retry if the write is idempotent
+ScanInvalidated  scan on with its token, or begin anew
 Corruption       stop, restore, report
 StorageFailure   operator: this worker accepts no more writes
 Closed           open a new client
@@ -45,6 +46,24 @@ class Unavailable(ShardstoreError):
 
 class OutcomeUnknown(ShardstoreError):
     """A write was sent and its answer is missing: it may or may not have been applied."""
+
+
+class ScanInvalidated(ShardstoreError):
+    """A scan cannot go on as its mode promises. What it has yielded was true; nothing was left out before `last_key`.
+
+    `last_key` is the key of the last entry that was yielded, None if there was none. `scan(resume=token)` goes on
+    behind it, with a new moment of the range.
+    """
+
+    def __init__(self, last_key: bytes | None, token: bytes, cause: str) -> None:
+        super().__init__(last_key, token, cause)
+        self.last_key = last_key
+        self.token = token
+        self.cause = cause
+
+    def __str__(self) -> str:
+        where = "before its first entry" if self.last_key is None else f"behind {self.last_key[:40]!r}"
+        return f"the scan ended {where}: {self.cause}"
 
 
 class Corruption(ShardstoreError):

@@ -19,6 +19,16 @@ MESSAGE_BYTES_MAX = 40 * MIB
 """All frames of a message on the direct path."""
 SCAN_PAGE_BYTES = MIB
 SCAN_PAGE_ENTRIES = 16_384
+SCANS_OPEN_MAX = 256
+"""Scans for which one worker holds something between two pages."""
+SCAN_LEASE_NS = 30 * SECOND_NS
+"""How long it holds that for a scan that asks for no page."""
+ISOLATION_LEASE_NS = 5 * SECOND_NS
+"""How long a scan may keep the writers of a range waiting, from its first page there."""
+VIEW_FILE_BYTES_MAX = 16 * GIB
+"""Bytes of table files that only the open scans of one worker still hold."""
+RUNS_SET_ASIDE_MAX = 4
+"""Runs of a range that were sealed for open scans alone, and wait in memory for a drain that is due."""
 REPLY_BYTES_AIM = 2 * MIB
 """Where the answer to a GET ends, unless its first value alone is longer; the rest is asked for again."""
 DEADLINE_MS_MAX = 3_600_000
@@ -56,5 +66,6 @@ assert CREDITS * (REPLY_BYTES_AIM + VALUE_BYTES_MAX) <= OUTBOX_BYTES_MAX, "who r
 assert 2 * (KEY_BYTES_MAX + VALUE_BYTES_MAX + KIB) <= EXPANDED_BLOCKS_BYTES_MIN
 assert CREDITS * 2 <= DEDUP_WINDOW
 assert CREDITS < 256
+assert RUNS_SET_ASIDE_MAX < RUN_QUEUE_MAX
 assert REQUEST_BYTES_MAX < WAL_FILE_BYTES < WAL_RETAINED_BYTES_MAX
 assert FRAME_BYTES_MAX < MESSAGE_BYTES_MAX < OUTBOX_BYTES_MAX < ROUTER_IN_FLIGHT_BYTES_MAX

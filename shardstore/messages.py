@@ -15,6 +15,7 @@ import msgpack
 
 from shardstore.identifiers import Buffer
 from shardstore.limits import FRAME_BYTES_MAX
+from shardstore.options import ScanMode
 from shardstore.wire_format import MalformedMessage
 
 
@@ -37,8 +38,11 @@ class Refusal:
 class ScanRequest:
     """One page of a range: keys in [start, end), empty for unbounded, ascending or (`reverse`) from the end down.
 
-    The page itself is always in ascending order. At most `limit` entries (0: as many as fit a page). The resume key
-    in the reply is the new `start` (forward) or `end` (reverse) for the next page, empty when the range is done.
+    The page itself is always in ascending order. `limit` is how many entries the scan still wants (0: all); a page
+    holds as many of them as fit. The resume key in the reply is the new `start` (forward) or `end` (reverse) for the
+    next page, empty when the range is done. `mode` is a ScanMode. `mark` is what the latest page of this scan in this
+    range came with, empty for its first page there. In END_SCAN, which ends the scan's stay in the range, only these
+    two count.
     """
 
     start: bytes = b""
@@ -46,6 +50,8 @@ class ScanRequest:
     reverse: bool = False
     keys_only: bool = False
     limit: int = 0
+    mode: str = ScanMode.LIVE.value
+    mark: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,19 @@ class Durability(StrEnum):
     """Once a sync of its own has put it on stable storage."""
 
 
+class ScanMode(StrEnum):
+    """What a scan promises about writes that come while it runs. In every mode it is complete or raises."""
+
+    SNAPSHOT = "snapshot"
+    """Every range is shown as it was when its first page was read."""
+    FAIL_FAST = "fail_fast"
+    """A write or a publish in a range, from its first page until its last entry was read, ends the scan."""
+    FULL_ISOLATION = "full_isolation"
+    """Writes to a range wait while the scan is in it, at most ISOLATION_LEASE_NS."""
+    LIVE = "live"
+    """Every page is shown as it was when it was read. Nothing is held for the scan, and nothing ends it."""
+
+
 @dataclass(frozen=True, slots=True)
 class RouterOptions:
     """What the router process is started with. `boundaries`: hex keys at which a new store is split."""

@@ -6,13 +6,13 @@ import select
 from collections.abc import Callable
 from typing import TypeAlias
 
-from shardstore.effects import Received
+from shardstore.effects import Incoming
 from shardstore.limits import SECOND_NS
 
 READABLE: int = select.EPOLLIN
 WRITABLE: int = select.EPOLLOUT
 
-Ready: TypeAlias = Callable[[int, list[Received]], None]
+Ready: TypeAlias = Callable[[int, list[Incoming]], None]
 """Called with the events of a ready descriptor; appends the messages that it takes."""
 
 
@@ -37,7 +37,7 @@ class Readiness:
         del self._ready[descriptor]
         self._epoll.unregister(descriptor)
 
-    def wait(self, timeout_ns: int | None, received: list[Received]) -> None:
+    def wait(self, timeout_ns: int | None, received: list[Incoming]) -> None:
         """Wait until a descriptor is ready or the timeout is over, rounded up to milliseconds; serve those that are."""
         for descriptor, events in self._epoll.poll(None if timeout_ns is None else timeout_ns / SECOND_NS):
             ready = self._ready.get(descriptor)

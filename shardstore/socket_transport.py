@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import zmq
 
-from shardstore.effects import Received
+from shardstore.effects import Incoming
 from shardstore.limits import MILLISECOND_NS
 from shardstore.readiness import READABLE, Readiness
 from shardstore.stream_links import SCHEME, StreamLink, StreamListener, path_of
@@ -73,13 +73,13 @@ class SocketTransport:
             self._waiting[opened] = None
         return sent
 
-    def receive(self, timeout_ns: int | None) -> list[Received]:
+    def receive(self, timeout_ns: int | None) -> list[Incoming]:
         """Wait for messages, a wake or the timeout, then take some from each link that has any.
 
         The timeout is rounded up to milliseconds. It may end early with nothing: ZeroMQ makes its descriptors readable
         for its own reasons too.
         """
-        received: list[Received] = []
+        received: list[Incoming] = []
         if self._waiting:
             self._retry_waiting()
             timeout_ns = _OUTBOX_RETRY_NS if timeout_ns is None else min(timeout_ns, _OUTBOX_RETRY_NS)
@@ -127,7 +127,7 @@ class SocketTransport:
         self.disconnect(name)
         self._links[name] = link
 
-    def _woken(self, events: int, received: list[Received]) -> None:
+    def _woken(self, events: int, received: list[Incoming]) -> None:
         self._waker.read(8)
 
     def _retry_waiting(self) -> None:

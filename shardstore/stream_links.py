@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
 
-from shardstore.effects import Received
+from shardstore.effects import Incoming, PeerGone, Received
 from shardstore.errors import InvalidRequest
 from shardstore.limits import IPC_PATH_BYTES_MAX, MIB
 from shardstore.readiness import READABLE, WRITABLE, Readiness
@@ -56,7 +56,7 @@ class _Connection:
             self._readiness.remove(self._descriptor)
             self.stream.socket.close()
 
-    def _ready(self, events: int, received: list[Received]) -> None:
+    def _ready(self, events: int, received: list[Incoming]) -> None:
         try:
             if events & WRITABLE:
                 self.stream.send_waiting()
@@ -67,6 +67,8 @@ class _Connection:
                     received.append(Received(self._link, self._peer, frames))
         except Gone:
             self.close()
+            if self._peer:
+                received.append(PeerGone(self._link, self._peer))
 
     def _watch_for_room(self) -> None:
         """Be told when there is room to send, exactly while something waits for it."""
@@ -120,7 +122,7 @@ class StreamListener:
         for connection in self._connections.values():
             connection.stream.socket.close()
 
-    def _accept(self, events: int, received: list[Received]) -> None:
+    def _accept(self, events: int, received: list[Incoming]) -> None:
         """Take who wants to connect; forget who is gone."""
         self._connections = {peer: each for peer, each in self._connections.items() if not each.gone}
         try:

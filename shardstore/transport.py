@@ -3,7 +3,7 @@
 A link is a named socket of this process: bound (many peers, each known by the id this side gave it) or connected
 (one peer, id empty). Order per peer is kept; messages may vanish, whole, when a peer goes away. Nothing is dropped
 in silence for want of room: what a peer does not take waits in an outbox bounded in bytes, and beyond that bound
-the peer is cut off and `send` says so.
+the peer is cut off and `send` says so. A bound link over Unix streams tells of peers that went away (PeerGone).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from shardstore.effects import Received
+from shardstore.effects import Incoming
 
 
 class Transport(Protocol):
@@ -29,7 +29,7 @@ class Transport(Protocol):
     def send(self, link: str, peer: bytes, frames: Sequence[bytes]) -> bool:
         """Hand a message over; False when the peer is unknown, gone, or cut off."""
 
-    def receive(self, timeout_ns: int | None) -> list[Received]:
+    def receive(self, timeout_ns: int | None) -> list[Incoming]:
         """Wait for messages, a wake or the timeout (None: for ever; 0: not at all); take a bounded number.
 
         It may end early with nothing.

@@ -2,7 +2,7 @@
 
     offset  size  field            (little-endian)
          0     2  magic            b"sS"
-         2     1  version          1
+         2     1  version          2
          3     1  op               what is asked, the same in the reply
          4     1  flags            see Flag
          5     1  status           NONE in a request, else the answer
@@ -22,7 +22,8 @@ One ZeroMQ message is the header frame and a fixed number of body frames:
     GET        keys                        values                           worker
     PUT        keys, values                -                                worker
     DELETE     keys                        -                                worker
-    SCAN       document                    keys, values, resume key         worker
+    SCAN       document                    keys, values, resume key, mark   worker
+    END_SCAN   document, as of SCAN        -                                worker
     FLUSH      -                           -                                worker
     COMPACT    -                           -                                worker
     STATS      -                           document                         worker; segment 0: router
@@ -34,7 +35,9 @@ One ZeroMQ message is the header frame and a fixed number of body frames:
 
 Any other status is followed by one document (see messages.py). A document is a msgpack map. A column is
 described in columns.py; its layout is a flag. In the answer to GET, an absent key is nil; with MORE set
-only the first `entries` keys were answered, because the answer had reached its size limit.
+only the first `entries` keys were answered, because the answer had reached its size limit. In the answer to SCAN, the
+mark is what the worker wants to see again in the request for the next page, and in END_SCAN; what it means is
+drawn in workers/serving/scanning.py.
 """
 
 from __future__ import annotations
@@ -46,7 +49,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 MAGIC = b"sS"
-VERSION = 1
+VERSION = 2
 _KIND = MAGIC + bytes([VERSION])
 _FIELDS = struct.Struct("<BBBBBIIIIQQ")
 HEADER_BYTES = len(_KIND) + _FIELDS.size
@@ -64,6 +67,7 @@ class Op(IntEnum):
     STATS = 7
     HELLO = 8
     ROUTES = 9
+    END_SCAN = 10
     REGISTER = 16
     READY = 17
     HEARTBEAT = 18
@@ -91,6 +95,8 @@ class Status(IntEnum):
     """The owner went away with the request; asking again with the same id is safe."""
     TOO_OLD = 9
     """A retry from before the dedup window: whether it was applied is not known. Not applied now."""
+    SCAN_INVALIDATED = 10
+    """The scan cannot go on as its mode promises."""
 
 
 class Flag:
@@ -111,6 +117,7 @@ REQUEST_FRAMES: dict[int, int] = {
     Op.PUT: 3,
     Op.DELETE: 2,
     Op.SCAN: 2,
+    Op.END_SCAN: 2,
     Op.FLUSH: 1,
     Op.COMPACT: 1,
     Op.STATS: 1,
@@ -124,7 +131,8 @@ REPLY_FRAMES: dict[int, int] = {
     Op.GET: 2,
     Op.PUT: 1,
     Op.DELETE: 1,
-    Op.SCAN: 4,
+    Op.SCAN: 5,
+    Op.END_SCAN: 1,
     Op.FLUSH: 1,
     Op.COMPACT: 1,
     Op.STATS: 2,
@@ -136,7 +144,7 @@ REPLY_FRAMES: dict[int, int] = {
 }
 FRAMES_OF_REFUSAL = 2
 WRITES: frozenset[int] = frozenset((Op.PUT, Op.DELETE))
-ROUTED: frozenset[int] = frozenset((Op.GET, Op.PUT, Op.DELETE, Op.SCAN, Op.FLUSH, Op.COMPACT, Op.STATS))
+ROUTED: frozenset[int] = frozenset((Op.GET, Op.PUT, Op.DELETE, Op.SCAN, Op.END_SCAN, Op.FLUSH, Op.COMPACT, Op.STATS))
 """Operations that belong to one segment."""
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import zmq
 from zmq.backend import Socket as CompiledSocket
 
-from shardstore.effects import Received
+from shardstore.effects import Incoming, Received
 from shardstore.errors import InvalidRequest
 from shardstore.limits import FRAME_BYTES_MAX, FRAMES_MAX, KIB, OUTBOX_BYTES_MAX
 from shardstore.readiness import READABLE, Readiness
@@ -143,7 +143,7 @@ class ZmqLink:
                     outbox.remove_first()
                 del self._outboxes[peer]
 
-    def take(self, received: list[Received]) -> None:
+    def take(self, received: list[Incoming]) -> None:
         """Append the messages that have come, up to a number; `discarded` counts those of too many frames."""
         for _ in range(_TAKEN_AT_ONCE):
             if not zmq.zmq_poll(self._item, 0):

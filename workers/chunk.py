@@ -27,11 +27,15 @@ class Lookup(Protocol):
         """What is held for each key; None for nothing."""
 
 
-class Layer(Lookup, Protocol):
+class Ordered(Protocol):
     """Anything that holds entries in key order."""
 
     def chunk(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Chunk:
         """The first entries of the range, or (`reverse`) the last; at least one if there is one."""
+
+
+class Layer(Lookup, Ordered, Protocol):
+    """One of the layers in which the entries of a range lie."""
 
 
 def merge(oldest_to_newest: Sequence[Chunk], reverse: bool) -> Chunk:

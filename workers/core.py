@@ -18,6 +18,7 @@ from shardstore.effects import (
     Event,
     JobFailed,
     JobFinished,
+    PeerGone,
     Received,
     ReportReady,
     SendFailed,
@@ -28,7 +29,7 @@ from shardstore.effects import (
     WalSyncFailed,
 )
 from shardstore.entropy import Entropy
-from shardstore.errors import Busy, Corruption, InvalidRequest, StorageFailure
+from shardstore.errors import Busy, Corruption, InvalidRequest, ScanInvalidated, StorageFailure
 from shardstore.filesystem import Filesystem
 from shardstore.messages import Assignments, Refusal, Statistics, encode
 from shardstore.options import WorkerOptions
@@ -42,6 +43,7 @@ from workers.segment.cache import SegmentCache
 from workers.serving import read_path
 from workers.serving.admission import MemoryLimits, cache_bytes_of_share
 from workers.serving.reply import Asker
+from workers.serving.scanning import Scanning
 from workers.serving.write_path import WritePath
 from workers.statistics import figures
 from workers.wal.log_document import note_durable
@@ -68,6 +70,7 @@ class WorkerCore:
         self._cache = SegmentCache(cache_bytes_of_share(options.memory))
         self._writes: WritePath | None = None
         self._maintenance: MaintenanceQueue | None = None
+        self._scans: Scanning | None = None
         self._stopping = False
         self._stopped = False
         self._counts: Counter[str] = Counter()
@@ -108,12 +111,16 @@ class WorkerCore:
             case WalSyncFailed():
                 return self._serving_writes.fail(event.reason)
             case JobFinished():
-                return self._serving_maintenance.finished(event)
+                effects = self._serving_maintenance.finished(event)
+                self._serving_scans.open.shed()
+                return effects
             case JobFailed():
                 return self._serving_maintenance.failed(event, now_ns)
             case SendFailed():
                 self._counts["replies nobody took"] += 1
-                return []
+                return self._peer_gone(event.link, event.peer)
+            case PeerGone():
+                return self._peer_gone(event.link, event.peer)
             case StopRequested():
                 self._stopping = True
                 return self._writes.require_durable(self._writes.wal.lsn_appended) if self._writes else []
@@ -121,9 +128,16 @@ class WorkerCore:
     def _tick(self, now_ns: int) -> list[Effect]:
         if self._maintenance:
             self._maintenance.look_again()
+        if self._scans:
+            self._scans.open.expire(now_ns)
         pressure = self._writes.pressure if self._writes else 0
         effects = self._registration.tick(pressure, now_ns)
         return effects + self._writes.tick(now_ns) if self._writes else effects
+
+    def _peer_gone(self, link: str, peer: bytes) -> list[Effect]:
+        if self._scans and peer:  # the router's link has no peer, and stands for many clients
+            self._scans.open.close_all_of(link, peer)
+        return []
 
     def _received(self, event: Received, now_ns: int) -> list[Effect]:
         try:
@@ -156,6 +170,9 @@ class WorkerCore:
         except Busy as busy:
             self._counts["refused busy"] += 1
             return [asker.refuse_busy(busy)]
+        except ScanInvalidated as ended:
+            self._counts["scans invalidated"] += 1
+            return [asker.refuse(Status.SCAN_INVALIDATED, Refusal(ended.cause))]
         except (Corruption, StorageFailure) as error:
             self._counts["failed requests"] += 1
             return [asker.fail(error)]
@@ -168,7 +185,9 @@ class WorkerCore:
             case Op.PUT | Op.DELETE:
                 return writes.write(owned, asker, frames, now_ns) + self._seal_when_grown()
             case Op.SCAN:
-                return [read_path.scan(owned, asker, frames, writes.pressure)]
+                return [self._serving_scans.page(owned, asker, frames, now_ns)]
+            case Op.END_SCAN:
+                return [self._serving_scans.end(owned, asker, frames)]
             case Op.STATS:
                 return [asker.accept(writes.pressure, (encode(Statistics(self._figures())),))]
             case Op.FLUSH | Op.COMPACT:
@@ -201,6 +220,7 @@ class WorkerCore:
         buffered_bytes = sum(owned.overlay.size_bytes for owned in self._ranges.values())
         limits = MemoryLimits.of_share(options.memory)
         self._writes = WritePath(wal, options.durability, limits, buffered_bytes)
+        self._scans = Scanning(self._writes)
         self._maintenance = MaintenanceQueue(
             options.worker, options.store, log.log_id, self._writes, self._ranges, log_first_kept, self._entropy
         )
@@ -225,17 +245,25 @@ class WorkerCore:
 
     def _figures(self) -> dict[str, Any]:
         log = self._log
+        scans = self._serving_scans.open
+        held = scans.held()
         return figures(self._options.worker, self._ranges, self._serving_writes, self._serving_maintenance, log.cut) | {
             "requests": {Op(op).name: count for op, count in sorted(self._requests.items())},
             "keys": {Op(op).name: count for op, count in sorted(self._keys.items()) if count},
             "counts": dict(self._counts),
             "cache": self._cache.figures(),
+            "scans": {"open": len(scans), "closed_early": scans.invalidated, **held._asdict()},
         }
 
     @property
     def _serving_writes(self) -> WritePath:
         assert self._writes is not None, "no range is served before the log is replayed"
         return self._writes
+
+    @property
+    def _serving_scans(self) -> Scanning:
+        assert self._scans is not None, "no range is served before the log is replayed"
+        return self._scans
 
     @property
     def _serving_maintenance(self) -> MaintenanceQueue:

@@ -12,6 +12,7 @@ from shardstore.errors import (
     Corruption,
     InvalidRequest,
     OutcomeUnknown,
+    ScanInvalidated,
     ShardstoreError,
     StorageFailure,
     Unavailable,
@@ -21,7 +22,7 @@ from shardstore.messages import Refusal, Statistics, decode
 from shardstore.wire_format import Flag, Header, Status
 
 _VALUES_FIXED = int(Flag.VALUES_FIXED)
-FINAL = frozenset((Status.INVALID, Status.FAILED, Status.TOO_OLD))
+FINAL = frozenset((Status.INVALID, Status.FAILED, Status.TOO_OLD, Status.SCAN_INVALIDATED))
 """After these a request is not sent again."""
 
 
@@ -75,6 +76,8 @@ class Refused(NamedTuple):
                 return StorageFailure(refusal.what)
             case Status.TOO_OLD:
                 return OutcomeUnknown(f"whether the write was applied cannot be told any more: {refusal.what}")
+            case Status.SCAN_INVALIDATED:
+                return ScanInvalidated(None, b"", refusal.what)  # the scan itself knows how far it came
             case Status.BUSY:
                 return Busy(refusal.what, refusal.used, refusal.limit, self.wait_ns)
             case _:

@@ -9,13 +9,15 @@ from typing import Any, Self
 
 from shardstore.client import operations
 from shardstore.client.answers import unknown_outcome
-from shardstore.client.calls import Call, Many, Open, Page, Statistics, is_write
+from shardstore.client.async_scan_iterator import AsyncScanIterator
+from shardstore.client.calls import Call, Many, Open, Statistics, is_write
 from shardstore.client.checking import checked_timeout_ns
 from shardstore.client.loop_pump import LoopPump
 from shardstore.client.opening import Surroundings, surroundings_of
 from shardstore.client.operations import CALLS_OUTSTANDING
-from shardstore.client.scanning import Scan
+from shardstore.client.scanning import scan_of
 from shardstore.errors import Busy, Unavailable
+from shardstore.options import ScanMode
 from shardstore.wire_format import Op
 
 
@@ -84,10 +86,17 @@ class AsyncClient:
         limit: int | None = None,
         keys_only: bool = False,
         *,
+        mode: str = ScanMode.SNAPSHOT,
+        resume: bytes | None = None,
         timeout: float | None = None,
-    ) -> AsyncIterator[Any]:
-        """Pairs (key, value) in key order with start <= key < end, or only keys. Complete, or it raises."""
-        return self._entries(Scan(start, end, prefix, reverse, limit, keys_only, timeout))
+    ) -> AsyncScanIterator:
+        """Pairs (key, value) in key order with start <= key < end, or only keys. Complete, or it raises.
+
+        `mode` says what it does about writes that come meanwhile: see ScanMode. `resume`: go on where another scan
+        stood, by its `resume_token`; bounds, direction, limit and mode are those of that scan.
+        """
+        scan = scan_of(start, end, prefix, reverse, limit, keys_only, mode, resume, timeout)
+        return AsyncScanIterator(self._pump, scan)
 
     async def flush(self, *, timeout: float | None = None) -> None:
         """Return when everything written before is in segment files."""
@@ -142,21 +151,3 @@ class AsyncClient:
             if submitted == 1 or not is_write(call):
                 raise
             raise unknown_outcome("some of the pairs or keys may have been applied", error) from error
-
-    async def _entries(self, scan: Scan) -> AsyncIterator[Any]:
-        """Entries of a scan; the next page is under way while one is read."""
-        ahead = self._submit_page(scan)
-        try:
-            while ahead is not None:
-                page: Page = await self._pump.wait(ahead)
-                scan.take(page)
-                ahead = self._submit_page(scan)
-                for entry in scan.entries(page):
-                    yield entry
-        finally:
-            if ahead is not None:
-                self._pump.abandon(ahead)
-
-    def _submit_page(self, scan: Scan) -> Call | None:
-        call = scan.next_call()
-        return None if call is None else self._pump.submit(call)

@@ -10,13 +10,15 @@ from typing import Any, Self
 
 from shardstore.client import operations
 from shardstore.client.answers import unknown_outcome
-from shardstore.client.calls import Many, Open, Page, Statistics, is_write
+from shardstore.client.calls import Many, Open, Statistics, is_write
 from shardstore.client.checking import checked_timeout_ns
 from shardstore.client.opening import Surroundings, surroundings_of
 from shardstore.client.operations import CALLS_OUTSTANDING
 from shardstore.client.pump import Pump, Ticket
-from shardstore.client.scanning import Scan
+from shardstore.client.scan_iterator import ScanIterator
+from shardstore.client.scanning import scan_of
 from shardstore.errors import Busy, Unavailable
+from shardstore.options import ScanMode
 from shardstore.wire_format import Op
 
 
@@ -90,11 +92,17 @@ class Client:
         limit: int | None = None,
         keys_only: bool = False,
         *,
+        mode: str = ScanMode.SNAPSHOT,
+        resume: bytes | None = None,
         timeout: float | None = None,
-    ) -> Iterator[Any]:
-        """Pairs (key, value) in key order with start <= key < end, or only keys. Complete, or it raises."""
-        scan = Scan(start, end, prefix, reverse, limit, keys_only, timeout)
-        return chain.from_iterable(map(scan.entries, self._pages(scan)))
+    ) -> ScanIterator:
+        """Pairs (key, value) in key order with start <= key < end, or only keys. Complete, or it raises.
+
+        `mode` says what it does about writes that come meanwhile: see ScanMode. `resume`: go on where another scan
+        stood, by its `resume_token`; bounds, direction, limit and mode are those of that scan.
+        """
+        scan = scan_of(start, end, prefix, reverse, limit, keys_only, mode, resume, timeout)
+        return ScanIterator(self._pump, scan)
 
     def flush(self, *, timeout: float | None = None) -> None:
         """Return when everything written before is in segment files."""
@@ -150,24 +158,3 @@ class Client:
             if submitted == 1 or not is_write(ticket.call):
                 raise
             raise unknown_outcome("some of the pairs or keys may have been applied", error) from error
-
-    def _pages(self, scan: Scan) -> Iterator[Page]:
-        """Pages of a scan; the next is under way while one is read."""
-        ahead = self._submit_page(scan)
-        try:
-            while ahead is not None:
-                page: Page = self._pump.wait(ahead)
-                scan.take(page)
-                ahead = self._submit_page(scan)
-                yield page
-        finally:
-            if ahead is not None:
-                self._pump.abandon(ahead)
-
-    def _submit_page(self, scan: Scan) -> Ticket | None:
-        call = scan.next_call()
-        if call is None:
-            return None
-        ticket = self._pump.submit(call)
-        self._pump.send()
-        return ticket

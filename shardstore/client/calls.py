@@ -4,6 +4,7 @@ Open            wait until the session has a client id and routes
 Single          one key: GET, PUT, DELETE
 Many            columns of keys, with values for PUT
 ScanPage        the next page of a scan
+EndScan         a scan leaves a range
 EverySegment    FLUSH, COMPACT
 Statistics      figures of the router and of every worker
 """
@@ -18,6 +19,7 @@ import numpy as np
 
 from shardstore.client.checking import Items
 from shardstore.client.cutting import Positions
+from shardstore.options import ScanMode
 from shardstore.wire_format import WRITES, Op
 
 
@@ -85,22 +87,40 @@ class Many(Call):
 
 
 class Page(NamedTuple):
-    """Entries of a page in key order (no values if only keys were asked), and the range that is left, if any."""
+    """Entries of a page in key order (no values if only keys were asked), and the keys that are left, if any.
+
+    `more` says that the segment of the page may have more of them: then `mark` goes into the call for the next page.
+    """
 
     keys: list[bytes]
     values: list[bytes]
     rest: tuple[bytes, bytes] | None
+    more: bool
+    mark: bytes
 
 
 @dataclass(slots=True, eq=False)
 class ScanPage(Call):
-    """The first page of the keys in [start, end), or of the last if `reverse`; empty bounds are open."""
+    """The first page of the keys in [start, end), or of the last if `reverse`; empty bounds are open. Settles with it.
+
+    `limit` is how many entries the scan still wants, 0 for all; `mark` is that of the page before in the same segment.
+    """
 
     start: bytes
     end: bytes
     reverse: bool
     keys_only: bool
     limit: int
+    mode: ScanMode = ScanMode.LIVE
+    mark: bytes = b""
+
+
+@dataclass(slots=True, eq=False)
+class EndScan(Call):
+    """The scan asks for no page behind `latest` in its segment. With FAIL_FAST an error if that changed meanwhile."""
+
+    latest: ScanPage
+    mark: bytes
 
 
 @dataclass(slots=True, eq=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from shardstore.client.effects import Connect, Disconnect, Effect, Event, Resolve
 from shardstore.client.session import Session
 from shardstore.clock import Clock
-from shardstore.effects import Send, SendFailed, Tick
+from shardstore.effects import Received, Send, SendFailed, Tick
 from shardstore.transport import Transport
 
 
@@ -58,6 +58,7 @@ class Driver:
             timeout_ns = until_due_ns if timeout_ns is None else min(timeout_ns, until_due_ns)
         messages = self._transport.receive(timeout_ns)
         for message in messages:
+            assert type(message) is Received, "a client binds no link"
             self.handle(message)
         if due_ns is not None and due_ns <= self._clock.now_ns():
             self.handle(Tick())

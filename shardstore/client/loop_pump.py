@@ -45,12 +45,25 @@ class LoopPump:
         self._turn_soon()
         return call
 
+    def tell(self, call: Call) -> None:
+        """Take a call for whose end nobody waits."""
+        if not self._closed and self._process == os.getpid():
+            self._submitted.append(call)
+            self._turn_soon()
+
     async def wait(self, call: Call) -> Any:
         """What a submitted call settles with; raises its error. When this is cancelled, the call is abandoned."""
         try:
             return await self._futures[call]
         finally:
             self.abandon(call)
+
+    def settled_value(self, call: Call) -> Any:
+        """What a submitted call has settled with, None if it has not, or with an error."""
+        future = self._futures.get(call)
+        if future is None or not future.done() or future.cancelled() or future.exception() is not None:
+            return None
+        return future.result()
 
     def abandon(self, call: Call) -> None:
         """Nobody waits for this call any more, if anybody did."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import assert_never
 
-from shardstore.client.calls import EverySegment, Many, ScanPage, Statistics
+from shardstore.client.calls import EndScan, EverySegment, Many, ScanPage, Statistics
 from shardstore.client.cutting import cut
 from shardstore.client.in_flight import Part
 from shardstore.client.lanes import Lane
@@ -15,13 +15,15 @@ from shardstore.messages import ScanRequest, encode
 from shardstore.wire_format import Op
 
 
-def parts_of(call: Many | ScanPage | EverySegment | Statistics, routing: Routing) -> list[tuple[Lane, Part]]:
+def parts_of(call: Many | ScanPage | EndScan | EverySegment | Statistics, routing: Routing) -> list[tuple[Lane, Part]]:
     """The parts of a call, each with the lane it belongs in; at least one."""
     match call:
         case Many():
             return list(_pieces(call, routing))
         case ScanPage():
-            return [_page(call, routing)]
+            return [_of_page(call, routing, Op.SCAN, call, call.mark)]
+        case EndScan():
+            return [_of_page(call.latest, routing, Op.END_SCAN, call, call.mark)]
         case EverySegment():
             return [(lane, Part(call, call.op)) for lane in routing.lanes]
         case Statistics():
@@ -36,10 +38,11 @@ def _pieces(call: Many, routing: Routing) -> Iterator[tuple[Lane, Part]]:
         yield routing.lanes[piece.route], Part(call, call.op, body, piece.flags, piece.entries, piece.positions)
 
 
-def _page(call: ScanPage, routing: Routing) -> tuple[Lane, Part]:
-    lane = routing.last_lane_before(call.end) if call.reverse else routing.lane_of(call.start)
-    asked = ScanRequest(call.start, call.end, call.reverse, call.keys_only, call.limit)
-    return lane, Part(call, Op.SCAN, (encode(asked),))
+def _of_page(page: ScanPage, routing: Routing, op: Op, call: ScanPage | EndScan, mark: bytes) -> tuple[Lane, Part]:
+    """A request to the segment of a page."""
+    lane = routing.last_lane_before(page.end) if page.reverse else routing.lane_of(page.start)
+    asked = ScanRequest(page.start, page.end, page.reverse, page.keys_only, page.limit, page.mode.value, mark)
+    return lane, Part(call, op, (encode(asked),))
 
 
 def rest_of_scan(call: ScanPage, owned: KeyRange, resume: bytes) -> tuple[bytes, bytes] | None:

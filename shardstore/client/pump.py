@@ -57,6 +57,7 @@ class Pump:
         self._tickets: dict[Call, Ticket] = {}
         self._parked: dict[Ticket, None] = {}
         self._receiving = False
+        self._turning = False
         self._closed = False
         self._driver = Driver(self._transport, surroundings.clock, surroundings.new_session, self._resolve)
 
@@ -77,6 +78,13 @@ class Pump:
         except BaseException:
             self._recover()
             raise
+
+    def tell(self, call: Call) -> None:
+        """Take a call for whose end nobody waits. From anywhere, also from where an object is finalized."""
+        with suppress(Closed):
+            self.submit(call)
+            if not self._turning:  # else this thread may stand in the middle of it, and whoever does sends it
+                self.send()
 
     def wait(self, ticket: Ticket) -> Any:
         """What the call settles with; raises its error."""
@@ -127,6 +135,7 @@ class Pump:
         """Hand over what was submitted, then receive once."""
         if self._closed:
             raise Closed("the client was closed")
+        self._turning = True
         self._receiving = True  # from here on, who submits wakes
         calls = []
         while self._submitted:  # only the leader takes from it
@@ -136,7 +145,7 @@ class Pump:
         while self._abandoned:
             self._driver.handle(Abandon(self._abandoned.popleft()))
         self._driver.receive(timeout_ns)
-        self._receiving = False
+        self._receiving = self._turning = False
 
     def _wake_leader(self) -> None:
         if self._receiving:

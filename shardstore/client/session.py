@@ -16,7 +16,7 @@ from typing import Any
 
 from shardstore.client import answers
 from shardstore.client.answers import Refused
-from shardstore.client.calls import Call, Many, Open, Page, ScanPage, Single, Statistics, is_write
+from shardstore.client.calls import Call, EndScan, Many, Open, Page, ScanPage, Single, Statistics, is_write
 from shardstore.client.effects import Abandon, Connect, Effect, Event, Resolve, Submit
 from shardstore.client.in_flight import Part, Request, State
 from shardstore.client.joining import Joining
@@ -192,6 +192,8 @@ class Session:
     def _take_part(self, call: Call, request: Request, header: Header, content: Any) -> None:
         """One part of a call is answered; when it was the last, settle the call."""
         if call.settled:
+            if type(call) is ScanPage and content.more and content.mark:
+                self._submit(Submit((EndScan(call.timeout_ns, call, content.mark),)))
             return
         value: Any = None
         call.missing -= 1
@@ -225,7 +227,8 @@ class Session:
         call = request.calls[0]
         assert type(call) is ScanPage
         keys, values = answers.page_of(header, frames, call.keys_only)
-        return Page(keys, values, rest_of_scan(call, request.lane.key_range, frames[3]))
+        resume, mark = frames[3:]
+        return Page(keys, values, rest_of_scan(call, request.lane.key_range, resume), bool(resume), mark)
 
     def _refused(self, request: Request, refused: Refused) -> None:
         """Not answered: pass that on if it is for good, else send the request again now or later."""

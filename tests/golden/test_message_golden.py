@@ -1,4 +1,4 @@
-"""Version 1 of what processes say to each other: every document and both layouts of a column, byte for byte."""
+"""Version 2 of what processes say to each other: every document and both layouts of a column, byte for byte."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shardstore import columns
+from shardstore.client.resume_token import ResumePoint, from_token, to_token
 from shardstore.messages import (
     Assignment,
     Assignments,
@@ -29,7 +30,7 @@ GOLDEN = Path(__file__).parent
 DOCUMENTS: list[Any] = [
     Refusal("buffers of the range are full", 11, 10),
     Refusal("checksum", file="segments/00000001/MANIFEST", offset=16, routes=b"\x80"),
-    ScanRequest(b"a", b"b", reverse=True, keys_only=True, limit=9),
+    ScanRequest(b"a", b"b", reverse=True, keys_only=True, limit=9, mode="snapshot", mark=b"mark"),
     Hello("shardstore 0.1.0"),
     Welcome(2**64 - 1, "store", b"\x80"),
     Routes(presplit([b"\x80"], 2).to_document(), {0: "ipc:///a", 1: "tcp://127.0.0.1:1"}),
@@ -39,6 +40,7 @@ DOCUMENTS: list[Any] = [
     Heartbeat(1, 255),
     Statistics({"wal": {"lsn_durable": 7}, "ranges": [{"start": b""}]}),
 ]
+TOKEN = ResumePoint(b"a", b"b", True, False, 9, "fail_fast")
 COLUMNS: dict[str, list[bytes | None]] = {
     "one": [b"key"],
     "fixed": [b"aa", b"bb", b"cc"],
@@ -50,11 +52,17 @@ COLUMNS: dict[str, list[bytes | None]] = {
 
 @pytest.mark.parametrize("number", range(len(DOCUMENTS)))
 def test_document_is_its_line_of_the_golden_file(number: int) -> None:
-    line = (GOLDEN / "messages-v1.txt").read_text().splitlines()[number]
+    line = (GOLDEN / "messages-v2.txt").read_text().splitlines()[number]
     name, _, digits = line.partition(" ")
     document = DOCUMENTS[number]
     assert (name, digits) == (type(document).__name__, encode(document).hex())
     assert decode(type(document), bytes.fromhex(digits)) == document
+
+
+def test_a_resume_token_is_the_golden_file() -> None:
+    golden = (GOLDEN / "resume-token-v1.bin").read_bytes()
+    assert to_token(TOKEN) == golden
+    assert from_token(golden) == TOKEN
 
 
 @pytest.mark.parametrize("name", COLUMNS)

@@ -23,6 +23,7 @@ def test_the_commands_use_the_cluster_of_the_directory(tmp_path: Path) -> None:
         assert shardstore(tmp_path, "put", "raw", stdin=b"\x00\xff").returncode == 0
         assert shardstore(tmp_path, "get", "greeting").stdout == b"hello\n"
         assert shardstore(tmp_path, "scan", "--hex", "--prefix", b"raw".hex()).stdout == b"726177\t00ff\n"
+        assert shardstore(tmp_path, "scan", "--mode", "fail_fast", "--keys-only").stdout == b"greeting\nraw\n"
         assert shardstore(tmp_path, "get", "nobody").returncode == 1
         assert shardstore(tmp_path, "flush").stdout == b"flushed\n"
         assert json.loads(shardstore(tmp_path, "stats", "--json").stdout).keys() == {"router", "0", "1"}

@@ -13,6 +13,7 @@ import workers.jobs.compaction_plan
 import workers.jobs.drain
 import workers.jobs.merged_entries
 import workers.ranges.opening
+import workers.serving.scanning
 import workers.wal.record_format
 import workers.wal.recovery
 from shardstore.client.calls import ScanPage
@@ -29,6 +30,7 @@ from tests.simulation.sim_disk import Snapshot
 from tests.simulation.sim_filesystem import SimFile, SimFilesystem
 from tests.simulation.swarm import Patch, Swarm
 from workers.maintenance.queue import MaintenanceQueue
+from workers.overlay.overlay import Overlay
 from workers.ranges.dedup import DedupWindow, Verdict
 from workers.ranges.owned_range import OwnedRange
 from workers.segment.bloom import BloomFilter
@@ -38,6 +40,7 @@ from workers.segment.segment import Segment
 from workers.segment.table_format import Entries
 from workers.segment.table_reader import Table
 from workers.segment.tombstones import without_needless_tombstones
+from workers.serving.open_scans import OpenScan, OpenScans
 from workers.serving.reply import Asker
 from workers.serving.write_path import WritePath
 from workers.wal.record_format import Record
@@ -186,6 +189,21 @@ def _sees_no_third_key(bloom: BloomFilter, digests: Any) -> Any:
 _may_contain = BloomFilter.may_contain
 
 
+def _begin_anew(scans: OpenScans, owned: OwnedRange, mark: bytes, now_ns: int) -> OpenScan | None:
+    """A scan that is not open any more goes on with what the range is now."""
+    return scans._scans.get(mark)
+
+
+def _isolate_nothing(scans: OpenScans, owned: OwnedRange, asker: Asker, now_ns: int) -> OpenScan:
+    """The scan is noted, and writers go on."""
+    scan = _open_isolation(scans, owned, asker, now_ns)
+    owned.isolated_until_ns = 0
+    return scan
+
+
+_open_isolation = OpenScans.open_isolation
+
+
 @dataclass(frozen=True, slots=True)
 class Mistake:
     """What is planted, and what a seed must have drawn to be worth a try: faults, ways to lose power, durability."""
@@ -240,5 +258,13 @@ MISTAKES: dict[str, Mistake] = {
     "releases the files of carried tables": Mistake((Patch(Segment, "replace", _forget_what_is_carried),)),
     "carries parts that deltas change": Mistake((Patch(workers.jobs.compaction_plan, "_rewritten", _carry_all),)),
     "skips a key at the border of ranges": Mistake((Patch(shardstore.client.session, "rest_of_scan", _skip_border),)),
+    "writes into a layer that a scan has pinned": Mistake(
+        (Patch(Overlay, "writable", lambda overlay, lsn: overlay.active),)
+    ),
+    "goes on with a scan that it has closed": Mistake((Patch(OpenScans, "of_mark", _begin_anew),)),
+    "takes any state of a range for that of the mark": Mistake(
+        (Patch(workers.serving.scanning, "_checked_state", lambda owned, mark: b"state"),)
+    ),
+    "lets writers into an isolated range": Mistake((Patch(OpenScans, "open_isolation", _isolate_nothing),)),
     "has a filter that denies keys": Mistake((Patch(BloomFilter, "may_contain", _sees_no_third_key),)),
 }

@@ -4,6 +4,7 @@ A connected link keeps what its server is not there to take, and hands it to who
 connection breaks, some of what was under way still arrives, in order, and the rest of what the server had sent is
 lost; of what the client had sent, a part is lost and the rest goes to the next connection. A bound link knows a peer
 by an id it gave to the connection; messages to an id whose connection is gone are refused, once that was noticed.
+A link that is bound to a unix endpoint also tells when it has noticed (PeerGone).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from shardstore.effects import Received
+from shardstore.effects import Incoming, PeerGone, Received
 from shardstore.errors import InvalidRequest
 from shardstore.limits import MILLISECOND_NS, OUTBOX_BYTES_MAX
 from tests.simulation.sim_clock import SimClock
@@ -230,7 +231,8 @@ class SimTransport:
         self._network = network
         self._on_ready = on_ready
         self.alive = True
-        self._inbox: deque[Received] = deque()
+        self._inbox: deque[Incoming] = deque()
+        self._tells: set[str] = set()
         self._woken = False
         self._connected: dict[str, _Connection] = {}
         self._peers: dict[str, dict[bytes, _Connection]] = {}
@@ -240,6 +242,8 @@ class SimTransport:
     def bind(self, link: str, endpoint: str) -> str:
         """Accept peers at the endpoint."""
         self._peers[link] = {}
+        if endpoint.startswith("unix://"):
+            self._tells.add(link)
         return self._network.listen(endpoint, self, link)
 
     def connect(self, link: str, endpoint: str) -> None:
@@ -263,7 +267,7 @@ class SimTransport:
             connection.send_to_client(list(frames))
         return connection is not None
 
-    def receive(self, timeout_ns: int | None) -> list[Received]:
+    def receive(self, timeout_ns: int | None) -> list[Incoming]:
         """Let simulated time pass until there is something, or the timeout."""
         until_ns = 2**63 if timeout_ns is None else self._network.clock.now_ns() + timeout_ns
         while not (self._inbox or self._woken) and self._network.clock.advance(until_ns):
@@ -287,7 +291,7 @@ class SimTransport:
 
     # For the network.
 
-    def put(self, message: Received) -> None:
+    def put(self, message: Incoming) -> None:
         """A message arrives."""
         if self.alive:
             self._inbox.append(message)
@@ -301,4 +305,5 @@ class SimTransport:
 
     def forget_peer(self, link: str, peer: bytes) -> None:
         """It was noticed that the connection is gone."""
-        self._peers.get(link, {}).pop(peer, None)
+        if self._peers.get(link, {}).pop(peer, None) and link in self._tells:
+            self.put(PeerGone(link, peer))

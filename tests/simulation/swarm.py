@@ -9,6 +9,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import workers.core
+import workers.overlay.overlay
+import workers.serving.open_scans
+import workers.serving.requests
+import workers.serving.scanning
 from shardstore.limits import KIB, MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.options import Durability
 from shardstore.segment_options import SegmentOptions
@@ -73,12 +77,23 @@ class Swarm:
     restart_ns_max: int
     power_losses: tuple[PowerLoss, ...]
     duration_ns: int
+    scan_page_entries: int
+    scan_lease_ns: int
+    isolation_lease_ns: int
+    scans_open_max: int
+    runs_set_aside_max: int
 
     def patches(self) -> list[Patch]:
         """What the options change in the store: limits small enough to be met."""
         return [
             Patch(workers.core, "WalWriter", partial(WalWriter, file_bytes=self.wal_file_bytes)),
             Patch(compaction_policy, "DELTAS_MAX", self.deltas_max),
+            Patch(workers.serving.requests, "SCAN_PAGE_ENTRIES", self.scan_page_entries),
+            Patch(workers.serving.open_scans, "SCANS_OPEN_MAX", self.scans_open_max),
+            Patch(workers.serving.open_scans, "SCAN_LEASE_NS", self.scan_lease_ns),
+            Patch(workers.serving.scanning, "SCAN_LEASE_NS", self.scan_lease_ns),
+            Patch(workers.serving.open_scans, "ISOLATION_LEASE_NS", self.isolation_lease_ns),
+            Patch(workers.overlay.overlay, "RUNS_SET_ASIDE_MAX", self.runs_set_aside_max),
         ]
 
 
@@ -114,6 +129,11 @@ def draw(seed: int) -> Swarm:
         restart_ns_max=rng.choice((10 * MILLISECOND_NS, 400 * MILLISECOND_NS)),
         power_losses=tuple(mode for mode in PowerLoss if rng.random() < 0.6) or (PowerLoss.CHAOS,),
         duration_ns=rng.choice((2 * SECOND_NS, 6 * SECOND_NS)),
+        scan_page_entries=rng.choice((1, 2, 5, 20)),
+        scan_lease_ns=rng.choice((100 * MILLISECOND_NS, 30 * SECOND_NS)),
+        isolation_lease_ns=rng.choice((20 * MILLISECOND_NS, 300 * MILLISECOND_NS, 5 * SECOND_NS)),
+        scans_open_max=rng.choice((1, 3, 256)),
+        runs_set_aside_max=rng.choice((0, 1, 4)),
     )
 
 

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Generator, Sequence
-from itertools import count, pairwise
-from typing import Any, TypeAlias
+from itertools import count
+from typing import TypeAlias
 
 from shardstore.client import operations
-from shardstore.client.calls import Call, Page
-from shardstore.client.scanning import Scan
-from shardstore.errors import Busy, Closed, InvalidRequest, OutcomeUnknown, StorageFailure, Unavailable
+from shardstore.client.calls import Call
+from shardstore.errors import (
+    Busy,
+    Closed,
+    InvalidRequest,
+    OutcomeUnknown,
+    ScanInvalidated,
+    StorageFailure,
+    Unavailable,
+)
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
+from shardstore.options import ScanMode
 from shardstore.wire_format import Op
 from tests.simulation.clients import Actor, Answer
+from tests.simulation.followed_scan import FollowedScan
 from tests.simulation.oracle import NEVER_NS, Oracle, Outcome, Violation
 from tests.simulation.sim_clock import SimClock
 from tests.simulation.swarm import Swarm
+from tests.unit.session_driver import new_scan
 
 Steps: TypeAlias = Generator[Call | int, Answer, None]
 NOT_APPLIED = (Busy, Unavailable, Closed, InvalidRequest)
 RETRY_NS = 50 * MILLISECOND_NS
+INVALIDATIONS_MAX = 20
 
 
 class Workload:
@@ -61,12 +72,13 @@ class Workload:
     def closing(self, done: list[str]) -> Actor:
         """When all is well again: every operation succeeds within its time."""
         rng = random.Random(0)
-        for reverse, keys_only in ((False, False), (True, False), (False, True)):
-            yield from self._scan_all(reverse, keys_only, 10.0, strict=True)
+        for mode in ScanMode:
+            for reverse, keys_only in ((False, False), (True, False), (False, True)):
+                yield from self._scan_to_its_end(mode, reverse, keys_only)
         for op in (Op.FLUSH, Op.COMPACT):
             _, error = yield operations.every_segment(op, 20.0)
             _expect_none(error)
-            yield from self._scan_all(False, False, 10.0, strict=True)
+            yield from self._scan_to_its_end(ScanMode.SNAPSHOT, False, False)
         for key in self._oracle.keys[:3]:
             write = self._oracle.invoke(key, self._value(rng), self._clock.now_ns())
             _, error = yield operations.put(key, write.value, 10.0)
@@ -116,7 +128,20 @@ class Workload:
             self._oracle.read_present(key, invoked_ns, self._clock.now_ns())
 
     def _scan(self, rng: random.Random) -> Steps:
-        yield from self._scan_all(rng.random() < 0.5, rng.random() < 0.3, self._seconds)
+        """A scan of some mode: to its end, or left early; after a seek; once more from its token if it was ended."""
+        mode = rng.choice(list(ScanMode))
+        limit = rng.choice((None, None, rng.randint(1, 20)))
+        scan = new_scan(mode=mode, reverse=rng.random() < 0.5, keys_only=rng.random() < 0.3, limit=limit)
+        if rng.random() < 0.2:
+            scan.seek(self._key(rng))
+        followed = FollowedScan(self._oracle, self._clock, mode, scan)
+        error = yield from followed.run(rng.choice((None, None, rng.randint(0, 5))))
+        if isinstance(error, ScanInvalidated):
+            token = scan.invalidated(error).token
+            again = FollowedScan(self._oracle, self._clock, mode, new_scan(resume=token))
+            error = yield from again.run(None)
+        if error is not None and not isinstance(error, ScanInvalidated):
+            _expect_read_error(error)
 
     def _flush(self, rng: random.Random) -> Steps:
         yield from self._maintain(Op.FLUSH, rng)
@@ -150,42 +175,15 @@ class Workload:
         for key, value in zip(keys, values, strict=True):
             self._oracle.read(key, value, invoked_ns, self._clock.now_ns())
 
-    def _scan_all(self, reverse: bool, keys_only: bool, seconds: float, strict: bool = False) -> Steps:
-        """A scan over everything: ordered, and each page true of every key it covers at some moment of its call."""
-        scan = Scan(None, None, None, reverse, None, keys_only, seconds)
-        covered_from, covered_to = b"", b""
-        while (call := scan.next_call()) is not None:
-            invoked_ns = self._clock.now_ns()
-            page, error = yield call
-            if error is not None:
-                if strict:
-                    raise Violation(f"a scan when all is well failed: {error!r}")
-                _expect_read_error(error)
-                return
-            scan.take(page)
-            covered_from, covered_to = (
-                (page.rest[1] if page.rest else b"", call.end)
-                if reverse
-                else (
-                    call.start,
-                    page.rest[0] if page.rest else b"",
-                )
-            )
-            self._check_page(page, covered_from, covered_to, keys_only, invoked_ns)
-
-    def _check_page(self, page: Page, start: bytes, end: bytes, keys_only: bool, invoked_ns: int) -> None:
-        now_ns = self._clock.now_ns()
-        if any(left >= right for left, right in pairwise(page.keys)):
-            raise Violation("a page of a scan is out of order")
-        covered = [key for key in self._oracle.keys if start <= key and (not end or key < end)]
-        if not set(page.keys) <= set(covered):
-            raise Violation(f"a page of {start!r}..{end!r} has keys outside, or that nobody wrote")
-        found: dict[bytes, Any] = dict(zip(page.keys, page.keys if keys_only else page.values, strict=True))
-        for key in covered:
-            if keys_only and key in found:
-                self._oracle.read_present(key, invoked_ns, now_ns)
-            else:
-                self._oracle.read(key, found.get(key), invoked_ns, now_ns)
+    def _scan_to_its_end(self, mode: ScanMode, reverse: bool, keys_only: bool) -> Steps:
+        """When all is well: only what still goes on by itself, such as a drain, ends a scan, and then not for long."""
+        scan = new_scan(mode=mode, reverse=reverse, keys_only=keys_only, timeout=10.0)
+        for _ in range(INVALIDATIONS_MAX):
+            error = yield from FollowedScan(self._oracle, self._clock, mode, scan).run(None)
+            if not isinstance(error, ScanInvalidated):
+                return _expect_none(error)
+            scan = new_scan(resume=scan.invalidated(error).token, timeout=10.0)
+        raise Violation(f"when all is well again, a scan was ended {INVALIDATIONS_MAX} times")
 
     def _key(self, rng: random.Random) -> bytes:
         return rng.choice(self._swarm.keys)

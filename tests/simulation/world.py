@@ -106,7 +106,7 @@ class World:
             options = RouterOptions("", "store", URL, INTERNAL, swarm.workers, swarm.boundaries)
             return Router(self.host, numbered, ended, options)
         number = int(name.removeprefix("worker "))
-        listen = f"ipc://simulated/worker-{number}"
+        listen = f"unix://simulated/worker-{number}"
         return Worker(
             self.host,
             numbered,

@@ -13,6 +13,7 @@ from shardstore import columns
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.limits import KEY_BYTES_MAX, VALUE_BYTES_MAX
 from shardstore.messages import Refusal, Routes, ScanRequest, Statistics, Welcome, decode, encode
+from shardstore.options import ScanMode
 from shardstore.route_map import RouteMap, presplit
 from shardstore.wire_format import WRITES, Flag, Header, Op, Status, decode_request
 
@@ -57,6 +58,7 @@ class FakeCluster:
         self.clients = 0
         self.requests: list[Header] = []
         self.log: list[tuple[Op, list[bytes], list[bytes]]] = []
+        self.scans_ended: list[bytes] = []
         self._applied: set[tuple[int, int, int]] = set()
 
     def receive(self, link: str, frames: Frames) -> list[Frames]:
@@ -120,6 +122,8 @@ class FakeCluster:
             return self._get(header, frames)
         if header.op == Op.SCAN:
             return self._scan(header, frames)
+        if header.op == Op.END_SCAN:
+            self.scans_ended.append(decode(ScanRequest, frames[1]).mark)
         if header.op == Op.STATS:
             return self._answer(header, [encode(Statistics({"segment": header.segment}))])
         return self._answer(header, [])
@@ -159,12 +163,18 @@ class FakeCluster:
         limit = min(asked.limit or self.page_entries, self.page_entries)
         page, more = (keys[-limit:], keys[:-limit]) if asked.reverse else (keys[:limit], keys[limit:])
         resume = b"" if not more else page[0] if asked.reverse else page[-1] + b"\0"
+        mark = b"mark of %d" % header.segment
+        assert asked.mark in (b"", mark), "a mark belongs to one segment"
+        if asked.mode == ScanMode.LIVE or (asked.mode != ScanMode.FAIL_FAST and (not more or len(page) == asked.limit)):
+            mark = b""
         if not page:
-            return self._answer(header, [b"", b"", resume])
+            return self._answer(header, [b"", b"", resume, mark])
         key_column = columns.encode(page)
         value_column = columns.encode([b"" if asked.keys_only else self.data[key] for key in page])
         flags = int(Flag.KEYS_FIXED) * key_column.fixed | int(Flag.VALUES_FIXED) * value_column.fixed
-        return self._answer(header, [key_column.frame, value_column.frame, resume], flags=flags, entries=len(page))
+        return self._answer(
+            header, [key_column.frame, value_column.frame, resume, mark], flags=flags, entries=len(page)
+        )
 
     def _keys(self, header: Header, frames: Frames) -> list[bytes]:
         keys = columns.decode(frames[1], bool(header.flags & Flag.KEYS_FIXED), header.entries, 1, KEY_BYTES_MAX)

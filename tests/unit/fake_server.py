@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from shardstore.effects import Received
 from shardstore.socket_transport import SocketTransport
 from tests.unit.fake_cluster import FakeCluster
 
@@ -45,7 +46,7 @@ class FakeServer:
     def _serve(self) -> None:
         kept = []
         while not self._stopping:
-            messages = self._transport.receive(None)
+            messages = [came for came in self._transport.receive(None) if isinstance(came, Received)]
             for _ in messages:
                 self.received.release()
             kept += messages

@@ -9,6 +9,7 @@ from typing import Any
 from shardstore.client.calls import Call, Many, Open, Single
 from shardstore.client.checking import checked_keys, checked_values
 from shardstore.client.effects import Abandon, Connect, Disconnect, Event, Resolve, Submit
+from shardstore.client.scanning import Scan, scan_of
 from shardstore.client.session import Session
 from shardstore.effects import Received, Send, SendFailed, Tick
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
@@ -144,3 +145,9 @@ def put_many(keys: Sequence[bytes], values: Sequence[bytes], timeout_ns: int = T
 
 def delete_many(keys: Sequence[bytes]) -> Many:
     return Many(TIMEOUT_NS, Op.DELETE, checked_keys(keys))
+
+
+def new_scan(**arguments: Any) -> Scan:
+    """A scan as `Client.scan` makes it; over everything, unless the arguments say otherwise."""
+    plain = dict.fromkeys(("start", "end", "prefix", "limit", "resume", "timeout"))
+    return scan_of(**{**plain, "reverse": False, "keys_only": False, "mode": "snapshot", **arguments})

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from shardstore import cli
-from shardstore.errors import Busy, Corruption, Unavailable
+from shardstore.errors import Busy, Corruption, ScanInvalidated, Unavailable
 
 
 class FakeClient:
@@ -41,6 +41,8 @@ class FakeClient:
             self.content.pop(key, None)
 
     def scan(self, keys_only: bool = False, *, timeout: float, **bounds: Any) -> Iterator[Any]:
+        if self.failure:
+            raise self.failure
         self.asked.append(bounds)
         return iter(sorted(self.content) if keys_only else sorted(self.content.items()))
 
@@ -110,7 +112,19 @@ def test_scan_prints_lines_that_show_any_byte(client: FakeClient) -> None:
 
 def test_scan_passes_its_bounds_on(client: FakeClient) -> None:
     run("scan", "--start", "a", "--end", "b", "--reverse", "--limit", "7")
-    assert client.asked[1] == {"start": b"a", "end": b"b", "reverse": True, "limit": 7}
+    bounds = {"start": b"a", "end": b"b", "reverse": True, "limit": 7}
+    assert client.asked[1] == {**bounds, "mode": "snapshot", "resume": None}
+    run("scan", "--mode", "live", "--keys-only")
+    assert client.asked[4] == {"reverse": False, "limit": None, "mode": "live", "resume": None}
+    run("scan", "--resume", "0a0b")
+    assert client.asked[7]["resume"] == b"\x0a\x0b"
+
+
+def test_scan_that_is_invalidated_says_how_to_go_on(client: FakeClient) -> None:
+    client.failure = ended = ScanInvalidated(b"key", b"\x01token", "so it was")
+    result = run("scan")
+    assert result.exit_code == 3
+    assert f"--resume {ended.token.hex()}" in result.output
 
 
 def test_stats_are_indented_lines_or_json(client: FakeClient) -> None:

@@ -12,7 +12,6 @@ import pytest
 from shardstore.client import operations
 from shardstore.client.checking import checked_key, checked_keys, checked_timeout_ns, checked_value, checked_values
 from shardstore.client.operations import CHUNK_BYTES, CHUNK_ENTRIES, delete_many, get_many, put_many
-from shardstore.client.scanning import Scan
 from shardstore.errors import InvalidRequest
 from shardstore.limits import (
     DEADLINE_DEFAULT_NS,
@@ -23,9 +22,11 @@ from shardstore.limits import (
     VALUE_BYTES_MAX,
 )
 from shardstore.wire_format import Op
+from tests.unit.session_driver import new_scan
 
 BYTES_LIKE = [b"abc", bytearray(b"abc"), memoryview(b"abc")]
 WIDE = memoryview(array("I", [1, 2]))
+TOKEN = new_scan().token
 
 
 @pytest.mark.parametrize("item", BYTES_LIKE, ids=lambda item: type(item).__name__)
@@ -185,15 +186,25 @@ def test_single_operations_are_checked() -> None:
         {"prefix": "a"},
         {"limit": -1},
         {"limit": 1.5},
+        {"limit": 2**64 - 1},
         {"timeout": -1},
         {"start": b"k" * 5_000},
+        {"mode": "dirty"},
+        {"mode": None},
+        {"resume": "token"},
+        {"resume": b"\x01"},
+        {"resume": TOKEN + b"."},
+        {"resume": b"\x02" + TOKEN[1:]},
+        {"resume": TOKEN, "start": b"a"},
+        {"resume": TOKEN, "reverse": True},
+        {"resume": TOKEN, "limit": 1},
+        {"resume": TOKEN, "mode": "live"},
     ],
     ids=repr,
 )
 def test_arguments_of_a_scan_are_checked(arguments: dict[str, Any]) -> None:
-    plain = {"start": None, "end": None, "prefix": None, "reverse": False, "limit": None, "keys_only": False}
     with pytest.raises(InvalidRequest):
-        Scan(**{**plain, "timeout": None, **arguments})
+        new_scan(**arguments)
 
 
 def test_islice_of_an_endless_get() -> None:

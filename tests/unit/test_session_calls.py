@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from shardstore.client.calls import EverySegment, Open, Page, ScanPage, Statistics
-from shardstore.client.scanning import Scan
+from shardstore.client.calls import EndScan, EverySegment, Open, Page, ScanPage, Statistics
 from shardstore.errors import Unavailable
+from shardstore.options import ScanMode
 from shardstore.wire_format import Op
 from tests.unit.fake_cluster import FakeCluster
 from tests.unit.session_driver import (
@@ -17,6 +17,7 @@ from tests.unit.session_driver import (
     delete_many,
     get,
     get_many,
+    new_scan,
     put,
     put_many,
 )
@@ -129,22 +130,30 @@ def test_an_answer_in_parts_to_gathered_calls(full: SessionDriver) -> None:
     assert [full.ended[call] for call in calls] == [b"<" + key + b">" for key in KEYS[:9]]
 
 
-def _scanned(driver: SessionDriver, reverse: bool = False, limit: int | None = None, **bounds: bytes) -> list[bytes]:
-    scan = Scan(bounds.get("start"), bounds.get("end"), bounds.get("prefix"), reverse, limit, False, None)
+def _scanned(
+    driver: SessionDriver,
+    reverse: bool = False,
+    limit: int | None = None,
+    mode: str = "snapshot",
+    **bounds: bytes,
+) -> list[bytes]:
+    scan = new_scan(reverse=reverse, limit=limit, mode=mode, **bounds)
     found: list[tuple[bytes, bytes]] = []
     while (call := scan.next_call()) is not None:
-        page = driver.call(call)
-        assert isinstance(page, Page)
-        scan.take(page)
-        found += scan.entries(page)
+        answer = driver.call(call)
+        if isinstance(call, EndScan):
+            scan.confirm()
+        else:
+            found += scan.take(answer)
     assert all(value == b"<" + key + b">" for key, value in found)
     return [key for key, _ in found]
 
 
+@pytest.mark.parametrize("mode", ScanMode)
 @pytest.mark.parametrize("page_entries", [1, 4, 1_000])
-def test_scans(full: SessionDriver, page_entries: int) -> None:
+def test_scans(full: SessionDriver, page_entries: int, mode: str) -> None:
     full.cluster.page_entries = page_entries
-    assert _scanned(full) == KEYS
+    assert _scanned(full, mode=mode) == KEYS
     assert _scanned(full, reverse=True) == KEYS[::-1]
     assert _scanned(full, limit=0) == []
     assert _scanned(full, limit=30) == KEYS[:30]
@@ -171,9 +180,21 @@ def test_a_scan_asks_only_the_segments_it_needs(full: SessionDriver) -> None:
     assert [header.segment for _, header in full.sent] == [2, 2]
 
 
+@pytest.mark.parametrize("mode", ScanMode)
+def test_a_page_for_which_nobody_waits_any_more_is_ended(full: SessionDriver, mode: ScanMode) -> None:
+    """It may be the first of its range: only its answer tells what the worker holds."""
+    full.cluster.page_entries = 3
+    call = ScanPage(TIMEOUT_NS, b"\x40", b"", False, False, 0, mode)
+    full.submit(call)
+    full.abandon(call)
+    full.run()
+    assert full.cluster.scans_ended == ([] if mode is ScanMode.LIVE else [b"mark of 2"])
+    assert call not in full.ended
+
+
 def test_a_page_of_keys_only(full: SessionDriver) -> None:
     page = full.call(ScanPage(TIMEOUT_NS, b"", b"", False, True, 10))
-    assert page == Page(KEYS[:10], [], (KEYS[9] + b"\0", b""))
+    assert page == Page(KEYS[:10], [], (KEYS[9] + b"\0", b""), True, b"")
 
 
 @pytest.mark.parametrize("op", [Op.FLUSH, Op.COMPACT])

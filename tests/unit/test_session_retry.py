@@ -337,7 +337,7 @@ def test_a_damaged_page_is_asked_for_again(driver: SessionDriver) -> None:
     call = ScanPage(TIMEOUT_NS, b"", b"", False, False, 10)
     driver.submit(call)
     header = driver.sent[-1][1]
-    driver.receive([header.reply(Status.OK, entries=3).encode(), b"\x93", b"", b""], "worker:0")
+    driver.receive([header.reply(Status.OK, entries=3).encode(), b"\x93", b"", b"", b""], "worker:0")
     driver.wire.clear()
     driver.advance(1_100)
     assert driver.ended[call].keys == []

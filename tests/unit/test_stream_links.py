@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shardstore import limits, stream
-from shardstore.effects import Received
+from shardstore.effects import PeerGone, Received
 from shardstore.errors import InvalidRequest
 from shardstore.limits import FRAMES_MAX, MESSAGE_BYTES_MAX, MILLISECOND_NS, SECOND_NS
 from shardstore.socket_transport import SocketTransport
@@ -225,6 +225,15 @@ def test_without_descriptors_who_connects_is_turned_away_and_others_are_served(
     assert other.send("worker", b"", [b"now"])
     assert next_message(server).frames == [b"now"]
     other.close()
+
+
+def test_a_server_is_told_of_peers_that_went_away(server: SocketTransport, client: SocketTransport) -> None:
+    client.send("worker", b"", [b"hello"])
+    peer = next_message(server).peer
+    client.disconnect("worker")
+    assert server.receive(SECOND_NS) == [PeerGone("clients", peer)]
+    assert not server.send("clients", peer, [b"answer"])
+    assert server.receive(0) == []
 
 
 def test_a_fork_that_forgets_its_copy_does_no_harm(server: SocketTransport, client: SocketTransport) -> None:

@@ -23,7 +23,7 @@ from shardstore.wire_format import (
     decode_request,
 )
 
-GOLDEN_FILE = Path(__file__).parent.parent / "golden" / "header-v1.bin"
+GOLDEN_FILE = Path(__file__).parent.parent / "golden" / "header-v2.bin"
 GOLDEN_HEADERS = [
     Header(Op.HELLO),
     Header(
@@ -62,13 +62,15 @@ def test_numbers_on_the_wire_are_frozen() -> None:
         "STATS": 7,
         "HELLO": 8,
         "ROUTES": 9,
+        "END_SCAN": 10,
         "REGISTER": 16,
         "READY": 17,
         "HEARTBEAT": 18,
     }
-    assert [status.name for status in Status] == (
-        ["NONE", "OK", "BUSY", "STALE_ROUTE", "CLOSED", "INVALID", "FAILED", "UNAVAILABLE", "UNKNOWN", "TOO_OLD"]
-    )
+    assert [status.name for status in Status] == [
+        *("NONE", "OK", "BUSY", "STALE_ROUTE", "CLOSED", "INVALID", "FAILED", "UNAVAILABLE", "UNKNOWN", "TOO_OLD"),
+        "SCAN_INVALIDATED",
+    ]
     assert {name: bit for name, bit in vars(Flag).items() if name.isupper()} == {
         "KEYS_FIXED": 1,
         "VALUES_FIXED": 2,
@@ -91,7 +93,7 @@ def test_header_comes_back(header: Header) -> None:
 
 @pytest.mark.parametrize(
     "frame",
-    [b"", b"\0" * 40, Header(Op.GET).encode()[:-1], Header(Op.GET).encode() + b"\0", b"sS\2" + b"\0" * 37],
+    [b"", b"\0" * 40, Header(Op.GET).encode()[:-1], Header(Op.GET).encode() + b"\0", b"sS\1" + b"\0" * 37],
 )
 def test_no_header_is_refused(frame: bytes) -> None:
     with pytest.raises(MalformedMessage):

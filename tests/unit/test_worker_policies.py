@@ -9,7 +9,7 @@ from shardstore.limits import MIB, RUN_QUEUE_MAX, WAL_RETAINED_BYTES_MAX
 from workers.maintenance.drain_policy import LayerSize, layers_to_seal
 from workers.serving.admission import MemoryLimits, Usage, admit, pressure
 
-LIMITS = MemoryLimits(worker_bytes=1000, range_bytes=500, seal_bytes=100)
+LIMITS = MemoryLimits(worker_bytes=1000, range_bytes=500, seal_bytes=100, view_bytes=100)
 
 
 @pytest.mark.parametrize(

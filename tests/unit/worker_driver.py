@@ -141,13 +141,17 @@ class WorkerDriver:
 
     def scan(self, request: ScanRequest, **fields: int) -> tuple[list[tuple[bytes, bytes]], bytes]:
         """One page and its resume key."""
+        return self.scan_page(request, **fields)[:2]
+
+    def scan_page(self, request: ScanRequest, **fields: int) -> tuple[list[tuple[bytes, bytes]], bytes, bytes]:
+        """One page, its resume key and its mark."""
         header, frames = self.answer(self.ask(Op.SCAN, [encode_message(request)], **fields))
         assert header.status == Status.OK
         if not header.entries:
-            return [], frames[3]
+            return [], frames[3], frames[4]
         keys = decode(frames[1], bool(header.flags & Flag.KEYS_FIXED), header.entries, 1, KEY_BYTES_MAX)
         values = decode(frames[2], bool(header.flags & Flag.VALUES_FIXED), header.entries, 0, VALUE_BYTES_MAX)
-        return list(zip(keys, values, strict=True)), frames[3]
+        return list(zip(keys, values, strict=True)), frames[3], frames[4]
 
     def answer(self, sequence: int) -> tuple[Header, list[bytes]]:
         """The one answer to a request."""

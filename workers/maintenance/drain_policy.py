@@ -15,7 +15,10 @@ from workers.serving.admission import MemoryLimits
 
 @dataclass(frozen=True, slots=True)
 class LayerSize:
-    """The active layer of one range. `lsn_first` is 0 when it is empty."""
+    """The active layer of one range, with the runs that are not due for a drain; and those that are.
+
+    `lsn_first` is that of the oldest write for which no drain is due, 0 when there is none.
+    """
 
     segment: int
     active_bytes: int

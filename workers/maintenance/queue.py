@@ -163,8 +163,9 @@ class MaintenanceQueue:
         durable = self.writes.wal.lsn_durable
         drains = []
         for owned in self.ranges.values():
-            lsns = [run.lsn_last for run in owned.overlay.runs if run.lsn_last <= durable]
-            if lsns and not owned.job_damage:
+            runs = [run for run in owned.overlay.runs if run.lsn_last <= durable]
+            if any(run.due for run in runs) and not owned.job_damage:
+                lsns = [run.lsn_last for run in runs]
                 lsn_first = owned.overlay.lsn_first
                 dedup = owned.dedup.to_document(lsns[-1])
                 drains.append(SegmentDrain(owned.segment_id, lsn_first, lsns[-1], owned.epoch, dedup))
@@ -174,7 +175,7 @@ class MaintenanceQueue:
 
     def _sync_for_drain(self) -> list[Effect]:
         """A run is drained only when its log is durable: else a power cut could leave tables ahead of a lost log."""
-        lsns = [run.lsn_last for owned in self.ranges.values() for run in owned.overlay.runs]
+        lsns = [run.lsn_last for owned in self.ranges.values() for run in owned.overlay.runs if run.due]
         return self.writes.require_durable(max(lsns)) if lsns else []
 
     def _compact(self) -> CompactSpec | None:
@@ -274,5 +275,5 @@ def _layer_sizes(segment: Segment) -> LayerSizes:
 
 def _layer_size(owned: OwnedRange) -> LayerSize:
     overlay = owned.overlay
-    run_bytes = sum(run.size_bytes for run in overlay.runs)
-    return LayerSize(owned.segment_id, overlay.active.size_bytes, run_bytes, overlay.active.lsn_first)
+    due_bytes = overlay.due_bytes
+    return LayerSize(owned.segment_id, overlay.size_bytes - due_bytes, due_bytes, overlay.lsn_first_kept)

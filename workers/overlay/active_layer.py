@@ -49,6 +49,13 @@ class ActiveLayer:
         self.entries.update(zip(keys, repeat(TOMBSTONE)))
         return self._noted(entries_before, payload_bytes, lsn)
 
+    def copy(self) -> ActiveLayer:
+        """A layer of the same entries that knows nothing of what is written here from now on."""
+        twin = ActiveLayer()
+        twin.entries, twin._ordered = self.entries.copy(), self.ordered().copy()
+        twin.lsn_first, twin._payload_bytes = self.lsn_first, self._payload_bytes
+        return twin
+
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
         """What is held for each key; None for nothing."""
         return list(map(self.entries.get, keys))

@@ -1,4 +1,8 @@
-"""A sealed active layer: read-only, in memory, still covered by the WAL, waiting for its drain."""
+"""A sealed active layer: read-only, in memory, still covered by the WAL.
+
+A run is `due` when a drain is wanted for it. One that was only set aside for open scans is not: it waits for the next
+drain of its range.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,10 @@ from workers.overlay.active_layer import ActiveLayer, chunk_of
 class ImmutableRun:
     """Writes of one range with LSNs in [lsn_first, lsn_last]."""
 
-    def __init__(self, layer: ActiveLayer, lsn_last: int) -> None:
+    def __init__(self, layer: ActiveLayer, lsn_last: int, due: bool) -> None:
+        self.layer = layer
+        self.due = due
         self._entries = layer.entries
-        self._layer = layer
         self.size_bytes = layer.size_bytes
         self.lsn_first = layer.lsn_first
         self.lsn_last = lsn_last
@@ -37,4 +42,4 @@ class ImmutableRun:
 
     @cached_property
     def _ordered(self) -> list[bytes]:
-        return list(self._layer.ordered())
+        return list(self.layer.ordered())

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from shardstore.errors import Corruption
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
-from workers.chunk import Chunk, Layer, merge
 from workers.overlay.overlay import Overlay, fill
 from workers.ranges.dedup import DedupWindow
+from workers.ranges.range_view import PinnedView, RangeView
 from workers.segment.segment import Segment
-
-MERGE_ROUNDS_MAX = 16
-"""Stretches of nothing but deleted keys that one page may skip before it answers with what it has."""
 
 
 @dataclass(slots=True)
 class OwnedRange:
-    """State of one range. `damage` is set when its segment could not be opened: then nothing is served from it."""
+    """State of one range. `damage` is set when its segment could not be opened: then nothing is served from it.
+
+    `writes_applied` counts since the range was opened. Until `isolated_until_ns`, a scan keeps its writers waiting.
+    """
 
     segment_id: int
     key_range: KeyRange
@@ -30,6 +30,8 @@ class OwnedRange:
     overlay: Overlay = field(default_factory=Overlay)
     failed_jobs: int = 0
     job_damage: Corruption | None = None
+    writes_applied: int = 0
+    isolated_until_ns: int = 0
 
     def stored(self) -> Segment:
         """The open segment. Raises the Corruption that kept it from opening."""
@@ -51,10 +53,16 @@ class OwnedRange:
         fill(found, keys, segment)
         return found
 
-    def chunk(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Chunk:
-        """The first (or last) entries of a part of the range, all layers merged, tombstones included."""
-        layers: list[Layer] = [*self.stored().layers(), *self.overlay.layers()]
-        return merge([layer.chunk(key_range, reverse, entries_max, bytes_max) for layer in layers], reverse)
+    def view(self) -> RangeView:
+        """The range as it is until the next event. Raises Corruption."""
+        return RangeView.of(self.stored(), self.overlay.layers())
+
+    def pin(self) -> PinnedView:
+        """The range as it is now, for as long as it takes. Raises Corruption."""
+        segment = self.stored()
+        layers = segment.layers()
+        buffered = self.overlay.pin()
+        return PinnedView(RangeView(layers, buffered, segment.only_layer()), buffered, segment.manifest.tables)
 
     def value_bytes_mean(self) -> int:
         """Rough mean size of an entry, never 0; what is not known yet counts as small."""

@@ -26,18 +26,20 @@ class MemoryLimits:
 
     Overlays get five eighths, what is kept of segments one eighth (cache_bytes_of_share): the rest is for the
     interpreter, messages on their way and scan pages. One range may hold half of what the worker may, and its active
-    layer is sealed at an eighth, so that drains run in good time.
+    layer is sealed at an eighth, so that drains run in good time. What only open scans still hold of former overlays
+    may be an eighth of the share.
     """
 
     worker_bytes: int
     range_bytes: int
     seal_bytes: int
+    view_bytes: int
 
     @classmethod
     def of_share(cls, memory: int) -> MemoryLimits:
         """The limits of a worker with this share, in bytes."""
         worker = memory * 5 // 8
-        return cls(worker, worker // 2, min(worker // 8, 64 * MIB))
+        return cls(worker, worker // 2, min(worker // 8, 64 * MIB), memory // 8)
 
 
 def cache_bytes_of_share(memory: int) -> int:

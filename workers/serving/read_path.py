@@ -1,4 +1,4 @@
-"""Answers to GET and SCAN. Nothing is changed here, and nothing waits."""
+"""Answers to GET. Nothing is changed here, and nothing waits."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from shardstore.limits import REPLY_BYTES_AIM
 from shardstore.wire_format import Flag
 from workers.ranges.owned_range import OwnedRange
 from workers.serving.reply import Asker
-from workers.serving.requests import is_single, key_of, keys_of, page_entries, scan_of
-from workers.serving.scan_page import NOTHING, scan_page
+from workers.serving.requests import is_single, key_of, keys_of
 
 FEW_KEYS = 4
 _ONE_ABSENT = encode([None]).frame
@@ -39,14 +38,6 @@ def _get_one(owned: OwnedRange, asker: Asker, key: bytes, pressure: int) -> Send
     if value is None or value is TOMBSTONE:
         return asker.accept(pressure, (_ONE_ABSENT,), 0, 1)
     return asker.accept(pressure, (b"" if asker.header.flags & Flag.PRESENCE else value,), Flag.VALUES_FIXED, 1)
-
-
-def scan(owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int) -> Send:
-    """Answer a SCAN with one page. Raises InvalidRequest, Corruption."""
-    request, wanted = scan_of(frames, owned.key_range)
-    page = scan_page(owned, wanted, request.reverse, request.keys_only, page_entries(request)) if wanted else NOTHING
-    flags = (Flag.KEYS_FIXED if page.keys.fixed else 0) | (Flag.VALUES_FIXED if page.values.fixed else 0)
-    return asker.accept(pressure, (page.keys.frame, page.values.frame, page.resume), flags, page.entries)
 
 
 def _values(owned: OwnedRange, keys: Sequence[bytes], presence: bool) -> list[bytes | None]:

@@ -18,7 +18,10 @@ from shardstore.limits import (
 )
 from shardstore.messages import ScanRequest
 from shardstore.messages import decode as decode_message
+from shardstore.options import ScanMode
 from shardstore.wire_format import Flag, Header, MalformedMessage
+
+_SCAN_MODES = tuple(mode.value for mode in ScanMode)
 
 
 def keys_of(header: Header, frames: Sequence[bytes], key_range: KeyRange) -> list[bytes]:
@@ -55,14 +58,23 @@ def values_of(header: Header, frames: Sequence[bytes]) -> list[bytes]:
     return _column(frames[2], bool(header.flags & Flag.VALUES_FIXED), header.entries, 0, VALUE_BYTES_MAX)
 
 
-def scan_of(frames: Sequence[bytes], key_range: KeyRange) -> tuple[ScanRequest, KeyRange | None]:
-    """The page request and the part of the range it is about, None when that is empty. Raises InvalidRequest."""
+def scan_of(frames: Sequence[bytes]) -> ScanRequest:
+    """The request in a SCAN or END_SCAN; its mode is one. Raises InvalidRequest."""
     try:
         request = decode_message(ScanRequest, frames[1])
-        wanted = KeyRange(request.start, request.end)
-    except (MalformedMessage, ValueError) as error:
+    except MalformedMessage as error:
         raise InvalidRequest(str(error)) from None
-    return request, wanted.intersection(key_range)
+    if request.mode not in _SCAN_MODES:
+        raise InvalidRequest(f"a scan is one of {', '.join(_SCAN_MODES)}, not {request.mode!r}")
+    return request
+
+
+def wanted_of(request: ScanRequest, key_range: KeyRange) -> KeyRange | None:
+    """The part of the range that a page is asked of, None when that is empty. Raises InvalidRequest."""
+    try:
+        return KeyRange(request.start, request.end).intersection(key_range)
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from None
 
 
 def page_entries(request: ScanRequest) -> int:

@@ -11,7 +11,10 @@ from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import KeyRange
 from shardstore.limits import SCAN_PAGE_BYTES
 from workers.chunk import Chunk
-from workers.ranges.owned_range import MERGE_ROUNDS_MAX, OwnedRange
+from workers.ranges.range_view import RangeView
+
+MERGE_ROUNDS_MAX = 16
+"""Stretches of nothing but deleted keys that one page may skip before it answers with what it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +30,32 @@ class ScanPage:
 NOTHING = ScanPage(Column(b"", False), Column(b"", False), 0, b"")
 
 
-def scan_page(owned: OwnedRange, wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int) -> ScanPage:
+def scan_page(view: RangeView, wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int) -> ScanPage:
     """The next page of the wanted part of a range."""
-    stored = None if keys_only else _page_of_blocks(owned, wanted, reverse, entries_max)
-    return stored or _merged_page(owned, wanted, reverse, keys_only, entries_max)
+    stored = _page_of_blocks(view, wanted, reverse, keys_only, entries_max)
+    return stored or _merged_page(view, wanted, reverse, keys_only, entries_max)
 
 
-def _page_of_blocks(owned: OwnedRange, wanted: KeyRange, reverse: bool, entries_max: int) -> ScanPage | None:
+def _page_of_blocks(
+    view: RangeView, wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int
+) -> ScanPage | None:
     """Blocks as they are stored, when one layer alone answers and nothing in memory lies over it."""
-    stored = owned.stored().only_layer()
-    if stored is None or any(layer.chunk(wanted, False, 1, 1).keys for layer in owned.overlay.layers()):
+    if view.alone is None or any(layer.chunk(wanted, False, 1, 1).keys for layer in view.buffered):
         return None
-    page = stored.page(wanted, reverse, entries_max, SCAN_PAGE_BYTES)
+    page = view.alone.page(wanted, reverse, entries_max, SCAN_PAGE_BYTES)
     if page is None:
         return None
-    resume = b"" if page.exhausted else page.first_key if reverse else after(page.last_key)
-    return ScanPage(page.keys, page.values, page.entries, resume)
+    resume = b"" if page.exhausted else _behind(page.first_key, page.last_key, wanted, reverse)
+    values = encode([b""] * page.entries) if keys_only else page.values
+    return ScanPage(page.keys, values, page.entries, resume)
 
 
-def _merged_page(owned: OwnedRange, wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int) -> ScanPage:
+def _merged_page(view: RangeView, wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int) -> ScanPage:
     resume = b""
     for _ in range(MERGE_ROUNDS_MAX):
-        chunk = owned.chunk(wanted, reverse, entries_max, SCAN_PAGE_BYTES)
+        chunk = view.chunk(wanted, reverse, entries_max, SCAN_PAGE_BYTES)
         live = _live(chunk, reverse, entries_max)
-        resume = _resume(chunk, live, reverse)
+        resume = _resume(chunk, live, wanted, reverse)
         if live.keys:
             values = [b""] * len(live.keys) if keys_only else live.values
             return ScanPage(encode(live.keys), encode(values), len(live.keys), resume)  # type: ignore[arg-type]
@@ -70,12 +75,17 @@ def _live(chunk: Chunk, reverse: bool, entries_max: int) -> Chunk:
     return Chunk(keys, values, len(cut) == len(kept))
 
 
-def _resume(chunk: Chunk, live: Chunk, reverse: bool) -> bytes:
+def _resume(chunk: Chunk, live: Chunk, wanted: KeyRange, reverse: bool) -> bytes:
     if live is not chunk and not live.exhausted:
-        return live.keys[0] if reverse else after(live.keys[-1])
-    if chunk.exhausted:
-        return b""
-    return chunk.keys[0] if reverse else after(chunk.keys[-1])
+        return _behind(live.keys[0], live.keys[-1], wanted, reverse)
+    return b"" if chunk.exhausted else _behind(chunk.keys[0], chunk.keys[-1], wanted, reverse)
+
+
+def _behind(first: bytes, last: bytes, wanted: KeyRange, reverse: bool) -> bytes:
+    """Where to go on after a page with these keys at its ends; empty when no key lies between there and the end."""
+    if reverse:
+        return b"" if first == wanted.start else first
+    return b"" if after(last) == wanted.end else after(last)
 
 
 def after(key: bytes) -> bytes:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from shardstore.effects import Effect, Stop, SyncWal
 from shardstore.errors import Busy, DiskFull, InvalidRequest, StorageFailure
 from shardstore.identifiers import RequestId
-from shardstore.limits import SECOND_NS
+from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.messages import Refusal
 from shardstore.options import Durability
 from shardstore.wire_format import Flag, Op, Status
@@ -31,6 +31,7 @@ from workers.wal.record_format import RecordKind
 from workers.wal.writer import WalWriter
 
 SYNC_INTERVAL_NS = SECOND_NS
+ISOLATION_RETRY_NS = 20 * MILLISECOND_NS
 _KINDS: dict[int, RecordKind] = {Op.PUT: RecordKind.PUT, Op.DELETE: RecordKind.DELETE}
 _PUT = int(Op.PUT)
 _LAYOUT = Flag.KEYS_FIXED | Flag.VALUES_FIXED
@@ -50,7 +51,9 @@ class LoggedWrite:
 
     def apply(self) -> int:
         """Put the write into the active layer, a step that cannot fail. Answers by how many bytes that has grown."""
-        active = self.owned.overlay.active
+        owned = self.owned
+        owned.writes_applied += 1
+        active = owned.overlay.writable(self.lsn)
         if self.values is None:
             return active.delete(self.keys, self.payload_bytes, self.lsn)
         return active.put(self.keys, self.values, self.payload_bytes, self.lsn)
@@ -108,6 +111,8 @@ class WritePath:
             return [asker.refuse(Status.TOO_OLD, Refusal("its client has written later, or was forgotten"))]
         payload_bytes = sum(map(len, frames)) - len(frames[0])
         admitted_bytes = payload_bytes + len(keys) * ENTRY_OVERHEAD_BYTES
+        if now_ns < owned.isolated_until_ns:
+            raise Busy("a scan isolates the range", 1, 1, ISOLATION_RETRY_NS)
         self._admit(owned, admitted_bytes)
         try:
             lsn = self._append(owned, asker, request, frames)
@@ -123,6 +128,10 @@ class WritePath:
         self._logged.append(logged)
         self._logged_bytes += admitted_bytes
         return self._sync()
+
+    def has_waiting(self, owned: OwnedRange) -> bool:
+        """Whether a write to the range is in the log and not applied yet."""
+        return any(logged.owned is owned for logged in self._logged)
 
     def synced(self, lsn: int) -> list[Effect]:
         """A sync ended well: apply and acknowledge what it covers, and begin the next one if more waits."""
@@ -161,7 +170,7 @@ class WritePath:
     def _admit(self, owned: OwnedRange, incoming_bytes: int) -> None:
         overlay = owned.overlay
         held_bytes = self.buffered_bytes + self._logged_bytes
-        usage = Usage(held_bytes, overlay.size_bytes, len(overlay.runs), self.wal.retained_bytes)
+        usage = Usage(held_bytes, overlay.size_bytes, overlay.due_runs, self.wal.retained_bytes)
         admit(incoming_bytes, usage, self.limits)
 
     def _append(self, owned: OwnedRange, asker: Asker, request: RequestId, frames: Sequence[bytes]) -> int:

@@ -1,0 +1,166 @@
+"""Scans of every mode between writes, seals, drains and compactions: each page is what its mode allows, of a model."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shardstore.limits import ISOLATION_LEASE_NS, SCAN_LEASE_NS
+from shardstore.options import Durability, ScanMode
+from shardstore.wire_format import Op, Status
+from tests.unit.scan_driver import AtWorker, Entries
+from tests.unit.worker_driver import WorkerDriver
+from workers.overlay import overlay
+from workers.serving import requests
+
+KEYS = st.sampled_from([b"%02d" % number for number in range(12)])
+ACTIONS = st.one_of(
+    st.tuples(st.just("put"), st.lists(KEYS, min_size=1, max_size=6)),
+    st.tuples(st.just("put"), st.lists(KEYS, min_size=1, max_size=6)),
+    st.tuples(st.just("delete"), st.lists(KEYS, min_size=1, max_size=3)),
+    st.tuples(st.just("seal")),
+    st.tuples(st.just("maintain"), st.sampled_from([Op.FLUSH, Op.COMPACT])),
+    st.tuples(st.just("open"), st.sampled_from(ScanMode), st.booleans(), st.sampled_from([0, 0, 3])),
+    st.tuples(st.just("open"), st.sampled_from(ScanMode), st.booleans(), st.sampled_from([0, 0, 3])),
+    st.tuples(st.just("page"), st.integers(0, 9)),
+    st.tuples(st.just("page"), st.integers(0, 9)),
+    st.tuples(st.just("page"), st.integers(0, 9)),
+    st.tuples(st.just("leave"), st.integers(0, 9)),
+    st.tuples(st.just("wait"), st.sampled_from([ISOLATION_LEASE_NS, SCAN_LEASE_NS // 2, SCAN_LEASE_NS])),
+)
+
+
+@dataclass
+class Modelled:
+    """A scan, and what the range held at its first page. `wanted`: entries it still wants, None for all."""
+
+    scan: AtWorker
+    moment: dict[bytes, bytes]
+    state: tuple[int, int]
+    opened_ns: int
+    paged_ns: int
+    wanted: int | None
+
+    def page_of(self, content: dict[bytes, bytes], begin: bytes) -> Entries:
+        """What this content has between the beginning of a page and where the scan stands behind it."""
+        low, high = (self.scan.end, begin) if self.scan.reverse else (begin, self.scan.start)
+        entries = [(key, value) for key, value in content.items() if low <= key and (not high or key < high)]
+        return sorted(entries, reverse=self.scan.reverse)
+
+
+@dataclass
+class World:
+    """A worker with one range, what it must hold, and the scans that are under way there."""
+
+    worker: WorkerDriver
+    content: dict[bytes, bytes] = field(default_factory=dict)
+    scans: list[Modelled] = field(default_factory=list)
+    writes: int = 0
+
+    @property
+    def state(self) -> tuple[int, int]:
+        return self.writes, self.worker.core._ranges[1].stored().manifest.version
+
+    def act(self, action: tuple[Any, ...]) -> None:
+        match action:
+            case ("put", keys):
+                pairs = dict.fromkeys(keys, b"%d" % self.writes)
+                self.written(self.worker.put(pairs), self.content | pairs)
+            case ("delete", keys):
+                rest = {key: value for key, value in self.content.items() if key not in keys}
+                self.written(self.worker.delete(keys), rest)
+            case ("seal",):
+                self.worker.core._serving_maintenance.seal(self.worker.core._ranges[1])
+            case ("maintain", op):
+                sequence = self.worker.ask(op)
+                self.worker.settle()
+                assert self.worker.status(sequence) is Status.OK
+            case ("open", mode, reverse, limit):
+                now_ns = self.worker.now_ns
+                scan = AtWorker(self.worker, mode, reverse, limit)
+                self.page(Modelled(scan, dict(self.content), self.state, now_ns, now_ns, limit or None))
+            case ("page", number) if self.scans:
+                self.page(self.scans.pop(number % len(self.scans)))
+            case ("leave", number) if self.scans:
+                self.leave(self.scans.pop(number % len(self.scans)))
+            case ("wait", duration_ns):
+                self.worker.now_ns += duration_ns
+        self.worker.core._ranges[1].overlay.check_invariants()
+
+    def isolating(self) -> list[Modelled]:
+        """The scans that keep writers waiting: one at most."""
+        until_ns = self.worker.now_ns - ISOLATION_LEASE_NS
+        found = [each for each in self.scans if each.scan.mode == ScanMode.FULL_ISOLATION and each.opened_ns > until_ns]
+        assert len(found) <= 1
+        return found
+
+    def written(self, sequence: int, then: dict[bytes, bytes]) -> None:
+        status = self.worker.status(sequence)
+        assert status is (Status.BUSY if self.isolating() else Status.OK)
+        if status is Status.OK:
+            self.writes += 1
+            self.content = then
+
+    def page(self, modelled: Modelled) -> None:
+        scan = modelled.scan
+        begin = scan.end if scan.reverse else scan.start
+        sequence = scan.ask()
+        status, allowed = self.worker.status(sequence), self.allowed(modelled)
+        assert status in allowed, f"{scan.mode}: {status}, not one of {allowed}"
+        if status is not Status.OK:
+            return
+        entries = scan.take(sequence)
+        if scan.mode != ScanMode.SNAPSHOT:
+            assert entries == modelled.page_of(self.content, begin)
+        if scan.mode != ScanMode.LIVE:
+            assert entries == modelled.page_of(modelled.moment, begin)
+        modelled.paged_ns = self.worker.now_ns
+        if modelled.wanted is not None:
+            modelled.wanted -= len(entries)
+            scan.limit = modelled.wanted
+        if not scan.done and modelled.wanted != 0:
+            self.scans.append(modelled)
+        elif scan.mode == ScanMode.FAIL_FAST:
+            self.leave(modelled)
+        else:
+            assert not scan.mark, "nothing is held for a scan that is done"
+
+    def allowed(self, modelled: Modelled) -> set[Status]:
+        """How a page may be answered."""
+        mode, now_ns = modelled.scan.mode, self.worker.now_ns
+        if not modelled.scan.mark:
+            alone = mode != ScanMode.FULL_ISOLATION or not self.isolating()
+            return {Status.OK} if alone else {Status.OK, Status.BUSY}  # OK when one page is all
+        ended = (
+            (mode == ScanMode.FAIL_FAST and modelled.state != self.state)
+            or (mode == ScanMode.SNAPSHOT and now_ns >= modelled.paged_ns + SCAN_LEASE_NS)
+            or (mode == ScanMode.FULL_ISOLATION and now_ns >= modelled.opened_ns + ISOLATION_LEASE_NS)
+        )
+        return {Status.SCAN_INVALIDATED} if ended else {Status.OK}
+
+    def leave(self, modelled: Modelled) -> None:
+        status = modelled.scan.end_scan()
+        changed = modelled.scan.mode == ScanMode.FAIL_FAST and modelled.state != self.state
+        assert status is (Status.SCAN_INVALIDATED if changed else Status.OK)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ACTIONS, min_size=10, max_size=60), st.sampled_from([0, 1, 4]))
+def test_every_page_is_what_its_mode_allows(actions: list[tuple[Any, ...]], set_aside_max: int) -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="scan-modes") as root,
+        patch.object(requests, "SCAN_PAGE_ENTRIES", 2),
+        patch.object(overlay, "RUNS_SET_ASIDE_MAX", set_aside_max),
+    ):
+        world = World(WorkerDriver(Path(root), durability=Durability.ASYNC).serve())
+        for action in actions:
+            world.act(action)
+        for modelled in world.scans:
+            world.leave(modelled)
+        assert AtWorker(world.worker, ScanMode.SNAPSHOT).rest() == sorted(world.content.items())

@@ -1,0 +1,100 @@
+"""A scan in a simulation, every page of which is held against the oracle: what its mode promises, and no hole."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeAlias
+
+from shardstore.client.calls import Call, EndScan, Page, ScanPage
+from shardstore.client.scanning import Scan
+from shardstore.errors import ScanInvalidated
+from shardstore.options import ScanMode
+from tests.simulation.clients import Answer
+from tests.simulation.oracle import Oracle, Violation
+from tests.simulation.sim_clock import SimClock
+
+Steps: TypeAlias = Generator[Call | int, Answer, Exception | None]
+
+
+class Window(NamedTuple):
+    """A call began and was answered."""
+
+    begin_ns: int
+    end_ns: int
+
+
+class FollowedScan:
+    """What a page shows was true of every key it covers, present or absent,
+
+    live             at some moment of its own call
+    snapshot         at some moment of the call for the first page of the range
+    full_isolation   at both
+    fail_fast        at both, and at some moment of the call that ended the stay in the range
+    """
+
+    def __init__(self, oracle: Oracle, clock: SimClock, mode: ScanMode, scan: Scan) -> None:
+        self._oracle = oracle
+        self._clock = clock
+        self._mode = mode
+        self._scan = scan
+        self._first = Window(0, 0)
+        self._shown: list[tuple[ScanPage, Page]] = []
+
+    def run(self, pages: int | None) -> Steps:
+        """Scan to the end, or leave after so many pages. Answers the error that ended the scan."""
+        while (call := self._scan.next_call()) is not None:
+            if pages == 0:
+                break
+            begin_ns = self._clock.now_ns()
+            answer, error = yield call
+            window = Window(begin_ns, self._clock.now_ns())
+            if error is not None:
+                return self._ended(error)
+            if isinstance(call, EndScan):
+                self._scan.confirm()
+                self._check_again(window)
+            else:
+                self._taken(call, answer, window)
+                pages = None if pages is None else pages - 1
+        leaving = self._scan.leave()
+        if leaving is not None:
+            yield leaving
+        return None
+
+    def _ended(self, error: Exception) -> Exception:
+        if isinstance(error, ScanInvalidated) and self._mode is ScanMode.LIVE:
+            raise Violation(f"a live scan was ended: {error}")
+        return error
+
+    def _taken(self, call: ScanPage, page: Page, window: Window) -> None:
+        deque(self._scan.take(page), maxlen=0)
+        if not call.mark:
+            self._first = window
+            self._shown = []
+        self._shown.append((call, page))
+        if self._mode is not ScanMode.LIVE:
+            self._check(call, page, self._first)
+        if self._mode is not ScanMode.SNAPSHOT:
+            self._check(call, page, window)
+
+    def _check_again(self, window: Window) -> None:
+        for call, page in self._shown:
+            self._check(call, page, window)
+
+    def _check(self, call: ScanPage, page: Page, window: Window) -> None:
+        if any(left >= right for left, right in pairwise(page.keys)):
+            raise Violation("a page of a scan is out of order")
+        start, end = call.start, call.end
+        if page.rest is not None:
+            start, end = (page.rest[1], call.end) if call.reverse else (call.start, page.rest[0])
+        covered = [key for key in self._oracle.keys if start <= key and (not end or key < end)]
+        if not set(page.keys) <= set(covered):
+            raise Violation(f"a page of {start!r}..{end!r} has keys outside, or that nobody wrote")
+        found: dict[bytes, Any] = dict(zip(page.keys, page.keys if call.keys_only else page.values, strict=True))
+        for key in covered:
+            if call.keys_only and key in found:
+                self._oracle.read_present(key, *window)
+            else:
+                self._oracle.read(key, found.get(key), *window)

@@ -1,0 +1,388 @@
+"""What each mode of a scan shows, holds and refuses, at the worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shardstore.effects import PeerGone, SendFailed, Tick
+from shardstore.limits import (
+    ISOLATION_LEASE_NS,
+    KIB,
+    RUNS_SET_ASIDE_MAX,
+    SCAN_LEASE_NS,
+    SCANS_OPEN_MAX,
+    SECOND_NS,
+)
+from shardstore.messages import Refusal, ScanRequest, encode
+from shardstore.messages import decode as decode_message
+from shardstore.options import Durability, ScanMode
+from shardstore.wire_format import Flag, Op, Status
+from tests.unit.scan_driver import AtWorker
+from tests.unit.worker_driver import WorkerDriver
+from workers.serving import open_scans, requests
+
+HELD = [ScanMode.SNAPSHOT, ScanMode.FULL_ISOLATION]
+
+
+@pytest.fixture(autouse=True)
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "SCAN_PAGE_ENTRIES", 2)
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> WorkerDriver:
+    """Ten keys, k0 to k9, half of them in a table."""
+    worker = WorkerDriver(tmp_path).serve()
+    write(worker, {b"k%d" % number: b"old" for number in range(0, 10, 2)})
+    worker.ask(Op.FLUSH)
+    worker.settle()
+    write(worker, {b"k%d" % number: b"old" for number in range(1, 10, 2)})
+    return worker
+
+
+def write(worker: WorkerDriver, pairs: dict[bytes, bytes]) -> Status | None:
+    sequence = worker.put(pairs)
+    worker.settle()
+    return worker.status(sequence)
+
+
+def figures(worker: WorkerDriver) -> dict[str, int]:
+    return worker.core._figures()["scans"]
+
+
+def open_scans_of(worker: WorkerDriver) -> int:
+    return figures(worker)["open"]
+
+
+@pytest.mark.parametrize("mode", ScanMode)
+def test_the_overlay_lies_over_the_main_in_every_mode(tmp_path: Path, mode: str) -> None:
+    worker = WorkerDriver(tmp_path).serve()
+    write(worker, {b"a": b"20", b"b": b"30", b"c": b"40"})
+    worker.ask(Op.COMPACT)
+    worker.settle()
+    write(worker, {b"a": b"25", b"e": b"28"})
+    worker.delete([b"b"])
+    worker.settle()
+    expected = [(b"a", b"25"), (b"c", b"40"), (b"e", b"28")]
+    assert AtWorker(worker, mode).rest() == expected
+    assert AtWorker(worker, mode, reverse=True).rest() == expected[::-1]
+
+
+# ---------------------------------------------------------------- snapshot
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("then", ["write", "seal", "drain", "compact", "set aside", "copy"])
+def test_all_pages_of_a_snapshot_show_the_moment_of_the_first(worker: WorkerDriver, reverse: bool, then: str) -> None:
+    scan = AtWorker(worker, ScanMode.SNAPSHOT, reverse)
+    shown = scan.page()
+    owned = worker.core._ranges[1]
+    rounds = {"set aside": RUNS_SET_ASIDE_MAX, "copy": RUNS_SET_ASIDE_MAX + 3}.get(then, 1)
+    for number in range(rounds):
+        if number:
+            AtWorker(worker, ScanMode.SNAPSHOT).page()  # pins the layer that the next write would go into
+        write(worker, {b"k%d" % key: b"new %d" % number for key in range(10)} | {b"k5+": b"new"})
+        worker.delete([b"k4"])
+        worker.settle()
+        owned.overlay.check_invariants()
+    if then == "seal":
+        owned.overlay.seal(worker.core._serving_writes.lsn_applied)
+    if then in ("drain", "compact"):
+        worker.ask(Op.FLUSH if then == "drain" else Op.COMPACT)
+        worker.settle()
+    shown += scan.rest()
+    expected = [(b"k%d" % number, b"old") for number in range(10)]
+    assert shown == (expected[::-1] if reverse else expected)
+    now = dict(AtWorker(worker, ScanMode.SNAPSHOT).rest())
+    assert now == {b"k%d" % key: b"new %d" % (rounds - 1) for key in range(10) if key != 4} | {b"k5+": b"new"}
+
+
+def test_a_scan_that_one_page_answers_holds_nothing(worker: WorkerDriver) -> None:
+    for mode in HELD:
+        scan = AtWorker(worker, mode, limit=2)
+        assert len(scan.page()) == 2
+        assert (scan.mark, open_scans_of(worker)) == (b"", 0)
+        scan = AtWorker(worker, mode)
+        scan.start = b"k9"
+        scan.page()
+        assert (scan.done, scan.mark, open_scans_of(worker)) == (True, b"", 0)
+
+
+def test_a_scan_is_closed_with_its_last_page_or_when_it_ends(worker: WorkerDriver) -> None:
+    for mode in HELD:
+        scan = AtWorker(worker, mode)
+        scan.page()
+        assert open_scans_of(worker) == 1
+        scan.rest()
+        assert open_scans_of(worker) == 0
+        limited = AtWorker(worker, mode, limit=4)
+        limited.page()
+        limited.limit = 2
+        limited.page()
+        assert (open_scans_of(worker), limited.done) == (0, False)
+        left = AtWorker(worker, mode)
+        left.page()
+        assert left.end_scan() is Status.OK
+        assert open_scans_of(worker) == 0
+        assert left.end_scan() is Status.OK
+        assert "closed" in left.why_not()
+
+
+def test_a_layer_is_set_aside_only_for_a_scan_that_is_still_open(worker: WorkerDriver) -> None:
+    overlay = worker.core._ranges[1].overlay
+    scan = AtWorker(worker, ScanMode.SNAPSHOT)
+    scan.page()
+    scan.end_scan()
+    write(worker, {b"k1": b"new"})
+    assert not overlay.runs
+    AtWorker(worker, ScanMode.SNAPSHOT).page()
+    write(worker, {b"k1": b"newer"})
+    assert [run.due for run in overlay.runs] == [False]
+
+
+def test_a_run_that_was_set_aside_is_drained_with_the_others_and_not_before(worker: WorkerDriver) -> None:
+    overlay = worker.core._ranges[1].overlay
+    AtWorker(worker, ScanMode.SNAPSHOT).page()
+    write(worker, {b"k1": b"new"})
+    worker.handle(Tick())
+    assert not worker.jobs
+    assert overlay.lsn_first_kept == overlay.lsn_first
+    tables = len(worker.core._ranges[1].stored().manifest.tables)
+    worker.ask(Op.FLUSH)
+    worker.settle()
+    assert (len(overlay.runs), len(overlay.active)) == (0, 0)
+    assert len(worker.core._ranges[1].stored().manifest.tables) == tables + 1
+    assert worker.get([b"k1"]) == [b"new"]
+
+
+def test_what_is_set_aside_survives_a_restart(worker: WorkerDriver) -> None:
+    AtWorker(worker, ScanMode.SNAPSHOT).page()
+    write(worker, {b"k1": b"new"})
+    again = WorkerDriver(worker.root, epoch=2, create=False).serve()
+    assert again.get([b"k1", b"k3"]) == [b"new", b"old"]
+
+
+def test_a_page_that_is_asked_for_again_is_of_the_same_moment(worker: WorkerDriver) -> None:
+    scan = AtWorker(worker, ScanMode.SNAPSHOT)
+    first = scan.ask()
+    write(worker, {b"k0": b"new"})
+    again = worker.ask(Op.SCAN, scan.request(), sequence=first, flags=Flag.RETRY)
+    assert again == first
+    one, other = worker.answers(first)
+    assert one[1][1:] == other[1][1:]
+    assert open_scans_of(worker) == 1
+
+
+def test_a_mark_means_nothing_in_another_life_or_range(tmp_path: Path) -> None:
+    worker = WorkerDriver(tmp_path, boundaries=[b"m"]).serve()
+    write(worker, {b"k%d" % number: b"" for number in range(5)})
+    scan = AtWorker(worker, ScanMode.SNAPSHOT)
+    scan.page()
+    status = worker.status(worker.ask(Op.SCAN, scan.request(), segment=2))
+    assert status is Status.SCAN_INVALIDATED
+    scan.worker = WorkerDriver(tmp_path, boundaries=[b"m"], epoch=2, create=False).serve()
+    assert "started again" in scan.why_not()
+
+
+def test_leases_of_snapshots_begin_anew_with_each_page(worker: WorkerDriver) -> None:
+    scan = AtWorker(worker, ScanMode.SNAPSHOT)
+    for _ in range(3):
+        scan.page()
+        worker.now_ns += SCAN_LEASE_NS - 1
+    worker.now_ns += 1
+    assert "lease of 30 s" in scan.why_not()
+    AtWorker(worker, ScanMode.SNAPSHOT).page()
+    worker.now_ns += SCAN_LEASE_NS
+    worker.handle(Tick())
+    assert open_scans_of(worker) == 0
+
+
+def test_open_scans_are_bounded(worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert SCANS_OPEN_MAX == open_scans.SCANS_OPEN_MAX
+    monkeypatch.setattr(open_scans, "SCANS_OPEN_MAX", 3)
+    scans = [AtWorker(worker, ScanMode.SNAPSHOT) for _ in range(4)]
+    for scan in scans[:3]:
+        scan.page()
+    refused = scans[3].ask()
+    header, frames = worker.answer(refused)
+    refusal = decode_message(Refusal, frames[1])
+    assert (header.status, refusal.what, refusal.used, refusal.limit) == (Status.BUSY, "too many open scans", 3, 3)
+    assert AtWorker(worker, ScanMode.SNAPSHOT, limit=2).page()  # holds nothing
+    scans[0].rest()
+    worker.ask(Op.SCAN, scans[3].request(), sequence=refused)
+    assert len(scans[3].take(refused)) == 2
+
+
+@pytest.mark.parametrize("event", [PeerGone("clients", b"peer"), SendFailed("clients", b"peer", ())])
+def test_the_scans_of_a_client_that_went_away_are_closed(worker: WorkerDriver, event: PeerGone | SendFailed) -> None:
+    for mode in HELD:
+        AtWorker(worker, mode).page()
+    worker.handle(PeerGone("clients", b"other"))
+    assert open_scans_of(worker) == 2
+    worker.handle(event)
+    assert open_scans_of(worker) == 0
+    assert write(worker, {b"k1": b"new"}) is Status.OK
+
+
+def test_the_oldest_view_goes_when_views_hold_too_much(tmp_path: Path) -> None:
+    worker = WorkerDriver(tmp_path, memory=256 * KIB).serve()  # 32 KiB of it for views
+    scans = []
+    for number in range(3):
+        write(worker, {b"%d %d" % (number, at): b"v" * 100 for at in range(50)})
+        scans.append(AtWorker(worker, ScanMode.SNAPSHOT))
+        scans[-1].page()
+        worker.ask(Op.FLUSH)
+        worker.settle()
+    assert 0 < figures(worker)["memory_bytes"] <= 32 * KIB
+    assert figures(worker)["closed_early"] == 1
+    assert "want of room" in scans[0].why_not()
+    assert len(scans[2].rest()) == 3 * 50 - 2
+
+
+def test_files_that_only_views_hold_are_bounded(worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = AtWorker(worker, ScanMode.SNAPSHOT)
+    scan.page()
+    worker.ask(Op.COMPACT)
+    worker.settle()
+    held = figures(worker)["file_bytes"]
+    assert held > 0
+    monkeypatch.setattr(open_scans, "VIEW_FILE_BYTES_MAX", held - 1)
+    AtWorker(worker, ScanMode.SNAPSHOT).page()
+    assert (open_scans_of(worker), figures(worker)["file_bytes"]) == (1, 0)
+
+
+# ---------------------------------------------------------------- fail_fast
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_fail_fast_ends_with_a_write_or_a_publish(worker: WorkerDriver, reverse: bool) -> None:
+    undisturbed = AtWorker(worker, ScanMode.FAIL_FAST, reverse)
+    assert len(undisturbed.rest()) == 10
+    assert undisturbed.end_scan() is Status.OK
+    for disturb in (
+        lambda: write(worker, {b"k1": b"new"}),
+        lambda: (worker.delete([b"nobody"]), worker.settle()),
+        lambda: (worker.ask(Op.FLUSH), worker.settle()),
+        lambda: (worker.ask(Op.COMPACT), worker.settle()),
+    ):
+        scan, at_end = AtWorker(worker, ScanMode.FAIL_FAST, reverse), AtWorker(worker, ScanMode.FAIL_FAST, reverse)
+        scan.page()
+        at_end.rest()
+        disturb()
+        assert "was written or published" in scan.why_not()
+        assert at_end.end_scan() is Status.SCAN_INVALIDATED
+        assert open_scans_of(worker) == 0
+
+
+def test_fail_fast_sees_a_write_when_it_is_applied_not_when_it_is_logged(worker: WorkerDriver) -> None:
+    scan = AtWorker(worker, ScanMode.FAIL_FAST)
+    scan.page()
+    worker.put({b"k1": b"new"})
+    assert len(scan.page()) == 2
+    worker.settle()
+    assert "was written" in scan.why_not()
+
+
+# ---------------------------------------------------------------- full_isolation
+
+
+def test_writers_wait_while_a_scan_isolates_the_range(worker: WorkerDriver) -> None:
+    scan = AtWorker(worker, ScanMode.FULL_ISOLATION)
+    scan.page()
+    header, frames = worker.answer(worker.put({b"k1": b"new"}))
+    assert (header.status, decode_message(Refusal, frames[1]).what) == (Status.BUSY, "a scan isolates the range")
+    assert 0 < header.duration_ms <= 100
+    assert not worker.syncs, "nothing was logged"
+    assert worker.get([b"k1"]) == [b"old"]
+    assert all(value == b"old" for _, value in scan.rest())
+    assert write(worker, {b"k1": b"new"}) is Status.OK
+
+
+def test_an_isolation_ends_with_its_lease_and_writers_go_on(worker: WorkerDriver) -> None:
+    scan = AtWorker(worker, ScanMode.FULL_ISOLATION)
+    scan.page()
+    worker.now_ns += ISOLATION_LEASE_NS // 2
+    scan.page()  # the lease begins with the first page
+    worker.now_ns += ISOLATION_LEASE_NS // 2
+    assert write(worker, {b"k1": b"new"}) is Status.OK
+    assert "lease of 5 s" in scan.why_not()
+
+
+def test_one_scan_at_a_time_isolates_a_range(worker: WorkerDriver) -> None:
+    first, second = AtWorker(worker, ScanMode.FULL_ISOLATION), AtWorker(worker, ScanMode.FULL_ISOLATION)
+    first.page()
+    assert worker.status(second.ask()) is Status.BUSY
+    worker.now_ns += ISOLATION_LEASE_NS
+    second.page()
+    first.end_scan()
+    assert worker.status(worker.put({b"k1": b"new"})) is Status.BUSY
+    second.rest()
+    assert write(worker, {b"k1": b"new"}) is Status.OK
+
+
+def test_an_isolation_begins_when_the_writes_before_it_are_applied(worker: WorkerDriver) -> None:
+    before = worker.put({b"k9": b"new"})
+    scan = AtWorker(worker, ScanMode.FULL_ISOLATION)
+    first = scan.ask()
+    assert worker.status(first) is Status.BUSY
+    assert worker.status(worker.put({b"k8": b"new"})) is Status.BUSY
+    worker.settle()
+    assert worker.status(before) is Status.OK
+    worker.ask(Op.SCAN, scan.request(), sequence=first)
+    entries = scan.take(first) + scan.rest()
+    assert entries == [(b"k%d" % number, b"old") for number in range(9)] + [(b"k9", b"new")]
+
+
+def test_a_retry_of_an_applied_write_is_answered_in_an_isolated_range(worker: WorkerDriver) -> None:
+    sequence = worker.put({b"k1": b"new"})
+    worker.settle()
+    AtWorker(worker, ScanMode.FULL_ISOLATION).page()
+    worker.put({b"k1": b"new"}, sequence=sequence, flags=Flag.RETRY)
+    assert worker.status(sequence) is Status.OK
+
+
+# ---------------------------------------------------------------- the rest
+
+
+def test_live_pages_show_their_own_moments_and_outlive_the_worker(tmp_path: Path) -> None:
+    worker = WorkerDriver(tmp_path, durability=Durability.ASYNC).serve()
+    write(worker, {b"k%d" % number: b"old" for number in range(6)})
+    scan = AtWorker(worker, ScanMode.LIVE)
+    shown = scan.page()
+    write(worker, {b"k0": b"new", b"k3": b"new"})
+    shown += scan.page()
+    scan.worker = WorkerDriver(tmp_path, epoch=2, create=False, now_ns=2 * SECOND_NS).serve()
+    shown += scan.rest()
+    assert shown == [(b"k%d" % number, b"new" if number == 3 else b"old") for number in range(6)]
+
+
+def test_requests_that_make_no_scan_are_refused(worker: WorkerDriver) -> None:
+    for mode in ("", "dirty"):
+        assert worker.status(AtWorker(worker, mode).ask()) is Status.INVALID
+    nobody = AtWorker(worker, ScanMode.SNAPSHOT)
+    nobody.client = 0
+    assert worker.status(nobody.ask()) is Status.INVALID
+    assert worker.status(worker.ask(Op.END_SCAN, [b"\xc1"])) is Status.INVALID
+
+
+def test_a_page_that_ends_at_the_border_of_the_range_ends_the_range(tmp_path: Path) -> None:
+    worker = WorkerDriver(tmp_path, boundaries=[b"b\0"]).serve()
+    write(worker, {b"a": b"", b"b": b""})
+    page, resume, mark = worker.scan_page(ScanRequest(limit=9, mode=ScanMode.SNAPSHOT.value))
+    assert ([key for key, _ in page], resume, mark) == ([b"a", b"b"], b"", b"")
+    write(worker, {b"a%d" % number: b"" for number in range(5)})
+    worker.delete([b"a%d" % number for number in range(5)])
+    worker.settle()
+    scan = AtWorker(worker, ScanMode.SNAPSHOT)
+    assert [key for key, _ in scan.rest()] == [b"a", b"b"]
+
+
+def test_keys_only_pages_have_no_values_on_the_wire(worker: WorkerDriver) -> None:
+    for _ in range(2):
+        sequence = worker.ask(Op.SCAN, [encode(ScanRequest(keys_only=True))])
+        header, frames = worker.answer(sequence)
+        assert (header.entries, frames[1], frames[2]) == (2, b"k0k1", b"")
+        worker.ask(Op.COMPACT)  # the same from blocks
+        worker.settle()
