@@ -59,6 +59,10 @@ class Form:
         except ValueError:
             raise InvalidRequest(f"{text!r} is not hexadecimal: give two digits per byte") from None
 
+    def to_bound(self, text: str | None) -> bytes | None:
+        """The bytes of a bound, None for one that was not given."""
+        return None if text is None else self.to_bytes(text)
+
     def to_text(self, data: bytes) -> str:
         """The bytes as text; without --hex, bytes that are no UTF-8 appear as \\xNN."""
         return data.hex() if self.hex else data.decode("utf-8", "backslashreplace")
@@ -236,20 +240,33 @@ def stats(db: Client, form: Form, timeout: float) -> None:
     form.show(figures, "\n".join(_lines(figures)))
 
 
+def maintenance_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of what is done to whole ranges."""
+    for option in (
+        click.option("--no-wait", is_flag=True, help="Return as soon as it is accepted; fail if one runs already."),
+        click.option("--end", help="Only ranges with keys before this one."),
+        click.option("--start", help="Only ranges with keys from this one on."),
+    ):
+        command = option(command)
+    return command
+
+
 @main.command()
+@maintenance_options
 @with_client
-def flush(db: Client, form: Form, timeout: float) -> None:
+def flush(db: Client, form: Form, timeout: float, start: str | None, end: str | None, no_wait: bool) -> None:
     """Wait until everything written so far is in segment files."""
-    db.flush(timeout=timeout)
-    form.show({"flushed": True}, "flushed")
+    db.flush(form.to_bound(start), form.to_bound(end), not no_wait, timeout=timeout)
+    form.show({"flushed": not no_wait}, "accepted" if no_wait else "flushed")
 
 
 @main.command()
+@maintenance_options
 @with_client
-def compact(db: Client, form: Form, timeout: float) -> None:
-    """Merge the tables of each range into one."""
-    db.compact(timeout=timeout)
-    form.show({"compacted": True}, "compacted")
+def compact(db: Client, form: Form, timeout: float, start: str | None, end: str | None, no_wait: bool) -> None:
+    """Flush, and merge the tables of each range."""
+    db.compact(form.to_bound(start), form.to_bound(end), not no_wait, timeout=timeout)
+    form.show({"compacted": not no_wait}, "accepted" if no_wait else "compacted")
 
 
 def _lines(figures: Any, indent: str = "") -> Iterator[str]:

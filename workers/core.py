@@ -89,6 +89,8 @@ class WorkerCore:
 
     def handle(self, event: Event, now_ns: int) -> list[Effect]:
         """Take one event."""
+        if self._stopped:  # what was under way then ends in the next life
+            return []
         effects = self._handle(event, now_ns)
         if self._stopping:
             return effects + self._stop_when_idle()
@@ -108,7 +110,7 @@ class WorkerCore:
             case WalSyncFailed():
                 return self._serving_writes.fail(event.reason)
             case JobFinished():
-                return self._serving_maintenance.finished(event)
+                return self._serving_maintenance.finished(event, now_ns)
             case JobFailed():
                 return self._serving_maintenance.failed(event, now_ns)
             case SendFailed():
@@ -218,6 +220,8 @@ class WorkerCore:
         if self._stopped or (self._writes is not None and not self._writes.idle):
             return []
         self._stopped = True
+        if self._maintenance is not None:
+            self._maintenance.close()
         if self._writes is not None and not self._serving_maintenance.releasing:
             with suppress(StorageFailure):  # then the next recovery only knows less
                 note_durable(self._filesystem, self._options.store, self._options.worker, self._writes.wal.lsn_durable)

@@ -64,7 +64,7 @@ class Workload:
         for reverse, keys_only in ((False, False), (True, False), (False, True)):
             yield from self._scan_all(reverse, keys_only, 10.0, strict=True)
         for op in (Op.FLUSH, Op.COMPACT):
-            _, error = yield operations.every_segment(op, 20.0)
+            _, error = yield operations.maintain(op, None, None, True, 20.0)
             _expect_none(error)
             yield from self._scan_all(False, False, 10.0, strict=True)
         for key in self._oracle.keys[:3]:
@@ -128,7 +128,9 @@ class Workload:
 
     def _maintain(self, op: Op, rng: random.Random) -> Steps:
         if rng.random() < 0.5:
-            _, error = yield operations.every_segment(op, self._seconds)
+            start, end = sorted([self._key(rng), self._key(rng)])
+            bounds = (start, end) if start < end and rng.random() < 0.5 else (None, None)
+            _, error = yield operations.maintain(op, *bounds, rng.random() < 0.7, self._seconds)
             if error is not None:
                 _expect_read_error(error)
 

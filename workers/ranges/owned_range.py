@@ -9,9 +9,11 @@ from shardstore.errors import Corruption
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from workers.chunk import Chunk, Layer, merge
+from workers.jobs.figures import JobTotals
 from workers.overlay.overlay import Overlay, fill
 from workers.ranges.dedup import DedupWindow
 from workers.segment.segment import Segment
+from workers.segment.state import SegmentState, Step, after
 
 MERGE_ROUNDS_MAX = 16
 """Stretches of nothing but deleted keys that one page may skip before it answers with what it has."""
@@ -19,7 +21,10 @@ MERGE_ROUNDS_MAX = 16
 
 @dataclass(slots=True)
 class OwnedRange:
-    """State of one range. `damage` is set when its segment could not be opened: then nothing is served from it."""
+    """State of one range. `damage` is set when its segment could not be opened: then nothing is served from it.
+
+    `last_failure` is why the latest of its jobs failed; empty once one ended well.
+    """
 
     segment_id: int
     key_range: KeyRange
@@ -28,8 +33,20 @@ class OwnedRange:
     dedup: DedupWindow
     damage: Corruption | None = None
     overlay: Overlay = field(default_factory=Overlay)
-    failed_jobs: int = 0
     job_damage: Corruption | None = None
+    state: SegmentState = SegmentState.READY
+    last_failure: str = ""
+    drains: JobTotals = field(default_factory=JobTotals)
+    compactions: JobTotals = field(default_factory=JobTotals)
+
+    def __post_init__(self) -> None:
+        if self.damage is not None:
+            self.take(Step.DAMAGE)
+
+    def take(self, *steps: Step) -> None:
+        """Go through these steps. Raises AssertionError for an impossible one."""
+        for step in steps:
+            self.state = after(self.state, step)
 
     def stored(self) -> Segment:
         """The open segment. Raises the Corruption that kept it from opening."""
