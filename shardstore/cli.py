@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,11 +19,12 @@ from typing import Any
 import click
 
 from shardstore.client.blocking_client import Client, connect
+from shardstore.cluster.child import run_module
 from shardstore.cluster.running_cluster import url_of
 from shardstore.cluster.serve import serve as serve_cluster
 from shardstore.cluster.settings import cluster_settings
 from shardstore.errors import Corruption, InvalidRequest, OutcomeUnknown, ShardstoreError, StorageFailure, Unavailable
-from shardstore.options import Durability
+from shardstore.options import Durability, InspectionOptions, to_argument
 from shardstore.segment_options import HELP, Compression, SegmentOptions
 
 EXIT_NO_SUCH_KEY = 1
@@ -267,6 +269,21 @@ def compact(db: Client, form: Form, timeout: float, start: str | None, end: str 
     """Flush, and merge the tables of each range."""
     db.compact(form.to_bound(start), form.to_bound(end), not no_wait, timeout=timeout)
     form.show({"compacted": not no_wait}, "accepted" if no_wait else "compacted")
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, resolve_path=True))
+@click.option("--entries", default=20, show_default=True, type=click.IntRange(0), help="Entries or records to show.")
+@click.option("--hex", "as_hex", is_flag=True, help="Print keys and values as hexadecimal digits.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def inspect(file: str, entries: int, as_hex: bool, as_json: bool) -> None:
+    """Print what is in FILE, any file of a data directory or a copy of one.
+
+    Exits with 3 when it is damaged, and says where.
+    """
+    directory, name = os.path.split(file)
+    options = InspectionOptions(directory, name, entries, as_hex, as_json)
+    sys.exit(run_module("workers.inspection", to_argument(options)))
 
 
 def _lines(figures: Any, indent: str = "") -> Iterator[str]:
