@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing import Any
 import click
 
 from shardstore.client.blocking_client import Client, connect
+from shardstore.cluster.child import run_module
 from shardstore.cluster.running_cluster import url_of
 from shardstore.cluster.serve import serve as serve_cluster
 from shardstore.cluster.settings import cluster_settings
@@ -30,7 +32,7 @@ from shardstore.errors import (
     StorageFailure,
     Unavailable,
 )
-from shardstore.options import Durability, ScanMode
+from shardstore.options import Durability, InspectionOptions, ScanMode, to_argument
 from shardstore.segment_options import HELP, Compression, SegmentOptions
 
 EXIT_NO_SUCH_KEY = 1
@@ -66,6 +68,10 @@ class Form:
             return bytes.fromhex(text)
         except ValueError:
             raise InvalidRequest(f"{text!r} is not hexadecimal: give two digits per byte") from None
+
+    def to_bound(self, text: str | None) -> bytes | None:
+        """The bytes of a bound, None for one that was not given."""
+        return None if text is None else self.to_bytes(text)
 
     def to_text(self, data: bytes) -> str:
         """The bytes as text; without --hex, bytes that are no UTF-8 appear as \\xNN."""
@@ -256,20 +262,48 @@ def stats(db: Client, form: Form, timeout: float) -> None:
     form.show(figures, "\n".join(_lines(figures)))
 
 
+def maintenance_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of what is done to whole ranges."""
+    for option in (
+        click.option("--no-wait", is_flag=True, help="Return as soon as it is accepted; fail if one runs already."),
+        click.option("--end", help="Only ranges with keys before this one."),
+        click.option("--start", help="Only ranges with keys from this one on."),
+    ):
+        command = option(command)
+    return command
+
+
 @main.command()
+@maintenance_options
 @with_client
-def flush(db: Client, form: Form, timeout: float) -> None:
+def flush(db: Client, form: Form, timeout: float, start: str | None, end: str | None, no_wait: bool) -> None:
     """Wait until everything written so far is in segment files."""
-    db.flush(timeout=timeout)
-    form.show({"flushed": True}, "flushed")
+    db.flush(form.to_bound(start), form.to_bound(end), not no_wait, timeout=timeout)
+    form.show({"flushed": not no_wait}, "accepted" if no_wait else "flushed")
 
 
 @main.command()
+@maintenance_options
 @with_client
-def compact(db: Client, form: Form, timeout: float) -> None:
-    """Merge the tables of each range into one."""
-    db.compact(timeout=timeout)
-    form.show({"compacted": True}, "compacted")
+def compact(db: Client, form: Form, timeout: float, start: str | None, end: str | None, no_wait: bool) -> None:
+    """Flush, and merge the tables of each range."""
+    db.compact(form.to_bound(start), form.to_bound(end), not no_wait, timeout=timeout)
+    form.show({"compacted": not no_wait}, "accepted" if no_wait else "compacted")
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, resolve_path=True))
+@click.option("--entries", default=20, show_default=True, type=click.IntRange(0), help="Entries or records to show.")
+@click.option("--hex", "as_hex", is_flag=True, help="Print keys and values as hexadecimal digits.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def inspect(file: str, entries: int, as_hex: bool, as_json: bool) -> None:
+    """Print what is in FILE, any file of a data directory or a copy of one.
+
+    Exits with 3 when it is damaged, and says where.
+    """
+    directory, name = os.path.split(file)
+    options = InspectionOptions(directory, name, entries, as_hex, as_json)
+    sys.exit(run_module("workers.inspection", to_argument(options)))
 
 
 def _lines(figures: Any, indent: str = "") -> Iterator[str]:

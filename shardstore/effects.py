@@ -96,9 +96,10 @@ class Send(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SyncWal:
-    """Sync these files, then report WalSynced(lsn). One at a time."""
+    """Sync these files, then the directory if one is named, then report WalSynced(lsn). One at a time."""
 
     files: tuple[File, ...]
+    directory: str | None
     lsn: int
 
 

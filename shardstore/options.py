@@ -82,10 +82,21 @@ class MaintenanceOptions:
     segments: SegmentOptions = DEFAULTS
 
 
-ProcessOptions = TypeVar("ProcessOptions", RouterOptions, WorkerOptions, MaintenanceOptions)
+@dataclass(frozen=True, slots=True)
+class InspectionOptions:
+    """What to show of which file. `entries`: at most so many of a table or records of a log."""
+
+    directory: str
+    file: str
+    entries: int
+    in_hex: bool
+    as_json: bool
 
 
-def to_argument(options: RouterOptions | WorkerOptions | MaintenanceOptions) -> str:
+ProcessOptions = TypeVar("ProcessOptions", RouterOptions, WorkerOptions, MaintenanceOptions, InspectionOptions)
+
+
+def to_argument(options: RouterOptions | WorkerOptions | MaintenanceOptions | InspectionOptions) -> str:
     """The options as the one command-line argument of a process."""
     return json.dumps(dataclasses.asdict(options))
 

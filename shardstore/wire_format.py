@@ -110,6 +110,8 @@ class Flag:
     """Reply to GET: only the first `entries` keys are answered."""
     RETRY: Final = 16
     """The request may have been sent before."""
+    NO_WAIT: Final = 32
+    """FLUSH, COMPACT: answer as soon as it is accepted, and BUSY if one of the segment runs."""
 
 
 REQUEST_FRAMES: dict[int, int] = {

@@ -86,6 +86,7 @@ SHELLS: dict[str, str] = {
     "router.runtime": "makes the real surroundings of the router's core",
     "workers.__main__": "arguments",
     "workers.runtime": "makes the real surroundings of the worker's core",
+    "workers.inspection.__main__": "the terminal",
     "workers.sync_thread": "the thread that syncs the WAL",
     "workers.maintenance.__main__": "arguments; runs jobs",
     "workers.maintenance.channel": "the socket between worker and maintenance process",

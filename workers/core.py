@@ -92,6 +92,8 @@ class WorkerCore:
 
     def handle(self, event: Event, now_ns: int) -> list[Effect]:
         """Take one event."""
+        if self._stopped:  # what was under way then ends in the next life
+            return []
         effects = self._handle(event, now_ns)
         if self._stopping:
             return effects + self._stop_when_idle()
@@ -111,7 +113,7 @@ class WorkerCore:
             case WalSyncFailed():
                 return self._serving_writes.fail(event.reason)
             case JobFinished():
-                effects = self._serving_maintenance.finished(event)
+                effects = self._serving_maintenance.finished(event, now_ns)
                 self._serving_scans.open.shed()
                 return effects
             case JobFailed():
@@ -238,6 +240,8 @@ class WorkerCore:
         if self._stopped or (self._writes is not None and not self._writes.idle):
             return []
         self._stopped = True
+        if self._maintenance is not None:
+            self._maintenance.close()
         if self._writes is not None and not self._serving_maintenance.releasing:
             with suppress(StorageFailure):  # then the next recovery only knows less
                 note_durable(self._filesystem, self._options.store, self._options.worker, self._writes.wal.lsn_durable)

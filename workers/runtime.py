@@ -37,13 +37,15 @@ def run(options: WorkerOptions) -> Stop:
         endpoint = transport.bind(CLIENTS, options.listen)
         core = WorkerCore(filesystem, SystemEntropy(), options, endpoint)
         transport.connect(ROUTER, options.router)
-        return _serve(core, transport, options, endpoint)
+        return _serve(core, filesystem, transport, options, endpoint)
     finally:
         transport.close()
         lock.release()
 
 
-def _serve(core: WorkerCore, transport: SocketTransport, options: WorkerOptions, endpoint: str) -> Stop:
+def _serve(
+    core: WorkerCore, filesystem: Filesystem, transport: SocketTransport, options: WorkerOptions, endpoint: str
+) -> Stop:
     def perform(effect: Effect) -> None:
         match effect:
             case SyncWal():
@@ -57,7 +59,7 @@ def _serve(core: WorkerCore, transport: SocketTransport, options: WorkerOptions,
                 raise AssertionError(f"no effect of a worker: {effect}")
 
     loop = EventLoop(core, transport, SystemClock(), perform)
-    sync_thread = SyncThread(loop.post)
+    sync_thread = SyncThread(filesystem, loop.post)
     maintenance = MaintenanceProcess(options, loop.post)
     try:
         install_stop_signals(lambda: loop.post(StopRequested()))

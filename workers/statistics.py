@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from workers.jobs.figures import JobTotals
 from workers.maintenance.queue import MaintenanceQueue
 from workers.ranges.owned_range import OwnedRange
 from workers.serving.write_path import WritePath
@@ -22,6 +23,7 @@ def figures(
     return {
         "worker": worker,
         "ranges": [_range_figures(owned) for owned in ranges.values()],
+        "sum": _work(ranges.values()),
         "buffered_bytes": writes.buffered_bytes,
         "buffered_bytes_limit": writes.limits.worker_bytes,
         "wal": _wal_figures(writes, maintenance, cut),
@@ -41,15 +43,60 @@ def _range_figures(owned: OwnedRange) -> dict[str, Any]:
         "start": owned.key_range.start,
         "end": owned.key_range.end,
         "epoch": owned.epoch,
+        "state": str(owned.state),
         "overlay_entries": len(owned.overlay),
         "overlay_bytes": owned.overlay.size_bytes,
         "runs": len(owned.overlay.runs),
         "tables": segment.tables if segment else 0,
-        "table_entries": segment.entries if segment else 0,
-        "table_bytes": segment.bytes if segment else 0,
-        "layers": segment.figures() if segment else {},
+        "layers": _layers(owned),
+        **_work([owned]),
         "failure": str(owned.damage or owned.job_damage or ""),
+        "last_failure": owned.last_failure,
     }
+
+
+def _layers(owned: OwnedRange) -> dict[str, int]:
+    """Entries and bytes of each layer: of the active one and the runs in memory, of the others in files."""
+    overlay = owned.overlay
+    return {
+        "active_entries": len(overlay.active),
+        "active_bytes": overlay.active.size_bytes,
+        "run_entries": sum(map(len, overlay.runs)),
+        "run_bytes": sum(run.size_bytes for run in overlay.runs),
+        "table_entries": owned.segment.entries if owned.segment else 0,
+        **(owned.segment.figures() if owned.segment else {}),
+    }
+
+
+def _work(ranges: Iterable[OwnedRange]) -> dict[str, Any]:
+    """What jobs cost in these ranges since the worker started, what lookups cost, and what the files take.
+
+    write_amplification   bytes that drains and compactions wrote, per byte of columns that was drained
+    read_amplification    layers of files asked, per key looked up in them, since the version that is served
+    space_amplification   bytes in files, per byte that a full compaction would leave (an estimate)
+
+    None where nothing was drained, looked up or stored.
+    """
+    ranges = list(ranges)
+    segments = [owned.segment for owned in ranges if owned.segment]
+    drains = sum((owned.drains for owned in ranges), JobTotals())
+    compactions = sum((owned.compactions for owned in ranges), JobTotals())
+    written_bytes = drains.sum.written_bytes + compactions.sum.written_bytes
+    keys_asked = sum(segment.keys_asked for segment in segments)
+    layers_asked = sum(segment.layers_asked for segment in segments)
+    file_bytes = sum(segment.bytes for segment in segments)
+    return {
+        "drains": drains.plain(),
+        "compactions": compactions.plain(),
+        "file_bytes": file_bytes,
+        "write_amplification": _ratio(written_bytes, drains.sum.read_bytes),
+        "read_amplification": _ratio(layers_asked, keys_asked),
+        "space_amplification": _ratio(file_bytes, sum(segment.live_bytes() for segment in segments)),
+    }
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return round(part / whole, 3) if whole else None
 
 
 def _wal_figures(writes: WritePath, maintenance: MaintenanceQueue, cut: TailCut | None) -> dict[str, Any]:

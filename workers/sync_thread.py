@@ -8,12 +8,14 @@ from threading import Thread
 
 from shardstore.effects import Event, SyncWal, WalSynced, WalSyncFailed
 from shardstore.errors import StorageFailure
+from shardstore.filesystem import Filesystem
 
 
 class SyncThread:
     """Executes one SyncWal after the other. `post` takes the outcome, from the thread."""
 
-    def __init__(self, post: Callable[[Event], None]) -> None:
+    def __init__(self, filesystem: Filesystem, post: Callable[[Event], None]) -> None:
+        self._filesystem = filesystem
         self._post = post
         self._wanted: SimpleQueue[SyncWal | None] = SimpleQueue()
         self._thread = Thread(target=self._serve, name="wal-sync", daemon=True)
@@ -33,6 +35,8 @@ class SyncThread:
             try:
                 for file in effect.files:
                     file.sync()
+                if effect.directory is not None:
+                    self._filesystem.sync_directory(effect.directory)
             except StorageFailure as failure:
                 self._post(WalSyncFailed(str(failure)))
             else:

@@ -104,16 +104,27 @@ class Client:
         scan = scan_of(start, end, prefix, reverse, limit, keys_only, mode, resume, timeout)
         return ScanIterator(self._pump, scan)
 
-    def flush(self, *, timeout: float | None = None) -> None:
-        """Return when everything written before is in segment files."""
-        self._call(operations.every_segment(Op.FLUSH, timeout))
+    def flush(
+        self, start: bytes | None = None, end: bytes | None = None, wait: bool = True, *, timeout: float | None = None
+    ) -> None:
+        """Return when everything written before is in segment files, in all ranges with keys in [start, end).
 
-    def compact(self, *, timeout: float | None = None) -> None:
-        """Merge the tables of every segment into one."""
-        self._call(operations.every_segment(Op.COMPACT, timeout))
+        With wait=False, return when the ranges have accepted it. Raises Busy if a flush or compaction of one runs;
+        that one is left as it is, the others have accepted all the same.
+        """
+        self._call(operations.maintain(Op.FLUSH, start, end, wait, timeout))
+
+    def compact(
+        self, start: bytes | None = None, end: bytes | None = None, wait: bool = True, *, timeout: float | None = None
+    ) -> None:
+        """Flush the ranges with keys in [start, end), and merge the tables of each. `wait` is as for `flush`."""
+        self._call(operations.maintain(Op.COMPACT, start, end, wait, timeout))
 
     def stats(self, *, timeout: float | None = None) -> dict[Any, dict[str, Any]]:
-        """Figures of the router under "router", and of each worker under its number."""
+        """Figures of the router under "router", and of each worker under its number.
+
+        Instead of the figures of one that cannot give any: {"unavailable": why}.
+        """
         figures: dict[Any, dict[str, Any]] = self._call(Statistics(checked_timeout_ns(timeout)))
         return figures
 

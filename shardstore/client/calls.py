@@ -5,7 +5,7 @@ Single          one key: GET, PUT, DELETE
 Many            columns of keys, with values for PUT
 ScanPage        the next page of a scan
 EndScan         a scan leaves a range
-EverySegment    FLUSH, COMPACT
+Maintain        FLUSH, COMPACT
 Statistics      figures of the router and of every worker
 """
 
@@ -124,15 +124,21 @@ class EndScan(Call):
 
 
 @dataclass(slots=True, eq=False)
-class EverySegment(Call):
-    """FLUSH or COMPACT of every segment; settled with None when all are done."""
+class Maintain(Call):
+    """FLUSH or COMPACT of every segment with keys in [start, end), empty for unbounded.
+
+    Settled with None when all are done or, with NO_WAIT in `flags`, when all are accepted.
+    """
 
     op: Op
+    start: bytes = b""
+    end: bytes = b""
+    flags: int = 0
 
 
 @dataclass(slots=True, eq=False)
 class Statistics(Call):
-    """Settled with the figures of the router and, by worker, of the workers."""
+    """Settled with the figures of the router and, by worker, of the workers; who gave none has {"unavailable": why}."""
 
     results: dict[Any, dict[str, Any]] = field(default_factory=dict, init=False)
 

@@ -19,7 +19,7 @@ from shardstore.client.calls import Call
 from shardstore.client.cutting import Positions
 from shardstore.limits import SECOND_NS
 from shardstore.route_map import Route
-from shardstore.wire_format import Op, Status
+from shardstore.wire_format import Flag, Op, Status
 
 if TYPE_CHECKING:
     from shardstore.client.lanes import Channel, Lane
@@ -130,7 +130,7 @@ class Request:
 
     def attempt_ns(self) -> int:
         """How long this attempt may wait for its answer."""
-        if self.op in BARRIERS:
+        if self.op in BARRIERS and not self.flags & Flag.NO_WAIT:
             return BARRIER_ATTEMPT_NS
         return ATTEMPT_NS << min(self.sends - 1, ATTEMPT_DOUBLINGS_MAX)
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
 
-from shardstore.client.calls import EverySegment, Many, Single
+from shardstore.client.calls import Maintain, Many, Single
 from shardstore.client.checking import (
+    checked_bound,
     checked_key,
     checked_keys,
     checked_timeout_ns,
@@ -57,9 +58,12 @@ def delete(key: Any, timeout: float | None) -> Single:
     return Single(checked_timeout_ns(timeout), Op.DELETE, checked_key(key))
 
 
-def every_segment(op: Op, timeout: float | None) -> EverySegment:
-    """FLUSH or COMPACT."""
-    return EverySegment(checked_timeout_ns(timeout), op)
+def maintain(op: Op, start: Any, end: Any, wait: bool, timeout: float | None) -> Maintain:
+    """FLUSH or COMPACT of the ranges with keys in [start, end)."""
+    first, last = checked_bound(start), checked_bound(end)
+    if last and first >= last:
+        raise InvalidRequest(f"no key lies between {first!r} and {last!r}")
+    return Maintain(checked_timeout_ns(timeout), op, first, last, 0 if wait else Flag.NO_WAIT)
 
 
 def put_many(pairs: Mapping[Any, Any] | Iterable[tuple[Any, Any]], timeout: float | None) -> Iterator[Many]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import assert_never
 
-from shardstore.client.calls import EndScan, EverySegment, Many, ScanPage, Statistics
+from shardstore.client.calls import EndScan, Maintain, Many, ScanPage, Statistics
 from shardstore.client.cutting import cut
 from shardstore.client.in_flight import Part
 from shardstore.client.lanes import Lane
@@ -15,7 +15,7 @@ from shardstore.messages import ScanRequest, encode
 from shardstore.wire_format import Op
 
 
-def parts_of(call: Many | ScanPage | EndScan | EverySegment | Statistics, routing: Routing) -> list[tuple[Lane, Part]]:
+def parts_of(call: Many | ScanPage | EndScan | Maintain | Statistics, routing: Routing) -> list[tuple[Lane, Part]]:
     """The parts of a call, each with the lane it belongs in; at least one."""
     match call:
         case Many():
@@ -24,8 +24,10 @@ def parts_of(call: Many | ScanPage | EndScan | EverySegment | Statistics, routin
             return [_of_page(call, routing, Op.SCAN, call, call.mark)]
         case EndScan():
             return [_of_page(call.latest, routing, Op.END_SCAN, call, call.mark)]
-        case EverySegment():
-            return [(lane, Part(call, call.op)) for lane in routing.lanes]
+        case Maintain():
+            wanted = KeyRange(call.start, call.end)
+            lanes = [lane for lane in routing.lanes if lane.key_range.intersection(wanted)]
+            return [(lane, Part(call, call.op, flags=call.flags)) for lane in lanes]
         case Statistics():
             lanes = [routing.router_lane, *routing.lane_of_each_worker().values()]
             return [(lane, Part(call, Op.STATS)) for lane in lanes]

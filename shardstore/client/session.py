@@ -29,7 +29,7 @@ from shardstore.effects import Received, SendFailed, Tick
 from shardstore.entropy import Entropy
 from shardstore.errors import Busy, Unavailable
 from shardstore.messages import Routes, decode
-from shardstore.wire_format import WRITES, Header, MalformedMessage, Op, Status, decode_header, decode_reply
+from shardstore.wire_format import WRITES, Flag, Header, MalformedMessage, Op, Status, decode_header, decode_reply
 
 _OK = int(Status.OK)
 _GET = int(Op.GET)
@@ -124,6 +124,9 @@ class Session:
             self._effects.append(Resolve(call, value, error))
 
     def _expire(self, call: Call) -> None:
+        if type(call) is Statistics and call.results:
+            self._settle(call, self._with_the_silent(call))
+            return
         lanes = [request.lane for request in self._sending.requests_of(call)]
         if type(call) is Single and self._routing.known:
             lanes.append(self._routing.lane_of(call.key))
@@ -131,6 +134,11 @@ class Session:
         seconds = f"{call.timeout_ns / 1e9:g} s"
         what = f"no answer within {seconds}" if self._routing.known else f"no router answered at {self._endpoint}"
         self._fail(call, refusals[0].error() if refusals else Unavailable(what))
+
+    def _with_the_silent(self, call: Statistics) -> dict[Any, dict[str, Any]]:
+        """The figures of those who answered, and that the others did not."""
+        silent = {"unavailable": f"no answer within {call.timeout_ns / 1e9:g} s"}
+        return dict.fromkeys([ROUTER, *self._routing.lane_of_each_worker()], silent) | call.results
 
     def _fail(self, call: Call, error: Exception) -> None:
         """Settle a call with an error; if some of it may have been applied, with one that says so."""
@@ -162,7 +170,7 @@ class Session:
             if header.status == _OK:
                 self._answered(request, header, event.frames)
             else:
-                self._refused(request, Refused.of(header, event.frames))
+                self._refused(request, Refused.of(header, event.frames), header)
         except (MalformedMessage, InvalidColumn):
             self.ignored += 1
 
@@ -230,10 +238,15 @@ class Session:
         resume, mark = frames[3:]
         return Page(keys, values, rest_of_scan(call, request.lane.key_range, resume), bool(resume), mark)
 
-    def _refused(self, request: Request, refused: Refused) -> None:
+    def _refused(self, request: Request, refused: Refused, header: Header) -> None:
         """Not answered: pass that on if it is for good, else send the request again now or later."""
         status = refused.status
-        if status in answers.FINAL:
+        first = request.calls[0]
+        if type(first) is Statistics and status is not Status.STALE_ROUTE:
+            self._sending.finish(request)
+            self._take_part(first, request, header, {"unavailable": refused.refusal.what})
+            return
+        if status in answers.FINAL or (status is Status.BUSY and request.flags & Flag.NO_WAIT):
             self._sending.finish(request)
             for call in request.calls:
                 self._fail(call, refused.error())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import site
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -68,6 +69,12 @@ class Child:
     def _command(self, status_fd: int) -> Sequence[str]:
         argument = to_argument(replace(self.options, status_fd=status_fd))
         return [sys.executable, "-P", "-m", self._module, argument]
+
+
+def run_module(module: str, argument: str) -> int:
+    """Run a module of the project, as children are run, with this process's output; answers its exit code."""
+    command = [sys.executable, "-P", "-m", module, argument]
+    return subprocess.run(command, env=child_environment(), check=False).returncode  # noqa: S603 (it is our own)
 
 
 def child_environment() -> Mapping[str, str]:

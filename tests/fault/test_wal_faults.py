@@ -36,7 +36,7 @@ def work(filesystem: FaultyFilesystem, history: History) -> None:
         except DiskFull:
             continue
         if step % 7 == 6:
-            sync(writer)
+            sync(filesystem, writer)
             history.durable = writer.lsn_durable
         if step == STEPS // 2:
             release(filesystem, writer, log.log_id, history)

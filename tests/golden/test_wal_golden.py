@@ -39,7 +39,7 @@ def written() -> FaultyFilesystem:
         for kind, layout, entries, segment, epoch, sequence, keys, values in BATCHES:
             request = RequestId(CLIENT, sequence)  # type: ignore[arg-type]
             writer.append(kind, layout, entries, SegmentId(segment), Epoch(epoch), request, keys, values)
-            sync(writer)
+            sync(filesystem, writer)
     note_durable(filesystem, STORE, WORKER, LSNS[-1])
     return filesystem
 

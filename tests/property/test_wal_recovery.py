@@ -39,7 +39,7 @@ def take(filesystem: FaultyFilesystem, writer: WalWriter, steps: list[str]) -> N
             case "append":
                 append(writer)
             case "sync":
-                sync(writer)
+                sync(filesystem, writer)
             case "rotate":
                 writer.rotate()
             case "release":
@@ -160,23 +160,28 @@ def clean_ends(path: str, content: bytes, lsn_kept: int) -> list[int]:
 
 
 def lsn_before_first_loss(before: dict[str, bytes], after: dict[str, bytes | None], checkpoint: int) -> int | None:
-    """LSN of the last record that may be kept; None: what is lost is known to have been durable, or a header is."""
+    """LSN of the last record that may be kept; None: what is lost is known to have been durable.
+
+    Records of a file without a sound header are lost, but tell what was durable.
+    """
     found = {path: content for path, content in after.items() if content is not None}
     needed = [path for path, following in zip_longest(found, [*found][1:]) if not ends_below(following, checkpoint)]
     places = [place for path in needed for place in records_in_file(path, before[path])]
     intact = [place for place in places if part_of(found, place) == part_of(before, place)]
-    evidence = [place.lsn_durable for place in intact]
+    evidence = [checkpoint, *(place.lsn_durable for place in intact)]
+    readable = set()
     for path in needed:
         try:
             evidence.append(decode_file_header(path, found[path], WORKER, LOG_ID).lsn_durable)
+            readable.add(path)
         except Corruption:
             return None
         except DamagedHeader:
-            if path != needed[-1] or any(place.path == path for place in intact):
+            if path <= path_of(checkpoint):
                 return None
-    lsns = {place.lsn for place in intact}
+    lsns = {place.lsn for place in intact if place.path in readable}
     kept = next(lsn for lsn in count(checkpoint) if lsn + 1 not in lsns)
-    return None if kept < max(evidence, default=0) else kept
+    return None if kept < max(evidence) else kept
 
 
 def ends_below(following: str | None, checkpoint: int) -> bool:

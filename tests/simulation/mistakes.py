@@ -44,6 +44,7 @@ from workers.serving.open_scans import OpenScan, OpenScans
 from workers.serving.reply import Asker
 from workers.serving.write_path import WritePath
 from workers.wal.record_format import Record
+from workers.wal.writer import WalWriter
 
 
 class AcknowledgesBeforeSync(WritePath):
@@ -242,6 +243,9 @@ MISTAKES: dict[str, Mistake] = {
         needs=("lose power", "CHAOS"),
     ),
     "does not sync names of log files": Mistake((Patch(servers, "SimFilesystem", ForgetsLogDirectories),)),
+    "counts log files as synced without their names": Mistake(
+        (Patch(WalWriter, "unsynced_directory", lambda writer: None),), needs=("lose power",)
+    ),
     "does not sync names of tables": Mistake((Patch(servers, "SimFilesystem", ForgetsSegmentDirectories),)),
     "serves replayed data before it is durable": Mistake(
         (Patch(workers.wal.recovery, "publish_parts", _publish_without_sync),)

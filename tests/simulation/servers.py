@@ -171,6 +171,8 @@ class Worker(Server):
                 self.filesystem.step()
                 for sync in pending:
                     sync.finish()
+                if effect.directory is not None:
+                    self.filesystem.sync_directory(effect.directory)
             except SimCrash:
                 self.end("crash in a sync")
             except StorageFailure as failure:

@@ -76,7 +76,7 @@ class Workload:
             for reverse, keys_only in ((False, False), (True, False), (False, True)):
                 yield from self._scan_to_its_end(mode, reverse, keys_only)
         for op in (Op.FLUSH, Op.COMPACT):
-            _, error = yield operations.every_segment(op, 20.0)
+            _, error = yield operations.maintain(op, None, None, True, 20.0)
             _expect_none(error)
             yield from self._scan_to_its_end(ScanMode.SNAPSHOT, False, False)
         for key in self._oracle.keys[:3]:
@@ -153,7 +153,9 @@ class Workload:
 
     def _maintain(self, op: Op, rng: random.Random) -> Steps:
         if rng.random() < 0.5:
-            _, error = yield operations.every_segment(op, self._seconds)
+            start, end = sorted([self._key(rng), self._key(rng)])
+            bounds = (start, end) if start < end and rng.random() < 0.5 else (None, None)
+            _, error = yield operations.maintain(op, *bounds, rng.random() < 0.7, self._seconds)
             if error is not None:
                 _expect_read_error(error)
 

@@ -11,6 +11,7 @@ from shardstore.identifiers import TOMBSTONE, ClientId, Epoch, RequestId, Segmen
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.segment_options import DEFAULTS, SegmentOptions
 from shardstore.wire_format import Flag
+from tests.unit.wal_driver import sync
 from workers.chunk import Layer
 from workers.jobs.run import run
 from workers.jobs.specs import (
@@ -90,10 +91,7 @@ class JobDriver:
         self.model[segment].update(dict.fromkeys(keys, TOMBSTONE))
 
     def sync(self) -> None:
-        lsn = self.writer.lsn_appended
-        for file in self.writer.unsynced_files():
-            file.sync()
-        self.writer.mark_synced(lsn)
+        sync(self.filesystem, self.writer)
 
     def drain_spec(self, *segments: int) -> DrainSpec:
         last = self.writer.lsn_appended

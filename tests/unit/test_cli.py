@@ -49,11 +49,11 @@ class FakeClient:
     def stats(self, *, timeout: float) -> dict[str, Any]:
         return {"router": {"ranges": 8}, 0: {"buffered_bytes": 1234567, "ranges": [{"start": b"\x80"}]}}
 
-    def flush(self, *, timeout: float) -> None:
-        self.asked.append("flush")
+    def flush(self, *arguments: Any, timeout: float) -> None:
+        self.asked.append(("flush", *arguments))
 
-    def compact(self, *, timeout: float) -> None:
-        self.asked.append("compact")
+    def compact(self, *arguments: Any, timeout: float) -> None:
+        self.asked.append(("compact", *arguments))
 
 
 @pytest.fixture
@@ -134,7 +134,15 @@ def test_stats_are_indented_lines_or_json(client: FakeClient) -> None:
 
 def test_flush_and_compact(client: FakeClient) -> None:
     assert (run("flush").output, run("compact").output) == ("flushed\n", "compacted\n")
-    assert [word for word in client.asked if word in {"flush", "compact"}] == ["flush", "compact"]
+    assert (run("flush", "--no-wait").output, run("compact", "--no-wait").output) == ("accepted\n", "accepted\n")
+    run("compact", "--start", "61", "--end", "ff", "--hex")
+    assert [asked for asked in client.asked if asked[0] in {"flush", "compact"}] == [
+        ("flush", None, None, True),
+        ("compact", None, None, True),
+        ("flush", None, None, False),
+        ("compact", None, None, False),
+        ("compact", b"a", b"\xff", True),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from shardstore.wire_format import MalformedMessage
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver, run_to_end
 from workers.jobs import merged_entries
+from workers.jobs.figures import JobFigures
 from workers.jobs.specs import (
     CompactionKind,
     CompactResult,
@@ -56,6 +57,12 @@ def test_compaction_keeps_what_is_alive(worker: JobDriver, stretch_bytes: int, m
     after = read_manifest(worker.filesystem, STORE, 1)
     assert isinstance(result, CompactResult)
     assert result.manifest == after
+    assert result.figures == JobFigures(
+        read_bytes=sum(record.file_bytes for record in before.tables),
+        written_bytes=after.tables[0].file_bytes,
+        entries_in=sum(record.entries for record in before.tables),
+        entries_out=len(worker.alive(1)),
+    )
     assert everything(worker) == worker.alive(1)
     assert list(everything(worker)) == list(worker.alive(1))
     assert after.version == before.version + 1

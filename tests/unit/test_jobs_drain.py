@@ -12,6 +12,7 @@ from shardstore.segment_options import DEFAULTS
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver, run_to_end
 from workers.jobs.drain import entries_of
+from workers.jobs.figures import JobFigures
 from workers.jobs.run import run
 from workers.jobs.specs import DrainResult, DrainSpec, SegmentDrain
 from workers.segment.manifest import read_manifest
@@ -33,6 +34,16 @@ def test_each_segment_gets_its_records_with_the_latest_value(worker: JobDriver) 
     assert isinstance(result, DrainResult)
     assert [manifest.segment for manifest in result.manifests] == [1, 2]
     assert result.manifests == tuple(read_manifest(worker.filesystem, STORE, segment) for segment in (1, 2))
+
+
+def test_figures_tell_what_was_read_and_written(worker: JobDriver) -> None:
+    worker.put(1, {b"a": b"1", b"b": b"2"})
+    worker.put(1, {b"a": b"3"})
+    result = worker.drain()
+    assert isinstance(result, DrainResult)
+    [table] = read_manifest(worker.filesystem, STORE, 1).tables
+    one = JobFigures(read_bytes=6, written_bytes=table.file_bytes, entries_in=3, entries_out=2)
+    assert result.figures == (one, JobFigures())
 
 
 def test_the_manifest_tells_what_was_drained(worker: JobDriver) -> None:
@@ -100,7 +111,9 @@ def test_a_drain_that_was_published_is_not_done_again(worker: JobDriver) -> None
     first = run_to_end(spec, worker.filesystem)
     assert isinstance(worker.filesystem, FaultyFilesystem)
     worker.filesystem.trace.clear()
-    assert run_to_end(spec, worker.filesystem) == first
+    again = run_to_end(spec, worker.filesystem)
+    assert isinstance(first, DrainResult)
+    assert again == DrainResult(first.manifests, (JobFigures(), JobFigures()))
     assert not [call for call in worker.filesystem.trace if call.startswith(("create", "rename", "remove"))]
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from shardstore.client.calls import EndScan, EverySegment, Open, Page, ScanPage, Statistics
-from shardstore.errors import Unavailable
+from shardstore.client.calls import EndScan, Maintain, Open, Page, ScanPage, Statistics
+from shardstore.errors import Busy, Unavailable
+from shardstore.limits import MILLISECOND_NS
+from shardstore.messages import Refusal
 from shardstore.options import ScanMode
-from shardstore.wire_format import Op
-from tests.unit.fake_cluster import FakeCluster
+from shardstore.wire_format import Flag, Op, Status
+from tests.unit.fake_cluster import FakeCluster, Refuse
 from tests.unit.session_driver import (
     TIMEOUT_NS,
     SessionDriver,
@@ -199,11 +201,77 @@ def test_a_page_of_keys_only(full: SessionDriver) -> None:
 
 @pytest.mark.parametrize("op", [Op.FLUSH, Op.COMPACT])
 def test_barriers_go_to_every_segment(driver: SessionDriver, op: Op) -> None:
-    call = EverySegment(TIMEOUT_NS, op)
+    call = Maintain(TIMEOUT_NS, op)
     assert driver.call(call) is None
     assert call in driver.ended
     asked = sorted((header.op, header.segment) for _, header in driver.sent)
     assert asked == [(op, 1), (op, 2), (op, 3), (op, 4)]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "segments"),
+    [
+        (b"", b"", [1, 2, 3, 4]),
+        (b"\x40", b"\x80", [2]),
+        (b"\x40", b"\x80\x00", [2, 3]),
+        (b"\x7f", b"", [2, 3, 4]),
+        (b"", b"\x01", [1]),
+        (b"\xff", b"", [4]),
+    ],
+)
+def test_barriers_go_to_the_segments_of_a_range(
+    driver: SessionDriver, start: bytes, end: bytes, segments: list[int]
+) -> None:
+    assert driver.call(Maintain(TIMEOUT_NS, Op.FLUSH, start, end)) is None
+    assert sorted(header.segment for _, header in driver.sent) == segments
+
+
+def test_a_barrier_that_nobody_waits_for_is_refused_at_once(driver: SessionDriver) -> None:
+    driver.cluster.script.extend([None, Refuse(Status.BUSY, 100, Refusal("a flush runs", 1, 1))])
+    call = Maintain(TIMEOUT_NS, Op.FLUSH, flags=Flag.NO_WAIT)
+    driver.call(call)
+    error = driver.ended[call]
+    assert isinstance(error, Busy)
+    assert (error.cause, error.applied) == ("a flush runs", False)
+    assert {header.flags for _, header in driver.sent} == {Flag.NO_WAIT}
+    assert len(driver.sent) == 4
+
+
+def test_a_barrier_that_is_waited_for_is_asked_again_when_it_was_refused(driver: SessionDriver) -> None:
+    driver.cluster.script.append(Refuse(Status.BUSY, 100, Refusal("full", 1, 1)))
+    call = Maintain(TIMEOUT_NS, Op.FLUSH)
+    driver.call(call)
+    driver.advance(200)
+    assert driver.ended[call] is None
+
+
+def test_statistics_without_a_worker_that_is_down(driver: SessionDriver) -> None:
+    driver.cluster.down.add(1)
+    driver.receive(driver.cluster.broadcast())
+    figures = driver.call(Statistics(TIMEOUT_NS))
+    assert figures == {"router": {"role": "router"}, 0: {"segment": 1}, 1: {"unavailable": "worker is down"}}
+
+
+def test_statistics_without_a_worker_that_does_not_answer(driver: SessionDriver) -> None:
+    driver.silent |= {"worker:1"}
+    driver.cluster.down.add(1)
+    call = Statistics(900 * MILLISECOND_NS)
+    driver.call(call)
+    assert call not in driver.ended
+    driver.advance(1_000)
+    assert driver.ended[call] == {
+        "router": {"role": "router"},
+        0: {"segment": 1},
+        1: {"unavailable": "no answer within 0.9 s"},
+    }
+
+
+def test_statistics_that_nobody_answers(driver: SessionDriver) -> None:
+    driver.silent |= {"router", "worker:0", "worker:1"}
+    call = Statistics(900 * MILLISECOND_NS)
+    driver.submit(call)
+    driver.advance(1_000)
+    assert isinstance(driver.ended[call], Unavailable)
 
 
 def test_statistics(driver: SessionDriver) -> None:

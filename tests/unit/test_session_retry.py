@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shardstore.client.calls import EverySegment, Open, ScanPage
+from shardstore.client.calls import Maintain, Open, ScanPage
 from shardstore.effects import Tick
 from shardstore.errors import (
     Busy,
@@ -86,7 +86,7 @@ def test_attempts_wait_longer_each_time(driver: SessionDriver) -> None:
 
 def test_a_barrier_is_given_more_time(driver: SessionDriver) -> None:
     driver.silent.add("worker:0")
-    call = EverySegment(60_000 * MILLISECOND_NS, Op.COMPACT)
+    call = Maintain(60_000 * MILLISECOND_NS, Op.COMPACT)
     driver.call(call)
     driver.advance(29_000)
     assert len(_routed(driver)) == 4
@@ -286,7 +286,7 @@ def test_endpoints_that_come_and_go(driver: SessionDriver) -> None:
 
 def test_what_was_sent_over_a_link_that_is_dropped_is_sent_again(driver: SessionDriver) -> None:
     driver.cluster.script.append(Lose.REPLY)
-    call = EverySegment(TIMEOUT_NS, Op.FLUSH)
+    call = Maintain(TIMEOUT_NS, Op.FLUSH)
     driver.call(call)
     assert call not in driver.ended
     driver.cluster.endpoints = {worker: f"ipc://elsewhere/{worker}" for worker in driver.cluster.endpoints}

@@ -29,6 +29,7 @@ from tests.unit.wal_driver import (
     writer_of,
 )
 from workers.wal.log_document import LogDocument, publish_log_document, read_log_document
+from workers.wal.reader import first_lsns
 from workers.wal.record_format import FILE_HEADER_BYTES, RECORD_HEADER_BYTES, FileHeader
 from workers.wal.recovery import recover
 from workers.wal.scan import DECISIONS, TailCut, TailPolicy, Verdict
@@ -53,7 +54,7 @@ def write(filesystem: FaultyFilesystem, *files: int, durable: int = 0) -> None:
             lsn += 1
             append(writer, Content(1, b"%08d" % lsn, b"v" * 20))
             if lsn == durable:
-                sync(writer)
+                sync(filesystem, writer)
         writer.rotate()
 
 
@@ -174,7 +175,7 @@ class TestWholeLog:
     def test_bytes_that_a_failed_sync_left_in_the_cache_are_not_believed(self, filesystem: FaultyFilesystem) -> None:
         writer = fresh_writer(filesystem)
         append_many(writer, 3)
-        sync(writer)
+        sync(filesystem, writer)
         append_many(writer, 3)
 
         def fault(number: int, operation: str, path: str) -> None:
@@ -183,7 +184,7 @@ class TestWholeLog:
 
         filesystem.fault = fault
         with pytest.raises(StorageFailure):
-            sync(writer)
+            sync(filesystem, writer)
         filesystem.healthy()
         log = recovered(filesystem)
         assert lsns_of(filesystem, log) == [1, 2, 3]
@@ -196,6 +197,15 @@ class TestWholeLog:
         recovered(filesystem)
         assert filesystem.paths() == [LOG, path_of(1)]
 
+    @pytest.mark.parametrize("seed", range(20))
+    def test_what_was_cut_does_not_come_back(self, filesystem: FaultyFilesystem, seed: int) -> None:
+        """Its LSNs are given anew."""
+        write(filesystem, 3, 3, durable=3)
+        filesystem.place(path_of(4), filesystem.content(path_of(4))[:70])
+        assert kept(filesystem) == [1, 2, 3]
+        filesystem.lose_power(seed)
+        assert first_lsns(filesystem, WORKER) == [1]
+
     def test_other_files_are_left_alone(self, filesystem: FaultyFilesystem) -> None:
         filesystem.place(f"{DIRECTORY}/LOCK", b"")
         write(filesystem, 2)
@@ -206,7 +216,7 @@ class TestWholeLog:
         filesystem = PosixFilesystem(str(tmp_path))
         writer = fresh_writer(filesystem)
         append_many(writer, 20)
-        sync(writer)
+        sync(filesystem, writer)
         append_many(writer, 1)
         writer.close()
         last = max(tmp_path.glob("workers/0003/wal-*"))
@@ -384,14 +394,40 @@ class TestDamage:
         refused(path_of(1), offset_of(2), "LSN 3")
 
     def test_damaged_file_header_with_records_behind_it(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
-        write(filesystem, 3)
+        write(filesystem, 3, durable=1)
         damage(filesystem, path_of(1), 30)
-        refused(path_of(1), 0, "checksum of the file header")
+        refused(path_of(1), 0, "checksum of the file header.*LSN 1")
 
     def test_damaged_file_header_before_another_file(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
-        write(filesystem, 3, 3)
+        write(filesystem, 3, 3, durable=1)
         filesystem.place(path_of(1), bytes(400))
-        refused(path_of(1), 0, "magic")
+        refused(path_of(1), 0, "magic.*LSN 1")
+
+    def test_damaged_header_of_a_recovered_file(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
+        """LOG says that recovery has synced it, though nothing in the file can say so any more."""
+        write(filesystem, 3)
+        recovered(filesystem)
+        filesystem.place(path_of(1), bytes(400))
+        refused(path_of(1), 0, "magic.*LSN 1")
+
+    def test_damaged_header_at_or_below_the_checkpoint(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
+        write(filesystem, 3)
+        advance(filesystem, 2)
+        damage(filesystem, path_of(1), 30)
+        refused(path_of(1), 0, "LSN 1 was on stable storage")
+
+    @pytest.mark.parametrize("torn", [b"", bytes(30), bytes(400)])
+    def test_file_whose_header_was_never_durable_is_an_unsynced_tail(
+        self, filesystem: FaultyFilesystem, torn: bytes
+    ) -> None:
+        """Neither its records nor those of later files are kept, whatever survived of them."""
+        write(filesystem, 3, 3, 3, durable=2)
+        filesystem.place(path_of(4), torn + filesystem.content(path_of(4))[400:] if torn else b"")
+        log = recovered(filesystem)
+        assert log.lsn_last == 3
+        assert log.cut is not None
+        assert (log.cut.file, log.cut.offset, log.cut.lsn_lost) == (path_of(4), 0, 4)
+        assert first_lsns(filesystem, WORKER) == [1]
 
     def test_newer_version(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
         write(filesystem, 3)
@@ -428,7 +464,7 @@ class TestDamage:
         """A user may store a copy of the log: behind a bad record its bytes are found, and must not count."""
         writer = fresh_writer(filesystem, 10_000)
         append_many(writer, 3)
-        sync(writer)
+        sync(filesystem, writer)
         before = len(filesystem.content(path_of(1)))
         append(writer, Content(1, b"backup", filesystem.content(path_of(1))))
         damage(filesystem, path_of(1), before + RECORD_HEADER_BYTES)
@@ -453,7 +489,7 @@ class TestLsnFloor:
         append_many(fresh_writer(filesystem), 4)
         writer = writer_of(filesystem, recovered(filesystem, lsn_floor=20))
         append_many(writer, 2)
-        sync(writer)
+        sync(filesystem, writer)
         append(writer)
         for _ in range(2):
             log = recovered(filesystem)
@@ -465,7 +501,7 @@ class TestLsnFloor:
         writer = writer_of(filesystem, recovered(filesystem, lsn_floor=20))
         append_many(writer, 2)
         writer.rotate()
-        sync(writer)
+        sync(filesystem, writer)
         append(writer)
         filesystem.erase(path_of(21))
         with pytest.raises(Corruption, match="LSN 5"):

@@ -77,6 +77,7 @@ def test_numbers_on_the_wire_are_frozen() -> None:
         "PRESENCE": 4,
         "MORE": 8,
         "RETRY": 16,
+        "NO_WAIT": 32,
     }
 
 

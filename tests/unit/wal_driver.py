@@ -69,9 +69,12 @@ def append_many(writer: WalWriter, number: int) -> None:
         append(writer)
 
 
-def sync(writer: WalWriter) -> None:
+def sync(filesystem: Filesystem, writer: WalWriter) -> None:
+    directory = writer.unsynced_directory()
     for file in writer.unsynced_files():
         file.sync()
+    if directory is not None:
+        filesystem.sync_directory(directory)
     writer.mark_synced(writer.lsn_appended)
 
 

@@ -56,7 +56,8 @@ class WorkerDriver:
 
     def __post_init__(self) -> None:
         options = WorkerOptions(str(self.root), STORE, 0, "router", "listen", self.durability, self.memory)
-        self.core = WorkerCore(PosixFilesystem(str(self.root)), SystemEntropy(), options, "endpoint")
+        self.filesystem = PosixFilesystem(str(self.root))
+        self.core = WorkerCore(self.filesystem, SystemEntropy(), options, "endpoint")
         self.execute(self.core.start(self.now_ns))
 
     def serve(self) -> WorkerDriver:
@@ -93,6 +94,8 @@ class WorkerDriver:
         effect = self.syncs.popleft()
         for file in effect.files:
             file.sync()
+        if effect.directory is not None:
+            self.filesystem.sync_directory(effect.directory)
         self.handle(WalSynced(effect.lsn))
 
     def run_job(self) -> None:

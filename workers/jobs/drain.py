@@ -7,6 +7,7 @@ published already, by a job that died before it could tell, is not done again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Mapping
 
 import numpy as np
@@ -19,6 +20,7 @@ from shardstore.identifiers import TOMBSTONE, Buffer
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.segment_options import SegmentOptions
 from shardstore.wire_format import Flag
+from workers.jobs.figures import JobFigures
 from workers.jobs.output import Output
 from workers.jobs.specs import DrainResult, DrainSpec, SegmentDrain
 from workers.segment.manifest import Manifest, publish_manifest, read_manifest
@@ -40,29 +42,43 @@ def drain(spec: DrainSpec, filesystem: Filesystem, options: SegmentOptions) -> G
     wanted = {
         item.segment: LsnInterval(max(item.lsn_first, checkpoints[item.segment] + 1), item.lsn_last) for item in pending
     }
-    batches = yield from _read(spec, filesystem, wanted)
+    batches, read_bytes = yield from _read(spec, filesystem, wanted)
+    figures: dict[int, JobFigures] = {}
     for item in pending:
-        manifests[item.segment] = yield from _drain_segment(
-            spec.log_id, item, filesystem, options, manifests[item.segment], batches.pop(item.segment)
+        manifest, segment_batches = manifests[item.segment], batches.pop(item.segment)
+        drained = yield from _drain_segment(spec.log_id, item, filesystem, options, manifest, segment_batches)
+        added = drained.deltas[len(manifest.deltas) :]
+        figures[item.segment] = JobFigures(
+            read_bytes=read_bytes[item.segment],
+            written_bytes=sum(record.file_bytes for record in added),
+            entries_in=sum(len(batch.keys) for batch in segment_batches),
+            entries_out=sum(record.entries for record in added),
         )
+        manifests[item.segment] = drained
     for item in spec.drains:
         if item not in pending:  # published by a job that may have died before the name was durable
             filesystem.sync_directory(segment_directory(item.segment))
-    return DrainResult(tuple(manifests[item.segment] for item in spec.drains))
+    segments = [item.segment for item in spec.drains]
+    return DrainResult(
+        tuple(manifests[segment] for segment in segments),
+        tuple(figures.get(segment, JobFigures()) for segment in segments),
+    )
 
 
 def _read(
     spec: DrainSpec, filesystem: Filesystem, wanted: Mapping[int, LsnInterval]
-) -> Generator[None, None, dict[int, list[Entries]]]:
-    """The batches of every wanted segment, oldest first."""
+) -> Generator[None, None, tuple[dict[int, list[Entries]], Counter[int]]]:
+    """The batches of every wanted segment, oldest first, and the bytes of their columns."""
     batches: dict[int, list[Entries]] = {segment: [] for segment in wanted}
+    read_bytes: Counter[int] = Counter()
     if not wanted:
-        return batches
+        return batches, read_bytes
     for count, record in enumerate(records_of(filesystem, spec.worker, spec.log_id, wanted), 1):
         batches[record.segment].append(entries_of(record))
+        read_bytes[record.segment] += len(record.keys) + len(record.values)
         if count % SLICE_RECORDS == 0:
             yield
-    return batches
+    return batches, read_bytes
 
 
 def _drain_segment(

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from shardstore import messages
 from shardstore.identifiers import Buffer
 from shardstore.wire_format import MalformedMessage
+from workers.jobs.figures import JobFigures
 from workers.segment.manifest import Manifest
 
 
@@ -76,9 +77,10 @@ class ReleaseSpec:
 
 @dataclass(frozen=True, slots=True)
 class DrainResult:
-    """The published manifests, in the order of the spec."""
+    """The published manifests and what was done for each, in the order of the spec."""
 
     manifests: tuple[Manifest, ...]
+    figures: tuple[JobFigures, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,11 @@ class CompactResult:
     carried_bytes: int = 0
     entries_in: int = 0
     entries_out: int = 0
+
+    @property
+    def figures(self) -> JobFigures:
+        """What was done."""
+        return JobFigures(self.read_bytes, self.written_bytes, self.carried_bytes, self.entries_in, self.entries_out)
 
 
 @dataclass(frozen=True, slots=True)

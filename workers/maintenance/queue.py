@@ -5,7 +5,7 @@
     compact, when asked or when the compaction policy says so, only after its runs are drained
 
 A job that fails is tried again with a growing delay; its inputs are intact. Damage is not tried again: the range
-keeps the reason, and whoever waits for it gets it.
+keeps the reason, and whoever waits for it gets it. Every job takes its segments through the steps of state.py.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 
 from shardstore.effects import Effect, JobFailed, JobFinished, StartJob
 from shardstore.entropy import Entropy
-from shardstore.errors import Corruption
+from shardstore.errors import Busy, Corruption
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
-from shardstore.wire_format import Op
+from shardstore.wire_format import Flag, Op
 from workers.jobs.specs import (
     CompactionKind,
     CompactResult,
@@ -33,6 +33,7 @@ from workers.maintenance.drain_policy import LayerSize, layers_to_seal
 from workers.ranges.owned_range import OwnedRange
 from workers.segment.manifest import Manifest
 from workers.segment.segment import Segment
+from workers.segment.state import SegmentState, Step
 from workers.serving.reply import Asker
 from workers.serving.write_path import WritePath
 
@@ -42,10 +43,14 @@ RETRY_MAX_NS = 10 * SECOND_NS
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
-    """A FLUSH or COMPACT that waits until the segment's tables hold everything up to `lsn`."""
+    """A FLUSH or COMPACT that waits until the segment's tables hold everything up to `lsn`.
 
-    asker: Asker
+    `asker` waits for its end; None for one that did not want to wait.
+    """
+
+    op: int
     lsn: int
+    asker: Asker | None
 
 
 @dataclass(slots=True)
@@ -61,6 +66,7 @@ class MaintenanceQueue:
     entropy: Entropy
     _running: StartJob | None = None
     _jobs_started: int = 0
+    _started_ns: int = 0
     _barriers: dict[int, list[Barrier]] = field(default_factory=dict)
     _compactions: dict[int, list[Asker]] = field(default_factory=dict)
     _compacting: list[Asker] = field(default_factory=list)
@@ -106,10 +112,20 @@ class MaintenanceQueue:
         owned.stored()
         if owned.job_damage:
             raise owned.job_damage
+        header = asker.header
+        waits = not header.flags & Flag.NO_WAIT
+        if not waits and self._is_maintained(owned):
+            raise Busy(f"a flush or compaction of segment {owned.segment_id} runs", 1, 1, RETRY_FIRST_NS)
         self.seal(owned)
-        barrier = Barrier(asker, owned.overlay.runs[-1].lsn_last if owned.overlay.runs else 0)
-        self._barriers.setdefault(owned.segment_id, []).append(barrier)
-        return self._pass_barriers(owned, drained_lsn=0)
+        lsn = owned.overlay.runs[-1].lsn_last if owned.overlay.runs else 0
+        self._barriers.setdefault(owned.segment_id, []).append(Barrier(header.op, lsn, asker if waits else None))
+        accepted = [] if waits else [asker.accept(self.writes.pressure)]
+        return accepted + self._pass_barriers(owned, drained_lsn=0)
+
+    def close(self) -> None:
+        """The worker stops: no segment is served any more."""
+        for owned in self.ranges.values():
+            owned.take(Step.CLOSE)
 
     def next_job(self, now_ns: int) -> list[Effect]:
         """Start the next job, if there is one and none runs."""
@@ -121,14 +137,17 @@ class MaintenanceQueue:
         if spec is None:
             return self._sync_for_drain()
         self._jobs_started += 1
+        self._started_ns = now_ns
         self._running = StartJob(self._jobs_started, spec)
+        for segment in _segments_of(spec):
+            self.ranges[segment].take(Step.SEAL, Step.START)
         return [self._running]
 
     def wakeup_ns(self) -> int | None:
         """When a failed job is tried again."""
         return self._retry_at_ns
 
-    def finished(self, event: JobFinished) -> list[Effect]:
+    def finished(self, event: JobFinished, now_ns: int) -> list[Effect]:
         """Take over the result of the running job."""
         assert self._running is not None
         assert self._running.job == event.job
@@ -136,11 +155,15 @@ class MaintenanceQueue:
         self.look_again()
         self.jobs_finished += 1
         effects: list[Effect] = []
+        duration_ns = now_ns - self._started_ns
         if isinstance(event.result, DrainResult):
-            for manifest in event.result.manifests:
+            for manifest, figures in zip(event.result.manifests, event.result.figures, strict=True):
+                self.ranges[manifest.segment].drains.note_end(duration_ns, figures)
                 effects += self._drained(manifest)
         elif isinstance(event.result, CompactResult):
-            effects += self._compacted(event.result.manifest)
+            manifest = event.result.manifest
+            self.ranges[manifest.segment].compactions.note_end(duration_ns, event.result.figures)
+            effects += self._compacted(manifest)
         return effects
 
     def failed(self, event: JobFailed, now_ns: int) -> list[Effect]:
@@ -151,7 +174,13 @@ class MaintenanceQueue:
         self.last_failure = event.reason
         self._failures += 1
         self._retry_at_ns = now_ns + min(RETRY_FIRST_NS << min(self._failures, 16), RETRY_MAX_NS)
-        if isinstance(spec, CompactSpec) and self._compacting:
+        for segment in _segments_of(spec):
+            owned = self.ranges[segment]
+            owned.take(Step.FAIL)
+            owned.last_failure = event.reason
+            totals = owned.compactions if isinstance(spec, CompactSpec) else owned.drains
+            totals.note_end(now_ns - self._started_ns, None)
+        if isinstance(spec, CompactSpec) and spec.kind == CompactionKind.EVERYTHING:
             self._compactions.setdefault(spec.segment, []).extend(self._compacting)
             self._compacting = []
         elif isinstance(spec, ReleaseSpec):
@@ -227,8 +256,16 @@ class MaintenanceQueue:
         return [asker.accept(self.writes.pressure) for asker in askers]
 
     def _replace(self, owned: OwnedRange, manifest: Manifest) -> None:
+        owned.take(Step.SWAP)
         self._obsolete += owned.stored().replace(manifest)
+        owned.last_failure = ""
+        owned.take(Step.RESUME)
         self._release_wanted = True
+
+    def _is_maintained(self, owned: OwnedRange) -> bool:
+        """Whether a job of the range runs, or a FLUSH or COMPACT of it waits for one."""
+        waits = owned.segment_id in self._barriers or owned.segment_id in self._compactions
+        return waits or owned.state is not SegmentState.READY
 
     def _pass_barriers(self, owned: OwnedRange, drained_lsn: int) -> list[Effect]:
         """Answer each FLUSH that is reached; hand each COMPACT that is reached on to the compaction."""
@@ -236,10 +273,10 @@ class MaintenanceQueue:
         reached = [barrier for barrier in waiting if barrier.lsn <= drained_lsn or not owned.overlay.runs]
         if len(reached) < len(waiting):
             self._barriers[owned.segment_id] = [barrier for barrier in waiting if barrier not in reached]
-        flushed = [barrier.asker for barrier in reached if barrier.asker.header.op == Op.FLUSH]
-        compactions = [barrier.asker for barrier in reached if barrier.asker.header.op == Op.COMPACT]
-        if compactions:
-            self._compactions.setdefault(owned.segment_id, []).extend(compactions)
+        if any(barrier.op == Op.COMPACT for barrier in reached):
+            askers = [barrier.asker for barrier in reached if barrier.op == Op.COMPACT and barrier.asker]
+            self._compactions.setdefault(owned.segment_id, []).extend(askers)
+        flushed = [barrier.asker for barrier in reached if barrier.op == Op.FLUSH and barrier.asker]
         return [asker.accept(self.writes.pressure) for asker in flushed]
 
     def _give_up(self, spec: Spec, damage: Corruption) -> list[Effect]:
@@ -254,7 +291,8 @@ class MaintenanceQueue:
         effects: list[Effect] = []
         for segment in segments:
             self.ranges[segment].job_damage = damage
-            waiting = [barrier.asker for barrier in self._barriers.pop(segment, [])]
+            self.ranges[segment].take(Step.DAMAGE)
+            waiting = [barrier.asker for barrier in self._barriers.pop(segment, []) if barrier.asker]
             for asker in [*waiting, *self._compactions.pop(segment, [])]:
                 effects.append(asker.fail(damage))
         return effects
@@ -271,6 +309,17 @@ def _layer_sizes(segment: Segment) -> LayerSizes:
         keys_asked=segment.keys_asked,
         layers_asked=segment.layers_asked,
     )
+
+
+def _segments_of(spec: Spec) -> list[int]:
+    """The segments that the job publishes anew."""
+    match spec:
+        case DrainSpec():
+            return [item.segment for item in spec.drains]
+        case CompactSpec():
+            return [spec.segment]
+        case ReleaseSpec():
+            return []
 
 
 def _layer_size(owned: OwnedRange) -> LayerSize:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from shardstore.errors import Corruption
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
+from workers.jobs.figures import JobTotals
 from workers.overlay.overlay import Overlay, fill
 from workers.ranges.dedup import DedupWindow
 from workers.ranges.range_view import PinnedView, RangeView
 from workers.segment.segment import Segment
+from workers.segment.state import SegmentState, Step, after
 
 
 @dataclass(slots=True)
@@ -19,6 +21,7 @@ class OwnedRange:
     """State of one range. `damage` is set when its segment could not be opened: then nothing is served from it.
 
     `writes_applied` counts since the range was opened. Until `isolated_until_ns`, a scan keeps its writers waiting.
+    `last_failure` is why the latest of its jobs failed; empty once one ended well.
     """
 
     segment_id: int
@@ -28,10 +31,22 @@ class OwnedRange:
     dedup: DedupWindow
     damage: Corruption | None = None
     overlay: Overlay = field(default_factory=Overlay)
-    failed_jobs: int = 0
     job_damage: Corruption | None = None
     writes_applied: int = 0
     isolated_until_ns: int = 0
+    state: SegmentState = SegmentState.READY
+    last_failure: str = ""
+    drains: JobTotals = field(default_factory=JobTotals)
+    compactions: JobTotals = field(default_factory=JobTotals)
+
+    def __post_init__(self) -> None:
+        if self.damage is not None:
+            self.take(Step.DAMAGE)
+
+    def take(self, *steps: Step) -> None:
+        """Go through these steps. Raises AssertionError for an impossible one."""
+        for step in steps:
+            self.state = after(self.state, step)
 
     def stored(self) -> Segment:
         """The open segment. Raises the Corruption that kept it from opening."""

@@ -114,6 +114,11 @@ class Segment:
         self._tables.keep_only(live)
         return [file_names.table_file(manifest.segment, number) for number in obsolete]
 
+    def live_bytes(self) -> int:
+        """Bytes that a full compaction would leave, roughly: the largest layer, which holds what the others change."""
+        layers = [*self.manifest.mains, *((delta,) for delta in self.manifest.deltas)]
+        return max(map(file_bytes_of, layers))
+
     def remove_orphans(self) -> None:
         """Remove every file of the segment that the manifest does not name. Not while a job of the segment runs."""
         live = {file_names.table_file(self.manifest.segment, record.number) for record in self.manifest.tables}

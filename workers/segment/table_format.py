@@ -95,6 +95,16 @@ class Identity(NamedTuple):
         return _HEADER.pack(MAGIC, VERSION, self.segment, self.number, checksum(self.store.encode()))
 
 
+class Header(NamedTuple):
+    """The decoded header; see the module's drawing."""
+
+    magic: bytes
+    version: int
+    segment: int
+    number: int
+    store: int
+
+
 class Layout(NamedTuple):
     """Bytes of every key and of every value; 0: the column is variable."""
 
@@ -164,6 +174,11 @@ def encode_footer(sections: Sections, file_seed: int, offset: int) -> tuple[byte
     packed = _FOOTER.pack(*(number for section in sections for number in section))
     footer_checksum = checksum(packed, seed_at(file_seed, offset))
     return packed + _FOOTER_END.pack(footer_checksum, END_MAGIC), footer_checksum
+
+
+def decode_header(data: Buffer) -> Header:
+    """The header of a table file, whosever it is; `data` is not shorter than that."""
+    return Header._make(_HEADER.unpack_from(data))
 
 
 def check_header(data: Buffer, identity: Identity) -> int:

@@ -209,4 +209,4 @@ class WritePath:
             return []
         self._syncing = True
         lsn = self._sync_wanted if self._durability is Durability.SYNC else self.wal.lsn_appended
-        return [SyncWal(self.wal.unsynced_files(), lsn)]
+        return [SyncWal(self.wal.unsynced_files(), self.wal.unsynced_directory(), lsn)]

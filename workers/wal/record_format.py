@@ -129,6 +129,16 @@ def decode_file_header(path: str, data: Buffer, worker: int, log_id: int) -> Fil
 
     Raises DamagedHeader for bytes that are no header, Corruption for a sound header of something else.
     """
+    header = file_header_in(path, data)
+    if header.worker != worker:
+        raise Corruption(path, 12, f"log of worker {header.worker}, not of worker {worker}")
+    if header.log_id != log_id:
+        raise Corruption(path, 16, f"belongs to log {header.log_id:016x}, not to log {log_id:016x}")
+    return header
+
+
+def file_header_in(path: str, data: Buffer) -> FileHeader:
+    """The header of a log file, whosever it is. Raises DamagedHeader, and Corruption for another version."""
     if len(data) < FILE_HEADER_BYTES:
         raise DamagedHeader(f"{len(data)} bytes are no file header")
     magic, version = _FILE_KIND.unpack_from(data)
@@ -138,12 +148,7 @@ def decode_file_header(path: str, data: Buffer, worker: int, log_id: int) -> Fil
         raise Corruption(path, 8, f"format version {version}; this program reads version {FILE_VERSION}")
     if _FILE_CHECKSUM.unpack_from(data, _FILE_HEAD.size)[0] != checksum(data[: _FILE_HEAD.size]):
         raise DamagedHeader("checksum of the file header does not match")
-    header = FileHeader._make(_FILE_HEAD.unpack_from(data)[2:])
-    if header.worker != worker:
-        raise Corruption(path, 12, f"log of worker {header.worker}, not of worker {worker}")
-    if header.log_id != log_id:
-        raise Corruption(path, 16, f"belongs to log {header.log_id:016x}, not to log {log_id:016x}")
-    return header
+    return FileHeader._make(_FILE_HEAD.unpack_from(data)[2:])
 
 
 def encode_record_header(

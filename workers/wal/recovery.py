@@ -5,12 +5,12 @@
     3  verify the others past the cache; decide what their end is (scan.py); up to here nothing was changed
     4  rewrite each file that is kept: verified records above the checkpoint only, under the name of the first;
        only a whole file of which the log itself says that it was synced stays as it is
-    5  remove all other files
+    5  remove all other files, durably: the LSN of a cut record is given anew, and the two must never meet
+    6  say in LOG that all records that are left are on stable storage
 
 So nothing that is served rests on the page cache, and no later append goes into a file of an earlier process.
 Killed anywhere and run again, recovery ends the same: step 4 replaces a file by its sound part, which step 3 reads
-alike, and a file that comes back after step 5 is left out or cut again. The writer syncs the directory before it
-gives the LSN of a cut record anew, so the two never meet.
+alike, and a file that comes back before step 5 has ended is left out or cut again.
 
 LSNs at or below `lsn_floor` are in tables already and are never given again, even if the log lost them. So LSNs may
 jump between two files. A file header therefore names the last LSN before it (`lsn_previous`): what lies between
@@ -27,7 +27,7 @@ from shardstore.entropy import Entropy
 from shardstore.errors import Corruption
 from shardstore.file_names import first_lsn_of, log_document, wal_file, worker_directory
 from shardstore.filesystem import Filesystem
-from workers.wal.log_document import LogDocument, publish_log_document, read_log_document
+from workers.wal.log_document import LogDocument, note_durable, publish_log_document, read_log_document
 from workers.wal.reader import first_lsns
 from workers.wal.record_format import FILE_HEADER_BYTES, FileHeader
 from workers.wal.scan import LogEnd, ScannedFile, TailCut, TailPolicy, judge_end, scan_file
@@ -67,6 +67,8 @@ def recover(
     end = _verify(filesystem, log, _needed(firsts, log.lsn_checkpoint), policy)
     files = _make_durable(filesystem, log, end)
     _remove_others(filesystem, worker, {file.path for file in files})
+    if end.lsn_last > max(log.lsn_durable, log.lsn_checkpoint):
+        note_durable(filesystem, store, worker, end.lsn_last)
     next_lsn = max(end.lsn_last, lsn_floor) + 1
     return RecoveredLog(log.log_id, log.lsn_checkpoint, end.lsn_last, next_lsn, files, end.cut)
 
@@ -100,7 +102,6 @@ def _verify(filesystem: Filesystem, log: LogDocument, firsts: Sequence[int], pol
             log.log_id,
             lsn_first,
             log.lsn_checkpoint,
-            is_last=lsn_first == firsts[-1],
         )
         for lsn_first in firsts
     ]
@@ -133,9 +134,10 @@ def _rewrite_file(filesystem: Filesystem, log: LogDocument, file: ScannedFile, l
 
 
 def _remove_others(filesystem: Filesystem, worker: int, kept: set[str]) -> None:
-    """Remove every other file of the log, and temporaries that a killed recovery left."""
+    """Remove every other file of the log, and temporaries that a killed recovery left; also what was removed before."""
     directory = worker_directory(worker)
     for name in filesystem.list_directory(directory):
         path = f"{directory}/{name}"
         if first_lsn_of(name.removesuffix(TEMPORARY_SUFFIX)) is not None and path not in kept:
             filesystem.remove(path)
+    filesystem.sync_directory(directory)

@@ -5,8 +5,8 @@ What is proof: every record says up to which LSN the log was known to be on stab
 and so do every file header and the LOG document. Let b be the first LSN that is missing. If any of them says that b
 was on stable storage, bytes were damaged; otherwise b and all behind it is a tail that was never synced.
 
-The header of a file is on stable storage before the next thing is done to the log, so only the last file, and only
-while it holds no record, may lack one: its creation was cut short.
+Header and name of a file reach stable storage with its first records. So a file without a sound header is a tail too,
+unless one of its LSNs was on stable storage.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ScannedFile:
     """A log file as it was found. Its records `lsn_first` to `lsn_last`, in bytes `start` to `end`, may be kept.
 
     There are none when lsn_last < lsn_first. `lsn_durable`: the highest that its header or any sound record in it
-    says, also of records that cannot be kept.
+    says, also of records that cannot be kept. `damage`: what is wrong with its header, if anything; then none are kept.
     """
 
     path: str
@@ -60,6 +60,7 @@ class ScannedFile:
     start: int
     end: int
     lsn_durable: int
+    damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,8 @@ def judge_end(files: Sequence[ScannedFile], lsn_checkpoint: int, lsn_durable: in
             lsn_last = file.lsn_last
         reached = max(reached, file.lsn_first - 1, file.lsn_last)
         followed += 1
+        if file.damage:
+            break
     cut = _tail(files, followed, reached + 1)
     lsn_durable = max([lsn_durable, *(file.lsn_durable for file in files)])
     was_durable = reached < lsn_durable
@@ -132,7 +135,7 @@ def judge_end(files: Sequence[ScannedFile], lsn_checkpoint: int, lsn_durable: in
 
 
 def scan_file(
-    filesystem: Filesystem, path: str, worker: int, log_id: int, lsn_first: int, lsn_checkpoint: int, is_last: bool
+    filesystem: Filesystem, path: str, worker: int, log_id: int, lsn_first: int, lsn_checkpoint: int
 ) -> ScannedFile:
     """Verify one file past the cache. Raises Corruption for a file of another log, or a damaged header."""
     content = _read_past_cache(filesystem, path)
@@ -141,9 +144,11 @@ def scan_file(
     try:
         header = decode_file_header(path, data, worker, log_id)
     except DamagedHeader as damage:
-        if is_last and next(_sound_records(content, 0, log_id, lsn_first - 1), None) is None:
-            return ScannedFile(path, len(data), lsn_first - 1, wanted, wanted - 1, 0, 0, 0)
-        raise Corruption(path, 0, f"{damage}, though it was on stable storage before what follows") from None
+        if lsn_first <= lsn_checkpoint:
+            raise Corruption(path, 0, f"{damage}, though LSN {lsn_first} was on stable storage") from None
+        records = _sound_records(content, 0, log_id, lsn_first - 1)
+        lsn_durable = max((record.lsn_durable for _, record in records), default=0)
+        return ScannedFile(path, len(data), lsn_first - 1, lsn_first, lsn_first - 1, 0, 0, lsn_durable, str(damage))
     if header.lsn_first != lsn_first:
         raise Corruption(path, 24, f"begins with LSN {header.lsn_first}, which is not what its name says")
     start = end = FILE_HEADER_BYTES
@@ -207,7 +212,8 @@ def _tail(files: Sequence[ScannedFile], followed: int, lsn_lost: int) -> TailCut
 
 def _refusal(files: Sequence[ScannedFile], followed: int, lsn_lost: int, was_durable: bool) -> Corruption:
     reason = "it was on stable storage" if was_durable else "an invalid tail is not to be cut"
-    return Corruption(*_end_of(files, followed), f"no sound record with LSN {lsn_lost} is left, and {reason}")
+    damage = f"{files[followed - 1].damage}: " if followed and files[followed - 1].damage else ""
+    return Corruption(*_end_of(files, followed), f"{damage}no sound record with LSN {lsn_lost} is left, and {reason}")
 
 
 def _end_of(files: Sequence[ScannedFile], followed: int) -> tuple[str, int]:

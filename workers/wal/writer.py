@@ -1,8 +1,9 @@
 """Appending to the log of a worker.
 
 A record goes to the operating system in one append. A file that a record would overflow is full; the record then
-begins a new one, whose header and name are on stable storage before the record is appended. Syncing is not done
-here: the core asks for it (effects.SyncWal) with `unsynced_files`, and reports it with `mark_synced`.
+begins a new one. Nothing is synced here, where requests wait: the core asks for it (effects.SyncWal) with
+`unsynced_files` and `unsynced_directory`, and reports it with `mark_synced`. So name, header and first records of a new
+file reach stable storage together, and nothing in a file counts as durable before its name does.
 """
 
 from __future__ import annotations
@@ -68,8 +69,7 @@ class WalWriter:
         self._active: File | None = None
         self._active_bytes = 0
         self._lsn_first = next_lsn
-        self._unsynced: deque[tuple[int, File]] = deque()
-        """Closed files by their last LSN."""
+        self._unsynced: deque[tuple[WalFile, File]] = deque()
         self._unsynced_records: deque[tuple[int, int]] = deque()
         """LSN and size of every record above lsn_durable."""
         self._unsynced_bytes = 0
@@ -147,9 +147,10 @@ class WalWriter:
         """Let the next record begin a new file, if the active one holds any."""
         if self._active is None or self._lsn_appended < self._lsn_first:
             return
-        self._closed.append(WalFile(self._active.path, self._lsn_first, self._lsn_appended, self._active_bytes))
+        closed = WalFile(self._active.path, self._lsn_first, self._lsn_appended, self._active_bytes)
+        self._closed.append(closed)
         self._closed_bytes += self._active_bytes
-        self._unsynced.append((self._lsn_appended, self._active))
+        self._unsynced.append((closed, self._active))
         self._active, self._active_bytes = None, 0
         self._close_synced()
 
@@ -160,8 +161,15 @@ class WalWriter:
             files.append(self._active)
         return tuple(files)
 
+    def unsynced_directory(self) -> str | None:
+        """The directory to sync after `unsynced_files`, if one of them began above lsn_durable: its name is as new."""
+        names_unsynced = self._lsn_durable < self._lsn_first <= self._lsn_appended or any(
+            self._lsn_durable < closed.lsn_first for closed, _ in self._unsynced
+        )
+        return worker_directory(self._worker) if names_unsynced else None
+
     def mark_synced(self, lsn: int) -> None:
-        """Note that `unsynced_files`, as they were when `lsn` was appended or later, have been synced."""
+        """Note that `unsynced_files`, as they were when `lsn` was appended or later, and their names are synced."""
         assert lsn <= self._lsn_appended
         self._lsn_durable = max(self._lsn_durable, lsn)
         while self._unsynced_records and self._unsynced_records[0][0] <= lsn:
@@ -193,19 +201,10 @@ class WalWriter:
             self._active = self._filesystem.create(wal_file(self._worker, self._next_lsn))
             self._lsn_first = self._next_lsn
         if not self._active_bytes:
-            self._begin(self._active)
+            header = FileHeader(self._worker, self._log_id, self._next_lsn, self._lsn_appended, self._lsn_durable)
+            self._active.append((header.encode(),))
+            self._active_bytes = FILE_HEADER_BYTES
         return self._active
-
-    def _begin(self, file: File) -> None:
-        """Put header and name of a new file on stable storage: what it acknowledges later must not hang on a crash."""
-        header = FileHeader(self._worker, self._log_id, self._next_lsn, self._lsn_appended, self._lsn_durable)
-        file.append((header.encode(),))
-        try:
-            file.sync()
-            self._filesystem.sync_directory(worker_directory(self._worker))
-        except DiskFull as failure:
-            raise StorageFailure(f"a failed sync is final: {failure}") from failure
-        self._active_bytes = FILE_HEADER_BYTES
 
     def _cut_back(self) -> None:
         """Remove what a failed append left behind the last whole record."""
@@ -219,5 +218,5 @@ class WalWriter:
 
     def _close_synced(self) -> None:
         """Release closed files that a sync has covered."""
-        while self._unsynced and self._unsynced[0][0] <= self._lsn_durable:
+        while self._unsynced and self._unsynced[0][0].lsn_last <= self._lsn_durable:
             self._unsynced.popleft()[1].close()

@@ -1,0 +1,258 @@
+"""Inspecting files of every kind, whole and damaged, under a name that says nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from router import route_table
+from shardstore import documents
+from shardstore.cluster import store
+from shardstore.key_range import KeyRange
+from shardstore.route_map import presplit
+from shardstore.segment_options import Compression, SegmentOptions
+from tests.unit.faulty_filesystem import FaultyFilesystem
+from tests.unit.table_samples import IDENTITY, empty_filesystem, sample, with_deletions
+from tests.unit.wal_driver import LOG_ID, STORE, WORKER, append_many, fresh_writer, path_of, sync
+from workers.inspection.documents import DOCUMENTS
+from workers.inspection.findings import Findings
+from workers.inspection.inspect import inspect
+from workers.inspection.rendering import as_json, as_lines
+from workers.segment.manifest import new_manifest, publish_manifest
+from workers.segment.table_format import Entries
+from workers.segment.table_writer import write_table
+from workers.wal.log_document import LogDocument, publish_log_document
+from workers.wal.record_format import FILE_HEADER_BYTES
+
+COPY = "copy"
+ENTRIES_MAX = 5
+
+
+def log_file(durable: int = 0, records: int = 6) -> bytes:
+    filesystem = FaultyFilesystem()
+    writer = fresh_writer(filesystem, 1 << 20)
+    append_many(writer, durable)
+    sync(filesystem, writer)
+    append_many(writer, records - durable)
+    return filesystem.content(path_of(1))
+
+
+def table_file(compression: Compression = Compression.NONE) -> bytes:
+    filesystem = empty_filesystem()
+    entries = with_deletions(sample("variable-variable", 300))
+    columns = Entries(list(entries), list(entries.values()))
+    write_table(filesystem, IDENTITY, columns, 5, 9, SegmentOptions(compression=compression))
+    return filesystem.content(IDENTITY.path)
+
+
+def manifest_file() -> bytes:
+    filesystem = FaultyFilesystem()
+    filesystem.make_directory("segments/00000007")
+    publish_manifest(filesystem, new_manifest("s", 7, KeyRange(b"a", b"\xff"), 3))
+    return filesystem.content("segments/00000007/MANIFEST")
+
+
+def log_document_file() -> bytes:
+    filesystem = FaultyFilesystem()
+    filesystem.make_directory("workers/0003")
+    publish_log_document(filesystem, LogDocument(STORE, WORKER, LOG_ID, 17))
+    return filesystem.content("workers/0003/LOG")
+
+
+def store_file() -> bytes:
+    body = {"store": "5", "workers": 2, "boundaries": [b"m"]}
+    return documents.encode_document(store.MAGIC, store.VERSION, body)
+
+
+def route_map_file() -> bytes:
+    return route_table.encode("5", presplit([b"m"], 2))
+
+
+FILES: dict[str, Callable[[], bytes]] = {
+    "log file": lambda: log_file(durable=6),
+    "table file": table_file,
+    "manifest": manifest_file,
+    "log document": log_document_file,
+    "store": store_file,
+    "route map": route_map_file,
+}
+
+
+def inspected(content: bytes, entries_max: int = ENTRIES_MAX) -> Findings:
+    """What is found in a bare copy of a file."""
+    filesystem = FaultyFilesystem()
+    filesystem.place(COPY, content)
+    return inspect(filesystem, COPY, entries_max)
+
+
+def flipped(content: bytes, offset: int) -> bytes:
+    return content[:offset] + bytes([content[offset] ^ 0x10]) + content[offset + 1 :]
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_every_kind_is_found_by_its_first_bytes(kind: str) -> None:
+    findings = inspected(FILES[kind]())
+    assert (findings.kind, findings.damage) == (kind, [])
+
+
+def test_magic_and_versions_are_those_of_the_owners() -> None:
+    assert DOCUMENTS[route_table.MAGIC] == ("route map", route_table.VERSION)
+    assert DOCUMENTS[store.MAGIC] == ("store", store.VERSION)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("manifest", {"segment": 7, "start": b"a", "end": b"\xff", "epoch": 3, "version": 1}),
+        ("log document", {"worker": WORKER, "log_id": LOG_ID, "lsn_checkpoint": 17}),
+        ("store", {"workers": 2, "boundaries": [b"m"]}),
+        ("route map", {"store": "5"}),
+    ],
+)
+def test_body_of_a_document(kind: str, expected: dict[str, Any]) -> None:
+    body = inspected(FILES[kind]()).facts["body"]
+    assert {name: body[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_every_changed_byte_is_noticed(kind: str) -> None:
+    """A log file alone cannot tell the end of what was never synced from damage; then it is a tail."""
+    content = FILES[kind]()
+    whole = inspected(content)
+    for offset in range(0, len(content), 7):
+        findings = inspected(flipped(content, offset))
+        assert findings.damage or findings.facts["tail"] != whole.facts["tail"], offset
+        assert all(each.file == COPY for each in findings.damage)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_every_shortened_file_is_noticed(kind: str) -> None:
+    content = FILES[kind]()
+    whole = inspected(content)
+    for length in [*range(0, len(content) - 1, 31), len(content) - 1]:
+        findings = inspected(content[:length])
+        assert findings.damage or findings.facts["lsn_last"] < whole.facts["lsn_last"], length
+
+
+def test_bytes_of_no_store() -> None:
+    [damage] = inspected(b"#!/bin/sh\n").damage
+    assert (damage.file, damage.offset) == (COPY, 0)
+    assert inspected(b"").damage
+
+
+# ---------------------------------------------------------------- log files
+
+
+def test_records_of_a_log_file() -> None:
+    facts = inspected(log_file()).facts
+    assert facts["header"] == {
+        "worker": WORKER,
+        "log_id": f"{LOG_ID:016x}",
+        "lsn_first": 1,
+        "lsn_previous": 0,
+        "lsn_durable": 0,
+    }
+    assert [record["lsn"] for record in facts["records"]] == [1, 2, 3, 4, 5]
+    first = facts["records"][0]
+    assert (first["offset"], first["kind"], first["segment"], first["epoch"]) == (FILE_HEADER_BYTES, "PUT", 2, 1)
+    assert (first["entries"], first["checksum"]) == (1, "ok")
+    assert (facts["lsn_last"], facts["tail"]) == (6, "whole")
+
+
+def test_torn_tail_is_named_and_is_no_damage() -> None:
+    content = log_file()
+    records = inspected(content, 10).facts["records"]
+    last = records[-1]["offset"]
+    findings = inspected(content[:-3], 10)
+    assert findings.damage == []
+    assert findings.facts["lsn_last"] == 5
+    tail = findings.facts["tail"]
+    assert (tail["offset"], tail["bytes"]) == (last, len(content) - 3 - last)
+    assert tail["what"] == "torn, never known to be on stable storage: the file ends inside a record"
+
+
+def test_bad_record_that_was_on_stable_storage_is_damage() -> None:
+    content = log_file(durable=4)
+    records = inspected(content, 10).facts["records"]
+    third = records[2]["offset"]
+    findings = inspected(flipped(content, third + 100), 10)
+    [damage] = findings.damage
+    assert (damage.file, damage.offset) == (COPY, third)
+    assert "LSN 3" in damage.what
+    assert [record["lsn"] for record in findings.facts["records"]] == [1, 2]
+
+
+# ---------------------------------------------------------------- table files
+
+
+@pytest.mark.parametrize("compression", list(Compression))
+def test_blocks_and_entries_of_a_table(compression: Compression) -> None:
+    expected = with_deletions(sample("variable-variable", 300))
+    findings = inspected(table_file(compression))
+    facts = findings.facts
+    assert (findings.damage, facts["properties"]["entries"]) == ([], len(expected))
+    assert facts["properties"]["compression"] == compression
+    assert (facts["header"]["segment"], facts["header"]["number"]) == (IDENTITY.segment, IDENTITY.number)
+    assert [section["checksum"] for section in facts["sections"]] == ["ok"] * 4
+    assert sum(block["entries"] for block in facts["blocks"]) == len(expected)
+    assert [entry["key"] for entry in facts["entries"]] == sorted(expected)[:ENTRIES_MAX]
+    shown = [entry.get("value") for entry in facts["entries"]]
+    assert shown == [expected[key] if isinstance(expected[key], bytes) else None for key in sorted(expected)[:5]]
+
+
+def test_damaged_block_does_not_hide_the_others() -> None:
+    content = table_file()
+    block = inspected(content).facts["blocks"][0]
+    findings = inspected(flipped(content, block["offset"] + 1))
+    [damage] = findings.damage
+    assert (damage.offset, damage.what) == (block["offset"], "checksum of block 0 does not match")
+    assert findings.facts["blocks"][0]["checksum"] == "bad"
+    assert "entries" not in findings.facts
+
+
+@pytest.mark.parametrize(("place", "name"), [(0, "block_index"), (1, "hash_index"), (2, "bloom")])
+def test_damaged_section_is_named(place: int, name: str) -> None:
+    content = table_file()
+    offset = inspected(content).facts["sections"][place]["offset"]
+    findings = inspected(flipped(content, offset + 8))
+    [damage] = findings.damage
+    assert (damage.offset, findings.facts["sections"][place]["checksum"]) == (offset, "bad")
+    assert ("blocks" in findings.facts) == (name != "block_index")
+
+
+# ---------------------------------------------------------------- rendering
+
+
+def test_lines_are_aligned() -> None:
+    findings = inspected(log_file(), 2)
+    lines = list(as_lines(findings, in_hex=False))
+    assert lines[0] == "kind  log file"
+    assert "tail      whole" in lines
+    rows = [line for line in lines if line.endswith(("checksum", "ok"))]
+    assert len(rows) == 3
+    assert len({row.index(word) + len(word) for row, word in zip(rows, ("kind", "PUT ", "PUT "), strict=True)}) == 1
+
+
+def test_damage_is_a_line() -> None:
+    assert list(as_lines(inspected(b"nonsense"), in_hex=False))[-1].startswith(f"DAMAGE  {COPY} at byte 0: ")
+
+
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("in_hex", [False, True])
+def test_json_holds_everything(kind: str, in_hex: bool) -> None:
+    found = json.loads(as_json(inspected(FILES[kind]()), in_hex))
+    assert (found["kind"], found["damage"]) == (kind, [])
+
+
+def test_bytes_as_text_and_in_hex() -> None:
+    findings = inspected(manifest_file())
+    assert json.loads(as_json(findings, in_hex=False))["body"]["end"] == "\\xff"
+    assert json.loads(as_json(findings, in_hex=True))["body"]["end"] == "ff"
+
+
+def test_no_line_carries_control_characters() -> None:
+    findings = Findings("store", {"key": b"\x1b[31m\n", "a\nb": "\x7f", "rows": [{"key": b"\x07"}]})
+    assert all(line.isprintable() for line in as_lines(findings, in_hex=False))

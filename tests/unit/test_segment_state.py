@@ -1,0 +1,56 @@
+"""The states of a segment: each step leads where the table says, and impossible ones are refused."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from workers.segment.state import TRANSITIONS, SegmentState, Step, after
+
+READY, FREEZE, RUNNING = SegmentState.READY, SegmentState.FREEZE, SegmentState.MAINTENANCE_RUNNING
+ERROR, CLOSED = SegmentState.ERROR, SegmentState.CLOSED
+
+
+def walk(*steps: Step) -> list[SegmentState]:
+    """The states on the way from READY."""
+    states = [READY]
+    for step in steps:
+        states.append(after(states[-1], step))
+    return states
+
+
+def test_a_job_that_ends_well() -> None:
+    assert walk(Step.SEAL, Step.START, Step.SWAP, Step.RESUME) == [READY, FREEZE, RUNNING, FREEZE, READY]
+
+
+def test_a_job_that_fails_is_followed_by_another_try() -> None:
+    assert walk(Step.SEAL, Step.START, Step.FAIL, Step.SEAL) == [READY, FREEZE, RUNNING, READY, FREEZE]
+
+
+@pytest.mark.parametrize("state", [READY, FREEZE, RUNNING])
+def test_damage_ends_all_maintenance(state: SegmentState) -> None:
+    assert after(state, Step.DAMAGE) is ERROR
+    assert [step for step in Step if (ERROR, step) in TRANSITIONS] == [Step.CLOSE]
+
+
+@pytest.mark.parametrize("state", [READY, FREEZE, RUNNING, ERROR])
+def test_everything_can_be_closed_once(state: SegmentState) -> None:
+    assert after(state, Step.CLOSE) is CLOSED
+    assert not [step for step in Step if (CLOSED, step) in TRANSITIONS]
+
+
+IMPOSSIBLE = sorted(set(product(SegmentState, Step)) - TRANSITIONS.keys())
+
+
+@pytest.mark.parametrize(("state", "step"), IMPOSSIBLE)
+def test_impossible_steps_are_refused(state: SegmentState, step: Step) -> None:
+    with pytest.raises(AssertionError, match=f"no {step} of a segment that is {state}"):
+        after(state, step)
+
+
+def test_five_steps_are_of_one_state_only() -> None:
+    sources = {step: [state for state in SegmentState if (state, step) in TRANSITIONS] for step in Step}
+    assert sources[Step.SEAL] == [READY]
+    assert sources[Step.START] == sources[Step.RESUME] == [FREEZE]
+    assert sources[Step.SWAP] == sources[Step.FAIL] == [RUNNING]

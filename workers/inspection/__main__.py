@@ -1,0 +1,36 @@
+"""python -P -m workers.inspection '{"file": ...}': the options of options.InspectionOptions as one JSON argument.
+
+Prints what is in the file. Exit code 0, or 3 when it is damaged or cannot be read.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from shardstore.errors import Corruption, ShardstoreError
+from shardstore.options import InspectionOptions, from_argument
+from shardstore.posix_filesystem import PosixFilesystem
+from workers.inspection.inspect import inspect
+from workers.inspection.rendering import as_json, as_lines
+
+EXIT_FAILED = 3
+
+
+def main() -> None:
+    """Inspect one file."""
+    try:
+        options = from_argument(InspectionOptions, " ".join(sys.argv[1:]))
+        findings = inspect(PosixFilesystem(options.directory), options.file, options.entries)
+    except (ShardstoreError, FileNotFoundError) as error:
+        sys.stderr.write(f"Error: {error}\n")
+        sys.exit(EXIT_FAILED)
+    findings.damage = [
+        Corruption(f"{options.directory}/{each.file}", each.offset, each.what) for each in findings.damage
+    ]
+    lines = [as_json(findings, options.in_hex)] if options.as_json else as_lines(findings, options.in_hex)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    sys.exit(EXIT_FAILED if findings.damage else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Inspecting a document: its head is the same for every kind, its body is a map (see shardstore/documents.py).
+
+The formats of ROUTES and STORE belong to the router and to the supervisor, whom workers do not know; what is needed
+of them here is how to tell them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardstore.documents import read_document
+from shardstore.errors import Corruption
+from shardstore.filesystem import Filesystem
+from workers.inspection.findings import Findings
+from workers.segment import manifest
+from workers.wal import log_document
+
+DOCUMENTS: dict[bytes, tuple[str, int]] = {
+    manifest.MAGIC: ("manifest", manifest.VERSION),
+    log_document.MAGIC: ("log document", log_document.VERSION),
+    b"sSROUTES": ("route map", 1),
+    b"SHSTORE\0": ("store", 1),
+}
+"""Kind and version by magic."""
+
+
+def inspect_document(filesystem: Filesystem, path: str, magic: bytes, entries_max: int) -> Findings:
+    """The body, as it is."""
+    kind, version = DOCUMENTS[magic]
+    findings = Findings(kind)
+    try:
+        body: dict[str, Any] = read_document(filesystem, path, magic, version)
+    except Corruption as damage:
+        findings.damage.append(damage)
+    else:
+        findings.facts |= {"version": version, "body": body}
+    return findings

@@ -1,0 +1,36 @@
+"""Inspecting a file of any kind, found by its first bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from shardstore.errors import Corruption
+from shardstore.filesystem import Filesystem
+from workers.inspection.documents import DOCUMENTS, inspect_document
+from workers.inspection.findings import Findings
+from workers.inspection.log_file import inspect_log_file
+from workers.inspection.table import inspect_table
+from workers.segment import table_format
+from workers.wal.record_format import FILE_MAGIC
+
+MAGIC_BYTES = 8
+_Inspect: TypeAlias = Callable[[Filesystem, str, bytes, int], Findings]
+_KINDS: dict[bytes, _Inspect] = {
+    **dict.fromkeys(DOCUMENTS, inspect_document),
+    FILE_MAGIC: inspect_log_file,
+    table_format.MAGIC: inspect_table,
+}
+
+
+def inspect(filesystem: Filesystem, path: str, entries_max: int) -> Findings:
+    """What is in the file; of entries and records the first `entries_max`. Nothing is written."""
+    file = filesystem.open(path)
+    try:
+        magic = file.read_at(0, MAGIC_BYTES)
+    finally:
+        file.close()
+    inspect_kind = _KINDS.get(magic)
+    if inspect_kind is None:
+        return Findings("unknown", {}, [Corruption(path, 0, f"{magic!r} begins no file of a store")])
+    return inspect_kind(filesystem, path, magic, entries_max)

@@ -1,0 +1,59 @@
+"""What jobs read and wrote: of one job for one segment, and summed up over many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class JobFigures:
+    """What a job did for one segment. Nothing, when a job that died had done it already.
+
+    read_bytes      a drain: columns of the log records; a compaction: files of its inputs
+    written_bytes   files of the new tables
+    carried_bytes   files that the new version took over as they were, of those the job looked at
+    entries_in      entries read, tombstones and all versions of a key among them
+    entries_out     entries written
+    """
+
+    read_bytes: int = 0
+    written_bytes: int = 0
+    carried_bytes: int = 0
+    entries_in: int = 0
+    entries_out: int = 0
+
+    def __add__(self, other: JobFigures) -> JobFigures:
+        return JobFigures(*(getattr(self, item.name) + getattr(other, item.name) for item in fields(JobFigures)))
+
+
+@dataclass(slots=True)
+class JobTotals:
+    """Jobs of one kind since the worker started. `duration_ns`: from start to end, the failed ones included."""
+
+    finished: int = 0
+    failed: int = 0
+    duration_ns: int = 0
+    sum: JobFigures = field(default_factory=JobFigures)
+
+    def note_end(self, duration_ns: int, figures: JobFigures | None) -> None:
+        """A job ended: well, with these figures, or badly (None)."""
+        self.duration_ns += duration_ns
+        if figures is None:
+            self.failed += 1
+        else:
+            self.finished += 1
+            self.sum += figures
+
+    def __add__(self, other: JobTotals) -> JobTotals:
+        return JobTotals(
+            self.finished + other.finished,
+            self.failed + other.failed,
+            self.duration_ns + other.duration_ns,
+            self.sum + other.sum,
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """By name, flat."""
+        figures = {item.name: getattr(self.sum, item.name) for item in fields(JobFigures)}
+        return {"finished": self.finished, "failed": self.failed, "duration_ns": self.duration_ns, **figures}
