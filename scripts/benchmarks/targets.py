@@ -24,8 +24,10 @@ ENTRY_AND_100 = "key + value + 100"
 PRESENT = "keys that are there"
 FORWARD = "forward"
 SIX_MICROSECONDS = "6 us"
+IDLE = "nothing else to do"
+WHOLE_MAINS = "whole mains rewritten"
 
-COMPARED = ("bytes_per_entry", "p50_us", "per_second")
+COMPARED = ("bytes_per_entry", "bytes_per_byte", "p50_us", "p99_us", "per_second")
 """A row is compared by the first of these figures that both sides have."""
 VARIABLE_SHARE = 0.8
 """Part of a target in peers that is asked for with keys and values of other shapes than "hex"."""
@@ -60,6 +62,9 @@ TARGETS = (
     Target("get_inside", SIX_MICROSECONDS, 1.0, at_most=True),
     Target("scan_reverse", FORWARD, 0.9),
     Target("disk", "rocksdb", 1.0, at_most=True),
+    Target("jobs", A_MILLION, 1.0),
+    Target("put_busy", IDLE, 3.0, at_most=True),
+    Target("write_amplification", WHOLE_MAINS, 0.5, at_most=True),
 )
 COPY_TARGET = Target("", ONE_WAY, 0.5)
 """Of every batch with values of 4 KiB."""

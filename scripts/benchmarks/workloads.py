@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from benchmarks import batches, concurrency, many_clients, memory, replay, segments, singles
+from benchmarks import batches, concurrency, jobs, many_clients, memory, replay, segments, singles
 from benchmarks.records import RecordShape
 from benchmarks.settings import Settings
 from benchmarks.targets import Row
@@ -38,6 +38,9 @@ OF_ONE_SHAPE: dict[str, OfOneShape] = {
     "ycsb_c": many_clients.ycsb_c,
     "replay": replay.replay,
     "get_inside": segments.get_inside,
+    "jobs": jobs.jobs,
+    "put_busy": jobs.put_busy,
+    "write_amplification": jobs.write_amplification,
 }
 
 NAMES = (*BY_SHAPE, *OF_ONE_SHAPE)

@@ -1,0 +1,137 @@
+"""What maintenance costs: how fast jobs work, what they write, and what callers feel of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import Any
+
+from benchmarks.clusters import Store, buffering_store, new_store
+from benchmarks.records import HEX, Records, records_of
+from benchmarks.settings import TIMEOUT_SECONDS, Settings
+from benchmarks.targets import A_MILLION, IDLE, WHOLE_MAINS, Row
+from benchmarks.timing import Figures, medians, percentile, rate
+from shardstore import connect
+from shardstore.options import WORKER_MEMORY_MIN
+
+CALL_ENTRIES = 1_000
+CALLS_PER_SECOND = 50
+SECONDS = 10.0
+UPDATED_SHARE = 10
+"""One of so many keys, neighbours of each other, is written again and again."""
+
+
+def jobs(settings: Settings) -> Iterator[Row]:
+    """Entries a second of one maintenance process, when all workers drain, or compact, at the same time."""
+    records = records_of(HEX, settings.count(HEX))
+    runs: dict[str, list[Figures]] = {"drain": [], "compaction": []}
+    for run in range(settings.runs):
+        settings.say(f"jobs, run {run + 1} of {settings.runs}")
+        for way, figures in _run_of_jobs(settings, records).items():
+            runs[way].append(figures)
+    for way, measured in runs.items():
+        yield Row("jobs", HEX.name, way, medians(measured), {A_MILLION: {"per_second": 1e6}}, {})
+
+
+def _run_of_jobs(settings: Settings, records: Records) -> dict[str, Figures]:
+    """Half of the records is drained, then the other half, and then both are compacted."""
+    half = len(records.keys) // 2
+    of_one_process = half // settings.workers
+    with buffering_store(settings, records) as store:
+        drains = []
+        for part in (slice(0, half), slice(half, 2 * half)):
+            store.db.put_many(zip(records.keys[part], records.values[part], strict=True), timeout=TIMEOUT_SECONDS)
+            store.check_buffered(tables_too=False)
+            drains.append(store.with_cpu(half, lambda: rate(of_one_process, _flush(store))))
+        compaction = store.with_cpu(2 * half, lambda: rate(2 * of_one_process, _compact(store)))
+    return {"drain": medians(drains), "compaction": compaction}
+
+
+def put_busy(settings: Settings) -> Iterator[Row]:
+    """How late the latest of a hundred calls is, at a steady rate, while drains and compactions run all the time."""
+    records = records_of(HEX, settings.count(HEX))
+    phases: dict[str, list[Figures]] = {"idle": [], "busy": []}
+    for run in range(settings.runs):
+        settings.say(f"put_busy, run {run + 1} of {settings.runs}")
+        with new_store(settings, records.boundaries(settings.ranges)) as store:
+            store.load(records)
+            store.move_to_tables()
+            phases["idle"].append(_steady_load(store, records))
+            with _maintained_all_the_time(store):
+                phases["busy"].append(_steady_load(store, records))
+    yield Row("put_busy", HEX.name, "steady load", medians(phases["busy"]), {IDLE: medians(phases["idle"])}, {})
+
+
+def _steady_load(store: Store, records: Records) -> Figures:
+    """Calls at their times, for a while; one that is late makes the next one wait, which counts as its lateness."""
+    late = []
+    started = time.perf_counter()
+    pairs = list(zip(records.keys, records.values, strict=True))
+    for number in range(int(SECONDS * CALLS_PER_SECOND)):
+        due = started + number / CALLS_PER_SECOND
+        time.sleep(max(0.0, due - time.perf_counter()))
+        at = number * CALL_ENTRIES % max(1, len(pairs) - CALL_ENTRIES)
+        store.db.put_many(pairs[at : at + CALL_ENTRIES], timeout=TIMEOUT_SECONDS)
+        late.append((time.perf_counter() - due) * 1e6)
+    return {"p99_us": percentile(late, 99)}
+
+
+@contextmanager
+def _maintained_all_the_time(store: Store) -> Iterator[None]:
+    """Another client flushes and compacts, again and again, until the end of the block."""
+    stopped = Event()
+
+    def maintain() -> None:
+        with connect(store.cluster.url) as db:
+            while not stopped.is_set():
+                db.compact(timeout=TIMEOUT_SECONDS)
+
+    thread = Thread(target=maintain, name="maintenance")
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def write_amplification(settings: Settings) -> Iterator[Row]:
+    """Bytes that drains and compactions write, for each byte that is drained: all records in random order, then as many
+    updates of a tenth of the key space. Beside it, what it would be if compactions wrote whole mains.
+    """
+    records = records_of(HEX, settings.count(HEX))
+    settings.say("write_amplification")
+    in_order = sorted(records.keys)
+    tenth = set(in_order[len(in_order) // 4 : len(in_order) // 4 + len(in_order) // UPDATED_SHARE])
+    updates = [(key, value) for key, value in zip(records.keys, records.values, strict=True) if key in tenth]
+    memory = settings.workers * WORKER_MEMORY_MIN  # little, so that it is drained often
+    with new_store(settings, records.boundaries(settings.workers), memory=memory) as store:
+        store.load(records)
+        for _ in range(UPDATED_SHARE):
+            store.db.put_many(updates, timeout=TIMEOUT_SECONDS)
+        store.db.flush(timeout=TIMEOUT_SECONDS)
+        store.settle()
+        work = _sum_of_work(store.db.stats(timeout=TIMEOUT_SECONDS))
+    written, drained, carried = work["written_bytes"], work["drained_bytes"], work["carried_bytes"]
+    whole = {"bytes_per_byte": (written + carried) / drained}
+    yield Row("write_amplification", HEX.name, "parts", {"bytes_per_byte": written / drained}, {WHOLE_MAINS: whole}, {})
+
+
+def _sum_of_work(stats: Mapping[Any, Any]) -> dict[str, int]:
+    """Over all workers."""
+    sums = [figures["sum"] for worker, figures in stats.items() if worker != "router"]
+    return {
+        "drained_bytes": sum(work["drains"]["read_bytes"] for work in sums),
+        "written_bytes": sum(work["drains"]["written_bytes"] + work["compactions"]["written_bytes"] for work in sums),
+        "carried_bytes": sum(work["compactions"]["carried_bytes"] for work in sums),
+    }
+
+
+def _flush(store: Store) -> Callable[[], None]:
+    return lambda: store.db.flush(timeout=TIMEOUT_SECONDS)
+
+
+def _compact(store: Store) -> Callable[[], None]:
+    return lambda: store.db.compact(timeout=TIMEOUT_SECONDS)
