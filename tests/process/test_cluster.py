@@ -74,6 +74,20 @@ def test_no_acknowledged_write_is_lost_when_a_process_is_killed(tmp_path: Path, 
         writer.check(db)
 
 
+def test_statistics_of_the_others_while_a_worker_is_paused(tmp_path: Path) -> None:
+    with cluster_on(tmp_path) as cluster, cluster.connect() as db:
+        assert all("unavailable" not in figures for figures in db.stats(timeout=60).values())
+        paused = cluster.processes()["worker-1"]
+        os.kill(paused, signal.SIGSTOP)
+        try:
+            figures = db.stats(timeout=2)
+        finally:
+            os.kill(paused, signal.SIGCONT)
+        assert [who for who, found in figures.items() if "unavailable" in found] == [1]
+        assert figures[0]["ranges"]
+        assert "unavailable" not in db.stats(timeout=60)[1]
+
+
 def test_everything_survives_the_death_of_everything(tmp_path: Path) -> None:
     with served(tmp_path) as supervisor, connect(url_of(tmp_path)) as db:
         writer = Writer(db)
