@@ -152,8 +152,9 @@ def decode(kind: type[Document], frame: Buffer) -> Document:
 
 def to_plain(document: Any) -> Any:
     """Fields by name; a nested document becomes a map, anything else stays."""
-    if dataclasses.is_dataclass(document):
-        return {f.name: to_plain(getattr(document, f.name)) for f in dataclasses.fields(document)}
+    names = _field_names(type(document))  # type: ignore[arg-type]  # a class is hashable
+    if names is not None:
+        return {name: to_plain(getattr(document, name)) for name in names}
     return [to_plain(item) for item in document] if type(document) in (list, tuple) else document
 
 
@@ -166,6 +167,8 @@ def from_plain(kind: type[Document], values: Any) -> Document:
 
 
 def _checked(kind: type, name: str, expected: Any, value: Any) -> Any:
+    if type(value) is expected and expected is not int:
+        return value
     origin, arguments = get_origin(expected), get_args(expected)
     if isinstance(expected, type) and dataclasses.is_dataclass(expected):
         return from_plain(expected, value)
@@ -181,6 +184,12 @@ def _checked(kind: type, name: str, expected: Any, value: Any) -> Any:
 
 def _is(value: Any, expected: Any) -> bool:
     return expected is Any or type(value) is expected
+
+
+@cache
+def _field_names(kind: Any) -> tuple[str, ...] | None:
+    """The fields of a document; None for anything else."""
+    return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
 
 
 @cache
