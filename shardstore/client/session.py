@@ -200,7 +200,7 @@ class Session:
     def _take_part(self, call: Call, request: Request, header: Header, content: Any) -> None:
         """One part of a call is answered; when it was the last, settle the call."""
         if call.settled:
-            if type(call) is ScanPage and content.more and content.mark:
+            if type(call) is ScanPage and not call.mark and content.more and content.mark:  # only this tells of it
                 self._submit(Submit((EndScan(call.timeout_ns, call, content.mark),)))
             return
         value: Any = None
