@@ -14,8 +14,8 @@ from shardstore.options import ScanMode
 from shardstore.wire_format import MalformedMessage
 
 UNLIMITED = 2**64 - 1
+MODES = {mode.value: mode for mode in ScanMode}
 _VERSION = b"\x01"
-_MODES = frozenset(mode.value for mode in ScanMode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,6 @@ def from_token(token: Any) -> ResumePoint:
         point = decode(ResumePoint, token[1:])
     except MalformedMessage as error:
         raise InvalidRequest(f"no resume token of a scan: {error}") from None
-    if point.mode not in _MODES or (point.end and point.start > point.end):
+    if point.mode not in MODES or (point.end and point.start > point.end):
         raise InvalidRequest("no resume token of a scan: its fields are out of bounds")
     return point

@@ -17,7 +17,7 @@ from typing import Any
 
 from shardstore.client.calls import EndScan, Page, ScanPage
 from shardstore.client.checking import checked_bound, checked_key, checked_timeout_ns
-from shardstore.client.resume_token import UNLIMITED, ResumePoint, from_token, to_token
+from shardstore.client.resume_token import MODES, UNLIMITED, ResumePoint, from_token, to_token
 from shardstore.errors import InvalidRequest, ScanInvalidated
 from shardstore.key_range import KeyRange, range_of_prefix
 from shardstore.limits import SECOND_NS
@@ -35,7 +35,7 @@ class Scan:
 
     def __init__(self, point: ResumePoint, timeout: float | None) -> None:
         self._timeout_ns = checked_timeout_ns(timeout)
-        self._mode = ScanMode(point.mode)
+        self._mode = MODES[point.mode]
         self._reverse = point.reverse
         self._keys_only = point.keys_only
         self._bounds = (point.start, point.end)
@@ -161,8 +161,8 @@ def scan_of(
         return Scan(from_token(resume), timeout)
     if limit is not None and (not isinstance(limit, int) or not 0 <= limit < UNLIMITED):
         raise InvalidRequest(f"a limit is None or a number of entries, not {limit!r}")
-    if mode not in list(ScanMode):
-        raise InvalidRequest(f"a scan is one of {', '.join(ScanMode)}, not {mode!r}")
+    if not isinstance(mode, str) or mode not in MODES:
+        raise InvalidRequest(f"a scan is one of {', '.join(MODES)}, not {mode!r}")
     first, last = checked_bound(start), checked_bound(end)
     wanted = range_of_prefix(checked_bound(prefix))
     bounds = _unless_empty(first, last) and KeyRange(first, last).intersection(wanted)

@@ -191,6 +191,7 @@ def test_single_operations_are_checked() -> None:
         {"start": b"k" * 5_000},
         {"mode": "dirty"},
         {"mode": None},
+        {"mode": ["live"]},
         {"resume": "token"},
         {"resume": b"\x01"},
         {"resume": TOKEN + b"."},
