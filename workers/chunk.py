@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import add
 from typing import Protocol
 
 from shardstore.identifiers import Stored
@@ -38,10 +40,11 @@ class Layer(Lookup, Ordered, Protocol):
     """One of the layers in which the entries of a range lie."""
 
 
-def merge(oldest_to_newest: Sequence[Chunk], reverse: bool) -> Chunk:
+def merge(oldest_to_newest: Sequence[Chunk], reverse: bool, bytes_max: int) -> Chunk:
     """One chunk of several layers' chunks over the same range: the newest layer's entry wins.
 
-    It ends where the first layer that has more stopped, since beyond that layer's last key anything may follow.
+    It ends where the first layer that has more stopped, since beyond that layer's last key anything may follow; and
+    with the entry that fits `bytes_max`, but not before the first.
     """
     entries: dict[bytes, Stored] = {}
     for chunk in oldest_to_newest:
@@ -52,4 +55,17 @@ def merge(oldest_to_newest: Sequence[Chunk], reverse: bool) -> Chunk:
         keys = keys[bisect_left(keys, max(chunk.keys[0] for chunk in unfinished)) :]
     elif unfinished:
         keys = keys[: bisect_right(keys, min(chunk.keys[-1] for chunk in unfinished))]
-    return Chunk(keys, list(map(entries.__getitem__, keys)), not unfinished)
+    values = list(map(entries.__getitem__, keys))
+    kept = _entries_within(keys, values, reverse, bytes_max)
+    if kept == len(keys):
+        return Chunk(keys, values, not unfinished)
+    near = slice(len(keys) - kept, None) if reverse else slice(kept)
+    return Chunk(keys[near], values[near], False)
+
+
+def _entries_within(keys: Sequence[bytes], values: Sequence[Stored], reverse: bool, bytes_max: int) -> int:
+    """How many entries from the near end have so many bytes, at least one if there is one."""
+    if sum(map(len, keys)) + sum(map(len, values)) <= bytes_max:
+        return len(keys)
+    sizes = list(map(add, map(len, keys), map(len, values)))
+    return max(1, bisect_right(list(accumulate(reversed(sizes) if reverse else sizes)), bytes_max))

@@ -117,7 +117,7 @@ def scanned(layers: list[Any], reverse: bool) -> dict[bytes, Stored]:
     content: dict[bytes, Stored] = {}
     rest = EVERYTHING
     while True:
-        chunk = merge([layer.chunk(rest, reverse, 13, 2_000) for layer in layers], reverse)
+        chunk = merge([layer.chunk(rest, reverse, 13, 2_000) for layer in layers], reverse, 2_000)
         content.update(zip(chunk.keys, chunk.values, strict=True))
         if chunk.exhausted:
             return dict(sorted(content.items()))

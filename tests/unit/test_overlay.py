@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,7 +57,9 @@ def test_chunks_of_all_layers_merge_to_the_model_page_by_page(
     wanted = KeyRange(min(one, other), max(one, other) + b"\0")
     pages: list[tuple[bytes, Stored]] = []
     while True:
-        chunk = merge([layer.chunk(wanted, reverse, entries_max, 1 << 20) for layer in overlay.layers()], reverse)
+        chunk = merge(
+            [layer.chunk(wanted, reverse, entries_max, 1 << 20) for layer in overlay.layers()], reverse, 1 << 20
+        )
         entries = list(zip(chunk.keys, chunk.values, strict=True))
         pages = entries + pages if reverse else pages + entries
         if chunk.exhausted:
@@ -93,5 +96,16 @@ def test_chunk_is_bounded_in_bytes_but_never_empty() -> None:
 def test_merge_stops_where_the_first_unfinished_layer_stops() -> None:
     old = Chunk([b"a", b"b"], [b"1", b"2"], exhausted=False)
     new = Chunk([b"c", b"d"], [b"3", b"4"], exhausted=True)
-    assert merge([old, new], reverse=False) == Chunk([b"a", b"b"], [b"1", b"2"], exhausted=False)
-    assert merge([old, new], reverse=True).keys == [b"a", b"b", b"c", b"d"]
+    assert merge([old, new], False, 100) == Chunk([b"a", b"b"], [b"1", b"2"], exhausted=False)
+    assert merge([old, new], True, 100).keys == [b"a", b"b", b"c", b"d"]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_merged_chunk_is_bounded_in_bytes_from_the_near_end(reverse: bool) -> None:
+    layers = [Chunk([b"%d" % number], [b"v" * 99], exhausted=True) for number in range(6)]
+    for bytes_max, entries in ((1, 1), (100, 1), (199, 1), (200, 2), (599, 5)):
+        chunk = merge(layers, reverse, bytes_max)
+        assert len(chunk.keys) == len(chunk.values) == entries
+        assert chunk.keys[-1 if reverse else 0] == (b"5" if reverse else b"0")
+        assert not chunk.exhausted
+    assert merge(layers, reverse, 600).exhausted

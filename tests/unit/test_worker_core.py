@@ -9,8 +9,9 @@ import pytest
 
 from shardstore.effects import JobFailed, Received, StopRequested, Tick, WalSyncFailed
 from shardstore.errors import Corruption
-from shardstore.limits import SECOND_NS
+from shardstore.limits import FRAME_BYTES_MAX, SECOND_NS, VALUE_BYTES_MAX
 from shardstore.messages import Refusal, ScanRequest, Statistics, decode
+from shardstore.messages import encode as encode_message
 from shardstore.options import Durability
 from shardstore.wire_format import Flag, Header, Op, Status, decode_header
 from tests.unit.worker_driver import WorkerDriver
@@ -484,3 +485,15 @@ def test_replay_keeps_the_order_of_puts_and_deletes(tmp_path: Path, monkeypatch:
     last = again.put({b"z": b"late"}, sequence=40, segment=2)
     assert again.status(last) is Status.OK, "a request of the log is acknowledged"
     assert again.get([b"z"], segment=2) == [kept.get(b"z")], "and not applied again"
+
+
+def test_a_page_of_large_values_from_many_layers_is_no_larger_than_one_layer_gives(tmp_path: Path) -> None:
+    worker = WorkerDriver(tmp_path, memory=96 << 20).serve()
+    for number in range(4):
+        worker.put({b"k%d" % number: bytes([number]) * VALUE_BYTES_MAX})
+        worker.settle()
+        worker.ask(Op.FLUSH)
+        worker.settle()
+    header, frames = worker.answer(worker.ask(Op.SCAN, [encode_message(ScanRequest())]))
+    assert header.entries == 1
+    assert sum(map(len, frames)) < FRAME_BYTES_MAX

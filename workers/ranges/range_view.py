@@ -33,7 +33,7 @@ class RangeView:
     def chunk(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Chunk:
         """The first (or last) entries of a part of the range, all layers merged, tombstones included."""
         layers = (*self.stored, *self.buffered)
-        return merge([layer.chunk(key_range, reverse, entries_max, bytes_max) for layer in layers], reverse)
+        return merge([layer.chunk(key_range, reverse, entries_max, bytes_max) for layer in layers], reverse, bytes_max)
 
 
 @dataclass(frozen=True, slots=True)
