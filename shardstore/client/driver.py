@@ -62,10 +62,12 @@ class Driver:
 
     def receive(self, timeout_ns: int | None) -> bool:
         """Wait for messages, a wake, the timeout or what the session waits for; handle what came. False: nothing."""
+        self.torn = True
         due_ns = self._session.wakeup_ns()
         if due_ns is not None:
             until_due_ns = max(due_ns - self._clock.now_ns(), 0)
             timeout_ns = until_due_ns if timeout_ns is None else min(timeout_ns, until_due_ns)
+        self.torn = False
         self._transport.wait(timeout_ns)
         self.torn = True
         messages = self._transport.take()

@@ -206,14 +206,14 @@ class Pump:
 
     def _recover(self) -> None:
         """After an exception anywhere: if this thread leads, or nobody does, put all in order and let another lead."""
-        if not self._leader.acquire(blocking=False):
-            return
         try:
-            if self._driver.torn and not self._closed:
+            if self._leader.acquire(blocking=False) and self._driver.torn and not self._closed:
                 with suppress(Unavailable):  # it is torn as before, and who leads next tries again
                     self._start_over()
         finally:
-            with suppress(RuntimeError):  # the lock knows how often this thread took it, and refuses to be free twice
+            with suppress(
+                RuntimeError
+            ):  # the lock knows how often this thread took it, and refuses what is not its own
                 while True:
                     self._leader.release()
             self._wake_all()  # the exception may have struck between the choice of one and its wake
