@@ -211,9 +211,7 @@ class Pump:
                 with suppress(Unavailable):  # it is torn as before, and who leads next tries again
                     self._start_over()
         finally:
-            with suppress(
-                RuntimeError
-            ):  # the lock knows how often this thread took it, and refuses what is not its own
+            with suppress(RuntimeError):  # the lock knows how often this thread took it, and refuses to be free twice
                 while True:
                     self._leader.release()
             self._wake_all()  # the exception may have struck between the choice of one and its wake

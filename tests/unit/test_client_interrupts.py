@@ -378,6 +378,21 @@ def test_who_takes_the_lead_for_a_moment_only_hands_it_over(client: Client) -> N
     assert others[0].parking.qsize() == 1
 
 
+def test_an_exception_wakes_all_as_one_may_have_been_chosen_and_not_woken(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def torn(timeout_ns: int | None) -> bool:
+        raise Torn
+
+    chosen = parked(client._pump, b"a")
+    client._pump._parked.clear()
+    monkeypatch.setattr(client._pump._driver, "receive", torn)
+    with pytest.raises(Torn):
+        client._pump.send()
+    assert chosen.parking is not None
+    assert chosen.parking.qsize() == 1
+
+
 def test_close_wakes_who_submitted_while_it_closed(client: Client) -> None:
     lead = ScriptedLead(client._pump)
     late: list[Any] = []
