@@ -70,7 +70,9 @@ class LoopPump:
         future = self._futures.pop(call, None)
         if future is None:
             return
-        if not call.settled and not self._closed and not self._driver.torn:
+        if self._driver.torn:
+            call.settled = True  # no session is to send it any more
+        elif not call.settled and not self._closed:
             self._driver.handle((Abandon(call),))
             self._turn_soon()
         if future.done() and not future.cancelled():
@@ -126,7 +128,6 @@ class LoopPump:
 
     def _start_over(self) -> bool:
         """An exception left the driver torn: the session is replaced. If that cannot be now, who waits is told."""
-        self._submitted = [call for call in self._submitted if call in self._futures]  # the others were abandoned
         try:
             self._driver.start_over()
         except Unavailable as error:
