@@ -17,6 +17,8 @@ FRAME_BYTES_MAX = 32 * MIB
 FRAMES_MAX = 5
 MESSAGE_BYTES_MAX = 40 * MIB
 """All frames of a message on the direct path."""
+REFUSAL_CHARACTERS_MAX = KIB
+"""Of what a refusal says; a longer text is cut."""
 SCAN_PAGE_BYTES = MIB
 SCAN_PAGE_ENTRIES = 16_384
 SCANS_OPEN_MAX = 256

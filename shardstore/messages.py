@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import msgpack
 
 from shardstore.identifiers import Buffer
-from shardstore.limits import FRAME_BYTES_MAX
+from shardstore.limits import FRAME_BYTES_MAX, REFUSAL_CHARACTERS_MAX
 from shardstore.options import ScanMode
 from shardstore.wire_format import MalformedMessage
 
@@ -23,7 +23,8 @@ from shardstore.wire_format import MalformedMessage
 class Refusal:
     """Body of every reply that is not OK. `used` and `limit` belong to BUSY, `file` and `offset` to damage.
 
-    `routes` is the body of STALE_ROUTE: the encoded Routes the server knows, empty when it knows none.
+    `routes` is the body of STALE_ROUTE: the encoded Routes the server knows, empty when it knows none. `what` is cut at
+    REFUSAL_CHARACTERS_MAX, as it may repeat what a client sent.
     """
 
     what: str
@@ -32,6 +33,9 @@ class Refusal:
     file: str = ""
     offset: int = 0
     routes: bytes = b""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "what", self.what[:REFUSAL_CHARACTERS_MAX])
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,21 +25,28 @@ class Readiness:
 
     def add(self, descriptor: int, events: int, ready: Ready) -> None:
         """Watch a descriptor."""
-        self._ready[descriptor] = ready
         self._epoll.register(descriptor, events)
+        self._ready[descriptor] = ready
 
     def change(self, descriptor: int, events: int) -> None:
         """Watch it for other events from now on."""
         self._epoll.modify(descriptor, events)
 
     def remove(self, descriptor: int) -> None:
-        """Watch it no more. To be called before it is closed: a fork may hold it open."""
-        del self._ready[descriptor]
-        self._epoll.unregister(descriptor)
+        """Watch it no more, if it is watched. To be called before it is closed: a fork may hold it open."""
+        if self._ready.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
 
-    def wait(self, timeout_ns: int | None, received: list[Incoming]) -> None:
-        """Wait until a descriptor is ready or the timeout is over, rounded up to milliseconds; serve those that are."""
-        for descriptor, events in self._epoll.poll(None if timeout_ns is None else timeout_ns / SECOND_NS):
+    def poll(self, timeout_ns: int | None) -> list[tuple[int, int]]:
+        """Wait until a descriptor is ready or the timeout is over, rounded up to milliseconds; those that are.
+
+        What is ready and not served is ready again at the next poll.
+        """
+        return self._epoll.poll(None if timeout_ns is None else timeout_ns / SECOND_NS)
+
+    def serve(self, polled: list[tuple[int, int]], received: list[Incoming]) -> None:
+        """Let those that were ready take what came."""
+        for descriptor, events in polled:
             ready = self._ready.get(descriptor)
             if ready is not None:  # else it was removed by another a moment ago
                 ready(events, received)

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import zmq
 
 from shardstore.effects import Incoming
+from shardstore.errors import InvalidRequest
 from shardstore.limits import MILLISECOND_NS
 from shardstore.readiness import READABLE, Readiness
 from shardstore.stream_links import SCHEME, StreamLink, StreamListener, path_of
@@ -27,13 +28,15 @@ class SocketTransport:
     """The sockets of one process, with a ZeroMQ context of their own."""
 
     def __init__(self) -> None:
-        self._context: zmq.Context[Any] = zmq.Context()
+        """Raises OSError when the system has no room for it."""
         self._links: dict[str, Link] = {}
         self._unsure: dict[ZmqLink, None] = {}
         self._waiting: dict[ZmqLink, None] = {}
         self._readiness = Readiness()
+        self._polled: list[tuple[int, int]] = []
         self._waker = open(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK), "r+b", buffering=0)  # noqa: SIM115
         self._readiness.add(self._waker.fileno(), READABLE, self._woken)
+        self._context: zmq.Context[Any] = zmq.Context()
         self._drop = weakref.finalize(self, _drop, self._context, self._links)
         self._drop.atexit = False  # threads may still use it then, and the end of the process closes all
 
@@ -58,10 +61,11 @@ class SocketTransport:
 
     def disconnect(self, link: str) -> None:
         """Drop a link and what waits on it."""
-        if link in self._links:
-            dropped = self._links.pop(link)
+        dropped = self._links.get(link)
+        if dropped is not None:
             self._waiting.pop(dropped, None)  # type: ignore[arg-type]  # other links are not in it
             dropped.close()
+            del self._links[link]
 
     def send(self, link: str, peer: bytes, frames: Sequence[bytes]) -> bool:
         """Hand a message over; False when link or peer is unknown or gone, or the peer was cut off."""
@@ -79,13 +83,26 @@ class SocketTransport:
         The timeout is rounded up to milliseconds. It may end early with nothing: ZeroMQ makes its descriptors readable
         for its own reasons too.
         """
+        self.wait(timeout_ns)
+        return self.take()
+
+    def wait(self, timeout_ns: int | None) -> None:
+        """The first half of `receive`: wait. An exception in here, such as KeyboardInterrupt, leaves all whole."""
+        if self._waiting:
+            timeout_ns = _OUTBOX_RETRY_NS if timeout_ns is None else min(timeout_ns, _OUTBOX_RETRY_NS)
+        if self._unsure and any(link.readable() for link in list(self._unsure)):
+            timeout_ns = 0
+        self._polled = self._readiness.poll(timeout_ns)
+
+    def take(self) -> list[Incoming]:
+        """The second half: pass on what waits, and take what has come."""
         received: list[Incoming] = []
         if self._waiting:
             self._retry_waiting()
-            timeout_ns = _OUTBOX_RETRY_NS if timeout_ns is None else min(timeout_ns, _OUTBOX_RETRY_NS)
-        for link in list(self._unsure):
-            link.take(received)
-        self._readiness.wait(0 if received or self._unsure else timeout_ns, received)
+        if self._unsure:
+            for link in list(self._unsure):
+                link.take(received)
+        self._readiness.serve(self._polled, received)
         return received
 
     def wake(self) -> None:
@@ -119,9 +136,12 @@ class SocketTransport:
         if endpoint.startswith("ipc://"):
             path_of(endpoint)  # refuses one that libzmq would cut off in silence
         link = ZmqLink(name, self._context, kind, self._readiness, self._unsure)
-        opened = link.open(endpoint)
-        self._add(name, link)
-        return opened
+        self._add(name, link)  # before it is open: an interrupt must not leave a socket that nobody closes
+        try:
+            return link.open(endpoint)
+        except InvalidRequest:
+            self.disconnect(name)
+            raise
 
     def _add(self, name: str, link: Link) -> None:
         self.disconnect(name)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Sequence
+from socket import MSG_NOSIGNAL
 from socket import socket as Socket  # noqa: N812, a class, whose module gives it a small letter
 
 from shardstore.limits import FRAMES_MAX, KIB, MESSAGE_BYTES_MAX, OUTBOX_BYTES_MAX
@@ -23,6 +24,8 @@ _NO_FRAMES = [0] * FRAMES_MAX
 _READ_BYTES = 64 * KIB
 _JOINED_BYTES_MAX = 16 * KIB
 """Frames of longer messages are sent from where they lie; those of shorter ones are cheaper to join."""
+_FLAGS: int = MSG_NOSIGNAL
+"""A program may have set SIGPIPE to end it; a dead peer is no reason for that."""
 
 
 class Gone(Exception):
@@ -56,7 +59,7 @@ class Stream:
             return
         parts = [b"".join((preamble, *frames))] if size <= _JOINED_BYTES_MAX else [preamble, *frames]
         try:
-            sent = self.socket.send(parts[0]) if len(parts) == 1 else self.socket.sendmsg(parts)
+            sent = self.socket.send(parts[0], _FLAGS) if len(parts) == 1 else self.socket.sendmsg(parts, (), _FLAGS)
         except BlockingIOError:
             sent = 0
         except OSError as error:
@@ -69,7 +72,7 @@ class Stream:
         try:
             while self._unsent:
                 first = self._unsent[0]
-                sent = self.socket.send(first)
+                sent = self.socket.send(first, _FLAGS)
                 self._unsent_bytes -= sent
                 if sent < len(first):
                     self._unsent[0] = first[sent:]
@@ -79,6 +82,13 @@ class Stream:
             pass
         except OSError as error:
             raise Gone(str(error)) from None
+
+    def close(self) -> None:
+        """Close the socket, and let go of what waits and of a message that came in part."""
+        self.socket.close()
+        self._unsent.clear()
+        self._beginning = b""
+        self._message = memoryview(b"")
 
     def take(self) -> list[list[bytes]]:
         """The frames of each message that is complete now. Raises Gone."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import count
+from typing import BinaryIO
 
 from shardstore.effects import Incoming, PeerGone, Received
 from shardstore.errors import InvalidRequest
@@ -28,13 +30,17 @@ _SOCKET_MODE_MASK = 0o177
 class _Connection:
     """A stream that is watched, from whichever side it was opened."""
 
-    def __init__(self, opened: socket.socket, link: str, peer: bytes, readiness: Readiness) -> None:
+    def __init__(
+        self, opened: socket.socket, link: str, peer: bytes, readiness: Readiness, forget: Callable[[], object]
+    ) -> None:
+        """`forget` is called when it is closed. Raises OSError."""
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
         self.stream = Stream(opened)
         self.gone = False
         self._link = link
         self._peer = peer
         self._readiness = readiness
+        self._forget = forget
         self._descriptor = opened.fileno()
         self._writable_wanted = False
         readiness.add(self._descriptor, READABLE, self._ready)
@@ -52,9 +58,10 @@ class _Connection:
     def close(self) -> None:
         """Close it, with what waits on it."""
         if not self.gone:
-            self.gone = True
             self._readiness.remove(self._descriptor)
-            self.stream.socket.close()
+            self.gone = True
+            self.stream.close()
+            self._forget()
 
     def _ready(self, events: int, received: list[Incoming]) -> None:
         try:
@@ -100,7 +107,7 @@ class StreamListener:
             raise InvalidRequest(f"cannot listen on {endpoint}: {error}") from None
         finally:
             os.umask(mask)
-        self._spare = open(os.devnull, "rb")  # noqa: SIM115, held for the day on which no descriptor is left
+        self._spare = _spare_descriptor()
         readiness.add(self._socket.fileno(), READABLE, self._accept)
 
     def send(self, peer: bytes, frames: Sequence[bytes]) -> bool:
@@ -112,8 +119,9 @@ class StreamListener:
         """Close the socket and every connection."""
         self._readiness.remove(self._socket.fileno())
         self._socket.close()
-        self._spare.close()
-        for connection in self._connections.values():
+        if self._spare is not None:
+            self._spare.close()
+        for connection in list(self._connections.values()):
             connection.close()
 
     def drop(self) -> None:
@@ -123,8 +131,7 @@ class StreamListener:
             connection.stream.socket.close()
 
     def _accept(self, events: int, received: list[Incoming]) -> None:
-        """Take who wants to connect; forget who is gone."""
-        self._connections = {peer: each for peer, each in self._connections.items() if not each.gone}
+        """Take who wants to connect."""
         try:
             accepted, _ = self._socket.accept()
         except (BlockingIOError, ConnectionAbortedError):
@@ -132,15 +139,22 @@ class StreamListener:
         except OSError:
             self._refuse_one()
             return
+        if self._spare is None:
+            self._spare = _spare_descriptor()
         peer = next(self._numbers).to_bytes(8, "big")
-        self._connections[peer] = _Connection(accepted, self._name, peer, self._readiness)
+        forget = partial(self._connections.pop, peer, None)
+        try:
+            self._connections[peer] = _Connection(accepted, self._name, peer, self._readiness, forget)
+        except OSError:
+            accepted.close()
 
     def _refuse_one(self) -> None:
         """No descriptor is left: free one for as long as it takes to turn somebody away, who then asks the router."""
-        self._spare.close()
+        if self._spare is not None:
+            self._spare.close()
         with suppress(OSError):
             self._socket.accept()[0].close()
-        self._spare = open(os.devnull, "rb")  # noqa: SIM115
+        self._spare = _spare_descriptor()
 
 
 class StreamLink:
@@ -154,7 +168,7 @@ class StreamLink:
 
     def send(self, peer: bytes, frames: Sequence[bytes]) -> bool:
         """Send a message; False when nobody listens, or who did is gone or does not read."""
-        if self._connection is None or self._connection.gone:
+        if self._connection is None:
             self._connection = self._connect()
         return self._connection is not None and self._connection.send(frames)
 
@@ -169,14 +183,29 @@ class StreamLink:
             self._connection.stream.socket.close()
 
     def _connect(self) -> _Connection | None:
-        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        opened.setblocking(False)
+        """A new connection; None when nobody listens, more wait to be accepted than may, or no descriptor is left."""
         try:
+            opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError:
+            return None
+        try:
+            opened.setblocking(False)
             opened.connect(self._path)
-        except OSError:  # nobody listens, or more wait to be accepted than may
+            return _Connection(opened, self._name, b"", self._readiness, self._forget)
+        except OSError:
             opened.close()
             return None
-        return _Connection(opened, self._name, b"", self._readiness)
+
+    def _forget(self) -> None:
+        self._connection = None
+
+
+def _spare_descriptor() -> BinaryIO | None:
+    """Held for the day on which no other descriptor is left; None when that is today."""
+    try:
+        return open(os.devnull, "rb")
+    except OSError:
+        return None
 
 
 def path_of(endpoint: str) -> str:

@@ -40,3 +40,16 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Close every socket within a bounded time."""
+
+
+class ClientTransport(Transport, Protocol):
+    """A transport whose `receive` has two halves, and that a foreign event loop can wait for."""
+
+    def wait(self, timeout_ns: int | None) -> None:
+        """The first half of `receive`: wait. An exception in here, such as KeyboardInterrupt, leaves all whole."""
+
+    def take(self) -> list[Incoming]:
+        """The second half: pass on what waits, and take what has come."""
+
+    def descriptor(self) -> int:
+        """A file descriptor that becomes readable when `receive` may have something; see SocketTransport."""

@@ -24,7 +24,7 @@ import zmq
 from zmq.backend import Socket as CompiledSocket
 
 from shardstore.effects import Incoming, Received
-from shardstore.errors import InvalidRequest
+from shardstore.errors import InvalidRequest, Unavailable
 from shardstore.limits import FRAME_BYTES_MAX, FRAMES_MAX, KIB, OUTBOX_BYTES_MAX
 from shardstore.readiness import READABLE, Readiness
 
@@ -83,9 +83,13 @@ class ZmqLink:
         readiness: Readiness,
         unsure: dict[ZmqLink, None],
     ) -> None:
+        """Raises Unavailable when the system has no room for a socket."""
         self._name = name
         self._bound = kind == zmq.ROUTER
-        self._socket = context.socket(kind)
+        try:
+            self._socket = context.socket(kind)
+        except zmq.ZMQError as error:
+            raise Unavailable(f"cannot open a socket: {error}") from None
         self._send: Callable[..., object] = partial(CompiledSocket.send, self._socket)
         self._item = [(self._socket, _IN)]
         self._outboxes: dict[bytes, _Outbox] = {}
@@ -107,7 +111,6 @@ class ZmqLink:
             else:
                 self._socket.connect(endpoint)
         except zmq.ZMQError as error:
-            self._socket.close(linger=0)
             what = "listen on" if self._bound else "connect to"
             raise InvalidRequest(f"cannot {what} {endpoint}: {error}") from None
         self._descriptor = self._socket.get(zmq.FD)
@@ -143,11 +146,17 @@ class ZmqLink:
                     outbox.remove_first()
                 del self._outboxes[peer]
 
+    def readable(self) -> bool:
+        """Whether a message has come; if not, the link is sure again."""
+        if zmq.zmq_poll(self._item, 0):
+            return True
+        self._unsure.pop(self, None)
+        return False
+
     def take(self, received: list[Incoming]) -> None:
         """Append the messages that have come, up to a number; `discarded` counts those of too many frames."""
         for _ in range(_TAKEN_AT_ONCE):
-            if not zmq.zmq_poll(self._item, 0):
-                self._unsure.pop(self, None)
+            if not self.readable():
                 return
             peer, frames = self._take_one()
             if len(frames) <= FRAMES_MAX:

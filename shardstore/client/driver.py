@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from shardstore.client.calls import Call, is_write
 from shardstore.client.effects import Connect, Disconnect, Effect, Event, Resolve
 from shardstore.client.session import Session
 from shardstore.clock import Clock
-from shardstore.effects import Received, Send, SendFailed, Tick
-from shardstore.transport import Transport
+from shardstore.effects import Send, SendFailed, Tick
+from shardstore.errors import OutcomeUnknown, ShardstoreError, Unavailable
+from shardstore.transport import ClientTransport
+
+_INTERRUPTED = "the client was interrupted while it sent or received, and began anew"
 
 
 class Driver:
-    """`torn` is set when an exception, such as KeyboardInterrupt, left an event half handled: then start over."""
+    """`torn` says that session or links are half way through something. Only where it waits it is not set.
+
+    When an exception, such as KeyboardInterrupt, leaves it set, only `start_over` helps: a message may be lost, or have
+    left in part.
+    """
 
     def __init__(
         self,
-        transport: Transport,
+        transport: ClientTransport,
         clock: Clock,
         new_session: Callable[[], Session],
         resolve: Callable[[Resolve], None],
@@ -30,7 +38,8 @@ class Driver:
         self.start_over()
 
     def start_over(self) -> None:
-        """Begin with a new session, and with new links, since a message may have left in part."""
+        """Begin with a new session and new links. Raises Unavailable when the system has no room for them."""
+        self.torn = True
         for link in self._links:
             self._transport.disconnect(link)
         self._links.clear()
@@ -44,25 +53,29 @@ class Driver:
             self._transport.disconnect(link)
         self._transport.close()
 
-    def handle(self, event: Event) -> None:
-        """Let the session take one event."""
+    def handle(self, events: Iterable[Event]) -> None:
+        """Let the session take events. Who takes them out of somewhere before sets `torn` before that."""
         self.torn = True
-        self._execute(self._session.handle(event, self._clock.now_ns()))
+        for event in events:
+            self._execute(self._session.handle(event, self._clock.now_ns()))
         self.torn = False
 
     def receive(self, timeout_ns: int | None) -> bool:
         """Wait for messages, a wake, the timeout or what the session waits for; handle what came. False: nothing."""
+        self.torn = True
         due_ns = self._session.wakeup_ns()
         if due_ns is not None:
             until_due_ns = max(due_ns - self._clock.now_ns(), 0)
             timeout_ns = until_due_ns if timeout_ns is None else min(timeout_ns, until_due_ns)
-        messages = self._transport.receive(timeout_ns)
-        for message in messages:
-            assert type(message) is Received, "a client binds no link"
-            self.handle(message)
-        if due_ns is not None and due_ns <= self._clock.now_ns():
-            self.handle(Tick())
-        return bool(messages)
+        self.torn = False
+        self._transport.wait(timeout_ns)
+        self.torn = True
+        messages = self._transport.take()
+        self.handle(messages)  # type: ignore[arg-type]  # a client binds no link, so that no peer of one can go
+        if due_ns is None or due_ns > self._clock.now_ns():
+            return bool(messages)
+        self.handle((Tick(),))
+        return True
 
     def wakeup_ns(self) -> int | None:
         """When the session wants to be let receive, if no message comes before."""
@@ -77,8 +90,13 @@ class Driver:
             elif type(effect) is Resolve:
                 self._resolve(effect)
             elif type(effect) is Connect:
-                self._transport.connect(effect.link, effect.endpoint)
                 self._links.add(effect.link)
+                self._transport.connect(effect.link, effect.endpoint)
             elif type(effect) is Disconnect:
                 self._transport.disconnect(effect.link)
                 self._links.discard(effect.link)
+
+
+def interrupted(call: Call) -> ShardstoreError:
+    """How a call ends that a torn session knew."""
+    return OutcomeUnknown(_INTERRUPTED) if is_write(call) else Unavailable(_INTERRUPTED)

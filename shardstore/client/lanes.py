@@ -33,7 +33,8 @@ Waiting: TypeAlias = Single | Part
 class Channel:
     """One worker, or the router itself: its credits, and the lanes that have something for it.
 
-    `link` is the direct way to it, if `connected`, and `direct` whether to trust it; the other way is the router.
+    `link` is the direct way to it, if `connected`, and `direct` whether to trust it; the other way is the router. Once
+    it is not trusted, a timer is set for the channel, and then it is tried again.
     """
 
     def __init__(self, link: str) -> None:
@@ -41,6 +42,7 @@ class Channel:
         self.endpoint = ""
         self.connected = False
         self.direct = False
+        self.grain = 0
         self.credits = CREDITS
         self.in_flight = 0
         self.ready: deque[Lane] = deque()

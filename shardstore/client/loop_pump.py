@@ -11,10 +11,10 @@ import os
 from typing import Any
 
 from shardstore.client.calls import Call
-from shardstore.client.driver import Driver
+from shardstore.client.driver import Driver, interrupted
 from shardstore.client.effects import Abandon, Resolve, Submit
 from shardstore.client.opening import Surroundings
-from shardstore.errors import Closed, InvalidRequest
+from shardstore.errors import Closed, InvalidRequest, Unavailable
 from shardstore.limits import SECOND_NS
 
 _RECEIVES_PER_TURN = 4
@@ -70,8 +70,10 @@ class LoopPump:
         future = self._futures.pop(call, None)
         if future is None:
             return
-        if not call.settled and not self._closed:
-            self._driver.handle(Abandon(call))
+        if self._driver.torn:
+            call.settled = True  # no session is to send it any more
+        elif not call.settled and not self._closed:
+            self._driver.handle((Abandon(call),))
             self._turn_soon()
         if future.done() and not future.cancelled():
             future.exception()  # it counts as retrieved
@@ -107,15 +109,40 @@ class LoopPump:
         self._turn_is_due = False
         if self._closed:
             return
-        if self._submitted:
-            calls, self._submitted = self._submitted, []
-            self._driver.handle(Submit(calls))
-        for _ in range(_RECEIVES_PER_TURN):
-            if not self._driver.receive(0):
-                break
-        else:
-            self._turn_soon()  # there may be more, but others have a right to this loop
-        self._set_timer()
+        try:
+            if self._driver.torn and not self._start_over():
+                return
+            if self._submitted:
+                self._driver.torn = True
+                calls, self._submitted = self._submitted, []
+                self._driver.handle((Submit(calls),))
+            for _ in range(_RECEIVES_PER_TURN):
+                if not self._driver.receive(0):
+                    break
+            else:
+                self._turn_soon()  # there may be more, but others have a right to this loop
+        finally:
+            if self._driver.torn:
+                self._end_lost()
+            self._set_timer()
+
+    def _start_over(self) -> bool:
+        """An exception left the driver torn: the session is replaced. If that cannot be now, who waits is told."""
+        try:
+            self._driver.start_over()
+        except Unavailable as error:
+            for call in self._submitted:
+                self._resolve(Resolve(call, None, Unavailable(str(error))))
+            self._submitted.clear()
+        return not self._driver.torn
+
+    def _end_lost(self) -> None:
+        """End the calls that only a torn session knows."""
+        unsent = set(self._submitted)
+        for call in list(self._futures):
+            if call not in unsent:
+                call.settled = True
+                self._resolve(Resolve(call, None, interrupted(call)))
 
     def _set_timer(self) -> None:
         """Be called when the session wants to be. A timer that stands for an earlier time stays, and does no harm."""

@@ -4,42 +4,39 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from shardstore.client.session import Session
 from shardstore.clock import Clock
-from shardstore.errors import InvalidRequest
+from shardstore.errors import InvalidRequest, Unavailable
 from shardstore.socket_transport import SocketTransport
 from shardstore.stream_links import SCHEME, path_of
 from shardstore.system_clock import SystemClock
 from shardstore.system_entropy import SystemEntropy
-from shardstore.transport import Transport
+from shardstore.transport import ClientTransport
 
 _IPC = "ipc://"
 _TCP = "tcp://"
 
 
-class WatchedTransport(Transport, Protocol):
-    """A transport that a foreign event loop can wait for."""
-
-    def descriptor(self) -> int:
-        """A file descriptor that becomes readable when `receive` may have something; see SocketTransport."""
-
-
 class Surroundings(NamedTuple):
     """What a client is built on; `new_session` is called again if a session has to be replaced."""
 
-    transport: WatchedTransport
+    transport: ClientTransport
     clock: Clock
     new_session: Callable[[], Session]
 
 
 def surroundings_of(url: str, direct: bool) -> Surroundings:
-    """The real surroundings for a cluster's url. Raises InvalidRequest."""
+    """The real surroundings for a cluster's url. Raises InvalidRequest, Unavailable."""
     if not isinstance(url, str) or not url.startswith((_IPC, _TCP)):
         raise InvalidRequest(f"a cluster's url begins with {_IPC} or {_TCP}, not {url!r}")
     entropy = SystemEntropy()
-    return Surroundings(SocketTransport(), SystemClock(), lambda: Session(url, entropy, direct, _reachable))
+    try:
+        transport = SocketTransport()
+    except OSError as error:
+        raise Unavailable(f"cannot open a transport: {error}") from None
+    return Surroundings(transport, SystemClock(), lambda: Session(url, entropy, direct, _reachable))
 
 
 def _reachable(endpoint: str) -> bool:

@@ -14,13 +14,11 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
-from shardstore.client.calls import Call, is_write
-from shardstore.client.driver import Driver
-from shardstore.client.effects import Abandon, Resolve, Submit
+from shardstore.client.calls import Call
+from shardstore.client.driver import Driver, interrupted
+from shardstore.client.effects import Abandon, Event, Resolve, Submit
 from shardstore.client.opening import Surroundings
-from shardstore.errors import Closed, OutcomeUnknown, Unavailable
-
-_INTERRUPTED = "the client was interrupted while it sent or received, and began anew"
+from shardstore.errors import Closed, Unavailable
 
 
 class Ticket:
@@ -70,7 +68,8 @@ class Pump:
         return ticket
 
     def send(self) -> None:
-        """Send what was submitted and take what has come, unless somebody leads and does so."""
+        """Send what was submitted and take what has come, unless somebody leads and does so. Raises Closed."""
+        self._check_usable()
         try:
             if self._leader.acquire(blocking=False):
                 self._turn(0)
@@ -88,14 +87,14 @@ class Pump:
 
     def wait(self, ticket: Ticket) -> Any:
         """What the call settles with; raises its error."""
+        if not ticket.settled:
+            self._check_usable()
         try:
             while not ticket.settled:
-                if self._leader.acquire(blocking=False):
+                if self._leader.acquire(blocking=False) or self._park(ticket):
                     while not ticket.settled:
                         self._turn(None)
                     self._hand_over()
-                else:
-                    self._park(ticket)
         except BaseException:
             self.abandon(ticket)
             self._recover()
@@ -106,6 +105,8 @@ class Pump:
 
     def abandon(self, ticket: Ticket) -> None:
         """Nobody waits for this call any more."""
+        if self._process != os.getpid():
+            return
         self._parked.pop(ticket, None)
         if not ticket.settled:
             ticket.settled = True
@@ -121,9 +122,12 @@ class Pump:
             self._closed = True
         self._transport.wake()
         with self._leader:
-            self._driver.close()
-            while self._tickets:
-                self._tickets.popitem()[1].settle(None, Closed("the client was closed"))
+            try:
+                self._driver.close()
+            finally:
+                for call in list(self._tickets):
+                    self._resolve(Resolve(call, None, Closed("the client was closed")))
+        self._wake_all()  # also who submitted too late for that: it finds the client closed
 
     def _check_usable(self) -> None:
         if self._process != os.getpid():
@@ -136,38 +140,49 @@ class Pump:
         if self._closed:
             raise Closed("the client was closed")
         self._turning = True
+        if self._driver.torn:
+            self._start_over()
         self._receiving = True  # from here on, who submits wakes
-        calls = []
-        while self._submitted:  # only the leader takes from it
-            calls.append(self._submitted.popleft())
-        if calls:
-            self._driver.handle(Submit(calls))
-        while self._abandoned:
-            self._driver.handle(Abandon(self._abandoned.popleft()))
+        if self._submitted or self._abandoned:
+            self._driver.torn = True
+            self._driver.handle(self._inbox())
         self._driver.receive(timeout_ns)
         self._receiving = self._turning = False
 
+    def _inbox(self) -> list[Event]:
+        """Take out what was submitted and abandoned; only the leader does."""
+        calls = []
+        while self._submitted:
+            calls.append(self._submitted.popleft())
+        events: list[Event] = [Submit(calls)] if calls else []
+        while self._abandoned:
+            events.append(Abandon(self._abandoned.popleft()))
+        return events
+
     def _wake_leader(self) -> None:
         if self._receiving:
-            self._receiving = False
-            with self._waking:
-                if not self._closed:
-                    self._transport.wake()
+            try:
+                self._receiving = False
+                with self._waking:
+                    if not self._closed:
+                        self._transport.wake()
+            except BaseException:
+                self._receiving = True  # interrupted: let the next one wake
+                raise
 
-    def _park(self, ticket: Ticket) -> None:
-        """Wait until the call is settled, or nobody leads. Who reads this ticket as parked will wake it."""
+    def _park(self, ticket: Ticket) -> bool:
+        """Wait until the call is settled, or nobody leads; True when this thread leads now, and has to hand over.
+
+        Who reads this ticket as parked will wake it.
+        """
         if ticket.parking is None:
             ticket.parking = SimpleQueue()
         self._parked[ticket] = None
-        if not ticket.settled and not self._nobody_leads():
+        leads = not ticket.settled and self._leader.acquire(blocking=False)
+        if not ticket.settled and not leads:
             ticket.parking.get()
         self._parked.pop(ticket, None)
-
-    def _nobody_leads(self) -> bool:
-        free = self._leader.acquire(blocking=False)
-        if free:
-            self._leader.release()
-        return free
+        return leads
 
     def _hand_over(self) -> None:
         """Lead no more."""
@@ -183,33 +198,39 @@ class Pump:
                     ticket.parking.put(None)
                     return
 
+    def _wake_all(self) -> None:
+        """Let all who wait look again: whether they are settled, and whether somebody leads."""
+        for ticket in list(self._tickets.values()):
+            if ticket.parking is not None:
+                ticket.parking.put(None)
+
     def _recover(self) -> None:
         """After an exception anywhere: if this thread leads, or nobody does, put all in order and let another lead."""
-        if not self._leader.acquire(blocking=False):
-            return
         try:
-            if self._driver.torn and not self._closed:
-                self._start_over()
+            if self._leader.acquire(blocking=False) and self._driver.torn and not self._closed:
+                with suppress(Unavailable):  # it is torn as before, and who leads next tries again
+                    self._start_over()
         finally:
             with suppress(RuntimeError):  # the lock knows how often this thread took it, and refuses to be free twice
                 while True:
                     self._leader.release()
-            self._wake_parked()
+            self._wake_all()  # the exception may have struck between the choice of one and its wake
 
     def _start_over(self) -> None:
-        """An exception left the session half way through an event: it is replaced, and calls it knew end."""
-        self._driver.start_over()
+        """An exception left the driver torn: the session is replaced, and calls it knew end. Raises Unavailable."""
         unsent = list(self._submitted)
         for _ in range(len(self._abandoned)):
             call = self._abandoned.popleft()
             if call in unsent:
                 self._abandoned.append(call)
         for call in list(self._tickets):
-            ticket = self._tickets.pop(call, None) if call not in unsent else None
-            if ticket is not None:
-                ticket.settle(None, OutcomeUnknown(_INTERRUPTED) if is_write(call) else Unavailable(_INTERRUPTED))
+            if call not in unsent:
+                self._resolve(Resolve(call, None, interrupted(call)))
+        self._driver.start_over()
 
     def _resolve(self, effect: Resolve) -> None:
-        ticket = self._tickets.pop(effect.call, None)
+        """Settle first and forget then: after an interrupt between, the ticket is settled again, and nobody waits."""
+        ticket = self._tickets.get(effect.call)
         if ticket is not None:
             ticket.settle(effect.value, effect.error)
+            self._tickets.pop(effect.call, None)

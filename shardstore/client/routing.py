@@ -50,6 +50,12 @@ class Routing:
         """For each worker that owns a range, the lane of one."""
         return {lane.route.worker: lane for lane in reversed(self.lanes) if lane.route}
 
+    def trust(self, link: str) -> None:
+        """A message came over this link: if it is the direct way to a worker, that way is good."""
+        for channel in self.channels.values():
+            if channel.link == link:
+                channel.direct = channel.connected
+
     def adopt(self, routes: Routes) -> list[Connect | Disconnect] | None:
         """Believe these routes unless newer ones are known (None). Raises MalformedMessage.
 

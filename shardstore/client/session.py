@@ -20,6 +20,7 @@ from shardstore.client.calls import Call, EndScan, Many, Open, Page, ScanPage, S
 from shardstore.client.effects import Abandon, Connect, Effect, Event, Resolve, Submit
 from shardstore.client.in_flight import Part, Request, State
 from shardstore.client.joining import Joining
+from shardstore.client.lanes import Channel
 from shardstore.client.planning import parts_of, rest_of_scan
 from shardstore.client.routing import ROUTER, Routing
 from shardstore.client.sending import Sending
@@ -28,12 +29,15 @@ from shardstore.columns import InvalidColumn
 from shardstore.effects import Received, SendFailed, Tick
 from shardstore.entropy import Entropy
 from shardstore.errors import Busy, Unavailable
+from shardstore.limits import SECOND_NS
 from shardstore.messages import Routes, decode
 from shardstore.wire_format import WRITES, Flag, Header, MalformedMessage, Op, Status, decode_header, decode_reply
 
 _OK = int(Status.OK)
 _GET = int(Op.GET)
 _OF_ROUTER = frozenset((Op.ROUTES, Op.HELLO))
+DIRECT_RETRY_NS = 5 * SECOND_NS
+"""A direct way that is still bad then costs some requests an attempt each, a good one is not missed for longer."""
 
 
 class Session:
@@ -162,6 +166,7 @@ class Session:
             request = self._sending.request_of(header.sequence)
             if request is None or header.op != request.op or header.client != self._joining.client:
                 self.ignored += 1
+                self._routing.trust(event.link)  # the answer to an attempt that is over: late, but the way is good
                 return
             channel = request.channel
             channel.credits = header.credits or channel.credits
@@ -294,6 +299,8 @@ class Session:
                 self._expire(item)
             elif isinstance(item, Request):
                 self._due(item)
+            elif isinstance(item, Channel):
+                item.direct = item.connected
             else:
                 self._effects += self._joining.due(self._now_ns)
 
@@ -309,7 +316,7 @@ class Session:
             return
         if request.state is State.SENT:
             if request.direct:
-                request.channel.direct = False
+                self._distrust(request.channel)
             self._effects += self._joining.ask(self._now_ns)
         if request.wanted:
             self._sending.queue_again(request)
@@ -323,7 +330,12 @@ class Session:
             return
         request.unanswered -= 1
         if request.direct:
-            request.channel.direct = False
+            self._distrust(request.channel)
             self._sending.queue_again(request)
         else:
             self._sending.delay(request, 0, self._now_ns)
+
+    def _distrust(self, channel: Channel) -> None:
+        """Go through the router for a while."""
+        channel.direct = False
+        self._timers.set(channel, self._now_ns + DIRECT_RETRY_NS)

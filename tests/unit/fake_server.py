@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from shardstore.effects import Received
 from shardstore.socket_transport import SocketTransport
@@ -66,3 +67,29 @@ def serving(directory: Path, cluster: FakeCluster | None = None) -> Iterator[Fak
         yield server
     finally:
         server.stop()
+
+
+def in_thread(function: Any, *arguments: Any) -> tuple[threading.Thread, list[Any]]:
+    """Call a function in a thread; the list gets its result or exception."""
+    ended: list[Any] = []
+
+    def run() -> None:
+        try:
+            ended.append(function(*arguments))
+        except BaseException as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, ended
+
+
+def await_request(server: FakeServer) -> None:
+    """Wait until the server has taken a message that it did not answer."""
+    assert server.received.acquire(timeout=10)
+
+
+def forget_requests(server: FakeServer) -> None:
+    """Let `await_request` wait for the next message."""
+    while server.received.acquire(blocking=False):
+        pass

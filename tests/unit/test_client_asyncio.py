@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zmq
 
 from shardstore.client.asyncio_client import AsyncClient, connect_async
 from shardstore.errors import Busy, Closed, Corruption, InvalidRequest, OutcomeUnknown, Unavailable
@@ -187,6 +189,52 @@ def test_close_wakes_who_waits(server: FakeServer) -> None:
         assert [type(end) for end in ends] == [Closed, Closed]
         with pytest.raises(Closed, match="was closed"):
             await client.get(b"a")
+
+    use(server, program)
+
+
+def test_an_error_in_the_middle_of_an_event_starts_over(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[Any] = []
+
+    def torn(*arguments: Any) -> Any:
+        raise RuntimeError("torn")
+
+    async def program(client: AsyncClient) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+        server.pause()
+        read, write = asyncio.ensure_future(client.get(b"a")), asyncio.ensure_future(client.put(b"b", b"1"))
+        forget_requests(server)
+        await taken(server)
+        await taken(server)
+        driver = client._pump._driver
+        session = driver._session
+        monkeypatch.setattr(session, "handle", torn)
+        server.resume()
+        ends = await asyncio.wait_for(asyncio.gather(read, write, return_exceptions=True), 10)
+        assert [type(end) for end in ends] == [Unavailable, OutcomeUnknown]
+        assert await client.get(b"b") == b"1"
+        assert driver._session is not session
+        assert client._pump._futures == {}
+
+    use(server, program)
+    assert [str(error) for error in reported] == ["torn"]
+
+
+def test_without_descriptors_the_client_says_so_and_starts_over_when_there_are_some(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_socket(*arguments: Any) -> Any:
+        raise zmq.ZMQError(errno.EMFILE)
+
+    async def program(client: AsyncClient) -> None:
+        await client.put(b"a", b"1")
+        monkeypatch.setattr(zmq.Context, "socket", no_socket)
+        client._pump._driver.torn = True
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="cannot open a socket"):
+                await asyncio.wait_for(client.get(b"a"), 10)
+        monkeypatch.undo()
+        assert await client.get(b"a") == b"1"
 
     use(server, program)
 

@@ -1,14 +1,10 @@
-"""The blocking client over real sockets: its methods, many threads, interruption, fork and close."""
+"""The blocking client over real sockets: its methods, many threads and close."""
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +14,7 @@ from shardstore.errors import Busy, Closed, InvalidRequest, OutcomeUnknown, Unav
 from shardstore.messages import Refusal
 from shardstore.wire_format import Op, Status
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
-from tests.unit.fake_server import FakeServer, serving
+from tests.unit.fake_server import FakeServer, await_request, forget_requests, in_thread, serving
 
 
 @pytest.fixture
@@ -31,32 +27,6 @@ def server(tmp_path: Path) -> Iterator[FakeServer]:
 def client(server: FakeServer) -> Iterator[Client]:
     with connect(server.url) as client:
         yield client
-
-
-def in_thread(function: Any, *arguments: Any) -> tuple[threading.Thread, list[Any]]:
-    """Call a function in a thread; the list gets its result or exception."""
-    ended: list[Any] = []
-
-    def run() -> None:
-        try:
-            ended.append(function(*arguments))
-        except BaseException as error:
-            ended.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread, ended
-
-
-def await_request(server: FakeServer) -> None:
-    """Wait until the server has taken a message that it did not answer."""
-    assert server.received.acquire(timeout=10)
-
-
-def forget_requests(server: FakeServer) -> None:
-    """Let `await_request` wait for the next message."""
-    while server.received.acquire(blocking=False):
-        pass
 
 
 @pytest.mark.parametrize("direct", [True, False])
@@ -241,77 +211,6 @@ def test_close_wakes_who_waits(client: Client, server: FakeServer) -> None:
         with pytest.raises(Closed, match="was closed"):
             call()
     client.close()
-
-
-def test_a_keyboard_interrupt_leaves_the_client_usable(client: Client, server: FakeServer) -> None:
-    server.pause()
-    forget_requests(server)
-
-    def interrupt() -> None:
-        await_request(server)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    interrupter, _ = in_thread(interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        client.put(b"a", b"1")
-    interrupter.join()
-    server.resume()
-    assert client.get(b"a") in (None, b"1")
-    client.put(b"a", b"2")
-    assert client.get(b"a") == b"2"
-
-
-class Torn(BaseException):
-    """Strikes like a KeyboardInterrupt, where the test wants it."""
-
-
-def test_an_interrupt_in_the_middle_of_an_event_starts_over(
-    client: Client, server: FakeServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client.put(b"a", b"1")
-    server.pause()
-    forget_requests(server)
-    other, other_ended = in_thread(client.put, b"b", b"1")
-    await_request(server)
-    session = client._pump._driver._session
-    finish = session._sending.finish
-
-    def torn(request: Any) -> None:
-        finish(request)
-        raise Torn
-
-    monkeypatch.setattr(session._sending, "finish", torn)
-    server.resume()
-    other.join(10)
-    assert isinstance(other_ended[0], Torn)
-    assert client._pump._driver._session is not session
-    assert client.get(b"a") == b"1"
-    assert client.get(b"b") == b"1"
-    client.put(b"b", b"2")
-    assert server.cluster.data == {b"a": b"1", b"b": b"2"}
-    assert server.cluster.clients == 2
-
-
-def test_in_a_fork_the_client_says_so(client: Client) -> None:
-    client.put(b"a", b"1")
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:  # no pytest in here
-        try:
-            try:
-                client.get(b"a")
-            except Closed as error:
-                os.write(writer, str(error).encode())
-            client.close()
-        finally:
-            os._exit(0)
-    os.close(writer)
-    assert os.waitpid(child, 0)[1] == 0
-    with os.fdopen(reader, "rb") as pipe:
-        said = pipe.read().decode()
-    assert str(os.getpid()) in said
-    assert "fork" in said
-    assert client.get(b"a") == b"1"
 
 
 def test_public_names() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shardstore import messages
+from shardstore.limits import REFUSAL_CHARACTERS_MAX
 from shardstore.messages import (
     Assignment,
     Assignments,
@@ -92,6 +93,11 @@ def test_a_document_with_other_fields_is_refused(kind: type, values: Any) -> Non
 def test_hostile_bytes_are_refused(kind: type, frame: bytes) -> None:
     with pytest.raises(MalformedMessage):
         decode(kind, frame)
+
+
+def test_a_long_refusal_is_cut_wherever_it_is_made() -> None:
+    assert messages.Refusal("w" * 5_000) == messages.Refusal("w" * REFUSAL_CHARACTERS_MAX)
+    assert len(messages.Refusal("w" * 5_000).what) == REFUSAL_CHARACTERS_MAX
 
 
 PLAIN = st.recursive(

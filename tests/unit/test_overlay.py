@@ -59,8 +59,6 @@ def test_chunks_of_all_layers_merge_to_the_model_page_by_page(
     while True:
         layers = overlay.layers()
         chunk = merge([layer.chunk(wanted, reverse, entries_max, 1 << 20) for layer in layers], reverse, 1 << 20)
-            [layer.chunk(wanted, reverse, entries_max, 1 << 20) for layer in overlay.layers()], reverse, 1 << 20
-        )
         entries = list(zip(chunk.keys, chunk.values, strict=True))
         pages = entries + pages if reverse else pages + entries
         if chunk.exhausted:

@@ -75,6 +75,33 @@ def test_a_late_answer_restores_the_direct_way(driver: SessionDriver) -> None:
     assert driver.sent[-1][0] == "worker:0"
 
 
+def test_an_answer_that_nobody_waits_for_any_more_restores_the_direct_way(driver: SessionDriver) -> None:
+    given_up = get(b"key", 500 * MILLISECOND_NS)
+    driver.submit(given_up)
+    late = driver.wire.popleft()
+    driver.advance(1_050)
+    driver.call(get(b"key"))
+    assert _routed(driver)[-1][0] == "router"
+    driver.wire.append(late)
+    driver.run()
+    assert driver.session.ignored == 1
+    driver.call(get(b"key"))
+    assert _routed(driver)[-1][0] == "worker:0"
+
+
+@pytest.mark.parametrize("trouble", ["failing", "silent"])
+def test_the_direct_way_is_tried_again_after_a_while(driver: SessionDriver, trouble: str) -> None:
+    getattr(driver, trouble).add("worker:0")
+    driver.call(get(b"key"))
+    driver.advance(1_050)
+    getattr(driver, trouble).clear()
+    driver.call(get(b"key"))
+    assert _routed(driver)[-1][0] == "router"
+    driver.advance(5_000)
+    driver.call(get(b"key"))
+    assert _routed(driver)[-1][0] == "worker:0"
+
+
 def test_attempts_wait_longer_each_time(driver: SessionDriver) -> None:
     driver.silent |= {"router", "worker:0"}
     call = get(b"key", 30_000 * MILLISECOND_NS)

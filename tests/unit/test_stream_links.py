@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import select
 import shutil
+import signal
 import socket
 import stat
 import struct
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardstore import limits, stream
+from shardstore import limits, stream, stream_links
 from shardstore.effects import PeerGone, Received
 from shardstore.errors import InvalidRequest
 from shardstore.limits import FRAMES_MAX, MESSAGE_BYTES_MAX, MILLISECOND_NS, SECOND_NS
 from shardstore.socket_transport import SocketTransport
 from shardstore.stream import Gone, Stream
+from shardstore.stream_links import StreamListener
 
 PATIENCE_NS = 20 * SECOND_NS
 MESSAGES = st.lists(st.lists(st.binary(max_size=50), min_size=1, max_size=FRAMES_MAX), min_size=1, max_size=20)
@@ -177,9 +181,12 @@ def test_a_peer_that_does_not_read_is_cut_off(
     monkeypatch.setattr(stream, "OUTBOX_BYTES_MAX", 1_000_000)
     client.send("worker", b"", [b"hello"])
     peer = next_message(server).peer
+    connection = server._links["clients"]._connections[peer]  # type: ignore[union-attr]
     handed_over = next(count for count in range(10_000) if not server.send("clients", peer, [b"m" * 10_000]))
     assert handed_over >= 100
     assert not server.send("clients", peer, [b"small"])
+    assert not server._links["clients"]._connections  # type: ignore[union-attr]
+    assert not connection.stream.waiting
     while client.receive(PATIENCE_NS):  # what had left before, then the end
         pass
     assert client.send("worker", b"", [b"again"])
@@ -234,6 +241,81 @@ def test_a_server_is_told_of_peers_that_went_away(server: SocketTransport, clien
     assert server.receive(SECOND_NS) == [PeerGone("clients", peer)]
     assert not server.send("clients", peer, [b"answer"])
     assert server.receive(0) == []
+
+
+class FullTable:
+    """A listening socket of a system that has no descriptor left for anybody."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        self.listening = listening
+
+    def fileno(self) -> int:
+        return self.listening.fileno()
+
+    def accept(self) -> NoReturn:
+        raise OSError(errno.ENFILE, os.strerror(errno.ENFILE))
+
+
+def test_a_full_table_of_descriptors_does_not_end_who_listens(
+    server: SocketTransport, client: SocketTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = server._links["clients"]
+    assert isinstance(link, StreamListener)
+    full = FullTable(link._socket)
+    monkeypatch.setattr(link, "_socket", full)
+    monkeypatch.setattr(stream_links, "open", full_table, raising=False)
+    client.send("worker", b"", [b"hello"])
+    assert server.receive(SECOND_NS) == []
+    assert server.receive(SECOND_NS) == []
+    monkeypatch.undo()
+    assert next_message(server).frames == [b"hello"]
+    assert link._spare is not None, "there is a spare descriptor for the next time"
+
+
+def full_table(*arguments: object) -> NoReturn:
+    raise OSError(errno.ENFILE, os.strerror(errno.ENFILE))
+
+
+def test_without_a_descriptor_nothing_is_sent_and_nothing_raised(
+    server: SocketTransport, client: SocketTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "socket", full_table)
+    assert not client.send("worker", b"", [b"hello"])
+    monkeypatch.undo()
+    assert client.send("worker", b"", [b"hello"])
+    assert next_message(server).frames == [b"hello"]
+
+
+def test_a_closed_stream_keeps_nothing() -> None:
+    ours, theirs = pair()
+    ours.send([bytes(5_000_000)])
+    theirs.sendall(struct.pack("<6I", 1, 100, 0, 0, 0, 0) + b"half")
+    assert ours.take() == []
+    ours.close()
+    assert not ours.waiting
+    assert not ours._message
+    theirs.close()
+
+
+@pytest.mark.parametrize("way", ["short", "long", "waiting"])
+def test_a_dead_peer_does_not_end_a_program_that_let_sigpipe_do_so(way: str) -> None:
+    ours, theirs = pair()
+    if way == "waiting":
+        ours.send([bytes(5_000_000)])
+    theirs.close()
+    child = os.fork()
+    if not child:  # no pytest in here
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        try:
+            if way == "waiting":
+                ours.send_waiting()
+            else:
+                ours.send([bytes(10 if way == "short" else 100_000)])
+        except Gone:
+            os._exit(0)
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    ours.close()
 
 
 def test_a_fork_that_forgets_its_copy_does_no_harm(server: SocketTransport, client: SocketTransport) -> None:

@@ -9,9 +9,8 @@ import pytest
 
 from shardstore.effects import JobFailed, Received, StopRequested, Tick, WalSyncFailed
 from shardstore.errors import Corruption
-from shardstore.limits import FRAME_BYTES_MAX, SECOND_NS, VALUE_BYTES_MAX
-from shardstore.messages import Refusal, ScanRequest, Statistics, decode
-from shardstore.messages import encode as encode_message
+from shardstore.limits import FRAME_BYTES_MAX, KEY_BYTES_MAX, REFUSAL_CHARACTERS_MAX, SECOND_NS, VALUE_BYTES_MAX
+from shardstore.messages import Refusal, ScanRequest, Statistics, decode, encode
 from shardstore.options import Durability
 from shardstore.wire_format import Flag, Header, Op, Status, decode_header
 from tests.unit.worker_driver import WorkerDriver
@@ -171,6 +170,21 @@ def test_bad_requests_are_refused_by_what_is_wrong(
     assert worker.status(sequence) is Status.INVALID
     assert any(part in refusal(worker, sequence).what for part in what.split("|"))
     assert not worker.syncs
+
+
+def test_a_refusal_does_not_repeat_what_a_client_sent_at_length(worker: WorkerDriver) -> None:
+    long = b"\0" * (KEY_BYTES_MAX + 2)
+    for start, end in ((long, b""), (b"", long), (bytes(9 << 20), b"\0"), (b"\1" * 4_000, b"\0" * 4_000)):
+        sequence = worker.ask(Op.SCAN, [encode(ScanRequest(start, end))])
+        header, frames = worker.answer(sequence)
+        assert header.status == Status.INVALID
+        assert len(frames[1]) < 2 * REFUSAL_CHARACTERS_MAX
+
+
+def test_a_scan_goes_on_behind_the_longest_key(worker: WorkerDriver) -> None:
+    longest = b"k" * KEY_BYTES_MAX
+    assert worker.scan(ScanRequest(longest + b"\0")) == ([], b"")
+    assert worker.scan(ScanRequest(b"", longest + b"\0")) == ([], b"")
 
 
 def test_key_outside_the_range_is_refused(tmp_path: Path) -> None:
@@ -494,6 +508,6 @@ def test_a_page_of_large_values_from_many_layers_is_no_larger_than_one_layer_giv
         worker.settle()
         worker.ask(Op.FLUSH)
         worker.settle()
-    header, frames = worker.answer(worker.ask(Op.SCAN, [encode_message(ScanRequest())]))
+    header, frames = worker.answer(worker.ask(Op.SCAN, [encode(ScanRequest())]))
     assert header.entries == 1
     assert sum(map(len, frames)) < FRAME_BYTES_MAX

@@ -22,6 +22,8 @@ from shardstore.options import ScanMode
 from shardstore.wire_format import Flag, Header, MalformedMessage
 
 _SCAN_MODES = tuple(mode.value for mode in ScanMode)
+_BOUND_BYTES_MAX = KEY_BYTES_MAX + 1
+"""A resume key is a key and a zero byte."""
 
 
 def keys_of(header: Header, frames: Sequence[bytes], key_range: KeyRange) -> list[bytes]:
@@ -66,6 +68,8 @@ def scan_of(frames: Sequence[bytes]) -> ScanRequest:
         raise InvalidRequest(str(error)) from None
     if request.mode not in _SCAN_MODES:
         raise InvalidRequest(f"a scan is one of {', '.join(_SCAN_MODES)}, not {request.mode!r}")
+    if max(len(request.start), len(request.end)) > _BOUND_BYTES_MAX:
+        raise InvalidRequest(f"a bound of a scan has at most {_BOUND_BYTES_MAX} bytes")
     return request
 
 
