@@ -61,7 +61,7 @@ class Client(Process):
             self.host.clock.after(step, lambda: self._wake_actor(actor))
         else:
             self._waiting[step] = actor
-            self._driver.handle(Submit([step]))
+            self._driver.handle([Submit([step])])
             self.schedule()
 
     def _wake_actor(self, actor: Actor) -> None:

@@ -269,11 +269,23 @@ class SimTransport:
 
     def receive(self, timeout_ns: int | None) -> list[Incoming]:
         """Let simulated time pass until there is something, or the timeout."""
+        self.wait(timeout_ns)
+        return self.take()
+
+    def wait(self, timeout_ns: int | None) -> None:
+        """The first half of `receive`."""
         until_ns = 2**63 if timeout_ns is None else self._network.clock.now_ns() + timeout_ns
         while not (self._inbox or self._woken) and self._network.clock.advance(until_ns):
             pass
+
+    def take(self) -> list[Incoming]:
+        """The second half."""
         self._woken = False
         return [self._inbox.popleft() for _ in range(min(len(self._inbox), MESSAGES_PER_RECEIVE))]
+
+    def descriptor(self) -> int:
+        """No event loop waits for a simulated transport."""
+        raise AssertionError("a simulated transport has no descriptor")
 
     def wake(self) -> None:
         """End a `receive` that waits, now or at its next call."""
