@@ -18,7 +18,9 @@ from shardstore.options import WORKER_MEMORY_MIN
 
 CALL_ENTRIES = 1_000
 CALLS_PER_SECOND = 50
-SECONDS = 10.0
+CALLS_MAX = 500
+RECORDS_PER_CALL = 100
+"""A load of few records makes fewer calls."""
 UPDATED_SHARE = 10
 """One of so many keys, neighbours of each other, is written again and again."""
 
@@ -69,7 +71,7 @@ def _steady_load(store: Store, records: Records) -> Figures:
     late = []
     started = time.perf_counter()
     pairs = list(zip(records.keys, records.values, strict=True))
-    for number in range(int(SECONDS * CALLS_PER_SECOND)):
+    for number in range(min(CALLS_MAX, len(pairs) // RECORDS_PER_CALL)):
         due = started + number / CALLS_PER_SECOND
         time.sleep(max(0.0, due - time.perf_counter()))
         at = number * CALL_ENTRIES % max(1, len(pairs) - CALL_ENTRIES)

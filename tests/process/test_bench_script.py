@@ -27,7 +27,7 @@ def test_the_workloads_of_one_shape(names: tuple[str, ...], tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr + done.stdout
     report = json.loads(done.stdout)
     assert list(dict.fromkeys(row["workload"] for row in report["rows"])) == list(names)
-    assert all(row["figures"]["per_second"] > 0 for row in report["rows"])
+    assert all(max(row["figures"].values()) > 0 for row in report["rows"])
     assert all(row["comparisons"] for row in report["rows"] if row["shape"] == "hex")
     assert {"cpu", "cores", "kernel", "python", "pyzmq", "date", "fdatasync_p50_us_before"} <= report["machine"].keys()
     assert not list(tmp_path.iterdir())
