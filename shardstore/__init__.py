@@ -20,6 +20,7 @@ from shardstore.errors import (
     Unavailable,
 )
 from shardstore.options import ScanMode
+from shardstore.segment_options import Compression, SegmentOptions
 
 try:
     __version__ = version("shardstore")
@@ -32,6 +33,7 @@ __all__ = [
     "Busy",
     "Client",
     "Closed",
+    "Compression",
     "Corruption",
     "DiskFull",
     "InvalidRequest",
@@ -40,6 +42,7 @@ __all__ = [
     "ScanInvalidated",
     "ScanIterator",
     "ScanMode",
+    "SegmentOptions",
     "ShardstoreError",
     "StorageFailure",
     "Unavailable",
