@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from shardstore.errors import InvalidRequest
-from shardstore.limits import GIB, KIB, MIB
+from shardstore.limits import KIB, MIB
 
 HELP = "help"
 """Key of what a setting means, in the metadata of its field."""
@@ -34,7 +34,7 @@ class SegmentOptions:
         default=16 * MIB, metadata={HELP: "Compactions write parts at least so large, if there is so much."}
     )
     part_max_bytes: int = field(default=48 * MIB, metadata={HELP: "Sizes of parts are drawn at random up to this."})
-    main_max_bytes: int = field(default=4 * GIB, metadata={HELP: "A larger main becomes a bottom main."})
+    main_max_bytes: int = field(default=256 * MIB, metadata={HELP: "A larger main becomes a bottom main."})
 
     def __post_init__(self) -> None:
         if self.compression not in set(Compression):

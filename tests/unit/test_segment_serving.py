@@ -47,6 +47,16 @@ def test_a_new_segment_is_empty_and_durable() -> None:
     assert segment.only_layer() is NULL_SEGMENT
 
 
+def test_opening_a_segment_opens_no_table() -> None:
+    filesystem = empty_filesystem()
+    published(filesystem, OLDEST, MIDDLE, NEWEST)
+    filesystem.trace.clear()
+    segment = Segment.open(filesystem, STORE, SEGMENT)
+    assert not any(call.endswith(".sst") for call in filesystem.trace)
+    segment.get_many([b"key01"])
+    assert sum(call.endswith(".sst") for call in filesystem.trace) == 3
+
+
 def test_a_segment_that_does_not_exist_is_not_found() -> None:
     with pytest.raises(FileNotFoundError):
         Segment.open(empty_filesystem(), STORE, SEGMENT)
