@@ -164,9 +164,9 @@ def _segment_option(field: Field[Any]) -> Callable[[Callable[..., None]], Callab
     is_choice = isinstance(field.default, Compression)
     return click.option(
         f"--{field.name.replace('_', '-')}",
-        default=field.default,
+        default=field.default.value if is_choice else field.default,
         show_default=True,
-        type=click.Choice(list(Compression)) if is_choice else type(field.default),
+        type=click.Choice([compression.value for compression in Compression]) if is_choice else type(field.default),
         help=field.metadata[HELP],
     )
 

@@ -39,6 +39,7 @@ class SegmentOptions:
     def __post_init__(self) -> None:
         if self.compression not in set(Compression):
             raise InvalidRequest(f"compression is one of {', '.join(Compression)}, not {self.compression!r}")
+        object.__setattr__(self, "compression", Compression(self.compression))  # it may be given as a plain word
         if not KIB <= self.block_bytes <= MIB:
             raise InvalidRequest(f"block_bytes is {KIB} to {MIB}, not {self.block_bytes}")
         if not 0 <= self.bloom_bits_per_key <= 64:

@@ -11,7 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from shardstore import cli
+from shardstore.cluster.settings import ClusterSettings
 from shardstore.errors import Busy, Corruption, ScanInvalidated, Unavailable
+from shardstore.segment_options import Compression, SegmentOptions
 
 
 class FakeClient:
@@ -188,3 +190,21 @@ def test_every_command_has_help(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
     assert len(result.output.splitlines()) > 5
+
+
+def test_serve_takes_every_setting_of_segments_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[ClusterSettings] = []
+    monkeypatch.setattr(cli, "serve_cluster", lambda settings, _: served.append(settings))
+    options = ["--compression", "zstd", "--block-bytes", "4096", "--bloom-bits-per-key", "0"]
+    sizes = ["--part-min-bytes", "8192", "--part-max-bytes", "16384", "--main-max-bytes", "65536"]
+    assert run("serve", "--data", str(tmp_path), *options, *sizes).exit_code == 0
+    assert run("serve", "--data", str(tmp_path)).exit_code == 0
+    chosen = SegmentOptions(Compression.ZSTD, 4096, 0.0, 8192, 16384, 65536)
+    assert [settings.segments for settings in served] == [chosen, SegmentOptions()]
+    assert isinstance(served[0].segments.compression, Compression)
+
+
+def test_serve_refuses_sizes_of_segments_that_do_not_ascend(tmp_path: Path) -> None:
+    result = run("serve", "--data", str(tmp_path), "--part-min-bytes", "9", "--part-max-bytes", "8")
+    assert result.exit_code == cli.EXIT_FAILED
+    assert "sizes ascend" in result.stderr
