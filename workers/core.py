@@ -132,6 +132,7 @@ class WorkerCore:
             self._maintenance.look_again()
         if self._scans:
             self._scans.open.expire(now_ns)
+            self._scans.open.shed()
         pressure = self._writes.pressure if self._writes else 0
         effects = self._registration.tick(pressure, now_ns)
         return effects + self._writes.tick(now_ns) if self._writes else effects

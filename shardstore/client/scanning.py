@@ -100,9 +100,10 @@ class Scan:
         self.stop()
         start, end = self._bounds
         if self._reverse:
-            end = min(end, key + b"\0") if end else key + b"\0"
+            above = max(key + b"\0", start)
+            end = min(end, above) if end else above
         else:
-            start = max(start, key)
+            start = min(max(start, key), end) if end else max(start, key)
         self._before = (start, end)
         self._rest = _unless_empty(start, end)
 

@@ -228,3 +228,11 @@ def test_asyncio_scans_do_the_same(server: FakeServer) -> None:
         await client.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_token_taken_after_a_seek_beyond_the_bounds_stands_for_nothing_left(client: Client, reverse: bool) -> None:
+    scan = client.scan(KEYS[2], KEYS[60], reverse=reverse)
+    scan.seek(b"\0" if reverse else b"\xff\xff")
+    assert list(client.scan(resume=scan.resume_token)) == []
+    assert list(scan) == []

@@ -71,3 +71,19 @@ def test_a_compaction_that_was_asked_for_comes_before_others(tmp_path: Path) -> 
             compactions.append((worker.jobs[0].spec.segment, worker.jobs[0].spec.kind))
         worker.run_job()
     assert compactions == [(2, CompactionKind.EVERYTHING), (1, CompactionKind.DELTAS)]
+
+
+def test_drains_that_are_always_due_do_not_keep_a_compaction_waiting(worker: WorkerDriver) -> None:
+    kinds = []
+    for number in range(3 * DELTAS_MAX):
+        worker.put({b"%d" % number: b"v"})
+        while worker.syncs:
+            worker.sync()
+        worker.ask(Op.FLUSH)
+        kinds.append(type(worker.jobs[0].spec))
+        worker.put({b"x%d" % number: b"v"})
+        while worker.syncs:
+            worker.sync()
+        worker.ask(Op.FLUSH)  # so that a drain is due when the job ends
+        worker.run_job()
+    assert CompactSpec in kinds

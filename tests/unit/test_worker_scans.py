@@ -22,6 +22,7 @@ from shardstore.wire_format import Flag, Op, Status
 from tests.unit.scan_driver import AtWorker
 from tests.unit.worker_driver import WorkerDriver
 from workers.serving import open_scans, requests
+from workers.serving.scan_page import MERGE_ROUNDS_MAX
 
 HELD = [ScanMode.SNAPSHOT, ScanMode.FULL_ISOLATION]
 
@@ -386,3 +387,21 @@ def test_keys_only_pages_have_no_values_on_the_wire(worker: WorkerDriver) -> Non
         assert (header.entries, frames[1], frames[2]) == (2, b"k0k1", b"")
         worker.ask(Op.COMPACT)  # the same from blocks
         worker.settle()
+
+
+@pytest.mark.parametrize("mode", HELD)
+@pytest.mark.parametrize("start", [b"", b"k40"], ids=["in the middle", "as the first"])
+def test_an_empty_page_among_deleted_keys_ends_nothing(worker: WorkerDriver, mode: str, start: bytes) -> None:
+    """It has more behind it, so what is held for the scan is held on."""
+    deleted = [b"k4%04d" % number for number in range(2 * (MERGE_ROUNDS_MAX + 4))]
+    worker.put(dict.fromkeys(deleted, b""))
+    worker.delete(deleted)
+    worker.settle()
+    scan = AtWorker(worker, mode)
+    scan.start = start
+    while scan.page():
+        assert not scan.done
+    assert open_scans_of(worker) == 1
+    assert write(worker, {b"k9": b"new"}) == (Status.OK if mode == ScanMode.SNAPSHOT else Status.BUSY)
+    assert scan.rest() == [(b"k%d" % number, b"old") for number in range(5, 10)]
+    assert open_scans_of(worker) == 0

@@ -52,10 +52,10 @@ def compact(spec: CompactSpec, filesystem: Filesystem, options: SegmentOptions) 
     output = Output(filesystem, options, manifest)
     try:
         parts = yield from _written(steps, inputs.older, tables, output, drawn_sizes(spec.seed, options))
+        output.sync_names()
     except DiskFull:
         output.discard()
         raise
-    output.sync_names()
     compacted = _placed(spec, manifest, parts, options.main_max_bytes, output.table_number_next)
     publish_manifest(filesystem, compacted)
     return _result(compacted, inputs, parts, tuple(output.tables))

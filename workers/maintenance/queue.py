@@ -75,6 +75,7 @@ class MaintenanceQueue:
     _retry_at_ns: int | None = None
     _failures: int = 0
     _drain_alone: bool = False
+    _drained_last: bool = False
     _worth_a_look: bool = True
     jobs_finished: int = 0
     last_failure: str = ""
@@ -133,7 +134,7 @@ class MaintenanceQueue:
             return []
         self._worth_a_look = False
         self._retry_at_ns = None
-        spec = self._release() or self._drain() or self._compact()
+        spec = self._release() or self._drain_or_compact()
         if spec is None:
             return self._sync_for_drain()
         self._jobs_started += 1
@@ -187,6 +188,13 @@ class MaintenanceQueue:
             self._obsolete += spec.paths
             self._release_wanted = True
         return self._give_up(spec, event.damage) if event.damage else []
+
+    def _drain_or_compact(self) -> DrainSpec | CompactSpec | None:
+        """A drain, which frees memory, before a compaction; but one after the other when both are always due."""
+        first, second = (self._compact, self._drain) if self._drained_last else (self._drain, self._compact)
+        spec = first() or second()
+        self._drained_last = isinstance(spec, DrainSpec)
+        return spec
 
     def _drain(self) -> DrainSpec | None:
         durable = self.writes.wal.lsn_durable

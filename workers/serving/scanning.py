@@ -73,7 +73,7 @@ class Scanning:
         scan = self._scan_of(owned, asker, request, now_ns)
         view = scan.pinned.view if scan and scan.pinned else owned.view()
         page = _read(view, owned, request)
-        if not page.resume or page.entries == request.limit:
+        if not page.resume or (request.limit and page.entries == request.limit):
             if scan:
                 self.open.close(scan)
             return page, b""
