@@ -32,6 +32,9 @@ One ZeroMQ message is the header frame and a fixed number of body frames:
     REGISTER   document                    document (ranges to serve)       router; the asker is a worker
     READY      document                    -                                router; the asker is a worker
     HEARTBEAT  document                    -                                router; the asker is a worker
+    CHANGE     document                    -  (PROGRESS follows)            worker; the asker is the router
+    PROGRESS   document                    -  (CHANGE follows)              router; the asker is a worker
+    RETIRE     document                    -                                worker; the asker is the router
 
 Any other status is followed by one document (see messages.py). A document is a msgpack map. A column is
 described in columns.py; its layout is a flag. In the answer to GET, an absent key is nil; with MORE set
@@ -71,6 +74,9 @@ class Op(IntEnum):
     REGISTER = 16
     READY = 17
     HEARTBEAT = 18
+    CHANGE = 19
+    PROGRESS = 20
+    RETIRE = 21
 
 
 class Status(IntEnum):
@@ -112,6 +118,8 @@ class Flag:
     """The request may have been sent before."""
     NO_WAIT: Final = 32
     """FLUSH, COMPACT: answer as soon as it is accepted, and BUSY if one of the segment runs."""
+    OF_PARENT: Final = 64
+    """GET: asked by the owner of a child of the segment; see topology.py."""
 
 
 REQUEST_FRAMES: dict[int, int] = {
@@ -128,6 +136,9 @@ REQUEST_FRAMES: dict[int, int] = {
     Op.REGISTER: 2,
     Op.READY: 2,
     Op.HEARTBEAT: 2,
+    Op.CHANGE: 2,
+    Op.PROGRESS: 2,
+    Op.RETIRE: 2,
 }
 REPLY_FRAMES: dict[int, int] = {
     Op.GET: 2,

@@ -265,7 +265,8 @@ class MaintenanceQueue:
 
     def _replace(self, owned: OwnedRange, manifest: Manifest) -> None:
         owned.take(Step.SWAP)
-        self._obsolete += owned.stored().replace(manifest)
+        assert owned.segment is not None, "only what is open is published anew"
+        self._obsolete += owned.segment.replace(manifest)
         owned.last_failure = ""
         owned.take(Step.RESUME)
         self._release_wanted = True

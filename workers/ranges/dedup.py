@@ -14,6 +14,7 @@ unknown client cannot be judged.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
@@ -41,7 +42,7 @@ class _Client:
     @property
     def newest(self) -> int:
         """The highest sequence that was ever noted."""
-        return next(reversed(self.lsns), self.floor)
+        return max(self.floor, next(reversed(self.lsns), 0))
 
 
 class DedupWindow:
@@ -77,6 +78,36 @@ class DedupWindow:
         if len(self._clients) > self._clients_max:
             del self._clients[next(iter(self._clients))]
             self._forgot = True
+
+    @classmethod
+    def joined(cls, windows: Sequence[DedupWindow]) -> DedupWindow:
+        """One window of several, the later above the earlier: what any of them knows, this one knows.
+
+        A sequence that one of them knows and another has passed is known; one that none knows counts from the highest.
+        """
+        whole = cls()
+        for window in windows:
+            whole._forgot |= window._forgot
+            for number, client in window._clients.items():
+                known = whole._clients.pop(number, None) or _Client(0, {})
+                lsns = dict(sorted((known.lsns | client.lsns).items()))
+                whole._clients[number] = _Client(max(known.floor, client.floor), lsns)
+        for client in whole._clients.values():
+            while len(client.lsns) > whole._window:
+                sequence = next(iter(client.lsns))
+                client.floor = max(client.floor, sequence)
+                del client.lsns[sequence]
+        while len(whole._clients) > whole._clients_max:
+            del whole._clients[next(iter(whole._clients))]
+            whole._forgot = True
+        return whole
+
+    def to_carry(self) -> dict[str, Any]:
+        """Plain values for the owner of a child, who has another log: every request known is durable."""
+        clients = [
+            [number, client.floor, dict.fromkeys(client.lsns, 0)] for number, client in self._clients.items()
+        ]
+        return {"forgot": self._forgot, "clients": clients}
 
     def to_document(self, lsn_max: int) -> dict[str, Any]:
         """Plain values for the manifest: requests logged up to `lsn_max`, since later ones may yet be undone."""

@@ -11,14 +11,20 @@ from shardstore.key_range import KeyRange
 from workers.jobs.figures import JobTotals
 from workers.overlay.overlay import Overlay, fill
 from workers.ranges.dedup import DedupWindow
+from workers.ranges.inheritance import Inheritance
 from workers.ranges.range_view import PinnedView, RangeView
 from workers.segment.segment import Segment
 from workers.segment.state import SegmentState, Step, after
+from workers.segment.table_format import TableRecord
 
 
 @dataclass(slots=True)
 class OwnedRange:
     """State of one range. `damage` is set when its segment could not be opened: then nothing is served from it.
+
+    A child has an `inheritance` and no segment until it is materialised, and is not `adopted` before it may accept writes. A
+    parent has a `fence_lsn`, which is that of the last record that its log may hold of it, from the moment on from which
+    it accepts none. See shardstore/topology.py.
 
     `writes_applied` counts since the range was opened. Until `isolated_until_ns`, a scan keeps its writers waiting.
     `last_failure` is why the latest of its jobs failed; empty once one ended well.
@@ -36,6 +42,9 @@ class OwnedRange:
     isolated_until_ns: int = 0
     state: SegmentState = SegmentState.READY
     last_failure: str = ""
+    inheritance: Inheritance | None = None
+    adopted: bool = True
+    fence_lsn: int | None = None
     drains: JobTotals = field(default_factory=JobTotals)
     compactions: JobTotals = field(default_factory=JobTotals)
 
@@ -48,12 +57,27 @@ class OwnedRange:
         for step in steps:
             self.state = after(self.state, step)
 
-    def stored(self) -> Segment:
-        """The open segment. Raises the Corruption that kept it from opening."""
-        if self.segment is None:
+    def stored(self) -> Segment | Inheritance:
+        """What lies below the overlay. Raises the Corruption that kept the segment from opening."""
+        stored = self.segment or self.inheritance
+        if stored is None:
             assert self.damage is not None
             raise self.damage
-        return self.segment
+        return stored
+
+    @property
+    def version(self) -> int:
+        """How often what lies below the overlay was published; 0 before the first time. Raises Corruption."""
+        stored = self.stored()
+        return stored.manifest.version if isinstance(stored, Segment) else 0
+
+    @property
+    def tables(self) -> Sequence[tuple[int, TableRecord]]:
+        """The tables that are read, each with the segment in whose directory it is. Raises Corruption."""
+        stored = self.stored()
+        if isinstance(stored, Segment):
+            return [(self.segment_id, record) for record in stored.manifest.tables]
+        return stored.tables
 
     def get(self, key: bytes) -> Stored | None:
         """The newest entry of one key; None or TOMBSTONE where there is no value."""
@@ -70,16 +94,25 @@ class OwnedRange:
 
     def view(self) -> RangeView:
         """The range as it is until the next event. Raises Corruption."""
-        return RangeView.of(self.stored(), self.overlay.layers())
+        stored = self.stored()
+        alone = stored.only_layer() if isinstance(stored, Segment) else None
+        return RangeView(stored.layers(), self.overlay.layers(), alone)
 
     def pin(self) -> PinnedView:
         """The range as it is now, for as long as it takes. Raises Corruption."""
-        segment = self.stored()
-        layers = segment.layers()
+        stored = self.stored()
+        if isinstance(stored, Segment):
+            layers, alone = stored.layers(), stored.only_layer()
+            pinned = buffered = self.overlay.pin()
+            return PinnedView(RangeView(layers, buffered, alone), pinned, self.tables)
+        inherited, inherited_pinned = stored.pin()
         buffered = self.overlay.pin()
-        return PinnedView(RangeView(layers, buffered, segment.only_layer()), buffered, segment.manifest.tables)
+        return PinnedView(RangeView(inherited, buffered, None), [*inherited_pinned, *buffered], self.tables)
 
     def value_bytes_mean(self) -> int:
         """Rough mean size of an entry, never 0; what is not known yet counts as small."""
-        entries = len(self.overlay) + self.stored().entries
-        return max(64, (self.overlay.size_bytes + self.stored().bytes) // max(1, entries))
+        stored = self.stored()
+        if isinstance(stored, Inheritance):
+            return max([64, *(parent.value_bytes_mean() for parent in stored.parents)])
+        entries = len(self.overlay) + stored.entries
+        return max(64, (self.overlay.size_bytes + stored.bytes) // max(1, entries))

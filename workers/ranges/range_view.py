@@ -9,7 +9,7 @@ from shardstore.key_range import KeyRange
 from workers.chunk import Chunk, Ordered, merge
 from workers.overlay.immutable_run import ImmutableRun
 from workers.overlay.pinned_layer import PinnedLayer
-from workers.segment.segment import Segment, StoredLayer
+from workers.segment.segment import StoredLayer
 from workers.segment.table_format import TableRecord
 
 
@@ -25,11 +25,6 @@ class RangeView:
     buffered: Sequence[Ordered]
     alone: StoredLayer | None
 
-    @classmethod
-    def of(cls, segment: Segment, buffered: Sequence[Ordered]) -> RangeView:
-        """The layers of a segment as it is served now, below these. Raises Corruption."""
-        return cls(segment.layers(), buffered, segment.only_layer())
-
     def chunk(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Chunk:
         """The first (or last) entries of a part of the range, all layers merged, tombstones included."""
         layers = (*self.stored, *self.buffered)
@@ -40,12 +35,12 @@ class RangeView:
 class PinnedView:
     """A view that does not change, whatever is written, drained or compacted, until it is released.
 
-    `tables` are the files that it reads, by their records in the manifest.
+    `tables` are the files that it reads, each with the segment in whose directory it was; `buffered` what it holds in memory.
     """
 
     view: RangeView
     buffered: Sequence[ImmutableRun | PinnedLayer]
-    tables: Sequence[TableRecord]
+    tables: Sequence[tuple[int, TableRecord]]
 
     def release(self) -> None:
         """Nobody reads it any more."""

@@ -141,10 +141,10 @@ class OpenScans:
             owned = scan.owned
             buffered = {owned.overlay.active, *(run.layer for run in owned.overlay.runs)}
             layers |= {held.layer: held.layer.size_bytes for held in scan.pinned.buffered if held.layer not in buffered}
-            served = {record.number for record in owned.stored().manifest.tables}
-            for record in scan.pinned.tables:
-                if record.number not in served:
-                    files[owned.segment_id, record.number] = record.file_bytes
+            served = {(segment, record.number) for segment, record in owned.tables}
+            for segment, record in scan.pinned.tables:
+                if (segment, record.number) not in served:
+                    files[segment, record.number] = record.file_bytes
         return Held(sum(layers.values()), sum(files.values()))
 
     def _add(self, owned: OwnedRange, asker: Asker, pinned: PinnedView | None, lease_end_ns: int) -> OpenScan:

@@ -103,7 +103,7 @@ def _read(view: RangeView, owned: OwnedRange, request: ScanRequest) -> ScanPage:
 
 def _checked_state(owned: OwnedRange, mark: bytes) -> bytes:
     """The state of the range, which the mark must be unless it is empty. Raises ScanInvalidated."""
-    state = _STATE.pack(owned.epoch, owned.stored().manifest.version, owned.writes_applied)
+    state = _STATE.pack(owned.epoch, owned.version, owned.writes_applied)
     if mark not in (b"", state):
         raise ScanInvalidated(None, b"", "the range was written or published since its first page")
     return state

@@ -1,0 +1,77 @@
+"""What a child reads before it has files of its own: its parents, as they are. See shardstore/topology.py.
+
+A parent accepts no write any more, so whatever it answers holds as long as the child itself knows nothing newer. It is
+asked only for its own keys: its files may hold more than that, from a time before an earlier split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shardstore.identifiers import Stored
+from shardstore.key_range import KeyRange
+from workers.chunk import Chunk, Ordered
+
+if TYPE_CHECKING:
+    from workers.overlay.immutable_run import ImmutableRun
+    from workers.overlay.pinned_layer import PinnedLayer
+    from workers.ranges.owned_range import OwnedRange
+    from workers.segment.table_format import TableRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Inheritance:
+    """The parents of a child that are in this process, in key order, and whether others are elsewhere."""
+
+    parents: Sequence[OwnedRange]
+    is_remote: bool
+
+    @property
+    def tables(self) -> Sequence[tuple[int, TableRecord]]:
+        """The tables that are read, each with the segment in whose directory it is. Raises Corruption."""
+        return [table for parent in self.parents for table in parent.tables]
+
+    def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
+        """What the parents hold for each key; None for nothing. Raises Corruption."""
+        assert not self.is_remote, "the keys of a parent elsewhere are asked for there"
+        if len(self.parents) == 1:
+            return self.parents[0].get_many(keys)
+        found: list[Stored | None] = [None] * len(keys)
+        for parent in self.parents:
+            places = [at for at, key in enumerate(keys) if key in parent.key_range]
+            for at, entry in zip(places, parent.get_many([keys[at] for at in places]), strict=True):
+                found[at] = entry
+        return found
+
+    def layers(self) -> list[Ordered]:
+        """All layers of the parents, those of each from the oldest to the newest. Raises Corruption."""
+        return [
+            Clipped(layer, parent.key_range)
+            for parent in self.parents
+            for layer in (*parent.stored().layers(), *parent.overlay.layers())
+        ]
+
+    def pin(self) -> tuple[list[Ordered], list[ImmutableRun | PinnedLayer]]:
+        """The same layers as they are now, whatever is applied to the parents yet; and what is to be released."""
+        layers: list[Ordered] = []
+        pinned: list[ImmutableRun | PinnedLayer] = []
+        for parent in self.parents:
+            buffered = parent.overlay.pin()
+            layers += [Clipped(layer, parent.key_range) for layer in (*parent.stored().layers(), *buffered)]
+            pinned += buffered
+        return layers, pinned
+
+
+@dataclass(frozen=True, slots=True)
+class Clipped:
+    """The entries of a layer within a range."""
+
+    layer: Ordered
+    key_range: KeyRange
+
+    def chunk(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Chunk:
+        """The first entries of both ranges, or (`reverse`) the last; at least one if there is one."""
+        wanted = key_range.intersection(self.key_range)
+        return self.layer.chunk(wanted, reverse, entries_max, bytes_max) if wanted else Chunk((), (), True)
