@@ -30,9 +30,13 @@ class Announcer:
         """The encoded Routes, as last announced."""
         return self._routes
 
+    def refresh(self) -> None:
+        """Answer with the newest map from now on, without telling anyone unasked."""
+        self._routes = self._encoded()
+
     def announce(self) -> list[Effect]:
         """Tell everyone of a change of map or endpoints."""
-        self._routes = self._encoded()
+        self.refresh()
         frames = (_UNASKED, self._routes)
         to_workers = [Send(WORKERS, peer, frames) for peer in self._membership.peers()]
         return [*to_workers, *(Send(CLIENTS, peer, frames) for peer in self._sessions.peers())]

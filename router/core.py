@@ -17,10 +17,12 @@ from typing import Any, TypeAlias
 from router.announcer import Announcer
 from router.answers import CLIENTS, WORKERS, answer, refuse
 from router.dispatch import Dispatch
+from router.former_owners import FormerOwners
 from router.membership import Membership
 from router.registrar import Registrar
 from router.route_table import open_route_table
 from router.sessions import Sessions
+from router.topology_changes import TopologyChanges
 from shardstore.effects import Effect, Received, Send, SendFailed, Stop, StopRequested, Tick
 from shardstore.entropy import Entropy
 from shardstore.errors import DiskFull, StorageFailure
@@ -54,8 +56,12 @@ class RouterCore:
         self._membership = Membership()
         self._sessions = Sessions(entropy)
         self._announcer = Announcer(self._table, self._membership, self._sessions)
-        self._dispatch = Dispatch(self._table, self._membership, self._announcer)
-        self._registrar = Registrar(self._table, self._membership, self._announcer, self._dispatch, options.workers)
+        former = FormerOwners(self._table.topology.changes)
+        self._dispatch = Dispatch(self._table, self._membership, self._announcer, former)
+        self._changes = TopologyChanges(self._table, self._membership, self._announcer, former)
+        self._registrar = Registrar(
+            self._table, self._membership, self._announcer, self._dispatch, self._changes, options.workers
+        )
         self._requests: Counter[int] = Counter()
         self._malformed = 0
         self._ticked_ns = 0
@@ -76,6 +82,8 @@ class RouterCore:
             Op.REGISTER: self._registrar.register,
             Op.READY: self._registrar.ready,
             Op.HEARTBEAT: self._registrar.heartbeat,
+            Op.PROGRESS: self._changes.progress,
+            Op.GET: self._dispatch.forward_to_parent,
         }
 
     def start(self, now_ns: int) -> list[Effect]:
@@ -156,6 +164,7 @@ class RouterCore:
             "sessions": len(self._sessions),
             "map_version": self._table.current.version,
             "ranges": len(self._table.current.routes),
+            "changes": {"under_way": len(self._changes), "done": self._changes.done},
             "workers": {
                 member.worker: {
                     "state": member.state.value,
@@ -176,7 +185,7 @@ class RouterCore:
     def _tick(self, event: Tick, now_ns: int) -> list[Effect]:
         self._ticked_ns = now_ns
         self._dispatch.tick(now_ns)
-        return self._registrar.tick(now_ns)
+        return [*self._registrar.tick(now_ns), *self._changes.tick(now_ns)]
 
     def _stop_requested(self, event: StopRequested, now_ns: int) -> list[Effect]:
         if self._stop_by_ns is None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from router.announcer import Announcer
 from router.answers import CLIENTS, WORKERS, refuse
+from router.former_owners import FormerOwners
 from router.in_flight import ENTRY_BYTES, InFlight, Passed
 from router.membership import Membership, State
 from router.route_table import RouteTable
 from shardstore.effects import Effect, Send
+from shardstore.identifiers import WorkerId
 from shardstore.limits import (
     DEADLINE_MS_MAX,
     KEY_BYTES_MAX,
@@ -29,16 +31,18 @@ RETRY_UNAVAILABLE_MS = 100
 RETRY_BUSY_MS = 20
 GRACE_NS = SECOND_NS
 """How long after its deadline a request is still remembered."""
+_OF_SCANS = frozenset((Op.SCAN, Op.END_SCAN))
 _SINGLE_KEY = frozenset((Op.GET, Op.PUT, Op.DELETE))
 
 
 class Dispatch:
     """Forwards routed requests and their answers, within a bound of bytes per worker."""
 
-    def __init__(self, table: RouteTable, membership: Membership, announcer: Announcer) -> None:
+    def __init__(self, table: RouteTable, membership: Membership, announcer: Announcer, former: FormerOwners) -> None:
         self._table = table
         self._membership = membership
         self._announcer = announcer
+        self._former = former
         self.in_flight = InFlight()
         self.replies_unmatched = 0
 
@@ -51,21 +55,22 @@ class Dispatch:
         if header.segment == 0:
             return self._forward_by_key(peer, header, frames, now_ns)
         route = self._table.current.route_of_segment(header.segment)
-        if route is None or route.epoch != header.epoch:
+        worker = route.worker if route and route.epoch == header.epoch else None
+        if worker is None and header.op in _OF_SCANS:  # it may have begun before the segment was split, merged or moved
+            worker = self._former.of(header.segment)
+        if worker is None:
             stale = Refusal("the routes have changed", routes=self._announcer.routes)
             return [refuse(CLIENTS, peer, header, Status.STALE_ROUTE, stale)]
-        member = self._membership.of_worker(route.worker)
-        if member is None or member.state is not State.UP:
-            down = Refusal(f"worker {route.worker} is {member.state if member else State.DOWN}")
-            return [refuse(CLIENTS, peer, header, Status.UNAVAILABLE, down, RETRY_UNAVAILABLE_MS)]
-        charged = size_bytes + ENTRY_BYTES
-        used = self.in_flight.size_bytes_of(route.worker)
-        if used + charged > ROUTER_IN_FLIGHT_BYTES_MAX:
-            busy = Refusal(f"bytes in flight to worker {route.worker}", used, ROUTER_IN_FLIGHT_BYTES_MAX)
-            return [refuse(CLIENTS, peer, header, Status.BUSY, busy, RETRY_BUSY_MS)]
-        deadline_ns = now_ns + header.duration_ms * MILLISECOND_NS
-        self.in_flight.add(Passed(peer, header, route.worker, charged, deadline_ns))
-        return [Send(WORKERS, member.peer, frames)]
+        return self._pass_on(CLIENTS, peer, worker, header, frames, now_ns)
+
+    def forward_to_parent(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
+        """Pass on what the owner of a child asks the owner of its parent."""
+        flaw = _flaw(header, sum(map(len, frames)))
+        worker = self._former.of(header.segment)
+        if flaw or worker is None or not header.flags & Flag.OF_PARENT:
+            what = Refusal(flaw or f"segment {header.segment} is no parent", routes=self._announcer.routes)
+            return [refuse(WORKERS, peer, header, Status.INVALID if flaw else Status.STALE_ROUTE, what)]
+        return self._pass_on(WORKERS, peer, worker, header, frames, now_ns)
 
     def give_back(self, peer: bytes, frames: list[bytes]) -> list[Effect]:
         """Pass a worker's answer to the client that waits for it. Raises MalformedMessage."""
@@ -75,19 +80,35 @@ class Dispatch:
         if passed is None:
             self.replies_unmatched += 1
             return []
-        return [Send(CLIENTS, passed.peer, frames)]
+        return [Send(passed.link, passed.peer, frames)]
 
     def abandon(self, worker: int) -> list[Effect]:
         """A worker is gone: tell those who wait for it that the end of their requests is unknown."""
         gone = Refusal(f"worker {worker} went away with the request")
         return [
-            refuse(CLIENTS, passed.peer, passed.header, Status.UNKNOWN, gone)
+            refuse(passed.link, passed.peer, passed.header, Status.UNKNOWN, gone)
             for passed in self.in_flight.take_all(worker)
         ]
 
     def tick(self, now_ns: int) -> None:
         """Forget the requests for whose answers nobody waits any more."""
         self.in_flight.expire(now_ns - GRACE_NS)
+
+    def _pass_on(
+        self, link: str, peer: bytes, worker: WorkerId, header: Header, frames: list[bytes], now_ns: int
+    ) -> list[Effect]:
+        member = self._membership.of_worker(worker)
+        if member is None or member.state is not State.UP:
+            down = Refusal(f"worker {worker} is {member.state if member else State.DOWN}")
+            return [refuse(link, peer, header, Status.UNAVAILABLE, down, RETRY_UNAVAILABLE_MS)]
+        charged = sum(map(len, frames)) + ENTRY_BYTES
+        used = self.in_flight.size_bytes_of(worker)
+        if used + charged > ROUTER_IN_FLIGHT_BYTES_MAX:
+            busy = Refusal(f"bytes in flight to worker {worker}", used, ROUTER_IN_FLIGHT_BYTES_MAX)
+            return [refuse(link, peer, header, Status.BUSY, busy, RETRY_BUSY_MS)]
+        deadline_ns = now_ns + header.duration_ms * MILLISECOND_NS
+        self.in_flight.add(Passed(link, peer, header, worker, charged, deadline_ns))
+        return [Send(WORKERS, member.peer, frames)]
 
     def _forward_by_key(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         single = header.op in _SINGLE_KEY and header.entries == 1 and header.flags & Flag.KEYS_FIXED

@@ -16,6 +16,7 @@ ENTRY_BYTES = KIB
 class Passed(NamedTuple):
     """One request in flight: who waits for its answer and until when, which worker has it, and what it weighs."""
 
+    link: str
     peer: bytes
     header: Header
     worker: WorkerId

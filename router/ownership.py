@@ -9,7 +9,7 @@ of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 
 from shardstore.identifiers import Epoch, WorkerId
@@ -44,9 +44,13 @@ def highest_epoch_told(register: Register, segment: int) -> int:
     return max(register.known.get(segment, 0), register.serving.get(segment, 0))
 
 
-def created(route_map: RouteMap, worker: WorkerId) -> list[Route]:
-    """The routes that change when a worker has all its segments on disk."""
-    return [replace(route, created=True) for route in routes_of(route_map, worker) if not route.created]
+def created(route_map: RouteMap, worker: WorkerId, children: Container[int]) -> list[Route]:
+    """The routes that change when a worker has all its segments on disk but those of children, which come later."""
+    return [
+        replace(route, created=True)
+        for route in routes_of(route_map, worker)
+        if not route.created and route.segment not in children
+    ]
 
 
 def assignments(route_map: RouteMap, worker: WorkerId) -> list[Assignment]:

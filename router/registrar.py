@@ -16,6 +16,7 @@ from router.answers import WORKERS, answer, refuse
 from router.dispatch import Dispatch
 from router.membership import SILENCE_NS_MAX, Member, Membership, State
 from router.route_table import RouteTable
+from router.topology_changes import TopologyChanges
 from shardstore.effects import Effect
 from shardstore.identifiers import WorkerId
 from shardstore.messages import Assignments, Heartbeat, Ready, Refusal, Register, decode
@@ -26,12 +27,19 @@ class Registrar:
     """Keeps the membership true and grants epochs. `workers` is how many the store has."""
 
     def __init__(
-        self, table: RouteTable, membership: Membership, announcer: Announcer, dispatch: Dispatch, workers: int
+        self,
+        table: RouteTable,
+        membership: Membership,
+        announcer: Announcer,
+        dispatch: Dispatch,
+        changes: TopologyChanges,
+        workers: int,
     ) -> None:
         self._table = table
         self._membership = membership
         self._announcer = announcer
         self._dispatch = dispatch
+        self._changes = changes
         self._workers = workers
         self._ticked_ns = 0
 
@@ -40,15 +48,15 @@ class Registrar:
         asked = decode(Register, frames[1])
         self._check(asked)
         if self._is_asked_again(peer, asked):
-            return [self._assign(peer, request, WorkerId(asked.worker))]
+            return [self._assign(peer, request, asked)]
         granted = ownership.granted(self._table.current, asked)
         if granted:
             self._table.publish(granted)
         former = [self._membership.of_worker(asked.worker), self._membership.of_peer(peer)]
         abandoned = [effect for member in former if member is not None for effect in self._lose(member)]
-        member = self._membership.join(WorkerId(asked.worker), peer, asked.endpoint, now_ns)
+        self._membership.join(WorkerId(asked.worker), peer, asked.endpoint, now_ns)
         announced = self._announcer.announce()
-        return [*abandoned, self._assign(peer, request, member.worker), *announced]
+        return [*abandoned, self._assign(peer, request, asked), *announced]
 
     def ready(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """The ranges of a worker are open: from now on it is sent requests. Raises MalformedMessage, StorageFailure."""
@@ -56,7 +64,7 @@ class Registrar:
         member = self._membership.of_peer(peer)
         if member is None or not ownership.serves_the_map(self._table.current, member.worker, serving):
             return [self._register_again(peer, request)]
-        created = ownership.created(self._table.current, member.worker)
+        created = ownership.created(self._table.current, member.worker, self._changes.children())
         if created:
             self._table.publish(created)
         member.state = State.UP
@@ -96,9 +104,11 @@ class Registrar:
         same = member is not None and member.worker == asked.worker and member.state is State.JOINING
         return same and not asked.serving
 
-    def _assign(self, peer: bytes, request: Header, worker: WorkerId) -> Effect:
-        ranges = ownership.assignments(self._table.current, worker)
-        return answer(WORKERS, peer, request, Assignments(ranges, self._announcer.routes))
+    def _assign(self, peer: bytes, request: Header, asked: Register) -> Effect:
+        ranges = ownership.assignments(self._table.current, WorkerId(asked.worker))
+        orders = self._changes.orders_of(asked.worker)
+        retired = self._changes.needless([*asked.known])
+        return answer(WORKERS, peer, request, Assignments(ranges, self._announcer.routes, orders, retired))
 
     def _lose(self, member: Member) -> list[Effect]:
         if member.state is State.DOWN:

@@ -1,45 +1,101 @@
-"""The authoritative route map, and its file.
+"""The authoritative route map with the topology changes that are under way, and its file.
 
-router/ROUTES is a document (see documents.py for the head) of magic "sSROUTES", version 1, with the body
+router/ROUTES is a document (see documents.py for the head) of magic "sSROUTES", version 2, with the body
 
-    store    identity of the store, as in its STORE file
-    map      RouteMap.to_document(): version, and per route [start, segment, worker, epoch, created]
+    store         identity of the store, as in its STORE file
+    map           RouteMap.to_document(): version, and per route [start, segment, worker, epoch, created]
+    segment_next  number of the next segment: none at or above it was ever given
+    change_next   number of the next change
+    changes       those under way, the oldest first: Change (shardstore/topology.py), whose children the map has
+    leaving       workers that are to own nothing any more
 
-A version is on stable storage before anyone is told of it.
+A version is on stable storage before anyone is told of it. Version 1 of the format knew only store and map.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from shardstore import documents
 from shardstore.errors import Corruption, InvalidRequest
-from shardstore.file_names import ROUTER, ROUTES, SEGMENTS
+from shardstore.file_names import ROUTER, ROUTES, SEGMENTS, segment_of
 from shardstore.filesystem import Filesystem
+from shardstore.identifiers import Epoch, SegmentId, WorkerId
+from shardstore.messages import from_plain, to_plain
 from shardstore.route_map import InvalidRouteMap, Route, RouteMap, presplit
+from shardstore.topology import Change
+from shardstore.wire_format import MalformedMessage
 
 MAGIC = b"sSROUTES"
-VERSION = 1
+VERSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """One version of all that the file holds; see the module."""
+
+    map: RouteMap
+    segment_next: int
+    change_next: int = 1
+    changes: tuple[Change, ...] = ()
+    leaving: tuple[int, ...] = ()
 
 
 class RouteTable:
-    """The current route map; `publish` is the only way to the next one."""
+    """The current topology; the `publish` methods alone lead to the next. When one raises, nothing has changed."""
 
-    def __init__(self, filesystem: Filesystem, store: str, current: RouteMap) -> None:
+    def __init__(self, filesystem: Filesystem, store: str, topology: Topology) -> None:
         self._filesystem = filesystem
         self._store = store
-        self._current = current
+        self._topology = topology
 
     @property
     def current(self) -> RouteMap:
         """The newest published map."""
-        return self._current
+        return self._topology.map
+
+    @property
+    def topology(self) -> Topology:
+        """The newest published version of everything."""
+        return self._topology
 
     def publish(self, changed: Sequence[Route]) -> None:
-        """Make the given routes replace those of the same segment. When it raises, the current map has not changed."""
-        following = self._current.with_routes(changed)
+        """Make the given routes replace those of the same segment."""
+        self._publish(replace(self._topology, map=self.current.with_routes(changed)))
+
+    def publish_begin(self, change: Change) -> None:
+        """Make the children of a change, which is numbered `change_next`, stand in the map for its parents."""
+        topology = self._topology
+        assert change.number == topology.change_next
+        parents = {parent.segment for parent in change.parents}
+        children = [
+            Route(each.start, SegmentId(each.segment), WorkerId(each.worker), Epoch(1)) for each in change.children
+        ]
+        self._publish(
+            replace(
+                topology,
+                map=self.current.with_replaced(parents, children),
+                segment_next=max(topology.segment_next, *(child.segment + 1 for child in children)),
+                change_next=change.number + 1,
+                changes=(*topology.changes, change),
+            )
+        )
+
+    def publish_end(self, change: Change) -> None:
+        """The change is done: its children are ranges like others."""
+        segments = {child.segment for child in change.children}
+        created = [replace(route, created=True) for route in self.current if route.segment in segments]
+        changes = tuple(each for each in self._topology.changes if each.number != change.number)
+        self._publish(replace(self._topology, map=self.current.with_routes(created), changes=changes))
+
+    def publish_leaving(self, leaving: Iterable[int]) -> None:
+        """These workers are to own nothing any more."""
+        self._publish(replace(self._topology, leaving=tuple(sorted(leaving))))
+
+    def _publish(self, following: Topology) -> None:
         documents.publish(self._filesystem, ROUTES, encode(self._store, following))
-        self._current = following
+        self._topology = following
 
 
 def open_route_table(filesystem: Filesystem, store: str, boundaries: Sequence[str], workers: int) -> RouteTable:
@@ -47,28 +103,52 @@ def open_route_table(filesystem: Filesystem, store: str, boundaries: Sequence[st
     filesystem.make_directory(ROUTER)
     if filesystem.exists(ROUTES):
         current = _load(filesystem, store)
-        _check_workers(current, workers)
+        _check_workers(current.map, workers)
+        _check_segments(filesystem, current.segment_next)
     elif filesystem.list_directory(SEGMENTS):
         raise Corruption(ROUTES, 0, f"is missing, but {SEGMENTS} holds segments")
     else:
-        current = _first_map(boundaries, workers)
+        first = _first_map(boundaries, workers)
+        current = Topology(first, len(first.routes) + 1)
         documents.publish(filesystem, ROUTES, encode(store, current))
     return RouteTable(filesystem, store, current)
 
 
-def encode(store: str, route_map: RouteMap) -> bytes:
+def encode(store: str, topology: Topology) -> bytes:
     """The bytes of the file."""
-    return documents.encode_document(MAGIC, VERSION, {"store": store, "map": route_map.to_document()})
+    body = {
+        "store": store,
+        "map": topology.map.to_document(),
+        "segment_next": topology.segment_next,
+        "change_next": topology.change_next,
+        "changes": [to_plain(change) for change in topology.changes],
+        "leaving": list(topology.leaving),
+    }
+    return documents.encode_document(MAGIC, VERSION, body)
 
 
-def _load(filesystem: Filesystem, store: str) -> RouteMap:
+def _load(filesystem: Filesystem, store: str) -> Topology:
     body = documents.read_document(filesystem, ROUTES, MAGIC, VERSION)
     if body.get("store") != store:
         raise Corruption(ROUTES, documents.HEAD_BYTES, f"belongs to store {body.get('store')!r}, not {store!r}")
     try:
-        return RouteMap.from_document(body.get("map", {}))
-    except InvalidRouteMap as error:
-        raise Corruption(ROUTES, documents.HEAD_BYTES, str(error)) from None
+        current = RouteMap.from_document(body.get("map", {}))
+        changes = tuple(from_plain(Change, change) for change in body["changes"])
+        numbers = (body["segment_next"], body["change_next"], *body["leaving"])
+    except (InvalidRouteMap, MalformedMessage, KeyError, TypeError, ValueError) as error:
+        raise Corruption(ROUTES, documents.HEAD_BYTES, f"no topology: {error}") from None
+    highest = max(route.segment for route in current)
+    if any(type(number) is not int or number < 0 for number in numbers) or numbers[0] <= highest:
+        raise Corruption(ROUTES, documents.HEAD_BYTES, f"no numbers: {numbers}")
+    return Topology(current, numbers[0], numbers[1], changes, numbers[2:])
+
+
+def _check_segments(filesystem: Filesystem, segment_next: int) -> None:
+    """Segments come into being only after the map that knows them: one that it does not know shows an older map."""
+    segments = [segment_of(name) for name in filesystem.list_directory(SEGMENTS)]
+    newest = max([segment for segment in segments if segment is not None], default=0)
+    if newest >= segment_next:
+        raise Corruption(ROUTES, 0, f"is older than segment {newest}, which it does not know")
 
 
 def _first_map(boundaries: Sequence[str], workers: int) -> RouteMap:

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 
 from shardstore.entropy import Entropy
 from shardstore.identifiers import ClientId
+from shardstore.limits import WORKERS_MAX
 
 SESSIONS_MAX = 65_536
-_CLIENT_IDS = 2**64 - 1
+_CLIENT_IDS = 2**64 - 1 - WORKERS_MAX
 
 
 class Sessions:
@@ -30,7 +31,7 @@ class Sessions:
 
     def issue(self, peer: bytes) -> ClientId:
         """A new id for the client behind the peer: random, because knowing it means being that client."""
-        client = ClientId(self._entropy.below(_CLIENT_IDS) + 1)
+        client = ClientId(self._entropy.below(_CLIENT_IDS) + 1 + WORKERS_MAX)
         self.learn(client, peer)
         return client
 

@@ -19,6 +19,11 @@ class RequestId(NamedTuple):
     sequence: int
 
 
+def client_of_worker(worker: int) -> ClientId:
+    """The id under which a worker asks others. The router issues none of these, which are WORKERS_MAX, to a client."""
+    return ClientId(worker + 1)
+
+
 class Tombstone(Enum):
     """The mark of a deleted key inside the engine. It is no value of the user's space: nothing is reserved."""
 

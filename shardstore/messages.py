@@ -16,6 +16,7 @@ import msgpack
 from shardstore.identifiers import Buffer
 from shardstore.limits import FRAME_BYTES_MAX, REFUSAL_CHARACTERS_MAX
 from shardstore.options import ScanMode
+from shardstore.topology import Order
 from shardstore.wire_format import MalformedMessage
 
 
@@ -108,10 +109,15 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Assignments:
-    """Router to worker: all ranges it owns, and the encoded Routes."""
+    """Router to worker: all ranges it owns, the changes that concern it, and the encoded Routes.
+
+    `retired`: segments that the worker found on disk and nobody needs any more.
+    """
 
     ranges: list[Assignment]
     routes: bytes
+    orders: list[Order] = field(default_factory=list)
+    retired: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ key, each ends where the next starts, the last never ends: a map with a gap or a
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -75,6 +75,12 @@ class RouteMap:
         """The next version, in which the given routes replace those of the same segment."""
         by_segment = {route.segment: route for route in changed}
         routes = tuple(by_segment.get(route.segment, route) for route in self.routes)
+        return replace(self, version=self.version + 1, routes=routes)
+
+    def with_replaced(self, segments: Container[int], children: Iterable[Route]) -> RouteMap:
+        """The next version, in which these routes stand for those of the segments."""
+        kept = [route for route in self.routes if route.segment not in segments]
+        routes = tuple(sorted([*kept, *children], key=lambda route: route.start))
         return replace(self, version=self.version + 1, routes=routes)
 
     def __iter__(self) -> Iterator[Route]:

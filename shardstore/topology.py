@@ -36,7 +36,7 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Relative:
-    """A parent or a child: its segment, its keys, its owner. `epoch` is that of a parent when the change was planned."""
+    """A parent or a child: its segment, its keys, its owner. `epoch`: of a parent, when the change was planned."""
 
     segment: int
     start: bytes
@@ -78,8 +78,8 @@ class Change:
 class Order:
     """Router to worker: what is known of a change.
 
-    `epochs` of the children, by segment. `windows`: the dedup window of each parent, once all are fenced. `drained`: all
-    parents are.
+    `epochs` of the children, by segment. `windows`: the dedup window of each parent, once all are fenced. `drained`:
+    whether all parents are.
     """
 
     change: Change
@@ -98,7 +98,10 @@ class Orders:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Worker to router: how far a change is here. `fenced`: dedup windows by parent; the others are segments."""
+    """Worker to router: how far a change is here. The fields name segments.
+
+    `fenced`: by parent its dedup window, or None where no other worker needs it.
+    """
 
     change: int
     fenced: dict[int, Any] = field(default_factory=dict)
@@ -109,7 +112,8 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Retire:
-    """Router to worker: these segments are needed by nobody any more. `routes`: the encoded Routes."""
+    """Router to worker: the change is done, nobody needs these segments any more. `routes`: the encoded Routes."""
 
+    change: int
     segments: list[int]
     routes: bytes

@@ -55,6 +55,7 @@ VALUES: tuple[str, ...] = (
     "shardstore.options",
     "shardstore.segment_options",
     "shardstore.route_map",
+    "shardstore.topology",
     "shardstore.transport",
     "shardstore.wire_format",
 )

@@ -10,9 +10,11 @@ running a job are effects.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from shardstore.columns import InvalidColumn
 from shardstore.effects import (
     Effect,
     Event,
@@ -31,25 +33,37 @@ from shardstore.effects import (
 from shardstore.entropy import Entropy
 from shardstore.errors import Busy, Corruption, InvalidRequest, ScanInvalidated, StorageFailure
 from shardstore.filesystem import Filesystem
-from shardstore.messages import Assignments, Refusal, Statistics, encode
+from shardstore.identifiers import client_of_worker
+from shardstore.limits import MILLISECOND_NS
+from shardstore.messages import Assignment, Assignments, Refusal, Statistics, decode, encode
 from shardstore.options import WorkerOptions
-from shardstore.wire_format import MalformedMessage, Op, Status, decode_message
+from shardstore.topology import Orders, Relative, Retire
+from shardstore.wire_format import Flag, Header, MalformedMessage, Op, Status, decode_message
 from workers.maintenance.queue import MaintenanceQueue
-from workers.ranges.opening import highest_lsn_in_tables, open_range, readable_manifests
+from workers.ranges.opening import highest_lsn_in_tables, open_child, open_range, readable_manifests
 from workers.ranges.owned_range import OwnedRange
 from workers.ranges.replay import replay
 from workers.registration import ROUTER, Registration
 from workers.segment.cache import SegmentCache
+from workers.segment.manifest import Manifest
+from workers.segment.segment import Segment
 from workers.serving import read_path
 from workers.serving.admission import MemoryLimits, cache_bytes_of_share
 from workers.serving.reply import Asker
+from workers.serving.requests import is_marked
 from workers.serving.scanning import Scanning
 from workers.serving.write_path import WritePath
 from workers.statistics import figures
+from workers.topology.changes import Changes
+from workers.topology.remote_reads import RemoteReads
 from workers.wal.log_document import note_durable
 from workers.wal.reader import records_in
 from workers.wal.recovery import recover
 from workers.wal.writer import WalWriter
+
+ORDERS = frozenset((Op.CHANGE, Op.RETIRE))
+"""What only the router may ask."""
+ADOPTION_RETRY_NS = 2 * MILLISECOND_NS
 
 
 class WorkerCore:
@@ -71,6 +85,8 @@ class WorkerCore:
         self._writes: WritePath | None = None
         self._maintenance: MaintenanceQueue | None = None
         self._scans: Scanning | None = None
+        self._changes = Changes(options.worker, options.store, self._ranges, self._open)
+        self._remote_reads = RemoteReads(client_of_worker(options.worker))
         self._stopping = False
         self._stopped = False
         self._counts: Counter[str] = Counter()
@@ -84,7 +100,7 @@ class WorkerCore:
     def wakeup_ns(self) -> int | None:
         """The earliest of heartbeat, sync and retried job."""
         due_ns = self._registration.wakeup_ns()
-        for part in (self._writes, self._maintenance):
+        for part in (self._writes, self._maintenance, self._changes):
             part_due_ns = part.wakeup_ns() if part else None
             if part_due_ns is not None and part_due_ns < due_ns:
                 due_ns = part_due_ns
@@ -97,6 +113,8 @@ class WorkerCore:
         effects = self._handle(event, now_ns)
         if self._stopping:
             return effects + self._stop_when_idle()
+        if self._changes and self._writes is not None:
+            effects += self._changes.advance(self._writes, self._serving_maintenance, now_ns)
         if self._maintenance is not None:
             effects += self._maintenance.next_job(now_ns)
         return effects
@@ -145,28 +163,38 @@ class WorkerCore:
     def _received(self, event: Received, now_ns: int) -> list[Effect]:
         try:
             header = decode_message(event.frames)
-            if not header.status:
+            if not header.status and (header.op not in ORDERS or event.link != ROUTER):
                 return self._requested(Asker(event.link, event.peer, header), event.frames, now_ns)
             if event.link == ROUTER:
-                assignments, effects = self._registration.answered(header, event.frames, now_ns)
-                return effects + self._serve(assignments) if assignments else effects
-        except MalformedMessage:
+                return self._heard_router(header, event.frames, now_ns)
+        except (MalformedMessage, InvalidColumn):
             pass
         self._counts["malformed messages"] += 1
         return []
+
+    def _heard_router(self, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
+        match header.op:
+            case Op.CHANGE:
+                return self._ordered(decode(Orders, frames[1]))
+            case Op.RETIRE:
+                return self._retire(decode(Retire, frames[1]))
+            case Op.GET:
+                return self._remote_reads.answered(header, frames, self._serving_writes.pressure)
+        assignments, effects = self._registration.answered(header, frames, now_ns)
+        return effects + self._serve(assignments) if assignments else effects
 
     def _requested(self, asker: Asker, frames: list[bytes], now_ns: int) -> list[Effect]:
         header = asker.header
         if self._stopping:
             return [asker.refuse(Status.CLOSED, Refusal("the worker is stopping"))]
-        owned = self._ranges.get(header.segment)
-        if owned is None or owned.epoch != header.epoch:
-            self._counts["stale routes"] += 1
-            what = f"segment {header.segment} is not served here at epoch {header.epoch}"
-            return [asker.refuse(Status.STALE_ROUTE, Refusal(what, routes=self._registration.routes))]
-        self._requests[header.op] += 1
-        self._keys[header.op] += header.entries
         try:
+            owned = self._ranges.get(header.segment)
+            if owned is None or owned.epoch != header.epoch or owned.fence_lsn is not None or not owned.adopted:
+                owned = self._former_of(asker, frames)
+                if owned is None:
+                    return [self._turn_away(asker)]
+            self._requests[header.op] += 1
+            self._keys[header.op] += header.entries
             return self._answer(owned, asker, frames, now_ns)
         except InvalidRequest as error:
             return [asker.refuse(Status.INVALID, Refusal(str(error)))]
@@ -184,10 +212,16 @@ class WorkerCore:
         writes = self._serving_writes
         match asker.header.op:
             case Op.GET:
+                if owned.inheritance is not None and owned.inheritance.is_remote:
+                    parents = self._changes.parents_elsewhere(owned)
+                    return self._remote_reads.get(owned, parents, asker, frames, now_ns, writes.pressure)
                 return [read_path.get(owned, asker, frames, writes.pressure)]
             case Op.PUT | Op.DELETE:
                 return writes.write(owned, asker, frames, now_ns) + self._seal_when_grown()
             case Op.SCAN:
+                if owned.inheritance is not None and owned.inheritance.is_remote:
+                    moving = Refusal(f"segment {owned.segment_id} has no files of its own yet")
+                    return [asker.refuse(Status.UNAVAILABLE, moving, ADOPTION_RETRY_NS)]
                 return [self._serving_scans.page(owned, asker, frames, now_ns)]
             case Op.END_SCAN:
                 return [self._serving_scans.end(owned, asker, frames)]
@@ -198,21 +232,87 @@ class WorkerCore:
             case _:
                 raise InvalidRequest(f"operation {asker.header.op} is not for workers")
 
+    def _former_of(self, asker: Asker, frames: list[bytes]) -> OwnedRange | None:
+        """The range for a request that the parent of a change still answers; None when this is none of those.
+
+        It answers what the owner of a child asks, and scans that began before the change.
+        """
+        header = asker.header
+        owned = self._ranges.get(header.segment) or self._changes.former.get(header.segment)
+        if owned is None or owned.epoch != header.epoch or owned.fence_lsn is None:
+            return None
+        if header.op == Op.GET and header.flags & Flag.OF_PARENT and asker.link == ROUTER:
+            return owned
+        return owned if header.op in (Op.SCAN, Op.END_SCAN) and is_marked(frames) else None
+
+    def _turn_away(self, asker: Asker) -> Effect:
+        header = asker.header
+        owned = self._ranges.get(header.segment)
+        if owned is not None and owned.epoch == header.epoch and not owned.adopted:
+            what = Refusal(f"segment {header.segment} waits for the fence of its parents")
+            return asker.refuse(Status.UNAVAILABLE, what, ADOPTION_RETRY_NS)
+        self._counts["stale routes"] += 1
+        stale = f"segment {header.segment} is not served here at epoch {header.epoch}"
+        return asker.refuse(Status.STALE_ROUTE, Refusal(stale, routes=self._registration.routes))
+
     def _serve(self, assignments: Assignments) -> list[Effect]:
-        """Serve what the router gives: open what is new, take over the epochs."""
-        opened = {}
+        """Serve what the router gives: open what is new, take over the epochs and the changes that are under way."""
+        children = {child.segment for order in assignments.orders for child in order.change.children}
+        assigned = {assignment.segment for assignment in assignments.ranges}
         for assignment in assignments.ranges:
             owned = self._ranges.get(assignment.segment)
-            if owned is None:
-                opened[assignment.segment] = open_range(self._filesystem, self._options.store, assignment, self._cache)
-            else:
+            if owned is not None:
                 owned.epoch = max(owned.epoch, assignment.epoch)
-        self._ranges.update(opened)
+            elif assignment.segment not in children:
+                filesystem, store = self._filesystem, self._options.store
+                self._ranges[assignment.segment] = open_range(filesystem, store, assignment, self._cache)
+        for order in assignments.orders:
+            self._changes.take(order)
+        left = self._ranges.keys() - assigned - self._changes.parents
+        lost = [segment for segment in sorted(left) if self._ranges[segment].fence_lsn is None]
+        if lost:
+            return [Stop(f"the route map does not know segment {lost[0]}, which is served here: it is older than this")]
         effects: list[Effect] = []
         if self._writes is None:
             self._start_writing()
             effects.append(ReportReady())
-        return effects + self._registration.ready({segment: owned.epoch for segment, owned in self._ranges.items()})
+        self._drop([*left, *assignments.retired])
+        return effects + self._registration.ready(self._serving())
+
+    def _serving(self) -> dict[int, int]:
+        """Epochs of the ranges that are served, or will be as soon as they are adopted."""
+        parents = self._changes.parents
+        return {
+            segment: owned.epoch
+            for segment, owned in self._ranges.items()
+            if segment not in parents and owned.fence_lsn is None
+        }
+
+    def _ordered(self, orders: Orders) -> list[Effect]:
+        """Take part in a change. Before anything is served, the assignments will tell of it."""
+        if self._writes is not None:
+            self._registration.routes = orders.routes
+            self._changes.take(orders.order)
+            self._registration.serves(self._serving())
+        return []
+
+    def _retire(self, retire: Retire) -> list[Effect]:
+        """A change is done."""
+        if self._writes is not None:
+            self._registration.routes = retire.routes
+            self._changes.end(retire.change)
+            self._drop(retire.segments)
+        return []
+
+    def _drop(self, segments: Iterable[int]) -> None:
+        """Serve these segments no more, and remove their files."""
+        self._serving_maintenance.retire(self._changes.retire(segments, self._serving_scans.open.has_scans_of))
+
+    def _open(self, relative: Relative, epoch: int, is_child: bool) -> OwnedRange:
+        """A parent or child, from its files if it has any."""
+        assignment = Assignment(relative.segment, relative.start, relative.end, epoch, create=False)
+        opened = open_child if is_child else open_range
+        return opened(self._filesystem, self._options.store, assignment, self._cache)
 
     def _start_writing(self) -> None:
         """Replay the log into the ranges, and take writes from here on."""
@@ -225,9 +325,19 @@ class WorkerCore:
         self._writes = WritePath(wal, options.durability, limits, buffered_bytes)
         self._scans = Scanning(self._writes)
         self._maintenance = MaintenanceQueue(
-            options.worker, options.store, log.log_id, self._writes, self._ranges, log_first_kept, self._entropy
+            options.worker,
+            options.store,
+            log.log_id,
+            self._writes,
+            self._ranges,
+            log_first_kept,
+            self._entropy,
+            self._open_segment,
         )
         self._maintenance.seal_full_layers()
+
+    def _open_segment(self, manifest: Manifest) -> Segment:
+        return Segment(self._filesystem, manifest, self._cache)
 
     def _seal_when_grown(self) -> list[Effect]:
         """Let the drain policy look at the layers, once per some growth and not once per write."""

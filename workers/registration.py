@@ -48,9 +48,13 @@ class Registration:
 
     def ready(self, serving: Mapping[int, int]) -> list[Effect]:
         """Report that these ranges are open and served."""
+        self.serves(serving)
+        return [self._message(Op.READY, Ready(dict(serving)))]
+
+    def serves(self, serving: Mapping[int, int]) -> None:
+        """These ranges are open and served from now on."""
         self.serving = dict(serving)
         self._known = self._known | self.serving
-        return [self._message(Op.READY, Ready(self.serving))]
 
     def answered(self, header: Header, frames: list[bytes], now_ns: int) -> tuple[Assignments | None, list[Effect]]:
         """Take a message of the router that is no request: ranges it gives, or effects that follow."""

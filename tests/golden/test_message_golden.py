@@ -25,8 +25,11 @@ from shardstore.messages import (
     encode,
 )
 from shardstore.route_map import presplit
+from shardstore.topology import Change, Order, Orders, Progress, Relative, Retire
 
 GOLDEN = Path(__file__).parent
+CHANGE = Change(3, "split", (Relative(2, b"a", b"m", 0, 3),), (Relative(7, b"a", b"k", 0), Relative(8, b"k", b"m", 1)))
+ORDER = Order(CHANGE, {7: 1, 8: 2}, {2: {"forgot": False, "clients": []}}, drained=True)
 DOCUMENTS: list[Any] = [
     Refusal("buffers of the range are full", 11, 10),
     Refusal("checksum", file="segments/00000001/MANIFEST", offset=16, routes=b"\x80"),
@@ -38,6 +41,10 @@ DOCUMENTS: list[Any] = [
     Assignments([Assignment(1, b"", b"m", 2, create=True), Assignment(2, b"m", b"", 1, create=False)], b"\x80"),
     Ready({1: 2}),
     Heartbeat(1, 255),
+    Assignments([], b"\x80", [ORDER], [5]),
+    Orders(ORDER, b"\x80"),
+    Progress(3, {2: {"forgot": False}, 3: None}, [7], [2, 3], [8]),
+    Retire(3, [2], b"\x80"),
     Statistics({"wal": {"lsn_durable": 7}, "ranges": [{"start": b""}]}),
 ]
 TOKEN = ResumePoint(b"a", b"b", True, False, 9, "fail_fast")

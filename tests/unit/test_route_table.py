@@ -7,18 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from router import route_table
-from router.route_table import RouteTable, open_route_table
+from router import change_plan, route_table
+from router.route_table import RouteTable, Topology, open_route_table
 from shardstore import documents
 from shardstore.errors import Corruption, InvalidRequest
 from shardstore.identifiers import Epoch
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.route_map import RouteMap, presplit
+from shardstore.topology import Change, Relative
 
-GOLDEN_FILE = Path(__file__).parent.parent / "golden" / "routes-v1.bin"
+GOLDEN_FILE = Path(__file__).parent.parent / "golden" / "routes-v2.bin"
 GOLDEN_MAP = replace(presplit([b"\x40", b"m", b"\xc0\x01"], 2), version=7).with_routes(
     [replace(presplit([b"\x40"], 2).routes[1], worker=0, epoch=Epoch(3), created=True)]
 )
+
+GOLDEN_CHANGE = Change(
+    3, "split", (Relative(2, b"\x40", b"m", 0, 3),), (Relative(7, b"\x40", b"k", 0), Relative(8, b"k", b"m", 1))
+)
+GOLDEN_TOPOLOGY = Topology(GOLDEN_MAP, 9, 4, (GOLDEN_CHANGE,), (1,))
 
 
 @pytest.fixture
@@ -31,10 +37,10 @@ def reopen(filesystem: PosixFilesystem, store: str = "store", workers: int = 2) 
 
 
 def test_file_is_the_bytes_of_the_golden_file(filesystem: PosixFilesystem, tmp_path: Path) -> None:
-    assert route_table.encode("store", GOLDEN_MAP) == GOLDEN_FILE.read_bytes()
+    assert route_table.encode("store", GOLDEN_TOPOLOGY) == GOLDEN_FILE.read_bytes()
     filesystem.make_directory("router")
     (tmp_path / "router" / "ROUTES").write_bytes(GOLDEN_FILE.read_bytes())
-    assert reopen(filesystem).current == GOLDEN_MAP
+    assert reopen(filesystem).topology == GOLDEN_TOPOLOGY
 
 
 def test_a_new_store_is_presplit_and_the_map_is_there_before_it_is_served(filesystem: PosixFilesystem) -> None:
@@ -84,6 +90,36 @@ def test_a_map_with_a_gap_or_an_overlap_is_damage(filesystem: PosixFilesystem, r
     documents.publish(filesystem, "router/ROUTES", data)
     with pytest.raises(Corruption, match="router/ROUTES"):
         reopen(filesystem)
+
+
+def test_a_change_stands_in_the_map_for_its_parents_until_it_is_done(filesystem: PosixFilesystem) -> None:
+    table = reopen(filesystem)
+    change = change_plan.split(_created(table).topology, b"\x50", worker=0)
+    table.publish_begin(change)
+    found = reopen(filesystem)
+    assert found.topology == table.topology
+    assert [(route.start, route.segment, route.worker) for route in found.current] == [
+        (b"", 1, 0),
+        (b"\x40", 4, 0),
+        (b"\x50", 5, 0),
+        (b"\x80", 3, 1),
+    ]
+    assert (found.topology.changes, found.topology.segment_next, found.topology.change_next) == ((change,), 6, 2)
+    found.publish_end(change)
+    assert reopen(filesystem).topology.changes == ()
+    assert all(route.created for route in found.current)
+
+
+def test_a_segment_that_the_map_does_not_know_shows_that_the_map_is_old(filesystem: PosixFilesystem) -> None:
+    reopen(filesystem)
+    filesystem.make_directory("segments/00000004")
+    with pytest.raises(Corruption, match="is older than segment 4"):
+        reopen(filesystem)
+
+
+def _created(table: RouteTable) -> RouteTable:
+    table.publish([replace(route, created=True) for route in table.current])
+    return table
 
 
 @pytest.mark.parametrize("boundaries", [["zz"], ["80", "40"], ["40", "40"], [""]])

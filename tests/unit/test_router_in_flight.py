@@ -24,7 +24,7 @@ class InFlightMachine(RuleBasedStateMachine):
     @rule(client=SMALL, sequence=SMALL, worker=SMALL, size_bytes=st.integers(1, 100), deadline_ns=st.integers(0, 9))
     def add(self, client: int, sequence: int, worker: int, size_bytes: int, deadline_ns: int) -> None:
         header = Header(Op.GET, client=client, sequence=sequence)
-        passed = Passed(b"peer", header, WorkerId(worker), size_bytes, deadline_ns)
+        passed = Passed("clients", b"peer", header, WorkerId(worker), size_bytes, deadline_ns)
         self.in_flight.add(passed)
         self.model[client, sequence] = passed
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from router.sessions import Sessions
+from shardstore.limits import WORKERS_MAX
 
 CLIENTS = st.integers(1, 6)
 PEERS = st.sampled_from([b"a", b"b", b"c", b"d", b"e"])
@@ -54,5 +55,5 @@ TestSessions.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_a_client_id_is_a_positive_number_of_64_bits() -> None:
-    assert Sessions(Extreme(False)).issue(b"a") == 1
+    assert Sessions(Extreme(False)).issue(b"a") == 1 + WORKERS_MAX
     assert Sessions(Extreme(True)).issue(b"a") == 2**64 - 1

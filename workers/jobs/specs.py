@@ -76,6 +76,30 @@ class ReleaseSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptSpec:
+    """Give a child files of its own: links to those of its parents, which change no more, and a manifest.
+
+    `parents`: their segments, in key order. `dedup`: what they knew of requests.
+    """
+
+    store: str
+    segment: int
+    start: bytes
+    end: bytes
+    epoch: int
+    parents: tuple[int, ...]
+    dedup: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RetireSpec:
+    """Remove these segments whole: nothing needs them any more."""
+
+    store: str
+    segments: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DrainResult:
     """The published manifests and what was done for each, in the order of the spec."""
 
@@ -105,15 +129,29 @@ class ReleaseResult:
     """The files are gone."""
 
 
-Spec: TypeAlias = DrainSpec | CompactSpec | ReleaseSpec
-Result: TypeAlias = DrainResult | CompactResult | ReleaseResult
+@dataclass(frozen=True, slots=True)
+class AdoptResult:
+    """The published manifest of the child."""
 
-_SPECS: dict[int, type[Spec]] = {1: DrainSpec, 2: CompactSpec, 3: ReleaseSpec}
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class RetireResult:
+    """The segments are gone."""
+
+
+Spec: TypeAlias = DrainSpec | CompactSpec | ReleaseSpec | AdoptSpec | RetireSpec
+Result: TypeAlias = DrainResult | CompactResult | ReleaseResult | AdoptResult | RetireResult
+
+_SPECS: dict[int, type[Spec]] = {1: DrainSpec, 2: CompactSpec, 3: ReleaseSpec, 4: AdoptSpec, 5: RetireSpec}
 _NUMBERS = {kind: number for number, kind in _SPECS.items()}
 _RESULTS: dict[type[Spec], type[Result]] = {
     DrainSpec: DrainResult,
     CompactSpec: CompactResult,
     ReleaseSpec: ReleaseResult,
+    AdoptSpec: AdoptResult,
+    RetireSpec: RetireResult,
 }
 
 

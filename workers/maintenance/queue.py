@@ -3,6 +3,7 @@
     seal -> drain of every range with durable runs, in one pass over the log -> manifests published
          -> release of log files and tables that nothing refers to any more
     compact, when asked or when the compaction policy says so, only after its runs are drained
+    adopt, for a child of a topology change, once its parents are drained; retire, for parents, once that is done
 
 A job that fails is tried again with a growing delay; its inputs are intact. Damage is not tried again: the range
 keeps the reason, and whoever waits for it gets it. Every job takes its segments through the steps of state.py.
@@ -10,21 +11,25 @@ keeps the reason, and whoever waits for it gets it. Every job takes its segments
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from shardstore.effects import Effect, JobFailed, JobFinished, StartJob
 from shardstore.entropy import Entropy
 from shardstore.errors import Busy, Corruption
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
-from shardstore.wire_format import Flag, Op
+from shardstore.messages import Refusal
+from shardstore.wire_format import Flag, Op, Status
 from workers.jobs.specs import (
+    AdoptResult,
+    AdoptSpec,
     CompactionKind,
     CompactResult,
     CompactSpec,
     DrainResult,
     DrainSpec,
     ReleaseSpec,
+    RetireSpec,
     SegmentDrain,
     Spec,
 )
@@ -64,12 +69,15 @@ class MaintenanceQueue:
     ranges: Mapping[int, OwnedRange]
     log_first_kept: int | None
     entropy: Entropy
+    open_segment: Callable[[Manifest], Segment]
     _running: StartJob | None = None
     _jobs_started: int = 0
     _started_ns: int = 0
     _barriers: dict[int, list[Barrier]] = field(default_factory=dict)
     _compactions: dict[int, list[Asker]] = field(default_factory=dict)
     _compacting: list[Asker] = field(default_factory=list)
+    _adoptions: dict[int, AdoptSpec] = field(default_factory=dict)
+    _retired: set[int] = field(default_factory=set)
     _obsolete: list[str] = field(default_factory=list)
     _release_wanted: bool = False
     _retry_at_ns: int | None = None
@@ -113,6 +121,8 @@ class MaintenanceQueue:
         owned.stored()
         if owned.job_damage:
             raise owned.job_damage
+        if owned.segment is None:
+            raise Busy(f"segment {owned.segment_id} has no files of its own yet", 1, 1, RETRY_FIRST_NS // 10)
         header = asker.header
         waits = not header.flags & Flag.NO_WAIT
         if not waits and self._is_maintained(owned):
@@ -122,6 +132,28 @@ class MaintenanceQueue:
         self._barriers.setdefault(owned.segment_id, []).append(Barrier(header.op, lsn, asker if waits else None))
         accepted = [] if waits else [asker.accept(self.writes.pressure)]
         return accepted + self._pass_barriers(owned, drained_lsn=0)
+
+    def fence(self, owned: OwnedRange) -> list[Effect]:
+        """The range is the parent of a change: it is drained, and not compacted any more."""
+        waiting = self._barriers.pop(owned.segment_id, [])
+        compactions = [barrier.asker for barrier in waiting if barrier.op == Op.COMPACT and barrier.asker]
+        flushes = [barrier for barrier in waiting if barrier.op == Op.FLUSH]
+        if flushes:
+            self._barriers[owned.segment_id] = flushes
+        bounced = [*compactions, *self._compactions.pop(owned.segment_id, [])]
+        return [asker.refuse(Status.STALE_ROUTE, Refusal("the range is changing")) for asker in bounced]
+
+    def adopt(self, spec: AdoptSpec) -> None:
+        """Give a child files of its own, unless that is under way."""
+        running = self._running is not None and self._running.spec == spec
+        if not running and spec.segment not in self._adoptions:
+            self._adoptions[spec.segment] = spec
+            self.look_again()
+
+    def retire(self, segments: Iterable[int]) -> None:
+        """Remove these segments, which are not served here any more."""
+        self._retired.update(segments)
+        self.look_again()
 
     def close(self) -> None:
         """The worker stops: no segment is served any more."""
@@ -134,7 +166,7 @@ class MaintenanceQueue:
             return []
         self._worth_a_look = False
         self._retry_at_ns = None
-        spec = self._release() or self._drain_or_compact()
+        spec = self._release() or self._retire() or self._adopt() or self._drain_or_compact()
         if spec is None:
             return self._sync_for_drain()
         self._jobs_started += 1
@@ -165,6 +197,8 @@ class MaintenanceQueue:
             manifest = event.result.manifest
             self.ranges[manifest.segment].compactions.note_end(duration_ns, event.result.figures)
             effects += self._compacted(manifest)
+        elif isinstance(event.result, AdoptResult):
+            self._adopted(event.result.manifest)
         return effects
 
     def failed(self, event: JobFailed, now_ns: int) -> list[Effect]:
@@ -179,14 +213,19 @@ class MaintenanceQueue:
             owned = self.ranges[segment]
             owned.take(Step.FAIL)
             owned.last_failure = event.reason
-            totals = owned.compactions if isinstance(spec, CompactSpec) else owned.drains
-            totals.note_end(now_ns - self._started_ns, None)
+            if not isinstance(spec, AdoptSpec):
+                totals = owned.compactions if isinstance(spec, CompactSpec) else owned.drains
+                totals.note_end(now_ns - self._started_ns, None)
         if isinstance(spec, CompactSpec) and spec.kind == CompactionKind.EVERYTHING:
             self._compactions.setdefault(spec.segment, []).extend(self._compacting)
             self._compacting = []
         elif isinstance(spec, ReleaseSpec):
             self._obsolete += spec.paths
             self._release_wanted = True
+        elif isinstance(spec, RetireSpec):
+            self._retired.update(spec.segments)
+        elif isinstance(spec, AdoptSpec) and not event.damage:
+            self._adoptions[spec.segment] = spec
         return self._give_up(spec, event.damage) if event.damage else []
 
     def _drain_or_compact(self) -> DrainSpec | CompactSpec | None:
@@ -201,7 +240,7 @@ class MaintenanceQueue:
         drains = []
         for owned in self.ranges.values():
             runs = [run for run in owned.overlay.runs if run.lsn_last <= durable]
-            if any(run.due for run in runs) and not owned.job_damage:
+            if any(run.due for run in runs) and owned.segment is not None and not owned.job_damage:
                 lsns = [run.lsn_last for run in runs]
                 lsn_first = owned.overlay.lsn_first
                 dedup = owned.dedup.to_document(lsns[-1])
@@ -218,7 +257,7 @@ class MaintenanceQueue:
     def _compact(self) -> CompactSpec | None:
         for segment in (*self._compactions, *self.ranges):
             owned = self.ranges[segment]
-            if owned.segment is None or owned.job_damage:
+            if owned.segment is None or owned.job_damage or owned.fence_lsn is not None:
                 continue
             chosen = COMPLETE if segment in self._compactions else choose(_layer_sizes(owned.segment))
             if chosen:
@@ -244,6 +283,13 @@ class MaintenanceQueue:
         wal.forget(files)
         return ReleaseSpec(self.worker, self.store, self.log_id, checkpoint, wal.lsn_durable, paths) if paths else None
 
+    def _retire(self) -> RetireSpec | None:
+        segments, self._retired = tuple(sorted(self._retired)), set()
+        return RetireSpec(self.store, segments) if segments else None
+
+    def _adopt(self) -> AdoptSpec | None:
+        return self._adoptions.pop(next(iter(self._adoptions))) if self._adoptions else None
+
     def checkpoint(self) -> int:
         """The LSN up to which no range needs the log."""
         kept = [owned.overlay.lsn_first for owned in self.ranges.values() if owned.overlay.lsn_first]
@@ -262,6 +308,13 @@ class MaintenanceQueue:
         self._replace(self.ranges[manifest.segment], manifest)
         askers, self._compacting = self._compacting, []
         return [asker.accept(self.writes.pressure) for asker in askers]
+
+    def _adopted(self, manifest: Manifest) -> None:
+        owned = self.ranges[manifest.segment]
+        owned.take(Step.SWAP)
+        owned.segment, owned.inheritance = self.open_segment(manifest), None
+        owned.last_failure = ""
+        owned.take(Step.RESUME)
 
     def _replace(self, owned: OwnedRange, manifest: Manifest) -> None:
         owned.take(Step.SWAP)
@@ -295,7 +348,7 @@ class MaintenanceQueue:
             self._drain_alone = True  # to find out whose damage it is, and spare the others
         elif isinstance(spec, DrainSpec):
             segments = [spec.drains[0].segment]
-        elif isinstance(spec, CompactSpec):
+        elif isinstance(spec, CompactSpec | AdoptSpec):
             segments = [spec.segment]
         effects: list[Effect] = []
         for segment in segments:
@@ -325,9 +378,9 @@ def _segments_of(spec: Spec) -> list[int]:
     match spec:
         case DrainSpec():
             return [item.segment for item in spec.drains]
-        case CompactSpec():
+        case CompactSpec() | AdoptSpec():
             return [spec.segment]
-        case ReleaseSpec():
+        case ReleaseSpec() | RetireSpec():
             return []
 
 

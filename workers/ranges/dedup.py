@@ -104,9 +104,7 @@ class DedupWindow:
 
     def to_carry(self) -> dict[str, Any]:
         """Plain values for the owner of a child, who has another log: every request known is durable."""
-        clients = [
-            [number, client.floor, dict.fromkeys(client.lsns, 0)] for number, client in self._clients.items()
-        ]
+        clients = [[number, client.floor, dict.fromkeys(client.lsns, 0)] for number, client in self._clients.items()]
         return {"forgot": self._forgot, "clients": clients}
 
     def to_document(self, lsn_max: int) -> dict[str, Any]:

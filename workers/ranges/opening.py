@@ -50,6 +50,14 @@ def open_range(filesystem: Filesystem, store: str, assignment: Assignment, cache
         return OwnedRange(assignment.segment, key_range, assignment.epoch, None, DedupWindow(), damage)
 
 
+def open_child(filesystem: Filesystem, store: str, assignment: Assignment, cache: SegmentCache) -> OwnedRange:
+    """The child of a change: a range like others if it has files of its own, else one that is not adopted yet."""
+    if filesystem.exists(manifest(assignment.segment)):
+        return open_range(filesystem, store, assignment, cache)
+    key_range = KeyRange(assignment.start, assignment.end)
+    return OwnedRange(assignment.segment, key_range, assignment.epoch, None, DedupWindow(), adopted=False)
+
+
 def _open_segment(
     filesystem: Filesystem, store: str, assignment: Assignment, key_range: KeyRange, cache: SegmentCache
 ) -> Segment:

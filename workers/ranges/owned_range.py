@@ -22,9 +22,9 @@ from workers.segment.table_format import TableRecord
 class OwnedRange:
     """State of one range. `damage` is set when its segment could not be opened: then nothing is served from it.
 
-    A child has an `inheritance` and no segment until it is materialised, and is not `adopted` before it may accept writes. A
-    parent has a `fence_lsn`, which is that of the last record that its log may hold of it, from the moment on from which
-    it accepts none. See shardstore/topology.py.
+    A child has an `inheritance` and no segment until it is materialised, and is `adopted` when it may accept writes. A
+    parent has a `fence_lsn`, above which the log holds nothing of it, as soon as it accepts no write any more; it is
+    `fence_wanted` while that has to wait for a scan which isolates it. See shardstore/topology.py.
 
     `writes_applied` counts since the range was opened. Until `isolated_until_ns`, a scan keeps its writers waiting.
     `last_failure` is why the latest of its jobs failed; empty once one ended well.
@@ -44,6 +44,7 @@ class OwnedRange:
     last_failure: str = ""
     inheritance: Inheritance | None = None
     adopted: bool = True
+    fence_wanted: bool = False
     fence_lsn: int | None = None
     drains: JobTotals = field(default_factory=JobTotals)
     compactions: JobTotals = field(default_factory=JobTotals)
@@ -70,6 +71,12 @@ class OwnedRange:
         """How often what lies below the overlay was published; 0 before the first time. Raises Corruption."""
         stored = self.stored()
         return stored.manifest.version if isinstance(stored, Segment) else 0
+
+    @property
+    def writes_seen(self) -> int:
+        """Writes that were applied to what is read here, since it was opened."""
+        inherited = self.inheritance.parents if self.inheritance else ()
+        return self.writes_applied + sum([parent.writes_applied for parent in inherited])
 
     @property
     def tables(self) -> Sequence[tuple[int, TableRecord]]:

@@ -35,7 +35,8 @@ class RangeView:
 class PinnedView:
     """A view that does not change, whatever is written, drained or compacted, until it is released.
 
-    `tables` are the files that it reads, each with the segment in whose directory it was; `buffered` what it holds in memory.
+    `tables` are the files that it reads, each with the segment in whose directory it was; `buffered` what it holds in
+    memory.
     """
 
     view: RangeView

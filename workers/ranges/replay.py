@@ -23,17 +23,20 @@ _KEYS_FIXED, _VALUES_FIXED = Flag.KEYS_FIXED, Flag.VALUES_FIXED
 
 
 def replay(ranges: Mapping[int, OwnedRange], records: Iterable[Record], log_id: int) -> int | None:
-    """Put what no table holds yet into the overlays. Answers the LSN from which unopened ranges need the log."""
+    """Put what no table holds yet into the overlays. Answers the LSN from which ranges that are damaged need the log.
+
+    A segment is logged by one worker all its life. So one that is none of the ranges is gone, and its records with it.
+    """
     waiting = {
-        segment: _Waiting(owned, owned.segment.manifest.checkpoint_of(log_id))
+        segment: _Waiting(owned, owned.segment.manifest.checkpoint_of(log_id) if owned.segment else 0)
         for segment, owned in ranges.items()
-        if owned.segment is not None
+        if owned.damage is None
     }
     first_kept: int | None = None
     for record in records:
         of_range = waiting.get(record.segment)
         if of_range is None:
-            first_kept = first_kept or record.lsn
+            first_kept = first_kept or (record.lsn if record.segment in ranges else None)
         elif record.lsn > of_range.checkpoint:
             of_range.take(record)
     for of_range in waiting.values():

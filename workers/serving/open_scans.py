@@ -93,12 +93,18 @@ class OpenScans:
     def open_isolation(self, owned: OwnedRange, asker: Asker, now_ns: int) -> OpenScan:
         """Keep the writers of the range waiting. Raises Busy."""
         self._make_room(now_ns)
+        if owned.fence_wanted:
+            raise Busy("the range is about to be split, merged or moved", 1, 1, RETRY_AFTER_NS)
         if any(scan.owned is owned and scan.pinned is None for scan in self._scans.values()):
             self.expire(now_ns)
             if owned.isolated_until_ns:
                 raise Busy("another scan isolates the range", 1, 1, RETRY_AFTER_NS)
         owned.isolated_until_ns = now_ns + ISOLATION_LEASE_NS
         return self._add(owned, asker, None, owned.isolated_until_ns)
+
+    def has_scans_of(self, owned: OwnedRange) -> bool:
+        """Whether an open scan reads the range."""
+        return any(scan.owned is owned for scan in self._scans.values())
 
     def close(self, scan: OpenScan) -> None:
         """Hold nothing for it any more."""

@@ -73,6 +73,11 @@ def scan_of(frames: Sequence[bytes]) -> ScanRequest:
     return request
 
 
+def is_marked(frames: Sequence[bytes]) -> bool:
+    """Whether a SCAN or END_SCAN goes on with a scan that has begun. Raises InvalidRequest."""
+    return bool(scan_of(frames).mark)
+
+
 def wanted_of(request: ScanRequest, key_range: KeyRange) -> KeyRange | None:
     """The part of the range that a page is asked of, None when that is empty. Raises InvalidRequest."""
     try:

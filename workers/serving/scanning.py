@@ -82,7 +82,8 @@ class Scanning:
             scan.lease_end_ns = now_ns + SCAN_LEASE_NS
         else:
             scan = scan or self.open.open_isolation(owned, asker, now_ns)
-            if self._writes.has_waiting(owned):
+            inherited = owned.inheritance.parents if owned.inheritance else ()
+            if any(map(self._writes.has_waiting, (owned, *inherited))):
                 raise Busy("writes before the scan wait for their sync", 1, 1, SYNC_WAIT_NS)
         return page, scan.mark
 
@@ -103,7 +104,9 @@ def _read(view: RangeView, owned: OwnedRange, request: ScanRequest) -> ScanPage:
 
 def _checked_state(owned: OwnedRange, mark: bytes) -> bytes:
     """The state of the range, which the mark must be unless it is empty. Raises ScanInvalidated."""
-    state = _STATE.pack(owned.epoch, owned.version, owned.writes_applied)
+    if owned.fence_lsn is not None:
+        raise ScanInvalidated(None, b"", "the range was split, merged or moved since its first page")
+    state = _STATE.pack(owned.epoch, owned.version, owned.writes_seen)
     if mark not in (b"", state):
         raise ScanInvalidated(None, b"", "the range was written or published since its first page")
     return state

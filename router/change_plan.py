@@ -1,0 +1,78 @@
+"""From what an operator or a policy wants to a change, checked against the map. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from router.route_table import Topology
+from shardstore.errors import Busy, InvalidRequest
+from shardstore.limits import RANGES_MAX, SECOND_NS
+from shardstore.route_map import Route
+from shardstore.topology import Change, ChangeKind, Relative
+
+RETRY_AFTER_NS = SECOND_NS // 10
+
+
+def split(topology: Topology, key: bytes, worker: int | None = None) -> Change:
+    """The range with this key becomes two that meet at the key; the right one goes to the worker, or stays.
+
+    Raises InvalidRequest, Busy.
+    """
+    route = topology.map.route_of(key)
+    if route.start == key:
+        raise InvalidRequest("a range starts with this key already")
+    if len(topology.map.routes) >= RANGES_MAX:
+        raise InvalidRequest(f"a store has at most {RANGES_MAX} ranges")
+    end = topology.map.range_of(route.segment).end
+    owner = int(route.worker)
+    halves = [(route.start, key, owner), (key, end, owner if worker is None else worker)]
+    return _change(topology, ChangeKind.SPLIT, [route], halves)
+
+
+def merge(topology: Topology, key: bytes) -> Change:
+    """The range with this key and its right neighbour become one, with the owner of the left.
+
+    Raises InvalidRequest, Busy.
+    """
+    left = topology.map.route_of(key)
+    end = topology.map.range_of(left.segment).end
+    if not end:
+        raise InvalidRequest("the last range has no right neighbour")
+    right = topology.map.route_of(end)
+    keys = (left.start, topology.map.range_of(right.segment).end, int(left.worker))
+    return _change(topology, ChangeKind.MERGE, [left, right], [keys])
+
+
+def move(topology: Topology, key: bytes, worker: int) -> Change:
+    """The range with this key goes to the worker. Raises InvalidRequest, Busy."""
+    route = topology.map.route_of(key)
+    if route.worker == worker:
+        raise InvalidRequest(f"worker {worker} owns this range already")
+    end = topology.map.range_of(route.segment).end
+    return _change(topology, ChangeKind.MOVE, [route], [(route.start, end, worker)])
+
+
+def _change(
+    topology: Topology, kind: ChangeKind, parents: Iterable[Route], children: Iterable[tuple[bytes, bytes, int]]
+) -> Change:
+    parents = list(parents)
+    changing = {child.segment: change.number for change in topology.changes for child in change.children}
+    for parent in parents:
+        if parent.segment in changing:
+            raise Busy(
+                f"change {changing[parent.segment]} of segment {parent.segment} is under way", 1, 1, RETRY_AFTER_NS
+            )
+        if not parent.created:
+            raise Busy(f"segment {parent.segment} is not created yet", 1, 1, RETRY_AFTER_NS)
+    ranges = [topology.map.range_of(parent.segment) for parent in parents]
+    return Change(
+        topology.change_next,
+        str(kind),
+        tuple(
+            Relative(int(parent.segment), keys.start, keys.end, int(parent.worker), int(parent.epoch))
+            for parent, keys in zip(parents, ranges, strict=True)
+        ),
+        tuple(
+            Relative(topology.segment_next + at, start, end, worker) for at, (start, end, worker) in enumerate(children)
+        ),
+    )

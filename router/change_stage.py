@@ -1,0 +1,57 @@
+"""How far a topology change is, told from what its workers report. See shardstore/topology.py.
+
+    PENDING --every parent fenced--> FENCED --every child adopted--> ADOPTED --every parent drained--> DRAINED
+            --every child materialised--> MATERIALISED --published--> gone
+
+A worker that starts again reports anew, so a change may fall back; what is materialised stays so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+from shardstore.topology import Change, Progress
+
+
+class Stage(StrEnum):
+    """Stages of a change, in this order."""
+
+    PENDING = "pending"
+    FENCED = "fenced"
+    ADOPTED = "adopted"
+    DRAINED = "drained"
+    MATERIALISED = "materialised"
+
+
+class Step(NamedTuple):
+    """What leads on from a stage: all parents, or all children, in this field of the reports."""
+
+    of_parents: bool
+    field: str
+    following: Stage
+
+
+STEPS: dict[Stage, Step] = {
+    Stage.PENDING: Step(True, "fenced", Stage.FENCED),
+    Stage.FENCED: Step(False, "adopted", Stage.ADOPTED),
+    Stage.ADOPTED: Step(True, "drained", Stage.DRAINED),
+    Stage.DRAINED: Step(False, "materialised", Stage.MATERIALISED),
+}
+
+
+def stage_of(change: Change, reports: Iterable[Progress]) -> Stage:
+    """The stage, given the latest report of each worker."""
+    reports = list(reports)
+    if _is_done(change, reports, STEPS[Stage.DRAINED]):  # then the files of the parents are the children's already
+        return Stage.MATERIALISED
+    stage = Stage.PENDING
+    while stage in STEPS and _is_done(change, reports, STEPS[stage]):
+        stage = STEPS[stage].following
+    return stage
+
+
+def _is_done(change: Change, reports: Iterable[Progress], step: Step) -> bool:
+    relatives = change.parents if step.of_parents else change.children
+    return all(any(each.segment in getattr(report, step.field) for report in reports) for each in relatives)

@@ -1,0 +1,169 @@
+"""Drives topology changes from ROUTES to their end: orders to workers, what they report, the publication.
+
+Only that a change is under way is durable here. All else is asked of the workers again, who do again what they are
+told, so a router that was restarted goes on where the workers are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from router.announcer import Announcer
+from router.answers import WORKERS
+from router.change_stage import Stage, stage_of
+from router.former_owners import FormerOwners
+from router.membership import Membership, State
+from router.route_table import RouteTable
+from shardstore.effects import Effect, Send
+from shardstore.limits import MILLISECOND_NS
+from shardstore.messages import decode, encode
+from shardstore.topology import Change, Order, Orders, Progress, Retire
+from shardstore.wire_format import Header, Op
+
+ORDER_AGAIN_NS = 500 * MILLISECOND_NS
+
+
+@dataclass(slots=True)
+class UnderWay:
+    """What is known of one change: the latest report of each worker, and what the parents knew of requests."""
+
+    change: Change
+    begun_ns: int
+    reports: dict[int, Progress] = field(default_factory=dict)
+    windows: dict[int, Any] = field(default_factory=dict)
+    ordered_ns: int = 0
+    announced: bool = False
+
+    @property
+    def stage(self) -> Stage:
+        """How far it is."""
+        return stage_of(self.change, self.reports.values())
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether all parents are drained."""
+        return all(
+            any(parent.segment in report.drained for report in self.reports.values()) for parent in self.change.parents
+        )
+
+
+class TopologyChanges:
+    """All changes of the store that are under way. `on_end` is called with each one that is done."""
+
+    def __init__(self, table: RouteTable, membership: Membership, announcer: Announcer, former: FormerOwners) -> None:
+        self._table = table
+        self._membership = membership
+        self._announcer = announcer
+        self._former = former
+        self._under_way = {change.number: UnderWay(change, 0) for change in table.topology.changes}
+        self.on_end: Callable[[Change], list[Effect]] = _nothing
+        self.done = 0
+
+    def __len__(self) -> int:
+        return len(self._under_way)
+
+    def stages(self) -> dict[int, Stage]:
+        """The stage of each change under way, by the segments of its children."""
+        return {
+            child.segment: under_way.stage
+            for under_way in self._under_way.values()
+            for child in under_way.change.children
+        }
+
+    def begin(self, change: Change, now_ns: int) -> list[Effect]:
+        """Make a change known, durably, and order it. Raises StorageFailure: then it may be known after a restart."""
+        self._table.publish_begin(change)
+        self._former.note(change)
+        self._announcer.refresh()
+        under_way = self._under_way[change.number] = UnderWay(change, now_ns)
+        return self._order(under_way, now_ns)
+
+    def progress(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        """A worker reports. Raises MalformedMessage, StorageFailure."""
+        report = decode(Progress, frames[1])
+        member = self._membership.of_peer(peer)
+        if member is None:
+            return []
+        under_way = self._under_way.get(report.change)
+        if under_way is None:
+            gone = [segment for segment in (*report.fenced, *report.drained) if not self._is_known(segment)]
+            return [self._retire(peer, report.change, gone)]
+        before = (len(under_way.windows), under_way.is_drained)
+        under_way.reports[member.worker] = report
+        under_way.windows |= {parent: window for parent, window in report.fenced.items() if window is not None}
+        stage = under_way.stage
+        effects: list[Effect] = []
+        if stage is Stage.MATERIALISED:
+            return self._end(under_way)
+        if stage in (Stage.ADOPTED, Stage.DRAINED) and not under_way.announced:
+            under_way.announced = True
+            effects = self._announcer.announce()
+        if before != (len(under_way.windows), under_way.is_drained):
+            effects += self._order(under_way, now_ns)
+        return effects
+
+    def tick(self, now_ns: int) -> list[Effect]:
+        """Order again what was ordered a while ago."""
+        due = [each for each in self._under_way.values() if now_ns - each.ordered_ns >= ORDER_AGAIN_NS]
+        return [effect for under_way in due for effect in self._order(under_way, now_ns)]
+
+    def orders_of(self, worker: int) -> list[Order]:
+        """What a worker that registers is to know. What it reported before is no longer so."""
+        concerned = [each for each in self._under_way.values() if worker in each.change.workers]
+        for under_way in concerned:
+            under_way.reports.pop(worker, None)
+        return [self._order_of(under_way) for under_way in concerned]
+
+    def children(self) -> set[int]:
+        """Segments of the children of all changes under way."""
+        return {child.segment for each in self._under_way.values() for child in each.change.children}
+
+    def needless(self, segments: Sequence[int]) -> list[int]:
+        """Those of the segments that nobody needs any more."""
+        return [segment for segment in segments if not self._is_known(segment)]
+
+    def _is_known(self, segment: int) -> bool:
+        parents = (parent.segment for each in self._under_way.values() for parent in each.change.parents)
+        return self._table.current.route_of_segment(segment) is not None or segment in parents
+
+    def _order(self, under_way: UnderWay, now_ns: int) -> list[Effect]:
+        under_way.ordered_ns = now_ns
+        body = encode(Orders(self._order_of(under_way), self._announcer.routes))
+        frames = (Header(Op.CHANGE).encode(), body)
+        members = [self._membership.of_worker(worker) for worker in sorted(under_way.change.workers)]
+        return [Send(WORKERS, each.peer, frames) for each in members if each and each.state is not State.DOWN]
+
+    def _order_of(self, under_way: UnderWay) -> Order:
+        change = under_way.change
+        routes = [self._table.current.route_of_segment(child.segment) for child in change.children]
+        epochs = {int(route.segment): int(route.epoch) for route in routes if route is not None}
+        windows = under_way.windows if len(under_way.windows) == len(change.parents) else {}
+        return Order(change, epochs, windows, under_way.is_drained)
+
+    def _end(self, under_way: UnderWay) -> list[Effect]:
+        change = under_way.change
+        self._table.publish_end(change)
+        del self._under_way[change.number]
+        self.done += 1
+        announced = self._announcer.announce()
+        members = [self._membership.of_worker(worker) for worker in sorted(change.workers)]
+        retired = [
+            self._retire(
+                each.peer,
+                change.number,
+                [parent.segment for parent in change.parents if parent.worker == each.worker],
+            )
+            for each in members
+            if each and each.state is not State.DOWN
+        ]
+        return [*retired, *announced, *self.on_end(change)]
+
+    def _retire(self, peer: bytes, change: int, segments: Sequence[int]) -> Send:
+        body = encode(Retire(change, sorted(set(segments)), self._announcer.routes))
+        return Send(WORKERS, peer, (Header(Op.RETIRE).encode(), body))
+
+
+def _nothing(change: Change) -> list[Effect]:
+    return []

@@ -1,0 +1,1 @@
+"""The worker's half of topology changes: fencing parents, adopting children, reading across."""

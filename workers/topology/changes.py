@@ -1,0 +1,217 @@
+"""What the router has ordered, and how far it is here. See shardstore/topology.py for the stages of a change.
+
+    parent here      fence  -> sealed, durable -> drained by ordinary jobs -> retired
+    child here       opened -> adopted         -> materialised by a job    -> an ordinary range
+
+Nothing of this is durable here: after a restart the router orders it again, and the log and the manifests tell how far
+it had come. A change within this process is adopted at the moment of the fence: no write waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from shardstore.effects import Effect, Send
+from shardstore.limits import MILLISECOND_NS
+from shardstore.messages import encode
+from shardstore.topology import Change, Order, Progress, Relative
+from shardstore.wire_format import Header, Op
+from workers.jobs.specs import AdoptSpec
+from workers.maintenance.queue import MaintenanceQueue
+from workers.ranges.dedup import DedupWindow
+from workers.ranges.inheritance import Inheritance
+from workers.ranges.owned_range import OwnedRange
+from workers.registration import ROUTER
+from workers.segment.state import SegmentState
+from workers.serving.write_path import WritePath
+
+REPORT_INTERVAL_NS = 250 * MILLISECOND_NS
+
+OpenRange = Callable[[Relative, int, bool], OwnedRange]
+"""Opens a range from disk: whose it is, its epoch, and whether it is a child, which may be missing there."""
+
+
+class Changes:
+    """All changes that concern this worker. `ranges` are those of the worker: parents and children are among them."""
+
+    def __init__(self, worker: int, store: str, ranges: dict[int, OwnedRange], open_range: OpenRange) -> None:
+        self._worker = worker
+        self._store = store
+        self._ranges = ranges
+        self._open_range = open_range
+        self._orders: dict[int, Order] = {}
+        self._reported: dict[int, Progress] = {}
+        self._carried: dict[int, dict[str, Any]] = {}
+        self._report_due_ns = 0
+        self.former: dict[int, OwnedRange] = {}
+        """Parents that were retired while scans read them."""
+
+    def __bool__(self) -> bool:
+        """Whether any change is under way."""
+        return bool(self._orders)
+
+    @property
+    def parents(self) -> set[int]:
+        """Segments of the parents of all changes under way."""
+        return {parent.segment for order in self._orders.values() for parent in order.change.parents}
+
+    def parents_elsewhere(self, owned: OwnedRange) -> list[Relative]:
+        """The parents of a child that other workers own."""
+        for order in self._orders.values():
+            if owned.segment_id in (child.segment for child in order.change.children):
+                parents = order.change.parents_over(owned.key_range)
+                return [parent for parent in parents if parent.worker != self._worker]
+        return []
+
+    def take(self, order: Order) -> None:
+        """Know this order, and open what it names."""
+        change = order.change
+        self._orders[change.number] = order
+        for parent in change.parents:
+            if parent.worker == self._worker and parent.segment not in self._ranges:
+                self._ranges[parent.segment] = self._open_range(parent, parent.epoch, False)
+        for child in change.children:
+            if child.worker == self._worker:
+                self._open_child(change, child, order.epochs[child.segment])
+        self._report_due_ns = 0
+
+    def advance(self, writes: WritePath, maintenance: MaintenanceQueue, now_ns: int) -> list[Effect]:
+        """Do what can be done now, and tell the router of it."""
+        effects: list[Effect] = []
+        for order in self._orders.values():
+            effects += self._fence(order.change, writes, maintenance, now_ns)
+            self._adopt(order)
+            self._materialise(order, maintenance)
+            effects += self._report(order, writes, now_ns)
+        if now_ns >= self._report_due_ns:
+            self._report_due_ns = now_ns + REPORT_INTERVAL_NS
+        return effects
+
+    def wakeup_ns(self) -> int | None:
+        """When to advance without another reason: progress is told again, and an isolation may be over."""
+        return self._report_due_ns if self._orders else None
+
+    def end(self, change: int) -> None:
+        """The change is done."""
+        self._reported.pop(change, None)
+        order = self._orders.pop(change, None)
+        for child in order.change.children if order else ():
+            self._carried.pop(child.segment, None)
+
+    def retire(self, segments: Iterable[int], scanned: Callable[[OwnedRange], bool]) -> list[int]:
+        """Answers which of these can go: all but what is served here and is no drained parent."""
+        retired = []
+        for segment in segments:
+            owned = self._ranges.get(segment)
+            if owned is not None and not _is_drained(owned):
+                continue
+            retired.append(segment)
+            if owned is not None:
+                del self._ranges[segment]
+                if scanned(owned):
+                    self.former[segment] = owned
+        self.former = {segment: owned for segment, owned in self.former.items() if scanned(owned)}
+        return retired
+
+    def _open_child(self, change: Change, child: Relative, epoch: int) -> None:
+        owned = self._ranges.get(child.segment)
+        if owned is None:
+            owned = self._ranges[child.segment] = self._open_range(child, epoch, True)
+            if owned.segment is None and owned.damage is None:
+                owned.adopted = False
+        owned.epoch = max(owned.epoch, epoch)
+        if owned.segment is None and owned.damage is None:
+            parents = change.parents_over(child.key_range)
+            here = [self._ranges[parent.segment] for parent in parents if parent.worker == self._worker]
+            owned.inheritance = Inheritance(here, is_remote=len(here) < len(parents))
+
+    def _fence(self, change: Change, writes: WritePath, maintenance: MaintenanceQueue, now_ns: int) -> list[Effect]:
+        """Accept nothing more for the parents here; what was accepted becomes durable, and is sealed once applied."""
+        effects: list[Effect] = []
+        parents = self._here(change.parents)
+        for parent in parents:
+            parent.fence_wanted = parent.fence_lsn is None
+        if any(parent.fence_wanted and now_ns < parent.isolated_until_ns for parent in parents):
+            return []
+        for parent in parents:
+            if parent.fence_lsn is None:
+                parent.fence_lsn = writes.wal.lsn_appended
+                effects += maintenance.fence(parent)
+            if writes.wal.lsn_durable < parent.fence_lsn:
+                effects += writes.require_durable(parent.fence_lsn)
+            if writes.lsn_applied >= parent.fence_lsn and parent.overlay.active:
+                maintenance.seal(parent)
+        return effects
+
+    def _adopt(self, order: Order) -> None:
+        """Let children accept writes, once no parent does and it is known which requests the parents have applied."""
+        for child in self._here(order.change.children):
+            if child.adopted:
+                continue
+            windows = self._windows(order, child)
+            if windows is not None:
+                self._carried[child.segment_id] = DedupWindow.joined(windows).to_carry()
+                child.dedup = DedupWindow.joined([*windows, child.dedup])
+                child.adopted = True
+
+    def _windows(self, order: Order, child: OwnedRange) -> list[DedupWindow] | None:
+        """The dedup windows of the parents of a child; None before all parents of the change are fenced."""
+        parents = order.change.parents_over(child.key_range)
+        if order.change.is_local:
+            here = self._here(order.change.parents)
+            if any(parent.fence_lsn is None for parent in here):
+                return None
+            return [self._ranges[parent.segment].dedup for parent in parents]
+        if not order.windows:
+            return None
+        return [DedupWindow.from_document(order.windows[parent.segment]) for parent in parents]
+
+    def _materialise(self, order: Order, maintenance: MaintenanceQueue) -> None:
+        change = order.change
+        here = self._here(change.parents)
+        if not (order.drained or (change.is_local and all(_is_drained(parent) for parent in here))):
+            return
+        for child in self._here(change.children):
+            if child.segment is None and child.damage is None and child.adopted:
+                parents = tuple(parent.segment for parent in change.parents_over(child.key_range))
+                keys, dedup = child.key_range, self._carried[child.segment_id]
+                maintenance.adopt(
+                    AdoptSpec(self._store, child.segment_id, keys.start, keys.end, child.epoch, parents, dedup)
+                )
+
+    def _report(self, order: Order, writes: WritePath, now_ns: int) -> list[Effect]:
+        """Tell the router how far the change is here, when there is news and from time to time."""
+        change = order.change
+        parents, children = self._here(change.parents), self._here(change.children)
+        fenced = [parent for parent in parents if _is_fenced(parent, writes)]
+        progress = Progress(
+            change.number,
+            dict.fromkeys([parent.segment_id for parent in fenced]),
+            [child.segment_id for child in children if child.adopted],
+            [parent.segment_id for parent in fenced if _is_drained(parent)],
+            [child.segment_id for child in children if child.segment is not None],
+        )
+        if progress == self._reported.get(change.number) and now_ns < self._report_due_ns:
+            return []
+        self._reported[change.number] = progress
+        if not change.is_local:  # then another worker needs what the parents know of requests
+            asked = [parent for parent in fenced if parent.segment_id not in order.windows]
+            carried = {parent.segment_id: parent.dedup.to_carry() for parent in asked}
+            progress = replace(progress, fenced=progress.fenced | carried)
+        return [Send(ROUTER, b"", (Header(Op.PROGRESS).encode(), encode(progress)))]
+
+    def _here(self, relatives: Sequence[Relative]) -> list[OwnedRange]:
+        return [self._ranges[each.segment] for each in relatives if each.worker == self._worker]
+
+
+def _is_fenced(parent: OwnedRange, writes: WritePath) -> bool:
+    """Whether all that a parent has ever accepted is durable and applied."""
+    lsn = parent.fence_lsn
+    return lsn is not None and writes.lsn_applied >= lsn and writes.wal.lsn_durable >= lsn
+
+
+def _is_drained(parent: OwnedRange) -> bool:
+    """Whether the manifest of a fenced parent is its last."""
+    return parent.fence_lsn is not None and not len(parent.overlay) and parent.state is SegmentState.READY
