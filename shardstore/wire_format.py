@@ -32,8 +32,9 @@ One ZeroMQ message is the header frame and a fixed number of body frames:
     REGISTER   document                    document (ranges to serve)       router; the asker is a worker
     READY      document                    -                                router; the asker is a worker
     HEARTBEAT  document                    -                                router; the asker is a worker
+    LOAD       document                    -                                router; the asker is a worker
 
-Any other status is followed by one document (see messages.py). A document is a msgpack map. A column is
+Any other status is followed by one document (see messages.py, load_report.py). A document is a msgpack map. A column is
 described in columns.py; its layout is a flag. In the answer to GET, an absent key is nil; with MORE set
 only the first `entries` keys were answered, because the answer had reached its size limit. In the answer to SCAN, the
 mark is what the worker wants to see again in the request for the next page, and in END_SCAN; what it means is
@@ -71,6 +72,7 @@ class Op(IntEnum):
     REGISTER = 16
     READY = 17
     HEARTBEAT = 18
+    LOAD = 22
 
 
 class Status(IntEnum):
@@ -128,6 +130,7 @@ REQUEST_FRAMES: dict[int, int] = {
     Op.REGISTER: 2,
     Op.READY: 2,
     Op.HEARTBEAT: 2,
+    Op.LOAD: 2,
 }
 REPLY_FRAMES: dict[int, int] = {
     Op.GET: 2,
@@ -143,6 +146,7 @@ REPLY_FRAMES: dict[int, int] = {
     Op.REGISTER: 2,
     Op.READY: 1,
     Op.HEARTBEAT: 1,
+    Op.LOAD: 1,
 }
 FRAMES_OF_REFUSAL = 2
 WRITES: frozenset[int] = frozenset((Op.PUT, Op.DELETE))

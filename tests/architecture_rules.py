@@ -51,10 +51,12 @@ VALUES: tuple[str, ...] = (
     "shardstore.identifiers",
     "shardstore.key_range",
     "shardstore.limits",
+    "shardstore.load_report",
     "shardstore.messages",
     "shardstore.options",
     "shardstore.segment_options",
     "shardstore.route_map",
+    "shardstore.topology_options",
     "shardstore.transport",
     "shardstore.wire_format",
 )
