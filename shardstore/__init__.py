@@ -21,6 +21,7 @@ from shardstore.errors import (
 )
 from shardstore.options import ScanMode
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.topology_options import TopologyOptions
 
 try:
     __version__ = version("shardstore")
@@ -45,6 +46,7 @@ __all__ = [
     "SegmentOptions",
     "ShardstoreError",
     "StorageFailure",
+    "TopologyOptions",
     "Unavailable",
     "__version__",
     "connect",
