@@ -29,9 +29,7 @@ class InFlightMachine(RuleBasedStateMachine):
         size_bytes=st.integers(1, 100),
         deadline_ns=st.integers(0, 9),
     )
-    def add(
-        self, client: int, sequence: int, segment: int, worker: int, size_bytes: int, deadline_ns: int
-    ) -> None:
+    def add(self, client: int, sequence: int, segment: int, worker: int, size_bytes: int, deadline_ns: int) -> None:
         header = Header(Op.GET, client=client, sequence=sequence, segment=segment)
         passed = Passed(b"peer", header, WorkerId(worker), size_bytes, deadline_ns)
         self.in_flight.add(passed)
