@@ -24,7 +24,7 @@ from workers.jobs.output import Output
 from workers.jobs.part_sizes import drawn_sizes
 from workers.jobs.specs import CompactionKind, CompactResult, CompactSpec
 from workers.segment.cache import SegmentCache
-from workers.segment.manifest import Manifest, Parts, file_bytes_of, publish_manifest, read_manifest
+from workers.segment.manifest import Manifest, Parts, publish_manifest, read_manifest, share_bytes_of
 from workers.segment.open_tables import OpenTables
 from workers.segment.table_format import Layout, TableRecord
 from workers.segment.table_reader import Table
@@ -134,7 +134,7 @@ def _placed(
     else:
         deltas, main = (), parts
         bottoms = bottoms if spec.kind == CompactionKind.DELTAS else ()
-        if file_bytes_of(main) > main_max_bytes:
+        if share_bytes_of(main) > main_max_bytes:
             main, bottoms = (), (*bottoms, main)
     return manifest.successor(deltas=deltas, main=main, bottoms=bottoms, table_number_next=table_number_next)
 
@@ -144,9 +144,9 @@ def _result(compacted: Manifest, inputs: Inputs, parts: Parts, written: Parts) -
     read = tuple(table for table in (*inputs.base, *inputs.newer) if table not in carried)
     return CompactResult(
         compacted,
-        read_bytes=file_bytes_of(read),
-        written_bytes=file_bytes_of(written),
-        carried_bytes=file_bytes_of(tuple(carried)),
+        read_bytes=share_bytes_of(read),
+        written_bytes=share_bytes_of(written),
+        carried_bytes=share_bytes_of(tuple(carried)),
         entries_in=sum(table.entries for table in read),
         entries_out=sum(table.entries for table in written),
     )

@@ -69,7 +69,7 @@ def _movable(base: Sequence[TableRecord], newer: Sequence[TableRecord], part_min
         for table, before, behind in zip(tables, reached, follows, strict=False)
         if before < table.key_first and (table.key_last < behind or not behind)
     }
-    fit = {table for table in newer if not table.tombstones and table.file_bytes >= part_min_bytes}
+    fit = {table for table in newer if not table.tombstones and table.share_bytes >= part_min_bytes}
     return alone & fit
 
 
@@ -83,7 +83,7 @@ def _rewritten(
     parts: Sequence[TableRecord], news: Sequence[Sequence[TableRecord]], part_min_bytes: int, is_oldest: bool
 ) -> list[bool]:
     """Which parts are written anew. `news`: the newer tables with keys in each region."""
-    small = [part.file_bytes < part_min_bytes for part in parts]
+    small = [part.share_bytes < part_min_bytes for part in parts]
     rewritten = [
         bool(
             news[2 * number + 1]
