@@ -266,6 +266,7 @@ class WorkerCore:
             elif assignment.segment not in children:
                 filesystem, store = self._filesystem, self._options.store
                 self._ranges[assignment.segment] = open_range(filesystem, store, assignment, self._cache)
+        self._changes.keep_only({order.change.number for order in assignments.orders})
         for order in assignments.orders:
             self._changes.take(order)
         left = self._ranges.keys() - assigned - self._changes.parents

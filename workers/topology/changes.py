@@ -9,7 +9,7 @@ it had come. A change within this process is adopted at the moment of the fence:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -84,7 +84,7 @@ class Changes:
             effects += self._fence(order.change, writes, maintenance, now_ns)
             self._adopt(order)
             self._materialise(order, maintenance)
-            effects += self._report(order, writes, now_ns)
+            effects += self._report(order, now_ns)
         if now_ns >= self._report_due_ns:
             self._report_due_ns = now_ns + REPORT_INTERVAL_NS
         return effects
@@ -92,6 +92,11 @@ class Changes:
     def wakeup_ns(self) -> int | None:
         """When to advance without another reason: progress is told again, and an isolation may be over."""
         return self._report_due_ns if self._orders else None
+
+    def keep_only(self, changes: Container[int]) -> None:
+        """All others are done: the router knows them no more."""
+        for change in [change for change in self._orders if change not in changes]:
+            self.end(change)
 
     def end(self, change: int) -> None:
         """The change is done."""
@@ -137,13 +142,19 @@ class Changes:
             return []
         for parent in parents:
             if parent.fence_lsn is None:
-                parent.fence_lsn = writes.wal.lsn_appended
+                parent.fence_lsn = self._fence_lsn(change, writes)
                 effects += maintenance.fence(parent)
             if writes.wal.lsn_durable < parent.fence_lsn:
                 effects += writes.require_durable(parent.fence_lsn)
-            if writes.lsn_applied >= parent.fence_lsn and parent.overlay.active:
+            if min(writes.lsn_applied, writes.wal.lsn_durable) >= parent.fence_lsn and not parent.is_fenced:
+                parent.is_fenced = True
                 maintenance.seal(parent)
         return effects
+
+    def _fence_lsn(self, change: Change, writes: WritePath) -> int:
+        """The end of the log or, when children were adopted in an earlier life of this process, before their first write."""
+        firsts = [child.overlay.lsn_first for child in self._here(change.children) if child.overlay.lsn_first]
+        return min([writes.wal.lsn_appended, *(lsn - 1 for lsn in firsts)])
 
     def _adopt(self, order: Order) -> None:
         """Let children accept writes, once no parent does and it is known which requests the parents have applied."""
@@ -181,11 +192,11 @@ class Changes:
                     AdoptSpec(self._store, child.segment_id, keys.start, keys.end, child.epoch, parents, dedup)
                 )
 
-    def _report(self, order: Order, writes: WritePath, now_ns: int) -> list[Effect]:
+    def _report(self, order: Order, now_ns: int) -> list[Effect]:
         """Tell the router how far the change is here, when there is news and from time to time."""
         change = order.change
         parents, children = self._here(change.parents), self._here(change.children)
-        fenced = [parent for parent in parents if _is_fenced(parent, writes)]
+        fenced = [parent for parent in parents if parent.is_fenced]
         progress = Progress(
             change.number,
             dict.fromkeys([parent.segment_id for parent in fenced]),
@@ -206,12 +217,6 @@ class Changes:
         return [self._ranges[each.segment] for each in relatives if each.worker == self._worker]
 
 
-def _is_fenced(parent: OwnedRange, writes: WritePath) -> bool:
-    """Whether all that a parent has ever accepted is durable and applied."""
-    lsn = parent.fence_lsn
-    return lsn is not None and writes.lsn_applied >= lsn and writes.wal.lsn_durable >= lsn
-
-
 def _is_drained(parent: OwnedRange) -> bool:
-    """Whether the manifest of a fenced parent is its last."""
-    return parent.fence_lsn is not None and not len(parent.overlay) and parent.state is SegmentState.READY
+    """Whether the manifest of a parent is its last: all that it ever accepted is in its tables, and no job runs."""
+    return parent.is_fenced and not len(parent.overlay) and parent.state is SegmentState.READY
