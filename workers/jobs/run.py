@@ -7,11 +7,10 @@ from typing import assert_never
 
 from shardstore.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
-from workers.jobs.adopt import adopt, retire
 from workers.jobs.compact import compact
 from workers.jobs.drain import drain
 from workers.jobs.release import release
-from workers.jobs.specs import AdoptSpec, CompactSpec, DrainSpec, ReleaseSpec, Result, RetireSpec, Spec
+from workers.jobs.specs import CompactSpec, DrainSpec, ReleaseSpec, Result, Spec
 
 
 def run(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Generator[None, None, Result]:
@@ -26,9 +25,5 @@ def run(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Generato
             return (yield from compact(spec, filesystem, options))
         case ReleaseSpec():
             return (yield from release(spec, filesystem))
-        case AdoptSpec():
-            return (yield from adopt(spec, filesystem, options))
-        case RetireSpec():
-            return (yield from retire(spec, filesystem))
         case _:
             assert_never(spec)
