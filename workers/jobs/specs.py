@@ -76,6 +76,30 @@ class ReleaseSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptSpec:
+    """Make a segment of what its parents hold of its keys, `start` to `end` (excluded; empty: to the last).
+
+    The parents are contiguous, in key order, and their manifests final. `dedup` is that of the new segment.
+    """
+
+    store: str
+    segment: int
+    start: bytes
+    end: bytes
+    epoch: int
+    parents: tuple[int, ...]
+    dedup: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RetireSpec:
+    """Remove these segments with all their files: others hold what was in them."""
+
+    store: str
+    segments: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DrainResult:
     """The published manifests and what was done for each, in the order of the spec."""
 
@@ -105,15 +129,29 @@ class ReleaseResult:
     """The files are gone."""
 
 
-Spec: TypeAlias = DrainSpec | CompactSpec | ReleaseSpec
-Result: TypeAlias = DrainResult | CompactResult | ReleaseResult
+@dataclass(frozen=True, slots=True)
+class AdoptResult:
+    """The published manifest of the new segment."""
 
-_SPECS: dict[int, type[Spec]] = {1: DrainSpec, 2: CompactSpec, 3: ReleaseSpec}
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class RetireResult:
+    """The segments are gone."""
+
+
+Spec: TypeAlias = DrainSpec | CompactSpec | ReleaseSpec | AdoptSpec | RetireSpec
+Result: TypeAlias = DrainResult | CompactResult | ReleaseResult | AdoptResult | RetireResult
+
+_SPECS: dict[int, type[Spec]] = {1: DrainSpec, 2: CompactSpec, 3: ReleaseSpec, 4: AdoptSpec, 5: RetireSpec}
 _NUMBERS = {kind: number for number, kind in _SPECS.items()}
 _RESULTS: dict[type[Spec], type[Result]] = {
     DrainSpec: DrainResult,
     CompactSpec: CompactResult,
     ReleaseSpec: ReleaseResult,
+    AdoptSpec: AdoptResult,
+    RetireSpec: RetireResult,
 }
 
 

@@ -19,12 +19,14 @@ from shardstore.errors import Busy, Corruption
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.wire_format import Flag, Op
 from workers.jobs.specs import (
+    AdoptSpec,
     CompactionKind,
     CompactResult,
     CompactSpec,
     DrainResult,
     DrainSpec,
     ReleaseSpec,
+    RetireSpec,
     SegmentDrain,
     Spec,
 )
@@ -316,6 +318,7 @@ def _layer_sizes(segment: Segment) -> LayerSizes:
         tombstones=segment.tombstones,
         keys_asked=segment.keys_asked,
         layers_asked=segment.layers_asked,
+        outside_bytes=segment.outside_bytes,
     )
 
 
@@ -326,7 +329,7 @@ def _segments_of(spec: Spec) -> list[int]:
             return [item.segment for item in spec.drains]
         case CompactSpec():
             return [spec.segment]
-        case ReleaseSpec():
+        case ReleaseSpec() | AdoptSpec() | RetireSpec():
             return []
 
 
