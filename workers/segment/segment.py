@@ -24,6 +24,7 @@ from workers.segment.manifest import (
     read_manifest,
     share_bytes_of,
 )
+from workers.segment.middle_key import middle_key
 from workers.segment.null_segment import NULL_SEGMENT, NullSegment
 from workers.segment.open_tables import OpenTables
 from workers.segment.table_reader import FEW_KEYS, Table
@@ -119,6 +120,10 @@ class Segment:
         """Bytes that a full compaction would leave, roughly: the largest layer, which holds what the others change."""
         layers = [*self.manifest.mains, *((delta,) for delta in self.manifest.deltas)]
         return max(map(share_bytes_of, layers))
+
+    def middle_key(self) -> bytes | None:
+        """The key at about half of the bytes; None where there is too little to tell. Raises Corruption."""
+        return middle_key(self.manifest.tables, lambda record: self._tables.table(record).blocks())
 
     def remove_orphans(self) -> None:
         """Remove every file of the segment that the manifest does not name. Not while a job of the segment runs."""
