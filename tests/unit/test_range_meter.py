@@ -40,7 +40,7 @@ def test_rates_approach_what_happens_and_forget_it() -> None:
     assert meter.requests_per_s == pytest.approx(50, rel=0.01)
     assert meter.operations_per_s == pytest.approx(100, rel=0.01)
     assert meter.bytes_per_s == pytest.approx(5_000, rel=0.01)
-    assert meter.busy_ns_per_s == pytest.approx(50 * (REQUEST_NS + 2 * ENTRY_NS_OTHERWISE + 100), rel=0.01)
+    assert meter.busy_ns_per_s == pytest.approx(50 * (REQUEST_NS + 2 * ENTRY_NS_OTHERWISE + 25), rel=0.01)
     for _ in range(10):
         measured.second()
     assert meter.requests_per_s == pytest.approx(50 / 2.718, rel=0.05), "a time constant later"

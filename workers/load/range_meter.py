@@ -30,7 +30,8 @@ ENTRY_NS: dict[int, int] = {Op.SCAN: 100}
 """Each entry of a page, by operation."""
 ENTRY_NS_OTHERWISE = 400
 """Each key of any other request."""
-BYTES_PER_NS = 1
+WRITTEN_BYTES_PER_NS = 1
+READ_BYTES_PER_NS = 4
 
 TIME_CONSTANT_NS = 10 * SECOND_NS
 """Rates give what happened this long ago the weight 1/e."""
@@ -64,7 +65,8 @@ class RangeMeter:
 
     def note(self, op: int, keys: Sequence[bytes], entries: int, payload_bytes: int, entropy: Entropy) -> None:
         """Count one request; see LoadMeter.note."""
-        cost_ns = REQUEST_NS + entries * ENTRY_NS.get(op, ENTRY_NS_OTHERWISE) + payload_bytes // BYTES_PER_NS
+        bytes_per_ns = WRITTEN_BYTES_PER_NS if op in WRITES else READ_BYTES_PER_NS
+        cost_ns = REQUEST_NS + entries * ENTRY_NS.get(op, ENTRY_NS_OTHERWISE) + payload_bytes // bytes_per_ns
         self._requests += 1
         self._operations += entries
         self._bytes += payload_bytes
