@@ -132,7 +132,7 @@ def main() -> None:
 
 
 def serving_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of whatever starts a cluster, as the arguments of LocalCluster; those of a settings class become one."""
+    """The options of whatever starts a cluster, as the arguments of LocalCluster; those of a settings class are one."""
 
     @wraps(command)
     def serving(**options: Any) -> None:

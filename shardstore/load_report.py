@@ -1,7 +1,7 @@
 """LOAD: what a worker tells the router of the work and the size of its ranges, once a second, beside the heartbeat.
 
 Rates are means that forget with a time constant of some seconds (workers/load/); they begin at zero, so a range that
-was opened a moment ago seems idle: `measured_ns` says how far its figures can be believed. Shares are in thousandths.
+was opened a moment ago seems idle: `measured_ns` says how far its figures can be believed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class RangeReport:
     operations_per_s   keys read, written, deleted or scanned in it
     bytes_per_s        bytes of columns written to it and answered from it
     busy_permille      of the worker's time, by estimate: more than a thousand says that it cannot keep up
-    append_permille    of the keys put into it, those above everything it held a report earlier
+    puts_per_s         keys put into it
+    appends_per_s      of these, keys above everything that it held a report earlier
     keys               sampled at equal steps of work, the oldest first: a share of them is a share of the work. At most
                        LOAD_KEYS_MAX, and none where the message has no room for them
     last               the highest key known in it, empty for none
@@ -40,14 +41,15 @@ class RangeReport:
     operations_per_s: int = 0
     bytes_per_s: int = 0
     busy_permille: int = 0
-    append_permille: int = 0
+    puts_per_s: int = 0
+    appends_per_s: int = 0
     keys: list[bytes] = field(default_factory=list)
     last: bytes = b""
     middle: bytes = b""
 
     def __post_init__(self) -> None:
-        if len(self.keys) > LOAD_KEYS_MAX or self.append_permille > WHOLE_PERMILLE:
-            raise MalformedMessage("a RangeReport has too many keys, or a share beyond the whole")
+        if len(self.keys) > LOAD_KEYS_MAX:
+            raise MalformedMessage(f"a RangeReport has at most {LOAD_KEYS_MAX} keys, not {len(self.keys)}")
         if max(map(len, (*self.keys, self.last, self.middle))) > KEY_BYTES_MAX:
             raise MalformedMessage("a RangeReport has a key that is too long")
 

@@ -22,8 +22,8 @@ SETTLED_NS = 20 * SECOND_NS
 class RangeLoad:
     """One range of the route map, with the newest figures of it; zero where there are none.
 
-    `end` is empty for the last range. `append_share`: of the keys put, those at the right end; 0 to 1. `keys`: sampled
-    at equal steps of work. `last`: the highest key known, `middle`: that at half of the stored bytes; empty for none.
+    `end` is empty for the last range. `appends_per_s`: of the puts, those at the right end. `keys`: sampled at equal
+    steps of work. `last`: the highest key known, `middle`: that at half of the stored bytes; empty for none.
     `changing`: it is parent or child of a change that is under way.
     """
 
@@ -35,12 +35,18 @@ class RangeLoad:
     entries: int = 0
     busy: float = 0.0
     operations_per_s: int = 0
-    append_share: float = 0.0
+    puts_per_s: int = 0
+    appends_per_s: int = 0
     keys: tuple[bytes, ...] = ()
     last: bytes = b""
     middle: bytes = b""
     measured_ns: int = 0
     changing: bool = False
+
+    @property
+    def append_share(self) -> float:
+        """Of the keys put, those at the right end."""
+        return self.appends_per_s / self.puts_per_s if self.puts_per_s else 0.0
 
     @property
     def settled(self) -> bool:
@@ -87,10 +93,6 @@ class StoreLoad:
     def size_bytes(self, worker: int) -> int:
         """The bytes that a worker stores."""
         return sum(load.size_bytes for load in self._ranges_of[worker])
-
-    def is_up(self, worker: int) -> bool:
-        """Whether a worker serves."""
-        return any(one.worker == worker and one.up for one in self.workers)
 
     def receivers(self) -> list[int]:
         """Workers that may be given ranges."""

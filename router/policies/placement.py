@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from router.policies.loads import StoreLoad
 
-BUSY_GAIN_MIN = 0.1
+BUSY_GAIN_MIN = 0.2
 """A move makes the busier of the two workers less busy by so much of its load at least ..."""
 BUSY_GAIN_FLOOR = 0.05
 """... and of its time."""

@@ -59,36 +59,39 @@ def evacuations(loads: StoreLoad) -> Iterator[Plan]:
 
 def _for_load(ripe: Sequence[RangeLoad], loads: StoreLoad) -> Plan | None:
     steady = loads.steady()
-    giver = max(steady, key=loads.busy, default=None)
     taker = least_busy(loads, steady)
-    if giver is None or taker is None or giver == taker or loads.busy(giver) < BUSY_MIN:
+    if taker is None:
         return None
-    candidates = [load for load in ripe if load.worker == giver]
-    best = max(candidates, key=lambda load: busy_gain(loads, load.busy, giver, taker), default=None)
-    if best is None or not is_worth(busy_gain(loads, best.busy, giver, taker), loads.busy(giver)):
-        return None
-    reason = (
-        f"worker {giver} is {loads.busy(giver):.0%} busy, worker {taker} {loads.busy(taker):.0%}, this {best.busy:.0%}"
-    )
-    return Plan(PlanKind.MOVE, (best.segment,), taker, reason)
+
+    def gain(load: RangeLoad) -> float:
+        return busy_gain(loads, load.busy, load.worker, taker)
+
+    for giver in sorted(steady, key=loads.busy, reverse=True):
+        if loads.busy(giver) < BUSY_MIN:
+            break
+        best = max((load for load in ripe if load.worker == giver), key=gain, default=None)
+        if best is not None and is_worth(gain(best), loads.busy(giver)):
+            shares = f"worker {giver} is {loads.busy(giver):.0%} busy, worker {taker} {loads.busy(taker):.0%}"
+            return Plan(PlanKind.MOVE, (best.segment,), taker, f"{shares}, this range {best.busy:.0%}")
+    return None
 
 
 def _for_bytes(ripe: Sequence[RangeLoad], loads: StoreLoad, options: TopologyOptions) -> Plan | None:
     steady = loads.steady()
-    if len(steady) < 2:
+    taker = min(steady, key=loads.size_bytes, default=None)
+    if taker is None:
         return None
-    giver, taker = max(steady, key=loads.size_bytes), min(steady, key=loads.size_bytes)
-    apart = loads.size_bytes(giver) - loads.size_bytes(taker)
-    gain_min = BYTES_GAIN_MIN * loads.size_bytes_mean()
-    if apart <= max(options.split_bytes, 2 * gain_min):
-        return None
+    gain_min = max(1.0, BYTES_GAIN_MIN * loads.size_bytes_mean())
 
     def gain(load: RangeLoad) -> int:
-        return min(load.size_bytes, apart - load.size_bytes)
+        return min(load.size_bytes, loads.size_bytes(load.worker) - loads.size_bytes(taker) - load.size_bytes)
 
-    candidates = [load for load in ripe if load.worker == giver and load.busy < COLD_BUSY]
-    best = max(candidates, key=gain, default=None)
-    if best is None or gain(best) < max(1.0, gain_min):
-        return None
-    reason = f"worker {giver} stores {loads.size_bytes(giver)} bytes, worker {taker} {loads.size_bytes(taker)}, this {best.size_bytes}"
-    return Plan(PlanKind.MOVE, (best.segment,), taker, reason)
+    for giver in sorted(steady, key=loads.size_bytes, reverse=True):
+        if loads.size_bytes(giver) - loads.size_bytes(taker) <= options.split_bytes:
+            break
+        cold = [load for load in ripe if load.worker == giver and load.busy < COLD_BUSY]
+        best = max(cold, key=gain, default=None)
+        if best is not None and gain(best) >= gain_min:
+            sizes = f"worker {giver} stores {loads.size_bytes(giver)} bytes, worker {taker} {loads.size_bytes(taker)}"
+            return Plan(PlanKind.MOVE, (best.segment,), taker, f"{sizes}, this range {best.size_bytes}")
+    return None

@@ -30,7 +30,8 @@ ENTRY_NS: dict[int, int] = {Op.SCAN: 100}
 """Each entry of a page, by operation."""
 ENTRY_NS_OTHERWISE = 400
 """Each key of any other request."""
-BYTES_PER_NS = 1
+WRITTEN_BYTES_PER_NS = 1
+READ_BYTES_PER_NS = 4
 
 TIME_CONSTANT_NS = 10 * SECOND_NS
 """Rates give what happened this long ago the weight 1/e."""
@@ -52,10 +53,10 @@ class RangeMeter:
         self.requests_per_s = 0.0
         self.operations_per_s = 0.0
         self.bytes_per_s = 0.0
+        self.puts_per_s = 0.0
+        self.appends_per_s = 0.0
         self.busy_ns_per_s = 0.0
         self.sample: deque[bytes] = deque(maxlen=LOAD_KEYS_MAX)
-        self._put_per_s = 0.0
-        self._appended_per_s = 0.0
         self._edge = b""
         self._step_ns = FIRST_STEP_NS
         self._skip_ns = 0
@@ -64,7 +65,8 @@ class RangeMeter:
 
     def note(self, op: int, keys: Sequence[bytes], entries: int, payload_bytes: int, entropy: Entropy) -> None:
         """Count one request; see LoadMeter.note."""
-        cost_ns = REQUEST_NS + entries * ENTRY_NS.get(op, ENTRY_NS_OTHERWISE) + payload_bytes // BYTES_PER_NS
+        bytes_per_ns = WRITTEN_BYTES_PER_NS if op in WRITES else READ_BYTES_PER_NS
+        cost_ns = REQUEST_NS + entries * ENTRY_NS.get(op, ENTRY_NS_OTHERWISE) + payload_bytes // bytes_per_ns
         self._requests += 1
         self._operations += entries
         self._bytes += payload_bytes
@@ -88,31 +90,26 @@ class RangeMeter:
         self.operations_per_s += weight * (self._operations * per_s - self.operations_per_s)
         self.bytes_per_s += weight * (self._bytes * per_s - self.bytes_per_s)
         self.busy_ns_per_s += weight * (self._busy_ns * per_s - self.busy_ns_per_s)
-        self._put_per_s += weight * (self._put * per_s - self._put_per_s)
-        self._appended_per_s += weight * (self._appended * per_s - self._appended_per_s)
+        self.puts_per_s += weight * (self._puts * per_s - self.puts_per_s)
+        self.appends_per_s += weight * (self._appends * per_s - self.appends_per_s)
         self._step_ns = max(1, int(self.busy_ns_per_s) // SAMPLES_PER_S)
         self._skip_ns = min(self._skip_ns, 2 * self._step_ns)
         self._edge = self.last = max(self.last, last_stored)
         self._start_counting()
-
-    @property
-    def append_share(self) -> float:
-        """Of the keys put, those above the edge; 0 to 1."""
-        return min(1.0, self._appended_per_s / self._put_per_s) if self._put_per_s else 0.0
 
     def _start_counting(self) -> None:
         self._requests = 0
         self._operations = 0
         self._bytes = 0
         self._busy_ns = 0
-        self._put = 0
-        self._appended = 0
+        self._puts = 0
+        self._appends = 0
 
     def _note_put(self, keys: Sequence[bytes]) -> None:
         first = keys[0]
-        self._put += len(keys)
+        self._puts += len(keys)
         if first > self._edge:
-            self._appended += len(keys)
+            self._appends += len(keys)
         self.last = max(self.last, first, keys[-1])
 
     def _draw(self, keys: Sequence[bytes], rest_ns: int, entropy: Entropy) -> None:
