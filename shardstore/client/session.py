@@ -269,7 +269,7 @@ class Session:
         if status is Status.STALE_ROUTE and isinstance(first, ScanPage | EndScan) and first.mark:
             self._sending.finish(request)
             self._fail(first, ScanInvalidated(None, b"", "who answered for the range when the scan came there is gone"))
-        elif request.state is State.SENT and request.lane.gone and status is not Status.BUSY:
+        elif request.state is State.SENT and request.lane.heirs and status is not Status.BUSY:
             self._succession.pass_on(request)
         elif request.state is State.SENT:
             first_ns = CHANGE_BACK_OFF_NS if status is Status.STALE_ROUTE else BACK_OFF_NS
@@ -339,7 +339,7 @@ class Session:
 
     def _send_again(self, request: Request) -> None:
         """As soon as there is a credit; what was for a segment that is gone, to those that have its keys."""
-        if request.lane.gone:
+        if request.lane.heirs:
             self._succession.pass_on(request)
         else:
             self._sending.queue_again(request)

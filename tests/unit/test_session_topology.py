@@ -105,6 +105,7 @@ def test_the_rest_of_an_answer_in_parts_is_asked_of_the_owners(driver: SessionDr
         driver.receive(answer, "worker:0")
     driver.run()
     assert [driver.ended[call] for call in calls] == [VALUES[::-1], VALUES[0], VALUES[-1]]
+    assert {segment for _, segment, _, _ in sent(driver, Op.GET)[2:]} == {5, 6}
 
 
 # What is under way
@@ -457,6 +458,19 @@ def test_a_scan_that_leaves_tells_the_former_owner(full: SessionDriver) -> None:
     assert leaving is not None
     assert full.call(leaving) is None
     assert full.cluster.scans_ended == [b"mark of 2"]
+
+
+def test_a_scan_that_leaves_before_it_took_the_page_ahead_tells_its_owner(full: SessionDriver) -> None:
+    scan = new_scan(start=b"\x7c")
+    ask(full, scan)
+    ahead = scan.next_call()
+    assert ahead is not None
+    page = full.call(ahead)
+    merge(full, 3)
+    leaving = scan.leave(page)
+    assert leaving is not None
+    assert full.call(leaving) is None
+    assert full.cluster.scans_ended == [b"mark of 3"]
 
 
 def test_a_page_nobody_waits_for_is_ended_at_its_former_owner(full: SessionDriver) -> None:
