@@ -18,7 +18,7 @@ from router.policies.plan import Plan, PlanKind
 from router.route_table import RouteTable
 from router.steering import Steering
 from router.topology_changes import TopologyChanges
-from shardstore.admin_messages import AdminAction, AdminReply, AdminRequest, PlannedChange, RangeRow
+from shardstore.admin_messages import Action, AdminReply, AdminRequest, PlannedChange, RangeRow
 from shardstore.effects import Effect
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import MILLISECOND_NS
@@ -51,10 +51,10 @@ class Admin:
         self._steering = steering
         self._asked: OrderedDict[tuple[int, int], Asked] = OrderedDict()
         self._actions: dict[str, Callable[[AdminRequest, int], list[Plan]]] = {
-            AdminAction.SPLIT: self._split,
-            AdminAction.MERGE: self._merge,
-            AdminAction.MOVE: self._move,
-            AdminAction.REBALANCE: self._rebalance,
+            Action.SPLIT: self._split,
+            Action.MERGE: self._merge,
+            Action.MOVE: self._move,
+            Action.REBALANCE: self._rebalance,
         }
 
     def handle(self, peer: bytes, header: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
@@ -65,10 +65,10 @@ class Admin:
             return [] if asked.open else [answer(CLIENTS, peer, header, asked.reply)]
         request = decode(AdminRequest, frames[1])
         try:
-            if request.action == AdminAction.RANGES:
+            if request.action == Action.RANGES:
                 return [answer(CLIENTS, peer, header, AdminReply(ranges=self._rows()))]
             if request.action not in self._actions:
-                raise InvalidRequest(f"{request.action!r} is none of {', '.join(AdminAction)}")
+                raise InvalidRequest(f"{request.action!r} is none of {', '.join(Action)}")
             return self._change(peer, header, request, now_ns)
         except InvalidRequest as error:
             return [refuse(CLIENTS, peer, header, Status.INVALID, Refusal(str(error)))]
@@ -91,7 +91,7 @@ class Admin:
         effects: list[Effect] = []
         for plan in self._actions[request.action](request, now_ns):
             change = change_plan.change_of(self._table.topology, plan)
-            told.append(_told(change, plan.reason))
+            told.append(_told(change, 0 if request.dry_run else change.number, plan.reason))
             if not request.dry_run:
                 effects += self._changes.begin(change, plan.reason, now_ns)
         if not effects:
@@ -146,10 +146,10 @@ class Admin:
         return rows
 
 
-def _told(change: Change, reason: str) -> PlannedChange:
+def _told(change: Change, number: int, reason: str) -> PlannedChange:
     last = change.children[-1]
     return PlannedChange(
-        change.number,
+        number,
         change.kind,
         [parent.segment for parent in change.parents],
         [child.segment for child in change.children],

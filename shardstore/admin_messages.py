@@ -1,33 +1,44 @@
-"""ADMIN: what an operator asks of the topology, and what was, or would be, done. See topology.py for the changes."""
+"""The documents of ADMIN: what an operator asks of the router, and what was done or, in a dry run, would be done.
+
+    action         key                        worker                what it does
+    split          where the right one begins -                     two ranges instead of the one with the key
+    merge          any of the left range      -                     one range instead of that and its right neighbour
+    move           any of the range           who is to own it      the range with the key goes to the worker
+    rebalance      -                          -                     moves that spread the load
+    ranges         -                          -                     nothing: the answer has every range
+    add_worker     -                          -                     a further worker; the answer has its number
+    drain_worker   -                          who is to own nothing moves of all its ranges
+
+What an action does not use is empty or 0. A change is answered when it is wholly done, a dry run at once. INVALID says
+why something cannot be done, BUSY that a change of such a range runs. A request that is repeated, under its sequence,
+begins nothing twice.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
+
+Key: TypeAlias = bytes
+"""Since `bytes` is a field of RangeRow."""
 
 
-class AdminAction(StrEnum):
-    """What is asked. `key` and `worker` of the request are for those that name them."""
+class Action(StrEnum):
+    """What may be asked."""
 
     SPLIT = "split"
-    """The range with `key` becomes two that meet there."""
     MERGE = "merge"
-    """The range with `key` and its right neighbour become one."""
     MOVE = "move"
-    """The range with `key` goes to `worker`."""
     REBALANCE = "rebalance"
-    """Ranges go to other workers as the policies see fit."""
     RANGES = "ranges"
-    """Tell of all ranges."""
     ADD_WORKER = "add_worker"
-    """One worker more."""
     DRAIN_WORKER = "drain_worker"
-    """`worker` gives all it owns to others, and ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdminRequest:
-    """Client to router. `action`: an AdminAction. `dry_run`: only tell what would be done."""
+    """One action; see the module."""
 
     action: str
     key: bytes = b""
@@ -37,7 +48,11 @@ class AdminRequest:
 
 @dataclass(frozen=True, slots=True)
 class PlannedChange:
-    """One topology change. `at`: where the children of a split meet; `worker`: who gets the (right) child."""
+    """One change of ranges: the segments before and after it, and in one line why it is made.
+
+    `number` names it among all changes, 0 in a dry run. `kind` is "split", "merge" or "move". `at` is the key that
+    splits, empty in another kind. `worker` owns the last child.
+    """
 
     number: int
     kind: str
@@ -50,10 +65,13 @@ class PlannedChange:
 
 @dataclass(frozen=True, slots=True)
 class RangeRow:
-    """One range of the map. `ops`: keys a second; `state`: active, or how far the change is that made it."""
+    """One range: its keys [start, end), empty for unbounded, its owner, and its size and load.
 
-    start: bytes
-    end: bytes
+    `bytes` are those stored and buffered, `ops` operations per second. `state` says whether the range is in a change.
+    """
+
+    start: Key
+    end: Key
     segment: int
     worker: int
     epoch: int
@@ -64,7 +82,7 @@ class RangeRow:
 
 @dataclass(frozen=True, slots=True)
 class AdminReply:
-    """Router to client: the changes that were made (or would be), the ranges asked for, the worker that was added."""
+    """What was done or would be: the changes, every range in key order (`ranges`), or the new worker (`add_worker`)."""
 
     changes: list[PlannedChange] = field(default_factory=list)
     ranges: list[RangeRow] = field(default_factory=list)

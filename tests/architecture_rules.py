@@ -39,6 +39,7 @@ PART_OF: dict[str, str] = {
 # values and formats < cores < shells < scripts. What is in no table is a core.
 
 VALUES: tuple[str, ...] = (
+    "shardstore.admin_messages",
     "shardstore.checksum",
     "shardstore.clock",
     "shardstore.columns",

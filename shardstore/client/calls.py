@@ -7,6 +7,7 @@ ScanPage        the next page of a scan
 EndScan         a scan leaves a range
 Maintain        FLUSH, COMPACT
 Statistics      figures of the router and of every worker
+Administer      an action of an operator
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from shardstore.admin_messages import Action, AdminRequest
 from shardstore.client.checking import Items
 from shardstore.client.cutting import Positions
 from shardstore.key_range import KeyRange
@@ -159,6 +161,15 @@ class Statistics(Call):
     results: dict[Any, dict[str, Any]] = field(default_factory=dict, init=False)
 
 
+@dataclass(slots=True, eq=False)
+class Administer(Call):
+    """Settled with the AdminReply once what was asked is wholly done."""
+
+    request: AdminRequest
+
+
 def is_write(call: Call) -> bool:
     """Whether the call changes the store."""
+    if isinstance(call, Administer):
+        return not call.request.dry_run and call.request.action != Action.RANGES
     return isinstance(call, Single | Many) and call.op in WRITES

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 ATTEMPT_NS = SECOND_NS
 ATTEMPT_DOUBLINGS_MAX = 3
-BARRIERS = frozenset((Op.FLUSH, Op.COMPACT))
+BARRIERS = frozenset((Op.FLUSH, Op.COMPACT, Op.ADMIN))
 BARRIER_ATTEMPT_NS = 30 * SECOND_NS
-"""They may rightly take long, and each one that is asked again is more work for the worker."""
+"""They may rightly take long, and each one that is asked again is more work for who does it."""
 
 
 class State:

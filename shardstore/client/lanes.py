@@ -52,8 +52,8 @@ class Channel:
 class Lane:
     """What waits for one segment. `turns` are writes out of here that are not done; the first of them has the turn.
 
-    There is one at most, but for those of former segments over its keys. `heirs` are the lanes of the map that have its
-    keys: itself, until its segment is gone (succession.py).
+    There is one at most, but for those of former segments over its keys. `heirs` are the lanes that have its keys once
+    its segment is gone from the map (succession.py), none until then.
 
     `refusal` is why the segment did not serve the latest of its requests; None when it did.
     """
@@ -68,7 +68,7 @@ class Lane:
         self.writes: deque[Waiting] = deque()
         self.reads: deque[Waiting] = deque()
         self.turns: list[Request] = []
-        self.heirs: Sequence[Lane] = (self,)
+        self.heirs: Sequence[Lane] = ()
         self.refusal: Refused | None = None
 
     def add(self, waiting: Waiting) -> None:
@@ -78,11 +78,6 @@ class Lane:
     def put_first(self, waiting: Waiting) -> None:
         """Let it have the next turn of its kind."""
         (self.writes if waiting.op in WRITES else self.reads).appendleft(waiting)
-
-    @property
-    def gone(self) -> bool:
-        """Whether other segments have its keys."""
-        return self.heirs[0] is not self
 
     def sendable(self) -> bool:
         """Whether `next_request` may have something."""

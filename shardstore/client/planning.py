@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from shardstore import columns
-from shardstore.client.calls import EndScan, Maintain, Many, ScanPage, Statistics
+from shardstore.client.calls import Administer, EndScan, Maintain, Many, ScanPage, Statistics
 from shardstore.client.checking import Items
 from shardstore.client.cutting import cut
 from shardstore.client.in_flight import Part
@@ -18,7 +18,9 @@ from shardstore.messages import ScanRequest, encode
 from shardstore.wire_format import Flag, Op
 
 
-def parts_of(call: Many | ScanPage | EndScan | Maintain | Statistics, routing: Routing) -> list[tuple[Lane, Part]]:
+def parts_of(
+    call: Many | ScanPage | EndScan | Maintain | Statistics | Administer, routing: Routing
+) -> list[tuple[Lane, Part]]:
     """The parts of a call, each with the lane it belongs in; at least one."""
     match call:
         case Many():
@@ -32,6 +34,8 @@ def parts_of(call: Many | ScanPage | EndScan | Maintain | Statistics, routing: R
         case Statistics():
             lanes = [routing.router_lane, *routing.lane_of_each_worker().values()]
             return [(lane, Part(call, Op.STATS)) for lane in lanes]
+        case Administer():
+            return [(routing.router_lane, Part(call, Op.ADMIN, (encode(call.request),)))]
     assert_never(call)
 
 

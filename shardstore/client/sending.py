@@ -126,8 +126,11 @@ class Sending:
         """The request is over, whatever its calls are told."""
         self._release(request)
         request.state = State.DONE
-        self._requests.pop((request.sequence, request.lane.segment), None)
-        if request.op in WRITES:
+        lane = request.lane
+        self._requests.pop((request.sequence, lane.segment), None)
+        if lane.turns:
+            self._end_turn(request, lane)
+        elif lane.heirs:
             self.end_turns(request)
 
     def take_back(self, request: Request) -> None:
@@ -144,12 +147,9 @@ class Sending:
         self.offer(share.lane)
 
     def end_turns(self, request: Request) -> None:
-        """Let the writes behind this one have their turn."""
-        for lane in request.lane.heirs:
-            if request in lane.turns:
-                lane.end_turn(request)
-                if lane.writes or lane.retries:
-                    self.offer(lane)
+        """A request to a segment that is gone is over: let the writes behind it have their turn."""
+        for heir in request.lane.heirs:
+            self._end_turn(request, heir)
 
     def _send(self, request: Request, channel: Channel, client: int, now_ns: int) -> Send:
         if not request.sequence:
@@ -177,6 +177,12 @@ class Sending:
         due_ns = request.attempt_end_ns = now_ns + request.attempt_ns()
         self._timers.set(request, min(due_ns, deadline_ns) if request.alone else due_ns)
         return Send(channel.link if channel.direct else ROUTER, b"", [header, *request.body])
+
+    def _end_turn(self, request: Request, lane: Lane) -> None:
+        if request in lane.turns:
+            lane.end_turn(request)
+            if lane.writes or lane.retries:
+                self.offer(lane)
 
     def _watch_call(self, request: Request) -> None:
         """Give the call of a request that is alone a timer of its own, before the request has none."""

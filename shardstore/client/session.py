@@ -14,9 +14,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from shardstore.admin_messages import AdminReply
 from shardstore.client import answers
 from shardstore.client.answers import Refused
-from shardstore.client.calls import Call, EndScan, Many, Open, Owner, Page, ScanPage, Single, Statistics, is_write
+from shardstore.client.calls import (
+    Administer,
+    Call,
+    EndScan,
+    Many,
+    Open,
+    Owner,
+    Page,
+    ScanPage,
+    Single,
+    Statistics,
+    is_write,
+)
 from shardstore.client.effects import Abandon, Connect, Effect, Event, Resolve, Submit
 from shardstore.client.in_flight import Part, Request, State
 from shardstore.client.joining import Joining
@@ -189,6 +202,8 @@ class Session:
             content = self._page(request, header, frames)
         elif request.op == Op.STATS:
             content = answers.figures_of(frames[1])
+        elif request.op == Op.ADMIN:
+            content = decode(AdminReply, frames[1])
         request.lane.refusal = None
         self._sending.finish(request)
         first = request.calls[0]
@@ -219,7 +234,7 @@ class Session:
             worker = request.route.worker if request.route else ROUTER
             call.results[worker] = content
             value = call.results
-        elif type(call) is ScanPage:
+        elif type(call) in (ScanPage, Administer):
             value = content
         if not call.missing:
             self._settle(call, value)
@@ -269,7 +284,7 @@ class Session:
         if status is Status.STALE_ROUTE and isinstance(first, ScanPage | EndScan) and first.mark:
             self._sending.finish(request)
             self._fail(first, ScanInvalidated(None, b"", "who answered for the range when the scan came there is gone"))
-        elif request.state is State.SENT and request.lane.gone and status is not Status.BUSY:
+        elif request.state is State.SENT and request.lane.heirs and status is not Status.BUSY:
             self._succession.pass_on(request)
         elif request.state is State.SENT:
             first_ns = CHANGE_BACK_OFF_NS if status is Status.STALE_ROUTE else BACK_OFF_NS
@@ -339,7 +354,7 @@ class Session:
 
     def _send_again(self, request: Request) -> None:
         """As soon as there is a credit; what was for a segment that is gone, to those that have its keys."""
-        if request.lane.gone:
+        if request.lane.heirs:
             self._succession.pass_on(request)
         else:
             self._sending.queue_again(request)

@@ -40,10 +40,10 @@ class Succession:
 
     def adopt(self, gone: Iterable[Lane]) -> None:
         """These lanes are of the map no more: name heirs, keep turns, and hand on all that is not under way."""
-        requests = [request for request in self._sending.requests() if request.lane.gone]
+        requests = [request for request in self._sending.requests() if request.lane.heirs]
         for lane in dict.fromkeys([*gone, *(request.lane for request in requests)]):
             lane.heirs = self._routing.lanes_over(lane.key_range)
-        requests = [request for request in self._sending.requests() if request.lane.gone]
+        requests = [request for request in self._sending.requests() if request.lane.heirs]
         for request in sorted(requests, key=lambda request: request.sequence):
             if request.op in WRITES:
                 for heir in request.lane.heirs:

@@ -28,6 +28,7 @@ CHANGES = st.one_of(
     st.tuples(st.just("forget")),
     st.tuples(st.just("late"), st.sampled_from(["router", "worker:0", "worker:1"])),
     st.tuples(st.just("reply")),
+    st.tuples(st.just("values"), st.sampled_from([1, 2, 100])),
 )
 SCANS = st.one_of(
     st.tuples(st.just("scan"), st.sampled_from(ScanMode), st.booleans()),
@@ -85,6 +86,8 @@ class ChangingWorld(World):
                 cluster.fence()
             case ("forget",):
                 cluster.forget_former()
+            case ("values", most):
+                cluster.values_max = most
             case ("late", link):
                 self.answer_late(link)
             case ("reply",) if self.replies:
