@@ -39,7 +39,8 @@ One ZeroMQ message is the header frame and a fixed number of body frames:
     LOAD       document                    -  (nothing follows)             router; the asker is a worker
 
 Any other status is followed by one document. A document is a msgpack map; see messages.py, admin_messages.py,
-load_report.py and topology.py. A column is described in columns.py; its layout is a flag. In the answer to GET, an absent key is
+load_report.py and topology.py. A column is described in columns.py; its layout is a flag. In the answer to GET, an
+absent key is
 nil; with MORE set only the first `entries` keys were answered, because the answer had reached its size limit. In the
 answer to SCAN, the mark is what the worker wants to see again in the request for the next page, and in END_SCAN; what
 it means is drawn in workers/serving/scanning.py.

@@ -152,7 +152,7 @@ class Changes:
         return effects
 
     def _fence_lsn(self, change: Change, writes: WritePath) -> int:
-        """The end of the log or, when children were adopted before the worker started again, before their first write."""
+        """The end of the log; before the first write of the children, if this worker has adopted them in an earlier life."""
         firsts = [child.overlay.lsn_first for child in self._here(change.children) if child.overlay.lsn_first]
         return min([writes.wal.lsn_appended, *(lsn - 1 for lsn in firsts)])
 
