@@ -71,11 +71,20 @@ class Filesystem(Protocol):
     def rename(self, source: str, target: str) -> None:
         """Give the file another name, replacing a file of that name."""
 
+    def link(self, source: str, target: str) -> None:
+        """Give the file a second name, in any directory: from then on the names are equals.
+
+        Raises FileNotFoundError, FileExistsError, and StorageFailure also where linking as such is refused.
+        """
+
     def remove(self, path: str) -> None:
         """Remove a file's name. Raises FileNotFoundError."""
 
     def make_directory(self, path: str) -> None:
         """Make the directory and its missing parents; no error when it is there. Names become durable."""
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory. Raises FileNotFoundError."""
 
     def list_directory(self, path: str) -> list[str]:
         """Names in a directory, sorted; empty when there is no such directory."""
@@ -84,7 +93,7 @@ class Filesystem(Protocol):
         """Whether a file or directory of that name is there."""
 
     def sync_directory(self, path: str) -> None:
-        """Make creations, renames and removals in the directory durable. A failure is final, as for File.sync."""
+        """Make all changes of names in the directory durable. A failure is final, as for File.sync."""
 
     def lock(self, path: str) -> Lock | None:
         """Take the lock file, creating it; None when another process holds it."""

@@ -145,6 +145,12 @@ class PosixFilesystem:
         with _errors_named("rename", source):
             os.rename(_inside(source), _inside(target), src_dir_fd=self._root, dst_dir_fd=self._root)
 
+    def link(self, source: str, target: str) -> None:
+        """Give the file a second name. Raises FileNotFoundError, FileExistsError."""
+        names = _inside(source), _inside(target)
+        with _errors_named("link", source):
+            os.link(*names, src_dir_fd=self._root, dst_dir_fd=self._root, follow_symlinks=False)
+
     def remove(self, path: str) -> None:
         """Remove a file's name. Raises FileNotFoundError."""
         with _errors_named("remove", path):
@@ -164,6 +170,11 @@ class PosixFilesystem:
                 except FileExistsError:
                     os.close(os.open(directory, _DIRECTORY, dir_fd=self._root))
             self.sync_directory("/".join(parts[: depth - 1]))
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory. Raises FileNotFoundError."""
+        with _errors_named("remove directory", path):
+            os.rmdir(_inside(path), dir_fd=self._root)
 
     def list_directory(self, path: str) -> list[str]:
         """Names in a directory, sorted; empty when there is no such directory."""
@@ -187,7 +198,7 @@ class PosixFilesystem:
         return True
 
     def sync_directory(self, path: str) -> None:
-        """Make creations, renames and removals in the directory durable. A failure is final."""
+        """Make all changes of names in the directory durable. A failure is final."""
         if path in self._unsyncable:
             raise self._unsyncable[path]
         descriptor = self._open("sync directory", path, _DIRECTORY)

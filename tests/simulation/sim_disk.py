@@ -199,14 +199,14 @@ class SimDisk:
 
     def used(self) -> int:
         """Bytes of all files that have a name."""
-        return sum(len(inode.cache) for inode in self._inodes(self.root))
+        return sum(len(inode.cache) for inode in self._inodes())
 
     def lose_power(self, mode: PowerLoss, rng: random.Random) -> None:
         """End all who use the disk, and turn what is seen into what the loss leaves."""
         for user in list(self.users):
             user.kill()
         self._lose_names(self.root, mode, rng, rng.randint(0, self._changes))
-        for inode in self._inodes(self.root):
+        for inode in self._inodes():
             inode.lose_power(mode, rng)
 
     def _lose_names(self, directory: Directory, mode: PowerLoss, rng: random.Random, moment: int) -> None:
@@ -223,12 +223,17 @@ class SimDisk:
             if isinstance(node, Directory):
                 self._lose_names(node, mode, rng, moment)
 
-    def _inodes(self, directory: Directory) -> Iterator[Inode]:
-        for _, node in sorted(directory.seen.items()):
-            if isinstance(node, Directory):
-                yield from self._inodes(node)
-            else:
-                yield node
+    def _inodes(self) -> list[Inode]:
+        """All files that have a name, each once, however many names it has."""
+        return list(dict.fromkeys(_named_inodes(self.root)))
+
+
+def _named_inodes(directory: Directory) -> Iterator[Inode]:
+    for _, node in sorted(directory.seen.items()):
+        if isinstance(node, Directory):
+            yield from _named_inodes(node)
+        else:
+            yield node
 
 
 def _apply(change: Change, names: dict[str, Node]) -> None:

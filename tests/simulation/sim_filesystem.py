@@ -217,6 +217,15 @@ class SimFilesystem:
             raise StorageFailure(f"cannot rename {source}: is a directory")
         self.disk.change(directory, {name: None, target_name: inode})
 
+    def link(self, source: str, target: str) -> None:
+        """Give the inode a second name. Raises FileNotFoundError, FileExistsError."""
+        self.step()
+        inode = self._file("link", source)
+        directory, name = self._place(target)
+        if name in directory.seen:
+            raise FileExistsError(target)
+        self.disk.change(directory, {name: inode})
+
     def remove(self, path: str) -> None:
         """Remove a file's name. Raises FileNotFoundError."""
         self.step()
@@ -236,6 +245,14 @@ class SimFilesystem:
                 self.step()
                 self.disk.change(parent, {parts[depth]: Directory()})
             self.sync_directory("/".join(parts[:depth]))
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory. Raises FileNotFoundError."""
+        self.step()
+        if self._directory("remove directory", path).seen:
+            raise StorageFailure(f"cannot remove directory {path}: directory not empty")
+        parent, name = self._place(path)
+        self.disk.change(parent, {name: None})
 
     def list_directory(self, path: str) -> list[str]:
         """Names in a directory, sorted; empty when there is no such directory."""

@@ -96,9 +96,17 @@ class FaultyFilesystem(SimFilesystem):
         self.called("rename", target)
         super().rename(source, target)
 
+    def link(self, source: str, target: str) -> None:
+        self.called("link", target)
+        super().link(source, target)
+
     def remove(self, path: str) -> None:
         self.called("remove", path)
         super().remove(path)
+
+    def remove_directory(self, path: str) -> None:
+        self.called("remove_directory", path)
+        super().remove_directory(path)
 
     def list_directory(self, path: str) -> list[str]:
         self.called("list_directory", path)

@@ -190,6 +190,46 @@ class TestNames:
         with pytest.raises(StorageFailure):
             filesystem.rename("name", "directory")
 
+    def test_a_link_is_a_second_name_of_the_same_file(self, filesystem: Filesystem) -> None:
+        filesystem.make_directory("one")
+        filesystem.make_directory("two")
+        file = filesystem.create("one/name")
+        filesystem.link("one/name", "two/other")
+        file.append([b"content"])
+        assert read(filesystem, "two/other") == b"content"
+        filesystem.remove("one/name")
+        assert bytes(filesystem.map("two/other")) == b"content"
+        assert not filesystem.exists("one/name")
+
+    def test_a_link_needs_a_file_and_a_free_name(self, filesystem: Filesystem) -> None:
+        write(filesystem, "name", b"content")
+        write(filesystem, "taken", b"")
+        filesystem.make_directory("directory")
+        with pytest.raises(FileExistsError):
+            filesystem.link("name", "taken")
+        with pytest.raises(FileExistsError):
+            filesystem.link("name", "directory")
+        with pytest.raises(FileNotFoundError):
+            filesystem.link("missing", "other")
+        with pytest.raises(FileNotFoundError):
+            filesystem.link("name", "no/such/directory")
+        with pytest.raises(StorageFailure, match="link directory"):
+            filesystem.link("directory", "other")
+        with pytest.raises(ValueError, match="leaves the root"):
+            filesystem.link("name", "../other")
+
+    def test_an_empty_directory_can_go(self, filesystem: Filesystem) -> None:
+        filesystem.make_directory("a/b")
+        write(filesystem, "name", b"")
+        with pytest.raises(StorageFailure, match="remove directory a"):
+            filesystem.remove_directory("a")
+        filesystem.remove_directory("a/b")
+        assert filesystem.list_directory("a") == []
+        with pytest.raises(FileNotFoundError):
+            filesystem.remove_directory("a/b")
+        with pytest.raises(StorageFailure, match="remove directory name"):
+            filesystem.remove_directory("name")
+
     def test_a_list_is_sorted_and_empty_for_what_is_missing(self, filesystem: Filesystem) -> None:
         for name in ("b", "c", "a"):
             write(filesystem, name, b"")

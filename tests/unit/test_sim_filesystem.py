@@ -202,6 +202,33 @@ class TestPowerLoss:
         assert {0, PAGE} < cuts
         assert {SECTOR * number for number in range(9)} < cuts
 
+    def test_a_link_is_kept_by_a_sync_of_its_own_directory_only(self) -> None:
+        disk = SimDisk()
+        filesystem = opened(disk)
+        filesystem.make_directory("one")
+        filesystem.make_directory("two")
+        synced_file(filesystem, "one/name", b"content")
+        filesystem.link("one/name", "two/synced")
+        filesystem.sync_directory("two")
+        filesystem.link("one/name", "two/lost")
+        filesystem.remove("one/name")
+        filesystem.sync_directory("one")
+        disk.lose_power(PowerLoss.STRICT, random.Random(1))
+        assert [read(disk, path) for path in ("two/synced", "two/lost", "one/name")] == [b"content", None, None]
+
+    def test_a_directory_is_gone_when_its_parent_is_synced(self) -> None:
+        disk = SimDisk()
+        filesystem = opened(disk)
+        filesystem.make_directory("one/two")
+        filesystem.remove_directory("one/two")
+        disk.lose_power(PowerLoss.STRICT, random.Random(1))
+        assert opened(disk).exists("one/two")
+        filesystem = opened(disk)
+        filesystem.remove_directory("one/two")
+        filesystem.sync_directory("one")
+        disk.lose_power(PowerLoss.STRICT, random.Random(1))
+        assert not opened(disk).exists("one/two")
+
     def test_a_directory_whose_name_is_lost_takes_its_files(self) -> None:
         disk = SimDisk()
         filesystem = opened(disk)
@@ -291,6 +318,14 @@ class TestFullDisk:
         assert file.size() == 6
         file.truncate(0)
         file.append([b"abcdef"])
+
+    def test_a_second_name_takes_no_room(self) -> None:
+        disk = SimDisk(capacity=1000)
+        filesystem = opened(disk)
+        filesystem.create("one").append([b"x" * 900])
+        filesystem.link("one", "two")
+        filesystem.remove("one")
+        assert disk.free() == 100
 
     def test_removing_a_file_makes_room(self) -> None:
         disk = SimDisk(capacity=10)

@@ -1,8 +1,9 @@
 """Compact: some neighbouring layers of a segment become one, in parts. Of each key the newest entry is kept.
 
-Tables that nothing changes are carried into the new version by name (compaction_plan.py). Tombstones go when no older
-layer can hold their key. A main that has grown beyond its limit becomes the newest bottom main, and the main's slot
-is empty again; so a segment that was compacted as a whole is one main, or one bottom main when it is that large.
+Tables that nothing changes are carried into the new version by name (compaction_plan.py), virtual parts with their
+bounds; a compaction of everything leaves none of those. Tombstones go when no older layer can hold their key. A main
+that has grown beyond its limit becomes the newest bottom main, and the main's slot is empty again; so a segment that
+was compacted as a whole is one main, or one bottom main when it is that large.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from workers.jobs.output import Output
 from workers.jobs.part_sizes import drawn_sizes
 from workers.jobs.specs import CompactionKind, CompactResult, CompactSpec
 from workers.segment.cache import SegmentCache
-from workers.segment.manifest import Manifest, Parts, file_bytes_of, publish_manifest, read_manifest
+from workers.segment.manifest import Manifest, Parts, publish_manifest, read_manifest, share_bytes_of
 from workers.segment.open_tables import OpenTables
 from workers.segment.table_format import Layout, TableRecord
 from workers.segment.table_reader import Table
@@ -48,7 +49,8 @@ def compact(spec: CompactSpec, filesystem: Filesystem, options: SegmentOptions) 
         filesystem.sync_directory(segment_directory(spec.segment))
         return CompactResult(manifest)
     tables = OpenTables(filesystem, spec.store, spec.segment, SegmentCache(CACHE_BYTES))
-    steps = plan(inputs.base, inputs.newer, _held_by(tables), options.part_min_bytes, not inputs.older)
+    trims = spec.kind == CompactionKind.EVERYTHING
+    steps = plan(inputs.base, inputs.newer, _held_by(tables), options.part_min_bytes, not inputs.older, trims)
     output = Output(filesystem, options, manifest)
     try:
         parts = yield from _written(steps, inputs.older, tables, output, drawn_sizes(spec.seed, options))
@@ -80,9 +82,10 @@ def _all_of(mains: Sequence[Parts]) -> Parts:
 
 
 def _is_compact(manifest: Manifest) -> bool:
-    """Whether all is in one main without tombstones."""
+    """Whether all is in one main without tombstones and virtual parts."""
     filled = [parts for parts in manifest.mains if parts]
-    return not manifest.deltas and len(filled) <= 1 and not any(table.tombstones for table in manifest.tables)
+    unclean = any(table.tombstones or table.is_virtual for table in manifest.tables)
+    return not manifest.deltas and len(filled) <= 1 and not unclean
 
 
 def _held_by(tables: OpenTables) -> Callable[[TableRecord, KeyRange], bool]:
@@ -134,7 +137,7 @@ def _placed(
     else:
         deltas, main = (), parts
         bottoms = bottoms if spec.kind == CompactionKind.DELTAS else ()
-        if file_bytes_of(main) > main_max_bytes:
+        if share_bytes_of(main) > main_max_bytes:
             main, bottoms = (), (*bottoms, main)
     return manifest.successor(deltas=deltas, main=main, bottoms=bottoms, table_number_next=table_number_next)
 
@@ -144,9 +147,9 @@ def _result(compacted: Manifest, inputs: Inputs, parts: Parts, written: Parts) -
     read = tuple(table for table in (*inputs.base, *inputs.newer) if table not in carried)
     return CompactResult(
         compacted,
-        read_bytes=file_bytes_of(read),
-        written_bytes=file_bytes_of(written),
-        carried_bytes=file_bytes_of(tuple(carried)),
+        read_bytes=share_bytes_of(read),
+        written_bytes=share_bytes_of(written),
+        carried_bytes=share_bytes_of(tuple(carried)),
         entries_in=sum(table.entries for table in read),
         entries_out=sum(table.entries for table in written),
     )

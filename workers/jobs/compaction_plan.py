@@ -7,7 +7,7 @@
 A part is carried when no newer table holds a key inside its interval. A newer table is carried ("moved") when it is
 large enough for a part, has no tombstones, and overlaps no other table. What lies between two carried tables is
 written anew, together with neighbours that are smaller than a part should be; unless it is one table without
-tombstones, which would only be copied.
+tombstones, which would only be copied. Virtual parts are carried like others, unless the compaction trims.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from workers.segment.table_format import TableRecord
 
 Holds: TypeAlias = Callable[[TableRecord, KeyRange], bool]
 """Whether a table has a key in the range."""
+IsClean: TypeAlias = Callable[[TableRecord], bool]
+"""Whether a table may be carried, as far as it is for itself."""
 
 
 class Rewrite(NamedTuple):
@@ -39,24 +41,32 @@ def plan(
     holds: Holds,
     part_min_bytes: int,
     is_oldest: bool,
+    trims: bool = False,
 ) -> list[Step]:
-    """The steps in key order. `newer` goes from the oldest to the newest; `is_oldest`: nothing lies below the base."""
-    moved = _movable(base, newer, part_min_bytes)
+    """The steps in key order. `newer` goes from the oldest to the newest.
+
+    `is_oldest`: nothing lies below the base, so no tombstone is left; `trims`: no virtual part is left.
+    """
+
+    def is_clean(table: TableRecord) -> bool:
+        return not (is_oldest and table.tombstones) and not (trims and table.is_virtual)
+
+    moved = set(filter(is_clean, _movable(base, newer, part_min_bytes)))
     parts = sorted([*base, *(table for table in newer if table in moved)], key=_key_first)
     rest = [table for table in newer if table not in moved]
     news = [[table for table in rest if region and holds(table, region)] for region in _regions(parts)]
-    rewritten = _rewritten(parts, news, part_min_bytes, is_oldest)
+    rewritten = _rewritten(parts, news, part_min_bytes, is_clean)
     steps: list[Step] = []
     start, sources = b"", set(news[0])
     for number, part in enumerate(parts):
         if rewritten[number]:
             sources.update((part, *news[2 * number + 1]))
         else:
-            steps += _rewrite(start, part.key_first, sources, base, newer)
+            steps += _rewrite(start, part.key_first, sources, base, newer, is_clean)
             steps.append(part)
             start, sources = _after(part.key_last), set()
         sources.update(news[2 * number + 2])
-    return steps + _rewrite(start, b"", sources, base, newer)
+    return steps + _rewrite(start, b"", sources, base, newer, is_clean)
 
 
 def _movable(base: Sequence[TableRecord], newer: Sequence[TableRecord], part_min_bytes: int) -> set[TableRecord]:
@@ -69,7 +79,7 @@ def _movable(base: Sequence[TableRecord], newer: Sequence[TableRecord], part_min
         for table, before, behind in zip(tables, reached, follows, strict=False)
         if before < table.key_first and (table.key_last < behind or not behind)
     }
-    fit = {table for table in newer if not table.tombstones and table.file_bytes >= part_min_bytes}
+    fit = {table for table in newer if not table.tombstones and table.share_bytes >= part_min_bytes}
     return alone & fit
 
 
@@ -80,15 +90,13 @@ def _regions(parts: Sequence[TableRecord]) -> list[KeyRange | None]:
 
 
 def _rewritten(
-    parts: Sequence[TableRecord], news: Sequence[Sequence[TableRecord]], part_min_bytes: int, is_oldest: bool
+    parts: Sequence[TableRecord], news: Sequence[Sequence[TableRecord]], part_min_bytes: int, is_clean: IsClean
 ) -> list[bool]:
     """Which parts are written anew. `news`: the newer tables with keys in each region."""
-    small = [part.file_bytes < part_min_bytes for part in parts]
+    small = [part.share_bytes < part_min_bytes for part in parts]
     rewritten = [
         bool(
-            news[2 * number + 1]
-            or (is_oldest and part.tombstones)
-            or (small[number] and (news[2 * number] or news[2 * number + 2]))
+            news[2 * number + 1] or not is_clean(part) or (small[number] and (news[2 * number] or news[2 * number + 2]))
         )
         for number, part in enumerate(parts)
     ]
@@ -100,7 +108,12 @@ def _rewritten(
 
 
 def _rewrite(
-    start: bytes, end: bytes, held_by: set[TableRecord], base: Sequence[TableRecord], newer: Sequence[TableRecord]
+    start: bytes,
+    end: bytes,
+    held_by: set[TableRecord],
+    base: Sequence[TableRecord],
+    newer: Sequence[TableRecord],
+    is_clean: IsClean,
 ) -> list[Step]:
     """What becomes of the keys between two carried tables: nothing, a table that holds all of them, or a rewrite."""
     sources = [table for table in (*base, *newer) if table in held_by]
@@ -108,7 +121,7 @@ def _rewrite(
         return []
     key_range, only = KeyRange(start, end), sources[0]
     is_whole = len(sources) == 1 and only.key_first in key_range and only.key_last in key_range
-    return [only] if is_whole and not only.tombstones else [Rewrite(key_range, sources)]
+    return [only] if is_whole and not only.tombstones and is_clean(only) else [Rewrite(key_range, sources)]
 
 
 def _key_first(table: TableRecord) -> bytes:

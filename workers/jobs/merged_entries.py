@@ -5,7 +5,7 @@ Worked off in stretches of keys, each a few MiB of blocks, so memory does not gr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -82,7 +82,7 @@ class MergedEntries:
 
 def stretches_of(tables: Sequence[Table], key_range: KeyRange) -> list[Stretch]:
     """Stretches that cover the range, each with about STRETCH_BYTES of blocks."""
-    blocks = sorted(block for table in tables for block in _blocks_as_file_bytes(table) if block[0] in key_range)
+    blocks = sorted(block for table in tables for block in table.blocks() if block[0] in key_range)
     bounds, sizes = [key_range.start], [0]
     for first_key, block_bytes in blocks:
         if sizes[-1] >= STRETCH_BYTES and first_key > bounds[-1]:
@@ -92,13 +92,6 @@ def stretches_of(tables: Sequence[Table], key_range: KeyRange) -> list[Stretch]:
     behind = [0, *accumulate(reversed(sizes))][-2::-1]
     ranges = [KeyRange(start, end) for start, end in pairwise([*bounds, key_range.end])]
     return list(map(Stretch, ranges, sizes, behind))
-
-
-def _blocks_as_file_bytes(table: Table) -> Iterator[tuple[bytes, int]]:
-    """First key of each block, and the bytes of the file that are due to it, its share of the indexes among them."""
-    blocks = table.blocks()
-    blocks_bytes = sum([block_bytes for _, block_bytes in blocks])
-    return ((key, block_bytes * table.record.file_bytes // blocks_bytes) for key, block_bytes in blocks)
 
 
 def _may_overlap(table: Table, key_range: KeyRange) -> bool:

@@ -7,10 +7,12 @@ from typing import assert_never
 
 from shardstore.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
+from workers.jobs.adopt import adopt
 from workers.jobs.compact import compact
 from workers.jobs.drain import drain
 from workers.jobs.release import release
-from workers.jobs.specs import CompactSpec, DrainSpec, ReleaseSpec, Result, Spec
+from workers.jobs.retire import retire
+from workers.jobs.specs import AdoptSpec, CompactSpec, DrainSpec, ReleaseSpec, Result, RetireSpec, Spec
 
 
 def run(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Generator[None, None, Result]:
@@ -25,5 +27,9 @@ def run(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Generato
             return (yield from compact(spec, filesystem, options))
         case ReleaseSpec():
             return (yield from release(spec, filesystem))
+        case AdoptSpec():
+            return (yield from adopt(spec, filesystem))
+        case RetireSpec():
+            return (yield from retire(spec, filesystem))
         case _:
             assert_never(spec)

@@ -77,9 +77,9 @@ class ReleaseSpec:
 
 @dataclass(frozen=True, slots=True)
 class AdoptSpec:
-    """Give a child files of its own: links to those of its parents, which change no more, and a manifest.
+    """Make a segment of what its parents hold of its keys, `start` to `end` (excluded; empty: to the last).
 
-    `parents`: their segments, in key order. `dedup`: what they knew of requests.
+    The parents are contiguous, in key order, and their manifests final. `dedup` is that of the new segment.
     """
 
     store: str
@@ -93,7 +93,7 @@ class AdoptSpec:
 
 @dataclass(frozen=True, slots=True)
 class RetireSpec:
-    """Remove these segments whole: nothing needs them any more."""
+    """Remove these segments with all their files: others hold what was in them."""
 
     store: str
     segments: tuple[int, ...]
@@ -131,7 +131,7 @@ class ReleaseResult:
 
 @dataclass(frozen=True, slots=True)
 class AdoptResult:
-    """The published manifest of the child."""
+    """The published manifest of the new segment."""
 
     manifest: Manifest
 

@@ -3,7 +3,8 @@
 Deltas go into the main when reads have to ask too many of them; while they are small beside the main, which would be
 rewritten for them, twice as many are borne. Bottom mains grow like a binary counter: two neighbours become one as
 soon as the older is not much larger than the newer, so their number grows with the logarithm of the data only, and
-a byte is rewritten about as often. All layers become one when much of what is stored is deleted or hidden.
+a byte is rewritten about as often. All layers become one when much of what is stored is deleted or hidden, or when
+much of the files that virtual parts refer to lies outside their bounds: maybe only they keep those files.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+from shardstore.limits import MIB
 from workers.jobs.specs import CompactionKind
 
 DELTAS_MAX = 8
@@ -28,11 +30,18 @@ TOMBSTONES_MIN = 10_000
 """Fewer are not worth a compaction of everything, whatever their share."""
 SPACE_AMPLIFICATION_MAX = 3.0
 """Bytes of all mains by those of the largest one."""
+OUTSIDE_SHARE_MAX = 0.5
+"""Of the bytes of all files: so many may lie outside the bounds of virtual parts."""
+OUTSIDE_BYTES_MIN = 8 * MIB
+"""Fewer are not worth a compaction, whatever their share."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerSizes:
-    """What a segment consists of, and how it was read since its last change. `bottoms_bytes`: the oldest first."""
+    """What a segment consists of, and how it was read since its last change. `bottoms_bytes`: the oldest first.
+
+    Of files with virtual parts the shares count; the rest of them are `outside_bytes`.
+    """
 
     deltas: int = 0
     delta_bytes: int = 0
@@ -42,6 +51,7 @@ class LayerSizes:
     tombstones: int = 0
     keys_asked: int = 0
     layers_asked: int = 0
+    outside_bytes: int = 0
 
     @property
     def read_amplification(self) -> float:
@@ -58,6 +68,11 @@ class LayerSizes:
         """Bytes of all mains by those of the largest, which all of them would have left if they held the same keys."""
         mains_bytes = (*self.bottoms_bytes, self.main_bytes)
         return sum(mains_bytes) / max(mains_bytes) if any(mains_bytes) else 1.0
+
+    @property
+    def referred_bytes(self) -> int:
+        """Bytes of all files that the segment refers to, what lies outside bounds among them."""
+        return self.delta_bytes + self.main_bytes + sum(self.bottoms_bytes) + self.outside_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +99,9 @@ def _of_everything(sizes: LayerSizes) -> Compaction | None:
         return Compaction(
             CompactionKind.EVERYTHING, f"the mains take {sizes.space_amplification:.1f} times the largest of them"
         )
+    if sizes.outside_bytes > max(OUTSIDE_BYTES_MIN, sizes.referred_bytes * OUTSIDE_SHARE_MAX):
+        reason = f"{sizes.outside_bytes} of {sizes.referred_bytes} bytes lie outside the bounds of virtual parts"
+        return Compaction(CompactionKind.EVERYTHING, reason)
     return None
 
 

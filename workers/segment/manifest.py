@@ -1,7 +1,8 @@
 """The manifest of a segment: which tables hold it, and which log records they hold already (see documents.py).
 
 Fields as in the class; tables as in TableRecord. A table is part of the segment when, and only when, the manifest
-names it. Version 1 had no layers, one list of tables from the oldest to the newest in place of them.
+names it. Version 1 had no layers, one list of tables from the oldest to the newest in place of them; version 2 had no
+linked tables and no virtual parts.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from shardstore.wire_format import MalformedMessage
 from workers.segment.table_format import TableRecord
 
 MAGIC = b"shardMAN"
-VERSION = 2
+VERSION = 3
 SEGMENT_VERSION_MAX = 2**63 - 1
 
 Parts: TypeAlias = tuple[TableRecord, ...]
@@ -78,9 +79,9 @@ class Manifest:
         return replace(self, version=self.version + 1, **changes)
 
 
-def file_bytes_of(tables: tuple[TableRecord, ...]) -> int:
-    """Bytes of the files of these tables."""
-    return sum([table.file_bytes for table in tables])
+def share_bytes_of(tables: tuple[TableRecord, ...]) -> int:
+    """Bytes of the files of these tables, of a virtual part its share."""
+    return sum([table.share_bytes for table in tables])
 
 
 def new_manifest(store: str, segment: int, key_range: KeyRange, epoch: int) -> Manifest:
@@ -107,7 +108,15 @@ def read_manifest(filesystem: Filesystem, store: str, segment: int) -> Manifest:
         raise Corruption(path, HEAD_BYTES, f"{theirs}, not segment {segment} of store {store}")
     if not all(map(_are_apart, manifest.mains)):
         raise Corruption(path, HEAD_BYTES, "the parts of a main overlap or are out of order")
+    for table in manifest.tables:
+        if table.is_virtual and not _is_within_bounds(table):
+            raise Corruption(path, HEAD_BYTES, f"table {table.number} is said to hold more than its bounds allow")
     return manifest
+
+
+def _is_within_bounds(table: TableRecord) -> bool:
+    holds = table.start <= table.key_first and (not table.end or table.key_last < table.end)
+    return holds and 0 < table.entries <= table.file_entries
 
 
 def _are_apart(parts: Parts) -> bool:

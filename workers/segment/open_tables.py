@@ -9,6 +9,7 @@ from workers.segment.cache import SegmentCache
 from workers.segment.lookups import Lookups
 from workers.segment.table_format import Identity, TableRecord
 from workers.segment.table_reader import Table
+from workers.segment.virtual_part import VirtualPart
 
 
 class OpenTables:
@@ -29,8 +30,10 @@ class OpenTables:
         """The table of this record. Raises Corruption."""
         table = self._open.get(record.number)
         if table is None:
-            identity = Identity(self._store, self._segment, record.number)
-            table = Table(self._filesystem, identity, record, self._cache, self.lookups)
+            written_as = (record.origin_segment, record.origin_number) if record.is_linked else None
+            identity = Identity(self._store, self._segment, record.number, written_as)
+            kind = VirtualPart if record.is_virtual else Table
+            table = kind(self._filesystem, identity, record, self._cache, self.lookups)
             self._open[record.number] = table
         return table
 

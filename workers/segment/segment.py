@@ -19,11 +19,12 @@ from workers.segment.main import Main
 from workers.segment.manifest import (
     Manifest,
     Parts,
-    file_bytes_of,
     new_manifest,
     publish_manifest,
     read_manifest,
+    share_bytes_of,
 )
+from workers.segment.middle_key import middle_key
 from workers.segment.null_segment import NULL_SEGMENT, NullSegment
 from workers.segment.open_tables import OpenTables
 from workers.segment.table_reader import FEW_KEYS, Table
@@ -36,8 +37,9 @@ class Segment:
 
     `manifest` is the version that is served; `tables` counts its tables, `bytes` and `entries` what is in them
     (tombstones and entries that a newer table hides among them), by layer `delta_bytes`, `main_bytes` and
-    `bottoms_bytes`, the oldest first. `keys_asked` and `layers_asked` count the lookups
-    since this version is served: their ratio is the read amplification.
+    `bottoms_bytes`, the oldest first. Of a file with a virtual part only its share counts, the rest is
+    `outside_bytes`; `linked_bytes` are those of `bytes` in files that another segment wrote. `keys_asked` and
+    `layers_asked` count the lookups since this version is served: their ratio is the read amplification.
     """
 
     def __init__(self, filesystem: Filesystem, manifest: Manifest, cache: SegmentCache | None = None) -> None:
@@ -117,7 +119,11 @@ class Segment:
     def live_bytes(self) -> int:
         """Bytes that a full compaction would leave, roughly: the largest layer, which holds what the others change."""
         layers = [*self.manifest.mains, *((delta,) for delta in self.manifest.deltas)]
-        return max(map(file_bytes_of, layers))
+        return max(map(share_bytes_of, layers))
+
+    def middle_key(self) -> bytes | None:
+        """The key at about half of the bytes; None where there is too little to tell. Raises Corruption."""
+        return middle_key(self.manifest.tables, lambda record: self._tables.table(record).blocks())
 
     def remove_orphans(self) -> None:
         """Remove every file of the segment that the manifest does not name. Not while a job of the segment runs."""
@@ -141,6 +147,8 @@ class Segment:
             "bottoms": len(manifest.bottoms),
             "bottom_parts": sum(map(len, manifest.bottoms)),
             "bottom_bytes": sum(self.bottoms_bytes),
+            "linked_bytes": self.linked_bytes,
+            "outside_bytes": self.outside_bytes,
             "tombstones": self.tombstones,
             "keys_asked": self.keys_asked,
             "layers_asked": self.layers_asked,
@@ -152,10 +160,12 @@ class Segment:
         self.tables = len(manifest.tables)
         self.entries = sum(record.entries for record in manifest.tables)
         self.tombstones = sum(record.tombstones for record in manifest.tables)
-        self.delta_bytes = file_bytes_of(manifest.deltas)
-        self.main_bytes = file_bytes_of(manifest.main)
-        self.bottoms_bytes = tuple(map(file_bytes_of, manifest.bottoms))
+        self.delta_bytes = share_bytes_of(manifest.deltas)
+        self.main_bytes = share_bytes_of(manifest.main)
+        self.bottoms_bytes = tuple(map(share_bytes_of, manifest.bottoms))
         self.bytes = self.delta_bytes + self.main_bytes + sum(self.bottoms_bytes)
+        self.linked_bytes = sum(record.share_bytes for record in manifest.tables if record.is_linked)
+        self.outside_bytes = sum(record.outside_bytes for record in manifest.tables)
         self.keys_asked = 0
         self.layers_asked = 0
         self._layers: list[StoredLayer] = []

@@ -51,6 +51,7 @@ from shardstore import file_names
 from shardstore.checksum import checksum
 from shardstore.errors import Corruption
 from shardstore.identifiers import Buffer, Stored
+from shardstore.key_range import KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 
 MAGIC = b"shardsst"
@@ -79,11 +80,12 @@ class Entries(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Which file this is."""
+    """Which file this is. `written_as`: segment and number in its header where these are others: it was linked here."""
 
     store: str
     segment: int
     number: int
+    written_as: tuple[int, int] | None = None
 
     @property
     def path(self) -> str:
@@ -92,7 +94,8 @@ class Identity(NamedTuple):
 
     def header(self) -> bytes:
         """The header of the file."""
-        return _HEADER.pack(MAGIC, VERSION, self.segment, self.number, checksum(self.store.encode()))
+        segment, number = self.written_as or (self.segment, self.number)
+        return _HEADER.pack(MAGIC, VERSION, segment, number, checksum(self.store.encode()))
 
 
 class Header(NamedTuple):
@@ -114,7 +117,13 @@ class Layout(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TableRecord:
-    """What a manifest says of a table. `checksum` is that of its footer, which covers all others."""
+    """What a manifest says of a table. `checksum` is that of its footer, which covers all others.
+
+    A file that was linked here from another segment says of itself that it is table `origin_number` of
+    `origin_segment`. Of a virtual part only the keys from `start` to `end` (excluded; empty: no bound) count; then
+    `entries`, `tombstones` and the keys are those within the bounds, and the whole file has `file_entries`. What does
+    not apply is 0 or empty; `file_bytes` and `checksum` are always those of the file.
+    """
 
     number: int
     file_bytes: int
@@ -123,6 +132,36 @@ class TableRecord:
     key_first: bytes
     key_last: bytes
     checksum: int
+    origin_segment: int = 0
+    origin_number: int = 0
+    start: bytes = b""
+    end: bytes = b""
+    file_entries: int = 0
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether another segment wrote the file."""
+        return self.origin_number > 0
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether only a part of the file counts."""
+        return bool(self.start or self.end)
+
+    @property
+    def bounds(self) -> KeyRange:
+        """The keys that count."""
+        return KeyRange(self.start, self.end)
+
+    @property
+    def share_bytes(self) -> int:
+        """About how many bytes of the file are due to what counts."""
+        return self.file_bytes * self.entries // self.file_entries if self.is_virtual else self.file_bytes
+
+    @property
+    def outside_bytes(self) -> int:
+        """The other bytes of the file."""
+        return self.file_bytes - self.share_bytes
 
 
 @dataclass(frozen=True, slots=True)

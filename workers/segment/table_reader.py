@@ -126,7 +126,7 @@ class Table:
 
     def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
         """The same, encoded, without decoding an entry. None when the table has tombstones: no wire takes them."""
-        if self.properties.tombstones:
+        if self.record.tombstones:
             return None
         bounds = self._positions(key_range)
         first, last = self._cut(*bounds, reverse, entries_max, bytes_max)
@@ -147,10 +147,18 @@ class Table:
         """All entries of the range as columns, fixed ones as arrays."""
         return self._entries(*self._positions(key_range))
 
+    def count(self, key_range: KeyRange) -> int:
+        """How many entries the range has."""
+        first, behind = self._positions(key_range)
+        return behind - first
+
     def blocks(self) -> list[tuple[bytes, int]]:
-        """First key and size of each block."""
-        index = self._loaded().block_index
-        return list(zip(index.first_keys, index.block_bytes.tolist(), strict=True))
+        """First key of each block, and the bytes of the file due to it, its share of the indexes among them."""
+        index, record = self._loaded().block_index, self.record
+        first, behind = index.block_of(record.key_first), index.block_of(record.key_last) + 1
+        sizes = index.block_bytes[first:behind]
+        shares = sizes * record.share_bytes // sizes.sum()
+        return list(zip((record.key_first, *index.first_keys[first + 1 : behind]), shares.tolist(), strict=True))
 
     def _loaded(self) -> TableParts:
         parts = self.parts or self._cache.hold(self, TableParts(self._file, self._cache.blocks))

@@ -1,0 +1,163 @@
+"""Adopt: a new segment is made of what its parents hold of its keys. No entry is written: their files are linked.
+
+    parent a, keys to m             parent b, keys from m           child, all keys
+    deltas   [  a6  ] [ a5 ]        [ b4 ]                          [ b4 ] [  a6  ] [ a5 ]
+    main     [ a3 ][ a4 ]           [    b3    ]                    [ a3 ][ a4 ][    b3    ]
+    bottoms  [     a2      ]        [ b2 ]                          [     a2      ][ b2 ]
+             [  a1  ]                                               [  a1  ]
+
+The keys of two parents are apart, so the deltas of one may stand above those of the other; mains are joined in key
+order, bottom mains one by one from the newest on. A table that reaches beyond the child's keys becomes a virtual part
+(segment/virtual_part.py).
+
+Order (none of these steps may overtake the one before): the links, their names, then the manifest that names them.
+What a stopped job has left without a manifest is removed by the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, pairwise, zip_longest
+from typing import Any, TypeAlias
+
+from shardstore import file_names
+from shardstore.documents import HEAD_BYTES
+from shardstore.errors import Corruption, DiskFull, StorageFailure
+from shardstore.filesystem import Filesystem
+from shardstore.key_range import KeyRange
+from shardstore.limits import MIB
+from workers.jobs.clipping import clipped
+from workers.jobs.specs import AdoptResult, AdoptSpec
+from workers.segment.manifest import Manifest, Parts, new_manifest, publish_manifest, read_manifest
+from workers.segment.open_tables import OpenTables
+from workers.segment.table_format import TableRecord
+
+COPY_BYTES = 4 * MIB
+Linked: TypeAlias = dict[tuple[int, int], TableRecord]
+"""Records of the child's tables by segment and number that they have in the parent."""
+
+
+def adopt(spec: AdoptSpec, filesystem: Filesystem) -> Generator[None, None, AdoptResult]:
+    """Link the tables and publish the first manifest of the new segment, unless that was done already."""
+    directory = file_names.segment_directory(spec.segment)
+    filesystem.make_directory(directory)
+    if filesystem.exists(file_names.manifest(spec.segment)):
+        return AdoptResult(_adopted_before(spec, filesystem))
+    _remove_files(directory, filesystem)
+    parents = [_manifest_of(spec.store, parent, filesystem) for parent in spec.parents]
+    _check_cover(spec, parents)
+    try:
+        linked = yield from _linked(spec, parents, filesystem)
+        filesystem.sync_directory(directory)
+        manifest = replace(
+            new_manifest(spec.store, spec.segment, KeyRange(spec.start, spec.end), spec.epoch),
+            table_number_next=len(linked) + 1,
+            **_layers(parents, linked),
+            checkpoint=_checkpoint(parents),
+            dedup=spec.dedup,
+        )
+        publish_manifest(filesystem, manifest)
+    except DiskFull:
+        _remove_files(directory, filesystem)
+        raise
+    return AdoptResult(manifest)
+
+
+def _adopted_before(spec: AdoptSpec, filesystem: Filesystem) -> Manifest:
+    """What was published, maybe by a job that died before the name of the manifest was durable."""
+    manifest = read_manifest(filesystem, spec.store, spec.segment)
+    if (manifest.start, manifest.end) != (spec.start, spec.end):
+        found = f"{manifest.start!r} to {manifest.end!r}"
+        raise Corruption(file_names.manifest(spec.segment), HEAD_BYTES, f"holds {found}, not what is to be adopted")
+    filesystem.sync_directory(file_names.segment_directory(spec.segment))
+    return manifest
+
+
+def _remove_files(directory: str, filesystem: Filesystem) -> None:
+    """Remove what the directory has; no manifest is in it."""
+    for name in filesystem.list_directory(directory):
+        filesystem.remove(f"{directory}/{name}")
+
+
+def _manifest_of(store: str, parent: int, filesystem: Filesystem) -> Manifest:
+    try:
+        return read_manifest(filesystem, store, parent)
+    except FileNotFoundError:
+        path = file_names.manifest(parent)
+        raise Corruption(path, 0, "the segment is to be adopted, but its manifest is missing") from None
+
+
+def _check_cover(spec: AdoptSpec, parents: Sequence[Manifest]) -> None:
+    """Raise Corruption unless the parents hold every key of the child."""
+    start, end = parents[0].start, parents[-1].end
+    contiguous = all(left.end == right.start for left, right in pairwise(parents))
+    if not contiguous or spec.start < start or (end and not b"" < spec.end <= end):
+        ranges = ", ".join(f"{parent.start!r} to {parent.end!r}" for parent in parents)
+        path = file_names.manifest(parents[0].segment)
+        raise Corruption(path, HEAD_BYTES, f"{ranges} is not all of {spec.start!r} to {spec.end!r}")
+
+
+def _linked(spec: AdoptSpec, parents: Sequence[Manifest], filesystem: Filesystem) -> Generator[None, None, Linked]:
+    """Every table of the parents that has keys of the child, under a name of the child."""
+    linked: Linked = {}
+    key_range = KeyRange(spec.start, spec.end)
+    for parent in parents:
+        tables = OpenTables(filesystem, spec.store, parent.segment)
+        for record in parent.tables:
+            kept = yield from clipped(record, key_range, tables)
+            if kept is None:
+                continue
+            if not record.is_linked:
+                kept = replace(kept, origin_segment=parent.segment, origin_number=record.number)
+            number = len(linked) + 1
+            linked[parent.segment, record.number] = replace(kept, number=number)
+            source = file_names.table_file(parent.segment, record.number)
+            yield from _link(filesystem, source, file_names.table_file(spec.segment, number))
+    return linked
+
+
+def _link(filesystem: Filesystem, source: str, target: str) -> Generator[None, None, None]:
+    """Give the file a second name, or make a durable copy of it where that is refused."""
+    try:
+        filesystem.link(source, target)
+    except FileNotFoundError:
+        raise Corruption(source, 0, "the manifest names this table, but there is no such file") from None
+    except DiskFull:
+        raise
+    except StorageFailure:
+        yield from _copy(filesystem, source, target)
+
+
+def _copy(filesystem: Filesystem, source: str, target: str) -> Generator[None, None, None]:
+    content = filesystem.map(source)
+    file = filesystem.create(target)
+    try:
+        for offset in range(0, len(content), COPY_BYTES):
+            file.append([content[offset : offset + COPY_BYTES]])
+            yield
+        file.sync()
+    finally:
+        file.close()
+
+
+def _layers(parents: Sequence[Manifest], linked: Mapping[tuple[int, int], TableRecord]) -> dict[str, Any]:
+    """The layers of the child, as fields of its manifest."""
+
+    def kept(parent: Manifest, parts: Parts) -> Parts:
+        numbers = [(parent.segment, record.number) for record in parts]
+        return tuple(linked[number] for number in numbers if number in linked)
+
+    bottoms = [list(filter(None, (kept(parent, parts) for parts in parent.bottoms))) for parent in parents]
+    newest_first = zip_longest(*map(reversed, bottoms), fillvalue=())
+    return {
+        "deltas": tuple(chain.from_iterable(kept(parent, parent.deltas) for parent in parents)),
+        "main": tuple(chain.from_iterable(kept(parent, parent.main) for parent in parents)),
+        "bottoms": tuple(tuple(chain.from_iterable(parts)) for parts in newest_first)[::-1],
+    }
+
+
+def _checkpoint(parents: Sequence[Manifest]) -> dict[int, int]:
+    """By log id, the LSN up to which the tables of any parent hold the log."""
+    log_ids = set(chain.from_iterable(parent.checkpoint for parent in parents))
+    return {log_id: max(parent.checkpoint_of(log_id) for parent in parents) for log_id in sorted(log_ids)}

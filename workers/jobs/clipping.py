@@ -1,0 +1,51 @@
+"""What a manifest says of a table when only some of its keys are to count."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+
+from shardstore.columns import positions_of
+from shardstore.identifiers import TOMBSTONE
+from shardstore.key_range import KeyRange
+from workers.jobs.merged_entries import stretches_of
+from workers.segment.column_writer import as_list
+from workers.segment.open_tables import OpenTables
+from workers.segment.table_format import TableRecord
+from workers.segment.table_reader import Table
+
+
+def clipped(record: TableRecord, key_range: KeyRange, tables: OpenTables) -> Generator[None, None, TableRecord | None]:
+    """The record of what a table holds of the range; None for nothing. Raises Corruption.
+
+    The table is opened only if it reaches beyond the range, and its values are read only if it has tombstones then.
+    """
+    if record.key_first in key_range and record.key_last in key_range:
+        return record
+    if record.key_last < key_range.start or (key_range.end and record.key_first >= key_range.end):
+        return None
+    table = tables.table(record)
+    entries, within = table.count(key_range), key_range.intersection(record.bounds)
+    if not entries or not within:
+        return None
+    tombstones = (yield from _tombstones(table, within)) if record.tombstones else 0
+    (key_first,), (key_last,) = (table.chunk(within, reverse, 1, 1).keys for reverse in (False, True))
+    return replace(
+        record,
+        entries=entries,
+        tombstones=tombstones,
+        key_first=key_first,
+        key_last=key_last,
+        start=within.start,
+        end=within.end,
+        file_entries=record.file_entries or record.entries,
+    )
+
+
+def _tombstones(table: Table, key_range: KeyRange) -> Generator[None, None, int]:
+    """How many entries of the range are deletions."""
+    count = 0
+    for stretch in stretches_of([table], key_range):
+        count += len(positions_of(as_list(table.entries(stretch.key_range).values), TOMBSTONE))
+        yield
+    return count

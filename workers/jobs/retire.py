@@ -1,0 +1,41 @@
+"""Retire: segments that nothing refers to any more go, with their directories.
+
+The manifest goes first, durably: a directory without one is no segment, whatever tables a stopped job leaves in it.
+A file that is no part of a segment is not removed; its directory then stays, and the job fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import suppress
+
+from shardstore import file_names
+from shardstore.documents import TEMPORARY_SUFFIX
+from shardstore.filesystem import Filesystem
+from workers.jobs.specs import RetireResult, RetireSpec
+from workers.segment.manifest import read_manifest
+
+
+def retire(spec: RetireSpec, filesystem: Filesystem) -> Generator[None, None, RetireResult]:
+    """Remove the segments; those that are gone already are fine. Raises Corruption for one of another store."""
+    for segment in spec.segments:
+        if filesystem.exists(file_names.segment_directory(segment)):
+            yield from _retire_segment(spec.store, segment, filesystem)
+    filesystem.sync_directory(file_names.SEGMENTS)
+    return RetireResult()
+
+
+def _retire_segment(store: str, segment: int, filesystem: Filesystem) -> Generator[None, None, None]:
+    directory, manifest = file_names.segment_directory(segment), file_names.manifest(segment)
+    with suppress(FileNotFoundError):
+        read_manifest(filesystem, store, segment)
+        filesystem.remove(manifest)
+    filesystem.sync_directory(directory)
+    with suppress(FileNotFoundError):
+        filesystem.remove(manifest + TEMPORARY_SUFFIX)
+    for name in filesystem.list_directory(directory):
+        number = file_names.table_number_of(name)
+        if number is not None:
+            filesystem.remove(file_names.table_file(segment, number))
+            yield
+    filesystem.remove_directory(directory)

@@ -1,0 +1,57 @@
+"""A virtual part: a table of which only the keys within bounds count.
+
+After a split both children refer to the files of the parent, and after a merge such a file may hold keys that another
+segment has changed since. So nothing outside the bounds is ever answered.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import compress
+
+import numpy as np
+
+from shardstore.columns import all_within
+from shardstore.identifiers import Stored
+from shardstore.key_range import KeyRange
+from workers.segment.bloom import Mask
+from workers.segment.digests import Digests
+from workers.segment.table_reader import Table
+
+
+class VirtualPart(Table):
+    """Answers like a table that holds nothing but what lies within the bounds of its record."""
+
+    @cached_property
+    def bounds(self) -> KeyRange:
+        """The keys that count."""
+        return self.record.bounds
+
+    def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
+        """What the part holds for one key."""
+        return super().get(key, digest) if key in self.bounds else None
+
+    def find(self, keys: Sequence[bytes], digests: Digests) -> list[Stored | None]:
+        """What the part holds for each key, given the digests of the keys; None for nothing."""
+        if all_within(keys, self.bounds):
+            return super().find(keys, digests)
+        inside = _within(keys, self.bounds)
+        places = np.flatnonzero(inside).tolist()
+        found: list[Stored | None] = [None] * len(keys)
+        if places:
+            answers = super().find(list(compress(keys, inside.tolist())), digests[inside])
+            deque(map(found.__setitem__, places, answers), maxlen=0)
+        return found
+
+    def _positions(self, key_range: KeyRange) -> tuple[int, int]:
+        """Positions of the first entry within range and bounds, and of the first behind it."""
+        within = key_range.intersection(self.bounds)
+        return super()._positions(within) if within else (0, 0)
+
+
+def _within(keys: Sequence[bytes], bounds: KeyRange) -> Mask:
+    """For each key whether it lies within the bounds."""
+    inside: Mask = np.fromiter(map(bounds.start.__le__, keys), np.bool_, len(keys))
+    return inside & np.fromiter(map(bounds.end.__gt__, keys), np.bool_, len(keys)) if bounds.end else inside
