@@ -370,6 +370,7 @@ def _layer_sizes(segment: Segment) -> LayerSizes:
         tombstones=segment.tombstones,
         keys_asked=segment.keys_asked,
         layers_asked=segment.layers_asked,
+        outside_bytes=segment.outside_bytes,
     )
 
 
