@@ -306,7 +306,8 @@ class WorkerCore:
 
     def _drop(self, segments: Iterable[int]) -> None:
         """Serve these segments no more, and remove their files."""
-        self._serving_maintenance.retire(self._changes.retire(segments, self._serving_scans.open.has_scans_of))
+        scanned = self._serving_scans.open.has_scans_of
+        self._serving_maintenance.retire(self._changes.retire(segments, self._serving_writes, scanned))
 
     def _open(self, relative: Relative, epoch: int, is_child: bool) -> OwnedRange:
         """A parent or child, from its files if it has any."""

@@ -83,7 +83,7 @@ class Changes:
         for order in self._orders.values():
             effects += self._fence(order.change, writes, maintenance, now_ns)
             self._adopt(order)
-            self._materialise(order, maintenance)
+            self._materialise(order, writes, maintenance)
             effects += self._report(order, writes, now_ns)
         if now_ns >= self._report_due_ns:
             self._report_due_ns = now_ns + REPORT_INTERVAL_NS
@@ -100,12 +100,14 @@ class Changes:
         for child in order.change.children if order else ():
             self._carried.pop(child.segment, None)
 
-    def retire(self, segments: Iterable[int], scanned: Callable[[OwnedRange], bool]) -> list[int]:
+    def retire(
+        self, segments: Iterable[int], writes: WritePath, scanned: Callable[[OwnedRange], bool]
+    ) -> list[int]:
         """Answers which of these can go: all but what is served here and is no drained parent."""
         retired = []
         for segment in segments:
             owned = self._ranges.get(segment)
-            if owned is not None and not _is_drained(owned):
+            if owned is not None and not _is_drained(owned, writes):
                 continue
             retired.append(segment)
             if owned is not None:
@@ -168,10 +170,10 @@ class Changes:
             return None
         return [DedupWindow.from_document(order.windows[parent.segment]) for parent in parents]
 
-    def _materialise(self, order: Order, maintenance: MaintenanceQueue) -> None:
+    def _materialise(self, order: Order, writes: WritePath, maintenance: MaintenanceQueue) -> None:
         change = order.change
         here = self._here(change.parents)
-        if not (order.drained or (change.is_local and all(_is_drained(parent) for parent in here))):
+        if not (order.drained or (change.is_local and all(_is_drained(parent, writes) for parent in here))):
             return
         for child in self._here(change.children):
             if child.segment is None and child.damage is None and child.adopted:
@@ -190,7 +192,7 @@ class Changes:
             change.number,
             dict.fromkeys([parent.segment_id for parent in fenced]),
             [child.segment_id for child in children if child.adopted],
-            [parent.segment_id for parent in fenced if _is_drained(parent)],
+            [parent.segment_id for parent in parents if _is_drained(parent, writes)],
             [child.segment_id for child in children if child.segment is not None],
         )
         if progress == self._reported.get(change.number) and now_ns < self._report_due_ns:
@@ -212,6 +214,6 @@ def _is_fenced(parent: OwnedRange, writes: WritePath) -> bool:
     return lsn is not None and writes.lsn_applied >= lsn and writes.wal.lsn_durable >= lsn
 
 
-def _is_drained(parent: OwnedRange) -> bool:
+def _is_drained(parent: OwnedRange, writes: WritePath) -> bool:
     """Whether the manifest of a fenced parent is its last."""
-    return parent.fence_lsn is not None and not len(parent.overlay) and parent.state is SegmentState.READY
+    return _is_fenced(parent, writes) and not len(parent.overlay) and parent.state is SegmentState.READY
