@@ -86,7 +86,7 @@ class WorkerCore:
         self._maintenance: MaintenanceQueue | None = None
         self._scans: Scanning | None = None
         self._changes = Changes(options.worker, options.store, self._ranges, self._open)
-        self._remote_reads = RemoteReads(client_of_worker(options.worker))
+        self._remote_reads = RemoteReads(client_of_worker(options.worker), entropy.below(2**63))
         self._stopping = False
         self._stopped = False
         self._counts: Counter[str] = Counter()
@@ -179,7 +179,7 @@ class WorkerCore:
             case Op.RETIRE:
                 return self._retire(decode(Retire, frames[1]))
             case Op.GET:
-                return self._remote_reads.answered(header, frames, self._serving_writes.pressure)
+                return self._remote_reads.answered(header, frames, self._writes.pressure if self._writes else 0)
         assignments, effects = self._registration.answered(header, frames, now_ns)
         return effects + self._serve(assignments) if assignments else effects
 

@@ -100,9 +100,7 @@ class Changes:
         for child in order.change.children if order else ():
             self._carried.pop(child.segment, None)
 
-    def retire(
-        self, segments: Iterable[int], writes: WritePath, scanned: Callable[[OwnedRange], bool]
-    ) -> list[int]:
+    def retire(self, segments: Iterable[int], writes: WritePath, scanned: Callable[[OwnedRange], bool]) -> list[int]:
         """Answers which of these can go: all but what is served here and is no drained parent."""
         retired = []
         for segment in segments:
