@@ -151,6 +151,7 @@ class WorkerCore:
         if self._scans:
             self._scans.open.expire(now_ns)
             self._scans.open.shed()
+            self._changes.forget_former(self._scans.open.has_scans_of)
         pressure = self._writes.pressure if self._writes else 0
         effects = self._registration.tick(pressure, now_ns)
         return effects + self._writes.tick(now_ns) if self._writes else effects
@@ -307,7 +308,9 @@ class WorkerCore:
     def _drop(self, segments: Iterable[int]) -> None:
         """Serve these segments no more, and remove their files."""
         scanned = self._serving_scans.open.has_scans_of
-        self._serving_maintenance.retire(self._changes.retire(segments, self._serving_writes, scanned))
+        retired = self._changes.retire(segments, self._serving_writes, scanned)
+        self._serving_maintenance.retire(retired)
+        self._registration.forget(retired)
 
     def _open(self, relative: Relative, epoch: int, is_child: bool) -> OwnedRange:
         """A parent or child, from its files if it has any."""

@@ -30,6 +30,7 @@ from shardstore.effects import (
     Tick,
     WalSynced,
 )
+from shardstore.errors import Corruption
 from shardstore.limits import KEY_BYTES_MAX, MILLISECOND_NS, SECOND_NS, VALUE_BYTES_MAX
 from shardstore.messages import ScanRequest
 from shardstore.messages import encode as encode_message
@@ -183,12 +184,12 @@ class TopologyDriver:
         except StopIteration as end:
             self.tell_worker(number, JobFinished(job.job, end.value))
 
-    def fail_job(self, number: int) -> None:
+    def fail_job(self, number: int, damage: Corruption | None = None) -> None:
         """Let the job of a worker fail before it has done anything."""
         place = self.workers[number]
         assert place.job is not None
         job, place.job = place.job, None
-        self.tell_worker(number, JobFailed(job.job, "it was to fail"))
+        self.tell_worker(number, JobFailed(job.job, "it was to fail", damage))
 
     def exchange(self, wanted: Callable[[int], bool] = lambda op: True) -> None:
         """Deliver messages whose operation is wanted, and drop the others, until there is none."""

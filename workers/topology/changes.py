@@ -9,6 +9,7 @@ it had come. A change within this process is adopted at the moment of the fence:
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -28,6 +29,8 @@ from workers.segment.state import SegmentState
 from workers.serving.write_path import WritePath
 
 REPORT_INTERVAL_NS = 250 * MILLISECOND_NS
+RETIRED_KNOWN = 1_024
+"""Retired segments that are remembered, so that a late order does not bring one back."""
 
 OpenRange = Callable[[Relative, int, bool], OwnedRange]
 """Opens a range from disk: whose it is, its epoch, and whether it is a child, which may be missing there."""
@@ -45,6 +48,7 @@ class Changes:
         self._reported: dict[int, Progress] = {}
         self._carried: dict[int, dict[str, Any]] = {}
         self._report_due_ns = 0
+        self._retired: deque[int] = deque(maxlen=RETIRED_KNOWN)
         self.former: dict[int, OwnedRange] = {}
         """Parents that were retired while scans read them."""
 
@@ -66,12 +70,18 @@ class Changes:
         return []
 
     def take(self, order: Order) -> None:
-        """Know this order, and open what it names."""
+        """Know this order, and open what it names. One that comes when its change is over is not heard."""
         change = order.change
+        mine = [each.segment for each in (*change.parents, *change.children) if each.worker == self._worker]
+        if any(segment in self._retired for segment in mine):
+            return
         self._orders[change.number] = order
         for parent in change.parents:
             if parent.worker == self._worker and parent.segment not in self._ranges:
                 self._ranges[parent.segment] = self._open_range(parent, parent.epoch, False)
+            if parent.worker == self._worker:  # the epoch under which the owners of children ask
+                parent_here = self._ranges[parent.segment]
+                parent_here.epoch = max(parent_here.epoch, parent.epoch)
         for child in change.children:
             if child.worker == self._worker:
                 self._open_child(change, child, order.epochs[child.segment])
@@ -108,12 +118,16 @@ class Changes:
             if owned is not None and not _is_drained(owned, writes):
                 continue
             retired.append(segment)
+            self._retired.append(segment)
             if owned is not None:
                 del self._ranges[segment]
                 if scanned(owned):
                     self.former[segment] = owned
-        self.former = {segment: owned for segment, owned in self.former.items() if scanned(owned)}
         return retired
+
+    def forget_former(self, scanned: Callable[[OwnedRange], bool]) -> None:
+        """Let go of retired parents that no scan reads any more."""
+        self.former = {segment: owned for segment, owned in self.former.items() if scanned(owned)}
 
     def _open_child(self, change: Change, child: Relative, epoch: int) -> None:
         owned = self._ranges.get(child.segment)
@@ -174,7 +188,7 @@ class Changes:
         if not (order.drained or (change.is_local and all(_is_drained(parent, writes) for parent in here))):
             return
         for child in self._here(change.children):
-            if child.segment is None and child.damage is None and child.adopted:
+            if child.segment is None and not (child.damage or child.job_damage) and child.adopted:
                 parents = tuple(parent.segment for parent in change.parents_over(child.key_range))
                 keys, dedup = child.key_range, self._carried[child.segment_id]
                 maintenance.adopt(
@@ -203,7 +217,9 @@ class Changes:
         return [Send(ROUTER, b"", (Header(Op.PROGRESS).encode(), encode(progress)))]
 
     def _here(self, relatives: Sequence[Relative]) -> list[OwnedRange]:
-        return [self._ranges[each.segment] for each in relatives if each.worker == self._worker]
+        """Those that are served here; a child may have changed again before it was heard that this change is over."""
+        mine = [each.segment for each in relatives if each.worker == self._worker]
+        return [self._ranges[segment] for segment in mine if segment in self._ranges]
 
 
 def _is_fenced(parent: OwnedRange, writes: WritePath) -> bool:

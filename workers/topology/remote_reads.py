@@ -3,9 +3,9 @@
     GET --> overlay of the child --> keys it does not know --GET, OF_PARENT--> router --> owner of the parent
                                                      answer <--------------------------------+
 
-A parent that is here is read at once. Each read asks each other parent once, all its keys together. What the parent answers was true at the fence and is true as
-long as the child knows nothing newer, as it did when the read began. A read that gets no answer is forgotten: its
-client asks again.
+A parent that is here is read at once. Each read asks each other parent once, all its keys together. What the parent
+answers was true at the fence and is true as long as the child knows nothing newer, as it did when the read began. A
+read that gets no answer is forgotten: its client asks again.
 """
 
 from __future__ import annotations
