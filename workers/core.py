@@ -86,7 +86,7 @@ class WorkerCore:
         self._maintenance: MaintenanceQueue | None = None
         self._scans: Scanning | None = None
         self._changes = Changes(options.worker, options.store, self._ranges, self._open)
-        self._remote_reads = RemoteReads(client_of_worker(options.worker))
+        self._remote_reads = RemoteReads(client_of_worker(options.worker), entropy.below(2**63))
         self._stopping = False
         self._stopped = False
         self._counts: Counter[str] = Counter()
@@ -151,6 +151,7 @@ class WorkerCore:
         if self._scans:
             self._scans.open.expire(now_ns)
             self._scans.open.shed()
+            self._changes.forget_former(self._scans.open.has_scans_of)
         pressure = self._writes.pressure if self._writes else 0
         effects = self._registration.tick(pressure, now_ns)
         return effects + self._writes.tick(now_ns) if self._writes else effects
@@ -179,7 +180,7 @@ class WorkerCore:
             case Op.RETIRE:
                 return self._retire(decode(Retire, frames[1]))
             case Op.GET:
-                return self._remote_reads.answered(header, frames, self._serving_writes.pressure)
+                return self._remote_reads.answered(header, frames, self._writes.pressure if self._writes else 0)
         assignments, effects = self._registration.answered(header, frames, now_ns)
         return effects + self._serve(assignments) if assignments else effects
 
@@ -307,7 +308,10 @@ class WorkerCore:
 
     def _drop(self, segments: Iterable[int]) -> None:
         """Serve these segments no more, and remove their files."""
-        self._serving_maintenance.retire(self._changes.retire(segments, self._serving_scans.open.has_scans_of))
+        scanned = self._serving_scans.open.has_scans_of
+        retired = self._changes.retire(segments, self._serving_writes, scanned)
+        self._serving_maintenance.retire(retired)
+        self._registration.forget(retired)
 
     def _open(self, relative: Relative, epoch: int, is_child: bool) -> OwnedRange:
         """A parent or child, from its files if it has any."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from shardstore.effects import Effect, Send
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
@@ -55,6 +55,11 @@ class Registration:
         """These ranges are open and served from now on."""
         self.serving = dict(serving)
         self._known = self._known | self.serving
+
+    def forget(self, segments: Iterable[int]) -> None:
+        """These segments are gone, or about to go."""
+        for segment in segments:
+            self._known.pop(segment, None)
 
     def answered(self, header: Header, frames: list[bytes], now_ns: int) -> tuple[Assignments | None, list[Effect]]:
         """Take a message of the router that is no request: ranges it gives, or effects that follow."""

@@ -10,6 +10,8 @@ The keys of two parents are apart, so the deltas of one may stand above those of
 order, bottom mains one by one from the newest on. A table that reaches beyond the child's keys becomes a virtual part
 (segment/virtual_part.py).
 
+The child has no checkpoint of any log: the parents' say nothing of its own records, which may lie below them already.
+
 Order (none of these steps may overtake the one before): the links, their names, then the manifest that names them.
 What a stopped job has left without a manifest is removed by the next one.
 """
@@ -54,7 +56,6 @@ def adopt(spec: AdoptSpec, filesystem: Filesystem) -> Generator[None, None, Adop
             new_manifest(spec.store, spec.segment, KeyRange(spec.start, spec.end), spec.epoch),
             table_number_next=len(linked) + 1,
             **_layers(parents, linked),
-            checkpoint=_checkpoint(parents),
             dedup=spec.dedup,
         )
         publish_manifest(filesystem, manifest)
@@ -155,9 +156,3 @@ def _layers(parents: Sequence[Manifest], linked: Mapping[tuple[int, int], TableR
         "main": tuple(chain.from_iterable(kept(parent, parent.main) for parent in parents)),
         "bottoms": tuple(tuple(chain.from_iterable(parts)) for parts in newest_first)[::-1],
     }
-
-
-def _checkpoint(parents: Sequence[Manifest]) -> dict[int, int]:
-    """By log id, the LSN up to which the tables of any parent hold the log."""
-    log_ids = set(chain.from_iterable(parent.checkpoint for parent in parents))
-    return {log_id: max(parent.checkpoint_of(log_id) for parent in parents) for log_id in sorted(log_ids)}

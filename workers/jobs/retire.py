@@ -1,7 +1,8 @@
 """Retire: segments that nothing refers to any more go, with their directories.
 
 The manifest goes first, durably: a directory without one is no segment, whatever tables a stopped job leaves in it.
-Two workers that started may have been told of the same segment: what one has removed the other does not miss. A file that is no part of a segment is not removed; its directory then stays, and the job fails.
+Two workers that started may have been told of the same segment: what one has removed the other does not miss. A file
+that is no part of a segment is not removed; its directory then stays, and the job fails.
 """
 
 from __future__ import annotations

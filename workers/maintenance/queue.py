@@ -82,6 +82,7 @@ class MaintenanceQueue:
     _release_wanted: bool = False
     _retry_at_ns: int | None = None
     _failures: int = 0
+    _failed_last: type[Spec] | None = None
     _drain_alone: bool = False
     _drained_last: bool = False
     _worth_a_look: bool = True
@@ -108,8 +109,8 @@ class MaintenanceQueue:
             self.seal(self.ranges[segment])
 
     def seal(self, owned: OwnedRange) -> None:
-        """Turn the active layer of a range into a run. Of a parent it must not reach to the writes of its children."""
-        owned.overlay.seal(self.writes.lsn_applied if owned.fence_lsn is None else owned.fence_lsn)
+        """Turn the active layer of a range into a run."""
+        owned.overlay.seal(self.writes.lsn_applied)
         self.look_again()
 
     def look_again(self) -> None:
@@ -140,13 +141,13 @@ class MaintenanceQueue:
         flushes = [barrier for barrier in waiting if barrier.op == Op.FLUSH]
         if flushes:
             self._barriers[owned.segment_id] = flushes
-        bounced = [*compactions, *self._compactions.pop(owned.segment_id, [])]
-        return [asker.refuse(Status.STALE_ROUTE, Refusal("the range is changing")) for asker in bounced]
+        return _bounced([*compactions, *self._compactions.pop(owned.segment_id, [])])
 
     def adopt(self, spec: AdoptSpec) -> None:
         """Give a child files of its own, unless that is under way."""
-        running = self._running is not None and self._running.spec == spec
-        if not running and spec.segment not in self._adoptions:
+        running = self._running.spec if self._running else None
+        is_running = isinstance(running, AdoptSpec) and running.segment == spec.segment
+        if not is_running and spec.segment not in self._adoptions:
             self._adoptions[spec.segment] = spec
             self.look_again()
 
@@ -166,7 +167,7 @@ class MaintenanceQueue:
             return []
         self._worth_a_look = False
         self._retry_at_ns = None
-        spec = self._release() or self._retire() or self._adopt() or self._drain_or_compact()
+        spec = self._choose()
         if spec is None:
             return self._sync_for_drain()
         self._jobs_started += 1
@@ -184,7 +185,7 @@ class MaintenanceQueue:
         """Take over the result of the running job."""
         assert self._running is not None
         assert self._running.job == event.job
-        self._running, self._failures, self.last_failure = None, 0, ""
+        self._running, self._failures, self._failed_last, self.last_failure = None, 0, None, ""
         self.look_again()
         self.jobs_finished += 1
         effects: list[Effect] = []
@@ -206,7 +207,7 @@ class MaintenanceQueue:
         assert self._running is not None
         spec, self._running = self._running.spec, None
         self.look_again()
-        self.last_failure = event.reason
+        self.last_failure, self._failed_last = event.reason, type(spec)
         self._failures += 1
         self._retry_at_ns = now_ns + min(RETRY_FIRST_NS << min(self._failures, 16), RETRY_MAX_NS)
         for segment in _segments_of(spec):
@@ -216,9 +217,13 @@ class MaintenanceQueue:
             if not isinstance(spec, AdoptSpec):
                 totals = owned.compactions if isinstance(spec, CompactSpec) else owned.drains
                 totals.note_end(now_ns - self._started_ns, None)
+        effects: list[Effect] = []
         if isinstance(spec, CompactSpec) and spec.kind == CompactionKind.EVERYTHING:
-            self._compactions.setdefault(spec.segment, []).extend(self._compacting)
-            self._compacting = []
+            askers, self._compacting = self._compacting, []
+            if self.ranges[spec.segment].fence_lsn is None:
+                self._compactions.setdefault(spec.segment, []).extend(askers)
+            else:
+                effects = _bounced(askers)
         elif isinstance(spec, ReleaseSpec):
             self._obsolete += spec.paths
             self._release_wanted = True
@@ -226,7 +231,20 @@ class MaintenanceQueue:
             self._retired.update(spec.segments)
         elif isinstance(spec, AdoptSpec) and not event.damage:
             self._adoptions[spec.segment] = spec
-        return self._give_up(spec, event.damage) if event.damage else []
+        return effects + self._give_up(spec, event.damage) if event.damage else effects
+
+    def _choose(self) -> Spec | None:
+        """What gives back room goes first; what failed last goes last, so that it keeps nothing else from its turn."""
+        kinds: dict[type[Spec], Callable[[], Spec | None]] = {
+            ReleaseSpec: self._release,
+            RetireSpec: self._retire,
+            AdoptSpec: self._adopt,
+            DrainSpec: self._drain_or_compact,
+        }
+        for kind in sorted(kinds, key=lambda kind: kind is self._failed_last):
+            if spec := kinds[kind]():
+                return spec
+        return None
 
     def _drain_or_compact(self) -> DrainSpec | CompactSpec | None:
         """A drain, which frees memory, before a compaction; but one after the other when both are always due."""
@@ -358,6 +376,11 @@ class MaintenanceQueue:
             for asker in [*waiting, *self._compactions.pop(segment, [])]:
                 effects.append(asker.fail(damage))
         return effects
+
+
+def _bounced(askers: Iterable[Asker]) -> list[Effect]:
+    """Send those who wait for a compaction of a parent to its children."""
+    return [asker.refuse(Status.STALE_ROUTE, Refusal("the range is changing")) for asker in askers]
 
 
 def _layer_sizes(segment: Segment) -> LayerSizes:

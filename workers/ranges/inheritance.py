@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shardstore.identifiers import Stored
+from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
 from workers.chunk import Chunk, Ordered
 
@@ -44,6 +44,13 @@ class Inheritance:
             for at, entry in zip(places, parent.get_many([keys[at] for at in places]), strict=True):
                 found[at] = entry
         return found
+
+    def fill(self, found: list[Stored | None], keys: Sequence[bytes]) -> None:
+        """Put what the parents here hold where nothing is found yet; TOMBSTONE if nothing. Raises Corruption."""
+        for parent in self.parents:
+            places = [at for at, key in enumerate(keys) if found[at] is None and key in parent.key_range]
+            for at, entry in zip(places, parent.get_many([keys[at] for at in places]), strict=True):
+                found[at] = TOMBSTONE if entry is None else entry
 
     def layers(self) -> list[Ordered]:
         """All layers of the parents, those of each from the oldest to the newest. Raises Corruption."""

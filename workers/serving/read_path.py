@@ -32,6 +32,12 @@ def get(owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int)
     return asker.accept(pressure, (column.frame,), flags, len(values))
 
 
+def cut(values: list[bytes | None]) -> list[bytes | None]:
+    """As many values from the front as fit what a reply aims at; at least one."""
+    sizes = accumulate(0 if value is None else len(value) for value in values)
+    return values[: max(1, bisect_right(list(sizes), REPLY_BYTES_AIM))]
+
+
 def _get_one(owned: OwnedRange, asker: Asker, key: bytes, pressure: int) -> Send:
     """Answer a GET of one key: what the general way does, without what it does for columns."""
     value = owned.get(key)
@@ -49,7 +55,7 @@ def _values(owned: OwnedRange, keys: Sequence[bytes], presence: bool) -> list[by
         found = _absent(owned.get_many(keys[len(values) : len(values) + step]))
         values += _presence(found) if presence else found
         held_bytes += 0 if presence else sum(map(len, filter(None, found)))
-    return values if held_bytes <= REPLY_BYTES_AIM else _cut(values)
+    return values if held_bytes <= REPLY_BYTES_AIM else cut(values)
 
 
 def _absent(found: list[Stored | None]) -> list[bytes | None]:
@@ -63,9 +69,3 @@ def _presence(found: list[bytes | None]) -> list[bytes | None]:
     present: list[bytes | None] = [b""] * len(found)
     deque(map(present.__setitem__, positions_of(found, None), repeat(None)), maxlen=0)
     return present
-
-
-def _cut(values: list[bytes | None]) -> list[bytes | None]:
-    """As many values from the front as fit what a reply aims at; at least one."""
-    sizes = accumulate(0 if value is None else len(value) for value in values)
-    return values[: max(1, bisect_right(list(sizes), REPLY_BYTES_AIM))]

@@ -51,7 +51,8 @@ class Scanning:
             case ScanMode.LIVE:
                 page, mark = _read(owned.view(), owned, request), b""
             case ScanMode.FAIL_FAST:
-                page, mark = _read(owned.view(), owned, request), _checked_state(owned, request.mark)
+                mark = _checked_state(owned, request.mark)
+                page = _read(owned.view(), owned, request)
             case _:
                 page, mark = self._held_page(owned, asker, request, now_ns)
         flags = (Flag.KEYS_FIXED if page.keys.fixed else 0) | (Flag.VALUES_FIXED if page.values.fixed else 0)

@@ -9,6 +9,7 @@ it had come. A change within this process is adopted at the moment of the fence:
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -28,6 +29,8 @@ from workers.segment.state import SegmentState
 from workers.serving.write_path import WritePath
 
 REPORT_INTERVAL_NS = 250 * MILLISECOND_NS
+RETIRED_KNOWN = 1_024
+"""Retired segments that are remembered, so that a late order does not bring one back."""
 
 OpenRange = Callable[[Relative, int, bool], OwnedRange]
 """Opens a range from disk: whose it is, its epoch, and whether it is a child, which may be missing there."""
@@ -45,6 +48,7 @@ class Changes:
         self._reported: dict[int, Progress] = {}
         self._carried: dict[int, dict[str, Any]] = {}
         self._report_due_ns = 0
+        self._retired: deque[int] = deque(maxlen=RETIRED_KNOWN)
         self.former: dict[int, OwnedRange] = {}
         """Parents that were retired while scans read them."""
 
@@ -66,12 +70,18 @@ class Changes:
         return []
 
     def take(self, order: Order) -> None:
-        """Know this order, and open what it names."""
+        """Know this order, and open what it names. One that comes when its change is over is not heard."""
         change = order.change
+        mine = [each.segment for each in (*change.parents, *change.children) if each.worker == self._worker]
+        if any(segment in self._retired for segment in mine):
+            return
         self._orders[change.number] = order
         for parent in change.parents:
             if parent.worker == self._worker and parent.segment not in self._ranges:
                 self._ranges[parent.segment] = self._open_range(parent, parent.epoch, False)
+            if parent.worker == self._worker:  # the epoch under which the owners of children ask
+                parent_here = self._ranges[parent.segment]
+                parent_here.epoch = max(parent_here.epoch, parent.epoch)
         for child in change.children:
             if child.worker == self._worker:
                 self._open_child(change, child, order.epochs[child.segment])
@@ -83,8 +93,8 @@ class Changes:
         for order in self._orders.values():
             effects += self._fence(order.change, writes, maintenance, now_ns)
             self._adopt(order)
-            self._materialise(order, maintenance)
-            effects += self._report(order, now_ns)
+            self._materialise(order, writes, maintenance)
+            effects += self._report(order, writes, now_ns)
         if now_ns >= self._report_due_ns:
             self._report_due_ns = now_ns + REPORT_INTERVAL_NS
         return effects
@@ -105,20 +115,24 @@ class Changes:
         for child in order.change.children if order else ():
             self._carried.pop(child.segment, None)
 
-    def retire(self, segments: Iterable[int], scanned: Callable[[OwnedRange], bool]) -> list[int]:
+    def retire(self, segments: Iterable[int], writes: WritePath, scanned: Callable[[OwnedRange], bool]) -> list[int]:
         """Answers which of these can go: all but what is served here and is no drained parent."""
         retired = []
         for segment in segments:
             owned = self._ranges.get(segment)
-            if owned is not None and not _is_drained(owned):
+            if owned is not None and not _is_drained(owned, writes):
                 continue
             retired.append(segment)
+            self._retired.append(segment)
             if owned is not None:
                 del self._ranges[segment]
                 if scanned(owned):
                     self.former[segment] = owned
-        self.former = {segment: owned for segment, owned in self.former.items() if scanned(owned)}
         return retired
+
+    def forget_former(self, scanned: Callable[[OwnedRange], bool]) -> None:
+        """Let go of retired parents that no scan reads any more."""
+        self.former = {segment: owned for segment, owned in self.former.items() if scanned(owned)}
 
     def _open_child(self, change: Change, child: Relative, epoch: int) -> None:
         owned = self._ranges.get(child.segment)
@@ -142,19 +156,13 @@ class Changes:
             return []
         for parent in parents:
             if parent.fence_lsn is None:
-                parent.fence_lsn = self._fence_lsn(change, writes)
+                parent.fence_lsn = writes.wal.lsn_appended
                 effects += maintenance.fence(parent)
             if writes.wal.lsn_durable < parent.fence_lsn:
                 effects += writes.require_durable(parent.fence_lsn)
-            if min(writes.lsn_applied, writes.wal.lsn_durable) >= parent.fence_lsn and not parent.is_fenced:
-                parent.is_fenced = True
+            if writes.lsn_applied >= parent.fence_lsn and parent.overlay.active:
                 maintenance.seal(parent)
         return effects
-
-    def _fence_lsn(self, change: Change, writes: WritePath) -> int:
-        """The end of the log; before the first write of the children, if this worker has adopted them in an earlier life."""
-        firsts = [child.overlay.lsn_first for child in self._here(change.children) if child.overlay.lsn_first]
-        return min([writes.wal.lsn_appended, *(lsn - 1 for lsn in firsts)])
 
     def _adopt(self, order: Order) -> None:
         """Let children accept writes, once no parent does and it is known which requests the parents have applied."""
@@ -179,29 +187,29 @@ class Changes:
             return None
         return [DedupWindow.from_document(order.windows[parent.segment]) for parent in parents]
 
-    def _materialise(self, order: Order, maintenance: MaintenanceQueue) -> None:
+    def _materialise(self, order: Order, writes: WritePath, maintenance: MaintenanceQueue) -> None:
         change = order.change
         here = self._here(change.parents)
-        if not (order.drained or (change.is_local and all(_is_drained(parent) for parent in here))):
+        if not (order.drained or (change.is_local and all(_is_drained(parent, writes) for parent in here))):
             return
         for child in self._here(change.children):
-            if child.segment is None and child.damage is None and child.adopted:
+            if child.segment is None and not (child.damage or child.job_damage) and child.adopted:
                 parents = tuple(parent.segment for parent in change.parents_over(child.key_range))
                 keys, dedup = child.key_range, self._carried[child.segment_id]
                 maintenance.adopt(
                     AdoptSpec(self._store, child.segment_id, keys.start, keys.end, child.epoch, parents, dedup)
                 )
 
-    def _report(self, order: Order, now_ns: int) -> list[Effect]:
+    def _report(self, order: Order, writes: WritePath, now_ns: int) -> list[Effect]:
         """Tell the router how far the change is here, when there is news and from time to time."""
         change = order.change
         parents, children = self._here(change.parents), self._here(change.children)
-        fenced = [parent for parent in parents if parent.is_fenced]
+        fenced = [parent for parent in parents if _is_fenced(parent, writes)]
         progress = Progress(
             change.number,
             dict.fromkeys([parent.segment_id for parent in fenced]),
             [child.segment_id for child in children if child.adopted],
-            [parent.segment_id for parent in fenced if _is_drained(parent)],
+            [parent.segment_id for parent in parents if _is_drained(parent, writes)],
             [child.segment_id for child in children if child.segment is not None],
         )
         if progress == self._reported.get(change.number) and now_ns < self._report_due_ns:
@@ -214,9 +222,17 @@ class Changes:
         return [Send(ROUTER, b"", (Header(Op.PROGRESS).encode(), encode(progress)))]
 
     def _here(self, relatives: Sequence[Relative]) -> list[OwnedRange]:
-        return [self._ranges[each.segment] for each in relatives if each.worker == self._worker]
+        """Those that are served here; a child may have changed again before it was heard that this change is over."""
+        mine = [each.segment for each in relatives if each.worker == self._worker]
+        return [self._ranges[segment] for segment in mine if segment in self._ranges]
 
 
-def _is_drained(parent: OwnedRange) -> bool:
-    """Whether the manifest of a parent is its last: all that it ever accepted is in its tables, and no job runs."""
-    return parent.is_fenced and not len(parent.overlay) and parent.state is SegmentState.READY
+def _is_fenced(parent: OwnedRange, writes: WritePath) -> bool:
+    """Whether all that a parent has ever accepted is durable and applied."""
+    lsn = parent.fence_lsn
+    return lsn is not None and writes.lsn_applied >= lsn and writes.wal.lsn_durable >= lsn
+
+
+def _is_drained(parent: OwnedRange, writes: WritePath) -> bool:
+    """Whether the manifest of a fenced parent is its last."""
+    return _is_fenced(parent, writes) and not len(parent.overlay) and parent.state is SegmentState.READY

@@ -3,9 +3,9 @@
     GET --> overlay of the child --> keys it does not know --GET, OF_PARENT--> router --> owner of the parent
                                                      answer <--------------------------------+
 
-Each read asks each parent once, all its keys together. What the parent answers was true at the fence and is true as
-long as the child knows nothing newer, as it did when the read began. A read that gets no answer is forgotten: its
-client asks again.
+A parent that is here is read at once. Each read asks each other parent once, all its keys together. What the parent
+answers was true at the fence and is true as long as the child knows nothing newer, as it did when the read began. A
+read that gets no answer is forgotten: its client asks again.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from shardstore.columns import InvalidColumn, decode, encode
 from shardstore.effects import Effect, Send
 from shardstore.identifiers import TOMBSTONE
-from shardstore.limits import MILLISECOND_NS, SECOND_NS, VALUE_BYTES_MAX
+from shardstore.limits import MILLISECOND_NS, REPLY_BYTES_AIM, SECOND_NS, VALUE_BYTES_MAX
 from shardstore.messages import Refusal
 from shardstore.topology import Relative
 from shardstore.wire_format import Flag, Header, Op, Status
 from workers.ranges.owned_range import OwnedRange
 from workers.registration import ROUTER
+from workers.serving.read_path import cut
 from workers.serving.reply import Asker
 from workers.serving.requests import keys_of
 
@@ -42,11 +43,15 @@ class Read:
 
 
 class RemoteReads:
-    """All reads that wait for another worker. `client`: under which id this worker asks, see router/sessions.py."""
+    """All reads that wait for another worker.
 
-    def __init__(self, client: int) -> None:
+    `client`: under which id this worker asks, see router/sessions.py. `sequence`: above which its requests are
+    numbered, at random, so that an answer to an earlier process is not taken for one to this.
+    """
+
+    def __init__(self, client: int, sequence: int) -> None:
         self._client = client
-        self._sequence = 0
+        self._sequence = sequence
         self._reads: dict[int, Read] = {}
 
     def get(
@@ -58,10 +63,13 @@ class RemoteReads:
         now_ns: int,
         pressure: int,
     ) -> list[Effect]:
-        """Answer a GET of a child, now or when its parents have. Raises InvalidRequest."""
+        """Answer a GET of a child, now or when its parents have. Raises InvalidRequest, Corruption."""
         self._forget_old(now_ns)
         keys = keys_of(asker.header, frames, owned.key_range)
+        keys = keys[: max(1, REPLY_BYTES_AIM // owned.value_bytes_mean())]
         found = owned.overlay.get_many(keys)
+        if owned.inheritance is not None:
+            owned.inheritance.fill(found, keys)
         values = [None if entry is TOMBSTONE else entry for entry in found]
         unknown = {at for at, entry in enumerate(found) if entry is None}
         read = Read(asker, values, unknown, {}, now_ns + PATIENCE_NS)
@@ -125,12 +133,13 @@ class RemoteReads:
 
 
 def _answer(read: Read, pressure: int) -> Send:
-    """The values from the front up to the first that is still unknown, since the parent's answer was full."""
+    """The values from the front up to the first that is still unknown, or to as many as one reply is to hold."""
     known = min(read.unknown, default=len(read.values))
     if not known:
         return read.asker.refuse(Status.UNAVAILABLE, Refusal("a parent of the range did not answer in full"), RETRY_NS)
-    presence = read.asker.header.flags & Flag.PRESENCE
+    header = read.asker.header
     values = read.values[:known]
-    column = encode([None if value is None else b"" for value in values] if presence else values)
-    flags = (Flag.VALUES_FIXED if column.fixed else 0) | (Flag.MORE if known < len(read.values) else 0)
-    return read.asker.accept(pressure, (column.frame,), flags, known)
+    values = cut([None if value is None else b"" for value in values] if header.flags & Flag.PRESENCE else values)
+    column = encode(values)
+    flags = (Flag.VALUES_FIXED if column.fixed else 0) | (Flag.MORE if len(values) < header.entries else 0)
+    return read.asker.accept(pressure, (column.frame,), flags, len(values))
