@@ -27,8 +27,8 @@ def least_busy(loads: StoreLoad, workers: Collection[int]) -> int | None:
 def gain(loads: StoreLoad, busy: float, giver: int, taker: int) -> float:
     """By how much the busier of the two is less busy when the taker has this load; zero where that is not worth it.
 
-    The first condition keeps errors of measuring from moving anything. The second keeps what has moved where it is:
-    the two are then less apart than half of it, and to move it back would gain nothing.
+    The first condition keeps errors of measuring from moving anything. The second keeps what has moved where it is: the
+    taker is then busier by half of it at most, so to move it back would gain nothing.
     """
     given, taken = loads.busy(giver), loads.busy(taker)
     apart = given - taken
