@@ -91,6 +91,8 @@ def test_of_a_virtual_part_its_share_counts() -> None:
 def test_a_virtual_part_that_holds_more_than_its_bounds_is_damage(wrong: TableRecord) -> None:
     filesystem = empty_filesystem()
     manifest = replace(NEW, deltas=(wrong,))
+    with pytest.raises(AssertionError):
+        publish_manifest(filesystem, manifest)
     filesystem.place(manifest_path(SEGMENT), encode_document(MAGIC, VERSION, to_plain(manifest)))
     with pytest.raises(Corruption, match="table 1 is said to hold more than its bounds allow"):
         read_manifest(filesystem, STORE, SEGMENT)

@@ -114,6 +114,7 @@ def _linked(spec: AdoptSpec, parents: Sequence[Manifest], filesystem: Filesystem
             linked[parent.segment, record.number] = replace(kept, number=number)
             source = file_names.table_file(parent.segment, record.number)
             yield from _link(filesystem, source, file_names.table_file(spec.segment, number))
+            yield
     return linked
 
 
