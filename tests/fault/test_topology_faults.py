@@ -183,7 +183,10 @@ def test_a_full_disk_at_any_fill_level(name: str) -> None:
             worker.run(spec, process(disk, 0, opener))
         except DiskFull:
             refused += 1
-            assert process(disk).list_directory(segment_directory(spec.segment)) == [], "all room is free again"
+            left = process(disk).list_directory(segment_directory(spec.segment))
+            assert left == [] or left[0] == "MANIFEST.tmp", (
+                "unless only the manifest did not fit, all room is free again"
+            )
             disk.capacity = None
             check_adopted(disk, worker, spec, opener, room)
         else:

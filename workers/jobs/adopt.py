@@ -50,17 +50,17 @@ def adopt(spec: AdoptSpec, filesystem: Filesystem) -> Generator[None, None, Adop
     try:
         linked = yield from _linked(spec, parents, filesystem)
         filesystem.sync_directory(directory)
-        manifest = replace(
-            new_manifest(spec.store, spec.segment, KeyRange(spec.start, spec.end), spec.epoch),
-            table_number_next=len(linked) + 1,
-            **_layers(parents, linked),
-            checkpoint=_checkpoint(parents),
-            dedup=spec.dedup,
-        )
-        publish_manifest(filesystem, manifest)
     except DiskFull:
         _remove_files(directory, filesystem)
         raise
+    manifest = replace(
+        new_manifest(spec.store, spec.segment, KeyRange(spec.start, spec.end), spec.epoch),
+        table_number_next=len(linked) + 1,
+        **_layers(parents, linked),
+        checkpoint=_checkpoint(parents),
+        dedup=spec.dedup,
+    )
+    publish_manifest(filesystem, manifest)
     return AdoptResult(manifest)
 
 
