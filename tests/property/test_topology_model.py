@@ -6,6 +6,7 @@ request that is sent once more is never applied again; of a key there is never m
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 from hypothesis import HealthCheck, settings
@@ -122,24 +123,18 @@ class Topology(RuleBasedStateMachine):
 
     @rule(key=borders, worker=workers)
     def split(self, key: bytes, worker: int) -> None:
-        try:
+        with contextlib.suppress(InvalidRequest, Busy):
             self.cluster.split(key, worker)
-        except (InvalidRequest, Busy):
-            pass
 
     @rule(key=borders)
     def merge(self, key: bytes) -> None:
-        try:
+        with contextlib.suppress(InvalidRequest, Busy):
             self.cluster.merge(key)
-        except (InvalidRequest, Busy):
-            pass
 
     @rule(key=borders, worker=workers)
     def move(self, key: bytes, worker: int) -> None:
-        try:
+        with contextlib.suppress(InvalidRequest, Busy):
             self.cluster.move(key, worker)
-        except (InvalidRequest, Busy):
-            pass
 
     # ---------------------------------------------------------------- what waits
 
