@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from router.policies.plan import Plan, PlanKind
 from router.route_table import Topology
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import KEY_BYTES_MAX, RANGES_MAX, SECOND_NS
@@ -31,8 +32,8 @@ def split(topology: Topology, key: bytes, worker: int | None = None) -> Change:
     return _change(topology, ChangeKind.SPLIT, [route], halves)
 
 
-def merge(topology: Topology, key: bytes) -> Change:
-    """The range with this key and its right neighbour become one, with the owner of the left.
+def merge(topology: Topology, key: bytes, worker: int | None = None) -> Change:
+    """The range with this key and its right neighbour become one, which goes to the worker, or stays with the left's.
 
     Raises InvalidRequest, Busy.
     """
@@ -41,7 +42,8 @@ def merge(topology: Topology, key: bytes) -> Change:
     if not end:
         raise InvalidRequest("the last range has no right neighbour")
     right = topology.map.route_of(end)
-    keys = (left.start, topology.map.range_of(right.segment).end, int(left.worker))
+    owner = int(left.worker) if worker is None else worker
+    keys = (left.start, topology.map.range_of(right.segment).end, owner)
     return _change(topology, ChangeKind.MERGE, [left, right], [keys])
 
 
@@ -52,6 +54,23 @@ def move(topology: Topology, key: bytes, worker: int) -> Change:
         raise InvalidRequest(f"worker {worker} owns this range already")
     end = topology.map.range_of(route.segment).end
     return _change(topology, ChangeKind.MOVE, [route], [(route.start, end, worker)])
+
+
+def change_of(topology: Topology, plan: Plan) -> Change:
+    """The change that a policy has planned. Raises InvalidRequest, Busy: the map may not be as it was."""
+    route = topology.map.route_of_segment(plan.segments[0])
+    if route is None:
+        raise InvalidRequest(f"segment {plan.segments[0]} is in the map no more")
+    match plan.kind:
+        case PlanKind.SPLIT:
+            change = split(topology, plan.at_key, plan.to_worker)
+        case PlanKind.MERGE:
+            change = merge(topology, route.start, plan.to_worker)
+        case PlanKind.MOVE:
+            change = move(topology, route.start, plan.to_worker)
+    if tuple(parent.segment for parent in change.parents) != plan.segments:
+        raise InvalidRequest(f"segments {plan.segments} are not as they were planned for")
+    return change
 
 
 def _change(

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from router.admin import Admin
 from router.announcer import Announcer
 from router.answers import CLIENTS, WORKERS, answer, refuse
 from router.dispatch import Dispatch
@@ -22,6 +23,7 @@ from router.membership import Membership
 from router.registrar import Registrar
 from router.route_table import open_route_table
 from router.sessions import Sessions
+from router.steering import Steering
 from router.topology_changes import TopologyChanges
 from shardstore.effects import Effect, Received, Send, SendFailed, Stop, StopRequested, Tick
 from shardstore.entropy import Entropy
@@ -59,6 +61,9 @@ class RouterCore:
         former = FormerOwners(self._table.topology.changes)
         self._dispatch = Dispatch(self._table, self._membership, self._announcer, former)
         self._changes = TopologyChanges(self._table, self._membership, self._announcer, former)
+        self._steering = Steering(self._table, self._membership, self._changes, options.topology)
+        self._admin = Admin(self._table, self._membership, self._changes, self._steering)
+        self._changes.on_begin, self._changes.on_end = self._steering.begun, self._admin.ended
         self._registrar = Registrar(
             self._table, self._membership, self._announcer, self._dispatch, self._changes, options.workers
         )
@@ -77,12 +82,14 @@ class RouterCore:
             Op.STATS: self._stats,
             Op.HELLO: self._hello,
             Op.ROUTES: self._routes,
+            Op.ADMIN: self._admin.handle,
         }
         self._from_workers: dict[int, RequestHandler] = {
             Op.REGISTER: self._registrar.register,
             Op.READY: self._registrar.ready,
             Op.HEARTBEAT: self._registrar.heartbeat,
             Op.PROGRESS: self._changes.progress,
+            Op.LOAD: self._steering.reported,
             Op.GET: self._dispatch.forward_to_parent,
         }
 
@@ -123,7 +130,12 @@ class RouterCore:
             self._sessions.learn(header.client, peer)
         if self._stop_by_ns is not None:
             return [refuse(CLIENTS, peer, header, Status.CLOSED, Refusal("the router is stopping"))]
-        return handler(peer, header, frames, now_ns)
+        try:
+            return handler(peer, header, frames, now_ns)
+        except DiskFull as error:
+            return [refuse(CLIENTS, peer, header, Status.FAILED, Refusal(str(error)))]
+        except StorageFailure as error:
+            return [Stop(f"the route map could not be published: {error}")]
 
     def _worker_message(self, peer: bytes, frames: list[bytes], now_ns: int) -> list[Effect]:
         if frames and decode_header(frames[0]).status != Status.NONE:
@@ -165,6 +177,7 @@ class RouterCore:
             "map_version": self._table.current.version,
             "ranges": len(self._table.current.routes),
             "changes": {"under_way": len(self._changes), "done": self._changes.done},
+            "unsplittable": self._steering.verdicts,
             "workers": {
                 member.worker: {
                     "state": member.state.value,
@@ -185,7 +198,12 @@ class RouterCore:
     def _tick(self, event: Tick, now_ns: int) -> list[Effect]:
         self._ticked_ns = now_ns
         self._dispatch.tick(now_ns)
-        return [*self._registrar.tick(now_ns), *self._changes.tick(now_ns)]
+        try:
+            return [*self._registrar.tick(now_ns), *self._changes.tick(now_ns), *self._steering.tick(now_ns)]
+        except DiskFull:  # a change that was not begun is planned again
+            return []
+        except StorageFailure as error:
+            return [Stop(f"the route map could not be published: {error}")]
 
     def _stop_requested(self, event: StopRequested, now_ns: int) -> list[Effect]:
         if self._stop_by_ns is None:

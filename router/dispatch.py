@@ -76,7 +76,7 @@ class Dispatch:
         """Pass a worker's answer to the client that waits for it. Raises MalformedMessage."""
         header = decode_reply(frames)
         member = self._membership.of_peer(peer)
-        passed = self.in_flight.take(header.client, header.sequence, member.worker) if member else None
+        passed = self.in_flight.take(header, member.worker) if member else None
         if passed is None:
             self.replies_unmatched += 1
             return []

@@ -25,13 +25,15 @@ class Passed(NamedTuple):
 
 
 class InFlight:
-    """Requests in flight, by (client, sequence).
+    """Requests in flight, by (client, sequence, segment).
+
+    A write that is cut anew because its segment was split goes to each of the new ones under its old sequence.
 
     Invariant: the bytes charged to a worker are the sum of the sizes of its entries.
     """
 
     def __init__(self) -> None:
-        self._passed: dict[tuple[int, int], Passed] = {}
+        self._passed: dict[tuple[int, int, int], Passed] = {}
         self._bytes: defaultdict[int, int] = defaultdict(int)
 
     def __len__(self) -> int:
@@ -47,16 +49,16 @@ class InFlight:
 
     def add(self, passed: Passed) -> None:
         """Remember a request. One that is in flight already (a retry) waits under its new peer and deadline."""
-        key = (passed.header.client, passed.header.sequence)
+        key = _key(passed.header)
         former = self._passed.get(key)
         if former is not None:
             self._bytes[former.worker] -= former.size_bytes
         self._passed[key] = passed
         self._bytes[passed.worker] += passed.size_bytes
 
-    def take(self, client: int, sequence: int, worker: int) -> Passed | None:
+    def take(self, reply: Header, worker: int) -> Passed | None:
         """Forget the request that this worker has answered; None when it has no such request."""
-        passed = self._passed.get((client, sequence))
+        passed = self._passed.get(_key(reply))
         if passed is None or passed.worker != worker:
             return None
         self._remove(passed)
@@ -84,5 +86,9 @@ class InFlight:
         assert charged == {worker: used for worker, used in self._bytes.items() if used}
 
     def _remove(self, passed: Passed) -> None:
-        del self._passed[passed.header.client, passed.header.sequence]
+        del self._passed[_key(passed.header)]
         self._bytes[passed.worker] -= passed.size_bytes
+
+
+def _key(header: Header) -> tuple[int, int, int]:
+    return header.client, header.sequence, header.segment

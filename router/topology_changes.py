@@ -30,7 +30,8 @@ class UnderWay:
     """What is known of one change: the latest report of each worker, and what the parents knew of requests."""
 
     change: Change
-    begun_ns: int
+    reason: str = ""
+    begun_ns: int = 0
     reports: dict[int, Progress] = field(default_factory=dict)
     windows: dict[int, Any] = field(default_factory=dict)
     ordered_ns: int = 0
@@ -50,14 +51,15 @@ class UnderWay:
 
 
 class TopologyChanges:
-    """All changes of the store that are under way. `on_end` is called with each one that is done."""
+    """All changes of the store that are under way. `on_begin` and `on_end` are called with each of them."""
 
     def __init__(self, table: RouteTable, membership: Membership, announcer: Announcer, former: FormerOwners) -> None:
         self._table = table
         self._membership = membership
         self._announcer = announcer
         self._former = former
-        self._under_way = {change.number: UnderWay(change, 0) for change in table.topology.changes}
+        self._under_way = {change.number: UnderWay(change) for change in table.topology.changes}
+        self.on_begin: Callable[[Change, int], None] = _ignore
         self.on_end: Callable[[Change], list[Effect]] = _nothing
         self.done = 0
 
@@ -72,12 +74,13 @@ class TopologyChanges:
             for child in under_way.change.children
         }
 
-    def begin(self, change: Change, now_ns: int) -> list[Effect]:
-        """Make a change known, durably, and order it. Raises StorageFailure: then it may be known after a restart."""
+    def begin(self, change: Change, reason: str, now_ns: int) -> list[Effect]:
+        """Make a change known, durably, and order it. Raises DiskFull, with nothing changed, and StorageFailure."""
         self._table.publish_begin(change)
         self._former.note(change)
         self._announcer.refresh()
-        under_way = self._under_way[change.number] = UnderWay(change, now_ns)
+        under_way = self._under_way[change.number] = UnderWay(change, reason, now_ns)
+        self.on_begin(change, now_ns)
         return self._order(under_way, now_ns)
 
     def progress(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
@@ -163,6 +166,10 @@ class TopologyChanges:
     def _retire(self, peer: bytes, change: int, segments: Sequence[int]) -> Send:
         body = encode(Retire(change, sorted(set(segments)), self._announcer.routes))
         return Send(WORKERS, peer, (Header(Op.RETIRE).encode(), body))
+
+
+def _ignore(change: Change, now_ns: int) -> None:
+    """Nobody wants to know."""
 
 
 def _nothing(change: Change) -> list[Effect]:

@@ -2,8 +2,11 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
+from shardstore.admin_messages import PlannedChange, RangeRow
 from shardstore.client.async_scan_iterator import AsyncScanIterator
+from shardstore.client.asyncio_admin import AsyncAdmin
 from shardstore.client.asyncio_client import AsyncClient, connect_async
+from shardstore.client.blocking_admin import Admin
 from shardstore.client.blocking_client import Client, connect
 from shardstore.client.scan_iterator import ScanIterator
 from shardstore.cluster.local_cluster import LocalCluster
@@ -21,6 +24,7 @@ from shardstore.errors import (
 )
 from shardstore.options import ScanMode
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.topology_options import TopologyOptions
 
 try:
     __version__ = version("shardstore")
@@ -28,6 +32,8 @@ except PackageNotFoundError:  # run from a checkout that is not installed
     __version__ = "0+unknown"
 
 __all__ = [
+    "Admin",
+    "AsyncAdmin",
     "AsyncClient",
     "AsyncScanIterator",
     "Busy",
@@ -39,12 +45,15 @@ __all__ = [
     "InvalidRequest",
     "LocalCluster",
     "OutcomeUnknown",
+    "PlannedChange",
+    "RangeRow",
     "ScanInvalidated",
     "ScanIterator",
     "ScanMode",
     "SegmentOptions",
     "ShardstoreError",
     "StorageFailure",
+    "TopologyOptions",
     "Unavailable",
     "__version__",
     "connect",

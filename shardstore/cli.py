@@ -34,6 +34,7 @@ from shardstore.errors import (
 )
 from shardstore.options import Durability, InspectionOptions, ScanMode, to_argument
 from shardstore.segment_options import HELP, Compression, SegmentOptions
+from shardstore.topology_options import TopologyOptions
 
 EXIT_NO_SUCH_KEY = 1
 EXIT_FAILED = 3
@@ -131,13 +132,14 @@ def main() -> None:
 
 
 def serving_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of whatever starts a cluster, as the arguments of LocalCluster; those of segments become one."""
+    """The options of whatever starts a cluster, as the arguments of LocalCluster; those of a settings class are one."""
 
     @wraps(command)
     def serving(**options: Any) -> None:
         with failures_in_one_line():
             segments = SegmentOptions(**{field.name: options.pop(field.name) for field in fields(SegmentOptions)})
-        command(segments=segments, **options)
+            topology = TopologyOptions(**{field.name: options.pop(field.name) for field in fields(TopologyOptions)})
+        command(segments=segments, topology=topology, **options)
 
     options: tuple[Callable[[Any], Any], ...] = (
         click.option("--data", default="data", show_default=True, type=click.Path(), help="Directory of the store."),
@@ -152,18 +154,19 @@ def serving_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option("--ranges", type=int, help="Ranges of a new store. [default: 4 per worker]"),
         click.option("--listen", help="Loopback address, like tcp://127.0.0.1:7700. [default: private sockets]"),
-        *map(_segment_option, fields(SegmentOptions)),
+        *map(_setting, (*fields(SegmentOptions), *fields(TopologyOptions))),
     )
     for option in reversed(options):
         serving = option(serving)
     return serving
 
 
-def _segment_option(field: Field[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The option for a field of SegmentOptions."""
+def _setting(field: Field[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The option for a field of SegmentOptions or TopologyOptions."""
     is_choice = isinstance(field.default, Compression)
+    name = field.name.replace("_", "-")
     return click.option(
-        f"--{field.name.replace('_', '-')}",
+        f"--{name}/--no-{name}" if isinstance(field.default, bool) else f"--{name}",
         default=field.default.value if is_choice else field.default,
         show_default=True,
         type=click.Choice([compression.value for compression in Compression]) if is_choice else type(field.default),

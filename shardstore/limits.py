@@ -59,6 +59,13 @@ EXPANDED_BLOCKS_BYTES_MIN = 18 * MIB
 DOCUMENT_BYTES_MAX = 64 * MIB
 """A manifest, route map or other small published file."""
 
+LOAD_RANGES_MAX = 1_024
+"""Ranges in one LOAD message; a worker with more reports them in turn."""
+LOAD_KEYS_MAX = 32
+"""Keys that are sampled of a range."""
+LOAD_KEY_BYTES_MAX = 256 * KIB
+"""Bytes of sampled keys in one LOAD message, which the busiest ranges get."""
+
 IPC_PATH_BYTES_MAX = 107
 
 assert KEY_BYTES_MAX + VALUE_BYTES_MAX < REQUEST_BYTES_MAX < FRAME_BYTES_MAX
@@ -70,4 +77,5 @@ assert CREDITS * 2 <= DEDUP_WINDOW
 assert CREDITS < 256
 assert RUNS_SET_ASIDE_MAX < RUN_QUEUE_MAX
 assert REQUEST_BYTES_MAX < WAL_FILE_BYTES < WAL_RETAINED_BYTES_MAX
+assert LOAD_RANGES_MAX * (2 * KEY_BYTES_MAX + KIB) + LOAD_KEY_BYTES_MAX < FRAME_BYTES_MAX
 assert FRAME_BYTES_MAX < MESSAGE_BYTES_MAX < OUTBOX_BYTES_MAX < ROUTER_IN_FLIGHT_BYTES_MAX

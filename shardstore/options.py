@@ -12,6 +12,7 @@ from typing import TypeVar
 from shardstore.errors import InvalidRequest
 from shardstore.limits import GIB, KIB, MIB, WORKERS_MAX
 from shardstore.segment_options import DEFAULTS, SegmentOptions
+from shardstore.topology_options import TOPOLOGY_DEFAULTS, TopologyOptions
 
 DEFAULT_MEMORY = GIB
 WORKER_MEMORY_MIN = 96 * MIB
@@ -54,6 +55,7 @@ class RouterOptions:
     internal: str
     workers: int
     boundaries: tuple[str, ...]
+    topology: TopologyOptions = TOPOLOGY_DEFAULTS
     status_fd: int = -1
 
 
@@ -111,6 +113,8 @@ def from_argument(kind: type[ProcessOptions], argument: str) -> ProcessOptions:
             values["boundaries"] = tuple(values["boundaries"])
         if "segments" in values:
             values["segments"] = SegmentOptions.from_plain(values["segments"])
+        if "topology" in values:
+            values["topology"] = TopologyOptions.from_plain(values["topology"])
         return kind(**values)
     except (ValueError, TypeError) as error:
         raise InvalidRequest(f"no {kind.__name__}: {error}") from None

@@ -29,18 +29,21 @@ One ZeroMQ message is the header frame and a fixed number of body frames:
     STATS      -                           document                         worker; segment 0: router
     HELLO      document                    document                         router
     ROUTES     -                           document                         router; also sent unasked, sequence 0
+    ADMIN      document                    document                         router
     REGISTER   document                    document (ranges to serve)       router; the asker is a worker
     READY      document                    -                                router; the asker is a worker
     HEARTBEAT  document                    -                                router; the asker is a worker
     CHANGE     document                    -  (PROGRESS follows)            worker; the asker is the router
     PROGRESS   document                    -  (CHANGE follows)              router; the asker is a worker
     RETIRE     document                    -                                worker; the asker is the router
+    LOAD       document                    -  (nothing follows)             router; the asker is a worker
 
-Any other status is followed by one document (see messages.py). A document is a msgpack map. A column is
-described in columns.py; its layout is a flag. In the answer to GET, an absent key is nil; with MORE set
-only the first `entries` keys were answered, because the answer had reached its size limit. In the answer to SCAN, the
-mark is what the worker wants to see again in the request for the next page, and in END_SCAN; what it means is
-drawn in workers/serving/scanning.py.
+Any other status is followed by one document. A document is a msgpack map; see messages.py, admin_messages.py,
+load_report.py and topology.py. A column is described in columns.py; its layout is a flag. In the answer to GET, an
+absent key is
+nil; with MORE set only the first `entries` keys were answered, because the answer had reached its size limit. In the
+answer to SCAN, the mark is what the worker wants to see again in the request for the next page, and in END_SCAN; what
+it means is drawn in workers/serving/scanning.py.
 """
 
 from __future__ import annotations
@@ -71,12 +74,14 @@ class Op(IntEnum):
     HELLO = 8
     ROUTES = 9
     END_SCAN = 10
+    ADMIN = 14
     REGISTER = 16
     READY = 17
     HEARTBEAT = 18
     CHANGE = 19
     PROGRESS = 20
     RETIRE = 21
+    LOAD = 22
 
 
 class Status(IntEnum):
@@ -133,12 +138,14 @@ REQUEST_FRAMES: dict[int, int] = {
     Op.STATS: 1,
     Op.HELLO: 2,
     Op.ROUTES: 1,
+    Op.ADMIN: 2,
     Op.REGISTER: 2,
     Op.READY: 2,
     Op.HEARTBEAT: 2,
     Op.CHANGE: 2,
     Op.PROGRESS: 2,
     Op.RETIRE: 2,
+    Op.LOAD: 2,
 }
 REPLY_FRAMES: dict[int, int] = {
     Op.GET: 2,
@@ -151,6 +158,7 @@ REPLY_FRAMES: dict[int, int] = {
     Op.STATS: 2,
     Op.HELLO: 2,
     Op.ROUTES: 2,
+    Op.ADMIN: 2,
     Op.REGISTER: 2,
     Op.READY: 1,
     Op.HEARTBEAT: 1,

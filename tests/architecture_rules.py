@@ -39,6 +39,7 @@ PART_OF: dict[str, str] = {
 # values and formats < cores < shells < scripts. What is in no table is a core.
 
 VALUES: tuple[str, ...] = (
+    "shardstore.admin_messages",
     "shardstore.checksum",
     "shardstore.clock",
     "shardstore.columns",
@@ -51,11 +52,14 @@ VALUES: tuple[str, ...] = (
     "shardstore.identifiers",
     "shardstore.key_range",
     "shardstore.limits",
+    "shardstore.load_report",
     "shardstore.messages",
     "shardstore.options",
     "shardstore.segment_options",
     "shardstore.route_map",
+    "shardstore.admin_messages",
     "shardstore.topology",
+    "shardstore.topology_options",
     "shardstore.transport",
     "shardstore.wire_format",
 )

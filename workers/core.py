@@ -267,6 +267,7 @@ class WorkerCore:
             elif assignment.segment not in children:
                 filesystem, store = self._filesystem, self._options.store
                 self._ranges[assignment.segment] = open_range(filesystem, store, assignment, self._cache)
+        self._changes.keep_only({order.change.number for order in assignments.orders})
         for order in assignments.orders:
             self._changes.take(order)
         left = self._ranges.keys() - assigned - self._changes.parents
@@ -308,7 +309,7 @@ class WorkerCore:
     def _drop(self, segments: Iterable[int]) -> None:
         """Serve these segments no more, and remove their files."""
         scanned = self._serving_scans.open.has_scans_of
-        retired = self._changes.retire(segments, self._serving_writes, scanned)
+        retired = self._changes.retire(segments, scanned)
         self._serving_maintenance.retire(retired)
         self._registration.forget(retired)
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 from shardstore.client import operations
 from shardstore.client.answers import unknown_outcome
 from shardstore.client.async_scan_iterator import AsyncScanIterator
+from shardstore.client.asyncio_admin import AsyncAdmin
 from shardstore.client.calls import Call, Many, Open, Statistics, is_write
 from shardstore.client.checking import checked_timeout_ns
 from shardstore.client.loop_pump import LoopPump
@@ -37,6 +38,11 @@ class AsyncClient:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._pump = LoopPump(surroundings)
+
+    @property
+    def admin(self) -> AsyncAdmin:
+        """What an operator does: split, merge and move ranges, add and drain workers."""
+        return AsyncAdmin(self._call)
 
     async def get(self, key: bytes, default: Any = None, *, timeout: float | None = None) -> Any:
         """The value of a key, or `default` if it has none."""

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from shardstore.client import operations
 from shardstore.client.answers import unknown_outcome
+from shardstore.client.blocking_admin import Admin
 from shardstore.client.calls import Many, Open, Statistics, is_write
 from shardstore.client.checking import checked_timeout_ns
 from shardstore.client.opening import Surroundings, surroundings_of
@@ -48,6 +49,11 @@ class Client:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._pump = Pump(surroundings)
+
+    @property
+    def admin(self) -> Admin:
+        """What an operator does: split, merge and move ranges, add and drain workers."""
+        return Admin(self._call)
 
     def get(self, key: bytes, default: Any = None, *, timeout: float | None = None) -> Any:
         """The value of a key, or `default` if it has none."""

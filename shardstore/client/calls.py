@@ -7,6 +7,7 @@ ScanPage        the next page of a scan
 EndScan         a scan leaves a range
 Maintain        FLUSH, COMPACT
 Statistics      figures of the router and of every worker
+Administer      an action of an operator
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from shardstore.admin_messages import Action, AdminRequest
 from shardstore.client.checking import Items
 from shardstore.client.cutting import Positions
+from shardstore.key_range import KeyRange
 from shardstore.options import ScanMode
+from shardstore.route_map import Route
 from shardstore.wire_format import WRITES, Op
 
 
@@ -86,10 +90,18 @@ class Many(Call):
         return self.results.tolist() if isinstance(self.results, np.ndarray) else values
 
 
+class Owner(NamedTuple):
+    """Whose mark it is: the keys and the route of the segment, in the ownership that answered the first page."""
+
+    key_range: KeyRange
+    route: Route
+
+
 class Page(NamedTuple):
     """Entries of a page in key order (no values if only keys were asked), and the keys that are left, if any.
 
-    `more` says that the segment of the page may have more of them: then `mark` goes into the call for the next page.
+    `more` says that the segment of the page may have more of them: then `mark` goes into the call for the next page,
+    and so does its `owner`, who is asked for that also when others have the keys by then. No mark, no owner.
     """
 
     keys: list[bytes]
@@ -97,13 +109,15 @@ class Page(NamedTuple):
     rest: tuple[bytes, bytes] | None
     more: bool
     mark: bytes
+    owner: Owner | None = None
 
 
 @dataclass(slots=True, eq=False)
 class ScanPage(Call):
     """The first page of the keys in [start, end), or of the last if `reverse`; empty bounds are open. Settles with it.
 
-    `limit` is how many entries the scan still wants, 0 for all; `mark` is that of the page before in the same segment.
+    `limit` is how many entries the scan still wants, 0 for all; `mark` and `owner` are those of the page before in
+    the same segment.
     """
 
     start: bytes
@@ -113,6 +127,7 @@ class ScanPage(Call):
     limit: int
     mode: ScanMode = ScanMode.LIVE
     mark: bytes = b""
+    owner: Owner | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -121,19 +136,22 @@ class EndScan(Call):
 
     latest: ScanPage
     mark: bytes
+    owner: Owner | None
 
 
 @dataclass(slots=True, eq=False)
 class Maintain(Call):
     """FLUSH or COMPACT of every segment with keys in [start, end), empty for unbounded.
 
-    Settled with None when all are done or, with NO_WAIT in `flags`, when all are accepted.
+    Settled with None when all are done or, with NO_WAIT in `flags`, when all are accepted. `asked` are the segments
+    that were asked: each is asked once.
     """
 
     op: Op
     start: bytes = b""
     end: bytes = b""
     flags: int = 0
+    asked: set[int] = field(default_factory=set, init=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -143,6 +161,15 @@ class Statistics(Call):
     results: dict[Any, dict[str, Any]] = field(default_factory=dict, init=False)
 
 
+@dataclass(slots=True, eq=False)
+class Administer(Call):
+    """Settled with the AdminReply once what was asked is wholly done."""
+
+    request: AdminRequest
+
+
 def is_write(call: Call) -> bool:
     """Whether the call changes the store."""
+    if isinstance(call, Administer):
+        return not call.request.dry_run and call.request.action != Action.RANGES
     return isinstance(call, Single | Many) and call.op in WRITES

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from shardstore.client.calls import Call
 from shardstore.client.cutting import Positions
+from shardstore.key_range import KeyRange
 from shardstore.limits import SECOND_NS
 from shardstore.route_map import Route
 from shardstore.wire_format import Flag, Op, Status
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 
 ATTEMPT_NS = SECOND_NS
 ATTEMPT_DOUBLINGS_MAX = 3
-BARRIERS = frozenset((Op.FLUSH, Op.COMPACT))
+BARRIERS = frozenset((Op.FLUSH, Op.COMPACT, Op.ADMIN))
 BARRIER_ATTEMPT_NS = 30 * SECOND_NS
-"""They may rightly take long, and each one that is asked again is more work for the worker."""
+"""They may rightly take long, and each one that is asked again is more work for who does it."""
 
 
 class State:
@@ -63,7 +64,10 @@ class Part:
 
 
 class Request:
-    """One message, sent until it is answered. `sequence` is 0 and `route` None before it is first sent."""
+    """One message, sent until it is answered. `sequence` is 0 and `route` None before it is first sent.
+
+    `shared` are the keys its sequence was for before it was shared out (succession.py), None if it was not.
+    """
 
     __slots__ = (
         "alone",
@@ -82,6 +86,7 @@ class Request:
         "route",
         "sends",
         "sequence",
+        "shared",
         "state",
         "unanswered",
     )
@@ -110,6 +115,7 @@ class Request:
         self.alone = False
         self.attempt_end_ns = 0
         self.sequence = 0
+        self.shared: KeyRange | None = None
         self.sends = 0
         self.unanswered = 0
         self.failures = 0
@@ -139,11 +145,10 @@ class Request:
         first = self.calls[0].deadline_ns
         return first if len(self.calls) == 1 else max(call.deadline_ns for call in self.calls)
 
-    def was_sent_to_former_owner(self) -> bool:
-        """Whether its segment has another owner, or another ownership, than it was last sent to."""
-        if self.state not in (State.SENT, State.DELAYED) or self.route is None or self.lane.route is None:
-            return False
-        return (self.route.worker, self.route.epoch) != (self.lane.route.worker, self.lane.route.epoch)
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it was sent and waits for its answer, or to be sent again after a while."""
+        return self.state in (State.SENT, State.DELAYED)
 
     def was_sent_over(self, links: Set[str]) -> bool:
         """Whether its answer would come over one of these links."""

@@ -9,6 +9,7 @@ wait, they may overtake others. Reads do not wait for writes.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from shardstore import columns
@@ -49,7 +50,10 @@ class Channel:
 
 
 class Lane:
-    """What waits for one segment. `writing` is its one write request out of here, until that is done.
+    """What waits for one segment. `turns` are writes out of here that are not done; the first of them has the turn.
+
+    There is one at most, but for those of former segments over its keys. `heirs` are the lanes that have its keys once
+    its segment is gone from the map (succession.py), none until then.
 
     `refusal` is why the segment did not serve the latest of its requests; None when it did.
     """
@@ -63,16 +67,21 @@ class Lane:
         self.retries: deque[Request] = deque()
         self.writes: deque[Waiting] = deque()
         self.reads: deque[Waiting] = deque()
-        self.writing: Request | None = None
+        self.turns: list[Request] = []
+        self.heirs: Sequence[Lane] = ()
         self.refusal: Refused | None = None
 
     def add(self, waiting: Waiting) -> None:
         """Let it wait its turn."""
         (self.writes if waiting.op in WRITES else self.reads).append(waiting)
 
+    def put_first(self, waiting: Waiting) -> None:
+        """Let it have the next turn of its kind."""
+        (self.writes if waiting.op in WRITES else self.reads).appendleft(waiting)
+
     def sendable(self) -> bool:
         """Whether `next_request` may have something."""
-        return bool(self.retries or self.reads or (self.writes and self.writing is None))
+        return bool(self.retries or self.reads or (self.writes and not self.turns))
 
     def next_request(self) -> Request | None:
         """What to send next: what is to be sent again, then a write if none is out, then a read."""
@@ -80,10 +89,11 @@ class Lane:
             request = self.retries.popleft()
             if request.state is State.QUEUED:
                 return request
-        if self.writes and self.writing is None:
-            self.writing = self._gather(self.writes)
-            if self.writing is not None:
-                return self.writing
+        if self.writes and not self.turns:
+            write = self._gather(self.writes)
+            if write is not None:
+                self.turns.append(write)
+                return write
         return self._gather(self.reads) if self.reads else None
 
     def _gather(self, queue: deque[Waiting]) -> Request | None:
@@ -95,9 +105,23 @@ class Lane:
             return Request(self, first.op, first.body, first.flags, first.entries, [first.call], first.positions)
         assert type(first) is Single
         singles = [first, *_take_alike(queue, first)] if queue else [first]
-        flags, body = _encoded(singles)
+        flags, body = body_of_singles(singles)
         calls: list[Call] = [*singles]
         return Request(self, first.op, body, flags, len(singles), calls)
+
+    def inherit(self, share: Request, whole: Request) -> None:
+        """Give the turn of a write to its share for this segment."""
+        at = self.turns.index(whole)
+        self.turns[at] = share
+        if not at:
+            self.retries.append(share)
+
+    def end_turn(self, request: Request) -> None:
+        """The write is done: let the next one have its turn."""
+        first = self.turns[0] is request
+        self.turns.remove(request)
+        if first and self.turns and self.turns[0].lane is self:
+            self.retries.append(self.turns[0])
 
     def leave_out_settled(self, request: Request) -> None:
         """Make a gathered request anew for those that still wait: the others were told that nothing was applied."""
@@ -105,7 +129,7 @@ class Lane:
         if len(left) < len(request.calls):
             request.calls = [*left]
             request.entries = len(left)
-            request.flags, request.body = _encoded(left)
+            request.flags, request.body = body_of_singles(left)
 
 
 def single_body(single: Single) -> tuple[int, tuple[bytes, ...]]:
@@ -113,7 +137,7 @@ def single_body(single: Single) -> tuple[int, tuple[bytes, ...]]:
     return single.flags | _ONE_FIXED, (single.key, single.value) if single.op == _PUT else (single.key,)
 
 
-def _encoded(singles: list[Single]) -> tuple[int, tuple[bytes, ...]]:
+def body_of_singles(singles: list[Single]) -> tuple[int, tuple[bytes, ...]]:
     """Flags and body of a request for single operations of one kind."""
     first = singles[0]
     if len(singles) == 1:

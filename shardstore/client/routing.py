@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 
+from shardstore.client.calls import Owner
 from shardstore.client.cutting import Boundaries
 from shardstore.client.effects import Connect, Disconnect
 from shardstore.client.lanes import Channel, Lane
 from shardstore.identifiers import WorkerId
-from shardstore.key_range import EVERYTHING
+from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.messages import Routes
-from shardstore.route_map import InvalidRouteMap, RouteMap
+from shardstore.route_map import InvalidRouteMap, Route, RouteMap
 from shardstore.wire_format import MalformedMessage
 
 ROUTER = "router"
@@ -46,6 +47,20 @@ class Routing:
         at = bisect_right(self._starts, end) - 1
         return self.lanes[at - 1 if self._starts[at] == end else at]
 
+    def lanes_over(self, keys: KeyRange) -> list[Lane]:
+        """The lanes of the ranges that own some of the keys, in key order."""
+        first = bisect_right(self._starts, keys.start) - 1
+        return self.lanes[first : bisect_left(self._starts, keys.end) if keys.end else None]
+
+    def lane_of_owner(self, owner: Owner) -> Lane:
+        """A lane to who answered the first page of a scan in its range, whether that owns the range still or not."""
+        return Lane(owner.route.segment, owner.key_range, owner.route, self._channel_of(owner.route.worker))
+
+    def is_superseded(self, route: Route | None) -> bool:
+        """Whether the segment of a route has another owner now, or another ownership."""
+        now = self._map.route_of_segment(route.segment) if self._map is not None and route is not None else None
+        return now is not None and route is not None and (now.worker, now.epoch) != (route.worker, route.epoch)
+
     def lane_of_each_worker(self) -> dict[WorkerId, Lane]:
         """For each worker that owns a range, the lane of one."""
         return {lane.route.worker: lane for lane in reversed(self.lanes) if lane.route}
@@ -56,10 +71,11 @@ class Routing:
             if channel.link == link:
                 channel.direct = channel.connected
 
-    def adopt(self, routes: Routes) -> list[Connect | Disconnect] | None:
+    def adopt(self, routes: Routes) -> tuple[list[Connect | Disconnect], list[Lane]] | None:
         """Believe these routes unless newer ones are known (None). Raises MalformedMessage.
 
-        Requests and offers of the lanes are the session's to set right afterwards.
+        Answers the changes of links, and the lanes whose segments are gone. Requests and offers of the lanes are the
+        session's to set right afterwards.
         """
         try:
             route_map = RouteMap.from_document(routes.route_map)
@@ -68,18 +84,17 @@ class Routing:
         if self._map is not None and route_map.version < self._map.version:
             return None
         changes: list[Connect | Disconnect] = []
-        for worker in sorted({route.worker for route in route_map}):
+        for worker in sorted({route.worker for route in route_map} | self.channels.keys()):
             changes += self._set_endpoint(worker, routes.endpoints.get(worker, ""))
-        if route_map != self._map:
-            self._set_map(route_map)
-        return changes
+        return changes, self._set_map(route_map) if route_map != self._map else []
 
-    def _set_map(self, route_map: RouteMap) -> None:
+    def _set_map(self, route_map: RouteMap) -> list[Lane]:
+        """Make the lanes those of the map; answers those that are not any more."""
         by_segment = {lane.segment: lane for lane in self.lanes}
         self.lanes = []
         for route in route_map:
             channel = self.channels[route.worker]
-            lane = by_segment.get(route.segment) or Lane(
+            lane = by_segment.pop(route.segment, None) or Lane(
                 route.segment, route_map.range_of(route.segment), route, channel
             )
             if lane.route != route:  # a new ownership, perhaps of a new process: the direct way is worth another try
@@ -90,9 +105,10 @@ class Routing:
             self._starts = route_map.starts
             self.boundaries = Boundaries(route_map.starts)
         self._map = route_map
+        return [*by_segment.values()]
 
     def _set_endpoint(self, worker: WorkerId, endpoint: str) -> list[Connect | Disconnect]:
-        channel = self.channels.setdefault(worker, Channel(f"worker:{worker}"))
+        channel = self._channel_of(worker)
         if endpoint == channel.endpoint:
             return []
         was_connected = channel.connected
@@ -101,3 +117,6 @@ class Routing:
         if channel.connected:
             return [Connect(channel.link, endpoint)]
         return [Disconnect(channel.link)] if was_connected else []
+
+    def _channel_of(self, worker: WorkerId) -> Channel:
+        return self.channels.setdefault(worker, Channel(f"worker:{worker}"))

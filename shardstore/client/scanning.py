@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import length_hint
 from typing import Any
 
-from shardstore.client.calls import EndScan, Page, ScanPage
+from shardstore.client.calls import EndScan, Owner, Page, ScanPage
 from shardstore.client.checking import checked_bound, checked_key, checked_timeout_ns
 from shardstore.client.resume_token import MODES, UNLIMITED, ResumePoint, from_token, to_token
 from shardstore.errors import InvalidRequest, ScanInvalidated
@@ -43,6 +43,7 @@ class Scan:
         self._rest = _unless_empty(*self._bounds)
         self._latest: ScanPage | None = None
         self._mark = b""
+        self._owner: Owner | None = None
         self._to_confirm = b""
         self._last_key: bytes | None = None
         self._before = self._bounds
@@ -54,12 +55,13 @@ class Scan:
         """What to ask next, None when the scan is done."""
         if self._to_confirm:
             assert self._latest is not None
-            return EndScan(self._timeout_ns, self._latest, self._to_confirm)
+            return EndScan(self._timeout_ns, self._latest, self._to_confirm, self._owner)
         if self._rest is None or not self._left:
             return None
         limit = 0 if self._left == UNLIMITED else self._left
+        owner = self._owner if self._mark else None
         self._latest = ScanPage(
-            self._timeout_ns, *self._rest, self._reverse, self._keys_only, limit, self._mode, self._mark
+            self._timeout_ns, *self._rest, self._reverse, self._keys_only, limit, self._mode, self._mark, owner
         )
         return self._latest
 
@@ -72,6 +74,7 @@ class Scan:
             self._left -= len(page.keys)
         at_end = not page.more or not self._left
         self._mark = b"" if at_end else page.mark
+        self._owner = page.owner
         self._to_confirm = page.mark if at_end else b""
         self._keys = page.keys[::-1] if self._reverse else page.keys
         self._unread = iter(self._keys)
@@ -88,11 +91,13 @@ class Scan:
 
         `ahead` is a page that has come and is not taken: of the same range as the one before, or the first of another.
         """
-        mark = self._mark or (ahead.mark if ahead is not None and ahead.more else b"")
+        mark, owner = self._mark, self._owner
+        if not mark and ahead is not None and ahead.more:
+            mark, owner = ahead.mark, ahead.owner
         self._mark = self._to_confirm = b""
         if not mark or self._latest is None or self._mode is ScanMode.FAIL_FAST:
             return None
-        return EndScan(END_TIMEOUT_NS, self._latest, mark)
+        return EndScan(END_TIMEOUT_NS, self._latest, mark, owner)
 
     def seek(self, key: Any) -> None:
         """Go on at the first key from this one on (`reverse`: the last one up to it) that lies within the bounds."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from shardstore.client.calls import Call, Single
 from shardstore.client.in_flight import Request, State
 from shardstore.client.lanes import Channel, Lane, single_body
@@ -10,31 +12,34 @@ from shardstore.client.timers import Timers
 from shardstore.effects import Send
 from shardstore.entropy import Entropy
 from shardstore.limits import DEADLINE_MS_MAX, MILLISECOND_NS
-from shardstore.wire_format import WRITES, Flag, encode_request
+from shardstore.wire_format import WRITES, Flag, Header, encode_request
 
 BACK_OFF_NS = 10 * MILLISECOND_NS
-BACK_OFF_DOUBLINGS_MAX = 5
+BACK_OFF_NS_MAX = 320 * MILLISECOND_NS
+BACK_OFF_DOUBLINGS_MAX = 9
+CHANGE_BACK_OFF_NS = MILLISECOND_NS
+"""While a range changes its segments, which takes a few milliseconds."""
 _RETRY = int(Flag.RETRY)
 
 
 class Sending:
     """All requests that were sent and are not DONE.
 
-    Invariants: a channel's `in_flight` is the number of its SENT requests, and at most its credits when one is sent; a
-    lane has at most one write that was sent and is not DONE; a request that is SENT or DELAYED has a timer, and so has
-    each call that waits for it unless it is `alone`.
+    Invariants: a channel's `in_flight` is the number of its SENT requests, and at most its credits when one is sent; of
+    the writes to a lane, or to former ones over its keys, only the first of its `turns` is sent; a request that is SENT
+    or DELAYED has a timer, and so has each call that waits for it unless it is `alone`.
     """
 
     def __init__(self, timers: Timers, entropy: Entropy) -> None:
         self._timers = timers
         self._entropy = entropy
-        self._requests: dict[int, Request] = {}
+        self._requests: dict[tuple[int, int], Request] = {}
         self._sequence = 0
         self._touched: list[Channel] = []
 
-    def request_of(self, sequence: int) -> Request | None:
-        """The request with this sequence, unless it is DONE."""
-        return self._requests.get(sequence)
+    def request_of(self, header: Header) -> Request | None:
+        """The request that a reply answers, unless it is DONE."""
+        return self._requests.get((header.sequence, header.segment))
 
     def requests(self) -> list[Request]:
         """All requests that were sent and are not DONE, the oldest first."""
@@ -51,12 +56,15 @@ class Sending:
             lane.channel.ready.append(lane)
             self._touched.append(lane.channel)
 
-    def offer_all(self, lanes: list[Lane]) -> None:
-        """Lanes may have changed their channels: make the queues anew."""
-        for lane in lanes:
-            lane.channel.ready.clear()
+    def offer_all(self, channels: Iterable[Channel], lanes: Iterable[Lane]) -> None:
+        """Lanes may have changed their channels, or come and gone: make the queues anew."""
+        offered: list[Lane] = []
+        for channel in channels:
+            offered += channel.ready
+            channel.ready.clear()
+        for lane in offered:
             lane.offered = False
-        for lane in lanes:
+        for lane in (*offered, *lanes):
             if lane.sendable():
                 self.offer(lane)
 
@@ -66,13 +74,13 @@ class Sending:
         if lane.offered or channel.ready or channel.in_flight >= channel.credits:
             return None
         writes = call.op in WRITES
-        if writes and lane.writing is not None:
+        if writes and lane.turns:
             return None
         flags, body = single_body(call)
         request = Request(lane, call.op, body, flags, 1, [call])
         request.alone = True
         if writes:
-            lane.writing = request
+            lane.turns.append(request)
         return self._send(request, channel, client, now_ns)
 
     def send_ready(self, client: int, now_ns: int) -> list[Send]:
@@ -102,12 +110,15 @@ class Sending:
         request.lane.retries.append(request)
         self.offer(request.lane)
 
-    def delay(self, request: Request, wait_ns: int, now_ns: int) -> None:
-        """Send again after this time, or a growing one if it is 0; a little later at random, so that clients spread."""
+    def delay(self, request: Request, wait_ns: int, now_ns: int, first_ns: int = BACK_OFF_NS) -> None:
+        """Send again after this time; if it is 0, after one that grows from `first_ns` up to BACK_OFF_NS_MAX.
+
+        A little later at random, so that clients spread.
+        """
         self._release(request)
         self._watch_call(request)
         request.state = State.DELAYED
-        wait_ns = wait_ns or BACK_OFF_NS << min(request.failures, BACK_OFF_DOUBLINGS_MAX)
+        wait_ns = wait_ns or min(first_ns << min(request.failures, BACK_OFF_DOUBLINGS_MAX), BACK_OFF_NS_MAX)
         request.failures += 1
         self._timers.set(request, now_ns + wait_ns + self._entropy.below(wait_ns // 2 + 1))
 
@@ -115,18 +126,36 @@ class Sending:
         """The request is over, whatever its calls are told."""
         self._release(request)
         request.state = State.DONE
-        self._requests.pop(request.sequence, None)
         lane = request.lane
-        if lane.writing is request:
-            lane.writing = None
-            if lane.writes:
-                self.offer(lane)
+        self._requests.pop((request.sequence, lane.segment), None)
+        if lane.turns:
+            self._end_turn(request, lane)
+        elif lane.heirs:
+            self.end_turns(request)
+
+    def take_back(self, request: Request) -> None:
+        """The request is over, but its calls are to be served in another way; it has its turns until `end_turns`."""
+        self._release(request)
+        self._watch_call(request)
+        request.state = State.DONE
+        self._requests.pop((request.sequence, request.lane.segment), None)
+
+    def inherit(self, share: Request, whole: Request) -> None:
+        """Send a share of a write that was taken back when it has its turn."""
+        self._requests[share.sequence, share.lane.segment] = share
+        share.lane.inherit(share, whole)
+        self.offer(share.lane)
+
+    def end_turns(self, request: Request) -> None:
+        """A request to a segment that is gone is over: let the writes behind it have their turn."""
+        for heir in request.lane.heirs:
+            self._end_turn(request, heir)
 
     def _send(self, request: Request, channel: Channel, client: int, now_ns: int) -> Send:
         if not request.sequence:
             self._sequence += 1
             request.sequence = self._sequence
-            self._requests[request.sequence] = request
+            self._requests[self._sequence, request.lane.segment] = request
         lane = request.lane
         route = request.route = lane.route
         request.channel, request.direct = channel, channel.direct
@@ -148,6 +177,12 @@ class Sending:
         due_ns = request.attempt_end_ns = now_ns + request.attempt_ns()
         self._timers.set(request, min(due_ns, deadline_ns) if request.alone else due_ns)
         return Send(channel.link if channel.direct else ROUTER, b"", [header, *request.body])
+
+    def _end_turn(self, request: Request, lane: Lane) -> None:
+        if request in lane.turns:
+            lane.end_turn(request)
+            if lane.writes or lane.retries:
+                self.offer(lane)
 
     def _watch_call(self, request: Request) -> None:
         """Give the call of a request that is alone a timer of its own, before the request has none."""

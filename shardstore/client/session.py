@@ -14,21 +14,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from shardstore.admin_messages import AdminReply
 from shardstore.client import answers
 from shardstore.client.answers import Refused
-from shardstore.client.calls import Call, EndScan, Many, Open, Page, ScanPage, Single, Statistics, is_write
+from shardstore.client.calls import (
+    Administer,
+    Call,
+    EndScan,
+    Many,
+    Open,
+    Owner,
+    Page,
+    ScanPage,
+    Single,
+    Statistics,
+    is_write,
+)
 from shardstore.client.effects import Abandon, Connect, Effect, Event, Resolve, Submit
 from shardstore.client.in_flight import Part, Request, State
 from shardstore.client.joining import Joining
 from shardstore.client.lanes import Channel
 from shardstore.client.planning import parts_of, rest_of_scan
 from shardstore.client.routing import ROUTER, Routing
-from shardstore.client.sending import Sending
+from shardstore.client.sending import BACK_OFF_NS, CHANGE_BACK_OFF_NS, Sending
+from shardstore.client.succession import Succession
 from shardstore.client.timers import Timers
 from shardstore.columns import InvalidColumn
 from shardstore.effects import Received, SendFailed, Tick
 from shardstore.entropy import Entropy
-from shardstore.errors import Busy, Unavailable
+from shardstore.errors import Busy, ScanInvalidated, Unavailable
 from shardstore.limits import SECOND_NS
 from shardstore.messages import Routes, decode
 from shardstore.wire_format import WRITES, Flag, Header, MalformedMessage, Op, Status, decode_header, decode_reply
@@ -49,6 +63,7 @@ class Session:
         self._joining = Joining(self._timers)
         self._routing = Routing(direct, reachable)
         self._sending = Sending(self._timers, entropy)
+        self._succession = Succession(self._routing, self._sending, self._settle)
         self._unrouted: list[Call] = []
         self._effects: list[Effect] = []
         self._now_ns = 0
@@ -163,7 +178,7 @@ class Session:
             if header.op in _OF_ROUTER:
                 self._heard_router(header, event.frames)
                 return
-            request = self._sending.request_of(header.sequence)
+            request = self._sending.request_of(header)
             if request is None or header.op != request.op or header.client != self._joining.client:
                 self.ignored += 1
                 self._routing.trust(event.link)  # the answer to an attempt that is over: late, but the way is good
@@ -187,6 +202,8 @@ class Session:
             content = self._page(request, header, frames)
         elif request.op == Op.STATS:
             content = answers.figures_of(frames[1])
+        elif request.op == Op.ADMIN:
+            content = decode(AdminReply, frames[1])
         request.lane.refusal = None
         self._sending.finish(request)
         first = request.calls[0]
@@ -199,14 +216,13 @@ class Session:
             for call, value in zip(request.calls, content, strict=False):
                 self._settle(call, value)
             for call in request.calls[header.entries :]:
-                request.lane.reads.append(call)  # type: ignore[arg-type]
-                self._sending.offer(request.lane)
+                self._route(call)
 
     def _take_part(self, call: Call, request: Request, header: Header, content: Any) -> None:
         """One part of a call is answered; when it was the last, settle the call."""
         if call.settled:
             if type(call) is ScanPage and not call.mark and content.more and content.mark:  # only this tells of it
-                self._submit(Submit((EndScan(call.timeout_ns, call, content.mark),)))
+                self._submit(Submit((EndScan(call.timeout_ns, call, content.mark, content.owner),)))
             return
         value: Any = None
         call.missing -= 1
@@ -218,7 +234,7 @@ class Session:
             worker = request.route.worker if request.route else ROUTER
             call.results[worker] = content
             value = call.results
-        elif type(call) is ScanPage:
+        elif type(call) in (ScanPage, Administer):
             value = content
         if not call.missing:
             self._settle(call, value)
@@ -233,15 +249,16 @@ class Session:
         frame, flags, left = answers.rest_of_keys(request, answered)
         rest = Part(call, Op.GET, (frame,), flags, left, positions[answered:])
         call.missing += 1
-        request.lane.reads.appendleft(rest)
-        self._sending.offer(request.lane)
+        self._succession.put_first(rest, request.lane)
 
     def _page(self, request: Request, header: Header, frames: list[bytes]) -> Page:
         call = request.calls[0]
         assert type(call) is ScanPage
         keys, values = answers.page_of(header, frames, call.keys_only)
         resume, mark = frames[3:]
-        return Page(keys, values, rest_of_scan(call, request.lane.key_range, resume), bool(resume), mark)
+        owned = request.lane.key_range
+        owner = Owner(owned, request.route) if mark and request.route else None
+        return Page(keys, values, rest_of_scan(call, owned, resume), bool(resume), mark, owner)
 
     def _refused(self, request: Request, refused: Refused, header: Header) -> None:
         """Not answered: pass that on if it is for good, else send the request again now or later."""
@@ -264,8 +281,14 @@ class Session:
             self._effects += self._joining.ask(self._now_ns)
         if status is Status.STALE_ROUTE and refused.refusal.routes:
             self._adopt(decode(Routes, refused.refusal.routes))
-        if request.state is State.SENT:
-            self._sending.delay(request, refused.wait_ns, self._now_ns)
+        if status is Status.STALE_ROUTE and isinstance(first, ScanPage | EndScan) and first.mark:
+            self._sending.finish(request)
+            self._fail(first, ScanInvalidated(None, b"", "who answered for the range when the scan came there is gone"))
+        elif request.state is State.SENT and request.lane.heirs and status is not Status.BUSY:
+            self._succession.pass_on(request)
+        elif request.state is State.SENT:
+            first_ns = CHANGE_BACK_OFF_NS if status is Status.STALE_ROUTE else BACK_OFF_NS
+            self._sending.delay(request, refused.wait_ns, self._now_ns, first_ns)
 
     # Routes
 
@@ -275,17 +298,23 @@ class Session:
             self._adopt(routes)
 
     def _adopt(self, routes: Routes) -> None:
-        """Take newer routes: send on what waited for any; send again what a former owner or a dropped link got."""
-        changes = self._routing.adopt(routes)
-        if changes is None:
+        """Take newer routes: send on what waited for any; send again what a former owner or a dropped link got.
+
+        What the owner of a segment that is gone got is still waited for.
+        """
+        adopted = self._routing.adopt(routes)
+        if adopted is None:
             return
+        changes, gone = adopted
         self._effects += changes
         dropped = {change.link for change in changes}
-        self._sending.offer_all(self._routing.lanes)
+        if gone:
+            self._succession.adopt(gone)
+        self._sending.offer_all(self._routing.channels.values(), self._routing.lanes)
         for request in self._sending.requests():
-            lost = request.was_sent_to_former_owner() and not request.waits_for_room()
+            lost = request.is_under_way and self._routing.is_superseded(request.route) and not request.waits_for_room()
             if lost or request.was_sent_over(dropped):
-                self._sending.queue_again(request)
+                self._send_again(request)
         unrouted, self._unrouted = self._unrouted, []
         for call in unrouted:
             if not call.settled:
@@ -319,19 +348,26 @@ class Session:
                 self._distrust(request.channel)
             self._effects += self._joining.ask(self._now_ns)
         if request.wanted:
-            self._sending.queue_again(request)
+            self._send_again(request)
         else:
             self._sending.finish(request)
 
+    def _send_again(self, request: Request) -> None:
+        """As soon as there is a credit; what was for a segment that is gone, to those that have its keys."""
+        if request.lane.heirs:
+            self._succession.pass_on(request)
+        else:
+            self._sending.queue_again(request)
+
     def _send_failed(self, event: SendFailed) -> None:
         """The message did not leave. What the router was asked is asked again in any case."""
-        request = self._sending.request_of(decode_header(event.frames[0]).sequence)
+        request = self._sending.request_of(decode_header(event.frames[0]))
         if request is None or request.state is not State.SENT:
             return
         request.unanswered -= 1
         if request.direct:
             self._distrust(request.channel)
-            self._sending.queue_again(request)
+            self._send_again(request)
         else:
             self._sending.delay(request, 0, self._now_ns)
 

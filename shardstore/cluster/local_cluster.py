@@ -18,6 +18,7 @@ from shardstore.cluster.supervisor import Supervisor
 from shardstore.errors import Closed, ShardstoreError, Unavailable
 from shardstore.options import Durability
 from shardstore.segment_options import SegmentOptions
+from shardstore.topology_options import TopologyOptions
 
 log = logging.getLogger("shardstore.cluster")
 
@@ -31,6 +32,7 @@ class LocalCluster:
     durability  "group_sync" (default), "sync" or "async": when a write is acknowledged
     ranges      a number, or boundary keys, at which a new store is split (default: 4 per worker)
     segments    how segment files are written, see SegmentOptions
+    topology    when ranges are split, merged and moved, see TopologyOptions
     listen      None for sockets that only this user reaches, or a loopback address like "tcp://127.0.0.1:7700"
     """
 
@@ -43,8 +45,9 @@ class LocalCluster:
         ranges: int | Sequence[bytes] | None = None,
         listen: str | None = None,
         segments: SegmentOptions | None = None,
+        topology: TopologyOptions | None = None,
     ) -> None:
-        self._settings = cluster_settings(data, workers, memory, durability, ranges, listen, segments)
+        self._settings = cluster_settings(data, workers, memory, durability, ranges, listen, segments, topology)
         self._supervisor: Supervisor | None = None
         self._thread: Thread | None = None
         self._owner = 0

@@ -15,6 +15,7 @@ from shardstore.limits import MIB
 from shardstore.options import WORKER_MEMORY_MIN, Durability, check_workers, parse_size
 from shardstore.route_map import InvalidRouteMap, even_boundaries, presplit
 from shardstore.segment_options import SegmentOptions
+from shardstore.topology_options import TopologyOptions
 
 RANGES_PER_WORKER = 4
 DEFAULT_WORKERS_MAX = 8
@@ -31,6 +32,7 @@ class ClusterSettings:
     boundaries: tuple[bytes, ...] | None
     listen: str | None
     segments: SegmentOptions
+    topology: TopologyOptions
 
 
 def cluster_settings(
@@ -41,6 +43,7 @@ def cluster_settings(
     ranges: int | Sequence[bytes] | None = None,
     listen: str | None = None,
     segments: SegmentOptions | None = None,
+    topology: TopologyOptions | None = None,
 ) -> ClusterSettings:
     """The settings in a caller's words, checked. Raises InvalidRequest."""
     if Path(data).exists() and not Path(data).is_dir():
@@ -57,6 +60,7 @@ def cluster_settings(
         None if ranges is None else _boundaries(ranges),
         None if listen is None else check_listen(listen),
         segments or SegmentOptions(),
+        topology or TopologyOptions(),
     )
 
 

@@ -104,6 +104,7 @@ class Supervisor:
             internal=endpoints.workers,
             workers=store.workers,
             boundaries=tuple(key.hex() for key in store.boundaries),
+            topology=self._settings.topology,
         )
         self._router = [self._child("router", self._router_module, router)]
         self._start_all(self._router)

@@ -9,6 +9,7 @@ import pytest
 
 from shardstore import columns
 from shardstore.client.resume_token import ResumePoint, from_token, to_token
+from shardstore.load_report import LoadReport, RangeReport
 from shardstore.messages import (
     Assignment,
     Assignments,
@@ -45,6 +46,7 @@ DOCUMENTS: list[Any] = [
     Orders(ORDER, b"\x80"),
     Progress(3, {2: {"forgot": False}, 3: None}, [7], [2, 3], [8]),
     Retire(3, [2], b"\x80"),
+    LoadReport(1, [RangeReport(2, 300, 4, 5_000_000_000, 6, 70, 800, 9, 10, 11, [b"a", b"b"], b"z", b"m")]),
     Statistics({"wal": {"lsn_durable": 7}, "ranges": [{"start": b""}]}),
 ]
 TOKEN = ResumePoint(b"a", b"b", True, False, 9, "fail_fast")

@@ -37,6 +37,7 @@ FAULTS = (
     "fail sync",
     "fill disk",
 )
+TOPOLOGY_CHANGES = ("split", "merge", "move")
 OPERATIONS = ("put", "delete", "get", "contains", "put_many", "delete_many", "get_many", "scan", "flush", "compact")
 
 
@@ -82,6 +83,8 @@ class Swarm:
     isolation_lease_ns: int
     scans_open_max: int
     runs_set_aside_max: int
+    topology_changes: tuple[str, ...]
+    topology_interval_ns: int
 
     def patches(self) -> list[Patch]:
         """What the options change in the store: limits small enough to be met."""
@@ -134,6 +137,8 @@ def draw(seed: int) -> Swarm:
         isolation_lease_ns=rng.choice((20 * MILLISECOND_NS, 300 * MILLISECOND_NS, 5 * SECOND_NS)),
         scans_open_max=rng.choice((1, 3, 256)),
         runs_set_aside_max=rng.choice((0, 1, 4)),
+        topology_changes=tuple(change for change in TOPOLOGY_CHANGES if rng.random() < 0.6),
+        topology_interval_ns=rng.choice((30 * MILLISECOND_NS, 150 * MILLISECOND_NS, 600 * MILLISECOND_NS)),
     )
 
 

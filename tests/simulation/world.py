@@ -11,9 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from router.answers import CLIENTS
+from shardstore.admin_messages import AdminRequest
+from shardstore.effects import Received
 from shardstore.file_names import first_lsn_of, worker_directory
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
+from shardstore.messages import encode
 from shardstore.options import Durability, RouterOptions, WorkerOptions
+from shardstore.wire_format import Header, Op
 from tests.simulation.clients import Client
 from tests.simulation.oracle import NEVER_NS, Oracle, Violation
 from tests.simulation.processes import Host, Process
@@ -30,6 +35,8 @@ from tests.simulation.workload import Workload
 URL = "ipc://simulated/router"
 INTERNAL = "ipc://simulated/workers"
 SETTLE_NS = 30 * SECOND_NS
+OPERATOR = 2**40
+"""Under which client id operators ask."""
 
 
 class World:
@@ -48,12 +55,17 @@ class World:
         self.faults: dict[str, int] = {}
         self._incarnations = 0
         self._generation = 0
+        self.operators = stream(swarm.seed, "operators")
+        self._admin_sequence = 0
+        self._closing = False
 
     def run(self) -> None:
         """Run to the end. Raises Violation."""
         clock = self.host.clock
         self._start_all()
         self._start_clients()
+        if self.swarm.topology_changes:
+            clock.after(self.swarm.topology_interval_ns, self._change_topology)
         end_ns = clock.now_ns() + self.swarm.duration_ns
         while clock.now_ns() < end_ns and not self.workload.stopping:
             self._advance(min(end_ns, clock.now_ns() + self._fault_pause_ns()))
@@ -136,6 +148,26 @@ class World:
     def _new_client(self, name: str) -> Client:
         self._incarnations += 1
         return Client(self.host, f"{name} #{self._incarnations}", lambda _client, _why: None, URL)
+
+    # Operators
+
+    def _change_topology(self) -> None:
+        """An operator asks the router for a change of some range, whether it makes sense or not."""
+        if self._closing:
+            return
+        swarm, rng = self.swarm, self.operators
+        router = self.servers["router"]
+        if router.alive and router.loop is not None:
+            request = AdminRequest(
+                rng.choice(swarm.topology_changes),
+                rng.choice((*swarm.keys, rng.randbytes(3))),
+                rng.randrange(swarm.workers),
+            )
+            self._admin_sequence += 1
+            header = Header(Op.ADMIN, client=OPERATOR, sequence=self._admin_sequence, duration_ms=1_000).encode()
+            router.loop.post(Received(CLIENTS, b"operator", [header, encode(request)]))
+            router.schedule()
+        self.host.clock.after(int(rng.expovariate(1 / swarm.topology_interval_ns)), self._change_topology)
 
     # Faults
 
@@ -255,6 +287,7 @@ class World:
         for server in self.servers.values():
             server.filesystem.crash_in = server.filesystem.fail_sync_in = None
         self.workload.stopping = True
+        self._closing = True
         self._until(lambda: not any(client.actors for client in self.clients.values()), "operations without an end")
 
     def _close(self) -> None:

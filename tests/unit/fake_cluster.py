@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -11,10 +11,11 @@ from typing import Any, TypeAlias
 
 from shardstore import columns
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
+from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, VALUE_BYTES_MAX
 from shardstore.messages import Refusal, Routes, ScanRequest, Statistics, Welcome, decode, encode
 from shardstore.options import ScanMode
-from shardstore.route_map import RouteMap, presplit
+from shardstore.route_map import Route, RouteMap, presplit
 from shardstore.wire_format import WRITES, Flag, Header, Op, Status, decode_request
 
 ROUTER = "router"
@@ -40,13 +41,17 @@ class Refuse:
 class FakeCluster:
     """Ranges that start at "", "40", "80" and "c0", on two workers.
 
+    A change of ranges (`split`, `merge`, `move`) is published at once. Until `fence` the parents serve as before, and
+    the children do not; then it is the other way round, and what was applied is known to the children. Former segments
+    go on answering pages with a mark, until `forget_former`.
+
     `script` holds what happens to the next routed requests, None for nothing special. `log` holds what was applied.
     """
 
     def __init__(self, boundaries: Sequence[bytes] = (b"\x40", b"\x80", b"\xc0"), workers: int = 2) -> None:
         fresh = presplit(boundaries, workers)
         self.route_map: RouteMap = fresh.with_routes(
-            [type(route)(route.start, route.segment, route.worker, Epoch(1), True) for route in fresh]
+            Route(route.start, route.segment, route.worker, Epoch(1), True) for route in fresh
         )
         self.endpoints = {worker: f"ipc://worker-{worker}" for worker in range(workers)}
         self.data: dict[bytes, bytes] = {}
@@ -59,7 +64,13 @@ class FakeCluster:
         self.requests: list[Header] = []
         self.log: list[tuple[Op, list[bytes], list[bytes]]] = []
         self.scans_ended: list[bytes] = []
-        self._applied: set[tuple[int, int, int]] = set()
+        self.applied: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+        """Sequences by segment and client, ascending."""
+        self._parents: dict[int, list[Route]] = {}
+        """Of the children that do not serve yet."""
+        self._fencing: dict[int, Route] = {}
+        self._former: dict[int, Route] = {}
+        self._ranges: dict[int, KeyRange] = {}
 
     def receive(self, link: str, frames: Frames) -> list[Frames]:
         """What comes back for a message that was sent over this link."""
@@ -89,14 +100,72 @@ class FakeCluster:
 
     def give_to(self, worker: int, segments: Sequence[int]) -> None:
         """The segments get a new owner, or a new ownership."""
-        routes = [self.route_map.route_of_segment(segment) for segment in segments]
         self.route_map = self.route_map.with_routes(
-            [
-                type(route)(route.start, route.segment, WorkerId(worker), Epoch(route.epoch + 1), True)
-                for route in routes
-                if route is not None
-            ]
+            Route(route.start, route.segment, WorkerId(worker), Epoch(route.epoch + 1), True)
+            for route in self._routes(segments)
         )
+
+    def split(self, segment: int, at: bytes, workers: Sequence[int]) -> None:
+        """The segment becomes two, the second of which starts at this key."""
+        (parent,) = self._routes([segment])
+        self._change([parent], [parent.start, at], workers)
+
+    def merge(self, segment: int, worker: int) -> None:
+        """The segment and its right neighbour become one."""
+        at = [route.segment for route in self.route_map].index(SegmentId(segment))
+        parents = self.route_map.routes[at : at + 2]
+        self._change(parents, [parents[0].start], [worker])
+
+    def move(self, segment: int, worker: int) -> None:
+        """The range goes to a worker."""
+        (parent,) = self._routes([segment])
+        self._change([parent], [parent.start], [worker])
+
+    def fence(self) -> None:
+        """All published changes take place."""
+        for child, parents in self._parents.items():
+            for parent in parents:
+                for client, sequences in self.applied[parent.segment].items():
+                    self.applied[child][client] = sorted({*self.applied[child][client], *sequences})
+        self._former |= self._fencing
+        self._parents.clear()
+        self._fencing.clear()
+
+    def forget_former(self) -> None:
+        """Nothing is held for scans of former segments any more."""
+        self._former.clear()
+
+    def _change(self, parents: Sequence[Route], starts: Sequence[bytes], workers: Sequence[int]) -> None:
+        self.fence()
+        fresh = max(self._ranges | {route.segment: None for route in self.route_map}) + 1
+        children = [
+            Route(start, SegmentId(fresh + at), WorkerId(worker), Epoch(1), True)
+            for at, (start, worker) in enumerate(zip(starts, workers, strict=True))
+        ]
+        for parent in parents:
+            self._ranges[parent.segment] = self.route_map.range_of(parent.segment)
+            self._fencing[parent.segment] = parent
+        kept = [route for route in self.route_map if route not in parents]
+        routes = sorted([*kept, *children], key=lambda route: route.start)
+        self.route_map = RouteMap(self.route_map.version + 1, tuple(routes))
+        for child in children:
+            self._ranges[child.segment] = self.route_map.range_of(child.segment)
+            self._parents[child.segment] = [*parents]
+
+    def _routes(self, segments: Sequence[int]) -> list[Route]:
+        return [route for route in self.route_map if route.segment in segments]
+
+    def _range_of(self, header: Header) -> KeyRange:
+        current = self.route_map.route_of_segment(header.segment)
+        return self.route_map.range_of(current.segment) if current else self._ranges[header.segment]
+
+    def _who_serves(self, header: Header, frames: Frames) -> Route | None:
+        if header.segment in self._parents:
+            return None
+        route = self.route_map.route_of_segment(header.segment) or self._fencing.get(header.segment)
+        if route is None and header.op in (Op.SCAN, Op.END_SCAN) and decode(ScanRequest, frames[1]).mark:
+            return self._former.get(header.segment)
+        return route
 
     def _routed(self, link: str, header: Header, frames: Frames) -> list[Frames]:
         self.requests.append(header)
@@ -105,7 +174,7 @@ class FakeCluster:
             return []
         if isinstance(fate, Refuse):
             return [self._refuse(header, fate)]
-        route = self.route_map.route_of_segment(header.segment)
+        route = self._who_serves(header, frames)
         if route is None or route.epoch != header.epoch or link not in (ROUTER, f"worker:{route.worker}"):
             return [self._refuse(header, Refuse(Status.STALE_ROUTE, 0, Refusal("stale", routes=encode(self.routes()))))]
         if route.worker in self.down:
@@ -116,8 +185,7 @@ class FakeCluster:
 
     def _execute(self, header: Header, frames: Frames) -> Frames:
         if header.op in WRITES:
-            self._apply(header, frames)
-            return self._answer(header, [])
+            return self._write(header, frames)
         if header.op == Op.GET:
             return self._get(header, frames)
         if header.op == Op.SCAN:
@@ -128,11 +196,13 @@ class FakeCluster:
             return self._answer(header, [encode(Statistics({"segment": header.segment}))])
         return self._answer(header, [])
 
-    def _apply(self, header: Header, frames: Frames) -> None:
-        identity = (header.segment, header.client, header.sequence)
-        if identity in self._applied:
-            return
-        self._applied.add(identity)
+    def _write(self, header: Header, frames: Frames) -> Frames:
+        applied = self.applied[header.segment][header.client]
+        if header.sequence in applied:
+            return self._answer(header, [])
+        if applied and header.sequence < applied[-1]:
+            return self._refuse(header, Refuse(Status.TOO_OLD, 0, Refusal("its client has written later")))
+        applied.append(header.sequence)
         keys = self._keys(header, frames)
         values: list[bytes] = []
         if header.op == Op.PUT:
@@ -143,6 +213,7 @@ class FakeCluster:
             for key in keys:
                 self.data.pop(key, None)
         self.log.append((Op(header.op), keys, values))
+        return self._answer(header, [])
 
     def _get(self, header: Header, frames: Frames) -> Frames:
         keys = self._keys(header, frames)[: self.values_max]
@@ -155,7 +226,7 @@ class FakeCluster:
 
     def _scan(self, header: Header, frames: Frames) -> Frames:
         asked = decode(ScanRequest, frames[1])
-        owned = self.route_map.range_of(SegmentId(header.segment))
+        owned = self._range_of(header)
         keys = sorted(self.data)
         low = bisect_left(keys, max(asked.start, owned.start))
         ends = [end for end in (asked.end, owned.end) if end]
@@ -178,7 +249,7 @@ class FakeCluster:
 
     def _keys(self, header: Header, frames: Frames) -> list[bytes]:
         keys = columns.decode(frames[1], bool(header.flags & Flag.KEYS_FIXED), header.entries, 1, KEY_BYTES_MAX)
-        assert columns.all_within(keys, self.route_map.range_of(SegmentId(header.segment)))
+        assert columns.all_within(keys, self._range_of(header))
         return keys
 
     def _answer(self, header: Header, body: Frames, **fields: int) -> Frames:

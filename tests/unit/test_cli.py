@@ -14,6 +14,7 @@ from shardstore import cli
 from shardstore.cluster.settings import ClusterSettings
 from shardstore.errors import Busy, Corruption, ScanInvalidated, Unavailable
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.topology_options import TopologyOptions
 
 
 class FakeClient:
@@ -208,3 +209,19 @@ def test_serve_refuses_sizes_of_segments_that_do_not_ascend(tmp_path: Path) -> N
     result = run("serve", "--data", str(tmp_path), "--part-min-bytes", "9", "--part-max-bytes", "8")
     assert result.exit_code == cli.EXIT_FAILED
     assert "sizes ascend" in result.stderr
+
+
+def test_serve_takes_every_setting_of_topology_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[ClusterSettings] = []
+    monkeypatch.setattr(cli, "serve_cluster", lambda settings, _: served.append(settings))
+    options = ["--no-auto-topology", "--split-bytes", "1048576", "--split-operations", "7"]
+    bounds = ["--changes-max", "3", "--cooldown-ms", "0"]
+    assert run("serve", "--data", str(tmp_path), *options, *bounds).exit_code == 0
+    assert run("serve", "--data", str(tmp_path), "--auto-topology").exit_code == 0
+    assert [settings.topology for settings in served] == [TopologyOptions(False, 1 << 20, 7, 3, 0), TopologyOptions()]
+
+
+def test_serve_refuses_settings_of_topology_that_make_no_sense(tmp_path: Path) -> None:
+    result = run("serve", "--data", str(tmp_path), "--changes-max", "0")
+    assert result.exit_code == cli.EXIT_FAILED
+    assert "changes_max is 1 to 64, not 0" in result.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -19,12 +20,14 @@ from shardstore.options import (
     to_argument,
 )
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.topology_options import TopologyOptions
 
 
 @pytest.mark.parametrize(
     "options",
     [
         RouterOptions("data", "store", "tcp://127.0.0.1:0", "ipc:///tmp/w", 2, ("40", "80"), status_fd=5),
+        RouterOptions("data", "store", "l", "i", 2, (), TopologyOptions(False, split_bytes=1 << 20, cooldown_ms=0)),
         WorkerOptions("data", "store", 1, "ipc:///tmp/r", "ipc:///tmp/w1", Durability.ASYNC, 64 * MIB),
         MaintenanceOptions("data", 1, 7, SegmentOptions(Compression.LZ4, part_min_bytes=1 << 17)),
     ],
@@ -70,3 +73,26 @@ def test_the_number_of_workers_is_bounded() -> None:
     for workers in (0, -1, WORKERS_MAX + 1):
         with pytest.raises(InvalidRequest, match="1 to 256 workers"):
             check_workers(workers)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"auto_topology": 1}, "true or false"),
+        ({"split_bytes": 0}, "split_bytes is 1024 to"),
+        ({"split_operations": 0}, "split_operations is 1 to"),
+        ({"changes_max": 65}, "changes_max is 1 to 64, not 65"),
+        ({"cooldown_ms": -1}, "cooldown_ms is 0 to"),
+        ({"cooldown_ms": 1.5}, "cooldown_ms is 0 to"),
+    ],
+)
+def test_topology_options_that_make_no_sense_are_refused(setting: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        TopologyOptions(**setting)
+
+
+@pytest.mark.parametrize("topology", [{"more": 1}, {"split_bytes": "1"}, []])
+def test_router_options_with_another_topology_are_refused(topology: Any) -> None:
+    values = json.loads(to_argument(RouterOptions("data", "store", "l", "i", 2, ())))
+    with pytest.raises(InvalidRequest):
+        from_argument(RouterOptions, json.dumps(values | {"topology": topology}))

@@ -19,23 +19,31 @@ class InFlightMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.in_flight = InFlight()
-        self.model: dict[tuple[int, int], Passed] = {}
+        self.model: dict[tuple[int, int, int], Passed] = {}
 
-    @rule(client=SMALL, sequence=SMALL, worker=SMALL, size_bytes=st.integers(1, 100), deadline_ns=st.integers(0, 9))
-    def add(self, client: int, sequence: int, worker: int, size_bytes: int, deadline_ns: int) -> None:
-        header = Header(Op.GET, client=client, sequence=sequence)
+    @rule(
+        client=SMALL,
+        sequence=SMALL,
+        segment=SMALL,
+        worker=SMALL,
+        size_bytes=st.integers(1, 100),
+        deadline_ns=st.integers(0, 9),
+    )
+    def add(self, client: int, sequence: int, segment: int, worker: int, size_bytes: int, deadline_ns: int) -> None:
+        header = Header(Op.GET, client=client, sequence=sequence, segment=segment)
         passed = Passed("clients", b"peer", header, WorkerId(worker), size_bytes, deadline_ns)
         self.in_flight.add(passed)
-        self.model[client, sequence] = passed
+        self.model[client, sequence, segment] = passed
 
-    @rule(client=SMALL, sequence=SMALL, worker=SMALL)
-    def take(self, client: int, sequence: int, worker: int) -> None:
-        expected = self.model.get((client, sequence))
+    @rule(client=SMALL, sequence=SMALL, segment=SMALL, worker=SMALL)
+    def take(self, client: int, sequence: int, segment: int, worker: int) -> None:
+        expected = self.model.get((client, sequence, segment))
         if expected is not None and expected.worker != worker:
             expected = None
-        assert self.in_flight.take(client, sequence, worker) == expected
+        reply = Header(Op.GET, client=client, sequence=sequence, segment=segment)
+        assert self.in_flight.take(reply, WorkerId(worker)) == expected
         if expected is not None:
-            del self.model[client, sequence]
+            del self.model[client, sequence, segment]
 
     @rule(worker=SMALL)
     def take_all(self, worker: int) -> None:

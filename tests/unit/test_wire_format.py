@@ -63,6 +63,7 @@ def test_numbers_on_the_wire_are_frozen() -> None:
         "HELLO": 8,
         "ROUTES": 9,
         "END_SCAN": 10,
+        "ADMIN": 14,
         "REGISTER": 16,
         "READY": 17,
         "HEARTBEAT": 18,

@@ -259,8 +259,8 @@ class TopologyDriver:
         return self.router._changes.stages()
 
     def begin(self, change: Change) -> Change:
-        """Begin a change. No operation of the router does that yet."""
-        self._take_of_router(self.router._changes.begin(change, self.now_ns))
+        """Begin a change, whether or not it would be planned."""
+        self._take_of_router(self.router._changes.begin(change, "asked for", self.now_ns))
         return change
 
     def split(self, key: bytes, worker: int | None = None) -> Change:

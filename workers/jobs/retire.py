@@ -1,7 +1,8 @@
 """Retire: segments that nothing refers to any more go, with their directories.
 
 The manifest goes first, durably: a directory without one is no segment, whatever tables a stopped job leaves in it.
-A file that is no part of a segment is not removed; its directory then stays, and the job fails.
+Two workers that started may have been told of the same segment: what one has removed the other does not miss. A file
+that is no part of a segment is not removed; its directory then stays, and the job fails.
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ def _retire_segment(store: str, segment: int, filesystem: Filesystem) -> Generat
     with suppress(FileNotFoundError):
         read_manifest(filesystem, store, segment)
         filesystem.remove(manifest)
-    filesystem.sync_directory(directory)
     with suppress(FileNotFoundError):
+        filesystem.sync_directory(directory)
         filesystem.remove(manifest + TEMPORARY_SUFFIX)
     for name in filesystem.list_directory(directory):
         number = file_names.table_number_of(name)
         if number is not None:
-            filesystem.remove(file_names.table_file(segment, number))
+            with suppress(FileNotFoundError):
+                filesystem.remove(file_names.table_file(segment, number))
             yield
-    filesystem.remove_directory(directory)
+    with suppress(FileNotFoundError):
+        filesystem.remove_directory(directory)

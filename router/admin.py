@@ -1,0 +1,159 @@
+"""What operators ask of the topology: ADMIN. See shardstore/admin_messages.py.
+
+A change is answered when it is done, which may take a drain; who asks again with the same id waits for the same change
+or is told its outcome again. What was asked of a router that ended meanwhile is done all the same, but nobody is told:
+asked again, it is refused, since it is done, or begins anew.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from router import change_plan
+from router.answers import CLIENTS, answer, refuse
+from router.membership import Membership, State
+from router.policies.plan import Plan, PlanKind
+from router.route_table import RouteTable
+from router.steering import Steering
+from router.topology_changes import TopologyChanges
+from shardstore.admin_messages import Action, AdminReply, AdminRequest, PlannedChange, RangeRow
+from shardstore.effects import Effect
+from shardstore.errors import Busy, InvalidRequest
+from shardstore.limits import MILLISECOND_NS
+from shardstore.messages import Refusal, decode
+from shardstore.topology import Change
+from shardstore.wire_format import Header, Status
+
+REMEMBERED_MAX = 1_024
+ACTIVE = "active"
+ASKED_FOR = "asked for"
+
+
+@dataclass(slots=True)
+class Asked:
+    """One request: who waits for it, for which changes, and what it will be told."""
+
+    peer: bytes
+    request: Header
+    open: set[int]
+    reply: AdminReply
+
+
+class Admin:
+    """Requests of operators, by (client, sequence)."""
+
+    def __init__(self, table: RouteTable, membership: Membership, changes: TopologyChanges, steering: Steering) -> None:
+        self._table = table
+        self._membership = membership
+        self._changes = changes
+        self._steering = steering
+        self._asked: OrderedDict[tuple[int, int], Asked] = OrderedDict()
+        self._actions: dict[str, Callable[[AdminRequest, int], list[Plan]]] = {
+            Action.SPLIT: self._split,
+            Action.MERGE: self._merge,
+            Action.MOVE: self._move,
+            Action.REBALANCE: self._rebalance,
+        }
+
+    def handle(self, peer: bytes, header: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        """Answer an ADMIN, now or when its changes are done. Raises MalformedMessage, StorageFailure."""
+        asked = self._asked.get((header.client, header.sequence))
+        if asked is not None:
+            asked.peer, asked.request = peer, header
+            return [] if asked.open else [answer(CLIENTS, peer, header, asked.reply)]
+        request = decode(AdminRequest, frames[1])
+        try:
+            if request.action == Action.RANGES:
+                return [answer(CLIENTS, peer, header, AdminReply(ranges=self._rows()))]
+            if request.action not in self._actions:
+                raise InvalidRequest(f"{request.action!r} is none of {', '.join(Action)}")
+            return self._change(peer, header, request, now_ns)
+        except InvalidRequest as error:
+            return [refuse(CLIENTS, peer, header, Status.INVALID, Refusal(str(error)))]
+        except Busy as busy:
+            refusal = Refusal(busy.cause, busy.used, busy.limit)
+            return [refuse(CLIENTS, peer, header, Status.BUSY, refusal, busy.retry_after_ns // MILLISECOND_NS)]
+
+    def ended(self, change: Change) -> list[Effect]:
+        """A change is done: answer who waited for it as the last one."""
+        effects: list[Effect] = []
+        for asked in self._asked.values():
+            if change.number in asked.open:
+                asked.open.remove(change.number)
+                if not asked.open:
+                    effects.append(answer(CLIENTS, asked.peer, asked.request, asked.reply))
+        return effects
+
+    def _change(self, peer: bytes, header: Header, request: AdminRequest, now_ns: int) -> list[Effect]:
+        told: list[PlannedChange] = []
+        effects: list[Effect] = []
+        for plan in self._actions[request.action](request, now_ns):
+            change = change_plan.change_of(self._table.topology, plan)
+            told.append(_told(change, 0 if request.dry_run else change.number, plan.reason))
+            if not request.dry_run:
+                effects += self._changes.begin(change, plan.reason, now_ns)
+        if not effects:
+            return [answer(CLIENTS, peer, header, AdminReply(told))]
+        asked = Asked(peer, header, {change.number for change in told}, AdminReply(told))
+        self._asked[header.client, header.sequence] = asked
+        while len(self._asked) > REMEMBERED_MAX:
+            self._asked.popitem(last=False)
+        return effects
+
+    def _split(self, request: AdminRequest, now_ns: int) -> list[Plan]:
+        route = self._table.current.route_of(request.key)
+        return [Plan(PlanKind.SPLIT, (route.segment,), int(route.worker), ASKED_FOR, request.key)]
+
+    def _merge(self, request: AdminRequest, now_ns: int) -> list[Plan]:
+        left = self._table.current.route_of(request.key)
+        end = self._table.current.range_of(left.segment).end
+        right = self._table.current.route_of(end) if end else left
+        return [Plan(PlanKind.MERGE, (left.segment, right.segment), int(left.worker), ASKED_FOR)]
+
+    def _move(self, request: AdminRequest, now_ns: int) -> list[Plan]:
+        member = self._membership.of_worker(request.worker)
+        if member is None:
+            raise InvalidRequest(f"there is no worker {request.worker}")
+        if member.state is not State.UP:
+            raise Busy(f"worker {request.worker} is {member.state}", 1, 1, change_plan.RETRY_AFTER_NS)
+        if request.worker in self._table.topology.leaving:
+            raise InvalidRequest(f"worker {request.worker} is leaving")
+        route = self._table.current.route_of(request.key)
+        return [Plan(PlanKind.MOVE, (route.segment,), request.worker, ASKED_FOR)]
+
+    def _rebalance(self, request: AdminRequest, now_ns: int) -> list[Plan]:
+        return self._steering.rebalancing(now_ns)
+
+    def _rows(self) -> list[RangeRow]:
+        stages = self._changes.stages()
+        rows = []
+        for route in self._table.current:
+            load = self._steering.load_of(route.segment)
+            rows.append(
+                RangeRow(
+                    route.start,
+                    self._table.current.range_of(route.segment).end,
+                    int(route.segment),
+                    int(route.worker),
+                    int(route.epoch),
+                    load.size_bytes if load else 0,
+                    load.operations_per_s if load else 0,
+                    str(stages.get(route.segment, ACTIVE)),
+                )
+            )
+        return rows
+
+
+def _told(change: Change, number: int, reason: str) -> PlannedChange:
+    last = change.children[-1]
+    return PlannedChange(
+        number,
+        change.kind,
+        [parent.segment for parent in change.parents],
+        [child.segment for child in change.children],
+        last.start if len(change.children) > 1 else b"",
+        last.worker,
+        reason,
+    )

@@ -1,0 +1,1 @@
+"""What to change in the topology: plain values in, plans with a reason out."""

@@ -1,0 +1,162 @@
+"""Which ranges to split, where, and who gets the right half.
+
+**By bytes:** a range above `split_bytes`, at the middle of its bytes. A range that is filled at its right end is split
+behind its last key instead, a little earlier: the left child is full and rests, the right one is empty and goes to
+another worker, so the hot edge wanders.
+
+**By load:** in a store of several workers, a range that is busier than half the mean of all workers. Of ranges smaller
+than that an even load can be made by moving; so splitting ends by itself: fewer than two for each worker are ever
+above it. The key is the one among the sampled that halves the load best. Where each key leaves nearly all on one side,
+the load is one key's: the verdict is `unsplittable`, once, and the range is left alone until it expires. Load
+that drifts through the keys is not halved by any key either, and none is cut off behind it; where it is inserts at the
+right end, the range is split there once it is large enough to be one of its own.
+
+Between two decisions about a range lies the cooldown, and what is merged is far below what is split (merge_policy).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from router.policies.history import History
+from router.policies.loads import RangeLoad, StoreLoad
+from router.policies.placement import busy_gain, is_worth, least_busy
+from router.policies.plan import Plan, PlanKind, Unsplittable
+from shardstore.limits import KEY_BYTES_MAX
+from shardstore.topology_options import TopologyOptions
+
+BUSY_MIN = 0.2
+"""A range that takes less of a worker's time is not split for its load."""
+BUSY_SHARE_OF_MEAN = 0.5
+APPEND_SHARE_MIN = 0.8
+"""Of the puts: from this share on a range is filled at its right end."""
+APPEND_FULL_SHARE = 0.75
+"""Of `split_bytes`: such a range is split a little earlier, so that the left child is not split again."""
+APPEND_LOAD_MIN = 0.5
+"""Of all operations: from this share of appends on, the load of a range is at its right end."""
+APPEND_BYTES_SHARE = 0.5
+"""Of `split_bytes`: a range so full is split at its right end for its load."""
+KEYS_MIN = 16
+"""Fewer sampled keys say nothing of the load."""
+HALF_MIN = 0.25
+"""The smaller child gets this share of the load at least; else the load is one key's."""
+DRIFT_HALF_MIN = 0.125
+"""The same for the older and the newer sampled keys alone; else the load drifts, and one child would soon be cold."""
+
+
+def splits(
+    loads: StoreLoad, history: History, options: TopologyOptions, now_ns: int
+) -> tuple[list[Plan], list[Unsplittable]]:
+    """Splits that are due, the most urgent first, and new verdicts."""
+    receivers = loads.receivers()
+
+    def is_ripe(load: RangeLoad) -> bool:
+        is_rested = history.age_ns(load.segment, now_ns) >= options.cooldown_ns
+        return is_rested and not load.changing and load.worker in receivers
+
+    ripe = list(filter(is_ripe, loads.ranges))
+    by_size = sorted(ripe, key=lambda load: -load.size_bytes)
+    plans = [plan for load in by_size if (plan := _by_bytes(load, loads, options))]
+    verdicts: list[Unsplittable] = []
+    planned = {segment for plan in plans for segment in plan.segments}
+    for load in _hot(ripe, loads, options):
+        if load.segment in planned or history.is_unsplittable(load.segment, now_ns):
+            continue
+        match _by_load(load, loads, options):
+            case Plan() as plan:
+                plans.append(plan)
+            case Unsplittable() as verdict:
+                verdicts.append(verdict)
+    return plans, verdicts
+
+
+def _hot(ripe: Sequence[RangeLoad], loads: StoreLoad, options: TopologyOptions) -> Iterator[RangeLoad]:
+    """Ranges with so much load that it cannot be spread by moving whole ranges, the busiest first."""
+    if len(loads.receivers()) < 2:
+        return
+    limit = max(BUSY_MIN, BUSY_SHARE_OF_MEAN * loads.busy_mean())
+    for load in sorted(ripe, key=lambda load: -load.busy):
+        if load.settled and load.busy > limit and load.operations_per_s >= options.split_operations:
+            yield load
+
+
+def _by_bytes(load: RangeLoad, loads: StoreLoad, options: TopologyOptions) -> Plan | None:
+    what = f"{load.size_bytes} bytes, limit {options.split_bytes}"
+    at_end = _behind_last(load) if load.append_share >= APPEND_SHARE_MIN else b""
+    if at_end and load.size_bytes > APPEND_FULL_SHARE * options.split_bytes:
+        return _at_end(load, at_end, loads, what)
+    if load.size_bytes <= options.split_bytes:
+        return None
+    median = sorted(load.keys)[len(load.keys) // 2] if load.keys else b""
+    for key in (load.middle, median):
+        if load.can_split_at(key):
+            return Plan(PlanKind.SPLIT, (load.segment,), load.worker, what, key)
+    return None
+
+
+def _by_load(load: RangeLoad, loads: StoreLoad, options: TopologyOptions) -> Plan | Unsplittable | None:
+    what = f"{load.busy:.0%} of a worker's time, {load.operations_per_s} operations a second"
+    if load.appends_per_s >= APPEND_LOAD_MIN * load.operations_per_s:
+        at_end = _behind_last(load)
+        if load.size_bytes < APPEND_BYTES_SHARE * options.split_bytes or not at_end:
+            return None
+        return _at_end(load, at_end, loads, what)
+    if len(load.keys) < KEYS_MIN:
+        return None
+    key, smaller = _halving_key(load)
+    if smaller >= HALF_MIN:
+        if _drifts(load.keys, key):
+            return None
+        right_busy = load.busy * _share_from(load.keys, key)
+        return Plan(PlanKind.SPLIT, (load.segment,), _taker(load, right_busy, loads), what, key)
+    hottest, times = Counter(load.keys).most_common(1)[0]
+    share = times / len(load.keys)
+    if share <= 1 - 2 * HALF_MIN:  # no one key: the sample is of keys that the range had before
+        return None
+    return Unsplittable(load.segment, hottest, f"{what}, of which one key has {share:.0%}")
+
+
+def _behind_last(load: RangeLoad) -> bytes:
+    """The key behind everything the range holds; empty when a range cannot start there."""
+    behind = (load.last + b"\0")[:KEY_BYTES_MAX]
+    return behind if load.last and load.can_split_at(behind) else b""
+
+
+def _at_end(load: RangeLoad, key: bytes, loads: StoreLoad, what: str) -> Plan:
+    """The split behind the last key; the right child goes to the least busy of the other workers, if there are any."""
+    reason = f"{what}; {load.append_share:.0%} of the puts are at the right end"
+    others = [worker for worker in loads.receivers() if worker != load.worker]
+    taker = least_busy(loads, others)
+    return Plan(PlanKind.SPLIT, (load.segment,), load.worker if taker is None else taker, reason, key)
+
+
+def _halving_key(load: RangeLoad) -> tuple[bytes, float]:
+    """The sampled key at which the range is cut best, and the share of load in the smaller half."""
+    best, best_share = b"", 0.0
+    for key in sorted(set(load.keys)):
+        share = _share_from(load.keys, key)
+        if load.can_split_at(key) and min(share, 1 - share) > best_share:
+            best, best_share = key, min(share, 1 - share)
+    return best, best_share
+
+
+def _drifts(keys: Sequence[bytes], key: bytes) -> bool:
+    """Whether the load has moved from one side of the key to the other while the sample was taken."""
+    shares = [_share_from(half, key) for half in (keys[: len(keys) // 2], keys[len(keys) // 2 :])]
+    return min(*shares, *(1 - share for share in shares)) < DRIFT_HALF_MIN
+
+
+def _share_from(keys: Sequence[bytes], key: bytes) -> float:
+    """The share of sampled keys at or above a key."""
+    return 1 - bisect_left(sorted(keys), key) / len(keys)
+
+
+def _taker(load: RangeLoad, busy: float, loads: StoreLoad) -> int:
+    """Who gets the right child with this load: another worker if that is worth it, else its own."""
+    steady = loads.steady()
+    taker = least_busy(loads, [worker for worker in steady if worker != load.worker])
+    if taker is None or load.worker not in steady:
+        return load.worker
+    return taker if is_worth(busy_gain(loads, busy, load.worker, taker), loads.busy(load.worker)) else load.worker

@@ -1,0 +1,55 @@
+"""All policies together: what to begin now, within the bounds on changes at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from router.policies.history import History
+from router.policies.loads import StoreLoad
+from router.policies.merge_policy import merges
+from router.policies.plan import Plan, PlanKind, Unsplittable
+from router.policies.rebalance_policy import evacuations, moves
+from router.policies.split_policy import splits
+from shardstore.limits import RANGES_MAX
+from shardstore.topology_options import TopologyOptions
+
+
+def choose(
+    loads: StoreLoad, history: History, options: TopologyOptions, now_ns: int
+) -> tuple[list[Plan], list[Unsplittable]]:
+    """Changes to begin now, and verdicts to remember (History) and to tell of once.
+
+    Workers that leave are emptied also where `auto_topology` is off, since an operator asked for that.
+    """
+    asked = list(evacuations(loads))
+    if not options.auto_topology:
+        return list(_within_bounds(asked, [], loads, options)), []
+    splitting, verdicts = splits(loads, history, options, now_ns)
+    chosen = [*splitting, *moves(loads, history, options, now_ns)]
+    if not asked and not chosen:
+        chosen = merges(loads, history, options, now_ns)
+    return list(_within_bounds(asked, chosen, loads, options)), verdicts
+
+
+def _within_bounds(
+    asked: Sequence[Plan], chosen: Sequence[Plan], loads: StoreLoad, options: TopologyOptions
+) -> Iterator[Plan]:
+    """As many from the front as may be begun: no segment in two, and of those chosen by load no worker in two."""
+    room = options.changes_max - loads.changes
+    ranges_room = RANGES_MAX - len(loads.ranges) - loads.changes
+    owner = {load.segment: load.worker for load in loads.ranges}
+    segments: set[int] = set()
+    workers: set[int] = set()
+    for number, plan in enumerate((*asked, *chosen)):
+        concerned = {plan.to_worker, *(owner[segment] for segment in plan.segments)}
+        if len(concerned) == 1:
+            concerned = set()  # nothing goes from one worker to another
+        splits_one = plan.kind is PlanKind.SPLIT
+        is_free = segments.isdisjoint(plan.segments) and (number < len(asked) or workers.isdisjoint(concerned))
+        if room < 1 or not is_free or ranges_room < splits_one:
+            continue
+        room -= 1
+        ranges_room -= splits_one
+        segments |= set(plan.segments)
+        workers |= concerned
+        yield plan

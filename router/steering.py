@@ -1,0 +1,95 @@
+"""Changes that nobody asked for: takes the load reports of workers to the policies, and begins what they plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from router import change_plan
+from router.load_table import LoadTable
+from router.membership import Membership, State
+from router.policies import topology_policy
+from router.policies.history import History
+from router.policies.loads import StoreLoad, WorkerLoad
+from router.policies.plan import Plan, PlanKind
+from router.policies.rebalance_policy import moves
+from router.route_table import RouteTable
+from router.topology_changes import TopologyChanges
+from shardstore.effects import Effect
+from shardstore.errors import Busy, InvalidRequest
+from shardstore.limits import SECOND_NS
+from shardstore.load_report import LoadReport, RangeReport
+from shardstore.messages import decode
+from shardstore.topology import Change
+from shardstore.topology_options import TopologyOptions
+from shardstore.wire_format import Header
+
+STEER_INTERVAL_NS = SECOND_NS
+VERDICTS_MAX = 16
+
+
+class Steering:
+    """The topology of one store, as its load wants it. `verdicts` are the newest, the oldest first."""
+
+    def __init__(
+        self, table: RouteTable, membership: Membership, changes: TopologyChanges, options: TopologyOptions
+    ) -> None:
+        self._table = table
+        self._membership = membership
+        self._changes = changes
+        self._options = options
+        self._loads = LoadTable()
+        self._history: History | None = None
+        self._steered_ns = 0
+        self.verdicts: list[str] = []
+
+    def reported(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        """A worker tells of its load. Raises MalformedMessage."""
+        report = decode(LoadReport, frames[1])
+        member = self._membership.of_peer(peer)
+        if member is not None and member.worker == report.worker:
+            self._loads.note(report, self._table.current)
+        return []
+
+    def tick(self, now_ns: int) -> list[Effect]:
+        """Begin what the policies plan. Raises StorageFailure."""
+        if self._history is None:
+            self._history = History(now_ns)
+        if now_ns - self._steered_ns < STEER_INTERVAL_NS:
+            return []
+        self._steered_ns = now_ns
+        plans, verdicts = topology_policy.choose(self._store_load(), self._history, self._options, now_ns)
+        for verdict in verdicts:
+            self._history.note_verdict(verdict, now_ns)
+            self.verdicts = [*self.verdicts, f"segment {verdict.segment}: {verdict.reason}"][-VERDICTS_MAX:]
+        return [effect for plan in plans for effect in self._begin(plan, now_ns)]
+
+    def begun(self, change: Change, now_ns: int) -> None:
+        """A change was begun, whoever wanted it: its ranges are left alone for a while."""
+        if self._history is not None:
+            parents = [parent.segment for parent in change.parents]
+            children = [child.segment for child in change.children]
+            self._history.note_change(PlanKind(change.kind), parents, children, now_ns)
+
+    def rebalancing(self, now_ns: int) -> list[Plan]:
+        """The moves that would even out the workers now."""
+        return moves(self._store_load(), self._history or History(now_ns), self._options, now_ns)
+
+    def load_of(self, segment: int) -> RangeReport | None:
+        """What was last reported of a range."""
+        return self._loads.of(segment)
+
+    def _begin(self, plan: Plan, now_ns: int) -> list[Effect]:
+        try:
+            change = change_plan.change_of(self._table.topology, plan)
+        except (InvalidRequest, Busy):  # the map has changed since the figures were taken: next time
+            return []
+        return self._changes.begin(change, plan.reason, now_ns)
+
+    def _store_load(self) -> StoreLoad:
+        topology = self._table.topology
+        workers = [
+            WorkerLoad(member.worker, member.state is State.UP, member.worker in topology.leaving)
+            for member in self._membership.members()
+        ]
+        changing = {relative.segment for change in topology.changes for relative in (*change.parents, *change.children)}
+        return self._loads.loads(topology.map, workers, changing, len(topology.changes))

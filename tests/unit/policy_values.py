@@ -1,0 +1,40 @@
+"""Values for the tests of policies: ranges next to each other, long settled, with nothing that asks for a change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from router.policies.history import History
+from router.policies.loads import RangeLoad, StoreLoad, WorkerLoad
+from shardstore.limits import MIB, SECOND_NS
+from shardstore.topology_options import TopologyOptions
+
+NOW_NS = 10_000 * SECOND_NS
+OPTIONS = TopologyOptions(split_bytes=100 * MIB)
+RESTED = History(0)
+"""Nothing was changed for long."""
+
+
+def sample(first: int, last: int, count: int = 32) -> tuple[bytes, ...]:
+    """Keys spread evenly over "k<first>" .. "k<last>", mixed as if drawn."""
+    keys = [b"k%04d" % (first + (last - first) * at // (count - 1)) for at in range(count)]
+    return tuple(keys[at * 5 % count] for at in range(count))
+
+
+def store(*ranges: dict[str, Any], workers: int | Sequence[WorkerLoad] = 2, changes: int = 0) -> StoreLoad:
+    """Segments 1, 2, ... with these figures, each of a hundred keys "k0000" .. up."""
+    members = [WorkerLoad(worker) for worker in range(workers)] if isinstance(workers, int) else workers
+    count = len(ranges)
+    loads = []
+    for at, figures in enumerate(ranges):
+        start = b"k%04d" % (at * 100) if at else b""
+        end = b"k%04d" % (at * 100 + 100) if at < count - 1 else b""
+        known = {"worker": 0, "measured_ns": 1_000 * SECOND_NS}
+        loads.append(RangeLoad(at + 1, start, end, **(known | figures)))
+    return StoreLoad(loads, members, changes)
+
+
+def hot(busy: float, *keys: bytes, **figures: Any) -> dict[str, Any]:
+    """The figures of a range with so much load, at these keys."""
+    return {"busy": busy, "operations_per_s": int(busy * 50_000), "keys": keys, **figures}

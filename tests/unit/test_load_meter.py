@@ -1,0 +1,138 @@
+"""The report a worker makes of its ranges: what is in it, and that it is bounded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shardstore.limits import KEY_BYTES_MAX, LOAD_KEY_BYTES_MAX, LOAD_KEYS_MAX, LOAD_RANGES_MAX, SECOND_NS
+from shardstore.load_report import LoadReport, RangeReport
+from shardstore.messages import decode, encode
+from shardstore.wire_format import Op
+from tests.simulation.sim_entropy import SimEntropy
+from tests.unit.worker_driver import WorkerDriver
+from workers.load.meter import MIDDLES_PER_REPORT, REPORT_INTERVAL_NS, LoadMeter
+from workers.load.range_size import RangeSize, size_of
+
+EMPTY = RangeSize(0, 0, 0, b"")
+
+
+class Worker:
+    """A meter with a clock; `asked` are the segments whose middle was looked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+        self.now_ns = SECOND_NS
+        self.meter = LoadMeter(3, SimEntropy(1, "load"), self._middle_key)
+
+    def _middle_key(self, segment: int) -> bytes | None:
+        self.asked.append(segment)
+        return b"middle%d" % segment if segment % 2 else None
+
+    def report(self, sizes: dict[int, RangeSize]) -> LoadReport:
+        """The report of a second later, which can travel."""
+        self.now_ns += SECOND_NS
+        report = self.meter.report(sizes, self.now_ns)
+        assert decode(LoadReport, encode(report)) == report
+        return report
+
+
+def test_a_report_says_what_a_range_is_and_does() -> None:
+    worker = Worker()
+    sizes = {1: RangeSize(1_000, 24, 5, b"stored")}
+    worker.report(sizes)
+    for _ in range(60):
+        for _ in range(100):
+            worker.meter.note(1, Op.PUT, [b"tail", b"tall"], 2, 50)
+        report = worker.report(sizes)
+    figures = report.ranges[0]
+    assert (report.worker, len(report.ranges)) == (3, 1)
+    assert figures == RangeReport(
+        segment=1,
+        size_bytes=1_024,
+        entries=5,
+        measured_ns=60 * SECOND_NS,
+        requests_per_s=100,
+        operations_per_s=200,
+        bytes_per_s=4_988,
+        busy_permille=2,
+        puts_per_s=200,
+        appends_per_s=figures.appends_per_s,
+        keys=figures.keys,
+        last=b"tall",
+        middle=b"middle1",
+    )
+    assert figures.appends_per_s < 2, "the first second's, almost forgotten"
+    assert len(figures.keys) == LOAD_KEYS_MAX
+    assert set(figures.keys) == {b"tail", b"tall"}
+
+
+def test_ranges_are_measured_from_their_first_report_on_and_forgotten_with_them() -> None:
+    worker = Worker()
+    worker.meter.note(1, Op.GET, [b"k"], 1, 0)
+    worker.report({1: EMPTY})
+    worker.meter.note(1, Op.PUT, [b"k"], 1_000, 0)
+    rates = {of.segment: of.operations_per_s for of in worker.report({1: EMPTY, 2: EMPTY}).ranges}
+    assert rates == {1: 95, 2: 0}
+    assert [(of.segment, of.measured_ns) for of in worker.report({2: EMPTY}).ranges] == [(2, SECOND_NS)]
+    again = worker.report({1: EMPTY}).ranges[0]
+    assert (again.measured_ns, again.operations_per_s, again.last) == (0, 0, b"")
+
+
+def test_a_report_is_due_at_once_and_then_in_intervals() -> None:
+    worker = Worker()
+    assert worker.meter.wakeup_ns() == 0
+    worker.report({})
+    assert worker.meter.wakeup_ns() == worker.now_ns + REPORT_INTERVAL_NS
+
+
+def test_middles_are_looked_for_a_few_at_a_time_the_largest_first_and_again_when_much_has_changed() -> None:
+    worker = Worker()
+    sizes = {segment: RangeSize(segment * 1_000, 0, 0, b"") for segment in range(1, 10)}
+    reports = [worker.report(sizes) for _ in range(4)]
+    assert worker.asked == [9, 8, 7, 6, 5, 4, 3, 2, 1]
+    assert MIDDLES_PER_REPORT == 4
+    assert {of.segment for of in reports[0].ranges if of.middle} == {9, 7}
+    assert {of.segment for of in reports[3].ranges if of.middle} == {1, 3, 5, 7, 9}
+    worker.asked.clear()
+    worker.report(sizes | {3: RangeSize(3_375, 0, 0, b""), 5: RangeSize(4_000, 0, 0, b""), 7: RangeSize(0, 0, 0, b"")})
+    assert worker.asked == [5, 7]
+
+
+def test_the_ranges_of_a_large_worker_take_turns() -> None:
+    worker = Worker()
+    sizes = dict.fromkeys(range(1, LOAD_RANGES_MAX + 11), EMPTY)
+    turns = [[of.segment for of in worker.report(sizes).ranges] for _ in range(2)]
+    assert turns[0] == list(range(1, LOAD_RANGES_MAX + 1))
+    assert turns[1] == [*range(LOAD_RANGES_MAX + 1, LOAD_RANGES_MAX + 11), *range(1, LOAD_RANGES_MAX - 9)]
+
+
+def test_the_busiest_ranges_get_the_room_for_keys() -> None:
+    worker = Worker()
+    sizes = dict.fromkeys(range(1, 11), EMPTY)
+    worker.report(sizes)
+    for segment in sizes:
+        for at in range(LOAD_KEYS_MAX):
+            worker.meter.note(segment, Op.GET, [b"%04d" % at + b"x" * (KEY_BYTES_MAX - 4)], segment * 1_000_000, 0)
+    ranges = worker.report(sizes).ranges
+    kept = [of.segment for of in ranges if of.keys]
+    assert kept == [9, 10]
+    assert LOAD_KEY_BYTES_MAX // (LOAD_KEYS_MAX * KEY_BYTES_MAX) == 2
+    assert all(len(of.keys) == LOAD_KEYS_MAX for of in ranges if of.keys)
+
+
+def test_the_size_of_a_range_does_not_depend_on_where_its_data_are(tmp_path: Path) -> None:
+    driver = WorkerDriver(tmp_path).serve()
+    pairs = {b"k%04d" % at: b"v" * 100 for at in range(500)}
+    driver.put(pairs)
+    driver.settle()
+    owned = driver.core._ranges[1]
+    before = size_of(owned)
+    assert before == RangeSize(0, 500 * 105, 500, b"")
+    driver.ask(Op.FLUSH)
+    driver.settle()
+    after = size_of(owned)
+    assert (after.overlay_bytes, after.entries, after.last) == (0, 500, b"k0499")
+    assert after.stored_bytes == owned.stored().bytes
+    assert after.stored_bytes == pytest.approx(before.overlay_bytes, rel=0.25)

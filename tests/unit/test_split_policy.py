@@ -1,0 +1,153 @@
+"""The split policy: figures in, splits and verdicts out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from router.policies.history import VERDICT_NS, History
+from router.policies.loads import SETTLED_NS, StoreLoad, WorkerLoad
+from router.policies.plan import Plan, PlanKind, Unsplittable
+from router.policies.split_policy import KEYS_MIN, splits
+from shardstore.limits import KEY_BYTES_MAX, MIB
+from tests.unit.policy_values import NOW_NS, OPTIONS, RESTED, hot, sample, store
+
+HALVES = sample(0, 99)
+
+
+def chosen(loads: StoreLoad, history: History = RESTED) -> tuple[list[Plan], list[Unsplittable]]:
+    plans, verdicts = splits(loads, history, OPTIONS, NOW_NS)
+    assert all(plan.kind is PlanKind.SPLIT and plan.reason and "\n" not in plan.reason for plan in plans)
+    return plans, verdicts
+
+
+def the_one(loads: StoreLoad) -> Plan:
+    plans, verdicts = chosen(loads)
+    assert (len(plans), verdicts) == (1, [])
+    return plans[0]
+
+
+def test_a_large_range_is_split_at_its_middle() -> None:
+    plan = the_one(store({"size_bytes": 101 * MIB, "middle": b"k0042"}, {}))
+    assert (plan.segments, plan.at_key, plan.to_worker) == ((1,), b"k0042", 0)
+    assert f"{101 * MIB} bytes, limit {100 * MIB}" in plan.reason
+    assert chosen(store({"size_bytes": 100 * MIB, "middle": b"k0042"}, {})) == ([], [])
+
+
+def test_without_a_middle_the_sampled_keys_tell_it() -> None:
+    assert the_one(store({"size_bytes": 101 * MIB, "keys": HALVES}, {})).at_key in (b"k0049", b"k0051")
+    assert the_one(store({"size_bytes": 101 * MIB, "keys": HALVES, "middle": b"k0100"}, {})).at_key < b"k0100"
+    assert chosen(store({"size_bytes": 101 * MIB}, {})) == ([], []), "nothing is known: later"
+
+
+@pytest.mark.parametrize("middle", [b"k0099", b"k0200", b"k0201"])
+def test_a_key_that_is_not_inside_the_range_is_not_taken(middle: bytes) -> None:
+    plans, _ = chosen(store({}, {"size_bytes": 101 * MIB, "middle": middle}, {}))
+    assert plans == []
+
+
+def test_the_largest_is_the_most_urgent() -> None:
+    loads = store({"size_bytes": 101 * MIB, "middle": b"k0042"}, {"size_bytes": 300 * MIB, "middle": b"k0142"})
+    assert [plan.segments for plan in chosen(loads)[0]] == [(2,), (1,)]
+
+
+def test_a_range_filled_at_its_end_is_split_behind_its_last_key_for_another_worker() -> None:
+    filling = {"size_bytes": 76 * MIB, "middle": b"k0042", "last": b"k0098", "puts_per_s": 100, "appends_per_s": 90}
+    loads = store(filling, {"worker": 1, "busy": 0.1}, {"worker": 2}, {}, workers=3)
+    plan = the_one(loads)
+    assert (plan.at_key, plan.to_worker) == (b"k0098\0", 2)
+    assert "90% of the puts are at the right end" in plan.reason
+    assert the_one(store(filling, {}, workers=1)).to_worker == 0
+    assert chosen(store(filling | {"size_bytes": 75 * MIB}, {})) == ([], [])
+    assert chosen(store(filling | {"appends_per_s": 79}, {})) == ([], [])
+
+
+def test_the_last_key_may_be_as_long_as_a_key_can_be_or_the_last_of_the_range() -> None:
+    longest = b"k0098" + b"x" * (KEY_BYTES_MAX - 5)
+    filling = {"size_bytes": 101 * MIB, "middle": b"k0042", "puts_per_s": 100, "appends_per_s": 100}
+    assert the_one(store(filling | {"last": longest}, {})).at_key == longest
+    beyond = the_one(store(filling | {"last": b"k0100"}, {}))
+    assert beyond.at_key == b"k0042", "nothing can start behind it: the middle"
+
+
+def test_a_hot_range_is_split_where_its_load_is_halved() -> None:
+    plan = the_one(store(hot(0.8, *HALVES), {"worker": 1}))
+    assert plan.at_key in (b"k0049", b"k0051")
+    assert plan.to_worker == 1, "which has nothing to do"
+    assert "80% of a worker's time" in plan.reason
+
+
+def test_the_halves_of_a_hot_range_stay_where_that_is_as_good() -> None:
+    assert the_one(store(hot(0.8, *HALVES), {"worker": 1, "busy": 0.6})).to_worker == 0
+    fresh = {"worker": 1, "measured_ns": SETTLED_NS - 1}
+    assert the_one(store(hot(0.8, *HALVES), fresh)).to_worker == 0, "nobody knows how busy worker 1 is"
+
+
+@pytest.mark.parametrize(
+    ("figures", "workers"),
+    [
+        (hot(0.19, *HALVES), 2),
+        (hot(0.8, *HALVES, operations_per_s=999), 2),
+        (hot(0.8, *HALVES[: KEYS_MIN - 1]), 2),
+        (hot(0.8, *HALVES, measured_ns=SETTLED_NS - 1), 2),
+        (hot(0.8, *HALVES, changing=True), 2),
+        (hot(0.8, *HALVES), 1),
+        (hot(0.8, *HALVES), [WorkerLoad(0), WorkerLoad(1, up=False)]),
+        (hot(0.8, *HALVES), [WorkerLoad(0, leaving=True), WorkerLoad(1), WorkerLoad(2)]),
+        (hot(0.8, *sorted(HALVES)), 2),
+        (hot(0.8, *sample(900, 999)), 2),
+        (hot(0.8, *HALVES, appends_per_s=30_000, puts_per_s=30_000, last=b"k0090"), 2),
+    ],
+    ids=[
+        *("little load", "few operations", "few keys", "just opened", "changing", "one worker", "one worker up"),
+        *("its worker leaves", "load drifts", "keys of another range", "appends to a small range"),
+    ],
+)
+def test_a_range_is_not_split_for_its_load(figures: dict[str, Any], workers: Any) -> None:
+    assert chosen(store(figures, {}, workers=workers)) == ([], [])
+
+
+def test_a_range_that_can_be_spread_by_moving_is_not_split() -> None:
+    others = [{"worker": at % 2, "busy": 0.3} for at in range(4)]
+    assert chosen(store(hot(0.35, *HALVES), *others)) == ([], []), "the mean is 0.78"
+
+
+def test_one_key_with_the_load_makes_the_range_unsplittable_once() -> None:
+    keys = (*HALVES[:12], *([b"k0033"] * 20))
+    loads = store(hot(0.8, *keys), {})
+    history = History(0)
+    # Where the key lies among the others, one side of it may still have a quarter of the load: here none has.
+    plans, verdicts = chosen(loads, history)
+    assert (plans, [(verdict.segment, verdict.key) for verdict in verdicts]) == ([], [(1, b"k0033")])
+    assert "one key has 62%" in verdicts[0].reason
+    history.note_verdict(verdicts[0], NOW_NS)
+    assert chosen(loads, history) == ([], [])
+    _, again = splits(loads, history, OPTIONS, NOW_NS + VERDICT_NS)
+    assert again == verdicts
+
+
+def test_a_range_just_changed_is_left_alone() -> None:
+    history = History(0)
+    history.note_change(PlanKind.SPLIT, [9], [1, 2], NOW_NS - OPTIONS.cooldown_ns + 1)
+    loads = store({"size_bytes": 101 * MIB, "middle": b"k0042"}, hot(0.8, *sample(100, 199)))
+    assert chosen(loads, history) == ([], [])
+    plans, _ = splits(loads, history, OPTIONS, NOW_NS + 1)
+    assert [plan.segments for plan in plans] == [(1,), (2,)]
+
+
+def test_after_a_start_everything_has_just_changed() -> None:
+    loads = store({"size_bytes": 101 * MIB, "middle": b"k0042"}, {})
+    assert chosen(loads, History(NOW_NS - 1)) == ([], [])
+
+
+def test_a_verdict_moves_with_its_range() -> None:
+    history = History(0)
+    history.note_verdict(Unsplittable(1, b"k", "one key"), NOW_NS)
+    history.note_change(PlanKind.MOVE, [1], [5], NOW_NS)
+    history.note_change(PlanKind.SPLIT, [5], [6, 7], NOW_NS)
+    assert [history.is_unsplittable(segment, NOW_NS) for segment in (1, 5, 6, 7)] == [False] * 4
+    history.note_verdict(Unsplittable(6, b"k", "one key"), NOW_NS)
+    history.note_change(PlanKind.MOVE, [6], [8], NOW_NS)
+    assert history.is_unsplittable(8, NOW_NS)
+    assert not history.is_unsplittable(8, NOW_NS + VERDICT_NS)

@@ -1,0 +1,1 @@
+"""How busy and how large the ranges of a worker are."""

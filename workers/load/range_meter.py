@@ -1,0 +1,119 @@
+"""The work of one range: counters, rates that forget, and a sample of the keys worked at.
+
+Nothing here costs more than a constant per request, however many keys it has.
+
+**Busy time is an estimate.** A core has no clock inside, and the times between two events hold waiting as well as
+work. So a request costs what its kind, keys and bytes cost on the average (the CPU time of a worker, calls of 1, 10
+and 1000 keys, values of 100 and 4000 bytes): the same in a simulation, and good for comparing ranges and workers,
+though not to a tenth. What a lookup in many layers costs more is not in it.
+
+**Keys are sampled at equal steps of that cost,** the position in the request at random, so that a share of the sample
+is a share of the work. The step follows the load: the sample holds the last LOAD_KEYS_MAX / SAMPLES_PER_S seconds.
+
+**Appends are told by the edge,** the highest key that was known at the last report: puts above it are inserts at the
+right end, also when several clients write them in no exact order. The first key of a request stands for all of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+
+from shardstore.entropy import Entropy
+from shardstore.limits import LOAD_KEYS_MAX, MILLISECOND_NS, SECOND_NS
+from shardstore.wire_format import WRITES, Op
+
+REQUEST_NS = 20_000
+"""Receive, check, append or look up, answer."""
+ENTRY_NS: dict[int, int] = {Op.SCAN: 100}
+"""Each entry of a page, by operation."""
+ENTRY_NS_OTHERWISE = 400
+"""Each key of any other request."""
+WRITTEN_BYTES_PER_NS = 1
+READ_BYTES_PER_NS = 4
+
+TIME_CONSTANT_NS = 10 * SECOND_NS
+"""Rates give what happened this long ago the weight 1/e."""
+SAMPLES_PER_S = 4
+DRAWS_MAX = 4
+"""Samples of one request, however large."""
+FIRST_STEP_NS = MILLISECOND_NS
+"""Cost between two samples before the load is known."""
+
+_PUTS = WRITES - {Op.DELETE}
+
+
+class RangeMeter:
+    """What is measured of a range, from its first report on. `last` is the highest key known, empty for none."""
+
+    def __init__(self, now_ns: int) -> None:
+        self.since_ns = now_ns
+        self.last = b""
+        self.requests_per_s = 0.0
+        self.operations_per_s = 0.0
+        self.bytes_per_s = 0.0
+        self.puts_per_s = 0.0
+        self.appends_per_s = 0.0
+        self.busy_ns_per_s = 0.0
+        self.sample: deque[bytes] = deque(maxlen=LOAD_KEYS_MAX)
+        self._edge = b""
+        self._step_ns = FIRST_STEP_NS
+        self._skip_ns = 0
+        self._updated_ns = now_ns
+        self._start_counting()
+
+    def note(self, op: int, keys: Sequence[bytes], entries: int, payload_bytes: int, entropy: Entropy) -> None:
+        """Count one request; see LoadMeter.note."""
+        bytes_per_ns = WRITTEN_BYTES_PER_NS if op in WRITES else READ_BYTES_PER_NS
+        cost_ns = REQUEST_NS + entries * ENTRY_NS.get(op, ENTRY_NS_OTHERWISE) + payload_bytes // bytes_per_ns
+        self._requests += 1
+        self._operations += entries
+        self._bytes += payload_bytes
+        self._busy_ns += cost_ns
+        if op in _PUTS:
+            self._note_put(keys)
+        if cost_ns < self._skip_ns:
+            self._skip_ns -= cost_ns
+        else:
+            self._draw(keys, cost_ns - self._skip_ns, entropy)
+
+    def update(self, last_stored: bytes, now_ns: int) -> None:
+        """Let what was counted go into the rates. `last_stored`: the highest key in tables, empty for none."""
+        elapsed_ns = now_ns - self._updated_ns
+        if elapsed_ns <= 0:
+            return
+        self._updated_ns = now_ns
+        weight = 1 - math.exp(-elapsed_ns / TIME_CONSTANT_NS)
+        per_s = SECOND_NS / elapsed_ns
+        self.requests_per_s += weight * (self._requests * per_s - self.requests_per_s)
+        self.operations_per_s += weight * (self._operations * per_s - self.operations_per_s)
+        self.bytes_per_s += weight * (self._bytes * per_s - self.bytes_per_s)
+        self.busy_ns_per_s += weight * (self._busy_ns * per_s - self.busy_ns_per_s)
+        self.puts_per_s += weight * (self._puts * per_s - self.puts_per_s)
+        self.appends_per_s += weight * (self._appends * per_s - self.appends_per_s)
+        self._step_ns = max(1, int(self.busy_ns_per_s) // SAMPLES_PER_S)
+        self._skip_ns = min(self._skip_ns, 2 * self._step_ns)
+        self._edge = self.last = max(self.last, last_stored)
+        self._start_counting()
+
+    def _start_counting(self) -> None:
+        self._requests = 0
+        self._operations = 0
+        self._bytes = 0
+        self._busy_ns = 0
+        self._puts = 0
+        self._appends = 0
+
+    def _note_put(self, keys: Sequence[bytes]) -> None:
+        first = keys[0]
+        self._puts += len(keys)
+        if first > self._edge:
+            self._appends += len(keys)
+        self.last = max(self.last, first, keys[-1])
+
+    def _draw(self, keys: Sequence[bytes], rest_ns: int, entropy: Entropy) -> None:
+        """Take the sample that is due, and those that fall into the same request."""
+        for _ in range(min(DRAWS_MAX, 1 + rest_ns // self._step_ns)):
+            self.sample.append(keys[entropy.below(len(keys))])
+        self._skip_ns = entropy.below(2 * self._step_ns)
