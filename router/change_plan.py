@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from router.policies.plan import Plan, PlanKind
 from router.route_table import Topology
 from shardstore.errors import Busy, InvalidRequest
-from shardstore.limits import RANGES_MAX, SECOND_NS
+from shardstore.limits import KEY_BYTES_MAX, RANGES_MAX, SECOND_NS
 from shardstore.route_map import Route
 from shardstore.topology import Change, ChangeKind, Relative
 
@@ -22,6 +22,8 @@ def split(topology: Topology, key: bytes, worker: int | None = None) -> Change:
     route = topology.map.route_of(key)
     if route.start == key:
         raise InvalidRequest("a range starts with this key already")
+    if len(key) > KEY_BYTES_MAX:
+        raise InvalidRequest(f"a range starts with at most {KEY_BYTES_MAX} bytes, not {len(key)}")
     if len(topology.map.routes) >= RANGES_MAX:
         raise InvalidRequest(f"a store has at most {RANGES_MAX} ranges")
     end = topology.map.range_of(route.segment).end

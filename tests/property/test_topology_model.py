@@ -1,149 +1,213 @@
-"""Segments that are split, merged and moved again and again answer like one dictionary, cut where they are.
+"""Splits, merges and moves under writes, restarts, lost messages and lost power, against a dict.
 
-After each step every segment holds its keys and none of others, whatever its linked files hold beside them.
+Every write is a request of a client of its own, sent again until it is acknowledged. What is acknowledged holds; a
+request that is sent once more is never applied again; of a key there is never more than one owner that accepts writes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+import contextlib
+from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from shardstore import file_names
-from shardstore.identifiers import Stored
-from shardstore.key_range import EVERYTHING, KeyRange
-from shardstore.limits import KIB
-from shardstore.segment_options import SegmentOptions
-from tests.property.test_segment_model import alive, scanned
-from tests.unit.faulty_filesystem import FaultyFilesystem
-from tests.unit.job_driver import LOG_ID, STORE, JobDriver
-from workers.jobs.specs import AdoptResult, AdoptSpec, CompactionKind, RetireSpec
-from workers.segment.segment import Segment
+from shardstore.errors import Busy, InvalidRequest
+from shardstore.messages import ScanRequest
+from shardstore.options import Durability, ScanMode
+from shardstore.route_map import Route
+from shardstore.wire_format import Flag, Status
+from tests.unit.topology_driver import CLIENT, TopologyDriver
 
-KEYS = [b"key-%03d" % number for number in range(100)]
-SMALL = SegmentOptions(block_bytes=KIB, part_min_bytes=KIB, part_max_bytes=2 * KIB, main_max_bytes=6 * KIB)
+WORKERS = 2
+KEYS = [b"%c" % letter for letter in b"bdfhjlnp"]
+BORDERS = [b"%c" % letter for letter in b"acegikmoq"]
+UNCHANGED = frozenset((Status.BUSY, Status.STALE_ROUTE, Status.UNAVAILABLE))
 
-spans = st.tuples(st.integers(0, 99), st.integers(1, 60), st.sampled_from((1, 1, 2, 7)))
-writes = st.tuples(st.sampled_from(("put", "put", "delete")), spans, st.sampled_from((0, 10, 150)))
-compactions = st.tuples(st.just("compact"), st.sampled_from(list(CompactionKind)), st.integers(0, 9))
-changes = st.one_of(
-    st.tuples(st.just("split"), st.integers(1, 99), st.just(0)),
-    st.tuples(st.just("merge"), st.integers(0, 9), st.just(0)),
-    st.tuples(st.just("move"), st.integers(0, 9), st.just(0)),
-)
+keys = st.sampled_from(KEYS)
+borders = st.sampled_from(BORDERS)
+workers = st.integers(0, WORKERS - 1)
+seldom = st.integers(0, 5).map(lambda number: number == 5)
 
 
 @dataclass
-class Topology:
-    """Segments in key order, by their ranges; `model` is what all of them hold."""
+class Write:
+    """One request: what it writes (None: a delete) and where it was sent last."""
 
-    worker: JobDriver = field(default_factory=lambda: JobDriver(FaultyFilesystem(), segments=(1,), options=SMALL))
-    ranges: dict[int, KeyRange] = field(default_factory=lambda: {1: EVERYTHING})
-    model: dict[bytes, bytes] = field(default_factory=dict)
-
-    def put(self, keys: list[bytes], value: bytes) -> None:
-        for segment, key_range in self.ranges.items():
-            if mine := [key for key in keys if key in key_range]:
-                self.worker.put(segment, dict.fromkeys(mine, value))
-        self.model.update(dict.fromkeys(keys, value))
-        self.worker.drain()
-
-    def delete(self, keys: list[bytes]) -> None:
-        for segment, key_range in self.ranges.items():
-            if mine := [key for key in keys if key in key_range]:
-                self.worker.delete(segment, mine)
-        for key in keys:
-            self.model.pop(key, None)
-        self.worker.drain()
-
-    def compact(self, kind: CompactionKind, place: int) -> None:
-        segment = self.at(place)
-        manifest = self.worker.compact(segment, kind).manifest
-        if kind == CompactionKind.EVERYTHING:
-            assert not any(table.is_virtual or table.tombstones for table in manifest.tables)
-            assert self.worker.compact(segment, kind).manifest == manifest
-
-    def split(self, key: bytes) -> None:
-        (parent,) = [segment for segment, key_range in self.ranges.items() if key in key_range]
-        start, end = self.ranges[parent].start, self.ranges[parent].end
-        if key != start:
-            self.change([parent], [KeyRange(start, key), KeyRange(key, end)])
-
-    def merge(self, place: int) -> None:
-        left = self.at(place)
-        right = [segment for segment, key_range in self.ranges.items() if key_range.start == self.ranges[left].end]
-        if self.ranges[left].end:
-            self.change([left, *right], [KeyRange(self.ranges[left].start, self.ranges[right[0]].end)])
-
-    def change(self, parents: list[int], children: list[KeyRange]) -> None:
-        """Adopt, then retire the parents."""
-        checkpoints = [self.worker.manifest(parent).checkpoint_of(LOG_ID) for parent in parents]
-        for key_range in children:
-            child = max(self.worker.model) + 1
-            spec = AdoptSpec(STORE, child, key_range.start, key_range.end, 7, tuple(parents), {"clients": []})
-            result = self.worker.run(spec)
-            assert isinstance(result, AdoptResult)
-            assert result.manifest == self.worker.manifest(child)
-            assert result.manifest.checkpoint_of(LOG_ID) == max(checkpoints)
-            self.worker.model[child] = {}
-            self.ranges[child] = key_range
-        self.worker.run(RetireSpec(STORE, tuple(parents)))
-        for parent in parents:
-            del self.ranges[parent]
-        self.worker.segments = tuple(self.ranges)
-
-    def at(self, place: int) -> int:
-        return list(self.ranges)[place % len(self.ranges)]
-
-    def check(self) -> None:
-        filesystem = self.worker.filesystem
-        names = filesystem.list_directory(file_names.SEGMENTS)
-        assert set(map(file_names.segment_of, names)) == set(self.ranges)
-        for number, key_range in self.ranges.items():
-            segment = Segment.open(filesystem, STORE, number)
-            expected: dict[bytes, Stored] = {key: v for key, v in sorted(self.model.items()) if key in key_range}
-            asked = [*KEYS, *(key + b"\0" for key in KEYS[::9])]
-            assert list(map(alive, segment.get_many(asked))) == list(map(expected.get, asked))
-            assert [alive(segment.get_many([key])[0]) for key in KEYS[::5]] == list(map(expected.get, KEYS[::5]))
-            for reverse in (False, True):
-                content = scanned(segment.layers(), reverse)
-                assert {key: value for key, value in content.items() if isinstance(value, bytes)} == expected
-                assert all(key in key_range for key in content)
-            check_figures(segment)
+    sequence: int
+    key: bytes
+    value: bytes | None
+    route: Route
 
 
-def check_figures(segment: Segment) -> None:
-    tables = segment.manifest.tables
-    assert all(segment.manifest.bottoms)
-    assert segment.bytes + segment.outside_bytes == sum(table.file_bytes for table in tables)
-    assert 0 <= segment.linked_bytes <= segment.bytes
+class Topology(RuleBasedStateMachine):
+    """The cluster and what it must hold."""
 
+    @initialize(durability=st.sampled_from(list(Durability)), seed=st.integers(0, 1_000))
+    def start(self, durability: Durability, seed: int) -> None:
+        self.cluster = TopologyDriver(durability, WORKERS, ("68",), seed)
+        self.held: dict[bytes, bytes | None] = dict.fromkeys(KEYS)
+        self.pending: dict[bytes, Write] = {}
+        self.done: list[Write] = []
 
-@given(
-    before=st.lists(st.one_of(writes, compactions), min_size=1, max_size=8),
-    work=st.lists(st.one_of(writes, compactions, changes, changes), min_size=3, max_size=20),
-)
-def test_split_and_merged_segments_are_a_dictionary(before: list[Any], work: list[Any]) -> None:
-    topology = Topology()
-    for number, (what, which, size) in enumerate([*before, *work]):
-        if what == "put":
-            topology.put(chosen(which), b"%08d" % number + b"." * size)
-        elif what == "delete":
-            topology.delete(chosen(which))
-        elif what == "compact":
-            topology.compact(which, size)
-        elif what == "split":
-            topology.split(KEYS[which])
-        elif what == "merge":
-            topology.merge(which)
+    # ---------------------------------------------------------------- clients
+
+    @rule(key=keys, delete=seldom)
+    def write(self, key: bytes, delete: bool) -> None:
+        if key in self.pending:
+            self.send(self.pending[key], Flag.RETRY)
+            return
+        self.cluster.sequence += 1
+        sequence = self.cluster.sequence
+        value = None if delete else b"value %d" % sequence
+        self.pending[key] = Write(sequence, key, value, self.cluster.map.route_of(key))
+        self.send(self.pending[key], 0)
+
+    @precondition(lambda self: self.done)
+    @rule(data=st.data(), stale=seldom)
+    def send_once_more(self, data: st.DataObject, stale: bool) -> None:
+        self.send(data.draw(st.sampled_from(self.done[-6:])), Flag.RETRY, stale)
+
+    @rule(chosen=st.lists(keys, min_size=1, max_size=3, unique=True))
+    def read(self, chosen: list[bytes]) -> None:
+        route = self.cluster.map.route_of(chosen[0])
+        within = [key for key in sorted(chosen) if self.cluster.map.route_of(key) == route]
+        asked = self.cluster.ask_get(within)
+        if self.cluster.status(asked) is None:
+            self.cluster.exchange()
+        if self.cluster.status(asked) is Status.OK:
+            for key, value in zip(within, self.cluster.values(asked), strict=False):
+                self.saw(key, value)
+
+    @rule(mode=st.sampled_from(list(ScanMode)), reverse=st.booleans())
+    def scan(self, mode: ScanMode, reverse: bool) -> None:
+        for route in self.cluster.map:
+            request = ScanRequest(mode=mode.value, reverse=reverse)
+            asked = self.cluster.ask_scan(request, route)
+            if self.cluster.status(asked) is Status.OK:
+                entries, resume, _ = self.cluster.page_of(asked)
+                assert not resume
+                for key in KEYS:
+                    if key in self.cluster.map.range_of(route.segment):
+                        self.saw(key, entries.get(key))
+
+    def send(self, write: Write, flags: int, stale: bool = False) -> None:
+        if not stale:
+            write.route = self.cluster.map.route_of(write.key)
+        names = {"sequence": write.sequence, "client": CLIENT + write.sequence, "flags": flags}
+        if write.value is None:
+            self.cluster.delete([write.key], write.route, **names)
         else:
-            segment = topology.at(which)
-            topology.change([segment], [topology.ranges[segment]])
-        topology.check()
+            self.cluster.put({write.key: write.value}, write.route, **names)
+
+    def saw(self, key: bytes, value: bytes | None) -> None:
+        """Check what a read has shown; what it shows that was not acknowledged yet holds from now on."""
+        self.hear()
+        write = self.pending.get(key)
+        allowed = [self.held[key], *([write.value] if write else [])]
+        assert value in allowed, f"{key!r} is {value!r}, expected {allowed}"
+        self.held[key] = value
+
+    def hear(self) -> None:
+        """Take in acknowledgements."""
+        for write in list(self.pending.values()):
+            for header, _ in self.cluster.answered.pop(write.sequence, []):
+                status = Status(header.status)
+                assert status is Status.OK or status in UNCHANGED, f"{write} ended {status}"
+                if status is Status.OK and write.key in self.pending:
+                    self.held[write.key] = write.value
+                    self.done.append(self.pending.pop(write.key))
+
+    # ---------------------------------------------------------------- changes
+
+    @rule(key=borders, worker=workers)
+    def split(self, key: bytes, worker: int) -> None:
+        with contextlib.suppress(InvalidRequest, Busy):
+            self.cluster.split(key, worker)
+
+    @rule(key=borders)
+    def merge(self, key: bytes) -> None:
+        with contextlib.suppress(InvalidRequest, Busy):
+            self.cluster.merge(key)
+
+    @rule(key=borders, worker=workers)
+    def move(self, key: bytes, worker: int) -> None:
+        with contextlib.suppress(InvalidRequest, Busy):
+            self.cluster.move(key, worker)
+
+    # ---------------------------------------------------------------- what waits
+
+    @rule(worker=workers, of_router=st.booleans(), lost=seldom)
+    def message(self, worker: int, of_router: bool, lost: bool) -> None:
+        place = self.cluster.workers[worker]
+        box = place.inbox if of_router else place.outbox
+        if box and lost:
+            box.popleft()
+        elif box:
+            (self.cluster.deliver_to_worker if of_router else self.cluster.deliver_to_router)(worker)
+
+    @rule(worker=workers, fails=seldom)
+    def job(self, worker: int, fails: bool) -> None:
+        if self.cluster.workers[worker].job:
+            (self.cluster.fail_job if fails else self.cluster.run_job)(worker)
+
+    @rule(worker=workers)
+    def sync(self, worker: int) -> None:
+        if self.cluster.workers[worker].syncs:
+            self.cluster.sync(worker)
+
+    @rule()
+    def exchange(self) -> None:
+        self.cluster.exchange()
+
+    @rule(milliseconds=st.sampled_from((250, 600, 6_000)))
+    def pass_time(self, milliseconds: int) -> None:
+        self.cluster.pass_time(milliseconds)
+
+    @rule(really=seldom)
+    def finish(self, really: bool) -> None:
+        if really:
+            self.cluster.finish()
+
+    # ---------------------------------------------------------------- deaths
+
+    @rule(who=st.sampled_from(("worker 0", "worker 1", "router", "power", *[""] * 4)))
+    def restart(self, who: str) -> None:
+        self.hear()
+        if who == "router":
+            self.cluster.restart_router()
+        elif who == "power" and self.cluster.durability is not Durability.ASYNC:
+            self.cluster.lose_power()
+        elif who.startswith("worker"):
+            self.cluster.start_worker(int(who[-1]))
+
+    # ---------------------------------------------------------------- what holds
+
+    @invariant()
+    def no_key_has_two_owners(self) -> None:
+        for key in KEYS:
+            accepting = self.cluster.accepting(key)
+            assert len(accepting) <= 1, f"{key!r} is accepted by {accepting}"
+        assert all(place.stopped is None for place in self.cluster.workers.values())
+
+    def teardown(self) -> None:
+        if not hasattr(self, "cluster"):
+            return
+        self.cluster.finish()
+        for _ in range(3):
+            for write in list(self.pending.values()):
+                self.send(write, Flag.RETRY)
+            self.cluster.settle()
+            self.hear()
+        assert not self.pending, "a write is refused for ever"
+        for mode in ScanMode:
+            assert self.cluster.content(mode) == {key: value for key, value in self.held.items() if value is not None}
+        segments = {int(route.segment) for route in self.cluster.map}
+        assert self.cluster.segments_on_disk() == segments
 
 
-def chosen(span: tuple[int, int, int]) -> list[bytes]:
-    first, count, stride = span
-    return KEYS[first : first + count : stride]
+TestTopology = Topology.TestCase
+TestTopology.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)

@@ -172,3 +172,13 @@ def test_a_read_that_waits_when_the_parent_is_retired_is_asked_again(moved: Topo
     moved.exchange()
     assert moved.status(read) is Status.UNAVAILABLE
     assert moved.get([b"a"]) == [b"A"]
+
+
+def test_a_parent_takes_the_epoch_that_the_map_had_when_the_change_began() -> None:
+    def move(cluster: TopologyDriver) -> None:
+        change = change_plan.move(cluster.topology, b"a", 1)
+        [parent] = change.parents  # as if the answer to a registration of its owner had been lost
+        cluster.begin(replace(change, parents=(replace(parent, epoch=parent.epoch + 1),)))
+
+    cluster = adopted(move)
+    assert cluster.get([b"a", b"x"]) == [b"A", b"X"]

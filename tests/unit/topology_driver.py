@@ -31,6 +31,7 @@ from shardstore.effects import (
     WalSynced,
 )
 from shardstore.errors import Corruption
+from shardstore.file_names import SEGMENTS, segment_of
 from shardstore.limits import KEY_BYTES_MAX, MILLISECOND_NS, SECOND_NS, VALUE_BYTES_MAX
 from shardstore.messages import ScanRequest
 from shardstore.messages import encode as encode_message
@@ -223,13 +224,22 @@ class TopologyDriver:
         self.tell_router(Tick())
 
     def finish(self) -> None:
-        """Let everything go its way until no change is under way."""
+        """Let everything go its way until no change is under way and all workers are up."""
         for _ in range(ROUNDS_MAX):
             self.settle()
-            if not self.changes and not any(place.core._changes for place in self.workers.values()):
+            if self._is_at_rest():
                 return
             self.pass_time()
         raise AssertionError(f"changes are stuck: {self.stages}")
+
+    def _is_at_rest(self) -> bool:
+        up = len(self.router._membership.endpoints())
+        serving: dict[int, int] = {}
+        for place in self.workers.values():
+            serving |= place.core._registration.serving or {}
+            if place.core._changes:
+                return False
+        return not self.changes and up == self._workers and serving == {each.segment: each.epoch for each in self.map}
 
     # ---------------------------------------------------------------- changes
 
@@ -249,7 +259,7 @@ class TopologyDriver:
         return self.router._changes.stages()
 
     def begin(self, change: Change) -> Change:
-        """Begin a change."""
+        """Begin a change, whether or not it would be planned."""
         self._take_of_router(self.router._changes.begin(change, "asked for", self.now_ns))
         return change
 
@@ -270,6 +280,11 @@ class TopologyDriver:
         found = [place.core._ranges[segment] for place in self.workers.values() if segment in place.core._ranges]
         assert len(found) == 1, f"segment {segment} is in {len(found)} workers"
         return found[0]
+
+    def segments_on_disk(self) -> set[int]:
+        """The segments that have a directory."""
+        names = SimFilesystem(self.disk, self.rng).list_directory(SEGMENTS)
+        return {segment for segment in map(segment_of, names) if segment is not None}
 
     def accepting(self, key: bytes) -> list[tuple[int, int]]:
         """Worker and segment of every range that would accept a write of the key now."""
@@ -340,7 +355,11 @@ class TopologyDriver:
 
     def page(self, request: ScanRequest, route: Route) -> tuple[dict[bytes, bytes], bytes, bytes]:
         """One page, its resume key and its mark."""
-        header, frames = self.answer(self.ask_scan(request, route))
+        return self.page_of(self.ask_scan(request, route))
+
+    def page_of(self, sequence: int) -> tuple[dict[bytes, bytes], bytes, bytes]:
+        """The page in the answer to a SCAN, its resume key and its mark."""
+        header, frames = self.answer(sequence)
         assert header.status == Status.OK, Status(header.status)
         if not header.entries:
             return {}, frames[3], frames[4]
@@ -399,6 +418,6 @@ class TopologyDriver:
     def _take_answer(self, frames: Sequence[bytes]) -> None:
         copied = [bytes(frame) for frame in frames]
         header = decode_header(copied[0])
-        if header.status and header.client == CLIENT:
+        if header.status and header.client >= CLIENT:
             decode_reply(copied)
             self.answered.setdefault(header.sequence, []).append((header, copied))

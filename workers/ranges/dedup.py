@@ -73,8 +73,9 @@ class DedupWindow:
         self._clients[request.client] = client  # to the end: the first client of the dict is the one silent longest
         client.lsns[request.sequence] = lsn
         if len(client.lsns) > self._window:
-            client.floor = next(iter(client.lsns))
-            del client.lsns[client.floor]
+            oldest = next(iter(client.lsns))
+            client.floor = max(client.floor, oldest)  # joined windows may know sequences below their floor
+            del client.lsns[oldest]
         if len(self._clients) > self._clients_max:
             del self._clients[next(iter(self._clients))]
             self._forgot = True

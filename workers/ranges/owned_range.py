@@ -24,7 +24,8 @@ class OwnedRange:
 
     A child has an `inheritance` and no segment until it is materialised, and is `adopted` when it may accept writes. A
     parent has a `fence_lsn`, above which the log holds nothing of it, as soon as it accepts no write any more; it is
-    `fence_wanted` while that has to wait for a scan which isolates it. See shardstore/topology.py.
+    `fence_wanted` while that has to wait for a scan which isolates it, and `is_fenced` when all that it ever accepted
+    is durable and applied. See shardstore/topology.py.
 
     `writes_applied` counts since the range was opened. Until `isolated_until_ns`, a scan keeps its writers waiting.
     `last_failure` is why the latest of its jobs failed; empty once one ended well.
@@ -46,6 +47,7 @@ class OwnedRange:
     adopted: bool = True
     fence_wanted: bool = False
     fence_lsn: int | None = None
+    is_fenced: bool = False
     drains: JobTotals = field(default_factory=JobTotals)
     compactions: JobTotals = field(default_factory=JobTotals)
 

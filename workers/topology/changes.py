@@ -93,8 +93,8 @@ class Changes:
         for order in self._orders.values():
             effects += self._fence(order.change, writes, maintenance, now_ns)
             self._adopt(order)
-            self._materialise(order, writes, maintenance)
-            effects += self._report(order, writes, now_ns)
+            self._materialise(order, maintenance)
+            effects += self._report(order, now_ns)
         if now_ns >= self._report_due_ns:
             self._report_due_ns = now_ns + REPORT_INTERVAL_NS
         return effects
@@ -115,12 +115,12 @@ class Changes:
         for child in order.change.children if order else ():
             self._carried.pop(child.segment, None)
 
-    def retire(self, segments: Iterable[int], writes: WritePath, scanned: Callable[[OwnedRange], bool]) -> list[int]:
+    def retire(self, segments: Iterable[int], scanned: Callable[[OwnedRange], bool]) -> list[int]:
         """Answers which of these can go: all but what is served here and is no drained parent."""
         retired = []
         for segment in segments:
             owned = self._ranges.get(segment)
-            if owned is not None and not _is_drained(owned, writes):
+            if owned is not None and not _is_drained(owned):
                 continue
             retired.append(segment)
             self._retired.append(segment)
@@ -160,7 +160,8 @@ class Changes:
                 effects += maintenance.fence(parent)
             if writes.wal.lsn_durable < parent.fence_lsn:
                 effects += writes.require_durable(parent.fence_lsn)
-            if writes.lsn_applied >= parent.fence_lsn and parent.overlay.active:
+            if min(writes.lsn_applied, writes.wal.lsn_durable) >= parent.fence_lsn and not parent.is_fenced:
+                parent.is_fenced = True
                 maintenance.seal(parent)
         return effects
 
@@ -187,10 +188,10 @@ class Changes:
             return None
         return [DedupWindow.from_document(order.windows[parent.segment]) for parent in parents]
 
-    def _materialise(self, order: Order, writes: WritePath, maintenance: MaintenanceQueue) -> None:
+    def _materialise(self, order: Order, maintenance: MaintenanceQueue) -> None:
         change = order.change
         here = self._here(change.parents)
-        if not (order.drained or (change.is_local and all(_is_drained(parent, writes) for parent in here))):
+        if not (order.drained or (change.is_local and all(_is_drained(parent) for parent in here))):
             return
         for child in self._here(change.children):
             if child.segment is None and not (child.damage or child.job_damage) and child.adopted:
@@ -200,16 +201,16 @@ class Changes:
                     AdoptSpec(self._store, child.segment_id, keys.start, keys.end, child.epoch, parents, dedup)
                 )
 
-    def _report(self, order: Order, writes: WritePath, now_ns: int) -> list[Effect]:
+    def _report(self, order: Order, now_ns: int) -> list[Effect]:
         """Tell the router how far the change is here, when there is news and from time to time."""
         change = order.change
         parents, children = self._here(change.parents), self._here(change.children)
-        fenced = [parent for parent in parents if _is_fenced(parent, writes)]
+        fenced = [parent for parent in parents if parent.is_fenced]
         progress = Progress(
             change.number,
             dict.fromkeys([parent.segment_id for parent in fenced]),
             [child.segment_id for child in children if child.adopted],
-            [parent.segment_id for parent in parents if _is_drained(parent, writes)],
+            [parent.segment_id for parent in parents if _is_drained(parent)],
             [child.segment_id for child in children if child.segment is not None],
         )
         if progress == self._reported.get(change.number) and now_ns < self._report_due_ns:
@@ -227,12 +228,6 @@ class Changes:
         return [self._ranges[segment] for segment in mine if segment in self._ranges]
 
 
-def _is_fenced(parent: OwnedRange, writes: WritePath) -> bool:
-    """Whether all that a parent has ever accepted is durable and applied."""
-    lsn = parent.fence_lsn
-    return lsn is not None and writes.lsn_applied >= lsn and writes.wal.lsn_durable >= lsn
-
-
-def _is_drained(parent: OwnedRange, writes: WritePath) -> bool:
-    """Whether the manifest of a fenced parent is its last."""
-    return _is_fenced(parent, writes) and not len(parent.overlay) and parent.state is SegmentState.READY
+def _is_drained(parent: OwnedRange) -> bool:
+    """Whether the manifest of a parent is its last: all that it ever accepted is in its tables, and no job runs."""
+    return parent.is_fenced and not len(parent.overlay) and parent.state is SegmentState.READY

@@ -1,0 +1,98 @@
+"""From a wish to a change: what is planned, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from router import change_plan
+from router.change_plan import merge, move, split
+from router.route_table import Topology
+from shardstore.errors import Busy, InvalidRequest
+from shardstore.identifiers import Epoch, SegmentId, WorkerId
+from shardstore.limits import KEY_BYTES_MAX
+from shardstore.route_map import Route, RouteMap
+from shardstore.topology import Change, Relative
+
+
+def topology(*starts: bytes, **fields: object) -> Topology:
+    """Ranges with these starts, numbered from 1, dealt to the workers 0 and 1 by turns, each at epoch 7."""
+    routes = [
+        Route(start, SegmentId(at + 1), WorkerId(at % 2), Epoch(7), created=True) for at, start in enumerate(starts)
+    ]
+    return replace(Topology(RouteMap(5, tuple(routes)), len(starts) + 1, 4), **fields)  # type: ignore[arg-type]
+
+
+TWO = topology(b"", b"m")
+
+
+def test_a_split_stays_with_the_owner_unless_the_right_half_is_to_go() -> None:
+    assert split(TWO, b"c") == Change(
+        4, "split", (Relative(1, b"", b"m", 0, 7),), (Relative(3, b"", b"c", 0), Relative(4, b"c", b"m", 0))
+    )
+    assert [child.worker for child in split(TWO, b"c", 1).children] == [0, 1]
+    assert [child.worker for child in split(TWO, b"x", 0).children] == [1, 0]
+    assert split(TWO, b"c").is_local
+    assert not split(TWO, b"c", 1).is_local
+
+
+def test_a_merge_goes_to_the_owner_of_the_left() -> None:
+    assert merge(TWO, b"c") == Change(
+        4, "merge", (Relative(1, b"", b"m", 0, 7), Relative(2, b"m", b"", 1, 7)), (Relative(3, b"", b"", 0),)
+    )
+
+
+def test_a_move_has_a_new_segment_over_the_same_keys() -> None:
+    assert move(TWO, b"x", 0) == Change(4, "move", (Relative(2, b"m", b"", 1, 7),), (Relative(3, b"m", b"", 0),))
+
+
+@pytest.mark.parametrize("key", [b"", b"m"])
+def test_a_split_at_the_start_of_a_range_is_refused(key: bytes) -> None:
+    with pytest.raises(InvalidRequest, match="starts with this key"):
+        split(TWO, key)
+
+
+def test_a_split_at_the_last_possible_key_leaves_two_ranges_that_are_not_empty() -> None:
+    children = split(TWO, b"l\xff").children
+    assert [(child.start, child.end) for child in children] == [(b"", b"l\xff"), (b"l\xff", b"m")]
+    children = split(TWO, b"m\0").children
+    assert [(child.start, child.end) for child in children] == [(b"m", b"m\0"), (b"m\0", b"")]
+
+
+def test_a_split_at_a_key_that_no_range_may_start_with_is_refused() -> None:
+    assert split(TWO, bytes(KEY_BYTES_MAX))
+    with pytest.raises(InvalidRequest, match="bytes"):
+        split(TWO, bytes(KEY_BYTES_MAX + 1))
+
+
+def test_a_store_has_only_so_many_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(change_plan, "RANGES_MAX", 2)
+    with pytest.raises(InvalidRequest, match="at most 2 ranges"):
+        split(TWO, b"c")
+
+
+def test_the_last_range_is_merged_with_nothing() -> None:
+    with pytest.raises(InvalidRequest, match="no right neighbour"):
+        merge(TWO, b"x")
+
+
+def test_a_range_is_moved_only_elsewhere() -> None:
+    with pytest.raises(InvalidRequest, match="owns this range already"):
+        move(TWO, b"c", 0)
+
+
+def test_a_child_of_a_change_under_way_is_left_alone() -> None:
+    under_way = Change(3, "move", (Relative(9, b"m", b"", 0),), (Relative(2, b"m", b"", 1),))
+    busy = replace(TWO, changes=(under_way,))
+    for plan in (lambda: split(busy, b"x"), lambda: merge(busy, b"c"), lambda: move(busy, b"x", 0)):
+        with pytest.raises(Busy, match="change 3 of segment 2"):
+            plan()
+    assert split(busy, b"c").parents[0].segment == 1
+
+
+def test_a_range_that_is_not_on_disk_yet_is_left_alone() -> None:
+    route = replace(TWO.map.routes[0], created=False)
+    fresh = replace(TWO, map=TWO.map.with_routes([route]))
+    with pytest.raises(Busy, match="not created"):
+        split(fresh, b"c")
