@@ -167,7 +167,8 @@ class Session:
             call.applied or any(request.unanswered for request in self._sending.requests_of(call))
         )
         if may_be_applied and isinstance(error, Busy | Unavailable):
-            error = answers.unknown_outcome("the write, or a part of it, may have been applied", error)
+            what = "the change may go on" if type(call) is Administer else "the write, or a part, may be applied"
+            error = answers.unknown_outcome(what, error)
         self._settle(call, error=error)
 
     # Messages
