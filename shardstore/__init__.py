@@ -20,6 +20,7 @@ from shardstore.errors import (
     Unavailable,
 )
 from shardstore.options import ScanMode
+from shardstore.outcome import Ending, Outcome
 from shardstore.segment_options import Compression, SegmentOptions
 
 try:
@@ -36,8 +37,10 @@ __all__ = [
     "Compression",
     "Corruption",
     "DiskFull",
+    "Ending",
     "InvalidRequest",
     "LocalCluster",
+    "Outcome",
     "OutcomeUnknown",
     "ScanInvalidated",
     "ScanIterator",

@@ -187,6 +187,10 @@ class WorkerCore:
                 return [read_path.get(owned, asker, frames, writes.pressure)]
             case Op.PUT | Op.DELETE:
                 return writes.write(owned, asker, frames, now_ns) + self._seal_when_grown()
+            case Op.COMPARE_AND_SET | Op.INCREMENT:
+                return writes.write_if(owned, asker, frames, now_ns) + self._seal_when_grown()
+            case Op.OUTCOME:
+                return writes.outcome(owned, asker, frames, now_ns)
             case Op.SCAN:
                 return [self._serving_scans.page(owned, asker, frames, now_ns)]
             case Op.END_SCAN:

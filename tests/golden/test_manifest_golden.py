@@ -1,4 +1,4 @@
-"""Format version 2 of manifests: the committed bytes are what is written, and they can be read."""
+"""Format version 3 of manifests: the committed bytes are what is written, and they can be read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.unit.faulty_filesystem import FaultyFilesystem
 from workers.segment.manifest import Manifest, publish_manifest, read_manifest
 from workers.segment.table_format import TableRecord
 
-GOLDEN = Path(__file__).parent / "manifest-v2.bin"
+GOLDEN = Path(__file__).parent / "manifest-v3.bin"
 MANIFEST = Manifest(
     "golden",
     42,
@@ -23,7 +23,7 @@ MANIFEST = Manifest(
     (TableRecord(3, 7_000, 300, 0, b"a", b"k", 2**63 + 1), TableRecord(4, 9_000, 5, 2, b"ka", b"kc", 6)),
     ((TableRecord(1, 7_000, 300, 0, b"a", b"k", 7),), (TableRecord(2, 8_000, 300, 9, b"c", b"f", 8),)),
     {2**63 + 1: 9},
-    {"forgot": False, "clients": [[2**63, 3, {4: 5}]]},
+    {"forgot": False, "clients": [[2**63, 3, {4: 5, 5: 6, 6: 6, 7: 9}, {5: b"-9", 6: b"", 7: b"-"}]]},
 )
 
 

@@ -1,7 +1,8 @@
 """The manifest of a segment: which tables hold it, and which log records they hold already (see documents.py).
 
 Fields as in the class; tables as in TableRecord. A table is part of the segment when, and only when, the manifest
-names it. Version 1 had no layers, one list of tables from the oldest to the newest in place of them.
+names it. Version 1 had no layers, one list of tables from the oldest to the newest in place of them; version 2 had no
+results of requests in `dedup`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from shardstore.wire_format import MalformedMessage
 from workers.segment.table_format import TableRecord
 
 MAGIC = b"shardMAN"
-VERSION = 2
+VERSION = 3
 SEGMENT_VERSION_MAX = 2**63 - 1
 
 Parts: TypeAlias = tuple[TableRecord, ...]

@@ -6,27 +6,33 @@
 
 So in the last two no reader sees a write that a crash could undo. A failed sync is final: what waits ends UNKNOWN,
 and the worker stops.
+
+COMPARE_AND_SET and INCREMENT are judged on the newest write of their key, in the log or applied. When the condition
+holds, they go the way of the write that is their effect; else the answer waits until what it was judged on is applied.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shardstore.effects import Effect, Stop, SyncWal
 from shardstore.errors import Busy, DiskFull, InvalidRequest, StorageFailure
 from shardstore.identifiers import RequestId
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
-from shardstore.messages import Refusal
+from shardstore.messages import OutcomeAnswer, Refusal, encode
 from shardstore.options import Durability
-from shardstore.wire_format import Flag, Op, Status
+from shardstore.outcome import Ending
+from shardstore.wire_format import Flag, Header, Op, Status
 from workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
-from workers.ranges.dedup import Verdict
+from workers.ranges.dedup import BARRED, FAILED, Noted, Result, Verdict
 from workers.ranges.owned_range import OwnedRange
 from workers.serving.admission import RETRY_AFTER_NS, MemoryLimits, Usage, admit, pressure
+from workers.serving.conditions import effect_of
+from workers.serving.logged_write import LoggedWrite, answer
 from workers.serving.reply import Asker
-from workers.serving.requests import keys_of, values_of
+from workers.serving.requests import keys_of, lone_key_of, question_of, values_of
 from workers.wal.record_format import RecordKind
 from workers.wal.writer import WalWriter
 
@@ -37,26 +43,20 @@ _PUT = int(Op.PUT)
 _LAYOUT = Flag.KEYS_FIXED | Flag.VALUES_FIXED
 
 
-@dataclass(slots=True)
-class LoggedWrite:
-    """A write that stands in the WAL and is not applied yet. `askers`: the first request and its retries."""
+class _Batch(NamedTuple):
+    """What of a write goes into the log, and into the overlay; `values` is None for deletions."""
 
-    lsn: int
-    owned: OwnedRange
+    kind: RecordKind
+    layout: int
+    keys_frame: bytes
+    values_frame: bytes
     keys: list[bytes]
     values: list[bytes] | None
-    payload_bytes: int
-    admitted_bytes: int
-    askers: list[Asker]
 
-    def apply(self) -> int:
-        """Put the write into the active layer, a step that cannot fail. Answers by how many bytes that has grown."""
-        owned = self.owned
-        owned.writes_applied += 1
-        active = owned.overlay.writable(self.lsn)
-        if self.values is None:
-            return active.delete(self.keys, self.payload_bytes, self.lsn)
-        return active.put(self.keys, self.values, self.payload_bytes, self.lsn)
+    @property
+    def payload_bytes(self) -> int:
+        """Bytes of the frames."""
+        return len(self.keys_frame) + len(self.values_frame)
 
 
 class WritePath:
@@ -101,33 +101,55 @@ class WritePath:
         keys = keys_of(header, frames, owned.key_range)
         values = values_of(header, frames) if header.op == _PUT else None
         owned.stored()
-        if not header.client:
-            raise InvalidRequest("a write needs the client id that HELLO gives")
-        request = RequestId(header.client, header.sequence)
-        verdict = owned.dedup.judge(request, bool(header.flags & Flag.RETRY))
-        if verdict is Verdict.DUPLICATE:
-            return self._answer_again(owned.dedup.lsn_of(request), asker)
-        if verdict is Verdict.TOO_OLD:
-            return [asker.refuse(Status.TOO_OLD, Refusal("its client has written later, or was forgotten"))]
-        payload_bytes = sum(map(len, frames)) - len(frames[0])
-        admitted_bytes = payload_bytes + len(keys) * ENTRY_OVERHEAD_BYTES
-        if now_ns < owned.isolated_until_ns:
-            raise Busy("a scan isolates the range", 1, 1, ISOLATION_RETRY_NS)
-        self._admit(owned, admitted_bytes)
-        try:
-            lsn = self._append(owned, asker, request, frames)
-        except DiskFull as full:
-            raise Busy(f"disk is full ({full})", 0, 0, RETRY_AFTER_NS) from full
-        except StorageFailure as failure:
-            return self.fail(str(failure), [asker])
-        owned.dedup.note(request, lsn)
-        logged = LoggedWrite(lsn, owned, keys, values, payload_bytes, admitted_bytes, [asker])
-        if self._asynchronous:
-            self._sync_due_ns = self._sync_due_ns or now_ns + SYNC_INTERVAL_NS
-            return self._apply(logged)
-        self._logged.append(logged)
-        self._logged_bytes += admitted_bytes
-        return self._sync()
+        request = _request_of(header)
+        known = self._answer_known(owned, request, asker)
+        if known is not None:
+            return known
+        values_frame = frames[2] if values is not None else b""
+        batch = _Batch(_KINDS[header.op], header.flags & _LAYOUT, frames[1], values_frame, keys, values)
+        return self._log(owned, batch, request, None, asker, now_ns)
+
+    def write_if(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        """Take a COMPARE_AND_SET or INCREMENT, judged on the newest of what is in the log; its effect is a write.
+
+        Raises InvalidRequest, Corruption, Busy: then nothing was logged.
+        """
+        header = asker.header
+        key = lone_key_of(header, frames, owned.key_range)
+        owned.stored()
+        request = _request_of(header)
+        known = self._answer_known(owned, request, asker)
+        if known is not None:
+            return known
+        _refuse_isolated(owned, now_ns)
+        newest = self._newest_logged(owned, key)
+        effect = effect_of(header.op, frames, newest.get(key) if newest else owned.get(key))
+        if effect is None:
+            owned.dedup.note(request, self.wal.lsn_appended, FAILED)
+            return self._answer_after(newest, asker, FAILED)
+        kind, value, result = effect
+        batch = _Batch(kind, _LAYOUT, key, value or b"", [key], None if value is None else [value])
+        return self._log(owned, batch, request, result, asker, now_ns)
+
+    def outcome(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        """Take an OUTCOME. A request that was not applied is barred, which is a write, before anybody is told so.
+
+        Raises InvalidRequest, Corruption, Busy.
+        """
+        lone_key_of(asker.header, frames, owned.key_range)
+        owned.stored()
+        question = question_of(frames)
+        request = RequestId(question.client, question.sequence)
+        noted = owned.dedup.noted(request)
+        if noted is not None:
+            return self._answer_again(noted, asker)
+        if owned.dedup.has_forgotten(request):
+            unknown = OutcomeAnswer(Ending.UNKNOWN.value)
+            return [asker.accept(self.pressure, (encode(unknown),))]
+        if owned.dedup.judge(request, retry=True) is Verdict.TOO_OLD:
+            return [answer(asker, BARRED, self.pressure)]
+        bar = _Batch(RecordKind.BAR, 0, b"", b"", [], [])
+        return self._log(owned, bar, request, BARRED, asker, now_ns)
 
     def has_waiting(self, owned: OwnedRange) -> bool:
         """Whether a write to the range is in the log and not applied yet."""
@@ -146,7 +168,7 @@ class WritePath:
 
     def fail(self, reason: str, askers: Sequence[Asker] = ()) -> list[Effect]:
         """The log can take no more: what waits ends UNKNOWN, and the worker stops."""
-        waiting = [*askers, *(asker for logged in self._logged for asker in logged.askers)]
+        waiting = [*askers, *(asker for logged in self._logged for asker, _ in logged.waiting)]
         self._logged.clear()
         refusal = Refusal(f"the write-ahead log failed: {reason}")
         return [*(asker.refuse(Status.UNKNOWN, refusal) for asker in waiting), Stop(refusal.what)]
@@ -173,17 +195,34 @@ class WritePath:
         usage = Usage(held_bytes, overlay.size_bytes, overlay.due_runs, self.wal.retained_bytes)
         admit(incoming_bytes, usage, self.limits)
 
-    def _append(self, owned: OwnedRange, asker: Asker, request: RequestId, frames: Sequence[bytes]) -> int:
-        header = asker.header
+    def _log(
+        self, owned: OwnedRange, batch: _Batch, request: RequestId, result: Result, asker: Asker, now_ns: int
+    ) -> list[Effect]:
+        """Admit and log a write that was judged NEW; then it is on its way. Raises Busy."""
+        _refuse_isolated(owned, now_ns)
+        payload_bytes = batch.payload_bytes
+        admitted_bytes = payload_bytes + len(batch.keys) * ENTRY_OVERHEAD_BYTES
+        self._admit(owned, admitted_bytes)
+        try:
+            lsn = self._append(owned, batch, request)
+        except DiskFull as full:
+            raise Busy(f"disk is full ({full})", 0, 0, RETRY_AFTER_NS) from full
+        except StorageFailure as failure:
+            return self.fail(str(failure), [asker])
+        owned.dedup.note(request, lsn, result)
+        waiting = [(asker, result)]
+        logged = LoggedWrite(lsn, owned, batch.keys, batch.values, payload_bytes, admitted_bytes, waiting)
+        if self._asynchronous:
+            self._sync_due_ns = self._sync_due_ns or now_ns + SYNC_INTERVAL_NS
+            return self._apply(logged)
+        self._logged.append(logged)
+        self._logged_bytes += admitted_bytes
+        return self._sync()
+
+    def _append(self, owned: OwnedRange, batch: _Batch, request: RequestId) -> int:
+        kind, layout, keys_frame, values_frame, keys, _ = batch
         return self.wal.append(
-            _KINDS[header.op],
-            header.flags & _LAYOUT,
-            header.entries,
-            owned.segment_id,
-            owned.epoch,
-            request,
-            frames[1],
-            frames[2] if len(frames) > 2 else b"",
+            kind, layout, len(keys), owned.segment_id, owned.epoch, request, keys_frame, values_frame
         )
 
     def _apply(self, logged: LoggedWrite) -> list[Effect]:
@@ -191,15 +230,37 @@ class WritePath:
         self.buffered_bytes += grown_bytes
         self.grown_bytes += grown_bytes
         pressure = self.pressure
-        return [asker.accept(pressure) for asker in logged.askers]
+        return [answer(asker, result, pressure) for asker, result in logged.waiting]
 
-    def _answer_again(self, lsn: int, asker: Asker) -> list[Effect]:
-        """A retry of a logged request: acknowledged now, or with the sync that the first one waits for."""
-        for logged in self._logged:
-            if logged.lsn == lsn:
-                logged.askers.append(asker)
-                return []
-        return [asker.accept(self.pressure)]
+    def _newest_logged(self, owned: OwnedRange, key: bytes) -> LoggedWrite | None:
+        """The newest write of a key that is in the log and not applied yet."""
+        for logged in reversed(self._logged):
+            if logged.owned is owned and logged.get(key) is not None:
+                return logged
+        return None
+
+    def _answer_known(self, owned: OwnedRange, request: RequestId, asker: Asker) -> list[Effect] | None:
+        """The answer to a write that must not be applied, or not again; None for a new one."""
+        verdict = owned.dedup.judge(request, bool(asker.header.flags & Flag.RETRY))
+        if verdict is Verdict.NEW:
+            return None
+        if verdict is Verdict.TOO_OLD:
+            return [asker.refuse(Status.TOO_OLD, Refusal("its client has written later, or was forgotten"))]
+        noted = owned.dedup.noted(request)
+        assert noted is not None, "a duplicate is noted"
+        return self._answer_again(noted, asker)
+
+    def _answer_again(self, noted: Noted, asker: Asker) -> list[Effect]:
+        """A retry of a request that is noted, or a question for it: answered as the first one is, and not before."""
+        logged = next((logged for logged in self._logged if logged.lsn == noted.lsn), None)
+        return self._answer_after(logged, asker, noted.result)
+
+    def _answer_after(self, logged: LoggedWrite | None, asker: Asker, result: Result) -> list[Effect]:
+        """Answer when this write is applied, or now."""
+        if logged is None:
+            return [answer(asker, result, self.pressure)]
+        logged.waiting.append((asker, result))
+        return []
 
     def _sync(self) -> list[Effect]:
         """Begin a sync unless one runs or nothing waits for one."""
@@ -210,3 +271,14 @@ class WritePath:
         self._syncing = True
         lsn = self._sync_wanted if self._durability is Durability.SYNC else self.wal.lsn_appended
         return [SyncWal(self.wal.unsynced_files(), self.wal.unsynced_directory(), lsn)]
+
+
+def _request_of(header: Header) -> RequestId:
+    if not header.client:
+        raise InvalidRequest("a write needs the client id that HELLO gives")
+    return RequestId(header.client, header.sequence)
+
+
+def _refuse_isolated(owned: OwnedRange, now_ns: int) -> None:
+    if now_ns < owned.isolated_until_ns:
+        raise Busy("a scan isolates the range", 1, 1, ISOLATION_RETRY_NS)
