@@ -66,14 +66,15 @@ class ShowsUnsyncedWrites(WritePath):
         return effects
 
 
-class RefusesAfterLogging(WritePath):
+def _append_and_refuse(wal: WalWriter, *arguments: Any) -> int:
     """Sometimes a write that is in the log already is refused."""
+    lsn = _append(wal, *arguments)
+    if lsn % 8 == 0:
+        raise InvalidRequest("planted")
+    return lsn
 
-    def _append(self, *arguments: Any) -> int:
-        lsn = super()._append(*arguments)
-        if lsn % 8 == 0:
-            raise InvalidRequest("planted")
-        return lsn
+
+_append = WalWriter.append
 
 
 class ForgetsToSync(WritePath):
@@ -222,7 +223,7 @@ MISTAKES: dict[str, Mistake] = {
     "acknowledges before the sync": Mistake((Patch(workers.core, "WritePath", AcknowledgesBeforeSync),)),
     "shows writes before their sync": Mistake((Patch(workers.core, "WritePath", ShowsUnsyncedWrites),)),
     "forgets to sync in ASYNC": Mistake((Patch(workers.core, "WritePath", ForgetsToSync),), needs=("ASYNC",)),
-    "refuses what it has logged": Mistake((Patch(workers.core, "WritePath", RefusesAfterLogging),)),
+    "refuses what it has logged": Mistake((Patch(WalWriter, "append", _append_and_refuse),)),
     "retries a failed sync": Mistake(
         (
             Patch(workers.core, "WritePath", RetriesFailedSyncs),

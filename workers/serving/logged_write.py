@@ -10,6 +10,7 @@ from shardstore.effects import Send
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.messages import OutcomeAnswer, Refusal, encode
 from shardstore.wire_format import Flag, Op, Status
+from workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
 from workers.ranges.dedup import FAILED, Result, ending_of
 from workers.ranges.owned_range import OwnedRange
 from workers.serving.reply import Asker
@@ -22,20 +23,24 @@ _NO_RESULT = Refusal("the request with this id was no INCREMENT")
 
 @dataclass(slots=True)
 class LoggedWrite:
-    """A write that stands in the WAL and is not applied yet.
+    """A write that stands in the WAL, once `lsn` is not 0, and is not applied yet.
 
-    `waiting` is to be answered once it is: the request itself and its retries; and whoever is told something
-    that was judged on this write, which a crash could undo until then.
+    `values` is None for deletions. `waiting` is to be answered once it is applied: the request itself and its retries,
+    and whoever is told something that was judged on this write, which a crash could undo until then.
     """
 
-    lsn: int
     owned: OwnedRange
     keys: list[bytes]
     values: list[bytes] | None
     payload_bytes: int
-    admitted_bytes: int
     waiting: list[Waiting]
+    lsn: int = field(default=0, init=False)
     _entries: dict[bytes, Stored] | None = field(default=None, init=False)
+
+    @property
+    def admitted_bytes(self) -> int:
+        """By how many bytes the overlay may grow."""
+        return self.payload_bytes + len(self.keys) * ENTRY_OVERHEAD_BYTES
 
     def get(self, key: bytes) -> Stored | None:
         """What the write stores for a key; None for nothing."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from shardstore.effects import Effect, Stop, SyncWal
 from shardstore.errors import Busy, DiskFull, InvalidRequest, StorageFailure
@@ -25,7 +24,6 @@ from shardstore.messages import OutcomeAnswer, Refusal, encode
 from shardstore.options import Durability
 from shardstore.outcome import Ending
 from shardstore.wire_format import Flag, Header, Op, Status
-from workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
 from workers.ranges.dedup import BARRED, FAILED, Noted, Result, Verdict
 from workers.ranges.owned_range import OwnedRange
 from workers.serving.admission import RETRY_AFTER_NS, MemoryLimits, Usage, admit, pressure
@@ -41,22 +39,6 @@ ISOLATION_RETRY_NS = 20 * MILLISECOND_NS
 _KINDS: dict[int, RecordKind] = {Op.PUT: RecordKind.PUT, Op.DELETE: RecordKind.DELETE}
 _PUT = int(Op.PUT)
 _LAYOUT = Flag.KEYS_FIXED | Flag.VALUES_FIXED
-
-
-class _Batch(NamedTuple):
-    """What of a write goes into the log, and into the overlay; `values` is None for deletions."""
-
-    kind: RecordKind
-    layout: int
-    keys_frame: bytes
-    values_frame: bytes
-    keys: list[bytes]
-    values: list[bytes] | None
-
-    @property
-    def payload_bytes(self) -> int:
-        """Bytes of the frames."""
-        return len(self.keys_frame) + len(self.values_frame)
 
 
 class WritePath:
@@ -102,12 +84,13 @@ class WritePath:
         values = values_of(header, frames) if header.op == _PUT else None
         owned.stored()
         request = _request_of(header)
-        known = self._answer_known(owned, request, asker)
-        if known is not None:
-            return known
-        values_frame = frames[2] if values is not None else b""
-        batch = _Batch(_KINDS[header.op], header.flags & _LAYOUT, frames[1], values_frame, keys, values)
-        return self._log(owned, batch, request, None, asker, now_ns)
+        verdict = owned.dedup.judge(request, bool(header.flags & Flag.RETRY))
+        if verdict is not Verdict.NEW:
+            return self._answer_known(owned, request, verdict, asker)
+        _refuse_isolated(owned, now_ns)
+        body = frames[1], frames[2] if values is not None else b""
+        write = LoggedWrite(owned, keys, values, len(body[0]) + len(body[1]), [(asker, None)])
+        return self._log(write, _KINDS[header.op], header.flags & _LAYOUT, body, request, now_ns)
 
     def write_if(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Take a COMPARE_AND_SET or INCREMENT, judged on the newest of what is in the log; its effect is a write.
@@ -118,9 +101,9 @@ class WritePath:
         key = lone_key_of(header, frames, owned.key_range)
         owned.stored()
         request = _request_of(header)
-        known = self._answer_known(owned, request, asker)
-        if known is not None:
-            return known
+        verdict = owned.dedup.judge(request, bool(header.flags & Flag.RETRY))
+        if verdict is not Verdict.NEW:
+            return self._answer_known(owned, request, verdict, asker)
         _refuse_isolated(owned, now_ns)
         newest = self._newest_logged(owned, key)
         effect = effect_of(header.op, frames, newest.get(key) if newest else owned.get(key))
@@ -128,8 +111,10 @@ class WritePath:
             owned.dedup.note(request, self.wal.lsn_appended, FAILED)
             return self._answer_after(newest, asker, FAILED)
         kind, value, result = effect
-        batch = _Batch(kind, _LAYOUT, key, value or b"", [key], None if value is None else [value])
-        return self._log(owned, batch, request, result, asker, now_ns)
+        body = key, value or b""
+        values = None if value is None else [value]
+        write = LoggedWrite(owned, [key], values, len(key) + len(body[1]), [(asker, result)])
+        return self._log(write, kind, _LAYOUT if values else int(Flag.KEYS_FIXED), body, request, now_ns)
 
     def outcome(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Take an OUTCOME. A request that was not applied is barred, which is a write, before anybody is told so.
@@ -148,8 +133,9 @@ class WritePath:
             return [asker.accept(self.pressure, (encode(unknown),))]
         if owned.dedup.judge(request, retry=True) is Verdict.TOO_OLD:
             return [answer(asker, BARRED, self.pressure)]
-        bar = _Batch(RecordKind.BAR, 0, b"", b"", [], [])
-        return self._log(owned, bar, request, BARRED, asker, now_ns)
+        _refuse_isolated(owned, now_ns)
+        write = LoggedWrite(owned, [], [], 0, [(asker, BARRED)])
+        return self._log(write, RecordKind.BAR, 0, (b"", b""), request, now_ns)
 
     def has_waiting(self, owned: OwnedRange) -> bool:
         """Whether a write to the range is in the log and not applied yet."""
@@ -196,34 +182,31 @@ class WritePath:
         admit(incoming_bytes, usage, self.limits)
 
     def _log(
-        self, owned: OwnedRange, batch: _Batch, request: RequestId, result: Result, asker: Asker, now_ns: int
+        self,
+        write: LoggedWrite,
+        kind: RecordKind,
+        layout: int,
+        body: tuple[bytes, bytes],
+        request: RequestId,
+        now_ns: int,
     ) -> list[Effect]:
         """Admit and log a write that was judged NEW; then it is on its way. Raises Busy."""
-        _refuse_isolated(owned, now_ns)
-        payload_bytes = batch.payload_bytes
-        admitted_bytes = payload_bytes + len(batch.keys) * ENTRY_OVERHEAD_BYTES
-        self._admit(owned, admitted_bytes)
+        owned = write.owned
+        asker, result = write.waiting[0]
+        self._admit(owned, write.admitted_bytes)
         try:
-            lsn = self._append(owned, batch, request)
+            write.lsn = self.wal.append(kind, layout, len(write.keys), owned.segment_id, owned.epoch, request, *body)
         except DiskFull as full:
             raise Busy(f"disk is full ({full})", 0, 0, RETRY_AFTER_NS) from full
         except StorageFailure as failure:
             return self.fail(str(failure), [asker])
-        owned.dedup.note(request, lsn, result)
-        waiting = [(asker, result)]
-        logged = LoggedWrite(lsn, owned, batch.keys, batch.values, payload_bytes, admitted_bytes, waiting)
+        owned.dedup.note(request, write.lsn, result)
         if self._asynchronous:
             self._sync_due_ns = self._sync_due_ns or now_ns + SYNC_INTERVAL_NS
-            return self._apply(logged)
-        self._logged.append(logged)
-        self._logged_bytes += admitted_bytes
+            return self._apply(write)
+        self._logged.append(write)
+        self._logged_bytes += write.admitted_bytes
         return self._sync()
-
-    def _append(self, owned: OwnedRange, batch: _Batch, request: RequestId) -> int:
-        kind, layout, keys_frame, values_frame, keys, _ = batch
-        return self.wal.append(
-            kind, layout, len(keys), owned.segment_id, owned.epoch, request, keys_frame, values_frame
-        )
 
     def _apply(self, logged: LoggedWrite) -> list[Effect]:
         grown_bytes = logged.apply()
@@ -239,15 +222,11 @@ class WritePath:
                 return logged
         return None
 
-    def _answer_known(self, owned: OwnedRange, request: RequestId, asker: Asker) -> list[Effect] | None:
-        """The answer to a write that must not be applied, or not again; None for a new one."""
-        verdict = owned.dedup.judge(request, bool(asker.header.flags & Flag.RETRY))
-        if verdict is Verdict.NEW:
-            return None
-        if verdict is Verdict.TOO_OLD:
-            return [asker.refuse(Status.TOO_OLD, Refusal("its client has written later, or was forgotten"))]
+    def _answer_known(self, owned: OwnedRange, request: RequestId, verdict: Verdict, asker: Asker) -> list[Effect]:
+        """The answer to a write that must not be applied, or not again."""
         noted = owned.dedup.noted(request)
-        assert noted is not None, "a duplicate is noted"
+        if verdict is Verdict.TOO_OLD or noted is None:
+            return [asker.refuse(Status.TOO_OLD, Refusal("its client has written later, or was forgotten"))]
         return self._answer_again(noted, asker)
 
     def _answer_again(self, noted: Noted, asker: Asker) -> list[Effect]:
