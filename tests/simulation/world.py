@@ -15,6 +15,7 @@ from shardstore.file_names import first_lsn_of, worker_directory
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.options import Durability, RouterOptions, WorkerOptions
 from tests.simulation.clients import Client
+from tests.simulation.counters import Counters
 from tests.simulation.oracle import NEVER_NS, Oracle, Violation
 from tests.simulation.processes import Host, Process
 from tests.simulation.servers import Router, Server, Worker
@@ -42,7 +43,8 @@ class World:
         network = SimNetwork(clock, stream(swarm.seed, "network"), swarm.delays)
         self.host = Host(swarm, clock, network, SimDisk(), Trace())
         self.oracle = Oracle(swarm.keys)
-        self.workload = Workload(swarm, clock, self.oracle)
+        self.counters = Counters(swarm.counters)
+        self.workload = Workload(swarm, clock, self.oracle, self.counters)
         self.servers: dict[str, Server] = {}
         self.clients: dict[str, Client] = {}
         self.faults: dict[str, int] = {}
@@ -67,7 +69,8 @@ class World:
         """What happened, in one line."""
         faults = ", ".join(f"{count} x {fault}" for fault, count in sorted(self.faults.items()))
         milliseconds = self.host.clock.now_ns() // MILLISECOND_NS
-        return f"{self.oracle.acknowledged} writes, {self.oracle.reads} reads, {milliseconds} ms; {faults}"
+        done = f"{self.oracle.acknowledged} writes, {self.counters.acknowledged} increments, {self.oracle.reads} reads"
+        return f"{done}, {milliseconds} ms; {faults}"
 
     # Time
 
@@ -230,6 +233,7 @@ class World:
         self._until(lambda: not client.actors, "no answer to reads")
         client.end("done")
         self.oracle.end_era(found)
+        self.counters.end_era(found, undone_from_ns)
         self._start_clients()
 
     @property
