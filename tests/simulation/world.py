@@ -260,6 +260,7 @@ class World:
             server.filesystem.crash_in = server.filesystem.fail_sync_in = None
         self.workload.stopping = True
         self._until(lambda: not any(client.actors for client in self.clients.values()), "operations without an end")
+        self._advance(self.host.clock.now_ns() + self.swarm.scan_lease_ns)  # the scans of killed clients end with it
 
     def _close(self) -> None:
         done: list[str] = []
