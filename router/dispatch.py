@@ -25,14 +25,13 @@ from shardstore.limits import (
     SECOND_NS,
 )
 from shardstore.messages import Refusal
-from shardstore.wire_format import HEADER_BYTES, Flag, Header, Op, Status, decode_reply
+from shardstore.wire_format import HEADER_BYTES, OF_KEYS, Flag, Header, Op, Status, decode_reply
 
 RETRY_UNAVAILABLE_MS = 100
 RETRY_BUSY_MS = 20
 GRACE_NS = SECOND_NS
 """How long after its deadline a request is still remembered."""
 _OF_SCANS = frozenset((Op.SCAN, Op.END_SCAN))
-_SINGLE_KEY = frozenset((Op.GET, Op.PUT, Op.DELETE))
 
 
 class Dispatch:
@@ -111,7 +110,7 @@ class Dispatch:
         return [Send(WORKERS, member.peer, frames)]
 
     def _forward_by_key(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
-        single = header.op in _SINGLE_KEY and header.entries == 1 and header.flags & Flag.KEYS_FIXED
+        single = header.op in OF_KEYS and header.entries == 1 and header.flags & Flag.KEYS_FIXED
         if not single or not KEY_BYTES_MIN <= len(frames[1]) <= KEY_BYTES_MAX:
             flaw = Refusal(f"segment 0 is for one key of {KEY_BYTES_MIN} to {KEY_BYTES_MAX} bytes in a fixed column")
             return [refuse(CLIENTS, peer, header, Status.INVALID, flaw)]

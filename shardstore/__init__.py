@@ -23,6 +23,7 @@ from shardstore.errors import (
     Unavailable,
 )
 from shardstore.options import ScanMode
+from shardstore.outcome import Ending, Outcome
 from shardstore.segment_options import Compression, SegmentOptions
 from shardstore.topology_options import TopologyOptions
 
@@ -42,8 +43,10 @@ __all__ = [
     "Compression",
     "Corruption",
     "DiskFull",
+    "Ending",
     "InvalidRequest",
     "LocalCluster",
+    "Outcome",
     "OutcomeUnknown",
     "PlannedChange",
     "RangeRow",

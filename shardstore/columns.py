@@ -45,8 +45,14 @@ def encode(items: Sequence[bytes | None]) -> Column:
     try:
         lengths = set(map(len, items))  # type: ignore[arg-type]
     except TypeError:  # a None has no length
-        return Column(_pack(items), False)
-    return Column(b"".join(items), True) if len(lengths) == 1 else Column(_pack(items), False)  # type: ignore[arg-type]
+        return Column(encode_variable(items), False)
+    return Column(b"".join(items), True) if len(lengths) == 1 else Column(encode_variable(items), False)  # type: ignore[arg-type]
+
+
+def encode_variable(items: Sequence[bytes | None]) -> bytes:
+    """Encode items in the variable layout, whatever their lengths."""
+    packed: bytes = msgpack.packb(items)
+    return packed
 
 
 def decode(frame: Buffer, fixed: bool, count: int, shortest: int, longest: int, nullable: bool = False) -> list[Any]:
@@ -112,11 +118,6 @@ def fixed_within(frame: Buffer, count: int, key_range: KeyRange) -> bool:
 def all_within(keys: Sequence[bytes], key_range: KeyRange) -> bool:
     """Whether every key lies in the range."""
     return min(keys) >= key_range.start and (not key_range.end or max(keys) < key_range.end)
-
-
-def _pack(items: Sequence[bytes | None]) -> bytes:
-    packed: bytes = msgpack.packb(items)
-    return packed
 
 
 def _unpack(frame: Buffer, count: int, shortest: int, longest: int, nullable: bool) -> list[Any]:

@@ -3,7 +3,7 @@
 InvalidRequest   fix the call
 Busy             slow down and retry; nothing was applied
 Unavailable      retry later; nothing was applied
-OutcomeUnknown   read back, or retry if the write is idempotent
+OutcomeUnknown   ask for its outcome with its token; or retry if the write is idempotent
 ScanInvalidated  scan on with its token, or begin anew
 Corruption       stop, restore, report
 StorageFailure   operator: this worker accepts no more writes
@@ -45,7 +45,18 @@ class Unavailable(ShardstoreError):
 
 
 class OutcomeUnknown(ShardstoreError):
-    """A write was sent and its answer is missing: it may or may not have been applied."""
+    """A write was sent and its answer is missing: it may or may not have been applied.
+
+    `outcome(token)` of any client of the store tells which, and sees to it that it stays so.
+    """
+
+    def __init__(self, what: str, token: bytes = b"") -> None:
+        super().__init__(what, token)
+        self.what = what
+        self.token = token
+
+    def __str__(self) -> str:
+        return self.what
 
 
 class ScanInvalidated(ShardstoreError):

@@ -60,6 +60,24 @@ class ScanRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class OutcomeQuestion:
+    """What became of the write with this request id? It has, or had, to do with the key beside this document.
+
+    Once it was answered that the write was not applied, the write is never applied any more.
+    """
+
+    client: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeAnswer:
+    """`ending` is an Ending, but never PARTLY."""
+
+    ending: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hello:
     """Client to router: which program speaks."""
 

@@ -2,7 +2,7 @@
 
     offset  size  field            (little-endian)
          0     2  magic            b"sS"
-         2     1  version          2
+         2     1  version          3
          3     1  op               what is asked, the same in the reply
          4     1  flags            see Flag
          5     1  status           NONE in a request, else the answer
@@ -18,32 +18,37 @@
 
 One ZeroMQ message is the header frame and a fixed number of body frames:
 
-    op         request                     reply OK                         who answers
-    GET        keys                        values                           worker
-    PUT        keys, values                -                                worker
-    DELETE     keys                        -                                worker
-    SCAN       document                    keys, values, resume key, mark   worker
-    END_SCAN   document, as of SCAN        -                                worker
-    FLUSH      -                           -                                worker
-    COMPACT    -                           -                                worker
-    STATS      -                           document                         worker; segment 0: router
-    HELLO      document                    document                         router
-    ROUTES     -                           document                         router; also sent unasked, sequence 0
-    ADMIN      document                    document                         router
-    REGISTER   document                    document (ranges to serve)       router; the asker is a worker
-    READY      document                    -                                router; the asker is a worker
-    HEARTBEAT  document                    -                                router; the asker is a worker
-    CHANGE     document                    -  (PROGRESS follows)            worker; the asker is the router
-    PROGRESS   document                    -  (CHANGE follows)              router; the asker is a worker
-    RETIRE     document                    -                                worker; the asker is the router
-    LOAD       document                    -  (nothing follows)             router; the asker is a worker
+    op               request                 reply OK                         who answers
+    GET              keys                    values                           worker
+    PUT              keys, values            -                                worker
+    DELETE           keys                    -                                worker
+    COMPARE_AND_SET  key, change             - (entries: 1 done, 0 not)       worker
+    INCREMENT        key, amount             value                            worker
+    OUTCOME          key, document           document                         worker
+    SCAN             document                keys, values, resume key, mark   worker
+    END_SCAN         document, as of SCAN    -                                worker
+    FLUSH            -                       -                                worker
+    COMPACT          -                       -                                worker
+    STATS            -                       document                         worker; segment 0: router
+    HELLO            document                document                         router
+    ROUTES           -                       document                         router; also sent unasked, sequence 0
+    ADMIN            document                document                         router
+    REGISTER         document                document (ranges to serve)       router; the asker is a worker
+    READY            document                -                                router; the asker is a worker
+    HEARTBEAT        document                -                                router; the asker is a worker
+    CHANGE           document                - (PROGRESS follows)             worker; the asker is the router
+    PROGRESS         document                - (CHANGE follows)               router; the asker is a worker
+    RETIRE           document                -                                worker; the asker is the router
+    LOAD             document                - (nothing follows)              router; the asker is a worker
 
 Any other status is followed by one document. A document is a msgpack map; see messages.py, admin_messages.py,
 load_report.py and topology.py. A column is described in columns.py; its layout is a flag. In the answer to GET, an
-absent key is
-nil; with MORE set only the first `entries` keys were answered, because the answer had reached its size limit. In the
-answer to SCAN, the mark is what the worker wants to see again in the request for the next page, and in END_SCAN; what
-it means is drawn in workers/serving/scanning.py.
+absent key is nil; with MORE set only the first `entries` keys were answered, because the answer had reached its size
+limit. In the answer to SCAN, the mark is what the worker wants to see again in the request for the next page, and in
+END_SCAN; what it means is drawn in workers/serving/scanning.py.
+
+A key alone is a fixed column of one. A change is a variable column of two, whatever the flags say: the value that the
+key must have, and the one that it gets; nil is none. Amount and value of INCREMENT are counters (counters.py).
 """
 
 from __future__ import annotations
@@ -55,7 +60,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 MAGIC = b"sS"
-VERSION = 2
+VERSION = 3
 _KIND = MAGIC + bytes([VERSION])
 _FIELDS = struct.Struct("<BBBBBIIIIQQ")
 HEADER_BYTES = len(_KIND) + _FIELDS.size
@@ -74,6 +79,9 @@ class Op(IntEnum):
     HELLO = 8
     ROUTES = 9
     END_SCAN = 10
+    COMPARE_AND_SET = 11
+    INCREMENT = 12
+    OUTCOME = 13
     ADMIN = 14
     REGISTER = 16
     READY = 17
@@ -131,6 +139,9 @@ REQUEST_FRAMES: dict[int, int] = {
     Op.GET: 2,
     Op.PUT: 3,
     Op.DELETE: 2,
+    Op.COMPARE_AND_SET: 3,
+    Op.INCREMENT: 3,
+    Op.OUTCOME: 3,
     Op.SCAN: 2,
     Op.END_SCAN: 2,
     Op.FLUSH: 1,
@@ -151,6 +162,9 @@ REPLY_FRAMES: dict[int, int] = {
     Op.GET: 2,
     Op.PUT: 1,
     Op.DELETE: 1,
+    Op.COMPARE_AND_SET: 1,
+    Op.INCREMENT: 2,
+    Op.OUTCOME: 2,
     Op.SCAN: 5,
     Op.END_SCAN: 1,
     Op.FLUSH: 1,
@@ -168,8 +182,11 @@ REPLY_FRAMES: dict[int, int] = {
     Op.LOAD: 1,
 }
 FRAMES_OF_REFUSAL = 2
-WRITES: frozenset[int] = frozenset((Op.PUT, Op.DELETE))
-ROUTED: frozenset[int] = frozenset((Op.GET, Op.PUT, Op.DELETE, Op.SCAN, Op.END_SCAN, Op.FLUSH, Op.COMPACT, Op.STATS))
+CONDITIONAL: frozenset[int] = frozenset((Op.COMPARE_AND_SET, Op.INCREMENT))
+WRITES: frozenset[int] = CONDITIONAL | {Op.PUT, Op.DELETE}
+OF_KEYS: frozenset[int] = WRITES | {Op.GET, Op.OUTCOME}
+"""Operations whose first frame after the header are keys."""
+ROUTED: frozenset[int] = OF_KEYS | {Op.SCAN, Op.END_SCAN, Op.FLUSH, Op.COMPACT, Op.STATS}
 """Operations that belong to one segment."""
 
 

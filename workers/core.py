@@ -36,7 +36,7 @@ from shardstore.errors import Busy, Corruption, InvalidRequest, ScanInvalidated,
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import client_of_worker
 from shardstore.limits import MILLISECOND_NS
-from shardstore.messages import Assignment, Assignments, Refusal, Statistics, decode, encode
+from shardstore.messages import Assignment, Assignments, Refusal, decode, encode
 from shardstore.options import WorkerOptions
 from shardstore.topology import Orders, Relative, Retire
 from shardstore.wire_format import Flag, Header, MalformedMessage, Op, Status, decode_message
@@ -50,8 +50,8 @@ from workers.registration import ROUTER, Registration
 from workers.segment.cache import SegmentCache
 from workers.segment.manifest import Manifest
 from workers.segment.segment import Segment
-from workers.serving import read_path
 from workers.serving.admission import MemoryLimits, cache_bytes_of_share
+from workers.serving.answering import Answering
 from workers.serving.reply import Asker
 from workers.serving.requests import is_marked
 from workers.serving.scanning import Scanning
@@ -88,6 +88,7 @@ class WorkerCore:
         self._writes: WritePath | None = None
         self._maintenance: MaintenanceQueue | None = None
         self._scans: Scanning | None = None
+        self._answering: Answering | None = None
         self._changes = Changes(options.worker, options.store, self._ranges, self._open)
         self._load = LoadMeter(options.worker, entropy, self._middle_of)
         self._remote_reads = RemoteReads(client_of_worker(options.worker), entropy.below(2**63))
@@ -204,7 +205,9 @@ class WorkerCore:
                     return [self._turn_away(asker)]
             self._requests[header.op] += 1
             self._keys[header.op] += header.entries
-            return self._answer(owned, asker, frames, now_ns)
+            assert self._answering is not None, "no range is served before the log is replayed"
+            effects = self._answering.answer(owned, asker, frames, now_ns)
+            return effects + self._seal_when_grown()
         except InvalidRequest as error:
             return [asker.refuse(Status.INVALID, Refusal(str(error)))]
         except Busy as busy:
@@ -216,30 +219,6 @@ class WorkerCore:
         except (Corruption, StorageFailure) as error:
             self._counts["failed requests"] += 1
             return [asker.fail(error)]
-
-    def _answer(self, owned: OwnedRange, asker: Asker, frames: list[bytes], now_ns: int) -> list[Effect]:
-        writes = self._serving_writes
-        match asker.header.op:
-            case Op.GET:
-                if owned.inheritance is not None and owned.inheritance.is_remote:
-                    parents = self._changes.parents_elsewhere(owned)
-                    return self._remote_reads.get(owned, parents, asker, frames, now_ns, writes.pressure)
-                return [read_path.get(owned, asker, frames, writes.pressure, self._load)]
-            case Op.PUT | Op.DELETE:
-                return writes.write(owned, asker, frames, now_ns) + self._seal_when_grown()
-            case Op.SCAN:
-                if owned.inheritance is not None and owned.inheritance.is_remote:
-                    moving = Refusal(f"segment {owned.segment_id} has no files of its own yet")
-                    return [asker.refuse(Status.UNAVAILABLE, moving, ADOPTION_RETRY_NS)]
-                return [self._serving_scans.page(owned, asker, frames, now_ns)]
-            case Op.END_SCAN:
-                return [self._serving_scans.end(owned, asker, frames)]
-            case Op.STATS:
-                return [asker.accept(writes.pressure, (encode(Statistics(self._figures())),))]
-            case Op.FLUSH | Op.COMPACT:
-                return self._serving_maintenance.barrier(owned, asker)
-            case _:
-                raise InvalidRequest(f"operation {asker.header.op} is not for workers")
 
     def _former_of(self, asker: Asker, frames: list[bytes]) -> OwnedRange | None:
         """The range for a request that the parent of a change still answers; None when this is none of those.
@@ -348,6 +327,15 @@ class WorkerCore:
             self._open_segment,
         )
         self._maintenance.seal_full_layers()
+        self._answering = Answering(
+            self._writes,
+            self._scans,
+            self._maintenance,
+            self._changes,
+            self._remote_reads,
+            self._load,
+            self._figures,
+        )
 
     def _load_report(self, now_ns: int) -> Effect:
         sizes = {segment: size_of(owned) for segment, owned in self._ranges.items() if owned.fence_lsn is None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from shardstore import columns
+from shardstore import columns, counters
 from shardstore.client.in_flight import Request
 from shardstore.errors import (
     Busy,
@@ -18,8 +18,9 @@ from shardstore.errors import (
     Unavailable,
 )
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, MILLISECOND_NS, VALUE_BYTES_MAX
-from shardstore.messages import Refusal, Statistics, decode
-from shardstore.wire_format import Flag, Header, Status
+from shardstore.messages import OutcomeAnswer, Refusal, Statistics, decode
+from shardstore.outcome import Ending
+from shardstore.wire_format import Flag, Header, MalformedMessage, Op, Status
 
 _VALUES_FIXED = int(Flag.VALUES_FIXED)
 FINAL = frozenset((Status.INVALID, Status.FAILED, Status.TOO_OLD, Status.SCAN_INVALIDATED))
@@ -50,6 +51,18 @@ def page_of(header: Header, frames: Sequence[bytes], keys_only: bool) -> tuple[l
 def figures_of(frame: bytes) -> dict[str, Any]:
     """The figures in the answer to STATS. Raises MalformedMessage."""
     return decode(Statistics, frame).figures
+
+
+def told_of(op: int, header: Header, frames: Sequence[bytes]) -> bool | int | Ending | None:
+    """What the answer to a write tells, or to OUTCOME. Raises MalformedMessage."""
+    try:
+        if op == Op.COMPARE_AND_SET:
+            return bool(header.entries)
+        if op == Op.INCREMENT:
+            return counters.of_value(frames[1])
+        return Ending(decode(OutcomeAnswer, frames[1]).ending) if op == Op.OUTCOME else None
+    except ValueError as error:
+        raise MalformedMessage(str(error)) from None
 
 
 class Refused(NamedTuple):
@@ -93,10 +106,3 @@ def rest_of_keys(request: Request, answered: int) -> tuple[bytes, int, int]:
     keys = columns.decode(request.body[0], False, request.entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
     rest = columns.encode(keys[answered:])
     return rest.frame, request.flags | (Flag.KEYS_FIXED if rest.fixed else 0), left
-
-
-def unknown_outcome(what: str, cause: Exception) -> OutcomeUnknown:
-    """The error for a write that cannot be said not to be applied, because of another error."""
-    unknown = OutcomeUnknown(f"{what}; the last word was: {cause.cause if isinstance(cause, Busy) else cause}")
-    unknown.__cause__ = cause
-    return unknown

@@ -7,18 +7,18 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from shardstore.client import operations
-from shardstore.client.answers import unknown_outcome
+from shardstore.client import operations, outcome_token
 from shardstore.client.async_scan_iterator import AsyncScanIterator
 from shardstore.client.asyncio_admin import AsyncAdmin
-from shardstore.client.calls import Call, Many, Open, Statistics, is_write
+from shardstore.client.calls import Call, Open, Statistics, is_write
 from shardstore.client.checking import checked_timeout_ns
 from shardstore.client.loop_pump import LoopPump
 from shardstore.client.opening import Surroundings, surroundings_of
 from shardstore.client.operations import CALLS_OUTSTANDING
 from shardstore.client.scanning import scan_of
-from shardstore.errors import Busy, Unavailable
+from shardstore.errors import Busy, OutcomeUnknown, ShardstoreError, Unavailable
 from shardstore.options import ScanMode
+from shardstore.outcome import Outcome
 from shardstore.wire_format import Op
 
 
@@ -60,6 +60,32 @@ class AsyncClient:
     async def delete(self, key: bytes, *, timeout: float | None = None) -> None:
         """Remove a key, if it is there."""
         await self._call(operations.delete(key, timeout))
+
+    async def put_if_absent(self, key: bytes, value: bytes, *, timeout: float | None = None) -> bool:
+        """Set a key that has no value; False if it has one."""
+        return bool(await self._call(operations.put_if_absent(key, value, timeout)))
+
+    async def compare_and_set(
+        self, key: bytes, expected: bytes | None, value: bytes | None, *, timeout: float | None = None
+    ) -> bool:
+        """Set a key (`value` None: remove it) if its value is the expected one (None: none); False if it is not."""
+        return bool(await self._call(operations.compare_and_set(key, expected, value, timeout)))
+
+    async def increment(self, key: bytes, by: int = 1, *, timeout: float | None = None) -> int:
+        """Add to a counter, and answer where it stands then. A key without a value stands at 0.
+
+        The value of a counter is decimal text of a signed number of 64 bits, as with Redis; `put` and `get` may be used
+        on it. Raises InvalidRequest, and changes nothing, when the value is no such number or the sum would be none.
+        """
+        return int(await self._call(operations.increment(key, by, timeout)))
+
+    async def outcome(self, token: bytes, *, timeout: float | None = None) -> Outcome:
+        """What became of a write that ended with OutcomeUnknown, by the `token` of that; in any client of the store.
+
+        What was not applied is never applied any more once this has said so.
+        """
+        asked = outcome_token.from_bytes(token)
+        return asked.outcome([ending async for ending in self._call_each(operations.outcome(asked, timeout))])
 
     async def get_many(self, keys: Iterable[bytes], *, timeout: float | None = None) -> list[bytes | None]:
         """The values of keys in their order, None where there is none."""
@@ -146,25 +172,39 @@ class AsyncClient:
     async def _call(self, call: Call) -> Any:
         return await self._pump.wait(self._pump.submit(call))
 
-    async def _call_each(self, calls: Iterator[Many]) -> AsyncIterator[Any]:
+    async def _call_each(self, calls: Iterator[Call]) -> AsyncIterator[Any]:
         """What each call settles with, in order. Some later ones are under way meanwhile."""
         under_way: deque[Call] = deque()
-        submitted = 0
+        done = 0
         try:
-            for submitted, call in enumerate(calls, 1):
+            for call in calls:
                 under_way.append(self._pump.submit(call))
                 if len(under_way) >= CALLS_OUTSTANDING:
-                    yield await self._wait_among(submitted, under_way.popleft())
+                    yield await self._wait_among(under_way, done)
+                    done += 1
             while under_way:
-                yield await self._wait_among(submitted, under_way.popleft())
+                yield await self._wait_among(under_way, done)
+                done += 1
         finally:
             for left in under_way:
                 self._pump.abandon(left)
 
-    async def _wait_among(self, submitted: int, call: Call) -> Any:
+    async def _wait_among(self, under_way: deque[Call], done: int) -> Any:
+        """What the first call settles with. When a write fails, the others end too: the error tells of all."""
+        call = under_way.popleft()
         try:
             return await self._pump.wait(call)
-        except (Busy, Unavailable) as error:
-            if submitted == 1 or not is_write(call):
+        except (Busy, Unavailable, OutcomeUnknown) as error:
+            if not is_write(call):
                 raise
-            raise unknown_outcome("some of the pairs or keys may have been applied", error) from error
+            ends = [error, *[await self._end_of(other) for other in under_way]]
+            failure = outcome_token.error_of_all(ends, done)
+            raise failure from failure.__cause__
+
+    async def _end_of(self, call: Call) -> ShardstoreError | None:
+        """The error of a call, None if it has none."""
+        try:
+            await self._pump.wait(call)
+        except ShardstoreError as error:
+            return error
+        return None

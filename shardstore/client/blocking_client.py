@@ -8,18 +8,18 @@ from itertools import chain
 from types import TracebackType
 from typing import Any, Self
 
-from shardstore.client import operations
-from shardstore.client.answers import unknown_outcome
+from shardstore.client import operations, outcome_token
 from shardstore.client.blocking_admin import Admin
-from shardstore.client.calls import Many, Open, Statistics, is_write
+from shardstore.client.calls import Call, Open, Statistics, is_write
 from shardstore.client.checking import checked_timeout_ns
 from shardstore.client.opening import Surroundings, surroundings_of
 from shardstore.client.operations import CALLS_OUTSTANDING
 from shardstore.client.pump import Pump, Ticket
 from shardstore.client.scan_iterator import ScanIterator
 from shardstore.client.scanning import scan_of
-from shardstore.errors import Busy, Unavailable
+from shardstore.errors import Busy, OutcomeUnknown, ShardstoreError, Unavailable
 from shardstore.options import ScanMode
+from shardstore.outcome import Outcome
 from shardstore.wire_format import Op
 
 
@@ -71,6 +71,32 @@ class Client:
     def delete(self, key: bytes, *, timeout: float | None = None) -> None:
         """Remove a key, if it is there."""
         self._call(operations.delete(key, timeout))
+
+    def put_if_absent(self, key: bytes, value: bytes, *, timeout: float | None = None) -> bool:
+        """Set a key that has no value; False if it has one."""
+        return bool(self._call(operations.put_if_absent(key, value, timeout)))
+
+    def compare_and_set(
+        self, key: bytes, expected: bytes | None, value: bytes | None, *, timeout: float | None = None
+    ) -> bool:
+        """Set a key (`value` None: remove it) if its value is the expected one (None: none); False if it is not."""
+        return bool(self._call(operations.compare_and_set(key, expected, value, timeout)))
+
+    def increment(self, key: bytes, by: int = 1, *, timeout: float | None = None) -> int:
+        """Add to a counter, and answer where it stands then. A key without a value stands at 0.
+
+        The value of a counter is decimal text of a signed number of 64 bits, as with Redis; `put` and `get` may be used
+        on it. Raises InvalidRequest, and changes nothing, when the value is no such number or the sum would be none.
+        """
+        return int(self._call(operations.increment(key, by, timeout)))
+
+    def outcome(self, token: bytes, *, timeout: float | None = None) -> Outcome:
+        """What became of a write that ended with OutcomeUnknown, by the `token` of that; in any client of the store.
+
+        What was not applied is never applied any more once this has said so.
+        """
+        asked = outcome_token.from_bytes(token)
+        return asked.outcome(list(self._call_each(operations.outcome(asked, timeout))))
 
     def get_many(self, keys: Iterable[bytes], *, timeout: float | None = None) -> list[bytes | None]:
         """The values of keys in their order, None where there is none."""
@@ -152,26 +178,40 @@ class Client:
     def _call(self, call: Any) -> Any:
         return self._pump.wait(self._pump.submit(call))
 
-    def _call_each(self, calls: Iterator[Many]) -> Iterator[Any]:
+    def _call_each(self, calls: Iterator[Call]) -> Iterator[Any]:
         """What each call settles with, in order. Some later ones are under way meanwhile."""
         under_way: deque[Ticket] = deque()
-        submitted = 0
+        done = 0
         try:
-            for submitted, call in enumerate(calls, 1):
+            for call in calls:
                 under_way.append(self._pump.submit(call))
                 self._pump.send()
                 if len(under_way) >= CALLS_OUTSTANDING:
-                    yield self._wait_among(submitted, under_way.popleft())
+                    yield self._wait_among(under_way, done)
+                    done += 1
             while under_way:
-                yield self._wait_among(submitted, under_way.popleft())
+                yield self._wait_among(under_way, done)
+                done += 1
         finally:
             for ticket in under_way:
                 self._pump.abandon(ticket)
 
-    def _wait_among(self, submitted: int, ticket: Ticket) -> Any:
+    def _wait_among(self, under_way: deque[Ticket], done: int) -> Any:
+        """What the first call settles with. When a write fails, the others end too: the error tells of all."""
+        ticket = under_way.popleft()
         try:
             return self._pump.wait(ticket)
-        except (Busy, Unavailable) as error:
-            if submitted == 1 or not is_write(ticket.call):
+        except (Busy, Unavailable, OutcomeUnknown) as error:
+            if not is_write(ticket.call):
                 raise
-            raise unknown_outcome("some of the pairs or keys may have been applied", error) from error
+            ends = [error, *map(self._end_of, under_way)]
+            failure = outcome_token.error_of_all(ends, done)
+            raise failure from failure.__cause__
+
+    def _end_of(self, ticket: Ticket) -> ShardstoreError | None:
+        """The error of a call, None if it has none."""
+        try:
+            self._pump.wait(ticket)
+        except ShardstoreError as error:
+            return error
+        return None

@@ -1,7 +1,7 @@
 """What a caller asks of a session. A call is one object from its submission to its settling.
 
 Open            wait until the session has a client id and routes
-Single          one key: GET, PUT, DELETE
+Single          one key: GET, PUT, DELETE, COMPARE_AND_SET, INCREMENT, OUTCOME
 Many            columns of keys, with values for PUT
 ScanPage        the next page of a scan
 EndScan         a scan leaves a range
@@ -31,7 +31,7 @@ from shardstore.wire_format import WRITES, Op
 class Call:
     """What every call has. The session sets the deadline, marks the call settled, and keeps its timer in `grain`.
 
-    `missing` counts the parts that are not answered, `applied` the parts of a write that are.
+    `missing` counts the parts that are not answered.
     """
 
     timeout_ns: int
@@ -39,7 +39,6 @@ class Call:
     settled: bool = field(default=False, init=False)
     grain: int = field(default=0, init=False)
     missing: int = field(default=1, init=False)
-    applied: int = field(default=0, init=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -49,7 +48,11 @@ class Open(Call):
 
 @dataclass(slots=True, eq=False)
 class Single(Call):
-    """One operation on one key. GET settles with the value or None; with PRESENCE, with b"" or None."""
+    """One operation on one key. `value` is the second frame of its request, if it has one.
+
+    GET settles with the value or None; with PRESENCE, with b"" or None. COMPARE_AND_SET settles with whether it was
+    done, INCREMENT with the number, OUTCOME with an Ending.
+    """
 
     op: Op
     key: bytes
@@ -64,12 +67,17 @@ class Single(Call):
 
 @dataclass(slots=True, eq=False)
 class Many(Call):
-    """One operation on many keys. GET settles with the list of values, None for an absent key."""
+    """One operation on many keys. GET settles with the list of values, None for an absent key.
+
+    `parts` is into how many parts it was cut; `applied` are the sequences of those of a write that are answered.
+    """
 
     op: Op
     keys: Items
     values: Items | None = None
     results: Any = field(default=None, init=False)
+    parts: int = field(default=1, init=False)
+    applied: list[int] = field(default_factory=list, init=False)
 
     def collect(self, positions: Positions | None, values: Sequence[bytes | None]) -> None:
         """Put the values of one part where they belong."""

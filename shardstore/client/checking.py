@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from shardstore.counters import COUNTER_MAX, COUNTER_MIN, is_within
 from shardstore.errors import InvalidRequest
 from shardstore.limits import (
+    CHANGE_BYTES_MAX,
     DEADLINE_DEFAULT_NS,
     DEADLINE_MS_MAX,
     KEY_BYTES_MAX,
@@ -53,6 +55,27 @@ def checked_value(value: Any) -> bytes:
     if len(value) > VALUE_BYTES_MAX:
         raise _wrong_length("value", len(value), 0, VALUE_BYTES_MAX)
     return value  # type: ignore[no-any-return]
+
+
+def checked_change(expected: Any, value: Any) -> tuple[bytes | None, bytes | None]:
+    """The value that a key must have, and the one that it gets; None is none. Raises InvalidRequest."""
+    before = None if expected is None else checked_value(expected)
+    after = None if value is None else checked_value(value)
+    total = len(before or b"") + len(after or b"")
+    if total > CHANGE_BYTES_MAX:
+        raise InvalidRequest(
+            f"the expected value and the new one have at most {CHANGE_BYTES_MAX:,} bytes, not {total:,}"
+        )
+    return before, after
+
+
+def checked_amount(by: Any) -> int:
+    """What is added to a counter. Raises InvalidRequest."""
+    if not isinstance(by, int) or not is_within(by):
+        raise InvalidRequest(
+            f"what is added to a counter is an int from {COUNTER_MIN} to {COUNTER_MAX}, not {by!r:.40}"
+        )
+    return int(by)
 
 
 def checked_keys(keys: Sequence[Any]) -> Items:

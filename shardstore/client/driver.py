@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from shardstore.client.calls import Call, is_write
+from shardstore.client.calls import Call
 from shardstore.client.effects import Connect, Disconnect, Effect, Event, Resolve
 from shardstore.client.session import Session
 from shardstore.clock import Clock
 from shardstore.effects import Send, SendFailed, Tick
-from shardstore.errors import OutcomeUnknown, ShardstoreError, Unavailable
+from shardstore.errors import ShardstoreError
 from shardstore.transport import ClientTransport
-
-_INTERRUPTED = "the client was interrupted while it sent or received, and began anew"
 
 
 class Driver:
@@ -81,6 +79,10 @@ class Driver:
         """When the session wants to be let receive, if no message comes before."""
         return self._session.wakeup_ns()
 
+    def interrupted(self, call: Call) -> ShardstoreError:
+        """How a call ends that a torn session knows."""
+        return self._session.interrupted(call, "the client was interrupted while it sent or received, and began anew")
+
     def _execute(self, effects: list[Effect]) -> None:
         for effect in effects:
             if type(effect) is Send:
@@ -95,8 +97,3 @@ class Driver:
             elif type(effect) is Disconnect:
                 self._transport.disconnect(effect.link)
                 self._links.discard(effect.link)
-
-
-def interrupted(call: Call) -> ShardstoreError:
-    """How a call ends that a torn session knew."""
-    return OutcomeUnknown(_INTERRUPTED) if is_write(call) else Unavailable(_INTERRUPTED)

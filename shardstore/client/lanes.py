@@ -3,7 +3,7 @@
 A lane lets one write request at a time out of the session. So parts that were added one after the other are applied
 in that order, whatever is lost, refused or sent again, and a retry never falls out of the dedup window. Meanwhile
 single operations gather in the lane, and leave together in the next request; as the callers of all of them still
-wait, they may overtake others. Reads do not wait for writes.
+wait, they may overtake others. A conditional operation is a write, and travels alone. Reads do not wait for writes.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from shardstore.client.in_flight import Part, Request, State
 from shardstore.key_range import KeyRange
 from shardstore.limits import CREDITS, MIB
 from shardstore.route_map import Route
-from shardstore.wire_format import WRITES, Flag, Op
+from shardstore.wire_format import CONDITIONAL, WRITES, Flag, Op
 
 GATHERED_ENTRIES_MAX = 4_096
 GATHERED_BYTES_MAX = MIB
-_PUT = int(Op.PUT)
+_WITH_VALUE = CONDITIONAL | {Op.PUT, Op.OUTCOME}
+_GATHERED = frozenset((Op.GET, Op.PUT, Op.DELETE))
 _KEY_FIXED = int(Flag.KEYS_FIXED)
 _VALUE_FIXED = int(Flag.VALUES_FIXED)
 _ONE_FIXED = _KEY_FIXED | _VALUE_FIXED
@@ -104,7 +105,7 @@ class Lane:
         if type(first) is Part:
             return Request(self, first.op, first.body, first.flags, first.entries, [first.call], first.positions)
         assert type(first) is Single
-        singles = [first, *_take_alike(queue, first)] if queue else [first]
+        singles = [first, *_take_alike(queue, first)] if queue and first.op in _GATHERED else [first]
         flags, body = body_of_singles(singles)
         calls: list[Call] = [*singles]
         return Request(self, first.op, body, flags, len(singles), calls)
@@ -134,7 +135,7 @@ class Lane:
 
 def single_body(single: Single) -> tuple[int, tuple[bytes, ...]]:
     """Flags and body of a request for one single operation."""
-    return single.flags | _ONE_FIXED, (single.key, single.value) if single.op == _PUT else (single.key,)
+    return single.flags | _ONE_FIXED, (single.key, single.value) if single.op in _WITH_VALUE else (single.key,)
 
 
 def body_of_singles(singles: list[Single]) -> tuple[int, tuple[bytes, ...]]:

@@ -11,7 +11,7 @@ import os
 from typing import Any
 
 from shardstore.client.calls import Call
-from shardstore.client.driver import Driver, interrupted
+from shardstore.client.driver import Driver
 from shardstore.client.effects import Abandon, Resolve, Submit
 from shardstore.client.opening import Surroundings
 from shardstore.errors import Closed, InvalidRequest, Unavailable
@@ -142,7 +142,7 @@ class LoopPump:
         for call in list(self._futures):
             if call not in unsent:
                 call.settled = True
-                self._resolve(Resolve(call, None, interrupted(call)))
+                self._resolve(Resolve(call, None, self._driver.interrupted(call)))
 
     def _set_timer(self) -> None:
         """Be called when the session wants to be. A timer that stands for an earlier time stays, and does no harm."""

@@ -10,17 +10,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
 
+from shardstore import counters
 from shardstore.client.calls import Maintain, Many, Single
 from shardstore.client.checking import (
+    checked_amount,
     checked_bound,
+    checked_change,
     checked_key,
     checked_keys,
     checked_timeout_ns,
     checked_value,
     checked_values,
 )
+from shardstore.client.outcome_token import OutcomeToken
+from shardstore.columns import encode_variable
 from shardstore.errors import InvalidRequest
 from shardstore.limits import MIB, REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX, VALUE_BYTES_MAX
+from shardstore.messages import OutcomeQuestion, encode
 from shardstore.wire_format import Flag, Op
 
 CALLS_OUTSTANDING = 4
@@ -56,6 +62,31 @@ def put(key: Any, value: Any, timeout: float | None) -> Single:
 def delete(key: Any, timeout: float | None) -> Single:
     """Remove a key."""
     return Single(checked_timeout_ns(timeout), Op.DELETE, checked_key(key))
+
+
+def put_if_absent(key: Any, value: Any, timeout: float | None) -> Single:
+    """Set a key that has no value."""
+    return compare_and_set(key, None, checked_value(value), timeout)
+
+
+def compare_and_set(key: Any, expected: Any, value: Any, timeout: float | None) -> Single:
+    """Set a key, or remove it (`value` None), if it has the expected value, or none (`expected` None)."""
+    change = encode_variable(checked_change(expected, value))
+    return Single(checked_timeout_ns(timeout), Op.COMPARE_AND_SET, checked_key(key), change)
+
+
+def increment(key: Any, by: Any, timeout: float | None) -> Single:
+    """Add to a counter."""
+    amount = counters.to_value(checked_amount(by))
+    return Single(checked_timeout_ns(timeout), Op.INCREMENT, checked_key(key), amount)
+
+
+def outcome(token: OutcomeToken, timeout: float | None) -> Iterator[Single]:
+    """What became of each part of a write that is in doubt."""
+    timeout_ns = checked_timeout_ns(timeout)
+    for part in token.parts:
+        question = OutcomeQuestion(part.client, part.sequence)
+        yield Single(timeout_ns, Op.OUTCOME, checked_key(part.key), encode(question))
 
 
 def maintain(op: Op, start: Any, end: Any, wait: bool, timeout: float | None) -> Maintain:

@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from shardstore.client.calls import Call
-from shardstore.client.driver import Driver, interrupted
+from shardstore.client.driver import Driver
 from shardstore.client.effects import Abandon, Event, Resolve, Submit
 from shardstore.client.opening import Surroundings
 from shardstore.errors import Closed, Unavailable
@@ -225,7 +225,7 @@ class Pump:
                 self._abandoned.append(call)
         for call in list(self._tickets):
             if call not in unsent:
-                self._resolve(Resolve(call, None, interrupted(call)))
+                self._resolve(Resolve(call, None, self._driver.interrupted(call)))
         self._driver.start_over()
 
     def _resolve(self, effect: Resolve) -> None:

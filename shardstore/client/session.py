@@ -34,6 +34,7 @@ from shardstore.client.effects import Abandon, Connect, Effect, Event, Resolve, 
 from shardstore.client.in_flight import Part, Request, State
 from shardstore.client.joining import Joining
 from shardstore.client.lanes import Channel
+from shardstore.client.outcome_token import token_of, unknown_outcome
 from shardstore.client.planning import parts_of, rest_of_scan
 from shardstore.client.routing import ROUTER, Routing
 from shardstore.client.sending import BACK_OFF_NS, CHANGE_BACK_OFF_NS, Sending
@@ -42,13 +43,24 @@ from shardstore.client.timers import Timers
 from shardstore.columns import InvalidColumn
 from shardstore.effects import Received, SendFailed, Tick
 from shardstore.entropy import Entropy
-from shardstore.errors import Busy, ScanInvalidated, Unavailable
+from shardstore.errors import Busy, OutcomeUnknown, ScanInvalidated, ShardstoreError, Unavailable
 from shardstore.limits import SECOND_NS
 from shardstore.messages import Routes, decode
-from shardstore.wire_format import WRITES, Flag, Header, MalformedMessage, Op, Status, decode_header, decode_reply
+from shardstore.wire_format import (
+    CONDITIONAL,
+    WRITES,
+    Flag,
+    Header,
+    MalformedMessage,
+    Op,
+    Status,
+    decode_header,
+    decode_reply,
+)
 
 _OK = int(Status.OK)
 _GET = int(Op.GET)
+_TELLING = CONDITIONAL | {Op.OUTCOME}
 _OF_ROUTER = frozenset((Op.ROUTES, Op.HELLO))
 _MAY_BE_APPLIED = "the write, or a part of it, may have been applied"
 _MAY_GO_ON = "the change may go on, or be done"
@@ -129,6 +141,8 @@ class Session:
             return
         parts = parts_of(call, self._routing)  # type: ignore[arg-type]
         call.missing = len(parts)
+        if type(call) is Many:
+            call.parts = len(parts)
         for lane, part in parts:
             lane.add(part)
             self._sending.offer(lane)
@@ -165,13 +179,22 @@ class Session:
         """Settle a call with an error; if some of it may have been applied, with one that says so."""
         if call.settled:
             return
-        may_be_applied = is_write(call) and (
-            call.applied or any(request.unanswered for request in self._sending.requests_of(call))
-        )
-        if may_be_applied and isinstance(error, Busy | Unavailable):
+        if is_write(call) and isinstance(error, Busy | Unavailable | OutcomeUnknown) and self._may_be_applied(call):
+            token = token_of(call, self._joining.client, self._sending.requests_of(call))
             what = _MAY_GO_ON if type(call) is Administer else _MAY_BE_APPLIED
-            error = answers.unknown_outcome(what, error)
+            error = unknown_outcome(what, error, token)
         self._settle(call, error=error)
+
+    def _may_be_applied(self, call: Call) -> bool:
+        if type(call) is Many and call.applied:
+            return True
+        return any(request.unanswered for request in self._sending.requests_of(call))
+
+    def interrupted(self, call: Call, what: str) -> ShardstoreError:
+        """How a call ends when this session is given up, perhaps in the middle of a step."""
+        if not is_write(call):
+            return Unavailable(what)
+        return OutcomeUnknown(what, token_of(call, self._joining.client, self._sending.requests_of(call)).encode())
 
     # Messages
 
@@ -207,19 +230,21 @@ class Session:
             content = answers.figures_of(frames[1])
         elif request.op == Op.ADMIN:
             content = decode(AdminReply, frames[1])
+        elif request.op in _TELLING:
+            content = answers.told_of(request.op, header, frames)
         request.lane.refusal = None
-        self._sending.finish(request)
         first = request.calls[0]
         if type(first) is not Single:
             self._take_part(first, request, header, content)
         elif request.op != _GET:
             for call in request.calls:
-                self._settle(call)
+                self._settle(call, content)
         else:
             for call, value in zip(request.calls, content, strict=False):
                 self._settle(call, value)
             for call in request.calls[header.entries :]:
                 self._route(call)
+        self._sending.finish(request)  # last, so that a write is known as sent or as answered, wherever this is torn
 
     def _take_part(self, call: Call, request: Request, header: Header, content: Any) -> None:
         """One part of a call is answered; when it was the last, settle the call."""
@@ -228,8 +253,9 @@ class Session:
                 self._submit(Submit((EndScan(call.timeout_ns, call, content.mark, content.owner),)))
             return
         value: Any = None
+        if type(call) is Many and request.op in WRITES:
+            call.applied.append(request.sequence)
         call.missing -= 1
-        call.applied += request.op in WRITES
         if type(call) is Many and request.op == Op.GET:
             self._collect(call, request, header.entries, content)
             value = call.collected() if not call.missing else None
@@ -272,9 +298,9 @@ class Session:
             self._take_part(first, request, header, {"unavailable": refused.refusal.what})
             return
         if status in answers.FINAL or (status is Status.BUSY and request.flags & Flag.NO_WAIT):
-            self._sending.finish(request)
             for call in request.calls:
                 self._fail(call, refused.error())
+            self._sending.finish(request)
             return
         if status is not Status.UNKNOWN:
             request.unanswered = max(request.unanswered - 1, 0)

@@ -26,7 +26,7 @@ MANIFEST = Manifest(
         (TableRecord(2, 8_000, 300, 9, b"c", b"f", 8, 7, 9, b"a", b"l", 900),),
     ),
     {2**63 + 1: 9},
-    {"forgot": False, "clients": [[2**63, 3, {4: 5}]]},
+    {"forgot": False, "clients": [[2**63, 3, {4: 5, 5: 6, 6: 6, 7: 9}, {5: b"-9", 6: b"", 7: b"-"}]]},
 )
 
 

@@ -1,4 +1,4 @@
-"""Version 2 of what processes say to each other: every document and both layouts of a column, byte for byte."""
+"""Version 3 of what processes say to each other: every document and both layouts of a column, byte for byte."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shardstore import columns
+from shardstore.client.outcome_token import OutcomeToken, PartInDoubt, from_bytes
 from shardstore.client.resume_token import ResumePoint, from_token, to_token
 from shardstore.load_report import LoadReport, RangeReport
 from shardstore.messages import (
@@ -15,6 +16,8 @@ from shardstore.messages import (
     Assignments,
     Heartbeat,
     Hello,
+    OutcomeAnswer,
+    OutcomeQuestion,
     Ready,
     Refusal,
     Register,
@@ -47,8 +50,11 @@ DOCUMENTS: list[Any] = [
     Progress(3, {2: {"forgot": False}, 3: None}, [7], [2, 3], [8]),
     Retire(3, [2], b"\x80"),
     LoadReport(1, [RangeReport(2, 300, 4, 5_000_000_000, 6, 70, 800, 9, 10, 11, [b"a", b"b"], b"z", b"m")]),
+    OutcomeQuestion(2**64 - 1, 7),
+    OutcomeAnswer("not_applied"),
     Statistics({"wal": {"lsn_durable": 7}, "ranges": [{"start": b""}]}),
 ]
+DOUBT = OutcomeToken([PartInDoubt(2**64 - 1, 7, b"key"), PartInDoubt(5, 2**40, b"k")], 3, 1)
 TOKEN = ResumePoint(b"a", b"b", True, False, 9, "fail_fast")
 COLUMNS: dict[str, list[bytes | None]] = {
     "one": [b"key"],
@@ -61,11 +67,17 @@ COLUMNS: dict[str, list[bytes | None]] = {
 
 @pytest.mark.parametrize("number", range(len(DOCUMENTS)))
 def test_document_is_its_line_of_the_golden_file(number: int) -> None:
-    line = (GOLDEN / "messages-v2.txt").read_text().splitlines()[number]
+    line = (GOLDEN / "messages-v3.txt").read_text().splitlines()[number]
     name, _, digits = line.partition(" ")
     document = DOCUMENTS[number]
     assert (name, digits) == (type(document).__name__, encode(document).hex())
     assert decode(type(document), bytes.fromhex(digits)) == document
+
+
+def test_a_token_of_an_outcome_is_the_golden_file() -> None:
+    golden = (GOLDEN / "outcome-token-v1.bin").read_bytes()
+    assert DOUBT.encode() == golden
+    assert from_bytes(golden) == DOUBT
 
 
 def test_a_resume_token_is_the_golden_file() -> None:

@@ -1,4 +1,4 @@
-"""Format version 1 of the log: the committed bytes are what is written, and they can be read."""
+"""Format version 2 of the log: the committed bytes are what is written, and they can be read."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from workers.wal.record_format import Record, RecordKind
 GOLDEN = Path(__file__).parent
 FILES = {
     "log-document-v1.bin": f"{DIRECTORY}/LOG",
-    "wal-recovered-v1.bin": path_of(1),
-    "wal-v1.bin": path_of(0x21),
+    "wal-recovered-v2.bin": path_of(1),
+    "wal-v2.bin": path_of(0x21),
 }
 FIXED = Flag.KEYS_FIXED | Flag.VALUES_FIXED
 CLIENT = 2**64 - 2
@@ -27,8 +27,10 @@ BATCHES = [
     (RecordKind.PUT, FIXED, 2, 42, 7, 1, b"key1key2", b"valuevalue"),
     (RecordKind.PUT, 0, 1, 43, 8, 2, b"\x91\xc4\x01k", b"\x91\xc4\x00"),
     (RecordKind.DELETE, Flag.KEYS_FIXED, 1, 2**32 - 1, 2**32 - 1, 2**64 - 1, b"k", b""),
+    (RecordKind.INCREMENT, FIXED, 1, 42, 7, 3, b"k", b"-12"),
+    (RecordKind.BAR, 0, 0, 42, 7, 4, b"", b""),
 ]
-LSNS = [1, 2, 3, 0x21, 0x22, 0x23]
+LSNS = [1, 2, 3, 4, 5, 0x21, 0x22, 0x23, 0x24, 0x25]
 
 
 def written() -> FaultyFilesystem:
@@ -46,7 +48,7 @@ def written() -> FaultyFilesystem:
 
 def check(records: list[Record]) -> None:
     assert [record.lsn for record in records] == LSNS
-    assert [record.lsn_durable for record in records] == [0, 1, 2, 3, 0x21, 0x22]
+    assert [record.lsn_durable for record in records] == [0, *LSNS[:-1]]
     for record, batch in zip(records, BATCHES * 2, strict=True):
         kind, layout, entries, segment, epoch, sequence, keys, values = batch
         assert record[:3] == (kind, layout, entries)
@@ -64,5 +66,5 @@ def test_the_golden_files_can_be_read() -> None:
     for name, path in FILES.items():
         filesystem.place(path, (GOLDEN / name).read_bytes())
     log = recovered(filesystem)
-    assert (log.log_id, log.lsn_checkpoint, log.next_lsn, log.cut) == (LOG_ID, 0, 0x24, None)
+    assert (log.log_id, log.lsn_checkpoint, log.next_lsn, log.cut) == (LOG_ID, 0, 0x26, None)
     check(list(records_in(filesystem, WORKER, log.log_id, log.files)))

@@ -10,15 +10,17 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shardstore.client import operations
 from shardstore.client.calls import Call, Many, Single
 from shardstore.client.in_flight import State
 from shardstore.errors import Busy, OutcomeUnknown, Unavailable
 from shardstore.limits import MILLISECOND_NS
-from shardstore.wire_format import WRITES, Op, Status
+from shardstore.wire_format import Op, Status
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
 from tests.unit.session_driver import SessionDriver, delete, get, get_many, put, put_many
 
 KEYS = [b"\x01", b"\x02", b"\x41", b"\x81", b"\xc1"]
+COUNTERS = [b"\x01n", b"\xc1n"]
 FATES = [
     Lose.REQUEST,
     Lose.REPLY,
@@ -32,6 +34,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("put"), st.sampled_from(KEYS), st.sampled_from([50, 20_000])),
     st.tuples(st.just("puts"), st.lists(st.sampled_from(KEYS), min_size=2, max_size=6)),
     st.tuples(st.just("put many"), st.lists(st.sampled_from(KEYS), min_size=1, max_size=6)),
+    st.tuples(st.just("increment"), st.sampled_from(COUNTERS), st.sampled_from([50, 20_000])),
     st.tuples(st.just("delete"), st.sampled_from(KEYS)),
     st.tuples(st.just("get"), st.sampled_from(KEYS)),
     st.tuples(st.just("get many"), st.lists(st.sampled_from(KEYS), min_size=1, max_size=6)),
@@ -67,6 +70,8 @@ class World:
                 self.driver.submit(*calls)
             case ("put many", keys):
                 self.submit(put_many(keys, [next(self.values) for _ in keys]))
+            case ("increment", key, timeout_ms):
+                self.submit(operations.increment(key, 1, timeout_ms / 1_000))
             case ("delete", key):
                 self.submit(delete(key))
             case ("get", key):
@@ -133,7 +138,7 @@ class World:
     def check_ends(self) -> None:
         assert self.driver.session._sending.requests() == []
         assert self.driver.session.wakeup_ns() is None
-        written = Counter(value for _, _, values in self.cluster.log for value in values)
+        written = Counter(value for op, _, values in self.cluster.log if op == Op.PUT for value in values)
         assert max(written.values(), default=1) == 1
         for call in self.calls:
             assert (call in self.driver.ended) or call in self.abandoned
@@ -150,8 +155,18 @@ class World:
                 assert times == {0}
             else:
                 assert end == "abandoned" or isinstance(end, OutcomeUnknown)
-        elif call.op in WRITES:
+        elif call.op == Op.DELETE:
             assert end is None or end == "abandoned"
+
+    def check_counters(self) -> None:
+        """Each increment that was answered counts once and has its own number; one in doubt counts once at most."""
+        for key in COUNTERS:
+            calls = [call for call in self.calls if isinstance(call, Single) and call.key == key]
+            ends = [self.driver.ended.get(call) for call in calls]
+            told = [end for end in ends if isinstance(end, int)]
+            in_doubt = sum(end is None or isinstance(end, OutcomeUnknown) for end in ends)
+            assert len(set(told)) == len(told)
+            assert len(told) <= int(self.cluster.data.get(key, b"0")) <= len(told) + in_doubt
 
     def check_order(self) -> None:
         """Of the acknowledged put_many calls, each key saw its values in the order of the calls."""
@@ -176,6 +191,7 @@ def test_every_call_ends_as_the_cluster_knows(actions: list[tuple[Any, ...]]) ->
     world.check_credits()
     world.check_ends()
     world.check_order()
+    world.check_counters()
 
 
 @settings(max_examples=100, deadline=None)

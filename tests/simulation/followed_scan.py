@@ -12,6 +12,7 @@ from shardstore.client.scanning import Scan
 from shardstore.errors import ScanInvalidated
 from shardstore.options import ScanMode
 from tests.simulation.clients import Answer
+from tests.simulation.counters import Counters
 from tests.simulation.oracle import Oracle, Violation
 from tests.simulation.sim_clock import SimClock
 
@@ -34,8 +35,9 @@ class FollowedScan:
     fail_fast        at both, and at some moment of the call that ended the stay in the range
     """
 
-    def __init__(self, oracle: Oracle, clock: SimClock, mode: ScanMode, scan: Scan) -> None:
+    def __init__(self, oracle: Oracle, counters: Counters, clock: SimClock, mode: ScanMode, scan: Scan) -> None:
         self._oracle = oracle
+        self._counters = counters
         self._clock = clock
         self._mode = mode
         self._scan = scan
@@ -90,9 +92,12 @@ class FollowedScan:
         if page.rest is not None:
             start, end = (page.rest[1], call.end) if call.reverse else (call.start, page.rest[0])
         covered = [key for key in self._oracle.keys if start <= key and (not end or key < end)]
-        if not set(page.keys) <= set(covered):
+        counters = [key for key in self._counters.keys if start <= key and (not end or key < end)]
+        if not set(page.keys) <= {*covered, *counters}:
             raise Violation(f"a page of {start!r}..{end!r} has keys outside, or that nobody wrote")
         found: dict[bytes, Any] = dict(zip(page.keys, page.keys if call.keys_only else page.values, strict=True))
+        for key in counters if not call.keys_only else ():
+            self._counters.read(key, found.get(key), *window)
         for key in covered:
             if call.keys_only and key in found:
                 self._oracle.read_present(key, *window)

@@ -22,7 +22,7 @@ from shardstore.effects import Effect
 from shardstore.errors import InvalidRequest
 from shardstore.file_names import table_file
 from shardstore.filesystem import Filesystem
-from shardstore.identifiers import Buffer
+from shardstore.identifiers import Buffer, RequestId
 from shardstore.key_range import KeyRange
 from shardstore.options import Durability
 from tests.simulation import servers
@@ -31,7 +31,7 @@ from tests.simulation.sim_filesystem import SimFile, SimFilesystem
 from tests.simulation.swarm import Patch, Swarm
 from workers.maintenance.queue import MaintenanceQueue
 from workers.overlay.overlay import Overlay
-from workers.ranges.dedup import DedupWindow, Verdict
+from workers.ranges.dedup import BARRED, FAILED, DedupWindow, Result, Verdict
 from workers.ranges.owned_range import OwnedRange
 from workers.segment.bloom import BloomFilter
 from workers.segment.manifest import Manifest
@@ -40,8 +40,10 @@ from workers.segment.segment import Segment
 from workers.segment.table_format import Entries
 from workers.segment.table_reader import Table
 from workers.segment.tombstones import without_needless_tombstones
+from workers.serving.logged_write import LoggedWrite, answer
 from workers.serving.open_scans import OpenScan, OpenScans
 from workers.serving.reply import Asker
+from workers.serving.requests import question_of
 from workers.serving.write_path import WritePath
 from workers.wal.record_format import Record
 from workers.wal.writer import WalWriter
@@ -59,21 +61,50 @@ class ShowsUnsyncedWrites(WritePath):
 
     def write(self, owned: Any, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         effects = super().write(owned, asker, frames, now_ns)
-        if self._logged and self._logged[-1].askers[0] is asker:
+        if self._logged and self._logged[-1].waiting[0][0] is asker:
             before_bytes = owned.overlay.active.size_bytes
             self._logged[-1].apply()
             self.buffered_bytes += owned.overlay.active.size_bytes - before_bytes
         return effects
 
 
-class RefusesAfterLogging(WritePath):
+def _append_and_refuse(wal: WalWriter, *arguments: Any) -> int:
     """Sometimes a write that is in the log already is refused."""
+    lsn = _append(wal, *arguments)
+    if lsn % 8 == 0:
+        raise InvalidRequest("planted")
+    return lsn
 
-    def _append(self, *arguments: Any) -> int:
-        lsn = super()._append(*arguments)
-        if lsn % 8 == 0:
-            raise InvalidRequest("planted")
-        return lsn
+
+_append = WalWriter.append
+
+
+def _note_without_numbers(window: DedupWindow, request: RequestId, lsn: int, result: Result = None) -> None:
+    """It is known that an increment was applied, but not where the counter stood then."""
+    _note(window, request, lsn, result if result in (FAILED, BARRED) else None)
+
+
+def _note_without_failures(window: DedupWindow, request: RequestId, lsn: int, result: Result = None) -> None:
+    """A condition that failed is judged again when its request comes again."""
+    if result != FAILED:
+        _note(window, request, lsn, result)
+
+
+_note = DedupWindow.note
+
+
+def _answer_at_once(writes: WritePath, logged: LoggedWrite | None, asker: Asker, result: Result) -> list[Effect]:
+    """What was judged on a write that a crash may undo is told before its sync."""
+    return [answer(asker, result, writes.pressure)]
+
+
+def _tell_and_bar_nothing(
+    writes: WritePath, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int
+) -> list[Effect]:
+    """Who asks for an outcome is told how things stand, and they may change."""
+    question = question_of(frames)
+    noted = owned.dedup.noted(RequestId(question.client, question.sequence))
+    return [answer(asker, noted.result if noted else BARRED, writes.pressure)]
 
 
 class ForgetsToSync(WritePath):
@@ -222,7 +253,7 @@ MISTAKES: dict[str, Mistake] = {
     "acknowledges before the sync": Mistake((Patch(workers.core, "WritePath", AcknowledgesBeforeSync),)),
     "shows writes before their sync": Mistake((Patch(workers.core, "WritePath", ShowsUnsyncedWrites),)),
     "forgets to sync in ASYNC": Mistake((Patch(workers.core, "WritePath", ForgetsToSync),), needs=("ASYNC",)),
-    "refuses what it has logged": Mistake((Patch(workers.core, "WritePath", RefusesAfterLogging),)),
+    "refuses what it has logged": Mistake((Patch(WalWriter, "append", _append_and_refuse),)),
     "retries a failed sync": Mistake(
         (
             Patch(workers.core, "WritePath", RetriesFailedSyncs),
@@ -234,6 +265,19 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(DedupWindow, "judge", lambda window, request, retry: Verdict.NEW),), needs=("break connection",)
     ),
     "loses the dedup window in a drain": Mistake((Patch(DedupWindow, "to_document", lambda window, lsn_max: {}),)),
+    "forgets the result of an increment": Mistake(
+        (Patch(DedupWindow, "note", _note_without_numbers),), needs=("break connection",)
+    ),
+    "judges a failed condition again": Mistake(
+        (Patch(DedupWindow, "note", _note_without_failures),), needs=("clog connection",)
+    ),
+    "judges a condition without logged writes": Mistake(
+        (Patch(WritePath, "_newest_logged", lambda writes, owned, key: None),)
+    ),
+    "answers a failed condition before what it was judged on is durable": Mistake(
+        (Patch(WritePath, "_answer_after", _answer_at_once),), needs=("lose power",)
+    ),
+    "bars nothing that was not applied": Mistake((Patch(WritePath, "outcome", _tell_and_bar_nothing),)),
     "releases the log before a drain": Mistake((Patch(MaintenanceQueue, "checkpoint", _release_all_that_is_durable),)),
     "believes log files that came back": Mistake(
         (

@@ -48,6 +48,8 @@ class Write:
     """End of the first read that saw it."""
     reads: list[tuple[int, int]] = field(default_factory=list)
     era: int = 0
+    replaced: bool = False
+    """Whether a compare-and-set found it and put another value in its place."""
 
     @property
     def certain_ns(self) -> int:
@@ -86,6 +88,15 @@ class Oracle:
         self.acknowledged += outcome is Outcome.APPLIED
         if outcome is Outcome.REFUSED and write.reads:
             raise Violation(f"{write.key!r}: a write that was read was refused: {write}")
+
+    def replace(self, write: Write, expected: bytes | None, now_ns: int) -> None:
+        """A client was told that its write took the place of this value, or of None; of a value only one write does."""
+        self.read(write.key, expected, write.invoked_ns, now_ns)
+        if expected is not None:
+            before = self._by_value[expected]
+            if before.replaced:
+                raise Violation(f"{write.key!r}: two compare-and-sets took the place of {before}")
+            before.replaced = True
 
     def read(
         self, key: bytes, value: bytes | None, invoked_ns: int, now_ns: int, lost_after_ns: int = NEVER_NS

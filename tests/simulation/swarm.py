@@ -38,7 +38,10 @@ FAULTS = (
     "fill disk",
 )
 TOPOLOGY_CHANGES = ("split", "merge", "move")
-OPERATIONS = ("put", "delete", "get", "contains", "put_many", "delete_many", "get_many", "scan", "flush", "compact")
+OPERATIONS = (
+    *("put", "delete", "get", "contains", "put_many", "delete_many", "get_many", "scan", "flush", "compact"),
+    *("put_if_absent", "compare_and_set", "increment", "read_counter"),
+)
 
 
 class Patch(NamedTuple):
@@ -61,6 +64,7 @@ class Swarm:
     deltas_max: int
     segments: SegmentOptions
     keys: tuple[bytes, ...]
+    counters: tuple[bytes, ...]
     boundaries: tuple[str, ...]
     clients: int
     actors: int
@@ -115,6 +119,7 @@ def draw(seed: int) -> Swarm:
         deltas_max=rng.choice((1, 2, 3, 8)),
         segments=_segments(rng),
         keys=keys,
+        counters=_counters(keys),
         boundaries=tuple(key.hex() for key in sorted(rng.sample(keys, min(ranges, len(keys)) - 1))),
         clients=rng.randint(1, 4),
         actors=rng.randint(1, 3),
@@ -164,6 +169,11 @@ def _keys(rng: random.Random) -> tuple[bytes, ...]:
     while len(keys) < count:
         keys.add(prefix + rng.randbytes(length if fixed else rng.randint(1, length)))
     return tuple(sorted(keys))
+
+
+def _counters(keys: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Keys beside the others, in the first and in the last range."""
+    return tuple(sorted({key + b"/counter" for key in (keys[0], keys[-1])} - set(keys)))
 
 
 def _faults(rng: random.Random, durability: Durability) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from shardstore.client import operations
 from shardstore.client.calls import Call
+from shardstore.client.outcome_token import from_bytes
 from shardstore.errors import (
     Busy,
     Closed,
@@ -20,8 +21,10 @@ from shardstore.errors import (
 )
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.options import ScanMode
+from shardstore.outcome import Ending
 from shardstore.wire_format import Op
 from tests.simulation.clients import Actor, Answer
+from tests.simulation.counters import Counters
 from tests.simulation.followed_scan import FollowedScan
 from tests.simulation.oracle import NEVER_NS, Oracle, Outcome, Violation
 from tests.simulation.sim_clock import SimClock
@@ -32,17 +35,19 @@ Steps: TypeAlias = Generator[Call | int, Answer, None]
 NOT_APPLIED = (Busy, Unavailable, Closed, InvalidRequest)
 RETRY_NS = 50 * MILLISECOND_NS
 INVALIDATIONS_MAX = 20
+_OUTCOMES = {Ending.APPLIED: Outcome.APPLIED, Ending.NOT_APPLIED: Outcome.REFUSED}
 
 
 class Workload:
     """Actors for one simulation. `stopping` tells them to end after their present operation."""
 
-    def __init__(self, swarm: Swarm, clock: SimClock, oracle: Oracle) -> None:
+    def __init__(self, swarm: Swarm, clock: SimClock, oracle: Oracle, counters: Counters) -> None:
         self.stopping = False
         self.operations_left = swarm.operations
         self._swarm = swarm
         self._clock = clock
         self._oracle = oracle
+        self._counters = counters
         self._values = count(1)
         self._seconds = swarm.timeout_ns / SECOND_NS
 
@@ -68,6 +73,14 @@ class Workload:
                 else:
                     _expect_read_error(error)
                     yield RETRY_NS
+        for key in self._counters.keys:
+            while key not in found:
+                value, error = yield operations.get(key, 2.0)
+                if error is None:
+                    found[key] = value
+                else:
+                    _expect_read_error(error)
+                    yield RETRY_NS
 
     def closing(self, done: list[str]) -> Actor:
         """When all is well again: every operation succeeds within its time."""
@@ -84,28 +97,62 @@ class Workload:
             _, error = yield operations.put(key, write.value, 10.0)
             _expect_none(error)
             self._oracle.complete(write, Outcome.APPLIED, self._clock.now_ns())
+        for key in self._counters.keys:
+            increment = self._counters.invoke(key, self._clock.now_ns())
+            number, error = yield operations.increment(key, 1, 10.0)
+            _expect_none(error)
+            self._counters.complete(increment, Outcome.APPLIED, number, self._clock.now_ns())
         done.append("closed")
 
     # Operations
 
     def _put(self, rng: random.Random) -> Steps:
         key, value = self._key(rng), self._value(rng)
-        yield from self._write([key], [value], operations.put(key, value, self._seconds))
+        yield from self._write([key], [value], operations.put(key, value, self._seconds), rng)
 
     def _delete(self, rng: random.Random) -> Steps:
         key = self._key(rng)
-        yield from self._write([key], [None], operations.delete(key, self._seconds))
+        yield from self._write([key], [None], operations.delete(key, self._seconds), rng)
 
     def _put_many(self, rng: random.Random) -> Steps:
         keys = self._some_keys(rng)
         values = [self._value(rng) for _ in keys]
         [call] = operations.put_many(zip(keys, values, strict=True), self._seconds)
-        yield from self._write(keys, values, call)
+        yield from self._write(keys, values, call, rng)
 
     def _delete_many(self, rng: random.Random) -> Steps:
         keys = self._some_keys(rng)
         [call] = operations.delete_many(keys, self._seconds)
-        yield from self._write(keys, [None] * len(keys), call)
+        yield from self._write(keys, [None] * len(keys), call, rng)
+
+    def _put_if_absent(self, rng: random.Random) -> Steps:
+        key, value = self._key(rng), self._value(rng)
+        yield from self._change(key, None, value, operations.put_if_absent(key, value, self._seconds), rng)
+
+    def _compare_and_set(self, rng: random.Random) -> Steps:
+        """Change what was read a moment ago, if it is still there."""
+        key, invoked_ns = self._key(rng), self._clock.now_ns()
+        expected, error = yield operations.get(key, self._seconds)
+        if error is not None:
+            return _expect_read_error(error)
+        self._oracle.read(key, expected, invoked_ns, self._clock.now_ns())
+        value = None if rng.random() < 0.2 else self._value(rng)
+        call = operations.compare_and_set(key, expected, value, self._seconds)
+        yield from self._change(key, expected, value, call, rng)
+
+    def _increment(self, rng: random.Random) -> Steps:
+        key = rng.choice(self._counters.keys)
+        increment = self._counters.invoke(key, self._clock.now_ns())
+        number, error = yield operations.increment(key, 1, self._seconds)
+        outcome = yield from self._outcome(error, rng)
+        self._counters.complete(increment, outcome, number if error is None else None, self._clock.now_ns())
+
+    def _read_counter(self, rng: random.Random) -> Steps:
+        key, invoked_ns = rng.choice(self._counters.keys), self._clock.now_ns()
+        value, error = yield operations.get(key, self._seconds)
+        if error is not None:
+            return _expect_read_error(error)
+        self._counters.read(key, value, invoked_ns, self._clock.now_ns())
 
     def _get(self, rng: random.Random) -> Steps:
         key = self._key(rng)
@@ -134,11 +181,11 @@ class Workload:
         scan = new_scan(mode=mode, reverse=rng.random() < 0.5, keys_only=rng.random() < 0.3, limit=limit)
         if rng.random() < 0.2:
             scan.seek(self._key(rng))
-        followed = FollowedScan(self._oracle, self._clock, mode, scan)
+        followed = FollowedScan(self._oracle, self._counters, self._clock, mode, scan)
         error = yield from followed.run(rng.choice((None, None, rng.randint(0, 5))))
         if isinstance(error, ScanInvalidated):
             token = scan.invalidated(error).token
-            again = FollowedScan(self._oracle, self._clock, mode, new_scan(resume=token))
+            again = FollowedScan(self._oracle, self._counters, self._clock, mode, new_scan(resume=token))
             error = yield from again.run(None)
         if error is not None and not isinstance(error, ScanInvalidated):
             _expect_read_error(error)
@@ -159,13 +206,39 @@ class Workload:
             if error is not None:
                 _expect_read_error(error)
 
-    def _write(self, keys: Sequence[bytes], values: Sequence[bytes | None], call: Call) -> Steps:
+    def _change(self, key: bytes, expected: bytes | None, value: bytes | None, call: Call, rng: random.Random) -> Steps:
+        """A compare-and-set. One that was not done, as it says or as its outcome does, is a write that was refused."""
+        write = self._oracle.invoke(key, value, self._clock.now_ns())
+        done, error = yield call
+        outcome = yield from self._outcome(error, rng)
+        if error is None and not done:
+            outcome = Outcome.REFUSED
+        if outcome is Outcome.APPLIED:
+            self._oracle.replace(write, expected, self._clock.now_ns())
+        self._oracle.complete(write, outcome, self._clock.now_ns())
+
+    def _write(self, keys: Sequence[bytes], values: Sequence[bytes | None], call: Call, rng: random.Random) -> Steps:
         now_ns = self._clock.now_ns()
         writes = [self._oracle.invoke(key, value, now_ns) for key, value in zip(keys, values, strict=True)]
         _, error = yield call
-        outcome = _outcome(error)
+        outcome = yield from self._outcome(error, rng)
         for write in writes:
             self._oracle.complete(write, outcome, self._clock.now_ns())
+
+    def _outcome(self, error: Exception | None, rng: random.Random) -> Generator[Call | int, Answer, Outcome]:
+        """How a write ended; where that is in doubt, its owners are asked sometimes, and sometimes later."""
+        if not isinstance(error, OutcomeUnknown) or rng.random() < 0.3:
+            return _outcome(error)
+        yield rng.choice((0, self._swarm.think_ns, SECOND_NS))
+        token = from_bytes(error.token)
+        endings = []
+        for call in operations.outcome(token, self._seconds):
+            ending, failure = yield call
+            if failure is not None:
+                _expect_read_error(failure)
+                return Outcome.OPEN
+            endings.append(ending)
+        return _OUTCOMES.get(token.outcome(endings).state, Outcome.OPEN)
 
     def _read(self, keys: Sequence[bytes], call: Call) -> Steps:
         invoked_ns = self._clock.now_ns()
@@ -181,7 +254,7 @@ class Workload:
         """When all is well: only what still goes on by itself, such as a drain, ends a scan, and then not for long."""
         scan = new_scan(mode=mode, reverse=reverse, keys_only=keys_only, timeout=10.0)
         for _ in range(INVALIDATIONS_MAX):
-            error = yield from FollowedScan(self._oracle, self._clock, mode, scan).run(None)
+            error = yield from FollowedScan(self._oracle, self._counters, self._clock, mode, scan).run(None)
             if not isinstance(error, ScanInvalidated):
                 return _expect_none(error)
             scan = new_scan(resume=scan.invalidated(error).token, timeout=10.0)

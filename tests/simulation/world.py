@@ -20,6 +20,7 @@ from shardstore.messages import encode
 from shardstore.options import Durability, RouterOptions, WorkerOptions
 from shardstore.wire_format import Header, Op
 from tests.simulation.clients import Client
+from tests.simulation.counters import Counters
 from tests.simulation.oracle import NEVER_NS, Oracle, Violation
 from tests.simulation.processes import Host, Process
 from tests.simulation.servers import Router, Server, Worker
@@ -49,7 +50,8 @@ class World:
         network = SimNetwork(clock, stream(swarm.seed, "network"), swarm.delays)
         self.host = Host(swarm, clock, network, SimDisk(), Trace())
         self.oracle = Oracle(swarm.keys)
-        self.workload = Workload(swarm, clock, self.oracle)
+        self.counters = Counters(swarm.counters)
+        self.workload = Workload(swarm, clock, self.oracle, self.counters)
         self.servers: dict[str, Server] = {}
         self.clients: dict[str, Client] = {}
         self.faults: dict[str, int] = {}
@@ -79,7 +81,8 @@ class World:
         """What happened, in one line."""
         faults = ", ".join(f"{count} x {fault}" for fault, count in sorted(self.faults.items()))
         milliseconds = self.host.clock.now_ns() // MILLISECOND_NS
-        return f"{self.oracle.acknowledged} writes, {self.oracle.reads} reads, {milliseconds} ms; {faults}"
+        done = f"{self.oracle.acknowledged} writes, {self.counters.acknowledged} increments, {self.oracle.reads} reads"
+        return f"{done}, {milliseconds} ms; {faults}"
 
     # Time
 
@@ -262,6 +265,7 @@ class World:
         self._until(lambda: not client.actors, "no answer to reads")
         client.end("done")
         self.oracle.end_era(found)
+        self.counters.end_era(found, undone_from_ns)
         self._start_clients()
 
     @property
@@ -289,6 +293,7 @@ class World:
         self.workload.stopping = True
         self._closing = True
         self._until(lambda: not any(client.actors for client in self.clients.values()), "operations without an end")
+        self._advance(self.host.clock.now_ns() + self.swarm.scan_lease_ns)  # the scans of killed clients end with it
 
     def _close(self) -> None:
         done: list[str] = []

@@ -14,10 +14,21 @@ from shardstore.admin_messages import AdminReply, AdminRequest
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, VALUE_BYTES_MAX
-from shardstore.messages import Refusal, Routes, ScanRequest, Statistics, Welcome, decode, encode
+from shardstore.messages import (
+    OutcomeAnswer,
+    OutcomeQuestion,
+    Refusal,
+    Routes,
+    ScanRequest,
+    Statistics,
+    Welcome,
+    decode,
+    encode,
+)
 from shardstore.options import ScanMode
+from shardstore.outcome import Ending
 from shardstore.route_map import Route, RouteMap, presplit
-from shardstore.wire_format import WRITES, Flag, Header, Op, Status, decode_request
+from shardstore.wire_format import CONDITIONAL, WRITES, Flag, Header, Op, Status, decode_request
 
 ROUTER = "router"
 Frames: TypeAlias = list[bytes]
@@ -76,6 +87,9 @@ class FakeCluster:
         self._fencing: dict[int, Route] = {}
         self._former: dict[int, Route] = {}
         self._ranges: dict[int, KeyRange] = {}
+        self._applied: set[tuple[int, int, int]] = set()
+        self.barred: set[tuple[int, int, int]] = set()
+        self.told: dict[tuple[int, int, int], bytes] = {}
 
     def receive(self, link: str, frames: Frames) -> list[Frames]:
         """What comes back for a message that was sent over this link."""
@@ -198,8 +212,14 @@ class FakeCluster:
         return [] if fate is Lose.REPLY else [reply]
 
     def _execute(self, header: Header, frames: Frames) -> Frames:
+        if header.op in WRITES and (header.segment, header.client, header.sequence) in self.barred:
+            return self._refuse(header, Refuse(Status.TOO_OLD))
+        if header.op in CONDITIONAL:
+            return self._change(header, frames)
         if header.op in WRITES:
             return self._write(header, frames)
+        if header.op == Op.OUTCOME:
+            return self._outcome(header, frames)
         if header.op == Op.GET:
             return self._get(header, frames)
         if header.op == Op.SCAN:
@@ -228,6 +248,40 @@ class FakeCluster:
                 self.data.pop(key, None)
         self.log.append((Op(header.op), keys, values))
         return self._answer(header, [])
+
+    def _change(self, header: Header, frames: Frames) -> Frames:
+        identity = (header.segment, header.client, header.sequence)
+        if identity not in self.told:
+            [key] = self._keys(header, frames)
+            self.told[identity] = self._changed(header, key, frames[2])
+        told = self.told[identity]
+        if header.op == Op.COMPARE_AND_SET:
+            return self._answer(header, [], entries=int(told != b""))
+        return self._answer(header, [told], entries=1, flags=Flag.VALUES_FIXED)
+
+    def _changed(self, header: Header, key: bytes, frame: bytes) -> bytes:
+        """What a conditional operation tells; empty when its condition does not hold."""
+        if header.op == Op.INCREMENT:
+            value: bytes | None = b"%d" % (int(self.data.get(key, b"0")) + int(frame))
+        else:
+            expected, value = columns.decode(frame, False, 2, 0, VALUE_BYTES_MAX, nullable=True)
+            if self.data.get(key) != expected:
+                return b""
+        self._applied.add((header.segment, header.client, header.sequence))
+        self.log.append((Op(header.op), [key], [] if value is None else [value]))
+        if value is None:
+            self.data.pop(key, None)
+            return b"deleted"
+        self.data[key] = value
+        return value
+
+    def _outcome(self, header: Header, frames: Frames) -> Frames:
+        question = decode(OutcomeQuestion, frames[2])
+        identity = (header.segment, question.client, question.sequence)
+        if identity not in self._applied:
+            self.barred.add(identity)
+        ending = Ending.APPLIED if identity in self._applied else Ending.NOT_APPLIED
+        return self._answer(header, [encode(OutcomeAnswer(ending.value))])
 
     def _get(self, header: Header, frames: Frames) -> Frames:
         keys = self._keys(header, frames)[: self.values_max]

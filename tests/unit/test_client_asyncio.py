@@ -14,6 +14,7 @@ import zmq
 from shardstore.client.asyncio_client import AsyncClient, connect_async
 from shardstore.errors import Busy, Closed, Corruption, InvalidRequest, OutcomeUnknown, Unavailable
 from shardstore.messages import Refusal
+from shardstore.outcome import Ending, Outcome
 from shardstore.wire_format import Op, Status
 from tests.unit.fake_cluster import Lose, Refuse
 from tests.unit.fake_server import FakeServer, serving
@@ -126,6 +127,22 @@ def test_errors_reach_the_caller(server: FakeServer) -> None:
         assert isinstance(caught.value.__cause__, Busy)
         server.cluster.script.clear()
         assert await client.get(b"\xff") is None
+
+    use(server, program)
+
+
+def test_conditional_operations_and_outcomes(server: FakeServer) -> None:
+    async def program(client: AsyncClient) -> None:
+        assert await client.put_if_absent(b"a", b"1")
+        assert not await client.compare_and_set(b"a", None, b"2")
+        assert await client.compare_and_set(b"a", b"1", None)
+        assert sorted(await asyncio.gather(*(client.increment(b"n", 2) for _ in range(5)))) == [2, 4, 6, 8, 10]
+        server.cluster.script.extend([Lose.REQUEST] * 1_000)
+        with pytest.raises(OutcomeUnknown) as caught:
+            await client.increment(b"n", timeout=0.1)
+        server.cluster.script.clear()
+        assert await client.outcome(caught.value.token) == Outcome(Ending.NOT_APPLIED, ((b"n", Ending.NOT_APPLIED),))
+        assert await client.get(b"n") == b"10"
 
     use(server, program)
 

@@ -10,8 +10,10 @@ import pytest
 
 import shardstore
 from shardstore.client.blocking_client import Client, connect
+from shardstore.client.operations import CHUNK_ENTRIES
 from shardstore.errors import Busy, Closed, InvalidRequest, OutcomeUnknown, Unavailable
 from shardstore.messages import Refusal
+from shardstore.outcome import Ending, Outcome
 from shardstore.wire_format import Op, Status
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
 from tests.unit.fake_server import FakeServer, await_request, forget_requests, in_thread, serving
@@ -95,6 +97,37 @@ def test_a_batch_of_several_calls_that_fails_may_be_applied_in_part(client: Clie
     with pytest.raises(OutcomeUnknown) as caught:
         client.put_many(((at.to_bytes(3, "big"), b"v") for at in range(100_000)), timeout=0.1)
     assert isinstance(caught.value.__cause__, Busy)
+
+
+def test_conditional_operations(client: Client) -> None:
+    assert client.put_if_absent(b"a", b"1")
+    assert not client.put_if_absent(b"a", b"2")
+    assert client.compare_and_set(b"a", b"1", b"3")
+    assert not client.compare_and_set(b"a", b"1", None)
+    assert (client.increment(b"n"), client.increment(b"n", 41), client.get(b"n")) == (1, 42, b"42")
+
+
+def test_the_outcome_of_a_write_in_doubt(client: Client, server: FakeServer) -> None:
+    server.cluster.script.extend([Lose.REPLY, *[Lose.REQUEST] * 1_000])
+    with pytest.raises(OutcomeUnknown) as caught:
+        client.increment(b"n", timeout=0.1)
+    server.cluster.script.clear()
+    with connect(server.url) as other:
+        assert other.outcome(caught.value.token) == Outcome(Ending.APPLIED, ((b"n", Ending.APPLIED),))
+        with pytest.raises(InvalidRequest, match="token"):
+            other.outcome(b"token")
+
+
+def test_when_a_batch_of_several_calls_fails_all_of_them_have_ended(client: Client, server: FakeServer) -> None:
+    keys = [at.to_bytes(3, "big") for at in range(5 * CHUNK_ENTRIES)]
+    server.cluster.script.extend([None, *[Refuse(Status.BUSY, 10)] * 10_000])
+    with pytest.raises(OutcomeUnknown) as caught:
+        client.put_many(((key, b"v") for key in keys), timeout=0.5)
+    server.cluster.script.clear()
+    assert client.outcome(caught.value.token).state is Ending.PARTLY
+    assert len(server.cluster.data) == CHUNK_ENTRIES
+    client.put(b"\0", b"later")
+    assert len(server.cluster.data) == CHUNK_ENTRIES + 1
 
 
 def test_timeouts(client: Client, server: FakeServer) -> None:

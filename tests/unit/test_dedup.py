@@ -18,7 +18,7 @@ def test_known_sequence_is_a_duplicate_with_its_lsn() -> None:
     window.note(request(7, 1), 11)
     assert window.judge(request(7, 1), retry=True) is Verdict.DUPLICATE
     assert window.judge(request(7, 1), retry=False) is Verdict.DUPLICATE
-    assert window.lsn_of(request(7, 1)) == 11
+    assert window.noted(request(7, 1)) == (11, None)
     assert window.judge(request(7, 2), retry=True) is Verdict.NEW
     assert window.judge(request(8, 1), retry=True) is Verdict.NEW
 

@@ -23,7 +23,7 @@ from shardstore.wire_format import (
     decode_request,
 )
 
-GOLDEN_FILE = Path(__file__).parent.parent / "golden" / "header-v2.bin"
+GOLDEN_FILE = Path(__file__).parent.parent / "golden" / "header-v3.bin"
 GOLDEN_HEADERS = [
     Header(Op.HELLO),
     Header(
@@ -63,6 +63,9 @@ def test_numbers_on_the_wire_are_frozen() -> None:
         "HELLO": 8,
         "ROUTES": 9,
         "END_SCAN": 10,
+        "COMPARE_AND_SET": 11,
+        "INCREMENT": 12,
+        "OUTCOME": 13,
         "ADMIN": 14,
         "REGISTER": 16,
         "READY": 17,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shardstore.columns import decode, encode
+from shardstore.columns import decode, encode, encode_variable
 from shardstore.effects import (
     Effect,
     Event,
@@ -21,7 +21,8 @@ from shardstore.effects import (
     WalSynced,
 )
 from shardstore.limits import KEY_BYTES_MAX, SECOND_NS, VALUE_BYTES_MAX
-from shardstore.messages import Assignment, Assignments, ScanRequest
+from shardstore.messages import Assignment, Assignments, OutcomeAnswer, OutcomeQuestion, ScanRequest
+from shardstore.messages import decode as decode_message
 from shardstore.messages import encode as encode_message
 from shardstore.options import Durability, WorkerOptions
 from shardstore.posix_filesystem import PosixFilesystem
@@ -133,6 +134,28 @@ class WorkerDriver:
     def delete(self, keys: Sequence[bytes], **fields: int) -> int:
         column = encode(keys)
         return self.ask(Op.DELETE, [column.frame], entries=len(keys), flags=Flag.KEYS_FIXED * column.fixed, **fields)
+
+    def compare_and_set(self, key: bytes, expected: bytes | None, value: bytes | None, **fields: int) -> int:
+        return self._ask_of_one(Op.COMPARE_AND_SET, key, encode_variable([expected, value]), **fields)
+
+    def increment(self, key: bytes, by: int = 1, **fields: int) -> int:
+        return self._ask_of_one(Op.INCREMENT, key, b"%d" % by, **fields)
+
+    def outcome(self, key: bytes, sequence_asked: int, client_asked: int = CLIENT, **fields: int) -> int:
+        question = encode_message(OutcomeQuestion(client_asked, sequence_asked))
+        return self._ask_of_one(Op.OUTCOME, key, question, **fields)
+
+    def told(self, sequence: int) -> bool | int | str:
+        """What the answer to a conditional operation or an OUTCOME tells."""
+        header, frames = self.answers(sequence)[-1]
+        assert header.status == Status.OK, header
+        if header.op == Op.COMPARE_AND_SET:
+            return bool(header.entries)
+        return int(frames[1]) if header.op == Op.INCREMENT else decode_message(OutcomeAnswer, frames[1]).ending
+
+    def _ask_of_one(self, op: Op, key: bytes, frame: bytes, **fields: int) -> int:
+        flags = Flag.KEYS_FIXED | fields.pop("flags", 0)
+        return self.ask(op, [key, frame], entries=1, flags=flags, **fields)
 
     def get(self, keys: Sequence[bytes], **fields: int) -> list[bytes | None]:
         column = encode(keys)

@@ -74,7 +74,8 @@ def _read(
     if not wanted:
         return batches, read_bytes
     for count, record in enumerate(records_of(filesystem, spec.worker, spec.log_id, wanted), 1):
-        batches[record.segment].append(entries_of(record))
+        if record.entries:
+            batches[record.segment].append(entries_of(record))
         read_bytes[record.segment] += len(record.keys) + len(record.values)
         if count % SLICE_RECORDS == 0:
             yield

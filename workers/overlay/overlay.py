@@ -91,10 +91,13 @@ class Overlay:
         return [*self.runs, self._pinned]
 
     def seal(self, lsn_last: int) -> None:
-        """Make everything that was written, up to `lsn_last`, due for a drain. An empty active layer stays."""
+        """Make everything that was written, up to `lsn_last`, due for a drain. An active layer without a write stays.
+
+        A write without entries, which only bars a request, is one: the drain takes it into the manifest.
+        """
         for run in self.runs:
             run.due = True
-        if self.active:
+        if self.active.lsn_first:
             self._end_layer(lsn_last, due=True)
 
     def drop_runs(self, lsn_last: int) -> int:

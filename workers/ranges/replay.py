@@ -14,11 +14,14 @@ from shardstore.errors import Corruption
 from shardstore.identifiers import RequestId
 from shardstore.limits import DEDUP_WINDOW, KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.wire_format import Flag
+from workers.ranges.dedup import BARRED, Result
 from workers.ranges.owned_range import OwnedRange
 from workers.wal.record_format import Record, RecordKind
 
 COLLECTED_ENTRIES = 4_096
-_DELETE = int(RecordKind.DELETE)
+NOTED = DEDUP_WINDOW + 1
+"""Requests of a client that need be noted: those that the window holds, and the one from which on it has forgotten."""
+_DELETE, _INCREMENT, _BAR = int(RecordKind.DELETE), int(RecordKind.INCREMENT), int(RecordKind.BAR)
 _KEYS_FIXED, _VALUES_FIXED = Flag.KEYS_FIXED, Flag.VALUES_FIXED
 
 
@@ -45,46 +48,50 @@ def replay(ranges: Mapping[int, OwnedRange], records: Iterable[Record], log_id: 
 
 
 class _Waiting:
-    """Records of one range that are not applied yet, all of one kind, in the order of the log."""
+    """Records of one range that are not applied yet, in the order of the log: all of them puts, or all deletes."""
 
     def __init__(self, owned: OwnedRange, checkpoint: int) -> None:
         self.checkpoint = checkpoint
         self._owned = owned
-        self._kind = 0
+        self._deletes = False
         self._keys: list[bytes] = []
         self._values: list[bytes] = []
-        self._requests: list[tuple[int, int, int]] = []
+        self._requests: list[tuple[int, int, int, Result]] = []
         self._payload_bytes = 0
 
     def take(self, record: Record) -> None:
         """Collect a record; apply what was collected before it when that has to come first, or is enough."""
-        if record.kind != self._kind or len(self._keys) >= COLLECTED_ENTRIES:
+        kind, layout, entries, lsn, _, _, _, client, sequence, keys, values = record
+        if kind == _BAR:
+            self._requests.append((client, sequence, lsn, BARRED))
+            return
+        deletes = kind == _DELETE
+        if deletes is not self._deletes or len(self._keys) >= COLLECTED_ENTRIES:
             self.apply()
-            self._kind = record.kind
-        _, layout, entries, lsn, _, _, _, client, sequence, keys, values = record
+            self._deletes = deletes
         try:
             self._keys += decode(keys, bool(layout & _KEYS_FIXED), entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
-            if self._kind != _DELETE:
+            if not deletes:
                 self._values += decode(values, bool(layout & _VALUES_FIXED), entries, 0, VALUE_BYTES_MAX)
         except InvalidColumn as error:
             raise Corruption(f"log record {lsn}", 0, f"passes its checksum but is no batch: {error}") from None
         self._payload_bytes += len(keys) + len(values)
-        self._requests.append((client, sequence, lsn))
+        self._requests.append((client, sequence, lsn, bytes(values) if kind == _INCREMENT else None))
 
     def apply(self) -> None:
         """Apply what was collected."""
         if not self._requests:
             return
         active, lsn_first = self._owned.overlay.active, self._requests[0][2]
-        if self._kind == _DELETE:
+        if self._deletes:
             active.delete(self._keys, self._payload_bytes, lsn_first)
         else:
             active.put(self._keys, self._values, self._payload_bytes, lsn_first)
         for client, requests in groupby(self._requests, key=_client_of):
-            for _, sequence, lsn in list(requests)[-DEDUP_WINDOW:]:
-                self._owned.dedup.note(RequestId(client, sequence), lsn)
+            for _, sequence, lsn, result in list(requests)[-NOTED:]:
+                self._owned.dedup.note(RequestId(client, sequence), lsn, result)
         self._keys, self._values, self._requests, self._payload_bytes = [], [], [], 0
 
 
-def _client_of(request: tuple[int, int, int]) -> int:
+def _client_of(request: tuple[int, int, int, Result]) -> int:
     return request[0]

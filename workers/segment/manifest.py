@@ -2,7 +2,7 @@
 
 Fields as in the class; tables as in TableRecord. A table is part of the segment when, and only when, the manifest
 names it. Version 1 had no layers, one list of tables from the oldest to the newest in place of them; version 2 had no
-linked tables and no virtual parts.
+linked tables, no virtual parts, and no results of requests in `dedup`.
 """
 
 from __future__ import annotations

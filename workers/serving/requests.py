@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from shardstore import counters
 from shardstore.columns import InvalidColumn, all_within, decode, fixed_within
 from shardstore.errors import InvalidRequest
 from shardstore.key_range import KeyRange
@@ -16,7 +17,7 @@ from shardstore.limits import (
     SCAN_PAGE_ENTRIES,
     VALUE_BYTES_MAX,
 )
-from shardstore.messages import ScanRequest
+from shardstore.messages import OutcomeQuestion, ScanRequest
 from shardstore.messages import decode as decode_message
 from shardstore.options import ScanMode
 from shardstore.wire_format import Flag, Header, MalformedMessage
@@ -51,6 +52,41 @@ def key_of(frames: Sequence[bytes], key_range: KeyRange) -> bytes:
     if key not in key_range:
         raise InvalidRequest("a key lies outside the range of the segment")
     return key
+
+
+def lone_key_of(header: Header, frames: Sequence[bytes], key_range: KeyRange) -> bytes:
+    """The key of a request that is for one key only, in the range. Raises InvalidRequest."""
+    if not is_single(header):
+        raise InvalidRequest("the operation is for one key, in a fixed column")
+    return key_of(frames, key_range)
+
+
+def change_of(frames: Sequence[bytes]) -> tuple[bytes | None, bytes | None]:
+    """The value that the key of a COMPARE_AND_SET must have, and the one that it gets. Raises InvalidRequest."""
+    try:
+        expected, value = decode(frames[2], False, 2, 0, VALUE_BYTES_MAX, nullable=True)
+    except InvalidColumn as error:
+        raise InvalidRequest(str(error)) from None
+    return expected, value
+
+
+def amount_of(frames: Sequence[bytes]) -> int:
+    """What an INCREMENT adds. Raises InvalidRequest."""
+    try:
+        return counters.of_value(frames[2])
+    except counters.NoCounter as error:
+        raise InvalidRequest(str(error)) from None
+
+
+def question_of(frames: Sequence[bytes]) -> OutcomeQuestion:
+    """The question in an OUTCOME. Raises InvalidRequest."""
+    try:
+        question = decode_message(OutcomeQuestion, frames[2])
+    except MalformedMessage as error:
+        raise InvalidRequest(str(error)) from None
+    if not question.client:
+        raise InvalidRequest("no request has the client id 0")
+    return question
 
 
 def values_of(header: Header, frames: Sequence[bytes]) -> list[bytes]:

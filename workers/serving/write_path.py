@@ -6,28 +6,32 @@
 
 So in the last two no reader sees a write that a crash could undo. A failed sync is final: what waits ends UNKNOWN,
 and the worker stops.
+
+COMPARE_AND_SET and INCREMENT are judged on the newest write of their key, in the log or applied. When the condition
+holds, they go the way of the write that is their effect; else the answer waits until what it was judged on is applied.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from shardstore.effects import Effect, Stop, SyncWal
 from shardstore.errors import Busy, DiskFull, InvalidRequest, StorageFailure
 from shardstore.identifiers import RequestId
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
-from shardstore.messages import Refusal
+from shardstore.messages import OutcomeAnswer, Refusal, encode
 from shardstore.options import Durability
-from shardstore.wire_format import Flag, Op, Status
+from shardstore.outcome import Ending
+from shardstore.wire_format import Flag, Header, Op, Status
 from workers.load.meter import LoadMeter
-from workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
-from workers.ranges.dedup import Verdict
+from workers.ranges.dedup import BARRED, FAILED, Noted, Result, Verdict
 from workers.ranges.owned_range import OwnedRange
 from workers.serving.admission import RETRY_AFTER_NS, MemoryLimits, Usage, admit, pressure
+from workers.serving.conditions import effect_of
+from workers.serving.logged_write import LoggedWrite, answer
 from workers.serving.reply import Asker
-from workers.serving.requests import keys_of, values_of
+from workers.serving.requests import keys_of, lone_key_of, question_of, values_of
 from workers.wal.record_format import RecordKind
 from workers.wal.writer import WalWriter
 
@@ -35,29 +39,8 @@ SYNC_INTERVAL_NS = SECOND_NS
 ISOLATION_RETRY_NS = 20 * MILLISECOND_NS
 _KINDS: dict[int, RecordKind] = {Op.PUT: RecordKind.PUT, Op.DELETE: RecordKind.DELETE}
 _PUT = int(Op.PUT)
+_DELETE = int(Op.DELETE)
 _LAYOUT = Flag.KEYS_FIXED | Flag.VALUES_FIXED
-
-
-@dataclass(slots=True)
-class LoggedWrite:
-    """A write that stands in the WAL and is not applied yet. `askers`: the first request and its retries."""
-
-    lsn: int
-    owned: OwnedRange
-    keys: list[bytes]
-    values: list[bytes] | None
-    payload_bytes: int
-    admitted_bytes: int
-    askers: list[Asker]
-
-    def apply(self) -> int:
-        """Put the write into the active layer, a step that cannot fail. Answers by how many bytes that has grown."""
-        owned = self.owned
-        owned.writes_applied += 1
-        active = owned.overlay.writable(self.lsn)
-        if self.values is None:
-            return active.delete(self.keys, self.payload_bytes, self.lsn)
-        return active.put(self.keys, self.values, self.payload_bytes, self.lsn)
 
 
 class WritePath:
@@ -105,34 +88,59 @@ class WritePath:
         keys = keys_of(header, frames, owned.key_range)
         values = values_of(header, frames) if header.op == _PUT else None
         owned.stored()
-        if not header.client:
-            raise InvalidRequest("a write needs the client id that HELLO gives")
-        request = RequestId(header.client, header.sequence)
+        request = _request_of(header)
         verdict = owned.dedup.judge(request, bool(header.flags & Flag.RETRY))
-        if verdict is Verdict.DUPLICATE:
-            return self._answer_again(owned.dedup.lsn_of(request), asker)
-        if verdict is Verdict.TOO_OLD:
-            return [asker.refuse(Status.TOO_OLD, Refusal("its client has written later, or was forgotten"))]
-        payload_bytes = sum(map(len, frames)) - len(frames[0])
-        admitted_bytes = payload_bytes + len(keys) * ENTRY_OVERHEAD_BYTES
-        if now_ns < owned.isolated_until_ns:
-            raise Busy("a scan isolates the range", 1, 1, ISOLATION_RETRY_NS)
-        self._admit(owned, admitted_bytes)
-        try:
-            lsn = self._append(owned, asker, request, frames)
-        except DiskFull as full:
-            raise Busy(f"disk is full ({full})", 0, 0, RETRY_AFTER_NS) from full
-        except StorageFailure as failure:
-            return self.fail(str(failure), [asker])
-        owned.dedup.note(request, lsn)
-        self._load.note(owned.segment_id, header.op, keys, len(keys), payload_bytes)
-        logged = LoggedWrite(lsn, owned, keys, values, payload_bytes, admitted_bytes, [asker])
-        if self._asynchronous:
-            self._sync_due_ns = self._sync_due_ns or now_ns + SYNC_INTERVAL_NS
-            return self._apply(logged)
-        self._logged.append(logged)
-        self._logged_bytes += admitted_bytes
-        return self._sync()
+        if verdict is not Verdict.NEW:
+            return self._answer_known(owned, request, verdict, asker)
+        _refuse_isolated(owned, now_ns)
+        body = frames[1], frames[2] if values is not None else b""
+        write = LoggedWrite(owned, keys, values, len(body[0]) + len(body[1]), [(asker, None)])
+        return self._log(write, _KINDS[header.op], header.flags & _LAYOUT, body, request, now_ns)
+
+    def write_if(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        """Take a COMPARE_AND_SET or INCREMENT, judged on the newest of what is in the log; its effect is a write.
+
+        Raises InvalidRequest, Corruption, Busy: then nothing was logged.
+        """
+        header = asker.header
+        key = lone_key_of(header, frames, owned.key_range)
+        owned.stored()
+        request = _request_of(header)
+        verdict = owned.dedup.judge(request, bool(header.flags & Flag.RETRY))
+        if verdict is not Verdict.NEW:
+            return self._answer_known(owned, request, verdict, asker)
+        _refuse_isolated(owned, now_ns)
+        newest = self._newest_logged(owned, key)
+        effect = effect_of(header.op, frames, newest.get(key) if newest else owned.get(key))
+        if effect is None:
+            owned.dedup.note(request, self.wal.lsn_appended, FAILED)
+            return self._answer_after(newest, asker, FAILED)
+        kind, value, result = effect
+        body = key, value or b""
+        values = None if value is None else [value]
+        write = LoggedWrite(owned, [key], values, len(key) + len(body[1]), [(asker, result)])
+        return self._log(write, kind, _LAYOUT if values else int(Flag.KEYS_FIXED), body, request, now_ns)
+
+    def outcome(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        """Take an OUTCOME. A request that was not applied is barred, which is a write, before anybody is told so.
+
+        Raises InvalidRequest, Corruption, Busy.
+        """
+        lone_key_of(asker.header, frames, owned.key_range)
+        owned.stored()
+        question = question_of(frames)
+        request = RequestId(question.client, question.sequence)
+        noted = owned.dedup.noted(request)
+        if noted is not None:
+            return self._answer_again(noted, asker)
+        if owned.dedup.has_forgotten(request):
+            unknown = OutcomeAnswer(Ending.UNKNOWN.value)
+            return [asker.accept(self.pressure, (encode(unknown),))]
+        if owned.dedup.judge(request, retry=True) is Verdict.TOO_OLD:
+            return [answer(asker, BARRED, self.pressure)]
+        _refuse_isolated(owned, now_ns)
+        write = LoggedWrite(owned, [], [], 0, [(asker, BARRED)])
+        return self._log(write, RecordKind.BAR, 0, (b"", b""), request, now_ns)
 
     def has_waiting(self, owned: OwnedRange) -> bool:
         """Whether a write to the range is in the log and not applied yet."""
@@ -151,7 +159,7 @@ class WritePath:
 
     def fail(self, reason: str, askers: Sequence[Asker] = ()) -> list[Effect]:
         """The log can take no more: what waits ends UNKNOWN, and the worker stops."""
-        waiting = [*askers, *(asker for logged in self._logged for asker in logged.askers)]
+        waiting = [*askers, *(asker for logged in self._logged for asker, _ in logged.waiting)]
         self._logged.clear()
         refusal = Refusal(f"the write-ahead log failed: {reason}")
         return [*(asker.refuse(Status.UNKNOWN, refusal) for asker in waiting), Stop(refusal.what)]
@@ -178,33 +186,70 @@ class WritePath:
         usage = Usage(held_bytes, overlay.size_bytes, overlay.due_runs, self.wal.retained_bytes)
         admit(incoming_bytes, usage, self.limits)
 
-    def _append(self, owned: OwnedRange, asker: Asker, request: RequestId, frames: Sequence[bytes]) -> int:
-        header = asker.header
-        return self.wal.append(
-            _KINDS[header.op],
-            header.flags & _LAYOUT,
-            header.entries,
-            owned.segment_id,
-            owned.epoch,
-            request,
-            frames[1],
-            frames[2] if len(frames) > 2 else b"",
-        )
+    def _log(
+        self,
+        write: LoggedWrite,
+        kind: RecordKind,
+        layout: int,
+        body: tuple[bytes, bytes],
+        request: RequestId,
+        now_ns: int,
+    ) -> list[Effect]:
+        """Admit and log a write that was judged NEW; then it is on its way. Raises Busy."""
+        owned = write.owned
+        asker, result = write.waiting[0]
+        self._admit(owned, write.admitted_bytes)
+        try:
+            write.lsn = self.wal.append(kind, layout, len(write.keys), owned.segment_id, owned.epoch, request, *body)
+        except DiskFull as full:
+            raise Busy(f"disk is full ({full})", 0, 0, RETRY_AFTER_NS) from full
+        except StorageFailure as failure:
+            return self.fail(str(failure), [asker])
+        owned.dedup.note(request, write.lsn, result)
+        if write.keys:
+            op = _DELETE if write.values is None else _PUT
+            self._load.note(owned.segment_id, op, write.keys, len(write.keys), write.payload_bytes)
+        if self._asynchronous:
+            self._sync_due_ns = self._sync_due_ns or now_ns + SYNC_INTERVAL_NS
+            return self._apply(write)
+        self._logged.append(write)
+        self._logged_bytes += write.admitted_bytes
+        return self._sync()
 
     def _apply(self, logged: LoggedWrite) -> list[Effect]:
         grown_bytes = logged.apply()
         self.buffered_bytes += grown_bytes
         self.grown_bytes += grown_bytes
         pressure = self.pressure
-        return [asker.accept(pressure) for asker in logged.askers]
+        return [answer(asker, result, pressure) for asker, result in logged.waiting]
 
-    def _answer_again(self, lsn: int, asker: Asker) -> list[Effect]:
-        """A retry of a logged request: acknowledged now, or with the sync that the first one waits for."""
-        for logged in self._logged:
-            if logged.lsn == lsn:
-                logged.askers.append(asker)
-                return []
-        return [asker.accept(self.pressure)]
+    def _newest_logged(self, owned: OwnedRange, key: bytes) -> LoggedWrite | None:
+        """The newest write of a key that is in the log, also of a parent, and not applied yet."""
+        inherited = owned.inheritance.parents if owned.inheritance else ()
+        for logged in reversed(self._logged):
+            mine = logged.owned is owned or any(logged.owned is parent for parent in inherited)
+            if mine and logged.get(key) is not None:
+                return logged
+        return None
+
+    def _answer_known(self, owned: OwnedRange, request: RequestId, verdict: Verdict, asker: Asker) -> list[Effect]:
+        """The answer to a write that must not be applied, or not again."""
+        noted = owned.dedup.noted(request)
+        if verdict is Verdict.TOO_OLD or noted is None:
+            return [asker.refuse(Status.TOO_OLD, Refusal("its client has written later, or was forgotten"))]
+        return self._answer_again(noted, asker)
+
+    def _answer_again(self, noted: Noted, asker: Asker) -> list[Effect]:
+        """A retry of a request that is noted, or a question for it: answered as the first one is, and not before."""
+        logged = next((logged for logged in self._logged if logged.lsn == noted.lsn), None)
+        return self._answer_after(logged, asker, noted.result)
+
+    def _answer_after(self, logged: LoggedWrite | None, asker: Asker, result: Result) -> list[Effect]:
+        """Answer when this write is applied, or now."""
+        if logged is None:
+            return [answer(asker, result, self.pressure)]
+        logged.waiting.append((asker, result))
+        return []
 
     def _sync(self) -> list[Effect]:
         """Begin a sync unless one runs or nothing waits for one."""
@@ -215,3 +260,14 @@ class WritePath:
         self._syncing = True
         lsn = self._sync_wanted if self._durability is Durability.SYNC else self.wal.lsn_appended
         return [SyncWal(self.wal.unsynced_files(), self.wal.unsynced_directory(), lsn)]
+
+
+def _request_of(header: Header) -> RequestId:
+    if not header.client:
+        raise InvalidRequest("a write needs the client id that HELLO gives")
+    return RequestId(header.client, header.sequence)
+
+
+def _refuse_isolated(owned: OwnedRange, now_ns: int) -> None:
+    if now_ns < owned.isolated_until_ns:
+        raise Busy("a scan isolates the range", 1, 1, ISOLATION_RETRY_NS)

@@ -4,7 +4,7 @@ File header:
 
     offset  size  field
          0     8  magic            b"shardWAL"
-         8     4  version          1
+         8     4  version          2
         12     4  worker           whose log this is
         16     8  log_id           random number of this log, see log_document.py
         24     8  lsn_first        LSN of the first record, also in the file's name
@@ -17,12 +17,12 @@ Record; its LSN is one more than that of the record before it in the file:
 
     offset  size  field
          0     4  magic            b"\\x9dRec"
-         4     1  kind             PUT 1, DELETE 2
+         4     1  kind             PUT 1, DELETE 2, INCREMENT 3, BAR 4
          5     1  layout           the wire's KEYS_FIXED and VALUES_FIXED bits
          6     2  -                zero
-         8     4  entries          in the columns
+         8     4  entries          in the columns; 0 in BAR
         12     4  keys_bytes
-        16     4  values_bytes     0 for DELETE
+        16     4  values_bytes     0 for DELETE and BAR
         20     8  lsn
         28     8  lsn_durable      highest LSN known to be on stable storage when this record was appended
         36     4  segment
@@ -32,6 +32,9 @@ Record; its LSN is one more than that of the record before it in the file:
         60     4  header checksum  low half of H = XXH3-64 of bytes 0 to 59, seeded with log_id
         64     8  checksum         XXH3-64 of the values, seeded with the XXH3-64 of the keys, seeded with H
         72     -  keys, values     the column frames as they were received (columns.py)
+
+INCREMENT puts a counter, and its value is what a retry of the request is told. BAR changes no key: the request of its
+id was not applied, and never is.
 
 The seeds bind header and payload to the log, the LSN and each other: a record of another log, or bytes of another
 record, never pass. The header has a checksum of its own so that a reader can hop over a record without reading its
@@ -51,7 +54,7 @@ from shardstore.identifiers import Buffer, RequestId
 from shardstore.limits import REQUEST_BYTES_MAX
 
 FILE_MAGIC = b"shardWAL"
-FILE_VERSION = 1
+FILE_VERSION = 2
 _FILE_KIND = struct.Struct("<8sI")
 _FILE_HEAD = struct.Struct("<8sIIQQQQ")
 _FILE_CHECKSUM = struct.Struct("<Q")
@@ -72,6 +75,8 @@ class RecordKind(IntEnum):
 
     PUT = 1
     DELETE = 2
+    INCREMENT = 3
+    BAR = 4
 
 
 _KINDS = frozenset(RecordKind)

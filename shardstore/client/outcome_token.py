@@ -1,0 +1,118 @@
+"""What is to be asked, and of whom, to learn what became of a write; as bytes that any client of the store may have.
+
+u8 version (1) | msgpack map: the fields of OutcomeToken
+
+A part of a write is one request, known to the owner of its keys by client id and sequence. Only those that left and
+were not answered are in doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shardstore.client.calls import Call, Many, Single
+from shardstore.client.in_flight import Request
+from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, ShardstoreError, Unavailable
+from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN
+from shardstore.messages import decode, encode
+from shardstore.outcome import Ending, Outcome
+from shardstore.wire_format import MalformedMessage
+
+_VERSION = b"\x01"
+
+
+@dataclass(frozen=True, slots=True)
+class PartInDoubt:
+    """A request that was sent and not answered, and one of its keys."""
+
+    client: int
+    sequence: int
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeToken:
+    """`applied` and `not_applied` count the other parts of the write, of which that is certain."""
+
+    parts: list[PartInDoubt]
+    applied: int
+    not_applied: int
+
+    def encode(self) -> bytes:
+        """The bytes of the token."""
+        return _VERSION + encode(self)
+
+    def outcome(self, endings: Sequence[Ending]) -> Outcome:
+        """The outcome of the write, when its parts in doubt ended so."""
+        found = {*endings, *[Ending.APPLIED] * bool(self.applied), *[Ending.NOT_APPLIED] * bool(self.not_applied)}
+        state = Ending.UNKNOWN if Ending.UNKNOWN in found else found.pop() if len(found) == 1 else Ending.PARTLY
+        return Outcome(state, tuple(zip((part.key for part in self.parts), endings, strict=True)))
+
+
+def from_bytes(token: Any) -> OutcomeToken:
+    """What a token says. Raises InvalidRequest for anything that is none."""
+    if not isinstance(token, bytes) or token[:1] != _VERSION:
+        raise InvalidRequest("what is asked for its outcome is the token of an OutcomeUnknown")
+    try:
+        decoded = decode(OutcomeToken, token[1:])
+    except MalformedMessage as error:
+        raise InvalidRequest(f"no token of an outcome: {error}") from None
+    keys_fit = all(KEY_BYTES_MIN <= len(part.key) <= KEY_BYTES_MAX and part.client for part in decoded.parts)
+    if not keys_fit or not (decoded.parts or decoded.applied or decoded.not_applied):
+        raise InvalidRequest("no token of an outcome: its fields are out of bounds")
+    return decoded
+
+
+def token_of(call: Call, client: int, requests: Iterable[Request]) -> OutcomeToken:
+    """The token of a write of this client that was not answered; `requests`: those of it that were sent."""
+    if isinstance(call, Many):
+        applied = set(call.applied)
+        keys = call.keys.items
+        parts = [
+            PartInDoubt(client, request.sequence, keys[0 if request.positions is None else request.positions[0]])
+            for request in requests
+            if request.sequence not in applied
+        ]
+        return OutcomeToken(parts, len(applied), call.parts - len(applied) - len(parts))
+    assert isinstance(call, Single)
+    parts = [PartInDoubt(client, request.sequence, call.key) for request in requests]
+    return OutcomeToken(parts, 0, 1 - len(parts))
+
+
+def unknown_outcome(what: str, cause: Exception, token: OutcomeToken) -> OutcomeUnknown:
+    """The error for a write that cannot be said not to be applied, because of another error."""
+    last_word = cause.cause if isinstance(cause, Busy) else cause
+    unknown = OutcomeUnknown(f"{what}; the last word was: {last_word}", token.encode())
+    unknown.__cause__ = cause
+    return unknown
+
+
+def error_of_all(ends: Sequence[ShardstoreError | None], applied: int) -> ShardstoreError:
+    """How a write of several calls ends: the latest of them as listed, an error first, and `applied` well before them.
+
+    An error that tells of neither lack nor doubt goes before the others.
+    """
+    first = ends[0]
+    assert first is not None, "a write without an error needs none"
+    if len(ends) == 1 and not applied:
+        return first
+    parts: list[PartInDoubt] = []
+    not_applied = 0
+    for error in ends:
+        if error is None:
+            applied += 1
+        elif isinstance(error, Busy | Unavailable):
+            not_applied += 1
+        elif isinstance(error, OutcomeUnknown):
+            token = from_bytes(error.token)
+            parts += token.parts
+            applied += token.applied
+            not_applied += token.not_applied
+        else:
+            return error
+    if not parts and not applied:
+        return first
+    token = OutcomeToken(parts, applied, not_applied)
+    return unknown_outcome("some of the pairs or keys may have been applied", first, token)

@@ -1,0 +1,68 @@
+"""From a request for a range of this worker to its answer: which part of the worker takes which operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shardstore.effects import Effect
+from shardstore.errors import InvalidRequest
+from shardstore.limits import MILLISECOND_NS
+from shardstore.messages import Refusal, Statistics, encode
+from shardstore.wire_format import Op, Status
+from workers.load.meter import LoadMeter
+from workers.maintenance.queue import MaintenanceQueue
+from workers.ranges.owned_range import OwnedRange
+from workers.serving import read_path
+from workers.serving.reply import Asker
+from workers.serving.scanning import Scanning
+from workers.serving.write_path import WritePath
+from workers.topology.changes import Changes
+from workers.topology.remote_reads import RemoteReads
+
+RETRY_NS = 2 * MILLISECOND_NS
+_NEEDS_FILES = frozenset((Op.SCAN, Op.COMPARE_AND_SET, Op.INCREMENT))
+"""What a child whose parents are elsewhere does not take before it has files of its own: a short wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """All that answers. `figures` are those of the worker."""
+
+    writes: WritePath
+    scans: Scanning
+    maintenance: MaintenanceQueue
+    changes: Changes
+    remote_reads: RemoteReads
+    load: LoadMeter
+    figures: Callable[[], dict[str, Any]]
+
+    def answer(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        """Take a request. Raises InvalidRequest, Busy, ScanInvalidated, Corruption, StorageFailure."""
+        if owned.inheritance is not None and owned.inheritance.is_remote:
+            if asker.header.op == Op.GET:
+                parents = self.changes.parents_elsewhere(owned)
+                return self.remote_reads.get(owned, parents, asker, frames, now_ns, self.writes.pressure)
+            if asker.header.op in _NEEDS_FILES:
+                moving = Refusal(f"segment {owned.segment_id} has no files of its own yet")
+                return [asker.refuse(Status.UNAVAILABLE, moving, RETRY_NS)]
+        match asker.header.op:
+            case Op.GET:
+                return [read_path.get(owned, asker, frames, self.writes.pressure, self.load)]
+            case Op.PUT | Op.DELETE:
+                return self.writes.write(owned, asker, frames, now_ns)
+            case Op.COMPARE_AND_SET | Op.INCREMENT:
+                return self.writes.write_if(owned, asker, frames, now_ns)
+            case Op.OUTCOME:
+                return self.writes.outcome(owned, asker, frames, now_ns)
+            case Op.SCAN:
+                return [self.scans.page(owned, asker, frames, now_ns)]
+            case Op.END_SCAN:
+                return [self.scans.end(owned, asker, frames)]
+            case Op.STATS:
+                return [asker.accept(self.writes.pressure, (encode(Statistics(self.figures())),))]
+            case Op.FLUSH | Op.COMPACT:
+                return self.maintenance.barrier(owned, asker)
+            case _:
+                raise InvalidRequest(f"operation {asker.header.op} is not for workers")

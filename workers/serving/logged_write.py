@@ -1,0 +1,74 @@
+"""Writes between the log and the overlay, and what their askers are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import TypeAlias
+
+from shardstore.effects import Send
+from shardstore.identifiers import TOMBSTONE, Stored
+from shardstore.messages import OutcomeAnswer, Refusal, encode
+from shardstore.wire_format import Flag, Op, Status
+from workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
+from workers.ranges.dedup import FAILED, Result, ending_of
+from workers.ranges.owned_range import OwnedRange
+from workers.serving.reply import Asker
+
+Waiting: TypeAlias = tuple[Asker, Result]
+_PLAIN = frozenset((Op.PUT, Op.DELETE))
+_NO_COUNTER = Refusal("the value is no decimal number of 64 bits, or the sum would be none")
+_NO_RESULT = Refusal("the request with this id was no INCREMENT")
+
+
+@dataclass(slots=True)
+class LoggedWrite:
+    """A write that stands in the WAL, once `lsn` is not 0, and is not applied yet.
+
+    `values` is None for deletions. `waiting` is to be answered once it is applied: the request itself and its retries,
+    and whoever is told something that was judged on this write, which a crash could undo until then.
+    """
+
+    owned: OwnedRange
+    keys: list[bytes]
+    values: list[bytes] | None
+    payload_bytes: int
+    waiting: list[Waiting]
+    lsn: int = field(default=0, init=False)
+    _entries: dict[bytes, Stored] | None = field(default=None, init=False)
+
+    @property
+    def admitted_bytes(self) -> int:
+        """By how many bytes the overlay may grow."""
+        return self.payload_bytes + len(self.keys) * ENTRY_OVERHEAD_BYTES
+
+    def get(self, key: bytes) -> Stored | None:
+        """What the write stores for a key; None for nothing."""
+        if self._entries is None:
+            self._entries = dict(zip(self.keys, self.values or repeat(TOMBSTONE), strict=False))
+        return self._entries.get(key)
+
+    def apply(self) -> int:
+        """Put the write into the active layer, a step that cannot fail. Answers by how many bytes that has grown."""
+        owned = self.owned
+        owned.writes_applied += 1
+        active = owned.overlay.writable(self.lsn)
+        if self.values is None:
+            return active.delete(self.keys, self.payload_bytes, self.lsn)
+        return active.put(self.keys, self.values, self.payload_bytes, self.lsn)
+
+
+def answer(asker: Asker, result: Result, pressure: int) -> Send:
+    """Tell the asker of a write, or of the outcome of one, how it ended."""
+    op = asker.header.op
+    if op in _PLAIN:
+        return asker.accept(pressure)
+    if op == Op.OUTCOME:
+        return asker.accept(pressure, (encode(OutcomeAnswer(ending_of(result).value)),))
+    if op == Op.COMPARE_AND_SET:
+        return asker.accept(pressure, entries=int(result != FAILED))
+    if result is None:
+        return asker.refuse(Status.INVALID, _NO_RESULT)
+    if result == FAILED:
+        return asker.refuse(Status.INVALID, _NO_COUNTER)
+    return asker.accept(pressure, (result,), Flag.VALUES_FIXED, 1)
