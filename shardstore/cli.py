@@ -6,115 +6,29 @@ bytes. With --json each answer is JSON. Exit codes: 0 done, 1 no such key, 2 wro
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, fields
 from functools import wraps
 from typing import Any
 
 import click
 
-from shardstore.client.blocking_client import Client, connect
+from shardstore import cli_admin
+from shardstore.cli_client import EXIT_NO_SUCH_KEY, Failed, Form, failures_in_one_line, with_client
+from shardstore.client.blocking_client import Client
 from shardstore.cluster.child import run_module
-from shardstore.cluster.running_cluster import url_of
 from shardstore.cluster.serve import serve as serve_cluster
 from shardstore.cluster.settings import cluster_settings
-from shardstore.errors import (
-    Corruption,
-    InvalidRequest,
-    OutcomeUnknown,
-    ScanInvalidated,
-    ShardstoreError,
-    StorageFailure,
-    Unavailable,
-)
+from shardstore.errors import ScanInvalidated
 from shardstore.options import Durability, InspectionOptions, ScanMode, to_argument
 from shardstore.segment_options import HELP, Compression, SegmentOptions
 from shardstore.topology_options import TopologyOptions
 
-EXIT_NO_SUCH_KEY = 1
-EXIT_FAILED = 3
 
-
-WHAT_TO_DO = {
-    Unavailable: "try again in a moment",
-    OutcomeUnknown: "read the key back before you repeat the write",
-    Corruption: "keep the files as they are and restore from a backup",
-    StorageFailure: "free space or repair the disk; the worker goes on by itself or after a restart",
-}
-
-
-class Failed(click.ClickException):
-    """One line that says what went wrong."""
-
-    exit_code = EXIT_FAILED
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """How bytes are given and printed."""
-
-    hex: bool
-    json: bool
-
-    def to_bytes(self, text: str) -> bytes:
-        """The bytes a word of the command line stands for."""
-        if not self.hex:
-            return text.encode("utf-8", "surrogateescape")
-        try:
-            return bytes.fromhex(text)
-        except ValueError:
-            raise InvalidRequest(f"{text!r} is not hexadecimal: give two digits per byte") from None
-
-    def to_bound(self, text: str | None) -> bytes | None:
-        """The bytes of a bound, None for one that was not given."""
-        return None if text is None else self.to_bytes(text)
-
-    def to_text(self, data: bytes) -> str:
-        """The bytes as text; without --hex, bytes that are no UTF-8 appear as \\xNN."""
-        return data.hex() if self.hex else data.decode("utf-8", "backslashreplace")
-
-    def show(self, answer: Any, text: str) -> None:
-        """Print the answer as JSON, or as text."""
-        click.echo(json.dumps(answer, default=self._plain) if self.json else text)
-
-    def _plain(self, value: object) -> str:
-        return self.to_text(value) if isinstance(value, bytes) else str(value)
-
-
-@contextmanager
-def failures_in_one_line() -> Iterator[None]:
-    """Turn an error of the store into a line that says what, why, and what to do."""
-    try:
-        yield
-    except ShardstoreError as error:
-        advice = next((f" ({advice})" for kind, advice in WHAT_TO_DO.items() if isinstance(error, kind)), "")
-        raise Failed(f"{error}{advice}") from None
-
-
-def with_client(command: Callable[..., None]) -> Callable[..., None]:
-    """Give the command a connected client, the form of its answers and a timeout, and the options for all three."""
-
-    @click.option("--url", help="Address of the cluster, as `serve` prints it. [default: the cluster of --data]")
-    @click.option(
-        "--data", default="data", show_default=True, type=click.Path(), help="Data directory of a cluster on this host."
-    )
-    @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for the cluster.")
-    @click.option("--hex", "as_hex", is_flag=True, help="Give and print keys and values as hexadecimal digits.")
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-    @wraps(command)
-    def connected(url: str | None, data: str, timeout: float, as_hex: bool, as_json: bool, **arguments: Any) -> None:
-        with failures_in_one_line(), connect(url or url_of(data), timeout=timeout) as db:
-            command(db, Form(as_hex, as_json), timeout, **arguments)
-
-    return connected
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(commands=cli_admin.COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="shardstore")
 def main() -> None:
     """A sharded, ordered, persistent key-value store.

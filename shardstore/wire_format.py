@@ -162,6 +162,10 @@ REPLY_FRAMES: dict[int, int] = {
     Op.REGISTER: 2,
     Op.READY: 1,
     Op.HEARTBEAT: 1,
+    Op.CHANGE: 1,
+    Op.PROGRESS: 1,
+    Op.RETIRE: 1,
+    Op.LOAD: 1,
 }
 FRAMES_OF_REFUSAL = 2
 WRITES: frozenset[int] = frozenset((Op.PUT, Op.DELETE))

@@ -23,6 +23,7 @@ from shardstore.effects import (
     PeerGone,
     Received,
     ReportReady,
+    Send,
     SendFailed,
     Stop,
     StopRequested,
@@ -39,6 +40,8 @@ from shardstore.messages import Assignment, Assignments, Refusal, Statistics, de
 from shardstore.options import WorkerOptions
 from shardstore.topology import Orders, Relative, Retire
 from shardstore.wire_format import Flag, Header, MalformedMessage, Op, Status, decode_message
+from workers.load.meter import LoadMeter
+from workers.load.range_size import size_of
 from workers.maintenance.queue import MaintenanceQueue
 from workers.ranges.opening import highest_lsn_in_tables, open_child, open_range, readable_manifests
 from workers.ranges.owned_range import OwnedRange
@@ -86,6 +89,7 @@ class WorkerCore:
         self._maintenance: MaintenanceQueue | None = None
         self._scans: Scanning | None = None
         self._changes = Changes(options.worker, options.store, self._ranges, self._open)
+        self._load = LoadMeter(options.worker, entropy, self._middle_of)
         self._remote_reads = RemoteReads(client_of_worker(options.worker), entropy.below(2**63))
         self._stopping = False
         self._stopped = False
@@ -154,7 +158,11 @@ class WorkerCore:
             self._changes.forget_former(self._scans.open.has_scans_of)
         pressure = self._writes.pressure if self._writes else 0
         effects = self._registration.tick(pressure, now_ns)
-        return effects + self._writes.tick(now_ns) if self._writes else effects
+        if self._writes is None:
+            return effects
+        if now_ns >= self._load.wakeup_ns():
+            effects.append(self._load_report(now_ns))
+        return effects + self._writes.tick(now_ns)
 
     def _peer_gone(self, link: str, peer: bytes) -> list[Effect]:
         if self._scans and peer:  # the router's link has no peer, and stands for many clients
@@ -216,7 +224,7 @@ class WorkerCore:
                 if owned.inheritance is not None and owned.inheritance.is_remote:
                     parents = self._changes.parents_elsewhere(owned)
                     return self._remote_reads.get(owned, parents, asker, frames, now_ns, writes.pressure)
-                return [read_path.get(owned, asker, frames, writes.pressure)]
+                return [read_path.get(owned, asker, frames, writes.pressure, self._load)]
             case Op.PUT | Op.DELETE:
                 return writes.write(owned, asker, frames, now_ns) + self._seal_when_grown()
             case Op.SCAN:
@@ -327,8 +335,8 @@ class WorkerCore:
         wal = WalWriter(self._filesystem, options.worker, log.log_id, log.next_lsn, log.lsn_last, log.files)
         buffered_bytes = sum(owned.overlay.size_bytes for owned in self._ranges.values())
         limits = MemoryLimits.of_share(options.memory)
-        self._writes = WritePath(wal, options.durability, limits, buffered_bytes)
-        self._scans = Scanning(self._writes)
+        self._writes = WritePath(wal, options.durability, limits, buffered_bytes, self._load)
+        self._scans = Scanning(self._writes, self._load)
         self._maintenance = MaintenanceQueue(
             options.worker,
             options.store,
@@ -340,6 +348,17 @@ class WorkerCore:
             self._open_segment,
         )
         self._maintenance.seal_full_layers()
+
+    def _load_report(self, now_ns: int) -> Effect:
+        sizes = {segment: size_of(owned) for segment, owned in self._ranges.items() if owned.fence_lsn is None}
+        return Send(ROUTER, b"", (Header(Op.LOAD).encode(), encode(self._load.report(sizes, now_ns))))
+
+    def _middle_of(self, segment: int) -> bytes | None:
+        stored = self._ranges[segment].segment
+        try:
+            return stored.middle_key() if stored else None
+        except Corruption:  # it is named to whom it concerns, the readers of these keys
+            return None
 
     def _open_segment(self, manifest: Manifest) -> Segment:
         return Segment(self._filesystem, manifest, self._cache)

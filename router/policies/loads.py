@@ -75,12 +75,18 @@ class StoreLoad:
     workers: Sequence[WorkerLoad]
     changes: int = 0
     _ranges_of: dict[int, list[RangeLoad]] = field(init=False, repr=False, compare=False)
+    _busy: dict[int, float] = field(init=False, repr=False, compare=False)
+    _size_bytes: dict[int, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         by_worker: dict[int, list[RangeLoad]] = {worker.worker: [] for worker in self.workers}
         for load in self.ranges:
             by_worker.setdefault(load.worker, []).append(load)
+        busy = {worker: sum(load.busy for load in owned) for worker, owned in by_worker.items()}
+        size_bytes = {worker: sum(load.size_bytes for load in owned) for worker, owned in by_worker.items()}
         object.__setattr__(self, "_ranges_of", by_worker)
+        object.__setattr__(self, "_busy", busy)
+        object.__setattr__(self, "_size_bytes", size_bytes)
 
     def ranges_of(self, worker: int) -> Sequence[RangeLoad]:
         """What a worker owns, in key order."""
@@ -88,11 +94,11 @@ class StoreLoad:
 
     def busy(self, worker: int) -> float:
         """The share of its time that a worker is busy."""
-        return sum(load.busy for load in self._ranges_of[worker])
+        return self._busy[worker]
 
     def size_bytes(self, worker: int) -> int:
         """The bytes that a worker stores."""
-        return sum(load.size_bytes for load in self._ranges_of[worker])
+        return self._size_bytes[worker]
 
     def receivers(self) -> list[int]:
         """Workers that may be given ranges."""
@@ -104,8 +110,8 @@ class StoreLoad:
 
     def busy_mean(self) -> float:
         """What each receiver would be busy if the load were even."""
-        return sum(load.busy for load in self.ranges) / max(1, len(self.receivers()))
+        return sum(self._busy.values()) / max(1, len(self.receivers()))
 
     def size_bytes_mean(self) -> float:
         """What each receiver would store if the bytes were even."""
-        return sum(load.size_bytes for load in self.ranges) / max(1, len(self.receivers()))
+        return sum(self._size_bytes.values()) / max(1, len(self.receivers()))

@@ -15,7 +15,7 @@ from router.policies.plan import Plan, PlanKind
 from shardstore.topology_options import TopologyOptions
 
 BYTES_SHARE = 0.4
-"""Of `split_bytes`: what both hold together at most. A split leaves twice as much."""
+"""Of `split_bytes`: what both hold together at most. What a split leaves is more than twice that."""
 LOAD_SHARE = 0.25
 """Of what a range must have to be split for its load: what both have together at most."""
 COOLDOWNS = 5
@@ -27,12 +27,14 @@ def merges(loads: StoreLoad, history: History, options: TopologyOptions, now_ns:
     """Merges that may be made, the smallest first. No range is in two of them."""
     receivers = loads.receivers()
     spare = len(loads.ranges) - RANGES_KEPT * len(receivers)
+    if spare < 1:
+        return []
 
     def is_cold(load: RangeLoad) -> bool:
         is_rested = history.age_ns(load.segment, now_ns) >= COOLDOWNS * options.cooldown_ns
         return load.settled and is_rested and load.worker in receivers
 
-    candidates = [pair for pair in pairwise(loads.ranges) if all(map(is_cold, pair)) and _are_small(*pair, options)]
+    candidates = [pair for pair in pairwise(loads.ranges) if _are_small(*pair, options) and all(map(is_cold, pair))]
     plans: list[Plan] = []
     taken: set[int] = set()
     for left, right in sorted(candidates, key=lambda pair: pair[0].size_bytes + pair[1].size_bytes):

@@ -6,25 +6,33 @@ from collections.abc import Collection
 
 from router.policies.loads import StoreLoad
 
-BUSY_GAIN_MIN = 0.2
-"""A move makes the busier of the two workers less busy by so much of its load at least ..."""
-BUSY_GAIN_FLOOR = 0.05
-"""... and of its time."""
+APART_SHARE = 0.3
+"""Two workers are uneven when their loads are apart by so much of the larger one at least ..."""
+APART_FLOOR = 0.15
+"""... and by so much of a worker's time."""
+GAIN_SHARE_MIN = 0.5
+"""Of the load that moves: by so much the busier of the two is less busy afterwards, whichever that is then."""
+GAIN_FLOOR = 0.005
 
 
 def least_busy(loads: StoreLoad, workers: Collection[int]) -> int | None:
     """Of these workers the least busy, and among equals the one that stores least; None when there is none."""
-    return min(
-        workers, key=lambda worker: (round(loads.busy(worker), 2), loads.size_bytes(worker), worker), default=None
-    )
+
+    def work(worker: int) -> tuple[float, int, int]:
+        return round(loads.busy(worker), 2), loads.size_bytes(worker), worker
+
+    return min(workers, key=work, default=None)
 
 
-def busy_gain(loads: StoreLoad, busy: float, giver: int, taker: int) -> float:
-    """By how much the busier of the two is less busy when the taker has this load."""
+def gain(loads: StoreLoad, busy: float, giver: int, taker: int) -> float:
+    """By how much the busier of the two is less busy when the taker has this load; zero where that is not worth it.
+
+    The first condition keeps errors of measuring from moving anything. The second keeps what has moved where it is: the
+    taker is then busier by half of it at most, so to move it back would gain nothing.
+    """
     given, taken = loads.busy(giver), loads.busy(taker)
-    return max(given, taken) - max(given - busy, taken + busy)
-
-
-def is_worth(gain: float, giver_busy: float) -> bool:
-    """Whether a gain is worth a change, and no accident of measuring."""
-    return gain >= max(BUSY_GAIN_FLOOR, BUSY_GAIN_MIN * giver_busy)
+    apart = given - taken
+    if apart < max(APART_FLOOR, APART_SHARE * given):
+        return 0.0
+    less = min(busy, apart - busy)
+    return less if less >= max(GAIN_FLOOR, GAIN_SHARE_MIN * busy) else 0.0

@@ -5,9 +5,9 @@
 3. **Bytes:** only cold ranges, from who stores most to who stores least, when the difference exceeds what a range may
    hold.
 
-A move must gain more than measuring errs. Each one lowers the load of the busier, or the bytes of the fuller, of two
-workers by a threshold, and the two kinds move different ranges: so the moves come to an end, and none is taken back.
-Both workers must be steady (loads.py).
+Each move lowers the load of the busier (placement.py), or the bytes of the fuller, of two workers by a threshold, and
+the two kinds move different ranges: so the moves come to an end, and none is taken back. Both workers must be steady
+(loads.py).
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from collections.abc import Iterator, Sequence
 
 from router.policies.history import History
 from router.policies.loads import RangeLoad, StoreLoad
-from router.policies.placement import BUSY_GAIN_FLOOR, busy_gain, is_worth, least_busy
+from router.policies.placement import GAIN_FLOOR, gain, least_busy
 from router.policies.plan import Plan, PlanKind
 from shardstore.topology_options import TopologyOptions
 
 BUSY_MIN = 0.3
 """A worker that is less busy gives nothing away for its load."""
-COLD_BUSY = BUSY_GAIN_FLOOR / 2
+COLD_BUSY = GAIN_FLOOR / 2
 """Ranges that are moved for their bytes have less load: no move for load is worth their way back."""
-BYTES_GAIN_MIN = 0.1
+BYTES_LESS_MIN = 0.1
 """Of the mean of all workers: what a move for bytes takes from the fuller of the two at least."""
 
 
@@ -63,14 +63,14 @@ def _for_load(ripe: Sequence[RangeLoad], loads: StoreLoad) -> Plan | None:
     if taker is None:
         return None
 
-    def gain(load: RangeLoad) -> float:
-        return busy_gain(loads, load.busy, load.worker, taker)
+    def gain_of(load: RangeLoad) -> float:
+        return gain(loads, load.busy, load.worker, taker)
 
     for giver in sorted(steady, key=loads.busy, reverse=True):
         if loads.busy(giver) < BUSY_MIN:
             break
-        best = max((load for load in ripe if load.worker == giver), key=gain, default=None)
-        if best is not None and is_worth(gain(best), loads.busy(giver)):
+        best = max((load for load in ripe if load.worker == giver), key=gain_of, default=None)
+        if best is not None and gain_of(best):
             shares = f"worker {giver} is {loads.busy(giver):.0%} busy, worker {taker} {loads.busy(taker):.0%}"
             return Plan(PlanKind.MOVE, (best.segment,), taker, f"{shares}, this range {best.busy:.0%}")
     return None
@@ -81,17 +81,17 @@ def _for_bytes(ripe: Sequence[RangeLoad], loads: StoreLoad, options: TopologyOpt
     taker = min(steady, key=loads.size_bytes, default=None)
     if taker is None:
         return None
-    gain_min = max(1.0, BYTES_GAIN_MIN * loads.size_bytes_mean())
+    less_min = max(1.0, BYTES_LESS_MIN * loads.size_bytes_mean())
 
-    def gain(load: RangeLoad) -> int:
+    def less(load: RangeLoad) -> int:
         return min(load.size_bytes, loads.size_bytes(load.worker) - loads.size_bytes(taker) - load.size_bytes)
 
     for giver in sorted(steady, key=loads.size_bytes, reverse=True):
         if loads.size_bytes(giver) - loads.size_bytes(taker) <= options.split_bytes:
             break
         cold = [load for load in ripe if load.worker == giver and load.busy < COLD_BUSY]
-        best = max(cold, key=gain, default=None)
-        if best is not None and gain(best) >= gain_min:
+        best = max(cold, key=less, default=None)
+        if best is not None and less(best) >= less_min:
             sizes = f"worker {giver} stores {loads.size_bytes(giver)} bytes, worker {taker} {loads.size_bytes(taker)}"
             return Plan(PlanKind.MOVE, (best.segment,), taker, f"{sizes}, this range {best.size_bytes}")
     return None

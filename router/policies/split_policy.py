@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 
 from router.policies.history import History
 from router.policies.loads import RangeLoad, StoreLoad
-from router.policies.placement import busy_gain, is_worth, least_busy
+from router.policies.placement import gain, least_busy
 from router.policies.plan import Plan, PlanKind, Unsplittable
 from shardstore.limits import KEY_BYTES_MAX
 from shardstore.topology_options import TopologyOptions
@@ -159,4 +159,4 @@ def _taker(load: RangeLoad, busy: float, loads: StoreLoad) -> int:
     taker = least_busy(loads, [worker for worker in steady if worker != load.worker])
     if taker is None or load.worker not in steady:
         return load.worker
-    return taker if is_worth(busy_gain(loads, busy, load.worker, taker), loads.busy(load.worker)) else load.worker
+    return taker if gain(loads, busy, load.worker, taker) else load.worker

@@ -50,6 +50,8 @@ from shardstore.wire_format import WRITES, Flag, Header, MalformedMessage, Op, S
 _OK = int(Status.OK)
 _GET = int(Op.GET)
 _OF_ROUTER = frozenset((Op.ROUTES, Op.HELLO))
+_MAY_BE_APPLIED = "the write, or a part of it, may have been applied"
+_MAY_GO_ON = "the change may go on, or be done"
 DIRECT_RETRY_NS = 5 * SECOND_NS
 """A direct way that is still bad then costs some requests an attempt each, a good one is not missed for longer."""
 
@@ -167,7 +169,8 @@ class Session:
             call.applied or any(request.unanswered for request in self._sending.requests_of(call))
         )
         if may_be_applied and isinstance(error, Busy | Unavailable):
-            error = answers.unknown_outcome("the write, or a part of it, may have been applied", error)
+            what = _MAY_GO_ON if type(call) is Administer else _MAY_BE_APPLIED
+            error = answers.unknown_outcome(what, error)
         self._settle(call, error=error)
 
     # Messages

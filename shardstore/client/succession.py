@@ -88,11 +88,13 @@ class Succession:
 
     def _share_out(self, request: Request) -> None:
         """One request to each heir with some of the keys, under the same sequence."""
-        for heir, entries, flags, body, calls in self._shares(request):
+        shares = self._shares(request)
+        shared = request.shared or (request.lane.key_range if len(shares) > 1 else None)
+        for heir, entries, flags, body, calls in shares:
             share = Request(heir, request.op, body, flags, entries, calls)
             share.sequence = request.sequence
             share.unanswered = request.unanswered
-            share.shared = request.shared or request.lane.key_range
+            share.shared = shared
             self._sending.inherit(share, request)
 
     def _shares(self, request: Request) -> list[tuple[Lane, int, int, tuple[bytes, ...], list[Call]]]:

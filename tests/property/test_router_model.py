@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from shardstore.effects import Effect, Send
 from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.wire_format import ROUTED, Status
+from shardstore.wire_format import ROUTED, Header, Status
 from tests.unit.router_driver import RouterDriver, get, header_of
 
 WORKERS = st.sampled_from([0, 1])
@@ -29,8 +29,8 @@ class RouterMachine(RuleBasedStateMachine):
         self.sequence = 0
         self.newest: dict[int, tuple[bytes, dict[int, int]]] = {}
         self.granted: dict[int, int] = dict.fromkeys(range(1, 5), 0)
-        self.waiting: dict[int, bytes] = {}
-        """Peer of the worker by sequence of a request that it was sent and has not answered."""
+        self.waiting: dict[int, tuple[bytes, Header]] = {}
+        """By its sequence, the peer of the worker and the header of a request that it was sent and has not answered."""
 
     def teardown(self) -> None:
         self.directory.cleanup()
@@ -91,7 +91,7 @@ class RouterMachine(RuleBasedStateMachine):
         if sent.link == "workers":
             assert sent.peer in [peer for peer, _ in self.newest.values()]
             assert header.epoch == self.granted[header.segment]
-            self.waiting[self.sequence] = sent.peer
+            self.waiting[self.sequence] = (sent.peer, header)
         else:
             assert header.status in (Status.STALE_ROUTE, Status.UNAVAILABLE)
 
@@ -99,8 +99,8 @@ class RouterMachine(RuleBasedStateMachine):
     def worker_answers(self, data: st.DataObject) -> None:
         if self.waiting:
             sequence = data.draw(st.sampled_from(sorted(self.waiting)))
-            peer = self.waiting.pop(sequence)
-            reply = get(1, 1, CLIENT, sequence).reply(Status.OK)
+            peer, asked = self.waiting.pop(sequence)
+            reply = asked.reply(Status.OK)
             assert len(self.router.worker_sends(peer, reply, b"value")) <= 1
             assert self.router.worker_sends(peer, reply, b"value") == []
 

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 from shardstore import columns
+from shardstore.admin_messages import AdminReply, AdminRequest
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, VALUE_BYTES_MAX
@@ -64,6 +65,10 @@ class FakeCluster:
         self.requests: list[Header] = []
         self.log: list[tuple[Op, list[bytes], list[bytes]]] = []
         self.scans_ended: list[bytes] = []
+        self.admin: deque[AdminReply | Lose | Refuse] = deque()
+        """How the next actions of an operator end; else nothing is done."""
+        self.asked: list[tuple[Header, AdminRequest]] = []
+        """Actions of an operator."""
         self.applied: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
         """Sequences by segment and client, ascending."""
         self._parents: dict[int, list[Route]] = {}
@@ -81,6 +86,8 @@ class FakeCluster:
             return [[header.reply(Status.OK).encode(), encode(welcome)]]
         if header.op == Op.ROUTES:
             return [[header.reply(Status.OK).encode(), encode(self.routes())]]
+        if header.op == Op.ADMIN:
+            return self._administer(header, frames)
         if header.op == Op.STATS and not header.segment:
             return [self._answer(header, [encode(Statistics({"role": "router"}))])]
         return self._routed(link, header, frames)
@@ -134,6 +141,13 @@ class FakeCluster:
     def forget_former(self) -> None:
         """Nothing is held for scans of former segments any more."""
         self._former.clear()
+
+    def _administer(self, header: Header, frames: Frames) -> list[Frames]:
+        self.asked.append((header, decode(AdminRequest, frames[1])))
+        end = self.admin.popleft() if self.admin else AdminReply()
+        if isinstance(end, Lose):
+            return []
+        return [self._refuse(header, end) if isinstance(end, Refuse) else self._answer(header, [encode(end)])]
 
     def _change(self, parents: Sequence[Route], starts: Sequence[bytes], workers: Sequence[int]) -> None:
         self.fence()

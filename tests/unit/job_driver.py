@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from shardstore.columns import encode
 from shardstore.filesystem import Filesystem
@@ -34,15 +35,20 @@ from workers.wal.writer import WalWriter
 STORE = "store-of-the-tests"
 WORKER = 3
 LOG_ID = 2**63 + 5
+Outcome = TypeVar("Outcome")
 
 
 def run_to_end(spec: Spec, filesystem: Filesystem, options: SegmentOptions = DEFAULTS) -> Result:
-    job = run(spec, filesystem, options)
+    return job_result(run(spec, filesystem, options))
+
+
+def job_result(job: Generator[None, None, Outcome]) -> Outcome:
+    """Let a job, or a part of one, run to its end."""
     while True:
         try:
             next(job)
         except StopIteration as end:
-            result: Result = end.value
+            result: Outcome = end.value
             return result
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from shardstore import cli
+from shardstore import cli, cli_client
 from shardstore.cluster.settings import ClusterSettings
 from shardstore.errors import Busy, Corruption, ScanInvalidated, Unavailable
 from shardstore.segment_options import Compression, SegmentOptions
@@ -67,8 +67,8 @@ def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
         client.asked.append((url, timeout))
         return client
 
-    monkeypatch.setattr(cli, "connect", connect)
-    monkeypatch.setattr(cli, "url_of", lambda data: f"ipc://cluster-of-{data}")
+    monkeypatch.setattr(cli_client, "connect", connect)
+    monkeypatch.setattr(cli_client, "url_of", lambda data: f"ipc://cluster-of-{data}")
     return client
 
 
@@ -207,7 +207,7 @@ def test_serve_takes_every_setting_of_segments_by_its_name(tmp_path: Path, monke
 
 def test_serve_refuses_sizes_of_segments_that_do_not_ascend(tmp_path: Path) -> None:
     result = run("serve", "--data", str(tmp_path), "--part-min-bytes", "9", "--part-max-bytes", "8")
-    assert result.exit_code == cli.EXIT_FAILED
+    assert result.exit_code == cli_client.EXIT_FAILED
     assert "sizes ascend" in result.stderr
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from shardstore.key_range import KeyRange
 from workers.jobs.compaction_plan import Rewrite, Step, plan
@@ -24,14 +25,23 @@ class Tables:
         self.keys[number] = content = [bytes([code]) for code in sorted(keys.encode())]
         return TableRecord(number, file_bytes, len(keys), tombstones, content[0], content[-1], 0)
 
+    def virtual(self, keys: str, file_bytes: int = LARGE) -> TableRecord:
+        """Half of a file that is twice as large."""
+        table = self.table(keys, 2 * file_bytes)
+        return replace(table, start=table.key_first, end=b"~", file_entries=2 * table.entries)
+
     def holds(self, table: TableRecord, key_range: KeyRange) -> bool:
         return any(key in key_range for key in self.keys[table.number])
 
     def plan(
-        self, base: Iterable[TableRecord], newer: Iterable[TableRecord], is_oldest: bool = True
+        self,
+        base: Iterable[TableRecord],
+        newer: Iterable[TableRecord],
+        is_oldest: bool = True,
+        trims: bool = False,
     ) -> list[tuple[str, list[int]]]:
         """Each step as a word and the numbers of its tables."""
-        steps = plan(list(base), list(newer), self.holds, PART_MIN, is_oldest)
+        steps = plan(list(base), list(newer), self.holds, PART_MIN, is_oldest, trims)
         self.check(steps)
         return [
             ("write", [table.number for table in step.sources])
@@ -162,3 +172,20 @@ def test_sources_go_from_the_oldest_to_the_newest() -> None:
     base = [tables.table("ae")]
     newer = [tables.table("c", SMALL), tables.table("b", SMALL), tables.table("d", SMALL)]
     assert tables.plan(base, newer) == [("write", [1, 2, 3, 4])]
+
+
+def test_virtual_parts_are_carried_and_moved_like_others_unless_the_compaction_trims() -> None:
+    tables = Tables()
+    base = [tables.virtual("ab"), tables.table("cd"), tables.virtual("ef")]
+    newer = [tables.virtual("gh"), tables.table("e")]
+    assert tables.plan(base, newer) == [("carry", [1]), ("carry", [2]), ("write", [3, 5]), ("carry", [4])]
+    assert tables.plan(base, newer, trims=True) == [("write", [1]), ("carry", [2]), ("write", [3, 4, 5])]
+
+
+def test_a_virtual_part_is_as_small_as_its_share() -> None:
+    tables = Tables()
+    base = [tables.virtual("ab", PART_MIN - 1), tables.table("de")]
+    assert tables.plan(base, [tables.table("c", SMALL)]) == [("write", [1, 3]), ("carry", [2])]
+    tables = Tables()
+    base = [tables.virtual("ab", PART_MIN), tables.table("de")]
+    assert tables.plan(base, [tables.table("c", SMALL)])[0] == ("carry", [1])

@@ -12,6 +12,7 @@ from workers.maintenance.compaction_policy import (
     BOTTOMS_RATIO,
     DELTAS_MAX,
     KEYS_ASKED_MIN,
+    OUTSIDE_BYTES_MIN,
     READ_AMPLIFICATION_MAX,
     TOMBSTONES_MIN,
     Compaction,
@@ -34,6 +35,8 @@ def chosen(sizes: LayerSizes) -> Compaction:
         LayerSizes(),
         LayerSizes(deltas=DELTAS_MAX - 1, delta_bytes=GIB, main_bytes=GIB),
         LayerSizes(main_bytes=GIB, bottoms_bytes=(9 * GIB, 4 * GIB)),
+        LayerSizes(main_bytes=GIB, outside_bytes=GIB),
+        LayerSizes(main_bytes=MIB, outside_bytes=OUTSIDE_BYTES_MIN),
     ],
 )
 def test_what_is_in_good_order_is_left_alone(sizes: LayerSizes) -> None:
@@ -83,6 +86,15 @@ def test_much_hidden_data_is_worth_everything() -> None:
     assert sizes.space_amplification == 4.0
     assert chosen(sizes).kind == CompactionKind.EVERYTHING
     assert "4.0 times" in chosen(sizes).reason
+
+
+def test_much_that_lies_outside_bounds_is_trimmed() -> None:
+    sizes = LayerSizes(1, GIB, GIB, (3 * GIB,), outside_bytes=5 * GIB + 1)
+    assert chosen(sizes) == Compaction(
+        CompactionKind.EVERYTHING,
+        f"{5 * GIB + 1} of {10 * GIB + 1} bytes lie outside the bounds of virtual parts",
+    )
+    assert chosen(LayerSizes(outside_bytes=OUTSIDE_BYTES_MIN + 1)).kind == CompactionKind.EVERYTHING
 
 
 def test_bottom_mains_grow_like_a_binary_counter() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from workers.inspection.findings import Findings
 from workers.inspection.inspect import inspect
 from workers.inspection.rendering import as_json, as_lines
 from workers.segment.manifest import new_manifest, publish_manifest
-from workers.segment.table_format import Entries
+from workers.segment.table_format import Entries, TableRecord
 from workers.segment.table_writer import write_table
 from workers.wal.log_document import LogDocument, publish_log_document
 from workers.wal.record_format import FILE_HEADER_BYTES
@@ -251,6 +252,20 @@ def test_bytes_as_text_and_in_hex() -> None:
     findings = inspected(manifest_file())
     assert json.loads(as_json(findings, in_hex=False))["body"]["end"] == "\\xff"
     assert json.loads(as_json(findings, in_hex=True))["body"]["end"] == "ff"
+
+
+def test_a_manifest_tells_bounds_and_origin_of_a_virtual_part() -> None:
+    filesystem = FaultyFilesystem()
+    filesystem.make_directory("segments/00000007")
+    part = TableRecord(3, 100, 1, 0, b"m", b"m", 5, 4, 2, b"k", b"n", 9)
+    publish_manifest(filesystem, replace(new_manifest("s", 7, KeyRange(), 3), main=(part,)))
+    findings = inspected(filesystem.content("segments/00000007/MANIFEST"))
+    (shown,) = json.loads(as_json(findings, in_hex=False))["body"]["main"]
+    assert (shown["start"], shown["end"], shown["file_entries"]) == ("k", "n", 9)
+    assert (shown["origin_segment"], shown["origin_number"]) == (4, 2)
+    lines = [line.split() for line in as_lines(findings, in_hex=False)]
+    (row,) = [place for place, words in enumerate(lines) if "origin_segment" in words]
+    assert dict(zip(lines[row], lines[row + 1], strict=True)) == {name: str(value) for name, value in shown.items()}
 
 
 def test_no_line_carries_control_characters() -> None:

@@ -9,7 +9,7 @@ import pytest
 from shardstore.documents import encode_document
 from shardstore.errors import Corruption
 from shardstore.file_names import manifest as manifest_path
-from shardstore.key_range import EVERYTHING
+from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.messages import to_plain
 from tests.unit.table_samples import STORE, empty_filesystem
 from workers.segment.manifest import (
@@ -19,6 +19,7 @@ from workers.segment.manifest import (
     new_manifest,
     publish_manifest,
     read_manifest,
+    share_bytes_of,
 )
 from workers.segment.table_format import TableRecord
 
@@ -61,4 +62,37 @@ def test_parts_that_are_not_apart_are_damage(second: TableRecord) -> None:
         publish_manifest(filesystem, manifest)
     filesystem.place(manifest_path(SEGMENT), encode_document(MAGIC, VERSION, to_plain(manifest)))
     with pytest.raises(Corruption, match="overlap or are out of order"):
+        read_manifest(filesystem, STORE, SEGMENT)
+
+
+def virtual(start: bytes, end: bytes, file_entries: int) -> TableRecord:
+    return replace(record(1, b"c", b"e"), start=start, end=end, file_entries=file_entries)
+
+
+def test_of_a_virtual_part_its_share_counts() -> None:
+    half = virtual(b"c", b"", 4)
+    assert (half.share_bytes, half.outside_bytes, half.bounds) == (50, 50, KeyRange(b"c"))
+    assert share_bytes_of((half, record(2, b"f", b"g"))) == 250
+    filesystem = empty_filesystem()
+    publish_manifest(filesystem, replace(NEW, main=(half,)))
+    assert read_manifest(filesystem, STORE, SEGMENT).main == (half,)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        virtual(b"d", b"", 4),
+        virtual(b"", b"e", 4),
+        virtual(b"a", b"d", 4),
+        virtual(b"c", b"f", 1),
+        virtual(b"c", b"", 0),
+    ],
+)
+def test_a_virtual_part_that_holds_more_than_its_bounds_is_damage(wrong: TableRecord) -> None:
+    filesystem = empty_filesystem()
+    manifest = replace(NEW, deltas=(wrong,))
+    with pytest.raises(AssertionError):
+        publish_manifest(filesystem, manifest)
+    filesystem.place(manifest_path(SEGMENT), encode_document(MAGIC, VERSION, to_plain(manifest)))
+    with pytest.raises(Corruption, match="table 1 is said to hold more than its bounds allow"):
         read_manifest(filesystem, STORE, SEGMENT)

@@ -37,18 +37,34 @@ def test_a_worker_whose_load_is_one_range_does_not_keep_the_next_from_giving() -
     assert chosen(busy((0, 0.9), (1, 0.4), (1, 0.4), (2, 0.1))) == [(2, 2)]
 
 
+def test_many_ranges_with_a_little_each_move_one_by_one() -> None:
+    small = [(0, 0.03)] * 20
+    assert chosen(busy(*small, (1, 0.1), (2, 0.3))) == [(1, 1)]
+    assert chosen(busy(*small, (1, 0.46), (2, 0.46))) == [], "even enough"
+
+
 @pytest.mark.parametrize(
     "loads",
     [
         busy((0, 0.14), (0, 0.15)),
         busy((0, 0.9), (1, 0.0), (2, 0.0)),
-        busy((0, 0.4), (0, 0.05), (1, 0.3), (2, 0.35)),
+        busy((0, 0.45), (0, 0.45), (1, 0.4), (2, 0.4)),
+        busy((0, 0.33), (0, 0.05), (1, 0.3), (2, 0.35)),
         busy((0, 0.4), (0, 0.4), (1, 0.1), (2, 0.1), measured_ns=SETTLED_NS - 1),
         store({"busy": 0.4}, {"busy": 0.4}, {"worker": 1, "changing": True}),
         store({"busy": 0.4}, {"busy": 0.4}, workers=[WorkerLoad(0), WorkerLoad(1, up=False)]),
         store({"busy": 0.4}, {"busy": 0.4}, workers=1),
     ],
-    ids=["little load", "one range", "almost even", "just opened", "taker changes", "taker is down", "alone"],
+    ids=[
+        "little load",
+        "one range",
+        "it would be as busy",
+        "almost even",
+        "just opened",
+        "taker changes",
+        "taker is down",
+        "alone",
+    ],
 )
 def test_nothing_moves_for_its_load(loads: StoreLoad) -> None:
     assert chosen(loads) == []

@@ -214,6 +214,20 @@ def test_a_share_cannot_be_told_once_shares_have_merged_again(driver: SessionDri
     assert driver.call(put(KEYS[0], b"goes on")) is None
 
 
+@pytest.mark.parametrize("lost", [Lose.REQUEST, Lose.REPLY])
+def test_a_write_with_all_its_keys_in_one_heir_is_told_after_any_changes(driver: SessionDriver, lost: Lose) -> None:
+    driver.cluster.script.append(Lose.REQUEST)
+    call = put_many(KEYS[:3], VALUES[:3])
+    driver.call(call)
+    split(driver)
+    driver.cluster.script.append(lost)
+    driver.advance(1_050)
+    merge(driver, 5)
+    driver.advance(3_000)
+    assert driver.ended[call] is None
+    assert len(driver.cluster.log) == 1
+
+
 def test_a_write_is_delayed_for_a_few_milliseconds_by_heirs_that_do_not_serve_yet(driver: SessionDriver) -> None:
     driver.cluster.split(2, b"\x60", [0, 1])
     driver.receive(driver.cluster.broadcast())

@@ -67,6 +67,10 @@ def test_numbers_on_the_wire_are_frozen() -> None:
         "REGISTER": 16,
         "READY": 17,
         "HEARTBEAT": 18,
+        "CHANGE": 19,
+        "PROGRESS": 20,
+        "RETIRE": 21,
+        "LOAD": 22,
     }
     assert [status.name for status in Status] == [
         *("NONE", "OK", "BUSY", "STALE_ROUTE", "CLOSED", "INVALID", "FAILED", "UNAVAILABLE", "UNKNOWN", "TOO_OLD"),

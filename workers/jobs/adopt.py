@@ -52,16 +52,16 @@ def adopt(spec: AdoptSpec, filesystem: Filesystem) -> Generator[None, None, Adop
     try:
         linked = yield from _linked(spec, parents, filesystem)
         filesystem.sync_directory(directory)
-        manifest = replace(
-            new_manifest(spec.store, spec.segment, KeyRange(spec.start, spec.end), spec.epoch),
-            table_number_next=len(linked) + 1,
-            **_layers(parents, linked),
-            dedup=spec.dedup,
-        )
-        publish_manifest(filesystem, manifest)
     except DiskFull:
         _remove_files(directory, filesystem)
         raise
+    manifest = replace(
+        new_manifest(spec.store, spec.segment, KeyRange(spec.start, spec.end), spec.epoch),
+        table_number_next=len(linked) + 1,
+        **_layers(parents, linked),
+        dedup=spec.dedup,
+    )
+    publish_manifest(filesystem, manifest)
     return AdoptResult(manifest)
 
 
@@ -115,6 +115,7 @@ def _linked(spec: AdoptSpec, parents: Sequence[Manifest], filesystem: Filesystem
             linked[parent.segment, record.number] = replace(kept, number=number)
             source = file_names.table_file(parent.segment, record.number)
             yield from _link(filesystem, source, file_names.table_file(spec.segment, number))
+            yield
     return linked
 
 

@@ -28,5 +28,6 @@ def release(spec: ReleaseSpec, filesystem: Filesystem) -> Generator[None, None, 
             filesystem.remove(path)
         yield
     for directory in sorted({path.rpartition("/")[0] for path in spec.paths}):
-        filesystem.sync_directory(directory)
+        with suppress(FileNotFoundError):  # the whole segment was retired
+            filesystem.sync_directory(directory)
     return ReleaseResult()

@@ -110,8 +110,8 @@ class MaintenanceQueue:
             self.seal(self.ranges[segment])
 
     def seal(self, owned: OwnedRange) -> None:
-        """Turn the active layer of a range into a run. Of a parent it must not reach to the writes of its children."""
-        owned.overlay.seal(self.writes.lsn_applied if owned.fence_lsn is None else owned.fence_lsn)
+        """Turn the active layer of a range into a run."""
+        owned.overlay.seal(self.writes.lsn_applied)
         self.look_again()
 
     def look_again(self) -> None:

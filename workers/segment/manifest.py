@@ -92,6 +92,7 @@ def new_manifest(store: str, segment: int, key_range: KeyRange, epoch: int) -> M
 def publish_manifest(filesystem: Filesystem, manifest: Manifest) -> None:
     """Make this the manifest of its segment, atomically and durably. The tables it names are durable before."""
     assert all(map(_are_apart, manifest.mains))
+    assert all(map(_is_within_bounds, manifest.tables))
     publish(filesystem, file_names.manifest(manifest.segment), encode_document(MAGIC, VERSION, to_plain(manifest)))
 
 
@@ -109,14 +110,15 @@ def read_manifest(filesystem: Filesystem, store: str, segment: int) -> Manifest:
     if not all(map(_are_apart, manifest.mains)):
         raise Corruption(path, HEAD_BYTES, "the parts of a main overlap or are out of order")
     for table in manifest.tables:
-        if table.is_virtual and not _is_within_bounds(table):
+        if not _is_within_bounds(table):
             raise Corruption(path, HEAD_BYTES, f"table {table.number} is said to hold more than its bounds allow")
     return manifest
 
 
 def _is_within_bounds(table: TableRecord) -> bool:
-    holds = table.start <= table.key_first and (not table.end or table.key_last < table.end)
-    return holds and 0 < table.entries <= table.file_entries
+    """Whether of a virtual part no more is told than there can be."""
+    within = table.start <= table.key_first and (not table.end or table.key_last < table.end)
+    return not table.is_virtual or (within and 0 < table.entries <= table.file_entries)
 
 
 def _are_apart(parts: Parts) -> bool:

@@ -11,23 +11,26 @@ from shardstore.columns import encode, positions_of
 from shardstore.effects import Send
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.limits import REPLY_BYTES_AIM
-from shardstore.wire_format import Flag
+from shardstore.wire_format import Flag, Op
+from workers.load.meter import LoadMeter
 from workers.ranges.owned_range import OwnedRange
 from workers.serving.reply import Asker
 from workers.serving.requests import is_single, key_of, keys_of
 
 FEW_KEYS = 4
+_GET = int(Op.GET)
 _ONE_ABSENT = encode([None]).frame
 
 
-def get(owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int) -> Send:
+def get(owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int, load: LoadMeter) -> Send:
     """Answer a GET. Raises InvalidRequest, Corruption."""
     if is_single(asker.header):
-        return _get_one(owned, asker, key_of(frames, owned.key_range), pressure)
+        return _get_one(owned, asker, key_of(frames, owned.key_range), pressure, load)
     keys = keys_of(asker.header, frames, owned.key_range)
     presence = bool(asker.header.flags & Flag.PRESENCE)
     values = _values(owned, keys, presence)
     column = encode(values)
+    load.note(owned.segment_id, _GET, keys, len(values), len(column.frame))
     flags = (Flag.VALUES_FIXED if column.fixed else 0) | (Flag.MORE if len(values) < len(keys) else 0)
     return asker.accept(pressure, (column.frame,), flags, len(values))
 
@@ -38,11 +41,13 @@ def cut(values: list[bytes | None]) -> list[bytes | None]:
     return values[: max(1, bisect_right(list(sizes), REPLY_BYTES_AIM))]
 
 
-def _get_one(owned: OwnedRange, asker: Asker, key: bytes, pressure: int) -> Send:
+def _get_one(owned: OwnedRange, asker: Asker, key: bytes, pressure: int, load: LoadMeter) -> Send:
     """Answer a GET of one key: what the general way does, without what it does for columns."""
     value = owned.get(key)
     if value is None or value is TOMBSTONE:
+        load.note(owned.segment_id, _GET, (key,), 1, 0)
         return asker.accept(pressure, (_ONE_ABSENT,), 0, 1)
+    load.note(owned.segment_id, _GET, (key,), 1, len(value))
     return asker.accept(pressure, (b"" if asker.header.flags & Flag.PRESENCE else value,), Flag.VALUES_FIXED, 1)
 
 

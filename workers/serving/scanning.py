@@ -23,7 +23,8 @@ from shardstore.identifiers import RequestId
 from shardstore.limits import MILLISECOND_NS, SCAN_LEASE_NS
 from shardstore.messages import ScanRequest
 from shardstore.options import ScanMode
-from shardstore.wire_format import Flag
+from shardstore.wire_format import Flag, Op
+from workers.load.meter import LoadMeter
 from workers.ranges.owned_range import OwnedRange
 from workers.ranges.range_view import RangeView
 from workers.serving.open_scans import OpenScan, OpenScans
@@ -40,7 +41,8 @@ _STATE = struct.Struct("<IQQ")
 class Scanning:
     """All scans of a worker."""
 
-    def __init__(self, writes: WritePath) -> None:
+    def __init__(self, writes: WritePath, load: LoadMeter) -> None:
+        self._load = load
         self.open = OpenScans(writes.limits.view_bytes)
         self._writes = writes
 
@@ -51,9 +53,13 @@ class Scanning:
             case ScanMode.LIVE:
                 page, mark = _read(owned.view(), owned, request), b""
             case ScanMode.FAIL_FAST:
-                page, mark = _read(owned.view(), owned, request), _checked_state(owned, request.mark)
+                mark = _checked_state(owned, request.mark)
+                page = _read(owned.view(), owned, request)
             case _:
                 page, mark = self._held_page(owned, asker, request, now_ns)
+        payload_bytes = len(page.keys.frame) + len(page.values.frame)
+        first = request.start or owned.key_range.start
+        self._load.note(owned.segment_id, Op.SCAN, (first,), page.entries, payload_bytes)
         flags = (Flag.KEYS_FIXED if page.keys.fixed else 0) | (Flag.VALUES_FIXED if page.values.fixed else 0)
         body = (page.keys.frame, page.values.frame, page.resume, mark)
         return asker.accept(self._writes.pressure, body, flags, page.entries)

@@ -21,6 +21,7 @@ from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.messages import Refusal
 from shardstore.options import Durability
 from shardstore.wire_format import Flag, Op, Status
+from workers.load.meter import LoadMeter
 from workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
 from workers.ranges.dedup import Verdict
 from workers.ranges.owned_range import OwnedRange
@@ -66,8 +67,11 @@ class WritePath:
     everything applied.
     """
 
-    def __init__(self, wal: WalWriter, durability: Durability, limits: MemoryLimits, buffered_bytes: int) -> None:
+    def __init__(
+        self, wal: WalWriter, durability: Durability, limits: MemoryLimits, buffered_bytes: int, load: LoadMeter
+    ) -> None:
         self.wal = wal
+        self._load = load
         self.limits = limits
         self.buffered_bytes = buffered_bytes
         self.grown_bytes = 0
@@ -121,6 +125,7 @@ class WritePath:
         except StorageFailure as failure:
             return self.fail(str(failure), [asker])
         owned.dedup.note(request, lsn)
+        self._load.note(owned.segment_id, header.op, keys, len(keys), payload_bytes)
         logged = LoggedWrite(lsn, owned, keys, values, payload_bytes, admitted_bytes, [asker])
         if self._asynchronous:
             self._sync_due_ns = self._sync_due_ns or now_ns + SYNC_INTERVAL_NS

@@ -1,0 +1,217 @@
+"""Adopting and retiring, stopped at every call: a child is there whole or not at all, and the job can go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from random import Random
+
+import pytest
+
+from shardstore.errors import DiskFull, StorageFailure
+from shardstore.file_names import SEGMENTS, segment_directory
+from shardstore.file_names import manifest as manifest_path
+from shardstore.filesystem import Filesystem
+from shardstore.key_range import KeyRange
+from tests.simulation.sim_disk import PowerLoss, SimDisk
+from tests.simulation.sim_filesystem import SimCrash, SimFilesystem
+from tests.unit.faulty_filesystem import FaultyFilesystem
+from tests.unit.job_driver import STORE, JobDriver, content_of
+from tests.unit.test_jobs_adopt import halves, merge_spec
+from workers.jobs.specs import AdoptSpec, RetireSpec, Spec
+from workers.segment.segment import Segment
+
+CALLS_MAX = 200
+VAST = 2**60
+KILL_ONLY = None
+LOSSES = (KILL_ONLY, *PowerLoss)
+SPLIT_AT = b"key-330"
+
+
+class WithoutLinks(SimFilesystem):
+    """A filesystem that has no hard links."""
+
+    def link(self, source: str, target: str) -> None:
+        self.step()
+        raise StorageFailure(f"cannot link {source}: operation not permitted")
+
+
+OpenDisk = Callable[[SimDisk, Random], SimFilesystem]
+SPECS: dict[str, tuple[OpenDisk, AdoptSpec]] = {
+    "merge": (SimFilesystem, merge_spec()),
+    "split": (SimFilesystem, merge_spec(3, (2,), KeyRange(SPLIT_AT))),
+    "copy": (WithoutLinks, merge_spec(3, (2,), KeyRange(SPLIT_AT))),
+}
+
+
+def process(disk: SimDisk, seed: int = 0, opener: OpenDisk = SimFilesystem) -> SimFilesystem:
+    return opener(disk, Random(seed))
+
+
+def expected_of(worker: JobDriver, spec: AdoptSpec) -> dict[bytes, bytes]:
+    key_range = KeyRange(spec.start, spec.end)
+    held = {**worker.alive(1), **worker.alive(2)}
+    return {key: value for key, value in sorted(held.items()) if key in key_range}
+
+
+def served(filesystem: Filesystem, segment: int) -> dict[bytes, bytes] | None:
+    """What the segment holds; None when there is none."""
+    if not filesystem.exists(manifest_path(segment)):
+        return None
+    content = {}
+    for layer in Segment.open(filesystem, STORE, segment).layers():
+        content.update(content_of(layer))
+    return {key: value for key, value in sorted(content.items()) if isinstance(value, bytes)}
+
+
+def stopped_at_each_call(
+    scenario: Callable[[SimDisk], JobDriver], spec: Spec, opener: OpenDisk
+) -> Iterator[tuple[int, SimDisk, JobDriver]]:
+    """The job killed one call later each time, until it runs through."""
+    for call in range(1, CALLS_MAX):
+        disk = SimDisk()
+        worker = scenario(disk)
+        job_process = process(disk, call, opener)
+        job_process.crash_in = call
+        try:
+            worker.run(spec, job_process)
+        except SimCrash:
+            worker.filesystem.kill()  # type: ignore[attr-defined]
+            yield call, disk, worker
+            continue
+        assert call > 5
+        return
+    raise AssertionError(f"the job makes more than {CALLS_MAX} calls")
+
+
+def parents(disk: SimDisk) -> JobDriver:
+    return halves(process(disk))
+
+
+def check_adopted(disk: SimDisk, worker: JobDriver, spec: AdoptSpec, opener: OpenDisk, seed: int) -> None:
+    """Run the job again: the child holds what it should, durably, and no file beside."""
+    worker.run(spec, process(disk, seed, opener))
+    disk.lose_power(PowerLoss.STRICT, Random(seed))
+    filesystem = process(disk)
+    assert served(filesystem, spec.segment) == expected_of(worker, spec)
+    tables = Segment.open(filesystem, STORE, spec.segment).manifest.tables
+    assert len(filesystem.list_directory(segment_directory(spec.segment))) == 1 + len(tables)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("name", SPECS)
+def test_an_adoption_stopped_at_any_call(name: str, loss: PowerLoss | None) -> None:
+    opener, spec = SPECS[name]
+    for call, disk, worker in stopped_at_each_call(parents, spec, opener):
+        if loss is not None:
+            disk.lose_power(loss, Random(call))
+        filesystem = process(disk)
+        assert served(filesystem, spec.segment) in (None, expected_of(worker, spec)), f"stopped at call {call}"
+        assert [served(filesystem, parent) for parent in (1, 2)] == [worker.alive(1), worker.alive(2)]
+        check_adopted(disk, worker, spec, opener, call)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_parents_may_go_as_soon_as_an_adoption_has_ended(loss: PowerLoss | None) -> None:
+    """Also when the one that ended found the manifest of one that was killed."""
+    spec = merge_spec()
+    for call, disk, worker in stopped_at_each_call(parents, spec, SimFilesystem):
+        worker.run(spec, process(disk))
+        worker.run(RetireSpec(STORE, (1, 2)), process(disk))
+        if loss is not None:
+            disk.lose_power(loss, Random(call))
+        filesystem = process(disk)
+        assert served(filesystem, 3) == expected_of(worker, spec), f"stopped at call {call}"
+        assert filesystem.list_directory(SEGMENTS) == ["00000003"]
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_failed_sync_of_an_adoption(name: str) -> None:
+    opener, spec = SPECS[name]
+    for sync in range(1, CALLS_MAX):
+        disk = SimDisk()
+        worker = parents(disk)
+        job_process = process(disk, sync, opener)
+        job_process.fail_sync_in = sync
+        try:
+            worker.run(spec, job_process)
+        except StorageFailure:
+            disk.lose_power(PowerLoss.ORDERED, Random(sync))
+            assert served(process(disk), spec.segment) in (None, expected_of(worker, spec)), f"sync {sync} failed"
+            check_adopted(disk, worker, spec, opener, sync)
+        else:
+            assert sync > 4
+            return
+
+
+def test_a_failure_of_any_call_of_an_adoption() -> None:
+    """A link that fails is replaced by a copy; after any other failure the next process does the job again."""
+    spec = SPECS["split"][1]
+    copied = 0
+    for call in range(1, CALLS_MAX):
+        disk = SimDisk()
+        worker = parents(disk)
+        filesystem = FaultyFilesystem(disk)
+
+        def fail(number: int, operation: str, path: str, failing: int = call) -> None:
+            if number == failing:
+                raise StorageFailure(f"cannot {operation} {path}")
+
+        filesystem.fault = fail
+        try:
+            worker.run(spec, filesystem)
+        except StorageFailure:
+            assert not filesystem.trace[call - 1].startswith("link")
+        else:
+            copied += call <= filesystem.number
+        check_adopted(disk, worker, spec, SimFilesystem, call)
+        if call > filesystem.number:
+            assert copied == sum(call.startswith("link") for call in filesystem.trace) > 1
+            return
+    raise AssertionError(f"the job makes more than {CALLS_MAX} calls")
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_full_disk_at_any_fill_level(name: str) -> None:
+    opener, spec = SPECS[name]
+    refused = 0
+    for room in range(0, 60_000, 499):
+        disk = SimDisk()
+        worker = parents(disk)
+        disk.capacity = VAST
+        disk.capacity = VAST - disk.free() + room
+        try:
+            worker.run(spec, process(disk, 0, opener))
+        except DiskFull:
+            refused += 1
+            left = process(disk).list_directory(segment_directory(spec.segment))
+            assert left == [] or left[0] == "MANIFEST.tmp", (
+                "unless only the manifest did not fit, all room is free again"
+            )
+            disk.capacity = None
+            check_adopted(disk, worker, spec, opener, room)
+        else:
+            assert refused > 1
+            return
+    raise AssertionError("the job needs more room than expected")
+
+
+def adopted_parents(disk: SimDisk) -> JobDriver:
+    worker = parents(disk)
+    worker.run(merge_spec())
+    return worker
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_retirement_stopped_at_any_call(loss: PowerLoss | None) -> None:
+    spec = RetireSpec(STORE, (1, 2))
+    for call, disk, worker in stopped_at_each_call(adopted_parents, spec, SimFilesystem):
+        if loss is not None:
+            disk.lose_power(loss, Random(call))
+        filesystem = process(disk)
+        for parent in (1, 2):
+            assert served(filesystem, parent) in (None, worker.alive(parent)), f"stopped at call {call}"
+        worker.run(spec, process(disk))
+        disk.lose_power(PowerLoss.STRICT, Random(call))
+        filesystem = process(disk)
+        assert filesystem.list_directory(SEGMENTS) == ["00000003"]
+        assert served(filesystem, 3) == expected_of(worker, merge_spec())

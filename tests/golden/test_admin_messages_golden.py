@@ -1,0 +1,29 @@
+"""Version 1 of what operators and the router say to each other, byte for byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shardstore.admin_messages import AdminReply, AdminRequest, PlannedChange, RangeRow
+from shardstore.messages import decode, encode
+
+GOLDEN = Path(__file__).parent / "admin-messages-v1.txt"
+DOCUMENTS: list[Any] = [
+    AdminRequest("move", b"key", 3, dry_run=True),
+    AdminReply(
+        [PlannedChange(7, "split", [2], [5, 6], b"m", 1, "the range has 1.2 GiB")],
+        [RangeRow(b"", b"m", 5, 1, 3, 1_000, 20, "active"), RangeRow(b"m", b"", 6, 0, 1, 0, 0, "changing")],
+        4,
+    ),
+]
+
+
+@pytest.mark.parametrize("number", range(len(DOCUMENTS)))
+def test_document_is_its_line_of_the_golden_file(number: int) -> None:
+    name, _, digits = GOLDEN.read_text().splitlines()[number].partition(" ")
+    document = DOCUMENTS[number]
+    assert (name, digits) == (type(document).__name__, encode(document).hex())
+    assert decode(type(document), bytes.fromhex(digits)) == document
