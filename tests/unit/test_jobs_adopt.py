@@ -12,7 +12,7 @@ from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
 from tests.simulation.sim_filesystem import SimFilesystem
 from tests.unit.faulty_filesystem import FaultyFilesystem
-from tests.unit.job_driver import LOG_ID, STORE, JobDriver, content_of, run_to_end
+from tests.unit.job_driver import STORE, JobDriver, content_of, run_to_end
 from workers.jobs.specs import (
     AdoptResult,
     AdoptSpec,
