@@ -12,7 +12,7 @@ from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
 from tests.simulation.sim_filesystem import SimFilesystem
 from tests.unit.faulty_filesystem import FaultyFilesystem
-from tests.unit.job_driver import LOG_ID, STORE, JobDriver, content_of, run_to_end
+from tests.unit.job_driver import STORE, JobDriver, content_of, run_to_end
 from workers.jobs.specs import (
     AdoptResult,
     AdoptSpec,
@@ -95,7 +95,7 @@ def test_layers_are_joined_from_the_newest_on(worker: JobDriver) -> None:
     assert sorted(table.number for table in child.tables) == list(range(1, child.table_number_next))
     assert not any(table.is_virtual for table in child.tables)
     assert (child.epoch, child.version, child.dedup) == (9, 1, DEDUP)
-    assert child.checkpoint == {LOG_ID: max(left.checkpoint[LOG_ID], right.checkpoint[LOG_ID])}
+    assert child.checkpoint == {}, "its own records may lie below those of its parents"
     expected = {**worker.alive(1), **worker.alive(2)}
     content = Segment.open(worker.filesystem, STORE, 3).get_many(list(expected))
     assert content == list(expected.values())

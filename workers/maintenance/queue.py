@@ -33,8 +33,9 @@ from workers.jobs.specs import (
     SegmentDrain,
     Spec,
 )
-from workers.maintenance.compaction_policy import COMPLETE, Compaction, LayerSizes, choose
-from workers.maintenance.drain_policy import LayerSize, layers_to_seal
+from workers.maintenance.compaction_policy import COMPLETE, Compaction, choose
+from workers.maintenance.drain_policy import layers_to_seal
+from workers.maintenance.layer_sizes import layer_size, layer_sizes
 from workers.ranges.owned_range import OwnedRange
 from workers.segment.manifest import Manifest
 from workers.segment.segment import Segment
@@ -103,7 +104,7 @@ class MaintenanceQueue:
 
     def seal_full_layers(self) -> None:
         """Seal what the drain policy chooses."""
-        sizes = [_layer_size(owned) for owned in self.ranges.values()]
+        sizes = [layer_size(owned) for owned in self.ranges.values()]
         writes = self.writes
         for segment in layers_to_seal(sizes, writes.buffered_bytes, writes.wal.retained_bytes, writes.limits):
             self.seal(self.ranges[segment])
@@ -277,7 +278,7 @@ class MaintenanceQueue:
             owned = self.ranges[segment]
             if owned.segment is None or owned.job_damage or owned.fence_lsn is not None:
                 continue
-            chosen = COMPLETE if segment in self._compactions else choose(_layer_sizes(owned.segment))
+            chosen = COMPLETE if segment in self._compactions else choose(layer_sizes(owned.segment))
             if chosen:
                 return self._compact_segment(segment, chosen)
         return None
@@ -383,20 +384,6 @@ def _bounced(askers: Iterable[Asker]) -> list[Effect]:
     return [asker.refuse(Status.STALE_ROUTE, Refusal("the range is changing")) for asker in askers]
 
 
-def _layer_sizes(segment: Segment) -> LayerSizes:
-    return LayerSizes(
-        deltas=len(segment.manifest.deltas),
-        delta_bytes=segment.delta_bytes,
-        main_bytes=segment.main_bytes,
-        bottoms_bytes=segment.bottoms_bytes,
-        entries=segment.entries,
-        tombstones=segment.tombstones,
-        keys_asked=segment.keys_asked,
-        layers_asked=segment.layers_asked,
-        outside_bytes=segment.outside_bytes,
-    )
-
-
 def _segments_of(spec: Spec) -> list[int]:
     """The segments that the job publishes anew."""
     match spec:
@@ -406,9 +393,3 @@ def _segments_of(spec: Spec) -> list[int]:
             return [spec.segment]
         case ReleaseSpec() | RetireSpec():
             return []
-
-
-def _layer_size(owned: OwnedRange) -> LayerSize:
-    overlay = owned.overlay
-    due_bytes = overlay.due_bytes
-    return LayerSize(owned.segment_id, overlay.size_bytes - due_bytes, due_bytes, overlay.lsn_first_kept)

@@ -1,0 +1,30 @@
+"""The sizes of a range, as the policies of maintenance take them."""
+
+from __future__ import annotations
+
+from workers.maintenance.compaction_policy import LayerSizes
+from workers.maintenance.drain_policy import LayerSize
+from workers.ranges.owned_range import OwnedRange
+from workers.segment.segment import Segment
+
+
+def layer_sizes(segment: Segment) -> LayerSizes:
+    """For the compaction policy: the layers of the files."""
+    return LayerSizes(
+        deltas=len(segment.manifest.deltas),
+        delta_bytes=segment.delta_bytes,
+        main_bytes=segment.main_bytes,
+        bottoms_bytes=segment.bottoms_bytes,
+        entries=segment.entries,
+        tombstones=segment.tombstones,
+        keys_asked=segment.keys_asked,
+        layers_asked=segment.layers_asked,
+        outside_bytes=segment.outside_bytes,
+    )
+
+
+def layer_size(owned: OwnedRange) -> LayerSize:
+    """For the drain policy: what is in memory."""
+    overlay = owned.overlay
+    due_bytes = overlay.due_bytes
+    return LayerSize(owned.segment_id, overlay.size_bytes - due_bytes, due_bytes, overlay.lsn_first_kept)
