@@ -10,7 +10,7 @@ from tests.simulation.mistakes import MISTAKES, Mistake
 from tests.simulation.swarm import draw
 from tests.simulation.world import SimulationFailed, simulate
 
-SEEDS_MAX = 400
+SEEDS_MAX = 800
 
 
 def is_shown(mistake: Mistake) -> bool:
