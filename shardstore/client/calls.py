@@ -69,7 +69,8 @@ class Single(Call):
 class Many(Call):
     """One operation on many keys. GET settles with the list of values, None for an absent key.
 
-    `parts` is into how many parts it was cut; `applied` are the sequences of those of a write that are answered.
+    `parts` is into how many parts it was cut; `applied` names those of a write that are answered, by sequence and
+    segment.
     """
 
     op: Op
@@ -77,7 +78,7 @@ class Many(Call):
     values: Items | None = None
     results: Any = field(default=None, init=False)
     parts: int = field(default=1, init=False)
-    applied: list[int] = field(default_factory=list, init=False)
+    applied: list[tuple[int, int]] = field(default_factory=list, init=False)
 
     def collect(self, positions: Positions | None, values: Sequence[bytes | None]) -> None:
         """Put the values of one part where they belong."""

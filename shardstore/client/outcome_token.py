@@ -34,7 +34,10 @@ class PartInDoubt:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeToken:
-    """`applied` and `not_applied` count the other parts of the write, of which that is certain."""
+    """`applied` and `not_applied` count the other parts of the write, of which that is certain.
+
+    Without any part it is that of a write of which nobody can tell.
+    """
 
     parts: list[PartInDoubt]
     applied: int
@@ -47,7 +50,8 @@ class OutcomeToken:
     def outcome(self, endings: Sequence[Ending]) -> Outcome:
         """The outcome of the write, when its parts in doubt ended so."""
         found = {*endings, *[Ending.APPLIED] * bool(self.applied), *[Ending.NOT_APPLIED] * bool(self.not_applied)}
-        state = Ending.UNKNOWN if Ending.UNKNOWN in found else found.pop() if len(found) == 1 else Ending.PARTLY
+        is_unknown = Ending.UNKNOWN in found or not found
+        state = Ending.UNKNOWN if is_unknown else found.pop() if len(found) == 1 else Ending.PARTLY
         return Outcome(state, tuple(zip((part.key for part in self.parts), endings, strict=True)))
 
 
@@ -60,9 +64,12 @@ def from_bytes(token: Any) -> OutcomeToken:
     except MalformedMessage as error:
         raise InvalidRequest(f"no token of an outcome: {error}") from None
     keys_fit = all(KEY_BYTES_MIN <= len(part.key) <= KEY_BYTES_MAX and part.client for part in decoded.parts)
-    if not keys_fit or not (decoded.parts or decoded.applied or decoded.not_applied):
+    if not keys_fit:
         raise InvalidRequest("no token of an outcome: its fields are out of bounds")
     return decoded
+
+
+BEYOND_TELLING = OutcomeToken([], 0, 0)
 
 
 def token_of(call: Call, client: int, requests: Iterable[Request]) -> OutcomeToken:
@@ -73,7 +80,7 @@ def token_of(call: Call, client: int, requests: Iterable[Request]) -> OutcomeTok
         parts = [
             PartInDoubt(client, request.sequence, keys[0 if request.positions is None else request.positions[0]])
             for request in requests
-            if request.sequence not in applied
+            if (request.sequence, request.lane.segment) not in applied
         ]
         return OutcomeToken(parts, len(applied), call.parts - len(applied) - len(parts))
     assert isinstance(call, Single)

@@ -254,7 +254,7 @@ class Session:
             return
         value: Any = None
         if type(call) is Many and request.op in WRITES:
-            call.applied.append(request.sequence)
+            call.applied.append((request.sequence, request.lane.segment))
         call.missing -= 1
         if type(call) is Many and request.op == Op.GET:
             self._collect(call, request, header.entries, content)

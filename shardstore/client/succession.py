@@ -20,9 +20,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from shardstore.client.calls import Call, Single, Statistics
+from shardstore.client.calls import Call, Many, Single, Statistics
 from shardstore.client.in_flight import Part, Request, State
 from shardstore.client.lanes import Lane, Waiting, body_of_singles
+from shardstore.client.outcome_token import BEYOND_TELLING
 from shardstore.client.planning import parts_again
 from shardstore.client.routing import Routing
 from shardstore.client.sending import Sending
@@ -67,7 +68,7 @@ class Succession:
         elif self._beyond_telling(request):
             for call in request.calls:
                 unknown = "the segment of a part of the write was split and merged before that part was answered"
-                self._settle(call, error=OutcomeUnknown(unknown))
+                self._settle(call, error=OutcomeUnknown(unknown, BEYOND_TELLING.encode()))
         else:
             self._share_out(request)
         self._sending.end_turns(request)
@@ -127,6 +128,8 @@ class Succession:
             return []
         parts = parts_again(part, lane, self._routing)
         call.missing += len(parts) - 1
+        if type(call) is Many:
+            call.parts += len(parts) - 1
         if not call.missing:
             self._settle(call, call.results if type(call) is Statistics else None)
         return parts
