@@ -147,6 +147,7 @@ def test_fail_fast_sees_a_condition_that_held_and_none_that_failed(worker: Worke
     worker.settle()
     _, _, state = worker.scan_page(ScanRequest(mode="fail_fast", limit=1))
     assert told(worker, worker.compare_and_set(b"a", b"2", b"3")) is False
+    assert told(worker, worker.outcome(b"a", 99, client=OTHER, client_asked=OTHER)) == "not_applied"
     worker.scan_page(ScanRequest(mode="fail_fast", limit=1, mark=state))
     assert told(worker, worker.compare_and_set(b"a", b"1", b"3")) is True
     sequence = worker.ask(Op.SCAN, [encode(ScanRequest(mode="fail_fast", limit=1, mark=state))])

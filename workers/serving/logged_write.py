@@ -51,7 +51,7 @@ class LoggedWrite:
     def apply(self) -> int:
         """Put the write into the active layer, a step that cannot fail. Answers by how many bytes that has grown."""
         owned = self.owned
-        owned.writes_applied += 1
+        owned.writes_applied += bool(self.keys)  # a bar changes nothing that a scan shows
         active = owned.overlay.writable(self.lsn)
         if self.values is None:
             return active.delete(self.keys, self.payload_bytes, self.lsn)
