@@ -147,12 +147,9 @@ class Admin:
 
     def _move(self, request: AdminRequest, now_ns: int) -> list[Plan]:
         member = self._membership.of_worker(request.worker)
-        if member is None:
-            raise InvalidRequest(f"there is no worker {request.worker}")
-        if member.state is not State.UP:
-            raise Busy(f"worker {request.worker} is {member.state}", 1, 1, change_plan.RETRY_AFTER_NS)
-        if request.worker in self._table.topology.leaving:
-            raise InvalidRequest(f"worker {request.worker} is leaving")
+        state = member.state if member else State.DOWN
+        if request.worker in self._table.topology.staying and state is not State.UP:
+            raise Busy(f"worker {request.worker} is {state}", 1, 1, change_plan.RETRY_AFTER_NS)
         route = self._table.current.route_of(request.key)
         return [Plan(PlanKind.MOVE, (route.segment,), request.worker, ASKED_FOR)]
 

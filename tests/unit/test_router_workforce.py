@@ -249,6 +249,14 @@ def test_nothing_comes_to_a_worker_that_leaves_or_does_not_exist(store: Store) -
         assert refusal_of(refused, Status.INVALID).what == what
 
 
+def test_a_move_to_a_worker_that_does_not_serve_yet_waits_for_it(store: Store) -> None:
+    store.ask(Action.ADD_WORKER)
+    [busy] = store.ask(Action.MOVE, 2)
+    assert refusal_of(busy, Status.BUSY).what == "worker 2 is down"
+    store.bring_up(2)
+    assert orders_in(store.ask(Action.MOVE, 2))
+
+
 def test_a_full_disk_delays_an_addition_and_a_departure_and_loses_nothing(
     store: Store, filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
