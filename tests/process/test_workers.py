@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from shutil import rmtree
 from threading import Thread
 
 from shardstore import Client, LocalCluster, ShardstoreError, TopologyOptions
+from shardstore.file_names import worker_directory
 from tests.process.clusters import Writer, kill
 from tests.process.deadlines import wait_until
 
@@ -62,7 +64,14 @@ def test_a_worker_goes_on_leaving_when_router_and_worker_are_killed_meanwhile(tm
         wait_until(lambda: workers_in(cluster) == ["worker-1"], "the end of worker 0", 60)
         drain.join()
         writer.wait_for_more()
+        rmtree(tmp_path / worker_directory(0))  # nobody needs it
+        assert db.admin.add_worker() == 0
+        db.admin.move(b"0", 0, timeout=60)
+        writer.wait_for_more()
         writer.stop()
+        writer.check(db)
+    with cluster_with(tmp_path, None) as cluster, cluster.connect() as db:
+        assert workers_in(cluster) == ["worker-0", "worker-1"]
         writer.check(db)
 
 
