@@ -1,15 +1,15 @@
 """What operators ask of the topology: ADMIN. See shardstore/admin_messages.py.
 
-A change is answered when it is done, which may take a drain; who asks again with the same id waits for the same change
-or is told its outcome again. What was asked of a router that ended meanwhile is done all the same, but nobody is told:
-asked again, it is refused, since it is done, or begins anew.
+A change is answered when it is done, which may take a drain; so is the departure of a worker. Who asks again with the
+same id waits for the same or is told its outcome again. What was asked of a router that ended meanwhile is done all
+the same, but nobody is told: asked again, it is refused, since it is done, or begins anew.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from router import change_plan
 from router.answers import CLIENTS, answer, refuse
@@ -18,6 +18,7 @@ from router.policies.plan import Plan, PlanKind
 from router.route_table import RouteTable
 from router.steering import Steering
 from router.topology_changes import TopologyChanges
+from router.workforce import Workforce
 from shardstore.admin_messages import Action, AdminReply, AdminRequest, PlannedChange, RangeRow
 from shardstore.effects import Effect
 from shardstore.errors import Busy, InvalidRequest
@@ -33,22 +34,36 @@ ASKED_FOR = "asked for"
 
 @dataclass(slots=True)
 class Asked:
-    """One request: who waits for it, for which changes, and what it will be told."""
+    """One request: who waits for it, for which changes or whose departure, and what it will be told."""
 
     peer: bytes
     request: Header
-    open: set[int]
     reply: AdminReply
+    open: set[int] = field(default_factory=set)
+    leaving: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what was asked for is not done yet."""
+        return bool(self.open) or self.leaving is not None
 
 
 class Admin:
     """Requests of operators, by (client, sequence)."""
 
-    def __init__(self, table: RouteTable, membership: Membership, changes: TopologyChanges, steering: Steering) -> None:
+    def __init__(
+        self,
+        table: RouteTable,
+        membership: Membership,
+        changes: TopologyChanges,
+        steering: Steering,
+        workforce: Workforce,
+    ) -> None:
         self._table = table
         self._membership = membership
         self._changes = changes
         self._steering = steering
+        self._workforce = workforce
         self._asked: OrderedDict[tuple[int, int], Asked] = OrderedDict()
         self._actions: dict[str, Callable[[AdminRequest, int], list[Plan]]] = {
             Action.SPLIT: self._split,
@@ -56,17 +71,23 @@ class Admin:
             Action.MOVE: self._move,
             Action.REBALANCE: self._rebalance,
         }
+        self._of_workers: dict[str, Callable[[bytes, Header, AdminRequest], list[Effect]]] = {
+            Action.ADD_WORKER: self._add_worker,
+            Action.DRAIN_WORKER: self._drain_worker,
+        }
 
     def handle(self, peer: bytes, header: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Answer an ADMIN, now or when its changes are done. Raises MalformedMessage, StorageFailure."""
         asked = self._asked.get((header.client, header.sequence))
         if asked is not None:
             asked.peer, asked.request = peer, header
-            return [] if asked.open else [answer(CLIENTS, peer, header, asked.reply)]
+            return [] if asked.is_open else [answer(CLIENTS, peer, header, asked.reply)]
         request = decode(AdminRequest, frames[1])
         try:
             if request.action == Action.RANGES:
                 return [answer(CLIENTS, peer, header, AdminReply(ranges=self._rows()))]
+            if request.action in self._of_workers:
+                return self._of_workers[request.action](peer, header, request)
             if request.action not in self._actions:
                 raise InvalidRequest(f"{request.action!r} is none of {', '.join(Action)}")
             return self._change(peer, header, request, now_ns)
@@ -79,12 +100,22 @@ class Admin:
     def ended(self, change: Change) -> list[Effect]:
         """A change is done: answer who waited for it as the last one."""
         effects: list[Effect] = []
+        givers = {parent.worker for parent in change.parents}
         for asked in self._asked.values():
+            if asked.leaving in givers:
+                asked.reply.changes.append(_told(change, change.number, f"worker {asked.leaving} leaves"))
             if change.number in asked.open:
                 asked.open.remove(change.number)
                 if not asked.open:
                     effects.append(answer(CLIENTS, asked.peer, asked.request, asked.reply))
         return effects
+
+    def gone(self, worker: int) -> list[Effect]:
+        """The store has this worker no more: answer who waited for that."""
+        waiting = [asked for asked in self._asked.values() if asked.leaving == worker]
+        for asked in waiting:
+            asked.leaving = None
+        return [answer(CLIENTS, asked.peer, asked.request, asked.reply) for asked in waiting]
 
     def _change(self, peer: bytes, header: Header, request: AdminRequest, now_ns: int) -> list[Effect]:
         told: list[PlannedChange] = []
@@ -96,11 +127,13 @@ class Admin:
                 effects += self._changes.begin(change, plan.reason, now_ns)
         if not effects:
             return [answer(CLIENTS, peer, header, AdminReply(told))]
-        asked = Asked(peer, header, {change.number for change in told}, AdminReply(told))
-        self._asked[header.client, header.sequence] = asked
+        self._remember(Asked(peer, header, AdminReply(told), {change.number for change in told}))
+        return effects
+
+    def _remember(self, asked: Asked) -> None:
+        self._asked[asked.request.client, asked.request.sequence] = asked
         while len(self._asked) > REMEMBERED_MAX:
             self._asked.popitem(last=False)
-        return effects
 
     def _split(self, request: AdminRequest, now_ns: int) -> list[Plan]:
         route = self._table.current.route_of(request.key)
@@ -114,17 +147,31 @@ class Admin:
 
     def _move(self, request: AdminRequest, now_ns: int) -> list[Plan]:
         member = self._membership.of_worker(request.worker)
-        if member is None:
-            raise InvalidRequest(f"there is no worker {request.worker}")
-        if member.state is not State.UP:
-            raise Busy(f"worker {request.worker} is {member.state}", 1, 1, change_plan.RETRY_AFTER_NS)
-        if request.worker in self._table.topology.leaving:
-            raise InvalidRequest(f"worker {request.worker} is leaving")
+        state = member.state if member else State.DOWN
+        if request.worker in self._table.topology.staying and state is not State.UP:
+            raise Busy(f"worker {request.worker} is {state}", 1, 1, change_plan.RETRY_AFTER_NS)
         route = self._table.current.route_of(request.key)
         return [Plan(PlanKind.MOVE, (route.segment,), request.worker, ASKED_FOR)]
 
     def _rebalance(self, request: AdminRequest, now_ns: int) -> list[Plan]:
         return self._steering.rebalancing(now_ns)
+
+    def _add_worker(self, peer: bytes, header: Header, request: AdminRequest) -> list[Effect]:
+        reply = AdminReply(worker=self._workforce.next_worker())
+        effects = [] if request.dry_run else self._workforce.add_worker()
+        self._remember(Asked(peer, header, reply))
+        return [*effects, answer(CLIENTS, peer, header, reply)]
+
+    def _drain_worker(self, peer: bytes, header: Header, request: AdminRequest) -> list[Effect]:
+        """The moves are begun by the next ticks; those that were done are told in the end."""
+        if not request.dry_run:
+            self._workforce.drain_worker(request.worker)
+            self._remember(Asked(peer, header, AdminReply(worker=request.worker), leaving=request.worker))
+            return []
+        self._workforce.check_drain(request.worker)
+        plans = self._steering.evacuation(request.worker)
+        told = [_told(change_plan.change_of(self._table.topology, plan), 0, plan.reason) for plan in plans]
+        return [answer(CLIENTS, peer, header, AdminReply(told, worker=request.worker))]
 
     def _rows(self) -> list[RangeRow]:
         stages = self._changes.stages()

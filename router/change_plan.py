@@ -76,7 +76,8 @@ def change_of(topology: Topology, plan: Plan) -> Change:
 def _change(
     topology: Topology, kind: ChangeKind, parents: Iterable[Route], children: Iterable[tuple[bytes, bytes, int]]
 ) -> Change:
-    parents = list(parents)
+    parents, children = list(parents), list(children)
+    _check_receivers(topology, parents, [worker for _, _, worker in children])
     changing = {child.segment: change.number for change in topology.changes for child in change.children}
     for parent in parents:
         if parent.segment in changing:
@@ -97,3 +98,13 @@ def _change(
             Relative(topology.segment_next + at, start, end, worker) for at, (start, end, worker) in enumerate(children)
         ),
     )
+
+
+def _check_receivers(topology: Topology, parents: Iterable[Route], receivers: Iterable[int]) -> None:
+    """A worker that leaves may keep what is its own, and gets nothing from others."""
+    givers = {int(parent.worker) for parent in parents}
+    for worker in receivers:
+        if worker not in topology.workers:
+            raise InvalidRequest(f"there is no worker {worker}")
+        if worker in topology.leaving and givers != {worker}:
+            raise InvalidRequest(f"worker {worker} is leaving")

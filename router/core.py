@@ -25,6 +25,7 @@ from router.route_table import open_route_table
 from router.sessions import Sessions
 from router.steering import Steering
 from router.topology_changes import TopologyChanges
+from router.workforce import Workforce
 from shardstore.effects import Effect, Received, Send, SendFailed, Stop, StopRequested, Tick
 from shardstore.entropy import Entropy
 from shardstore.errors import DiskFull, StorageFailure
@@ -54,7 +55,9 @@ class RouterCore:
 
     def __init__(self, filesystem: Filesystem, entropy: Entropy, options: RouterOptions) -> None:
         self._options = options
-        self._table = open_route_table(filesystem, options.store, options.boundaries, options.workers)
+        self._table = open_route_table(
+            filesystem, options.store, options.boundaries, options.workers, options.workers_asked
+        )
         self._membership = Membership()
         self._sessions = Sessions(entropy)
         self._announcer = Announcer(self._table, self._membership, self._sessions)
@@ -62,11 +65,11 @@ class RouterCore:
         self._dispatch = Dispatch(self._table, self._membership, self._announcer, former)
         self._changes = TopologyChanges(self._table, self._membership, self._announcer, former)
         self._steering = Steering(self._table, self._membership, self._changes, options.topology)
-        self._admin = Admin(self._table, self._membership, self._changes, self._steering)
+        self._registrar = Registrar(self._table, self._membership, self._announcer, self._dispatch, self._changes)
+        self._workforce = Workforce(self._table, self._registrar)
+        self._admin = Admin(self._table, self._membership, self._changes, self._steering, self._workforce)
         self._changes.on_begin, self._changes.on_end = self._steering.begun, self._admin.ended
-        self._registrar = Registrar(
-            self._table, self._membership, self._announcer, self._dispatch, self._changes, options.workers
-        )
+        self._workforce.on_gone = self._admin.gone
         self._requests: Counter[int] = Counter()
         self._malformed = 0
         self._ticked_ns = 0
@@ -94,9 +97,9 @@ class RouterCore:
         }
 
     def start(self, now_ns: int) -> list[Effect]:
-        """The map is open already: there is nothing to do before the first event."""
+        """The map is open already: only the workers are missing."""
         self._ticked_ns = now_ns
-        return []
+        return [self._workforce.report()]
 
     def handle(self, event: Any, now_ns: int) -> list[Effect]:
         """Take one event; answer with what is to be done."""
@@ -182,6 +185,7 @@ class RouterCore:
                 member.worker: {
                     "state": member.state.value,
                     "heard_ago_ns": now_ns - member.heard_ns,
+                    "leaving": member.worker in self._table.topology.leaving,
                     "pressure": member.pressure,
                     "bytes_in_flight": self._dispatch.in_flight.size_bytes_of(member.worker),
                 }
@@ -198,12 +202,15 @@ class RouterCore:
     def _tick(self, event: Tick, now_ns: int) -> list[Effect]:
         self._ticked_ns = now_ns
         self._dispatch.tick(now_ns)
+        effects = [*self._registrar.tick(now_ns), *self._changes.tick(now_ns)]
         try:
-            return [*self._registrar.tick(now_ns), *self._changes.tick(now_ns), *self._steering.tick(now_ns)]
-        except DiskFull:  # a change that was not begun is planned again
-            return []
+            effects += self._workforce.tick()
+            effects += self._steering.tick(now_ns)
+        except DiskFull:  # what could not be published is due again
+            pass
         except StorageFailure as error:
-            return [Stop(f"the route map could not be published: {error}")]
+            effects.append(Stop(f"the route map could not be published: {error}"))
+        return effects
 
     def _stop_requested(self, event: StopRequested, now_ns: int) -> list[Effect]:
         if self._stop_by_ns is None:

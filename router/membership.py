@@ -79,6 +79,11 @@ class Membership:
         member.peer = b""
         member.state = State.DOWN
 
+    def forget(self, member: Member) -> None:
+        """There is no such worker any more. It must be down."""
+        assert member.state is State.DOWN
+        del self._members[member.worker]
+
     def silent(self, now_ns: int) -> list[Member]:
         """Members that were not heard for too long."""
         return [member for member in self._by_peer.values() if now_ns - member.heard_ns > SILENCE_NS_MAX]

@@ -24,7 +24,7 @@ from shardstore.wire_format import Header, MalformedMessage, Status
 
 
 class Registrar:
-    """Keeps the membership true and grants epochs. `workers` is how many the store has."""
+    """Keeps the membership true and grants epochs."""
 
     def __init__(
         self,
@@ -33,14 +33,12 @@ class Registrar:
         announcer: Announcer,
         dispatch: Dispatch,
         changes: TopologyChanges,
-        workers: int,
     ) -> None:
         self._table = table
         self._membership = membership
         self._announcer = announcer
         self._dispatch = dispatch
         self._changes = changes
-        self._workers = workers
         self._ticked_ns = 0
 
     def register(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
@@ -89,6 +87,15 @@ class Registrar:
         member = self._membership.of_peer(peer)
         return [] if member is None else [*self._lose(member), *self._announcer.announce()]
 
+    def dismiss(self, worker: int) -> list[Effect]:
+        """The store has this worker no more."""
+        member = self._membership.of_worker(worker)
+        if member is None:
+            return []
+        abandoned = self._lose(member)
+        self._membership.forget(member)
+        return [*abandoned, *self._announcer.announce()]
+
     def tick(self, now_ns: int) -> list[Effect]:
         """Count workers as down that were silent for too long."""
         if now_ns - self._ticked_ns > SILENCE_NS_MAX // 2:  # this process was stopped: it heard nobody
@@ -121,8 +128,8 @@ class Registrar:
         return refuse(WORKERS, peer, request, Status.STALE_ROUTE, refusal)
 
     def _check(self, asked: Register) -> None:
-        if asked.worker >= self._workers:
-            raise MalformedMessage(f"this store has {self._workers} workers, there is no number {asked.worker}")
+        if asked.worker not in self._table.topology.workers:
+            raise MalformedMessage(f"this store has no worker {asked.worker}")
         for route in ownership.routes_of(self._table.current, asked.worker):
             if not 0 <= ownership.highest_epoch_told(asked, route.segment) < ownership.EPOCH_MAX:
                 raise MalformedMessage(f"no epoch of segment {route.segment} can follow the one told")

@@ -7,7 +7,8 @@ router/ROUTES is a document (see documents.py for the head) of magic "sSROUTES",
     segment_next  number of the next segment: none at or above it was ever given
     change_next   number of the next change
     changes       those under way, the oldest first: Change (shardstore/topology.py), whose children the map has
-    leaving       workers that are to own nothing any more
+    workers       numbers of the store's workers: who owns a range or takes part in a change is one of them
+    leaving       those of them that are to own nothing any more, and then to end; never all
 
 A version is on stable storage before anyone is told of it. Version 1 of the format knew only store and map.
 """
@@ -22,6 +23,7 @@ from shardstore.errors import Corruption, InvalidRequest
 from shardstore.file_names import ROUTER, ROUTES, SEGMENTS, segment_of
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
+from shardstore.limits import WORKERS_MAX
 from shardstore.messages import from_plain, to_plain
 from shardstore.route_map import InvalidRouteMap, Route, RouteMap, presplit
 from shardstore.topology import Change
@@ -40,6 +42,17 @@ class Topology:
     change_next: int = 1
     changes: tuple[Change, ...] = ()
     leaving: tuple[int, ...] = ()
+    workers: tuple[int, ...] = ()
+
+    @property
+    def engaged(self) -> set[int]:
+        """Workers that own a range or take part in a change."""
+        return {int(route.worker) for route in self.map}.union(*(change.workers for change in self.changes))
+
+    @property
+    def staying(self) -> list[int]:
+        """Workers that may be given ranges."""
+        return [worker for worker in self.workers if worker not in self.leaving]
 
 
 class RouteTable:
@@ -89,27 +102,36 @@ class RouteTable:
         changes = tuple(each for each in self._topology.changes if each.number != change.number)
         self._publish(replace(self._topology, map=self.current.with_routes(created), changes=changes))
 
-    def publish_leaving(self, leaving: Iterable[int]) -> None:
-        """These workers are to own nothing any more."""
-        self._publish(replace(self._topology, leaving=tuple(sorted(leaving))))
+    def publish_workers(self, workers: Iterable[int], leaving: Iterable[int]) -> None:
+        """The store has these workers from now on, and these of them are to own nothing any more."""
+        self._publish(replace(self._topology, workers=tuple(sorted(workers)), leaving=tuple(sorted(leaving))))
 
     def _publish(self, following: Topology) -> None:
         documents.publish(self._filesystem, ROUTES, encode(self._store, following))
         self._topology = following
 
 
-def open_route_table(filesystem: Filesystem, store: str, boundaries: Sequence[str], workers: int) -> RouteTable:
-    """The table of the store, made and published if the store is new. Raises Corruption, InvalidRequest."""
+def open_route_table(
+    filesystem: Filesystem, store: str, boundaries: Sequence[str], workers: int, workers_asked: int | None = None
+) -> RouteTable:
+    """The table of the store, made and published if the store is new, or is to have other workers.
+
+    `workers`: how many a new store has. `workers_asked`: how many it is to have from now on, beside those that own
+    something; None for those it has. Raises Corruption, InvalidRequest, StorageFailure.
+    """
     filesystem.make_directory(ROUTER)
+    stored: Topology | None = None
     if filesystem.exists(ROUTES):
-        current = _load(filesystem, store)
-        _check_workers(current.map, workers)
-        _check_segments(filesystem, current.segment_next)
+        current = stored = _load(filesystem, store)
+        _check_segments(filesystem, stored.segment_next)
     elif filesystem.list_directory(SEGMENTS):
         raise Corruption(ROUTES, 0, f"is missing, but {SEGMENTS} holds segments")
     else:
         first = _first_map(boundaries, workers)
-        current = Topology(first, len(first.routes) + 1)
+        current = Topology(first, len(first.routes) + 1, workers=tuple(range(workers)))
+    if workers_asked is not None:
+        current = _with_workers(current, workers_asked)
+    if current != stored:
         documents.publish(filesystem, ROUTES, encode(store, current))
     return RouteTable(filesystem, store, current)
 
@@ -122,6 +144,7 @@ def encode(store: str, topology: Topology) -> bytes:
         "segment_next": topology.segment_next,
         "change_next": topology.change_next,
         "changes": [to_plain(change) for change in topology.changes],
+        "workers": list(topology.workers),
         "leaving": list(topology.leaving),
     }
     return documents.encode_document(MAGIC, VERSION, body)
@@ -134,13 +157,16 @@ def _load(filesystem: Filesystem, store: str) -> Topology:
     try:
         current = RouteMap.from_document(body.get("map", {}))
         changes = tuple(from_plain(Change, change) for change in body["changes"])
-        numbers = (body["segment_next"], body["change_next"], *body["leaving"])
+        numbers = (body["segment_next"], body["change_next"])
+        workers, leaving = tuple(body["workers"]), tuple(body["leaving"])
     except (InvalidRouteMap, MalformedMessage, KeyError, TypeError, ValueError) as error:
         raise Corruption(ROUTES, documents.HEAD_BYTES, f"no topology: {error}") from None
     highest = max(route.segment for route in current)
     if any(type(number) is not int or number < 0 for number in numbers) or numbers[0] <= highest:
         raise Corruption(ROUTES, documents.HEAD_BYTES, f"no numbers: {numbers}")
-    return Topology(current, numbers[0], numbers[1], changes, numbers[2:])
+    loaded = Topology(current, *numbers, changes, leaving, workers)
+    _check_workers(loaded)
+    return loaded
 
 
 def _check_segments(filesystem: Filesystem, segment_next: int) -> None:
@@ -158,7 +184,18 @@ def _first_map(boundaries: Sequence[str], workers: int) -> RouteMap:
         raise InvalidRequest(f"boundaries of the first ranges: {error}") from None
 
 
-def _check_workers(route_map: RouteMap, workers: int) -> None:
-    highest = max(route.worker for route in route_map)
-    if highest >= workers:
-        raise InvalidRequest(f"worker {highest} owns ranges of this store, but only {workers} workers are started")
+def _check_workers(topology: Topology) -> None:
+    known, leaving = set(topology.workers), set(topology.leaving)
+    sound = all(type(worker) is int and 0 <= worker < WORKERS_MAX for worker in topology.workers)
+    if not sound or not topology.engaged <= known or not leaving < known:
+        what = f"workers {topology.workers}, leaving {topology.leaving}, engaged {sorted(topology.engaged)}"
+        raise Corruption(ROUTES, documents.HEAD_BYTES, f"these workers cannot be: {what}")
+
+
+def _with_workers(topology: Topology, asked: int) -> Topology:
+    """The topology with as many workers, the lowest numbers, beside those that own something. Who leaves goes on so."""
+    workers = topology.engaged.union(range(asked))
+    if workers <= set(topology.leaving):  # someone must take what they own
+        workers |= set(topology.workers)
+    leaving = workers.intersection(topology.leaving)
+    return replace(topology, workers=tuple(sorted(workers)), leaving=tuple(sorted(leaving)))

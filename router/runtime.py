@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from router.answers import CLIENTS, WORKERS
 from router.core import RouterCore
-from shardstore.effects import Effect, Stop, StopRequested
+from shardstore.effects import Effect, ReportWorkers, Stop, StopRequested
 from shardstore.errors import Unavailable
 from shardstore.event_loop import EventLoop
 from shardstore.file_names import ROUTER, ROUTER_LOCK
 from shardstore.options import RouterOptions
 from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.process import install_stop_signals, report_ready
+from shardstore.process import install_stop_signals, report_endpoint, report_workers
 from shardstore.socket_transport import SocketTransport
 from shardstore.system_clock import SystemClock
 from shardstore.system_entropy import SystemEntropy
@@ -25,16 +25,17 @@ def run(options: RouterOptions) -> Stop:
         raise Unavailable(f"another router serves {options.data}")
     core = RouterCore(filesystem, SystemEntropy(), options)
     transport = SocketTransport()
+
+    def perform(effect: Effect) -> None:
+        assert isinstance(effect, ReportWorkers), f"no effect of the router: {effect}"
+        report_workers(options.status_fd, effect.workers)
+
     try:
-        loop = EventLoop(core, transport, SystemClock(), _perform)
+        loop = EventLoop(core, transport, SystemClock(), perform)
         install_stop_signals(lambda: loop.post(StopRequested()))
         transport.bind(WORKERS, options.internal)
-        report_ready(options.status_fd, transport.bind(CLIENTS, options.listen))
+        report_endpoint(options.status_fd, transport.bind(CLIENTS, options.listen))
         return loop.run()
     finally:
         transport.close()
         lock.release()
-
-
-def _perform(effect: Effect) -> None:
-    raise AssertionError(f"the router's core asks for sends and the stop only, not {effect}")

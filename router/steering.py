@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from router import change_plan
+from router import change_plan, ownership
 from router.load_table import LoadTable
 from router.membership import Membership, State
 from router.policies import topology_policy
 from router.policies.history import History
 from router.policies.loads import StoreLoad, WorkerLoad
 from router.policies.plan import Plan, PlanKind
-from router.policies.rebalance_policy import moves
+from router.policies.rebalance_policy import evacuations, moves
 from router.route_table import RouteTable
 from router.topology_changes import TopologyChanges
 from shardstore.effects import Effect
@@ -74,6 +74,11 @@ class Steering:
         """The moves that would even out the workers now."""
         return moves(self._store_load(), self._history or History(now_ns), self._options, now_ns)
 
+    def evacuation(self, worker: int) -> list[Plan]:
+        """The moves that would empty this worker, were it to leave now."""
+        owned = {route.segment for route in ownership.routes_of(self._table.current, worker)}
+        return [plan for plan in evacuations(self._store_load([worker])) if owned.issuperset(plan.segments)]
+
     def load_of(self, segment: int) -> RangeReport | None:
         """What was last reported of a range."""
         return self._loads.of(segment)
@@ -85,10 +90,11 @@ class Steering:
             return []
         return self._changes.begin(change, plan.reason, now_ns)
 
-    def _store_load(self) -> StoreLoad:
+    def _store_load(self, leaving_too: Collection[int] = ()) -> StoreLoad:
         topology = self._table.topology
+        leaving = {*topology.leaving, *leaving_too}
         workers = [
-            WorkerLoad(member.worker, member.state is State.UP, member.worker in topology.leaving)
+            WorkerLoad(member.worker, member.state is State.UP, member.worker in leaving)
             for member in self._membership.members()
         ]
         changing = {relative.segment for change in topology.changes for relative in (*change.parents, *change.children)}

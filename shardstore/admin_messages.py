@@ -7,11 +7,12 @@
     rebalance      -                          -                     moves that spread the load
     ranges         -                          -                     nothing: the answer has every range
     add_worker     -                          -                     a further worker; the answer has its number
-    drain_worker   -                          who is to own nothing moves of all its ranges
+    drain_worker   -                          who is to own nothing moves of all its ranges, then the worker ends
 
-What an action does not use is empty or 0. A change is answered when it is wholly done, a dry run at once. INVALID says
-why something cannot be done, BUSY that a change of such a range runs. A request that is repeated, under its sequence,
-begins nothing twice.
+What an action does not use is empty or 0. A change is answered when it is wholly done, a dry run at once, and a new
+worker when its number is durable, before it serves. A worker that leaves goes on leaving when nobody waits. INVALID
+says why something cannot be done, BUSY that a change of such a range runs. A request that is repeated, under its
+sequence, begins nothing twice.
 """
 
 from __future__ import annotations

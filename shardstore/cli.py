@@ -57,7 +57,9 @@ def serving_options(command: Callable[..., None]) -> Callable[..., None]:
 
     options: tuple[Callable[[Any], Any], ...] = (
         click.option("--data", default="data", show_default=True, type=click.Path(), help="Directory of the store."),
-        click.option("--workers", type=int, help="Worker processes. [default: as stored, else by the cores]"),
+        click.option(
+            "--workers", type=int, help="Worker processes, beside others that own ranges. [default: those it has]"
+        ),
         click.option("--memory", default="1GiB", show_default=True, help="What the whole store may buffer."),
         click.option(
             "--durability",

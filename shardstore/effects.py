@@ -117,13 +117,20 @@ class ReportReady:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportWorkers:
+    """Tell whoever started the router which workers are to run from now on."""
+
+    workers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Leave the process; `failure` says why when it is not an ordinary end."""
 
     failure: str = ""
 
 
-Effect: TypeAlias = Send | SyncWal | StartJob | ReportReady | Stop
+Effect: TypeAlias = Send | SyncWal | StartJob | ReportReady | ReportWorkers | Stop
 
 
 class Core(Protocol):

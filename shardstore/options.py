@@ -47,7 +47,11 @@ class ScanMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RouterOptions:
-    """What the router process is started with. `boundaries`: hex keys at which a new store is split."""
+    """What the router process is started with.
+
+    `workers` and `boundaries`: how many workers a new store has, and the hex keys at which it is split.
+    `workers_asked`: how many the store is to have from now on; None for those it has.
+    """
 
     data: str
     store: str
@@ -56,6 +60,7 @@ class RouterOptions:
     workers: int
     boundaries: tuple[str, ...]
     topology: TopologyOptions = TOPOLOGY_DEFAULTS
+    workers_asked: int | None = None
     status_fd: int = -1
 
 

@@ -1,4 +1,10 @@
-"""What every child process of a cluster does about its own life: start checks, readiness, stop signals, orphanhood."""
+"""What every child process of a cluster does about its own life: start checks, readiness, stop signals, orphanhood.
+
+What it tells its supervisor are lines of JSON over a pipe of their own, each shorter than a pipe takes at once:
+
+    {"endpoint": "ipc://..."}   it serves, at this endpoint; once
+    {"workers": [0, 1, 3]}      the router only: workers that are to run from now on; at its start and at each change
+"""
 
 from __future__ import annotations
 
@@ -9,8 +15,9 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import Any
 
 from shardstore.errors import InvalidRequest
 
@@ -64,10 +71,25 @@ def install_stop_signals(stop: Callable[[], None]) -> None:
 
 
 def report_ready(descriptor: int, endpoint: str) -> None:
-    """Tell the parent, as one line of JSON, where this process listens; -1: nobody wants to know."""
+    """Tell the parent where this process listens, and nothing after that; -1: nobody wants to know."""
     if descriptor >= 0:
-        os.write(descriptor, json.dumps({"endpoint": endpoint}).encode() + b"\n")
+        report_endpoint(descriptor, endpoint)
         os.close(descriptor)
+
+
+def report_endpoint(descriptor: int, endpoint: str) -> None:
+    """Tell the parent where this process listens; -1: nobody wants to know."""
+    _report(descriptor, {"endpoint": endpoint})
+
+
+def report_workers(descriptor: int, workers: Sequence[int]) -> None:
+    """Tell the parent which workers are to run; -1: nobody wants to know."""
+    _report(descriptor, {"workers": list(workers)})
+
+
+def _report(descriptor: int, words: dict[str, Any]) -> None:
+    if descriptor >= 0:
+        os.write(descriptor, json.dumps(words).encode() + b"\n")
 
 
 def _exit_at_end_of_file(descriptor: int) -> None:

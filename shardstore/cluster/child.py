@@ -31,18 +31,22 @@ class Child:
         self.endpoint = ""
         """Where the process serves; empty until it does."""
         self.due_ns: int | None = None
-        """When the next process is to be started; None while one runs and after the member was given up."""
+        """When `follow_up` is due: the next process is to be started, or one that does not end is to be killed."""
+        self.dismissed = False
+        """Whether it is to run no more. Its end is no failure then."""
         self.last_end = ""
         """How the last process ended, in words."""
         self._module = module
         self._post = post
         self._policy = RestartPolicy()
         self._started_ns = 0
+        self._asked_to_end = False
 
     def start(self, now_ns: int) -> None:
         """Start a process; when the system refuses, it is as if it had died at once."""
         assert self.process is None
         self._started_ns = now_ns
+        self._asked_to_end = False
         try:
             self.process = ChildProcess(self.name, self._command, child_environment(), self._post)
             self.due_ns = None
@@ -54,6 +58,29 @@ class Child:
         assert self.process is not None
         self._ended(f"{self.name} (process {self.process.pid}) {describe_exit(code)}{self.last_words()}", now_ns)
 
+    def ask_to_end(self) -> None:
+        """Ask the process, if there is one, to end in order. Only once, as it takes a second time for impatience."""
+        if self.process is not None and not self._asked_to_end:
+            self._asked_to_end = True
+            self.process.terminate()
+
+    def dismiss(self, kill_ns: int) -> None:
+        """The member is to run no more: its process ends in order, or is killed at `kill_ns`."""
+        self.dismissed = True
+        self.ask_to_end()
+        self.due_ns = kill_ns if self.process is not None else None
+
+    def follow_up(self, now_ns: int) -> bool:
+        """Do what is due, if its time has come; False when the system refused to start a process."""
+        if self.due_ns is None or self.due_ns > now_ns:
+            return True
+        if self.process is None:
+            self.start(now_ns)
+            return self.process is not None
+        self.process.kill()
+        self.due_ns = None
+        return True
+
     def last_words(self) -> str:
         """The last line the process printed, as the end of a sentence; empty when there was none."""
         words = self.process.last_words() if self.process else ""
@@ -63,6 +90,9 @@ class Child:
         self.last_end = how
         self.process = None
         self.endpoint = ""
+        if self.dismissed:
+            self.due_ns = None
+            return
         delay_ns = self._policy.delay_after_ns(now_ns - self._started_ns)
         self.due_ns = None if delay_ns is None else now_ns + delay_ns
 

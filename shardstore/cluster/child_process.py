@@ -1,8 +1,8 @@
 """One run of a child process, from spawn to exit.
 
 The child's standard input is a pipe whose write end only this process holds: its end of file tells the child that
-its supervisor is gone, however that came about. The child reports readiness as one line of JSON,
-{"endpoint": "..."}, over a pipe of its own; what it prints goes to the log and is remembered as its last words.
+its supervisor is gone, however that came about. What the child reports are lines of JSON over a pipe of their own
+(shardstore/process.py); what it prints goes to the log and is remembered as its last words.
 """
 
 from __future__ import annotations
@@ -34,6 +34,14 @@ class BecameReady:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkersWanted:
+    """The router says which workers are to run."""
+
+    process: ChildProcess
+    workers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Exited:
     """The process is gone; `code` as subprocess reports it, negative for a signal."""
 
@@ -41,7 +49,7 @@ class Exited:
     code: int
 
 
-Happening: TypeAlias = BecameReady | Exited
+Happening: TypeAlias = BecameReady | WorkersWanted | Exited
 
 
 class ChildProcess:
@@ -54,7 +62,7 @@ class ChildProcess:
         environment: Mapping[str, str],
         post: Callable[[Happening], None],
     ) -> None:
-        """Spawn the process; `command` takes the number of the descriptor to report readiness on."""
+        """Spawn the process; `command` takes the number of the descriptor to report on."""
         self.name = name
         self._post = post
         self._last_words = ""
@@ -109,25 +117,29 @@ class ChildProcess:
 
     def _watch(self, status_read: int, listener: Thread) -> None:
         with open(status_read, "rb") as status:
-            endpoint = _endpoint_in(status.readline(STATUS_BYTES_MAX))
-        if endpoint:
-            self._post(BecameReady(self, endpoint))
+            while line := status.readline(STATUS_BYTES_MAX):
+                self._take_report(line)
         code = self._process.wait()
         self._lifeline.close()
         # The words may stay open longer than the process: its maintenance process shares them for a moment.
         listener.join(LAST_WORDS_WAIT_SECONDS)
         self._post(Exited(self, code))
 
+    def _take_report(self, line: bytes) -> None:
+        """Pass on what the process reports; a line that says nothing known is for the log."""
+        try:
+            report = json.loads(line)
+        except ValueError:
+            report = None
+        match report:
+            case {"endpoint": str(endpoint)}:
+                self._post(BecameReady(self, endpoint))
+            case {"workers": [_, *_] as workers} if all(type(worker) is int for worker in workers):
+                self._post(WorkersWanted(self, tuple(workers)))
+            case _:
+                log.error("%s reports what nobody understands: %r", self.name, line)
+
 
 def describe_exit(code: int) -> str:
     """An exit code in words."""
     return f"was ended by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"exited with code {code}"
-
-
-def _endpoint_in(line: bytes) -> str:
-    """The endpoint in a readiness line; empty when the process died first or said something else."""
-    try:
-        endpoint = json.loads(line)["endpoint"]
-    except (ValueError, TypeError, KeyError):
-        return ""
-    return endpoint if type(endpoint) is str else ""

@@ -9,7 +9,7 @@ from shardstore import file_names
 from shardstore.cluster.fork_guard import give_up_in_forks
 from shardstore.cluster.running_cluster import RunningCluster, announce, last_announced
 from shardstore.cluster.runtime_directory import remove_runtime_directory
-from shardstore.cluster.settings import RANGES_PER_WORKER, ClusterSettings, check_memory, default_workers
+from shardstore.cluster.settings import RANGES_PER_WORKER, ClusterSettings, default_workers, memory_share
 from shardstore.cluster.store import Store, check_same, create_store, read_store
 from shardstore.entropy import Entropy
 from shardstore.errors import InvalidRequest
@@ -58,13 +58,12 @@ def _open_store(filesystem: Filesystem, entropy: Entropy, settings: ClusterSetti
     store = read_store(filesystem)
     if store is None:
         workers = settings.workers or default_workers()
-        check_memory(settings.memory, workers)
+        memory_share(settings.memory, workers)
         boundaries = settings.boundaries
         if boundaries is None:
             boundaries = tuple(even_boundaries(RANGES_PER_WORKER * workers))
         return create_store(filesystem, entropy, workers, boundaries)
-    check_same(store, settings.workers, settings.boundaries)
-    check_memory(settings.memory, store.workers)
+    check_same(store, settings.boundaries)
     return store
 
 

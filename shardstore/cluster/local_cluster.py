@@ -27,7 +27,8 @@ class LocalCluster:
     """A cluster that lives as long as the `with` block, or from `start` to `stop`.
 
     data        the directory of the store; made when missing
-    workers     worker processes; fixed when the store is made (default: what is stored, else by the number of cores)
+    workers     worker processes, beside any others that own ranges (default: those the store has, for a new one by
+                the number of cores); `admin.add_worker` and `admin.drain_worker` change them while the cluster runs
     memory      bytes the whole store may buffer, as a number or like "512MiB"
     durability  "group_sync" (default), "sync" or "async": when a write is acknowledged
     ranges      a number, or boundary keys, at which a new store is split (default: 4 per worker)

@@ -49,7 +49,7 @@ def cluster_settings(
     if Path(data).exists() and not Path(data).is_dir():
         raise InvalidRequest(f"{data} is no directory: name one, or a place where one can be made")
     size = parse_size(memory)
-    check_memory(size, 1 if workers is None else check_workers(workers))
+    memory_share(size, 1 if workers is None else check_workers(workers))
     if durability not in set(Durability):
         raise InvalidRequest(f"durability is one of {', '.join(d.value for d in Durability)}, not {durability!r}")
     return ClusterSettings(
@@ -64,11 +64,12 @@ def cluster_settings(
     )
 
 
-def check_memory(memory: int, workers: int) -> None:
-    """Raise InvalidRequest when each worker's share would be too small."""
+def memory_share(memory: int, workers: int) -> int:
+    """Each worker's share, in bytes. Raises InvalidRequest when it would be too small."""
     if memory < workers * WORKER_MEMORY_MIN:
         needed = f"{WORKER_MEMORY_MIN // MIB} MiB for each of the {workers} workers"
         raise InvalidRequest(f"memory={memory // MIB}MiB is too little: a store needs {needed}")
+    return memory // workers
 
 
 def default_workers() -> int:

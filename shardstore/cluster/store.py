@@ -3,7 +3,7 @@
 The file is a document (see documents.py) with magic b"SHSTORE\\0", version 1 and the body
 
     store       str            identity of the store, 16 hex digits
-    workers     int            how many workers share its ranges
+    workers     int            how many workers it was made with; how many it has now is in ROUTES
     boundaries  list of bytes  keys at which the store was first split
 """
 
@@ -52,12 +52,8 @@ def create_store(filesystem: Filesystem, entropy: Entropy, workers: int, boundar
     return store
 
 
-def check_same(store: Store, workers: int | None, boundaries: Sequence[bytes] | None) -> None:
-    """Refuse settings, where given, that differ from the stored ones. Raises InvalidRequest saying what is stored."""
-    if workers is not None and workers != store.workers:
-        raise InvalidRequest(
-            f"this store was made for {store.workers} workers, not {workers}: give that number or none"
-        )
+def check_same(store: Store, boundaries: Sequence[bytes] | None) -> None:
+    """Refuse boundaries, if given, that differ from the stored ones. Raises InvalidRequest saying what is stored."""
     if boundaries is not None and tuple(boundaries) != store.boundaries:
         raise InvalidRequest(
             f"this store was made with {len(store.boundaries) + 1} ranges{_quoted(store.boundaries)}, "

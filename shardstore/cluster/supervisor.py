@@ -1,8 +1,9 @@
 """The supervisor: starts router and workers, restarts what dies, stops them in order.
 
 One loop takes what happens from a queue that watching threads, signal handlers and `request_stop` fill. Start: router,
-then workers, each until it says that it serves. Stop: workers, then router, each with a bounded time to end in
-order; a second request to stop ends everything at once.
+then the workers that it wants, until all say that they serve. Which workers those are may change at any time: new ones
+are started, and those that left end in order. Stop: workers, then router, each with a bounded time to end in order; a
+second request to stop ends everything at once.
 """
 
 from __future__ import annotations
@@ -17,23 +18,23 @@ import psutil
 
 from shardstore.clock import Clock
 from shardstore.cluster.child import Child
-from shardstore.cluster.child_process import BecameReady, Happening
+from shardstore.cluster.child_process import BecameReady, Exited, Happening, WorkersWanted
 from shardstore.cluster.data_directory import DataDirectory
 from shardstore.cluster.endpoints import Endpoints
-from shardstore.cluster.pinning import core_of, pin
 from shardstore.cluster.restart_policy import QUICK_DEATHS_MAX
 from shardstore.cluster.runtime_directory import make_runtime_directory, remove_runtime_directory
-from shardstore.cluster.settings import ClusterSettings, usable_cores
+from shardstore.cluster.settings import ClusterSettings
 from shardstore.cluster.store import Store
+from shardstore.cluster.worker_children import WorkerChildren
 from shardstore.errors import Unavailable
 from shardstore.limits import SECOND_NS
-from shardstore.options import RouterOptions, WorkerOptions
+from shardstore.options import RouterOptions
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.system_clock import SystemClock
 from shardstore.system_entropy import SystemEntropy
 
 START_NS = 120 * SECOND_NS
-"""Time for one kind of process to become ready; a worker replays its log in it."""
+"""Time for all processes to become ready; a worker replays its log in it."""
 STOP_NS = 20 * SECOND_NS
 """Time for one kind of process to end in order."""
 KILLED_NS = 5 * SECOND_NS
@@ -57,9 +58,8 @@ class Supervisor:
         self._happenings: SimpleQueue[Happening | None] = SimpleQueue()
         """What happened to a process; None is a request to stop."""
         self._stop_requests = 0
-        self._cores = usable_cores()
         self._router: list[Child] = []
-        self._workers: list[Child] = []
+        self._workers: WorkerChildren | None = None
 
     def run(self, on_ready: Callable[[str], None]) -> None:
         """Serve until a stop is requested; `on_ready` gets the url once every process serves.
@@ -97,70 +97,53 @@ class Supervisor:
 
     def _start(self, store: Store, runtime_directory: str) -> str:
         endpoints = Endpoints(runtime_directory, self._settings.listen)
-        router = RouterOptions(
+        options = RouterOptions(
             data=self._settings.data,
             store=store.store,
             listen=endpoints.clients,
             internal=endpoints.workers,
             workers=store.workers,
             boundaries=tuple(key.hex() for key in store.boundaries),
+            workers_asked=self._settings.workers,
             topology=self._settings.topology,
         )
-        self._router = [self._child("router", self._router_module, router)]
-        self._start_all(self._router)
-        url = self._router[0].endpoint
-        # A router that is started again must come back where the clients know it, at the same port.
-        self._router[0].options = replace(router, listen=url)
-        self._workers = [
-            self._child(f"worker-{worker}", self._worker_module, self._worker_options(store, endpoints, worker))
-            for worker in range(store.workers)
-        ]
-        self._start_all(self._workers)
-        return url
+        post = self._happenings.put
+        router = Child("router", self._router_module, options, post)
+        self._router = [router]
+        self._workers = WorkerChildren(self._worker_module, self._settings, store.store, endpoints, post)
+        router.due_ns = self._clock.now_ns()
+        self._wait_for_start(self._workers)
+        # A router that is started again must come back where the clients know it, at the same port, and to the workers
+        # that the store has by then.
+        router.options = replace(options, listen=router.endpoint, workers_asked=None)
+        return router.endpoint
 
-    def _worker_options(self, store: Store, endpoints: Endpoints, worker: int) -> WorkerOptions:
-        return WorkerOptions(
-            data=self._settings.data,
-            store=store.store,
-            worker=worker,
-            router=endpoints.workers,
-            listen=endpoints.worker(worker),
-            durability=self._settings.durability,
-            memory=self._settings.memory // store.workers,
-            segments=self._settings.segments,
-        )
-
-    def _child(self, name: str, module: str, options: RouterOptions | WorkerOptions) -> Child:
-        return Child(name, module, options, self._happenings.put)
-
-    def _start_all(self, children: Sequence[Child]) -> None:
-        """Start the children and wait until each serves; do no more once a stop is requested."""
-        if self._stop_requests:
-            return
+    def _wait_for_start(self, workers: WorkerChildren) -> None:
+        """Start everyone and wait until each serves; do no more once a stop is requested."""
         deadline_ns = self._clock.now_ns() + START_NS
-        for child in children:
-            child.start(self._clock.now_ns())
-            if child.process is None:
-                raise Unavailable(f"the cluster did not start: {child.last_end}")
-        while not self._stop_requests and not all(child.endpoint for child in children):
-            gone = self._take(deadline_ns)
+        while not self._stop_requests:
+            gone = self._follow_up() or self._take(deadline_ns)
             if gone is not None:
                 raise Unavailable(f"the cluster did not start: {gone.last_end}")
+            late = [child for child in self._children() if not child.endpoint and not child.dismissed]
+            if workers.are_known and not late:
+                return
             if self._clock.now_ns() >= deadline_ns:
-                late = next(child for child in children if not child.endpoint)
-                raise Unavailable(f"{late.name} was not ready after {START_NS // SECOND_NS} s{late.last_words()}")
+                [child, *_] = late or self._router
+                raise Unavailable(f"{child.name} was not ready after {START_NS // SECOND_NS} s{child.last_words()}")
 
     def _keep_alive(self) -> None:
         while not self._stop_requests:
             gone = self._take(min((child.due_ns for child in self._children() if child.due_ns), default=None))
             if gone is not None:
                 self._report_end(gone)
-            now_ns = self._clock.now_ns()
-            for child in self._children():
-                if child.due_ns is not None and child.due_ns <= now_ns:
-                    child.start(now_ns)
-                    if child.process is None:
-                        self._report_end(child)
+            while (refused := self._follow_up()) is not None:
+                self._report_end(refused)
+
+    def _follow_up(self) -> Child | None:
+        """Start and end what is due; answers the first child that the system refuses to start."""
+        now_ns = self._clock.now_ns()
+        return next((child for child in self._children() if not child.follow_up(now_ns)), None)
 
     def _report_end(self, gone: Child) -> None:
         if gone.due_ns is not None:
@@ -181,23 +164,26 @@ class Supervisor:
             self._stop_requests += 1
             return None
         child = next(child for child in self._children() if child.process is happening.process)
-        if isinstance(happening, BecameReady):
-            child.endpoint = happening.endpoint
-            self._pin(child)
-            return None
-        child.exited(happening.code, self._clock.now_ns())
-        return child
-
-    def _pin(self, child: Child) -> None:
-        if child in self._workers and child.process is not None:
-            core = core_of(self._workers.index(child), len(self._workers), self._cores)
-            if core is not None:
-                pin(child.process.pid, core)
+        workers, now_ns = self._workers, self._clock.now_ns()
+        assert workers is not None, "no process is started before they are known"
+        match happening:
+            case BecameReady():
+                child.endpoint = happening.endpoint
+                workers.pin()
+            case WorkersWanted():
+                if not self._stop_requests:
+                    workers.want(happening.workers, now_ns, now_ns + STOP_NS)
+            case Exited():
+                child.exited(happening.code, now_ns)
+                if not child.dismissed:
+                    return child
+                workers.adjust(now_ns)
+        return None
 
     def _stop(self) -> None:
         """End what still runs: workers, router, and then what they left behind."""
         orphans = [below for child in self._children() if child.process for below in _below(child.process.pid)]
-        for children in (self._workers, self._router):
+        for children in (list(self._workers or ()), self._router):
             self._end([child for child in children if child.process is not None])
         _, surviving = psutil.wait_procs(orphans, timeout=ORPHANS_SECONDS)
         for process in surviving:
@@ -205,8 +191,8 @@ class Supervisor:
                 process.kill()
 
     def _end(self, children: Sequence[Child]) -> None:
-        for process in filter(None, [child.process for child in children]):
-            process.terminate()
+        for child in children:
+            child.ask_to_end()
         self._wait_for_end(children, STOP_NS, patient=True)
         for process in filter(None, [child.process for child in children]):
             process.kill()
@@ -220,7 +206,7 @@ class Supervisor:
             self._take(deadline_ns)
 
     def _children(self) -> list[Child]:
-        return self._router + self._workers
+        return [*self._router, *(self._workers or ())]
 
 
 def _below(pid: int) -> list[psutil.Process]:

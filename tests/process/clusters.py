@@ -69,6 +69,8 @@ class Writer:
         self._thread = Thread(target=self._write, daemon=True)
         self.acknowledged = 0
         """Numbers below this one were acknowledged."""
+        self.unserved = 0
+        """Calls that ended as unavailable or unknown."""
         self.failure: ShardstoreError | None = None
         self._thread.start()
 
@@ -100,6 +102,7 @@ class Writer:
             try:
                 self._db.put_many([(key_of(number), value_of(number)) for number in numbers], timeout=60)
             except (Unavailable, OutcomeUnknown):
+                self.unserved += 1
                 continue  # allowed while a server is down; the same numbers are written again
             except ShardstoreError as error:
                 self.failure = error

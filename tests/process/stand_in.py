@@ -1,7 +1,9 @@
 """Stands in for the router and the workers in tests of the supervisor: serves nothing, or fails as told.
 
 The first word of the file `behaviour` in the data directory says how: "serve" (also without the file), "die" before
-readiness, or "silent": never ready. Each start leaves its pid as a line of the file `starts-<name>`.
+readiness, "silent": never ready, or "stubborn": deaf to SIGTERM. Each start leaves its pid as a line of the file
+`starts-<name>`, and its options as the file `options-<name>`. The router wants the workers in the file `workers`, or
+as many as it is started with; at SIGUSR1 it reads that file again.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 
 def main() -> None:
     options = json.loads(sys.argv[1])
     name = f"worker-{options['worker']}" if "worker" in options else "router"
     data = Path(options["data"])
+    (data / f"options-{name}").write_text(sys.argv[1])
     with open(data / f"starts-{name}", "a") as starts:
         starts.write(f"{os.getpid()}\n")
     behaviour = data / "behaviour"
@@ -25,11 +29,25 @@ def main() -> None:
     if told == "die":
         sys.exit("a hundred reasons")
     if told != "silent":
-        os.write(options["status_fd"], json.dumps({"endpoint": options["listen"]}).encode() + b"\n")
+        report(options, {"endpoint": options["listen"]})
+        if name == "router":
+            signal.signal(signal.SIGUSR1, lambda *_: report_workers(options, data))
+            report_workers(options, data)
+        else:
+            os.close(options["status_fd"])
     if told == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.close(options["status_fd"])
     sys.stdin.buffer.read()
+
+
+def report_workers(options: dict[str, Any], data: Path) -> None:
+    file = data / "workers"
+    first = list(range(options["workers_asked"] or options["workers"]))
+    report(options, {"workers": json.loads(file.read_text()) if file.exists() else first})
+
+
+def report(options: dict[str, Any], words: dict[str, Any]) -> None:
+    os.write(options["status_fd"], json.dumps(words).encode() + b"\n")
 
 
 if __name__ == "__main__":

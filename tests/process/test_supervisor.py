@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from shardstore.cluster import supervisor as supervisor_module
 from shardstore.cluster.running_cluster import last_announced, url_of
 from shardstore.cluster.settings import cluster_settings
 from shardstore.cluster.supervisor import Supervisor
-from shardstore.errors import ShardstoreError, Unavailable
+from shardstore.errors import InvalidRequest, ShardstoreError, Unavailable
 from tests.process.clusters import end
 from tests.process.deadlines import wait_until
 
@@ -164,6 +165,97 @@ def test_a_second_request_to_stop_kills_what_does_not_listen(tmp_path: Path) -> 
         supervisor.request_stop()
         # The context asks again on leaving, and waits 30 s; the patience for one request alone is 2 * 20 s.
     assert not any(map(psutil.pid_exists, processes.values()))
+
+
+def want(data: Path, supervisor: Supervisor, workers: list[int]) -> None:
+    (data / "workers").write_text(json.dumps(workers))
+    os.kill(supervisor.processes()["router"], signal.SIGUSR1)
+
+
+def names(supervisor: Supervisor) -> list[str]:
+    return list(supervisor.processes())
+
+
+def test_a_worker_that_the_router_wants_is_started_like_the_others_and_again_when_it_dies(tmp_path: Path) -> None:
+    with running(tmp_path) as supervisor:
+        before = supervisor.processes()
+        want(tmp_path, supervisor, [0, 1, 3])
+        wait_until(lambda: names(supervisor) == ["router", "worker-0", "worker-1", "worker-3"], "the new worker")
+        first = supervisor.processes()
+        assert first.items() >= before.items(), "the others run on"
+        wait_until((tmp_path / "options-worker-3").exists, "its options")
+        old, new = (json.loads((tmp_path / f"options-worker-{worker}").read_text()) for worker in (1, 3))
+        assert new == old | {"worker": 3, "listen": old["listen"].replace("worker-1", "worker-3")} | {
+            "status_fd": new["status_fd"]
+        }
+        os.kill(first["worker-3"], signal.SIGKILL)
+        wait_until(lambda: supervisor.processes().get("worker-3", 0) not in (0, first["worker-3"]), "a new process")
+
+
+def test_a_worker_that_left_ends_in_order_and_its_number_can_come_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="shardstore.cluster")
+    with running(tmp_path) as supervisor:
+        left = supervisor.processes()["worker-0"]
+        want(tmp_path, supervisor, [1])
+        wait_until(lambda: names(supervisor) == ["router", "worker-1"], "the end of the worker")
+        assert not psutil.pid_exists(left)
+        assert "worker-0 has left" in caplog.text
+        assert [record.message for record in caplog.records if record.levelname != "INFO"] == []
+        want(tmp_path, supervisor, [0, 1])
+        wait_until(lambda: len(starts(tmp_path, "worker-0")) == 2, "its return")
+
+
+def test_a_worker_that_left_and_does_not_end_is_killed_and_only_then_its_number_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(supervisor_module, "STOP_NS", 300_000_000)
+    caplog.set_level("INFO", logger="shardstore.cluster")
+    (tmp_path / "behaviour").write_text("stubborn")
+    with running(tmp_path) as supervisor:
+        left = supervisor.processes()["worker-0"]
+        want(tmp_path, supervisor, [1])
+        wait_until(lambda: "worker-0 is to end" in caplog.text, "the request")
+        want(tmp_path, supervisor, [0, 1])
+        wait_until(lambda: supervisor.processes().get("worker-0", left) != left, "a new process")
+        assert not psutil.pid_exists(left)
+
+
+def test_a_worker_that_is_given_up_can_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("shardstore.cluster.restart_policy.LONGEST_DELAY_NS", 1)
+    caplog.set_level("INFO", logger="shardstore.cluster")
+    with running(tmp_path) as supervisor:
+        victim = supervisor.processes()["worker-0"]
+        (tmp_path / "behaviour").write_text("die")
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: "given up" in caplog.text, "the message")
+        want(tmp_path, supervisor, [1])
+        wait_until(lambda: "worker-0 has left" in caplog.text, "its departure")
+
+
+def test_a_restarted_router_is_not_asked_for_a_number_of_workers_again(tmp_path: Path) -> None:
+    with running(tmp_path) as supervisor:
+        asked = json.loads((tmp_path / "options-router").read_text())
+        assert (asked["workers"], asked["workers_asked"]) == (2, 2)
+        (tmp_path / "workers").write_text("[0, 1, 2]")
+        before = supervisor.processes()
+        os.kill(before["router"], signal.SIGKILL)
+        wait_until(lambda: "worker-2" in supervisor.processes(), "the worker that the new router wants")
+        assert json.loads((tmp_path / "options-router").read_text())["workers_asked"] is None
+        assert supervisor.processes()["worker-0"] == before["worker-0"]
+
+
+def test_the_budget_must_do_for_the_workers_that_the_store_has(tmp_path: Path) -> None:
+    (tmp_path / "workers").write_text("[0, 1, 2]")
+    supervisor = Supervisor(
+        cluster_settings(tmp_path, workers=2, memory="192MiB"), router_module=STAND_IN, worker_module=STAND_IN
+    )
+    with pytest.raises(InvalidRequest, match="96 MiB for each of the 3 workers"):
+        supervisor.run(lambda url: pytest.fail("was ready"))
+    assert supervisor.processes() == {}
 
 
 SERVE = f"""

@@ -17,6 +17,7 @@ from shardstore.effects import (
     JobFailed,
     JobFinished,
     ReportReady,
+    ReportWorkers,
     StartJob,
     StopRequested,
     SyncWal,
@@ -108,6 +109,10 @@ class Router(Server):
         self.transport.bind(WORKERS, self._options.internal)
         self.transport.bind(CLIENTS, self._options.listen)
         return self.loop_of(core)
+
+    def perform(self, effect: Effect) -> None:
+        """The world runs the workers that its swarm has, and nobody adds or drains one."""
+        assert effect == ReportWorkers(tuple(range(self._options.workers))), f"no effect of the router: {effect}"
 
 
 class Worker(Server):

@@ -41,7 +41,6 @@ def test_ranges_default_to_four_per_worker(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"workers": 3}, "made for 2 workers, not 3"),
         ({"ranges": 2}, r"made with 3 ranges \(split at b'a', b'm'\), not the 2"),
         ({"ranges": [b"a", b"n"]}, r"split at b'a', b'm'"),
     ],

@@ -26,7 +26,9 @@ from shardstore.topology_options import TopologyOptions
 @pytest.mark.parametrize(
     "options",
     [
-        RouterOptions("data", "store", "tcp://127.0.0.1:0", "ipc:///tmp/w", 2, ("40", "80"), status_fd=5),
+        RouterOptions(
+            "data", "store", "tcp://127.0.0.1:0", "ipc:///tmp/w", 2, ("40", "80"), workers_asked=3, status_fd=5
+        ),
         RouterOptions("data", "store", "l", "i", 2, (), TopologyOptions(False, split_bytes=1 << 20, cooldown_ms=0)),
         WorkerOptions("data", "store", 1, "ipc:///tmp/r", "ipc:///tmp/w1", Durability.ASYNC, 64 * MIB),
         MaintenanceOptions("data", 1, 7, SegmentOptions(Compression.LZ4, part_min_bytes=1 << 17)),

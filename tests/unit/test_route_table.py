@@ -24,7 +24,7 @@ GOLDEN_MAP = replace(presplit([b"\x40", b"m", b"\xc0\x01"], 2), version=7).with_
 GOLDEN_CHANGE = Change(
     3, "split", (Relative(2, b"\x40", b"m", 0, 3),), (Relative(7, b"\x40", b"k", 0), Relative(8, b"k", b"m", 1))
 )
-GOLDEN_TOPOLOGY = Topology(GOLDEN_MAP, 9, 4, (GOLDEN_CHANGE,), (1,))
+GOLDEN_TOPOLOGY = Topology(GOLDEN_MAP, 9, 4, (GOLDEN_CHANGE,), (1,), (0, 1, 3))
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def filesystem(tmp_path: Path) -> PosixFilesystem:
     return PosixFilesystem(str(tmp_path))
 
 
-def reopen(filesystem: PosixFilesystem, store: str = "store", workers: int = 2) -> RouteTable:
-    return open_route_table(filesystem, store, ["40", "80"], workers)
+def reopen(filesystem: PosixFilesystem, store: str = "store", workers_asked: int | None = None) -> RouteTable:
+    return open_route_table(filesystem, store, ["40", "80"], 2, workers_asked)
 
 
 def test_file_is_the_bytes_of_the_golden_file(filesystem: PosixFilesystem, tmp_path: Path) -> None:
@@ -73,11 +73,45 @@ def test_a_lost_map_of_a_store_with_segments_is_not_made_anew(filesystem: PosixF
         reopen(filesystem)
 
 
-def test_ranges_of_workers_that_are_not_started_are_refused(filesystem: PosixFilesystem) -> None:
-    reopen(filesystem)
-    with pytest.raises(InvalidRequest, match="worker 1 owns ranges"):
-        reopen(filesystem, workers=1)
-    assert reopen(filesystem, workers=3).current.version == 1
+def test_a_store_has_the_workers_it_had_or_those_asked_for_beside_all_that_own_something(
+    filesystem: PosixFilesystem,
+) -> None:
+    assert reopen(filesystem).topology.workers == (0, 1)
+    assert reopen(filesystem, workers_asked=3).topology.workers == (0, 1, 2)
+    assert reopen(filesystem).topology.workers == (0, 1, 2)
+    assert reopen(filesystem, workers_asked=1).topology.workers == (0, 1)
+    assert reopen(filesystem).topology.workers == (0, 1)
+
+
+def test_workers_of_a_change_under_way_stay_whatever_is_asked_for(filesystem: PosixFilesystem) -> None:
+    table = _created(reopen(filesystem, workers_asked=4))
+    assert table.topology.workers == (0, 1, 2, 3)
+    table.publish_begin(change_plan.move(table.topology, b"\x80", 3))
+    assert [route.worker for route in table.current] == [0, 0, 3]
+    assert reopen(filesystem, workers_asked=1).topology.workers == (0, 1, 3)
+
+
+def test_who_leaves_goes_on_leaving_and_someone_always_stays(filesystem: PosixFilesystem) -> None:
+    table = reopen(filesystem, workers_asked=3)
+    table.publish_workers([0, 1, 2], [0, 1])
+    assert (reopen(filesystem).topology.workers, reopen(filesystem).topology.leaving) == ((0, 1, 2), (0, 1))
+    found = reopen(filesystem, workers_asked=2).topology
+    assert (found.workers, found.leaving, found.staying) == ((0, 1, 2), (0, 1), [2])
+    table.publish_workers([0, 1, 2], [1, 2])
+    found = reopen(filesystem, workers_asked=1).topology
+    assert (found.workers, found.leaving) == ((0, 1), (1,))
+
+
+@pytest.mark.parametrize(
+    ("workers", "leaving"), [((0,), ()), ((0, 1), (0, 1)), ((0, 1), (2,)), ((0, 1, 256), ()), ((0, 1, True), ())]
+)
+def test_workers_that_cannot_be_are_damage(
+    filesystem: PosixFilesystem, workers: tuple[int, ...], leaving: tuple[int, ...]
+) -> None:
+    topology = replace(reopen(filesystem).topology, workers=workers, leaving=leaving)
+    documents.publish(filesystem, "router/ROUTES", route_table.encode("store", topology))
+    with pytest.raises(Corruption, match="these workers cannot be"):
+        reopen(filesystem)
 
 
 @pytest.mark.parametrize(

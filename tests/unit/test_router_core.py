@@ -89,8 +89,8 @@ def test_figures_tell_of_requests_and_workers(router: RouterDriver) -> None:
         "changes": {"under_way": 0, "done": 0},
         "unsplittable": [],
         "workers": {
-            0: {"state": "up", "heard_ago_ns": 3_000, "pressure": 9, "bytes_in_flight": 1067},
-            1: {"state": "joining", "heard_ago_ns": 3_000, "pressure": 0, "bytes_in_flight": 0},
+            0: {"state": "up", "heard_ago_ns": 3_000, "leaving": False, "pressure": 9, "bytes_in_flight": 1067},
+            1: {"state": "joining", "heard_ago_ns": 3_000, "leaving": False, "pressure": 0, "bytes_in_flight": 0},
         },
     }
 

@@ -167,8 +167,8 @@ def test_a_failed_send_takes_a_worker_down_once(router: RouterDriver) -> None:
 @pytest.mark.parametrize(
     ("worker", "known", "what"),
     [
-        (2, {}, "there is no number 2"),
-        (2**63, {}, "there is no number"),
+        (2, {}, "this store has no worker 2"),
+        (2**63, {}, "this store has no worker"),
         (0, {1: 2**32 - 1}, "no epoch of segment 1"),
         (0, {2: 2**64 - 1}, "no epoch of segment 2"),
     ],

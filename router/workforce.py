@@ -1,0 +1,77 @@
+"""Which workers the store has: they are added, emptied and let go while it serves.
+
+    add    the lowest free number is the store's, durably -> the supervisor starts its process, which registers
+    drain  leaving, durably -> the policies move its ranges away -> nothing is its own any more -> gone, durably -> the
+           supervisor stops its process in order
+
+A worker that leaves goes on leaving through every restart: steering.py and the tick here need nothing but ROUTES. What
+is left of it is its directory, with a log that nobody needs: all that it logged is of segments that are retired. So its
+number can be given again, and the new process recovers that log as after any other stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from router.registrar import Registrar
+from router.route_table import RouteTable
+from shardstore.effects import Effect, ReportWorkers
+from shardstore.errors import InvalidRequest
+from shardstore.limits import WORKERS_MAX
+
+
+class Workforce:
+    """The workers of one store. `on_gone` is called with each one that was drained."""
+
+    def __init__(self, table: RouteTable, registrar: Registrar) -> None:
+        self._table = table
+        self._registrar = registrar
+        self.on_gone: Callable[[int], list[Effect]] = _nothing
+
+    def report(self) -> ReportWorkers:
+        """Which workers are to run. Those that leave are among them."""
+        return ReportWorkers(self._table.topology.workers)
+
+    def next_worker(self) -> int:
+        """The number of the next worker. Raises InvalidRequest when there is none."""
+        workers = self._table.topology.workers
+        if len(workers) >= WORKERS_MAX:
+            raise InvalidRequest(f"a store has at most {WORKERS_MAX} workers")
+        return min(set(range(WORKERS_MAX)).difference(workers))
+
+    def add_worker(self) -> list[Effect]:
+        """The store has one worker more: `next_worker`. Raises InvalidRequest, StorageFailure."""
+        topology = self._table.topology
+        self._table.publish_workers([*topology.workers, self.next_worker()], topology.leaving)
+        return [self.report()]
+
+    def check_drain(self, worker: int) -> None:
+        """Raise InvalidRequest when this worker cannot leave."""
+        topology = self._table.topology
+        if worker not in topology.workers:
+            raise InvalidRequest(f"there is no worker {worker}")
+        if worker in topology.leaving:
+            raise InvalidRequest(f"worker {worker} is leaving already")
+        if topology.staying == [worker]:
+            raise InvalidRequest(f"worker {worker} is the last one that stays: add another before")
+
+    def drain_worker(self, worker: int) -> None:
+        """This worker is to own nothing any more, and to end. Raises InvalidRequest, StorageFailure."""
+        self.check_drain(worker)
+        topology = self._table.topology
+        self._table.publish_workers(topology.workers, [*topology.leaving, worker])
+
+    def tick(self) -> list[Effect]:
+        """Let go who left everything. Raises StorageFailure."""
+        topology = self._table.topology
+        gone = set(topology.leaving) - topology.engaged
+        if not gone:
+            return []
+        self._table.publish_workers(set(topology.workers) - gone, set(topology.leaving) - gone)
+        dismissed = [effect for worker in sorted(gone) for effect in self._registrar.dismiss(worker)]
+        told = [effect for worker in sorted(gone) for effect in self.on_gone(worker)]
+        return [*dismissed, self.report(), *told]
+
+
+def _nothing(worker: int) -> list[Effect]:
+    return []

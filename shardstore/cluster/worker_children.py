@@ -1,0 +1,90 @@
+"""The workers of a cluster as its supervisor runs them: as many as the router wants, which may change at any time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+from shardstore.cluster.child import Child
+from shardstore.cluster.child_process import Happening
+from shardstore.cluster.endpoints import Endpoints
+from shardstore.cluster.pinning import cores_of, pin
+from shardstore.cluster.settings import ClusterSettings, memory_share, usable_cores
+from shardstore.options import WorkerOptions
+
+log = logging.getLogger("shardstore.cluster")
+
+
+class WorkerChildren:
+    """The workers, by number: those that are wanted, and those that left and have not ended yet."""
+
+    def __init__(
+        self,
+        module: str,
+        settings: ClusterSettings,
+        store: str,
+        endpoints: Endpoints,
+        post: Callable[[Happening], None],
+    ) -> None:
+        self._module = module
+        self._settings = settings
+        self._store = store
+        self._endpoints = endpoints
+        self._post = post
+        self._cores = usable_cores()
+        self._children: dict[int, Child] = {}
+        self._wanted: frozenset[int] = frozenset()
+        self._share_bytes = 0
+
+    def __iter__(self) -> Iterator[Child]:
+        return iter([child for _, child in sorted(self._children.items())])
+
+    @property
+    def are_known(self) -> bool:
+        """Whether the router has told who is wanted."""
+        return bool(self._wanted)
+
+    def want(self, workers: Sequence[int], now_ns: int, kill_ns: int) -> None:
+        """These workers are to run: who is missing is due to be started, who is not among them ends by `kill_ns`.
+
+        The budget is divided among the first ones; who comes later gets as much. Raises InvalidRequest when it is
+        too little for the first ones.
+        """
+        self._share_bytes = self._share_bytes or memory_share(self._settings.memory, len(workers))
+        self._wanted = frozenset(workers)
+        for worker, child in self._children.items():
+            if worker not in self._wanted and not child.dismissed:
+                child.dismiss(kill_ns)
+                log.info("%s is to end", child.name)
+        self.adjust(now_ns)
+
+    def adjust(self, now_ns: int) -> None:
+        """Forget who has left and ended; only then its number can be started again."""
+        for worker, child in list(self._children.items()):
+            if child.dismissed and child.process is None:
+                del self._children[worker]
+                log.info("%s has left", child.name)
+        for worker in sorted(self._wanted - self._children.keys()):
+            child = Child(f"worker-{worker}", self._module, self._options(worker), self._post)
+            child.due_ns = now_ns
+            self._children[worker] = child
+        self.pin()
+
+    def pin(self) -> None:
+        """Give each worker that serves its core. Who comes or goes may change that of others."""
+        wanted = [(worker, child) for worker, child in sorted(self._children.items()) if worker in self._wanted]
+        for at, (_, child) in enumerate(wanted):
+            if child.process is not None and child.endpoint:
+                pin(child.process.pid, cores_of(at, len(wanted), self._cores))
+
+    def _options(self, worker: int) -> WorkerOptions:
+        return WorkerOptions(
+            data=self._settings.data,
+            store=self._store,
+            worker=worker,
+            router=self._endpoints.workers,
+            listen=self._endpoints.worker(worker),
+            durability=self._settings.durability,
+            memory=self._share_bytes,
+            segments=self._settings.segments,
+        )
