@@ -148,9 +148,9 @@ class Table:
         return self._entries(*self._positions(key_range))
 
     def blocks(self) -> list[tuple[bytes, int]]:
-        """First key and size of each block."""
+        """First key of each block, and the bytes of its entries, prefixes in every key."""
         index = self._loaded().block_index
-        return list(zip(index.first_keys, index.block_bytes.tolist(), strict=True))
+        return list(zip(index.first_keys, index.rebuilt_bytes.tolist(), strict=True))
 
     def _loaded(self) -> TableParts:
         parts = self.parts or self._cache.hold(self, TableParts(self._file, self._cache.blocks))
