@@ -1,6 +1,6 @@
 """The entries of several tables over some range of keys, merged: what a compaction writes.
 
-Worked off in stretches of keys, each a few MiB of blocks, so memory does not grow with the tables.
+Worked off in stretches of keys, each a few MiB of entries, so memory does not grow with the tables.
 """
 
 from __future__ import annotations
@@ -30,6 +30,14 @@ class Stretch(NamedTuple):
     key_range: KeyRange
     bytes: int
     bytes_behind: int
+
+
+class Block(NamedTuple):
+    """A block: the bytes of its entries, and the bytes of the file due to it, its share of the indexes among them."""
+
+    first_key: bytes
+    entries_bytes: int
+    file_bytes: int
 
 
 class MergedEntries:
@@ -81,24 +89,27 @@ class MergedEntries:
 
 
 def stretches_of(tables: Sequence[Table], key_range: KeyRange) -> list[Stretch]:
-    """Stretches that cover the range, each with about STRETCH_BYTES of blocks."""
-    blocks = sorted(block for table in tables for block in _blocks_as_file_bytes(table) if block[0] in key_range)
+    """Stretches that cover the range, each with about STRETCH_BYTES of entries, however small in the files."""
+    blocks = sorted(block for table in tables for block in _blocks_of(table) if block.first_key in key_range)
     bounds, sizes = [key_range.start], [0]
-    for first_key, block_bytes in blocks:
-        if sizes[-1] >= STRETCH_BYTES and first_key > bounds[-1]:
-            bounds.append(first_key)
+    entries_bytes = 0
+    for block in blocks:
+        if entries_bytes >= STRETCH_BYTES and block.first_key > bounds[-1]:
+            bounds.append(block.first_key)
             sizes.append(0)
-        sizes[-1] += block_bytes
+            entries_bytes = 0
+        entries_bytes += block.entries_bytes
+        sizes[-1] += block.file_bytes
     behind = [0, *accumulate(reversed(sizes))][-2::-1]
     ranges = [KeyRange(start, end) for start, end in pairwise([*bounds, key_range.end])]
     return list(map(Stretch, ranges, sizes, behind))
 
 
-def _blocks_as_file_bytes(table: Table) -> Iterator[tuple[bytes, int]]:
-    """First key of each block, and the bytes of the file that are due to it, its share of the indexes among them."""
+def _blocks_of(table: Table) -> Iterator[Block]:
+    """The blocks of a table."""
     blocks = table.blocks()
-    blocks_bytes = sum([block_bytes for _, block_bytes in blocks])
-    return ((key, block_bytes * table.record.file_bytes // blocks_bytes) for key, block_bytes in blocks)
+    table_bytes = sum([entries_bytes for _, entries_bytes in blocks])
+    return (Block(key, size, size * table.record.file_bytes // table_bytes) for key, size in blocks)
 
 
 def _may_overlap(table: Table, key_range: KeyRange) -> bool:

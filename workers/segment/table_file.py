@@ -50,10 +50,11 @@ class TableFile:
         """The index of the blocks. Raises Corruption."""
         section, properties = self.sections.block_index, self.properties
         index = BlockIndex(self.section(section, "block index"))
-        longest = properties.key_bytes_min - (properties.key_stride > 0)  # among keys of one length each has a suffix
-        if len(wrong := np.flatnonzero(index.prefix_bytes > longest)):
+        longest = properties.key_bytes_max - (properties.key_stride > 0)  # different keys of one length have suffixes
+        possible = np.minimum(index.values_at, longest)
+        if len(wrong := np.flatnonzero(index.prefix_bytes > possible)):
             block = int(wrong[0])
-            what = f"a prefix of {index.prefix_bytes[block]} bytes in block {block}; {longest} are possible"
+            what = f"a prefix of {index.prefix_bytes[block]} bytes in block {block}; {possible[block]} are possible"
             raise Corruption(self.path, section.offset + record_at(block), what)
         return index
 
