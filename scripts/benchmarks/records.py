@@ -112,7 +112,7 @@ def _paths() -> list[bytes]:
 
 
 def _tenant_keys(numbers: Numbers) -> list[bytes]:
-    """Keys of one length whose neighbours agree in more than half of it."""
+    """Keys of one length whose neighbours agree in about half of their bytes."""
     return [b"tenant/%04d/user/%016x/attr" % (number % TENANTS, number) for number in numbers.tolist()]
 
 
