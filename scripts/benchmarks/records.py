@@ -19,6 +19,7 @@ Numbers: TypeAlias = npt.NDArray[np.uint64]
 SEED_STRIDE = 1 << 40
 """Between the sequences of two seeds: more than any count."""
 HEX_VALUE_BYTES = 24
+TENANTS = 20
 PATHS = 1 << 14
 """Prefixes that the keys of one set share."""
 
@@ -110,6 +111,11 @@ def _paths() -> list[bytes]:
     ]
 
 
+def _tenant_keys(numbers: Numbers) -> list[bytes]:
+    """Keys of one length whose neighbours agree in about half of their bytes."""
+    return [b"tenant/%04d/user/%016x/attr" % (number % TENANTS, number) for number in numbers.tolist()]
+
+
 def _random_values(value_bytes: int) -> Callable[[Numbers], list[bytes]]:
     """Values that do not compress."""
 
@@ -125,7 +131,8 @@ def _pieces(blob: bytes, size: int) -> Iterator[bytes]:
 
 
 HEX = RecordShape("hex", _hex_keys, _hex_values)
+TENANT = RecordShape("tenant", _tenant_keys, _random_values(16))
 VARIABLE_100 = RecordShape("variable-100", _path_keys, _random_values(100))
 VARIABLE_4K = RecordShape("variable-4k", _path_keys, _random_values(4_096))
-SHAPES = {shape.name: shape for shape in (HEX, VARIABLE_100, VARIABLE_4K)}
+SHAPES = {shape.name: shape for shape in (HEX, TENANT, VARIABLE_100, VARIABLE_4K)}
 """Every shape by its name."""

@@ -40,7 +40,7 @@ def process(disk: SimDisk, seed: int = 0) -> SimFilesystem:
 
 def first_drain(disk: SimDisk) -> tuple[JobDriver, Spec]:
     worker = JobDriver(process(disk), options=SMALL)
-    worker.put(1, {b"key-%03d" % number: b"one" for number in range(400)})
+    worker.put(1, {b"key-%03d" % number: b"the first value" for number in range(400)})
     worker.put(2, {b"k": b"v" * 9_000, b"l": b""})
     worker.delete(1, [b"key-007", b"key-008"])
     worker.sync()
@@ -50,7 +50,7 @@ def first_drain(disk: SimDisk) -> tuple[JobDriver, Spec]:
 def later_drain(disk: SimDisk) -> tuple[JobDriver, Spec]:
     worker, _ = first_drain(disk)
     worker.drain()
-    worker.put(1, {b"key-%03d" % number: b"two" for number in range(100, 200)})
+    worker.put(1, {b"key-%03d" % number: b"another of them" for number in range(100, 200)})
     worker.delete(1, [b"key-%03d" % number for number in range(150, 250)])
     worker.put(2, {b"k": b"short", b"m": b"more"})
     worker.sync()
@@ -75,7 +75,7 @@ def several_parts(disk: SimDisk) -> JobDriver:
 def compaction_of_deltas(disk: SimDisk) -> tuple[JobDriver, Spec]:
     """Some parts are carried."""
     worker = several_parts(disk)
-    worker.put(1, {b"key-100": b"two", b"key-101": b"two"})
+    worker.put(1, {b"key-100": b"another of them", b"key-101": b"another of them"})
     worker.delete(1, [b"key-102", b"key-399"])
     worker.sync()
     worker.drain()

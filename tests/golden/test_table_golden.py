@@ -1,4 +1,4 @@
-"""Format version 2 of tables, all layouts: the committed bytes are what is written, and they can be read."""
+"""Format version 3 of tables, all layouts: the committed bytes are what is written, and they can be read."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def opened(content: bytes, record: TableRecord) -> Table:
 @pytest.mark.parametrize("name", TABLES)
 def test_what_is_written_is_the_golden_file(name: str) -> None:
     content, record = written(TABLES[name], Compression.NONE)
-    golden = (GOLDEN / f"table-{name}-v2.bin").read_bytes()
+    golden = (GOLDEN / f"table-{name}-v3.bin").read_bytes()
     assert content == golden
     assert_holds(opened(golden, record), TABLES[name])
 
@@ -55,7 +55,7 @@ def test_what_is_written_is_the_golden_file(name: str) -> None:
 def test_compressed_golden_files_can_be_read(compression: str) -> None:
     """Compressors may write other bytes in later versions, so the writer is not compared."""
     entries = TABLES["variable-variable"]
-    content = (GOLDEN / f"table-{compression}-v2.bin").read_bytes()
+    content = (GOLDEN / f"table-{compression}-v3.bin").read_bytes()
     _, record = written(entries, Compression(compression))
     footer_checksum = int.from_bytes(content[-16:-8], "little")
     table = opened(content, replace(record, file_bytes=len(content), checksum=footer_checksum))

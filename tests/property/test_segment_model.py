@@ -24,6 +24,7 @@ from workers.segment.segment import Segment
 
 KEYS = [b"key-%03d" % number + b"!" * (number % 3) for number in range(120)]
 FIXED_KEYS = [b"key-%03d" % number for number in range(120)]
+PREFIX = b"a prefix that all keys share and that each block stores once/" * 2
 
 sizes = st.tuples(st.sampled_from((1, 2)), st.sampled_from((1, 2, 4)), st.sampled_from((1, 3, 30))).map(
     lambda drawn: SegmentOptions(
@@ -45,7 +46,7 @@ steps = st.one_of(
 
 @given(
     options=sizes,
-    keys=st.sampled_from((KEYS, FIXED_KEYS)),
+    keys=st.sampled_from((KEYS, FIXED_KEYS, [PREFIX + key for key in KEYS], [PREFIX + key for key in FIXED_KEYS])),
     work=st.lists(steps, min_size=3, max_size=25),
     seed=st.integers(0, 2**64 - 1),
 )

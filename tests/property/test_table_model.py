@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
+from itertools import count, cycle
 from typing import cast
 
 import numpy as np
@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from shardstore.columns import decode
 from shardstore.identifiers import TOMBSTONE, Stored
-from shardstore.key_range import KeyRange
+from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.segment_options import Compression, SegmentOptions
-from tests.unit.table_samples import table_of
+from tests.unit.table_samples import prefix_bytes_of, table_of
 from workers.segment.column_writer import as_list
+from workers.segment.key_prefixes import shared_bytes
 from workers.segment.merge import merge
 from workers.segment.table_format import Entries, FixedItems
+from workers.segment.table_reader import Table
 from workers.segment.tombstones import without_needless_tombstones
 
 keys = st.binary(min_size=1, max_size=5) | st.binary(min_size=1, max_size=20)
@@ -34,10 +36,57 @@ tables = (
     | st.dictionaries(st.binary(min_size=9, max_size=9), values, min_size=1, max_size=60)
 ).map(lambda entries: cast("dict[bytes, Stored]", dict(sorted(entries.items()))))
 
+prefixes = st.binary(min_size=60, max_size=90)
+ends = {
+    "fixed": st.lists(st.binary(min_size=3, max_size=3), unique=True, min_size=2, max_size=700),
+    "variable": st.lists(st.binary(max_size=6), unique=True, min_size=2, max_size=700),
+}
+columns = {"fixed": st.binary(min_size=4, max_size=4), "variable": st.binary(max_size=9)}
+
+
+@st.composite
+def prefixed_tables(draw: st.DrawFn) -> dict[bytes, Stored]:
+    """Tables of all four layouts whose keys share so much that each block of two or more stores it once."""
+    prefix = draw(prefixes)
+    listed = sorted(prefix + end for end in draw(ends[draw(st.sampled_from(("fixed", "variable")))]))
+    value = columns[draw(st.sampled_from(("fixed", "variable")))]
+    some = draw(st.lists(value, min_size=1, max_size=20))
+    return dict(zip(listed, cycle(some)))
+
+
+@given(
+    prefixed_tables(), st.binary(max_size=4), st.booleans(), st.integers(1, 400), st.integers(1, 9_000), compressions
+)
+def test_keys_that_share_a_prefix(
+    entries: dict[bytes, Stored],
+    end: bytes,
+    reverse: bool,
+    entries_max: int,
+    bytes_max: int,
+    options: SegmentOptions,
+) -> None:
+    table = table_of(entries, options)
+    check_prefixes(table, list(entries))
+    some = list(entries)[:: max(1, len(entries) // 50)]
+    check_points(table, entries, [key + end for key in some])
+    start = some[len(some) // 2] + end
+    for key_range in (KeyRange(start), KeyRange(b"", start), EVERYTHING):
+        check_range(table, entries, key_range, reverse, entries_max, bytes_max)
+
+
+def check_prefixes(table: Table, listed: list[bytes]) -> None:
+    """Every block of two or more keys stores once exactly what all of them share."""
+    begins = [listed.index(first_key) for first_key, *_ in table.blocks()]
+    for prefix_bytes, first, last in zip(prefix_bytes_of(table), begins, [*begins[1:], len(listed)], strict=True):
+        assert prefix_bytes == (shared_bytes(listed[first], listed[last - 1]) if last - first > 1 else 0)
+
 
 @given(tables, st.lists(keys, max_size=30), compressions)
 def test_points(entries: dict[bytes, Stored], others: list[bytes], options: SegmentOptions) -> None:
-    table = table_of(entries, options)
+    check_points(table_of(entries, options), entries, others)
+
+
+def check_points(table: Table, entries: dict[bytes, Stored], others: list[bytes]) -> None:
     asked = [*others, *entries, *others]
     assert table.get_many(asked) == list(map(entries.get, asked))
     assert [table.get_many([key])[0] for key in asked] == list(map(entries.get, asked))
@@ -62,8 +111,13 @@ def test_ranges(
     options: SegmentOptions,
 ) -> None:
     key_range = KeyRange(start, end if end > start else b"")
+    check_range(table_of(entries, options), entries, key_range, reverse, entries_max, bytes_max)
+
+
+def check_range(
+    table: Table, entries: dict[bytes, Stored], key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int
+) -> None:
     expected = [(key, value) for key, value in entries.items() if key in key_range]
-    table = table_of(entries, options)
     chunk = table.chunk(key_range, reverse, entries_max, bytes_max)
     count = len(chunk.keys)
     near = expected[len(expected) - count :] if reverse else expected[:count]

@@ -14,7 +14,19 @@ from workers.segment.table_writer import write_table
 
 STORE = "store-of-the-tests"
 IDENTITY = Identity(STORE, 7, 1)
-LAYOUTS = ("fixed-fixed", "fixed-variable", "variable-fixed", "variable-variable")
+WHOLE_LAYOUTS = ("fixed-fixed", "fixed-variable", "variable-fixed", "variable-variable")
+"""Their keys are stored whole."""
+PREFIXED_LAYOUTS = (
+    "fixed-prefixed-fixed",
+    "fixed-prefixed-variable",
+    "variable-prefixed-fixed",
+    "variable-prefixed-variable",
+)
+"""Their keys share a prefix that is stored once per block."""
+LAYOUTS = WHOLE_LAYOUTS + PREFIXED_LAYOUTS
+PREFIX = b"tenant/0001/of-those-that-share-a-prefix/"
+STEP = 9_000
+"""Between the numbers in neighbouring keys, so that these alone share little."""
 
 
 def empty_filesystem() -> FaultyFilesystem:
@@ -24,10 +36,16 @@ def empty_filesystem() -> FaultyFilesystem:
     return filesystem
 
 
+def key_of(layout: str, number: int) -> bytes:
+    """The key of this number, of at most 11,000, ascending with it."""
+    prefix = PREFIX if "prefixed" in layout else b""
+    tail = b"" if layout.startswith("fixed") else b"-longer"
+    return prefix + b"key-%08d" % (number * STEP) + tail * (number % 4 // 2)
+
+
 def keys_of(layout: str, count: int) -> list[bytes]:
     """Ascending keys; those with an odd number are left out, to be asked for in vain."""
-    tail = b"" if layout.startswith("fixed") else b"-longer"
-    return [b"key-%08d" % number + tail * (number % 4 // 2) for number in range(0, 2 * count, 2)]
+    return [key_of(layout, number) for number in range(0, 2 * count, 2)]
 
 
 def values_of(layout: str, count: int) -> list[bytes]:
@@ -59,6 +77,14 @@ def table_of(
 ) -> Table:
     filesystem = empty_filesystem()
     return Table(filesystem, IDENTITY, write(filesystem, entries, IDENTITY, options), cache)
+
+
+def prefix_bytes_of(table: Table) -> list[int]:
+    """Bytes of the prefix of each block."""
+    table.blocks()
+    assert table.parts is not None
+    prefix_bytes: list[int] = table.parts.block_index.prefix_bytes.tolist()
+    return prefix_bytes
 
 
 def absent_from(entries: dict[bytes, Stored]) -> list[bytes]:

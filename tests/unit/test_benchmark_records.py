@@ -7,7 +7,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from benchmarks.records import HEX, SHAPES, VARIABLE_4K, VARIABLE_100, RecordShape, records_of
+from benchmarks.records import HEX, SHAPES, TENANT, VARIABLE_4K, VARIABLE_100, RecordShape, records_of
 
 COUNT = 3_000
 every_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
@@ -89,6 +89,14 @@ def test_variable_keys_have_8_to_64_bytes_and_share_prefixes() -> None:
     assert 60 < max(lengths) <= 64
     assert max(lengths.values()) < len(keys) / 4
     assert max(Counter(key[:-8] for key in keys if len(key) > 30).values()) > 10
+
+
+def test_keys_of_tenants_have_one_length_and_few_beginnings() -> None:
+    keys = records_of(TENANT, 20_000).keys
+    assert set(map(len, keys)) == {38}
+    shares = Counter(key[: len(b"tenant/0000/user/")] for key in keys)
+    assert len(shares) == 20
+    assert min(shares.values()) > 800
 
 
 def test_values_of_variable_shapes_have_their_size() -> None:

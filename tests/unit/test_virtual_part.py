@@ -135,10 +135,10 @@ def test_blocks_begin_and_end_with_the_part() -> None:
     table = linked.table(KeyRange(keys[51], keys[150]))
     assert isinstance(table, VirtualPart)
     blocks = table.blocks()
-    assert blocks[0][0] == keys[51]
-    assert all(keys[51] <= key < keys[150] for key, _ in blocks)
+    assert blocks[0].first_key == keys[51]
+    assert all(keys[51] <= block.first_key < keys[150] for block in blocks)
     share = table.record.share_bytes
-    assert share - len(blocks) < sum(size for _, size in blocks) <= share
+    assert share - len(blocks) < sum(block.file_bytes for block in blocks) <= share
 
 
 def test_a_whole_file_within_the_range_has_no_bounds_and_is_not_opened() -> None:

@@ -78,7 +78,7 @@ def _open_table(
     findings.facts["sections"] = [_section(file, name, findings) for name in file.sections._fields]
     if findings.facts["sections"][0]["checksum"] != "ok":  # without the block index no block is found
         return
-    index = BlockIndex(file.section(file.sections.block_index, "block index"))
+    index = file.block_index()
     findings.facts["blocks"] = [_block(file, index, number, findings) for number in range(len(index))]
     if all(block["checksum"] == "ok" for block in findings.facts["blocks"]):
         findings.facts["entries"] = _entries(Table(filesystem, identity, record), entries_max)
@@ -118,6 +118,7 @@ def _block(file: TableFile, index: BlockIndex, number: int, findings: Findings) 
         "stored_bytes": stored_bytes,
         "block_bytes": int(index.block_bytes[number]),
         "entries": int(index.entries[number]),
+        "prefix_bytes": int(index.prefix_bytes[number]),
         "first_key": index.first_keys[number],
         "checksum": state,
     }

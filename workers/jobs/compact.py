@@ -94,7 +94,7 @@ def _held_by(tables: OpenTables) -> Callable[[TableRecord, KeyRange], bool]:
         if record.key_last < key_range.start or (key_range.end and record.key_first >= key_range.end):
             return False
         table = tables.table(record)
-        first_keys = [key for key, _ in table.blocks()]
+        first_keys = [block.first_key for block in table.blocks()]
         at = bisect_left(first_keys, key_range.start)
         if at < len(first_keys) and first_keys[at] in key_range:
             return True

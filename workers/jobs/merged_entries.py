@@ -1,6 +1,6 @@
 """The entries of several tables over some range of keys, merged: what a compaction writes.
 
-Worked off in stretches of keys, each a few MiB of blocks, so memory does not grow with the tables.
+Worked off in stretches of keys, each a few MiB of entries, so memory does not grow with the tables.
 """
 
 from __future__ import annotations
@@ -81,14 +81,17 @@ class MergedEntries:
 
 
 def stretches_of(tables: Sequence[Table], key_range: KeyRange) -> list[Stretch]:
-    """Stretches that cover the range, each with about STRETCH_BYTES of blocks."""
-    blocks = sorted(block for table in tables for block in table.blocks() if block[0] in key_range)
+    """Stretches that cover the range, each with about STRETCH_BYTES of entries, however small in the files."""
+    blocks = sorted(block for table in tables for block in table.blocks() if block.first_key in key_range)
     bounds, sizes = [key_range.start], [0]
-    for first_key, block_bytes in blocks:
-        if sizes[-1] >= STRETCH_BYTES and first_key > bounds[-1]:
-            bounds.append(first_key)
+    entries_bytes = 0
+    for block in blocks:
+        if entries_bytes >= STRETCH_BYTES and block.first_key > bounds[-1]:
+            bounds.append(block.first_key)
             sizes.append(0)
-        sizes[-1] += block_bytes
+            entries_bytes = 0
+        entries_bytes += block.entries_bytes
+        sizes[-1] += block.file_bytes
     behind = [0, *accumulate(reversed(sizes))][-2::-1]
     ranges = [KeyRange(start, end) for start, end in pairwise([*bounds, key_range.end])]
     return list(map(Stretch, ranges, sizes, behind))

@@ -2,7 +2,8 @@
 
 blocks u32 | zero u32
 one record per block      offset u64 | checksum u64 | bytes in the file u32 | bytes of the block u32 |
-                          bytes of the keys u32 | bytes of the values u32 | entries u32 | zero u32
+                          bytes of the keys u32 | bytes of the values u32 | entries u32 |
+                          bytes of the prefix that its keys share and that stands before them u32, 0 for none
 first keys                msgpack array of bin
 """
 
@@ -30,13 +31,16 @@ _RECORD = np.dtype(
         ("keys_bytes", "<u4"),
         ("values_bytes", "<u4"),
         ("entries", "<u4"),
-        ("zero", "<u4"),
+        ("prefix_bytes", "<u4"),
     ]
 )
 
 
 class BlockRecord(NamedTuple):
-    """Where a block lies and what it holds. It is compressed when `stored_bytes` are less than `block_bytes`."""
+    """Where a block lies and what it holds. It is compressed when `stored_bytes` are less than `block_bytes`.
+
+    `keys_bytes` are those of the prefix and of what stands behind it.
+    """
 
     offset: int
     checksum: int
@@ -45,13 +49,18 @@ class BlockRecord(NamedTuple):
     keys_bytes: int
     values_bytes: int
     entries: int
-    zero: int = 0
+    prefix_bytes: int
 
 
 def build_block_index(records: Sequence[BlockRecord], first_keys: Sequence[bytes]) -> bytes:
     """The index of these blocks."""
     packed_keys: bytes = msgpack.packb(first_keys)
     return _HEAD.pack(len(records), 0) + np.array(records, dtype=_RECORD).tobytes() + packed_keys
+
+
+def record_at(block: int) -> int:
+    """Where the record of a block begins in the index."""
+    return _HEAD.size + block * _RECORD.itemsize
 
 
 class BlockIndex:
@@ -61,13 +70,15 @@ class BlockIndex:
     values_at            where its values begin; its keys begin with it
     offsets_at           where its offsets begin
     positions            ranks, in the whole table, of the first entries of blocks
-    bytes_before         bytes of the blocks before it
+    prefix_bytes         of the prefix with which its keys begin; 0 where they are stored whole
+    rebuilt_bytes        bytes of the block with its prefix in every key
+    bytes_before         such bytes of the blocks before it
     """
 
     def __init__(self, data: Buffer) -> None:
         blocks, _ = _HEAD.unpack_from(data)
         assert blocks <= BLOCKS_MAX
-        keys_at = _HEAD.size + blocks * _RECORD.itemsize
+        keys_at = record_at(blocks)
         records = np.frombuffer(data[_HEAD.size : keys_at], dtype=_RECORD)
         self._packed_keys = data[keys_at:]
         self.checksums = records["checksum"]
@@ -77,8 +88,10 @@ class BlockIndex:
         self.block_bytes: Integers = records["block_bytes"].astype(np.int64)
         self.values_at: Integers = records["keys_bytes"].astype(np.int64)
         self.offsets_at: Integers = self.values_at + records["values_bytes"]
+        self.prefix_bytes: Integers = records["prefix_bytes"].astype(np.int64)
+        self.rebuilt_bytes: Integers = self.block_bytes + self.prefix_bytes * (self.entries - 1)
         self.positions: Integers = np.concatenate((np.zeros(1, np.int64), np.cumsum(self.entries)))
-        self.bytes_before: Integers = np.concatenate((np.zeros(1, np.int64), np.cumsum(self.block_bytes)))
+        self.bytes_before: Integers = np.concatenate((np.zeros(1, np.int64), np.cumsum(self.rebuilt_bytes)))
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -43,7 +43,7 @@ class FixedColumnReader:
         self.stride = stride
         self._blocks = blocks
         self._begins = begins
-        self._windows = _windows(blocks.data, np.dtype(f"V{stride}"))
+        self._windows = windows(blocks.data, np.dtype(f"V{stride}"))
 
     def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
         """The items at these places of these blocks."""
@@ -69,7 +69,7 @@ class VariableColumnReader:
         self._blocks = blocks
         self._begins = begins
         self._offsets_at = offsets_at
-        self._offset_windows = _windows(blocks.data, _OFFSET)
+        self._offset_windows = windows(blocks.data, _OFFSET)
 
     def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
         """The items at these places of these blocks."""
@@ -96,7 +96,7 @@ class VariableColumnReader:
         return content[begin + int(offsets[0]) : begin + int(offsets[-1])]
 
 
-def _windows(data: memoryview, kind: np.dtype[Any]) -> npt.NDArray[Any]:
+def windows(data: memoryview, kind: np.dtype[Any]) -> npt.NDArray[Any]:
     """The data seen as an item of this type at every byte offset."""
     return np.ndarray((max(0, len(data) - kind.itemsize + 1),), kind, data, strides=(1,))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from operator import is_
+from typing import NamedTuple
 
 import msgpack
 import numpy as np
@@ -16,6 +17,13 @@ from workers.segment.table_format import OFFSET_BYTES, FixedItems, Integers
 NIL_BYTES = 1
 _SMALL_BIN_MAX = 2**8 - 1
 _MIDDLE_BIN_MAX = 2**16 - 1
+
+
+class BlockColumn(NamedTuple):
+    """A column as it stands in a block: the items, and their offsets elsewhere in the block, none if it is fixed."""
+
+    items: Buffer
+    offsets: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +38,13 @@ class EncodedColumn:
     fixed: bool
     lengths: Integers
 
-    def items(self, first: int, last: int) -> Buffer:
-        """The column of items first to last, the last excluded."""
-        return self.body[int(self.offsets[first]) : int(self.offsets[last])]
-
-    def offsets_of(self, first: int, last: int) -> bytes:
-        """The offsets that stand beside the column in a block."""
+    def block(self, first: int, last: int) -> BlockColumn:
+        """Items first to last, the last excluded."""
+        items = self.body[int(self.offsets[first]) : int(self.offsets[last])]
         if self.fixed:
-            return b""
+            return BlockColumn(items, b"")
         offsets = (self.offsets[first : last + 1] - self.offsets[first]).astype(f"<u{OFFSET_BYTES}")
-        return bytes(offsets)
+        return BlockColumn(items, bytes(offsets))
 
 
 def stride_of_items(items: Sequence[Stored] | FixedItems) -> int:

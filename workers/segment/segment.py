@@ -27,6 +27,7 @@ from workers.segment.manifest import (
 from workers.segment.middle_key import middle_key
 from workers.segment.null_segment import NULL_SEGMENT, NullSegment
 from workers.segment.open_tables import OpenTables
+from workers.segment.table_format import TableRecord
 from workers.segment.table_reader import FEW_KEYS, Table
 
 StoredLayer: TypeAlias = Table | Main | NullSegment
@@ -121,9 +122,12 @@ class Segment:
         layers = [*self.manifest.mains, *((delta,) for delta in self.manifest.deltas)]
         return max(map(share_bytes_of, layers))
 
+    def _blocks_of(self, record: TableRecord) -> list[tuple[bytes, int]]:
+        return [(block.first_key, block.file_bytes) for block in self._tables.table(record).blocks()]
+
     def middle_key(self) -> bytes | None:
         """The key at about half of the bytes; None where there is too little to tell. Raises Corruption."""
-        return middle_key(self.manifest.tables, lambda record: self._tables.table(record).blocks())
+        return middle_key(self.manifest.tables, self._blocks_of)
 
     def remove_orphans(self) -> None:
         """Remove every file of the segment that the manifest does not name. Not while a job of the segment runs."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from shardstore import messages
 from shardstore.checksum import checksum
 from shardstore.errors import Corruption
 from shardstore.filesystem import Filesystem
 from shardstore.segment_options import Compression
 from shardstore.wire_format import MalformedMessage
+from workers.segment.block_index import BlockIndex, record_at
 from workers.segment.table_format import (
     FOOTER_BYTES,
     HEADER_BYTES,
@@ -42,6 +45,18 @@ class TableFile:
         if checksum(data, seed_at(self.seed, section.offset)) != section.checksum:
             raise Corruption(self.path, section.offset, f"checksum of the {what} does not match")
         return data
+
+    def block_index(self) -> BlockIndex:
+        """The index of the blocks. Raises Corruption."""
+        section, properties = self.sections.block_index, self.properties
+        index = BlockIndex(self.section(section, "block index"))
+        longest = properties.key_bytes_max - (properties.key_stride > 0)  # different keys of one length have suffixes
+        possible = np.minimum(index.values_at, longest)
+        if len(wrong := np.flatnonzero(index.prefix_bytes > possible)):
+            block = int(wrong[0])
+            what = f"a prefix of {index.prefix_bytes[block]} bytes in block {block}; {possible[block]} are possible"
+            raise Corruption(self.path, section.offset + record_at(block), what)
+        return index
 
     def _read_properties(self) -> Properties:
         section = self.sections.properties

@@ -14,7 +14,7 @@ All integers are little-endian. Header:
 
     offset  size  field
          0     8  magic       b"shardsst"
-         8     4  version     2
+         8     4  version     3
         12     4  segment
         16     8  number      of the table in its segment
         24     8  store       XXH3-64 of the store's identity
@@ -25,6 +25,11 @@ nil for a tombstone, without an array header), the same for all blocks of a file
 joined, are a column of the wire (behind one array header if variable), and an item can be cut out by its offset:
 
     keys | values | key offsets, if variable: u32 x (count + 1) | value offsets, if variable: u32 x (count + 1)
+
+Where it is worth it (key_prefixes.py), the keys of a block are the prefix that all of them share, once, and the column
+of what is left of each; their stride and offsets are those of that column. The block index says how long the prefix is:
+
+    prefix | suffixes of the keys | values | offsets of the suffixes, if variable | value offsets, if variable
 
 Footer: four sections in the order above, then the checksum of these 96 bytes, then the magic b"shardend":
 
@@ -56,7 +61,7 @@ from shardstore.limits import BLOCK_ENTRIES
 
 MAGIC = b"shardsst"
 END_MAGIC = b"shardend"
-VERSION = 2
+VERSION = 3
 _HEADER = struct.Struct("<8sIIQQ")
 HEADER_BYTES = _HEADER.size
 _FOOTER = struct.Struct("<12Q")

@@ -14,6 +14,7 @@ from workers.segment.bloom import BloomFilter
 from workers.segment.column_reader import ColumnReader, FixedColumnReader, VariableColumnReader
 from workers.segment.compression import codec_of
 from workers.segment.hash_index import HashIndex
+from workers.segment.prefixed_reader import PrefixedFixedReader, PrefixedVariableReader
 from workers.segment.table_file import TableFile
 from workers.segment.table_format import OFFSET_BYTES
 
@@ -38,7 +39,7 @@ class TableParts:
     @cached_property
     def block_index(self) -> BlockIndex:
         """Where the blocks lie."""
-        return BlockIndex(self._file.section(self._file.sections.block_index, "block index"))
+        return self._file.block_index()
 
     @cached_property
     def hash_index(self) -> HashIndex:
@@ -63,6 +64,10 @@ class TableParts:
     def keys(self) -> ColumnReader:
         """The column of keys."""
         index, stride = self.block_index, self._file.properties.key_stride
+        if index.prefix_bytes.any():
+            if stride:
+                return PrefixedFixedReader(self.blocks, stride, index.prefix_bytes)
+            return PrefixedVariableReader(self.blocks, index.prefix_bytes, index.offsets_at)
         if stride:
             return FixedColumnReader(self.blocks, stride, index.values_at * 0)
         return VariableColumnReader(self.blocks, index.values_at * 0, index.offsets_at)

@@ -48,6 +48,14 @@ class Page:
     exhausted: bool
 
 
+class Block(NamedTuple):
+    """A block: the bytes of its entries, and the bytes of the file due to it, its share of the indexes among them."""
+
+    first_key: bytes
+    entries_bytes: int
+    file_bytes: int
+
+
 class Stretch(NamedTuple):
     """Entries `first` to `last` (excluded) of a block with this content."""
 
@@ -152,13 +160,17 @@ class Table:
         first, behind = self._positions(key_range)
         return behind - first
 
-    def blocks(self) -> list[tuple[bytes, int]]:
-        """First key of each block, and the bytes of the file due to it, its share of the indexes among them."""
+    def blocks(self) -> list[Block]:
+        """First key of each block, bytes of its entries with their prefixes, and bytes of the file due to it.
+
+        Of a virtual part the blocks that reach into its bounds; the bytes of the file are those of its share.
+        """
         index, record = self._loaded().block_index, self.record
         first, behind = index.block_of(record.key_first), index.block_of(record.key_last) + 1
         sizes = index.block_bytes[first:behind]
-        shares = sizes * record.share_bytes // sizes.sum()
-        return list(zip((record.key_first, *index.first_keys[first + 1 : behind]), shares.tolist(), strict=True))
+        shares = (sizes * record.share_bytes // sizes.sum()).tolist()
+        first_keys = (record.key_first, *index.first_keys[first + 1 : behind])
+        return list(map(Block, first_keys, index.rebuilt_bytes[first:behind].tolist(), shares))
 
     def _loaded(self) -> TableParts:
         parts = self.parts or self._cache.hold(self, TableParts(self._file, self._cache.blocks))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from types import TracebackType
@@ -18,6 +18,7 @@ from shardstore.segment_options import DEFAULTS, SegmentOptions
 from workers.segment.block_index import BlockRecord, build_block_index
 from workers.segment.bloom import build_bloom
 from workers.segment.column_writer import (
+    BlockColumn,
     EncodedColumn,
     as_list,
     encode_fixed_items,
@@ -27,6 +28,7 @@ from workers.segment.column_writer import (
 from workers.segment.compression import codec_of, stored_form
 from workers.segment.digests import Digests, digests_of
 from workers.segment.hash_index import build_hash_index
+from workers.segment.key_prefixes import prefix_worth_storing, stored_behind_prefix
 from workers.segment.table_format import (
     BLOCKS_MAX,
     Entries,
@@ -103,7 +105,7 @@ class TableWriter:
         self._tombstones += 0 if value_column.fixed else len(values) - len(value_column.lengths)
         bounds = block_bounds(key_column.offsets + value_column.offsets, self._options.block_bytes)
         for first, last in pairwise(bounds):
-            self._add_block(key_column, value_column, first, last)
+            self._add_block(key_list[first:last], key_column.block(first, last), value_column.block(first, last))
         self._first_keys += map(key_list.__getitem__, bounds[:-1])
         self._key_last = key_list[-1]
         self._flush()
@@ -136,14 +138,24 @@ class TableWriter:
     def _encode(self, items: Keys | Values, stride: int) -> EncodedColumn:
         return encode_fixed_items(items, stride) if stride else encode_variable_items(items)  # type: ignore[arg-type]
 
-    def _add_block(self, keys: EncodedColumn, values: EncodedColumn, first: int, last: int) -> None:
-        key_items, value_items = keys.items(first, last), values.items(first, last)
-        block = b"".join((key_items, value_items, keys.offsets_of(first, last), values.offsets_of(first, last)))
+    def _add_block(self, key_list: Sequence[bytes], keys: BlockColumn, values: BlockColumn) -> None:
+        whole_bytes = sum(map(len, (*keys, *values)))
+        prefix_bytes = prefix_worth_storing(key_list[0], key_list[-1], len(key_list), whole_bytes)
+        if prefix_bytes:
+            keys = stored_behind_prefix(key_list, keys, prefix_bytes)
+        block = b"".join((keys.items, values.items, keys.offsets, values.offsets))
         stored = stored_form(block, self._codec)
         block_checksum = checksum(stored, seed_at(self._file_seed, self._offset))
         self._records.append(
             BlockRecord(
-                self._offset, block_checksum, len(stored), len(block), len(key_items), len(value_items), last - first
+                self._offset,
+                block_checksum,
+                len(stored),
+                len(block),
+                len(keys.items),
+                len(values.items),
+                len(key_list),
+                prefix_bytes,
             )
         )
         self._append(stored)

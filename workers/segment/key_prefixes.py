@@ -1,0 +1,43 @@
+"""The prefix that all keys of a block share: stored once where that makes the block smaller by a quarter.
+
+Below that the keys are stored whole: then a scan sends them as they lie, and a lookup compares them as they lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import itemgetter
+
+import numpy as np
+
+from workers.segment.column_writer import BlockColumn, encode_variable_items
+
+WORTH_IT = 1 / 4
+"""Of the bytes of a block, before compression."""
+
+
+def shared_bytes(first: bytes, last: bytes) -> int:
+    """Bytes with which both keys begin, and so all keys between them."""
+    shorter = min(len(first), len(last))
+    difference = int.from_bytes(first[:shorter], "big") ^ int.from_bytes(last[:shorter], "big")
+    return shorter - (difference.bit_length() + 7) // 8
+
+
+def prefix_worth_storing(first: bytes, last: bytes, entries: int, block_bytes: int) -> int:
+    """Bytes of the prefix to store once in a block with these keys at its ends; 0: its `block_bytes` stay as they are.
+
+    What shorter heads of msgpack save beside is not counted.
+    """
+    prefix_bytes = shared_bytes(first, last)
+    return prefix_bytes if prefix_bytes * (entries - 1) >= block_bytes * WORTH_IT else 0
+
+
+def stored_behind_prefix(keys: Sequence[bytes], whole: BlockColumn, prefix_bytes: int) -> BlockColumn:
+    """The prefix and the column of what is left of the keys, given the column of the `whole` keys."""
+    prefix = keys[0][:prefix_bytes]
+    if whole.offsets:
+        column = encode_variable_items(list(map(itemgetter(slice(prefix_bytes, None)), keys)))
+        suffixes, offsets = column.block(0, len(keys))
+        return BlockColumn(b"".join((prefix, suffixes)), offsets)
+    rows = np.frombuffer(whole.items, dtype=np.uint8).reshape(len(keys), -1)
+    return BlockColumn(prefix + rows[:, prefix_bytes:].tobytes(), b"")

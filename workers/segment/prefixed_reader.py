@@ -1,0 +1,92 @@
+"""Columns of keys that are stored behind the prefix they share (key_prefixes.py): the keys are made whole again.
+
+They read blocks whose keys are stored whole too, as blocks with an empty prefix; a table without any such prefix is
+read by column_reader.py alone.
+"""
+
+from __future__ import annotations
+
+from itertools import repeat
+from operator import add
+
+import msgpack
+import numpy as np
+
+from shardstore.identifiers import Buffer, Stored
+from workers.segment.blocks import Blocks
+from workers.segment.column_reader import VariableColumnReader, array_head, decode_variable, windows
+from workers.segment.table_format import Integers
+
+
+class PrefixedFixedReader:
+    """Keys of one length, `stride`. The prefix and the first suffix are together the first key of the block.
+
+    So the `stride` bytes that end with a suffix lie in the block, and are its key but for what stands in the prefix's
+    place; there the first key is taken instead.
+    """
+
+    def __init__(self, blocks: Blocks, stride: int, prefix_bytes: Integers) -> None:
+        self.stride = stride
+        self._blocks = blocks
+        self._prefix_bytes = prefix_bytes
+        self._windows = windows(blocks.data, np.dtype(f"V{stride}"))
+        self._places_in_key = np.arange(stride)
+
+    def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
+        """The keys at these places of these blocks."""
+        begins, prefix_bytes = self._blocks.begins[blocks], self._prefix_bytes[blocks]
+        ends_right, firsts = (
+            self._windows[at].view(np.uint8).reshape(-1, self.stride)
+            for at in (begins + places * (self.stride - prefix_bytes), begins)
+        )
+        rows = np.where(self._places_in_key < prefix_bytes[:, None], firsts, ends_right)
+        keys: list[Stored] = rows.view(f"V{self.stride}").ravel().tolist()
+        return keys
+
+    def item(self, content: memoryview, block: int, place: int) -> Stored:
+        """One key."""
+        prefix_bytes = int(self._prefix_bytes[block])
+        at = place * (self.stride - prefix_bytes)
+        return bytes(content[:prefix_bytes]) + bytes(content[at + prefix_bytes : at + self.stride])
+
+    def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
+        """The keys first to last (excluded) of a block, back to back."""
+        prefix_bytes = int(self._prefix_bytes[block])
+        step = self.stride - prefix_bytes
+        ends_right = np.ndarray((last - first, self.stride), np.uint8, content, first * step, (step, 1))
+        rows = ends_right.copy()
+        rows[:, :prefix_bytes] = np.frombuffer(content, np.uint8, prefix_bytes)
+        return rows.data.cast("B")
+
+
+class PrefixedVariableReader:
+    """Keys of any length. `offsets_at`: where the offsets of the suffixes begin in each block."""
+
+    def __init__(self, blocks: Blocks, prefix_bytes: Integers, offsets_at: Integers) -> None:
+        self.stride = 0
+        self._blocks = blocks
+        self._prefix_bytes = prefix_bytes
+        self._suffixes = VariableColumnReader(blocks, prefix_bytes, offsets_at)
+
+    def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
+        """The keys at these places of these blocks."""
+        different, which = np.unique(blocks, return_inverse=True)
+        begins = self._blocks.begins[different]
+        slices = map(slice, begins.tolist(), (begins + self._prefix_bytes[different]).tolist())
+        prefixes = list(map(bytes, map(self._blocks.data.__getitem__, slices)))
+        suffixes = self._suffixes.pick(blocks, places)
+        return list(map(add, map(prefixes.__getitem__, which.tolist()), suffixes))
+
+    def item(self, content: memoryview, block: int, place: int) -> Stored:
+        """One key."""
+        suffix = self._suffixes.item(content, block, place)
+        return bytes(content[: int(self._prefix_bytes[block])]) + suffix  # type: ignore[operator]
+
+    def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
+        """The encoded keys first to last (excluded) of a block, as in a column of the wire, without array header."""
+        encoded, prefix_bytes = self._suffixes.stretch(content, block, first, last), int(self._prefix_bytes[block])
+        if not prefix_bytes:
+            return encoded
+        suffixes = decode_variable(encoded, last - first)
+        keys = list(map(add, repeat(bytes(content[:prefix_bytes])), suffixes))
+        return memoryview(msgpack.packb(keys))[len(array_head(len(keys))) :]
