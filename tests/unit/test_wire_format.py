@@ -86,6 +86,7 @@ def test_numbers_on_the_wire_are_frozen() -> None:
         "MORE": 8,
         "RETRY": 16,
         "NO_WAIT": 32,
+        "OF_PARENT": 64,
     }
 
 

@@ -409,7 +409,7 @@ def test_worker_registers_reports_ready_and_beats(worker: WorkerDriver) -> None:
     assert ops == [Op.REGISTER, Op.READY]
     worker.now_ns += 2 * SECOND_NS
     worker.handle(Tick())
-    assert decode_header(bytes(worker.sent[-1].frames[0])).op == Op.HEARTBEAT
+    assert [decode_header(bytes(send.frames[0])).op for send in worker.sent[-2:]] == [Op.HEARTBEAT, Op.LOAD]
 
 
 def test_refused_heartbeat_makes_the_worker_register_again(worker: WorkerDriver) -> None:
