@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from shardstore.admin_messages import AdminReply
-from shardstore.client import answers
+from shardstore.client import answers, endings
 from shardstore.client.answers import Refused
 from shardstore.client.calls import (
     Administer,
@@ -28,13 +28,11 @@ from shardstore.client.calls import (
     ScanPage,
     Single,
     Statistics,
-    is_write,
 )
 from shardstore.client.effects import Abandon, Connect, Effect, Event, Resolve, Submit
 from shardstore.client.in_flight import Part, Request, State
 from shardstore.client.joining import Joining
 from shardstore.client.lanes import Channel
-from shardstore.client.outcome_token import token_of, unknown_outcome
 from shardstore.client.planning import parts_of, rest_of_scan
 from shardstore.client.routing import ROUTER, Routing
 from shardstore.client.sending import BACK_OFF_NS, CHANGE_BACK_OFF_NS, Sending
@@ -43,7 +41,7 @@ from shardstore.client.timers import Timers
 from shardstore.columns import InvalidColumn
 from shardstore.effects import Received, SendFailed, Tick
 from shardstore.entropy import Entropy
-from shardstore.errors import Busy, OutcomeUnknown, ScanInvalidated, ShardstoreError, Unavailable
+from shardstore.errors import ScanInvalidated, ShardstoreError
 from shardstore.limits import SECOND_NS
 from shardstore.messages import Routes, decode
 from shardstore.wire_format import (
@@ -62,8 +60,6 @@ _OK = int(Status.OK)
 _GET = int(Op.GET)
 _TELLING = CONDITIONAL | {Op.OUTCOME}
 _OF_ROUTER = frozenset((Op.ROUTES, Op.HELLO))
-_MAY_BE_APPLIED = "the write, or a part of it, may have been applied"
-_MAY_GO_ON = "the change may go on, or be done"
 DIRECT_RETRY_NS = 5 * SECOND_NS
 """A direct way that is still bad then costs some requests an attempt each, a good one is not missed for longer."""
 
@@ -160,41 +156,20 @@ class Session:
 
     def _expire(self, call: Call) -> None:
         if type(call) is Statistics and call.results:
-            self._settle(call, self._with_the_silent(call))
+            self._settle(call, endings.with_the_silent(call, self._routing))
             return
-        lanes = [request.lane for request in self._sending.requests_of(call)]
-        if type(call) is Single and self._routing.known:
-            lanes.append(self._routing.lane_of(call.key))
-        refusals = [lane.refusal for lane in lanes if lane.refusal]
-        seconds = f"{call.timeout_ns / 1e9:g} s"
-        what = f"no answer within {seconds}" if self._routing.known else f"no router answered at {self._endpoint}"
-        self._fail(call, refusals[0].error() if refusals else Unavailable(what))
-
-    def _with_the_silent(self, call: Statistics) -> dict[Any, dict[str, Any]]:
-        """The figures of those who answered, and that the others did not."""
-        silent = {"unavailable": f"no answer within {call.timeout_ns / 1e9:g} s"}
-        return dict.fromkeys([ROUTER, *self._routing.lane_of_each_worker()], silent) | call.results
+        requests = self._sending.requests_of(call)
+        self._fail(call, endings.error_at_deadline(call, self._endpoint, self._routing, requests))
 
     def _fail(self, call: Call, error: Exception) -> None:
         """Settle a call with an error; if some of it may have been applied, with one that says so."""
-        if call.settled:
-            return
-        if is_write(call) and isinstance(error, Busy | Unavailable | OutcomeUnknown) and self._may_be_applied(call):
-            token = token_of(call, self._joining.client, self._sending.requests_of(call))
-            what = _MAY_GO_ON if type(call) is Administer else _MAY_BE_APPLIED
-            error = unknown_outcome(what, error, token)
-        self._settle(call, error=error)
-
-    def _may_be_applied(self, call: Call) -> bool:
-        if type(call) is Many and call.applied:
-            return True
-        return any(request.unanswered for request in self._sending.requests_of(call))
+        if not call.settled:
+            requests = self._sending.requests_of(call)
+            self._settle(call, error=endings.error_of(call, error, self._joining.client, requests))
 
     def interrupted(self, call: Call, what: str) -> ShardstoreError:
         """How a call ends when this session is given up, perhaps in the middle of a step."""
-        if not is_write(call):
-            return Unavailable(what)
-        return OutcomeUnknown(what, token_of(call, self._joining.client, self._sending.requests_of(call)).encode())
+        return endings.error_when_interrupted(call, what, self._joining.client, self._sending.requests_of(call))
 
     # Messages
 

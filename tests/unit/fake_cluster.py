@@ -87,7 +87,6 @@ class FakeCluster:
         self._fencing: dict[int, Route] = {}
         self._former: dict[int, Route] = {}
         self._ranges: dict[int, KeyRange] = {}
-        self._applied: set[tuple[int, int, int]] = set()
         self.barred: set[tuple[int, int, int]] = set()
         self.told: dict[tuple[int, int, int], bytes] = {}
 
@@ -215,7 +214,7 @@ class FakeCluster:
         if header.op in WRITES and (header.segment, header.client, header.sequence) in self.barred:
             return self._refuse(header, Refuse(Status.TOO_OLD))
         if header.op in CONDITIONAL:
-            return self._change(header, frames)
+            return self._write_if(header, frames)
         if header.op in WRITES:
             return self._write(header, frames)
         if header.op == Op.OUTCOME:
@@ -249,7 +248,7 @@ class FakeCluster:
         self.log.append((Op(header.op), keys, values))
         return self._answer(header, [])
 
-    def _change(self, header: Header, frames: Frames) -> Frames:
+    def _write_if(self, header: Header, frames: Frames) -> Frames:
         identity = (header.segment, header.client, header.sequence)
         if identity not in self.told:
             [key] = self._keys(header, frames)
@@ -267,7 +266,7 @@ class FakeCluster:
             expected, value = columns.decode(frame, False, 2, 0, VALUE_BYTES_MAX, nullable=True)
             if self.data.get(key) != expected:
                 return b""
-        self._applied.add((header.segment, header.client, header.sequence))
+        self.applied[header.segment][header.client].append(header.sequence)
         self.log.append((Op(header.op), [key], [] if value is None else [value]))
         if value is None:
             self.data.pop(key, None)
@@ -278,9 +277,10 @@ class FakeCluster:
     def _outcome(self, header: Header, frames: Frames) -> Frames:
         question = decode(OutcomeQuestion, frames[2])
         identity = (header.segment, question.client, question.sequence)
-        if identity not in self._applied:
+        is_applied = question.sequence in self.applied[header.segment][question.client]
+        if not is_applied:
             self.barred.add(identity)
-        ending = Ending.APPLIED if identity in self._applied else Ending.NOT_APPLIED
+        ending = Ending.APPLIED if is_applied else Ending.NOT_APPLIED
         return self._answer(header, [encode(OutcomeAnswer(ending.value))])
 
     def _get(self, header: Header, frames: Frames) -> Frames:

@@ -1,0 +1,51 @@
+"""How a call ends that was not answered in time, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from shardstore.client.calls import Administer, Call, Many, Single, Statistics, is_write
+from shardstore.client.in_flight import Request
+from shardstore.client.outcome_token import token_of, unknown_outcome
+from shardstore.client.routing import ROUTER, Routing
+from shardstore.errors import Busy, OutcomeUnknown, ShardstoreError, Unavailable
+
+_MAY_BE_APPLIED = "the write, or a part of it, may have been applied"
+_MAY_GO_ON = "the change may go on, or be done"
+
+
+def error_of(call: Call, error: Exception, client: int, requests: Sequence[Request]) -> Exception:
+    """The error for a call of this client; if some of it may have been applied, one that says so.
+
+    `requests`: those of it that were sent and are not done.
+    """
+    if not is_write(call) or not isinstance(error, Busy | Unavailable | OutcomeUnknown):
+        return error
+    if not (type(call) is Many and call.applied) and not any(request.unanswered for request in requests):
+        return error
+    what = _MAY_GO_ON if type(call) is Administer else _MAY_BE_APPLIED
+    return unknown_outcome(what, error, token_of(call, client, requests))
+
+
+def error_when_interrupted(call: Call, what: str, client: int, requests: Sequence[Request]) -> ShardstoreError:
+    """The error for a call whose session is given up, perhaps in the middle of a step."""
+    return OutcomeUnknown(what, token_of(call, client, requests).encode()) if is_write(call) else Unavailable(what)
+
+
+def error_at_deadline(call: Call, endpoint: str, routing: Routing, requests: Sequence[Request]) -> Exception:
+    """Why a call was not answered in time: the last refusal by a segment, if there was one."""
+    lanes = [request.lane for request in requests]
+    if type(call) is Single and routing.known:
+        lanes.append(routing.lane_of(call.key))
+    refusals = [lane.refusal for lane in lanes if lane.refusal]
+    if refusals:
+        return refusals[0].error()
+    seconds = f"{call.timeout_ns / 1e9:g} s"
+    return Unavailable(f"no answer within {seconds}" if routing.known else f"no router answered at {endpoint}")
+
+
+def with_the_silent(call: Statistics, routing: Routing) -> dict[Any, dict[str, Any]]:
+    """The figures of those who answered, and that the others did not."""
+    silent = {"unavailable": f"no answer within {call.timeout_ns / 1e9:g} s"}
+    return dict.fromkeys([ROUTER, *routing.lane_of_each_worker()], silent) | call.results
