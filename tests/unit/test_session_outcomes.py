@@ -8,7 +8,7 @@ import pytest
 
 from shardstore.client import operations
 from shardstore.client.calls import Call
-from shardstore.client.outcome_token import OutcomeToken, PartInDoubt, error_of_all, from_bytes
+from shardstore.client.outcome_token import BEYOND_TELLING, OutcomeToken, PartInDoubt, error_of_all, from_bytes
 from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, StorageFailure, Unavailable
 from shardstore.limits import MILLISECOND_NS
 from shardstore.messages import Refusal
@@ -205,6 +205,10 @@ def test_the_whole_of_its_parts(endings: list[Ending], applied: int, not_applied
     assert found == Outcome(state, tuple((b"%d" % at, ending) for at, ending in enumerate(endings)))
 
 
+def test_nobody_can_tell_of_a_write_without_parts() -> None:
+    assert from_bytes(BEYOND_TELLING.encode()).outcome([]) == Outcome(Ending.UNKNOWN, ())
+
+
 @pytest.mark.parametrize(
     "token",
     [
@@ -212,7 +216,6 @@ def test_the_whole_of_its_parts(endings: list[Ending], applied: int, not_applied
         b"",
         b"\x02",
         b"\x01\x80",
-        OutcomeToken([], 0, 0).encode(),
         OutcomeToken([PartInDoubt(0, 1, b"a")], 0, 0).encode(),
         OutcomeToken([PartInDoubt(1, 1, b"")], 0, 0).encode(),
         b"\x01" + bytes(9),
