@@ -97,8 +97,16 @@ class Server(Process):
 class Router(Server):
     """An incarnation of the router."""
 
-    def __init__(self, host: Host, name: str, on_end: Callable[[Process, str], None], options: RouterOptions) -> None:
+    def __init__(
+        self,
+        host: Host,
+        name: str,
+        on_end: Callable[[Process, str], None],
+        options: RouterOptions,
+        on_workers: Callable[[tuple[int, ...]], None],
+    ) -> None:
         self._options = options
+        self._on_workers = on_workers
         super().__init__(host, name, on_end)
 
     def open(self) -> EventLoop | None:
@@ -111,8 +119,8 @@ class Router(Server):
         return self.loop_of(core)
 
     def perform(self, effect: Effect) -> None:
-        """The world runs the workers that its swarm has, and nobody adds or drains one."""
-        assert effect == ReportWorkers(tuple(range(self._options.workers))), f"no effect of the router: {effect}"
+        assert isinstance(effect, ReportWorkers), f"no effect of the router: {effect}"
+        self._on_workers(effect.workers)
 
 
 class Worker(Server):

@@ -37,7 +37,7 @@ FAULTS = (
     "fail sync",
     "fill disk",
 )
-TOPOLOGY_CHANGES = ("split", "merge", "move")
+TOPOLOGY_CHANGES = ("split", "merge", "move", "add_worker", "drain_worker")
 OPERATIONS = (
     *("put", "delete", "get", "contains", "put_many", "delete_many", "get_many", "scan", "flush", "compact"),
     *("put_if_absent", "compare_and_set", "increment", "read_counter"),

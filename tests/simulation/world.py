@@ -36,6 +36,8 @@ from tests.simulation.workload import Workload
 URL = "ipc://simulated/router"
 INTERNAL = "ipc://simulated/workers"
 SETTLE_NS = 30 * SECOND_NS
+WORKERS_MAX = 4
+"""More are not added."""
 OPERATOR = 2**40
 """Under which client id operators ask."""
 
@@ -55,6 +57,8 @@ class World:
         self.servers: dict[str, Server] = {}
         self.clients: dict[str, Client] = {}
         self.faults: dict[str, int] = {}
+        self.wanted = list(range(swarm.workers))
+        """The workers that the router wants to run."""
         self._incarnations = 0
         self._generation = 0
         self.operators = stream(swarm.seed, "operators")
@@ -102,7 +106,7 @@ class World:
     # Processes
 
     def _start_all(self) -> None:
-        for name in ("router", *(f"worker {number}" for number in range(self.swarm.workers))):
+        for name in ("router", *map(_name_of, self.wanted)):
             self._start(name)
 
     def _start(self, name: str) -> None:
@@ -119,8 +123,8 @@ class World:
 
         if name == "router":
             options = RouterOptions("", "store", URL, INTERNAL, swarm.workers, swarm.boundaries)
-            return Router(self.host, numbered, ended, options)
-        number = int(name.removeprefix("worker "))
+            return Router(self.host, numbered, ended, options, self._follow_router)
+        number = _number_of(name)
         listen = f"unix://simulated/worker-{number}"
         return Worker(
             self.host,
@@ -129,11 +133,25 @@ class World:
             WorkerOptions("", "store", number, INTERNAL, listen, swarm.durability, swarm.memory, swarm.segments),
         )
 
+    def _follow_router(self, workers: tuple[int, ...]) -> None:
+        """Run these workers and no others, as a supervisor does."""
+        self.wanted = list(workers)
+        for name, server in self.servers.items():
+            if isinstance(server, Worker) and _number_of(name) not in workers:
+                server.request_stop()
+        for name in map(_name_of, workers):
+            if not self._runs(name):
+                self._restart_later(name)
+
+    def _runs(self, name: str) -> bool:
+        return name in self.servers and self.servers[name].alive
+
     def _restart_later(self, name: str) -> None:
         generation = self._generation
 
         def restart() -> None:
-            if generation == self._generation:
+            wanted = name == "router" or _number_of(name) in self.wanted
+            if generation == self._generation and wanted and not self._runs(name):
                 self._start(name)
 
         self.host.clock.after(self.random.randint(0, self.swarm.restart_ns_max), restart)
@@ -160,12 +178,11 @@ class World:
             return
         swarm, rng = self.swarm, self.operators
         router = self.servers["router"]
-        if router.alive and router.loop is not None:
-            request = AdminRequest(
-                rng.choice(swarm.topology_changes),
-                rng.choice((*swarm.keys, rng.randbytes(3))),
-                rng.randrange(swarm.workers),
-            )
+        request = AdminRequest(
+            rng.choice(swarm.topology_changes), rng.choice((*swarm.keys, rng.randbytes(3))), rng.choice(self.wanted)
+        )
+        has_enough = request.action == "add_worker" and len(self.wanted) >= WORKERS_MAX
+        if router.alive and router.loop is not None and not has_enough:
             self._admin_sequence += 1
             header = Header(Op.ADMIN, client=OPERATOR, sequence=self._admin_sequence, duration_ms=1_000).encode()
             router.loop.post(Received(CLIENTS, b"operator", [header, encode(request)]))
@@ -179,8 +196,11 @@ class World:
         self.host.trace.note(self.host.clock.now_ns(), "fault", fault)
         getattr(self, "_" + fault.replace(" ", "_"))()
 
+    def _was_started(self, worker: int) -> bool:
+        return _name_of(worker) in self.servers
+
     def _some_worker(self) -> Worker:
-        worker = self.servers[f"worker {self.random.randrange(self.swarm.workers)}"]
+        worker = self.servers[_name_of(self.random.choice([each for each in self.wanted if self._was_started(each)]))]
         assert isinstance(worker, Worker)
         return worker
 
@@ -252,7 +272,7 @@ class World:
         begun = worker.syncs_begun
         if self.random.random() < 0.5:
             self._wait_for(lambda: worker.syncs_begun > begun)
-        undone_from_ns = min(map(self._stable_ns, range(self.swarm.workers))) if self._is_async else NEVER_NS
+        undone_from_ns = min(map(self._stable_ns, self.wanted)) if self._is_async else NEVER_NS
         for process in [*self.servers.values(), *self.clients.values()]:
             process.end("power lost")
         self.host.disk.capacity = None
@@ -275,13 +295,15 @@ class World:
     def _stable_ns(self, worker: int) -> int:
         """Up to when everything the worker acknowledged is on stable storage."""
         directory = self.host.disk.find(worker_directory(worker))
+        if directory is None:  # it was added and has not begun
+            return self.host.clock.now_ns()
         assert isinstance(directory, Directory)
         if all(directory.is_stable(name) for name in directory.seen if first_lsn_of(name) is not None):
             return self.host.clock.now_ns()
         return self.host.stable_ns.get(worker, 0)
 
     def _all_logs_stable(self) -> bool:
-        return all(self._stable_ns(worker) == self.host.clock.now_ns() for worker in range(self.swarm.workers))
+        return all(self._stable_ns(worker) == self.host.clock.now_ns() for worker in self.wanted)
 
     # The end
 
@@ -302,6 +324,14 @@ class World:
         self._until(lambda: bool(done), "no end of the closing operations")
         client.end("done")
         self._until(self._all_logs_stable, "a log that nobody syncs")
+
+
+def _name_of(worker: int) -> str:
+    return f"worker {worker}"
+
+
+def _number_of(name: str) -> int:
+    return int(name.removeprefix("worker "))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ def topology(*starts: bytes, **fields: object) -> Topology:
     routes = [
         Route(start, SegmentId(at + 1), WorkerId(at % 2), Epoch(7), created=True) for at, start in enumerate(starts)
     ]
-    return replace(Topology(RouteMap(5, tuple(routes)), len(starts) + 1, 4), **fields)  # type: ignore[arg-type]
+    return replace(Topology(RouteMap(5, tuple(routes)), len(starts) + 1, 4, workers=(0, 1)), **fields)  # type: ignore[arg-type]
 
 
 TWO = topology(b"", b"m")

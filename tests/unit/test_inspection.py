@@ -69,7 +69,7 @@ def store_file() -> bytes:
 
 
 def route_map_file() -> bytes:
-    return route_table.encode("5", presplit([b"m"], 2))
+    return route_table.encode("5", route_table.Topology(presplit([b"m"], 2), 3, workers=(0, 1)))
 
 
 FILES: dict[str, Callable[[], bytes]] = {
@@ -110,7 +110,7 @@ def test_magic_and_versions_are_those_of_the_owners() -> None:
         ("manifest", {"segment": 7, "start": b"a", "end": b"\xff", "epoch": 3, "version": 1}),
         ("log document", {"worker": WORKER, "log_id": LOG_ID, "lsn_checkpoint": 17}),
         ("store", {"workers": 2, "boundaries": [b"m"]}),
-        ("route map", {"store": "5"}),
+        ("route map", {"store": "5", "workers": [0, 1]}),
     ],
 )
 def test_body_of_a_document(kind: str, expected: dict[str, Any]) -> None:
