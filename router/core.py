@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from router.announcer import Announcer
 from router.answers import CLIENTS, WORKERS, answer, refuse
+from router.budget import Budget
 from router.dispatch import Dispatch
 from router.membership import Membership
 from router.registrar import Registrar
@@ -54,8 +55,10 @@ class RouterCore:
         self._membership = Membership()
         self._sessions = Sessions(entropy)
         self._announcer = Announcer(self._table, self._membership, self._sessions)
-        self._dispatch = Dispatch(self._table, self._membership, self._announcer)
-        self._registrar = Registrar(self._table, self._membership, self._announcer, self._dispatch, options.workers)
+        self._dispatch = Dispatch(self._table, self._membership, self._announcer, options.memory.in_flight_bytes)
+        self._budget = Budget(options.memory)
+        life = 1 + entropy.below(2**63)
+        self._registrar = Registrar(self._table, self._membership, self._announcer, self._dispatch, self._budget, life)
         self._requests: Counter[int] = Counter()
         self._malformed = 0
         self._ticked_ns = 0
@@ -156,6 +159,7 @@ class RouterCore:
             "sessions": len(self._sessions),
             "map_version": self._table.current.version,
             "ranges": len(self._table.current.routes),
+            "budget": self._budget.figures(),
             "workers": {
                 member.worker: {
                     "state": member.state.value,

@@ -19,7 +19,6 @@ from shardstore.limits import (
     MILLISECOND_NS,
     REQUEST_BYTES_MAX,
     REQUEST_ENTRIES_MAX,
-    ROUTER_IN_FLIGHT_BYTES_MAX,
     SECOND_NS,
 )
 from shardstore.messages import Refusal
@@ -35,10 +34,13 @@ _SINGLE_KEY = frozenset((Op.GET, Op.PUT, Op.DELETE))
 class Dispatch:
     """Forwards routed requests and their answers, within a bound of bytes per worker."""
 
-    def __init__(self, table: RouteTable, membership: Membership, announcer: Announcer) -> None:
+    def __init__(
+        self, table: RouteTable, membership: Membership, announcer: Announcer, in_flight_bytes_max: int
+    ) -> None:
         self._table = table
         self._membership = membership
         self._announcer = announcer
+        self._in_flight_bytes_max = in_flight_bytes_max
         self.in_flight = InFlight()
         self.replies_unmatched = 0
 
@@ -60,8 +62,8 @@ class Dispatch:
             return [refuse(CLIENTS, peer, header, Status.UNAVAILABLE, down, RETRY_UNAVAILABLE_MS)]
         charged = size_bytes + ENTRY_BYTES
         used = self.in_flight.size_bytes_of(route.worker)
-        if used + charged > ROUTER_IN_FLIGHT_BYTES_MAX:
-            busy = Refusal(f"bytes in flight to worker {route.worker}", used, ROUTER_IN_FLIGHT_BYTES_MAX)
+        if used + charged > self._in_flight_bytes_max:
+            busy = Refusal(f"bytes in flight to worker {route.worker}", used + charged, self._in_flight_bytes_max)
             return [refuse(CLIENTS, peer, header, Status.BUSY, busy, RETRY_BUSY_MS)]
         deadline_ns = now_ns + header.duration_ms * MILLISECOND_NS
         self.in_flight.add(Passed(peer, header, route.worker, charged, deadline_ns))

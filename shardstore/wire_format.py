@@ -2,7 +2,7 @@
 
     offset  size  field            (little-endian)
          0     2  magic            b"sS"
-         2     1  version          2
+         2     1  version          3
          3     1  op               what is asked, the same in the reply
          4     1  flags            see Flag
          5     1  status           NONE in a request, else the answer
@@ -31,7 +31,7 @@ One ZeroMQ message is the header frame and a fixed number of body frames:
     ROUTES     -                           document                         router; also sent unasked, sequence 0
     REGISTER   document                    document (ranges to serve)       router; the asker is a worker
     READY      document                    -                                router; the asker is a worker
-    HEARTBEAT  document                    -                                router; the asker is a worker
+    HEARTBEAT  document                    document (lease)                 router; the asker is a worker
 
 Any other status is followed by one document (see messages.py). A document is a msgpack map. A column is
 described in columns.py; its layout is a flag. In the answer to GET, an absent key is nil; with MORE set
@@ -49,7 +49,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 MAGIC = b"sS"
-VERSION = 2
+VERSION = 3
 _KIND = MAGIC + bytes([VERSION])
 _FIELDS = struct.Struct("<BBBBBIIIIQQ")
 HEADER_BYTES = len(_KIND) + _FIELDS.size
@@ -142,7 +142,7 @@ REPLY_FRAMES: dict[int, int] = {
     Op.ROUTES: 2,
     Op.REGISTER: 2,
     Op.READY: 1,
-    Op.HEARTBEAT: 1,
+    Op.HEARTBEAT: 2,
 }
 FRAMES_OF_REFUSAL = 2
 WRITES: frozenset[int] = frozenset((Op.PUT, Op.DELETE))

@@ -51,6 +51,7 @@ VALUES: tuple[str, ...] = (
     "shardstore.identifiers",
     "shardstore.key_range",
     "shardstore.limits",
+    "shardstore.memory_plan",
     "shardstore.messages",
     "shardstore.options",
     "shardstore.segment_options",

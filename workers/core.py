@@ -31,8 +31,9 @@ from shardstore.effects import (
 from shardstore.entropy import Entropy
 from shardstore.errors import Busy, Corruption, InvalidRequest, ScanInvalidated, StorageFailure
 from shardstore.filesystem import Filesystem
-from shardstore.messages import Assignments, Refusal, Statistics, encode
+from shardstore.messages import Assignments, Lease, Refusal, Statistics, encode
 from shardstore.options import WorkerOptions
+from shardstore.stalls import Stalls
 from shardstore.wire_format import MalformedMessage, Op, Status, decode_message
 from workers.maintenance.queue import MaintenanceQueue
 from workers.ranges.opening import highest_lsn_in_tables, open_range, readable_manifests
@@ -41,7 +42,8 @@ from workers.ranges.replay import replay
 from workers.registration import ROUTER, Registration
 from workers.segment.cache import SegmentCache
 from workers.serving import read_path
-from workers.serving.admission import MemoryLimits, cache_bytes_of_share
+from workers.serving.admission import MemoryLimits
+from workers.serving.buffer_lease import BufferLease
 from workers.serving.reply import Asker
 from workers.serving.scanning import Scanning
 from workers.serving.write_path import WritePath
@@ -50,6 +52,9 @@ from workers.wal.log_document import note_durable
 from workers.wal.reader import records_in
 from workers.wal.recovery import recover
 from workers.wal.writer import WalWriter
+
+SHORT_PRESSURE = 192
+"""From here on a lease that does not grow is a stall: clients are slowed down."""
 
 
 class WorkerCore:
@@ -67,7 +72,9 @@ class WorkerCore:
             options.worker, endpoint, {manifest.segment: manifest.epoch for manifest in manifests}
         )
         self._ranges: dict[int, OwnedRange] = {}
-        self._cache = SegmentCache(cache_bytes_of_share(options.memory))
+        self._cache = SegmentCache(options.memory.cache_bytes)
+        self._lease = BufferLease(options.memory, 0)
+        self._stalls = Stalls()
         self._writes: WritePath | None = None
         self._maintenance: MaintenanceQueue | None = None
         self._scans: Scanning | None = None
@@ -99,6 +106,8 @@ class WorkerCore:
             return effects + self._stop_when_idle()
         if self._maintenance is not None:
             effects += self._maintenance.next_job(now_ns)
+            if not self._registration.awaits_lease and self._lease.needs_more(self._serving_writes.held_bytes):
+                effects += self._beat(now_ns)
         return effects
 
     def _handle(self, event: Event, now_ns: int) -> list[Effect]:
@@ -133,9 +142,35 @@ class WorkerCore:
         if self._scans:
             self._scans.open.expire(now_ns)
             self._scans.open.shed()
-        pressure = self._writes.pressure if self._writes else 0
-        effects = self._registration.tick(pressure, now_ns)
+        self._stalls.pass_time(now_ns)
+        effects: list[Effect] = []
+        if self._registration.is_due(now_ns):
+            self._lease.pass_time()
+            serving = self._registration.serving is not None
+            effects = self._beat(now_ns) if serving else self._registration.register(now_ns)
         return effects + self._writes.tick(now_ns) if self._writes else effects
+
+    def _beat(self, now_ns: int) -> list[Effect]:
+        """Report to the router what is buffered, and give back what is not needed."""
+        writes = self._serving_writes
+        draining_bytes = sum([owned.overlay.due_bytes for owned in self._ranges.values()])
+        report = self._lease.report(writes.held_bytes, draining_bytes)
+        self._follow_lease()
+        return self._registration.beat(writes.pressure, report, self._lease.is_short, now_ns)
+
+    def _take_lease(self, lease: Lease, now_ns: int) -> list[Effect]:
+        """Buffer at most so much from now on, and drain what the router wants drained."""
+        writes = self._serving_writes
+        self._lease.take(lease, writes.held_bytes)
+        self._follow_lease()
+        if self._lease.is_short and writes.pressure > SHORT_PRESSURE:
+            self._stalls.refused("the worker waits for a larger lease of the budget", now_ns)
+        self._serving_maintenance.seal_largest(lease.drain)
+        self._serving_maintenance.seal_full_layers()
+        return []
+
+    def _follow_lease(self) -> None:
+        self._serving_writes.limits = MemoryLimits.of_lease(self._lease.bytes, self._options.memory)
 
     def _peer_gone(self, link: str, peer: bytes) -> list[Effect]:
         if self._scans and peer:  # the router's link has no peer, and stands for many clients
@@ -148,8 +183,13 @@ class WorkerCore:
             if not header.status:
                 return self._requested(Asker(event.link, event.peer, header), event.frames, now_ns)
             if event.link == ROUTER:
-                assignments, effects = self._registration.answered(header, event.frames, now_ns)
-                return effects + self._serve(assignments) if assignments else effects
+                given, effects = self._registration.answered(header, event.frames, now_ns)
+                match given:
+                    case Assignments():
+                        return effects + self._serve(given)
+                    case Lease() if self._writes is not None:
+                        return effects + self._take_lease(given, now_ns)
+                return effects
         except MalformedMessage:
             pass
         self._counts["malformed messages"] += 1
@@ -172,7 +212,8 @@ class WorkerCore:
             return [asker.refuse(Status.INVALID, Refusal(str(error)))]
         except Busy as busy:
             self._counts["refused busy"] += 1
-            return [asker.refuse_busy(busy)]
+            self._stalls.refused(busy.cause, now_ns)
+            return [asker.refuse_busy(busy, self._serving_writes.pressure)]
         except ScanInvalidated as ended:
             self._counts["scans invalidated"] += 1
             return [asker.refuse(Status.SCAN_INVALIDATED, Refusal(ended.cause))]
@@ -192,7 +233,7 @@ class WorkerCore:
             case Op.END_SCAN:
                 return [self._serving_scans.end(owned, asker, frames)]
             case Op.STATS:
-                return [asker.accept(writes.pressure, (encode(Statistics(self._figures())),))]
+                return [asker.accept(writes.pressure, (encode(Statistics(self._figures(now_ns))),))]
             case Op.FLUSH | Op.COMPACT:
                 return self._serving_maintenance.barrier(owned, asker)
             case _:
@@ -221,11 +262,19 @@ class WorkerCore:
         log_first_kept = replay(self._ranges, records, log.log_id)
         wal = WalWriter(self._filesystem, options.worker, log.log_id, log.next_lsn, log.lsn_last, log.files)
         buffered_bytes = sum(owned.overlay.size_bytes for owned in self._ranges.values())
-        limits = MemoryLimits.of_share(options.memory)
+        self._lease = BufferLease(options.memory, buffered_bytes)
+        limits = MemoryLimits.of_lease(self._lease.bytes, options.memory)
         self._writes = WritePath(wal, options.durability, limits, buffered_bytes)
-        self._scans = Scanning(self._writes)
+        self._scans = Scanning(self._writes, options.memory.view_bytes)
         self._maintenance = MaintenanceQueue(
-            options.worker, options.store, log.log_id, self._writes, self._ranges, log_first_kept, self._entropy
+            options.worker,
+            options.store,
+            log.log_id,
+            self._writes,
+            self._ranges,
+            log_first_kept,
+            options.memory.drain_bytes,
+            self._entropy,
         )
         self._maintenance.seal_full_layers()
 
@@ -248,7 +297,7 @@ class WorkerCore:
                 note_durable(self._filesystem, self._options.store, self._options.worker, self._writes.wal.lsn_durable)
         return [Stop()]
 
-    def _figures(self) -> dict[str, Any]:
+    def _figures(self, now_ns: int) -> dict[str, Any]:
         log = self._log
         scans = self._serving_scans.open
         held = scans.held()
@@ -257,7 +306,31 @@ class WorkerCore:
             "keys": {Op(op).name: count for op, count in sorted(self._keys.items()) if count},
             "counts": dict(self._counts),
             "cache": self._cache.figures(),
+            "memory": self._memory(held.memory_bytes),
+            "stalls": self._stalls.figures(now_ns),
             "scans": {"open": len(scans), "closed_early": scans.invalidated, **held._asdict()},
+        }
+
+    @property
+    def lease_bytes(self) -> int:
+        """What it may buffer: no more than it has a lease for."""
+        return self._lease.bytes
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What it buffers: overlays, and what waits in the log to be applied."""
+        return self._writes.held_bytes if self._writes else 0
+
+    def _memory(self, view_bytes: int) -> dict[str, Any]:
+        """What is allowed and what is used, by what for; in bytes."""
+        plan, writes, cache = self._options.memory, self._serving_writes, self._cache.figures()
+        return {
+            "lease": {"allowed": self._lease.bytes, "used": writes.held_bytes, "wanted": self._lease.wanted},
+            "overlays": {"used": writes.buffered_bytes},
+            "logged": {"used": writes.logged_bytes},
+            "segments": {"allowed": plan.cache_bytes, "used": cache["block_bytes"] + cache["parts_bytes"]},
+            "scans": {"allowed": plan.view_bytes, "used": view_bytes},
+            "drain_bytes_per_second": writes.drain_rate.bytes_per_second,
         }
 
     @property

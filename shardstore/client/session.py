@@ -28,7 +28,7 @@ from shardstore.client.timers import Timers
 from shardstore.columns import InvalidColumn
 from shardstore.effects import Received, SendFailed, Tick
 from shardstore.entropy import Entropy
-from shardstore.errors import Busy, Unavailable
+from shardstore.errors import Busy, InvalidRequest, Unavailable
 from shardstore.limits import SECOND_NS
 from shardstore.messages import Routes, decode
 from shardstore.wire_format import WRITES, Flag, Header, MalformedMessage, Op, Status, decode_header, decode_reply
@@ -151,7 +151,7 @@ class Session:
         may_be_applied = is_write(call) and (
             call.applied or any(request.unanswered for request in self._sending.requests_of(call))
         )
-        if may_be_applied and isinstance(error, Busy | Unavailable):
+        if may_be_applied and isinstance(error, Busy | Unavailable | InvalidRequest):
             error = answers.unknown_outcome("the write, or a part of it, may have been applied", error)
         self._settle(call, error=error)
 

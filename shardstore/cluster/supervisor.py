@@ -27,6 +27,7 @@ from shardstore.cluster.settings import ClusterSettings, usable_cores
 from shardstore.cluster.store import Store
 from shardstore.errors import Unavailable
 from shardstore.limits import SECOND_NS
+from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import RouterOptions, WorkerOptions
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.system_clock import SystemClock
@@ -104,6 +105,7 @@ class Supervisor:
             internal=endpoints.workers,
             workers=store.workers,
             boundaries=tuple(key.hex() for key in store.boundaries),
+            memory=self._plan(store),
         )
         self._router = [self._child("router", self._router_module, router)]
         self._start_all(self._router)
@@ -125,9 +127,12 @@ class Supervisor:
             router=endpoints.workers,
             listen=endpoints.worker(worker),
             durability=self._settings.durability,
-            memory=self._settings.memory // store.workers,
+            memory=self._plan(store),
             segments=self._settings.segments,
         )
+
+    def _plan(self, store: Store) -> MemoryPlan:
+        return derive(self._settings.memory, store.workers)
 
     def _child(self, name: str, module: str, options: RouterOptions | WorkerOptions) -> Child:
         return Child(name, module, options, self._happenings.put)

@@ -1,4 +1,4 @@
-"""Version 2 of what processes say to each other: every document and both layouts of a column, byte for byte."""
+"""Version 3 of what processes say to each other: every document and both layouts of a column, byte for byte."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from shardstore.messages import (
     Assignments,
     Heartbeat,
     Hello,
+    Lease,
+    LeaseReport,
     Ready,
     Refusal,
     Register,
@@ -35,9 +37,10 @@ DOCUMENTS: list[Any] = [
     Welcome(2**64 - 1, "store", b"\x80"),
     Routes(presplit([b"\x80"], 2).to_document(), {0: "ipc:///a", 1: "tcp://127.0.0.1:1"}),
     Register(1, "ipc:///b", {1: 2}, {1: 2, 3: 4}),
-    Assignments([Assignment(1, b"", b"m", 2, create=True), Assignment(2, b"m", b"", 1, create=False)], b"\x80"),
+    Assignments([Assignment(1, b"", b"m", 2, create=True), Assignment(2, b"m", b"", 1, create=False)], b"\x80", 2**63),
     Ready({1: 2}),
-    Heartbeat(1, 255),
+    Heartbeat(1, 255, 2**63, LeaseReport(4, 2, 1, 8)),
+    Lease(8, 0),
     Statistics({"wal": {"lsn_durable": 7}, "ranges": [{"start": b""}]}),
 ]
 TOKEN = ResumePoint(b"a", b"b", True, False, 9, "fail_fast")
@@ -52,7 +55,7 @@ COLUMNS: dict[str, list[bytes | None]] = {
 
 @pytest.mark.parametrize("number", range(len(DOCUMENTS)))
 def test_document_is_its_line_of_the_golden_file(number: int) -> None:
-    line = (GOLDEN / "messages-v2.txt").read_text().splitlines()[number]
+    line = (GOLDEN / "messages-v3.txt").read_text().splitlines()[number]
     name, _, digits = line.partition(" ")
     document = DOCUMENTS[number]
     assert (name, digits) == (type(document).__name__, encode(document).hex())

@@ -46,6 +46,7 @@ class World:
         self.servers: dict[str, Server] = {}
         self.clients: dict[str, Client] = {}
         self.faults: dict[str, int] = {}
+        self.leased_max = 0
         self._incarnations = 0
         self._generation = 0
 
@@ -71,14 +72,34 @@ class World:
 
     # Time
 
+    def _step(self, until_ns: int) -> bool:
+        """Let the next thing happen, if it happens until then, and look whether memory is bounded."""
+        advanced = self.host.clock.advance(until_ns)
+        if advanced:
+            self._check_memory()
+        return advanced
+
+    def _check_memory(self) -> None:
+        """What the workers may buffer is within the budget at every instant, and nobody buffers more than it may."""
+        leased = 0
+        for server in self.servers.values():
+            if isinstance(server, Worker) and server.alive and server.worker_core is not None:
+                core = server.worker_core
+                leased += core.lease_bytes
+                if core.buffered_bytes > core.lease_bytes:
+                    raise Violation(f"{server.name} buffers {core.buffered_bytes} bytes of {core.lease_bytes}")
+        if leased > self.swarm.memory.buffer_bytes:
+            raise Violation(f"workers may buffer {leased} bytes of {self.swarm.memory.buffer_bytes}")
+        self.leased_max = max(self.leased_max, leased)
+
     def _advance(self, until_ns: int) -> None:
-        while self.host.clock.advance(until_ns):
+        while self._step(until_ns):
             pass
 
     def _until(self, done: Callable[[], bool], what: str) -> None:
         limit_ns = self.host.clock.now_ns() + SETTLE_NS
         while not done():
-            if not self.host.clock.advance(limit_ns):
+            if not self._step(limit_ns):
                 raise Violation(f"after {SETTLE_NS / 1e9:g} s without faults, still {what}")
 
     def _fault_pause_ns(self) -> int:
@@ -103,7 +124,7 @@ class World:
             self._restart_later(name)
 
         if name == "router":
-            options = RouterOptions("", "store", URL, INTERNAL, swarm.workers, swarm.boundaries)
+            options = RouterOptions("", "store", URL, INTERNAL, swarm.workers, swarm.boundaries, swarm.memory)
             return Router(self.host, numbered, ended, options)
         number = int(name.removeprefix("worker "))
         listen = f"unix://simulated/worker-{number}"
@@ -160,7 +181,7 @@ class World:
     def _wait_for(self, moment: Callable[[], bool]) -> None:
         """Let time pass until a moment that is worth a fault, if it comes soon."""
         limit_ns = self.host.clock.now_ns() + 20 * MILLISECOND_NS
-        while not moment() and self.host.clock.advance(limit_ns):
+        while not moment() and self._step(limit_ns):
             pass
 
     def _crash_worker(self) -> None:

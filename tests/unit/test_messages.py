@@ -16,6 +16,8 @@ from shardstore.messages import (
     Assignments,
     Heartbeat,
     Hello,
+    Lease,
+    LeaseReport,
     Ready,
     Refusal,
     Register,
@@ -37,10 +39,11 @@ EXAMPLES = [
     Welcome(2**64 - 1, "store", b"\x80"),
     Routes(presplit([b"m"], 2).to_document(), {0: "ipc:///tmp/w0"}),
     Register(1, "tcp://127.0.0.1:5000", {1: 2}, {1: 2, 3: 4}),
-    Assignments([Assignment(1, b"", b"m", 1, True), Assignment(2, b"m", b"", 3, False)], b"\x80"),
-    Assignments([], b""),
+    Assignments([Assignment(1, b"", b"m", 1, True), Assignment(2, b"m", b"", 3, False)], b"\x80", 1),
+    Assignments([], b"", 0),
     Ready({1: 1}),
-    Heartbeat(3, 255),
+    Heartbeat(3, 255, 7, LeaseReport(1, 2, 3, 4)),
+    Lease(2**40, 9),
     Statistics({"requests": {"get": 1}, "workers": {0: {"up": True}}}),
 ]
 KINDS = sorted({type(example) for example in EXAMPLES}, key=lambda kind: kind.__name__)

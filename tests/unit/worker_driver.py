@@ -21,6 +21,7 @@ from shardstore.effects import (
     WalSynced,
 )
 from shardstore.limits import KEY_BYTES_MAX, SECOND_NS, VALUE_BYTES_MAX
+from shardstore.memory_plan import derive
 from shardstore.messages import Assignment, Assignments, ScanRequest
 from shardstore.messages import encode as encode_message
 from shardstore.options import Durability, WorkerOptions
@@ -34,6 +35,7 @@ from workers.jobs.run import run
 STORE = "5" * 32
 CLIENT = 0xC11E47
 MEMORY = 64 << 20
+ROUTER_LIFE = 9
 
 
 @dataclass
@@ -55,7 +57,7 @@ class WorkerDriver:
     _sequence: int = 0
 
     def __post_init__(self) -> None:
-        options = WorkerOptions(str(self.root), STORE, 0, "router", "listen", self.durability, self.memory)
+        options = WorkerOptions(str(self.root), STORE, 0, "router", "listen", self.durability, derive(self.memory, 1))
         self.filesystem = PosixFilesystem(str(self.root))
         self.core = WorkerCore(self.filesystem, SystemEntropy(), options, "endpoint")
         self.execute(self.core.start(self.now_ns))
@@ -69,7 +71,7 @@ class WorkerDriver:
             for at, (start, end) in enumerate(zip(starts, ends, strict=True))
         ]
         header = Header(Op.REGISTER, status=Status.OK).encode()
-        self.handle(Received("router", b"", [header, encode_message(Assignments(ranges, b"routes"))]))
+        self.handle(Received("router", b"", [header, encode_message(Assignments(ranges, b"routes", ROUTER_LIFE))]))
         return self
 
     def handle(self, event: Event) -> None:

@@ -40,8 +40,8 @@ _STATE = struct.Struct("<IQQ")
 class Scanning:
     """All scans of a worker."""
 
-    def __init__(self, writes: WritePath) -> None:
-        self.open = OpenScans(writes.limits.view_bytes)
+    def __init__(self, writes: WritePath, view_bytes_max: int) -> None:
+        self.open = OpenScans(view_bytes_max)
         self._writes = writes
 
     def page(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> Send:

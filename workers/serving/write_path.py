@@ -24,7 +24,8 @@ from shardstore.wire_format import Flag, Op, Status
 from workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
 from workers.ranges.dedup import Verdict
 from workers.ranges.owned_range import OwnedRange
-from workers.serving.admission import RETRY_AFTER_NS, MemoryLimits, Usage, admit, pressure
+from workers.serving.admission import MemoryLimits, Usage, admit, pressure
+from workers.serving.drain_rate import RETRY_UNMEASURED_NS, DrainRate
 from workers.serving.reply import Asker
 from workers.serving.requests import keys_of, values_of
 from workers.wal.record_format import RecordKind
@@ -70,6 +71,7 @@ class WritePath:
         self.wal = wal
         self.limits = limits
         self.buffered_bytes = buffered_bytes
+        self.drain_rate = DrainRate()
         self.grown_bytes = 0
         """Bytes applied since the drain policy last looked."""
         self._durability = durability
@@ -83,7 +85,17 @@ class WritePath:
     @property
     def pressure(self) -> int:
         """How full the buffers are, 0 to 255."""
-        return pressure(self.buffered_bytes + self._logged_bytes, self.limits)
+        return pressure(self.held_bytes, self.limits)
+
+    @property
+    def held_bytes(self) -> int:
+        """What counts against the lease: overlays, and what waits in the log to be applied."""
+        return self.buffered_bytes + self._logged_bytes
+
+    @property
+    def logged_bytes(self) -> int:
+        """What waits in the log to be applied."""
+        return self._logged_bytes
 
     @property
     def idle(self) -> bool:
@@ -113,11 +125,11 @@ class WritePath:
         admitted_bytes = payload_bytes + len(keys) * ENTRY_OVERHEAD_BYTES
         if now_ns < owned.isolated_until_ns:
             raise Busy("a scan isolates the range", 1, 1, ISOLATION_RETRY_NS)
-        self._admit(owned, admitted_bytes)
+        self._admit(owned, admitted_bytes, now_ns)
         try:
             lsn = self._append(owned, asker, request, frames)
         except DiskFull as full:
-            raise Busy(f"disk is full ({full})", 0, 0, RETRY_AFTER_NS) from full
+            raise Busy(f"disk is full ({full})", 0, 0, RETRY_UNMEASURED_NS) from full
         except StorageFailure as failure:
             return self.fail(str(failure), [asker])
         owned.dedup.note(request, lsn)
@@ -167,11 +179,14 @@ class WritePath:
         self._sync_due_ns = None
         return self.require_durable(self.wal.lsn_appended)
 
-    def _admit(self, owned: OwnedRange, incoming_bytes: int) -> None:
+    def _admit(self, owned: OwnedRange, incoming_bytes: int, now_ns: int) -> None:
         overlay = owned.overlay
-        held_bytes = self.buffered_bytes + self._logged_bytes
-        usage = Usage(held_bytes, overlay.size_bytes, overlay.due_runs, self.wal.retained_bytes)
-        admit(incoming_bytes, usage, self.limits)
+        usage = Usage(self.held_bytes, overlay.size_bytes, overlay.due_runs, self.wal.retained_bytes)
+        try:
+            admit(incoming_bytes, usage, self.limits)
+        except Busy as busy:
+            busy.retry_after_ns = self.drain_rate.retry_after_ns(incoming_bytes, now_ns)
+            raise
 
     def _append(self, owned: OwnedRange, asker: Asker, request: RequestId, frames: Sequence[bytes]) -> int:
         header = asker.header

@@ -1,0 +1,55 @@
+"""The worker's side of the buffer budget: how much it may buffer, what it asks for, what it gives back.
+
+Rules that router/budget.py counts on: the lease grows only by the answer to the latest report, which the registration
+sees to; and what is buffered is never more than the lease. See MemoryPlan for the bounds.
+"""
+
+from __future__ import annotations
+
+from shardstore.memory_plan import MemoryPlan
+from shardstore.messages import Lease, LeaseReport
+
+WANTED_PER_USED = 8
+"""So much more than was lately used is asked for, so that layers can grow to their full size before they are sealed."""
+ASKS_BELOW_PER_USED = 4
+"""A lease that is less than this much more than is used is asked to grow."""
+
+
+class BufferLease:
+    """Invariant: `bytes` is at least what is buffered."""
+
+    def __init__(self, plan: MemoryPlan, used: int) -> None:
+        """The lease of a process that has buffered `used` bytes from its log: no more than the one before it had."""
+        self.bytes = max(plan.lease_floor, used)
+        self.wanted = plan.lease_floor
+        self._plan = plan
+        self._peak = used
+        self._in_vain = False
+
+    @property
+    def is_short(self) -> bool:
+        """Whether less was granted than was asked for."""
+        return self._in_vain
+
+    def needs_more(self, used: int) -> bool:
+        """Whether to ask at once. What was refused is asked for again with the next heartbeat only."""
+        plan = self._plan
+        return not self._in_vain and self.bytes < min(plan.lease_floor + ASKS_BELOW_PER_USED * used, plan.lease_max)
+
+    def pass_time(self) -> None:
+        """A heartbeat later: forget an eighth of what was used at the most."""
+        self._peak -= self._peak // 8
+
+    def report(self, used: int, draining: int) -> LeaseReport:
+        """What to tell the router. Gives back what is idle."""
+        plan = self._plan
+        self._peak = max(self._peak, used)
+        wanted = plan.lease_floor + WANTED_PER_USED * max(self._peak, plan.lease_floor // 16)
+        self.wanted = min(wanted, plan.lease_max)
+        self.bytes = max(plan.lease_floor, used, min(self.bytes, self.wanted))
+        return LeaseReport(self.bytes, used, draining, self.wanted)
+
+    def take(self, lease: Lease, used: int) -> None:
+        """The router's answer. A smaller lease is reached as drains allow, with a little room left until then."""
+        self.bytes = max(lease.lease, min(self.bytes, used + used // 8), self._plan.lease_floor)
+        self._in_vain = self.bytes < self.wanted
