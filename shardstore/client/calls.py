@@ -27,7 +27,8 @@ from shardstore.wire_format import WRITES, Op
 class Call:
     """What every call has. The session sets the deadline, marks the call settled, and keeps its timer in `grain`.
 
-    `missing` counts the parts that are not answered, `applied` the parts of a write that are.
+    `missing` counts the parts that are not answered, `applied` the parts of a write that are. A write that
+    `fails_when_busy` is not sent again when it was refused for want of room.
     """
 
     timeout_ns: int
@@ -36,6 +37,7 @@ class Call:
     grain: int = field(default=0, init=False)
     missing: int = field(default=1, init=False)
     applied: int = field(default=0, init=False)
+    fails_when_busy: bool = field(default=False, init=False)
 
 
 @dataclass(slots=True, eq=False)

@@ -51,7 +51,8 @@ class Channel:
 class Lane:
     """What waits for one segment. `writing` is its one write request out of here, until that is done.
 
-    `refusal` is why the segment did not serve the latest of its requests; None when it did.
+    `refusal` is why the segment did not serve the latest of its requests; None when it did. While a lane is `paused`,
+    its writes wait until its timer ends that; `pause_owed_ns` are pauses that were too short to be made.
     """
 
     def __init__(self, segment: int, key_range: KeyRange, route: Route | None, channel: Channel) -> None:
@@ -65,6 +66,16 @@ class Lane:
         self.reads: deque[Waiting] = deque()
         self.writing: Request | None = None
         self.refusal: Refused | None = None
+        self.paused = False
+        self.pause_owed_ns = 0
+        self.pressure = 0
+        """What the answer to the latest write told."""
+        self.grain = 0
+
+    @property
+    def writes_may_go(self) -> bool:
+        """Whether a new write request may be sent."""
+        return self.writing is None and not self.paused
 
     def add(self, waiting: Waiting) -> None:
         """Let it wait its turn."""
@@ -72,7 +83,7 @@ class Lane:
 
     def sendable(self) -> bool:
         """Whether `next_request` may have something."""
-        return bool(self.retries or self.reads or (self.writes and self.writing is None))
+        return bool(self.retries or self.reads or (self.writes and self.writes_may_go))
 
     def next_request(self) -> Request | None:
         """What to send next: what is to be sent again, then a write if none is out, then a read."""
@@ -80,7 +91,7 @@ class Lane:
             request = self.retries.popleft()
             if request.state is State.QUEUED:
                 return request
-        if self.writes and self.writing is None:
+        if self.writes and self.writes_may_go:
             self.writing = self._gather(self.writes)
             if self.writing is not None:
                 return self.writing

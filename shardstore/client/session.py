@@ -20,7 +20,8 @@ from shardstore.client.calls import Call, EndScan, Many, Open, Page, ScanPage, S
 from shardstore.client.effects import Abandon, Connect, Effect, Event, Resolve, Submit
 from shardstore.client.in_flight import Part, Request, State
 from shardstore.client.joining import Joining
-from shardstore.client.lanes import Channel
+from shardstore.client.lanes import Channel, Lane
+from shardstore.client.pacing import PRESSURE_FREE, PRESSURE_MAX, pause_ns
 from shardstore.client.planning import parts_of, rest_of_scan
 from shardstore.client.routing import ROUTER, Routing
 from shardstore.client.sending import Sending
@@ -104,17 +105,28 @@ class Session:
     def _route(self, call: Call) -> None:
         if type(call) is Single:
             lane = self._routing.lane_of(call.key)
-            lane.add(call)
-            self._sending.offer(lane)
+            if not call.fails_when_busy or self._lets_in(lane, call):
+                lane.add(call)
+                self._sending.offer(lane)
             return
         if type(call) is Open:
             self._settle(call)
             return
         parts = parts_of(call, self._routing)  # type: ignore[arg-type]
         call.missing = len(parts)
+        if call.fails_when_busy and not all(self._lets_in(lane, call) for lane, _ in parts):
+            return
         for lane, part in parts:
             lane.add(part)
             self._sending.offer(lane)
+
+    def _lets_in(self, lane: Lane, call: Call) -> bool:
+        """Whether a write that does not wait has a chance: else it has failed. It waits for no pause either."""
+        if lane.writing is not None and lane.writing.waits_for_room() and lane.refusal is not None:
+            self._fail(call, lane.refusal.error())
+            return False
+        self._sending.end_pause(lane)
+        return True
 
     def _abandon(self, event: Abandon) -> None:
         event.call.settled = True
@@ -135,8 +147,13 @@ class Session:
         if type(call) is Single and self._routing.known:
             lanes.append(self._routing.lane_of(call.key))
         refusals = [lane.refusal for lane in lanes if lane.refusal]
+        slowed = [lane for lane in lanes if lane.paused and is_write(call)]
         seconds = f"{call.timeout_ns / 1e9:g} s"
         what = f"no answer within {seconds}" if self._routing.known else f"no router answered at {self._endpoint}"
+        if slowed and not refusals:
+            place = answers.place_of(slowed[0])
+            self._fail(call, Busy("writes are slowed down", slowed[0].pressure, PRESSURE_MAX, 0, place))
+            return
         self._fail(call, refusals[0].error() if refusals else Unavailable(what))
 
     def _with_the_silent(self, call: Statistics) -> dict[Any, dict[str, Any]]:
@@ -175,7 +192,7 @@ class Session:
             if header.status == _OK:
                 self._answered(request, header, event.frames)
             else:
-                self._refused(request, Refused.of(header, event.frames), header)
+                self._refused(request, Refused.of(request, header, event.frames), header)
         except (MalformedMessage, InvalidColumn):
             self.ignored += 1
 
@@ -188,6 +205,8 @@ class Session:
         elif request.op == Op.STATS:
             content = answers.figures_of(frames[1])
         request.lane.refusal = None
+        if header.pressure > PRESSURE_FREE and request.op in WRITES:
+            self._slow_down(request, header.pressure)
         self._sending.finish(request)
         first = request.calls[0]
         if type(first) is not Single:
@@ -201,6 +220,12 @@ class Session:
             for call in request.calls[header.entries :]:
                 request.lane.reads.append(call)  # type: ignore[arg-type]
                 self._sending.offer(request.lane)
+
+    def _slow_down(self, request: Request, pressure: int) -> None:
+        """The worker's buffers fill: let the next write wait a little."""
+        request.lane.pressure = pressure
+        pause = pause_ns(pressure, sum(map(len, request.body)), request.entries)
+        self._sending.pause(request.lane, pause, self._now_ns)
 
     def _take_part(self, call: Call, request: Request, header: Header, content: Any) -> None:
         """One part of a call is answered; when it was the last, settle the call."""
@@ -264,8 +289,19 @@ class Session:
             self._effects += self._joining.ask(self._now_ns)
         if status is Status.STALE_ROUTE and refused.refusal.routes:
             self._adopt(decode(Routes, refused.refusal.routes))
-        if request.state is State.SENT:
+        if status is Status.BUSY and request.op in WRITES:
+            self._fail_the_impatient(request, refused)
+        if not request.wanted:
+            self._sending.finish(request)
+        elif request.state is State.SENT:
             self._sending.delay(request, refused.wait_ns, self._now_ns)
+
+    def _fail_the_impatient(self, request: Request, refused: Refused) -> None:
+        """Tell those who do not wait for room that there is none: who asked, and who stands behind in the lane."""
+        behind = [waiting if type(waiting) is Single else waiting.call for waiting in request.lane.writes]  # type: ignore[union-attr]
+        for call in [*request.calls, *behind]:
+            if call.fails_when_busy:
+                self._fail(call, refused.error())
 
     # Routes
 
@@ -301,6 +337,8 @@ class Session:
                 self._due(item)
             elif isinstance(item, Channel):
                 item.direct = item.connected
+            elif isinstance(item, Lane):
+                self._sending.end_pause(item)
             else:
                 self._effects += self._joining.due(self._now_ns)
 
