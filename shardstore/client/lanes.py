@@ -53,6 +53,7 @@ class Lane:
 
     `refusal` is why the segment did not serve the latest of its requests; None when it did. While a lane is `paused`,
     its writes wait until its timer ends that; `pause_owed_ns` are pauses that were too short to be made.
+    `slowness` multiplies them.
     """
 
     def __init__(self, segment: int, key_range: KeyRange, route: Route | None, channel: Channel) -> None:
@@ -68,6 +69,7 @@ class Lane:
         self.refusal: Refused | None = None
         self.paused = False
         self.pause_owed_ns = 0
+        self.slowness = 1.0
         self.pressure = 0
         """What the answer to the latest write told."""
         self.grain = 0

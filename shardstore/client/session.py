@@ -21,7 +21,7 @@ from shardstore.client.effects import Abandon, Connect, Effect, Event, Resolve, 
 from shardstore.client.in_flight import Part, Request, State
 from shardstore.client.joining import Joining
 from shardstore.client.lanes import Channel, Lane
-from shardstore.client.pacing import PRESSURE_FREE, PRESSURE_MAX, pause_ns
+from shardstore.client.pacing import PRESSURE_FREE, PRESSURE_MAX, pause_ns, slowness_after
 from shardstore.client.planning import parts_of, rest_of_scan
 from shardstore.client.routing import ROUTER, Routing
 from shardstore.client.sending import Sending
@@ -223,9 +223,11 @@ class Session:
 
     def _slow_down(self, request: Request, pressure: int) -> None:
         """The worker's buffers fill: let the next write wait a little."""
-        request.lane.pressure = pressure
-        pause = pause_ns(pressure, sum(map(len, request.body)), request.entries)
-        self._sending.pause(request.lane, pause, self._now_ns)
+        lane = request.lane
+        lane.pressure = pressure
+        lane.slowness = slowness_after(lane.slowness, refused=False)
+        pause = pause_ns(pressure, sum(map(len, request.body)), request.entries, lane.slowness)
+        self._sending.pause(lane, pause, self._now_ns)
 
     def _take_part(self, call: Call, request: Request, header: Header, content: Any) -> None:
         """One part of a call is answered; when it was the last, settle the call."""
@@ -290,6 +292,7 @@ class Session:
         if status is Status.STALE_ROUTE and refused.refusal.routes:
             self._adopt(decode(Routes, refused.refusal.routes))
         if status is Status.BUSY and request.op in WRITES:
+            request.lane.slowness = slowness_after(request.lane.slowness, refused=True)
             self._fail_the_impatient(request, refused)
         if not request.wanted:
             self._sending.finish(request)
