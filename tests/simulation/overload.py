@@ -26,7 +26,7 @@ MEMORY = 16 * MIB
 
 @dataclass(slots=True)
 class Load:
-    """What came of it: requests that the worker applied and refused; calls that failed, bytes of the others, the slowest.
+    """What came of it: requests the worker applied and refused; calls that failed; bytes of the others; the slowest.
 
     `drained_bytes` is what drains can free in the same time.
     """

@@ -149,6 +149,7 @@ class MaintenanceQueue:
         self._retry_at_ns = None
         spec = self._release() or self._drain_or_compact()
         if spec is None:
+            self.writes.drain_rate.idle()
             return self._sync_for_drain()
         self._jobs_started += 1
         self._started_ns = now_ns
@@ -177,8 +178,7 @@ class MaintenanceQueue:
             for manifest, figures in zip(event.result.manifests, event.result.figures, strict=True):
                 self.ranges[manifest.segment].drains.note_end(duration_ns, figures)
                 effects += self._drained(manifest)
-            more_wait = any(owned.overlay.due_runs for owned in self.ranges.values())
-            self.writes.drain_rate.ended(held_before - self.writes.buffered_bytes, more_wait, now_ns)
+            self.writes.drain_rate.ended(held_before - self.writes.buffered_bytes, now_ns)
         elif isinstance(event.result, CompactResult):
             manifest = event.result.manifest
             self.ranges[manifest.segment].compactions.note_end(duration_ns, event.result.figures)

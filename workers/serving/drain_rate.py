@@ -24,16 +24,20 @@ class DrainRate:
         self._promised_ns = 0
 
     def begun(self, size_bytes: int, now_ns: int) -> None:
-        """A drain that will free these bytes has started. One that waited for the one before counts from its end."""
+        """A drain that will free these bytes has started. It counts from the end of the last one, unless `idle` came."""
         self._since_ns = self._since_ns or now_ns
         self._room_ns = now_ns + self._duration_ns(size_bytes)
 
-    def ended(self, freed_bytes: int, more_wait: bool, now_ns: int) -> None:
-        """The drain has freed these bytes; `more_wait` if the next one is due already."""
+    def idle(self) -> None:
+        """No job is due: what passes until the next drain says nothing about how fast they are."""
+        self._since_ns = 0
+
+    def ended(self, freed_bytes: int, now_ns: int) -> None:
+        """The drain has freed these bytes."""
         duration_ns = max(1, now_ns - self._since_ns)
         rate = freed_bytes * SECOND_NS // duration_ns
         self.bytes_per_second = (3 * self.bytes_per_second + rate) // 4 if self.bytes_per_second else rate
-        self._since_ns = now_ns if more_wait else 0
+        self._since_ns = now_ns
         self._room_ns = 0
 
     def failed(self) -> None:
