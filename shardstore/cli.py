@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 
+from shardstore import memory_table
 from shardstore.client.blocking_client import Client, connect
 from shardstore.cluster.child import run_module
 from shardstore.cluster.running_cluster import url_of
@@ -260,6 +261,17 @@ def stats(db: Client, form: Form, timeout: float) -> None:
     """Print the figures of the router and of each worker."""
     figures = db.stats(timeout=timeout)
     form.show(figures, "\n".join(_lines(figures)))
+
+
+@main.command()
+@with_client
+def memory(db: Client, form: Form, timeout: float) -> None:
+    """Print where the memory of the store is: what is allowed and used, by what, per worker and in sum."""
+    figures = db.stats(timeout=timeout)
+    form.show(
+        {who: each.get("budget" if who == "router" else "memory", each) for who, each in figures.items()},
+        "\n".join(memory_table.lines(figures)),
+    )
 
 
 def maintenance_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -10,6 +10,7 @@ running a job are effects.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -44,6 +45,7 @@ from workers.segment.cache import SegmentCache
 from workers.serving import read_path
 from workers.serving.admission import MemoryLimits
 from workers.serving.buffer_lease import BufferLease
+from workers.serving.drain_rate import RETRY_UNMEASURED_NS
 from workers.serving.reply import Asker
 from workers.serving.scanning import Scanning
 from workers.serving.write_path import WritePath
@@ -60,11 +62,19 @@ SHORT_PRESSURE = 192
 class WorkerCore:
     """One worker process. `endpoint` is where clients reach it directly."""
 
-    def __init__(self, filesystem: Filesystem, entropy: Entropy, options: WorkerOptions, endpoint: str) -> None:
-        """Recover the log. Raises Corruption, StorageFailure."""
+    def __init__(
+        self,
+        filesystem: Filesystem,
+        entropy: Entropy,
+        options: WorkerOptions,
+        endpoint: str,
+        unsent_bytes: Callable[[], int],
+    ) -> None:
+        """Recover the log. `unsent_bytes` tells what of answers is still here. Raises Corruption, StorageFailure."""
         self._filesystem = filesystem
         self._entropy = entropy
         self._options = options
+        self._unsent_bytes = unsent_bytes
         manifests = readable_manifests(filesystem, options.store)
         lsn_floor = highest_lsn_in_tables(filesystem, options.store, options.worker, manifests)
         self._log = recover(filesystem, options.worker, options.store, lsn_floor, entropy)
@@ -106,7 +116,9 @@ class WorkerCore:
             return effects + self._stop_when_idle()
         if self._maintenance is not None:
             effects += self._maintenance.next_job(now_ns)
-            if not self._registration.awaits_lease and self._lease.needs_more(self._serving_writes.held_bytes):
+            writes = self._serving_writes
+            used = writes.held_bytes + writes.refused_bytes
+            if self._registration.may_ask and self._lease.needs_more(used):
                 effects += self._beat(now_ns)
         return effects
 
@@ -154,7 +166,8 @@ class WorkerCore:
         """Report to the router what is buffered, and give back what is not needed."""
         writes = self._serving_writes
         draining_bytes = sum([owned.overlay.due_bytes for owned in self._ranges.values()])
-        report = self._lease.report(writes.held_bytes, draining_bytes)
+        report = self._lease.report(writes.held_bytes, writes.refused_bytes, draining_bytes)
+        writes.refused_bytes = 0
         self._follow_lease()
         return self._registration.beat(writes.pressure, report, self._lease.is_short, now_ns)
 
@@ -225,10 +238,12 @@ class WorkerCore:
         writes = self._serving_writes
         match asker.header.op:
             case Op.GET:
+                self._check_answers()
                 return [read_path.get(owned, asker, frames, writes.pressure)]
             case Op.PUT | Op.DELETE:
                 return writes.write(owned, asker, frames, now_ns) + self._seal_when_grown()
             case Op.SCAN:
+                self._check_answers()
                 return [self._serving_scans.page(owned, asker, frames, now_ns)]
             case Op.END_SCAN:
                 return [self._serving_scans.end(owned, asker, frames)]
@@ -238,6 +253,12 @@ class WorkerCore:
                 return self._serving_maintenance.barrier(owned, asker)
             case _:
                 raise InvalidRequest(f"operation {asker.header.op} is not for workers")
+
+    def _check_answers(self) -> None:
+        """Raise Busy when too much was read that nobody takes."""
+        unsent, bound = self._unsent_bytes(), self._options.memory.answer_bytes
+        if unsent > bound:
+            raise Busy("answers wait for slow readers", unsent, bound, RETRY_UNMEASURED_NS)
 
     def _serve(self, assignments: Assignments) -> list[Effect]:
         """Serve what the router gives: open what is new, take over the epochs."""
@@ -329,6 +350,7 @@ class WorkerCore:
             "overlays": {"used": writes.buffered_bytes},
             "logged": {"used": writes.logged_bytes},
             "segments": {"allowed": plan.cache_bytes, "used": cache["block_bytes"] + cache["parts_bytes"]},
+            "answers": {"allowed": plan.answer_bytes, "used": self._unsent_bytes()},
             "scans": {"allowed": plan.view_bytes, "used": view_bytes},
             "drain_bytes_per_second": writes.drain_rate.bytes_per_second,
         }

@@ -26,6 +26,7 @@ class Registration:
         self._sequence = 0
         self._due_ns = 0
         self._router = 0
+        self._registering = True
         self._beat = 0
         """Sequence of the latest heartbeat while its answer is awaited; only that one may change the lease."""
         self.serving: dict[int, int] | None = None
@@ -38,9 +39,9 @@ class Registration:
         return self._due_ns
 
     @property
-    def awaits_lease(self) -> bool:
-        """Whether a heartbeat is not answered yet."""
-        return self._beat != 0
+    def may_ask(self) -> bool:
+        """Whether a heartbeat makes sense before it is due: the router knows this process, and none is under way."""
+        return not self._registering and not self._beat
 
     def is_due(self, now_ns: int) -> bool:
         """Whether to register, or to send a heartbeat."""
@@ -56,12 +57,14 @@ class Registration:
     def register(self, now_ns: int) -> list[Effect]:
         """Ask for ranges; asked again until the answer comes."""
         self._due_ns = now_ns + REGISTER_RETRY_NS
+        self._registering = True
         self._beat = 0
         return [self._message(Op.REGISTER, Register(self._worker, self._endpoint, self.serving or {}, self._known))]
 
     def ready(self, serving: Mapping[int, int]) -> list[Effect]:
         """Report that these ranges are open and served. A heartbeat follows at once."""
         self._due_ns = 0
+        self._registering = False
         self.serving = dict(serving)
         self._known = self._known | self.serving
         return [self._message(Op.READY, Ready(self.serving))]

@@ -97,6 +97,8 @@ class Supervisor:
         return found
 
     def _start(self, store: Store, runtime_directory: str) -> str:
+        for line in self._plan(store).lines():
+            log.info("%s", line)
         endpoints = Endpoints(runtime_directory, self._settings.listen)
         router = RouterOptions(
             data=self._settings.data,

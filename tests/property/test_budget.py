@@ -63,7 +63,7 @@ class BudgetMachine(RuleBasedStateMachine):
             return
         if time_passes:
             process.lease.pass_time()
-        report = process.lease.report(process.used, 0)
+        report = process.lease.report(process.used, 0, 0)
         process.awaited = process.sequence
         process.reports.append((self.life, process.sequence, report))
 

@@ -21,7 +21,7 @@ from shardstore.effects import (
     WalSynced,
 )
 from shardstore.limits import KEY_BYTES_MAX, SECOND_NS, VALUE_BYTES_MAX
-from shardstore.memory_plan import derive
+from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.messages import Assignment, Assignments, ScanRequest
 from shardstore.messages import encode as encode_message
 from shardstore.options import Durability, WorkerOptions
@@ -44,7 +44,7 @@ class WorkerDriver:
 
     root: Path
     durability: Durability = Durability.GROUP_SYNC
-    memory: int = MEMORY
+    memory: int | MemoryPlan = MEMORY
     boundaries: Sequence[bytes] = ()
     epoch: int = 1
     create: bool = True
@@ -54,12 +54,13 @@ class WorkerDriver:
     jobs: deque[StartJob] = field(default_factory=deque)
     stopped: Stop | None = None
     ready: bool = False
+    unsent_bytes: int = 0
     _sequence: int = 0
 
     def __post_init__(self) -> None:
-        options = WorkerOptions(str(self.root), STORE, 0, "router", "listen", self.durability, derive(self.memory, 1))
+        options = WorkerOptions(str(self.root), STORE, 0, "router", "listen", self.durability, _plan(self.memory))
         self.filesystem = PosixFilesystem(str(self.root))
-        self.core = WorkerCore(self.filesystem, SystemEntropy(), options, "endpoint")
+        self.core = WorkerCore(self.filesystem, SystemEntropy(), options, "endpoint", lambda: self.unsent_bytes)
         self.execute(self.core.start(self.now_ns))
 
     def serve(self) -> WorkerDriver:
@@ -178,3 +179,8 @@ class WorkerDriver:
                 if header.sequence == sequence:
                     found.append((header, frames))
         return found
+
+
+def _plan(memory: int | MemoryPlan) -> MemoryPlan:
+    """That of the only worker of a store, unless it is given."""
+    return derive(memory, 1) if isinstance(memory, int) else memory

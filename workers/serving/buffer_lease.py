@@ -32,7 +32,7 @@ class BufferLease:
         return self._in_vain
 
     def needs_more(self, used: int) -> bool:
-        """Whether to ask at once. What was refused is asked for again with the next heartbeat only."""
+        """Whether to ask at once, with so much used or refused. What was not granted waits for the next heartbeat."""
         plan = self._plan
         return not self._in_vain and self.bytes < min(plan.lease_floor + ASKS_BELOW_PER_USED * used, plan.lease_max)
 
@@ -40,12 +40,11 @@ class BufferLease:
         """A heartbeat later: forget an eighth of what was used at the most."""
         self._peak -= self._peak // 8
 
-    def report(self, used: int, draining: int) -> LeaseReport:
-        """What to tell the router. Gives back what is idle."""
+    def report(self, used: int, refused: int, draining: int) -> LeaseReport:
+        """What to tell the router; `refused` would have been used too. Gives back what is idle."""
         plan = self._plan
-        self._peak = max(self._peak, used)
-        wanted = plan.lease_floor + WANTED_PER_USED * max(self._peak, plan.lease_floor // 16)
-        self.wanted = min(wanted, plan.lease_max)
+        self._peak = max(self._peak, used + refused)
+        self.wanted = min(plan.lease_floor + WANTED_PER_USED * self._peak, plan.lease_max)
         self.bytes = max(plan.lease_floor, used, min(self.bytes, self.wanted))
         return LeaseReport(self.bytes, used, draining, self.wanted)
 

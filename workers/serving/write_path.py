@@ -72,6 +72,8 @@ class WritePath:
         self.limits = limits
         self.buffered_bytes = buffered_bytes
         self.drain_rate = DrainRate()
+        self.refused_bytes = 0
+        """Memory for the largest write that was refused since the worker last asked for a larger lease."""
         self.grown_bytes = 0
         """Bytes applied since the drain policy last looked."""
         self._durability = durability
@@ -185,6 +187,7 @@ class WritePath:
         try:
             admit(incoming_bytes, usage, self.limits)
         except Busy as busy:
+            self.refused_bytes = max(self.refused_bytes, incoming_bytes)
             busy.retry_after_ns = self.drain_rate.retry_after_ns(incoming_bytes, now_ns)
             raise
 
