@@ -57,7 +57,7 @@ def main(data: str | None, workers: int, memory: str, writers: int, seconds: flo
 def _measure(cluster: LocalCluster, plan: MemoryPlan, writers: int, seconds: float) -> dict[str, Any]:
     at_rest = {name: _own_bytes(pid) for name, pid in cluster.processes().items()}
     with _writing(cluster.url, 1) as written:
-        sustainable = _rate(written, max(10.0, seconds / 3))
+        sustainable = _rate(written, seconds / 2)
     most, refusals = dict(at_rest), []
     with cluster.connect() as db, _writing(cluster.url, writers) as written:
         offered = _rate(written, 1.0)
@@ -156,8 +156,7 @@ def _write(url: str, written: Any) -> None:
         values = [bytes(VALUE_BYTES)] * ENTRIES
         while True:
             random = os.urandom(16 * ENTRIES)
-            db.put_many(
-                zip([random[at : at + 16] for at in range(0, len(random), 16)], values, strict=True), timeout=60
-            )
+            keys = [random[at : at + 16] for at in range(0, len(random), 16)]
+            db.put_many(zip(keys, values, strict=True), timeout=60)
             with written.get_lock():
                 written.value += ENTRIES * PAIR_BYTES
