@@ -80,7 +80,12 @@ def lease_for(worker: int, accounts: Mapping[int, Account], plan: MemoryPlan) ->
 
 
 def drains_to_order(accounts: Mapping[int, Account], plan: MemoryPlan) -> dict[int, int]:
-    """Bytes to drain by worker, the most where the most is to be gained, to help those who are short."""
+    """Bytes to drain by worker, the most where the most is to be gained, to help those who are short.
+
+    None before all were heard: then who is short may soon have more.
+    """
+    if any(account.reserved is None for account in accounts.values()):
+        return {}
     needed = sum(account.wanted - (account.reserved or 0) for account in accounts.values() if account.is_short)
     needed -= free_bytes(accounts, plan)
     sealable = {worker: account.used - account.draining for worker, account in accounts.items() if account.alive}

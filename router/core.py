@@ -160,6 +160,7 @@ class RouterCore:
             "map_version": self._table.current.version,
             "ranges": len(self._table.current.routes),
             "budget": self._budget.figures(),
+            "stalls": self._dispatch.stalls.figures(now_ns),
             "workers": {
                 member.worker: {
                     "state": member.state.value,

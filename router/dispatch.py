@@ -22,6 +22,7 @@ from shardstore.limits import (
     SECOND_NS,
 )
 from shardstore.messages import Refusal
+from shardstore.stalls import Stalls
 from shardstore.wire_format import HEADER_BYTES, Flag, Header, Op, Status, decode_reply
 
 RETRY_UNAVAILABLE_MS = 100
@@ -42,6 +43,7 @@ class Dispatch:
         self._announcer = announcer
         self._in_flight_bytes_max = in_flight_bytes_max
         self.in_flight = InFlight()
+        self.stalls = Stalls()
         self.replies_unmatched = 0
 
     def forward(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
@@ -63,6 +65,7 @@ class Dispatch:
         charged = size_bytes + ENTRY_BYTES
         used = self.in_flight.size_bytes_of(route.worker)
         if used + charged > self._in_flight_bytes_max:
+            self.stalls.refused(f"bytes in flight to worker {route.worker}", now_ns)
             busy = Refusal(f"bytes in flight to worker {route.worker}", used + charged, self._in_flight_bytes_max)
             return [refuse(CLIENTS, peer, header, Status.BUSY, busy, RETRY_BUSY_MS)]
         deadline_ns = now_ns + header.duration_ms * MILLISECOND_NS

@@ -86,6 +86,8 @@ class Registrar:
         member.heard_ns = now_ns
         member.pressure = beat.pressure
         lease = self._budget.reported(member.worker, request.sequence, beat.report)
+        if member.worker in self._budget.short:
+            self._dispatch.stalls.refused(f"the budget has no more for worker {member.worker}", now_ns)
         return [answer(WORKERS, peer, request, lease)]
 
     def unreachable(self, peer: bytes) -> list[Effect]:

@@ -87,6 +87,7 @@ def test_figures_tell_of_requests_and_workers(router: RouterDriver) -> None:
         "map_version": 4,
         "ranges": 4,
         "budget": router.core._budget.figures(),
+        "stalls": {"now": 0, "events": []},
         "workers": {
             0: {"state": "up", "heard_ago_ns": 3_000, "pressure": 9, "bytes_in_flight": 1067},
             1: {"state": "joining", "heard_ago_ns": 3_000, "pressure": 0, "bytes_in_flight": 0},

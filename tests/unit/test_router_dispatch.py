@@ -161,6 +161,8 @@ def test_bytes_in_flight_to_a_worker_are_bounded(router: RouterDriver, monkeypat
     refusal = refusal_of(refused, Status.BUSY)
     assert (refusal.used, refusal.limit) == (3 * weight, 2 * weight)
     assert header_of(refused).duration_ms == dispatch.RETRY_BUSY_MS
+    [stall] = router.figures()["stalls"]["events"]
+    assert (stall["event"], stall["cause"]) == ("start", "bytes in flight to worker 0")
     [to_other] = router.client_sends(b"a", get(3, 1, CLIENT, 4), bytes(100))
     assert to_other.peer == b"w1"
     router.worker_sends(b"w0", get(1, 1, CLIENT, 1).reply(Status.OK), b"")
