@@ -117,8 +117,7 @@ class WorkerCore:
         if self._maintenance is not None:
             effects += self._maintenance.next_job(now_ns)
             writes = self._serving_writes
-            used = writes.held_bytes + writes.refused_bytes
-            if self._registration.may_ask and self._lease.needs_more(used):
+            if writes.held_bytes + writes.refused_bytes > self._lease.asks_above and self._registration.may_ask:
                 effects += self._beat(now_ns)
         return effects
 

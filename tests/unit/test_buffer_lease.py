@@ -12,21 +12,21 @@ PLAN = derive(16_000, 3, lease_floor=1_000)
 
 def test_more_is_asked_for_long_before_it_is_needed() -> None:
     lease = BufferLease(PLAN, 0)
-    assert not lease.needs_more(0)
-    assert lease.needs_more(1)
+    assert lease.asks_above >= 0
+    assert lease.asks_above < 1
     report = lease.report(100, 0, 0)
     assert (report.lease, report.used, report.wanted) == (1_000, 100, 1_800)
     lease.take(Lease(1_800, 0), 100)
     assert lease.bytes == 1_800
-    assert not lease.needs_more(200)
-    assert lease.needs_more(201)
+    assert lease.asks_above >= 200
+    assert lease.asks_above < 201
 
 
 def test_no_more_is_asked_for_than_there_can_be() -> None:
     lease = BufferLease(PLAN, 0)
     assert lease.report(5_000, 0, 0).wanted == PLAN.lease_max == 8_000
     lease.take(Lease(8_000, 0), 5_000)
-    assert not lease.needs_more(8_000)
+    assert lease.asks_above >= 8_000
 
 
 def test_what_was_refused_is_asked_for_with_the_next_report_only() -> None:
@@ -34,7 +34,7 @@ def test_what_was_refused_is_asked_for_with_the_next_report_only() -> None:
     lease.report(900, 0, 0)
     lease.take(Lease(1_000, 0), 900)
     assert lease.is_short
-    assert not lease.needs_more(1_000)
+    assert lease.asks_above >= 1_000
     lease.report(900, 0, 0)
     lease.take(Lease(8_000, 0), 900)
     assert not lease.is_short
@@ -42,7 +42,7 @@ def test_what_was_refused_is_asked_for_with_the_next_report_only() -> None:
 
 def test_what_was_refused_counts_as_wanted() -> None:
     lease = BufferLease(PLAN, 0)
-    assert lease.needs_more(0 + 600)
+    assert lease.asks_above < 600
     assert lease.report(0, 600, 0).wanted == 1_000 + 8 * 600
 
 
