@@ -158,6 +158,21 @@ def test_drains_take_the_oldest_first_within_their_share(tmp_path: Path) -> None
     assert memory(worker)["memory"]["lease"]["used"] == 0
 
 
+def test_a_drain_takes_as_many_runs_of_a_range_as_fit(tmp_path: Path) -> None:
+    worker = WorkerDriver(tmp_path, memory=derive(1_600 * KIB, 1)).serve()
+    flushes = []
+    for _ in range(4):
+        put(worker, 90 * KIB)
+        flushes.append(worker.ask(Op.FLUSH))
+    worker.run_job()  # that of the first flush; the others were sealed meanwhile
+    spec = worker.jobs[-1].spec
+    assert len(spec.drains) == 1
+    assert spec.drains[0].lsn_last == 3, "two runs of 90 KiB are within 200 KiB"
+    assert [worker.status(flush) for flush in flushes] == [Status.OK, None, None, None]
+    worker.settle()
+    assert [worker.status(flush) for flush in flushes] == [Status.OK] * 4
+
+
 def test_reads_are_refused_while_too_many_answers_wait(worker: WorkerDriver) -> None:
     worker.unsent_bytes = PLAN.answer_bytes + 1
     get = worker.ask(Op.GET, [b"a"], entries=1, flags=1)

@@ -10,8 +10,10 @@ keeps the reason, and whoever waits for it gets it. Every job takes its segments
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from shardstore.effects import Effect, JobFailed, JobFinished, StartJob
 from shardstore.entropy import Entropy
@@ -57,7 +59,7 @@ class Barrier:
 class MaintenanceQueue:
     """Jobs of one worker. `log_first_kept`: LSN from which the log is kept for ranges that could not be opened.
 
-    `drain_bytes_max` bounds the overlay bytes that one drain is given, if it is for more than one range.
+    `drain_bytes_max` bounds the overlay bytes that one drain is given, if these are more than one run.
     """
 
     worker: int
@@ -222,14 +224,17 @@ class MaintenanceQueue:
         left_bytes = self.drain_bytes_max
         for owned in sorted(self.ranges.values(), key=_lsn_first):  # the oldest first: they hold the log back
             runs = [run for run in owned.overlay.runs if run.lsn_last <= durable]
-            if any(run.due for run in runs) and not owned.job_damage:
-                lsns = [run.lsn_last for run in runs]
-                lsn_first = owned.overlay.lsn_first
-                dedup = owned.dedup.to_document(lsns[-1])
-                left_bytes -= sum([run.size_bytes for run in runs])
-                if drains and left_bytes < 0:
-                    break
-                drains.append(SegmentDrain(owned.segment_id, lsn_first, lsns[-1], owned.epoch, dedup))
+            if not any(run.due for run in runs) or owned.job_damage:
+                continue
+            sizes = list(accumulate([run.size_bytes for run in runs]))
+            fitting = bisect_right(sizes, left_bytes)
+            if not fitting and drains:
+                break
+            last = max(0, fitting - 1)
+            left_bytes -= sizes[last]
+            lsn_last = runs[last].lsn_last
+            dedup = owned.dedup.to_document(lsn_last)
+            drains.append(SegmentDrain(owned.segment_id, owned.overlay.lsn_first, lsn_last, owned.epoch, dedup))
         if self._drain_alone:
             drains = drains[:1]
         return DrainSpec(self.worker, self.store, self.log_id, tuple(drains)) if drains else None
