@@ -174,12 +174,12 @@ def test_a_drain_takes_as_many_runs_of_a_range_as_fit(tmp_path: Path) -> None:
 
 
 def test_reads_are_refused_while_too_many_answers_wait(worker: WorkerDriver) -> None:
-    worker.unsent_bytes = PLAN.answer_bytes + 1
+    worker.unsent["answers"] = PLAN.answer_bytes + 1
     get = worker.ask(Op.GET, [b"a"], entries=1, flags=1)
     scan = worker.ask(Op.SCAN, [encode(ScanRequest())])
     assert worker.status(get) is worker.status(scan) is Status.BUSY
     assert put(worker, KIB) is Status.OK
-    worker.unsent_bytes = 0
+    worker.unsent.clear()
     assert worker.status(worker.ask(Op.GET, [b"a"], entries=1, flags=1)) is Status.OK
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,13 +54,14 @@ class WorkerDriver:
     jobs: deque[StartJob] = field(default_factory=deque)
     stopped: Stop | None = None
     ready: bool = False
-    unsent_bytes: int = 0
+    unsent: Counter[str] = field(default_factory=Counter)
+    """Bytes of answers that are not taken yet. An object of its own: the core must not keep the driver alive."""
     _sequence: int = 0
 
     def __post_init__(self) -> None:
         options = WorkerOptions(str(self.root), STORE, 0, "router", "listen", self.durability, _plan(self.memory))
         self.filesystem = PosixFilesystem(str(self.root))
-        self.core = WorkerCore(self.filesystem, SystemEntropy(), options, "endpoint", lambda: self.unsent_bytes)
+        self.core = WorkerCore(self.filesystem, SystemEntropy(), options, "endpoint", self.unsent.total)
         self.execute(self.core.start(self.now_ns))
 
     def serve(self) -> WorkerDriver:
