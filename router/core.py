@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from router.admin import Admin
 from router.announcer import Announcer
 from router.answers import CLIENTS, WORKERS, answer, refuse
+from router.budget import Budget
 from router.dispatch import Dispatch
 from router.former_owners import FormerOwners
 from router.membership import Membership
@@ -62,10 +63,15 @@ class RouterCore:
         self._sessions = Sessions(entropy)
         self._announcer = Announcer(self._table, self._membership, self._sessions)
         former = FormerOwners(self._table.topology.changes)
-        self._dispatch = Dispatch(self._table, self._membership, self._announcer, former)
+        in_flight_bytes_max = options.memory.in_flight_bytes
+        self._dispatch = Dispatch(self._table, self._membership, self._announcer, former, in_flight_bytes_max)
         self._changes = TopologyChanges(self._table, self._membership, self._announcer, former)
         self._steering = Steering(self._table, self._membership, self._changes, options.topology)
-        self._registrar = Registrar(self._table, self._membership, self._announcer, self._dispatch, self._changes)
+        self._budget = Budget(options.memory, self._table.topology.workers)
+        life = 1 + entropy.below(2**63)
+        self._registrar = Registrar(
+            self._table, self._membership, self._announcer, self._dispatch, self._changes, self._budget, life
+        )
         self._workforce = Workforce(self._table, self._registrar)
         self._admin = Admin(self._table, self._membership, self._changes, self._steering, self._workforce)
         self._changes.on_begin, self._changes.on_end = self._steering.begun, self._admin.ended
@@ -181,6 +187,8 @@ class RouterCore:
             "ranges": len(self._table.current.routes),
             "changes": {"under_way": len(self._changes), "done": self._changes.done},
             "unsplittable": self._steering.verdicts,
+            "budget": self._budget.figures(),
+            "stalls": self._dispatch.stalls.figures(now_ns),
             "workers": {
                 member.worker: {
                     "state": member.state.value,

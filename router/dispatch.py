@@ -21,10 +21,10 @@ from shardstore.limits import (
     MILLISECOND_NS,
     REQUEST_BYTES_MAX,
     REQUEST_ENTRIES_MAX,
-    ROUTER_IN_FLIGHT_BYTES_MAX,
     SECOND_NS,
 )
 from shardstore.messages import Refusal
+from shardstore.stalls import Stalls
 from shardstore.wire_format import HEADER_BYTES, OF_KEYS, Flag, Header, Op, Status, decode_reply
 
 RETRY_UNAVAILABLE_MS = 100
@@ -37,12 +37,21 @@ _OF_SCANS = frozenset((Op.SCAN, Op.END_SCAN))
 class Dispatch:
     """Forwards routed requests and their answers, within a bound of bytes per worker."""
 
-    def __init__(self, table: RouteTable, membership: Membership, announcer: Announcer, former: FormerOwners) -> None:
+    def __init__(
+        self,
+        table: RouteTable,
+        membership: Membership,
+        announcer: Announcer,
+        former: FormerOwners,
+        in_flight_bytes_max: int,
+    ) -> None:
         self._table = table
         self._membership = membership
         self._announcer = announcer
         self._former = former
+        self._in_flight_bytes_max = in_flight_bytes_max
         self.in_flight = InFlight()
+        self.stalls = Stalls()
         self.replies_unmatched = 0
 
     def forward(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
@@ -102,8 +111,9 @@ class Dispatch:
             return [refuse(link, peer, header, Status.UNAVAILABLE, down, RETRY_UNAVAILABLE_MS)]
         charged = sum(map(len, frames)) + ENTRY_BYTES
         used = self.in_flight.size_bytes_of(worker)
-        if used + charged > ROUTER_IN_FLIGHT_BYTES_MAX:
-            busy = Refusal(f"bytes in flight to worker {worker}", used, ROUTER_IN_FLIGHT_BYTES_MAX)
+        if used + charged > self._in_flight_bytes_max:
+            self.stalls.refused(f"bytes in flight to worker {worker}", now_ns)
+            busy = Refusal(f"bytes in flight to worker {worker}", used + charged, self._in_flight_bytes_max)
             return [refuse(link, peer, header, Status.BUSY, busy, RETRY_BUSY_MS)]
         deadline_ns = now_ns + header.duration_ms * MILLISECOND_NS
         self.in_flight.add(Passed(link, peer, header, worker, charged, deadline_ns))

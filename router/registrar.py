@@ -2,7 +2,8 @@
 
 REGISTER    new epochs are made durable, then granted; asked again by the same process, the same answer
 READY       every segment of the worker exists on disk: it is up
-HEARTBEAT   it lives; from a peer that is not (or no longer) known it is refused, and the worker registers again
+HEARTBEAT   it lives, and reports what it buffers (budget.py); from a peer that is not (or no longer) known it is
+            refused, and the worker registers again
 silence     of five seconds, or a message that cannot be handed over: down
 """
 
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from router import ownership
 from router.announcer import Announcer
 from router.answers import WORKERS, answer, refuse
+from router.budget import Budget
 from router.dispatch import Dispatch
 from router.membership import SILENCE_NS_MAX, Member, Membership, State
 from router.route_table import RouteTable
@@ -24,7 +26,7 @@ from shardstore.wire_format import Header, MalformedMessage, Status
 
 
 class Registrar:
-    """Keeps the membership true and grants epochs."""
+    """Keeps the membership true and grants epochs. `life` is the number of this life of the router."""
 
     def __init__(
         self,
@@ -33,12 +35,16 @@ class Registrar:
         announcer: Announcer,
         dispatch: Dispatch,
         changes: TopologyChanges,
+        budget: Budget,
+        life: int,
     ) -> None:
         self._table = table
         self._membership = membership
         self._announcer = announcer
         self._dispatch = dispatch
         self._changes = changes
+        self._budget = budget
+        self._life = life
         self._ticked_ns = 0
 
     def register(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
@@ -53,6 +59,7 @@ class Registrar:
         former = [self._membership.of_worker(asked.worker), self._membership.of_peer(peer)]
         abandoned = [effect for member in former if member is not None for effect in self._lose(member)]
         self._membership.join(WorkerId(asked.worker), peer, asked.endpoint, now_ns)
+        self._budget.joined(asked.worker, request.sequence)
         announced = self._announcer.announce()
         return [*abandoned, self._assign(peer, request, asked), *announced]
 
@@ -76,11 +83,15 @@ class Registrar:
         """
         beat = decode(Heartbeat, frames[1])
         member = self._membership.of_peer(peer)
-        if member is None or member.worker != beat.worker or member.state is not State.UP:
+        known = member is not None and member.worker == beat.worker and member.state is State.UP
+        if member is None or not known or beat.router != self._life:
             return [self._register_again(peer, request)]
         member.heard_ns = now_ns
         member.pressure = beat.pressure
-        return [answer(WORKERS, peer, request)]
+        lease = self._budget.reported(member.worker, request.sequence, beat.report)
+        if member.worker in self._budget.short:
+            self._dispatch.stalls.refused(f"the budget has no more for worker {member.worker}", now_ns)
+        return [answer(WORKERS, peer, request, lease)]
 
     def unreachable(self, peer: bytes) -> list[Effect]:
         """A message could not be handed to this peer."""
@@ -94,6 +105,7 @@ class Registrar:
             return []
         abandoned = self._lose(member)
         self._membership.forget(member)
+        self._budget.gone(worker)
         return [*abandoned, *self._announcer.announce()]
 
     def tick(self, now_ns: int) -> list[Effect]:
@@ -115,12 +127,14 @@ class Registrar:
         ranges = ownership.assignments(self._table.current, WorkerId(asked.worker))
         orders = self._changes.orders_of(asked.worker)
         retired = self._changes.needless([*asked.known])
-        return answer(WORKERS, peer, request, Assignments(ranges, self._announcer.routes, orders, retired))
+        assignments = Assignments(ranges, self._announcer.routes, self._life, orders, retired)
+        return answer(WORKERS, peer, request, assignments)
 
     def _lose(self, member: Member) -> list[Effect]:
         if member.state is State.DOWN:
             return []
         self._membership.lose(member)
+        self._budget.lost(member.worker)
         return self._dispatch.abandon(member.worker)
 
     def _register_again(self, peer: bytes, request: Header) -> Effect:

@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from shardstore import cli_admin
+from shardstore import cli_admin, memory_table
 from shardstore.cli_client import EXIT_NO_SUCH_KEY, Failed, Form, failures_in_one_line, with_client
 from shardstore.client.blocking_client import Client
 from shardstore.cluster.child import run_module
@@ -179,6 +179,17 @@ def stats(db: Client, form: Form, timeout: float) -> None:
     """Print the figures of the router and of each worker."""
     figures = db.stats(timeout=timeout)
     form.show(figures, "\n".join(_lines(figures)))
+
+
+@main.command()
+@with_client
+def memory(db: Client, form: Form, timeout: float) -> None:
+    """Print where the memory of the store is: what is allowed and used, by what, per worker and in sum."""
+    figures = db.stats(timeout=timeout)
+    form.show(
+        {who: each.get("budget" if who == "router" else "memory", each) for who, each in figures.items()},
+        "\n".join(memory_table.lines(figures)),
+    )
 
 
 def maintenance_options(command: Callable[..., None]) -> Callable[..., None]:

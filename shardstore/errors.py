@@ -12,6 +12,8 @@ Closed           open a new client
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 
 class ShardstoreError(Exception):
     """Base of every error that shardstore raises on purpose."""
@@ -21,21 +23,38 @@ class InvalidRequest(ShardstoreError, ValueError):
     """The call breaks a rule or a limit; it was not sent, or it was refused unapplied."""
 
 
+class Place(NamedTuple):
+    """Where a request was refused: the range [start, end) of a segment, and its worker."""
+
+    segment: int
+    start: bytes
+    end: bytes
+    worker: int
+
+    def __str__(self) -> str:
+        return f"segment {self.segment} [{self.start.hex()}, {self.end.hex()}) at worker {self.worker}"
+
+
 class Busy(ShardstoreError):
-    """Refused before anything was logged, because a bound on memory or disk was reached."""
+    """Refused before anything was logged, because a bound on memory or disk was reached.
+
+    `used` counts what was refused too. `place` is None where the bound is not that of one range or worker.
+    """
 
     applied = False
 
-    def __init__(self, cause: str, used: int, limit: int, retry_after_ns: int) -> None:
-        super().__init__(cause, used, limit, retry_after_ns)  # what it can be pickled from
+    def __init__(self, cause: str, used: int, limit: int, retry_after_ns: int, place: Place | None = None) -> None:
+        super().__init__(cause, used, limit, retry_after_ns, place)  # what it can be pickled from
         self.cause = cause
         self.used = used
         self.limit = limit
         self.retry_after_ns = retry_after_ns
+        self.place = place
 
     def __str__(self) -> str:
+        where = f"{self.place}: " if self.place else ""
         return (
-            f"{self.cause}: {self.used:,} of {self.limit:,} used; nothing was applied, "
+            f"{where}{self.cause}: {self.used:,} of {self.limit:,} used; nothing was applied, "
             f"retry after {self.retry_after_ns / 1e6:.0f} ms"
         )
 

@@ -127,13 +127,15 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Assignments:
-    """Router to worker: all ranges it owns, the changes that concern it, and the encoded Routes.
+    """Router to worker: all ranges it owns, the changes that concern it, the encoded Routes, and the router's life.
 
-    `retired`: segments that the worker found on disk and nobody needs any more.
+    `router` is the number of this life of the router. `retired`: segments that the worker found on disk and that
+    nobody needs any more.
     """
 
     ranges: list[Assignment]
     routes: bytes
+    router: int
     orders: list[Order] = field(default_factory=list)
     retired: list[int] = field(default_factory=list)
 
@@ -146,11 +148,37 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseReport:
+    """What a worker may buffer (`lease`), does buffer, of that is under way to segments, and would like to be allowed.
+
+    All in bytes.
+    """
+
+    lease: int
+    used: int
+    draining: int
+    wanted: int
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Worker to router, twice a second: it lives."""
+    """Worker to router, twice a second, and when it needs more to buffer: it lives. `router` is that of Assignments."""
 
     worker: int
     pressure: int
+    router: int
+    report: LeaseReport
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Answer to HEARTBEAT: the bytes the worker may buffer from now on, and how many of them it is to drain.
+
+    It counts only while the worker has sent no later heartbeat. See router/budget.py.
+    """
+
+    lease: int
+    drain: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,11 @@ from typing import TypeVar
 
 from shardstore.errors import InvalidRequest
 from shardstore.limits import GIB, KIB, MIB, WORKERS_MAX
+from shardstore.memory_plan import MemoryPlan
 from shardstore.segment_options import DEFAULTS, SegmentOptions
 from shardstore.topology_options import TOPOLOGY_DEFAULTS, TopologyOptions
 
 DEFAULT_MEMORY = GIB
-WORKER_MEMORY_MIN = 96 * MIB
-"""A worker's share must leave room in one range for the largest request (see workers/serving/admission.py)."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB)?", re.IGNORECASE)
 _UNITS = {"b": 1, "kib": KIB, "mib": MIB, "gib": GIB, "tib": 1024 * GIB}
 
@@ -59,6 +58,7 @@ class RouterOptions:
     internal: str
     workers: int
     boundaries: tuple[str, ...]
+    memory: MemoryPlan
     topology: TopologyOptions = TOPOLOGY_DEFAULTS
     workers_asked: int | None = None
     status_fd: int = -1
@@ -66,7 +66,7 @@ class RouterOptions:
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """What a worker process is started with. `memory` is its share of the store's budget, in bytes."""
+    """What a worker process is started with."""
 
     data: str
     store: str
@@ -74,7 +74,7 @@ class WorkerOptions:
     router: str
     listen: str
     durability: Durability
-    memory: int
+    memory: MemoryPlan
     segments: SegmentOptions = DEFAULTS
     status_fd: int = -1
 
@@ -116,6 +116,8 @@ def from_argument(kind: type[ProcessOptions], argument: str) -> ProcessOptions:
             values["durability"] = Durability(values["durability"])
         if "boundaries" in values:
             values["boundaries"] = tuple(values["boundaries"])
+        if "memory" in values:
+            values["memory"] = MemoryPlan(**values["memory"])
         if "segments" in values:
             values["segments"] = SegmentOptions.from_plain(values["segments"])
         if "topology" in values:

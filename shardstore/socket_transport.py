@@ -14,7 +14,7 @@ from shardstore.effects import Incoming
 from shardstore.errors import InvalidRequest
 from shardstore.limits import MILLISECOND_NS
 from shardstore.readiness import READABLE, Readiness
-from shardstore.stream_links import SCHEME, StreamLink, StreamListener, path_of
+from shardstore.stream_links import SCHEME, Connection, StreamLink, StreamListener, path_of
 from shardstore.zmq_links import LINGER_MS, ZmqLink
 
 _OUTBOX_RETRY_NS = 2 * MILLISECOND_NS
@@ -32,6 +32,7 @@ class SocketTransport:
         self._links: dict[str, Link] = {}
         self._unsure: dict[ZmqLink, None] = {}
         self._waiting: dict[ZmqLink, None] = {}
+        self._slow: dict[Connection, None] = {}
         self._readiness = Readiness()
         self._polled: list[tuple[int, int]] = []
         self._waker = open(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK), "r+b", buffering=0)  # noqa: SIM115
@@ -48,14 +49,14 @@ class SocketTransport:
     def bind(self, link: str, endpoint: str) -> str:
         """Accept peers at the endpoint. A socket in the file system is for this user only."""
         if endpoint.startswith(SCHEME):
-            self._add(link, StreamListener(link, endpoint, self._readiness))
+            self._add(link, StreamListener(link, endpoint, self._readiness, self._slow))
             return endpoint
         return self._open(link, zmq.ROUTER, endpoint)
 
     def connect(self, link: str, endpoint: str) -> None:
         """Open a link to one endpoint, replacing an earlier one of that name. Nobody need listen there yet."""
         if endpoint.startswith(SCHEME):
-            self._add(link, StreamLink(link, endpoint, self._readiness))
+            self._add(link, StreamLink(link, endpoint, self._readiness, self._slow))
         else:
             self._open(link, zmq.DEALER, endpoint)
 
@@ -76,6 +77,11 @@ class SocketTransport:
         if type(opened) is ZmqLink and opened.waiting:
             self._waiting[opened] = None
         return sent
+
+    def unsent_bytes(self) -> int:
+        """Bytes of messages that their peers have not taken yet."""
+        streams = [connection.stream.unsent_bytes for connection in self._slow] if self._slow else ()
+        return sum(streams) + sum([link.unsent_bytes for link in self._waiting])
 
     def receive(self, timeout_ns: int | None) -> list[Incoming]:
         """Wait for messages, a wake or the timeout, then take some from each link that has any.

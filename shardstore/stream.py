@@ -49,6 +49,11 @@ class Stream:
         """Whether something could not be sent yet."""
         return bool(self._unsent)
 
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes that could not be sent yet."""
+        return self._unsent_bytes
+
     def send(self, frames: Sequence[bytes]) -> None:
         """Send a message, or keep what the socket does not take. Raises Gone."""
         sizes = list(map(len, frames))

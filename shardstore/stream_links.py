@@ -27,19 +27,26 @@ _BUFFER_BYTES = MIB
 _SOCKET_MODE_MASK = 0o177
 
 
-class _Connection:
+class Connection:
     """A stream that is watched, from whichever side it was opened."""
 
     def __init__(
-        self, opened: socket.socket, link: str, peer: bytes, readiness: Readiness, forget: Callable[[], object]
+        self,
+        opened: socket.socket,
+        link: str,
+        peer: bytes,
+        readiness: Readiness,
+        slow: dict[Connection, None],
+        forget: Callable[[], object],
     ) -> None:
-        """`forget` is called when it is closed. Raises OSError."""
+        """`forget` is called when it is closed; it is in `slow` while something waits on it. Raises OSError."""
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
         self.stream = Stream(opened)
         self.gone = False
         self._link = link
         self._peer = peer
         self._readiness = readiness
+        self._slow = slow
         self._forget = forget
         self._descriptor = opened.fileno()
         self._writable_wanted = False
@@ -60,6 +67,7 @@ class _Connection:
         if not self.gone:
             self._readiness.remove(self._descriptor)
             self.gone = True
+            self._slow.pop(self, None)
             self.stream.close()
             self._forget()
 
@@ -80,6 +88,10 @@ class _Connection:
     def _watch_for_room(self) -> None:
         """Be told when there is room to send, exactly while something waits for it."""
         self._writable_wanted = self.stream.waiting
+        if self._writable_wanted:
+            self._slow[self] = None
+        else:
+            self._slow.pop(self, None)
         events = READABLE | WRITABLE if self._writable_wanted else READABLE
         self._readiness.change(self._descriptor, events)
 
@@ -87,12 +99,13 @@ class _Connection:
 class StreamListener:
     """A bound link: everyone who connects is a peer, with an id from here."""
 
-    def __init__(self, name: str, endpoint: str, readiness: Readiness) -> None:
+    def __init__(self, name: str, endpoint: str, readiness: Readiness, slow: dict[Connection, None]) -> None:
         """Listen; a socket that a dead process left in this place goes. Raises InvalidRequest."""
         self._name = name
         self._readiness = readiness
+        self._slow = slow
         self._numbers = count(1)
-        self._connections: dict[bytes, _Connection] = {}
+        self._connections: dict[bytes, Connection] = {}
         path = path_of(endpoint)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.setblocking(False)
@@ -144,7 +157,7 @@ class StreamListener:
         peer = next(self._numbers).to_bytes(8, "big")
         forget = partial(self._connections.pop, peer, None)
         try:
-            self._connections[peer] = _Connection(accepted, self._name, peer, self._readiness, forget)
+            self._connections[peer] = Connection(accepted, self._name, peer, self._readiness, self._slow, forget)
         except OSError:
             accepted.close()
 
@@ -160,11 +173,12 @@ class StreamListener:
 class StreamLink:
     """A connected link to one listener, opened when something is to be sent."""
 
-    def __init__(self, name: str, endpoint: str, readiness: Readiness) -> None:
+    def __init__(self, name: str, endpoint: str, readiness: Readiness, slow: dict[Connection, None]) -> None:
         self._name = name
+        self._slow = slow
         self._path = path_of(endpoint)
         self._readiness = readiness
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
 
     def send(self, peer: bytes, frames: Sequence[bytes]) -> bool:
         """Send a message; False when nobody listens, or who did is gone or does not read."""
@@ -182,7 +196,7 @@ class StreamLink:
         if self._connection is not None:
             self._connection.stream.socket.close()
 
-    def _connect(self) -> _Connection | None:
+    def _connect(self) -> Connection | None:
         """A new connection; None when nobody listens, more wait to be accepted than may, or no descriptor is left."""
         try:
             opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -191,7 +205,7 @@ class StreamLink:
         try:
             opened.setblocking(False)
             opened.connect(self._path)
-            return _Connection(opened, self._name, b"", self._readiness, self._forget)
+            return Connection(opened, self._name, b"", self._readiness, self._slow, self._forget)
         except OSError:
             opened.close()
             return None

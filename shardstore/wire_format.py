@@ -35,7 +35,7 @@ One ZeroMQ message is the header frame and a fixed number of body frames:
     ADMIN            document                document                         router
     REGISTER         document                document (ranges to serve)       router; the asker is a worker
     READY            document                -                                router; the asker is a worker
-    HEARTBEAT        document                -                                router; the asker is a worker
+    HEARTBEAT        document                document (lease)                 router; the asker is a worker
     CHANGE           document                - (PROGRESS follows)             worker; the asker is the router
     PROGRESS         document                - (CHANGE follows)               router; the asker is a worker
     RETIRE           document                -                                worker; the asker is the router
@@ -175,7 +175,7 @@ REPLY_FRAMES: dict[int, int] = {
     Op.ADMIN: 2,
     Op.REGISTER: 2,
     Op.READY: 1,
-    Op.HEARTBEAT: 1,
+    Op.HEARTBEAT: 2,
     Op.CHANGE: 1,
     Op.PROGRESS: 1,
     Op.RETIRE: 1,

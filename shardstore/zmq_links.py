@@ -124,6 +124,11 @@ class ZmqLink:
         """Whether something could not be passed on yet."""
         return bool(self._outboxes)
 
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes of what could not be passed on yet."""
+        return sum([outbox.size for outbox in self._outboxes.values()])
+
     def send(self, peer: bytes, frames: Sequence[bytes]) -> bool:
         """Pass the message on, or keep it behind others; False when the peer is gone or has too much waiting."""
         message = [peer, *frames] if self._bound else list(frames)

@@ -56,6 +56,7 @@ VALUES: tuple[str, ...] = (
     "shardstore.key_range",
     "shardstore.limits",
     "shardstore.load_report",
+    "shardstore.memory_plan",
     "shardstore.messages",
     "shardstore.options",
     "shardstore.outcome",

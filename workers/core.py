@@ -10,7 +10,7 @@ running a job are effects.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -36,28 +36,28 @@ from shardstore.errors import Busy, Corruption, InvalidRequest, ScanInvalidated,
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import client_of_worker
 from shardstore.limits import MILLISECOND_NS
-from shardstore.messages import Assignment, Assignments, Refusal, decode, encode
+from shardstore.messages import Assignments, Lease, Refusal, decode, encode
 from shardstore.options import WorkerOptions
-from shardstore.topology import Orders, Relative, Retire
-from shardstore.wire_format import Flag, Header, MalformedMessage, Op, Status, decode_message
+from shardstore.stalls import Stalls
+from shardstore.topology import Orders, Retire
+from shardstore.wire_format import Header, MalformedMessage, Op, Status, decode_message
 from workers.load.meter import LoadMeter
 from workers.load.range_size import size_of
 from workers.maintenance.queue import MaintenanceQueue
-from workers.ranges.opening import highest_lsn_in_tables, open_child, open_range, readable_manifests
-from workers.ranges.owned_range import OwnedRange
+from workers.ranges.opening import highest_lsn_in_tables, readable_manifests
 from workers.ranges.replay import replay
 from workers.registration import ROUTER, Registration
 from workers.segment.cache import SegmentCache
 from workers.segment.manifest import Manifest
 from workers.segment.segment import Segment
-from workers.serving.admission import MemoryLimits, cache_bytes_of_share
+from workers.serving.admission import MemoryLimits
 from workers.serving.answering import Answering
+from workers.serving.buffer_lease import BufferLease
 from workers.serving.reply import Asker
-from workers.serving.requests import is_marked
 from workers.serving.scanning import Scanning
 from workers.serving.write_path import WritePath
 from workers.statistics import figures
-from workers.topology.changes import Changes
+from workers.topology.holdings import Holdings
 from workers.topology.remote_reads import RemoteReads
 from workers.wal.log_document import note_durable
 from workers.wal.reader import records_in
@@ -67,29 +67,41 @@ from workers.wal.writer import WalWriter
 ORDERS = frozenset((Op.CHANGE, Op.RETIRE))
 """What only the router may ask."""
 ADOPTION_RETRY_NS = 2 * MILLISECOND_NS
+SHORT_PRESSURE = 192
+"""From here on a lease that does not grow is a stall: clients are slowed down."""
 
 
 class WorkerCore:
     """One worker process. `endpoint` is where clients reach it directly."""
 
-    def __init__(self, filesystem: Filesystem, entropy: Entropy, options: WorkerOptions, endpoint: str) -> None:
-        """Recover the log. Raises Corruption, StorageFailure."""
+    def __init__(
+        self,
+        filesystem: Filesystem,
+        entropy: Entropy,
+        options: WorkerOptions,
+        endpoint: str,
+        unsent_bytes: Callable[[], int],
+    ) -> None:
+        """Recover the log. `unsent_bytes` tells what of answers is still here. Raises Corruption, StorageFailure."""
         self._filesystem = filesystem
         self._entropy = entropy
         self._options = options
+        self._unsent_bytes = unsent_bytes
         manifests = readable_manifests(filesystem, options.store)
         lsn_floor = highest_lsn_in_tables(filesystem, options.store, options.worker, manifests)
         self._log = recover(filesystem, options.worker, options.store, lsn_floor, entropy)
         self._registration = Registration(
             options.worker, endpoint, {manifest.segment: manifest.epoch for manifest in manifests}
         )
-        self._ranges: dict[int, OwnedRange] = {}
-        self._cache = SegmentCache(cache_bytes_of_share(options.memory))
+        self._cache = SegmentCache(options.memory.cache_bytes)
+        self._holdings = Holdings(filesystem, options.worker, options.store, self._cache)
+        self._ranges, self._changes = self._holdings.ranges, self._holdings.changes
+        self._lease = BufferLease(options.memory, 0)
+        self._stalls = Stalls()
         self._writes: WritePath | None = None
         self._maintenance: MaintenanceQueue | None = None
         self._scans: Scanning | None = None
         self._answering: Answering | None = None
-        self._changes = Changes(options.worker, options.store, self._ranges, self._open)
         self._load = LoadMeter(options.worker, entropy, self._middle_of)
         self._remote_reads = RemoteReads(client_of_worker(options.worker), entropy.below(2**63))
         self._stopping = False
@@ -122,6 +134,9 @@ class WorkerCore:
             effects += self._changes.advance(self._writes, self._serving_maintenance, now_ns)
         if self._maintenance is not None:
             effects += self._maintenance.next_job(now_ns)
+            writes = self._serving_writes
+            if writes.held_bytes + writes.refused_bytes > self._lease.asks_above and self._registration.may_ask:
+                effects += self._beat(now_ns)
         return effects
 
     def _handle(self, event: Event, now_ns: int) -> list[Effect]:
@@ -157,13 +172,40 @@ class WorkerCore:
             self._scans.open.expire(now_ns)
             self._scans.open.shed()
             self._changes.forget_former(self._scans.open.has_scans_of)
-        pressure = self._writes.pressure if self._writes else 0
-        effects = self._registration.tick(pressure, now_ns)
+        self._stalls.pass_time(now_ns)
+        effects: list[Effect] = []
+        if self._registration.is_due(now_ns):
+            self._lease.pass_time()
+            serving = self._registration.serving is not None
+            effects = self._beat(now_ns) if serving else self._registration.register(now_ns)
         if self._writes is None:
             return effects
         if now_ns >= self._load.wakeup_ns():
             effects.append(self._load_report(now_ns))
         return effects + self._writes.tick(now_ns)
+
+    def _beat(self, now_ns: int) -> list[Effect]:
+        """Report to the router what is buffered, and give back what is not needed."""
+        writes = self._serving_writes
+        draining_bytes = sum([owned.overlay.due_bytes for owned in self._ranges.values()])
+        report = self._lease.report(writes.held_bytes, writes.refused_bytes, draining_bytes)
+        writes.refused_bytes = 0
+        self._follow_lease()
+        return self._registration.beat(writes.pressure, report, self._lease.is_short, now_ns)
+
+    def _take_lease(self, lease: Lease, now_ns: int) -> list[Effect]:
+        """Buffer at most so much from now on, and drain what the router wants drained."""
+        writes = self._serving_writes
+        self._lease.take(lease, writes.held_bytes)
+        self._follow_lease()
+        if self._lease.is_short and writes.pressure > SHORT_PRESSURE:
+            self._stalls.refused("the worker waits for a larger lease of the budget", now_ns)
+        self._serving_maintenance.seal_largest(lease.drain)
+        self._serving_maintenance.seal_full_layers()
+        return []
+
+    def _follow_lease(self) -> None:
+        self._serving_writes.limits = MemoryLimits.of_lease(self._lease.bytes, self._options.memory)
 
     def _peer_gone(self, link: str, peer: bytes) -> list[Effect]:
         if self._scans and peer:  # the router's link has no peer, and stands for many clients
@@ -190,19 +232,22 @@ class WorkerCore:
                 return self._retire(decode(Retire, frames[1]))
             case Op.GET:
                 return self._remote_reads.answered(header, frames, self._writes.pressure if self._writes else 0)
-        assignments, effects = self._registration.answered(header, frames, now_ns)
-        return effects + self._serve(assignments) if assignments else effects
+        given, effects = self._registration.answered(header, frames, now_ns)
+        match given:
+            case Assignments():
+                return effects + self._serve(given)
+            case Lease() if self._writes is not None:
+                return effects + self._take_lease(given, now_ns)
+        return effects
 
     def _requested(self, asker: Asker, frames: list[bytes], now_ns: int) -> list[Effect]:
         header = asker.header
         if self._stopping:
             return [asker.refuse(Status.CLOSED, Refusal("the worker is stopping"))]
         try:
-            owned = self._ranges.get(header.segment)
-            if owned is None or owned.epoch != header.epoch or owned.fence_lsn is not None or not owned.adopted:
-                owned = self._former_of(asker, frames)
-                if owned is None:
-                    return [self._turn_away(asker)]
+            owned = self._holdings.of(asker, frames)
+            if owned is None:
+                return [self._turn_away(asker)]
             self._requests[header.op] += 1
             self._keys[header.op] += header.entries
             assert self._answering is not None, "no range is served before the log is replayed"
@@ -212,7 +257,8 @@ class WorkerCore:
             return [asker.refuse(Status.INVALID, Refusal(str(error)))]
         except Busy as busy:
             self._counts["refused busy"] += 1
-            return [asker.refuse_busy(busy)]
+            self._stalls.refused(busy.cause, now_ns)
+            return [asker.refuse_busy(busy, self._serving_writes.pressure)]
         except ScanInvalidated as ended:
             self._counts["scans invalidated"] += 1
             return [asker.refuse(Status.SCAN_INVALIDATED, Refusal(ended.cause))]
@@ -220,23 +266,9 @@ class WorkerCore:
             self._counts["failed requests"] += 1
             return [asker.fail(error)]
 
-    def _former_of(self, asker: Asker, frames: list[bytes]) -> OwnedRange | None:
-        """The range for a request that the parent of a change still answers; None when this is none of those.
-
-        It answers what the owner of a child asks, and scans that began before the change.
-        """
-        header = asker.header
-        owned = self._ranges.get(header.segment) or self._changes.former.get(header.segment)
-        if owned is None or owned.epoch != header.epoch or owned.fence_lsn is None:
-            return None
-        if header.op == Op.GET and header.flags & Flag.OF_PARENT and asker.link == ROUTER:
-            return owned
-        return owned if header.op in (Op.SCAN, Op.END_SCAN) and is_marked(frames) else None
-
     def _turn_away(self, asker: Asker) -> Effect:
         header = asker.header
-        owned = self._ranges.get(header.segment)
-        if owned is not None and owned.epoch == header.epoch and not owned.adopted:
+        if self._holdings.waits_for_adoption(asker):
             what = Refusal(f"segment {header.segment} waits for the fence of its parents")
             return asker.refuse(Status.UNAVAILABLE, what, ADOPTION_RETRY_NS)
         self._counts["stale routes"] += 1
@@ -245,44 +277,23 @@ class WorkerCore:
 
     def _serve(self, assignments: Assignments) -> list[Effect]:
         """Serve what the router gives: open what is new, take over the epochs and the changes that are under way."""
-        children = {child.segment for order in assignments.orders for child in order.change.children}
-        assigned = {assignment.segment for assignment in assignments.ranges}
-        for assignment in assignments.ranges:
-            owned = self._ranges.get(assignment.segment)
-            if owned is not None:
-                owned.epoch = max(owned.epoch, assignment.epoch)
-            elif assignment.segment not in children:
-                filesystem, store = self._filesystem, self._options.store
-                self._ranges[assignment.segment] = open_range(filesystem, store, assignment, self._cache)
-        self._changes.keep_only({order.change.number for order in assignments.orders})
-        for order in assignments.orders:
-            self._changes.take(order)
-        left = self._ranges.keys() - assigned - self._changes.parents
-        lost = [segment for segment in sorted(left) if self._ranges[segment].fence_lsn is None]
-        if lost:
-            return [Stop(f"the route map does not know segment {lost[0]}, which is served here: it is older than this")]
+        left = self._holdings.take(assignments)
+        lost = self._holdings.lost(left)
+        if lost is not None:
+            return [Stop(f"the route map does not know segment {lost}, which is served here: it is older than this")]
         effects: list[Effect] = []
         if self._writes is None:
             self._start_writing()
             effects.append(ReportReady())
         self._drop([*left, *assignments.retired])
-        return effects + self._registration.ready(self._serving())
-
-    def _serving(self) -> dict[int, int]:
-        """Epochs of the ranges that are served, or will be as soon as they are adopted."""
-        parents = self._changes.parents
-        return {
-            segment: owned.epoch
-            for segment, owned in self._ranges.items()
-            if segment not in parents and owned.fence_lsn is None
-        }
+        return effects + self._registration.ready(self._holdings.serving())
 
     def _ordered(self, orders: Orders) -> list[Effect]:
         """Take part in a change. Before anything is served, the assignments will tell of it."""
         if self._writes is not None:
             self._registration.routes = orders.routes
             self._changes.take(orders.order)
-            self._registration.serves(self._serving())
+            self._registration.serves(self._holdings.serving())
         return []
 
     def _retire(self, retire: Retire) -> list[Effect]:
@@ -296,15 +307,9 @@ class WorkerCore:
     def _drop(self, segments: Iterable[int]) -> None:
         """Serve these segments no more, and remove their files."""
         scanned = self._serving_scans.open.has_scans_of
-        retired = self._changes.retire(segments, scanned)
+        retired = self._holdings.drop(segments, scanned)
         self._serving_maintenance.retire(retired)
         self._registration.forget(retired)
-
-    def _open(self, relative: Relative, epoch: int, is_child: bool) -> OwnedRange:
-        """A parent or child, from its files if it has any."""
-        assignment = Assignment(relative.segment, relative.start, relative.end, epoch, create=False)
-        opened = open_child if is_child else open_range
-        return opened(self._filesystem, self._options.store, assignment, self._cache)
 
     def _start_writing(self) -> None:
         """Replay the log into the ranges, and take writes from here on."""
@@ -313,9 +318,10 @@ class WorkerCore:
         log_first_kept = replay(self._ranges, records, log.log_id)
         wal = WalWriter(self._filesystem, options.worker, log.log_id, log.next_lsn, log.lsn_last, log.files)
         buffered_bytes = sum(owned.overlay.size_bytes for owned in self._ranges.values())
-        limits = MemoryLimits.of_share(options.memory)
+        self._lease = BufferLease(options.memory, buffered_bytes)
+        limits = MemoryLimits.of_lease(self._lease.bytes, options.memory)
         self._writes = WritePath(wal, options.durability, limits, buffered_bytes, self._load)
-        self._scans = Scanning(self._writes, self._load)
+        self._scans = Scanning(self._writes, options.memory.view_bytes, self._load)
         self._maintenance = MaintenanceQueue(
             options.worker,
             options.store,
@@ -323,6 +329,7 @@ class WorkerCore:
             self._writes,
             self._ranges,
             log_first_kept,
+            options.memory.drain_bytes,
             self._entropy,
             self._open_segment,
         )
@@ -335,6 +342,8 @@ class WorkerCore:
             self._remote_reads,
             self._load,
             self._figures,
+            self._unsent_bytes,
+            self._options.memory.answer_bytes,
         )
 
     def _load_report(self, now_ns: int) -> Effect:
@@ -370,7 +379,7 @@ class WorkerCore:
                 note_durable(self._filesystem, self._options.store, self._options.worker, self._writes.wal.lsn_durable)
         return [Stop()]
 
-    def _figures(self) -> dict[str, Any]:
+    def _figures(self, now_ns: int) -> dict[str, Any]:
         log = self._log
         scans = self._serving_scans.open
         held = scans.held()
@@ -379,7 +388,32 @@ class WorkerCore:
             "keys": {Op(op).name: count for op, count in sorted(self._keys.items()) if count},
             "counts": dict(self._counts),
             "cache": self._cache.figures(),
+            "memory": self._memory(held.memory_bytes),
+            "stalls": self._stalls.figures(now_ns),
             "scans": {"open": len(scans), "closed_early": scans.invalidated, **held._asdict()},
+        }
+
+    @property
+    def lease_bytes(self) -> int:
+        """What it may buffer: no more than it has a lease for."""
+        return self._lease.bytes
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What it buffers: overlays, and what waits in the log to be applied."""
+        return self._writes.held_bytes if self._writes else 0
+
+    def _memory(self, view_bytes: int) -> dict[str, Any]:
+        """What is allowed and what is used, by what for; in bytes."""
+        plan, writes, cache = self._options.memory, self._serving_writes, self._cache.figures()
+        return {
+            "lease": {"allowed": self._lease.bytes, "used": writes.held_bytes, "wanted": self._lease.wanted},
+            "overlays": {"used": writes.buffered_bytes},
+            "logged": {"used": writes.logged_bytes},
+            "segments": {"allowed": plan.cache_bytes, "used": cache["block_bytes"] + cache["parts_bytes"]},
+            "answers": {"allowed": plan.answer_bytes, "used": self._unsent_bytes()},
+            "scans": {"allowed": plan.view_bytes, "used": view_bytes},
+            "drain_bytes_per_second": writes.drain_rate.bytes_per_second,
         }
 
     @property

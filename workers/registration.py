@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 
 from shardstore.effects import Effect, Send
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
-from shardstore.messages import Assignments, Heartbeat, Ready, Register, decode, encode
+from shardstore.messages import Assignments, Heartbeat, Lease, LeaseReport, Ready, Register, decode, encode
 from shardstore.wire_format import Header, Op, Status
 
 HEARTBEAT_INTERVAL_NS = 500 * MILLISECOND_NS
+SHORT_INTERVAL_NS = 100 * MILLISECOND_NS
+"""Between heartbeats while the worker waits for a larger lease."""
 REGISTER_RETRY_NS = SECOND_NS
 ROUTER = "router"
 
@@ -23,6 +25,10 @@ class Registration:
         self._known = dict(known)
         self._sequence = 0
         self._due_ns = 0
+        self._router = 0
+        self._registering = True
+        self._beat = 0
+        """Sequence of the latest heartbeat while its answer is awaited; only that one may change the lease."""
         self.serving: dict[int, int] | None = None
         """Epoch by segment, once ranges were given."""
         self.routes = b""
@@ -32,22 +38,33 @@ class Registration:
         """When the next heartbeat, or the next try to register, is due."""
         return self._due_ns
 
-    def tick(self, pressure: int, now_ns: int) -> list[Effect]:
-        """Send what is due."""
-        if now_ns < self._due_ns:
-            return []
-        if self.serving is None:
-            return self.register(now_ns)
-        self._due_ns = now_ns + HEARTBEAT_INTERVAL_NS
-        return [self._message(Op.HEARTBEAT, Heartbeat(self._worker, pressure))]
+    @property
+    def may_ask(self) -> bool:
+        """Whether a heartbeat makes sense before it is due: the router knows this process, and none is under way."""
+        return not self._registering and not self._beat
+
+    def is_due(self, now_ns: int) -> bool:
+        """Whether to register, or to send a heartbeat."""
+        return now_ns >= self._due_ns
+
+    def beat(self, pressure: int, report: LeaseReport, is_short: bool, now_ns: int) -> list[Effect]:
+        """Show life and ask for a lease; answers to earlier heartbeats do not count any more."""
+        self._due_ns = now_ns + (SHORT_INTERVAL_NS if is_short else HEARTBEAT_INTERVAL_NS)
+        beat = self._message(Op.HEARTBEAT, Heartbeat(self._worker, pressure, self._router, report))
+        self._beat = self._sequence
+        return [beat]
 
     def register(self, now_ns: int) -> list[Effect]:
         """Ask for ranges; asked again until the answer comes."""
         self._due_ns = now_ns + REGISTER_RETRY_NS
+        self._registering = True
+        self._beat = 0
         return [self._message(Op.REGISTER, Register(self._worker, self._endpoint, self.serving or {}, self._known))]
 
     def ready(self, serving: Mapping[int, int]) -> list[Effect]:
-        """Report that these ranges are open and served."""
+        """Report that these ranges are open and served. A heartbeat follows at once."""
+        self._due_ns = 0
+        self._registering = False
         self.serves(serving)
         return [self._message(Op.READY, Ready(dict(serving)))]
 
@@ -61,14 +78,22 @@ class Registration:
         for segment in segments:
             self._known.pop(segment, None)
 
-    def answered(self, header: Header, frames: list[bytes], now_ns: int) -> tuple[Assignments | None, list[Effect]]:
-        """Take a message of the router that is no request: ranges it gives, or effects that follow."""
+    def answered(
+        self, header: Header, frames: list[bytes], now_ns: int
+    ) -> tuple[Assignments | Lease | None, list[Effect]]:
+        """Take a message of the router that is no request: ranges or a lease it gives, or effects that follow."""
         if header.op == Op.ROUTES and header.status == Status.OK:
             self.routes = frames[1]
         elif header.op == Op.REGISTER and header.status == Status.OK:
             assignments = decode(Assignments, frames[1])
             self.routes = assignments.routes
+            self._router = assignments.router
             return assignments, []
+        elif header.op == Op.HEARTBEAT and header.status == Status.OK:
+            lease = decode(Lease, frames[1])
+            if self._beat and header.sequence == self._beat:
+                self._beat = 0
+                return lease, []
         elif header.op in (Op.HEARTBEAT, Op.READY) and header.status == Status.STALE_ROUTE:
             return None, self.register(now_ns)
         return None, []

@@ -35,7 +35,7 @@ def run(options: WorkerOptions) -> Stop:
     transport = SocketTransport()
     try:
         endpoint = transport.bind(CLIENTS, options.listen)
-        core = WorkerCore(filesystem, SystemEntropy(), options, endpoint)
+        core = WorkerCore(filesystem, SystemEntropy(), options, endpoint, transport.unsent_bytes)
         transport.connect(ROUTER, options.router)
         return _serve(core, filesystem, transport, options, endpoint)
     finally:

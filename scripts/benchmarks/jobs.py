@@ -14,7 +14,7 @@ from benchmarks.settings import TIMEOUT_SECONDS, Settings
 from benchmarks.targets import A_MILLION, IDLE, WHOLE_MAINS, Row
 from benchmarks.timing import Figures, medians, percentile, rate
 from shardstore import connect
-from shardstore.options import WORKER_MEMORY_MIN
+from shardstore.memory_plan import WORKER_MEMORY_MIN
 
 CALL_ENTRIES = 1_000
 CALLS_PER_SECOND = 50

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.records import RecordShape, records_of
-from shardstore.options import DEFAULT_MEMORY, WORKER_MEMORY_MIN
+from shardstore.memory_plan import WORKER_MEMORY_MIN
+from shardstore.options import DEFAULT_MEMORY
 
 TIMEOUT_SECONDS = 120.0
 RANGES_PER_WORKER = 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shardstore import columns, counters
 from shardstore.client.in_flight import Request
@@ -12,6 +12,7 @@ from shardstore.errors import (
     Corruption,
     InvalidRequest,
     OutcomeUnknown,
+    Place,
     ScanInvalidated,
     ShardstoreError,
     StorageFailure,
@@ -21,6 +22,9 @@ from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, MILLISECOND_NS, VALU
 from shardstore.messages import OutcomeAnswer, Refusal, Statistics, decode
 from shardstore.outcome import Ending
 from shardstore.wire_format import Flag, Header, MalformedMessage, Op, Status
+
+if TYPE_CHECKING:
+    from shardstore.client.lanes import Lane
 
 _VALUES_FIXED = int(Flag.VALUES_FIXED)
 FINAL = frozenset((Status.INVALID, Status.FAILED, Status.TOO_OLD, Status.SCAN_INVALIDATED))
@@ -65,17 +69,26 @@ def told_of(op: int, header: Header, frames: Sequence[bytes]) -> bool | int | En
         raise MalformedMessage(str(error)) from None
 
 
+def place_of(lane: Lane) -> Place | None:
+    """Range and worker of a lane; None for that of the router."""
+    if lane.route is None:
+        return None
+    return Place(lane.segment, lane.key_range.start, lane.key_range.end, lane.route.worker)
+
+
 class Refused(NamedTuple):
-    """A reply that is not OK."""
+    """A reply that is not OK, and where it came from."""
 
     status: Status
     wait_ns: int
     refusal: Refusal
+    place: Place | None
 
     @classmethod
-    def of(cls, header: Header, frames: Sequence[bytes]) -> Refused:
-        """The refusal in a reply. Raises MalformedMessage."""
-        return cls(Status(header.status), header.duration_ms * MILLISECOND_NS, decode(Refusal, frames[1]))
+    def of(cls, request: Request, header: Header, frames: Sequence[bytes]) -> Refused:
+        """The refusal in the reply to a request. Raises MalformedMessage."""
+        wait_ns, refusal = header.duration_ms * MILLISECOND_NS, decode(Refusal, frames[1])
+        return cls(Status(header.status), wait_ns, refusal, place_of(request.lane))
 
     def error(self) -> ShardstoreError:
         """A new error to raise when a request ends with this refusal."""
@@ -92,7 +105,7 @@ class Refused(NamedTuple):
             case Status.SCAN_INVALIDATED:
                 return ScanInvalidated(None, b"", refusal.what)  # the scan itself knows how far it came
             case Status.BUSY:
-                return Busy(refusal.what, refusal.used, refusal.limit, self.wait_ns)
+                return Busy(refusal.what, refusal.used, refusal.limit, self.wait_ns, self.place)
             case _:
                 return Unavailable(refusal.what)
 

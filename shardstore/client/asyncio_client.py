@@ -11,7 +11,7 @@ from shardstore.client import operations, outcome_token
 from shardstore.client.async_scan_iterator import AsyncScanIterator
 from shardstore.client.asyncio_admin import AsyncAdmin
 from shardstore.client.calls import Call, Open, Statistics, is_write
-from shardstore.client.checking import checked_timeout_ns
+from shardstore.client.checking import WAIT, checked_timeout_ns
 from shardstore.client.loop_pump import LoopPump
 from shardstore.client.opening import Surroundings, surroundings_of
 from shardstore.client.operations import CALLS_OUTSTANDING
@@ -53,13 +53,13 @@ class AsyncClient:
         """Whether a key has a value."""
         return await self._call(operations.contains(key, timeout)) is not None
 
-    async def put(self, key: bytes, value: bytes, *, timeout: float | None = None) -> None:
+    async def put(self, key: bytes, value: bytes, *, timeout: float | None = None, on_busy: str = WAIT) -> None:
         """Set a key. Every client sees it once this returns."""
-        await self._call(operations.put(key, value, timeout))
+        await self._call(operations.put(key, value, timeout, on_busy))
 
-    async def delete(self, key: bytes, *, timeout: float | None = None) -> None:
+    async def delete(self, key: bytes, *, timeout: float | None = None, on_busy: str = WAIT) -> None:
         """Remove a key, if it is there."""
-        await self._call(operations.delete(key, timeout))
+        await self._call(operations.delete(key, timeout, on_busy))
 
     async def put_if_absent(self, key: bytes, value: bytes, *, timeout: float | None = None) -> bool:
         """Set a key that has no value; False if it has one."""
@@ -95,18 +95,22 @@ class AsyncClient:
         return found
 
     async def put_many(
-        self, pairs: Mapping[bytes, bytes] | Iterable[tuple[bytes, bytes]], *, timeout: float | None = None
+        self,
+        pairs: Mapping[bytes, bytes] | Iterable[tuple[bytes, bytes]],
+        *,
+        timeout: float | None = None,
+        on_busy: str = WAIT,
     ) -> None:
         """Set many keys, from a mapping or from pairs. Not atomic, but the pairs of one key are applied in order.
 
         When it raises, pairs before and around the one that failed may have been applied.
         """
-        async for _ in self._call_each(operations.put_many(pairs, timeout)):
+        async for _ in self._call_each(operations.put_many(pairs, timeout, on_busy)):
             pass
 
-    async def delete_many(self, keys: Iterable[bytes], *, timeout: float | None = None) -> None:
+    async def delete_many(self, keys: Iterable[bytes], *, timeout: float | None = None, on_busy: str = WAIT) -> None:
         """Remove many keys. Not atomic."""
-        async for _ in self._call_each(operations.delete_many(keys, timeout)):
+        async for _ in self._call_each(operations.delete_many(keys, timeout, on_busy)):
             pass
 
     def scan(

@@ -11,7 +11,7 @@ from typing import Any, Self
 from shardstore.client import operations, outcome_token
 from shardstore.client.blocking_admin import Admin
 from shardstore.client.calls import Call, Open, Statistics, is_write
-from shardstore.client.checking import checked_timeout_ns
+from shardstore.client.checking import WAIT, checked_timeout_ns
 from shardstore.client.opening import Surroundings, surroundings_of
 from shardstore.client.operations import CALLS_OUTSTANDING
 from shardstore.client.pump import Pump, Ticket
@@ -44,6 +44,9 @@ class Client:
     Every method takes `timeout` in seconds; None is 30. It bounds the whole of a call on one key. For many keys and for
     scans it bounds each of the requests they are cut into, so it is how long nothing may move.
 
+    Every write takes `on_busy`: where there is no room for it, "wait" until there is or the timeout is over, or "fail",
+    which is to raise Busy at once. In both cases a write that raises Busy was not applied.
+
     Keys are bytes of 1 byte to 4 KiB, values bytes of 0 to 8 MiB; other bytes-like objects are copied.
     """
 
@@ -64,13 +67,13 @@ class Client:
         """Whether a key has a value."""
         return self._call(operations.contains(key, timeout)) is not None
 
-    def put(self, key: bytes, value: bytes, *, timeout: float | None = None) -> None:
+    def put(self, key: bytes, value: bytes, *, timeout: float | None = None, on_busy: str = WAIT) -> None:
         """Set a key. Every client sees it once this returns."""
-        self._call(operations.put(key, value, timeout))
+        self._call(operations.put(key, value, timeout, on_busy))
 
-    def delete(self, key: bytes, *, timeout: float | None = None) -> None:
+    def delete(self, key: bytes, *, timeout: float | None = None, on_busy: str = WAIT) -> None:
         """Remove a key, if it is there."""
-        self._call(operations.delete(key, timeout))
+        self._call(operations.delete(key, timeout, on_busy))
 
     def put_if_absent(self, key: bytes, value: bytes, *, timeout: float | None = None) -> bool:
         """Set a key that has no value; False if it has one."""
@@ -103,17 +106,21 @@ class Client:
         return list(chain.from_iterable(self._call_each(operations.get_many(keys, timeout))))
 
     def put_many(
-        self, pairs: Mapping[bytes, bytes] | Iterable[tuple[bytes, bytes]], *, timeout: float | None = None
+        self,
+        pairs: Mapping[bytes, bytes] | Iterable[tuple[bytes, bytes]],
+        *,
+        timeout: float | None = None,
+        on_busy: str = WAIT,
     ) -> None:
         """Set many keys, from a mapping or from pairs. Not atomic, but the pairs of one key are applied in order.
 
         When it raises, pairs before and around the one that failed may have been applied.
         """
-        deque(self._call_each(operations.put_many(pairs, timeout)), maxlen=0)
+        deque(self._call_each(operations.put_many(pairs, timeout, on_busy)), maxlen=0)
 
-    def delete_many(self, keys: Iterable[bytes], *, timeout: float | None = None) -> None:
+    def delete_many(self, keys: Iterable[bytes], *, timeout: float | None = None, on_busy: str = WAIT) -> None:
         """Remove many keys. Not atomic."""
-        deque(self._call_each(operations.delete_many(keys, timeout)), maxlen=0)
+        deque(self._call_each(operations.delete_many(keys, timeout, on_busy)), maxlen=0)
 
     def scan(
         self,

@@ -31,7 +31,8 @@ from shardstore.wire_format import WRITES, Op
 class Call:
     """What every call has. The session sets the deadline, marks the call settled, and keeps its timer in `grain`.
 
-    `missing` counts the parts that are not answered.
+    `missing` counts the parts that are not answered. A write that `fails_when_busy` is not sent again when it was
+    refused for want of room.
     """
 
     timeout_ns: int
@@ -39,6 +40,7 @@ class Call:
     settled: bool = field(default=False, init=False)
     grain: int = field(default=0, init=False)
     missing: int = field(default=1, init=False)
+    fails_when_busy: bool = field(default=False, init=False)
 
 
 @dataclass(slots=True, eq=False)

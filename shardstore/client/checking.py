@@ -26,6 +26,10 @@ _BYTES_LIKE = (bytes, bytearray, memoryview)
 _TIMEOUT_MAX = DEADLINE_MS_MAX // 1000
 
 
+WAIT, FAIL = "wait", "fail"
+"""What a write does when there is no room for it."""
+
+
 class Items(NamedTuple):
     """A checked column. `frame` is the column encoded if all items have one length (`stride`), else None."""
 
@@ -41,6 +45,13 @@ def checked_key(key: Any) -> bytes:
     if not KEY_BYTES_MIN <= len(key) <= KEY_BYTES_MAX:
         raise _wrong_length("key", len(key), KEY_BYTES_MIN, KEY_BYTES_MAX)
     return key  # type: ignore[no-any-return]
+
+
+def checked_on_busy(on_busy: Any) -> bool:
+    """Whether the write fails when there is no room for it, instead of waiting. Raises InvalidRequest."""
+    if on_busy not in (WAIT, FAIL):
+        raise InvalidRequest(f"on_busy is {WAIT!r} or {FAIL!r}, not {on_busy!r}")
+    return bool(on_busy == FAIL)
 
 
 def checked_bound(key: Any) -> bytes:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from shardstore.client.answers import place_of
 from shardstore.client.calls import Administer, Call, Many, Single, Statistics, is_write
 from shardstore.client.in_flight import Request
 from shardstore.client.outcome_token import token_of, unknown_outcome
+from shardstore.client.pacing import PRESSURE_MAX
 from shardstore.client.routing import ROUTER, Routing
-from shardstore.errors import Busy, OutcomeUnknown, ShardstoreError, Unavailable
+from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, ShardstoreError, Unavailable
 
 _MAY_BE_APPLIED = "the write, or a part of it, may have been applied"
 _MAY_GO_ON = "the change may go on, or be done"
@@ -20,7 +22,7 @@ def error_of(call: Call, error: Exception, client: int, requests: Sequence[Reque
 
     `requests`: those of it that were sent and are not done.
     """
-    if not is_write(call) or not isinstance(error, Busy | Unavailable | OutcomeUnknown):
+    if not is_write(call) or not isinstance(error, Busy | Unavailable | InvalidRequest | OutcomeUnknown):
         return error
     if not (type(call) is Many and call.applied) and not any(request.unanswered for request in requests):
         return error
@@ -41,6 +43,9 @@ def error_at_deadline(call: Call, endpoint: str, routing: Routing, requests: Seq
     refusals = [lane.refusal for lane in lanes if lane.refusal]
     if refusals:
         return refusals[0].error()
+    slowed = [lane for lane in lanes if lane.paused and is_write(call)]
+    if slowed:
+        return Busy("writes are slowed down", slowed[0].pressure, PRESSURE_MAX, 0, place_of(slowed[0]))
     seconds = f"{call.timeout_ns / 1e9:g} s"
     return Unavailable(f"no answer within {seconds}" if routing.known else f"no router answered at {endpoint}")
 

@@ -56,7 +56,9 @@ class Lane:
     There is one at most, but for those of former segments over its keys. `heirs` are the lanes that have its keys once
     its segment is gone from the map (succession.py), none until then.
 
-    `refusal` is why the segment did not serve the latest of its requests; None when it did.
+    `refusal` is why the segment did not serve the latest of its requests; None when it did. While a lane is `paused`,
+    its writes wait until its timer ends that; `pause_owed_ns` are pauses that were too short to be made.
+    `slowness` multiplies them.
     """
 
     def __init__(self, segment: int, key_range: KeyRange, route: Route | None, channel: Channel) -> None:
@@ -71,6 +73,17 @@ class Lane:
         self.turns: list[Request] = []
         self.heirs: Sequence[Lane] = ()
         self.refusal: Refused | None = None
+        self.paused = False
+        self.pause_owed_ns = 0
+        self.slowness = 1.0
+        self.pressure = 0
+        """What the answer to the latest write told."""
+        self.grain = 0
+
+    @property
+    def writes_may_go(self) -> bool:
+        """Whether a new write request may be sent."""
+        return not self.turns and not self.paused
 
     def add(self, waiting: Waiting) -> None:
         """Let it wait its turn."""
@@ -82,7 +95,7 @@ class Lane:
 
     def sendable(self) -> bool:
         """Whether `next_request` may have something."""
-        return bool(self.retries or self.reads or (self.writes and not self.turns))
+        return bool(self.retries or self.reads or (self.writes and self.writes_may_go))
 
     def next_request(self) -> Request | None:
         """What to send next: what is to be sent again, then a write if none is out, then a read."""
@@ -90,7 +103,7 @@ class Lane:
             request = self.retries.popleft()
             if request.state is State.QUEUED:
                 return request
-        if self.writes and not self.turns:
+        if self.writes and self.writes_may_go:
             write = self._gather(self.writes)
             if write is not None:
                 self.turns.append(write)

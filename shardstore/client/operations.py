@@ -13,11 +13,14 @@ from typing import Any, TypeAlias
 from shardstore import counters
 from shardstore.client.calls import Maintain, Many, Single
 from shardstore.client.checking import (
+    WAIT,
+    Items,
     checked_amount,
     checked_bound,
     checked_change,
     checked_key,
     checked_keys,
+    checked_on_busy,
     checked_timeout_ns,
     checked_value,
     checked_values,
@@ -54,14 +57,18 @@ def contains(key: Any, timeout: float | None) -> Single:
     return Single(checked_timeout_ns(timeout), Op.GET, checked_key(key), flags=int(Flag.PRESENCE))
 
 
-def put(key: Any, value: Any, timeout: float | None) -> Single:
+def put(key: Any, value: Any, timeout: float | None, on_busy: str = WAIT) -> Single:
     """Set a key."""
-    return Single(checked_timeout_ns(timeout), Op.PUT, checked_key(key), checked_value(value))
+    call = Single(checked_timeout_ns(timeout), Op.PUT, checked_key(key), checked_value(value))
+    call.fails_when_busy = checked_on_busy(on_busy)
+    return call
 
 
-def delete(key: Any, timeout: float | None) -> Single:
+def delete(key: Any, timeout: float | None, on_busy: str = WAIT) -> Single:
     """Remove a key."""
-    return Single(checked_timeout_ns(timeout), Op.DELETE, checked_key(key))
+    call = Single(checked_timeout_ns(timeout), Op.DELETE, checked_key(key))
+    call.fails_when_busy = checked_on_busy(on_busy)
+    return call
 
 
 def put_if_absent(key: Any, value: Any, timeout: float | None) -> Single:
@@ -97,11 +104,14 @@ def maintain(op: Op, start: Any, end: Any, wait: bool, timeout: float | None) ->
     return Maintain(checked_timeout_ns(timeout), op, first, last, 0 if wait else Flag.NO_WAIT)
 
 
-def put_many(pairs: Mapping[Any, Any] | Iterable[tuple[Any, Any]], timeout: float | None) -> Iterator[Many]:
+def put_many(
+    pairs: Mapping[Any, Any] | Iterable[tuple[Any, Any]], timeout: float | None, on_busy: str = WAIT
+) -> Iterator[Many]:
     """Set many keys."""
-    timeout_ns = checked_timeout_ns(timeout)
+    timeout_ns, fails_when_busy = checked_timeout_ns(timeout), checked_on_busy(on_busy)
     read = _read_mapping(pairs) if isinstance(pairs, Mapping) else _read_pairs(_iterator(pairs))
-    return (Many(timeout_ns, Op.PUT, checked_keys(keys), checked_values(values)) for keys, values in _chunks(read))
+    columns = ((checked_keys(keys), checked_values(values)) for keys, values in _chunks(read))
+    return (_many(timeout_ns, Op.PUT, keys, values, fails_when_busy) for keys, values in columns)
 
 
 def get_many(keys: Iterable[Any], timeout: float | None) -> Iterator[Many]:
@@ -109,15 +119,21 @@ def get_many(keys: Iterable[Any], timeout: float | None) -> Iterator[Many]:
     return _of_keys(Op.GET, keys, timeout)
 
 
-def delete_many(keys: Iterable[Any], timeout: float | None) -> Iterator[Many]:
+def delete_many(keys: Iterable[Any], timeout: float | None, on_busy: str = WAIT) -> Iterator[Many]:
     """Remove many keys."""
-    return _of_keys(Op.DELETE, keys, timeout)
+    return _of_keys(Op.DELETE, keys, timeout, on_busy)
 
 
-def _of_keys(op: Op, keys: Iterable[Any], timeout: float | None) -> Iterator[Many]:
-    timeout_ns = checked_timeout_ns(timeout)
+def _of_keys(op: Op, keys: Iterable[Any], timeout: float | None, on_busy: str = WAIT) -> Iterator[Many]:
+    timeout_ns, fails_when_busy = checked_timeout_ns(timeout), checked_on_busy(on_busy)
     read = _read_columns(_iterator(keys))
-    return (Many(timeout_ns, op, checked_keys(column)) for (column,) in _chunks(read))
+    return (_many(timeout_ns, op, checked_keys(column), None, fails_when_busy) for (column,) in _chunks(read))
+
+
+def _many(timeout_ns: int, op: Op, keys: Items, values: Items | None, fails_when_busy: bool) -> Many:
+    call = Many(timeout_ns, op, keys, values)
+    call.fails_when_busy = fails_when_busy
+    return call
 
 
 def _iterator(items: Iterable[Any]) -> Iterator[Any]:

@@ -19,6 +19,7 @@ BACK_OFF_NS_MAX = 320 * MILLISECOND_NS
 BACK_OFF_DOUBLINGS_MAX = 9
 CHANGE_BACK_OFF_NS = MILLISECOND_NS
 """While a range changes its segments, which takes a few milliseconds."""
+PAUSE_NS_MIN = 2 * MILLISECOND_NS
 _RETRY = int(Flag.RETRY)
 
 
@@ -26,8 +27,9 @@ class Sending:
     """All requests that were sent and are not DONE.
 
     Invariants: a channel's `in_flight` is the number of its SENT requests, and at most its credits when one is sent; of
-    the writes to a lane, or to former ones over its keys, only the first of its `turns` is sent; a request that is SENT
-    or DELAYED has a timer, and so has each call that waits for it unless it is `alone`.
+    the writes to a lane, or to former ones over its keys, only the first of its `turns` is sent; a lane has a timer
+    while it is paused; a request that is SENT or DELAYED has one, and so has each call that waits for it unless it is
+    `alone`.
     """
 
     def __init__(self, timers: Timers, entropy: Entropy) -> None:
@@ -74,7 +76,7 @@ class Sending:
         if lane.offered or channel.ready or channel.in_flight >= channel.credits:
             return None
         writes = call.op in WRITES
-        if writes and lane.turns:
+        if writes and not lane.writes_may_go:
             return None
         flags, body = single_body(call)
         request = Request(lane, call.op, body, flags, 1, [call])
@@ -121,6 +123,21 @@ class Sending:
         wait_ns = wait_ns or min(first_ns << min(request.failures, BACK_OFF_DOUBLINGS_MAX), BACK_OFF_NS_MAX)
         request.failures += 1
         self._timers.set(request, now_ns + wait_ns + self._entropy.below(wait_ns // 2 + 1))
+
+    def pause(self, lane: Lane, pause_ns: int, now_ns: int) -> None:
+        """Let the next writes of the lane wait; pauses that are too short for a timer add up until they are not."""
+        lane.pause_owed_ns += pause_ns
+        if lane.pause_owed_ns >= PAUSE_NS_MIN:
+            lane.paused = True
+            self._timers.set(lane, now_ns + lane.pause_owed_ns)
+            lane.pause_owed_ns = 0
+
+    def end_pause(self, lane: Lane) -> None:
+        """The writes of the lane may go."""
+        self._timers.clear(lane)
+        lane.paused = False
+        if lane.sendable():
+            self.offer(lane)
 
     def finish(self, request: Request) -> None:
         """The request is over, whatever its calls are told."""

@@ -32,7 +32,8 @@ from shardstore.client.calls import (
 from shardstore.client.effects import Abandon, Connect, Effect, Event, Resolve, Submit
 from shardstore.client.in_flight import Part, Request, State
 from shardstore.client.joining import Joining
-from shardstore.client.lanes import Channel
+from shardstore.client.lanes import Channel, Lane
+from shardstore.client.pacing import PRESSURE_FREE, pause_ns, slowness_after
 from shardstore.client.planning import parts_of, rest_of_scan
 from shardstore.client.routing import ROUTER, Routing
 from shardstore.client.sending import BACK_OFF_NS, CHANGE_BACK_OFF_NS, Sending
@@ -129,8 +130,9 @@ class Session:
     def _route(self, call: Call) -> None:
         if type(call) is Single:
             lane = self._routing.lane_of(call.key)
-            lane.add(call)
-            self._sending.offer(lane)
+            if not call.fails_when_busy or self._lets_in(lane, call):
+                lane.add(call)
+                self._sending.offer(lane)
             return
         if type(call) is Open:
             self._settle(call)
@@ -139,9 +141,19 @@ class Session:
         call.missing = len(parts)
         if type(call) is Many:
             call.parts = len(parts)
+        if call.fails_when_busy and not all(self._lets_in(lane, call) for lane, _ in parts):
+            return
         for lane, part in parts:
             lane.add(part)
             self._sending.offer(lane)
+
+    def _lets_in(self, lane: Lane, call: Call) -> bool:
+        """Whether a write that does not wait has a chance: else it has failed. It waits for no pause either."""
+        if lane.turns and lane.turns[0].waits_for_room() and lane.refusal is not None:
+            self._fail(call, lane.refusal.error())
+            return False
+        self._sending.end_pause(lane)
+        return True
 
     def _abandon(self, event: Abandon) -> None:
         event.call.settled = True
@@ -191,7 +203,7 @@ class Session:
             if header.status == _OK:
                 self._answered(request, header, event.frames)
             else:
-                self._refused(request, Refused.of(header, event.frames), header)
+                self._refused(request, Refused.of(request, header, event.frames), header)
         except (MalformedMessage, InvalidColumn):
             self.ignored += 1
 
@@ -208,6 +220,8 @@ class Session:
         elif request.op in _TELLING:
             content = answers.told_of(request.op, header, frames)
         request.lane.refusal = None
+        if header.pressure > PRESSURE_FREE and request.op in WRITES:
+            self._slow_down(request, header.pressure)
         first = request.calls[0]
         if type(first) is not Single:
             self._take_part(first, request, header, content)
@@ -220,6 +234,14 @@ class Session:
             for call in request.calls[header.entries :]:
                 self._route(call)
         self._sending.finish(request)  # last, so that a write is known as sent or as answered, wherever this is torn
+
+    def _slow_down(self, request: Request, pressure: int) -> None:
+        """The worker's buffers fill: let the next write wait a little."""
+        lane = request.lane
+        lane.pressure = pressure
+        lane.slowness = slowness_after(lane.slowness, refused=False)
+        pause = pause_ns(pressure, sum(map(len, request.body)), request.entries, lane.slowness)
+        self._sending.pause(lane, pause, self._now_ns)
 
     def _take_part(self, call: Call, request: Request, header: Header, content: Any) -> None:
         """One part of a call is answered; when it was the last, settle the call."""
@@ -272,6 +294,8 @@ class Session:
             self._sending.finish(request)
             self._take_part(first, request, header, {"unavailable": refused.refusal.what})
             return
+        if status is Status.INVALID:
+            request.unanswered -= 1
         if status in answers.FINAL or (status is Status.BUSY and request.flags & Flag.NO_WAIT):
             for call in request.calls:
                 self._fail(call, refused.error())
@@ -285,14 +309,31 @@ class Session:
             self._effects += self._joining.ask(self._now_ns)
         if status is Status.STALE_ROUTE and refused.refusal.routes:
             self._adopt(decode(Routes, refused.refusal.routes))
+        self._ask_again(request, refused)
+
+    def _ask_again(self, request: Request, refused: Refused) -> None:
+        """Refused, and not for good: ask its segment again, or those that came in its place."""
+        status, first = refused.status, request.calls[0]
+        if status is Status.BUSY and request.op in WRITES:
+            request.lane.slowness = slowness_after(request.lane.slowness, refused=True)
+            self._fail_the_impatient(request, refused)
         if status is Status.STALE_ROUTE and isinstance(first, ScanPage | EndScan) and first.mark:
             self._sending.finish(request)
             self._fail(first, ScanInvalidated(None, b"", "who answered for the range when the scan came there is gone"))
+        elif not request.wanted:
+            self._sending.finish(request)
         elif request.state is State.SENT and request.lane.heirs and status is not Status.BUSY:
             self._succession.pass_on(request)
         elif request.state is State.SENT:
             first_ns = CHANGE_BACK_OFF_NS if status is Status.STALE_ROUTE else BACK_OFF_NS
             self._sending.delay(request, refused.wait_ns, self._now_ns, first_ns)
+
+    def _fail_the_impatient(self, request: Request, refused: Refused) -> None:
+        """Tell those who do not wait for room that there is none: who asked, and who stands behind in the lane."""
+        behind = [waiting if type(waiting) is Single else waiting.call for waiting in request.lane.writes]  # type: ignore[union-attr]
+        for call in [*request.calls, *behind]:
+            if call.fails_when_busy:
+                self._fail(call, refused.error())
 
     # Routes
 
@@ -334,6 +375,8 @@ class Session:
                 self._due(item)
             elif isinstance(item, Channel):
                 item.direct = item.connected
+            elif isinstance(item, Lane):
+                self._sending.end_pause(item)
             else:
                 self._effects += self._joining.due(self._now_ns)
 

@@ -12,7 +12,8 @@ import psutil
 from shardstore.cluster.endpoints import check_listen
 from shardstore.errors import InvalidRequest
 from shardstore.limits import MIB
-from shardstore.options import WORKER_MEMORY_MIN, Durability, check_workers, parse_size
+from shardstore.memory_plan import WORKER_MEMORY_MIN
+from shardstore.options import Durability, check_workers, parse_size
 from shardstore.route_map import InvalidRouteMap, even_boundaries, presplit
 from shardstore.segment_options import SegmentOptions
 from shardstore.topology_options import TopologyOptions

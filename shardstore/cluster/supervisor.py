@@ -28,6 +28,7 @@ from shardstore.cluster.store import Store
 from shardstore.cluster.worker_children import WorkerChildren
 from shardstore.errors import Unavailable
 from shardstore.limits import SECOND_NS
+from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import RouterOptions
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.system_clock import SystemClock
@@ -96,6 +97,8 @@ class Supervisor:
         return found
 
     def _start(self, store: Store, runtime_directory: str) -> str:
+        for line in self._plan(store).lines():
+            log.info("%s", line)
         endpoints = Endpoints(runtime_directory, self._settings.listen)
         options = RouterOptions(
             data=self._settings.data,
@@ -104,6 +107,7 @@ class Supervisor:
             internal=endpoints.workers,
             workers=store.workers,
             boundaries=tuple(key.hex() for key in store.boundaries),
+            memory=self._plan(store),
             workers_asked=self._settings.workers,
             topology=self._settings.topology,
         )
@@ -117,6 +121,9 @@ class Supervisor:
         # that the store has by then.
         router.options = replace(options, listen=router.endpoint, workers_asked=None)
         return router.endpoint
+
+    def _plan(self, store: Store) -> MemoryPlan:
+        return derive(self._settings.memory, store.workers)
 
     def _wait_for_start(self, workers: WorkerChildren) -> None:
         """Start everyone and wait until each serves; do no more once a stop is requested."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from shardstore.cluster.child import Child
 from shardstore.cluster.child_process import Happening
 from shardstore.cluster.endpoints import Endpoints
 from shardstore.cluster.pinning import cores_of, pin
 from shardstore.cluster.settings import ClusterSettings, memory_share, usable_cores
+from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import WorkerOptions
 
 log = logging.getLogger("shardstore.cluster")
@@ -34,7 +36,8 @@ class WorkerChildren:
         self._cores = usable_cores()
         self._children: dict[int, Child] = {}
         self._wanted: frozenset[int] = frozenset()
-        self._share_bytes = 0
+        self._plan: MemoryPlan | None = None
+        self._first: frozenset[int] = frozenset()
 
     def __iter__(self) -> Iterator[Child]:
         return iter([child for _, child in sorted(self._children.items())])
@@ -47,10 +50,12 @@ class WorkerChildren:
     def want(self, workers: Sequence[int], now_ns: int, kill_ns: int) -> None:
         """These workers are to run: who is missing is due to be started, who is not among them ends by `kill_ns`.
 
-        The budget is divided among the first ones; who comes later gets as much. Raises InvalidRequest when it is
-        too little for the first ones.
+        The budget is divided among the first ones. Who comes later is bound like them, but its lease begins at nothing.
+        Raises InvalidRequest when the budget is too little for the first ones.
         """
-        self._share_bytes = self._share_bytes or memory_share(self._settings.memory, len(workers))
+        if self._plan is None:
+            memory_share(self._settings.memory, len(workers))
+            self._plan, self._first = derive(self._settings.memory, len(workers)), frozenset(workers)
         self._wanted = frozenset(workers)
         for worker, child in self._children.items():
             if worker not in self._wanted and not child.dismissed:
@@ -78,6 +83,8 @@ class WorkerChildren:
                 pin(child.process.pid, cores_of(at, len(wanted), self._cores))
 
     def _options(self, worker: int) -> WorkerOptions:
+        assert self._plan is not None, "the router has told who is wanted"
+        plan = self._plan if worker in self._first else replace(self._plan, lease_floor=0)
         return WorkerOptions(
             data=self._settings.data,
             store=self._store,
@@ -85,6 +92,6 @@ class WorkerChildren:
             router=self._endpoints.workers,
             listen=self._endpoints.worker(worker),
             durability=self._settings.durability,
-            memory=self._share_bytes,
+            memory=plan,
             segments=self._settings.segments,
         )

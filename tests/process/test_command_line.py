@@ -27,6 +27,10 @@ def test_the_commands_use_the_cluster_of_the_directory(tmp_path: Path) -> None:
         assert shardstore(tmp_path, "get", "nobody").returncode == 1
         assert shardstore(tmp_path, "flush").stdout == b"flushed\n"
         assert json.loads(shardstore(tmp_path, "stats", "--json").stdout).keys() == {"router", "0", "1"}
+        table = shardstore(tmp_path, "memory").stdout.decode().splitlines()
+        assert [line.split()[0] for line in table if not line.startswith(" ")] == ["store", "worker", "worker", "sum"]
+        lease = json.loads(shardstore(tmp_path, "memory", "--json").stdout)["0"]["lease"]
+        assert lease["used"] <= lease["allowed"]
     assert shardstore(tmp_path, "get", "greeting").returncode == 3
 
 

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from shardstore import process
+from shardstore.limits import GIB
+from shardstore.memory_plan import derive
 from shardstore.messages import Hello, Welcome, decode, encode
 from shardstore.options import RouterOptions, to_argument
 from shardstore.socket_transport import SocketTransport
@@ -40,8 +42,9 @@ class Running:
 def spawn(
     directory: Path, status_fd: int = -1, python: tuple[str, ...] = (), **changes: Any
 ) -> subprocess.Popen[bytes]:
+    memory = derive(GIB, 2)
     options = RouterOptions(
-        str(directory), "store", "tcp://127.0.0.1:0", f"ipc://{directory}/w", 2, ("80",), status_fd=status_fd
+        str(directory), "store", "tcp://127.0.0.1:0", f"ipc://{directory}/w", 2, ("80",), memory, status_fd=status_fd
     )
     argument = to_argument(options) if not changes else json.dumps(changes)
     return subprocess.Popen(

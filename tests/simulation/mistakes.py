@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import router.budget
 import shardstore.client.planning
 import shardstore.client.session
 import workers.core
@@ -16,6 +17,7 @@ import workers.ranges.opening
 import workers.serving.scanning
 import workers.wal.record_format
 import workers.wal.recovery
+from router.budget import Account
 from shardstore.client.calls import ScanPage
 from shardstore.documents import TEMPORARY_SUFFIX
 from shardstore.effects import Effect
@@ -24,6 +26,7 @@ from shardstore.file_names import table_file
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import Buffer, RequestId
 from shardstore.key_range import KeyRange
+from shardstore.memory_plan import MemoryPlan
 from shardstore.options import Durability
 from tests.simulation import servers
 from tests.simulation.sim_disk import Snapshot
@@ -236,6 +239,18 @@ def _isolate_nothing(scans: OpenScans, owned: OwnedRange, asker: Asker, now_ns: 
 _open_isolation = OpenScans.open_isolation
 
 
+def _count_leases_twice(worker: int, accounts: Mapping[int, Account], plan: MemoryPlan) -> int:
+    """What the worker holds is counted as free once more."""
+    held = accounts[worker].reserved or 0
+    return min(router.budget.fair_shares(accounts, plan)[worker], 2 * held + router.budget.free_bytes(accounts, plan))
+
+
+def _grant_at_once(accounts: Mapping[int, Account], plan: MemoryPlan) -> int:
+    """Who was not heard since the router started is taken to have the least."""
+    reserved = [plan.lease_floor if each.reserved is None else each.reserved for each in accounts.values()]
+    return max(0, plan.buffer_bytes - sum(reserved))
+
+
 @dataclass(frozen=True, slots=True)
 class Mistake:
     """What is planted, and what a seed must have drawn to be worth a try: faults, ways to lose power, durability."""
@@ -314,5 +329,9 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(workers.serving.scanning, "_checked_state", lambda owned, mark: b"state"),)
     ),
     "lets writers into an isolated range": Mistake((Patch(OpenScans, "open_isolation", _isolate_nothing),)),
+    "counts a lease twice": Mistake((Patch(router.budget, "lease_for", _count_leases_twice),)),
+    "grants at once after a restart of the router": Mistake(
+        (Patch(router.budget, "free_bytes", _grant_at_once),), needs=("kill router",)
+    ),
     "has a filter that denies keys": Mistake((Patch(BloomFilter, "may_contain", _sees_no_third_key),)),
 }

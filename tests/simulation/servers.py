@@ -128,6 +128,7 @@ class Worker(Server):
 
     def __init__(self, host: Host, name: str, on_end: Callable[[Process, str], None], options: WorkerOptions) -> None:
         self._options = options
+        self.worker_core: WorkerCore | None = None
         self.maintenance: Maintenance | None = None
         self.syncs_begun = self.syncs_ended = 0
         super().__init__(host, name, on_end)
@@ -145,7 +146,7 @@ class Worker(Server):
         jobs.release()
         endpoint = self.transport.bind("clients", self._options.listen)
         entropy = SimEntropy(self.host.swarm.seed, f"entropy of {self.name}")
-        core = WorkerCore(self.filesystem, entropy, self._options, endpoint)
+        core = self.worker_core = WorkerCore(self.filesystem, entropy, self._options, endpoint, lambda: 0)
         self.host.stable_ns[worker] = self.host.clock.now_ns()
         self.transport.connect("router", self._options.router)
         loop = self.loop_of(core)

@@ -14,6 +14,7 @@ import workers.serving.open_scans
 import workers.serving.requests
 import workers.serving.scanning
 from shardstore.limits import KIB, MIB, MILLISECOND_NS, SECOND_NS
+from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import Durability
 from shardstore.segment_options import SegmentOptions
 from tests.simulation.sim_disk import PowerLoss
@@ -59,7 +60,7 @@ class Swarm:
     seed: int
     workers: int
     durability: Durability
-    memory: int
+    memory: MemoryPlan
     wal_file_bytes: int
     deltas_max: int
     segments: SegmentOptions
@@ -110,11 +111,12 @@ def draw(seed: int) -> Swarm:
     durability = rng.choices(list(Durability), (3, 6, 2))[0]
     keys = _keys(rng)
     ranges = rng.randint(1, 6)
+    worker_count = rng.randint(1, 3)
     return Swarm(
         seed=seed,
-        workers=rng.randint(1, 3),
+        workers=worker_count,
         durability=durability,
-        memory=rng.choice((16 * KIB, 64 * KIB, 256 * KIB, 64 * MIB)),
+        memory=_memory(rng, worker_count),
         wal_file_bytes=rng.choice((300, 2 * KIB, 16 * KIB, MIB)),
         deltas_max=rng.choice((1, 2, 3, 8)),
         segments=_segments(rng),
@@ -145,6 +147,15 @@ def draw(seed: int) -> Swarm:
         topology_changes=tuple(change for change in TOPOLOGY_CHANGES if rng.random() < 0.6),
         topology_interval_ns=rng.choice((30 * MILLISECOND_NS, 150 * MILLISECOND_NS, 600 * MILLISECOND_NS)),
     )
+
+
+def _memory(rng: random.Random, workers: int) -> MemoryPlan:
+    """Often so little that leases are short; the floor is just enough for the largest value."""
+    memory = workers * rng.choice((16 * KIB, 64 * KIB, 256 * KIB, 64 * MIB))
+    return derive(memory, workers, lease_floor=rng.choice((LEASE_FLOOR_BYTES, memory)))
+
+
+LEASE_FLOOR_BYTES = 7 * KIB
 
 
 def _segments(rng: random.Random) -> SegmentOptions:

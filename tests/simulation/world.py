@@ -25,13 +25,14 @@ from tests.simulation.oracle import NEVER_NS, Oracle, Violation
 from tests.simulation.processes import Host, Process
 from tests.simulation.servers import Router, Server, Worker
 from tests.simulation.sim_clock import SimClock
-from tests.simulation.sim_disk import Directory, SimDisk
+from tests.simulation.sim_disk import Directory, Inode, SimDisk
 from tests.simulation.sim_entropy import stream
 from tests.simulation.sim_filesystem import SimCrash
 from tests.simulation.sim_network import SimNetwork
 from tests.simulation.swarm import Patch, Swarm, draw
 from tests.simulation.trace import Trace
 from tests.simulation.workload import Workload
+from workers.wal.record_format import FILE_HEADER_BYTES
 
 URL = "ipc://simulated/router"
 INTERNAL = "ipc://simulated/workers"
@@ -59,6 +60,7 @@ class World:
         self.faults: dict[str, int] = {}
         self.wanted = list(range(swarm.workers))
         """The workers that the router wants to run."""
+        self.leased_max = 0
         self._incarnations = 0
         self._generation = 0
         self.operators = stream(swarm.seed, "operators")
@@ -90,14 +92,34 @@ class World:
 
     # Time
 
+    def _step(self, until_ns: int) -> bool:
+        """Let the next thing happen, if it happens until then, and look whether memory is bounded."""
+        advanced = self.host.clock.advance(until_ns)
+        if advanced:
+            self._check_memory()
+        return advanced
+
+    def _check_memory(self) -> None:
+        """What the workers may buffer is within the budget at every instant, and nobody buffers more than it may."""
+        leased = 0
+        for server in self.servers.values():
+            if isinstance(server, Worker) and server.alive and server.worker_core is not None:
+                core = server.worker_core
+                leased += core.lease_bytes
+                if core.buffered_bytes > core.lease_bytes:
+                    raise Violation(f"{server.name} buffers {core.buffered_bytes} bytes of {core.lease_bytes}")
+        if leased > self.swarm.memory.buffer_bytes:
+            raise Violation(f"workers may buffer {leased} bytes of {self.swarm.memory.buffer_bytes}")
+        self.leased_max = max(self.leased_max, leased)
+
     def _advance(self, until_ns: int) -> None:
-        while self.host.clock.advance(until_ns):
+        while self._step(until_ns):
             pass
 
     def _until(self, done: Callable[[], bool], what: str) -> None:
         limit_ns = self.host.clock.now_ns() + SETTLE_NS
         while not done():
-            if not self.host.clock.advance(limit_ns):
+            if not self._step(limit_ns):
                 raise Violation(f"after {SETTLE_NS / 1e9:g} s without faults, still {what}")
 
     def _fault_pause_ns(self) -> int:
@@ -122,7 +144,7 @@ class World:
             self._restart_later(name)
 
         if name == "router":
-            options = RouterOptions("", "store", URL, INTERNAL, swarm.workers, swarm.boundaries)
+            options = RouterOptions("", "store", URL, INTERNAL, swarm.workers, swarm.boundaries, swarm.memory)
             return Router(self.host, numbered, ended, options, self._follow_router)
         number = _number_of(name)
         listen = f"unix://simulated/worker-{number}"
@@ -215,7 +237,7 @@ class World:
     def _wait_for(self, moment: Callable[[], bool]) -> None:
         """Let time pass until a moment that is worth a fault, if it comes soon."""
         limit_ns = self.host.clock.now_ns() + 20 * MILLISECOND_NS
-        while not moment() and self.host.clock.advance(limit_ns):
+        while not moment() and self._step(limit_ns):
             pass
 
     def _crash_worker(self) -> None:
@@ -293,12 +315,19 @@ class World:
         return self.swarm.durability is Durability.ASYNC
 
     def _stable_ns(self, worker: int) -> int:
-        """Up to when everything the worker acknowledged is on stable storage."""
+        """Up to when everything the worker acknowledged is on stable storage.
+
+        A log file may be left with its header alone, when the disk was full: then nothing in it waits for a sync.
+        """
         directory = self.host.disk.find(worker_directory(worker))
         if directory is None:  # it was added and has not begun
             return self.host.clock.now_ns()
         assert isinstance(directory, Directory)
-        if all(directory.is_stable(name) for name in directory.seen if first_lsn_of(name) is not None):
+        logs = {name: node for name, node in directory.seen.items() if first_lsn_of(name) is not None}
+        filled = [
+            name for name, node in logs.items() if isinstance(node, Inode) and len(node.cache) > FILE_HEADER_BYTES
+        ]
+        if all(map(directory.is_stable, filled)):
             return self.host.clock.now_ns()
         return self.host.stable_ns.get(worker, 0)
 
@@ -332,6 +361,11 @@ def _name_of(worker: int) -> str:
 
 def _number_of(name: str) -> int:
     return int(name.removeprefix("worker "))
+
+
+def _is_empty(directory: Directory, name: str) -> bool:
+    node = directory.seen[name]
+    return isinstance(node, Inode) and len(node.cache) <= FILE_HEADER_BYTES
 
 
 @contextmanager

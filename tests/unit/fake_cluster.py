@@ -70,6 +70,7 @@ class FakeCluster:
         self.script: deque[Lose | Refuse | None] = deque()
         self.down: set[int] = set()
         self.credits = 16
+        self.pressure = 0
         self.values_max = 1_000_000
         self.page_entries = 1_000
         self.clients = 0
@@ -321,7 +322,7 @@ class FakeCluster:
         return keys
 
     def _answer(self, header: Header, body: Frames, **fields: int) -> Frames:
-        return [header.reply(Status.OK, credits=self.credits, **fields).encode(), *body]
+        return [header.reply(Status.OK, credits=self.credits, pressure=self.pressure, **fields).encode(), *body]
 
     def _refuse(self, header: Header, refuse: Refuse) -> Frames:
         reply = header.reply(refuse.status, credits=self.credits, duration_ms=refuse.duration_ms)

@@ -10,11 +10,13 @@ from router.answers import CLIENTS, WORKERS
 from router.core import RouterCore
 from shardstore.effects import Effect, Received, Send, SendFailed, StopRequested, Tick
 from shardstore.filesystem import Filesystem
-from shardstore.limits import MILLISECOND_NS
+from shardstore.limits import GIB, MIB, MILLISECOND_NS
+from shardstore.memory_plan import derive
 from shardstore.messages import (
     Assignments,
     Heartbeat,
     Hello,
+    LeaseReport,
     Ready,
     Refusal,
     Register,
@@ -29,6 +31,9 @@ from shardstore.route_map import RouteMap
 from shardstore.wire_format import Flag, Header, Op, Status, decode_header
 
 STORE = "store"
+LIFE = 1_001
+"""Of the only router that a driver has."""
+IDLE = LeaseReport(60 * MIB, 0, 0, 60 * MIB)
 
 
 class CountingEntropy:
@@ -48,9 +53,10 @@ class RouterDriver:
     def __init__(
         self, filesystem: Filesystem, workers: int = 2, boundaries: Sequence[str] = ("40", "80", "c0")
     ) -> None:
-        options = RouterOptions("data", STORE, "clients", "workers", workers, tuple(boundaries))
+        options = RouterOptions("data", STORE, "clients", "workers", workers, tuple(boundaries), derive(GIB, workers))
         self.core = RouterCore(filesystem, CountingEntropy(), options)
         self.now_ns = 10**9
+        self._sequences = count(100)
         self.first = self.core.start(self.now_ns)
         """What the core wanted at its start."""
 
@@ -113,9 +119,12 @@ class RouterDriver:
         """A worker sends READY."""
         return self.worker_sends(peer, Header(Op.READY), encode(Ready(dict(serving))))
 
-    def heartbeat(self, worker: int, peer: bytes, pressure: int = 0) -> list[Effect]:
+    def heartbeat(
+        self, worker: int, peer: bytes, pressure: int = 0, router: int = LIFE, report: LeaseReport = IDLE
+    ) -> list[Effect]:
         """A worker sends HEARTBEAT."""
-        return self.worker_sends(peer, Header(Op.HEARTBEAT), encode(Heartbeat(worker, pressure)))
+        beat = Heartbeat(worker, pressure, router, report)
+        return self.worker_sends(peer, Header(Op.HEARTBEAT, sequence=next(self._sequences)), encode(beat))
 
     def bring_up(self, worker: int, peer: bytes) -> dict[int, int]:
         """A worker registers and is ready; answers its epochs by segment."""

@@ -9,6 +9,7 @@ import pytest
 
 from shardstore.errors import InvalidRequest
 from shardstore.limits import GIB, KIB, MIB, WORKERS_MAX
+from shardstore.memory_plan import derive
 from shardstore.options import (
     Durability,
     MaintenanceOptions,
@@ -27,10 +28,20 @@ from shardstore.topology_options import TopologyOptions
     "options",
     [
         RouterOptions(
-            "data", "store", "tcp://127.0.0.1:0", "ipc:///tmp/w", 2, ("40", "80"), workers_asked=3, status_fd=5
+            "data",
+            "store",
+            "tcp://127.0.0.1:0",
+            "ipc:///tmp/w",
+            2,
+            ("40",),
+            derive(GIB, 2),
+            workers_asked=3,
+            status_fd=5,
         ),
-        RouterOptions("data", "store", "l", "i", 2, (), TopologyOptions(False, split_bytes=1 << 20, cooldown_ms=0)),
-        WorkerOptions("data", "store", 1, "ipc:///tmp/r", "ipc:///tmp/w1", Durability.ASYNC, 64 * MIB),
+        RouterOptions(
+            "data", "store", "l", "i", 2, (), derive(GIB, 2), TopologyOptions(False, split_bytes=1 << 20, cooldown_ms=0)
+        ),
+        WorkerOptions("data", "store", 1, "ipc:///tmp/r", "ipc:///tmp/w1", Durability.ASYNC, derive(GIB, 2)),
         MaintenanceOptions("data", 1, 7, SegmentOptions(Compression.LZ4, part_min_bytes=1 << 17)),
     ],
     ids=lambda options: type(options).__name__,

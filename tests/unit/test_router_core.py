@@ -27,7 +27,7 @@ def router(tmp_path: Path) -> RouterDriver:
 
 def test_hello_is_answered_with_an_own_id_and_the_routes(router: RouterDriver) -> None:
     first, second = router.hello(b"a"), router.hello(b"b")
-    assert (first.client, second.client) == (1_001 + WORKERS_MAX, 1_002 + WORKERS_MAX)
+    assert (first.client, second.client) == (1_002 + WORKERS_MAX, 1_003 + WORKERS_MAX)
     assert first.store == STORE
     routes = decode(Routes, first.routes)
     assert RouteMap.from_document(routes.route_map) == presplit([b"\x40", b"\x80", b"\xc0"], 2)
@@ -88,6 +88,8 @@ def test_figures_tell_of_requests_and_workers(router: RouterDriver) -> None:
         "ranges": 4,
         "changes": {"under_way": 0, "done": 0},
         "unsplittable": [],
+        "budget": router.core._budget.figures(),
+        "stalls": {"now": 0, "events": []},
         "workers": {
             0: {"state": "up", "heard_ago_ns": 3_000, "leaving": False, "pressure": 9, "bytes_in_flight": 1067},
             1: {"state": "joining", "heard_ago_ns": 3_000, "leaving": False, "pressure": 0, "bytes_in_flight": 0},

@@ -153,14 +153,16 @@ def test_a_worker_that_opens_its_ranges_is_unavailable(router: RouterDriver) -> 
 
 def test_bytes_in_flight_to_a_worker_are_bounded(router: RouterDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     weight = 40 + 100 + 1024
-    monkeypatch.setattr(dispatch, "ROUTER_IN_FLIGHT_BYTES_MAX", 2 * weight)
+    monkeypatch.setattr(router.core._dispatch, "_in_flight_bytes_max", 2 * weight)
     for sequence in (1, 2):
         [passed] = router.client_sends(b"a", get(1, 1, CLIENT, sequence), bytes(100))
         assert passed.link == "workers"
     [refused] = router.client_sends(b"a", get(1, 1, CLIENT, 3), bytes(100))
     refusal = refusal_of(refused, Status.BUSY)
-    assert (refusal.used, refusal.limit) == (2 * weight, 2 * weight)
+    assert (refusal.used, refusal.limit) == (3 * weight, 2 * weight)
     assert header_of(refused).duration_ms == dispatch.RETRY_BUSY_MS
+    [stall] = router.figures()["stalls"]["events"]
+    assert (stall["event"], stall["cause"]) == ("start", "bytes in flight to worker 0")
     [to_other] = router.client_sends(b"a", get(3, 1, CLIENT, 4), bytes(100))
     assert to_other.peer == b"w1"
     router.worker_sends(b"w0", get(1, 1, CLIENT, 1).reply(Status.OK), b"")

@@ -8,10 +8,11 @@ import pytest
 
 from shardstore.effects import Stop
 from shardstore.errors import DiskFull, StorageFailure
-from shardstore.messages import Assignment, Assignments, Routes, decode
+from shardstore.limits import MIB
+from shardstore.messages import Assignment, Assignments, Lease, LeaseReport, Routes, decode
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.wire_format import Header, Op, Status
-from tests.unit.router_driver import RouterDriver, answers_to, document_of, header_of, refusal_of, told_routes
+from tests.unit.router_driver import LIFE, RouterDriver, answers_to, document_of, header_of, refusal_of, told_routes
 
 
 @pytest.fixture
@@ -220,3 +221,24 @@ def test_any_other_failure_to_publish_stops_the_router(
 ) -> None:
     fail_publish(monkeypatch, filesystem, StorageFailure("sync failed"))
     assert router.register(0, b"w0") == [Stop("the route map could not be published: sync failed")]
+
+
+def test_leases_are_given_when_all_workers_have_reported(router: RouterDriver) -> None:
+    serving = {0: router.bring_up(0, b"w0"), 1: router.bring_up(1, b"w1")}
+    assert all(serving.values())
+    wants = LeaseReport(60 * MIB, 50 * MIB, 0, 400 * MIB)
+    [early] = router.heartbeat(0, b"w0", report=wants)
+    assert document_of(Lease, early) == Lease(60 * MIB, 0)
+    assert router.figures()["stalls"]["events"][0]["cause"] == "the budget has no more for worker 0"
+    router.heartbeat(1, b"w1")
+    [granted] = router.heartbeat(0, b"w0", report=wants)
+    assert document_of(Lease, granted).lease == 400 * MIB
+    router.lose_worker(b"w1")
+    assert router.figures()["budget"]["granted"] == 460 * MIB, "it may come back with all it had"
+
+
+def test_a_heartbeat_for_another_life_of_the_router_is_refused(router: RouterDriver) -> None:
+    router.bring_up(0, b"w0")
+    [refused] = router.heartbeat(0, b"w0", router=LIFE + 1)
+    assert "register again" in refusal_of(refused, Status.STALE_ROUTE).what
+    assert router.figures()["budget"]["unheard"] == 2

@@ -175,6 +175,23 @@ def test_messages_longer_than_any_buffer_arrive_whole_and_in_order(
     assert all(type(frame) is bytes for message in received for frame in message.frames)
 
 
+def test_what_a_peer_does_not_take_is_counted_until_it_does_or_goes(
+    server: SocketTransport, client: SocketTransport
+) -> None:
+    client.send("worker", b"", [b"hello"])
+    peer = next_message(server).peer
+    assert server.unsent_bytes() == 0
+    server.send("clients", peer, [bytes(5_000_000)])
+    assert 1_000_000 < server.unsent_bytes() < 5_000_100
+    while not client.receive(0):
+        server.receive(0)
+    assert server.unsent_bytes() == 0
+    server.send("clients", peer, [bytes(5_000_000)])
+    client.disconnect("worker")
+    while server.unsent_bytes():
+        server.receive(PATIENCE_NS)
+
+
 def test_a_peer_that_does_not_read_is_cut_off(
     server: SocketTransport, client: SocketTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from shardstore.errors import Busy
-from shardstore.limits import MIB, RUN_QUEUE_MAX, WAL_RETAINED_BYTES_MAX
+from shardstore.errors import Busy, InvalidRequest
+from shardstore.limits import GIB, RUN_QUEUE_MAX, WAL_RETAINED_BYTES_MAX
+from shardstore.memory_plan import derive
 from workers.maintenance.drain_policy import LayerSize, layers_to_seal
 from workers.serving.admission import MemoryLimits, Usage, admit, pressure
 
-LIMITS = MemoryLimits(worker_bytes=1000, range_bytes=500, seal_bytes=100, view_bytes=100)
+LIMITS = MemoryLimits(worker_bytes=1000, range_bytes=500, seal_bytes=100, request_bytes=400)
 
 
 @pytest.mark.parametrize(
@@ -33,9 +34,19 @@ def test_what_fits_every_bound_exactly_is_admitted() -> None:
     admit(10, Usage(990, 490, RUN_QUEUE_MAX, WAL_RETAINED_BYTES_MAX - 10), LIMITS)
 
 
-def test_limits_of_a_share_leave_room_beside_the_overlays() -> None:
-    limits = MemoryLimits.of_share(512 * MIB)
-    assert limits.seal_bytes < limits.range_bytes < limits.worker_bytes < 512 * MIB
+def test_a_request_that_could_never_be_let_in_is_no_matter_of_waiting() -> None:
+    with pytest.raises(InvalidRequest, match="takes 401 bytes"):
+        admit(401, Usage(0, 0, 0, 0), LIMITS)
+    with pytest.raises(Busy):
+        admit(400, Usage(0, 101, 0, 0), LIMITS)
+
+
+def test_limits_follow_the_lease() -> None:
+    plan = derive(GIB, 2)
+    small, large = MemoryLimits.of_lease(plan.lease_floor, plan), MemoryLimits.of_lease(plan.lease_max, plan)
+    assert small.seal_bytes < small.range_bytes < small.worker_bytes == plan.lease_floor
+    assert small.seal_bytes < large.seal_bytes == plan.seal_bytes
+    assert large.range_bytes == large.request_bytes == small.request_bytes
 
 
 def test_pressure_is_a_byte() -> None:

@@ -50,7 +50,7 @@ def write(worker: WorkerDriver, pairs: dict[bytes, bytes]) -> Status | None:
 
 
 def figures(worker: WorkerDriver) -> dict[str, int]:
-    return worker.core._figures()["scans"]
+    return worker.core._figures(worker.now_ns)["scans"]
 
 
 def open_scans_of(worker: WorkerDriver) -> int:
@@ -228,7 +228,7 @@ def test_the_scans_of_a_client_that_went_away_are_closed(worker: WorkerDriver, e
 
 
 def test_the_oldest_view_goes_when_views_hold_too_much(tmp_path: Path) -> None:
-    worker = WorkerDriver(tmp_path, memory=256 * KIB).serve()  # 32 KiB of it for views
+    worker = WorkerDriver(tmp_path, memory=512 * KIB).serve()  # 32 KiB of it for views
     scans = []
     for number in range(3):
         write(worker, {b"%d %d" % (number, at): b"v" * 100 for at in range(50)})

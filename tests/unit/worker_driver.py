@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from shardstore.effects import (
     WalSynced,
 )
 from shardstore.limits import KEY_BYTES_MAX, SECOND_NS, VALUE_BYTES_MAX
+from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.messages import Assignment, Assignments, OutcomeAnswer, OutcomeQuestion, ScanRequest
 from shardstore.messages import decode as decode_message
 from shardstore.messages import encode as encode_message
@@ -35,6 +36,7 @@ from workers.jobs.run import run
 STORE = "5" * 32
 CLIENT = 0xC11E47
 MEMORY = 64 << 20
+ROUTER_LIFE = 9
 
 
 @dataclass
@@ -43,7 +45,7 @@ class WorkerDriver:
 
     root: Path
     durability: Durability = Durability.GROUP_SYNC
-    memory: int = MEMORY
+    memory: int | MemoryPlan = MEMORY
     boundaries: Sequence[bytes] = ()
     epoch: int = 1
     create: bool = True
@@ -53,12 +55,14 @@ class WorkerDriver:
     jobs: deque[StartJob] = field(default_factory=deque)
     stopped: Stop | None = None
     ready: bool = False
+    unsent: Counter[str] = field(default_factory=Counter)
+    """Bytes of answers that are not taken yet. An object of its own: the core must not keep the driver alive."""
     _sequence: int = 0
 
     def __post_init__(self) -> None:
-        options = WorkerOptions(str(self.root), STORE, 0, "router", "listen", self.durability, self.memory)
+        options = WorkerOptions(str(self.root), STORE, 0, "router", "listen", self.durability, _plan(self.memory))
         self.filesystem = PosixFilesystem(str(self.root))
-        self.core = WorkerCore(self.filesystem, SystemEntropy(), options, "endpoint")
+        self.core = WorkerCore(self.filesystem, SystemEntropy(), options, "endpoint", self.unsent.total)
         self.execute(self.core.start(self.now_ns))
 
     def serve(self) -> WorkerDriver:
@@ -70,7 +74,7 @@ class WorkerDriver:
             for at, (start, end) in enumerate(zip(starts, ends, strict=True))
         ]
         header = Header(Op.REGISTER, status=Status.OK).encode()
-        self.handle(Received("router", b"", [header, encode_message(Assignments(ranges, b"routes"))]))
+        self.handle(Received("router", b"", [header, encode_message(Assignments(ranges, b"routes", ROUTER_LIFE))]))
         return self
 
     def handle(self, event: Event) -> None:
@@ -199,3 +203,8 @@ class WorkerDriver:
                 if header.sequence == sequence:
                     found.append((header, frames))
         return found
+
+
+def _plan(memory: int | MemoryPlan) -> MemoryPlan:
+    """That of the only worker of a store, unless it is given."""
+    return derive(memory, 1) if isinstance(memory, int) else memory

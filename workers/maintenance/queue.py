@@ -11,8 +11,10 @@ keeps the reason, and whoever waits for it gets it. Every job takes its segments
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from shardstore.effects import Effect, JobFailed, JobFinished, StartJob
 from shardstore.entropy import Entropy
@@ -61,7 +63,10 @@ class Barrier:
 
 @dataclass(slots=True)
 class MaintenanceQueue:
-    """Jobs of one worker. `log_first_kept`: LSN from which the log is kept for ranges that could not be opened."""
+    """Jobs of one worker. `log_first_kept`: LSN from which the log is kept for ranges that could not be opened.
+
+    `drain_bytes_max` bounds the overlay bytes that one drain is given, if these are more than one run.
+    """
 
     worker: int
     store: str
@@ -69,6 +74,7 @@ class MaintenanceQueue:
     writes: WritePath
     ranges: Mapping[int, OwnedRange]
     log_first_kept: int | None
+    drain_bytes_max: int
     entropy: Entropy
     open_segment: Callable[[Manifest], Segment]
     _running: StartJob | None = None
@@ -113,6 +119,15 @@ class MaintenanceQueue:
         """Turn the active layer of a range into a run."""
         owned.overlay.seal(self.writes.lsn_applied)
         self.look_again()
+
+    def seal_largest(self, wanted_bytes: int) -> None:
+        """Seal active layers, the largest first, until so many bytes more are due for a drain."""
+        by_size = sorted(self.ranges.values(), key=lambda owned: owned.overlay.active.size_bytes, reverse=True)
+        for owned in by_size:
+            if wanted_bytes <= 0 or not owned.overlay.active:
+                return
+            wanted_bytes -= owned.overlay.size_bytes - owned.overlay.due_bytes
+            self.seal(owned)
 
     def look_again(self) -> None:
         """Something has changed that may make a job due: the next `next_job` is worth its cost."""
@@ -170,10 +185,13 @@ class MaintenanceQueue:
         self._retry_at_ns = None
         spec = self._choose()
         if spec is None:
+            self.writes.drain_rate.idle()
             return self._sync_for_drain()
         self._jobs_started += 1
         self._started_ns = now_ns
         self._running = StartJob(self._jobs_started, spec)
+        if isinstance(spec, DrainSpec):
+            self.writes.drain_rate.begun(sum(self._bytes_of(item) for item in spec.drains), now_ns)
         for segment in _segments_of(spec):
             self.ranges[segment].take(Step.SEAL, Step.START)
         return [self._running]
@@ -192,9 +210,11 @@ class MaintenanceQueue:
         effects: list[Effect] = []
         duration_ns = now_ns - self._started_ns
         if isinstance(event.result, DrainResult):
+            held_before = self.writes.buffered_bytes
             for manifest, figures in zip(event.result.manifests, event.result.figures, strict=True):
                 self.ranges[manifest.segment].drains.note_end(duration_ns, figures)
                 effects += self._drained(manifest)
+            self.writes.drain_rate.ended(held_before - self.writes.buffered_bytes, now_ns)
         elif isinstance(event.result, CompactResult):
             manifest = event.result.manifest
             self.ranges[manifest.segment].compactions.note_end(duration_ns, event.result.figures)
@@ -218,6 +238,8 @@ class MaintenanceQueue:
             if not isinstance(spec, AdoptSpec):
                 totals = owned.compactions if isinstance(spec, CompactSpec) else owned.drains
                 totals.note_end(now_ns - self._started_ns, None)
+        if isinstance(spec, DrainSpec):
+            self.writes.drain_rate.failed()
         effects: list[Effect] = []
         if isinstance(spec, CompactSpec) and spec.kind == CompactionKind.EVERYTHING:
             askers, self._compacting = self._compacting, []
@@ -256,17 +278,29 @@ class MaintenanceQueue:
 
     def _drain(self) -> DrainSpec | None:
         durable = self.writes.wal.lsn_durable
-        drains = []
-        for owned in self.ranges.values():
+        drains: list[SegmentDrain] = []
+        left_bytes = self.drain_bytes_max
+        for owned in sorted(self.ranges.values(), key=_lsn_first):  # the oldest first: they hold the log back
             runs = [run for run in owned.overlay.runs if run.lsn_last <= durable]
-            if any(run.due for run in runs) and owned.segment is not None and not owned.job_damage:
-                lsns = [run.lsn_last for run in runs]
-                lsn_first = owned.overlay.lsn_first
-                dedup = owned.dedup.to_document(lsns[-1])
-                drains.append(SegmentDrain(owned.segment_id, lsn_first, lsns[-1], owned.epoch, dedup))
+            if not any(run.due for run in runs) or owned.segment is None or owned.job_damage:
+                continue
+            sizes = list(accumulate([run.size_bytes for run in runs]))
+            fitting = bisect_right(sizes, left_bytes)
+            if not fitting and drains:
+                break
+            last = max(0, fitting - 1)
+            left_bytes -= sizes[last]
+            lsn_last = runs[last].lsn_last
+            dedup = owned.dedup.to_document(lsn_last)
+            drains.append(SegmentDrain(owned.segment_id, owned.overlay.lsn_first, lsn_last, owned.epoch, dedup))
         if self._drain_alone:
             drains = drains[:1]
         return DrainSpec(self.worker, self.store, self.log_id, tuple(drains)) if drains else None
+
+    def _bytes_of(self, drain: SegmentDrain) -> int:
+        """What the drain will free."""
+        runs = self.ranges[drain.segment].overlay.runs
+        return sum([run.size_bytes for run in runs if run.lsn_last <= drain.lsn_last])
 
     def _sync_for_drain(self) -> list[Effect]:
         """A run is drained only when its log is durable: else a power cut could leave tables ahead of a lost log."""
@@ -382,6 +416,10 @@ class MaintenanceQueue:
 def _bounced(askers: Iterable[Asker]) -> list[Effect]:
     """Send those who wait for a compaction of a parent to its children."""
     return [asker.refuse(Status.STALE_ROUTE, Refusal("the range is changing")) for asker in askers]
+
+
+def _lsn_first(owned: OwnedRange) -> int:
+    return owned.overlay.lsn_first
 
 
 def _segments_of(spec: Spec) -> list[int]:

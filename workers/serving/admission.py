@@ -5,46 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from shardstore.errors import Busy
-from shardstore.limits import (
-    MIB,
-    MILLISECOND_NS,
-    REQUEST_BYTES_MAX,
-    REQUEST_ENTRIES_MAX,
-    RUN_QUEUE_MAX,
-    WAL_RETAINED_BYTES_MAX,
-)
-from shardstore.options import WORKER_MEMORY_MIN
+from shardstore.errors import Busy, InvalidRequest
+from shardstore.limits import REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX, RUN_QUEUE_MAX, WAL_RETAINED_BYTES_MAX
+from shardstore.memory_plan import LEASE_FLOOR_BYTES, MemoryPlan
 from workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
-
-RETRY_AFTER_NS = 50 * MILLISECOND_NS
+from workers.serving.drain_rate import RETRY_UNMEASURED_NS
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryLimits:
-    """Byte limits of a worker, derived from its share of `memory=`.
+    """Byte limits of a worker, as far as they follow from its lease.
 
-    Overlays get five eighths, what is kept of segments one eighth (cache_bytes_of_share): the rest is for the
-    interpreter, messages on their way and scan pages. One range may hold half of what the worker may, and its active
-    layer is sealed at an eighth, so that drains run in good time. What only open scans still hold of former overlays
-    may be an eighth of the share.
+    One range may hold half of what the worker may, and its active layer is sealed at a quarter of the lease or before,
+    so that drains run in good time. A request of more than `request_bytes` could never be let in.
     """
 
     worker_bytes: int
     range_bytes: int
     seal_bytes: int
-    view_bytes: int
+    request_bytes: int
 
     @classmethod
-    def of_share(cls, memory: int) -> MemoryLimits:
-        """The limits of a worker with this share, in bytes."""
-        worker = memory * 5 // 8
-        return cls(worker, worker // 2, min(worker // 8, 64 * MIB), memory // 8)
-
-
-def cache_bytes_of_share(memory: int) -> int:
-    """What a worker with this share may keep of its segments."""
-    return memory // 8
+    def of_lease(cls, lease: int, plan: MemoryPlan) -> MemoryLimits:
+        """The limits of a worker with this lease, in bytes."""
+        return cls(lease, lease // 2, min(plan.seal_bytes, lease // 4), plan.lease_max // 2)
 
 
 class Usage(NamedTuple):
@@ -57,8 +41,13 @@ class Usage(NamedTuple):
 
 
 def admit(incoming_bytes: int, usage: Usage, limits: MemoryLimits) -> None:
-    """Raise Busy, naming the bound, when these bytes would pass one."""
+    """Raise Busy, naming the bound, when these bytes would pass one; InvalidRequest when they always would."""
     worker_bytes, range_bytes, runs, wal_bytes = usage
+    if incoming_bytes > limits.request_bytes:
+        raise InvalidRequest(
+            f"a request that takes {incoming_bytes:,} bytes of memory, in a store that has {limits.request_bytes:,} "
+            "for one range: write less at once, or give the store more memory"
+        )
     if range_bytes + incoming_bytes > limits.range_bytes:
         raise _busy("buffers of the range are full", range_bytes + incoming_bytes, limits.range_bytes)
     if worker_bytes + incoming_bytes > limits.worker_bytes:
@@ -70,11 +59,10 @@ def admit(incoming_bytes: int, usage: Usage, limits: MemoryLimits) -> None:
 
 
 def _busy(cause: str, used: int, limit: int) -> Busy:
-    return Busy(cause, used, limit, RETRY_AFTER_NS)
+    return Busy(cause, used, limit, RETRY_UNMEASURED_NS)
 
 
-_smallest = MemoryLimits.of_share(WORKER_MEMORY_MIN)
-assert _smallest.range_bytes >= REQUEST_BYTES_MAX + REQUEST_ENTRIES_MAX * ENTRY_OVERHEAD_BYTES, (
+assert LEASE_FLOOR_BYTES // 2 >= REQUEST_BYTES_MAX + REQUEST_ENTRIES_MAX * ENTRY_OVERHEAD_BYTES, (
     "the largest request must fit into an empty range"
 )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shardstore.effects import Effect
-from shardstore.errors import InvalidRequest
+from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import MILLISECOND_NS
 from shardstore.messages import Refusal, Statistics, encode
 from shardstore.wire_format import Op, Status
@@ -15,6 +15,7 @@ from workers.load.meter import LoadMeter
 from workers.maintenance.queue import MaintenanceQueue
 from workers.ranges.owned_range import OwnedRange
 from workers.serving import read_path
+from workers.serving.drain_rate import RETRY_UNMEASURED_NS
 from workers.serving.reply import Asker
 from workers.serving.scanning import Scanning
 from workers.serving.write_path import WritePath
@@ -22,13 +23,14 @@ from workers.topology.changes import Changes
 from workers.topology.remote_reads import RemoteReads
 
 RETRY_NS = 2 * MILLISECOND_NS
+_READS = frozenset((Op.GET, Op.SCAN))
 _NEEDS_FILES = frozenset((Op.SCAN, Op.COMPARE_AND_SET, Op.INCREMENT))
 """What a child whose parents are elsewhere does not take before it has files of its own: a short wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """All that answers. `figures` are those of the worker."""
+    """All that answers. `figures` are those of the worker; `unsent_bytes` tells what of answers is still here."""
 
     writes: WritePath
     scans: Scanning
@@ -36,7 +38,9 @@ class Answering:
     changes: Changes
     remote_reads: RemoteReads
     load: LoadMeter
-    figures: Callable[[], dict[str, Any]]
+    figures: Callable[[int], dict[str, Any]]
+    unsent_bytes: Callable[[], int]
+    unsent_bytes_max: int
 
     def answer(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Take a request. Raises InvalidRequest, Busy, ScanInvalidated, Corruption, StorageFailure."""
@@ -47,6 +51,8 @@ class Answering:
             if asker.header.op in _NEEDS_FILES:
                 moving = Refusal(f"segment {owned.segment_id} has no files of its own yet")
                 return [asker.refuse(Status.UNAVAILABLE, moving, RETRY_NS)]
+        if asker.header.op in _READS:
+            self._check_answers()
         match asker.header.op:
             case Op.GET:
                 return [read_path.get(owned, asker, frames, self.writes.pressure, self.load)]
@@ -61,8 +67,14 @@ class Answering:
             case Op.END_SCAN:
                 return [self.scans.end(owned, asker, frames)]
             case Op.STATS:
-                return [asker.accept(self.writes.pressure, (encode(Statistics(self.figures())),))]
+                return [asker.accept(self.writes.pressure, (encode(Statistics(self.figures(now_ns))),))]
             case Op.FLUSH | Op.COMPACT:
                 return self.maintenance.barrier(owned, asker)
             case _:
                 raise InvalidRequest(f"operation {asker.header.op} is not for workers")
+
+    def _check_answers(self) -> None:
+        """Raise Busy when too much was read that nobody takes."""
+        unsent = self.unsent_bytes()
+        if unsent > self.unsent_bytes_max:
+            raise Busy("answers wait for slow readers", unsent, self.unsent_bytes_max, RETRY_UNMEASURED_NS)

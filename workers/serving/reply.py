@@ -26,15 +26,15 @@ class Asker(NamedTuple):
         header = self.header.reply(_OK, flags, pressure, CREDITS, entries)
         return Send(self.link, self.peer, (header.encode(), *body))
 
-    def refuse(self, status: Status, refusal: Refusal, retry_after_ns: int = 0) -> Send:
+    def refuse(self, status: Status, refusal: Refusal, retry_after_ns: int = 0, pressure: int = 0) -> Send:
         """Answer anything but OK."""
         duration_ms = -(-retry_after_ns // MILLISECOND_NS)
-        header = self.header.reply(status, credits=CREDITS, duration_ms=duration_ms)
+        header = self.header.reply(status, pressure=pressure, credits=CREDITS, duration_ms=duration_ms)
         return Send(self.link, self.peer, (header.encode(), encode(refusal)))
 
-    def refuse_busy(self, busy: Busy) -> Send:
+    def refuse_busy(self, busy: Busy, pressure: int) -> Send:
         """Answer that a bound was reached and nothing was applied."""
-        return self.refuse(Status.BUSY, Refusal(busy.cause, busy.used, busy.limit), busy.retry_after_ns)
+        return self.refuse(Status.BUSY, Refusal(busy.cause, busy.used, busy.limit), busy.retry_after_ns, pressure)
 
     def fail(self, error: ShardstoreError) -> Send:
         """Answer that the request met damage or a refused file operation."""

@@ -41,9 +41,9 @@ _STATE = struct.Struct("<IQQ")
 class Scanning:
     """All scans of a worker."""
 
-    def __init__(self, writes: WritePath, load: LoadMeter) -> None:
+    def __init__(self, writes: WritePath, view_bytes_max: int, load: LoadMeter) -> None:
         self._load = load
-        self.open = OpenScans(writes.limits.view_bytes)
+        self.open = OpenScans(view_bytes_max)
         self._writes = writes
 
     def page(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> Send:

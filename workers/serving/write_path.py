@@ -27,8 +27,9 @@ from shardstore.wire_format import Flag, Header, Op, Status
 from workers.load.meter import LoadMeter
 from workers.ranges.dedup import BARRED, FAILED, Noted, Result, Verdict
 from workers.ranges.owned_range import OwnedRange
-from workers.serving.admission import RETRY_AFTER_NS, MemoryLimits, Usage, admit, pressure
+from workers.serving.admission import MemoryLimits, Usage, admit, pressure
 from workers.serving.conditions import effect_of
+from workers.serving.drain_rate import RETRY_UNMEASURED_NS, DrainRate
 from workers.serving.logged_write import LoggedWrite, answer
 from workers.serving.reply import Asker
 from workers.serving.requests import keys_of, lone_key_of, question_of, values_of
@@ -57,6 +58,9 @@ class WritePath:
         self._load = load
         self.limits = limits
         self.buffered_bytes = buffered_bytes
+        self.drain_rate = DrainRate()
+        self.refused_bytes = 0
+        """Memory for the largest write that was refused since the worker last asked for a larger lease."""
         self.grown_bytes = 0
         """Bytes applied since the drain policy last looked."""
         self._durability = durability
@@ -70,7 +74,17 @@ class WritePath:
     @property
     def pressure(self) -> int:
         """How full the buffers are, 0 to 255."""
-        return pressure(self.buffered_bytes + self._logged_bytes, self.limits)
+        return pressure(self.held_bytes, self.limits)
+
+    @property
+    def held_bytes(self) -> int:
+        """What counts against the lease: overlays, and what waits in the log to be applied."""
+        return self.buffered_bytes + self._logged_bytes
+
+    @property
+    def logged_bytes(self) -> int:
+        """What waits in the log to be applied."""
+        return self._logged_bytes
 
     @property
     def idle(self) -> bool:
@@ -180,11 +194,15 @@ class WritePath:
         self._sync_due_ns = None
         return self.require_durable(self.wal.lsn_appended)
 
-    def _admit(self, owned: OwnedRange, incoming_bytes: int) -> None:
+    def _admit(self, owned: OwnedRange, incoming_bytes: int, now_ns: int) -> None:
         overlay = owned.overlay
-        held_bytes = self.buffered_bytes + self._logged_bytes
-        usage = Usage(held_bytes, overlay.size_bytes, overlay.due_runs, self.wal.retained_bytes)
-        admit(incoming_bytes, usage, self.limits)
+        usage = Usage(self.held_bytes, overlay.size_bytes, overlay.due_runs, self.wal.retained_bytes)
+        try:
+            admit(incoming_bytes, usage, self.limits)
+        except Busy as busy:
+            self.refused_bytes = max(self.refused_bytes, incoming_bytes)
+            busy.retry_after_ns = self.drain_rate.retry_after_ns(incoming_bytes, now_ns)
+            raise
 
     def _log(
         self,
@@ -198,11 +216,11 @@ class WritePath:
         """Admit and log a write that was judged NEW; then it is on its way. Raises Busy."""
         owned = write.owned
         asker, result = write.waiting[0]
-        self._admit(owned, write.admitted_bytes)
+        self._admit(owned, write.admitted_bytes, now_ns)
         try:
             write.lsn = self.wal.append(kind, layout, len(write.keys), owned.segment_id, owned.epoch, request, *body)
         except DiskFull as full:
-            raise Busy(f"disk is full ({full})", 0, 0, RETRY_AFTER_NS) from full
+            raise Busy(f"disk is full ({full})", 0, 0, RETRY_UNMEASURED_NS) from full
         except StorageFailure as failure:
             return self.fail(str(failure), [asker])
         owned.dedup.note(request, write.lsn, result)

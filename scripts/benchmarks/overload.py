@@ -1,0 +1,162 @@
+"""A load of several times what drains can take: is memory bounded, is goodput kept, is a refusal quick?
+
+First one writer that waits for room tells what is sustainable. Then many writers write as fast as they are let, and
+one asks with on_busy="fail", as a caller would who rather drops a write than waits. Memory is what a process has for
+itself (resident less shared); its bound is what it had at rest, plus its parts of the plan.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+import psutil
+
+from benchmarks.timing import percentile
+from shardstore import Busy, Client, LocalCluster, OutcomeUnknown, connect
+from shardstore.limits import KIB, MESSAGE_BYTES_MAX, MIB
+from shardstore.memory_plan import MemoryPlan, derive
+from shardstore.options import parse_size
+
+ENTRIES = 200
+VALUE_BYTES = 8 * KIB
+PAIR_BYTES = 16 + VALUE_BYTES
+SAMPLE_SECONDS = 0.1
+PROBE_SECONDS = 0.02
+MAINTENANCE_FACTOR = 3
+"""A drain holds the columns of its input, their order, and the blocks of its output."""
+COMPACTION_BYTES = 64 * MIB
+"""What a compaction holds of its inputs does not follow from the plan."""
+
+
+@click.command()
+@click.option("--data", help="Where to put the store. [default: a temporary directory]")
+@click.option("--workers", default=2, show_default=True)
+@click.option("--memory", default="256MiB", show_default=True)
+@click.option("--writers", default=8, show_default=True, help="Writing processes.")
+@click.option("--seconds", default=60.0, show_default=True, help="How long the overload lasts.")
+def main(data: str | None, workers: int, memory: str, writers: int, seconds: float) -> None:
+    """Measure, print figures as JSON, exit with 1 when a bound was passed."""
+    plan = derive(parse_size(memory), workers)
+    with (
+        TemporaryDirectory(prefix="shardstore-overload-", dir=data) as directory,
+        LocalCluster(directory, workers=workers, memory=memory, ranges=4 * workers) as cluster,
+    ):
+        report = _measure(cluster, plan, writers, seconds)
+    click.echo(json.dumps(report, indent=2))
+    raise SystemExit(0 if all(report["holds"].values()) else 1)
+
+
+def _measure(cluster: LocalCluster, plan: MemoryPlan, writers: int, seconds: float) -> dict[str, Any]:
+    at_rest = {name: _own_bytes(pid) for name, pid in cluster.processes().items()}
+    with _writing(cluster.url, 1) as written:
+        sustainable = _rate(written, seconds / 2)
+    most, refusals = dict(at_rest), []
+    with cluster.connect() as db, _writing(cluster.url, writers) as written:
+        offered = _rate(written, 1.0)
+        began, before = time.perf_counter(), written.value
+        while time.perf_counter() - began < seconds:
+            refusals += _probe(db)
+            for name, pid in cluster.processes().items():
+                most[name] = max(most.get(name, 0), _own_bytes(pid))
+        goodput = (written.value - before) / (time.perf_counter() - began)
+        stats = db.stats()
+    bounds = {name: at_rest[name] + _bound(name, plan) for name in at_rest}
+    requests = _sums(stats)
+    refused_p99_ms = percentile(refusals, 99) * 1_000 if refusals else None
+    return {
+        "sustainable_mib_per_second": sustainable / MIB,
+        "first_second_mib_per_second": offered / MIB,
+        "goodput_mib_per_second": goodput / MIB,
+        "refusals_of_probes": len(refusals),
+        "refused_p99_ms": refused_p99_ms,
+        "refused_max_ms": max(refusals) * 1_000 if refusals else None,
+        "requests_per_write": requests["sent"] / max(1, requests["applied"]),
+        "own_mib": {name: {"most": most[name] / MIB, "bound": bounds[name] / MIB} for name in bounds},
+        "stalls": {who: figures["stalls"]["events"][-4:] for who, figures in stats.items() if "stalls" in figures},
+        "holds": {
+            "memory": all(most[name] <= bounds[name] for name in bounds),
+            "goodput": goodput >= 0.8 * sustainable,
+            "refusals": refused_p99_ms is None or refused_p99_ms <= 50,
+            "requests": requests["sent"] <= 1.1 * requests["applied"],
+        },
+    }
+
+
+def _bound(name: str, plan: MemoryPlan) -> int:
+    """What the process may have beyond what it had at rest."""
+    if name == "router":
+        return plan.workers * plan.in_flight_bytes
+    if name.endswith("maintenance"):
+        return MAINTENANCE_FACTOR * max(plan.drain_bytes, plan.seal_bytes) + COMPACTION_BYTES
+    return plan.lease_max + plan.cache_bytes + plan.view_bytes + plan.answer_bytes + MESSAGE_BYTES_MAX
+
+
+def _rate(written: Any, seconds: float) -> float:
+    """Bytes written per second from now on."""
+    before, began = written.value, time.perf_counter()
+    time.sleep(seconds)
+    return float(written.value - before) / (time.perf_counter() - began)
+
+
+def _probe(db: Client) -> list[float]:
+    """Write once, not waiting for room. Answers how long a refusal took, if it was one."""
+    time.sleep(PROBE_SECONDS)
+    began = time.perf_counter()
+    try:
+        db.put(os.urandom(16), bytes(VALUE_BYTES), on_busy="fail")
+    except (Busy, OutcomeUnknown):
+        return [time.perf_counter() - began]
+    return []
+
+
+def _sums(stats: dict[Any, dict[str, Any]]) -> dict[str, int]:
+    """Write requests that came to the workers, and those that were applied."""
+    workers = [figures for who, figures in stats.items() if who != "router"]
+    sent = sum(figures["requests"].get("PUT", 0) for figures in workers)
+    return {"sent": sent, "applied": sent - sum(figures["counts"].get("refused busy", 0) for figures in workers)}
+
+
+def _own_bytes(pid: int) -> int:
+    try:
+        memory = psutil.Process(pid).memory_info()
+    except psutil.Error:
+        return 0
+    return int(memory.rss - memory.shared)
+
+
+@contextmanager
+def _writing(url: str, writers: int) -> Iterator[Any]:
+    """Processes that write as fast as they are let; gives the bytes that were acknowledged so far."""
+    spawn = multiprocessing.get_context("spawn")
+    written = spawn.Value("Q", 0)
+    children = [spawn.Process(target=_write, args=(url, written), daemon=True) for _ in range(writers)]
+    for child in children:
+        child.start()
+    before = written.value
+    while written.value == before:
+        time.sleep(SAMPLE_SECONDS)
+    try:
+        yield written
+    finally:
+        for child in children:
+            child.kill()
+            child.join()
+
+
+def _write(url: str, written: Any) -> None:
+    with connect(url) as db:
+        values = [bytes(VALUE_BYTES)] * ENTRIES
+        while True:
+            random = os.urandom(16 * ENTRIES)
+            keys = [random[at : at + 16] for at in range(0, len(random), 16)]
+            db.put_many(zip(keys, values, strict=True), timeout=60)
+            with written.get_lock():
+                written.value += ENTRIES * PAIR_BYTES

@@ -1,0 +1,48 @@
+"""python -m tests.measuring.layer_memory KEY_BYTES VALUE_BYTES ENTRIES: fill an active layer as a worker does.
+
+Prints by how many bytes the process has grown, and how many were counted.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+import psutil
+
+from shardstore.columns import decode, encode
+from shardstore.limits import MIB
+from workers.overlay.active_layer import ActiveLayer
+
+
+def main() -> None:
+    """Measure once; what is filled before brings the allocator to its usual state."""
+    key_bytes, value_bytes, entries = map(int, sys.argv[1:])
+    batch = max(1, min(1_000, MIB // (key_bytes + value_bytes)))
+    before = ActiveLayer()
+    _fill(before, key_bytes, value_bytes, batch, batch)
+    gc.collect()
+    process = psutil.Process()
+    grown_from = process.memory_info().rss
+    layer = ActiveLayer()
+    _fill(layer, key_bytes, value_bytes, entries, batch)
+    layer.ordered()  # as a scan makes it
+    gc.collect()
+    sys.stdout.write(f"{process.memory_info().rss - grown_from} {layer.size_bytes}\n")
+
+
+def _fill(layer: ActiveLayer, key_bytes: int, value_bytes: int, entries: int, batch: int) -> None:
+    for first in range(0, entries, batch):
+        numbers = range(first, first + batch)
+        keys = encode([(number * 2_654_435_761 % 2**64).to_bytes(key_bytes, "big") for number in numbers])
+        values = encode([bytes(value_bytes)] * batch)
+        layer.put(
+            decode(keys.frame, keys.fixed, batch, 1, key_bytes),
+            decode(values.frame, values.fixed, batch, 0, value_bytes),
+            len(keys.frame) + len(values.frame),
+            first + 1,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""The ranges of this worker: those that the router has assigned, and the parents and children of changes under way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from shardstore.filesystem import Filesystem
+from shardstore.messages import Assignment, Assignments
+from shardstore.topology import Relative
+from shardstore.wire_format import Flag, Op
+from workers.ranges.opening import open_child, open_range
+from workers.ranges.owned_range import OwnedRange
+from workers.registration import ROUTER
+from workers.segment.cache import SegmentCache
+from workers.serving.reply import Asker
+from workers.serving.requests import is_marked
+from workers.topology.changes import Changes
+
+
+class Holdings:
+    """`ranges` by segment; the worker's parts share it."""
+
+    def __init__(self, filesystem: Filesystem, worker: int, store: str, cache: SegmentCache) -> None:
+        self._filesystem = filesystem
+        self._store = store
+        self._cache = cache
+        self.ranges: dict[int, OwnedRange] = {}
+        self.changes = Changes(worker, store, self.ranges, self._open)
+
+    def take(self, assignments: Assignments) -> list[int]:
+        """Open what is new, take over the epochs and the changes under way. Answers what is not to be served any more."""
+        children = {child.segment for order in assignments.orders for child in order.change.children}
+        for assignment in assignments.ranges:
+            owned = self.ranges.get(assignment.segment)
+            if owned is not None:
+                owned.epoch = max(owned.epoch, assignment.epoch)
+            elif assignment.segment not in children:
+                self.ranges[assignment.segment] = open_range(self._filesystem, self._store, assignment, self._cache)
+        self.changes.keep_only({order.change.number for order in assignments.orders})
+        for order in assignments.orders:
+            self.changes.take(order)
+        assigned = {assignment.segment for assignment in assignments.ranges}
+        return sorted(self.ranges.keys() - assigned - self.changes.parents)
+
+    def lost(self, segments: Iterable[int]) -> int | None:
+        """The first of these segments that still accepts writes here."""
+        return next((segment for segment in segments if self.ranges[segment].fence_lsn is None), None)
+
+    def drop(self, segments: Iterable[int], scanned: Callable[[OwnedRange], bool]) -> list[int]:
+        """Serve these segments no more. Answers those whose files can go."""
+        return self.changes.retire(segments, scanned)
+
+    def serving(self) -> dict[int, int]:
+        """Epochs of the ranges that are served, or will be as soon as they are adopted."""
+        parents = self.changes.parents
+        return {
+            segment: owned.epoch
+            for segment, owned in self.ranges.items()
+            if segment not in parents and owned.fence_lsn is None
+        }
+
+    def of(self, asker: Asker, frames: Sequence[bytes]) -> OwnedRange | None:
+        """The range that answers the request, None when it is to be turned away. Raises InvalidRequest."""
+        header = asker.header
+        owned = self.ranges.get(header.segment)
+        if owned is None or owned.epoch != header.epoch or owned.fence_lsn is not None or not owned.adopted:
+            return self._former_of(asker, frames)
+        return owned
+
+    def waits_for_adoption(self, asker: Asker) -> bool:
+        """Whether the request is for a child that is about to serve."""
+        owned = self.ranges.get(asker.header.segment)
+        return owned is not None and owned.epoch == asker.header.epoch and not owned.adopted
+
+    def _former_of(self, asker: Asker, frames: Sequence[bytes]) -> OwnedRange | None:
+        """The parent of a change: it answers what the owner of a child asks, and scans that began before the change."""
+        header = asker.header
+        owned = self.ranges.get(header.segment) or self.changes.former.get(header.segment)
+        if owned is None or owned.epoch != header.epoch or owned.fence_lsn is None:
+            return None
+        if header.op == Op.GET and header.flags & Flag.OF_PARENT and asker.link == ROUTER:
+            return owned
+        return owned if header.op in (Op.SCAN, Op.END_SCAN) and is_marked(frames) else None
+
+    def _open(self, relative: Relative, epoch: int, is_child: bool) -> OwnedRange:
+        """A parent or child, from its files if it has any."""
+        assignment = Assignment(relative.segment, relative.start, relative.end, epoch, create=False)
+        opened = open_child if is_child else open_range
+        return opened(self._filesystem, self._store, assignment, self._cache)
