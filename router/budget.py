@@ -57,16 +57,22 @@ def free_bytes(accounts: Mapping[int, Account], plan: MemoryPlan) -> int:
     return max(0, plan.buffer_bytes - sum(filter(None, reserved)))
 
 
+def floor_of(accounts: Mapping[int, Account], plan: MemoryPlan) -> int:
+    """The least for each worker: less than planned when workers were added."""
+    return min(plan.lease_floor, plan.buffer_bytes // max(1, len(accounts)))
+
+
 def fair_shares(accounts: Mapping[int, Account], plan: MemoryPlan) -> dict[int, int]:
     """Bytes for each worker that is alive, beside what is reserved for the others; by max-min fairness."""
     alive = {worker: account for worker, account in accounts.items() if account.alive}
-    others = [account.reserved or plan.lease_floor for account in accounts.values() if not account.alive]
-    left = plan.buffer_bytes - sum(others) - len(alive) * plan.lease_floor
+    floor = floor_of(accounts, plan)
+    others = [account.reserved or floor for account in accounts.values() if not account.alive]
+    left = plan.buffer_bytes - sum(others) - len(alive) * floor
     shares = {}
     by_want = sorted(alive, key=lambda worker: (alive[worker].wanted, worker))
     for place, worker in enumerate(by_want):
-        more = max(0, min(alive[worker].wanted - plan.lease_floor, left // (len(by_want) - place)))
-        shares[worker] = plan.lease_floor + more
+        more = max(0, min(alive[worker].wanted - floor, left // (len(by_want) - place)))
+        shares[worker] = floor + more
         left -= more
     return shares
 

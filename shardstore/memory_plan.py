@@ -13,7 +13,7 @@ The rest of a process, its interpreter and libraries, is not counted: about 60 M
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shardstore.limits import MESSAGE_BYTES_MAX, MIB, ROUTER_IN_FLIGHT_BYTES_MAX
 
@@ -30,7 +30,8 @@ class MemoryPlan:
 
     memory            what the user gave
     buffer_bytes      the sum of all leases is never over it
-    lease_floor       the least that a worker may buffer
+    lease_floor       the least that a worker may buffer, once it has had that much
+    lease_start       with how much a worker begins: with nothing, if it was added when the budget was divided already
     lease_max         the most: what is left when all others have the least
     seal_bytes        size at which the active layer of a range is sealed, if the lease allows for it
     cache_bytes       kept of segments by a worker
@@ -44,6 +45,7 @@ class MemoryPlan:
     workers: int
     buffer_bytes: int
     lease_floor: int
+    lease_start: int
     lease_max: int
     seal_bytes: int
     cache_bytes: int
@@ -65,6 +67,16 @@ class MemoryPlan:
         )
 
 
+def plan_of_worker(plan: MemoryPlan, was_first: bool, workers_most: int) -> MemoryPlan:
+    """The plan for a worker's next process, where there were at the most so many workers since the budget was divided.
+
+    A process must not begin with more than the router holds reserved for its worker: that is the fair share of the
+    least, for those among whom the budget was divided (`was_first`), and nothing for others.
+    """
+    fair_bytes = min(plan.lease_floor, plan.buffer_bytes // workers_most)
+    return replace(plan, lease_start=fair_bytes if was_first else 0)
+
+
 def derive(memory: int, workers: int, lease_floor: int = LEASE_FLOOR_BYTES) -> MemoryPlan:
     """The bounds of a store that may use this much memory, in bytes."""
     share = memory // workers
@@ -75,6 +87,7 @@ def derive(memory: int, workers: int, lease_floor: int = LEASE_FLOOR_BYTES) -> M
         workers=workers,
         buffer_bytes=buffer_bytes,
         lease_floor=floor,
+        lease_start=floor,
         lease_max=buffer_bytes - (workers - 1) * floor,
         seal_bytes=min(buffer_bytes // workers // 8, SEAL_BYTES_MAX),
         cache_bytes=share * 2 // 16,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 from shardstore.cluster.child import Child
 from shardstore.cluster.child_process import Happening
 from shardstore.cluster.endpoints import Endpoints
 from shardstore.cluster.pinning import cores_of, pin
 from shardstore.cluster.settings import ClusterSettings, memory_share, usable_cores
-from shardstore.memory_plan import MemoryPlan, derive
+from shardstore.memory_plan import MemoryPlan, derive, plan_of_worker
 from shardstore.options import WorkerOptions
 
 log = logging.getLogger("shardstore.cluster")
@@ -38,6 +37,7 @@ class WorkerChildren:
         self._wanted: frozenset[int] = frozenset()
         self._plan: MemoryPlan | None = None
         self._first: frozenset[int] = frozenset()
+        self._most = 0
 
     def __iter__(self) -> Iterator[Child]:
         return iter([child for _, child in sorted(self._children.items())])
@@ -57,6 +57,8 @@ class WorkerChildren:
             memory_share(self._settings.memory, len(workers))
             self._plan, self._first = derive(self._settings.memory, len(workers)), frozenset(workers)
         self._wanted = frozenset(workers)
+        self._first &= self._wanted
+        self._most = max(self._most, len(workers))
         for worker, child in self._children.items():
             if worker not in self._wanted and not child.dismissed:
                 child.dismiss(kill_ns)
@@ -73,6 +75,8 @@ class WorkerChildren:
             child = Child(f"worker-{worker}", self._module, self._options(worker), self._post)
             child.due_ns = now_ns
             self._children[worker] = child
+        for worker in self._wanted:
+            self._children[worker].options = self._options(worker)
         self.pin()
 
     def pin(self) -> None:
@@ -84,7 +88,7 @@ class WorkerChildren:
 
     def _options(self, worker: int) -> WorkerOptions:
         assert self._plan is not None, "the router has told who is wanted"
-        plan = self._plan if worker in self._first else replace(self._plan, lease_floor=0)
+        plan = plan_of_worker(self._plan, worker in self._first, self._most)
         return WorkerOptions(
             data=self._settings.data,
             store=self._store,

@@ -40,7 +40,7 @@ class BudgetMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.life = 1
-        self.budget = Budget(PLAN)
+        self.budget = Budget(PLAN, range(WORKERS))
         self.processes = [Process(BufferLease(PLAN, 0), 0) for _ in range(WORKERS)]
 
     @rule(worker=st.integers(0, WORKERS - 1), more=st.integers(0, 9_000))
@@ -103,7 +103,7 @@ class BudgetMachine(RuleBasedStateMachine):
     @rule()
     def router_crashes(self) -> None:
         self.life += 1
-        self.budget = Budget(PLAN)
+        self.budget = Budget(PLAN, range(WORKERS))
 
     @invariant()
     def leases_are_within_the_budget(self) -> None:

@@ -16,6 +16,7 @@ from shardstore.admin_messages import AdminRequest
 from shardstore.effects import Received
 from shardstore.file_names import first_lsn_of, worker_directory
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
+from shardstore.memory_plan import plan_of_worker
 from shardstore.messages import encode
 from shardstore.options import Durability, RouterOptions, WorkerOptions
 from shardstore.wire_format import Header, Op
@@ -60,6 +61,9 @@ class World:
         self.faults: dict[str, int] = {}
         self.wanted = list(range(swarm.workers))
         """The workers that the router wants to run."""
+        self._first = set(self.wanted)
+        """Those for whom the budget was divided."""
+        self._most = swarm.workers
         self.leased_max = 0
         self._incarnations = 0
         self._generation = 0
@@ -102,7 +106,8 @@ class World:
     def _check_memory(self) -> None:
         """What the workers may buffer is within the budget at every instant, and nobody buffers more than it may."""
         leased = 0
-        for server in self.servers.values():
+        for name in map(_name_of, self.wanted):
+            server = self.servers.get(name)
             if isinstance(server, Worker) and server.alive and server.worker_core is not None:
                 core = server.worker_core
                 leased += core.lease_bytes
@@ -148,16 +153,19 @@ class World:
             return Router(self.host, numbered, ended, options, self._follow_router)
         number = _number_of(name)
         listen = f"unix://simulated/worker-{number}"
+        plan = plan_of_worker(swarm.memory, number in self._first, self._most)
         return Worker(
             self.host,
             numbered,
             ended,
-            WorkerOptions("", "store", number, INTERNAL, listen, swarm.durability, swarm.memory, swarm.segments),
+            WorkerOptions("", "store", number, INTERNAL, listen, swarm.durability, plan, swarm.segments),
         )
 
     def _follow_router(self, workers: tuple[int, ...]) -> None:
         """Run these workers and no others, as a supervisor does."""
         self.wanted = list(workers)
+        self._first &= set(workers)
+        self._most = max(self._most, len(workers))
         for name, server in self.servers.items():
             if isinstance(server, Worker) and _number_of(name) not in workers:
                 server.request_stop()

@@ -12,7 +12,7 @@ PLAN = derive(1_600, 3, lease_floor=100)
 
 def budget_of(*leases: int) -> Budget:
     """All workers have reported these leases, use half of them and want no more."""
-    budget = Budget(PLAN)
+    budget = Budget(PLAN, range(PLAN.workers))
     for worker, lease in enumerate(leases):
         budget.reported(worker, 1, LeaseReport(lease, lease // 2, 0, lease))
     return budget
@@ -31,7 +31,7 @@ def test_who_wants_more_gets_it_while_there_is_some() -> None:
 
 
 def test_nothing_is_granted_before_all_were_heard() -> None:
-    budget = Budget(PLAN)
+    budget = Budget(PLAN, range(PLAN.workers))
     assert wants(budget, 0, 1, 500).lease == 100
     assert wants(budget, 1, 1, 500, lease=250).lease == 250, "who has more from before keeps it"
     assert free_bytes(budget.accounts, PLAN) == 0
@@ -84,7 +84,7 @@ def test_drains_are_ordered_where_the_most_is_to_be_gained_when_someone_is_short
 
 
 def test_figures_tell_what_is_granted() -> None:
-    budget = Budget(PLAN)
+    budget = Budget(PLAN, range(PLAN.workers))
     wants(budget, 0, 1, 500)
     figures = budget.figures()
     assert (figures["granted"], figures["used"], figures["free"], figures["unheard"]) == (100, 50, 0, 2)

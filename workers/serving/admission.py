@@ -69,4 +69,4 @@ assert LEASE_FLOOR_BYTES // 2 >= REQUEST_BYTES_MAX + REQUEST_ENTRIES_MAX * ENTRY
 
 def pressure(usage_bytes: int, limits: MemoryLimits) -> int:
     """How full the worker's buffers are, 0 to 255."""
-    return min(255, usage_bytes * 255 // limits.worker_bytes)
+    return min(255, usage_bytes * 255 // max(1, limits.worker_bytes))

@@ -24,8 +24,8 @@ from workers.topology.remote_reads import RemoteReads
 
 RETRY_NS = 2 * MILLISECOND_NS
 _READS = frozenset((Op.GET, Op.SCAN))
-_NEEDS_FILES = frozenset((Op.SCAN, Op.COMPARE_AND_SET, Op.INCREMENT))
-"""What a child whose parents are elsewhere does not take before it has files of its own: a short wait."""
+_NEEDS_PARENTS = frozenset((Op.GET, Op.SCAN, Op.COMPARE_AND_SET, Op.INCREMENT))
+"""What a child cannot answer alone before it has files of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,8 @@ class Answering:
 
     def answer(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Take a request. Raises InvalidRequest, Busy, ScanInvalidated, Corruption, StorageFailure."""
-        if owned.inheritance is not None and owned.inheritance.is_remote:
-            if asker.header.op == Op.GET:
-                parents = self.changes.parents_elsewhere(owned)
-                return self.remote_reads.get(owned, parents, asker, frames, now_ns, self.writes.pressure)
-            if asker.header.op in _NEEDS_FILES:
-                moving = Refusal(f"segment {owned.segment_id} has no files of its own yet")
-                return [asker.refuse(Status.UNAVAILABLE, moving, RETRY_NS)]
+        if owned.inheritance is not None and owned.inheritance.is_remote and asker.header.op in _NEEDS_PARENTS:
+            return self._answer_with_parents(owned, asker, frames, now_ns)
         if asker.header.op in _READS:
             self._check_answers()
         match asker.header.op:
@@ -72,6 +67,16 @@ class Answering:
                 return self.maintenance.barrier(owned, asker)
             case _:
                 raise InvalidRequest(f"operation {asker.header.op} is not for workers")
+
+    def _answer_with_parents(
+        self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int
+    ) -> list[Effect]:
+        """Ask parents elsewhere for what the child does not know; whatever else reads has to wait for its files."""
+        if asker.header.op == Op.GET:
+            parents = self.changes.parents_elsewhere(owned)
+            return self.remote_reads.get(owned, parents, asker, frames, now_ns, self.writes.pressure)
+        moving = Refusal(f"segment {owned.segment_id} has no files of its own yet")
+        return [asker.refuse(Status.UNAVAILABLE, moving, RETRY_NS)]
 
     def _check_answers(self) -> None:
         """Raise Busy when too much was read that nobody takes."""

@@ -21,7 +21,7 @@ class BufferLease:
 
     def __init__(self, plan: MemoryPlan, used: int) -> None:
         """The lease of a process that has buffered `used` bytes from its log: no more than the one before it had."""
-        self.bytes = max(plan.lease_floor, used)
+        self.bytes = max(plan.lease_start, used)
         self.wanted = plan.lease_floor
         self.asks_above = 0
         """So much used or refused is reason to ask at once for a larger lease."""
@@ -44,12 +44,12 @@ class BufferLease:
         plan = self._plan
         self._peak = max(self._peak, used + refused)
         self.wanted = min(plan.lease_floor + WANTED_PER_USED * self._peak, plan.lease_max)
-        self._set(max(plan.lease_floor, used, min(self.bytes, self.wanted)))
+        self._set(max(min(plan.lease_floor, self.bytes), used, min(self.bytes, self.wanted)))
         return LeaseReport(self.bytes, used, draining, self.wanted)
 
     def take(self, lease: Lease, used: int) -> None:
         """The router's answer. A smaller lease is reached as drains allow, with a little room left until then."""
-        lease_bytes = max(lease.lease, min(self.bytes, used + used // 8), self._plan.lease_floor)
+        lease_bytes = max(lease.lease, min(self.bytes, used + used // 8))
         self._in_vain = lease_bytes < self.wanted
         self._set(lease_bytes)
 
@@ -57,4 +57,5 @@ class BufferLease:
         """Have this lease. Where more cannot be had, or was not granted, only the next heartbeat asks again."""
         self.bytes = lease_bytes
         useless = self._in_vain or lease_bytes >= self._plan.lease_max
-        self.asks_above = NEVER_BYTES if useless else (lease_bytes - self._plan.lease_floor) // ASKS_BELOW_PER_USED
+        spare_bytes = max(0, lease_bytes - self._plan.lease_floor)
+        self.asks_above = NEVER_BYTES if useless else spare_bytes // ASKS_BELOW_PER_USED

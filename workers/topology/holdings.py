@@ -28,7 +28,7 @@ class Holdings:
         self.changes = Changes(worker, store, self.ranges, self._open)
 
     def take(self, assignments: Assignments) -> list[int]:
-        """Open what is new, take over the epochs and the changes under way. Answers what is not to be served any more."""
+        """Open what is new, take over the epochs and the changes under way. Answers what is served no more."""
         children = {child.segment for order in assignments.orders for child in order.change.children}
         for assignment in assignments.ranges:
             owned = self.ranges.get(assignment.segment)
