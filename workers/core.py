@@ -23,7 +23,6 @@ from shardstore.effects import (
     PeerGone,
     Received,
     ReportReady,
-    Send,
     SendFailed,
     Stop,
     StopRequested,
@@ -35,28 +34,24 @@ from shardstore.entropy import Entropy
 from shardstore.errors import Busy, Corruption, InvalidRequest, ScanInvalidated, StorageFailure
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import client_of_worker
-from shardstore.limits import MILLISECOND_NS
-from shardstore.messages import Assignments, Lease, Refusal, decode, encode
+from shardstore.messages import Assignments, Lease, Refusal, decode
 from shardstore.options import WorkerOptions
 from shardstore.stalls import Stalls
 from shardstore.topology import Orders, Retire
 from shardstore.wire_format import Header, MalformedMessage, Op, Status, decode_message
 from workers.load.meter import LoadMeter
-from workers.load.range_size import size_of
 from workers.maintenance.queue import MaintenanceQueue
 from workers.ranges.opening import highest_lsn_in_tables, readable_manifests
 from workers.ranges.replay import replay
 from workers.registration import ROUTER, Registration
 from workers.segment.cache import SegmentCache
-from workers.segment.manifest import Manifest
-from workers.segment.segment import Segment
 from workers.serving.admission import MemoryLimits
 from workers.serving.answering import Answering
 from workers.serving.buffer_lease import BufferLease
 from workers.serving.reply import Asker
 from workers.serving.scanning import Scanning
 from workers.serving.write_path import WritePath
-from workers.statistics import figures
+from workers.statistics import figures, memory_figures
 from workers.topology.holdings import Holdings
 from workers.topology.remote_reads import RemoteReads
 from workers.wal.log_document import note_durable
@@ -66,7 +61,6 @@ from workers.wal.writer import WalWriter
 
 ORDERS = frozenset((Op.CHANGE, Op.RETIRE))
 """What only the router may ask."""
-ADOPTION_RETRY_NS = 2 * MILLISECOND_NS
 SHORT_PRESSURE = 192
 """From here on a lease that does not grow is a stall: clients are slowed down."""
 
@@ -102,7 +96,7 @@ class WorkerCore:
         self._maintenance: MaintenanceQueue | None = None
         self._scans: Scanning | None = None
         self._answering: Answering | None = None
-        self._load = LoadMeter(options.worker, entropy, self._middle_of)
+        self._load = LoadMeter(options.worker, entropy, self._holdings.middle_of)
         self._remote_reads = RemoteReads(client_of_worker(options.worker), entropy.below(2**63))
         self._stopping = False
         self._stopped = False
@@ -147,7 +141,9 @@ class WorkerCore:
                 return self._tick(now_ns)
             case WalSynced():
                 self._serving_maintenance.look_again()
-                return self._serving_writes.synced(event.lsn) + self._seal_when_grown()
+                effects = self._serving_writes.synced(event.lsn)
+                self._seal_when_grown()
+                return effects
             case WalSyncFailed():
                 return self._serving_writes.fail(event.reason)
             case JobFinished():
@@ -181,7 +177,7 @@ class WorkerCore:
         if self._writes is None:
             return effects
         if now_ns >= self._load.wakeup_ns():
-            effects.append(self._load_report(now_ns))
+            effects.append(self._registration.load(self._load.report(self._holdings.sizes(), now_ns)))
         return effects + self._writes.tick(now_ns)
 
     def _beat(self, now_ns: int) -> list[Effect]:
@@ -190,22 +186,19 @@ class WorkerCore:
         draining_bytes = sum([owned.overlay.due_bytes for owned in self._ranges.values()])
         report = self._lease.report(writes.held_bytes, writes.refused_bytes, draining_bytes)
         writes.refused_bytes = 0
-        self._follow_lease()
+        writes.limits = MemoryLimits.of_lease(self._lease.bytes, self._options.memory)
         return self._registration.beat(writes.pressure, report, self._lease.is_short, now_ns)
 
     def _take_lease(self, lease: Lease, now_ns: int) -> list[Effect]:
         """Buffer at most so much from now on, and drain what the router wants drained."""
         writes = self._serving_writes
         self._lease.take(lease, writes.held_bytes)
-        self._follow_lease()
+        writes.limits = MemoryLimits.of_lease(self._lease.bytes, self._options.memory)
         if self._lease.is_short and writes.pressure > SHORT_PRESSURE:
             self._stalls.refused("the worker waits for a larger lease of the budget", now_ns)
         self._serving_maintenance.seal_largest(lease.drain)
         self._serving_maintenance.seal_full_layers()
         return []
-
-    def _follow_lease(self) -> None:
-        self._serving_writes.limits = MemoryLimits.of_lease(self._lease.bytes, self._options.memory)
 
     def _peer_gone(self, link: str, peer: bytes) -> list[Effect]:
         if self._scans and peer:  # the router's link has no peer, and stands for many clients
@@ -247,12 +240,14 @@ class WorkerCore:
         try:
             owned = self._holdings.of(asker, frames)
             if owned is None:
-                return [self._turn_away(asker)]
+                self._counts["turned away"] += 1
+                return [self._holdings.turn_away(asker, self._registration.routes)]
             self._requests[header.op] += 1
             self._keys[header.op] += header.entries
             assert self._answering is not None, "no range is served before the log is replayed"
             effects = self._answering.answer(owned, asker, frames, now_ns)
-            return effects + self._seal_when_grown()
+            self._seal_when_grown()
+            return effects
         except InvalidRequest as error:
             return [asker.refuse(Status.INVALID, Refusal(str(error)))]
         except Busy as busy:
@@ -265,15 +260,6 @@ class WorkerCore:
         except (Corruption, StorageFailure) as error:
             self._counts["failed requests"] += 1
             return [asker.fail(error)]
-
-    def _turn_away(self, asker: Asker) -> Effect:
-        header = asker.header
-        if self._holdings.waits_for_adoption(asker):
-            what = Refusal(f"segment {header.segment} waits for the fence of its parents")
-            return asker.refuse(Status.UNAVAILABLE, what, ADOPTION_RETRY_NS)
-        self._counts["stale routes"] += 1
-        stale = f"segment {header.segment} is not served here at epoch {header.epoch}"
-        return asker.refuse(Status.STALE_ROUTE, Refusal(stale, routes=self._registration.routes))
 
     def _serve(self, assignments: Assignments) -> list[Effect]:
         """Serve what the router gives: open what is new, take over the epochs and the changes that are under way."""
@@ -331,7 +317,7 @@ class WorkerCore:
             log_first_kept,
             options.memory.drain_bytes,
             self._entropy,
-            self._open_segment,
+            self._holdings.open_segment,
         )
         self._maintenance.seal_full_layers()
         self._answering = Answering(
@@ -346,27 +332,12 @@ class WorkerCore:
             self._options.memory.answer_bytes,
         )
 
-    def _load_report(self, now_ns: int) -> Effect:
-        sizes = {segment: size_of(owned) for segment, owned in self._ranges.items() if owned.fence_lsn is None}
-        return Send(ROUTER, b"", (Header(Op.LOAD).encode(), encode(self._load.report(sizes, now_ns))))
-
-    def _middle_of(self, segment: int) -> bytes | None:
-        stored = self._ranges[segment].segment
-        try:
-            return stored.middle_key() if stored else None
-        except Corruption:  # it is named to whom it concerns, the readers of these keys
-            return None
-
-    def _open_segment(self, manifest: Manifest) -> Segment:
-        return Segment(self._filesystem, manifest, self._cache)
-
-    def _seal_when_grown(self) -> list[Effect]:
+    def _seal_when_grown(self) -> None:
         """Let the drain policy look at the layers, once per some growth and not once per write."""
         writes = self._serving_writes
         if writes.grown_bytes >= writes.limits.seal_bytes // 16:
             writes.grown_bytes = 0
             self._serving_maintenance.seal_full_layers()
-        return []
 
     def _stop_when_idle(self) -> list[Effect]:
         if self._stopped or (self._writes is not None and not self._writes.idle):
@@ -380,15 +351,21 @@ class WorkerCore:
         return [Stop()]
 
     def _figures(self, now_ns: int) -> dict[str, Any]:
-        log = self._log
-        scans = self._serving_scans.open
+        writes, scans = self._serving_writes, self._serving_scans.open
         held = scans.held()
-        return figures(self._options.worker, self._ranges, self._serving_writes, self._serving_maintenance, log.cut) | {
+        return figures(self._options.worker, self._ranges, writes, self._serving_maintenance, self._log.cut) | {
             "requests": {Op(op).name: count for op, count in sorted(self._requests.items())},
             "keys": {Op(op).name: count for op, count in sorted(self._keys.items()) if count},
             "counts": dict(self._counts),
             "cache": self._cache.figures(),
-            "memory": self._memory(held.memory_bytes),
+            "memory": memory_figures(
+                self._options.memory,
+                self._lease,
+                self._serving_writes,
+                self._cache,
+                self._unsent_bytes(),
+                held.memory_bytes,
+            ),
             "stalls": self._stalls.figures(now_ns),
             "scans": {"open": len(scans), "closed_early": scans.invalidated, **held._asdict()},
         }
@@ -402,19 +379,6 @@ class WorkerCore:
     def buffered_bytes(self) -> int:
         """What it buffers: overlays, and what waits in the log to be applied."""
         return self._writes.held_bytes if self._writes else 0
-
-    def _memory(self, view_bytes: int) -> dict[str, Any]:
-        """What is allowed and what is used, by what for; in bytes."""
-        plan, writes, cache = self._options.memory, self._serving_writes, self._cache.figures()
-        return {
-            "lease": {"allowed": self._lease.bytes, "used": writes.held_bytes, "wanted": self._lease.wanted},
-            "overlays": {"used": writes.buffered_bytes},
-            "logged": {"used": writes.logged_bytes},
-            "segments": {"allowed": plan.cache_bytes, "used": cache["block_bytes"] + cache["parts_bytes"]},
-            "answers": {"allowed": plan.answer_bytes, "used": self._unsent_bytes()},
-            "scans": {"allowed": plan.view_bytes, "used": view_bytes},
-            "drain_bytes_per_second": writes.drain_rate.bytes_per_second,
-        }
 
     @property
     def _serving_writes(self) -> WritePath:

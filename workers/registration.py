@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from shardstore.effects import Effect, Send
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
+from shardstore.load_report import LoadReport
 from shardstore.messages import Assignments, Heartbeat, Lease, LeaseReport, Ready, Register, decode, encode
 from shardstore.wire_format import Header, Op, Status
 
@@ -72,6 +73,10 @@ class Registration:
         """These ranges are open and served from now on."""
         self.serving = dict(serving)
         self._known = self._known | self.serving
+
+    def load(self, report: LoadReport) -> Send:
+        """Tell of the load of the ranges."""
+        return Send(ROUTER, b"", (Header(Op.LOAD).encode(), encode(report)))
 
     def forget(self, segments: Iterable[int]) -> None:
         """These segments are gone, or about to go."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from shardstore.memory_plan import MemoryPlan
 from workers.jobs.figures import JobTotals
 from workers.maintenance.queue import MaintenanceQueue
 from workers.ranges.owned_range import OwnedRange
+from workers.segment.cache import SegmentCache
+from workers.serving.buffer_lease import BufferLease
 from workers.serving.write_path import WritePath
 from workers.wal.scan import TailCut
 
@@ -33,6 +36,22 @@ def figures(
             "last_failure": maintenance.last_failure,
             "last_compaction": maintenance.last_compaction,
         },
+    }
+
+
+def memory_figures(
+    plan: MemoryPlan, lease: BufferLease, writes: WritePath, cache: SegmentCache, unsent_bytes: int, view_bytes: int
+) -> dict[str, Any]:
+    """What is allowed and what is used, by what for; in bytes."""
+    kept = cache.figures()
+    return {
+        "lease": {"allowed": lease.bytes, "used": writes.held_bytes, "wanted": lease.wanted},
+        "overlays": {"used": writes.buffered_bytes},
+        "logged": {"used": writes.logged_bytes},
+        "segments": {"allowed": plan.cache_bytes, "used": kept["block_bytes"] + kept["parts_bytes"]},
+        "answers": {"allowed": plan.answer_bytes, "used": unsent_bytes},
+        "scans": {"allowed": plan.view_bytes, "used": view_bytes},
+        "drain_bytes_per_second": writes.drain_rate.bytes_per_second,
     }
 
 

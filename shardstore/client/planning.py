@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import assert_never
 
 from shardstore import columns
-from shardstore.client.calls import Administer, EndScan, Maintain, Many, ScanPage, Statistics
+from shardstore.client import answers
+from shardstore.client.calls import Administer, EndScan, Maintain, Many, Owner, Page, ScanPage, Statistics
 from shardstore.client.checking import Items
 from shardstore.client.cutting import cut
-from shardstore.client.in_flight import Part
+from shardstore.client.in_flight import Part, Request
 from shardstore.client.lanes import Lane
 from shardstore.client.routing import Routing
 from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.messages import ScanRequest, encode
-from shardstore.wire_format import Flag, Op
+from shardstore.wire_format import Flag, Header, Op
 
 
 def parts_of(
@@ -107,3 +108,14 @@ def rest_of_scan(call: ScanPage, owned: KeyRange, resume: bytes) -> tuple[bytes,
         return (call.start, end) if end > call.start else None
     start = resume or owned.end
     return (start, call.end) if start and (not call.end or start < call.end) else None
+
+
+def page_of(request: Request, header: Header, frames: Sequence[bytes]) -> Page:
+    """The page in the answer to a SCAN. Raises InvalidColumn."""
+    call = request.calls[0]
+    assert type(call) is ScanPage
+    keys, values = answers.page_of(header, frames, call.keys_only)
+    resume, mark = frames[3:]
+    owned = request.lane.key_range
+    owner = Owner(owned, request.route) if mark and request.route else None
+    return Page(keys, values, rest_of_scan(call, owned, resume), bool(resume), mark, owner)

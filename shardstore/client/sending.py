@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from shardstore.client.calls import Call, Single
 from shardstore.client.in_flight import Request, State
 from shardstore.client.lanes import Channel, Lane, single_body
+from shardstore.client.pacing import pause_ns, slowness_after
 from shardstore.client.routing import ROUTER
 from shardstore.client.timers import Timers
 from shardstore.effects import Send
 from shardstore.entropy import Entropy
-from shardstore.limits import DEADLINE_MS_MAX, MILLISECOND_NS
+from shardstore.limits import DEADLINE_MS_MAX, MILLISECOND_NS, SECOND_NS
 from shardstore.wire_format import WRITES, Flag, Header, encode_request
 
 BACK_OFF_NS = 10 * MILLISECOND_NS
@@ -20,6 +21,8 @@ BACK_OFF_DOUBLINGS_MAX = 9
 CHANGE_BACK_OFF_NS = MILLISECOND_NS
 """While a range changes its segments, which takes a few milliseconds."""
 PAUSE_NS_MIN = 2 * MILLISECOND_NS
+DIRECT_RETRY_NS = 5 * SECOND_NS
+"""A direct way that is still bad then costs some requests an attempt each, a good one is not missed for longer."""
 _RETRY = int(Flag.RETRY)
 
 
@@ -131,6 +134,18 @@ class Sending:
             lane.paused = True
             self._timers.set(lane, now_ns + lane.pause_owed_ns)
             lane.pause_owed_ns = 0
+
+    def slow_down(self, request: Request, pressure: int, now_ns: int) -> None:
+        """The buffers of the worker that has taken this write fill: let the next write to the range wait a little."""
+        lane = request.lane
+        lane.pressure = pressure
+        lane.slowness = slowness_after(lane.slowness, refused=False)
+        self.pause(lane, pause_ns(pressure, sum(map(len, request.body)), request.entries, lane.slowness), now_ns)
+
+    def distrust(self, channel: Channel, now_ns: int) -> None:
+        """Go through the router for a while."""
+        channel.direct = False
+        self._timers.set(channel, now_ns + DIRECT_RETRY_NS)
 
     def end_pause(self, lane: Lane) -> None:
         """The writes of the lane may go."""

@@ -23,8 +23,6 @@ from shardstore.client.calls import (
     EndScan,
     Many,
     Open,
-    Owner,
-    Page,
     ScanPage,
     Single,
     Statistics,
@@ -33,8 +31,8 @@ from shardstore.client.effects import Abandon, Connect, Effect, Event, Resolve, 
 from shardstore.client.in_flight import Part, Request, State
 from shardstore.client.joining import Joining
 from shardstore.client.lanes import Channel, Lane
-from shardstore.client.pacing import PRESSURE_FREE, pause_ns, slowness_after
-from shardstore.client.planning import parts_of, rest_of_scan
+from shardstore.client.pacing import PRESSURE_FREE, slowness_after
+from shardstore.client.planning import page_of, parts_of
 from shardstore.client.routing import ROUTER, Routing
 from shardstore.client.sending import BACK_OFF_NS, CHANGE_BACK_OFF_NS, Sending
 from shardstore.client.succession import Succession
@@ -43,7 +41,6 @@ from shardstore.columns import InvalidColumn
 from shardstore.effects import Received, SendFailed, Tick
 from shardstore.entropy import Entropy
 from shardstore.errors import ScanInvalidated, ShardstoreError
-from shardstore.limits import SECOND_NS
 from shardstore.messages import Routes, decode
 from shardstore.wire_format import (
     CONDITIONAL,
@@ -61,8 +58,6 @@ _OK = int(Status.OK)
 _GET = int(Op.GET)
 _TELLING = CONDITIONAL | {Op.OUTCOME}
 _OF_ROUTER = frozenset((Op.ROUTES, Op.HELLO))
-DIRECT_RETRY_NS = 5 * SECOND_NS
-"""A direct way that is still bad then costs some requests an attempt each, a good one is not missed for longer."""
 
 
 class Session:
@@ -212,7 +207,7 @@ class Session:
         if request.op == _GET:
             content = answers.values_of(request, header, frames[1])
         elif request.op == Op.SCAN:
-            content = self._page(request, header, frames)
+            content = page_of(request, header, frames)
         elif request.op == Op.STATS:
             content = answers.figures_of(frames[1])
         elif request.op == Op.ADMIN:
@@ -221,7 +216,7 @@ class Session:
             content = answers.told_of(request.op, header, frames)
         request.lane.refusal = None
         if header.pressure > PRESSURE_FREE and request.op in WRITES:
-            self._slow_down(request, header.pressure)
+            self._sending.slow_down(request, header.pressure, self._now_ns)
         first = request.calls[0]
         if type(first) is not Single:
             self._take_part(first, request, header, content)
@@ -234,14 +229,6 @@ class Session:
             for call in request.calls[header.entries :]:
                 self._route(call)
         self._sending.finish(request)  # last, so that a write is known as sent or as answered, wherever this is torn
-
-    def _slow_down(self, request: Request, pressure: int) -> None:
-        """The worker's buffers fill: let the next write wait a little."""
-        lane = request.lane
-        lane.pressure = pressure
-        lane.slowness = slowness_after(lane.slowness, refused=False)
-        pause = pause_ns(pressure, sum(map(len, request.body)), request.entries, lane.slowness)
-        self._sending.pause(lane, pause, self._now_ns)
 
     def _take_part(self, call: Call, request: Request, header: Header, content: Any) -> None:
         """One part of a call is answered; when it was the last, settle the call."""
@@ -276,15 +263,6 @@ class Session:
         rest = Part(call, Op.GET, (frame,), flags, left, positions[answered:])
         call.missing += 1
         self._succession.put_first(rest, request.lane)
-
-    def _page(self, request: Request, header: Header, frames: list[bytes]) -> Page:
-        call = request.calls[0]
-        assert type(call) is ScanPage
-        keys, values = answers.page_of(header, frames, call.keys_only)
-        resume, mark = frames[3:]
-        owned = request.lane.key_range
-        owner = Owner(owned, request.route) if mark and request.route else None
-        return Page(keys, values, rest_of_scan(call, owned, resume), bool(resume), mark, owner)
 
     def _refused(self, request: Request, refused: Refused, header: Header) -> None:
         """Not answered: pass that on if it is for good, else send the request again now or later."""
@@ -392,7 +370,7 @@ class Session:
             return
         if request.state is State.SENT:
             if request.direct:
-                self._distrust(request.channel)
+                self._sending.distrust(request.channel, self._now_ns)
             self._effects += self._joining.ask(self._now_ns)
         if request.wanted:
             self._send_again(request)
@@ -413,12 +391,7 @@ class Session:
             return
         request.unanswered -= 1
         if request.direct:
-            self._distrust(request.channel)
+            self._sending.distrust(request.channel, self._now_ns)
             self._send_again(request)
         else:
             self._sending.delay(request, 0, self._now_ns)
-
-    def _distrust(self, channel: Channel) -> None:
-        """Go through the router for a while."""
-        channel.direct = False
-        self._timers.set(channel, self._now_ns + DIRECT_RETRY_NS)

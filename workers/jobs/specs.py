@@ -155,6 +155,17 @@ _RESULTS: dict[type[Spec], type[Result]] = {
 }
 
 
+def segments_of(spec: Spec) -> list[int]:
+    """The segments that the job publishes anew."""
+    match spec:
+        case DrainSpec():
+            return [item.segment for item in spec.drains]
+        case CompactSpec() | AdoptSpec():
+            return [spec.segment]
+        case ReleaseSpec() | RetireSpec():
+            return []
+
+
 def encode_spec(spec: Spec) -> bytes:
     """The bytes of a spec."""
     return bytes([_NUMBERS[type(spec)]]) + messages.encode(spec)

@@ -11,10 +11,8 @@ keeps the reason, and whoever waits for it gets it. Every job takes its segments
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import accumulate
 
 from shardstore.effects import Effect, JobFailed, JobFinished, StartJob
 from shardstore.entropy import Entropy
@@ -34,8 +32,11 @@ from workers.jobs.specs import (
     RetireSpec,
     SegmentDrain,
     Spec,
+    segments_of,
 )
+from workers.maintenance.barrier import Barrier
 from workers.maintenance.compaction_policy import COMPLETE, Compaction, choose
+from workers.maintenance.drain_choice import drains_of
 from workers.maintenance.drain_policy import layers_to_seal
 from workers.maintenance.layer_sizes import layer_size, layer_sizes
 from workers.ranges.owned_range import OwnedRange
@@ -47,18 +48,6 @@ from workers.serving.write_path import WritePath
 
 RETRY_FIRST_NS = 100 * MILLISECOND_NS
 RETRY_MAX_NS = 10 * SECOND_NS
-
-
-@dataclass(frozen=True, slots=True)
-class Barrier:
-    """A FLUSH or COMPACT that waits until the segment's tables hold everything up to `lsn`.
-
-    `asker` waits for its end; None for one that did not want to wait.
-    """
-
-    op: int
-    lsn: int
-    asker: Asker | None
 
 
 @dataclass(slots=True)
@@ -192,7 +181,7 @@ class MaintenanceQueue:
         self._running = StartJob(self._jobs_started, spec)
         if isinstance(spec, DrainSpec):
             self.writes.drain_rate.begun(sum(self._bytes_of(item) for item in spec.drains), now_ns)
-        for segment in _segments_of(spec):
+        for segment in segments_of(spec):
             self.ranges[segment].take(Step.SEAL, Step.START)
         return [self._running]
 
@@ -231,7 +220,7 @@ class MaintenanceQueue:
         self.last_failure, self._failed_last = event.reason, type(spec)
         self._failures += 1
         self._retry_at_ns = now_ns + min(RETRY_FIRST_NS << min(self._failures, 16), RETRY_MAX_NS)
-        for segment in _segments_of(spec):
+        for segment in segments_of(spec):
             owned = self.ranges[segment]
             owned.take(Step.FAIL)
             owned.last_failure = event.reason
@@ -277,22 +266,7 @@ class MaintenanceQueue:
         return spec
 
     def _drain(self) -> DrainSpec | None:
-        durable = self.writes.wal.lsn_durable
-        drains: list[SegmentDrain] = []
-        left_bytes = self.drain_bytes_max
-        for owned in sorted(self.ranges.values(), key=_lsn_first):  # the oldest first: they hold the log back
-            runs = [run for run in owned.overlay.runs if run.lsn_last <= durable]
-            if not any(run.due for run in runs) or owned.segment is None or owned.job_damage:
-                continue
-            sizes = list(accumulate([run.size_bytes for run in runs]))
-            fitting = bisect_right(sizes, left_bytes)
-            if not fitting and drains:
-                break
-            last = max(0, fitting - 1)
-            left_bytes -= sizes[last]
-            lsn_last = runs[last].lsn_last
-            dedup = owned.dedup.to_document(lsn_last)
-            drains.append(SegmentDrain(owned.segment_id, owned.overlay.lsn_first, lsn_last, owned.epoch, dedup))
+        drains = drains_of(self.ranges.values(), self.writes.wal.lsn_durable, self.drain_bytes_max)
         if self._drain_alone:
             drains = drains[:1]
         return DrainSpec(self.worker, self.store, self.log_id, tuple(drains)) if drains else None
@@ -416,18 +390,3 @@ class MaintenanceQueue:
 def _bounced(askers: Iterable[Asker]) -> list[Effect]:
     """Send those who wait for a compaction of a parent to its children."""
     return [asker.refuse(Status.STALE_ROUTE, Refusal("the range is changing")) for asker in askers]
-
-
-def _lsn_first(owned: OwnedRange) -> int:
-    return owned.overlay.lsn_first
-
-
-def _segments_of(spec: Spec) -> list[int]:
-    """The segments that the job publishes anew."""
-    match spec:
-        case DrainSpec():
-            return [item.segment for item in spec.drains]
-        case CompactSpec() | AdoptSpec():
-            return [spec.segment]
-        case ReleaseSpec() | RetireSpec():
-            return []

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from shardstore.effects import Send
+from shardstore.errors import Corruption
 from shardstore.filesystem import Filesystem
-from shardstore.messages import Assignment, Assignments
+from shardstore.limits import MILLISECOND_NS
+from shardstore.messages import Assignment, Assignments, Refusal
 from shardstore.topology import Relative
-from shardstore.wire_format import Flag, Op
+from shardstore.wire_format import Flag, Op, Status
+from workers.load.range_size import RangeSize, size_of
 from workers.ranges.opening import open_child, open_range
 from workers.ranges.owned_range import OwnedRange
 from workers.registration import ROUTER
 from workers.segment.cache import SegmentCache
+from workers.segment.manifest import Manifest
+from workers.segment.segment import Segment
 from workers.serving.reply import Asker
 from workers.serving.requests import is_marked
 from workers.topology.changes import Changes
+
+ADOPTION_RETRY_NS = 2 * MILLISECOND_NS
 
 
 class Holdings:
@@ -59,6 +67,22 @@ class Holdings:
             if segment not in parents and owned.fence_lsn is None
         }
 
+    def sizes(self) -> dict[int, RangeSize]:
+        """How large the ranges are that accept writes."""
+        return {segment: size_of(owned) for segment, owned in self.ranges.items() if owned.fence_lsn is None}
+
+    def middle_of(self, segment: int) -> bytes | None:
+        """The key at about half of the stored bytes of a range."""
+        stored = self.ranges[segment].segment
+        try:
+            return stored.middle_key() if stored else None
+        except Corruption:  # it is named to whom it concerns, the readers of these keys
+            return None
+
+    def open_segment(self, manifest: Manifest) -> Segment:
+        """The segment of a child that has files of its own now."""
+        return Segment(self._filesystem, manifest, self._cache)
+
     def of(self, asker: Asker, frames: Sequence[bytes]) -> OwnedRange | None:
         """The range that answers the request, None when it is to be turned away. Raises InvalidRequest."""
         header = asker.header
@@ -67,10 +91,15 @@ class Holdings:
             return self._former_of(asker, frames)
         return owned
 
-    def waits_for_adoption(self, asker: Asker) -> bool:
-        """Whether the request is for a child that is about to serve."""
-        owned = self.ranges.get(asker.header.segment)
-        return owned is not None and owned.epoch == asker.header.epoch and not owned.adopted
+    def turn_away(self, asker: Asker, routes: bytes) -> Send:
+        """The answer to a request that is not for this worker, or not yet."""
+        header = asker.header
+        owned = self.ranges.get(header.segment)
+        if owned is not None and owned.epoch == header.epoch and not owned.adopted:
+            what = Refusal(f"segment {header.segment} waits for the fence of its parents")
+            return asker.refuse(Status.UNAVAILABLE, what, ADOPTION_RETRY_NS)
+        stale = f"segment {header.segment} is not served here at epoch {header.epoch}"
+        return asker.refuse(Status.STALE_ROUTE, Refusal(stale, routes=routes))
 
     def _former_of(self, asker: Asker, frames: Sequence[bytes]) -> OwnedRange | None:
         """The parent of a change: it answers what the owner of a child asks, and scans that began before the change."""

@@ -1,0 +1,36 @@
+"""Which runs the next drain takes, within the bytes that one drain may read."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import accumulate
+
+from workers.jobs.specs import SegmentDrain
+from workers.ranges.owned_range import OwnedRange
+
+
+def drains_of(ranges: Iterable[OwnedRange], lsn_durable: int, bytes_max: int) -> list[SegmentDrain]:
+    """Drains of ranges with durable runs that are due, the oldest first, since they hold the log back.
+
+    Each takes as many runs as fit what is left of the bytes; the first one run at least.
+    """
+    drains: list[SegmentDrain] = []
+    for owned in sorted(ranges, key=_lsn_first):
+        runs = [run for run in owned.overlay.runs if run.lsn_last <= lsn_durable]
+        if not any(run.due for run in runs) or owned.segment is None or owned.job_damage:
+            continue
+        sizes = list(accumulate([run.size_bytes for run in runs]))
+        fitting = bisect_right(sizes, bytes_max)
+        if not fitting and drains:
+            break
+        last = max(0, fitting - 1)
+        bytes_max -= sizes[last]
+        lsn_last = runs[last].lsn_last
+        dedup = owned.dedup.to_document(lsn_last)
+        drains.append(SegmentDrain(owned.segment_id, owned.overlay.lsn_first, lsn_last, owned.epoch, dedup))
+    return drains
+
+
+def _lsn_first(owned: OwnedRange) -> int:
+    return owned.overlay.lsn_first
