@@ -6,7 +6,7 @@ import msgpack
 
 from shardstore.identifiers import ClientId, RequestId
 from shardstore.limits import DEDUP_CLIENTS, DEDUP_WINDOW
-from workers.ranges.dedup import DedupWindow, Verdict
+from workers.ranges.dedup import DedupWindow, Noted, Verdict
 
 
 def request(client: int, sequence: int) -> RequestId:
@@ -83,7 +83,7 @@ def test_joined_windows_know_what_any_of_them_knows() -> None:
     whole = DedupWindow.joined([left, right])
     for sequence, lsn in ((1, 11), (2, 22), (3, 23), (4, 14)):
         assert whole.judge(request(7, sequence), retry=True) is Verdict.DUPLICATE
-        assert whole.lsn_of(request(7, sequence)) == lsn
+        assert whole.noted(request(7, sequence)) == Noted(lsn, None)
     assert whole.judge(request(7, 5), retry=False) is Verdict.NEW
     assert whole.judge(request(8, 9), retry=True) is Verdict.DUPLICATE
     assert left.judge(request(7, 2), retry=True) is Verdict.TOO_OLD, "they are as they were"
@@ -136,9 +136,9 @@ def test_joined_clients_are_bounded_and_that_one_was_forgotten_is_known() -> Non
 def test_what_is_carried_is_known_whatever_log_it_comes_to() -> None:
     window = DedupWindow()
     window.note(request(7, 4), 1_000_000)
-    window.note(request(7, 5), 1_000_001)
+    window.note(request(7, 5), 1_000_001, b"7")
     carried = DedupWindow.from_document(msgpack.unpackb(msgpack.packb(window.to_carry()), strict_map_key=False))
-    assert [carried.lsn_of(request(7, sequence)) for sequence in (4, 5)] == [0, 0]
+    assert [carried.noted(request(7, sequence)) for sequence in (4, 5)] == [Noted(0, None), Noted(0, b"7")]
     assert carried.judge(request(7, 3), retry=True) is Verdict.TOO_OLD
     assert carried.judge(request(7, 6), retry=True) is Verdict.NEW
     drained = DedupWindow.from_document(carried.to_document(3))

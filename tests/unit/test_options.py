@@ -106,6 +106,6 @@ def test_topology_options_that_make_no_sense_are_refused(setting: dict[str, Any]
 
 @pytest.mark.parametrize("topology", [{"more": 1}, {"split_bytes": "1"}, []])
 def test_router_options_with_another_topology_are_refused(topology: Any) -> None:
-    values = json.loads(to_argument(RouterOptions("data", "store", "l", "i", 2, ())))
+    values = json.loads(to_argument(RouterOptions("data", "store", "l", "i", 2, (), derive(GIB, 2))))
     with pytest.raises(InvalidRequest):
         from_argument(RouterOptions, json.dumps(values | {"topology": topology}))

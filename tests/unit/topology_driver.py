@@ -33,6 +33,7 @@ from shardstore.effects import (
 from shardstore.errors import Corruption
 from shardstore.file_names import SEGMENTS, segment_of
 from shardstore.limits import KEY_BYTES_MAX, MILLISECOND_NS, SECOND_NS, VALUE_BYTES_MAX
+from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.messages import ScanRequest
 from shardstore.messages import encode as encode_message
 from shardstore.options import Durability, RouterOptions, ScanMode, WorkerOptions
@@ -107,8 +108,9 @@ class TopologyDriver:
             former.filesystem.kill()
         self._lives += 1
         filesystem = SimFilesystem(self.disk, self.rng)
-        options = WorkerOptions("data", STORE, number, "router", "listen", self.durability, MEMORY)
-        core = WorkerCore(filesystem, SimEntropy(self.seed, f"worker {self._lives}"), options, f"endpoint {number}")
+        options = WorkerOptions("data", STORE, number, "router", "listen", self.durability, self._plan)
+        entropy = SimEntropy(self.seed, f"worker {self._lives}")
+        core = WorkerCore(filesystem, entropy, options, f"endpoint {number}", lambda: 0)
         place = WorkerPlace(number, core, b"worker %d, life %d" % (number, self._lives), filesystem)
         self.workers[number] = place
         self._take(place, core.start(self.now_ns))
@@ -132,10 +134,14 @@ class TopologyDriver:
             self.start_worker(number)
 
     def _new_router(self) -> RouterCore:
-        options = RouterOptions("data", STORE, "listen", "internal", self._workers, self.boundaries)
+        options = RouterOptions("data", STORE, "listen", "internal", self._workers, self.boundaries, self._plan)
         router = RouterCore(SimFilesystem(self.disk, self.rng), SimEntropy(self.seed, "router"), options)
         router.start(self.now_ns)
         return router
+
+    @property
+    def _plan(self) -> MemoryPlan:
+        return derive(MEMORY, self._workers)
 
     # ---------------------------------------------------------------- what waits
 
