@@ -1,8 +1,9 @@
 """What operators ask of the topology: ADMIN. See shardstore/admin_messages.py.
 
 A change is answered when it is done, which may take a drain; so is the departure of a worker. Who asks again with the
-same id waits for the same or is told its outcome again. What was asked of a router that ended meanwhile is done all
-the same, but nobody is told: asked again, it is refused, since it is done, or begins anew.
+same id waits for the same or is told its outcome again. What was asked of a router that ended meanwhile may be done all
+the same, but this router does not know who asked: whoever asks again is told that (TOO_OLD), and nothing is begun, since
+a second merge would take another range, and a second addition add another worker.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import MILLISECOND_NS
 from shardstore.messages import Refusal, decode
 from shardstore.topology import Change
-from shardstore.wire_format import Header, Status
+from shardstore.wire_format import Flag, Header, Status
 
 REMEMBERED_MAX = 1_024
 ACTIVE = "active"
 ASKED_FOR = "asked for"
+FORGOTTEN = "the router that was asked has ended; the ranges tell what was done"
 
 
 @dataclass(slots=True)
@@ -83,6 +85,9 @@ class Admin:
             asked.peer, asked.request = peer, header
             return [] if asked.is_open else [answer(CLIENTS, peer, header, asked.reply)]
         request = decode(AdminRequest, frames[1])
+        reads = request.dry_run or request.action == Action.RANGES
+        if header.flags & Flag.RETRY and not reads:
+            return [refuse(CLIENTS, peer, header, Status.TOO_OLD, Refusal(FORGOTTEN))]
         try:
             if request.action == Action.RANGES:
                 return [answer(CLIENTS, peer, header, AdminReply(ranges=self._rows()))]
