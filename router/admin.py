@@ -1,9 +1,9 @@
 """What operators ask of the topology: ADMIN. See shardstore/admin_messages.py.
 
 A change is answered when it is done, which may take a drain; so is the departure of a worker. Who asks again with the
-same id waits for the same or is told its outcome again. What was asked of a router that ended meanwhile may be done all
-the same, but this router does not know who asked: whoever asks again is told that (TOO_OLD), and nothing is begun, since
-a second merge would take another range, and a second addition add another worker.
+same id waits for the same or is told its outcome again. What was asked of a router that ended meanwhile may be done
+all the same, but this router does not know who asked. Whoever asks again is told that (TOO_OLD), and nothing is begun:
+a second merge would take another range, a second addition would add another worker.
 """
 
 from __future__ import annotations

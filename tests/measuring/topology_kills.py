@@ -21,8 +21,8 @@ def main(seconds: float, seed: int) -> None:
     """Kill the processes of a new cluster, and compare what it holds with what it acknowledged."""
     logging.getLogger("shardstore").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="shardstore-kills-") as data:
-        print(chaos.run(Path(data), seed, seconds))
-    print("wrong: 0")
+        click.echo(chaos.run(Path(data), seed, seconds))
+    click.echo("wrong: 0")
 
 
 if __name__ == "__main__":
