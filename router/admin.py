@@ -130,7 +130,7 @@ class Admin:
             told.append(_told(change, 0 if request.dry_run else change.number, plan.reason))
             if not request.dry_run:
                 effects += self._changes.begin(change, plan.reason, now_ns)
-        if not effects:
+        if request.dry_run or not told:
             return [answer(CLIENTS, peer, header, AdminReply(told))]
         self._remember(Asked(peer, header, AdminReply(told), {change.number for change in told}))
         return effects

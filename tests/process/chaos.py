@@ -18,7 +18,7 @@ from threading import Condition, Thread
 from unittest.mock import patch
 
 from shardstore import Busy, Client, InvalidRequest, LocalCluster, OutcomeUnknown, TopologyOptions, Unavailable
-from tests.process.clusters import kill
+from tests.process.clusters import kill_all
 from tests.process.deadlines import wait_until
 from tests.process.recording import RecordingClient
 
@@ -37,6 +37,7 @@ class Figures:
     """What was done, and to whom."""
 
     kills: Counter[str] = field(default_factory=Counter)
+    processes_killed: int = 0
     changes: Counter[str] = field(default_factory=Counter)
     """Outcomes of what was asked, by kind and end."""
     acknowledged: int = 0
@@ -123,7 +124,8 @@ def run(data: Path, seed: int, seconds: float) -> Figures:
             client.wait_for_more()
         while time.monotonic() < deadline:
             victim = random.choice(("router", "source", "target", "all"))
-            figures.kills[victim] += kill_in_change(cluster, changer, victim, random)
+            figures.kills[victim] += 1
+            figures.processes_killed += kill_in_change(cluster, changer, victim, random)
             wait_until(lambda: names <= cluster.processes().keys(), "all processes again", 60)
             for client in clients:
                 client.wait_for_more(100)
@@ -155,11 +157,7 @@ def kill_in_change(cluster: LocalCluster, changer: Changer, victim: str, random:
     of_worker = {"source": f"worker-{giver}", "target": f"worker-{taker}"}
     names = list(running) if victim == "all" else [of_worker.get(victim, victim)]
     pids = [running[name] for name in names if name in running]
-    for pid in pids:
-        try:
-            kill(pid)
-        except ProcessLookupError:  # a maintenance process that has followed its worker
-            continue
+    kill_all(pids)
     return len(pids)
 
 

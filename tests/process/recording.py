@@ -18,6 +18,8 @@ TIMEOUT_S = 60
 KEYS = 3_000
 COUNTERS = 8
 BATCH_MAX = 100
+VALUE_COPIES_MAX = 400
+"""Of some bytes, so that a range fills more than a page of a scan."""
 
 
 class RecordingClient:
@@ -82,7 +84,7 @@ class RecordingClient:
 
     def _put(self) -> None:
         self._versions += 1
-        value = b"%d " % self._versions * self._random.randint(1, 60)
+        value = b"%d " % self._versions * self._random.randint(1, VALUE_COPIES_MAX)
         self._write(dict.fromkeys(self._some_keys(), value))
 
     def _delete(self) -> None:
@@ -128,9 +130,8 @@ class RecordingClient:
             self._note(error)
 
     def _scan(self) -> None:
-        """A part of the keys, over the bounds of ranges; its owner may die with the view it holds."""
-        low = self._random.randrange(224)
-        start, end = b"%02x" % low, b"%02x" % (low + 32)
+        """Some of the keys, or all, over the bounds of ranges; an owner may die with the view it holds."""
+        start, end = (b"%02x" % at for at in sorted(self._random.sample(range(256), 2)))
         try:
             scanned = dict(self._db.scan(start, end, timeout=TIMEOUT_S))
         except ScanInvalidated:

@@ -16,7 +16,7 @@ import pytest
 from shardstore import Client, InvalidRequest, LocalCluster, OutcomeUnknown, TopologyOptions, connect
 from shardstore.admin_messages import RangeRow
 from shardstore.cluster.running_cluster import url_of
-from tests.process.clusters import descendants, kill, served
+from tests.process.clusters import descendants, kill, kill_all, served
 from tests.process.deadlines import wait_until
 from tests.process.recording import RecordingClient
 
@@ -64,7 +64,7 @@ def test_ranges_change_under_clients_that_notice_nothing(tmp_path: Path) -> None
             assert (move.kind, move.worker, move.parents) == ("move", 1, split.children[1:])
             assert owners(db) == {b"": 0, b"40": 1, b"80": 1}
             clients[1].wait_for_more()
-            [merge] = db.admin.merge(b"40")
+            db.admin.merge(b"40")
             assert owners(db) == {b"": 0, b"40": 1}
             clients[1].wait_for_more()
             db.admin.merge(b"33")  # the children of two workers
@@ -202,8 +202,7 @@ def test_a_change_goes_on_after_the_death_of_everything_with_fewer_workers(tmp_p
     with served(tmp_path) as supervisor, connect(url_of(tmp_path)) as db:
         processes = descendants(supervisor.pid)
         begin_a_move_that_cannot_end(db, [each.pid for each in processes if "workers" in each.cmdline()])
-        for pid in [supervisor.pid, *(process.pid for process in processes)]:
-            kill(pid)
+        kill_all([supervisor.pid, *(process.pid for process in processes)])
         psutil.wait_procs(processes, timeout=10)
     with cluster_on(tmp_path, 1) as cluster, cluster.connect() as db:
         finish(db, client)

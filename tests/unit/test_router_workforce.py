@@ -232,6 +232,13 @@ def test_a_worker_that_is_down_keeps_its_ranges_until_it_is_back(store: Store) -
     assert reports_in(store.pass_time(5)) == [(1,)]
 
 
+def test_a_change_of_who_is_down_is_answered_when_it_is_done_and_not_before(store: Store) -> None:
+    store.router.lose_worker(b"w0")
+    assert store.ask(Action.MERGE) == [], "there is nobody to order it from"
+    store.bring_up(0)
+    assert [each.kind for each in reply_in(store.pass_time(2)).changes] == ["merge"]
+
+
 def test_the_number_of_a_worker_that_is_gone_is_given_again(store: Store) -> None:
     store.ask(Action.DRAIN_WORKER, 0)
     store.pass_time(5)
