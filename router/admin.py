@@ -1,8 +1,9 @@
 """What operators ask of the topology: ADMIN. See shardstore/admin_messages.py.
 
 A change is answered when it is done, which may take a drain; so is the departure of a worker. Who asks again with the
-same id waits for the same or is told its outcome again. What was asked of a router that ended meanwhile is done all
-the same, but nobody is told: asked again, it is refused, since it is done, or begins anew.
+same id waits for the same or is told its outcome again. What was asked of a router that ended meanwhile may be done
+all the same, but this router does not know who asked. Whoever asks again is told that (TOO_OLD), and nothing is begun:
+a second merge would take another range, a second addition would add another worker.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import MILLISECOND_NS
 from shardstore.messages import Refusal, decode
 from shardstore.topology import Change
-from shardstore.wire_format import Header, Status
+from shardstore.wire_format import Flag, Header, Status
 
 REMEMBERED_MAX = 1_024
 ACTIVE = "active"
 ASKED_FOR = "asked for"
+FORGOTTEN = "the router that was asked has ended; the ranges tell what was done"
 
 
 @dataclass(slots=True)
@@ -83,6 +85,9 @@ class Admin:
             asked.peer, asked.request = peer, header
             return [] if asked.is_open else [answer(CLIENTS, peer, header, asked.reply)]
         request = decode(AdminRequest, frames[1])
+        reads = request.dry_run or request.action == Action.RANGES
+        if header.flags & Flag.RETRY and not reads:
+            return [refuse(CLIENTS, peer, header, Status.TOO_OLD, Refusal(FORGOTTEN))]
         try:
             if request.action == Action.RANGES:
                 return [answer(CLIENTS, peer, header, AdminReply(ranges=self._rows()))]
@@ -125,7 +130,7 @@ class Admin:
             told.append(_told(change, 0 if request.dry_run else change.number, plan.reason))
             if not request.dry_run:
                 effects += self._changes.begin(change, plan.reason, now_ns)
-        if not effects:
+        if request.dry_run or not told:
             return [answer(CLIENTS, peer, header, AdminReply(told))]
         self._remember(Asked(peer, header, AdminReply(told), {change.number for change in told}))
         return effects

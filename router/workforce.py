@@ -50,16 +50,18 @@ class Workforce:
         topology = self._table.topology
         if worker not in topology.workers:
             raise InvalidRequest(f"there is no worker {worker}")
-        if worker in topology.leaving:
-            raise InvalidRequest(f"worker {worker} is leaving already")
         if topology.staying == [worker]:
             raise InvalidRequest(f"worker {worker} is the last one that stays: add another before")
 
     def drain_worker(self, worker: int) -> None:
-        """This worker is to own nothing any more, and to end. Raises InvalidRequest, StorageFailure."""
+        """This worker is to own nothing any more, and to end. Raises InvalidRequest, StorageFailure.
+
+        One that leaves already goes on leaving.
+        """
         self.check_drain(worker)
         topology = self._table.topology
-        self._table.publish_workers(topology.workers, [*topology.leaving, worker])
+        if worker not in topology.leaving:
+            self._table.publish_workers(topology.workers, [*topology.leaving, worker])
 
     def tick(self) -> list[Effect]:
         """Let go who left everything. Raises StorageFailure."""

@@ -28,7 +28,7 @@ EXIT_FAILED = 3
 
 WHAT_TO_DO = {
     Unavailable: "try again in a moment",
-    OutcomeUnknown: "read the key back before you repeat the write",
+    OutcomeUnknown: "see with `get` or `ranges` what was done before you repeat it",
     Corruption: "keep the files as they are and restore from a backup",
     StorageFailure: "free space or repair the disk; the worker goes on by itself or after a restart",
 }

@@ -101,7 +101,7 @@ class Refused(NamedTuple):
             case Status.FAILED:
                 return StorageFailure(refusal.what)
             case Status.TOO_OLD:
-                return OutcomeUnknown(f"whether the write was applied cannot be told any more: {refusal.what}")
+                return OutcomeUnknown(f"whether it was applied cannot be told any more: {refusal.what}")
             case Status.SCAN_INVALIDATED:
                 return ScanInvalidated(None, b"", refusal.what)  # the scan itself knows how far it came
             case Status.BUSY:

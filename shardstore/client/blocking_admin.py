@@ -14,7 +14,8 @@ class Admin:
 
     Each change is made before the method returns, while reads and writes go on, and is answered with what was done and
     why. With `dry_run` nothing is done, and the answer is what would be. `timeout` is in seconds, None is 30; a change
-    that is not done by then goes on, and the method raises OutcomeUnknown. What cannot be done raises InvalidRequest;
+    that is not done by then goes on, and the method raises OutcomeUnknown, as it does when the router dies meanwhile:
+    `ranges` tells what was done. What cannot be done raises InvalidRequest;
     while another change of such a range runs, the method waits for that, and raises Busy at its timeout.
     """
 

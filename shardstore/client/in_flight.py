@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ATTEMPT_NS = SECOND_NS
 ATTEMPT_DOUBLINGS_MAX = 3
-BARRIERS = frozenset((Op.FLUSH, Op.COMPACT, Op.ADMIN))
+BARRIERS = frozenset((Op.FLUSH, Op.COMPACT))
 BARRIER_ATTEMPT_NS = 30 * SECOND_NS
 """They may rightly take long, and each one that is asked again is more work for who does it."""
 

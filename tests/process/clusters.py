@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -56,6 +56,13 @@ def descendants(pid: int) -> list[psutil.Process]:
 def kill(pid: int) -> None:
     """SIGKILL."""
     os.kill(pid, signal.SIGKILL)
+
+
+def kill_all(pids: Iterable[int]) -> None:
+    """SIGKILL for each that has not followed another one already."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            kill(pid)
 
 
 class Writer:

@@ -14,7 +14,7 @@ import pytest
 
 from shardstore import Closed, InvalidRequest, LocalCluster, connect
 from shardstore.cluster.running_cluster import last_announced, url_of
-from tests.process.clusters import Writer, cluster_on, descendants, kill, served
+from tests.process.clusters import Writer, cluster_on, descendants, kill, kill_all, served
 from tests.process.deadlines import wait_until
 
 RECORDS = [(b"%05d" % number, b"value %d" % number) for number in range(3_000)]
@@ -93,8 +93,7 @@ def test_everything_survives_the_death_of_everything(tmp_path: Path) -> None:
         writer = Writer(db)
         writer.wait_for_more()
         processes = descendants(supervisor.pid)
-        for pid in [supervisor.pid, *(process.pid for process in processes)]:
-            kill(pid)
+        kill_all([supervisor.pid, *(process.pid for process in processes)])
         psutil.wait_procs(processes, timeout=10)
         writer._stopped.set()
     with cluster_on(tmp_path) as cluster, cluster.connect() as db:

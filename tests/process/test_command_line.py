@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.process.clusters import served
 
@@ -32,6 +33,41 @@ def test_the_commands_use_the_cluster_of_the_directory(tmp_path: Path) -> None:
         lease = json.loads(shardstore(tmp_path, "memory", "--json").stdout)["0"]["lease"]
         assert lease["used"] <= lease["allowed"]
     assert shardstore(tmp_path, "get", "greeting").returncode == 3
+
+
+def test_the_commands_of_an_operator_change_ranges_and_workers(tmp_path: Path) -> None:
+    def ask(*arguments: str) -> Any:
+        done = shardstore(tmp_path, *arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def owners() -> list[tuple[str, int]]:
+        return [(row["start"], row["worker"]) for row in ask("ranges")]
+
+    with served(tmp_path, "--workers", "2", "--ranges", "1", "--no-auto-topology"):
+        assert shardstore(tmp_path, "put", "greeting", "hello").returncode == 0
+        assert ask("split", "m", "--dry-run")["changes"][0]["at"] == "m"
+        assert owners() == [("", 0)]
+        assert shardstore(tmp_path, "split", "m").stdout == b"split 1 -> 2 + 3 at m, worker 0: asked for\n"
+        refused = shardstore(tmp_path, "split", "m")
+        assert (refused.returncode, refused.stderr) == (3, b"Error: a range starts with this key already\n")
+        refused = shardstore(tmp_path, "move", "m", "--to", "7")
+        assert (refused.returncode, refused.stderr) == (3, b"Error: there is no worker 7\n")
+        [moved] = ask("move", "greeting", "--to", "1")["changes"]
+        assert (moved["kind"], moved["parents"], moved["worker"]) == ("move", [2], 1)
+        assert owners() == [("", 1), ("m", 0)]
+        assert shardstore(tmp_path, "rebalance", "--dry-run").stdout == b"nothing to do\n"
+        assert ask("rebalance") == {"dry_run": False, "changes": []}
+        assert ask("merge", "greeting")["changes"][0]["kind"] == "merge"
+        table = shardstore(tmp_path, "ranges").stdout.decode().splitlines()
+        assert [line.split()[0] for line in table] == ["start", "-"]
+        assert ask("workers", "add", "--dry-run") == {"worker": 2, "dry_run": True}
+        assert shardstore(tmp_path, "workers", "add").stdout == b"added worker 2\n"
+        assert [change["worker"] for change in ask("workers", "drain", "1", "--dry-run")["changes"]] != [1]
+        assert [change["reason"] for change in ask("workers", "drain", "1")["changes"]] == ["worker 1 leaves"]
+        refused = shardstore(tmp_path, "workers", "drain", "1")
+        assert (refused.returncode, refused.stderr) == (3, b"Error: there is no worker 1\n")
+        assert shardstore(tmp_path, "get", "greeting").stdout == b"hello\n"
 
 
 def test_the_demonstration_survives_its_killed_worker() -> None:

@@ -164,6 +164,13 @@ def test_random_inserts_are_no_appends() -> None:
     assert append_share(measured) < 0.01
 
 
+def test_what_a_new_range_takes_first_is_no_append() -> None:
+    measured = Measured()
+    measured.note(Op.PUT, [key(number * 7919 % 10_007) for number in range(5_000)])
+    measured.second()
+    assert append_share(measured) == 0
+
+
 def test_writing_what_is_stored_again_in_order_is_no_append() -> None:
     measured = Measured()
     measured.second(last_stored=key(10**6))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from router.admin import FORGOTTEN
 from router.change_stage import Stage
 from shardstore.admin_messages import Action, AdminReply, AdminRequest
 from shardstore.effects import Effect, ReportWorkers, Send
@@ -15,7 +16,7 @@ from shardstore.limits import WORKERS_MAX
 from shardstore.messages import Refusal, Routes, decode, encode
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.topology import Change, Orders, Progress
-from shardstore.wire_format import Header, Op, Status
+from shardstore.wire_format import Flag, Header, Op, Status
 from tests.unit.router_driver import RouterDriver, answers_to, document_of, header_of, refusal_of, told_routes
 
 OPERATOR = 5_000
@@ -48,9 +49,12 @@ class Store:
         self._up[worker] = b"w%d" % worker
         self.router.bring_up(worker, self._up[worker])
 
-    def ask(self, action: Action, worker: int = 0, dry_run: bool = False, sequence: int = 0) -> list[Effect]:
+    def ask(
+        self, action: Action, worker: int = 0, dry_run: bool = False, sequence: int = 0, flags: int = 0
+    ) -> list[Effect]:
         """An operator asks."""
-        header = Header(Op.ADMIN, client=OPERATOR, sequence=sequence or next(self._sequences), duration_ms=1_000)
+        sequence = sequence or next(self._sequences)
+        header = Header(Op.ADMIN, flags, client=OPERATOR, sequence=sequence, duration_ms=1_000)
         request = AdminRequest(action.value, worker=worker, dry_run=dry_run)
         return self.router.client_sends(b"operator", header, encode(request))
 
@@ -168,6 +172,26 @@ def test_what_was_on_the_way_to_a_worker_that_is_gone_is_not_waited_for(store: S
     assert store.router.lose_worker(b"w0") == []
 
 
+def test_who_asks_for_a_departure_that_is_under_way_waits_for_it(store: Store) -> None:
+    store.ask(Action.DRAIN_WORKER, 0)
+    store.restart()
+    assert store.ask(Action.DRAIN_WORKER, 0) == []
+    effects = store.pass_time(5)
+    assert reports_in(effects) == [(1,)]
+    assert [each.parents for each in reply_in(effects).changes] == [[1], [2]]
+
+
+@pytest.mark.parametrize("action", [Action.ADD_WORKER, Action.DRAIN_WORKER, Action.MERGE])
+def test_nothing_is_begun_for_who_may_have_asked_a_former_router(store: Store, action: Action) -> None:
+    store.ask(action, sequence=77)
+    store.restart()
+    before = (store.workers_wanted(), store.router.figures()["changes"], store.router.figures()["map_version"])
+    [refused] = store.ask(action, sequence=77, flags=Flag.RETRY)
+    assert refusal_of(refused, Status.TOO_OLD).what == FORGOTTEN
+    assert (store.workers_wanted(), store.router.figures()["changes"], store.router.figures()["map_version"]) == before
+    assert reply_in(store.ask(Action.RANGES, flags=Flag.RETRY)).ranges, "what only reads may be repeated"
+
+
 def test_at_most_two_changes_empty_a_worker_at_a_time(store: Store) -> None:
     store.ask(Action.ADD_WORKER)
     store.bring_up(2)
@@ -208,6 +232,13 @@ def test_a_worker_that_is_down_keeps_its_ranges_until_it_is_back(store: Store) -
     assert reports_in(store.pass_time(5)) == [(1,)]
 
 
+def test_a_change_of_who_is_down_is_answered_when_it_is_done_and_not_before(store: Store) -> None:
+    store.router.lose_worker(b"w0")
+    assert store.ask(Action.MERGE) == [], "there is nobody to order it from"
+    store.bring_up(0)
+    assert [each.kind for each in reply_in(store.pass_time(2)).changes] == ["merge"]
+
+
 def test_the_number_of_a_worker_that_is_gone_is_given_again(store: Store) -> None:
     store.ask(Action.DRAIN_WORKER, 0)
     store.pass_time(5)
@@ -220,7 +251,6 @@ def test_the_number_of_a_worker_that_is_gone_is_given_again(store: Store) -> Non
     ("leaving", "worker", "what"),
     [
         ([], 7, "there is no worker 7"),
-        ([0], 0, "worker 0 is leaving already"),
         ([0], 1, "worker 1 is the last one that stays: add another before"),
     ],
 )

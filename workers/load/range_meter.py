@@ -12,6 +12,7 @@ is a share of the work. The step follows the load: the sample holds the last LOA
 
 **Appends are told by the edge,** the highest key that was known at the last report: puts above it are inserts at the
 right end, also when several clients write them in no exact order. The first key of a request stands for all of it.
+Before the first report no edge is known and nothing is an append, or each new range would seem to be filled at its end.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class RangeMeter:
     def _note_put(self, keys: Sequence[bytes]) -> None:
         first = keys[0]
         self._puts += len(keys)
-        if first > self._edge:
+        if self._edge and first > self._edge:
             self._appends += len(keys)
         self.last = max(self.last, first, keys[-1])
 

@@ -1,0 +1,22 @@
+"""No acknowledged write is lost, or applied twice, when processes are killed in the middle of changes.
+
+The long form: `python -m tests.measuring.topology_kills --seconds 300`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.process import chaos
+
+SECONDS = 8
+MERGED_OVER = "its client has written later"
+"""A write that the other parent of a merge has overtaken: whether it was applied is not to be told."""
+
+
+def test_changes_under_writers_survive_kill_9_of_router_source_and_target(tmp_path: Path) -> None:
+    figures = chaos.run(tmp_path, seed=1, seconds=SECONDS)
+    assert figures.processes_killed > 3
+    assert figures.changes["move"]
+    assert figures.acknowledged > 1_000
+    assert all(MERGED_OVER in told for told in figures.unserved), figures.unserved
