@@ -49,7 +49,8 @@ class Server(Process):
         super().__init__(host, name, on_end)
         self.filesystem = SimFilesystem(host.disk, self.random)
         self.loop: EventLoop | None = None
-        self._core: Core | None = None
+        self.core: Core | None = None
+        self.on_turn: Callable[[Server], None] = lambda _server: None
         self.schedule()
 
     def turn(self) -> None:
@@ -68,6 +69,7 @@ class Server(Process):
         else:
             if self.loop.stop is not None:
                 self.end(f"stop: {self.loop.stop.failure}")
+            self.on_turn(self)
 
     def open(self) -> EventLoop | None:
         """Take locks, open the core and its links; None while a lock is still held by a predecessor."""
@@ -75,7 +77,7 @@ class Server(Process):
 
     def loop_of(self, core: Core) -> EventLoop:
         """The real event loop around the core."""
-        self._core = core
+        self.core = core
         return EventLoop(self.host.trace.traced(self.name, core), self.transport, self.host.clock, self.perform)
 
     def perform(self, effect: Effect) -> None:
@@ -88,7 +90,7 @@ class Server(Process):
             self.loop.post(StopRequested())
 
     def wakeup_ns(self) -> int | None:
-        return self._core.wakeup_ns() if self._core is not None else None
+        return self.core.wakeup_ns() if self.core is not None else None
 
     def release(self) -> None:
         self.filesystem.kill()

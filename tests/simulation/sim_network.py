@@ -4,7 +4,8 @@ A connected link keeps what its server is not there to take, and hands it to who
 connection breaks, some of what was under way still arrives, in order, and the rest of what the server had sent is
 lost; of what the client had sent, a part is lost and the rest goes to the next connection. A bound link knows a peer
 by an id it gave to the connection; messages to an id whose connection is gone are refused, once that was noticed.
-A link that is bound to a unix endpoint also tells when it has noticed (PeerGone).
+A link that is bound to a unix endpoint also tells when it has noticed (PeerGone). Messages that nobody answers, which
+the protocol of topology changes says may be lost, doubled and late, are that by chance (Repeats).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 
 from shardstore.effects import Incoming, PeerGone, Received
 from shardstore.errors import InvalidRequest
-from shardstore.limits import MILLISECOND_NS, OUTBOX_BYTES_MAX
+from shardstore.limits import MILLISECOND_NS, OUTBOX_BYTES_MAX, SECOND_NS
+from shardstore.wire_format import Op, decode_header
 from tests.simulation.sim_clock import SimClock
 
 RECONNECT_NS_MAX = 20 * MILLISECOND_NS
@@ -39,6 +41,18 @@ class Delays:
         return min(int(rng.expovariate(1 / self.usual_ns)), 20 * self.usual_ns)
 
 
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """With which chance a one-way message is lost, or comes once more after up to `late_ns`, others between."""
+
+    lost: float = 0.0
+    doubled: float = 0.0
+    late_ns: int = SECOND_NS
+
+
+ONE_WAY = frozenset((Op.CHANGE, Op.PROGRESS, Op.RETIRE))
+
+
 class _Stream:
     """Messages on their way in one direction of a connection, in order."""
 
@@ -52,8 +66,13 @@ class _Stream:
         """Happens while a message that was just sent is under way."""
 
     def send(self, frames: list[bytes]) -> None:
+        clock, repeats, rng = self._network.clock, self._network.repeats, self._network.random
+        if repeats != Repeats() and decode_header(frames[0]).op in ONE_WAY:
+            if rng.random() < repeats.lost:
+                return
+            if rng.random() < repeats.doubled:
+                clock.after(rng.randint(0, repeats.late_ns), lambda: self._repeat(frames))
         self._under_way.append(frames)
-        clock = self._network.clock
         self._last_ns = max(clock.now_ns() + self._network.delays.draw(self._network.random), self._last_ns + 1)
         clock.at(self._last_ns, self._arrive)
         if self.on_send is not None:
@@ -67,6 +86,10 @@ class _Stream:
     def _arrive(self) -> None:
         if not self._closed:
             self._deliver(self._under_way.popleft())
+
+    def _repeat(self, frames: list[bytes]) -> None:
+        if not self._closed:
+            self._deliver(frames)
 
     def close(self, arrives: bool) -> list[list[bytes]]:
         """Break: some still arrive if `arrives`; answers what neither arrived nor was lost for sure."""
@@ -167,10 +190,13 @@ class _Connection:
 class SimNetwork:
     """All links of one simulation."""
 
-    def __init__(self, clock: SimClock, rng: random.Random, delays: Delays = Delays()) -> None:
+    def __init__(
+        self, clock: SimClock, rng: random.Random, delays: Delays = Delays(), repeats: Repeats = Repeats()
+    ) -> None:
         self.clock = clock
         self.random = rng
         self.delays = delays
+        self.repeats = repeats
         self.listeners: dict[str, tuple[SimTransport, str]] = {}
         self._connections: list[_Connection] = []
         self._ports = 0

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
+import router.policies.loads
+import router.steering
 import workers.core
 import workers.overlay.overlay
 import workers.serving.open_scans
@@ -17,9 +19,10 @@ from shardstore.limits import KIB, MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import Durability
 from shardstore.segment_options import SegmentOptions
+from shardstore.topology_options import TopologyOptions
 from tests.simulation.sim_disk import PowerLoss
 from tests.simulation.sim_entropy import stream
-from tests.simulation.sim_network import Delays
+from tests.simulation.sim_network import Delays, Repeats
 from workers.maintenance import compaction_policy
 from workers.wal.writer import WalWriter
 
@@ -37,12 +40,17 @@ FAULTS = (
     "lose power",
     "fail sync",
     "fill disk",
+    "strike change",
 )
 TOPOLOGY_CHANGES = ("split", "merge", "move", "add_worker", "drain_worker")
 OPERATIONS = (
     *("put", "delete", "get", "contains", "put_many", "delete_many", "get_many", "scan", "flush", "compact"),
     *("put_if_absent", "compare_and_set", "increment", "read_counter"),
 )
+
+POLICY_TIMES = ((router.steering, "STEER_INTERVAL_NS"), (router.policies.loads, "SETTLED_NS"))
+POLICY_NS = 200 * MILLISECOND_NS
+"""Policies that are to show something in some seconds look as often, and believe figures as early."""
 
 
 class Patch(NamedTuple):
@@ -90,6 +98,8 @@ class Swarm:
     runs_set_aside_max: int
     topology_changes: tuple[str, ...]
     topology_interval_ns: int
+    topology: TopologyOptions
+    repeats: Repeats
 
     def patches(self) -> list[Patch]:
         """What the options change in the store: limits small enough to be met."""
@@ -102,6 +112,7 @@ class Swarm:
             Patch(workers.serving.scanning, "SCAN_LEASE_NS", self.scan_lease_ns),
             Patch(workers.serving.open_scans, "ISOLATION_LEASE_NS", self.isolation_lease_ns),
             Patch(workers.overlay.overlay, "RUNS_SET_ASIDE_MAX", self.runs_set_aside_max),
+            *((Patch(module, name, POLICY_NS) for module, name in POLICY_TIMES) if self.topology.auto_topology else ()),
         ]
 
 
@@ -146,6 +157,19 @@ def draw(seed: int) -> Swarm:
         runs_set_aside_max=rng.choice((0, 1, 4)),
         topology_changes=tuple(change for change in TOPOLOGY_CHANGES if rng.random() < 0.6),
         topology_interval_ns=rng.choice((30 * MILLISECOND_NS, 150 * MILLISECOND_NS, 600 * MILLISECOND_NS)),
+        topology=_topology(rng),
+        repeats=rng.choice((Repeats(), Repeats(0.1, 0.3), Repeats(0.4, 0.4))),
+    )
+
+
+def _topology(rng: random.Random) -> TopologyOptions:
+    """Sometimes policies that find something to change in the smallest store."""
+    return TopologyOptions(
+        auto_topology=rng.random() < 0.3,
+        split_bytes=rng.choice((KIB, 16 * KIB)),
+        split_operations=rng.choice((1, 50)),
+        changes_max=rng.choice((1, 4)),
+        cooldown_ms=rng.choice((0, 200, 2_000)),
     )
 
 

@@ -11,17 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from router.answers import CLIENTS
-from shardstore.admin_messages import AdminRequest
-from shardstore.effects import Received
+from router.change_stage import Stage
 from shardstore.file_names import first_lsn_of, worker_directory
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.memory_plan import plan_of_worker
-from shardstore.messages import encode
 from shardstore.options import Durability, RouterOptions, WorkerOptions
-from shardstore.wire_format import Header, Op
 from tests.simulation.clients import Client
 from tests.simulation.counters import Counters
+from tests.simulation.invariants import Invariants
+from tests.simulation.operators import Operators, stage_of, strike
 from tests.simulation.oracle import NEVER_NS, Oracle, Violation
 from tests.simulation.processes import Host, Process
 from tests.simulation.servers import Router, Server, Worker
@@ -29,7 +27,7 @@ from tests.simulation.sim_clock import SimClock
 from tests.simulation.sim_disk import Directory, Inode, SimDisk
 from tests.simulation.sim_entropy import stream
 from tests.simulation.sim_filesystem import SimCrash
-from tests.simulation.sim_network import SimNetwork
+from tests.simulation.sim_network import Repeats, SimNetwork
 from tests.simulation.swarm import Patch, Swarm, draw
 from tests.simulation.trace import Trace
 from tests.simulation.workload import Workload
@@ -38,10 +36,10 @@ from workers.wal.record_format import FILE_HEADER_BYTES
 URL = "ipc://simulated/router"
 INTERNAL = "ipc://simulated/workers"
 SETTLE_NS = 30 * SECOND_NS
-WORKERS_MAX = 4
-"""More are not added."""
-OPERATOR = 2**40
-"""Under which client id operators ask."""
+MOMENT_NS = 20 * MILLISECOND_NS
+"""How long a fault waits for a moment that is worth it."""
+STAGE_NS = 200 * MILLISECOND_NS
+"""How long it waits for a stage of a change."""
 
 
 class World:
@@ -51,7 +49,7 @@ class World:
         self.swarm = swarm
         self.random = stream(swarm.seed, "faults")
         clock = SimClock(stream(swarm.seed, "clock"))
-        network = SimNetwork(clock, stream(swarm.seed, "network"), swarm.delays)
+        network = SimNetwork(clock, stream(swarm.seed, "network"), swarm.delays, swarm.repeats)
         self.host = Host(swarm, clock, network, SimDisk(), Trace())
         self.oracle = Oracle(swarm.keys)
         self.counters = Counters(swarm.counters)
@@ -67,8 +65,9 @@ class World:
         self.leased_max = 0
         self._incarnations = 0
         self._generation = 0
-        self.operators = stream(swarm.seed, "operators")
-        self._admin_sequence = 0
+        self._operators_random = stream(swarm.seed, "operators")
+        self.operators = Operators(swarm, self._operators_random)
+        self.invariants = Invariants(self.servers, self.host.disk)
         self._closing = False
 
     def run(self) -> None:
@@ -92,7 +91,8 @@ class World:
         faults = ", ".join(f"{count} x {fault}" for fault, count in sorted(self.faults.items()))
         milliseconds = self.host.clock.now_ns() // MILLISECOND_NS
         done = f"{self.oracle.acknowledged} writes, {self.counters.acknowledged} increments, {self.oracle.reads} reads"
-        return f"{done}, {milliseconds} ms; {faults}"
+        changes = ", ".join(f"{count} x {kind}" for kind, count in sorted(self.invariants.done.items())) or "no change"
+        return f"{done}, {changes}, {self.invariants.done_though_struck} of them struck, {milliseconds} ms; {faults}"
 
     # Time
 
@@ -121,9 +121,9 @@ class World:
         while self._step(until_ns):
             pass
 
-    def _until(self, done: Callable[[], bool], what: str) -> None:
+    def _until_nothing(self, left: Callable[[], str]) -> None:
         limit_ns = self.host.clock.now_ns() + SETTLE_NS
-        while not done():
+        while what := left():
             if not self._step(limit_ns):
                 raise Violation(f"after {SETTLE_NS / 1e9:g} s without faults, still {what}")
 
@@ -141,6 +141,7 @@ class World:
         numbered = f"{name} #{self._incarnations}"
         self.host.trace.note(self.host.clock.now_ns(), numbered, "starts")
         self.servers[name] = self._new_server(name, numbered)
+        self.servers[name].on_turn = self.invariants.check
 
     def _new_server(self, name: str, numbered: str) -> Server:
         swarm = self.swarm
@@ -149,7 +150,9 @@ class World:
             self._restart_later(name)
 
         if name == "router":
-            options = RouterOptions("", "store", URL, INTERNAL, swarm.workers, swarm.boundaries, swarm.memory)
+            options = RouterOptions(
+                "", "store", URL, INTERNAL, swarm.workers, swarm.boundaries, swarm.memory, swarm.topology
+            )
             return Router(self.host, numbered, ended, options, self._follow_router)
         number = _number_of(name)
         listen = f"unix://simulated/worker-{number}"
@@ -203,21 +206,12 @@ class World:
     # Operators
 
     def _change_topology(self) -> None:
-        """An operator asks the router for a change of some range, whether it makes sense or not."""
+        """An operator asks for something, again and again."""
         if self._closing:
             return
-        swarm, rng = self.swarm, self.operators
-        router = self.servers["router"]
-        request = AdminRequest(
-            rng.choice(swarm.topology_changes), rng.choice((*swarm.keys, rng.randbytes(3))), rng.choice(self.wanted)
-        )
-        has_enough = request.action == "add_worker" and len(self.wanted) >= WORKERS_MAX
-        if router.alive and router.loop is not None and not has_enough:
-            self._admin_sequence += 1
-            header = Header(Op.ADMIN, client=OPERATOR, sequence=self._admin_sequence, duration_ms=1_000).encode()
-            router.loop.post(Received(CLIENTS, b"operator", [header, encode(request)]))
-            router.schedule()
-        self.host.clock.after(int(rng.expovariate(1 / swarm.topology_interval_ns)), self._change_topology)
+        self.operators.ask(self._router, self.wanted, self.swarm.topology_changes)
+        pause_ns = int(self._operators_random.expovariate(1 / self.swarm.topology_interval_ns))
+        self.host.clock.after(pause_ns, self._change_topology)
 
     # Faults
 
@@ -242,9 +236,9 @@ class World:
             self._wait_for(lambda: worker.syncs_ended > ended)
         worker.end("killed")
 
-    def _wait_for(self, moment: Callable[[], bool]) -> None:
+    def _wait_for(self, moment: Callable[[], bool], longest_ns: int = MOMENT_NS) -> None:
         """Let time pass until a moment that is worth a fault, if it comes soon."""
-        limit_ns = self.host.clock.now_ns() + 20 * MILLISECOND_NS
+        limit_ns = self.host.clock.now_ns() + longest_ns
         while not moment() and self._step(limit_ns):
             pass
 
@@ -293,15 +287,39 @@ class World:
 
         self.host.clock.after(self.random.randint(0, SECOND_NS), empty)
 
-    def _lose_power(self) -> None:
-        """At any time, or during a sync: everything ends, and the disk keeps what the drawn mode says.
+    def _strike_change(self) -> None:
+        """When a change is at a drawn stage, or is just over; an operator asks for one if there is none."""
+        pending = self.invariants.pending
+        if not pending and (wanted := self.operators.changes_wanted()):
+            self.operators.ask(self._router, self.wanted, wanted)
+            self._wait_for(lambda: bool(self.invariants.pending), STAGE_NS)
+        if not self.invariants.pending:
+            return
+        change = self.random.choice([*self.invariants.pending.values()])
+        stage = self.random.choice((*Stage, None))
+        self._wait_for(lambda: stage_of(self._router, change.number) is stage, STAGE_NS)
+        self.invariants.struck.add(change.number)
+        if self.random.random() < 0.2:
+            return self._lose_power()
+        sources, targets = (
+            [self.servers[_name_of(each.worker)] for each in relatives if self._was_started(each.worker)]
+            for relatives in (change.parents, change.children)
+        )
+        strike(self.random, self._router, sources, targets)
 
-        Then all starts again, and every key is read.
+    def _lose_power(self) -> None:
+        """At any time, during a sync, or between two file calls of a job: everything ends.
+
+        The disk keeps what the drawn mode says. Then all starts again, and every key is read.
         """
         worker = self._some_worker()
-        begun = worker.syncs_begun
-        if self.random.random() < 0.5:
+        begun, chance = worker.syncs_begun, self.random.random()
+        if chance < 0.4:
             self._wait_for(lambda: worker.syncs_begun > begun)
+        elif chance < 0.7 and worker.maintenance is not None:
+            job_files = worker.maintenance.filesystem
+            job_files.crash_in = self.random.randint(1, 10)
+            self._wait_for(lambda: not job_files.alive)
         undone_from_ns = min(map(self._stable_ns, self.wanted)) if self._is_async else NEVER_NS
         for process in [*self.servers.values(), *self.clients.values()]:
             process.end("power lost")
@@ -312,7 +330,7 @@ class World:
         found: dict[bytes, bytes | None] = {}
         client = self._new_client("verifier")
         client.run(self.workload.verifier(found, undone_from_ns))
-        self._until(lambda: not client.actors, "no answer to reads")
+        self._until_nothing(lambda: "no answer to reads" if client.actors else "")
         client.end("done")
         self.oracle.end_era(found)
         self.counters.end_era(found, undone_from_ns)
@@ -342,6 +360,12 @@ class World:
     def _all_logs_stable(self) -> bool:
         return all(self._stable_ns(worker) == self.host.clock.now_ns() for worker in self.wanted)
 
+    @property
+    def _router(self) -> Router:
+        router = self.servers["router"]
+        assert isinstance(router, Router)
+        return router
+
     # The end
 
     def _settle(self) -> None:
@@ -349,18 +373,23 @@ class World:
         self.host.disk.capacity = None
         for server in self.servers.values():
             server.filesystem.crash_in = server.filesystem.fail_sync_in = None
+            if isinstance(server, Worker) and server.maintenance is not None:
+                server.maintenance.filesystem.crash_in = None
+        self.host.network.repeats = Repeats()
         self.workload.stopping = True
         self._closing = True
-        self._until(lambda: not any(client.actors for client in self.clients.values()), "operations without an end")
+        clients = self.clients.values()
+        self._until_nothing(lambda: "operations without an end" if any(client.actors for client in clients) else "")
         self._advance(self.host.clock.now_ns() + self.swarm.scan_lease_ns)  # the scans of killed clients end with it
 
     def _close(self) -> None:
         done: list[str] = []
         client = self._new_client("closing client")
         client.run(self.workload.closing(done))
-        self._until(lambda: bool(done), "no end of the closing operations")
+        self._until_nothing(lambda: "" if done else "no end of the closing operations")
         client.end("done")
-        self._until(self._all_logs_stable, "a log that nobody syncs")
+        self._until_nothing(lambda: "" if self._all_logs_stable() else "a log that nobody syncs")
+        self._until_nothing(self.invariants.unfinished)
 
 
 def _name_of(worker: int) -> str:

@@ -1,0 +1,127 @@
+"""What must hold in a whole store at every moment of a topology change, and what must be left of it at the end.
+
+always    no two live workers, or ranges of one, accept writes for the same key
+          a segment that the router calls created has a manifest that a loss of power cannot take
+at last   no change is under way, nobody leaves, every segment on the disk is in the map, every worker serves what is
+          its own and knows nothing of former ranges, and nothing is counted as under way
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from router.core import RouterCore
+from router.route_table import Topology
+from shardstore.file_names import SEGMENTS, manifest, segment_of
+from shardstore.key_range import KeyRange
+from shardstore.topology import Change
+from tests.simulation.oracle import Violation
+from tests.simulation.servers import Server
+from tests.simulation.sim_disk import Directory, Node, SimDisk
+from workers.core import WorkerCore
+
+
+class Invariants:
+    """Looks into the cores of one simulation. Follows the changes: `done` counts them by kind."""
+
+    def __init__(self, servers: Mapping[str, Server], disk: SimDisk) -> None:
+        self._servers = servers
+        self._disk = disk
+        self._topology: Topology | None = None
+        self.pending: dict[int, Change] = {}
+        self.struck: set[int] = set()
+        """Numbers of changes during which there was a fault for their sake."""
+        self.done: Counter[str] = Counter()
+        self.done_though_struck = 0
+
+    def check(self, server: Server) -> None:
+        """What always holds, after a turn of this server. Raises Violation."""
+        if isinstance(server.core, RouterCore):
+            self._check_map(server.core)
+        else:
+            self._check_owners()
+
+    def unfinished(self) -> str:
+        """What is left of a change; empty for nothing."""
+        router = self._servers["router"]
+        if not isinstance(router.core, RouterCore) or not router.alive:
+            return "no router"
+        topology = router.core._table.topology
+        if topology.changes or len(router.core._changes):
+            return f"changes under way: {topology.changes}"
+        if topology.leaving:
+            return f"workers that leave: {topology.leaving}"
+        if len(router.core._dispatch.in_flight):
+            return "requests in flight at the router"
+        mapped = {int(route.segment) for route in topology.map}
+        if self._segments() != mapped:
+            return f"segments {self._segments()} on the disk, where {mapped} are in the map"
+        workers = (self._of_worker(worker, topology) for worker in topology.workers)
+        return next(filter(None, workers), "")
+
+    def _of_worker(self, worker: int, topology: Topology) -> str:
+        server = self._servers.get(f"worker {worker}")
+        if server is None or not server.alive or not isinstance(server.core, WorkerCore):
+            return f"no worker {worker}"
+        core = server.core
+        if core._writes is None or core._maintenance is None:
+            return f"worker {worker} without ranges"
+        owned = {int(route.segment) for route in topology.map if route.worker == worker}
+        buffered_bytes = sum(each.overlay.size_bytes for each in core._ranges.values())
+        left = {
+            "ranges that are not its own": core._ranges.keys() != owned,
+            "orders": bool(core._changes),
+            "windows of parents": bool(core._changes._carried),
+            "former ranges": bool(core._changes.former),
+            "reads that wait for parents": bool(core._remote_reads._reads),
+            "a job": core._maintenance.busy,
+            "writes": not core._writes.idle,
+            "bytes of ranges that are gone": core._writes.buffered_bytes != buffered_bytes,
+            "log files that no range needs": bool(core._writes.wal.files_before(core._maintenance.checkpoint())),
+        }
+        return next((f"{what} at worker {worker}" for what, is_left in left.items() if is_left), "")
+
+    def _check_owners(self) -> None:
+        accepted = sorted(
+            (owned.start, owned.end, name) for name, server in self._servers.items() for owned in _accepted_by(server)
+        )
+        for (_, end, one), (start, _, other) in pairwise(accepted):
+            if not end or start < end:
+                raise Violation(f"{one} and {other} both accept writes from {start!r} on")
+
+    def _check_map(self, core: RouterCore) -> None:
+        topology = core._table.topology
+        for route in topology.map:
+            if route.created and not self._is_kept(manifest(route.segment)):
+                raise Violation(f"segment {route.segment} is in the map as created, and has no durable manifest")
+        if topology is not self._topology:
+            self._follow({change.number: change for change in topology.changes})
+            self._topology = topology
+
+    def _follow(self, pending: dict[int, Change]) -> None:
+        ended = [change for number, change in self.pending.items() if number not in pending]
+        self.done.update(change.kind for change in ended)
+        self.done_though_struck += sum(change.number in self.struck for change in ended)
+        self.pending = pending
+
+    def _segments(self) -> set[int]:
+        directory = self._disk.find(SEGMENTS)
+        names = directory.seen if isinstance(directory, Directory) else ()
+        return {segment for name in names if (segment := segment_of(name)) is not None}
+
+    def _is_kept(self, path: str) -> bool:
+        node: Node | None = self._disk.root
+        for part in path.split("/"):
+            node = node.stable.get(part) if isinstance(node, Directory) else None
+        return node is not None
+
+
+def _accepted_by(server: Server) -> Iterator[KeyRange]:
+    """The keys for which this server accepts writes."""
+    core = server.core
+    if server.alive and isinstance(core, WorkerCore) and core._writes is not None and not core._stopping:
+        for owned in core._ranges.values():
+            if owned.adopted and owned.fence_lsn is None and owned.damage is None:
+                yield owned.key_range

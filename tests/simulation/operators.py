@@ -1,0 +1,76 @@
+"""Who asks for topology changes in a simulation, and faults at a drawn stage of one that is under way."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+
+from router.answers import CLIENTS
+from router.change_stage import Stage
+from router.core import RouterCore
+from shardstore.admin_messages import AdminRequest
+from shardstore.effects import Received
+from shardstore.limits import SECOND_NS
+from shardstore.messages import encode
+from shardstore.topology import ChangeKind
+from shardstore.wire_format import Header, Op
+from tests.simulation.servers import Router, Server, Worker
+from tests.simulation.swarm import Swarm
+
+WORKERS_MAX = 4
+"""More are not added."""
+OPERATOR = 2**40
+"""Under which client id operators ask."""
+CALLS_MAX = 6
+"""A crash comes so soon, in file calls."""
+PAUSES_NS = (SECOND_NS // 10, SECOND_NS, 7 * SECOND_NS)
+"""The last is longer than the router waits for a worker that is silent, and than a scan isolates a range."""
+
+
+class Operators:
+    """Operators who ask for changes, whether these make sense or not."""
+
+    def __init__(self, swarm: Swarm, rng: random.Random) -> None:
+        self._swarm = swarm
+        self._random = rng
+        self._sequence = 0
+
+    def ask(self, router: Router, workers: Sequence[int], actions: Sequence[str]) -> None:
+        """Ask the router for one of these actions."""
+        rng = self._random
+        request = AdminRequest(
+            rng.choice(actions), rng.choice((*self._swarm.keys, rng.randbytes(3))), rng.choice(workers)
+        )
+        has_enough = request.action == "add_worker" and len(workers) >= WORKERS_MAX
+        if router.alive and router.loop is not None and not has_enough:
+            self._sequence += 1
+            header = Header(Op.ADMIN, client=OPERATOR, sequence=self._sequence, duration_ms=1_000).encode()
+            router.loop.post(Received(CLIENTS, b"operator", [header, encode(request)]))
+            router.schedule()
+
+    def changes_wanted(self) -> list[str]:
+        """The actions of the seed that begin a change at once."""
+        return [action for action in self._swarm.topology_changes if action in list(ChangeKind)]
+
+
+def stage_of(router: Router, change: int) -> Stage | None:
+    """How far a change is, as the router knows; None when it knows no such change, or is not there."""
+    core = router.core
+    under_way = core._changes._under_way.get(change) if isinstance(core, RouterCore) and router.alive else None
+    return under_way.stage if under_way else None
+
+
+def strike(rng: random.Random, router: Router, sources: Iterable[Server], targets: Iterable[Server]) -> None:
+    """End, crash or pause the servers of a change: one, some or all of them."""
+    sources, targets = [*sources], [*targets]
+    struck = rng.choice(([router], sources, targets, [*sources, *targets], [router, *sources, *targets]))
+    how = rng.choice(("kill", "kill", "crash", "crash maintenance", "pause"))
+    for server in dict.fromkeys(struck):
+        if how == "kill":
+            server.end("killed")
+        elif how == "pause":
+            server.pause(rng.choice(PAUSES_NS))
+        elif how == "crash" or not isinstance(server, Worker):
+            server.filesystem.crash_in = rng.randint(1, CALLS_MAX)
+        elif server.maintenance is not None:
+            server.maintenance.filesystem.crash_in = rng.randint(1, CALLS_MAX)
