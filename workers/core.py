@@ -43,7 +43,7 @@ from shardstore.wire_format import Flag, Header, MalformedMessage, Op, Status, d
 from workers.load.meter import LoadMeter
 from workers.load.range_size import size_of
 from workers.maintenance.queue import MaintenanceQueue
-from workers.ranges.opening import highest_lsn_in_tables, open_child, open_range, readable_manifests
+from workers.ranges.opening import highest_lsn_in_tables, known_segments, open_child, open_range, readable_manifests
 from workers.ranges.owned_range import OwnedRange
 from workers.ranges.replay import replay
 from workers.registration import ROUTER, Registration
@@ -80,9 +80,7 @@ class WorkerCore:
         manifests = readable_manifests(filesystem, options.store)
         lsn_floor = highest_lsn_in_tables(filesystem, options.store, options.worker, manifests)
         self._log = recover(filesystem, options.worker, options.store, lsn_floor, entropy)
-        self._registration = Registration(
-            options.worker, endpoint, {manifest.segment: manifest.epoch for manifest in manifests}
-        )
+        self._registration = Registration(options.worker, endpoint, known_segments(filesystem, manifests))
         self._ranges: dict[int, OwnedRange] = {}
         self._cache = SegmentCache(cache_bytes_of_share(options.memory))
         self._writes: WritePath | None = None
@@ -289,8 +287,8 @@ class WorkerCore:
         """A change is done."""
         if self._writes is not None:
             self._registration.routes = retire.routes
-            self._changes.end(retire.change)
             self._drop(retire.segments)
+            self._changes.end(retire.change)
         return []
 
     def _drop(self, segments: Iterable[int]) -> None:

@@ -12,7 +12,7 @@ from shardstore.admin_messages import AdminRequest
 from shardstore.effects import Received
 from shardstore.limits import SECOND_NS
 from shardstore.messages import encode
-from shardstore.topology import Change, ChangeKind
+from shardstore.topology import ChangeKind
 from shardstore.wire_format import Header, Op
 from tests.simulation.servers import Router, Server, Worker
 from tests.simulation.swarm import Swarm
