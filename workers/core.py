@@ -41,7 +41,7 @@ from shardstore.topology import Orders, Retire
 from shardstore.wire_format import Header, MalformedMessage, Op, Status, decode_message
 from workers.load.meter import LoadMeter
 from workers.maintenance.queue import MaintenanceQueue
-from workers.ranges.opening import highest_lsn_in_tables, readable_manifests
+from workers.ranges.opening import highest_lsn_in_tables, known_segments, readable_manifests
 from workers.ranges.replay import replay
 from workers.registration import ROUTER, Registration
 from workers.segment.cache import SegmentCache
@@ -84,9 +84,7 @@ class WorkerCore:
         manifests = readable_manifests(filesystem, options.store)
         lsn_floor = highest_lsn_in_tables(filesystem, options.store, options.worker, manifests)
         self._log = recover(filesystem, options.worker, options.store, lsn_floor, entropy)
-        self._registration = Registration(
-            options.worker, endpoint, {manifest.segment: manifest.epoch for manifest in manifests}
-        )
+        self._registration = Registration(options.worker, endpoint, known_segments(filesystem, manifests))
         self._cache = SegmentCache(options.memory.cache_bytes)
         self._holdings = Holdings(filesystem, options.worker, options.store, self._cache)
         self._ranges, self._changes = self._holdings.ranges, self._holdings.changes
@@ -286,8 +284,8 @@ class WorkerCore:
         """A change is done."""
         if self._writes is not None:
             self._registration.routes = retire.routes
-            self._changes.end(retire.change)
             self._drop(retire.segments)
+            self._changes.end(retire.change)
         return []
 
     def _drop(self, segments: Iterable[int]) -> None:

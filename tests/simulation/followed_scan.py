@@ -42,6 +42,7 @@ class FollowedScan:
         self._mode = mode
         self._scan = scan
         self._first = Window(0, 0)
+        self._goes_on = False
         self._shown: list[tuple[ScanPage, Page]] = []
 
     def run(self, pages: int | None) -> Steps:
@@ -72,9 +73,10 @@ class FollowedScan:
 
     def _taken(self, call: ScanPage, page: Page, window: Window) -> None:
         deque(self._scan.take(page), maxlen=0)
-        if not call.mark:
+        if not self._goes_on:  # a page of the range at hand, whatever the scan takes it for
             self._first = window
             self._shown = []
+        self._goes_on = page.more
         self._shown.append((call, page))
         if self._mode is not ScanMode.LIVE:
             self._check(call, page, self._first)

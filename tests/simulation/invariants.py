@@ -3,7 +3,8 @@
 always    no two live workers, or ranges of one, accept writes for the same key
           a segment that the router calls created has a manifest that a loss of power cannot take
 at last   no change is under way, nobody leaves, every segment on the disk is in the map, every worker serves what is
-          its own and knows nothing of former ranges, and nothing is counted as under way
+          its own and knows nothing of former ranges, and nothing is counted as under way. A worker that left may
+          leave segments behind: the next one that starts removes them
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Invariants:
         self._servers = servers
         self._disk = disk
         self._topology: Topology | None = None
+        self._parents: dict[int, int] = {}
         self.pending: dict[int, Change] = {}
         self.struck: set[int] = set()
         """Numbers of changes during which there was a fault for their sake."""
@@ -42,6 +44,10 @@ class Invariants:
             self._check_map(server.core)
         else:
             self._check_owners()
+
+    def note_restart(self) -> None:
+        """Everything starts: from now on nothing may be left of workers that are gone."""
+        self._parents.clear()
 
     def unfinished(self) -> str:
         """What is left of a change; empty for nothing."""
@@ -56,7 +62,8 @@ class Invariants:
         if len(router.core._dispatch.in_flight):
             return "requests in flight at the router"
         mapped = {int(route.segment) for route in topology.map}
-        if self._segments() != mapped:
+        left = {segment for segment, worker in self._parents.items() if worker not in topology.workers}
+        if not mapped <= self._segments() <= mapped | left:
             return f"segments {self._segments()} on the disk, where {mapped} are in the map"
         workers = (self._of_worker(worker, topology) for worker in topology.workers)
         return next(filter(None, workers), "")
@@ -105,6 +112,8 @@ class Invariants:
         self.done.update(change.kind for change in ended)
         self.done_though_struck += sum(change.number in self.struck for change in ended)
         self.pending = pending
+        for change in pending.values():
+            self._parents |= {parent.segment: parent.worker for parent in change.parents}
 
     def _segments(self) -> set[int]:
         directory = self._disk.find(SEGMENTS)

@@ -253,14 +253,15 @@ def _grant_at_once(accounts: Mapping[int, Account], plan: MemoryPlan) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """What is planted, and what a seed must have drawn to be worth a try: faults, ways to lose power, durability."""
+    """What is planted, and what a seed must have drawn to be worth a try: faults, power losses, durability, changes."""
 
     patches: tuple[Patch, ...]
     needs: tuple[str, ...] = ()
 
     def may_show_in(self, swarm: Swarm) -> bool:
         """Whether the seed of this swarm is worth a try."""
-        drawn = {*swarm.faults, *(mode.name for mode in swarm.power_losses), swarm.durability.name}
+        modes = (mode.name for mode in swarm.power_losses)
+        drawn = {*swarm.faults, *modes, swarm.durability.name, *swarm.topology_changes}
         return drawn.issuperset(self.needs)
 
 

@@ -8,9 +8,11 @@ import pytest
 
 from tests.simulation.mistakes import MISTAKES, Mistake
 from tests.simulation.swarm import draw
+from tests.simulation.topology_mistakes import TOPOLOGY_MISTAKES
 from tests.simulation.world import SimulationFailed, simulate
 
 SEEDS_MAX = 800
+ALL = MISTAKES | TOPOLOGY_MISTAKES
 
 
 def is_shown(mistake: Mistake) -> bool:
@@ -23,9 +25,9 @@ def is_shown(mistake: Mistake) -> bool:
     return False
 
 
-@pytest.mark.parametrize("name", sorted(MISTAKES))
+@pytest.mark.parametrize("name", sorted(ALL))
 def test_a_planted_mistake_is_found(name: str) -> None:
-    assert is_shown(MISTAKES[name])
+    assert is_shown(ALL[name])
 
 
 def test_without_a_mistake_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,6 +85,7 @@ class World:
         self._settle()
         self._close()
         self._lose_power()
+        self._until_nothing(self.invariants.unfinished)
 
     def summary(self) -> str:
         """What happened, in one line."""
@@ -326,6 +327,7 @@ class World:
         self.host.disk.capacity = None
         self.host.disk.lose_power(self.random.choice(self.swarm.power_losses), self.random)
         self._generation += 1
+        self.invariants.note_restart()
         self._start_all()
         found: dict[bytes, bytes | None] = {}
         client = self._new_client("verifier")

@@ -8,14 +8,17 @@ from dataclasses import replace
 import pytest
 
 from shardstore.errors import Corruption
+from shardstore.file_names import segment_directory
 from shardstore.identifiers import SegmentId, WorkerId
 from shardstore.limits import ISOLATION_LEASE_NS, KIB
 from shardstore.messages import ScanRequest, decode
 from shardstore.options import Durability, ScanMode
 from shardstore.topology import Change, Progress
 from shardstore.wire_format import Flag, Op, Status, decode_header
+from tests.simulation.sim_filesystem import SimFilesystem
 from tests.unit.topology_driver import CLIENT, TopologyDriver
 from workers.jobs.specs import AdoptSpec, CompactSpec
+from workers.segment.state import Step
 
 LOCAL_SPLIT = b"m"
 Begin = Callable[[TopologyDriver], Change]
@@ -387,6 +390,37 @@ def test_an_order_that_comes_after_the_end_brings_nothing_back(worker: int | Non
     cluster.finish()
     assert {s for place in cluster.workers.values() for s in place.core._ranges} == {r.segment for r in cluster.map}
     assert cluster.content() == {b"a": b"1", b"b": b"2", b"n": b"3", b"z": b"4"}
+
+
+def test_a_parent_that_a_job_still_has_when_it_is_to_go_goes_later() -> None:
+    cluster = filled()
+    cluster.split(LOCAL_SPLIT)
+    place = cluster.workers[0]
+    while not any(decode_header(frames[0]).op == Op.RETIRE for frames in place.inbox):
+        order(cluster)
+        if place.outbox:
+            cluster.deliver_to_router(0)
+        elif place.syncs:
+            cluster.sync(0)
+        elif not place.inbox:
+            cluster.run_job(0)
+    parent = cluster.owned(1)
+    parent.take(Step.SEAL, Step.START)
+    order(cluster)
+    parent.take(Step.FAIL)
+    cluster.pass_time()
+    cluster.finish()
+    assert cluster.segments_on_disk() == {route.segment for route in cluster.map}
+
+
+def test_what_a_stopped_retirement_has_left_is_removed_by_the_next_worker_that_starts() -> None:
+    cluster = filled()
+    cluster.split(LOCAL_SPLIT)
+    cluster.finish()
+    SimFilesystem(cluster.disk, cluster.rng).make_directory(segment_directory(1))
+    cluster.start_worker(1)
+    cluster.finish()
+    assert cluster.segments_on_disk() == {route.segment for route in cluster.map}
 
 
 def test_retired_segments_are_forgotten_in_registrations() -> None:

@@ -75,7 +75,7 @@ class MaintenanceQueue:
     _adoptions: dict[int, AdoptSpec] = field(default_factory=dict)
     _retired: set[int] = field(default_factory=set)
     _obsolete: list[str] = field(default_factory=list)
-    _release_wanted: bool = False
+    _release_wanted: bool = True  # what was recovered may be of segments that are gone, and then nothing else asks
     _retry_at_ns: int | None = None
     _failures: int = 0
     _failed_last: type[Spec] | None = None

@@ -30,6 +30,13 @@ def readable_manifests(filesystem: Filesystem, store: str) -> list[Manifest]:
     return found
 
 
+def known_segments(filesystem: Filesystem, manifests: Sequence[Manifest]) -> dict[int, int]:
+    """Epochs by segment; 0 for those that have a directory only: made just before a crash, or removed in part."""
+    segments = filter(None, map(segment_of, filesystem.list_directory(SEGMENTS)))
+    bare = [segment for segment in segments if not filesystem.exists(manifest(segment))]
+    return dict.fromkeys(bare, 0) | {manifest.segment: manifest.epoch for manifest in manifests}
+
+
 def highest_lsn_in_tables(filesystem: Filesystem, store: str, worker: int, manifests: Sequence[Manifest]) -> int:
     """The highest LSN of the worker's log that a table holds; the log itself may have lost it."""
     try:

@@ -110,11 +110,14 @@ class Changes:
             self.end(change)
 
     def end(self, change: int) -> None:
-        """The change is done."""
+        """The change is done. As long as a parent is here, it is reported: the router says again that this can go."""
+        order = self._orders.get(change)
+        if order is None or self._here(order.change.parents):
+            return
+        del self._orders[change]
         self._reported.pop(change, None)
         self._durable_first.pop(change, None)
-        order = self._orders.pop(change, None)
-        for child in order.change.children if order else ():
+        for child in order.change.children:
             self._carried.pop(child.segment, None)
 
     def retire(self, segments: Iterable[int], scanned: Callable[[OwnedRange], bool]) -> list[int]:

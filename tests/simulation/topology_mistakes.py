@@ -1,0 +1,181 @@
+"""Mistakes in topology changes, to be planted like those of mistakes.py."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import router.topology_changes
+import workers.jobs.adopt
+import workers.topology.changes
+from router.change_stage import Stage, stage_of
+from router.topology_changes import TopologyChanges
+from shardstore.client.calls import EndScan, ScanPage
+from shardstore.client.scanning import Scan
+from shardstore.effects import Effect
+from shardstore.identifiers import Stored
+from shardstore.key_range import KeyRange
+from shardstore.topology import Order
+from shardstore.wire_format import Header
+from tests.simulation import servers
+from tests.simulation.mistakes import Mistake
+from tests.simulation.sim_filesystem import SimFilesystem
+from tests.simulation.swarm import Patch
+from workers.core import WorkerCore
+from workers.jobs.specs import AdoptSpec
+from workers.overlay.overlay import fill
+from workers.ranges.dedup import DedupWindow
+from workers.ranges.inheritance import Inheritance
+from workers.ranges.owned_range import OwnedRange
+from workers.segment.open_tables import OpenTables
+from workers.segment.table_format import TableRecord
+from workers.serving.reply import Asker
+from workers.topology.changes import Changes
+
+
+def _serve_the_fenced(core: WorkerCore, asker: Asker, frames: list[bytes]) -> OwnedRange | None:
+    """A parent answers whatever it is asked, writes too."""
+    owned = core._ranges.get(asker.header.segment)
+    return owned if owned is not None and owned.epoch == asker.header.epoch and owned.adopted else None
+
+
+def _windows_known(changes: Changes, order: Order, child: OwnedRange) -> list[DedupWindow]:
+    """What is known at once, instead of what all parents know when all are fenced."""
+    parents = order.change.parents_over(child.key_range)
+    here = [changes._ranges[parent.segment].dedup for parent in parents if parent.segment in changes._ranges]
+    told = [DedupWindow.from_document(order.windows[each.segment]) for each in parents if each.segment in order.windows]
+    return [*here, *told]
+
+
+def _adopt_without_windows(changes: Changes, order: Order) -> None:
+    """The child knows nothing of the requests that its parents have applied, until it is opened again."""
+    waiting = [(child, child.dedup) for child in changes._here(order.change.children) if not child.adopted]
+    _adopt(changes, order)
+    for child, dedup in waiting:
+        child.dedup = dedup
+
+
+_adopt = Changes._adopt
+
+
+def _spec_without_window(*arguments: Any) -> AdoptSpec:
+    """The manifest of the child does not name the requests that its parents have applied."""
+    return replace(AdoptSpec(*arguments), dedup={})
+
+
+def _materialised_when_drained(*arguments: Any) -> Stage:
+    """Children are taken for materialised as soon as they could be."""
+    stage = stage_of(*arguments)
+    return Stage.MATERIALISED if stage is Stage.DRAINED else stage
+
+
+class PublishesChildrenFirst(SimFilesystem):
+    """The names of tables in a new directory are not synced before there is a manifest."""
+
+    def sync_directory(self, path: str) -> None:
+        if not path.startswith("segments/") or self.exists(f"{path}/MANIFEST"):
+            super().sync_directory(path)
+
+
+def _retire_when_drained(
+    changes: TopologyChanges, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int
+) -> list[Effect]:
+    """Parents may go when they are drained; the children's manifests, and ROUTES, come later."""
+    effects = _progress(changes, peer, request, frames, now_ns)
+    member = changes._membership.of_peer(peer)
+    for under_way in changes._under_way.values():
+        if member is not None and under_way.is_drained:
+            parents = [parent.segment for parent in under_way.change.parents if parent.worker == member.worker]
+            effects = [*effects, changes._retire(peer, under_way.change.number, parents)]
+    return effects
+
+
+_progress = TopologyChanges.progress
+
+
+def _begin_without_changes(changes: TopologyChanges, *arguments: Any) -> None:
+    """A router that starts does not look whether changes are under way."""
+    _begin(changes, *arguments)
+    changes._under_way.clear()
+
+
+_begin = TopologyChanges.__init__
+
+
+def _requested_of_any_epoch(core: WorkerCore, asker: Asker, frames: list[bytes], now_ns: int) -> list[Effect]:
+    """What was meant for an earlier owner, or process, is taken for a request to this one."""
+    owned = core._ranges.get(asker.header.segment)
+    if owned is not None:
+        asker = asker._replace(header=asker.header._replace(epoch=owned.epoch))
+    return _requested(core, asker, frames, now_ns)
+
+
+_requested = WorkerCore._requested
+
+
+def _get_from_files(inheritance: Inheritance, keys: Sequence[bytes]) -> list[Stored | None]:
+    """Of the parents, only what is drained is read."""
+    found: list[Stored | None] = [None] * len(keys)
+    for parent in inheritance.parents:
+        fill(found, keys, parent.stored())
+    return found
+
+
+def _unclipped(
+    record: TableRecord, key_range: KeyRange, tables: OpenTables
+) -> Generator[None, None, TableRecord | None]:
+    """A table of which the child has only some keys is taken as it is."""
+    kept = yield from _clipped(record, key_range, tables)
+    return record if kept is not None else None
+
+
+_clipped = workers.jobs.adopt.clipped
+
+
+def _go_on_by_the_map(scan: Scan) -> ScanPage | EndScan | None:
+    """The next page is asked of whoever owns its keys by now, as if it were the first."""
+    call = _next_call(scan)
+    return replace(call, mark=b"", owner=None) if isinstance(call, ScanPage) else call
+
+
+_next_call = Scan.next_call
+
+
+def _fence_at_once(changes: Changes, change: Any, *arguments: Any) -> list[Effect]:
+    """A scan that isolates a parent keeps nobody from writing into the child."""
+    for parent in changes._here(change.parents):
+        parent.isolated_until_ns = 0
+    return _fence(changes, change, *arguments)
+
+
+_fence = Changes._fence
+
+TOPOLOGY_MISTAKES: dict[str, Mistake] = {
+    "lets a fenced parent accept writes": Mistake((Patch(WorkerCore, "_former_of", _serve_the_fenced),)),
+    "adopts before all parents are fenced": Mistake((Patch(Changes, "_windows", _windows_known),)),
+    "forgets the dedup window when a child is adopted": Mistake(
+        (Patch(Changes, "_adopt", _adopt_without_windows),), needs=("break connection",)
+    ),
+    "forgets the dedup window in the manifest of a child": Mistake(
+        (Patch(workers.topology.changes, "AdoptSpec", _spec_without_window),), needs=("strike change",)
+    ),
+    "ends a change before its children are materialised": Mistake(
+        (Patch(router.topology_changes, "stage_of", _materialised_when_drained),)
+    ),
+    "publishes a child before its tables are durable": Mistake(
+        (Patch(servers, "SimFilesystem", PublishesChildrenFirst),), needs=("lose power", "CHAOS")
+    ),
+    "retires a parent before the change is over": Mistake((Patch(TopologyChanges, "progress", _retire_when_drained),)),
+    "adopts the files of parents that are not drained": Mistake(
+        (Patch(workers.topology.changes, "_is_drained", lambda parent: parent.is_fenced),)
+    ),
+    "takes requests of any epoch": Mistake((Patch(WorkerCore, "_requested", _requested_of_any_epoch),)),
+    "forgets changes when the router starts": Mistake(
+        (Patch(TopologyChanges, "__init__", _begin_without_changes),), needs=("strike change",)
+    ),
+    "reads of parents only what is drained": Mistake((Patch(Inheritance, "get_many", _get_from_files),)),
+    "takes tables of a parent as they are": Mistake((Patch(workers.jobs.adopt, "clipped", _unclipped),)),
+    "goes on with a held scan by the new map": Mistake((Patch(Scan, "next_call", _go_on_by_the_map),)),
+    "fences an isolated range": Mistake((Patch(Changes, "_fence", _fence_at_once),)),
+}
