@@ -223,5 +223,5 @@ def test_serve_takes_every_setting_of_topology_by_its_name(tmp_path: Path, monke
 
 def test_serve_refuses_settings_of_topology_that_make_no_sense(tmp_path: Path) -> None:
     result = run("serve", "--data", str(tmp_path), "--changes-max", "0")
-    assert result.exit_code == cli.EXIT_FAILED
+    assert result.exit_code == cli_client.EXIT_FAILED
     assert "changes_max is 1 to 64, not 0" in result.stderr
