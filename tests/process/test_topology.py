@@ -166,7 +166,8 @@ def write_something(db: Client) -> RecordingClient:
 
 
 def begin_a_move_that_cannot_end(db: Client, workers: Iterable[int]) -> None:
-    """These processes are stopped, so that the change stays under way."""
+    """These processes are stopped, so that the change stays under way. Both workers must be up to be asked at all."""
+    db.admin.move(b"00", 1, dry_run=True)
     for pid in workers:
         os.kill(pid, signal.SIGSTOP)
     with pytest.raises(OutcomeUnknown, match="the change may go on"):

@@ -7,7 +7,7 @@ from pathlib import Path
 from shutil import rmtree
 from threading import Thread
 
-from shardstore import Client, LocalCluster, ShardstoreError, TopologyOptions
+from shardstore import Client, InvalidRequest, LocalCluster, ShardstoreError, TopologyOptions
 from shardstore.file_names import worker_directory
 from tests.process.clusters import Writer, kill
 from tests.process.deadlines import wait_until
@@ -61,6 +61,7 @@ def test_a_worker_goes_on_leaving_when_router_and_worker_are_killed_meanwhile(tm
         wait_until(lambda: db.stats()["router"]["workers"][0]["leaving"], "the decision")
         kill(cluster.processes()["router"])
         kill(cluster.processes()["worker-0"])
+        wait_until(lambda: is_no_worker(db, 0), "the departure of worker 0", 60)
         wait_until(lambda: workers_in(cluster) == ["worker-1"], "the end of worker 0", 60)
         drain.join()
         writer.wait_for_more()
@@ -79,3 +80,11 @@ def drain_in_vain(db: Client) -> None:
     """Whoever waits for the departure is told nothing, as the router ends meanwhile."""
     with suppress(ShardstoreError):
         db.admin.drain_worker(0, timeout=5)
+
+
+def is_no_worker(db: Client, worker: int) -> bool:
+    try:
+        db.admin.drain_worker(worker, dry_run=True)
+    except InvalidRequest as error:
+        return str(error) == f"there is no worker {worker}"
+    return False
