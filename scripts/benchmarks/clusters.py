@@ -12,7 +12,7 @@ from benchmarks.processes import cpu_per_million, cpu_seconds
 from benchmarks.records import Records
 from benchmarks.settings import TIMEOUT_SECONDS, Settings
 from benchmarks.timing import Figures, rate
-from shardstore import Client, LocalCluster
+from shardstore import Client, LocalCluster, TopologyOptions
 from shardstore.limits import GIB, MIB
 
 SETTLE_POLL_SECONDS = 0.02
@@ -83,17 +83,20 @@ def new_store(
     boundaries: list[bytes],
     durability: str = "async",
     memory: int | None = None,
+    topology: TopologyOptions | None = None,
+    workers: int | None = None,
 ) -> Iterator[Store]:
-    """An empty store that ends, files and all, with the block. It has the usual memory unless told otherwise."""
+    """An empty store that ends, files and all, with the block. Memory and workers are the usual unless told."""
     with (
         settings.temporary_directory() as directory,
         served(
             LocalCluster(
                 directory,
-                workers=settings.workers,
+                workers=workers or settings.workers,
                 memory=memory or settings.memory,
                 durability=durability,
                 ranges=boundaries,
+                topology=topology,
             )
         ) as store,
     ):

@@ -14,7 +14,15 @@ from benchmarks.processes import KINDS
 from benchmarks.targets import Comparison, Row, comparisons
 from benchmarks.timing import Figures
 
-UNITS = {"per_second": "/s", "p50_us": "us", "p99_us": "us", "bytes_per_entry": "bytes", "bytes_per_byte": ""}
+UNITS = {
+    "per_second": "/s",
+    "per_busy_second": "/s",
+    "p50_us": "us",
+    "p99_us": "us",
+    "max_us": "us",
+    "bytes_per_entry": "bytes",
+    "bytes_per_byte": "",
+}
 
 
 @dataclass(slots=True)
@@ -64,7 +72,7 @@ def in_one_line(facts: Mapping[str, str | int]) -> str:
 def figures_table(rows: Iterable[Row]) -> Table:
     """What was measured, one line for each row; s/M are CPU seconds per million keys."""
     table = _table("workload", "shape", "way")
-    for heading in ("per second", "settled /s", "p50 us", "p99 us", "bytes/entry", "bytes/byte"):
+    for heading in ("per second", "settled /s", "p50 us", "p99 us", "max us", "bytes/entry", "bytes/byte"):
         table.add_column(heading, justify="right")
     for kind in KINDS:
         table.add_column(f"{kind} s/M", justify="right")
@@ -72,7 +80,7 @@ def figures_table(rows: Iterable[Row]) -> Table:
         figures = row.figures
         table.add_row(
             *(row.workload, row.shape, row.way),
-            *(number(figures, name) for name in ("per_second", "settled_per_second", "p50_us", "p99_us")),
+            *(number(figures, name) for name in ("per_second", "settled_per_second", "p50_us", "p99_us", "max_us")),
             number(figures, "bytes_per_entry"),
             number(figures, "bytes_per_byte"),
             *(number(figures, f"{kind}_cpu_s_per_million") for kind in KINDS),

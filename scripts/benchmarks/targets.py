@@ -26,8 +26,15 @@ FORWARD = "forward"
 SIX_MICROSECONDS = "6 us"
 IDLE = "nothing else to do"
 WHOLE_MAINS = "whole mains rewritten"
+FIVE_MILLISECONDS = "5 ms"
+TWENTY_MILLISECONDS = "20 ms"
+ONE_SECOND = "a second"
+ONE_WORKER = "one worker"
+ONE_WORKER_CPU = "one worker's CPU"
+SPLIT_BEFOREHAND = "split beforehand"
+BUSY_ELSEWHERE = "busy elsewhere"
 
-COMPARED = ("bytes_per_entry", "bytes_per_byte", "p50_us", "p99_us", "per_second")
+COMPARED = ("bytes_per_entry", "bytes_per_byte", "p50_us", "p99_us", "max_us", "per_busy_second", "per_second")
 """A row is compared by the first of these figures that both sides have."""
 VARIABLE_SHARE = 0.8
 """Part of a target in peers that is asked for with keys and values of other shapes than "hex"."""
@@ -65,6 +72,13 @@ TARGETS = (
     Target("jobs", A_MILLION, 1.0),
     Target("put_busy", IDLE, 3.0, at_most=True),
     Target("write_amplification", WHOLE_MAINS, 0.5, at_most=True),
+    Target("split_stall", IDLE, 2.0, at_most=True),
+    Target("change_wait", FIVE_MILLISECONDS, 1.0, at_most=True),
+    Target("change_wait", TWENTY_MILLISECONDS, 1.0, at_most=True),
+    Target("move_1gib", ONE_SECOND, 1.0, at_most=True),
+    Target("two_workers", ONE_WORKER_CPU, 1.6),
+    Target("self_split", SPLIT_BEFOREHAND, 0.9),
+    Target("cold_p99", IDLE, 1.5, at_most=True),
 )
 COPY_TARGET = Target("", ONE_WAY, 0.5)
 """Of every batch with values of 4 KiB."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from benchmarks import batches, concurrency, jobs, many_clients, memory, replay, segments, singles
+from benchmarks import batches, concurrency, jobs, many_clients, memory, replay, segments, singles, spreading, topology
 from benchmarks.records import RecordShape
 from benchmarks.settings import Settings
 from benchmarks.targets import Row
@@ -41,6 +41,12 @@ OF_ONE_SHAPE: dict[str, OfOneShape] = {
     "jobs": jobs.jobs,
     "put_busy": jobs.put_busy,
     "write_amplification": jobs.write_amplification,
+    "split_stall": topology.split_stall,
+    "change_wait": topology.change_wait,
+    "move_1gib": topology.move_1gib,
+    "two_workers": spreading.two_workers,
+    "self_split": spreading.self_split,
+    "cold_p99": spreading.cold_p99,
 }
 
 NAMES = (*BY_SHAPE, *OF_ONE_SHAPE)

@@ -12,6 +12,9 @@ from benchmarks.workloads import BY_SHAPE, OF_ONE_SHAPE
 
 SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
 BESIDE_ITSELF = ("get_absent", "scan_reverse")
+COSTS_OF_CHANGES = ("split_stall", "change_wait", "move_1gib")
+GAINS_OF_CHANGES = ("two_workers", "self_split", "cold_p99")
+OTHERS = tuple(name for name in OF_ONE_SHAPE if name not in ("replay", *COSTS_OF_CHANGES, *GAINS_OF_CHANGES))
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -21,7 +24,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 
-@pytest.mark.parametrize("names", [("replay",), tuple(name for name in OF_ONE_SHAPE if name != "replay")])
+@pytest.mark.parametrize("names", [("replay",), COSTS_OF_CHANGES, GAINS_OF_CHANGES, OTHERS])
 def test_the_workloads_of_one_shape(names: tuple[str, ...], tmp_path: Path) -> None:
     done = bench(*names, "--json", "--data", str(tmp_path))
     assert done.returncode == 0, done.stderr + done.stdout

@@ -1,0 +1,171 @@
+"""A client in a process of its own, which makes the same calls until it is told to stop, and notes when and how long.
+
+Its clock is that of the other processes of the machine (CLOCK_MONOTONIC): what was measured there can be laid beside
+what was done here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from ctypes import c_bool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.child import child_process
+from benchmarks.clusters import WrongAnswer
+from benchmarks.settings import TIMEOUT_SECONDS
+from benchmarks.timing import Figures, percentile
+from shardstore import Client, ShardstoreError, connect
+
+Times: TypeAlias = npt.NDArray[np.int64]
+
+PERCENTILES = (("p50_us", 50), ("p99_us", 99), ("max_us", 100))
+ASCENDING_KEY = b"%016x"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Calls of `batch` keys each, one after the other. `calls_per_second` 0: each begins when the one before has ended.
+
+    `keys` are taken in their order, again and again; without, each call writes the next numbers. Calls write values
+    of `value_bytes`, or read with 0.
+    """
+
+    url: str
+    keys: Sequence[bytes] = ()
+    batch: int = 1
+    value_bytes: int = 24
+    calls_per_second: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What became of calls: when each was due, and how many nanoseconds later it was answered."""
+
+    batch: int
+    due_ns: Times
+    took_ns: Times
+    failures: Sequence[str] = ()
+
+    def between(self, started_ns: int, ended_ns: int) -> Calls:
+        """Those that were under way at any time between the two."""
+        chosen = (self.due_ns + self.took_ns >= started_ns) & (self.due_ns < ended_ns)
+        return Calls(self.batch, self.due_ns[chosen], self.took_ns[chosen])
+
+    def latency(self) -> Figures:
+        """Middle, tail and longest. Raises WrongAnswer when there was no call."""
+        return latency_of_times(self.took_ns)
+
+    def keys_answered(self, started_ns: int, ended_ns: int) -> int:
+        """Keys of the calls that ended between the two."""
+        ends = self.due_ns + self.took_ns
+        return self.batch * int(np.count_nonzero((ends >= started_ns) & (ends < ended_ns)))
+
+
+class Running:
+    """The other process, while it works."""
+
+    def __init__(self, batch: int, results: Connection, stopped: c_bool) -> None:
+        self._batch = batch
+        self._results = results
+        self._stopped = stopped
+
+    def stop(self) -> Calls:
+        """End it, and answer all that it has measured. Raises WrongAnswer when a call has failed."""
+        self._stopped.value = True
+        failures = self._results.recv_bytes().decode()
+        times = np.frombuffer(self._results.recv_bytes(), np.int64).reshape(2, -1)
+        if failures:
+            raise WrongAnswer(f"calls failed: {failures}")
+        return Calls(self._batch, times[0], times[1])
+
+
+@contextmanager
+def running(load: Load) -> Iterator[Running]:
+    """The load, from its first answer on, until the end of the block."""
+    context = get_context("spawn")
+    here, there = context.Pipe()
+    stopped = context.RawValue(c_bool, False)
+    with child_process(_work, load, there, stopped):
+        there.close()
+        here.recv_bytes()
+        yield Running(load.batch, here, stopped)
+
+
+def latency_of_times(times_ns: Times) -> Figures:
+    """Middle, tail and longest of some times. Raises WrongAnswer when there are none."""
+    if not len(times_ns):
+        raise WrongAnswer("there was no call at that time")
+    times = times_ns.tolist()
+    return {name: percentile(times, percent) / 1_000 for name, percent in PERCENTILES}
+
+
+def _work(load: Load, results: Connection, stopped: c_bool) -> None:
+    due_ns: list[int] = []
+    took_ns: list[int] = []
+    failures: list[str] = []
+    with connect(load.url) as db:
+        call = _reader(db) if load.value_bytes == 0 else _writer(db, load.value_bytes)
+        steps = keys_of_calls(load)
+        call(next(steps))
+        results.send_bytes(b"ready")
+        due = time.perf_counter_ns()
+        for keys in steps:
+            if stopped.value:
+                break
+            due = _next_due_ns(due, load.calls_per_second)
+            try:
+                call(keys)
+            except ShardstoreError as error:
+                failures.append(repr(error))
+            due_ns.append(due)
+            took_ns.append(time.perf_counter_ns() - due)
+    results.send_bytes("; ".join(failures).encode())
+    results.send_bytes(np.array([due_ns, took_ns], np.int64).tobytes())
+
+
+def _next_due_ns(due_ns: int, calls_per_second: int) -> int:
+    """When the next call is due: at its time of the steady rate, for which this waits, or now."""
+    now_ns = time.perf_counter_ns()
+    if not calls_per_second:
+        return now_ns
+    due_ns += 1_000_000_000 // calls_per_second
+    time.sleep(max(0, due_ns - now_ns) / 1e9)
+    return due_ns
+
+
+def keys_of_calls(load: Load) -> Iterator[list[bytes]]:
+    """The keys of each call."""
+    keys = itertools.cycle(load.keys) if load.keys else map(ASCENDING_KEY.__mod__, itertools.count())
+    while True:
+        yield list(itertools.islice(keys, load.batch))
+
+
+def _reader(db: Client) -> Callable[[list[bytes]], None]:
+    def read(keys: list[bytes]) -> None:
+        if len(keys) == 1:
+            db.get(keys[0], timeout=TIMEOUT_SECONDS)
+        else:
+            db.get_many(keys, timeout=TIMEOUT_SECONDS)
+
+    return read
+
+
+def _writer(db: Client, value_bytes: int) -> Callable[[list[bytes]], None]:
+    value = np.random.default_rng(value_bytes).bytes(value_bytes)
+
+    def write(keys: list[bytes]) -> None:
+        if len(keys) == 1:
+            db.put(keys[0], value, timeout=TIMEOUT_SECONDS)
+        else:
+            db.put_many(zip(keys, itertools.repeat(value), strict=False), timeout=TIMEOUT_SECONDS)
+
+    return write

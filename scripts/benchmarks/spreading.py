@@ -1,0 +1,211 @@
+"""What a store gains by changing its ranges itself: work for two workers, even ranges, and room for who is not hot."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import psutil
+from ycsb.distributions import ScrambledZipfian
+
+from benchmarks.clusters import Store, WrongAnswer, new_store
+from benchmarks.load_process import Load, Running, running
+from benchmarks.processes import workers_of
+from benchmarks.records import HEX, Records, records_of
+from benchmarks.settings import Settings
+from benchmarks.targets import BUSY_ELSEWHERE, IDLE, ONE_WORKER, ONE_WORKER_CPU, SPLIT_BEFOREHAND, Row
+from benchmarks.timing import Figures, medians
+from benchmarks.topology import BY_HAND, keys_of, tail
+from shardstore import TopologyOptions
+from shardstore.limits import KIB, MIB
+
+COOLDOWN_MS = 2_000
+SPLIT_BYTES = 128 * MIB
+RANGES = 8
+PARTS = 6
+"""Into about so many ranges a store splits itself by its bytes."""
+PARTS_MIN = 4
+CLIENTS = 2
+CALL_ENTRIES = 1_000
+SPREAD_SECONDS_MAX = 60
+"""Policies believe figures that are 20 s old: this is time for two changes that rest on each other."""
+RECORDS_PER_SECOND_OF_SPREADING = 30_000
+MEASURED_SECONDS = 10
+RECORDS_PER_MEASURED_SECOND = 100_000
+WINDOW_SECONDS = 1.0
+SPLITS_SECONDS_MAX = 120
+PROBES_PER_SECOND = 500
+CPU_TICK_SECONDS = 0.01
+
+
+def two_workers(settings: Settings) -> Iterator[Row]:
+    """Updates and inserts in calls of 1000 by two clients, with two workers beside one.
+
+    `per_busy_second`: keys for each CPU second of the worker that was busiest in each second. That is what a store
+    would do whose workers and clients have a core each, with nothing else to wait for.
+    """
+    records = records_of(HEX, settings.count(HEX))
+    auto = TopologyOptions(split_bytes=SPLIT_BYTES, cooldown_ms=COOLDOWN_MS)
+    for way, keys in _patterns(records).items():
+        runs: dict[int, list[Figures]] = {1: [], 2: []}
+        for run in range(settings.runs):
+            for workers, figures in runs.items():
+                settings.say(f"two_workers, {way}, {workers} at work, run {run + 1} of {settings.runs}")
+                boundaries = records.boundaries(RANGES) if keys else []
+                with new_store(settings, boundaries, "async", topology=auto, workers=workers) as store:
+                    if keys:
+                        store.load(records)
+                    with _clients(store, keys) as clients:
+                        time.sleep(_spread_seconds(settings))
+                        figures.append(_measured(settings, store, clients))
+        one, two = medians(runs[1]), medians(runs[2])
+        beside = {name: {figure: one[figure]} for name, figure in _ONE.items()}
+        yield Row("two_workers", HEX.name, way, two, beside, {})
+
+
+_ONE = {ONE_WORKER: "per_second", ONE_WORKER_CPU: "per_busy_second"}
+
+
+def _patterns(records: Records) -> dict[str, Sequence[bytes]]:
+    """Keys to write by what they show; none for new ones in ascending order."""
+    count = len(records.keys)
+    hot_end = records.boundaries(RANGES)[0]
+    zipfian = ScrambledZipfian(count, np.random.default_rng(0)).draw(np.full(count, count))
+    return {
+        "sequential inserts": (),
+        "zipfian updates": [records.keys[at] for at in zipfian.tolist()],
+        "one hot range": [key for key in records.keys if key < hot_end],
+    }
+
+
+def self_split(settings: Settings) -> Iterator[Row]:
+    """Uniform updates of a store that began as one range and split itself, beside one that was split beforehand."""
+    records = records_of(HEX, settings.count(HEX))
+    stored = sum(map(len, records.keys + records.values))
+    auto = TopologyOptions(split_bytes=max(KIB, stored // PARTS), cooldown_ms=COOLDOWN_MS)
+    ways: dict[str, list[Figures]] = {"itself": [], SPLIT_BEFOREHAND: []}
+    with new_store(settings, [], "async", topology=auto) as itself:
+        settings.say("self_split, splitting")
+        itself.load(records)
+        itself.db.flush()
+        boundaries = _boundaries_when_split(settings, itself, records)
+        with new_store(settings, boundaries, "async", topology=BY_HAND) as beforehand:
+            beforehand.load(records)
+            for run in range(settings.runs):
+                settings.say(f"self_split, run {run + 1} of {settings.runs}")
+                for way, store in zip(ways, (itself, beforehand), strict=True):
+                    store.move_to_tables()
+                    with _clients(store, records.keys) as clients:
+                        ways[way].append(_measured(settings, store, clients))
+    beside = {SPLIT_BEFOREHAND: {"per_second": medians(ways[SPLIT_BEFOREHAND])["per_second"]}}
+    figures = medians(ways["itself"]) | {"ranges": float(len(boundaries) + 1)}
+    yield Row("self_split", HEX.name, "uniform updates", figures, beside, {})
+
+
+def _boundaries_when_split(settings: Settings, store: Store, records: Records) -> list[bytes]:
+    """Update until the store has split itself and the policies had time to spread the ranges."""
+    with _clients(store, records.keys) as clients:
+        last = time.perf_counter() + SPLITS_SECONDS_MAX
+        while len(store.db.admin.ranges()) < PARTS_MIN:
+            if time.perf_counter() > last:
+                raise WrongAnswer("the store does not split itself")
+            time.sleep(WINDOW_SECONDS / 4)
+        time.sleep(_spread_seconds(settings))
+        _stop(clients)
+    return [row.start for row in store.db.admin.ranges()[1:]]
+
+
+def cold_p99(settings: Settings) -> Iterator[Row]:
+    """Single reads of cold ranges at a steady rate, while two clients write all they can into one range of eight.
+
+    Beside it the same reads while nothing else is done, and while those two clients write into another store of this
+    machine: then they cost the readers nothing but processor time.
+    """
+    records = records_of(HEX, settings.count(HEX))
+    auto = TopologyOptions(split_bytes=SPLIT_BYTES, cooldown_ms=COOLDOWN_MS)
+    runs: dict[str, list[Figures]] = {IDLE: [], BUSY_ELSEWHERE: [], "auto off": [], "auto on": []}
+    for run in range(settings.runs):
+        settings.say(f"cold_p99, run {run + 1} of {settings.runs}")
+        with ExitStack() as stack:
+            fixed, changing = (
+                stack.enter_context(new_store(settings, records.boundaries(RANGES), "async", topology=topology))
+                for topology in (BY_HAND, auto)
+            )
+            hot, *cold_rows = fixed.db.admin.ranges()
+            hot_keys = keys_of(hot, records)
+            cold = [key for key in records.keys if key >= cold_rows[0].start]
+            for store in (fixed, changing):
+                store.load(records)
+                store.move_to_tables()
+            runs[IDLE].append(_probed(settings, fixed, cold))
+            with _clients(changing, hot_keys) as clients:
+                time.sleep(_spread_seconds(settings))
+                runs[BUSY_ELSEWHERE].append(_probed(settings, fixed, cold))
+                runs["auto on"].append(_probed(settings, changing, cold))
+                _stop(clients)
+            with _clients(fixed, hot_keys) as clients:
+                runs["auto off"].append(_probed(settings, fixed, cold))
+                _stop(clients)
+    beside = {name: tail(medians(runs[name])) for name in (IDLE, BUSY_ELSEWHERE)}
+    for way in ("auto off", "auto on"):
+        yield Row("cold_p99", HEX.name, way, medians(runs[way]), beside, {})
+
+
+def _probed(settings: Settings, store: Store, keys: Sequence[bytes]) -> Figures:
+    load = Load(store.cluster.url, keys, value_bytes=0, calls_per_second=PROBES_PER_SECOND)
+    with running(load) as probe:
+        time.sleep(_measured_seconds(settings))
+        return probe.stop().latency()
+
+
+@contextmanager
+def _clients(store: Store, keys: Sequence[bytes]) -> Iterator[list[Running]]:
+    """Clients that write as fast as they can."""
+    with ExitStack() as stack:
+        share = len(keys) // CLIENTS
+        parts = [keys[number * share : (number + 1) * share] for number in range(CLIENTS)]
+        loads = [Load(store.cluster.url, part, CALL_ENTRIES) for part in (parts if keys else [()])]
+        yield [stack.enter_context(running(load)) for load in loads]
+
+
+def _stop(clients: Sequence[Running]) -> None:
+    for client in clients:
+        client.stop()
+
+
+def _measured(settings: Settings, store: Store, clients: Sequence[Running]) -> Figures:
+    """What the clients get done in a while, in all and for each CPU second of the worker that is busiest then."""
+    workers = workers_of(store.cluster)
+    started = time.perf_counter_ns()
+    busiest = 0.0
+    used = [0.0] * len(workers)
+    before = _cpu_of(workers)
+    for _ in range(round(_measured_seconds(settings) / WINDOW_SECONDS)):
+        time.sleep(WINDOW_SECONDS)
+        after = _cpu_of(workers)
+        window = [now - then for now, then in zip(after, before, strict=True)]
+        busiest += max(window)
+        used = [sum(pair) for pair in zip(used, window, strict=True)]
+        before = after
+    ended = time.perf_counter_ns()
+    keys = sum(client.stop().keys_answered(started, ended) for client in clients)
+    return {
+        "per_second": keys / ((ended - started) / 1e9),
+        "per_busy_second": keys / max(busiest, CPU_TICK_SECONDS),
+        "worker_cpu_s_per_million": sum(used) / max(1, keys) * 1e6,
+        "busiest_share": max(used) / max(sum(used), CPU_TICK_SECONDS),
+    }
+
+
+def _cpu_of(pids: Sequence[int]) -> list[float]:
+    return [times.user + times.system for times in (psutil.Process(pid).cpu_times() for pid in pids)]
+
+
+def _spread_seconds(settings: Settings) -> float:
+    return min(SPREAD_SECONDS_MAX, settings.n / RECORDS_PER_SECOND_OF_SPREADING)
+
+
+def _measured_seconds(settings: Settings) -> float:
+    return max(WINDOW_SECONDS, min(MEASURED_SECONDS, settings.n / RECORDS_PER_MEASURED_SECOND))
