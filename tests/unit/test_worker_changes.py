@@ -115,16 +115,20 @@ def test_a_parent_is_reported_as_fenced_when_all_it_logged_is_durable_and_applie
     cluster.move(b"a", 1)
     order(cluster)
     parent = replace(cluster.map.route_of(b"a"), segment=SegmentId(1), worker=WorkerId(0))
+    assert cluster.owned(1).fence_lsn is None, "what was logged before is synced while writers go on"
+    written.append(cluster.put({b"b": b"meanwhile"}, parent))
+    while cluster.owned(1).fence_lsn is None:
+        cluster.sync(0)
     refused = cluster.put({b"a": b"too late"}, parent)
     assert cluster.status(refused) is Status.STALE_ROUTE
     while cluster.workers[0].syncs:
         assert not last_report(cluster).fenced
         cluster.sync(0)
     assert last_report(cluster).fenced.keys() == {1}
-    assert [cluster.status(sequence) for sequence in written] == [Status.OK] * 3
+    assert [cluster.status(sequence) for sequence in written] == [Status.OK] * 4
     assert cluster.workers[0].core._writes.idle
     cluster.finish()
-    assert cluster.content() == {b"a": b"late", b"b": b"late", b"n": b"late", b"z": b"4"}
+    assert cluster.content() == {b"a": b"late", b"b": b"meanwhile", b"n": b"late", b"z": b"4"}
 
 
 def test_children_of_a_local_change_accept_at_the_moment_of_the_fence() -> None:

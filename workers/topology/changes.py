@@ -47,6 +47,7 @@ class Changes:
         self._orders: dict[int, Order] = {}
         self._reported: dict[int, Progress] = {}
         self._carried: dict[int, dict[str, Any]] = {}
+        self._durable_first: dict[int, int] = {}
         self._report_due_ns = 0
         self._retired: deque[int] = deque(maxlen=RETIRED_KNOWN)
         self.former: dict[int, OwnedRange] = {}
@@ -111,6 +112,7 @@ class Changes:
     def end(self, change: int) -> None:
         """The change is done."""
         self._reported.pop(change, None)
+        self._durable_first.pop(change, None)
         order = self._orders.pop(change, None)
         for child in order.change.children if order else ():
             self._carried.pop(child.segment, None)
@@ -147,13 +149,21 @@ class Changes:
             owned.inheritance = Inheritance(here, is_remote=len(here) < len(parents))
 
     def _fence(self, change: Change, writes: WritePath, maintenance: MaintenanceQueue, now_ns: int) -> list[Effect]:
-        """Accept nothing more for the parents here; what was accepted becomes durable, and is sealed once applied."""
+        """Accept nothing more for the parents here; what was accepted becomes durable, and is sealed once applied.
+
+        When a child is elsewhere, the writers wait for that sync. So what is in the log before is synced first, while
+        they go on: under ASYNC it can be a second of writes.
+        """
         effects: list[Effect] = []
         parents = self._here(change.parents)
         for parent in parents:
             parent.fence_wanted = parent.fence_lsn is None
         if any(parent.fence_wanted and now_ns < parent.isolated_until_ns for parent in parents):
             return []
+        if parents and not change.is_local:
+            durable_first = self._durable_first.setdefault(change.number, writes.wal.lsn_appended)
+            if writes.wal.lsn_durable < durable_first:
+                return writes.require_durable(durable_first)
         for parent in parents:
             if parent.fence_lsn is None:
                 parent.fence_lsn = writes.wal.lsn_appended
