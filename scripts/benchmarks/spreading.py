@@ -24,9 +24,8 @@ from shardstore.limits import KIB, MIB
 COOLDOWN_MS = 2_000
 SPLIT_BYTES = 128 * MIB
 RANGES = 8
-PARTS = 6
-"""Into about so many ranges a store splits itself by its bytes."""
-PARTS_MIN = 4
+RANGES_MIN = 2
+"""So many ranges a store must have made of one; its bytes are twice what one may hold."""
 CLIENTS = 2
 CALL_ENTRIES = 1_000
 SPREAD_SECONDS_MAX = 60
@@ -36,7 +35,8 @@ MEASURED_SECONDS = 10
 RECORDS_PER_MEASURED_SECOND = 100_000
 WINDOW_SECONDS = 1.0
 SPLITS_SECONDS_MAX = 120
-PROBES_PER_SECOND = 500
+PROBES_PER_SECOND = 100
+"""Few enough that no read waits for the one before it, but where a read takes 10 ms."""
 CPU_TICK_SECONDS = 0.01
 
 
@@ -85,7 +85,7 @@ def self_split(settings: Settings) -> Iterator[Row]:
     """Uniform updates of a store that began as one range and split itself, beside one that was split beforehand."""
     records = records_of(HEX, settings.count(HEX))
     stored = sum(map(len, records.keys + records.values))
-    auto = TopologyOptions(split_bytes=max(KIB, stored // PARTS), cooldown_ms=COOLDOWN_MS)
+    auto = TopologyOptions(split_bytes=max(KIB, stored // RANGES_MIN), cooldown_ms=COOLDOWN_MS)
     ways: dict[str, list[Figures]] = {"itself": [], SPLIT_BEFOREHAND: []}
     with new_store(settings, [], "async", topology=auto) as itself:
         settings.say("self_split, splitting")
@@ -109,7 +109,7 @@ def _boundaries_when_split(settings: Settings, store: Store, records: Records) -
     """Update until the store has split itself and the policies had time to spread the ranges."""
     with _clients(store, records.keys) as clients:
         last = time.perf_counter() + SPLITS_SECONDS_MAX
-        while len(store.db.admin.ranges()) < PARTS_MIN:
+        while len(store.db.admin.ranges()) < RANGES_MIN:
             if time.perf_counter() > last:
                 raise WrongAnswer("the store does not split itself")
             time.sleep(WINDOW_SECONDS / 4)
