@@ -100,12 +100,12 @@ class Registrar:
 
     def dismiss(self, worker: int) -> list[Effect]:
         """The store has this worker no more."""
+        self._budget.gone(worker)
         member = self._membership.of_worker(worker)
         if member is None:
             return []
         abandoned = self._lose(member)
         self._membership.forget(member)
-        self._budget.gone(worker)
         return [*abandoned, *self._announcer.announce()]
 
     def tick(self, now_ns: int) -> list[Effect]:

@@ -59,7 +59,7 @@ class Store:
 
     def settle(self) -> None:
         """Wait until no run waits for its drain and no job runs."""
-        while not is_settled(self.db.stats(timeout=TIMEOUT_SECONDS)):
+        while not is_settled(stats_of_all(self.db)):
             time.sleep(SETTLE_POLL_SECONDS)
 
     def move_to_tables(self) -> None:
@@ -67,12 +67,12 @@ class Store:
         self.db.flush(timeout=TIMEOUT_SECONDS)
         self.db.compact(timeout=TIMEOUT_SECONDS)
         self.settle()
-        if any(owned["overlay_entries"] for owned in ranges_in(self.db.stats(timeout=TIMEOUT_SECONDS))):
+        if any(owned["overlay_entries"] for owned in ranges_in(stats_of_all(self.db))):
             raise WrongAnswer("not everything is in tables")
 
     def check_buffered(self, tables_too: bool = True) -> None:
         """Refuse to go on when something waits for a drain, or (`tables_too`) has been drained."""
-        found = ranges_in(self.db.stats(timeout=TIMEOUT_SECONDS))
+        found = ranges_in(stats_of_all(self.db))
         if any(owned["runs"] or (tables_too and owned["tables"]) for owned in found):
             raise WrongAnswer("something was drained that should have stayed in memory")
 
@@ -137,6 +137,14 @@ def room_for(payload_bytes: int, entries: int, workers: int, ranges_min: int) ->
 def total_bytes(records: Records) -> int:
     """Bytes of all keys and values."""
     return sum(map(len, records.keys)) + sum(map(len, records.values))
+
+
+def stats_of_all(db: Client) -> dict[Any, Any]:
+    """The statistics, asked for again while a worker that is busy does not answer."""
+    while True:
+        stats = db.stats(timeout=TIMEOUT_SECONDS)
+        if not any("unavailable" in figures for figures in stats.values()):
+            return stats
 
 
 def ranges_in(stats: Mapping[Any, Any]) -> Iterator[Mapping[str, Any]]:

@@ -186,7 +186,8 @@ def test_a_worker_that_the_router_wants_is_started_like_the_others_and_again_whe
         wait_until((tmp_path / "options-worker-3").exists, "its options")
         old, new = (json.loads((tmp_path / f"options-worker-{worker}").read_text()) for worker in (1, 3))
         assert new == old | {"worker": 3, "listen": old["listen"].replace("worker-1", "worker-3")} | {
-            "status_fd": new["status_fd"]
+            "status_fd": new["status_fd"],
+            "memory": old["memory"] | {"lease_start": 0},
         }
         os.kill(first["worker-3"], signal.SIGKILL)
         wait_until(lambda: supervisor.processes().get("worker-3", 0) not in (0, first["worker-3"]), "a new process")
