@@ -155,6 +155,7 @@ class WorkerCore:
             self._scans.open.expire(now_ns)
             self._scans.open.shed()
             self._changes.forget_former(self._scans.open.has_scans_of)
+        self._remote_reads.forget_old(now_ns)
         pressure = self._writes.pressure if self._writes else 0
         effects = self._registration.tick(pressure, now_ns)
         if self._writes is None:
