@@ -6,20 +6,15 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 import router.topology_changes
-import shardstore.client.planning
 import workers.jobs.adopt
 import workers.topology.changes
 from router.change_stage import Stage, stage_of
 from router.topology_changes import TopologyChanges
-from shardstore.client.calls import EndScan, ScanPage
-from shardstore.client.in_flight import Part
-from shardstore.client.lanes import Lane
-from shardstore.client.routing import Routing
 from shardstore.effects import Effect
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.topology import Order
-from shardstore.wire_format import Header, Op
+from shardstore.wire_format import Header
 from tests.simulation.mistakes import Mistake
 from tests.simulation.swarm import Patch
 from workers.core import WorkerCore
@@ -108,17 +103,6 @@ def _unclipped(
 _clipped = workers.jobs.adopt.clipped
 
 
-def _page_by_the_map(page: ScanPage, routing: Routing, op: Op, call: ScanPage | EndScan) -> tuple[Lane, Part]:
-    """When the range at hand has changed, its next page is asked of who owns the keys now, as if it were the first."""
-    owner = page.owner
-    if isinstance(call, ScanPage) and owner and owner.route.segment not in [lane.segment for lane in routing.lanes]:
-        call.mark, call.owner = b"", None
-    return _of_page(page, routing, op, call)
-
-
-_of_page = shardstore.client.planning._of_page
-
-
 TOPOLOGY_MISTAKES: dict[str, Mistake] = {
     "lets a fenced parent accept writes": Mistake((Patch(WorkerCore, "_former_of", _serve_the_fenced),)),
     "adopts before all parents are fenced": Mistake((Patch(Changes, "_windows", _windows_known),)),
@@ -137,7 +121,4 @@ TOPOLOGY_MISTAKES: dict[str, Mistake] = {
     ),
     "reads of parents only what is drained": Mistake((Patch(Inheritance, "get_many", _get_from_files),)),
     "takes tables of a parent as they are": Mistake((Patch(workers.jobs.adopt, "clipped", _unclipped),)),
-    "goes on with a held scan by the new map": Mistake(
-        (Patch(shardstore.client.planning, "_of_page", _page_by_the_map),)
-    ),
 }
