@@ -166,6 +166,7 @@ class WorkerCore:
             self._scans.open.expire(now_ns)
             self._scans.open.shed()
             self._changes.forget_former(self._scans.open.has_scans_of)
+        self._remote_reads.forget_old(now_ns)
         self._stalls.pass_time(now_ns)
         effects: list[Effect] = []
         if self._registration.is_due(now_ns):

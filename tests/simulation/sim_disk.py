@@ -156,6 +156,12 @@ class Directory:
         assert isinstance(node, Inode)
         return not node.cache or (self.stable.get(name) is node and node.disk.startswith(node.cache))
 
+    def size(self, name: str) -> int:
+        """Bytes of a file as seen."""
+        node = self.seen[name]
+        assert isinstance(node, Inode)
+        return len(node.cache)
+
     def sync(self) -> None:
         """Make all names stable."""
         self.stable = dict(self.seen)

@@ -112,7 +112,7 @@ class Swarm:
             Patch(workers.serving.scanning, "SCAN_LEASE_NS", self.scan_lease_ns),
             Patch(workers.serving.open_scans, "ISOLATION_LEASE_NS", self.isolation_lease_ns),
             Patch(workers.overlay.overlay, "RUNS_SET_ASIDE_MAX", self.runs_set_aside_max),
-            *((Patch(module, name, POLICY_NS) for module, name in POLICY_TIMES) if self.topology.auto_topology else ()),
+            *(Patch(module, name, POLICY_NS) for module, name in POLICY_TIMES),
         ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import router.topology_changes
@@ -11,19 +10,14 @@ import workers.jobs.adopt
 import workers.topology.changes
 from router.change_stage import Stage, stage_of
 from router.topology_changes import TopologyChanges
-from shardstore.client.calls import EndScan, ScanPage
-from shardstore.client.scanning import Scan
 from shardstore.effects import Effect
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.topology import Order
 from shardstore.wire_format import Header
-from tests.simulation import servers
 from tests.simulation.mistakes import Mistake
-from tests.simulation.sim_filesystem import SimFilesystem
 from tests.simulation.swarm import Patch
 from workers.core import WorkerCore
-from workers.jobs.specs import AdoptSpec
 from workers.overlay.overlay import fill
 from workers.ranges.dedup import DedupWindow
 from workers.ranges.inheritance import Inheritance
@@ -59,23 +53,10 @@ def _adopt_without_windows(changes: Changes, order: Order) -> None:
 _adopt = Changes._adopt
 
 
-def _spec_without_window(*arguments: Any) -> AdoptSpec:
-    """The manifest of the child does not name the requests that its parents have applied."""
-    return replace(AdoptSpec(*arguments), dedup={})
-
-
 def _materialised_when_drained(*arguments: Any) -> Stage:
     """Children are taken for materialised as soon as they could be."""
     stage = stage_of(*arguments)
     return Stage.MATERIALISED if stage is Stage.DRAINED else stage
-
-
-class PublishesChildrenFirst(SimFilesystem):
-    """The names of tables in a new directory are not synced before there is a manifest."""
-
-    def sync_directory(self, path: str) -> None:
-        if not path.startswith("segments/") or self.exists(f"{path}/MANIFEST"):
-            super().sync_directory(path)
 
 
 def _retire_when_drained(
@@ -103,17 +84,6 @@ def _begin_without_changes(changes: TopologyChanges, *arguments: Any) -> None:
 _begin = TopologyChanges.__init__
 
 
-def _requested_of_any_epoch(core: WorkerCore, asker: Asker, frames: list[bytes], now_ns: int) -> list[Effect]:
-    """What was meant for an earlier owner, or process, is taken for a request to this one."""
-    owned = core._ranges.get(asker.header.segment)
-    if owned is not None:
-        asker = asker._replace(header=asker.header._replace(epoch=owned.epoch))
-    return _requested(core, asker, frames, now_ns)
-
-
-_requested = WorkerCore._requested
-
-
 def _get_from_files(inheritance: Inheritance, keys: Sequence[bytes]) -> list[Stored | None]:
     """Of the parents, only what is drained is read."""
     found: list[Stored | None] = [None] * len(keys)
@@ -133,49 +103,22 @@ def _unclipped(
 _clipped = workers.jobs.adopt.clipped
 
 
-def _go_on_by_the_map(scan: Scan) -> ScanPage | EndScan | None:
-    """The next page is asked of whoever owns its keys by now, as if it were the first."""
-    call = _next_call(scan)
-    return replace(call, mark=b"", owner=None) if isinstance(call, ScanPage) else call
-
-
-_next_call = Scan.next_call
-
-
-def _fence_at_once(changes: Changes, change: Any, *arguments: Any) -> list[Effect]:
-    """A scan that isolates a parent keeps nobody from writing into the child."""
-    for parent in changes._here(change.parents):
-        parent.isolated_until_ns = 0
-    return _fence(changes, change, *arguments)
-
-
-_fence = Changes._fence
-
 TOPOLOGY_MISTAKES: dict[str, Mistake] = {
     "lets a fenced parent accept writes": Mistake((Patch(WorkerCore, "_former_of", _serve_the_fenced),)),
     "adopts before all parents are fenced": Mistake((Patch(Changes, "_windows", _windows_known),)),
     "forgets the dedup window when a child is adopted": Mistake(
         (Patch(Changes, "_adopt", _adopt_without_windows),), needs=("break connection",)
     ),
-    "forgets the dedup window in the manifest of a child": Mistake(
-        (Patch(workers.topology.changes, "AdoptSpec", _spec_without_window),), needs=("strike change",)
-    ),
     "ends a change before its children are materialised": Mistake(
         (Patch(router.topology_changes, "stage_of", _materialised_when_drained),)
-    ),
-    "publishes a child before its tables are durable": Mistake(
-        (Patch(servers, "SimFilesystem", PublishesChildrenFirst),), needs=("lose power", "CHAOS")
     ),
     "retires a parent before the change is over": Mistake((Patch(TopologyChanges, "progress", _retire_when_drained),)),
     "adopts the files of parents that are not drained": Mistake(
         (Patch(workers.topology.changes, "_is_drained", lambda parent: parent.is_fenced),)
     ),
-    "takes requests of any epoch": Mistake((Patch(WorkerCore, "_requested", _requested_of_any_epoch),)),
     "forgets changes when the router starts": Mistake(
         (Patch(TopologyChanges, "__init__", _begin_without_changes),), needs=("strike change",)
     ),
     "reads of parents only what is drained": Mistake((Patch(Inheritance, "get_many", _get_from_files),)),
     "takes tables of a parent as they are": Mistake((Patch(workers.jobs.adopt, "clipped", _unclipped),)),
-    "goes on with a held scan by the new map": Mistake((Patch(Scan, "next_call", _go_on_by_the_map),)),
-    "fences an isolated range": Mistake((Patch(Changes, "_fence", _fence_at_once),)),
 }

@@ -351,11 +351,8 @@ class World:
         if directory is None:  # it was added and has not begun
             return self.host.clock.now_ns()
         assert isinstance(directory, Directory)
-        logs = {name: node for name, node in directory.seen.items() if first_lsn_of(name) is not None}
-        filled = [
-            name for name, node in logs.items() if isinstance(node, Inode) and len(node.cache) > FILE_HEADER_BYTES
-        ]
-        if all(map(directory.is_stable, filled)):
+        logs = [name for name in directory.seen if first_lsn_of(name) is not None]
+        if all(directory.is_stable(name) or directory.size(name) <= FILE_HEADER_BYTES for name in logs):
             return self.host.clock.now_ns()
         return self.host.stable_ns.get(worker, 0)
 

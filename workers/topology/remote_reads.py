@@ -64,7 +64,7 @@ class RemoteReads:
         pressure: int,
     ) -> list[Effect]:
         """Answer a GET of a child, now or when its parents have. Raises InvalidRequest, Corruption."""
-        self._forget_old(now_ns)
+        self.forget_old(now_ns)
         keys = keys_of(asker.header, frames, owned.key_range)
         keys = keys[: max(1, REPLY_BYTES_AIM // owned.value_bytes_mean())]
         found = owned.overlay.get_many(keys)
@@ -127,7 +127,8 @@ class RemoteReads:
         for sequence in read.asked:
             self._reads.pop(sequence, None)
 
-    def _forget_old(self, now_ns: int) -> None:
+    def forget_old(self, now_ns: int) -> None:
+        """Let go of reads that were not answered in time."""
         for sequence in [sequence for sequence, read in self._reads.items() if now_ns >= read.end_ns]:
             del self._reads[sequence]
 
