@@ -121,11 +121,14 @@ class Changes:
             self._carried.pop(child.segment, None)
 
     def retire(self, segments: Iterable[int], scanned: Callable[[OwnedRange], bool]) -> list[int]:
-        """Answers which of these can go: all but what is served here and is no drained parent."""
+        """Answers which of these can go: all but what is served here and is no drained parent.
+
+        A parent that cannot be opened goes too: its files went before, in a retirement that was cut short.
+        """
         retired = []
         for segment in segments:
             owned = self._ranges.get(segment)
-            if owned is not None and not _is_drained(owned):
+            if owned is not None and not (_is_drained(owned) or (owned.is_fenced and owned.damage)):
                 continue
             retired.append(segment)
             self._retired.append(segment)
