@@ -66,7 +66,7 @@ class Dispatch:
         worker = route.worker if route and route.epoch == header.epoch else None
         if worker is None and header.op in _OF_SCANS:  # it may have begun before the segment was split, merged or moved
             worker = self._former.of(header.segment)
-        if worker is None:
+        if worker is None or worker not in self._table.topology.workers:
             stale = Refusal("the routes have changed", routes=self._announcer.routes)
             return [refuse(CLIENTS, peer, header, Status.STALE_ROUTE, stale)]
         return self._pass_on(CLIENTS, peer, worker, header, frames, now_ns)
