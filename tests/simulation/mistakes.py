@@ -8,7 +8,6 @@ from typing import Any
 
 import router.budget
 import shardstore.client.planning
-import shardstore.client.session
 import workers.core
 import workers.jobs.compaction_plan
 import workers.jobs.drain
@@ -253,10 +252,14 @@ def _grant_at_once(accounts: Mapping[int, Account], plan: MemoryPlan) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """What is planted, and what a seed must have drawn to be worth a try: faults, power losses, durability, changes."""
+    """What is planted, and what a seed must have drawn to be worth a try: faults, power losses, durability, changes.
+
+    `first_seed`: where to begin, so that what few seeds show is found in good time.
+    """
 
     patches: tuple[Patch, ...]
     needs: tuple[str, ...] = ()
+    first_seed: int = 0
 
     def may_show_in(self, swarm: Swarm) -> bool:
         """Whether the seed of this swarm is worth a try."""
@@ -321,7 +324,7 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "releases the files of carried tables": Mistake((Patch(Segment, "replace", _forget_what_is_carried),)),
     "carries parts that deltas change": Mistake((Patch(workers.jobs.compaction_plan, "_rewritten", _carry_all),)),
-    "skips a key at the border of ranges": Mistake((Patch(shardstore.client.session, "rest_of_scan", _skip_border),)),
+    "skips a key at the border of ranges": Mistake((Patch(shardstore.client.planning, "rest_of_scan", _skip_border),)),
     "writes into a layer that a scan has pinned": Mistake(
         (Patch(Overlay, "writable", lambda overlay, lsn: overlay.active),)
     ),

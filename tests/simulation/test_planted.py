@@ -17,7 +17,7 @@ ALL = MISTAKES | TOPOLOGY_MISTAKES
 
 def is_shown(mistake: Mistake) -> bool:
     """Whether one of the seeds that are worth a try fails."""
-    for swarm in islice(filter(mistake.may_show_in, map(draw, count())), SEEDS_MAX):
+    for swarm in islice(filter(mistake.may_show_in, map(draw, count(mistake.first_seed))), SEEDS_MAX):
         try:
             simulate(swarm.seed, mistake.patches)
         except SimulationFailed:

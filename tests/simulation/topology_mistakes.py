@@ -17,7 +17,6 @@ from shardstore.topology import Order
 from shardstore.wire_format import Header
 from tests.simulation.mistakes import Mistake
 from tests.simulation.swarm import Patch
-from workers.core import WorkerCore
 from workers.overlay.overlay import fill
 from workers.ranges.dedup import DedupWindow
 from workers.ranges.inheritance import Inheritance
@@ -26,11 +25,12 @@ from workers.segment.open_tables import OpenTables
 from workers.segment.table_format import TableRecord
 from workers.serving.reply import Asker
 from workers.topology.changes import Changes
+from workers.topology.holdings import Holdings
 
 
-def _serve_the_fenced(core: WorkerCore, asker: Asker, frames: list[bytes]) -> OwnedRange | None:
+def _serve_the_fenced(holdings: Holdings, asker: Asker, frames: list[bytes]) -> OwnedRange | None:
     """A parent answers whatever it is asked, writes too."""
-    owned = core._ranges.get(asker.header.segment)
+    owned = holdings.ranges.get(asker.header.segment)
     return owned if owned is not None and owned.epoch == asker.header.epoch and owned.adopted else None
 
 
@@ -104,7 +104,7 @@ _clipped = workers.jobs.adopt.clipped
 
 
 TOPOLOGY_MISTAKES: dict[str, Mistake] = {
-    "lets a fenced parent accept writes": Mistake((Patch(WorkerCore, "_former_of", _serve_the_fenced),)),
+    "lets a fenced parent accept writes": Mistake((Patch(Holdings, "_former_of", _serve_the_fenced),)),
     "adopts before all parents are fenced": Mistake((Patch(Changes, "_windows", _windows_known),)),
     "forgets the dedup window when a child is adopted": Mistake(
         (Patch(Changes, "_adopt", _adopt_without_windows),), needs=("break connection",)

@@ -62,6 +62,8 @@ class World:
         self._first = set(self.wanted)
         """Those for whom the budget was divided."""
         self._most = swarm.workers
+        self._dismissed: set[Server] = set()
+        """Processes that end, though their number may be given again meanwhile."""
         self.leased_max = 0
         self._incarnations = 0
         self._generation = 0
@@ -109,7 +111,9 @@ class World:
         leased = 0
         for name in map(_name_of, self.wanted):
             server = self.servers.get(name)
-            if isinstance(server, Worker) and server.alive and server.worker_core is not None:
+            if server in self._dismissed or not isinstance(server, Worker) or not server.alive:
+                continue
+            if server.worker_core is not None:
                 core = server.worker_core
                 leased += core.lease_bytes
                 if core.buffered_bytes > core.lease_bytes:
@@ -173,6 +177,7 @@ class World:
         for name, server in self.servers.items():
             if isinstance(server, Worker) and _number_of(name) not in workers:
                 server.request_stop()
+                self._dismissed.add(server)
         for name in map(_name_of, workers):
             if not self._runs(name):
                 self._restart_later(name)
