@@ -35,4 +35,4 @@ def pause_ns(pressure: int, payload_bytes: int, entries: int, slowness: float = 
 
 def slowness_after(slowness: float, refused: bool) -> float:
     """By what to multiply pauses after one more write was refused or let in."""
-    return min(slowness * 2, SLOWNESS_MAX) if refused else max(slowness * 0.95, 1.0)
+    return min(slowness * 2, SLOWNESS_MAX) if refused else max(slowness * 0.97, 1.0)
