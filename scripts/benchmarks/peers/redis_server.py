@@ -113,10 +113,18 @@ def _free_port() -> int:
 def _wait_until_it_answers(pid: int, socket_path: str, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS_MAX
     while not _answers(socket_path):
-        if time.monotonic() > deadline or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+        if time.monotonic() > deadline or _has_ended(pid):
             last_words = log.read_text(errors="replace").strip().rpartition("\n")[2]
             raise NoServer(f"redis-server does not start: {last_words}")
         time.sleep(POLL_SECONDS)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a child of the guard has ended, which may have buried it already."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _answers(socket_path: str) -> bool:
