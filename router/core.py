@@ -29,7 +29,7 @@ from router.topology_changes import TopologyChanges
 from router.workforce import Workforce
 from shardstore.effects import Effect, Received, Send, SendFailed, Stop, StopRequested, Tick
 from shardstore.entropy import Entropy
-from shardstore.errors import DiskFull, StorageFailure
+from shardstore.errors import DiskFull, InvalidRequest, StorageFailure
 from shardstore.filesystem import Filesystem
 from shardstore.limits import CREDITS, MILLISECOND_NS, SECOND_NS
 from shardstore.messages import Hello, Refusal, Statistics, Welcome, decode
@@ -156,6 +156,8 @@ class RouterCore:
         self._requests[header.op] += 1
         try:
             return handler(peer, header, frames, now_ns)
+        except InvalidRequest as error:
+            return [refuse(WORKERS, peer, header, Status.INVALID, Refusal(str(error)))]
         except DiskFull as error:
             return [refuse(WORKERS, peer, header, Status.FAILED, Refusal(str(error)))]
         except StorageFailure as error:  # what the file holds now is known only after a restart

@@ -20,9 +20,10 @@ from router.membership import SILENCE_NS_MAX, Member, Membership, State
 from router.route_table import RouteTable
 from router.topology_changes import TopologyChanges
 from shardstore.effects import Effect
+from shardstore.errors import InvalidRequest
 from shardstore.identifiers import WorkerId
 from shardstore.messages import Assignments, Heartbeat, Ready, Refusal, Register, decode
-from shardstore.wire_format import Header, MalformedMessage, Status
+from shardstore.wire_format import Header, Status
 
 
 class Registrar:
@@ -48,7 +49,10 @@ class Registrar:
         self._ticked_ns = 0
 
     def register(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """Take in a worker's process in place of any former one. Raises MalformedMessage, StorageFailure."""
+        """Take in a worker's process in place of any former one.
+
+        Raises InvalidRequest, such as for a worker that has left; MalformedMessage, StorageFailure.
+        """
         asked = decode(Register, frames[1])
         self._check(asked)
         if self._is_asked_again(peer, asked):
@@ -143,7 +147,7 @@ class Registrar:
 
     def _check(self, asked: Register) -> None:
         if asked.worker not in self._table.topology.workers:
-            raise MalformedMessage(f"this store has no worker {asked.worker}")
+            raise InvalidRequest(f"this store has no worker {asked.worker}")
         for route in ownership.routes_of(self._table.current, asked.worker):
             if not 0 <= ownership.highest_epoch_told(asked, route.segment) < ownership.EPOCH_MAX:
-                raise MalformedMessage(f"no epoch of segment {route.segment} can follow the one told")
+                raise InvalidRequest(f"no epoch of segment {route.segment} can follow the one told")

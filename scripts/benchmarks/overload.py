@@ -3,6 +3,9 @@
 First one writer that waits for room tells what is sustainable. Then many writers write as fast as they are let, and
 one asks with on_busy="fail", as a caller would who rather drops a write than waits. Memory is what a process has for
 itself (resident less shared); its bound is what it had at rest, plus its parts of the plan.
+
+A machine whose disk is fast drains nearly what its cores can write. There, `--drain-share` makes a slow disk of it, for
+both measurements: the maintenance processes are stopped for the rest of each short period.
 """
 
 from __future__ import annotations
@@ -10,9 +13,11 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -26,10 +31,10 @@ from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import parse_size
 
 ENTRIES = 200
-VALUE_BYTES = 8 * KIB
-PAIR_BYTES = 16 + VALUE_BYTES
+KEY_BYTES = 16
 SAMPLE_SECONDS = 0.1
 PROBE_SECONDS = 0.02
+DRAIN_PERIOD_SECONDS = 0.1
 MAINTENANCE_FACTOR = 3
 """A drain holds the columns of its input, their order, and the blocks of its output."""
 COMPACTION_BYTES = 64 * MIB
@@ -42,28 +47,46 @@ COMPACTION_BYTES = 64 * MIB
 @click.option("--memory", default="256MiB", show_default=True)
 @click.option("--writers", default=8, show_default=True, help="Writing processes.")
 @click.option("--seconds", default=60.0, show_default=True, help="How long the overload lasts.")
-def main(data: str | None, workers: int, memory: str, writers: int, seconds: float) -> None:
+@click.option(
+    "--drain-share",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0.05, 1.0),
+    help="Share of the time for which drains may run.",
+)
+@click.option("--value-bytes", default=8 * KIB, show_default=True, help="Size of a value.")
+def main(
+    data: str | None,
+    workers: int,
+    memory: str,
+    writers: int,
+    seconds: float,
+    drain_share: float,
+    value_bytes: int,
+) -> None:
     """Measure, print figures as JSON, exit with 1 when a bound was passed."""
     plan = derive(parse_size(memory), workers)
     with (
         TemporaryDirectory(prefix="shardstore-overload-", dir=data) as directory,
         LocalCluster(directory, workers=workers, memory=memory, ranges=4 * workers) as cluster,
+        _slow_drains(cluster, drain_share),
     ):
-        report = _measure(cluster, plan, writers, seconds)
+        report = _measure(cluster, plan, writers, seconds, value_bytes)
     click.echo(json.dumps(report, indent=2))
     raise SystemExit(0 if all(report["holds"].values()) else 1)
 
 
-def _measure(cluster: LocalCluster, plan: MemoryPlan, writers: int, seconds: float) -> dict[str, Any]:
+def _measure(cluster: LocalCluster, plan: MemoryPlan, writers: int, seconds: float, value_bytes: int) -> dict[str, Any]:
     at_rest = {name: _own_bytes(pid) for name, pid in cluster.processes().items()}
-    with _writing(cluster.url, 1) as written:
+    with _writing(cluster.url, 1, value_bytes) as written:
+        time.sleep(seconds / 8)  # until buffers are full
         sustainable = _rate(written, seconds / 2)
     most, refusals = dict(at_rest), []
-    with cluster.connect() as db, _writing(cluster.url, writers) as written:
+    with cluster.connect() as db, _writing(cluster.url, writers, value_bytes) as written:
         offered = _rate(written, 1.0)
         began, before = time.perf_counter(), written.value
         while time.perf_counter() - began < seconds:
-            refusals += _probe(db)
+            refusals += _probe(db, value_bytes)
             for name, pid in cluster.processes().items():
                 most[name] = max(most.get(name, 0), _own_bytes(pid))
         goodput = (written.value - before) / (time.perf_counter() - began)
@@ -106,12 +129,12 @@ def _rate(written: Any, seconds: float) -> float:
     return float(written.value - before) / (time.perf_counter() - began)
 
 
-def _probe(db: Client) -> list[float]:
+def _probe(db: Client, value_bytes: int) -> list[float]:
     """Write once, not waiting for room. Answers how long a refusal took, if it was one."""
     time.sleep(PROBE_SECONDS)
     began = time.perf_counter()
     try:
-        db.put(os.urandom(16), bytes(VALUE_BYTES), on_busy="fail")
+        db.put(os.urandom(KEY_BYTES), bytes(value_bytes), on_busy="fail")
     except (Busy, OutcomeUnknown):
         return [time.perf_counter() - began]
     return []
@@ -133,11 +156,11 @@ def _own_bytes(pid: int) -> int:
 
 
 @contextmanager
-def _writing(url: str, writers: int) -> Iterator[Any]:
+def _writing(url: str, writers: int, value_bytes: int) -> Iterator[Any]:
     """Processes that write as fast as they are let; gives the bytes that were acknowledged so far."""
     spawn = multiprocessing.get_context("spawn")
     written = spawn.Value("Q", 0)
-    children = [spawn.Process(target=_write, args=(url, written), daemon=True) for _ in range(writers)]
+    children = [spawn.Process(target=_write, args=(url, written, value_bytes), daemon=True) for _ in range(writers)]
     for child in children:
         child.start()
     before = written.value
@@ -151,12 +174,41 @@ def _writing(url: str, writers: int) -> Iterator[Any]:
             child.join()
 
 
-def _write(url: str, written: Any) -> None:
+def _write(url: str, written: Any, value_bytes: int) -> None:
     with connect(url) as db:
-        values = [bytes(VALUE_BYTES)] * ENTRIES
+        values = [bytes(value_bytes)] * ENTRIES
         while True:
-            random = os.urandom(16 * ENTRIES)
-            keys = [random[at : at + 16] for at in range(0, len(random), 16)]
+            random = os.urandom(KEY_BYTES * ENTRIES)
+            keys = [random[at : at + KEY_BYTES] for at in range(0, len(random), KEY_BYTES)]
             db.put_many(zip(keys, values, strict=True), timeout=60)
             with written.get_lock():
-                written.value += ENTRIES * PAIR_BYTES
+                written.value += ENTRIES * (KEY_BYTES + value_bytes)
+
+
+@contextmanager
+def _slow_drains(cluster: LocalCluster, share: float) -> Iterator[None]:
+    """Let maintenance processes run for this share of the time only, in turns with nothing."""
+    ended = threading.Event()
+
+    def slow_down() -> None:
+        while not ended.wait(share * DRAIN_PERIOD_SECONDS):
+            stopped = [pid for name, pid in cluster.processes().items() if name.endswith("maintenance")]
+            _signal(stopped, signal.SIGSTOP)
+            ended.wait((1 - share) * DRAIN_PERIOD_SECONDS)
+            _signal(stopped, signal.SIGCONT)
+
+    thread = threading.Thread(target=slow_down, daemon=True)
+    if share < 1:
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        if share < 1:
+            thread.join()
+
+
+def _signal(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)

@@ -61,7 +61,7 @@ _OF_ROUTER = frozenset((Op.ROUTES, Op.HELLO))
 
 
 class Session:
-    """One client's side of the conversation with router and workers. `ignored` counts messages of no use."""
+    """One client's side of the conversation. `late`: answers nobody waits for any more; `malformed`: not even that."""
 
     def __init__(self, endpoint: str, entropy: Entropy, direct: bool, reachable: Callable[[str], bool]) -> None:
         self._endpoint = endpoint
@@ -73,7 +73,8 @@ class Session:
         self._unrouted: list[Call] = []
         self._effects: list[Effect] = []
         self._now_ns = 0
-        self.ignored = 0
+        self.late = 0
+        self.malformed = 0
         self._handlers: dict[type, Callable[[Any], None]] = {
             Submit: self._submit,
             Abandon: self._abandon,
@@ -188,7 +189,7 @@ class Session:
                 return
             request = self._sending.request_of(header)
             if request is None or header.op != request.op or header.client != self._joining.client:
-                self.ignored += 1
+                self.late += 1
                 self._routing.trust(event.link)  # the answer to an attempt that is over: late, but the way is good
                 return
             channel = request.channel
@@ -200,7 +201,7 @@ class Session:
             else:
                 self._refused(request, Refused.of(request, header, event.frames), header)
         except (MalformedMessage, InvalidColumn):
-            self.ignored += 1
+            self.malformed += 1
 
     def _answered(self, request: Request, header: Header, frames: list[bytes]) -> None:
         content: Any = None

@@ -9,6 +9,7 @@ from shardstore.client.calls import Call
 from shardstore.client.driver import Driver
 from shardstore.client.effects import Resolve, Submit
 from shardstore.client.session import Session
+from tests.simulation.oracle import Violation
 from tests.simulation.processes import Host, Process
 from tests.simulation.sim_entropy import SimEntropy
 
@@ -42,6 +43,8 @@ class Client(Process):
 
     def turn(self) -> None:
         self._driver.receive(0)
+        if self._driver._session.malformed:
+            raise Violation(f"{self.name} was sent what it does not understand")
         while self._resolved:
             resolved, self._resolved[:] = list(self._resolved), []
             for call, value, error in resolved:

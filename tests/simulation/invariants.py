@@ -2,6 +2,7 @@
 
 always    no two live workers, or ranges of one, accept writes for the same key
           a segment that the router calls created has a manifest that a loss of power cannot take
+          nobody is sent a message that means nothing to it
 at last   no change is under way, nobody leaves, every segment on the disk is in the map, every worker serves what is
           its own and knows nothing of former ranges, and nothing is counted as under way. A worker that left may
           leave segments behind: the next one that starts removes them
@@ -44,6 +45,8 @@ class Invariants:
             self._check_map(server.core)
         else:
             self._check_owners()
+        if _malformed_at(server):
+            raise Violation(f"{server.name} was sent what it does not understand")
 
     def note_restart(self) -> None:
         """Everything starts: from now on nothing may be left of workers that are gone."""
@@ -125,6 +128,16 @@ class Invariants:
         for part in path.split("/"):
             node = node.stable.get(part) if isinstance(node, Directory) else None
         return node is not None
+
+
+def _malformed_at(server: Server) -> int:
+    """How many messages meant nothing to this server."""
+    match server.core:
+        case RouterCore() as router:
+            return router._malformed
+        case WorkerCore() as worker:
+            return worker._counts["malformed messages"]
+    return 0
 
 
 def _accepted_by(server: Server) -> Iterator[KeyRange]:

@@ -50,13 +50,13 @@ def load(clients: int, actors: int, slice_ns: int, seconds: float, seed: int = 1
     with patched([*swarm.patches(), Patch(servers, "SLICE_NS_MAX", slice_ns)]):
         world = World(swarm)
         world._start_all()
-        world._advance(SECOND_NS)
+        world.advance(SECOND_NS)
         came = Load()
         for number in range(clients):
             client = world._new_client(f"writer {number}")
             for at in range(actors):
                 client.run(_writer(world, came, number * actors + at))
-        world._advance(world.host.clock.now_ns() + int(seconds * SECOND_NS))
+        world.advance(world.host.clock.now_ns() + int(seconds * SECOND_NS))
         worker = world.servers["worker 0"]
         assert isinstance(worker, Worker)
         assert worker.worker_core is not None

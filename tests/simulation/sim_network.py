@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from shardstore.effects import Incoming, PeerGone, Received
@@ -178,6 +178,11 @@ class _Connection:
         if stream is not None:
             stream.hold(until_ns)
 
+    def hold_answers(self, until_ns: int) -> None:
+        """Hold back what the server says."""
+        if self._to_client is not None:
+            self._to_client.hold(until_ns)
+
     def _some_stream(self) -> _Stream | None:
         return self._network.random.choice((self._to_server, self._to_client))
 
@@ -245,6 +250,18 @@ class SimNetwork:
         """Let some connections deliver nothing of what is sent from now on for a while, each in one direction."""
         for connection in self._some():
             connection.clog(self.clock.now_ns() + for_ns)
+
+    def strand_answers(self, endpoints: Container[str], for_ns: int) -> Callable[[], None]:
+        """Hold back what is answered at these endpoints. Answers what breaks these connections, so that it is lost."""
+        stranded = [connection for connection in self._connections if connection.endpoint in endpoints]
+        for connection in stranded:
+            connection.hold_answers(self.clock.now_ns() + for_ns)
+
+        def break_off() -> None:
+            for connection in stranded:
+                connection.break_off()
+
+        return break_off
 
     def _some(self) -> list[_Connection]:
         return self.random.sample(self._connections, self.random.randint(0, len(self._connections)))

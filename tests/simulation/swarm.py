@@ -1,4 +1,4 @@
-"""What is drawn per seed: sizes, options, loads and faults. Extremes are as likely as the middle."""
+"""What is drawn per seed: sizes, options, loads and faults. Extremes are as likely as the middle. See also focus.py."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import Durability
 from shardstore.segment_options import SegmentOptions
 from shardstore.topology_options import TopologyOptions
+from tests.simulation.focus import focused
 from tests.simulation.sim_disk import PowerLoss
 from tests.simulation.sim_entropy import stream
 from tests.simulation.sim_network import Delays, Repeats
@@ -41,6 +42,8 @@ FAULTS = (
     "fail sync",
     "fill disk",
     "strike change",
+    "strand answers",
+    "lose power in adoption",
 )
 TOPOLOGY_CHANGES = ("split", "merge", "move", "add_worker", "drain_worker")
 OPERATIONS = (
@@ -118,6 +121,10 @@ class Swarm:
 
 def draw(seed: int) -> Swarm:
     """The options of a seed."""
+    return focused(_drawn(seed), stream(seed, "focus"))
+
+
+def _drawn(seed: int) -> Swarm:
     rng = stream(seed, "swarm")
     durability = rng.choices(list(Durability), (3, 6, 2))[0]
     keys = _keys(rng)

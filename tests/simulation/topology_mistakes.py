@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import router.topology_changes
+import shardstore.client.planning
 import workers.jobs.adopt
+import workers.jobs.clipping
 import workers.topology.changes
 from router.change_stage import Stage, stage_of
 from router.topology_changes import TopologyChanges
+from shardstore.client.calls import EndScan, ScanPage
+from shardstore.client.in_flight import Part
+from shardstore.client.lanes import Lane
+from shardstore.client.routing import Routing
 from shardstore.effects import Effect
+from shardstore.file_names import SEGMENTS, manifest
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
-from shardstore.topology import Order
-from shardstore.wire_format import Header
+from shardstore.topology import Change, Order
+from shardstore.wire_format import Header, Op
+from tests.simulation import servers
 from tests.simulation.mistakes import Mistake
+from tests.simulation.sim_filesystem import SimFilesystem
 from tests.simulation.swarm import Patch
+from workers.jobs.specs import AdoptSpec
 from workers.overlay.overlay import fill
 from workers.ranges.dedup import DedupWindow
 from workers.ranges.inheritance import Inheritance
@@ -51,6 +62,42 @@ def _adopt_without_windows(changes: Changes, order: Order) -> None:
 
 
 _adopt = Changes._adopt
+
+
+def _spec_without_window(*arguments: Any) -> AdoptSpec:
+    """The manifest of the child does not name the requests that its parents have applied."""
+    return replace(AdoptSpec(*arguments), dedup={})
+
+
+class PublishesChildrenFirst(SimFilesystem):
+    """The names of tables in a new directory are not synced before there is a manifest."""
+
+    def sync_directory(self, path: str) -> None:
+        if not path.startswith(SEGMENTS + "/") or self.exists(manifest(int(path.rpartition("/")[2], 16))):
+            super().sync_directory(path)
+
+
+def _fence_at_once(changes: Changes, change: Change, *arguments: Any) -> list[Effect]:
+    """A scan that isolates a parent keeps nobody from writing into the child."""
+    for parent in changes._here(change.parents):
+        parent.isolated_until_ns = 0
+    return _fence(changes, change, *arguments)
+
+
+_fence = Changes._fence
+
+
+def _page_by_the_map(page: ScanPage, routing: Routing, op: Op, call: ScanPage | EndScan) -> tuple[Lane, Part]:
+    """The next page is asked of whoever owns its keys by now, as if it were the first."""
+    if call is not page:
+        return _of_page(page, routing, op, call)
+    anew = replace(page, mark=b"", owner=None)
+    lane, part = _of_page(anew, routing, op, anew)
+    part.call = page
+    return lane, part
+
+
+_of_page = shardstore.client.planning._of_page
 
 
 def _materialised_when_drained(*arguments: Any) -> Stage:
@@ -100,7 +147,7 @@ def _unclipped(
     return record if kept is not None else None
 
 
-_clipped = workers.jobs.adopt.clipped
+_clipped = workers.jobs.clipping.clipped
 
 
 TOPOLOGY_MISTAKES: dict[str, Mistake] = {
@@ -108,6 +155,16 @@ TOPOLOGY_MISTAKES: dict[str, Mistake] = {
     "adopts before all parents are fenced": Mistake((Patch(Changes, "_windows", _windows_known),)),
     "forgets the dedup window when a child is adopted": Mistake(
         (Patch(Changes, "_adopt", _adopt_without_windows),), needs=("break connection",)
+    ),
+    "forgets the dedup window in the manifest of a child": Mistake(
+        (Patch(workers.topology.changes, "AdoptSpec", _spec_without_window),), needs=("strand answers",)
+    ),
+    "publishes a child before its tables are durable": Mistake(
+        (Patch(servers, "SimFilesystem", PublishesChildrenFirst),), needs=("lose power in adoption", "CHAOS")
+    ),
+    "fences an isolated range": Mistake((Patch(Changes, "_fence", _fence_at_once),)),
+    "goes on with a held scan by the new map": Mistake(
+        (Patch(shardstore.client.planning, "_of_page", _page_by_the_map),)
     ),
     "ends a change before its children are materialised": Mistake(
         (Patch(router.topology_changes, "stage_of", _materialised_when_drained),)

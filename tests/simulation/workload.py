@@ -144,6 +144,8 @@ class Workload:
         key = rng.choice(self._counters.keys)
         increment = self._counters.invoke(key, self._clock.now_ns())
         number, error = yield operations.increment(key, 1, self._seconds)
+        if isinstance(error, InvalidRequest) or (error and isinstance(error.__cause__, InvalidRequest)):
+            raise Violation(f"{key!r}: an increment by 1 was not accepted: {error}")
         outcome = yield from self._outcome(error, rng)
         self._counters.complete(increment, outcome, number if error is None else None, self._clock.now_ns())
 
@@ -200,9 +202,12 @@ class Workload:
 
     def _maintain(self, op: Op, rng: random.Random) -> Steps:
         if rng.random() < 0.5:
+            start: bytes | None
+            end: bytes | None
             start, end = sorted([self._key(rng), self._key(rng)])
-            bounds = (start, end) if start < end and rng.random() < 0.5 else (None, None)
-            _, error = yield operations.maintain(op, *bounds, rng.random() < 0.7, self._seconds)
+            if start == end or rng.random() < 0.5:
+                start = end = None
+            _, error = yield operations.maintain(op, start, end, rng.random() < 0.7, self._seconds)
             if error is not None:
                 _expect_read_error(error)
 

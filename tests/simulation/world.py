@@ -8,23 +8,25 @@ close     every operation succeeds; then power is lost once more, kindly or not,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from router.change_stage import Stage
 from shardstore.file_names import first_lsn_of, worker_directory
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.memory_plan import plan_of_worker
 from shardstore.options import Durability, RouterOptions, WorkerOptions
+from shardstore.topology import Relative
+from tests.simulation.addresses import INTERNAL, URL, endpoint_of, name_of, number_of
 from tests.simulation.clients import Client
 from tests.simulation.counters import Counters
+from tests.simulation.faults import Faults
 from tests.simulation.invariants import Invariants
-from tests.simulation.operators import Operators, stage_of, strike
+from tests.simulation.operators import Operators
 from tests.simulation.oracle import NEVER_NS, Oracle, Violation
 from tests.simulation.processes import Host, Process
 from tests.simulation.servers import Router, Server, Worker
 from tests.simulation.sim_clock import SimClock
-from tests.simulation.sim_disk import Directory, Inode, SimDisk
+from tests.simulation.sim_disk import Directory, SimDisk
 from tests.simulation.sim_entropy import stream
 from tests.simulation.sim_filesystem import SimCrash
 from tests.simulation.sim_network import Repeats, SimNetwork
@@ -33,13 +35,7 @@ from tests.simulation.trace import Trace
 from tests.simulation.workload import Workload
 from workers.wal.record_format import FILE_HEADER_BYTES
 
-URL = "ipc://simulated/router"
-INTERNAL = "ipc://simulated/workers"
 SETTLE_NS = 30 * SECOND_NS
-MOMENT_NS = 20 * MILLISECOND_NS
-"""How long a fault waits for a moment that is worth it."""
-STAGE_NS = 200 * MILLISECOND_NS
-"""How long it waits for a stage of a change."""
 
 
 class World:
@@ -56,7 +52,7 @@ class World:
         self.workload = Workload(swarm, clock, self.oracle, self.counters)
         self.servers: dict[str, Server] = {}
         self.clients: dict[str, Client] = {}
-        self.faults: dict[str, int] = {}
+        self.faults = Faults(self, self.random)
         self.wanted = list(range(swarm.workers))
         """The workers that the router wants to run."""
         self._first = set(self.wanted)
@@ -81,17 +77,17 @@ class World:
             clock.after(self.swarm.topology_interval_ns, self._change_topology)
         end_ns = clock.now_ns() + self.swarm.duration_ns
         while clock.now_ns() < end_ns and not self.workload.stopping:
-            self._advance(min(end_ns, clock.now_ns() + self._fault_pause_ns()))
+            self.advance(min(end_ns, clock.now_ns() + self._fault_pause_ns()))
             if self.swarm.faults and clock.now_ns() < end_ns:
-                self._inject(self.random.choice(self.swarm.faults))
+                self.faults.inject(self.random.choice(self.swarm.faults))
         self._settle()
         self._close()
-        self._lose_power()
+        self.faults.lose_power()
         self._until_nothing(self.invariants.unfinished)
 
     def summary(self) -> str:
         """What happened, in one line."""
-        faults = ", ".join(f"{count} x {fault}" for fault, count in sorted(self.faults.items()))
+        faults = ", ".join(f"{count} x {fault}" for fault, count in sorted(self.faults.count.items()))
         milliseconds = self.host.clock.now_ns() // MILLISECOND_NS
         done = f"{self.oracle.acknowledged} writes, {self.counters.acknowledged} increments, {self.oracle.reads} reads"
         changes = ", ".join(f"{count} x {kind}" for kind, count in sorted(self.invariants.done.items())) or "no change"
@@ -109,7 +105,7 @@ class World:
     def _check_memory(self) -> None:
         """What the workers may buffer is within the budget at every instant, and nobody buffers more than it may."""
         leased = 0
-        for name in map(_name_of, self.wanted):
+        for name in map(name_of, self.wanted):
             server = self.servers.get(name)
             if server in self._dismissed or not isinstance(server, Worker) or not server.alive:
                 continue
@@ -122,8 +118,15 @@ class World:
             raise Violation(f"workers may buffer {leased} bytes of {self.swarm.memory.buffer_bytes}")
         self.leased_max = max(self.leased_max, leased)
 
-    def _advance(self, until_ns: int) -> None:
+    def advance(self, until_ns: int) -> None:
+        """Let happen what happens until then."""
         while self._step(until_ns):
+            pass
+
+    def wait_for(self, moment: Callable[[], bool], longest_ns: int) -> None:
+        """Let time pass until a moment that is worth a fault, if it comes soon."""
+        limit_ns = self.host.clock.now_ns() + longest_ns
+        while not moment() and self._step(limit_ns):
             pass
 
     def _until_nothing(self, left: Callable[[], str]) -> None:
@@ -138,7 +141,7 @@ class World:
     # Processes
 
     def _start_all(self) -> None:
-        for name in ("router", *map(_name_of, self.wanted)):
+        for name in ("router", *map(name_of, self.wanted)):
             self._start(name)
 
     def _start(self, name: str) -> None:
@@ -159,15 +162,18 @@ class World:
                 "", "store", URL, INTERNAL, swarm.workers, swarm.boundaries, swarm.memory, swarm.topology
             )
             return Router(self.host, numbered, ended, options, self._follow_router)
-        number = _number_of(name)
-        listen = f"unix://simulated/worker-{number}"
+        number = number_of(name)
         plan = plan_of_worker(swarm.memory, number in self._first, self._most)
         return Worker(
             self.host,
             numbered,
             ended,
-            WorkerOptions("", "store", number, INTERNAL, listen, swarm.durability, plan, swarm.segments),
+            WorkerOptions("", "store", number, INTERNAL, endpoint_of(number), swarm.durability, plan, swarm.segments),
         )
+
+    def servers_of(self, relatives: Iterable[Relative]) -> list[Server]:
+        """The workers of these ranges, as far as they were started."""
+        return [self.servers[name_of(each.worker)] for each in relatives if name_of(each.worker) in self.servers]
 
     def _follow_router(self, workers: tuple[int, ...]) -> None:
         """Run these workers and no others, as a supervisor does."""
@@ -175,10 +181,10 @@ class World:
         self._first &= set(workers)
         self._most = max(self._most, len(workers))
         for name, server in self.servers.items():
-            if isinstance(server, Worker) and _number_of(name) not in workers:
+            if isinstance(server, Worker) and number_of(name) not in workers:
                 server.request_stop()
                 self._dismissed.add(server)
-        for name in map(_name_of, workers):
+        for name in map(name_of, workers):
             if not self._runs(name):
                 self._restart_later(name)
 
@@ -189,7 +195,7 @@ class World:
         generation = self._generation
 
         def restart() -> None:
-            wanted = name == "router" or _number_of(name) in self.wanted
+            wanted = name == "router" or number_of(name) in self.wanted
             if generation == self._generation and wanted and not self._runs(name):
                 self._start(name)
 
@@ -197,9 +203,10 @@ class World:
 
     def _start_clients(self) -> None:
         for number in range(self.swarm.clients):
-            self._start_client(f"client {number}")
+            self.start_client(f"client {number}")
 
-    def _start_client(self, name: str) -> Client:
+    def start_client(self, name: str) -> Client:
+        """Let a client begin, with its actors."""
         client = self.clients[name] = self._new_client(name)
         for number in range(self.swarm.actors):
             client.run(self.workload.actor(stream(self.swarm.seed, f"actor {number} of {client.name}")))
@@ -215,117 +222,14 @@ class World:
         """An operator asks for something, again and again."""
         if self._closing:
             return
-        self.operators.ask(self._router, self.wanted, self.swarm.topology_changes)
+        self.operators.ask(self.router, self.wanted, self.swarm.topology_changes)
         pause_ns = int(self._operators_random.expovariate(1 / self.swarm.topology_interval_ns))
         self.host.clock.after(pause_ns, self._change_topology)
 
-    # Faults
+    # Loss of power
 
-    def _inject(self, fault: str) -> None:
-        self.faults[fault] = self.faults.get(fault, 0) + 1
-        self.host.trace.note(self.host.clock.now_ns(), "fault", fault)
-        getattr(self, "_" + fault.replace(" ", "_"))()
-
-    def _was_started(self, worker: int) -> bool:
-        return _name_of(worker) in self.servers
-
-    def _some_worker(self) -> Worker:
-        worker = self.servers[_name_of(self.random.choice([each for each in self.wanted if self._was_started(each)]))]
-        assert isinstance(worker, Worker)
-        return worker
-
-    def _kill_worker(self) -> None:
-        """At any time, or when a sync has just ended and nobody was told."""
-        worker = self._some_worker()
-        ended = worker.syncs_ended
-        if self.random.random() < 0.5:
-            self._wait_for(lambda: worker.syncs_ended > ended)
-        worker.end("killed")
-
-    def _wait_for(self, moment: Callable[[], bool], longest_ns: int = MOMENT_NS) -> None:
-        """Let time pass until a moment that is worth a fault, if it comes soon."""
-        limit_ns = self.host.clock.now_ns() + longest_ns
-        while not moment() and self._step(limit_ns):
-            pass
-
-    def _crash_worker(self) -> None:
-        self._some_worker().filesystem.crash_in = self.random.randint(1, 25)
-
-    def _stop_worker(self) -> None:
-        self._some_worker().request_stop()
-
-    def _kill_router(self) -> None:
-        self.servers["router"].end("killed")
-
-    def _crash_router(self) -> None:
-        self.servers["router"].filesystem.crash_in = self.random.randint(1, 10)
-
-    def _kill_client(self) -> None:
-        name = self.random.choice(sorted(self.clients))
-        self.clients[name].end("killed")
-        self._start_client(name)
-
-    def _crash_maintenance(self) -> None:
-        maintenance = self._some_worker().maintenance
-        if maintenance is not None:
-            maintenance.filesystem.crash_in = self.random.randint(1, 25)
-
-    def _break_connection(self) -> None:
-        self.host.network.break_some()
-
-    def _clog_connection(self) -> None:
-        self.host.network.clog_some(self.random.randint(0, 2 * SECOND_NS))
-
-    def _pause(self) -> None:
-        processes: list[Process] = [*self.servers.values(), *self.clients.values()]
-        length_ns = self.random.choice((20 * MILLISECOND_NS, 500 * MILLISECOND_NS, 7 * SECOND_NS))
-        self.random.choice(processes).pause(self.random.randint(0, length_ns))
-
-    def _fail_sync(self) -> None:
-        self._some_worker().filesystem.fail_sync_in = self.random.randint(1, 10)
-
-    def _fill_disk(self) -> None:
-        disk = self.host.disk
-        disk.capacity = disk.used() + self.random.randint(0, 2000)
-
-        def empty() -> None:
-            disk.capacity = None
-
-        self.host.clock.after(self.random.randint(0, SECOND_NS), empty)
-
-    def _strike_change(self) -> None:
-        """When a change is at a drawn stage, or is just over; an operator asks for one if there is none."""
-        pending = self.invariants.pending
-        if not pending and (wanted := self.operators.changes_wanted()):
-            self.operators.ask(self._router, self.wanted, wanted)
-            self._wait_for(lambda: bool(self.invariants.pending), STAGE_NS)
-        if not self.invariants.pending:
-            return
-        change = self.random.choice([*self.invariants.pending.values()])
-        stage = self.random.choice((*Stage, None))
-        self._wait_for(lambda: stage_of(self._router, change.number) is stage, STAGE_NS)
-        self.invariants.struck.add(change.number)
-        if self.random.random() < 0.2:
-            return self._lose_power()
-        sources, targets = (
-            [self.servers[_name_of(each.worker)] for each in relatives if self._was_started(each.worker)]
-            for relatives in (change.parents, change.children)
-        )
-        strike(self.random, self._router, sources, targets)
-
-    def _lose_power(self) -> None:
-        """At any time, during a sync, or between two file calls of a job: everything ends.
-
-        The disk keeps what the drawn mode says. Then all starts again, and every key is read.
-        """
-        worker = self._some_worker()
-        begun, chance = worker.syncs_begun, self.random.random()
-        if chance < 0.4:
-            self._wait_for(lambda: worker.syncs_begun > begun)
-        elif chance < 0.7 and worker.maintenance is not None:
-            job_files = worker.maintenance.filesystem
-            job_files.crash_in = self.random.randint(1, 10)
-            self._wait_for(lambda: not job_files.alive)
+    def lose_power(self) -> None:
+        """Everything ends. The disk keeps what the drawn mode says. Then all starts again, and every key is read."""
         undone_from_ns = min(map(self._stable_ns, self.wanted)) if self._is_async else NEVER_NS
         for process in [*self.servers.values(), *self.clients.values()]:
             process.end("power lost")
@@ -365,7 +269,8 @@ class World:
         return all(self._stable_ns(worker) == self.host.clock.now_ns() for worker in self.wanted)
 
     @property
-    def _router(self) -> Router:
+    def router(self) -> Router:
+        """The latest router."""
         router = self.servers["router"]
         assert isinstance(router, Router)
         return router
@@ -384,7 +289,7 @@ class World:
         self._closing = True
         clients = self.clients.values()
         self._until_nothing(lambda: "operations without an end" if any(client.actors for client in clients) else "")
-        self._advance(self.host.clock.now_ns() + self.swarm.scan_lease_ns)  # the scans of killed clients end with it
+        self.advance(self.host.clock.now_ns() + self.swarm.scan_lease_ns)  # the scans of killed clients end with it
 
     def _close(self) -> None:
         done: list[str] = []
@@ -394,19 +299,6 @@ class World:
         client.end("done")
         self._until_nothing(lambda: "" if self._all_logs_stable() else "a log that nobody syncs")
         self._until_nothing(self.invariants.unfinished)
-
-
-def _name_of(worker: int) -> str:
-    return f"worker {worker}"
-
-
-def _number_of(name: str) -> int:
-    return int(name.removeprefix("worker "))
-
-
-def _is_empty(directory: Directory, name: str) -> bool:
-    node = directory.seen[name]
-    return isinstance(node, Inode) and len(node.cache) <= FILE_HEADER_BYTES
 
 
 @contextmanager

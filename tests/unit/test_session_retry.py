@@ -84,7 +84,7 @@ def test_an_answer_that_nobody_waits_for_any_more_restores_the_direct_way(driver
     assert _routed(driver)[-1][0] == "router"
     driver.wire.append(late)
     driver.run()
-    assert driver.session.ignored == 1
+    assert (driver.session.late, driver.session.malformed) == (1, 0)
     driver.call(get(b"key"))
     assert _routed(driver)[-1][0] == "worker:0"
 
@@ -353,11 +353,11 @@ def test_messages_of_no_use_are_ignored_and_counted(driver: SessionDriver) -> No
     ]:
         driver.receive(useless, "worker:0")
     assert call not in driver.ended
-    assert driver.session.ignored == 11  # the second answer to HELLO is not even read
+    assert (driver.session.late, driver.session.malformed) == (3, 8)  # the second answer to HELLO is not even read
     driver.receive(answer, "worker:0")
     driver.receive(answer, "worker:0")
     assert driver.ended[call] is None
-    assert driver.session.ignored == 12
+    assert (driver.session.late, driver.session.malformed) == (4, 8)
 
 
 def test_a_damaged_page_is_asked_for_again(driver: SessionDriver) -> None:

@@ -1,0 +1,78 @@
+"""What every second seed concentrates on, so that what needs several things at once happens often enough.
+
+answers   nothing is answered while a change is made, and who made it ends: requests and questions for their outcome
+          come to the children of the ranges that applied them
+scans     long scans of small pages in every mode, while ranges change and others write what they have not seen yet
+power     everything ends between two file calls of the job that gives a child its files
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from shardstore.limits import MILLISECOND_NS, SECOND_NS
+from tests.simulation.sim_disk import PowerLoss
+
+if TYPE_CHECKING:
+    from tests.simulation.swarm import Swarm
+
+CHANGES = ("split", "merge", "move")
+
+
+def focused(swarm: Swarm, rng: random.Random) -> Swarm:
+    """The swarm as its seed wants it."""
+    return rng.choice((_on_all, _on_all, _on_all, _on_answers, _on_scans, _on_power))(swarm, rng)
+
+
+def _on_all(swarm: Swarm, rng: random.Random) -> Swarm:
+    return swarm
+
+
+def _on_answers(swarm: Swarm, rng: random.Random) -> Swarm:
+    """Few keys, so that what is applied twice or late undoes what another client has done."""
+    counted = rng.random() < 0.5
+    return replace(
+        swarm,
+        keys=swarm.keys[:4],
+        clients=3,
+        actors=2,
+        timeout_ns=rng.choice((SECOND_NS // 2, 8 * SECOND_NS)),
+        think_ns=5 * MILLISECOND_NS,
+        weights={"increment": 8, "read_counter": 1} if counted else dict.fromkeys(("put", "compare_and_set", "get"), 1),
+        faults=("strand answers",),
+        restart_ns_max=10 * MILLISECOND_NS,
+        topology_changes=CHANGES,
+        topology_interval_ns=600 * MILLISECOND_NS,
+    )
+
+
+def _on_scans(swarm: Swarm, rng: random.Random) -> Swarm:
+    return replace(
+        swarm,
+        keys=tuple(sorted({*swarm.keys[:12], *(b"%02d" % number for number in range(12))})),
+        clients=2,
+        actors=3,
+        timeout_ns=8 * SECOND_NS,
+        think_ns=rng.choice((MILLISECOND_NS, 5 * MILLISECOND_NS)),
+        weights={"scan": 4, "put": 4, "delete": 1},
+        faults=(),
+        scan_page_entries=rng.choice((1, 2)),
+        scan_lease_ns=30 * SECOND_NS,
+        isolation_lease_ns=rng.choice((300 * MILLISECOND_NS, 5 * SECOND_NS)),
+        scans_open_max=256,
+        topology_changes=CHANGES,
+        topology_interval_ns=rng.choice((10 * MILLISECOND_NS, 50 * MILLISECOND_NS)),
+    )
+
+
+def _on_power(swarm: Swarm, rng: random.Random) -> Swarm:
+    return replace(
+        swarm,
+        faults=("lose power in adoption",),
+        power_losses=(PowerLoss.CHAOS,),
+        restart_ns_max=10 * MILLISECOND_NS,
+        topology_changes=CHANGES,
+        topology_interval_ns=600 * MILLISECOND_NS,
+    )
