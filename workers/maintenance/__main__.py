@@ -7,6 +7,7 @@ of its predecessor have ended, and it dies with its worker.
 from __future__ import annotations
 
 import gc
+import os
 import socket
 import sys
 
@@ -59,6 +60,11 @@ def outcome_of(spec: bytes, filesystem: Filesystem, options: SegmentOptions) -> 
 
 
 def _run_to_end(spec: bytes, filesystem: Filesystem, options: SegmentOptions) -> Result:
+    """Between two slices the processor is offered to whoever waits for it.
+
+    That may be the worker: a process that only computes can keep it from running until the next tick of the scheduler,
+    4 ms on many systems, though another processor is idle.
+    """
     job = run(decode_spec(spec), filesystem, options)
     while True:
         try:
@@ -66,6 +72,7 @@ def _run_to_end(spec: bytes, filesystem: Filesystem, options: SegmentOptions) ->
         except StopIteration as end:
             result: Result = end.value
             return result
+        os.sched_yield()
 
 
 if __name__ == "__main__":
