@@ -135,8 +135,7 @@ class DedupWindow:
                 lsns = dict(sorted((known.lsns | client.lsns).items()))
                 whole._clients[number] = _Client(max(known.floor, client.floor), lsns, known.results | client.results)
         for client in whole._clients.values():
-            while len(client.lsns) > whole._window:
-                sequence = next(iter(client.lsns))
+            for sequence in list(client.lsns)[: -whole._window]:
                 client.floor = max(client.floor, sequence)
                 del client.lsns[sequence]
                 client.results.pop(sequence, None)

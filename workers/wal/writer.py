@@ -70,9 +70,6 @@ class WalWriter:
         self._active_bytes = 0
         self._lsn_first = next_lsn
         self._unsynced: deque[tuple[WalFile, File]] = deque()
-        self._unsynced_records: deque[tuple[int, int]] = deque()
-        """LSN and size of every record above lsn_durable."""
-        self._unsynced_bytes = 0
         self._failure: StorageFailure | None = None
 
     @property
@@ -94,11 +91,6 @@ class WalWriter:
     def retained_bytes(self) -> int:
         """Bytes of all files of the log."""
         return self._closed_bytes + self._active_bytes
-
-    @property
-    def bytes_unsynced(self) -> int:
-        """Bytes of the records above lsn_durable."""
-        return self._unsynced_bytes
 
     @property
     def failed(self) -> bool:
@@ -139,8 +131,6 @@ class WalWriter:
         self._active_bytes += size
         self._lsn_appended = lsn
         self._next_lsn = lsn + 1
-        self._unsynced_records.append((lsn, size))
-        self._unsynced_bytes += size
         return Lsn(lsn)
 
     def rotate(self) -> None:
@@ -172,8 +162,6 @@ class WalWriter:
         """Note that `unsynced_files`, as they were when `lsn` was appended or later, and their names are synced."""
         assert lsn <= self._lsn_appended
         self._lsn_durable = max(self._lsn_durable, lsn)
-        while self._unsynced_records and self._unsynced_records[0][0] <= lsn:
-            self._unsynced_bytes -= self._unsynced_records.popleft()[1]
         self._close_synced()
 
     def files_before(self, lsn_checkpoint: int) -> list[str]:
