@@ -187,7 +187,7 @@ class RouterCore:
             "sessions": len(self._sessions),
             "map_version": self._table.current.version,
             "ranges": len(self._table.current.routes),
-            "changes": {"under_way": len(self._changes), "done": self._changes.done},
+            "changes": self._changes.figures(now_ns),
             "unsplittable": self._steering.verdicts,
             "budget": self._budget.figures(),
             "stalls": self._dispatch.stalls.figures(now_ns),

@@ -42,6 +42,17 @@ class UnderWay:
         """How far it is."""
         return stage_of(self.change, self.reports.values())
 
+    def figures(self, now_ns: int) -> dict[str, Any]:
+        """For who looks why it takes so long."""
+        return {
+            "kind": self.change.kind,
+            "parents": [parent.segment for parent in self.change.parents],
+            "children": [child.segment for child in self.change.children],
+            "stage": self.stage.value,
+            "reason": self.reason,
+            "age_ns": now_ns - self.begun_ns if self.begun_ns else None,
+        }
+
     @property
     def is_drained(self) -> bool:
         """Whether all parents are drained."""
@@ -65,6 +76,10 @@ class TopologyChanges:
 
     def __len__(self) -> int:
         return len(self._under_way)
+
+    def figures(self, now_ns: int) -> dict[str, Any]:
+        """How many are done, and all that are under way. What was begun before this router has no reason and no age."""
+        return {"done": self.done, "under_way": [each.figures(now_ns) for each in self._under_way.values()]}
 
     def stages(self) -> dict[int, Stage]:
         """The stage of each change under way, by the segments of its children."""

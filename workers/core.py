@@ -292,7 +292,7 @@ class WorkerCore:
     def _drop(self, segments: Iterable[int]) -> None:
         """Serve these segments no more, and remove their files."""
         scanned = self._serving_scans.open.has_scans_of
-        retired = self._holdings.drop(segments, scanned)
+        retired = self._changes.retire(segments, scanned)
         self._serving_maintenance.retire(retired)
         self._registration.forget(retired)
 

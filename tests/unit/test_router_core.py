@@ -86,7 +86,7 @@ def test_figures_tell_of_requests_and_workers(router: RouterDriver) -> None:
         "sessions": 1,
         "map_version": 4,
         "ranges": 4,
-        "changes": {"under_way": 0, "done": 0},
+        "changes": {"done": 0, "under_way": []},
         "unsplittable": [],
         "budget": router.core._budget.figures(),
         "stalls": {"now": 0, "events": []},

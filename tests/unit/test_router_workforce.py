@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import pytest
 
 from router.admin import FORGOTTEN
 from router.change_stage import Stage
+from router.steering import RANGES_PER_INTERVAL
 from shardstore.admin_messages import Action, AdminReply, AdminRequest
 from shardstore.effects import Effect, ReportWorkers, Send
 from shardstore.errors import DiskFull
-from shardstore.limits import WORKERS_MAX
+from shardstore.limits import MILLISECOND_NS, WORKERS_MAX
 from shardstore.messages import Refusal, Routes, decode, encode
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.topology import Change, Orders, Progress
@@ -31,16 +33,16 @@ def filesystem(tmp_path: Path) -> PosixFilesystem:
 class Store:
     """A router, and workers that do what it orders at once."""
 
-    def __init__(self, filesystem: PosixFilesystem) -> None:
+    def __init__(self, filesystem: PosixFilesystem, boundaries: Sequence[str] = ("40", "80", "c0")) -> None:
         self._filesystem = filesystem
+        self._boundaries = boundaries
         self._sequences = count(1)
         self._up: dict[int, bytes] = {}
-        self.router = RouterDriver(filesystem)
         self.restart()
 
     def restart(self) -> None:
         """Another router process, which the workers meet."""
-        self.router = RouterDriver(self._filesystem)
+        self.router = RouterDriver(self._filesystem, boundaries=self._boundaries)
         for worker in sorted(self._up):
             self.bring_up(worker)
 
@@ -198,8 +200,38 @@ def test_at_most_two_changes_empty_a_worker_at_a_time(store: Store) -> None:
     store.ask(Action.DRAIN_WORKER, 0)
     store.ask(Action.DRAIN_WORKER, 1)
     begun = orders_in(store.router.pass_time(2_000))
-    assert len(begun) == store.router.figures()["changes"]["under_way"] == 2
+    assert len(begun) == len(store.router.figures()["changes"]["under_way"]) == 2
     assert all(change.children[0].worker == 2 for change in begun)
+
+
+def test_who_looks_sees_what_is_under_way_and_why(store: Store) -> None:
+    store.ask(Action.DRAIN_WORKER, 0)
+    [change, _] = orders_in(store.router.pass_time(2_000))
+    store.router.pass_time(500)
+    [under_way, _] = store.router.figures()["changes"]["under_way"]
+    assert 500 * MILLISECOND_NS <= under_way.pop("age_ns") < 2_500 * MILLISECOND_NS
+    assert under_way == {
+        "kind": "move",
+        "parents": [change.parents[0].segment],
+        "children": [change.children[0].segment],
+        "stage": "pending",
+        "reason": "worker 0 leaves",
+    }
+    store.restart()
+    [under_way, _] = store.router.figures()["changes"]["under_way"]
+    assert (under_way["stage"], under_way["reason"], under_way["age_ns"]) == ("pending", "", None)
+
+
+def test_policies_look_less_often_at_many_ranges(filesystem: PosixFilesystem) -> None:
+    store = Store(filesystem, [f"{number:04x}" for number in range(1, 3 * RANGES_PER_INTERVAL)])
+    for worker in range(3):
+        if worker == 2:
+            store.ask(Action.ADD_WORKER)
+        store.bring_up(worker)
+    store.pass_time(5)
+    store.ask(Action.DRAIN_WORKER, 0)
+    looks = [bool(orders_in(store.pass_time(1))) for _ in range(12)]
+    assert sum(looks) == 3
 
 
 def test_departure_goes_on_in_the_next_router_whatever_was_done(store: Store) -> None:
@@ -209,7 +241,7 @@ def test_departure_goes_on_in_the_next_router_whatever_was_done(store: Store) ->
     assert [change.parents[0].worker for change in begun] == [0, 0]
     store.do(begun[0])
     store.restart()
-    assert store.router.figures()["changes"]["under_way"] == 1
+    assert len(store.router.figures()["changes"]["under_way"]) == 1
     assert reports_in(store.pass_time(5)) == [(1,)]
 
 

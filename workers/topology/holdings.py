@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from shardstore.effects import Send
 from shardstore.errors import Corruption
@@ -53,10 +53,6 @@ class Holdings:
     def lost(self, segments: Iterable[int]) -> int | None:
         """The first of these segments that still accepts writes here."""
         return next((segment for segment in segments if self.ranges[segment].fence_lsn is None), None)
-
-    def drop(self, segments: Iterable[int], scanned: Callable[[OwnedRange], bool]) -> list[int]:
-        """Serve these segments no more. Answers those whose files can go."""
-        return self.changes.retire(segments, scanned)
 
     def serving(self) -> dict[int, int]:
         """Epochs of the ranges that are served, or will be as soon as they are adopted."""
