@@ -72,7 +72,7 @@ class RouterCore:
         self._registrar = Registrar(
             self._table, self._membership, self._announcer, self._dispatch, self._changes, self._budget, life
         )
-        self._workforce = Workforce(self._table, self._registrar)
+        self._workforce = Workforce(self._table, self._membership, self._registrar)
         self._admin = Admin(self._table, self._membership, self._changes, self._steering, self._workforce)
         self._changes.on_begin, self._changes.on_end = self._steering.begun, self._admin.ended
         self._workforce.on_gone = self._admin.gone
@@ -214,7 +214,7 @@ class RouterCore:
         self._dispatch.tick(now_ns)
         effects = [*self._registrar.tick(now_ns), *self._changes.tick(now_ns)]
         try:
-            effects += self._workforce.tick()
+            effects += self._workforce.tick(now_ns)
             effects += self._steering.tick(now_ns)
         except DiskFull:  # what could not be published is due again
             pass

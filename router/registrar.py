@@ -92,6 +92,7 @@ class Registrar:
             return [self._register_again(peer, request)]
         member.heard_ns = now_ns
         member.pressure = beat.pressure
+        member.scans = beat.scans
         lease = self._budget.reported(member.worker, request.sequence, beat.report)
         if member.worker in self._budget.short:
             self._dispatch.stalls.refused(f"the budget has no more for worker {member.worker}", now_ns)

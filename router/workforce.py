@@ -1,8 +1,8 @@
 """Which workers the store has: they are added, emptied and let go while it serves.
 
     add    the lowest free number is the store's, durably -> the supervisor starts its process, which registers
-    drain  leaving, durably -> the policies move its ranges away -> nothing is its own any more -> gone, durably -> the
-           supervisor stops its process in order
+    drain  leaving, durably -> the policies move its ranges away -> nothing is its own any more -> the scans it holds
+           open end, with their leases at the latest -> gone, durably -> the supervisor stops its process in order
 
 A worker that leaves goes on leaving through every restart: steering.py and the tick here need nothing but ROUTES. What
 is left of it is its directory, with a log that nobody needs: all that it logged is of segments that are retired. So its
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from router.membership import Membership, State
 from router.registrar import Registrar
 from router.route_table import RouteTable
 from shardstore.effects import Effect, ReportWorkers
@@ -23,9 +24,11 @@ from shardstore.limits import WORKERS_MAX
 class Workforce:
     """The workers of one store. `on_gone` is called with each one that was drained."""
 
-    def __init__(self, table: RouteTable, registrar: Registrar) -> None:
+    def __init__(self, table: RouteTable, membership: Membership, registrar: Registrar) -> None:
         self._table = table
+        self._membership = membership
         self._registrar = registrar
+        self._empty_since_ns: dict[int, int] = {}
         self.on_gone: Callable[[int], list[Effect]] = _nothing
 
     def report(self) -> ReportWorkers:
@@ -63,16 +66,25 @@ class Workforce:
         if worker not in topology.leaving:
             self._table.publish_workers(topology.workers, [*topology.leaving, worker])
 
-    def tick(self) -> list[Effect]:
+    def tick(self, now_ns: int) -> list[Effect]:
         """Let go who left everything. Raises StorageFailure."""
         topology = self._table.topology
-        gone = set(topology.leaving) - topology.engaged
+        empty = set(topology.leaving) - topology.engaged
+        self._empty_since_ns = {worker: self._empty_since_ns.get(worker, now_ns) for worker in empty}
+        gone = {worker for worker in empty if not self._may_hold_scans(worker)}
         if not gone:
             return []
         self._table.publish_workers(set(topology.workers) - gone, set(topology.leaving) - gone)
         dismissed = [effect for worker in sorted(gone) for effect in self._registrar.dismiss(worker)]
         told = [effect for worker in sorted(gone) for effect in self.on_gone(worker)]
         return [*dismissed, self.report(), *told]
+
+    def _may_hold_scans(self, worker: int) -> bool:
+        """Whether scans may be open that began before the worker was empty: those it told of since, or may yet."""
+        member = self._membership.of_worker(worker)
+        if member is None or member.state is not State.UP:
+            return False
+        return member.scans > 0 or member.heard_ns <= self._empty_since_ns[worker]
 
 
 def _nothing(worker: int) -> list[Effect]:

@@ -162,12 +162,16 @@ class LeaseReport:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Worker to router, twice a second, and when it needs more to buffer: it lives. `router` is that of Assignments."""
+    """Worker to router, twice a second, and when it needs more to buffer: it lives.
+
+    `router` is that of Assignments, `scans` how many scans it holds open.
+    """
 
     worker: int
     pressure: int
     router: int
     report: LeaseReport
+    scans: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,8 @@ class WorkerCore:
         report = self._lease.report(writes.held_bytes, writes.refused_bytes, draining_bytes)
         writes.refused_bytes = 0
         writes.limits = MemoryLimits.of_lease(self._lease.bytes, self._options.memory)
-        return self._registration.beat(writes.pressure, report, self._lease.is_short, now_ns)
+        scans = len(self._serving_scans.open)
+        return self._registration.beat(writes.pressure, report, scans, self._lease.is_short, now_ns)
 
     def _take_lease(self, lease: Lease, now_ns: int) -> list[Effect]:
         """Buffer at most so much from now on, and drain what the router wants drained."""

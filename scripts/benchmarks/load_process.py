@@ -7,6 +7,7 @@ what was done here.
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ import numpy.typing as npt
 
 from benchmarks.child import child_process
 from benchmarks.clusters import WrongAnswer
+from benchmarks.processes import keep_on
 from benchmarks.settings import TIMEOUT_SECONDS
 from benchmarks.timing import Figures, percentile
 from shardstore import Client, ShardstoreError, connect
@@ -36,7 +38,7 @@ class Load:
     """Calls of `batch` keys each, one after the other. `calls_per_second` 0: each begins when the one before has ended.
 
     `keys` are taken in their order, again and again; without, each call writes the next numbers. Calls write values
-    of `value_bytes`, or read with 0.
+    of `value_bytes`, or read with 0. `core`: the only processor to run on.
     """
 
     url: str
@@ -44,6 +46,7 @@ class Load:
     batch: int = 1
     value_bytes: int = 24
     calls_per_second: int = 0
+    core: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,8 @@ def latency_of_times(times_ns: Times) -> Figures:
 def _work(load: Load, results: Connection, stopped: c_bool) -> None:
     due_ns: list[int] = []
     took_ns: list[int] = []
+    if load.core is not None:
+        keep_on(os.getpid(), load.core)
     failures: list[str] = []
     with connect(load.url) as db:
         call = _reader(db) if load.value_bytes == 0 else _writer(db, load.value_bytes)

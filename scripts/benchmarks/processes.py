@@ -37,6 +37,12 @@ def resident_bytes(pids: Iterable[int]) -> int:
     return sum(psutil.Process(pid).memory_info().rss for pid in pids)
 
 
+def keep_on(pid: int, core: int) -> None:
+    """Let all threads of a process, and those they start, run on this processor only."""
+    for thread in psutil.Process(pid).threads():
+        os.sched_setaffinity(thread.id, {core})
+
+
 def workers_of(cluster: LocalCluster) -> list[int]:
     """Process ids of the workers."""
     return [pid for name, pid in cluster.processes().items() if kind_of(name) == "worker"]

@@ -12,7 +12,7 @@ from ycsb.distributions import ScrambledZipfian
 
 from benchmarks.clusters import Store, WrongAnswer, new_store
 from benchmarks.load_process import Load, Running, running
-from benchmarks.processes import workers_of
+from benchmarks.processes import keep_on, workers_of
 from benchmarks.records import HEX, Records, records_of
 from benchmarks.settings import Settings
 from benchmarks.targets import BUSY_ELSEWHERE, IDLE, ONE_WORKER, ONE_WORKER_CPU, SPLIT_BEFOREHAND, Row
@@ -38,6 +38,7 @@ SPLITS_SECONDS_MAX = 120
 PROBES_PER_SECOND = 100
 """Few enough that no read waits for the one before it, but where a read takes 10 ms."""
 CPU_TICK_SECONDS = 0.01
+HOT_CORE, COLD_CORE = 0, 1
 
 
 def two_workers(settings: Settings) -> Iterator[Row]:
@@ -122,10 +123,12 @@ def cold_p99(settings: Settings) -> Iterator[Row]:
     """Single reads of cold ranges at a steady rate, while two clients write all they can into one range of eight.
 
     Beside it the same reads while nothing else is done, and while those two clients write into another store of this
-    machine: then they cost the readers nothing but processor time.
+    machine: then they cost the readers nothing but processor time. And once more with processors apart: the worker of
+    the hot range and its clients have one, all else the other, as where there are enough of them.
     """
     records = records_of(HEX, settings.count(HEX))
     auto = TopologyOptions(split_bytes=SPLIT_BYTES, cooldown_ms=COOLDOWN_MS)
+    apart: dict[bool, list[Figures]] = {False: [], True: []}
     runs: dict[str, list[Figures]] = {IDLE: [], BUSY_ELSEWHERE: [], "auto off": [], "auto on": []}
     for run in range(settings.runs):
         settings.say(f"cold_p99, run {run + 1} of {settings.runs}")
@@ -149,9 +152,28 @@ def cold_p99(settings: Settings) -> Iterator[Row]:
             with _clients(fixed, hot_keys) as clients:
                 runs["auto off"].append(_probed(settings, fixed, cold))
                 _stop(clients)
+            for busy, figures in apart.items():
+                figures.append(_probed_apart(settings, fixed, records, busy))
     beside = {name: tail(medians(runs[name])) for name in (IDLE, BUSY_ELSEWHERE)}
     for way in ("auto off", "auto on"):
         yield Row("cold_p99", HEX.name, way, medians(runs[way]), beside, {})
+    yield Row("cold_p99", HEX.name, "processors apart", medians(apart[True]), {IDLE: tail(medians(apart[False]))}, {})
+
+
+def _probed_apart(settings: Settings, store: Store, records: Records, busy: bool) -> Figures:
+    """Reads of ranges of the worker that does not have the first range, which is written to if `busy`."""
+    hot, *rows = store.db.admin.ranges()
+    for name, pid in store.cluster.processes().items():
+        keep_on(pid, HOT_CORE if name.startswith(f"worker-{hot.worker}") else COLD_CORE)
+    cold = [key for row in rows if row.worker != hot.worker for key in keys_of(row, records)]
+    probe = Load(store.cluster.url, cold, value_bytes=0, calls_per_second=PROBES_PER_SECOND, core=COLD_CORE)
+    with ExitStack() as stack:
+        clients = stack.enter_context(_clients(store, keys_of(hot, records), HOT_CORE)) if busy else []
+        with running(probe) as probing:
+            time.sleep(_measured_seconds(settings))
+            figures = probing.stop().latency()
+        _stop(clients)
+    return figures
 
 
 def _probed(settings: Settings, store: Store, keys: Sequence[bytes]) -> Figures:
@@ -162,12 +184,12 @@ def _probed(settings: Settings, store: Store, keys: Sequence[bytes]) -> Figures:
 
 
 @contextmanager
-def _clients(store: Store, keys: Sequence[bytes]) -> Iterator[list[Running]]:
+def _clients(store: Store, keys: Sequence[bytes], core: int | None = None) -> Iterator[list[Running]]:
     """Clients that write as fast as they can."""
     with ExitStack() as stack:
         share = len(keys) // CLIENTS
         parts = [keys[number * share : (number + 1) * share] for number in range(CLIENTS)]
-        loads = [Load(store.cluster.url, part, CALL_ENTRIES) for part in (parts if keys else [()])]
+        loads = [Load(store.cluster.url, part, CALL_ENTRIES, core=core) for part in (parts if keys else [()])]
         yield [stack.enter_context(running(load)) for load in loads]
 
 

@@ -46,7 +46,7 @@ DOCUMENTS: list[Any] = [
     Register(1, "ipc:///b", {1: 2}, {1: 2, 3: 4}),
     Assignments([Assignment(1, b"", b"m", 2, create=True), Assignment(2, b"m", b"", 1, create=False)], b"\x80", 2**63),
     Ready({1: 2}),
-    Heartbeat(1, 255, 2**63, LeaseReport(4, 2, 1, 8)),
+    Heartbeat(1, 255, 2**63, LeaseReport(4, 2, 1, 8), 3),
     Lease(8, 0),
     Assignments([], b"\x80", 2**63, [ORDER], [5]),
     Orders(ORDER, b"\x80"),

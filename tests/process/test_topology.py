@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -89,6 +90,27 @@ def test_another_worker_comes_and_the_first_one_goes(tmp_path: Path) -> None:
         assert [(each.kind, each.worker, each.reason) for each in moves] == [("move", new, "worker 0 leaves")]
         assert owners(db) == {b"": new, b"80": new}
         wait_until(lambda: "worker-0" not in cluster.processes(), "the end of worker 0")
+
+
+def test_a_scan_goes_on_while_its_worker_leaves(tmp_path: Path) -> None:
+    keys = [b"%05x" % number for number in range(60_000)]
+    with cluster_on(tmp_path, 2) as cluster, cluster.connect() as db, ThreadPoolExecutor(1) as other:
+        db.put_many(dict.fromkeys(keys, b"before"))
+        db.flush()
+        scan = db.scan()
+        found = [next(scan)]
+        drained = other.submit(db.admin.drain_worker, 0, timeout=60)
+        wait_until(lambda: db.stats()["router"]["changes"]["done"] == 1, "the move of its range")
+        beats = db.stats()["router"]["requests"]["heartbeat"]
+        wait_until(lambda: db.stats()["router"]["requests"]["heartbeat"] > beats + 6, "some heartbeats")
+        assert not drained.done(), "it waits for the scan"
+        db.put_many(dict.fromkeys(keys, b"after"))
+        found += scan
+        assert [key for key, _ in found] == keys
+        assert {value for _, value in found} == {b"before"}, "the view of the first page"
+        drained.result()
+        wait_until(lambda: "worker-0" not in cluster.processes(), "the end of worker 0")
+        assert set(db.get_many(keys)) == {b"after"}
 
 
 def test_the_asyncio_client_changes_ranges(tmp_path: Path) -> None:

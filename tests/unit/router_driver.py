@@ -120,10 +120,16 @@ class RouterDriver:
         return self.worker_sends(peer, Header(Op.READY), encode(Ready(dict(serving))))
 
     def heartbeat(
-        self, worker: int, peer: bytes, pressure: int = 0, router: int = LIFE, report: LeaseReport = IDLE
+        self,
+        worker: int,
+        peer: bytes,
+        pressure: int = 0,
+        router: int = LIFE,
+        report: LeaseReport = IDLE,
+        scans: int = 0,
     ) -> list[Effect]:
         """A worker sends HEARTBEAT."""
-        beat = Heartbeat(worker, pressure, router, report)
+        beat = Heartbeat(worker, pressure, router, report, scans)
         return self.worker_sends(peer, Header(Op.HEARTBEAT, sequence=next(self._sequences)), encode(beat))
 
     def bring_up(self, worker: int, peer: bytes) -> dict[int, int]:

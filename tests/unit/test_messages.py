@@ -43,7 +43,7 @@ EXAMPLES = [
     Assignments([Assignment(1, b"", b"m", 1, True), Assignment(2, b"m", b"", 3, False)], b"\x80", 1),
     Assignments([], b"", 0),
     Ready({1: 1}),
-    Heartbeat(3, 255, 7, LeaseReport(1, 2, 3, 4)),
+    Heartbeat(3, 255, 7, LeaseReport(1, 2, 3, 4), 5),
     Lease(2**40, 9),
     LoadReport(1, [RangeReport(7, 100, 3, 2**40, 1, 2, 3, 4, 5, 6, [b"a", b"b"], b"z", b"m"), RangeReport(8, 0, 0, 0)]),
     LoadReport(0, []),

@@ -253,7 +253,30 @@ def test_a_worker_stays_while_a_change_concerns_it(store: Store) -> None:
     assert store.workers_wanted() == (0, 1)
     for change in begun:
         store.do(change)
-    assert reports_in(store.router.pass_time(500)) == [(1,)]
+    assert reports_in(store.pass_time(1)) == [(1,)]
+
+
+def test_a_worker_stays_while_it_may_hold_scans_open(store: Store) -> None:
+    store.ask(Action.DRAIN_WORKER, 0)
+    for change in orders_in(store.router.pass_time(2_000)):
+        store.do(change)
+    assert reports_in(store.router.pass_time(1_000)) == [], "what it was heard to hold, it was before it was empty"
+    for _ in range(3):
+        store.router.heartbeat(0, b"w0", scans=2)
+        assert reports_in(store.router.pass_time(1_000)) == []
+    store.router.heartbeat(0, b"w0")
+    assert reports_in(store.router.pass_time(1_000)) == [(1,)]
+
+
+def test_nobody_waits_for_the_scans_of_a_worker_that_is_down(store: Store) -> None:
+    store.ask(Action.DRAIN_WORKER, 0)
+    begun = orders_in(store.router.pass_time(2_000))
+    store.router.heartbeat(0, b"w0", scans=2)
+    for change in begun:
+        store.do(change)
+    assert reports_in(store.router.pass_time(1_000)) == []
+    store.router.lose_worker(b"w0")
+    assert reports_in(store.router.pass_time(1_000)) == [(1,)]
 
 
 def test_a_worker_that_is_down_keeps_its_ranges_until_it_is_back(store: Store) -> None:
