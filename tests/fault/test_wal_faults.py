@@ -160,7 +160,7 @@ def test_reading_fails_at_every_call() -> None:
     log = recovered(filesystem)
     wanted = {1: LsnInterval(log.files[0].lsn_first, log.lsn_last)}
     before = filesystem.number
-    assert [record.segment for record in records_of(filesystem, 3, log.log_id, wanted)]
+    assert [record.segment for record in records_of(filesystem, 3, log.log_id, wanted) if record]
     for number in range(1, filesystem.number - before + 1):
         filesystem.fault = at_call(filesystem.number + number, StorageFailure("input/output error"))
         with pytest.raises(StorageFailure):

@@ -84,7 +84,7 @@ def lsns_read(filesystem: FaultyFilesystem, lsns: list[int]) -> list[int]:
     if not lsns:
         return []
     wanted = {segment: LsnInterval(lsns[0], lsns[-1]) for segment in (1, 2, 3)}
-    return [record.lsn for record in records_of(filesystem, WORKER, LOG_ID, wanted)]
+    return [record.lsn for record in records_of(filesystem, WORKER, LOG_ID, wanted) if record]
 
 
 @dataclass(frozen=True)

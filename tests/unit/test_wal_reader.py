@@ -37,7 +37,7 @@ def writer(filesystem: FaultyFilesystem) -> WalWriter:
 def read(filesystem: FaultyFilesystem, wanted: dict[int, tuple[int, int]]) -> list[int]:
     """LSNs that a drain gets."""
     intervals = {segment: LsnInterval(*interval) for segment, interval in wanted.items()}
-    return [record.lsn for record in records_of(filesystem, WORKER, LOG_ID, intervals)]
+    return [record.lsn for record in records_of(filesystem, WORKER, LOG_ID, intervals) if record]
 
 
 def place_of(filesystem: FaultyFilesystem, lsn: int) -> tuple[str, int]:
@@ -66,11 +66,18 @@ def test_each_segment_has_its_own_interval(filesystem: FaultyFilesystem, writer:
 
 def test_records_are_the_ones_written(filesystem: FaultyFilesystem, writer: WalWriter) -> None:
     for record in records_of(filesystem, WORKER, LOG_ID, {2: LsnInterval(1, 30)}):
+        assert record is not None
         assert (bytes(record.keys), bytes(record.values)) == (
             content_of(record.lsn).keys,
             content_of(record.lsn).values,
         )
         assert record.segment == 2
+
+
+def test_who_reads_in_slices_is_not_kept_long_by_records_of_others(filesystem: FaultyFilesystem) -> None:
+    append_many(fresh_writer(filesystem), 2_500)
+    found = list(records_of(filesystem, WORKER, LOG_ID, {9: LsnInterval(1, 2_400)}))
+    assert found == [None, None], "after 1,024 of them each"
 
 
 def test_files_outside_the_intervals_are_not_opened(filesystem: FaultyFilesystem, writer: WalWriter) -> None:

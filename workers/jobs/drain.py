@@ -31,7 +31,7 @@ from workers.segment.tombstones import without_needless_tombstones
 from workers.wal.reader import LsnInterval, records_of
 from workers.wal.record_format import Record, RecordKind
 
-SLICE_RECORDS = 256
+SLICE_RECORDS = 128
 
 
 def drain(spec: DrainSpec, filesystem: Filesystem, options: SegmentOptions) -> Generator[None, None, DrainResult]:
@@ -74,6 +74,9 @@ def _read(
     if not wanted:
         return batches, read_bytes
     for count, record in enumerate(records_of(filesystem, spec.worker, spec.log_id, wanted), 1):
+        if record is None:
+            yield
+            continue
         if record.entries:
             batches[record.segment].append(entries_of(record))
         read_bytes[record.segment] += len(record.keys) + len(record.values)
@@ -91,8 +94,10 @@ def _drain_segment(
     batches: list[Entries],
 ) -> Generator[None, None, Manifest]:
     merged = merge(batches) if batches else Entries([], [])
+    yield
     tables = OpenTables(filesystem, manifest.store, manifest.segment)
     entries = without_needless_tombstones(merged, map(tables.table, manifest.tables))
+    yield
     output = Output(filesystem, options, manifest)
     delta = yield from output.write_table(entries, item.lsn_first, item.lsn_last)
     if delta:

@@ -24,6 +24,8 @@ from workers.wal.record_format import (
 )
 from workers.wal.writer import WalFile
 
+HOPS_AT_A_TIME = 1_024
+
 
 @dataclass(frozen=True, slots=True)
 class LsnInterval:
@@ -52,8 +54,12 @@ def records_in(filesystem: Filesystem, worker: int, log_id: int, files: Iterable
             offset += record.size
 
 
-def records_of(filesystem: Filesystem, worker: int, log_id: int, wanted: Mapping[int, LsnInterval]) -> Iterator[Record]:
+def records_of(
+    filesystem: Filesystem, worker: int, log_id: int, wanted: Mapping[int, LsnInterval]
+) -> Iterator[Record | None]:
     """The records of each wanted segment within its interval, in LSN order; other records are hopped over.
+
+    None stands for HOPS_AT_A_TIME of those, so that whoever reads in slices can end one there.
 
     Every interval must lie above the checkpoint and end at or below what the writer has appended: the file that is
     being written is read up to the last wanted LSN and no further.
@@ -71,6 +77,8 @@ def records_of(filesystem: Filesystem, worker: int, log_id: int, wanted: Mapping
             interval = wanted.get(segment)
             if interval is not None and interval.first <= found <= interval.last:
                 yield _record_at(path, data, offset, log_id)
+            elif found % HOPS_AT_A_TIME == 0:
+                yield None
             lsn = found + 1
         if lsn > last:
             return
