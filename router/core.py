@@ -1,8 +1,11 @@
 """The router's core: takes messages, failed sends, time and the wish to stop, and answers with effects.
 
-    clients --> HELLO, ROUTES, STATS      answered here
-                routed operations         dispatch.py: to the worker that owns the segment
+    clients --> HELLO, ROUTES, STATS         answered here
+                ADMIN                        admin.py: changes and workers that operators ask for
+                routed operations            dispatch.py: to the worker that owns the segment
     workers --> REGISTER, READY, HEARTBEAT   registrar.py
+                PROGRESS                     topology_changes.py: how far a change is there
+                LOAD                         steering.py: what the policies decide by
                 replies                      dispatch.py: to the client that waits
 
 Whatever a peer sends, it is answered, refused, or ignored and counted; it is never an exception here.

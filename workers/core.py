@@ -1,7 +1,8 @@
 """The worker as a pure core: messages, syncs and finished jobs in, answers and work to be done out.
 
     REGISTER -> ranges given -> segments opened, log replayed -> READY -> serving
-    request  -> epoch check -> read_path | write_path | maintenance_queue -> answer
+    request  -> holdings: whose range -> answering: reads | writes | scans | maintenance queue -> answer
+    CHANGE   -> topology changes: fence, adopt, materialise -> PROGRESS ... RETIRE
 
 It owns no socket, clock, thread or process. Files are plain calls through the filesystem; syncing the log and
 running a job are effects.
