@@ -31,8 +31,8 @@ class Member:
     heard_ns: int
     state: State = State.JOINING
     pressure: int = 0
-    scans: int = 0
-    """How many it held open when it was last heard."""
+    scans: int | None = None
+    """How many it held open at its latest heartbeat; None before the first."""
 
 
 class Membership:

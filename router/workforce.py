@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from router.membership import Membership, State
+from router.membership import SILENCE_NS_MAX, Membership, State
 from router.registrar import Registrar
 from router.route_table import RouteTable
 from shardstore.effects import Effect, ReportWorkers
@@ -71,7 +71,7 @@ class Workforce:
         topology = self._table.topology
         empty = set(topology.leaving) - topology.engaged
         self._empty_since_ns = {worker: self._empty_since_ns.get(worker, now_ns) for worker in empty}
-        gone = {worker for worker in empty if not self._may_hold_scans(worker)}
+        gone = {worker for worker in empty if not self._may_hold_scans(worker, now_ns)}
         if not gone:
             return []
         self._table.publish_workers(set(topology.workers) - gone, set(topology.leaving) - gone)
@@ -79,12 +79,12 @@ class Workforce:
         told = [effect for worker in sorted(gone) for effect in self.on_gone(worker)]
         return [*dismissed, self.report(), *told]
 
-    def _may_hold_scans(self, worker: int) -> bool:
+    def _may_hold_scans(self, worker: int, now_ns: int) -> bool:
         """Whether scans may be open that began before the worker was empty: those it told of since, or may yet."""
-        member = self._membership.of_worker(worker)
-        if member is None or member.state is not State.UP:
-            return False
-        return member.scans > 0 or member.heard_ns <= self._empty_since_ns[worker]
+        member, since_ns = self._membership.of_worker(worker), self._empty_since_ns[worker]
+        if member is None:  # after a start of this router: it lives, or its next process will register
+            return now_ns - since_ns <= SILENCE_NS_MAX
+        return member.state is not State.DOWN and (member.scans != 0 or member.heard_ns <= since_ns)
 
 
 def _nothing(worker: int) -> list[Effect]:

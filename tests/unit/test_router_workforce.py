@@ -268,6 +268,31 @@ def test_a_worker_stays_while_it_may_hold_scans_open(store: Store) -> None:
     assert reports_in(store.router.pass_time(1_000)) == [(1,)]
 
 
+def test_a_router_that_starts_waits_for_what_the_worker_tells(store: Store) -> None:
+    store.ask(Action.DRAIN_WORKER, 0)
+    begun = orders_in(store.router.pass_time(2_000))
+    store.router.heartbeat(0, b"w0", scans=2)
+    for change in begun:
+        store.do(change)
+    store.restart()
+    assert reports_in(store.router.pass_time(3_000)) == [], "it is there, and has told nothing"
+    store.router.heartbeat(0, b"w0", scans=2)
+    assert reports_in(store.router.pass_time(1_000)) == []
+    store.router.heartbeat(0, b"w0")
+    assert reports_in(store.router.pass_time(1_000)) == [(1,)]
+
+
+def test_a_router_that_starts_does_not_wait_for_ever_for_one_that_is_gone(store: Store, filesystem: PosixFilesystem) -> None:
+    store.ask(Action.DRAIN_WORKER, 0)
+    for change in orders_in(store.router.pass_time(2_000)):
+        store.do(change)
+    alone = RouterDriver(filesystem)
+    alone.bring_up(1, b"w1")
+    assert reports_in(alone.pass_time(4_000)) == []
+    alone.heartbeat(1, b"w1")
+    assert reports_in(alone.pass_time(2_000)) == [(1,)]
+
+
 def test_nobody_waits_for_the_scans_of_a_worker_that_is_down(store: Store) -> None:
     store.ask(Action.DRAIN_WORKER, 0)
     begun = orders_in(store.router.pass_time(2_000))
