@@ -282,7 +282,7 @@ def test_a_router_that_starts_waits_for_what_the_worker_tells(store: Store) -> N
     assert reports_in(store.router.pass_time(1_000)) == [(1,)]
 
 
-def test_a_router_that_starts_does_not_wait_for_ever_for_one_that_is_gone(store: Store, filesystem: PosixFilesystem) -> None:
+def test_a_router_that_starts_does_not_wait_for_ever(store: Store, filesystem: PosixFilesystem) -> None:
     store.ask(Action.DRAIN_WORKER, 0)
     for change in orders_in(store.router.pass_time(2_000)):
         store.do(change)
