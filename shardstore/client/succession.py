@@ -18,9 +18,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 from shardstore.client.calls import Call, Many, Single, Statistics
+from shardstore.client.cutting import Positions
 from shardstore.client.in_flight import Part, Request, State
 from shardstore.client.lanes import Lane, Waiting, body_of_singles
 from shardstore.client.outcome_token import BEYOND_TELLING
@@ -29,6 +30,9 @@ from shardstore.client.routing import Routing
 from shardstore.client.sending import Sending
 from shardstore.errors import OutcomeUnknown
 from shardstore.wire_format import WRITES
+
+_Share: TypeAlias = tuple[Lane, int, int, tuple[bytes, ...], list[Call], Positions | None]
+"""Whom to ask, and of a Request: entries, flags, body, calls, positions."""
 
 
 class Succession:
@@ -91,22 +95,22 @@ class Succession:
         """One request to each heir with some of the keys, under the same sequence."""
         shares = self._shares(request)
         shared = request.shared or (request.lane.key_range if len(shares) > 1 else None)
-        for heir, entries, flags, body, calls in shares:
-            share = Request(heir, request.op, body, flags, entries, calls)
+        for heir, entries, flags, body, calls, positions in shares:
+            share = Request(heir, request.op, body, flags, entries, calls, positions)
             share.sequence = request.sequence
             share.unanswered = request.unanswered
             share.shared = shared
             self._sending.inherit(share, request)
 
-    def _shares(self, request: Request) -> list[tuple[Lane, int, int, tuple[bytes, ...], list[Call]]]:
+    def _shares(self, request: Request) -> list[_Share]:
         if type(request.calls[0]) is not Single:
             parts = self._parts_of_heirs(_part_of(request), request.lane)
-            return [(heir, part.entries, part.flags, part.body, [part.call]) for heir, part in parts]
+            return [(heir, part.entries, part.flags, part.body, [part.call], part.positions) for heir, part in parts]
         singles: dict[Lane, list[Single]] = {}
         for call in request.calls:
             if type(call) is Single and not call.settled:
                 singles.setdefault(self._routing.lane_of(call.key), []).append(call)
-        return [(heir, len(some), *body_of_singles(some), [*some]) for heir, some in singles.items()]
+        return [(heir, len(some), *body_of_singles(some), [*some], None) for heir, some in singles.items()]
 
     def _beyond_telling(self, request: Request) -> bool:
         """Whether the window of an heir may have the sequence because of another share of it."""

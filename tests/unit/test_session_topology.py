@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shardstore.client.calls import Maintain, Statistics
+from shardstore.client.outcome_token import from_bytes
 from shardstore.errors import Busy, OutcomeUnknown, Unavailable
 from shardstore.limits import MILLISECOND_NS
 from shardstore.wire_format import Flag, Header, Op, Status
@@ -138,6 +139,21 @@ def test_a_share_that_is_lost_is_shared_out_again(driver: SessionDriver) -> None
     retries = [(segment, sequence) for _, segment, sequence, retry in sent(driver, Op.PUT) if retry]
     assert sorted(retries) == [(5, 1), (6, 1), (7, 1), (8, 1)]
     assert len(driver.cluster.log) == 1
+
+
+def test_each_share_in_doubt_is_asked_for_by_a_key_of_its_own(driver: SessionDriver) -> None:
+    driver.cluster.script.extend([Lose.REQUEST] * 100)
+    call = put_many(KEYS, VALUES)
+    driver.call(call)
+    split(driver)
+    driver.advance(TIMEOUT_NS // MILLISECOND_NS + 10)
+    unknown = driver.ended[call]
+    assert isinstance(unknown, OutcomeUnknown)
+    left, right = sorted(from_bytes(unknown.token).parts, key=lambda part: part.key)
+    assert left.key in KEYS
+    assert right.key in KEYS
+    assert left.key < b"\x60" <= right.key
+    assert left.sequence == right.sequence
 
 
 def test_two_open_writes_that_meet_go_in_the_order_of_their_sequences(driver: SessionDriver) -> None:
