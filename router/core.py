@@ -6,6 +6,7 @@
     workers --> REGISTER, READY, HEARTBEAT   registrar.py
                 PROGRESS                     topology_changes.py: how far a change is there
                 LOAD                         steering.py: what the policies decide by
+                GET                          dispatch.py: for the owner of a parent, from that of a child
                 replies                      dispatch.py: to the client that waits
 
 Whatever a peer sends, it is answered, refused, or ignored and counted; it is never an exception here.

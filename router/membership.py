@@ -31,8 +31,10 @@ class Member:
     heard_ns: int
     state: State = State.JOINING
     pressure: int = 0
-    scans: int | None = None
-    """How many it held open at its latest heartbeat; None before the first."""
+    beaten_ns: int = 0
+    """When its latest heartbeat came; 0 before the first."""
+    scans: int = 0
+    """How many it held open then."""
 
 
 class Membership:

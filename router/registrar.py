@@ -90,7 +90,7 @@ class Registrar:
         known = member is not None and member.worker == beat.worker and member.state is State.UP
         if member is None or not known or beat.router != self._life:
             return [self._register_again(peer, request)]
-        member.heard_ns = now_ns
+        member.heard_ns = member.beaten_ns = now_ns
         member.pressure = beat.pressure
         member.scans = beat.scans
         lease = self._budget.reported(member.worker, request.sequence, beat.report)

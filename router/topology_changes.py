@@ -74,9 +74,6 @@ class TopologyChanges:
         self.on_end: Callable[[Change], list[Effect]] = _nothing
         self.done = 0
 
-    def __len__(self) -> int:
-        return len(self._under_way)
-
     def figures(self, now_ns: int) -> dict[str, Any]:
         """How many are done, and all that are under way. What was begun before this router has no reason and no age."""
         return {"done": self.done, "under_way": [each.figures(now_ns) for each in self._under_way.values()]}

@@ -2,7 +2,7 @@
 
     add    the lowest free number is the store's, durably -> the supervisor starts its process, which registers
     drain  leaving, durably -> the policies move its ranges away -> nothing is its own any more -> the scans it holds
-           open end, with their leases at the latest -> gone, durably -> the supervisor stops its process in order
+           open end, abandoned ones with their leases -> gone, durably -> the supervisor stops its process in order
 
 A worker that leaves goes on leaving through every restart: steering.py and the tick here need nothing but ROUTES. What
 is left of it is its directory, with a log that nobody needs: all that it logged is of segments that are retired. So its
@@ -84,7 +84,7 @@ class Workforce:
         member, since_ns = self._membership.of_worker(worker), self._empty_since_ns[worker]
         if member is None:  # after a start of this router: it lives, or its next process will register
             return now_ns - since_ns <= SILENCE_NS_MAX
-        return member.state is not State.DOWN and (member.scans != 0 or member.heard_ns <= since_ns)
+        return member.state is not State.DOWN and (member.scans > 0 or member.beaten_ns <= since_ns)
 
 
 def _nothing(worker: int) -> list[Effect]:

@@ -191,11 +191,14 @@ def _slow_drains(cluster: LocalCluster, share: float) -> Iterator[None]:
     ended = threading.Event()
 
     def slow_down() -> None:
+        stopped: list[int] = []
         while not ended.wait(share * DRAIN_PERIOD_SECONDS):
-            stopped = [pid for name, pid in cluster.processes().items() if name.endswith("maintenance")]
             _signal(stopped, signal.SIGSTOP)
-            ended.wait((1 - share) * DRAIN_PERIOD_SECONDS)
+            began = time.perf_counter()
+            found = [pid for name, pid in cluster.processes().items() if name.endswith("maintenance")]
+            ended.wait((1 - share) * DRAIN_PERIOD_SECONDS - (time.perf_counter() - began))
             _signal(stopped, signal.SIGCONT)
+            stopped = found
 
     thread = threading.Thread(target=slow_down, daemon=True)
     if share < 1:

@@ -47,5 +47,8 @@ class Admin:
         return self._call(administration.add_worker(dry_run, timeout)).worker
 
     def drain_worker(self, worker: int, *, dry_run: bool = False, timeout: float | None = None) -> list[PlannedChange]:
-        """Move all ranges of a worker to the others, and give it none any more."""
+        """Move all ranges of a worker to the others, and wait until it has ended.
+
+        It ends after the scans that it holds open; one that nobody goes on with is over after 30 s.
+        """
         return self._call(administration.drain_worker(worker, dry_run, timeout)).changes

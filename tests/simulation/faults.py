@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from router.change_stage import Stage
@@ -27,7 +28,7 @@ ADOPTION_CALLS_MAX = 24
 
 
 class Faults:
-    """What can go wrong in a world. `count` tells how often each was injected."""
+    """What can go wrong in a world. `count` tells how often each has happened."""
 
     def __init__(self, world: World, rng: random.Random) -> None:
         self._world = world
@@ -35,11 +36,12 @@ class Faults:
         self.count: dict[str, int] = {}
 
     def inject(self, fault: str) -> None:
-        """Let this happen."""
-        self.count[fault] = self.count.get(fault, 0) + 1
+        """Let this happen; a fault answers False when there was nothing that it could happen to."""
         host = self._world.host
         host.trace.note(host.clock.now_ns(), "fault", fault)
-        getattr(self, fault.replace(" ", "_"))()
+        happens: Callable[[], bool | None] = getattr(self, fault.replace(" ", "_"))
+        if happens() is not False:
+            self.count[fault] = self.count.get(fault, 0) + 1
 
     def _some_worker(self) -> Worker:
         started = [name_of(each) for each in self._world.wanted if name_of(each) in self._world.servers]
@@ -72,10 +74,11 @@ class Faults:
         self._world.clients[name].end("killed")
         self._world.start_client(name)
 
-    def crash_maintenance(self) -> None:
+    def crash_maintenance(self) -> bool:
         maintenance = self._some_worker().maintenance
         if maintenance is not None:
             maintenance.filesystem.crash_in = self._random.randint(1, 25)
+        return maintenance is not None
 
     def break_connection(self) -> None:
         self._world.host.network.break_some()
@@ -109,20 +112,22 @@ class Faults:
         pending = [*world.invariants.pending.values()]
         return self._random.choice(pending) if pending else None
 
-    def strike_change(self) -> None:
+    def strike_change(self) -> bool:
         """When a change is at a drawn stage, or is just over."""
         world, change = self._world, self._some_change()
         if change is None:
-            return
+            return False
         stage = self._random.choice((*Stage, None))
         world.wait_for(lambda: stage_of(world.router, change.number) is stage, STAGE_NS)
         world.invariants.struck.add(change.number)
         if self._random.random() < 0.2:
-            return self.lose_power()
-        strike(self._random, world.router, world.servers_of(change.parents), world.servers_of(change.children))
+            self.lose_power()
+        else:
+            strike(self._random, world.router, world.servers_of(change.parents), world.servers_of(change.children))
+        return True
 
-    def strand_answers(self) -> None:
-        """While a change is made, nobody is answered. Mostly who has the children by then is killed.
+    def strand_answers(self) -> bool:
+        """While a change is made, no answer comes over the connections of now. Mostly who gets the children is killed.
 
         So what the parents have applied comes again, to workers that know of it only by what the children's files tell.
         """
@@ -138,12 +143,13 @@ class Faults:
                 for server in world.servers_of(change.children):
                     server.end("killed")
         break_off()
+        return change is not None
 
-    def lose_power_in_adoption(self) -> None:
+    def lose_power_in_adoption(self) -> bool:
         """Between two file calls of the job that gives a child its files."""
         world, change = self._world, self._some_change()
         if change is None:
-            return
+            return False
         world.invariants.struck.add(change.number)
         world.wait_for(lambda: stage_of(world.router, change.number) in (Stage.ADOPTED, Stage.DRAINED), STAGE_NS)
         workers = [server for server in world.servers_of(change.children) if isinstance(server, Worker)]
@@ -152,6 +158,7 @@ class Faults:
             each.crash_in = self._random.randint(1, ADOPTION_CALLS_MAX)
         world.wait_for(lambda: not all(each.alive for each in files), STAGE_NS)
         world.lose_power()
+        return True
 
     def lose_power(self) -> None:
         """At any time, during a sync, or between two file calls of a job."""

@@ -58,7 +58,7 @@ class Invariants:
         if not isinstance(router.core, RouterCore) or not router.alive:
             return "no router"
         topology = router.core._table.topology
-        if topology.changes or len(router.core._changes):
+        if topology.changes or router.core._changes._under_way:
             return f"changes under way: {topology.changes}"
         if topology.leaving:
             return f"workers that leave: {topology.leaving}"

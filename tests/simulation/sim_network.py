@@ -62,6 +62,7 @@ class _Stream:
         self._under_way: deque[list[bytes]] = deque()
         self._last_ns = 0
         self._closed = False
+        self._stranded = False
         self.on_send: Callable[[], None] | None = None
         """Happens while a message that was just sent is under way."""
 
@@ -83,6 +84,11 @@ class _Stream:
         """Let nothing that is sent from now on arrive before."""
         self._last_ns = max(self._last_ns, until_ns)
 
+    def strand(self, until_ns: int) -> None:
+        """Hold, and let nothing arrive when it breaks before."""
+        self.hold(until_ns)
+        self._stranded = True
+
     def _arrive(self) -> None:
         if not self._closed:
             self._deliver(self._under_way.popleft())
@@ -95,7 +101,7 @@ class _Stream:
         """Break: some still arrive if `arrives`; answers what neither arrived nor was lost for sure."""
         self._closed = True
         left = list(self._under_way)
-        arrived = self._network.random.randint(0, len(left)) if arrives else 0
+        arrived = self._network.random.randint(0, len(left)) if arrives and not self._stranded else 0
         for frames in left[:arrived]:
             self._deliver(frames)
         return left[arrived:]
@@ -178,10 +184,10 @@ class _Connection:
         if stream is not None:
             stream.hold(until_ns)
 
-    def hold_answers(self, until_ns: int) -> None:
-        """Hold back what the server says."""
+    def strand_answers(self, until_ns: int) -> None:
+        """Hold back what the server says from now on; it is lost when the connection breaks before."""
         if self._to_client is not None:
-            self._to_client.hold(until_ns)
+            self._to_client.strand(until_ns)
 
     def _some_stream(self) -> _Stream | None:
         return self._network.random.choice((self._to_server, self._to_client))
@@ -252,10 +258,10 @@ class SimNetwork:
             connection.clog(self.clock.now_ns() + for_ns)
 
     def strand_answers(self, endpoints: Container[str], for_ns: int) -> Callable[[], None]:
-        """Hold back what is answered at these endpoints. Answers what breaks these connections, so that it is lost."""
+        """Hold back what is answered at these endpoints, over the connections of now. Answers what breaks these."""
         stranded = [connection for connection in self._connections if connection.endpoint in endpoints]
         for connection in stranded:
-            connection.hold_answers(self.clock.now_ns() + for_ns)
+            connection.strand_answers(self.clock.now_ns() + for_ns)
 
         def break_off() -> None:
             for connection in stranded:

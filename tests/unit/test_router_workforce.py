@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from router.admin import FORGOTTEN
 from router.change_stage import Stage
+from router.policies import topology_policy
+from router.policies.history import History
+from router.policies.loads import StoreLoad
 from router.steering import RANGES_PER_INTERVAL
 from shardstore.admin_messages import Action, AdminReply, AdminRequest
-from shardstore.effects import Effect, ReportWorkers, Send
+from shardstore.effects import Effect, ReportWorkers, Send, Tick
 from shardstore.errors import DiskFull
-from shardstore.limits import MILLISECOND_NS, WORKERS_MAX
+from shardstore.limits import MILLISECOND_NS, SECOND_NS, WORKERS_MAX
 from shardstore.messages import Refusal, Routes, decode, encode
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.topology import Change, Orders, Progress
+from shardstore.topology_options import TopologyOptions
 from shardstore.wire_format import Flag, Header, Op, Status
 from tests.unit.router_driver import RouterDriver, answers_to, document_of, header_of, refusal_of, told_routes
 
@@ -222,16 +227,25 @@ def test_who_looks_sees_what_is_under_way_and_why(store: Store) -> None:
     assert (under_way["stage"], under_way["reason"], under_way["age_ns"]) == ("pending", "", None)
 
 
-def test_policies_look_less_often_at_many_ranges(filesystem: PosixFilesystem) -> None:
+def test_policies_look_less_often_at_many_ranges_unless_a_worker_is_to_leave(
+    filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    choose = topology_policy.choose
+
+    def counted(loads: StoreLoad, history: History, options: TopologyOptions, now_ns: int) -> Any:
+        looks.append(now_ns)
+        return choose(loads, history, options, now_ns)
+
+    monkeypatch.setattr(topology_policy, "choose", counted)
     store = Store(filesystem, [f"{number:04x}" for number in range(1, 3 * RANGES_PER_INTERVAL)])
-    for worker in range(3):
-        if worker == 2:
-            store.ask(Action.ADD_WORKER)
-        store.bring_up(worker)
-    store.pass_time(5)
+    store.bring_up(0)
+    store.bring_up(1)
+    store.pass_time(12)
+    assert len(looks) == 3
     store.ask(Action.DRAIN_WORKER, 0)
-    looks = [bool(orders_in(store.pass_time(1))) for _ in range(12)]
-    assert sum(looks) == 3
+    store.pass_time(5)
+    assert len(looks) >= 3 + 4
 
 
 def test_departure_goes_on_in_the_next_router_whatever_was_done(store: Store) -> None:
@@ -266,6 +280,19 @@ def test_a_worker_stays_while_it_may_hold_scans_open(store: Store) -> None:
         assert reports_in(store.router.pass_time(1_000)) == []
     store.router.heartbeat(0, b"w0")
     assert reports_in(store.router.pass_time(1_000)) == [(1,)]
+
+
+def test_a_router_that_stood_still_hears_the_worker_before_it_lets_it_go(store: Store) -> None:
+    store.ask(Action.DRAIN_WORKER, 0)
+    begun = orders_in(store.router.pass_time(2_000))
+    store.router.heartbeat(0, b"w0")
+    for change in begun:
+        store.do(change)
+    assert reports_in(store.router.pass_time(500)) == []
+    store.router.now_ns += 3 * SECOND_NS
+    assert reports_in(store.router.handle(Tick())) == []
+    store.router.heartbeat(0, b"w0")
+    assert reports_in(store.router.pass_time(500)) == [(1,)]
 
 
 def test_a_router_that_starts_waits_for_what_the_worker_tells(store: Store) -> None:

@@ -59,7 +59,7 @@ def records_of(
 ) -> Iterator[Record | None]:
     """The records of each wanted segment within its interval, in LSN order; other records are hopped over.
 
-    None stands for HOPS_AT_A_TIME of those, so that whoever reads in slices can end one there.
+    Between those comes a None about every HOPS_AT_A_TIME LSNs, so that whoever reads in slices can end one there.
 
     Every interval must lie above the checkpoint and end at or below what the writer has appended: the file that is
     being written is read up to the last wanted LSN and no further.
