@@ -14,7 +14,8 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import msgpack
 
 from shardstore.identifiers import Buffer
-from shardstore.limits import FRAME_BYTES_MAX, REFUSAL_CHARACTERS_MAX
+from shardstore.key_range import KeyRange
+from shardstore.limits import FRAME_BYTES_MAX, KEY_BYTES_MAX, REFUSAL_CHARACTERS_MAX
 from shardstore.options import ScanMode
 from shardstore.topology import Order
 from shardstore.wire_format import MalformedMessage
@@ -64,10 +65,25 @@ class OutcomeQuestion:
     """What became of the write with this request id? It has, or had, to do with the key beside this document.
 
     Once it was answered that the write was not applied, the write is never applied any more.
+
+    `elsewhere`: start and end, one after the other, of key ranges in which other writes had the same id. Of a segment
+    that has any of those keys too, nobody can tell which write it knows by that id.
     """
 
     client: int
     sequence: int
+    elsewhere: list[bytes] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if len(self.elsewhere) not in (0, 2, 4) or max(map(len, self.elsewhere), default=0) > KEY_BYTES_MAX + 1:
+            raise MalformedMessage("an OutcomeQuestion has at most two key ranges")
+        if any(end and start >= end for start, end in zip(self.elsewhere[::2], self.elsewhere[1::2], strict=True)):
+            raise MalformedMessage("a key range of an OutcomeQuestion ends before its start")
+
+    @property
+    def ranges_elsewhere(self) -> list[KeyRange]:
+        """`elsewhere`, as ranges."""
+        return [KeyRange(*self.elsewhere[at : at + 2]) for at in range(0, len(self.elsewhere), 2)]
 
 
 @dataclass(frozen=True, slots=True)

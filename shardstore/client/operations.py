@@ -29,7 +29,7 @@ from shardstore.client.outcome_token import OutcomeToken
 from shardstore.columns import encode_variable
 from shardstore.errors import InvalidRequest
 from shardstore.limits import MIB, REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX, VALUE_BYTES_MAX
-from shardstore.messages import OutcomeQuestion, encode
+from shardstore.messages import encode
 from shardstore.wire_format import Flag, Op
 
 CALLS_OUTSTANDING = 4
@@ -92,8 +92,7 @@ def outcome(token: OutcomeToken, timeout: float | None) -> Iterator[Single]:
     """What became of each part of a write that is in doubt."""
     timeout_ns = checked_timeout_ns(timeout)
     for part in token.parts:
-        question = OutcomeQuestion(part.client, part.sequence)
-        yield Single(timeout_ns, Op.OUTCOME, checked_key(part.key), encode(question))
+        yield Single(timeout_ns, Op.OUTCOME, checked_key(part.key), encode(part.question()))
 
 
 def maintain(op: Op, start: Any, end: Any, wait: bool, timeout: float | None) -> Maintain:

@@ -9,14 +9,14 @@ were not answered are in doubt.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from shardstore.client.calls import Call, Many, Single
 from shardstore.client.in_flight import Request
 from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, ShardstoreError, Unavailable
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN
-from shardstore.messages import decode, encode
+from shardstore.messages import OutcomeQuestion, decode, encode
 from shardstore.outcome import Ending, Outcome
 from shardstore.wire_format import MalformedMessage
 
@@ -25,11 +25,16 @@ _VERSION = b"\x01"
 
 @dataclass(frozen=True, slots=True)
 class PartInDoubt:
-    """A request that was sent and not answered, and one of its keys."""
+    """A request that was sent and not answered, and one of its keys; `elsewhere` as in OutcomeQuestion."""
 
     client: int
     sequence: int
     key: bytes
+    elsewhere: list[bytes] = field(default_factory=list)
+
+    def question(self) -> OutcomeQuestion:
+        """What its owner is asked. Raises MalformedMessage for bounds that are none."""
+        return OutcomeQuestion(self.client, self.sequence, self.elsewhere)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ def from_bytes(token: Any) -> OutcomeToken:
         raise InvalidRequest("what is asked for its outcome is the token of an OutcomeUnknown")
     try:
         decoded = decode(OutcomeToken, token[1:])
+        for part in decoded.parts:
+            part.question()
     except MalformedMessage as error:
         raise InvalidRequest(f"no token of an outcome: {error}") from None
     keys_fit = all(KEY_BYTES_MIN <= len(part.key) <= KEY_BYTES_MAX and part.client for part in decoded.parts)
@@ -78,15 +85,25 @@ def token_of(call: Call, client: int, requests: Iterable[Request]) -> OutcomeTok
         applied = set(call.applied)
         keys = call.keys.items
         parts = [
-            PartInDoubt(client, request.sequence, keys[0 if request.positions is None else request.positions[0]])
+            _part_of(request, client, keys[0 if request.positions is None else request.positions[0]])
             for request in requests
             if (request.sequence, request.lane.segment) not in applied
         ]
         return OutcomeToken(parts, len(applied), call.parts - len(applied) - len(parts))
     if not isinstance(call, Single):  # an operator's: what became of it is seen in the ranges
         return BEYOND_TELLING
-    parts = [PartInDoubt(client, request.sequence, call.key) for request in requests]
+    parts = [_part_of(request, client, call.key) for request in requests]
     return OutcomeToken(parts, 0, 1 - len(parts))
+
+
+def _part_of(request: Request, client: int, key: bytes) -> PartInDoubt:
+    own, whole = request.lane.key_range, request.shared or request.lane.key_range
+    elsewhere = []
+    if whole.start < own.start:
+        elsewhere += [whole.start, own.start]
+    if own.end and (not whole.end or own.end < whole.end):
+        elsewhere += [own.end, whole.end]
+    return PartInDoubt(client, request.sequence, key, elsewhere)
 
 
 def unknown_outcome(what: str, cause: Exception, token: OutcomeToken) -> OutcomeUnknown:

@@ -53,11 +53,11 @@ DOCUMENTS: list[Any] = [
     Progress(3, {2: {"forgot": False}, 3: None}, [7], [2, 3], [8]),
     Retire(3, [2], b"\x80"),
     LoadReport(1, [RangeReport(2, 300, 4, 5_000_000_000, 6, 70, 800, 9, 10, 11, [b"a", b"b"], b"z", b"m")]),
-    OutcomeQuestion(2**64 - 1, 7),
+    OutcomeQuestion(2**64 - 1, 7, [b"", b"a", b"b", b""]),
     OutcomeAnswer("not_applied"),
     Statistics({"wal": {"lsn_durable": 7}, "ranges": [{"start": b""}]}),
 ]
-DOUBT = OutcomeToken([PartInDoubt(2**64 - 1, 7, b"key"), PartInDoubt(5, 2**40, b"k")], 3, 1)
+DOUBT = OutcomeToken([PartInDoubt(2**64 - 1, 7, b"key"), PartInDoubt(5, 2**40, b"k", [b"l", b"m"])], 3, 1)
 TOKEN = ResumePoint(b"a", b"b", True, False, 9, "fail_fast")
 COLUMNS: dict[str, list[bytes | None]] = {
     "one": [b"key"],

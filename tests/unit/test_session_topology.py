@@ -154,6 +154,7 @@ def test_each_share_in_doubt_is_asked_for_by_a_key_of_its_own(driver: SessionDri
     assert right.key in KEYS
     assert left.key < b"\x60" <= right.key
     assert left.sequence == right.sequence
+    assert (left.elsewhere, right.elsewhere) == ([b"\x60", b"\x80"], [b"\x40", b"\x60"])
 
 
 def test_two_open_writes_that_meet_go_in_the_order_of_their_sequences(driver: SessionDriver) -> None:

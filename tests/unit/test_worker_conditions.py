@@ -287,6 +287,16 @@ def test_the_outcome_of_what_was_overtaken_or_failed_is_not_applied(worker: Work
         assert told(worker, worker.outcome(b"a", sequence, client=OTHER)) == "not_applied"
 
 
+def test_the_outcome_of_a_share_is_unknown_to_who_has_keys_of_another(worker: WorkerDriver) -> None:
+    sequence = worker.put({b"a": b"1"})
+    for elsewhere, ending in (((), "applied"), ((b"b", b"c"), "unknown"), ((b"", b"a", b"b", b""), "unknown")):
+        assert told(worker, worker.outcome(b"a", sequence, client=OTHER, elsewhere=elsewhere)) == ending
+    assert told(worker, worker.outcome(b"a", 99, client=OTHER, elsewhere=(b"b", b"c"))) == "unknown"
+    late = worker.put({b"a": b"2"}, sequence=99)
+    worker.settle()
+    assert worker.status(late) is Status.OK, "nothing was barred"
+
+
 def test_the_outcome_of_what_was_forgotten_is_unknown(worker: WorkerDriver) -> None:
     for sequence in range(1, DEDUP_WINDOW + 3):
         worker.put({b"a": b"1"}, sequence=sequence)

@@ -145,8 +145,15 @@ class WorkerDriver:
     def increment(self, key: bytes, by: int = 1, **fields: int) -> int:
         return self._ask_of_one(Op.INCREMENT, key, b"%d" % by, **fields)
 
-    def outcome(self, key: bytes, sequence_asked: int, client_asked: int = CLIENT, **fields: int) -> int:
-        question = encode_message(OutcomeQuestion(client_asked, sequence_asked))
+    def outcome(
+        self,
+        key: bytes,
+        sequence_asked: int,
+        client_asked: int = CLIENT,
+        elsewhere: Sequence[bytes] = (),
+        **fields: int,
+    ) -> int:
+        question = encode_message(OutcomeQuestion(client_asked, sequence_asked, [*elsewhere]))
         return self._ask_of_one(Op.OUTCOME, key, question, **fields)
 
     def told(self, sequence: int) -> bool | int | str:

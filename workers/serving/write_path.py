@@ -144,10 +144,11 @@ class WritePath:
         owned.stored()
         question = question_of(frames)
         request = RequestId(question.client, question.sequence)
+        is_joined = any(map(owned.key_range.intersection, question.ranges_elsewhere))
         noted = owned.dedup.noted(request)
-        if noted is not None:
+        if noted is not None and not is_joined:
             return self._answer_again(noted, asker)
-        if owned.dedup.has_forgotten(request):
+        if is_joined or owned.dedup.has_forgotten(request):
             unknown = OutcomeAnswer(Ending.UNKNOWN.value)
             return [asker.accept(self.pressure, (encode(unknown),))]
         if owned.dedup.judge(request, retry=True) is Verdict.TOO_OLD:
