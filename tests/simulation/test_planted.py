@@ -16,7 +16,7 @@ from tests.simulation.world import SimulationFailed, simulate
 SEEDS_MAX = 800
 ALL = MISTAKES | TOPOLOGY_MISTAKES
 FOUND = Violation | ShardstoreError | AssertionError
-"""By a promise that is broken, or a check in the store; any other error means that what was planted is broken itself."""
+"""By a promise that is broken, or a check in the store; any other error says that what was planted is wrong itself."""
 
 
 def is_shown(mistake: Mistake) -> bool:
