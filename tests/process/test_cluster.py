@@ -57,16 +57,16 @@ def test_clients_over_tcp_find_a_restarted_router_at_the_same_port(tmp_path: Pat
             assert list(another.scan(timeout=60)) == RECORDS
 
 
-def pid_after(former: int, cluster: LocalCluster, name: str) -> int:
-    """The process of this name that is not, or not any more, the former one."""
-    pids: list[int] = []
+def pid_of(cluster: LocalCluster, name: str) -> int:
+    """The process of this name, as soon as there is one."""
+    found: dict[str, int] = {}
 
-    def runs() -> bool:
-        pids[:] = [pid for who, pid in cluster.processes().items() if who == name and pid != former]
-        return bool(pids)
+    def is_there() -> bool:
+        found.update(cluster.processes())
+        return name in found
 
-    wait_until(runs, f"{name} runs")
-    return pids[0]
+    wait_until(is_there, f"{name} runs")
+    return found[name]
 
 
 @pytest.mark.parametrize("victim", ["worker-0", "router", "worker-1 maintenance"])
@@ -74,10 +74,8 @@ def test_no_acknowledged_write_is_lost_when_a_process_is_killed(tmp_path: Path, 
     with cluster_on(tmp_path) as cluster, cluster.connect() as db:
         writer = Writer(db)
         writer.wait_for_more()
-        killed = 0
         for _ in range(2):
-            killed = pid_after(killed, cluster, victim)
-            kill(killed)
+            kill(pid_of(cluster, victim))
             writer.wait_for_more()
         db.flush(timeout=60)
         writer.wait_for_more()
