@@ -1,6 +1,6 @@
 """What is to be asked, and of whom, to learn what became of a write; as bytes that any client of the store may have.
 
-u8 version (1) | msgpack map: the fields of OutcomeToken
+u8 version (2) | msgpack map: the fields of OutcomeToken
 
 A part of a write is one request, known to the owner of its keys by client id and sequence. Only those that left and
 were not answered are in doubt.
@@ -20,7 +20,7 @@ from shardstore.messages import OutcomeQuestion, decode, encode
 from shardstore.outcome import Ending, Outcome
 from shardstore.wire_format import MalformedMessage
 
-_VERSION = b"\x01"
+_VERSION = b"\x02"
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ COLUMNS: dict[str, list[bytes | None]] = {
 
 @pytest.mark.parametrize("number", range(len(DOCUMENTS)))
 def test_document_is_its_line_of_the_golden_file(number: int) -> None:
-    line = (GOLDEN / "messages-v3.txt").read_text().splitlines()[number]
+    line = (GOLDEN / "messages-v4.txt").read_text().splitlines()[number]
     name, _, digits = line.partition(" ")
     document = DOCUMENTS[number]
     assert (name, digits) == (type(document).__name__, encode(document).hex())
@@ -78,7 +78,7 @@ def test_document_is_its_line_of_the_golden_file(number: int) -> None:
 
 
 def test_a_token_of_an_outcome_is_the_golden_file() -> None:
-    golden = (GOLDEN / "outcome-token-v1.bin").read_bytes()
+    golden = (GOLDEN / "outcome-token-v2.bin").read_bytes()
     assert DOUBT.encode() == golden
     assert from_bytes(golden) == DOUBT
 

@@ -214,14 +214,14 @@ def test_nobody_can_tell_of_a_write_without_parts() -> None:
     [
         None,
         b"",
-        b"\x02",
-        b"\x01\x80",
+        b"\x01",
+        b"\x02\x80",
         OutcomeToken([PartInDoubt(0, 1, b"a")], 0, 0).encode(),
         OutcomeToken([PartInDoubt(1, 1, b"")], 0, 0).encode(),
         OutcomeToken([PartInDoubt(1, 1, b"a", [b"b"])], 0, 0).encode(),
         OutcomeToken([PartInDoubt(1, 1, b"a", [b"c", b"b"])], 0, 0).encode(),
         OutcomeToken([PartInDoubt(1, 1, b"a", [b"b", b"c"] * 3)], 0, 0).encode(),
-        b"\x01" + bytes(9),
+        b"\x02" + bytes(9),
     ],
 )
 def test_what_is_no_token(token: Any) -> None:
