@@ -84,6 +84,10 @@ class SessionDriver:
         while self.wire:
             self.deliver()
 
+    def routed(self) -> list[tuple[str, Header]]:
+        """What was sent, but for questions for routes."""
+        return [(link, header) for link, header in self.sent if header.op != Op.ROUTES]
+
     def advance(self, milliseconds: int) -> None:
         """Let time pass and messages arrive."""
         until_ns = self.now_ns + milliseconds * MILLISECOND_NS

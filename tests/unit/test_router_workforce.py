@@ -77,6 +77,14 @@ class Store:
                 effects += self.do(change)
         return effects
 
+    def drain(self, worker: int, scans: int = 0) -> None:
+        """A worker is to leave, and all its ranges go; its latest heartbeat before told of so many scans."""
+        self.ask(Action.DRAIN_WORKER, worker)
+        moves = orders_in(self.router.pass_time(2_000))
+        self.router.heartbeat(worker, self._up[worker], scans=scans)
+        for change in moves:
+            self.do(change)
+
     def do(self, change: Change) -> list[Effect]:
         """The workers report that a change is done."""
         effects: list[Effect] = []
@@ -271,9 +279,7 @@ def test_a_worker_stays_while_a_change_concerns_it(store: Store) -> None:
 
 
 def test_a_worker_stays_while_it_may_hold_scans_open(store: Store) -> None:
-    store.ask(Action.DRAIN_WORKER, 0)
-    for change in orders_in(store.router.pass_time(2_000)):
-        store.do(change)
+    store.drain(0)
     assert reports_in(store.router.pass_time(1_000)) == [], "what it was heard to hold, it was before it was empty"
     for _ in range(3):
         store.router.heartbeat(0, b"w0", scans=2)
@@ -283,11 +289,7 @@ def test_a_worker_stays_while_it_may_hold_scans_open(store: Store) -> None:
 
 
 def test_a_router_that_stood_still_hears_the_worker_before_it_lets_it_go(store: Store) -> None:
-    store.ask(Action.DRAIN_WORKER, 0)
-    begun = orders_in(store.router.pass_time(2_000))
-    store.router.heartbeat(0, b"w0")
-    for change in begun:
-        store.do(change)
+    store.drain(0)
     assert reports_in(store.router.pass_time(500)) == []
     store.router.now_ns += 3 * SECOND_NS
     assert reports_in(store.router.handle(Tick())) == []
@@ -296,11 +298,7 @@ def test_a_router_that_stood_still_hears_the_worker_before_it_lets_it_go(store: 
 
 
 def test_a_router_that_starts_waits_for_what_the_worker_tells(store: Store) -> None:
-    store.ask(Action.DRAIN_WORKER, 0)
-    begun = orders_in(store.router.pass_time(2_000))
-    store.router.heartbeat(0, b"w0", scans=2)
-    for change in begun:
-        store.do(change)
+    store.drain(0, scans=2)
     store.restart()
     assert reports_in(store.router.pass_time(3_000)) == [], "it is there, and has told nothing"
     store.router.heartbeat(0, b"w0", scans=2)
@@ -310,9 +308,7 @@ def test_a_router_that_starts_waits_for_what_the_worker_tells(store: Store) -> N
 
 
 def test_a_router_that_starts_does_not_wait_for_ever(store: Store, filesystem: PosixFilesystem) -> None:
-    store.ask(Action.DRAIN_WORKER, 0)
-    for change in orders_in(store.router.pass_time(2_000)):
-        store.do(change)
+    store.drain(0)
     alone = RouterDriver(filesystem)
     alone.bring_up(1, b"w1")
     assert reports_in(alone.pass_time(4_000)) == []
@@ -321,11 +317,7 @@ def test_a_router_that_starts_does_not_wait_for_ever(store: Store, filesystem: P
 
 
 def test_nobody_waits_for_the_scans_of_a_worker_that_is_down(store: Store) -> None:
-    store.ask(Action.DRAIN_WORKER, 0)
-    begun = orders_in(store.router.pass_time(2_000))
-    store.router.heartbeat(0, b"w0", scans=2)
-    for change in begun:
-        store.do(change)
+    store.drain(0, scans=2)
     assert reports_in(store.router.pass_time(1_000)) == []
     store.router.lose_worker(b"w0")
     assert reports_in(store.router.pass_time(1_000)) == [(1,)]

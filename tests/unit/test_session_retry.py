@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shardstore.client.calls import Maintain, Open, ScanPage
+from shardstore.client.calls import Maintain, ScanPage
 from shardstore.effects import Tick
 from shardstore.errors import (
     Busy,
@@ -28,10 +28,6 @@ def driver() -> SessionDriver:
     return SessionDriver(FakeCluster())
 
 
-def _routed(driver: SessionDriver) -> list[tuple[str, Header]]:
-    return [(link, header) for link, header in driver.sent if header.op != Op.ROUTES]
-
-
 @pytest.mark.parametrize("lost", [Lose.REQUEST, Lose.REPLY])
 def test_a_write_without_an_answer_is_sent_again_and_applied_once(driver: SessionDriver, lost: Lose) -> None:
     driver.cluster.script.append(lost)
@@ -39,11 +35,11 @@ def test_a_write_without_an_answer_is_sent_again_and_applied_once(driver: Sessio
     assert driver.call(call) is None
     assert call not in driver.ended
     driver.advance(999)
-    assert len(_routed(driver)) == 1
+    assert len(driver.routed()) == 1
     driver.advance(10)
     assert call in driver.ended
     assert driver.ended[call] is None
-    (_, first), (_, second) = _routed(driver)
+    (_, first), (_, second) = driver.routed()
     assert first.sequence == second.sequence
     assert not first.flags & Flag.RETRY
     assert second.flags & Flag.RETRY
@@ -56,12 +52,12 @@ def test_the_second_attempt_goes_through_the_router_until_the_direct_way_works(d
     driver.call(call)
     driver.advance(1_100)
     driver.call(get(b"\x01"))
-    assert [link for link, _ in _routed(driver)] == ["worker:0", "router", "router"]
+    assert [link for link, _ in driver.routed()] == ["worker:0", "router", "router"]
     assert [header.op for link, header in driver.sent if link == "router"].count(Op.ROUTES) == 1
     driver.cluster.new_epochs(0)
     driver.receive(driver.cluster.broadcast())
     driver.call(get(b"\x01"))
-    assert _routed(driver)[-1][0] == "worker:0"
+    assert driver.routed()[-1][0] == "worker:0"
 
 
 def test_a_late_answer_restores_the_direct_way(driver: SessionDriver) -> None:
@@ -81,12 +77,12 @@ def test_an_answer_that_nobody_waits_for_any_more_restores_the_direct_way(driver
     late = driver.wire.popleft()
     driver.advance(1_050)
     driver.call(get(b"key"))
-    assert _routed(driver)[-1][0] == "router"
+    assert driver.routed()[-1][0] == "router"
     driver.wire.append(late)
     driver.run()
     assert (driver.session.late, driver.session.malformed) == (1, 0)
     driver.call(get(b"key"))
-    assert _routed(driver)[-1][0] == "worker:0"
+    assert driver.routed()[-1][0] == "worker:0"
 
 
 @pytest.mark.parametrize("trouble", ["failing", "silent"])
@@ -96,10 +92,10 @@ def test_the_direct_way_is_tried_again_after_a_while(driver: SessionDriver, trou
     driver.advance(1_050)
     getattr(driver, trouble).clear()
     driver.call(get(b"key"))
-    assert _routed(driver)[-1][0] == "router"
+    assert driver.routed()[-1][0] == "router"
     driver.advance(5_000)
     driver.call(get(b"key"))
-    assert _routed(driver)[-1][0] == "worker:0"
+    assert driver.routed()[-1][0] == "worker:0"
 
 
 def test_attempts_wait_longer_each_time(driver: SessionDriver) -> None:
@@ -107,7 +103,7 @@ def test_attempts_wait_longer_each_time(driver: SessionDriver) -> None:
     call = get(b"key", 30_000 * MILLISECOND_NS)
     driver.submit(call)
     driver.advance(31_000)
-    assert len(_routed(driver)) == 6  # at 0, 1, 3, 7, 15 and 23 seconds
+    assert len(driver.routed()) == 6  # at 0, 1, 3, 7, 15 and 23 seconds
     assert isinstance(driver.ended[call], Unavailable)
 
 
@@ -116,10 +112,10 @@ def test_a_barrier_is_given_more_time(driver: SessionDriver) -> None:
     call = Maintain(60_000 * MILLISECOND_NS, Op.COMPACT)
     driver.call(call)
     driver.advance(29_000)
-    assert len(_routed(driver)) == 4
+    assert len(driver.routed()) == 4
     driver.advance(2_000)
     assert driver.ended[call] is None
-    assert len(_routed(driver)) == 6
+    assert len(driver.routed()) == 6
 
 
 @pytest.mark.parametrize("status", [Status.BUSY, Status.UNAVAILABLE, Status.CLOSED])
@@ -128,10 +124,10 @@ def test_a_refused_request_is_sent_again_after_the_time_it_was_told(driver: Sess
     call = put(b"key")
     driver.call(call)
     driver.advance(199)
-    assert len(_routed(driver)) == 1
+    assert len(driver.routed()) == 1
     driver.advance(5)
     assert driver.ended[call] is None
-    assert not _routed(driver)[1][1].flags & Flag.RETRY  # it was refused: it was not sent before
+    assert not driver.routed()[1][1].flags & Flag.RETRY  # it was refused: it was not sent before
     asked = [header.op for _, header in driver.sent].count(Op.ROUTES)
     assert asked == (0 if status is Status.BUSY else 1)
 
@@ -140,7 +136,7 @@ def test_without_a_time_the_waits_grow(driver: SessionDriver) -> None:
     driver.cluster.script.extend([Refuse(Status.UNAVAILABLE)] * 1_000)
     driver.call(put(b"key", timeout_ns=10_000 * MILLISECOND_NS))
     driver.advance(10_100)
-    assert 30 < len(_routed(driver)) < 40
+    assert 30 < len(driver.routed()) < 40
 
 
 def test_busy_until_the_deadline(driver: SessionDriver) -> None:
@@ -154,7 +150,7 @@ def test_busy_until_the_deadline(driver: SessionDriver) -> None:
         assert isinstance(error, Busy)
         assert not error.applied
         assert (error.cause, error.used, error.limit, error.retry_after_ns) == ("range bytes", 70, 60, 50_000_000)
-    assert 30 < len(_routed(driver)) < 45
+    assert 30 < len(driver.routed()) < 45
 
 
 def test_a_write_behind_one_that_is_refused_ends_with_the_same_reason(driver: SessionDriver) -> None:
@@ -210,7 +206,7 @@ def test_a_message_that_cannot_leave_directly_goes_through_the_router(driver: Se
     call = put(b"key")
     driver.call(call)
     assert driver.ended[call] is None
-    assert [link for link, _ in _routed(driver)] == ["router"]
+    assert [link for link, _ in driver.routed()] == ["router"]
 
 
 @pytest.mark.parametrize(
@@ -239,97 +235,7 @@ def test_unknown_is_asked_again_as_a_retry(driver: SessionDriver) -> None:
     driver.call(call)
     driver.advance(50)
     assert driver.ended[call] is None
-    assert _routed(driver)[1][1].flags & Flag.RETRY
-
-
-def test_a_stale_route_brings_the_newer_routes(driver: SessionDriver) -> None:
-    driver.cluster.new_epochs(0)
-    call = put(b"key")
-    driver.call(call)
-    assert driver.ended[call] is None
-    assert [header.epoch for _, header in _routed(driver)] == [1, 2]
-    assert not _routed(driver)[1][1].flags & Flag.RETRY
-
-
-def test_a_range_that_moved_is_found_at_its_new_owner(driver: SessionDriver) -> None:
-    driver.cluster.give_to(1, [2])
-    assert driver.call(put(b"key")) is None
-    assert [link for link, _ in _routed(driver)] == ["worker:0", "worker:1"]
-
-
-def test_a_server_that_is_behind_is_asked_again_later(driver: SessionDriver) -> None:
-    driver.cluster.script.extend([Refuse(Status.STALE_ROUTE)] * 3)
-    call = put(b"key")
-    driver.call(call)
-    assert call not in driver.ended
-    assert len(_routed(driver)) == 1
-    driver.advance(100)
-    assert driver.ended[call] is None
-    assert len(_routed(driver)) == 4
-
-
-def test_new_routes_send_at_once_what_a_former_owner_has(driver: SessionDriver) -> None:
-    driver.cluster.down.add(0)
-    calls = [get(b"\x01"), put(b"\x02"), get(b"\xff")]
-    driver.submit(*calls)
-    driver.run()
-    assert list(driver.ended)[1:] == [calls[2]]
-    driver.cluster.down.clear()
-    driver.cluster.new_epochs(0)
-    driver.receive(driver.cluster.broadcast())
-    driver.run()
-    assert set(calls) <= driver.ended.keys()
-    assert len(driver.cluster.log) == 1
-
-
-def test_new_routes_do_not_hurry_who_waits_for_room(driver: SessionDriver) -> None:
-    driver.cluster.script.append(Refuse(Status.BUSY, 500))
-    driver.call(put(b"key"))
-    driver.cluster.new_epochs(0)
-    driver.receive(driver.cluster.broadcast())
-    assert len(_routed(driver)) == 1
-    driver.advance(510)
-    assert driver.cluster.data == {b"key": b"value"}
-
-
-def test_older_routes_are_not_believed(driver: SessionDriver) -> None:
-    old = driver.cluster.broadcast()
-    driver.cluster.new_epochs(0)
-    driver.receive(driver.cluster.broadcast())
-    driver.receive(old)
-    driver.call(get(b"key"))
-    assert _routed(driver)[0][1].epoch == 2
-
-
-def test_endpoints_that_come_and_go(driver: SessionDriver) -> None:
-    driver.cluster.down.add(0)
-    driver.receive(driver.cluster.broadcast())
-    assert driver.links.keys() == {"router", "worker:1"}
-    driver.cluster.down.clear()
-    driver.cluster.endpoints[0] = "ipc://elsewhere"
-    driver.receive(driver.cluster.broadcast())
-    assert driver.links["worker:0"] == "ipc://elsewhere"
-
-
-def test_what_was_sent_over_a_link_that_is_dropped_is_sent_again(driver: SessionDriver) -> None:
-    driver.cluster.script.append(Lose.REPLY)
-    call = Maintain(TIMEOUT_NS, Op.FLUSH)
-    driver.call(call)
-    assert call not in driver.ended
-    driver.cluster.endpoints = {worker: f"ipc://elsewhere/{worker}" for worker in driver.cluster.endpoints}
-    driver.receive(driver.cluster.broadcast())
-    driver.run()
-    assert call in driver.ended
-    assert driver.ended[call] is None
-
-
-def test_routes_are_asked_for_at_most_four_times_a_second(driver: SessionDriver) -> None:
-    driver.cluster.script.extend([Refuse(Status.UNAVAILABLE, 10)] * 10_000)
-    for key in range(64):
-        driver.submit(put(bytes([key * 4])))
-    driver.advance(5_000)
-    assert len(_routed(driver)) > 500
-    assert 15 <= [header.op for _, header in driver.sent].count(Op.ROUTES) <= 20
+    assert driver.routed()[1][1].flags & Flag.RETRY
 
 
 def test_messages_of_no_use_are_ignored_and_counted(driver: SessionDriver) -> None:
@@ -411,28 +317,6 @@ def test_a_missing_part_of_an_answer_is_asked_for_again(driver: SessionDriver) -
     assert driver.ended[call] == [b"2", b"1"]
 
 
-def test_routes_that_come_before_the_id_are_not_used() -> None:
-    driver = SessionDriver(FakeCluster(), opened=False)
-    welcome = driver.wire.popleft()
-    driver.receive(driver.cluster.broadcast())
-    call = get(b"key")
-    driver.submit(call)
-    assert not driver.wire
-    driver.wire.append(welcome)
-    driver.run()
-    assert call in driver.ended
-    assert all(header.client for header in (header for _, header in driver.sent) if header.op != Op.HELLO)
-
-
-def test_hello_sent_twice_keeps_the_first_id() -> None:
-    driver = SessionDriver(FakeCluster(), opened=False)
-    hello = driver.wire[0]
-    driver.wire.append(hello)
-    driver.call(Open(TIMEOUT_NS))
-    driver.call(get(b"key"))
-    assert driver.sent[-1][1].client == 1_001
-
-
 def test_a_call_that_gave_up_leaves_its_credit_with_the_request_until_that_is_over(driver: SessionDriver) -> None:
     driver.cluster.credits = 1
     driver.call(get(b"\x01"))
@@ -443,7 +327,7 @@ def test_a_call_that_gave_up_leaves_its_credit_with_the_request_until_that_is_ov
     driver.run()
     driver.advance(500)
     assert isinstance(driver.ended[given_up], Unavailable)
-    assert len(_routed(driver)) == 2, "the worker may still be busy with the request that was given up"
+    assert len(driver.routed()) == 2, "the worker may still be busy with the request that was given up"
     driver.silent.clear()
     driver.advance(700)
     assert patient in driver.ended
