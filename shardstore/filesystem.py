@@ -80,6 +80,13 @@ class Filesystem(Protocol):
     def remove(self, path: str) -> None:
         """Remove a file's name. Raises FileNotFoundError."""
 
+    def remove_gradually(self, path: str) -> None:
+        """Remove a file's name, and what may be much content so that no other file's sync waits for long.
+
+        When power is lost before this is durable, the name may come back with only the beginning of the file. Raises
+        FileNotFoundError.
+        """
+
     def make_directory(self, path: str) -> None:
         """Make the directory and its missing parents; no error when it is there. Names become durable."""
 

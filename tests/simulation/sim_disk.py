@@ -11,7 +11,8 @@ ordered list of changes that lie between them. A kill loses nothing; a loss of p
     SIZE_FIRST   those before a random moment stay  dropped: zeros where nothing was       as seen
     ALL_KEPT     all stay                           kept                                   as seen
 
-What was synced and not written again is never damaged.
+What was synced and not written again is never damaged. But where the last name of a file was removed gradually, and
+comes back because that was undone, any part of the end may be missing.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class Inode:
         self.disk = bytearray()
         self.dirty: set[int] = set()
         self.locked = False
+        self.is_cut = False
+        """Whether a name was removed gradually: if that was the last one, little of the content may be left."""
 
     def append(self, data: bytes) -> None:
         """Add bytes that only the cache has."""
@@ -101,6 +104,11 @@ class Inode:
             self.make_stable(self.snapshot())
         self.cache = bytearray(self.disk)
         self.dirty.clear()
+
+    def come_back_cut(self, rng: random.Random) -> None:
+        """Lose some of the end, maybe none."""
+        length = len(self.disk) - max(0, rng.randint(-len(self.disk), len(self.disk)))
+        del self.disk[length:], self.cache[length:]
 
     def _keep_by_chance(self, mode: PowerLoss, rng: random.Random) -> None:
         survivors = {page: self._torn(page, rng) for page in sorted(self.dirty)}
@@ -211,9 +219,12 @@ class SimDisk:
         """End all who use the disk, and turn what is seen into what the loss leaves."""
         for user in list(self.users):
             user.kill()
+        named = set(self._inodes())
         self._lose_names(self.root, mode, rng, rng.randint(0, self._changes))
         for inode in self._inodes():
             inode.lose_power(mode, rng)
+            if inode.is_cut and inode not in named:
+                inode.come_back_cut(rng)
 
     def _lose_names(self, directory: Directory, mode: PowerLoss, rng: random.Random, moment: int) -> None:
         names = dict(directory.stable)

@@ -233,6 +233,11 @@ class SimFilesystem:
         directory, name = self._place(path)
         self.disk.change(directory, {name: None})
 
+    def remove_gradually(self, path: str) -> None:
+        """Remove a file's name. Raises FileNotFoundError."""
+        self._file("remove", path).is_cut = True
+        SimFilesystem.remove(self, path)
+
     def make_directory(self, path: str) -> None:
         """Make the directory and its missing parents, all names durable."""
         parts = _inside(path).split("/")

@@ -104,6 +104,10 @@ class FaultyFilesystem(SimFilesystem):
         self.called("remove", path)
         super().remove(path)
 
+    def remove_gradually(self, path: str) -> None:
+        self.called("remove_gradually", path)
+        super().remove_gradually(path)
+
     def remove_directory(self, path: str) -> None:
         self.called("remove_directory", path)
         super().remove_directory(path)

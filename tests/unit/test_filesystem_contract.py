@@ -99,7 +99,7 @@ class TestFiles:
             filesystem.create("name")
 
     def test_a_missing_file_is_named(self, filesystem: Filesystem) -> None:
-        for call in (filesystem.open, filesystem.map, filesystem.remove):
+        for call in (filesystem.open, filesystem.map, filesystem.remove, filesystem.remove_gradually):
             with pytest.raises(FileNotFoundError):
                 call("missing")
         with pytest.raises(FileNotFoundError):
@@ -145,10 +145,11 @@ class TestMaps:
         write(filesystem, "name", b"")
         assert bytes(filesystem.map("name")) == b""
 
-    def test_a_map_and_its_slices_outlive_the_name(self, filesystem: Filesystem) -> None:
+    @pytest.mark.parametrize("remove", ["remove", "remove_gradually"])
+    def test_a_map_and_its_slices_outlive_the_name(self, filesystem: Filesystem, remove: str) -> None:
         write(filesystem, "name", b"content")
         view = filesystem.map("name")[2:5]
-        filesystem.remove("name")
+        getattr(filesystem, remove)("name")
         assert bytes(view) == b"nte"
 
 
@@ -160,10 +161,11 @@ class TestNames:
         assert read(filesystem, "old") == b"2"
         assert not filesystem.exists("new")
 
-    def test_a_removed_file_is_gone_but_its_handle_works(self, filesystem: Filesystem) -> None:
+    @pytest.mark.parametrize("remove", ["remove", "remove_gradually"])
+    def test_a_removed_file_is_gone_but_its_handle_works(self, filesystem: Filesystem, remove: str) -> None:
         file = filesystem.create("name")
         file.append([b"content"])
-        filesystem.remove("name")
+        getattr(filesystem, remove)("name")
         assert not filesystem.exists("name")
         assert file.read_at(0, 10) == b"content"
 

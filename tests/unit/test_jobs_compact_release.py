@@ -151,7 +151,7 @@ def test_a_release_publishes_the_checkpoint_before_the_first_file_goes(worker: J
     spec = worker.release_spec(wal_file(WORKER, 1), table_file(1, 9), wal_file(WORKER, 77))
     assert run_to_end(spec, worker.filesystem) == ReleaseResult()
     trace = worker.filesystem.trace
-    assert trace.index("sync_directory workers/0003") < trace.index(f"remove {wal_file(WORKER, 1)}")
+    assert trace.index("sync_directory workers/0003") < trace.index(f"remove_gradually {wal_file(WORKER, 1)}")
     assert trace[-2:] == ["sync_directory segments/00000001", "sync_directory workers/0003"]
     assert read_log_document(worker.filesystem, STORE, WORKER) == LogDocument(STORE, WORKER, LOG_ID, 1, 1)
     assert not worker.filesystem.exists(wal_file(WORKER, 1))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shardstore.errors import DiskFull, StorageFailure
-from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.posix_filesystem import REMOVED_AT_ONCE_BYTES, PosixFilesystem
 
 
 @pytest.fixture
@@ -126,3 +127,60 @@ def test_a_made_directory_is_synced_into_its_parents_even_when_it_was_there(
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
     filesystem.make_directory("a/b/c")
     assert [os.path.basename(path) for path in synced] == ["data", "a", "b"]
+
+
+class TestGradualRemoval:
+    SIZE = 3 * REMOVED_AT_ONCE_BYTES + 1
+
+    @pytest.fixture
+    def left(self, filesystem: PosixFilesystem, tmp_path: Path) -> Iterator[Callable[[], int]]:
+        """Makes the large file "name"; answers how much is left of it, whatever names it has, without holding it."""
+        file = filesystem.create("name")
+        file.append([bytes(self.SIZE)])
+        file.close()
+        descriptor = os.open(tmp_path / "data" / "name", os.O_RDONLY)
+        yield lambda: os.fstat(descriptor).st_size
+        os.close(descriptor)
+
+    def test_what_nobody_has_open_is_cut(self, filesystem: PosixFilesystem, left: Callable[[], int]) -> None:
+        filesystem.remove_gradually("name")
+        assert not filesystem.exists("name")
+        assert 0 < left() <= REMOVED_AT_ONCE_BYTES
+
+    def test_another_name_keeps_it_whole(self, filesystem: PosixFilesystem, left: Callable[[], int]) -> None:
+        filesystem.link("name", "other")
+        filesystem.remove_gradually("name")
+        assert left() == self.SIZE
+        filesystem.remove_gradually("other")
+        assert left() <= REMOVED_AT_ONCE_BYTES
+
+    def test_a_mapping_keeps_it_whole(self, filesystem: PosixFilesystem, left: Callable[[], int]) -> None:
+        last = filesystem.map("name")[-1:]
+        filesystem.remove_gradually("name")
+        assert left() == self.SIZE
+        assert bytes(last) == b"\0"
+
+    def test_a_handle_keeps_it_whole(self, filesystem: PosixFilesystem, left: Callable[[], int]) -> None:
+        file = filesystem.open("name")
+        filesystem.remove_gradually("name")
+        assert left() == self.SIZE
+        assert file.read_at(self.SIZE - 1, 10) == b"\0"
+        file.close()
+
+    @pytest.mark.parametrize("operation", ["open", "map"])
+    def test_what_is_being_cut_is_not_there(
+        self, filesystem: PosixFilesystem, left: Callable[[], int], tmp_path: Path, operation: str
+    ) -> None:
+        remover = os.open(tmp_path / "data" / "name", os.O_RDWR)
+        fcntl.flock(remover, fcntl.LOCK_EX)
+        with pytest.raises(FileNotFoundError):
+            getattr(filesystem, operation)("name")
+        os.close(remover)
+        assert len(filesystem.map("name")) == left()
+
+    def test_a_symbolic_link_is_not_followed(self, filesystem: PosixFilesystem, tmp_path: Path) -> None:
+        (tmp_path / "outside").write_bytes(bytes(self.SIZE))
+        (tmp_path / "data" / "link").symlink_to(tmp_path / "outside")
+        with pytest.raises(StorageFailure, match="remove link"):
+            filesystem.remove_gradually("link")
+        assert (tmp_path / "outside").stat().st_size == self.SIZE

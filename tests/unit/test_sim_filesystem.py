@@ -216,6 +216,26 @@ class TestPowerLoss:
         disk.lose_power(PowerLoss.STRICT, random.Random(1))
         assert [read(disk, path) for path in ("two/synced", "two/lost", "one/name")] == [b"content", None, None]
 
+    def test_what_was_removed_gradually_may_come_back_cut(self) -> None:
+        content = bytes(range(200))
+        found = set()
+        for seed in SEEDS:
+            disk = SimDisk()
+            filesystem = opened(disk)
+            synced_file(filesystem, "cut", content)
+            synced_file(filesystem, "whole", content)
+            filesystem.link("whole", "other")
+            filesystem.remove_gradually("cut")
+            filesystem.remove_gradually("whole")
+            disk.lose_power(PowerLoss.STRICT, random.Random(seed))
+            cut = read(disk, "cut")
+            assert cut is not None
+            assert content.startswith(cut)
+            assert read(disk, "whole") == content
+            found.add(len(cut))
+        assert 200 in found
+        assert len(found) > len(SEEDS) // 4
+
     def test_a_directory_is_gone_when_its_parent_is_synced(self) -> None:
         disk = SimDisk()
         filesystem = opened(disk)

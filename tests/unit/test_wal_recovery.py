@@ -416,6 +416,25 @@ class TestDamage:
         damage(filesystem, path_of(1), 30)
         refused(path_of(1), 0, "LSN 1 was on stable storage")
 
+    @pytest.mark.parametrize("left_bytes", [0, 7, FILE_HEADER_BYTES, FILE_HEADER_BYTES + RECORD_BYTES + 5])
+    def test_file_below_the_checkpoint_that_comes_back_cut(self, filesystem: FaultyFilesystem, left_bytes: int) -> None:
+        """Its removal was undone, and that of a file behind it, which no record had reached, was not."""
+        write(filesystem, 3, durable=3)
+        recovered(filesystem)
+        advance(filesystem, 3)
+        filesystem.place(path_of(1), filesystem.content(path_of(1))[:left_bytes])
+        log = recovered(filesystem)
+        assert (log.lsn_last, log.next_lsn, log.files) == (3, 4, ())
+        assert first_lsns(filesystem, WORKER) == []
+
+    def test_file_below_the_checkpoint_cut_though_later_records_were_durable(
+        self, filesystem: FaultyFilesystem, refused: Refused
+    ) -> None:
+        write(filesystem, 3, durable=3)
+        publish_log_document(filesystem, LogDocument(STORE, WORKER, LOG_ID, 2, lsn_durable=3))
+        filesystem.place(path_of(1), filesystem.content(path_of(1))[:7])
+        refused(path_of(1), 0, "LSN 3")
+
     @pytest.mark.parametrize("torn", [b"", bytes(30), bytes(400)])
     def test_file_whose_header_was_never_durable_is_an_unsynced_tail(
         self, filesystem: FaultyFilesystem, torn: bytes

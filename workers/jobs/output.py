@@ -66,12 +66,12 @@ class Output:
         """Remove the written tables, so that the room is free again: the disk is full."""
         for record in self.tables:
             with suppress(FileNotFoundError):
-                self._filesystem.remove(self._identity(record.number).path)
+                self._filesystem.remove_gradually(self._identity(record.number).path)
 
     def _next_table(self, layout: Layout) -> TableWriter:
         identity = self._identity(self.table_number_next)
         if self._filesystem.exists(identity.path):  # left by a job that died
-            self._filesystem.remove(identity.path)
+            self._filesystem.remove_gradually(identity.path)
         return TableWriter(self._filesystem, identity, layout, self._options)
 
     def _finish(self, writer: TableWriter, lsn_first: int, lsn_last: int) -> TableRecord:

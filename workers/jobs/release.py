@@ -25,7 +25,7 @@ def release(spec: ReleaseSpec, filesystem: Filesystem) -> Generator[None, None, 
         )
     for path in spec.paths:
         with suppress(FileNotFoundError):
-            filesystem.remove(path)
+            filesystem.remove_gradually(path)
         yield
     for directory in sorted({path.rpartition("/")[0] for path in spec.paths}):
         with suppress(FileNotFoundError):  # the whole segment was retired

@@ -38,7 +38,7 @@ def _retire_segment(store: str, segment: int, filesystem: Filesystem) -> Generat
         number = file_names.table_number_of(name)
         if number is not None:
             with suppress(FileNotFoundError):
-                filesystem.remove(file_names.table_file(segment, number))
+                filesystem.remove_gradually(file_names.table_file(segment, number))
             yield
     with suppress(FileNotFoundError):
         filesystem.remove_directory(directory)

@@ -137,7 +137,7 @@ class Segment:
         for name in self._filesystem.list_directory(directory):
             path = f"{directory}/{name}"
             if path not in live:
-                self._filesystem.remove(path)
+                self._filesystem.remove_gradually(path)
 
     def figures(self) -> dict[str, Any]:
         """What the segment consists of, as plain values by name; sizes in bytes."""

@@ -139,5 +139,5 @@ def _remove_others(filesystem: Filesystem, worker: int, kept: set[str]) -> None:
     for name in filesystem.list_directory(directory):
         path = f"{directory}/{name}"
         if first_lsn_of(name.removesuffix(TEMPORARY_SUFFIX)) is not None and path not in kept:
-            filesystem.remove(path)
+            filesystem.remove_gradually(path)
     filesystem.sync_directory(directory)

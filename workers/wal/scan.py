@@ -6,7 +6,8 @@ and so do every file header and the LOG document. Let b be the first LSN that is
 was on stable storage, bytes were damaged; otherwise b and all behind it is a tail that was never synced.
 
 Header and name of a file reach stable storage with its first records. So a file without a sound header is a tail too,
-unless one of its LSNs was on stable storage.
+unless one of its LSNs was on stable storage and behind the checkpoint. At or before it a file may be one whose removal
+was undone, with any part of it gone.
 """
 
 from __future__ import annotations
@@ -144,11 +145,11 @@ def scan_file(
     try:
         header = decode_file_header(path, data, worker, log_id)
     except DamagedHeader as damage:
-        if lsn_first <= lsn_checkpoint:
+        records = [record for _, record in _sound_records(content, 0, log_id, lsn_first - 1)]
+        if lsn_first <= lsn_checkpoint and any(record.lsn > lsn_checkpoint for record in records):
             raise Corruption(path, 0, f"{damage}, though LSN {lsn_first} was on stable storage") from None
-        records = _sound_records(content, 0, log_id, lsn_first - 1)
-        lsn_durable = max((record.lsn_durable for _, record in records), default=0)
-        return ScannedFile(path, len(data), lsn_first - 1, lsn_first, lsn_first - 1, 0, 0, lsn_durable, str(damage))
+        lsn_durable = max([record.lsn_durable for record in records], default=0)
+        return ScannedFile(path, len(data), lsn_first - 1, wanted, wanted - 1, 0, 0, lsn_durable, str(damage))
     if header.lsn_first != lsn_first:
         raise Corruption(path, 24, f"begins with LSN {header.lsn_first}, which is not what its name says")
     start = end = FILE_HEADER_BYTES
