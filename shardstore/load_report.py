@@ -25,7 +25,7 @@ class RangeReport:
     operations_per_s   keys read, written, deleted or scanned in it
     bytes_per_s        bytes of columns written to it and answered from it
     busy_permille      of the worker's time, by estimate: more than a thousand says that it cannot keep up
-    puts_per_s         keys put into it
+    puts_per_s         keys put into it, since its highest key was known
     appends_per_s      of these, keys above everything that it held a report earlier
     keys               sampled at equal steps of work, the oldest first: a share of them is a share of the work. At most
                        LOAD_KEYS_MAX, and none where the message has no room for them

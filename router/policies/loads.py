@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 from shardstore.limits import SECOND_NS
 
+TOLD_NS = 2 * SECOND_NS
+"""By then a worker has found out whether a new range is filled at its right end: it takes two reports."""
 SETTLED_NS = 20 * SECOND_NS
 """Twice the time constant of the rates: they have reached seven eighths of what they will be."""
 
@@ -47,6 +49,11 @@ class RangeLoad:
     def append_share(self) -> float:
         """Of the keys put, those at the right end."""
         return self.appends_per_s / self.puts_per_s if self.puts_per_s else 0.0
+
+    @property
+    def told(self) -> bool:
+        """Whether it is known where it is filled."""
+        return self.measured_ns >= TOLD_NS
 
     @property
     def settled(self) -> bool:

@@ -2,7 +2,7 @@
 
 **By bytes:** a range above `split_bytes`, at the middle of its bytes. A range that is filled at its right end is split
 behind its last key instead, a little earlier: the left child is full and rests, the right one is empty and goes to
-another worker, so the hot edge wanders.
+another worker, so the hot edge wanders. Which of the two it is takes some seconds to find out, and is waited for.
 
 **By load:** in a store of several workers, a range that is busier than half the mean of all workers. Of ranges smaller
 than that an even load can be made by moving; so splitting ends by itself: fewer than two for each worker are ever
@@ -83,6 +83,8 @@ def _hot(ripe: Sequence[RangeLoad], loads: StoreLoad, options: TopologyOptions) 
 
 
 def _by_bytes(load: RangeLoad, loads: StoreLoad, options: TopologyOptions) -> Plan | None:
+    if not load.told:
+        return None
     what = f"{load.size_bytes} bytes, limit {options.split_bytes}"
     at_end = _behind_last(load) if load.append_share >= APPEND_SHARE_MIN else b""
     if at_end and load.size_bytes > APPEND_FULL_SHARE * options.split_bytes:

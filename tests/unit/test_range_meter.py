@@ -164,11 +164,20 @@ def test_random_inserts_are_no_appends() -> None:
     assert append_share(measured) < 0.01
 
 
-def test_what_a_new_range_takes_first_is_no_append() -> None:
+def test_what_a_new_range_takes_first_does_not_tell_where_it_is_filled() -> None:
     measured = Measured()
-    measured.note(Op.PUT, [key(number * 7919 % 10_007) for number in range(5_000)])
+    measured.note(Op.PUT, [key(number) for number in range(5_000)])
     measured.second()
-    assert append_share(measured) == 0
+    assert (measured.meter.puts_per_s, measured.meter.appends_per_s) == (0, 0)
+
+
+@pytest.mark.parametrize(("low", "share"), [(5_000, 1.0), (0, 0.0)])
+def test_the_next_report_tells_it(low: int, share: float) -> None:
+    measured = Measured()
+    for first in (0, low):
+        measured.note(Op.PUT, [key(first + number) for number in range(5_000)])
+        measured.second()
+    assert append_share(measured) == share
 
 
 def test_writing_what_is_stored_again_in_order_is_no_append() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from router.policies.history import VERDICT_NS, History
-from router.policies.loads import SETTLED_NS, StoreLoad, WorkerLoad
+from router.policies.loads import SETTLED_NS, TOLD_NS, StoreLoad, WorkerLoad
 from router.policies.plan import Plan, PlanKind, Unsplittable
 from router.policies.split_policy import KEYS_MIN, splits
 from shardstore.limits import KEY_BYTES_MAX, MIB
@@ -61,6 +61,12 @@ def test_a_range_filled_at_its_end_is_split_behind_its_last_key_for_another_work
     assert the_one(store(filling, {}, workers=1)).to_worker == 0
     assert chosen(store(filling | {"size_bytes": 75 * MIB}, {})) == ([], [])
     assert chosen(store(filling | {"appends_per_s": 79}, {})) == ([], [])
+
+
+def test_where_a_range_is_filled_must_be_told_before_it_is_split_by_bytes() -> None:
+    large = {"size_bytes": 300 * MIB, "middle": b"k0042", "measured_ns": TOLD_NS - 1}
+    assert chosen(store(large, {})) == ([], [])
+    assert the_one(store(large | {"measured_ns": TOLD_NS}, {})).at_key == b"k0042"
 
 
 def test_the_last_key_may_be_as_long_as_a_key_can_be_or_the_last_of_the_range() -> None:

@@ -12,7 +12,8 @@ is a share of the work. The step follows the load: the sample holds the last LOA
 
 **Appends are told by the edge,** the highest key that was known at the last report: puts above it are inserts at the
 right end, also when several clients write them in no exact order. The first key of a request stands for all of it.
-Before the first report no edge is known and nothing is an append, or each new range would seem to be filled at its end.
+Before the first report no edge is known, or each new range would seem to be filled at its end: until then no put counts
+for either rate, so that their quotient is right from the next report on.
 """
 
 from __future__ import annotations
@@ -108,9 +109,10 @@ class RangeMeter:
 
     def _note_put(self, keys: Sequence[bytes]) -> None:
         first = keys[0]
-        self._puts += len(keys)
-        if self._edge and first > self._edge:
-            self._appends += len(keys)
+        if self._edge:
+            self._puts += len(keys)
+            if first > self._edge:
+                self._appends += len(keys)
         self.last = max(self.last, first, keys[-1])
 
     def _draw(self, keys: Sequence[bytes], rest_ns: int, entropy: Entropy) -> None:
