@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
-import psutil
 from ycsb.distributions import ScrambledZipfian
 
+from benchmarks.bottleneck import Bottleneck
 from benchmarks.clusters import Store, WrongAnswer, new_store
 from benchmarks.load_process import Load, Running, running
-from benchmarks.processes import keep_on, workers_of
+from benchmarks.processes import keep_on
 from benchmarks.records import HEX, Records, records_of
 from benchmarks.settings import Settings
 from benchmarks.targets import BUSY_ELSEWHERE, IDLE, ONE_WORKER, ONE_WORKER_CPU, SPLIT_BEFOREHAND, Row
@@ -28,29 +28,32 @@ RANGES_MIN = 2
 """So many ranges a store must have made of one; its bytes are twice what one may hold."""
 CLIENTS = 2
 CALL_ENTRIES = 1_000
+LARGE_CALL_ENTRIES = 4_000
+"""A call that is cut into two requests still has large ones."""
 SPREAD_SECONDS_MAX = 60
 """Policies believe figures that are 20 s old: this is time for two changes that rest on each other."""
 RECORDS_PER_SECOND_OF_SPREADING = 30_000
 MEASURED_SECONDS = 10
-RECORDS_PER_MEASURED_SECOND = 100_000
+SUSTAINED_SECONDS = 30
+"""Long enough for maintenance: several times what buffers hold."""
+RECORDS_PER_MEASURED_SECOND = 50_000
 WINDOW_SECONDS = 1.0
 SPLITS_SECONDS_MAX = 120
 PROBES_PER_SECOND = 100
 """Few enough that no read waits for the one before it, but where a read takes 10 ms."""
-CPU_TICK_SECONDS = 0.01
 HOT_CORE, COLD_CORE = 0, 1
 
 
 def two_workers(settings: Settings) -> Iterator[Row]:
-    """Updates and inserts in calls of 1000 by two clients, with two workers beside one.
+    """Updates by two clients, or inserts by one, with two workers beside one.
 
-    `per_busy_second`: keys for each CPU second of the worker that was busiest in each second. That is what a store
-    would do whose workers and clients have a core each, with nothing else to wait for. `workers_at_work`: CPU seconds
-    of all workers for each of those: 2 when both work all the time, whatever a key costs.
+    `per_busy_second`: keys for each CPU second of the process that limits the store (bottleneck.py). That is what it
+    would do if each process had a core. `workers_at_work`: CPU seconds of all workers for each of the worker that was
+    busiest in each second: 2 when both work all the time, whatever a key costs.
     """
     records = records_of(HEX, settings.count(HEX))
     auto = TopologyOptions(split_bytes=SPLIT_BYTES, cooldown_ms=COOLDOWN_MS)
-    for way, keys in _patterns(records).items():
+    for way, (keys, call_entries) in _patterns(records).items():
         runs: dict[int, list[Figures]] = {1: [], 2: []}
         for run in range(settings.runs):
             for workers, figures in runs.items():
@@ -59,9 +62,9 @@ def two_workers(settings: Settings) -> Iterator[Row]:
                 with new_store(settings, boundaries, "async", topology=auto, workers=workers) as store:
                     if keys:
                         store.load(records)
-                    with _clients(store, keys) as clients:
+                    with _clients(store, keys, call_entries) as clients:
                         time.sleep(_spread_seconds(settings))
-                        figures.append(_measured(settings, store, clients))
+                        figures.append(_measured(store, clients, _measured_seconds(settings, SUSTAINED_SECONDS)))
         one, two = medians(runs[1]), medians(runs[2])
         beside = {name: {figure: one[figure]} for name, figure in _ONE.items()}
         yield Row("two_workers", HEX.name, way, two, beside, {})
@@ -70,15 +73,17 @@ def two_workers(settings: Settings) -> Iterator[Row]:
 _ONE = {ONE_WORKER: "per_second", ONE_WORKER_CPU: "per_busy_second"}
 
 
-def _patterns(records: Records) -> dict[str, Sequence[bytes]]:
-    """Keys to write by what they show; none for new ones in ascending order."""
+def _patterns(records: Records) -> dict[str, tuple[Sequence[bytes], int]]:
+    """Keys to write by what they show, none for new ones in ascending order; and how many in a call."""
     count = len(records.keys)
     hot_end = records.boundaries(RANGES)[0]
     zipfian = ScrambledZipfian(count, np.random.default_rng(0)).draw(np.full(count, count))
+    hot = [key for key in records.keys if key < hot_end]
     return {
-        "sequential inserts": (),
-        "zipfian updates": [records.keys[at] for at in zipfian.tolist()],
-        "one hot range": [key for key in records.keys if key < hot_end],
+        "sequential inserts": ((), LARGE_CALL_ENTRIES),
+        "zipfian updates": ([records.keys[at] for at in zipfian.tolist()], LARGE_CALL_ENTRIES),
+        "one hot range": (hot, LARGE_CALL_ENTRIES),
+        "one hot range, smaller calls": (hot, CALL_ENTRIES),
     }
 
 
@@ -100,7 +105,7 @@ def self_split(settings: Settings) -> Iterator[Row]:
                 for way, store in zip(ways, (itself, beforehand), strict=True):
                     store.move_to_tables()
                     with _clients(store, records.keys) as clients:
-                        ways[way].append(_measured(settings, store, clients))
+                        ways[way].append(_measured(store, clients, _measured_seconds(settings)))
     beside = {SPLIT_BEFOREHAND: {"per_second": medians(ways[SPLIT_BEFOREHAND])["per_second"]}}
     figures = medians(ways["itself"]) | {"ranges": float(len(boundaries) + 1)}
     yield Row("self_split", HEX.name, "uniform updates", figures, beside, {})
@@ -168,7 +173,7 @@ def _probed_apart(settings: Settings, store: Store, records: Records, busy: bool
     cold = [key for row in rows if row.worker != hot.worker for key in keys_of(row, records)]
     probe = Load(store.cluster.url, cold, value_bytes=0, calls_per_second=PROBES_PER_SECOND, core=COLD_CORE)
     with ExitStack() as stack:
-        clients = stack.enter_context(_clients(store, keys_of(hot, records), HOT_CORE)) if busy else []
+        clients = stack.enter_context(_clients(store, keys_of(hot, records), core=HOT_CORE)) if busy else []
         with running(probe) as probing:
             time.sleep(_measured_seconds(settings))
             figures = probing.stop().latency()
@@ -184,12 +189,14 @@ def _probed(settings: Settings, store: Store, keys: Sequence[bytes]) -> Figures:
 
 
 @contextmanager
-def _clients(store: Store, keys: Sequence[bytes], core: int | None = None) -> Iterator[list[Running]]:
+def _clients(
+    store: Store, keys: Sequence[bytes], call_entries: int = CALL_ENTRIES, core: int | None = None
+) -> Iterator[list[Running]]:
     """Clients that write as fast as they can."""
     with ExitStack() as stack:
         share = len(keys) // CLIENTS
         parts = [keys[number * share : (number + 1) * share] for number in range(CLIENTS)]
-        loads = [Load(store.cluster.url, part, CALL_ENTRIES, core=core) for part in (parts if keys else [()])]
+        loads = [Load(store.cluster.url, part, call_entries, core=core) for part in (parts if keys else [()])]
         yield [stack.enter_context(running(load)) for load in loads]
 
 
@@ -198,37 +205,21 @@ def _stop(clients: Sequence[Running]) -> None:
         client.stop()
 
 
-def _measured(settings: Settings, store: Store, clients: Sequence[Running]) -> Figures:
-    """What the clients get done in a while, in all and for each CPU second of the worker that is busiest then."""
-    workers = workers_of(store.cluster)
+def _measured(store: Store, clients: Sequence[Running], seconds: float) -> Figures:
+    """What the clients get done in a while, in all and for each CPU second of what limits them."""
+    bottleneck = Bottleneck(store.cluster)
     started = time.perf_counter_ns()
-    busiest = 0.0
-    used = 0.0
-    before = _cpu_of(workers)
-    for _ in range(round(_measured_seconds(settings) / WINDOW_SECONDS)):
+    for _ in range(round(seconds / WINDOW_SECONDS)):
         time.sleep(WINDOW_SECONDS)
-        after = _cpu_of(workers)
-        window = [now - then for now, then in zip(after, before, strict=True)]
-        busiest += max(window)
-        used += sum(window)
-        before = after
+        bottleneck.end_window()
     ended = time.perf_counter_ns()
     keys = sum(client.stop().keys_answered(started, ended) for client in clients)
-    return {
-        "per_second": keys / ((ended - started) / 1e9),
-        "per_busy_second": keys / max(busiest, CPU_TICK_SECONDS),
-        "worker_cpu_s_per_million": used / max(1, keys) * 1e6,
-        "workers_at_work": used / max(busiest, CPU_TICK_SECONDS),
-    }
-
-
-def _cpu_of(pids: Sequence[int]) -> list[float]:
-    return [times.user + times.system for times in (psutil.Process(pid).cpu_times() for pid in pids)]
+    return {"per_second": keys / ((ended - started) / 1e9), **bottleneck.figures(keys)}
 
 
 def _spread_seconds(settings: Settings) -> float:
     return min(SPREAD_SECONDS_MAX, settings.n / RECORDS_PER_SECOND_OF_SPREADING)
 
 
-def _measured_seconds(settings: Settings) -> float:
-    return max(WINDOW_SECONDS, min(MEASURED_SECONDS, settings.n / RECORDS_PER_MEASURED_SECOND))
+def _measured_seconds(settings: Settings, seconds_max: float = MEASURED_SECONDS) -> float:
+    return max(WINDOW_SECONDS, min(seconds_max, settings.n / RECORDS_PER_MEASURED_SECOND))
