@@ -132,7 +132,8 @@ class Registrar:
         ranges = ownership.assignments(self._table.current, WorkerId(asked.worker))
         orders = self._changes.orders_of(asked.worker)
         retired = self._changes.needless([*asked.known])
-        assignments = Assignments(ranges, self._announcer.routes, self._life, orders, retired)
+        segment_next = self._table.topology.segment_next
+        assignments = Assignments(ranges, self._announcer.routes, self._life, segment_next, orders, retired)
         return answer(WORKERS, peer, request, assignments)
 
     def _lose(self, member: Member) -> list[Effect]:

@@ -145,13 +145,14 @@ class Assignment:
 class Assignments:
     """Router to worker: all ranges it owns, the changes that concern it, the encoded Routes, and the router's life.
 
-    `router` is the number of this life of the router. `retired`: segments that the worker found on disk and that
-    nobody needs any more.
+    `router` is the number of this life of the router. `segment_next`: no segment at or above it was ever given.
+    `retired`: segments that the worker found on disk and that nobody needs any more.
     """
 
     ranges: list[Assignment]
     routes: bytes
     router: int
+    segment_next: int
     orders: list[Order] = field(default_factory=list)
     retired: list[int] = field(default_factory=list)
 

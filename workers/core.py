@@ -268,10 +268,9 @@ class WorkerCore:
         lost = self._holdings.lost(left)
         if lost is not None:
             return [Stop(f"the route map does not know segment {lost}, which is served here: it is older than this")]
-        effects: list[Effect] = []
+        effects = [] if self._writes else self._start_writing(assignments.segment_next)
         if self._writes is None:
-            self._start_writing()
-            effects.append(ReportReady())
+            return effects
         self._drop([*left, *assignments.retired])
         return effects + self._registration.ready(self._holdings.serving())
 
@@ -298,11 +297,14 @@ class WorkerCore:
         self._serving_maintenance.retire(retired)
         self._registration.forget(retired)
 
-    def _start_writing(self) -> None:
+    def _start_writing(self, segment_next: int) -> list[Effect]:
         """Replay the log into the ranges, and take writes from here on."""
         log, options = self._log, self._options
         records = records_in(self._filesystem, options.worker, log.log_id, log.files)
-        log_first_kept = replay(self._ranges, records, log.log_id)
+        replayed = replay(self._ranges, records, log.log_id)
+        if replayed.newest_segment >= segment_next:
+            unknown = f"segment {replayed.newest_segment}, of which the log here holds writes"
+            return [Stop(f"the route map could not have given {unknown}: it is older than this")]
         wal = WalWriter(self._filesystem, options.worker, log.log_id, log.next_lsn, log.lsn_last, log.files)
         buffered_bytes = sum(owned.overlay.size_bytes for owned in self._ranges.values())
         self._lease = BufferLease(options.memory, buffered_bytes)
@@ -315,7 +317,7 @@ class WorkerCore:
             log.log_id,
             self._writes,
             self._ranges,
-            log_first_kept,
+            replayed.first_kept,
             options.memory.drain_bytes,
             self._entropy,
             self._holdings.open_segment,
@@ -332,6 +334,7 @@ class WorkerCore:
             self._unsent_bytes,
             self._options.memory.answer_bytes,
         )
+        return [ReportReady()]
 
     def _seal_when_grown(self) -> None:
         """Let the drain policy look at the layers, once per some growth and not once per write."""

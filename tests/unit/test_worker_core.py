@@ -88,6 +88,19 @@ def test_acknowledged_writes_are_there_in_the_next_process(tmp_path: Path, durab
     assert reopened(worker).get([b"a", b"b"]) == [b"1", None]
 
 
+def test_a_worker_whose_log_has_writes_that_the_map_cannot_know_of_does_not_start(worker: WorkerDriver) -> None:
+    worker.put({b"a": b"1"})
+    worker.settle()
+    files = sorted(worker.root.rglob("*"))
+    with_older_map = WorkerDriver(worker.root).serve(segment_next=1)
+    assert with_older_map.stopped is not None
+    assert "segment 1, of which the log here holds writes: it is older" in with_older_map.stopped.failure
+    assert not with_older_map.ready
+    assert not with_older_map.jobs
+    assert sorted(worker.root.rglob("*")) == files
+    assert WorkerDriver(worker.root).serve(segment_next=2).get([b"a"]) == [b"1"]
+
+
 def test_failed_sync_ends_waiting_writes_unknown_and_stops_the_worker(worker: WorkerDriver) -> None:
     sequence = worker.put({b"a": b"1"})
     worker.handle(WalSyncFailed("EIO"))

@@ -13,7 +13,7 @@ from shardstore.limits import KIB, SECOND_NS
 from shardstore.memory_plan import derive
 from shardstore.messages import Assignment, Assignments, Heartbeat, Lease, Refusal, ScanRequest, decode, encode
 from shardstore.wire_format import Header, Op, Status, decode_header
-from tests.unit.worker_driver import ROUTER_LIFE, WorkerDriver
+from tests.unit.worker_driver import ROUTER_LIFE, SEGMENT_NEXT, WorkerDriver
 
 PLAN = derive(1_600 * KIB, 2, lease_floor=100 * KIB)
 """1,000 KiB to lease, 100 to 900 for this worker."""
@@ -95,7 +95,7 @@ def test_after_registering_again_no_former_answer_counts(worker: WorkerDriver) -
     answer(worker, 800 * KIB)
     assert memory(worker)["memory"]["lease"]["allowed"] == 100 * KIB
     ranges = [Assignment(1, b"", b"m", 1, False), Assignment(2, b"m", b"", 1, False)]
-    assigned = encode(Assignments(ranges, b"routes", ROUTER_LIFE + 1))
+    assigned = encode(Assignments(ranges, b"routes", ROUTER_LIFE + 1, SEGMENT_NEXT))
     worker.handle(Received("router", b"", [Header(Op.REGISTER, status=Status.OK).encode(), assigned]))
     tick(worker)
     assert list(beats(worker))[-1][1].router == ROUTER_LIFE + 1

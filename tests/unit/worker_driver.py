@@ -37,6 +37,7 @@ STORE = "5" * 32
 CLIENT = 0xC11E47
 MEMORY = 64 << 20
 ROUTER_LIFE = 9
+SEGMENT_NEXT = 100
 
 
 @dataclass
@@ -65,7 +66,7 @@ class WorkerDriver:
         self.core = WorkerCore(self.filesystem, SystemEntropy(), options, "endpoint", self.unsent.total)
         self.execute(self.core.start(self.now_ns))
 
-    def serve(self) -> WorkerDriver:
+    def serve(self, segment_next: int = SEGMENT_NEXT) -> WorkerDriver:
         """Give the worker its ranges: one, or as many as the boundaries make."""
         starts = [b"", *self.boundaries]
         ends = [*self.boundaries, b""]
@@ -73,8 +74,9 @@ class WorkerDriver:
             Assignment(at + 1, start, end, self.epoch, self.create)
             for at, (start, end) in enumerate(zip(starts, ends, strict=True))
         ]
+        assignments = Assignments(ranges, b"routes", ROUTER_LIFE, segment_next)
         header = Header(Op.REGISTER, status=Status.OK).encode()
-        self.handle(Received("router", b"", [header, encode_message(Assignments(ranges, b"routes", ROUTER_LIFE))]))
+        self.handle(Received("router", b"", [header, encode_message(assignments)]))
         return self
 
     def handle(self, event: Event) -> None:

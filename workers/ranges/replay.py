@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import groupby
+from typing import NamedTuple
 
 from shardstore.columns import InvalidColumn, decode
 from shardstore.errors import Corruption
@@ -25,8 +26,15 @@ _DELETE, _INCREMENT, _BAR = int(RecordKind.DELETE), int(RecordKind.INCREMENT), i
 _KEYS_FIXED, _VALUES_FIXED = Flag.KEYS_FIXED, Flag.VALUES_FIXED
 
 
-def replay(ranges: Mapping[int, OwnedRange], records: Iterable[Record], log_id: int) -> int | None:
-    """Put what no table holds yet into the overlays. Answers the LSN from which ranges that are damaged need the log.
+class Replayed(NamedTuple):
+    """LSN from which ranges that are damaged need the log, if any do; the newest segment that has records."""
+
+    first_kept: int | None
+    newest_segment: int
+
+
+def replay(ranges: Mapping[int, OwnedRange], records: Iterable[Record], log_id: int) -> Replayed:
+    """Put what no table holds yet into the overlays.
 
     A segment is logged by one worker all its life. So one that is none of the ranges is gone, and its records with it.
     """
@@ -36,7 +44,9 @@ def replay(ranges: Mapping[int, OwnedRange], records: Iterable[Record], log_id: 
         if owned.damage is None
     }
     first_kept: int | None = None
+    newest_segment = 0
     for record in records:
+        newest_segment = max(newest_segment, record.segment)
         of_range = waiting.get(record.segment)
         if of_range is None:
             first_kept = first_kept or (record.lsn if record.segment in ranges else None)
@@ -44,7 +54,7 @@ def replay(ranges: Mapping[int, OwnedRange], records: Iterable[Record], log_id: 
             of_range.take(record)
     for of_range in waiting.values():
         of_range.apply()
-    return first_kept
+    return Replayed(first_kept, newest_segment)
 
 
 class _Waiting:
