@@ -7,7 +7,7 @@ meanwhile no `fdatasync` of another file returns: on ext4 with `discard` that ta
 of 256 MiB would keep all writers of a durable store waiting for 0.3 s. RocksDB cuts what it removes for the same reason
 (`bytes_max_delete_chunk`). Only what has no other name and is open nowhere may be cut: behind a mapping there would be
 nothing left to read. So every open file has a shared flock, which ends with the last descriptor or mapping, and who
-removes it cuts only under the exclusive one.
+removes it cuts only under the exclusive one. A thread does it, since nobody waits for the room.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import fcntl
 import mmap
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -34,6 +35,8 @@ _CLOSED = 2**31 - 1
 _BUFFERS_PER_CALL = 1024
 """IOV_MAX of Linux."""
 REMOVED_AT_ONCE_BYTES = MIB
+_CUT_LATER_MAX = 64
+"""Descriptors of removed files that are kept open for it; more are cut at once."""
 
 
 class PosixFile:
@@ -130,6 +133,7 @@ class PosixFilesystem:
         except OSError as error:
             raise _failure("open", root, error) from error
         self._unsyncable: dict[str, StorageFailure] = {}
+        self._cutter = _Cutter()
 
     def create(self, path: str) -> PosixFile:
         """A new, empty file, open for append and read. Raises FileExistsError."""
@@ -172,7 +176,7 @@ class PosixFilesystem:
             with _errors_named("remove", path):
                 os.unlink(_inside(path), dir_fd=self._root)
                 if not os.fstat(descriptor).st_nlink and _try_exclusive(descriptor):
-                    _cut(descriptor)
+                    self._cutter.cut(os.dup(descriptor))
         finally:
             os.close(descriptor)
 
@@ -274,11 +278,41 @@ def _write_all(descriptor: int, buffers: Sequence[Buffer]) -> None:
         missing -= os.write(descriptor, rest[-missing:])
 
 
-def _cut(descriptor: int) -> None:
-    """Cut all but the first piece, which goes when the descriptor is closed. Syncs that wait end with those here."""
-    for length in range(os.fstat(descriptor).st_size - REMOVED_AT_ONCE_BYTES, 0, -REMOVED_AT_ONCE_BYTES):
-        os.ftruncate(descriptor, length)
-        os.fdatasync(descriptor)
+class _Cutter:
+    """Cuts files that have no name any more, one after the other, in a thread that ends when there are no more."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: deque[int] = deque()
+
+    def cut(self, descriptor: int) -> None:
+        """Take this descriptor, cut its file some time later, and close it."""
+        with self._lock:
+            is_first = not self._waiting
+            is_full = len(self._waiting) == _CUT_LATER_MAX
+            if not is_full:
+                self._waiting.append(descriptor)
+        if is_full:
+            _cut_and_close(descriptor)
+        elif is_first:
+            threading.Thread(target=self._cut_all, name="remove files", daemon=True).start()
+
+    def _cut_all(self) -> None:
+        while True:
+            _cut_and_close(self._waiting[0])
+            with self._lock:
+                self._waiting.popleft()
+                if not self._waiting:
+                    return
+
+
+def _cut_and_close(descriptor: int) -> None:
+    """Cut all but the first piece, which goes with the descriptor. Other syncs that wait end with those here."""
+    with suppress(OSError):  # what cannot be cut goes with the descriptor too
+        for length in range(os.fstat(descriptor).st_size - REMOVED_AT_ONCE_BYTES, 0, -REMOVED_AT_ONCE_BYTES):
+            os.ftruncate(descriptor, length)
+            os.fdatasync(descriptor)
+    os.close(descriptor)
 
 
 def _try_exclusive(descriptor: int) -> bool:

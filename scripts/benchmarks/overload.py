@@ -1,8 +1,9 @@
 """A load of several times what drains can take: is memory bounded, is goodput kept, is a refusal quick?
 
-First one writer that waits for room tells what is sustainable. Then many writers write as fast as they are let, and
-one asks with on_busy="fail", as a caller would who rather drops a write than waits. Memory is what a process has for
-itself (resident less shared); its bound is what it had at rest, plus its parts of the plan.
+One writer that waits for room tells what is sustainable: before and after, since a larger store has more to compact.
+Between, many writers write as fast as they are let, and one asks with on_busy="fail", as a caller would who rather
+drops a write than waits. Memory is what a process has for itself (resident less shared); its bound is what it had at
+rest, plus its parts of the plan.
 
 A machine whose disk is fast drains nearly what its cores can write. There, `--drain-share` makes a slow disk of it, for
 both measurements: the maintenance processes are stopped for the rest of each short period.
@@ -80,7 +81,7 @@ def _measure(cluster: LocalCluster, plan: MemoryPlan, writers: int, seconds: flo
     at_rest = {name: _own_bytes(pid) for name, pid in cluster.processes().items()}
     with _writing(cluster.url, 1, value_bytes) as written:
         time.sleep(seconds / 8)  # until buffers are full
-        sustainable = _rate(written, seconds / 2)
+        sustainable_before = _rate(written, seconds / 4)
     most, refusals = dict(at_rest), []
     with cluster.connect() as db, _writing(cluster.url, writers, value_bytes) as written:
         offered = _rate(written, 1.0)
@@ -91,11 +92,14 @@ def _measure(cluster: LocalCluster, plan: MemoryPlan, writers: int, seconds: flo
                 most[name] = max(most.get(name, 0), _own_bytes(pid))
         goodput = (written.value - before) / (time.perf_counter() - began)
         stats = db.stats()
+    with _writing(cluster.url, 1, value_bytes) as written:
+        sustainable_after = _rate(written, seconds / 4)
+    sustainable = (sustainable_before + sustainable_after) / 2
     bounds = {name: at_rest[name] + _bound(name, plan) for name in at_rest}
     requests = _sums(stats)
     refused_p99_ms = percentile(refusals, 99) * 1_000 if refusals else None
     return {
-        "sustainable_mib_per_second": sustainable / MIB,
+        "sustainable_mib_per_second": {"before": sustainable_before / MIB, "after": sustainable_after / MIB},
         "first_second_mib_per_second": offered / MIB,
         "goodput_mib_per_second": goodput / MIB,
         "refusals_of_probes": len(refusals),

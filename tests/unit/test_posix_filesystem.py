@@ -6,7 +6,9 @@ import errno
 import fcntl
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,13 @@ def test_a_made_directory_is_synced_into_its_parents_even_when_it_was_there(
     assert [os.path.basename(path) for path in synced] == ["data", "a", "b"]
 
 
+def open_paths() -> Iterator[str]:
+    """What this process has open."""
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # closed since
+            yield os.readlink(f"/proc/self/fd/{descriptor}")
+
+
 class TestGradualRemoval:
     SIZE = 3 * REMOVED_AT_ONCE_BYTES + 1
 
@@ -139,13 +148,34 @@ class TestGradualRemoval:
         file.append([bytes(self.SIZE)])
         file.close()
         descriptor = os.open(tmp_path / "data" / "name", os.O_RDONLY)
-        yield lambda: os.fstat(descriptor).st_size
+
+        def size() -> int:
+            for thread in threading.enumerate():
+                if thread.name == "remove files":
+                    thread.join()
+            return os.fstat(descriptor).st_size
+
+        yield size
         os.close(descriptor)
 
     def test_what_nobody_has_open_is_cut(self, filesystem: PosixFilesystem, left: Callable[[], int]) -> None:
         filesystem.remove_gradually("name")
         assert not filesystem.exists("name")
         assert 0 < left() <= REMOVED_AT_ONCE_BYTES
+
+    def test_any_number_of_files_is_cut(
+        self, filesystem: PosixFilesystem, left: Callable[[], int], tmp_path: Path
+    ) -> None:
+        names = [f"file{number}" for number in range(70)]
+        for name in names:
+            file = filesystem.create(name)
+            file.append([bytes(REMOVED_AT_ONCE_BYTES + 1)])
+            file.close()
+        for name in [*names, "name"]:
+            filesystem.remove_gradually(name)
+        assert left() <= REMOVED_AT_ONCE_BYTES
+        assert not any(map(filesystem.exists, names))
+        assert not [path for path in open_paths() if path.startswith(str(tmp_path / "data" / "file"))]
 
     def test_another_name_keeps_it_whole(self, filesystem: PosixFilesystem, left: Callable[[], int]) -> None:
         filesystem.link("name", "other")
