@@ -81,7 +81,7 @@ class Filesystem(Protocol):
         """Remove a file's name. Raises FileNotFoundError."""
 
     def remove_gradually(self, path: str) -> None:
-        """Remove a file's name, and what may be much content so that no other file's sync waits for long.
+        """Remove a file's name; what it holds goes later and in pieces, so that no other file's sync waits for long.
 
         When power is lost before this is durable, the name may come back with only the beginning of the file. Raises
         FileNotFoundError.

@@ -170,7 +170,7 @@ class PosixFilesystem:
             os.unlink(_inside(path), dir_fd=self._root)
 
     def remove_gradually(self, path: str) -> None:
-        """Remove a file's name, and the end of a large file first, if it was the last. Raises FileNotFoundError."""
+        """Remove a file's name, and have what it holds cut, if that was the last one. Raises FileNotFoundError."""
         descriptor = self._open("remove", path, os.O_RDWR | _SAFE)
         try:
             with _errors_named("remove", path):

@@ -7,9 +7,7 @@ the whole time count.
 
 from __future__ import annotations
 
-import psutil
-
-from benchmarks.processes import kind_of
+from benchmarks.processes import cpu_seconds_of, kind_of
 from benchmarks.timing import Figures
 from shardstore import LocalCluster
 
@@ -21,7 +19,7 @@ class Bottleneck:
 
     def __init__(self, cluster: LocalCluster) -> None:
         self._processes = {
-            kind: {pid: _cpu_seconds(pid) for name, pid in cluster.processes().items() if kind_of(name) == kind}
+            kind: {pid: cpu_seconds_of(pid) for name, pid in cluster.processes().items() if kind_of(name) == kind}
             for kind in ("worker", "maintenance")
         }
         self._busiest_worker = 0.0
@@ -51,12 +49,7 @@ class Bottleneck:
 
 def _used_since(before: dict[int, float]) -> dict[int, float]:
     """CPU seconds of each process since then, which becomes now."""
-    used = {pid: _cpu_seconds(pid) - seconds for pid, seconds in before.items()}
+    used = {pid: cpu_seconds_of(pid) - seconds for pid, seconds in before.items()}
     for pid, seconds in used.items():
         before[pid] += seconds
     return used
-
-
-def _cpu_seconds(pid: int) -> float:
-    times = psutil.Process(pid).cpu_times()
-    return times.user + times.system

@@ -22,9 +22,14 @@ def cpu_seconds(cluster: LocalCluster) -> dict[str, float]:
     """CPU seconds since their start of the client, which is this process, and of each kind of process."""
     sums = dict.fromkeys(KINDS, 0.0)
     for name, pid in [("client", os.getpid()), *cluster.processes().items()]:
-        times = psutil.Process(pid).cpu_times()
-        sums[kind_of(name)] += times.user + times.system
+        sums[kind_of(name)] += cpu_seconds_of(pid)
     return sums
+
+
+def cpu_seconds_of(pid: int) -> float:
+    """CPU seconds of a process since its start."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
 
 
 def cpu_per_million(before: Mapping[str, float], after: Mapping[str, float], keys: int) -> Figures:

@@ -78,7 +78,7 @@ def _adopted_before(spec: AdoptSpec, filesystem: Filesystem) -> Manifest:
 def _remove_files(directory: str, filesystem: Filesystem) -> None:
     """Remove what the directory has; no manifest is in it."""
     for name in filesystem.list_directory(directory):
-        filesystem.remove_gradually(f"{directory}/{name}")
+        filesystem.remove(f"{directory}/{name}")
 
 
 def _manifest_of(store: str, parent: int, filesystem: Filesystem) -> Manifest:

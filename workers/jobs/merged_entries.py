@@ -2,7 +2,7 @@
 
 Worked off in stretches of keys, each about a MiB of entries: memory does not grow with the tables, and a job that has
 read one can let others have the processor. Beside compactions the tail of puts is a quarter shorter than with stretches
-of 4 MiB, for a twentieth of the speed.
+of 4 MiB, at nearly the same speed.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class Output:
         """Remove the written tables, so that the room is free again: the disk is full."""
         for record in self.tables:
             with suppress(FileNotFoundError):
-                self._filesystem.remove_gradually(self._identity(record.number).path)
+                self._filesystem.remove(self._identity(record.number).path)
 
     def _next_table(self, layout: Layout) -> TableWriter:
         identity = self._identity(self.table_number_next)

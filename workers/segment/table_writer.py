@@ -85,7 +85,7 @@ class TableWriter:
         self._file.close()
         if isinstance(error, DiskFull):
             with suppress(FileNotFoundError):
-                self._filesystem.remove_gradually(self._identity.path)
+                self._filesystem.remove(self._identity.path)
 
     @property
     def bytes_written(self) -> int:
