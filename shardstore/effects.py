@@ -105,7 +105,7 @@ class SyncWal:
 
 @dataclass(frozen=True, slots=True)
 class StartJob:
-    """Run a job in the maintenance process. One at a time."""
+    """Run a job in the maintenance process: one compaction and one other job at a time."""
 
     job: int
     spec: Any

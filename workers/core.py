@@ -126,7 +126,7 @@ class WorkerCore:
         if self._changes and self._writes is not None:
             effects += self._changes.advance(self._writes, self._serving_maintenance, now_ns)
         if self._maintenance is not None:
-            effects += self._maintenance.next_job(now_ns)
+            effects += self._maintenance.next_jobs(now_ns)
             writes = self._serving_writes
             if writes.held_bytes + writes.refused_bytes > self._lease.asks_above and self._registration.may_ask:
                 effects += self._beat(now_ns)
@@ -139,7 +139,7 @@ class WorkerCore:
             case Tick():
                 return self._tick(now_ns)
             case WalSynced():
-                self._serving_maintenance.look_again()
+                self._serving_maintenance.log_synced()
                 effects = self._serving_writes.synced(event.lsn)
                 self._seal_when_grown()
                 return effects

@@ -32,7 +32,7 @@ def figures(
         "wal": _wal_figures(writes, maintenance, cut),
         "jobs": {
             "finished": maintenance.jobs_finished,
-            "running": int(maintenance.busy),
+            "running": len(maintenance.running),
             "last_failure": maintenance.last_failure,
             "last_compaction": maintenance.last_compaction,
         },

@@ -86,7 +86,7 @@ class Invariants:
             "windows of parents": bool(core._changes._carried),
             "former ranges": bool(core._changes.former),
             "reads that wait for parents": bool(core._remote_reads._reads),
-            "a job": core._maintenance.busy,
+            "a job": bool(core._maintenance.running),
             "writes": not core._writes.idle,
             "bytes of ranges that are gone": core._writes.buffered_bytes != buffered_bytes,
             "log files that no range needs": bool(core._writes.wal.files_before(core._maintenance.checkpoint())),

@@ -34,7 +34,7 @@ from tests.simulation.sim_entropy import SimEntropy, stream
 from tests.simulation.sim_filesystem import SimCrash, SimFile, SimFilesystem
 from workers.core import WorkerCore
 from workers.jobs.run import run
-from workers.jobs.specs import decode_result, decode_spec, encode_result, encode_spec
+from workers.jobs.specs import CompactSpec, decode_result, decode_spec, encode_result, encode_spec
 
 SLICE_NS_MAX = MILLISECOND_NS
 LOCK_RETRY_NS = 50 * MILLISECOND_NS
@@ -209,6 +209,7 @@ class Maintenance:
         self._options = options.segments
         self._loop: EventLoop | None = loop
         self._random = stream(host.swarm.seed, f"maintenance of {name}")
+        self._jobs: list[tuple[StartJob, Generator[None, None, Any]]] = []
         self.filesystem = self._begin()
 
     def _begin(self) -> SimFilesystem:
@@ -218,8 +219,13 @@ class Maintenance:
         return filesystem
 
     def start_job(self, job: StartJob) -> None:
-        """Run the job, slice by slice."""
-        self._slice(job, run(decode_spec(encode_spec(job.spec)), self.filesystem, self._options), self.filesystem)
+        """Run the job, slice by slice; a compaction only while there is no other."""
+        slices = run(decode_spec(encode_spec(job.spec)), self.filesystem, self._options)
+        is_idle = not self._jobs
+        at = len(self._jobs) if isinstance(job.spec, CompactSpec) else 0
+        self._jobs.insert(at, (job, slices))
+        if is_idle:
+            self._slice(self.filesystem)
 
     def orphan(self) -> None:
         """The worker is gone: the process goes too, at once or at one of its next file calls."""
@@ -230,28 +236,37 @@ class Maintenance:
             self.filesystem.crash_in = self._random.randint(1, 6)
             self._host.clock.after(self._random.randint(0, LOCK_RETRY_NS), self.filesystem.kill)
 
-    def _slice(self, job: StartJob, slices: Generator[None, None, Any], filesystem: SimFilesystem) -> None:
+    def _slice(self, filesystem: SimFilesystem) -> None:
         def turn() -> None:
-            if filesystem.alive:
-                try:
-                    next(slices)
-                except StopIteration as end:
-                    self._post(JobFinished(job.job, decode_result(job.spec, encode_result(end.value))))
-                except Corruption as damage:
-                    self._post(JobFailed(job.job, str(damage), damage))
-                except StorageFailure as failure:
-                    self._post(JobFailed(job.job, str(failure)))
-                except SimCrash:
-                    self._host.clock.after(MAINTENANCE_RESTART_NS, lambda: self._restart(job))
-                else:
-                    self._slice(job, slices, filesystem)
+            if not filesystem.alive:
+                return
+            job, slices = self._jobs[0]
+            try:
+                next(slices)
+            except StopIteration as end:
+                self._end(JobFinished(job.job, decode_result(job.spec, encode_result(end.value))))
+            except Corruption as damage:
+                self._end(JobFailed(job.job, str(damage), damage))
+            except StorageFailure as failure:
+                self._end(JobFailed(job.job, str(failure)))
+            except SimCrash:
+                self._host.clock.after(MAINTENANCE_RESTART_NS, self._restart)
+                return
+            if self._jobs:
+                self._slice(filesystem)
 
         self._host.clock.after(self._random.randint(0, SLICE_NS_MAX), turn)
 
-    def _restart(self, job: StartJob) -> None:
+    def _restart(self) -> None:
         if self._loop is not None:
             self.filesystem = self._begin()
-            self._post(JobFailed(job.job, "the maintenance process ended"))
+            lost, self._jobs = self._jobs, []
+            for job, _ in lost:
+                self._post(JobFailed(job.job, "the maintenance process ended"))
+
+    def _end(self, event: JobFinished | JobFailed) -> None:
+        self._jobs.pop(0)
+        self._post(event)
 
     def _post(self, event: JobFinished | JobFailed) -> None:
         if self._loop is not None:

@@ -73,6 +73,11 @@ def test_the_newest_neighbours_of_like_size_are_merged_first() -> None:
     assert choose(LayerSizes(bottoms_bytes=(8 * GIB + 1, 4 * GIB))) is None
 
 
+def test_bottom_mains_are_not_kept_waiting_by_deltas_that_are_always_due() -> None:
+    sizes = LayerSizes(deltas=4 * DELTAS_MAX, delta_bytes=GIB, main_bytes=GIB, bottoms_bytes=(GIB, GIB))
+    assert chosen(sizes).kind == CompactionKind.BOTTOMS
+
+
 def test_many_tombstones_are_worth_everything() -> None:
     many = LayerSizes(main_bytes=GIB, entries=2 * TOMBSTONES_MIN, tombstones=TOMBSTONES_MIN + 1)
     assert chosen(many).kind == CompactionKind.EVERYTHING

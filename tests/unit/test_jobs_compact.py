@@ -203,13 +203,13 @@ def test_a_full_disk_gives_back_the_room_of_all_parts_written() -> None:
     before = worker.filesystem.paths()
 
     def fault(number: int, operation: str, path: str) -> None:
-        if operation == "append" and path == table_file(1, 6):
+        if operation == "append" and path == table_file(1, 8):
             raise DiskFull(path)
 
     worker.filesystem.fault = fault
     with pytest.raises(DiskFull):
         worker.compact(1, DELTAS)
-    assert f"create {table_file(1, 5)}" in worker.filesystem.trace
+    assert f"create {table_file(1, 6)}" in worker.filesystem.trace
     assert worker.filesystem.paths() == before
 
 

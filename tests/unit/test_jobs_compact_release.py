@@ -132,13 +132,14 @@ def test_a_full_disk_leaves_the_old_tables(worker: JobDriver) -> None:
 def test_damage_stops_a_compaction_and_changes_nothing(worker: JobDriver) -> None:
     assert isinstance(worker.filesystem, FaultyFilesystem)
     fill(worker)
-    content = bytearray(worker.filesystem.content(table_file(1, 2)))
+    damaged = table_file(1, worker.manifest(1).deltas[-1].number)
+    content = bytearray(worker.filesystem.content(damaged))
     content[100] ^= 1
-    worker.filesystem.place(table_file(1, 2), bytes(content))
+    worker.filesystem.place(damaged, bytes(content))
     before = read_manifest(worker.filesystem, STORE, 1)
     with pytest.raises(Corruption) as error:
         run_to_end(worker.compact_spec(1), worker.filesystem)
-    assert error.value.file == table_file(1, 2)
+    assert error.value.file == damaged
     assert read_manifest(worker.filesystem, STORE, 1) == before
 
 

@@ -25,7 +25,14 @@ def test_a_job_that_ends_well() -> None:
 
 
 def test_a_job_that_fails_is_followed_by_another_try() -> None:
-    assert walk(Step.SEAL, Step.START, Step.FAIL, Step.SEAL) == [READY, FREEZE, RUNNING, READY, FREEZE]
+    failed = walk(Step.SEAL, Step.START, Step.FAIL, Step.RESUME, Step.SEAL)
+    assert failed == [READY, FREEZE, RUNNING, FREEZE, READY, FREEZE]
+
+
+@pytest.mark.parametrize("end", [Step.SWAP, Step.FAIL])
+def test_a_compaction_goes_on_when_the_drain_that_overtook_it_ends(end: Step) -> None:
+    states = walk(Step.SEAL, Step.START, Step.SEAL, Step.START, end, Step.CONTINUE, Step.SWAP, Step.RESUME)
+    assert states == [READY, FREEZE, RUNNING, FREEZE, RUNNING, FREEZE, RUNNING, FREEZE, READY]
 
 
 @pytest.mark.parametrize("state", [READY, FREEZE, RUNNING])
@@ -49,8 +56,8 @@ def test_impossible_steps_are_refused(state: SegmentState, step: Step) -> None:
         after(state, step)
 
 
-def test_five_steps_are_of_one_state_only() -> None:
+def test_where_steps_begin() -> None:
     sources = {step: [state for state in SegmentState if (state, step) in TRANSITIONS] for step in Step}
-    assert sources[Step.SEAL] == [READY]
-    assert sources[Step.START] == sources[Step.RESUME] == [FREEZE]
+    assert sources[Step.SEAL] == [READY, RUNNING]
+    assert sources[Step.START] == sources[Step.RESUME] == sources[Step.CONTINUE] == [FREEZE]
     assert sources[Step.SWAP] == sources[Step.FAIL] == [RUNNING]

@@ -407,7 +407,7 @@ def test_a_parent_that_a_job_still_has_when_it_is_to_go_goes_later() -> None:
     parent = cluster.owned(1)
     parent.take(Step.SEAL, Step.START)
     order(cluster)
-    parent.take(Step.FAIL)
+    parent.take(Step.FAIL, Step.RESUME)
     cluster.pass_time()
     cluster.finish()
     assert cluster.segments_on_disk() == {route.segment for route in cluster.map}

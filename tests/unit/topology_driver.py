@@ -67,10 +67,15 @@ class WorkerPlace:
     peer: bytes
     filesystem: SimFilesystem
     syncs: deque[SyncWal] = field(default_factory=deque)
-    job: StartJob | None = None
+    jobs: deque[StartJob] = field(default_factory=deque)
     inbox: deque[list[bytes]] = field(default_factory=deque)
     outbox: deque[list[bytes]] = field(default_factory=deque)
     stopped: Stop | None = None
+
+    @property
+    def job(self) -> StartJob | None:
+        """The job that ends next; None when none runs."""
+        return self.jobs[0] if self.jobs else None
 
 
 class TopologyDriver:
@@ -182,8 +187,7 @@ class TopologyDriver:
     def run_job(self, number: int) -> None:
         """Let the job of a worker end well."""
         place = self.workers[number]
-        assert place.job is not None
-        job, place.job = place.job, None
+        job = place.jobs.popleft()
         steps = run(job.spec, place.filesystem, DEFAULTS)
         try:
             while True:
@@ -194,8 +198,7 @@ class TopologyDriver:
     def fail_job(self, number: int, damage: Corruption | None = None) -> None:
         """Let the job of a worker fail before it has done anything."""
         place = self.workers[number]
-        assert place.job is not None
-        job, place.job = place.job, None
+        job = place.jobs.popleft()
         self.tell_worker(number, JobFailed(job.job, "it was to fail", damage))
 
     def exchange(self, wanted: Callable[[int], bool] = lambda op: True) -> None:
@@ -404,8 +407,7 @@ class TopologyDriver:
                 case SyncWal():
                     place.syncs.append(effect)
                 case StartJob():
-                    assert place.job is None
-                    place.job = effect
+                    place.jobs.append(effect)
                 case Stop():
                     place.stopped = effect
 

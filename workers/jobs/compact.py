@@ -4,6 +4,8 @@ Tables that nothing changes are carried into the new version by name (compaction
 bounds; a compaction of everything leaves none of those. Tombstones go when no older layer can hold their key. A main
 that has grown beyond its limit becomes the newest bottom main, and the main's slot is empty again; so a segment that
 was compacted as a whole is one main, or one bottom main when it is that large.
+
+Drains of the segment may come between two slices: the deltas that they publish stay above what the compaction makes.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from shardstore.limits import MIB
 from shardstore.segment_options import SegmentOptions
 from workers.jobs.compaction_plan import Rewrite, Step, plan
 from workers.jobs.merged_entries import MergedEntries
-from workers.jobs.output import Output
+from workers.jobs.output import Numbers, Output
 from workers.jobs.part_sizes import drawn_sizes
 from workers.jobs.specs import CompactionKind, CompactResult, CompactSpec
 from workers.segment.cache import SegmentCache
@@ -51,14 +53,16 @@ def compact(spec: CompactSpec, filesystem: Filesystem, options: SegmentOptions) 
     tables = OpenTables(filesystem, spec.store, spec.segment, SegmentCache(CACHE_BYTES))
     trims = spec.kind == CompactionKind.EVERYTHING
     steps = plan(inputs.base, inputs.newer, _held_by(tables), options.part_min_bytes, not inputs.older, trims)
-    output = Output(filesystem, options, manifest)
+    output = Output(filesystem, options, manifest, Numbers.OF_COMPACTIONS)
     try:
         parts = yield from _written(steps, inputs.older, tables, output, drawn_sizes(spec.seed, options))
         output.sync_names()
     except DiskFull:
         output.discard()
         raise
-    compacted = _placed(spec, manifest, parts, options.main_max_bytes, output.table_number_next)
+    latest = read_manifest(filesystem, spec.store, spec.segment)
+    number_next = output.number_next(latest)
+    compacted = _placed(spec, latest, len(manifest.deltas), parts, options.main_max_bytes, number_next)
     publish_manifest(filesystem, compacted)
     return _result(compacted, inputs, parts, tuple(output.tables))
 
@@ -127,15 +131,15 @@ def _written(
 
 
 def _placed(
-    spec: CompactSpec, manifest: Manifest, parts: Parts, main_max_bytes: int, table_number_next: int
+    spec: CompactSpec, manifest: Manifest, deltas_read: int, parts: Parts, main_max_bytes: int, table_number_next: int
 ) -> Manifest:
-    """The next version, with the parts in the place of the layers they were made of."""
+    """The next version, with the parts in the place of the layers they were made of, the oldest deltas among them."""
     deltas, main, bottoms = manifest.deltas, manifest.main, manifest.bottoms
     if spec.kind == CompactionKind.BOTTOMS:
         merged = (parts,) if parts else ()
         bottoms = (*bottoms[: spec.bottom], *merged, *bottoms[spec.bottom + 2 :])
     else:
-        deltas, main = (), parts
+        deltas, main = deltas[deltas_read:], parts
         bottoms = bottoms if spec.kind == CompactionKind.DELTAS else ()
         if share_bytes_of(main) > main_max_bytes:
             main, bottoms = (), (*bottoms, main)

@@ -21,7 +21,7 @@ from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.segment_options import SegmentOptions
 from shardstore.wire_format import Flag
 from workers.jobs.figures import JobFigures
-from workers.jobs.output import Output
+from workers.jobs.output import Numbers, Output
 from workers.jobs.specs import DrainResult, DrainSpec, SegmentDrain
 from workers.segment.manifest import Manifest, publish_manifest, read_manifest
 from workers.segment.merge import merge
@@ -98,13 +98,13 @@ def _drain_segment(
     tables = OpenTables(filesystem, manifest.store, manifest.segment)
     entries = without_needless_tombstones(merged, map(tables.table, manifest.tables))
     yield
-    output = Output(filesystem, options, manifest)
+    output = Output(filesystem, options, manifest, Numbers.OF_DRAINS)
     delta = yield from output.write_table(entries, item.lsn_first, item.lsn_last)
     if delta:
         output.sync_names()
     drained = manifest.successor(
         epoch=item.epoch,
-        table_number_next=output.table_number_next,
+        table_number_next=output.number_next(manifest),
         deltas=manifest.deltas + delta,
         checkpoint={**manifest.checkpoint, log_id: item.lsn_last},
         dedup=item.dedup,

@@ -1,9 +1,14 @@
-"""Writing tables that no manifest names yet, in slices."""
+"""Writing tables that no manifest names yet, in slices.
+
+Drains give odd numbers to their tables, compactions even ones: so a drain can overtake a compaction of the segment
+without asking which numbers that has taken already.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import suppress
+from enum import IntEnum
 
 from shardstore.file_names import segment_directory
 from shardstore.filesystem import Filesystem
@@ -15,19 +20,30 @@ from workers.segment.table_format import Entries, Identity, Layout, TableRecord
 from workers.segment.table_writer import TableWriter, layout_of, slices_of
 
 
+class Numbers(IntEnum):
+    """Which numbers the tables of a job have: those with this remainder by their count."""
+
+    OF_COMPACTIONS = 0
+    OF_DRAINS = 1
+
+    def first_from(self, number: int) -> int:
+        """The smallest of them that is not below this number."""
+        return number + (self - number) % len(Numbers)
+
+
 class Output:
     """The tables a job writes for a segment, numbered from the next number of its manifest on."""
 
-    def __init__(self, filesystem: Filesystem, options: SegmentOptions, manifest: Manifest) -> None:
+    def __init__(self, filesystem: Filesystem, options: SegmentOptions, manifest: Manifest, numbers: Numbers) -> None:
         self._filesystem = filesystem
         self._options = options
         self._manifest = manifest
+        self._number_first = numbers.first_from(manifest.table_number_next)
         self.tables: list[TableRecord] = []
 
-    @property
-    def table_number_next(self) -> int:
-        """The number behind those of the written tables."""
-        return self._manifest.table_number_next + len(self.tables)
+    def number_next(self, manifest: Manifest) -> int:
+        """The next number for the successor of this manifest, which is the one given first or a later one."""
+        return max([manifest.table_number_next, *(record.number + 1 for record in self.tables)])
 
     def write_table(
         self, entries: Entries, lsn_first: int, lsn_last: int
@@ -69,7 +85,7 @@ class Output:
                 self._filesystem.remove(self._identity(record.number).path)
 
     def _next_table(self, layout: Layout) -> TableWriter:
-        identity = self._identity(self.table_number_next)
+        identity = self._identity(self._number_first + len(Numbers) * len(self.tables))
         if self._filesystem.exists(identity.path):  # left by a job that died
             self._filesystem.remove_gradually(identity.path)
         return TableWriter(self._filesystem, identity, layout, self._options)

@@ -1,6 +1,7 @@
-"""python -P -m workers.maintenance '{"data": ...}': the process that runs a worker's jobs, one after the other.
+"""python -P -m workers.maintenance '{"data": ...}': the process that runs a worker's jobs.
 
-A job is files in, files out. The process holds the worker's job lock, so that a new worker can tell when the jobs
+A job is files in, files out. Other jobs overtake a compaction: each runs from its start to its end between two slices
+of it. The process holds the worker's job lock, so that a new worker can tell when the jobs
 of its predecessor have ended, and it dies with its worker.
 """
 
@@ -10,6 +11,9 @@ import gc
 import os
 import socket
 import sys
+from collections.abc import Generator
+from contextlib import suppress
+from typing import TypeAlias
 
 from shardstore.errors import Corruption, ShardstoreError, StorageFailure, Unavailable
 from shardstore.file_names import jobs_lock
@@ -19,8 +23,10 @@ from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.process import end_with_parent, refuse_optimised_python
 from shardstore.segment_options import SegmentOptions
 from workers.jobs.run import run
-from workers.jobs.specs import Result, decode_spec, encode_result
-from workers.maintenance.channel import ChannelClosed, Outcome, encode_damage, receive, send
+from workers.jobs.specs import CompactSpec, Spec, decode_spec, encode_result
+from workers.maintenance.channel import ChannelClosed, Outcome, encode_damage, has_message, receive, send
+
+Job: TypeAlias = Generator[bytes | None, None, None]
 
 
 def main() -> None:
@@ -42,37 +48,44 @@ def main() -> None:
 
 def serve(channel: socket.socket, filesystem: Filesystem, options: SegmentOptions) -> None:
     """Take jobs until the other side closes."""
-    while True:
-        try:
-            send(channel, outcome_of(receive(channel), filesystem, options))
-        except ChannelClosed:
-            return
+    compaction: tuple[int, Job] | None = None
+    with suppress(ChannelClosed):
+        while True:
+            if compaction is None or has_message(channel):
+                job, message = receive(channel)
+                spec = decode_spec(message)
+                slices = in_slices(spec, filesystem, options)
+                if isinstance(spec, CompactSpec):
+                    compaction = job, slices
+                else:
+                    send(channel, job, next(filter(None, slices)))
+            elif outcome := next(compaction[1]):
+                send(channel, compaction[0], outcome)
+                compaction = None
 
 
-def outcome_of(spec: bytes, filesystem: Filesystem, options: SegmentOptions) -> bytes:
-    """Run one encoded job; its encoded outcome."""
-    try:
-        return bytes([Outcome.FINISHED]) + encode_result(_run_to_end(spec, filesystem, options))
-    except Corruption as damage:
-        return bytes([Outcome.DAMAGED]) + encode_damage(damage)
-    except StorageFailure as failure:
-        return bytes([Outcome.FAILED]) + str(failure).encode()
+def in_slices(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Job:
+    """Run a job: None after each slice but the last, after that the encoded outcome.
 
-
-def _run_to_end(spec: bytes, filesystem: Filesystem, options: SegmentOptions) -> Result:
-    """Between two slices the processor is offered to whoever waits for it.
-
-    That may be the worker: a process that only computes can keep it from running until the next tick of the scheduler,
-    4 ms on many systems, though another processor is idle.
+    Between two slices the processor is offered to whoever waits for it. That may be the worker: a process that only
+    computes can keep it from running until the next tick of the scheduler, 4 ms on many systems, though another
+    processor is idle.
     """
-    job = run(decode_spec(spec), filesystem, options)
+    slices = run(spec, filesystem, options)
     while True:
         try:
-            next(job)
+            next(slices)
         except StopIteration as end:
-            result: Result = end.value
-            return result
+            yield bytes([Outcome.FINISHED]) + encode_result(end.value)
+            return
+        except Corruption as damage:
+            yield bytes([Outcome.DAMAGED]) + encode_damage(damage)
+            return
+        except StorageFailure as failure:
+            yield bytes([Outcome.FAILED]) + str(failure).encode()
+            return
         os.sched_yield()
+        yield None
 
 
 if __name__ == "__main__":

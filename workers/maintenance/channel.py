@@ -1,9 +1,10 @@
 """Jobs and their results between a worker and its maintenance process, over a socket pair.
 
-    message := length u32 little-endian | body
+    message := length u32 | job u64 | body                all little-endian; length: of what follows
 
-Worker to maintenance: the body is an encoded job spec. Back: one byte for the outcome, then the encoded result, the
-reason as text, or the damage as a Refusal (messages.py).
+Worker to maintenance: the body is an encoded job spec. Back, for the same job: one byte for the outcome, then the
+encoded result, the reason as text, or the damage as a Refusal (messages.py). The worker has at most one compaction
+and one other job under way; jobs end in any order.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from shardstore.limits import DOCUMENT_BYTES_MAX
 from shardstore.messages import Refusal, decode, encode
 
 _LENGTH = struct.Struct("<I")
+_JOB = struct.Struct("<Q")
 
 
 class Outcome(IntEnum):
@@ -44,20 +46,32 @@ class ChannelClosed(ConnectionError):
     """The other process is gone."""
 
 
-def send(channel: socket.socket, body: bytes) -> None:
-    """Send one message. Raises ChannelClosed."""
+def send(channel: socket.socket, job: int, body: bytes) -> None:
+    """Send one message about a job. Raises ChannelClosed."""
     try:
-        channel.sendall(_LENGTH.pack(len(body)) + body)
+        channel.sendall(_LENGTH.pack(_JOB.size + len(body)) + _JOB.pack(job) + body)
     except OSError as error:
         raise ChannelClosed(str(error)) from None
 
 
-def receive(channel: socket.socket) -> bytes:
-    """Wait for one message. Raises ChannelClosed."""
+def receive(channel: socket.socket) -> tuple[int, bytes]:
+    """Wait for one message: the job, and what is said of it. Raises ChannelClosed."""
     (length,) = _LENGTH.unpack(_receive_exactly(channel, _LENGTH.size))
-    if length > DOCUMENT_BYTES_MAX:
+    if not _JOB.size <= length <= _JOB.size + DOCUMENT_BYTES_MAX:
         raise ChannelClosed(f"a message of {length} bytes")
-    return _receive_exactly(channel, length)
+    message = _receive_exactly(channel, length)
+    return _JOB.unpack_from(message)[0], message[_JOB.size :]
+
+
+def has_message(channel: socket.socket) -> bool:
+    """Whether `receive` has not to wait. Raises ChannelClosed."""
+    try:
+        channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise ChannelClosed(str(error)) from None
+    return True
 
 
 def _receive_exactly(channel: socket.socket, length: int) -> bytes:

@@ -3,8 +3,9 @@
 Deltas go into the main when reads have to ask too many of them; while they are small beside the main, which would be
 rewritten for them, twice as many are borne. Bottom mains grow like a binary counter: two neighbours become one as
 soon as the older is not much larger than the newer, so their number grows with the logarithm of the data only, and
-a byte is rewritten about as often. All layers become one when much of what is stored is deleted or hidden, or when
-much of the files that virtual parts refer to lies outside their bounds: maybe only they keep those files.
+a byte is rewritten about as often. They go before deltas, which are always due while enough is written. All layers
+become one when much of what is stored is deleted or hidden, or when much of the files that virtual parts refer to lies
+outside their bounds: maybe only they keep those files.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ COMPLETE = Compaction(CompactionKind.EVERYTHING, "asked for")
 
 def choose(sizes: LayerSizes) -> Compaction | None:
     """The compaction that does most good now, if one is due."""
-    return _of_everything(sizes) or _of_deltas(sizes) or _of_bottoms(sizes)
+    return _of_everything(sizes) or _of_bottoms(sizes) or _of_deltas(sizes)
 
 
 def _of_everything(sizes: LayerSizes) -> Compaction | None:

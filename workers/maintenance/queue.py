@@ -1,12 +1,13 @@
-"""What the maintenance process is to do next: one job at a time, chosen from what the ranges need.
+"""What the maintenance process is to do next, chosen from what the ranges need.
 
     seal -> drain of every range with durable runs, in one pass over the log -> manifests published
          -> release of log files and tables that nothing refers to any more
-    compact, when asked or when the compaction policy says so, only after its runs are drained
     adopt, for a child of a topology change, once its parents are drained; retire, for parents, once that is done
+    compact, when asked, then only after its runs are drained, or when the compaction policy says so
 
-A job that fails is tried again with a growing delay; its inputs are intact. Damage is not tried again: the range
-keeps the reason, and whoever waits for it gets it. Every job takes its segments through the steps of state.py.
+A compaction may take minutes. All other jobs are short, and overtake it: there is a lane for each. A job that fails is
+tried again with a growing delay; its inputs are intact. Damage is not tried again: the range keeps the reason, and
+whoever waits for it gets it. Every job takes its segments through the steps of state.py.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from dataclasses import dataclass, field
 from shardstore.effects import Effect, JobFailed, JobFinished, StartJob
 from shardstore.entropy import Entropy
 from shardstore.errors import Busy, Corruption
-from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.messages import Refusal
 from shardstore.wire_format import Flag, Op, Status
 from workers.jobs.specs import (
@@ -35,19 +35,19 @@ from workers.jobs.specs import (
     segments_of,
 )
 from workers.maintenance.barrier import Barrier
-from workers.maintenance.compaction_policy import COMPLETE, Compaction, choose
+from workers.maintenance.compaction_choice import due_compaction
+from workers.maintenance.compaction_policy import Compaction
 from workers.maintenance.drain_choice import drains_of
+from workers.maintenance.drain_pace import pause_ns
 from workers.maintenance.drain_policy import layers_to_seal
-from workers.maintenance.layer_sizes import layer_size, layer_sizes
+from workers.maintenance.lane import RETRY_FIRST_NS, Lane
+from workers.maintenance.layer_sizes import layer_size
 from workers.ranges.owned_range import OwnedRange
 from workers.segment.manifest import Manifest
 from workers.segment.segment import Segment
 from workers.segment.state import SegmentState, Step
 from workers.serving.reply import Asker
 from workers.serving.write_path import WritePath
-
-RETRY_FIRST_NS = 100 * MILLISECOND_NS
-RETRY_MAX_NS = 10 * SECOND_NS
 
 
 @dataclass(slots=True)
@@ -66,9 +66,9 @@ class MaintenanceQueue:
     drain_bytes_max: int
     entropy: Entropy
     open_segment: Callable[[Manifest], Segment]
-    _running: StartJob | None = None
+    _short: Lane = field(default_factory=Lane)
+    _compaction: Lane = field(default_factory=Lane)
     _jobs_started: int = 0
-    _started_ns: int = 0
     _barriers: dict[int, list[Barrier]] = field(default_factory=dict)
     _compactions: dict[int, list[Asker]] = field(default_factory=dict)
     _compacting: list[Asker] = field(default_factory=list)
@@ -76,26 +76,23 @@ class MaintenanceQueue:
     _retired: set[int] = field(default_factory=set)
     _obsolete: list[str] = field(default_factory=list)
     _release_wanted: bool = True  # what was recovered may be of segments that are gone, and then nothing else asks
-    _retry_at_ns: int | None = None
-    _failures: int = 0
-    _failed_last: type[Spec] | None = None
     _drain_alone: bool = False
-    _drained_last: bool = False
-    _worth_a_look: bool = True
+    _drains_from_ns: int | None = None
+    _compacted_last: int = 0
     jobs_finished: int = 0
     last_failure: str = ""
     last_compaction: str = ""
     """Which segment was compacted last, and why."""
 
     @property
-    def busy(self) -> bool:
-        """Whether a job runs."""
-        return self._running is not None
+    def running(self) -> list[Spec]:
+        """What the jobs that run are to do."""
+        return [lane.running.spec for lane in (self._short, self._compaction) if lane.running]
 
     @property
     def releasing(self) -> bool:
-        """Whether the running job may publish the LOG document."""
-        return self._running is not None and isinstance(self._running.spec, ReleaseSpec)
+        """Whether a running job may publish the LOG document."""
+        return any(isinstance(spec, ReleaseSpec) for spec in self.running)
 
     def seal_full_layers(self) -> None:
         """Seal what the drain policy chooses."""
@@ -119,8 +116,12 @@ class MaintenanceQueue:
             self.seal(owned)
 
     def look_again(self) -> None:
-        """Something has changed that may make a job due: the next `next_job` is worth its cost."""
-        self._worth_a_look = True
+        """Something has changed that may make a job due: the next `next_jobs` is worth its cost."""
+        self._short.worth_a_look = self._compaction.worth_a_look = True
+
+    def log_synced(self) -> None:
+        """More of the log is durable: maybe a drain is due."""
+        self._short.worth_a_look = True
 
     def barrier(self, owned: OwnedRange, asker: Asker) -> list[Effect]:
         """Take a FLUSH or COMPACT of a range. Raises Corruption."""
@@ -150,8 +151,7 @@ class MaintenanceQueue:
 
     def adopt(self, spec: AdoptSpec) -> None:
         """Give a child files of its own, unless that is under way."""
-        running = self._running.spec if self._running else None
-        is_running = isinstance(running, AdoptSpec) and running.segment == spec.segment
+        is_running = any(isinstance(running, AdoptSpec) and running.segment == spec.segment for running in self.running)
         if not is_running and spec.segment not in self._adoptions:
             self._adoptions[spec.segment] = spec
             self.look_again()
@@ -166,44 +166,49 @@ class MaintenanceQueue:
         for owned in self.ranges.values():
             owned.take(Step.CLOSE)
 
-    def next_job(self, now_ns: int) -> list[Effect]:
-        """Start the next job, if there is one and none runs."""
-        if self._running or not self._worth_a_look or (self._retry_at_ns is not None and now_ns < self._retry_at_ns):
-            return []
-        self._worth_a_look = False
-        self._retry_at_ns = None
-        spec = self._choose()
-        if spec is None:
-            self.writes.drain_rate.idle()
-            return self._sync_for_drain()
+    def next_jobs(self, now_ns: int) -> list[Effect]:
+        """Start the next job of each lane, if there is one and none runs."""
+        effects: list[Effect] = []
+        if self._short.is_to_look(now_ns):
+            short = self._choose(now_ns)
+            effects += self._start(self._short, short, now_ns) if short else self._sync_for_drain()
+        if self._compaction.is_to_look(now_ns) and (compaction := self._compact()):
+            effects += self._start(self._compaction, compaction, now_ns)
+        return effects
+
+    def _start(self, lane: Lane, spec: Spec, now_ns: int) -> list[Effect]:
         self._jobs_started += 1
-        self._started_ns = now_ns
-        self._running = StartJob(self._jobs_started, spec)
+        job = StartJob(self._jobs_started, spec)
+        lane.start(job, now_ns)
         if isinstance(spec, DrainSpec):
             self.writes.drain_rate.begun(sum(self._bytes_of(item) for item in spec.drains), now_ns)
         for segment in segments_of(spec):
             self.ranges[segment].take(Step.SEAL, Step.START)
-        return [self._running]
+        return [job]
 
     def wakeup_ns(self) -> int | None:
-        """When a failed job is tried again."""
-        return self._retry_at_ns
+        """When a failed job is tried again, or a drain has paused for long enough."""
+        short_ns = None if self._short.running else self._short.retry_at_ns or self._drains_from_ns
+        due = [at_ns for at_ns in (short_ns, self._compaction.retry_at_ns) if at_ns is not None]
+        return min(due) if due else None
 
     def finished(self, event: JobFinished, now_ns: int) -> list[Effect]:
-        """Take over the result of the running job."""
-        assert self._running is not None
-        assert self._running.job == event.job
-        self._running, self._failures, self._failed_last, self.last_failure = None, 0, None, ""
+        """Take over the result of a running job."""
+        lane = self._lane_of(event)
+        lane.finished()
         self.look_again()
+        self.last_failure = ""
         self.jobs_finished += 1
         effects: list[Effect] = []
-        duration_ns = now_ns - self._started_ns
+        duration_ns = now_ns - lane.started_ns
         if isinstance(event.result, DrainResult):
             held_before = self.writes.buffered_bytes
             for manifest, figures in zip(event.result.manifests, event.result.figures, strict=True):
                 self.ranges[manifest.segment].drains.note_end(duration_ns, figures)
                 effects += self._drained(manifest)
             self.writes.drain_rate.ended(held_before - self.writes.buffered_bytes, now_ns)
+            deltas = max([len(manifest.deltas) for manifest in event.result.manifests])
+            self._drains_from_ns = now_ns + pause_ns(duration_ns, deltas)
         elif isinstance(event.result, CompactResult):
             manifest = event.result.manifest
             self.ranges[manifest.segment].compactions.note_end(duration_ns, event.result.figures)
@@ -213,20 +218,20 @@ class MaintenanceQueue:
         return effects
 
     def failed(self, event: JobFailed, now_ns: int) -> list[Effect]:
-        """The running job ended badly: try again later, or tell who waits when it cannot get better."""
-        assert self._running is not None
-        spec, self._running = self._running.spec, None
+        """A running job ended badly: try again later, or tell who waits when it cannot get better."""
+        lane = self._lane_of(event)
+        assert lane.running is not None
+        spec = lane.running.spec
+        lane.failed(now_ns)
         self.look_again()
-        self.last_failure, self._failed_last = event.reason, type(spec)
-        self._failures += 1
-        self._retry_at_ns = now_ns + min(RETRY_FIRST_NS << min(self._failures, 16), RETRY_MAX_NS)
+        self.last_failure = event.reason
         for segment in segments_of(spec):
             owned = self.ranges[segment]
-            owned.take(Step.FAIL)
+            self._end(owned, Step.FAIL)
             owned.last_failure = event.reason
             if not isinstance(spec, AdoptSpec):
                 totals = owned.compactions if isinstance(spec, CompactSpec) else owned.drains
-                totals.note_end(now_ns - self._started_ns, None)
+                totals.note_end(now_ns - lane.started_ns, None)
         if isinstance(spec, DrainSpec):
             self.writes.drain_rate.failed()
         effects: list[Effect] = []
@@ -245,31 +250,30 @@ class MaintenanceQueue:
             self._adoptions[spec.segment] = spec
         return effects + self._give_up(spec, event.damage) if event.damage else effects
 
-    def _choose(self) -> Spec | None:
+    def _choose(self, now_ns: int) -> Spec | None:
         """What gives back room goes first; what failed last goes last, so that it keeps nothing else from its turn."""
         kinds: dict[type[Spec], Callable[[], Spec | None]] = {
             ReleaseSpec: self._release,
             RetireSpec: self._retire,
             AdoptSpec: self._adopt,
-            DrainSpec: self._drain_or_compact,
+            DrainSpec: lambda: self._drain(now_ns),
         }
-        for kind in sorted(kinds, key=lambda kind: kind is self._failed_last):
+        for kind in sorted(kinds, key=lambda kind: kind is self._short.failed_last):
             if spec := kinds[kind]():
                 return spec
         return None
 
-    def _drain_or_compact(self) -> DrainSpec | CompactSpec | None:
-        """A drain, which frees memory, before a compaction; but one after the other when both are always due."""
-        first, second = (self._compact, self._drain) if self._drained_last else (self._drain, self._compact)
-        spec = first() or second()
-        self._drained_last = isinstance(spec, DrainSpec)
-        return spec
-
-    def _drain(self) -> DrainSpec | None:
+    def _drain(self, now_ns: int) -> DrainSpec | None:
+        if self._drains_from_ns is not None and self._compaction.running and now_ns < self._drains_from_ns:
+            return None
+        self._drains_from_ns = None
         drains = drains_of(self.ranges.values(), self.writes.wal.lsn_durable, self.drain_bytes_max)
         if self._drain_alone:
             drains = drains[:1]
-        return DrainSpec(self.worker, self.store, self.log_id, tuple(drains)) if drains else None
+        if not drains:
+            self.writes.drain_rate.idle()
+            return None
+        return DrainSpec(self.worker, self.store, self.log_id, tuple(drains))
 
     def _bytes_of(self, drain: SegmentDrain) -> int:
         """What the drain will free."""
@@ -282,18 +286,13 @@ class MaintenanceQueue:
         return self.writes.require_durable(max(lsns)) if lsns else []
 
     def _compact(self) -> CompactSpec | None:
-        for segment in (*self._compactions, *self.ranges):
-            owned = self.ranges[segment]
-            if owned.segment is None or owned.job_damage or owned.fence_lsn is not None:
-                continue
-            chosen = COMPLETE if segment in self._compactions else choose(layer_sizes(owned.segment))
-            if chosen:
-                return self._compact_segment(segment, chosen)
-        return None
+        due = due_compaction(self.ranges, self._compactions, self._compacted_last)
+        return self._compact_segment(*due) if due else None
 
     def _compact_segment(self, segment: int, chosen: Compaction) -> CompactSpec:
         if chosen.kind == CompactionKind.EVERYTHING:
             self._compacting = self._compactions.pop(segment, [])
+        self._compacted_last = segment
         self.last_compaction = f"segment {segment}: {chosen.reason}"
         return CompactSpec(self.store, segment, chosen.kind, self.entropy.below(2**64), chosen.bottom)
 
@@ -338,18 +337,25 @@ class MaintenanceQueue:
 
     def _adopted(self, manifest: Manifest) -> None:
         owned = self.ranges[manifest.segment]
-        owned.take(Step.SWAP)
         owned.segment, owned.inheritance = self.open_segment(manifest), None
         owned.last_failure = ""
-        owned.take(Step.RESUME)
+        self._end(owned, Step.SWAP)
 
     def _replace(self, owned: OwnedRange, manifest: Manifest) -> None:
-        owned.take(Step.SWAP)
         assert owned.segment is not None, "only what is open is published anew"
         self._obsolete += owned.segment.replace(manifest)
         owned.last_failure = ""
-        owned.take(Step.RESUME)
+        self._end(owned, Step.SWAP)
         self._release_wanted = True
+
+    def _end(self, owned: OwnedRange, step: Step) -> None:
+        """A job of the range has ended, with this step; unless another one met damage, which is the end of all."""
+        if owned.state is not SegmentState.ERROR:
+            goes_on = any(owned.segment_id in segments_of(spec) for spec in self.running)
+            owned.take(step, Step.CONTINUE if goes_on else Step.RESUME)
+
+    def _lane_of(self, ended: JobFinished | JobFailed) -> Lane:
+        return next(lane for lane in (self._short, self._compaction) if lane.running and lane.running.job == ended.job)
 
     def _is_maintained(self, owned: OwnedRange) -> bool:
         """Whether a job of the range runs, or a FLUSH or COMPACT of it waits for one."""
@@ -379,8 +385,10 @@ class MaintenanceQueue:
             segments = [spec.segment]
         effects: list[Effect] = []
         for segment in segments:
-            self.ranges[segment].job_damage = damage
-            self.ranges[segment].take(Step.DAMAGE)
+            owned = self.ranges[segment]
+            if owned.job_damage is None:  # there may be two jobs of a segment
+                owned.job_damage = damage
+                owned.take(Step.DAMAGE)
             waiting = [barrier.asker for barrier in self._barriers.pop(segment, []) if barrier.asker]
             for asker in [*waiting, *self._compactions.pop(segment, [])]:
                 effects.append(asker.fail(damage))

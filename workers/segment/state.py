@@ -1,12 +1,13 @@
 """The states of a segment, and the steps between them.
 
-    READY --SEAL--> FREEZE --START--> MAINTENANCE_RUNNING --SWAP--> FREEZE --RESUME--> READY
-                                             |                                           ^
-                                             +-----------------FAIL----------------------+
+    READY --SEAL--> FREEZE --START--> MAINTENANCE_RUNNING --SWAP | FAIL--> FREEZE --RESUME--> READY
+                       ^                    |      ^                         |
+                       +--------SEAL--------+      +--------CONTINUE---------+
     any but CLOSED --DAMAGE--> ERROR           any but CLOSED --CLOSE--> CLOSED
 
-FREEZE is short: what a job is to read is fixed, or what it has written is taken over. Reads and writes go on in every
-state but CLOSED and, where damage kept the segment from opening, ERROR.
+FREEZE is short: what a job is to read is fixed, or what it has written is taken over. A drain may overtake a compaction
+of the segment; the state is READY again when both have ended. Reads and writes go on in every state but CLOSED and,
+where damage kept the segment from opening, ERROR.
 """
 
 from __future__ import annotations
@@ -33,10 +34,12 @@ class Step(StrEnum):
     """The job runs."""
     SWAP = "SWAP"
     """It ended well; its result is taken over."""
-    RESUME = "RESUME"
-    """The new version is served."""
     FAIL = "FAIL"
-    """It ended badly; the old version is served as before."""
+    """It ended badly; what was served is served as before."""
+    RESUME = "RESUME"
+    """No other job of the segment runs."""
+    CONTINUE = "CONTINUE"
+    """Another job of the segment goes on."""
     DAMAGE = "DAMAGE"
     """Damage was met that another try cannot help: no job of the segment runs any more."""
     CLOSE = "CLOSE"
@@ -48,8 +51,10 @@ TRANSITIONS: dict[tuple[SegmentState, Step], SegmentState] = {
     (SegmentState.READY, Step.SEAL): SegmentState.FREEZE,
     (SegmentState.FREEZE, Step.START): SegmentState.MAINTENANCE_RUNNING,
     (SegmentState.MAINTENANCE_RUNNING, Step.SWAP): SegmentState.FREEZE,
+    (SegmentState.MAINTENANCE_RUNNING, Step.FAIL): SegmentState.FREEZE,
     (SegmentState.FREEZE, Step.RESUME): SegmentState.READY,
-    (SegmentState.MAINTENANCE_RUNNING, Step.FAIL): SegmentState.READY,
+    (SegmentState.FREEZE, Step.CONTINUE): SegmentState.MAINTENANCE_RUNNING,
+    (SegmentState.MAINTENANCE_RUNNING, Step.SEAL): SegmentState.FREEZE,
     **{(state, Step.DAMAGE): SegmentState.ERROR for state in _OPEN},
     **{(state, Step.CLOSE): SegmentState.CLOSED for state in (*_OPEN, SegmentState.ERROR)},
 }

@@ -1,0 +1,83 @@
+"""The maintenance process without a process: jobs come over its socket, others overtake a compaction."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from threading import Thread
+
+import pytest
+
+from shardstore.limits import KIB
+from shardstore.segment_options import SegmentOptions
+from tests.unit.faulty_filesystem import FaultyFilesystem
+from tests.unit.job_driver import JobDriver
+from workers.jobs.specs import CompactionKind, CompactResult, DrainResult, Spec, decode_result, encode_spec
+from workers.maintenance.__main__ import serve
+from workers.maintenance.channel import ChannelClosed, Outcome, has_message, receive, send
+
+OPTIONS = SegmentOptions(block_bytes=KIB, part_min_bytes=2 * KIB, part_max_bytes=6 * KIB, main_max_bytes=400 * KIB)
+COMPACTION, DRAIN = 7, 8
+
+
+@pytest.fixture
+def channel() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
+
+
+def fill(worker: JobDriver, first: int) -> None:
+    worker.put(1, {b"key-%06d" % number: b"value" for number in range(first, 20_000, 2)})
+    worker.sync()
+
+
+def test_a_drain_overtakes_a_compaction(channel: tuple[socket.socket, socket.socket]) -> None:
+    filesystem = FaultyFilesystem()
+    worker = JobDriver(filesystem, options=OPTIONS)
+    for first in (0, 1):
+        fill(worker, first)
+        worker.drain()
+    fill(worker, 0)
+    ours, theirs = channel
+    specs: dict[int, Spec] = {
+        COMPACTION: worker.compact_spec(1, CompactionKind.DELTAS),
+        DRAIN: worker.drain_spec(1),
+    }
+
+    def send_drain(number: int, operation: str, path: str) -> None:
+        if operation == "append":  # the compaction is under way
+            filesystem.fault = lambda number, operation, path: None
+            send(ours, DRAIN, encode_spec(specs[DRAIN]))
+
+    filesystem.fault = send_drain
+    send(ours, COMPACTION, encode_spec(specs[COMPACTION]))
+    thread = Thread(target=serve, args=(theirs, filesystem, OPTIONS))
+    thread.start()
+    ended = []
+    for _ in specs:
+        job, answer = receive(ours)
+        assert answer[0] == Outcome.FINISHED
+        ended.append((job, decode_result(specs[job], answer[1:])))
+    ours.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    (first, drained), (second, compacted) = ended
+    assert (first, second) == (DRAIN, COMPACTION)
+    assert isinstance(drained, DrainResult)
+    assert isinstance(compacted, CompactResult)
+    assert compacted.manifest.deltas == drained.manifests[0].deltas[-1:]
+    assert {key: value for key, value in worker.stored(1).items() if isinstance(value, bytes)} == worker.alive(1)
+
+
+def test_whether_a_message_is_there(channel: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = channel
+    assert not has_message(theirs)
+    send(ours, 1, b"body")
+    assert has_message(theirs)
+    assert has_message(theirs), "a look takes nothing"
+    assert receive(theirs) == (1, b"body")
+    assert not has_message(theirs)
+    ours.close()
+    assert has_message(theirs), "so that who reads learns of the end"
+    with pytest.raises(ChannelClosed):
+        receive(theirs)

@@ -1,0 +1,28 @@
+"""Which segment the next compaction is of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from workers.maintenance.compaction_policy import COMPLETE, Compaction, choose
+from workers.maintenance.layer_sizes import layer_sizes
+from workers.ranges.owned_range import OwnedRange
+
+
+def due_compaction(
+    ranges: Mapping[int, OwnedRange], asked: Iterable[int], compacted_last: int
+) -> tuple[int, Compaction] | None:
+    """The first segment that is due, and what to do: those that were asked for before those that the policy chooses.
+
+    These have their turns in order of their numbers, so that none keeps the others waiting.
+    """
+    in_turn = sorted(ranges, key=lambda segment: (segment <= compacted_last, segment))
+    wanted = dict.fromkeys(asked, COMPLETE)
+    for segment in (*wanted, *in_turn):
+        owned = ranges[segment]
+        if owned.segment is None or owned.job_damage or owned.fence_lsn is not None:
+            continue
+        compaction = wanted.get(segment) or choose(layer_sizes(owned.segment))
+        if compaction:
+            return segment, compaction
+    return None
