@@ -183,7 +183,7 @@ class WorkerCore:
     def _beat(self, now_ns: int) -> list[Effect]:
         """Report to the router what is buffered, and give back what is not needed."""
         writes = self._serving_writes
-        draining_bytes = sum([owned.overlay.due_bytes for owned in self._ranges.values()])
+        draining_bytes = sum([owned.draining_bytes for owned in self._ranges.values()])
         report = self._lease.report(writes.held_bytes, writes.refused_bytes, draining_bytes)
         writes.refused_bytes = 0
         writes.limits = MemoryLimits.of_lease(self._lease.bytes, self._options.memory)

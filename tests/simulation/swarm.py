@@ -12,6 +12,7 @@ import router.policies.loads
 import router.steering
 import workers.core
 import workers.overlay.overlay
+import workers.ranges.owned_range
 import workers.serving.open_scans
 import workers.serving.requests
 import workers.serving.scanning
@@ -24,7 +25,7 @@ from tests.simulation.focus import focused
 from tests.simulation.sim_disk import PowerLoss
 from tests.simulation.sim_entropy import stream
 from tests.simulation.sim_network import Delays, Repeats
-from workers.maintenance import compaction_policy
+from workers.maintenance import compaction_policy, drain_pace
 from workers.wal.writer import WalWriter
 
 FAULTS = (
@@ -109,6 +110,8 @@ class Swarm:
         return [
             Patch(workers.core, "WalWriter", partial(WalWriter, file_bytes=self.wal_file_bytes)),
             Patch(compaction_policy, "DELTAS_MAX", self.deltas_max),
+            Patch(drain_pace, "PAUSE_DELTAS", max(1, self.deltas_max // 2)),
+            Patch(workers.ranges.owned_range, "DELTAS_STOP", 4 * self.deltas_max),
             Patch(workers.serving.requests, "SCAN_PAGE_ENTRIES", self.scan_page_entries),
             Patch(workers.serving.open_scans, "SCANS_OPEN_MAX", self.scans_open_max),
             Patch(workers.serving.open_scans, "SCAN_LEASE_NS", self.scan_lease_ns),

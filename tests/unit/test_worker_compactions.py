@@ -12,11 +12,13 @@ from shardstore.effects import JobFailed, Tick
 from shardstore.errors import Corruption
 from shardstore.limits import MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.messages import Statistics, decode
-from shardstore.wire_format import Op, Status
+from shardstore.wire_format import Flag, Op, Status
 from tests.unit.worker_driver import WorkerDriver
 from workers.jobs.specs import CompactionKind, CompactSpec, ReleaseSpec
 from workers.maintenance.compaction_policy import DELTAS_MAX
-from workers.maintenance.drain_pace import DELTAS_STOP, pause_ns
+from workers.maintenance.drain_pace import PAUSE_NS_MAX, pause_ns
+from workers.maintenance.lane import RETRY_MAX_NS
+from workers.ranges.owned_range import DELTAS_STOP
 
 
 @pytest.fixture
@@ -241,3 +243,37 @@ def test_very_many_deltas_are_compacted_before_there_are_more(worker: WorkerDriv
     worker.settle()
     assert worker.status(stopped) is Status.OK
     assert worker.get([b"b0", b"stopped"]) == [b"v", b"v"]
+
+
+def fail_compaction(worker: WorkerDriver) -> int:
+    """The compaction fails, and what failed before may be tried again; answers the segment."""
+    (job,) = [job for job in worker.jobs if isinstance(job.spec, CompactSpec)]
+    worker.jobs.remove(job)
+    worker.handle(JobFailed(job.job, "no space left"))
+    worker.now_ns += RETRY_MAX_NS
+    worker.handle(Tick())
+    return int(job.spec.segment)
+
+
+def test_a_range_whose_compactions_fail_is_drained_all_the_same(worker: WorkerDriver) -> None:
+    begin_compaction(worker)
+    fail_compaction(worker)
+    for number in range(DELTAS_STOP + 1):
+        drain(worker, b"b%d" % number, 0)
+    assert range_figures(worker)["layers"]["deltas"] > DELTAS_STOP
+
+
+@pytest.mark.parametrize("flags", [0, Flag.NO_WAIT])
+def test_a_compaction_that_fails_again_and_again_keeps_no_other_segment_waiting(tmp_path: Path, flags: int) -> None:
+    worker = WorkerDriver(tmp_path, boundaries=[b"m"]).serve()
+    begin_compaction(worker)
+    worker.ask(Op.COMPACT, flags=flags)
+    fail_compaction(worker)
+    for number in range(2 * DELTAS_MAX):
+        begin_drain(worker, b"z%d" % number, segment=2)
+        overtake(worker)
+    assert [fail_compaction(worker) for _ in range(4)] == [1, 2, 1, 2]
+
+
+def test_a_pause_is_bounded() -> None:
+    assert pause_ns(PAUSE_NS_MAX, DELTAS_STOP) == PAUSE_NS_MAX

@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from shardstore.errors import DiskFull
+from shardstore.errors import StorageFailure
 from shardstore.file_names import segment_directory
 from shardstore.filesystem import Filesystem
 from shardstore.key_range import KeyRange
@@ -57,7 +57,7 @@ def compact(spec: CompactSpec, filesystem: Filesystem, options: SegmentOptions) 
     try:
         parts = yield from _written(steps, inputs.older, tables, output, drawn_sizes(spec.seed, options))
         output.sync_names()
-    except DiskFull:
+    except StorageFailure:
         output.discard()
         raise
     latest = read_manifest(filesystem, spec.store, spec.segment)

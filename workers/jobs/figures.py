@@ -29,16 +29,21 @@ class JobFigures:
 
 @dataclass(slots=True)
 class JobTotals:
-    """Jobs of one kind since the worker started. `duration_ns`: from start to end, the failed ones included."""
+    """Jobs of one kind since the worker started. `duration_ns`: from start to end, the failed ones included.
+
+    `failed_last`: the latest one ended badly.
+    """
 
     finished: int = 0
     failed: int = 0
     duration_ns: int = 0
     sum: JobFigures = field(default_factory=JobFigures)
+    failed_last: bool = False
 
     def note_end(self, duration_ns: int, figures: JobFigures | None) -> None:
         """A job ended: well, with these figures, or badly (None)."""
         self.duration_ns += duration_ns
+        self.failed_last = figures is None
         if figures is None:
             self.failed += 1
         else:

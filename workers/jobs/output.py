@@ -79,7 +79,7 @@ class Output:
         self._filesystem.sync_directory(segment_directory(self._manifest.segment))
 
     def discard(self) -> None:
-        """Remove the written tables, so that the room is free again: the disk is full."""
+        """Remove the written tables, so that the room is free again."""
         for record in self.tables:
             with suppress(FileNotFoundError):
                 self._filesystem.remove(self._identity(record.number).path)

@@ -14,11 +14,13 @@ def due_compaction(
 ) -> tuple[int, Compaction] | None:
     """The first segment that is due, and what to do: those that were asked for before those that the policy chooses.
 
-    These have their turns in order of their numbers, so that none keeps the others waiting.
+    These have their turns in order of their numbers, and what was tried last has none before the others, so that no
+    segment keeps them waiting, not even one whose compactions fail.
     """
     in_turn = sorted(ranges, key=lambda segment: (segment <= compacted_last, segment))
     wanted = dict.fromkeys(asked, COMPLETE)
-    for segment in (*wanted, *in_turn):
+    first = [segment for segment in wanted if segment != compacted_last]
+    for segment in (*first, *in_turn):
         owned = ranges[segment]
         if owned.segment is None or owned.job_damage or owned.fence_lsn is not None:
             continue

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from itertools import accumulate
 
 from workers.jobs.specs import SegmentDrain
-from workers.maintenance.drain_pace import DELTAS_STOP
 from workers.ranges.owned_range import OwnedRange
 
 
@@ -21,8 +20,8 @@ def drains_of(ranges: Iterable[OwnedRange], lsn_durable: int, bytes_max: int) ->
         runs = [run for run in owned.overlay.runs if run.lsn_last <= lsn_durable]
         if not any(run.due for run in runs) or owned.segment is None or owned.job_damage:
             continue
-        if len(owned.segment.manifest.deltas) >= DELTAS_STOP and owned.fence_lsn is None:
-            continue  # but a parent is drained and not compacted any more
+        if owned.waits_for_compaction:
+            continue
         sizes = list(accumulate([run.size_bytes for run in runs]))
         fitting = bisect_right(sizes, bytes_max)
         if not fitting and drains:

@@ -26,5 +26,5 @@ def layer_sizes(segment: Segment) -> LayerSizes:
 def layer_size(owned: OwnedRange) -> LayerSize:
     """For the drain policy: what is in memory."""
     overlay = owned.overlay
-    due_bytes = overlay.due_bytes
-    return LayerSize(owned.segment_id, overlay.size_bytes - due_bytes, due_bytes, overlay.lsn_first_kept)
+    active_bytes = overlay.size_bytes - overlay.due_bytes
+    return LayerSize(owned.segment_id, active_bytes, owned.draining_bytes, overlay.lsn_first_kept)

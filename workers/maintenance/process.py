@@ -21,6 +21,8 @@ from workers.jobs.specs import decode_result, encode_spec
 from workers.maintenance.channel import ChannelClosed, Outcome, decode_damage, receive, send
 
 RESTART_DELAY_S = 0.2
+RESTART_DELAY_S_MAX = 10.0
+"""After processes that ended before they had ended a job."""
 
 
 class MaintenanceProcess:
@@ -32,6 +34,7 @@ class MaintenanceProcess:
         self._jobs: SimpleQueue[StartJob | None] = SimpleQueue()
         self._running: dict[int, StartJob] = {}
         self._closing = Flag()
+        self._restart_delay_s = RESTART_DELAY_S
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = Thread(target=self._serve, name="maintenance", daemon=True)
         self._thread.start()
@@ -64,6 +67,7 @@ class MaintenanceProcess:
         try:
             while not self._closing.is_set():
                 number, answer = receive(channel)
+                self._restart_delay_s = RESTART_DELAY_S
                 self._post(_event(self._running.pop(number), answer))
         except ChannelClosed as closed:
             reason = f"the maintenance process ended: {closed}"
@@ -91,7 +95,8 @@ class MaintenanceProcess:
         process.wait()
         if process.stdin:
             process.stdin.close()
-        self._closing.wait(RESTART_DELAY_S)
+        self._closing.wait(self._restart_delay_s)
+        self._restart_delay_s = min(2 * self._restart_delay_s, RESTART_DELAY_S_MAX)
 
 
 def _event(job: StartJob, answer: bytes) -> Event:

@@ -264,16 +264,16 @@ class MaintenanceQueue:
         return None
 
     def _drain(self, now_ns: int) -> DrainSpec | None:
-        if self._drains_from_ns is not None and self._compaction.running and now_ns < self._drains_from_ns:
-            return None
-        self._drains_from_ns = None
-        drains = drains_of(self.ranges.values(), self.writes.wal.lsn_durable, self.drain_bytes_max)
+        if not self._compaction.running or now_ns >= (self._drains_from_ns or 0):
+            self._drains_from_ns = None
+        pauses = self._drains_from_ns is not None
+        ranges = [owned for owned in self.ranges.values() if not pauses or owned.fence_lsn is not None]
+        drains = drains_of(ranges, self.writes.wal.lsn_durable, self.drain_bytes_max)
         if self._drain_alone:
             drains = drains[:1]
-        if not drains:
+        if not drains and not pauses:
             self.writes.drain_rate.idle()
-            return None
-        return DrainSpec(self.worker, self.store, self.log_id, tuple(drains))
+        return DrainSpec(self.worker, self.store, self.log_id, tuple(drains)) if drains else None
 
     def _bytes_of(self, drain: SegmentDrain) -> int:
         """What the drain will free."""

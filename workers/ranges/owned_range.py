@@ -17,6 +17,9 @@ from workers.segment.segment import Segment
 from workers.segment.state import SegmentState, Step, after
 from workers.segment.table_format import TableRecord
 
+DELTAS_STOP = 32
+"""A range with so many deltas, which every read may have to ask, is compacted before it is drained again."""
+
 
 @dataclass(slots=True)
 class OwnedRange:
@@ -67,6 +70,20 @@ class OwnedRange:
             assert self.damage is not None
             raise self.damage
         return stored
+
+    @property
+    def waits_for_compaction(self) -> bool:
+        """Whether it is not to be drained before it is compacted.
+
+        A parent is not compacted any more; and where compactions fail, memory and log are to be freed all the same.
+        """
+        deltas = len(self.segment.manifest.deltas) if self.segment else 0
+        return deltas >= DELTAS_STOP and self.fence_lsn is None and not self.compactions.failed_last
+
+    @property
+    def draining_bytes(self) -> int:
+        """Memory that the next drains will free."""
+        return 0 if self.waits_for_compaction else self.overlay.due_bytes
 
     @property
     def version(self) -> int:
