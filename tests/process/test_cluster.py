@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import psutil
@@ -57,13 +58,13 @@ def test_clients_over_tcp_find_a_restarted_router_at_the_same_port(tmp_path: Pat
             assert list(another.scan(timeout=60)) == RECORDS
 
 
-def pid_of(cluster: LocalCluster, name: str) -> int:
-    """The process of this name, as soon as there is one."""
+def pid_of(cluster: LocalCluster, name: str, killed: Collection[int]) -> int:
+    """The process of this name, as soon as there is one that is not among those that were killed."""
     found: dict[str, int] = {}
 
     def is_there() -> bool:
         found.update(cluster.processes())
-        return name in found
+        return name in found and found[name] not in killed
 
     wait_until(is_there, f"{name} runs")
     return found[name]
@@ -74,8 +75,10 @@ def test_no_acknowledged_write_is_lost_when_a_process_is_killed(tmp_path: Path, 
     with cluster_on(tmp_path) as cluster, cluster.connect() as db:
         writer = Writer(db)
         writer.wait_for_more()
+        killed: list[int] = []
         for _ in range(2):
-            kill(pid_of(cluster, victim))
+            killed.append(pid_of(cluster, victim, killed))
+            kill(killed[-1])
             writer.wait_for_more()
         db.flush(timeout=60)
         writer.wait_for_more()
