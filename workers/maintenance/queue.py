@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from shardstore.effects import Effect, JobFailed, JobFinished, StartJob
 from shardstore.entropy import Entropy
 from shardstore.errors import Busy, Corruption
 from shardstore.messages import Refusal
-from shardstore.wire_format import Flag, Op, Status
+from shardstore.wire_format import Flag, Status
 from workers.jobs.specs import (
     AdoptResult,
     AdoptSpec,
@@ -34,7 +35,7 @@ from workers.jobs.specs import (
     Spec,
     segments_of,
 )
-from workers.maintenance.barrier import Barrier
+from workers.maintenance.barriers import Barrier, Barriers
 from workers.maintenance.compaction_choice import due_compaction
 from workers.maintenance.compaction_policy import Compaction
 from workers.maintenance.drain_choice import drains_of
@@ -69,9 +70,7 @@ class MaintenanceQueue:
     _short: Lane = field(default_factory=Lane)
     _compaction: Lane = field(default_factory=Lane)
     _jobs_started: int = 0
-    _barriers: dict[int, list[Barrier]] = field(default_factory=dict)
-    _compactions: dict[int, list[Asker]] = field(default_factory=dict)
-    _compacting: list[Asker] = field(default_factory=list)
+    _barriers: Barriers = field(default_factory=Barriers)
     _adoptions: dict[int, AdoptSpec] = field(default_factory=dict)
     _retired: set[int] = field(default_factory=set)
     _obsolete: list[str] = field(default_factory=list)
@@ -136,18 +135,13 @@ class MaintenanceQueue:
             raise Busy(f"a flush or compaction of segment {owned.segment_id} runs", 1, 1, RETRY_FIRST_NS)
         self.seal(owned)
         lsn = owned.overlay.runs[-1].lsn_last if owned.overlay.runs else 0
-        self._barriers.setdefault(owned.segment_id, []).append(Barrier(header.op, lsn, asker if waits else None))
+        self._barriers.add(owned.segment_id, Barrier(header.op, lsn, asker if waits else None))
         accepted = [] if waits else [asker.accept(self.writes.pressure)]
         return accepted + self._pass_barriers(owned, drained_lsn=0)
 
     def fence(self, owned: OwnedRange) -> list[Effect]:
         """The range is the parent of a change: it is drained, and not compacted any more."""
-        waiting = self._barriers.pop(owned.segment_id, [])
-        compactions = [barrier.asker for barrier in waiting if barrier.op == Op.COMPACT and barrier.asker]
-        flushes = [barrier for barrier in waiting if barrier.op == Op.FLUSH]
-        if flushes:
-            self._barriers[owned.segment_id] = flushes
-        return _bounced([*compactions, *self._compactions.pop(owned.segment_id, [])])
+        return _bounced(self._barriers.leave(owned.segment_id))
 
     def adopt(self, spec: AdoptSpec) -> None:
         """Give a child files of its own, unless that is under way."""
@@ -236,9 +230,9 @@ class MaintenanceQueue:
             self.writes.drain_rate.failed()
         effects: list[Effect] = []
         if isinstance(spec, CompactSpec) and spec.kind == CompactionKind.EVERYTHING:
-            askers, self._compacting = self._compacting, []
+            askers = self._barriers.compaction_ends()
             if self.ranges[spec.segment].fence_lsn is None:
-                self._compactions.setdefault(spec.segment, []).extend(askers)
+                self._barriers.compact_again(spec.segment, askers)
             else:
                 effects = _bounced(askers)
         elif isinstance(spec, ReleaseSpec):
@@ -286,12 +280,12 @@ class MaintenanceQueue:
         return self.writes.require_durable(max(lsns)) if lsns else []
 
     def _compact(self) -> CompactSpec | None:
-        due = due_compaction(self.ranges, self._compactions, self._compacted_last)
+        due = due_compaction(self.ranges, self._barriers.compactions, self._compacted_last)
         return self._compact_segment(*due) if due else None
 
     def _compact_segment(self, segment: int, chosen: Compaction) -> CompactSpec:
         if chosen.kind == CompactionKind.EVERYTHING:
-            self._compacting = self._compactions.pop(segment, [])
+            self._barriers.compaction_begins(segment)
         self._compacted_last = segment
         self.last_compaction = f"segment {segment}: {chosen.reason}"
         return CompactSpec(self.store, segment, chosen.kind, self.entropy.below(2**64), chosen.bottom)
@@ -332,8 +326,7 @@ class MaintenanceQueue:
 
     def _compacted(self, manifest: Manifest) -> list[Effect]:
         self._replace(self.ranges[manifest.segment], manifest)
-        askers, self._compacting = self._compacting, []
-        return [asker.accept(self.writes.pressure) for asker in askers]
+        return [asker.accept(self.writes.pressure) for asker in self._barriers.compaction_ends()]
 
     def _adopted(self, manifest: Manifest) -> None:
         owned = self.ranges[manifest.segment]
@@ -359,20 +352,12 @@ class MaintenanceQueue:
 
     def _is_maintained(self, owned: OwnedRange) -> bool:
         """Whether a job of the range runs, or a FLUSH or COMPACT of it waits for one."""
-        waits = owned.segment_id in self._barriers or owned.segment_id in self._compactions
-        return waits or owned.state is not SegmentState.READY
+        return owned.segment_id in self._barriers or owned.state is not SegmentState.READY
 
     def _pass_barriers(self, owned: OwnedRange, drained_lsn: int) -> list[Effect]:
-        """Answer each FLUSH that is reached; hand each COMPACT that is reached on to the compaction."""
-        waiting = self._barriers.pop(owned.segment_id, [])
-        reached = [barrier for barrier in waiting if barrier.lsn <= drained_lsn or not owned.overlay.runs]
-        if len(reached) < len(waiting):
-            self._barriers[owned.segment_id] = [barrier for barrier in waiting if barrier not in reached]
-        if any(barrier.op == Op.COMPACT for barrier in reached):
-            askers = [barrier.asker for barrier in reached if barrier.op == Op.COMPACT and barrier.asker]
-            self._compactions.setdefault(owned.segment_id, []).extend(askers)
-        flushed = [barrier.asker for barrier in reached if barrier.op == Op.FLUSH and barrier.asker]
-        return [asker.accept(self.writes.pressure) for asker in flushed]
+        """Answer each FLUSH that is reached."""
+        lsn = drained_lsn if owned.overlay.runs else inf
+        return [asker.accept(self.writes.pressure) for asker in self._barriers.reached(owned.segment_id, lsn)]
 
     def _give_up(self, spec: Spec, damage: Corruption) -> list[Effect]:
         """Mark the range of a job that met damage, and tell everybody who waits for it."""
@@ -389,9 +374,7 @@ class MaintenanceQueue:
             if owned.job_damage is None:  # there may be two jobs of a segment
                 owned.job_damage = damage
                 owned.take(Step.DAMAGE)
-            waiting = [barrier.asker for barrier in self._barriers.pop(segment, []) if barrier.asker]
-            for asker in [*waiting, *self._compactions.pop(segment, [])]:
-                effects.append(asker.fail(damage))
+            effects += [asker.fail(damage) for asker in self._barriers.leave_all(segment)]
         return effects
 
 
