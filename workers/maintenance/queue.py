@@ -162,6 +162,8 @@ class MaintenanceQueue:
 
     def next_jobs(self, now_ns: int) -> list[Effect]:
         """Start the next job of each lane, if there is one and none runs."""
+        if not (self._short.worth_a_look or self._compaction.worth_a_look):  # as after nearly every event
+            return []
         effects: list[Effect] = []
         if self._short.is_to_look(now_ns):
             short = self._choose(now_ns)
@@ -183,8 +185,10 @@ class MaintenanceQueue:
     def wakeup_ns(self) -> int | None:
         """When a failed job is tried again, or a drain has paused for long enough."""
         short_ns = None if self._short.running else self._short.retry_at_ns or self._drains_from_ns
-        due = [at_ns for at_ns in (short_ns, self._compaction.retry_at_ns) if at_ns is not None]
-        return min(due) if due else None
+        compaction_ns = self._compaction.retry_at_ns
+        if short_ns is None or compaction_ns is None:
+            return short_ns or compaction_ns
+        return min(short_ns, compaction_ns)
 
     def finished(self, event: JobFinished, now_ns: int) -> list[Effect]:
         """Take over the result of a running job."""
