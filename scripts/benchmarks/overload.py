@@ -26,6 +26,7 @@ from typing import Any
 import click
 import psutil
 
+from benchmarks.progress import MeasuringProgress
 from benchmarks.timing import percentile
 from shardstore import Busy, Client, LocalCluster, OutcomeUnknown, connect
 from shardstore.limits import KIB, MESSAGE_BYTES_MAX, MIB
@@ -48,7 +49,7 @@ COMPACTION_BYTES = 64 * MIB
 @click.option("--workers", default=2, show_default=True)
 @click.option("--memory", default="256MiB", show_default=True)
 @click.option("--writers", default=8, show_default=True, help="Writing processes.")
-@click.option("--seconds", default=60.0, show_default=True, help="How long the overload lasts.")
+@click.option("--seconds", default=60.0, show_default=True, help="How long each of the two stores is written to.")
 @click.option(
     "--drain-share",
     default=1.0,
@@ -77,10 +78,16 @@ def main(
         ):
             yield cluster
 
-    with slow_cluster() as cluster, _writing(cluster.url, 1, value_bytes) as written:
-        sustainable = _rate(written, seconds)
-    with slow_cluster() as cluster:
-        report = _overload(cluster, derive(parse_size(memory), workers), sustainable, writers, seconds, value_bytes)
+    with MeasuringProgress() as progress:
+        progress.expect(2)
+        progress.say(f"one writer, {seconds:.0f} s")
+        with slow_cluster() as cluster, _writing(cluster.url, 1, value_bytes) as written:
+            sustainable = _rate(written, seconds)
+        progress.advance()
+        progress.say(f"{writers} writers, {seconds:.0f} s")
+        with slow_cluster() as cluster:
+            report = _overload(cluster, derive(parse_size(memory), workers), sustainable, writers, seconds, value_bytes)
+        progress.advance()
     click.echo(json.dumps(report, indent=2))
     raise SystemExit(0 if all(report["holds"].values()) else 1)
 

@@ -142,6 +142,10 @@ class JobDriver:
         found = Segment.open(self.filesystem, STORE, segment).get_many(keys)
         return {key: value for key, value in zip(keys, found, strict=True) if value is not None}
 
+    def stored_alive(self, segment: int) -> dict[bytes, bytes]:
+        """Of that, what has a value."""
+        return {key: value for key, value in self.stored(segment).items() if isinstance(value, bytes)}
+
     def only_table(self, segment: int) -> Table:
         """The table of a segment that has no other."""
         layer = Segment.open(self.filesystem, STORE, segment).only_layer()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from shardstore.effects import JobFailed, Tick
 from shardstore.errors import Corruption
 from shardstore.limits import MIB, MILLISECOND_NS, SECOND_NS
-from shardstore.messages import Statistics, decode
 from shardstore.wire_format import Flag, Op, Status
 from tests.unit.worker_driver import WorkerDriver
 from workers.jobs.specs import CompactionKind, CompactSpec, ReleaseSpec
@@ -39,10 +37,8 @@ def test_stats_tell_which_layers_a_segment_has_and_why_it_was_compacted_last(wor
     for number in range(DELTAS_MAX):
         flushed(worker, {b"%d" % number: b"v"}, 1)
     worker.settle()
-    _, frames = worker.answer(worker.ask(Op.STATS))
-    figures = decode(Statistics, frames[1]).figures
-    assert figures["jobs"]["last_compaction"].startswith(f"segment 1: {DELTAS_MAX} deltas")
-    layers = figures["ranges"][0]["layers"]
+    assert worker.figures()["jobs"]["last_compaction"].startswith(f"segment 1: {DELTAS_MAX} deltas")
+    layers = worker.range_figures()["layers"]
     assert (layers["deltas"], layers["parts"], layers["bottoms"]) == (0, 1, 0)
 
 
@@ -137,28 +133,19 @@ def overtake(worker: WorkerDriver) -> None:
 
 
 def state(worker: WorkerDriver) -> str:
-    return str(range_figures(worker)["state"])
-
-
-def range_figures(worker: WorkerDriver) -> dict[str, Any]:
-    found: dict[str, Any] = figures(worker)["ranges"][0]
-    return found
-
-
-def figures(worker: WorkerDriver) -> dict[str, Any]:
-    return decode(Statistics, worker.answer(worker.ask(Op.STATS))[1][1]).figures
+    return str(worker.range_figures()["state"])
 
 
 def test_a_drain_overtakes_a_compaction_of_its_segment(worker: WorkerDriver) -> None:
     begin_compaction(worker)
     flush = begin_drain(worker, b"b")
-    assert figures(worker)["jobs"]["running"] == 2
+    assert worker.figures()["jobs"]["running"] == 2
     overtake(worker)
     assert worker.status(flush) is Status.OK
-    assert (figures(worker)["jobs"]["running"], state(worker)) == (1, "MAINTENANCE_RUNNING")
+    assert (worker.figures()["jobs"]["running"], state(worker)) == (1, "MAINTENANCE_RUNNING")
     end_compaction(worker)
     assert state(worker) == "READY"
-    layers = range_figures(worker)["layers"]
+    layers = worker.range_figures()["layers"]
     assert (layers["parts"], layers["deltas"]) == (1, 1)
     assert worker.get([b"a", b"b"]) == [b"2", b"v"]
 
@@ -215,6 +202,18 @@ def test_after_a_drain_the_compaction_is_left_alone_for_a_while(worker: WorkerDr
     assert worker.status(flush) is Status.OK
 
 
+def test_the_pause_is_not_for_a_parent_that_a_change_waits_for(tmp_path: Path) -> None:
+    worker = WorkerDriver(tmp_path, boundaries=[b"m"]).serve()
+    begin_compaction(worker)
+    drain(worker, b"b", SECOND_NS)
+    flush = begin_drain(worker, b"z", segment=2)
+    assert len(worker.jobs) == 1, "only the compaction"
+    worker.core._ranges[2].fence_lsn = 2**60
+    worker.handle(Tick())
+    overtake(worker)
+    assert worker.status(flush) is Status.OK
+
+
 def test_when_the_compaction_ends_drains_go_on_at_once(worker: WorkerDriver) -> None:
     begin_compaction(worker)
     drain(worker, b"b", SECOND_NS)
@@ -239,7 +238,7 @@ def test_very_many_deltas_are_compacted_before_there_are_more(worker: WorkerDriv
     stopped = begin_drain(worker, b"stopped")
     assert len(worker.jobs) == 1
     end_compaction(worker)
-    assert range_figures(worker)["layers"]["deltas"] == DELTAS_STOP - 2
+    assert worker.range_figures()["layers"]["deltas"] == DELTAS_STOP - 2
     worker.settle()
     assert worker.status(stopped) is Status.OK
     assert worker.get([b"b0", b"stopped"]) == [b"v", b"v"]
@@ -260,7 +259,7 @@ def test_a_range_whose_compactions_fail_is_drained_all_the_same(worker: WorkerDr
     fail_compaction(worker)
     for number in range(DELTAS_STOP + 1):
         drain(worker, b"b%d" % number, 0)
-    assert range_figures(worker)["layers"]["deltas"] > DELTAS_STOP
+    assert worker.range_figures()["layers"]["deltas"] > DELTAS_STOP
 
 
 @pytest.mark.parametrize("flags", [0, Flag.NO_WAIT])

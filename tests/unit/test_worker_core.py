@@ -10,7 +10,7 @@ import pytest
 from shardstore.effects import JobFailed, Received, StopRequested, Tick, WalSyncFailed
 from shardstore.errors import Corruption
 from shardstore.limits import FRAME_BYTES_MAX, KEY_BYTES_MAX, REFUSAL_CHARACTERS_MAX, SECOND_NS, VALUE_BYTES_MAX
-from shardstore.messages import Refusal, ScanRequest, Statistics, decode, encode
+from shardstore.messages import Refusal, ScanRequest, decode, encode
 from shardstore.options import Durability
 from shardstore.wire_format import Flag, Header, Op, Status, decode_header
 from tests.unit.worker_driver import WorkerDriver
@@ -486,7 +486,7 @@ def test_what_was_on_stable_storage_at_the_stop_is_missed_when_the_log_loses_it(
 def test_statistics_count_what_is_held(worker: WorkerDriver) -> None:
     worker.put({b"a": b"1"})
     worker.settle()
-    figures = decode(Statistics, worker.answer(worker.ask(Op.STATS))[1][1]).figures
+    figures = worker.figures()
     assert figures["ranges"][0]["overlay_entries"] == 1
     assert figures["buffered_bytes"] == figures["ranges"][0]["overlay_bytes"] > 0
     assert figures["wal"]["lsn_durable"] == 1

@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from shardstore.columns import decode, encode, encode_variable
 from shardstore.effects import (
@@ -22,7 +23,7 @@ from shardstore.effects import (
 )
 from shardstore.limits import KEY_BYTES_MAX, SECOND_NS, VALUE_BYTES_MAX
 from shardstore.memory_plan import MemoryPlan, derive
-from shardstore.messages import Assignment, Assignments, OutcomeAnswer, OutcomeQuestion, ScanRequest
+from shardstore.messages import Assignment, Assignments, OutcomeAnswer, OutcomeQuestion, ScanRequest, Statistics
 from shardstore.messages import decode as decode_message
 from shardstore.messages import encode as encode_message
 from shardstore.options import Durability, WorkerOptions
@@ -201,6 +202,15 @@ class WorkerDriver:
         keys = decode(frames[1], bool(header.flags & Flag.KEYS_FIXED), header.entries, 1, KEY_BYTES_MAX)
         values = decode(frames[2], bool(header.flags & Flag.VALUES_FIXED), header.entries, 0, VALUE_BYTES_MAX)
         return list(zip(keys, values, strict=True)), frames[3], frames[4]
+
+    def figures(self) -> dict[str, Any]:
+        """What STATS tells."""
+        return decode_message(Statistics, self.answer(self.ask(Op.STATS))[1][1]).figures
+
+    def range_figures(self) -> dict[str, Any]:
+        """What STATS tells of the first range."""
+        found: dict[str, Any] = self.figures()["ranges"][0]
+        return found
 
     def answer(self, sequence: int) -> tuple[Header, list[bytes]]:
         """The one answer to a request."""

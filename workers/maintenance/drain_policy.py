@@ -15,7 +15,7 @@ from workers.serving.admission import MemoryLimits
 
 @dataclass(frozen=True, slots=True)
 class LayerSize:
-    """The active layer of one range, with the runs that are not due for a drain; and those that are.
+    """The active layer of one range, with the runs that are not due for a drain; and those that the next drains take.
 
     `lsn_first` is that of the oldest write for which no drain is due, 0 when there is none.
     """

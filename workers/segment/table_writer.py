@@ -11,7 +11,7 @@ import numpy as np
 
 from shardstore import messages
 from shardstore.checksum import checksum
-from shardstore.errors import DiskFull
+from shardstore.errors import StorageFailure
 from shardstore.filesystem import Filesystem
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.segment_options import DEFAULTS, SegmentOptions
@@ -83,7 +83,7 @@ class TableWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._file.close()
-        if isinstance(error, DiskFull):
+        if isinstance(error, StorageFailure):
             with suppress(FileNotFoundError):
                 self._filesystem.remove(self._identity.path)
 
