@@ -1,13 +1,13 @@
-"""python -P -m router '{"data": ...}': the options of options.RouterOptions as one JSON argument."""
+"""python -P -m shardstore.router '{"data": ...}': the options of options.RouterOptions as one JSON argument."""
 
 from __future__ import annotations
 
 import sys
 
-from router import runtime
 from shardstore.errors import ShardstoreError
 from shardstore.options import RouterOptions, from_argument
 from shardstore.process import end_with_parent, raise_descriptor_limit, refuse_optimised_python
+from shardstore.router import runtime
 
 
 def main() -> None:

@@ -12,19 +12,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from router import change_plan
-from router.answers import CLIENTS, answer, refuse
-from router.membership import Membership, State
-from router.policies.plan import Plan, PlanKind
-from router.route_table import RouteTable
-from router.steering import Steering
-from router.topology_changes import TopologyChanges
-from router.workforce import Workforce
 from shardstore.admin_messages import Action, AdminReply, AdminRequest, PlannedChange, RangeRow
 from shardstore.effects import Effect
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import MILLISECOND_NS
 from shardstore.messages import Refusal, decode
+from shardstore.router import change_plan
+from shardstore.router.answers import CLIENTS, answer, refuse
+from shardstore.router.membership import Membership, State
+from shardstore.router.policies.plan import Plan, PlanKind
+from shardstore.router.route_table import RouteTable
+from shardstore.router.steering import Steering
+from shardstore.router.topology_changes import TopologyChanges
+from shardstore.router.workforce import Workforce
 from shardstore.topology import Change
 from shardstore.wire_format import Flag, Header, Status
 

@@ -5,12 +5,12 @@ Nothing depends on an announcement's arrival: whoever misses one learns from STA
 
 from __future__ import annotations
 
-from router.answers import CLIENTS, WORKERS
-from router.membership import Membership
-from router.route_table import RouteTable
-from router.sessions import Sessions
 from shardstore.effects import Effect, Send
 from shardstore.messages import Routes, encode
+from shardstore.router.answers import CLIENTS, WORKERS
+from shardstore.router.membership import Membership
+from shardstore.router.route_table import RouteTable
+from shardstore.router.sessions import Sessions
 from shardstore.wire_format import Header, Op, Status
 
 _UNASKED = Header(Op.ROUTES, status=Status.OK).encode()

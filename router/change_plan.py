@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from router.policies.plan import Plan, PlanKind
-from router.route_table import Topology
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import KEY_BYTES_MAX, RANGES_MAX, SECOND_NS
 from shardstore.route_map import Route
+from shardstore.router.policies.plan import Plan, PlanKind
+from shardstore.router.route_table import Topology
 from shardstore.topology import Change, ChangeKind, Relative
 
 RETRY_AFTER_NS = SECOND_NS // 10

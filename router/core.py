@@ -18,19 +18,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from router.admin import Admin
-from router.announcer import Announcer
-from router.answers import CLIENTS, WORKERS, answer, refuse
-from router.budget import Budget
-from router.dispatch import Dispatch
-from router.former_owners import FormerOwners
-from router.membership import Membership
-from router.registrar import Registrar
-from router.route_table import open_route_table
-from router.sessions import Sessions
-from router.steering import Steering
-from router.topology_changes import TopologyChanges
-from router.workforce import Workforce
 from shardstore.effects import Effect, Received, Send, SendFailed, Stop, StopRequested, Tick
 from shardstore.entropy import Entropy
 from shardstore.errors import DiskFull, InvalidRequest, StorageFailure
@@ -38,6 +25,19 @@ from shardstore.filesystem import Filesystem
 from shardstore.limits import CREDITS, MILLISECOND_NS, SECOND_NS
 from shardstore.messages import Hello, Refusal, Statistics, Welcome, decode
 from shardstore.options import RouterOptions
+from shardstore.router.admin import Admin
+from shardstore.router.announcer import Announcer
+from shardstore.router.answers import CLIENTS, WORKERS, answer, refuse
+from shardstore.router.budget import Budget
+from shardstore.router.dispatch import Dispatch
+from shardstore.router.former_owners import FormerOwners
+from shardstore.router.membership import Membership
+from shardstore.router.registrar import Registrar
+from shardstore.router.route_table import open_route_table
+from shardstore.router.sessions import Sessions
+from shardstore.router.steering import Steering
+from shardstore.router.topology_changes import TopologyChanges
+from shardstore.router.workforce import Workforce
 from shardstore.wire_format import (
     ROUTED,
     Header,

@@ -6,12 +6,6 @@ they came.
 
 from __future__ import annotations
 
-from router.announcer import Announcer
-from router.answers import CLIENTS, WORKERS, refuse
-from router.former_owners import FormerOwners
-from router.in_flight import ENTRY_BYTES, InFlight, Passed
-from router.membership import Membership, State
-from router.route_table import RouteTable
 from shardstore.effects import Effect, Send
 from shardstore.identifiers import WorkerId
 from shardstore.limits import (
@@ -24,6 +18,12 @@ from shardstore.limits import (
     SECOND_NS,
 )
 from shardstore.messages import Refusal
+from shardstore.router.announcer import Announcer
+from shardstore.router.answers import CLIENTS, WORKERS, refuse
+from shardstore.router.former_owners import FormerOwners
+from shardstore.router.in_flight import ENTRY_BYTES, InFlight, Passed
+from shardstore.router.membership import Membership, State
+from shardstore.router.route_table import RouteTable
 from shardstore.stalls import Stalls
 from shardstore.wire_format import HEADER_BYTES, OF_KEYS, Flag, Header, Op, Status, decode_reply
 

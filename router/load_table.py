@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from router.policies.loads import RangeLoad, StoreLoad, WorkerLoad
 from shardstore.load_report import WHOLE_PERMILLE, LoadReport, RangeReport
 from shardstore.route_map import Route, RouteMap
+from shardstore.router.policies.loads import RangeLoad, StoreLoad, WorkerLoad
 
 
 class LoadTable:

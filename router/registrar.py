@@ -11,18 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from router import ownership
-from router.announcer import Announcer
-from router.answers import WORKERS, answer, refuse
-from router.budget import Budget
-from router.dispatch import Dispatch
-from router.membership import SILENCE_NS_MAX, Member, Membership, State
-from router.route_table import RouteTable
-from router.topology_changes import TopologyChanges
 from shardstore.effects import Effect
 from shardstore.errors import InvalidRequest
 from shardstore.identifiers import WorkerId
 from shardstore.messages import Assignments, Heartbeat, Ready, Refusal, Register, decode
+from shardstore.router import ownership
+from shardstore.router.announcer import Announcer
+from shardstore.router.answers import WORKERS, answer, refuse
+from shardstore.router.budget import Budget
+from shardstore.router.dispatch import Dispatch
+from shardstore.router.membership import SILENCE_NS_MAX, Member, Membership, State
+from shardstore.router.route_table import RouteTable
+from shardstore.router.topology_changes import TopologyChanges
 from shardstore.wire_format import Header, Status
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from router.answers import CLIENTS, WORKERS
-from router.core import RouterCore
 from shardstore.effects import Effect, ReportWorkers, Stop, StopRequested
 from shardstore.errors import Unavailable
 from shardstore.event_loop import EventLoop
@@ -11,6 +9,8 @@ from shardstore.file_names import ROUTER, ROUTER_LOCK
 from shardstore.options import RouterOptions
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.process import install_stop_signals, report_endpoint, report_workers
+from shardstore.router.answers import CLIENTS, WORKERS
+from shardstore.router.core import RouterCore
 from shardstore.socket_transport import SocketTransport
 from shardstore.system_clock import SystemClock
 from shardstore.system_entropy import SystemEntropy

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from router import change_plan, ownership
-from router.load_table import LoadTable
-from router.membership import Membership, State
-from router.policies import topology_policy
-from router.policies.history import History
-from router.policies.loads import StoreLoad, WorkerLoad
-from router.policies.plan import Plan, PlanKind
-from router.policies.rebalance_policy import evacuations, moves
-from router.route_table import RouteTable
-from router.topology_changes import TopologyChanges
 from shardstore.effects import Effect
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import SECOND_NS
 from shardstore.load_report import LoadReport, RangeReport
 from shardstore.messages import decode
+from shardstore.router import change_plan, ownership
+from shardstore.router.load_table import LoadTable
+from shardstore.router.membership import Membership, State
+from shardstore.router.policies import topology_policy
+from shardstore.router.policies.history import History
+from shardstore.router.policies.loads import StoreLoad, WorkerLoad
+from shardstore.router.policies.plan import Plan, PlanKind
+from shardstore.router.policies.rebalance_policy import evacuations, moves
+from shardstore.router.route_table import RouteTable
+from shardstore.router.topology_changes import TopologyChanges
 from shardstore.topology import Change
 from shardstore.topology_options import TopologyOptions
 from shardstore.wire_format import Header

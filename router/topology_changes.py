@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from router.announcer import Announcer
-from router.answers import WORKERS
-from router.change_stage import Stage, stage_of
-from router.former_owners import FormerOwners
-from router.membership import Membership, State
-from router.route_table import RouteTable
 from shardstore.effects import Effect, Send
 from shardstore.limits import MILLISECOND_NS
 from shardstore.messages import decode, encode
+from shardstore.router.announcer import Announcer
+from shardstore.router.answers import WORKERS
+from shardstore.router.change_stage import Stage, stage_of
+from shardstore.router.former_owners import FormerOwners
+from shardstore.router.membership import Membership, State
+from shardstore.router.route_table import RouteTable
 from shardstore.topology import Change, Order, Orders, Progress, Retire
 from shardstore.wire_format import Header, Op
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from router.membership import SILENCE_NS_MAX, Membership, State
-from router.registrar import Registrar
-from router.route_table import RouteTable
 from shardstore.effects import Effect, ReportWorkers
 from shardstore.errors import InvalidRequest
 from shardstore.limits import WORKERS_MAX
+from shardstore.router.membership import SILENCE_NS_MAX, Membership, State
+from shardstore.router.registrar import Registrar
+from shardstore.router.route_table import RouteTable
 
 
 class Workforce:

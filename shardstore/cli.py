@@ -233,7 +233,7 @@ def inspect(file: str, entries: int, as_hex: bool, as_json: bool) -> None:
     """
     directory, name = os.path.split(file)
     options = InspectionOptions(directory, name, entries, as_hex, as_json)
-    sys.exit(run_module("workers.inspection", to_argument(options)))
+    sys.exit(run_module("shardstore.workers.inspection", to_argument(options)))
 
 
 def _lines(figures: Any, indent: str = "") -> Iterator[str]:

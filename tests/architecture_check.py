@@ -11,7 +11,15 @@ from pathlib import Path
 from tests import architecture_rules as rules
 
 LAYERS = ("values and formats", "cores", "shells", "scripts")
-PACKAGES = ("shardstore", "router", "workers", "scripts")
+PACKAGES = ("shardstore", "scripts")
+"""Names that modules of the project begin with."""
+FOLDERS = {
+    "shardstore": "shardstore",
+    "router": "shardstore.router",
+    "workers": "shardstore.workers",
+    "scripts": "scripts",
+}
+"""Folders at the top of the repository, and the package that each holds (pyproject.toml)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +60,17 @@ class Module:
 
 def read_modules(root: Path) -> dict[str, Module]:
     """All modules below the project's root, by name."""
-    paths = [path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
-    named = {".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
-    return {name: Module.parse(name, path.read_text("utf-8")) for name, path in named.items()}
+    return {
+        name: Module.parse(name, path.read_text("utf-8"))
+        for folder, package in FOLDERS.items()
+        for name, path in _named_paths(root / folder, package)
+    }
+
+
+def _named_paths(folder: Path, package: str) -> Iterator[tuple[str, Path]]:
+    for path in sorted(folder.rglob("*.py")):  # passes by the links shardstore/router and shardstore/workers
+        inside = path.relative_to(folder).with_suffix("").parts
+        yield ".".join((package, *inside)).removesuffix(".__init__"), path
 
 
 def check(modules: Mapping[str, Module]) -> list[Finding]:

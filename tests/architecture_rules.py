@@ -31,8 +31,8 @@ PART_OF: dict[str, str] = {
     "shardstore.cli_admin": "command line",
     "shardstore.cli_client": "command line",
     "shardstore.__main__": "command line",
-    "router": "router",
-    "workers": "workers",
+    "shardstore.router": "router",
+    "shardstore.workers": "workers",
     "scripts": "scripts",
 }
 """Everything else in shardstore is the foundation."""
@@ -94,15 +94,15 @@ SHELLS: dict[str, str] = {
     "shardstore.cli_admin": "the terminal",
     "shardstore.cli_client": "the terminal",
     "shardstore.__main__": "the terminal",
-    "router.__main__": "arguments",
-    "router.runtime": "makes the real surroundings of the router's core",
-    "workers.__main__": "arguments",
-    "workers.runtime": "makes the real surroundings of the worker's core",
-    "workers.inspection.__main__": "the terminal",
-    "workers.sync_thread": "the thread that syncs the WAL",
-    "workers.maintenance.__main__": "arguments; runs jobs",
-    "workers.maintenance.channel": "the socket between worker and maintenance process",
-    "workers.maintenance.process": "starts and watches the maintenance process",
+    "shardstore.router.__main__": "arguments",
+    "shardstore.router.runtime": "makes the real surroundings of the router's core",
+    "shardstore.workers.__main__": "arguments",
+    "shardstore.workers.runtime": "makes the real surroundings of the worker's core",
+    "shardstore.workers.inspection.__main__": "the terminal",
+    "shardstore.workers.sync_thread": "the thread that syncs the WAL",
+    "shardstore.workers.maintenance.__main__": "arguments; runs jobs",
+    "shardstore.workers.maintenance.channel": "the socket between worker and maintenance process",
+    "shardstore.workers.maintenance.process": "starts and watches the maintenance process",
 }
 
 # --- Names: what may be imported and called where --------------------------------------------------------------------

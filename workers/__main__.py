@@ -1,4 +1,4 @@
-"""python -P -m workers '{"data": ...}': the options of options.WorkerOptions as one JSON argument."""
+"""python -P -m shardstore.workers '{"data": ...}': the options of options.WorkerOptions as one JSON argument."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from shardstore.errors import ShardstoreError
 from shardstore.options import WorkerOptions, from_argument
 from shardstore.process import end_with_parent, raise_descriptor_limit, refuse_optimised_python
-from workers import runtime
+from shardstore.workers import runtime
 
 
 def main() -> None:

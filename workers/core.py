@@ -40,25 +40,25 @@ from shardstore.options import WorkerOptions
 from shardstore.stalls import Stalls
 from shardstore.topology import Orders, Retire
 from shardstore.wire_format import Header, MalformedMessage, Op, Status, decode_message
-from workers.load.meter import LoadMeter
-from workers.maintenance.queue import MaintenanceQueue
-from workers.ranges.opening import highest_lsn_in_tables, known_segments, readable_manifests
-from workers.ranges.replay import replay
-from workers.registration import ROUTER, Registration
-from workers.segment.cache import SegmentCache
-from workers.serving.admission import MemoryLimits
-from workers.serving.answering import Answering
-from workers.serving.buffer_lease import BufferLease
-from workers.serving.reply import Asker
-from workers.serving.scanning import Scanning
-from workers.serving.write_path import WritePath
-from workers.statistics import figures, memory_figures
-from workers.topology.holdings import Holdings
-from workers.topology.remote_reads import RemoteReads
-from workers.wal.log_document import note_durable
-from workers.wal.reader import records_in
-from workers.wal.recovery import recover
-from workers.wal.writer import WalWriter
+from shardstore.workers.load.meter import LoadMeter
+from shardstore.workers.maintenance.queue import MaintenanceQueue
+from shardstore.workers.ranges.opening import highest_lsn_in_tables, known_segments, readable_manifests
+from shardstore.workers.ranges.replay import replay
+from shardstore.workers.registration import ROUTER, Registration
+from shardstore.workers.segment.cache import SegmentCache
+from shardstore.workers.serving.admission import MemoryLimits
+from shardstore.workers.serving.answering import Answering
+from shardstore.workers.serving.buffer_lease import BufferLease
+from shardstore.workers.serving.reply import Asker
+from shardstore.workers.serving.scanning import Scanning
+from shardstore.workers.serving.write_path import WritePath
+from shardstore.workers.statistics import figures, memory_figures
+from shardstore.workers.topology.holdings import Holdings
+from shardstore.workers.topology.remote_reads import RemoteReads
+from shardstore.workers.wal.log_document import note_durable
+from shardstore.workers.wal.reader import records_in
+from shardstore.workers.wal.recovery import recover
+from shardstore.workers.wal.writer import WalWriter
 
 ORDERS = frozenset((Op.CHANGE, Op.RETIRE))
 """What only the router may ask."""

@@ -16,10 +16,10 @@ from shardstore.process import install_stop_signals, report_ready
 from shardstore.socket_transport import SocketTransport
 from shardstore.system_clock import SystemClock
 from shardstore.system_entropy import SystemEntropy
-from workers.core import WorkerCore
-from workers.maintenance.process import MaintenanceProcess
-from workers.registration import ROUTER
-from workers.sync_thread import SyncThread
+from shardstore.workers.core import WorkerCore
+from shardstore.workers.maintenance.process import MaintenanceProcess
+from shardstore.workers.registration import ROUTER
+from shardstore.workers.sync_thread import SyncThread
 
 CLIENTS = "clients"
 LOCK_TRIES = 200

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from shardstore.memory_plan import MemoryPlan
-from workers.jobs.figures import JobTotals
-from workers.maintenance.queue import MaintenanceQueue
-from workers.ranges.owned_range import OwnedRange
-from workers.segment.cache import SegmentCache
-from workers.serving.buffer_lease import BufferLease
-from workers.serving.write_path import WritePath
-from workers.wal.scan import TailCut
+from shardstore.workers.jobs.figures import JobTotals
+from shardstore.workers.maintenance.queue import MaintenanceQueue
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.segment.cache import SegmentCache
+from shardstore.workers.serving.buffer_lease import BufferLease
+from shardstore.workers.serving.write_path import WritePath
+from shardstore.workers.wal.scan import TailCut
 
 
 def figures(

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from router.policies.plan import PlanKind, Unsplittable
 from shardstore.limits import SECOND_NS
+from shardstore.router.policies.plan import PlanKind, Unsplittable
 
 VERDICT_NS = 600 * SECOND_NS
 """How long a range counts as unsplittable."""

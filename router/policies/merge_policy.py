@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from router.policies import split_policy
-from router.policies.history import History
-from router.policies.loads import RangeLoad, StoreLoad
-from router.policies.plan import Plan, PlanKind
+from shardstore.router.policies import split_policy
+from shardstore.router.policies.history import History
+from shardstore.router.policies.loads import RangeLoad, StoreLoad
+from shardstore.router.policies.plan import Plan, PlanKind
 from shardstore.topology_options import TopologyOptions
 
 BYTES_SHARE = 0.4

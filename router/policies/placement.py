@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from router.policies.loads import StoreLoad
+from shardstore.router.policies.loads import StoreLoad
 
 APART_SHARE = 0.3
 """Two workers are uneven when their loads are apart by so much of the larger one at least ..."""

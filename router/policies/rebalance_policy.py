@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from router.policies.history import History
-from router.policies.loads import RangeLoad, StoreLoad
-from router.policies.placement import GAIN_FLOOR, gain, least_busy
-from router.policies.plan import Plan, PlanKind
+from shardstore.router.policies.history import History
+from shardstore.router.policies.loads import RangeLoad, StoreLoad
+from shardstore.router.policies.placement import GAIN_FLOOR, gain, least_busy
+from shardstore.router.policies.plan import Plan, PlanKind
 from shardstore.topology_options import TopologyOptions
 
 BUSY_MIN = 0.3

@@ -20,11 +20,11 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from router.policies.history import History
-from router.policies.loads import RangeLoad, StoreLoad
-from router.policies.placement import gain, least_busy
-from router.policies.plan import Plan, PlanKind, Unsplittable
 from shardstore.limits import KEY_BYTES_MAX
+from shardstore.router.policies.history import History
+from shardstore.router.policies.loads import RangeLoad, StoreLoad
+from shardstore.router.policies.placement import gain, least_busy
+from shardstore.router.policies.plan import Plan, PlanKind, Unsplittable
 from shardstore.topology_options import TopologyOptions
 
 BUSY_MIN = 0.2

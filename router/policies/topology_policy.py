@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from router.policies.history import History
-from router.policies.loads import StoreLoad
-from router.policies.merge_policy import merges
-from router.policies.plan import Plan, PlanKind, Unsplittable
-from router.policies.rebalance_policy import evacuations, moves
-from router.policies.split_policy import splits
 from shardstore.limits import RANGES_MAX
+from shardstore.router.policies.history import History
+from shardstore.router.policies.loads import StoreLoad
+from shardstore.router.policies.merge_policy import merges
+from shardstore.router.policies.plan import Plan, PlanKind, Unsplittable
+from shardstore.router.policies.rebalance_policy import evacuations, moves
+from shardstore.router.policies.split_policy import splits
 from shardstore.topology_options import TopologyOptions
 
 

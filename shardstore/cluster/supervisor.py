@@ -50,7 +50,11 @@ class Supervisor:
     """Runs one cluster. `run` may be called once, from any thread; the other methods from every thread."""
 
     def __init__(
-        self, settings: ClusterSettings, *, router_module: str = "router", worker_module: str = "workers"
+        self,
+        settings: ClusterSettings,
+        *,
+        router_module: str = "shardstore.router",
+        worker_module: str = "shardstore.workers",
     ) -> None:
         self._settings = settings
         self._router_module = router_module

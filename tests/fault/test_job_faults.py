@@ -14,18 +14,18 @@ from shardstore.filesystem import Filesystem
 from shardstore.identifiers import Stored
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
+from shardstore.workers.jobs.drain import entries_of
+from shardstore.workers.jobs.specs import CompactionKind, Spec
+from shardstore.workers.segment.column_writer import as_list
+from shardstore.workers.segment.manifest import read_manifest
+from shardstore.workers.segment.segment import Segment
+from shardstore.workers.wal.reader import records_in
+from shardstore.workers.wal.recovery import recover
 from tests.simulation.sim_disk import PowerLoss, SimDisk
 from tests.simulation.sim_entropy import SimEntropy
 from tests.simulation.sim_filesystem import SimCrash, SimFilesystem
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver, content_of
-from workers.jobs.drain import entries_of
-from workers.jobs.specs import CompactionKind, Spec
-from workers.segment.column_writer import as_list
-from workers.segment.manifest import read_manifest
-from workers.segment.segment import Segment
-from workers.wal.reader import records_in
-from workers.wal.recovery import recover
 
 CALLS_MAX = 400
 SMALL = SegmentOptions(block_bytes=KIB, part_min_bytes=KIB, part_max_bytes=2 * KIB, main_max_bytes=12 * KIB)

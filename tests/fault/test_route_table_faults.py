@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from router.route_table import RouteTable, open_route_table
 from shardstore.errors import StorageFailure
 from shardstore.identifiers import Epoch
+from shardstore.router.route_table import RouteTable, open_route_table
 from tests.simulation.sim_disk import PowerLoss, SimDisk
 from tests.simulation.sim_filesystem import SimCrash, SimFilesystem
 

@@ -14,6 +14,9 @@ from shardstore.identifiers import Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.segment_options import DEFAULTS, Compression, SegmentOptions
+from shardstore.workers.segment.manifest import new_manifest, publish_manifest, read_manifest
+from shardstore.workers.segment.table_format import HEADER_BYTES, TableRecord, check_header, decode_footer
+from shardstore.workers.segment.table_reader import Table
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.table_samples import (
     IDENTITY,
@@ -25,9 +28,6 @@ from tests.unit.table_samples import (
     with_deletions,
     write,
 )
-from workers.segment.manifest import new_manifest, publish_manifest, read_manifest
-from workers.segment.table_format import HEADER_BYTES, TableRecord, check_header, decode_footer
-from workers.segment.table_reader import Table
 
 ABSENT = [key_of(layout, number) for layout in ("fixed-fixed", "fixed-prefixed-fixed") for number in range(1, 30, 2)]
 PRIME = 31

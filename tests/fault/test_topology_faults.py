@@ -12,13 +12,13 @@ from shardstore.file_names import SEGMENTS, segment_directory
 from shardstore.file_names import manifest as manifest_path
 from shardstore.filesystem import Filesystem
 from shardstore.key_range import KeyRange
+from shardstore.workers.jobs.specs import AdoptSpec, RetireSpec, Spec
+from shardstore.workers.segment.segment import Segment
 from tests.simulation.sim_disk import PowerLoss, SimDisk
 from tests.simulation.sim_filesystem import SimCrash, SimFilesystem
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import STORE, JobDriver, content_of
 from tests.unit.test_jobs_adopt import halves, merge_spec
-from workers.jobs.specs import AdoptSpec, RetireSpec, Spec
-from workers.segment.segment import Segment
 
 CALLS_MAX = 200
 VAST = 2**60

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from shardstore.errors import DiskFull, StorageFailure
+from shardstore.workers.wal.log_document import LogDocument, publish_log_document
+from shardstore.workers.wal.reader import LsnInterval, records_of
+from shardstore.workers.wal.writer import WalWriter
 from tests.unit.faulty_filesystem import FaultyFilesystem, Killed
 from tests.unit.wal_driver import append, lsns_of, recovered, sync, writer_of
-from workers.wal.log_document import LogDocument, publish_log_document
-from workers.wal.reader import LsnInterval, records_of
-from workers.wal.writer import WalWriter
 
 STEPS = 40
 

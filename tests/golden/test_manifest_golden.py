@@ -6,9 +6,9 @@ from pathlib import Path
 
 from shardstore.file_names import manifest as manifest_path
 from shardstore.file_names import segment_directory
+from shardstore.workers.segment.manifest import Manifest, publish_manifest, read_manifest
+from shardstore.workers.segment.table_format import TableRecord
 from tests.unit.faulty_filesystem import FaultyFilesystem
-from workers.segment.manifest import Manifest, publish_manifest, read_manifest
-from workers.segment.table_format import TableRecord
 
 GOLDEN = Path(__file__).parent / "manifest-v3.bin"
 MANIFEST = Manifest(

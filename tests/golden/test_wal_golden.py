@@ -8,11 +8,11 @@ import pytest
 
 from shardstore.identifiers import Epoch, RequestId, SegmentId
 from shardstore.wire_format import Flag
+from shardstore.workers.wal.log_document import note_durable
+from shardstore.workers.wal.reader import records_in
+from shardstore.workers.wal.record_format import Record, RecordKind
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.wal_driver import DIRECTORY, LOG_ID, STORE, WORKER, path_of, recovered, sync, writer_of
-from workers.wal.log_document import note_durable
-from workers.wal.reader import records_in
-from workers.wal.record_format import Record, RecordKind
 
 GOLDEN = Path(__file__).parent
 FILES = {

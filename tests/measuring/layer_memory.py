@@ -12,7 +12,7 @@ import psutil
 
 from shardstore.columns import decode, encode
 from shardstore.limits import MIB
-from workers.overlay.active_layer import ActiveLayer
+from shardstore.workers.overlay.active_layer import ActiveLayer
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from shardstore.cluster.store import read_store
 from shardstore.file_names import SEGMENTS, segment_of
 from shardstore.posix_filesystem import PosixFilesystem
-from workers.segment.segment import Segment
+from shardstore.workers.segment.segment import Segment
 
 
 def main() -> None:

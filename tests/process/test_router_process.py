@@ -48,7 +48,7 @@ def spawn(
     )
     argument = to_argument(options) if not changes else json.dumps(changes)
     return subprocess.Popen(
-        [*PYTHON, *python, "-m", "router", argument],
+        [*PYTHON, *python, "-m", "shardstore.router", argument],
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         pass_fds=[status_fd] if status_fd >= 0 else [],

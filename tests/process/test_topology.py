@@ -229,7 +229,7 @@ def test_a_change_goes_on_after_the_death_of_everything_with_fewer_workers(tmp_p
         client = write_something(cluster.connect())
     with served(tmp_path) as supervisor, connect(url_of(tmp_path)) as db:
         processes = descendants(supervisor.pid)
-        begin_a_move_that_cannot_end(db, [each.pid for each in processes if "workers" in each.cmdline()])
+        begin_a_move_that_cannot_end(db, [each.pid for each in processes if "shardstore.workers" in each.cmdline()])
         kill_all([supervisor.pid, *(process.pid for process in processes)])
         psutil.wait_procs(processes, timeout=10)
     with cluster_on(tmp_path, 1) as cluster, cluster.connect() as db:

@@ -16,11 +16,11 @@ from shardstore.identifiers import Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
+from shardstore.workers.jobs.specs import AdoptResult, AdoptSpec, CompactionKind, RetireSpec
+from shardstore.workers.segment.segment import Segment
 from tests.property.test_segment_model import alive, scanned
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import LOG_ID, STORE, JobDriver
-from workers.jobs.specs import AdoptResult, AdoptSpec, CompactionKind, RetireSpec
-from workers.segment.segment import Segment
 
 KEYS = [b"key-%03d" % number for number in range(100)]
 SMALL = SegmentOptions(block_bytes=KIB, part_min_bytes=KIB, part_max_bytes=2 * KIB, main_max_bytes=6 * KIB)

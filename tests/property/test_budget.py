@@ -12,10 +12,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from router.budget import Budget
 from shardstore.memory_plan import derive
 from shardstore.messages import Lease, LeaseReport
-from workers.serving.buffer_lease import BufferLease
+from shardstore.router.budget import Budget
+from shardstore.workers.serving.buffer_lease import BufferLease
 
 WORKERS = 3
 PLAN = derive(16_000, WORKERS, lease_floor=1_000)

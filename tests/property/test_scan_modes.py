@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from shardstore.limits import ISOLATION_LEASE_NS, SCAN_LEASE_NS
 from shardstore.options import Durability, ScanMode
 from shardstore.wire_format import Op, Status
+from shardstore.workers.overlay import overlay
+from shardstore.workers.serving import requests
 from tests.unit.scan_driver import AtWorker, Entries
 from tests.unit.worker_driver import WorkerDriver
-from workers.overlay import overlay
-from workers.serving import requests
 
 KEYS = st.sampled_from([b"%02d" % number for number in range(12)])
 ACTIONS = st.one_of(

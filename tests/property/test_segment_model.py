@@ -15,12 +15,12 @@ from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
+from shardstore.workers.chunk import merge
+from shardstore.workers.jobs.specs import CompactionKind, CompactResult, CompactSpec, Spec
+from shardstore.workers.segment.manifest import Manifest
+from shardstore.workers.segment.segment import Segment
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import STORE, JobDriver, content_of
-from workers.chunk import merge
-from workers.jobs.specs import CompactionKind, CompactResult, CompactSpec, Spec
-from workers.segment.manifest import Manifest
-from workers.segment.segment import Segment
 
 KEYS = [b"key-%03d" % number + b"!" * (number % 3) for number in range(120)]
 FIXED_KEYS = [b"key-%03d" % number for number in range(120)]

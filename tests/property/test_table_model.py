@@ -14,13 +14,13 @@ from shardstore.columns import decode
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.workers.segment.column_writer import as_list
+from shardstore.workers.segment.key_prefixes import shared_bytes
+from shardstore.workers.segment.merge import merge
+from shardstore.workers.segment.table_format import Entries, FixedItems
+from shardstore.workers.segment.table_reader import Table
+from shardstore.workers.segment.tombstones import without_needless_tombstones
 from tests.unit.table_samples import prefix_bytes_of, table_of
-from workers.segment.column_writer import as_list
-from workers.segment.key_prefixes import shared_bytes
-from workers.segment.merge import merge
-from workers.segment.table_format import Entries, FixedItems
-from workers.segment.table_reader import Table
-from workers.segment.tombstones import without_needless_tombstones
 
 keys = st.binary(min_size=1, max_size=5) | st.binary(min_size=1, max_size=20)
 values = st.binary(max_size=300) | st.just(TOMBSTONE)

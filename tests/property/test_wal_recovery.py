@@ -10,6 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shardstore.errors import Corruption
+from shardstore.workers.wal.log_document import LogDocument, publish_log_document, read_log_document
+from shardstore.workers.wal.reader import LsnInterval, first_lsns, records_of
+from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, DamagedHeader, decode_file_header, record_at
+from shardstore.workers.wal.writer import WalWriter
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.wal_driver import (
     DIRECTORY,
@@ -24,10 +28,6 @@ from tests.unit.wal_driver import (
     sync,
     writer_of,
 )
-from workers.wal.log_document import LogDocument, publish_log_document, read_log_document
-from workers.wal.reader import LsnInterval, first_lsns, records_of
-from workers.wal.record_format import FILE_HEADER_BYTES, DamagedHeader, decode_file_header, record_at
-from workers.wal.writer import WalWriter
 
 STEPS = st.lists(st.sampled_from(["append", "append", "append", "append", "sync", "rotate", "release"]), max_size=40)
 

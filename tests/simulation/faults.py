@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from router.change_stage import Stage
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
+from shardstore.router.change_stage import Stage
 from shardstore.topology import Change
 from tests.simulation.addresses import URL, endpoint_of, name_of
 from tests.simulation.operators import stage_of, strike

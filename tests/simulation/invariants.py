@@ -14,15 +14,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from router.core import RouterCore
-from router.route_table import Topology
 from shardstore.file_names import SEGMENTS, manifest, segment_of
 from shardstore.key_range import KeyRange
+from shardstore.router.core import RouterCore
+from shardstore.router.route_table import Topology
 from shardstore.topology import Change
+from shardstore.workers.core import WorkerCore
 from tests.simulation.oracle import Violation
 from tests.simulation.servers import Server
 from tests.simulation.sim_disk import Directory, Node, SimDisk
-from workers.core import WorkerCore
 
 
 class Invariants:

@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import router.budget
 import shardstore.client.planning
-import workers.core
-import workers.jobs.compact
-import workers.jobs.compaction_plan
-import workers.jobs.drain
-import workers.jobs.merged_entries
-import workers.ranges.replay
-import workers.serving.scanning
-import workers.wal.record_format
-import workers.wal.recovery
-from router.budget import Account
+import shardstore.router.budget
+import shardstore.workers.core
+import shardstore.workers.jobs.compact
+import shardstore.workers.jobs.compaction_plan
+import shardstore.workers.jobs.drain
+import shardstore.workers.jobs.merged_entries
+import shardstore.workers.ranges.replay
+import shardstore.workers.serving.scanning
+import shardstore.workers.wal.record_format
+import shardstore.workers.wal.recovery
+from shardstore import router, workers
 from shardstore.client.calls import ScanPage
 from shardstore.documents import TEMPORARY_SUFFIX
 from shardstore.effects import Effect
@@ -28,30 +28,31 @@ from shardstore.identifiers import Buffer, RequestId
 from shardstore.key_range import KeyRange
 from shardstore.memory_plan import MemoryPlan
 from shardstore.options import Durability
+from shardstore.router.budget import Account
+from shardstore.workers.jobs.output import Numbers
+from shardstore.workers.jobs.specs import CompactionKind
+from shardstore.workers.maintenance.queue import MaintenanceQueue
+from shardstore.workers.overlay.overlay import Overlay
+from shardstore.workers.ranges.dedup import BARRED, FAILED, DedupWindow, Result, Verdict
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.segment.bloom import BloomFilter
+from shardstore.workers.segment.manifest import Manifest
+from shardstore.workers.segment.merge import merge
+from shardstore.workers.segment.segment import Segment
+from shardstore.workers.segment.table_format import Entries
+from shardstore.workers.segment.table_reader import Table
+from shardstore.workers.segment.tombstones import without_needless_tombstones
+from shardstore.workers.serving.logged_write import LoggedWrite, answer
+from shardstore.workers.serving.open_scans import OpenScan, OpenScans
+from shardstore.workers.serving.reply import Asker
+from shardstore.workers.serving.requests import question_of
+from shardstore.workers.serving.write_path import WritePath
+from shardstore.workers.wal.record_format import RecordKind
+from shardstore.workers.wal.writer import WalWriter
 from tests.simulation import servers
 from tests.simulation.sim_disk import Snapshot
 from tests.simulation.sim_filesystem import SimFile, SimFilesystem
 from tests.simulation.swarm import Patch, Swarm
-from workers.jobs.output import Numbers
-from workers.jobs.specs import CompactionKind
-from workers.maintenance.queue import MaintenanceQueue
-from workers.overlay.overlay import Overlay
-from workers.ranges.dedup import BARRED, FAILED, DedupWindow, Result, Verdict
-from workers.ranges.owned_range import OwnedRange
-from workers.segment.bloom import BloomFilter
-from workers.segment.manifest import Manifest
-from workers.segment.merge import merge
-from workers.segment.segment import Segment
-from workers.segment.table_format import Entries
-from workers.segment.table_reader import Table
-from workers.segment.tombstones import without_needless_tombstones
-from workers.serving.logged_write import LoggedWrite, answer
-from workers.serving.open_scans import OpenScan, OpenScans
-from workers.serving.reply import Asker
-from workers.serving.requests import question_of
-from workers.serving.write_path import WritePath
-from workers.wal.record_format import RecordKind
-from workers.wal.writer import WalWriter
 
 
 class AcknowledgesBeforeSync(WritePath):
@@ -248,7 +249,10 @@ _open_isolation = OpenScans.open_isolation
 def _count_leases_twice(worker: int, accounts: Mapping[int, Account], plan: MemoryPlan) -> int:
     """What the worker holds is counted as free once more."""
     held = accounts[worker].reserved or 0
-    return min(router.budget.fair_shares(accounts, plan)[worker], 2 * held + router.budget.free_bytes(accounts, plan))
+    return min(
+        router.budget.fair_shares(accounts, plan)[worker],
+        2 * held + router.budget.free_bytes(accounts, plan),
+    )
 
 
 def _grant_at_once(accounts: Mapping[int, Account], plan: MemoryPlan) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
-from router.answers import CLIENTS
-from router.change_stage import Stage
-from router.core import RouterCore
 from shardstore.admin_messages import AdminRequest
 from shardstore.effects import Received
 from shardstore.limits import SECOND_NS
 from shardstore.messages import encode
+from shardstore.router.answers import CLIENTS
+from shardstore.router.change_stage import Stage
+from shardstore.router.core import RouterCore
 from shardstore.topology import ChangeKind
 from shardstore.wire_format import Header, Op
 from tests.simulation.servers import Router, Server, Worker

@@ -13,12 +13,12 @@ from shardstore.limits import KIB, MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.memory_plan import derive
 from shardstore.options import Durability
 from shardstore.segment_options import SegmentOptions
+from shardstore.workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
 from tests.simulation import servers
 from tests.simulation.clients import Actor
 from tests.simulation.servers import Worker
 from tests.simulation.swarm import Patch, Swarm, draw
 from tests.simulation.world import World, patched
-from workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
 
 VALUE_BYTES = 16 * KIB
 MEMORY = 16 * MIB

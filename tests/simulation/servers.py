@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any
 
-from router.answers import CLIENTS, WORKERS
-from router.core import RouterCore
 from shardstore.effects import (
     Core,
     Effect,
@@ -29,12 +27,14 @@ from shardstore.event_loop import EventLoop
 from shardstore.file_names import ROUTER, ROUTER_LOCK, jobs_lock, worker_directory, worker_lock
 from shardstore.limits import MILLISECOND_NS
 from shardstore.options import RouterOptions, WorkerOptions
+from shardstore.router.answers import CLIENTS, WORKERS
+from shardstore.router.core import RouterCore
+from shardstore.workers.core import WorkerCore
+from shardstore.workers.jobs.run import run
+from shardstore.workers.jobs.specs import CompactSpec, decode_result, decode_spec, encode_result, encode_spec
 from tests.simulation.processes import Host, Process
 from tests.simulation.sim_entropy import SimEntropy, stream
 from tests.simulation.sim_filesystem import SimCrash, SimFile, SimFilesystem
-from workers.core import WorkerCore
-from workers.jobs.run import run
-from workers.jobs.specs import CompactSpec, decode_result, decode_spec, encode_result, encode_spec
 
 SLICE_NS_MAX = MILLISECOND_NS
 LOCK_RETRY_NS = 50 * MILLISECOND_NS

@@ -8,25 +8,25 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-import router.policies.loads
-import router.steering
-import workers.core
-import workers.overlay.overlay
-import workers.ranges.owned_range
-import workers.serving.open_scans
-import workers.serving.requests
-import workers.serving.scanning
+import shardstore.router.policies.loads
+import shardstore.router.steering
+import shardstore.workers.core
+import shardstore.workers.overlay.overlay
+import shardstore.workers.ranges.owned_range
+import shardstore.workers.serving.open_scans
+import shardstore.workers.serving.requests
+import shardstore.workers.serving.scanning
 from shardstore.limits import KIB, MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import Durability
 from shardstore.segment_options import SegmentOptions
 from shardstore.topology_options import TopologyOptions
+from shardstore.workers.maintenance import compaction_policy, drain_pace
+from shardstore.workers.wal.writer import WalWriter
 from tests.simulation.focus import focused
 from tests.simulation.sim_disk import PowerLoss
 from tests.simulation.sim_entropy import stream
 from tests.simulation.sim_network import Delays, Repeats
-from workers.maintenance import compaction_policy, drain_pace
-from workers.wal.writer import WalWriter
 
 FAULTS = (
     "kill worker",
@@ -52,7 +52,7 @@ OPERATIONS = (
     *("put_if_absent", "compare_and_set", "increment", "read_counter"),
 )
 
-POLICY_TIMES = ((router.steering, "STEER_INTERVAL_NS"), (router.policies.loads, "SETTLED_NS"))
+POLICY_TIMES = ((shardstore.router.steering, "STEER_INTERVAL_NS"), (shardstore.router.policies.loads, "SETTLED_NS"))
 POLICY_NS = 200 * MILLISECOND_NS
 """Policies that are to show something in some seconds look as often, and believe figures as early."""
 
@@ -108,16 +108,16 @@ class Swarm:
     def patches(self) -> list[Patch]:
         """What the options change in the store: limits small enough to be met."""
         return [
-            Patch(workers.core, "WalWriter", partial(WalWriter, file_bytes=self.wal_file_bytes)),
+            Patch(shardstore.workers.core, "WalWriter", partial(WalWriter, file_bytes=self.wal_file_bytes)),
             Patch(compaction_policy, "DELTAS_MAX", self.deltas_max),
             Patch(drain_pace, "PAUSE_DELTAS", max(1, self.deltas_max // 2)),
-            Patch(workers.ranges.owned_range, "DELTAS_STOP", 4 * self.deltas_max),
-            Patch(workers.serving.requests, "SCAN_PAGE_ENTRIES", self.scan_page_entries),
-            Patch(workers.serving.open_scans, "SCANS_OPEN_MAX", self.scans_open_max),
-            Patch(workers.serving.open_scans, "SCAN_LEASE_NS", self.scan_lease_ns),
-            Patch(workers.serving.scanning, "SCAN_LEASE_NS", self.scan_lease_ns),
-            Patch(workers.serving.open_scans, "ISOLATION_LEASE_NS", self.isolation_lease_ns),
-            Patch(workers.overlay.overlay, "RUNS_SET_ASIDE_MAX", self.runs_set_aside_max),
+            Patch(shardstore.workers.ranges.owned_range, "DELTAS_STOP", 4 * self.deltas_max),
+            Patch(shardstore.workers.serving.requests, "SCAN_PAGE_ENTRIES", self.scan_page_entries),
+            Patch(shardstore.workers.serving.open_scans, "SCANS_OPEN_MAX", self.scans_open_max),
+            Patch(shardstore.workers.serving.open_scans, "SCAN_LEASE_NS", self.scan_lease_ns),
+            Patch(shardstore.workers.serving.scanning, "SCAN_LEASE_NS", self.scan_lease_ns),
+            Patch(shardstore.workers.serving.open_scans, "ISOLATION_LEASE_NS", self.isolation_lease_ns),
+            Patch(shardstore.workers.overlay.overlay, "RUNS_SET_ASIDE_MAX", self.runs_set_aside_max),
             *(Patch(module, name, POLICY_NS) for module, name in POLICY_TIMES),
         ]
 

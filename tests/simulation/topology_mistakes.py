@@ -6,13 +6,12 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import router.topology_changes
 import shardstore.client.planning
-import workers.jobs.adopt
-import workers.jobs.clipping
-import workers.topology.changes
-from router.change_stage import Stage, stage_of
-from router.topology_changes import TopologyChanges
+import shardstore.router.topology_changes
+import shardstore.workers.jobs.adopt
+import shardstore.workers.jobs.clipping
+import shardstore.workers.topology.changes
+from shardstore import router, workers
 from shardstore.client.calls import EndScan, ScanPage
 from shardstore.client.in_flight import Part
 from shardstore.client.lanes import Lane
@@ -21,22 +20,24 @@ from shardstore.effects import Effect
 from shardstore.file_names import SEGMENTS, manifest
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
+from shardstore.router.change_stage import Stage, stage_of
+from shardstore.router.topology_changes import TopologyChanges
 from shardstore.topology import Change, Order
 from shardstore.wire_format import Header, Op
+from shardstore.workers.jobs.specs import AdoptSpec
+from shardstore.workers.overlay.overlay import fill
+from shardstore.workers.ranges.dedup import DedupWindow
+from shardstore.workers.ranges.inheritance import Inheritance
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.segment.open_tables import OpenTables
+from shardstore.workers.segment.table_format import TableRecord
+from shardstore.workers.serving.reply import Asker
+from shardstore.workers.topology.changes import Changes
+from shardstore.workers.topology.holdings import Holdings
 from tests.simulation import servers
 from tests.simulation.mistakes import Mistake
 from tests.simulation.sim_filesystem import SimFilesystem
 from tests.simulation.swarm import Patch
-from workers.jobs.specs import AdoptSpec
-from workers.overlay.overlay import fill
-from workers.ranges.dedup import DedupWindow
-from workers.ranges.inheritance import Inheritance
-from workers.ranges.owned_range import OwnedRange
-from workers.segment.open_tables import OpenTables
-from workers.segment.table_format import TableRecord
-from workers.serving.reply import Asker
-from workers.topology.changes import Changes
-from workers.topology.holdings import Holdings
 
 
 def _serve_the_fenced(holdings: Holdings, asker: Asker, frames: list[bytes]) -> OwnedRange | None:

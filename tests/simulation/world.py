@@ -16,6 +16,7 @@ from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.memory_plan import plan_of_worker
 from shardstore.options import Durability, RouterOptions, WorkerOptions
 from shardstore.topology import Relative
+from shardstore.workers.wal.record_format import FILE_HEADER_BYTES
 from tests.simulation.addresses import INTERNAL, URL, endpoint_of, name_of, number_of
 from tests.simulation.clients import Client
 from tests.simulation.counters import Counters
@@ -33,7 +34,6 @@ from tests.simulation.sim_network import Repeats, SimNetwork
 from tests.simulation.swarm import Patch, Swarm, draw
 from tests.simulation.trace import Trace
 from tests.simulation.workload import Workload
-from workers.wal.record_format import FILE_HEADER_BYTES
 
 SETTLE_NS = 30 * SECOND_NS
 

@@ -12,10 +12,9 @@ from shardstore.identifiers import TOMBSTONE, ClientId, Epoch, RequestId, Segmen
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.segment_options import DEFAULTS, SegmentOptions
 from shardstore.wire_format import Flag
-from tests.unit.wal_driver import sync
-from workers.chunk import Layer
-from workers.jobs.run import run
-from workers.jobs.specs import (
+from shardstore.workers.chunk import Layer
+from shardstore.workers.jobs.run import run
+from shardstore.workers.jobs.specs import (
     CompactionKind,
     CompactResult,
     CompactSpec,
@@ -25,12 +24,13 @@ from workers.jobs.specs import (
     SegmentDrain,
     Spec,
 )
-from workers.segment.manifest import Manifest, read_manifest
-from workers.segment.segment import Segment
-from workers.segment.table_reader import Table
-from workers.wal.log_document import LogDocument, publish_log_document
-from workers.wal.record_format import RecordKind
-from workers.wal.writer import WalWriter
+from shardstore.workers.segment.manifest import Manifest, read_manifest
+from shardstore.workers.segment.segment import Segment
+from shardstore.workers.segment.table_reader import Table
+from shardstore.workers.wal.log_document import LogDocument, publish_log_document
+from shardstore.workers.wal.record_format import RecordKind
+from shardstore.workers.wal.writer import WalWriter
+from tests.unit.wal_driver import sync
 
 STORE = "store-of-the-tests"
 WORKER = 3

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import attrgetter
 
-from router.policies.history import History
-from router.policies.loads import RangeLoad, StoreLoad, WorkerLoad
-from router.policies.plan import Plan, PlanKind, Unsplittable
-from router.policies.topology_policy import choose
 from shardstore.limits import LOAD_KEYS_MAX, SECOND_NS
+from shardstore.router.policies.history import History
+from shardstore.router.policies.loads import RangeLoad, StoreLoad, WorkerLoad
+from shardstore.router.policies.plan import Plan, PlanKind, Unsplittable
+from shardstore.router.policies.topology_policy import choose
 from shardstore.topology_options import TopologyOptions
 
 KEYS = 1_000_000

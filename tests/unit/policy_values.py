@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from router.policies.history import History
-from router.policies.loads import RangeLoad, StoreLoad, WorkerLoad
 from shardstore.limits import MIB, SECOND_NS
+from shardstore.router.policies.history import History
+from shardstore.router.policies.loads import RangeLoad, StoreLoad, WorkerLoad
 from shardstore.topology_options import TopologyOptions
 
 NOW_NS = 10_000 * SECOND_NS

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from router.answers import CLIENTS, WORKERS
-from router.core import RouterCore
 from shardstore.effects import Effect, Received, Send, SendFailed, StopRequested, Tick
 from shardstore.filesystem import Filesystem
 from shardstore.limits import GIB, MIB, MILLISECOND_NS
@@ -28,6 +26,8 @@ from shardstore.messages import (
 )
 from shardstore.options import RouterOptions
 from shardstore.route_map import RouteMap
+from shardstore.router.answers import CLIENTS, WORKERS
+from shardstore.router.core import RouterCore
 from shardstore.wire_format import Flag, Header, Op, Status, decode_header
 
 STORE = "store"

@@ -6,11 +6,11 @@ from shardstore.file_names import segment_directory
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.segment_options import DEFAULTS, SegmentOptions
+from shardstore.workers.segment.cache import SegmentCache
+from shardstore.workers.segment.table_format import Entries, Identity, TableRecord
+from shardstore.workers.segment.table_reader import Table
+from shardstore.workers.segment.table_writer import write_table
 from tests.unit.faulty_filesystem import FaultyFilesystem
-from workers.segment.cache import SegmentCache
-from workers.segment.table_format import Entries, Identity, TableRecord
-from workers.segment.table_reader import Table
-from workers.segment.table_writer import write_table
 
 STORE = "store-of-the-tests"
 IDENTITY = Identity(STORE, 7, 1)

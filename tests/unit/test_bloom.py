@@ -8,9 +8,9 @@ import pytest
 
 from shardstore.identifiers import Stored
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.workers.segment.bloom import BloomFilter, build_bloom
+from shardstore.workers.segment.digests import digests_of
 from tests.unit.table_samples import table_of
-from workers.segment.bloom import BloomFilter, build_bloom
-from workers.segment.digests import digests_of
 
 KEYS = 20_000
 LINE_BITS = 256

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shardstore.memory_plan import derive
 from shardstore.messages import Lease
-from workers.serving.buffer_lease import BufferLease
+from shardstore.workers.serving.buffer_lease import BufferLease
 
 PLAN = derive(16_000, 3, lease_floor=1_000)
 """10,000 bytes to lease, up to 8,000 to one worker."""

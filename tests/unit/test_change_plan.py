@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from router import change_plan
-from router.change_plan import merge, move, split
-from router.route_table import Topology
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.limits import KEY_BYTES_MAX
 from shardstore.route_map import Route, RouteMap
+from shardstore.router import change_plan
+from shardstore.router.change_plan import merge, move, split
+from shardstore.router.route_table import Topology
 from shardstore.topology import Change, Relative
 
 

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from router.change_stage import STEPS, Stage, stage_of
+from shardstore.router.change_stage import STEPS, Stage, stage_of
 from shardstore.topology import Change, Progress, Relative
 
 FIELDS = ("fenced", "adopted", "drained", "materialised")

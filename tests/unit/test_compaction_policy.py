@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from shardstore.limits import GIB, MIB
-from workers.jobs.specs import CompactionKind
-from workers.maintenance.compaction_policy import (
+from shardstore.workers.jobs.specs import CompactionKind
+from shardstore.workers.maintenance.compaction_policy import (
     BOTTOMS_RATIO,
     DELTAS_MAX,
     KEYS_ASKED_MIN,

@@ -6,7 +6,7 @@ import msgpack
 
 from shardstore.identifiers import ClientId, RequestId
 from shardstore.limits import DEDUP_CLIENTS, DEDUP_WINDOW
-from workers.ranges.dedup import DedupWindow, Noted, Verdict
+from shardstore.workers.ranges.dedup import DedupWindow, Noted, Verdict
 
 
 def request(client: int, sequence: int) -> RequestId:

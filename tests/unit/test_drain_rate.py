@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shardstore.limits import MIB, MILLISECOND_NS, SECOND_NS
-from workers.serving.drain_rate import RETRY_NS_MAX, RETRY_NS_MIN, RETRY_UNMEASURED_NS, DrainRate
+from shardstore.workers.serving.drain_rate import RETRY_NS_MAX, RETRY_NS_MIN, RETRY_UNMEASURED_NS, DrainRate
 
 START_NS = 100 * SECOND_NS
 

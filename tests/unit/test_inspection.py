@@ -9,24 +9,24 @@ from typing import Any
 
 import pytest
 
-from router import route_table
 from shardstore import documents
 from shardstore.cluster import store
 from shardstore.key_range import KeyRange
 from shardstore.route_map import presplit
+from shardstore.router import route_table
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.workers.inspection.documents import DOCUMENTS
+from shardstore.workers.inspection.findings import Findings
+from shardstore.workers.inspection.inspect import inspect
+from shardstore.workers.inspection.rendering import as_json, as_lines
+from shardstore.workers.segment.manifest import new_manifest, publish_manifest
+from shardstore.workers.segment.table_format import Entries, TableRecord
+from shardstore.workers.segment.table_writer import write_table
+from shardstore.workers.wal.log_document import LogDocument, publish_log_document
+from shardstore.workers.wal.record_format import FILE_HEADER_BYTES
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.table_samples import IDENTITY, empty_filesystem, sample, with_deletions
 from tests.unit.wal_driver import LOG_ID, STORE, WORKER, append_many, fresh_writer, path_of, sync
-from workers.inspection.documents import DOCUMENTS
-from workers.inspection.findings import Findings
-from workers.inspection.inspect import inspect
-from workers.inspection.rendering import as_json, as_lines
-from workers.segment.manifest import new_manifest, publish_manifest
-from workers.segment.table_format import Entries, TableRecord
-from workers.segment.table_writer import write_table
-from workers.wal.log_document import LogDocument, publish_log_document
-from workers.wal.record_format import FILE_HEADER_BYTES
 
 COPY = "copy"
 ENTRIES_MAX = 5

@@ -10,10 +10,7 @@ from shardstore.file_names import segment_directory, table_file
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
-from tests.simulation.sim_filesystem import SimFilesystem
-from tests.unit.faulty_filesystem import FaultyFilesystem
-from tests.unit.job_driver import STORE, JobDriver, content_of, run_to_end
-from workers.jobs.specs import (
+from shardstore.workers.jobs.specs import (
     AdoptResult,
     AdoptSpec,
     CompactionKind,
@@ -24,8 +21,11 @@ from workers.jobs.specs import (
     encode_result,
     encode_spec,
 )
-from workers.segment.manifest import Manifest, Parts
-from workers.segment.segment import Segment
+from shardstore.workers.segment.manifest import Manifest, Parts
+from shardstore.workers.segment.segment import Segment
+from tests.simulation.sim_filesystem import SimFilesystem
+from tests.unit.faulty_filesystem import FaultyFilesystem
+from tests.unit.job_driver import STORE, JobDriver, content_of, run_to_end
 
 SMALL = SegmentOptions(block_bytes=KIB, part_min_bytes=KIB, part_max_bytes=2 * KIB, main_max_bytes=4 * KIB)
 DEDUP = {"clients": [[7, 8, {9: 1}]]}

@@ -8,11 +8,9 @@ from shardstore.errors import Corruption, DiskFull
 from shardstore.file_names import table_file, wal_file
 from shardstore.key_range import EVERYTHING
 from shardstore.wire_format import MalformedMessage
-from tests.unit.faulty_filesystem import FaultyFilesystem
-from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver, run_to_end
-from workers.jobs import merged_entries
-from workers.jobs.figures import JobFigures
-from workers.jobs.specs import (
+from shardstore.workers.jobs import merged_entries
+from shardstore.workers.jobs.figures import JobFigures
+from shardstore.workers.jobs.specs import (
     CompactionKind,
     CompactResult,
     CompactSpec,
@@ -23,9 +21,11 @@ from workers.jobs.specs import (
     encode_result,
     encode_spec,
 )
-from workers.segment.manifest import read_manifest
-from workers.segment.segment import Segment
-from workers.wal.log_document import LogDocument, read_log_document
+from shardstore.workers.segment.manifest import read_manifest
+from shardstore.workers.segment.segment import Segment
+from shardstore.workers.wal.log_document import LogDocument, read_log_document
+from tests.unit.faulty_filesystem import FaultyFilesystem
+from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver, run_to_end
 
 
 @pytest.fixture

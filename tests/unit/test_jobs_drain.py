@@ -9,14 +9,14 @@ from shardstore.file_names import table_file, wal_file
 from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import EVERYTHING
 from shardstore.segment_options import DEFAULTS
+from shardstore.workers.jobs.drain import entries_of
+from shardstore.workers.jobs.figures import JobFigures
+from shardstore.workers.jobs.run import run
+from shardstore.workers.jobs.specs import DrainResult, DrainSpec, SegmentDrain
+from shardstore.workers.segment.manifest import read_manifest
+from shardstore.workers.wal.record_format import Record, RecordKind
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver, run_to_end
-from workers.jobs.drain import entries_of
-from workers.jobs.figures import JobFigures
-from workers.jobs.run import run
-from workers.jobs.specs import DrainResult, DrainSpec, SegmentDrain
-from workers.segment.manifest import read_manifest
-from workers.wal.record_format import Record, RecordKind
 
 
 @pytest.fixture

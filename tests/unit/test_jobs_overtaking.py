@@ -8,11 +8,11 @@ import pytest
 
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
+from shardstore.workers.jobs.output import Numbers
+from shardstore.workers.jobs.run import run
+from shardstore.workers.jobs.specs import CompactionKind, CompactResult
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import JobDriver, job_result
-from workers.jobs.output import Numbers
-from workers.jobs.run import run
-from workers.jobs.specs import CompactionKind, CompactResult
 
 OPTIONS = SegmentOptions(block_bytes=KIB, part_min_bytes=2 * KIB, part_max_bytes=6 * KIB, main_max_bytes=40 * KIB)
 SLICES_MIN = 10

@@ -10,10 +10,10 @@ from shardstore.limits import KEY_BYTES_MAX, LOAD_KEY_BYTES_MAX, LOAD_KEYS_MAX, 
 from shardstore.load_report import LoadReport, RangeReport
 from shardstore.messages import decode, encode
 from shardstore.wire_format import Op
+from shardstore.workers.load.meter import MIDDLES_PER_REPORT, REPORT_INTERVAL_NS, LoadMeter
+from shardstore.workers.load.range_size import RangeSize, size_of
 from tests.simulation.sim_entropy import SimEntropy
 from tests.unit.worker_driver import WorkerDriver
-from workers.load.meter import MIDDLES_PER_REPORT, REPORT_INTERVAL_NS, LoadMeter
-from workers.load.range_size import RangeSize, size_of
 
 EMPTY = RangeSize(0, 0, 0, b"")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from router.load_table import LoadTable
-from router.policies.loads import RangeLoad, WorkerLoad
 from shardstore.load_report import LoadReport, RangeReport
 from shardstore.route_map import presplit
+from shardstore.router.load_table import LoadTable
+from shardstore.router.policies.loads import RangeLoad, WorkerLoad
 
 MAP = presplit([b"m"], 2)
 WORKERS = [WorkerLoad(0), WorkerLoad(1)]

@@ -9,12 +9,12 @@ import pytest
 from shardstore.columns import decode
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
+from shardstore.workers.segment.digests import digest_of
+from shardstore.workers.segment.main import Main
+from shardstore.workers.segment.null_segment import NULL_SEGMENT
+from shardstore.workers.segment.table_format import Identity
+from shardstore.workers.segment.table_reader import Table
 from tests.unit.table_samples import STORE, absent_from, empty_filesystem, sample, write
-from workers.segment.digests import digest_of
-from workers.segment.main import Main
-from workers.segment.null_segment import NULL_SEGMENT
-from workers.segment.table_format import Identity
-from workers.segment.table_reader import Table
 
 ENTRIES = sample("variable-variable", 400)
 KEYS = list(ENTRIES)

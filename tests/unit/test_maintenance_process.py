@@ -13,10 +13,10 @@ import pytest
 from shardstore.effects import Event, JobFailed, StartJob
 from shardstore.memory_plan import derive
 from shardstore.options import Durability, WorkerOptions
+from shardstore.workers.jobs.specs import CompactionKind, CompactSpec, RetireSpec
+from shardstore.workers.maintenance import process
+from shardstore.workers.maintenance.process import MaintenanceProcess
 from tests.unit.worker_driver import MEMORY, STORE
-from workers.jobs.specs import CompactionKind, CompactSpec, RetireSpec
-from workers.maintenance import process
-from workers.maintenance.process import MaintenanceProcess
 
 SPECS = {1: CompactSpec(STORE, 1, CompactionKind.EVERYTHING, 0), 2: RetireSpec(STORE, (7,))}
 

@@ -10,11 +10,11 @@ import pytest
 
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
+from shardstore.workers.jobs.specs import CompactionKind, CompactResult, DrainResult, Spec, decode_result, encode_spec
+from shardstore.workers.maintenance.__main__ import serve
+from shardstore.workers.maintenance.channel import ChannelClosed, Outcome, has_message, receive, send
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import JobDriver
-from workers.jobs.specs import CompactionKind, CompactResult, DrainResult, Spec, decode_result, encode_spec
-from workers.maintenance.__main__ import serve
-from workers.maintenance.channel import ChannelClosed, Outcome, has_message, receive, send
 
 OPTIONS = SegmentOptions(block_bytes=KIB, part_min_bytes=2 * KIB, part_max_bytes=6 * KIB, main_max_bytes=400 * KIB)
 COMPACTION, DRAIN = 7, 8

@@ -11,8 +11,7 @@ from shardstore.errors import Corruption
 from shardstore.file_names import manifest as manifest_path
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.messages import to_plain
-from tests.unit.table_samples import STORE, empty_filesystem
-from workers.segment.manifest import (
+from shardstore.workers.segment.manifest import (
     MAGIC,
     SEGMENT_VERSION_MAX,
     VERSION,
@@ -21,7 +20,8 @@ from workers.segment.manifest import (
     read_manifest,
     share_bytes_of,
 )
-from workers.segment.table_format import TableRecord
+from shardstore.workers.segment.table_format import TableRecord
+from tests.unit.table_samples import STORE, empty_filesystem
 
 SEGMENT = 7
 NEW = new_manifest(STORE, SEGMENT, EVERYTHING, 1)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from router.policies.history import History
-from router.policies.loads import SETTLED_NS, StoreLoad, WorkerLoad
-from router.policies.merge_policy import COOLDOWNS, merges
-from router.policies.plan import Plan, PlanKind
 from shardstore.limits import MIB
+from shardstore.router.policies.history import History
+from shardstore.router.policies.loads import SETTLED_NS, StoreLoad, WorkerLoad
+from shardstore.router.policies.merge_policy import COOLDOWNS, merges
+from shardstore.router.policies.plan import Plan, PlanKind
 from tests.unit.policy_values import NOW_NS, OPTIONS, RESTED, store
 
 LARGE = {"size_bytes": 90 * MIB}

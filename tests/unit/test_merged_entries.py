@@ -7,9 +7,9 @@ import pytest
 from shardstore.key_range import EVERYTHING
 from shardstore.limits import KIB
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.workers.jobs import merged_entries
+from shardstore.workers.jobs.merged_entries import stretches_of
 from tests.unit.table_samples import LAYOUTS, sample, table_of
-from workers.jobs import merged_entries
-from workers.jobs.merged_entries import stretches_of
 
 
 @pytest.mark.parametrize("compression", Compression)

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
+from shardstore.workers.jobs.specs import AdoptSpec, CompactionKind
+from shardstore.workers.segment.middle_key import middle_key
+from shardstore.workers.segment.segment import Segment
+from shardstore.workers.segment.table_format import TableRecord
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import STORE, JobDriver
-from workers.jobs.specs import AdoptSpec, CompactionKind
-from workers.segment.middle_key import middle_key
-from workers.segment.segment import Segment
-from workers.segment.table_format import TableRecord
 
 BLOCK = 100
 

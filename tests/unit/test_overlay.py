@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
-from workers.chunk import Chunk, merge
-from workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES, ActiveLayer
-from workers.overlay.overlay import Overlay
+from shardstore.workers.chunk import Chunk, merge
+from shardstore.workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES, ActiveLayer
+from shardstore.workers.overlay.overlay import Overlay
 
 KEYS = st.binary(min_size=1, max_size=3)
 STEPS = st.lists(

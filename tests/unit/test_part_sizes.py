@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
-from workers.jobs.part_sizes import drawn_sizes, size_of_part
+from shardstore.workers.jobs.part_sizes import drawn_sizes, size_of_part
 
 OPTIONS = SegmentOptions(block_bytes=KIB, part_min_bytes=2000, part_max_bytes=5000, main_max_bytes=50_000)
 

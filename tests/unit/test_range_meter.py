@@ -6,8 +6,8 @@ import pytest
 
 from shardstore.limits import LOAD_KEYS_MAX, SECOND_NS
 from shardstore.wire_format import Op
+from shardstore.workers.load.range_meter import ENTRY_NS, ENTRY_NS_OTHERWISE, REQUEST_NS, RangeMeter
 from tests.simulation.sim_entropy import SimEntropy
-from workers.load.range_meter import ENTRY_NS, ENTRY_NS_OTHERWISE, REQUEST_NS, RangeMeter
 
 
 class Measured:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from router.policies.history import History
-from router.policies.loads import SETTLED_NS, StoreLoad, WorkerLoad
-from router.policies.plan import Plan, PlanKind
-from router.policies.rebalance_policy import evacuations, moves
-from router.policies.topology_policy import choose
 from shardstore.limits import MIB
+from shardstore.router.policies.history import History
+from shardstore.router.policies.loads import SETTLED_NS, StoreLoad, WorkerLoad
+from shardstore.router.policies.plan import Plan, PlanKind
+from shardstore.router.policies.rebalance_policy import evacuations, moves
+from shardstore.router.policies.topology_policy import choose
 from shardstore.topology_options import TopologyOptions
 from tests.unit.policy_values import NOW_NS, OPTIONS, RESTED, hot, sample, store
 

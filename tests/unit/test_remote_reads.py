@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from router import change_plan
 from shardstore.effects import SendFailed
 from shardstore.limits import FRAME_BYTES_MAX, MIB, REPLY_BYTES_AIM, SECOND_NS
 from shardstore.messages import ScanRequest
+from shardstore.router import change_plan
 from shardstore.wire_format import Flag, Op, Status, decode_header
+from shardstore.workers.topology.remote_reads import READS_MAX
 from tests.unit.topology_driver import TopologyDriver
-from workers.topology.remote_reads import READS_MAX
 
 NO_JOBS = (Op.GET, Op.CHANGE, Op.PROGRESS, Op.HEARTBEAT)
 

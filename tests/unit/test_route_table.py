@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from router import change_plan, route_table
-from router.route_table import RouteTable, Topology, open_route_table
 from shardstore import documents
 from shardstore.errors import Corruption, InvalidRequest
 from shardstore.identifiers import Epoch
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.route_map import RouteMap, presplit
+from shardstore.router import change_plan, route_table
+from shardstore.router.route_table import RouteTable, Topology, open_route_table
 from shardstore.topology import Change, Relative
 
 GOLDEN_FILE = Path(__file__).parent.parent / "golden" / "routes-v2.bin"

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.core import TICK_NS
 from shardstore.effects import Received, Send, SendFailed, Stop
 from shardstore.limits import CREDITS, WORKERS_MAX
 from shardstore.messages import Hello, Routes, decode, encode
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.route_map import RouteMap, presplit
+from shardstore.router.core import TICK_NS
 from shardstore.wire_format import Header, Op, Status
 from tests.unit.router_driver import STORE, RouterDriver, get, header_of, refusal_of, told_routes
 

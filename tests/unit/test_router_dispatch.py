@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from router import dispatch
 from shardstore.effects import Send
 from shardstore.limits import (
     CREDITS,
@@ -17,6 +16,7 @@ from shardstore.limits import (
 )
 from shardstore.messages import Routes, decode
 from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.router import dispatch
 from shardstore.wire_format import REQUEST_FRAMES, ROUTED, Flag, Header, Op, Status
 from tests.unit.router_driver import RouterDriver, get, header_of, refusal_of
 

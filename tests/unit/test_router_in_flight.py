@@ -6,8 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from router.in_flight import InFlight, Passed
 from shardstore.identifiers import WorkerId
+from shardstore.router.in_flight import InFlight, Passed
 from shardstore.wire_format import Header, Op
 
 SMALL = st.integers(1, 3)

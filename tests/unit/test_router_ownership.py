@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router import ownership
 from shardstore.key_range import EVERYTHING
 from shardstore.messages import Register
 from shardstore.route_map import presplit
+from shardstore.router import ownership
 
 EPOCHS = st.dictionaries(st.integers(1, 6), st.integers(0, 9), max_size=6)
 WORKERS = 2

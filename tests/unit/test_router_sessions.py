@@ -6,8 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from router.sessions import Sessions
 from shardstore.limits import WORKERS_MAX
+from shardstore.router.sessions import Sessions
 
 CLIENTS = st.integers(1, 6)
 PEERS = st.sampled_from([b"a", b"b", b"c", b"d", b"e"])

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from router.admin import FORGOTTEN
-from router.change_stage import Stage
-from router.policies import topology_policy
-from router.policies.history import History
-from router.policies.loads import StoreLoad
-from router.steering import RANGES_PER_INTERVAL
 from shardstore.admin_messages import Action, AdminReply, AdminRequest
 from shardstore.effects import Effect, ReportWorkers, Send, Tick
 from shardstore.errors import DiskFull
 from shardstore.limits import MILLISECOND_NS, SECOND_NS, WORKERS_MAX
 from shardstore.messages import Refusal, Routes, decode, encode
 from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.router.admin import FORGOTTEN
+from shardstore.router.change_stage import Stage
+from shardstore.router.policies import topology_policy
+from shardstore.router.policies.history import History
+from shardstore.router.policies.loads import StoreLoad
+from shardstore.router.steering import RANGES_PER_INTERVAL
 from shardstore.topology import Change, Orders, Progress
 from shardstore.topology_options import TopologyOptions
 from shardstore.wire_format import Flag, Header, Op, Status

@@ -8,9 +8,9 @@ from shardstore.identifiers import Stored
 from shardstore.key_range import EVERYTHING
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.workers.segment.block_cache import BlockCache
+from shardstore.workers.segment.cache import SegmentCache
 from tests.unit.table_samples import LAYOUTS, absent_from, sample, table_of
-from workers.segment.block_cache import BlockCache
-from workers.segment.cache import SegmentCache
 
 ZSTD = SegmentOptions(Compression.ZSTD)
 COUNT = 4 * BLOCK_ENTRIES

@@ -11,12 +11,12 @@ from shardstore.file_names import manifest as manifest_path
 from shardstore.file_names import segment_directory, table_file
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
+from shardstore.workers.segment.manifest import Manifest, new_manifest, publish_manifest, read_manifest
+from shardstore.workers.segment.null_segment import NULL_SEGMENT
+from shardstore.workers.segment.segment import Segment
+from shardstore.workers.segment.table_format import Identity
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.table_samples import STORE, empty_filesystem, write
-from workers.segment.manifest import Manifest, new_manifest, publish_manifest, read_manifest
-from workers.segment.null_segment import NULL_SEGMENT
-from workers.segment.segment import Segment
-from workers.segment.table_format import Identity
 
 SEGMENT = 7
 RANGE = KeyRange(b"a", b"z")

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from workers.segment.state import TRANSITIONS, SegmentState, Step, after
+from shardstore.workers.segment.state import TRANSITIONS, SegmentState, Step, after
 
 READY, FREEZE, RUNNING = SegmentState.READY, SegmentState.FREEZE, SegmentState.MAINTENANCE_RUNNING
 ERROR, CLOSED = SegmentState.ERROR, SegmentState.CLOSED

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from router.policies.history import VERDICT_NS, History
-from router.policies.loads import SETTLED_NS, TOLD_NS, StoreLoad, WorkerLoad
-from router.policies.plan import Plan, PlanKind, Unsplittable
-from router.policies.split_policy import KEYS_MIN, splits
 from shardstore.limits import KEY_BYTES_MAX, MIB
+from shardstore.router.policies.history import VERDICT_NS, History
+from shardstore.router.policies.loads import SETTLED_NS, TOLD_NS, StoreLoad, WorkerLoad
+from shardstore.router.policies.plan import Plan, PlanKind, Unsplittable
+from shardstore.router.policies.split_policy import KEYS_MIN, splits
 from tests.unit.policy_values import NOW_NS, OPTIONS, RESTED, hot, sample, store
 
 HALVES = sample(0, 99)

@@ -6,8 +6,8 @@ import pytest
 
 from shardstore.effects import Event, SyncWal, WalSynced, WalSyncFailed
 from shardstore.errors import StorageFailure
+from shardstore.workers.sync_thread import SyncThread
 from tests.unit.faulty_filesystem import FaultyFilesystem
-from workers.sync_thread import SyncThread
 
 
 def ends(filesystem: FaultyFilesystem, directory: str | None, broken: str = "") -> list[Event]:

@@ -11,6 +11,8 @@ from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.segment_options import DEFAULTS
+from shardstore.workers.segment.table_format import Identity
+from shardstore.workers.segment.table_reader import FEW_KEYS, Page, Table
 from tests.unit.table_samples import (
     IDENTITY,
     LAYOUTS,
@@ -22,8 +24,6 @@ from tests.unit.table_samples import (
     with_deletions,
     write,
 )
-from workers.segment.table_format import Identity
-from workers.segment.table_reader import FEW_KEYS, Page, Table
 
 COUNT = 2 * BLOCK_ENTRIES + 44
 LOTS = 1 << 30

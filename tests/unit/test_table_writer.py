@@ -11,9 +11,9 @@ from shardstore.errors import DiskFull
 from shardstore.identifiers import TOMBSTONE
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.segment_options import DEFAULTS
+from shardstore.workers.segment.table_format import Entries, Layout
+from shardstore.workers.segment.table_writer import TableWriter, block_bounds, layout_of, write_table
 from tests.unit.table_samples import IDENTITY, empty_filesystem, sample, write
-from workers.segment.table_format import Entries, Layout
-from workers.segment.table_writer import TableWriter, block_bounds, layout_of, write_table
 
 
 def bounds_of(sizes: list[int]) -> list[int]:

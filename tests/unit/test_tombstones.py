@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from shardstore.identifiers import TOMBSTONE, Stored
+from shardstore.workers.segment.column_writer import as_list
+from shardstore.workers.segment.table_format import Entries, FixedItems, Identity
+from shardstore.workers.segment.table_reader import Table
+from shardstore.workers.segment.tombstones import may_hold, without_needless_tombstones
 from tests.unit.table_samples import STORE, empty_filesystem, write
-from workers.segment.column_writer import as_list
-from workers.segment.table_format import Entries, FixedItems, Identity
-from workers.segment.table_reader import Table
-from workers.segment.tombstones import may_hold, without_needless_tombstones
 
 
 def tables_of(*contents: dict[bytes, Stored]) -> list[Table]:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from router.change_stage import Stage
 from shardstore.errors import DiskFull
 from shardstore.messages import decode, encode
+from shardstore.router.change_stage import Stage
 from shardstore.topology import Orders, Progress, Retire
 from shardstore.wire_format import Header, Op, decode_header
 from tests.unit.topology_driver import TopologyDriver
@@ -83,7 +83,7 @@ def test_what_cannot_be_published_vanishes(monkeypatch: pytest.MonkeyPatch) -> N
         raise DiskFull("no room")
 
     with monkeypatch.context() as patched:
-        patched.setattr("router.route_table.documents.publish", full)
+        patched.setattr("shardstore.router.route_table.documents.publish", full)
         with pytest.raises(DiskFull):
             cluster.split(b"m")
     assert cluster.topology == before
@@ -110,7 +110,7 @@ def test_an_end_that_cannot_be_published_is_tried_again(monkeypatch: pytest.Monk
             if cluster.workers[0].job:
                 cluster.run_job(0)
             cluster.exchange(lambda op: op != Op.PROGRESS)
-        patched.setattr("router.route_table.documents.publish", full)
+        patched.setattr("shardstore.router.route_table.documents.publish", full)
         cluster.pass_time()
         cluster.exchange()
         assert cluster.changes

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import pytest
 
-from router.policies.loads import WorkerLoad
-from router.policies.merge_policy import RANGES_KEPT
-from router.policies.plan import Plan, PlanKind
 from shardstore.limits import MIB
+from shardstore.router.policies.loads import WorkerLoad
+from shardstore.router.policies.merge_policy import RANGES_KEPT
+from shardstore.router.policies.plan import Plan, PlanKind
 from shardstore.topology_options import TopologyOptions
 from tests.unit.load_model import KEYS, ModelStore, Spread, even_store
 

@@ -15,6 +15,13 @@ from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import KIB
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.workers.jobs.clipping import clipped
+from shardstore.workers.segment.column_writer import as_list
+from shardstore.workers.segment.open_tables import OpenTables
+from shardstore.workers.segment.table_format import TableRecord
+from shardstore.workers.segment.table_reader import FEW_KEYS, Table
+from shardstore.workers.segment.tombstones import may_hold
+from shardstore.workers.segment.virtual_part import VirtualPart
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import content_of, job_result
 from tests.unit.table_samples import (
@@ -27,13 +34,6 @@ from tests.unit.table_samples import (
     with_deletions,
     write,
 )
-from workers.jobs.clipping import clipped
-from workers.segment.column_writer import as_list
-from workers.segment.open_tables import OpenTables
-from workers.segment.table_format import TableRecord
-from workers.segment.table_reader import FEW_KEYS, Table
-from workers.segment.tombstones import may_hold
-from workers.segment.virtual_part import VirtualPart
 
 CHILD = 9
 LOTS = 1 << 30

@@ -3,6 +3,9 @@
 import pytest
 
 from shardstore.errors import Corruption
+from shardstore.workers.wal.reader import LsnInterval, records_of
+from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, RECORD_HEADER_BYTES
+from shardstore.workers.wal.writer import WalWriter
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.wal_driver import (
     LOG_ID,
@@ -16,9 +19,6 @@ from tests.unit.wal_driver import (
     recovered,
     writer_of,
 )
-from workers.wal.reader import LsnInterval, records_of
-from workers.wal.record_format import FILE_HEADER_BYTES, RECORD_HEADER_BYTES
-from workers.wal.writer import WalWriter
 
 
 @pytest.fixture

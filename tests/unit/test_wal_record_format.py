@@ -8,7 +8,7 @@ from shardstore.checksum import checksum
 from shardstore.errors import Corruption
 from shardstore.identifiers import RequestId
 from shardstore.limits import REQUEST_BYTES_MAX
-from workers.wal.record_format import (
+from shardstore.workers.wal.record_format import (
     FILE_HEADER_BYTES,
     RECORD_HEADER_BYTES,
     DamagedHeader,

@@ -11,6 +11,11 @@ from shardstore.documents import encode_document
 from shardstore.errors import Corruption, StorageFailure
 from shardstore.limits import WAL_FILE_BYTES
 from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.workers.wal.log_document import LogDocument, publish_log_document, read_log_document
+from shardstore.workers.wal.reader import first_lsns
+from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, RECORD_HEADER_BYTES, FileHeader
+from shardstore.workers.wal.recovery import recover
+from shardstore.workers.wal.scan import DECISIONS, TailCut, TailPolicy, Verdict
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.wal_driver import (
     DIRECTORY,
@@ -28,11 +33,6 @@ from tests.unit.wal_driver import (
     sync,
     writer_of,
 )
-from workers.wal.log_document import LogDocument, publish_log_document, read_log_document
-from workers.wal.reader import first_lsns
-from workers.wal.record_format import FILE_HEADER_BYTES, RECORD_HEADER_BYTES, FileHeader
-from workers.wal.recovery import recover
-from workers.wal.scan import DECISIONS, TailCut, TailPolicy, Verdict
 
 LOG = f"{DIRECTORY}/LOG"
 PAYLOAD_BYTES = 28

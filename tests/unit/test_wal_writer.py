@@ -3,6 +3,9 @@
 import pytest
 
 from shardstore.errors import DiskFull, StorageFailure
+from shardstore.workers.wal.reader import records_in
+from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, RECORD_HEADER_BYTES
+from shardstore.workers.wal.writer import WalWriter
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.wal_driver import (
     DIRECTORY,
@@ -16,9 +19,6 @@ from tests.unit.wal_driver import (
     sync,
     writer_of,
 )
-from workers.wal.reader import records_in
-from workers.wal.record_format import FILE_HEADER_BYTES, RECORD_HEADER_BYTES
-from workers.wal.writer import WalWriter
 
 RECORD = Content(1, b"k", b"v" * 99)
 RECORD_BYTES = RECORD_HEADER_BYTES + 100

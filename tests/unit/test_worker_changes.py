@@ -15,10 +15,10 @@ from shardstore.messages import ScanRequest, decode
 from shardstore.options import Durability, ScanMode
 from shardstore.topology import Change, Progress
 from shardstore.wire_format import Flag, Op, Status, decode_header
+from shardstore.workers.jobs.specs import AdoptSpec, CompactSpec
+from shardstore.workers.segment.state import Step
 from tests.simulation.sim_filesystem import SimFilesystem
 from tests.unit.topology_driver import CLIENT, TopologyDriver
-from workers.jobs.specs import AdoptSpec, CompactSpec
-from workers.segment.state import Step
 
 LOCAL_SPLIT = b"m"
 Begin = Callable[[TopologyDriver], Change]

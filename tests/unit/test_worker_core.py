@@ -13,9 +13,9 @@ from shardstore.limits import FRAME_BYTES_MAX, KEY_BYTES_MAX, REFUSAL_CHARACTERS
 from shardstore.messages import Refusal, ScanRequest, decode, encode
 from shardstore.options import Durability
 from shardstore.wire_format import Flag, Header, Op, Status, decode_header
+from shardstore.workers.ranges import replay
+from shardstore.workers.wal.record_format import FILE_HEADER_BYTES
 from tests.unit.worker_driver import WorkerDriver
-from workers.ranges import replay
-from workers.wal.record_format import FILE_HEADER_BYTES
 
 MEBIBYTE = 1 << 20
 

@@ -11,8 +11,8 @@ from shardstore.errors import Corruption
 from shardstore.limits import SECOND_NS
 from shardstore.messages import Refusal, decode
 from shardstore.wire_format import Flag, Op, Status
+from shardstore.workers.segment.state import SegmentState
 from tests.unit.worker_driver import WorkerDriver
-from workers.segment.state import SegmentState
 
 OPERATIONS = pytest.mark.parametrize("op", [Op.FLUSH, Op.COMPACT])
 

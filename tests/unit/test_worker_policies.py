@@ -7,8 +7,8 @@ import pytest
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import GIB, RUN_QUEUE_MAX, WAL_RETAINED_BYTES_MAX
 from shardstore.memory_plan import derive
-from workers.maintenance.drain_policy import LayerSize, layers_to_seal
-from workers.serving.admission import MemoryLimits, Usage, admit, pressure
+from shardstore.workers.maintenance.drain_policy import LayerSize, layers_to_seal
+from shardstore.workers.serving.admission import MemoryLimits, Usage, admit, pressure
 
 LIMITS = MemoryLimits(worker_bytes=1000, range_bytes=500, seal_bytes=100, request_bytes=400)
 

@@ -19,10 +19,10 @@ from shardstore.messages import Refusal, ScanRequest, encode
 from shardstore.messages import decode as decode_message
 from shardstore.options import Durability, ScanMode
 from shardstore.wire_format import Flag, Op, Status
+from shardstore.workers.serving import open_scans, requests
+from shardstore.workers.serving.scan_page import MERGE_ROUNDS_MAX
 from tests.unit.scan_driver import AtWorker
 from tests.unit.worker_driver import WorkerDriver
-from workers.serving import open_scans, requests
-from workers.serving.scan_page import MERGE_ROUNDS_MAX
 
 HELD = [ScanMode.SNAPSHOT, ScanMode.FULL_ISOLATION]
 

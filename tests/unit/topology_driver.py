@@ -11,11 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from router import change_plan
-from router.answers import CLIENTS, WORKERS
-from router.change_stage import Stage
-from router.core import RouterCore
-from router.route_table import Topology
 from shardstore.columns import decode, encode
 from shardstore.effects import (
     Effect,
@@ -38,16 +33,21 @@ from shardstore.messages import ScanRequest
 from shardstore.messages import encode as encode_message
 from shardstore.options import Durability, RouterOptions, ScanMode, WorkerOptions
 from shardstore.route_map import Route, RouteMap
+from shardstore.router import change_plan
+from shardstore.router.answers import CLIENTS, WORKERS
+from shardstore.router.change_stage import Stage
+from shardstore.router.core import RouterCore
+from shardstore.router.route_table import Topology
 from shardstore.segment_options import DEFAULTS
 from shardstore.topology import Change
 from shardstore.wire_format import Flag, Header, Op, Status, decode_header, decode_reply
+from shardstore.workers.core import WorkerCore
+from shardstore.workers.jobs.run import run
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.registration import ROUTER
 from tests.simulation.sim_disk import PowerLoss, SimDisk
 from tests.simulation.sim_entropy import SimEntropy
 from tests.simulation.sim_filesystem import SimFilesystem
-from workers.core import WorkerCore
-from workers.jobs.run import run
-from workers.ranges.owned_range import OwnedRange
-from workers.registration import ROUTER
 
 STORE = "5" * 32
 CLIENT = 0xC11E47

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import Epoch, RequestId, SegmentId
-from workers.wal.reader import records_in
-from workers.wal.record_format import RecordKind
-from workers.wal.recovery import RecoveredLog, recover
-from workers.wal.scan import TailPolicy
-from workers.wal.writer import WalWriter
+from shardstore.workers.wal.reader import records_in
+from shardstore.workers.wal.record_format import RecordKind
+from shardstore.workers.wal.recovery import RecoveredLog, recover
+from shardstore.workers.wal.scan import TailPolicy
+from shardstore.workers.wal.writer import WalWriter
 
 WORKER = 3
 STORE = "store"

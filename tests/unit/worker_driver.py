@@ -31,9 +31,9 @@ from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.segment_options import DEFAULTS
 from shardstore.system_entropy import SystemEntropy
 from shardstore.wire_format import Flag, Header, Op, Status, decode_reply
-from workers.core import WorkerCore
-from workers.jobs.run import run
-from workers.jobs.specs import Result
+from shardstore.workers.core import WorkerCore
+from shardstore.workers.jobs.run import run
+from shardstore.workers.jobs.specs import Result
 
 STORE = "5" * 32
 CLIENT = 0xC11E47

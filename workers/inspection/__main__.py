@@ -1,4 +1,4 @@
-"""python -P -m workers.inspection '{"file": ...}': the options of options.InspectionOptions as one JSON argument.
+"""python -P -m shardstore.workers.inspection '{"file": ...}': InspectionOptions as one JSON argument.
 
 Prints what is in the file. Exit code 0, or 3 when it is damaged or cannot be read.
 """
@@ -10,8 +10,8 @@ import sys
 from shardstore.errors import Corruption, ShardstoreError
 from shardstore.options import InspectionOptions, from_argument
 from shardstore.posix_filesystem import PosixFilesystem
-from workers.inspection.inspect import inspect
-from workers.inspection.rendering import as_json, as_lines
+from shardstore.workers.inspection.inspect import inspect
+from shardstore.workers.inspection.rendering import as_json, as_lines
 
 EXIT_FAILED = 3
 

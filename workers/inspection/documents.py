@@ -11,9 +11,9 @@ from typing import Any
 from shardstore.documents import read_document
 from shardstore.errors import Corruption
 from shardstore.filesystem import Filesystem
-from workers.inspection.findings import Findings
-from workers.segment import manifest
-from workers.wal import log_document
+from shardstore.workers.inspection.findings import Findings
+from shardstore.workers.segment import manifest
+from shardstore.workers.wal import log_document
 
 DOCUMENTS: dict[bytes, tuple[str, int]] = {
     manifest.MAGIC: ("manifest", manifest.VERSION),

@@ -7,12 +7,12 @@ from typing import TypeAlias
 
 from shardstore.errors import Corruption
 from shardstore.filesystem import Filesystem
-from workers.inspection.documents import DOCUMENTS, inspect_document
-from workers.inspection.findings import Findings
-from workers.inspection.log_file import inspect_log_file
-from workers.inspection.table import inspect_table
-from workers.segment import table_format
-from workers.wal.record_format import FILE_MAGIC
+from shardstore.workers.inspection.documents import DOCUMENTS, inspect_document
+from shardstore.workers.inspection.findings import Findings
+from shardstore.workers.inspection.log_file import inspect_log_file
+from shardstore.workers.inspection.table import inspect_table
+from shardstore.workers.segment import table_format
+from shardstore.workers.wal.record_format import FILE_MAGIC
 
 MAGIC_BYTES = 8
 _Inspect: TypeAlias = Callable[[Filesystem, str, bytes, int], Findings]

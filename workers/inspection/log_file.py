@@ -8,8 +8,8 @@ from typing import Any
 
 from shardstore.errors import Corruption
 from shardstore.filesystem import Filesystem
-from workers.inspection.findings import Findings
-from workers.wal.record_format import (
+from shardstore.workers.inspection.findings import Findings
+from shardstore.workers.wal.record_format import (
     FILE_HEADER_BYTES,
     DamagedHeader,
     DamagedRecord,
@@ -18,7 +18,7 @@ from workers.wal.record_format import (
     file_header_in,
     record_at,
 )
-from workers.wal.scan import TailPolicy, judge_end, scan_file
+from shardstore.workers.wal.scan import TailPolicy, judge_end, scan_file
 
 
 def inspect_log_file(filesystem: Filesystem, path: str, magic: bytes, entries_max: int) -> Findings:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from workers.inspection.findings import Findings
+from shardstore.workers.inspection.findings import Findings
 
 _INDENT = "  "
 

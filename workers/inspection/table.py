@@ -16,10 +16,10 @@ from shardstore.filesystem import Filesystem
 from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import EVERYTHING
 from shardstore.limits import MIB
-from workers.inspection.findings import Findings
-from workers.segment.block_index import BlockIndex
-from workers.segment.table_file import TableFile
-from workers.segment.table_format import (
+from shardstore.workers.inspection.findings import Findings
+from shardstore.workers.segment.block_index import BlockIndex
+from shardstore.workers.segment.table_file import TableFile
+from shardstore.workers.segment.table_format import (
     FOOTER_BYTES,
     HEADER_BYTES,
     VERSION,
@@ -28,7 +28,7 @@ from workers.segment.table_format import (
     decode_header,
     seed_at,
 )
-from workers.segment.table_reader import Table
+from shardstore.workers.segment.table_reader import Table
 
 _FOOTER_CHECKSUM = struct.Struct("<Q8x")
 ENTRIES_BYTES_MAX = 64 * MIB

@@ -29,11 +29,11 @@ from shardstore.errors import Corruption, DiskFull, StorageFailure
 from shardstore.filesystem import Filesystem
 from shardstore.key_range import KeyRange
 from shardstore.limits import MIB
-from workers.jobs.clipping import clipped
-from workers.jobs.specs import AdoptResult, AdoptSpec
-from workers.segment.manifest import Manifest, Parts, new_manifest, publish_manifest, read_manifest
-from workers.segment.open_tables import OpenTables
-from workers.segment.table_format import TableRecord
+from shardstore.workers.jobs.clipping import clipped
+from shardstore.workers.jobs.specs import AdoptResult, AdoptSpec
+from shardstore.workers.segment.manifest import Manifest, Parts, new_manifest, publish_manifest, read_manifest
+from shardstore.workers.segment.open_tables import OpenTables
+from shardstore.workers.segment.table_format import TableRecord
 
 COPY_BYTES = 4 * MIB
 Linked: TypeAlias = dict[tuple[int, int], TableRecord]

@@ -21,16 +21,16 @@ from shardstore.filesystem import Filesystem
 from shardstore.key_range import KeyRange
 from shardstore.limits import MIB
 from shardstore.segment_options import SegmentOptions
-from workers.jobs.compaction_plan import Rewrite, Step, plan
-from workers.jobs.merged_entries import MergedEntries
-from workers.jobs.output import Numbers, Output
-from workers.jobs.part_sizes import drawn_sizes
-from workers.jobs.specs import CompactionKind, CompactResult, CompactSpec
-from workers.segment.cache import SegmentCache
-from workers.segment.manifest import Manifest, Parts, publish_manifest, read_manifest, share_bytes_of
-from workers.segment.open_tables import OpenTables
-from workers.segment.table_format import Layout, TableRecord
-from workers.segment.table_reader import Table
+from shardstore.workers.jobs.compaction_plan import Rewrite, Step, plan
+from shardstore.workers.jobs.merged_entries import MergedEntries
+from shardstore.workers.jobs.output import Numbers, Output
+from shardstore.workers.jobs.part_sizes import drawn_sizes
+from shardstore.workers.jobs.specs import CompactionKind, CompactResult, CompactSpec
+from shardstore.workers.segment.cache import SegmentCache
+from shardstore.workers.segment.manifest import Manifest, Parts, publish_manifest, read_manifest, share_bytes_of
+from shardstore.workers.segment.open_tables import OpenTables
+from shardstore.workers.segment.table_format import Layout, TableRecord
+from shardstore.workers.segment.table_reader import Table
 
 CACHE_BYTES = 64 * MIB
 

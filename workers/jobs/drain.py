@@ -20,16 +20,16 @@ from shardstore.identifiers import TOMBSTONE, Buffer
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.segment_options import SegmentOptions
 from shardstore.wire_format import Flag
-from workers.jobs.figures import JobFigures
-from workers.jobs.output import Numbers, Output
-from workers.jobs.specs import DrainResult, DrainSpec, SegmentDrain
-from workers.segment.manifest import Manifest, publish_manifest, read_manifest
-from workers.segment.merge import merge
-from workers.segment.open_tables import OpenTables
-from workers.segment.table_format import Entries, FixedItems
-from workers.segment.tombstones import without_needless_tombstones
-from workers.wal.reader import LsnInterval, records_of
-from workers.wal.record_format import Record, RecordKind
+from shardstore.workers.jobs.figures import JobFigures
+from shardstore.workers.jobs.output import Numbers, Output
+from shardstore.workers.jobs.specs import DrainResult, DrainSpec, SegmentDrain
+from shardstore.workers.segment.manifest import Manifest, publish_manifest, read_manifest
+from shardstore.workers.segment.merge import merge
+from shardstore.workers.segment.open_tables import OpenTables
+from shardstore.workers.segment.table_format import Entries, FixedItems
+from shardstore.workers.segment.tombstones import without_needless_tombstones
+from shardstore.workers.wal.reader import LsnInterval, records_of
+from shardstore.workers.wal.record_format import Record, RecordKind
 
 SLICE_RECORDS = 128
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from shardstore.key_range import KeyRange
 from shardstore.limits import MIB
-from workers.segment.merge import merge
-from workers.segment.table_format import Entries, Integers, Keys, Values
-from workers.segment.table_reader import Table
-from workers.segment.table_writer import SLICE_ENTRIES
-from workers.segment.tombstones import without_needless_tombstones
+from shardstore.workers.segment.merge import merge
+from shardstore.workers.segment.table_format import Entries, Integers, Keys, Values
+from shardstore.workers.segment.table_reader import Table
+from shardstore.workers.segment.table_writer import SLICE_ENTRIES
+from shardstore.workers.segment.tombstones import without_needless_tombstones
 
 STRETCH_BYTES = MIB
 ENTRY_OVERHEAD_BYTES = 9

@@ -13,11 +13,11 @@ from enum import IntEnum
 from shardstore.file_names import segment_directory
 from shardstore.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
-from workers.jobs.merged_entries import ENTRY_OVERHEAD_BYTES, MergedEntries
-from workers.jobs.part_sizes import size_of_part
-from workers.segment.manifest import Manifest
-from workers.segment.table_format import Entries, Identity, Layout, TableRecord
-from workers.segment.table_writer import TableWriter, layout_of, slices_of
+from shardstore.workers.jobs.merged_entries import ENTRY_OVERHEAD_BYTES, MergedEntries
+from shardstore.workers.jobs.part_sizes import size_of_part
+from shardstore.workers.segment.manifest import Manifest
+from shardstore.workers.segment.table_format import Entries, Identity, Layout, TableRecord
+from shardstore.workers.segment.table_writer import TableWriter, layout_of, slices_of
 
 
 class Numbers(IntEnum):

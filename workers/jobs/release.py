@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from shardstore.filesystem import Filesystem
-from workers.jobs.specs import ReleaseResult, ReleaseSpec
-from workers.wal.log_document import publish_log_document, read_log_document
+from shardstore.workers.jobs.specs import ReleaseResult, ReleaseSpec
+from shardstore.workers.wal.log_document import publish_log_document, read_log_document
 
 
 def release(spec: ReleaseSpec, filesystem: Filesystem) -> Generator[None, None, ReleaseResult]:

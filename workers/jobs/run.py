@@ -7,12 +7,12 @@ from typing import assert_never
 
 from shardstore.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
-from workers.jobs.adopt import adopt
-from workers.jobs.compact import compact
-from workers.jobs.drain import drain
-from workers.jobs.release import release
-from workers.jobs.retire import retire
-from workers.jobs.specs import AdoptSpec, CompactSpec, DrainSpec, ReleaseSpec, Result, RetireSpec, Spec
+from shardstore.workers.jobs.adopt import adopt
+from shardstore.workers.jobs.compact import compact
+from shardstore.workers.jobs.drain import drain
+from shardstore.workers.jobs.release import release
+from shardstore.workers.jobs.retire import retire
+from shardstore.workers.jobs.specs import AdoptSpec, CompactSpec, DrainSpec, ReleaseSpec, Result, RetireSpec, Spec
 
 
 def run(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Generator[None, None, Result]:

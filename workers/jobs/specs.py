@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 from shardstore import messages
 from shardstore.identifiers import Buffer
 from shardstore.wire_format import MalformedMessage
-from workers.jobs.figures import JobFigures
-from workers.segment.manifest import Manifest
+from shardstore.workers.jobs.figures import JobFigures
+from shardstore.workers.segment.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)

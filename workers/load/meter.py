@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from shardstore.entropy import Entropy
 from shardstore.limits import LOAD_KEY_BYTES_MAX, LOAD_RANGES_MAX, SECOND_NS
 from shardstore.load_report import WHOLE_PERMILLE, LoadReport, RangeReport
-from workers.load.range_meter import RangeMeter
-from workers.load.range_size import RangeSize
+from shardstore.workers.load.range_meter import RangeMeter
+from shardstore.workers.load.range_size import RangeSize
 
 REPORT_INTERVAL_NS = SECOND_NS
 MIDDLES_PER_REPORT = 4

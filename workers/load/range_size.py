@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
-from workers.ranges.owned_range import OwnedRange
+from shardstore.workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
+from shardstore.workers.ranges.owned_range import OwnedRange
 
 
 class RangeSize(NamedTuple):

@@ -1,4 +1,4 @@
-"""python -P -m workers.maintenance '{"data": ...}': the process that runs a worker's jobs.
+"""python -P -m shardstore.workers.maintenance '{"data": ...}': the process that runs a worker's jobs.
 
 A job is files in, files out. Other jobs overtake a compaction: each runs from its start to its end between two slices
 of it. The process holds the worker's job lock, so that a new worker can tell when the jobs
@@ -22,9 +22,9 @@ from shardstore.options import MaintenanceOptions, from_argument
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.process import end_with_parent, refuse_optimised_python
 from shardstore.segment_options import SegmentOptions
-from workers.jobs.run import run
-from workers.jobs.specs import CompactSpec, Spec, decode_spec, encode_result
-from workers.maintenance.channel import ChannelClosed, Outcome, encode_damage, has_message, receive, send
+from shardstore.workers.jobs.run import run
+from shardstore.workers.jobs.specs import CompactSpec, Spec, decode_spec, encode_result
+from shardstore.workers.maintenance.channel import ChannelClosed, Outcome, encode_damage, has_message, receive, send
 
 Job: TypeAlias = Generator[bytes | None, None, None]
 

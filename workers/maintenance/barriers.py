@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from shardstore.wire_format import Op
-from workers.serving.reply import Asker
+from shardstore.workers.serving.reply import Asker
 
 
 @dataclass(frozen=True, slots=True)

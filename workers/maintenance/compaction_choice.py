@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from workers.maintenance.compaction_policy import COMPLETE, Compaction, choose
-from workers.maintenance.layer_sizes import layer_sizes
-from workers.ranges.owned_range import OwnedRange
+from shardstore.workers.maintenance.compaction_policy import COMPLETE, Compaction, choose
+from shardstore.workers.maintenance.layer_sizes import layer_sizes
+from shardstore.workers.ranges.owned_range import OwnedRange
 
 
 def due_compaction(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from shardstore.limits import MIB
-from workers.jobs.specs import CompactionKind
+from shardstore.workers.jobs.specs import CompactionKind
 
 DELTAS_MAX = 8
 """A read may have to ask each delta, so their number is bounded."""

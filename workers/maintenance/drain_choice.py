@@ -6,8 +6,8 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import accumulate
 
-from workers.jobs.specs import SegmentDrain
-from workers.ranges.owned_range import OwnedRange
+from shardstore.workers.jobs.specs import SegmentDrain
+from shardstore.workers.ranges.owned_range import OwnedRange
 
 
 def drains_of(ranges: Iterable[OwnedRange], lsn_durable: int, bytes_max: int) -> list[SegmentDrain]:

@@ -8,7 +8,7 @@ slowed down step by step.
 from __future__ import annotations
 
 from shardstore.limits import SECOND_NS
-from workers.maintenance.compaction_policy import DELTAS_MAX
+from shardstore.workers.maintenance.compaction_policy import DELTAS_MAX
 
 PAUSE_DELTAS = DELTAS_MAX // 2
 """With so many deltas the compaction has as much time as the drain had; with twice as many twice as much."""

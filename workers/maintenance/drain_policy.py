@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shardstore.limits import WAL_RETAINED_BYTES_MAX
-from workers.serving.admission import MemoryLimits
+from shardstore.workers.serving.admission import MemoryLimits
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from shardstore.effects import StartJob
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
-from workers.jobs.specs import Spec
+from shardstore.workers.jobs.specs import Spec
 
 RETRY_FIRST_NS = 100 * MILLISECOND_NS
 RETRY_MAX_NS = 10 * SECOND_NS

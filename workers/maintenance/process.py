@@ -17,8 +17,8 @@ from threading import Thread
 
 from shardstore.effects import Event, JobFailed, JobFinished, StartJob
 from shardstore.options import MaintenanceOptions, WorkerOptions, to_argument
-from workers.jobs.specs import decode_result, encode_spec
-from workers.maintenance.channel import ChannelClosed, Outcome, decode_damage, receive, send
+from shardstore.workers.jobs.specs import decode_result, encode_spec
+from shardstore.workers.maintenance.channel import ChannelClosed, Outcome, decode_damage, receive, send
 
 RESTART_DELAY_S = 0.2
 RESTART_DELAY_S_MAX = 10.0
@@ -85,7 +85,7 @@ class MaintenanceProcess:
     def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         options = MaintenanceOptions(self._options.data, self._options.worker, theirs.fileno(), self._options.segments)
         return subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            [sys.executable, "-P", "-m", "workers.maintenance", to_argument(options)],
+            [sys.executable, "-P", "-m", "shardstore.workers.maintenance", to_argument(options)],
             stdin=subprocess.PIPE,
             pass_fds=[theirs.fileno()],
         )

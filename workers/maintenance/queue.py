@@ -21,7 +21,7 @@ from shardstore.entropy import Entropy
 from shardstore.errors import Busy, Corruption
 from shardstore.messages import Refusal
 from shardstore.wire_format import Flag, Status
-from workers.jobs.specs import (
+from shardstore.workers.jobs.specs import (
     AdoptResult,
     AdoptSpec,
     CompactionKind,
@@ -35,20 +35,20 @@ from workers.jobs.specs import (
     Spec,
     segments_of,
 )
-from workers.maintenance.barriers import Barrier, Barriers
-from workers.maintenance.compaction_choice import due_compaction
-from workers.maintenance.compaction_policy import Compaction
-from workers.maintenance.drain_choice import drains_of
-from workers.maintenance.drain_pace import pause_ns
-from workers.maintenance.drain_policy import layers_to_seal
-from workers.maintenance.lane import RETRY_FIRST_NS, Lane
-from workers.maintenance.layer_sizes import layer_size
-from workers.ranges.owned_range import OwnedRange
-from workers.segment.manifest import Manifest
-from workers.segment.segment import Segment
-from workers.segment.state import SegmentState, Step
-from workers.serving.reply import Asker
-from workers.serving.write_path import WritePath
+from shardstore.workers.maintenance.barriers import Barrier, Barriers
+from shardstore.workers.maintenance.compaction_choice import due_compaction
+from shardstore.workers.maintenance.compaction_policy import Compaction
+from shardstore.workers.maintenance.drain_choice import drains_of
+from shardstore.workers.maintenance.drain_pace import pause_ns
+from shardstore.workers.maintenance.drain_policy import layers_to_seal
+from shardstore.workers.maintenance.lane import RETRY_FIRST_NS, Lane
+from shardstore.workers.maintenance.layer_sizes import layer_size
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.segment.manifest import Manifest
+from shardstore.workers.segment.segment import Segment
+from shardstore.workers.segment.state import SegmentState, Step
+from shardstore.workers.serving.reply import Asker
+from shardstore.workers.serving.write_path import WritePath
 
 
 @dataclass(slots=True)

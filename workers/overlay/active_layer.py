@@ -9,7 +9,7 @@ from sortedcontainers import SortedList
 
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
-from workers.chunk import Chunk
+from shardstore.workers.chunk import Chunk
 
 ENTRY_OVERHEAD_BYTES = 180
 """Memory of an entry beyond its key and value: two object heads, their rounding, and its share of a growing dict."""

@@ -12,8 +12,8 @@ from functools import cached_property
 
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
-from workers.chunk import Chunk
-from workers.overlay.active_layer import ActiveLayer, chunk_of
+from shardstore.workers.chunk import Chunk
+from shardstore.workers.overlay.active_layer import ActiveLayer, chunk_of
 
 
 class ImmutableRun:

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from shardstore.columns import positions_of
 from shardstore.identifiers import Stored
 from shardstore.limits import RUNS_SET_ASIDE_MAX
-from workers.chunk import Layer, Lookup
-from workers.overlay.active_layer import ActiveLayer
-from workers.overlay.immutable_run import ImmutableRun
-from workers.overlay.pinned_layer import PinnedLayer
+from shardstore.workers.chunk import Layer, Lookup
+from shardstore.workers.overlay.active_layer import ActiveLayer
+from shardstore.workers.overlay.immutable_run import ImmutableRun
+from shardstore.workers.overlay.pinned_layer import PinnedLayer
 
 
 class Overlay:

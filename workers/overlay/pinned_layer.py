@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from shardstore.key_range import KeyRange
-from workers.chunk import Chunk
-from workers.overlay.active_layer import ActiveLayer
+from shardstore.workers.chunk import Chunk
+from shardstore.workers.overlay.active_layer import ActiveLayer
 
 
 class PinnedLayer:

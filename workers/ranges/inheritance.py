@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
-from workers.chunk import Chunk, Ordered
+from shardstore.workers.chunk import Chunk, Ordered
 
 if TYPE_CHECKING:
-    from workers.overlay.immutable_run import ImmutableRun
-    from workers.overlay.pinned_layer import PinnedLayer
-    from workers.ranges.owned_range import OwnedRange
-    from workers.segment.table_format import TableRecord
+    from shardstore.workers.overlay.immutable_run import ImmutableRun
+    from shardstore.workers.overlay.pinned_layer import PinnedLayer
+    from shardstore.workers.ranges.owned_range import OwnedRange
+    from shardstore.workers.segment.table_format import TableRecord
 
 
 @dataclass(frozen=True, slots=True)

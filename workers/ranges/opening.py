@@ -9,12 +9,12 @@ from shardstore.file_names import SEGMENTS, manifest, segment_of
 from shardstore.filesystem import Filesystem
 from shardstore.key_range import KeyRange
 from shardstore.messages import Assignment
-from workers.ranges.dedup import DedupWindow
-from workers.ranges.owned_range import OwnedRange
-from workers.segment.cache import SegmentCache
-from workers.segment.manifest import Manifest, read_manifest
-from workers.segment.segment import Segment
-from workers.wal.log_document import read_log_document
+from shardstore.workers.ranges.dedup import DedupWindow
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.segment.cache import SegmentCache
+from shardstore.workers.segment.manifest import Manifest, read_manifest
+from shardstore.workers.segment.segment import Segment
+from shardstore.workers.wal.log_document import read_log_document
 
 
 def readable_manifests(filesystem: Filesystem, store: str) -> list[Manifest]:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from shardstore.errors import Corruption
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
-from workers.jobs.figures import JobTotals
-from workers.overlay.overlay import Overlay, fill
-from workers.ranges.dedup import DedupWindow
-from workers.ranges.inheritance import Inheritance
-from workers.ranges.range_view import PinnedView, RangeView
-from workers.segment.segment import Segment
-from workers.segment.state import SegmentState, Step, after
-from workers.segment.table_format import TableRecord
+from shardstore.workers.jobs.figures import JobTotals
+from shardstore.workers.overlay.overlay import Overlay, fill
+from shardstore.workers.ranges.dedup import DedupWindow
+from shardstore.workers.ranges.inheritance import Inheritance
+from shardstore.workers.ranges.range_view import PinnedView, RangeView
+from shardstore.workers.segment.segment import Segment
+from shardstore.workers.segment.state import SegmentState, Step, after
+from shardstore.workers.segment.table_format import TableRecord
 
 DELTAS_STOP = 32
 """A range with so many deltas, which every read may have to ask, is compacted before it is drained again."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shardstore.key_range import KeyRange
-from workers.chunk import Chunk, Ordered, merge
-from workers.overlay.immutable_run import ImmutableRun
-from workers.overlay.pinned_layer import PinnedLayer
-from workers.segment.segment import StoredLayer
-from workers.segment.table_format import TableRecord
+from shardstore.workers.chunk import Chunk, Ordered, merge
+from shardstore.workers.overlay.immutable_run import ImmutableRun
+from shardstore.workers.overlay.pinned_layer import PinnedLayer
+from shardstore.workers.segment.segment import StoredLayer
+from shardstore.workers.segment.table_format import TableRecord
 
 
 @dataclass(frozen=True, slots=True)

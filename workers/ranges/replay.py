@@ -15,9 +15,9 @@ from shardstore.errors import Corruption
 from shardstore.identifiers import RequestId
 from shardstore.limits import DEDUP_WINDOW, KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.wire_format import Flag
-from workers.ranges.dedup import BARRED, Result
-from workers.ranges.owned_range import OwnedRange
-from workers.wal.record_format import Record, RecordKind
+from shardstore.workers.ranges.dedup import BARRED, Result
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.wal.record_format import Record, RecordKind
 
 COLLECTED_ENTRIES = 4_096
 NOTED = DEDUP_WINDOW + 1

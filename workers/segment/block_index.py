@@ -19,7 +19,7 @@ import msgpack
 import numpy as np
 
 from shardstore.identifiers import Buffer
-from workers.segment.table_format import BLOCKS_MAX, Integers
+from shardstore.workers.segment.table_format import BLOCKS_MAX, Integers
 
 _HEAD = struct.Struct("<II")
 _RECORD = np.dtype(

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from shardstore.columns import positions_of
 from shardstore.identifiers import TOMBSTONE, Buffer, Stored
-from workers.segment.blocks import Blocks
-from workers.segment.column_writer import NIL_BYTES, bin_head_bytes
-from workers.segment.table_format import OFFSET_BYTES, Integers
+from shardstore.workers.segment.blocks import Blocks
+from shardstore.workers.segment.column_writer import NIL_BYTES, bin_head_bytes
+from shardstore.workers.segment.table_format import OFFSET_BYTES, Integers
 
 _PACKER = msgpack.Packer()
 _OFFSET = np.dtype(f"<u{OFFSET_BYTES}")

@@ -12,7 +12,7 @@ import msgpack
 import numpy as np
 
 from shardstore.identifiers import TOMBSTONE, Buffer, Stored
-from workers.segment.table_format import OFFSET_BYTES, FixedItems, Integers
+from shardstore.workers.segment.table_format import OFFSET_BYTES, FixedItems, Integers
 
 NIL_BYTES = 1
 _SMALL_BIN_MAX = 2**8 - 1

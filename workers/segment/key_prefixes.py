@@ -10,7 +10,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from workers.segment.column_writer import BlockColumn, encode_variable_items
+from shardstore.workers.segment.column_writer import BlockColumn, encode_variable_items
 
 WORTH_IT = 1 / 4
 """Of the bytes of a block, before compression."""

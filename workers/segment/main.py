@@ -12,11 +12,11 @@ import numpy as np
 
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
-from workers.chunk import Chunk
-from workers.segment.digests import Digests, digest_of, digests_of
-from workers.segment.null_segment import NULL_SEGMENT
-from workers.segment.table_format import Integers
-from workers.segment.table_reader import FEW_KEYS, Page, Table
+from shardstore.workers.chunk import Chunk
+from shardstore.workers.segment.digests import Digests, digest_of, digests_of
+from shardstore.workers.segment.null_segment import NULL_SEGMENT
+from shardstore.workers.segment.table_format import Integers
+from shardstore.workers.segment.table_reader import FEW_KEYS, Page, Table
 
 ROW_BYTES_MAX = 16
 

@@ -18,7 +18,7 @@ from shardstore.filesystem import Filesystem
 from shardstore.key_range import KeyRange
 from shardstore.messages import from_plain, to_plain
 from shardstore.wire_format import MalformedMessage
-from workers.segment.table_format import TableRecord
+from shardstore.workers.segment.table_format import TableRecord
 
 MAGIC = b"shardMAN"
 VERSION = 3

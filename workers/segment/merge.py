@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from shardstore.identifiers import Stored
-from workers.segment.column_writer import as_list
-from workers.segment.table_format import Entries, FixedItems, Integers, Values
+from shardstore.workers.segment.column_writer import as_list
+from shardstore.workers.segment.table_format import Entries, FixedItems, Integers, Values
 
 _WORD_BYTES = 8
 

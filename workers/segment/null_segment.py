@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from shardstore.columns import Column
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
-from workers.chunk import Chunk
-from workers.segment.digests import Digests
-from workers.segment.table_reader import Page
+from shardstore.workers.chunk import Chunk
+from shardstore.workers.segment.digests import Digests
+from shardstore.workers.segment.table_reader import Page
 
 _NO_CHUNK = Chunk((), (), True)
 _NO_PAGE = Page(Column(b"", False), Column(b"", False), 0, b"", b"", True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from shardstore.filesystem import Filesystem
-from workers.segment.cache import SegmentCache
-from workers.segment.lookups import Lookups
-from workers.segment.table_format import Identity, TableRecord
-from workers.segment.table_reader import Table
-from workers.segment.virtual_part import VirtualPart
+from shardstore.workers.segment.cache import SegmentCache
+from shardstore.workers.segment.lookups import Lookups
+from shardstore.workers.segment.table_format import Identity, TableRecord
+from shardstore.workers.segment.table_reader import Table
+from shardstore.workers.segment.virtual_part import VirtualPart
 
 
 class OpenTables:

@@ -13,9 +13,9 @@ import msgpack
 import numpy as np
 
 from shardstore.identifiers import Buffer, Stored
-from workers.segment.blocks import Blocks
-from workers.segment.column_reader import VariableColumnReader, array_head, decode_variable, windows
-from workers.segment.table_format import Integers
+from shardstore.workers.segment.blocks import Blocks
+from shardstore.workers.segment.column_reader import VariableColumnReader, array_head, decode_variable, windows
+from shardstore.workers.segment.table_format import Integers
 
 
 class PrefixedFixedReader:

@@ -13,10 +13,10 @@ from shardstore import file_names
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
-from workers.segment.cache import SegmentCache
-from workers.segment.digests import digest_of, digests_of
-from workers.segment.main import Main
-from workers.segment.manifest import (
+from shardstore.workers.segment.cache import SegmentCache
+from shardstore.workers.segment.digests import digest_of, digests_of
+from shardstore.workers.segment.main import Main
+from shardstore.workers.segment.manifest import (
     Manifest,
     Parts,
     new_manifest,
@@ -24,11 +24,11 @@ from workers.segment.manifest import (
     read_manifest,
     share_bytes_of,
 )
-from workers.segment.middle_key import middle_key
-from workers.segment.null_segment import NULL_SEGMENT, NullSegment
-from workers.segment.open_tables import OpenTables
-from workers.segment.table_format import TableRecord
-from workers.segment.table_reader import FEW_KEYS, Table
+from shardstore.workers.segment.middle_key import middle_key
+from shardstore.workers.segment.null_segment import NULL_SEGMENT, NullSegment
+from shardstore.workers.segment.open_tables import OpenTables
+from shardstore.workers.segment.table_format import TableRecord
+from shardstore.workers.segment.table_reader import FEW_KEYS, Table
 
 StoredLayer: TypeAlias = Table | Main | NullSegment
 

@@ -10,8 +10,8 @@ from shardstore.errors import Corruption
 from shardstore.filesystem import Filesystem
 from shardstore.segment_options import Compression
 from shardstore.wire_format import MalformedMessage
-from workers.segment.block_index import BlockIndex, record_at
-from workers.segment.table_format import (
+from shardstore.workers.segment.block_index import BlockIndex, record_at
+from shardstore.workers.segment.table_format import (
     FOOTER_BYTES,
     HEADER_BYTES,
     Identity,

@@ -20,16 +20,16 @@ from shardstore.filesystem import Filesystem
 from shardstore.identifiers import Buffer, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
-from workers.chunk import Chunk
-from workers.segment.bloom import Mask
-from workers.segment.cache import SegmentCache
-from workers.segment.column_reader import ColumnReader, array_head, decode_variable
-from workers.segment.column_writer import as_list
-from workers.segment.digests import Digests, digest_of, digests_of
-from workers.segment.lookups import Lookups
-from workers.segment.table_file import TableFile
-from workers.segment.table_format import Entries, Identity, Integers, Keys, TableRecord, Values
-from workers.segment.table_parts import TableParts
+from shardstore.workers.chunk import Chunk
+from shardstore.workers.segment.bloom import Mask
+from shardstore.workers.segment.cache import SegmentCache
+from shardstore.workers.segment.column_reader import ColumnReader, array_head, decode_variable
+from shardstore.workers.segment.column_writer import as_list
+from shardstore.workers.segment.digests import Digests, digest_of, digests_of
+from shardstore.workers.segment.lookups import Lookups
+from shardstore.workers.segment.table_file import TableFile
+from shardstore.workers.segment.table_format import Entries, Identity, Integers, Keys, TableRecord, Values
+from shardstore.workers.segment.table_parts import TableParts
 
 FEW_KEYS = 16
 """Up to so many keys are looked up one by one: array operations cost more to start."""

@@ -15,9 +15,9 @@ from shardstore.errors import StorageFailure
 from shardstore.filesystem import Filesystem
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.segment_options import DEFAULTS, SegmentOptions
-from workers.segment.block_index import BlockRecord, build_block_index
-from workers.segment.bloom import build_bloom
-from workers.segment.column_writer import (
+from shardstore.workers.segment.block_index import BlockRecord, build_block_index
+from shardstore.workers.segment.bloom import build_bloom
+from shardstore.workers.segment.column_writer import (
     BlockColumn,
     EncodedColumn,
     as_list,
@@ -25,11 +25,11 @@ from workers.segment.column_writer import (
     encode_variable_items,
     stride_of_items,
 )
-from workers.segment.compression import codec_of, stored_form
-from workers.segment.digests import Digests, digests_of
-from workers.segment.hash_index import build_hash_index
-from workers.segment.key_prefixes import prefix_worth_storing, stored_behind_prefix
-from workers.segment.table_format import (
+from shardstore.workers.segment.compression import codec_of, stored_form
+from shardstore.workers.segment.digests import Digests, digests_of
+from shardstore.workers.segment.hash_index import build_hash_index
+from shardstore.workers.segment.key_prefixes import prefix_worth_storing, stored_behind_prefix
+from shardstore.workers.segment.table_format import (
     BLOCKS_MAX,
     Entries,
     Identity,

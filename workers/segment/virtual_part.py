@@ -16,9 +16,9 @@ import numpy as np
 from shardstore.columns import all_within
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
-from workers.segment.bloom import Mask
-from workers.segment.digests import Digests
-from workers.segment.table_reader import Table
+from shardstore.workers.segment.bloom import Mask
+from shardstore.workers.segment.digests import Digests
+from shardstore.workers.segment.table_reader import Table
 
 
 class VirtualPart(Table):

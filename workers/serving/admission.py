@@ -8,8 +8,8 @@ from typing import NamedTuple
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX, RUN_QUEUE_MAX, WAL_RETAINED_BYTES_MAX
 from shardstore.memory_plan import LEASE_FLOOR_BYTES, MemoryPlan
-from workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
-from workers.serving.drain_rate import RETRY_UNMEASURED_NS
+from shardstore.workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
+from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS
 
 
 @dataclass(frozen=True, slots=True)

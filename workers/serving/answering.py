@@ -11,16 +11,16 @@ from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import MILLISECOND_NS
 from shardstore.messages import Refusal, Statistics, encode
 from shardstore.wire_format import Op, Status
-from workers.load.meter import LoadMeter
-from workers.maintenance.queue import MaintenanceQueue
-from workers.ranges.owned_range import OwnedRange
-from workers.serving import read_path
-from workers.serving.drain_rate import RETRY_UNMEASURED_NS
-from workers.serving.reply import Asker
-from workers.serving.scanning import Scanning
-from workers.serving.write_path import WritePath
-from workers.topology.changes import Changes
-from workers.topology.remote_reads import RemoteReads
+from shardstore.workers.load.meter import LoadMeter
+from shardstore.workers.maintenance.queue import MaintenanceQueue
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.serving import read_path
+from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS
+from shardstore.workers.serving.reply import Asker
+from shardstore.workers.serving.scanning import Scanning
+from shardstore.workers.serving.write_path import WritePath
+from shardstore.workers.topology.changes import Changes
+from shardstore.workers.topology.remote_reads import RemoteReads
 
 RETRY_NS = 2 * MILLISECOND_NS
 _READS = frozenset((Op.GET, Op.SCAN))

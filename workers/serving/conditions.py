@@ -8,9 +8,9 @@ from typing import NamedTuple
 from shardstore import counters
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.wire_format import Op
-from workers.ranges.dedup import Result
-from workers.serving.requests import amount_of, change_of
-from workers.wal.record_format import RecordKind
+from shardstore.workers.ranges.dedup import Result
+from shardstore.workers.serving.requests import amount_of, change_of
+from shardstore.workers.wal.record_format import RecordKind
 
 
 class Effect(NamedTuple):

@@ -10,10 +10,10 @@ from shardstore.effects import Send
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.messages import OutcomeAnswer, Refusal, encode
 from shardstore.wire_format import Flag, Op, Status
-from workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
-from workers.ranges.dedup import FAILED, Result, ending_of
-from workers.ranges.owned_range import OwnedRange
-from workers.serving.reply import Asker
+from shardstore.workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
+from shardstore.workers.ranges.dedup import FAILED, Result, ending_of
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.serving.reply import Asker
 
 Waiting: TypeAlias = tuple[Asker, Result]
 _PLAIN = frozenset((Op.PUT, Op.DELETE))

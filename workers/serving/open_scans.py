@@ -23,10 +23,10 @@ from shardstore.limits import (
     SECOND_NS,
     VIEW_FILE_BYTES_MAX,
 )
-from workers.overlay.active_layer import ActiveLayer
-from workers.ranges.owned_range import OwnedRange
-from workers.ranges.range_view import PinnedView
-from workers.serving.reply import Asker
+from shardstore.workers.overlay.active_layer import ActiveLayer
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.ranges.range_view import PinnedView
+from shardstore.workers.serving.reply import Asker
 
 RETRY_AFTER_NS = 20 * MILLISECOND_NS
 _MARK = struct.Struct("<IQ")

@@ -12,10 +12,10 @@ from shardstore.effects import Send
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.limits import REPLY_BYTES_AIM
 from shardstore.wire_format import Flag, Op
-from workers.load.meter import LoadMeter
-from workers.ranges.owned_range import OwnedRange
-from workers.serving.reply import Asker
-from workers.serving.requests import is_single, key_of, keys_of
+from shardstore.workers.load.meter import LoadMeter
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.serving.reply import Asker
+from shardstore.workers.serving.requests import is_single, key_of, keys_of
 
 FEW_KEYS = 4
 _GET = int(Op.GET)

@@ -10,8 +10,8 @@ from shardstore.columns import Column, encode
 from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import KeyRange
 from shardstore.limits import SCAN_PAGE_BYTES
-from workers.chunk import Chunk
-from workers.ranges.range_view import RangeView
+from shardstore.workers.chunk import Chunk
+from shardstore.workers.ranges.range_view import RangeView
 
 MERGE_ROUNDS_MAX = 16
 """Stretches of nothing but deleted keys that one page may skip before it answers with what it has."""

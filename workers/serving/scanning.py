@@ -24,14 +24,14 @@ from shardstore.limits import MILLISECOND_NS, SCAN_LEASE_NS
 from shardstore.messages import ScanRequest
 from shardstore.options import ScanMode
 from shardstore.wire_format import Flag, Op
-from workers.load.meter import LoadMeter
-from workers.ranges.owned_range import OwnedRange
-from workers.ranges.range_view import RangeView
-from workers.serving.open_scans import OpenScan, OpenScans
-from workers.serving.reply import Asker
-from workers.serving.requests import page_entries, scan_of, wanted_of
-from workers.serving.scan_page import NOTHING, ScanPage, scan_page
-from workers.serving.write_path import WritePath
+from shardstore.workers.load.meter import LoadMeter
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.ranges.range_view import RangeView
+from shardstore.workers.serving.open_scans import OpenScan, OpenScans
+from shardstore.workers.serving.reply import Asker
+from shardstore.workers.serving.requests import page_entries, scan_of, wanted_of
+from shardstore.workers.serving.scan_page import NOTHING, ScanPage, scan_page
+from shardstore.workers.serving.write_path import WritePath
 
 SYNC_WAIT_NS = 2 * MILLISECOND_NS
 """When to ask again for a page that waits for writes to be synced."""

@@ -24,17 +24,17 @@ from shardstore.messages import OutcomeAnswer, Refusal, encode
 from shardstore.options import Durability
 from shardstore.outcome import Ending
 from shardstore.wire_format import Flag, Header, Op, Status
-from workers.load.meter import LoadMeter
-from workers.ranges.dedup import BARRED, FAILED, Noted, Result, Verdict
-from workers.ranges.owned_range import OwnedRange
-from workers.serving.admission import MemoryLimits, Usage, admit, pressure
-from workers.serving.conditions import effect_of
-from workers.serving.drain_rate import RETRY_UNMEASURED_NS, DrainRate
-from workers.serving.logged_write import LoggedWrite, answer
-from workers.serving.reply import Asker
-from workers.serving.requests import keys_of, lone_key_of, question_of, values_of
-from workers.wal.record_format import RecordKind
-from workers.wal.writer import WalWriter
+from shardstore.workers.load.meter import LoadMeter
+from shardstore.workers.ranges.dedup import BARRED, FAILED, Noted, Result, Verdict
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.serving.admission import MemoryLimits, Usage, admit, pressure
+from shardstore.workers.serving.conditions import effect_of
+from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS, DrainRate
+from shardstore.workers.serving.logged_write import LoggedWrite, answer
+from shardstore.workers.serving.reply import Asker
+from shardstore.workers.serving.requests import keys_of, lone_key_of, question_of, values_of
+from shardstore.workers.wal.record_format import RecordKind
+from shardstore.workers.wal.writer import WalWriter
 
 SYNC_INTERVAL_NS = SECOND_NS
 ISOLATION_RETRY_NS = 20 * MILLISECOND_NS

@@ -19,14 +19,14 @@ from shardstore.limits import MILLISECOND_NS
 from shardstore.messages import encode
 from shardstore.topology import Change, Order, Progress, Relative
 from shardstore.wire_format import Header, Op
-from workers.jobs.specs import AdoptSpec
-from workers.maintenance.queue import MaintenanceQueue
-from workers.ranges.dedup import DedupWindow
-from workers.ranges.inheritance import Inheritance
-from workers.ranges.owned_range import OwnedRange
-from workers.registration import ROUTER
-from workers.segment.state import SegmentState
-from workers.serving.write_path import WritePath
+from shardstore.workers.jobs.specs import AdoptSpec
+from shardstore.workers.maintenance.queue import MaintenanceQueue
+from shardstore.workers.ranges.dedup import DedupWindow
+from shardstore.workers.ranges.inheritance import Inheritance
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.registration import ROUTER
+from shardstore.workers.segment.state import SegmentState
+from shardstore.workers.serving.write_path import WritePath
 
 REPORT_INTERVAL_NS = 250 * MILLISECOND_NS
 RETIRED_KNOWN = 1_024

@@ -11,16 +11,16 @@ from shardstore.limits import MILLISECOND_NS
 from shardstore.messages import Assignment, Assignments, Refusal
 from shardstore.topology import Relative
 from shardstore.wire_format import Flag, Op, Status
-from workers.load.range_size import RangeSize, size_of
-from workers.ranges.opening import open_child, open_range
-from workers.ranges.owned_range import OwnedRange
-from workers.registration import ROUTER
-from workers.segment.cache import SegmentCache
-from workers.segment.manifest import Manifest
-from workers.segment.segment import Segment
-from workers.serving.reply import Asker
-from workers.serving.requests import is_marked
-from workers.topology.changes import Changes
+from shardstore.workers.load.range_size import RangeSize, size_of
+from shardstore.workers.ranges.opening import open_child, open_range
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.registration import ROUTER
+from shardstore.workers.segment.cache import SegmentCache
+from shardstore.workers.segment.manifest import Manifest
+from shardstore.workers.segment.segment import Segment
+from shardstore.workers.serving.reply import Asker
+from shardstore.workers.serving.requests import is_marked
+from shardstore.workers.topology.changes import Changes
 
 ADOPTION_RETRY_NS = 2 * MILLISECOND_NS
 

@@ -20,11 +20,11 @@ from shardstore.limits import MILLISECOND_NS, REPLY_BYTES_AIM, SECOND_NS, VALUE_
 from shardstore.messages import Refusal
 from shardstore.topology import Relative
 from shardstore.wire_format import Flag, Header, Op, Status
-from workers.ranges.owned_range import OwnedRange
-from workers.registration import ROUTER
-from workers.serving.read_path import cut
-from workers.serving.reply import Asker
-from workers.serving.requests import keys_of
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.registration import ROUTER
+from shardstore.workers.serving.read_path import cut
+from shardstore.workers.serving.reply import Asker
+from shardstore.workers.serving.requests import keys_of
 
 PATIENCE_NS = 2 * SECOND_NS
 READS_MAX = 1_024

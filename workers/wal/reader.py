@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from shardstore.errors import Corruption
 from shardstore.file_names import first_lsn_of, wal_file, worker_directory
 from shardstore.filesystem import Filesystem
-from workers.wal.record_format import (
+from shardstore.workers.wal.record_format import (
     FILE_HEADER_BYTES,
     DamagedHeader,
     DamagedRecord,
@@ -22,7 +22,7 @@ from workers.wal.record_format import (
     hop_at,
     record_at,
 )
-from workers.wal.writer import WalFile
+from shardstore.workers.wal.writer import WalFile
 
 HOPS_AT_A_TIME = 1_024
 

@@ -27,11 +27,11 @@ from shardstore.entropy import Entropy
 from shardstore.errors import Corruption
 from shardstore.file_names import first_lsn_of, log_document, wal_file, worker_directory
 from shardstore.filesystem import Filesystem
-from workers.wal.log_document import LogDocument, note_durable, publish_log_document, read_log_document
-from workers.wal.reader import first_lsns
-from workers.wal.record_format import FILE_HEADER_BYTES, FileHeader
-from workers.wal.scan import LogEnd, ScannedFile, TailCut, TailPolicy, judge_end, scan_file
-from workers.wal.writer import WalFile
+from shardstore.workers.wal.log_document import LogDocument, note_durable, publish_log_document, read_log_document
+from shardstore.workers.wal.reader import first_lsns
+from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, FileHeader
+from shardstore.workers.wal.scan import LogEnd, ScannedFile, TailCut, TailPolicy, judge_end, scan_file
+from shardstore.workers.wal.writer import WalFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from enum import Enum
 from shardstore.errors import Corruption
 from shardstore.filesystem import Filesystem
 from shardstore.limits import WAL_FILE_BYTES
-from workers.wal.record_format import (
+from shardstore.workers.wal.record_format import (
     FILE_HEADER_BYTES,
     RECORD_MAGIC,
     DamagedHeader,

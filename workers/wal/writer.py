@@ -17,7 +17,7 @@ from shardstore.file_names import wal_file, worker_directory
 from shardstore.filesystem import File, Filesystem
 from shardstore.identifiers import Lsn, RequestId
 from shardstore.limits import REQUEST_BYTES_MAX, WAL_FILE_BYTES
-from workers.wal.record_format import (
+from shardstore.workers.wal.record_format import (
     FILE_HEADER_BYTES,
     RECORD_HEADER_BYTES,
     FileHeader,
