@@ -162,7 +162,7 @@ class WorkerCore:
 
     def _tick(self, now_ns: int) -> list[Effect]:
         if self._maintenance:
-            self._maintenance.look_again()
+            self._maintenance.pass_time(now_ns)
         if self._scans:
             self._scans.open.expire(now_ns)
             self._scans.open.shed()

@@ -10,6 +10,7 @@ from shardstore.limits import GIB, MIB
 from shardstore.workers.jobs.specs import CompactionKind
 from shardstore.workers.maintenance.compaction_policy import (
     BOTTOMS_RATIO,
+    DEAD_BYTES_MIN,
     DELTAS_MAX,
     KEYS_ASKED_MIN,
     OUTSIDE_BYTES_MIN,
@@ -79,11 +80,36 @@ def test_bottom_mains_are_not_kept_waiting_by_deltas_that_are_always_due() -> No
 
 
 def test_many_tombstones_are_worth_everything() -> None:
-    many = LayerSizes(main_bytes=GIB, entries=2 * TOMBSTONES_MIN, tombstones=TOMBSTONES_MIN + 1)
+    many = LayerSizes(main_bytes=GIB, entries=4 * TOMBSTONES_MIN, tombstones=TOMBSTONES_MIN + 1)
     assert chosen(many).kind == CompactionKind.EVERYTHING
     assert "tombstones" in chosen(many).reason
-    assert choose(LayerSizes(main_bytes=GIB, entries=10, tombstones=9)) is None
+    assert choose(LayerSizes(main_bytes=1000, entries=10, tombstones=5)) is None
     assert choose(LayerSizes(main_bytes=GIB, entries=10**9, tombstones=TOMBSTONES_MIN + 1)) is None
+
+
+def test_a_range_whose_keys_are_all_deleted_is_compacted() -> None:
+    """One tombstone for one value: half of the entries are tombstones, and all of them are dead."""
+    sizes = LayerSizes(main_bytes=GIB, entries=2 * TOMBSTONES_MIN, tombstones=TOMBSTONES_MIN)
+    assert sizes.dead_share == 1.0
+    assert chosen(sizes).kind == CompactionKind.EVERYTHING
+
+
+def test_few_tombstones_over_large_values_are_worth_everything() -> None:
+    sizes = LayerSizes(main_bytes=DEAD_BYTES_MIN, entries=20, tombstones=10)
+    assert chosen(sizes).kind == CompactionKind.EVERYTHING
+    assert choose(LayerSizes(main_bytes=DEAD_BYTES_MIN - 1, entries=20, tombstones=10)) is None
+
+
+def test_a_range_that_rests_is_compacted_unless_its_deltas_are_small() -> None:
+    sizes = LayerSizes(deltas=2, delta_bytes=MIB, main_bytes=4 * MIB, rests=True)
+    assert chosen(sizes).kind == CompactionKind.DELTAS
+    assert "rests" in chosen(sizes).reason
+    assert chosen(LayerSizes(deltas=2, delta_bytes=MIB, rests=True)).kind == CompactionKind.DELTAS
+    assert chosen(LayerSizes(deltas=1, delta_bytes=MIB, main_bytes=MIB, rests=True)).kind == CompactionKind.DELTAS
+    assert choose(LayerSizes(deltas=2, delta_bytes=MIB, main_bytes=4 * MIB)) is None, "it does not rest"
+    assert choose(LayerSizes(deltas=2, delta_bytes=MIB, main_bytes=GIB, rests=True)) is None, "small beside the main"
+    assert choose(LayerSizes(deltas=1, delta_bytes=MIB, bottoms_bytes=(GIB,), rests=True)) is None, "nothing to merge"
+    assert choose(LayerSizes(main_bytes=GIB, rests=True)) is None
 
 
 def test_much_hidden_data_is_worth_everything() -> None:

@@ -7,7 +7,14 @@ import pytest
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import GIB, RUN_QUEUE_MAX, WAL_RETAINED_BYTES_MAX
 from shardstore.memory_plan import derive
-from shardstore.workers.maintenance.drain_policy import LayerSize, layers_to_seal
+from shardstore.workers.maintenance.drain_policy import (
+    LONG_REST_NS,
+    REST_BYTES,
+    REST_NS,
+    LayerSize,
+    layers_at_rest,
+    layers_to_seal,
+)
 from shardstore.workers.serving.admission import MemoryLimits, Usage, admit, pressure
 
 LIMITS = MemoryLimits(worker_bytes=1000, range_bytes=500, seal_bytes=100, request_bytes=400)
@@ -69,3 +76,14 @@ def test_half_full_log_seals_the_layer_that_holds_it_back() -> None:
     layers = [LayerSize(1, 50, 0, 9), LayerSize(2, 10, 0, 4), LayerSize(3, 0, 0, 0)]
     assert layers_to_seal(layers, 60, WAL_RETAINED_BYTES_MAX // 2 + 1, LIMITS) == [2]
     assert layers_to_seal([LayerSize(3, 0, 0, 0)], 0, WAL_RETAINED_BYTES_MAX, LIMITS) == []
+
+
+def test_a_layer_is_sealed_when_its_range_rests_and_a_small_one_after_a_long_rest() -> None:
+    layers = [
+        LayerSize(1, REST_BYTES, 0, lsn_first=9, rested_ns=REST_NS),
+        LayerSize(2, REST_BYTES, 0, lsn_first=4, rested_ns=REST_NS - 1),
+        LayerSize(3, REST_BYTES - 1, 0, lsn_first=5, rested_ns=LONG_REST_NS - 1),
+        LayerSize(4, 1, 0, lsn_first=6, rested_ns=LONG_REST_NS),
+        LayerSize(5, 0, REST_BYTES, lsn_first=0, rested_ns=LONG_REST_NS),
+    ]
+    assert layers_at_rest(layers) == [1, 4]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from shardstore.workers.maintenance.compaction_policy import COMPLETE, Compaction, choose
 from shardstore.workers.maintenance.layer_sizes import layer_sizes
@@ -10,7 +10,7 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 
 
 def due_compaction(
-    ranges: Mapping[int, OwnedRange], asked: Iterable[int], compacted_last: int
+    ranges: Mapping[int, OwnedRange], asked: Iterable[int], resting: Container[int], compacted_last: int
 ) -> tuple[int, Compaction] | None:
     """The first segment that is due, and what to do: those that were asked for before those that the policy chooses.
 
@@ -24,7 +24,7 @@ def due_compaction(
         owned = ranges[segment]
         if owned.segment is None or owned.job_damage or owned.fence_lsn is not None:
             continue
-        compaction = wanted.get(segment) or choose(layer_sizes(owned.segment))
+        compaction = wanted.get(segment) or choose(layer_sizes(owned.segment, segment in resting))
         if compaction:
             return segment, compaction
     return None

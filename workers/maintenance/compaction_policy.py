@@ -4,8 +4,10 @@ Deltas go into the main when reads have to ask too many of them; while they are 
 rewritten for them, twice as many are borne. Bottom mains grow like a binary counter: two neighbours become one as
 soon as the older is not much larger than the newer, so their number grows with the logarithm of the data only, and
 a byte is rewritten about as often. They go before deltas, which are always due while enough is written. All layers
-become one when much of what is stored is deleted or hidden, or when much of the files that virtual parts refer to lies
+become one when at least half of what is stored is dead, or when much of the files that virtual parts refer to lies
 outside their bounds: maybe only they keep those files.
+
+A range that rests, as after a bulk load, is compacted sooner: as soon as its deltas are not small beside the main.
 """
 
 from __future__ import annotations
@@ -26,9 +28,11 @@ KEYS_ASKED_MIN = 1000
 """From so many lookups on the average says something."""
 BOTTOMS_RATIO = 2
 """An older bottom main is this much larger than the newer one beside it, or both are merged."""
-TOMBSTONE_SHARE_MAX = 0.5
-TOMBSTONES_MIN = 10_000
-"""Fewer are not worth a compaction of everything, whatever their share."""
+DEAD_SHARE_MAX = 0.5
+"""Of all entries. A compaction of everything then writes at most as much as it removes."""
+TOMBSTONES_MIN = 1000
+DEAD_BYTES_MIN = MIB
+"""Fewer of both are not worth a compaction of everything, whatever their share."""
 SPACE_AMPLIFICATION_MAX = 3.0
 """Bytes of all mains by those of the largest one."""
 OUTSIDE_SHARE_MAX = 0.5
@@ -41,7 +45,8 @@ OUTSIDE_BYTES_MIN = 8 * MIB
 class LayerSizes:
     """What a segment consists of, and how it was read since its last change. `bottoms_bytes`: the oldest first.
 
-    Of files with virtual parts the shares count; the rest of them are `outside_bytes`.
+    Of files with virtual parts the shares count; the rest of them are `outside_bytes`. A segment `rests` when nothing
+    has been written to its range for some seconds.
     """
 
     deltas: int = 0
@@ -53,6 +58,7 @@ class LayerSizes:
     keys_asked: int = 0
     layers_asked: int = 0
     outside_bytes: int = 0
+    rests: bool = False
 
     @property
     def read_amplification(self) -> float:
@@ -60,9 +66,17 @@ class LayerSizes:
         return self.layers_asked / self.keys_asked if self.keys_asked else 0.0
 
     @property
-    def tombstone_share(self) -> float:
-        """Tombstones among all entries."""
-        return self.tombstones / self.entries if self.entries else 0.0
+    def dead_share(self) -> float:
+        """Entries that a compaction of everything removes, among all: tombstones, and as many values below them.
+
+        An estimate. A tombstone is stored only where an older table may hold its key, mostly with one value.
+        """
+        return min(1.0, 2 * self.tombstones / self.entries) if self.entries else 0.0
+
+    @property
+    def dead_bytes(self) -> int:
+        """Bytes that a compaction of everything frees. An estimate, like `dead_share`."""
+        return int((self.referred_bytes - self.outside_bytes) * self.dead_share)
 
     @property
     def space_amplification(self) -> float:
@@ -94,7 +108,8 @@ def choose(sizes: LayerSizes) -> Compaction | None:
 
 
 def _of_everything(sizes: LayerSizes) -> Compaction | None:
-    if sizes.tombstones >= TOMBSTONES_MIN and sizes.tombstone_share > TOMBSTONE_SHARE_MAX:
+    is_worth_it = sizes.tombstones >= TOMBSTONES_MIN or sizes.dead_bytes >= DEAD_BYTES_MIN
+    if is_worth_it and sizes.dead_share > DEAD_SHARE_MAX:
         return Compaction(CompactionKind.EVERYTHING, f"{sizes.tombstones} of {sizes.entries} entries are tombstones")
     if sizes.space_amplification > SPACE_AMPLIFICATION_MAX:
         return Compaction(
@@ -107,12 +122,17 @@ def _of_everything(sizes: LayerSizes) -> Compaction | None:
 
 
 def _of_deltas(sizes: LayerSizes) -> Compaction | None:
+    if not sizes.deltas:
+        return None
     is_small = sizes.delta_bytes < sizes.main_bytes * SMALL_SHARE
     if sizes.deltas >= DELTAS_MAX * (2 if is_small else 1):
         return Compaction(CompactionKind.DELTAS, f"{sizes.deltas} deltas of {sizes.delta_bytes} bytes")
     is_slow = sizes.keys_asked >= KEYS_ASKED_MIN and sizes.read_amplification > READ_AMPLIFICATION_MAX
     if is_slow and sizes.deltas > 1 and not is_small:
         reason = f"reads asked {sizes.read_amplification:.1f} layers for a key"
+        return Compaction(CompactionKind.DELTAS, reason)
+    if sizes.rests and not is_small and sizes.deltas + bool(sizes.main_bytes) > 1:
+        reason = f"{sizes.deltas} deltas of {sizes.delta_bytes} bytes in a range that rests"
         return Compaction(CompactionKind.DELTAS, reason)
     return None
 

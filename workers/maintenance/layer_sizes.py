@@ -8,7 +8,7 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.segment.segment import Segment
 
 
-def layer_sizes(segment: Segment) -> LayerSizes:
+def layer_sizes(segment: Segment, rests: bool = False) -> LayerSizes:
     """For the compaction policy: the layers of the files."""
     return LayerSizes(
         deltas=len(segment.manifest.deltas),
@@ -20,11 +20,12 @@ def layer_sizes(segment: Segment) -> LayerSizes:
         keys_asked=segment.keys_asked,
         layers_asked=segment.layers_asked,
         outside_bytes=segment.outside_bytes,
+        rests=rests,
     )
 
 
-def layer_size(owned: OwnedRange) -> LayerSize:
+def layer_size(owned: OwnedRange, rested_ns: int = 0) -> LayerSize:
     """For the drain policy: what is in memory."""
     overlay = owned.overlay
     active_bytes = overlay.size_bytes - overlay.due_bytes
-    return LayerSize(owned.segment_id, active_bytes, owned.draining_bytes, overlay.lsn_first_kept)
+    return LayerSize(owned.segment_id, active_bytes, owned.draining_bytes, overlay.lsn_first_kept, rested_ns)

@@ -40,9 +40,10 @@ from shardstore.workers.maintenance.compaction_choice import due_compaction
 from shardstore.workers.maintenance.compaction_policy import Compaction
 from shardstore.workers.maintenance.drain_choice import drains_of
 from shardstore.workers.maintenance.drain_pace import pause_ns
-from shardstore.workers.maintenance.drain_policy import layers_to_seal
+from shardstore.workers.maintenance.drain_policy import layers_at_rest, layers_to_seal
 from shardstore.workers.maintenance.lane import RETRY_FIRST_NS, Lane
 from shardstore.workers.maintenance.layer_sizes import layer_size
+from shardstore.workers.maintenance.rest import Rest
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.segment.manifest import Manifest
 from shardstore.workers.segment.segment import Segment
@@ -70,6 +71,7 @@ class MaintenanceQueue:
     _short: Lane = field(default_factory=Lane)
     _compaction: Lane = field(default_factory=Lane)
     _jobs_started: int = 0
+    _rest: Rest = field(default_factory=Rest)
     _barriers: Barriers = field(default_factory=Barriers)
     _adoptions: dict[int, AdoptSpec] = field(default_factory=dict)
     _retired: set[int] = field(default_factory=set)
@@ -99,6 +101,14 @@ class MaintenanceQueue:
         writes = self.writes
         for segment in layers_to_seal(sizes, writes.buffered_bytes, writes.wal.retained_bytes, writes.limits):
             self.seal(self.ranges[segment])
+
+    def pass_time(self, now_ns: int) -> None:
+        """Seal what rests, and look at all jobs again."""
+        self._rest.look(self.ranges, now_ns)
+        sizes = [layer_size(owned, self._rest.rested_ns(owned.segment_id, now_ns)) for owned in self.ranges.values()]
+        for segment in layers_at_rest(sizes):
+            self.seal(self.ranges[segment])
+        self.look_again()
 
     def seal(self, owned: OwnedRange) -> None:
         """Turn the active layer of a range into a run."""
@@ -284,7 +294,7 @@ class MaintenanceQueue:
         return self.writes.require_durable(max(lsns)) if lsns else []
 
     def _compact(self) -> CompactSpec | None:
-        due = due_compaction(self.ranges, self._barriers.compactions, self._compacted_last)
+        due = due_compaction(self.ranges, self._barriers.compactions, self._rest.segments, self._compacted_last)
         return self._compact_segment(*due) if due else None
 
     def _compact_segment(self, segment: int, chosen: Compaction) -> CompactSpec:

@@ -1,0 +1,89 @@
+"""What a worker does by itself when nothing is written to a range any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shardstore.effects import Tick
+from shardstore.limits import SECOND_NS
+from shardstore.wire_format import Op, Status
+from shardstore.workers.maintenance.compaction_policy import TOMBSTONES_MIN
+from shardstore.workers.maintenance.drain_policy import LONG_REST_NS, REST_BYTES, REST_NS
+from tests.unit.worker_driver import WorkerDriver
+
+VALUE = b"v" * 1000
+MANY = REST_BYTES // len(VALUE)
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> WorkerDriver:
+    return WorkerDriver(tmp_path).serve()
+
+
+def put(worker: WorkerDriver, count: int) -> None:
+    worker.put({b"key %05d" % number: VALUE for number in range(count)})
+    worker.settle()
+
+
+def rest(worker: WorkerDriver, duration_ns: int) -> None:
+    """Let time pass, with looks twice a second."""
+    for _ in range(duration_ns * 2 // SECOND_NS + 1):
+        worker.now_ns += SECOND_NS // 2
+        worker.handle(Tick())
+        worker.settle()
+
+
+def test_what_is_not_written_any_more_is_drained(worker: WorkerDriver) -> None:
+    put(worker, MANY)
+    rest(worker, REST_NS - SECOND_NS)
+    assert worker.range_figures()["overlay_entries"] == MANY
+    rest(worker, SECOND_NS)
+    assert worker.range_figures()["overlay_entries"] == 0
+    assert worker.range_figures()["layers"]["table_entries"] == MANY
+    wal = worker.figures()["wal"]
+    assert wal["lsn_checkpoint"] == wal["lsn_appended"], "the log is not needed any more"
+
+
+def test_a_range_that_is_written_now_and_then_does_not_rest(worker: WorkerDriver) -> None:
+    for _ in range(10):
+        put(worker, MANY)
+        rest(worker, REST_NS - SECOND_NS)
+    assert worker.range_figures()["drains"]["finished"] == 0
+
+
+def test_a_single_write_is_drained_after_a_long_rest(worker: WorkerDriver) -> None:
+    put(worker, 1)
+    rest(worker, LONG_REST_NS - SECOND_NS)
+    assert worker.range_figures()["overlay_entries"] == 1
+    rest(worker, SECOND_NS)
+    assert worker.range_figures()["overlay_entries"] == 0
+
+
+def test_a_load_is_compacted_when_it_has_ended(worker: WorkerDriver) -> None:
+    for _ in range(3):
+        put(worker, MANY)
+        assert worker.status(worker.ask(Op.FLUSH)) is None
+        worker.settle()
+    assert worker.range_figures()["tables"] == 3
+    rest(worker, REST_NS)
+    assert worker.range_figures()["tables"] == 1
+    done = worker.range_figures()["compactions"]["finished"]
+    rest(worker, LONG_REST_NS)
+    assert worker.range_figures()["compactions"]["finished"] == done, "once is enough"
+
+
+def test_a_range_whose_keys_are_all_deleted_takes_no_space(worker: WorkerDriver) -> None:
+    keys = [b"key %05d" % number for number in range(TOMBSTONES_MIN)]
+    worker.put(dict.fromkeys(keys, b"value"))
+    worker.settle()
+    worker.ask(Op.COMPACT)
+    worker.settle()
+    worker.delete(keys)
+    worker.settle()
+    sequence = worker.ask(Op.FLUSH)
+    worker.settle()
+    assert worker.status(sequence) is Status.OK
+    figures = worker.range_figures()
+    assert (figures["file_bytes"], figures["tables"]) == (0, 0)

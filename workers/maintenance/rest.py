@@ -1,0 +1,32 @@
+"""How long nothing has been written to each range of a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shardstore.workers.maintenance.drain_policy import REST_NS
+from shardstore.workers.ranges.owned_range import OwnedRange
+
+
+@dataclass(slots=True)
+class Rest:
+    """Compares the writes that ranges have seen at each look with those at the look before. `segments` rest now."""
+
+    segments: set[int] = field(default_factory=set)
+    _seen: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Segment to its number of writes, and the time of the look that saw it change."""
+
+    def look(self, ranges: Mapping[int, OwnedRange], now_ns: int) -> None:
+        """Compare, some times a second."""
+        unseen = (-1, now_ns)
+        before = {segment: self._seen.get(segment, unseen) for segment in ranges}
+        self._seen = {
+            segment: before[segment] if before[segment][0] == owned.writes_applied else (owned.writes_applied, now_ns)
+            for segment, owned in ranges.items()
+        }
+        self.segments = {segment for segment in ranges if self.rested_ns(segment, now_ns) >= REST_NS}
+
+    def rested_ns(self, segment: int, now_ns: int) -> int:
+        """For how long the range has seen no write, up to the interval of looks."""
+        return now_ns - self._seen.get(segment, (0, now_ns))[1]
