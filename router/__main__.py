@@ -6,13 +6,14 @@ import sys
 
 from shardstore.errors import ShardstoreError
 from shardstore.options import RouterOptions, from_argument
-from shardstore.process import end_with_parent, raise_descriptor_limit, refuse_optimised_python
+from shardstore.process import end_with_parent, heed_signals, raise_descriptor_limit, refuse_optimised_python
 from shardstore.router import runtime
 
 
 def main() -> None:
     """Run the router; a failure is one line on the error output and exit code 1."""
     refuse_optimised_python()
+    heed_signals()
     end_with_parent()
     try:
         raise_descriptor_limit()

@@ -19,11 +19,11 @@ import click
 from shardstore import cli_admin, memory_table
 from shardstore.cli_client import EXIT_NO_SUCH_KEY, Failed, Form, failures_in_one_line, with_client
 from shardstore.client.blocking_client import Client
-from shardstore.cluster.child import run_module
 from shardstore.cluster.serve import serve as serve_cluster
 from shardstore.cluster.settings import cluster_settings
 from shardstore.errors import ScanInvalidated
 from shardstore.options import Durability, InspectionOptions, ScanMode, to_argument
+from shardstore.own_program import run_module
 from shardstore.segment_options import HELP, Compression, SegmentOptions
 from shardstore.topology_options import TopologyOptions
 

@@ -244,6 +244,12 @@ class PosixFilesystem:
         os.close(descriptor)
         return None
 
+    def close(self) -> None:
+        """Let go of the root; open files stay open, every other call fails from now on. Closing twice is allowed."""
+        root, self._root = self._root, _CLOSED
+        if root != _CLOSED:
+            os.close(root)
+
     def _hold(self, operation: str, path: str, flags: int) -> int:
         """A descriptor of a file that is not cut as long as this, or a mapping of it, is there."""
         descriptor = self._open(operation, path, flags | _SAFE)

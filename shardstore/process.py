@@ -35,6 +35,16 @@ def refuse_optimised_python() -> None:
         sys.exit("shardstore does not run under python -O: its assertions guard the data")
 
 
+def heed_signals() -> None:
+    """Undo what a child inherits of its parent's ways with signals. To be called before any thread is started.
+
+    A thread that blocks SIGTERM, as many servers have them, would else start processes that never hear it; and who
+    ignores SIGCHLD cannot tell how a child ended.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 def raise_descriptor_limit() -> None:
     """Take as many file descriptors as are allowed. Raises InvalidRequest when that is too few to start with."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

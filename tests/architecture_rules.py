@@ -81,6 +81,7 @@ SHELLS: dict[str, str] = {
     "shardstore.system_clock": "time",
     "shardstore.system_entropy": "random numbers",
     "shardstore.event_loop": "events from other threads",
+    "shardstore.own_program": "the import path and environment of this process; starts processes",
     "shardstore.process": "signals, pipes and limits of this process",
     "shardstore.client.opening": "makes the real surroundings of a client's core",
     "shardstore.client.pump": "threads",
@@ -168,10 +169,10 @@ FILE_CALLS: frozenset[str] = frozenset(
 """With the modules above and fcntl and mmap: the ways to a file. Scripts are free to use them."""
 
 FILES_MAY_BE_TOUCHED_BY: dict[str, str] = {
+    "shardstore.own_program": "finds where the packages are installed",
     "shardstore.posix_filesystem": "is the way to the store's files",
     "shardstore.socket_transport": "wraps an eventfd, which is no file",
     "shardstore.stream_links": "removes the socket of a dead process, and holds a spare descriptor",
-    "shardstore.cluster.child": "finds where the packages are installed",
     "shardstore.cluster.child_process": "wraps the pipe on which a child reports",
     "shardstore.cluster.data_directory": "takes the path of the store from the caller",
     "shardstore.cluster.running_cluster": "reads ENDPOINT of a store that another process holds",

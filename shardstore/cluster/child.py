@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import site
-import subprocess
-import sys
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from shardstore.cluster.child_process import ChildProcess, Happening, describe_exit
 from shardstore.cluster.restart_policy import RestartPolicy
+from shardstore.limits import SECOND_NS
 from shardstore.options import RouterOptions, WorkerOptions, to_argument
+from shardstore.own_program import command_of, environment
 
-PACKAGES = Path(__file__).resolve().parent.parent.parent
-"""The directory that holds shardstore, router and workers."""
-_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONHASHSEED")
+log = logging.getLogger("shardstore.cluster")
 
 
 class Child:
@@ -36,6 +32,8 @@ class Child:
         """Whether it is to run no more. Its end is no failure then."""
         self.last_end = ""
         """How the last process ended, in words."""
+        self.delay_ns = 0
+        """How long its latest death keeps it from being started again."""
         self._module = module
         self._post = post
         self._policy = RestartPolicy()
@@ -48,10 +46,15 @@ class Child:
         self._started_ns = now_ns
         self._asked_to_end = False
         try:
-            self.process = ChildProcess(self.name, self._command, child_environment(), self._post)
+            self.process = ChildProcess(self.name, self._command, environment(), self._post)
             self.due_ns = None
         except OSError as error:
             self._ended(f"{self.name} could not be started: {error.strerror}", now_ns)
+
+    def became_ready(self, endpoint: str, now_ns: int) -> None:
+        """Take note that the process serves."""
+        self.endpoint = endpoint
+        log.info("%s serves, %.1f s after its start", self.name, (now_ns - self._started_ns) / SECOND_NS)
 
     def exited(self, code: int, now_ns: int) -> None:
         """Take note that the process is gone, and choose when to start the next."""
@@ -81,6 +84,11 @@ class Child:
         self.due_ns = None
         return True
 
+    @property
+    def quick_deaths(self) -> int:
+        """How often in a row it died soon after its start."""
+        return self._policy.quick_deaths
+
     def last_words(self) -> str:
         """The last line the process printed, as the end of a sentence; empty when there was none."""
         words = self.process.last_words() if self.process else ""
@@ -93,24 +101,8 @@ class Child:
         if self.dismissed:
             self.due_ns = None
             return
-        delay_ns = self._policy.delay_after_ns(now_ns - self._started_ns)
-        self.due_ns = None if delay_ns is None else now_ns + delay_ns
+        self.delay_ns = self._policy.delay_after_ns(now_ns - self._started_ns)
+        self.due_ns = now_ns + self.delay_ns
 
     def _command(self, status_fd: int) -> Sequence[str]:
-        argument = to_argument(replace(self.options, status_fd=status_fd))
-        return [sys.executable, "-P", "-m", self._module, argument]
-
-
-def run_module(module: str, argument: str) -> int:
-    """Run a module of the project, as children are run, with this process's output; answers its exit code."""
-    command = [sys.executable, "-P", "-m", module, argument]
-    return subprocess.run(command, env=child_environment(), check=False).returncode  # noqa: S603 (it is our own)
-
-
-def child_environment() -> Mapping[str, str]:
-    """The variables a child sees: few, and a module path on which no user's `router` or `workers` comes first."""
-    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-    # An installed package is found by itself; its directory must not come before the standard library's.
-    if str(PACKAGES) not in {*site.getsitepackages(), site.getusersitepackages()}:
-        kept["PYTHONPATH"] = str(PACKAGES)
-    return kept
+        return command_of(self._module, to_argument(replace(self.options, status_fd=status_fd)))

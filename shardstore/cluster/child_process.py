@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread
 from typing import TypeAlias
@@ -124,6 +125,16 @@ class ChildProcess:
         # The words may stay open longer than the process: its maintenance process shares them for a moment.
         listener.join(LAST_WORDS_WAIT_SECONDS)
         self._post(Exited(self, code))
+        self._bury_the_rest()
+
+    def _bury_the_rest(self) -> None:
+        """Take the exit codes of the child's children, if they are ours now: nobody else would, in a container.
+
+        They are known by their process group, which the child leads.
+        """
+        with suppress(ChildProcessError):  # there are none, or no more
+            while True:
+                os.waitpid(-self.pid, 0)
 
     def _take_report(self, line: bytes) -> None:
         """Pass on what the process reports; a line that says nothing known is for the log."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 
@@ -21,7 +21,6 @@ from shardstore.cluster.child import Child
 from shardstore.cluster.child_process import BecameReady, Exited, Happening, WorkersWanted
 from shardstore.cluster.data_directory import DataDirectory
 from shardstore.cluster.endpoints import Endpoints
-from shardstore.cluster.restart_policy import QUICK_DEATHS_MAX
 from shardstore.cluster.runtime_directory import make_runtime_directory, remove_runtime_directory
 from shardstore.cluster.settings import ClusterSettings
 from shardstore.cluster.store import Store
@@ -70,9 +69,13 @@ class Supervisor:
         """Serve until a stop is requested; `on_ready` gets the url once every process serves.
 
         Raises InvalidRequest, StorageFailure or Corruption when the store cannot be opened, Unavailable when a
-        process does not start or the router cannot be kept alive.
+        process does not start. What dies later is started again for ever.
         """
-        directory = DataDirectory(PosixFilesystem(self._settings.data), SystemEntropy(), self._settings)
+        with closing(PosixFilesystem(self._settings.data)) as filesystem:
+            self._run_on(filesystem, on_ready)
+
+    def _run_on(self, filesystem: PosixFilesystem, on_ready: Callable[[str], None]) -> None:
+        directory = DataDirectory(filesystem, SystemEntropy(), self._settings)
         try:
             runtime_directory = make_runtime_directory()
             try:
@@ -157,12 +160,10 @@ class Supervisor:
         return next((child for child in self._children() if not child.follow_up(now_ns)), None)
 
     def _report_end(self, gone: Child) -> None:
-        if gone.due_ns is not None:
-            log.warning("%s; starting it again", gone.last_end)
-            return
-        log.error("%s; it died %d times in a row and is given up", gone.last_end, QUICK_DEATHS_MAX)
-        if gone in self._router:
-            raise Unavailable(f"the router cannot be kept alive: {gone.last_end}")
+        again = f"it is started again in {gone.delay_ns / SECOND_NS:.1f} s"
+        if gone.quick_deaths > 1:
+            again += f"; that was death {gone.quick_deaths} in a row"
+        log.warning("%s; %s", gone.last_end, again)
 
     def _take(self, until_ns: int | None) -> Child | None:
         """Wait for one happening, at most until `until_ns`; answers the child whose process is gone."""
@@ -179,7 +180,7 @@ class Supervisor:
         assert workers is not None, "no process is started before they are known"
         match happening:
             case BecameReady():
-                child.endpoint = happening.endpoint
+                child.became_ready(happening.endpoint, now_ns)
                 workers.pin()
             case WorkersWanted():
                 if not self._stop_requests:

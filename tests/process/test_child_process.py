@@ -72,6 +72,45 @@ def test_a_killed_parent_ends_the_child_even_if_its_pipe_stays_open() -> None:
     os.close(held_open_writer)
 
 
+def test_a_signal_that_the_parent_blocks_is_heard_all_the_same() -> None:
+    program = f"from shardstore.process import heed_signals; heed_signals(){WAITS}"
+    reader, writer = os.pipe()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        child = subprocess.Popen(
+            [*PYTHON, program, str(writer)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[writer]
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        os.close(writer)
+    with child, open(reader) as status:
+        assert status.read()
+        assert child.stdout is not None
+        child.terminate()
+        assert child.stdout.readline() == b"stopping\n"
+        child.kill()
+
+
+LEAVES_AN_ORPHAN = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'pass'])"
+ADOPTS_ORPHANS = f"""
+import ctypes, os, sys
+from queue import SimpleQueue
+import psutil
+from shardstore.cluster.child_process import ChildProcess, Exited
+from tests.process.deadlines import wait_until
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # a subreaper gets orphans, as the first process of a container does
+happenings = SimpleQueue()
+ChildProcess("parent", lambda fd: [sys.executable, "-c", {LEAVES_AN_ORPHAN!r}], os.environ, happenings.put)
+assert isinstance(happenings.get(timeout=20), Exited)
+wait_until(lambda: not psutil.Process().children(), "nobody is left, not even a zombie")
+"""
+
+
+def test_orphans_that_come_to_the_first_process_of_a_container_are_buried() -> None:
+    done = subprocess.run([sys.executable, "-c", ADOPTS_ORPHANS], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_optimised_python_is_refused() -> None:
     program = "from shardstore.process import refuse_optimised_python as check; check()"
     assert subprocess.run([*PYTHON, program], check=False).returncode == 0

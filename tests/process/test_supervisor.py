@@ -84,33 +84,22 @@ def test_what_dies_is_started_again(tmp_path: Path, name: str) -> None:
         }
 
 
-def test_a_worker_that_keeps_dying_is_given_up_and_the_rest_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("name", ["router", "worker-0"])
+def test_what_keeps_dying_is_tried_again_until_the_cause_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     monkeypatch.setattr("shardstore.cluster.restart_policy.LONGEST_DELAY_NS", 1)
+    caplog.set_level("INFO", logger="shardstore.cluster")
     with running(tmp_path) as supervisor:
-        victim = supervisor.processes()["worker-0"]
+        before = supervisor.processes()
+        caplog.clear()
         (tmp_path / "behaviour").write_text("die")
-        os.kill(victim, signal.SIGKILL)
-        wait_until(lambda: "given up" in caplog.text, "the message")
-        assert "exited with code 1: a hundred reasons; it died 10 times in a row and is given up" in caplog.text
-        assert list(supervisor.processes()) == ["router", "worker-1"]
-    assert len(starts(tmp_path, "worker-0")) == 10
-
-
-def test_a_router_that_cannot_be_kept_alive_ends_the_cluster(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr("shardstore.cluster.restart_policy.LONGEST_DELAY_NS", 1)
-    supervisor = supervisor_of(tmp_path)
-
-    def doom_the_router(url: str) -> None:
-        (tmp_path / "behaviour").write_text("die")
-        os.kill(supervisor.processes()["router"], signal.SIGKILL)
-
-    with pytest.raises(Unavailable, match=r"the router cannot be kept alive: .* a hundred reasons"):
-        supervisor.run(doom_the_router)
-    assert supervisor.processes() == {}
+        os.kill(before.pop(name), signal.SIGKILL)
+        wait_until(lambda: "death 12 in a row" in caplog.text, "the twelfth death")
+        assert "exited with code 1: a hundred reasons; it is started again in 0.0 s" in caplog.text
+        assert supervisor.processes().items() >= before.items(), "the others run on"
+        (tmp_path / "behaviour").write_text("serve")
+        wait_until(lambda: f"{name} serves" in caplog.text, "its return")
 
 
 def test_a_system_that_refuses_a_process_is_asked_again(
@@ -128,7 +117,7 @@ def test_a_system_that_refuses_a_process_is_asked_again(
         monkeypatch.setattr(child, "ChildProcess", refuse_twice)
         os.kill(before, signal.SIGKILL)
         wait_until(lambda: supervisor.processes().get("worker-0", before) != before, "a new process")
-    assert caplog.text.count("worker-0 could not be started: Resource temporarily unavailable; starting it again") == 2
+    assert caplog.text.count("worker-0 could not be started: Resource temporarily unavailable; it is started") == 2
 
 
 def test_a_child_that_cannot_start_fails_the_start_with_its_last_words(tmp_path: Path) -> None:
@@ -223,7 +212,7 @@ def test_a_worker_that_left_and_does_not_end_is_killed_and_only_then_its_number_
         assert not psutil.pid_exists(left)
 
 
-def test_a_worker_that_is_given_up_can_leave(
+def test_a_worker_that_keeps_dying_can_leave(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("shardstore.cluster.restart_policy.LONGEST_DELAY_NS", 1)
@@ -232,7 +221,7 @@ def test_a_worker_that_is_given_up_can_leave(
         victim = supervisor.processes()["worker-0"]
         (tmp_path / "behaviour").write_text("die")
         os.kill(victim, signal.SIGKILL)
-        wait_until(lambda: "given up" in caplog.text, "the message")
+        wait_until(lambda: "death 3 in a row" in caplog.text, "the message")
         want(tmp_path, supervisor, [1])
         wait_until(lambda: "worker-0 has left" in caplog.text, "its departure")
 
@@ -302,3 +291,12 @@ def test_no_child_outlives_a_killed_supervisor_and_the_next_start_cleans_up(tmp_
         assert Path(left.runtime_directory).is_dir()
         with running(tmp_path):
             assert not Path(left.runtime_directory).exists()
+
+
+def test_a_stopped_cluster_leaves_no_descriptor_behind(tmp_path: Path) -> None:
+    with running(tmp_path):
+        pass
+    before = set(os.listdir("/proc/self/fd"))
+    with running(tmp_path):
+        pass
+    assert set(os.listdir("/proc/self/fd")) == before

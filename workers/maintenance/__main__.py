@@ -20,7 +20,7 @@ from shardstore.file_names import jobs_lock
 from shardstore.filesystem import Filesystem
 from shardstore.options import MaintenanceOptions, from_argument
 from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.process import end_with_parent, refuse_optimised_python
+from shardstore.process import end_with_parent, heed_signals, refuse_optimised_python
 from shardstore.segment_options import SegmentOptions
 from shardstore.workers.jobs.run import run
 from shardstore.workers.jobs.specs import CompactSpec, Spec, decode_spec, encode_result
@@ -32,6 +32,7 @@ Job: TypeAlias = Generator[bytes | None, None, None]
 def main() -> None:
     """Run jobs until the worker goes."""
     refuse_optimised_python()
+    heed_signals()
     end_with_parent()
     try:
         options = from_argument(MaintenanceOptions, " ".join(sys.argv[1:]))

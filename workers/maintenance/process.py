@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
@@ -17,6 +16,7 @@ from threading import Thread
 
 from shardstore.effects import Event, JobFailed, JobFinished, StartJob
 from shardstore.options import MaintenanceOptions, WorkerOptions, to_argument
+from shardstore.own_program import command_of
 from shardstore.workers.jobs.specs import decode_result, encode_spec
 from shardstore.workers.maintenance.channel import ChannelClosed, Outcome, decode_damage, receive, send
 
@@ -85,7 +85,7 @@ class MaintenanceProcess:
     def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         options = MaintenanceOptions(self._options.data, self._options.worker, theirs.fileno(), self._options.segments)
         return subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            [sys.executable, "-P", "-m", "shardstore.workers.maintenance", to_argument(options)],
+            command_of("shardstore.workers.maintenance", to_argument(options)),
             stdin=subprocess.PIPE,
             pass_fds=[theirs.fileno()],
         )
