@@ -2,19 +2,22 @@
 
 The first row names the columns, unless the caller does. Values are JSON objects, {"column": "text", ...}, in UTF-8, or
 the rows as they stand. Empty lines between rows are passed over. Keys are in UTF-8 whatever the encoding of the file.
+
+Blocks of lines of which each is one good row, as nearly all are, become records many at a time (csv_table.py). All
+others are read here, row by row.
 """
 
 from __future__ import annotations
 
 import codecs
 import csv
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from typing import BinaryIO, NamedTuple
 
+from datasets.csv_table import Line, Table, block_of
 from datasets.records import (
-    KEY_SEPARATOR,
     LINE_BYTES_MAX,
     BadData,
     BadRecord,
@@ -30,7 +33,6 @@ from datasets.records import (
 ROW_BYTES_MAX = LINE_BYTES_MAX
 _PLAIN = bytes(range(128)).replace(b"\\", rb"\\ \u0041")
 """ASCII, with what some codecs take for escapes."""
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def read_csv(
@@ -46,23 +48,39 @@ def read_csv(
 ) -> Records:
     """Keys are the texts in the columns of `key`, with colons between them. Raises BadData for a wrong header."""
     csv.field_size_limit(ROW_BYTES_MAX)
+    lines = _lines(file, Place() if columns is None else start, encoding)
     if columns is None:
-        rows = _rows(file, Place(), delimiter, encoding)
-        columns, behind_header = _header(rows)
+        columns, behind_header = _header(_rows(lines, Place(), delimiter, encoding))
         if start > behind_header:
-            rows = _rows(file, start, delimiter, encoding)
-    else:
-        rows = _rows(file, start, delimiter, encoding)
+            lines = _lines(file, start, encoding)
+        else:
+            start = behind_header
     check_columns(columns, key)
-    before = encoded(prefix)
+    table = Table(columns, key, encoded(prefix), raw)
+    while block := block_of(lines):
+        behind, _ = block[-1]
+        records = table.records_of_lines(block, delimiter, encoding)
+        if records is not None:
+            yield from records
+        else:
+            for record in _records_of_rows(_rows(chain(block, lines), start, delimiter, encoding), behind, table):
+                yield record
+                behind = max(behind, record.end)
+        start = behind
+
+
+def _records_of_rows(rows: Iterator[_Row], last: Place, table: Table) -> Records:
+    """The records of one row after the other, up to the row that reaches the place `last`."""
     for row in rows:
         try:
-            if fields := row.fields_of(columns):
-                found = _key(fields, key)
-                value = row.content if raw else _to_json(fields).encode()
-                yield checked(row.line, row.end, before + found, value)
+            if row.trouble:
+                raise row.trouble
+            if row.fields:
+                yield checked(row.line, row.end, table.key_of(row.fields), table.value_of(row.fields, row.content))
         except NoRecord as why:
             yield BadRecord(why.line or row.line, row.end, f"{why}{row.reach()}")
+        if row.end >= last:
+            return
 
 
 def check_columns(columns: Sequence[str], key: Sequence[str]) -> None:
@@ -92,14 +110,6 @@ class _Row(NamedTuple):
     fields: list[str]
     trouble: NoRecord | None
 
-    def fields_of(self, columns: Sequence[str]) -> dict[str, str]:
-        """The fields by column; none of an empty line. Raises NoRecord."""
-        if self.trouble:
-            raise self.trouble
-        if self.fields and len(self.fields) != len(columns):
-            raise NoRecord(f"{len(self.fields)} columns instead of {len(columns)}")
-        return dict(zip(columns, self.fields, strict=False))
-
     def reach(self) -> str:
         """Where the row ends, if that is not where it begins."""
         return f" (the row reaches to line {self.end.line})" if self.end.line > self.line else ""
@@ -108,10 +118,9 @@ class _Row(NamedTuple):
 class _Feed:
     """The lines for csv.reader, which takes them one by one as it needs them. Keeps those of the row in hand."""
 
-    def __init__(self, file: BinaryIO, start: Place, encoding: str) -> None:
-        self._lines = lines_of(file, start)
+    def __init__(self, lines: Iterator[Line], start: Place, encoding: str) -> None:
+        self._lines = lines
         self._encoding = encoding
-        self._mark = codecs.BOM_UTF8 if codecs.lookup(encoding).name == "utf-8" else b""
         self.end = start
         self.begin_row()
 
@@ -126,8 +135,6 @@ class _Feed:
 
     def __next__(self) -> str:
         self.end, line = next(self._lines)
-        if self.end.line == 1:
-            line = line.removeprefix(self._mark)
         self.content_bytes += len(line)
         if self.content_bytes > ROW_BYTES_MAX:
             raise NoRecord(f"the row is longer than {ROW_BYTES_MAX:,} bytes")
@@ -141,8 +148,17 @@ class _Feed:
             return line.decode(self._encoding, "replace")
 
 
-def _rows(file: BinaryIO, start: Place, delimiter: str, encoding: str) -> Iterator[_Row]:
-    feed = _Feed(file, start, encoding)
+def _lines(file: BinaryIO, start: Place, encoding: str) -> Iterator[Line]:
+    """The lines behind a place, without the mark that some programs put before UTF-8."""
+    lines = lines_of(file, start)
+    if start == Place() and codecs.lookup(encoding).name == "utf-8":
+        for end, line in islice(lines, 1):
+            yield end, line.removeprefix(codecs.BOM_UTF8)
+    yield from lines
+
+
+def _rows(lines: Iterator[Line], start: Place, delimiter: str, encoding: str) -> Iterator[_Row]:
+    feed = _Feed(lines, start, encoding)
     reader = csv.reader(feed, delimiter=delimiter, strict=True)
     while True:
         feed.begin_row()
@@ -167,10 +183,3 @@ def _header(rows: Iterator[_Row]) -> tuple[list[str], Place]:
         if row.fields:
             return row.fields, row.end
     raise BadData("there is no header: it is empty")
-
-
-def _key(fields: dict[str, str], names: Sequence[str]) -> bytes:
-    for name in names:
-        if not fields[name]:
-            raise NoRecord(f"the column {name!r} is empty")
-    return KEY_SEPARATOR.join(map(fields.__getitem__, names)).encode()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from datasets import csv_table
 from datasets.csv_rows import read_csv
 from datasets.deb822 import read_deb822
 from datasets.json_lines import read_json_lines
@@ -79,6 +80,19 @@ def test_csv_comes_back_as_it_was_written(rows: list[tuple[str, str, str]], deli
     found = list(read_csv(io.BytesIO(file.getvalue().encode()), Place(), key=["k"], delimiter=delimiter))
     assert [record.key.decode() for record in found] == [key for key, _, _ in rows]
     assert [tuple(json.loads(record.value).values()) for record in found] == rows
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@given(content=CONTENT, block_bytes=st.integers(1, 20))
+def test_blocks_of_rows_give_what_single_rows_give(raw: bool, content: bytes, block_bytes: int) -> None:
+    def read() -> list[Any]:
+        return list(read_csv(io.BytesIO(b"a,b\n" + content), Place(), key=["a", "b"], prefix="p", raw=raw))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_table, "BLOCK_BYTES", block_bytes)
+        in_blocks = read()
+        patch.setattr(csv_table.Table, "records_of_lines", lambda *arguments: None)
+        assert in_blocks == read()
 
 
 @given(lines=st.lists(st.binary(max_size=8).map(lambda line: line.replace(b"\n", b"").removesuffix(b"\r"))))
