@@ -152,8 +152,8 @@ class Admin:
 
     def _move(self, request: AdminRequest, now_ns: int) -> list[Plan]:
         member = self._membership.of_worker(request.worker)
-        state = member.state if member else State.DOWN
-        if request.worker in self._table.topology.staying and state is not State.UP:
+        if request.worker in self._table.topology.staying and not (member and member.may_receive):
+            state = (member.failure or member.state) if member else State.DOWN
             raise Busy(f"worker {request.worker} is {state}", 1, 1, change_plan.RETRY_AFTER_NS)
         route = self._table.current.route_of(request.key)
         return [Plan(PlanKind.MOVE, (route.segment,), request.worker, ASKED_FOR)]

@@ -198,6 +198,7 @@ class RouterCore:
             "workers": {
                 member.worker: {
                     "state": member.state.value,
+                    "failure": member.failure,
                     "heard_ago_ns": now_ns - member.heard_ns,
                     "leaving": member.worker in self._table.topology.leaving,
                     "pressure": member.pressure,

@@ -35,6 +35,13 @@ class Member:
     """When its latest heartbeat came; 0 before the first."""
     scans: int = 0
     """How many it held open then."""
+    failure: str = ""
+    """Why it refuses what it is asked for; empty if it serves."""
+
+    @property
+    def may_receive(self) -> bool:
+        """Whether ranges may be moved to it, and from it."""
+        return self.state is State.UP and not self.failure
 
 
 class Membership:

@@ -1,7 +1,7 @@
 """Workers come, live and go: registration, readiness, heartbeats, silence.
 
 REGISTER    new epochs are made durable, then granted; asked again by the same process, the same answer
-READY       every segment of the worker exists on disk: it is up
+READY       every segment of the worker exists on disk: it is up; or its log is damaged, and it refuses all
 HEARTBEAT   it lives, and reports what it buffers (budget.py); from a peer that is not (or no longer) known it is
             refused, and the worker registers again
 silence     of five seconds, or a message that cannot be handed over: down
@@ -69,14 +69,15 @@ class Registrar:
 
     def ready(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """The ranges of a worker are open: from now on it is sent requests. Raises MalformedMessage, StorageFailure."""
-        serving = decode(Ready, frames[1]).serving
+        told = decode(Ready, frames[1])
         member = self._membership.of_peer(peer)
-        if member is None or not ownership.serves_the_map(self._table.current, member.worker, serving):
+        if member is None or not ownership.serves_the_map(self._table.current, member.worker, told.serving):
             return [self._register_again(peer, request)]
         created = ownership.created(self._table.current, member.worker, self._changes.children())
-        if created:
+        if created and not told.failure:
             self._table.publish(created)
         member.state = State.UP
+        member.failure = told.failure
         member.heard_ns = now_ns
         return [answer(WORKERS, peer, request), *self._announcer.announce()]
 

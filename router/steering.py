@@ -11,7 +11,7 @@ from shardstore.load_report import LoadReport, RangeReport
 from shardstore.messages import decode
 from shardstore.router import change_plan, ownership
 from shardstore.router.load_table import LoadTable
-from shardstore.router.membership import Membership, State
+from shardstore.router.membership import Membership
 from shardstore.router.policies import topology_policy
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import StoreLoad, WorkerLoad
@@ -102,7 +102,7 @@ class Steering:
         topology = self._table.topology
         leaving = {*topology.leaving, *leaving_too}
         workers = [
-            WorkerLoad(member.worker, member.state is State.UP, member.worker in leaving)
+            WorkerLoad(member.worker, member.may_receive, member.worker in leaving)
             for member in self._membership.members()
         ]
         changing = {relative.segment for change in topology.changes for relative in (*change.parents, *change.children)}

@@ -159,9 +159,13 @@ class Assignments:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Worker to router: these segments (epoch by segment) are open, durable and served."""
+    """Worker to router: these segments (epoch by segment) are open, durable and served.
+
+    `failure`: why the worker refuses what it is asked for all the same, and is to be given nothing more; empty if not.
+    """
 
     serving: dict[int, int]
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
     offset  size  field            (little-endian)
          0     2  magic            b"sS"
-         2     1  version          5
+         2     1  version          6
          3     1  op               what is asked, the same in the reply
          4     1  flags            see Flag
          5     1  status           NONE in a request, else the answer
@@ -60,7 +60,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 MAGIC = b"sS"
-VERSION = 5
+VERSION = 6
 _KIND = MAGIC + bytes([VERSION])
 _FIELDS = struct.Struct("<BBBBBIIIIQQ")
 HEADER_BYTES = len(_KIND) + _FIELDS.size

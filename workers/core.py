@@ -42,7 +42,7 @@ from shardstore.topology import Orders, Retire
 from shardstore.wire_format import Header, MalformedMessage, Op, Status, decode_message
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.maintenance.queue import MaintenanceQueue
-from shardstore.workers.ranges.opening import highest_lsn_in_tables, known_segments, readable_manifests
+from shardstore.workers.ranges.opening import open_log
 from shardstore.workers.ranges.replay import replay
 from shardstore.workers.registration import ROUTER, Registration
 from shardstore.workers.segment.cache import SegmentCache
@@ -57,7 +57,6 @@ from shardstore.workers.topology.holdings import Holdings
 from shardstore.workers.topology.remote_reads import RemoteReads
 from shardstore.workers.wal.log_document import note_durable
 from shardstore.workers.wal.reader import records_in
-from shardstore.workers.wal.recovery import recover
 from shardstore.workers.wal.writer import WalWriter
 
 ORDERS = frozenset((Op.CHANGE, Op.RETIRE))
@@ -82,10 +81,8 @@ class WorkerCore:
         self._entropy = entropy
         self._options = options
         self._unsent_bytes = unsent_bytes
-        manifests = readable_manifests(filesystem, options.store)
-        lsn_floor = highest_lsn_in_tables(filesystem, options.store, options.worker, manifests)
-        self._log = recover(filesystem, options.worker, options.store, lsn_floor, entropy)
-        self._registration = Registration(options.worker, endpoint, known_segments(filesystem, manifests))
+        self._log, known = open_log(filesystem, options.store, options.worker, entropy)
+        self._registration = Registration(options.worker, endpoint, known)
         self._cache = SegmentCache(options.memory.cache_bytes)
         self._holdings = Holdings(filesystem, options.worker, options.store, self._cache)
         self._ranges, self._changes = self._holdings.ranges, self._holdings.changes
@@ -346,10 +343,12 @@ class WorkerCore:
     def _stop_when_idle(self) -> list[Effect]:
         if self._stopped or (self._writes is not None and not self._writes.idle):
             return []
+        if self._maintenance is not None and self._maintenance.releasing:  # it publishes LOG too: one after the other
+            return []
         self._stopped = True
         if self._maintenance is not None:
             self._maintenance.close()
-        if self._writes is not None and not self._serving_maintenance.releasing:
+        if self._writes is not None:
             with suppress(StorageFailure):  # then the next recovery only knows less
                 note_durable(self._filesystem, self._options.store, self._options.worker, self._writes.wal.lsn_durable)
         return [Stop()]

@@ -62,12 +62,12 @@ class Registration:
         self._beat = 0
         return [self._message(Op.REGISTER, Register(self._worker, self._endpoint, self.serving or {}, self._known))]
 
-    def ready(self, serving: Mapping[int, int]) -> list[Effect]:
-        """Report that these ranges are open and served. A heartbeat follows at once."""
+    def ready(self, serving: Mapping[int, int], failure: str = "") -> list[Effect]:
+        """Report that these ranges are served, or refused because of `failure`. A heartbeat follows at once."""
         self._due_ns = 0
         self._registering = False
         self.serves(serving)
-        return [self._message(Op.READY, Ready(dict(serving)))]
+        return [self._message(Op.READY, Ready(dict(serving), failure))]
 
     def serves(self, serving: Mapping[int, int]) -> None:
         """These ranges are open and served from now on."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import sys
 from threading import Event as Flag
 
-from shardstore.effects import Effect, ReportReady, StartJob, Stop, StopRequested, SyncWal
-from shardstore.errors import Unavailable
+from shardstore.effects import Core, Effect, ReportReady, StartJob, Stop, StopRequested, SyncWal
+from shardstore.errors import Corruption, StorageFailure, Unavailable
 from shardstore.event_loop import EventLoop
 from shardstore.file_names import jobs_lock, worker_directory, worker_lock
 from shardstore.filesystem import Filesystem, Lock
@@ -18,6 +19,7 @@ from shardstore.system_clock import SystemClock
 from shardstore.system_entropy import SystemEntropy
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.maintenance.process import MaintenanceProcess
+from shardstore.workers.refusing_core import RefusingCore
 from shardstore.workers.registration import ROUTER
 from shardstore.workers.sync_thread import SyncThread
 
@@ -27,7 +29,10 @@ LOCK_RETRY_S = 0.05
 
 
 def run(options: WorkerOptions) -> Stop:
-    """Serve until the worker is asked to stop, or must. Raises a ShardstoreError when it cannot start."""
+    """Serve until the worker is asked to stop, or must. Raises a ShardstoreError when it cannot start.
+
+    When its log cannot be opened, it refuses all requests with the reason.
+    """
     filesystem = PosixFilesystem(options.data)
     filesystem.make_directory(worker_directory(options.worker))
     lock = _wait_for_lock(filesystem, worker_lock(options.worker))
@@ -35,16 +40,21 @@ def run(options: WorkerOptions) -> Stop:
     transport = SocketTransport()
     try:
         endpoint = transport.bind(CLIENTS, options.listen)
-        core = WorkerCore(filesystem, SystemEntropy(), options, endpoint, transport.unsent_bytes)
         transport.connect(ROUTER, options.router)
-        return _serve(core, filesystem, transport, options, endpoint)
+        try:
+            core = WorkerCore(filesystem, SystemEntropy(), options, endpoint, transport.unsent_bytes)
+            return _serve(core, filesystem, transport, options, endpoint)
+        except (Corruption, StorageFailure) as failure:
+            sys.stderr.write(f"all keys of this worker are refused, as its log cannot be opened: {failure}\n")
+            refusing = RefusingCore(filesystem, options, endpoint, failure)
+            return _serve(refusing, filesystem, transport, options, endpoint)
     finally:
         transport.close()
         lock.release()
 
 
 def _serve(
-    core: WorkerCore, filesystem: Filesystem, transport: SocketTransport, options: WorkerOptions, endpoint: str
+    core: Core, filesystem: Filesystem, transport: SocketTransport, options: WorkerOptions, endpoint: str
 ) -> Stop:
     def perform(effect: Effect) -> None:
         match effect:

@@ -271,7 +271,7 @@ class Session:
         first = request.calls[0]
         if type(first) is Statistics and status is not Status.STALE_ROUTE:
             self._sending.finish(request)
-            self._take_part(first, request, header, {"unavailable": refused.refusal.what})
+            self._take_part(first, request, header, {"unavailable": str(refused.error())})
             return
         if status is Status.INVALID:
             request.unanswered -= 1

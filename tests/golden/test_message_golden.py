@@ -48,6 +48,7 @@ DOCUMENTS: list[Any] = [
         [Assignment(1, b"", b"m", 2, create=True), Assignment(2, b"m", b"", 1, create=False)], b"\x80", 2**63, 3
     ),
     Ready({1: 2}),
+    Ready({1: 2}, "workers/0001/wal-1 at byte 56: damaged"),
     Heartbeat(1, 255, 2**63, LeaseReport(4, 2, 1, 8), 3),
     Lease(8, 0),
     Assignments([], b"\x80", 2**63, 9, [ORDER], [5]),
@@ -72,7 +73,7 @@ COLUMNS: dict[str, list[bytes | None]] = {
 
 @pytest.mark.parametrize("number", range(len(DOCUMENTS)))
 def test_document_is_its_line_of_the_golden_file(number: int) -> None:
-    line = (GOLDEN / "messages-v5.txt").read_text().splitlines()[number]
+    line = (GOLDEN / "messages-v6.txt").read_text().splitlines()[number]
     name, _, digits = line.partition(" ")
     document = DOCUMENTS[number]
     assert (name, digits) == (type(document).__name__, encode(document).hex())

@@ -115,9 +115,9 @@ class RouterDriver:
         [assignments] = answers_to(self.register(worker, peer, **told), peer, Op.REGISTER)
         return {each.segment: each.epoch for each in document_of(Assignments, assignments).ranges}
 
-    def ready(self, peer: bytes, serving: Mapping[int, int]) -> list[Effect]:
+    def ready(self, peer: bytes, serving: Mapping[int, int], failure: str = "") -> list[Effect]:
         """A worker sends READY."""
-        return self.worker_sends(peer, Header(Op.READY), encode(Ready(dict(serving))))
+        return self.worker_sends(peer, Header(Op.READY), encode(Ready(dict(serving), failure)))
 
     def heartbeat(
         self,

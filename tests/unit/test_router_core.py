@@ -91,8 +91,22 @@ def test_figures_tell_of_requests_and_workers(router: RouterDriver) -> None:
         "budget": router.core._budget.figures(),
         "stalls": {"now": 0, "events": []},
         "workers": {
-            0: {"state": "up", "heard_ago_ns": 3_000, "leaving": False, "pressure": 9, "bytes_in_flight": 1067},
-            1: {"state": "joining", "heard_ago_ns": 3_000, "leaving": False, "pressure": 0, "bytes_in_flight": 0},
+            0: {
+                "state": "up",
+                "failure": "",
+                "heard_ago_ns": 3_000,
+                "leaving": False,
+                "pressure": 9,
+                "bytes_in_flight": 1067,
+            },
+            1: {
+                "state": "joining",
+                "failure": "",
+                "heard_ago_ns": 3_000,
+                "leaving": False,
+                "pressure": 0,
+                "bytes_in_flight": 0,
+            },
         },
     }
 

@@ -48,6 +48,13 @@ def test_a_segment_is_to_be_created_until_the_worker_is_ready_and_never_again(ro
     assert [each.create for each in document_of(Assignments, reply).ranges] == [False, False]
 
 
+def test_a_worker_that_refuses_everything_is_up_and_has_created_nothing(router: RouterDriver) -> None:
+    router.ready(b"w1", router.granted(1, b"w1"), "wal-1 at byte 56: damaged")
+    assert [route.created for route in router.route_map()] == [False] * 4
+    told = router.figures()["workers"][1]
+    assert (told["state"], told["failure"]) == ("up", "wal-1 at byte 56: damaged")
+
+
 def test_every_new_process_gets_new_epochs_and_others_keep_theirs(router: RouterDriver) -> None:
     assert router.granted(0, b"first") == {1: 1, 2: 1}
     assert router.granted(0, b"second") == {1: 2, 2: 2}

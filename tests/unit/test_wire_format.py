@@ -23,7 +23,7 @@ from shardstore.wire_format import (
     decode_request,
 )
 
-GOLDEN_FILE = Path(__file__).parent.parent / "golden" / "header-v5.bin"
+GOLDEN_FILE = Path(__file__).parent.parent / "golden" / "header-v6.bin"
 GOLDEN_HEADERS = [
     Header(Op.HELLO),
     Header(

@@ -13,9 +13,11 @@ from shardstore.limits import FRAME_BYTES_MAX, KEY_BYTES_MAX, REFUSAL_CHARACTERS
 from shardstore.messages import Refusal, ScanRequest, decode, encode
 from shardstore.options import Durability
 from shardstore.wire_format import Flag, Header, Op, Status, decode_header
+from shardstore.workers.jobs.specs import ReleaseSpec
 from shardstore.workers.ranges import replay
+from shardstore.workers.wal.log_document import read_log_document
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES
-from tests.unit.worker_driver import WorkerDriver
+from tests.unit.worker_driver import STORE, WorkerDriver
 
 MEBIBYTE = 1 << 20
 
@@ -481,6 +483,22 @@ def test_what_was_on_stable_storage_at_the_stop_is_missed_when_the_log_loses_it(
     assert caught.value.file == "workers/0000/LOG"
     log.write_bytes(content)
     assert reopened(worker).get([b"a"]) == [b"1"]
+
+
+def test_a_stop_while_log_files_are_released_still_tells_of_every_record(worker: WorkerDriver) -> None:
+    worker.put({b"a": b"1"})
+    worker.sync()
+    worker.ask(Op.FLUSH)
+    worker.settle()
+    worker = reopened(worker)  # the log of before is a closed file, which nothing needs
+    assert isinstance(worker.jobs[0].spec, ReleaseSpec)
+    worker.put({b"b": b"2"}, sequence=9)
+    worker.sync()
+    worker.handle(StopRequested())
+    assert worker.stopped is None, "the job publishes LOG too"
+    worker.run_job()
+    assert worker.stopped is not None
+    assert read_log_document(worker.filesystem, STORE, 0).lsn_durable == 2
 
 
 def test_statistics_count_what_is_held(worker: WorkerDriver) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from shardstore.entropy import Entropy
 from shardstore.errors import Corruption
 from shardstore.file_names import SEGMENTS, manifest, segment_of
 from shardstore.filesystem import Filesystem
@@ -15,6 +16,7 @@ from shardstore.workers.segment.cache import SegmentCache
 from shardstore.workers.segment.manifest import Manifest, read_manifest
 from shardstore.workers.segment.segment import Segment
 from shardstore.workers.wal.log_document import read_log_document
+from shardstore.workers.wal.recovery import RecoveredLog, recover
 
 
 def readable_manifests(filesystem: Filesystem, store: str) -> list[Manifest]:
@@ -44,6 +46,16 @@ def highest_lsn_in_tables(filesystem: Filesystem, store: str, worker: int, manif
     except FileNotFoundError:
         return 0
     return max((manifest.checkpoint_of(log_id) for manifest in manifests), default=0)
+
+
+def open_log(filesystem: Filesystem, store: str, worker: int, entropy: Entropy) -> tuple[RecoveredLog, dict[int, int]]:
+    """The log of a worker, whole and durable, and the epochs by segment that are known on this disk.
+
+    Raises Corruption, with nothing changed, and StorageFailure.
+    """
+    manifests = readable_manifests(filesystem, store)
+    lsn_floor = highest_lsn_in_tables(filesystem, store, worker, manifests)
+    return recover(filesystem, worker, store, lsn_floor, entropy), known_segments(filesystem, manifests)
 
 
 def open_range(filesystem: Filesystem, store: str, assignment: Assignment, cache: SegmentCache) -> OwnedRange:
