@@ -17,8 +17,9 @@ from typing import Any
 import click
 
 from shardstore import cli_admin, memory_table
-from shardstore.cli_client import EXIT_NO_SUCH_KEY, Failed, Form, failures_in_one_line, with_client
+from shardstore.cli_client import DEFAULT_DATA, EXIT_NO_SUCH_KEY, Failed, Form, failures_in_one_line, with_client
 from shardstore.client.blocking_client import Client
+from shardstore.client.opening import DATA_VARIABLE
 from shardstore.cluster.serve import serve as serve_cluster
 from shardstore.cluster.settings import cluster_settings
 from shardstore.errors import ScanInvalidated
@@ -56,7 +57,15 @@ def serving_options(command: Callable[..., None]) -> Callable[..., None]:
         command(segments=segments, topology=topology, **options)
 
     options: tuple[Callable[[Any], Any], ...] = (
-        click.option("--data", default="data", show_default=True, type=click.Path(), help="Directory of the store."),
+        click.option(
+            "--data",
+            default=DEFAULT_DATA,
+            envvar=DATA_VARIABLE,
+            show_default=True,
+            show_envvar=True,
+            type=click.Path(),
+            help="Directory of the store.",
+        ),
         click.option(
             "--workers", type=int, help="Worker processes, beside others that own ranges. [default: those it has]"
         ),

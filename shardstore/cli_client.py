@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from shardstore.client.blocking_client import connect
-from shardstore.cluster.running_cluster import url_of
+from shardstore.client.opening import named_by_environment
 from shardstore.errors import (
     Corruption,
     InvalidRequest,
@@ -24,6 +24,7 @@ from shardstore.errors import (
 
 EXIT_NO_SUCH_KEY = 1
 EXIT_FAILED = 3
+DEFAULT_DATA = "data"
 
 
 WHAT_TO_DO = {
@@ -87,14 +88,19 @@ def with_client(command: Callable[..., None]) -> Callable[..., None]:
 
     @click.option("--url", help="Address of the cluster, as `serve` prints it. [default: the cluster of --data]")
     @click.option(
-        "--data", default="data", show_default=True, type=click.Path(), help="Data directory of a cluster on this host."
+        "--data",
+        type=click.Path(),
+        help="Data directory of a cluster on this host. [default: SHARDSTORE_URL or SHARDSTORE_DATA, or else data]",
     )
     @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for the cluster.")
     @click.option("--hex", "as_hex", is_flag=True, help="Give and print keys and values as hexadecimal digits.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     @wraps(command)
-    def connected(url: str | None, data: str, timeout: float, as_hex: bool, as_json: bool, **arguments: Any) -> None:
-        with failures_in_one_line(), connect(url or url_of(data), timeout=timeout) as db:
+    def connected(
+        url: str | None, data: str | None, timeout: float, as_hex: bool, as_json: bool, **arguments: Any
+    ) -> None:
+        where = url or data or named_by_environment() or DEFAULT_DATA
+        with failures_in_one_line(), connect(where, timeout=timeout) as db:
             command(db, Form(as_hex, as_json), timeout, **arguments)
 
     return connected

@@ -80,6 +80,8 @@ SHELLS: dict[str, str] = {
     "shardstore.readiness": "epoll",
     "shardstore.system_clock": "time",
     "shardstore.system_entropy": "random numbers",
+    "shardstore.process_identity": "what the system says of a process",
+    "shardstore.running_cluster": "ENDPOINT of a store that another process holds",
     "shardstore.event_loop": "events from other threads",
     "shardstore.own_program": "the import path and environment of this process; starts processes",
     "shardstore.process": "signals, pipes and limits of this process",
@@ -175,7 +177,8 @@ FILES_MAY_BE_TOUCHED_BY: dict[str, str] = {
     "shardstore.stream_links": "removes the socket of a dead process, and holds a spare descriptor",
     "shardstore.cluster.child_process": "wraps the pipe on which a child reports",
     "shardstore.cluster.data_directory": "takes the path of the store from the caller",
-    "shardstore.cluster.running_cluster": "reads ENDPOINT of a store that another process holds",
+    "shardstore.process_identity": "reads what the system says of a process",
+    "shardstore.running_cluster": "reads ENDPOINT of a store that another process holds",
     "shardstore.cluster.runtime_directory": "makes the directory of the sockets, which is not in the store",
     "shardstore.cluster.settings": "takes the path of the store from the caller",
 }

@@ -27,8 +27,8 @@ from benchmarks.settings import TIMEOUT_SECONDS, Settings
 from benchmarks.targets import A_MILLION, Row
 from benchmarks.timing import Figures, medians, rate_of
 from shardstore import LocalCluster, Unavailable, connect, connect_async
-from shardstore.cluster.running_cluster import last_announced, url_of
 from shardstore.cluster.runtime_directory import remove_runtime_directory
+from shardstore.running_cluster import last_announced, running_on
 
 SINGLES_MAX = 100_000
 SINGLES_RANGES = 64
@@ -116,7 +116,7 @@ def _served(data: str, memory: int) -> Iterator[str]:
 def _url_when_served(supervisor: psutil.Popen, data: str) -> str:
     while True:
         try:
-            return url_of(data)
+            return running_on(data).url
         except Unavailable:
             if supervisor.poll() is not None:
                 raise

@@ -22,7 +22,7 @@ from datasets.records import BadData
 from datasets.verifying import Verifying
 from shardstore import Unavailable, connect
 from shardstore.cli_client import failures_in_one_line
-from shardstore.cluster.running_cluster import url_of
+from shardstore.running_cluster import running_on
 
 EXIT_DIFFERENT = 1
 EXIT_INTERRUPTED = 130
@@ -67,7 +67,7 @@ def _cluster(settings: Settings, display: Display) -> Iterator[str]:
     url = settings.url
     if url is None:
         with suppress(Unavailable):
-            url = url_of(settings.data)
+            url = running_on(settings.data).url
     if url is None:
         display.say(f"no cluster is running on {settings.data}: starting one for this load")
     with cluster_at(url, settings.data, workers=None) as chosen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from types import TracebackType
@@ -22,9 +23,11 @@ from shardstore.outcome import Outcome
 from shardstore.wire_format import Op
 
 
-async def connect_async(url: str, direct: bool = True, *, timeout: float | None = None) -> AsyncClient:
-    """An asyncio client of the cluster at this url, for the running event loop. Otherwise like `connect`."""
-    client = AsyncClient(surroundings_of(url, direct))
+async def connect_async(
+    where: str | os.PathLike[str] | None = None, direct: bool = True, *, timeout: float | None = None
+) -> AsyncClient:
+    """An asyncio client for the running event loop. Otherwise like `connect`."""
+    client = AsyncClient(surroundings_of(where, direct))
     try:
         await client._open(timeout)
     except BaseException:

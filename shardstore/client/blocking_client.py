@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
@@ -23,13 +24,16 @@ from shardstore.outcome import Outcome
 from shardstore.wire_format import Op
 
 
-def connect(url: str, direct: bool = True, *, timeout: float | None = None) -> Client:
-    """A client of the cluster at this url.
+def connect(
+    where: str | os.PathLike[str] | None = None, direct: bool = True, *, timeout: float | None = None
+) -> Client:
+    """A client of the cluster on this host that serves a data directory, or of the cluster at a url.
 
+    `where`: the path of the directory, or the url. Without it the variable SHARDSTORE_URL or SHARDSTORE_DATA says so.
     `direct`: talk to workers whose endpoints can be reached, instead of through the router only.
     Raises Unavailable when no router answers in time.
     """
-    client = Client(surroundings_of(url, direct))
+    client = Client(surroundings_of(where, direct))
     try:
         client._open(timeout)
     except BaseException:

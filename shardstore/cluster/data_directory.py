@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from shardstore import file_names
 from shardstore.cluster.fork_guard import give_up_in_forks
-from shardstore.cluster.running_cluster import RunningCluster, announce, last_announced
 from shardstore.cluster.runtime_directory import remove_runtime_directory
 from shardstore.cluster.settings import RANGES_PER_WORKER, ClusterSettings, default_workers, memory_share
 from shardstore.cluster.store import Store, check_same, create_store, read_store
@@ -15,6 +11,7 @@ from shardstore.entropy import Entropy
 from shardstore.errors import InvalidRequest
 from shardstore.filesystem import Filesystem
 from shardstore.route_map import even_boundaries
+from shardstore.running_cluster import announce, identity_of, last_announced
 
 
 class DataDirectory:
@@ -30,6 +27,7 @@ class DataDirectory:
         self._lock = lock
         give_up_in_forks(self, lock.release)
         try:
+            self.identity = identity_of(settings.data)
             self.store = _open_store(filesystem, entropy, settings)
             self._clear_traces()
         except BaseException:
@@ -38,7 +36,7 @@ class DataDirectory:
 
     def announce(self, url: str, runtime_directory: str) -> None:
         """Tell others on this host where the cluster listens."""
-        announce(self._filesystem, RunningCluster(url, os.getpid(), runtime_directory))
+        announce(self._filesystem, url, self.store.store, runtime_directory, self.identity)
 
     def close(self) -> None:
         """Take the announcement back and let go of the lock."""
@@ -46,7 +44,10 @@ class DataDirectory:
         self._lock.release()
 
     def _clear_traces(self) -> None:
-        """Remove the announcement and the sockets of the cluster that ran last: the lock says it is gone."""
+        """Remove the announcement and the sockets of the cluster that ran here last: the lock says it is gone.
+
+        In a copy of a directory only the announcement goes: the sockets may be those of a cluster that runs there.
+        """
         last = last_announced(self._path)
         if last is not None:
             remove_runtime_directory(last.runtime_directory)
@@ -68,6 +69,6 @@ def _open_store(filesystem: Filesystem, entropy: Entropy, settings: ClusterSetti
 
 
 def _held(data: str) -> str:
-    holder = last_announced(Path(data))
-    who = f" (process {holder.pid}, {holder.url})" if holder else ""
+    holder = last_announced(data)
+    who = f" (process {holder.process.pid}, {holder.url})" if holder else ""
     return f"another cluster has {data} open{who}: connect to it, or stop it first"

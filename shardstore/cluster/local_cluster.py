@@ -56,9 +56,8 @@ class LocalCluster:
 
     @property
     def url(self) -> str:
-        """What `shardstore.connect` takes."""
-        if not self._url:
-            raise Closed("the cluster is not started: use it in a `with` block, or call start()")
+        """What `shardstore.connect` takes; it also takes the data directory."""
+        self._check_started()
         return self._url
 
     def start(self) -> None:
@@ -93,15 +92,21 @@ class LocalCluster:
 
     def connect(self, **settings: Any) -> Client:
         """A blocking client; takes the settings of `shardstore.connect`."""
-        return connect(self.url, **settings)
+        self._check_started()
+        return connect(self._settings.data, **settings)
 
     async def connect_async(self, **settings: Any) -> AsyncClient:
         """An asyncio client; takes the settings of `shardstore.connect_async`."""
-        return await connect_async(self.url, **settings)
+        self._check_started()
+        return await connect_async(self._settings.data, **settings)
 
     def processes(self) -> dict[str, int]:
         """Process ids of what runs now, by name: "router", "worker-0", "worker-0 maintenance"."""
         return self._supervisor.processes() if self._supervisor else {}
+
+    def _check_started(self) -> None:
+        if not self._url:
+            raise Closed("the cluster is not started: use it in a `with` block, or call start()")
 
     def __enter__(self) -> LocalCluster:
         self.start()

@@ -1,14 +1,18 @@
 """The private directory that holds a running cluster's sockets.
 
 It is short, because the path of a socket is limited to 107 bytes, and of mode 0700, because whoever can reach the
-sockets can use the store.
+sockets can use the store. Its name follows from user, store and data directory, so that a cluster that is started again
+is found in the same place. Where somebody else has taken that name, as anybody may in /tmp, it gets one at random.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from shardstore.cluster.endpoints import Endpoints
@@ -16,36 +20,57 @@ from shardstore.errors import StorageFailure
 from shardstore.limits import IPC_PATH_BYTES_MAX, WORKERS_MAX
 
 PREFIX = "shardstore-"
-_NAME_BYTES_MAX = len(PREFIX) + 16
-"""What tempfile adds to its base directory, with room to spare."""
+_NAME_DIGITS = 16
+_MODE = 0o700
 
 
-def make_runtime_directory() -> str:
-    """A new private directory under the user's runtime directory, or a temporary one."""
-    candidates = (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp")  # noqa: S108 (mkdtemp is private)
-    for base in filter(_fits, candidates):
-        try:
+def make_runtime_directory(store: str, data: tuple[int, int]) -> str:
+    """The directory for the sockets of a store whose data directory has this device and inode. Its lock is held.
+
+    It lies in the user's runtime directory, or else among the temporary ones. Raises StorageFailure.
+    """
+    name = PREFIX + hashlib.sha256(f"{os.geteuid()} {store} {data}".encode()).hexdigest()[:_NAME_DIGITS]
+    for base in _bases():
+        path = os.path.join(base, name)
+        if renew_runtime_directory(path):
+            return path
+    for base in _bases():
+        with suppress(OSError):
             return tempfile.mkdtemp(prefix=PREFIX, dir=base)
-        except OSError:
-            continue
-    raise StorageFailure(f"no directory for sockets can be made in any of {', '.join(filter(None, candidates))}")
+    raise StorageFailure("no directory for sockets can be made in XDG_RUNTIME_DIR, TMPDIR or /tmp: set one of them")
+
+
+def renew_runtime_directory(path: str) -> bool:
+    """Make the directory unless it is there; False when that cannot be, or it is not ours alone."""
+    with suppress(OSError):
+        os.mkdir(path, _MODE)
+    return _is_ours(path)
 
 
 def remove_runtime_directory(path: str) -> None:
     """Remove the sockets and the directory, if it is one of ours; anything else in it stays, and so does it."""
     directory = Path(path)
-    try:
-        found = directory.lstat()
-        if not directory.name.startswith(PREFIX) or not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-            return
+    if not directory.name.startswith(PREFIX) or not _is_ours(path):
+        return
+    with suppress(OSError):
         for entry in directory.iterdir():
             if entry.is_socket():
                 entry.unlink(missing_ok=True)
         directory.rmdir()
+
+
+def _is_ours(path: str) -> bool:
+    try:
+        found = os.lstat(path)
     except OSError:
-        return
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+
+
+def _bases() -> Iterator[str]:
+    return filter(_fits, (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp"))  # noqa: S108 (see above)
 
 
 def _fits(base: str) -> bool:
-    longest = Endpoints(f"{base}/{'x' * _NAME_BYTES_MAX}").worker(WORKERS_MAX).removeprefix("unix://")
-    return bool(base) and Path(base).is_dir() and len(os.fsencode(longest)) <= IPC_PATH_BYTES_MAX
+    longest = Endpoints(f"{base}/{PREFIX}{'x' * _NAME_DIGITS}").worker(WORKERS_MAX).removeprefix("unix://")
+    return os.path.isabs(base) and os.path.isdir(base) and len(os.fsencode(longest)) <= IPC_PATH_BYTES_MAX

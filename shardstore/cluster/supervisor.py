@@ -77,7 +77,7 @@ class Supervisor:
     def _run_on(self, filesystem: PosixFilesystem, on_ready: Callable[[str], None]) -> None:
         directory = DataDirectory(filesystem, SystemEntropy(), self._settings)
         try:
-            runtime_directory = make_runtime_directory()
+            runtime_directory = make_runtime_directory(directory.store.store, directory.identity)
             try:
                 url = self._start(directory.store, runtime_directory)
                 if not self._stop_requests:

@@ -14,8 +14,8 @@ from threading import Event, Thread
 import psutil
 
 from shardstore import Client, LocalCluster, OutcomeUnknown, ShardstoreError, Unavailable
-from shardstore.cluster.running_cluster import last_announced
 from shardstore.cluster.runtime_directory import remove_runtime_directory
+from shardstore.running_cluster import last_announced
 from tests.process.deadlines import wait_until
 
 MEMORY = "192MiB"

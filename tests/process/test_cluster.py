@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from shardstore import Closed, InvalidRequest, LocalCluster, connect
-from shardstore.cluster.running_cluster import last_announced, url_of
+from shardstore.running_cluster import last_announced, running_on
 from tests.process.clusters import Writer, cluster_on, descendants, kill, kill_all, served
 from tests.process.deadlines import wait_until
 
@@ -103,7 +103,7 @@ def test_statistics_of_the_others_while_a_worker_is_paused(tmp_path: Path) -> No
 
 
 def test_everything_survives_the_death_of_everything(tmp_path: Path) -> None:
-    with served(tmp_path) as supervisor, connect(url_of(tmp_path)) as db:
+    with served(tmp_path) as supervisor, connect(running_on(tmp_path).url) as db:
         writer = Writer(db)
         writer.wait_for_more()
         processes = descendants(supervisor.pid)
@@ -124,14 +124,16 @@ def test_no_process_outlives_a_killed_supervisor(tmp_path: Path) -> None:
         left = last_announced(tmp_path)
         assert left is not None
         assert Path(left.runtime_directory).is_dir()
-        with cluster_on(tmp_path):
-            assert not Path(left.runtime_directory).exists()
+        with cluster_on(tmp_path) as again:
+            assert running_on(tmp_path).runtime_directory == left.runtime_directory, "its clients find it again"
+            assert again.processes()
+        assert not Path(left.runtime_directory).exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_everything_in_order(tmp_path: Path, number: signal.Signals) -> None:
     with served(tmp_path, "--workers", "2") as supervisor:
-        with connect(url_of(tmp_path)) as db:
+        with connect(running_on(tmp_path).url) as db:
             db.put_many(RECORDS)
         processes = descendants(supervisor.pid)
         supervisor.send_signal(number)

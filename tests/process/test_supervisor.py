@@ -20,10 +20,10 @@ import pytest
 
 from shardstore.cluster import child
 from shardstore.cluster import supervisor as supervisor_module
-from shardstore.cluster.running_cluster import last_announced, url_of
 from shardstore.cluster.settings import cluster_settings
 from shardstore.cluster.supervisor import Supervisor
 from shardstore.errors import InvalidRequest, ShardstoreError, Unavailable
+from shardstore.running_cluster import last_announced, running_on
 from tests.process.clusters import end
 from tests.process.deadlines import wait_until
 
@@ -65,7 +65,7 @@ def test_starts_announces_and_stops_everything(tmp_path: Path) -> None:
     with running(tmp_path) as supervisor:
         processes = supervisor.processes()
         assert list(processes) == ["router", "worker-0", "worker-1"]
-        sockets = Path(url_of(tmp_path).removeprefix("ipc://")).parent
+        sockets = Path(running_on(tmp_path).url.removeprefix("ipc://")).parent
         assert sockets.is_dir()
     assert not any(map(psutil.pid_exists, processes.values()))
     assert last_announced(tmp_path) is None
@@ -289,8 +289,10 @@ def test_no_child_outlives_a_killed_supervisor_and_the_next_start_cleans_up(tmp_
         left = last_announced(tmp_path)
         assert left is not None
         assert Path(left.runtime_directory).is_dir()
-        with running(tmp_path):
-            assert not Path(left.runtime_directory).exists()
+        with running(tmp_path) as again:
+            assert running_on(tmp_path).runtime_directory == left.runtime_directory, "its clients find it again"
+            assert again.processes()
+        assert not Path(left.runtime_directory).exists()
 
 
 def test_a_stopped_cluster_leaves_no_descriptor_behind(tmp_path: Path) -> None:

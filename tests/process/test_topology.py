@@ -16,7 +16,7 @@ import pytest
 
 from shardstore import Client, InvalidRequest, LocalCluster, OutcomeUnknown, TopologyOptions, connect
 from shardstore.admin_messages import RangeRow
-from shardstore.cluster.running_cluster import url_of
+from shardstore.running_cluster import running_on
 from tests.process.clusters import descendants, kill, kill_all, served
 from tests.process.deadlines import wait_until
 from tests.process.recording import RecordingClient
@@ -227,7 +227,7 @@ def test_a_change_goes_on_after_an_orderly_stop_with_more_workers(tmp_path: Path
 def test_a_change_goes_on_after_the_death_of_everything_with_fewer_workers(tmp_path: Path) -> None:
     with cluster_on(tmp_path) as cluster:
         client = write_something(cluster.connect())
-    with served(tmp_path) as supervisor, connect(url_of(tmp_path)) as db:
+    with served(tmp_path) as supervisor, connect(running_on(tmp_path).url) as db:
         processes = descendants(supervisor.pid)
         begin_a_move_that_cannot_end(db, [each.pid for each in processes if "shardstore.workers" in each.cmdline()])
         kill_all([supervisor.pid, *(process.pid for process in processes)])

@@ -68,7 +68,6 @@ def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
         return client
 
     monkeypatch.setattr(cli_client, "connect", connect)
-    monkeypatch.setattr(cli_client, "url_of", lambda data: f"ipc://cluster-of-{data}")
     return client
 
 
@@ -87,11 +86,27 @@ def test_get_of_an_absent_key_exits_with_1(client: FakeClient) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", "no such key: nobody\n")
 
 
-@pytest.mark.parametrize("options", [[], ["--data", "there"], ["--url", "tcp://127.0.0.1:1"]])
-def test_the_cluster_is_the_one_that_was_named(client: FakeClient, options: list[str]) -> None:
+URL = "tcp://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "named"),
+    [
+        ([], {}, "data"),
+        (["--data", "there"], {"SHARDSTORE_URL": URL}, "there"),
+        (["--url", URL], {"SHARDSTORE_DATA": "elsewhere"}, URL),
+        ([], {"SHARDSTORE_DATA": "elsewhere"}, "elsewhere"),
+        ([], {"SHARDSTORE_DATA": "elsewhere", "SHARDSTORE_URL": URL}, URL),
+        ([], {"SHARDSTORE_DATA": "", "SHARDSTORE_URL": ""}, "data"),
+    ],
+)
+def test_the_cluster_is_the_one_that_was_named(
+    client: FakeClient, monkeypatch: pytest.MonkeyPatch, options: list[str], variables: dict[str, str], named: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     run("get", "a", *options, "--timeout", "5")
-    url = {"": "ipc://cluster-of-data", "there": "ipc://cluster-of-there"}.get("".join(options[1:]), options[-1:])
-    assert client.asked == [(url if isinstance(url, str) else url[0], 5.0), "closed"]
+    assert client.asked == [(named, 5.0), "closed"]
 
 
 def test_put_takes_the_value_as_a_word_or_from_the_standard_input(client: FakeClient) -> None:

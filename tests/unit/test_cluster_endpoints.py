@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from shardstore.cluster.endpoints import Endpoints, check_listen
 from shardstore.cluster.runtime_directory import make_runtime_directory, remove_runtime_directory
 from shardstore.errors import InvalidRequest
+from shardstore.running_cluster import identity_of
 
 
 def test_ipc_endpoints_lie_in_the_directory() -> None:
@@ -44,28 +47,66 @@ def test_addresses_that_others_reach_are_refused(listen: str) -> None:
         check_listen(listen)
 
 
+def sockets_of(data: Path, store: str = "0123456789abcdef") -> str:
+    return make_runtime_directory(store, identity_of(data))
+
+
+@pytest.fixture
+def base(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The user's runtime directory, which is short."""
+    with TemporaryDirectory(dir="/tmp") as base:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", base)
+        yield Path(base)
+
+
 def test_a_runtime_directory_is_private_and_short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     deep = tmp_path / ("x" * 100)
     deep.mkdir()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))
-    directory = Path(make_runtime_directory())
+    directory = Path(sockets_of(tmp_path))
     assert directory.stat().st_mode & 0o777 == 0o700
     assert len(Endpoints(str(directory)).worker(255).removeprefix("ipc://")) <= 107
     remove_runtime_directory(str(directory))
     assert not directory.exists()
 
 
-def test_the_users_runtime_directory_is_taken_when_it_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    base = make_runtime_directory()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", base)
-    directory = make_runtime_directory()
-    assert Path(directory).parent == Path(base)
+def test_it_lies_in_the_users_runtime_directory_and_is_the_same_after_a_restart(base: Path, tmp_path: Path) -> None:
+    directory = sockets_of(tmp_path)
+    assert Path(directory).parent == base
+    assert sockets_of(tmp_path) == directory, "left by one that was killed"
     remove_runtime_directory(directory)
-    remove_runtime_directory(base)
+    assert sockets_of(tmp_path) == directory
 
 
-def test_only_sockets_in_directories_of_ours_are_removed(tmp_path: Path) -> None:
-    ours = Path(make_runtime_directory())
+def test_copies_and_other_stores_have_others(base: Path, tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    made = {sockets_of(tmp_path), sockets_of(tmp_path / "copy"), sockets_of(tmp_path, "another")}
+    assert len(made) == 3
+
+
+@pytest.mark.parametrize("kind", ["open to others", "a link", "a file"])
+def test_a_place_that_somebody_else_may_have_taken_is_left_alone(base: Path, tmp_path: Path, kind: str) -> None:
+    wanted = Path(sockets_of(tmp_path))
+    wanted.rmdir()
+    trap = tmp_path / "trap"
+    trap.mkdir(0o700)
+    if kind == "a link":
+        wanted.symlink_to(trap)
+    elif kind == "a file":
+        wanted.touch()
+    else:
+        wanted.mkdir()
+        wanted.chmod(0o770)
+    directory = Path(sockets_of(tmp_path))
+    assert directory != wanted
+    assert directory.lstat().st_mode & 0o777 == 0o700
+    remove_runtime_directory(str(wanted))
+    assert wanted.exists(), "not ours to remove"
+    remove_runtime_directory(str(directory))
+
+
+def test_only_sockets_in_directories_of_ours_are_removed(base: Path, tmp_path: Path) -> None:
+    ours = Path(sockets_of(tmp_path))
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(ours / "clients"))
     (ours / "precious").write_text("x")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from shardstore.cluster.data_directory import DataDirectory
-from shardstore.cluster.running_cluster import last_announced, url_of
 from shardstore.cluster.settings import ClusterSettings, cluster_settings
 from shardstore.cluster.store import read_store
 from shardstore.errors import Corruption, InvalidRequest, Unavailable
 from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.running_cluster import last_announced, running_on
 from shardstore.system_entropy import SystemEntropy
 
 
@@ -64,17 +67,72 @@ def test_a_second_holder_is_refused_and_learns_of_the_first(tmp_path: Path) -> N
 def test_the_announcement_is_private_and_goes_with_the_cluster(tmp_path: Path) -> None:
     directory = opened(cluster_settings(tmp_path))
     directory.announce("tcp://127.0.0.1:7700", "/tmp/shardstore-x")
-    assert url_of(tmp_path) == "tcp://127.0.0.1:7700"
+    assert running_on(tmp_path).url == "tcp://127.0.0.1:7700"
     assert (tmp_path / "ENDPOINT").stat().st_mode & 0o777 == 0o600
     directory.close()
     with pytest.raises(Unavailable, match=r"no cluster is running on .*: start one with `shardstore serve --data"):
-        url_of(tmp_path)
+        running_on(tmp_path)
 
 
-def test_an_announcement_of_a_dead_cluster_counts_for_nothing(tmp_path: Path) -> None:
-    (tmp_path / "ENDPOINT").write_text('{"url": "tcp://127.0.0.1:1", "pid": 4194305, "runtime_directory": ""}')
+def test_a_copy_of_a_running_directory_announces_nothing_and_leaves_its_sockets_alone(tmp_path: Path) -> None:
+    data, copy, sockets = tmp_path / "data", tmp_path / "copy", tmp_path / "shardstore-x"
+    sockets.mkdir(0o700)
+    original = opened(cluster_settings(data))
+    original.announce("ipc:///tmp/shardstore-x/clients", str(sockets))
+    shutil.copytree(data, copy)
+    with pytest.raises(Unavailable, match="no cluster is running on"):
+        running_on(copy)
+    opened(cluster_settings(copy)).close()
+    assert sockets.is_dir()
+    assert running_on(data).runtime_directory == str(sockets)
+    original.close()
+    assert not sockets.exists()
+
+
+@pytest.mark.parametrize("changed", [{"pid": 4194305}, {"started": 1}, {"boot": "another"}])
+def test_an_announcement_counts_only_while_its_very_process_runs(tmp_path: Path, changed: dict[str, Any]) -> None:
+    directory = opened(cluster_settings(tmp_path))
+    directory.announce("tcp://127.0.0.1:7700", "/tmp/shardstore-x")
+    words = json.loads((tmp_path / "ENDPOINT").read_text())
+    words["process"] |= changed
+    (tmp_path / "ENDPOINT").write_text(json.dumps(words))
     with pytest.raises(Unavailable):
-        url_of(tmp_path)
+        running_on(tmp_path)
+    directory.close()
+
+
+def test_a_process_of_another_container_may_run(tmp_path: Path) -> None:
+    directory = opened(cluster_settings(tmp_path))
+    directory.announce("tcp://127.0.0.1:7700", "/tmp/shardstore-x")
+    words = json.loads((tmp_path / "ENDPOINT").read_text())
+    words["process"] |= {"namespace": 1, "pid": 4194305}
+    (tmp_path / "ENDPOINT").write_text(json.dumps(words))
+    assert running_on(tmp_path).url == "tcp://127.0.0.1:7700"
+    directory.close()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{}", "[]", "\0" * 9000, '{"url": "ipc:///tmp/shardstore-gone/clients", "pid": 1, "runtime_directory": ""}'],
+)
+def test_an_announcement_that_is_no_use_is_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / "ENDPOINT").write_text(content)
+    assert last_announced(tmp_path) is None
+
+
+def test_an_announcement_with_a_field_of_another_type_is_none(tmp_path: Path) -> None:
+    directory = opened(cluster_settings(tmp_path))
+    directory.announce("tcp://127.0.0.1:7700", "/tmp/shardstore-x")
+    words = json.loads((tmp_path / "ENDPOINT").read_text())
+    for field, value in {"url": None, "runtime_directory": 1, "directory": ["1", 2], "process": {"pid": 1}}.items():
+        (tmp_path / "ENDPOINT").write_text(json.dumps(words | {field: value}))
+        assert last_announced(tmp_path) is None
+    directory.close()
+
+
+def test_what_is_no_directory_is_said_to_be_none(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="and there is no such directory"):
+        running_on(tmp_path / "missing")
 
 
 def test_a_lost_identity_is_damage_and_not_a_new_store(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -163,7 +164,7 @@ def test_the_cluster_of_the_data_directory_is_found(
     table: FakeTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(running, "url_of", lambda data: f"ipc://cluster-of-{data}")
+    monkeypatch.setattr(running, "running_on", lambda data: SimpleNamespace(url=f"ipc://cluster-of-{data}"))
     monkeypatch.setattr(running, "connect", lambda url, timeout: asked.append(url) or table)
     arguments = ["lines", str(file_of(tmp_path / "f", b"a\n")), "--data", "there"]
     assert CliRunner().invoke(command.main, arguments).exit_code == 0
