@@ -39,6 +39,7 @@ class Busy(ShardstoreError):
     """Refused before anything was logged, because a bound on memory or disk was reached.
 
     `used` counts what was refused too. `place` is None where the bound is not that of one range or worker.
+    `retry_after_ns` is 0 where waiting alone does not help.
     """
 
     applied = False
@@ -53,10 +54,8 @@ class Busy(ShardstoreError):
 
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else ""
-        return (
-            f"{where}{self.cause}: {self.used:,} of {self.limit:,} used; nothing was applied, "
-            f"retry after {self.retry_after_ns / 1e6:.0f} ms"
-        )
+        retry = f", retry after {self.retry_after_ns / 1e6:.0f} ms" if self.retry_after_ns else ""
+        return f"{where}{self.cause}: {self.used:,} of {self.limit:,} used; nothing was applied{retry}"
 
 
 class Unavailable(ShardstoreError):

@@ -23,10 +23,10 @@ REFUSAL_CHARACTERS_MAX = KIB
 """Of what a refusal says; a longer text is cut."""
 SCAN_PAGE_BYTES = MIB
 SCAN_PAGE_ENTRIES = 16_384
-SCANS_OPEN_MAX = 256
-"""Scans for which one worker holds something between two pages."""
 SCAN_LEASE_NS = 30 * SECOND_NS
-"""How long it holds that for a scan that asks for no page."""
+"""How long a worker holds for certain what a scan needs between two pages."""
+SCAN_ABANDONED_NS = 900 * SECOND_NS
+"""How much longer it holds that while nothing else needs the room."""
 ISOLATION_LEASE_NS = 5 * SECOND_NS
 """How long a scan may keep the writers of a range waiting, from its first page there."""
 VIEW_FILE_BYTES_MAX = 16 * GIB

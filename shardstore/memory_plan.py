@@ -15,11 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from shardstore.limits import MESSAGE_BYTES_MAX, MIB, ROUTER_IN_FLIGHT_BYTES_MAX
+from shardstore.limits import KIB, MESSAGE_BYTES_MAX, MIB, ROUTER_IN_FLIGHT_BYTES_MAX
 
 WORKER_MEMORY_MIN = 96 * MIB
 """A worker's share must leave room in one range for the largest request (see workers/serving/admission.py)."""
 SEAL_BYTES_MAX = 64 * MIB
+SCAN_BYTES = 4 * KIB
+"""Memory for what an open scan needs beside the layers that it reads."""
 LEASE_FLOOR_BYTES = WORKER_MEMORY_MIN * 10 // 16
 """What a worker may always buffer, whatever the others do."""
 
@@ -36,6 +38,7 @@ class MemoryPlan:
     seal_bytes        size at which the active layer of a range is sealed, if the lease allows for it
     cache_bytes       kept of segments by a worker
     view_bytes        held by a worker for open scans alone
+    scans_max         scans that a worker may hold open: those for which `view_bytes` have room
     answer_bytes      answers of a worker that wait for their readers; beyond it reads are refused
     drain_bytes       overlay bytes whose log one drain reads
     in_flight_bytes   requests that the router has passed to one worker and not seen answered
@@ -50,6 +53,7 @@ class MemoryPlan:
     seal_bytes: int
     cache_bytes: int
     view_bytes: int
+    scans_max: int
     answer_bytes: int
     drain_bytes: int
     in_flight_bytes: int
@@ -62,7 +66,8 @@ class MemoryPlan:
             f"{_mib(self.lease_floor)} to {_mib(self.lease_max)} per worker"
         )
         yield (
-            f"  per worker {_mib(self.cache_bytes)} of segments, {_mib(self.view_bytes)} for open scans, "
+            f"  per worker {_mib(self.cache_bytes)} of segments, "
+            f"{_mib(self.view_bytes)} for {self.scans_max:,} open scans, "
             f"{_mib(self.answer_bytes)} of answers not taken, {_mib(self.drain_bytes)} in a drain"
         )
 
@@ -92,6 +97,7 @@ def derive(memory: int, workers: int, lease_floor: int = LEASE_FLOOR_BYTES) -> M
         seal_bytes=min(buffer_bytes // workers // 8, SEAL_BYTES_MAX),
         cache_bytes=share * 2 // 16,
         view_bytes=share // 16,
+        scans_max=max(1, share // 16 // SCAN_BYTES),
         answer_bytes=share // 16,
         drain_bytes=share * 2 // 16,
         in_flight_bytes=max(2 * MESSAGE_BYTES_MAX, min(share // 4, ROUTER_IN_FLIGHT_BYTES_MAX)),

@@ -99,7 +99,7 @@ class Status(IntEnum):
     """This message is a request."""
     OK = 1
     BUSY = 2
-    """Refused before the log, for want of room. Not applied."""
+    """Refused before the log, for want of room. Not applied. Without a time to come back, waiting does not help."""
     STALE_ROUTE = 3
     """Segment or epoch is not served here. Not applied; the newer routes follow."""
     CLOSED = 4

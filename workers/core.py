@@ -49,6 +49,7 @@ from shardstore.workers.segment.cache import SegmentCache
 from shardstore.workers.serving.admission import MemoryLimits
 from shardstore.workers.serving.answering import Answering
 from shardstore.workers.serving.buffer_lease import BufferLease
+from shardstore.workers.serving.open_scans import OpenScans
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.scanning import Scanning
 from shardstore.workers.serving.write_path import WritePath
@@ -184,7 +185,7 @@ class WorkerCore:
         report = self._lease.report(writes.held_bytes, writes.refused_bytes, draining_bytes)
         writes.refused_bytes = 0
         writes.limits = MemoryLimits.of_lease(self._lease.bytes, self._options.memory)
-        scans = len(self._serving_scans.open)
+        scans = self._serving_scans.open.in_use(now_ns)
         return self._registration.beat(writes.pressure, report, scans, self._lease.is_short, now_ns)
 
     def _take_lease(self, lease: Lease, now_ns: int) -> list[Effect]:
@@ -307,7 +308,7 @@ class WorkerCore:
         self._lease = BufferLease(options.memory, buffered_bytes)
         limits = MemoryLimits.of_lease(self._lease.bytes, options.memory)
         self._writes = WritePath(wal, options.durability, limits, buffered_bytes, self._load)
-        self._scans = Scanning(self._writes, options.memory.view_bytes, self._load)
+        self._scans = Scanning(self._writes, OpenScans(options.memory, self._entropy), self._load)
         self._maintenance = MaintenanceQueue(
             options.worker,
             options.store,

@@ -275,7 +275,7 @@ class Session:
             return
         if status is Status.INVALID:
             request.unanswered -= 1
-        if status in answers.FINAL or (status is Status.BUSY and request.flags & Flag.NO_WAIT):
+        if status in answers.FINAL or (status is Status.BUSY and (request.flags & Flag.NO_WAIT or not refused.wait_ns)):
             for call in request.calls:
                 self._fail(call, refused.error())
             self._sending.finish(request)

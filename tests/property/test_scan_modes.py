@@ -11,7 +11,7 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shardstore.limits import ISOLATION_LEASE_NS, SCAN_LEASE_NS
+from shardstore.limits import ISOLATION_LEASE_NS, SCAN_ABANDONED_NS, SCAN_LEASE_NS
 from shardstore.options import Durability, ScanMode
 from shardstore.wire_format import Op, Status
 from shardstore.workers.overlay import overlay
@@ -32,7 +32,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("page"), st.integers(0, 9)),
     st.tuples(st.just("page"), st.integers(0, 9)),
     st.tuples(st.just("leave"), st.integers(0, 9)),
-    st.tuples(st.just("wait"), st.sampled_from([ISOLATION_LEASE_NS, SCAN_LEASE_NS // 2, SCAN_LEASE_NS])),
+    st.tuples(st.just("wait"), st.sampled_from([ISOLATION_LEASE_NS, SCAN_LEASE_NS, SCAN_ABANDONED_NS])),
 )
 
 
@@ -137,10 +137,10 @@ class World:
         if not modelled.scan.mark:
             alone = mode != ScanMode.FULL_ISOLATION or not self.isolating()
             return {Status.OK} if alone else {Status.OK, Status.BUSY}  # OK when one page is all
-        ended = (
-            (mode == ScanMode.FAIL_FAST and modelled.state != self.state)
-            or (mode == ScanMode.SNAPSHOT and now_ns >= modelled.paged_ns + SCAN_LEASE_NS)
-            or (mode == ScanMode.FULL_ISOLATION and now_ns >= modelled.opened_ns + ISOLATION_LEASE_NS)
+        if mode == ScanMode.SNAPSHOT and now_ns >= modelled.paged_ns + SCAN_LEASE_NS + SCAN_ABANDONED_NS:
+            return {Status.OK, Status.SCAN_INVALIDATED}  # as soon as the worker looks
+        ended = (mode == ScanMode.FAIL_FAST and modelled.state != self.state) or (
+            mode == ScanMode.FULL_ISOLATION and now_ns >= modelled.opened_ns + ISOLATION_LEASE_NS
         )
         return {Status.SCAN_INVALIDATED} if ended else {Status.OK}
 

@@ -231,7 +231,7 @@ def _sees_no_third_key(bloom: BloomFilter, digests: Any) -> Any:
 _may_contain = BloomFilter.may_contain
 
 
-def _begin_anew(scans: OpenScans, owned: OwnedRange, mark: bytes, now_ns: int) -> OpenScan | None:
+def _begin_anew(scans: OpenScans, owned: OwnedRange, mark: bytes, client: int, now_ns: int) -> OpenScan | None:
     """A scan that is not open any more goes on with what the range is now."""
     return scans._scans.get(mark)
 

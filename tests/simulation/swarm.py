@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -113,7 +113,7 @@ class Swarm:
             Patch(drain_pace, "PAUSE_DELTAS", max(1, self.deltas_max // 2)),
             Patch(shardstore.workers.ranges.owned_range, "DELTAS_STOP", 4 * self.deltas_max),
             Patch(shardstore.workers.serving.requests, "SCAN_PAGE_ENTRIES", self.scan_page_entries),
-            Patch(shardstore.workers.serving.open_scans, "SCANS_OPEN_MAX", self.scans_open_max),
+            Patch(shardstore.workers.serving.open_scans, "SCAN_ABANDONED_NS", self.scan_lease_ns),
             Patch(shardstore.workers.serving.open_scans, "SCAN_LEASE_NS", self.scan_lease_ns),
             Patch(shardstore.workers.serving.scanning, "SCAN_LEASE_NS", self.scan_lease_ns),
             Patch(shardstore.workers.serving.open_scans, "ISOLATION_LEASE_NS", self.isolation_lease_ns),
@@ -124,7 +124,8 @@ class Swarm:
 
 def draw(seed: int) -> Swarm:
     """The options of a seed."""
-    return focused(_drawn(seed), stream(seed, "focus"))
+    swarm = focused(_drawn(seed), stream(seed, "focus"))
+    return replace(swarm, memory=replace(swarm.memory, scans_max=swarm.scans_open_max))
 
 
 def _drawn(seed: int) -> Swarm:

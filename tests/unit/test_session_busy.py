@@ -14,7 +14,7 @@ from shardstore.limits import MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.messages import Refusal
 from shardstore.wire_format import Status
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
-from tests.unit.session_driver import TIMEOUT_NS, SessionDriver, get, put, put_many
+from tests.unit.session_driver import TIMEOUT_NS, SessionDriver, get, new_scan, put, put_many
 
 FULL = Refuse(Status.BUSY, 50, Refusal("buffers of the worker are full", 11, 10))
 
@@ -200,3 +200,15 @@ def test_every_write_takes_the_choice_and_checks_it(make: object) -> None:
     for call in [made] if isinstance(made, Single) else made:
         assert isinstance(call, Single | Many)
         assert call.fails_when_busy
+
+
+def test_a_refusal_that_waiting_does_not_help_is_told_at_once(driver: SessionDriver) -> None:
+    driver.cluster.script.append(Refuse(Status.BUSY, 0, Refusal("too many open scans", 3, 3)))
+    call = new_scan().next_call()
+    driver.call(call)
+    driver.advance(1)
+    error = driver.ended[call]
+    assert isinstance(error, Busy)
+    assert (error.cause, error.retry_after_ns) == ("too many open scans", 0)
+    assert str(error).endswith("nothing was applied")
+    assert len(driver.routed()) == 1

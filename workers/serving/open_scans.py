@@ -1,34 +1,43 @@
 """Scans for which the worker holds something between two pages: a view of a range, or the writers of a range.
 
     opened   by the first page in a range, unless it is the last one too
-    closed   by the last page, by END_SCAN, when the client goes away, when the lease is over,
-             and for the oldest view when the views hold too much that nobody else needs
+    closed   by the last page, by END_SCAN, when the client goes away, when an isolation has had its time; and a view
+             of which no page is asked any more: after its lease when its place or what it holds is needed, and
+             SCAN_ABANDONED_NS later in any case
 
-Who asks for a page of a scan that was closed is told so (ScanInvalidated).
+Who asks for a page of a scan that was closed is told why (ScanInvalidated). The mark that names a scan is drawn at
+random, and counts for the client that opened it.
 """
 
 from __future__ import annotations
 
 import struct
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from shardstore.entropy import Entropy
 from shardstore.errors import Busy, ScanInvalidated
 from shardstore.identifiers import RequestId
 from shardstore.limits import (
     ISOLATION_LEASE_NS,
     MILLISECOND_NS,
+    SCAN_ABANDONED_NS,
     SCAN_LEASE_NS,
-    SCANS_OPEN_MAX,
     SECOND_NS,
     VIEW_FILE_BYTES_MAX,
 )
+from shardstore.memory_plan import MemoryPlan
 from shardstore.workers.overlay.active_layer import ActiveLayer
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.range_view import PinnedView
 from shardstore.workers.serving.reply import Asker
 
 RETRY_AFTER_NS = 20 * MILLISECOND_NS
+NO_RETRY_NS = 0
+"""What is refused with this does not become possible by waiting a little."""
+ENDED_KNOWN = 1_024
+"""Scans that were closed of which the reason is known."""
 _MARK = struct.Struct("<IQ")
 
 
@@ -55,33 +64,37 @@ class Held(NamedTuple):
 class OpenScans:
     """All open scans of a worker, the oldest first.
 
-    Invariants: at most SCANS_OPEN_MAX; a range has at most one that isolates it.
+    Invariants: at most `scans_max` of the plan; a range has at most one that isolates it; `_by_request` holds the same.
     """
 
-    def __init__(self, view_bytes_max: int) -> None:
-        self._view_bytes_max = view_bytes_max
+    def __init__(self, plan: MemoryPlan, entropy: Entropy) -> None:
+        self._scans_max = plan.scans_max
+        self._view_bytes_max = plan.view_bytes
+        self._entropy = entropy
         self._scans: dict[bytes, OpenScan] = {}
-        self._number = 0
+        self._by_request: dict[RequestId, OpenScan] = {}
+        self._ended: OrderedDict[bytes, str] = OrderedDict()
         self.invalidated = 0
         """Scans that were closed before their client wanted it."""
 
     def __len__(self) -> int:
         return len(self._scans)
 
-    def of_mark(self, owned: OwnedRange, mark: bytes, now_ns: int) -> OpenScan:
-        """The scan that goes on in this range. Raises ScanInvalidated."""
+    def of_mark(self, owned: OwnedRange, mark: bytes, client: int, now_ns: int) -> OpenScan:
+        """The scan of this client that goes on in this range. Raises ScanInvalidated."""
         scan = self._scans.get(mark)
-        if scan is None or scan.owned is not owned:
-            raise _invalid("its worker was started again, or has closed it for want of room or for its lease")
-        if now_ns >= scan.lease_end_ns:
-            self._invalidate(scan)
-            lease_ns = SCAN_LEASE_NS if scan.pinned else ISOLATION_LEASE_NS
-            raise _invalid(f"its lease of {lease_ns / SECOND_NS:g} s is over")
+        if scan is None:
+            raise _invalid(self._why_ended(mark))
+        if scan.owned is not owned or scan.request.client != client:
+            raise _invalid("it is a scan of another range, or of another client")
+        if scan.pinned is None and now_ns >= scan.lease_end_ns:
+            self._invalidate(scan, _TIME_OVER)
+            raise _invalid(_TIME_OVER)
         return scan
 
     def of_request(self, request: RequestId) -> OpenScan | None:
         """The scan that was opened by the same request before, for a page that was lost or refused."""
-        return next((scan for scan in self._scans.values() if scan.request == request), None)
+        return self._by_request.get(request)
 
     def open_view(self, owned: OwnedRange, asker: Asker, now_ns: int) -> OpenScan:
         """Pin the range as it is. Raises Busy, Corruption."""
@@ -106,28 +119,40 @@ class OpenScans:
         """Whether an open scan reads the range."""
         return any(scan.owned is owned for scan in self._scans.values())
 
-    def close(self, scan: OpenScan) -> None:
+    def in_use(self, now_ns: int) -> int:
+        """How many scans are open and not overdue."""
+        return sum([now_ns < scan.lease_end_ns for scan in self._scans.values()])
+
+    def close(self, scan: OpenScan, why: str = "its last page was answered") -> None:
         """Hold nothing for it any more."""
         del self._scans[scan.mark]
+        self._by_request.pop(scan.request, None)
+        self._ended[scan.mark] = why
+        if len(self._ended) > ENDED_KNOWN:
+            self._ended.popitem(last=False)
         if scan.pinned is not None:
             scan.pinned.release()
         else:
             scan.owned.isolated_until_ns = 0
 
-    def close_mark(self, mark: bytes) -> None:
-        """Close the scan of this mark, if it is open."""
-        if scan := self._scans.get(mark):
-            self.close(scan)
+    def close_mark(self, mark: bytes, client: int) -> None:
+        """Close the scan of this mark, if this client has it open."""
+        scan = self._scans.get(mark)
+        if scan is not None and scan.request.client == client:
+            self.close(scan, "its client has ended it")
 
     def close_all_of(self, link: str, peer: bytes) -> None:
         """A client has gone away."""
         for scan in [scan for scan in self._scans.values() if scan.peer == peer and scan.link == link]:
-            self.close(scan)
+            self.close(scan, "the connection of its client was closed")
 
     def expire(self, now_ns: int) -> None:
-        """Close what asked for no page for too long."""
+        """Close what has had its time, and what is abandoned."""
         for scan in [scan for scan in self._scans.values() if now_ns >= scan.lease_end_ns]:
-            self._invalidate(scan)
+            if scan.pinned is None:
+                self._invalidate(scan, _TIME_OVER)
+            elif now_ns >= scan.lease_end_ns + SCAN_ABANDONED_NS:
+                self._invalidate(scan, _ABANDONED)
 
     def shed(self) -> None:
         """Close the oldest views while all views together hold too much that nothing else needs."""
@@ -135,7 +160,8 @@ class OpenScans:
             held = self.held()
             if held.memory_bytes <= self._view_bytes_max and held.file_bytes <= VIEW_FILE_BYTES_MAX:
                 return
-            self._invalidate(next(scan for scan in self._scans.values() if scan.pinned))
+            oldest = next(scan for scan in self._scans.values() if scan.pinned)
+            self._invalidate(oldest, "the open scans held more than they may, and it was the oldest")
 
     def held(self) -> Held:
         """What only the open scans still need; what several of them do is counted once."""
@@ -154,21 +180,33 @@ class OpenScans:
         return Held(sum(layers.values()), sum(files.values()))
 
     def _add(self, owned: OwnedRange, asker: Asker, pinned: PinnedView | None, lease_end_ns: int) -> OpenScan:
-        self._number += 1
-        mark = _MARK.pack(owned.epoch, self._number)  # epochs only grow: no other process makes the same one
+        mark = _MARK.pack(owned.epoch, self._entropy.below(2**64))
         request = RequestId(asker.header.client, asker.header.sequence)
         scan = self._scans[mark] = OpenScan(mark, request, asker.link, asker.peer, owned, pinned, lease_end_ns)
+        self._by_request[request] = scan
         return scan
 
     def _make_room(self, now_ns: int) -> None:
-        if len(self._scans) >= SCANS_OPEN_MAX:
-            self.expire(now_ns)
-        if len(self._scans) >= SCANS_OPEN_MAX:
-            raise Busy("too many open scans", len(self._scans), SCANS_OPEN_MAX, RETRY_AFTER_NS)
+        if len(self._scans) >= self._scans_max:
+            self._close_overdue(now_ns)
+        if len(self._scans) >= self._scans_max:
+            cause = "too many open scans: close some, or give the store more memory"
+            raise Busy(cause, len(self._scans), self._scans_max, NO_RETRY_NS)
 
-    def _invalidate(self, scan: OpenScan) -> None:
+    def _close_overdue(self, now_ns: int) -> None:
+        for scan in [scan for scan in self._scans.values() if now_ns >= scan.lease_end_ns]:
+            self._invalidate(scan, _ABANDONED if scan.pinned else _TIME_OVER)
+
+    def _invalidate(self, scan: OpenScan, why: str) -> None:
         self.invalidated += 1
-        self.close(scan)
+        self.close(scan, why)
+
+    def _why_ended(self, mark: bytes) -> str:
+        return self._ended.get(mark, "it is not known to its worker, which was started again or has forgotten it")
+
+
+_TIME_OVER = f"it has kept the writers of the range waiting for {ISOLATION_LEASE_NS / SECOND_NS:g} s, which is the most"
+_ABANDONED = f"no page of it was asked for within {SCAN_LEASE_NS / SECOND_NS:g} s"
 
 
 def _invalid(cause: str) -> ScanInvalidated:

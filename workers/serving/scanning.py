@@ -3,8 +3,8 @@
 Every page of a range brings a mark that the request for the next page takes back (little-endian):
 
     live             -
-    snapshot         u32 epoch, u64 number       names an open scan, whose view is read; none with the last page
-    full_isolation   u32 epoch, u64 number       names an open scan, which keeps writers away; none with the last page
+    snapshot         u32 epoch, u64 random       names an open scan, whose view is read; none with the last page
+    full_isolation   u32 epoch, u64 random       names an open scan, which keeps writers away; none with the last page
     fail_fast        u32 epoch, u64 manifest version, u64 writes applied       the state of the range
 
 The last page is the one that ends the range, or gives the scan all entries it still wanted. So a scan that one page
@@ -41,9 +41,9 @@ _STATE = struct.Struct("<IQQ")
 class Scanning:
     """All scans of a worker."""
 
-    def __init__(self, writes: WritePath, view_bytes_max: int, load: LoadMeter) -> None:
+    def __init__(self, writes: WritePath, open_scans: OpenScans, load: LoadMeter) -> None:
         self._load = load
-        self.open = OpenScans(view_bytes_max)
+        self.open = open_scans
         self._writes = writes
 
     def page(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> Send:
@@ -69,7 +69,7 @@ class Scanning:
         request = scan_of(frames)
         if request.mode == ScanMode.FAIL_FAST:
             _checked_state(owned, request.mark)
-        self.open.close_mark(request.mark)
+        self.open.close_mark(request.mark, asker.header.client)
         return asker.accept(self._writes.pressure)
 
     def _held_page(self, owned: OwnedRange, asker: Asker, request: ScanRequest, now_ns: int) -> tuple[ScanPage, bytes]:
@@ -95,10 +95,10 @@ class Scanning:
 
     def _scan_of(self, owned: OwnedRange, asker: Asker, request: ScanRequest, now_ns: int) -> OpenScan | None:
         """The open scan that the page belongs to; None when it is to be the first page of one."""
-        if request.mark:
-            return self.open.of_mark(owned, request.mark, now_ns)
-        before = self.open.of_request(RequestId(asker.header.client, asker.header.sequence))
-        return self.open.of_mark(owned, before.mark, now_ns) if before else None
+        client = asker.header.client
+        before = None if request.mark else self.open.of_request(RequestId(client, asker.header.sequence))
+        mark = before.mark if before else request.mark
+        return self.open.of_mark(owned, mark, client, now_ns) if mark else None
 
 
 def _read(view: RangeView, owned: OwnedRange, request: ScanRequest) -> ScanPage:
