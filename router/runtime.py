@@ -8,7 +8,7 @@ from shardstore.event_loop import EventLoop
 from shardstore.file_names import ROUTER, ROUTER_LOCK
 from shardstore.options import RouterOptions
 from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.process import install_stop_signals, report_endpoint, report_workers
+from shardstore.process import install_stop_signals, report_endpoint, report_workers, show_life
 from shardstore.router.answers import CLIENTS, WORKERS
 from shardstore.router.core import RouterCore
 from shardstore.socket_transport import SocketTransport
@@ -31,7 +31,7 @@ def run(options: RouterOptions) -> Stop:
         report_workers(options.status_fd, effect.workers)
 
     try:
-        loop = EventLoop(core, transport, SystemClock(), perform)
+        loop = EventLoop(core, transport, SystemClock(), perform, lambda: show_life(options.life_fd))
         install_stop_signals(lambda: loop.post(StopRequested()))
         transport.bind(WORKERS, options.internal)
         report_endpoint(options.status_fd, transport.bind(CLIENTS, options.listen))

@@ -7,21 +7,35 @@ from queue import SimpleQueue
 
 from shardstore.clock import Clock
 from shardstore.effects import Core, Effect, Event, Send, SendFailed, Stop, Tick
+from shardstore.limits import SECOND_NS
 from shardstore.transport import Transport
+
+SHOW_LIFE_NS = SECOND_NS
+"""How often a loop shows that it goes on."""
+NEVER_NS = 2**63
 
 
 class EventLoop:
     """Runs one core until it asks to Stop.
 
     `perform` executes the effects that are not Send or Stop; it must not block. Its completions, and events
-    from other threads, come back through `post`.
+    from other threads, come back through `post`. `show_life`, if given, is called between events, once in SHOW_LIFE_NS.
     """
 
-    def __init__(self, core: Core, transport: Transport, clock: Clock, perform: Callable[[Effect], None]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        transport: Transport,
+        clock: Clock,
+        perform: Callable[[Effect], None],
+        show_life: Callable[[], None] | None = None,
+    ) -> None:
         self._core = core
         self._transport = transport
         self._clock = clock
         self._perform = perform
+        self._show_life = show_life
+        self._life_due_ns = 0 if show_life else NEVER_NS
         self._posted: SimpleQueue[Event] = SimpleQueue()
         self.stop: Stop | None = None
         """How the core asked to end, once it did."""
@@ -62,13 +76,25 @@ class EventLoop:
             self._handle(message)
         while not self._posted.empty():
             self._handle(self._posted.get_nowait())
-        if due_ns is not None and due_ns <= self._clock.now_ns():
+        now_ns = self._clock.now_ns()
+        if due_ns is not None and due_ns <= now_ns:
             self._handle(Tick())
+        if now_ns >= self._life_due_ns:
+            self._live_on(now_ns)
 
     def _handle(self, event: Event) -> None:
-        self.execute(self._core.handle(event, self._clock.now_ns()))
+        now_ns = self._clock.now_ns()
+        self.execute(self._core.handle(event, now_ns))
+        if now_ns >= self._life_due_ns:
+            self._live_on(now_ns)
+
+    def _live_on(self, now_ns: int) -> None:
+        assert self._show_life is not None
+        self._life_due_ns = now_ns + SHOW_LIFE_NS
+        self._show_life()
 
     def _timeout_ns(self, due_ns: int | None) -> int | None:
         if not self._posted.empty():
             return 0
-        return None if due_ns is None else max(0, due_ns - self._clock.now_ns())
+        due_ns = self._life_due_ns if due_ns is None else min(due_ns, self._life_due_ns)
+        return None if due_ns == NEVER_NS else max(0, due_ns - self._clock.now_ns())

@@ -62,6 +62,7 @@ class RouterOptions:
     topology: TopologyOptions = TOPOLOGY_DEFAULTS
     workers_asked: int | None = None
     status_fd: int = -1
+    life_fd: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class WorkerOptions:
     memory: MemoryPlan
     segments: SegmentOptions = DEFAULTS
     status_fd: int = -1
+    life_fd: int = -1
 
 
 @dataclass(frozen=True, slots=True)

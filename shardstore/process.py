@@ -4,6 +4,8 @@ What it tells its supervisor are lines of JSON over a pipe of their own, each sh
 
     {"endpoint": "ipc://..."}   it serves, at this endpoint; once
     {"workers": [0, 1, 3]}      the router only: workers that are to run from now on; at its start and at each change
+
+That it goes on it shows by an eventfd, which is counted up between two events, about once a second.
 """
 
 from __future__ import annotations
@@ -90,6 +92,12 @@ def report_ready(descriptor: int, endpoint: str) -> None:
 def report_endpoint(descriptor: int, endpoint: str) -> None:
     """Tell the parent where this process listens; -1: nobody wants to know."""
     _report(descriptor, {"endpoint": endpoint})
+
+
+def show_life(descriptor: int) -> None:
+    """Tell the parent that this process goes on; -1: nobody wants to know. It never waits for the parent to listen."""
+    if descriptor >= 0:
+        os.eventfd_write(descriptor, 1)
 
 
 def report_workers(descriptor: int, workers: Sequence[int]) -> None:

@@ -13,7 +13,7 @@ from shardstore.file_names import jobs_lock, worker_directory, worker_lock
 from shardstore.filesystem import Filesystem, Lock
 from shardstore.options import WorkerOptions
 from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.process import install_stop_signals, report_ready
+from shardstore.process import install_stop_signals, report_ready, show_life
 from shardstore.socket_transport import SocketTransport
 from shardstore.system_clock import SystemClock
 from shardstore.system_entropy import SystemEntropy
@@ -68,7 +68,7 @@ def _serve(
             case _:
                 raise AssertionError(f"no effect of a worker: {effect}")
 
-    loop = EventLoop(core, transport, SystemClock(), perform)
+    loop = EventLoop(core, transport, SystemClock(), perform, lambda: show_life(options.life_fd))
     sync_thread = SyncThread(filesystem, loop.post)
     maintenance = MaintenanceProcess(options, loop.post)
     try:

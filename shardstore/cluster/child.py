@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
+import psutil
+
 from shardstore.cluster.child_process import ChildProcess, Happening, describe_exit
+from shardstore.cluster.pulse import Pulse
 from shardstore.cluster.restart_policy import RestartPolicy
 from shardstore.limits import SECOND_NS
 from shardstore.options import RouterOptions, WorkerOptions, to_argument
@@ -37,6 +41,7 @@ class Child:
         self._module = module
         self._post = post
         self._policy = RestartPolicy()
+        self._pulse = Pulse()
         self._started_ns = 0
         self._asked_to_end = False
 
@@ -48,18 +53,41 @@ class Child:
         try:
             self.process = ChildProcess(self.name, self._command, environment(), self._post)
             self.due_ns = None
+            self._pulse = Pulse()
         except OSError as error:
             self._ended(f"{self.name} could not be started: {error.strerror}", now_ns)
 
     def became_ready(self, endpoint: str, now_ns: int) -> None:
         """Take note that the process serves."""
         self.endpoint = endpoint
+        self._pulse = Pulse()
         log.info("%s serves, %.1f s after its start", self.name, (now_ns - self._started_ns) / SECOND_NS)
 
     def exited(self, code: int, now_ns: int) -> None:
         """Take note that the process is gone, and choose when to start the next."""
         assert self.process is not None
+        self.process.bury()
         self._ended(f"{self.name} (process {self.process.pid}) {describe_exit(code)}{self.last_words()}", now_ns)
+
+    def kill_if_it_hangs(self) -> None:
+        """Look at the process, if there is one: one that hangs is ended, so that the next can be started."""
+        if self.process is None or self._asked_to_end:
+            return
+        if self.process.shows_life():
+            self._pulse.showed_life()
+            return
+        with suppress(psutil.Error):  # it is gone, and its exit is about to be reported
+            look = self.process.look()
+            if self._pulse.still_silent(look, serves=bool(self.endpoint)):
+                log.error("%s (process %d) hangs: it %s; it is killed", self.name, self.process.pid, look.doing.value)
+                self.process.kill()
+                self._pulse = Pulse()
+
+    def works(self) -> bool:
+        """Whether the process, which does not serve yet, has got on since this was asked last."""
+        with suppress(psutil.Error):
+            return self.process is not None and self._pulse.worked(self.process.look())
+        return False
 
     def ask_to_end(self) -> None:
         """Ask the process, if there is one, to end in order. Only once, as it takes a second time for impatience."""
@@ -104,5 +132,6 @@ class Child:
         self.delay_ns = self._policy.delay_after_ns(now_ns - self._started_ns)
         self.due_ns = now_ns + self.delay_ns
 
-    def _command(self, status_fd: int) -> Sequence[str]:
-        return command_of(self._module, to_argument(replace(self.options, status_fd=status_fd)))
+    def _command(self, status_fd: int, life_fd: int) -> Sequence[str]:
+        options = replace(self.options, status_fd=status_fd, life_fd=life_fd)
+        return command_of(self._module, to_argument(options))

@@ -18,10 +18,16 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import TypeAlias
 
+import psutil
+
 from shardstore.cluster.fork_guard import give_up_in_forks
+from shardstore.cluster.pulse import Doing, Look
+from shardstore.limits import SECOND_NS
 
 STATUS_BYTES_MAX = 4096
 LAST_WORDS_WAIT_SECONDS = 0.5
+_DOING = {psutil.STATUS_STOPPED: Doing.STOPPED, psutil.STATUS_SLEEPING: Doing.ASLEEP, psutil.STATUS_IDLE: Doing.ASLEEP}
+"""Who is stopped by a debugger, waits for a disk or for a processor works."""
 
 log = logging.getLogger("shardstore.cluster")
 
@@ -59,28 +65,30 @@ class ChildProcess:
     def __init__(
         self,
         name: str,
-        command: Callable[[int], Sequence[str]],
+        command: Callable[[int, int], Sequence[str]],
         environment: Mapping[str, str],
         post: Callable[[Happening], None],
     ) -> None:
-        """Spawn the process; `command` takes the number of the descriptor to report on."""
+        """Spawn the process; `command` takes the numbers of the descriptors to report on and to show life with."""
         self.name = name
         self._post = post
         self._last_words = ""
         status_read, status_write = os.pipe()
+        self._life = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         try:
             self._process = subprocess.Popen(  # noqa: S603 (the command is our own)
-                command(status_write),
+                command(status_write, self._life),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 bufsize=0,
-                pass_fds=(status_write,),
+                pass_fds=(status_write, self._life),
                 env=environment,
                 start_new_session=True,  # Ctrl-C is for the supervisor alone
             )
         except BaseException:
             os.close(status_read)
+            os.close(self._life)
             raise
         finally:
             os.close(status_write)
@@ -99,6 +107,24 @@ class ChildProcess:
     def last_words(self) -> str:
         """The last line the process printed; empty when it printed none."""
         return self._last_words
+
+    def shows_life(self) -> bool:
+        """Whether it has shown life since this was asked last."""
+        try:
+            return os.eventfd_read(self._life) > 0
+        except BlockingIOError:
+            return False
+
+    def look(self) -> Look:
+        """What it does now. Raises psutil.Error when it is gone."""
+        process = psutil.Process(self.pid)
+        times = process.cpu_times()
+        doing = _DOING.get(process.status(), Doing.WORKING)
+        return Look(doing, int((times.user + times.system) * SECOND_NS))
+
+    def bury(self) -> None:
+        """It has exited: let go of what was kept of it."""
+        os.close(self._life)
 
     def terminate(self) -> None:
         """Ask the process to end in order."""

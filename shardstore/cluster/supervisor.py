@@ -21,6 +21,7 @@ from shardstore.cluster.child import Child
 from shardstore.cluster.child_process import BecameReady, Exited, Happening, WorkersWanted
 from shardstore.cluster.data_directory import DataDirectory
 from shardstore.cluster.endpoints import Endpoints
+from shardstore.cluster.pulse import LOOK_NS
 from shardstore.cluster.runtime_directory import make_runtime_directory, remove_runtime_directory
 from shardstore.cluster.settings import ClusterSettings
 from shardstore.cluster.store import Store
@@ -33,8 +34,8 @@ from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.system_clock import SystemClock
 from shardstore.system_entropy import SystemEntropy
 
-START_NS = 120 * SECOND_NS
-"""Time for all processes to become ready; a worker replays its log in it."""
+START_NS = 60 * SECOND_NS
+"""Time in which none of those that are not ready yet does anything: then they never will be."""
 STOP_NS = 20 * SECOND_NS
 """Time for one kind of process to end in order."""
 KILLED_NS = 5 * SECOND_NS
@@ -134,21 +135,29 @@ class Supervisor:
 
     def _wait_for_start(self, workers: WorkerChildren) -> None:
         """Start everyone and wait until each serves; do no more once a stop is requested."""
-        deadline_ns = self._clock.now_ns() + START_NS
+        idle_ns, look_ns = 0, self._clock.now_ns()
         while not self._stop_requests:
-            gone = self._follow_up() or self._take(deadline_ns)
-            if gone is not None:
-                raise Unavailable(f"the cluster did not start: {gone.last_end}")
             late = [child for child in self._children() if not child.endpoint and not child.dismissed]
             if workers.are_known and not late:
                 return
-            if self._clock.now_ns() >= deadline_ns:
+            if self._clock.now_ns() >= look_ns:
+                look_ns = self._clock.now_ns() + LOOK_NS
+                idle_ns = 0 if any(child.works() for child in late) else idle_ns + LOOK_NS
+            if idle_ns > START_NS:
                 [child, *_] = late or self._router
-                raise Unavailable(f"{child.name} was not ready after {START_NS // SECOND_NS} s{child.last_words()}")
+                raise Unavailable(f"{child.name} has done nothing for {START_NS // SECOND_NS} s{child.last_words()}")
+            gone = self._follow_up() or self._take(look_ns)
+            if gone is not None:
+                raise Unavailable(f"the cluster did not start: {gone.last_end}")
 
     def _keep_alive(self) -> None:
+        look_ns = self._clock.now_ns()
         while not self._stop_requests:
-            gone = self._take(min((child.due_ns for child in self._children() if child.due_ns), default=None))
+            if self._clock.now_ns() >= look_ns:
+                look_ns = self._clock.now_ns() + LOOK_NS
+                for child in self._children():
+                    child.kill_if_it_hangs()
+            gone = self._take(min([look_ns, *(child.due_ns for child in self._children() if child.due_ns)]))
             if gone is not None:
                 self._report_end(gone)
             while (refused := self._follow_up()) is not None:
@@ -165,11 +174,10 @@ class Supervisor:
             again += f"; that was death {gone.quick_deaths} in a row"
         log.warning("%s; %s", gone.last_end, again)
 
-    def _take(self, until_ns: int | None) -> Child | None:
+    def _take(self, until_ns: int) -> Child | None:
         """Wait for one happening, at most until `until_ns`; answers the child whose process is gone."""
-        wait_ns = None if until_ns is None else max(0, until_ns - self._clock.now_ns())
         try:
-            happening = self._happenings.get(timeout=None if wait_ns is None else wait_ns / SECOND_NS)
+            happening = self._happenings.get(timeout=max(0, until_ns - self._clock.now_ns()) / SECOND_NS)
         except Empty:
             return None
         if happening is None:

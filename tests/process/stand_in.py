@@ -3,15 +3,18 @@
 The first word of the file `behaviour` in the data directory says how: "serve" (also without the file), "die" before
 readiness, "silent": never ready, or "stubborn": deaf to SIGTERM. Each start leaves its pid as a line of the file
 `starts-<name>`, and its options as the file `options-<name>`. The router wants the workers in the file `workers`, or
-as many as it is started with; at SIGUSR1 it reads that file again.
+as many as it is started with; at SIGUSR1 it reads that file again. Who finds a file `hang-<name>` removes it, and
+does from then on what it says: "loop" or "sleep".
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +40,15 @@ def main() -> None:
             os.close(options["status_fd"])
     if told == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    sys.stdin.buffer.read()
+    hang = data / f"hang-{name}"
+    while not select.select([sys.stdin], [], [], 0.05)[0]:
+        os.eventfd_write(options["life_fd"], 1)
+        if hang.exists():
+            how = hang.read_text()
+            hang.unlink()
+            while how == "loop":
+                pass
+            threading.Event().wait()
 
 
 def report_workers(options: dict[str, Any], data: Path) -> None:

@@ -102,6 +102,34 @@ def test_what_keeps_dying_is_tried_again_until_the_cause_is_gone(
         wait_until(lambda: f"{name} serves" in caplog.text, "its return")
 
 
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("stop", "is stopped, as by SIGSTOP"),
+        ("loop", "is busy with one thing and does not end"),
+        ("sleep", "waits for something that does not come"),
+    ],
+)
+@pytest.mark.parametrize("name", ["router", "worker-1"])
+def test_what_hangs_is_killed_and_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, how: str, words: str
+) -> None:
+    for module in ("supervisor", "pulse"):
+        monkeypatch.setattr(f"shardstore.cluster.{module}.LOOK_NS", 200_000_000)
+    monkeypatch.setattr("shardstore.cluster.pulse.HANGS_NS", 1_000_000_000)
+    with running(tmp_path) as supervisor:
+        before = supervisor.processes()
+        if how == "stop":
+            os.kill(before[name], signal.SIGSTOP)
+        else:
+            (tmp_path / "told").write_text(how)
+            (tmp_path / "told").rename(tmp_path / f"hang-{name}")
+        wait_until(lambda: supervisor.processes().get(name, before[name]) != before[name], "a new process")
+        assert f"{name} (process {before[name]}) hangs: it {words}; it is killed" in caplog.text
+        after = supervisor.processes()
+        assert {other for other in before if before[other] != after[other]} == {name}
+
+
 def test_a_system_that_refuses_a_process_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -129,7 +157,7 @@ def test_a_child_that_cannot_start_fails_the_start_with_its_last_words(tmp_path:
 def test_a_child_that_is_never_ready_fails_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor_module, "START_NS", 1_500_000_000)
     (tmp_path / "behaviour").write_text("silent")
-    with pytest.raises(Unavailable, match="router was not ready after 1 s"):
+    with pytest.raises(Unavailable, match="router has done nothing for 1 s"):
         supervisor_of(tmp_path).run(lambda url: pytest.fail("was ready"))
     assert not any(map(psutil.pid_exists, starts(tmp_path, "router")))
 
@@ -176,6 +204,7 @@ def test_a_worker_that_the_router_wants_is_started_like_the_others_and_again_whe
         old, new = (json.loads((tmp_path / f"options-worker-{worker}").read_text()) for worker in (1, 3))
         assert new == old | {"worker": 3, "listen": old["listen"].replace("worker-1", "worker-3")} | {
             "status_fd": new["status_fd"],
+            "life_fd": new["life_fd"],
             "memory": old["memory"] | {"lease_start": 0},
         }
         os.kill(first["worker-3"], signal.SIGKILL)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shardstore.effects import Effect, Received, Send, SendFailed, StartJob, Stop, StopRequested, Tick
-from shardstore.event_loop import EventLoop
+from shardstore.event_loop import SHOW_LIFE_NS, EventLoop
 
 
 class Script:
@@ -58,6 +58,18 @@ class Script:
 
 def loop_of(script: Script) -> EventLoop:
     return EventLoop(script, script, script, script.done.append)  # type: ignore[arg-type]
+
+
+def test_life_is_shown_between_events_and_in_an_idle_loop() -> None:
+    shown: list[int] = []
+    script = Script({Tick: [Stop()]}, wakeup_ns=None)
+    loop = EventLoop(script, script, script, script.done.append, lambda: shown.append(len(script.seen)))  # type: ignore[arg-type]
+    script.inbox = [[Received("link", b"", [])] * 2]
+    loop.turn()
+    assert shown == [1], "after the first of two events, and not again before a second is over"
+    loop.turn()
+    assert script.timeouts == [0, SHOW_LIFE_NS], "an idle loop wakes for it"
+    assert shown == [1]
 
 
 def to(peer: bytes) -> Send:
