@@ -10,6 +10,8 @@ SECOND_NS = 1_000 * MILLISECOND_NS
 
 KEY_BYTES_MIN = 1
 KEY_BYTES_MAX = 4 * KIB
+BOUND_BYTES_MAX = KEY_BYTES_MAX + 1
+"""Of where keys begin or end: a key and a zero byte are right behind that key."""
 VALUE_BYTES_MAX = 8 * MIB
 REQUEST_ENTRIES_MAX = 65_536
 REQUEST_BYTES_MAX = 16 * MIB

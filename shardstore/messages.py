@@ -15,7 +15,7 @@ import msgpack
 
 from shardstore.identifiers import Buffer
 from shardstore.key_range import KeyRange
-from shardstore.limits import FRAME_BYTES_MAX, KEY_BYTES_MAX, REFUSAL_CHARACTERS_MAX
+from shardstore.limits import BOUND_BYTES_MAX, FRAME_BYTES_MAX, REFUSAL_CHARACTERS_MAX
 from shardstore.options import ScanMode
 from shardstore.topology import Order
 from shardstore.wire_format import MalformedMessage
@@ -75,7 +75,7 @@ class OutcomeQuestion:
     elsewhere: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if len(self.elsewhere) not in (0, 2, 4) or max(map(len, self.elsewhere), default=0) > KEY_BYTES_MAX + 1:
+        if len(self.elsewhere) not in (0, 2, 4) or max(map(len, self.elsewhere), default=0) > BOUND_BYTES_MAX:
             raise MalformedMessage("an OutcomeQuestion has at most two key ranges")
         if any(end and start >= end for start, end in zip(self.elsewhere[::2], self.elsewhere[1::2], strict=True)):
             raise MalformedMessage("a key range of an OutcomeQuestion ends before its start")

@@ -92,13 +92,16 @@ class SocketTransport:
         self.wait(timeout_ns)
         return self.take()
 
-    def wait(self, timeout_ns: int | None) -> None:
-        """The first half of `receive`: wait. An exception in here, such as KeyboardInterrupt, leaves all whole."""
+    def wait(self, timeout_ns: int | None) -> bool:
+        """The first half of `receive`: wait; whether something has come, perhaps in part.
+
+        An exception in here, such as KeyboardInterrupt, leaves all whole.
+        """
         if self._waiting:
             timeout_ns = _OUTBOX_RETRY_NS if timeout_ns is None else min(timeout_ns, _OUTBOX_RETRY_NS)
-        if self._unsure and any(link.readable() for link in list(self._unsure)):
-            timeout_ns = 0
-        self._polled = self._readiness.poll(timeout_ns)
+        has_come = bool(self._unsure) and any(link.readable() for link in list(self._unsure))
+        self._polled = self._readiness.poll(0 if has_come else timeout_ns)
+        return has_come or bool(self._polled)
 
     def take(self) -> list[Incoming]:
         """The second half: pass on what waits, and take what has come."""

@@ -45,8 +45,11 @@ class Transport(Protocol):
 class ClientTransport(Transport, Protocol):
     """A transport whose `receive` has two halves, and that a foreign event loop can wait for."""
 
-    def wait(self, timeout_ns: int | None) -> None:
-        """The first half of `receive`: wait. An exception in here, such as KeyboardInterrupt, leaves all whole."""
+    def wait(self, timeout_ns: int | None) -> bool:
+        """The first half of `receive`: wait; whether something has come, perhaps in part.
+
+        An exception in here, such as KeyboardInterrupt, leaves all whole.
+        """
 
     def take(self) -> list[Incoming]:
         """The second half: pass on what waits, and take what has come."""

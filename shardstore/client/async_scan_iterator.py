@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import Any, Self
 
-from shardstore.client.calls import Call, EndScan
+from shardstore.client.calls import Call, EndScan, ScanPage
 from shardstore.client.loop_pump import LoopPump
 from shardstore.client.scanning import Scan
 from shardstore.errors import Closed, ScanInvalidated
@@ -15,6 +15,9 @@ from shardstore.errors import Closed, ScanInvalidated
 class AsyncScanIterator(AsyncIterator[Any]):
     """The entries of a scan. Nothing is asked of the cluster before the first is wanted. For one task at a time.
 
+    When `anext` raises or is cancelled, what it was about to yield is not lost: the next one tries again, or raises
+    again. It ends only behind the last entry. The time between two pages, which is the caller's, counts for no timeout.
+
     A worker may hold something for the scan until its end: close it, by hand or with `async with`, or let it go.
     """
 
@@ -22,14 +25,19 @@ class AsyncScanIterator(AsyncIterator[Any]):
         self._scan = scan
         self._reader = _PageReader(pump, scan)
         self._closed = False
-        self._entries = self._reader.entries()
+        self._page: Iterator[Any] = iter(())
 
-    def __aiter__(self) -> AsyncIterator[Any]:
-        """The entries that follow, the same ones as `anext` gives."""
-        return self._entries
+    def __aiter__(self) -> Self:
+        return self
 
-    def __anext__(self) -> Any:
-        return anext(self._entries)
+    async def __anext__(self) -> Any:
+        for entry in self._page:
+            return entry
+        while (page := self._scan.at_hand() or await self._reader.next_page()) is not None:
+            self._page = page
+            for entry in page:
+                return entry
+        raise StopAsyncIteration
 
     @property
     def resume_token(self) -> bytes:
@@ -39,19 +47,17 @@ class AsyncScanIterator(AsyncIterator[Any]):
     def seek(self, key: bytes) -> None:
         """Go on at the first key from this one on (`reverse`: the last one up to it), within the bounds of the scan.
 
-        Forwards or backwards. Ranges are entered anew: they show what is there now.
+        Forwards or backwards. Ranges are entered anew: they show what is there now. A seek that raises changes nothing.
         """
         if self._closed:
             raise Closed("the scan was closed")
+        place = self._scan.place_of(key)
         self._reader.leave()
-        self._scan.seek(key)
-        if self._reader.ended:
-            self._entries = self._reader.entries()
+        self._scan.go_to(place)
 
     async def close(self) -> None:
         """Yield nothing more, and have nothing held for the scan any more."""
         self._closed = True
-        await self._entries.aclose()
         self._reader.leave()
         self._scan.stop()
 
@@ -67,38 +73,36 @@ class AsyncScanIterator(AsyncIterator[Any]):
 class _PageReader:
     """Gets the pages of a scan; as a rule the next is under way (`ahead`) while one is read.
 
-    `ended`: the scan has come to its end, or to an error.
+    A page that did not come is asked for again by the next attempt; a scan that was invalidated stays so until a seek.
     """
 
     def __init__(self, pump: LoopPump, scan: Scan) -> None:
         self._pump = pump
         self._scan = scan
         self._ahead: Call | None = None
-        self.ended = False
+        self._invalidated = ""
 
-    async def entries(self) -> AsyncGenerator[Any, None]:
-        """The entries of each page. When this is closed or collected, the scan is left."""
-        self.ended = False
-        try:
-            while (call := self._ahead or self._ask()) is not None:
-                self._ahead = None
-                answer = await self._pump.wait(call)
-                if isinstance(call, EndScan):
-                    self._scan.confirm()
-                    continue
-                entries = self._scan.take(answer)
-                if self._scan.reads_ahead:
-                    self._ahead = self._ask()
-                for entry in entries:
-                    yield entry
-        except ScanInvalidated as error:
-            raise self._scan.invalidated(error) from None
-        finally:
-            self.leave()
-            self.ended = True
+    async def next_page(self) -> Iterator[Any] | None:
+        """The entries of the next page that has any; None at the end of the scan. May be cancelled."""
+        if self._invalidated:
+            raise self._scan.invalidated(self._invalidated)
+        while (call := self._ahead or self._ask()) is not None:
+            self._ahead = call
+            answer = await self._answer_of(call)
+            self._ahead = None
+            if isinstance(call, EndScan):
+                self._scan.confirm()
+                continue
+            self._scan.take(answer)
+            if self._scan.reads_ahead:
+                self._ahead = self._ask(held=True)
+            if (entries := self._scan.at_hand()) is not None:
+                return entries
+        return None
 
     def leave(self) -> None:
         """Tell the worker that no further page is wanted; the session tells it for a page that is under way."""
+        self._invalidated = ""
         ahead, self._ahead = self._ahead, None
         page = self._pump.settled_value(ahead) if ahead is not None else None
         if ahead is not None:
@@ -107,6 +111,24 @@ class _PageReader:
         if call is not None:
             self._pump.tell(call)
 
-    def _ask(self) -> Call | None:
-        call = self._scan.next_call()
-        return None if call is None else self._pump.submit(call)
+    def __del__(self) -> None:
+        self.leave()
+
+    async def _answer_of(self, call: Call) -> Any:
+        """What a call settles with. When this is cancelled, the call goes on: the next attempt waits for it again."""
+        try:
+            return await self._pump.watch(call)
+        except ScanInvalidated as error:
+            self.leave()
+            self._invalidated = error.cause
+            raise self._scan.invalidated(error.cause) from None
+        except Exception:
+            self._ahead = None
+            raise
+
+    def _ask(self, held: bool = False) -> Call | None:
+        call: ScanPage | EndScan | None = self._scan.next_call()
+        if call is None:
+            return None
+        call.held = held
+        return self._pump.submit(call)

@@ -31,6 +31,7 @@ from shardstore.wire_format import WRITES, Op
 class Call:
     """What every call has. The session sets the deadline, marks the call settled, and keeps its timer in `grain`.
 
+    A call that is `held` is asked ahead of need: its time begins to run when somebody waits for it (Await).
     `missing` counts the parts that are not answered. A write that `fails_when_busy` is not sent again when it was
     refused for want of room.
     """
@@ -41,6 +42,7 @@ class Call:
     grain: int = field(default=0, init=False)
     missing: int = field(default=1, init=False)
     fails_when_busy: bool = field(default=False, init=False)
+    held: bool = field(default=False, init=False)
 
 
 @dataclass(slots=True, eq=False)

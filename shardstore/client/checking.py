@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from shardstore.counters import COUNTER_MAX, COUNTER_MIN, is_within
 from shardstore.errors import InvalidRequest
 from shardstore.limits import (
+    BOUND_BYTES_MAX,
     CHANGE_BYTES_MAX,
     DEADLINE_DEFAULT_NS,
     DEADLINE_MS_MAX,
@@ -38,12 +39,12 @@ class Items(NamedTuple):
     stride: int
 
 
-def checked_key(key: Any) -> bytes:
+def checked_key(key: Any, longest: int = KEY_BYTES_MAX) -> bytes:
     """One key as bytes. Raises InvalidRequest."""
     if type(key) is not bytes:
         key = _as_bytes("key", key)
-    if not KEY_BYTES_MIN <= len(key) <= KEY_BYTES_MAX:
-        raise _wrong_length("key", len(key), KEY_BYTES_MIN, KEY_BYTES_MAX)
+    if not KEY_BYTES_MIN <= len(key) <= longest:
+        raise _wrong_length("key", len(key), KEY_BYTES_MIN, longest)
     return key  # type: ignore[no-any-return]
 
 
@@ -54,9 +55,31 @@ def checked_on_busy(on_busy: Any) -> bool:
     return bool(on_busy == FAIL)
 
 
-def checked_bound(key: Any) -> bytes:
-    """A bound or prefix of keys: like a key, but it may be empty. Raises InvalidRequest."""
-    return checked_key(key) if key not in (None, b"") else b""
+def checked_flag(name: str, flag: Any) -> bool:
+    """An option that is on or off. Raises InvalidRequest."""
+    if type(flag) is not bool:
+        raise InvalidRequest(f"{name} is True or False, not {flag!r:.60}")
+    return flag
+
+
+def checked_bound(name: str, bound: Any) -> bytes:
+    """Where keys begin, or what they begin with; None and empty stand for all keys. Raises InvalidRequest.
+
+    A bound may be a byte longer than a key, so that `key + b"\\0"` is one: right behind that key.
+    """
+    if bound is None:
+        return b""
+    checked = _as_bytes(name, bound)
+    if len(checked) > BOUND_BYTES_MAX:
+        raise _wrong_length(name, len(checked), 0, BOUND_BYTES_MAX)
+    return checked
+
+
+def checked_end(end: Any) -> bytes | None:
+    """Where keys end: empty for no end, None where no key can lie before it. Raises InvalidRequest."""
+    if end is None:
+        return b""
+    return checked_bound("end", end) or None
 
 
 def checked_value(value: Any) -> bytes:

@@ -21,6 +21,12 @@ class Abandon(NamedTuple):
     call: Call
 
 
+class Await(NamedTuple):
+    """Event: from now on somebody waits for a call that was held."""
+
+    call: Call
+
+
 class Connect(NamedTuple):
     """Effect: open a link to an endpoint, replacing an earlier one of that name."""
 
@@ -42,5 +48,5 @@ class Resolve(NamedTuple):
     error: Exception | None
 
 
-Event: TypeAlias = Submit | Abandon | Received | SendFailed | Tick
+Event: TypeAlias = Submit | Abandon | Await | Received | SendFailed | Tick
 Effect: TypeAlias = Send | Connect | Disconnect | Resolve

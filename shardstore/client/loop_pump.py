@@ -12,7 +12,7 @@ from typing import Any
 
 from shardstore.client.calls import Call
 from shardstore.client.driver import Driver
-from shardstore.client.effects import Abandon, Resolve, Submit
+from shardstore.client.effects import Abandon, Await, Resolve, Submit
 from shardstore.client.opening import Surroundings
 from shardstore.errors import Closed, InvalidRequest, Unavailable
 from shardstore.limits import SECOND_NS
@@ -53,10 +53,22 @@ class LoopPump:
 
     async def wait(self, call: Call) -> Any:
         """What a submitted call settles with; raises its error. When this is cancelled, the call is abandoned."""
+        self._await(call)
         try:
             return await self._futures[call]
         finally:
             self.abandon(call)
+
+    async def watch(self, call: Call) -> Any:
+        """Like `wait`, but when this is cancelled, the call goes on and may be watched again."""
+        self._await(call)
+        try:
+            value = await asyncio.shield(self._futures[call])
+        except Exception:
+            self.abandon(call)
+            raise
+        self.abandon(call)
+        return value
 
     def settled_value(self, call: Call) -> Any:
         """What a submitted call has settled with, None if it has not, or with an error."""
@@ -98,6 +110,11 @@ class LoopPump:
             raise Closed("the client was closed")
         if asyncio.get_running_loop() is not self._loop:
             raise InvalidRequest("an asyncio client is used in the event loop in which it was made")
+
+    def _await(self, call: Call) -> None:
+        if call.held and not self._driver.torn:
+            self._driver.handle((Await(call),))
+            self._turn_soon()
 
     def _turn_soon(self) -> None:
         if not self._turn_is_due:

@@ -18,6 +18,8 @@ from shardstore.client.checking import (
     checked_amount,
     checked_bound,
     checked_change,
+    checked_end,
+    checked_flag,
     checked_key,
     checked_keys,
     checked_on_busy,
@@ -97,10 +99,10 @@ def outcome(token: OutcomeToken, timeout: float | None) -> Iterator[Single]:
 
 def maintain(op: Op, start: Any, end: Any, wait: bool, timeout: float | None) -> Maintain:
     """FLUSH or COMPACT of the ranges with keys in [start, end)."""
-    first, last = checked_bound(start), checked_bound(end)
-    if last and first >= last:
-        raise InvalidRequest(f"no key lies between {first!r} and {last!r}")
-    return Maintain(checked_timeout_ns(timeout), op, first, last, 0 if wait else Flag.NO_WAIT)
+    first, last = checked_bound("start", start), checked_end(end)
+    if last is None or (last and first >= last):
+        raise InvalidRequest(f"no key lies between start {first!r:.60} and end {end!r:.60}")
+    return Maintain(checked_timeout_ns(timeout), op, first, last, 0 if checked_flag("wait", wait) else Flag.NO_WAIT)
 
 
 def put_many(

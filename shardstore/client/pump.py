@@ -16,7 +16,7 @@ from typing import Any
 
 from shardstore.client.calls import Call
 from shardstore.client.driver import Driver
-from shardstore.client.effects import Abandon, Event, Resolve, Submit
+from shardstore.client.effects import Abandon, Await, Event, Resolve, Submit
 from shardstore.client.opening import Surroundings
 from shardstore.errors import Closed, Unavailable
 
@@ -51,7 +51,7 @@ class Pump:
         self._leader = threading.RLock()
         self._waking = threading.Lock()  # held to wake, and to forbid it before the transport is closed
         self._submitted: deque[Call] = deque()
-        self._abandoned: deque[Call] = deque()
+        self._events: deque[Abandon | Await] = deque()
         self._tickets: dict[Call, Ticket] = {}
         self._parked: dict[Ticket, None] = {}
         self._receiving = False
@@ -90,6 +90,8 @@ class Pump:
         if not ticket.settled:
             self._check_usable()
         try:
+            if ticket.call.held:
+                self._tell_session(Await(ticket.call))
             while not ticket.settled:
                 if self._leader.acquire(blocking=False) or self._park(ticket):
                     while not ticket.settled:
@@ -111,8 +113,7 @@ class Pump:
         if not ticket.settled:
             ticket.settled = True
             self._tickets.pop(ticket.call, None)
-            self._abandoned.append(ticket.call)
-            self._wake_leader()
+            self._tell_session(Abandon(ticket.call))
 
     def close(self) -> None:
         """Close the transport; who waits gets Closed. In a fork of the process that made it, nothing is touched."""
@@ -143,21 +144,25 @@ class Pump:
         if self._driver.torn:
             self._start_over()
         self._receiving = True  # from here on, who submits wakes
-        if self._submitted or self._abandoned:
+        if self._submitted or self._events:
             self._driver.torn = True
             self._driver.handle(self._inbox())
         self._driver.receive(timeout_ns)
         self._receiving = self._turning = False
 
     def _inbox(self) -> list[Event]:
-        """Take out what was submitted and abandoned; only the leader does."""
+        """Take out what was submitted and told; only the leader does."""
         calls = []
         while self._submitted:
             calls.append(self._submitted.popleft())
         events: list[Event] = [Submit(calls)] if calls else []
-        while self._abandoned:
-            events.append(Abandon(self._abandoned.popleft()))
+        while self._events:
+            events.append(self._events.popleft())
         return events
+
+    def _tell_session(self, event: Abandon | Await) -> None:
+        self._events.append(event)
+        self._wake_leader()
 
     def _wake_leader(self) -> None:
         if self._receiving:
@@ -219,10 +224,10 @@ class Pump:
     def _start_over(self) -> None:
         """An exception left the driver torn: the session is replaced, and calls it knew end. Raises Unavailable."""
         unsent = list(self._submitted)
-        for _ in range(len(self._abandoned)):
-            call = self._abandoned.popleft()
-            if call in unsent:
-                self._abandoned.append(call)
+        for _ in range(len(self._events)):
+            event = self._events.popleft()
+            if event.call in unsent:
+                self._events.append(event)
         for call in list(self._tickets):
             if call not in unsent:
                 self._resolve(Resolve(call, None, self._driver.interrupted(call)))

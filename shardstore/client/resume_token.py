@@ -1,6 +1,6 @@
 """Where a scan stands, as bytes that a caller may keep and hand to another client.
 
-u8 version (1) | msgpack map: the fields of ResumePoint
+u8 version (2) | msgpack map: the fields of ResumePoint
 """
 
 from __future__ import annotations
@@ -9,18 +9,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from shardstore.errors import InvalidRequest
+from shardstore.limits import BOUND_BYTES_MAX
 from shardstore.messages import decode, encode
 from shardstore.options import ScanMode
 from shardstore.wire_format import MalformedMessage
 
 UNLIMITED = 2**64 - 1
 MODES = {mode.value: mode for mode in ScanMode}
-_VERSION = b"\x01"
+_VERSION = b"\x02"
 
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """Keys in [start, end) are left, empty for unbounded, of which at most `left` are wanted (or UNLIMITED)."""
+    """Keys in [start, end) are left, empty for unbounded, of which at most `left` are wanted (or UNLIMITED).
+
+    `first` and `last` are the bounds of the whole scan, within which it may seek.
+    """
 
     start: bytes
     end: bytes
@@ -28,6 +32,22 @@ class ResumePoint:
     keys_only: bool
     left: int
     mode: str
+    first: bytes
+    last: bytes
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether a scan can stand there."""
+        bounds = (self.start, self.end, self.first, self.last)
+        return (
+            self.mode in MODES
+            and 0 <= self.left <= UNLIMITED
+            and max(map(len, bounds)) <= BOUND_BYTES_MAX
+            and self.first <= self.start
+            and (not self.last or self.start <= self.last)
+            and (not self.end or self.start <= self.end)
+            and (not self.last or b"" < self.end <= self.last)
+        )
 
 
 def to_token(point: ResumePoint) -> bytes:
@@ -43,6 +63,6 @@ def from_token(token: Any) -> ResumePoint:
         point = decode(ResumePoint, token[1:])
     except MalformedMessage as error:
         raise InvalidRequest(f"no resume token of a scan: {error}") from None
-    if point.mode not in MODES or (point.end and point.start > point.end):
+    if not point.is_sound:
         raise InvalidRequest("no resume token of a scan: its fields are out of bounds")
     return point

@@ -1,30 +1,84 @@
 """Where a scan stands: what to ask for next, what it yields, and from where another scan could go on.
 
-    next_call --> ScanPage --> take: entries of the page      again and again, range after range
-              --> EndScan  --> confirm                        only in `fail_fast`, behind the last page of each range
-    leave     --> EndScan                                     the scan gives up what a worker may hold for it
+    next_call --> ScanPage --> take: the page is at hand   again and again, range after range
+              --> EndScan  --> confirm                     only in `fail_fast`, behind the last page of each range
+    leave     --> EndScan                                  the scan gives up what a worker may hold for it
 
 Complete, or the client raises. How far the caller has read in the page is known from the iterator over its keys, so
-that nothing runs in bytecode per entry.
+that nothing runs in bytecode per entry. Where the scan stands changes in one assignment, so that an exception in the
+middle of anything here, such as KeyboardInterrupt, leaves it before a step or behind it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from operator import length_hint
-from typing import Any
+from typing import Any, NamedTuple
 
 from shardstore.client.calls import EndScan, Owner, Page, ScanPage
-from shardstore.client.checking import checked_bound, checked_key, checked_timeout_ns
+from shardstore.client.checking import (
+    checked_bound,
+    checked_end,
+    checked_flag,
+    checked_key,
+    checked_timeout_ns,
+)
 from shardstore.client.resume_token import MODES, UNLIMITED, ResumePoint, from_token, to_token
 from shardstore.errors import InvalidRequest, ScanInvalidated
 from shardstore.key_range import KeyRange, range_of_prefix
-from shardstore.limits import SECOND_NS
+from shardstore.limits import BOUND_BYTES_MAX, SECOND_NS
 from shardstore.options import ScanMode
 
 END_TIMEOUT_NS = 5 * SECOND_NS
 """How long a worker is told that a scan has left it; its lease ends that too."""
+
+Bounds = tuple[bytes, bytes]
+
+
+class _Stand(NamedTuple):
+    """Where a scan stands between two of its steps.
+
+    rest         the keys behind the page at hand, None when there are none
+    left         how many entries are wanted behind the page at hand, or UNLIMITED
+    before       the keys that were left before the page at hand
+    last_key     of the entry before the page at hand
+    keys         of the page at hand, in the order of the scan; `unread` iterates over them
+    entries      what the caller gets for `unread`
+    mark, owner  of the page at hand, when the next one is of the same range
+    to_confirm   the mark with which to ask once more whether the range has changed
+    """
+
+    rest: Bounds | None
+    left: int
+    before: Bounds
+    last_key: bytes | None = None
+    keys: Sequence[bytes] = ()
+    unread: Iterator[bytes] = iter(())
+    entries: Iterator[Any] = iter(())
+    mark: bytes = b""
+    owner: Owner | None = None
+    to_confirm: bytes = b""
+
+    @property
+    def latest_key(self) -> bytes | None:
+        """The key of the last entry that was yielded."""
+        taken = len(self.keys) - length_hint(self.unread)
+        return self.keys[taken - 1] if taken else self.last_key
+
+    @property
+    def left_in_all(self) -> int:
+        """How many entries are wanted behind the last one that was yielded."""
+        return self.left if self.left == UNLIMITED else self.left + length_hint(self.unread)
+
+    def position(self, reverse: bool) -> Bounds:
+        """The keys behind the last entry that was yielded."""
+        start, end = self.before
+        taken = len(self.keys) - length_hint(self.unread)
+        if not taken:
+            return start, end
+        key = self.keys[taken - 1]
+        return (start, key) if reverse else (key + b"\0", end)
 
 
 class Scan:
@@ -38,114 +92,110 @@ class Scan:
         self._mode = MODES[point.mode]
         self._reverse = point.reverse
         self._keys_only = point.keys_only
-        self._bounds = (point.start, point.end)
-        self._left = point.left
-        self._rest = _unless_empty(*self._bounds)
+        self._bounds = (point.first, point.last)
         self._latest: ScanPage | None = None
-        self._mark = b""
-        self._owner: Owner | None = None
-        self._to_confirm = b""
-        self._last_key: bytes | None = None
-        self._before = self._bounds
-        self._keys: Sequence[bytes] = ()
-        self._unread: Iterator[bytes] = iter(())
+        before = (point.start, point.end)
+        self._stand = _Stand(_unless_empty(*before), point.left, before)
         self.reads_ahead = self._mode is not ScanMode.FAIL_FAST
 
     def next_call(self) -> ScanPage | EndScan | None:
         """What to ask next, None when the scan is done."""
-        if self._to_confirm:
+        stand = self._stand
+        if stand.to_confirm:
             assert self._latest is not None
-            return EndScan(self._timeout_ns, self._latest, self._to_confirm, self._owner)
-        if self._rest is None or not self._left:
+            return EndScan(self._timeout_ns, self._latest, stand.to_confirm, stand.owner)
+        if stand.rest is None or not stand.left:
             return None
-        limit = 0 if self._left == UNLIMITED else self._left
-        owner = self._owner if self._mark else None
+        limit = 0 if stand.left == UNLIMITED else stand.left
+        owner = stand.owner if stand.mark else None
         self._latest = ScanPage(
-            self._timeout_ns, *self._rest, self._reverse, self._keys_only, limit, self._mode, self._mark, owner
+            self._timeout_ns, *stand.rest, self._reverse, self._keys_only, limit, self._mode, stand.mark, owner
         )
         return self._latest
 
-    def take(self, page: Page) -> Iterable[Any]:
-        """Go on to this page: what the scan yields of it, in its order."""
-        self._last_key = self.last_key
-        self._before = self._rest or self._bounds
-        self._rest = page.rest
-        if self._left != UNLIMITED:
-            self._left -= len(page.keys)
-        at_end = not page.more or not self._left
-        self._mark = b"" if at_end else page.mark
-        self._owner = page.owner
-        self._to_confirm = page.mark if at_end else b""
-        self._keys = page.keys[::-1] if self._reverse else page.keys
-        self._unread = iter(self._keys)
-        if self._keys_only:
-            return self._unread
-        return zip(self._unread, page.values[::-1] if self._reverse else page.values, strict=False)
+    def take(self, page: Page) -> Iterator[Any]:
+        """Go on to this page, when all entries of the one before were read: what the scan yields of it."""
+        stand = self._stand
+        keys = page.keys[::-1] if self._reverse else page.keys
+        values = page.values[::-1] if self._reverse else page.values
+        unread = iter(keys)
+        left = stand.left if stand.left == UNLIMITED else stand.left - len(keys)
+        at_end = not page.more or not left
+        self._stand = _Stand(
+            rest=page.rest,
+            left=left,
+            before=stand.rest or self._bounds,
+            last_key=stand.latest_key,
+            keys=keys,
+            unread=unread,
+            entries=unread if self._keys_only else zip(unread, values, strict=False),
+            mark=b"" if at_end else page.mark,
+            owner=page.owner,
+            to_confirm=page.mark if at_end else b"",
+        )
+        return self._stand.entries
+
+    def at_hand(self) -> Iterator[Any] | None:
+        """The entries of the page at hand that were not read, in the order of the scan; None when there are none."""
+        stand = self._stand
+        return stand.entries if length_hint(stand.unread) else None
 
     def confirm(self) -> None:
         """The range of the latest page was as shown until its last entry was read."""
-        self._to_confirm = b""
+        self._stand = self._stand._replace(to_confirm=b"")
 
     def leave(self, ahead: Page | None = None) -> EndScan | None:
         """What to tell the worker when no further page is wanted, if it may hold something for the scan.
 
         `ahead` is a page that has come and is not taken: of the same range as the one before, or the first of another.
         """
-        mark, owner = self._mark, self._owner
+        stand = self._stand
+        mark, owner = stand.mark, stand.owner
         if not mark and ahead is not None and ahead.more:
             mark, owner = ahead.mark, ahead.owner
-        self._mark = self._to_confirm = b""
+        self._stand = stand._replace(mark=b"", to_confirm=b"")
         if not mark or self._latest is None or self._mode is ScanMode.FAIL_FAST:
             return None
         return EndScan(END_TIMEOUT_NS, self._latest, mark, owner)
 
-    def seek(self, key: Any) -> None:
-        """Go on at the first key from this one on (`reverse`: the last one up to it) that lies within the bounds."""
-        key = checked_key(key)
-        self.stop()
+    def place_of(self, key: Any) -> Bounds:
+        """The keys from this one on (`reverse`: up to it) within the bounds of the scan. Raises InvalidRequest."""
+        key = checked_key(key, BOUND_BYTES_MAX)
         start, end = self._bounds
         if self._reverse:
-            above = max(key + b"\0", start)
-            end = min(end, above) if end else above
-        else:
-            start = min(max(start, key), end) if end else max(start, key)
-        self._before = (start, end)
-        self._rest = _unless_empty(start, end)
+            above = max(key + b"\0" if len(key) < BOUND_BYTES_MAX else key, start)  # no key is as long as a bound
+            return start, min(end, above) if end else above
+        return min(max(start, key), end) if end else max(start, key), end
+
+    def go_to(self, place: Bounds) -> None:
+        """Go on with the keys of this place, from `place_of`; yield nothing more of the page at hand."""
+        stand = self._stand
+        unread = stand.unread
+        self._stand = _Stand(_unless_empty(*place), stand.left_in_all, place, stand.latest_key)
+        deque(unread, maxlen=0)  # a loop may stand in the middle of them
 
     def stop(self) -> None:
         """Yield nothing more, not even of the page at hand; `token` still says how far the caller came."""
-        self._last_key, self._before = self.last_key, self._position()
-        if self._left != UNLIMITED:
-            self._left += length_hint(self._unread)
-        deque(self._unread, maxlen=0)
-        self._keys = ()
-        self._rest = None
+        stand = self._stand
+        unread = stand.unread
+        self._stand = _Stand(None, stand.left_in_all, stand.position(self._reverse), stand.latest_key)
+        deque(unread, maxlen=0)
 
     @property
     def last_key(self) -> bytes | None:
         """The key of the last entry that was yielded."""
-        taken = len(self._keys) - length_hint(self._unread)
-        return self._keys[taken - 1] if taken else self._last_key
+        return self._stand.latest_key
 
     @property
     def token(self) -> bytes:
         """From where a scan would go on right behind the last entry that was yielded."""
-        start, end = self._position()
-        left = self._left if self._left == UNLIMITED else self._left + length_hint(self._unread)
-        return to_token(ResumePoint(start, end, self._reverse, self._keys_only, left, self._mode.value))
+        start, end = self._stand.position(self._reverse)
+        left = self._stand.left_in_all
+        return to_token(ResumePoint(start, end, self._reverse, self._keys_only, left, self._mode.value, *self._bounds))
 
-    def invalidated(self, error: ScanInvalidated) -> ScanInvalidated:
-        """The same error, saying how far the scan came."""
-        return ScanInvalidated(self.last_key, self.token, error.cause)
-
-    def _position(self) -> tuple[bytes, bytes]:
-        """The keys behind the last entry that was yielded."""
-        start, end = self._before
-        taken = len(self._keys) - length_hint(self._unread)
-        if not taken:
-            return start, end
-        key = self._keys[taken - 1]
-        return (start, key) if self._reverse else (key + b"\0", end)
+    def invalidated(self, cause: str) -> ScanInvalidated:
+        """The error that says how far the scan came."""
+        return ScanInvalidated(self.last_key, self.token, cause)
 
 
 def scan_of(
@@ -161,23 +211,25 @@ def scan_of(
 ) -> Scan:
     """The scan for the arguments of a client's method. Raises InvalidRequest."""
     if resume is not None:
-        given = (start, end, prefix, limit) != (None, None, None, None) or reverse or keys_only
-        if given or mode != ScanMode.SNAPSHOT:
+        is_bare = start is end is prefix is limit is None and reverse is keys_only is False
+        if not is_bare or mode != ScanMode.SNAPSHOT:
             raise InvalidRequest("a scan that resumes has the bounds, direction, limit and mode of its token")
         return Scan(from_token(resume), timeout)
-    if limit is not None and (not isinstance(limit, int) or not 0 <= limit < UNLIMITED):
-        raise InvalidRequest(f"a limit is None or a number of entries, not {limit!r}")
+    reverse, keys_only = checked_flag("reverse", reverse), checked_flag("keys_only", keys_only)
+    if limit is not None and (type(limit) is not int or not 0 <= limit < UNLIMITED):
+        raise InvalidRequest(f"limit is None or a number of entries, not {limit!r:.60}")
     if not isinstance(mode, str) or mode not in MODES:
-        raise InvalidRequest(f"a scan is one of {', '.join(MODES)}, not {mode!r}")
-    first, last = checked_bound(start), checked_bound(end)
-    wanted = range_of_prefix(checked_bound(prefix))
-    bounds = _unless_empty(first, last) and KeyRange(first, last).intersection(wanted)
+        raise InvalidRequest(f"mode is one of {', '.join(MODES)}, not {mode!r:.60}")
+    first, last = checked_bound("start", start), checked_end(end)
+    wanted = range_of_prefix(checked_bound("prefix", prefix))
+    bounds = None if last is None else _unless_empty(first, last) and KeyRange(first, last).intersection(wanted)
     if not bounds:
         bounds, limit = KeyRange(), 0
     left = UNLIMITED if limit is None else limit
-    return Scan(ResumePoint(bounds.start, bounds.end, bool(reverse), bool(keys_only), left, str(mode)), timeout)
+    keys = (bounds.start, bounds.end)
+    return Scan(ResumePoint(*keys, reverse, keys_only, left, str(mode), *keys), timeout)
 
 
-def _unless_empty(start: bytes, end: bytes) -> tuple[bytes, bytes] | None:
+def _unless_empty(start: bytes, end: bytes) -> Bounds | None:
     """Start and end of the keys wanted; None when there can be none."""
     return None if end and start >= end else (start, end)

@@ -27,7 +27,7 @@ from shardstore.client.calls import (
     Single,
     Statistics,
 )
-from shardstore.client.effects import Abandon, Connect, Effect, Event, Resolve, Submit
+from shardstore.client.effects import Abandon, Await, Connect, Effect, Event, Resolve, Submit
 from shardstore.client.in_flight import Part, Request, State
 from shardstore.client.joining import Joining
 from shardstore.client.lanes import Channel, Lane
@@ -41,6 +41,7 @@ from shardstore.columns import InvalidColumn
 from shardstore.effects import Received, SendFailed, Tick
 from shardstore.entropy import Entropy
 from shardstore.errors import ScanInvalidated, ShardstoreError
+from shardstore.limits import DEADLINE_MS_MAX, MILLISECOND_NS
 from shardstore.messages import Routes, decode
 from shardstore.wire_format import (
     CONDITIONAL,
@@ -58,6 +59,8 @@ _OK = int(Status.OK)
 _GET = int(Op.GET)
 _TELLING = CONDITIONAL | {Op.OUTCOME}
 _OF_ROUTER = frozenset((Op.ROUTES, Op.HELLO))
+HELD_NS = DEADLINE_MS_MAX * MILLISECOND_NS
+"""How long a call may take for which nobody waits yet."""
 
 
 class Session:
@@ -78,6 +81,7 @@ class Session:
         self._handlers: dict[type, Callable[[Any], None]] = {
             Submit: self._submit,
             Abandon: self._abandon,
+            Await: self._await,
             Received: self._received,
             SendFailed: self._send_failed,
             Tick: self._tick,
@@ -106,7 +110,7 @@ class Session:
         for call in event.calls:
             if call.settled:  # abandoned meanwhile
                 continue
-            call.deadline_ns = self._now_ns + call.timeout_ns
+            call.deadline_ns = self._now_ns + (HELD_NS if call.held else call.timeout_ns)
             if alone and type(call) is Single and self._routing.known and self._send_alone(call):
                 return
             self._timers.set(call, call.deadline_ns)
@@ -154,6 +158,13 @@ class Session:
     def _abandon(self, event: Abandon) -> None:
         event.call.settled = True
         self._timers.clear(event.call)
+
+    def _await(self, event: Await) -> None:
+        call = event.call
+        call.held = False
+        if not call.settled and call.deadline_ns:  # else it is submitted in a moment
+            call.deadline_ns = self._now_ns + call.timeout_ns
+            self._timers.set(call, call.deadline_ns)
 
     def _settle(self, call: Call, value: Any = None, error: Exception | None = None) -> None:
         if not call.settled:

@@ -321,11 +321,12 @@ class SimTransport:
         self.wait(timeout_ns)
         return self.take()
 
-    def wait(self, timeout_ns: int | None) -> None:
+    def wait(self, timeout_ns: int | None) -> bool:
         """The first half of `receive`."""
         until_ns = 2**63 if timeout_ns is None else self._network.clock.now_ns() + timeout_ns
         while not (self._inbox or self._woken) and self._network.clock.advance(until_ns):
             pass
+        return bool(self._inbox)
 
     def take(self) -> list[Incoming]:
         """The second half."""

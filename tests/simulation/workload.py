@@ -182,11 +182,11 @@ class Workload:
         limit = rng.choice((None, None, rng.randint(1, 20)))
         scan = new_scan(mode=mode, reverse=rng.random() < 0.5, keys_only=rng.random() < 0.3, limit=limit)
         if rng.random() < 0.2:
-            scan.seek(self._key(rng))
+            scan.go_to(scan.place_of(self._key(rng)))
         followed = FollowedScan(self._oracle, self._counters, self._clock, mode, scan)
         error = yield from followed.run(rng.choice((None, None, rng.randint(0, 5))))
         if isinstance(error, ScanInvalidated):
-            token = scan.invalidated(error).token
+            token = scan.invalidated(error.cause).token
             again = FollowedScan(self._oracle, self._counters, self._clock, mode, new_scan(resume=token))
             error = yield from again.run(None)
         if error is not None and not isinstance(error, ScanInvalidated):
@@ -262,7 +262,7 @@ class Workload:
             error = yield from FollowedScan(self._oracle, self._counters, self._clock, mode, scan).run(None)
             if not isinstance(error, ScanInvalidated):
                 return _expect_none(error)
-            scan = new_scan(resume=scan.invalidated(error).token, timeout=10.0)
+            scan = new_scan(resume=scan.invalidated(error.cause).token, timeout=10.0)
         raise Violation(f"when all is well again, a scan was ended {INVALIDATIONS_MAX} times")
 
     def _key(self, rng: random.Random) -> bytes:

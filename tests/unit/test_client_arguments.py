@@ -195,7 +195,7 @@ def test_single_operations_are_checked() -> None:
         {"resume": "token"},
         {"resume": b"\x01"},
         {"resume": TOKEN + b"."},
-        {"resume": b"\x02" + TOKEN[1:]},
+        {"resume": b"\x01" + TOKEN[1:]},
         {"resume": TOKEN, "start": b"a"},
         {"resume": TOKEN, "reverse": True},
         {"resume": TOKEN, "limit": 1},

@@ -43,11 +43,12 @@ class ListedTransport:
         self._replies += [Received(link, b"", reply) for reply in self._cluster.receive(link, list(frames))]
         return True
 
-    def wait(self, timeout_ns: int | None) -> None:
+    def wait(self, timeout_ns: int | None) -> bool:
         self._strike("wait")
         self.waits.append(timeout_ns)
         if not self._replies:
             self._clock.now += timeout_ns or 0
+        return bool(self._replies)
 
     def take(self) -> list[Received]:
         self._strike("take")

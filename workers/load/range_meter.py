@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from shardstore.entropy import Entropy
-from shardstore.limits import LOAD_KEYS_MAX, MILLISECOND_NS, SECOND_NS
+from shardstore.limits import KEY_BYTES_MAX, LOAD_KEYS_MAX, MILLISECOND_NS, SECOND_NS
 from shardstore.wire_format import WRITES, Op
 
 REQUEST_NS = 20_000
@@ -118,5 +118,5 @@ class RangeMeter:
     def _draw(self, keys: Sequence[bytes], rest_ns: int, entropy: Entropy) -> None:
         """Take the sample that is due, and those that fall into the same request."""
         for _ in range(min(DRAWS_MAX, 1 + rest_ns // self._step_ns)):
-            self.sample.append(keys[entropy.below(len(keys))])
+            self.sample.append(keys[entropy.below(len(keys))][:KEY_BYTES_MAX])  # a page may begin right behind a key
         self._skip_ns = entropy.below(2 * self._step_ns)

@@ -10,6 +10,7 @@ from shardstore.columns import InvalidColumn, all_within, decode, fixed_within
 from shardstore.errors import InvalidRequest
 from shardstore.key_range import KeyRange
 from shardstore.limits import (
+    BOUND_BYTES_MAX,
     KEY_BYTES_MAX,
     KEY_BYTES_MIN,
     REQUEST_BYTES_MAX,
@@ -23,8 +24,6 @@ from shardstore.options import ScanMode
 from shardstore.wire_format import Flag, Header, MalformedMessage
 
 _SCAN_MODES = tuple(mode.value for mode in ScanMode)
-_BOUND_BYTES_MAX = KEY_BYTES_MAX + 1
-"""A resume key is a key and a zero byte."""
 
 
 def keys_of(header: Header, frames: Sequence[bytes], key_range: KeyRange) -> list[bytes]:
@@ -104,8 +103,8 @@ def scan_of(frames: Sequence[bytes]) -> ScanRequest:
         raise InvalidRequest(str(error)) from None
     if request.mode not in _SCAN_MODES:
         raise InvalidRequest(f"a scan is one of {', '.join(_SCAN_MODES)}, not {request.mode!r}")
-    if max(len(request.start), len(request.end)) > _BOUND_BYTES_MAX:
-        raise InvalidRequest(f"a bound of a scan has at most {_BOUND_BYTES_MAX} bytes")
+    if max(len(request.start), len(request.end)) > BOUND_BYTES_MAX:
+        raise InvalidRequest(f"a bound of a scan has at most {BOUND_BYTES_MAX} bytes")
     return request
 
 
