@@ -9,5 +9,6 @@ blocking_client.py, asyncio_client.py    the methods a program calls
         lanes.py, in_flight.py     what waits, what is sent, in which order
         sending.py                 from lanes onto links, and back when it has to be sent again
         routing.py, joining.py     the newest routes, and how they are asked for
-        answers.py, timers.py      what a reply means; when things are due
+        answers.py, collecting.py  what a reply means; what the parts of a call make together
+        timers.py                  when things are due
 """

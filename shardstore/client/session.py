@@ -18,7 +18,6 @@ from shardstore.admin_messages import AdminReply
 from shardstore.client import answers, endings
 from shardstore.client.answers import Refused
 from shardstore.client.calls import (
-    Administer,
     Call,
     EndScan,
     Many,
@@ -27,8 +26,9 @@ from shardstore.client.calls import (
     Single,
     Statistics,
 )
+from shardstore.client.collecting import Collecting
 from shardstore.client.effects import Abandon, Await, Connect, Effect, Event, Resolve, Submit
-from shardstore.client.in_flight import Part, Request, State
+from shardstore.client.in_flight import Request, State
 from shardstore.client.joining import Joining
 from shardstore.client.lanes import Channel, Lane
 from shardstore.client.pacing import PRESSURE_FREE, slowness_after
@@ -73,6 +73,7 @@ class Session:
         self._routing = Routing(direct, reachable)
         self._sending = Sending(self._timers, entropy)
         self._succession = Succession(self._routing, self._sending, self._settle)
+        self._collecting = Collecting(self._settle, self._submit, self._succession)
         self._unrouted: list[Call] = []
         self._effects: list[Effect] = []
         self._now_ns = 0
@@ -231,7 +232,7 @@ class Session:
             self._sending.slow_down(request, header.pressure, self._now_ns)
         first = request.calls[0]
         if type(first) is not Single:
-            self._take_part(first, request, header, content)
+            self._collecting.take_part(first, request, header, content)
         elif request.op != _GET:
             for call in request.calls:
                 self._settle(call, content)
@@ -242,47 +243,13 @@ class Session:
                 self._route(call)
         self._sending.finish(request)  # last, so that a write is known as sent or as answered, wherever this is torn
 
-    def _take_part(self, call: Call, request: Request, header: Header, content: Any) -> None:
-        """One part of a call is answered; when it was the last, settle the call."""
-        if call.settled:
-            if type(call) is ScanPage and not call.mark and content.more and content.mark:  # only this tells of it
-                self._submit(Submit((EndScan(call.timeout_ns, call, content.mark, content.owner),)))
-            return
-        value: Any = None
-        if type(call) is Many and request.op in WRITES:
-            call.applied.append((request.sequence, request.lane.segment))
-        call.missing -= 1
-        if type(call) is Many and request.op == Op.GET:
-            self._collect(call, request, header.entries, content)
-            value = call.collected() if not call.missing else None
-        elif type(call) is Statistics:
-            worker = request.route.worker if request.route else ROUTER
-            call.results[worker] = content
-            value = call.results
-        elif type(call) in (ScanPage, Administer):
-            value = content
-        if not call.missing:
-            self._settle(call, value)
-
-    def _collect(self, call: Many, request: Request, answered: int, values: list[bytes | None]) -> None:
-        """Keep the values of a part; ask for the rest if only the first were answered."""
-        if answered == request.entries:
-            call.collect(request.positions, values)
-            return
-        positions = request.positions if request.positions is not None else call.all_positions()
-        call.collect(positions[:answered], values)
-        frame, flags, left = answers.rest_of_keys(request, answered)
-        rest = Part(call, Op.GET, (frame,), flags, left, positions[answered:])
-        call.missing += 1
-        self._succession.put_first(rest, request.lane)
-
     def _refused(self, request: Request, refused: Refused, header: Header) -> None:
         """Not answered: pass that on if it is for good, else send the request again now or later."""
         status = refused.status
         first = request.calls[0]
         if type(first) is Statistics and status is not Status.STALE_ROUTE:
             self._sending.finish(request)
-            self._take_part(first, request, header, {"unavailable": str(refused.error())})
+            self._collecting.take_part(first, request, header, {"unavailable": str(refused.error())})
             return
         if status is Status.INVALID:
             request.unanswered -= 1

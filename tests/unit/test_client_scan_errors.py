@@ -270,8 +270,8 @@ def _striking_at(line: int, files: set[str]) -> Iterator[None]:
     sys.settrace(strike)
     try:
         yield
-    except Struck:
-        pass
+    except Struck as struck:
+        struck.__traceback__ = None  # its frames hold a scan, whose end is not to be struck later
     finally:
         sys.settrace(before)
 

@@ -1,0 +1,59 @@
+"""Puts together what the parts of a call were answered; the last part settles it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from shardstore.client import answers
+from shardstore.client.calls import Administer, Call, EndScan, Many, ScanPage, Statistics
+from shardstore.client.effects import Submit
+from shardstore.client.in_flight import Part, Request
+from shardstore.client.routing import ROUTER
+from shardstore.client.succession import Succession
+from shardstore.wire_format import WRITES, Header, Op
+
+
+class Collecting:
+    """`settle` a call with its value; `submit` another one; what was answered in part goes first in its lane."""
+
+    def __init__(
+        self, settle: Callable[[Call, Any], None], submit: Callable[[Submit], None], succession: Succession
+    ) -> None:
+        self._settle = settle
+        self._submit = submit
+        self._succession = succession
+
+    def take_part(self, call: Call, request: Request, header: Header, content: Any) -> None:
+        """One part of a call is answered; when it was the last, settle the call."""
+        if call.settled:
+            if type(call) is ScanPage and not call.mark and content.more and content.mark:  # only this tells of it
+                self._submit(Submit((EndScan(call.timeout_ns, call, content.mark, content.owner),)))
+            return
+        value: Any = None
+        if type(call) is Many and request.op in WRITES:
+            call.applied.append((request.sequence, request.lane.segment))
+        call.missing -= 1
+        if type(call) is Many and request.op == Op.GET:
+            self._collect(call, request, header.entries, content)
+            value = call.collected() if not call.missing else None
+        elif type(call) is Statistics:
+            worker = request.route.worker if request.route else ROUTER
+            call.results[worker] = content
+            value = call.results
+        elif type(call) in (ScanPage, Administer):
+            value = content
+        if not call.missing:
+            self._settle(call, value)
+
+    def _collect(self, call: Many, request: Request, answered: int, values: list[bytes | None]) -> None:
+        """Keep the values of a part; ask for the rest if only the first were answered."""
+        if answered == request.entries:
+            call.collect(request.positions, values)
+            return
+        positions = request.positions if request.positions is not None else call.all_positions()
+        call.collect(positions[:answered], values)
+        frame, flags, left = answers.rest_of_keys(request, answered)
+        rest = Part(call, Op.GET, (frame,), flags, left, positions[answered:])
+        call.missing += 1
+        self._succession.put_first(rest, request.lane)
