@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from shardstore.identifiers import Buffer
 from shardstore.key_range import KeyRange
+from shardstore.unpacking import FLAWS, unpack_array
 
 Prefixes: TypeAlias = npt.NDArray[np.uint64]
 PREFIX_BYTES = 8
@@ -122,15 +123,8 @@ def all_within(keys: Sequence[bytes], key_range: KeyRange) -> bool:
 
 def _unpack(frame: Buffer, count: int, shortest: int, longest: int, nullable: bool) -> list[Any]:
     try:
-        items = msgpack.unpackb(
-            frame,
-            max_array_len=count,
-            max_bin_len=longest,
-            max_str_len=0,
-            max_map_len=0,
-            max_ext_len=0,
-        )
-    except (ValueError, msgpack.UnpackException) as error:
+        items = unpack_array(frame, count, longest)
+    except FLAWS as error:
         raise InvalidColumn(f"no msgpack array of {count} byte strings: {error}") from None
     if type(items) is not list or len(items) != count:
         raise InvalidColumn(f"no array of {count} items")

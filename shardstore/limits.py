@@ -53,6 +53,8 @@ DEDUP_CLIENTS = 1_024
 """Clients remembered per segment."""
 
 RANGES_MAX = 65_536
+CONTAINERS_MAX = 4 * RANGES_MAX
+"""Arrays and maps in one document, and items in each of them."""
 WORKERS_MAX = 256
 WAL_FILE_BYTES = 64 * MIB
 WAL_RETAINED_BYTES_MAX = GIB

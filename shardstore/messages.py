@@ -13,11 +13,14 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgpack
 
+from shardstore.admin_messages import AdminRequest
 from shardstore.identifiers import Buffer
 from shardstore.key_range import KeyRange
-from shardstore.limits import BOUND_BYTES_MAX, FRAME_BYTES_MAX, REFUSAL_CHARACTERS_MAX
+from shardstore.limits import BOUND_BYTES_MAX, FRAME_BYTES_MAX, KEY_BYTES_MAX, KIB, MIB, REFUSAL_CHARACTERS_MAX
+from shardstore.load_report import LoadReport
 from shardstore.options import ScanMode
 from shardstore.topology import Order
+from shardstore.unpacking import FLAWS, unpack
 from shardstore.wire_format import MalformedMessage
 
 
@@ -213,6 +216,18 @@ class Statistics:
     figures: dict[str, Any] = field(default_factory=dict)
 
 
+_BYTES_MAX: dict[type, int] = {
+    Hello: 512,
+    Heartbeat: KIB,
+    ScanRequest: 4 * KEY_BYTES_MAX,
+    AdminRequest: 4 * KEY_BYTES_MAX,
+    OutcomeQuestion: 8 * KEY_BYTES_MAX,
+    Register: 4 * MIB,
+    Ready: 4 * MIB,
+    LoadReport: 16 * MIB,
+}
+"""How long a document may be that asks something of a server: before a client is known, some hundred bytes."""
+
 Document = TypeVar("Document")
 
 
@@ -225,8 +240,8 @@ def encode(document: Any) -> bytes:
 def decode(kind: type[Document], frame: Buffer) -> Document:
     """The document of that kind in a frame. Raises MalformedMessage for anything else."""
     try:
-        values = msgpack.unpackb(frame, strict_map_key=False, max_ext_len=0, max_bin_len=FRAME_BYTES_MAX)
-    except (ValueError, TypeError, msgpack.UnpackException) as error:  # TypeError: a list or map as the key of a map
+        values = unpack(frame, _BYTES_MAX.get(kind, FRAME_BYTES_MAX))
+    except FLAWS as error:
         raise MalformedMessage(f"no {kind.__name__}: {error}") from None
     return from_plain(kind, values)
 

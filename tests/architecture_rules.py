@@ -66,6 +66,7 @@ VALUES: tuple[str, ...] = (
     "shardstore.topology",
     "shardstore.topology_options",
     "shardstore.transport",
+    "shardstore.unpacking",
     "shardstore.wire_format",
 )
 

@@ -50,7 +50,7 @@ from shardstore.workers.serving.admission import MemoryLimits
 from shardstore.workers.serving.answering import Answering
 from shardstore.workers.serving.buffer_lease import BufferLease
 from shardstore.workers.serving.open_scans import OpenScans
-from shardstore.workers.serving.reply import Asker
+from shardstore.workers.serving.reply import Asker, refuse_malformed
 from shardstore.workers.serving.scanning import Scanning
 from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.statistics import figures, memory_figures
@@ -211,10 +211,10 @@ class WorkerCore:
                 return self._requested(Asker(event.link, event.peer, header), event.frames, now_ns)
             if event.link == ROUTER:
                 return self._heard_router(header, event.frames, now_ns)
-        except (MalformedMessage, InvalidColumn):
-            pass
-        self._counts["malformed messages"] += 1
-        return []
+            raise MalformedMessage("an answer where a request is expected")
+        except (MalformedMessage, InvalidColumn) as error:
+            self._counts["malformed messages"] += 1
+            return refuse_malformed(event, str(error))
 
     def _heard_router(self, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         match header.op:

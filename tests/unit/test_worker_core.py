@@ -213,9 +213,33 @@ def test_key_outside_the_range_is_refused(tmp_path: Path) -> None:
 
 def test_garbage_is_counted_and_ignored(worker: WorkerDriver) -> None:
     before = len(worker.sent)
-    for frames in ([], [b""], [b"x" * 40], [Header(Op.GET).encode()], [Header(99).encode(), b""]):
+    for frames in ([], [b""], [b"x" * 40], [Header(Op.GET, status=Status.OK).encode()]):
         worker.handle(Received("clients", b"peer", frames))
     assert len(worker.sent) == before
+
+
+@pytest.mark.parametrize("frames", [[Header(Op.GET).encode()], [Header(99).encode(), b""]])
+def test_a_malformed_request_is_answered_as_far_as_it_can_be_understood(
+    worker: WorkerDriver, frames: list[bytes]
+) -> None:
+    worker.handle(Received("clients", b"peer", frames))
+    answered = worker.sent[-1]
+    assert (answered.link, answered.peer) == ("clients", b"peer")
+    assert decode_header(answered.frames[0]).status == Status.INVALID
+
+
+@pytest.mark.parametrize("item", [b"\x90", b"\x80"], ids=["lists", "maps"])
+def test_a_document_of_a_million_nothings_is_refused_before_it_is_decoded(worker: WorkerDriver, item: bytes) -> None:
+    document = b"\xdd" + (2**20).to_bytes(4, "big") + item * 2**20
+    sequence = worker.ask(Op.SCAN, [document])
+    assert worker.status(sequence) is Status.INVALID
+    assert "allowed are" in refusal(worker, sequence).what
+
+
+def test_a_column_of_columns_is_refused_at_its_second_array(worker: WorkerDriver) -> None:
+    keys = b"\xdc\x00\xf0" + (b"\xdc\xff\xff" + b"\x90" * 0xFFFF) * 240
+    sequence = worker.ask(Op.GET, [keys], entries=0xFFFF)
+    assert "too many arrays" in refusal(worker, sequence).what
 
 
 def test_full_buffers_refuse_before_the_log(worker: WorkerDriver) -> None:

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from shardstore.effects import Send
+from shardstore.effects import Effect, Received, Send
 from shardstore.errors import Busy, Corruption, ShardstoreError
 from shardstore.limits import CREDITS, MILLISECOND_NS
 from shardstore.messages import Refusal, encode
-from shardstore.wire_format import Header, Status
+from shardstore.wire_format import Header, MalformedMessage, Status, decode_header
 
 _OK = int(Status.OK)
+
+
+def refuse_malformed(event: Received, flaw: str) -> list[Effect]:
+    """INVALID, if it can be told what and whom to answer. A malformed reply is never answered."""
+    try:
+        header = decode_header(event.frames[0])
+    except (IndexError, MalformedMessage):
+        return []
+    return [] if header.status else [Asker(event.link, event.peer, header).refuse(Status.INVALID, Refusal(flaw))]
 
 
 class Asker(NamedTuple):
