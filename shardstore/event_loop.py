@@ -7,9 +7,11 @@ from queue import SimpleQueue
 
 from shardstore.clock import Clock
 from shardstore.effects import Core, Effect, Event, Send, SendFailed, Stop, Tick
-from shardstore.limits import SECOND_NS
+from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.transport import Transport
 
+LATE_NS = 50 * MILLISECOND_NS
+"""How long what is posted or due may wait while messages are handled."""
 SHOW_LIFE_NS = SECOND_NS
 """How often a loop shows that it goes on."""
 NEVER_NS = 2**63
@@ -70,13 +72,25 @@ class EventLoop:
         self.execute(self._core.start(self._clock.now_ns()))
 
     def turn(self, wait: bool = True) -> None:
-        """Handle what is there; before that, wait for a message, a post or the time for which the core wants a Tick."""
-        due_ns = self._core.wakeup_ns()
-        for message in self._transport.receive(self._timeout_ns(due_ns) if wait else 0):
-            self._handle(message)
+        """Handle what is there; before that, wait for a message, a post or the time for which the core wants a Tick.
+
+        Posts and the Tick come behind the messages, but not behind so many that others take this process for dead.
+        """
+        messages = self._transport.receive(self._timeout_ns(self._core.wakeup_ns()) if wait else 0)
+        late_ns = self._clock.now_ns() + LATE_NS
+        for message in messages:
+            now_ns = self._clock.now_ns()
+            if now_ns >= late_ns:
+                self._handle_own_events()
+                late_ns = now_ns + LATE_NS
+            self.execute(self._core.handle(message, now_ns))
+        self._handle_own_events()
+
+    def _handle_own_events(self) -> None:
+        """Handle what was posted, then the Tick if it is due."""
         while not self._posted.empty():
             self._handle(self._posted.get_nowait())
-        now_ns = self._clock.now_ns()
+        due_ns, now_ns = self._core.wakeup_ns(), self._clock.now_ns()
         if due_ns is not None and due_ns <= now_ns:
             self._handle(Tick())
         if now_ns >= self._life_due_ns:

@@ -55,6 +55,11 @@ def raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def descriptors_for_peers() -> int:
+    """The highest descriptor that a connection may get: the others are for the log, for tables and for sockets."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
+
+
 def end_with_parent(descriptor: int = 0) -> None:
     """Let this process die with the one that started it. To be called from the main thread.
 

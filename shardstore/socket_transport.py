@@ -13,15 +13,18 @@ import zmq
 from shardstore.effects import Incoming
 from shardstore.errors import InvalidRequest
 from shardstore.limits import MILLISECOND_NS
+from shardstore.listener import Listener
 from shardstore.readiness import READABLE, Readiness
-from shardstore.stream_links import SCHEME, Connection, StreamLink, StreamListener, path_of
+from shardstore.stream_links import SCHEME, StreamLink, path_of
+from shardstore.system_clock import SystemClock
+from shardstore.traffic import SWEEP_NS, TERMS, Terms
 from shardstore.zmq_links import LINGER_MS, ZmqLink
 
 _OUTBOX_RETRY_NS = 2 * MILLISECOND_NS
 """ZeroMQ does not tell of room towards one peer, so its outboxes are tried this often."""
 _ONE = (1).to_bytes(8, "little")
 
-Link: TypeAlias = ZmqLink | StreamListener | StreamLink
+Link: TypeAlias = ZmqLink | Listener | StreamLink
 
 
 class SocketTransport:
@@ -32,7 +35,7 @@ class SocketTransport:
         self._links: dict[str, Link] = {}
         self._unsure: dict[ZmqLink, None] = {}
         self._waiting: dict[ZmqLink, None] = {}
-        self._slow: dict[Connection, None] = {}
+        self._listeners: dict[str, Listener] = {}
         self._readiness = Readiness()
         self._polled: list[tuple[int, int]] = []
         self._waker = open(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK), "r+b", buffering=0)  # noqa: SIM115
@@ -46,17 +49,19 @@ class SocketTransport:
         """Messages that had more frames than any message may have, on the ZeroMQ links that are open."""
         return sum(link.discarded for link in self._links.values() if isinstance(link, ZmqLink))
 
-    def bind(self, link: str, endpoint: str) -> str:
-        """Accept peers at the endpoint. A socket in the file system is for this user only."""
+    def bind(self, link: str, endpoint: str, terms: Terms = TERMS) -> str:
+        """Accept peers at the endpoint, within the terms. A socket in the file system is for this user only."""
         if endpoint.startswith(SCHEME):
-            self._add(link, StreamListener(link, endpoint, self._readiness, self._slow))
+            listener = Listener(link, endpoint, self._readiness, terms, SystemClock().now_ns)
+            self._add(link, listener)
+            self._listeners[link] = listener
             return endpoint
         return self._open(link, zmq.ROUTER, endpoint)
 
     def connect(self, link: str, endpoint: str) -> None:
         """Open a link to one endpoint, replacing an earlier one of that name. Nobody need listen there yet."""
         if endpoint.startswith(SCHEME):
-            self._add(link, StreamLink(link, endpoint, self._readiness, self._slow))
+            self._add(link, StreamLink(link, endpoint, self._readiness))
         else:
             self._open(link, zmq.DEALER, endpoint)
 
@@ -66,6 +71,7 @@ class SocketTransport:
         if dropped is not None:
             self._waiting.pop(dropped, None)  # type: ignore[arg-type]  # other links are not in it
             dropped.close()
+            self._listeners.pop(link, None)
             del self._links[link]
 
     def send(self, link: str, peer: bytes, frames: Sequence[bytes]) -> bool:
@@ -80,8 +86,8 @@ class SocketTransport:
 
     def unsent_bytes(self) -> int:
         """Bytes of messages that their peers have not taken yet."""
-        streams = [connection.stream.unsent_bytes for connection in self._slow] if self._slow else ()
-        return sum(streams) + sum([link.unsent_bytes for link in self._waiting])
+        listeners = sum([listener.unsent_bytes for listener in self._listeners.values()])
+        return listeners + sum([link.unsent_bytes for link in self._waiting])
 
     def receive(self, timeout_ns: int | None) -> list[Incoming]:
         """Wait for messages, a wake or the timeout, then take some from each link that has any.
@@ -100,6 +106,11 @@ class SocketTransport:
         if self._waiting:
             timeout_ns = _OUTBOX_RETRY_NS if timeout_ns is None else min(timeout_ns, _OUTBOX_RETRY_NS)
         has_come = bool(self._unsure) and any(link.readable() for link in list(self._unsure))
+        for listener in self._listeners.values():
+            if listener.has_more:
+                timeout_ns = 0
+            elif listener.traffic.is_watched:
+                timeout_ns = SWEEP_NS if timeout_ns is None else min(timeout_ns, SWEEP_NS)
         self._polled = self._readiness.poll(0 if has_come else timeout_ns)
         return has_come or bool(self._polled)
 
@@ -111,6 +122,8 @@ class SocketTransport:
         if self._unsure:
             for link in list(self._unsure):
                 link.take(received)
+        for listener in self._listeners.values():
+            listener.take(received)
         self._readiness.serve(self._polled, received)
         return received
 
@@ -129,6 +142,7 @@ class SocketTransport:
             else:
                 link.close()
         self._links.clear()
+        self._listeners.clear()
         self._waiting.clear()
         self._readiness.close()
         self._waker.close()

@@ -59,6 +59,8 @@ from enum import IntEnum
 from functools import partial
 from typing import Final, NamedTuple
 
+from shardstore.limits import FRAME_BYTES_MAX, KIB, REQUEST_BYTES_MAX
+
 MAGIC = b"sS"
 VERSION = 6
 _KIND = MAGIC + bytes([VERSION])
@@ -181,6 +183,12 @@ REPLY_FRAMES: dict[int, int] = {
     Op.RETIRE: 1,
     Op.LOAD: 1,
 }
+SHORT_REQUEST_BYTES_MAX = 64 * KIB
+"""Of all frames of a request that is not among the following."""
+_LONG_REQUESTS: dict[int, int] = {
+    **dict.fromkeys((Op.GET, Op.PUT, Op.DELETE, Op.COMPARE_AND_SET), REQUEST_BYTES_MAX + KIB),
+    **dict.fromkeys((Op.REGISTER, Op.READY, Op.PROGRESS, Op.LOAD), FRAME_BYTES_MAX),
+}
 FRAMES_OF_REFUSAL = 2
 CONDITIONAL: frozenset[int] = frozenset((Op.COMPARE_AND_SET, Op.INCREMENT))
 WRITES: frozenset[int] = CONDITIONAL | {Op.PUT, Op.DELETE}
@@ -239,6 +247,13 @@ def decode_header(frame: bytes) -> Header:
     return _new_header(_FIELDS.unpack_from(frame, len(_KIND)))
 
 
+def request_bytes_max(first_frame: bytes) -> int:
+    """How long a request may be that begins with this frame, all frames together."""
+    if len(first_frame) != HEADER_BYTES or not first_frame.startswith(_KIND):
+        return SHORT_REQUEST_BYTES_MAX
+    return _LONG_REQUESTS.get(first_frame[len(_KIND)], SHORT_REQUEST_BYTES_MAX)
+
+
 def decode_message(frames: Sequence[bytes]) -> Header:
     """The header of a request or a reply with the frames that belong to it. Raises MalformedMessage."""
     if not frames:
@@ -251,7 +266,10 @@ def decode_message(frames: Sequence[bytes]) -> Header:
     else:
         expected = REQUEST_FRAMES.get(header.op)
     if len(frames) != expected:
-        raise MalformedMessage(f"{len(frames)} frames for operation {header.op}, status {header.status}")
+        raise MalformedMessage(
+            f"{len(frames)} frames for operation {header.op}, status {header.status}: "
+            "too many or too few, or so long that they were left out"
+        )
     return header
 
 

@@ -23,7 +23,6 @@ from shardstore.effects import (
     JobFinished,
     PeerGone,
     Received,
-    ReportReady,
     SendFailed,
     Stop,
     StopRequested,
@@ -332,7 +331,7 @@ class WorkerCore:
             self._unsent_bytes,
             self._options.memory.answer_bytes,
         )
-        return [ReportReady()]
+        return []
 
     def _seal_when_grown(self) -> None:
         """Let the drain policy look at the layers, once per some growth and not once per write."""

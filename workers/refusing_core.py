@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from shardstore.checksum import checksum
 from shardstore.columns import InvalidColumn
-from shardstore.effects import Effect, Event, Received, ReportReady, Stop, StopRequested, Tick
+from shardstore.effects import Effect, Event, Received, Stop, StopRequested, Tick
 from shardstore.errors import Corruption, StorageFailure
 from shardstore.file_names import worker_directory
 from shardstore.filesystem import Filesystem
@@ -43,7 +43,6 @@ class RefusingCore:
         self._lease = BufferLease(options.memory, 0)
         self._found = self._fingerprint()
         self._try_again_ns = 0
-        self._is_ready = False
 
     def start(self, now_ns: int) -> list[Effect]:
         """Ask the router for ranges."""
@@ -80,9 +79,7 @@ class RefusingCore:
             return effects
         serving = {assignment.segment: assignment.epoch for assignment in given.ranges}
         ready = self._registration.ready(serving, str(self._failure))
-        told = [] if self._is_ready else [ReportReady()]
-        self._is_ready = True
-        return [*effects, *told, *ready]
+        return [*effects, *ready]
 
     def _answer(self, asker: Asker) -> Effect:
         header, serving = asker.header, self._registration.serving or {}

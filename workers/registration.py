@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from shardstore.effects import Effect, Send
+from shardstore.effects import Effect, ReportReady, Send
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.load_report import LoadReport
 from shardstore.messages import Assignments, Heartbeat, Lease, LeaseReport, Ready, Register, decode, encode
@@ -28,6 +28,7 @@ class Registration:
         self._due_ns = 0
         self._router = 0
         self._registering = True
+        self._is_up = False
         self._beat = 0
         """Sequence of the latest heartbeat while its answer is awaited; only that one may change the lease."""
         self.serving: dict[int, int] | None = None
@@ -99,6 +100,9 @@ class Registration:
             if self._beat and header.sequence == self._beat:
                 self._beat = 0
                 return lease, []
+        elif header.op == Op.READY and header.status == Status.OK and not self._is_up:
+            self._is_up = True  # from now on the routes tell clients where this process listens
+            return None, [ReportReady()]
         elif header.op in (Op.HEARTBEAT, Op.READY) and header.status == Status.STALE_ROUTE:
             return None, self.register(now_ns)
         return None, []

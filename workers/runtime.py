@@ -11,12 +11,15 @@ from shardstore.errors import Corruption, StorageFailure, Unavailable
 from shardstore.event_loop import EventLoop
 from shardstore.file_names import jobs_lock, worker_directory, worker_lock
 from shardstore.filesystem import Filesystem, Lock
+from shardstore.limits import REPLY_BYTES_AIM
+from shardstore.memory_plan import MemoryPlan
 from shardstore.options import WorkerOptions
 from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.process import install_stop_signals, report_ready, show_life
+from shardstore.process import descriptors_for_peers, install_stop_signals, report_ready, show_life
 from shardstore.socket_transport import SocketTransport
 from shardstore.system_clock import SystemClock
 from shardstore.system_entropy import SystemEntropy
+from shardstore.traffic import Terms
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.maintenance.process import MaintenanceProcess
 from shardstore.workers.refusing_core import RefusingCore
@@ -39,7 +42,7 @@ def run(options: WorkerOptions) -> Stop:
     _wait_for_lock(filesystem, jobs_lock(options.worker)).release()  # jobs of a predecessor have ended
     transport = SocketTransport()
     try:
-        endpoint = transport.bind(CLIENTS, options.listen)
+        endpoint = transport.bind(CLIENTS, options.listen, _terms(options.memory))
         transport.connect(ROUTER, options.router)
         try:
             core = WorkerCore(filesystem, SystemEntropy(), options, endpoint, transport.unsent_bytes)
@@ -77,6 +80,12 @@ def _serve(
     finally:
         maintenance.close()
         sync_thread.close()
+
+
+def _terms(plan: MemoryPlan) -> Terms:
+    """What clients are allowed."""
+    pause_bytes = min(plan.answer_bytes // 8, REPLY_BYTES_AIM)
+    return Terms(plan.answer_bytes, pause_bytes=pause_bytes, descriptors_max=descriptors_for_peers())
 
 
 def _wait_for_lock(filesystem: Filesystem, path: str) -> Lock:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shardstore.effects import Effect, Received, Send, SendFailed, StartJob, Stop, StopRequested, Tick
-from shardstore.event_loop import SHOW_LIFE_NS, EventLoop
+from shardstore.event_loop import LATE_NS, SHOW_LIFE_NS, EventLoop
 
 
 class Script:
@@ -21,6 +21,8 @@ class Script:
         self.unreachable: set[bytes] = set()
         self.inbox: list[list[Received]] = []
         self.woken = 0
+        self.time_ns = 1_000
+        self.step_ns = 0
 
     def start(self, now_ns: int) -> list[Effect]:
         """What is to be done before the first event."""
@@ -38,8 +40,9 @@ class Script:
         return self.due_ns
 
     def now_ns(self) -> int:
-        """Time stands still."""
-        return 1_000
+        """Time stands still, unless it is told to step."""
+        self.time_ns += self.step_ns
+        return self.time_ns
 
     def send(self, link: str, peer: bytes, frames: Sequence[bytes]) -> bool:
         """Hand a message over, unless the peer is unreachable."""
@@ -101,6 +104,17 @@ def test_messages_come_before_posted_events_and_both_before_the_tick() -> None:
     loop.run()
     assert script.seen == [message, message, StopRequested(), Tick()]
     assert script.woken == 1
+
+
+def test_many_messages_do_not_delay_what_is_posted_or_due() -> None:
+    message = Received("link", b"a", [])
+    script = Script({StopRequested: [Stop()]}, wakeup_ns=1_000)
+    script.step_ns = LATE_NS // 3
+    script.inbox = [[message] * 9]
+    loop = loop_of(script)
+    loop.post(StopRequested())
+    loop.run()
+    assert script.seen.index(StopRequested()) < script.seen.index(Tick()) < 6 < len(script.seen)
 
 
 def test_the_wait_ends_when_the_core_wants_its_tick() -> None:

@@ -88,12 +88,13 @@ def test_it_registers_with_what_is_on_its_disk_and_is_ready_with_the_reason(dama
     driver = Driver(damaged)
     [register] = driver.sends()
     assert decode(Register, bytes(register.frames[1])).known == {1: 1}
-    report, ready = driver.serve().take()
-    assert isinstance(report, ReportReady)
-    assert isinstance(ready, Send)
+    [ready] = driver.serve().sends()
     told = decode(Ready, bytes(ready.frames[1]))
     assert told.serving == {1: 5}
     assert LOG in told.failure
+    heard = Received("router", b"", [Header(Op.READY, status=Status.OK).encode()])
+    assert driver.core.handle(heard, driver.now_ns) == [ReportReady()]
+    assert driver.core.handle(heard, driver.now_ns) == []
 
 
 @pytest.mark.parametrize("op", [Op.GET, Op.PUT, Op.STATS])

@@ -12,7 +12,9 @@ import socket
 import stat
 import struct
 import tempfile
+import tracemalloc
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,13 +22,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardstore import limits, stream, stream_links
+from shardstore import limits, listener, stream
 from shardstore.effects import PeerGone, Received
 from shardstore.errors import InvalidRequest
 from shardstore.limits import FRAMES_MAX, MESSAGE_BYTES_MAX, MILLISECOND_NS, SECOND_NS
+from shardstore.listener import Listener
 from shardstore.socket_transport import SocketTransport
 from shardstore.stream import Gone, Stream
-from shardstore.stream_links import StreamListener
+from shardstore.traffic import Terms
+from shardstore.wire_format import Header, Op
 
 PATIENCE_NS = 20 * SECOND_NS
 MESSAGES = st.lists(st.lists(st.binary(max_size=50), min_size=1, max_size=FRAMES_MAX), min_size=1, max_size=20)
@@ -164,7 +168,8 @@ def test_a_path_that_cannot_be_used_is_refused_by_name() -> None:
 def test_messages_longer_than_any_buffer_arrive_whole_and_in_order(
     server: SocketTransport, client: SocketTransport
 ) -> None:
-    sent = [[b"first", os.urandom(3_000_000)], [b"second"], [b"third", os.urandom(700_000), b""]]
+    put = Header(Op.PUT).encode()
+    sent = [[put, os.urandom(3_000_000)], [b"second"], [put, os.urandom(700_000), b""]]
     for frames in sent:
         assert client.send("worker", b"", frames)
     received: list[Received] = []
@@ -277,10 +282,10 @@ def test_a_full_table_of_descriptors_does_not_end_who_listens(
     server: SocketTransport, client: SocketTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link = server._links["clients"]
-    assert isinstance(link, StreamListener)
+    assert isinstance(link, Listener)
     full = FullTable(link._socket)
     monkeypatch.setattr(link, "_socket", full)
-    monkeypatch.setattr(stream_links, "open", full_table, raising=False)
+    monkeypatch.setattr(listener, "open", full_table, raising=False)
     client.send("worker", b"", [b"hello"])
     assert server.receive(SECOND_NS) == []
     assert server.receive(SECOND_NS) == []
@@ -310,7 +315,7 @@ def test_a_closed_stream_keeps_nothing() -> None:
     assert ours.take() == []
     ours.close()
     assert not ours.waiting
-    assert not ours._message
+    assert (ours.unsent_bytes, ours.arrived_bytes) == (0, 0)
     theirs.close()
 
 
@@ -345,3 +350,137 @@ def test_a_fork_that_forgets_its_copy_does_no_harm(server: SocketTransport, clie
     assert os.waitpid(child, 0)[1] == 0
     assert server.send("clients", peer, [b"answer"])
     assert next_message(client).frames == [b"answer"]
+
+
+class TestFairness:
+    """What a listener takes of many peers, and of those that read nothing."""
+
+    TERMS = Terms(unsent_bytes=4_000_000, pause_bytes=100_000)
+
+    @pytest.fixture
+    def server(self, directory: Path) -> Iterator[SocketTransport]:
+        transport = SocketTransport()
+        transport.bind("clients", f"unix://{directory}/server", self.TERMS)
+        yield transport
+        transport.close()
+
+    def raw(self, directory: Path) -> socket.socket:
+        opened = socket.socket(socket.AF_UNIX)
+        opened.connect(f"{directory}/server")
+        return opened
+
+    def test_a_turn_takes_one_message_of_each_peer(self, server: SocketTransport, directory: Path) -> None:
+        flood, other = self.raw(directory), self.raw(directory)
+        flood.sendall(bytes_of([[b"%d" % number] for number in range(50)]))
+        other.sendall(bytes_of([[b"one"]]))
+        turns: list[list[bytes]] = []
+        while sum(map(len, turns)) < 51:
+            turns.append([message.frames[0] for message in server.receive(PATIENCE_NS) if type(message) is Received])
+        assert max(map(len, turns)) <= 2
+        assert [frame for turn in turns for frame in turn if frame != b"one"] == [b"%d" % n for n in range(50)]
+        assert any(b"one" in turn for turn in turns[:3])
+        flood.close()
+        other.close()
+
+    def test_who_does_not_read_is_not_listened_to_until_it_does(self, server: SocketTransport, directory: Path) -> None:
+        lazy = self.raw(directory)
+        lazy.sendall(bytes_of([[b"%d" % number] for number in range(100)]))
+        answered = 0
+        for _ in range(200):
+            for message in server.receive(0):
+                assert type(message) is Received
+                server.send("clients", message.peer, [bytes(90_000)])
+                answered += 1
+        assert 3 <= answered < 50
+        assert server.unsent_bytes() < 300_000
+        lazy.setblocking(False)
+        while answered < 100:
+            with suppress(BlockingIOError):
+                lazy.recv(1_000_000)
+            for message in server.receive(0):
+                assert type(message) is Received
+                server.send("clients", message.peer, [bytes(90_000)])
+                answered += 1
+        lazy.close()
+
+    def test_what_stays_unread_is_bounded_for_all_together(
+        self, server: SocketTransport, directory: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        lazy = [self.raw(directory) for _ in range(20)]
+        for opened in lazy:
+            opened.sendall(bytes_of([[b"hello"]]))
+        gone = 0
+        for _ in range(100):
+            for message in server.receive(0):
+                if type(message) is Received:
+                    server.send("clients", message.peer, [bytes(6_000_000)])
+                else:
+                    gone += 1
+            assert server.unsent_bytes() <= 2 * self.TERMS.unsent_bytes
+        assert gone >= 14
+        assert "not read" in caplog.text
+        for opened in lazy:
+            opened.close()
+
+    def test_nothing_is_taken_for_what_is_only_announced(self, server: SocketTransport, directory: Path) -> None:
+        header = Header(Op.PUT).encode()
+        rest = [5_000_000] * 2
+        opened = [self.raw(directory) for _ in range(20)]
+        for each in opened:
+            each.sendall(struct.pack("<6I", 3, len(header), *rest, 0, 0) + header)
+        tracemalloc.start()
+        while server._listeners["clients"].traffic.arriving.bytes < 20 * (24 + len(header)):
+            server.receive(MILLISECOND_NS)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+        tracemalloc.stop()
+        for each in opened:
+            each.close()
+
+    @pytest.mark.parametrize("op", [Op.SCAN, Op.HELLO, Op.STATS])
+    def test_what_is_longer_than_its_kind_may_be_comes_without_its_body(
+        self, server: SocketTransport, client: SocketTransport, op: Op
+    ) -> None:
+        header = Header(op).encode()
+        assert client.send("worker", b"", [header, bytes(3_000_000)])
+        assert client.send("worker", b"", [b"next"])
+        received: list[list[bytes]] = []
+        while len(received) < 2:
+            client.receive(0)
+            received += [message.frames for message in server.receive(MILLISECOND_NS) if type(message) is Received]
+            assert server._listeners["clients"].traffic.arriving.bytes < 100_000
+        assert received == [[header], [b"next"]]
+
+    def test_a_long_message_that_begins_with_no_header_ends_the_stream(
+        self, server: SocketTransport, directory: Path
+    ) -> None:
+        opened = self.raw(directory)
+        opened.sendall(struct.pack("<6I", 1, 1_000_000, 0, 0, 0, 0) + bytes(100_000))
+        while not (received := server.receive(MILLISECOND_NS)):
+            pass
+        assert [type(event) for event in received] == [PeerGone]
+        opened.close()
+
+    def test_above_the_highest_descriptor_for_peers_nobody_is_accepted(
+        self, directory: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        transport = SocketTransport()
+        transport.bind("clients", f"unix://{directory}/full", Terms(descriptors_max=3))
+        refused = socket.socket(socket.AF_UNIX)
+        refused.connect(f"{directory}/full")
+        transport.receive(SECOND_NS)
+        assert refused.recv(1) == b""
+        assert "the descriptors that are left are for files" in caplog.text
+        refused.close()
+        transport.close()
+
+    def test_who_connects_and_says_nothing_is_closed(self, directory: Path) -> None:
+        transport = SocketTransport()
+        transport.bind("clients", f"unix://{directory}/silent", Terms(silent_ns=1))
+        silent = socket.socket(socket.AF_UNIX)
+        silent.connect(f"{directory}/silent")
+        while not (received := transport.receive(SECOND_NS)):
+            pass
+        assert [type(event) for event in received] == [PeerGone]
+        assert silent.recv(1) == b""
+        silent.close()
+        transport.close()

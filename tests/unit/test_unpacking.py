@@ -110,7 +110,7 @@ HOSTILE = {
 def test_hostile_documents_are_refused_within_bounds(kind: type, frame: bytes) -> None:
     with pytest.raises(MalformedMessage):
         messages.decode(kind, frame)
-    assert memory_of_decoding(messages.decode, kind, frame[: MIB]) < 64 * MIB
+    assert memory_of_decoding(messages.decode, kind, frame[:MIB]) < 64 * MIB
 
 
 @pytest.mark.parametrize("frame", HOSTILE.values(), ids=HOSTILE)
@@ -125,7 +125,9 @@ def decoded(frame: Buffer) -> Any:
 
 def test_keys_of_one_hash_make_no_map() -> None:
     keys = [float(base) * 2.0**exponent for base in range(1, 99) for exponent in range(-900, 900, 61)]
-    packed = b"\xdf" + len(keys).to_bytes(4, "big") + b"".join(b"\xcb" + struct.pack(">d", key) + b"\x01" for key in keys)
+    packed = (
+        b"\xdf" + len(keys).to_bytes(4, "big") + b"".join(b"\xcb" + struct.pack(">d", key) + b"\x01" for key in keys)
+    )
     with pytest.raises(ValueError, match="the keys of a map are integers or strings"):
         decoded(packed)
 

@@ -30,7 +30,7 @@ from shardstore.options import Durability, WorkerOptions
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.segment_options import DEFAULTS
 from shardstore.system_entropy import SystemEntropy
-from shardstore.wire_format import Flag, Header, Op, Status, decode_reply
+from shardstore.wire_format import Flag, Header, Op, Status, decode_header, decode_reply
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.jobs.run import run
 from shardstore.workers.jobs.specs import Result
@@ -80,6 +80,8 @@ class WorkerDriver:
         assignments = Assignments(ranges, b"routes", ROUTER_LIFE, segment_next)
         header = Header(Op.REGISTER, status=Status.OK).encode()
         self.handle(Received("router", b"", [header, encode_message(assignments)]))
+        if decode_header(self.sent[-1].frames[0]).op == Op.READY:
+            self.handle(Received("router", b"", [Header(Op.READY, status=Status.OK).encode()]))
         return self
 
     def handle(self, event: Event) -> None:
