@@ -79,11 +79,10 @@ class EventLoop:
         messages = self._transport.receive(self._timeout_ns(self._core.wakeup_ns()) if wait else 0)
         late_ns = self._clock.now_ns() + LATE_NS
         for message in messages:
-            now_ns = self._clock.now_ns()
+            now_ns = self._handle(message)
             if now_ns >= late_ns:
                 self._handle_own_events()
                 late_ns = now_ns + LATE_NS
-            self.execute(self._core.handle(message, now_ns))
         self._handle_own_events()
 
     def _handle_own_events(self) -> None:
@@ -96,11 +95,13 @@ class EventLoop:
         if now_ns >= self._life_due_ns:
             self._live_on(now_ns)
 
-    def _handle(self, event: Event) -> None:
+    def _handle(self, event: Event) -> int:
+        """Let the core take an event; answers when that began."""
         now_ns = self._clock.now_ns()
         self.execute(self._core.handle(event, now_ns))
         if now_ns >= self._life_due_ns:
             self._live_on(now_ns)
+        return now_ns
 
     def _live_on(self, now_ns: int) -> None:
         assert self._show_life is not None
