@@ -1,15 +1,12 @@
-"""A sharded, ordered, persistent key-value store that every process of a Python service can share."""
+"""A sharded, ordered, persistent key-value store that every process of a Python service can share.
 
-from importlib.metadata import PackageNotFoundError, version
+A name that takes long to load is loaded when it is used first: a client needs no supervisor, a command no asyncio.
+"""
 
-from shardstore.admin_messages import PlannedChange, RangeRow
-from shardstore.client.async_scan_iterator import AsyncScanIterator
-from shardstore.client.asyncio_admin import AsyncAdmin
-from shardstore.client.asyncio_client import AsyncClient, connect_async
-from shardstore.client.blocking_admin import Admin
-from shardstore.client.blocking_client import Client, connect
-from shardstore.client.scan_iterator import ScanIterator
-from shardstore.cluster.local_cluster import LocalCluster
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from shardstore.errors import (
     Busy,
     Closed,
@@ -22,15 +19,22 @@ from shardstore.errors import (
     StorageFailure,
     Unavailable,
 )
-from shardstore.options import ScanMode
-from shardstore.outcome import Ending, Outcome
-from shardstore.segment_options import Compression, SegmentOptions
-from shardstore.topology_options import TopologyOptions
 
-try:
-    __version__ = version("shardstore")
-except PackageNotFoundError:  # run from a checkout that is not installed
-    __version__ = "0+unknown"
+if TYPE_CHECKING:
+    from shardstore.admin_messages import PlannedChange, RangeRow
+    from shardstore.client.async_scan_iterator import AsyncScanIterator
+    from shardstore.client.asyncio_admin import AsyncAdmin
+    from shardstore.client.asyncio_client import AsyncClient, connect_async
+    from shardstore.client.blocking_admin import Admin
+    from shardstore.client.blocking_client import Client, connect
+    from shardstore.client.scan_iterator import ScanIterator
+    from shardstore.cluster.local_cluster import LocalCluster
+    from shardstore.options import ScanMode
+    from shardstore.outcome import Ending, Outcome
+    from shardstore.segment_options import Compression, SegmentOptions
+    from shardstore.topology_options import TopologyOptions
+
+    __version__: str
 
 __all__ = [
     "Admin",
@@ -62,3 +66,60 @@ __all__ = [
     "connect",
     "connect_async",
 ]
+
+
+def _load(name: str) -> object:
+    """A name that is not there yet; from then on it is."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = _version() if name == "__version__" else getattr(_home_of(name), name)
+    return value
+
+
+def _home_of(name: str) -> object:
+    """The module that defines a public name."""
+    # ruff: noqa: PLC0415
+    home: object
+    match name:
+        case "LocalCluster":
+            from shardstore.cluster import local_cluster as home
+        case "Client" | "connect":
+            from shardstore.client import blocking_client as home
+        case "AsyncClient" | "connect_async":
+            from shardstore.client import asyncio_client as home
+        case "Admin":
+            from shardstore.client import blocking_admin as home
+        case "AsyncAdmin":
+            from shardstore.client import asyncio_admin as home
+        case "ScanIterator":
+            from shardstore.client import scan_iterator as home
+        case "AsyncScanIterator":
+            from shardstore.client import async_scan_iterator as home
+        case "PlannedChange" | "RangeRow":
+            from shardstore import admin_messages as home
+        case "Ending" | "Outcome":
+            from shardstore import outcome as home
+        case "Compression" | "SegmentOptions":
+            from shardstore import segment_options as home
+        case "TopologyOptions":
+            from shardstore import topology_options as home
+        case _:
+            from shardstore import options as home
+    return home
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("shardstore")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0+unknown"
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+if not TYPE_CHECKING:
+    __getattr__ = _load

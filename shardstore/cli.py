@@ -1,124 +1,75 @@
 """The command line: serve a store, and use one.
 
 Keys and values are given and printed as text in UTF-8, or with --hex as hexadecimal digits, which is exact for any
-bytes. With --json each answer is JSON. Exit codes: 0 done, 1 no such key, 2 wrong usage, 3 refused or failed.
+bytes. With --json each answer is JSON.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import Field, fields
-from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from shardstore import cli_admin, memory_table
-from shardstore.cli_client import DEFAULT_DATA, EXIT_NO_SUCH_KEY, Failed, Form, failures_in_one_line, with_client
-from shardstore.client.blocking_client import Client
-from shardstore.client.opening import DATA_VARIABLE
-from shardstore.cluster.serve import serve as serve_cluster
-from shardstore.cluster.settings import cluster_settings
-from shardstore.errors import ScanInvalidated
-from shardstore.options import Durability, InspectionOptions, ScanMode, to_argument
+from shardstore import cli_admin, cli_output, memory_table
+from shardstore.cli_client import Form, with_client
+from shardstore.cli_failures import EXIT_CODES, EXIT_NO_SUCH_KEY, CommandLine, Failed
+from shardstore.cli_serve import serve_command
+from shardstore.cli_status import status
+from shardstore.errors import InvalidRequest, ScanInvalidated
+from shardstore.options import InspectionOptions, ScanMode, to_argument
 from shardstore.own_program import run_module
-from shardstore.segment_options import HELP, Compression, SegmentOptions
-from shardstore.topology_options import TopologyOptions
+
+if TYPE_CHECKING:
+    from shardstore.client.blocking_client import Client
+
+HELP = f"""A sharded, ordered, persistent key-value store.
+
+Start a store with `shardstore serve`, then use it from another terminal:
+
+\b
+    shardstore put greeting hello
+    shardstore get greeting
+    shardstore scan --prefix gree
+
+Keys and values are text in UTF-8. A byte that is no UTF-8 is printed as \\xNN; --hex is exact for any bytes, and
+`get --raw` for a value. Put `--` before a key that begins with a dash.
+
+\b
+Exit codes:
+    {EXIT_CODES}
+"""
 
 
-@click.group(commands=cli_admin.COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=CommandLine,
+    commands=(serve_command, status, *cli_admin.COMMANDS),
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=HELP,
+)
 @click.version_option(package_name="shardstore")
 def main() -> None:
-    """A sharded, ordered, persistent key-value store.
-
-    Start a store with `shardstore serve`, then use it from another terminal:
-
-    \b
-      shardstore put greeting hello
-      shardstore get greeting
-      shardstore scan --prefix gree
-
-    Keys and values are text in UTF-8, or hexadecimal digits with --hex.
-    Exit codes: 0 done, 1 no such key, 2 wrong usage, 3 refused or failed.
-    """
-
-
-def serving_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of whatever starts a cluster, as the arguments of LocalCluster; those of a settings class are one."""
-
-    @wraps(command)
-    def serving(**options: Any) -> None:
-        with failures_in_one_line():
-            segments = SegmentOptions(**{field.name: options.pop(field.name) for field in fields(SegmentOptions)})
-            topology = TopologyOptions(**{field.name: options.pop(field.name) for field in fields(TopologyOptions)})
-        command(segments=segments, topology=topology, **options)
-
-    options: tuple[Callable[[Any], Any], ...] = (
-        click.option(
-            "--data",
-            default=DEFAULT_DATA,
-            envvar=DATA_VARIABLE,
-            show_default=True,
-            show_envvar=True,
-            type=click.Path(),
-            help="Directory of the store.",
-        ),
-        click.option(
-            "--workers", type=int, help="Worker processes, beside others that own ranges. [default: those it has]"
-        ),
-        click.option("--memory", default="1GiB", show_default=True, help="What the whole store may buffer."),
-        click.option(
-            "--durability",
-            default=Durability.GROUP_SYNC.value,
-            show_default=True,
-            type=click.Choice([mode.value for mode in Durability]),
-            help="When a write is acknowledged: synced with others, synced alone, or handed to the system.",
-        ),
-        click.option("--ranges", type=int, help="Ranges of a new store. [default: 4 per worker]"),
-        click.option("--listen", help="Loopback address, like tcp://127.0.0.1:7700. [default: private sockets]"),
-        *map(_setting, (*fields(SegmentOptions), *fields(TopologyOptions))),
-    )
-    for option in reversed(options):
-        serving = option(serving)
-    return serving
-
-
-def _setting(field: Field[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The option for a field of SegmentOptions or TopologyOptions."""
-    is_choice = isinstance(field.default, Compression)
-    name = field.name.replace("_", "-")
-    return click.option(
-        f"--{name}/--no-{name}" if isinstance(field.default, bool) else f"--{name}",
-        default=field.default.value if is_choice else field.default,
-        show_default=True,
-        type=click.Choice([compression.value for compression in Compression]) if is_choice else type(field.default),
-        help=field.metadata[HELP],
-    )
-
-
-@main.command()
-@serving_options
-def serve(**options: Any) -> None:
-    """Start a cluster on this host and serve until Ctrl-C."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    with failures_in_one_line():
-        settings = cluster_settings(**options)
-        serve_cluster(settings, lambda url: click.echo(f"serving {settings.data} at {url}"))
+    """See HELP."""
 
 
 @main.command()
 @click.argument("key")
+@click.option("--raw", is_flag=True, help="Print the bytes of the value and nothing else, not even an end of line.")
 @with_client
-def get(db: Client, form: Form, timeout: float, key: str) -> None:
+def get(db: Client, form: Form, timeout: float, key: str, raw: bool) -> None:
     """Print the value of KEY; exit with 1 when there is none."""
+    if raw and form.json:
+        raise click.UsageError("--raw and --json are two ways to print the value: choose one")
     value = db.get(form.to_bytes(key), timeout=timeout)
     if value is None:
-        click.echo(f"no such key: {key}", err=True)
-        sys.exit(EXIT_NO_SUCH_KEY)
-    form.show({"key": key, "value": value}, form.to_text(value))
+        click.echo(f"no such key: {form.to_text(form.to_bytes(key))}", err=True)
+        raise click.exceptions.Exit(EXIT_NO_SUCH_KEY)
+    if raw:
+        cli_output.say_bytes(value)
+    else:
+        form.show({"key": form.to_bytes(key), "value": value}, form.to_text(value))
 
 
 @main.command()
@@ -127,9 +78,15 @@ def get(db: Client, form: Form, timeout: float, key: str) -> None:
 @with_client
 def put(db: Client, form: Form, timeout: float, key: str, value: str | None) -> None:
     """Write VALUE under KEY; without VALUE, what comes on the standard input, byte for byte."""
-    content = sys.stdin.buffer.read() if value is None else form.to_bytes(value)
+    content = _standard_input() if value is None else form.to_bytes(value)
     db.put(form.to_bytes(key), content, timeout=timeout)
-    form.show({"key": key, "bytes": len(content)}, f"put {len(content)} bytes")
+    form.show({"key": form.to_bytes(key), "bytes": len(content)}, f"put {len(content)} bytes")
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise InvalidRequest("there is no VALUE, and the standard input, from which it would be taken, is closed")
+    return sys.stdin.buffer.read()
 
 
 @main.command()
@@ -137,8 +94,9 @@ def put(db: Client, form: Form, timeout: float, key: str, value: str | None) -> 
 @with_client
 def delete(db: Client, form: Form, timeout: float, keys: tuple[str, ...]) -> None:
     """Delete each KEY, whether it is there or not."""
-    db.delete_many([form.to_bytes(key) for key in keys], timeout=timeout)
-    form.show({"deleted": list(keys)}, f"deleted {', '.join(keys)}")
+    given = [form.to_bytes(key) for key in keys]
+    db.delete_many(given, timeout=timeout)
+    form.show({"deleted": given}, f"deleted {', '.join(map(form.to_text, given))}")
 
 
 @main.command()
@@ -242,7 +200,7 @@ def inspect(file: str, entries: int, as_hex: bool, as_json: bool) -> None:
     """
     directory, name = os.path.split(file)
     options = InspectionOptions(directory, name, entries, as_hex, as_json)
-    sys.exit(run_module("shardstore.workers.inspection", to_argument(options)))
+    raise click.exceptions.Exit(run_module("shardstore.workers.inspection", to_argument(options)))
 
 
 def _lines(figures: Any, indent: str = "") -> Iterator[str]:

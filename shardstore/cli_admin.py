@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
-from shardstore.admin_messages import PlannedChange, RangeRow
 from shardstore.cli_client import Form, with_client
-from shardstore.client.blocking_client import Client
+
+if TYPE_CHECKING:
+    from shardstore.admin_messages import PlannedChange, RangeRow
+    from shardstore.client.blocking_client import Client
 
 _dry_run = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 _HEADINGS = ("start", "end", "segment", "worker", "epoch", "bytes", "ops/s", "state")

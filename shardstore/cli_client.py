@@ -1,44 +1,22 @@
-"""How a command of the command line reaches a cluster, takes and prints bytes, and fails."""
+"""How a command of the command line reaches a cluster, and takes and prints bytes."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
 import click
 
-from shardstore.client.blocking_client import connect
-from shardstore.client.opening import named_by_environment
-from shardstore.errors import (
-    Corruption,
-    InvalidRequest,
-    OutcomeUnknown,
-    ShardstoreError,
-    StorageFailure,
-    Unavailable,
-)
+import shardstore
+from shardstore import cli_output
+from shardstore.cli_failures import failures_in_one_line
+from shardstore.errors import InvalidRequest
+from shardstore.running_cluster import named_by_environment
 
-EXIT_NO_SUCH_KEY = 1
-EXIT_FAILED = 3
 DEFAULT_DATA = "data"
-
-
-WHAT_TO_DO = {
-    Unavailable: "try again in a moment",
-    OutcomeUnknown: "see with `get` or `ranges` what was done before you repeat it",
-    Corruption: "keep the files as they are and restore from a backup",
-    StorageFailure: "free space or repair the disk; the worker goes on by itself or after a restart",
-}
-
-
-class Failed(click.ClickException):
-    """One line that says what went wrong."""
-
-    exit_code = EXIT_FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +45,14 @@ class Form:
 
     def show(self, answer: Any, text: str) -> None:
         """Print the answer as JSON, or as text."""
-        click.echo(json.dumps(answer, default=self._plain) if self.json else text)
+        cli_output.say(json.dumps(answer, default=self._plain) if self.json else text)
 
     def _plain(self, value: object) -> str:
         return self.to_text(value) if isinstance(value, bytes) else str(value)
 
 
-@contextmanager
-def failures_in_one_line() -> Iterator[None]:
-    """Turn an error of the store into a line that says what, why, and what to do."""
-    try:
-        yield
-    except ShardstoreError as error:
-        advice = next((f" ({advice})" for kind, advice in WHAT_TO_DO.items() if isinstance(error, kind)), "")
-        raise Failed(f"{error}{advice}") from None
-
-
-def with_client(command: Callable[..., None]) -> Callable[..., None]:
-    """Give the command a connected client, the form of its answers and a timeout, and the options for all three."""
+def cluster_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give the command the argument `where`, which names a cluster as `connect` takes it, and the options for it."""
 
     @click.option("--url", help="Address of the cluster, as `serve` prints it. [default: the cluster of --data]")
     @click.option(
@@ -92,15 +60,25 @@ def with_client(command: Callable[..., None]) -> Callable[..., None]:
         type=click.Path(),
         help="Data directory of a cluster on this host. [default: SHARDSTORE_URL or SHARDSTORE_DATA, or else data]",
     )
+    @wraps(command)
+    def naming(url: str | None, data: str | None, **arguments: Any) -> None:
+        command(where=url or data or named_by_environment() or DEFAULT_DATA, **arguments)
+
+    return naming
+
+
+def with_client(command: Callable[..., None]) -> Callable[..., None]:
+    """Give the command a connected client, the form of its answers and a timeout, and the options for all three."""
+
+    @cluster_options
     @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for the cluster.")
     @click.option("--hex", "as_hex", is_flag=True, help="Give and print keys and values as hexadecimal digits.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     @wraps(command)
-    def connected(
-        url: str | None, data: str | None, timeout: float, as_hex: bool, as_json: bool, **arguments: Any
-    ) -> None:
-        where = url or data or named_by_environment() or DEFAULT_DATA
-        with failures_in_one_line(), connect(where, timeout=timeout) as db:
+    def connected(where: str, timeout: float, as_hex: bool, as_json: bool, **arguments: Any) -> None:
+        with failures_in_one_line():
+            db = shardstore.connect(where, timeout=timeout)
+        with db, failures_in_one_line(advise=True):
             command(db, Form(as_hex, as_json), timeout, **arguments)
 
     return connected

@@ -26,6 +26,8 @@ from shardstore.filesystem import Filesystem
 from shardstore.limits import KIB
 from shardstore.process_identity import ProcessIdentity, own_identity
 
+URL_VARIABLE = "SHARDSTORE_URL"
+DATA_VARIABLE = "SHARDSTORE_DATA"
 _BYTES_MAX = 4 * KIB
 
 
@@ -75,6 +77,11 @@ def running_on(data: str | os.PathLike[str]) -> RunningCluster:
             f"no cluster is running on {where}{missing}: start one with `shardstore serve --data {shlex.quote(where)}`"
         )
     return cluster
+
+
+def named_by_environment() -> str | None:
+    """The url in SHARDSTORE_URL, or else the data directory in SHARDSTORE_DATA; None when neither is set."""
+    return os.environ.get(URL_VARIABLE) or os.environ.get(DATA_VARIABLE) or None
 
 
 def _from_json(words: dict[str, Any]) -> RunningCluster:

@@ -21,7 +21,7 @@ from datasets.patient_client import PatientClient
 from datasets.records import BadData
 from datasets.verifying import Verifying
 from shardstore import Unavailable, connect
-from shardstore.cli_client import failures_in_one_line
+from shardstore.cli_failures import failures_in_one_line
 from shardstore.running_cluster import running_on
 
 EXIT_DIFFERENT = 1

@@ -9,15 +9,13 @@ from typing import NamedTuple
 from shardstore.client.session import Session
 from shardstore.clock import Clock
 from shardstore.errors import InvalidRequest, Unavailable
-from shardstore.running_cluster import running_on
+from shardstore.running_cluster import DATA_VARIABLE, URL_VARIABLE, named_by_environment, running_on
 from shardstore.socket_transport import SocketTransport
 from shardstore.stream_links import SCHEME, path_of
 from shardstore.system_clock import SystemClock
 from shardstore.system_entropy import SystemEntropy
 from shardstore.transport import ClientTransport
 
-URL_VARIABLE = "SHARDSTORE_URL"
-DATA_VARIABLE = "SHARDSTORE_DATA"
 _IPC = "ipc://"
 _TCP = "tcp://"
 
@@ -54,11 +52,6 @@ def _url_of(where: str | os.PathLike[str] | None) -> str:
     if not path or ("://" in path and not path.startswith((_IPC, _TCP))):
         raise InvalidRequest(f"{path!r} is no cluster's url, which begins with {_IPC} or {_TCP}, and no data directory")
     return path if "://" in path else running_on(path).url
-
-
-def named_by_environment() -> str | None:
-    """The url in SHARDSTORE_URL, or else the data directory in SHARDSTORE_DATA; None when neither is set."""
-    return os.environ.get(URL_VARIABLE) or os.environ.get(DATA_VARIABLE) or None
 
 
 def _reachable(endpoint: str) -> bool:

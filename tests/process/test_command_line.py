@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,43 @@ def test_the_commands_use_the_cluster_of_the_directory(tmp_path: Path) -> None:
         assert [line.split()[0] for line in table if not line.startswith(" ")] == ["store", "worker", "worker", "sum"]
         lease = json.loads(shardstore(tmp_path, "memory", "--json").stdout)["0"]["lease"]
         assert lease["used"] <= lease["allowed"]
+        check_status(tmp_path, 0, b"serves: 2 workers, 8 ranges\n")
+        check_streams(tmp_path)
     assert shardstore(tmp_path, "get", "greeting").returncode == 3
+    check_status(tmp_path, 2, f"down: no cluster is running on {tmp_path}: start one with".encode())
+
+
+def check_status(data: Path, code: int, line: bytes) -> None:
+    said = shardstore(data, "status")
+    assert (said.returncode, said.stderr, said.stdout.count(b"\n")) == (code, b"", 1)
+    assert said.stdout.startswith(line)
+
+
+def check_streams(data: Path) -> None:
+    """Streams that are closed, closed early, or full; a locale that knows ASCII only."""
+
+    def in_shell(words: str, **variables: str) -> tuple[int, bytes, bytes]:
+        command = f"{sys.executable} -m shardstore {words}".replace("DATA", f"--data '{data}'")
+        done = subprocess.run(
+            ["bash", "-c", command], capture_output=True, env=os.environ | variables, timeout=60, check=False
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    assert shardstore(data, "put", "größe", "wert").returncode == 0
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    assert in_shell("scan DATA --prefix gr --limit 1 --start grö", **ascii_only) == (0, "größe\twert\n".encode(), b"")
+    assert shardstore(data, "put", "large", stdin=bytes(2_000_000)).returncode == 0
+    assert in_shell("scan DATA | head -c 1; exit ${PIPESTATUS[0]}") == (141, b"g", b"")
+    code, _, complaint = in_shell("put closed DATA <&-")
+    assert (code, complaint) == (
+        3,
+        b"Error: there is no VALUE, and the standard input, from which it would be taken, is closed\n",
+    )
+    for output, reason in (("/dev/full", b"No space left on device"), ("&-", b"standard output is closed")):
+        for words in ("get greeting DATA", "scan DATA"):
+            code, _, complaint = in_shell(f"{words} >{output}")
+            assert (code, complaint.count(b"\n")) == (3, 1), complaint
+            assert reason in complaint
 
 
 def test_the_commands_of_an_operator_change_ranges_and_workers(tmp_path: Path) -> None:

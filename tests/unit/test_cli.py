@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from shardstore import cli, cli_client
+import shardstore
+from shardstore import cli
+from shardstore.cli_failures import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_UNFORESEEN
+from shardstore.cluster import serve
 from shardstore.cluster.settings import ClusterSettings
-from shardstore.errors import Busy, Corruption, ScanInvalidated, Unavailable
+from shardstore.errors import Busy, Corruption, DiskFull, ScanInvalidated, StorageFailure, Unavailable
 from shardstore.segment_options import Compression, SegmentOptions
 from shardstore.topology_options import TopologyOptions
 
@@ -23,7 +27,7 @@ class FakeClient:
     def __init__(self) -> None:
         self.content: dict[bytes, bytes] = {b"a": b"1", b"b\xff": b"2\xfe"}
         self.asked: list[Any] = []
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
 
     def __enter__(self) -> FakeClient:
         return self
@@ -67,7 +71,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
         client.asked.append((url, timeout))
         return client
 
-    monkeypatch.setattr(cli_client, "connect", connect)
+    monkeypatch.setattr(shardstore, "connect", connect)
     return client
 
 
@@ -84,6 +88,42 @@ def test_get_prints_the_value(client: FakeClient) -> None:
 def test_get_of_an_absent_key_exits_with_1(client: FakeClient) -> None:
     result = run("get", "nobody")
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", "no such key: nobody\n")
+
+
+def test_get_raw_prints_the_bytes_and_nothing_else(client: FakeClient) -> None:
+    client.content[b"bytes"] = b"\x00\xff\r\n\xc3"
+    assert run("get", "bytes", "--raw").stdout_bytes == b"\x00\xff\r\n\xc3"
+    assert run("get", "--hex", b"bytes".hex(), "--raw").stdout_bytes == b"\x00\xff\r\n\xc3"
+    refused = run("get", "bytes", "--raw", "--json")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "choose one" in refused.stderr
+
+
+def test_a_key_that_begins_with_a_dash_and_an_empty_value(client: FakeClient) -> None:
+    assert run("put", "--", "-k", "").exit_code == 0
+    assert client.content[b"-k"] == b""
+    assert run("get", "--", "-k").stdout == "\n"
+
+
+def test_keys_that_are_no_text_are_shown_by_every_command(client: FakeClient) -> None:
+    odd = os.fsdecode(b"b\xff")
+    assert json.loads(run("get", odd, "--json").output) == {"key": "b\\xff", "value": "2\\xfe"}
+    assert json.loads(run("put", odd, "v", "--json").output) == {"key": "b\\xff", "bytes": 1}
+    assert json.loads(run("delete", odd, "--json").output) == {"deleted": ["b\\xff"]}
+    assert run("delete", odd).output == "deleted b\\xff\n"
+    assert run("get", odd).stderr == "no such key: b\\xff\n"
+
+
+def test_what_was_not_foreseen_has_an_exit_code_of_its_own(client: FakeClient) -> None:
+    client.failure = ZeroDivisionError("planted")
+    result = run("get", "a")
+    assert result.exit_code == EXIT_UNFORESEEN
+    assert "ZeroDivisionError: planted" in result.stderr
+
+
+def test_an_interrupt_has_an_exit_code_of_its_own(client: FakeClient) -> None:
+    client.failure = KeyboardInterrupt()
+    assert run("get", "a").exit_code == EXIT_INTERRUPTED
 
 
 URL = "tcp://127.0.0.1:1"
@@ -166,10 +206,18 @@ def test_flush_and_compact(client: FakeClient) -> None:
 @pytest.mark.parametrize(
     ("failure", "line"),
     [
-        (Unavailable("worker 1 is not up"), "Error: worker 1 is not up (try again in a moment)\n"),
+        (
+            Unavailable("worker 1 is not up"),
+            "Error: worker 1 is not up (try again in a moment, or see `shardstore status`)\n",
+        ),
+        (
+            DiskFull("disk full: cannot append to /d/LOG"),
+            "Error: disk full: cannot append to /d/LOG (make room on that disk; the worker goes on by itself)\n",
+        ),
+        (StorageFailure("cannot read x: Input/output error"), "Error: cannot read x: Input/output error\n"),
         (
             Corruption("t.sst", 7, "checksum"),
-            "Error: t.sst at byte 7: checksum (keep the files as they are and restore",
+            "Error: t.sst at byte 7: checksum (nothing was changed; other ranges are served.",
         ),
         (
             Busy("worker buffers", 2, 2, 10**7),
@@ -210,7 +258,7 @@ def test_every_command_has_help(command: str) -> None:
 
 def test_serve_takes_every_setting_of_segments_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[ClusterSettings] = []
-    monkeypatch.setattr(cli, "serve_cluster", lambda settings, _: served.append(settings))
+    monkeypatch.setattr(serve, "serve", lambda settings, _: served.append(settings))
     options = ["--compression", "zstd", "--block-bytes", "4096", "--bloom-bits-per-key", "0"]
     sizes = ["--part-min-bytes", "8192", "--part-max-bytes", "16384", "--main-max-bytes", "65536"]
     assert run("serve", "--data", str(tmp_path), *options, *sizes).exit_code == 0
@@ -222,13 +270,13 @@ def test_serve_takes_every_setting_of_segments_by_its_name(tmp_path: Path, monke
 
 def test_serve_refuses_sizes_of_segments_that_do_not_ascend(tmp_path: Path) -> None:
     result = run("serve", "--data", str(tmp_path), "--part-min-bytes", "9", "--part-max-bytes", "8")
-    assert result.exit_code == cli_client.EXIT_FAILED
+    assert result.exit_code == EXIT_FAILED
     assert "sizes ascend" in result.stderr
 
 
 def test_serve_takes_every_setting_of_topology_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[ClusterSettings] = []
-    monkeypatch.setattr(cli, "serve_cluster", lambda settings, _: served.append(settings))
+    monkeypatch.setattr(serve, "serve", lambda settings, _: served.append(settings))
     options = ["--no-auto-topology", "--split-bytes", "1048576", "--split-operations", "7"]
     bounds = ["--changes-max", "3", "--cooldown-ms", "0"]
     assert run("serve", "--data", str(tmp_path), *options, *bounds).exit_code == 0
@@ -238,5 +286,5 @@ def test_serve_takes_every_setting_of_topology_by_its_name(tmp_path: Path, monke
 
 def test_serve_refuses_settings_of_topology_that_make_no_sense(tmp_path: Path) -> None:
     result = run("serve", "--data", str(tmp_path), "--changes-max", "0")
-    assert result.exit_code == cli_client.EXIT_FAILED
+    assert result.exit_code == EXIT_FAILED
     assert "changes_max is 1 to 64, not 0" in result.stderr

@@ -1,0 +1,63 @@
+"""Whether a store serves, from the figures of `stats`: one word for a program, one line for who is called at night."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+
+class Level(IntEnum):
+    """How well it serves; also the exit code of `shardstore status`."""
+
+    SERVES = 0
+    """All of it."""
+    DEGRADED = 1
+    """Some of it: a part refuses reads or writes."""
+    DOWN = 2
+    """Nothing of it can be reached."""
+
+
+class Verdict(NamedTuple):
+    """What is to be said of a store."""
+
+    level: Level
+    why: str
+
+    @property
+    def line(self) -> str:
+        """Both in one line."""
+        return f"{self.level.name.lower()}: {' '.join(self.why.split())}"
+
+
+def verdict_of(stats: Mapping[Any, Any]) -> Verdict:
+    """The verdict from what `Client.stats` answers."""
+    workers = {name: figures for name, figures in stats.items() if name != "router"}
+    troubles = [_of_worker(worker, what) for worker, figures in workers.items() for what in _troubles_of(figures)]
+    if all("unavailable" in figures for figures in workers.values()):
+        return Verdict(Level.DOWN, "; ".join(troubles) or "it has no worker")
+    if troubles:
+        return Verdict(Level.DEGRADED, "; ".join(troubles))
+    return Verdict(Level.SERVES, f"{_count(len(workers), 'worker')}, {_count(stats['router']['ranges'], 'range')}")
+
+
+def _of_worker(worker: int, what: str) -> str:
+    name = f"worker {worker}"
+    return what if what.startswith(name) else f"{name}: {what}"
+
+
+def _troubles_of(figures: Mapping[str, Any]) -> Iterator[str]:
+    if "unavailable" in figures:
+        yield figures["unavailable"]
+        return
+    failures = [found["failure"] for found in figures["ranges"] if found["failure"]]
+    if failures:
+        others = f" (and {_count(len(failures) - 1, 'range')} more)" if failures[1:] else ""
+        yield f"a range is not served, {failures[0]}{others}"
+    if figures["stalls"]["now"]:
+        causes = [event["cause"] for event in figures["stalls"]["events"] if event["event"] == "start"]
+        yield f"writers are kept waiting, {causes[-1]}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

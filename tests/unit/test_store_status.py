@@ -1,0 +1,57 @@
+"""What is said of a store whose parts serve, or do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shardstore.store_status import Level, verdict_of
+
+
+def worker(*failures: str, stalled_by: str = "") -> dict[str, Any]:
+    events = [{"event": "start", "cause": "an older one"}, {"event": "end", "cause": "an older one"}]
+    events += [{"event": "start", "cause": stalled_by}] if stalled_by else []
+    return {
+        "ranges": [{"failure": ""}, *({"failure": failure} for failure in failures)],
+        "stalls": {"now": int(bool(stalled_by)), "events": events},
+    }
+
+
+@pytest.mark.parametrize(
+    ("workers", "level", "line"),
+    [
+        ([worker(), worker()], Level.SERVES, "serves: 2 workers, 1,024 ranges"),
+        ([worker()], Level.SERVES, "serves: 1 worker, 1,024 ranges"),
+        ([worker(), {"unavailable": "worker 1 is down"}], Level.DEGRADED, "degraded: worker 1 is down"),
+        (
+            [{"unavailable": "no answer within 5 s"}, worker()],
+            Level.DEGRADED,
+            "degraded: worker 0: no answer within 5 s",
+        ),
+        (
+            [worker("t.sst at byte 7:\nchecksum"), worker()],
+            Level.DEGRADED,
+            "degraded: worker 0: a range is not served, t.sst at byte 7: checksum",
+        ),
+        (
+            [worker(), worker("one", "two", "three")],
+            Level.DEGRADED,
+            "degraded: worker 1: a range is not served, one (and 2 ranges more)",
+        ),
+        (
+            [worker(stalled_by="disk full: /d"), {"unavailable": "worker 1 is down"}],
+            Level.DEGRADED,
+            "degraded: worker 0: writers are kept waiting, disk full: /d; worker 1 is down",
+        ),
+        ([{"unavailable": "worker 0 is down"}], Level.DOWN, "down: worker 0 is down"),
+        ([], Level.DOWN, "down: it has no worker"),
+    ],
+)
+def test_the_verdict(workers: list[dict[str, Any]], level: Level, line: str) -> None:
+    verdict = verdict_of({"router": {"ranges": 1024}} | dict(enumerate(workers)))
+    assert (verdict.level, verdict.line) == (level, line)
+
+
+def test_the_levels_are_exit_codes() -> None:
+    assert [int(level) for level in Level] == [0, 1, 2]
