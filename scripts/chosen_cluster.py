@@ -15,21 +15,12 @@ def cluster_at(
     data: str | None = None,
     workers: int | None = 2,
     durability: str = "group_sync",
-    boundaries: list[bytes] | None = None,
 ) -> Iterator[str]:
-    """The url of the given cluster; without one, of a new cluster in `data`, or else in a temporary directory.
-
-    `boundaries` split the keys of a new store into ranges. By itself it spreads them evenly over all bytes.
-    """
+    """The url of the given cluster; without one, of a new cluster in `data`, or else in a temporary directory."""
     if url is not None:
         yield url
         return
     with ExitStack() as stack:
         data = data or stack.enter_context(tempfile.TemporaryDirectory(prefix="shardstore-"))
-        cluster = LocalCluster(data, workers=workers, durability=durability, ranges=boundaries)
+        cluster = LocalCluster(data, workers=workers, durability=durability)
         yield stack.enter_context(cluster).url
-
-
-def hex_boundaries(ranges: int) -> list[bytes]:
-    """Keys that split hexadecimal keys evenly."""
-    return [b"%04x" % (0x10000 * at // ranges) for at in range(1, ranges)]

@@ -1,7 +1,7 @@
 """Batches: many keys written and read, in one call over all of them and in separate blocking calls of 1000.
 
-Writes go into a new store each run. Reads come from active layers that nothing was drained from, or from tables,
-after a flush and a compaction. Whatever was written or read is compared: a wrong answer ends the run.
+Writes go into a new store each run. Reads come from a store as it is when a load has ended, or from tables, after a
+flush and a compaction. Whatever was written or read is compared: a wrong answer ends the run.
 """
 
 from __future__ import annotations
@@ -10,11 +10,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from benchmarks import limits
-from benchmarks.clusters import Store, WrongAnswer, buffering_store, new_store, total_bytes
+from benchmarks.clusters import Store, WrongAnswer, new_store, total_bytes
 from benchmarks.comparing import measure_peers
 from benchmarks.records import Records, RecordShape, records_of
 from benchmarks.settings import TIMEOUT_SECONDS, Settings
-from benchmarks.targets import CALLS_OF_1000, DICT_GET, DICT_UPDATE, ONE_CALL, ONE_WAY, SYNCED_WRITE, Row
+from benchmarks.targets import (
+    ASYNC,
+    CALLS_OF_1000,
+    DEFAULT_OPTIONS,
+    DICT_GET,
+    DICT_UPDATE,
+    ONE_CALL,
+    ONE_WAY,
+    SYNCED_WRITE,
+    Row,
+)
 from benchmarks.timing import Figures, medians
 from shardstore.limits import MIB, SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES
 
@@ -37,37 +47,36 @@ def put_many_synced(settings: Settings, shape: RecordShape) -> Iterator[Row]:
 
 
 def get_many(settings: Settings, shape: RecordShape) -> Iterator[Row]:
-    """Reads from active layers; four of five keys are there."""
+    """Reads from a store that was loaded just now; four of five keys are there."""
     records = records_of(shape, settings.count(shape))
-    runs = _reads(settings, "get_many", records, _lookup(records), BOTH_WAYS, from_tables=False)
+    runs = _reads(settings, "get_many", records, _lookup(records), BOTH_WAYS, compacted=False)
     return _lookup_rows(settings, shape, "get_many", records, runs)
 
 
 def get_many_tables(settings: Settings, shape: RecordShape) -> Iterator[Row]:
     """The same reads from tables."""
     records = records_of(shape, settings.count(shape))
-    runs = _reads(settings, "get_many_tables", records, _lookup(records), BOTH_WAYS, from_tables=True)
+    runs = _reads(settings, "get_many_tables", records, _lookup(records), BOTH_WAYS, compacted=True)
     return _lookup_rows(settings, shape, "get_many_tables", records, runs)
 
 
 def scan(settings: Settings, shape: RecordShape) -> Iterator[Row]:
     """Everything in key order, from tables."""
-    return _scans(settings, shape, "scan", from_tables=True)
+    return _scans(settings, shape, "scan", compacted=True)
 
 
-def scan_overlays(settings: Settings, shape: RecordShape) -> Iterator[Row]:
-    """Everything in key order, from active layers; the first run also puts their keys in order."""
-    return _scans(settings, shape, "scan_overlays", from_tables=False)
+def scan_loaded(settings: Settings, shape: RecordShape) -> Iterator[Row]:
+    """Everything in key order, from a store that was loaded just now."""
+    return _scans(settings, shape, "scan_loaded", compacted=False)
 
 
 def _writes(settings: Settings, shape: RecordShape, workload: str, durability: str) -> Iterator[Row]:
     records = records_of(shape, settings.count(shape))
-    boundaries = records.boundaries(settings.ranges)
     runs: dict[str, list[Figures]] = {way: [] for way in BOTH_WAYS}
     for run in range(settings.runs):
         for way in BOTH_WAYS:
             settings.say(f"{workload}, {way}, run {run + 1} of {settings.runs}")
-            with new_store(settings, boundaries, durability) as store:
+            with new_store(settings, durability) as store:
                 runs[way].append(_write(store, records, way))
     settings.say(f"{workload}, limits")
     peers = measure_peers(settings, shape, workload, len(records.keys))
@@ -78,7 +87,8 @@ def _writes(settings: Settings, shape: RecordShape, workload: str, durability: s
         }
         if durability != "async":
             beside[SYNCED_WRITE] = limits.synced_write(settings, records, _call_entries(records, way))
-        yield Row(workload, shape.name, way, medians(runs[way]), beside, peers)
+        options = ASYNC if durability == "async" else DEFAULT_OPTIONS
+        yield Row(workload, shape.name, way, medians(runs[way]), beside, peers, options)
 
 
 def _write(store: Store, records: Records, way: str) -> Figures:
@@ -93,17 +103,17 @@ def _write(store: Store, records: Records, way: str) -> Figures:
 
 
 def _reads(
-    settings: Settings, workload: str, records: Records, read: Read, ways: Sequence[str], from_tables: bool
+    settings: Settings, workload: str, records: Records, read: Read, ways: Sequence[str], compacted: bool
 ) -> dict[str, Figures]:
-    """For each way the median of its runs, on a store that holds the records and is at rest."""
+    """For each way the median of its runs, on a store that holds the records and in which no job runs."""
     runs: dict[str, list[Figures]] = {way: [] for way in ways}
     settings.say(f"{workload}, loading")
-    with buffering_store(settings, records) as store:
+    with new_store(settings) as store:
         store.load(records)
-        if from_tables:
+        if compacted:
             store.move_to_tables()
         else:
-            store.check_buffered()
+            store.settle()
         for run in range(settings.runs):
             for way in ways:
                 settings.say(f"{workload}, {way}, run {run + 1} of {settings.runs}")
@@ -142,7 +152,7 @@ def _lookup_rows(
         yield Row(workload, shape.name, way, figures, beside, peers)
 
 
-def _scans(settings: Settings, shape: RecordShape, workload: str, from_tables: bool) -> Iterator[Row]:
+def _scans(settings: Settings, shape: RecordShape, workload: str, compacted: bool) -> Iterator[Row]:
     records = records_of(shape, settings.count(shape))
     expected = sorted(zip(records.keys, records.values, strict=True))
 
@@ -152,7 +162,7 @@ def _scans(settings: Settings, shape: RecordShape, workload: str, from_tables: b
             raise WrongAnswer("the scan is not what was written")
         return figures
 
-    runs = _reads(settings, workload, records, read, (ONE_CALL,), from_tables)
+    runs = _reads(settings, workload, records, read, (ONE_CALL,), compacted)
     settings.say(f"{workload}, limits")
     page = min(SCAN_PAGE_ENTRIES, SCAN_PAGE_BYTES // _entry_bytes(records))
     beside = {ONE_WAY: limits.one_way(settings, records, page)}

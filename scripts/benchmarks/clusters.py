@@ -80,13 +80,13 @@ class Store:
 @contextmanager
 def new_store(
     settings: Settings,
-    boundaries: list[bytes],
-    durability: str = "async",
+    durability: str = "group_sync",
+    ranges: list[bytes] | None = None,
     memory: int | None = None,
     topology: TopologyOptions | None = None,
     workers: int | None = None,
 ) -> Iterator[Store]:
-    """An empty store that ends, files and all, with the block. Memory and workers are the usual unless told."""
+    """An empty store that ends, files and all, with the block. Without other arguments it is what a user gets."""
     with (
         settings.temporary_directory() as directory,
         served(
@@ -95,7 +95,7 @@ def new_store(
                 workers=workers or settings.workers,
                 memory=memory or settings.memory,
                 durability=durability,
-                ranges=boundaries,
+                ranges=ranges,
                 topology=topology,
             )
         ) as store,
@@ -113,9 +113,9 @@ def served(cluster: LocalCluster) -> Iterator[Store]:
 
 @contextmanager
 def buffering_store(settings: Settings, records: Records) -> Iterator[Store]:
-    """An empty store with room for all of these records in active layers."""
+    """An empty store with room for all of these records in active layers, until it rests (targets.BUFFERING)."""
     ranges, memory = room_for(total_bytes(records), len(records.keys), settings.workers, settings.ranges)
-    with new_store(settings, records.boundaries(ranges), memory=memory) as store:
+    with new_store(settings, "async", records.boundaries(ranges), memory) as store:
         yield store
 
 

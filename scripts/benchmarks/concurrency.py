@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from benchmarks.clusters import Store, WrongAnswer, buffering_store
+from benchmarks.clusters import Store, WrongAnswer, new_store
 from benchmarks.records import HEX, Records, records_of
 from benchmarks.settings import Settings
 from benchmarks.targets import ONE_THREAD, Row
@@ -33,7 +33,7 @@ def get_threads(settings: Settings) -> Iterator[Row]:
 def _rows(settings: Settings, workload: str, way: str, together: Callable[[Store, Records], Figures]) -> Iterator[Row]:
     records = records_of(HEX, min(settings.n, RECORDS_MAX))
     alone, all_at_once = [], []
-    with buffering_store(settings, records) as store:
+    with new_store(settings) as store:
         store.load(records)
         together(store, records)  # what is measured is not the first calls of a process
         for run in range(settings.runs):

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from ycsb.keys import boundaries
 from ycsb.report import Report
 from ycsb.run import run_phase
 from ycsb.settings import Phase, StoreName
@@ -20,7 +19,7 @@ from ycsb.settings import Settings as Load
 from benchmarks.clusters import Store, WrongAnswer, new_store
 from benchmarks.peers.redis_server import NoServer, redis_server
 from benchmarks.settings import Settings
-from benchmarks.targets import Row
+from benchmarks.targets import ASYNC, Row
 from benchmarks.timing import Figures, medians, rate_of
 
 CLIENTS = 4
@@ -46,7 +45,7 @@ def ycsb_c(settings: Settings) -> Iterator[Row]:
 def _rows(settings: Settings, letter: str) -> Iterator[Row]:
     workload = f"ycsb_{letter}"
     with ExitStack() as stack:
-        store = stack.enter_context(new_store(settings, boundaries(settings.ranges)))
+        store = stack.enter_context(new_store(settings, "async"))
         loads = {OURS: _load_of(settings, letter, StoreName.SHARDSTORE, store.cluster.url)}
         for name in filter(REDIS.__contains__, settings.peers):
             try:
@@ -67,7 +66,7 @@ def _rows(settings: Settings, letter: str) -> Iterator[Row]:
             operations = min(settings.n, CHECKED_OPERATIONS_MAX)
             _checked(name, run_phase(replace(load, workload="c", operations=operations, verify=True)))
     figures = {name: medians(measured) for name, measured in runs.items()}
-    yield Row(workload, SHAPE, f"{CLIENTS} processes", figures.pop(OURS), {}, figures)
+    yield Row(workload, SHAPE, f"{CLIENTS} processes", figures.pop(OURS), {}, figures, ASYNC)
 
 
 def _load_of(settings: Settings, letter: str, store: StoreName, url: str) -> Load:

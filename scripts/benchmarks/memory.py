@@ -8,7 +8,7 @@ from benchmarks.clusters import buffering_store, total_bytes
 from benchmarks.processes import resident_bytes, workers_of
 from benchmarks.records import RecordShape, records_of
 from benchmarks.settings import Settings
-from benchmarks.targets import ENTRY_AND_100, Row
+from benchmarks.targets import BUFFERING, ENTRY_AND_100, Row
 from benchmarks.timing import Figures, medians
 
 ALLOWANCE_BYTES = 100
@@ -31,4 +31,4 @@ def memory(settings: Settings, shape: RecordShape) -> Iterator[Row]:
             runs.append({"bytes_per_entry": (resident_bytes(workers) - before) / len(records.keys)})
     entry_bytes = total_bytes(records) / len(records.keys)
     limit = {"bytes_per_entry": entry_bytes + ALLOWANCE_BYTES}
-    yield Row("memory", shape.name, "active layers", medians(runs), {ENTRY_AND_100: limit}, {})
+    yield Row("memory", shape.name, "active layers", medians(runs), {ENTRY_AND_100: limit}, {}, BUFFERING)

@@ -24,7 +24,7 @@ from benchmarks.clusters import Store, WrongAnswer, room_for, total_bytes
 from benchmarks.processes import cpu_seconds
 from benchmarks.records import HEX, Records, records_of
 from benchmarks.settings import TIMEOUT_SECONDS, Settings
-from benchmarks.targets import A_MILLION, Row
+from benchmarks.targets import A_MILLION, BUFFERING, Row
 from benchmarks.timing import Figures, medians, rate_of
 from shardstore import LocalCluster, Unavailable, connect, connect_async
 from shardstore.cluster.runtime_directory import remove_runtime_directory
@@ -65,7 +65,7 @@ def replay(settings: Settings) -> Iterator[Row]:
     empty = medians(starts.pop("empty"))
     for way, measured in starts.items():
         figures = _without_the_start(medians(measured), empty, len(logs[way].records.keys), settings.workers)
-        yield Row("replay", HEX.name, way, figures, {A_MILLION: {"per_second": 1e6}}, {})
+        yield Row("replay", HEX.name, way, figures, {A_MILLION: {"per_second": 1e6}}, {}, BUFFERING)
 
 
 def _start_after_kill(settings: Settings, log: Log) -> Figures:

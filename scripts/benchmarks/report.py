@@ -76,6 +76,7 @@ def figures_table(rows: Iterable[Row]) -> Table:
         table.add_column(heading, justify="right")
     for kind in KINDS:
         table.add_column(f"{kind} s/M", justify="right")
+    table.add_column("not default")
     for row in rows:
         figures = row.figures
         table.add_row(
@@ -84,6 +85,7 @@ def figures_table(rows: Iterable[Row]) -> Table:
             number(figures, "bytes_per_entry"),
             number(figures, "bytes_per_byte"),
             *(number(figures, f"{kind}_cpu_s_per_million") for kind in KINDS),
+            row.options,
         )
     return table
 

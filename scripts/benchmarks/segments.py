@@ -17,7 +17,7 @@ from benchmarks.comparing import measure_peers
 from benchmarks.peers.runner import allocated_bytes
 from benchmarks.records import HEX, Records, RecordShape, records_of
 from benchmarks.settings import TIMEOUT_SECONDS, Settings
-from benchmarks.targets import FORWARD, ONE_CALL, PRESENT, SIX_MICROSECONDS, Row
+from benchmarks.targets import DEFAULT_OPTIONS, FORWARD, ONE_CALL, PRESENT, SIX_MICROSECONDS, Row
 from benchmarks.timing import Figures, latency_of, medians
 from shardstore import LocalCluster
 from shardstore.file_names import SEGMENTS
@@ -38,7 +38,7 @@ class StoreOnDisk:
     @contextmanager
     def served(self) -> Iterator[Store]:
         """Serve it: the system has its pages, but the workers have read nothing."""
-        cluster = LocalCluster(self.data, memory=self.memory, durability="async", segments=self.segments)
+        cluster = LocalCluster(self.data, memory=self.memory, segments=self.segments)
         with served(cluster) as store:
             yield store
 
@@ -48,10 +48,7 @@ def store_on_disk(settings: Settings, records: Records, compression: Compression
     """Write the records, compact everything, and stop the cluster."""
     with settings.temporary_directory() as data:
         on_disk = StoreOnDisk(data, settings.memory, SegmentOptions(compression))
-        boundaries = records.boundaries(settings.ranges)
-        cluster = LocalCluster(
-            data, settings.workers, settings.memory, "async", ranges=boundaries, segments=on_disk.segments
-        )
+        cluster = LocalCluster(data, settings.workers, settings.memory, segments=on_disk.segments)
         with served(cluster) as store:
             store.load(records)
             store.move_to_tables()
@@ -68,7 +65,7 @@ def disk(settings: Settings, shape: RecordShape) -> Iterator[Row]:
             taken = allocated_bytes(Path(on_disk.data) / SEGMENTS)
         payload = {"bytes_per_entry": total_bytes(records) / len(records.keys)}
         figures = {"bytes_per_entry": taken / len(records.keys)}
-        yield Row("disk", shape.name, compression, figures, {"key + value": payload}, peers)
+        yield Row("disk", shape.name, compression, figures, {"key + value": payload}, peers, _named(compression))
 
 
 def get_cold(settings: Settings, shape: RecordShape) -> Iterator[Row]:
@@ -83,7 +80,7 @@ def get_cold(settings: Settings, shape: RecordShape) -> Iterator[Row]:
                 settings.say(f"get_cold, {compression}, run {run + 1} of {settings.runs}")
                 with on_disk.served() as store:
                     runs.append(_look_up(store, keys, expected))
-        yield Row("get_cold", shape.name, compression, medians(runs), {}, peers)
+        yield Row("get_cold", shape.name, compression, medians(runs), {}, peers, _named(compression))
 
 
 def get_absent(settings: Settings, shape: RecordShape) -> Iterator[Row]:
@@ -123,7 +120,12 @@ def get_inside(settings: Settings) -> Iterator[Row]:
         settings.say(f"get_inside, {compression}")
         with store_on_disk(settings, records, compression) as on_disk:
             figures = latency_of(_times_of_each(on_disk.data, wanted))
-        yield Row("get_inside", HEX.name, compression, figures, {SIX_MICROSECONDS: {"p50_us": 6.0}}, {})
+        beside = {SIX_MICROSECONDS: {"p50_us": 6.0}}
+        yield Row("get_inside", HEX.name, compression, figures, beside, {}, _named(compression))
+
+
+def _named(compression: Compression) -> str:
+    return DEFAULT_OPTIONS if compression == SegmentOptions().compression else f"compression={compression}"
 
 
 def _times_of_each(data: str, wanted: Mapping[bytes, bytes]) -> list[int]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
-from benchmarks.clusters import Store, WrongAnswer, buffering_store, new_store
+from benchmarks.clusters import Store, WrongAnswer, new_store
 from benchmarks.comparing import measure_peers
 from benchmarks.echo import echo
 from benchmarks.records import HEX, records_of
 from benchmarks.settings import Settings
-from benchmarks.targets import DIRECT_PATH, ECHO, ROUTER_PATH, SYNCED_ECHO, Row
+from benchmarks.targets import ASYNC, DEFAULT_OPTIONS, DIRECT_PATH, ECHO, ROUTER_PATH, SYNCED_ECHO, Row
 from benchmarks.timing import Figures, latency, medians
 from shardstore import Client, connect
 
@@ -23,7 +23,7 @@ HOPS = {DIRECT_PATH: 1, ROUTER_PATH: 2}
 
 
 def get(settings: Settings) -> Iterator[Row]:
-    """Reads of single keys that are there, from active layers."""
+    """Reads of single keys that are there, from a store that was loaded just now."""
     records = records_of(HEX, min(settings.n, RECORDS_MAX))
     keys, values = records.keys[:OPERATIONS_MAX], records.values[:OPERATIONS_MAX]
 
@@ -34,7 +34,7 @@ def get(settings: Settings) -> Iterator[Row]:
             raise WrongAnswer("a key was not answered as it was written")
         return figures
 
-    with buffering_store(settings, records) as store:
+    with new_store(settings) as store:
         store.load(records)
         yield from _rows(settings, "get", store, run, keys[:1], len(values[0]))
 
@@ -59,7 +59,7 @@ def _puts(settings: Settings, workload: str, durability: str) -> Iterator[Row]:
             raise WrongAnswer("a record was not read as it was written")
         return figures
 
-    with new_store(settings, records.boundaries(settings.ranges), durability) as store:
+    with new_store(settings, durability) as store:
         yield from _rows(settings, workload, store, run, (records.keys[0], records.values[0]), reply_bytes=0)
 
 
@@ -72,6 +72,7 @@ def _rows(
     reply_bytes: int,
 ) -> Iterator[Row]:
     peers = measure_peers(settings, HEX, workload, min(settings.n, RECORDS_MAX))
+    options = ASYNC if workload == "put" else DEFAULT_OPTIONS
     limit = SYNCED_ECHO if workload == "put_synced" else ECHO
     for path, hops in HOPS.items():
         ours, echoes = [], []
@@ -82,7 +83,7 @@ def _rows(
                 settings.say(f"{workload}, {path}, run {number + 1} of {settings.runs}")
                 echoes.append(bare.latency(min(settings.n, OPERATIONS_MAX)))
                 ours.append(run(store, db))
-        yield Row(workload, HEX.name, path, medians(ours), {limit: medians(echoes)}, peers)
+        yield Row(workload, HEX.name, path, medians(ours), {limit: medians(echoes)}, peers, options)
 
 
 def _gets(db: Client, keys: Sequence[bytes], answers: list[bytes | None]) -> Iterator[None]:

@@ -15,13 +15,14 @@ from benchmarks.load_process import Load, Running, running
 from benchmarks.processes import keep_on
 from benchmarks.records import HEX, Records, records_of
 from benchmarks.settings import Settings
-from benchmarks.targets import BUSY_ELSEWHERE, IDLE, ONE_WORKER, ONE_WORKER_CPU, SPLIT_BEFOREHAND, Row
+from benchmarks.targets import ASYNC, BUSY_ELSEWHERE, IDLE, ONE_WORKER, ONE_WORKER_CPU, SPLIT_BEFOREHAND, Row
 from benchmarks.timing import Figures, medians
 from benchmarks.topology import BY_HAND, keys_of, tail
 from shardstore import TopologyOptions
 from shardstore.limits import KIB, MIB
 
 COOLDOWN_MS = 2_000
+SPLITTING = f"{ASYNC}, other ranges and TopologyOptions"
 SPLIT_BYTES = 128 * MIB
 RANGES = 8
 RANGES_MIN = 2
@@ -59,7 +60,7 @@ def two_workers(settings: Settings) -> Iterator[Row]:
             for workers, figures in runs.items():
                 settings.say(f"two_workers, {way}, {workers} at work, run {run + 1} of {settings.runs}")
                 boundaries = records.boundaries(RANGES) if keys else []
-                with new_store(settings, boundaries, "async", topology=auto, workers=workers) as store:
+                with new_store(settings, "async", boundaries, topology=auto, workers=workers) as store:
                     if keys:
                         store.load(records)
                     with _clients(store, keys, call_entries) as clients:
@@ -67,7 +68,7 @@ def two_workers(settings: Settings) -> Iterator[Row]:
                         figures.append(_measured(store, clients, _measured_seconds(settings, SUSTAINED_SECONDS)))
         one, two = medians(runs[1]), medians(runs[2])
         beside = {name: {figure: one[figure]} for name, figure in _ONE.items()}
-        yield Row("two_workers", HEX.name, way, two, beside, {})
+        yield Row("two_workers", HEX.name, way, two, beside, {}, SPLITTING)
 
 
 _ONE = {ONE_WORKER: "per_second", ONE_WORKER_CPU: "per_busy_second"}
@@ -93,12 +94,12 @@ def self_split(settings: Settings) -> Iterator[Row]:
     stored = sum(map(len, records.keys + records.values))
     auto = TopologyOptions(split_bytes=max(KIB, stored // RANGES_MIN), cooldown_ms=COOLDOWN_MS)
     ways: dict[str, list[Figures]] = {"itself": [], SPLIT_BEFOREHAND: []}
-    with new_store(settings, [], "async", topology=auto) as itself:
+    with new_store(settings, "async", [], topology=auto) as itself:
         settings.say("self_split, splitting")
         itself.load(records)
         itself.db.flush()
         boundaries = _boundaries_when_split(settings, itself, records)
-        with new_store(settings, boundaries, "async", topology=BY_HAND) as beforehand:
+        with new_store(settings, "async", boundaries, topology=BY_HAND) as beforehand:
             beforehand.load(records)
             for run in range(settings.runs):
                 settings.say(f"self_split, run {run + 1} of {settings.runs}")
@@ -108,7 +109,7 @@ def self_split(settings: Settings) -> Iterator[Row]:
                         ways[way].append(_measured(store, clients, _measured_seconds(settings)))
     beside = {SPLIT_BEFOREHAND: {"per_second": medians(ways[SPLIT_BEFOREHAND])["per_second"]}}
     figures = medians(ways["itself"]) | {"ranges": float(len(boundaries) + 1)}
-    yield Row("self_split", HEX.name, "uniform updates", figures, beside, {})
+    yield Row("self_split", HEX.name, "uniform updates", figures, beside, {}, SPLITTING)
 
 
 def _boundaries_when_split(settings: Settings, store: Store, records: Records) -> list[bytes]:
@@ -139,7 +140,7 @@ def cold_p99(settings: Settings) -> Iterator[Row]:
         settings.say(f"cold_p99, run {run + 1} of {settings.runs}")
         with ExitStack() as stack:
             fixed, changing = (
-                stack.enter_context(new_store(settings, records.boundaries(RANGES), "async", topology=topology))
+                stack.enter_context(new_store(settings, "async", records.boundaries(RANGES), topology=topology))
                 for topology in (BY_HAND, auto)
             )
             hot, *cold_rows = fixed.db.admin.ranges()
@@ -161,8 +162,9 @@ def cold_p99(settings: Settings) -> Iterator[Row]:
                 figures.append(_probed_apart(settings, fixed, records, busy))
     beside = {name: tail(medians(runs[name])) for name in (IDLE, BUSY_ELSEWHERE)}
     for way in ("auto off", "auto on"):
-        yield Row("cold_p99", HEX.name, way, medians(runs[way]), beside, {})
-    yield Row("cold_p99", HEX.name, "processors apart", medians(apart[True]), {IDLE: tail(medians(apart[False]))}, {})
+        yield Row("cold_p99", HEX.name, way, medians(runs[way]), beside, {}, SPLITTING)
+    idle = {IDLE: tail(medians(apart[False]))}
+    yield Row("cold_p99", HEX.name, "processors apart", medians(apart[True]), idle, {}, SPLITTING)
 
 
 def _probed_apart(settings: Settings, store: Store, records: Records, busy: bool) -> Figures:

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 
 from benchmarks.timing import Figures
 
+DEFAULT_OPTIONS = ""
+ASYNC = "durability=async"
+FITTED = "ranges fitted to the keys"
+BUFFERING = f"{FITTED}, memory for all records"
+"""What a store was given that a user does not get by default (Row.options)."""
 ONE_CALL = "one call"
 CALLS_OF_1000 = "calls of 1000"
 DIRECT_PATH = "direct path"
@@ -88,7 +93,8 @@ COPY_TARGET = Target("", ONE_WAY, 0.5)
 class Row:
     """One measured line: a workload, the way it was done, and what was measured beside it in the same run.
 
-    `shape` is empty where the workload has records of its own.
+    `shape` is empty where the workload has records of its own. `options` says what the store was given that a user does
+    not get by default; it is empty where there was nothing.
     """
 
     workload: str
@@ -97,6 +103,7 @@ class Row:
     figures: Figures
     limits: Mapping[str, Figures]
     peers: Mapping[str, Figures]
+    options: str = DEFAULT_OPTIONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,9 +81,8 @@ def bins(calls: list[Call], count: int) -> list[Bin]:
 def measure_timeline(settings: Settings) -> Timeline:
     """Write all records, again and again until the time is up or it is enough, then wait for the last drain."""
     records = records_of(HEX, settings.count(HEX))
-    boundaries = records.boundaries(settings.ranges)
     settings.say("throughput and latency over time")
-    with new_store(settings, boundaries, memory=MEMORY_PER_WORKER * settings.workers) as store:
+    with new_store(settings, "async", memory=MEMORY_PER_WORKER * settings.workers) as store:
         started = time.perf_counter()
         with _drains_watched(store, started) as drains:
             calls = list(_calls(store, list(zip(records.keys, records.values, strict=True)), started))

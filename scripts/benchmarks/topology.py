@@ -16,7 +16,7 @@ from benchmarks.clusters import Store, WrongAnswer, new_store, served
 from benchmarks.load_process import Load, latency_of_times, running
 from benchmarks.records import HEX, Records, records_of
 from benchmarks.settings import TIMEOUT_SECONDS, Settings
-from benchmarks.targets import FIVE_MILLISECONDS, IDLE, ONE_SECOND, TWENTY_MILLISECONDS, Row
+from benchmarks.targets import FITTED, FIVE_MILLISECONDS, IDLE, ONE_SECOND, TWENTY_MILLISECONDS, Row
 from benchmarks.timing import Figures, medians
 from shardstore import LocalCluster, TopologyOptions
 from shardstore.admin_messages import RangeRow
@@ -24,6 +24,7 @@ from shardstore.file_names import SEGMENTS
 from shardstore.limits import KIB
 
 BY_HAND = TopologyOptions(auto_topology=False)
+CHANGED_BY_HAND = f"{FITTED}, auto_topology=False"
 RECORDS_PER_CHANGE = 50_000
 """A load of few records sees fewer changes."""
 CHANGES_MAX = 20
@@ -50,7 +51,7 @@ def split_stall(settings: Settings) -> Iterator[Row]:
             for splits, figures in phases.items():
                 figures.append(_steady_puts(store, records, _changes(settings), splits))
     idle = tail(medians(phases[False]))
-    yield Row("split_stall", HEX.name, "split every 2 s", medians(phases[True]), {IDLE: idle}, {})
+    yield Row("split_stall", HEX.name, "split every 2 s", medians(phases[True]), {IDLE: idle}, {}, CHANGED_BY_HAND)
 
 
 def _steady_puts(store: Store, records: Records, changes: int, splits: bool) -> Figures:
@@ -80,9 +81,8 @@ def change_wait(settings: Settings) -> Iterator[Row]:
         idle = {IDLE: tail(figures.pop("nothing"))}
         for kind, found in figures.items():
             bound, name = (20, TWENTY_MILLISECONDS) if kind == "move" else (5, FIVE_MILLISECONDS)
-            yield Row(
-                "change_wait", HEX.name, f"{kind}, {durability}", found, idle | {name: {"p99_us": bound * 1e3}}, {}
-            )
+            beside = idle | {name: {"p99_us": bound * 1e3}}
+            yield Row("change_wait", HEX.name, f"{kind}, {durability}", found, beside, {}, CHANGED_BY_HAND)
 
 
 def _add_waits(store: Store, records: Records, changes: int, waits: dict[str, list[int]]) -> None:
@@ -140,7 +140,7 @@ def move_1gib(settings: Settings) -> Iterator[Row]:
         figures = latency_of_times(np.array([took for took, _ in moves], np.int64))
         figures["bytes_written"] = written
         figures["stored_bytes"] = float(count * KIB)
-        yield Row("move_1gib", "1 KiB", way, figures, {ONE_SECOND: {"max_us": 1e6}}, {})
+        yield Row("move_1gib", "1 KiB", way, figures, {ONE_SECOND: {"max_us": 1e6}}, {}, CHANGED_BY_HAND)
 
 
 def _two_workers(settings: Settings, directory: str) -> LocalCluster:
@@ -197,7 +197,7 @@ def _drop_pages(directory: Path) -> None:
 def _loaded_store(settings: Settings, records: Records, durability: str) -> Iterator[Store]:
     """A store with all records in tables, whose ranges change only when told so."""
     boundaries = records.boundaries(settings.ranges)
-    with new_store(settings, boundaries, durability, topology=BY_HAND) as store:
+    with new_store(settings, durability, boundaries, topology=BY_HAND) as store:
         store.load(records)
         store.move_to_tables()
         yield store

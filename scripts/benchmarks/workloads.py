@@ -19,7 +19,7 @@ BY_SHAPE: dict[str, OfShape] = {
     "get_many": batches.get_many,
     "get_many_tables": batches.get_many_tables,
     "scan": batches.scan,
-    "scan_overlays": batches.scan_overlays,
+    "scan_loaded": batches.scan_loaded,
     "memory": memory.memory,
     "get_cold": segments.get_cold,
     "get_absent": segments.get_absent,

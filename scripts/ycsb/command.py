@@ -16,7 +16,6 @@ from rich.console import Console
 from shardstore import InvalidRequest
 from shardstore.cli_failures import Failed, failures_in_one_line
 from shardstore.options import Durability
-from ycsb.keys import boundaries
 from ycsb.progress import shown
 from ycsb.report import Report
 from ycsb.run import Interrupted, run_phase
@@ -26,7 +25,6 @@ from ycsb.workloads import WORKLOADS, Distribution
 
 OPERATIONS = 100_000
 LOAD_BATCH = 1_000
-RANGES_PER_WORKER = 4
 EXIT_WRONG_ANSWERS = 1
 EXIT_INTERRUPTED = 130
 
@@ -96,7 +94,7 @@ def main(
     try:
         with (
             failures_in_one_line(),
-            cluster_at(url, data, workers, durability, boundaries(RANGES_PER_WORKER * workers)) as found,
+            cluster_at(url, data, workers, durability) as found,
         ):
             _run(_phases(dataclasses.replace(settings, url=found), phase), reports, as_json)
     except KeyboardInterrupt:

@@ -47,8 +47,3 @@ def keys_of(hashes: NDArray[np.uint64]) -> list[bytes]:
 def hash_in(key: bytes) -> int:
     """The hash that a key shows."""
     return int(key[len(PREFIX) :])
-
-
-def boundaries(ranges: int) -> list[bytes]:
-    """Keys that split all keys evenly into ranges, for a new cluster."""
-    return [PREFIX + b"%0*d" % (DIGITS, 2**64 * at // ranges) for at in range(1, ranges)]

@@ -8,7 +8,9 @@ import pytest
 from benchmarks.report import Report, comparison_table, figures_table, rounded
 from benchmarks.targets import (
     A_MILLION,
+    ASYNC,
     CALLS_OF_1000,
+    DEFAULT_OPTIONS,
     DIRECT_PATH,
     ECHO,
     ENTRY_AND_100,
@@ -161,3 +163,12 @@ def test_a_report_is_plain_values() -> None:
     assert plain["rows"][0]["peers"] == PEERS
     assert plain["failures"] == {"scan, hex, lmdb": "ValueError: no"}
     assert plain["missing_peers"] == {"redis": "install it"}
+
+
+def test_the_table_says_which_options_are_not_default(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [Row("put", "hex", ONE_CALL, {"p50_us": 1.0}, {}, {}, options) for options in (ASYNC, DEFAULT_OPTIONS)]
+    Console(width=200).print(figures_table(rows))
+    heading, given, default = capsys.readouterr().out.rstrip("\n").split("\n")
+    assert heading.rstrip().endswith("not default")
+    assert given.rstrip().endswith("durability=async")
+    assert default.rstrip().endswith("1")

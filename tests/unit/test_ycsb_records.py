@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import Counter
-
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ycsb.keys import KEY_BYTES, boundaries, hash_in, hashes_of, keys_of
+from ycsb.keys import KEY_BYTES, hash_in, hashes_of, keys_of
 from ycsb.values import VALUE_BYTES_MIN, Values
 
 HASHES = st.integers(0, 2**64 - 1)
@@ -35,16 +31,6 @@ def test_keys_show_their_hash_in_a_fixed_length(hashes: list[int]) -> None:
     assert keys == [b"user%020d" % each for each in hashes]
     assert {len(key) for key in keys} == {KEY_BYTES}
     assert list(map(hash_in, keys)) == hashes
-
-
-@pytest.mark.parametrize("ranges", [1, 2, 8, 13])
-def test_boundaries_split_keys_evenly(ranges: int) -> None:
-    count = 26_000
-    bounds = boundaries(ranges)
-    in_range = Counter(bisect_right(bounds, key) for key in keys_of(hashes_of(np.arange(count))))
-    assert len(bounds) == ranges - 1
-    assert sorted(in_range) == list(range(ranges))
-    assert all(abs(keys - count / ranges) < 0.1 * count / ranges for keys in in_range.values())
 
 
 @given(HASHES, VERSIONS, st.integers(VALUE_BYTES_MIN, 300))
