@@ -22,6 +22,7 @@ from shardstore.effects import Effect, Received, Send, SendFailed, Stop, StopReq
 from shardstore.entropy import Entropy
 from shardstore.errors import DiskFull, InvalidRequest, StorageFailure
 from shardstore.filesystem import Filesystem
+from shardstore.identifiers import tag_of_store
 from shardstore.limits import CREDITS, MILLISECOND_NS, SECOND_NS
 from shardstore.messages import Hello, Refusal, Statistics, Welcome, decode
 from shardstore.options import RouterOptions
@@ -60,6 +61,7 @@ class RouterCore:
 
     def __init__(self, filesystem: Filesystem, entropy: Entropy, options: RouterOptions) -> None:
         self._options = options
+        self._tag = tag_of_store(options.store)
         self._table = open_route_table(
             filesystem, options.store, options.boundaries, options.workers, options.workers_asked
         )
@@ -139,6 +141,9 @@ class RouterCore:
         if handler is None:
             raise MalformedMessage("not an operation for clients")
         self._requests[header.op] += 1
+        if header.store and header.store != self._tag:
+            other = f"this is store {self._options.store}, on {self._options.data}"
+            return [refuse(CLIENTS, peer, header, Status.OTHER_STORE, Refusal(other))]
         if header.client:
             self._sessions.learn(header.client, peer)
         if self._stop_by_ns is not None:
@@ -170,7 +175,7 @@ class RouterCore:
     def _hello(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         decode(Hello, frames[1])
         client = self._sessions.issue(peer)
-        welcome = Welcome(client, self._options.store, self._announcer.routes)
+        welcome = Welcome(client, self._options.store, self._announcer.routes, self._options.data)
         return [answer(CLIENTS, peer, header, welcome)]
 
     def _routes(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:

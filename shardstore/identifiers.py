@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final, NamedTuple, NewType, TypeAlias
 
+from shardstore.checksum import checksum
+
 SegmentId = NewType("SegmentId", int)
 WorkerId = NewType("WorkerId", int)
 Epoch = NewType("Epoch", int)
@@ -17,6 +19,11 @@ class RequestId(NamedTuple):
 
     client: int
     sequence: int
+
+
+def tag_of_store(store: str) -> int:
+    """What stands for the identity of a store in the header of messages; never 0."""
+    return checksum(store.encode()) or 1
 
 
 def client_of_worker(worker: int) -> ClientId:

@@ -105,11 +105,12 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """Router to client: its id, and the encoded Routes."""
+    """Router to client: its id, the identity of the store and its data directory on the router's host, the Routes."""
 
     client: int
     store: str
     routes: bytes
+    data: str
 
 
 @dataclass(frozen=True, slots=True)

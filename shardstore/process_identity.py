@@ -22,11 +22,14 @@ class ProcessIdentity:
     namespace: int
 
     @property
+    def is_visible(self) -> bool:
+        """Whether it can be seen from here whether it runs."""
+        return self.boot == _boot() and self.namespace == _namespace()
+
+    @property
     def has_ended(self) -> bool:
         """Whether it surely runs no more. That cannot be seen from another namespace of process ids: then False."""
-        if self.boot != _boot():
-            return True
-        return self.namespace == _namespace() and _start_of(self.pid) != self.started
+        return self.boot != _boot() or (self.is_visible and _start_of(self.pid) != self.started)
 
 
 def own_identity() -> ProcessIdentity:

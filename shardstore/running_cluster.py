@@ -48,6 +48,14 @@ def identity_of(data: str | os.PathLike[str]) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
+def owner_of(data: str | os.PathLike[str]) -> int | None:
+    """The user whose directory it is; None when there is none."""
+    try:
+        return os.stat(data).st_uid
+    except OSError:
+        return None
+
+
 def announce(filesystem: Filesystem, url: str, store: str, runtime_directory: str, directory: tuple[int, int]) -> None:
     """Write ENDPOINT, for a cluster whose supervisor is this process."""
     cluster = RunningCluster(url, store, runtime_directory, directory, own_identity())

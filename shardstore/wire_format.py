@@ -14,7 +14,8 @@
         20     4  duration_ms      request: time left to its deadline; reply: time to wait before a retry
         24     8  client           issued by the router in the answer to HELLO; 0 before that
         32     8  sequence         number of the request, per client; a retry repeats it
-        40
+        40     8  store            request: tag of the store that is meant (identifiers.py); 0: of whichever answers
+        48
 
 One ZeroMQ message is the header frame and a fixed number of body frames:
 
@@ -64,7 +65,7 @@ from shardstore.limits import FRAME_BYTES_MAX, KIB, REQUEST_BYTES_MAX
 MAGIC = b"sS"
 VERSION = 6
 _KIND = MAGIC + bytes([VERSION])
-_FIELDS = struct.Struct("<BBBBBIIIIQQ")
+_FIELDS = struct.Struct("<BBBBBIIIIQQQ")
 HEADER_BYTES = len(_KIND) + _FIELDS.size
 
 
@@ -118,6 +119,8 @@ class Status(IntEnum):
     """A retry from before the dedup window: whether it was applied is not known. Not applied now."""
     SCAN_INVALIDATED = 10
     """The scan cannot go on as its mode promises."""
+    OTHER_STORE = 11
+    """The server serves another store than the one that is meant. Not applied."""
 
 
 class Flag:
@@ -216,6 +219,7 @@ class Header(NamedTuple):
     duration_ms: int = 0
     client: int = 0
     sequence: int = 0
+    store: int = 0
 
     def encode(self) -> bytes:
         """The header frame."""
@@ -225,17 +229,25 @@ class Header(NamedTuple):
         self, status: int, flags: int = 0, pressure: int = 0, credits: int = 0, entries: int = 0, duration_ms: int = 0
     ) -> Header:
         """A header that answers this request."""
-        op, *_, segment, epoch, _, client, sequence = self
+        op, *_, segment, epoch, _, client, sequence, store = self
         return _new_header(
-            (op, flags, status, pressure, credits, entries, segment, epoch, duration_ms, client, sequence)
+            (op, flags, status, pressure, credits, entries, segment, epoch, duration_ms, client, sequence, store)
         )
 
 
 def encode_request(
-    op: int, flags: int, entries: int, segment: int, epoch: int, duration_ms: int, client: int, sequence: int
+    op: int,
+    flags: int,
+    entries: int,
+    segment: int,
+    epoch: int,
+    duration_ms: int,
+    client: int,
+    sequence: int,
+    store: int,
 ) -> bytes:
     """The header frame of a routed request."""
-    return _KIND + _FIELDS.pack(op, flags, 0, 0, 0, entries, segment, epoch, duration_ms, client, sequence)
+    return _KIND + _FIELDS.pack(op, flags, 0, 0, 0, entries, segment, epoch, duration_ms, client, sequence, store)
 
 
 def decode_header(frame: bytes) -> Header:

@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
+from shardstore.client.finding import StoreFinder
 from shardstore.client.session import Session
 from shardstore.clock import Clock
 from shardstore.errors import InvalidRequest, Unavailable
-from shardstore.running_cluster import DATA_VARIABLE, URL_VARIABLE, named_by_environment, running_on
+from shardstore.running_cluster import DATA_VARIABLE, URL_VARIABLE, named_by_environment
 from shardstore.socket_transport import SocketTransport
 from shardstore.stream_links import SCHEME, path_of
 from shardstore.system_clock import SystemClock
@@ -30,16 +31,19 @@ class Surroundings(NamedTuple):
 
 def surroundings_of(where: str | os.PathLike[str] | None, direct: bool) -> Surroundings:
     """The real surroundings for what `connect` was told. Raises InvalidRequest, Unavailable."""
-    url = _url_of(where)
+    finder = _finder_of(where)
+    found = finder.find()
+    if not found.url:
+        raise Unavailable(found.missing)
     entropy = SystemEntropy()
     try:
         transport = SocketTransport()
     except OSError as error:
         raise Unavailable(f"cannot open a transport: {error}") from None
-    return Surroundings(transport, SystemClock(), lambda: Session(url, entropy, direct, _reachable))
+    return Surroundings(transport, SystemClock(), lambda: Session(finder, entropy, direct, _reachable))
 
 
-def _url_of(where: str | os.PathLike[str] | None) -> str:
+def _finder_of(where: str | os.PathLike[str] | None) -> StoreFinder:
     if where is None:
         where = named_by_environment()
     if where is None:
@@ -48,10 +52,12 @@ def _url_of(where: str | os.PathLike[str] | None) -> str:
         )
     if not isinstance(where, str | os.PathLike) or not isinstance(os.fspath(where), str):
         raise InvalidRequest(f"a store is named by its data directory or by a cluster's url, not by {where!r}")
-    path = os.fspath(where)
-    if not path or ("://" in path and not path.startswith((_IPC, _TCP))):
-        raise InvalidRequest(f"{path!r} is no cluster's url, which begins with {_IPC} or {_TCP}, and no data directory")
-    return path if "://" in path else running_on(path).url
+    name = os.fspath(where)
+    if name.startswith((_IPC, _TCP)):
+        return StoreFinder(url=name, data="")
+    if not name or "://" in name:
+        raise InvalidRequest(f"{name!r} is no cluster's url, which begins with {_IPC} or {_TCP}, and no data directory")
+    return StoreFinder(url="", data=os.path.abspath(name))
 
 
 def _reachable(endpoint: str) -> bool:

@@ -41,6 +41,8 @@ class Sending:
         self._requests: dict[tuple[int, int], Request] = {}
         self._sequence = 0
         self._touched: list[Channel] = []
+        self.store = 0
+        """Tag of the store that is meant."""
 
     def request_of(self, header: Header) -> Request | None:
         """The request that a reply answers, unless it is DONE."""
@@ -201,6 +203,7 @@ class Sending:
             min(max((deadline_ns - now_ns) // MILLISECOND_NS, 1), DEADLINE_MS_MAX),
             client,
             request.sequence,
+            self.store,
         )
         request.state = State.SENT
         request.sends += 1

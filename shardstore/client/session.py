@@ -27,16 +27,17 @@ from shardstore.client.calls import (
     Statistics,
 )
 from shardstore.client.collecting import Collecting
-from shardstore.client.effects import Abandon, Await, Connect, Effect, Event, Resolve, Submit
+from shardstore.client.effects import Abandon, Await, Effect, Event, Resolve, Submit
 from shardstore.client.in_flight import Request, State
 from shardstore.client.joining import Joining
 from shardstore.client.lanes import Channel, Lane
 from shardstore.client.pacing import PRESSURE_FREE, slowness_after
 from shardstore.client.planning import page_of, parts_of
-from shardstore.client.routing import ROUTER, Routing
+from shardstore.client.routing import Routing
 from shardstore.client.sending import BACK_OFF_NS, CHANGE_BACK_OFF_NS, Sending
 from shardstore.client.succession import Succession
 from shardstore.client.timers import Timers
+from shardstore.client.whereabouts import Finder
 from shardstore.columns import InvalidColumn
 from shardstore.effects import Received, SendFailed, Tick
 from shardstore.entropy import Entropy
@@ -66,15 +67,13 @@ HELD_NS = DEADLINE_MS_MAX * MILLISECOND_NS
 class Session:
     """One client's side of the conversation. `late`: answers nobody waits for any more; `malformed`: not even that."""
 
-    def __init__(self, endpoint: str, entropy: Entropy, direct: bool, reachable: Callable[[str], bool]) -> None:
-        self._endpoint = endpoint
+    def __init__(self, finder: Finder, entropy: Entropy, direct: bool, reachable: Callable[[str], bool]) -> None:
         self._timers = Timers()
-        self._joining = Joining(self._timers)
         self._routing = Routing(direct, reachable)
         self._sending = Sending(self._timers, entropy)
         self._succession = Succession(self._routing, self._sending, self._settle)
         self._collecting = Collecting(self._settle, self._submit, self._succession)
-        self._unrouted: list[Call] = []
+        self._joining = Joining(finder, self._timers, self._sending, self._fail, self._send_again)
         self._effects: list[Effect] = []
         self._now_ns = 0
         self.late = 0
@@ -90,7 +89,7 @@ class Session:
 
     def start(self, now_ns: int) -> list[Effect]:
         """What is to be done before the first event."""
-        return [Connect(ROUTER, self._endpoint), *self._joining.ask(now_ns)]
+        return [*self._joining.start(now_ns)]
 
     def handle(self, event: Event, now_ns: int) -> list[Effect]:
         """Take one event; answer with what is to be done."""
@@ -118,7 +117,7 @@ class Session:
             if self._routing.known:
                 self._route(call)
             else:
-                self._unrouted.append(call)
+                self._effects += self._joining.wait(call, self._now_ns)
 
     def _send_alone(self, call: Single) -> bool:
         lane = self._routing.lane_of(call.key)
@@ -179,7 +178,7 @@ class Session:
             self._settle(call, endings.with_the_silent(call, self._routing))
             return
         requests = self._sending.requests_of(call)
-        self._fail(call, endings.error_at_deadline(call, self._endpoint, self._routing, requests))
+        self._fail(call, endings.error_at_deadline(call, self._joining, self._routing, requests))
 
     def _fail(self, call: Call, error: Exception) -> None:
         """Settle a call with an error; if some of it may have been applied, with one that says so."""
@@ -247,6 +246,9 @@ class Session:
         """Not answered: pass that on if it is for good, else send the request again now or later."""
         status = refused.status
         first = request.calls[0]
+        if status is Status.OTHER_STORE:
+            self._effects += self._joining.refused_by_another(request, refused.refusal.what, self._now_ns)
+            return
         if type(first) is Statistics and status is not Status.STALE_ROUTE:
             self._sending.finish(request)
             self._collecting.take_part(first, request, header, {"unavailable": str(refused.error())})
@@ -295,7 +297,8 @@ class Session:
     # Routes
 
     def _heard_router(self, header: Header, frames: list[bytes]) -> None:
-        routes = self._joining.heard(header, frames)
+        routes, effects = self._joining.heard(header, frames, self._now_ns)
+        self._effects += effects
         if routes is not None:
             self._adopt(routes)
 
@@ -317,10 +320,8 @@ class Session:
             lost = request.is_under_way and self._routing.is_superseded(request.route) and not request.waits_for_room()
             if lost or request.was_sent_over(dropped):
                 self._send_again(request)
-        unrouted, self._unrouted = self._unrouted, []
-        for call in unrouted:
-            if not call.settled:
-                self._route(call)
+        for call in self._joining.take_waiting():
+            self._route(call)
 
     # Time and failed sends
 
@@ -371,6 +372,7 @@ class Session:
         request.unanswered -= 1
         if request.direct:
             self._sending.distrust(request.channel, self._now_ns)
+            self._effects += self._joining.ask(self._now_ns)
             self._send_again(request)
         else:
             self._sending.delay(request, 0, self._now_ns)

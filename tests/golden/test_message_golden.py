@@ -41,7 +41,7 @@ DOCUMENTS: list[Any] = [
     Refusal("checksum", file="segments/00000001/MANIFEST", offset=16, routes=b"\x80"),
     ScanRequest(b"a", b"b", reverse=True, keys_only=True, limit=9, mode="snapshot", mark=b"mark"),
     Hello("shardstore 0.1.0"),
-    Welcome(2**64 - 1, "store", b"\x80"),
+    Welcome(2**64 - 1, "store", b"\x80", "/data"),
     Routes(presplit([b"\x80"], 2).to_document(), {0: "ipc:///a", 1: "tcp://127.0.0.1:1"}),
     Register(1, "ipc:///b", {1: 2}, {1: 2, 3: 4}),
     Assignments(

@@ -12,6 +12,7 @@ from shardstore.client.session import Session
 from tests.simulation.oracle import Violation
 from tests.simulation.processes import Host, Process
 from tests.simulation.sim_entropy import SimEntropy
+from tests.unit.fake_finder import FakeFinder
 
 Answer: TypeAlias = tuple[Any, Exception | None]
 Actor: TypeAlias = Generator[Call | int, Answer, None]
@@ -25,12 +26,13 @@ class Client(Process):
         super().__init__(host, name, on_end)
         entropy = SimEntropy(host.swarm.seed, f"entropy of {name}")
         direct = host.swarm.direct
+        finder = FakeFinder(url)
         self._waiting: dict[Call, Actor] = {}
         self._resolved: list[Resolve] = []
         self._driver = Driver(
             self.transport,
             host.clock,
-            lambda: Session(url, entropy, direct, lambda _endpoint: True),
+            lambda: Session(finder, entropy, direct, lambda _endpoint: True),
             self._resolved.append,
         )
         self.actors = 0

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from shardstore import columns
 from shardstore.admin_messages import AdminReply, AdminRequest
-from shardstore.identifiers import Epoch, SegmentId, WorkerId
+from shardstore.identifiers import Epoch, SegmentId, WorkerId, tag_of_store
 from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, VALUE_BYTES_MAX
 from shardstore.messages import (
@@ -74,6 +74,7 @@ class FakeCluster:
         self.values_max = 1_000_000
         self.page_entries = 1_000
         self.clients = 0
+        self.store = "store"
         self.requests: list[Header] = []
         self.log: list[tuple[Op, list[bytes], list[bytes]]] = []
         self.scans_ended: list[bytes] = []
@@ -94,9 +95,11 @@ class FakeCluster:
     def receive(self, link: str, frames: Frames) -> list[Frames]:
         """What comes back for a message that was sent over this link."""
         header = decode_request(frames)
+        if header.store and header.store != tag_of_store(self.store):
+            return [self._refuse(header, Refuse(Status.OTHER_STORE, 0, Refusal(f"this is {self.store}")))]
         if header.op == Op.HELLO:
             self.clients += 1
-            welcome = Welcome(1_000 + self.clients, "store", encode(self.routes()))
+            welcome = Welcome(1_000 + self.clients, self.store, encode(self.routes()), "/data")
             return [[header.reply(Status.OK).encode(), encode(welcome)]]
         if header.op == Op.ROUTES:
             return [[header.reply(Status.OK).encode(), encode(self.routes())]]

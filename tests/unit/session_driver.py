@@ -15,6 +15,7 @@ from shardstore.effects import Received, Send, SendFailed, Tick
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.wire_format import Flag, Header, Op, decode_header
 from tests.unit.fake_cluster import FakeCluster, Frames
+from tests.unit.fake_finder import FakeFinder
 
 TIMEOUT_NS = 10 * SECOND_NS
 
@@ -33,9 +34,11 @@ class SessionDriver:
     A link in `failing` does not take messages, one in `silent` loses them.
     """
 
-    def __init__(self, cluster: FakeCluster, direct: bool = True, opened: bool = True) -> None:
+    def __init__(self, cluster: FakeCluster, direct: bool = True, opened: bool = True, store: int = 0) -> None:
         self.cluster = cluster
-        self.session = Session("ipc://router", NoJitter(), direct, lambda endpoint: True)
+        self.finder = FakeFinder()
+        self.finder.store = store
+        self.session = Session(self.finder, NoJitter(), direct, lambda endpoint: True)
         self.now_ns = SECOND_NS
         self.links: dict[str, str] = {}
         self.wire: deque[tuple[str, Frames]] = deque()

@@ -142,12 +142,9 @@ def test_timeouts(client: Client, server: FakeServer) -> None:
 
 def test_no_router(tmp_path: Path) -> None:
     began = time.monotonic()
-    with pytest.raises(Unavailable, match="no router answered at ipc"):
+    with pytest.raises(Unavailable, match=r"no answer within 0\.05 s: there is no socket"):
         connect(f"ipc://{tmp_path}/nobody", timeout=0.05)
     assert time.monotonic() - began < 0.8, "it waited for the unsent HELLO to leave"
-    for url in ("http://host", "", None):
-        with pytest.raises(InvalidRequest, match="begins with ipc"):
-            connect(url)  # type: ignore[arg-type]
 
 
 def test_sixteen_threads(client: Client, server: FakeServer) -> None:

@@ -17,6 +17,7 @@ from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.transport import ClientTransport
 from shardstore.wire_format import Op
 from tests.unit.fake_cluster import FakeCluster
+from tests.unit.fake_finder import FakeFinder
 from tests.unit.session_driver import NoJitter
 
 
@@ -77,7 +78,7 @@ class Driven:
         clock = HandClock()
         self.transport = ListedTransport(clock)
         self.resolved: list[Resolve] = []
-        new_session: Callable[[], Session] = lambda: Session("ipc://router", NoJitter(), True, lambda endpoint: True)  # noqa: E731
+        new_session: Callable[[], Session] = lambda: Session(FakeFinder(), NoJitter(), True, lambda endpoint: True)  # noqa: E731
         self.driver = Driver(cast(ClientTransport, self.transport), clock, new_session, self.resolved.append)
 
     def get(self, key: bytes) -> Any:

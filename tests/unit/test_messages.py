@@ -37,7 +37,7 @@ EXAMPLES = [
     Refusal("overlay bytes", used=2**63, limit=2**64 - 1),
     ScanRequest(b"a", b"b\xff", reverse=True, keys_only=True, limit=3),
     Hello("shardstore 0.1.0"),
-    Welcome(2**64 - 1, "store", b"\x80"),
+    Welcome(2**64 - 1, "store", b"\x80", "/data"),
     Routes(presplit([b"m"], 2).to_document(), {0: "ipc:///tmp/w0"}),
     Register(1, "tcp://127.0.0.1:5000", {1: 2}, {1: 2, 3: 4}),
     Assignments([Assignment(1, b"", b"m", 1, True), Assignment(2, b"m", b"", 3, False)], b"\x80", 1, 3),

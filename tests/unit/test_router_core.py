@@ -80,7 +80,7 @@ def test_figures_tell_of_requests_and_workers(router: RouterDriver) -> None:
     assert figures == {
         "requests": {"get": 1, "stats": 1, "hello": 1, "register": 2, "ready": 1, "heartbeat": 1},
         "requests_in_flight": 1,
-        "bytes_in_flight": 1024 + 40 + 3,
+        "bytes_in_flight": 1024 + 48 + 3,
         "messages_malformed": 1,
         "replies_unmatched": 1,
         "sessions": 1,
@@ -97,7 +97,7 @@ def test_figures_tell_of_requests_and_workers(router: RouterDriver) -> None:
                 "heard_ago_ns": 3_000,
                 "leaving": False,
                 "pressure": 9,
-                "bytes_in_flight": 1067,
+                "bytes_in_flight": 1075,
             },
             1: {
                 "state": "joining",
@@ -149,7 +149,7 @@ def test_a_request_that_makes_no_sense_is_told_so(router: RouterDriver, frames: 
 
 
 U8, U32, U64 = st.integers(0, 30), st.integers(0, 5) | st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
-HEADERS = st.builds(Header, U8, U8, st.just(0) | U8, U8, U8, U32, U32, U32, U32, U64, U64)
+HEADERS = st.builds(Header, U8, U8, st.just(0) | U8, U8, U8, U32, U32, U32, U32, U64, U64, U64)
 FRAMES = st.lists(st.one_of(st.binary(max_size=30), HEADERS.map(Header.encode)), max_size=5)
 EVENTS = st.one_of(
     st.builds(Received, st.sampled_from(["clients", "workers"]), st.sampled_from([b"a", b"w0"]), FRAMES),

@@ -37,11 +37,11 @@ GOLDEN_HEADERS = [
         sequence=99,
     ),
     Header(Op.GET, flags=Flag.MORE, status=Status.OK, pressure=128, credits=16, entries=3, client=2**64 - 1),
-    Header(Op.SCAN, status=Status.TOO_OLD, segment=2**32 - 1, epoch=2**32 - 1, sequence=2**64 - 1),
+    Header(Op.SCAN, status=Status.TOO_OLD, segment=2**32 - 1, epoch=2**32 - 1, sequence=2**64 - 1, store=2**64 - 1),
 ]
 
 U8, U32, U64 = st.integers(0, 2**8 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
-HEADERS = st.builds(Header, U8, U8, U8, U8, U8, U32, U32, U32, U32, U64, U64)
+HEADERS = st.builds(Header, U8, U8, U8, U8, U8, U32, U32, U32, U32, U64, U64, U64)
 
 
 def test_headers_are_the_bytes_of_the_golden_file() -> None:
@@ -78,6 +78,7 @@ def test_numbers_on_the_wire_are_frozen() -> None:
     assert [status.name for status in Status] == [
         *("NONE", "OK", "BUSY", "STALE_ROUTE", "CLOSED", "INVALID", "FAILED", "UNAVAILABLE", "UNKNOWN", "TOO_OLD"),
         "SCAN_INVALIDATED",
+        "OTHER_STORE",
     ]
     assert {name: bit for name, bit in vars(Flag).items() if name.isupper()} == {
         "KEYS_FIXED": 1,
@@ -97,13 +98,13 @@ def test_every_operation_has_its_frames() -> None:
 @given(HEADERS)
 def test_header_comes_back(header: Header) -> None:
     frame = header.encode()
-    assert len(frame) == HEADER_BYTES == 40
+    assert len(frame) == HEADER_BYTES == 48
     assert decode_header(frame) == header
 
 
 @pytest.mark.parametrize(
     "frame",
-    [b"", b"\0" * 40, Header(Op.GET).encode()[:-1], Header(Op.GET).encode() + b"\0", b"sS\1" + b"\0" * 37],
+    [b"", b"\0" * 48, Header(Op.GET).encode()[:-1], Header(Op.GET).encode() + b"\0", b"sS\1" + b"\0" * 45],
 )
 def test_no_header_is_refused(frame: bytes) -> None:
     with pytest.raises(MalformedMessage):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from shardstore.effects import Send
 from shardstore.errors import Corruption
 from shardstore.filesystem import Filesystem
+from shardstore.identifiers import tag_of_store
 from shardstore.limits import MILLISECOND_NS
 from shardstore.messages import Assignment, Assignments, Refusal
 from shardstore.topology import Relative
@@ -31,6 +32,7 @@ class Holdings:
     def __init__(self, filesystem: Filesystem, worker: int, store: str, cache: SegmentCache) -> None:
         self._filesystem = filesystem
         self._store = store
+        self._tag = tag_of_store(store)
         self._cache = cache
         self.ranges: dict[int, OwnedRange] = {}
         self.changes = Changes(worker, store, self.ranges, self._open)
@@ -83,6 +85,8 @@ class Holdings:
         """The range that answers the request, None when it is to be turned away. Raises InvalidRequest."""
         header = asker.header
         owned = self.ranges.get(header.segment)
+        if header.store and header.store != self._tag:
+            return None
         if owned is None or owned.epoch != header.epoch or owned.fence_lsn is not None or not owned.adopted:
             return self._former_of(asker, frames)
         return owned
@@ -90,6 +94,8 @@ class Holdings:
     def turn_away(self, asker: Asker, routes: bytes) -> Send:
         """The answer to a request that is not for this worker, or not yet."""
         header = asker.header
+        if header.store and header.store != self._tag:
+            return asker.refuse(Status.OTHER_STORE, Refusal(f"this is a worker of store {self._store}"))
         owned = self.ranges.get(header.segment)
         if owned is not None and owned.epoch == header.epoch and not owned.adopted:
             what = Refusal(f"segment {header.segment} waits for the fence of its parents")

@@ -1,0 +1,51 @@
+"""Where the cluster of a store listens: what its data directory announces, or the url that was given.
+
+A client that was given only a url follows the announcement as well, once it has seen that it speaks of the very cluster
+that has welcomed it: same url, same store. So it finds the store again when the next cluster has another url.
+"""
+
+from __future__ import annotations
+
+from shardstore.client.probing import distrust_of, why_nobody_answers
+from shardstore.client.whereabouts import Found
+from shardstore.errors import Unavailable
+from shardstore.identifiers import tag_of_store
+from shardstore.running_cluster import last_announced, owner_of, running_on
+
+
+class StoreFinder:
+    """Finds the store of a data directory or of a url; the other one is empty."""
+
+    def __init__(self, url: str, data: str) -> None:
+        self._url = url
+        self._data = data
+        self.store = 0
+
+    def find(self) -> Found:
+        """Read the announcement, and try whether anybody listens."""
+        if not self._data:
+            return _at(self._url, None)
+        try:
+            cluster = running_on(self._data)
+        except Unavailable as none:
+            return _at(self._url, None) if self._url else Found("", str(none))
+        if self.store and tag_of_store(cluster.store) != self.store:
+            if self._url:
+                return _at(self._url, None)
+            return Found("", f"{self._data} holds another store now; open a new client if that one is meant", True)
+        found = _at(cluster.url, owner_of(self._data))
+        # A supervisor that is seen to run brings its router back.
+        return found._replace(missing="") if cluster.process.is_visible and not found.for_good else found
+
+    def learn(self, store: int, url: str, data: str) -> None:
+        """Hold on to the store, and to its directory if the announcement there is that of this url."""
+        self.store = store
+        if not self._data:
+            cluster = last_announced(data)
+            if cluster is not None and cluster.url == url and tag_of_store(cluster.store) == store:
+                self._data = data
+
+
+def _at(url: str, owner: int | None) -> Found:
+    distrust = distrust_of(url, owner)
+    return Found("", distrust, True) if distrust else Found(url, why_nobody_answers(url))

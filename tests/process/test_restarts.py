@@ -1,0 +1,90 @@
+"""Clients over a restart of their cluster, and a directory that was copied while its cluster ran."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from shardstore import LocalCluster, OutcomeUnknown, Unavailable, connect, connect_async
+
+MEMORY = "288MiB"
+
+
+@pytest.mark.parametrize("by", ["data directory", "url"])
+@pytest.mark.parametrize("listen", [None, "tcp://127.0.0.1:0"])
+def test_a_client_goes_on_at_another_url_with_more_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listen: str | None, by: str
+) -> None:
+    with TemporaryDirectory(dir="/tmp") as runtime:
+        with LocalCluster(tmp_path, workers=1, memory=MEMORY, listen=listen) as cluster:
+            db = connect(cluster.url if by == "url" else tmp_path)
+            assert db.increment(b"visits") == 1
+            before = cluster.url
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        with LocalCluster(tmp_path, workers=2, memory=MEMORY, listen=listen) as cluster:
+            assert cluster.url != before
+            assert db.increment(b"visits") == 2
+            db.put_many({b"%c" % byte: b"x" for byte in range(256)})
+            assert len(list(db.scan())) == 257
+            db.close()
+
+
+def test_an_asyncio_client_waits_for_the_cluster_to_come_back(tmp_path: Path) -> None:
+    async def program() -> None:
+        cluster = LocalCluster(tmp_path, workers=1, memory=MEMORY)
+        await asyncio.to_thread(cluster.start)
+        db = await connect_async(tmp_path)
+        await db.put(b"k", b"v")
+        await asyncio.to_thread(cluster.stop)
+        with pytest.raises(Unavailable):
+            await db.get(b"k", timeout=0.7)
+        under_way = asyncio.create_task(db.get(b"k", timeout=60))
+        again = LocalCluster(tmp_path, memory=MEMORY)
+        await asyncio.to_thread(again.start)
+        assert await under_way == b"v"
+        await db.close()
+        await asyncio.to_thread(again.stop)
+
+    asyncio.run(program())
+
+
+def test_another_store_in_the_place_of_the_first_is_refused(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with LocalCluster(data, workers=1, memory=MEMORY) as cluster:
+        db = cluster.connect()
+        db.put(b"k", b"v")
+    data.rename(tmp_path / "old")
+    with LocalCluster(data, workers=1, memory=MEMORY) as cluster:
+        with pytest.raises(Unavailable, match="holds another store now"):
+            db.get(b"k")
+        with pytest.raises(OutcomeUnknown, match="holds another store now"):
+            db.put(b"in doubt", b"waits for its own store, if for any")
+        with cluster.connect() as other:
+            assert other.get(b"k") is None
+    shutil.rmtree(data)
+    (tmp_path / "old").rename(data)
+    with LocalCluster(data, memory=MEMORY):
+        assert db.get(b"k") == b"v"
+    db.close()
+
+
+def test_a_copy_of_a_running_directory_is_a_store_of_its_own(tmp_path: Path) -> None:
+    data, copy = tmp_path / "data", tmp_path / "copy"
+    with LocalCluster(data, workers=1, memory=MEMORY) as original, original.connect() as db:
+        db.put(b"k", b"original")
+        shutil.copytree(data, copy)
+        put = [sys.executable, "-m", "shardstore", "put", "k", "wrong", "--data", str(copy)]
+        ran = subprocess.run(put, capture_output=True, text=True, check=False, timeout=60)
+        assert (ran.returncode, db.get(b"k")) == (3, b"original")
+        assert "no cluster is running on" in ran.stderr
+        with LocalCluster(copy, memory=MEMORY) as copied, copied.connect() as other:
+            other.put(b"k", b"copy")
+            assert db.get(b"k") == b"original"
+        with original.connect() as another:
+            assert another.get(b"k") == b"original"

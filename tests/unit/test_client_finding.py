@@ -1,0 +1,130 @@
+"""Where a client looks for its store, and whom it does not believe."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from shardstore import Unavailable, connect
+from shardstore.client import probing
+from shardstore.client.finding import StoreFinder
+from shardstore.client.probing import distrust_of, why_nobody_answers
+from shardstore.identifiers import tag_of_store
+from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.running_cluster import announce, identity_of
+
+URL = "tcp://127.0.0.1:1"
+"""Nobody listens there."""
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A directory in which a socket may have its path."""
+    with TemporaryDirectory(dir="/tmp") as path:
+        yield Path(path)
+
+
+def says(data: Path, url: str, store: str = "store") -> None:
+    """Announce a cluster of this process."""
+    announce(PosixFilesystem(str(data)), url, store, "/nowhere", identity_of(data))
+
+
+def in_another_container(data: Path) -> None:
+    words = json.loads((data / "ENDPOINT").read_text())
+    words["process"]["namespace"] = 1
+    (data / "ENDPOINT").write_text(json.dumps(words))
+
+
+def test_a_directory_leads_to_what_it_announces_now(tmp_path: Path) -> None:
+    finder = StoreFinder("", str(tmp_path))
+    assert finder.find().url == ""
+    assert "no cluster is running" in finder.find().missing
+    for url in (URL, "ipc:///tmp/other"):
+        says(tmp_path, url)
+        assert finder.find() == (url, "", False), "its supervisor runs, so that its router will be there"
+
+
+def test_a_supervisor_that_cannot_be_seen_vouches_for_nobody(tmp_path: Path) -> None:
+    says(tmp_path, URL)
+    in_another_container(tmp_path)
+    assert StoreFinder("", str(tmp_path)).find() == (URL, f"nobody listens at {URL}", False)
+
+
+def test_a_directory_that_holds_another_store_now_is_of_no_use(tmp_path: Path) -> None:
+    finder = StoreFinder("", str(tmp_path))
+    finder.learn(tag_of_store("store"), URL, "")
+    says(tmp_path, URL)
+    assert finder.find().url == URL
+    says(tmp_path, URL, "another")
+    found = finder.find()
+    assert (found.url, found.for_good) == ("", True)
+    assert "another store now" in found.missing
+
+
+def test_who_was_given_a_url_follows_the_announcement_of_that_very_cluster(tmp_path: Path) -> None:
+    finder = StoreFinder(URL, "")
+    says(tmp_path, URL)
+    finder.learn(tag_of_store("store"), URL, str(tmp_path))
+    says(tmp_path, "tcp://127.0.0.1:2")
+    assert finder.find().url == "tcp://127.0.0.1:2"
+    says(tmp_path, "tcp://127.0.0.1:2", "another")
+    assert finder.find().url == URL
+    (tmp_path / "ENDPOINT").unlink()
+    assert finder.find() == (URL, f"nobody listens at {URL}", False)
+
+
+@pytest.mark.parametrize(("url", "store"), [("tcp://127.0.0.1:2", "store"), (URL, "another")])
+def test_a_directory_of_the_same_name_on_this_host_is_not_followed(tmp_path: Path, url: str, store: str) -> None:
+    """The cluster that was asked may be behind a tunnel, on another host."""
+    finder = StoreFinder(URL, "")
+    says(tmp_path, url, store)
+    finder.learn(tag_of_store("store"), URL, str(tmp_path))
+    says(tmp_path, "tcp://127.0.0.1:3")
+    assert finder.find().url == URL
+
+
+def test_a_copy_is_not_followed_to_the_original(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    says(data, URL)
+    shutil.copytree(data, tmp_path / "copy")
+    assert StoreFinder("", str(tmp_path / "copy")).find().url == ""
+
+
+def test_whether_somebody_listens(short: Path) -> None:
+    path = short / "clients"
+    assert why_nobody_answers(f"ipc://{path}") == f"there is no socket {path}"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        assert why_nobody_answers(f"ipc://{path}") == f"nobody listens at {path}"
+        listener.listen()
+        assert why_nobody_answers(f"ipc://{path}") == ""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        assert why_nobody_answers(url) == ""
+    assert why_nobody_answers(url) == f"nobody listens at {url}"
+    for elsewhere in ("tcp://192.0.2.1:7", "tcp://name:7", "tcp://127.0.0.1", f"ipc://{'x' * 200}"):
+        assert why_nobody_answers(elsewhere) == ""
+
+
+def test_a_socket_that_others_may_have_put_there_is_not_believed(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"ipc://{short}/clients"
+    (short / "clients").touch()
+    owner = os.stat(short).st_uid
+    assert distrust_of(url, None) == ""
+    monkeypatch.setattr(probing, "_ROOT", -1)
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    assert distrust_of(url, None) == (
+        f"{short} belongs to another user, in a directory where anybody may put it: it is not trusted"
+    )
+    assert distrust_of(url, owner) == "", "the user whose data directory announces it"
+    assert distrust_of("tcp://127.0.0.1:1", None) == ""
+    with pytest.raises(Unavailable, match="is not trusted"):
+        connect(url)
