@@ -28,7 +28,7 @@ from shardstore.messages import Hello, Refusal, Routes, Welcome
 from shardstore.wire_format import Header, MalformedMessage, Op, Status
 
 ASK_AGAIN_NS = 250 * MILLISECOND_NS
-ABSENCE_NS_MAX = 1_000 * MILLISECOND_NS
+ABSENCE_NS_MAX = 1_500 * MILLISECOND_NS
 """How long who opens a client waits where nobody listens: a router that is started again takes a moment."""
 _LIBRARY = "shardstore-python"
 

@@ -54,7 +54,7 @@ def test_clients_over_tcp_find_a_restarted_router_at_the_same_port(tmp_path: Pat
         assert cluster.url.startswith(listen.removesuffix("0"))
         db.put_many(RECORDS)
         kill(cluster.processes()["router"])
-        with connect(cluster.url) as another:
+        with connect(tmp_path) as another:
             assert list(another.scan(timeout=60)) == RECORDS
 
 

@@ -106,7 +106,7 @@ def test_who_opens_a_client_is_told_soon_that_nobody_listens() -> None:
     driver.finder.found = GONE
     call = Open(30 * SECOND_NS)
     driver.submit(call)
-    driver.advance(1_000)
+    driver.advance(1_400)
     assert call not in driver.ended
     driver.advance(500)
     assert isinstance(driver.ended[call], Unavailable)
