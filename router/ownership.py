@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from dataclasses import replace
 
-from shardstore.identifiers import Epoch, WorkerId
+from shardstore.identifiers import LIFE_NONCE_BITS, Epoch, WorkerId
 from shardstore.messages import Assignment, Register
 from shardstore.route_map import Route, RouteMap
 
@@ -42,6 +42,11 @@ def granted(route_map: RouteMap, register: Register) -> list[Route]:
 def highest_epoch_told(register: Register, segment: int) -> int:
     """The highest epoch of a segment that the worker knows of."""
     return max(register.known.get(segment, 0), register.serving.get(segment, 0))
+
+
+def begins(known: int, life: int) -> bool:
+    """Whether the log of a worker begins a life behind the one that is known of it; see wal/log_document.py."""
+    return life >> LIFE_NONCE_BITS > known >> LIFE_NONCE_BITS
 
 
 def created(route_map: RouteMap, worker: WorkerId, children: Container[int]) -> list[Route]:

@@ -1,6 +1,7 @@
 """Workers come, live and go: registration, readiness, heartbeats, silence.
 
-REGISTER    new epochs are made durable, then granted; asked again by the same process, the same answer
+REGISTER    new epochs and the life of the worker's log are made durable, then granted; asked again by the same
+            process, the same answer. A process whose log is not the newest is told which one is
 READY       every segment of the worker exists on disk: it is up; or its log is damaged, and it refuses all
 HEARTBEAT   it lives, and reports what it buffers (budget.py); from a peer that is not (or no longer) known it is
             refused, and the worker registers again
@@ -58,8 +59,9 @@ class Registrar:
         if self._is_asked_again(peer, asked):
             return [self._assign(peer, request, asked)]
         granted = ownership.granted(self._table.current, asked)
-        if granted:
-            self._table.publish(granted)
+        begins = ownership.begins(self._table.topology.lives.get(asked.worker, 0), asked.life)
+        if granted or begins:
+            self._table.publish(granted, {asked.worker: asked.life} if begins else None)
         former = [self._membership.of_worker(asked.worker), self._membership.of_peer(peer)]
         abandoned = [effect for member in former if member is not None for effect in self._lose(member)]
         self._membership.join(WorkerId(asked.worker), peer, asked.endpoint, now_ns)
@@ -133,8 +135,10 @@ class Registrar:
         ranges = ownership.assignments(self._table.current, WorkerId(asked.worker))
         orders = self._changes.orders_of(asked.worker)
         retired = self._changes.needless([*asked.known])
-        segment_next = self._table.topology.segment_next
-        assignments = Assignments(ranges, self._announcer.routes, self._life, segment_next, orders, retired)
+        topology = self._table.topology
+        life = topology.lives.get(asked.worker, 0)
+        routes = self._announcer.routes
+        assignments = Assignments(ranges, routes, self._life, topology.segment_next, orders, retired, life)
         return answer(WORKERS, peer, request, assignments)
 
     def _lose(self, member: Member) -> list[Effect]:

@@ -1,6 +1,6 @@
 """The authoritative route map with the topology changes that are under way, and its file.
 
-router/ROUTES is a document (see documents.py for the head) of magic "sSROUTES", version 2, with the body
+router/ROUTES is a document (see documents.py for the head) of magic "sSROUTES", version 3, with the body
 
     store         identity of the store, as in its STORE file
     map           RouteMap.to_document(): version, and per route [start, segment, worker, epoch, created]
@@ -9,14 +9,17 @@ router/ROUTES is a document (see documents.py for the head) of magic "sSROUTES",
     changes       those under way, the oldest first: Change (shardstore/topology.py), whose children the map has
     workers       numbers of the store's workers: who owns a range or takes part in a change is one of them
     leaving       those of them that are to own nothing any more, and then to end; never all
+    lives         by worker, the newest life of its log (workers/wal/log_document.py): a log that is gone, or an older
+                  copy of it, is noticed
 
-A version is on stable storage before anyone is told of it. Version 1 of the format knew only store and map.
+A version is on stable storage before anyone is told of it. Version 1 of the format knew only store and map, version 2
+no lives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from shardstore import documents
 from shardstore.errors import Corruption, InvalidRequest
@@ -30,7 +33,7 @@ from shardstore.topology import Change
 from shardstore.wire_format import MalformedMessage
 
 MAGIC = b"sSROUTES"
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Topology:
     changes: tuple[Change, ...] = ()
     leaving: tuple[int, ...] = ()
     workers: tuple[int, ...] = ()
+    lives: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def engaged(self) -> set[int]:
@@ -73,9 +77,10 @@ class RouteTable:
         """The newest published version of everything."""
         return self._topology
 
-    def publish(self, changed: Sequence[Route]) -> None:
-        """Make the given routes replace those of the same segment."""
-        self._publish(replace(self._topology, map=self.current.with_routes(changed)))
+    def publish(self, changed: Sequence[Route], lives: Mapping[int, int] | None = None) -> None:
+        """Make the given routes replace those of the same segment, and the given lives those of the same worker."""
+        route_map = self.current.with_routes(changed) if changed else self.current
+        self._publish(replace(self._topology, map=route_map, lives={**self._topology.lives, **(lives or {})}))
 
     def publish_begin(self, change: Change) -> None:
         """Make the children of a change, which is numbered `change_next`, stand in the map for its parents."""
@@ -103,8 +108,11 @@ class RouteTable:
         self._publish(replace(self._topology, map=self.current.with_routes(created), changes=changes))
 
     def publish_workers(self, workers: Iterable[int], leaving: Iterable[int]) -> None:
-        """The store has these workers from now on, and these of them are to own nothing any more."""
-        self._publish(replace(self._topology, workers=tuple(sorted(workers)), leaving=tuple(sorted(leaving))))
+        """The store has these workers from now on, and these of them are to own nothing any more.
+
+        The logs of all others may go.
+        """
+        self._publish(_with_workers(self._topology, workers, leaving))
 
     def _publish(self, following: Topology) -> None:
         documents.publish(self._filesystem, ROUTES, encode(self._store, following))
@@ -130,7 +138,7 @@ def open_route_table(
         first = _first_map(boundaries, workers)
         current = Topology(first, len(first.routes) + 1, workers=tuple(range(workers)))
     if workers_asked is not None:
-        current = _with_workers(current, workers_asked)
+        current = _with_as_many_workers(current, workers_asked)
     if current != stored:
         documents.publish(filesystem, ROUTES, encode(store, current))
     return RouteTable(filesystem, store, current)
@@ -146,6 +154,7 @@ def encode(store: str, topology: Topology) -> bytes:
         "changes": [to_plain(change) for change in topology.changes],
         "workers": list(topology.workers),
         "leaving": list(topology.leaving),
+        "lives": dict(topology.lives),
     }
     return documents.encode_document(MAGIC, VERSION, body)
 
@@ -159,12 +168,13 @@ def _load(filesystem: Filesystem, store: str) -> Topology:
         changes = tuple(from_plain(Change, change) for change in body["changes"])
         numbers = (body["segment_next"], body["change_next"])
         workers, leaving = tuple(body["workers"]), tuple(body["leaving"])
+        lives = dict(body["lives"])
     except (InvalidRouteMap, MalformedMessage, KeyError, TypeError, ValueError) as error:
         raise Corruption(ROUTES, documents.HEAD_BYTES, f"no topology: {error}") from None
     highest = max(route.segment for route in current)
     if any(type(number) is not int or number < 0 for number in numbers) or numbers[0] <= highest:
         raise Corruption(ROUTES, documents.HEAD_BYTES, f"no numbers: {numbers}")
-    loaded = Topology(current, *numbers, changes, leaving, workers)
+    loaded = Topology(current, *numbers, changes, leaving, workers, lives)
     _check_workers(loaded)
     return loaded
 
@@ -187,15 +197,21 @@ def _first_map(boundaries: Sequence[str], workers: int) -> RouteMap:
 def _check_workers(topology: Topology) -> None:
     known, leaving = set(topology.workers), set(topology.leaving)
     sound = all(type(worker) is int and 0 <= worker < WORKERS_MAX for worker in topology.workers)
+    sound = sound and all(type(life) is int for life in topology.lives.values()) and topology.lives.keys() <= known
     if not sound or not topology.engaged <= known or not leaving < known:
         what = f"workers {topology.workers}, leaving {topology.leaving}, engaged {sorted(topology.engaged)}"
-        raise Corruption(ROUTES, documents.HEAD_BYTES, f"these workers cannot be: {what}")
+        raise Corruption(ROUTES, documents.HEAD_BYTES, f"these workers cannot be: {what}, lives {topology.lives}")
 
 
-def _with_workers(topology: Topology, asked: int) -> Topology:
+def _with_as_many_workers(topology: Topology, asked: int) -> Topology:
     """The topology with as many workers, the lowest numbers, beside those that own something. Who leaves goes on so."""
     workers = topology.engaged.union(range(asked))
     if workers <= set(topology.leaving):  # someone must take what they own
         workers |= set(topology.workers)
-    leaving = workers.intersection(topology.leaving)
-    return replace(topology, workers=tuple(sorted(workers)), leaving=tuple(sorted(leaving)))
+    return _with_workers(topology, workers, workers.intersection(topology.leaving))
+
+
+def _with_workers(topology: Topology, workers: Iterable[int], leaving: Iterable[int]) -> Topology:
+    known = tuple(sorted(workers))
+    lives = {worker: life for worker, life in topology.lives.items() if worker in known}
+    return replace(topology, workers=known, leaving=tuple(sorted(leaving)), lives=lives)

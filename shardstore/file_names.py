@@ -10,6 +10,7 @@ workers/0003/LOG                    log identity and checkpoint
 workers/0003/wal-<first LSN>.log    write-ahead log, LSN as 16 hex digits
 segments/0000002a/MANIFEST          tables of a segment
 segments/0000002a/table-00000007.sst
+segments/0000002a/table-00000007.sst.aside-1   a table that no manifest names any more; see workers/jobs/orphans.py
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ SEGMENTS = "segments"
 
 _WAL_FILE = re.compile(r"wal-([0-9a-f]{16})\.log")
 _TABLE_FILE = re.compile(r"table-([0-9a-f]{8})\.sst")
+_ASIDE = re.compile(r"table-[0-9a-f]{8}\.sst\.aside-[0-9]+")
 _SEGMENT = re.compile(r"[0-9a-f]{8}")
 
 
@@ -84,3 +86,13 @@ def table_number_of(name: str) -> int | None:
     """Number of a table file by its bare name; None for any other name."""
     match = _TABLE_FILE.fullmatch(name)
     return int(match[1], 16) if match else None
+
+
+def aside_file(segment: int, number: int, copy: int) -> str:
+    """Where a table is set aside, that of its number being the `copy`th."""
+    return f"{table_file(segment, number)}.aside-{copy}"
+
+
+def is_aside(name: str) -> bool:
+    """Whether a file with this bare name was set aside."""
+    return _ASIDE.fullmatch(name) is not None

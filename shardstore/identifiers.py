@@ -14,6 +14,10 @@ Lsn = NewType("Lsn", int)
 ClientId = NewType("ClientId", int)
 
 
+LIFE_NONCE_BITS = 32
+"""The low bits of the life of a log: chance. Above them its lives are counted; see workers/wal/log_document.py."""
+
+
 class RequestId(NamedTuple):
     """One logical request; a retry carries the same one. `client` is issued by the router, unguessable."""
 

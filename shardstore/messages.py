@@ -126,12 +126,14 @@ class Register:
     """Worker to router, at its start and when the router asks again: where it listens and what it serves.
 
     `serving`: epoch by segment of ranges it has open now. `known`: highest epoch by segment found on its disk.
+    `life`: of its log, see workers/wal/log_document.py; 0 when it has none that can be read.
     """
 
     worker: int
     endpoint: str
     serving: dict[int, int]
     known: dict[int, int]
+    life: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,8 @@ class Assignments:
     """Router to worker: all ranges it owns, the changes that concern it, the encoded Routes, and the router's life.
 
     `router` is the number of this life of the router. `segment_next`: no segment at or above it was ever given.
-    `retired`: segments that the worker found on disk and that nobody needs any more.
+    `retired`: segments that the worker found on disk and that nobody needs any more. `life` is the newest of the log
+    that holds what the worker has acknowledged; 0 when it never had one.
     """
 
     ranges: list[Assignment]
@@ -159,6 +162,7 @@ class Assignments:
     segment_next: int
     orders: list[Order] = field(default_factory=list)
     retired: list[int] = field(default_factory=list)
+    life: int = 0
 
 
 @dataclass(frozen=True, slots=True)

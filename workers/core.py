@@ -57,6 +57,7 @@ from shardstore.workers.topology.holdings import Holdings
 from shardstore.workers.topology.remote_reads import RemoteReads
 from shardstore.workers.wal.log_document import note_durable
 from shardstore.workers.wal.reader import records_in
+from shardstore.workers.wal.recovery import check_life
 from shardstore.workers.wal.writer import WalWriter
 
 ORDERS = frozenset((Op.CHANGE, Op.RETIRE))
@@ -82,9 +83,9 @@ class WorkerCore:
         self._options = options
         self._unsent_bytes = unsent_bytes
         self._log, known = open_log(filesystem, options.store, options.worker, entropy)
-        self._registration = Registration(options.worker, endpoint, known)
+        self._registration = Registration(options.worker, endpoint, known, self._log.life)
         self._cache = SegmentCache(options.memory.cache_bytes)
-        self._holdings = Holdings(filesystem, options.worker, options.store, self._cache)
+        self._holdings = Holdings(filesystem, options.worker, options.store, self._cache, self._log.segments)
         self._ranges, self._changes = self._holdings.ranges, self._holdings.changes
         self._lease = BufferLease(options.memory, 0)
         self._stalls = Stalls()
@@ -260,7 +261,8 @@ class WorkerCore:
             return [asker.fail(error)]
 
     def _serve(self, assignments: Assignments) -> list[Effect]:
-        """Serve what the router gives: open what is new, take over the epochs and the changes that are under way."""
+        """Serve what the router gives: open what is new, take over epochs and changes. Raises Corruption."""
+        check_life(self._log, self._options.worker, assignments.life)
         left = self._holdings.take(assignments)
         lost = self._holdings.lost(left)
         if lost is not None:
@@ -341,16 +343,15 @@ class WorkerCore:
             self._serving_maintenance.seal_full_layers()
 
     def _stop_when_idle(self) -> list[Effect]:
-        if self._stopped or (self._writes is not None and not self._writes.idle):
-            return []
-        if self._maintenance is not None and self._maintenance.releasing:  # it publishes LOG too: one after the other
-            return []
+        writes, maintenance = self._writes, self._maintenance
+        if self._stopped or (writes and not writes.idle) or (maintenance and maintenance.releasing):
+            return []  # a release publishes LOG too: one after the other
         self._stopped = True
-        if self._maintenance is not None:
-            self._maintenance.close()
-        if self._writes is not None:
+        if maintenance is not None:
+            maintenance.close()
+        if writes is not None:
             with suppress(StorageFailure):  # then the next recovery only knows less
-                note_durable(self._filesystem, self._options.store, self._options.worker, self._writes.wal.lsn_durable)
+                note_durable(self._filesystem, self._options.store, self._options.worker, writes.wal.lsn_durable)
         return [Stop()]
 
     def _figures(self, now_ns: int) -> dict[str, Any]:

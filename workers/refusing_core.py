@@ -39,7 +39,7 @@ class RefusingCore:
         self._worker = options.worker
         self._failure = failure
         known = known_segments(filesystem, readable_manifests(filesystem, options.store))
-        self._registration = Registration(options.worker, endpoint, known)
+        self._registration = Registration(options.worker, endpoint, known, life=0)
         self._lease = BufferLease(options.memory, 0)
         self._found = self._fingerprint()
         self._try_again_ns = 0

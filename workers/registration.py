@@ -20,8 +20,9 @@ ROUTER = "router"
 class Registration:
     """Messages of one worker process to the router and what their answers mean."""
 
-    def __init__(self, worker: int, endpoint: str, known: Mapping[int, int]) -> None:
+    def __init__(self, worker: int, endpoint: str, known: Mapping[int, int], life: int) -> None:
         self._worker = worker
+        self._life = life
         self._endpoint = endpoint
         self._known = dict(known)
         self._sequence = 0
@@ -61,7 +62,8 @@ class Registration:
         self._due_ns = now_ns + REGISTER_RETRY_NS
         self._registering = True
         self._beat = 0
-        return [self._message(Op.REGISTER, Register(self._worker, self._endpoint, self.serving or {}, self._known))]
+        register = Register(self._worker, self._endpoint, self.serving or {}, self._known, self._life)
+        return [self._message(Op.REGISTER, register)]
 
     def ready(self, serving: Mapping[int, int], failure: str = "") -> list[Effect]:
         """Report that these ranges are served, or refused because of `failure`. A heartbeat follows at once."""

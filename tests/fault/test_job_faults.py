@@ -15,6 +15,7 @@ from shardstore.identifiers import Stored
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
 from shardstore.workers.jobs.drain import entries_of
+from shardstore.workers.jobs.orphans import clear_orphans
 from shardstore.workers.jobs.specs import CompactionKind, Spec
 from shardstore.workers.segment.column_writer import as_list
 from shardstore.workers.segment.manifest import read_manifest
@@ -152,7 +153,7 @@ def recovered(disk: SimDisk) -> dict[int, dict[bytes, bytes]]:
     log = recover(filesystem, WORKER, STORE, floor, SimEntropy(1, "recovery"))
     served: dict[int, dict[bytes, Stored]] = {}
     for number, segment in segments.items():
-        segment.remove_orphans()
+        clear_orphans(filesystem, segment.manifest)
         served[number] = {}
         for layer in segment.layers():
             served[number].update(content_of(layer))

@@ -16,7 +16,7 @@ from tests.unit.wal_driver import DIRECTORY, LOG_ID, STORE, WORKER, path_of, rec
 
 GOLDEN = Path(__file__).parent
 FILES = {
-    "log-document-v1.bin": f"{DIRECTORY}/LOG",
+    "log-document-v2.bin": f"{DIRECTORY}/LOG",
     "wal-recovered-v2.bin": path_of(1),
     "wal-v2.bin": path_of(0x21),
 }

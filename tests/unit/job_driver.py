@@ -130,7 +130,7 @@ class JobDriver:
         return CompactSpec(STORE, segment, kind, 11, bottom)
 
     def release_spec(self, *paths: str) -> ReleaseSpec:
-        return ReleaseSpec(WORKER, STORE, LOG_ID, self.drained_lsn, self.drained_lsn, paths)
+        return ReleaseSpec(WORKER, STORE, LOG_ID, self.drained_lsn, self.drained_lsn, {}, paths)
 
     def alive(self, segment: int) -> dict[bytes, bytes]:
         """What was written and not deleted, in key order."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from shardstore.effects import Effect, Received, Send, SendFailed, StopRequested, Tick
 from shardstore.filesystem import Filesystem
+from shardstore.identifiers import LIFE_NONCE_BITS
 from shardstore.limits import GIB, MIB, MILLISECOND_NS
 from shardstore.memory_plan import derive
 from shardstore.messages import (
@@ -33,6 +34,7 @@ from shardstore.wire_format import Flag, Header, Op, Status, decode_header
 STORE = "store"
 LIFE = 1_001
 """Of the only router that a driver has."""
+FIRST_LIFE = 1 << LIFE_NONCE_BITS
 IDLE = LeaseReport(60 * MIB, 0, 0, 60 * MIB)
 
 
@@ -105,15 +107,22 @@ class RouterDriver:
         peer: bytes,
         serving: Mapping[int, int] | None = None,
         known: Mapping[int, int] | None = None,
+        life: int | None = None,
     ) -> list[Effect]:
-        """A worker sends REGISTER."""
-        body = Register(worker, f"ipc://{peer.decode()}", dict(serving or {}), dict(known or {}))
+        """A worker sends REGISTER, in the same life of its log if no other is given."""
+        life = FIRST_LIFE if life is None else life
+        body = Register(worker, f"ipc://{peer.decode()}", dict(serving or {}), dict(known or {}), life)
         return self.worker_sends(peer, Header(Op.REGISTER, sequence=7), encode(body))
 
     def granted(self, worker: int, peer: bytes, **told: Mapping[int, int]) -> dict[int, int]:
         """A worker sends REGISTER and is given these epochs by segment."""
         [assignments] = answers_to(self.register(worker, peer, **told), peer, Op.REGISTER)
         return {each.segment: each.epoch for each in document_of(Assignments, assignments).ranges}
+
+    def life_told(self, worker: int, peer: bytes, life: int) -> int:
+        """A worker sends REGISTER in this life of its log and is told which one is the newest."""
+        [assignments] = answers_to(self.register(worker, peer, life=life), peer, Op.REGISTER)
+        return document_of(Assignments, assignments).life
 
     def ready(self, peer: bytes, serving: Mapping[int, int], failure: str = "") -> list[Effect]:
         """A worker sends READY."""

@@ -16,7 +16,7 @@ from shardstore.router import change_plan, route_table
 from shardstore.router.route_table import RouteTable, Topology, open_route_table
 from shardstore.topology import Change, Relative
 
-GOLDEN_FILE = Path(__file__).parent.parent / "golden" / "routes-v2.bin"
+GOLDEN_FILE = Path(__file__).parent.parent / "golden" / "routes-v3.bin"
 GOLDEN_MAP = replace(presplit([b"\x40", b"m", b"\xc0\x01"], 2), version=7).with_routes(
     [replace(presplit([b"\x40"], 2).routes[1], worker=0, epoch=Epoch(3), created=True)]
 )
@@ -24,7 +24,7 @@ GOLDEN_MAP = replace(presplit([b"\x40", b"m", b"\xc0\x01"], 2), version=7).with_
 GOLDEN_CHANGE = Change(
     3, "split", (Relative(2, b"\x40", b"m", 0, 3),), (Relative(7, b"\x40", b"k", 0), Relative(8, b"k", b"m", 1))
 )
-GOLDEN_TOPOLOGY = Topology(GOLDEN_MAP, 9, 4, (GOLDEN_CHANGE,), (1,), (0, 1, 3))
+GOLDEN_TOPOLOGY = Topology(GOLDEN_MAP, 9, 4, (GOLDEN_CHANGE,), (1,), (0, 1, 3), {0: 2**64 - 1, 3: 5})
 
 
 @pytest.fixture

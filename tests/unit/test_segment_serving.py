@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from shardstore.errors import Corruption
-from shardstore.file_names import manifest as manifest_path
 from shardstore.file_names import segment_directory, table_file
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
@@ -95,18 +94,6 @@ def test_a_new_manifest_opens_its_tables_and_names_those_that_are_obsolete() -> 
     assert segment.layers()[1] is view[2]
     assert segment.get_many([b"key06", b"key39"]) == [b"newest", None]
     assert view[1].get_many([b"key39"]) == [b"oldest"]
-
-
-def test_orphans_go_and_live_files_stay() -> None:
-    filesystem = empty_filesystem()
-    published(filesystem, OLDEST, MIDDLE)
-    segment = Segment.open(filesystem, STORE, SEGMENT)
-    directory = segment_directory(SEGMENT)
-    for name in ("table-00000009.sst", "MANIFEST.tmp", "anything"):
-        filesystem.place(f"{directory}/{name}", b"")
-    segment.remove_orphans()
-    live = [manifest_path(SEGMENT), table_file(SEGMENT, 1), table_file(SEGMENT, 2)]
-    assert [path for path in filesystem.paths() if path.startswith(directory)] == live
 
 
 def test_opening_makes_the_name_of_the_manifest_durable() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from shardstore.documents import encode_document
 from shardstore.errors import Corruption, StorageFailure
+from shardstore.identifiers import LIFE_NONCE_BITS
 from shardstore.limits import WAL_FILE_BYTES
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.workers.wal.log_document import LogDocument, publish_log_document, read_log_document
@@ -97,7 +98,9 @@ class TestIdentity:
         log = recovered(filesystem)
         assert (log.log_id, log.lsn_checkpoint, log.lsn_last, log.next_lsn) == (LOG_ID, 0, 0, 1)
         assert (log.files, log.cut) == ((), None)
-        assert read_log_document(filesystem, STORE, WORKER) == LogDocument(STORE, WORKER, LOG_ID, 0)
+        assert log.life >> LIFE_NONCE_BITS == 1
+        assert read_log_document(filesystem, STORE, WORKER) == LogDocument(STORE, WORKER, LOG_ID, 0, life=log.life)
+        assert recovered(filesystem).life >> LIFE_NONCE_BITS == 2
 
     def test_id_stays(self, filesystem: FaultyFilesystem) -> None:
         class OtherEntropy:
@@ -138,7 +141,7 @@ class TestIdentity:
             recovered(filesystem)
 
     def test_log_document_with_other_fields_is_refused(self, filesystem: FaultyFilesystem) -> None:
-        filesystem.place(LOG, encode_document(b"shardLOG", 1, {"store": STORE, "worker": WORKER}))
+        filesystem.place(LOG, encode_document(b"shardLOG", 2, {"store": STORE, "worker": WORKER}))
         with pytest.raises(Corruption, match="fields"):
             recovered(filesystem)
 

@@ -69,7 +69,7 @@ class WorkerDriver:
         self.core = WorkerCore(self.filesystem, SystemEntropy(), options, "endpoint", self.unsent.total)
         self.execute(self.core.start(self.now_ns))
 
-    def serve(self, segment_next: int = SEGMENT_NEXT) -> WorkerDriver:
+    def serve(self, segment_next: int = SEGMENT_NEXT, life: int = 0) -> WorkerDriver:
         """Give the worker its ranges: one, or as many as the boundaries make."""
         starts = [b"", *self.boundaries]
         ends = [*self.boundaries, b""]
@@ -77,7 +77,7 @@ class WorkerDriver:
             Assignment(at + 1, start, end, self.epoch, self.create)
             for at, (start, end) in enumerate(zip(starts, ends, strict=True))
         ]
-        assignments = Assignments(ranges, b"routes", ROUTER_LIFE, segment_next)
+        assignments = Assignments(ranges, b"routes", ROUTER_LIFE, segment_next, life=life)
         header = Header(Op.REGISTER, status=Status.OK).encode()
         self.handle(Received("router", b"", [header, encode_message(assignments)]))
         if decode_header(self.sent[-1].frames[0]).op == Op.READY:

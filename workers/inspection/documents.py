@@ -18,7 +18,7 @@ from shardstore.workers.wal import log_document
 DOCUMENTS: dict[bytes, tuple[str, int]] = {
     manifest.MAGIC: ("manifest", manifest.VERSION),
     log_document.MAGIC: ("log document", log_document.VERSION),
-    b"sSROUTES": ("route map", 2),
+    b"sSROUTES": ("route map", 3),
     b"SHSTORE\0": ("store", 1),
 }
 """Kind and version by magic."""

@@ -1,7 +1,7 @@
 """Release: the log's checkpoint advances, then files that nothing needs any more are removed.
 
 The checkpoint is durable before the first file goes: a log file whose removal was undone by a power cut is ignored
-because of it.
+because of it. So are the versions of the manifests that the files are not needed for: an earlier one is refused then.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ def release(spec: ReleaseSpec, filesystem: Filesystem) -> Generator[None, None, 
     """Publish the checkpoint and remove the files; those that are gone already are fine."""
     document = read_log_document(filesystem, spec.store, spec.worker)
     assert document.log_id == spec.log_id
-    if document.lsn_checkpoint < spec.checkpoint:
-        publish_log_document(
-            filesystem, replace(document, lsn_checkpoint=spec.checkpoint, lsn_durable=spec.lsn_durable)
-        )
+    lsn_checkpoint = max(document.lsn_checkpoint, spec.checkpoint)
+    lsn_durable = max(document.lsn_durable, spec.lsn_durable)
+    known = replace(document, lsn_checkpoint=lsn_checkpoint, lsn_durable=lsn_durable, segments=spec.segments)
+    if (known.lsn_checkpoint, known.segments) != (document.lsn_checkpoint, document.segments):
+        publish_log_document(filesystem, known)
     for path in spec.paths:
         with suppress(FileNotFoundError):
             filesystem.remove_gradually(path)

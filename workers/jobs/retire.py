@@ -35,10 +35,9 @@ def _retire_segment(store: str, segment: int, filesystem: Filesystem) -> Generat
         filesystem.sync_directory(directory)
         filesystem.remove(manifest + TEMPORARY_SUFFIX)
     for name in filesystem.list_directory(directory):
-        number = file_names.table_number_of(name)
-        if number is not None:
+        if file_names.table_number_of(name) is not None or file_names.is_aside(name):
             with suppress(FileNotFoundError):
-                filesystem.remove_gradually(file_names.table_file(segment, number))
+                filesystem.remove_gradually(f"{directory}/{name}")
             yield
     with suppress(FileNotFoundError):
         filesystem.remove_directory(directory)

@@ -65,13 +65,17 @@ class CompactSpec:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseSpec:
-    """Publish what is known of the log, then remove these files: nothing needs them any more."""
+    """Publish what is known of the log, then remove these files: nothing needs them any more.
+
+    `segments`: by segment, the version of its manifest on whose strength they go.
+    """
 
     worker: int
     store: str
     log_id: int
     checkpoint: int
     lsn_durable: int
+    segments: dict[int, int]
     paths: tuple[str, ...]
 
 

@@ -31,7 +31,8 @@ class OwnedRange:
     is durable and applied. See shardstore/topology.py.
 
     `writes_applied` counts since the range was opened. Until `isolated_until_ns`, a scan keeps its writers waiting.
-    `last_failure` is why the latest of its jobs failed; empty once one ended well.
+    `last_failure` is why the latest of its jobs failed; empty once one ended well. `version_logged` is the version of
+    its manifest that the log knew of when the range was opened.
     """
 
     segment_id: int
@@ -53,6 +54,7 @@ class OwnedRange:
     is_fenced: bool = False
     drains: JobTotals = field(default_factory=JobTotals)
     compactions: JobTotals = field(default_factory=JobTotals)
+    version_logged: int = 0
 
     def __post_init__(self) -> None:
         if self.damage is not None:
@@ -90,6 +92,11 @@ class OwnedRange:
         """How often what lies below the overlay was published; 0 before the first time. Raises Corruption."""
         stored = self.stored()
         return stored.manifest.version if isinstance(stored, Segment) else 0
+
+    @property
+    def version_known(self) -> int:
+        """The version of its manifest that is at least on stable storage; 0 before the first."""
+        return max(self.version_logged, self.segment.manifest.version if self.segment else 0)
 
     @property
     def writes_seen(self) -> int:

@@ -129,16 +129,6 @@ class Segment:
         """The key at about half of the bytes; None where there is too little to tell. Raises Corruption."""
         return middle_key(self.manifest.tables, self._blocks_of)
 
-    def remove_orphans(self) -> None:
-        """Remove every file of the segment that the manifest does not name. Not while a job of the segment runs."""
-        live = {file_names.table_file(self.manifest.segment, record.number) for record in self.manifest.tables}
-        live.add(file_names.manifest(self.manifest.segment))
-        directory = file_names.segment_directory(self.manifest.segment)
-        for name in self._filesystem.list_directory(directory):
-            path = f"{directory}/{name}"
-            if path not in live:
-                self._filesystem.remove_gradually(path)
-
     def figures(self) -> dict[str, Any]:
         """What the segment consists of, as plain values by name; sizes in bytes."""
         manifest = self.manifest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from shardstore.effects import Send
 from shardstore.errors import Corruption
@@ -27,13 +27,16 @@ ADOPTION_RETRY_NS = 2 * MILLISECOND_NS
 
 
 class Holdings:
-    """`ranges` by segment; the worker's parts share it."""
+    """`ranges` by segment; the worker's parts share it. `versions`: what the log knows of manifests."""
 
-    def __init__(self, filesystem: Filesystem, worker: int, store: str, cache: SegmentCache) -> None:
+    def __init__(
+        self, filesystem: Filesystem, worker: int, store: str, cache: SegmentCache, versions: Mapping[int, int]
+    ) -> None:
         self._filesystem = filesystem
         self._store = store
         self._tag = tag_of_store(store)
         self._cache = cache
+        self._versions = versions
         self.ranges: dict[int, OwnedRange] = {}
         self.changes = Changes(worker, store, self.ranges, self._open)
 
@@ -45,7 +48,7 @@ class Holdings:
             if owned is not None:
                 owned.epoch = max(owned.epoch, assignment.epoch)
             elif assignment.segment not in children:
-                self.ranges[assignment.segment] = open_range(self._filesystem, self._store, assignment, self._cache)
+                self.ranges[assignment.segment] = self._opened(assignment)
         self.changes.keep_only({order.change.number for order in assignments.orders})
         for order in assignments.orders:
             self.changes.take(order)
@@ -116,5 +119,9 @@ class Holdings:
     def _open(self, relative: Relative, epoch: int, is_child: bool) -> OwnedRange:
         """A parent or child, from its files if it has any."""
         assignment = Assignment(relative.segment, relative.start, relative.end, epoch, create=False)
+        return self._opened(assignment, is_child)
+
+    def _opened(self, assignment: Assignment, is_child: bool = False) -> OwnedRange:
+        version_logged = self._versions.get(assignment.segment, 0)
         opened = open_child if is_child else open_range
-        return opened(self._filesystem, self._store, assignment, self._cache)
+        return opened(self._filesystem, self._store, assignment, self._cache, version_logged)

@@ -6,22 +6,37 @@ worker          int    whose log
 log_id          int    random number that every file and record of this log is bound to
 lsn_checkpoint  int    records up to this LSN are in tables: files that hold no later one are ignored
 lsn_durable     int    records up to this LSN were on stable storage when the document was published
+segments        map    by segment, the version of its manifest that is at least there
+life            int    of the log: how often it was opened, and behind that LIFE_NONCE_BITS of chance
 
-It is published when the log begins, when its checkpoint advances, and when its worker ends in order: then it tells
+It is published when the log is opened, before files are released, and when its worker ends in order: then it tells
 of every record, so that a log that loses its end between two runs is found to be damaged.
+
+A manifest rests on tables and log files that newer ones let go of: one that has gone back to an earlier version may
+lack what is nowhere else. So before a file goes, the versions on whose strength it goes are here, durably; an earlier
+version is refused. One that is newer than told here, or just as new, lacks nothing that the log does not hold.
+
+A directory that has gone back as a whole, log files and LOG, is no contradiction in itself. So each opening begins a
+life of the log. It is here, durably, before the router makes it durable in ROUTES, and there before the first write of
+that life. A log whose life is no later than that in ROUTES, and is not the same, is gone or an older copy.
+
+Version 1 of the format knew no segments and no lives.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 
 from shardstore.documents import encode_document, publish, read_document
+from shardstore.entropy import Entropy
 from shardstore.errors import Corruption
 from shardstore.file_names import log_document
 from shardstore.filesystem import Filesystem
+from shardstore.identifiers import LIFE_NONCE_BITS
 
 MAGIC = b"shardLOG"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +48,8 @@ class LogDocument:
     log_id: int
     lsn_checkpoint: int
     lsn_durable: int = 0
+    segments: Mapping[int, int] = field(default_factory=dict)
+    life: int = 0
 
 
 def publish_log_document(filesystem: Filesystem, document: LogDocument) -> None:
@@ -54,6 +71,11 @@ def read_log_document(filesystem: Filesystem, store: str, worker: int) -> LogDoc
     return document
 
 
+def next_life(life: int, entropy: Entropy) -> int:
+    """The life of a log that is opened after this one."""
+    return ((life >> LIFE_NONCE_BITS) + 1 << LIFE_NONCE_BITS) + entropy.below(1 << LIFE_NONCE_BITS)
+
+
 def note_durable(filesystem: Filesystem, store: str, worker: int, lsn_durable: int) -> None:
     """Publish that everything up to this LSN is on stable storage, unless that is known."""
     document = read_log_document(filesystem, store, worker)
@@ -61,4 +83,12 @@ def note_durable(filesystem: Filesystem, store: str, worker: int, lsn_durable: i
         publish_log_document(filesystem, replace(document, lsn_durable=lsn_durable))
 
 
-_FIELDS = {"store": str, "worker": int, "log_id": int, "lsn_checkpoint": int, "lsn_durable": int}
+_FIELDS = {
+    "store": str,
+    "worker": int,
+    "log_id": int,
+    "lsn_checkpoint": int,
+    "lsn_durable": int,
+    "segments": dict,
+    "life": int,
+}

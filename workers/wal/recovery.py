@@ -6,7 +6,7 @@
     4  rewrite each file that is kept: verified records above the checkpoint only, under the name of the first;
        only a whole file of which the log itself says that it was synced stays as it is
     5  remove all other files, durably: the LSN of a cut record is given anew, and the two must never meet
-    6  say in LOG that all records that are left are on stable storage
+    6  say in LOG that all records that are left are on stable storage, and that a life of the log begins
 
 So nothing that is served rests on the page cache, and no later append goes into a file of an earlier process.
 Killed anywhere and run again, recovery ends the same: step 4 replaces a file by its sound part, which step 3 reads
@@ -19,15 +19,16 @@ was never given, and no file is missing while `lsn_previous` is reached.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from shardstore.documents import TEMPORARY_SUFFIX, publish_parts
 from shardstore.entropy import Entropy
 from shardstore.errors import Corruption
 from shardstore.file_names import first_lsn_of, log_document, wal_file, worker_directory
 from shardstore.filesystem import Filesystem
-from shardstore.workers.wal.log_document import LogDocument, note_durable, publish_log_document, read_log_document
+from shardstore.identifiers import LIFE_NONCE_BITS
+from shardstore.workers.wal.log_document import LogDocument, next_life, publish_log_document, read_log_document
 from shardstore.workers.wal.reader import first_lsns
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, FileHeader
 from shardstore.workers.wal.scan import LogEnd, ScannedFile, TailCut, TailPolicy, judge_end, scan_file
@@ -46,6 +47,9 @@ class RecoveredLog:
     files: tuple[WalFile, ...]
     cut: TailCut | None
     """For the event log: what was cut from the end."""
+    segments: Mapping[int, int] = field(default_factory=dict)
+    """By segment, the version of its manifest that is at least there; see log_document.py."""
+    life: int = 0
 
 
 def recover(
@@ -67,10 +71,18 @@ def recover(
     end = _verify(filesystem, log, _needed(firsts, log.lsn_checkpoint), policy)
     files = _make_durable(filesystem, log, end)
     _remove_others(filesystem, worker, {file.path for file in files})
-    if end.lsn_last > max(log.lsn_durable, log.lsn_checkpoint):
-        note_durable(filesystem, store, worker, end.lsn_last)
+    life = next_life(log.life, entropy)
+    publish_log_document(filesystem, replace(log, lsn_durable=max(log.lsn_durable, end.lsn_last), life=life))
     next_lsn = max(end.lsn_last, lsn_floor) + 1
-    return RecoveredLog(log.log_id, log.lsn_checkpoint, end.lsn_last, next_lsn, files, end.cut)
+    return RecoveredLog(log.log_id, log.lsn_checkpoint, end.lsn_last, next_lsn, files, end.cut, log.segments, life)
+
+
+def check_life(log: RecoveredLog, worker: int, newest: int) -> None:
+    """Raise Corruption if this life of the worker's log is not the newest that the store knows of; 0: it knows none."""
+    if newest and log.life != newest:
+        opened, known = log.life >> LIFE_NONCE_BITS, newest >> LIFE_NONCE_BITS
+        older = f"was opened {opened} times, the log of this worker {known} times"
+        raise Corruption(log_document(worker), 0, f"{older}: its directory was removed, or is an older copy")
 
 
 def _open_or_create(filesystem: Filesystem, worker: int, store: str, entropy: Entropy) -> LogDocument:

@@ -1,0 +1,75 @@
+"""A small store with a past: what its files were at each orderly stop, and what must be read from the last of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shardstore.wire_format import Op
+from tests.damage.store import MemoryStore
+
+KEYS = tuple(b"%c%02d" % (letter, number) for number in range(3) for letter in range(ord("a"), ord("r")))
+"""Over all ranges."""
+RANGES = (b"a", b"d", b"h", b"m")
+"""A key of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """`stops`: the files at each stop, the oldest first. `expected`: by key, the value at the last one."""
+
+    stops: list[dict[str, bytes]]
+    expected: dict[bytes, bytes | None]
+    sequence: int
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """As they were left."""
+        return self.stops[-1]
+
+
+def make(seed: int = 1) -> History:
+    """Writes, overwrites and deletes, flushed, compacted, released, split, and at last some in the log only."""
+    history = History([{}], dict.fromkeys(KEYS), 0)
+    for number, generation in enumerate((_fill, _flush, _change_and_flush, _split_and_compact, _rest, _leave_in_log)):
+        store = MemoryStore(history.files, seed, history.sequence)
+        written = generation(store, b"%d" % number)
+        history = History([*history.stops, store.stop()], {**history.expected, **written}, store.sequence)
+    return history
+
+
+def _fill(store: MemoryStore, mark: bytes) -> dict[bytes, bytes | None]:
+    return _put(store, dict.fromkeys(KEYS, mark * 20))
+
+
+def _flush(store: MemoryStore, mark: bytes) -> dict[bytes, bytes | None]:
+    for key in RANGES:
+        store.maintain(Op.FLUSH, key)
+    store.rest()
+    return {}
+
+
+def _change_and_flush(store: MemoryStore, mark: bytes) -> dict[bytes, bytes | None]:
+    written = _put(store, {key: None if at % 6 == 0 else mark * 20 for at, key in enumerate(KEYS) if at % 3 == 0})
+    _flush(store, mark)
+    return written
+
+
+def _split_and_compact(store: MemoryStore, mark: bytes) -> dict[bytes, bytes | None]:
+    store.split(b"f")
+    store.maintain(Op.COMPACT, b"i")
+    store.rest()
+    return _put(store, dict.fromkeys(KEYS[1:12], mark * 30))
+
+
+def _rest(store: MemoryStore, mark: bytes) -> dict[bytes, bytes | None]:
+    _flush(store, mark)
+    return {}
+
+
+def _leave_in_log(store: MemoryStore, mark: bytes) -> dict[bytes, bytes | None]:
+    return _put(store, {key: None if at % 8 == 0 else mark * 10 for at, key in enumerate(KEYS) if at % 4 == 0})
+
+
+def _put(store: MemoryStore, pairs: dict[bytes, bytes | None]) -> dict[bytes, bytes | None]:
+    store.put(pairs)
+    return pairs

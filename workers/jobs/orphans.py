@@ -1,0 +1,44 @@
+"""Files of a segment that its manifest does not name, at the start of a worker.
+
+They are what a job has left that ended early, or that of a newer manifest, if this one has gone back to an earlier
+version. The log sees to it that nothing is missing then (wal/log_document.py), but no table that may have been
+published is removed without a trace: a whole one of a drain that is newer than the manifest is set aside, under a name
+that nothing reads. What a compaction has written is in its inputs too, and those are still there.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+
+from shardstore import file_names
+from shardstore.filesystem import Filesystem
+from shardstore.workers.jobs.output import Numbers
+from shardstore.workers.segment.manifest import Manifest
+from shardstore.workers.segment.table_format import END_MAGIC
+
+
+def clear_orphans(filesystem: Filesystem, manifest: Manifest) -> None:
+    """Remove the files that nothing needs, and set the others aside. Not while a job of the segment runs."""
+    live = {file_names.table_file(manifest.segment, record.number) for record in manifest.tables}
+    live.add(file_names.manifest(manifest.segment))
+    directory = file_names.segment_directory(manifest.segment)
+    for name in filesystem.list_directory(directory):
+        path = f"{directory}/{name}"
+        if path in live or file_names.is_aside(name):
+            continue
+        number = file_names.table_number_of(name)
+        if number is not None and _may_be_published(filesystem, path, number, manifest):
+            filesystem.rename(path, _free_name(filesystem, manifest.segment, number))
+        else:
+            filesystem.remove_gradually(path)
+
+
+def _may_be_published(filesystem: Filesystem, path: str, number: int, manifest: Manifest) -> bool:
+    """Whether this is a whole table of a drain, and newer than the manifest."""
+    is_newer = number >= manifest.table_number_next and number == Numbers.OF_DRAINS.first_from(number)
+    return is_newer and bytes(filesystem.map(path)[-len(END_MAGIC) :]) == END_MAGIC
+
+
+def _free_name(filesystem: Filesystem, segment: int, number: int) -> str:
+    names = (file_names.aside_file(segment, number, copy) for copy in count(1))
+    return next(name for name in names if not filesystem.exists(name))
