@@ -20,7 +20,6 @@ from shardstore.cli_serve import serve_command
 from shardstore.cli_status import status
 from shardstore.errors import InvalidRequest, ScanInvalidated
 from shardstore.options import InspectionOptions, ScanMode, to_argument
-from shardstore.own_program import run_module
 
 if TYPE_CHECKING:
     from shardstore.client.blocking_client import Client
@@ -95,7 +94,10 @@ def _standard_input() -> bytes:
 def delete(db: Client, form: Form, timeout: float, keys: tuple[str, ...]) -> None:
     """Delete each KEY, whether it is there or not."""
     given = [form.to_bytes(key) for key in keys]
-    db.delete_many(given, timeout=timeout)
+    if len(given) == 1:
+        db.delete(given[0], timeout=timeout)
+    else:
+        db.delete_many(given, timeout=timeout)
     form.show({"deleted": given}, f"deleted {', '.join(map(form.to_text, given))}")
 
 
@@ -198,6 +200,8 @@ def inspect(file: str, entries: int, as_hex: bool, as_json: bool) -> None:
 
     Exits with 3 when it is damaged, and says where.
     """
+    from shardstore.own_program import run_module  # noqa: PLC0415  (no other command needs it)
+
     directory, name = os.path.split(file)
     options = InspectionOptions(directory, name, entries, as_hex, as_json)
     raise click.exceptions.Exit(run_module("shardstore.workers.inspection", to_argument(options)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -69,5 +68,7 @@ class CommandLine(click.Group):
                 failure.show()
                 return failure.exit_code
         except Exception:
+            import traceback  # noqa: PLC0415  (takes a while, and is rarely needed)
+
             traceback.print_exc()
             return EXIT_UNFORESEEN

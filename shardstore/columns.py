@@ -14,18 +14,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import compress, repeat
 from operator import is_, is_not
-from typing import Any, NamedTuple, TypeAlias
+from struct import unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgpack
-import numpy as np
-import numpy.typing as npt
 
 from shardstore.identifiers import Buffer
 from shardstore.key_range import KeyRange
+from shardstore.lazy_numpy import np
 from shardstore.unpacking import FLAWS, unpack_array
 
-Prefixes: TypeAlias = npt.NDArray[np.uint64]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Prefixes: TypeAlias = "npt.NDArray[np.uint64]"
 PREFIX_BYTES = 8
+FEW_ITEMS = 16
+"""So many are cut from a frame in less time than an array of them takes to make."""
 
 
 class InvalidColumn(ValueError):
@@ -84,6 +89,8 @@ def split(frame: Buffer, stride: int, count: int) -> list[bytes]:
     """The items of a fixed column."""
     if stride == 0:
         return [b""] * count
+    if count <= FEW_ITEMS:
+        return list(unpack(f"{stride}s" * count, frame))
     items: list[bytes] = np.frombuffer(frame, dtype=f"V{stride}").tolist()
     return items
 

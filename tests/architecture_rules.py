@@ -58,6 +58,7 @@ VALUES: tuple[str, ...] = (
     "shardstore.filesystem",
     "shardstore.identifiers",
     "shardstore.key_range",
+    "shardstore.lazy_numpy",
     "shardstore.limits",
     "shardstore.load_report",
     "shardstore.memory_plan",

@@ -16,12 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from shardstore.admin_messages import Action, AdminRequest
 from shardstore.client.checking import Items
 from shardstore.client.cutting import Positions
 from shardstore.key_range import KeyRange
+from shardstore.lazy_numpy import np
 from shardstore.options import ScanMode
 from shardstore.route_map import Route
 from shardstore.wire_format import WRITES, Op
@@ -99,8 +98,10 @@ class Many(Call):
 
     def collected(self) -> list[bytes | None] | None:
         """The values in the order of the keys; None for a write."""
-        values: list[bytes | None] | None = self.results
-        return self.results.tolist() if isinstance(self.results, np.ndarray) else values
+        if self.results is None or isinstance(self.results, list):
+            return self.results
+        values: list[bytes | None] = self.results.tolist()
+        return values
 
 
 class Owner(NamedTuple):

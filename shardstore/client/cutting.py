@@ -10,19 +10,21 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import pairwise, repeat
-from typing import Any, NamedTuple, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from shardstore import columns
 from shardstore.client.checking import Items
 from shardstore.columns import PREFIX_BYTES, Column, Prefixes
+from shardstore.lazy_numpy import np
 from shardstore.wire_format import Flag
 
-Positions: TypeAlias = npt.NDArray[np.intp]
-Owners: TypeAlias = npt.NDArray[np.uint16]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Positions: TypeAlias = "npt.NDArray[np.intp]"
+Owners: TypeAlias = "npt.NDArray[np.uint16]"
 ROW_BYTES_MAX = 16
 
 
@@ -31,9 +33,16 @@ class Boundaries:
 
     def __init__(self, starts: Sequence[bytes]) -> None:
         self.starts = starts[1:]
-        self.prefixes: Prefixes = np.array([columns.prefix_of(start) for start in self.starts], dtype=np.uint64)
         self._longest = max(map(len, self.starts), default=0)
-        self._rows = np.array(self.starts, dtype=self._row_type)
+
+    @cached_property
+    def prefixes(self) -> Prefixes:
+        """Their first 8 bytes as integers."""
+        return np.array([columns.prefix_of(start) for start in self.starts], dtype=np.uint64)
+
+    @cached_property
+    def _rows(self) -> npt.NDArray[np.bytes_]:
+        return np.array(self.starts, dtype=self._row_type)
 
     @property
     def _row_type(self) -> str:

@@ -31,7 +31,7 @@ from shardstore.client.sending import Sending
 from shardstore.errors import OutcomeUnknown
 from shardstore.wire_format import WRITES
 
-_Share: TypeAlias = tuple[Lane, int, int, tuple[bytes, ...], list[Call], Positions | None]
+_Share: TypeAlias = "tuple[Lane, int, int, tuple[bytes, ...], list[Call], Positions | None]"
 """Whom to ask, and of a Request: entries, flags, body, calls, positions."""
 
 

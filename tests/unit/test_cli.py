@@ -43,6 +43,9 @@ class FakeClient:
     def put(self, key: bytes, value: bytes, *, timeout: float) -> None:
         self.content[key] = value
 
+    def delete(self, key: bytes, *, timeout: float) -> None:
+        self.content.pop(key, None)
+
     def delete_many(self, keys: list[bytes], *, timeout: float) -> None:
         for key in keys:
             self.content.pop(key, None)
