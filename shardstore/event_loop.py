@@ -91,6 +91,7 @@ class EventLoop:
             self._handle(self._posted.get_nowait())
         due_ns, now_ns = self._core.wakeup_ns(), self._clock.now_ns()
         if due_ns is not None and due_ns <= now_ns:
+            self._transport.renew()
             self._handle(Tick())
         if now_ns >= self._life_due_ns:
             self._live_on(now_ns)

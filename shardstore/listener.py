@@ -20,13 +20,14 @@ from typing import BinaryIO
 from shardstore.effects import Incoming, PeerGone, Received
 from shardstore.errors import InvalidRequest
 from shardstore.limits import SECOND_NS
+from shardstore.options import SocketAccess
 from shardstore.readiness import READABLE, WRITABLE, Readiness
+from shardstore.socket_file import SocketFile
 from shardstore.stream import Stream
 from shardstore.stream_links import Connection, path_of
 from shardstore.traffic import Terms, Traffic
 
 _BACKLOG = 1_024
-_SOCKET_MODE_MASK = 0o177
 LOGGED_NS = 10 * SECOND_NS
 """Between two lines of one kind in the log."""
 
@@ -114,9 +115,19 @@ class PeerConnection(Connection):
 class Listener:
     """Listens on one endpoint, within its terms."""
 
-    def __init__(self, name: str, endpoint: str, readiness: Readiness, terms: Terms, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        name: str,
+        endpoint: str,
+        access: SocketAccess | None,
+        readiness: Readiness,
+        terms: Terms,
+        now_ns: Callable[[], int],
+    ) -> None:
         """Listen; a socket that a dead process left in this place goes. Raises InvalidRequest."""
         self._name = name
+        self._endpoint = endpoint
+        self._file = SocketFile(path_of(endpoint), access)
         self._readiness = readiness
         self._numbers = count(1)
         self._connections: dict[bytes, PeerConnection] = {}
@@ -125,7 +136,7 @@ class Listener:
         self._refusals = Repeated(now_ns)
         self._cuts = Repeated(now_ns)
         self.traffic = Traffic(terms, now_ns)
-        self._socket = _listening(endpoint)
+        self._socket = _listening(endpoint, self._file)
         self._spare = _spare_descriptor()
         readiness.add(self._socket.fileno(), READABLE, self._accept)
 
@@ -154,6 +165,16 @@ class Listener:
         if self._gone:
             received += self._gone
             self._gone.clear()
+
+    def renew(self) -> None:
+        """Listen in the same place again, if the file there has vanished. Connections stay."""
+        if self._file.is_to_be_made_again():
+            with suppress(InvalidRequest):  # it has vanished once more, and is seen to at the next time
+                again = _listening(self._endpoint, self._file)
+                self._readiness.remove(self._socket.fileno())
+                self._socket.close()
+                self._socket = again
+                self._readiness.add(again.fileno(), READABLE, self._accept)
 
     def close(self) -> None:
         """Close the socket and every connection."""
@@ -232,22 +253,19 @@ class Repeated:
             log.warning("%s (%d times so far)", what, self._count)
 
 
-def _listening(endpoint: str) -> socket.socket:
-    """A socket of this user that listens in the file system. Raises InvalidRequest."""
+def _listening(endpoint: str, file: SocketFile) -> socket.socket:
+    """A socket that listens in the file system. Raises InvalidRequest."""
     path = path_of(endpoint)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listening.setblocking(False)
-    mask = os.umask(_SOCKET_MODE_MASK)
     try:
         with suppress(FileNotFoundError):
             os.unlink(path)
-        listening.bind(path)
+        file.make(lambda: listening.bind(path))
         listening.listen(_BACKLOG)
     except OSError as error:
         listening.close()
         raise InvalidRequest(f"cannot listen on {endpoint}: {error}") from None
-    finally:
-        os.umask(mask)
     return listening
 
 

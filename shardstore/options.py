@@ -45,6 +45,14 @@ class ScanMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SocketAccess:
+    """Who is let in at a socket outside of a private directory: mode and group of its file, "" for the usual group."""
+
+    mode: int = 0o600
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RouterOptions:
     """What the router process is started with.
 

@@ -14,6 +14,7 @@ from shardstore.effects import Incoming
 from shardstore.errors import InvalidRequest
 from shardstore.limits import MILLISECOND_NS
 from shardstore.listener import Listener
+from shardstore.options import SocketAccess
 from shardstore.readiness import READABLE, Readiness
 from shardstore.stream_links import SCHEME, StreamLink, path_of
 from shardstore.system_clock import SystemClock
@@ -49,14 +50,23 @@ class SocketTransport:
         """Messages that had more frames than any message may have, on the ZeroMQ links that are open."""
         return sum(link.discarded for link in self._links.values() if isinstance(link, ZmqLink))
 
-    def bind(self, link: str, endpoint: str, terms: Terms = TERMS) -> str:
-        """Accept peers at the endpoint, within the terms. A socket in the file system is for this user only."""
+    def bind(self, link: str, endpoint: str, terms: Terms = TERMS, access: SocketAccess | None = None) -> str:
+        """Accept peers at the endpoint, within the terms.
+
+        A socket in the file system is for this user only, unless `access` says who else is let in.
+        """
         if endpoint.startswith(SCHEME):
-            listener = Listener(link, endpoint, self._readiness, terms, SystemClock().now_ns)
+            listener = Listener(link, endpoint, access, self._readiness, terms, SystemClock().now_ns)
             self._add(link, listener)
             self._listeners[link] = listener
             return endpoint
-        return self._open(link, zmq.ROUTER, endpoint)
+        return self._open(link, zmq.ROUTER, endpoint, access)
+
+    def renew(self) -> None:
+        """Listen again wherever the file of a socket has vanished."""
+        for link in self._links.values():
+            if not isinstance(link, StreamLink):
+                link.renew()
 
     def connect(self, link: str, endpoint: str) -> None:
         """Open a link to one endpoint, replacing an earlier one of that name. Nobody need listen there yet."""
@@ -155,10 +165,10 @@ class SocketTransport:
         """
         return self._readiness.fileno()
 
-    def _open(self, name: str, kind: zmq.SocketType, endpoint: str) -> str:
+    def _open(self, name: str, kind: zmq.SocketType, endpoint: str, access: SocketAccess | None = None) -> str:
         if endpoint.startswith("ipc://"):
             path_of(endpoint)  # refuses one that libzmq would cut off in silence
-        link = ZmqLink(name, self._context, kind, self._readiness, self._unsure)
+        link = ZmqLink(name, self._context, kind, self._readiness, self._unsure, access)
         self._add(name, link)  # before it is open: an interrupt must not leave a socket that nobody closes
         try:
             return link.open(endpoint)

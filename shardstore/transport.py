@@ -36,6 +36,9 @@ class Transport(Protocol):
         It may end early with nothing.
         """
 
+    def renew(self) -> None:
+        """Listen again wherever a bound endpoint has vanished, as a file may."""
+
     def wake(self) -> None:
         """End a `receive` that waits, now or at its next call. From any thread."""
 

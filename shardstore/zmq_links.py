@@ -13,7 +13,6 @@ a send), and frames are sent by the compiled base class of zmq.Socket. A poll co
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -26,14 +25,16 @@ from zmq.backend import Socket as CompiledSocket
 from shardstore.effects import Incoming, Received
 from shardstore.errors import InvalidRequest, Unavailable
 from shardstore.limits import FRAME_BYTES_MAX, FRAMES_MAX, KIB, OUTBOX_BYTES_MAX
+from shardstore.options import SocketAccess
 from shardstore.readiness import READABLE, Readiness
+from shardstore.socket_file import SocketFile
 
 LINGER_MS = 1_000
 _TAKEN_AT_ONCE = 64
 """Messages one link may take before others have their turn."""
 _COPY_BYTES_MAX = 64 * KIB
 """Longer frames are sent in place; for shorter ones a copy is cheaper than tracking their use."""
-_IPC_MODE_MASK = 0o177
+_IPC = "ipc://"
 _IN = int(zmq.POLLIN)
 _LAST = int(zmq.NOBLOCK)
 _MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
@@ -82,10 +83,14 @@ class ZmqLink:
         kind: zmq.SocketType,
         readiness: Readiness,
         unsure: dict[ZmqLink, None],
+        access: SocketAccess | None = None,
     ) -> None:
         """Raises Unavailable when the system has no room for a socket."""
         self._name = name
         self._bound = kind == zmq.ROUTER
+        self._access = access
+        self._file: SocketFile | None = None
+        self._endpoint = ""
         try:
             self._socket = context.socket(kind)
         except zmq.ZMQError as error:
@@ -110,14 +115,21 @@ class ZmqLink:
                 self._bind(endpoint)
             else:
                 self._socket.connect(endpoint)
-        except zmq.ZMQError as error:
+        except (zmq.ZMQError, OSError) as error:
             what = "listen on" if self._bound else "connect to"
             raise InvalidRequest(f"cannot {what} {endpoint}: {error}") from None
         self._descriptor = self._socket.get(zmq.FD)
         self._readiness.add(self._descriptor, READABLE, lambda _, received: self.take(received))
         self._unsure[self] = None
         opened: bytes = self._socket.get(zmq.LAST_ENDPOINT)
-        return opened.rstrip(b"\0").decode()
+        self._endpoint = opened.rstrip(b"\0").decode()
+        return self._endpoint
+
+    def renew(self) -> None:
+        """Listen in the same place again, if the file there has vanished. Connections, and the old listener, stay."""
+        if self._file is not None and self._file.is_to_be_made_again():
+            with suppress(zmq.ZMQError, OSError):  # it has vanished once more, and is seen to at the next time
+                self._bind(self._endpoint)
 
     @property
     def waiting(self) -> bool:
@@ -182,12 +194,12 @@ class ZmqLink:
         self._socket.close(linger=0)
 
     def _bind(self, endpoint: str) -> None:
-        """Listen; the file of an ipc endpoint is for this user only."""
-        mask = os.umask(_IPC_MODE_MASK)
-        try:
+        """Listen. Raises zmq.ZMQError, OSError."""
+        if not endpoint.startswith(_IPC):
             self._socket.bind(endpoint)
-        finally:
-            os.umask(mask)
+            return
+        self._file = SocketFile(endpoint.removeprefix(_IPC), self._access)
+        self._file.make(lambda: self._socket.bind(endpoint))
 
     def _pass_on(self, message: list[bytes]) -> bool:
         """Give the message to libzmq; False when it knows no such peer. Only the first frame can be refused."""

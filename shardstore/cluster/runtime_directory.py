@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,10 +17,10 @@ from pathlib import Path
 from shardstore.cluster.endpoints import Endpoints
 from shardstore.errors import StorageFailure
 from shardstore.limits import IPC_PATH_BYTES_MAX, WORKERS_MAX
+from shardstore.socket_file import is_private_directory, renew_private_directory
 
 PREFIX = "shardstore-"
 _NAME_DIGITS = 16
-_MODE = 0o700
 
 
 def make_runtime_directory(store: str, data: tuple[int, int]) -> str:
@@ -32,7 +31,7 @@ def make_runtime_directory(store: str, data: tuple[int, int]) -> str:
     name = PREFIX + hashlib.sha256(f"{os.geteuid()} {store} {data}".encode()).hexdigest()[:_NAME_DIGITS]
     for base in _bases():
         path = os.path.join(base, name)
-        if renew_runtime_directory(path):
+        if renew_private_directory(path):
             return path
     for base in _bases():
         with suppress(OSError):
@@ -40,31 +39,16 @@ def make_runtime_directory(store: str, data: tuple[int, int]) -> str:
     raise StorageFailure("no directory for sockets can be made in XDG_RUNTIME_DIR, TMPDIR or /tmp: set one of them")
 
 
-def renew_runtime_directory(path: str) -> bool:
-    """Make the directory unless it is there; False when that cannot be, or it is not ours alone."""
-    with suppress(OSError):
-        os.mkdir(path, _MODE)
-    return _is_ours(path)
-
-
 def remove_runtime_directory(path: str) -> None:
     """Remove the sockets and the directory, if it is one of ours; anything else in it stays, and so does it."""
     directory = Path(path)
-    if not directory.name.startswith(PREFIX) or not _is_ours(path):
+    if not directory.name.startswith(PREFIX) or not is_private_directory(path):
         return
     with suppress(OSError):
         for entry in directory.iterdir():
             if entry.is_socket():
                 entry.unlink(missing_ok=True)
         directory.rmdir()
-
-
-def _is_ours(path: str) -> bool:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
 
 
 def _bases() -> Iterator[str]:

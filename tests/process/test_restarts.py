@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from shardstore import LocalCluster, OutcomeUnknown, Unavailable, connect, connect_async
+from shardstore.running_cluster import running_on
 
 MEMORY = "288MiB"
 
@@ -88,3 +91,17 @@ def test_a_copy_of_a_running_directory_is_a_store_of_its_own(tmp_path: Path) -> 
             assert db.get(b"k") == b"original"
         with original.connect() as another:
             assert another.get(b"k") == b"original"
+
+
+def test_the_directory_of_the_sockets_comes_back(tmp_path: Path) -> None:
+    with LocalCluster(tmp_path, workers=1, memory=MEMORY) as cluster, cluster.connect() as old:
+        old.put(b"k", b"v")
+        shutil.rmtree(running_on(tmp_path).runtime_directory)
+        with connect(tmp_path) as new:
+            assert new.get(b"k") == b"v"
+        shutil.rmtree(running_on(tmp_path).runtime_directory)
+        for name in ("worker-0", "router"):
+            os.kill(cluster.processes()[name], signal.SIGKILL)
+        old.put(b"k", b"w", timeout=60)
+        with connect(tmp_path, timeout=60) as new:
+            assert new.get(b"k") == b"w"

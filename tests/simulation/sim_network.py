@@ -337,6 +337,9 @@ class SimTransport:
         """No event loop waits for a simulated transport."""
         raise AssertionError("a simulated transport has no descriptor")
 
+    def renew(self) -> None:
+        """Endpoints of a simulated network do not vanish by themselves."""
+
     def wake(self) -> None:
         """End a `receive` that waits, now or at its next call."""
         self._woken = True

@@ -21,6 +21,7 @@ class Script:
         self.unreachable: set[bytes] = set()
         self.inbox: list[list[Received]] = []
         self.woken = 0
+        self.renewed = 0
         self.time_ns = 1_000
         self.step_ns = 0
 
@@ -53,6 +54,10 @@ class Script:
         """The next messages of the inbox."""
         self.timeouts.append(timeout_ns)
         return self.inbox.pop(0) if self.inbox else []
+
+    def renew(self) -> None:
+        """Count it."""
+        self.renewed += 1
 
     def wake(self) -> None:
         """Count."""
@@ -103,7 +108,7 @@ def test_messages_come_before_posted_events_and_both_before_the_tick() -> None:
     loop.post(StopRequested())
     loop.run()
     assert script.seen == [message, message, StopRequested(), Tick()]
-    assert script.woken == 1
+    assert script.woken == script.renewed == 1
 
 
 def test_many_messages_do_not_delay_what_is_posted_or_due() -> None:
