@@ -48,9 +48,15 @@ ROUTER_IN_FLIGHT_BYTES_MAX = 256 * MIB
 """Request bytes the router has passed to one worker and not seen answered."""
 
 DEDUP_WINDOW = 1_024
-"""Request sequences remembered per client and segment."""
+"""Writes of a client to a segment that are remembered, at the least."""
+DEDUP_VALUES = 16
+"""Of them increments whose value is remembered."""
 DEDUP_CLIENTS = 1_024
 """Clients remembered per segment."""
+DEDUP_MINUTES = 24 * 60
+"""Of a client that was silent for so long, only the number of its newest write is remembered."""
+DEDUP_BYTES_MAX = 6 * MIB
+"""Memory for what is remembered of the clients of a segment; its document is never larger."""
 
 RANGES_MAX = 65_536
 CONTAINERS_MAX = 4 * RANGES_MAX
@@ -79,7 +85,8 @@ assert SCAN_PAGE_ENTRIES <= REQUEST_ENTRIES_MAX
 assert REPLY_BYTES_AIM + VALUE_BYTES_MAX < FRAME_BYTES_MAX
 assert CREDITS * (REPLY_BYTES_AIM + VALUE_BYTES_MAX) <= OUTBOX_BYTES_MAX, "who reads is never cut off"
 assert 2 * (KEY_BYTES_MAX + VALUE_BYTES_MAX + KIB) <= EXPANDED_BLOCKS_BYTES_MIN
-assert CREDITS * 2 <= DEDUP_WINDOW
+assert CREDITS <= DEDUP_VALUES <= DEDUP_WINDOW
+assert DEDUP_CLIENTS * (2 * 2 * DEDUP_WINDOW + KIB) <= DEDUP_BYTES_MAX, "of clients that write to some ranges in turn"
 assert CREDITS < 256
 assert RUNS_SET_ASIDE_MAX < RUN_QUEUE_MAX
 assert REQUEST_BYTES_MAX < WAL_FILE_BYTES < WAL_RETAINED_BYTES_MAX

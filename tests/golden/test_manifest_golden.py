@@ -1,4 +1,4 @@
-"""Format version 3 of manifests: the committed bytes are what is written, and they can be read."""
+"""Format version 4 of manifests: the committed bytes are what is written, and they can be read."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from pathlib import Path
 
 from shardstore.file_names import manifest as manifest_path
 from shardstore.file_names import segment_directory
+from shardstore.identifiers import RequestId
+from shardstore.workers.ranges.dedup import DedupWindow, Noted
 from shardstore.workers.segment.manifest import Manifest, publish_manifest, read_manifest
 from shardstore.workers.segment.table_format import TableRecord
 from tests.unit.faulty_filesystem import FaultyFilesystem
 
-GOLDEN = Path(__file__).parent / "manifest-v3.bin"
+GOLDEN = Path(__file__).parent / "manifest-v4.bin"
 MANIFEST = Manifest(
     "golden",
     42,
@@ -26,8 +28,15 @@ MANIFEST = Manifest(
         (TableRecord(2, 8_000, 300, 9, b"c", b"f", 8, 7, 9, b"a", b"l", 900),),
     ),
     {2**63 + 1: 9},
-    {"forgot": False, "clients": [[2**63, 3, {4: 5, 5: 6, 6: 6, 7: 9}, {5: b"-9", 6: b"", 7: b"-"}]]},
+    {
+        "forgot": False,
+        "clients": [
+            [2**63, 60, False, 3, b"\x04\x00", 4, b"\x06\x08\x05\x01\xac\x02\x03", 313, 3, 400, 415, 1, b" 313:-9"]
+        ],
+    },
 )
+WINDOW = {4: None, 6: None, 7: None, 8: None, 13: b"", 313: b"-9", **dict.fromkeys(range(400, 416))}
+"""What the golden file knows of the requests of a client."""
 
 
 def test_the_golden_file_is_what_is_written_and_can_be_read() -> None:
@@ -36,3 +45,12 @@ def test_the_golden_file_is_what_is_written_and_can_be_read() -> None:
     publish_manifest(filesystem, MANIFEST)
     assert filesystem.content(manifest_path(42)) == GOLDEN.read_bytes()
     assert read_manifest(filesystem, "golden", 42) == MANIFEST
+
+
+def test_the_window_in_the_golden_file_says_what_it_did() -> None:
+    window = DedupWindow.from_document(MANIFEST.dedup)
+    assert window.to_carry() == MANIFEST.dedup
+    for sequence in range(420):
+        noted = window.noted(RequestId(2**63, sequence))
+        assert noted == (Noted(0, WINDOW[sequence]) if sequence in WINDOW else None)
+        assert window.has_forgotten(RequestId(2**63, sequence)) == (sequence <= 3)

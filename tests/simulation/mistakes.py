@@ -33,8 +33,9 @@ from shardstore.workers.jobs.output import Numbers
 from shardstore.workers.jobs.specs import CompactionKind
 from shardstore.workers.maintenance.queue import MaintenanceQueue
 from shardstore.workers.overlay.overlay import Overlay
-from shardstore.workers.ranges.dedup import BARRED, FAILED, DedupWindow, Result, Verdict
+from shardstore.workers.ranges.dedup import DedupWindow, Verdict
 from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.ranges.results import BARRED, FAILED, Result
 from shardstore.workers.segment.bloom import BloomFilter
 from shardstore.workers.segment.manifest import Manifest
 from shardstore.workers.segment.merge import merge
@@ -85,9 +86,11 @@ def _append_and_refuse(wal: WalWriter, kind: RecordKind, *arguments: Any) -> int
 _append = WalWriter.append
 
 
-def _note_without_numbers(window: DedupWindow, request: RequestId, lsn: int, result: Result = None) -> None:
+def _note_without_numbers(
+    window: DedupWindow, request: RequestId, lsn: int, lsn_durable: int, result: Result = None
+) -> None:
     """It is known that an increment was applied, but not where the counter stood then."""
-    _note(window, request, lsn, result if result in (FAILED, BARRED) else None)
+    _note(window, request, lsn, lsn_durable, result if result in (FAILED, BARRED) else None)
 
 
 _note = DedupWindow.note
@@ -294,7 +297,7 @@ MISTAKES: dict[str, Mistake] = {
     "applies retries again": Mistake(
         (Patch(DedupWindow, "judge", lambda window, request, retry: Verdict.NEW),), needs=("break connection",)
     ),
-    "loses the dedup window in a drain": Mistake((Patch(DedupWindow, "to_document", lambda window, lsn_max: {}),)),
+    "loses the dedup window in a drain": Mistake((Patch(DedupWindow, "to_document", lambda window, lsn_durable: {}),)),
     "forgets the result of an increment": Mistake(
         (Patch(DedupWindow, "note", _note_without_numbers),), needs=("strand answers",)
     ),

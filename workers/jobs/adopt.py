@@ -45,7 +45,7 @@ def adopt(spec: AdoptSpec, filesystem: Filesystem) -> Generator[None, None, Adop
     directory = file_names.segment_directory(spec.segment)
     filesystem.make_directory(directory)
     if filesystem.exists(file_names.manifest(spec.segment)):
-        return AdoptResult(_adopted_before(spec, filesystem))
+        return AdoptResult(_adopted_before(spec, filesystem).without_window())
     _remove_files(directory, filesystem)
     parents = [_manifest_of(spec.store, parent, filesystem) for parent in spec.parents]
     _check_cover(spec, parents)
@@ -62,7 +62,7 @@ def adopt(spec: AdoptSpec, filesystem: Filesystem) -> Generator[None, None, Adop
         dedup=spec.dedup,
     )
     publish_manifest(filesystem, manifest)
-    return AdoptResult(manifest)
+    return AdoptResult(manifest.without_window())
 
 
 def _adopted_before(spec: AdoptSpec, filesystem: Filesystem) -> Manifest:

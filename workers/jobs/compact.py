@@ -49,7 +49,7 @@ def compact(spec: CompactSpec, filesystem: Filesystem, options: SegmentOptions) 
     inputs = _inputs(spec, manifest)
     if inputs is None:  # maybe by a job that died before the name of the manifest was durable
         filesystem.sync_directory(segment_directory(spec.segment))
-        return CompactResult(manifest)
+        return CompactResult(manifest.without_window())
     tables = OpenTables(filesystem, spec.store, spec.segment, SegmentCache(CACHE_BYTES))
     trims = spec.kind == CompactionKind.EVERYTHING
     steps = plan(inputs.base, inputs.newer, _held_by(tables), options.part_min_bytes, not inputs.older, trims)
@@ -150,7 +150,7 @@ def _result(compacted: Manifest, inputs: Inputs, parts: Parts, written: Parts) -
     carried = set(parts) - set(written)
     read = tuple(table for table in (*inputs.base, *inputs.newer) if table not in carried)
     return CompactResult(
-        compacted,
+        compacted.without_window(),
         read_bytes=share_bytes_of(read),
         written_bytes=share_bytes_of(written),
         carried_bytes=share_bytes_of(tuple(carried)),

@@ -60,7 +60,7 @@ def drain(spec: DrainSpec, filesystem: Filesystem, options: SegmentOptions) -> G
             filesystem.sync_directory(segment_directory(item.segment))
     segments = [item.segment for item in spec.drains]
     return DrainResult(
-        tuple(manifests[segment] for segment in segments),
+        tuple(manifests[segment].without_window() for segment in segments),
         tuple(figures.get(segment, JobFigures()) for segment in segments),
     )
 

@@ -1,5 +1,7 @@
 """What a job is to do, and what came of it. Both cross a pipe to and from the maintenance process.
 
+The manifests of results come without the dedup window, which the worker has.
+
 An encoded spec is one byte for its kind, then a document (shardstore/messages.py); a result is a document, whose
 kind follows from the spec.
 """

@@ -1,13 +1,19 @@
-"""Which runs the next drain takes, within the bytes that one drain may read."""
+"""Which runs the next drain takes, within the bytes that one drain may read and its spec may have."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
 
+from shardstore.limits import MIB
 from shardstore.workers.jobs.specs import SegmentDrain
 from shardstore.workers.ranges.owned_range import OwnedRange
+
+DRAINS_MAX = 1_024
+"""Ranges in one drain; the next one takes the others."""
+WINDOW_BYTES_MAX = 16 * MIB
+"""Dedup windows in the spec of a drain of more than one range."""
 
 
 def drains_of(ranges: Iterable[OwnedRange], lsn_durable: int, bytes_max: int) -> list[SegmentDrain]:
@@ -16,6 +22,7 @@ def drains_of(ranges: Iterable[OwnedRange], lsn_durable: int, bytes_max: int) ->
     Each takes as many runs as fit what is left of the bytes; the first one run at least.
     """
     drains: list[SegmentDrain] = []
+    window_bytes = 0
     for owned in sorted(ranges, key=_lsn_first):
         runs = [run for run in owned.overlay.runs if run.lsn_last <= lsn_durable]
         if not any(run.due for run in runs) or owned.segment is None or owned.job_damage:
@@ -24,14 +31,22 @@ def drains_of(ranges: Iterable[OwnedRange], lsn_durable: int, bytes_max: int) ->
             continue
         sizes = list(accumulate([run.size_bytes for run in runs]))
         fitting = bisect_right(sizes, bytes_max)
-        if not fitting and drains:
+        window_bytes += owned.dedup.size_bytes
+        has_room = fitting and window_bytes <= WINDOW_BYTES_MAX and len(drains) < DRAINS_MAX
+        if drains and not has_room:
             break
         last = max(0, fitting - 1)
         bytes_max -= sizes[last]
         lsn_last = runs[last].lsn_last
-        dedup = owned.dedup.to_document(lsn_last)
+        dedup = owned.dedup.to_document(lsn_durable)
         drains.append(SegmentDrain(owned.segment_id, owned.overlay.lsn_first, lsn_last, owned.epoch, dedup))
     return drains
+
+
+def freed_bytes(drains: Iterable[SegmentDrain], ranges: Mapping[int, OwnedRange]) -> int:
+    """Memory that these drains will free."""
+    runs = ((drain, run) for drain in drains for run in ranges[drain.segment].overlay.runs)
+    return sum([run.size_bytes for drain, run in runs if run.lsn_last <= drain.lsn_last])
 
 
 def _lsn_first(owned: OwnedRange) -> int:

@@ -31,14 +31,13 @@ from shardstore.workers.jobs.specs import (
     DrainSpec,
     ReleaseSpec,
     RetireSpec,
-    SegmentDrain,
     Spec,
     segments_of,
 )
 from shardstore.workers.maintenance.barriers import Barrier, Barriers
 from shardstore.workers.maintenance.compaction_choice import due_compaction
 from shardstore.workers.maintenance.compaction_policy import Compaction
-from shardstore.workers.maintenance.drain_choice import drains_of
+from shardstore.workers.maintenance.drain_choice import drains_of, freed_bytes
 from shardstore.workers.maintenance.drain_pace import pause_ns
 from shardstore.workers.maintenance.drain_policy import layers_at_rest, layers_to_seal
 from shardstore.workers.maintenance.lane import RETRY_FIRST_NS, Lane
@@ -153,12 +152,15 @@ class MaintenanceQueue:
         """The range is the parent of a change: it is drained, and not compacted any more."""
         return _bounced(self._barriers.leave(owned.segment_id))
 
+    def adopts(self, segment: int) -> bool:
+        """Whether a job that gives this child files of its own runs or waits."""
+        is_running = any(isinstance(running, AdoptSpec) and running.segment == segment for running in self.running)
+        return is_running or segment in self._adoptions
+
     def adopt(self, spec: AdoptSpec) -> None:
-        """Give a child files of its own, unless that is under way."""
-        is_running = any(isinstance(running, AdoptSpec) and running.segment == spec.segment for running in self.running)
-        if not is_running and spec.segment not in self._adoptions:
-            self._adoptions[spec.segment] = spec
-            self.look_again()
+        """Give a child files of its own."""
+        self._adoptions[spec.segment] = spec
+        self.look_again()
 
     def retire(self, segments: Iterable[int]) -> None:
         """Remove these segments, which are not served here any more."""
@@ -187,7 +189,7 @@ class MaintenanceQueue:
         job = StartJob(self._jobs_started, spec)
         lane.start(job, now_ns)
         if isinstance(spec, DrainSpec):
-            self.writes.drain_rate.begun(sum(self._bytes_of(item) for item in spec.drains), now_ns)
+            self.writes.drain_rate.begun(freed_bytes(spec.drains, self.ranges), now_ns)
         for segment in segments_of(spec):
             self.ranges[segment].take(Step.SEAL, Step.START)
         return [job]
@@ -282,11 +284,6 @@ class MaintenanceQueue:
         if not drains and not pauses:
             self.writes.drain_rate.idle()
         return DrainSpec(self.worker, self.store, self.log_id, tuple(drains)) if drains else None
-
-    def _bytes_of(self, drain: SegmentDrain) -> int:
-        """What the drain will free."""
-        runs = self.ranges[drain.segment].overlay.runs
-        return sum([run.size_bytes for run in runs if run.lsn_last <= drain.lsn_last])
 
     def _sync_for_drain(self) -> list[Effect]:
         """A run is drained only when its log is durable: else a power cut could leave tables ahead of a lost log."""

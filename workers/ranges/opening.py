@@ -15,7 +15,7 @@ from shardstore.workers.jobs.orphans import clear_orphans
 from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.segment.cache import SegmentCache
-from shardstore.workers.segment.manifest import Manifest, read_manifest
+from shardstore.workers.segment.manifest import Manifest, open_manifest, read_manifest
 from shardstore.workers.segment.segment import Segment
 from shardstore.workers.wal.log_document import read_log_document
 from shardstore.workers.wal.recovery import RecoveredLog, recover
@@ -28,7 +28,7 @@ def readable_manifests(filesystem: Filesystem, store: str) -> list[Manifest]:
         segment = segment_of(name)
         if segment is not None and filesystem.exists(manifest(segment)):
             try:
-                found.append(read_manifest(filesystem, store, segment))
+                found.append(read_manifest(filesystem, store, segment).without_window())
             except Corruption:
                 continue
     return found
@@ -70,18 +70,11 @@ def open_range(
     key_range = KeyRange(assignment.start, assignment.end)
     segment, dedup, damage = None, DedupWindow(), None
     try:
-        segment = _open_segment(filesystem, store, assignment, key_range, cache, version_logged)
-        dedup = DedupWindow.from_document(segment.manifest.dedup)
+        segment, dedup = _open_segment(filesystem, store, assignment, key_range, cache, version_logged)
     except Corruption as found:
         damage = found
     return OwnedRange(
-        assignment.segment,
-        key_range,
-        assignment.epoch,
-        None if damage else segment,
-        dedup,
-        damage,
-        version_logged=version_logged,
+        assignment.segment, key_range, assignment.epoch, segment, dedup, damage, version_logged=version_logged
     )
 
 
@@ -102,18 +95,19 @@ def _open_segment(
     key_range: KeyRange,
     cache: SegmentCache,
     version_logged: int,
-) -> Segment:
+) -> tuple[Segment, DedupWindow]:
     path = manifest(assignment.segment)
     if not filesystem.exists(path):
         if not assignment.create or version_logged:
             raise Corruption(path, 0, "the segment is in the route map, but its manifest is missing")
-        return Segment.create(filesystem, store, assignment.segment, key_range, assignment.epoch, cache)
-    segment = Segment.open(filesystem, store, assignment.segment, cache)
-    if (segment.manifest.start, segment.manifest.end) != (key_range.start, key_range.end):
-        raise Corruption(path, 0, f"holds {segment.manifest.start!r} to {segment.manifest.end!r}, not {key_range}")
-    _check_version(segment.manifest, version_logged)
-    clear_orphans(filesystem, segment.manifest)
-    return segment
+        created = Segment.create(filesystem, store, assignment.segment, key_range, assignment.epoch, cache)
+        return created, DedupWindow()
+    published = open_manifest(filesystem, store, assignment.segment)
+    if (published.start, published.end) != (key_range.start, key_range.end):
+        raise Corruption(path, 0, f"holds {published.start!r} to {published.end!r}, not {key_range}")
+    _check_version(published, version_logged)
+    clear_orphans(filesystem, published)
+    return Segment(filesystem, published, cache), DedupWindow.from_document(published.dedup)
 
 
 def _check_version(found: Manifest, version_logged: int) -> None:

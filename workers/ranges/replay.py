@@ -7,21 +7,18 @@ may be served. A record of a single write is little work, so the records of a ra
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import groupby
 from typing import NamedTuple
 
 from shardstore.columns import InvalidColumn, decode
 from shardstore.errors import Corruption
 from shardstore.identifiers import RequestId
-from shardstore.limits import DEDUP_WINDOW, KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
+from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.wire_format import Flag
-from shardstore.workers.ranges.dedup import BARRED, Result
 from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.ranges.results import BARRED, Result
 from shardstore.workers.wal.record_format import Record, RecordKind
 
 COLLECTED_ENTRIES = 4_096
-NOTED = DEDUP_WINDOW + 1
-"""Requests of a client that need be noted: those that the window holds, and the one from which on it has forgotten."""
 _DELETE, _INCREMENT, _BAR = int(RecordKind.DELETE), int(RecordKind.INCREMENT), int(RecordKind.BAR)
 _KEYS_FIXED, _VALUES_FIXED = Flag.KEYS_FIXED, Flag.VALUES_FIXED
 
@@ -66,14 +63,14 @@ class _Waiting:
         self._deletes = False
         self._keys: list[bytes] = []
         self._values: list[bytes] = []
-        self._requests: list[tuple[int, int, int, Result]] = []
+        self._requests: list[tuple[RequestId, int, Result]] = []
         self._payload_bytes = 0
 
     def take(self, record: Record) -> None:
         """Collect a record; apply what was collected before it when that has to come first, or is enough."""
         kind, layout, entries, lsn, _, _, _, client, sequence, keys, values = record
         if kind == _BAR:
-            self._requests.append((client, sequence, lsn, BARRED))
+            self._requests.append((RequestId(client, sequence), lsn, BARRED))
             return
         deletes = kind == _DELETE
         if deletes is not self._deletes or len(self._keys) >= COLLECTED_ENTRIES:
@@ -86,22 +83,18 @@ class _Waiting:
         except InvalidColumn as error:
             raise Corruption(f"log record {lsn}", 0, f"passes its checksum but is no batch: {error}") from None
         self._payload_bytes += len(keys) + len(values)
-        self._requests.append((client, sequence, lsn, bytes(values) if kind == _INCREMENT else None))
+        result = bytes(values) if kind == _INCREMENT else None
+        self._requests.append((RequestId(client, sequence), lsn, result))
 
     def apply(self) -> None:
         """Apply what was collected."""
         if not self._requests:
             return
-        active, lsn_first = self._owned.overlay.active, self._requests[0][2]
+        active, lsn_first = self._owned.overlay.active, self._requests[0][1]
         if self._deletes:
             active.delete(self._keys, self._payload_bytes, lsn_first)
         else:
             active.put(self._keys, self._values, self._payload_bytes, lsn_first)
-        for client, requests in groupby(self._requests, key=_client_of):
-            for _, sequence, lsn, result in list(requests)[-NOTED:]:
-                self._owned.dedup.note(RequestId(client, sequence), lsn, result)
+        for request, lsn, result in self._requests:
+            self._owned.dedup.note_again(request, lsn, result)
         self._keys, self._values, self._requests, self._payload_bytes = [], [], [], 0
-
-
-def _client_of(request: tuple[int, int, int, Result]) -> int:
-    return request[0]

@@ -2,7 +2,7 @@
 
 Fields as in the class; tables as in TableRecord. A table is part of the segment when, and only when, the manifest
 names it. Version 1 had no layers, one list of tables from the oldest to the newest in place of them; version 2 had no
-linked tables, no virtual parts, and no results of requests in `dedup`.
+linked tables, no virtual parts, and no results of requests in `dedup`; version 3 had there every sequence by itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shardstore.wire_format import MalformedMessage
 from shardstore.workers.segment.table_format import TableRecord
 
 MAGIC = b"shardMAN"
-VERSION = 3
+VERSION = 4
 SEGMENT_VERSION_MAX = 2**63 - 1
 
 Parts: TypeAlias = tuple[TableRecord, ...]
@@ -34,7 +34,7 @@ class Manifest:
 
     The layers from the newest to the oldest: `deltas`, of which the last is the newest; `main`; `bottoms`, sealed
     older mains, of which the last is the newest. What a newer layer says of a key holds. `dedup` is kept for the
-    owner of the segment, as it gave it.
+    owner of the segment, as it gave it (ranges/dedup.py).
     """
 
     store: str
@@ -64,6 +64,10 @@ class Manifest:
     def tables(self) -> tuple[TableRecord, ...]:
         """Every table: those of older layers first, parts of one layer in key order."""
         return *chain.from_iterable(self.mains), *self.deltas
+
+    def without_window(self) -> Manifest:
+        """The manifest as the owner of the segment keeps it in memory: it has the window in another form."""
+        return replace(self, dedup={}) if self.dedup else self
 
     def checkpoint_of(self, log_id: int) -> int:
         """The LSN of this log up to which the tables hold it; 0 when they hold nothing of it."""
@@ -112,6 +116,17 @@ def read_manifest(filesystem: Filesystem, store: str, segment: int) -> Manifest:
     for table in manifest.tables:
         if not _is_within_bounds(table):
             raise Corruption(path, HEAD_BYTES, f"table {table.number} is said to hold more than its bounds allow")
+    return manifest
+
+
+def open_manifest(filesystem: Filesystem, store: str, segment: int) -> Manifest:
+    """As read_manifest, for who is to own the segment.
+
+    The name of the manifest may not be durable yet when a process died between its rename and the sync of the
+    directory. Log files are released on the strength of it, so it is made durable now.
+    """
+    manifest = read_manifest(filesystem, store, segment)
+    filesystem.sync_directory(file_names.segment_directory(segment))
     return manifest
 
 

@@ -20,8 +20,8 @@ from shardstore.workers.segment.manifest import (
     Manifest,
     Parts,
     new_manifest,
+    open_manifest,
     publish_manifest,
-    read_manifest,
     share_bytes_of,
 )
 from shardstore.workers.segment.middle_key import middle_key
@@ -66,14 +66,8 @@ class Segment:
 
     @classmethod
     def open(cls, filesystem: Filesystem, store: str, segment: int, cache: SegmentCache | None = None) -> Segment:
-        """The segment as it was published last. Raises FileNotFoundError, Corruption.
-
-        The name of the manifest may not be durable yet when a process died between its rename and the sync of the
-        directory. Log files are released on the strength of it, so it is made durable now.
-        """
-        manifest = read_manifest(filesystem, store, segment)
-        filesystem.sync_directory(file_names.segment_directory(segment))
-        return cls(filesystem, manifest, cache)
+        """The segment as it was published last. Raises FileNotFoundError, Corruption."""
+        return cls(filesystem, open_manifest(filesystem, store, segment), cache)
 
     def layers(self) -> list[StoredLayer]:
         """Bottom mains, main and deltas, from the oldest to the newest. Raises Corruption."""
@@ -150,7 +144,7 @@ class Segment:
         }
 
     def _serve(self, manifest: Manifest) -> None:
-        self.manifest = manifest
+        self.manifest = manifest.without_window()
         self.tables = len(manifest.tables)
         self.entries = sum(record.entries for record in manifest.tables)
         self.tombstones = sum(record.tombstones for record in manifest.tables)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from shardstore import counters
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.wire_format import Op
-from shardstore.workers.ranges.dedup import Result
+from shardstore.workers.ranges.results import Result
 from shardstore.workers.serving.requests import amount_of, change_of
 from shardstore.workers.wal.record_format import RecordKind
 

@@ -11,8 +11,8 @@ from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.messages import OutcomeAnswer, Refusal, encode
 from shardstore.wire_format import Flag, Op, Status
 from shardstore.workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
-from shardstore.workers.ranges.dedup import FAILED, Result, ending_of
 from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.ranges.results import FAILED, Result, ending_of
 from shardstore.workers.serving.reply import Asker
 
 Waiting: TypeAlias = tuple[Asker, Result]

@@ -25,8 +25,9 @@ from shardstore.options import Durability
 from shardstore.outcome import Ending
 from shardstore.wire_format import Flag, Header, Op, Status
 from shardstore.workers.load.meter import LoadMeter
-from shardstore.workers.ranges.dedup import BARRED, FAILED, Noted, Result, Verdict
+from shardstore.workers.ranges.dedup import Noted, Verdict
 from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.ranges.results import BARRED, FAILED, Result
 from shardstore.workers.serving.admission import MemoryLimits, Usage, admit, pressure
 from shardstore.workers.serving.conditions import effect_of
 from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS, DrainRate
@@ -127,7 +128,7 @@ class WritePath:
         newest = self._newest_logged(owned, key)
         effect = effect_of(header.op, frames, newest.get(key) if newest else owned.get(key))
         if effect is None:
-            owned.dedup.note(request, self.wal.lsn_appended, FAILED)
+            owned.dedup.note(request, self.wal.lsn_appended, self.wal.lsn_durable, FAILED)
             return self._answer_after(newest, asker, FAILED)
         kind, value, result = effect
         body = key, value or b""
@@ -224,7 +225,7 @@ class WritePath:
             raise Busy(f"disk is full ({full})", 0, 0, RETRY_UNMEASURED_NS) from full
         except StorageFailure as failure:
             return self.fail(str(failure), [asker])
-        owned.dedup.note(request, write.lsn, result)
+        owned.dedup.note(request, write.lsn, self.wal.lsn_durable, result)
         if write.keys:
             op = _DELETE if write.values is None else _PUT
             self._load.note(owned.segment_id, op, write.keys, len(write.keys), write.payload_bytes)

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from shardstore.effects import Effect, Send
 from shardstore.limits import MILLISECOND_NS
@@ -46,7 +45,7 @@ class Changes:
         self._open_range = open_range
         self._orders: dict[int, Order] = {}
         self._reported: dict[int, Progress] = {}
-        self._carried: dict[int, dict[str, Any]] = {}
+        self._carried: dict[int, DedupWindow] = {}
         self._durable_first: dict[int, int] = {}
         self._report_due_ns = 0
         self._retired: deque[int] = deque(maxlen=RETIRED_KNOWN)
@@ -188,7 +187,7 @@ class Changes:
                 continue
             windows = self._windows(order, child)
             if windows is not None:
-                self._carried[child.segment_id] = DedupWindow.joined(windows).to_carry()
+                self._carried[child.segment_id] = DedupWindow.joined(windows)
                 child.dedup = DedupWindow.joined([*windows, child.dedup])
                 child.adopted = True
 
@@ -210,9 +209,10 @@ class Changes:
         if not (order.drained or (change.is_local and all(_is_drained(parent) for parent in here))):
             return
         for child in self._here(change.children):
-            if child.segment is None and not (child.damage or child.job_damage) and child.adopted:
+            lacks_files = child.segment is None and not (child.damage or child.job_damage)
+            if lacks_files and child.adopted and not maintenance.adopts(child.segment_id):
                 parents = tuple(parent.segment for parent in change.parents_over(child.key_range))
-                keys, dedup = child.key_range, self._carried[child.segment_id]
+                keys, dedup = child.key_range, self._carried[child.segment_id].to_carry()
                 maintenance.adopt(
                     AdoptSpec(self._store, child.segment_id, keys.start, keys.end, child.epoch, parents, dedup)
                 )

@@ -1,0 +1,170 @@
+"""The compact dedup window against one that remembers everything, however they are written, split, merged and aged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgpack
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from shardstore.identifiers import RequestId
+from shardstore.workers.ranges import dedup
+from shardstore.workers.ranges.dedup import DedupWindow, Verdict, WindowLimits
+from shardstore.workers.ranges.results import BARRED, FAILED, Result
+
+SMALL = WindowLimits(runs=2, clients=3, values=2, minutes=2, bytes_max=1_450)
+CLIENTS = range(1, 6)
+COUNTED = (b"7", b"-12")
+results = st.sampled_from([None, None, FAILED, BARRED, *COUNTED])
+
+
+@dataclass
+class Everything:
+    """What was noted, by client and sequence, in the order of the sequences of each; and what no crash can undo."""
+
+    noted: dict[int, dict[int, Result]] = field(default_factory=dict)
+    lsns: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def joined(self, other: Everything) -> Everything:
+        clients = sorted({*self.noted, *other.noted})
+        both = {client: self.noted.get(client, {}) | other.noted.get(client, {}) for client in clients}
+        return Everything(
+            {client: dict(sorted(known.items())) for client, known in both.items()}, self.lsns | other.lsns
+        )
+
+
+class Windows(RuleBasedStateMachine):
+    """Ranges of one worker, each with its window and what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limits, dedup.LIMITS = dedup.LIMITS, SMALL
+        self.ranges = [(DedupWindow(), Everything())]
+        self.newest = dict.fromkeys(CLIENTS, 0)
+        self.lsn = 0
+        self.lsn_durable = 0
+
+    def teardown(self) -> None:
+        dedup.LIMITS = self.limits
+
+    @rule(at=st.integers(0, 7), client=st.sampled_from(CLIENTS), gap=st.sampled_from([1, 1, 2, 300]), result=results)
+    def note(self, at: int, client: int, gap: int, result: Result) -> None:
+        window, told = self.ranges[at % len(self.ranges)]
+        sequence = self.newest[client] = self.newest[client] + gap
+        assert window.judge(RequestId(client, sequence), retry=False) is Verdict.NEW
+        self.lsn += 1
+        window.note(RequestId(client, sequence), self.lsn, self.lsn_durable, result)
+        told.noted.setdefault(client, {})[sequence] = result
+        told.lsns[client, sequence] = self.lsn
+
+    @rule()
+    def sync(self) -> None:
+        self.lsn_durable = self.lsn
+
+    @rule(at=st.integers(0, 7))
+    def die(self, at: int) -> None:
+        """The log keeps what is durable, and the manifest says no more than that."""
+        at %= len(self.ranges)
+        window, told = self.ranges[at]
+        for client, sequence in [key for key, lsn in told.lsns.items() if lsn > self.lsn_durable]:
+            told.noted[client].pop(sequence, None)
+            del told.lsns[client, sequence]
+        document = msgpack.packb(window.to_document(self.lsn_durable))
+        self.ranges[at] = DedupWindow.from_document(msgpack.unpackb(document, strict_map_key=False)), told
+
+    @precondition(lambda self: len(self.ranges) < 4)
+    @rule(at=st.integers(0, 7))
+    def split(self, at: int) -> None:
+        window, told = self.ranges.pop(at % len(self.ranges))
+        self.ranges += [(DedupWindow.joined([window]), told.joined(Everything())) for _ in range(2)]
+
+    @precondition(lambda self: len(self.ranges) > 1)
+    @rule()
+    def merge(self) -> None:
+        (left, left_told), (right, right_told) = self.ranges.pop(), self.ranges.pop()
+        self.ranges.append((DedupWindow.joined([left, right]), left_told.joined(right_told)))
+
+    @rule()
+    def pass_minute(self) -> None:
+        for window, _ in self.ranges:
+            window.pass_minute()
+
+    @rule(at=st.integers(0, 7), bytes_max=st.integers(0, 1_200))
+    def be_short_of_memory(self, at: int, bytes_max: int) -> None:
+        self.ranges[at % len(self.ranges)][0].shrink(bytes_max)
+
+    @invariant()
+    def nothing_is_applied_twice(self) -> None:
+        for window, told in self.ranges:
+            for client, known in told.noted.items():
+                verdicts = {window.judge(RequestId(client, sequence), retry=True) for sequence in known}
+                assert Verdict.NEW not in verdicts
+
+    @invariant()
+    def what_is_known_is_true(self) -> None:
+        for window, told in self.ranges:
+            for client in CLIENTS:
+                known = told.noted.get(client, {})
+                for sequence in {around + off for around in known for off in (-1, 0, 1)}:
+                    noted = window.noted(RequestId(client, sequence))
+                    if noted is not None:
+                        assert sequence in known
+                        expected = known[sequence]
+                        assert noted.result == expected or (noted.result is None and expected in COUNTED)
+                    elif sequence in known:
+                        assert window.has_forgotten(RequestId(client, sequence))
+
+    @invariant()
+    def it_is_bounded(self) -> None:
+        for window, _ in self.ranges:
+            assert len(window) <= SMALL.clients
+            assert window.size_bytes <= SMALL.bytes_max
+            assert window.size_bytes == sum(known.size_bytes for known in window._clients.values())
+
+
+class RoomyWindows(Windows):
+    """As long as there is room, as much is known as is promised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        dedup.LIMITS = WindowLimits(runs=3, clients=len(CLIENTS), values=2)
+        self.ranges = [(DedupWindow(), Everything())]
+
+    @rule(at=st.integers(0, 7))
+    def die(self, at: int) -> None:
+        """Values that were pushed out by some that are undone are gone: so here nothing is."""
+        self.sync()
+        super().die(at)
+
+    @precondition(lambda self: False)
+    @rule()
+    def pass_minute(self) -> None:
+        """Nobody is silent for long."""
+
+    @precondition(lambda self: False)
+    @rule(bytes_max=st.just(0))
+    def be_short_of_memory(self, bytes_max: int) -> None:
+        """There is room."""
+
+    @invariant()
+    def it_is_bounded(self) -> None:
+        """Not as tightly."""
+
+    @invariant()
+    def the_latest_are_known(self) -> None:
+        for window, told in self.ranges:
+            for client, known in told.noted.items():
+                counted = [sequence for sequence, result in known.items() if result in COUNTED]
+                for sequence in list(known)[-3:]:
+                    noted = window.noted(RequestId(client, sequence))
+                    assert noted is not None
+                    assert noted.result == known[sequence] or sequence not in counted[-2:]
+                assert not window._forgot
+
+
+TestWindows = Windows.TestCase
+TestWindows.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+TestRoomyWindows = RoomyWindows.TestCase
+TestRoomyWindows.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
