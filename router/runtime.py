@@ -34,7 +34,7 @@ def run(options: RouterOptions) -> Stop:
         loop = EventLoop(core, transport, SystemClock(), perform, lambda: show_life(options.life_fd))
         install_stop_signals(lambda: loop.post(StopRequested()))
         transport.bind(WORKERS, options.internal)
-        report_endpoint(options.status_fd, transport.bind(CLIENTS, options.listen))
+        report_endpoint(options.status_fd, transport.bind(CLIENTS, options.listen, access=options.access))
         return loop.run()
     finally:
         transport.close()

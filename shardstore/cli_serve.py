@@ -50,6 +50,9 @@ def serving_options(command: Callable[..., None]) -> Callable[..., None]:
             help="When a write is acknowledged: synced with others, synced alone, or handed to the system.",
         ),
         click.option("--ranges", type=int, help="Ranges of a new store. [default: 4 per worker]"),
+        click.option("--socket", type=click.Path(), help="Socket for clients. [default: one in a private directory]"),
+        click.option("--socket-mode", metavar="OCTAL", help="Who may use --socket, like 660. [default: 600]"),
+        click.option("--socket-group", metavar="GROUP", help="Group of --socket."),
         click.option("--listen", help="Loopback address, like tcp://127.0.0.1:7700. [default: private sockets]"),
         *map(_setting, (*fields(SegmentOptions), *fields(TopologyOptions))),
     )

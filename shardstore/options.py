@@ -69,6 +69,7 @@ class RouterOptions:
     memory: MemoryPlan
     topology: TopologyOptions = TOPOLOGY_DEFAULTS
     workers_asked: int | None = None
+    access: SocketAccess | None = None
     status_fd: int = -1
     life_fd: int = -1
 
@@ -85,6 +86,7 @@ class WorkerOptions:
     durability: Durability
     memory: MemoryPlan
     segments: SegmentOptions = DEFAULTS
+    access: SocketAccess | None = None
     status_fd: int = -1
     life_fd: int = -1
 
@@ -128,6 +130,8 @@ def from_argument(kind: type[ProcessOptions], argument: str) -> ProcessOptions:
             values["boundaries"] = tuple(values["boundaries"])
         if "memory" in values:
             values["memory"] = MemoryPlan(**values["memory"])
+        if "access" in values and values["access"] is not None:
+            values["access"] = SocketAccess(**values["access"])
         if "segments" in values:
             values["segments"] = SegmentOptions.from_plain(values["segments"])
         if "topology" in values:

@@ -197,6 +197,7 @@ FILES_MAY_BE_TOUCHED_BY: dict[str, str] = {
     "shardstore.process_identity": "reads what the system says of a process",
     "shardstore.running_cluster": "reads ENDPOINT of a store that another process holds",
     "shardstore.cluster.runtime_directory": "makes the directory of the sockets, which is not in the store",
+    "shardstore.cluster.socket_place": "takes the path of the socket from the caller",
     "shardstore.cluster.settings": "takes the path of the store from the caller",
 }
 

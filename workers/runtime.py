@@ -42,7 +42,7 @@ def run(options: WorkerOptions) -> Stop:
     _wait_for_lock(filesystem, jobs_lock(options.worker)).release()  # jobs of a predecessor have ended
     transport = SocketTransport()
     try:
-        endpoint = transport.bind(CLIENTS, options.listen, _terms(options.memory))
+        endpoint = transport.bind(CLIENTS, options.listen, _terms(options.memory), options.access)
         transport.connect(ROUTER, options.router)
         try:
             core = WorkerCore(filesystem, SystemEntropy(), options, endpoint, transport.unsent_bytes)

@@ -10,20 +10,23 @@ import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from shardstore.cluster.socket_place import SocketPlace
 from shardstore.errors import InvalidRequest
+from shardstore.options import SocketAccess
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """What each process binds. `listen` is a checked tcp address, or None for ipc."""
+    """What each process binds: in the directory, but for what `place`, or `listen` (a checked tcp address), says."""
 
     directory: str
     listen: str | None = None
+    place: SocketPlace | None = None
 
     @property
     def clients(self) -> str:
         """The router's public endpoint."""
-        return self.listen or f"ipc://{self.directory}/clients"
+        return self.listen or f"ipc://{self.place.path if self.place else f'{self.directory}/clients'}"
 
     @property
     def workers(self) -> str:
@@ -32,7 +35,12 @@ class Endpoints:
 
     def worker(self, worker: int) -> str:
         """A worker's endpoint for clients on this host."""
-        return f"unix://{self.directory}/worker-{worker}"
+        return f"unix://{self.place.worker(worker) if self.place else f'{self.directory}/worker-{worker}'}"
+
+    @property
+    def access(self) -> SocketAccess | None:
+        """Who is let in where clients come; None in the private directory."""
+        return self.place.access if self.place else None
 
 
 def check_listen(listen: str) -> str:

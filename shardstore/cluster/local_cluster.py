@@ -35,6 +35,9 @@ class LocalCluster:
     segments    how segment files are written, see SegmentOptions
     topology    when ranges are split, merged and moved, see TopologyOptions
     listen      None for sockets that only this user reaches, or a loopback address like "tcp://127.0.0.1:7700"
+    socket, socket_mode, socket_group
+                path of the socket for clients, instead of one in a private directory, and its mode (default: 0o600)
+                and group: who may connect
     """
 
     def __init__(
@@ -47,8 +50,13 @@ class LocalCluster:
         listen: str | None = None,
         segments: SegmentOptions | None = None,
         topology: TopologyOptions | None = None,
+        socket: str | os.PathLike[str] | None = None,
+        socket_mode: int | str | None = None,
+        socket_group: str | None = None,
     ) -> None:
-        self._settings = cluster_settings(data, workers, memory, durability, ranges, listen, segments, topology)
+        self._settings = cluster_settings(
+            data, workers, memory, durability, ranges, listen, segments, topology, socket, socket_mode, socket_group
+        )
         self._supervisor: Supervisor | None = None
         self._thread: Thread | None = None
         self._owner = 0

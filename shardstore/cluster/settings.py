@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from shardstore.cluster.endpoints import check_listen
+from shardstore.cluster.socket_place import SocketPlace, socket_place
 from shardstore.errors import InvalidRequest
 from shardstore.limits import MIB
 from shardstore.memory_plan import WORKER_MEMORY_MIN
@@ -34,6 +35,7 @@ class ClusterSettings:
     listen: str | None
     segments: SegmentOptions
     topology: TopologyOptions
+    place: SocketPlace | None = None
 
 
 def cluster_settings(
@@ -45,6 +47,9 @@ def cluster_settings(
     listen: str | None = None,
     segments: SegmentOptions | None = None,
     topology: TopologyOptions | None = None,
+    socket: str | os.PathLike[str] | None = None,
+    socket_mode: int | str | None = None,
+    socket_group: str | None = None,
 ) -> ClusterSettings:
     """The settings in a caller's words, checked. Raises InvalidRequest."""
     if Path(data).exists() and not Path(data).is_dir():
@@ -62,6 +67,7 @@ def cluster_settings(
         None if listen is None else check_listen(listen),
         segments or SegmentOptions(),
         topology or TopologyOptions(),
+        socket_place(socket, socket_mode, socket_group, listen),
     )
 
 

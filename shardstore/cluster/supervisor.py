@@ -78,6 +78,9 @@ class Supervisor:
     def _run_on(self, filesystem: PosixFilesystem, on_ready: Callable[[str], None]) -> None:
         directory = DataDirectory(filesystem, SystemEntropy(), self._settings)
         try:
+            place = self._settings.place
+            if place is not None:
+                place.refuse_if_taken()
             runtime_directory = make_runtime_directory(directory.store.store, directory.identity)
             try:
                 url = self._start(directory.store, runtime_directory)
@@ -88,6 +91,8 @@ class Supervisor:
             finally:
                 self._stop()
                 remove_runtime_directory(runtime_directory)
+                if place is not None:
+                    place.clear()
         finally:
             directory.close()
 
@@ -107,7 +112,7 @@ class Supervisor:
     def _start(self, store: Store, runtime_directory: str) -> str:
         for line in self._plan(store).lines():
             log.info("%s", line)
-        endpoints = Endpoints(runtime_directory, self._settings.listen)
+        endpoints = Endpoints(runtime_directory, self._settings.listen, self._settings.place)
         options = RouterOptions(
             data=self._settings.data,
             store=store.store,
@@ -118,6 +123,7 @@ class Supervisor:
             memory=self._plan(store),
             workers_asked=self._settings.workers,
             topology=self._settings.topology,
+            access=endpoints.access,
         )
         post = self._happenings.put
         router = Child("router", self._router_module, options, post)

@@ -98,4 +98,5 @@ class WorkerChildren:
             durability=self._settings.durability,
             memory=plan,
             segments=self._settings.segments,
+            access=self._endpoints.access,
         )

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from shardstore import LocalCluster, OutcomeUnknown, Unavailable, connect, connect_async
+from shardstore import InvalidRequest, LocalCluster, OutcomeUnknown, Unavailable, connect, connect_async
 from shardstore.running_cluster import running_on
 
 MEMORY = "288MiB"
@@ -105,3 +106,26 @@ def test_the_directory_of_the_sockets_comes_back(tmp_path: Path) -> None:
         old.put(b"k", b"w", timeout=60)
         with connect(tmp_path, timeout=60) as new:
             assert new.get(b"k") == b"w"
+
+
+def test_a_socket_of_ones_choice_is_the_url_for_good_but_only_for_its_store(tmp_path: Path) -> None:
+    with TemporaryDirectory(dir="/tmp") as base:
+        chosen = {"memory": MEMORY, "workers": 1, "socket": f"{base}/store", "socket_mode": "660"}
+        with LocalCluster(tmp_path / "data", **chosen) as cluster:
+            assert cluster.url == f"ipc://{base}/store"
+            db = connect(cluster.url)
+            db.put(b"k", b"v")
+            assert sorted(os.listdir(base)) == ["store", "store.worker-0"]
+            assert {stat.S_IMODE(os.stat(f"{base}/{name}").st_mode) for name in os.listdir(base)} == {0o660}
+            with pytest.raises(InvalidRequest, match="another process listens at"):
+                LocalCluster(tmp_path / "other", **chosen).start()
+            assert db.get(b"k") == b"v"
+        assert os.listdir(base) == []
+        with LocalCluster(tmp_path / "other", **chosen) as other:
+            with pytest.raises(Unavailable, match="another store is served at"):
+                db.put(b"k", b"wrong")
+            with other.connect() as newcomer:
+                assert list(newcomer.scan()) == []
+        with LocalCluster(tmp_path / "data", **chosen):
+            assert db.get(b"k") == b"v"
+        db.close()

@@ -14,6 +14,7 @@ from shardstore.options import (
     Durability,
     MaintenanceOptions,
     RouterOptions,
+    SocketAccess,
     WorkerOptions,
     check_workers,
     from_argument,
@@ -36,12 +37,15 @@ from shardstore.topology_options import TopologyOptions
             ("40",),
             derive(GIB, 2),
             workers_asked=3,
+            access=SocketAccess(0o660, "app"),
             status_fd=5,
         ),
         RouterOptions(
             "data", "store", "l", "i", 2, (), derive(GIB, 2), TopologyOptions(False, split_bytes=1 << 20, cooldown_ms=0)
         ),
-        WorkerOptions("data", "store", 1, "ipc:///tmp/r", "ipc:///tmp/w1", Durability.ASYNC, derive(GIB, 2)),
+        WorkerOptions(
+            "data", "store", 1, "ipc:///tmp/r", "ipc:///tmp/w1", Durability.ASYNC, derive(GIB, 2), access=SocketAccess()
+        ),
         MaintenanceOptions("data", 1, 7, SegmentOptions(Compression.LZ4, part_min_bytes=1 << 17)),
     ],
     ids=lambda options: type(options).__name__,

@@ -1,0 +1,100 @@
+"""Sockets in a place of the operator's choice, instead of a private directory: where others may find and use them.
+
+    PATH              clients
+    PATH.worker-3     clients that talk to a worker directly
+
+Workers meet the router in the private directory all the same: whoever can speak to it as a worker owns the store.
+"""
+
+from __future__ import annotations
+
+import glob
+import grp
+import os
+import re
+import socket
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+
+from shardstore.errors import InvalidRequest
+from shardstore.limits import IPC_PATH_BYTES_MAX, WORKERS_MAX
+from shardstore.options import SocketAccess
+
+DEFAULT_MODE = 0o600
+_MODE = re.compile(r"0?o?[0-7]{3}")
+_OF_OWNER = 0o600
+_ALLOWED = 0o666
+
+
+@dataclass(frozen=True, slots=True)
+class SocketPlace:
+    """A checked path, and who is let in there."""
+
+    path: str
+    access: SocketAccess
+
+    def worker(self, worker: int) -> str:
+        """The path of a worker's socket."""
+        return f"{self.path}.worker-{worker}"
+
+    def refuse_if_taken(self) -> None:
+        """Raise InvalidRequest if something else than a socket is there, or somebody listens."""
+        try:
+            found = os.lstat(self.path)
+        except FileNotFoundError:
+            return
+        if not stat.S_ISSOCK(found.st_mode):
+            raise InvalidRequest(f"{self.path} is there and is no socket: name another path, or remove it")
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.setblocking(False)
+            if probe.connect_ex(self.path) == 0:
+                raise InvalidRequest(f"another process listens at {self.path}: name another path, or stop it first")
+
+    def clear(self) -> None:
+        """Remove the sockets of a cluster that has ended."""
+        for path in (self.path, *glob.glob(f"{glob.escape(self.path)}.worker-*")):
+            with suppress(OSError):
+                if stat.S_ISSOCK(os.lstat(path).st_mode):
+                    os.unlink(path)
+
+
+def socket_place(
+    path: str | os.PathLike[str] | None, mode: int | str | None, group: str | None, listen: str | None
+) -> SocketPlace | None:
+    """The place in a caller's words, checked; None for the private directory. Raises InvalidRequest."""
+    if path is None:
+        if mode is not None or group is not None:
+            raise InvalidRequest("socket_mode and socket_group say who is let in at a socket=PATH: name one")
+        return None
+    if listen is not None:
+        raise InvalidRequest("a cluster has either a socket=PATH for its clients or listens on an address: choose one")
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
+        raise InvalidRequest(f"socket is the path of a socket, not {path!r}")
+    place = SocketPlace(os.path.abspath(path), SocketAccess(_checked_mode(mode), _checked_group(group)))
+    size = len(os.fsencode(place.worker(WORKERS_MAX - 1)))
+    if size > IPC_PATH_BYTES_MAX:
+        raise InvalidRequest(f"{place.path} is too long for a socket by {size - IPC_PATH_BYTES_MAX} bytes")
+    if not os.path.isdir(os.path.dirname(place.path)):
+        raise InvalidRequest(f"there is no directory {os.path.dirname(place.path)} for the socket: make it first")
+    return place
+
+
+def _checked_mode(mode: int | str | None) -> int:
+    if mode is None:
+        return DEFAULT_MODE
+    if type(mode) is str and _MODE.fullmatch(mode):
+        mode = int(mode.replace("o", ""), 8)
+    if type(mode) is not int or mode & _OF_OWNER != _OF_OWNER or mode & ~_ALLOWED:
+        shown = f"{mode:#o}" if type(mode) is int else repr(mode)
+        raise InvalidRequest(f'socket_mode is a mode like 0o660 or "660", for the owner at least 600, not {shown}')
+    return mode
+
+
+def _checked_group(group: str | None) -> str:
+    if group is None:
+        return ""
+    try:
+        return grp.getgrnam(group).gr_name
+    except (KeyError, TypeError, ValueError):
+        raise InvalidRequest(f"this host has no group {group!r} for the socket") from None
