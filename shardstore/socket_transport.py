@@ -6,6 +6,8 @@ import os
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
+from io import FileIO
 from typing import Any, TypeAlias
 
 import zmq
@@ -19,7 +21,7 @@ from shardstore.readiness import READABLE, Readiness
 from shardstore.stream_links import SCHEME, StreamLink, path_of
 from shardstore.system_clock import SystemClock
 from shardstore.traffic import SWEEP_NS, TERMS, Terms
-from shardstore.zmq_links import LINGER_MS, ZmqLink
+from shardstore.zmq_links import LINGER_MS, ZmqLink, make_sure_of_room
 
 _OUTBOX_RETRY_NS = 2 * MILLISECOND_NS
 """ZeroMQ does not tell of room towards one peer, so its outboxes are tried this often."""
@@ -33,16 +35,17 @@ class SocketTransport:
 
     def __init__(self) -> None:
         """Raises OSError when the system has no room for it."""
+        make_sure_of_room()
         self._links: dict[str, Link] = {}
         self._unsure: dict[ZmqLink, None] = {}
         self._waiting: dict[ZmqLink, None] = {}
         self._listeners: dict[str, Listener] = {}
         self._readiness = Readiness()
         self._polled: list[tuple[int, int]] = []
-        self._waker = open(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK), "r+b", buffering=0)  # noqa: SIM115
-        self._readiness.add(self._waker.fileno(), READABLE, self._woken)
+        self._waker = FileIO(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK), "r+b")
+        self._readiness.add(self._waker.fileno(), READABLE, partial(_woken, self._waker))
         self._context: zmq.Context[Any] = zmq.Context()
-        self._drop = weakref.finalize(self, _drop, self._context, self._links)
+        self._drop = weakref.finalize(self, _drop, self._context, self._links, self._readiness, self._waker)
         self._drop.atexit = False  # threads may still use it then, and the end of the process closes all
 
     @property
@@ -158,6 +161,13 @@ class SocketTransport:
         self._waker.close()
         self._context.term()
 
+    def drop(self) -> None:
+        """Close every socket at once, whatever waits to be sent. In a fork, what its origin has stays whole."""
+        self._waiting.clear()
+        self._unsure.clear()
+        self._polled.clear()
+        self._drop()
+
     def descriptor(self) -> int:
         """A file descriptor that becomes readable when `receive` may have something, for a foreign event loop.
 
@@ -180,9 +190,6 @@ class SocketTransport:
         self.disconnect(name)
         self._links[name] = link
 
-    def _woken(self, events: int, received: list[Incoming]) -> None:
-        self._waker.read(8)
-
     def _retry_waiting(self) -> None:
         for link in list(self._waiting):
             link.retry()
@@ -190,8 +197,18 @@ class SocketTransport:
                 del self._waiting[link]
 
 
-def _drop(context: zmq.Context[Any], links: dict[str, Link]) -> None:
-    """Close what its owner forgot to close: left to the collector, a context may wait for its sockets for ever."""
+def _woken(waker: FileIO, events: int, received: list[Incoming]) -> None:
+    waker.read(8)
+
+
+def _drop(context: zmq.Context[Any], links: dict[str, Link], readiness: Readiness, waker: FileIO) -> None:
+    """Close what its owner forgot to close: left to the collector, a context may wait for its sockets for ever.
+
+    Nothing that this is given may lead to the transport: else it would never be forgotten.
+    """
     for link in links.values():
         link.drop()
+    links.clear()
+    readiness.close()
+    waker.close()
     context.term()

@@ -58,5 +58,8 @@ class ClientTransport(Transport, Protocol):
     def take(self) -> list[Incoming]:
         """The second half: pass on what waits, and take what has come."""
 
+    def drop(self) -> None:
+        """Close every socket at once, whatever waits to be sent. In a fork, what its origin has stays whole."""
+
     def descriptor(self) -> int:
         """A file descriptor that becomes readable when `receive` may have something; see SocketTransport."""

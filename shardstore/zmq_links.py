@@ -13,6 +13,7 @@ a send), and frames are sent by the compiled base class of zmq.Socket. A poll co
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -35,6 +36,8 @@ _TAKEN_AT_ONCE = 64
 _COPY_BYTES_MAX = 64 * KIB
 """Longer frames are sent in place; for shorter ones a copy is cheaper than tracking their use."""
 _IPC = "ipc://"
+_DESCRIPTORS = 12
+"""More than the first socket of a context takes, and its first connection."""
 _IN = int(zmq.POLLIN)
 _LAST = int(zmq.NOBLOCK)
 _MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
@@ -92,8 +95,9 @@ class ZmqLink:
         self._file: SocketFile | None = None
         self._endpoint = ""
         try:
+            make_sure_of_room()
             self._socket = context.socket(kind)
-        except zmq.ZMQError as error:
+        except (zmq.ZMQError, OSError) as error:
             raise Unavailable(f"cannot open a socket: {error}") from None
         self._send: Callable[..., object] = partial(CompiledSocket.send, self._socket)
         self._item = [(self._socket, _IN)]
@@ -229,6 +233,17 @@ class ZmqLink:
             if len(frames) <= FRAMES_MAX:
                 frames.append(frame.bytes)
         return peer, frames
+
+
+def make_sure_of_room() -> None:
+    """Raise OSError unless the descriptors are there that a socket and its threads take: libzmq aborts without them."""
+    taken: list[int] = []
+    try:
+        for _ in range(_DESCRIPTORS):
+            taken.append(os.eventfd(0, os.EFD_CLOEXEC))
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
 
 
 def _is_ipv6(endpoint: str) -> int:

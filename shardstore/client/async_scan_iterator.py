@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from shardstore.client.calls import Call, EndScan, ScanPage
 from shardstore.client.loop_pump import LoopPump
-from shardstore.client.scanning import Scan
+from shardstore.client.scanning import CARRIED_OVER, Scan
 from shardstore.errors import Closed, ScanInvalidated
 
 
@@ -81,9 +81,11 @@ class _PageReader:
         self._scan = scan
         self._ahead: Call | None = None
         self._invalidated = ""
+        self._life = pump.life
 
     async def next_page(self) -> Iterator[Any] | None:
         """The entries of the next page that has any; None at the end of the scan. May be cancelled."""
+        self._heed_fork()
         if self._invalidated:
             raise self._scan.invalidated(self._invalidated)
         while (call := self._ahead or self._ask()) is not None:
@@ -102,6 +104,7 @@ class _PageReader:
 
     def leave(self) -> None:
         """Tell the worker that no further page is wanted; the session tells it for a page that is under way."""
+        self._heed_fork()
         self._invalidated = ""
         ahead, self._ahead = self._ahead, None
         page = self._pump.settled_value(ahead) if ahead is not None else None
@@ -125,6 +128,14 @@ class _PageReader:
         except Exception:
             self._ahead = None
             raise
+
+    def _heed_fork(self) -> None:
+        """What a worker holds, it holds for the parent."""
+        if self._life != self._pump.life:
+            self._life = self._pump.life
+            self._ahead = None
+            if self._scan.lose_owner():
+                self._invalidated = CARRIED_OVER
 
     def _ask(self, held: bool = False) -> Call | None:
         call: ScanPage | EndScan | None = self._scan.next_call()

@@ -13,6 +13,7 @@ from shardstore.client.async_scan_iterator import AsyncScanIterator
 from shardstore.client.asyncio_admin import AsyncAdmin
 from shardstore.client.calls import Call, Open, Statistics, is_write
 from shardstore.client.checking import WAIT, checked_timeout_ns
+from shardstore.client.forking import REOPEN
 from shardstore.client.loop_pump import LoopPump
 from shardstore.client.opening import Surroundings, surroundings_of
 from shardstore.client.operations import CALLS_OUTSTANDING
@@ -24,10 +25,14 @@ from shardstore.wire_format import Op
 
 
 async def connect_async(
-    where: str | os.PathLike[str] | None = None, direct: bool = True, *, timeout: float | None = None
+    where: str | os.PathLike[str] | None = None,
+    direct: bool = True,
+    *,
+    timeout: float | None = None,
+    fork: str = REOPEN,
 ) -> AsyncClient:
     """An asyncio client for the running event loop. Otherwise like `connect`."""
-    client = AsyncClient(surroundings_of(where, direct))
+    client = AsyncClient(surroundings_of(where, direct, fork))
     try:
         await client._open(timeout)
     except BaseException:

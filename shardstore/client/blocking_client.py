@@ -13,6 +13,7 @@ from shardstore.client import operations, outcome_token
 from shardstore.client.blocking_admin import Admin
 from shardstore.client.calls import Call, Open, Statistics, is_write
 from shardstore.client.checking import WAIT, checked_timeout_ns
+from shardstore.client.forking import REOPEN
 from shardstore.client.opening import Surroundings, surroundings_of
 from shardstore.client.operations import CALLS_OUTSTANDING
 from shardstore.client.pump import Pump, Ticket
@@ -25,15 +26,20 @@ from shardstore.wire_format import Op
 
 
 def connect(
-    where: str | os.PathLike[str] | None = None, direct: bool = True, *, timeout: float | None = None
+    where: str | os.PathLike[str] | None = None,
+    direct: bool = True,
+    *,
+    timeout: float | None = None,
+    fork: str = REOPEN,
 ) -> Client:
     """A client of the cluster on this host that serves a data directory, or of the cluster at a url.
 
     `where`: the path of the directory, or the url. Without it the variable SHARDSTORE_URL or SHARDSTORE_DATA says so.
     `direct`: talk to workers whose endpoints can be reached, instead of through the router only.
+    `fork`: in the child of a fork the client opens itself anew ("reopen"), or raises Closed ("refuse").
     Raises Unavailable when no router answers in time.
     """
-    client = Client(surroundings_of(where, direct))
+    client = Client(surroundings_of(where, direct, fork))
     try:
         client._open(timeout)
     except BaseException:
@@ -43,7 +49,12 @@ def connect(
 
 
 class Client:
-    """A client for any number of threads, made by `connect`. It has no thread of its own, and does not survive a fork.
+    """A client for any number of threads, made by `connect`. It has no thread of its own.
+
+    A process that is forked, by gunicorn --preload, Celery or multiprocessing, may use it in parent and child: there it
+    opens itself anew with the first call. A scan of the parent goes on in the child only if nothing is held for it.
+
+    It may be used in a signal handler and in `__del__`, also in the middle of another call of the same thread.
 
     Every method takes `timeout` in seconds; None is 30. It bounds the whole of a call on one key. For many keys and for
     scans it bounds each of the requests they are cut into, so it is how long nothing may move.

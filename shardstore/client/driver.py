@@ -14,6 +14,7 @@ from shardstore.transport import ClientTransport
 
 LATE_RECEIVES_MAX = 64
 """How many receives with something in them may go before timers that are due."""
+INTERRUPTED = "the client was interrupted while it sent or received, and began anew"
 
 
 class Driver:
@@ -25,25 +26,27 @@ class Driver:
 
     def __init__(
         self,
-        transport: ClientTransport,
+        new_transport: Callable[[], ClientTransport],
         clock: Clock,
         new_session: Callable[[], Session],
         resolve: Callable[[Resolve], None],
     ) -> None:
-        self._transport = transport
+        self._new_transport = new_transport
+        self.transport: ClientTransport | None = None
         self._clock = clock
         self._new_session = new_session
         self._resolve = resolve
         self._links: set[str] = set()
         self._late_receives = 0
-        self.torn = False
-        self.start_over()
+        self.torn = True
 
     def start_over(self) -> None:
-        """Begin with a new session and new links. Raises Unavailable when the system has no room for them."""
+        """Begin, or begin anew, with a session and links. Raises Unavailable when the system has no room for them."""
         self.torn = True
+        if self.transport is None:
+            self.transport = self._new_transport()
         for link in self._links:
-            self._transport.disconnect(link)
+            self.transport.disconnect(link)
         self._links.clear()
         self._session = self._new_session()
         self._execute(self._session.start(self._clock.now_ns()))
@@ -51,9 +54,20 @@ class Driver:
 
     def close(self) -> None:
         """Close the transport. What was not sent yet is dropped: nobody waits for its answer any more."""
-        for link in self._links:
-            self._transport.disconnect(link)
-        self._transport.close()
+        if self.transport is not None:
+            for link in self._links:
+                self.transport.disconnect(link)
+            self.transport.close()
+
+    def drop(self) -> None:
+        """In the child of a fork: let go of what the parent has. Nothing else may be done with this driver then."""
+        if self.transport is not None:
+            self.transport.drop()
+
+    def wake(self) -> None:
+        """End a `receive` that waits, or the next one. From any thread."""
+        if self.transport is not None:
+            self.transport.wake()
 
     def handle(self, events: Iterable[Event]) -> None:
         """Let the session take events. Who takes them out of somewhere before sets `torn` before that."""
@@ -67,15 +81,16 @@ class Driver:
 
         What has come goes before timers that are due: when nobody received for a while, it may be what they are for.
         """
+        assert self.transport is not None, "it was not started"
         self.torn = True
         due_ns = self._session.wakeup_ns()
         if due_ns is not None:
             until_due_ns = max(due_ns - self._clock.now_ns(), 0)
             timeout_ns = until_due_ns if timeout_ns is None else min(timeout_ns, until_due_ns)
         self.torn = False
-        has_come = self._transport.wait(timeout_ns)
+        has_come = self.transport.wait(timeout_ns)
         self.torn = True
-        messages = self._transport.take()
+        messages = self.transport.take()
         self.handle(messages)  # type: ignore[arg-type]  # a client binds no link, so that no peer of one can go
         if due_ns is None or due_ns > self._clock.now_ns():
             return bool(messages)
@@ -90,21 +105,22 @@ class Driver:
         """When the session wants to be let receive, if no message comes before."""
         return self._session.wakeup_ns()
 
-    def interrupted(self, call: Call) -> ShardstoreError:
-        """How a call ends that a torn session knows."""
-        return self._session.interrupted(call, "the client was interrupted while it sent or received, and began anew")
+    def interrupted(self, call: Call, what: str = INTERRUPTED) -> ShardstoreError:
+        """How a call ends that the session knows, when that is given up."""
+        return self._session.interrupted(call, what)
 
     def _execute(self, effects: list[Effect]) -> None:
+        assert self.transport is not None, "it was not started"
         for effect in effects:
             if type(effect) is Send:
-                if not self._transport.send(effect.link, effect.peer, effect.frames):
+                if not self.transport.send(effect.link, effect.peer, effect.frames):
                     failed = SendFailed(effect.link, effect.peer, effect.frames)
                     effects.extend(self._session.handle(failed, self._clock.now_ns()))
             elif type(effect) is Resolve:
                 self._resolve(effect)
             elif type(effect) is Connect:
                 self._links.add(effect.link)
-                self._transport.connect(effect.link, effect.endpoint)
+                self.transport.connect(effect.link, effect.endpoint)
             elif type(effect) is Disconnect:
-                self._transport.disconnect(effect.link)
+                self.transport.disconnect(effect.link)
                 self._links.discard(effect.link)

@@ -6,7 +6,9 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
+from shardstore.client.checking import checked_flag
 from shardstore.client.finding import StoreFinder
+from shardstore.client.forking import checked_fork
 from shardstore.client.session import Session
 from shardstore.clock import Clock
 from shardstore.errors import InvalidRequest, Unavailable
@@ -22,25 +24,34 @@ _TCP = "tcp://"
 
 
 class Surroundings(NamedTuple):
-    """What a client is built on; `new_session` is called again if a session has to be replaced."""
+    """What a client is built on; transport and session are made again when they have to be replaced.
 
-    transport: ClientTransport
+    `reopens`: whether that is so in the child of a fork.
+    """
+
+    new_transport: Callable[[], ClientTransport]
     clock: Clock
     new_session: Callable[[], Session]
+    reopens: bool
 
 
-def surroundings_of(where: str | os.PathLike[str] | None, direct: bool) -> Surroundings:
+def surroundings_of(where: str | os.PathLike[str] | None, direct: bool, fork: str) -> Surroundings:
     """The real surroundings for what `connect` was told. Raises InvalidRequest, Unavailable."""
+    reopens, direct = checked_fork(fork), checked_flag("direct", direct)
     finder = _finder_of(where)
     found = finder.find()
     if not found.url:
         raise Unavailable(found.missing)
     entropy = SystemEntropy()
+    new_session = lambda: Session(finder, entropy, direct, _reachable)  # noqa: E731
+    return Surroundings(_new_transport, SystemClock(), new_session, reopens)
+
+
+def _new_transport() -> ClientTransport:
     try:
-        transport = SocketTransport()
+        return SocketTransport()
     except OSError as error:
-        raise Unavailable(f"cannot open a transport: {error}") from None
-    return Surroundings(transport, SystemClock(), lambda: Session(finder, entropy, direct, _reachable))
+        raise Unavailable(f"the client has no room for its sockets: {error}") from None
 
 
 def _finder_of(where: str | os.PathLike[str] | None) -> StoreFinder:

@@ -22,6 +22,13 @@ _NOBODY = {
 
 def why_nobody_answers(url: str) -> str:
     """Why nobody can answer at a url, when this host knows; else empty."""
+    try:
+        return _try(url)
+    except OSError:  # no descriptor is left to try it with
+        return ""
+
+
+def _try(url: str) -> str:
     if url.startswith(_IPC):
         path = url.removeprefix(_IPC)
         with socket.socket(socket.AF_UNIX) as probe:

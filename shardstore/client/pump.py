@@ -3,11 +3,14 @@
 The thread that waits for an answer drives the session itself, if no other does: it leads. Others leave their calls in
 the inbox, wake the leader and wait; it takes all calls it finds there together, so that they are gathered. When the
 leader's own call is done, one that still waits is woken to lead. A single thread so never waits for another.
+
+A call may come in the middle of another one of the same thread: from a signal handler, or from where the collector
+finalizes an object. The session stands in the middle of a step then, so such a call goes through a pump of its own
+(`_inner`), with a session and links of its own, which is made when it is needed and kept.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from contextlib import suppress
@@ -17,17 +20,20 @@ from typing import Any
 from shardstore.client.calls import Call
 from shardstore.client.driver import Driver
 from shardstore.client.effects import Abandon, Await, Event, Resolve, Submit
+from shardstore.client.forking import refusal, watch
 from shardstore.client.opening import Surroundings
-from shardstore.errors import Closed, Unavailable
+from shardstore.errors import Closed, InvalidRequest, Unavailable
+from shardstore.transport import ClientTransport
 
 
 class Ticket:
     """A call that was submitted, and how it ended. `parking` is where its thread waits, once it does."""
 
-    __slots__ = ("call", "error", "parking", "settled", "value")
+    __slots__ = ("call", "error", "parking", "pump", "settled", "value")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, pump: Pump) -> None:
         self.call = call
+        self.pump = pump
         self.settled = False
         self.value: Any = None
         self.error: Exception | None = None
@@ -42,34 +48,54 @@ class Ticket:
             self.parking.put(None)
 
 
+CLOSED = "the client was closed"
+FORKED = "the process was forked while the call was under way; it goes on in the parent"
+IN_THE_MIDDLE = "a call in the middle of another one of the same thread cannot wait for what was asked before that one"
+
+
 class Pump:
-    """Only the thread that holds `_leader` touches driver and transport, except for the transport's wake."""
+    """Only the thread that holds `_leader` touches driver and transport, except for the transport's wake.
+
+    `life` counts the forks it was carried over. `_ended` says why it is of no use any more.
+    """
 
     def __init__(self, surroundings: Surroundings) -> None:
-        self._process = os.getpid()
-        self._transport = surroundings.transport
+        self._surroundings = surroundings
         self._leader = threading.RLock()
-        self._waking = threading.Lock()  # held to wake, and to forbid it before the transport is closed
+        self._waking = threading.RLock()  # held to wake, and to forbid it before the transport is closed
         self._submitted: deque[Call] = deque()
         self._events: deque[Abandon | Await] = deque()
         self._tickets: dict[Call, Ticket] = {}
         self._parked: dict[Ticket, None] = {}
+        self._parked_threads: set[int] = set()
         self._receiving = False
-        self._turning = False
-        self._closed = False
-        self._driver = Driver(self._transport, surroundings.clock, surroundings.new_session, self._resolve)
+        self._ended = ""
+        self._is_open = True
+        self._inner: Pump | None = None
+        self.life = 0
+        self._driver = self._new_driver()
+        self._driver.start_over()
+        watch(self)
+
+    @property
+    def _transport(self) -> ClientTransport | None:
+        return self._driver.transport
 
     def submit(self, call: Call) -> Ticket:
         """Take a call; it is sent when somebody leads. Raises Closed."""
-        self._check_usable()
-        ticket = self._tickets[call] = Ticket(call)
-        self._submitted.append(call)
-        self._wake_leader()
-        return ticket
+        if self._ended:
+            raise Closed(self._ended)
+        if self._is_in_the_middle():
+            return self._inner_pump().submit(call)
+        return self._take(call)
 
     def send(self) -> None:
         """Send what was submitted and take what has come, unless somebody leads and does so. Raises Closed."""
-        self._check_usable()
+        if self._ended:
+            raise Closed(self._ended)
+        if self._is_in_the_middle():
+            self._inner_pump().send()
+            return
         try:
             if self._leader.acquire(blocking=False):
                 self._turn(0)
@@ -80,15 +106,23 @@ class Pump:
 
     def tell(self, call: Call) -> None:
         """Take a call for whose end nobody waits. From anywhere, also from where an object is finalized."""
-        with suppress(Closed):
-            self.submit(call)
-            if not self._turning:  # else this thread may stand in the middle of it, and whoever does sends it
-                self.send()
+        with suppress(Closed, Unavailable):
+            if not self._ended:
+                self._take(call)
+                if not self._is_in_the_middle():  # else whoever stands there sends it
+                    self.send()
 
     def wait(self, ticket: Ticket) -> Any:
         """What the call settles with; raises its error."""
+        if ticket.pump is not self:
+            return ticket.pump.wait(ticket)
         if not ticket.settled:
-            self._check_usable()
+            if self._ended:
+                raise Closed(self._ended)
+            if self._is_in_the_middle():
+                self.abandon(ticket)
+                raise InvalidRequest(IN_THE_MIDDLE)
+        life = self.life
         try:
             if ticket.call.held:
                 self._tell_session(Await(ticket.call))
@@ -97,9 +131,11 @@ class Pump:
                     while not ticket.settled:
                         self._turn(None)
                     self._hand_over()
-        except BaseException:
+        except BaseException as error:
             self.abandon(ticket)
             self._recover()
+            if life != self.life and isinstance(error, OSError | ValueError):  # it waited with what the parent has
+                raise ticket.error or error from None
             raise
         if ticket.error is not None:
             raise ticket.error
@@ -107,7 +143,8 @@ class Pump:
 
     def abandon(self, ticket: Ticket) -> None:
         """Nobody waits for this call any more."""
-        if self._process != os.getpid():
+        if ticket.pump is not self:
+            ticket.pump.abandon(ticket)
             return
         self._parked.pop(ticket, None)
         if not ticket.settled:
@@ -116,31 +153,70 @@ class Pump:
             self._tell_session(Abandon(ticket.call))
 
     def close(self) -> None:
-        """Close the transport; who waits gets Closed. In a fork of the process that made it, nothing is touched."""
-        if self._process != os.getpid() or self._closed:
-            return
+        """Close the transport; who waits gets Closed. In the middle of a call of this thread, that comes behind it."""
+        if self._inner is not None:
+            self._inner.close()
         with self._waking:
-            self._closed = True
-        self._transport.wake()
-        with self._leader:
-            try:
-                self._driver.close()
-            finally:
-                for call in list(self._tickets):
-                    self._resolve(Resolve(call, None, Closed("the client was closed")))
-        self._wake_all()  # also who submitted too late for that: it finds the client closed
+            self._ended = self._ended or CLOSED
+        if not self._is_open:
+            return
+        self._driver.wake()
+        if not self._is_in_the_middle():
+            with self._leader:
+                self._finish_close()
+            self._wake_all()  # also who submitted too late for that: it finds the client closed
 
-    def _check_usable(self) -> None:
-        if self._process != os.getpid():
-            raise Closed(f"the client belongs to process {self._process} and was carried over a fork; open a new one")
-        if self._closed:
-            raise Closed("the client was closed")
+    def carry_over_fork(self) -> None:
+        """This is the child of a fork, and has no thread but this one: begin anew with the next call, or refuse it."""
+        leads = self._is_in_the_middle()
+        self._leader, self._waking = threading.RLock(), threading.RLock()
+        if leads:
+            self._leader.acquire()
+        self._receiving = False
+        self._submitted.clear()
+        self._events.clear()
+        self._parked.clear()
+        self._parked_threads.clear()
+        self._inner = None
+        self.life += 1
+        if not self._is_open:
+            return
+        lost, self._tickets = self._tickets, {}
+        for call, ticket in lost.items():
+            ticket.settle(None, self._driver.interrupted(call, FORKED))
+        self._driver.drop()
+        self._driver = self._new_driver()
+        if not self._surroundings.reopens:
+            self._ended = self._ended or refusal()
+            self._is_open = False
+
+    def _new_driver(self) -> Driver:
+        made_of = self._surroundings
+        return Driver(made_of.new_transport, made_of.clock, made_of.new_session, self._resolve)
+
+    def _is_in_the_middle(self) -> bool:
+        """Whether this thread leads, or waits for another that does, while it comes from elsewhere again."""
+        return self._leader._is_owned() or (  # type: ignore[attr-defined]  # as threading.Condition asks it
+            bool(self._parked_threads) and threading.get_ident() in self._parked_threads
+        )
+
+    def _inner_pump(self) -> Pump:
+        inner = self._inner
+        if inner is None:
+            inner = self._inner = Pump(self._surroundings)
+        return inner
+
+    def _take(self, call: Call) -> Ticket:
+        ticket = self._tickets[call] = Ticket(call, self)
+        self._submitted.append(call)
+        if self._receiving:
+            self._wake_leader()
+        return ticket
 
     def _turn(self, timeout_ns: int | None) -> None:
         """Hand over what was submitted, then receive once."""
-        if self._closed:
-            raise Closed("the client was closed")
-        self._turning = True
+        if self._ended:
+            raise Closed(self._ended)
         if self._driver.torn:
             self._start_over()
         self._receiving = True  # from here on, who submits wakes
@@ -148,7 +224,7 @@ class Pump:
             self._driver.torn = True
             self._driver.handle(self._inbox())
         self._driver.receive(timeout_ns)
-        self._receiving = self._turning = False
+        self._receiving = False
 
     def _inbox(self) -> list[Event]:
         """Take out what was submitted and told; only the leader does."""
@@ -162,18 +238,18 @@ class Pump:
 
     def _tell_session(self, event: Abandon | Await) -> None:
         self._events.append(event)
-        self._wake_leader()
+        if self._receiving:
+            self._wake_leader()
 
     def _wake_leader(self) -> None:
-        if self._receiving:
-            try:
-                self._receiving = False
-                with self._waking:
-                    if not self._closed:
-                        self._transport.wake()
-            except BaseException:
-                self._receiving = True  # interrupted: let the next one wake
-                raise
+        try:
+            self._receiving = False
+            with self._waking:
+                if not self._ended:
+                    self._driver.wake()
+        except BaseException:
+            self._receiving = True  # interrupted: let the next one wake
+            raise
 
     def _park(self, ticket: Ticket) -> bool:
         """Wait until the call is settled, or nobody leads; True when this thread leads now, and has to hand over.
@@ -182,15 +258,22 @@ class Pump:
         """
         if ticket.parking is None:
             ticket.parking = SimpleQueue()
-        self._parked[ticket] = None
-        leads = not ticket.settled and self._leader.acquire(blocking=False)
-        if not ticket.settled and not leads:
-            ticket.parking.get()
-        self._parked.pop(ticket, None)
+        thread = threading.get_ident()
+        self._parked_threads.add(thread)
+        try:
+            self._parked[ticket] = None
+            leads = not ticket.settled and self._leader.acquire(blocking=False)
+            if not ticket.settled and not leads:
+                ticket.parking.get()
+            self._parked.pop(ticket, None)
+        finally:
+            self._parked_threads.discard(thread)
         return leads
 
     def _hand_over(self) -> None:
         """Lead no more."""
+        if self._ended:  # in the middle of this
+            self._finish_close()
         self._leader.release()
         self._wake_parked()
 
@@ -212,14 +295,27 @@ class Pump:
     def _recover(self) -> None:
         """After an exception anywhere: if this thread leads, or nobody does, put all in order and let another lead."""
         try:
-            if self._leader.acquire(blocking=False) and self._driver.torn and not self._closed:
-                with suppress(Unavailable):  # it is torn as before, and who leads next tries again
-                    self._start_over()
+            if self._leader.acquire(blocking=False):
+                if self._ended:
+                    self._finish_close()
+                elif self._driver.torn:
+                    with suppress(Unavailable):  # it is torn as before, and who leads next tries again
+                        self._start_over()
         finally:
             with suppress(RuntimeError):  # the lock knows how often this thread took it, and refuses to be free twice
                 while True:
                     self._leader.release()
             self._wake_all()  # the exception may have struck between the choice of one and its wake
+
+    def _finish_close(self) -> None:
+        """Close the transport, once; whoever waits is told. Only the leader does."""
+        if self._is_open:
+            self._is_open = False
+            try:
+                self._driver.close()
+            finally:
+                for call in list(self._tickets):
+                    self._resolve(Resolve(call, None, Closed(self._ended)))
 
     def _start_over(self) -> None:
         """An exception left the driver torn: the session is replaced, and calls it knew end. Raises Unavailable."""

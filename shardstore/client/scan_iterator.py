@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from shardstore.client.calls import EndScan, ScanPage
 from shardstore.client.pump import Pump, Ticket
-from shardstore.client.scanning import Scan
+from shardstore.client.scanning import CARRIED_OVER, Scan
 from shardstore.errors import Closed, ScanInvalidated
 
 _END = object()
@@ -90,6 +90,7 @@ class _PageReader:
         self._scan = scan
         self._ahead: Ticket | None = None
         self._invalidated = ""
+        self._life = pump.life
 
     def entries(self) -> Iterator[Any]:
         """All entries that follow, each from an iterator in C.
@@ -103,6 +104,7 @@ class _PageReader:
 
     def leave(self) -> None:
         """Tell the worker that no further page is wanted; the session tells it for a page that is under way."""
+        self._heed_fork()
         self._invalidated = ""
         ticket, self._ahead = self._ahead, None
         if ticket is not None and not ticket.settled:
@@ -124,6 +126,7 @@ class _PageReader:
 
     def _next_page(self) -> Iterator[Any] | None:
         """The entries of the next page that has any; None at the end of the scan."""
+        self._heed_fork()
         if self._invalidated:
             raise self._scan.invalidated(self._invalidated)
         while (ticket := self._ahead or self._ask()) is not None:
@@ -143,6 +146,14 @@ class _PageReader:
             if (entries := self._scan.at_hand()) is not None:
                 return entries
         return None
+
+    def _heed_fork(self) -> None:
+        """What a worker holds, it holds for the parent."""
+        if self._life != self._pump.life:
+            self._life = self._pump.life
+            self._ahead = None
+            if self._scan.lose_owner():
+                self._invalidated = CARRIED_OVER
 
     def _ask(self, held: bool = False) -> Ticket | None:
         call: ScanPage | EndScan | None = self._scan.next_call()

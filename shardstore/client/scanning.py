@@ -32,6 +32,7 @@ from shardstore.options import ScanMode
 
 END_TIMEOUT_NS = 5 * SECOND_NS
 """How long a worker is told that a scan has left it; its lease ends that too."""
+CARRIED_OVER = "it was begun before the process was forked, and its moment is the parent's"
 
 Bounds = tuple[bytes, bytes]
 
@@ -143,6 +144,12 @@ class Scan:
     def confirm(self) -> None:
         """The range of the latest page was as shown until its last entry was read."""
         self._stand = self._stand._replace(to_confirm=b"")
+
+    def lose_owner(self) -> bool:
+        """Nobody holds anything for the scan any more: whether that breaks what its mode promises."""
+        stand = self._stand
+        self._stand = stand._replace(mark=b"", to_confirm=b"")
+        return bool(stand.mark or stand.to_confirm)
 
     def leave(self, ahead: Page | None = None) -> EndScan | None:
         """What to tell the worker when no further page is wanted, if it may hold something for the scan.

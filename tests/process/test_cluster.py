@@ -164,21 +164,22 @@ def test_a_stopped_cluster_says_so(tmp_path: Path) -> None:
         cluster.connect()
 
 
-def test_a_client_carried_over_a_fork_says_so(tmp_path: Path) -> None:
-    with cluster_on(tmp_path) as cluster, cluster.connect() as db:
+def test_a_client_serves_in_the_child_of_a_fork_unless_it_is_to_refuse(tmp_path: Path) -> None:
+    with cluster_on(tmp_path) as cluster, cluster.connect() as db, cluster.connect(fork="refuse") as refusing:
         db.put(b"k", b"v")
         child = os.fork()
         if child == 0:
             status = 1
             try:
-                db.get(b"k", timeout=5)
+                db.put(b"child", db.get(b"k", timeout=5))
+                refusing.get(b"k", timeout=5)
             except Closed:
                 cluster.stop()  # does nothing: the cluster belongs to the parent
                 status = 0
             finally:
                 os._exit(status)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert db.get(b"k") == b"v"
+        assert db.get(b"k") == db.get(b"child") == refusing.get(b"k") == b"v"
 
 
 PROGRAM = """

@@ -30,11 +30,12 @@ class Client(Process):
         self._waiting: dict[Call, Actor] = {}
         self._resolved: list[Resolve] = []
         self._driver = Driver(
-            self.transport,
+            lambda: self.transport,
             host.clock,
             lambda: Session(finder, entropy, direct, lambda _endpoint: True),
             self._resolved.append,
         )
+        self._driver.start_over()
         self.actors = 0
         self.schedule()
 

@@ -333,6 +333,10 @@ class SimTransport:
         self._woken = False
         return [self._inbox.popleft() for _ in range(min(len(self._inbox), MESSAGES_PER_RECEIVE))]
 
+    def drop(self) -> None:
+        """No client of a simulation is forgotten, and none is forked."""
+        raise AssertionError("a simulated transport is closed")
+
     def descriptor(self) -> int:
         """No event loop waits for a simulated transport."""
         raise AssertionError("a simulated transport has no descriptor")

@@ -79,7 +79,8 @@ class Driven:
         self.transport = ListedTransport(clock)
         self.resolved: list[Resolve] = []
         new_session: Callable[[], Session] = lambda: Session(FakeFinder(), NoJitter(), True, lambda endpoint: True)  # noqa: E731
-        self.driver = Driver(cast(ClientTransport, self.transport), clock, new_session, self.resolved.append)
+        self.driver = Driver(lambda: cast(ClientTransport, self.transport), clock, new_session, self.resolved.append)
+        self.driver.start_over()
 
     def get(self, key: bytes) -> Any:
         call = Single(SECOND_NS, Op.GET, key)
