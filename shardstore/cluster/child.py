@@ -95,6 +95,12 @@ class Child:
             self._asked_to_end = True
             self.process.terminate()
 
+    def replace(self, kill_ns: int) -> None:
+        """The process, if there is one, ends in order, or is killed at `kill_ns`; then the next is started."""
+        if self.process is not None and not self.dismissed:
+            self.ask_to_end()
+            self.due_ns = kill_ns
+
     def dismiss(self, kill_ns: int) -> None:
         """The member is to run no more: its process ends in order, or is killed at `kill_ns`."""
         self.dismissed = True

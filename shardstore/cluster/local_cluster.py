@@ -60,13 +60,12 @@ class LocalCluster:
         self._supervisor: Supervisor | None = None
         self._thread: Thread | None = None
         self._owner = 0
-        self._url = ""
+        self._serves = False
 
     @property
     def url(self) -> str:
         """What `shardstore.connect` takes; it also takes the data directory."""
-        self._check_started()
-        return self._url
+        return self._started().url
 
     def start(self) -> None:
         """Start all processes and wait until they serve. Raises as Supervisor.run does."""
@@ -79,7 +78,8 @@ class LocalCluster:
         atexit.register(self.stop)
         self._thread.start()
         try:
-            self._url = url.result()
+            url.result()
+            self._serves = True
         except BaseException:
             self.stop()
             raise
@@ -89,7 +89,7 @@ class LocalCluster:
         if self._supervisor is None or self._thread is None or self._owner != os.getpid():
             return
         atexit.unregister(self.stop)
-        self._url = ""
+        self._serves = False
         self._supervisor.request_stop()
         try:
             self._thread.join()
@@ -100,21 +100,22 @@ class LocalCluster:
 
     def connect(self, **settings: Any) -> Client:
         """A blocking client; takes the settings of `shardstore.connect`."""
-        self._check_started()
+        self._started()
         return connect(self._settings.data, **settings)
 
     async def connect_async(self, **settings: Any) -> AsyncClient:
         """An asyncio client; takes the settings of `shardstore.connect_async`."""
-        self._check_started()
+        self._started()
         return await connect_async(self._settings.data, **settings)
 
     def processes(self) -> dict[str, int]:
         """Process ids of what runs now, by name: "router", "worker-0", "worker-0 maintenance"."""
         return self._supervisor.processes() if self._supervisor else {}
 
-    def _check_started(self) -> None:
-        if not self._url:
+    def _started(self) -> Supervisor:
+        if self._supervisor is None or not self._serves:
             raise Closed("the cluster is not started: use it in a `with` block, or call start()")
+        return self._supervisor
 
     def __enter__(self) -> LocalCluster:
         self.start()

@@ -26,11 +26,12 @@ from shardstore.cluster.runtime_directory import make_runtime_directory, remove_
 from shardstore.cluster.settings import ClusterSettings
 from shardstore.cluster.store import Store
 from shardstore.cluster.worker_children import WorkerChildren
-from shardstore.errors import Unavailable
+from shardstore.errors import StorageFailure, Unavailable
 from shardstore.limits import SECOND_NS
 from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import RouterOptions
 from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.socket_file import renew_private_directory
 from shardstore.system_clock import SystemClock
 from shardstore.system_entropy import SystemEntropy
 
@@ -65,6 +66,9 @@ class Supervisor:
         self._stop_requests = 0
         self._router: list[Child] = []
         self._workers: WorkerChildren | None = None
+        self._runtime_directory = ""
+        self.url = ""
+        """What clients connect to, once every process serves."""
 
     def run(self, on_ready: Callable[[str], None]) -> None:
         """Serve until a stop is requested; `on_ready` gets the url once every process serves.
@@ -81,16 +85,16 @@ class Supervisor:
             place = self._settings.place
             if place is not None:
                 place.refuse_if_taken()
-            runtime_directory = make_runtime_directory(directory.store.store, directory.identity)
+            self._runtime_directory = make_runtime_directory(directory.store.store, directory.identity)
             try:
-                url = self._start(directory.store, runtime_directory)
+                self._start(directory.store)
                 if not self._stop_requests:
-                    directory.announce(url, runtime_directory)
-                    on_ready(url)
-                    self._keep_alive()
+                    directory.announce(self.url, self._runtime_directory)
+                    on_ready(self.url)
+                    self._keep_alive(directory)
             finally:
                 self._stop()
-                remove_runtime_directory(runtime_directory)
+                remove_runtime_directory(self._runtime_directory)
                 if place is not None:
                     place.clear()
         finally:
@@ -109,10 +113,10 @@ class Supervisor:
                 found |= {f"{process.name} maintenance": below.pid for below in _below(process.pid)}
         return found
 
-    def _start(self, store: Store, runtime_directory: str) -> str:
+    def _start(self, store: Store) -> None:
         for line in self._plan(store).lines():
             log.info("%s", line)
-        endpoints = Endpoints(runtime_directory, self._settings.listen, self._settings.place)
+        endpoints = self._endpoints()
         options = RouterOptions(
             data=self._settings.data,
             store=store.store,
@@ -134,7 +138,10 @@ class Supervisor:
         # A router that is started again must come back where the clients know it, at the same port, and to the workers
         # that the store has by then.
         router.options = replace(options, listen=router.endpoint, workers_asked=None)
-        return router.endpoint
+        self.url = router.endpoint
+
+    def _endpoints(self) -> Endpoints:
+        return Endpoints(self._runtime_directory, self._settings.listen, self._settings.place)
 
     def _plan(self, store: Store) -> MemoryPlan:
         return derive(self._settings.memory, store.workers)
@@ -156,18 +163,44 @@ class Supervisor:
             if gone is not None:
                 raise Unavailable(f"the cluster did not start: {gone.last_end}")
 
-    def _keep_alive(self) -> None:
+    def _keep_alive(self, directory: DataDirectory) -> None:
         look_ns = self._clock.now_ns()
         while not self._stop_requests:
             if self._clock.now_ns() >= look_ns:
                 look_ns = self._clock.now_ns() + LOOK_NS
                 for child in self._children():
                     child.kill_if_it_hangs()
+                if not renew_private_directory(self._runtime_directory):
+                    self._meet_elsewhere(directory)
             gone = self._take(min([look_ns, *(child.due_ns for child in self._children() if child.due_ns)]))
             if gone is not None:
                 self._report_end(gone)
             while (refused := self._follow_up()) is not None:
                 self._report_end(refused)
+
+    def _meet_elsewhere(self, directory: DataDirectory) -> None:
+        """The directory of the sockets cannot be made again, as after a logout: start all processes with another."""
+        lost, again_ns = self._runtime_directory, self._clock.now_ns() + STOP_NS
+        try:
+            self._runtime_directory = make_runtime_directory(directory.store.store, directory.identity)
+        except StorageFailure as error:  # who is connected goes on, and this is tried again at the next look
+            log.error("%s is gone: %s", lost, error)
+            return
+        log.warning(
+            "%s is gone and cannot be made again: all processes are started again with %s",
+            lost,
+            self._runtime_directory,
+        )
+        endpoints, [router] = self._endpoints(), self._router
+        if not self._settings.listen:
+            self.url = endpoints.clients
+        assert isinstance(router.options, RouterOptions)
+        router.options = replace(router.options, listen=self.url, internal=endpoints.workers)
+        if self._workers is not None:
+            self._workers.move(endpoints, self._clock.now_ns())
+        for child in self._children():
+            child.replace(again_ns)
+        directory.announce(self.url, self._runtime_directory)
 
     def _follow_up(self) -> Child | None:
         """Start and end what is due; answers the first child that the system refuses to start."""

@@ -79,6 +79,11 @@ class WorkerChildren:
             self._children[worker].options = self._options(worker)
         self.pin()
 
+    def move(self, endpoints: Endpoints, now_ns: int) -> None:
+        """Who is started from now on meets the others at these endpoints."""
+        self._endpoints = endpoints
+        self.adjust(now_ns)
+
     def pin(self) -> None:
         """Give each worker that serves its core. Who comes or goes may change that of others."""
         wanted = [(worker, child) for worker, child in sorted(self._children.items()) if worker in self._wanted]

@@ -10,12 +10,13 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 
 import pytest
 
 from shardstore import InvalidRequest, LocalCluster, OutcomeUnknown, Unavailable, connect, connect_async
 from shardstore.running_cluster import running_on
+from tests.process.deadlines import wait_until
 
 MEMORY = "288MiB"
 
@@ -129,3 +130,24 @@ def test_a_socket_of_ones_choice_is_the_url_for_good_but_only_for_its_store(tmp_
         with LocalCluster(tmp_path / "data", **chosen):
             assert db.get(b"k") == b"v"
         db.close()
+
+
+@pytest.mark.parametrize("listen", [None, "tcp://127.0.0.1:0"])
+def test_processes_meet_elsewhere_when_the_directory_of_the_sockets_is_gone_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listen: str | None
+) -> None:
+    runtime = Path(mkdtemp(dir="/tmp"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    with LocalCluster(tmp_path, workers=2, memory=MEMORY, listen=listen) as cluster, cluster.connect() as old:
+        before = running_on(tmp_path).runtime_directory
+        assert Path(before).parent == runtime
+        old.put(b"k", b"v")
+        shutil.rmtree(runtime)
+        runtime.touch()  # as with a logout, it cannot be made again
+        wait_until(lambda: running_on(tmp_path).runtime_directory != before, "another directory", 60)
+        assert old.increment(b"visits", timeout=60) == 1
+        assert cluster.url == running_on(tmp_path).url
+        with connect(tmp_path, timeout=60) as new:
+            assert new.get(b"k", timeout=60) == b"v"
+            assert new.increment(b"visits") == 2
+    runtime.unlink()
