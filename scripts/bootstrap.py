@@ -12,6 +12,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 
 PYTHON_MIN = (3, 11)
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -62,17 +64,20 @@ class Environment:
 
         if self._answer("import pip, sys; print(sys.version)") == sys.version:
             return
-        print(f"making {self.directory}", flush=True)
         try:
-            venv.EnvBuilder(with_pip=True, clear=os.path.exists(self.directory), symlinks=True).create(self.directory)
+            with Progress(f"making {self.directory}"):
+                builder = venv.EnvBuilder(with_pip=True, clear=os.path.exists(self.directory), symlinks=True)
+                builder.create(self.directory)
         except (OSError, subprocess.CalledProcessError) as error:
             sys.exit(f"{self.directory} cannot be made: {error}")
 
     def _install(self, wanted: dict) -> None:
         extras = "[{}]".format(",".join(wanted["extras"])) if wanted["extras"] else ""
-        print(f"installing the project and what it needs into {self.directory}", flush=True)
-        pip = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        if subprocess.call([*pip, "--editable", self.project + extras]) != 0:
+        pip = [self.python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
+        with Progress(f"installing the project and what it needs into {self.directory}") as progress:
+            code, words = run([*pip, "--editable", self.project + extras], progress.step)
+        if code != 0:
+            sys.stderr.write(words)
             sys.exit("the installation failed, see above: is there a network, or a package index pip can reach?")
         with open(self._receipt, "w") as file:
             json.dump(wanted, file)
@@ -82,6 +87,58 @@ class Environment:
             return subprocess.check_output([self.python, "-c", program], stderr=subprocess.DEVNULL, text=True).strip()
         except (OSError, subprocess.CalledProcessError):
             return ""
+
+
+class Progress:
+    """Shows that something long goes on: on a terminal in one line with the seconds, elsewhere in a line per step."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._step = ""
+        self._steps = 0
+        self._began = time.monotonic()
+        self._ended = threading.Event()
+        self._is_terminal = sys.stdout.isatty()
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
+
+    def __enter__(self) -> "Progress":
+        print(self._what, flush=True)
+        if self._is_terminal:
+            self._ticker.start()
+        return self
+
+    def step(self, line: str) -> None:
+        """Take a line that pip printed."""
+        words = line.split()
+        if words[:1] not in (["Collecting"], ["Building"], ["Installing"]):
+            return
+        self._steps += 1
+        self._step = f"{self._steps}: {' '.join(words[:2]) if words[0] == 'Collecting' else line.strip()}"
+        if not self._is_terminal:
+            print(f"  {self._step}", flush=True)
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        if self._is_terminal:
+            self._ticker.join()
+            print(f"\r\033[K  done in {time.monotonic() - self._began:.0f} s", flush=True)
+
+    def _tick(self) -> None:
+        while not self._ended.wait(0.2):
+            line = f"  {time.monotonic() - self._began:.0f} s  {self._step}"
+            print(f"\r\033[K{line[:78]}", end="", flush=True)
+
+
+def run(command: list, take: object) -> tuple:
+    """Run a command, give each line it prints to `take`; answers its exit code, and all that it printed."""
+    lines = []
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as child:
+        for line in child.stdout:
+            lines.append(line)
+            take(line)
+    return child.returncode, "".join(lines)
 
 
 def check_python() -> None:

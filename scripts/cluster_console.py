@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -21,9 +22,9 @@ from shardstore.cli_serve import serving_options
 from shardstore.cluster.serve import serve
 from shardstore.cluster.settings import cluster_settings
 
-HOW_TO_CONNECT = """serving {data} at {url}
+HOW_TO_CONNECT = """serving {where} at {url}
 
-  in Python:    import shardstore; db = shardstore.connect("{url}"); db.put(b"k", b"v"); db.get(b"k")
+  in Python:    import shardstore; db = shardstore.connect({where!r}); db.put(b"k", b"v"); db.get(b"k")
   in a shell:   {shell} put greeting hello --data {data}
                 {shell} scan --data {data}
 
@@ -64,7 +65,8 @@ def _serve(options: dict[str, Any], console: Console) -> None:
     shell = Path(sys.executable).with_name("shardstore")
 
     def on_ready(url: str) -> None:
-        console.print(HOW_TO_CONNECT.format(data=settings.data, url=url, shell=shell), soft_wrap=True)
+        words = {"data": shlex.quote(settings.data), "shell": shlex.quote(str(shell))}
+        console.print(HOW_TO_CONNECT.format(where=settings.data, url=url, **words), soft_wrap=True, markup=False)
         status_line.start(url)
 
     try:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from shardstore import ShardstoreError, connect
+from shardstore import Client, ShardstoreError, connect
 
 SECONDS_ON_TERMINAL = 1.0
 SECONDS_ELSEWHERE = 10.0
@@ -34,7 +34,8 @@ class Snapshot:
     @classmethod
     def of(cls, stats: Mapping[Any, Any]) -> Snapshot:
         """The sums in what `Client.stats` answers."""
-        up = {name: figures for name, figures in stats.items() if name != "router"}
+        workers = {name: figures for name, figures in stats.items() if name != "router"}
+        up = {worker: figures for worker, figures in workers.items() if "unavailable" not in figures}
         return cls(
             {worker: sum(figures["keys"].values()) for worker, figures in up.items()},
             sum(figures["buffered_bytes"] for figures in up.values()),
@@ -95,13 +96,16 @@ class StatusLine:
 
     def _renew(self, url: str, interval_seconds: float, show: Callable[[str], None]) -> None:
         earlier, earlier_seconds = None, time.monotonic()
-        with connect(url) as db:
-            while not self._stopped.wait(interval_seconds):
-                try:
-                    snapshot = Snapshot.of(db.stats(timeout=ANSWER_SECONDS))
-                except ShardstoreError as error:
-                    show(f"no figures: {error}")
-                    continue
-                now_seconds = time.monotonic()
-                show(snapshot.line(earlier, now_seconds - earlier_seconds))
-                earlier, earlier_seconds = snapshot, now_seconds
+        db: Client | None = None
+        while not self._stopped.wait(interval_seconds):
+            try:
+                db = db or connect(url, timeout=ANSWER_SECONDS)
+                snapshot = Snapshot.of(db.stats(timeout=ANSWER_SECONDS))
+            except ShardstoreError as error:
+                show(f"no figures: {error}")
+                continue
+            now_seconds = time.monotonic()
+            show(snapshot.line(earlier, now_seconds - earlier_seconds))
+            earlier, earlier_seconds = snapshot, now_seconds
+        if db is not None:
+            db.close()

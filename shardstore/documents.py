@@ -46,7 +46,7 @@ def decode_document(path: str, data: bytes, magic: bytes, version: int) -> dict[
     if found_magic != magic:
         raise Corruption(path, 0, f"magic {found_magic!r} instead of {magic!r}")
     if found_version != version:
-        raise Corruption(path, 8, f"format version {found_version}; this program reads version {version}")
+        raise Corruption(path, 8, of_another_version(found_version, version))
     if length != len(data) - HEAD_BYTES:
         raise Corruption(path, 12, f"body of {len(data) - HEAD_BYTES} bytes instead of {length}")
     packed = data[HEAD_BYTES:]
@@ -92,3 +92,12 @@ def read_document(filesystem: Filesystem, path: str, magic: bytes, version: int)
         return decode_document(path, file.read_at(0, size), magic, version)
     finally:
         file.close()
+
+
+def of_another_version(found: int, readable: int) -> str:
+    """What is wrong with a file of another format version, and what to do."""
+    writer = "a newer" if found > readable else "an older"
+    return (
+        f"format version {found}, this program reads version {readable}: {writer} shardstore wrote it; "
+        "open it with that one, nothing was changed"
+    )

@@ -30,6 +30,7 @@ _DIRECTORY_MODE = 0o700
 _SAFE = os.O_CLOEXEC | os.O_NOFOLLOW
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 _NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+_DENIED = frozenset((errno.EACCES, errno.EPERM, errno.EROFS))
 _CLOSED = 2**31 - 1
 """A number no descriptor has: every call refuses it as a bad file descriptor."""
 _BUFFERS_PER_CALL = 1024
@@ -131,7 +132,7 @@ class PosixFilesystem:
             with suppress(PermissionError):  # who may not read the parent did not make a name in it
                 _sync_and_close(os.open(os.path.join(root, os.pardir), _DIRECTORY))
         except OSError as error:
-            raise _failure("open", root, error) from error
+            raise _unusable(root, error) from error
         self._unsyncable: dict[str, StorageFailure] = {}
         self._cutter = _Cutter()
 
@@ -338,8 +339,17 @@ def _sync_and_close(descriptor: int) -> None:
 
 
 def _failure(operation: str, path: str, error: OSError) -> StorageFailure:
-    kind = DiskFull if error.errno in _NO_ROOM else StorageFailure
-    return kind(f"cannot {operation} {path or 'the data directory'}: {error.strerror}")
+    what = f"cannot {operation} {path or 'the data directory'}: {error.strerror}"
+    return DiskFull(f"disk full: {what}") if error.errno in _NO_ROOM else StorageFailure(what)
+
+
+def _unusable(root: str, error: OSError) -> StorageFailure:
+    """A data directory that is not there and cannot be made, or that is closed to this user."""
+    if error.errno in _NO_ROOM:
+        return _failure("make the data directory", root, error)
+    what = "make" if not os.path.isdir(root) else "use"
+    advice = "choose a place that this user may write" if error.errno in _DENIED else "choose another place"
+    return StorageFailure(f"cannot {what} the data directory {root}: {error.strerror}; {advice}")
 
 
 @contextmanager

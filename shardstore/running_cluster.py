@@ -81,6 +81,8 @@ def running_on(data: str | os.PathLike[str]) -> RunningCluster:
     if cluster is None or cluster.process.has_ended:
         where = os.fspath(data)
         missing = "" if os.path.isdir(data) else ", and there is no such directory"
+        if os.path.isfile(data):
+            missing = ", which is a file and no directory"
         raise Unavailable(
             f"no cluster is running on {where}{missing}: start one with `shardstore serve --data {shlex.quote(where)}`"
         )

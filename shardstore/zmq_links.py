@@ -121,7 +121,8 @@ class ZmqLink:
                 self._socket.connect(endpoint)
         except (zmq.ZMQError, OSError) as error:
             what = "listen on" if self._bound else "connect to"
-            raise InvalidRequest(f"cannot {what} {endpoint}: {error}") from None
+            reason = str(error).partition(" (addr=")[0]  # pyzmq repeats the address
+            raise InvalidRequest(f"cannot {what} {endpoint}: {reason}") from None
         self._descriptor = self._socket.get(zmq.FD)
         self._readiness.add(self._descriptor, READABLE, lambda _, received: self.take(received))
         self._unsure[self] = None

@@ -21,7 +21,7 @@ def main() -> None:
     except ShardstoreError as error:
         failure = str(error) or type(error).__name__
     if failure:
-        sys.exit(f"worker: {failure}")
+        sys.exit(failure)
 
 
 if __name__ == "__main__":

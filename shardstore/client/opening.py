@@ -64,6 +64,10 @@ def _finder_of(where: str | os.PathLike[str] | None) -> StoreFinder:
     if not isinstance(where, str | os.PathLike) or not isinstance(os.fspath(where), str):
         raise InvalidRequest(f"a store is named by its data directory or by a cluster's url, not by {where!r}")
     name = os.fspath(where)
+    if name.startswith(_TCP) and not _has_port(name):
+        raise InvalidRequest(
+            f"{name!r} has no port: write it like tcp://127.0.0.1:7700, as `shardstore serve` prints it"
+        )
     if name.startswith((_IPC, _TCP)):
         return StoreFinder(url=name, data="")
     if not name or "://" in name:
@@ -74,3 +78,7 @@ def _finder_of(where: str | os.PathLike[str] | None) -> StoreFinder:
 def _reachable(endpoint: str) -> bool:
     """Whether a worker can be talked to directly: its socket is one of this host."""
     return endpoint.startswith(SCHEME) and os.path.exists(path_of(endpoint))
+
+
+def _has_port(url: str) -> bool:
+    return url.rpartition(":")[2].isdecimal()

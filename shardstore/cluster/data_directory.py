@@ -10,6 +10,7 @@ from shardstore.cluster.store import Store, check_same, create_store, read_store
 from shardstore.entropy import Entropy
 from shardstore.errors import InvalidRequest
 from shardstore.filesystem import Filesystem
+from shardstore.process_identity import own_identity
 from shardstore.route_map import even_boundaries
 from shardstore.running_cluster import announce, identity_of, last_announced
 
@@ -70,5 +71,10 @@ def _open_store(filesystem: Filesystem, entropy: Entropy, settings: ClusterSetti
 
 def _held(data: str) -> str:
     holder = last_announced(data)
+    if holder is not None and holder.process == own_identity():
+        return (
+            f"this process runs a cluster on {data} already, at {holder.url}: use that one, by "
+            f"shardstore.connect({data!r}), or call stop() of its LocalCluster first"
+        )
     who = f" (process {holder.process.pid}, {holder.url})" if holder else ""
     return f"another cluster has {data} open{who}: connect to it, or stop it first"

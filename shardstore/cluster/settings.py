@@ -52,6 +52,8 @@ def cluster_settings(
     socket_group: str | None = None,
 ) -> ClusterSettings:
     """The settings in a caller's words, checked. Raises InvalidRequest."""
+    if not os.fspath(data):
+        raise InvalidRequest("the data directory has an empty name: name one, or a place where one can be made")
     if Path(data).exists() and not Path(data).is_dir():
         raise InvalidRequest(f"{data} is no directory: name one, or a place where one can be made")
     size = parse_size(memory)
@@ -74,8 +76,11 @@ def cluster_settings(
 def memory_share(memory: int, workers: int) -> int:
     """Each worker's share, in bytes. Raises InvalidRequest when it would be too small."""
     if memory < workers * WORKER_MEMORY_MIN:
-        needed = f"{WORKER_MEMORY_MIN // MIB} MiB for each of the {workers} workers"
-        raise InvalidRequest(f"memory={memory // MIB}MiB is too little: a store needs {needed}")
+        least = f"{WORKER_MEMORY_MIN // MIB} MiB for each worker"
+        here = f"at least {workers * WORKER_MEMORY_MIN // MIB}MiB for the {workers} here, or fewer workers"
+        if workers == 1:
+            here = "give it that"
+        raise InvalidRequest(f"memory={memory // MIB}MiB is too little: a store needs {least}; {here}")
     return memory // workers
 
 

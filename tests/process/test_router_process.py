@@ -98,7 +98,7 @@ def test_router_ends_with_its_parent(tmp_path: Path) -> None:
 
 def test_a_second_router_on_the_same_directory_is_refused(tmp_path: Path) -> None:
     with running(tmp_path) as router, spawn(tmp_path) as second:
-        assert error_of(second) == f"router: another router serves {tmp_path}\n"
+        assert error_of(second) == f"another router serves {tmp_path}\n"
         assert router.process.poll() is None
 
 
@@ -120,4 +120,4 @@ def test_a_damaged_map_is_named(tmp_path: Path) -> None:
     (tmp_path / "router").mkdir()
     (tmp_path / "router" / "ROUTES").write_bytes(b"x" * 100)
     with spawn(tmp_path) as refused:
-        assert error_of(refused).startswith("router: router/ROUTES at byte 0: magic")
+        assert error_of(refused).startswith("router/ROUTES at byte 0: magic")

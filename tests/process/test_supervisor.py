@@ -272,7 +272,7 @@ def test_the_budget_must_do_for_the_workers_that_the_store_has(tmp_path: Path) -
     supervisor = Supervisor(
         cluster_settings(tmp_path, workers=2, memory="192MiB"), router_module=STAND_IN, worker_module=STAND_IN
     )
-    with pytest.raises(InvalidRequest, match="96 MiB for each of the 3 workers"):
+    with pytest.raises(InvalidRequest, match="96 MiB for each worker; at least 288MiB for the 3 here"):
         supervisor.run(lambda url: pytest.fail("was ready"))
     assert supervisor.processes() == {}
 

@@ -64,7 +64,7 @@ class SimFile:
         room = self._filesystem.disk.free()
         self._inode.append(data[:room])
         if len(data) > room:
-            raise DiskFull(f"cannot append to {self._path}: no space left on device")
+            raise DiskFull(f"disk full: cannot append to {self._path}: no space left on device")
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes; fewer only at the end of the file."""

@@ -6,8 +6,8 @@ import ast
 import importlib.util
 import json
 import os
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -36,9 +36,9 @@ def environment(bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.Monke
     def execute(python: str, arguments: list[str]) -> None:
         environment.log.append("start")
 
-    def call(command: list[str]) -> int:
+    def run(command: list[str], take: Callable[[str], None]) -> tuple[int, str]:
         environment.log.append("install " + command[-1].removeprefix(str(tmp_path)))
-        return 0
+        return 0, ""
 
     def make() -> None:
         environment.log.append("make")
@@ -46,7 +46,7 @@ def environment(bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.Monke
         Path(environment.python).touch()
 
     monkeypatch.setattr(os, "execv", execute)
-    monkeypatch.setattr(subprocess, "call", call)
+    monkeypatch.setattr(bootstrap, "run", run)
     monkeypatch.setattr(environment, "_make", make)
     return environment
 
@@ -100,10 +100,13 @@ def test_extras_are_added_and_then_kept(environment, tmp_path: Path) -> None:
     assert environment.log[-2:] == ["install [dev]", "start"]
 
 
-def test_a_failed_installation_is_not_taken_for_a_good_one(environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocess, "call", lambda command: 1)
+def test_a_failed_installation_is_not_taken_for_a_good_one(
+    environment, bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bootstrap, "run", lambda command, take: (1, "ERROR: no such package\n"))
     with pytest.raises(SystemExit, match="the installation failed"):
         environment.enter()
+    assert "ERROR: no such package" in capsys.readouterr().err
     assert "start" not in environment.log
     assert not os.path.exists(os.path.join(environment.directory, "shardstore-install.json"))
 
@@ -124,3 +127,36 @@ def test_a_damaged_receipt_counts_for_nothing(environment) -> None:
     environment.log.clear()
     environment.enter()
     assert environment.log == ["make", "install ", "start"]
+
+
+def test_elsewhere_than_on_a_terminal_each_step_is_a_line(
+    bootstrap: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pip = "print('Obtaining file:///x'); print('Collecting numpy>=1.26 (from x)'); print('  Using cached numpy')"
+    with bootstrap.Progress("installing") as progress:
+        code, words = bootstrap.run(
+            [sys.executable, "-c", pip + "; print('Installing collected packages: a, b')"], progress.step
+        )
+    assert (code, words.count("\n")) == (0, 4)
+    assert capsys.readouterr().out.splitlines() == [
+        "installing",
+        "  1: Collecting numpy>=1.26",
+        "  2: Installing collected packages: a, b",
+    ]
+
+
+def test_on_a_terminal_one_line_shows_seconds_and_step(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    shown = ""
+    with bootstrap.Progress("installing") as progress:
+        progress.step("Collecting numpy")
+        while "0 s  1: Collecting numpy" not in shown:
+            shown += capsys.readouterr().out
+    assert shown.startswith("installing\n\r\033[K")
+    assert "done in" in capsys.readouterr().out
+
+
+def test_a_command_that_fails_answers_its_code_and_words(bootstrap: ModuleType) -> None:
+    assert bootstrap.run([sys.executable, "-c", "import sys; sys.exit('no')"], lambda line: None) == (1, "no\n")

@@ -29,7 +29,7 @@ def test_a_number_of_ranges_is_spread_over_the_first_two_bytes(tmp_path: Path) -
         ({"data": __file__}, "is no directory"),
         ({"workers": 0}, "1 to 256 workers"),
         ({"workers": 300}, "1 to 256 workers"),
-        ({"memory": "1 MiB"}, "96 MiB for each of the 1 workers"),
+        ({"memory": "1 MiB"}, "96 MiB for each worker; give it that"),
         ({"memory": "plenty"}, "is no size"),
         ({"durability": "maybe"}, "one of async, group_sync, sync"),
         ({"ranges": 0}, "ranges is a number, or a list of boundary keys"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from shardstore.cluster.settings import ClusterSettings, cluster_settings
 from shardstore.cluster.store import read_store
 from shardstore.errors import Corruption, InvalidRequest, Unavailable
 from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.process_identity import own_identity
 from shardstore.running_cluster import last_announced, running_on
 from shardstore.system_entropy import SystemEntropy
 
@@ -55,9 +57,13 @@ def test_other_settings_are_refused_and_the_lock_is_let_go(tmp_path: Path, chang
     opened(cluster_settings(tmp_path, workers=2, ranges=[b"a", b"m"])).close()
 
 
-def test_a_second_holder_is_refused_and_learns_of_the_first(tmp_path: Path) -> None:
+def test_a_second_holder_is_refused_and_learns_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = opened(cluster_settings(tmp_path))
     first.announce("ipc:///tmp/shardstore-x/clients", "/tmp/shardstore-x")
+    with pytest.raises(InvalidRequest, match=rf"this process runs a cluster on {tmp_path} already, at ipc:///tmp/"):
+        opened(cluster_settings(tmp_path))
+    someone = replace(own_identity(), pid=1)
+    monkeypatch.setattr("shardstore.cluster.data_directory.own_identity", lambda: someone)
     with pytest.raises(InvalidRequest, match=rf"process {os.getpid()}, ipc:///tmp/shardstore-x/clients"):
         opened(cluster_settings(tmp_path))
     assert last_announced(tmp_path) is not None, "the refused one must not touch the announcement"

@@ -77,7 +77,7 @@ def test_short_writes_are_completed(filesystem: PosixFilesystem, monkeypatch: py
 def test_no_room_is_a_full_disk(filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     file = filesystem.create("file")
     monkeypatch.setattr(os, "writev", failing(number))
-    with pytest.raises(DiskFull, match="cannot append to file: " + os.strerror(number)):
+    with pytest.raises(DiskFull, match="disk full: cannot append to file: " + os.strerror(number)):
         file.append([b"data"])
 
 
@@ -91,11 +91,26 @@ def test_other_errors_name_the_operation_and_the_path(
     assert not isinstance(failure.value, DiskFull)
 
 
-@pytest.mark.parametrize("number", [errno.ENOENT, errno.EEXIST, errno.EROFS])
-def test_a_root_that_cannot_be_made_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOENT, "cannot make the data directory HERE: No such file or directory; choose another place"),
+        (errno.EEXIST, "cannot make the data directory HERE: File exists; choose another place"),
+        (
+            errno.EACCES,
+            "cannot make the data directory HERE: Permission denied; choose a place that this user may write",
+        ),
+        (errno.EROFS, "cannot make the data directory HERE: Read-only file system; choose a place that this user may"),
+        (errno.ENOSPC, "disk full: cannot make the data directory HERE: No space left on device"),
+    ],
+)
+def test_a_root_that_cannot_be_made_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int, words: str
+) -> None:
     monkeypatch.setattr(os, "makedirs", lambda *_, **__: failing(number)())
-    with pytest.raises(StorageFailure, match=f"cannot open {tmp_path}/data: "):
+    with pytest.raises(StorageFailure) as failure:
         PosixFilesystem(str(tmp_path / "data"))
+    assert str(failure.value).startswith(words.replace("HERE", f"{tmp_path}/data"))
 
 
 def test_a_failed_sync_is_final_for_its_handle(filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from shardstore.checksum import checksum
+from shardstore.documents import of_another_version
 from shardstore.errors import Corruption
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import TOMBSTONE
@@ -59,7 +60,7 @@ def inspect_table(filesystem: Filesystem, path: str, magic: bytes, entries_max: 
         fields = header._asdict() | {"store": f"{header.store:016x}"}
         findings.facts["header"] = {name: value for name, value in fields.items() if name != "magic"}
         if header.version != VERSION:
-            raise Corruption(path, 8, f"format version {header.version}; this program reads version {VERSION}")
+            raise Corruption(path, 8, of_another_version(header.version, VERSION))
         identity = _OwnIdentity("", header.segment, header.number)
         identity.file, identity.file_header = path, bytes(data[:HEADER_BYTES])
         (footer_checksum,) = _FOOTER_CHECKSUM.unpack_from(data, len(data) - _FOOTER_CHECKSUM.size)

@@ -49,6 +49,7 @@ from functools import partial
 from typing import NamedTuple
 
 from shardstore.checksum import checksum
+from shardstore.documents import of_another_version
 from shardstore.errors import Corruption
 from shardstore.identifiers import Buffer, RequestId
 from shardstore.limits import REQUEST_BYTES_MAX
@@ -150,7 +151,7 @@ def file_header_in(path: str, data: Buffer) -> FileHeader:
     if magic != FILE_MAGIC:
         raise DamagedHeader(f"magic {magic!r} instead of {FILE_MAGIC!r}")
     if version != FILE_VERSION:
-        raise Corruption(path, 8, f"format version {version}; this program reads version {FILE_VERSION}")
+        raise Corruption(path, 8, of_another_version(version, FILE_VERSION))
     if _FILE_CHECKSUM.unpack_from(data, _FILE_HEAD.size)[0] != checksum(data[: _FILE_HEAD.size]):
         raise DamagedHeader("checksum of the file header does not match")
     return FileHeader._make(_FILE_HEAD.unpack_from(data)[2:])

@@ -1,0 +1,193 @@
+"""What a user reads when something is wrong: every error path of the command line and of starting a cluster.
+
+Each text says what happened, why, and what to do, in one line, and nothing that contradicts itself. `HERE` stands for a
+directory whose name has a space and a quote; QUOTED and NOTHING are it and a name in it, as a shell wants them.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from shardstore import LocalCluster, ShardstoreError, cli
+from shardstore.documents import encode_document
+from tests.process.clusters import MEMORY
+
+SERVE = ("serve", "--memory", MEMORY, "--data")
+WRONG_USAGE, FAILED = 2, 3
+NOT_RUNNING = [
+    (
+        "get k --data HERE/nothing",
+        FAILED,
+        "and there is no such directory: start one with `shardstore serve --data NOTHING`",
+    ),
+    ("get k --data HERE", FAILED, "no cluster is running on HERE: start one with `shardstore serve --data QUOTED`"),
+    ("get k --data HERE/file", FAILED, "no cluster is running on HERE/file, which is a file and no directory"),
+    ("get k --url http://x", FAILED, "'http://x' is no cluster's url, which begins with ipc:// or tcp://"),
+    ("get k --url tcp://127.0.0.1", FAILED, "'tcp://127.0.0.1' has no port: write it like tcp://127.0.0.1:7700"),
+    ("get k --url tcp://127.0.0.1:1 --timeout 0.2", FAILED, "nobody listens at tcp://127.0.0.1:1"),
+    ("get k --timeout much", WRONG_USAGE, "'much' is not a valid float"),
+    ("get", WRONG_USAGE, "Missing argument 'KEY'"),
+    ("got", WRONG_USAGE, "No such command 'got'"),
+    ("get k --raw --json --data HERE", FAILED, "no cluster is running on HERE"),
+    ("inspect HERE/nothing", WRONG_USAGE, 'HERE/nothing" does not exist'),
+    ("inspect HERE", WRONG_USAGE, 'HERE" is a directory'),
+    ("serve --data HERE/file", FAILED, "HERE/file is no directory: name one, or a place where one can be made"),
+    (
+        "serve --data HERE/file/below",
+        FAILED,
+        "cannot make the data directory HERE/file/below: Not a directory; choose another place",
+    ),
+    (
+        "serve --data /proc/nothing",
+        FAILED,
+        "cannot make the data directory /proc/nothing: No such file or directory; choose another place",
+    ),
+    ("serve --data ''", FAILED, "the data directory has an empty name: name one"),
+    (
+        "serve --memory 10MiB --data HERE/new",
+        FAILED,
+        "memory=10MiB is too little: a store needs 96 MiB for each worker; give it that",
+    ),
+    ("serve --memory 100MiB --workers 2 --data HERE/new", FAILED, "at least 192MiB for the 2 here, or fewer workers"),
+    ("serve --memory much --data HERE/new", FAILED, "'much' is no size; write it like 512MiB or 2GiB"),
+    ("serve --workers 0 --data HERE/new", FAILED, "a store has 1 to 256 workers, not 0"),
+    ("serve --ranges 0 --data HERE/new", FAILED, "a store has 1 to 65536 ranges, not 0"),
+    (
+        "serve --listen foo --data HERE/new",
+        FAILED,
+        "'foo' is no address to listen on; write it like tcp://127.0.0.1:7700",
+    ),
+    ("serve --listen tcp://0.0.0.0:1 --data HERE/new", FAILED, "can be reached from other hosts"),
+    ("serve --durability x --data HERE/new", WRONG_USAGE, "'x' is not one of 'async', 'group_sync', 'sync'"),
+    ("serve --block-bytes 0 --data HERE/new", FAILED, "block_bytes is 1024 to 1048576, not 0"),
+    (
+        "serve --data HERE/newer",
+        FAILED,
+        "STORE at byte 8: format version 99, this program reads version 1: a newer shardstore wrote it; "
+        "open it with that one, nothing was changed",
+    ),
+    ("serve --data HERE/junk", FAILED, "STORE at byte 4: ends inside the 24 bytes of its head"),
+    ("serve --data HERE/half", FAILED, "STORE at byte 0: is missing, though the directory holds the files of a store"),
+]
+RUNNING = [
+    ("serve --data HERE", FAILED, "this process runs a cluster on HERE already, at ipc://"),
+    ("get k --timeout -1 --data HERE", FAILED, "timeout"),
+    ("get k --timeout nan --data HERE", FAILED, "timeout"),
+    ("get k --raw --json --data HERE", WRONG_USAGE, "--raw and --json are two ways to print the value: choose one"),
+    ("get nobody --data HERE", 1, "no such key: nobody"),
+    ("get '' --data HERE", FAILED, "a key has 1 to 4,096 bytes, not 0"),
+    (f"put {'k' * 5000} v --data HERE", FAILED, "a key has 1 to 4,096 bytes, not 5,000"),
+    ("put --hex abc 00 --data HERE", FAILED, "'abc' is not hexadecimal: give two digits per byte"),
+    ("scan --resume zz --data HERE", FAILED, "'zz' is not hexadecimal: give two digits per byte"),
+    ("scan --resume 00 --data HERE", FAILED, "what a scan resumes from is the resume_token of a scan"),
+    ("scan --limit 0 --data HERE", WRONG_USAGE, "0 is not in the range x>=1"),
+    ("move k --to 7 --data HERE", FAILED, "there is no worker 7"),
+    ("workers drain 9 --data HERE", FAILED, "there is no worker 9"),
+]
+WITH_A_SPACE = {
+    "compact": "compact --data HERE",
+    "delete": "delete k --data HERE",
+    "flush": "flush --data HERE",
+    "get": "get k --data HERE",
+    "inspect": "inspect HERE/STORE",
+    "memory": "memory --data HERE",
+    "merge": "merge k --dry-run --data HERE",
+    "move": "move k --to 1 --dry-run --data HERE",
+    "put": "put k v --data HERE",
+    "ranges": "ranges --data HERE",
+    "rebalance": "rebalance --dry-run --data HERE",
+    "scan": "scan --data HERE",
+    "split": "split k --dry-run --data HERE",
+    "stats": "stats --data HERE",
+    "status": "status --data HERE",
+    "workers": "workers add --dry-run --data HERE",
+}
+"""Every command but `serve`, which others try."""
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("it's here")
+    (place / "file").write_text("x")
+    for name, content in {"newer": encode_document(b"SHSTORE\0", 99, {}), "junk": b"junk"}.items():
+        (place / name).mkdir()
+        (place / name / "STORE").write_bytes(content)
+    (place / "half" / "router").mkdir(parents=True)
+    return place
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    place = tmp_path_factory.mktemp("it's running")
+    with LocalCluster(place, workers=2, memory=MEMORY, ranges=2):
+        yield place
+
+
+def run(words: str, here: Path) -> Result:
+    return CliRunner().invoke(cli.main, [word.replace("HERE", str(here)) for word in shlex.split(words)])
+
+
+def check(result: Result, here: Path, code: int, text: str) -> None:
+    nothing, quoted = shlex.quote(f"{here}/nothing"), shlex.quote(str(here))
+    wanted = text.replace("NOTHING", nothing).replace("QUOTED", quoted).replace("HERE", str(here))
+    assert result.exit_code == code, result.output
+    assert wanted in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not re.search(r"\b(OSError|TypeError|AttributeError|ZMQError|Errno)\b", result.stderr)
+    if code == FAILED:
+        assert result.stderr.startswith("Error: ")
+        assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("words", "code", "text"), NOT_RUNNING, ids=[case[0] for case in NOT_RUNNING])
+def test_what_is_said_when_nothing_runs(here: Path, words: str, code: int, text: str) -> None:
+    check(run(words, here), here, code, text)
+
+
+@pytest.mark.parametrize(("words", "code", "text"), RUNNING, ids=[case[0][:40] for case in RUNNING])
+def test_what_is_said_by_a_cluster(cluster: Path, words: str, code: int, text: str) -> None:
+    check(run(words, cluster), cluster, code, text)
+
+
+def test_every_command_takes_a_path_with_a_space(cluster: Path) -> None:
+    assert {*WITH_A_SPACE, "serve"} == set(cli.main.commands)
+    run("put k v --data HERE", cluster)
+    for name in sorted(WITH_A_SPACE, key="delete".__eq__):
+        result = run(WITH_A_SPACE[name], cluster)
+        assert (result.exit_code, result.stderr) == (0, ""), name
+
+
+def failure_of(data: Path, **settings: object) -> str:
+    with pytest.raises(ShardstoreError) as failure:
+        LocalCluster(data, memory=MEMORY, **settings).start()  # type: ignore[arg-type]
+    return str(failure.value)
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        said = failure_of(tmp_path, listen=address)
+    assert re.fullmatch(
+        rf"the cluster did not start: router \(process \d+\) exited with code 1: cannot listen on {address}: "
+        "Address already in use",
+        said,
+    )
+
+
+def test_a_route_map_of_a_newer_version_is_named(tmp_path: Path) -> None:
+    with LocalCluster(tmp_path, workers=1, memory=MEMORY):
+        pass
+    routes = bytearray((tmp_path / "router" / "ROUTES").read_bytes())
+    routes[8] += 1
+    (tmp_path / "router" / "ROUTES").write_bytes(routes)
+    assert "router/ROUTES at byte 8: format version" in (said := failure_of(tmp_path))
+    assert "a newer shardstore wrote it; open it with that one, nothing was changed" in said
