@@ -2,7 +2,8 @@
 
     sixteenths  what                                                         bound of
             10  overlays, and requests in the log that are not applied yet   the store; leased (router/budget.py)
-             2  what is kept of segments: filters, indexes, expanded blocks  each worker
+           1.5  what is kept of segments: filters, indexes, expanded blocks  each worker
+           0.5  what is remembered of requests, so that none is done twice   each worker
              1  what only open scans still hold of former overlays           each worker
              1  answers that slow clients have not taken                     each worker
              2  the inputs of one drain                                      each maintenance process
@@ -37,6 +38,7 @@ class MemoryPlan:
     lease_max         the most: what is left when all others have the least
     seal_bytes        size at which the active layer of a range is sealed, if the lease allows for it
     cache_bytes       kept of segments by a worker
+    window_bytes      what a worker remembers of the requests of clients
     view_bytes        held by a worker for open scans alone
     scans_max         scans that a worker may hold open: those for which `view_bytes` have room
     answer_bytes      answers of a worker that wait for their readers; beyond it reads are refused
@@ -52,6 +54,7 @@ class MemoryPlan:
     lease_max: int
     seal_bytes: int
     cache_bytes: int
+    window_bytes: int
     view_bytes: int
     scans_max: int
     answer_bytes: int
@@ -66,7 +69,7 @@ class MemoryPlan:
             f"{_mib(self.lease_floor)} to {_mib(self.lease_max)} per worker"
         )
         yield (
-            f"  per worker {_mib(self.cache_bytes)} of segments, "
+            f"  per worker {_mib(self.cache_bytes)} of segments, {_mib(self.window_bytes)} of requests remembered, "
             f"{_mib(self.view_bytes)} for {self.scans_max:,} open scans, "
             f"{_mib(self.answer_bytes)} of answers not taken, {_mib(self.drain_bytes)} in a drain"
         )
@@ -95,7 +98,8 @@ def derive(memory: int, workers: int, lease_floor: int = LEASE_FLOOR_BYTES) -> M
         lease_start=floor,
         lease_max=buffer_bytes - (workers - 1) * floor,
         seal_bytes=min(buffer_bytes // workers // 8, SEAL_BYTES_MAX),
-        cache_bytes=share * 2 // 16,
+        cache_bytes=share * 3 // 32,
+        window_bytes=share // 32,
         view_bytes=share // 16,
         scans_max=max(1, share // 16 // SCAN_BYTES),
         answer_bytes=share // 16,

@@ -12,6 +12,7 @@ ROWS = {
     "overlays": "  overlays",
     "logged": "  in the log, to be applied",
     "segments": "segments kept",
+    "windows": "requests remembered",
     "scans": "open scans",
     "answers": "answers not taken",
 }

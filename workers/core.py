@@ -85,7 +85,10 @@ class WorkerCore:
         self._log, known = open_log(filesystem, options.store, options.worker, entropy)
         self._registration = Registration(options.worker, endpoint, known, self._log.life)
         self._cache = SegmentCache(options.memory.cache_bytes)
-        self._holdings = Holdings(filesystem, options.worker, options.store, self._cache, self._log.segments)
+        window_bytes = options.memory.window_bytes
+        self._holdings = Holdings(
+            filesystem, options.worker, options.store, self._cache, self._log.segments, window_bytes
+        )
         self._ranges, self._changes = self._holdings.ranges, self._holdings.changes
         self._lease = BufferLease(options.memory, 0)
         self._stalls = Stalls()
@@ -167,6 +170,7 @@ class WorkerCore:
             self._changes.forget_former(self._scans.open.has_scans_of)
         self._remote_reads.forget_old(now_ns)
         self._stalls.pass_time(now_ns)
+        self._holdings.pass_time(now_ns)
         effects: list[Effect] = []
         if self._registration.is_due(now_ns):
             self._lease.pass_time()
@@ -355,7 +359,7 @@ class WorkerCore:
         return [Stop()]
 
     def _figures(self, now_ns: int) -> dict[str, Any]:
-        writes, scans = self._serving_writes, self._serving_scans.open
+        plan, writes, scans = self._options.memory, self._serving_writes, self._serving_scans.open
         held = scans.held()
         return figures(self._options.worker, self._ranges, writes, self._serving_maintenance, self._log.cut) | {
             "requests": {Op(op).name: count for op, count in sorted(self._requests.items())},
@@ -363,12 +367,7 @@ class WorkerCore:
             "counts": dict(self._counts),
             "cache": self._cache.figures(),
             "memory": memory_figures(
-                self._options.memory,
-                self._lease,
-                self._serving_writes,
-                self._cache,
-                self._unsent_bytes(),
-                held.memory_bytes,
+                plan, self._lease, writes, self._cache, self._holdings.windows, self._unsent_bytes(), held.memory_bytes
             ),
             "stalls": self._stalls.figures(now_ns),
             "scans": {"open": len(scans), "closed_early": scans.invalidated, **held._asdict()},

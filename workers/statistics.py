@@ -9,6 +9,7 @@ from shardstore.memory_plan import MemoryPlan
 from shardstore.workers.jobs.figures import JobTotals
 from shardstore.workers.maintenance.queue import MaintenanceQueue
 from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.ranges.window_share import WindowShare
 from shardstore.workers.segment.cache import SegmentCache
 from shardstore.workers.serving.buffer_lease import BufferLease
 from shardstore.workers.serving.write_path import WritePath
@@ -40,7 +41,13 @@ def figures(
 
 
 def memory_figures(
-    plan: MemoryPlan, lease: BufferLease, writes: WritePath, cache: SegmentCache, unsent_bytes: int, view_bytes: int
+    plan: MemoryPlan,
+    lease: BufferLease,
+    writes: WritePath,
+    cache: SegmentCache,
+    windows: WindowShare,
+    unsent_bytes: int,
+    view_bytes: int,
 ) -> dict[str, Any]:
     """What is allowed and what is used, by what for; in bytes."""
     kept = cache.figures()
@@ -49,6 +56,7 @@ def memory_figures(
         "overlays": {"used": writes.buffered_bytes},
         "logged": {"used": writes.logged_bytes},
         "segments": {"allowed": plan.cache_bytes, "used": kept["block_bytes"] + kept["parts_bytes"]},
+        "windows": {"allowed": windows.bytes_max, "used": windows.used_bytes},
         "answers": {"allowed": plan.answer_bytes, "used": unsent_bytes},
         "scans": {"allowed": plan.view_bytes, "used": view_bytes},
         "drain_bytes_per_second": writes.drain_rate.bytes_per_second,

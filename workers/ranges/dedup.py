@@ -10,8 +10,9 @@ acknowledged.
     otherwise                                           NEW
 
 What is known of one client is bounded (known_requests.py), and so is the window (WindowLimits). When it has no more
-room, the clients silent longest are first reduced to their newest number, which is enough to apply nothing twice, and
-then forgotten; from then on a retry of an unknown client cannot be judged. A client silent for a day is reduced, too.
+room, the half of the clients that was silent longest is reduced to the newest number of each, which is enough to apply
+nothing twice; if that is not enough, clients are forgotten, and from then on a retry of an unknown client cannot be
+judged. A client silent for a day is reduced, too.
 
 With a sequence is kept what its retry is to be told, if that is more than that it was applied:
 
@@ -33,9 +34,10 @@ Document (of a manifest, and on the way to the owner of a child), clients from t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import Enum
 from heapq import merge
+from itertools import islice
 from typing import Any, NamedTuple
 
 from shardstore.identifiers import RequestId
@@ -91,6 +93,11 @@ class DedupWindow:
     def __len__(self) -> int:
         """How many clients it knows."""
         return len(self._clients)
+
+    @property
+    def clients(self) -> Collection[KnownRequests]:
+        """What is known of each client, the one silent longest first."""
+        return self._clients.values()
 
     def judge(self, request: RequestId, retry: bool) -> Verdict:
         """What to do with a write request."""
@@ -160,8 +167,11 @@ class DedupWindow:
             self._reduce(client)
 
     def shrink(self, bytes_max: int) -> None:
-        """Reduce, then forget who was silent longest, until the window takes no more than this."""
-        for client in list(self._clients):
+        """Reduce, then forget who was silent longest, until the window takes no more than this.
+
+        The other half is not reduced: from these a retry may still come.
+        """
+        for client in list(islice(self._clients, len(self._clients) // 2)):
             if self.size_bytes <= bytes_max:
                 return
             self._reduce(client)

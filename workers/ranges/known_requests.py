@@ -30,8 +30,10 @@ from shardstore.workers.ranges.sequence_runs import (
     united,
 )
 
-CLIENT_BYTES = 330
-"""Memory for one client beside its chapters and values: the object, its numbers, its place in the window."""
+PLACE_BYTES = 130
+"""Memory for the place of a client in a window: its number, and its part of the map."""
+CLIENT_BYTES = PLACE_BYTES + 200
+"""The same with the object and its numbers; chapters and values come on top."""
 _NOTHING = -1
 _RESULTS: dict[int, Result] = {APPLIED: None, FAILED_CONDITION: FAILED, BARRED_FOR_GOOD: BARRED, COUNTED: None}
 _KINDS: dict[Result, int] = {None: APPLIED, FAILED: FAILED_CONDITION, BARRED: BARRED_FOR_GOOD}

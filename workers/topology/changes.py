@@ -134,6 +134,7 @@ class Changes:
             if owned is not None:
                 del self._ranges[segment]
                 if scanned(owned):
+                    owned.dedup = DedupWindow()
                     self.former[segment] = owned
         return retired
 

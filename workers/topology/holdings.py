@@ -15,6 +15,7 @@ from shardstore.wire_format import Flag, Op, Status
 from shardstore.workers.load.range_size import RangeSize, size_of
 from shardstore.workers.ranges.opening import open_child, open_range
 from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.ranges.window_share import WindowShare
 from shardstore.workers.registration import ROUTER
 from shardstore.workers.segment.cache import SegmentCache
 from shardstore.workers.segment.manifest import Manifest
@@ -27,10 +28,19 @@ ADOPTION_RETRY_NS = 2 * MILLISECOND_NS
 
 
 class Holdings:
-    """`ranges` by segment; the worker's parts share it. `versions`: what the log knows of manifests."""
+    """`ranges` by segment; the worker's parts share it. `windows`: what their dedup windows may take.
+
+    `versions`: what the log knows of manifests.
+    """
 
     def __init__(
-        self, filesystem: Filesystem, worker: int, store: str, cache: SegmentCache, versions: Mapping[int, int]
+        self,
+        filesystem: Filesystem,
+        worker: int,
+        store: str,
+        cache: SegmentCache,
+        versions: Mapping[int, int],
+        window_bytes: int,
     ) -> None:
         self._filesystem = filesystem
         self._store = store
@@ -38,6 +48,7 @@ class Holdings:
         self._cache = cache
         self._versions = versions
         self.ranges: dict[int, OwnedRange] = {}
+        self.windows = WindowShare(window_bytes)
         self.changes = Changes(worker, store, self.ranges, self._open)
 
     def take(self, assignments: Assignments) -> list[int]:
@@ -67,6 +78,10 @@ class Holdings:
             for segment, owned in self.ranges.items()
             if segment not in parents and owned.fence_lsn is None
         }
+
+    def pass_time(self, now_ns: int) -> None:
+        """Keep the dedup windows within their memory."""
+        self.windows.pass_time([owned.dedup for owned in self.ranges.values()], now_ns)
 
     def sizes(self) -> dict[int, RangeSize]:
         """How large the ranges are that accept writes."""
