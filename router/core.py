@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from shardstore.effects import Effect, Received, Send, SendFailed, Stop, StopRequested, Tick
+from shardstore.effects import Effect, PeerGone, Received, Send, SendFailed, Stop, StopRequested, Tick
 from shardstore.entropy import Entropy
 from shardstore.errors import DiskFull, InvalidRequest, StorageFailure
 from shardstore.filesystem import Filesystem
@@ -88,7 +88,8 @@ class RouterCore:
         self._stop_by_ns: int | None = None
         self._handlers: dict[type, Callable[[Any, int], list[Effect]]] = {
             Received: self._received,
-            SendFailed: self._send_failed,
+            SendFailed: self._gone,
+            PeerGone: self._gone,
             Tick: self._tick,
             StopRequested: self._stop_requested,
         }
@@ -213,7 +214,7 @@ class RouterCore:
             },
         }
 
-    def _send_failed(self, event: SendFailed, now_ns: int) -> list[Effect]:
+    def _gone(self, event: SendFailed | PeerGone, now_ns: int) -> list[Effect]:
         if event.link == WORKERS:
             return self._registrar.unreachable(event.peer)
         self._sessions.forget_peer(event.peer)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from shardstore.effects import Effect, Send
 from shardstore.identifiers import WorkerId
 from shardstore.limits import (
+    CREDITS,
     DEADLINE_MS_MAX,
     KEY_BYTES_MAX,
     KEY_BYTES_MIN,
@@ -29,6 +30,8 @@ from shardstore.wire_format import HEADER_BYTES, OF_KEYS, Flag, Header, Op, Stat
 
 RETRY_UNAVAILABLE_MS = 100
 RETRY_BUSY_MS = 20
+PEER_REQUESTS_MAX = 4 * CREDITS
+"""Requests of one client to one worker, of which those count too that it has given up."""
 GRACE_NS = SECOND_NS
 """How long after its deadline a request is still remembered."""
 _OF_SCANS = frozenset((Op.SCAN, Op.END_SCAN))
@@ -109,6 +112,10 @@ class Dispatch:
         if member is None or member.state is not State.UP:
             down = Refusal(f"worker {worker} is {member.state if member else State.DOWN}")
             return [refuse(link, peer, header, Status.UNAVAILABLE, down, RETRY_UNAVAILABLE_MS)]
+        of_peer = self.in_flight.count_of(peer, worker)
+        if link == CLIENTS and of_peer >= PEER_REQUESTS_MAX:
+            many = Refusal(f"requests of this client in flight to worker {worker}", of_peer + 1, PEER_REQUESTS_MAX)
+            return [refuse(link, peer, header, Status.BUSY, many, RETRY_BUSY_MS)]
         charged = sum(map(len, frames)) + ENTRY_BYTES
         used = self.in_flight.size_bytes_of(worker)
         if used + charged > self._in_flight_bytes_max:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import NamedTuple
 
 from shardstore.identifiers import WorkerId
@@ -29,12 +29,13 @@ class InFlight:
 
     A write that is cut anew because its segment was split goes to each of the new ones under its old sequence.
 
-    Invariant: the bytes charged to a worker are the sum of the sizes of its entries.
+    Invariant: the bytes charged to a worker are the sum of the sizes of its entries; those of a peer are counted.
     """
 
     def __init__(self) -> None:
         self._passed: dict[tuple[int, int, int], Passed] = {}
         self._bytes: defaultdict[int, int] = defaultdict(int)
+        self._of_peers: Counter[tuple[bytes, int]] = Counter()
 
     def __len__(self) -> int:
         return len(self._passed)
@@ -42,6 +43,10 @@ class InFlight:
     def size_bytes_of(self, worker: int) -> int:
         """Bytes in flight to one worker."""
         return self._bytes[worker]
+
+    def count_of(self, peer: bytes, worker: int) -> int:
+        """Requests in flight from one peer to one worker."""
+        return self._of_peers[peer, worker]
 
     def size_bytes(self) -> int:
         """Bytes in flight to all workers."""
@@ -52,9 +57,10 @@ class InFlight:
         key = _key(passed.header)
         former = self._passed.get(key)
         if former is not None:
-            self._bytes[former.worker] -= former.size_bytes
+            self._discount(former)
         self._passed[key] = passed
         self._bytes[passed.worker] += passed.size_bytes
+        self._of_peers[passed.peer, passed.worker] += 1
 
     def take(self, reply: Header, worker: int) -> Passed | None:
         """Forget the request that this worker has answered; None when it has no such request."""
@@ -83,11 +89,20 @@ class InFlight:
         charged: defaultdict[int, int] = defaultdict(int)
         for passed in self._passed.values():
             charged[passed.worker] += passed.size_bytes
+        assert self._of_peers == Counter((passed.peer, passed.worker) for passed in self._passed.values())
         assert charged == {worker: used for worker, used in self._bytes.items() if used}
 
     def _remove(self, passed: Passed) -> None:
         del self._passed[_key(passed.header)]
+        self._discount(passed)
+
+    def _discount(self, passed: Passed) -> None:
         self._bytes[passed.worker] -= passed.size_bytes
+        of_peer = passed.peer, passed.worker
+        if self._of_peers[of_peer] > 1:
+            self._of_peers[of_peer] -= 1
+        else:
+            del self._of_peers[of_peer]
 
 
 def _key(header: Header) -> tuple[int, int, int]:

@@ -6,14 +6,26 @@ from shardstore.effects import Effect, ReportWorkers, Stop, StopRequested
 from shardstore.errors import Unavailable
 from shardstore.event_loop import EventLoop
 from shardstore.file_names import ROUTER, ROUTER_LOCK
+from shardstore.limits import MESSAGE_BYTES_MAX, OUTBOX_BYTES_MAX, WORKERS_MAX
+from shardstore.memory_plan import MemoryPlan
 from shardstore.options import RouterOptions
 from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.process import install_stop_signals, report_endpoint, report_workers, show_life
+from shardstore.process import descriptors_for_peers, install_stop_signals, report_endpoint, report_workers, show_life
 from shardstore.router.answers import CLIENTS, WORKERS
 from shardstore.router.core import RouterCore
 from shardstore.socket_transport import SocketTransport
 from shardstore.system_clock import SystemClock
 from shardstore.system_entropy import SystemEntropy
+from shardstore.traffic import Terms
+
+_OF_WORKERS = Terms(
+    unsent_bytes=WORKERS_MAX * OUTBOX_BYTES_MAX,
+    arriving_bytes=WORKERS_MAX * MESSAGE_BYTES_MAX,
+    pause_bytes=OUTBOX_BYTES_MAX,
+    at_once=64,
+    bytes_max_of=lambda _: MESSAGE_BYTES_MAX,
+)
+"""Workers are no strangers: each may have as much under way as any message path allows, and is always listened to."""
 
 
 def run(options: RouterOptions) -> Stop:
@@ -33,9 +45,15 @@ def run(options: RouterOptions) -> Stop:
     try:
         loop = EventLoop(core, transport, SystemClock(), perform, lambda: show_life(options.life_fd))
         install_stop_signals(lambda: loop.post(StopRequested()))
-        transport.bind(WORKERS, options.internal)
-        report_endpoint(options.status_fd, transport.bind(CLIENTS, options.listen, access=options.access))
+        transport.bind(WORKERS, options.internal, _OF_WORKERS)
+        terms = _of_clients(options.memory)
+        report_endpoint(options.status_fd, transport.bind(CLIENTS, options.listen, terms, options.access))
         return loop.run()
     finally:
         transport.close()
         lock.release()
+
+
+def _of_clients(plan: MemoryPlan) -> Terms:
+    """What clients are allowed."""
+    return Terms(plan.in_flight_bytes, descriptors_max=descriptors_for_peers())

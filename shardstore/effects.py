@@ -25,7 +25,7 @@ class Received(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PeerGone:
-    """A peer of a bound link has closed its connection, or died. Only links over Unix streams can tell."""
+    """A peer of a bound link has closed its connection, died, or was cut off."""
 
     link: str
     peer: bytes

@@ -23,11 +23,13 @@ from shardstore.limits import SECOND_NS
 from shardstore.options import SocketAccess
 from shardstore.readiness import READABLE, WRITABLE, Readiness
 from shardstore.socket_file import SocketFile
-from shardstore.stream import Stream
-from shardstore.stream_links import Connection, path_of
+from shardstore.stream import Gone, Stream
+from shardstore.stream_links import SCHEME, Connection, path_of
 from shardstore.traffic import Terms, Traffic
+from shardstore.zmtp import ZmtpStream
 
 _BACKLOG = 1_024
+_TCP = "tcp://"
 LOGGED_NS = 10 * SECOND_NS
 """Between two lines of one kind in the log."""
 
@@ -75,8 +77,9 @@ class PeerConnection(Connection):
             received.append(PeerGone(self._link, self._peer))
 
     def next_turn(self, received: list[Incoming]) -> None:
-        """Hand over the next message."""
-        received.append(Received(self._link, self._peer, self._came.popleft()))
+        """Hand over the next messages."""
+        for _ in range(min(self._traffic.terms.at_once, len(self._came))):
+            received.append(Received(self._link, self._peer, self._came.popleft()))
         if not self._came:
             del self._loaded[self]
             self._watch()
@@ -85,12 +88,14 @@ class PeerConnection(Connection):
         if self._came or self._is_paused:
             return
         messages = self.stream.take()
-        if messages:
+        if messages or self.stream.shows_life:
             self._traffic.spoke(self)
-            received.append(Received(self._link, self._peer, messages[0]))
-            if len(messages) > 1:
-                self._came.extend(messages[1:])
-                self._is_quiet = False
+        at_once = self._traffic.terms.at_once
+        for frames in messages[:at_once]:
+            received.append(Received(self._link, self._peer, frames))
+        if len(messages) > at_once:
+            self._came.extend(messages[at_once:])
+            self._is_quiet = False
 
     def _watch(self) -> None:
         if self._is_quiet and self.stream.is_quiet:
@@ -126,8 +131,7 @@ class Listener:
     ) -> None:
         """Listen; a socket that a dead process left in this place goes. Raises InvalidRequest."""
         self._name = name
-        self._endpoint = endpoint
-        self._file = SocketFile(path_of(endpoint), access)
+        self._file = None if endpoint.startswith(_TCP) else SocketFile(path_of(endpoint), access)
         self._readiness = readiness
         self._numbers = count(1)
         self._connections: dict[bytes, PeerConnection] = {}
@@ -136,7 +140,8 @@ class Listener:
         self._refusals = Repeated(now_ns)
         self._cuts = Repeated(now_ns)
         self.traffic = Traffic(terms, now_ns)
-        self._socket = _listening(endpoint, self._file)
+        self._speaks: type[Stream] = Stream if endpoint.startswith(SCHEME) else ZmtpStream
+        self._socket, self.endpoint = _listening(endpoint, self._file)
         self._spare = _spare_descriptor()
         readiness.add(self._socket.fileno(), READABLE, self._accept)
 
@@ -168,9 +173,9 @@ class Listener:
 
     def renew(self) -> None:
         """Listen in the same place again, if the file there has vanished. Connections stay."""
-        if self._file.is_to_be_made_again():
+        if self._file is not None and self._file.is_to_be_made_again():
             with suppress(InvalidRequest):  # it has vanished once more, and is seen to at the next time
-                again = _listening(self._endpoint, self._file)
+                again, _ = _listening(self.endpoint, self._file)
                 self._readiness.remove(self._socket.fileno())
                 self._socket.close()
                 self._socket = again
@@ -208,12 +213,12 @@ class Listener:
             return
         peer = next(self._numbers).to_bytes(8, "big")
         forget = partial(self._connections.pop, peer, None)
-        stream = Stream(accepted, self.traffic.terms.bytes_max_of)
         try:
+            stream = self._speaks(accepted, self.traffic.terms.bytes_max_of)
             self._connections[peer] = PeerConnection(
                 stream, self._name, peer, self._readiness, forget, self.traffic, self._loaded, self._cut_off
             )
-        except OSError:
+        except (OSError, Gone):
             accepted.close()
 
     def _refuse_one(self) -> None:
@@ -253,20 +258,46 @@ class Repeated:
             log.warning("%s (%d times so far)", what, self._count)
 
 
-def _listening(endpoint: str, file: SocketFile) -> socket.socket:
-    """A socket that listens in the file system. Raises InvalidRequest."""
+def _listening(endpoint: str, file: SocketFile | None) -> tuple[socket.socket, str]:
+    """A socket that listens there, in a file or over tcp, and the endpoint to connect to. Raises InvalidRequest."""
+    try:
+        listening, name = _bound_to_address(endpoint) if file is None else (_bound_to_path(endpoint, file), endpoint)
+        listening.setblocking(False)
+        listening.listen(_BACKLOG)
+    except (OSError, OverflowError) as error:  # a port may be too large a number
+        raise InvalidRequest(f"cannot listen on {endpoint}: {error}") from None
+    return listening, name
+
+
+def _bound_to_address(endpoint: str) -> tuple[socket.socket, str]:
+    """For tcp; port 0 is replaced by the one that was chosen. Raises InvalidRequest, OSError, OverflowError."""
+    host, _, port = endpoint.removeprefix(_TCP).rpartition(":")
+    if not port.isdecimal():
+        raise InvalidRequest(f"cannot listen on {endpoint}: write it like tcp://127.0.0.1:7700 or tcp://[::1]:0")
+    bound = socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # those that are accepted have these too
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        bound.bind((host.strip("[]"), int(port)))
+        return bound, f"{_TCP}{host}:{bound.getsockname()[1]}"
+    except (OSError, OverflowError):
+        bound.close()
+        raise
+
+
+def _bound_to_path(endpoint: str, file: SocketFile) -> socket.socket:
+    """A socket that a dead process left in this place goes. Raises InvalidRequest, OSError."""
     path = path_of(endpoint)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listening.setblocking(False)
+    bound = socket.socket(socket.AF_UNIX)
     try:
         with suppress(FileNotFoundError):
             os.unlink(path)
-        file.make(lambda: listening.bind(path))
-        listening.listen(_BACKLOG)
-    except OSError as error:
-        listening.close()
-        raise InvalidRequest(f"cannot listen on {endpoint}: {error}") from None
-    return listening
+        file.make(lambda: bound.bind(path))
+        return bound
+    except OSError:
+        bound.close()
+        raise
 
 
 def _spare_descriptor() -> BinaryIO | None:

@@ -1,4 +1,4 @@
-"""The real transport: links over ZeroMQ (ipc:// and tcp://) and over Unix streams (unix://), behind one epoll."""
+"""The real transport, behind one epoll: links as of ZeroMQ (ipc:// and tcp://) and Unix streams (unix://)."""
 
 from __future__ import annotations
 
@@ -48,35 +48,27 @@ class SocketTransport:
         self._drop = weakref.finalize(self, _drop, self._context, self._links, self._readiness, self._waker)
         self._drop.atexit = False  # threads may still use it then, and the end of the process closes all
 
-    @property
-    def discarded(self) -> int:
-        """Messages that had more frames than any message may have, on the ZeroMQ links that are open."""
-        return sum(link.discarded for link in self._links.values() if isinstance(link, ZmqLink))
-
     def bind(self, link: str, endpoint: str, terms: Terms = TERMS, access: SocketAccess | None = None) -> str:
         """Accept peers at the endpoint, within the terms.
 
         A socket in the file system is for this user only, unless `access` says who else is let in.
         """
-        if endpoint.startswith(SCHEME):
-            listener = Listener(link, endpoint, access, self._readiness, terms, SystemClock().now_ns)
-            self._add(link, listener)
-            self._listeners[link] = listener
-            return endpoint
-        return self._open(link, zmq.ROUTER, endpoint, access)
+        listener = Listener(link, endpoint, access, self._readiness, terms, SystemClock().now_ns)
+        self._add(link, listener)
+        self._listeners[link] = listener
+        return listener.endpoint
 
     def renew(self) -> None:
         """Listen again wherever the file of a socket has vanished."""
-        for link in self._links.values():
-            if not isinstance(link, StreamLink):
-                link.renew()
+        for listener in self._listeners.values():
+            listener.renew()
 
     def connect(self, link: str, endpoint: str) -> None:
         """Open a link to one endpoint, replacing an earlier one of that name. Nobody need listen there yet."""
         if endpoint.startswith(SCHEME):
             self._add(link, StreamLink(link, endpoint, self._readiness))
         else:
-            self._open(link, zmq.DEALER, endpoint)
+            self._connect(link, endpoint)
 
     def disconnect(self, link: str) -> None:
         """Drop a link and what waits on it."""
@@ -175,13 +167,13 @@ class SocketTransport:
         """
         return self._readiness.fileno()
 
-    def _open(self, name: str, kind: zmq.SocketType, endpoint: str, access: SocketAccess | None = None) -> str:
+    def _connect(self, name: str, endpoint: str) -> None:
         if endpoint.startswith("ipc://"):
             path_of(endpoint)  # refuses one that libzmq would cut off in silence
-        link = ZmqLink(name, self._context, kind, self._readiness, self._unsure, access)
+        link = ZmqLink(name, self._context, self._readiness, self._unsure)
         self._add(name, link)  # before it is open: an interrupt must not leave a socket that nobody closes
         try:
-            return link.open(endpoint)
+            link.open(endpoint)
         except InvalidRequest:
             self.disconnect(name)
             raise

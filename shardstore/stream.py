@@ -24,9 +24,9 @@ from shardstore.limits import FRAMES_MAX, KIB, MESSAGE_BYTES_MAX, OUTBOX_BYTES_M
 
 _PREAMBLE = struct.Struct(f"<I{FRAMES_MAX}I")
 _NO_FRAMES = [0] * FRAMES_MAX
-_READ_BYTES = 64 * KIB
-_LONG_READ_BYTES = 256 * KIB
-_LONG_READS_MAX = 4
+READ_BYTES = 64 * KIB
+LONG_READ_BYTES = 256 * KIB
+LONG_READS_MAX = 4
 """How often in a row one long message may be read on, before others have their turn."""
 _JOINED_BYTES_MAX = 16 * KIB
 """Frames of longer messages are sent from where they lie; those of shorter ones are cheaper to join."""
@@ -39,7 +39,12 @@ class Gone(Exception):
 
 
 class Stream:
-    """One end of a connection. After Gone it is to be closed."""
+    """One end of a connection. After Gone it is to be closed.
+
+    `shows_life` says whether the other side has sent something that is no message, only to show that it lives.
+    """
+
+    shows_life = False
 
     def __init__(self, socket: Socket, bytes_max_of: Callable[[bytes], int] | None = None) -> None:
         """`bytes_max_of` tells how long a message may be by its first frame; without it, all may have the most."""
@@ -74,12 +79,16 @@ class Stream:
     def send(self, frames: Sequence[bytes]) -> None:
         """Send a message, or keep what the socket does not take. Raises Gone."""
         sizes = list(map(len, frames))
-        size = _PREAMBLE.size + sum(sizes)
         preamble = _PREAMBLE.pack(len(sizes), *sizes, *_NO_FRAMES[len(sizes) :])
+        self._send([preamble, *frames], _PREAMBLE.size + sum(sizes))
+
+    def _send(self, parts: list[bytes], size: int) -> None:
+        """Send bytes that lie in several places. Raises Gone."""
         if self._unsent:
-            self._keep([preamble, *frames], 0, size)
+            self._keep(parts, 0, size)
             return
-        parts = [b"".join((preamble, *frames))] if size <= _JOINED_BYTES_MAX else [preamble, *frames]
+        if size <= _JOINED_BYTES_MAX:
+            parts = [b"".join(parts)]
         try:
             sent = self.socket.send(parts[0], _FLAGS) if len(parts) == 1 else self.socket.sendmsg(parts, (), _FLAGS)
         except BlockingIOError:
@@ -115,17 +124,22 @@ class Stream:
 
     def take(self) -> list[list[bytes]]:
         """The frames of each message that is complete now. Raises Gone."""
+        if self._long is not None:
+            return self._read_on(self._long)
+        data = self._receive(READ_BYTES)
+        return self._split(self._beginning + data if self._beginning else data) if data else []
+
+    def _receive(self, bytes_max: int) -> bytes:
+        """What has come, empty for nothing. Raises Gone."""
         try:
-            if self._long is not None:
-                return self._read_on(self._long)
-            data = self.socket.recv(_READ_BYTES)
+            data = self.socket.recv(bytes_max)
         except BlockingIOError:
-            return []
+            return b""
         except OSError as error:
             raise Gone(str(error)) from None
         if not data:
             raise Gone("closed by the other side")
-        return self._split(self._beginning + data if self._beginning else data)
+        return data
 
     def _split(self, data: bytes) -> list[list[bytes]]:
         """All messages that are complete in what came; what follows them is kept."""
@@ -145,7 +159,7 @@ class Stream:
     def _begin_long(self, beginning: bytes, sizes: list[int]) -> None:
         """Go on with a message of which this is the beginning, once it tells how long it may be."""
         first_end = _PREAMBLE.size + sizes[0]
-        if self._bytes_max_of is not None and first_end > _READ_BYTES:
+        if self._bytes_max_of is not None and first_end > READ_BYTES:
             raise Gone(f"a message that begins with a frame of {sizes[0]} bytes")
         if self._bytes_max_of is not None and len(beginning) < first_end:
             self._beginning = beginning
@@ -157,10 +171,10 @@ class Stream:
 
     def _read_on(self, message: _LongMessage) -> list[list[bytes]]:
         """Receive more of a long message; it alone, once it is complete."""
-        for _ in range(_LONG_READS_MAX):
-            data = self.socket.recv(min(message.missing, _LONG_READ_BYTES))
+        for _ in range(LONG_READS_MAX):
+            data = self._receive(min(message.missing, LONG_READ_BYTES))
             if not data:
-                raise Gone("closed by the other side")
+                return []
             if message.add(data):
                 self._long = None
                 return [_frames(memoryview(message.kept), _PREAMBLE.size, message.sizes)]

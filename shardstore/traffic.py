@@ -30,6 +30,7 @@ class Terms:
     unsent_bytes      answers of all peers that wait for their readers
     arriving_bytes    messages of all peers of which a part has come
     pause_bytes       a peer with more unsent than this is not listened to
+    at_once           messages of one peer that a turn takes
     silent_ns         how long a peer may say nothing after it has connected
     descriptors_max   a connection with a higher descriptor than this is refused: the rest are for files
     bytes_max_of      how long a message may be, by its first frame
@@ -38,6 +39,7 @@ class Terms:
     unsent_bytes: int = OUTBOX_BYTES_MAX
     arriving_bytes: int = MESSAGE_BYTES_MAX
     pause_bytes: int = REPLY_BYTES_AIM
+    at_once: int = 1
     silent_ns: int = SILENT_NS
     descriptors_max: int = 2**31
     bytes_max_of: Callable[[bytes], int] = request_bytes_max

@@ -3,8 +3,8 @@
 A link is a named socket of this process: bound (many peers, each known by the id this side gave it) or connected
 (one peer, id empty). Order per peer is kept; messages may vanish, whole, when a peer goes away. Nothing is dropped
 in silence for want of room: what a peer does not take waits in an outbox bounded in bytes, and beyond that bound
-the peer is cut off and `send` says so. A bound link over Unix streams tells of peers that went away (PeerGone), and
-takes no requests of a peer that leaves its answers unread.
+the peer is cut off and `send` says so. A bound link tells of peers that went away (PeerGone), and takes no requests
+of a peer that leaves its answers unread.
 """
 
 from __future__ import annotations

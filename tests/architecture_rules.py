@@ -85,6 +85,7 @@ SHELLS: dict[str, str] = {
     "shardstore.stream_links": "sockets of the operating system",
     "shardstore.listener": "sockets of the operating system",
     "shardstore.stream": "a socket",
+    "shardstore.zmtp": "a socket",
     "shardstore.readiness": "epoll",
     "shardstore.system_clock": "time",
     "shardstore.system_entropy": "random numbers",

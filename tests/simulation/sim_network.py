@@ -3,9 +3,9 @@
 A connected link keeps what its server is not there to take, and hands it to whoever binds the endpoint next. When a
 connection breaks, some of what was under way still arrives, in order, and the rest of what the server had sent is
 lost; of what the client had sent, a part is lost and the rest goes to the next connection. A bound link knows a peer
-by an id it gave to the connection; messages to an id whose connection is gone are refused, once that was noticed.
-A link that is bound to a unix endpoint also tells when it has noticed (PeerGone). Messages that nobody answers, which
-the protocol of topology changes says may be lost, doubled and late, are that by chance (Repeats).
+by an id it gave to the connection; messages to an id whose connection is gone are refused, once that was noticed,
+which is told too (PeerGone). Messages that nobody answers, which the protocol of topology changes says may be lost,
+doubled and late, are that by chance (Repeats).
 """
 
 from __future__ import annotations
@@ -281,7 +281,6 @@ class SimTransport:
         self._on_ready = on_ready
         self.alive = True
         self._inbox: deque[Incoming] = deque()
-        self._tells: set[str] = set()
         self._woken = False
         self._connected: dict[str, _Connection] = {}
         self._peers: dict[str, dict[bytes, _Connection]] = {}
@@ -291,8 +290,6 @@ class SimTransport:
     def bind(self, link: str, endpoint: str) -> str:
         """Accept peers at the endpoint."""
         self._peers[link] = {}
-        if endpoint.startswith("unix://"):
-            self._tells.add(link)
         return self._network.listen(endpoint, self, link)
 
     def connect(self, link: str, endpoint: str) -> None:
@@ -374,5 +371,5 @@ class SimTransport:
 
     def forget_peer(self, link: str, peer: bytes) -> None:
         """It was noticed that the connection is gone."""
-        if self._peers.get(link, {}).pop(peer, None) and link in self._tells:
+        if self._peers.get(link, {}).pop(peer, None):
             self.put(PeerGone(link, peer))

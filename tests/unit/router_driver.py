@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from shardstore.effects import Effect, Received, Send, SendFailed, StopRequested, Tick
+from shardstore.effects import Effect, PeerGone, Received, Send, SendFailed, StopRequested, Tick
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import LIFE_NONCE_BITS
 from shardstore.limits import GIB, MIB, MILLISECOND_NS
@@ -91,6 +91,10 @@ class RouterDriver:
     def lose_worker(self, peer: bytes) -> list[Effect]:
         """A message to a worker could not be handed over."""
         return self.handle(SendFailed(WORKERS, peer, []))
+
+    def hear_of_end(self, link: str, peer: bytes) -> list[Effect]:
+        """The connection of a peer has ended."""
+        return self.handle(PeerGone(link, peer))
 
     def lose_client(self, peer: bytes) -> list[Effect]:
         """A message to a client could not be handed over."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardstore.effects import Received, Send, SendFailed, Stop
+from shardstore.effects import PeerGone, Received, Send, SendFailed, Stop
 from shardstore.limits import CREDITS, WORKERS_MAX
 from shardstore.messages import Hello, Routes, decode, encode
 from shardstore.posix_filesystem import PosixFilesystem
@@ -160,6 +160,7 @@ EVENTS = st.one_of(
         st.lists(st.binary(max_size=20), max_size=4),
     ),
     st.builds(SendFailed, st.sampled_from(["clients", "workers"]), st.sampled_from([b"a", b"w0"]), FRAMES),
+    st.builds(PeerGone, st.sampled_from(["clients", "workers"]), st.sampled_from([b"a", b"w0"])),
 )
 
 

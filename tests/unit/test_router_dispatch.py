@@ -17,7 +17,7 @@ from shardstore.limits import (
 from shardstore.messages import Routes, decode
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.router import dispatch
-from shardstore.wire_format import REQUEST_FRAMES, ROUTED, Flag, Header, Op, Status
+from shardstore.wire_format import HEADER_BYTES, REQUEST_FRAMES, ROUTED, Flag, Header, Op, Status
 from tests.unit.router_driver import RouterDriver, get, header_of, refusal_of
 
 CLIENT = 5
@@ -152,7 +152,7 @@ def test_a_worker_that_opens_its_ranges_is_unavailable(router: RouterDriver) -> 
 
 
 def test_bytes_in_flight_to_a_worker_are_bounded(router: RouterDriver, monkeypatch: pytest.MonkeyPatch) -> None:
-    weight = 40 + 100 + 1024
+    weight = HEADER_BYTES + 100 + 1024
     monkeypatch.setattr(router.core._dispatch, "_in_flight_bytes_max", 2 * weight)
     for sequence in (1, 2):
         [passed] = router.client_sends(b"a", get(1, 1, CLIENT, sequence), bytes(100))
@@ -178,6 +178,33 @@ def test_requests_of_a_worker_that_goes_away_end_unknown(router: RouterDriver) -
     assert "went away" in refusal_of(ended[0], Status.UNKNOWN).what
     assert ended[0].peer == b"a"
     assert router.figures()["requests_in_flight"] == 1
+
+
+def test_requests_of_a_worker_whose_connection_ends_end_unknown_at_once(router: RouterDriver) -> None:
+    router.client_sends(b"a", get(1, 1, CLIENT, 1), b"key")
+    told = router.hear_of_end("workers", b"w0")
+    assert header_of(told[0]).status == Status.UNKNOWN
+    assert router.hear_of_end("workers", b"w0") == []
+    assert header_of(router.client_sends(b"a", get(1, 1, CLIENT, 2), b"key")[0]).status == Status.UNAVAILABLE
+
+
+def test_requests_of_one_client_in_flight_are_bounded_and_others_are_passed_on(router: RouterDriver) -> None:
+    most = dispatch.PEER_REQUESTS_MAX
+    for sequence in range(1, most + 1):
+        [passed] = router.client_sends(b"a", get(1, 1, CLIENT, sequence), b"key")
+        assert isinstance(passed, Send)
+        assert passed.link == "workers"
+    [refused] = router.client_sends(b"a", get(1, 1, CLIENT, most + 1), b"key")
+    refusal = refusal_of(refused, Status.BUSY)
+    assert (refusal.used, refusal.limit) == (most + 1, most)
+    for peer, segment, client in ((b"a", 3, CLIENT), (b"b", 1, CLIENT + 1)):
+        [passed] = router.client_sends(peer, get(segment, 1, client, 1), b"key")
+        assert isinstance(passed, Send)
+        assert passed.link == "workers"
+    router.worker_sends(b"w0", get(1, 1, CLIENT, 1).reply(Status.OK), b"value")
+    [passed] = router.client_sends(b"a", get(1, 1, CLIENT, most + 2), b"key")
+    assert isinstance(passed, Send)
+    assert passed.link == "workers"
 
 
 def test_requests_to_the_former_process_of_a_worker_end_unknown(router: RouterDriver) -> None:
