@@ -56,4 +56,4 @@ def run(options: RouterOptions) -> Stop:
 
 def _of_clients(plan: MemoryPlan) -> Terms:
     """What clients are allowed."""
-    return Terms(plan.in_flight_bytes, descriptors_max=descriptors_for_peers())
+    return Terms(max(plan.memory // 16, MESSAGE_BYTES_MAX), descriptors_max=descriptors_for_peers())

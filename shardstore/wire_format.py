@@ -60,7 +60,7 @@ from enum import IntEnum
 from functools import partial
 from typing import Final, NamedTuple
 
-from shardstore.limits import FRAME_BYTES_MAX, KIB, REQUEST_BYTES_MAX
+from shardstore.limits import KIB, REQUEST_BYTES_MAX
 
 MAGIC = b"sS"
 VERSION = 6
@@ -187,11 +187,8 @@ REPLY_FRAMES: dict[int, int] = {
     Op.LOAD: 1,
 }
 SHORT_REQUEST_BYTES_MAX = 64 * KIB
-"""Of all frames of a request that is not among the following."""
-_LONG_REQUESTS: dict[int, int] = {
-    **dict.fromkeys((Op.GET, Op.PUT, Op.DELETE, Op.COMPARE_AND_SET), REQUEST_BYTES_MAX + KIB),
-    **dict.fromkeys((Op.REGISTER, Op.READY, Op.PROGRESS, Op.LOAD), FRAME_BYTES_MAX),
-}
+"""Of all frames of a client's request that is not among the following."""
+_LONG_REQUESTS: dict[int, int] = dict.fromkeys((Op.GET, Op.PUT, Op.DELETE, Op.COMPARE_AND_SET), REQUEST_BYTES_MAX + KIB)
 FRAMES_OF_REFUSAL = 2
 CONDITIONAL: frozenset[int] = frozenset((Op.COMPARE_AND_SET, Op.INCREMENT))
 WRITES: frozenset[int] = CONDITIONAL | {Op.PUT, Op.DELETE}
@@ -260,7 +257,7 @@ def decode_header(frame: bytes) -> Header:
 
 
 def request_bytes_max(first_frame: bytes) -> int:
-    """How long a request may be that begins with this frame, all frames together."""
+    """How long a client's request may be that begins with this frame, all frames together."""
     if len(first_frame) != HEADER_BYTES or not first_frame.startswith(_KIND):
         return SHORT_REQUEST_BYTES_MAX
     return _LONG_REQUESTS.get(first_frame[len(_KIND)], SHORT_REQUEST_BYTES_MAX)
