@@ -142,13 +142,13 @@ class Admin:
 
     def _split(self, request: AdminRequest, now_ns: int) -> list[Plan]:
         route = self._table.current.route_of(request.key)
-        return [Plan(PlanKind.SPLIT, (route.segment,), int(route.worker), ASKED_FOR, request.key)]
+        return [Plan(PlanKind.SPLIT, (route.segment,), (int(route.worker),) * 2, ASKED_FOR, (request.key,))]
 
     def _merge(self, request: AdminRequest, now_ns: int) -> list[Plan]:
         left = self._table.current.route_of(request.key)
         end = self._table.current.range_of(left.segment).end
         right = self._table.current.route_of(end) if end else left
-        return [Plan(PlanKind.MERGE, (left.segment, right.segment), int(left.worker), ASKED_FOR)]
+        return [Plan(PlanKind.MERGE, (left.segment, right.segment), (int(left.worker),), ASKED_FOR)]
 
     def _move(self, request: AdminRequest, now_ns: int) -> list[Plan]:
         member = self._membership.of_worker(request.worker)
@@ -156,7 +156,7 @@ class Admin:
             state = (member.failure or member.state) if member else State.DOWN
             raise Busy(f"worker {request.worker} is {state}", 1, 1, change_plan.RETRY_AFTER_NS)
         route = self._table.current.route_of(request.key)
-        return [Plan(PlanKind.MOVE, (route.segment,), request.worker, ASKED_FOR)]
+        return [Plan(PlanKind.MOVE, (route.segment,), (request.worker,), ASKED_FOR)]
 
     def _rebalance(self, request: AdminRequest, now_ns: int) -> list[Plan]:
         return self._steering.rebalancing(now_ns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import KEY_BYTES_MAX, RANGES_MAX, SECOND_NS
@@ -14,22 +14,23 @@ from shardstore.topology import Change, ChangeKind, Relative
 RETRY_AFTER_NS = SECOND_NS // 10
 
 
-def split(topology: Topology, key: bytes, worker: int | None = None) -> Change:
-    """The range with this key becomes two that meet at the key; the right one goes to the worker, or stays.
+def split(topology: Topology, keys: Sequence[bytes], workers: Sequence[int]) -> Change:
+    """The range with these keys becomes ranges that meet at them, one for each of these workers, in key order.
 
     Raises InvalidRequest, Busy.
     """
-    route = topology.map.route_of(key)
-    if route.start == key:
-        raise InvalidRequest("a range starts with this key already")
-    if len(key) > KEY_BYTES_MAX:
-        raise InvalidRequest(f"a range starts with at most {KEY_BYTES_MAX} bytes, not {len(key)}")
-    if len(topology.map.routes) >= RANGES_MAX:
-        raise InvalidRequest(f"a store has at most {RANGES_MAX} ranges")
+    route = topology.map.route_of(keys[0])
     end = topology.map.range_of(route.segment).end
-    owner = int(route.worker)
-    halves = [(route.start, key, owner), (key, end, owner if worker is None else worker)]
-    return _change(topology, ChangeKind.SPLIT, [route], halves)
+    if route.start == keys[0]:
+        raise InvalidRequest("a range starts with this key already")
+    if end and keys[-1] >= end:
+        raise InvalidRequest("the keys are of more than one range")
+    if max(map(len, keys)) > KEY_BYTES_MAX:
+        raise InvalidRequest(f"a range starts with at most {KEY_BYTES_MAX} bytes, not {max(map(len, keys))}")
+    if len(topology.map.routes) + len(keys) > RANGES_MAX:
+        raise InvalidRequest(f"a store has at most {RANGES_MAX} ranges")
+    bounds = [route.start, *keys, end]
+    return _change(topology, ChangeKind.SPLIT, [route], zip(bounds, bounds[1:], workers, strict=False))
 
 
 def merge(topology: Topology, key: bytes, worker: int | None = None) -> Change:
@@ -63,11 +64,11 @@ def change_of(topology: Topology, plan: Plan) -> Change:
         raise InvalidRequest(f"segment {plan.segments[0]} is in the map no more")
     match plan.kind:
         case PlanKind.SPLIT:
-            change = split(topology, plan.at_key, plan.to_worker)
+            change = split(topology, plan.keys, plan.workers)
         case PlanKind.MERGE:
-            change = merge(topology, route.start, plan.to_worker)
+            change = merge(topology, route.start, plan.workers[0])
         case PlanKind.MOVE:
-            change = move(topology, route.start, plan.to_worker)
+            change = move(topology, route.start, plan.workers[0])
     if tuple(parent.segment for parent in change.parents) != plan.segments:
         raise InvalidRequest(f"segments {plan.segments} are not as they were planned for")
     return change

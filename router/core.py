@@ -50,6 +50,7 @@ from shardstore.wire_format import (
 )
 
 TICK_NS = 250 * MILLISECOND_NS
+TICK_NS_MIN = 50 * MILLISECOND_NS
 STOP_NS_MAX = 2 * SECOND_NS
 """How long a stop waits for requests in flight."""
 
@@ -122,9 +123,11 @@ class RouterCore:
         return effects
 
     def wakeup_ns(self) -> int | None:
-        """When the next Tick is due: only while someone is to be watched."""
+        """When the next Tick is due: only while someone is to be watched, and sooner when the policies are to look."""
         if self._membership or self._dispatch.in_flight:
-            return self._ticked_ns + TICK_NS
+            steering_ns = self._steering.wakeup_ns()
+            due_ns = self._ticked_ns + TICK_NS
+            return due_ns if steering_ns is None else min(due_ns, max(steering_ns, self._ticked_ns + TICK_NS_MIN))
         return None
 
     def _received(self, event: Received, now_ns: int) -> list[Effect]:

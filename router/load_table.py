@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from shardstore.load_report import WHOLE_PERMILLE, LoadReport, RangeReport
 from shardstore.route_map import Route, RouteMap
 from shardstore.router.policies.loads import RangeLoad, StoreLoad, WorkerLoad
+from shardstore.topology import Change, Relative
+
+
+class Inherited(NamedTuple):
+    """What a child has of its parents, by their reports: bytes, and share of a worker's time."""
+
+    size_bytes: int
+    busy: float
 
 
 class LoadTable:
-    """The newest report of each range. Of one that no report names, the policies see zeros, and leave it alone."""
+    """The newest report of each range. A range of which nothing is known shows zeros, and is not `known`.
+
+    What a child of a change inherits shows in its reports only when it has files of its own. Until then its share of
+    what its parents reported counts beside them, so that no bytes and no load seem to be gone while ranges change.
+    """
 
     def __init__(self) -> None:
         self._reports: dict[int, RangeReport] = {}
+        self._inherited: dict[int, Inherited] = {}
 
     def note(self, report: LoadReport, route_map: RouteMap) -> None:
         """Take a report in, as far as it is about ranges that its worker owns."""
@@ -21,47 +36,89 @@ class LoadTable:
             route = route_map.route_of_segment(of_range.segment)
             if route is not None and route.worker == report.worker:
                 self._reports[of_range.segment] = of_range
+                if route.created:
+                    self._inherited.pop(of_range.segment, None)
+
+    def begun(self, change: Change) -> None:
+        """The children have what the parents had."""
+        for child in change.children:
+            shares = [
+                (parent.segment, self._share(parent, child, change)) for parent in change.parents_over(child.key_range)
+            ]
+            if not all(self._is_known(segment) for segment, _ in shares):
+                continue
+            size_bytes = sum(self._size_bytes(segment) * share for segment, share in shares)
+            busy = sum(self._busy(segment) * share for segment, share in shares)
+            self._inherited[child.segment] = Inherited(int(size_bytes), busy)
 
     def of(self, segment: int) -> RangeReport | None:
         """The newest report of a range."""
         return self._reports.get(segment)
-
-    def forget_worker(self, worker: int, route_map: RouteMap) -> None:
-        """A worker is gone: what it measured says nothing of its next life."""
-        for route in route_map:
-            if route.worker == worker:
-                self._reports.pop(route.segment, None)
 
     def loads(
         self, route_map: RouteMap, workers: Sequence[WorkerLoad], changing: Collection[int], changes: int
     ) -> StoreLoad:
         """The store as policies see it. `changing`: segments of the map that take part in one of `changes` changes.
 
-        Reports of segments that are not in the map any more are dropped.
+        Figures of segments that are not in the map any more are dropped.
         """
-        self._reports = {
-            segment: report for segment, report in self._reports.items() if route_map.route_of_segment(segment)
-        }
+        for figures in (self._reports, self._inherited):
+            for segment in [segment for segment in figures if not route_map.route_of_segment(segment)]:
+                del figures[segment]
         ends = [*route_map.starts[1:], b""]
         ranges = [self._of_range(route, end, changing) for route, end in zip(route_map, ends, strict=True)]
         return StoreLoad(ranges, workers, changes)
 
     def _of_range(self, route: Route, end: bytes, changing: Collection[int]) -> RangeLoad:
-        report = self._reports.get(route.segment) or RangeReport(route.segment, 0, 0, 0)
+        segment = route.segment
+        report = self._reports.get(segment) or _NOTHING
         return RangeLoad(
-            route.segment,
+            segment,
             route.start,
             end,
             route.worker,
-            report.size_bytes,
+            self._size_bytes(segment),
             report.entries,
-            report.busy_permille / WHOLE_PERMILLE,
+            self._busy(segment),
             report.operations_per_s,
             report.puts_per_s,
             report.appends_per_s,
-            tuple(report.keys),
+            report.keys,
             report.last,
-            report.middle,
+            report.cuts,
             report.measured_ns,
-            route.segment in changing,
+            segment in changing,
+            self._is_known(segment),
         )
+
+    def _is_known(self, segment: int) -> bool:
+        return segment in self._reports or segment in self._inherited
+
+    def _size_bytes(self, segment: int) -> int:
+        report = self._reports.get(segment) or _NOTHING
+        inherited = self._inherited.get(segment)
+        return report.live_bytes + (inherited.size_bytes if inherited else 0)
+
+    def _busy(self, segment: int) -> float:
+        report = self._reports.get(segment) or _NOTHING
+        inherited = self._inherited.get(segment)
+        return inherited.busy if inherited and not report.measured_ns else report.busy_permille / WHOLE_PERMILLE
+
+    def _share(self, parent: Relative, child: Relative, change: Change) -> float:
+        """Of the bytes of the parent, those within the child, as its cuts tell it; without any, one child's of all."""
+        if len(change.children) == 1:
+            return 1.0
+        report = self._reports.get(parent.segment) or _NOTHING
+        if not report.cuts:
+            return 1 / len(change.children)
+        parts = len(report.cuts) + 1
+
+        def parts_below(key: bytes) -> int:
+            return parts if key >= max(report.last, report.cuts[-1]) else bisect_right(report.cuts, key)
+
+        first = parts_below(child.start) if child.start > parent.start else 0
+        last = parts_below(child.end) if child.end != parent.end else parts
+        return (last - first) / parts
+
+
+_NOTHING = RangeReport(0, 0, 0, 0, 0)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from shardstore.effects import Effect
 from shardstore.errors import Busy, InvalidRequest
-from shardstore.limits import SECOND_NS
+from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.load_report import LoadReport, RangeReport
 from shardstore.messages import decode
 from shardstore.router import change_plan, ownership
@@ -15,6 +15,7 @@ from shardstore.router.membership import Membership
 from shardstore.router.policies import topology_policy
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import StoreLoad, WorkerLoad
+from shardstore.router.policies.merge_policy import warm
 from shardstore.router.policies.plan import Plan, PlanKind
 from shardstore.router.policies.rebalance_policy import evacuations, moves
 from shardstore.router.route_table import RouteTable
@@ -23,10 +24,12 @@ from shardstore.topology import Change
 from shardstore.topology_options import TopologyOptions
 from shardstore.wire_format import Header
 
-STEER_INTERVAL_NS = SECOND_NS
-RANGES_PER_INTERVAL = 256
-"""With more ranges the policies look less often, unless a worker is to leave: a look costs 60 µs a range, in which the
-router does nothing else."""
+LOOK_NS = 100 * MILLISECOND_NS
+LOOK_RANGE_NS = 2 * MILLISECOND_NS
+"""The policies look after a report, no sooner than this after the last look, and so much more for each range: that is a
+small part of the router's time, in which it does nothing else."""
+LEAVING_LOOK_NS = SECOND_NS
+"""Between two looks while a worker is to leave, whatever is reported."""
 VERDICTS_MAX = 16
 
 
@@ -43,6 +46,7 @@ class Steering:
         self._loads = LoadTable()
         self._history: History | None = None
         self._steered_ns = 0
+        self._has_news = False
         self.verdicts: list[str] = []
 
     def reported(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
@@ -51,16 +55,28 @@ class Steering:
         member = self._membership.of_peer(peer)
         if member is not None and member.worker == report.worker:
             self._loads.note(report, self._table.current)
+            self._has_news = True
         return []
+
+    def wakeup_ns(self) -> int | None:
+        """When the policies should look."""
+        if self._table.topology.leaving:
+            return self._steered_ns + LEAVING_LOOK_NS
+        if not self._has_news:
+            return None
+        return self._steered_ns + LOOK_NS + LOOK_RANGE_NS * len(self._table.current.routes)
 
     def tick(self, now_ns: int) -> list[Effect]:
         """Begin what the policies plan. Raises StorageFailure."""
         if self._history is None:
             self._history = History(now_ns)
-        if now_ns - self._steered_ns < self._interval_ns:
+        due_ns = self.wakeup_ns()
+        if due_ns is None or now_ns < due_ns:
             return []
-        self._steered_ns = now_ns
-        plans, verdicts = topology_policy.choose(self._store_load(), self._history, self._options, now_ns)
+        self._steered_ns, self._has_news = now_ns, False
+        loads = self._store_load()
+        self._history.note_warm(warm(loads), now_ns)
+        plans, verdicts = topology_policy.choose(loads, self._history, self._options, now_ns)
         for verdict in verdicts:
             self._history.note_verdict(verdict, now_ns)
             self.verdicts = [*self.verdicts, f"segment {verdict.segment}: {verdict.reason}"][-VERDICTS_MAX:]
@@ -68,6 +84,7 @@ class Steering:
 
     def begun(self, change: Change, now_ns: int) -> None:
         """A change was begun, whoever wanted it: its ranges are left alone for a while."""
+        self._loads.begun(change)
         if self._history is not None:
             parents = [parent.segment for parent in change.parents]
             children = [child.segment for child in change.children]
@@ -85,11 +102,6 @@ class Steering:
     def load_of(self, segment: int) -> RangeReport | None:
         """What was last reported of a range."""
         return self._loads.of(segment)
-
-    @property
-    def _interval_ns(self) -> int:
-        ranges = 0 if self._table.topology.leaving else len(self._table.current.routes)
-        return STEER_INTERVAL_NS * (1 + ranges // RANGES_PER_INTERVAL)
 
     def _begin(self, plan: Plan, now_ns: int) -> list[Effect]:
         try:

@@ -49,7 +49,7 @@ def serving_options(command: Callable[..., None]) -> Callable[..., None]:
             type=click.Choice([mode.value for mode in Durability]),
             help="When a write is acknowledged: synced with others, synced alone, or handed to the system.",
         ),
-        click.option("--ranges", type=int, help="Ranges of a new store. [default: 4 per worker]"),
+        click.option("--ranges", type=int, help="Even parts of a new store. [default: one, split as data come]"),
         click.option("--socket", type=click.Path(), help="Socket for clients. [default: one in a private directory]"),
         click.option("--socket-mode", metavar="OCTAL", help="Who may use --socket, like 660. [default: 600]"),
         click.option("--socket-group", metavar="GROUP", help="Group of --socket."),

@@ -77,6 +77,10 @@ LOAD_KEYS_MAX = 32
 """Keys that are sampled of a range."""
 LOAD_KEY_BYTES_MAX = 256 * KIB
 """Bytes of sampled keys in one LOAD message, which the busiest ranges get."""
+LOAD_CUTS_MAX = 15
+"""Keys that cut a range into parts of the same size ..."""
+LOAD_CUT_RANGES_MAX = 8
+"""... which the largest ranges of a worker get in one LOAD message."""
 
 IPC_PATH_BYTES_MAX = 107
 
@@ -90,5 +94,8 @@ assert DEDUP_CLIENTS * (2 * 2 * DEDUP_WINDOW + KIB) <= DEDUP_BYTES_MAX, "of clie
 assert CREDITS < 256
 assert RUNS_SET_ASIDE_MAX < RUN_QUEUE_MAX
 assert REQUEST_BYTES_MAX < WAL_FILE_BYTES < WAL_RETAINED_BYTES_MAX
-assert LOAD_RANGES_MAX * (2 * KEY_BYTES_MAX + KIB) + LOAD_KEY_BYTES_MAX < FRAME_BYTES_MAX
+assert (
+    LOAD_RANGES_MAX * (KEY_BYTES_MAX + KIB) + LOAD_KEY_BYTES_MAX + LOAD_CUT_RANGES_MAX * LOAD_CUTS_MAX * KEY_BYTES_MAX
+    < FRAME_BYTES_MAX
+)
 assert FRAME_BYTES_MAX < MESSAGE_BYTES_MAX < OUTBOX_BYTES_MAX < ROUTER_IN_FLIGHT_BYTES_MAX

@@ -1,7 +1,7 @@
 """Topology changes as router and workers speak of them: what changes, what is ordered, how far it is.
 
-Contiguous parents become children over the same keys: a split (1 to 2), a merge (2 to 1) or a move (1 to 1, another
-worker). Children are new segments, so no message for a parent can be taken for one to a child.
+Contiguous parents become children over the same keys: a split (1 to 2 or more), a merge (2 to 1) or a move (1 to 1,
+another worker). Children are new segments, so no message for a parent can be taken for one to a child.
 
     router --CHANGE: Order--> every worker concerned      workers --PROGRESS: Progress--> router
     router --RETIRE: Retire--> former owners of parents

@@ -20,13 +20,18 @@ class TopologyOptions:
     auto_topology: bool = field(
         default=True, metadata={HELP: "Split, merge and move ranges by their size and load, without being asked."}
     )
-    split_bytes: int = field(default=GIB, metadata={HELP: "A range that holds more is split."})
+    split_bytes: int = field(
+        default=GIB, metadata={HELP: "A range that holds more is split; in a small store already one that holds less."}
+    )
     split_operations: int = field(
         default=1_000, metadata={HELP: "A range is split for its load from so many keys a second."}
     )
     changes_max: int = field(default=2, metadata={HELP: "Splits, merges and moves that are under way at a time."})
     cooldown_ms: int = field(
-        default=60_000, metadata={HELP: "How long a range that was split, merged or moved is left alone."}
+        default=60_000,
+        metadata={
+            HELP: "How long a range that was changed is left alone; for its bytes a small one is changed sooner."
+        },
     )
 
     def __post_init__(self) -> None:

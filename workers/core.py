@@ -96,7 +96,7 @@ class WorkerCore:
         self._maintenance: MaintenanceQueue | None = None
         self._scans: Scanning | None = None
         self._answering: Answering | None = None
-        self._load = LoadMeter(options.worker, entropy, self._holdings.middle_of)
+        self._load = LoadMeter(options.worker, entropy, self._holdings.cuts_of)
         self._remote_reads = RemoteReads(client_of_worker(options.worker), entropy.below(2**63))
         self._stopping = False
         self._stopped = False
@@ -109,9 +109,9 @@ class WorkerCore:
         return self._registration.register(now_ns)
 
     def wakeup_ns(self) -> int | None:
-        """The earliest of heartbeat, sync and retried job."""
+        """The earliest of heartbeat, report of the load, sync and retried job."""
         due_ns = self._registration.wakeup_ns()
-        for part in (self._writes, self._maintenance, self._changes):
+        for part in (self._writes, self._maintenance, self._changes, self._load if self._writes else None):
             part_due_ns = part.wakeup_ns() if part else None
             if part_due_ns is not None and part_due_ns < due_ns:
                 due_ns = part_due_ns

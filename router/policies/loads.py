@@ -1,32 +1,31 @@
 """What policies see of the store: its ranges and its workers at one moment, as plain values.
 
 **Busy** is the share of one worker's time, by the workers' estimate (shardstore/load_report.py): 1.0 is a worker that
-has no time left. Figures of a range are believed once they are SETTLED_NS old; a worker is *steady* when that holds
-for all its ranges and none of them is changing. What a change does to the load shows only then, so nobody decides for
-a worker that is not steady to give or to take more load: this, with the cooldown, keeps one measure from causing two
-changes.
+has no time left. Figures of load are believed once they are SETTLED_NS old; a worker is *steady* when that holds for
+all its ranges and none of them is changing. What a change does to the load shows only then, so nobody decides for a
+worker that is not steady to give or to take more load: this, with the cooldown, keeps one measure from causing two
+changes. **Bytes** are exact: until a range has reported, what its parents had stands for it (router/load_table.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from shardstore.limits import SECOND_NS
 
-TOLD_NS = 2 * SECOND_NS
-"""By then a worker has found out whether a new range is filled at its right end: it takes two reports."""
-SETTLED_NS = 20 * SECOND_NS
-"""Twice the time constant of the rates: they have reached seven eighths of what they will be."""
+SETTLED_NS = 5 * SECOND_NS
+"""Rates over less time are those of what happened to come."""
 
 
-@dataclass(frozen=True, slots=True)
-class RangeLoad:
+class RangeLoad(NamedTuple):
     """One range of the route map, with the newest figures of it; zero where there are none.
 
-    `end` is empty for the last range. `appends_per_s`: of the puts, those at the right end. `keys`: sampled at equal
-    steps of work. `last`: the highest key known, `middle`: that at half of the stored bytes; empty for none.
-    `changing`: it is parent or child of a change that is under way.
+    `end` is empty for the last range. `size_bytes`: what is alive. `appends_per_s`: of the puts, those at the right
+    end. `keys`: sampled at equal steps of work. `last`: the highest key known, empty for none. `cuts`: keys that cut
+    its bytes into parts of about the same size. `changing`: it is parent or child of a change that is under way.
+    `known`: it has reported, or its parents have.
     """
 
     segment: int
@@ -39,21 +38,17 @@ class RangeLoad:
     operations_per_s: int = 0
     puts_per_s: int = 0
     appends_per_s: int = 0
-    keys: tuple[bytes, ...] = ()
+    keys: Sequence[bytes] = ()
     last: bytes = b""
-    middle: bytes = b""
+    cuts: Sequence[bytes] = ()
     measured_ns: int = 0
     changing: bool = False
+    known: bool = True
 
     @property
     def append_share(self) -> float:
         """Of the keys put, those at the right end."""
         return self.appends_per_s / self.puts_per_s if self.puts_per_s else 0.0
-
-    @property
-    def told(self) -> bool:
-        """Whether it is known where it is filled."""
-        return self.measured_ns >= TOLD_NS
 
     @property
     def settled(self) -> bool:
@@ -76,11 +71,16 @@ class WorkerLoad:
 
 @dataclass(frozen=True, slots=True)
 class StoreLoad:
-    """The ranges in key order, the workers, and how many changes are under way."""
+    """The ranges in key order, the workers, and how many changes are under way.
+
+    `is_known`: whether the size of each range is known. `size_bytes_total`: of all of them.
+    """
 
     ranges: Sequence[RangeLoad]
     workers: Sequence[WorkerLoad]
     changes: int = 0
+    is_known: bool = field(init=False, repr=False, compare=False)
+    size_bytes_total: int = field(init=False, repr=False, compare=False)
     _ranges_of: dict[int, list[RangeLoad]] = field(init=False, repr=False, compare=False)
     _busy: dict[int, float] = field(init=False, repr=False, compare=False)
     _size_bytes: dict[int, int] = field(init=False, repr=False, compare=False)
@@ -91,6 +91,8 @@ class StoreLoad:
             by_worker.setdefault(load.worker, []).append(load)
         busy = {worker: sum(load.busy for load in owned) for worker, owned in by_worker.items()}
         size_bytes = {worker: sum(load.size_bytes for load in owned) for worker, owned in by_worker.items()}
+        object.__setattr__(self, "is_known", all(load.known for load in self.ranges))
+        object.__setattr__(self, "size_bytes_total", sum(size_bytes.values()))
         object.__setattr__(self, "_ranges_of", by_worker)
         object.__setattr__(self, "_busy", busy)
         object.__setattr__(self, "_size_bytes", size_bytes)
@@ -121,4 +123,4 @@ class StoreLoad:
 
     def size_bytes_mean(self) -> float:
         """What each receiver would store if the bytes were even."""
-        return sum(self._size_bytes.values()) / max(1, len(self.receivers()))
+        return self.size_bytes_total / max(1, len(self.receivers()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from shardstore.router.policies.loads import StoreLoad
 
@@ -22,6 +22,22 @@ def least_busy(loads: StoreLoad, workers: Collection[int]) -> int | None:
         return round(loads.busy(worker), 2), loads.size_bytes(worker), worker
 
     return min(workers, key=work, default=None)
+
+
+def dealt(loads: StoreLoad, sizes: Sequence[float], home: int) -> tuple[int, ...]:
+    """Who is to have the parts of a range that its owner `home` gives up, in key order; by their bytes.
+
+    A part goes to who stores least by then, if it stores no more than its former owner even with that part.
+    """
+    stored: dict[int, float] = {worker: loads.size_bytes(worker) for worker in loads.receivers()}
+    stored[home] -= sum(sizes)
+    owners = []
+    for size in sizes:
+        least = min(stored, key=lambda worker: (stored[worker], worker))
+        owner = least if stored[least] + size <= stored[home] else home
+        stored[owner] += size
+        owners.append(owner)
+    return tuple(owners)
 
 
 def gain(loads: StoreLoad, busy: float, giver: int, taker: int) -> float:

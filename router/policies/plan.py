@@ -16,18 +16,21 @@ class PlanKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One change, and why, in one line.
+    """One change, and why, in one line. `workers`: who gets the children, in key order.
 
-    SPLIT   segments: the one; `at_key` begins the right child, which goes to `to_worker`; the left one stays
-    MERGE   segments: two neighbours in key order; the child goes to `to_worker`
-    MOVE    segments: the one, which goes to `to_worker`
+    SPLIT   segments: the one; all its children but the first begin at the `keys`
+    MERGE   segments: two neighbours in key order, which become one child
+    MOVE    segments: the one
+
+    `for_load`: it was chosen by how busy the workers are.
     """
 
     kind: PlanKind
     segments: tuple[int, ...]
-    to_worker: int
+    workers: tuple[int, ...]
     reason: str
-    at_key: bytes = b""
+    keys: tuple[bytes, ...] = ()
+    for_load: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
-"""Which ranges to split, where, and who gets the right half.
+"""Which ranges to split, where, and who gets the parts.
 
-**By bytes:** a range above `split_bytes`, at the middle of its bytes. A range that is filled at its right end is split
-behind its last key instead, a little earlier: the left child is full and rests, the right one is empty and goes to
-another worker, so the hot edge wanders. Which of the two it is takes some seconds to find out, and is waited for.
+**By bytes:** a range above the size that the store has for one (sizes.py), into as many parts as leaves each well below
+it: they go to whom they even out the bytes. A range that is filled at its right end is split behind its last key too,
+a little earlier: what is left of it is full and rests, the right one is empty and goes to another worker, so the hot
+edge wanders.
 
 **By load:** in a store of several workers, a range that is busier than half the mean of all workers. Of ranges smaller
 than that an even load can be made by moving; so splitting ends by itself: fewer than two for each worker are ever
@@ -16,6 +17,7 @@ Between two decisions about a range lies the cooldown, and what is merged is far
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,8 +25,9 @@ from collections.abc import Iterator, Sequence
 from shardstore.limits import KEY_BYTES_MAX
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import RangeLoad, StoreLoad
-from shardstore.router.policies.placement import gain, least_busy
+from shardstore.router.policies.placement import dealt, gain, least_busy
 from shardstore.router.policies.plan import Plan, PlanKind, Unsplittable
+from shardstore.router.policies.sizes import has_rested, split_bytes
 from shardstore.topology_options import TopologyOptions
 
 BUSY_MIN = 0.2
@@ -33,11 +36,13 @@ BUSY_SHARE_OF_MEAN = 0.5
 APPEND_SHARE_MIN = 0.8
 """Of the puts: from this share on a range is filled at its right end."""
 APPEND_FULL_SHARE = 0.75
-"""Of `split_bytes`: such a range is split a little earlier, so that the left child is not split again."""
+"""Of what a range may hold: such a range is split a little earlier, so that the left child is not split again."""
+PART_SHARE = 0.6
+"""Of what a range may hold: the parts of a split are so large at most, where they can be told."""
 APPEND_LOAD_MIN = 0.5
 """Of all operations: from this share of appends on, the load of a range is at its right end."""
 APPEND_BYTES_SHARE = 0.5
-"""Of `split_bytes`: a range so full is split at its right end for its load."""
+"""Of what a range may hold: a range so full is split at its right end for its load."""
 KEYS_MIN = 16
 """Fewer sampled keys say nothing of the load."""
 HALF_MIN = 0.25
@@ -51,20 +56,19 @@ def splits(
 ) -> tuple[list[Plan], list[Unsplittable]]:
     """Splits that are due, the most urgent first, and new verdicts."""
     receivers = loads.receivers()
-
-    def is_ripe(load: RangeLoad) -> bool:
-        is_rested = history.age_ns(load.segment, now_ns) >= options.cooldown_ns
-        return is_rested and not load.changing and load.worker in receivers
-
-    ripe = list(filter(is_ripe, loads.ranges))
-    by_size = sorted(ripe, key=lambda load: -load.size_bytes)
-    plans = [plan for load in by_size if (plan := _by_bytes(load, loads, options))]
+    limit = split_bytes(loads, options)
+    candidates = [load for load in loads.ranges if not load.changing and load.worker in receivers]
+    full = [load for load in candidates if load.size_bytes > APPEND_FULL_SHARE * limit]
+    by_size = sorted(full, key=lambda load: -load.size_bytes)
+    rested = [load for load in by_size if has_rested(load, history, options, now_ns)]
+    plans = [plan for load in rested if (plan := _by_bytes(load, loads, limit))]
     verdicts: list[Unsplittable] = []
     planned = {segment for plan in plans for segment in plan.segments}
-    for load in _hot(ripe, loads, options):
-        if load.segment in planned or history.is_unsplittable(load.segment, now_ns):
+    for load in _hot(candidates, loads, options):
+        is_rested = history.age_ns(load.segment, now_ns) >= options.cooldown_ns
+        if not is_rested or load.segment in planned or history.is_unsplittable(load.segment, now_ns):
             continue
-        match _by_load(load, loads, options):
+        match _by_load(load, loads, limit):
             case Plan() as plan:
                 plans.append(plan)
             case Unsplittable() as verdict:
@@ -72,37 +76,47 @@ def splits(
     return plans, verdicts
 
 
-def _hot(ripe: Sequence[RangeLoad], loads: StoreLoad, options: TopologyOptions) -> Iterator[RangeLoad]:
+def _hot(candidates: Sequence[RangeLoad], loads: StoreLoad, options: TopologyOptions) -> Iterator[RangeLoad]:
     """Ranges with so much load that it cannot be spread by moving whole ranges, the busiest first."""
     if len(loads.receivers()) < 2:
         return
     limit = max(BUSY_MIN, BUSY_SHARE_OF_MEAN * loads.busy_mean())
-    for load in sorted(ripe, key=lambda load: -load.busy):
-        if load.settled and load.busy > limit and load.operations_per_s >= options.split_operations:
+    for load in sorted([load for load in candidates if load.busy > limit], key=lambda load: -load.busy):
+        if load.settled and load.operations_per_s >= options.split_operations:
             yield load
 
 
-def _by_bytes(load: RangeLoad, loads: StoreLoad, options: TopologyOptions) -> Plan | None:
-    if not load.told:
-        return None
-    what = f"{load.size_bytes} bytes, limit {options.split_bytes}"
+def _by_bytes(load: RangeLoad, loads: StoreLoad, limit: int) -> Plan | None:
+    what = f"{load.size_bytes} bytes, limit {limit}"
     at_end = _behind_last(load) if load.append_share >= APPEND_SHARE_MIN else b""
-    if at_end and load.size_bytes > APPEND_FULL_SHARE * options.split_bytes:
+    if at_end and load.size_bytes <= limit:
         return _at_end(load, at_end, loads, what)
-    if load.size_bytes <= options.split_bytes:
+    if load.size_bytes <= limit:
         return None
-    median = sorted(load.keys)[len(load.keys) // 2] if load.keys else b""
-    for key in (load.middle, median):
-        if load.can_split_at(key):
-            return Plan(PlanKind.SPLIT, (load.segment,), load.worker, what, key)
-    return None
+    keys = _even_cuts(load, math.ceil(load.size_bytes / (PART_SHARE * limit)))
+    if not keys:
+        return _at_end(load, at_end, loads, what) if at_end else None
+    workers = dealt(loads, [load.size_bytes / (len(keys) + 1)] * (len(keys) + 1), load.worker)
+    if at_end:
+        keys, workers = (*keys, at_end), (*workers, _other(load.worker, loads))
+    return Plan(PlanKind.SPLIT, (load.segment,), workers, what, keys)
 
 
-def _by_load(load: RangeLoad, loads: StoreLoad, options: TopologyOptions) -> Plan | Unsplittable | None:
+def _even_cuts(load: RangeLoad, parts: int) -> tuple[bytes, ...]:
+    """The keys that cut a range into so many parts of about the same bytes, or into fewer: as many as can be told."""
+    known = [key for key in load.cuts if load.can_split_at(key)]
+    if not known:
+        median = sorted(load.keys)[len(load.keys) // 2] if load.keys else b""
+        return (median,) if load.can_split_at(median) else ()
+    parts = min(max(2, parts), len(known) + 1)
+    return tuple(known[(len(known) + 1) * part // parts - 1] for part in range(1, parts))
+
+
+def _by_load(load: RangeLoad, loads: StoreLoad, limit: int) -> Plan | Unsplittable | None:
     what = f"{load.busy:.0%} of a worker's time, {load.operations_per_s} operations a second"
     if load.appends_per_s >= APPEND_LOAD_MIN * load.operations_per_s:
         at_end = _behind_last(load)
-        if load.size_bytes < APPEND_BYTES_SHARE * options.split_bytes or not at_end:
+        if load.size_bytes < APPEND_BYTES_SHARE * limit or not at_end:
             return None
         return _at_end(load, at_end, loads, what)
     if len(load.keys) < KEYS_MIN:
@@ -112,7 +126,8 @@ def _by_load(load: RangeLoad, loads: StoreLoad, options: TopologyOptions) -> Pla
         if _drifts(load.keys, key):
             return None
         right_busy = load.busy * _share_from(load.keys, key)
-        return Plan(PlanKind.SPLIT, (load.segment,), _taker(load, right_busy, loads), what, key)
+        workers = (load.worker, _taker(load, right_busy, loads))
+        return Plan(PlanKind.SPLIT, (load.segment,), workers, what, (key,), for_load=True)
     hottest, times = Counter(load.keys).most_common(1)[0]
     share = times / len(load.keys)
     if share <= 1 - 2 * HALF_MIN:  # no one key: the sample is of keys that the range had before
@@ -122,16 +137,20 @@ def _by_load(load: RangeLoad, loads: StoreLoad, options: TopologyOptions) -> Pla
 
 def _behind_last(load: RangeLoad) -> bytes:
     """The key behind everything the range holds; empty when a range cannot start there."""
-    behind = (load.last + b"\0")[:KEY_BYTES_MAX]
+    behind = (max([load.last, *load.cuts[-1:]]) + b"\0")[:KEY_BYTES_MAX]
     return behind if load.last and load.can_split_at(behind) else b""
 
 
 def _at_end(load: RangeLoad, key: bytes, loads: StoreLoad, what: str) -> Plan:
-    """The split behind the last key; the right child goes to the least busy of the other workers, if there are any."""
+    """The split behind the last key; the right child goes to another worker, if there is one."""
     reason = f"{what}; {load.append_share:.0%} of the puts are at the right end"
-    others = [worker for worker in loads.receivers() if worker != load.worker]
-    taker = least_busy(loads, others)
-    return Plan(PlanKind.SPLIT, (load.segment,), load.worker if taker is None else taker, reason, key)
+    return Plan(PlanKind.SPLIT, (load.segment,), (load.worker, _other(load.worker, loads)), reason, (key,))
+
+
+def _other(worker: int, loads: StoreLoad) -> int:
+    """The least busy of the other workers."""
+    taker = least_busy(loads, [other for other in loads.receivers() if other != worker])
+    return worker if taker is None else taker
 
 
 def _halving_key(load: RangeLoad) -> tuple[bytes, float]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from shardstore.limits import RANGES_MAX
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import StoreLoad
 from shardstore.router.policies.merge_policy import merges
-from shardstore.router.policies.plan import Plan, PlanKind, Unsplittable
+from shardstore.router.policies.plan import Plan, Unsplittable
 from shardstore.router.policies.rebalance_policy import evacuations, moves
 from shardstore.router.policies.split_policy import splits
 from shardstore.topology_options import TopologyOptions
@@ -27,29 +28,29 @@ def choose(
     splitting, verdicts = splits(loads, history, options, now_ns)
     chosen = [*splitting, *moves(loads, history, options, now_ns)]
     if not asked and not chosen:
-        chosen = merges(loads, history, options, now_ns)
+        chosen = list(islice(merges(loads, history, options, now_ns), options.changes_max))
     return list(_within_bounds(asked, chosen, loads, options)), verdicts
 
 
 def _within_bounds(
     asked: Sequence[Plan], chosen: Sequence[Plan], loads: StoreLoad, options: TopologyOptions
 ) -> Iterator[Plan]:
-    """As many from the front as may be begun: no segment in two, and of those chosen by load no worker in two."""
+    """As many from the front as may be begun: no segment in two, and of those chosen for load no worker in two."""
     room = options.changes_max - loads.changes
     ranges_room = RANGES_MAX - len(loads.ranges) - loads.changes
     owner = {load.segment: load.worker for load in loads.ranges}
     segments: set[int] = set()
     workers: set[int] = set()
-    for number, plan in enumerate((*asked, *chosen)):
-        concerned = {plan.to_worker, *(owner[segment] for segment in plan.segments)}
+    for plan in (*asked, *chosen):
+        concerned = {*plan.workers, *(owner[segment] for segment in plan.segments)} if plan.for_load else set()
         if len(concerned) == 1:
             concerned = set()  # nothing goes from one worker to another
-        splits_one = plan.kind is PlanKind.SPLIT
-        is_free = segments.isdisjoint(plan.segments) and (number < len(asked) or workers.isdisjoint(concerned))
-        if room < 1 or not is_free or ranges_room < splits_one:
+        if room < 1 or ranges_room < len(plan.keys):
+            continue
+        if not segments.isdisjoint(plan.segments) or not workers.isdisjoint(concerned):
             continue
         room -= 1
-        ranges_room -= splits_one
+        ranges_room -= len(plan.keys)
         segments |= set(plan.segments)
         workers |= concerned
         yield plan

@@ -5,13 +5,12 @@ from __future__ import annotations
 from shardstore import file_names
 from shardstore.cluster.fork_guard import give_up_in_forks
 from shardstore.cluster.runtime_directory import remove_runtime_directory
-from shardstore.cluster.settings import RANGES_PER_WORKER, ClusterSettings, default_workers, memory_share
+from shardstore.cluster.settings import ClusterSettings, default_workers, memory_share
 from shardstore.cluster.store import Store, check_same, create_store, read_store
 from shardstore.entropy import Entropy
 from shardstore.errors import InvalidRequest
 from shardstore.filesystem import Filesystem
 from shardstore.process_identity import own_identity
-from shardstore.route_map import even_boundaries
 from shardstore.running_cluster import announce, identity_of, last_announced
 
 
@@ -61,10 +60,7 @@ def _open_store(filesystem: Filesystem, entropy: Entropy, settings: ClusterSetti
     if store is None:
         workers = settings.workers or default_workers()
         memory_share(settings.memory, workers)
-        boundaries = settings.boundaries
-        if boundaries is None:
-            boundaries = tuple(even_boundaries(RANGES_PER_WORKER * workers))
-        return create_store(filesystem, entropy, workers, boundaries)
+        return create_store(filesystem, entropy, workers, settings.boundaries or ())
     check_same(store, settings.boundaries)
     return store
 

@@ -31,7 +31,7 @@ class LocalCluster:
                 the number of cores); `admin.add_worker` and `admin.drain_worker` change them while the cluster runs
     memory      bytes the whole store may buffer, as a number or like "512MiB"
     durability  "group_sync" (default), "sync" or "async": when a write is acknowledged
-    ranges      a number, or boundary keys, at which a new store is split (default: 4 per worker)
+    ranges      a number, or boundary keys, that cut a new store (default: one range, split as data come)
     segments    how segment files are written, see SegmentOptions
     topology    when ranges are split, merged and moved, see TopologyOptions
     listen      None for sockets that only this user reaches, or a loopback address like "tcp://127.0.0.1:7700"

@@ -19,7 +19,6 @@ from shardstore.route_map import InvalidRouteMap, even_boundaries, presplit
 from shardstore.segment_options import SegmentOptions
 from shardstore.topology_options import TopologyOptions
 
-RANGES_PER_WORKER = 4
 DEFAULT_WORKERS_MAX = 8
 
 

@@ -55,7 +55,7 @@ DOCUMENTS: list[Any] = [
     Orders(ORDER, b"\x80"),
     Progress(3, {2: {"forgot": False}, 3: None}, [7], [2, 3], [8]),
     Retire(3, [2], b"\x80"),
-    LoadReport(1, [RangeReport(2, 300, 4, 5_000_000_000, 6, 70, 800, 9, 10, 11, [b"a", b"b"], b"z", b"m")]),
+    LoadReport(1, [RangeReport(2, 300, 200, 4, 5_000_000_000, 6, 70, 800, 9, 10, 11, [b"a", b"b"], b"z", [b"m"])]),
     OutcomeQuestion(2**64 - 1, 7, [b"", b"a", b"b", b""]),
     OutcomeAnswer("not_applied"),
     Statistics({"wal": {"lsn_durable": 7}, "ranges": [{"start": b""}]}),

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import shardstore.router.policies.loads
 import shardstore.router.steering
 import shardstore.workers.core
+import shardstore.workers.load.meter
 import shardstore.workers.overlay.overlay
 import shardstore.workers.ranges.owned_range
 import shardstore.workers.serving.open_scans
@@ -52,9 +53,13 @@ OPERATIONS = (
     *("put_if_absent", "compare_and_set", "increment", "read_counter"),
 )
 
-POLICY_TIMES = ((shardstore.router.steering, "STEER_INTERVAL_NS"), (shardstore.router.policies.loads, "SETTLED_NS"))
+POLICY_TIMES = (
+    (shardstore.router.steering, "LEAVING_LOOK_NS"),
+    (shardstore.router.policies.loads, "SETTLED_NS"),
+    (shardstore.workers.load.meter, "REPORT_INTERVAL_NS"),
+)
 POLICY_NS = 200 * MILLISECOND_NS
-"""Policies that are to show something in some seconds look as often, and believe figures as early."""
+"""Policies that are to show something in some seconds hear and look as often, and believe figures as early."""
 
 
 class Patch(NamedTuple):

@@ -6,7 +6,6 @@ measured anew.
 
 from __future__ import annotations
 
-import math
 import random
 from bisect import insort
 from collections.abc import Callable, Sequence
@@ -17,7 +16,9 @@ from operator import attrgetter
 from shardstore.limits import LOAD_KEYS_MAX, SECOND_NS
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import RangeLoad, StoreLoad, WorkerLoad
+from shardstore.router.policies.merge_policy import warm
 from shardstore.router.policies.plan import Plan, PlanKind, Unsplittable
+from shardstore.router.policies.sizes import FIRST_SPLIT_BYTES, RANGES_PER_WORKER
 from shardstore.router.policies.topology_policy import choose
 from shardstore.topology_options import TopologyOptions
 
@@ -97,9 +98,13 @@ class ModelStore:
         """The true bytes of a worker."""
         return sum(self._amount(self.content, one) for one in self.ranges if one.worker == worker)
 
+    def content_within(self, low: float, high: float) -> float:
+        """The true bytes between two keys."""
+        return sum(of.within(low, high) for of in self.content)
+
     def loads(self) -> StoreLoad:
         """What the policies see now."""
-        return StoreLoad(list(map(self._measure, self.ranges)), self.workers, self.changes_under_way())
+        return StoreLoad(self._measured(), self.workers, self.changes_under_way())
 
     def changes_under_way(self) -> int:
         """How many changes are not done."""
@@ -107,7 +112,9 @@ class ModelStore:
 
     def _decide(self) -> None:
         now_ns = self.round * SECOND_NS
-        plans, verdicts = choose(self.loads(), self.history, self.options, now_ns)
+        loads = self.loads()
+        self.history.note_warm(warm(loads), now_ns)
+        plans, verdicts = choose(loads, self.history, self.options, now_ns)
         for verdict in verdicts:
             self.verdicts.append((self.round, verdict))
             self.history.note_verdict(verdict, now_ns)
@@ -122,11 +129,11 @@ class ModelStore:
         assert "\n" not in plan.reason
         assert plan.reason
         low, high = parents[0].low, parents[-1].high
-        bounds = [(low, high, plan.to_worker)]
-        if plan.kind is PlanKind.SPLIT:
-            cut = int.from_bytes(plan.at_key[:8], "big") + bool(plan.at_key[8:])
-            assert low < cut < high
-            bounds = [(low, cut, parents[0].worker), (cut, high, plan.to_worker)]
+        assert len(plan.workers) == 1 + len(plan.keys)
+        assert bool(plan.keys) is (plan.kind is PlanKind.SPLIT)
+        cuts = [low, *(int.from_bytes(key[:8], "big") + bool(key[8:]) for key in plan.keys), high]
+        assert all(left < right for left, right in pairwise(cuts))
+        bounds = [(*bound, worker) for bound, worker in zip(pairwise(cuts), plan.workers, strict=True)]
         self.ranges = [one for one in self.ranges if one not in parents]
         children = []
         for child_low, child_high, worker in bounds:
@@ -137,9 +144,14 @@ class ModelStore:
             children.append(child.segment)
         self.history.note_change(plan.kind, plan.segments, children, now_ns)
 
-    def _measure(self, one: ModelRange) -> RangeLoad:
+    def _measured(self) -> list[RangeLoad]:
+        total = sum(of.amount for of in self.content)
+        many = min(self.options.split_bytes, max(FIRST_SPLIT_BYTES, total / RANGES_PER_WORKER / len(self.workers)))
+        return [self._measure(one, many) for one in self.ranges]
+
+    def _measure(self, one: ModelRange, many: float) -> RangeLoad:
         age = self.round - one.made
-        ramp = 1 - math.exp(-age / 10)
+        ramp = min(1, age)
         busy = self._amount(self.busy, one) * ramp * self.rng.uniform(1 - self.noise, 1 + self.noise)
         appends = self.appended_per_s * ramp if one.low <= self.edge < one.high else 0.0
         stored = self._amount(self.content, one)
@@ -156,7 +168,7 @@ class ModelStore:
             int(appends),
             tuple(map(key_of, self._sample(one))) if busy > 0.1 else (),
             key_of(self.edge) if appends else b"",
-            key_of(self._middle(one)) if stored > self.options.split_bytes else b"",
+            tuple(key_of(self._cut(one, part / 16)) for part in range(1, 16)) if stored > many else (),
             age * SECOND_NS,
             self.round < one.ready,
         )
@@ -170,13 +182,13 @@ class ModelStore:
         keys = [self.rng.uniform(low, high) if high - low > 1 else low for low, high, _ in chosen]
         return sorted(keys) if self.appended_per_s else keys
 
-    def _middle(self, one: ModelRange) -> float:
+    def _cut(self, one: ModelRange, share: float) -> float:
         low, high = one.low, one.high
-        half = self._amount(self.content, one) / 2
-        for _ in range(30):
+        wanted = self._amount(self.content, one) * share
+        for _ in range(20):
             cut = (low + high) / 2
             below = sum(of.within(one.low, cut) for of in self.content)
-            low, high = (cut, high) if below < half else (low, cut)
+            low, high = (cut, high) if below < wanted else (low, cut)
         return low
 
     def _amount(self, spreads: Sequence[Spread], one: ModelRange) -> float:

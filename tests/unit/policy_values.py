@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shardstore.limits import MIB, SECOND_NS
+from shardstore.limits import KIB, SECOND_NS
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import RangeLoad, StoreLoad, WorkerLoad
 from shardstore.topology_options import TopologyOptions
 
 NOW_NS = 10_000 * SECOND_NS
-OPTIONS = TopologyOptions(split_bytes=100 * MIB)
+UNIT = 10 * KIB
+OPTIONS = TopologyOptions(split_bytes=100 * UNIT)
+"""So little that a range may have it in the smallest store: what it may have does not depend on the others."""
 RESTED = History(0)
 """Nothing was changed for long."""
 

@@ -11,7 +11,7 @@ from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.limits import KEY_BYTES_MAX
 from shardstore.route_map import Route, RouteMap
 from shardstore.router import change_plan
-from shardstore.router.change_plan import merge, move, split
+from shardstore.router.change_plan import merge, move
 from shardstore.router.route_table import Topology
 from shardstore.topology import Change, Relative
 
@@ -27,6 +27,12 @@ def topology(*starts: bytes, **fields: object) -> Topology:
 TWO = topology(b"", b"m")
 
 
+def split(of: Topology, key: bytes, right: int | None = None) -> Change:
+    """Into two, of which the left one stays, and the right one goes to this worker or stays too."""
+    owner = int(of.map.route_of(key).worker)
+    return change_plan.split(of, [key], [owner, owner if right is None else right])
+
+
 def test_a_split_stays_with_the_owner_unless_the_right_half_is_to_go() -> None:
     assert split(TWO, b"c") == Change(
         4, "split", (Relative(1, b"", b"m", 0, 7),), (Relative(3, b"", b"c", 0), Relative(4, b"c", b"m", 0))
@@ -35,6 +41,19 @@ def test_a_split_stays_with_the_owner_unless_the_right_half_is_to_go() -> None:
     assert [child.worker for child in split(TWO, b"x", 0).children] == [1, 0]
     assert split(TWO, b"c").is_local
     assert not split(TWO, b"c", 1).is_local
+
+
+def test_a_split_may_have_many_children_at_as_many_workers() -> None:
+    change = change_plan.split(TWO, [b"c", b"f", b"k"], [0, 1, 1, 0])
+    assert change.parents == (Relative(1, b"", b"m", 0, 7),)
+    assert change.children == (
+        Relative(3, b"", b"c", 0),
+        Relative(4, b"c", b"f", 1),
+        Relative(5, b"f", b"k", 1),
+        Relative(6, b"k", b"m", 0),
+    )
+    with pytest.raises(InvalidRequest, match="more than one range"):
+        change_plan.split(TWO, [b"c", b"m"], [0, 1, 0])
 
 
 def test_a_merge_goes_to_the_owner_of_the_left() -> None:

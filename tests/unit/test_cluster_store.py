@@ -38,9 +38,10 @@ def test_two_stores_are_two(tmp_path: Path) -> None:
     assert opened(cluster_settings(tmp_path / "a")).store.store != opened(cluster_settings(tmp_path / "b")).store.store
 
 
-def test_ranges_default_to_four_per_worker(tmp_path: Path) -> None:
-    boundaries = opened(cluster_settings(tmp_path, workers=2)).store.boundaries
-    assert boundaries == tuple(bytes([32 * at, 0]) for at in range(1, 8))
+def test_a_new_store_is_one_range_unless_it_is_cut(tmp_path: Path) -> None:
+    assert opened(cluster_settings(tmp_path / "a", workers=2)).store.boundaries == ()
+    cut = opened(cluster_settings(tmp_path / "b", workers=2, ranges=8)).store.boundaries
+    assert cut == tuple(bytes([32 * at, 0]) for at in range(1, 8))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,11 @@ from shardstore.limits import (
     BOUND_BYTES_MAX,
     FRAME_BYTES_MAX,
     KEY_BYTES_MAX,
+    LOAD_CUT_RANGES_MAX,
+    LOAD_CUTS_MAX,
     LOAD_KEYS_MAX,
     LOAD_RANGES_MAX,
+    MIB,
     RANGES_MAX,
     REFUSAL_CHARACTERS_MAX,
     SECOND_NS,
@@ -58,7 +61,8 @@ MAP = RouteMap(
 )
 ROUTES = Routes(MAP.to_document(), dict.fromkeys(range(WORKERS_MAX), ENDPOINT))  # type: ignore[arg-type]
 RELATIVE = Relative(U64, LONGEST[:-1], LONGEST, WORKERS_MAX - 1, U64)
-CHANGE = Change(U64, "merge", (RELATIVE, RELATIVE), (RELATIVE, RELATIVE))
+CHANGE = Change(U64, "split", (RELATIVE,), (RELATIVE,) * (LOAD_CUTS_MAX + 2))
+"""A range is cut into parts, and what comes behind its last key."""
 LARGEST: list[Any] = [
     Refusal("\N{EURO SIGN}" * REFUSAL_CHARACTERS_MAX, U64, U64, "f" * 4_096, U64, encode(ROUTES)),
     ScanRequest(BEHIND, BEHIND, True, True, U64, ScanMode.FULL_ISOLATION.value, bytes(24)),
@@ -94,8 +98,8 @@ def test_the_largest_of_each_document_is_read_by_the_other_side(document: Any) -
 @pytest.mark.parametrize("op", [Op.SCAN, Op.GET, Op.PUT, Op.DELETE])
 def test_a_load_report_of_the_longest_keys_and_the_most_ranges(op: Op) -> None:
     """A page of a scan may begin right behind the longest key."""
-    meter = LoadMeter(WORKERS_MAX - 1, NoJitter(), lambda segment: LONGEST)
-    sizes = {segment: RangeSize(U64 // 2, U64 // 2, U64, LONGEST) for segment in range(LOAD_RANGES_MAX + 1)}
+    meter = LoadMeter(WORKERS_MAX - 1, NoJitter(), lambda segment, parts: [LONGEST] * (parts - 1))
+    sizes = {segment: RangeSize(32 * MIB, 32 * MIB, U64, U64, LONGEST) for segment in range(LOAD_RANGES_MAX + 1)}
     meter.report(sizes, 0)
     keys = [BEHIND] if op == Op.SCAN else [LONGEST] * 9
     for segment in sizes:
@@ -105,6 +109,7 @@ def test_a_load_report_of_the_longest_keys_and_the_most_ranges(op: Op) -> None:
     frame = encode(report)
     assert len(frame) <= FRAME_BYTES_MAX
     assert decode(LoadReport, frame) == report
+    assert sum(len(of_range.cuts) == LOAD_CUTS_MAX for of_range in report.ranges) == LOAD_CUT_RANGES_MAX
     sampled = {key for of_range in report.ranges for key in of_range.keys}
     assert sampled == {LONGEST}
     assert len(BEHIND) == BOUND_BYTES_MAX

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shardstore import messages
-from shardstore.limits import KEY_BYTES_MAX, LOAD_KEYS_MAX, LOAD_RANGES_MAX, REFUSAL_CHARACTERS_MAX
+from shardstore.limits import KEY_BYTES_MAX, LOAD_CUTS_MAX, LOAD_KEYS_MAX, LOAD_RANGES_MAX, REFUSAL_CHARACTERS_MAX
 from shardstore.load_report import LoadReport, RangeReport
 from shardstore.messages import (
     Assignment,
@@ -45,7 +45,9 @@ EXAMPLES = [
     Ready({1: 1}),
     Heartbeat(3, 255, 7, LeaseReport(1, 2, 3, 4), 5),
     Lease(2**40, 9),
-    LoadReport(1, [RangeReport(7, 100, 3, 2**40, 1, 2, 3, 4, 5, 6, [b"a", b"b"], b"z", b"m"), RangeReport(8, 0, 0, 0)]),
+    LoadReport(
+        1, [RangeReport(7, 100, 90, 3, 2**40, 1, 2, 3, 4, 5, 6, [b"a"], b"z", [b"m"]), RangeReport(8, 0, 0, 0, 0)]
+    ),
     LoadReport(0, []),
     Statistics({"requests": {"get": 1}, "workers": {0: {"up": True}}}),
 ]
@@ -112,19 +114,20 @@ def test_a_long_refusal_is_cut_wherever_it_is_made() -> None:
         {"keys": [b"k"] * (LOAD_KEYS_MAX + 1)},
         {"keys": [b"k" * (KEY_BYTES_MAX + 1)]},
         {"last": b"k" * (KEY_BYTES_MAX + 1)},
-        {"middle": b"k" * (KEY_BYTES_MAX + 1)},
+        {"cuts": [b"k"] * (LOAD_CUTS_MAX + 1)},
+        {"cuts": [b"k" * (KEY_BYTES_MAX + 1)]},
         {"segment": -1},
         {"keys": b"k"},
     ],
 )
 def test_a_load_report_beyond_its_bounds_is_refused(values: dict[str, Any]) -> None:
-    of_range = messages.to_plain(RangeReport(1, 0, 0, 0)) | values
+    of_range = messages.to_plain(RangeReport(1, 0, 0, 0, 0)) | values
     with pytest.raises(MalformedMessage, match="RangeReport"):
         decode(LoadReport, msgpack.packb({"worker": 0, "ranges": [of_range]}))
 
 
 def test_a_load_report_of_too_many_ranges_is_refused() -> None:
-    ranges = [messages.to_plain(RangeReport(1, 0, 0, 0))] * (LOAD_RANGES_MAX + 1)
+    ranges = [messages.to_plain(RangeReport(1, 0, 0, 0, 0))] * (LOAD_RANGES_MAX + 1)
     with pytest.raises(MalformedMessage, match="LoadReport"):
         decode(LoadReport, msgpack.packb({"worker": 0, "ranges": ranges}))
 

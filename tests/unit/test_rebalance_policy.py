@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
 
-from shardstore.limits import MIB
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import SETTLED_NS, StoreLoad, WorkerLoad
 from shardstore.router.policies.plan import Plan, PlanKind
 from shardstore.router.policies.rebalance_policy import evacuations, moves
 from shardstore.router.policies.topology_policy import choose
 from shardstore.topology_options import TopologyOptions
-from tests.unit.policy_values import NOW_NS, OPTIONS, RESTED, hot, sample, store
+from tests.unit.policy_values import NOW_NS, OPTIONS, RESTED, UNIT, hot, sample, store
 
 
 def chosen(loads: StoreLoad, history: History = RESTED) -> list[tuple[int, int]]:
     plans = moves(loads, history, OPTIONS, NOW_NS)
     assert all(plan.kind is PlanKind.MOVE and plan.reason and "\n" not in plan.reason for plan in plans)
-    return [(plan.segments[0], plan.to_worker) for plan in plans]
+    return [(plan.segments[0], plan.workers[-1]) for plan in plans]
 
 
 def busy(*figures: tuple[int, float], **more: Any) -> StoreLoad:
@@ -80,13 +80,22 @@ def test_what_was_moved_is_not_moved_at_once() -> None:
 
 
 def test_cold_bytes_move_to_who_stores_least() -> None:
-    sizes = [{"size_bytes": 90 * MIB}, {"size_bytes": 60 * MIB}, {"size_bytes": 20 * MIB, "worker": 1}]
+    sizes = [{"size_bytes": 90 * UNIT}, {"size_bytes": 60 * UNIT}, {"size_bytes": 20 * UNIT, "worker": 1}]
     assert chosen(store(*sizes)) == [(2, 1)]
-    assert chosen(store(*({**of, "busy": 0.03} for of in sizes))) == [], "only cold ones"
-    assert chosen(store({"size_bytes": 90 * MIB}, {"size_bytes": 10 * MIB}, {"worker": 1})) == [], (
+    assert chosen(store(*({**of, "busy": 0.09} for of in sizes))) == [(2, 1)], "which is idle enough to take any"
+    assert chosen(store(*({**of, "busy": 0.11} for of in sizes))) == [], "it would be so busy that only cold ones go"
+    assert chosen(store(*sizes[:2], {**sizes[2], "busy": 0.9})) == [(2, 1)]
+    assert chosen(store({"size_bytes": 90 * UNIT}, {"size_bytes": 10 * UNIT}, {"worker": 1})) == [], (
         "no more than a range"
     )
-    assert chosen(store({"size_bytes": 190 * MIB}, {"worker": 1})) == [], "it would only change places"
+    assert chosen(store({"size_bytes": 190 * UNIT}, {"worker": 1})) == [], "it would only change places"
+
+
+def test_bytes_are_evened_out_in_one_round_whatever_was_moved_a_moment_ago() -> None:
+    loads = store(*({"size_bytes": 40 * UNIT, "measured_ns": 0} for _ in range(12)), workers=4)
+    plans = moves(loads, History(NOW_NS), TopologyOptions(split_bytes=100 * UNIT, cooldown_ms=0), NOW_NS)
+    assert Counter(plan.workers[0] for plan in plans) == {1: 3, 2: 3, 3: 2}, "they are not apart by a range then"
+    assert len({plan.segments for plan in plans}) == 8
 
 
 def test_a_worker_that_leaves_gives_all_to_the_others() -> None:
@@ -98,7 +107,7 @@ def test_a_worker_that_leaves_gives_all_to_the_others() -> None:
         workers=workers,
     )
     plans = list(evacuations(loads))
-    assert [(plan.segments[0], plan.to_worker) for plan in plans] == [(1, 2), (2, 0), (3, 2)]
+    assert [(plan.segments[0], plan.workers[-1]) for plan in plans] == [(1, 2), (2, 0), (3, 2)]
     assert {plan.reason for plan in plans} == {"worker 1 leaves"}
 
 
@@ -112,13 +121,13 @@ def test_a_worker_that_leaves_waits(workers: list[WorkerLoad]) -> None:
 
 
 def plans_of(loads: StoreLoad, **settings: Any) -> list[Plan]:
-    options = TopologyOptions(**{"split_bytes": 100 * MIB, **settings})
+    options = TopologyOptions(**{"split_bytes": 100 * UNIT, **settings})
     return choose(loads, RESTED, options, NOW_NS)[0]
 
 
 def test_who_leaves_goes_first_and_changes_at_a_time_are_bounded() -> None:
     workers = [WorkerLoad(0), WorkerLoad(1, leaving=True), WorkerLoad(2)]
-    large = {"size_bytes": 200 * MIB, "middle": b"k0050"}
+    large = {"size_bytes": 200 * UNIT, "cuts": [b"k0050"]}
     figures = [large, {"worker": 1}, {"worker": 1}]
     kinds = [plan.kind for plan in plans_of(store(*figures, workers=workers), changes_max=3)]
     assert kinds == [PlanKind.MOVE, PlanKind.MOVE, PlanKind.SPLIT]
@@ -131,6 +140,6 @@ def test_no_worker_gives_or_takes_load_twice_and_no_segment_is_in_two_plans() ->
     first, second = hot(0.9, *sample(0, 99)), hot(0.8, *sample(100, 199))
     loads = store(first, second, {"worker": 1}, {"worker": 1})
     plans = plans_of(loads, changes_max=10)
-    across = [plan for plan in plans if plan.to_worker != 0]
+    across = [plan for plan in plans if plan.workers[-1] != 0]
     assert len(across) == 1
     assert len({segment for plan in plans for segment in plan.segments}) == len(plans)

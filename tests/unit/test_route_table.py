@@ -128,7 +128,7 @@ def test_a_map_with_a_gap_or_an_overlap_is_damage(filesystem: PosixFilesystem, r
 
 def test_a_change_stands_in_the_map_for_its_parents_until_it_is_done(filesystem: PosixFilesystem) -> None:
     table = reopen(filesystem)
-    change = change_plan.split(_created(table).topology, b"\x50", worker=0)
+    change = change_plan.split(_created(table).topology, [b"\x50"], [0, 0])
     table.publish_begin(change)
     found = reopen(filesystem)
     assert found.topology == table.topology

@@ -13,6 +13,7 @@ from shardstore.admin_messages import Action, AdminReply, AdminRequest
 from shardstore.effects import Effect, ReportWorkers, Send, Tick
 from shardstore.errors import DiskFull
 from shardstore.limits import MILLISECOND_NS, SECOND_NS, WORKERS_MAX
+from shardstore.load_report import LoadReport
 from shardstore.messages import Refusal, Routes, decode, encode
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.router.admin import FORGOTTEN
@@ -20,7 +21,7 @@ from shardstore.router.change_stage import Stage
 from shardstore.router.policies import topology_policy
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import StoreLoad
-from shardstore.router.steering import RANGES_PER_INTERVAL
+from shardstore.router.steering import LOOK_NS, LOOK_RANGE_NS
 from shardstore.topology import Change, Orders, Progress
 from shardstore.topology_options import TopologyOptions
 from shardstore.wire_format import Flag, Header, Op, Status
@@ -235,7 +236,7 @@ def test_who_looks_sees_what_is_under_way_and_why(store: Store) -> None:
     assert (under_way["stage"], under_way["reason"], under_way["age_ns"]) == ("pending", "", None)
 
 
-def test_policies_look_less_often_at_many_ranges_unless_a_worker_is_to_leave(
+def test_policies_look_after_a_report_less_often_at_many_ranges_and_always_when_a_worker_is_to_leave(
     filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[int] = []
@@ -246,14 +247,19 @@ def test_policies_look_less_often_at_many_ranges_unless_a_worker_is_to_leave(
         return choose(loads, history, options, now_ns)
 
     monkeypatch.setattr(topology_policy, "choose", counted)
-    store = Store(filesystem, [f"{number:04x}" for number in range(1, 3 * RANGES_PER_INTERVAL)])
+    store = Store(filesystem, [f"{number:04x}" for number in range(1, 1_000)])
     store.bring_up(0)
     store.bring_up(1)
-    store.pass_time(12)
-    assert len(looks) == 3
+    store.pass_time(5)
+    assert looks == []
+    for _ in range(10):
+        store.router.worker_sends(b"w0", Header(Op.LOAD), encode(LoadReport(0, [])))
+        store.pass_time(1)
+    assert len(looks) == pytest.approx(10 * SECOND_NS / (LOOK_NS + 1_000 * LOOK_RANGE_NS), abs=1)
+    before = len(looks)
     store.ask(Action.DRAIN_WORKER, 0)
     store.pass_time(5)
-    assert len(looks) >= 3 + 4
+    assert len(looks) >= before + 4
 
 
 def test_departure_goes_on_in_the_next_router_whatever_was_done(store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -12,7 +13,7 @@ from shardstore.router.policies.loads import WorkerLoad
 from shardstore.router.policies.merge_policy import RANGES_KEPT
 from shardstore.router.policies.plan import Plan, PlanKind
 from shardstore.topology_options import TopologyOptions
-from tests.unit.load_model import KEYS, ModelStore, Spread, even_store
+from tests.unit.load_model import KEYS, ModelRange, ModelStore, Spread, even_store
 
 HOUR = 3_600
 SETTLED = 1_200
@@ -20,6 +21,8 @@ SETTLED = 1_200
 OPTIONS = TopologyOptions(split_bytes=256 * MIB)
 SEEDS = [1, 2]
 
+GROWN_ROUNDS = 800
+"""Rounds of them after which a range may have its full size: six of these are in the store."""
 EDGE_ROUNDS = 3_300
 """Rounds in which the edge of the sequential inserts stays in the first range of three."""
 
@@ -102,6 +105,49 @@ def test_growing_content_is_split_by_bytes_and_spread(seed: int) -> None:
     assert store.run(SETTLED) == []
 
 
+def in_order(store: ModelStore, share: float) -> None:
+    store.edge = KEYS * share
+    store.appended_per_s = 60_000
+    store.busy = [Spread(store.edge - 100, store.edge, 0.6)]
+    store.content = [Spread(0, store.edge, 120 * MIB * share)]
+
+
+def at_random(store: ModelStore, share: float) -> None:
+    store.busy, store.content = [Spread(0, KEYS, 0.6)], [Spread(0, KEYS, 120 * MIB * share)]
+
+
+def under_one_prefix(store: ModelStore, share: float) -> None:
+    low, high = 0.61 * KEYS, 0.62 * KEYS
+    store.busy, store.content = [Spread(low, high, 0.6)], [Spread(low, high, 120 * MIB * share)]
+
+
+def through_what_is_there(store: ModelStore, share: float) -> None:
+    """As numbers that are not padded: they go through the keys from left to right, between those that are there."""
+    edge = KEYS * share
+    store.busy = [Spread(max(0, edge - 1_000), edge, 0.6)]
+    store.content = [Spread(0, KEYS, 12 * MIB * min(1, 10 * share)), Spread(0, edge, 108 * MIB * share)]
+
+
+@pytest.mark.parametrize("rounds", [5, 300])
+@pytest.mark.parametrize("workers", [2, 4])
+@pytest.mark.parametrize("grow", [in_order, at_random, under_one_prefix, through_what_is_there])
+def test_a_new_store_is_even_soon_after_its_first_load(
+    grow: Callable[[ModelStore, float], None], workers: int, rounds: int
+) -> None:
+    """A load of seconds or minutes, then rest: every worker has between a half and one and a half of its share."""
+    store = even_store(workers, 1, OPTIONS)
+    store.ranges = [ModelRange(0, KEYS, 0, 1, 0)]
+    store.next_segment = 2
+    plans = store.run(rounds, lambda store: grow(store, store.round / rounds))
+    store.busy, store.appended_per_s = [], 0.0
+    plans += store.run(15)
+    shares = [store.content_of(worker) * workers / (120 * MIB) for worker in range(workers)]
+    assert 0.5 <= min(shares) <= max(shares) <= 1.5
+    assert len(store.ranges) <= 20 * workers
+    store.run(SETTLED)
+    assert store.run(SETTLED) == [], "it settles"
+
+
 def test_the_hot_edge_of_sequential_inserts_wanders(seed: int) -> None:
     store = seeded(even_store(3, 1, OPTIONS), seed)
 
@@ -111,14 +157,17 @@ def test_the_hot_edge_of_sequential_inserts_wanders(seed: int) -> None:
         store.busy = [Spread(store.edge - 100, store.edge, 0.6)]
         store.content = [Spread(0, store.edge, 2 * MIB * store.round)]
 
-    plans = store.run(EDGE_ROUNDS, insert)
-    splits = [plan for plan in plans if plan.kind is PlanKind.SPLIT]
-    full = [load.size_bytes / (256 * MIB) for load in store.loads().ranges if load.size_bytes][:-1]
-    assert len(splits) <= 2 * 2 * EDGE_ROUNDS / 256, "at least half full each"
-    assert min(full) >= 0.5
-    assert {plan.to_worker for plan in splits} == {0, 1, 2}
-    assert all(a.to_worker != b.to_worker for a, b in pairwise(splits))
-    assert kinds(plans)[PlanKind.MERGE] <= 1, "of the two ranges that are empty still"
+    early = store.run(GROWN_ROUNDS, insert)
+    plans = store.run(EDGE_ROUNDS - GROWN_ROUNDS, insert)
+    for some in (early, plans):
+        splits = [plan for plan in some if plan.kind is PlanKind.SPLIT]
+        assert {plan.workers[-1] for plan in splits} == {0, 1, 2}
+        assert all(a.workers[-1] != b.workers[-1] for a, b in pairwise(splits))
+    assert kinds(early)[PlanKind.SPLIT] <= 60, "eight for each time that the content doubles"
+    assert kinds(plans)[PlanKind.SPLIT] <= 2 * 2 * (EDGE_ROUNDS - GROWN_ROUNDS) / 256, "at least half full each"
+    made = [one for one in store.ranges if one.made > GROWN_ROUNDS and one.low > 100 * GROWN_ROUNDS]
+    full = [store.content_within(one.low, one.high) / (256 * MIB) for one in made]
+    assert min(full[:-2]) >= 0.5
     contents = [store.content_of(worker) for worker in range(3)]
     assert max(contents) < 2 * min(contents)
 
@@ -133,15 +182,16 @@ def test_reads_that_follow_the_edge_do_not_cut_it_to_pieces(seed: int) -> None:
         store.content = [Spread(0, store.edge, MIB * store.round / 4)]
 
     plans = store.run(EDGE_ROUNDS, follow)
-    assert kinds(plans)[PlanKind.SPLIT] <= EDGE_ROUNDS / 4 / 192
-    assert len(plans) <= 6
+    assert not any(plan.for_load for plan in plans)
+    assert kinds(plans)[PlanKind.SPLIT] <= 80, "eight for each time that the content doubles"
+    assert len(store.ranges) <= 3 * (RANGES_KEPT + 4)
     assert store.verdicts == []
 
 
 def test_what_was_split_for_its_load_is_merged_when_that_is_long_gone(seed: int) -> None:
     store = seeded(even_store(2, 4, OPTIONS), seed)
     store.busy = [Spread(0, 50_000, 1.5)]
-    store.content = [Spread(0, KEYS, 10 * MIB)]
+    store.content = [Spread(0, KEYS, MIB)]
     store.run(HOUR)
     assert len(store.ranges) > 8
     store.busy = []
@@ -186,7 +236,7 @@ def test_a_leaving_worker_is_emptied_and_gets_nothing_back(seed: int) -> None:
     assert [one for one in store.ranges if one.worker == 1] == []
     assert kinds(plans) == {PlanKind.MOVE: 4}
     assert busiest(store) < 0.45 * 1.4
-    assert all(plan.to_worker != 1 for plan in store.run(HOUR))
+    assert all(plan.workers[-1] != 1 for plan in store.run(HOUR))
 
 
 def test_a_new_worker_is_given_its_share(seed: int) -> None:

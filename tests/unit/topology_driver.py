@@ -274,7 +274,12 @@ class TopologyDriver:
 
     def split(self, key: bytes, worker: int | None = None) -> Change:
         """Begin a split."""
-        return self.begin(change_plan.split(self.topology, key, worker))
+        owner = int(self.topology.map.route_of(key).worker)
+        return self.split_into([key], [owner, owner if worker is None else worker])
+
+    def split_into(self, keys: Sequence[bytes], workers: Sequence[int]) -> Change:
+        """Begin a split into several children."""
+        return self.begin(change_plan.split(self.topology, keys, workers))
 
     def merge(self, key: bytes) -> Change:
         """Begin a merge."""

@@ -6,24 +6,40 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shardstore.entropy import Entropy
-from shardstore.limits import LOAD_KEY_BYTES_MAX, LOAD_RANGES_MAX, SECOND_NS
+from shardstore.limits import (
+    KIB,
+    LOAD_CUT_RANGES_MAX,
+    LOAD_CUTS_MAX,
+    LOAD_KEY_BYTES_MAX,
+    LOAD_RANGES_MAX,
+    MIB,
+    SECOND_NS,
+)
 from shardstore.load_report import WHOLE_PERMILLE, LoadReport, RangeReport
+from shardstore.wire_format import WRITES
 from shardstore.workers.load.range_meter import RangeMeter
 from shardstore.workers.load.range_size import RangeSize
 
 REPORT_INTERVAL_NS = SECOND_NS
-MIDDLES_PER_REPORT = 4
-"""Ranges whose middle is looked for in one report."""
-MIDDLE_CHANGE = 8
-"""A middle is looked for again when the range has grown or shrunk by one part in so many."""
+EARLY_INTERVAL_NS = SECOND_NS // 10
+"""Between reports of a worker that grows fast: who splits its ranges should hear of it soon."""
+EARLY_BYTES = 512 * KIB
+EARLY_SHARE = 8
+"""It grows fast when so much, and one part in so many of what it has, was written since the last report."""
+CUTS_PER_REPORT = 4
+"""Ranges whose cuts are looked for in one report."""
+CUTS_CHANGE = 8
+"""Cuts are looked for again when the range has grown or shrunk by one part in so many."""
+FEW_BYTES = 64 * MIB
+"""Up to this size a range is cut into many parts, and beyond into two: more blocks would be looked into."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Middle:
-    """The key at half of the stored bytes, and how many bytes that were."""
+class _Cuts:
+    """The keys that cut a range into parts, and how many bytes it had."""
 
-    key: bytes
-    stored_bytes: int
+    keys: list[bytes]
+    bytes: int
 
 
 class LoadMeter:
@@ -31,22 +47,26 @@ class LoadMeter:
 
     The core calls `note` for each request it has answered, and `report` when `wakeup_ns` says so, with the sizes of
     all ranges it owns then: a range that is new there is measured from then on, one that is missing is forgotten.
-    `middle_key` answers the key at about half of a segment's stored bytes, or None; it is asked rarely, as it may read
+    `cut_keys` answers keys that cut a segment into so many parts of the same size; it is asked rarely, as it may read
     indexes.
     """
 
-    def __init__(self, worker: int, entropy: Entropy, middle_key: Callable[[int], bytes | None]) -> None:
+    def __init__(self, worker: int, entropy: Entropy, cut_keys: Callable[[int, int], list[bytes]]) -> None:
         self._worker = worker
         self._entropy = entropy
-        self._middle_key = middle_key
+        self._cut_keys = cut_keys
         self._meters: dict[int, RangeMeter] = {}
-        self._middles: dict[int, _Middle] = {}
+        self._cuts: dict[int, _Cuts] = {}
         self._reported_last = 0
         self._due_ns = 0
+        self._early_ns = 0
+        self._bytes = 0
+        self._written_bytes = 0
 
     def wakeup_ns(self) -> int:
         """When the next report is due."""
-        return self._due_ns
+        grows = self._written_bytes >= max(EARLY_BYTES, self._bytes // EARLY_SHARE)
+        return self._early_ns if grows else self._due_ns
 
     def note(self, segment: int, op: int, keys: Sequence[bytes], entries: int, payload_bytes: int) -> None:
         """Count one request that was served.
@@ -55,33 +75,40 @@ class LoadMeter:
         written or shown. `payload_bytes`: of the columns that came in with a write, or went out with a read. Costs the
         same for any number of keys. A segment of which no report was made yet is not counted.
         """
+        if op in WRITES:
+            self._written_bytes += payload_bytes
         meter = self._meters.get(segment)
         if meter is not None:
             meter.note(op, keys, entries, payload_bytes, self._entropy)
 
     def report(self, sizes: Mapping[int, RangeSize], now_ns: int) -> LoadReport:
         """The figures of all owned ranges, by segment, or of the next LOAD_RANGES_MAX of them."""
-        self._due_ns = now_ns + REPORT_INTERVAL_NS
+        self._due_ns, self._early_ns = now_ns + REPORT_INTERVAL_NS, now_ns + EARLY_INTERVAL_NS
+        self._bytes, self._written_bytes = sum([size.bytes for size in sizes.values()]), 0
         self._meters = {segment: self._meters.get(segment) or RangeMeter(now_ns) for segment in sizes}
-        self._middles = {segment: middle for segment, middle in self._middles.items() if segment in sizes}
+        self._cuts = {segment: cuts for segment, cuts in self._cuts.items() if segment in sizes}
         for segment, meter in self._meters.items():
             meter.update(sizes[segment].last, now_ns)
-        self._look_for_middles(sizes)
         chosen = self._next_in_turn()
+        largest = sorted(chosen, key=lambda segment: (-sizes[segment].bytes, segment))[:LOAD_CUT_RANGES_MAX]
+        self._look_for_cuts(largest, sizes)
         keys = self._keys_of_the_busiest(chosen)
-        return LoadReport(self._worker, [self._of_range(at, sizes[at], keys.get(at, []), now_ns) for at in chosen])
+        cuts = {segment: self._cuts[segment].keys for segment in largest if segment in self._cuts}
+        ranges = [self._of_range(at, sizes[at], keys.get(at, []), cuts.get(at, []), now_ns) for at in chosen]
+        return LoadReport(self._worker, ranges)
 
-    def _look_for_middles(self, sizes: Mapping[int, RangeSize]) -> None:
-        """Bring middles up to date: those of the largest ranges first, and only a few at a time."""
-        changed = [segment for segment, size in sizes.items() if self._has_changed(segment, size.stored_bytes)]
-        changed.sort(key=lambda segment: (-sizes[segment].stored_bytes, segment))
-        for segment in changed[:MIDDLES_PER_REPORT]:
-            self._middles[segment] = _Middle(self._middle_key(segment) or b"", sizes[segment].stored_bytes)
+    def _look_for_cuts(self, largest: Sequence[int], sizes: Mapping[int, RangeSize]) -> None:
+        """Bring the cuts of the largest ranges up to date, a few at a time."""
+        changed = [segment for segment in largest if self._has_changed(segment, sizes[segment].bytes)]
+        for segment in changed[:CUTS_PER_REPORT]:
+            size_bytes = sizes[segment].bytes
+            parts = 1 + LOAD_CUTS_MAX if size_bytes <= FEW_BYTES else 2
+            self._cuts[segment] = _Cuts(self._cut_keys(segment, parts), size_bytes)
 
-    def _has_changed(self, segment: int, stored_bytes: int) -> bool:
-        middle = self._middles.get(segment)
-        known_bytes = middle.stored_bytes if middle else 0
-        return abs(stored_bytes - known_bytes) * MIDDLE_CHANGE > known_bytes
+    def _has_changed(self, segment: int, size_bytes: int) -> bool:
+        cuts = self._cuts.get(segment)
+        known_bytes = cuts.bytes if cuts else 0
+        return abs(size_bytes - known_bytes) * CUTS_CHANGE > known_bytes
 
     def _next_in_turn(self) -> list[int]:
         segments = sorted(self._meters)
@@ -102,12 +129,14 @@ class LoadMeter:
             keys[segment] = sample
         return keys
 
-    def _of_range(self, segment: int, size: RangeSize, keys: list[bytes], now_ns: int) -> RangeReport:
+    def _of_range(
+        self, segment: int, size: RangeSize, keys: list[bytes], cuts: list[bytes], now_ns: int
+    ) -> RangeReport:
         meter = self._meters[segment]
-        middle = self._middles.get(segment)
         return RangeReport(
             segment,
-            size.stored_bytes + size.overlay_bytes,
+            size.bytes,
+            size.live_bytes,
             size.entries,
             now_ns - meter.since_ns,
             round(meter.requests_per_s),
@@ -118,5 +147,5 @@ class LoadMeter:
             round(meter.appends_per_s),
             keys,
             meter.last,
-            middle.key if middle else b"",
+            cuts,
         )

@@ -36,7 +36,7 @@ WRITTEN_BYTES_PER_NS = 1
 READ_BYTES_PER_NS = 4
 
 TIME_CONSTANT_NS = 10 * SECOND_NS
-"""Rates give what happened this long ago the weight 1/e."""
+"""Rates give what happened this long ago the weight 1/e. Those of a range that is younger are means over its life."""
 SAMPLES_PER_S = 4
 DRAWS_MAX = 4
 """Samples of one request, however large."""
@@ -86,7 +86,7 @@ class RangeMeter:
         if elapsed_ns <= 0:
             return
         self._updated_ns = now_ns
-        weight = 1 - math.exp(-elapsed_ns / TIME_CONSTANT_NS)
+        weight = max(1 - math.exp(-elapsed_ns / TIME_CONSTANT_NS), elapsed_ns / (now_ns - self.since_ns))
         per_s = SECOND_NS / elapsed_ns
         self.requests_per_s += weight * (self._requests * per_s - self.requests_per_s)
         self.operations_per_s += weight * (self._operations * per_s - self.operations_per_s)

@@ -10,6 +10,7 @@ from sortedcontainers import SortedList
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
 from shardstore.workers.chunk import Chunk
+from shardstore.workers.overlay.key_marks import KeyMarks
 
 ENTRY_OVERHEAD_BYTES = 180
 """Memory of an entry beyond its key and value: two object heads, their rounding, and its share of a growing dict."""
@@ -26,6 +27,10 @@ class ActiveLayer:
         self.entries: dict[bytes, Stored] = {}
         self.lsn_first = 0
         """LSN of the oldest write here; 0 while empty."""
+        self.marks = KeyMarks()
+        """Where the bytes that were put lie."""
+        self.deletes = 0
+        """Keys deleted here, from above: one that was put again, or deleted twice, counts."""
         self._ordered: SortedList = SortedList()
         self._payload_bytes = 0
 
@@ -41,12 +46,14 @@ class ActiveLayer:
         """Apply a batch of writes; of equal keys the last wins. Answers by how many bytes the layer has grown."""
         entries_before = len(self.entries)
         self.entries.update(zip(keys, values, strict=True))
+        self.marks.note(keys, payload_bytes)
         return self._noted(entries_before, payload_bytes, lsn)
 
     def delete(self, keys: Sequence[bytes], payload_bytes: int, lsn: int) -> int:
         """Apply a batch of deletes. Answers by how many bytes the layer has grown."""
         entries_before = len(self.entries)
         self.entries.update(zip(keys, repeat(TOMBSTONE)))
+        self.deletes += len(keys)
         return self._noted(entries_before, payload_bytes, lsn)
 
     def copy(self) -> ActiveLayer:

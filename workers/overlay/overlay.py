@@ -63,6 +63,10 @@ class Overlay:
         """Oldest to newest."""
         return [*self.runs, self.active]
 
+    def written_layers(self) -> list[ActiveLayer]:
+        """Oldest to newest, as they were written: the runs have been active layers."""
+        return [*(run.layer for run in self.runs), self.active]
+
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
         """What the newest layer that knows a key holds for it; None where no layer does."""
         found = self.active.get_many(keys)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import compress, repeat
 from operator import is_
@@ -14,6 +14,7 @@ from shardstore.filesystem import Filesystem
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.workers.segment.cache import SegmentCache
+from shardstore.workers.segment.cut_keys import cut_keys
 from shardstore.workers.segment.digests import digest_of, digests_of
 from shardstore.workers.segment.main import Main
 from shardstore.workers.segment.manifest import (
@@ -24,7 +25,6 @@ from shardstore.workers.segment.manifest import (
     publish_manifest,
     share_bytes_of,
 )
-from shardstore.workers.segment.middle_key import middle_key
 from shardstore.workers.segment.null_segment import NULL_SEGMENT, NullSegment
 from shardstore.workers.segment.open_tables import OpenTables
 from shardstore.workers.segment.table_format import TableRecord
@@ -119,9 +119,9 @@ class Segment:
     def _blocks_of(self, record: TableRecord) -> list[tuple[bytes, int]]:
         return [(block.first_key, block.file_bytes) for block in self._tables.table(record).blocks()]
 
-    def middle_key(self) -> bytes | None:
-        """The key at about half of the bytes; None where there is too little to tell. Raises Corruption."""
-        return middle_key(self.manifest.tables, self._blocks_of)
+    def cut_keys(self, marks: Iterable[tuple[bytes, int]], parts: int) -> list[bytes]:
+        """Keys that cut the bytes here and those of the marks into so many parts. Raises Corruption."""
+        return cut_keys(self.manifest.tables, self._blocks_of, marks, parts)
 
     def figures(self) -> dict[str, Any]:
         """What the segment consists of, as plain values by name; sizes in bytes."""

@@ -18,6 +18,7 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.window_share import WindowShare
 from shardstore.workers.registration import ROUTER
 from shardstore.workers.segment.cache import SegmentCache
+from shardstore.workers.segment.cut_keys import cut_keys
 from shardstore.workers.segment.manifest import Manifest
 from shardstore.workers.segment.segment import Segment
 from shardstore.workers.serving.reply import Asker
@@ -87,13 +88,16 @@ class Holdings:
         """How large the ranges are that accept writes."""
         return {segment: size_of(owned) for segment, owned in self.ranges.items() if owned.fence_lsn is None}
 
-    def middle_of(self, segment: int) -> bytes | None:
-        """The key at about half of the stored bytes of a range."""
-        stored = self.ranges[segment].segment
+    def cuts_of(self, segment: int, parts: int) -> list[bytes]:
+        """Keys that cut the bytes of a range into so many parts, as far as they can be told."""
+        owned = self.ranges[segment]
+        layers = owned.overlay.written_layers()
+        marks = [(key, layer.marks.step_bytes) for layer in layers for key in layer.marks.keys]
+        stored = owned.segment
         try:
-            return stored.middle_key() if stored else None
+            return stored.cut_keys(marks, parts) if stored else cut_keys((), lambda table: (), marks, parts)
         except Corruption:  # it is named to whom it concerns, the readers of these keys
-            return None
+            return []
 
     def open_segment(self, manifest: Manifest) -> Segment:
         """The segment of a child that has files of its own now."""

@@ -1,6 +1,9 @@
-"""The middle key halves the bytes of a segment, to about a block."""
+"""The cut keys part the bytes of a range, to about a block."""
 
 from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +12,7 @@ from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
 from shardstore.workers.jobs.specs import AdoptSpec, CompactionKind
-from shardstore.workers.segment.middle_key import middle_key
+from shardstore.workers.segment.cut_keys import cut_keys
 from shardstore.workers.segment.segment import Segment
 from shardstore.workers.segment.table_format import TableRecord
 from tests.unit.faulty_filesystem import FaultyFilesystem
@@ -33,36 +36,53 @@ def blocks_of(record: TableRecord) -> list[tuple[bytes, int]]:
     return [(key_of(number), BLOCK) for number in range(first, first + record.entries)]
 
 
-@given(st.lists(st.tuples(st.integers(0, 500), st.integers(1, 100)), min_size=1, max_size=12))
-def test_as_many_bytes_lie_below_as_above(drawn: list[tuple[int, int]]) -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, 500), st.integers(1, 100)), max_size=12),
+    st.lists(st.tuples(st.integers(0, 600), st.integers(1, 3 * BLOCK)), max_size=40),
+    st.integers(2, 16),
+)
+def test_each_part_has_its_share_of_the_bytes(
+    drawn: list[tuple[int, int]], marked: list[tuple[int, int]], parts: int
+) -> None:
     tables = [table(number, first, blocks) for number, (first, blocks) in enumerate(drawn, 1)]
-    blocks = sorted(block for record in tables for block in blocks_of(record))
-    middle = middle_key(tables, blocks_of)
-    lowest = blocks[0][0]
-    half = len(blocks) / 2
-    if middle is None:
-        assert sum(key == lowest for key, _ in blocks) >= half
-        return
-    assert lowest < middle <= blocks[-1][0]
-    assert sum(key < middle for key, _ in blocks) < half + 1
-    assert sum(key <= middle for key, _ in blocks) >= half
+    marks = [(key_of(number), size) for number, size in marked]
+    pieces = sorted([*(block for record in tables for block in blocks_of(record)), *marks])
+    cuts = cut_keys(tables, blocks_of, marks, parts)
+    assert cuts == sorted(set(cuts))
+    assert len(cuts) < parts
+    total = sum(size for _, size in pieces)
+    largest: Counter[bytes] = Counter()
+    for key, size in pieces:
+        largest[key] += size
+    for low, high in pairwise([b"", *cuts, b"z"]):
+        part = sum(size for key, size in pieces if low <= key < high)
+        assert part <= total / parts + 2 * max(largest.values(), default=0)
+    assert all(pieces[0][0] < cut <= pieces[-1][0] for cut in cuts)
 
 
-def test_only_tables_about_the_middle_are_looked_into() -> None:
+def test_only_tables_about_a_cut_are_looked_into() -> None:
     asked: list[int] = []
 
     def noted(record: TableRecord) -> list[tuple[bytes, int]]:
         asked.append(record.number)
         return blocks_of(record)
 
-    parts = [table(number, 10 * number, 10) for number in range(100)]
-    assert middle_key(parts, noted) in (key_of(498), key_of(499), key_of(500))
+    tables = [table(number, 10 * number, 10) for number in range(100)]
+    assert cut_keys(tables, noted, (), 2)[0] in (key_of(498), key_of(499), key_of(500))
     assert set(asked) <= {49, 50}
 
 
-def test_of_nothing_and_of_one_block_there_is_none() -> None:
-    assert middle_key([], blocks_of) is None
-    assert middle_key([table(1, 5, 1)], blocks_of) is None
+def test_marks_tell_where_the_bytes_are_that_are_in_no_table() -> None:
+    marks = [(key_of(number), BLOCK) for number in range(100)]
+    assert cut_keys([], blocks_of, marks, 4) == [key_of(25), key_of(50), key_of(75)]
+    below = [(key_of(number), BLOCK) for number in range(10)]
+    assert cut_keys([table(1, 100, 10)], blocks_of, below, 2) == [key_of(100)]
+
+
+def test_of_nothing_and_of_one_key_there_are_none() -> None:
+    assert cut_keys([], blocks_of, (), 16) == []
+    assert cut_keys([table(1, 5, 1)], blocks_of, (), 16) == []
+    assert cut_keys([], blocks_of, [(b"k", 1)] * 5, 16) == []
 
 
 def test_of_a_segment_with_virtual_parts_only_their_shares_are_halved() -> None:
@@ -79,8 +99,7 @@ def test_of_a_segment_with_virtual_parts_only_their_shares_are_halved() -> None:
     worker.run(AdoptSpec(STORE, 3, border, b"", 1, (1,), {}))
     for segment, key_range in ((1, EVERYTHING), (2, KeyRange(b"", border)), (3, KeyRange(border))):
         opened = Segment.open(worker.filesystem, STORE, segment)
-        middle = opened.middle_key()
-        assert middle is not None
+        (middle,) = opened.cut_keys((), 2)
         weights = [key for key in keys + keys[900:1_100] if key in key_range]
         below = sum(key < middle for key in weights)
         assert abs(below - len(weights) / 2) < 60, "the entries of a block and a half"
