@@ -35,6 +35,8 @@ VIEW_FILE_BYTES_MAX = 16 * GIB
 """Bytes of table files that only the open scans of one worker still hold."""
 RUNS_SET_ASIDE_MAX = 4
 """Runs of a range that were sealed for open scans alone, and wait in memory for a drain that is due."""
+SET_ASIDE_BYTES_MIN = 256 * KIB
+"""An active layer below this size is copied for the scans that show it, not sealed."""
 REPLY_BYTES_AIM = 2 * MIB
 """Where the answer to a GET ends, unless its first value alone is longer; the rest is asked for again."""
 DEADLINE_MS_MAX = 3_600_000

@@ -11,7 +11,7 @@ running a job are effects.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -62,6 +62,7 @@ from shardstore.workers.wal.writer import WalWriter
 
 ORDERS = frozenset((Op.CHANGE, Op.RETIRE))
 """What only the router may ask."""
+_COUNTED = {InvalidRequest: "invalid requests", Busy: "refused busy", ScanInvalidated: "scans invalidated"}
 SHORT_PRESSURE = 192
 """From here on a lease that does not grow is a stall: clients are slowed down."""
 
@@ -82,13 +83,11 @@ class WorkerCore:
         self._entropy = entropy
         self._options = options
         self._unsent_bytes = unsent_bytes
-        self._log, known = open_log(filesystem, options.store, options.worker, entropy)
-        self._registration = Registration(options.worker, endpoint, known, self._log.life)
-        self._cache = SegmentCache(options.memory.cache_bytes)
-        window_bytes = options.memory.window_bytes
-        self._holdings = Holdings(
-            filesystem, options.worker, options.store, self._cache, self._log.segments, window_bytes
-        )
+        worker, store, memory = options.worker, options.store, options.memory
+        self._log, known = open_log(filesystem, store, worker, entropy)
+        self._registration = Registration(worker, endpoint, known, self._log.life)
+        self._cache = SegmentCache(memory.cache_bytes)
+        self._holdings = Holdings(filesystem, worker, store, self._cache, self._log.segments, memory.window_bytes)
         self._ranges, self._changes = self._holdings.ranges, self._holdings.changes
         self._lease = BufferLease(options.memory, 0)
         self._stalls = Stalls()
@@ -109,7 +108,10 @@ class WorkerCore:
         return self._registration.register(now_ns)
 
     def wakeup_ns(self) -> int | None:
-        """The earliest of heartbeat, report of the load, sync and retried job."""
+        """The earliest of heartbeat, load report, sync and retried job; at once when a scan waits for its turn."""
+        return 0 if self._scans and self._scans.turns else self._chores_ns()
+
+    def _chores_ns(self) -> int:
         due_ns = self._registration.wakeup_ns()
         for part in (self._writes, self._maintenance, self._changes, self._load if self._writes else None):
             part_due_ns = part.wakeup_ns() if part else None
@@ -148,7 +150,7 @@ class WorkerCore:
                 return self._serving_writes.fail(event.reason)
             case JobFinished():
                 effects = self._serving_maintenance.finished(event, now_ns)
-                self._serving_scans.open.shed()
+                self._serving_scans.open.shed(now_ns)
                 return effects
             case JobFailed():
                 return self._serving_maintenance.failed(event, now_ns)
@@ -162,11 +164,14 @@ class WorkerCore:
                 return self._writes.require_durable(self._writes.wal.lsn_appended) if self._writes else []
 
     def _tick(self, now_ns: int) -> list[Effect]:
+        turn = self._scans.take_turn(self._answer, now_ns) if self._scans else None
+        return turn if turn is not None and now_ns < self._chores_ns() else [*(turn or ()), *self._chores(now_ns)]
+
+    def _chores(self, now_ns: int) -> list[Effect]:
         if self._maintenance:
             self._maintenance.pass_time(now_ns)
         if self._scans:
-            self._scans.open.expire(now_ns)
-            self._scans.open.shed()
+            self._scans.open.pass_time(now_ns)
             self._changes.forget_former(self._scans.open.has_scans_of)
         self._remote_reads.forget_old(now_ns)
         self._stalls.pass_time(now_ns)
@@ -237,32 +242,30 @@ class WorkerCore:
         return effects
 
     def _requested(self, asker: Asker, frames: list[bytes], now_ns: int) -> list[Effect]:
-        header = asker.header
         if self._stopping:
             return [asker.refuse(Status.CLOSED, Refusal("the worker is stopping"))]
+        self._requests[asker.header.op] += 1
+        self._keys[asker.header.op] += asker.header.entries
+        if asker.header.op == Op.SCAN and self._scans is not None:
+            self._scans.turns.append((asker, frames))
+            return []
+        return self._answer(asker, frames, now_ns)
+
+    def _answer(self, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         try:
             owned = self._holdings.of(asker, frames)
             if owned is None:
                 self._counts["turned away"] += 1
                 return [self._holdings.turn_away(asker, self._registration.routes)]
-            self._requests[header.op] += 1
-            self._keys[header.op] += header.entries
             assert self._answering is not None, "no range is served before the log is replayed"
             effects = self._answering.answer(owned, asker, frames, now_ns)
             self._seal_when_grown()
             return effects
-        except InvalidRequest as error:
-            return [asker.refuse(Status.INVALID, Refusal(str(error)))]
-        except Busy as busy:
-            self._counts["refused busy"] += 1
-            self._stalls.refused(busy.cause, now_ns)
-            return [asker.refuse_busy(busy, self._serving_writes.pressure)]
-        except ScanInvalidated as ended:
-            self._counts["scans invalidated"] += 1
-            return [asker.refuse(Status.SCAN_INVALIDATED, Refusal(ended.cause))]
-        except (Corruption, StorageFailure) as error:
-            self._counts["failed requests"] += 1
-            return [asker.fail(error)]
+        except (InvalidRequest, Busy, ScanInvalidated, Corruption, StorageFailure) as error:
+            self._counts[_COUNTED.get(type(error), "failed requests")] += 1
+            if isinstance(error, Busy):
+                self._stalls.refused(error.cause, now_ns)
+            return [asker.fail(error, self._serving_writes.pressure if self._writes else 0)]
 
     def _serve(self, assignments: Assignments) -> list[Effect]:
         """Serve what the router gives: open what is new, take over epochs and changes. Raises Corruption."""
@@ -295,16 +298,14 @@ class WorkerCore:
 
     def _drop(self, segments: Iterable[int]) -> None:
         """Serve these segments no more, and remove their files."""
-        scanned = self._serving_scans.open.has_scans_of
-        retired = self._changes.retire(segments, scanned)
+        retired = self._changes.retire(segments, self._serving_scans.open.has_scans_of)
         self._serving_maintenance.retire(retired)
         self._registration.forget(retired)
 
     def _start_writing(self, segment_next: int) -> list[Effect]:
         """Replay the log into the ranges, and take writes from here on."""
         log, options = self._log, self._options
-        records = records_in(self._filesystem, options.worker, log.log_id, log.files)
-        replayed = replay(self._ranges, records, log.log_id)
+        replayed = replay(self._ranges, records_in(self._filesystem, options.worker, log.log_id, log.files), log.log_id)
         if replayed.newest_segment >= segment_next:
             unknown = f"segment {replayed.newest_segment}, of which the log here holds writes"
             return [Stop(f"the route map could not have given {unknown}: it is older than this")]

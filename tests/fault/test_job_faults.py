@@ -26,7 +26,8 @@ from tests.simulation.sim_disk import PowerLoss, SimDisk
 from tests.simulation.sim_entropy import SimEntropy
 from tests.simulation.sim_filesystem import SimCrash, SimFilesystem
 from tests.unit.faulty_filesystem import FaultyFilesystem
-from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver, content_of
+from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver
+from tests.unit.layer_reading import content_of
 
 CALLS_MAX = 400
 SMALL = SegmentOptions(block_bytes=KIB, part_min_bytes=KIB, part_max_bytes=2 * KIB, main_max_bytes=12 * KIB)

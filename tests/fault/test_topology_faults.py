@@ -17,7 +17,8 @@ from shardstore.workers.segment.segment import Segment
 from tests.simulation.sim_disk import PowerLoss, SimDisk
 from tests.simulation.sim_filesystem import SimCrash, SimFilesystem
 from tests.unit.faulty_filesystem import FaultyFilesystem
-from tests.unit.job_driver import STORE, JobDriver, content_of
+from tests.unit.job_driver import STORE, JobDriver
+from tests.unit.layer_reading import content_of
 from tests.unit.test_jobs_adopt import halves, merge_spec
 
 CALLS_MAX = 200

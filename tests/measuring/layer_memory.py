@@ -26,7 +26,7 @@ def main() -> None:
     grown_from = process.memory_info().rss
     layer = ActiveLayer()
     _fill(layer, key_bytes, value_bytes, entries, batch)
-    layer.ordered()  # as a scan makes it
+    layer.sort(entries)  # as a scan makes it
     gc.collect()
     sys.stdout.write(f"{process.memory_info().rss - grown_from} {layer.size_bytes}\n")
 

@@ -11,11 +11,11 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shardstore.limits import ISOLATION_LEASE_NS, SCAN_ABANDONED_NS, SCAN_LEASE_NS
+from shardstore.limits import ISOLATION_LEASE_NS, KIB, SCAN_ABANDONED_NS, SCAN_LEASE_NS
 from shardstore.options import Durability, ScanMode
 from shardstore.wire_format import Op, Status
 from shardstore.workers.overlay import overlay
-from shardstore.workers.serving import requests
+from shardstore.workers.serving import requests, scanning
 from tests.unit.scan_driver import AtWorker, Entries
 from tests.unit.worker_driver import WorkerDriver
 
@@ -25,6 +25,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("put"), st.lists(KEYS, min_size=1, max_size=6)),
     st.tuples(st.just("delete"), st.lists(KEYS, min_size=1, max_size=3)),
     st.tuples(st.just("seal")),
+    st.tuples(st.just("begin a job")),
     st.tuples(st.just("maintain"), st.sampled_from([Op.FLUSH, Op.COMPACT])),
     st.tuples(st.just("open"), st.sampled_from(ScanMode), st.booleans(), st.sampled_from([0, 0, 3])),
     st.tuples(st.just("open"), st.sampled_from(ScanMode), st.booleans(), st.sampled_from([0, 0, 3])),
@@ -77,6 +78,11 @@ class World:
                 self.written(self.worker.delete(keys), rest)
             case ("seal",):
                 self.worker.core._serving_maintenance.seal(self.worker.core._ranges[1])
+            case ("begin a job",):
+                while self.worker.syncs:
+                    self.worker.sync()
+                if self.worker.jobs and self.worker.jobs[0].job not in self.worker._begun:
+                    self.worker.begin_job()
             case ("maintain", op):
                 sequence = self.worker.ask(op)
                 self.worker.settle()
@@ -151,14 +157,25 @@ class World:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(ACTIONS, min_size=10, max_size=60), st.sampled_from([0, 1, 4]))
-def test_every_page_is_what_its_mode_allows(actions: list[tuple[Any, ...]], set_aside_max: int) -> None:
+@given(
+    st.lists(ACTIONS, min_size=10, max_size=60),
+    st.sampled_from([0, 1, 4]),
+    st.sampled_from([0, 1_000, KIB * KIB]),
+    st.sampled_from([1, 2_000, KIB * KIB]),
+    st.sampled_from([2, 4_096]),
+)
+def test_every_page_is_what_its_mode_allows(
+    actions: list[tuple[Any, ...]], set_aside_max: int, set_aside_bytes: int, drain_bytes: int, sorted_a_turn: int
+) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="scan-modes") as root,
         patch.object(requests, "SCAN_PAGE_ENTRIES", 2),
         patch.object(overlay, "RUNS_SET_ASIDE_MAX", set_aside_max),
+        patch.object(overlay, "SET_ASIDE_BYTES_MIN", set_aside_bytes),
+        patch.object(scanning, "SORTED_A_TURN", sorted_a_turn),
     ):
         world = World(WorkerDriver(Path(root), durability=Durability.ASYNC).serve())
+        world.worker.core._serving_maintenance.drain_bytes_max = drain_bytes
         for action in actions:
             world.act(action)
         for modelled in world.scans:

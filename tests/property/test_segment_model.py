@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shardstore.identifiers import TOMBSTONE, Stored
-from shardstore.key_range import EVERYTHING, KeyRange
+from shardstore.key_range import EVERYTHING
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
-from shardstore.workers.chunk import merge
 from shardstore.workers.jobs.specs import CompactionKind, CompactResult, CompactSpec, Spec
 from shardstore.workers.segment.manifest import Manifest
 from shardstore.workers.segment.segment import Segment
 from tests.unit.faulty_filesystem import FaultyFilesystem
-from tests.unit.job_driver import STORE, JobDriver, content_of
+from tests.unit.job_driver import STORE, JobDriver
+from tests.unit.layer_reading import content_of, stretches
 
 KEYS = [b"key-%03d" % number + b"!" * (number % 3) for number in range(120)]
 FIXED_KEYS = [b"key-%03d" % number for number in range(120)]
@@ -114,12 +114,8 @@ def alive(found: Stored | None) -> bytes | None:
 
 
 def scanned(layers: list[Any], reverse: bool) -> dict[bytes, Stored]:
-    """Pages of all layers merged, as a scan takes them."""
+    """All layers merged, stretch by stretch, as a scan takes them."""
     content: dict[bytes, Stored] = {}
-    rest = EVERYTHING
-    while True:
-        chunk = merge([layer.chunk(rest, reverse, 13, 2_000) for layer in layers], reverse, 2_000)
-        content.update(zip(chunk.keys, chunk.values, strict=True))
-        if chunk.exhausted:
-            return dict(sorted(content.items()))
-        rest = KeyRange(b"", chunk.keys[0]) if reverse else KeyRange(chunk.keys[-1] + b"\0")
+    for stretch in stretches(layers, EVERYTHING, reverse, 13, 2_000):
+        content.update(stretch)
+    return dict(sorted(content.items()))

@@ -32,7 +32,9 @@ from shardstore.router.budget import Account
 from shardstore.workers.jobs.output import Numbers
 from shardstore.workers.jobs.specs import CompactionKind
 from shardstore.workers.maintenance.queue import MaintenanceQueue
+from shardstore.workers.overlay.immutable_run import ImmutableRun
 from shardstore.workers.overlay.overlay import Overlay
+from shardstore.workers.overlay.pin import DrainedRuns, Pin
 from shardstore.workers.ranges.dedup import DedupWindow, Verdict
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import BARRED, FAILED, Result
@@ -239,6 +241,13 @@ def _begin_anew(scans: OpenScans, owned: OwnedRange, mark: bytes, client: int, n
     return scans._scans.get(mark)
 
 
+def _replace_by_whatever_was_drained(pin: Pin, drained: DrainedRuns) -> None:
+    """A scan goes on from a table that holds what was written after its first page too."""
+    covered = [layer for layer in pin.layers if isinstance(layer, ImmutableRun) and layer.lsn_last <= drained.lsn_last]
+    if covered:
+        pin.layers[: len(covered)] = [drained]
+
+
 def _isolate_nothing(scans: OpenScans, owned: OwnedRange, asker: Asker, now_ns: int) -> OpenScan:
     """The scan is noted, and writers go on."""
     scan = _open_isolation(scans, owned, asker, now_ns)
@@ -346,6 +355,12 @@ MISTAKES: dict[str, Mistake] = {
     "skips a key at the border of ranges": Mistake((Patch(shardstore.client.planning, "rest_of_scan", _skip_border),)),
     "writes into a layer that a scan has pinned": Mistake(
         (Patch(Overlay, "writable", lambda overlay, lsn: overlay.active),), first_seed=55
+    ),
+    "goes on with a scan from a table that holds newer writes": Mistake(
+        (
+            Patch(Overlay, "cuts", lambda overlay, lsn_last: ()),
+            Patch(Pin, "replace", _replace_by_whatever_was_drained),
+        )
     ),
     "goes on with a scan that it has closed": Mistake((Patch(OpenScans, "of_mark", _begin_anew),)),
     "takes any state of a range for that of the mark": Mistake(

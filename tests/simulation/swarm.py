@@ -16,6 +16,7 @@ import shardstore.workers.overlay.overlay
 import shardstore.workers.ranges.owned_range
 import shardstore.workers.serving.open_scans
 import shardstore.workers.serving.requests
+import shardstore.workers.serving.scan_page
 import shardstore.workers.serving.scanning
 from shardstore.limits import KIB, MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.memory_plan import MemoryPlan, derive
@@ -109,6 +110,9 @@ class Swarm:
     topology_interval_ns: int
     topology: TopologyOptions
     repeats: Repeats
+    set_aside_bytes_min: int
+    sorted_a_turn: int
+    stretch_entries_max: int
 
     def patches(self) -> list[Patch]:
         """What the options change in the store: limits small enough to be met."""
@@ -123,6 +127,9 @@ class Swarm:
             Patch(shardstore.workers.serving.scanning, "SCAN_LEASE_NS", self.scan_lease_ns),
             Patch(shardstore.workers.serving.open_scans, "ISOLATION_LEASE_NS", self.isolation_lease_ns),
             Patch(shardstore.workers.overlay.overlay, "RUNS_SET_ASIDE_MAX", self.runs_set_aside_max),
+            Patch(shardstore.workers.overlay.overlay, "SET_ASIDE_BYTES_MIN", self.set_aside_bytes_min),
+            Patch(shardstore.workers.serving.scanning, "SORTED_A_TURN", self.sorted_a_turn),
+            Patch(shardstore.workers.serving.scan_page, "STRETCH_ENTRIES_MAX", self.stretch_entries_max),
             *(Patch(module, name, POLICY_NS) for module, name in POLICY_TIMES),
         ]
 
@@ -175,6 +182,9 @@ def _drawn(seed: int) -> Swarm:
         topology_interval_ns=rng.choice((30 * MILLISECOND_NS, 150 * MILLISECOND_NS, 600 * MILLISECOND_NS)),
         topology=_topology(rng),
         repeats=rng.choice((Repeats(), Repeats(0.1, 0.3), Repeats(0.4, 0.4))),
+        set_aside_bytes_min=rng.choice((0, KIB, 256 * KIB)),
+        sorted_a_turn=rng.choice((1, 5, 4_096)),
+        stretch_entries_max=rng.choice((2, 20, 4_096)),
     )
 
 

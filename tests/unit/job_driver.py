@@ -9,10 +9,9 @@ from typing import TypeVar
 from shardstore.columns import encode
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import TOMBSTONE, ClientId, Epoch, RequestId, SegmentId, Stored
-from shardstore.key_range import EVERYTHING, KeyRange
+from shardstore.key_range import EVERYTHING
 from shardstore.segment_options import DEFAULTS, SegmentOptions
 from shardstore.wire_format import Flag
-from shardstore.workers.chunk import Layer
 from shardstore.workers.jobs.run import run
 from shardstore.workers.jobs.specs import (
     CompactionKind,
@@ -30,6 +29,7 @@ from shardstore.workers.segment.table_reader import Table
 from shardstore.workers.wal.log_document import LogDocument, publish_log_document
 from shardstore.workers.wal.record_format import RecordKind
 from shardstore.workers.wal.writer import WalWriter
+from tests.unit.layer_reading import only_table
 from tests.unit.wal_driver import sync
 
 STORE = "store-of-the-tests"
@@ -50,18 +50,6 @@ def job_result(job: Generator[None, None, Outcome]) -> Outcome:
         except StopIteration as end:
             result: Outcome = end.value
             return result
-
-
-def content_of(layer: Layer) -> dict[bytes, Stored]:
-    """All entries of a layer, in key order, read chunk by chunk."""
-    content: dict[bytes, Stored] = {}
-    rest = EVERYTHING
-    while True:
-        chunk = layer.chunk(rest, False, 1000, 100_000)
-        content.update(zip(chunk.keys, chunk.values, strict=True))
-        if chunk.exhausted:
-            return content
-        rest = KeyRange(chunk.keys[-1] + b"\0")
 
 
 @dataclass
@@ -148,9 +136,7 @@ class JobDriver:
 
     def only_table(self, segment: int) -> Table:
         """The table of a segment that has no other."""
-        layer = Segment.open(self.filesystem, STORE, segment).only_layer()
-        assert isinstance(layer, Table)
-        return layer
+        return only_table(Segment.open(self.filesystem, STORE, segment))
 
     def _append(self, kind: RecordKind, layout: int, entries: int, segment: int, keys: bytes, values: bytes) -> None:
         request = RequestId(ClientId(9), self.writer.lsn_appended + 1)

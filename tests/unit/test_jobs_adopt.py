@@ -27,7 +27,8 @@ from shardstore.workers.segment.manifest import Manifest, Parts
 from shardstore.workers.segment.segment import Segment
 from tests.simulation.sim_filesystem import SimFilesystem
 from tests.unit.faulty_filesystem import FaultyFilesystem
-from tests.unit.job_driver import STORE, JobDriver, content_of, run_to_end
+from tests.unit.job_driver import STORE, JobDriver, run_to_end
+from tests.unit.layer_reading import content_of
 
 SMALL = SegmentOptions(block_bytes=KIB, part_min_bytes=KIB, part_max_bytes=2 * KIB, main_max_bytes=4 * KIB)
 DEDUP = {"clients": [[7, 8, {9: 1}]]}

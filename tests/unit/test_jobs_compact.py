@@ -12,7 +12,8 @@ from shardstore.segment_options import Compression, SegmentOptions
 from shardstore.workers.jobs.specs import CompactionKind, CompactSpec
 from shardstore.workers.segment.segment import Segment
 from tests.unit.faulty_filesystem import FaultyFilesystem
-from tests.unit.job_driver import STORE, JobDriver, content_of
+from tests.unit.job_driver import STORE, JobDriver
+from tests.unit.layer_reading import content_of
 
 OPTIONS = SegmentOptions(block_bytes=KIB, part_min_bytes=2 * KIB, part_max_bytes=6 * KIB, main_max_bytes=500 * KIB)
 SMALL = SegmentOptions(block_bytes=KIB, part_min_bytes=KIB, part_max_bytes=2 * KIB, main_max_bytes=8 * KIB)

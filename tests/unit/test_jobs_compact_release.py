@@ -6,7 +6,6 @@ import pytest
 
 from shardstore.errors import Corruption, DiskFull
 from shardstore.file_names import table_file, wal_file
-from shardstore.key_range import EVERYTHING
 from shardstore.wire_format import MalformedMessage
 from shardstore.workers.jobs import merged_entries
 from shardstore.workers.jobs.figures import JobFigures
@@ -26,6 +25,7 @@ from shardstore.workers.segment.segment import Segment
 from shardstore.workers.wal.log_document import LogDocument, read_log_document
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver, run_to_end
+from tests.unit.layer_reading import content_of
 
 
 @pytest.fixture
@@ -42,10 +42,7 @@ def fill(worker: JobDriver) -> None:
 
 
 def everything(worker: JobDriver) -> dict[bytes, object]:
-    layer = Segment.open(worker.filesystem, STORE, 1).only_layer()
-    assert layer is not None
-    chunk = layer.chunk(EVERYTHING, False, 10**9, 10**9)
-    return dict(zip(chunk.keys, chunk.values, strict=True))
+    return content_of(*Segment.open(worker.filesystem, STORE, 1).layers())
 
 
 @pytest.mark.parametrize("stretch_bytes", [1, 10_000, 1 << 22])

@@ -114,7 +114,7 @@ def test_a_drain_that_was_published_is_not_done_again(worker: JobDriver) -> None
     worker.filesystem.trace.clear()
     again = run_to_end(spec, worker.filesystem)
     assert isinstance(first, DrainResult)
-    assert again == DrainResult(first.manifests, (JobFigures(), JobFigures()))
+    assert again == DrainResult(first.manifests, (JobFigures(), JobFigures()), ())
     assert not [call for call in worker.filesystem.trace if call.startswith(("create", "rename", "remove"))]
 
 

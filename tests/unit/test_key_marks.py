@@ -47,11 +47,11 @@ def test_the_same_writes_leave_the_same_marks() -> None:
     for layer in layers:
         for first in range(0, 10_000, 100):
             layer.put([key(first + at) for at in range(100)], [b"v" * 20] * 100, 3_000, 1 + first)
-    assert layers[0].marks.keys == layers[1].marks.keys
+    assert layers[0].key_marks.keys == layers[1].key_marks.keys
 
 
 def test_a_bar_without_keys_and_deletes_leave_no_mark() -> None:
     layer = ActiveLayer()
     layer.put([], [], 0, 1)
     layer.delete([b"a", b"b"], 2, 2)
-    assert (layer.marks.keys, layer.deletes) == ([], 2)
+    assert (layer.key_marks.keys, layer.deletes) == ([], 2)

@@ -9,11 +9,13 @@ import pytest
 from shardstore.columns import decode
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
+from shardstore.limits import BLOCK_ENTRIES
 from shardstore.workers.segment.digests import digest_of
 from shardstore.workers.segment.main import Main
 from shardstore.workers.segment.null_segment import NULL_SEGMENT
 from shardstore.workers.segment.table_format import Identity
 from shardstore.workers.segment.table_reader import Table
+from tests.unit.layer_reading import content_of, stretches
 from tests.unit.table_samples import STORE, absent_from, empty_filesystem, sample, write
 
 ENTRIES = sample("variable-variable", 400)
@@ -61,38 +63,39 @@ def test_keys_that_agree_in_all_bytes_that_are_compared_at_once() -> None:
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_chunks_end_where_a_part_does_and_tell_that_there_is_more(main: Main, reverse: bool) -> None:
-    found: list[bytes] = []
-    rest = EVERYTHING
-    for _ in range(5):
-        chunk = main.chunk(rest, reverse, 10_000, 10**9)
-        found = [*chunk.keys, *found] if reverse else [*found, *chunk.keys]
-        assert chunk.exhausted == (len(found) == len(KEYS))
-        rest = KeyRange(b"", chunk.keys[0]) if reverse else KeyRange(chunk.keys[-1] + b"\0")
-    assert found == KEYS
+@pytest.mark.parametrize("entries_max", [1, 30, 300])
+def test_stretches_follow_each_other_over_the_borders_of_parts(main: Main, reverse: bool, entries_max: int) -> None:
+    found = stretches([main], EVERYTHING, reverse, entries_max)
+    keys = [key for stretch in (found[::-1] if reverse else found) for key in stretch]
+    assert keys == KEYS
+    assert max(map(len, found)) <= entries_max + 2 * BLOCK_ENTRIES
 
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_a_range_between_parts_is_empty_and_one_inside_a_part_is_not(main: Main, reverse: bool) -> None:
     gap = KeyRange(KEYS[99] + b"\0", KEYS[100])
-    assert main.chunk(gap, reverse, 10, 10**6) == NULL_SEGMENT.chunk(gap, reverse, 10, 10**6)
+    assert main.extent(gap) is None
+    assert not main.columns(gap)
+    assert not main.marks(gap, reverse, 1, 1)
     assert main.page(gap, reverse, 10, 10**6) == NULL_SEGMENT.page(gap, reverse, 10, 10**6)
     over_the_gap = KeyRange(KEYS[99] + b"\0", KEYS[100] + b"\0")
-    assert main.chunk(over_the_gap, reverse, 10, 10**6).keys == [KEYS[100]]
-    assert main.chunk(over_the_gap, reverse, 10, 10**6).exhausted
+    assert main.extent(over_the_gap) == KeyRange(KEYS[100], KEYS[100] + b"\0")
+    assert content_of(main, key_range=over_the_gap) == {KEYS[100]: ENTRIES[KEYS[100]]}
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_pages_are_the_chunks_encoded(main: Main, reverse: bool) -> None:
-    rest = KeyRange(KEYS[50], KEYS[350])
+def test_pages_end_where_a_part_does_and_tell_that_there_is_more(main: Main, reverse: bool) -> None:
+    wanted = rest = KeyRange(KEYS[50], KEYS[350])
+    found: list[bytes] = []
     for part in range(3):
-        chunk, page = main.chunk(rest, reverse, 10_000, 10**9), main.page(rest, reverse, 10_000, 10**9)
+        page = main.page(rest, reverse, 10_000, 10**9)
         assert page is not None
-        assert decode(page.keys.frame, page.keys.fixed, page.entries, 1, 100) == chunk.keys
-        assert (page.first_key, page.last_key, page.exhausted) == (chunk.keys[0], chunk.keys[-1], chunk.exhausted)
-        assert chunk.exhausted == (part == 2)
+        keys = decode(page.keys.frame, page.keys.fixed, page.entries, 1, 100)
+        found = [*keys, *found] if reverse else [*found, *keys]
+        assert (page.first_key, page.last_key, page.exhausted) == (keys[0], keys[-1], part == 2)
         if part < 2:
-            rest = KeyRange(rest.start, chunk.keys[0]) if reverse else KeyRange(chunk.keys[-1] + b"\0", rest.end)
+            rest = KeyRange(rest.start, keys[0]) if reverse else KeyRange(keys[-1] + b"\0", rest.end)
+    assert found == [key for key in KEYS if key in wanted]
 
 
 def test_a_part_with_tombstones_has_no_page_and_the_others_do() -> None:
@@ -104,6 +107,8 @@ def test_a_part_with_tombstones_has_no_page_and_the_others_do() -> None:
 def test_the_null_segment_holds_nothing() -> None:
     assert NULL_SEGMENT.get(b"a", (0, 0)) is None
     assert NULL_SEGMENT.get_many([b"a", b"b"]) == [None, None]
-    assert NULL_SEGMENT.chunk(EVERYTHING, False, 1, 1).exhausted
+    assert NULL_SEGMENT.extent(EVERYTHING) is None
+    assert not NULL_SEGMENT.columns(EVERYTHING)
+    assert not NULL_SEGMENT.marks(EVERYTHING, False, 1, 1)
     page = NULL_SEGMENT.page(EVERYTHING, False, 1, 1)
     assert (page.entries, page.exhausted) == (0, True)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shardstore.identifiers import TOMBSTONE, Stored
-from shardstore.key_range import EVERYTHING, KeyRange
-from shardstore.workers.chunk import Chunk, merge
-from shardstore.workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES, ActiveLayer
+from shardstore.key_range import KeyRange
+from shardstore.workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
 from shardstore.workers.overlay.overlay import Overlay
+from tests.unit.layer_reading import stretches
 
 KEYS = st.binary(min_size=1, max_size=3)
 STEPS = st.lists(
@@ -38,7 +37,7 @@ def built(steps: list[tuple[str, object]]) -> tuple[Overlay, dict[bytes, Stored]
             case "seal", _:
                 overlay.seal(lsn)
             case "scan", _:
-                overlay.active.ordered()
+                overlay.active.sort(2)
         overlay.check_invariants()
     return overlay, model
 
@@ -50,25 +49,19 @@ def test_get_many_answers_the_newest_entry_of_each_key(steps: list[tuple[str, ob
 
 
 @given(STEPS, KEYS, KEYS, st.booleans(), st.integers(1, 4))
-def test_chunks_of_all_layers_merge_to_the_model_page_by_page(
+def test_stretches_of_all_layers_are_the_model(
     steps: list[tuple[str, object]], one: bytes, other: bytes, reverse: bool, entries_max: int
 ) -> None:
     overlay, model = built(steps)
-    wanted = KeyRange(min(one, other), max(one, other) + b"\0")
-    pages: list[tuple[bytes, Stored]] = []
-    while True:
-        layers = overlay.layers()
-        chunk = merge([layer.chunk(wanted, reverse, entries_max, 1 << 20) for layer in layers], reverse, 1 << 20)
-        entries = list(zip(chunk.keys, chunk.values, strict=True))
-        pages = entries + pages if reverse else pages + entries
-        if chunk.exhausted:
-            break
-        start, end = wanted.start, wanted.end
-        if (reverse and chunk.keys[0] <= start) or (not reverse and chunk.keys[-1] + b"\0" >= end):
-            break
-        wanted = KeyRange(start, chunk.keys[0]) if reverse else KeyRange(chunk.keys[-1] + b"\0", end)
+    layers = overlay.layers()
+    for layer in layers:
+        layer.sort(1_000)
     low, high = min(one, other), max(one, other)
-    assert pages == sorted((key, value) for key, value in model.items() if low <= key <= high)
+    found: dict[bytes, Stored] = {}
+    for stretch in stretches(layers, KeyRange(low, high + b"\0"), reverse, entries_max):
+        assert len(stretch) <= entries_max + len(layers)
+        found.update(stretch)
+    assert sorted(found.items()) == sorted((key, value) for key, value in model.items() if low <= key <= high)
 
 
 def test_seal_keeps_an_empty_layer_and_drop_runs_answers_the_bytes_freed() -> None:
@@ -82,29 +75,3 @@ def test_seal_keeps_an_empty_layer_and_drop_runs_answers_the_bytes_freed() -> No
     assert overlay.drop_runs(2) == 0
     assert overlay.drop_runs(3) == 2 + ENTRY_OVERHEAD_BYTES
     assert (overlay.lsn_first, len(overlay)) == (4, 1)
-
-
-def test_chunk_is_bounded_in_bytes_but_never_empty() -> None:
-    layer = ActiveLayer()
-    layer.put([b"a", b"b", b"c"], [b"x" * 100] * 3, 303, 1)
-    assert list(layer.chunk(EVERYTHING, False, 10, 1).keys) == [b"a"]
-    assert list(layer.chunk(EVERYTHING, True, 10, 1).keys) == [b"c"]
-    assert layer.chunk(EVERYTHING, False, 10, 1 << 20).exhausted
-
-
-def test_merge_stops_where_the_first_unfinished_layer_stops() -> None:
-    old = Chunk([b"a", b"b"], [b"1", b"2"], exhausted=False)
-    new = Chunk([b"c", b"d"], [b"3", b"4"], exhausted=True)
-    assert merge([old, new], False, 100) == Chunk([b"a", b"b"], [b"1", b"2"], exhausted=False)
-    assert merge([old, new], True, 100).keys == [b"a", b"b", b"c", b"d"]
-
-
-@pytest.mark.parametrize("reverse", [False, True])
-def test_a_merged_chunk_is_bounded_in_bytes_from_the_near_end(reverse: bool) -> None:
-    layers = [Chunk([b"%d" % number], [b"v" * 99], exhausted=True) for number in range(6)]
-    for bytes_max, entries in ((1, 1), (100, 1), (199, 1), (200, 2), (599, 5)):
-        chunk = merge(layers, reverse, bytes_max)
-        assert len(chunk.keys) == len(chunk.values) == entries
-        assert chunk.keys[-1 if reverse else 0] == (b"5" if reverse else b"0")
-        assert not chunk.exhausted
-    assert merge(layers, reverse, 600).exhausted

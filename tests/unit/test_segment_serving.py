@@ -43,7 +43,6 @@ def test_a_new_segment_is_empty_and_durable() -> None:
     assert (segment.tables, segment.entries, segment.bytes) == (0, 0, 0)
     assert segment.get_many([b"b"] * 30) == [None] * 30
     assert segment.layers() == [NULL_SEGMENT]
-    assert segment.only_layer() is NULL_SEGMENT
 
 
 def test_opening_a_segment_opens_no_table() -> None:
@@ -77,7 +76,6 @@ def test_layers_go_from_the_oldest_to_the_newest() -> None:
     published(filesystem, OLDEST, MIDDLE, NEWEST)
     segment = Segment.open(filesystem, STORE, SEGMENT)
     assert [table.record.number for table in segment.layers()[1:]] == [1, 2, 3]  # type: ignore[union-attr]
-    assert segment.only_layer() is None
     assert (segment.tables, segment.entries) == (3, 65)
     assert segment.bytes == sum(len(filesystem.content(table_file(SEGMENT, number))) for number in (1, 2, 3))
 

@@ -23,7 +23,8 @@ from shardstore.workers.segment.table_reader import FEW_KEYS, Table
 from shardstore.workers.segment.tombstones import may_hold
 from shardstore.workers.segment.virtual_part import VirtualPart
 from tests.unit.faulty_filesystem import FaultyFilesystem
-from tests.unit.job_driver import content_of, job_result
+from tests.unit.job_driver import job_result
+from tests.unit.layer_reading import content_of
 from tests.unit.table_samples import (
     IDENTITY,
     LAYOUTS,

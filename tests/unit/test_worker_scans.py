@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.effects import PeerGone, SendFailed, Tick
+from shardstore.effects import JobFailed, PeerGone, Received, SendFailed, Tick
 from shardstore.limits import (
     ISOLATION_LEASE_NS,
     KIB,
@@ -20,9 +20,9 @@ from shardstore.memory_plan import SCAN_BYTES
 from shardstore.messages import Refusal, ScanRequest, encode
 from shardstore.messages import decode as decode_message
 from shardstore.options import Durability, ScanMode
-from shardstore.wire_format import Flag, Op, Status
-from shardstore.workers.serving import open_scans, requests
-from shardstore.workers.serving.scan_page import MERGE_ROUNDS_MAX
+from shardstore.wire_format import Flag, Header, Op, Status
+from shardstore.workers.overlay import overlay
+from shardstore.workers.serving import open_scans, requests, scan_page, scanning
 from tests.unit.scan_driver import AtWorker
 from tests.unit.worker_driver import CLIENT, WorkerDriver
 
@@ -133,31 +133,161 @@ def test_a_scan_is_closed_with_its_last_page_or_when_it_ends(worker: WorkerDrive
         assert "its client has ended it" in left.why_not()
 
 
-def test_a_layer_is_set_aside_only_for_a_scan_that_is_still_open(worker: WorkerDriver) -> None:
-    overlay = worker.core._ranges[1].overlay
+def test_a_layer_is_set_aside_only_for_a_scan_that_is_still_open(
+    worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overlay, "SET_ASIDE_BYTES_MIN", 0)
+    runs = worker.core._ranges[1].overlay.runs
     scan = AtWorker(worker, ScanMode.SNAPSHOT)
     scan.page()
     scan.end_scan()
     write(worker, {b"k1": b"new"})
-    assert not overlay.runs
+    assert not runs
     AtWorker(worker, ScanMode.SNAPSHOT).page()
     write(worker, {b"k1": b"newer"})
-    assert [run.due for run in overlay.runs] == [False]
+    assert [run.due for run in runs] == [False]
 
 
-def test_a_run_that_was_set_aside_is_drained_with_the_others_and_not_before(worker: WorkerDriver) -> None:
-    overlay = worker.core._ranges[1].overlay
-    AtWorker(worker, ScanMode.SNAPSHOT).page()
+def test_a_small_layer_is_copied_for_scans_and_not_set_aside(worker: WorkerDriver) -> None:
+    scans = [AtWorker(worker, ScanMode.SNAPSHOT) for _ in range(3)]
+    for number, scan in enumerate(scans):
+        scan.page()
+        write(worker, {b"k1": b"new %d" % number})
+    assert not worker.core._ranges[1].overlay.runs
+    assert figures(worker)["memory_bytes"] > 0
+    for number, scan in enumerate(scans[1:]):
+        assert scan.rest()[-1] == (b"k9", b"old"), number
+    scans[0].rest()
+    assert figures(worker)["memory_bytes"] == 0
+
+
+def test_a_run_that_was_set_aside_is_drained_with_the_others_and_not_before(
+    worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overlay, "SET_ASIDE_BYTES_MIN", 0)
+    layers = worker.core._ranges[1].overlay
+    scan = AtWorker(worker, ScanMode.SNAPSHOT)
+    scan.page()
     write(worker, {b"k1": b"new"})
     worker.handle(Tick())
     assert not worker.jobs
-    assert overlay.lsn_first_kept == overlay.lsn_first
+    assert layers.lsn_first_kept == layers.lsn_first
     tables = len(worker.core._ranges[1].stored().manifest.tables)
+    scan.end_scan()
     worker.ask(Op.FLUSH)
     worker.settle()
-    assert (len(overlay.runs), len(overlay.active)) == (0, 0)
+    assert (len(layers.runs), len(layers.active)) == (0, 0)
     assert len(worker.core._ranges[1].stored().manifest.tables) == tables + 1
     assert worker.get([b"k1"]) == [b"new"]
+
+
+def test_every_few_runs_that_are_set_aside_all_become_due(
+    worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overlay, "SET_ASIDE_BYTES_MIN", 0)
+    scans = [AtWorker(worker, ScanMode.SNAPSHOT) for _ in range(RUNS_SET_ASIDE_MAX + 1)]
+    for scan in scans:
+        scan.page()
+        write(worker, {b"k1": b"new"})
+    worker.settle()
+    assert not worker.core._ranges[1].overlay.runs, "a drain has taken them"
+    assert figures(worker)["memory_bytes"] == 0
+    assert [scan.page() for scan in scans] == [[(b"k2", b"old"), (b"k3", b"old")]] * len(scans)
+
+
+@pytest.mark.parametrize("drain_bytes", [1, KIB * KIB])
+@pytest.mark.parametrize("aside_min", [0, KIB * KIB])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_snapshots_go_on_from_the_tables_that_their_runs_were_drained_to(
+    worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch, reverse: bool, aside_min: int, drain_bytes: int
+) -> None:
+    """Whatever else was in the drain, and was deleted before or after."""
+    monkeypatch.setattr(overlay, "SET_ASIDE_BYTES_MIN", aside_min)
+    worker.core._serving_maintenance.drain_bytes_max = drain_bytes
+    owned = worker.core._ranges[1]
+    content = {b"k%d" % number: b"old" for number in range(10)}
+    scans: list[tuple[AtWorker, list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]] = []
+    for number in range(4):
+        scan = AtWorker(worker, ScanMode.SNAPSHOT, reverse)
+        expected = sorted(content.items(), reverse=reverse)
+        scans.append((scan, scan.page(), expected))
+        pairs = {b"k%d" % number: b"new %d" % number, b"n%d" % number: b"new"}
+        write(worker, pairs)
+        worker.delete([b"k%d" % (number + 5), b"n%d" % (number - 1)])
+        worker.settle()
+        content = {
+            k: v for k, v in (content | pairs).items() if k not in (b"k%d" % (number + 5), b"n%d" % (number - 1))
+        }
+        if number % 2:
+            owned.overlay.seal(worker.core._serving_writes.lsn_applied)
+    worker.ask(Op.FLUSH)
+    worker.settle()
+    assert not owned.overlay.runs
+    copies = figures(worker)["memory_bytes"]
+    assert copies == 0 if aside_min == 0 else copies < KIB * KIB
+    worker.ask(Op.COMPACT)
+    worker.settle()
+    for scan, first, expected in scans:
+        assert first + scan.rest() == expected
+    assert AtWorker(worker, ScanMode.SNAPSHOT, reverse).rest() == sorted(content.items(), reverse=reverse)
+
+
+def test_a_snapshot_keeps_in_memory_what_a_job_has_drained_that_could_not_tell(worker: WorkerDriver) -> None:
+    scan = AtWorker(worker, ScanMode.SNAPSHOT)
+    shown = scan.page()
+    worker.ask(Op.FLUSH)
+    worker.sync() if worker.syncs else None
+    job = worker.jobs[0]
+    for _ in worker._slices(job):
+        pass  # published, and the process dies before it tells
+    worker.jobs.clear()
+    worker.handle(JobFailed(job.job, "the maintenance process ended"))
+    worker.now_ns += 10 * SECOND_NS
+    worker.handle(Tick())
+    worker.settle()
+    assert not worker.core._ranges[1].overlay.runs
+    assert figures(worker)["memory_bytes"] > 0
+    assert shown + scan.rest() == [(b"k%d" % number, b"old") for number in range(10)]
+
+
+@pytest.mark.parametrize("mode", ScanMode)
+def test_a_page_waits_for_the_order_of_its_layers_and_shows_the_moment_it_was_asked(
+    worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setattr(scanning, "SORTED_A_TURN", 2)
+    scan, sequence = AtWorker(worker, mode), 10_000
+    scan.start = b"k9"
+    header = Header(Op.SCAN, segment=1, epoch=1, client=CLIENT, sequence=sequence, duration_ms=1000)
+    write(worker, {b"x%d" % number: b"old" for number in range(9)})
+    worker.core.handle(Received("clients", b"peer", [header.encode(), *scan.request()]), worker.now_ns)
+    assert worker.core.wakeup_ns() == 0, "it waits for its turn"
+    worker.core.handle(Tick(), worker.now_ns)
+    assert worker.core.wakeup_ns() == 0, "it needs another one"
+    change = Header(Op.PUT, Flag.KEYS_FIXED | Flag.VALUES_FIXED, 0, 0, 0, 1, 1, 1, 1000, CLIENT, sequence + 1)
+    effects = worker.core.handle(Received("clients", b"peer", [change.encode(), b"k9", b"new"]), worker.now_ns)
+    worker.execute(effects)
+    worker.settle()
+    worker.handle(Tick())
+    assert worker.status(sequence + 1) is (Status.BUSY if mode == ScanMode.FULL_ISOLATION else Status.OK)
+    assert scan.take(sequence) == [(b"k9", b"old"), (b"x0", b"old")]
+    assert not worker.core._serving_scans._begun
+    if mode == ScanMode.FAIL_FAST:
+        assert "was written" in scan.why_not()
+
+
+def test_what_a_page_has_pinned_for_its_turns_is_released_when_it_is_refused(
+    worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanning, "SORTED_A_TURN", 2)
+    header = Header(Op.SCAN, segment=1, epoch=1, client=CLIENT, sequence=10_000, duration_ms=1000)
+    frames = [header.encode(), *AtWorker(worker, ScanMode.LIVE).request()]
+    worker.core.handle(Received("clients", b"peer", frames), worker.now_ns)
+    worker.core.handle(Tick(), worker.now_ns)
+    assert worker.core._ranges[1].overlay.is_pinned
+    worker.core._ranges[1].epoch += 1
+    worker.handle(Tick())
+    assert worker.status(10_000) is Status.STALE_ROUTE
+    assert not worker.core._ranges[1].overlay.is_pinned
 
 
 def test_what_is_set_aside_survives_a_restart(worker: WorkerDriver) -> None:
@@ -265,19 +395,26 @@ def test_the_scans_of_a_client_that_went_away_are_closed(worker: WorkerDriver, e
     assert write(worker, {b"k1": b"new"}) is Status.OK
 
 
-def test_the_oldest_view_goes_when_views_hold_too_much(tmp_path: Path) -> None:
+def test_a_scan_is_refused_when_the_open_ones_hold_too_much_memory(tmp_path: Path) -> None:
     worker = WorkerDriver(tmp_path, memory=512 * KIB).serve()  # 32 KiB of it for views
     scans = []
-    for number in range(3):
-        write(worker, {b"%d %d" % (number, at): b"v" * 100 for at in range(50)})
-        scans.append(AtWorker(worker, ScanMode.SNAPSHOT))
-        scans[-1].page()
-        worker.ask(Op.FLUSH)
-        worker.settle()
-    assert 0 < figures(worker)["memory_bytes"] <= 32 * KIB
-    assert figures(worker)["closed_early"] == 1
-    assert "held more than they may" in scans[0].why_not()
-    assert len(scans[2].rest()) == 3 * 50 - 2
+    refused = 0
+    for number in range(20):
+        write(worker, {b"%d %d" % (number, at): b"v" * 100 for at in range(10)})
+        scan = AtWorker(worker, ScanMode.SNAPSHOT)
+        sequence = scan.ask()
+        if worker.status(sequence) is Status.OK:
+            scan.take(sequence)
+            scans.append((scan, 10 * (number + 1) - 2))
+        else:
+            header, frames = worker.answer(sequence)
+            assert "hold too much memory" in decode_message(Refusal, frames[1]).what
+            assert header.duration_ms == 0
+            refused += 1
+    assert refused > 5
+    assert figures(worker)["closed_early"] == 0
+    assert [len(scan.rest()) for scan, _ in scans] == [rest for _, rest in scans]
+    AtWorker(worker, ScanMode.SNAPSHOT).page()
 
 
 def test_files_that_only_views_hold_are_bounded(worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,8 +425,9 @@ def test_files_that_only_views_hold_are_bounded(worker: WorkerDriver, monkeypatc
     held = figures(worker)["file_bytes"]
     assert held > 0
     monkeypatch.setattr(open_scans, "VIEW_FILE_BYTES_MAX", held - 1)
-    AtWorker(worker, ScanMode.SNAPSHOT).page()
-    assert (open_scans_of(worker), figures(worker)["file_bytes"]) == (1, 0)
+    worker.handle(Tick())
+    assert (open_scans_of(worker), figures(worker)["file_bytes"]) == (0, 0)
+    assert "of files that nothing else needs" in scan.why_not()
 
 
 # ---------------------------------------------------------------- fail_fast
@@ -429,9 +567,12 @@ def test_keys_only_pages_have_no_values_on_the_wire(worker: WorkerDriver) -> Non
 
 @pytest.mark.parametrize("mode", HELD)
 @pytest.mark.parametrize("start", [b"", b"k40"], ids=["in the middle", "as the first"])
-def test_an_empty_page_among_deleted_keys_ends_nothing(worker: WorkerDriver, mode: str, start: bytes) -> None:
+def test_an_empty_page_among_deleted_keys_ends_nothing(
+    worker: WorkerDriver, mode: str, start: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It has more behind it, so what is held for the scan is held on."""
-    deleted = [b"k4%04d" % number for number in range(2 * (MERGE_ROUNDS_MAX + 4))]
+    monkeypatch.setattr(scan_page, "STRETCH_ENTRIES_MAX", 32)
+    deleted = [b"k4%04d" % number for number in range(100)]
     worker.put(dict.fromkeys(deleted, b""))
     worker.delete(deleted)
     worker.settle()

@@ -173,6 +173,8 @@ class TopologyDriver:
         place = self.workers[number]
         if place.stopped is None:
             self._take(place, place.core.handle(event, self.now_ns))
+            while place.core.wakeup_ns() == 0:  # each scan that waits has its turns
+                self._take(place, place.core.handle(Tick(), self.now_ns))
 
     def sync(self, number: int) -> None:
         """Let the sync that a worker waits for end well."""

@@ -19,6 +19,7 @@ from shardstore.effects import (
     StartJob,
     Stop,
     SyncWal,
+    Tick,
     WalSynced,
 )
 from shardstore.limits import KEY_BYTES_MAX, SECOND_NS, VALUE_BYTES_MAX
@@ -85,7 +86,10 @@ class WorkerDriver:
         return self
 
     def handle(self, event: Event) -> None:
+        """Let the core take an event, and then each scan that waits have its turns."""
         self.execute(self.core.handle(event, self.now_ns))
+        while self.core.wakeup_ns() == 0:
+            self.execute(self.core.handle(Tick(), self.now_ns))
 
     def execute(self, effects: Sequence[Effect]) -> None:
         for effect in effects:

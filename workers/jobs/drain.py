@@ -1,14 +1,17 @@
-"""Drain: records of the log become one new delta per segment, without the tombstones that hide nothing.
+"""Drain: records of the log become new deltas of their segments, without the tombstones that hide nothing.
 
-Order (none of these steps may overtake the one before): the table's bytes, its name, then the manifest that names
-it. The log keeps its files; only a later release, on the strength of the manifests, lets them go. A drain that was
+Of each segment one, and another one behind each cut that its spec wants.
+
+Order (none of these steps may overtake the one before): the tables' bytes, their names, then the manifest that names
+them. The log keeps its files; only a later release, on the strength of the manifests, lets them go. A drain that was
 published already, by a job that died before it could tell, is not done again.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 
 import numpy as np
 
@@ -22,7 +25,7 @@ from shardstore.segment_options import SegmentOptions
 from shardstore.wire_format import Flag
 from shardstore.workers.jobs.figures import JobFigures
 from shardstore.workers.jobs.output import Numbers, Output
-from shardstore.workers.jobs.specs import DrainResult, DrainSpec, SegmentDrain
+from shardstore.workers.jobs.specs import DrainedTable, DrainResult, DrainSpec, SegmentDrain
 from shardstore.workers.segment.manifest import Manifest, publish_manifest, read_manifest
 from shardstore.workers.segment.merge import merge
 from shardstore.workers.segment.open_tables import OpenTables
@@ -42,19 +45,24 @@ def drain(spec: DrainSpec, filesystem: Filesystem, options: SegmentOptions) -> G
     wanted = {
         item.segment: LsnInterval(max(item.lsn_first, checkpoints[item.segment] + 1), item.lsn_last) for item in pending
     }
-    batches, read_bytes = yield from _read(spec, filesystem, wanted)
+    cuts = {item.segment: item.cuts for item in pending}
+    batches, read_bytes = yield from _read(spec, filesystem, wanted, cuts)
     figures: dict[int, JobFigures] = {}
+    tables: list[DrainedTable] = []
     for item in pending:
         manifest, segment_batches = manifests[item.segment], batches.pop(item.segment)
-        drained = yield from _drain_segment(spec.log_id, item, filesystem, options, manifest, segment_batches)
+        entries_in = sum(len(batch.keys) for piece in segment_batches for batch in piece)
+        pieces = list(zip(intervals_of(wanted[item.segment], item.cuts), segment_batches, strict=True))
+        drained, written = yield from _drain_segment(spec.log_id, item, filesystem, options, manifest, pieces)
         added = drained.deltas[len(manifest.deltas) :]
         figures[item.segment] = JobFigures(
             read_bytes=read_bytes[item.segment],
             written_bytes=sum(record.file_bytes for record in added),
-            entries_in=sum(len(batch.keys) for batch in segment_batches),
+            entries_in=entries_in,
             entries_out=sum(record.entries for record in added),
         )
         manifests[item.segment] = drained
+        tables += written
     for item in spec.drains:
         if item not in pending:  # published by a job that may have died before the name was durable
             filesystem.sync_directory(segment_directory(item.segment))
@@ -62,14 +70,23 @@ def drain(spec: DrainSpec, filesystem: Filesystem, options: SegmentOptions) -> G
     return DrainResult(
         tuple(manifests[segment].without_window() for segment in segments),
         tuple(figures.get(segment, JobFigures()) for segment in segments),
+        tuple(tables),
     )
 
 
+def intervals_of(wanted: LsnInterval, cuts: Sequence[int]) -> list[LsnInterval]:
+    """What each table is to hold: the interval, cut behind these LSNs as far as they lie in it."""
+    inside = [cut for cut in cuts if wanted.first <= cut < wanted.last]
+    return list(map(LsnInterval, [wanted.first, *(cut + 1 for cut in inside)], [*inside, wanted.last]))
+
+
 def _read(
-    spec: DrainSpec, filesystem: Filesystem, wanted: Mapping[int, LsnInterval]
-) -> Generator[None, None, tuple[dict[int, list[Entries]], Counter[int]]]:
-    """The batches of every wanted segment, oldest first, and the bytes of their columns."""
-    batches: dict[int, list[Entries]] = {segment: [] for segment in wanted}
+    spec: DrainSpec, filesystem: Filesystem, wanted: Mapping[int, LsnInterval], cuts: Mapping[int, Sequence[int]]
+) -> Generator[None, None, tuple[dict[int, list[list[Entries]]], Counter[int]]]:
+    """The batches of every wanted segment, oldest first, those of each table apart; and the bytes of their columns."""
+    intervals = {segment: intervals_of(interval, cuts[segment]) for segment, interval in wanted.items()}
+    lasts = {segment: [interval.last for interval in of_segment] for segment, of_segment in intervals.items()}
+    batches: dict[int, list[list[Entries]]] = {segment: [[] for _ in ends] for segment, ends in lasts.items()}
     read_bytes: Counter[int] = Counter()
     if not wanted:
         return batches, read_bytes
@@ -78,7 +95,7 @@ def _read(
             yield
             continue
         if record.entries:
-            batches[record.segment].append(entries_of(record))
+            batches[record.segment][bisect_left(lasts[record.segment], record.lsn)].append(entries_of(record))
         read_bytes[record.segment] += len(record.keys) + len(record.values)
         if count % SLICE_RECORDS == 0:
             yield
@@ -91,27 +108,31 @@ def _drain_segment(
     filesystem: Filesystem,
     options: SegmentOptions,
     manifest: Manifest,
-    batches: list[Entries],
-) -> Generator[None, None, Manifest]:
-    merged = merge(batches) if batches else Entries([], [])
-    yield
+    pieces: Sequence[tuple[LsnInterval, list[Entries]]],
+) -> Generator[None, None, tuple[Manifest, list[DrainedTable]]]:
     tables = OpenTables(filesystem, manifest.store, manifest.segment)
-    entries = without_needless_tombstones(merged, map(tables.table, manifest.tables))
-    yield
     output = Output(filesystem, options, manifest, Numbers.OF_DRAINS)
-    delta = yield from output.write_table(entries, item.lsn_first, item.lsn_last)
-    if delta:
+    written: list[DrainedTable] = []
+    for interval, batches in pieces:
+        merged = merge(batches) if batches else Entries([], [])
+        yield
+        entries = without_needless_tombstones(merged, map(tables.table, (*manifest.tables, *output.tables)))
+        yield
+        delta = yield from output.write_table(entries, interval.first, interval.last)
+        number = delta[0].number if delta else 0
+        written.append(DrainedTable(manifest.segment, interval.first, interval.last, number))
+    if output.tables:
         output.sync_names()
     drained = manifest.successor(
         epoch=item.epoch,
         table_number_next=output.number_next(manifest),
-        deltas=manifest.deltas + delta,
+        deltas=(*manifest.deltas, *output.tables),
         checkpoint={**manifest.checkpoint, log_id: item.lsn_last},
         dedup=item.dedup,
     )
     publish_manifest(filesystem, drained)
     yield
-    return drained
+    return drained, written
 
 
 def entries_of(record: Record) -> Entries:

@@ -21,13 +21,17 @@ from shardstore.workers.segment.manifest import Manifest
 
 @dataclass(frozen=True, slots=True)
 class SegmentDrain:
-    """Records of one segment to drain, both ends included, and what the new manifest is to say beside them."""
+    """Records of one segment to drain, both ends included, and what the new manifest is to say beside them.
+
+    `cuts` are LSNs, ascending, below `lsn_last`: behind each of them another table begins.
+    """
 
     segment: int
     lsn_first: int
     lsn_last: int
     epoch: int
     dedup: dict[str, Any]
+    cuts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +110,28 @@ class RetireSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class DrainedTable:
+    """All that the log has of a segment from one LSN to another, both included, is in the table with this number.
+
+    The number is 0 when there was nothing to store.
+    """
+
+    segment: int
+    lsn_first: int
+    lsn_last: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class DrainResult:
-    """The published manifests and what was done for each, in the order of the spec."""
+    """The published manifests and what was done for each, in the order of the spec.
+
+    `tables` tells of what this job has written: of what one before it had published, nobody knows any more.
+    """
 
     manifests: tuple[Manifest, ...]
     figures: tuple[JobFigures, ...]
+    tables: tuple[DrainedTable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,9 @@ def drains_of(ranges: Iterable[OwnedRange], lsn_durable: int, bytes_max: int) ->
         bytes_max -= sizes[last]
         lsn_last = runs[last].lsn_last
         dedup = owned.dedup.to_document(lsn_durable)
-        drains.append(SegmentDrain(owned.segment_id, owned.overlay.lsn_first, lsn_last, owned.epoch, dedup))
+        overlay = owned.overlay
+        cuts = overlay.cuts(lsn_last)
+        drains.append(SegmentDrain(owned.segment_id, overlay.lsn_first, lsn_last, owned.epoch, dedup, cuts))
     return drains
 
 

@@ -27,6 +27,7 @@ from shardstore.workers.jobs.specs import (
     CompactionKind,
     CompactResult,
     CompactSpec,
+    DrainedTable,
     DrainResult,
     DrainSpec,
     ReleaseSpec,
@@ -215,7 +216,7 @@ class MaintenanceQueue:
             held_before = self.writes.buffered_bytes
             for manifest, figures in zip(event.result.manifests, event.result.figures, strict=True):
                 self.ranges[manifest.segment].drains.note_end(duration_ns, figures)
-                effects += self._drained(manifest)
+                effects += self._drained(manifest, event.result.tables)
             self.writes.drain_rate.ended(held_before - self.writes.buffered_bytes, now_ns)
             deltas = max([len(manifest.deltas) for manifest in event.result.manifests])
             self._drains_from_ns = now_ns + pause_ns(duration_ns, deltas)
@@ -330,9 +331,10 @@ class MaintenanceQueue:
             kept.append(self.log_first_kept)
         return min([self.writes.wal.lsn_durable, self.writes.lsn_applied, *(lsn - 1 for lsn in kept)])
 
-    def _drained(self, manifest: Manifest) -> list[Effect]:
+    def _drained(self, manifest: Manifest, tables: Iterable[DrainedTable]) -> list[Effect]:
         owned = self.ranges[manifest.segment]
         self._replace(owned, manifest)
+        owned.note_drained(tables)
         lsn = manifest.checkpoint_of(self.log_id)
         self.writes.buffered_bytes -= owned.overlay.drop_runs(lsn)
         return self._pass_barriers(owned, lsn)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice, repeat
-
-from sortedcontainers import SortedList
+from itertools import repeat
 
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
-from shardstore.workers.chunk import Chunk
 from shardstore.workers.overlay.key_marks import KeyMarks
+from shardstore.workers.overlay.sorted_keys import SortedKeys
+from shardstore.workers.segment.table_format import Entries
+from shardstore.workers.stretches import Mark, Page
 
 ENTRY_OVERHEAD_BYTES = 180
 """Memory of an entry beyond its key and value: two object heads, their rounding, and its share of a growing dict."""
@@ -19,19 +19,18 @@ ENTRY_OVERHEAD_BYTES = 180
 class ActiveLayer:
     """Newest writes of a range.
 
-    `entries` only ever gains keys (a delete stores TOMBSTONE), so the keys added since the order was last made are
-    the tail of the dict's insertion order.
+    `entries` only ever gains keys (a delete stores TOMBSTONE).
     """
 
     def __init__(self) -> None:
         self.entries: dict[bytes, Stored] = {}
         self.lsn_first = 0
         """LSN of the oldest write here; 0 while empty."""
-        self.marks = KeyMarks()
+        self.key_marks = KeyMarks()
         """Where the bytes that were put lie."""
         self.deletes = 0
         """Keys deleted here, from above: one that was put again, or deleted twice, counts."""
-        self._ordered: SortedList = SortedList()
+        self._keys = SortedKeys(self.entries)
         self._payload_bytes = 0
 
     def __len__(self) -> int:
@@ -46,7 +45,7 @@ class ActiveLayer:
         """Apply a batch of writes; of equal keys the last wins. Answers by how many bytes the layer has grown."""
         entries_before = len(self.entries)
         self.entries.update(zip(keys, values, strict=True))
-        self.marks.note(keys, payload_bytes)
+        self.key_marks.note(keys, payload_bytes)
         return self._noted(entries_before, payload_bytes, lsn)
 
     def delete(self, keys: Sequence[bytes], payload_bytes: int, lsn: int) -> int:
@@ -59,7 +58,8 @@ class ActiveLayer:
     def copy(self) -> ActiveLayer:
         """A layer of the same entries that knows nothing of what is written here from now on."""
         twin = ActiveLayer()
-        twin.entries, twin._ordered = self.entries.copy(), self.ordered().copy()
+        twin.entries = self.entries.copy()
+        twin._keys = self._keys.copy(twin.entries)
         twin.lsn_first, twin._payload_bytes = self.lsn_first, self._payload_bytes
         return twin
 
@@ -67,40 +67,29 @@ class ActiveLayer:
         """What is held for each key; None for nothing."""
         return list(map(self.entries.get, keys))
 
-    def chunk(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Chunk:
-        """The first (or last) entries of a range in key order."""
-        ordered = self.ordered()
-        first = ordered.bisect_left(key_range.start)
-        last = ordered.bisect_left(key_range.end) if key_range.end else len(ordered)
-        return chunk_of(self.entries, ordered, first, last, reverse, entries_max, bytes_max)
+    def sort(self, keys_max: int) -> int:
+        """Put so many more keys in order; answers how many were."""
+        return self._keys.sort(keys_max)
 
-    def ordered(self) -> SortedList:
-        """All keys in order, brought up to date with the writes since the last call."""
-        if len(self._ordered) < len(self.entries):
-            self._ordered.update(islice(self.entries, len(self._ordered), None))
-        return self._ordered
+    def extent(self, key_range: KeyRange) -> KeyRange | None:
+        """The part of the range outside of which there is no entry; None when there is none in all of it."""
+        return self._keys.extent(key_range)
+
+    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[Mark]:
+        """Marks inside the range from its near end on, at least until one of the bounds is reached."""
+        entry_bytes = self._payload_bytes // max(1, len(self.entries)) + 1
+        return self._keys.marks(key_range, reverse, min(entries_max, bytes_max // entry_bytes + 1), entry_bytes)
+
+    def columns(self, key_range: KeyRange) -> Sequence[Entries]:
+        """All entries of the range, as many columns as there are pieces of keys in order."""
+        entry_of = self.entries.__getitem__
+        return [Entries(keys, list(map(entry_of, keys))) for keys in self._keys.between(key_range)]
+
+    def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
+        """None: nothing here is stored as it goes over the wire."""
+        return None
 
     def _noted(self, entries_before: int, payload_bytes: int, lsn: int) -> int:
         self._payload_bytes += payload_bytes
         self.lsn_first = self.lsn_first or lsn
         return payload_bytes + (len(self.entries) - entries_before) * ENTRY_OVERHEAD_BYTES
-
-
-def chunk_of(
-    entries: dict[bytes, Stored],
-    ordered: Sequence[bytes],
-    first: int,
-    last: int,
-    reverse: bool,
-    entries_max: int,
-    bytes_max: int,
-) -> Chunk:
-    """The chunk of positions [first, last) of the ordered keys, bounded in entries and, roughly, in bytes."""
-    taken = min(last - first, entries_max)
-    while True:
-        keys = list(ordered[last - taken : last] if reverse else ordered[first : first + taken])
-        values = list(map(entries.__getitem__, keys))
-        payload_bytes = sum(map(len, keys)) + sum(map(len, values))
-        if payload_bytes <= bytes_max or taken <= 1:
-            return Chunk(keys, values, taken == last - first)
-        taken = max(1, taken * bytes_max // (2 * payload_bytes))

@@ -1,11 +1,11 @@
 """The overlay of a range: one active layer above a queue of immutable runs.
 
-Open scans share the active layer (pin) until the next write comes. Then it is set aside for them, as a run that is not
-due for a drain; or, when the overlay has RUNS_SET_ASIDE_MAX of those, they get a copy.
+Open scans pin its layers, and share the active one until the next write comes. Then they get a copy of it if it is
+small, and else it is set aside for them as a run that is not due for a drain; every few of those, all become due.
 
 Invariants (check_invariants): runs are ordered by LSN and do not overlap; every LSN of the active layer lies above
 every LSN of the runs; `size_bytes` is the sum of the layers; runs that are due lie below those that are not, of which
-there are at most RUNS_SET_ASIDE_MAX.
+there are at most RUNS_SET_ASIDE_MAX; pins have holders.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections.abc import Sequence
 
 from shardstore.columns import positions_of
 from shardstore.identifiers import Stored
-from shardstore.limits import RUNS_SET_ASIDE_MAX
-from shardstore.workers.chunk import Layer, Lookup
+from shardstore.limits import RUNS_SET_ASIDE_MAX, SET_ASIDE_BYTES_MIN
+from shardstore.workers.chunk import Lookup
 from shardstore.workers.overlay.active_layer import ActiveLayer
 from shardstore.workers.overlay.immutable_run import ImmutableRun
-from shardstore.workers.overlay.pinned_layer import PinnedLayer
+from shardstore.workers.overlay.pin import DrainedRuns, Pin, PinnedLayer
 
 
 class Overlay:
@@ -29,7 +29,9 @@ class Overlay:
         self.active = ActiveLayer()
         self.runs: deque[ImmutableRun] = deque()
         """Oldest first."""
-        self._pinned: PinnedLayer | None = None
+        self._pins: list[Pin] = []
+        self._shared = False
+        """Whether a pin may show the active layer itself."""
 
     @property
     def size_bytes(self) -> int:
@@ -59,9 +61,9 @@ class Overlay:
     def __len__(self) -> int:
         return len(self.active) + sum(map(len, self.runs))
 
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[ActiveLayer]:
         """Oldest to newest."""
-        return [*self.runs, self.active]
+        return [*(run.layer for run in self.runs), self.active]
 
     def written_layers(self) -> list[ActiveLayer]:
         """Oldest to newest, as they were written: the runs have been active layers."""
@@ -77,22 +79,43 @@ class Overlay:
 
     def writable(self, lsn: int) -> ActiveLayer:
         """The active layer, for the write with this LSN; before, what scans show of it is put out of its reach."""
-        pinned, self._pinned = self._pinned, None
-        if pinned is not None and pinned.holders:
-            if len(self.runs) - self.due_runs < RUNS_SET_ASIDE_MAX:
-                self._end_layer(lsn - 1, due=False)
-            else:
-                pinned.layer = self.active.copy()
+        if self._shared:
+            self._shared = False
+            pins = [pin for pin in self._pins if pin.layers and pin.layers[-1] is self.active]
+            if pins and self.active.size_bytes >= SET_ASIDE_BYTES_MIN:
+                self._set_aside(lsn - 1)
+            elif pins:
+                kept = self.active.copy()
+                for pin in pins:
+                    pin.layers[-1] = kept
         return self.active
 
-    def pin(self) -> list[ImmutableRun | PinnedLayer]:
-        """The layers as they are now, oldest first, whatever is written; the caller releases the pinned one."""
-        if not self.active:
-            return [*self.runs]
-        if self._pinned is None:
-            self._pinned = PinnedLayer(self.active)
-        self._pinned.holders += 1
-        return [*self.runs, self._pinned]
+    def pin(self) -> Pin:
+        """The layers as they are now, whatever is written; the caller releases them."""
+        self._shared = bool(self.active)
+        layers: list[PinnedLayer] = [*self.runs, self.active] if self.active else [*self.runs]
+        pin = next((pin for pin in reversed(self._pins) if pin.layers == layers), None)
+        if pin is None:
+            pin = Pin(self, layers)
+            self._pins.append(pin)
+        pin.holders += 1
+        return pin
+
+    def release(self, pin: Pin) -> None:
+        """One scan less needs it."""
+        pin.holders -= 1
+        if not pin.holders:
+            self._pins.remove(pin)
+
+    def cuts(self, lsn_last: int) -> tuple[int, ...]:
+        """The LSNs below this one behind which a drain is to begin another table, so that pins can go on from those."""
+        ends = {pin.lsn_last for pin in self._pins}
+        return tuple(run.lsn_last for run in self.runs if run.lsn_last < lsn_last and run.lsn_last in ends)
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether a scan has pinned it."""
+        return bool(self._pins)
 
     def seal(self, lsn_last: int) -> None:
         """Make everything that was written, up to `lsn_last`, due for a drain. An active layer without a write stays.
@@ -104,6 +127,11 @@ class Overlay:
         if self.active.lsn_first:
             self._end_layer(lsn_last, due=True)
 
+    def note_drained(self, drained: DrainedRuns) -> None:
+        """A table holds these runs now: scans go on from there."""
+        for pin in self._pins:
+            pin.replace(drained)
+
     def drop_runs(self, lsn_last: int) -> int:
         """Forget the runs that table files hold now: all that end at or below this LSN. Answers the bytes freed."""
         freed_bytes = 0
@@ -111,11 +139,22 @@ class Overlay:
             freed_bytes += self.runs.popleft().size_bytes
         return freed_bytes
 
+    def _set_aside(self, lsn_last: int) -> None:
+        is_one_too_many = len(self.runs) - self.due_runs >= RUNS_SET_ASIDE_MAX
+        if is_one_too_many:
+            for run in self.runs:
+                run.due = True
+        self._end_layer(lsn_last, due=is_one_too_many)
+
     def _end_layer(self, lsn_last: int, due: bool) -> None:
-        """Turn the active layer into a run. Who has pinned it keeps it."""
-        self.runs.append(ImmutableRun(self.active, lsn_last, due))
+        """Turn the active layer into a run. Who has pinned it has pinned that."""
+        run = ImmutableRun(self.active, lsn_last, due)
+        for pin in self._pins:
+            if pin.layers and pin.layers[-1] is self.active:
+                pin.layers[-1] = run
+        self.runs.append(run)
         self.active = ActiveLayer()
-        self._pinned = None
+        self._shared = False
 
     def check_invariants(self) -> None:
         """Raise AssertionError when a promise of this class does not hold."""
@@ -127,7 +166,7 @@ class Overlay:
         due = [run.due for run in self.runs]
         assert due == sorted(due, reverse=True), "a run that is due lies above one that is not"
         assert due.count(False) <= RUNS_SET_ASIDE_MAX, "too many runs are set aside"
-        assert self._pinned is None or self._pinned.layer is self.active, "a pinned layer is not the active one"
+        assert all(pin.holders > 0 for pin in self._pins), "a pin that nobody holds is kept"
 
 
 def fill(found: list[Stored | None], keys: Sequence[bytes], layer: Lookup) -> bool:

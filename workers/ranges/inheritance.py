@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shardstore.identifiers import TOMBSTONE, Stored
-from shardstore.key_range import KeyRange
-from shardstore.workers.chunk import Chunk, Ordered
+from shardstore.workers.ranges.range_view import Clipped, PinnedRange
+from shardstore.workers.stretches import Ordered
 
 if TYPE_CHECKING:
-    from shardstore.workers.overlay.immutable_run import ImmutableRun
-    from shardstore.workers.overlay.pinned_layer import PinnedLayer
     from shardstore.workers.ranges.owned_range import OwnedRange
     from shardstore.workers.segment.table_format import TableRecord
 
@@ -54,31 +52,8 @@ class Inheritance:
 
     def layers(self) -> list[Ordered]:
         """All layers of the parents, those of each from the oldest to the newest. Raises Corruption."""
-        return [
-            Clipped(layer, parent.key_range)
-            for parent in self.parents
-            for layer in (*parent.stored().layers(), *parent.overlay.layers())
-        ]
+        return [Clipped(layer, parent.key_range) for parent in self.parents for layer in parent.view().layers]
 
-    def pin(self) -> tuple[list[Ordered], list[ImmutableRun | PinnedLayer]]:
-        """The same layers as they are now, whatever is applied to the parents yet; and what is to be released."""
-        layers: list[Ordered] = []
-        pinned: list[ImmutableRun | PinnedLayer] = []
-        for parent in self.parents:
-            buffered = parent.overlay.pin()
-            layers += [Clipped(layer, parent.key_range) for layer in (*parent.stored().layers(), *buffered)]
-            pinned += buffered
-        return layers, pinned
-
-
-@dataclass(frozen=True, slots=True)
-class Clipped:
-    """The entries of a layer within a range."""
-
-    layer: Ordered
-    key_range: KeyRange
-
-    def chunk(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Chunk:
-        """The first entries of both ranges, or (`reverse`) the last; at least one if there is one."""
-        wanted = key_range.intersection(self.key_range)
-        return self.layer.chunk(wanted, reverse, entries_max, bytes_max) if wanted else Chunk((), (), True)
+    def pin(self) -> list[PinnedRange]:
+        """The parents as they are now, whatever is applied to them yet. Raises Corruption."""
+        return [pinned.within(parent.key_range) for parent in self.parents for pinned in parent.pin().ranges]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from shardstore.errors import Corruption
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.workers.jobs.figures import JobTotals
+from shardstore.workers.jobs.specs import DrainedTable
 from shardstore.workers.overlay.overlay import Overlay, fill
+from shardstore.workers.overlay.pin import DrainedRuns
 from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.inheritance import Inheritance
-from shardstore.workers.ranges.range_view import PinnedView, RangeView
+from shardstore.workers.ranges.range_view import PinnedRange, PinnedView, RangeView
+from shardstore.workers.segment.null_segment import NULL_SEGMENT
 from shardstore.workers.segment.segment import Segment
 from shardstore.workers.segment.state import SegmentState, Step, after
 from shardstore.workers.segment.table_format import TableRecord
@@ -127,20 +130,25 @@ class OwnedRange:
 
     def view(self) -> RangeView:
         """The range as it is until the next event. Raises Corruption."""
-        stored = self.stored()
-        alone = stored.only_layer() if isinstance(stored, Segment) else None
-        return RangeView(stored.layers(), self.overlay.layers(), alone)
+        return RangeView([*self.stored().layers(), *self.overlay.layers()])
 
     def pin(self) -> PinnedView:
         """The range as it is now, for as long as it takes. Raises Corruption."""
         stored = self.stored()
         if isinstance(stored, Segment):
-            layers, alone = stored.layers(), stored.only_layer()
-            pinned = buffered = self.overlay.pin()
-            return PinnedView(RangeView(layers, buffered, alone), pinned, self.tables)
-        inherited, inherited_pinned = stored.pin()
-        buffered = self.overlay.pin()
-        return PinnedView(RangeView(inherited, buffered, None), [*inherited_pinned, *buffered], self.tables)
+            return PinnedView([PinnedRange(stored.layers(), self.tables, self.version, self.overlay.pin())])
+        return PinnedView([*stored.pin(), PinnedRange((), (), 0, self.overlay.pin())])
+
+    def note_drained(self, tables: Iterable[DrainedTable]) -> None:
+        """Runs of this range are in tables now: scans that have pinned them go on from there. Raises Corruption."""
+        if self.segment is None or not self.overlay.is_pinned:
+            return
+        records = {record.number: record for record in self.segment.manifest.deltas}
+        for table in tables:
+            if table.segment == self.segment_id and (not table.number or table.number in records):
+                record = records.get(table.number)
+                layer = self.segment.table(record) if record else NULL_SEGMENT
+                self.overlay.note_drained(DrainedRuns(table.lsn_first, table.lsn_last, layer, self.segment_id, record))
 
     def value_bytes_mean(self) -> int:
         """Rough mean size of an entry, never 0; what is not known yet counts as small."""

@@ -10,7 +10,7 @@ first keys                msgpack array of bin
 from __future__ import annotations
 
 import struct
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -19,7 +19,9 @@ import msgpack
 import numpy as np
 
 from shardstore.identifiers import Buffer
+from shardstore.key_range import KeyRange
 from shardstore.workers.segment.table_format import BLOCKS_MAX, Integers
+from shardstore.workers.stretches import Mark
 
 _HEAD = struct.Struct("<II")
 _RECORD = np.dtype(
@@ -109,3 +111,22 @@ class BlockIndex:
     def block_at(self, position: int) -> int:
         """The block with the entry of this position."""
         return int(np.searchsorted(self.positions, position, side="right")) - 1
+
+    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> list[Mark]:
+        """Where blocks begin inside the range, from its near end on, at least until one of the bounds is reached.
+
+        The block at the near end counts as a whole.
+        """
+        begin = self.block_of(key_range.start)
+        end = bisect_left(self.first_keys, key_range.end) if key_range.end else len(self)
+        if reverse:
+            entries = int(np.searchsorted(self.positions, self.positions[end] - entries_max, side="right"))
+            payload = int(np.searchsorted(self.bytes_before, self.bytes_before[end] - bytes_max, side="right"))
+            blocks = slice(max(begin + 1, entries - 1, payload - 1), end)
+            keys = self.first_keys[blocks]
+        else:
+            entries = int(np.searchsorted(self.positions, self.positions[begin] + entries_max))
+            payload = int(np.searchsorted(self.bytes_before, self.bytes_before[begin] + bytes_max))
+            blocks = slice(begin, max(begin, min(end - 1, entries, payload)))
+            keys = self.first_keys[begin + 1 : blocks.stop + 1]
+        return list(map(Mark, keys, self.entries[blocks].tolist(), self.rebuilt_bytes[blocks].tolist()))

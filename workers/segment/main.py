@@ -12,11 +12,12 @@ import numpy as np
 
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
-from shardstore.workers.chunk import Chunk
+from shardstore.limits import BLOCK_ENTRIES
 from shardstore.workers.segment.digests import Digests, digest_of, digests_of
 from shardstore.workers.segment.null_segment import NULL_SEGMENT
-from shardstore.workers.segment.table_format import Integers
-from shardstore.workers.segment.table_reader import FEW_KEYS, Page, Table
+from shardstore.workers.segment.table_format import Entries, Integers
+from shardstore.workers.segment.table_reader import FEW_KEYS, Table
+from shardstore.workers.stretches import Mark, Page
 
 ROW_BYTES_MAX = 16
 
@@ -55,17 +56,35 @@ class Main:
             deque(map(found.__setitem__, places, answers), maxlen=0)
         return found
 
-    def chunk(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Chunk:
-        """The first entries of the range, or (`reverse`) the last, all of one part; at least one if there is one."""
-        parts = self._overlapped(key_range, reverse)
-        for part in parts:
-            chunk = part.chunk(key_range, reverse, entries_max, bytes_max)
-            if chunk.keys:
-                return replace(chunk, exhausted=chunk.exhausted and part is parts[-1])
-        return NULL_SEGMENT.chunk(key_range, reverse, entries_max, bytes_max)
+    def sort(self, keys_max: int) -> int:
+        """Nothing: parts are in order."""
+        return 0
+
+    def extent(self, key_range: KeyRange) -> KeyRange | None:
+        """The part of the range between the first key of the first part in it and the last key of the last."""
+        extents = [part.extent(key_range) for part in self._overlapped(key_range, False)]
+        inside = list(filter(None, extents[:1] + extents[-1:]))
+        return KeyRange(inside[0].start, inside[-1].end) if inside else None
+
+    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[Mark]:
+        """Marks inside the range from its near end on, at least until one of the bounds is reached."""
+        marks: list[Mark] = []
+        between: Table | None = None
+        for part in self._overlapped(key_range, reverse):
+            if between is not None:
+                marks.append(Mark(part.record.key_first if not reverse else between.record.key_first, BLOCK_ENTRIES, 0))
+            between = part
+            marks += part.marks(key_range, reverse, entries_max, bytes_max)
+            if sum(mark.entries for mark in marks) >= entries_max or sum(mark.bytes for mark in marks) >= bytes_max:
+                break
+        return marks
+
+    def columns(self, key_range: KeyRange) -> Sequence[Entries]:
+        """All entries of the range, those of each part as columns of their own."""
+        return [columns for part in self._overlapped(key_range, False) for columns in part.columns(key_range)]
 
     def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
-        """The same, encoded, without decoding an entry. None when the part has tombstones: no wire takes them."""
+        """Entries as they are stored, all of one part. None when that has tombstones."""
         parts = self._overlapped(key_range, reverse)
         for part in parts:
             page = part.page(key_range, reverse, entries_max, bytes_max)

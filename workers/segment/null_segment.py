@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from shardstore.columns import Column
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
-from shardstore.workers.chunk import Chunk
 from shardstore.workers.segment.digests import Digests
-from shardstore.workers.segment.table_reader import Page
+from shardstore.workers.segment.table_format import Entries
+from shardstore.workers.stretches import Mark, Page
 
-_NO_CHUNK = Chunk((), (), True)
 _NO_PAGE = Page(Column(b"", False), Column(b"", False), 0, b"", b"", True)
 
 
@@ -30,9 +29,21 @@ class NullSegment:
         """Nothing for each key."""
         return [None] * len(keys)
 
-    def chunk(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Chunk:
+    def sort(self, keys_max: int) -> int:
+        """Nothing."""
+        return 0
+
+    def extent(self, key_range: KeyRange) -> KeyRange | None:
+        """Nowhere is an entry."""
+        return None
+
+    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[Mark]:
+        """No mark."""
+        return ()
+
+    def columns(self, key_range: KeyRange) -> Sequence[Entries]:
         """No entries."""
-        return _NO_CHUNK
+        return ()
 
     def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page:
         """No entries."""

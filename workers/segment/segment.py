@@ -73,10 +73,9 @@ class Segment:
         """Bottom mains, main and deltas, from the oldest to the newest. Raises Corruption."""
         return self._newest_first()[::-1]
 
-    def only_layer(self) -> StoredLayer | None:
-        """The layer that answers alone, since no other holds anything; None when several do. Raises Corruption."""
-        filled = [layer for layer in self._newest_first() if layer is not NULL_SEGMENT]
-        return None if len(filled) > 1 else [*filled, NULL_SEGMENT][0]
+    def table(self, record: TableRecord) -> Table:
+        """The open table of a record of the manifest. Raises Corruption."""
+        return self._tables.table(record)
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
         """What the newest layer that knows the key holds for it; None for nothing. Raises Corruption."""

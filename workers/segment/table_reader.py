@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from operator import eq
 from typing import NamedTuple
 
@@ -30,22 +29,11 @@ from shardstore.workers.segment.lookups import Lookups
 from shardstore.workers.segment.table_file import TableFile
 from shardstore.workers.segment.table_format import Entries, Identity, Integers, Keys, TableRecord, Values
 from shardstore.workers.segment.table_parts import TableParts
+from shardstore.workers.stretches import Mark, Page
 
 FEW_KEYS = 16
 """Up to so many keys are looked up one by one: array operations cost more to start."""
 _NOTHING = Column(b"", False)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Consecutive entries as they are stored, ready for the wire. The table may hold more unless `exhausted`."""
-
-    keys: Column
-    values: Column
-    entries: int
-    first_key: bytes
-    last_key: bytes
-    exhausted: bool
 
 
 class Block(NamedTuple):
@@ -85,6 +73,7 @@ class Table:
         self.lookups = lookups or Lookups()
         self.properties = self._file.properties
         self.record = record
+        self._extent = KeyRange(record.key_first, record.key_last + b"\0")
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
         """What the table holds for each key; None for nothing."""
@@ -132,8 +121,31 @@ class Table:
         keys, values = self._entries(first, last)
         return Chunk(as_list(keys), as_list(values), (first, last) == bounds)  # type: ignore[arg-type]
 
+    def sort(self, keys_max: int) -> int:
+        """Nothing: a table is in order."""
+        return 0
+
+    def extent(self, key_range: KeyRange) -> KeyRange | None:
+        """The part of the range between the first and the last key."""
+        return key_range.intersection(self._extent)
+
+    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[Mark]:
+        """Marks inside the range from its near end on: where blocks begin or, for few entries, the one behind them."""
+        within = self.extent(key_range)
+        if within is None:
+            return ()
+        if entries_max < BLOCK_ENTRIES:
+            return self._mark_behind(within, reverse, entries_max)
+        return self._loaded().block_index.marks(within, reverse, entries_max, bytes_max)
+
+    def columns(self, key_range: KeyRange) -> Sequence[Entries]:
+        """All entries of the range in key order."""
+        within = self.extent(key_range)
+        entries = self.entries(within) if within else Entries([], [])
+        return [entries] if len(entries.keys) else []
+
     def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
-        """The same, encoded, without decoding an entry. None when the table has tombstones: no wire takes them."""
+        """Entries as they are stored, none decoded. None when the table has tombstones: no wire takes them."""
         if self.record.tombstones:
             return None
         bounds = self._positions(key_range)
@@ -184,13 +196,27 @@ class Table:
 
     def _position_of(self, key: bytes) -> int:
         """How many entries have a smaller key."""
-        parts = self._loaded()
-        if not key:
+        if key <= self.properties.key_first:
             return 0
+        if key > self.properties.key_last:
+            return self.properties.entries
+        parts = self._loaded()
         block = parts.block_index.block_of(key)
         entries = int(parts.block_index.entries[block])
         keys = _items(parts.keys, [Stretch(parts.blocks.content(block), block, 0, entries)])
         return int(parts.block_index.positions[block]) + bisect_left(as_list(keys), key)  # type: ignore[type-var]
+
+    def _mark_behind(self, key_range: KeyRange, reverse: bool, entries: int) -> Sequence[Mark]:
+        """The mark behind the first so many entries of the range; none when it has no more."""
+        first, last = self._positions(key_range)
+        if last - first <= entries:
+            return ()
+        position = last - entries if reverse else first + entries
+        parts = self._loaded()
+        block = parts.block_index.block_at(position)
+        place = position - int(parts.block_index.positions[block])
+        key = _edge(parts.keys, Stretch(parts.blocks.content(block), block, place, place + 1), 0)
+        return (Mark(key, entries, 0),)
 
     def _cut(self, first: int, last: int, reverse: bool, entries_max: int, bytes_max: int) -> tuple[int, int]:
         """The part of these positions that a page may hold: from the front, or (`reverse`) from the end."""

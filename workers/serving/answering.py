@@ -43,7 +43,10 @@ class Answering:
     unsent_bytes_max: int
 
     def answer(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """Take a request. Raises InvalidRequest, Busy, ScanInvalidated, Corruption, StorageFailure."""
+        """Take a request. A SCAN that is not answered needs another turn.
+
+        Raises InvalidRequest, Busy, ScanInvalidated, Corruption, StorageFailure.
+        """
         if owned.inheritance is not None and owned.inheritance.is_remote and asker.header.op in _NEEDS_PARENTS:
             return self._answer_with_parents(owned, asker, frames, now_ns)
         if asker.header.op in _READS:
@@ -58,7 +61,8 @@ class Answering:
             case Op.OUTCOME:
                 return self.writes.outcome(owned, asker, frames, now_ns)
             case Op.SCAN:
-                return [self.scans.page(owned, asker, frames, now_ns)]
+                page = self.scans.page(owned, asker, frames, now_ns)
+                return [] if page is None else [page]
             case Op.END_SCAN:
                 return [self.scans.end(owned, asker, frames)]
             case Op.STATS:

@@ -12,7 +12,7 @@ random, and counts for the client that opened it.
 from __future__ import annotations
 
 import struct
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +20,9 @@ from shardstore.entropy import Entropy
 from shardstore.errors import Busy, ScanInvalidated
 from shardstore.identifiers import RequestId
 from shardstore.limits import (
+    GIB,
     ISOLATION_LEASE_NS,
+    MIB,
     MILLISECOND_NS,
     SCAN_ABANDONED_NS,
     SCAN_LEASE_NS,
@@ -28,7 +30,7 @@ from shardstore.limits import (
     VIEW_FILE_BYTES_MAX,
 )
 from shardstore.memory_plan import MemoryPlan
-from shardstore.workers.overlay.active_layer import ActiveLayer
+from shardstore.workers.overlay.pin import Pin
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.range_view import PinnedView
 from shardstore.workers.serving.reply import Asker
@@ -73,6 +75,8 @@ class OpenScans:
         self._entropy = entropy
         self._scans: dict[bytes, OpenScan] = {}
         self._by_request: dict[RequestId, OpenScan] = {}
+        self._pins: Counter[Pin] = Counter()
+        """What the views have pinned, and how many of them have."""
         self._ended: OrderedDict[bytes, str] = OrderedDict()
         self.invalidated = 0
         """Scans that were closed before their client wanted it."""
@@ -96,12 +100,15 @@ class OpenScans:
         """The scan that was opened by the same request before, for a page that was lost or refused."""
         return self._by_request.get(request)
 
-    def open_view(self, owned: OwnedRange, asker: Asker, now_ns: int) -> OpenScan:
-        """Pin the range as it is. Raises Busy, Corruption."""
-        self._make_room(now_ns)
-        scan = self._add(owned, asker, owned.pin(), now_ns + SCAN_LEASE_NS)
-        self.shed()
-        return scan
+    def open_view(self, owned: OwnedRange, asker: Asker, pinned: PinnedView, now_ns: int) -> OpenScan:
+        """Show what was pinned, and release it with the end of the scan. Raises Busy: then it is released at once."""
+        try:
+            self._make_room(now_ns)
+            self._check_memory(now_ns)
+        except Busy:
+            pinned.release()
+            raise
+        return self._add(owned, asker, pinned, now_ns + SCAN_LEASE_NS)
 
     def open_isolation(self, owned: OwnedRange, asker: Asker, now_ns: int) -> OpenScan:
         """Keep the writers of the range waiting. Raises Busy."""
@@ -131,6 +138,7 @@ class OpenScans:
         if len(self._ended) > ENDED_KNOWN:
             self._ended.popitem(last=False)
         if scan.pinned is not None:
+            self._pins -= Counter(scan.pinned.pins)
             scan.pinned.release()
         else:
             scan.owned.isolated_until_ns = 0
@@ -146,6 +154,11 @@ class OpenScans:
         for scan in [scan for scan in self._scans.values() if scan.peer == peer and scan.link == link]:
             self.close(scan, "the connection of its client was closed")
 
+    def pass_time(self, now_ns: int) -> None:
+        """Close what has had its time or is abandoned, and what is too much."""
+        self.expire(now_ns)
+        self.shed(now_ns)
+
     def expire(self, now_ns: int) -> None:
         """Close what has had its time, and what is abandoned."""
         for scan in [scan for scan in self._scans.values() if now_ns >= scan.lease_end_ns]:
@@ -154,36 +167,51 @@ class OpenScans:
             elif now_ns >= scan.lease_end_ns + SCAN_ABANDONED_NS:
                 self._invalidate(scan, _ABANDONED)
 
-    def shed(self) -> None:
-        """Close the oldest views while all views together hold too much that nothing else needs."""
-        while self._scans:
-            held = self.held()
-            if held.memory_bytes <= self._view_bytes_max and held.file_bytes <= VIEW_FILE_BYTES_MAX:
-                return
-            oldest = next(scan for scan in self._scans.values() if scan.pinned)
-            self._invalidate(oldest, "the open scans held more than they may, and it was the oldest")
+    def shed(self, now_ns: int) -> None:
+        """Close views while all together hold too much that nothing else needs: those overdue, then the oldest.
+
+        In memory they hold so much only when the maintenance process died before it could tell what it had drained.
+        """
+        if why := self._excess():
+            self._close_overdue(now_ns)
+        while why := self._excess():
+            self._invalidate(next(scan for scan in self._scans.values() if scan.pinned), why)
+
+    def _excess(self) -> str:
+        """What the views hold too much of; empty when they do not."""
+        held = self.held() if self._pins else Held(0, 0)
+        if held.file_bytes > VIEW_FILE_BYTES_MAX:
+            return (
+                f"open scans held {held.file_bytes / GIB:,.1f} GiB of files that nothing else needs; it was the oldest"
+            )
+        if held.memory_bytes > 2 * self._view_bytes_max:
+            return f"open scans held {held.memory_bytes / MIB:,.0f} MiB that a drain could not free; it was the oldest"
+        return ""
 
     def held(self) -> Held:
         """What only the open scans still need; what several of them do is counted once."""
-        layers: dict[ActiveLayer, int] = {}
         files: dict[tuple[int, int], int] = {}
-        for scan in self._scans.values():
-            if scan.pinned is None:
-                continue
+        served: dict[int, set[tuple[int, int]]] = {}
+        for scan in {scan.pinned.moment: scan for scan in self._scans.values() if scan.pinned}.values():
             owned = scan.owned
-            buffered = {owned.overlay.active, *(run.layer for run in owned.overlay.runs)}
-            layers |= {held.layer: held.layer.size_bytes for held in scan.pinned.buffered if held.layer not in buffered}
-            served = {(segment, record.number) for segment, record in owned.tables}
-            for segment, record in scan.pinned.tables:
-                if (segment, record.number) not in served:
-                    files[segment, record.number] = record.file_bytes
-        return Held(sum(layers.values()), sum(files.values()))
+            if owned.segment_id not in served:
+                served[owned.segment_id] = {(segment, record.number) for segment, record in owned.tables}
+            for pinned in scan.pinned.ranges if scan.pinned else ():
+                for segment, record in pinned.tables():
+                    if (segment, record.number) not in served[owned.segment_id]:
+                        files[segment, record.number] = record.file_bytes
+        return Held(self._memory_held(), sum(files.values()))
+
+    def _memory_held(self) -> int:
+        layers = {layer: layer.size_bytes for pin in self._pins for layer in pin.held_alone()}
+        return sum(layers.values())
 
     def _add(self, owned: OwnedRange, asker: Asker, pinned: PinnedView | None, lease_end_ns: int) -> OpenScan:
         mark = _MARK.pack(owned.epoch, self._entropy.below(2**64))
         request = RequestId(asker.header.client, asker.header.sequence)
         scan = self._scans[mark] = OpenScan(mark, request, asker.link, asker.peer, owned, pinned, lease_end_ns)
         self._by_request[request] = scan
+        self._pins.update(pinned.pins if pinned else ())
         return scan
 
     def _make_room(self, now_ns: int) -> None:
@@ -192,6 +220,15 @@ class OpenScans:
         if len(self._scans) >= self._scans_max:
             cause = "too many open scans: close some, or give the store more memory"
             raise Busy(cause, len(self._scans), self._scans_max, NO_RETRY_NS)
+
+    def _check_memory(self, now_ns: int) -> None:
+        """Raise Busy when the open scans hold as much as they may, those that are overdue left out."""
+        if self._memory_held() > self._view_bytes_max:
+            self._close_overdue(now_ns)
+        held_bytes = self._memory_held()
+        if held_bytes > self._view_bytes_max:
+            cause = "open scans hold too much memory: close some, or give the store more"
+            raise Busy(cause, held_bytes, self._view_bytes_max, NO_RETRY_NS)
 
     def _close_overdue(self, now_ns: int) -> None:
         for scan in [scan for scan in self._scans.values() if now_ns >= scan.lease_end_ns]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from shardstore.effects import Effect, Received, Send
-from shardstore.errors import Busy, Corruption, ShardstoreError
+from shardstore.errors import Busy, Corruption, InvalidRequest, ScanInvalidated, ShardstoreError
 from shardstore.limits import CREDITS, MILLISECOND_NS
 from shardstore.messages import Refusal, encode
 from shardstore.wire_format import Header, MalformedMessage, Status, decode_header
@@ -45,8 +45,15 @@ class Asker(NamedTuple):
         """Answer that a bound was reached and nothing was applied."""
         return self.refuse(Status.BUSY, Refusal(busy.cause, busy.used, busy.limit), busy.retry_after_ns, pressure)
 
-    def fail(self, error: ShardstoreError) -> Send:
-        """Answer that the request met damage or a refused file operation."""
-        if isinstance(error, Corruption):
-            return self.refuse(Status.FAILED, Refusal(error.what, file=error.file, offset=error.offset))
+    def fail(self, error: ShardstoreError, pressure: int = 0) -> Send:
+        """Answer why the request cannot be done: a refusal, damage, or a file operation that was refused."""
+        match error:
+            case Busy():
+                return self.refuse_busy(error, pressure)
+            case InvalidRequest():
+                return self.refuse(Status.INVALID, Refusal(str(error)))
+            case ScanInvalidated():
+                return self.refuse(Status.SCAN_INVALIDATED, Refusal(error.cause))
+            case Corruption():
+                return self.refuse(Status.FAILED, Refusal(error.what, file=error.file, offset=error.offset))
         return self.refuse(Status.FAILED, Refusal(str(error)))

@@ -1,20 +1,38 @@
-"""One page of a scan over a range: complete from its first key to its resume key, whatever the layers hold."""
+"""One page of a scan over a range: complete from its first key to its resume key, whatever the layers hold.
+
+Where one layer alone has entries, they are sent as they are stored. Elsewhere a stretch of the range is taken from all
+layers and merged: so large that the worker is back with others within milliseconds, and however little is wanted not
+so small that a scan crawls through deleted keys.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import compress, repeat
-from operator import is_not
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, compress, repeat
+from operator import add, is_not
+
+import numpy as np
 
 from shardstore.columns import Column, encode
 from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import KeyRange
-from shardstore.limits import SCAN_PAGE_BYTES
-from shardstore.workers.chunk import Chunk
+from shardstore.limits import BLOCK_ENTRIES, SCAN_PAGE_BYTES
 from shardstore.workers.ranges.range_view import RangeView
+from shardstore.workers.segment.column_writer import as_array, as_list, stride_of_items
+from shardstore.workers.segment.merge import merge
+from shardstore.workers.segment.table_format import Entries, Keys, Values
+from shardstore.workers.stretches import Ordered, lone_stretch, stretch_of
 
-MERGE_ROUNDS_MAX = 16
-"""Stretches of nothing but deleted keys that one page may skip before it answers with what it has."""
+STRETCH_ENTRIES_MIN = 16
+STRETCH_ENTRIES_MAX = 3_072
+STRETCH_GROWTH = 8
+"""The next stretch of a page is so much larger when one held only deleted keys."""
+STRETCH_BYTES_MAX = 4 * SCAN_PAGE_BYTES
+"""Of deleted keys and what they hide."""
+ALONE_ENTRIES_MIN = 4 * BLOCK_ENTRIES
+"""With fewer entries before the next layer begins, a layer is not worth a page of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,60 +50,117 @@ NOTHING = ScanPage(Column(b"", False), Column(b"", False), 0, b"")
 
 def scan_page(view: RangeView, wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int) -> ScanPage:
     """The next page of the wanted part of a range."""
-    stored = _page_of_blocks(view, wanted, reverse, keys_only, entries_max)
-    return stored or _merged_page(view, wanted, reverse, keys_only, entries_max)
+    layers = [layer for layer in view.layers if layer.extent(wanted) is not None]
+    stored = _stored_page(layers, wanted, reverse, keys_only, entries_max)
+    return stored or _merged_page(layers, wanted, reverse, keys_only, entries_max)
 
 
-def _page_of_blocks(
-    view: RangeView, wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int
+def _stored_page(
+    layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int
 ) -> ScanPage | None:
-    """Blocks as they are stored, when one layer alone answers and nothing in memory lies over it."""
-    if view.alone is None or any(layer.chunk(wanted, False, 1, 1).keys for layer in view.buffered):
+    """Entries of one layer as they are stored, as far as no other one has any."""
+    alone = lone_stretch(layers, wanted, reverse)
+    if alone is None:
         return None
-    page = view.alone.page(wanted, reverse, entries_max, SCAN_PAGE_BYTES)
+    layer, stretch = alone
+    if stretch != wanted and not layer.marks(stretch, reverse, ALONE_ENTRIES_MIN, SCAN_PAGE_BYTES):
+        return None
+    page = layer.page(stretch, reverse, entries_max, SCAN_PAGE_BYTES)
     if page is None:
         return None
-    resume = b"" if page.exhausted else _behind(page.first_key, page.last_key, wanted, reverse)
+    if page.exhausted:
+        resume = _behind_stretch(stretch, wanted, reverse)
+    else:
+        resume = _behind_key(page.first_key if reverse else page.last_key, wanted, reverse)
     values = encode([b""] * page.entries) if keys_only else page.values
     return ScanPage(page.keys, values, page.entries, resume)
 
 
-def _merged_page(view: RangeView, wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int) -> ScanPage:
-    resume = b""
-    for _ in range(MERGE_ROUNDS_MAX):
-        chunk = view.chunk(wanted, reverse, entries_max, SCAN_PAGE_BYTES)
-        live = _live(chunk, reverse, entries_max)
-        resume = _resume(chunk, live, wanted, reverse)
-        if live.keys:
-            values = [b""] * len(live.keys) if keys_only else live.values
-            return ScanPage(encode(live.keys), encode(values), len(live.keys), resume)  # type: ignore[arg-type]
-        if not resume:
+def _merged_page(
+    layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int
+) -> ScanPage:
+    """The living of a stretch of the range, or of a larger one behind it if there are none."""
+    stretch_entries = min(max(entries_max, STRETCH_ENTRIES_MIN), STRETCH_ENTRIES_MAX)
+    stretch_bytes = SCAN_PAGE_BYTES
+    while True:
+        stretch = stretch_of(layers, wanted, reverse, stretch_entries, stretch_bytes)
+        columns = [_dense(column) for layer in layers for column in layer.columns(stretch)]
+        merged = merge(columns) if len(columns) > 1 else (*columns, Entries([], []))[0]
+        living = _living(merged)
+        resume = _behind_stretch(stretch, wanted, reverse)
+        if len(living.keys) or not resume or stretch_bytes == STRETCH_BYTES_MAX:
             break
         wanted = KeyRange(wanted.start, resume) if reverse else KeyRange(resume, wanted.end)
-    return ScanPage(NOTHING.keys, NOTHING.values, 0, resume)
+        stretch_entries = min(stretch_entries * STRETCH_GROWTH, STRETCH_ENTRIES_MAX)
+        stretch_bytes = STRETCH_BYTES_MAX if stretch_entries == STRETCH_ENTRIES_MAX else stretch_bytes
+    page = _page(_near(living, reverse, entries_max), resume, keys_only)
+    if len(page.keys.frame) + len(page.values.frame) > SCAN_PAGE_BYTES:
+        page = _page(_near(living, reverse, min(entries_max, _fitting(living, reverse))), resume, keys_only)
+    if page.entries < len(living.keys):
+        farthest = living.keys[-page.entries if reverse else page.entries - 1]
+        return replace(page, resume=_behind_key(bytes(farthest), wanted, reverse))
+    return page
 
 
-def _live(chunk: Chunk, reverse: bool, entries_max: int) -> Chunk:
-    """The chunk without deleted keys, cut to the number of entries wanted; `exhausted` says it was not cut."""
-    kept = list(compress(range(len(chunk.keys)), map(is_not, chunk.values, repeat(TOMBSTONE))))
-    if len(kept) == len(chunk.keys) <= entries_max:
-        return chunk
-    cut = kept[-entries_max:] if reverse else kept[:entries_max]
-    keys, values = list(map(chunk.keys.__getitem__, cut)), list(map(chunk.values.__getitem__, cut))
-    return Chunk(keys, values, len(cut) == len(kept))
+def _dense(entries: Entries) -> Entries:
+    """The same with arrays for items of one length: those are merged, and encoded, without a step for each."""
+    keys, values = entries
+    key_stride, value_stride = stride_of_items(keys), stride_of_items(values)
+    return Entries(
+        as_array(keys, key_stride) if key_stride else keys,
+        as_array(values, value_stride) if value_stride else values,  # type: ignore[arg-type]  # no tombstone has a length
+    )
 
 
-def _resume(chunk: Chunk, live: Chunk, wanted: KeyRange, reverse: bool) -> bytes:
-    if live is not chunk and not live.exhausted:
-        return _behind(live.keys[0], live.keys[-1], wanted, reverse)
-    return b"" if chunk.exhausted else _behind(chunk.keys[0], chunk.keys[-1], wanted, reverse)
+def _living(entries: Entries) -> Entries:
+    """The entries without deleted keys."""
+    keys, values = entries
+    if isinstance(values, np.ndarray):
+        return entries
+    living = list(map(is_not, values, repeat(TOMBSTONE)))
+    if all(living):
+        return entries
+    living_keys = keys[living] if isinstance(keys, np.ndarray) else list(compress(keys, living))
+    return Entries(living_keys, list(compress(values, living)))
 
 
-def _behind(first: bytes, last: bytes, wanted: KeyRange, reverse: bool) -> bytes:
-    """Where to go on after a page with these keys at its ends; empty when no key lies between there and the end."""
+def _near(entries: Entries, reverse: bool, wanted: int) -> Entries:
+    """So many entries from the near end."""
+    keys, values = entries
+    if wanted >= len(keys):
+        return entries
+    near = slice(len(keys) - wanted, None) if reverse else slice(wanted)
+    return Entries(keys[near], values[near])
+
+
+def _fitting(entries: Entries, reverse: bool) -> int:
+    """How many entries from the near end fit a page; one at the least."""
+    sizes = list(map(add, map(len, as_list(entries.keys)), map(len, as_list(entries.values))))
+    return max(1, bisect_right(list(accumulate(reversed(sizes) if reverse else sizes)), SCAN_PAGE_BYTES))
+
+
+def _page(entries: Entries, resume: bytes, keys_only: bool) -> ScanPage:
+    keys, values = entries
+    return ScanPage(_column(keys), encode([b""] * len(keys)) if keys_only else _column(values), len(keys), resume)
+
+
+def _column(items: Keys | Values) -> Column:
+    """These items as a column of the wire."""
+    return Column(items.tobytes(), True) if isinstance(items, np.ndarray) else encode(items)  # type: ignore[arg-type]
+
+
+def _behind_stretch(stretch: KeyRange, wanted: KeyRange, reverse: bool) -> bytes:
+    """Where to go on behind a stretch from the near end of what is wanted; empty when that was all."""
     if reverse:
-        return b"" if first == wanted.start else first
-    return b"" if after(last) == wanted.end else after(last)
+        return stretch.start if stretch.start != wanted.start else b""
+    return stretch.end if stretch.end != wanted.end else b""
+
+
+def _behind_key(key: bytes, wanted: KeyRange, reverse: bool) -> bytes:
+    """Where to go on behind the farthest key of a page; empty when no key lies between there and the end."""
+    if reverse:
+        return b"" if key == wanted.start else key
+    return b"" if after(key) == wanted.end else after(key)
 
 
 def after(key: bytes) -> bytes:

@@ -92,7 +92,7 @@ class Holdings:
         """Keys that cut the bytes of a range into so many parts, as far as they can be told."""
         owned = self.ranges[segment]
         layers = owned.overlay.written_layers()
-        marks = [(key, layer.marks.step_bytes) for layer in layers for key in layer.marks.keys]
+        marks = [(key, layer.key_marks.step_bytes) for layer in layers for key in layer.key_marks.keys]
         stored = owned.segment
         try:
             return stored.cut_keys(marks, parts) if stored else cut_keys((), lambda table: (), marks, parts)
