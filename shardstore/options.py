@@ -143,16 +143,16 @@ def from_argument(kind: type[ProcessOptions], argument: str) -> ProcessOptions:
 
 def parse_size(text: str | int) -> int:
     """Bytes in "64MiB", "1.5 GiB", "1048576" or an int. Raises InvalidRequest."""
-    if isinstance(text, int):
+    if type(text) is int:
         return text
-    match = _SIZE.fullmatch(text.strip())
+    match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
     if not match:
-        raise InvalidRequest(f"{text!r} is no size; write it like 512MiB or 2GiB")
+        raise InvalidRequest(f"{text!r:.60} is no size; write it like 512MiB or 2GiB")
     return int(float(match[1]) * _UNITS[(match[2] or "B").lower()])
 
 
 def check_workers(workers: int) -> int:
     """The number of workers, if it is one a store can have. Raises InvalidRequest."""
-    if not 1 <= workers <= WORKERS_MAX:
-        raise InvalidRequest(f"a store has 1 to {WORKERS_MAX} workers, not {workers}")
+    if type(workers) is not int or not 1 <= workers <= WORKERS_MAX:
+        raise InvalidRequest(f"workers: a store has 1 to {WORKERS_MAX} workers, not {workers!r:.60}")
     return workers

@@ -37,13 +37,16 @@ class SegmentOptions:
     main_max_bytes: int = field(default=256 * MIB, metadata={HELP: "A larger main becomes a bottom main."})
 
     def __post_init__(self) -> None:
-        if self.compression not in set(Compression):
-            raise InvalidRequest(f"compression is one of {', '.join(Compression)}, not {self.compression!r}")
+        if not isinstance(self.compression, str) or self.compression not in set(Compression):
+            raise InvalidRequest(f"compression is one of {', '.join(Compression)}, not {self.compression!r:.60}")
+        for name in ("block_bytes", "part_min_bytes", "part_max_bytes", "main_max_bytes"):
+            if type(getattr(self, name)) is not int:
+                raise InvalidRequest(f"{name} is a number of bytes, not {getattr(self, name)!r:.60}")
         object.__setattr__(self, "compression", Compression(self.compression))  # it may be given as a plain word
         if not KIB <= self.block_bytes <= MIB:
             raise InvalidRequest(f"block_bytes is {KIB} to {MIB}, not {self.block_bytes}")
-        if not 0 <= self.bloom_bits_per_key <= 64:
-            raise InvalidRequest(f"bloom_bits_per_key is 0 to 64, not {self.bloom_bits_per_key}")
+        if type(self.bloom_bits_per_key) not in (int, float) or not 0 <= self.bloom_bits_per_key <= 64:
+            raise InvalidRequest(f"bloom_bits_per_key is 0 to 64, not {self.bloom_bits_per_key!r:.60}")
         if not self.block_bytes <= self.part_min_bytes <= self.part_max_bytes <= self.main_max_bytes:
             raise InvalidRequest(
                 "sizes ascend: block_bytes, part_min_bytes, part_max_bytes, main_max_bytes; these are "

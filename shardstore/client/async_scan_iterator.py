@@ -39,6 +39,9 @@ class AsyncScanIterator(AsyncIterator[Any]):
                 return entry
         raise StopAsyncIteration
 
+    def __repr__(self) -> str:
+        return f"<shardstore.AsyncScanIterator {self._scan}>"
+
     @property
     def resume_token(self) -> bytes:
         """For `scan(resume=...)`, of any client, to go on right behind the last entry that was yielded."""

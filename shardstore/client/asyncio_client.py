@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from shardstore.client import operations, outcome_token
 from shardstore.client.async_scan_iterator import AsyncScanIterator
@@ -18,20 +18,26 @@ from shardstore.client.loop_pump import LoopPump
 from shardstore.client.opening import Surroundings, surroundings_of
 from shardstore.client.operations import CALLS_OUTSTANDING
 from shardstore.client.scanning import scan_of
-from shardstore.errors import Busy, OutcomeUnknown, ShardstoreError, Unavailable
+from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, ShardstoreError, Unavailable
 from shardstore.options import ScanMode
 from shardstore.outcome import Outcome
 from shardstore.wire_format import Op
 
 
-async def connect_async(
+def connect_async(
     where: str | os.PathLike[str] | None = None,
     direct: bool = True,
     *,
     timeout: float | None = None,
     fork: str = REOPEN,
+) -> Connecting:
+    """An asyncio client for the running event loop, by `await` or `async with`. Otherwise like `connect`."""
+    return Connecting(_connected(where, direct, timeout, fork))
+
+
+async def _connected(
+    where: str | os.PathLike[str] | None, direct: bool, timeout: float | None, fork: str
 ) -> AsyncClient:
-    """An asyncio client for the running event loop. Otherwise like `connect`."""
     client = AsyncClient(surroundings_of(where, direct, fork))
     try:
         await client._open(timeout)
@@ -41,11 +47,53 @@ async def connect_async(
     return client
 
 
+class Connecting(Coroutine[Any, Any, "AsyncClient"]):
+    """What `connect_async` returns: `await` it, or enter it with `async with`, at whose end the client is closed."""
+
+    def __init__(self, connected: Coroutine[Any, Any, AsyncClient]) -> None:
+        self._connected = connected
+        self._client: AsyncClient | None = None
+
+    def send(self, value: Any) -> Any:
+        """Go on; for the event loop."""
+        return self._connected.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Go on with an exception; for the event loop."""
+        return self._connected.throw(*error)
+
+    def close(self) -> None:
+        """Give it up; for the event loop."""
+        self._connected.close()
+
+    def __await__(self) -> Generator[Any, Any, AsyncClient]:
+        return self._connected.__await__()
+
+    async def __aenter__(self) -> AsyncClient:
+        self._client = await self._connected
+        return self._client
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+
 class AsyncClient:
     """The client for the event loop in which it was made, by `connect_async`. Its methods are those of Client."""
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._pump = LoopPump(surroundings)
+
+    def __repr__(self) -> str:
+        return f"<shardstore.AsyncClient of {self._pump.name!r}{', closed' if self._pump.ended else ''}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise InvalidRequest(
+            "a client cannot be pickled: another process makes its own, "
+            f"with shardstore.connect_async({self._pump.name!r})"
+        )
 
     @property
     def admin(self) -> AsyncAdmin:
@@ -111,7 +159,8 @@ class AsyncClient:
     ) -> None:
         """Set many keys, from a mapping or from pairs. Not atomic, but the pairs of one key are applied in order.
 
-        When it raises, pairs before and around the one that failed may have been applied.
+        A pair that is not allowed is named by its number, with what was applied before. When anything else is raised,
+        pairs before and around the one that failed may have been applied.
         """
         async for _ in self._call_each(operations.put_many(pairs, timeout, on_busy)):
             pass
@@ -197,6 +246,9 @@ class AsyncClient:
             while under_way:
                 yield await self._wait_among(under_way, done)
                 done += 1
+        except operations.BadEntry as bad:
+            ends = [await self._end_of(under_way.popleft()) for _ in range(len(under_way))]
+            raise bad.told(ends) from None
         finally:
             for left in under_way:
                 self._pump.abandon(left)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from shardstore.client import operations, outcome_token
 from shardstore.client.blocking_admin import Admin
@@ -19,7 +19,7 @@ from shardstore.client.operations import CALLS_OUTSTANDING
 from shardstore.client.pump import Pump, Ticket
 from shardstore.client.scan_iterator import ScanIterator
 from shardstore.client.scanning import scan_of
-from shardstore.errors import Busy, OutcomeUnknown, ShardstoreError, Unavailable
+from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, ShardstoreError, Unavailable
 from shardstore.options import ScanMode
 from shardstore.outcome import Outcome
 from shardstore.wire_format import Op
@@ -67,6 +67,14 @@ class Client:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._pump = Pump(surroundings)
+
+    def __repr__(self) -> str:
+        return f"<shardstore.Client of {self._pump.name!r}{', closed' if self._pump.ended else ''}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise InvalidRequest(
+            f"a client cannot be pickled: another process makes its own, with shardstore.connect({self._pump.name!r})"
+        )
 
     @property
     def admin(self) -> Admin:
@@ -129,7 +137,8 @@ class Client:
     ) -> None:
         """Set many keys, from a mapping or from pairs. Not atomic, but the pairs of one key are applied in order.
 
-        When it raises, pairs before and around the one that failed may have been applied.
+        A pair that is not allowed is named by its number, with what was applied before. When anything else is raised,
+        pairs before and around the one that failed may have been applied.
         """
         deque(self._call_each(operations.put_many(pairs, timeout, on_busy)), maxlen=0)
 
@@ -214,6 +223,9 @@ class Client:
             while under_way:
                 yield self._wait_among(under_way, done)
                 done += 1
+        except operations.BadEntry as bad:
+            ends = [self._end_of(under_way.popleft()) for _ in range(len(under_way))]
+            raise bad.told(ends) from None
         finally:
             for ticket in under_way:
                 self._pump.abandon(ticket)

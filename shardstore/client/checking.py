@@ -25,6 +25,7 @@ from shardstore.limits import (
 
 _BYTES_LIKE = (bytes, bytearray, memoryview)
 _TIMEOUT_MAX = DEADLINE_MS_MAX // 1000
+_NUMBERS = (int, float)
 
 
 WAIT, FAIL = "wait", "fail"
@@ -82,18 +83,18 @@ def checked_end(end: Any) -> bytes | None:
     return checked_bound("end", end) or None
 
 
-def checked_value(value: Any) -> bytes:
+def checked_value(value: Any, name: str = "value") -> bytes:
     """One value as bytes. Raises InvalidRequest."""
     if type(value) is not bytes:
-        value = _as_bytes("value", value)
+        value = _as_bytes(name, value)
     if len(value) > VALUE_BYTES_MAX:
-        raise _wrong_length("value", len(value), 0, VALUE_BYTES_MAX)
+        raise _wrong_length(name, len(value), 0, VALUE_BYTES_MAX)
     return value  # type: ignore[no-any-return]
 
 
 def checked_change(expected: Any, value: Any) -> tuple[bytes | None, bytes | None]:
     """The value that a key must have, and the one that it gets; None is none. Raises InvalidRequest."""
-    before = None if expected is None else checked_value(expected)
+    before = None if expected is None else checked_value(expected, "expected value")
     after = None if value is None else checked_value(value)
     total = len(before or b"") + len(after or b"")
     if total > CHANGE_BYTES_MAX:
@@ -105,9 +106,9 @@ def checked_change(expected: Any, value: Any) -> tuple[bytes | None, bytes | Non
 
 def checked_amount(by: Any) -> int:
     """What is added to a counter. Raises InvalidRequest."""
-    if not isinstance(by, int) or not is_within(by):
+    if type(by) is not int or not is_within(by):
         raise InvalidRequest(
-            f"what is added to a counter is an int from {COUNTER_MIN} to {COUNTER_MAX}, not {by!r:.40}"
+            f"by, which is added to a counter, is an int from {COUNTER_MIN} to {COUNTER_MAX}, not {by!r:.40}"
         )
     return int(by)
 
@@ -126,8 +127,8 @@ def checked_timeout_ns(timeout: float | None) -> int:
     """Nanoseconds for a timeout in seconds; None is the default. Raises InvalidRequest."""
     if timeout is None:
         return DEADLINE_DEFAULT_NS
-    if not isinstance(timeout, int | float) or not 0 <= timeout <= _TIMEOUT_MAX:
-        raise InvalidRequest(f"a timeout is 0 to {_TIMEOUT_MAX} seconds or None, not {timeout!r}")
+    if type(timeout) not in _NUMBERS or not 0 <= timeout <= _TIMEOUT_MAX:
+        raise InvalidRequest(f"timeout is 0 to {_TIMEOUT_MAX} seconds or None, not {timeout!r:.60}")
     return max(int(timeout * SECOND_NS), MILLISECOND_NS)
 
 
@@ -154,12 +155,16 @@ def _all_as_bytes(what: str, items: Sequence[Any]) -> list[bytes]:
 
 def _as_bytes(what: str, item: Any) -> bytes:
     if isinstance(item, memoryview) and item.itemsize != 1:
-        raise InvalidRequest(f"a {what} is bytes, not a memoryview of {item.format!r}: cast it with .cast('B')")
+        raise InvalidRequest(f"{_a(what)} is bytes, not a memoryview of {item.format!r}: cast it with .cast('B')")
     if isinstance(item, _BYTES_LIKE):
         return bytes(item)
     hint = f'; encode it, for example with .encode("utf-8"): {item[:40]!r}' if isinstance(item, str) else ""
-    raise InvalidRequest(f"a {what} is bytes, not {type(item).__name__}{hint}")
+    raise InvalidRequest(f"{_a(what)} is bytes, not {type(item).__name__}{hint}")
 
 
 def _wrong_length(what: str, length: int, shortest: int, longest: int) -> InvalidRequest:
-    return InvalidRequest(f"a {what} has {shortest:,} to {longest:,} bytes, not {length:,}")
+    return InvalidRequest(f"{_a(what)} has {shortest:,} to {longest:,} bytes, not {length:,}")
+
+
+def _a(what: str) -> str:
+    return f"an {what}" if what[0] in "aeiou" else f"a {what}"

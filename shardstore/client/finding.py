@@ -21,6 +21,11 @@ class StoreFinder:
         self._data = data
         self.store = 0
 
+    @property
+    def name(self) -> str:
+        """What the caller calls the store."""
+        return self._url or self._data
+
     def find(self) -> Found:
         """Read the announcement, and try whether anybody listens."""
         if not self._data:

@@ -26,13 +26,14 @@ _TCP = "tcp://"
 class Surroundings(NamedTuple):
     """What a client is built on; transport and session are made again when they have to be replaced.
 
-    `reopens`: whether that is so in the child of a fork.
+    `reopens`: whether that is so in the child of a fork. `name`: what `connect` was told, or found in the environment.
     """
 
     new_transport: Callable[[], ClientTransport]
     clock: Clock
     new_session: Callable[[], Session]
     reopens: bool
+    name: str
 
 
 def surroundings_of(where: str | os.PathLike[str] | None, direct: bool, fork: str) -> Surroundings:
@@ -44,7 +45,7 @@ def surroundings_of(where: str | os.PathLike[str] | None, direct: bool, fork: st
         raise Unavailable(found.missing)
     entropy = SystemEntropy()
     new_session = lambda: Session(finder, entropy, direct, _reachable)  # noqa: E731
-    return Surroundings(_new_transport, SystemClock(), new_session, reopens)
+    return Surroundings(_new_transport, SystemClock(), new_session, reopens, finder.name)
 
 
 def _new_transport() -> ClientTransport:
@@ -62,7 +63,7 @@ def _finder_of(where: str | os.PathLike[str] | None) -> StoreFinder:
             f"connect to what? Name a data directory or a url, or set {URL_VARIABLE} or {DATA_VARIABLE}"
         )
     if not isinstance(where, str | os.PathLike) or not isinstance(os.fspath(where), str):
-        raise InvalidRequest(f"a store is named by its data directory or by a cluster's url, not by {where!r}")
+        raise InvalidRequest(f"where is the path of a data directory or a cluster's url, not {where!r:.60}")
     name = os.fspath(where)
     if name.startswith(_TCP) and not _has_port(name):
         raise InvalidRequest(

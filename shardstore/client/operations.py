@@ -14,7 +14,6 @@ from shardstore import counters
 from shardstore.client.calls import Maintain, Many, Single
 from shardstore.client.checking import (
     WAIT,
-    Items,
     checked_amount,
     checked_bound,
     checked_change,
@@ -32,7 +31,7 @@ from shardstore.columns import encode_variable
 from shardstore.errors import InvalidRequest
 from shardstore.limits import MIB, REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX, VALUE_BYTES_MAX
 from shardstore.messages import encode
-from shardstore.wire_format import Flag, Op
+from shardstore.wire_format import WRITES, Flag, Op
 
 CALLS_OUTSTANDING = 4
 CHUNK_ENTRIES = 16_384
@@ -47,6 +46,32 @@ _Read: TypeAlias = Callable[[int], _Columns]
 
 assert CHUNK_ENTRIES + STEP_ENTRIES <= REQUEST_ENTRIES_MAX
 assert CHUNK_BYTES + VALUE_BYTES_MAX + MIB < REQUEST_BYTES_MAX
+
+
+class BadEntry(InvalidRequest):
+    """An entry of many is not allowed. The `first` ones before its chunk were read and made calls."""
+
+    def __init__(self, op: Op, first: int, at: int, why: str) -> None:
+        super().__init__(f"entry {first + at:,}: {why}")
+        self.op = op
+        self.first = first
+
+    def told(self, ends: Sequence[Exception | None]) -> InvalidRequest:
+        """The error for the caller, when the last of the calls before have ended so."""
+        if self.op not in WRITES:
+            return InvalidRequest(str(self))
+        failed = next((error for error in ends if error is not None), None)
+        if failed is not None:
+            return InvalidRequest(f"{self}; some of the {self.first:,} before its chunk may not be applied: {failed}")
+        done = f"entries 0 to {self.first - 1:,} were applied, no other" if self.first else "nothing was applied"
+        return InvalidRequest(f"{self}; {done}")
+
+
+class _NoPair:
+    """Stands for something that is no pair, until it is named."""
+
+    def __init__(self, item: Any) -> None:
+        self.item = item
 
 
 def get(key: Any, timeout: float | None) -> Single:
@@ -110,9 +135,11 @@ def put_many(
 ) -> Iterator[Many]:
     """Set many keys."""
     timeout_ns, fails_when_busy = checked_timeout_ns(timeout), checked_on_busy(on_busy)
-    read = _read_mapping(pairs) if isinstance(pairs, Mapping) else _read_pairs(_iterator(pairs))
-    columns = ((checked_keys(keys), checked_values(values)) for keys, values in _chunks(read))
-    return (_many(timeout_ns, Op.PUT, keys, values, fails_when_busy) for keys, values in columns)
+    if isinstance(pairs, Mapping):
+        read = _read_columns(iter(pairs.keys()), iter(pairs.values()))
+    else:
+        read = _read_pairs(_iterator("pairs", "a mapping, or an iterable of pairs of key and value", pairs))
+    return _many_calls(timeout_ns, Op.PUT, fails_when_busy, read)
 
 
 def get_many(keys: Iterable[Any], timeout: float | None) -> Iterator[Many]:
@@ -127,29 +154,49 @@ def delete_many(keys: Iterable[Any], timeout: float | None, on_busy: str = WAIT)
 
 def _of_keys(op: Op, keys: Iterable[Any], timeout: float | None, on_busy: str = WAIT) -> Iterator[Many]:
     timeout_ns, fails_when_busy = checked_timeout_ns(timeout), checked_on_busy(on_busy)
-    read = _read_columns(_iterator(keys))
-    return (_many(timeout_ns, op, checked_keys(column), None, fails_when_busy) for (column,) in _chunks(read))
+    return _many_calls(timeout_ns, op, fails_when_busy, _read_columns(_iterator("keys", "an iterable of keys", keys)))
 
 
-def _many(timeout_ns: int, op: Op, keys: Items, values: Items | None, fails_when_busy: bool) -> Many:
-    call = Many(timeout_ns, op, keys, values)
-    call.fails_when_busy = fails_when_busy
-    return call
+def _many_calls(timeout_ns: int, op: Op, fails_when_busy: bool, read: _Read) -> Iterator[Many]:
+    """The calls for all that is read. Raises BadEntry, behind the calls for the chunks before."""
+    first = 0
+    for chunk in _chunks(read):
+        try:
+            keys = checked_keys(chunk[0])
+            values = checked_values(chunk[1]) if op == Op.PUT else None
+        except InvalidRequest as error:
+            raise BadEntry(op, first, *_first_bad(chunk, error)) from None
+        call = Many(timeout_ns, op, keys, values)
+        call.fails_when_busy = fails_when_busy
+        yield call
+        first += len(chunk[0])
 
 
-def _iterator(items: Iterable[Any]) -> Iterator[Any]:
+def _first_bad(chunk: _Columns, error: InvalidRequest) -> tuple[int, str]:
+    """Where in a chunk the first entry stands that is not allowed, and why it is not."""
+    for at, entry in enumerate(zip(*chunk, strict=True)):
+        if isinstance(entry[0], _NoPair):
+            return at, f"a pair of key and value is wanted, not {entry[0].item!r:.60}"
+        try:
+            checked_key(entry[0])
+            for value in entry[1:]:
+                checked_value(value)
+        except InvalidRequest as bad:
+            return at, str(bad)
+    return 0, str(error)
+
+
+def _iterator(name: str, what: str, items: Any) -> Iterator[Any]:
+    if isinstance(items, str | bytes | bytearray | memoryview):
+        raise InvalidRequest(f"{name} is {what}, not {type(items).__name__}")
     try:
         return iter(items)
     except TypeError:
-        raise InvalidRequest(f"{type(items).__name__} is not iterable") from None
+        raise InvalidRequest(f"{name} is {what}, not {type(items).__name__}") from None
 
 
 def _read_columns(*iterators: Iterator[Any]) -> _Read:
     return lambda width: tuple(list(islice(iterator, width)) for iterator in iterators)
-
-
-def _read_mapping(mapping: Mapping[Any, Any]) -> _Read:
-    return _read_columns(iter(mapping.keys()), iter(mapping.values()))
 
 
 def _read_pairs(pairs: Iterator[Any]) -> _Read:
@@ -158,10 +205,19 @@ def _read_pairs(pairs: Iterator[Any]) -> _Read:
         try:
             keys, values = zip(*step, strict=True) if step else ((), ())
         except (TypeError, ValueError):
-            raise InvalidRequest("put_many takes a mapping, or an iterable of pairs of key and value") from None
+            keys, values = zip(*map(_as_pair, step), strict=True)
         return keys, values
 
     return read
+
+
+def _as_pair(pair: Any) -> tuple[Any, Any]:
+    """A pair, or what is named when the chunk is checked."""
+    try:
+        key, value = pair
+    except (TypeError, ValueError):
+        return _NoPair(pair), b""
+    return key, value
 
 
 def _chunks(read: _Read) -> Iterator[_Columns]:

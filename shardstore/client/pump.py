@@ -78,6 +78,16 @@ class Pump:
         watch(self)
 
     @property
+    def name(self) -> str:
+        """What the client was told to connect to."""
+        return self._surroundings.name
+
+    @property
+    def ended(self) -> str:
+        """Why it is of no use any more; empty while it is."""
+        return self._ended
+
+    @property
     def _transport(self) -> ClientTransport | None:
         return self._driver.transport
 

@@ -41,6 +41,9 @@ class ScanIterator(Iterator[Any]):
     def __next__(self) -> Any:
         return next(self._entries)
 
+    def __repr__(self) -> str:
+        return f"<shardstore.ScanIterator {self._scan}>"
+
     @property
     def resume_token(self) -> bytes:
         """For `scan(resume=...)`, of any client, to go on right behind the last entry that was yielded."""

@@ -99,6 +99,11 @@ class Scan:
         self._stand = _Stand(_unless_empty(*before), point.left, before)
         self.reads_ahead = self._mode is not ScanMode.FAIL_FAST
 
+    def __str__(self) -> str:
+        key = self.last_key
+        stands = "before its first entry" if key is None else f"behind {key[:40]!r}"
+        return f"of mode {self._mode.value}{', in reverse' * self._reverse}, {stands}"
+
     def next_call(self) -> ScanPage | EndScan | None:
         """What to ask next, None when the scan is done."""
         stand = self._stand

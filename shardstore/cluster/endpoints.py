@@ -45,6 +45,8 @@ class Endpoints:
 
 def check_listen(listen: str) -> str:
     """The address, if a cluster may listen there. Raises InvalidRequest."""
+    if not isinstance(listen, str):
+        raise InvalidRequest(f"listen is an address like tcp://127.0.0.1:7700, not {listen!r:.60}")
     try:
         parts = urlsplit(listen)
         address, port = ipaddress.ip_address(parts.hostname or ""), parts.port
@@ -52,7 +54,7 @@ def check_listen(listen: str) -> str:
         parts, address, port = urlsplit(""), None, None
     if parts.scheme != "tcp" or parts.path or address is None or port is None:
         raise InvalidRequest(
-            f"{listen!r} is no address to listen on; write it like tcp://127.0.0.1:7700 or tcp://[::1]:0"
+            f"listen: {listen!r} is no address to listen on; write it like tcp://127.0.0.1:7700 or tcp://[::1]:0"
         )
     if not address.is_loopback:
         raise InvalidRequest(

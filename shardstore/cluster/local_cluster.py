@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from threading import Thread
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
-from shardstore.client.asyncio_client import AsyncClient, connect_async
+from shardstore.client.asyncio_client import Connecting, connect_async
 from shardstore.client.blocking_client import Client, connect
 from shardstore.cluster.settings import cluster_settings
 from shardstore.cluster.supervisor import Supervisor
@@ -67,8 +67,8 @@ class LocalCluster:
         """What `shardstore.connect` takes; it also takes the data directory."""
         return self._started().url
 
-    def start(self) -> None:
-        """Start all processes and wait until they serve. Raises as Supervisor.run does."""
+    def start(self) -> Self:
+        """Start all processes and wait until they serve; answers the cluster. Raises as Supervisor.run does."""
         if self._supervisor is not None:
             raise Closed("the cluster was started before: make a new LocalCluster")
         self._supervisor = Supervisor(self._settings)
@@ -83,6 +83,7 @@ class LocalCluster:
         except BaseException:
             self.stop()
             raise
+        return self
 
     def stop(self) -> None:
         """Stop all processes in order and wait for their end. Does nothing when they are stopped, or in a fork."""
@@ -103,10 +104,10 @@ class LocalCluster:
         self._started()
         return connect(self._settings.data, **settings)
 
-    async def connect_async(self, **settings: Any) -> AsyncClient:
-        """An asyncio client; takes the settings of `shardstore.connect_async`."""
+    def connect_async(self, **settings: Any) -> Connecting:
+        """An asyncio client, by `await` or `async with`; takes the settings of `shardstore.connect_async`."""
         self._started()
-        return await connect_async(self._settings.data, **settings)
+        return connect_async(self._settings.data, **settings)
 
     def processes(self) -> dict[str, int]:
         """Process ids of what runs now, by name: "router", "worker-0", "worker-0 maintenance"."""
@@ -117,9 +118,13 @@ class LocalCluster:
             raise Closed("the cluster is not started: use it in a `with` block, or call start()")
         return self._supervisor
 
-    def __enter__(self) -> LocalCluster:
-        self.start()
-        return self
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __repr__(self) -> str:
+        supervisor = self._supervisor
+        state = "not started" if supervisor is None else f"at {supervisor.url}" if self._serves else "stopped"
+        return f"<shardstore.LocalCluster on {self._settings.data!r}, {state}>"
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -51,14 +51,20 @@ def cluster_settings(
     socket_group: str | None = None,
 ) -> ClusterSettings:
     """The settings in a caller's words, checked. Raises InvalidRequest."""
+    if not isinstance(data, str | os.PathLike) or not isinstance(os.fspath(data), str) or "\0" in os.fspath(data):
+        raise InvalidRequest(f"data is the path of a directory, not {data!r:.60}")
     if not os.fspath(data):
         raise InvalidRequest("the data directory has an empty name: name one, or a place where one can be made")
+    if not isinstance(segments, SegmentOptions | None):
+        raise InvalidRequest(f"segments is a SegmentOptions, not {segments!r:.60}")
+    if not isinstance(topology, TopologyOptions | None):
+        raise InvalidRequest(f"topology is a TopologyOptions, not {topology!r:.60}")
     if Path(data).exists() and not Path(data).is_dir():
         raise InvalidRequest(f"{data} is no directory: name one, or a place where one can be made")
-    size = parse_size(memory)
+    size = _memory(memory)
     memory_share(size, 1 if workers is None else check_workers(workers))
-    if durability not in set(Durability):
-        raise InvalidRequest(f"durability is one of {', '.join(d.value for d in Durability)}, not {durability!r}")
+    if not isinstance(durability, str) or durability not in set(Durability):
+        raise InvalidRequest(f"durability is one of {', '.join(d.value for d in Durability)}, not {durability!r:.60}")
     return ClusterSettings(
         str(Path(data).absolute()),
         workers,
@@ -70,6 +76,13 @@ def cluster_settings(
         topology or TopologyOptions(),
         socket_place(socket, socket_mode, socket_group, listen),
     )
+
+
+def _memory(memory: str | int) -> int:
+    try:
+        return parse_size(memory)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"memory: {error}") from None
 
 
 def memory_share(memory: int, workers: int) -> int:
@@ -98,7 +111,7 @@ def usable_cores() -> list[int]:
 
 def _boundaries(ranges: int | Sequence[bytes]) -> tuple[bytes, ...]:
     try:
-        boundaries = even_boundaries(ranges) if isinstance(ranges, int) else list(ranges)
+        boundaries = even_boundaries(ranges) if type(ranges) is int else list(ranges)  # type: ignore[arg-type]
         presplit(boundaries, 1)
     except (InvalidRouteMap, TypeError) as error:
         raise InvalidRequest(

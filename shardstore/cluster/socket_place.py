@@ -97,4 +97,4 @@ def _checked_group(group: str | None) -> str:
     try:
         return grp.getgrnam(group).gr_name
     except (KeyError, TypeError, ValueError):
-        raise InvalidRequest(f"this host has no group {group!r} for the socket") from None
+        raise InvalidRequest(f"socket_group: this host has no group {group!r:.60}") from None

@@ -141,7 +141,7 @@ def test_chunks_fit_a_request(size: int) -> None:
     ids=repr,
 )
 def test_what_is_no_pairs(pairs: Any) -> None:
-    with pytest.raises(InvalidRequest, match="pairs of key and value"):
+    with pytest.raises(InvalidRequest, match=r"pairs? of key and value|entry \d: a key is bytes, not"):
         list(put_many(pairs, None))
 
 
@@ -153,7 +153,7 @@ def test_pairs_of_something_else_than_bytes(pairs: Any) -> None:
 
 def test_what_cannot_be_iterated() -> None:
     for make in (put_many, get_many, delete_many):
-        with pytest.raises(InvalidRequest, match="int is not iterable"):
+        with pytest.raises(InvalidRequest, match=r"(pairs|keys) is .*, not int"):
             make(7, None)
 
 

@@ -279,3 +279,25 @@ def test_no_router(tmp_path: Path) -> None:
             await connect_async(f"ipc://{tmp_path}/nobody", timeout=0.05)
 
     asyncio.run(program())
+
+
+def test_a_client_may_be_entered_as_well_as_awaited(server: FakeServer) -> None:
+    async def program() -> None:
+        async with connect_async(server.url) as client:
+            await client.put(b"a", b"1")
+        with pytest.raises(Closed):
+            await client.get(b"a")
+        opening = asyncio.create_task(connect_async(server.url))
+        async with await opening as client:
+            assert await client.get(b"a") == b"1"
+        with pytest.raises(InvalidRequest, match="fork is"):
+            async with connect_async(server.url, fork="never"):
+                pass
+        first, second = await asyncio.gather(connect_async(server.url), connect_async(server.url))
+        await first.close()
+        await second.close()
+        assert repr(second) == f"<shardstore.AsyncClient of {server.url!r}, closed>"
+
+    asyncio.run(program())
+    client = asyncio.run(connect_async(server.url))
+    asyncio.run(client.close())
