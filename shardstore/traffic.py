@@ -5,7 +5,8 @@
     silent     connections that have said nothing yet       bound: Terms.silent_ns each
 
 Beyond a bound of bytes those go that have held some for longest, once that was too long: who is merely busy is faster.
-Beyond twice the bound they go at once. Who is cut off connects again, and asks again for what it did not get.
+Beyond twice the bound, and the longest answer, they go at once. Who is cut off connects again, and asks again for what
+it did not get.
 """
 
 from __future__ import annotations
@@ -14,13 +15,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from shardstore.limits import MESSAGE_BYTES_MAX, MILLISECOND_NS, OUTBOX_BYTES_MAX, REPLY_BYTES_AIM, SECOND_NS
+from shardstore.limits import (
+    MESSAGE_BYTES_MAX,
+    MILLISECOND_NS,
+    OUTBOX_BYTES_MAX,
+    REPLY_BYTES_AIM,
+    SECOND_NS,
+    VALUE_BYTES_MAX,
+)
 from shardstore.wire_format import request_bytes_max
 
 UNSENT_NS = 500 * MILLISECOND_NS
 ARRIVING_NS = 2 * SECOND_NS
 SWEEP_NS = 100 * MILLISECOND_NS
 SILENT_NS = 5 * SECOND_NS
+SURPLUS_BYTES = REPLY_BYTES_AIM + VALUE_BYTES_MAX
+"""A server reads no more when its bound is reached; the answer before may have come on top of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +89,7 @@ class Held:
         if not before:
             self._since[peer] = now_ns()
         self.peers[peer] = held_bytes
-        while self.bytes > 2 * self._bytes_max and len(self.peers) > 1:
+        while self.bytes > 2 * self._bytes_max + SURPLUS_BYTES and len(self.peers) > 1:
             self._cut_off(next(iter(self.peers)))
 
     def sweep(self, now_ns: int) -> None:

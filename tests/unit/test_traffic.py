@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardstore.limits import SECOND_NS
-from shardstore.traffic import ARRIVING_NS, SILENT_NS, SWEEP_NS, UNSENT_NS, Terms, Traffic
+from shardstore.limits import MIB, SECOND_NS
+from shardstore.traffic import ARRIVING_NS, SILENT_NS, SURPLUS_BYTES, SWEEP_NS, UNSENT_NS, Terms, Traffic
 
-TERMS = Terms(unsent_bytes=100, arriving_bytes=100)
+TERMS = Terms(unsent_bytes=100 * MIB, arriving_bytes=100 * MIB)
+MOST = 200 * MIB + SURPLUS_BYTES
 
 
 @dataclass(eq=False)
@@ -38,11 +39,11 @@ class World:
             self.traffic.came(peer)
             self.traffic.spoke(peer)
 
-    def unsent(self, number: int, held_bytes: int) -> None:
-        self.traffic.holds(self.peers[number], held_bytes, 0)
+    def unsent(self, number: int, held_mib: int) -> None:
+        self.traffic.holds(self.peers[number], held_mib * MIB, 0)
 
-    def arriving(self, number: int, held_bytes: int) -> None:
-        self.traffic.holds(self.peers[number], 0, held_bytes)
+    def arriving(self, number: int, held_mib: int) -> None:
+        self.traffic.holds(self.peers[number], 0, held_mib * MIB)
 
     def sweep_after(self, passed_ns: int) -> None:
         self.time_ns += passed_ns
@@ -70,8 +71,8 @@ def test_beyond_the_bound_who_has_not_read_for_longest_is_cut_off_in_time() -> N
     assert world.cut_off == []
     world.sweep_after(SWEEP_NS)
     assert world.cut_off == [0]
-    assert "120 bytes that are not read, allowed are 100" in world.peers[0].reasons[0]
-    assert world.traffic.unsent.bytes == 60
+    assert "of 125,829,120 bytes that are not read, allowed are 104,857,600" in world.peers[0].reasons[0]
+    assert world.traffic.unsent.bytes == 60 * MIB
 
 
 def test_who_reads_meanwhile_is_not_cut_off_however_much_it_has_read() -> None:
@@ -89,9 +90,9 @@ def test_who_reads_meanwhile_is_not_cut_off_however_much_it_has_read() -> None:
 def test_beyond_twice_the_bound_nobody_waits() -> None:
     world = World(4)
     for number in range(4):
-        world.unsent(number, 70)
+        world.unsent(number, 80)
     assert world.cut_off == [0, 1]
-    assert world.traffic.unsent.bytes == 140
+    assert world.traffic.unsent.bytes == 160 * MIB
 
 
 def test_the_only_one_that_holds_anything_is_left_its_time() -> None:
@@ -129,13 +130,13 @@ def test_what_is_counted_is_what_is_held(steps: list[tuple[int, int, int]]) -> N
     held = dict.fromkeys(range(5), (0, 0))
     for number, unsent, arriving in steps:
         held[number] = (unsent, arriving)
-        world.traffic.holds(world.peers[number], unsent, arriving)
+        world.traffic.holds(world.peers[number], unsent * MIB, arriving * MIB)
         for gone in world.cut_off:
             held[gone] = (0, 0)
             world.peers[gone].reasons.clear()
             world.traffic.came(world.peers[gone])
-        assert world.traffic.unsent.bytes == sum(unsent for unsent, _ in held.values()) <= 200
-        assert world.traffic.arriving.bytes == sum(arriving for _, arriving in held.values()) <= 200
+        assert world.traffic.unsent.bytes == MIB * sum(unsent for unsent, _ in held.values()) <= MOST
+        assert world.traffic.arriving.bytes == MIB * sum(arriving for _, arriving in held.values()) <= MOST
 
 
 @pytest.mark.parametrize("kind", ["unsent", "arriving"])
