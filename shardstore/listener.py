@@ -56,7 +56,7 @@ class PeerConnection(Connection):
         self._loaded = loaded
         self._cut_off = cut_off
         self._came: deque[list[bytes]] = deque()
-        self._is_quiet = True
+        self._is_quiet = self._is_silent = True
         traffic.came(self)
 
     def close(self) -> None:
@@ -88,7 +88,8 @@ class PeerConnection(Connection):
         if self._came or self._is_paused:
             return
         messages = self.stream.take()
-        if messages or self.stream.shows_life:
+        if self._is_silent and (messages or self.stream.shows_life):
+            self._is_silent = False
             self._traffic.spoke(self)
         at_once = self._traffic.terms.at_once
         for frames in messages[:at_once]:

@@ -25,9 +25,11 @@ from shardstore.limits import FRAMES_MAX, KIB, MESSAGE_BYTES_MAX, OUTBOX_BYTES_M
 _PREAMBLE = struct.Struct(f"<I{FRAMES_MAX}I")
 _NO_FRAMES = [0] * FRAMES_MAX
 READ_BYTES = 64 * KIB
-LONG_READ_BYTES = 256 * KIB
+LONG_READ_BYTES = 512 * KIB
 LONG_READS_MAX = 4
 """How often in a row one long message may be read on, before others have their turn."""
+_CRUMB_BYTES_MAX = 4 * KIB
+"""What comes in parts as short as this is put together at once: each alone would take more than it holds."""
 _JOINED_BYTES_MAX = 16 * KIB
 """Frames of longer messages are sent from where they lie; those of shorter ones are cheaper to join."""
 _FLAGS: int = MSG_NOSIGNAL
@@ -74,7 +76,7 @@ class Stream:
     @property
     def arrived_bytes(self) -> int:
         """Bytes of a message of which a part has come."""
-        return len(self._beginning) if self._long is None else len(self._long.kept)
+        return len(self._beginning) if self._long is None else self._long.held_bytes
 
     def send(self, frames: Sequence[bytes]) -> None:
         """Send a message, or keep what the socket does not take. Raises Gone."""
@@ -164,10 +166,10 @@ class Stream:
         if self._bytes_max_of is not None and len(beginning) < first_end:
             self._beginning = beginning
             return
+        first = beginning[_PREAMBLE.size : first_end]
         self._beginning = b""
-        self._long = _LongMessage(beginning, sizes)
-        if self._bytes_max_of is not None and sum(sizes) > self._bytes_max_of(beginning[_PREAMBLE.size : first_end]):
-            self._long.forget_all_but(first_end)
+        self._long = _LongMessage(sizes, self._bytes_max_of is not None and sum(sizes) > self._bytes_max_of(first))
+        self._long.add(beginning[_PREAMBLE.size :])
 
     def _read_on(self, message: _LongMessage) -> list[list[bytes]]:
         """Receive more of a long message; it alone, once it is complete."""
@@ -175,9 +177,10 @@ class Stream:
             data = self._receive(min(message.missing, LONG_READ_BYTES))
             if not data:
                 return []
-            if message.add(data):
+            frames = message.add(data)
+            if frames is not None:
                 self._long = None
-                return [_frames(memoryview(message.kept), _PREAMBLE.size, message.sizes)]
+                return [frames]
         return []
 
     def _keep(self, parts: list[bytes], sent: int, size: int) -> None:
@@ -191,26 +194,70 @@ class Stream:
             sent = max(sent - len(part), 0)
 
 
+class Parts:
+    """A frame that comes in parts. It takes no more memory than has come, be it in crumbs."""
+
+    def __init__(self, size: int, is_kept: bool = True) -> None:
+        """What is not kept is only counted."""
+        self.size = size
+        self.missing = size
+        self.is_kept = is_kept
+        self._parts: list[bytes | bytearray] = []
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that are kept."""
+        return self.size - self.missing if self.is_kept else 0
+
+    def add(self, part: bytes) -> None:
+        """Take the next bytes."""
+        self.missing -= len(part)
+        if not self.is_kept:
+            return
+        if len(part) > _CRUMB_BYTES_MAX:
+            self._parts.append(part)
+        elif self._parts and type(self._parts[-1]) is bytearray:
+            self._parts[-1] += part
+        else:
+            self._parts.append(bytearray(part))
+
+    def whole(self) -> bytes:
+        """The frame, once nothing is missing; empty if it was not kept."""
+        return b"".join(self._parts)
+
+
 class _LongMessage:
     """A message that comes in parts. Of one that is too long only the first frame is kept."""
 
-    def __init__(self, beginning: bytes, sizes: list[int]) -> None:
-        self.kept = bytearray(beginning)
-        self.sizes = sizes
-        self.missing = _PREAMBLE.size + sum(sizes) - len(beginning)
-        self._is_kept = True
+    def __init__(self, sizes: list[int], is_too_long: bool) -> None:
+        self._left = [Parts(size, not is_too_long or not at) for at, size in enumerate(sizes)]
+        self._left.reverse()
+        self._frames: list[bytes] = []
 
-    def forget_all_but(self, first_end: int) -> None:
-        """Keep nothing behind the first frame."""
-        del self.kept[first_end:], self.sizes[1:]
-        self._is_kept = False
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that are kept."""
+        return sum(map(len, self._frames)) + sum([parts.held_bytes for parts in self._left])
 
-    def add(self, data: bytes) -> bool:
-        """Take the next bytes; whether they are the last."""
-        if self._is_kept:
-            self.kept += data
-        self.missing -= len(data)
-        return not self.missing
+    @property
+    def missing(self) -> int:
+        """Bytes that the next frame still wants."""
+        return self._left[-1].missing
+
+    def add(self, data: bytes) -> list[bytes] | None:
+        """Take the next bytes, of this message only; its frames if they are the last."""
+        at = 0
+        while self._left:
+            parts = self._left[-1]
+            end = at + parts.missing
+            parts.add(data[at:end])
+            if parts.missing:
+                return None
+            at = end
+            self._left.pop()
+            if parts.is_kept:
+                self._frames.append(parts.whole())
+        return self._frames
 
 
 def _sizes_at(data: bytes | memoryview, at: int) -> list[int]:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from socket import socket as Socket  # noqa: N812, a class, whose module gives it a small letter
 
 from shardstore.limits import FRAMES_MAX, KIB, MESSAGE_BYTES_MAX
-from shardstore.stream import LONG_READ_BYTES, LONG_READS_MAX, READ_BYTES, Gone, Stream
+from shardstore.stream import LONG_READ_BYTES, LONG_READS_MAX, READ_BYTES, Gone, Parts, Stream
 
 _MORE, _LONG, _COMMAND = 1, 2, 4
 _GREETING = b"\xff" + bytes(7) + b"\x01\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
@@ -50,7 +50,8 @@ class ZmtpStream(Stream):
         self._frames_came = 0
         self._frames_bytes = 0
         self._bytes_max = 0
-        self._frame: _LongFrame | None = None
+        self._flags = 0
+        self._frame: Parts | None = None
         self._send([_GREETING], len(_GREETING))
 
     @property
@@ -61,7 +62,7 @@ class ZmtpStream(Stream):
     @property
     def arrived_bytes(self) -> int:
         """Bytes of a message of which a part has come."""
-        partly = 0 if self._frame is None else len(self._frame.kept)
+        partly = 0 if self._frame is None else self._frame.held_bytes
         return len(self._beginning) + sum(map(len, self._frames)) + partly
 
     def send(self, frames: Sequence[bytes]) -> None:
@@ -163,10 +164,11 @@ class ZmtpStream(Stream):
     def _begin_frame(self, flags: int, size: int, beginning: bytes) -> None:
         """Go on with a long frame of which this is the beginning."""
         self._beginning = b""
-        self._frame = _LongFrame(flags, size, self._frames_bytes + size <= self._bytes_max)
+        self._flags = flags
+        self._frame = Parts(size, self._frames_bytes + size <= self._bytes_max)
         self._frame.add(beginning)
 
-    def _read_frame_on(self, frame: _LongFrame) -> list[list[bytes]]:
+    def _read_frame_on(self, frame: Parts) -> list[list[bytes]]:
         """Receive more of a long frame."""
         for _ in range(LONG_READS_MAX):
             data = self._receive(min(frame.missing, LONG_READ_BYTES))
@@ -178,30 +180,13 @@ class ZmtpStream(Stream):
                 self._frame = None
                 if not frame.is_kept:
                     self._frames_bytes += frame.size
-                self._take_frame(frame.flags, bytes(frame.kept), messages)
+                self._take_frame(self._flags, frame.whole(), messages)
                 return messages
         return []
 
     def _send_command(self, command: bytes) -> None:
         head = _head(_COMMAND, len(command))
         self._send([head, command], len(head) + len(command))
-
-
-class _LongFrame:
-    """A frame that comes in parts; kept only if its message may be so long."""
-
-    def __init__(self, flags: int, size: int, is_kept: bool) -> None:
-        self.flags = flags
-        self.size = size
-        self.is_kept = is_kept
-        self.kept = bytearray()
-        self.missing = size
-
-    def add(self, data: bytes) -> None:
-        """Take the next bytes."""
-        if self.is_kept:
-            self.kept += data
-        self.missing -= len(data)
 
 
 def _head(flags: int, size: int) -> bytes:
