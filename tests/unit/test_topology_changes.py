@@ -18,6 +18,7 @@ BEGIN: dict[str, Callable[[TopologyDriver], object]] = {
     "local split": lambda cluster: cluster.split(b"m"),
     "split across": lambda cluster: cluster.split(b"m", 1),
     "merge": lambda cluster: cluster.merge(b"a"),
+    "split in four": lambda cluster: cluster.split_into([b"b", b"d", b"h"], [1, 0, 1, 0]),
     "move": lambda cluster: cluster.move(b"a", 1),
 }
 STEPS_TO_END = 60

@@ -25,6 +25,7 @@ Begin = Callable[[TopologyDriver], Change]
 CHANGES: dict[str, Begin] = {
     "local split": lambda cluster: cluster.split(LOCAL_SPLIT),
     "split across": lambda cluster: cluster.split(LOCAL_SPLIT, 1),
+    "split in four": lambda cluster: cluster.split_into([b"b", LOCAL_SPLIT, b"n\0"], [1, 0, 1, 0]),
     "merge across": lambda cluster: cluster.merge(b"p"),
     "move": lambda cluster: cluster.move(b"k", 1),
 }

@@ -11,6 +11,7 @@ from shardstore.errors import Corruption
 from shardstore.limits import SECOND_NS
 from shardstore.messages import Refusal, decode
 from shardstore.wire_format import Flag, Op, Status
+from shardstore.workers.maintenance import queue
 from shardstore.workers.segment.state import SegmentState
 from tests.unit.worker_driver import WorkerDriver
 
@@ -92,6 +93,23 @@ def test_nothing_to_flush_is_no_job_and_no_new_version(worker: WorkerDriver, fla
     assert worker.status(worker.ask(Op.FLUSH, flags=flags)) is Status.OK
     assert not worker.jobs
     assert worker.range_figures()["layers"]["version"] == version
+
+
+def test_a_flush_does_not_look_at_all_ranges_for_what_to_compact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A FLUSH of a store of many ranges is one request for each of them."""
+    worker = WorkerDriver(tmp_path, boundaries=[b"%02d" % at for at in range(1, 20)]).serve()
+    worker.settle()
+    looks: list[int] = []
+    monkeypatch.setattr(queue, "due_compaction", lambda *args: looks.append(1))
+    worker.put({b"00k": b"v"})
+    asked = [worker.ask(Op.FLUSH, segment=segment) for segment in range(1, 21)]
+    worker.handle(Tick())
+    assert len(looks) <= 1
+    worker.settle()
+    assert {worker.status(sequence) for sequence in asked} == {Status.OK}
+    assert len(looks) <= 4, "after each job"
 
 
 def test_nothing_to_compact_is_no_new_version(worker: WorkerDriver) -> None:

@@ -20,7 +20,7 @@ from shardstore.effects import Effect, JobFailed, JobFinished, StartJob
 from shardstore.entropy import Entropy
 from shardstore.errors import Busy, Corruption
 from shardstore.messages import Refusal
-from shardstore.wire_format import Flag, Status
+from shardstore.wire_format import Flag, Op, Status
 from shardstore.workers.jobs.specs import (
     AdoptResult,
     AdoptSpec,
@@ -113,7 +113,8 @@ class MaintenanceQueue:
     def seal(self, owned: OwnedRange) -> None:
         """Turn the active layer of a range into a run."""
         owned.overlay.seal(self.writes.lsn_applied)
-        self.look_again()
+        if owned.overlay.runs:
+            self._short.worth_a_look = True
 
     def seal_largest(self, wanted_bytes: int) -> None:
         """Seal active layers, the largest first, until so many bytes more are due for a drain."""
@@ -146,6 +147,7 @@ class MaintenanceQueue:
         self.seal(owned)
         lsn = owned.overlay.runs[-1].lsn_last if owned.overlay.runs else 0
         self._barriers.add(owned.segment_id, Barrier(header.op, lsn, asker if waits else None))
+        self._compaction.worth_a_look |= header.op == Op.COMPACT
         accepted = [] if waits else [asker.accept(self.writes.pressure)]
         return accepted + self._pass_barriers(owned, drained_lsn=0)
 
