@@ -117,6 +117,13 @@ class ReportReady:
 
 
 @dataclass(frozen=True, slots=True)
+class Say:
+    """Tell whoever operates the store."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReportWorkers:
     """Tell whoever started the router which workers are to run from now on."""
 
@@ -130,7 +137,7 @@ class Stop:
     failure: str = ""
 
 
-Effect: TypeAlias = Send | SyncWal | StartJob | ReportReady | ReportWorkers | Stop
+Effect: TypeAlias = Send | SyncWal | StartJob | ReportReady | Say | ReportWorkers | Stop
 
 
 class Core(Protocol):

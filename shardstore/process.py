@@ -4,6 +4,7 @@ What it tells its supervisor are lines of JSON over a pipe of their own, each sh
 
     {"endpoint": "ipc://..."}   it serves, at this endpoint; once
     {"workers": [0, 1, 3]}      the router only: workers that are to run from now on; at its start and at each change
+    {"words": "replays ..."}    what whoever operates the store may want to know
 
 That it goes on it shows by an eventfd, which is counted up between two events, about once a second.
 """
@@ -108,6 +109,11 @@ def show_life(descriptor: int) -> None:
 def report_workers(descriptor: int, workers: Sequence[int]) -> None:
     """Tell the parent which workers are to run; -1: nobody wants to know."""
     _report(descriptor, {"workers": list(workers)})
+
+
+def report_words(descriptor: int, words: str) -> None:
+    """Tell the parent something for its log; -1: nobody wants to know."""
+    _report(descriptor, {"words": words})
 
 
 def _report(descriptor: int, words: dict[str, Any]) -> None:

@@ -52,6 +52,10 @@ class Stalls:
         for stall in [stall for stall in self._lasting.values() if stall.end_ns <= now_ns]:
             self._ended.append(self._lasting.pop(stall.cause))
 
+    def lasts(self, beginning: str) -> str:
+        """The cause, with this beginning, of a stall that lasts; empty when there is none."""
+        return next((cause for cause in self._lasting if cause.startswith(beginning)), "")
+
     def figures(self, now_ns: int) -> dict[str, Any]:
         """How many last (`now`), and `events`: the starts and ends of the latest, in their order."""
         self.pass_time(now_ns)

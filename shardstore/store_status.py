@@ -54,6 +54,9 @@ def _troubles_of(figures: Mapping[str, Any]) -> Iterator[str]:
     if failures:
         others = f" (and {_count(len(failures) - 1, 'range')} more)" if failures[1:] else ""
         yield f"a range is not served, {failures[0]}{others}"
+    fails = next((found["last_failure"] for found in figures["ranges"] if found["last_failure"]), "")
+    if fails and not failures:
+        yield f"its maintenance fails, {fails}"
     if figures["stalls"]["now"]:
         causes = [event["cause"] for event in figures["stalls"]["events"] if event["event"] == "start"]
         yield f"writers are kept waiting, {causes[-1]}"

@@ -47,7 +47,7 @@ from shardstore.workers.registration import ROUTER, Registration
 from shardstore.workers.segment.cache import SegmentCache
 from shardstore.workers.serving.admission import MemoryLimits
 from shardstore.workers.serving.answering import Answering
-from shardstore.workers.serving.buffer_lease import BufferLease
+from shardstore.workers.serving.buffer_lease import SHORT_PRESSURE, BufferLease
 from shardstore.workers.serving.open_scans import OpenScans
 from shardstore.workers.serving.reply import Asker, refuse_malformed
 from shardstore.workers.serving.scanning import Scanning
@@ -55,6 +55,7 @@ from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.statistics import figures, memory_figures
 from shardstore.workers.topology.holdings import Holdings
 from shardstore.workers.topology.remote_reads import RemoteReads
+from shardstore.workers.trouble import Trouble
 from shardstore.workers.wal.log_document import note_durable
 from shardstore.workers.wal.reader import records_in
 from shardstore.workers.wal.recovery import check_life
@@ -63,8 +64,6 @@ from shardstore.workers.wal.writer import WalWriter
 ORDERS = frozenset((Op.CHANGE, Op.RETIRE))
 """What only the router may ask."""
 _COUNTED = {InvalidRequest: "invalid requests", Busy: "refused busy", ScanInvalidated: "scans invalidated"}
-SHORT_PRESSURE = 192
-"""From here on a lease that does not grow is a stall: clients are slowed down."""
 
 
 class WorkerCore:
@@ -85,12 +84,15 @@ class WorkerCore:
         self._unsent_bytes = unsent_bytes
         worker, store, memory = options.worker, options.store, options.memory
         self._log, known = open_log(filesystem, store, worker, entropy)
+        self.recovered = self._log.in_words()
+        """What its log was found to be, for whoever operates the store."""
         self._registration = Registration(worker, endpoint, known, self._log.life)
         self._cache = SegmentCache(memory.cache_bytes)
         self._holdings = Holdings(filesystem, worker, store, self._cache, self._log.segments, memory.window_bytes)
         self._ranges, self._changes = self._holdings.ranges, self._holdings.changes
         self._lease = BufferLease(options.memory, 0)
         self._stalls = Stalls()
+        self._trouble = Trouble(self._ranges, self._stalls)
         self._writes: WritePath | None = None
         self._maintenance: MaintenanceQueue | None = None
         self._scans: Scanning | None = None
@@ -185,7 +187,7 @@ class WorkerCore:
             return effects
         if now_ns >= self._load.wakeup_ns():
             effects.append(self._registration.load(self._load.report(self._holdings.sizes(), now_ns)))
-        return effects + self._writes.tick(now_ns)
+        return effects + self._trouble.news() + self._writes.tick(now_ns)
 
     def _beat(self, now_ns: int) -> list[Effect]:
         """Report to the router what is buffered, and give back what is not needed."""
@@ -361,15 +363,13 @@ class WorkerCore:
 
     def _figures(self, now_ns: int) -> dict[str, Any]:
         plan, writes, scans = self._options.memory, self._serving_writes, self._serving_scans.open
-        held = scans.held()
+        held, unsent, windows = scans.held(), self._unsent_bytes(), self._holdings.windows
         return figures(self._options.worker, self._ranges, writes, self._serving_maintenance, self._log.cut) | {
             "requests": {Op(op).name: count for op, count in sorted(self._requests.items())},
             "keys": {Op(op).name: count for op, count in sorted(self._keys.items()) if count},
             "counts": dict(self._counts),
             "cache": self._cache.figures(),
-            "memory": memory_figures(
-                plan, self._lease, writes, self._cache, self._holdings.windows, self._unsent_bytes(), held.memory_bytes
-            ),
+            "memory": memory_figures(plan, self._lease, writes, self._cache, windows, unsent, held.memory_bytes),
             "stalls": self._stalls.figures(now_ns),
             "scans": {"open": len(scans), "closed_early": scans.invalidated, **held._asdict()},
         }

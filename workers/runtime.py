@@ -6,7 +6,7 @@ import gc
 import sys
 from threading import Event as Flag
 
-from shardstore.effects import Core, Effect, ReportReady, StartJob, Stop, StopRequested, SyncWal
+from shardstore.effects import Core, Effect, ReportReady, Say, StartJob, Stop, StopRequested, SyncWal
 from shardstore.errors import Corruption, StorageFailure, Unavailable
 from shardstore.event_loop import EventLoop
 from shardstore.file_names import jobs_lock, worker_directory, worker_lock
@@ -15,7 +15,7 @@ from shardstore.limits import REPLY_BYTES_AIM
 from shardstore.memory_plan import MemoryPlan
 from shardstore.options import WorkerOptions
 from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.process import descriptors_for_peers, install_stop_signals, report_ready, show_life
+from shardstore.process import descriptors_for_peers, install_stop_signals, report_ready, report_words, show_life
 from shardstore.socket_transport import SocketTransport
 from shardstore.system_clock import SystemClock
 from shardstore.system_entropy import SystemEntropy
@@ -46,6 +46,7 @@ def run(options: WorkerOptions) -> Stop:
         transport.connect(ROUTER, options.router)
         try:
             core = WorkerCore(filesystem, SystemEntropy(), options, endpoint, transport.unsent_bytes)
+            report_words(options.status_fd, core.recovered)
             return _serve(core, filesystem, transport, options, endpoint)
         except (Corruption, StorageFailure) as failure:
             sys.stderr.write(f"all keys of this worker are refused, as its log cannot be opened: {failure}\n")
@@ -68,6 +69,8 @@ def _serve(
             case ReportReady():
                 gc.freeze()  # what lives now lives on: spare the collector its walks
                 report_ready(options.status_fd, endpoint)
+            case Say():
+                sys.stderr.write(f"{effect.words} (data directory {options.data})\n")
             case _:
                 raise AssertionError(f"no effect of a worker: {effect}")
 

@@ -173,6 +173,8 @@ class ChildProcess:
                 self._post(BecameReady(self, endpoint))
             case {"workers": [_, *_] as workers} if all(type(worker) is int for worker in workers):
                 self._post(WorkersWanted(self, tuple(workers)))
+            case {"words": str(words)}:
+                log.info("%s %s", self.name, words)
             case _:
                 log.error("%s reports what nobody understands: %r", self.name, line)
 

@@ -16,6 +16,7 @@ from shardstore.effects import (
     JobFinished,
     ReportReady,
     ReportWorkers,
+    Say,
     StartJob,
     StopRequested,
     SyncWal,
@@ -167,7 +168,7 @@ class Worker(Server):
             assert self.maintenance is not None
             self.maintenance.start_job(effect)
         else:
-            assert isinstance(effect, ReportReady), f"no effect of a worker: {effect}"
+            assert isinstance(effect, ReportReady | Say), f"no effect of a worker: {effect}"
 
     def _begin_sync(self, effect: SyncWal) -> None:
         """What is in the files now is stable a while later."""

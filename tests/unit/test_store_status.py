@@ -9,11 +9,14 @@ import pytest
 from shardstore.store_status import Level, verdict_of
 
 
-def worker(*failures: str, stalled_by: str = "") -> dict[str, Any]:
+def worker(*failures: str, stalled_by: str = "", job: str = "") -> dict[str, Any]:
     events = [{"event": "start", "cause": "an older one"}, {"event": "end", "cause": "an older one"}]
     events += [{"event": "start", "cause": stalled_by}] if stalled_by else []
     return {
-        "ranges": [{"failure": ""}, *({"failure": failure} for failure in failures)],
+        "ranges": [
+            {"failure": "", "last_failure": job},
+            *({"failure": failure, "last_failure": failure} for failure in failures),
+        ],
         "stalls": {"now": int(bool(stalled_by)), "events": events},
     }
 
@@ -43,6 +46,11 @@ def worker(*failures: str, stalled_by: str = "") -> dict[str, Any]:
             [worker(stalled_by="disk full: /d"), {"unavailable": "worker 1 is down"}],
             Level.DEGRADED,
             "degraded: worker 0: writers are kept waiting, disk full: /d; worker 1 is down",
+        ),
+        (
+            [worker(job="disk full: cannot append to t.sst")],
+            Level.DEGRADED,
+            "degraded: worker 0: its maintenance fails, disk full: cannot append to t.sst",
         ),
         ([{"unavailable": "worker 0 is down"}], Level.DOWN, "down: worker 0 is down"),
         ([], Level.DOWN, "down: it has no worker"),

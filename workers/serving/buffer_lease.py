@@ -14,6 +14,8 @@ WANTED_PER_USED = 8
 ASKS_BELOW_PER_USED = 4
 """A lease that is less than this much more than is used is asked to grow."""
 NEVER_BYTES = 2**63
+SHORT_PRESSURE = 192
+"""From here on a lease that does not grow is a stall: clients are slowed down."""
 
 
 class BufferLease:

@@ -222,7 +222,7 @@ class WritePath:
         try:
             write.lsn = self.wal.append(kind, layout, len(write.keys), owned.segment_id, owned.epoch, request, *body)
         except DiskFull as full:
-            raise Busy(f"disk is full ({full})", 0, 0, RETRY_UNMEASURED_NS) from full
+            raise Busy(str(full), 0, 0, RETRY_UNMEASURED_NS) from full
         except StorageFailure as failure:
             return self.fail(str(failure), [asker])
         owned.dedup.note(request, write.lsn, self.wal.lsn_durable, result)

@@ -50,6 +50,16 @@ class RecoveredLog:
     segments: Mapping[int, int] = field(default_factory=dict)
     """By segment, the version of its manifest that is at least there; see log_document.py."""
     life: int = 0
+    ended_in_order: bool = True
+    """Whether the process before said at its end how far its log goes."""
+
+    def in_words(self) -> str:
+        """What an operator is told of it."""
+        cut = (
+            f"; {self.cut.bytes:,} bytes that were never acknowledged were cut from {self.cut.file}" if self.cut else ""
+        )
+        before = "after an end in order" if self.ended_in_order else "after an end that was not in order"
+        return f"replays {self.lsn_last - self.lsn_checkpoint:,} records of its log {before}{cut}"
 
 
 def recover(
@@ -74,7 +84,10 @@ def recover(
     life = next_life(log.life, entropy)
     publish_log_document(filesystem, replace(log, lsn_durable=max(log.lsn_durable, end.lsn_last), life=life))
     next_lsn = max(end.lsn_last, lsn_floor) + 1
-    return RecoveredLog(log.log_id, log.lsn_checkpoint, end.lsn_last, next_lsn, files, end.cut, log.segments, life)
+    in_order = end.cut is None and end.lsn_last <= max(log.lsn_durable, log.lsn_checkpoint)
+    return RecoveredLog(
+        log.log_id, log.lsn_checkpoint, end.lsn_last, next_lsn, files, end.cut, log.segments, life, in_order
+    )
 
 
 def check_life(log: RecoveredLog, worker: int, newest: int) -> None:

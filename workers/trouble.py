@@ -1,0 +1,39 @@
+"""What an operator is told of a worker's trouble: once when it begins, and once when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shardstore.effects import Effect, Say
+from shardstore.stalls import Stalls
+from shardstore.workers.ranges.owned_range import OwnedRange
+
+DISK_FULL = "disk full"
+"""What begins the words of every failure for want of room (posix_filesystem.py)."""
+
+
+class Trouble:
+    """Whether something fails: jobs of a range, or the log for want of room.
+
+    Each try fails with words of its own, so only the first ones are said.
+    """
+
+    def __init__(self, ranges: Mapping[int, OwnedRange], stalls: Stalls) -> None:
+        self._ranges = ranges
+        self._stalls = stalls
+        self._lasts = False
+
+    def news(self) -> list[Effect]:
+        """What to say now; nothing when nothing has changed."""
+        failure = self._failure()
+        lasted, self._lasts = self._lasts, bool(failure)
+        if lasted is self._lasts:
+            return []
+        if not failure:
+            return [Say("what failed works again")]
+        again = "writes may be refused until there is room" if failure.startswith(DISK_FULL) else "it is tried again"
+        return [Say(f"{failure}; {again}")]
+
+    def _failure(self) -> str:
+        of_jobs = next((owned.last_failure for owned in self._ranges.values() if owned.last_failure), "")
+        return of_jobs or self._stalls.lasts(DISK_FULL)
