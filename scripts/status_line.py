@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from shardstore import Client, ShardstoreError, connect
+from shardstore import Client, ShardstoreError, Unavailable, connect
 
 SECONDS_ON_TERMINAL = 1.0
 SECONDS_ELSEWHERE = 10.0
@@ -33,7 +33,9 @@ class Snapshot:
 
     @classmethod
     def of(cls, stats: Mapping[Any, Any]) -> Snapshot:
-        """The sums in what `Client.stats` answers."""
+        """The sums in what `Client.stats` answers. Raises Unavailable when the router gave none."""
+        if "unavailable" in stats["router"]:
+            raise Unavailable(stats["router"]["unavailable"])
         workers = {name: figures for name, figures in stats.items() if name != "router"}
         up = {worker: figures for worker, figures in workers.items() if "unavailable" not in figures}
         return cls(
@@ -42,7 +44,7 @@ class Snapshot:
             sum(figures["wal"]["retained_bytes"] for figures in up.values()),
             stats["router"]["ranges"],
             len(stats["router"]["workers"]),
-            len(up),
+            sum(each["state"] == "up" for each in stats["router"]["workers"].values()),
         )
 
     def line(self, earlier: Snapshot | None, seconds: float) -> str:

@@ -14,6 +14,8 @@ import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from shardstore.errors import InvalidRequest
+
 PACKAGES = str(Path(__file__).resolve().parent.parent)
 """The directory, or the archive, that holds this project."""
 NEEDED = ("click", "lz4", "mmh3", "msgpack", "numpy", "psutil", "sortedcontainers", "xxhash", "zmq", "zstandard")
@@ -27,9 +29,12 @@ runpy.run_module({module!r}, None, "__main__", True)"""
 
 
 def command_of(module: str, argument: str) -> Sequence[str]:
-    """The command that runs a module of the project. Paths are bytes in it: the child may have another locale."""
+    """The command that runs a module of the project. Paths are bytes in it: the child may have another locale.
+
+    Raises InvalidRequest when this program has no interpreter.
+    """
     path = [os.fsencode(entry) for entry in _import_path()]
-    return [sys.executable, "-P", "-c", _PROGRAM.format(path=path, module=module), argument]
+    return [_interpreter(), "-P", "-c", _PROGRAM.format(path=path, module=module), argument]
 
 
 def environment() -> Mapping[str, str]:
@@ -40,6 +45,20 @@ def environment() -> Mapping[str, str]:
 def run_module(module: str, argument: str) -> int:
     """Run a module of the project with this process's output; answers its exit code."""
     return subprocess.run(command_of(module, argument), env=environment(), check=False).returncode  # noqa: S603
+
+
+def _interpreter() -> str:
+    """The Python of this process. A server that has one built in, as uWSGI has, names itself instead."""
+    beside = os.path.join(sys.prefix, "bin", "python3")
+    is_python = any(name in os.path.basename(sys.executable or "").lower() for name in ("python", "pypy"))
+    if is_python and not getattr(sys, "frozen", False):
+        return sys.executable
+    if os.path.exists(beside) and not getattr(sys, "frozen", False):
+        return beside
+    raise InvalidRequest(
+        "this program has no Python interpreter to run the processes of a cluster with: "
+        "run `shardstore serve` beside it, and connect to that"
+    )
 
 
 def _import_path() -> Sequence[str]:

@@ -34,11 +34,17 @@ def verdict_of(stats: Mapping[Any, Any]) -> Verdict:
     """The verdict from what `Client.stats` answers."""
     workers = {name: figures for name, figures in stats.items() if name != "router"}
     troubles = [_of_worker(worker, what) for worker, figures in workers.items() for what in _troubles_of(figures)]
+    router = stats["router"]
+    known = router.get("workers", {})
+    without_ranges = {worker: each["state"] for worker, each in known.items() if worker not in workers}
+    troubles += [f"worker {worker} is {state}" for worker, state in without_ranges.items() if state != "up"]
+    if "unavailable" in router:
+        troubles.append(f"router: {router['unavailable']}")
     if all("unavailable" in figures for figures in workers.values()):
         return Verdict(Level.DOWN, "; ".join(troubles) or "it has no worker")
     if troubles:
         return Verdict(Level.DEGRADED, "; ".join(troubles))
-    return Verdict(Level.SERVES, f"{_count(len(workers), 'worker')}, {_count(stats['router']['ranges'], 'range')}")
+    return Verdict(Level.SERVES, f"{_count(len(known), 'worker')}, {_count(router['ranges'], 'range')}")
 
 
 def _of_worker(worker: int, what: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
+from shardstore.cluster.orphans import orphans_buried
 from shardstore.cluster.settings import ClusterSettings
 from shardstore.cluster.supervisor import Supervisor
 
@@ -21,7 +22,8 @@ def serve(settings: ClusterSettings, on_ready: Callable[[str], None]) -> None:
     heeded = [number for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, lambda *_: supervisor.request_stop()) for number in heeded}
     try:
-        supervisor.run(on_ready)
+        with orphans_buried(lambda: supervisor.processes().values()):
+            supervisor.run(on_ready)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -100,7 +100,7 @@ from shardstore.cluster.child_process import ChildProcess, Exited
 from tests.process.deadlines import wait_until
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # a subreaper gets orphans, as the first process of a container does
 happenings = SimpleQueue()
-ChildProcess("parent", lambda fd: [sys.executable, "-c", {LEAVES_AN_ORPHAN!r}], os.environ, happenings.put)
+ChildProcess("parent", lambda *fds: [sys.executable, "-c", {LEAVES_AN_ORPHAN!r}], os.environ, happenings.put)
 assert isinstance(happenings.get(timeout=20), Exited)
 wait_until(lambda: not psutil.Process().children(), "nobody is left, not even a zombie")
 """
@@ -108,6 +108,30 @@ wait_until(lambda: not psutil.Process().children(), "nobody is left, not even a 
 
 def test_orphans_that_come_to_the_first_process_of_a_container_are_buried() -> None:
     done = subprocess.run([sys.executable, "-c", ADOPTS_ORPHANS], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+BURIES = """
+import ctypes, os, subprocess, sys
+import psutil
+from shardstore.cluster.orphans import bury_orphans
+from tests.process.deadlines import wait_until
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # a subreaper gets orphans, as the first process of a container does
+zombies = lambda: [child.pid for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE]
+subprocess.run([sys.executable, "-c", "import subprocess, sys; subprocess.Popen([sys.executable, '-c', ''])"])
+wait_until(zombies, "an orphan has ended")
+bury_orphans(list)
+assert not psutil.Process().children()
+ours = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
+wait_until(zombies, "one of ours has ended")
+bury_orphans(lambda: [ours.pid])
+assert ours.wait() == 7, "its exit code is left for who waits for it"
+bury_orphans(list)
+"""
+
+
+def test_orphans_of_strangers_are_buried_and_our_own_children_left_to_who_waits_for_them() -> None:
+    done = subprocess.run([sys.executable, "-c", BURIES], capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -20,7 +20,7 @@ def shardstore(data: Path, *arguments: str, stdin: bytes = b"") -> subprocess.Co
 
 
 def test_the_commands_use_the_cluster_of_the_directory(tmp_path: Path) -> None:
-    with served(tmp_path, "--workers", "2"):
+    with served(tmp_path, "--workers", "2", "--ranges", "8"):
         assert shardstore(tmp_path, "put", "greeting", "hello").returncode == 0
         assert shardstore(tmp_path, "put", "raw", stdin=b"\x00\xff").returncode == 0
         assert shardstore(tmp_path, "get", "greeting").stdout == b"hello\n"

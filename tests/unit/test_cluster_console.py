@@ -22,9 +22,14 @@ DOWN = {"unavailable": "worker 1 is down"}
 
 
 def test_the_line_tells_of_a_worker_that_is_down() -> None:
-    stats = {"router": {"ranges": 8, "workers": {0: {}, 1: {}}}, 0: UP, 1: DOWN}
+    stats = {"router": {"ranges": 8, "workers": {0: {"state": "up"}, 1: {"state": "down"}}}, 0: UP, 1: DOWN}
     line = Snapshot.of(stats).line(None, 1.0)
     assert line.partition("buffered")[2] == " 2.0 KiB   WAL 5 B   8 ranges   1 of 2 workers up"
+
+
+def test_without_figures_of_the_router_there_is_no_line() -> None:
+    with pytest.raises(Unavailable, match="no answer within 2 s"):
+        Snapshot.of({"router": {"unavailable": "no answer within 2 s"}, 0: UP})
 
 
 class Flaky:
@@ -44,7 +49,7 @@ class Flaky:
         self.closed.set()
 
     def _next(self) -> Any:
-        answer = next(self.answers, {"router": {"ranges": 1, "workers": {0: {}}}, 0: UP})
+        answer = next(self.answers, {"router": {"ranges": 1, "workers": {0: {"state": "up"}}}, 0: UP})
         if isinstance(answer, Unavailable):
             raise answer
         return answer

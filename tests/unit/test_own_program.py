@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from shardstore.errors import InvalidRequest
 from shardstore.own_program import PACKAGES, command_of, environment
 
 TELLS = """
@@ -78,3 +79,15 @@ def test_a_child_sees_the_environment_without_what_would_change_it(monkeypatch: 
 
 def test_the_interpreter_is_this_one() -> None:
     assert command_of("shardstore.workers", "{}")[0] == sys.executable
+
+
+def test_a_server_with_a_python_built_in_uses_the_one_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/usr/bin/uwsgi")
+    assert command_of("shardstore.workers", "{}")[0] == f"{sys.prefix}/bin/python3"
+
+
+def test_a_program_without_an_interpreter_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/opt/app/app")
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with pytest.raises(InvalidRequest, match="run `shardstore serve` beside it"):
+        command_of("shardstore.workers", "{}")
