@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from shardstore.errors import Busy, InvalidRequest
-from shardstore.limits import KEY_BYTES_MAX, RANGES_MAX, SECOND_NS
+from shardstore.limits import BOUNDARY_BYTES_MAX, KEY_BYTES_MAX, RANGES_MAX, SECOND_NS
 from shardstore.route_map import Route
 from shardstore.router.policies.plan import Plan, PlanKind
 from shardstore.router.route_table import Topology
@@ -29,6 +29,8 @@ def split(topology: Topology, keys: Sequence[bytes], workers: Sequence[int]) -> 
         raise InvalidRequest(f"a range starts with at most {KEY_BYTES_MAX} bytes, not {max(map(len, keys))}")
     if len(topology.map.routes) + len(keys) > RANGES_MAX:
         raise InvalidRequest(f"a store has at most {RANGES_MAX} ranges")
+    if sum(map(len, (*topology.map.starts, *keys))) > BOUNDARY_BYTES_MAX:
+        raise InvalidRequest(f"the first keys of all ranges have at most {BOUNDARY_BYTES_MAX:,} bytes together")
     bounds = [route.start, *keys, end]
     return _change(topology, ChangeKind.SPLIT, [route], zip(bounds, bounds[1:], workers, strict=False))
 

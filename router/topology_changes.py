@@ -7,7 +7,7 @@ told, so a router that was restarted goes on where the workers are.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shardstore.effects import Effect, Send
@@ -125,11 +125,15 @@ class TopologyChanges:
         return [effect for under_way in due for effect in self._order(under_way, now_ns)]
 
     def orders_of(self, worker: int) -> list[Order]:
-        """What a worker that registers is to know. What it reported before is no longer so."""
+        """What a worker that registers is to know. What it reported before is no longer so.
+
+        Of all changes together, dedup windows would be too long for one message: they come with the orders themselves.
+        """
         concerned = [each for each in self._under_way.values() if worker in each.change.workers]
         for under_way in concerned:
             under_way.reports.pop(worker, None)
-        return [self._order_of(under_way) for under_way in concerned]
+            under_way.ordered_ns = 0
+        return [replace(self._order_of(under_way), windows={}) for under_way in concerned]
 
     def children(self) -> set[int]:
         """Segments of the children of all changes under way."""

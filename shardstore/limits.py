@@ -73,6 +73,15 @@ EXPANDED_BLOCKS_BYTES_MIN = 18 * MIB
 DOCUMENT_BYTES_MAX = 64 * MIB
 """A manifest, route map or other small published file."""
 
+DRAIN_RANGES_MAX = 1_024
+"""Ranges in one drain; the next one takes the others."""
+DRAIN_BYTES_MAX = 16 * MIB
+"""Dedup windows in the spec of a drain of more than one range, and table records in its result."""
+PARTS_AIM = 2_048
+"""Parts of a segment from which on new ones are larger."""
+BOUNDARY_BYTES_MAX = 4 * MIB
+"""First keys of all ranges of a store together: they travel in one message."""
+
 LOAD_RANGES_MAX = 1_024
 """Ranges in one LOAD message; a worker with more reports them in turn."""
 LOAD_KEYS_MAX = 32

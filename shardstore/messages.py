@@ -242,10 +242,10 @@ def encode(document: Any) -> bytes:
     return packed
 
 
-def decode(kind: type[Document], frame: Buffer) -> Document:
-    """The document of that kind in a frame. Raises MalformedMessage for anything else."""
+def decode(kind: type[Document], frame: Buffer, bytes_max: int = FRAME_BYTES_MAX) -> Document:
+    """The document of that kind in a frame, of at most so many bytes. Raises MalformedMessage for anything else."""
     try:
-        values = unpack(frame, _BYTES_MAX.get(kind, FRAME_BYTES_MAX))
+        values = unpack(frame, _BYTES_MAX.get(kind, bytes_max))
     except FLAWS as error:
         raise MalformedMessage(f"no {kind.__name__}: {error}") from None
     return from_plain(kind, values)

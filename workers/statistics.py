@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from shardstore.memory_plan import MemoryPlan
@@ -15,6 +15,9 @@ from shardstore.workers.serving.buffer_lease import BufferLease
 from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.wal.scan import TailCut
 
+RANGES_TOLD_MAX = 2_048
+"""Ranges whose figures are in one answer, which has to fit into a message."""
+
 
 def figures(
     worker: int,
@@ -26,7 +29,8 @@ def figures(
     """Plain values by name; sizes in bytes."""
     return {
         "worker": worker,
-        "ranges": [_range_figures(owned) for owned in ranges.values()],
+        "ranges": [_range_figures(owned) for owned in _told(ranges.values())],
+        "ranges_not_told": max(0, len(ranges) - RANGES_TOLD_MAX),
         "sum": _work(ranges.values()),
         "buffered_bytes": writes.buffered_bytes,
         "buffered_bytes_limit": writes.limits.worker_bytes,
@@ -61,6 +65,15 @@ def memory_figures(
         "scans": {"allowed": plan.view_bytes, "used": view_bytes},
         "drain_bytes_per_second": writes.drain_rate.bytes_per_second,
     }
+
+
+def _told(ranges: Collection[OwnedRange]) -> Iterable[OwnedRange]:
+    """All ranges, or as many as one answer has room for, those first of which something is wrong."""
+    if len(ranges) <= RANGES_TOLD_MAX:
+        return ranges
+    return sorted(ranges, key=lambda owned: not (owned.damage or owned.job_damage or owned.last_failure))[
+        :RANGES_TOLD_MAX
+    ]
 
 
 def _range_figures(owned: OwnedRange) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from shardstore.file_names import table_file
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import Buffer, RequestId
 from shardstore.key_range import KeyRange
+from shardstore.limits import DEDUP_BYTES_MAX
 from shardstore.memory_plan import MemoryPlan
 from shardstore.options import Durability
 from shardstore.router.budget import Account
@@ -36,6 +37,7 @@ from shardstore.workers.overlay.immutable_run import ImmutableRun
 from shardstore.workers.overlay.overlay import Overlay
 from shardstore.workers.overlay.pin import DrainedRuns, Pin
 from shardstore.workers.ranges.dedup import DedupWindow, Verdict
+from shardstore.workers.ranges.known_requests import KnownRequests
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import BARRED, FAILED, Result
 from shardstore.workers.segment.bloom import BloomFilter
@@ -96,6 +98,21 @@ def _note_without_numbers(
 
 
 _note = DedupWindow.note
+
+
+def _forget_without_a_trace(window: DedupWindow) -> None:
+    """As if a client of which nothing is known could not have written before."""
+    forgot = window._forgot
+    _forget(window)
+    window._forgot = forgot
+
+
+_forget = DedupWindow._forget
+
+
+def _reduced_to_nothing(known: KnownRequests) -> KnownRequests:
+    """Not even the newest number of a client is kept."""
+    return KnownRequests()
 
 
 def _answer_at_once(writes: WritePath, logged: LoggedWrite | None, asker: Asker, result: Result) -> list[Effect]:
@@ -275,7 +292,7 @@ def _grant_at_once(accounts: Mapping[int, Account], plan: MemoryPlan) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """What is planted, and what a seed must have drawn to be worth a try: faults, power losses, durability, changes.
+    """What is planted, and what a seed must have drawn to be worth a try: faults, power losses, durability and so on.
 
     `first_seed`: where to begin, so that what few seeds show is found in good time.
     """
@@ -288,6 +305,8 @@ class Mistake:
         """Whether the seed of this swarm is worth a try."""
         modes = (mode.name for mode in swarm.power_losses)
         drawn = {*swarm.faults, *modes, swarm.durability.name, *swarm.topology_changes}
+        drawn |= {"few clients known"} if swarm.windows.clients < swarm.clients else set()
+        drawn |= {"silent clients reduced"} if swarm.windows.bytes_max < DEDUP_BYTES_MAX else set()
         return drawn.issuperset(self.needs)
 
 
@@ -305,6 +324,16 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "applies retries again": Mistake(
         (Patch(DedupWindow, "judge", lambda window, request, retry: Verdict.NEW),), needs=("break connection",)
+    ),
+    "forgets a client without a trace": Mistake(
+        (Patch(DedupWindow, "_forget", _forget_without_a_trace),),
+        needs=("strand answers", "few clients known"),
+        first_seed=107,
+    ),
+    "forgets the newest number of a silent client": Mistake(
+        (Patch(KnownRequests, "reduced", _reduced_to_nothing),),
+        needs=("strand answers", "silent clients reduced"),
+        first_seed=140,
     ),
     "loses the dedup window in a drain": Mistake((Patch(DedupWindow, "to_document", lambda window, lsn_durable: {}),)),
     "forgets the result of an increment": Mistake(

@@ -18,12 +18,14 @@ import shardstore.workers.serving.open_scans
 import shardstore.workers.serving.requests
 import shardstore.workers.serving.scan_page
 import shardstore.workers.serving.scanning
-from shardstore.limits import KIB, MIB, MILLISECOND_NS, SECOND_NS
+from shardstore.limits import DEDUP_BYTES_MAX, KIB, MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import Durability
 from shardstore.segment_options import SegmentOptions
 from shardstore.topology_options import TopologyOptions
 from shardstore.workers.maintenance import compaction_policy, drain_pace
+from shardstore.workers.ranges import dedup, window_share
+from shardstore.workers.ranges.dedup import WindowLimits
 from shardstore.workers.wal.writer import WalWriter
 from tests.simulation.focus import focused
 from tests.simulation.sim_disk import PowerLoss
@@ -113,6 +115,8 @@ class Swarm:
     set_aside_bytes_min: int
     sorted_a_turn: int
     stretch_entries_max: int
+    windows: WindowLimits
+    window_minute_ns: int
 
     def patches(self) -> list[Patch]:
         """What the options change in the store: limits small enough to be met."""
@@ -126,6 +130,8 @@ class Swarm:
             Patch(shardstore.workers.serving.open_scans, "SCAN_LEASE_NS", self.scan_lease_ns),
             Patch(shardstore.workers.serving.scanning, "SCAN_LEASE_NS", self.scan_lease_ns),
             Patch(shardstore.workers.serving.open_scans, "ISOLATION_LEASE_NS", self.isolation_lease_ns),
+            Patch(dedup, "LIMITS", self.windows),
+            Patch(window_share, "MINUTE_NS", self.window_minute_ns),
             Patch(shardstore.workers.overlay.overlay, "RUNS_SET_ASIDE_MAX", self.runs_set_aside_max),
             Patch(shardstore.workers.overlay.overlay, "SET_ASIDE_BYTES_MIN", self.set_aside_bytes_min),
             Patch(shardstore.workers.serving.scanning, "SORTED_A_TURN", self.sorted_a_turn),
@@ -137,7 +143,12 @@ class Swarm:
 def draw(seed: int) -> Swarm:
     """The options of a seed."""
     swarm = focused(_drawn(seed), stream(seed, "focus"))
-    return replace(swarm, memory=replace(swarm.memory, scans_max=swarm.scans_open_max))
+    memory = replace(swarm.memory, scans_max=swarm.scans_open_max)
+    rng = stream(seed, "windows")
+    if rng.random() < 0.5:  # in the others the memory of the store alone says what a window may take
+        return replace(swarm, memory=replace(memory, window_bytes=DEDUP_BYTES_MAX))
+    minute_ns = rng.choice((100 * MILLISECOND_NS, 60 * SECOND_NS))
+    return replace(swarm, memory=memory, windows=_windows(rng), window_minute_ns=minute_ns)
 
 
 def _drawn(seed: int) -> Swarm:
@@ -185,6 +196,20 @@ def _drawn(seed: int) -> Swarm:
         set_aside_bytes_min=rng.choice((0, KIB, 256 * KIB)),
         sorted_a_turn=rng.choice((1, 5, 4_096)),
         stretch_entries_max=rng.choice((2, 20, 4_096)),
+        windows=WindowLimits(),
+        window_minute_ns=60 * SECOND_NS,
+    )
+
+
+def _windows(rng: random.Random) -> WindowLimits:
+    """So small that they are full at once, or that one of their limits is met long before the others."""
+    full = WindowLimits()
+    return WindowLimits(
+        runs=rng.choice((1, 3, full.runs)),
+        clients=rng.choice((1, 2, full.clients)),
+        values=rng.choice((1, 2, full.values)),
+        minutes=rng.choice((1, 5, full.minutes)),
+        bytes_max=rng.choice((700, 1_500, full.bytes_max)),
     )
 
 

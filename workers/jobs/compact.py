@@ -24,7 +24,7 @@ from shardstore.segment_options import SegmentOptions
 from shardstore.workers.jobs.compaction_plan import Rewrite, Step, plan
 from shardstore.workers.jobs.merged_entries import MergedEntries
 from shardstore.workers.jobs.output import Numbers, Output
-from shardstore.workers.jobs.part_sizes import drawn_sizes
+from shardstore.workers.jobs.part_sizes import drawn_sizes, sized
 from shardstore.workers.jobs.specs import CompactionKind, CompactResult, CompactSpec
 from shardstore.workers.segment.cache import SegmentCache
 from shardstore.workers.segment.manifest import Manifest, Parts, publish_manifest, read_manifest, share_bytes_of
@@ -50,6 +50,7 @@ def compact(spec: CompactSpec, filesystem: Filesystem, options: SegmentOptions) 
     if inputs is None:  # maybe by a job that died before the name of the manifest was durable
         filesystem.sync_directory(segment_directory(spec.segment))
         return CompactResult(manifest.without_window())
+    options = sized(options, share_bytes_of(manifest.tables))
     tables = OpenTables(filesystem, spec.store, spec.segment, SegmentCache(CACHE_BYTES))
     trims = spec.kind == CompactionKind.EVERYTHING
     steps = plan(inputs.base, inputs.newer, _held_by(tables), options.part_min_bytes, not inputs.older, trims)

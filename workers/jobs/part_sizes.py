@@ -7,11 +7,27 @@ number generators; the splitmix64 of Java.)
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from shardstore.limits import PARTS_AIM
 from shardstore.segment_options import SegmentOptions
 
 _WORDS = 2**64
 _STEP = 0x9E3779B97F4A7C15
+
+
+def sized(options: SegmentOptions, segment_bytes: int) -> SegmentOptions:
+    """The options for a segment of so many bytes: one that has very many parts gets larger ones.
+
+    So the number of parts, and with it the length of a manifest, grows with the logarithm of the segment.
+    """
+    factor = max(1, segment_bytes // (PARTS_AIM * options.part_min_bytes))
+    return replace(
+        options,
+        part_min_bytes=factor * options.part_min_bytes,
+        part_max_bytes=factor * options.part_max_bytes,
+        main_max_bytes=factor * options.main_max_bytes,
+    )
 
 
 def drawn_sizes(seed: int, options: SegmentOptions) -> Iterator[int]:

@@ -14,9 +14,13 @@ from typing import Any, TypeAlias
 
 from shardstore import messages
 from shardstore.identifiers import Buffer
+from shardstore.limits import DOCUMENT_BYTES_MAX, DRAIN_BYTES_MAX
 from shardstore.wire_format import MalformedMessage
 from shardstore.workers.jobs.figures import JobFigures
 from shardstore.workers.segment.manifest import Manifest
+
+JOB_BYTES_MAX = DOCUMENT_BYTES_MAX + 2 * DRAIN_BYTES_MAX
+"""A spec or a result: a manifest as long as one may be, or those of many segments (see maintenance/drain_choice.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +206,7 @@ def decode_spec(data: Buffer) -> Spec:
     """Inverse of encode_spec. Raises MalformedMessage."""
     if not data or data[0] not in _SPECS:
         raise MalformedMessage("no spec of a job")
-    return messages.decode(_SPECS[data[0]], data[1:])
+    return messages.decode(_SPECS[data[0]], data[1:], JOB_BYTES_MAX)
 
 
 def encode_result(result: Result) -> bytes:
@@ -212,4 +216,4 @@ def encode_result(result: Result) -> bytes:
 
 def decode_result(spec: Spec, data: Buffer) -> Result:
     """The result of a job with this spec. Raises MalformedMessage."""
-    return messages.decode(_RESULTS[type(spec)], data)
+    return messages.decode(_RESULTS[type(spec)], data, JOB_BYTES_MAX)

@@ -1,10 +1,12 @@
 """Jobs and their results between a worker and its maintenance process, over a socket pair.
 
-    message := length u32 | job u64 | body                all little-endian; length: of what follows
+    message := piece ... piece                            of one job; the highest bit of length: another one follows
+    piece   := length u32 | job u64 | part of the body    all little-endian; length: of the part, at most PIECE_BYTES
 
-Worker to maintenance: the body is an encoded job spec. Back, for the same job: one byte for the outcome, then the
-encoded result, the reason as text, or the damage as a Refusal (messages.py). The worker has at most one compaction
-and one other job under way; jobs end in any order.
+So no message is too long for the channel, however many tables and ranges it names. Worker to maintenance: the body is
+an encoded job spec. Back, for the same job: one byte for the outcome, then the encoded result, the reason as text, or
+the damage as a Refusal (messages.py). The worker has at most one compaction and one other job under way; jobs end in
+any order.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ import struct
 from enum import IntEnum
 
 from shardstore.errors import Corruption
-from shardstore.limits import DOCUMENT_BYTES_MAX
+from shardstore.limits import MIB
 from shardstore.messages import Refusal, decode, encode
 
-_LENGTH = struct.Struct("<I")
-_JOB = struct.Struct("<Q")
+PIECE_BYTES = MIB
+_HEAD = struct.Struct("<IQ")
+_GOES_ON = 1 << 31
 
 
 class Outcome(IntEnum):
@@ -49,18 +52,26 @@ class ChannelClosed(ConnectionError):
 def send(channel: socket.socket, job: int, body: bytes) -> None:
     """Send one message about a job. Raises ChannelClosed."""
     try:
-        channel.sendall(_LENGTH.pack(_JOB.size + len(body)) + _JOB.pack(job) + body)
+        for at in range(0, max(1, len(body)), PIECE_BYTES):
+            piece = body[at : at + PIECE_BYTES]
+            goes_on = _GOES_ON if at + PIECE_BYTES < len(body) else 0
+            channel.sendall(_HEAD.pack(len(piece) | goes_on, job) + piece)
     except OSError as error:
         raise ChannelClosed(str(error)) from None
 
 
 def receive(channel: socket.socket) -> tuple[int, bytes]:
     """Wait for one message: the job, and what is said of it. Raises ChannelClosed."""
-    (length,) = _LENGTH.unpack(_receive_exactly(channel, _LENGTH.size))
-    if not _JOB.size <= length <= _JOB.size + DOCUMENT_BYTES_MAX:
-        raise ChannelClosed(f"a message of {length} bytes")
-    message = _receive_exactly(channel, length)
-    return _JOB.unpack_from(message)[0], message[_JOB.size :]
+    pieces: list[bytes] = []
+    goes_on, job_of_all = True, None
+    while goes_on:
+        length, job = _HEAD.unpack(_receive_exactly(channel, _HEAD.size))
+        goes_on, length = bool(length & _GOES_ON), length & ~_GOES_ON
+        if length > PIECE_BYTES or job_of_all not in (None, job):
+            raise ChannelClosed(f"a piece of {length} bytes for job {job}, behind one for job {job_of_all}")
+        job_of_all = job
+        pieces.append(_receive_exactly(channel, length))
+    return job, b"".join(pieces)
 
 
 def has_message(channel: socket.socket) -> bool:

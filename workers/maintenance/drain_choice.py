@@ -6,14 +6,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
 
-from shardstore.limits import MIB
+from shardstore.limits import DRAIN_BYTES_MAX, DRAIN_RANGES_MAX
 from shardstore.workers.jobs.specs import SegmentDrain
 from shardstore.workers.ranges.owned_range import OwnedRange
-
-DRAINS_MAX = 1_024
-"""Ranges in one drain; the next one takes the others."""
-WINDOW_BYTES_MAX = 16 * MIB
-"""Dedup windows in the spec of a drain of more than one range."""
 
 
 def drains_of(ranges: Iterable[OwnedRange], lsn_durable: int, bytes_max: int) -> list[SegmentDrain]:
@@ -22,7 +17,7 @@ def drains_of(ranges: Iterable[OwnedRange], lsn_durable: int, bytes_max: int) ->
     Each takes as many runs as fit what is left of the bytes; the first one run at least.
     """
     drains: list[SegmentDrain] = []
-    window_bytes = 0
+    window_bytes = record_bytes = 0
     for owned in sorted(ranges, key=_lsn_first):
         runs = [run for run in owned.overlay.runs if run.lsn_last <= lsn_durable]
         if not any(run.due for run in runs) or owned.segment is None or owned.job_damage:
@@ -32,7 +27,8 @@ def drains_of(ranges: Iterable[OwnedRange], lsn_durable: int, bytes_max: int) ->
         sizes = list(accumulate([run.size_bytes for run in runs]))
         fitting = bisect_right(sizes, bytes_max)
         window_bytes += owned.dedup.size_bytes
-        has_room = fitting and window_bytes <= WINDOW_BYTES_MAX and len(drains) < DRAINS_MAX
+        record_bytes += owned.segment.record_bytes
+        has_room = fitting and max(window_bytes, record_bytes) <= DRAIN_BYTES_MAX and len(drains) < DRAIN_RANGES_MAX
         if drains and not has_room:
             break
         last = max(0, fitting - 1)

@@ -36,11 +36,12 @@ StoredLayer: TypeAlias = Table | Main | NullSegment
 class Segment:
     """The stable storage of one range.
 
-    `manifest` is the version that is served; `tables` counts its tables, `bytes` and `entries` what is in them
-    (tombstones and entries that a newer table hides among them), by layer `delta_bytes`, `main_bytes` and
-    `bottoms_bytes`, the oldest first. Of a file with a virtual part only its share counts, the rest is
-    `outside_bytes`; `linked_bytes` are those of `bytes` in files that another segment wrote. `keys_asked` and
-    `layers_asked` count the lookups since this version is served: their ratio is the read amplification.
+    `manifest` is the version that is served; `tables` counts its tables, `record_bytes` the room that these take in it;
+    `bytes` and `entries` what is in them (tombstones and entries that a newer table hides among them), by layer
+    `delta_bytes`, `main_bytes` and `bottoms_bytes`, the oldest first. Of a file with a virtual part only its share
+    counts, the rest is `outside_bytes`; `linked_bytes` are those of `bytes` in files that another segment wrote.
+    `keys_asked` and `layers_asked` count the lookups since this version is served: their ratio is the read
+    amplification.
     """
 
     def __init__(self, filesystem: Filesystem, manifest: Manifest, cache: SegmentCache | None = None) -> None:
@@ -145,6 +146,7 @@ class Segment:
     def _serve(self, manifest: Manifest) -> None:
         self.manifest = manifest.without_window()
         self.tables = len(manifest.tables)
+        self.record_bytes = sum(record.record_bytes for record in manifest.tables)
         self.entries = sum(record.entries for record in manifest.tables)
         self.tombstones = sum(record.tombstones for record in manifest.tables)
         self.delta_bytes = share_bytes_of(manifest.deltas)

@@ -69,6 +69,8 @@ _FOOTER_END = struct.Struct("<Q8s")
 FOOTER_BYTES = _FOOTER.size + _FOOTER_END.size
 BLOCKS_MAX = 2**32 // BLOCK_ENTRIES
 OFFSET_BYTES = 4
+RECORD_BYTES_MAX = 240
+"""Of a TableRecord in a manifest, beside its four keys."""
 
 FixedItems: TypeAlias = npt.NDArray[np.void]
 """Items of one length: an array of dtype V<stride>."""
@@ -142,6 +144,12 @@ class TableRecord:
     start: bytes = b""
     end: bytes = b""
     file_entries: int = 0
+
+    @property
+    def record_bytes(self) -> int:
+        """At most so many bytes are this record in a manifest."""
+        keys = len(self.key_first) + len(self.key_last) + len(self.start) + len(self.end)
+        return RECORD_BYTES_MAX + keys
 
     @property
     def is_linked(self) -> bool:
