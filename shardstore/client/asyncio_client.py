@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from asyncio import CancelledError
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Iterator, Mapping
 from types import TracebackType
@@ -81,7 +82,13 @@ class Connecting(Coroutine[Any, Any, "AsyncClient"]):
 
 
 class AsyncClient:
-    """The client for the event loop in which it was made, by `connect_async`. Its methods are those of Client."""
+    """The client for the event loop in which it was made, by `connect_async`. Its methods are those of Client.
+
+    Cancelling a write does not take it back. What has left goes on until it is answered or its `timeout` is over, and
+    may be applied; reads of the same client that are made later come behind it. What has not left is dropped. The
+    CancelledError, which is the cause of the TimeoutError of `asyncio.wait_for` and `asyncio.timeout`, has a `token`:
+    `outcome(error.token)` tells what became of the write.
+    """
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._pump = LoopPump(surroundings)
@@ -231,7 +238,12 @@ class AsyncClient:
         await self._call(Open(checked_timeout_ns(timeout)))
 
     async def _call(self, call: Call) -> Any:
-        return await self._pump.wait(self._pump.submit(call))
+        try:
+            return await self._pump.wait(self._pump.submit(call))
+        except CancelledError as cancelled:
+            if is_write(call):
+                _carry(cancelled, [self._pump.ending_of(call)], 0)
+            raise
 
     async def _call_each(self, calls: Iterator[Call]) -> AsyncIterator[Any]:
         """What each call settles with, in order. Some later ones are under way meanwhile."""
@@ -258,6 +270,10 @@ class AsyncClient:
         call = under_way.popleft()
         try:
             return await self._pump.wait(call)
+        except CancelledError as cancelled:
+            if is_write(call):
+                _carry(cancelled, list(map(self._pump.ending_of, (call, *under_way))), done)
+            raise
         except (Busy, Unavailable, OutcomeUnknown) as error:
             if not is_write(call):
                 raise
@@ -272,3 +288,11 @@ class AsyncClient:
         except ShardstoreError as error:
             return error
         return None
+
+
+def _carry(cancelled: CancelledError, ends: list[ShardstoreError | None], done: int) -> None:
+    """Let the error tell what became of a write; `ends` are those of its calls, behind `done` that were applied."""
+    failure = outcome_token.error_of_all(ends, done)
+    if isinstance(failure, OutcomeUnknown):
+        cancelled.token = failure.token  # type: ignore[attr-defined]
+        cancelled.add_note("the write may be applied: `outcome(error.token)` of the client tells")

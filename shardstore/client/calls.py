@@ -31,6 +31,7 @@ class Call:
     """What every call has. The session sets the deadline, marks the call settled, and keeps its timer in `grain`.
 
     A call that is `held` is asked ahead of need: its time begins to run when somebody waits for it (Await).
+    A write that is `left` may be applied, and nobody waits for it: what was sent of it goes on, reads come behind it.
     `missing` counts the parts that are not answered. A write that `fails_when_busy` is not sent again when it was
     refused for want of room.
     """
@@ -42,6 +43,7 @@ class Call:
     missing: int = field(default=1, init=False)
     fails_when_busy: bool = field(default=False, init=False)
     held: bool = field(default=False, init=False)
+    left: bool = field(default=False, init=False)
 
 
 @dataclass(slots=True, eq=False)

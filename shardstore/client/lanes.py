@@ -85,6 +85,11 @@ class Lane:
         """Whether a new write request may be sent."""
         return not self.turns and not self.paused
 
+    @property
+    def reads_may_go(self) -> bool:
+        """Whether no write is out that its caller has left: what is read from then on comes behind it."""
+        return not self.turns or not any(call.left for turn in self.turns for call in turn.calls)
+
     def add(self, waiting: Waiting) -> None:
         """Let it wait its turn."""
         (self.writes if waiting.op in WRITES else self.reads).append(waiting)
@@ -95,7 +100,8 @@ class Lane:
 
     def sendable(self) -> bool:
         """Whether `next_request` may have something."""
-        return bool(self.retries or self.reads or (self.writes and self.writes_may_go))
+        reads, writes = self.reads and self.reads_may_go, self.writes and self.writes_may_go
+        return bool(self.retries or reads or writes)
 
     def next_request(self) -> Request | None:
         """What to send next: what is to be sent again, then a write if none is out, then a read."""
@@ -108,7 +114,7 @@ class Lane:
             if write is not None:
                 self.turns.append(write)
                 return write
-        return self._gather(self.reads) if self.reads else None
+        return self._gather(self.reads) if self.reads and self.reads_may_go else None
 
     def _gather(self, queue: deque[Waiting]) -> Request | None:
         """A request for the first that waits and, if that is a single operation, for all of its kind."""
@@ -167,7 +173,8 @@ def body_of_singles(singles: list[Single]) -> tuple[int, tuple[bytes, ...]]:
 def _pop(queue: deque[Waiting]) -> Waiting | None:
     while queue:
         waiting = queue.popleft()
-        if not (waiting if type(waiting) is Single else waiting.call).settled:  # type: ignore[union-attr]
+        call: Call = waiting if type(waiting) is Single else waiting.call  # type: ignore[union-attr]
+        if not call.settled and not call.left:
             return waiting
     return None
 

@@ -18,7 +18,7 @@ from shardstore.client.driver import Driver
 from shardstore.client.effects import Abandon, Await, Resolve, Submit
 from shardstore.client.forking import refusal, watch
 from shardstore.client.opening import Surroundings
-from shardstore.errors import Closed, InvalidRequest, Unavailable
+from shardstore.errors import Closed, InvalidRequest, ShardstoreError, Unavailable
 from shardstore.limits import SECOND_NS
 from shardstore.transport import ClientTransport
 
@@ -98,6 +98,14 @@ class LoopPump:
             raise
         self.abandon(call)
         return value
+
+    def ending_of(self, call: Call) -> ShardstoreError | None:
+        """How a write ends whose caller is cancelled now: in doubt, unless it ended before; None if it is applied."""
+        future = self._futures.get(call)
+        if future is None or not future.done() or future.cancelled():
+            return self._driver.interrupted(call, "its caller was cancelled")
+        error = future.exception()
+        return error if isinstance(error, ShardstoreError) else None
 
     def settled_value(self, call: Call) -> Any:
         """What a submitted call has settled with, None if it has not, or with an error."""

@@ -81,7 +81,7 @@ class Sending:
         if lane.offered or channel.ready or channel.in_flight >= channel.credits:
             return None
         writes = call.op in WRITES
-        if writes and not lane.writes_may_go:
+        if lane.turns and not lane.reads_may_go if not writes else not lane.writes_may_go:
             return None
         flags, body = single_body(call)
         request = Request(lane, call.op, body, flags, 1, [call])
@@ -216,7 +216,7 @@ class Sending:
     def _end_turn(self, request: Request, lane: Lane) -> None:
         if request in lane.turns:
             lane.end_turn(request)
-            if lane.writes or lane.retries:
+            if lane.writes or lane.retries or lane.reads:
                 self.offer(lane)
 
     def _watch_call(self, request: Request) -> None:

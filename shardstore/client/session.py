@@ -25,6 +25,7 @@ from shardstore.client.calls import (
     ScanPage,
     Single,
     Statistics,
+    is_write,
 )
 from shardstore.client.collecting import Collecting
 from shardstore.client.effects import Abandon, Await, Effect, Event, Resolve, Submit
@@ -156,8 +157,12 @@ class Session:
         return True
 
     def _abandon(self, event: Abandon) -> None:
-        event.call.settled = True
-        self._timers.clear(event.call)
+        call = event.call
+        if not call.settled and is_write(call):
+            call.left = any(request.unanswered for request in self._sending.requests_of(call))
+        if not call.left:
+            call.settled = True
+            self._timers.clear(call)
 
     def _await(self, event: Await) -> None:
         call = event.call
