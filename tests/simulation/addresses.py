@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-URL = "ipc://simulated/router"
+ROUTER = "ipc://simulated/router"
 INTERNAL = "ipc://simulated/workers"
+
+
+def url_of(life: int) -> str:
+    """Where the router listens for clients in its life of this number: every second one begins elsewhere."""
+    return f"{ROUTER}-{life // 2}"
 
 
 def name_of(worker: int) -> str:

@@ -9,24 +9,38 @@ from shardstore.client.calls import Call
 from shardstore.client.driver import Driver
 from shardstore.client.effects import Resolve, Submit
 from shardstore.client.session import Session
+from shardstore.client.whereabouts import Found
 from tests.simulation.oracle import Violation
 from tests.simulation.processes import Host, Process
 from tests.simulation.sim_entropy import SimEntropy
-from tests.unit.fake_finder import FakeFinder
 
 Answer: TypeAlias = tuple[Any, Exception | None]
 Actor: TypeAlias = Generator[Call | int, Answer, None]
 """Yields a call and is sent how it ended, or yields nanoseconds to sleep."""
 
 
+class SimFinder:
+    """Knows where the router is as soon as that is announced."""
+
+    def __init__(self, find: Callable[[], Found]) -> None:
+        self.find = find
+        self.store = 0
+
+    def learn(self, store: int, url: str, data: str) -> None:
+        """There is one store only."""
+        self.store = store
+
+
 class Client(Process):
     """One incarnation of a client process with some actors, one after the other or at the same time."""
 
-    def __init__(self, host: Host, name: str, on_end: Callable[[Process, str], None], url: str) -> None:
+    def __init__(
+        self, host: Host, name: str, on_end: Callable[[Process, str], None], find: Callable[[], Found]
+    ) -> None:
         super().__init__(host, name, on_end)
         entropy = SimEntropy(host.swarm.seed, f"entropy of {name}")
         direct = host.swarm.direct
-        finder = FakeFinder(url)
+        finder = SimFinder(find)
         self._waiting: dict[Call, Actor] = {}
         self._resolved: list[Resolve] = []
         self._driver = Driver(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.router.change_stage import Stage
 from shardstore.topology import Change
-from tests.simulation.addresses import URL, endpoint_of, name_of
+from tests.simulation.addresses import endpoint_of, name_of
 from tests.simulation.operators import stage_of, strike
 from tests.simulation.processes import Process
 from tests.simulation.servers import Worker
@@ -132,7 +132,7 @@ class Faults:
         So what the parents have applied comes again, to workers that know of it only by what the children's files tell.
         """
         world = self._world
-        endpoints = {URL, *map(endpoint_of, world.wanted)}
+        endpoints = {world.url, *map(endpoint_of, world.wanted)}
         break_off = world.host.network.strand_answers(endpoints, STRANDED_NS)
         world.advance(world.host.clock.now_ns() + MOMENT_NS)
         change = self._some_change()

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from shardstore.client.whereabouts import Found
 from shardstore.file_names import first_lsn_of, worker_directory
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.memory_plan import plan_of_worker
 from shardstore.options import Durability, RouterOptions, WorkerOptions
 from shardstore.topology import Relative
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES
-from tests.simulation.addresses import INTERNAL, URL, endpoint_of, name_of, number_of
+from tests.simulation.addresses import INTERNAL, endpoint_of, name_of, number_of, url_of
 from tests.simulation.clients import Client
 from tests.simulation.counters import Counters
 from tests.simulation.faults import Faults
@@ -62,6 +63,7 @@ class World:
         """Processes that end, though their number may be given again meanwhile."""
         self.leased_max = 0
         self._incarnations = 0
+        self._router_lives = 0
         self._generation = 0
         self._operators_random = stream(swarm.seed, "operators")
         self.operators = Operators(swarm, self._operators_random)
@@ -158,8 +160,9 @@ class World:
             self._restart_later(name)
 
         if name == "router":
+            self._router_lives += 1
             options = RouterOptions(
-                "", "store", URL, INTERNAL, swarm.workers, swarm.boundaries, swarm.memory, swarm.topology
+                "", "store", self.url, INTERNAL, swarm.workers, swarm.boundaries, swarm.memory, swarm.topology
             )
             return Router(self.host, numbered, ended, options, self._follow_router)
         number = number_of(name)
@@ -170,6 +173,15 @@ class World:
             ended,
             WorkerOptions("", "store", number, INTERNAL, endpoint_of(number), swarm.durability, plan, swarm.segments),
         )
+
+    @property
+    def url(self) -> str:
+        """Where the router listens for clients."""
+        return url_of(self._router_lives)
+
+    def _whereabouts(self) -> Found:
+        """What the data directory announces."""
+        return Found(self.url)
 
     def servers_of(self, relatives: Iterable[Relative]) -> list[Server]:
         """The workers of these ranges, as far as they were started."""
@@ -214,7 +226,7 @@ class World:
 
     def _new_client(self, name: str) -> Client:
         self._incarnations += 1
-        return Client(self.host, f"{name} #{self._incarnations}", lambda _client, _why: None, URL)
+        return Client(self.host, f"{name} #{self._incarnations}", lambda _client, _why: None, self._whereabouts)
 
     # Operators
 
