@@ -25,10 +25,14 @@ def split_bytes(loads: StoreLoad, options: TopologyOptions) -> int:
 
     A store of which the size is not known, since its workers did not report all ranges yet, counts as large.
     """
+    return max(min(FIRST_SPLIT_BYTES, options.split_bytes), share_bytes(loads, options))
+
+
+def share_bytes(loads: StoreLoad, options: TopologyOptions) -> int:
+    """The same without a least size. A split aims at it, so that its parts need none soon while they grow alike."""
     if not loads.is_known:
         return options.split_bytes
-    share = loads.size_bytes_total // (RANGES_PER_WORKER * max(1, len(loads.receivers())))
-    return min(options.split_bytes, max(FIRST_SPLIT_BYTES, share))
+    return min(options.split_bytes, loads.size_bytes_total // (RANGES_PER_WORKER * max(1, len(loads.receivers()))))
 
 
 def has_rested(load: RangeLoad, history: History, options: TopologyOptions, now_ns: int) -> bool:

@@ -27,7 +27,7 @@ from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import RangeLoad, StoreLoad
 from shardstore.router.policies.placement import dealt, gain, least_busy
 from shardstore.router.policies.plan import Plan, PlanKind, Unsplittable
-from shardstore.router.policies.sizes import has_rested, split_bytes
+from shardstore.router.policies.sizes import has_rested, share_bytes, split_bytes
 from shardstore.topology_options import TopologyOptions
 
 BUSY_MIN = 0.2
@@ -61,7 +61,8 @@ def splits(
     full = [load for load in candidates if load.size_bytes > APPEND_FULL_SHARE * limit]
     by_size = sorted(full, key=lambda load: -load.size_bytes)
     rested = [load for load in by_size if has_rested(load, history, options, now_ns)]
-    plans = [plan for load in rested if (plan := _by_bytes(load, loads, limit))]
+    part_bytes = max(1.0, PART_SHARE * share_bytes(loads, options))
+    plans = [plan for load in rested if (plan := _by_bytes(load, loads, limit, part_bytes))]
     verdicts: list[Unsplittable] = []
     planned = {segment for plan in plans for segment in plan.segments}
     for load in _hot(candidates, loads, options):
@@ -86,14 +87,14 @@ def _hot(candidates: Sequence[RangeLoad], loads: StoreLoad, options: TopologyOpt
             yield load
 
 
-def _by_bytes(load: RangeLoad, loads: StoreLoad, limit: int) -> Plan | None:
+def _by_bytes(load: RangeLoad, loads: StoreLoad, limit: int, part_bytes: float) -> Plan | None:
     what = f"{load.size_bytes} bytes, limit {limit}"
     at_end = _behind_last(load) if load.append_share >= APPEND_SHARE_MIN else b""
     if at_end and load.size_bytes <= limit:
         return _at_end(load, at_end, loads, what)
     if load.size_bytes <= limit:
         return None
-    keys = _even_cuts(load, math.ceil(load.size_bytes / (PART_SHARE * limit)))
+    keys = _even_cuts(load, math.ceil(load.size_bytes / part_bytes))
     if not keys:
         return _at_end(load, at_end, loads, what) if at_end else None
     workers = dealt(loads, [load.size_bytes / (len(keys) + 1)] * (len(keys) + 1), load.worker)
@@ -108,7 +109,9 @@ def _even_cuts(load: RangeLoad, parts: int) -> tuple[bytes, ...]:
     if not known:
         median = sorted(load.keys)[len(load.keys) // 2] if load.keys else b""
         return (median,) if load.can_split_at(median) else ()
-    parts = min(max(2, parts), len(known) + 1)
+    parts = max(2, parts)
+    if 2 * parts > len(known) + 1:  # fewer would not be even
+        return tuple(known)
     return tuple(known[(len(known) + 1) * part // parts - 1] for part in range(1, parts))
 
 

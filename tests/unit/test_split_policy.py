@@ -67,10 +67,18 @@ def test_a_range_filled_at_its_end_is_split_behind_its_last_key_for_another_work
 
 def test_a_range_far_above_the_limit_is_split_into_as_many_as_there_should_be_at_once() -> None:
     cuts = [b"k%04d" % (at * 100 // 16) for at in range(1, 16)]
-    plan = the_one(store({"size_bytes": 300 * UNIT, "cuts": cuts}, {"worker": 1}))
+    others = [{"size_bytes": 50 * UNIT, "worker": at % 2} for at in range(4)]
+    plan = the_one(store({"size_bytes": 300 * UNIT, "cuts": cuts}, *others))
     assert plan.keys == (b"k0018", b"k0037", b"k0056", b"k0075"), "five parts of 60 units, or nearly so"
     plan = the_one(store({"size_bytes": 5_000 * UNIT, "cuts": cuts}, {"worker": 1}))
     assert list(plan.keys) == cuts, "as many as can be told"
+
+
+def test_the_first_split_of_a_store_leaves_as_many_ranges_as_it_needs_when_it_is_large() -> None:
+    cuts = [b"k%04d" % (at * 100 // 16) for at in range(1, 16)]
+    first = {"size_bytes": 101 * UNIT, "cuts": cuts}
+    assert len(the_one(store(first, workers=2)).keys) == 6
+    assert len(the_one(store(first, workers=4)).keys) == 15, "parts that are even, rather than few"
 
 
 def test_the_parts_go_to_whom_they_even_out_the_bytes() -> None:
