@@ -1,8 +1,13 @@
-"""Waits for many file descriptors at once, with epoll: what a wait costs depends on those that are ready only."""
+"""Waits for many file descriptors at once, with epoll: what a wait costs depends on those that are ready only.
+
+In a program that gevent has patched, `select.epoll` is gone, as its wait would stop every greenlet. There the wait is
+one of `select.select` for the epoll itself, which gevent has made one of the greenlet only.
+"""
 
 from __future__ import annotations
 
 import select
+import sys
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -20,7 +25,8 @@ class Readiness:
     """Descriptors, and what to call when one of them is ready."""
 
     def __init__(self) -> None:
-        self._epoll = select.epoll()
+        self._is_patched = is_patched()
+        self._epoll: select.epoll = _original_epoll() if self._is_patched else select.epoll()
         self._ready: dict[int, Ready] = {}
 
     def add(self, descriptor: int, events: int, ready: Ready) -> None:
@@ -42,7 +48,11 @@ class Readiness:
 
         What is ready and not served is ready again at the next poll.
         """
-        return self._epoll.poll(None if timeout_ns is None else timeout_ns / SECOND_NS)
+        timeout = None if timeout_ns is None else timeout_ns / SECOND_NS
+        if self._is_patched:
+            select.select([self._epoll], [], [], timeout)
+            timeout = 0
+        return self._epoll.poll(timeout)
 
     def serve(self, polled: list[tuple[int, int]], received: list[Incoming]) -> None:
         """Let those that were ready take what came."""
@@ -59,3 +69,13 @@ class Readiness:
         """Watch nothing any more."""
         self._ready.clear()
         self._epoll.close()
+
+
+def is_patched() -> bool:
+    """Whether gevent has patched this program."""
+    return not hasattr(select, "epoll")
+
+
+def _original_epoll() -> select.epoll:
+    epoll: select.epoll = sys.modules["gevent.monkey"].get_original("select", "epoll")()
+    return epoll

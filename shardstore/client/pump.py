@@ -11,10 +11,10 @@ finalizes an object. The session stands in the middle of a step then, so such a 
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections import deque
 from contextlib import suppress
-from queue import SimpleQueue
 from typing import Any
 
 from shardstore.client.calls import Call
@@ -37,7 +37,7 @@ class Ticket:
         self.settled = False
         self.value: Any = None
         self.error: Exception | None = None
-        self.parking: SimpleQueue[None] | None = None
+        self.parking: queue.SimpleQueue[None] | None = None
 
     def settle(self, value: Any, error: Exception | None) -> None:
         """Tell the thread that waits."""
@@ -267,7 +267,7 @@ class Pump:
         Who reads this ticket as parked will wake it.
         """
         if ticket.parking is None:
-            ticket.parking = SimpleQueue()
+            ticket.parking = queue.SimpleQueue()  # of the module: gevent may have put another one there
         thread = threading.get_ident()
         self._parked_threads.add(thread)
         try:

@@ -15,8 +15,9 @@ from shardstore.client.asyncio_client import Connecting, connect_async
 from shardstore.client.blocking_client import Client, connect
 from shardstore.cluster.settings import cluster_settings
 from shardstore.cluster.supervisor import Supervisor
-from shardstore.errors import Closed, ShardstoreError, Unavailable
+from shardstore.errors import Closed, InvalidRequest, ShardstoreError, Unavailable
 from shardstore.options import Durability
+from shardstore.readiness import is_patched
 from shardstore.segment_options import SegmentOptions
 from shardstore.topology_options import TopologyOptions
 
@@ -71,6 +72,11 @@ class LocalCluster:
         """Start all processes and wait until they serve; answers the cluster. Raises as Supervisor.run does."""
         if self._supervisor is not None:
             raise Closed("the cluster was started before: make a new LocalCluster")
+        if is_patched():
+            raise InvalidRequest(
+                "a LocalCluster does not run in a program that gevent has patched, a client does: start the cluster "
+                "with `shardstore serve`, and connect to its data directory"
+            )
         self._supervisor = Supervisor(self._settings)
         self._owner = os.getpid()
         url: Future[str] = Future()
