@@ -89,14 +89,16 @@ class KnownRequests:
         if goes_on and kind != COUNTED:
             self.newest = sequence
             return 0
-        before_bytes = self.size_bytes
+        grown_bytes = 0
         if goes_on:
             self.newest = sequence
         else:
-            self._begin_run(sequence, kind, runs_max)
+            grown_bytes = self._begin_run(sequence, kind, runs_max)
         if result and kind == COUNTED:
+            before_bytes = len(self.values)
             self._note_value(sequence, result, values_max)
-        return self.size_bytes - before_bytes
+            grown_bytes += len(self.values) - before_bytes
+        return grown_bytes
 
     def kind_of(self, sequence: int) -> int | None:
         """How the request ended; None where that is not known."""
@@ -186,20 +188,23 @@ class KnownRequests:
         known.values = _joined(b"%d:%b" % pair for pair in sorted(counted)[-values_max:])
         return known
 
-    def _begin_run(self, sequence: int, kind: int, runs_max: int) -> None:
-        self._close_run()
-        if self.runs >= runs_max:
-            self.floor = max(self.floor, self.older_last)
-            self.older, self.older_last = self.closed, self.closed_last
-            self.closed, self.closed_last, self.runs = b"", 0, 0
-        self.first = self.newest = sequence
-        self.kind = kind
-
-    def _close_run(self) -> None:
+    def _begin_run(self, sequence: int, kind: int, runs_max: int) -> int:
+        """Close the open run, if there is one, and open another. Answers by how many bytes this has grown."""
+        grown_bytes = 0
         if self.kind != _NOTHING:
-            self.closed += encode_run(Run(self.first, self.newest, self.kind), self.closed_last)
+            closed = encode_run(self.first, self.newest, self.kind, self.closed_last)
+            self.closed += closed
             self.closed_last = self.newest
             self.runs += 1
+            grown_bytes = len(closed)
+            if self.runs >= runs_max:
+                grown_bytes -= len(self.older)
+                self.floor = max(self.floor, self.older_last)
+                self.older, self.older_last = self.closed, self.closed_last
+                self.closed, self.closed_last, self.runs = b"", 0, 0
+        self.first = self.newest = sequence
+        self.kind = kind
+        return grown_bytes
 
     def _all_runs(self) -> list[Run]:
         open_run = [] if self.kind == _NOTHING else [Run(self.first, self.newest, self.kind)]

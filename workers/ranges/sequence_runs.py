@@ -28,9 +28,9 @@ class Run(NamedTuple):
     kind: int
 
 
-def encode_run(run: Run, previous_last: int) -> bytes:
+def encode_run(first: int, last: int, kind: int, previous_last: int) -> bytes:
     """The bytes of a run behind one that ends with `previous_last`."""
-    gap, length = run.first - previous_last, run.last - run.first << 2 | run.kind
+    gap, length = first - previous_last, last - first << 2 | kind
     return bytes((gap, length)) if gap < 128 and length < 128 else _varint(gap) + _varint(length)
 
 
@@ -38,7 +38,7 @@ def encode_runs(runs: Iterable[Run]) -> bytes:
     """The bytes of runs in ascending order."""
     parts, previous_last = [], 0
     for run in runs:
-        parts.append(encode_run(run, previous_last))
+        parts.append(encode_run(*run, previous_last))
         previous_last = run.last
     return b"".join(parts)
 
