@@ -67,7 +67,7 @@ LARGEST: list[Any] = [
     Refusal("\N{EURO SIGN}" * REFUSAL_CHARACTERS_MAX, U64, U64, "f" * 4_096, U64, encode(ROUTES)),
     ScanRequest(BEHIND, BEHIND, True, True, U64, ScanMode.FULL_ISOLATION.value, bytes(24)),
     OutcomeQuestion(U64, U64, [LONGEST[:-1] + b"a", LONGEST, LONGEST, BEHIND]),
-    Welcome(U64, "s" * 32, encode(ROUTES)),
+    Welcome(U64, "s" * 32, encode(ROUTES), "/" + "d" * 4_095),
     ROUTES,
     Register(WORKERS_MAX - 1, ENDPOINT, SEGMENTS, SEGMENTS),
     Assignments(
