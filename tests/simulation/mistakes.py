@@ -19,6 +19,8 @@ import shardstore.workers.wal.record_format
 import shardstore.workers.wal.recovery
 from shardstore import router, workers
 from shardstore.client.calls import ScanPage
+from shardstore.client.effects import Connect
+from shardstore.client.joining import Joining
 from shardstore.documents import TEMPORARY_SUFFIX
 from shardstore.effects import Effect
 from shardstore.errors import InvalidRequest
@@ -290,6 +292,16 @@ def _grant_at_once(accounts: Mapping[int, Account], plan: MemoryPlan) -> int:
     return max(0, plan.buffer_bytes - sum(reserved))
 
 
+_look = Joining._look
+
+
+def _look_as_another(joining: Joining, now_ns: int) -> list[Connect]:
+    """Whoever goes to another url is another client there, and sends again what the first one may have done."""
+    effects = _look(joining, now_ns)
+    joining.client += len(effects) if joining.client else 0
+    return effects
+
+
 @dataclass(frozen=True, slots=True)
 class Mistake:
     """What is planted, and what a seed must have drawn to be worth a try: faults, power losses, durability and so on.
@@ -397,6 +409,9 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "lets writers into an isolated range": Mistake((Patch(OpenScans, "open_isolation", _isolate_nothing),)),
     "counts a lease twice": Mistake((Patch(router.budget, "lease_for", _count_leases_twice),)),
+    "is another client where its router is now": Mistake(
+        (Patch(Joining, "_look", _look_as_another),), needs=("kill router", "break connection"), first_seed=2_000
+    ),
     "grants at once after a restart of the router": Mistake(
         (Patch(router.budget, "free_bytes", _grant_at_once),), needs=("kill router",)
     ),
