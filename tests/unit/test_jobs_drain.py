@@ -14,9 +14,11 @@ from shardstore.workers.jobs.figures import JobFigures
 from shardstore.workers.jobs.run import run
 from shardstore.workers.jobs.specs import DrainResult, DrainSpec, SegmentDrain
 from shardstore.workers.segment.manifest import read_manifest
+from shardstore.workers.segment.segment import Segment
 from shardstore.workers.wal.record_format import Record, RecordKind
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver, run_to_end
+from tests.unit.layer_reading import content_of
 
 
 @pytest.fixture
@@ -104,6 +106,48 @@ def test_records_outside_the_interval_are_left_alone(worker: JobDriver) -> None:
         worker.put(1, {b"k%d" % number: b"v"})
     run_to_end(DrainSpec(WORKER, STORE, LOG_ID, (SegmentDrain(1, 2, 4, 1, {}),)), worker.filesystem)
     assert sorted(worker.stored(1)) == [b"k2", b"k3", b"k4"]
+
+
+def test_behind_each_cut_another_table_begins(worker: JobDriver) -> None:
+    """And a tombstone is kept for what an earlier table of the same drain holds."""
+    worker.put(1, {b"a": b"1", b"b": b"1"})
+    worker.put(1, {b"a": b"2", b"c": b"2"})
+    worker.delete(1, [b"b", b"nobody"])
+    worker.put(1, {b"a": b"4"})
+    spec = DrainSpec(WORKER, STORE, LOG_ID, (SegmentDrain(1, 1, 4, 1, {}, (2, 3)),))
+    result = run_to_end(spec, worker.filesystem)
+    assert isinstance(result, DrainResult)
+    assert [(table.segment, table.lsn_first, table.lsn_last) for table in result.tables] == [
+        (1, 1, 2),
+        (1, 3, 3),
+        (1, 4, 4),
+    ]
+    segment = Segment.open(worker.filesystem, STORE, 1)
+    assert [table.number for table in result.tables] == [record.number for record in segment.manifest.deltas]
+    assert list(map(content_of, segment.layers()[1:])) == [
+        {b"a": b"2", b"b": b"1", b"c": b"2"},
+        {b"b": TOMBSTONE},
+        {b"a": b"4"},
+    ]
+    assert worker.stored_alive(1) == worker.alive(1)
+
+
+def test_a_stretch_that_leaves_nothing_to_store_has_no_table(worker: JobDriver) -> None:
+    worker.delete(1, [b"nobody"])
+    worker.put(1, {b"a": b"1"})
+    result = run_to_end(DrainSpec(WORKER, STORE, LOG_ID, (SegmentDrain(1, 1, 2, 1, {}, (1,)),)), worker.filesystem)
+    assert isinstance(result, DrainResult)
+    assert [bool(table.number) for table in result.tables] == [False, True]
+
+
+def test_cuts_of_what_was_published_before_are_passed_over(worker: JobDriver) -> None:
+    for number in range(1, 5):
+        worker.put(1, {b"k%d" % number: b"v"})
+    run_to_end(DrainSpec(WORKER, STORE, LOG_ID, (SegmentDrain(1, 1, 2, 1, {}),)), worker.filesystem)
+    result = run_to_end(DrainSpec(WORKER, STORE, LOG_ID, (SegmentDrain(1, 1, 4, 1, {}, (1, 2, 3)),)), worker.filesystem)
+    assert isinstance(result, DrainResult)
+    assert [(table.lsn_first, table.lsn_last) for table in result.tables] == [(3, 3), (4, 4)]
+    assert worker.stored_alive(1) == worker.alive(1)
 
 
 def test_a_drain_that_was_published_is_not_done_again(worker: JobDriver) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.effects import JobFailed, PeerGone, Received, SendFailed, Tick
+from shardstore.effects import JobFailed, PeerGone, Received, Send, SendFailed, Tick
 from shardstore.limits import (
     ISOLATION_LEASE_NS,
     KIB,
@@ -273,6 +273,22 @@ def test_a_page_waits_for_the_order_of_its_layers_and_shows_the_moment_it_was_as
     assert not worker.core._serving_scans._begun
     if mode == ScanMode.FAIL_FAST:
         assert "was written" in scan.why_not()
+
+
+def test_others_are_served_before_scans_that_came_earlier_and_scans_one_after_the_other(worker: WorkerDriver) -> None:
+    def send(op: Op, sequence: int, body: list[bytes]) -> int:
+        header = Header(op, Flag.KEYS_FIXED, segment=1, epoch=1, entries=1, client=CLIENT, sequence=sequence)
+        effects = worker.core.handle(Received("clients", b"peer", [header.encode(), *body]), worker.now_ns)
+        return len([effect for effect in effects if isinstance(effect, Send)])
+
+    scans = [AtWorker(worker, ScanMode.SNAPSHOT) for _ in range(3)]
+    for number, scan in enumerate(scans):
+        assert not send(Op.SCAN, 10_000 + number, scan.request())
+    assert send(Op.GET, 20_000, [b"k1"])
+    for number, scan in enumerate(scans):
+        worker.execute(worker.core.handle(Tick(), worker.now_ns))
+        assert len(scan.take(10_000 + number)) == 2
+        assert len(worker.core._serving_scans.turns) == 2 - number
 
 
 def test_what_a_page_has_pinned_for_its_turns_is_released_when_it_is_refused(

@@ -32,7 +32,7 @@ def size_of(owned: OwnedRange) -> RangeSize:
     """The size of a range as it is now; of one that could not be opened, of what is in memory."""
     overlay, segment = owned.overlay, owned.segment
     overlay_bytes = max(0, overlay.size_bytes - len(overlay) * ENTRY_OVERHEAD_BYTES)
-    entries, deletes = len(overlay), sum([layer.deletes for layer in overlay.written_layers()])
+    entries, deletes = len(overlay), sum([layer.deletes for layer in overlay.layers()])
     if segment is None:
         return RangeSize(0, overlay_bytes, _live(overlay_bytes, entries, deletes), entries, b"")
     last = max((record.key_last for record in segment.manifest.tables), default=b"")

@@ -62,11 +62,7 @@ class Overlay:
         return len(self.active) + sum(map(len, self.runs))
 
     def layers(self) -> list[ActiveLayer]:
-        """Oldest to newest."""
-        return [*(run.layer for run in self.runs), self.active]
-
-    def written_layers(self) -> list[ActiveLayer]:
-        """Oldest to newest, as they were written: the runs have been active layers."""
+        """Oldest to newest; the runs have been active layers."""
         return [*(run.layer for run in self.runs), self.active]
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:

@@ -91,7 +91,7 @@ class Holdings:
     def cuts_of(self, segment: int, parts: int) -> list[bytes]:
         """Keys that cut the bytes of a range into so many parts, as far as they can be told."""
         owned = self.ranges[segment]
-        layers = owned.overlay.written_layers()
+        layers = owned.overlay.layers()
         marks = [(key, layer.key_marks.step_bytes) for layer in layers for key in layer.key_marks.keys]
         stored = owned.segment
         try:
