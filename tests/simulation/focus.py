@@ -12,7 +12,7 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shardstore.limits import MILLISECOND_NS, SECOND_NS
+from shardstore.limits import KIB, MILLISECOND_NS, SECOND_NS
 from tests.simulation.sim_disk import PowerLoss
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _on_scans(swarm: Swarm, rng: random.Random) -> Swarm:
         actors=3,
         timeout_ns=8 * SECOND_NS,
         think_ns=rng.choice((MILLISECOND_NS, 5 * MILLISECOND_NS)),
-        weights={"scan": 4, "put": 4, "delete": 1},
+        weights={"scan": 4, "put": 4, "delete": 1, "flush": 1},
         faults=(),
         scan_page_entries=rng.choice((1, 2)),
         scan_lease_ns=30 * SECOND_NS,
@@ -64,6 +64,8 @@ def _on_scans(swarm: Swarm, rng: random.Random) -> Swarm:
         scans_open_max=256,
         topology_changes=CHANGES,
         topology_interval_ns=rng.choice((10 * MILLISECOND_NS, 50 * MILLISECOND_NS)),
+        scan_pause_ns=rng.choice((0, 20 * MILLISECOND_NS)),
+        set_aside_bytes_min=rng.choice((0, 256 * KIB)),
     )
 
 

@@ -45,8 +45,8 @@ class FollowedScan:
         self._goes_on = False
         self._shown: list[tuple[ScanPage, Page]] = []
 
-    def run(self, pages: int | None) -> Steps:
-        """Scan to the end, or leave after so many pages. Answers the error that ended the scan."""
+    def run(self, pages: int | None, pause_ns: int = 0) -> Steps:
+        """Scan to the end, or leave after so many pages; rest behind each. Answers the error that ended the scan."""
         while (call := self._scan.next_call()) is not None:
             if pages == 0:
                 break
@@ -61,6 +61,8 @@ class FollowedScan:
             else:
                 self._taken(call, answer, window)
                 pages = None if pages is None else pages - 1
+                if pause_ns:
+                    yield pause_ns
         leaving = self._scan.leave()
         if leaving is not None:
             yield leaving

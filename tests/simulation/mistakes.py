@@ -401,7 +401,8 @@ MISTAKES: dict[str, Mistake] = {
         (
             Patch(Overlay, "cuts", lambda overlay, lsn_last: ()),
             Patch(Pin, "replace", _replace_by_whatever_was_drained),
-        )
+        ),
+        first_seed=70,
     ),
     "goes on with a scan that it has closed": Mistake((Patch(OpenScans, "of_mark", _begin_anew),)),
     "takes any state of a range for that of the mark": Mistake(

@@ -117,6 +117,7 @@ class Swarm:
     stretch_entries_max: int
     windows: WindowLimits
     window_minute_ns: int
+    scan_pause_ns: int
 
     def patches(self) -> list[Patch]:
         """What the options change in the store: limits small enough to be met."""
@@ -196,6 +197,7 @@ def _drawn(seed: int) -> Swarm:
         set_aside_bytes_min=rng.choice((0, KIB, 256 * KIB)),
         sorted_a_turn=rng.choice((1, 5, 4_096)),
         stretch_entries_max=rng.choice((2, 20, 4_096)),
+        scan_pause_ns=rng.choice((0, 0, 20 * MILLISECOND_NS, 60 * MILLISECOND_NS)),
         windows=WindowLimits(),
         window_minute_ns=60 * SECOND_NS,
     )

@@ -184,7 +184,7 @@ class Workload:
         if rng.random() < 0.2:
             scan.go_to(scan.place_of(self._key(rng)))
         followed = FollowedScan(self._oracle, self._counters, self._clock, mode, scan)
-        error = yield from followed.run(rng.choice((None, None, rng.randint(0, 5))))
+        error = yield from followed.run(rng.choice((None, None, rng.randint(0, 5))), self._swarm.scan_pause_ns)
         if isinstance(error, ScanInvalidated):
             token = scan.invalidated(error.cause).token
             again = FollowedScan(self._oracle, self._counters, self._clock, mode, new_scan(resume=token))
