@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 from shardstore.effects import Effect, PeerGone, Received, Send, SendFailed, Stop, StopRequested, Tick
 from shardstore.entropy import Entropy
-from shardstore.errors import DiskFull, InvalidRequest, StorageFailure
+from shardstore.errors import InvalidRequest, NotWritable, StorageFailure
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import tag_of_store
 from shardstore.limits import CREDITS, MILLISECOND_NS, SECOND_NS
@@ -154,7 +154,7 @@ class RouterCore:
             return [refuse(CLIENTS, peer, header, Status.CLOSED, Refusal("the router is stopping"))]
         try:
             return handler(peer, header, frames, now_ns)
-        except DiskFull as error:
+        except NotWritable as error:
             return [refuse(CLIENTS, peer, header, Status.FAILED, Refusal(str(error)))]
         except StorageFailure as error:
             return [Stop(f"the route map could not be published: {error}")]
@@ -171,7 +171,7 @@ class RouterCore:
             return handler(peer, header, frames, now_ns)
         except InvalidRequest as error:
             return [refuse(WORKERS, peer, header, Status.INVALID, Refusal(str(error)))]
-        except DiskFull as error:
+        except NotWritable as error:
             return [refuse(WORKERS, peer, header, Status.FAILED, Refusal(str(error)))]
         except StorageFailure as error:  # what the file holds now is known only after a restart
             return [Stop(f"the route map could not be published: {error}")]
@@ -230,7 +230,7 @@ class RouterCore:
         try:
             effects += self._workforce.tick(now_ns)
             effects += self._steering.tick(now_ns)
-        except DiskFull:  # what could not be published is due again
+        except NotWritable:  # what could not be published is due again
             pass
         except StorageFailure as error:
             effects.append(Stop(f"the route map could not be published: {error}"))

@@ -36,7 +36,7 @@ class Member:
     scans: int = 0
     """How many it held open then."""
     failure: str = ""
-    """Why it refuses what it is asked for; empty if it serves."""
+    """Why it takes no writes, or serves nothing; empty if that is not so."""
 
     @property
     def may_receive(self) -> bool:
@@ -75,12 +75,12 @@ class Membership:
         """Where the workers that are up listen."""
         return {member.worker: member.endpoint for member in self.members() if member.state is State.UP}
 
-    def join(self, worker: WorkerId, peer: bytes, endpoint: str, now_ns: int) -> Member:
+    def join(self, worker: WorkerId, peer: bytes, endpoint: str, now_ns: int, failure: str = "") -> Member:
         """A process registers. Whoever had this number or this peer before must be down."""
         former = self._members.get(worker)
         assert peer not in self._by_peer
         assert former is None or former.state is State.DOWN
-        member = Member(worker, peer, endpoint, now_ns)
+        member = Member(worker, peer, endpoint, now_ns, failure=failure)
         self._members[worker] = self._by_peer[peer] = member
         return member
 

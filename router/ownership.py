@@ -4,7 +4,7 @@ A worker that registers gets a new epoch for each of its segments, higher than a
 map's, and than what the worker found on its disk, because the map's file may have gone back a version. So whatever
 was sent to an earlier process of that worker is refused by the new one, and the other way round. One case keeps its
 epochs: a process that serves exactly what the map says, and has met a router that was restarted or had lost sight
-of it.
+of it. And one that takes no writes needs no new ones: it can be registered when the disk takes none either.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from dataclasses import replace
 
-from shardstore.identifiers import LIFE_NONCE_BITS, Epoch, WorkerId
+from shardstore.identifiers import Epoch, WorkerId
 from shardstore.messages import Assignment, Register
 from shardstore.route_map import Route, RouteMap
 
@@ -31,7 +31,7 @@ def serves_the_map(route_map: RouteMap, worker: int, serving: Mapping[int, int])
 
 def granted(route_map: RouteMap, register: Register) -> list[Route]:
     """The routes that change, each with its new epoch, so that this registration can be answered."""
-    if serves_the_map(route_map, register.worker, register.serving):
+    if register.failure or serves_the_map(route_map, register.worker, register.serving):
         return []
     return [
         replace(route, epoch=Epoch(1 + max(route.epoch, highest_epoch_told(register, route.segment))))
@@ -42,11 +42,6 @@ def granted(route_map: RouteMap, register: Register) -> list[Route]:
 def highest_epoch_told(register: Register, segment: int) -> int:
     """The highest epoch of a segment that the worker knows of."""
     return max(register.known.get(segment, 0), register.serving.get(segment, 0))
-
-
-def begins(known: int, life: int) -> bool:
-    """Whether the log of a worker begins a life behind the one that is known of it; see wal/log_document.py."""
-    return life >> LIFE_NONCE_BITS > known >> LIFE_NONCE_BITS
 
 
 def created(route_map: RouteMap, worker: WorkerId, children: Container[int]) -> list[Route]:

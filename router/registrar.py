@@ -2,7 +2,7 @@
 
 REGISTER    new epochs and the life of the worker's log are made durable, then granted; asked again by the same
             process, the same answer. A process whose log is not the newest is told which one is
-READY       every segment of the worker exists on disk: it is up; or its log is damaged, and it refuses all
+READY       every segment of the worker exists on disk: it is up, also when it takes no writes or refuses all
 HEARTBEAT   it lives, and reports what it buffers (budget.py); from a peer that is not (or no longer) known it is
             refused, and the worker registers again
 silence     of five seconds, or a message that cannot be handed over: down
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from shardstore.effects import Effect
 from shardstore.errors import InvalidRequest
-from shardstore.identifiers import WorkerId
+from shardstore.identifiers import WorkerId, is_later_life
 from shardstore.messages import Assignments, Heartbeat, Ready, Refusal, Register, decode
 from shardstore.router import ownership
 from shardstore.router.announcer import Announcer
@@ -59,27 +59,26 @@ class Registrar:
         if self._is_asked_again(peer, asked):
             return [self._assign(peer, request, asked)]
         granted = ownership.granted(self._table.current, asked)
-        begins = ownership.begins(self._table.topology.lives.get(asked.worker, 0), asked.life)
+        begins = not asked.failure and is_later_life(asked.life, self._table.topology.lives.get(asked.worker, 0))
         if granted or begins:
             self._table.publish(granted, {asked.worker: asked.life} if begins else None)
         former = [self._membership.of_worker(asked.worker), self._membership.of_peer(peer)]
         abandoned = [effect for member in former if member is not None for effect in self._lose(member)]
-        self._membership.join(WorkerId(asked.worker), peer, asked.endpoint, now_ns)
+        self._membership.join(WorkerId(asked.worker), peer, asked.endpoint, now_ns, asked.failure)
         self._budget.joined(asked.worker, request.sequence)
         announced = self._announcer.announce()
         return [*abandoned, self._assign(peer, request, asked), *announced]
 
     def ready(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """The ranges of a worker are open: from now on it is sent requests. Raises MalformedMessage, StorageFailure."""
-        told = decode(Ready, frames[1])
+        serving = decode(Ready, frames[1]).serving
         member = self._membership.of_peer(peer)
-        if member is None or not ownership.serves_the_map(self._table.current, member.worker, told.serving):
+        if member is None or not ownership.serves_the_map(self._table.current, member.worker, serving):
             return [self._register_again(peer, request)]
         created = ownership.created(self._table.current, member.worker, self._changes.children())
-        if created and not told.failure:
+        if created and not member.failure:
             self._table.publish(created)
         member.state = State.UP
-        member.failure = told.failure
         member.heard_ns = now_ns
         return [answer(WORKERS, peer, request), *self._announcer.announce()]
 

@@ -87,7 +87,7 @@ class TopologyChanges:
         }
 
     def begin(self, change: Change, reason: str, now_ns: int) -> list[Effect]:
-        """Make a change known, durably, and order it. Raises DiskFull, with nothing changed, and StorageFailure."""
+        """Make a change known, durably, and order it. Raises NotWritable, with nothing changed, and StorageFailure."""
         self._table.publish_begin(change)
         self._former.note(change)
         self._announcer.refresh()

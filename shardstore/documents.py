@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgpack
 
 from shardstore.checksum import checksum
-from shardstore.errors import Corruption
+from shardstore.errors import Corruption, NotWritable, StorageFailure
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import Buffer
 from shardstore.limits import DOCUMENT_BYTES_MAX
@@ -75,6 +76,10 @@ def publish_parts(filesystem: Filesystem, path: str, parts: Sequence[Buffer]) ->
     try:
         file.append(parts)
         file.sync()
+    except NotWritable:  # its room is needed
+        with suppress(StorageFailure):
+            filesystem.remove(temporary)
+        raise
     finally:
         file.close()
     filesystem.rename(temporary, path)

@@ -112,8 +112,16 @@ class StorageFailure(ShardstoreError):
     """The operating system refused a file operation."""
 
 
-class DiskFull(StorageFailure):
-    """No space, quota or file size is left; what was asked for did not happen."""
+class NotWritable(StorageFailure):
+    """The disk takes no writes now; what was asked for did not happen, and may succeed later."""
+
+
+class DiskFull(NotWritable):
+    """No space, quota or file size is left."""
+
+
+class ReadOnlyDisk(NotWritable):
+    """The filesystem is mounted, or has become, read-only."""
 
 
 class Closed(ShardstoreError):

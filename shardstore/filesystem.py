@@ -2,8 +2,8 @@
 
 Both forms pass the same contract test (tests/unit/test_filesystem_contract.py). Paths are relative to the root the
 filesystem was opened on, with "/" between parts, and are made by file_names.py only. Files are 0600, directories
-0700. Every call raises StorageFailure (DiskFull when space ran out) for what the operating system refuses, and
-FileNotFoundError / FileExistsError for these two.
+0700. Every call raises StorageFailure for what the operating system refuses (NotWritable when space ran out, or the
+disk is read-only), and FileNotFoundError / FileExistsError for these two.
 """
 
 from __future__ import annotations

@@ -18,6 +18,11 @@ LIFE_NONCE_BITS = 32
 """The low bits of the life of a log: chance. Above them its lives are counted; see workers/wal/log_document.py."""
 
 
+def is_later_life(life: int, known: int) -> bool:
+    """Whether a log has been opened since it had the life that is known of it."""
+    return life >> LIFE_NONCE_BITS > known >> LIFE_NONCE_BITS
+
+
 class RequestId(NamedTuple):
     """One logical request; a retry carries the same one. `client` is issued by the router, unguessable."""
 

@@ -126,7 +126,8 @@ class Register:
     """Worker to router, at its start and when the router asks again: where it listens and what it serves.
 
     `serving`: epoch by segment of ranges it has open now. `known`: highest epoch by segment found on its disk.
-    `life`: of its log, see workers/wal/log_document.py; 0 when it has none that can be read.
+    `life`: of its log, see workers/wal/log_document.py; 0 when it has none that can be read. `failure`: why it takes no
+    writes, or serves nothing, and is to be given nothing more; empty if that is not so.
     """
 
     worker: int
@@ -134,6 +135,7 @@ class Register:
     serving: dict[int, int]
     known: dict[int, int]
     life: int = 0
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +169,9 @@ class Assignments:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Worker to router: these segments (epoch by segment) are open, durable and served.
-
-    `failure`: why the worker refuses what it is asked for all the same, and is to be given nothing more; empty if not.
-    """
+    """Worker to router: these segments (epoch by segment) are open, durable and served."""
 
     serving: dict[int, int]
-    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from shardstore.errors import DiskFull, StorageFailure
+from shardstore.errors import DiskFull, ReadOnlyDisk, StorageFailure
 from shardstore.identifiers import Buffer
 from shardstore.limits import MIB
 
@@ -235,7 +235,10 @@ class PosixFilesystem:
 
     def lock(self, path: str) -> PosixLock | None:
         """Take the lock file, creating it; None when another process, or this one, holds it."""
-        descriptor = self._open("lock", path, os.O_RDWR | os.O_CREAT | _SAFE)
+        try:
+            descriptor = self._open("lock", path, os.O_RDWR | os.O_CREAT | _SAFE)
+        except ReadOnlyDisk:  # a lock writes nothing
+            descriptor = self._open("lock", path, os.O_RDONLY | _SAFE)
         try:
             if _try_exclusive(descriptor):
                 return PosixLock(descriptor)
@@ -340,7 +343,9 @@ def _sync_and_close(descriptor: int) -> None:
 
 def _failure(operation: str, path: str, error: OSError) -> StorageFailure:
     what = f"cannot {operation} {path or 'the data directory'}: {error.strerror}"
-    return DiskFull(f"disk full: {what}") if error.errno in _NO_ROOM else StorageFailure(what)
+    if error.errno in _NO_ROOM:
+        return DiskFull(f"disk full: {what}")
+    return ReadOnlyDisk(what) if error.errno == errno.EROFS else StorageFailure(what)
 
 
 def _unusable(root: str, error: OSError) -> StorageFailure:

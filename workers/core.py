@@ -86,7 +86,7 @@ class WorkerCore:
         self._log, known = open_log(filesystem, store, worker, entropy)
         self.recovered = self._log.in_words()
         """What its log was found to be, for whoever operates the store."""
-        self._registration = Registration(worker, endpoint, known, self._log.life)
+        self._registration = Registration(worker, endpoint, known, self._log.life, self._log.failure)
         self._cache = SegmentCache(memory.cache_bytes)
         self._holdings = Holdings(filesystem, worker, store, self._cache, self._log.segments, memory.window_bytes)
         self._ranges, self._changes = self._holdings.ranges, self._holdings.changes
@@ -311,7 +311,7 @@ class WorkerCore:
         if replayed.newest_segment >= segment_next:
             unknown = f"segment {replayed.newest_segment}, of which the log here holds writes"
             return [Stop(f"the route map could not have given {unknown}: it is older than this")]
-        wal = WalWriter(self._filesystem, options.worker, log.log_id, log.next_lsn, log.lsn_last, log.files)
+        wal = WalWriter(self._filesystem, options.worker, log.log_id, log.next_lsn, log.lsn_last, log.files, log.frozen)
         buffered_bytes = sum(owned.overlay.size_bytes for owned in self._ranges.values())
         self._lease = BufferLease(options.memory, buffered_bytes)
         limits = MemoryLimits.of_lease(self._lease.bytes, options.memory)

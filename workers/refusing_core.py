@@ -39,7 +39,7 @@ class RefusingCore:
         self._worker = options.worker
         self._failure = failure
         known = known_segments(filesystem, readable_manifests(filesystem, options.store))
-        self._registration = Registration(options.worker, endpoint, known, life=0)
+        self._registration = Registration(options.worker, endpoint, known, 0, str(failure))
         self._lease = BufferLease(options.memory, 0)
         self._found = self._fingerprint()
         self._try_again_ns = 0
@@ -78,7 +78,7 @@ class RefusingCore:
         if not isinstance(given, Assignments):
             return effects
         serving = {assignment.segment: assignment.epoch for assignment in given.ranges}
-        ready = self._registration.ready(serving, str(self._failure))
+        ready = self._registration.ready(serving)
         return [*effects, *ready]
 
     def _answer(self, asker: Asker) -> Effect:

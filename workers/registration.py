@@ -20,9 +20,10 @@ ROUTER = "router"
 class Registration:
     """Messages of one worker process to the router and what their answers mean."""
 
-    def __init__(self, worker: int, endpoint: str, known: Mapping[int, int], life: int) -> None:
+    def __init__(self, worker: int, endpoint: str, known: Mapping[int, int], life: int, failure: str) -> None:
         self._worker = worker
         self._life = life
+        self._failure = failure
         self._endpoint = endpoint
         self._known = dict(known)
         self._sequence = 0
@@ -62,15 +63,15 @@ class Registration:
         self._due_ns = now_ns + REGISTER_RETRY_NS
         self._registering = True
         self._beat = 0
-        register = Register(self._worker, self._endpoint, self.serving or {}, self._known, self._life)
+        register = Register(self._worker, self._endpoint, self.serving or {}, self._known, self._life, self._failure)
         return [self._message(Op.REGISTER, register)]
 
-    def ready(self, serving: Mapping[int, int], failure: str = "") -> list[Effect]:
-        """Report that these ranges are served, or refused because of `failure`. A heartbeat follows at once."""
+    def ready(self, serving: Mapping[int, int]) -> list[Effect]:
+        """Report that these ranges are open and served. A heartbeat follows at once."""
         self._due_ns = 0
         self._registering = False
         self.serves(serving)
-        return [self._message(Op.READY, Ready(dict(serving), failure))]
+        return [self._message(Op.READY, Ready(dict(serving)))]
 
     def serves(self, serving: Mapping[int, int]) -> None:
         """These ranges are open and served from now on."""

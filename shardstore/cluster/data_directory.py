@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
+
 from shardstore import file_names
 from shardstore.cluster.fork_guard import give_up_in_forks
 from shardstore.cluster.runtime_directory import remove_runtime_directory
 from shardstore.cluster.settings import ClusterSettings, default_workers, memory_share
 from shardstore.cluster.store import Store, check_same, create_store, read_store
 from shardstore.entropy import Entropy
-from shardstore.errors import InvalidRequest
+from shardstore.errors import InvalidRequest, NotWritable
 from shardstore.filesystem import Filesystem
 from shardstore.process_identity import own_identity
 from shardstore.running_cluster import announce, identity_of, last_announced
+
+log = logging.getLogger("shardstore.cluster")
 
 
 class DataDirectory:
@@ -35,8 +40,11 @@ class DataDirectory:
             raise
 
     def announce(self, url: str, runtime_directory: str) -> None:
-        """Tell others on this host where the cluster listens."""
-        announce(self._filesystem, url, self.store.store, runtime_directory, self.identity)
+        """Tell others on this host where the cluster listens; on a disk that takes nothing they need the url."""
+        try:
+            announce(self._filesystem, url, self.store.store, runtime_directory, self.identity)
+        except NotWritable as failure:
+            log.warning("%s: clients find this cluster by its url only, %s", failure, url)
 
     def close(self) -> None:
         """Take the announcement back and let go of the lock."""
@@ -52,7 +60,8 @@ class DataDirectory:
         if last is not None:
             remove_runtime_directory(last.runtime_directory)
         if self._filesystem.exists(file_names.ENDPOINT):
-            self._filesystem.remove(file_names.ENDPOINT)
+            with suppress(NotWritable):
+                self._filesystem.remove(file_names.ENDPOINT)
 
 
 def _open_store(filesystem: Filesystem, entropy: Entropy, settings: ClusterSettings) -> Store:

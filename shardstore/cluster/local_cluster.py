@@ -18,6 +18,7 @@ from shardstore.cluster.supervisor import Supervisor
 from shardstore.errors import Closed, InvalidRequest, ShardstoreError, Unavailable
 from shardstore.options import Durability
 from shardstore.readiness import is_patched
+from shardstore.running_cluster import last_announced
 from shardstore.segment_options import SegmentOptions
 from shardstore.topology_options import TopologyOptions
 
@@ -107,17 +108,20 @@ class LocalCluster:
 
     def connect(self, **settings: Any) -> Client:
         """A blocking client; takes the settings of `shardstore.connect`."""
-        self._started()
-        return connect(self._settings.data, **settings)
+        return connect(self._where(), **settings)
 
     def connect_async(self, **settings: Any) -> Connecting:
         """An asyncio client, by `await` or `async with`; takes the settings of `shardstore.connect_async`."""
-        self._started()
-        return connect_async(self._settings.data, **settings)
+        return connect_async(self._where(), **settings)
 
     def processes(self) -> dict[str, int]:
         """Process ids of what runs now, by name: "router", "worker-0", "worker-0 maintenance"."""
         return self._supervisor.processes() if self._supervisor else {}
+
+    def _where(self) -> str:
+        """The directory, by which clients find later clusters too; the url where the disk took no announcement."""
+        url, announced = self.url, last_announced(self._settings.data)
+        return self._settings.data if announced and announced.url == url else url
 
     def _started(self) -> Supervisor:
         if self._supervisor is None or not self._serves:

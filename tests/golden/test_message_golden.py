@@ -43,12 +43,11 @@ DOCUMENTS: list[Any] = [
     Hello("shardstore 0.1.0"),
     Welcome(2**64 - 1, "store", b"\x80", "/data"),
     Routes(presplit([b"\x80"], 2).to_document(), {0: "ipc:///a", 1: "tcp://127.0.0.1:1"}),
-    Register(1, "ipc:///b", {1: 2}, {1: 2, 3: 4}, 2**64 - 1),
+    Register(1, "ipc:///b", {1: 2}, {1: 2, 3: 4}, 2**64 - 1, "disk full"),
     Assignments(
         [Assignment(1, b"", b"m", 2, create=True), Assignment(2, b"m", b"", 1, create=False)], b"\x80", 2**63, 3
     ),
     Ready({1: 2}),
-    Ready({1: 2}, "workers/0001/wal-1 at byte 56: damaged"),
     Heartbeat(1, 255, 2**63, LeaseReport(4, 2, 1, 8), 3),
     Lease(8, 0),
     Assignments([], b"\x80", 2**63, 9, [ORDER], [5], 2**64 - 1),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from shardstore import Busy, Client, OutcomeUnknown, StorageFailure, Unavailable
-from tests.process.clusters import cluster_on
+from tests.process.clusters import cluster_on, kill
 from tests.process.deadlines import wait_until
 
 SIZE = "24m"
@@ -45,6 +46,46 @@ def test_a_full_disk_refuses_writes_and_heals(small_disk: Path) -> None:
         check(db, acknowledged)
     with cluster_on(small_disk / "data") as cluster, cluster.connect() as db:
         check(db, acknowledged)
+
+
+def test_workers_that_die_on_a_full_disk_serve_reads_until_there_is_room(small_disk: Path) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(BALLAST)
+    with cluster_on(small_disk / "data") as cluster, cluster.connect() as db:
+        acknowledged = fill(db)
+        with open(small_disk / "rest", "wb", buffering=0) as rest, suppress(OSError):
+            while True:
+                rest.write(bytes(4096))
+        before = cluster.processes()
+        for worker in ("worker-0", "worker-1"):
+            kill(before[worker])
+        check(db, acknowledged)
+        with pytest.raises(Busy, match="disk full"):
+            db.put(b"key", b"x", timeout=1)
+        assert "No space left" in db.stats()["router"]["workers"][0]["failure"]
+        (small_disk / "rest").unlink()
+        ballast.unlink()
+        wait_until(lambda: accepts_writes(db), "writes are accepted again", 60)
+        check(db, acknowledged)
+
+
+def test_a_store_on_a_read_only_disk_is_read_and_refuses_writes(small_disk: Path) -> None:
+    with cluster_on(small_disk / "data") as cluster, cluster.connect() as db:
+        db.put(b"key", b"value")
+    remount(small_disk, "ro")
+    with cluster_on(small_disk / "data") as cluster, cluster.connect() as db:
+        assert db.get(b"key") == b"value"
+        with pytest.raises(StorageFailure, match="Read-only file system"):
+            db.put(b"key", b"x")
+        with pytest.raises(StorageFailure, match="Read-only file system"):
+            db.flush()
+        remount(small_disk, "rw")
+        wait_until(lambda: accepts_writes(db), "writes are accepted again", 60)
+        assert db.get(b"key") == b"value"
+
+
+def remount(mounted: Path, mode: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{mode}", str(mounted)], check=True, timeout=20)
 
 
 def fill(db: Client) -> list[bytes]:

@@ -70,7 +70,7 @@ class JobDriver:
         for segment in self.segments:
             Segment.create(self.filesystem, STORE, segment, EVERYTHING, 1)
             self.model[segment] = {}
-        self.writer = WalWriter(self.filesystem, WORKER, LOG_ID, 1, 0, (), self.file_bytes)
+        self.writer = WalWriter(self.filesystem, WORKER, LOG_ID, 1, 0, (), file_bytes=self.file_bytes)
 
     def put(self, segment: int, entries: Mapping[bytes, bytes]) -> None:
         keys, values = encode(list(entries)), encode(list(entries.values()))

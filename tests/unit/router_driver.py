@@ -112,13 +112,14 @@ class RouterDriver:
         serving: Mapping[int, int] | None = None,
         known: Mapping[int, int] | None = None,
         life: int | None = None,
+        failure: str = "",
     ) -> list[Effect]:
         """A worker sends REGISTER, in the same life of its log if no other is given."""
         life = FIRST_LIFE if life is None else life
-        body = Register(worker, f"ipc://{peer.decode()}", dict(serving or {}), dict(known or {}), life)
+        body = Register(worker, f"ipc://{peer.decode()}", dict(serving or {}), dict(known or {}), life, failure)
         return self.worker_sends(peer, Header(Op.REGISTER, sequence=7), encode(body))
 
-    def granted(self, worker: int, peer: bytes, **told: Mapping[int, int]) -> dict[int, int]:
+    def granted(self, worker: int, peer: bytes, **told: Any) -> dict[int, int]:
         """A worker sends REGISTER and is given these epochs by segment."""
         [assignments] = answers_to(self.register(worker, peer, **told), peer, Op.REGISTER)
         return {each.segment: each.epoch for each in document_of(Assignments, assignments).ranges}
@@ -128,9 +129,9 @@ class RouterDriver:
         [assignments] = answers_to(self.register(worker, peer, life=life), peer, Op.REGISTER)
         return document_of(Assignments, assignments).life
 
-    def ready(self, peer: bytes, serving: Mapping[int, int], failure: str = "") -> list[Effect]:
+    def ready(self, peer: bytes, serving: Mapping[int, int]) -> list[Effect]:
         """A worker sends READY."""
-        return self.worker_sends(peer, Header(Op.READY), encode(Ready(dict(serving), failure)))
+        return self.worker_sends(peer, Header(Op.READY), encode(Ready(dict(serving))))
 
     def heartbeat(
         self,

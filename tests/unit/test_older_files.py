@@ -9,10 +9,9 @@ import pytest
 
 from shardstore.effects import StopRequested
 from shardstore.errors import Corruption
-from shardstore.identifiers import LIFE_NONCE_BITS
+from shardstore.identifiers import LIFE_NONCE_BITS, is_later_life
 from shardstore.messages import Refusal, decode
 from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.router import ownership
 from shardstore.wire_format import Flag, Op, Status
 from shardstore.workers.wal.log_document import read_log_document
 from tests.unit.router_driver import RouterDriver
@@ -108,7 +107,7 @@ def test_a_directory_that_is_gone_or_an_older_copy_is_refused(tmp_path: Path, ol
     shutil.rmtree(data / "workers")
     shutil.copytree(tmp_path / "after 3", data / "workers")
     worker = WorkerDriver(data, boundaries=(b"m",), epoch=5, create=False)
-    assert ownership.begins(life, worker.core._log.life)
+    assert is_later_life(worker.core._log.life, life)
 
 
 def test_the_router_keeps_the_newest_life_of_each_log_until_its_worker_has_left(tmp_path: Path) -> None:

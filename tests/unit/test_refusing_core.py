@@ -87,11 +87,11 @@ class Driver:
 def test_it_registers_with_what_is_on_its_disk_and_is_ready_with_the_reason(damaged: Path) -> None:
     driver = Driver(damaged)
     [register] = driver.sends()
-    assert decode(Register, bytes(register.frames[1])).known == {1: 1}
-    [ready] = driver.serve().sends()
-    told = decode(Ready, bytes(ready.frames[1]))
-    assert told.serving == {1: 5}
+    told = decode(Register, bytes(register.frames[1]))
+    assert told.known == {1: 1}
     assert LOG in told.failure
+    [ready] = driver.serve().sends()
+    assert decode(Ready, bytes(ready.frames[1])).serving == {1: 5}
     heard = Received("router", b"", [Header(Op.READY, status=Status.OK).encode()])
     assert driver.core.handle(heard, driver.now_ns) == [ReportReady()]
     assert driver.core.handle(heard, driver.now_ns) == []

@@ -49,7 +49,9 @@ def test_a_segment_is_to_be_created_until_the_worker_is_ready_and_never_again(ro
 
 
 def test_a_worker_that_refuses_everything_is_up_and_has_created_nothing(router: RouterDriver) -> None:
-    router.ready(b"w1", router.granted(1, b"w1"), "wal-1 at byte 56: damaged")
+    serving = router.granted(1, b"w1", failure="wal-1 at byte 56: damaged")
+    assert serving == {3: 0, 4: 0}, "the disk may take no new epochs"
+    router.ready(b"w1", serving)
     assert [route.created for route in router.route_map()] == [False] * 4
     told = router.figures()["workers"][1]
     assert (told["state"], told["failure"]) == ("up", "wal-1 at byte 56: damaged")

@@ -2,18 +2,19 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
 from shardstore.documents import encode_document
-from shardstore.errors import Corruption, StorageFailure
+from shardstore.errors import Corruption, DiskFull, NotWritable, ReadOnlyDisk, StorageFailure
 from shardstore.identifiers import LIFE_NONCE_BITS
 from shardstore.limits import WAL_FILE_BYTES
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.workers.wal.log_document import LogDocument, publish_log_document, read_log_document
-from shardstore.workers.wal.reader import first_lsns
+from shardstore.workers.wal.reader import first_lsns, records_in
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, RECORD_HEADER_BYTES, FileHeader
 from shardstore.workers.wal.recovery import recover
 from shardstore.workers.wal.scan import DECISIONS, TailCut, TailPolicy, Verdict
@@ -547,3 +548,59 @@ class TestLsnFloor:
         append_many(writer_of(filesystem, recovered(filesystem, lsn_floor=20)), 1)
         log = recovered(filesystem)
         assert (lsns_of(filesystem, log), log.cut) == ([1, 2, 3, 4, 21], None)
+
+
+def full_disk(failure: NotWritable) -> Callable[[int, str, str], None]:
+    """Nothing can be created."""
+
+    def fault(number: int, operation: str, path: str) -> None:
+        if operation == "create":
+            raise failure
+
+    return fault
+
+
+class TestFrozen:
+    """On a disk that takes nothing a log can be read, and is recovered as ever when there is room."""
+
+    @pytest.fixture
+    def log_with_tail(self, filesystem: FaultyFilesystem) -> FaultyFilesystem:
+        """Two files; the end of the second was never known to be durable, and is torn."""
+        writer = fresh_writer(filesystem, file_bytes=FILE_HEADER_BYTES + 3 * RECORD_BYTES)
+        for _ in range(5):
+            append(writer)
+            sync(filesystem, writer)
+        append(writer)
+        filesystem.place(path_of(4), filesystem.content(path_of(4)) + b"torn")
+        return filesystem
+
+    @pytest.mark.parametrize("failure", [DiskFull("no space"), ReadOnlyDisk("read-only")])
+    def test_it_is_read_as_it_lies_and_nothing_is_appended(
+        self, log_with_tail: FaultyFilesystem, failure: NotWritable
+    ) -> None:
+        filesystem = log_with_tail
+        before = {path: filesystem.content(path) for path in filesystem.paths()}
+        filesystem.fault = full_disk(failure)
+        log = recovered(filesystem)
+        assert log.failure == str(failure)
+        assert [record.lsn for record in records_in(filesystem, WORKER, log.log_id, log.files)] == [1, 2, 3, 4, 5, 6]
+        assert f"sync {log.files[-1].path}" in filesystem.trace, "what is served is durable"
+        assert {path: filesystem.content(path) for path in filesystem.paths()} == before
+        writer = writer_of(filesystem, log)
+        with pytest.raises(type(failure)):
+            append(writer)
+        assert not writer.could_thaw()
+        filesystem.healthy()
+        assert writer.could_thaw()
+        assert {path: filesystem.content(path) for path in filesystem.paths()} == before
+        again = recovered(filesystem)
+        assert (again.frozen, again.lsn_last, again.cut) == (None, 6, log.cut)
+        assert again.life >> LIFE_NONCE_BITS == (log.life >> LIFE_NONCE_BITS) + 1
+
+    def test_records_at_or_below_the_checkpoint_are_passed_over(self, log_with_tail: FaultyFilesystem) -> None:
+        filesystem = log_with_tail
+        document = read_log_document(filesystem, STORE, WORKER)
+        publish_log_document(filesystem, replace(document, lsn_checkpoint=2, lsn_durable=2))
+        filesystem.fault = full_disk(DiskFull("no space"))
+        log = recovered(filesystem)
+        assert [record.lsn for record in records_in(filesystem, WORKER, log.log_id, log.files)] == [3, 4, 5, 6]

@@ -36,7 +36,7 @@ def recovered(
 
 
 def writer_of(filesystem: Filesystem, log: RecoveredLog, file_bytes: int = 4000) -> WalWriter:
-    return WalWriter(filesystem, WORKER, log.log_id, log.next_lsn, log.lsn_last, log.files, file_bytes)
+    return WalWriter(filesystem, WORKER, log.log_id, log.next_lsn, log.lsn_last, log.files, log.frozen, file_bytes)
 
 
 def fresh_writer(filesystem: Filesystem, file_bytes: int = 4000) -> WalWriter:

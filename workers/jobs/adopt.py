@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 
 from shardstore import file_names
 from shardstore.documents import HEAD_BYTES
-from shardstore.errors import Corruption, DiskFull, StorageFailure
+from shardstore.errors import Corruption, NotWritable, StorageFailure
 from shardstore.filesystem import Filesystem
 from shardstore.key_range import KeyRange
 from shardstore.limits import MIB
@@ -52,7 +52,7 @@ def adopt(spec: AdoptSpec, filesystem: Filesystem) -> Generator[None, None, Adop
     try:
         linked = yield from _linked(spec, parents, filesystem)
         filesystem.sync_directory(directory)
-    except DiskFull:
+    except NotWritable:
         _remove_files(directory, filesystem)
         raise
     manifest = replace(
@@ -125,7 +125,7 @@ def _link(filesystem: Filesystem, source: str, target: str) -> Generator[None, N
         filesystem.link(source, target)
     except FileNotFoundError:
         raise Corruption(source, 0, "the manifest names this table, but there is no such file") from None
-    except DiskFull:
+    except NotWritable:
         raise
     except StorageFailure:
         yield from _copy(filesystem, source, target)

@@ -18,7 +18,7 @@ from shardstore.workers.jobs.specs import AdoptSpec, CompactSpec, DrainSpec, Rel
 def run(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Generator[None, None, Result]:
     """Do what the spec says. A job may be run again after any failure; it finds what was published and goes on.
 
-    Raises Corruption for damaged inputs, DiskFull and StorageFailure; the inputs are intact in every case.
+    Raises Corruption for damaged inputs, NotWritable and StorageFailure; the inputs are intact in every case.
     """
     match spec:
         case DrainSpec():

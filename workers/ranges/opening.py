@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from shardstore.documents import HEAD_BYTES
 from shardstore.entropy import Entropy
-from shardstore.errors import Corruption
+from shardstore.errors import Corruption, NotWritable, StorageFailure
 from shardstore.file_names import SEGMENTS, manifest, segment_of
 from shardstore.filesystem import Filesystem
 from shardstore.key_range import KeyRange
@@ -29,7 +30,7 @@ def readable_manifests(filesystem: Filesystem, store: str) -> list[Manifest]:
         if segment is not None and filesystem.exists(manifest(segment)):
             try:
                 found.append(read_manifest(filesystem, store, segment).without_window())
-            except Corruption:
+            except (Corruption, StorageFailure):
                 continue
     return found
 
@@ -68,10 +69,11 @@ def open_range(
     `version_logged`: of the manifest, as the log knows it; 0 for one of which it knows nothing.
     """
     key_range = KeyRange(assignment.start, assignment.end)
-    segment, dedup, damage = None, DedupWindow(), None
+    segment, dedup = None, DedupWindow()
+    damage: Corruption | StorageFailure | None = None
     try:
         segment, dedup = _open_segment(filesystem, store, assignment, key_range, cache, version_logged)
-    except Corruption as found:
+    except (Corruption, StorageFailure) as found:
         damage = found
     return OwnedRange(
         assignment.segment, key_range, assignment.epoch, segment, dedup, damage, version_logged=version_logged
@@ -106,7 +108,8 @@ def _open_segment(
     if (published.start, published.end) != (key_range.start, key_range.end):
         raise Corruption(path, 0, f"holds {published.start!r} to {published.end!r}, not {key_range}")
     _check_version(published, version_logged)
-    clear_orphans(filesystem, published)
+    with suppress(NotWritable):  # then the next start clears them
+        clear_orphans(filesystem, published)
     return Segment(filesystem, published, cache), DedupWindow.from_document(published.dedup)
 
 

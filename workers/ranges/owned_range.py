@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from shardstore.errors import Corruption
+from shardstore.errors import Corruption, StorageFailure
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.workers.jobs.figures import JobTotals
@@ -43,7 +43,7 @@ class OwnedRange:
     epoch: int
     segment: Segment | None
     dedup: DedupWindow
-    damage: Corruption | None = None
+    damage: Corruption | StorageFailure | None = None
     overlay: Overlay = field(default_factory=Overlay)
     job_damage: Corruption | None = None
     writes_applied: int = 0
@@ -69,7 +69,7 @@ class OwnedRange:
             self.state = after(self.state, step)
 
     def stored(self) -> Segment | Inheritance:
-        """What lies below the overlay. Raises the Corruption that kept the segment from opening."""
+        """What lies below the overlay. Raises what kept the segment from opening."""
         stored = self.segment or self.inheritance
         if stored is None:
             assert self.damage is not None

@@ -68,6 +68,7 @@ class Answering:
             case Op.STATS:
                 return [asker.accept(self.writes.pressure, (encode(Statistics(self.figures(now_ns))),))]
             case Op.FLUSH | Op.COMPACT:
+                self.writes.refuse_frozen()
                 return self.maintenance.barrier(owned, asker)
             case _:
                 raise InvalidRequest(f"operation {asker.header.op} is not for workers")

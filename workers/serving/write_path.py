@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from shardstore.effects import Effect, Stop, SyncWal
-from shardstore.errors import Busy, DiskFull, InvalidRequest, StorageFailure
+from shardstore.errors import Busy, DiskFull, InvalidRequest, NotWritable, StorageFailure
 from shardstore.identifiers import RequestId
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.messages import OutcomeAnswer, Refusal, encode
@@ -38,6 +38,8 @@ from shardstore.workers.wal.record_format import RecordKind
 from shardstore.workers.wal.writer import WalWriter
 
 SYNC_INTERVAL_NS = SECOND_NS
+THAW_NS = 5 * SECOND_NS
+"""How often it is tried whether a frozen log could be written."""
 ISOLATION_RETRY_NS = 20 * MILLISECOND_NS
 _KINDS: dict[int, RecordKind] = {Op.PUT: RecordKind.PUT, Op.DELETE: RecordKind.DELETE}
 _PUT = int(Op.PUT)
@@ -71,6 +73,7 @@ class WritePath:
         self._syncing = False
         self._sync_wanted = 0
         self._sync_due_ns: int | None = None
+        self._thaw_due_ns = 0
 
     @property
     def pressure(self) -> int:
@@ -180,6 +183,12 @@ class WritePath:
         refusal = Refusal(f"the write-ahead log failed: {reason}")
         return [*(asker.refuse(Status.UNKNOWN, refusal) for asker in waiting), Stop(refusal.what)]
 
+    def refuse_frozen(self) -> None:
+        """Raise why nothing can be written before the worker starts again, if that is so: Busy where room may come."""
+        if self.wal.frozen is not None:
+            failure = self.wal.frozen.failure
+            raise Busy(str(failure), 0, 0, RETRY_UNMEASURED_NS) if isinstance(failure, DiskFull) else failure
+
     def require_durable(self, lsn: int) -> list[Effect]:
         """Have everything up to this LSN synced soon."""
         self._sync_wanted = max(self._sync_wanted, lsn)
@@ -190,7 +199,13 @@ class WritePath:
         return self._sync_due_ns
 
     def tick(self, now_ns: int) -> list[Effect]:
-        """Begin the sync of ASYNC when it is due."""
+        """Begin the sync of ASYNC when it is due. End, for a new start, when a frozen log could be written."""
+        if self.wal.frozen is not None:
+            self._thaw_due_ns = self._thaw_due_ns or now_ns + THAW_NS
+            if now_ns >= self._thaw_due_ns:
+                self._thaw_due_ns = now_ns + THAW_NS
+                if self.wal.could_thaw():
+                    return [Stop(f"the disk takes writes again, which it did not: {self.wal.frozen.failure}")]
         if self._sync_due_ns is None or self._sync_due_ns > now_ns:
             return []
         self._sync_due_ns = None
@@ -223,6 +238,8 @@ class WritePath:
             write.lsn = self.wal.append(kind, layout, len(write.keys), owned.segment_id, owned.epoch, request, *body)
         except DiskFull as full:
             raise Busy(str(full), 0, 0, RETRY_UNMEASURED_NS) from full
+        except NotWritable:
+            raise
         except StorageFailure as failure:
             return self.fail(str(failure), [asker])
         owned.dedup.note(request, write.lsn, self.wal.lsn_durable, result)

@@ -46,7 +46,7 @@ def records_in(filesystem: Filesystem, worker: int, log_id: int, files: Iterable
     for file in files:
         data = filesystem.map(file.path)
         _header_of(file.path, data, worker, log_id)
-        offset = FILE_HEADER_BYTES
+        offset = file.start
         for lsn in range(file.lsn_first, file.lsn_last + 1):
             record = _record_at(file.path, data, offset, log_id)
             _check_lsn(file.path, offset, record.lsn, lsn)

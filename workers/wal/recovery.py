@@ -9,6 +9,10 @@
     6  say in LOG that all records that are left are on stable storage, and that a life of the log begins
 
 So nothing that is served rests on the page cache, and no later append goes into a file of an earlier process.
+
+When the disk takes nothing in steps 4 to 6, the log is frozen: what was verified is synced where it lies and may be
+read, and nothing may be appended before a next recovery, with room, has ended.
+
 Killed anywhere and run again, recovery ends the same: step 4 replaces a file by its sound part, which step 3 reads
 alike, and a file that comes back before step 5 has ended is left out or cut again.
 
@@ -24,15 +28,19 @@ from dataclasses import dataclass, field, replace
 
 from shardstore.documents import TEMPORARY_SUFFIX, publish_parts
 from shardstore.entropy import Entropy
-from shardstore.errors import Corruption
+from shardstore.errors import Corruption, NotWritable
 from shardstore.file_names import first_lsn_of, log_document, wal_file, worker_directory
 from shardstore.filesystem import Filesystem
-from shardstore.identifiers import LIFE_NONCE_BITS
+from shardstore.identifiers import LIFE_NONCE_BITS, is_later_life
+from shardstore.limits import KIB
 from shardstore.workers.wal.log_document import LogDocument, next_life, publish_log_document, read_log_document
 from shardstore.workers.wal.reader import first_lsns
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, FileHeader
 from shardstore.workers.wal.scan import LogEnd, ScannedFile, TailCut, TailPolicy, judge_end, scan_file
-from shardstore.workers.wal.writer import WalFile
+from shardstore.workers.wal.writer import Frozen, WalFile
+
+DOCUMENT_BYTES = 64 * KIB
+"""Room for LOG, roughly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,12 @@ class RecoveredLog:
     life: int = 0
     ended_in_order: bool = True
     """Whether the process before said at its end how far its log goes."""
+    frozen: Frozen | None = None
+
+    @property
+    def failure(self) -> str:
+        """Why it takes no records; empty if it does."""
+        return str(self.frozen.failure) if self.frozen else ""
 
     def in_words(self) -> str:
         """What an operator is told of it."""
@@ -72,27 +86,33 @@ def recover(
 ) -> RecoveredLog:
     """Open the log. `lsn_floor`: the highest LSN of this log that a table is known to hold.
 
-    Raises Corruption, with nothing changed, for damage, and StorageFailure.
+    When the disk takes no writes, the log is frozen. Raises Corruption, with nothing changed, for damage, and
+    StorageFailure.
     """
     directory = worker_directory(worker)
     filesystem.make_directory(directory)
     log = _open_or_create(filesystem, worker, store, entropy)
     firsts = first_lsns(filesystem, worker)
     end = _verify(filesystem, log, _needed(firsts, log.lsn_checkpoint), policy)
-    files = _make_durable(filesystem, log, end)
-    _remove_others(filesystem, worker, {file.path for file in files})
-    life = next_life(log.life, entropy)
-    publish_log_document(filesystem, replace(log, lsn_durable=max(log.lsn_durable, end.lsn_last), life=life))
+    frozen: Frozen | None = None
+    try:
+        files = _make_durable(filesystem, log, end)
+        _remove_others(filesystem, worker, {file.path for file in files})
+        began = replace(log, lsn_durable=max(log.lsn_durable, end.lsn_last), life=next_life(log.life, entropy))
+        publish_log_document(filesystem, began)
+    except NotWritable as failure:
+        began, frozen = log, Frozen(failure, DOCUMENT_BYTES + max([file.size for file in end.kept], default=0))
+        end = _verify(filesystem, log, _needed(first_lsns(filesystem, worker), log.lsn_checkpoint), policy)
+        files = _sync_in_place(filesystem, worker, end)
     next_lsn = max(end.lsn_last, lsn_floor) + 1
     in_order = end.cut is None and end.lsn_last <= max(log.lsn_durable, log.lsn_checkpoint)
-    return RecoveredLog(
-        log.log_id, log.lsn_checkpoint, end.lsn_last, next_lsn, files, end.cut, log.segments, life, in_order
-    )
+    numbers = log.log_id, log.lsn_checkpoint, end.lsn_last, next_lsn
+    return RecoveredLog(*numbers, files, end.cut, log.segments, began.life, in_order, frozen)
 
 
 def check_life(log: RecoveredLog, worker: int, newest: int) -> None:
-    """Raise Corruption if this life of the worker's log is not the newest that the store knows of; 0: it knows none."""
-    if newest and log.life != newest:
+    """Raise Corruption if the store knows a newer life of the worker's log, or another one; 0: it knows none."""
+    if newest and log.life != newest and not is_later_life(log.life, newest):
         opened, known = log.life >> LIFE_NONCE_BITS, newest >> LIFE_NONCE_BITS
         older = f"was opened {opened} times, the log of this worker {known} times"
         raise Corruption(log_document(worker), 0, f"{older}: its directory was removed, or is an older copy")
@@ -144,6 +164,19 @@ def _make_durable(filesystem: Filesystem, log: LogDocument, end: LogEnd) -> tupl
             files.append(_rewrite_file(filesystem, log, file, lsn_previous))
         lsn_previous = file.lsn_last
     return tuple(files)
+
+
+def _sync_in_place(filesystem: Filesystem, worker: int, end: LogEnd) -> tuple[WalFile, ...]:
+    """Make what is kept durable where it lies: what was verified past the cache is there, a sync does the rest."""
+    for file in end.kept:
+        if file.lsn_last > end.lsn_durable:
+            handle = filesystem.open(file.path)
+            try:
+                handle.sync()
+            finally:
+                handle.close()
+    filesystem.sync_directory(worker_directory(worker))
+    return tuple(WalFile(file.path, file.lsn_first, file.lsn_last, file.size, file.start) for file in end.kept)
 
 
 def _rewrite_file(filesystem: Filesystem, log: LogDocument, file: ScannedFile, lsn_previous: int) -> WalFile:

@@ -12,11 +12,12 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shardstore.errors import DiskFull, StorageFailure
+from shardstore.documents import TEMPORARY_SUFFIX
+from shardstore.errors import NotWritable, StorageFailure
 from shardstore.file_names import wal_file, worker_directory
 from shardstore.filesystem import File, Filesystem
 from shardstore.identifiers import Lsn, RequestId
-from shardstore.limits import REQUEST_BYTES_MAX, WAL_FILE_BYTES
+from shardstore.limits import KIB, REQUEST_BYTES_MAX, WAL_FILE_BYTES
 from shardstore.workers.wal.record_format import (
     FILE_HEADER_BYTES,
     RECORD_HEADER_BYTES,
@@ -24,6 +25,8 @@ from shardstore.workers.wal.record_format import (
     RecordKind,
     encode_record_header,
 )
+
+_NOTHING = bytes(64 * KIB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,16 @@ class WalFile:
     lsn_first: int
     lsn_last: int
     bytes: int
+    start: int = FILE_HEADER_BYTES
+    """Offset of the first record that counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """Why nothing may be appended to a log before it is recovered anew, and how much room the recovery lacked."""
+
+    failure: NotWritable
+    bytes_needed: int
 
 
 class WalWriter:
@@ -52,12 +65,14 @@ class WalWriter:
         next_lsn: int,
         lsn_durable: int,
         files: Sequence[WalFile] = (),
+        frozen: Frozen | None = None,
         file_bytes: int = WAL_FILE_BYTES,
     ) -> None:
         """Continue a log whose last record has LSN `lsn_durable` and lies in `files`; the next gets `next_lsn`."""
         assert lsn_durable < next_lsn
         assert file_bytes <= WAL_FILE_BYTES, "recovery refuses longer files"
         self.file_bytes = file_bytes
+        self.frozen = frozen
         self._filesystem = filesystem
         self._worker = worker
         self._log_id = log_id
@@ -110,10 +125,12 @@ class WalWriter:
     ) -> Lsn:
         """Hand one record to the operating system.
 
-        Raises DiskFull: nothing happened. Raises StorageFailure: nobody knows, and the log is at its end.
+        Raises NotWritable: nothing happened. Raises StorageFailure: nobody knows, and the log is at its end.
         """
         if self._failure is not None:
             raise StorageFailure(f"the log takes no more records since: {self._failure}")
+        if self.frozen is not None:
+            raise self.frozen.failure
         size = RECORD_HEADER_BYTES + len(keys) + len(values)
         assert size <= RECORD_HEADER_BYTES + REQUEST_BYTES_MAX, "recovery refuses longer records"
         lsn = self._next_lsn
@@ -122,7 +139,7 @@ class WalWriter:
         )
         try:
             self._file_for(size).append((header, keys, values))
-        except DiskFull:
+        except NotWritable:
             self._cut_back()
             raise
         except StorageFailure as failure:
@@ -172,6 +189,22 @@ class WalWriter:
         """Stop counting files that are being removed."""
         self._closed = [file for file in self._closed if file.path not in paths]
         self._closed_bytes = sum(file.bytes for file in self._closed)
+
+    def could_thaw(self) -> bool:
+        """Whether there is room now for what recovery could not write."""
+        assert self.frozen is not None
+        path = wal_file(self._worker, self._next_lsn) + TEMPORARY_SUFFIX
+        try:
+            file = self._filesystem.create(path)
+            try:
+                for _ in range(0, self.frozen.bytes_needed, len(_NOTHING)):
+                    file.append((_NOTHING,))
+            finally:
+                file.close()
+                self._filesystem.remove(path)
+        except (StorageFailure, FileExistsError):
+            return False
+        return True
 
     def close(self) -> None:
         """Release the handles."""
