@@ -53,6 +53,8 @@ MEMORY = derive(WORKER_COUNT * 16 * MIB, WORKER_COUNT)
 SEGMENTS = SegmentOptions(block_bytes=1024, part_min_bytes=2048, part_max_bytes=2048)
 TOPOLOGY = TopologyOptions(auto_topology=False)
 TURNS_MAX = 10_000
+PATIENCE = 8
+"""Ticks for which an answer is waited for."""
 
 
 class MemoryStore:
@@ -242,6 +244,10 @@ class MemoryStore:
         )
         self._events.append((f"worker {route.worker}", Received("clients", b"client", [header.encode(), *body])))
         self._run()
+        for _ in range(PATIENCE):  # some answers are made in pieces
+            if self._sequence in self._answers:
+                break
+            self._pass_time()
         if self._sequence not in self._answers:
             raise Unavailable(f"worker {route.worker} does not answer")
         answer, frames = self._answers.pop(self._sequence)

@@ -13,7 +13,9 @@ from tests.process.clusters import MEMORY
 
 
 def cluster_on(data: Path) -> LocalCluster:
-    return LocalCluster(data, workers=2, memory=MEMORY, topology=TopologyOptions(auto_topology=False))
+    ranges = None if (data / "STORE").exists() else [b"\x80"]
+    topology = TopologyOptions(auto_topology=False)
+    return LocalCluster(data, workers=2, memory=MEMORY, ranges=ranges, topology=topology)
 
 
 def test_a_damaged_log_is_named_to_who_asks_for_its_keys_and_the_other_worker_serves(tmp_path: Path) -> None:
