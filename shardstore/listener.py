@@ -265,8 +265,10 @@ def _listening(endpoint: str, file: SocketFile | None) -> tuple[socket.socket, s
         listening, name = _bound_to_address(endpoint) if file is None else (_bound_to_path(endpoint, file), endpoint)
         listening.setblocking(False)
         listening.listen(_BACKLOG)
-    except (OSError, OverflowError) as error:  # a port may be too large a number
-        raise InvalidRequest(f"cannot listen on {endpoint}: {error}") from None
+    except OverflowError:
+        raise InvalidRequest(f"cannot listen on {endpoint}: a port is at most 65535") from None
+    except OSError as error:
+        raise InvalidRequest(f"cannot listen on {endpoint}: {error.strerror or error}") from None
     return listening, name
 
 

@@ -15,21 +15,25 @@ import psutil
 
 from shardstore import Client, LocalCluster, OutcomeUnknown, ShardstoreError, Unavailable
 from shardstore.cluster.runtime_directory import remove_runtime_directory
+from shardstore.file_names import STORE
 from shardstore.running_cluster import last_announced
 from tests.process.deadlines import wait_until
 
 MEMORY = "192MiB"
+RANGES = 8
 
 
 def cluster_on(data: Path) -> LocalCluster:
-    """A small cluster in this process."""
-    return LocalCluster(data, workers=2, memory=MEMORY)
+    """A small cluster in this process, each of whose workers owns ranges from the start."""
+    return LocalCluster(data, workers=2, memory=MEMORY, ranges=RANGES)
 
 
 @contextmanager
 def served(data: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     """`shardstore serve` on a directory, killed at the end if it still runs."""
-    command = [sys.executable, "-m", "shardstore", "serve", "--data", str(data), "--memory", MEMORY, *options]
+    command = [sys.executable, "-m", "shardstore", "serve", "--data", str(data), "--memory", MEMORY]
+    is_new = not (data / STORE).exists()
+    command += [*(["--ranges", str(RANGES)] if is_new else []), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         wait_until(lambda: last_announced(data) is not None or process.poll() is not None, "readiness", 60)

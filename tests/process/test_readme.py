@@ -37,7 +37,7 @@ def test_ranges_and_workers_change_as_shown(tmp_path: Path) -> None:
         db.put_many({b"user:%d" % number: b"..." for number in range(1_000)})
         rows: list[RangeRow] = []
         exec(code("Ranges and workers", "py"), {"db": db, "print": rows.append})
-        assert {row.worker for row in rows} == {1, 2}
+        assert {row.worker for row in rows} in ({1}, {2}, {1, 2}), "worker 0 has left"
         assert len(list(db.scan())) == 1_000
 
 

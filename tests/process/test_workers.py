@@ -9,7 +9,7 @@ from threading import Thread
 
 from shardstore import Client, InvalidRequest, LocalCluster, ShardstoreError, TopologyOptions
 from shardstore.file_names import worker_directory
-from tests.process.clusters import Writer, kill
+from tests.process.clusters import RANGES, Writer, kill
 from tests.process.deadlines import wait_until
 
 MEMORY = "192MiB"
@@ -17,7 +17,7 @@ BY_HAND = TopologyOptions(auto_topology=False)
 
 
 def cluster_with(data: Path, workers: int | None) -> LocalCluster:
-    return LocalCluster(data, workers=workers, memory=MEMORY, topology=BY_HAND)
+    return LocalCluster(data, workers=workers, memory=MEMORY, ranges=RANGES, topology=BY_HAND)
 
 
 def workers_in(cluster: LocalCluster) -> list[str]:
