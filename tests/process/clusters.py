@@ -23,9 +23,10 @@ MEMORY = "192MiB"
 RANGES = 8
 
 
-def cluster_on(data: Path) -> LocalCluster:
-    """A small cluster in this process, each of whose workers owns ranges from the start."""
-    return LocalCluster(data, workers=2, memory=MEMORY, ranges=RANGES)
+def cluster_on(data: Path, ranges: int = RANGES) -> LocalCluster:
+    """A small cluster in this process; in a new one each worker owns ranges from the start."""
+    is_new = not (data / STORE).exists()
+    return LocalCluster(data, workers=2, memory=MEMORY, ranges=ranges if is_new else None)
 
 
 @contextmanager

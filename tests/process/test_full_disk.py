@@ -51,7 +51,7 @@ def test_a_full_disk_refuses_writes_and_heals(small_disk: Path) -> None:
 def test_workers_that_die_on_a_full_disk_serve_reads_until_there_is_room(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(BALLAST)
-    with cluster_on(small_disk / "data") as cluster, cluster.connect() as db:
+    with cluster_on(small_disk / "data", ranges=1) as cluster, cluster.connect() as db:
         acknowledged = fill(db)
         with open(small_disk / "rest", "wb", buffering=0) as rest, suppress(OSError):
             while True:

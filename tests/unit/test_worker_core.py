@@ -445,7 +445,7 @@ def test_many_drains_lead_to_a_compaction(worker: WorkerDriver) -> None:
 def test_worker_registers_reports_ready_and_beats(worker: WorkerDriver) -> None:
     assert worker.ready
     ops = [decode_header(bytes(send.frames[0])).op for send in worker.sent if send.link == "router"]
-    assert ops == [Op.REGISTER, Op.READY]
+    assert ops[:2] == [Op.REGISTER, Op.READY]
     worker.now_ns += 2 * SECOND_NS
     worker.handle(Tick())
     assert [decode_header(bytes(send.frames[0])).op for send in worker.sent[-2:]] == [Op.HEARTBEAT, Op.LOAD]

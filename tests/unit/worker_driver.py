@@ -81,7 +81,7 @@ class WorkerDriver:
         assignments = Assignments(ranges, b"routes", ROUTER_LIFE, segment_next, life=life)
         header = Header(Op.REGISTER, status=Status.OK).encode()
         self.handle(Received("router", b"", [header, encode_message(assignments)]))
-        if decode_header(self.sent[-1].frames[0]).op == Op.READY:
+        if any(decode_header(send.frames[0]).op == Op.READY for send in self.sent):
             self.handle(Received("router", b"", [Header(Op.READY, status=Status.OK).encode()]))
         return self
 
