@@ -138,7 +138,8 @@ class ChangingWorld(World):
         if isinstance(end, OutcomeUnknown) and "cannot be told any more" in str(end):
             assert self.merges, "only writes that were open in two segments when they merged"
         if call.op == Op.DELETE:
-            assert end is None or end == "abandoned" or (isinstance(end, OutcomeUnknown) and self.merges)
+            in_doubt = isinstance(end, OutcomeUnknown) and self.merges
+            assert end is None or call in self.abandoned or in_doubt, "nobody waits for a write that was left"
         else:
             super().check_end(call, end, written)
 

@@ -204,7 +204,7 @@ OF_RANGES: dict[str, Callable[[int], Any]] = {
     "any refusal": lambda count: Refusal("w" * 1_024, LARGE, LARGE, "f" * 1_024, LARGE, routes(count)),
     "REGISTER": lambda count: Register(255, ENDPOINTS[0], epochs(count), epochs(count)),
     "REGISTER, answer": assignments,
-    "READY": lambda count: Ready(epochs(count), "f" * 1_024),
+    "READY": lambda count: Ready(epochs(count)),
     "CHANGE": lambda count: Orders(
         Order(change(2**40), EPOCHS_OF_CHILDREN, {1: window(), 2: window()}, drained=True), routes(count)
     ),
