@@ -102,6 +102,13 @@ def _note_without_numbers(
 _note = DedupWindow.note
 
 
+def _note_what_is_newer(window: DedupWindow, request: RequestId, *rest: Any, **named: Any) -> None:
+    """Of a write that is applied again nothing is noted: the window refuses to note what it knows."""
+    known = window._clients.get(request.client)
+    if known is None or request.sequence > known.newest:
+        _note(window, request, *rest, **named)
+
+
 def _forget_without_a_trace(window: DedupWindow) -> None:
     """As if a client of which nothing is known could not have written before."""
     forgot = window._forgot
@@ -200,6 +207,7 @@ def _waiting_for_all(owned: OwnedRange, checkpoint: int) -> Any:
     return _waiting(owned, 0)
 
 
+_note = DedupWindow.note
 _waiting = workers.ranges.replay._Waiting
 
 
@@ -335,7 +343,11 @@ MISTAKES: dict[str, Mistake] = {
         needs=("fail sync", "lose power"),
     ),
     "applies retries again": Mistake(
-        (Patch(DedupWindow, "judge", lambda window, request, retry: Verdict.NEW),), needs=("break connection",)
+        (
+            Patch(DedupWindow, "judge", lambda window, request, retry: Verdict.NEW),
+            Patch(DedupWindow, "note", _note_what_is_newer),
+        ),
+        needs=("break connection",),
     ),
     "forgets a client without a trace": Mistake(
         (Patch(DedupWindow, "_forget", _forget_without_a_trace),),
