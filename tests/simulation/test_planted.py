@@ -1,4 +1,7 @@
-"""The simulation can fail: each planted mistake shows within a bounded number of seeds."""
+"""The simulation can fail: each planted mistake shows within a bounded number of seeds.
+
+Those that need many seeds are for `pytest -m long tests/simulation/test_planted.py`, which takes about half an hour.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,26 @@ from tests.simulation.world import SimulationFailed, simulate
 
 SEEDS_MAX = 800
 ALL = MISTAKES | TOPOLOGY_MISTAKES
+RARE = frozenset(
+    (
+        "believes log files that came back",
+        "checks no checksum of records",
+        "counts a lease twice",
+        "drops tombstones in compactions over bottom mains",
+        "drops what was drained while it compacted",
+        "gives a table of a drain the number of one that is being written",
+        "goes on with a scan that it has closed",
+        "grants at once after a restart of the router",
+        "is another client where its router is now",
+        "lets a fenced parent accept writes",
+        "loses the dedup window in a drain",
+        "publishes a child before its tables are durable",
+        "reads of parents only what is drained",
+        "retries a failed sync",
+        "serves replayed data before it is durable",
+    )
+)
+"""These show in more than about ten seconds of seeds."""
 FOUND = Violation | ShardstoreError | AssertionError
 """By a promise that is broken, or a check in the store; any other error says that what was planted is wrong itself."""
 
@@ -29,7 +52,9 @@ def is_shown(mistake: Mistake) -> bool:
     return False
 
 
-@pytest.mark.parametrize("name", sorted(ALL))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] if name in RARE else []) for name in sorted(ALL)]
+)
 def test_a_planted_mistake_is_found(name: str) -> None:
     assert is_shown(ALL[name])
 
