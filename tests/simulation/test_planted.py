@@ -22,13 +22,9 @@ RARE = frozenset(
     (
         "believes log files that came back",
         "checks no checksum of records",
-        "counts a lease twice",
         "drops tombstones in compactions over bottom mains",
-        "drops what was drained while it compacted",
         "gives a table of a drain the number of one that is being written",
-        "goes on with a scan that it has closed",
         "grants at once after a restart of the router",
-        "is another client where its router is now",
         "lets a fenced parent accept writes",
         "loses the dedup window in a drain",
         "publishes a child before its tables are durable",
