@@ -26,9 +26,7 @@ RARE = frozenset(
         "gives a table of a drain the number of one that is being written",
         "grants at once after a restart of the router",
         "lets a fenced parent accept writes",
-        "loses the dedup window in a drain",
         "publishes a child before its tables are durable",
-        "reads of parents only what is drained",
         "retries a failed sync",
         "serves replayed data before it is durable",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shardstore.errors import Corruption, DiskFull
-from shardstore.file_names import table_file, wal_file
+from shardstore.file_names import segment_directory, table_file, wal_file
 from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import EVERYTHING
 from shardstore.segment_options import DEFAULTS
@@ -244,3 +244,15 @@ def test_ranges_read_what_was_drained(worker: JobDriver) -> None:
     worker.put(1, {b"b": b"1", b"a": b"2"})
     worker.drain()
     assert worker.only_table(1).chunk(EVERYTHING, False, 10, 10).keys == [b"a", b"b"]
+
+
+def test_a_directory_that_is_gone_is_named(worker: JobDriver) -> None:
+    worker.put(1, {b"k": b"v"})
+    worker.drain()
+    worker.put(1, {b"k": b"w"})
+    directory = segment_directory(1)
+    for name in worker.filesystem.list_directory(directory):
+        worker.filesystem.remove(f"{directory}/{name}")
+    worker.filesystem.remove_directory(directory)
+    with pytest.raises(Corruption, match=directory):
+        worker.drain()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import assert_never
 
+from shardstore.errors import Corruption
 from shardstore.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
 from shardstore.workers.jobs.adopt import adopt
@@ -18,8 +19,16 @@ from shardstore.workers.jobs.specs import AdoptSpec, CompactSpec, DrainSpec, Rel
 def run(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Generator[None, None, Result]:
     """Do what the spec says. A job may be run again after any failure; it finds what was published and goes on.
 
-    Raises Corruption for damaged inputs, NotWritable and StorageFailure; the inputs are intact in every case.
+    Raises Corruption for inputs that are damaged or gone, NotWritable and StorageFailure; what there is of the inputs
+    stays intact in every case.
     """
+    try:
+        return (yield from _job(spec, filesystem, options))
+    except FileNotFoundError as missing:
+        raise Corruption(str(missing.filename or missing), 0, "this file, or the directory that it belongs into, is gone") from None
+
+
+def _job(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Generator[None, None, Result]:
     match spec:
         case DrainSpec():
             return (yield from drain(spec, filesystem, options))
