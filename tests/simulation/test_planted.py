@@ -21,14 +21,11 @@ ALL = MISTAKES | TOPOLOGY_MISTAKES
 RARE = frozenset(
     (
         "believes log files that came back",
-        "checks no checksum of records",
-        "drops tombstones in compactions over bottom mains",
         "gives a table of a drain the number of one that is being written",
         "grants at once after a restart of the router",
         "lets a fenced parent accept writes",
         "publishes a child before its tables are durable",
         "retries a failed sync",
-        "serves replayed data before it is durable",
     )
 )
 """These show in more than about ten seconds of seeds."""

@@ -25,7 +25,8 @@ def run(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Generato
     try:
         return (yield from _job(spec, filesystem, options))
     except FileNotFoundError as missing:
-        raise Corruption(str(missing.filename or missing), 0, "this file, or the directory that it belongs into, is gone") from None
+        path = str(missing.filename or missing)
+        raise Corruption(path, 0, "this file, or the directory that it belongs into, is gone") from None
 
 
 def _job(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Generator[None, None, Result]:
