@@ -385,6 +385,7 @@ MISTAKES: dict[str, Mistake] = {
             Patch(workers.wal.recovery, "_needed", lambda firsts, lsn_checkpoint: firsts),
         ),
         needs=("lose power", "CHAOS"),
+        first_seed=700,
     ),
     "does not sync names of log files": Mistake((Patch(servers, "SimFilesystem", ForgetsLogDirectories),)),
     "counts log files as synced without their names": Mistake(

@@ -1,7 +1,4 @@
-"""The simulation can fail: each planted mistake shows within a bounded number of seeds.
-
-Those that need many seeds are for `pytest -m long tests/simulation/test_planted.py`, which takes about half an hour.
-"""
+"""The simulation can fail: each planted mistake shows within a bounded number of seeds."""
 
 from __future__ import annotations
 
@@ -18,17 +15,6 @@ from tests.simulation.world import SimulationFailed, simulate
 
 SEEDS_MAX = 800
 ALL = MISTAKES | TOPOLOGY_MISTAKES
-RARE = frozenset(
-    (
-        "believes log files that came back",
-        "gives a table of a drain the number of one that is being written",
-        "grants at once after a restart of the router",
-        "lets a fenced parent accept writes",
-        "publishes a child before its tables are durable",
-        "retries a failed sync",
-    )
-)
-"""These show in more than about ten seconds of seeds."""
 FOUND = Violation | ShardstoreError | AssertionError
 """By a promise that is broken, or a check in the store; any other error says that what was planted is wrong itself."""
 
@@ -43,9 +29,7 @@ def is_shown(mistake: Mistake) -> bool:
     return False
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.long] if name in RARE else []) for name in sorted(ALL)]
-)
+@pytest.mark.parametrize("name", sorted(ALL))
 def test_a_planted_mistake_is_found(name: str) -> None:
     assert is_shown(ALL[name])
 

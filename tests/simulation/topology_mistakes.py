@@ -161,7 +161,9 @@ TOPOLOGY_MISTAKES: dict[str, Mistake] = {
         (Patch(workers.topology.changes, "AdoptSpec", _spec_without_window),), needs=("strand answers",)
     ),
     "publishes a child before its tables are durable": Mistake(
-        (Patch(servers, "SimFilesystem", PublishesChildrenFirst),), needs=("lose power in adoption", "CHAOS")
+        (Patch(servers, "SimFilesystem", PublishesChildrenFirst),),
+        needs=("lose power in adoption", "CHAOS"),
+        first_seed=430,
     ),
     "fences an isolated range": Mistake((Patch(Changes, "_fence", _fence_at_once),)),
     "goes on with a held scan by the new map": Mistake(
