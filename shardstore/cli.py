@@ -164,7 +164,7 @@ def memory(db: Client, form: Form, timeout: float) -> None:
 def maintenance_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options of what is done to whole ranges."""
     for option in (
-        click.option("--no-wait", is_flag=True, help="Return as soon as it is accepted; fail if one runs already."),
+        click.option("--no-wait", is_flag=True, help="Return when it is accepted; fail if an earlier one goes on."),
         click.option("--end", help="Only ranges with keys before this one."),
         click.option("--start", help="Only ranges with keys from this one on."),
     ):

@@ -203,8 +203,8 @@ class AsyncClient:
     ) -> None:
         """Return when everything written before is in segment files, in all ranges with keys in [start, end).
 
-        With wait=False, return when the ranges have accepted it. Raises Busy if a flush or compaction of one runs;
-        that one is left as it is, the others have accepted all the same.
+        With wait=False, return when the ranges have accepted it. Raises Busy if a flush or compaction that was asked
+        for earlier has not ended in one of them; that one is left as it is, the others have accepted all the same.
         """
         await self._call(operations.maintain(Op.FLUSH, start, end, wait, timeout))
 

@@ -145,7 +145,7 @@ class RecordingClient:
                 self.wrong.append("a scan out of order")
 
     def _flush(self) -> None:
-        with suppress(Busy):  # while another runs, or the range has no files of its own yet
+        with suppress(Busy):  # the last one goes on
             self._db.flush(wait=False, timeout=TIMEOUT_S)
 
     def _note(self, error: ShardstoreError) -> None:

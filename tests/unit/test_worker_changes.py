@@ -288,18 +288,19 @@ def test_a_new_scan_of_a_parent_is_sent_to_its_children() -> None:
 # ---------------------------------------------------------------- flush and compact
 
 
-def test_a_flush_of_the_parent_ends_and_one_of_a_child_waits_for_its_files() -> None:
+@pytest.mark.parametrize("flags", [0, Flag.NO_WAIT])
+def test_a_flush_of_the_parent_ends_and_one_of_a_child_waits_for_its_files(flags: int) -> None:
     cluster = filled()
     cluster.put({b"a": b"newer"})
     flushed = cluster.ask(Op.FLUSH, [], cluster.map.route_of(b"a"))
     cluster.split(LOCAL_SPLIT)
     order(cluster)
-    of_child = cluster.ask(Op.FLUSH, [], cluster.map.route_of(b"a"))
-    assert cluster.status(of_child) is Status.BUSY
+    of_child = cluster.ask(Op.FLUSH, [], cluster.map.route_of(b"a"), flags=flags)
+    assert cluster.status(of_child) is Status.UNAVAILABLE, "the client asks again, also if it does not wait for the end"
     cluster.finish()
     assert cluster.status(flushed) is Status.OK
     for op in (Op.FLUSH, Op.COMPACT):
-        asked = cluster.ask(op, [], cluster.map.route_of(b"a"))
+        asked = cluster.ask(op, [], cluster.map.route_of(b"a"), flags=flags)
         cluster.settle()
         assert cluster.status(asked) is Status.OK
     assert cluster.content() == {b"a": b"newer", b"b": b"2", b"n": b"3", b"z": b"4"}

@@ -73,6 +73,19 @@ def test_who_does_not_wait_is_refused_while_one_runs(
     assert worker.status(worker.ask(op, flags=Flag.NO_WAIT)) is Status.OK
 
 
+@OPERATIONS
+def test_what_the_worker_does_by_itself_refuses_nobody(worker: WorkerDriver, op: Op) -> None:
+    put(worker, b"a")
+    worker.core._maintenance.seal_largest(1)
+    worker.handle(Tick())
+    assert len(worker.jobs) == 1, "a drain that nobody asked for"
+    worker.put({b"b": b"later"})
+    worker.sync()
+    assert worker.status(worker.ask(op, flags=Flag.NO_WAIT)) is Status.OK
+    worker.settle()
+    assert worker.range_figures()["layers"]["table_entries"] == 2
+
+
 def test_who_waits_has_its_turn_after_the_one_that_runs(worker: WorkerDriver) -> None:
     put(worker, b"a")
     first = worker.ask(Op.COMPACT)

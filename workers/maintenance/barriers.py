@@ -32,10 +32,11 @@ class Barriers:
     compactions: dict[int, list[Asker]] = field(default_factory=dict)
     _waiting: dict[int, list[Barrier]] = field(default_factory=dict)
     _compacting: list[Asker] = field(default_factory=list)
+    _compacting_segment: int | None = None
 
     def __contains__(self, segment: int) -> bool:
-        """Whether a FLUSH or COMPACT of the segment is still to be done."""
-        return segment in self._waiting or segment in self.compactions
+        """Whether a FLUSH or COMPACT of the segment has not ended yet."""
+        return segment in self._waiting or segment in self.compactions or segment == self._compacting_segment
 
     def add(self, segment: int, barrier: Barrier) -> None:
         """One more waits."""
@@ -53,11 +54,12 @@ class Barriers:
 
     def compaction_begins(self, segment: int) -> None:
         """All who wait for one of the segment wait for this one."""
-        self._compacting = self.compactions.pop(segment, [])
+        if segment in self.compactions:
+            self._compacting_segment, self._compacting = segment, self.compactions.pop(segment)
 
     def compaction_ends(self) -> list[Asker]:
         """Who waited for the one that has begun, if any did."""
-        askers, self._compacting = self._compacting, []
+        askers, self._compacting, self._compacting_segment = self._compacting, [], None
         return askers
 
     def compact_again(self, segment: int, askers: Iterable[Asker]) -> None:

@@ -139,10 +139,10 @@ class MaintenanceQueue:
         if owned.job_damage:
             raise owned.job_damage
         if owned.segment is None:
-            raise Busy(f"segment {owned.segment_id} has no files of its own yet", 1, 1, RETRY_FIRST_NS // 10)
+            return [asker.wait_for_files(owned.segment_id)]
         header = asker.header
         waits = not header.flags & Flag.NO_WAIT
-        if not waits and self._is_maintained(owned):
+        if not waits and owned.segment_id in self._barriers:
             raise Busy(f"a flush or compaction of segment {owned.segment_id} runs", 1, 1, RETRY_FIRST_NS)
         self.seal(owned)
         lsn = owned.overlay.runs[-1].lsn_last if owned.overlay.runs else 0
@@ -366,10 +366,6 @@ class MaintenanceQueue:
 
     def _lane_of(self, ended: JobFinished | JobFailed) -> Lane:
         return next(lane for lane in (self._short, self._compaction) if lane.running and lane.running.job == ended.job)
-
-    def _is_maintained(self, owned: OwnedRange) -> bool:
-        """Whether a job of the range runs, or a FLUSH or COMPACT of it waits for one."""
-        return owned.segment_id in self._barriers or owned.state is not SegmentState.READY
 
     def _pass_barriers(self, owned: OwnedRange, drained_lsn: int) -> list[Effect]:
         """Answer each FLUSH that is reached."""

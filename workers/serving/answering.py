@@ -8,9 +8,8 @@ from typing import Any
 
 from shardstore.effects import Effect
 from shardstore.errors import Busy, InvalidRequest
-from shardstore.limits import MILLISECOND_NS
-from shardstore.messages import Refusal, Statistics, encode
-from shardstore.wire_format import Op, Status
+from shardstore.messages import Statistics, encode
+from shardstore.wire_format import Op
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.maintenance.queue import MaintenanceQueue
 from shardstore.workers.ranges.owned_range import OwnedRange
@@ -22,7 +21,6 @@ from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.topology.changes import Changes
 from shardstore.workers.topology.remote_reads import RemoteReads
 
-RETRY_NS = 2 * MILLISECOND_NS
 _READS = frozenset((Op.GET, Op.SCAN))
 _NEEDS_PARENTS = frozenset((Op.GET, Op.SCAN, Op.COMPARE_AND_SET, Op.INCREMENT))
 """What a child cannot answer alone before it has files of its own."""
@@ -80,8 +78,7 @@ class Answering:
         if asker.header.op == Op.GET:
             parents = self.changes.parents_elsewhere(owned)
             return self.remote_reads.get(owned, parents, asker, frames, now_ns, self.writes.pressure)
-        moving = Refusal(f"segment {owned.segment_id} has no files of its own yet")
-        return [asker.refuse(Status.UNAVAILABLE, moving, RETRY_NS)]
+        return [asker.wait_for_files(owned.segment_id)]
 
     def _check_answers(self) -> None:
         """Raise Busy when too much was read that nobody takes."""

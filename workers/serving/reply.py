@@ -11,6 +11,8 @@ from shardstore.limits import CREDITS, MILLISECOND_NS
 from shardstore.messages import Refusal, encode
 from shardstore.wire_format import Header, MalformedMessage, Status, decode_header
 
+CHILD_RETRY_NS = 2 * MILLISECOND_NS
+"""After which a child may have its files."""
 _OK = int(Status.OK)
 
 
@@ -40,6 +42,11 @@ class Asker(NamedTuple):
         duration_ms = -(-retry_after_ns // MILLISECOND_NS)
         header = self.header.reply(status, pressure=pressure, credits=CREDITS, duration_ms=duration_ms)
         return Send(self.link, self.peer, (header.encode(), encode(refusal)))
+
+    def wait_for_files(self, segment: int) -> Send:
+        """Answer that the range is a child whose files are still written: the client asks again by itself."""
+        what = Refusal(f"segment {segment} has no files of its own yet")
+        return self.refuse(Status.UNAVAILABLE, what, CHILD_RETRY_NS)
 
     def refuse_busy(self, busy: Busy, pressure: int) -> Send:
         """Answer that a bound was reached and nothing was applied."""
