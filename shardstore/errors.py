@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+KEY_BYTES_SHOWN = 40
+
 
 class ShardstoreError(Exception):
     """Base of every error that shardstore raises on purpose."""
@@ -32,14 +34,17 @@ class Place(NamedTuple):
     worker: int
 
     def __str__(self) -> str:
-        return f"segment {self.segment} [{self.start.hex()}, {self.end.hex()}) at worker {self.worker}"
+        from_start = f" from {self.start[:KEY_BYTES_SHOWN]!r} on" if self.start else ""
+        to_end = f" before {self.end[:KEY_BYTES_SHOWN]!r}" if self.end else ""
+        keys = f"keys{from_start}{to_end}" if from_start or to_end else "all keys"
+        return f"segment {self.segment} at worker {self.worker}, {keys}"
 
 
 class Busy(ShardstoreError):
     """Refused before anything was logged, because a bound on memory or disk was reached.
 
-    `used` counts what was refused too. `place` is None where the bound is not that of one range or worker.
-    `retry_after_ns` is 0 where waiting alone does not help.
+    `used` counts what was refused too; with a `limit` of 1 or 0 there is nothing to count. `place` is None where the
+    bound is not that of one range or worker. `retry_after_ns` is 0 where waiting alone does not help.
     """
 
     applied = False
@@ -53,9 +58,10 @@ class Busy(ShardstoreError):
         self.place = place
 
     def __str__(self) -> str:
-        where = f"{self.place}: " if self.place else ""
+        amount = f": {self.used:,} of {self.limit:,} used" if self.limit > 1 else ""
         retry = f", retry after {self.retry_after_ns / 1e6:.0f} ms" if self.retry_after_ns else ""
-        return f"{where}{self.cause}: {self.used:,} of {self.limit:,} used; nothing was applied{retry}"
+        where = f" ({self.place})" if self.place else ""
+        return f"{self.cause}{amount}; nothing was applied{retry}{where}"
 
 
 class Unavailable(ShardstoreError):
@@ -91,7 +97,7 @@ class ScanInvalidated(ShardstoreError):
         self.cause = cause
 
     def __str__(self) -> str:
-        where = "before its first entry" if self.last_key is None else f"behind {self.last_key[:40]!r}"
+        where = "before its first entry" if self.last_key is None else f"behind {self.last_key[:KEY_BYTES_SHOWN]!r}"
         return f"the scan ended {where}: {self.cause}"
 
 

@@ -63,7 +63,7 @@ CALLS: list[tuple[str, Callable[[Client], Any]]] = [
 
 REFUSALS: list[tuple[str, Refuse]] = [
     (
-        "Busy: segment 1 [, ) at worker 0: memory is full: 9 of 8 used; nothing was applied, retry after 5 ms",
+        "Busy: memory is full: 9 of 8 used; nothing was applied, retry after 5 ms (segment 1 at worker 0, all keys)",
         Refuse(Status.BUSY, 5, Refusal("memory is full", used=9, limit=8)),
     ),
     ("Corruption: t-1 at byte 7: no sum", Refuse(Status.FAILED, 0, Refusal("no sum", file="t-1", offset=7))),

@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from shardstore.errors import Busy, Corruption, ShardstoreError, Unavailable
+from shardstore.errors import Busy, Corruption, Place, ShardstoreError, Unavailable
 
 BUSY = "range bytes: 1,200 of 1,000 used; nothing was applied, retry after 50 ms"
 
@@ -25,3 +25,19 @@ def test_errors_can_be_pickled_and_copied(error: ShardstoreError, text: str) -> 
         assert type(twin) is type(error)
         assert str(twin) == text
         assert vars(twin) == vars(error)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "keys"),
+    [
+        (b"", b"", "all keys"),
+        (b"a", b"", "keys from b'a' on"),
+        (b"", b"b", "keys before b'b'"),
+        (b"a", b"b" * 100, f"keys from b'a' on before b'{'b' * 40}'"),
+    ],
+)
+def test_a_refusal_names_the_range_and_counts_nothing_where_there_is_nothing_to_count(
+    start: bytes, end: bytes, keys: str
+) -> None:
+    busy = Busy("a flush runs", 1, 1, 10_000_000, Place(5, start, end, 1))
+    assert str(busy) == f"a flush runs; nothing was applied, retry after 10 ms (segment 5 at worker 1, {keys})"

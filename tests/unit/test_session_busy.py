@@ -111,7 +111,7 @@ def test_busy_names_range_worker_cause_and_bounds(driver: SessionDriver) -> None
     assert (error.cause, error.used, error.limit) == ("buffers of the worker are full", 11, 10)
     assert error.retry_after_ns == 50 * MILLISECOND_NS
     assert not error.applied
-    assert "segment 2 [40, 80) at worker 0: buffers of the worker" in str(error)
+    assert str(error).endswith("(segment 2 at worker 0, keys from b'@' on before b'\\x80')")
 
 
 def test_who_waits_is_sent_again_after_the_time_that_was_told(driver: SessionDriver) -> None:
@@ -210,5 +210,5 @@ def test_a_refusal_that_waiting_does_not_help_is_told_at_once(driver: SessionDri
     error = driver.ended[call]
     assert isinstance(error, Busy)
     assert (error.cause, error.retry_after_ns) == ("too many open scans", 0)
-    assert str(error).endswith("nothing was applied")
+    assert "retry" not in str(error)
     assert len(driver.routed()) == 1
