@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from shardstore.columns import InvalidColumn
@@ -23,6 +22,7 @@ from shardstore.effects import (
     JobFinished,
     PeerGone,
     Received,
+    Say,
     SendFailed,
     Stop,
     StopRequested,
@@ -356,10 +356,10 @@ class WorkerCore:
         self._stopped = True
         if maintenance is not None:
             maintenance.close()
-        if writes is not None:
-            with suppress(StorageFailure):  # then the next recovery only knows less
-                note_durable(self._filesystem, self._options.store, self._options.worker, writes.wal.lsn_durable)
-        return [Stop()]
+        if writes is None:
+            return [Stop()]
+        flaw = note_durable(self._filesystem, self._options.store, self._options.worker, writes.wal.lsn_durable)
+        return [Say(f"where the log ends could not be noted: {flaw}"), Stop()] if flaw else [Stop()]
 
     def _figures(self, now_ns: int) -> dict[str, Any]:
         plan, writes, scans = self._options.memory, self._serving_writes, self._serving_scans.open

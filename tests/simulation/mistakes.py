@@ -369,14 +369,14 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(WritePath, "_newest_logged", lambda writes, owned, key: None),)
     ),
     "answers a failed condition before what it was judged on is durable": Mistake(
-        (Patch(WritePath, "_answer_after", _answer_at_once),), needs=("lose power",)
+        (Patch(WritePath, "_answer_after", _answer_at_once),), needs=("lose power",), first_seed=105
     ),
     "bars nothing that was not applied": Mistake((Patch(WritePath, "outcome", _tell_and_bar_nothing),)),
     "drops what was drained while it compacted": Mistake(
-        (Patch(workers.jobs.compact, "_placed", _drop_what_overtook),)
+        (Patch(workers.jobs.compact, "_placed", _drop_what_overtook),), first_seed=28
     ),
     "gives a table of a drain the number of one that is being written": Mistake(
-        (Patch(Numbers, "first_from", lambda numbers, number: number),)
+        (Patch(Numbers, "first_from", lambda numbers, number: number),), first_seed=13
     ),
     "releases the log before a drain": Mistake((Patch(MaintenanceQueue, "checkpoint", _release_all_that_is_durable),)),
     "believes log files that came back": Mistake(
@@ -404,7 +404,7 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(workers.jobs.drain, "merge", lambda batches: without_needless_tombstones(merge(batches), [])),)
     ),
     "drops tombstones in compactions over bottom mains": Mistake(
-        (Patch(workers.jobs.merged_entries, "without_needless_tombstones", _keep_no_tombstone),)
+        (Patch(workers.jobs.merged_entries, "without_needless_tombstones", _keep_no_tombstone),), first_seed=20
     ),
     "releases the files of carried tables": Mistake((Patch(Segment, "replace", _forget_what_is_carried),)),
     "carries parts that deltas change": Mistake((Patch(workers.jobs.compaction_plan, "_rewritten", _carry_all),)),
@@ -419,7 +419,7 @@ MISTAKES: dict[str, Mistake] = {
         ),
         first_seed=70,
     ),
-    "goes on with a scan that it has closed": Mistake((Patch(OpenScans, "of_mark", _begin_anew),)),
+    "goes on with a scan that it has closed": Mistake((Patch(OpenScans, "of_mark", _begin_anew),), first_seed=32),
     "takes any state of a range for that of the mark": Mistake(
         (Patch(workers.serving.scanning, "_checked_state", lambda owned, mark: b"state"),)
     ),
@@ -429,7 +429,7 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(Joining, "_look", _look_as_another),), needs=("kill router", "break connection"), first_seed=2_000
     ),
     "grants at once after a restart of the router": Mistake(
-        (Patch(router.budget, "free_bytes", _grant_at_once),), needs=("kill router",)
+        (Patch(router.budget, "free_bytes", _grant_at_once),), needs=("kill router",), first_seed=140
     ),
     "has a filter that denies keys": Mistake((Patch(BloomFilter, "may_contain", _sees_no_third_key),)),
 }

@@ -509,6 +509,17 @@ def test_what_was_on_stable_storage_at_the_stop_is_missed_when_the_log_loses_it(
     assert reopened(worker).get([b"a"]) == [b"1"]
 
 
+def test_a_stop_without_its_log_document_says_so_and_ends_well(worker: WorkerDriver) -> None:
+    worker.put({b"a": b"1"})
+    worker.sync()
+    (worker.root / "workers/0000/LOG").unlink()
+    worker.handle(StopRequested())
+    assert worker.stopped is not None
+    assert not worker.stopped.failure
+    assert "where the log ends could not be noted" in worker.said[-1]
+    assert "workers/0000/LOG" in worker.said[-1]
+
+
 def test_a_stop_while_log_files_are_released_still_tells_of_every_record(worker: WorkerDriver) -> None:
     worker.put({b"a": b"1"})
     worker.sync()

@@ -15,6 +15,7 @@ from shardstore.effects import (
     JobFinished,
     Received,
     ReportReady,
+    Say,
     Send,
     StartJob,
     Stop,
@@ -58,6 +59,7 @@ class WorkerDriver:
     syncs: deque[SyncWal] = field(default_factory=deque)
     jobs: deque[StartJob] = field(default_factory=deque)
     stopped: Stop | None = None
+    said: list[str] = field(default_factory=list)
     ready: bool = False
     unsent: Counter[str] = field(default_factory=Counter)
     """Bytes of answers that are not taken yet. An object of its own: the core must not keep the driver alive."""
@@ -102,6 +104,8 @@ class WorkerDriver:
                     self.jobs.append(effect)
                 case ReportReady():
                     self.ready = True
+                case Say():
+                    self.said.append(effect.words)
                 case Stop():
                     self.stopped = effect
 

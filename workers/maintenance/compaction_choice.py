@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Container, Iterable, Mapping
 
 from shardstore.workers.maintenance.compaction_policy import COMPLETE, Compaction, choose
@@ -17,7 +18,9 @@ def due_compaction(
     These have their turns in order of their numbers, and what was tried last has none before the others, so that no
     segment keeps them waiting, not even one whose compactions fail.
     """
-    in_turn = sorted(ranges, key=lambda segment: (segment <= compacted_last, segment))
+    in_order = sorted(ranges)
+    next_in_turn = bisect_right(in_order, compacted_last)
+    in_turn = in_order[next_in_turn:] + in_order[:next_in_turn]
     wanted = dict.fromkeys(asked, COMPLETE)
     first = [segment for segment in wanted if segment != compacted_last]
     for segment in (*first, *in_turn):

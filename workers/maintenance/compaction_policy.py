@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from shardstore.limits import MIB
 from shardstore.workers.jobs.specs import CompactionKind
@@ -41,8 +42,7 @@ OUTSIDE_BYTES_MIN = 8 * MIB
 """Fewer are not worth a compaction, whatever their share."""
 
 
-@dataclass(frozen=True, slots=True)
-class LayerSizes:
+class LayerSizes(NamedTuple):
     """What a segment consists of, and how it was read since its last change. `bottoms_bytes`: the oldest first.
 
     Of files with virtual parts the shares count; the rest of them are `outside_bytes`. A segment `rests` when nothing

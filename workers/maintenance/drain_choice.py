@@ -18,7 +18,7 @@ def drains_of(ranges: Iterable[OwnedRange], lsn_durable: int, bytes_max: int) ->
     """
     drains: list[SegmentDrain] = []
     window_bytes = record_bytes = 0
-    for owned in sorted(ranges, key=_lsn_first):
+    for owned in sorted([owned for owned in ranges if owned.overlay.runs], key=_lsn_first):
         runs = [run for run in owned.overlay.runs if run.lsn_last <= lsn_durable]
         if not any(run.due for run in runs) or owned.segment is None or owned.job_damage:
             continue

@@ -8,7 +8,7 @@ memory and log while nobody waits for it. A small layer rests longer, so that no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shardstore.limits import KIB, SECOND_NS, WAL_RETAINED_BYTES_MAX
 from shardstore.workers.serving.admission import MemoryLimits
@@ -20,8 +20,7 @@ REST_BYTES = 64 * KIB
 """A layer of so many bytes is sealed as soon as its range rests, a smaller one after a long rest."""
 
 
-@dataclass(frozen=True, slots=True)
-class LayerSize:
+class LayerSize(NamedTuple):
     """The active layer of one range, with the runs that are not due for a drain; and those that the next drains take.
 
     `lsn_first` is that of the oldest write for which no drain is due, 0 when there is none. `rested_ns` tells how long

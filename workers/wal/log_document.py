@@ -30,7 +30,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from shardstore.documents import encode_document, publish, read_document
 from shardstore.entropy import Entropy
-from shardstore.errors import Corruption
+from shardstore.errors import Corruption, StorageFailure
 from shardstore.file_names import log_document
 from shardstore.filesystem import Filesystem
 from shardstore.identifiers import LIFE_NONCE_BITS
@@ -76,11 +76,18 @@ def next_life(life: int, entropy: Entropy) -> int:
     return ((life >> LIFE_NONCE_BITS) + 1 << LIFE_NONCE_BITS) + entropy.below(1 << LIFE_NONCE_BITS)
 
 
-def note_durable(filesystem: Filesystem, store: str, worker: int, lsn_durable: int) -> None:
-    """Publish that everything up to this LSN is on stable storage, unless that is known."""
-    document = read_log_document(filesystem, store, worker)
-    if document.lsn_durable < lsn_durable:
-        publish_log_document(filesystem, replace(document, lsn_durable=lsn_durable))
+def note_durable(filesystem: Filesystem, store: str, worker: int, lsn_durable: int) -> str:
+    """Publish that everything up to this LSN is on stable storage, unless that is known.
+
+    Answers what kept it from that, empty when nothing did. The next recovery then only knows less.
+    """
+    try:
+        document = read_log_document(filesystem, store, worker)
+        if document.lsn_durable < lsn_durable:
+            publish_log_document(filesystem, replace(document, lsn_durable=lsn_durable))
+    except (StorageFailure, Corruption, FileNotFoundError) as failure:
+        return str(failure)
+    return ""
 
 
 _FIELDS = {
