@@ -76,7 +76,10 @@ def get(db: Client, form: Form, timeout: float, key: str, raw: bool) -> None:
 @click.argument("value", required=False)
 @with_client
 def put(db: Client, form: Form, timeout: float, key: str, value: str | None) -> None:
-    """Write VALUE under KEY; without VALUE, what comes on the standard input, byte for byte."""
+    """Write VALUE under KEY, or the standard input.
+
+    Without VALUE, it is what comes on the standard input, byte for byte.
+    """
     content = _standard_input() if value is None else form.to_bytes(value)
     db.put(form.to_bytes(key), content, timeout=timeout)
     form.show({"key": form.to_bytes(key), "bytes": len(content)}, f"put {len(content)} bytes")
@@ -153,7 +156,10 @@ def stats(db: Client, form: Form, timeout: float) -> None:
 @main.command()
 @with_client
 def memory(db: Client, form: Form, timeout: float) -> None:
-    """Print where the memory of the store is: what is allowed and used, by what, per worker and in sum."""
+    """Print what memory is allowed and used.
+
+    By what it is used, per worker and in sum.
+    """
     figures = db.stats(timeout=timeout)
     form.show(
         {who: each.get("budget" if who == "router" else "memory", each) for who, each in figures.items()},
@@ -196,15 +202,17 @@ def compact(db: Client, form: Form, timeout: float, start: str | None, end: str 
 @click.option("--hex", "as_hex", is_flag=True, help="Print keys and values as hexadecimal digits.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(file: str, entries: int, as_hex: bool, as_json: bool) -> None:
-    """Print what is in FILE, any file of a data directory or a copy of one.
+    """Print what is in FILE, any file of a store.
 
-    Exits with 3 when it is damaged, and says where.
+    It may be in use, or a copy. Exits with 3 when it is damaged, and says where.
     """
     from shardstore.own_program import run_module  # noqa: PLC0415  (no other command needs it)
 
     directory, name = os.path.split(file)
     options = InspectionOptions(directory, name, entries, as_hex, as_json)
-    raise click.exceptions.Exit(run_module("shardstore.workers.inspection", to_argument(options)))
+    code, printed = run_module("shardstore.workers.inspection", to_argument(options))
+    cli_output.say_bytes(printed)
+    raise click.exceptions.Exit(code)
 
 
 def _lines(figures: Any, indent: str = "") -> Iterator[str]:

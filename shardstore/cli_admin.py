@@ -85,15 +85,17 @@ def drain(db: Client, form: Form, timeout: float, worker: int, dry_run: bool) ->
 
     It ends after the scans that it holds open; one that nobody goes on with is over after 30 seconds.
     """
-    _show(form, db.admin.drain_worker(worker, dry_run=dry_run, timeout=timeout), dry_run)
+    changes = db.admin.drain_worker(worker, dry_run=dry_run, timeout=timeout)
+    _show(form, changes, dry_run, f"worker {worker} {'would end' if dry_run else 'has ended'}")
 
 
 COMMANDS: Sequence[click.Command] = (split, merge, move, rebalance, ranges, workers)
 
 
-def _show(form: Form, changes: Sequence[PlannedChange], dry_run: bool) -> None:
-    """One line for each change."""
-    lines = [f"{'would ' if dry_run else ''}{_line(form, change)}" for change in changes] or ["nothing to do"]
+def _show(form: Form, changes: Sequence[PlannedChange], dry_run: bool, end: str = "") -> None:
+    """One line for each change, and one for what comes of them."""
+    lines = [f"{'would ' if dry_run else ''}{_line(form, change)}" for change in changes]
+    lines = [*lines, end] if end else lines or ["nothing to do"]
     form.show({"dry_run": dry_run, "changes": list(map(asdict, changes))}, "\n".join(lines))
 
 

@@ -56,8 +56,8 @@ class CommandLine(click.Group):
     def _run(self, *args: Any, **settings: Any) -> int:
         try:
             try:
-                code = super().main(*args, **settings | {"standalone_mode": False})
                 with failures_in_one_line():
+                    code = super().main(*args, **settings | {"standalone_mode": False})
                     cli_output.finish()
                 return code if isinstance(code, int) else 0
             except click.exceptions.Exit as end:

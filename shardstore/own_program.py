@@ -42,9 +42,10 @@ def environment() -> Mapping[str, str]:
     return {name: value for name, value in os.environ.items() if name not in _HARMFUL}
 
 
-def run_module(module: str, argument: str) -> int:
-    """Run a module of the project with this process's output; answers its exit code."""
-    return subprocess.run(command_of(module, argument), env=environment(), check=False).returncode  # noqa: S603
+def run_module(module: str, argument: str) -> tuple[int, bytes]:
+    """Run a module of the project; answers its exit code, and what it printed."""
+    done = subprocess.run(command_of(module, argument), env=environment(), stdout=subprocess.PIPE, check=False)  # noqa: S603
+    return done.returncode, done.stdout
 
 
 def _interpreter() -> str:

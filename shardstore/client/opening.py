@@ -21,6 +21,8 @@ from shardstore.transport import ClientTransport
 
 _IPC = "ipc://"
 _TCP = "tcp://"
+_PORT_MAX = 65_535
+_AS_PRINTED = "as `shardstore serve` prints it"
 
 
 class Surroundings(NamedTuple):
@@ -65,12 +67,8 @@ def _finder_of(where: str | os.PathLike[str] | None) -> StoreFinder:
     if not isinstance(where, str | os.PathLike) or not isinstance(os.fspath(where), str):
         raise InvalidRequest(f"where is the path of a data directory or a cluster's url, not {where!r:.60}")
     name = os.fspath(where)
-    if name.startswith(_TCP) and not _has_port(name):
-        raise InvalidRequest(
-            f"{name!r} has no port: write it like tcp://127.0.0.1:7700, as `shardstore serve` prints it"
-        )
     if name.startswith((_IPC, _TCP)):
-        return StoreFinder(url=name, data="")
+        return StoreFinder(url=_checked_url(name), data="")
     if not name or "://" in name:
         raise InvalidRequest(f"{name!r} is no cluster's url, which begins with {_IPC} or {_TCP}, and no data directory")
     return StoreFinder(url="", data=os.path.abspath(name))
@@ -81,5 +79,15 @@ def _reachable(endpoint: str) -> bool:
     return endpoint.startswith(SCHEME) and os.path.exists(path_of(endpoint))
 
 
-def _has_port(url: str) -> bool:
-    return url.rpartition(":")[2].isdecimal()
+def _checked_url(url: str) -> str:
+    """The url, if it names a socket. Raises InvalidRequest: libzmq would wait for what can never be there."""
+    if url == _IPC:
+        raise InvalidRequest(f"{url!r} has no path: write it like ipc:///run/app/store, {_AS_PRINTED}")
+    if url.startswith(_TCP):
+        host, _, port = url.removeprefix(_TCP).rpartition(":")
+        flaw = "" if port.isdecimal() else "has no port"
+        flaw = flaw or ("" if host else "has no host")
+        flaw = flaw or ("" if 0 < int(port) <= _PORT_MAX else f"has a port that is not 1 to {_PORT_MAX}")
+        if flaw:
+            raise InvalidRequest(f"{url!r} {flaw}: write it like tcp://127.0.0.1:7700, {_AS_PRINTED}")
+    return url

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 _IPC = "ipc://"
 _TCP_SECONDS = 0.1
+_LOOPBACK = "127.0.0.1"
 _ROOT = 0
 _NOBODY = {
     errno.ENOENT: "there is no socket {}",
@@ -73,6 +74,7 @@ def _loopback_address(url: str) -> tuple[str, int] | None:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
+        host = _LOOPBACK if host == "localhost" else host
         return (host, port) if port and ipaddress.ip_address(host).is_loopback else None
     except ValueError:
         return None

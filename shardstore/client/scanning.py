@@ -229,7 +229,7 @@ def scan_of(
         return Scan(from_token(resume), timeout)
     reverse, keys_only = checked_flag("reverse", reverse), checked_flag("keys_only", keys_only)
     if limit is not None and (type(limit) is not int or not 0 <= limit < UNLIMITED):
-        raise InvalidRequest(f"limit is None or a number of entries, not {limit!r:.60}")
+        raise InvalidRequest(f"limit is None or a number of entries, 0 to 2**64 - 2, not {limit!r:.60}")
     if not isinstance(mode, str) or mode not in MODES:
         raise InvalidRequest(f"mode is one of {', '.join(MODES)}, not {mode!r:.60}")
     first, last = checked_bound("start", start), checked_end(end)

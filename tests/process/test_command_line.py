@@ -66,7 +66,7 @@ def check_streams(data: Path) -> None:
         b"Error: there is no VALUE, and the standard input, from which it would be taken, is closed\n",
     )
     for output, reason in (("/dev/full", b"No space left on device"), ("&-", b"standard output is closed")):
-        for words in ("get greeting DATA", "scan DATA"):
+        for words in ("get greeting DATA", "scan DATA", "status DATA", f"inspect '{data}/STORE'"):
             code, _, complaint = in_shell(f"{words} >{output}")
             assert (code, complaint.count(b"\n")) == (3, 1), complaint
             assert reason in complaint

@@ -60,6 +60,15 @@ def test_changes_are_one_line_each(server: FakeServer) -> None:
     assert run(server, "rebalance").output == "nothing to do\n"
 
 
+def test_a_drain_says_that_the_worker_has_ended(server: FakeServer) -> None:
+    server.cluster.admin.extend([AdminReply([MOVE]), AdminReply([]), AdminReply([])])
+    assert run(server, "workers", "drain", "1").output == (
+        "move 3 -> 7, worker 0: worker 1 carries 80 % of the load\nworker 1 has ended\n"
+    )
+    assert run(server, "workers", "drain", "1").output == "worker 1 has ended\n"
+    assert run(server, "workers", "drain", "1", "--dry-run").output == "worker 1 would end\n"
+
+
 def test_changes_as_json(server: FakeServer) -> None:
     server.cluster.admin.append(AdminReply([SPLIT]))
     assert json.loads(run(server, "split", "m", "--json", "--dry-run").output) == {

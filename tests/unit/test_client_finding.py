@@ -108,8 +108,10 @@ def test_whether_somebody_listens(short: Path) -> None:
         assert why_nobody_answers(f"ipc://{path}") == ""
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"tcp://127.0.0.1:{server.getsockname()[1]}"
-        assert why_nobody_answers(url) == ""
+        named = url.replace("127.0.0.1", "localhost")
+        assert why_nobody_answers(url) == why_nobody_answers(named) == ""
     assert why_nobody_answers(url) == f"nobody listens at {url}"
+    assert why_nobody_answers(named) == f"nobody listens at {named}"
     for elsewhere in ("tcp://192.0.2.1:7", "tcp://name:7", "tcp://127.0.0.1", f"ipc://{'x' * 200}"):
         assert why_nobody_answers(elsewhere) == ""
 

@@ -41,7 +41,7 @@ CALLS: list[tuple[str, Callable[[Client], Any]]] = [
         "InvalidRequest: entry 0: a pair of key and value is wanted, not 7; nothing was applied",
         lambda db: db.put_many([7]),
     ),
-    ("InvalidRequest: limit is None or a number of entries, not '9'", lambda db: db.scan(limit="9")),
+    ("InvalidRequest: limit is None or a number of entries, 0 to 2**64 - 2, not '9'", lambda db: db.scan(limit="9")),
     ("InvalidRequest: reverse is True or False, not 1", lambda db: db.scan(reverse=1)),
     ("InvalidRequest: a start is bytes, not int", lambda db: db.scan(start=7)),
     ("InvalidRequest: a prefix has 0 to 4,097 bytes, not 5,000", lambda db: db.scan(prefix=bytes(5_000))),
@@ -117,6 +117,18 @@ def test_stores_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.Monkey
     )
     assert said(lambda: connect(7)) == "InvalidRequest: where is the path of a data directory or a cluster's url, not 7"  # type: ignore[arg-type]
     assert said(lambda: connect("ipc:///nowhere")) == "Unavailable: there is no socket /nowhere"
+    printed = "as `shardstore serve` prints it"
+    for url, flaw in {
+        "tcp://127.0.0.1": "has no port",
+        "tcp://127.0.0.1:x": "has no port",
+        "tcp://:7700": "has no host",
+        "tcp://127.0.0.1:0": "has a port that is not 1 to 65535",
+        "tcp://127.0.0.1:65536": "has a port that is not 1 to 65535",
+    }.items():
+        refused = f"InvalidRequest: {url!r} {flaw}: write it like tcp://127.0.0.1:7700, {printed}"
+        assert said(lambda url=url: connect(url)) == refused  # type: ignore[misc]
+    no_path = f"InvalidRequest: 'ipc://' has no path: write it like ipc:///run/app/store, {printed}"
+    assert said(lambda: connect("ipc://")) == no_path
     assert said(lambda: connect("ipc:///n", fork="no")) == "InvalidRequest: fork is 'reopen' or 'refuse', not 'no'"
     assert "and there is no such directory: start one with" in said(lambda: connect(tmp_path / "none"))
     os.mkdir(tmp_path / "empty")
