@@ -121,6 +121,7 @@ SHELLS: dict[str, str] = {
     "shardstore.workers.sync_thread": "the thread that syncs the WAL",
     "shardstore.workers.maintenance.__main__": "arguments; runs jobs",
     "shardstore.workers.maintenance.channel": "the socket between worker and maintenance process",
+    "shardstore.workers.maintenance.side_by_side": "threads",
     "shardstore.workers.maintenance.process": "starts and watches the maintenance process",
 }
 

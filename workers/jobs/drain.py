@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from shardstore.segment_options import SegmentOptions
 from shardstore.wire_format import Flag
 from shardstore.workers.jobs.figures import JobFigures
 from shardstore.workers.jobs.output import Numbers, Output
+from shardstore.workers.jobs.parts import RunParts, one_after_the_other
 from shardstore.workers.jobs.specs import DrainedTable, DrainResult, DrainSpec, SegmentDrain
 from shardstore.workers.segment.manifest import Manifest, publish_manifest, read_manifest
 from shardstore.workers.segment.merge import merge
@@ -37,7 +39,17 @@ from shardstore.workers.wal.record_format import Record, RecordKind
 SLICE_RECORDS = 128
 
 
-def drain(spec: DrainSpec, filesystem: Filesystem, options: SegmentOptions) -> Generator[None, None, DrainResult]:
+class _Drained(NamedTuple):
+    """What became of one segment."""
+
+    manifest: Manifest
+    figures: JobFigures
+    tables: Sequence[DrainedTable]
+
+
+def drain(
+    spec: DrainSpec, filesystem: Filesystem, options: SegmentOptions, run_parts: RunParts = one_after_the_other
+) -> Generator[None, None, DrainResult]:
     """Read the log once; write a table and publish a manifest for each segment."""
     manifests = {item.segment: read_manifest(filesystem, spec.store, item.segment) for item in spec.drains}
     checkpoints = {segment: manifest.checkpoint_of(spec.log_id) for segment, manifest in manifests.items()}
@@ -47,30 +59,22 @@ def drain(spec: DrainSpec, filesystem: Filesystem, options: SegmentOptions) -> G
     }
     cuts = {item.segment: item.cuts for item in pending}
     batches, read_bytes = yield from _read(spec, filesystem, wanted, cuts)
-    figures: dict[int, JobFigures] = {}
-    tables: list[DrainedTable] = []
+    parts = []
     for item in pending:
-        manifest, segment_batches = manifests[item.segment], batches.pop(item.segment)
-        entries_in = sum(len(batch.keys) for piece in segment_batches for batch in piece)
-        pieces = list(zip(intervals_of(wanted[item.segment], item.cuts), segment_batches, strict=True))
-        drained, written = yield from _drain_segment(spec.log_id, item, filesystem, options, manifest, pieces)
-        added = drained.deltas[len(manifest.deltas) :]
-        figures[item.segment] = JobFigures(
-            read_bytes=read_bytes[item.segment],
-            written_bytes=sum(record.file_bytes for record in added),
-            entries_in=entries_in,
-            entries_out=sum(record.entries for record in added),
-        )
-        manifests[item.segment] = drained
-        tables += written
+        pieces = zip(intervals_of(wanted[item.segment], item.cuts), batches.pop(item.segment), strict=True)
+        published = manifests[item.segment], read_bytes[item.segment]
+        parts.append(_drain_segment(spec.log_id, item, filesystem, options, *published, list(pieces)))
+    drained = dict(zip((item.segment for item in pending), (yield from run_parts(parts)), strict=True))
     for item in spec.drains:
         if item not in pending:  # published by a job that may have died before the name was durable
             filesystem.sync_directory(segment_directory(item.segment))
-    segments = [item.segment for item in spec.drains]
+    outcomes = [
+        drained.get(item.segment) or _Drained(manifests[item.segment], JobFigures(), ()) for item in spec.drains
+    ]
     return DrainResult(
-        tuple(manifests[segment].without_window() for segment in segments),
-        tuple(figures.get(segment, JobFigures()) for segment in segments),
-        tuple(tables),
+        tuple(outcome.manifest.without_window() for outcome in outcomes),
+        tuple(outcome.figures for outcome in outcomes),
+        tuple(table for outcome in outcomes for table in outcome.tables),
     )
 
 
@@ -108,8 +112,9 @@ def _drain_segment(
     filesystem: Filesystem,
     options: SegmentOptions,
     manifest: Manifest,
+    read_bytes: int,
     pieces: Sequence[tuple[LsnInterval, list[Entries]]],
-) -> Generator[None, None, tuple[Manifest, list[DrainedTable]]]:
+) -> Generator[None, None, _Drained]:
     tables = OpenTables(filesystem, manifest.store, manifest.segment)
     output = Output(filesystem, options, manifest, Numbers.OF_DRAINS)
     written: list[DrainedTable] = []
@@ -132,7 +137,13 @@ def _drain_segment(
     )
     publish_manifest(filesystem, drained)
     yield
-    return drained, written
+    figures = JobFigures(
+        read_bytes=read_bytes,
+        written_bytes=sum(record.file_bytes for record in output.tables),
+        entries_in=sum(len(batch.keys) for _, batches in pieces for batch in batches),
+        entries_out=sum(record.entries for record in output.tables),
+    )
+    return _Drained(drained, figures, written)
 
 
 def entries_of(record: Record) -> Entries:

@@ -11,28 +11,33 @@ from shardstore.segment_options import SegmentOptions
 from shardstore.workers.jobs.adopt import adopt
 from shardstore.workers.jobs.compact import compact
 from shardstore.workers.jobs.drain import drain
+from shardstore.workers.jobs.parts import RunParts, one_after_the_other
 from shardstore.workers.jobs.release import release
 from shardstore.workers.jobs.retire import retire
 from shardstore.workers.jobs.specs import AdoptSpec, CompactSpec, DrainSpec, ReleaseSpec, Result, RetireSpec, Spec
 
 
-def run(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Generator[None, None, Result]:
+def run(
+    spec: Spec, filesystem: Filesystem, options: SegmentOptions, run_parts: RunParts = one_after_the_other
+) -> Generator[None, None, Result]:
     """Do what the spec says. A job may be run again after any failure; it finds what was published and goes on.
 
-    Raises Corruption for inputs that are damaged or gone, NotWritable and StorageFailure; what there is of the inputs
-    stays intact in every case.
+    `run_parts` runs those parts of a job that do not depend on each other. Raises Corruption for inputs that are
+    damaged or gone, NotWritable and StorageFailure; what there is of the inputs stays intact in every case.
     """
     try:
-        return (yield from _job(spec, filesystem, options))
+        return (yield from _job(spec, filesystem, options, run_parts))
     except FileNotFoundError as missing:
         path = str(missing.filename or missing)
         raise Corruption(path, 0, "this file, or the directory that it belongs into, is gone") from None
 
 
-def _job(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Generator[None, None, Result]:
+def _job(
+    spec: Spec, filesystem: Filesystem, options: SegmentOptions, run_parts: RunParts
+) -> Generator[None, None, Result]:
     match spec:
         case DrainSpec():
-            return (yield from drain(spec, filesystem, options))
+            return (yield from drain(spec, filesystem, options, run_parts))
         case CompactSpec():
             return (yield from compact(spec, filesystem, options))
         case ReleaseSpec():

@@ -25,6 +25,7 @@ from shardstore.segment_options import SegmentOptions
 from shardstore.workers.jobs.run import run
 from shardstore.workers.jobs.specs import CompactSpec, Spec, decode_spec, encode_result
 from shardstore.workers.maintenance.channel import ChannelClosed, Outcome, encode_damage, has_message, receive, send
+from shardstore.workers.maintenance.side_by_side import side_by_side
 
 Job: TypeAlias = Generator[bytes | None, None, None]
 
@@ -72,7 +73,7 @@ def in_slices(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Jo
     computes can keep it from running until the next tick of the scheduler, 4 ms on many systems, though another
     processor is idle.
     """
-    slices = run(spec, filesystem, options)
+    slices = run(spec, filesystem, options, side_by_side)
     while True:
         try:
             next(slices)
