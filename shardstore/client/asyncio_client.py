@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from asyncio import CancelledError
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Coroutine, Generator, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
@@ -238,12 +238,14 @@ class AsyncClient:
         await self._call(Open(checked_timeout_ns(timeout)))
 
     async def _call(self, call: Call) -> Any:
+        self._pump.submit(call)
         try:
-            return await self._pump.wait(self._pump.submit(call))
+            return await self._pump.wait(call)
         except CancelledError as cancelled:
-            if is_write(call):
-                _carry(cancelled, [self._pump.ending_of(call)], 0)
+            self._tell_of(cancelled, [call], 0)
             raise
+        finally:
+            self._pump.abandon(call)
 
     async def _call_each(self, calls: Iterator[Call]) -> AsyncIterator[Any]:
         """What each call settles with, in order. Some later ones are under way meanwhile."""
@@ -259,40 +261,45 @@ class AsyncClient:
                 yield await self._wait_among(under_way, done)
                 done += 1
         except operations.BadEntry as bad:
-            ends = [await self._end_of(under_way.popleft()) for _ in range(len(under_way))]
-            raise bad.told(ends) from None
+            raise bad.told(await self._ends(under_way, done)) from None
         finally:
             for left in under_way:
                 self._pump.abandon(left)
 
     async def _wait_among(self, under_way: deque[Call], done: int) -> Any:
         """What the first call settles with. When a write fails, the others end too: the error tells of all."""
-        call = under_way.popleft()
+        call = under_way[0]
         try:
-            return await self._pump.wait(call)
+            value = await self._pump.wait(call)
         except CancelledError as cancelled:
-            if is_write(call):
-                _carry(cancelled, list(map(self._pump.ending_of, (call, *under_way))), done)
+            self._tell_of(cancelled, under_way, done)
             raise
-        except (Busy, Unavailable, OutcomeUnknown) as error:
+        except (Busy, Unavailable, OutcomeUnknown):
             if not is_write(call):
                 raise
-            ends = [error, *[await self._end_of(other) for other in under_way]]
-            failure = outcome_token.error_of_all(ends, done)
+            failure = outcome_token.error_of_all(await self._ends(under_way, done), done)
             raise failure from failure.__cause__
+        self._pump.abandon(under_way.popleft())
+        return value
+
+    async def _ends(self, calls: Collection[Call], done: int) -> list[ShardstoreError | None]:
+        """The error of each call, None if it has none."""
+        try:
+            return [await self._end_of(call) for call in calls]
+        except CancelledError as cancelled:
+            self._tell_of(cancelled, calls, done)
+            raise
 
     async def _end_of(self, call: Call) -> ShardstoreError | None:
-        """The error of a call, None if it has none."""
         try:
             await self._pump.wait(call)
         except ShardstoreError as error:
             return error
         return None
 
-
-def _carry(cancelled: CancelledError, ends: list[ShardstoreError | None], done: int) -> None:
-    """Let the error tell what became of a write; `ends` are those of its calls, behind `done` that were applied."""
-    failure = outcome_token.error_of_all(ends, done)
-    if isinstance(failure, OutcomeUnknown):
-        cancelled.token = failure.token  # type: ignore[attr-defined]
-        cancelled.add_note("the write may be applied: `outcome(error.token)` of the client tells")
+    def _tell_of(self, cancelled: CancelledError, calls: Iterable[Call], done: int) -> None:
+        """Let the error tell what became of a write of these calls, behind `done` that were applied."""
+        if all(map(is_write, calls)):
+            token = outcome_token.token_of_all(map(self._pump.ending_of, calls), done)
+            cancelled.token = token.encode()  # type: ignore[attr-defined]
+            cancelled.add_note("the write may be applied: `outcome(error.token)` of the client tells")

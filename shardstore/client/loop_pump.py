@@ -18,11 +18,24 @@ from shardstore.client.driver import Driver
 from shardstore.client.effects import Abandon, Await, Resolve, Submit
 from shardstore.client.forking import refusal, watch
 from shardstore.client.opening import Surroundings
-from shardstore.errors import Closed, InvalidRequest, ShardstoreError, Unavailable
+from shardstore.errors import Closed, InvalidRequest, Unavailable
 from shardstore.limits import SECOND_NS
 from shardstore.transport import ClientTransport
 
 _RECEIVES_PER_TURN = 4
+
+
+class _Answer(asyncio.Future[Any]):
+    """What a call settles with. The pump is told at once when it is cancelled: its task is told a turn later."""
+
+    call: Call
+    pump: LoopPump
+
+    def cancel(self, msg: Any = None) -> bool:
+        cancelled = super().cancel(msg)
+        if cancelled:
+            self.pump.leave(self.call)
+        return cancelled
 
 
 class LoopPump:
@@ -36,7 +49,7 @@ class LoopPump:
         self._surroundings = surroundings
         self._submitted: list[Call] = []
         self._abandoned: deque[Call] = deque()
-        self._futures: dict[Call, asyncio.Future[Any]] = {}
+        self._futures: dict[Call, _Answer] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._turn_is_due = False
         self._ended = ""
@@ -69,7 +82,7 @@ class LoopPump:
 
     def submit(self, call: Call) -> Call:
         """Take a call; it is sent at the end of this turn of the loop. Raises Closed, InvalidRequest."""
-        self._futures[call] = self._loop_of_this_call().create_future()
+        self._futures[call] = self._answer_to(call, self._loop_of_this_call())
         self._submitted.append(call)
         self._turn_soon()
         return call
@@ -81,15 +94,12 @@ class LoopPump:
             self._turn_soon()
 
     async def wait(self, call: Call) -> Any:
-        """What a submitted call settles with; raises its error. When this is cancelled, the call is abandoned."""
+        """What a submitted call settles with; raises its error. It is the caller's to abandon it then."""
         self._await(call)
-        try:
-            return await self._futures[call]
-        finally:
-            self.abandon(call)
+        return await self._futures[call]
 
     async def watch(self, call: Call) -> Any:
-        """Like `wait`, but when this is cancelled, the call goes on and may be watched again."""
+        """Like `wait`, but it abandons a call that has ended; when this is cancelled, the call may be watched again."""
         self._await(call)
         try:
             value = await asyncio.shield(self._futures[call])
@@ -99,13 +109,12 @@ class LoopPump:
         self.abandon(call)
         return value
 
-    def ending_of(self, call: Call) -> ShardstoreError | None:
+    def ending_of(self, call: Call) -> BaseException | None:
         """How a write ends whose caller is cancelled now: in doubt, unless it ended before; None if it is applied."""
         future = self._futures.get(call)
-        if future is None or not future.done() or future.cancelled():
+        if future is None or not future.done() or future.cancelled() or isinstance(future.exception(), Closed):
             return self._driver.interrupted(call, "its caller was cancelled")
-        error = future.exception()
-        return error if isinstance(error, ShardstoreError) else None
+        return future.exception()
 
     def settled_value(self, call: Call) -> Any:
         """What a submitted call has settled with, None if it has not, or with an error."""
@@ -157,6 +166,16 @@ class LoopPump:
         self._driver = self._new_driver()
         if not self._surroundings.reopens:
             self._ended = self._ended or refusal()
+
+    def _answer_to(self, call: Call, loop: AbstractEventLoop) -> _Answer:
+        answer = _Answer(loop=loop)
+        answer.call, answer.pump = call, self
+        return answer
+
+    def leave(self, call: Call) -> None:
+        """The task that waits for this call is cancelled, and will learn of it: what comes now comes behind."""
+        if not self._driver.torn and not self._ended:
+            self._abandoned.append(call)
 
     def _loop_of_this_call(self) -> AbstractEventLoop:
         """Raises Closed, InvalidRequest."""
@@ -259,7 +278,11 @@ class LoopPump:
 
     def _resolve(self, effect: Resolve) -> None:
         future = self._futures.get(effect.call)
-        if future is None or future.done():
+        if future is None:
+            return
+        if future.cancelled():  # its task does not know that yet: when it does, it asks how the call has ended
+            future = self._futures[effect.call] = self._answer_to(effect.call, future.get_loop())
+        if future.done():
             return
         if effect.error is None:
             future.set_result(effect.value)

@@ -114,6 +114,23 @@ def unknown_outcome(what: str, cause: Exception, token: OutcomeToken) -> Outcome
     return unknown
 
 
+def token_of_all(ends: Iterable[BaseException | None], applied: int) -> OutcomeToken:
+    """The token of a write of several calls that ended so, None as applied, and `applied` well before them."""
+    parts: list[PartInDoubt] = []
+    not_applied = 0
+    for error in ends:
+        if error is None:
+            applied += 1
+        elif isinstance(error, OutcomeUnknown):
+            token = from_bytes(error.token)
+            parts += token.parts
+            applied += token.applied
+            not_applied += token.not_applied
+        else:
+            not_applied += 1
+    return OutcomeToken(parts, applied, not_applied)
+
+
 def error_of_all(ends: Sequence[ShardstoreError | None], applied: int) -> ShardstoreError:
     """How a write of several calls ends: the latest of them as listed, an error first, and `applied` well before them.
 
@@ -123,21 +140,10 @@ def error_of_all(ends: Sequence[ShardstoreError | None], applied: int) -> Shards
     assert first is not None, "a write without an error needs none"
     if len(ends) == 1 and not applied:
         return first
-    parts: list[PartInDoubt] = []
-    not_applied = 0
     for error in ends:
-        if error is None:
-            applied += 1
-        elif isinstance(error, Busy | Unavailable):
-            not_applied += 1
-        elif isinstance(error, OutcomeUnknown):
-            token = from_bytes(error.token)
-            parts += token.parts
-            applied += token.applied
-            not_applied += token.not_applied
-        else:
+        if error is not None and not isinstance(error, Busy | Unavailable | OutcomeUnknown):
             return error
-    if not parts and not applied:
+    token = token_of_all(ends, applied)
+    if not token.parts and not token.applied:
         return first
-    token = OutcomeToken(parts, applied, not_applied)
     return unknown_outcome("some of the pairs or keys may have been applied", first, token)

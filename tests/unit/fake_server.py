@@ -20,6 +20,7 @@ class FakeServer:
         self.cluster = cluster
         self.paused = threading.Event()
         self.received = threading.Semaphore(0)
+        self.answered = threading.Semaphore(0)
         self._transport = SocketTransport()
         self.url = self._transport.bind("router", f"ipc://{directory}/router")
         for worker in cluster.endpoints:
@@ -56,6 +57,7 @@ class FakeServer:
             for message in kept:
                 for reply in self.cluster.receive(message.link, message.frames):
                     self._transport.send(message.link, message.peer, reply)
+                self.answered.release()
             kept = []
 
 

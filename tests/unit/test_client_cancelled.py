@@ -13,7 +13,7 @@ from shardstore.client.asyncio_client import AsyncClient, connect_async
 from shardstore.outcome import Ending
 from shardstore.wire_format import Op
 from tests.unit.fake_cluster import FakeCluster, Lose
-from tests.unit.fake_server import FakeServer, serving
+from tests.unit.fake_server import FakeServer, forget_requests, serving
 from tests.unit.session_driver import SessionDriver, get, new_scan, put
 
 
@@ -134,3 +134,80 @@ def test_reads_go_when_the_time_of_the_cancelled_write_is_over() -> None:
     assert {write, reading} <= driver.ended.keys()
     driver.silent.clear()
     assert driver.call(get(b"a")) is None
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_an_answer_that_comes_before_the_task_learns_of_its_cancellation_counts(server: FakeServer, many: bool) -> None:
+    async def program(client: AsyncClient) -> None:
+        await client.put(b"a", b"old")
+        server.pause()
+        forget_requests(server)
+        while server.answered.acquire(blocking=False):
+            pass
+        write = asyncio.create_task(client.put_many({b"a": b"1"}) if many else client.put(b"a", b"1"))
+        while not server.received.acquire(blocking=False):
+            await asyncio.sleep(0)
+        server.resume()
+        assert server.answered.acquire(timeout=10)
+        reading = asyncio.create_task(client.get(b"b"))
+        await asyncio.sleep(0)  # now a turn is due in which the answer is taken
+        write.cancel()
+        await asyncio.wait([write])
+        token = cancelled_in(write).token  # type: ignore[attr-defined]
+        assert (await client.outcome(token)).state is Ending.APPLIED
+        await reading
+
+    use(server, program)
+
+
+def test_a_write_that_is_cancelled_when_it_is_answered_tells_that_it_is_applied(server: FakeServer) -> None:
+    async def program(client: AsyncClient) -> None:
+        async def cancel_after_put() -> None:
+            await client.put(b"a", b"1")
+            write.cancel()
+
+        await client.put(b"a", b"0")
+        first = asyncio.create_task(cancel_after_put())
+        write = asyncio.create_task(client.put(b"b", b"2"))
+        await asyncio.wait([first, write])
+        assert (await client.outcome(cancelled_in(write).token)).state is Ending.APPLIED  # type: ignore[attr-defined]
+
+    use(server, program)
+
+
+def test_a_read_right_behind_the_cancellation_comes_behind_the_write(server: FakeServer) -> None:
+    async def program(client: AsyncClient) -> None:
+        await client.put(b"a", b"old")
+        forget_requests(server)
+        server.cluster.script.append(Lose.REQUEST)
+        write = asyncio.create_task(client.put(b"a", b"new"))
+        while not server.received.acquire(blocking=False):
+            await asyncio.sleep(0)
+        reading = asyncio.create_task(client.get(b"b"))
+        await asyncio.sleep(0)  # now a turn is due before the task of the write runs again
+        write.cancel()
+        assert await client.get(b"a") == b"new"
+        await reading
+
+    use(server, program)
+
+
+def test_a_write_that_is_cancelled_before_it_is_sent_is_dropped(server: FakeServer) -> None:
+    async def program(client: AsyncClient) -> None:
+        await client.put(b"a", b"old")
+        for write in (client.put(b"a", b"new"), client.put_many({b"a": b"new"}), client.delete(b"a")):
+            writing = asyncio.create_task(write)
+            await asyncio.sleep(0)
+            writing.cancel()
+            assert await client.get(b"a") == b"old"
+            token = cancelled_in(writing).token  # type: ignore[attr-defined]
+            assert (await client.outcome(token)).state is Ending.NOT_APPLIED
+
+    use(server, program)
+
+
+def cancelled_in(write: asyncio.Task[None]) -> asyncio.CancelledError:
+    """The error of a write that was cancelled."""
+    with pytest.raises(asyncio.CancelledError) as caught:
+        write.result()
+    return caught.value
