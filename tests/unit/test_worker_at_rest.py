@@ -9,8 +9,10 @@ import pytest
 from shardstore.effects import Tick
 from shardstore.limits import SECOND_NS
 from shardstore.wire_format import Op, Status
-from shardstore.workers.maintenance.compaction_policy import TOMBSTONES_MIN
+from shardstore.workers.maintenance import compaction_choice
+from shardstore.workers.maintenance.compaction_policy import DELTAS_MAX, KEYS_ASKED_MIN, TOMBSTONES_MIN, choose
 from shardstore.workers.maintenance.drain_policy import LONG_REST_NS, REST_BYTES, REST_NS
+from shardstore.workers.maintenance.rest import LOOK_NS
 from tests.unit.worker_driver import WorkerDriver
 
 VALUE = b"v" * 1000
@@ -67,7 +69,7 @@ def test_a_load_is_compacted_when_it_has_ended(worker: WorkerDriver) -> None:
         assert worker.status(worker.ask(Op.FLUSH)) is None
         worker.settle()
     assert worker.range_figures()["tables"] == 3
-    rest(worker, REST_NS)
+    rest(worker, REST_NS + LOOK_NS)
     assert worker.range_figures()["tables"] == 1
     done = worker.range_figures()["compactions"]["finished"]
     rest(worker, LONG_REST_NS)
@@ -87,3 +89,38 @@ def test_a_range_whose_keys_are_all_deleted_takes_no_space(worker: WorkerDriver)
     assert worker.status(sequence) is Status.OK
     figures = worker.range_figures()
     assert (figures["file_bytes"], figures["tables"]) == (0, 0)
+
+
+def test_a_segment_in_which_nothing_can_become_due_is_not_looked_at_before_its_next_version(
+    worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    monkeypatch.setattr(compaction_choice, "choose", lambda sizes: looks.append(sizes.deltas) or choose(sizes))
+    put(worker, MANY)
+    worker.ask(Op.FLUSH)
+    worker.settle()
+    rest(worker, SECOND_NS)
+    assert looks[-1] == 1
+    looks.clear()
+    rest(worker, LONG_REST_NS)
+    assert not looks
+    for _ in range(2):
+        put(worker, MANY)
+        worker.ask(Op.FLUSH)
+        worker.settle()
+    assert max(looks) > 1
+    rest(worker, REST_NS + LOOK_NS)
+    assert worker.range_figures()["tables"] == 1
+
+
+def test_many_reads_make_a_compaction_due_without_another_version(worker: WorkerDriver) -> None:
+    for _ in range(DELTAS_MAX - 1):
+        put(worker, 1)
+        worker.ask(Op.FLUSH)
+        worker.settle()
+    for _ in range(4):
+        worker.now_ns += SECOND_NS // 4
+        worker.get([b"absent %05d" % number for number in range(KEYS_ASKED_MIN)])
+        worker.handle(Tick())
+        worker.settle()
+    assert worker.range_figures()["tables"] == 1

@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, MutableMapping
 
-from shardstore.workers.maintenance.compaction_policy import COMPLETE, Compaction, choose
+from shardstore.workers.maintenance.compaction_policy import COMPLETE, Compaction, choose, may_become_due
 from shardstore.workers.maintenance.layer_sizes import layer_sizes
 from shardstore.workers.ranges.owned_range import OwnedRange
 
 
 def due_compaction(
-    ranges: Mapping[int, OwnedRange], asked: Iterable[int], resting: Container[int], compacted_last: int
+    ranges: Mapping[int, OwnedRange],
+    asked: Iterable[int],
+    resting: Container[int],
+    compacted_last: int,
+    settled: MutableMapping[int, int],
 ) -> tuple[int, Compaction] | None:
     """The first segment that is due, and what to do: those that were asked for before those that the policy chooses.
 
     These have their turns in order of their numbers, and what was tried last has none before the others, so that no
-    segment keeps them waiting, not even one whose compactions fail.
+    segment keeps them waiting, not even one whose compactions fail. `settled` keeps the version of each segment that
+    needs no look before its next version: a worker has hundreds of ranges, and looks several times a second.
     """
     in_order = sorted(ranges)
     next_in_turn = bisect_right(in_order, compacted_last)
     in_turn = in_order[next_in_turn:] + in_order[:next_in_turn]
-    wanted = dict.fromkeys(asked, COMPLETE)
+    wanted = list(asked)
     first = [segment for segment in wanted if segment != compacted_last]
     for segment in (*first, *in_turn):
         owned = ranges[segment]
         if owned.segment is None or owned.job_damage or owned.fence_lsn is not None:
             continue
-        compaction = wanted.get(segment) or choose(layer_sizes(owned.segment, segment in resting))
+        if segment in wanted:
+            return segment, COMPLETE
+        version = owned.segment.manifest.version
+        if settled.get(segment) == version:
+            continue
+        sizes = layer_sizes(owned.segment, segment in resting)
+        compaction = choose(sizes)
         if compaction:
             return segment, compaction
+        if not may_become_due(sizes):
+            settled[segment] = version
     return None

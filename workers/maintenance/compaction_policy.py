@@ -107,6 +107,12 @@ def choose(sizes: LayerSizes) -> Compaction | None:
     return _of_everything(sizes) or _of_bottoms(sizes) or _of_deltas(sizes)
 
 
+def may_become_due(sizes: LayerSizes) -> bool:
+    """Whether a compaction can become due by reads or by rest alone, without another version of the segment."""
+    read_and_at_rest = sizes._replace(keys_asked=KEYS_ASKED_MIN, layers_asked=KEYS_ASKED_MIN * DELTAS_MAX, rests=True)
+    return choose(read_and_at_rest) is not None
+
+
 def _of_everything(sizes: LayerSizes) -> Compaction | None:
     is_worth_it = sizes.tombstones >= TOMBSTONES_MIN or sizes.dead_bytes >= DEAD_BYTES_MIN
     if is_worth_it and sizes.dead_share > DEAD_SHARE_MAX:

@@ -80,6 +80,8 @@ class MaintenanceQueue:
     _drain_alone: bool = False
     _drains_from_ns: int | None = None
     _compacted_last: int = 0
+    _settled: dict[int, int] = field(default_factory=dict)
+    """Segments of which no compaction can become due before they are published again, by their versions."""
     jobs_finished: int = 0
     last_failure: str = ""
     last_compaction: str = ""
@@ -104,10 +106,12 @@ class MaintenanceQueue:
 
     def pass_time(self, now_ns: int) -> None:
         """Seal what rests, and look at all jobs again."""
-        self._rest.look(self.ranges, now_ns)
-        sizes = [layer_size(owned, self._rest.rested_ns(owned.segment_id, now_ns)) for owned in self.ranges.values()]
-        for segment in layers_at_rest(sizes):
-            self.seal(self.ranges[segment])
+        if self._rest.is_to_look(now_ns):
+            self._rest.look(self.ranges, now_ns)
+            filled = [owned for owned in self.ranges.values() if owned.overlay.lsn_first]
+            sizes = [layer_size(owned, self._rest.rested_ns(owned.segment_id, now_ns)) for owned in filled]
+            for segment in layers_at_rest(sizes):
+                self.seal(self.ranges[segment])
         self.look_again()
 
     def seal(self, owned: OwnedRange) -> None:
@@ -294,7 +298,8 @@ class MaintenanceQueue:
         return self.writes.require_durable(max(lsns)) if lsns else []
 
     def _compact(self) -> CompactSpec | None:
-        due = due_compaction(self.ranges, self._barriers.compactions, self._rest.segments, self._compacted_last)
+        asked, resting = self._barriers.compactions, self._rest.segments
+        due = due_compaction(self.ranges, asked, resting, self._compacted_last, self._settled)
         return self._compact_segment(*due) if due else None
 
     def _compact_segment(self, segment: int, chosen: Compaction) -> CompactSpec:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from shardstore.limits import SECOND_NS
 from shardstore.workers.maintenance.drain_policy import REST_NS
 from shardstore.workers.ranges.owned_range import OwnedRange
+
+LOOK_NS = SECOND_NS
+"""From one look to the next: each costs something for every range."""
 
 
 @dataclass(slots=True)
@@ -14,11 +18,17 @@ class Rest:
     """Compares the writes that ranges have seen at each look with those at the look before. `segments` rest now."""
 
     segments: set[int] = field(default_factory=set)
+    _next_look_ns: int = 0
     _seen: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Segment to its number of writes, and the time of the look that saw it change."""
 
+    def is_to_look(self, now_ns: int) -> bool:
+        """Whether the next look is due."""
+        return now_ns >= self._next_look_ns
+
     def look(self, ranges: Mapping[int, OwnedRange], now_ns: int) -> None:
-        """Compare, some times a second."""
+        """Compare."""
+        self._next_look_ns = now_ns + LOOK_NS
         unseen = (-1, now_ns)
         before = {segment: self._seen.get(segment, unseen) for segment in ranges}
         self._seen = {
