@@ -1,4 +1,7 @@
-"""Command two of the README: everything that must be in order, in one go. Extra arguments go to pytest."""
+"""Command two of the README: everything that must be in order, in one go. Takes a quarter of an hour.
+
+Extra arguments go to pytest: `tests/unit -k scan` runs the unit tests with "scan" in their names.
+"""
 
 import subprocess
 import sys
@@ -15,6 +18,9 @@ CHECKS = (
 
 def main() -> None:
     """Run every check, also after one that failed."""
+    if {"-h", "--help"}.intersection(sys.argv):
+        print(__doc__)
+        return
     bootstrap.Environment().enter(extras=("dev", "bench"))
     failed = []
     for name, command in CHECKS:

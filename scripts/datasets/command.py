@@ -73,6 +73,12 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
     return names
 
 
+def _path_of_names(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not all(value.split(".")):
+        raise click.BadParameter("give the name of a field, or several with dots between them")
+    return value
+
+
 def _delimiter(context: click.Context, parameter: click.Parameter, value: str) -> str:
     value = value.replace("\\t", "\t")
     if len(value) != 1 or value in '\r\n"':
@@ -118,7 +124,13 @@ def csv_command(files: Sequence[str], **options: Any) -> list[Input]:
 
 @main.command()
 @FILES
-@click.option("--key", required=True, metavar="FIELD[.FIELD...]", help="Path to the field that is the key.")
+@click.option(
+    "--key",
+    required=True,
+    callback=_path_of_names,
+    metavar="FIELD[.FIELD...]",
+    help="Path to the field that is the key.",
+)
 @PREFIX
 @loads
 def jsonl(files: Sequence[str], **options: Any) -> list[Input]:

@@ -82,13 +82,19 @@ def _load_and_compare(sources: Sequence[Input], settings: Settings, db: PatientC
         for source, mark in zip(sources, marks, strict=True):
             loading.load(source, mark)
     except BaseException:
-        again = all(source.identity is not None for source in sources)
-        how = "; the same command goes on behind them" if again else ""
-        display.say(f"stopped: {loading.totals.records:,} records of this run are loaded for certain{how}")
+        display.say(_how_far(loading.totals.records, again=all(source.identity is not None for source in sources)))
         raise
     remove_marks(sources, db)
     _print_totals(loading.totals, db.repeats, time.perf_counter() - started)
     return not settings.verify or _same(sources, db, display)
+
+
+def _how_far(records: int, again: bool) -> str:
+    """What a load that ended early has done. `again`: whether it can be gone on with."""
+    if not records:
+        return "stopped: nothing of this run is loaded for certain"
+    loaded = f"{records:,} record{' of this run is' if records == 1 else 's of this run are'} loaded for certain"
+    return f"stopped: {loaded}{'; the same command goes on behind' if again else ''}"
 
 
 def _print_totals(totals: Totals, repeats: int, seconds: float) -> None:

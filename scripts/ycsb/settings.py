@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 from typing import Any
 
 from shardstore import InvalidRequest
+from shardstore.limits import VALUE_BYTES_MAX
 from ycsb.values import VALUE_BYTES_MIN
 from ycsb.workloads import WORKLOADS, Distribution, Kind, Workload
 
@@ -116,12 +118,16 @@ class Settings:
             (self.workload not in WORKLOADS, f"no workload {self.workload!r}: there are {', '.join(WORKLOADS)}"),
             (min(counts) < 1 or self.tasks < 0, "records, fields, processes, threads and batch are at least 1"),
             (not all(0 < fraction <= 1 for fraction in fractions), "fractions are above 0 and at most 1"),
-            (self.value_bytes < VALUE_BYTES_MIN, f"fields times field-bytes is at least {VALUE_BYTES_MIN}"),
+            (
+                not VALUE_BYTES_MIN <= self.value_bytes <= VALUE_BYTES_MAX,
+                f"a record, which is fields times field-bytes, has {VALUE_BYTES_MIN} to {VALUE_BYTES_MAX:,} bytes, "
+                f"not {self.value_bytes:,}",
+            ),
             (self.tasks > 0 and self.threads > 1, "runners are threads or tasks, not both"),
-            (self.target is not None and self.target <= 0, "the target is above 0 operations per second"),
+            (self.target is not None and not 0 < self.target < inf, "the target is above 0 operations per second"),
             (runs and (self.operations is None) == (self.seconds is None), "a run needs operations or seconds"),
             (runs and self.operations is not None and self.operations < 1, "a run does at least 1 operation"),
-            (runs and self.seconds is not None and self.seconds <= 0, "a run takes more than 0 seconds"),
+            (runs and self.seconds is not None and not 0 < self.seconds < inf, "a run takes more than 0 seconds"),
             (scans and self.batch > 1, "scans have no batches: workload e goes with batches of 1 only"),
             (
                 scans and self.store is StoreName.REDIS,

@@ -89,6 +89,8 @@ def test_pysource(table: FakeTable, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["csv", "FILE", "--key", "a,,b"], "give names with commas between them"),
+        (["jsonl", "FILE", "--key", ""], "give the name of a field"),
+        (["jsonl", "FILE", "--key", "a..b"], "give the name of a field"),
         (["csv", "FILE", "--key", "a", "--delimiter", "ab"], "give one character"),
         (["csv", "FILE", "--key", "a", "--delimiter", '"'], "give one character"),
         (["csv", "FILE", "--key", "a", "--encoding", "utf-16"], "utf-16 is unknown, or not an extension of ASCII"),
@@ -112,7 +114,7 @@ def test_a_bad_line_ends_the_load_with_1(table: FakeTable, tmp_path: Path) -> No
     result = run("csv", path, "--key", "country,id")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.splitlines() == [
-        "stopped: 1 records of this run are loaded for certain; the same command goes on behind them",
+        "stopped: 1 record of this run is loaded for certain; the same command goes on behind",
         f"Error: {path}:3: 2 columns instead of 3 (--skip-bad passes over it)",
     ]
     result = run("csv", path, "--key", "country,id", "--skip-bad")
@@ -147,7 +149,7 @@ def test_ctrl_c_ends_it_with_130_and_the_next_run_goes_on(table: FakeTable, tmp_
     result = run("lines", path)
     assert (result.exit_code, result.stdout) == (130, "")
     assert result.stderr.splitlines() == [
-        "stopped: 2 records of this run are loaded for certain; the same command goes on behind them",
+        "stopped: 2 records of this run are loaded for certain; the same command goes on behind",
         "interrupted",
     ]
     assert "loaded 1 records" in run("lines", path).stdout
