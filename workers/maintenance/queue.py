@@ -227,9 +227,8 @@ class MaintenanceQueue:
             deltas = max([len(manifest.deltas) for manifest in event.result.manifests])
             self._drains_from_ns = now_ns + pause_ns(duration_ns, deltas)
         elif isinstance(event.result, CompactResult):
-            manifest = event.result.manifest
-            self.ranges[manifest.segment].compactions.note_end(duration_ns, event.result.figures)
-            effects += self._compacted(manifest)
+            self.ranges[event.result.manifest.segment].compactions.note_end(duration_ns, event.result.figures)
+            effects += self._compacted(event.result.manifest)
         elif isinstance(event.result, AdoptResult):
             self._adopted(event.result.manifest)
         return effects
