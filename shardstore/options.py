@@ -98,6 +98,7 @@ class MaintenanceOptions:
     data: str
     worker: int
     jobs_fd: int
+    life_fd: int
     segments: SegmentOptions = DEFAULTS
 
 

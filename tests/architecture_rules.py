@@ -93,6 +93,7 @@ SHELLS: dict[str, str] = {
     "shardstore.running_cluster": "ENDPOINT of a store that another process holds",
     "shardstore.event_loop": "events from other threads",
     "shardstore.own_program": "the import path and environment of this process; starts processes",
+    "shardstore.watched_process": "what the system says of a child process",
     "shardstore.process": "signals, pipes and limits of this process",
     "shardstore.client.forking": "what the operating system calls in the child of a fork",
     "shardstore.client.opening": "makes the real surroundings of a client's core",

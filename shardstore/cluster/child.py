@@ -9,12 +9,13 @@ from dataclasses import replace
 
 import psutil
 
-from shardstore.cluster.child_process import ChildProcess, Happening, describe_exit
-from shardstore.cluster.pulse import Pulse
+from shardstore.cluster.child_process import ChildProcess, Happening
 from shardstore.cluster.restart_policy import RestartPolicy
 from shardstore.limits import SECOND_NS
 from shardstore.options import RouterOptions, WorkerOptions, to_argument
 from shardstore.own_program import command_of, environment
+from shardstore.pulse import Pulse
+from shardstore.watched_process import describe_exit
 
 log = logging.getLogger("shardstore.cluster")
 

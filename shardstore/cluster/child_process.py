@@ -18,17 +18,12 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import TypeAlias
 
-import psutil
-
 from shardstore.cluster.fork_guard import give_up_in_forks
-from shardstore.cluster.pulse import Doing, Look
-from shardstore.limits import SECOND_NS
+from shardstore.pulse import Look
+from shardstore.watched_process import has_shown_life, look_at, new_life
 
 STATUS_BYTES_MAX = 4096
 LAST_WORDS_WAIT_SECONDS = 0.5
-_DOING = {psutil.STATUS_STOPPED: Doing.STOPPED, psutil.STATUS_SLEEPING: Doing.ASLEEP, psutil.STATUS_IDLE: Doing.ASLEEP}
-"""Who is stopped by a debugger, waits for a disk or for a processor works."""
-
 log = logging.getLogger("shardstore.cluster")
 
 
@@ -74,7 +69,7 @@ class ChildProcess:
         self._post = post
         self._last_words = ""
         status_read, status_write = os.pipe()
-        self._life = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._life = new_life()
         try:
             self._process = subprocess.Popen(  # noqa: S603 (the command is our own)
                 command(status_write, self._life),
@@ -110,17 +105,11 @@ class ChildProcess:
 
     def shows_life(self) -> bool:
         """Whether it has shown life since this was asked last."""
-        try:
-            return os.eventfd_read(self._life) > 0
-        except BlockingIOError:
-            return False
+        return has_shown_life(self._life)
 
     def look(self) -> Look:
         """What it does now. Raises psutil.Error when it is gone."""
-        process = psutil.Process(self.pid)
-        times = process.cpu_times()
-        doing = _DOING.get(process.status(), Doing.WORKING)
-        return Look(doing, int((times.user + times.system) * SECOND_NS))
+        return look_at(self.pid)
 
     def bury(self) -> None:
         """It has exited: let go of what was kept of it."""
@@ -177,8 +166,3 @@ class ChildProcess:
                 log.info("%s %s", self.name, words)
             case _:
                 log.error("%s reports what nobody understands: %r", self.name, line)
-
-
-def describe_exit(code: int) -> str:
-    """An exit code in words."""
-    return f"was ended by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"exited with code {code}"

@@ -21,7 +21,6 @@ from shardstore.cluster.child import Child
 from shardstore.cluster.child_process import BecameReady, Exited, Happening, WorkersWanted
 from shardstore.cluster.data_directory import DataDirectory
 from shardstore.cluster.endpoints import Endpoints
-from shardstore.cluster.pulse import LOOK_NS
 from shardstore.cluster.runtime_directory import make_runtime_directory, remove_runtime_directory
 from shardstore.cluster.settings import ClusterSettings
 from shardstore.cluster.store import Store
@@ -31,6 +30,7 @@ from shardstore.limits import SECOND_NS
 from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import RouterOptions
 from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.pulse import LOOK_NS
 from shardstore.socket_file import renew_private_directory
 from shardstore.system_clock import SystemClock
 from shardstore.system_entropy import SystemEntropy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from queue import SimpleQueue
 import pytest
 
 from shardstore.effects import Event, JobFailed, StartJob
+from shardstore.limits import SECOND_NS
 from shardstore.memory_plan import derive
 from shardstore.options import Durability, WorkerOptions
 from shardstore.workers.jobs.specs import CompactionKind, CompactSpec, RetireSpec
@@ -19,6 +21,10 @@ from shardstore.workers.maintenance.process import MaintenanceProcess
 from tests.unit.worker_driver import MEMORY, STORE
 
 SPECS = {1: CompactSpec(STORE, 1, CompactionKind.EVERYTHING, 0), 2: RetireSpec(STORE, (7,))}
+
+
+def options_of(data: Path) -> WorkerOptions:
+    return WorkerOptions(str(data), STORE, 0, "router", "listen", Durability.ASYNC, derive(MEMORY, 1))
 
 
 @pytest.fixture
@@ -48,10 +54,40 @@ def delays(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def maintenance(tmp_path: Path, delays: list[float], events: SimpleQueue[Event]) -> Iterator[MaintenanceProcess]:
-    options = WorkerOptions(str(tmp_path), STORE, 0, "router", "listen", Durability.ASYNC, derive(MEMORY, 1))
-    started = MaintenanceProcess(options, events.put)
+    started = MaintenanceProcess(options_of(tmp_path), events.put)
     yield started
     started.close()
+
+
+@pytest.fixture
+def hanging(
+    tmp_path: Path, events: SimpleQueue[Event], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MaintenanceProcess]:
+    """Its children never answer, and each look at them comes at once."""
+    monkeypatch.setattr(process, "LOOK_NS", SECOND_NS // 1000)
+
+    def spawn(_: MaintenanceProcess, theirs: socket.socket) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-c", "import time; time.sleep(600)"], stdin=subprocess.PIPE, pass_fds=[theirs.fileno()]
+        )
+
+    monkeypatch.setattr(MaintenanceProcess, "_spawn", spawn)
+    started = MaintenanceProcess(options_of(tmp_path), events.put)
+    yield started
+    started.close()
+
+
+def test_a_process_that_hangs_in_a_job_is_killed_and_said(
+    hanging: MaintenanceProcess, events: SimpleQueue[Event], capfd: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):  # the next process as well
+        hanging.start_job(StartJob(1, SPECS[1]))
+        failed = events.get(timeout=60)
+        assert isinstance(failed, JobFailed)
+        assert failed.job == 1
+    words = capfd.readouterr().err
+    assert "hangs: it waits for something that does not come; it is killed" in words
+    assert "was ended by signal 9 (Killed); it is started again in 0.2 s" in words
 
 
 def test_all_jobs_of_a_process_that_ends_have_failed(

@@ -52,7 +52,7 @@ def test_a_drain_overtakes_a_compaction(channel: tuple[socket.socket, socket.soc
 
     filesystem.fault = send_drain
     send(ours, COMPACTION, encode_spec(specs[COMPACTION]))
-    thread = Thread(target=serve, args=(theirs, filesystem, OPTIONS))
+    thread = Thread(target=serve, args=(theirs, filesystem, OPTIONS, -1))
     thread.start()
     ended = []
     for _ in specs:

@@ -46,7 +46,7 @@ from shardstore.topology_options import TopologyOptions
         WorkerOptions(
             "data", "store", 1, "ipc:///tmp/r", "ipc:///tmp/w1", Durability.ASYNC, derive(GIB, 2), access=SocketAccess()
         ),
-        MaintenanceOptions("data", 1, 7, SegmentOptions(Compression.LZ4, part_min_bytes=1 << 17)),
+        MaintenanceOptions("data", 1, 7, 8, SegmentOptions(Compression.LZ4, part_min_bytes=1 << 17)),
     ],
     ids=lambda options: type(options).__name__,
 )

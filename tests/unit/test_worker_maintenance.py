@@ -164,6 +164,30 @@ def test_failed_job_leaves_its_reason_until_one_ends_well(worker: WorkerDriver) 
     assert (found["last_failure"], found["drains"]["finished"], found["drains"]["failed"]) == ("", 1, 1)
 
 
+@pytest.mark.parametrize("op", [Op.FLUSH, Op.COMPACT])
+def test_who_waits_for_a_job_that_failed_is_told_why_and_asks_again(worker: WorkerDriver, op: Op) -> None:
+    put(worker, b"a")
+    sequence = worker.ask(op)
+    worker.handle(JobFailed(worker.jobs.popleft().job, "disk full"))
+    assert worker.status(sequence) is Status.BUSY
+    again = worker.ask(op)
+    worker.now_ns += SECOND_NS
+    worker.handle(Tick())
+    worker.settle()
+    assert worker.status(again) is Status.OK
+
+
+def test_what_nobody_waits_for_is_done_after_a_failure_all_the_same(worker: WorkerDriver) -> None:
+    put(worker, b"a")
+    worker.ask(Op.COMPACT, flags=Flag.NO_WAIT)
+    worker.run_job()
+    worker.handle(JobFailed(worker.jobs.popleft().job, "disk full"))
+    worker.now_ns += SECOND_NS
+    worker.handle(Tick())
+    worker.settle()
+    assert worker.range_figures()["compactions"]["finished"] == 1
+
+
 def test_damage_is_an_error_for_good(worker: WorkerDriver) -> None:
     put(worker, b"a")
     sequence = worker.ask(Op.COMPACT, flags=Flag.NO_WAIT)

@@ -20,7 +20,7 @@ from shardstore.file_names import jobs_lock
 from shardstore.filesystem import Filesystem
 from shardstore.options import MaintenanceOptions, from_argument
 from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.process import end_with_parent, heed_signals, refuse_optimised_python
+from shardstore.process import end_with_parent, heed_signals, refuse_optimised_python, show_life
 from shardstore.segment_options import SegmentOptions
 from shardstore.workers.jobs.run import run
 from shardstore.workers.jobs.specs import CompactSpec, Spec, decode_spec, encode_result
@@ -43,20 +43,20 @@ def main() -> None:
             raise Unavailable(f"another process runs the jobs of worker {options.worker}")
         gc.freeze()
         with socket.socket(fileno=options.jobs_fd) as channel:
-            serve(channel, filesystem, options.segments)
+            serve(channel, filesystem, options.segments, options.life_fd)
     except ShardstoreError as error:
         sys.exit(f"maintenance: {error}")
 
 
-def serve(channel: socket.socket, filesystem: Filesystem, options: SegmentOptions) -> None:
-    """Take jobs until the other side closes."""
+def serve(channel: socket.socket, filesystem: Filesystem, options: SegmentOptions, life_fd: int) -> None:
+    """Take jobs until the other side closes; show life after each slice of one."""
     compaction: tuple[int, Job] | None = None
     with suppress(ChannelClosed):
         while True:
             if compaction is None or has_message(channel):
                 job, message = receive(channel)
                 spec = decode_spec(message)
-                slices = in_slices(spec, filesystem, options)
+                slices = alive(in_slices(spec, filesystem, options), life_fd)
                 if isinstance(spec, CompactSpec):
                     compaction = job, slices
                 else:
@@ -64,6 +64,13 @@ def serve(channel: socket.socket, filesystem: Filesystem, options: SegmentOption
             elif outcome := next(compaction[1]):
                 send(channel, compaction[0], outcome)
                 compaction = None
+
+
+def alive(slices: Job, life_fd: int) -> Job:
+    """Run a job, and show life after each slice."""
+    for outcome in slices:
+        show_life(life_fd)
+        yield outcome
 
 
 def in_slices(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Job:

@@ -66,6 +66,17 @@ class Barriers:
         """The compaction failed: these wait for the next."""
         self.compactions.setdefault(segment, []).extend(askers)
 
+    def put_off(self, segment: int) -> list[Asker]:
+        """A job of the segment failed: who waits for one is to ask again. What nobody waits for is still to be done."""
+        waiting = self._waiting.pop(segment, [])
+        if kept := [barrier for barrier in waiting if barrier.asker is None]:
+            self._waiting[segment] = kept
+        asking = [barrier.asker for barrier in waiting if barrier.asker]
+        if segment in self.compactions:
+            asking += self.compactions[segment]
+            self.compactions[segment] = []
+        return asking
+
     def leave(self, segment: int) -> list[Asker]:
         """The segment is not compacted any more, but flushed: who waited for a compaction of it."""
         waiting = self._waiting.pop(segment, [])

@@ -39,10 +39,12 @@ class Lane:
         """The job ended well."""
         self.running, self._failures, self.failed_last, self.worth_a_look = None, 0, None, True
 
-    def failed(self, now_ns: int) -> None:
-        """The job ended badly: nothing starts for a while, which is the longer, the more have failed on end."""
+    def failed(self, now_ns: int) -> int:
+        """The job ended badly: none starts for the time answered, the longer, the more have failed on end."""
         assert self.running is not None
         self.failed_last = type(self.running.spec)
         self.running, self.worth_a_look = None, True
         self._failures += 1
-        self.retry_at_ns = now_ns + min(RETRY_FIRST_NS << min(self._failures, 16), RETRY_MAX_NS)
+        retry_ns = min(RETRY_FIRST_NS << min(self._failures, 16), RETRY_MAX_NS)
+        self.retry_at_ns = now_ns + retry_ns
+        return retry_ns

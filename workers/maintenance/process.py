@@ -1,25 +1,35 @@
-"""The worker's side of its maintenance process: starts it, gives it jobs, and starts it again when it dies.
+"""The worker's side of its maintenance process: starts it, gives it jobs, and starts it again when it dies or hangs.
 
 One thread has the process for its whole life, since the child's parent-death signal is tied to the thread that started
-it, and takes the outcomes; another one hands jobs over, so that neither side ever waits for the other to read.
+it, and takes the outcomes; another one hands jobs over, so that neither side ever waits for the other to read. A third
+one looks at the process while it has a job: one that hangs (pulse.py) is killed.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Event as Flag
 from threading import Thread
 
+import psutil
+
 from shardstore.effects import Event, JobFailed, JobFinished, StartJob
+from shardstore.limits import SECOND_NS
 from shardstore.options import MaintenanceOptions, WorkerOptions, to_argument
 from shardstore.own_program import command_of
+from shardstore.pulse import LOOK_NS, Pulse
+from shardstore.watched_process import describe_exit, has_shown_life, look_at, new_life
 from shardstore.workers.jobs.specs import decode_result, encode_spec
 from shardstore.workers.maintenance.channel import ChannelClosed, Outcome, decode_damage, receive, send
 
+ENDING_S = 1.0
+"""Time for a process that has closed its channel to end by itself, and so to tell why."""
 RESTART_DELAY_S = 0.2
 RESTART_DELAY_S_MAX = 10.0
 """After processes that ended before they had ended a job."""
@@ -36,8 +46,13 @@ class MaintenanceProcess:
         self._closing = Flag()
         self._restart_delay_s = RESTART_DELAY_S
         self._process: subprocess.Popen[bytes] | None = None
-        self._thread = Thread(target=self._serve, name="maintenance", daemon=True)
-        self._thread.start()
+        self._life = new_life()
+        self._threads = [
+            Thread(target=self._serve, name="maintenance", daemon=True),
+            Thread(target=self._watch, name="maintenance watch", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def start_job(self, job: StartJob) -> None:
         """Run a job; its end is posted."""
@@ -48,7 +63,9 @@ class MaintenanceProcess:
         self._closing.set()
         if self._process is not None:
             self._process.kill()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
+        os.close(self._life)
 
     def _serve(self) -> None:
         while not self._closing.is_set():
@@ -58,6 +75,21 @@ class MaintenanceProcess:
                     self._process = self._spawn(theirs)
                 self._run_jobs(ours)
             self._end_process(self._process)
+
+    def _watch(self) -> None:
+        """Kill a process that hangs in a job: then the next one is started, and the job is tried again."""
+        pulse = Pulse()
+        while not self._closing.wait(LOOK_NS / SECOND_NS):
+            process = self._process
+            if process is None or not self._running or has_shown_life(self._life):
+                pulse.showed_life()
+                continue
+            with suppress(psutil.Error):  # it is gone, which the other thread sees
+                look = look_at(process.pid)
+                if pulse.still_silent(look, serves=True):
+                    _say(f"the maintenance process ({process.pid}) hangs: it {look.doing.value}; it is killed")
+                    process.kill()
+                    pulse.showed_life()
 
     def _run_jobs(self, channel: socket.socket) -> None:
         """Hand jobs over and post their ends, until the process has ended."""
@@ -83,20 +115,37 @@ class MaintenanceProcess:
                 send(channel, job.job, encode_spec(job.spec))
 
     def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
-        options = MaintenanceOptions(self._options.data, self._options.worker, theirs.fileno(), self._options.segments)
+        options = MaintenanceOptions(
+            self._options.data, self._options.worker, theirs.fileno(), self._life, self._options.segments
+        )
         return subprocess.Popen(  # noqa: S603  # our own interpreter and module
             command_of("shardstore.workers.maintenance", to_argument(options)),
             stdin=subprocess.PIPE,
-            pass_fds=[theirs.fileno()],
+            pass_fds=[theirs.fileno(), self._life],
         )
 
     def _end_process(self, process: subprocess.Popen[bytes]) -> None:
-        process.kill()
-        process.wait()
+        code = _end_of(process)
         if process.stdin:
             process.stdin.close()
+        if not self._closing.is_set():
+            again = f"it is started again in {self._restart_delay_s:.1f} s"
+            _say(f"the maintenance process ({process.pid}) {describe_exit(code)}; {again}")
         self._closing.wait(self._restart_delay_s)
         self._restart_delay_s = min(2 * self._restart_delay_s, RESTART_DELAY_S_MAX)
+
+
+def _end_of(process: subprocess.Popen[bytes]) -> int:
+    """The exit code of a process that has closed its channel: it is ending, or it has gone wrong and is killed."""
+    with suppress(subprocess.TimeoutExpired):
+        return process.wait(ENDING_S)
+    process.kill()
+    return process.wait()
+
+
+def _say(words: str) -> None:
+    """Tell who operates the store; the supervisor logs it."""
+    sys.stderr.write(f"{words}\n")
 
 
 def _event(job: StartJob, answer: bytes) -> Event:

@@ -19,8 +19,7 @@ from math import inf
 from shardstore.effects import Effect, JobFailed, JobFinished, StartJob
 from shardstore.entropy import Entropy
 from shardstore.errors import Busy, Corruption
-from shardstore.messages import Refusal
-from shardstore.wire_format import Flag, Op, Status
+from shardstore.wire_format import Flag, Op
 from shardstore.workers.jobs.specs import (
     AdoptResult,
     AdoptSpec,
@@ -157,7 +156,7 @@ class MaintenanceQueue:
 
     def fence(self, owned: OwnedRange) -> list[Effect]:
         """The range is the parent of a change: it is drained, and not compacted any more."""
-        return _bounced(self._barriers.leave(owned.segment_id))
+        return [asker.bounce() for asker in self._barriers.leave(owned.segment_id)]
 
     def adopts(self, segment: int) -> bool:
         """Whether a job that gives this child files of its own runs or waits."""
@@ -238,7 +237,7 @@ class MaintenanceQueue:
         lane = self._lane_of(event)
         assert lane.running is not None
         spec = lane.running.spec
-        lane.failed(now_ns)
+        retry_ns = lane.failed(now_ns)
         self.look_again()
         self.last_failure = event.reason
         for segment in segments_of(spec):
@@ -256,7 +255,7 @@ class MaintenanceQueue:
             if self.ranges[spec.segment].fence_lsn is None:
                 self._barriers.compact_again(spec.segment, askers)
             else:
-                effects = _bounced(askers)
+                effects += [asker.bounce() for asker in askers]
         elif isinstance(spec, ReleaseSpec):
             self._obsolete += spec.paths
             self._release_wanted = True
@@ -264,7 +263,13 @@ class MaintenanceQueue:
             self._retired.update(spec.segments)
         elif isinstance(spec, AdoptSpec) and not event.damage:
             self._adoptions[spec.segment] = spec
-        return effects + self._give_up(spec, event.damage) if event.damage else effects
+        told = self._give_up(spec, event.damage) if event.damage else self._put_off(spec, event.reason, retry_ns)
+        return effects + told
+
+    def _put_off(self, spec: Spec, reason: str, retry_ns: int) -> list[Effect]:
+        """Tell who waits for a job that failed why. Clients ask again, and raise it when their time is over."""
+        askers = [asker for segment in segments_of(spec) for asker in self._barriers.put_off(segment)]
+        return [asker.refuse_busy(Busy(reason, 1, 1, retry_ns), self.writes.pressure) for asker in askers]
 
     def _choose(self, now_ns: int) -> Spec | None:
         """What gives back room goes first; what failed last goes last, so that it keeps nothing else from its turn."""
@@ -393,8 +398,3 @@ class MaintenanceQueue:
                 owned.take(Step.DAMAGE)
             effects += [asker.fail(damage) for asker in self._barriers.leave_all(segment)]
         return effects
-
-
-def _bounced(askers: Iterable[Asker]) -> list[Effect]:
-    """Send those who wait for a compaction of a parent to its children."""
-    return [asker.refuse(Status.STALE_ROUTE, Refusal("the range is changing")) for asker in askers]

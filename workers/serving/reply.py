@@ -48,6 +48,10 @@ class Asker(NamedTuple):
         what = Refusal(f"segment {segment} has no files of its own yet")
         return self.refuse(Status.UNAVAILABLE, what, CHILD_RETRY_NS)
 
+    def bounce(self) -> Send:
+        """Answer that the range is a parent whose children are to be asked."""
+        return self.refuse(Status.STALE_ROUTE, Refusal("the range is changing"))
+
     def refuse_busy(self, busy: Busy, pressure: int) -> Send:
         """Answer that a bound was reached and nothing was applied."""
         return self.refuse(Status.BUSY, Refusal(busy.cause, busy.used, busy.limit), busy.retry_after_ns, pressure)

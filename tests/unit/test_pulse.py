@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from shardstore.cluster.pulse import HANGS_NS, HANGS_STARTING_NS, LOOK_NS, Doing, Look, Pulse
 from shardstore.limits import SECOND_NS
+from shardstore.pulse import HANGS_NS, HANGS_STARTING_NS, LOOK_NS, Doing, Look, Pulse
 
 
 def looks_until_it_hangs(pulse: Pulse, looks: Iterable[Look], serves: bool = True) -> int | None:
