@@ -63,6 +63,7 @@ TARGETS = (
     Target("scan", "leveldb", 1.0),
     Target("get", ECHO, 1.25, at_most=True),
     Target("put", ECHO, 1.25, at_most=True),
+    Target("get_beside_scan", IDLE, 5.0, at_most=True),
     Target("get_tasks", ONE_THREAD, 5.0),
     Target("get_threads", ONE_THREAD, 2.0),
     Target("ycsb_a", "redis", 1.0),

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from benchmarks import batches, concurrency, jobs, many_clients, memory, replay, segments, singles, spreading, topology
+from benchmarks import (
+    batches,
+    beside_scans,
+    concurrency,
+    jobs,
+    many_clients,
+    memory,
+    replay,
+    segments,
+    singles,
+    spreading,
+    topology,
+)
 from benchmarks.records import RecordShape
 from benchmarks.settings import Settings
 from benchmarks.targets import Row
@@ -32,6 +44,7 @@ OF_ONE_SHAPE: dict[str, OfOneShape] = {
     "get": singles.get,
     "put": singles.put,
     "put_synced": singles.put_synced,
+    "get_beside_scan": beside_scans.get_beside_scan,
     "get_tasks": concurrency.get_tasks,
     "get_threads": concurrency.get_threads,
     "ycsb_a": many_clients.ycsb_a,
