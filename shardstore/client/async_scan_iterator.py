@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from shardstore.client.calls import Call, EndScan, ScanPage
 from shardstore.client.loop_pump import LoopPump
-from shardstore.client.scanning import CARRIED_OVER, Scan
-from shardstore.errors import Closed, ScanInvalidated
+from shardstore.client.scanning import CANNOT_BE_COPIED, CARRIED_OVER, IN_USE, Scan
+from shardstore.errors import Closed, InvalidRequest, ScanInvalidated
 
 
 class AsyncScanIterator(AsyncIterator[Any]):
@@ -41,6 +41,9 @@ class AsyncScanIterator(AsyncIterator[Any]):
 
     def __repr__(self) -> str:
         return f"<shardstore.AsyncScanIterator {self._scan}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise InvalidRequest(CANNOT_BE_COPIED)
 
     @property
     def resume_token(self) -> bytes:
@@ -84,10 +87,23 @@ class _PageReader:
         self._scan = scan
         self._ahead: Call | None = None
         self._invalidated = ""
+        self._turning = False
         self._life = pump.life
 
     async def next_page(self) -> Iterator[Any] | None:
-        """The entries of the next page that has any; None at the end of the scan. May be cancelled."""
+        """The entries of the next page that has any; None at the end of the scan. May be cancelled.
+
+        Raises InvalidRequest while another task waits for it.
+        """
+        if self._turning:
+            raise InvalidRequest(IN_USE)
+        try:
+            self._turning = True
+            return await self._next_page()
+        finally:
+            self._turning = False
+
+    async def _next_page(self) -> Iterator[Any] | None:
         self._heed_fork()
         if self._invalidated:
             raise self._scan.invalidated(self._invalidated)

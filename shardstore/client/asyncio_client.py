@@ -91,6 +91,8 @@ class AsyncClient:
     """
 
     def __init__(self, surroundings: Surroundings) -> None:
+        if not isinstance(surroundings, Surroundings):
+            raise InvalidRequest("a client is made by shardstore.connect_async(...)")
         self._pump = LoopPump(surroundings)
 
     def __repr__(self) -> str:

@@ -62,10 +62,12 @@ class Client:
     Every write takes `on_busy`: where there is no room for it, "wait" until there is or the timeout is over, or "fail",
     which is to raise Busy at once. In both cases a write that raises Busy was not applied.
 
-    Keys are bytes of 1 byte to 4 KiB, values bytes of 0 to 8 MiB; other bytes-like objects are copied.
+    Keys are bytes of 1 byte to 4 KiB, values bytes of 0 to 8 MiB; a bytearray or memoryview is copied.
     """
 
     def __init__(self, surroundings: Surroundings) -> None:
+        if not isinstance(surroundings, Surroundings):
+            raise InvalidRequest("a client is made by shardstore.connect(...)")
         self._pump = Pump(surroundings)
 
     def __repr__(self) -> str:

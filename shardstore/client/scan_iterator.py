@@ -6,13 +6,14 @@ import weakref
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
+from threading import get_ident
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from shardstore.client.calls import EndScan, ScanPage
 from shardstore.client.pump import Pump, Ticket
-from shardstore.client.scanning import CARRIED_OVER, Scan
-from shardstore.errors import Closed, ScanInvalidated
+from shardstore.client.scanning import CANNOT_BE_COPIED, CARRIED_OVER, IN_USE, Scan
+from shardstore.errors import Closed, InvalidRequest, ScanInvalidated
 
 _END = object()
 _NOTHING: Iterator[Any] = iter(())
@@ -43,6 +44,9 @@ class ScanIterator(Iterator[Any]):
 
     def __repr__(self) -> str:
         return f"<shardstore.ScanIterator {self._scan}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise InvalidRequest(CANNOT_BE_COPIED)
 
     @property
     def resume_token(self) -> bytes:
@@ -93,6 +97,7 @@ class _PageReader:
         self._scan = scan
         self._ahead: Ticket | None = None
         self._invalidated = ""
+        self._turned_by = 0
         self._life = pump.life
 
     def entries(self) -> Iterator[Any]:
@@ -120,11 +125,18 @@ class _PageReader:
         self.leave()
 
     def _turn_page(self, steps_of: weakref.ref[_Steps]) -> object:
-        """Let the entries of the next page follow, if there is one."""
-        entries = self._scan.at_hand() or self._next_page()
-        steps = steps_of()
-        if entries is not None and steps is not None:
-            steps[-1:] = (_NOTHING, entries, iter(partial(self._turn_page, steps_of), _END))
+        """Let the entries of the next page follow, if there is one. Raises InvalidRequest while another thread does."""
+        thread = get_ident()
+        if self._turned_by not in (0, thread):
+            raise InvalidRequest(IN_USE)
+        try:
+            self._turned_by = thread
+            entries = self._scan.at_hand() or self._next_page()
+            steps = steps_of()
+            if entries is not None and steps is not None:
+                steps[-1:] = (_NOTHING, entries, iter(partial(self._turn_page, steps_of), _END))
+        finally:
+            self._turned_by = 0
         return _END
 
     def _next_page(self) -> Iterator[Any] | None:

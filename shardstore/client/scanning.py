@@ -32,6 +32,12 @@ from shardstore.options import ScanMode
 
 END_TIMEOUT_NS = 5 * SECOND_NS
 """How long a worker is told that a scan has left it; its lease ends that too."""
+IN_USE = (
+    "another thread or task is getting the next page of this scan, which is for one at a time: give each its own scan"
+)
+CANNOT_BE_COPIED = (
+    "a scan cannot be copied or pickled: go on, in any process, with `scan(resume=...)` and its resume_token"
+)
 CARRIED_OVER = "it was begun before the process was forked, and its moment is the parent's"
 
 Bounds = tuple[bytes, bytes]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from threading import Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from shardstore.client.asyncio_client import Connecting, connect_async
 from shardstore.client.blocking_client import Client, connect
@@ -135,6 +135,11 @@ class LocalCluster:
         supervisor = self._supervisor
         state = "not started" if supervisor is None else f"at {supervisor.url}" if self._serves else "stopped"
         return f"<shardstore.LocalCluster on {self._settings.data!r}, {state}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise InvalidRequest(
+            f"a cluster cannot be copied or pickled: connect to it, with shardstore.connect({self._settings.data!r})"
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ from shardstore.messages import Refusal
 from shardstore.options import ScanMode
 from shardstore.wire_format import Status
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
-from tests.unit.fake_server import FakeServer, serving
+from tests.unit.fake_server import FakeServer, in_thread, serving
 from tests.unit.session_driver import SessionDriver, new_scan
 
 PAIRS = [(bytes([first, second]), b"%d" % first) for first in range(0, 256, 8) for second in (1, 2)]
@@ -299,3 +300,33 @@ def test_a_token_that_no_scan_can_have_is_refused(client: Client) -> None:
         point = scanning.ResumePoint(start, end, False, False, 9, "live", first, last)
         with pytest.raises(InvalidRequest, match="out of bounds"):
             client.scan(resume=scanning.to_token(point))
+
+
+def test_a_scan_refuses_a_second_thread_while_one_waits_for_a_page(client: Client, server: FakeServer) -> None:
+    scan = client.scan()
+    found = [next(scan)]
+    server.pause()
+    reading, ended = in_thread(found.extend, scan)
+    while scan._reader._turned_by != reading.ident:
+        time.sleep(0)
+    for entries in (scan, iter(scan)):
+        with pytest.raises(InvalidRequest, match="one at a time"):
+            next(entries)
+    server.resume()
+    reading.join()
+    assert (found, ended) == (PAIRS, [None])
+
+
+def test_a_scan_refuses_a_second_task_while_one_waits_for_a_page(server: FakeServer) -> None:
+    async def program() -> None:
+        async with connect_async(server.url) as client:
+            scan = client.scan()
+            reading = asyncio.create_task(anext(scan))
+            await asyncio.sleep(0)
+            with pytest.raises(InvalidRequest, match="one at a time"):
+                await anext(scan)
+            reading.cancel()
+            await asyncio.wait([reading])
+            assert [entry async for entry in scan] == PAIRS
+
+    asyncio.run(program())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from shardstore import (
+    AsyncClient,
     Client,
     InvalidRequest,
     LocalCluster,
@@ -176,3 +179,13 @@ def test_what_things_say_of_themselves(server: FakeServer, tmp_path: Path) -> No
         ShardstoreError, match=r"cannot be pickled: another process makes its own, with shardstore\.connect"
     ):
         client.__reduce__()
+    for shown in (client.scan(), cluster):
+        for copied in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(InvalidRequest, match="cannot be copied or pickled"):
+                copied(shown)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_client_is_not_made_by_its_class(kind: Any) -> None:
+    with pytest.raises(InvalidRequest, match=r"is made by shardstore\.connect"):
+        kind("data")
