@@ -29,7 +29,8 @@ import psutil
 from benchmarks.progress import MeasuringProgress
 from benchmarks.timing import percentile
 from shardstore import Busy, Client, LocalCluster, OutcomeUnknown, connect
-from shardstore.limits import KIB, MESSAGE_BYTES_MAX, MIB
+from shardstore.cli_failures import failures_in_one_line
+from shardstore.limits import KIB, MESSAGE_BYTES_MAX, MIB, VALUE_BYTES_MAX
 from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import parse_size
 
@@ -45,11 +46,21 @@ COMPACTION_BYTES = 64 * MIB
 
 
 @click.command()
-@click.option("--data", help="Where to put the store. [default: a temporary directory]")
-@click.option("--workers", default=2, show_default=True)
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False),
+    help="Directory for the stores. [default: that for temporary files]",
+)
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1))
 @click.option("--memory", default="256MiB", show_default=True)
-@click.option("--writers", default=8, show_default=True, help="Writing processes.")
-@click.option("--seconds", default=60.0, show_default=True, help="How long each of the two stores is written to.")
+@click.option("--writers", default=8, show_default=True, type=click.IntRange(1), help="Writing processes.")
+@click.option(
+    "--seconds",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(1.0, 3600.0),
+    help="How long each of the two stores is written to.",
+)
 @click.option(
     "--drain-share",
     default=1.0,
@@ -57,7 +68,13 @@ COMPACTION_BYTES = 64 * MIB
     type=click.FloatRange(0.05, 1.0),
     help="Share of the time for which drains may run.",
 )
-@click.option("--value-bytes", default=8 * KIB, show_default=True, help="Size of a value.")
+@click.option(
+    "--value-bytes",
+    default=8 * KIB,
+    show_default=True,
+    type=click.IntRange(0, VALUE_BYTES_MAX),
+    help="Size of a value.",
+)
 def main(
     data: str | None,
     workers: int,
@@ -78,7 +95,7 @@ def main(
         ):
             yield cluster
 
-    with MeasuringProgress() as progress:
+    with failures_in_one_line(), MeasuringProgress() as progress:
         progress.expect(2)
         progress.say(f"one writer, {seconds:.0f} s")
         with slow_cluster() as cluster, _writing(cluster.url, 1, value_bytes) as written:

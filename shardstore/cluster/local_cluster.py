@@ -24,6 +24,8 @@ from shardstore.topology_options import TopologyOptions
 
 log = logging.getLogger("shardstore.cluster")
 
+_STOPPED = "the cluster was stopped: make a new LocalCluster"
+
 
 class LocalCluster:
     """A cluster that lives as long as the `with` block, or from `start` to `stop`.
@@ -72,7 +74,7 @@ class LocalCluster:
     def start(self) -> Self:
         """Start all processes and wait until they serve; answers the cluster. Raises as Supervisor.run does."""
         if self._supervisor is not None:
-            raise Closed("the cluster was started before: make a new LocalCluster")
+            raise Closed("the cluster runs already: use it as it is" if self._serves else _STOPPED)
         if is_patched():
             raise InvalidRequest(
                 "a LocalCluster does not run in a program that gevent has patched, a client does: start the cluster "
@@ -124,8 +126,10 @@ class LocalCluster:
         return self._settings.data if announced and announced.url == url else url
 
     def _started(self) -> Supervisor:
-        if self._supervisor is None or not self._serves:
+        if self._supervisor is None:
             raise Closed("the cluster is not started: use it in a `with` block, or call start()")
+        if not self._serves:
+            raise Closed(_STOPPED)
         return self._supervisor
 
     def __enter__(self) -> Self:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from shardstore.cluster.endpoints import check_listen
 from shardstore.cluster.socket_place import SocketPlace, socket_place
 from shardstore.errors import InvalidRequest
-from shardstore.limits import MIB
+from shardstore.limits import GIB, MIB
 from shardstore.memory_plan import WORKER_MEMORY_MIN
 from shardstore.options import Durability, check_workers, parse_size
 from shardstore.route_map import InvalidRouteMap, even_boundaries, presplit
@@ -20,6 +21,8 @@ from shardstore.segment_options import SegmentOptions
 from shardstore.topology_options import TopologyOptions
 
 DEFAULT_WORKERS_MAX = 8
+_MEMORY_EVERYWHERE = GIB
+"""The default may be asked for on every host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +83,15 @@ def cluster_settings(
 
 def _memory(memory: str | int) -> int:
     try:
-        return parse_size(memory)
+        size = parse_size(memory)
     except InvalidRequest as error:
         raise InvalidRequest(f"memory: {error}") from None
+    most = max(psutil.virtual_memory().total, _MEMORY_EVERYWHERE)
+    if size > most:
+        raise InvalidRequest(
+            f"memory={size // MIB:,} MiB is more than the {most // MIB:,} MiB of this host: give it less"
+        )
+    return size
 
 
 def memory_share(memory: int, workers: int) -> int:
@@ -110,11 +119,24 @@ def usable_cores() -> list[int]:
 
 
 def _boundaries(ranges: int | Sequence[bytes]) -> tuple[bytes, ...]:
+    what = "ranges"
     try:
-        boundaries = even_boundaries(ranges) if type(ranges) is int else list(ranges)  # type: ignore[arg-type]
+        if type(ranges) is int:
+            return tuple(even_boundaries(ranges))
+        what = "ranges: the keys at which ranges begin ascend, and none is empty"
+        boundaries = _keys(ranges)
         presplit(boundaries, 1)
-    except (InvalidRouteMap, TypeError) as error:
+    except InvalidRouteMap as error:
+        raise InvalidRequest(f"{what}: {error}") from None
+    return boundaries
+
+
+def _keys(ranges: Any) -> tuple[bytes, ...]:
+    is_list = isinstance(ranges, Iterable) and not isinstance(ranges, str | bytes)
+    keys = tuple(ranges) if is_list else (ranges,)
+    wrong = [ranges] if not is_list else [key for key in keys if type(key) is not bytes]
+    if wrong:
         raise InvalidRequest(
-            f"ranges is a number, or a list of boundary keys (bytes, not empty, ascending): {error}"
-        ) from None
-    return tuple(boundaries)
+            f"ranges is a number, or a list of keys in bytes at which ranges begin, not {wrong[0]!r:.60}"
+        )
+    return keys

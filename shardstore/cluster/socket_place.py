@@ -69,7 +69,7 @@ def socket_place(
         return None
     if listen is not None:
         raise InvalidRequest("a cluster has either a socket=PATH for its clients or listens on an address: choose one")
-    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str) or not os.fspath(path):
         raise InvalidRequest(f"socket is the path of a socket, not {path!r}")
     place = SocketPlace(os.path.abspath(path), SocketAccess(_checked_mode(mode), _checked_group(group)))
     size = len(os.fsencode(place.worker(WORKERS_MAX - 1)))

@@ -34,8 +34,12 @@ def main() -> int:
     parser.add_argument("--only", default="", help="only kinds of damage with this in their name")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="how many to run at a time")
     asked = parser.parse_args()
+    if asked.processes < 1:
+        parser.error("--processes is at least 1")
     history = make()
     swept = [each for each in damages(history, make(seed=2), asked.every_byte) if asked.only in each.kind]
+    if not swept:
+        parser.error(f"no kind of damage has {asked.only!r} in its name")
     with multiprocessing.get_context("spawn").Pool(asked.processes, _remember, (history,)) as pool:
         found = pool.imap(_judge, swept, chunksize=CHUNK)
         findings = [*track(found, "damages", len(swept), console=Console(stderr=True))]

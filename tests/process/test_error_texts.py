@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from shardstore import LocalCluster, ShardstoreError, cli
+from shardstore import Closed, LocalCluster, ShardstoreError, cli
 from shardstore.documents import encode_document
 from tests.process.clusters import MEMORY
 
@@ -57,6 +57,7 @@ NOT_RUNNING = [
     ),
     ("serve --memory 100MiB --workers 2 --data HERE/new", FAILED, "at least 192MiB for the 2 here, or fewer workers"),
     ("serve --memory much --data HERE/new", FAILED, "'much' is no size; write it like 512MiB or 2GiB"),
+    ("serve --memory 1000TiB --data HERE/new", FAILED, "memory=1,048,576,000 MiB is more than the "),
     ("serve --workers 0 --data HERE/new", FAILED, "a store has 1 to 256 workers, not 0"),
     ("serve --ranges 0 --data HERE/new", FAILED, "a store has 1 to 65536 ranges, not 0"),
     (
@@ -181,6 +182,16 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         "Address already in use",
         said,
     )
+
+
+def test_a_cluster_is_started_once(tmp_path: Path) -> None:
+    with LocalCluster(tmp_path, workers=1, memory=MEMORY) as cluster:
+        with pytest.raises(Closed, match=r"^the cluster runs already: use it as it is$"):
+            cluster.start()
+        assert "runs a cluster on" in failure_of(tmp_path)
+    for use in (cluster.start, cluster.connect, lambda: cluster.url):
+        with pytest.raises(Closed, match=r"^the cluster was stopped: make a new LocalCluster$"):
+            use()
 
 
 def test_a_route_map_of_a_newer_version_is_named(tmp_path: Path) -> None:

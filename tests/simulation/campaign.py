@@ -27,6 +27,8 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="how many to run at a time")
     parser.add_argument("--verbose", action="store_true", help="show the latest events of each seed")
     arguments = parser.parse_args()
+    if arguments.seeds < 1 or arguments.processes < 1:
+        parser.error("--seeds and --processes are at least 1")
     seeds = range(arguments.start, arguments.start + arguments.seeds)
     if arguments.verbose or arguments.seeds == 1:
         return max(_tell(seed, arguments.verbose) for seed in seeds)
