@@ -42,6 +42,10 @@ def test_the_first_failure_is_raised(run_parts: RunParts) -> None:
         job_result(run_parts([counting(1), counting(20, failures[0]), counting(0, failures[1])]))
 
 
+def test_every_slice_is_one_of_the_job() -> None:
+    assert sum(1 for _ in side_by_side([counting(9), counting(0), counting(5)])) == 9 + 0 + 5 + 3
+
+
 def test_parts_run_at_the_same_time() -> None:
     everybody = Barrier(THREADS)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 from shardstore.workers.jobs.parts import Outcome, Part, one_after_the_other
 
@@ -16,19 +17,29 @@ THREADS = 8
 
 
 def side_by_side(parts: Sequence[Part[Outcome]]) -> Generator[None, None, list[Outcome]]:
-    """See RunParts. When one fails, those that have not begun are not run."""
+    """See RunParts. All parts are run, also when one fails. A slice of any part is a slice of the job."""
     if len(parts) == 1:
         return (yield from one_after_the_other(parts))
+    ends: SimpleQueue[bool] = SimpleQueue()
     with ThreadPoolExecutor(THREADS, "part of a job") as pool:
-        return list(pool.map(_to_the_end, parts))
+        futures = [pool.submit(_run, part, ends) for part in parts]
+        left = len(parts)
+        while left:
+            left -= ends.get()
+            yield
+    return [future.result() for future in futures]
 
 
-def _to_the_end(part: Part[Outcome]) -> Outcome:
-    """Between slices the processor is offered to the worker, as in `in_slices`."""
-    while True:
-        try:
-            next(part)
-        except StopIteration as end:
-            outcome: Outcome = end.value
-            return outcome
-        os.sched_yield()
+def _run(part: Part[Outcome], ends: SimpleQueue[bool]) -> Outcome:
+    """Run a part, and tell of each of its slices whether it was the last."""
+    try:
+        while True:
+            try:
+                next(part)
+            except StopIteration as end:
+                outcome: Outcome = end.value
+                return outcome
+            ends.put(False)
+            os.sched_yield()  # the worker may wait for a processor
+    finally:
+        ends.put(True)
