@@ -30,6 +30,13 @@ class RequestId(NamedTuple):
     sequence: int
 
 
+class DirectoryIdentity(NamedTuple):
+    """Which directory is meant: a path may come to name another one, and a copy is another one."""
+
+    device: int
+    inode: int
+
+
 def tag_of_store(store: str) -> int:
     """What stands for the identity of a store in the header of messages; never 0."""
     return checksum(store.encode()) or 1

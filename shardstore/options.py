@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from shardstore.errors import InvalidRequest
+from shardstore.identifiers import DirectoryIdentity
 from shardstore.limits import GIB, KIB, MIB, WORKERS_MAX
 from shardstore.memory_plan import MemoryPlan
 from shardstore.segment_options import DEFAULTS, SegmentOptions
@@ -57,7 +58,8 @@ class RouterOptions:
     """What the router process is started with.
 
     `workers` and `boundaries`: how many workers a new store has, and the hex keys at which it is split.
-    `workers_asked`: how many the store is to have from now on; None for those it has.
+    `workers_asked`: how many the store is to have from now on; None for those it has. `directory`: which directory
+    `data` is, and has to be still when a process starts.
     """
 
     data: str
@@ -70,6 +72,7 @@ class RouterOptions:
     topology: TopologyOptions = TOPOLOGY_DEFAULTS
     workers_asked: int | None = None
     access: SocketAccess | None = None
+    directory: DirectoryIdentity | None = None
     status_fd: int = -1
     life_fd: int = -1
 
@@ -87,6 +90,7 @@ class WorkerOptions:
     memory: MemoryPlan
     segments: SegmentOptions = DEFAULTS
     access: SocketAccess | None = None
+    directory: DirectoryIdentity | None = None
     status_fd: int = -1
     life_fd: int = -1
 
@@ -100,6 +104,7 @@ class MaintenanceOptions:
     jobs_fd: int
     life_fd: int
     segments: SegmentOptions = DEFAULTS
+    directory: DirectoryIdentity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,8 @@ def from_argument(kind: type[ProcessOptions], argument: str) -> ProcessOptions:
             values["memory"] = MemoryPlan(**values["memory"])
         if "access" in values and values["access"] is not None:
             values["access"] = SocketAccess(**values["access"])
+        if "directory" in values and values["directory"] is not None:
+            values["directory"] = DirectoryIdentity(*values["directory"])
         if "segments" in values:
             values["segments"] = SegmentOptions.from_plain(values["segments"])
         if "topology" in values:

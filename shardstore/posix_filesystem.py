@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from shardstore.errors import DiskFull, ReadOnlyDisk, StorageFailure
-from shardstore.identifiers import Buffer
+from shardstore.identifiers import Buffer, DirectoryIdentity
 from shardstore.limits import MIB
 
 _FILE_MODE = 0o600
@@ -36,6 +36,9 @@ _CLOSED = 2**31 - 1
 _BUFFERS_PER_CALL = 1024
 """IOV_MAX of Linux."""
 REMOVED_AT_ONCE_BYTES = MIB
+_ANOTHER_DIRECTORY = (
+    "the data directory {} was moved, removed or unmounted while the cluster runs: bring it back, or stop the cluster"
+)
 _CUT_LATER_MAX = 64
 """Descriptors of removed files that are kept open for it; more are cut at once."""
 
@@ -86,15 +89,22 @@ class PosixFile:
             os.ftruncate(self._descriptor, length)
 
     def sync(self) -> None:
-        """Put content and size on stable storage. The lock keeps `close` from giving the descriptor away meanwhile."""
+        """Put content and size on stable storage, and make sure that the file still has a name.
+
+        The lock keeps `close` from giving the descriptor away meanwhile.
+        """
         with self._sync_lock:
             if self._sync_failure is not None:
                 raise self._sync_failure
             try:
                 os.fdatasync(self._descriptor)
+                names = os.fstat(self._descriptor).st_nlink
             except OSError as error:
                 self._sync_failure = _failure("sync", self._path, error)
                 raise self._sync_failure from error
+            if not names:
+                self._sync_failure = StorageFailure(f"{self._path} was removed while it was written")
+                raise self._sync_failure
 
     def drop_cache(self) -> None:
         """Forget clean cached pages, so that the next read comes from the disk."""
@@ -123,16 +133,24 @@ class PosixLock:
 
 
 class PosixFilesystem:
-    """The files below one directory, which is made when missing."""
+    """The files below one directory."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, expected: DirectoryIdentity | None = None) -> None:
+        """Open the directory, if it is the expected one; without such, make it where it is missing."""
         try:
-            os.makedirs(root, _DIRECTORY_MODE, exist_ok=True)
+            if expected is None:
+                os.makedirs(root, _DIRECTORY_MODE, exist_ok=True)
             self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             with suppress(PermissionError):  # who may not read the parent did not make a name in it
                 _sync_and_close(os.open(os.path.join(root, os.pardir), _DIRECTORY))
+            found = os.fstat(self._root)
         except OSError as error:
+            if expected is not None and isinstance(error, FileNotFoundError):
+                raise StorageFailure(_ANOTHER_DIRECTORY.format(root)) from error
             raise _unusable(root, error) from error
+        if expected is not None and (found.st_dev, found.st_ino) != expected:
+            os.close(self._root)
+            raise StorageFailure(_ANOTHER_DIRECTORY.format(root))
         self._unsyncable: dict[str, StorageFailure] = {}
         self._cutter = _Cutter()
 

@@ -23,6 +23,7 @@ from shardstore.documents import publish
 from shardstore.errors import Unavailable
 from shardstore.file_names import ENDPOINT
 from shardstore.filesystem import Filesystem
+from shardstore.identifiers import DirectoryIdentity
 from shardstore.limits import KIB
 from shardstore.process_identity import ProcessIdentity, own_identity
 
@@ -38,14 +39,14 @@ class RunningCluster:
     url: str
     store: str
     runtime_directory: str
-    directory: tuple[int, int]
+    directory: DirectoryIdentity
     process: ProcessIdentity
 
 
-def identity_of(data: str | os.PathLike[str]) -> tuple[int, int]:
+def identity_of(data: str | os.PathLike[str]) -> DirectoryIdentity:
     """Device and inode of a data directory: no other has them, and no copy. Raises OSError."""
     found = os.stat(data)
-    return found.st_dev, found.st_ino
+    return DirectoryIdentity(found.st_dev, found.st_ino)
 
 
 def owner_of(data: str | os.PathLike[str]) -> int | None:
@@ -56,7 +57,9 @@ def owner_of(data: str | os.PathLike[str]) -> int | None:
         return None
 
 
-def announce(filesystem: Filesystem, url: str, store: str, runtime_directory: str, directory: tuple[int, int]) -> None:
+def announce(
+    filesystem: Filesystem, url: str, store: str, runtime_directory: str, directory: DirectoryIdentity
+) -> None:
     """Write ENDPOINT, for a cluster whose supervisor is this process."""
     cluster = RunningCluster(url, store, runtime_directory, directory, own_identity())
     publish(filesystem, ENDPOINT, json.dumps(dataclasses.asdict(cluster)).encode())
@@ -102,4 +105,4 @@ def _from_json(words: dict[str, Any]) -> RunningCluster:
     numbers = (device, inode, process.pid, process.started, process.namespace)
     if not all(type(text) is str for text in texts) or not all(type(number) is int for number in numbers):
         raise TypeError("a field of another type")
-    return RunningCluster(*texts[:3], (device, inode), process)
+    return RunningCluster(*texts[:3], DirectoryIdentity(device, inode), process)

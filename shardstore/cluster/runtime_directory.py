@@ -16,6 +16,7 @@ from pathlib import Path
 
 from shardstore.cluster.endpoints import Endpoints
 from shardstore.errors import StorageFailure
+from shardstore.identifiers import DirectoryIdentity
 from shardstore.limits import IPC_PATH_BYTES_MAX, WORKERS_MAX
 from shardstore.socket_file import is_private_directory, renew_private_directory
 
@@ -23,7 +24,7 @@ PREFIX = "shardstore-"
 _NAME_DIGITS = 16
 
 
-def make_runtime_directory(store: str, data: tuple[int, int]) -> str:
+def make_runtime_directory(store: str, data: DirectoryIdentity) -> str:
     """The directory for the sockets of a store whose data directory has this device and inode. Its lock is held.
 
     It lies in the user's runtime directory, or else among the temporary ones. Raises StorageFailure.

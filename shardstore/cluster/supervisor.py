@@ -87,7 +87,7 @@ class Supervisor:
                 place.refuse_if_taken()
             self._runtime_directory = make_runtime_directory(directory.store.store, directory.identity)
             try:
-                self._start(directory.store)
+                self._start(directory)
                 if not self._stop_requests:
                     directory.announce(self.url, self._runtime_directory)
                     on_ready(self.url)
@@ -113,7 +113,8 @@ class Supervisor:
                 found |= {f"{process.name} maintenance": below.pid for below in _below(process.pid)}
         return found
 
-    def _start(self, store: Store) -> None:
+    def _start(self, directory: DataDirectory) -> None:
+        store = directory.store
         for line in self._plan(store).lines():
             log.info("%s", line)
         endpoints = self._endpoints()
@@ -128,11 +129,13 @@ class Supervisor:
             workers_asked=self._settings.workers,
             topology=self._settings.topology,
             access=endpoints.access,
+            directory=directory.identity,
         )
         post = self._happenings.put
         router = Child("router", self._router_module, options, post)
         self._router = [router]
-        self._workers = WorkerChildren(self._worker_module, self._settings, store.store, endpoints, post)
+        where = directory.identity, endpoints
+        self._workers = WorkerChildren(self._worker_module, self._settings, store.store, *where, post)
         router.due_ns = self._clock.now_ns()
         self._wait_for_start(self._workers)
         # A router that is started again must come back where the clients know it, at the same port, and to the workers

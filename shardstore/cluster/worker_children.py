@@ -10,6 +10,7 @@ from shardstore.cluster.child_process import Happening
 from shardstore.cluster.endpoints import Endpoints
 from shardstore.cluster.pinning import cores_of, pin
 from shardstore.cluster.settings import ClusterSettings, memory_share, usable_cores
+from shardstore.identifiers import DirectoryIdentity
 from shardstore.memory_plan import MemoryPlan, derive, plan_of_worker
 from shardstore.options import WorkerOptions
 
@@ -24,12 +25,14 @@ class WorkerChildren:
         module: str,
         settings: ClusterSettings,
         store: str,
+        directory: DirectoryIdentity,
         endpoints: Endpoints,
         post: Callable[[Happening], None],
     ) -> None:
         self._module = module
         self._settings = settings
         self._store = store
+        self._directory = directory
         self._endpoints = endpoints
         self._post = post
         self._cores = usable_cores()
@@ -104,4 +107,5 @@ class WorkerChildren:
             memory=plan,
             segments=self._settings.segments,
             access=self._endpoints.access,
+            directory=self._directory,
         )

@@ -59,6 +59,28 @@ def test_an_asyncio_client_waits_for_the_cluster_to_come_back(tmp_path: Path) ->
     asyncio.run(program())
 
 
+@pytest.mark.parametrize("there", ["nothing", "an empty directory"])
+def test_processes_that_start_again_make_no_new_store_where_the_directory_was(tmp_path: Path, there: str) -> None:
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    with LocalCluster(data, workers=1, memory=MEMORY) as cluster, cluster.connect() as db:
+        db.put(b"k", b"v")
+        data.rename(elsewhere)
+        if there != "nothing":
+            data.mkdir()
+        before = cluster.processes()
+        for name in ("router", "worker-0"):
+            os.kill(before[name], signal.SIGKILL)
+        wait_until(
+            lambda: cluster.processes().get("worker-0", before["worker-0"]) != before["worker-0"], "a new worker", 60
+        )
+        with pytest.raises(Unavailable):
+            db.get(b"k", timeout=1)
+        if there != "nothing":
+            data.rmdir()  # which says that it is empty
+        elsewhere.rename(data)
+        assert db.get(b"k", timeout=60) == b"v"
+
+
 def test_another_store_in_the_place_of_the_first_is_refused(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with LocalCluster(data, workers=1, memory=MEMORY) as cluster:

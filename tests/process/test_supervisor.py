@@ -114,9 +114,9 @@ def test_what_keeps_dying_is_tried_again_until_the_cause_is_gone(
 def test_what_hangs_is_killed_and_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, how: str, words: str
 ) -> None:
-    for module in ("supervisor", "pulse"):
-        monkeypatch.setattr(f"shardstore.cluster.{module}.LOOK_NS", 200_000_000)
-    monkeypatch.setattr("shardstore.cluster.pulse.HANGS_NS", 1_000_000_000)
+    for module in ("cluster.supervisor", "pulse"):
+        monkeypatch.setattr(f"shardstore.{module}.LOOK_NS", 200_000_000)
+    monkeypatch.setattr("shardstore.pulse.HANGS_NS", 1_000_000_000)
     with running(tmp_path) as supervisor:
         before = supervisor.processes()
         if how == "stop":

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shardstore.errors import InvalidRequest
+from shardstore.identifiers import DirectoryIdentity
 from shardstore.limits import GIB, KIB, MIB, WORKERS_MAX
 from shardstore.memory_plan import derive
 from shardstore.options import (
@@ -44,7 +45,9 @@ from shardstore.topology_options import TopologyOptions
             "data", "store", "l", "i", 2, (), derive(GIB, 2), TopologyOptions(False, split_bytes=1 << 20, cooldown_ms=0)
         ),
         WorkerOptions(
-            "data", "store", 1, "ipc:///tmp/r", "ipc:///tmp/w1", Durability.ASYNC, derive(GIB, 2), access=SocketAccess()
+            *("data", "store", 1, "ipc:///tmp/r", "ipc:///tmp/w1", Durability.ASYNC, derive(GIB, 2)),
+            access=SocketAccess(),
+            directory=DirectoryIdentity(2049, 1317),
         ),
         MaintenanceOptions("data", 1, 7, 8, SegmentOptions(Compression.LZ4, part_min_bytes=1 << 17)),
     ],

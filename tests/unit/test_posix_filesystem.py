@@ -16,6 +16,7 @@ import pytest
 
 from shardstore.errors import DiskFull, StorageFailure
 from shardstore.posix_filesystem import REMOVED_AT_ONCE_BYTES, PosixFilesystem
+from shardstore.running_cluster import identity_of
 
 
 @pytest.fixture
@@ -123,6 +124,29 @@ def test_a_failed_sync_is_final_for_its_handle(filesystem: PosixFilesystem, monk
         file.sync()
     other.sync()
     filesystem.open("file").sync()
+
+
+def test_a_file_that_was_removed_is_synced_no_more(filesystem: PosixFilesystem) -> None:
+    file = filesystem.create("file")
+    file.sync()
+    filesystem.remove("file")
+    for _ in range(2):
+        with pytest.raises(StorageFailure, match="file was removed while it was written"):
+            file.sync()
+
+
+@pytest.mark.parametrize("there", ["nothing", "another directory"])
+def test_a_directory_that_was_moved_is_not_made_anew(tmp_path: Path, there: str) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    expected = identity_of(data)
+    data.rename(tmp_path / "moved")
+    if there != "nothing":
+        data.mkdir()
+    with pytest.raises(StorageFailure, match="data was moved, removed or unmounted while the cluster runs"):
+        PosixFilesystem(str(data), expected)
+    assert data.exists() == (there != "nothing")
+    PosixFilesystem(str(tmp_path / "moved"), expected).create("file")
 
 
 def test_a_failed_sync_of_a_directory_is_final(filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch) -> None:

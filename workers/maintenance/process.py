@@ -115,8 +115,9 @@ class MaintenanceProcess:
                 send(channel, job.job, encode_spec(job.spec))
 
     def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
+        worker = self._options
         options = MaintenanceOptions(
-            self._options.data, self._options.worker, theirs.fileno(), self._life, self._options.segments
+            worker.data, worker.worker, theirs.fileno(), self._life, worker.segments, worker.directory
         )
         return subprocess.Popen(  # noqa: S603  # our own interpreter and module
             command_of("shardstore.workers.maintenance", to_argument(options)),

@@ -31,7 +31,7 @@ from shardstore.entropy import Entropy
 from shardstore.errors import Corruption, NotWritable
 from shardstore.file_names import first_lsn_of, log_document, wal_file, worker_directory
 from shardstore.filesystem import Filesystem
-from shardstore.identifiers import LIFE_NONCE_BITS, is_later_life
+from shardstore.identifiers import is_later_life
 from shardstore.limits import KIB
 from shardstore.workers.wal.log_document import LogDocument, next_life, publish_log_document, read_log_document
 from shardstore.workers.wal.reader import first_lsns
@@ -113,9 +113,9 @@ def recover(
 def check_life(log: RecoveredLog, worker: int, newest: int) -> None:
     """Raise Corruption if the store knows a newer life of the worker's log, or another one; 0: it knows none."""
     if newest and log.life != newest and not is_later_life(log.life, newest):
-        opened, known = log.life >> LIFE_NONCE_BITS, newest >> LIFE_NONCE_BITS
-        older = f"was opened {opened} times, the log of this worker {known} times"
-        raise Corruption(log_document(worker), 0, f"{older}: its directory was removed, or is an older copy")
+        newer = "is not the newest log of this worker: its directory was removed, or is an older copy"
+        advice = "bring the newest back, or the whole data directory from one backup"
+        raise Corruption(log_document(worker), 0, f"{newer}; {advice}")
 
 
 def _open_or_create(filesystem: Filesystem, worker: int, store: str, entropy: Entropy) -> LogDocument:
