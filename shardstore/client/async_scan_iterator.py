@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from sys import is_finalizing
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
@@ -134,7 +135,8 @@ class _PageReader:
             self._pump.tell(call)
 
     def __del__(self) -> None:
-        self.leave()
+        if not is_finalizing():  # at the end of the program the worker sees the client go
+            self.leave()
 
     async def _answer_of(self, call: Call) -> Any:
         """What a call settles with. When this is cancelled, the call goes on: the next attempt waits for it again."""

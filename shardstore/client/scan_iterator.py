@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
+from sys import is_finalizing
 from threading import get_ident
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -122,7 +123,8 @@ class _PageReader:
             self._pump.tell(call)
 
     def __del__(self) -> None:
-        self.leave()
+        if not is_finalizing():  # at the end of the program the worker sees the client go
+            self.leave()
 
     def _turn_page(self, steps_of: weakref.ref[_Steps]) -> object:
         """Let the entries of the next page follow, if there is one. Raises InvalidRequest while another thread does."""

@@ -288,6 +288,19 @@ def test_a_scan_is_left_when_the_last_of_its_iterators_goes(client: Client, serv
     assert server.cluster.scans_ended == [b"mark of 1"]
 
 
+def test_a_scan_that_the_end_of_the_program_lets_go_asks_nothing_of_the_client(
+    client: Client, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = iter(client.scan())
+    next(entries)
+    client.get(b"\0")
+    monkeypatch.setattr(scan_iterator, "is_finalizing", lambda: True)
+    told: list[Any] = []
+    monkeypatch.setattr(client._pump, "tell", told.append)
+    del entries
+    assert told == []
+
+
 def test_a_token_that_no_scan_can_have_is_refused(client: Client) -> None:
     for start, end, first, last in (
         (b"b", b"a", b"", b""),
