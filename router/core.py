@@ -186,7 +186,7 @@ class RouterCore:
         return [Send(CLIENTS, peer, [header.reply(Status.OK, credits=CREDITS).encode(), self._announcer.routes])]
 
     def _stats(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
-        if header.segment:
+        if header.epoch:
             return self._dispatch.forward(peer, header, frames, now_ns)
         return [answer(CLIENTS, peer, header, Statistics(self._figures(now_ns)))]
 

@@ -63,6 +63,8 @@ class Dispatch:
         flaw = _flaw(header, size_bytes)
         if flaw:
             return [refuse(CLIENTS, peer, header, Status.INVALID, Refusal(flaw))]
+        if header.op == Op.STATS:
+            return self._pass_on(CLIENTS, peer, WorkerId(header.epoch - 1), header, frames, now_ns)
         if header.segment == 0:
             return self._forward_by_key(peer, header, frames, now_ns)
         route = self._table.current.route_of_segment(header.segment)

@@ -30,7 +30,7 @@ One ZeroMQ message is the header frame and a fixed number of body frames:
     END_SCAN         document, as of SCAN    -                                worker
     FLUSH            -                       -                                worker
     COMPACT          -                       -                                worker
-    STATS            -                       document                         worker; segment 0: router
+    STATS            -                       document                         router; epoch n > 0: worker n - 1
     HELLO            document                document                         router
     ROUTES           -                       document                         router; also sent unasked, sequence 0
     ADMIN            document                document                         router

@@ -256,10 +256,9 @@ class WorkerCore:
     def _answer(self, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         try:
             owned = self._holdings.of(asker, frames)
-            if owned is None:
+            if self._answering is None or (owned is None and not self._holdings.is_asked_itself(asker.header)):
                 self._counts["turned away"] += 1
                 return [self._holdings.turn_away(asker, self._registration.routes)]
-            assert self._answering is not None, "no range is served before the log is replayed"
             effects = self._answering.answer(owned, asker, frames, now_ns)
             self._seal_when_grown()
             return effects

@@ -83,7 +83,7 @@ class RefusingCore:
 
     def _answer(self, asker: Asker) -> Effect:
         header, serving = asker.header, self._registration.serving or {}
-        if serving.get(header.segment) != header.epoch:
+        if header.op != Op.STATS and serving.get(header.segment) != header.epoch:
             stale = f"segment {header.segment} is not served here at epoch {header.epoch}"
             return asker.refuse(Status.STALE_ROUTE, Refusal(stale, routes=self._registration.routes))
         return asker.fail(self._failure)

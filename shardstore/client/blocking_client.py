@@ -186,7 +186,7 @@ class Client:
         self._call(operations.maintain(Op.COMPACT, start, end, wait, timeout))
 
     def stats(self, *, timeout: float | None = None) -> dict[Any, dict[str, Any]]:
-        """Figures of the router under "router", and of each worker that has ranges under its number.
+        """Figures of the router under "router", and of each worker that has ranges or is up, under its number.
 
         Instead of the figures of one that cannot give any: {"unavailable": why}.
         """

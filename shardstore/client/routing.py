@@ -9,7 +9,7 @@ from shardstore.client.calls import Owner
 from shardstore.client.cutting import Boundaries
 from shardstore.client.effects import Connect, Disconnect
 from shardstore.client.lanes import Channel, Lane
-from shardstore.identifiers import WorkerId
+from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.messages import Routes
 from shardstore.route_map import InvalidRouteMap, Route, RouteMap
@@ -25,6 +25,7 @@ class Routing:
         self._direct = direct
         self._reachable = reachable
         self._map: RouteMap | None = None
+        self._workers: set[WorkerId] = set()
         self._starts: tuple[bytes, ...] = ()
         self.boundaries = Boundaries([b""])
         self.lanes: list[Lane] = []
@@ -62,8 +63,11 @@ class Routing:
         return now is not None and route is not None and (now.worker, now.epoch) != (route.worker, route.epoch)
 
     def lane_of_each_worker(self) -> dict[WorkerId, Lane]:
-        """For each worker that owns a range, the lane of one."""
-        return {lane.route.worker: lane for lane in reversed(self.lanes) if lane.route}
+        """A lane for what is asked of a worker itself, for each that owns a range or is up."""
+        return {
+            worker: Lane(0, EVERYTHING, Route(b"", SegmentId(0), worker, Epoch(worker + 1)), self._channel_of(worker))
+            for worker in sorted(self._workers)
+        }
 
     def trust(self, link: str) -> None:
         """A message came over this link: if it is the direct way to a worker, that way is good."""
@@ -84,7 +88,8 @@ class Routing:
         if self._map is not None and route_map.version < self._map.version:
             return None
         changes: list[Connect | Disconnect] = []
-        for worker in sorted({route.worker for route in route_map} | self.channels.keys()):
+        self._workers = {route.worker for route in route_map} | {WorkerId(worker) for worker in routes.endpoints}
+        for worker in sorted(self._workers | self.channels.keys()):
             changes += self._set_endpoint(worker, routes.endpoints.get(worker, ""))
         return changes, self._set_map(route_map) if route_map != self._map else []
 

@@ -105,7 +105,7 @@ class FakeCluster:
             return [[header.reply(Status.OK).encode(), encode(self.routes())]]
         if header.op == Op.ADMIN:
             return self._administer(header, frames)
-        if header.op == Op.STATS and not header.segment:
+        if header.op == Op.STATS and not header.epoch:
             return [self._answer(header, [encode(Statistics({"role": "router"}))])]
         return self._routed(link, header, frames)
 
@@ -205,7 +205,10 @@ class FakeCluster:
             return []
         if isinstance(fate, Refuse):
             return [self._refuse(header, fate)]
-        route = self._who_serves(header, frames)
+        if header.op == Op.STATS:
+            route: Route | None = Route(b"", SegmentId(0), WorkerId(header.epoch - 1), Epoch(header.epoch))
+        else:
+            route = self._who_serves(header, frames)
         if route is None or route.epoch != header.epoch or link not in (ROUTER, f"worker:{route.worker}"):
             return [self._refuse(header, Refuse(Status.STALE_ROUTE, 0, Refusal("stale", routes=encode(self.routes()))))]
         if route.worker in self.down:
@@ -230,7 +233,7 @@ class FakeCluster:
         if header.op == Op.END_SCAN:
             self.scans_ended.append(decode(ScanRequest, frames[1]).mark)
         if header.op == Op.STATS:
-            return self._answer(header, [encode(Statistics({"segment": header.segment}))])
+            return self._answer(header, [encode(Statistics({"worker": header.epoch - 1}))])
         return self._answer(header, [])
 
     def _write(self, header: Header, frames: Frames) -> Frames:

@@ -71,7 +71,8 @@ class Driver:
     def ask(self, op: Op, epoch: int = 5) -> tuple[Status, Refusal]:
         self.take()
         key = encode([b"a"])
-        header = Header(op, entries=1, flags=Flag.KEYS_FIXED, segment=1, epoch=epoch, client=7, sequence=1)
+        segment = 0 if op == Op.STATS else 1
+        header = Header(op, entries=1, flags=Flag.KEYS_FIXED, segment=segment, epoch=epoch, client=7, sequence=1)
         body = {Op.PUT: [key.frame, key.frame], Op.GET: [key.frame], Op.STATS: []}[op]
         self.effects = self.core.handle(Received("clients", b"peer", [header.encode(), *body]), self.now_ns)
         [send] = self.sends()

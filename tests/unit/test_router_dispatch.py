@@ -32,7 +32,7 @@ def router(tmp_path: Path) -> RouterDriver:
     return driver
 
 
-@pytest.mark.parametrize("op", sorted(ROUTED))
+@pytest.mark.parametrize("op", sorted(ROUTED - {Op.STATS}))
 @pytest.mark.parametrize(("segment", "peer"), [(1, b"w0"), (2, b"w0"), (3, b"w1"), (4, b"w1")])
 def test_a_request_goes_to_the_owner_of_its_segment_as_it_came(
     router: RouterDriver, op: Op, segment: int, peer: bytes
@@ -40,6 +40,13 @@ def test_a_request_goes_to_the_owner_of_its_segment_as_it_came(
     header = get(segment, 1, CLIENT, 1)._replace(op=op)
     body = [b"frame %d" % number for number in range(REQUEST_FRAMES[op] - 1)]
     assert router.client_sends(b"a", header, *body) == [Send("workers", peer, [header.encode(), *body])]
+
+
+def test_figures_are_asked_of_a_worker_by_its_number(router: RouterDriver) -> None:
+    of_worker_1 = get(0, 2, CLIENT, 1)._replace(op=Op.STATS, entries=0, flags=0)
+    assert router.client_sends(b"a", of_worker_1) == [Send("workers", b"w1", [of_worker_1.encode()])]
+    [refused] = router.client_sends(b"a", of_worker_1._replace(epoch=10))
+    assert refusal_of(refused, Status.UNAVAILABLE).what == "worker 9 is down"
 
 
 @pytest.mark.parametrize("status", [Status.OK, Status.BUSY])

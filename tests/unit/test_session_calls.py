@@ -249,7 +249,7 @@ def test_statistics_without_a_worker_that_is_down(driver: SessionDriver) -> None
     driver.cluster.down.add(1)
     driver.receive(driver.cluster.broadcast())
     figures = driver.call(Statistics(TIMEOUT_NS))
-    assert figures == {"router": {"role": "router"}, 0: {"segment": 1}, 1: {"unavailable": "worker is down"}}
+    assert figures == {"router": {"role": "router"}, 0: {"worker": 0}, 1: {"unavailable": "worker is down"}}
 
 
 def test_statistics_without_a_worker_that_does_not_answer(driver: SessionDriver) -> None:
@@ -261,7 +261,7 @@ def test_statistics_without_a_worker_that_does_not_answer(driver: SessionDriver)
     driver.advance(1_000)
     assert driver.ended[call] == {
         "router": {"role": "router"},
-        0: {"segment": 1},
+        0: {"worker": 0},
         1: {"unavailable": "no answer within 0.9 s"},
     }
 
@@ -276,4 +276,4 @@ def test_statistics_that_nobody_answers(driver: SessionDriver) -> None:
 
 def test_statistics(driver: SessionDriver) -> None:
     figures = driver.call(Statistics(TIMEOUT_NS))
-    assert figures == {"router": {"role": "router"}, 0: {"segment": 1}, 1: {"segment": 3}}
+    assert figures == {"router": {"role": "router"}, 0: {"worker": 0}, 1: {"worker": 1}}

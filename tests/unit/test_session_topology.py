@@ -317,17 +317,18 @@ def test_statistics_are_asked_of_the_same_worker(driver: SessionDriver) -> None:
     driver.cluster.split(1, b"\x20", [1, 0])
     driver.cluster.fence()
     driver.run()
-    assert driver.ended[call] == {"router": {"role": "router"}, 0: {"segment": 6}, 1: {"segment": 3}}
+    assert driver.ended[call] == {"router": {"role": "router"}, 0: {"worker": 0}, 1: {"worker": 1}}
 
 
-def test_statistics_of_a_worker_that_has_no_range_any_more(driver: SessionDriver) -> None:
+def test_a_worker_that_has_no_range_any_more_gives_its_statistics_too(driver: SessionDriver) -> None:
     call = Statistics(TIMEOUT_NS)
     driver.submit(call)
     for segment in (1, 2):
         driver.cluster.move(segment, 1)
     driver.cluster.fence()
     driver.run()
-    assert driver.ended[call] == {"router": {"role": "router"}, 1: {"segment": 3}}
+    assert driver.ended[call] == {"router": {"role": "router"}, 0: {"worker": 0}, 1: {"worker": 1}}
+    assert driver.call(Statistics(TIMEOUT_NS)) == driver.ended[call]
 
 
 def test_busy_heirs_are_named_at_the_deadline(driver: SessionDriver) -> None:

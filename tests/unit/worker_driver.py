@@ -215,7 +215,7 @@ class WorkerDriver:
 
     def figures(self) -> dict[str, Any]:
         """What STATS tells."""
-        return decode_message(Statistics, self.answer(self.ask(Op.STATS))[1][1]).figures
+        return decode_message(Statistics, self.answer(self.ask(Op.STATS, segment=0))[1][1]).figures
 
     def range_figures(self) -> dict[str, Any]:
         """What STATS tells of the first range."""

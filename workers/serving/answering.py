@@ -40,11 +40,13 @@ class Answering:
     unsent_bytes: Callable[[], int]
     unsent_bytes_max: int
 
-    def answer(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """Take a request. A SCAN that is not answered needs another turn.
+    def answer(self, owned: OwnedRange | None, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        """Take a request for a range, or for the worker. A SCAN that is not answered needs another turn.
 
         Raises InvalidRequest, Busy, ScanInvalidated, Corruption, StorageFailure.
         """
+        if owned is None:
+            return [asker.accept(self.writes.pressure, (encode(Statistics(self.figures(now_ns))),))]
         if owned.inheritance is not None and owned.inheritance.is_remote and asker.header.op in _NEEDS_PARENTS:
             return self._answer_with_parents(owned, asker, frames, now_ns)
         if asker.header.op in _READS:
@@ -63,8 +65,6 @@ class Answering:
                 return [] if page is None else [page]
             case Op.END_SCAN:
                 return [self.scans.end(owned, asker, frames)]
-            case Op.STATS:
-                return [asker.accept(self.writes.pressure, (encode(Statistics(self.figures(now_ns))),))]
             case Op.FLUSH | Op.COMPACT:
                 self.writes.refuse_frozen()
                 return self.maintenance.barrier(owned, asker)

@@ -11,7 +11,7 @@ from shardstore.identifiers import tag_of_store
 from shardstore.limits import MILLISECOND_NS
 from shardstore.messages import Assignment, Assignments, Refusal
 from shardstore.topology import Relative
-from shardstore.wire_format import Flag, Op, Status
+from shardstore.wire_format import Flag, Header, Op, Status
 from shardstore.workers.load.range_size import RangeSize, size_of
 from shardstore.workers.ranges.opening import open_child, open_range
 from shardstore.workers.ranges.owned_range import OwnedRange
@@ -112,6 +112,10 @@ class Holdings:
         if owned is None or owned.epoch != header.epoch or owned.fence_lsn is not None or not owned.adopted:
             return self._former_of(asker, frames)
         return owned
+
+    def is_asked_itself(self, header: Header) -> bool:
+        """Whether the request is for the worker, whatever it owns."""
+        return header.op == Op.STATS and not header.segment and header.store in (0, self._tag)
 
     def turn_away(self, asker: Asker, routes: bytes) -> Send:
         """The answer to a request that is not for this worker, or not yet."""
