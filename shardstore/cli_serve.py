@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import Field, fields
 from functools import wraps
@@ -12,6 +13,7 @@ import click
 from shardstore import cli_output
 from shardstore.cli_client import DEFAULT_DATA
 from shardstore.cli_failures import failures_in_one_line
+from shardstore.errors import StorageFailure
 from shardstore.options import Durability
 from shardstore.running_cluster import DATA_VARIABLE
 from shardstore.segment_options import HELP, Compression, SegmentOptions
@@ -81,14 +83,21 @@ def serve_command(**options: Any) -> None:
     # ruff: noqa: PLC0415  (no other command needs them)
     import logging
 
+    from shardstore.cli_log import PatientLog
     from shardstore.cluster import serve, settings
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=[PatientLog(sys.stderr)])
     with failures_in_one_line():
         asked = settings.cluster_settings(**options)
         serve.serve(asked, lambda url: _say_at_once(f"serving {asked.data} at {url}"))
 
 
 def _say_at_once(line: str) -> None:
-    cli_output.say(line)
-    cli_output.finish()
+    """Print it; a store that nobody can be told of, as its output is closed, serves all the same."""
+    import logging
+
+    try:
+        cli_output.say(line)
+        cli_output.finish()
+    except StorageFailure as failure:
+        logging.getLogger("shardstore.cluster").warning("%s (%s)", line, failure)

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.process.clusters import served
+from shardstore.running_cluster import last_announced
+from tests.process.clusters import MEMORY, served
+from tests.process.deadlines import wait_until
 
 SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
 
@@ -70,6 +72,20 @@ def check_streams(data: Path) -> None:
             code, _, complaint = in_shell(f"{words} >{output}")
             assert (code, complaint.count(b"\n")) == (3, 1), complaint
             assert reason in complaint
+
+
+def test_a_store_is_served_without_a_standard_output(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "shardstore", "serve", "--data", str(tmp_path), "--memory", MEMORY]
+    closed = ["bash", "-c", 'exec "$@" <&- >&-', "serve", *command]
+    with subprocess.Popen(closed, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_until(lambda: last_announced(tmp_path) is not None or process.poll() is not None, "readiness", 60)
+            assert shardstore(tmp_path, "put", "k", "v").returncode == 0
+        finally:
+            process.terminate()
+            log = process.communicate(timeout=60)[1]
+    assert process.returncode == 0
+    assert "(the answer cannot be written: the standard output is closed)" in log
 
 
 def test_the_commands_of_an_operator_change_ranges_and_workers(tmp_path: Path) -> None:
