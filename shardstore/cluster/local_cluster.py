@@ -133,7 +133,7 @@ class LocalCluster:
         return self._supervisor
 
     def __enter__(self) -> Self:
-        return self.start()
+        return self if self._serves else self.start()
 
     def __repr__(self) -> str:
         supervisor = self._supervisor

@@ -185,7 +185,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
 
 
 def test_a_cluster_is_started_once(tmp_path: Path) -> None:
-    with LocalCluster(tmp_path, workers=1, memory=MEMORY) as cluster:
+    with LocalCluster(tmp_path, workers=1, memory=MEMORY).start() as cluster:
         with pytest.raises(Closed, match=r"^the cluster runs already: use it as it is$"):
             cluster.start()
         assert "runs a cluster on" in failure_of(tmp_path)
