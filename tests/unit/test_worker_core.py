@@ -374,6 +374,8 @@ def test_failed_job_is_tried_again_later_and_loses_nothing(worker: WorkerDriver)
     worker.settle()
     sequence = worker.ask(Op.FLUSH)
     worker.handle(JobFailed(worker.jobs.popleft().job, "no space left"))
+    assert worker.status(sequence) is Status.BUSY, "who waits is told, and asks again"
+    sequence = worker.ask(Op.FLUSH)
     assert not worker.jobs, "not before the delay is over"
     assert worker.get([b"a"]) == [b"1"]
     worker.now_ns += SECOND_NS
@@ -396,19 +398,20 @@ def test_failed_release_removes_the_same_files_later(worker: WorkerDriver) -> No
     assert not [path for path in release.spec.paths if (worker.root / path).exists()]
 
 
-def test_compaction_that_failed_answers_everybody_at_the_next_try(worker: WorkerDriver) -> None:
+def test_compaction_that_failed_is_told_to_everybody_who_waits(worker: WorkerDriver) -> None:
     for number in range(2):
         worker.put({b"%d" % number: b"v"})
         worker.settle()
         worker.ask(Op.FLUSH)
         worker.settle()
-    first = worker.ask(Op.COMPACT)
-    second = worker.ask(Op.COMPACT)
+    asked = [worker.ask(Op.COMPACT), worker.ask(Op.COMPACT)]
     worker.handle(JobFailed(worker.jobs.popleft().job, "the process died"))
+    assert [worker.status(sequence) for sequence in asked] == [Status.BUSY, Status.BUSY]
+    asked = [worker.ask(Op.COMPACT), worker.ask(Op.COMPACT)]
     worker.now_ns += SECOND_NS
     worker.handle(Tick())
     worker.settle()
-    assert [worker.status(first), worker.status(second)] == [Status.OK, Status.OK]
+    assert [worker.status(sequence) for sequence in asked] == [Status.OK, Status.OK]
 
 
 def test_damage_met_by_a_job_is_told_to_who_waits_and_spares_other_ranges(tmp_path: Path) -> None:
