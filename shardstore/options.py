@@ -109,9 +109,9 @@ class MaintenanceOptions:
 
 @dataclass(frozen=True, slots=True)
 class InspectionOptions:
-    """What to show of which file. `entries`: at most so many of a table or records of a log."""
+    """What to show of which file below `root`. `entries`: at most so many of a table or records of a log."""
 
-    directory: str
+    root: str
     file: str
     entries: int
     in_hex: bool

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from shardstore import Closed, LocalCluster, ShardstoreError, cli
+from shardstore import Closed, InvalidRequest, LocalCluster, ShardstoreError, cli, connect
 from shardstore.documents import encode_document
 from tests.process.clusters import MEMORY
 
@@ -31,6 +31,17 @@ NOT_RUNNING = [
     ("get k --data HERE/file", FAILED, "no cluster is running on HERE/file, which is a file and no directory"),
     ("get k --url http://x", FAILED, "'http://x' is no cluster's url, which begins with ipc:// or tcp://"),
     ("get k --url tcp://127.0.0.1", FAILED, "'tcp://127.0.0.1' has no port: write it like tcp://127.0.0.1:7700"),
+    ("get k --url tcp://127.0.0.1:99999", FAILED, "'tcp://127.0.0.1:99999' has a port that is not 1 to 65535"),
+    ("get k --url ipc://", FAILED, "'ipc://' has no path: write it like ipc:///run/app/store"),
+    ("get k --url tcp://localhost:1", FAILED, "nobody listens at tcp://localhost:1"),
+    ("serve --socket '' --data HERE/new", FAILED, "socket is the path of a socket, not ''"),
+    ("serve --socket HERE/none/s --data HERE/new", FAILED, "there is no directory HERE/none for the socket: make it"),
+    ("serve --socket-mode 660 --data HERE/new", FAILED, "say who is let in at a socket=PATH: name one"),
+    ("serve --socket HERE/s --socket-mode 999 --data HERE/new", FAILED, "socket_mode is a mode like 0o660"),
+    ("serve --socket HERE/s --socket-group no-such --data HERE/new", FAILED, "this host has no group 'no-such'"),
+    ("serve --split-bytes 1 --data HERE/new", FAILED, "split_bytes is 1024 to 1152921504606846976, not 1"),
+    ("serve --part-max-bytes 1 --data HERE/new", FAILED, "sizes ascend: block_bytes, part_min_bytes, part_max_bytes"),
+    ("serve --bloom-bits-per-key nan --data HERE/new", FAILED, "bloom_bits_per_key is 0 to 64, not nan"),
     ("get k --url tcp://127.0.0.1:1 --timeout 0.2", FAILED, "nobody listens at tcp://127.0.0.1:1"),
     ("get k --timeout much", WRONG_USAGE, "'much' is not a valid float"),
     ("get", WRONG_USAGE, "Missing argument 'KEY'"),
@@ -88,6 +99,11 @@ RUNNING = [
     ("put --hex abc 00 --data HERE", FAILED, "'abc' is not hexadecimal: give two digits per byte"),
     ("scan --resume zz --data HERE", FAILED, "'zz' is not hexadecimal: give two digits per byte"),
     ("scan --resume 00 --data HERE", FAILED, "what a scan resumes from is the resume_token of a scan"),
+    (f"scan --limit {10**24} --data HERE", FAILED, "limit is None or a number of entries, 0 to 2**64 - 2, not 1000"),
+    ("split '' --data HERE", FAILED, "a key has 1 to 4,096 bytes, not 0"),
+    ("delete a '' --data HERE", FAILED, "entry 1: a key has 1 to 4,096 bytes, not 0; nothing was applied"),
+    ("flush --start b --end a --data HERE", FAILED, "no key lies between start b'b' and end b'a'"),
+    ("move k --to -1 --data HERE", FAILED, "a worker is named by its number, 0 to 255, not -1"),
     ("scan --limit 0 --data HERE", WRONG_USAGE, "0 is not in the range x>=1"),
     ("move k --to 7 --data HERE", FAILED, "there is no worker 7"),
     ("workers drain 9 --data HERE", FAILED, "there is no worker 9"),
@@ -182,6 +198,19 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         "Address already in use",
         said,
     )
+
+
+def test_what_is_said_of_a_value_that_is_no_counter(cluster: Path) -> None:
+    said = (
+        "the value is no counter, which is a whole number of 64 bits in decimal digits, or the sum would be beyond "
+        "64 bits; it stays as it is"
+    )
+    with connect(cluster) as db:
+        for value in (b"Ada", str(2**63 - 1).encode()):
+            db.put(b"counter", value)
+            with pytest.raises(InvalidRequest, match=f"^{said}$"):
+                db.increment(b"counter")
+            assert db.get(b"counter") == value
 
 
 def test_a_cluster_is_started_once(tmp_path: Path) -> None:

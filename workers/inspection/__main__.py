@@ -20,13 +20,11 @@ def main() -> None:
     """Inspect one file."""
     try:
         options = from_argument(InspectionOptions, " ".join(sys.argv[1:]))
-        findings = inspect(PosixFilesystem(options.directory), options.file, options.entries)
+        findings = inspect(PosixFilesystem(options.root), options.file, options.entries)
     except (ShardstoreError, FileNotFoundError) as error:
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(EXIT_FAILED)
-    findings.damage = [
-        Corruption(f"{options.directory}/{each.file}", each.offset, each.what) for each in findings.damage
-    ]
+    findings.damage = [Corruption(f"{options.root}/{each.file}", each.offset, each.what) for each in findings.damage]
     lines = [as_json(findings, options.in_hex)] if options.as_json else as_lines(findings, options.in_hex)
     sys.stdout.writelines(f"{line}\n" for line in lines)
     sys.exit(EXIT_FAILED if findings.damage else 0)

@@ -17,7 +17,10 @@ from shardstore.workers.serving.reply import Asker
 
 Waiting: TypeAlias = tuple[Asker, Result]
 _PLAIN = frozenset((Op.PUT, Op.DELETE))
-_NO_COUNTER = Refusal("the value is no decimal number of 64 bits, or the sum would be none")
+_NO_COUNTER = Refusal(
+    "the value is no counter, which is a whole number of 64 bits in decimal digits, or the sum would be beyond "
+    "64 bits; it stays as it is"
+)
 _NO_RESULT = Refusal("the request with this id was no INCREMENT")
 
 
