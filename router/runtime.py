@@ -30,7 +30,7 @@ _OF_WORKERS = Terms(
 
 def run(options: RouterOptions) -> Stop:
     """Serve until the router is asked to stop, or must. Raises a ShardstoreError when it can't start."""
-    filesystem = PosixFilesystem(options.data, options.directory)
+    filesystem = PosixFilesystem(options.data, options.identity)
     filesystem.make_directory(ROUTER)
     lock = filesystem.lock(ROUTER_LOCK)  # before any bind, and held to the end of the process
     if lock is None:

@@ -58,7 +58,7 @@ class RouterOptions:
     """What the router process is started with.
 
     `workers` and `boundaries`: how many workers a new store has, and the hex keys at which it is split.
-    `workers_asked`: how many the store is to have from now on; None for those it has. `directory`: which directory
+    `workers_asked`: how many the store is to have from now on; None for those it has. `identity`: which directory
     `data` is, and has to be still when a process starts.
     """
 
@@ -72,7 +72,7 @@ class RouterOptions:
     topology: TopologyOptions = TOPOLOGY_DEFAULTS
     workers_asked: int | None = None
     access: SocketAccess | None = None
-    directory: DirectoryIdentity | None = None
+    identity: DirectoryIdentity | None = None
     status_fd: int = -1
     life_fd: int = -1
 
@@ -90,7 +90,7 @@ class WorkerOptions:
     memory: MemoryPlan
     segments: SegmentOptions = DEFAULTS
     access: SocketAccess | None = None
-    directory: DirectoryIdentity | None = None
+    identity: DirectoryIdentity | None = None
     status_fd: int = -1
     life_fd: int = -1
 
@@ -104,7 +104,7 @@ class MaintenanceOptions:
     jobs_fd: int
     life_fd: int
     segments: SegmentOptions = DEFAULTS
-    directory: DirectoryIdentity | None = None
+    identity: DirectoryIdentity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +138,8 @@ def from_argument(kind: type[ProcessOptions], argument: str) -> ProcessOptions:
             values["memory"] = MemoryPlan(**values["memory"])
         if "access" in values and values["access"] is not None:
             values["access"] = SocketAccess(**values["access"])
-        if "directory" in values and values["directory"] is not None:
-            values["directory"] = DirectoryIdentity(*values["directory"])
+        if "identity" in values and values["identity"] is not None:
+            values["identity"] = DirectoryIdentity(*values["identity"])
         if "segments" in values:
             values["segments"] = SegmentOptions.from_plain(values["segments"])
         if "topology" in values:

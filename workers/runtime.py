@@ -36,7 +36,7 @@ def run(options: WorkerOptions) -> Stop:
 
     When its log cannot be opened, it refuses all requests with the reason.
     """
-    filesystem = PosixFilesystem(options.data, options.directory)
+    filesystem = PosixFilesystem(options.data, options.identity)
     filesystem.make_directory(worker_directory(options.worker))
     lock = _wait_for_lock(filesystem, worker_lock(options.worker))
     _wait_for_lock(filesystem, jobs_lock(options.worker)).release()  # jobs of a predecessor have ended

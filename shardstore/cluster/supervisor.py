@@ -129,7 +129,7 @@ class Supervisor:
             workers_asked=self._settings.workers,
             topology=self._settings.topology,
             access=endpoints.access,
-            directory=directory.identity,
+            identity=directory.identity,
         )
         post = self._happenings.put
         router = Child("router", self._router_module, options, post)

@@ -107,5 +107,5 @@ class WorkerChildren:
             memory=plan,
             segments=self._settings.segments,
             access=self._endpoints.access,
-            directory=self._directory,
+            identity=self._directory,
         )

@@ -13,6 +13,7 @@ from shardstore.limits import GIB, KIB, MIB, WORKERS_MAX
 from shardstore.memory_plan import derive
 from shardstore.options import (
     Durability,
+    InspectionOptions,
     MaintenanceOptions,
     RouterOptions,
     SocketAccess,
@@ -47,9 +48,10 @@ from shardstore.topology_options import TopologyOptions
         WorkerOptions(
             *("data", "store", 1, "ipc:///tmp/r", "ipc:///tmp/w1", Durability.ASYNC, derive(GIB, 2)),
             access=SocketAccess(),
-            directory=DirectoryIdentity(2049, 1317),
+            identity=DirectoryIdentity(2049, 1317),
         ),
         MaintenanceOptions("data", 1, 7, 8, SegmentOptions(Compression.LZ4, part_min_bytes=1 << 17)),
+        InspectionOptions("data", "STORE", 5, in_hex=True, as_json=False),
     ],
     ids=lambda options: type(options).__name__,
 )

@@ -37,7 +37,7 @@ def main() -> None:
     end_with_parent()
     try:
         options = from_argument(MaintenanceOptions, " ".join(sys.argv[1:]))
-        filesystem = PosixFilesystem(options.data, options.directory)
+        filesystem = PosixFilesystem(options.data, options.identity)
         lock = filesystem.lock(jobs_lock(options.worker))
         if lock is None:
             raise Unavailable(f"another process runs the jobs of worker {options.worker}")

@@ -117,7 +117,7 @@ class MaintenanceProcess:
     def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         worker = self._options
         options = MaintenanceOptions(
-            worker.data, worker.worker, theirs.fileno(), self._life, worker.segments, worker.directory
+            worker.data, worker.worker, theirs.fileno(), self._life, worker.segments, worker.identity
         )
         return subprocess.Popen(  # noqa: S603  # our own interpreter and module
             command_of("shardstore.workers.maintenance", to_argument(options)),
