@@ -78,13 +78,13 @@ class Windows(RuleBasedStateMachine):
     @rule(at=st.integers(0, 7))
     def split(self, at: int) -> None:
         window, told = self.ranges.pop(at % len(self.ranges))
-        self.ranges += [(DedupWindow.joined([window]), told.joined(Everything())) for _ in range(2)]
+        self.ranges += [(DedupWindow.joined([window], 0), told.joined(Everything())) for _ in range(2)]
 
     @precondition(lambda self: len(self.ranges) > 1)
     @rule()
     def merge(self) -> None:
         (left, left_told), (right, right_told) = self.ranges.pop(), self.ranges.pop()
-        self.ranges.append((DedupWindow.joined([left, right]), left_told.joined(right_told)))
+        self.ranges.append((DedupWindow.joined([left, right], 0), left_told.joined(right_told)))
 
     @rule()
     def pass_minute(self) -> None:

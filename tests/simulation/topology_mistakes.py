@@ -54,10 +54,10 @@ def _windows_known(changes: Changes, order: Order, child: OwnedRange) -> list[De
     return [*here, *told]
 
 
-def _adopt_without_windows(changes: Changes, order: Order) -> None:
+def _adopt_without_windows(changes: Changes, order: Order, lsn_durable: int) -> None:
     """The child knows nothing of the requests that its parents have applied, until it is opened again."""
     waiting = [(child, child.dedup) for child in changes._here(order.change.children) if not child.adopted]
-    _adopt(changes, order)
+    _adopt(changes, order, lsn_durable)
     for child, dedup in waiting:
         child.dedup = dedup
 

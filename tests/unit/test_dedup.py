@@ -219,7 +219,7 @@ def test_joined_windows_know_what_any_of_them_knows() -> None:
     for sequence in (2, 3):
         right.note(request(7, sequence), 20 + sequence, 0)
     right.note(request(8, 9), 30, 0)
-    whole = DedupWindow.joined([left, right])
+    whole = DedupWindow.joined([left, right], 0)
     for sequence, lsn in ((1, 11), (2, 22), (3, 23), (4, 14)):
         assert whole.judge(request(7, sequence), retry=True) is Verdict.DUPLICATE
         assert whole.noted(request(7, sequence)) == Noted(lsn, None)
@@ -232,7 +232,7 @@ def test_of_joined_windows_the_highest_floor_counts() -> None:
     left, right = small(runs=1), DedupWindow()
     note(left, 7, 10, 12, 14, 16)
     note(right, 7, 3)
-    whole = DedupWindow.joined([left, right])
+    whole = DedupWindow.joined([left, right], 0)
     assert whole.judge(request(7, 3), retry=True) is Verdict.DUPLICATE
     for sequence in (4, 10):
         assert whole.judge(request(7, sequence), retry=True) is Verdict.TOO_OLD
@@ -245,7 +245,7 @@ def test_a_floor_above_all_that_another_window_knows_makes_nothing_known() -> No
     left.shrink(0)
     left = DedupWindow.from_document({"forgot": False, "clients": [[7, 60, {}, {}]]})
     note(right, 7, 3)
-    whole = DedupWindow.joined([left, right])
+    whole = DedupWindow.joined([left, right], 0)
     verdicts = [whole.judge(request(7, sequence), retry=True) for sequence in (3, 4, 60, 61)]
     assert verdicts == [Verdict.DUPLICATE, Verdict.TOO_OLD, Verdict.TOO_OLD, Verdict.NEW]
     note(whole, 7, 70)
@@ -258,16 +258,16 @@ def test_joined_clients_are_bounded_and_that_one_was_forgotten_is_known() -> Non
     for client in range(1, DEDUP_CLIENTS + 1):
         note(left, client, 1)
     note(right, DEDUP_CLIENTS + 1, 1)
-    whole = DedupWindow.joined([left, right])
+    whole = DedupWindow.joined([left, right], 0)
     assert whole.judge(request(1, 1), retry=True) is Verdict.TOO_OLD
     assert whole.judge(request(2, 1), retry=True) is Verdict.DUPLICATE
     assert whole.judge(request(DEDUP_CLIENTS + 1, 1), retry=True) is Verdict.DUPLICATE
-    assert DedupWindow.joined([DedupWindow(), whole]).judge(request(1, 1), retry=True) is Verdict.TOO_OLD
+    assert DedupWindow.joined([DedupWindow(), whole], 0).judge(request(1, 1), retry=True) is Verdict.TOO_OLD
 
 
 def test_children_share_what_they_know_until_they_learn_more() -> None:
     parent = note(DedupWindow(), 7, 1, 3)
-    left, right = DedupWindow.joined([parent]), DedupWindow.joined([parent])
+    left, right = DedupWindow.joined([parent], 0), DedupWindow.joined([parent], 0)
     assert left._clients[7] is right._clients[7] is parent._clients[7]
     note(left, 7, 4)
     note(right, 7, 6)
@@ -286,7 +286,7 @@ def test_windows_of_different_age_are_joined_by_the_silence_of_their_clients() -
     for _ in range(3):
         right.pass_minute()
     note(right, 8, 1)
-    whole = DedupWindow.joined([left, right])
+    whole = DedupWindow.joined([left, right], 0)
     whole._limits = WindowLimits(minutes=2)
     whole.pass_minute()
     assert [whole.judge(request(client, 1), retry=True) for client in (7, 8)] == [Verdict.DUPLICATE] * 2
@@ -316,3 +316,17 @@ def test_the_window_of_an_older_manifest_is_read() -> None:
     assert [window.has_forgotten(request(7, sequence)) for sequence in (2, 3)] == [True, False]
     assert window.judge(request(8, 1), retry=True) is Verdict.TOO_OLD
     assert reread(window).to_carry() == window.to_carry()
+
+
+def test_splits_and_merges_keep_each_request_that_waits_for_the_log_once() -> None:
+    window = DedupWindow()
+    for sequence in (1, 2, 3):
+        window.note(request(1, sequence), lsn=sequence, lsn_durable=0)
+    for _ in range(40):
+        left, right = (DedupWindow.joined([window], 1) for _ in range(2))
+        window = DedupWindow.joined([left, right], 1)
+    assert list(window._unsynced) == [(2, 1, 2), (3, 1, 3)], "what is durable waits for nothing"
+    noted = window.noted(request(1, 3))
+    assert noted is not None
+    assert noted.lsn == 3
+    assert DedupWindow.from_document(window.to_document(1)).judge(request(1, 2), retry=True) is Verdict.NEW

@@ -59,7 +59,7 @@ def test_large_windows_give_way_and_small_ones_stay() -> None:
 
 def test_what_children_share_counts_once() -> None:
     parent = filled(100)
-    children = [DedupWindow.joined([parent]) for _ in range(8)]
+    children = [DedupWindow.joined([parent], 0) for _ in range(8)]
     alone = sizes_of([parent])[0]
     assert sum(sizes_of(children)) < 4 * alone
     share = WindowShare(4 * alone)

@@ -36,7 +36,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Sequence
 from enum import Enum
-from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -179,14 +178,16 @@ class DedupWindow:
             self._forget()
 
     @classmethod
-    def joined(cls, windows: Sequence[DedupWindow]) -> DedupWindow:
+    def joined(cls, windows: Sequence[DedupWindow], lsn_durable: int) -> DedupWindow:
         """One window of several, the later above the earlier: what any of them knows, this one knows.
 
-        A sequence that one of them knows and another has passed is known; one that none knows counts from the highest.
+        Their log is durable up to `lsn_durable`. A sequence that one of them knows and another has passed is known; one
+        that none knows counts from the highest.
         """
         whole = cls()
         whole._minute = max([window._minute for window in windows], default=0)
-        whole._unsynced = deque(merge(*(window._unsynced for window in windows)))
+        unsynced = {noted for window in windows for noted in window._unsynced if noted[0] > lsn_durable}
+        whole._unsynced = deque(sorted(unsynced))  # those of a former parent stand in each of its children
         for window in windows:
             whole._forgot |= window._forgot
             whole._take_all(window)

@@ -92,7 +92,7 @@ class Changes:
         effects: list[Effect] = []
         for order in self._orders.values():
             effects += self._fence(order.change, writes, maintenance, now_ns)
-            self._adopt(order)
+            self._adopt(order, writes.wal.lsn_durable)
             self._materialise(order, maintenance)
             effects += self._report(order, now_ns)
         if now_ns >= self._report_due_ns:
@@ -181,15 +181,15 @@ class Changes:
                 maintenance.seal(parent)
         return effects
 
-    def _adopt(self, order: Order) -> None:
+    def _adopt(self, order: Order, lsn_durable: int) -> None:
         """Let children accept writes, once no parent does and it is known which requests the parents have applied."""
         for child in self._here(order.change.children):
             if child.adopted:
                 continue
             windows = self._windows(order, child)
             if windows is not None:
-                self._carried[child.segment_id] = DedupWindow.joined(windows)
-                child.dedup = DedupWindow.joined([*windows, child.dedup])
+                self._carried[child.segment_id] = DedupWindow.joined(windows, lsn_durable)
+                child.dedup = DedupWindow.joined([*windows, child.dedup], lsn_durable)
                 child.adopted = True
 
     def _windows(self, order: Order, child: OwnedRange) -> list[DedupWindow] | None:
