@@ -30,8 +30,8 @@ FILE_COLUMNS = 160
 """Width of the tables where nobody sees them at once."""
 
 
-@click.command()
-@click.argument("names", nargs=-1, metavar=f"[{'|'.join(NAMES)}]...")
+@click.command(epilog=f"Workloads: {', '.join(NAMES)}.")
+@click.argument("names", nargs=-1, metavar="[WORKLOAD]...")
 @click.option("--n", default=2_000_000, show_default=True, type=click.IntRange(1_000), help="Records.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Worker processes.")
 @click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="Runs; figures are their medians.")

@@ -101,7 +101,8 @@ def memory_share(memory: int, workers: int) -> int:
         here = f"at least {workers * WORKER_MEMORY_MIN // MIB}MiB for the {workers} here, or fewer workers"
         if workers == 1:
             here = "give it that"
-        raise InvalidRequest(f"memory={memory // MIB}MiB is too little: a store needs {least}; {here}")
+        asked = f"{memory // MIB}MiB" if memory >= MIB else f"{memory:,} bytes"
+        raise InvalidRequest(f"memory={asked} is too little: a store needs {least}; {here}")
     return memory // workers
 
 

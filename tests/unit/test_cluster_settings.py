@@ -30,6 +30,8 @@ def test_a_number_of_ranges_is_spread_over_the_first_two_bytes(tmp_path: Path) -
         ({"workers": 0}, "1 to 256 workers"),
         ({"workers": 300}, "1 to 256 workers"),
         ({"memory": "1 MiB"}, "96 MiB for each worker; give it that"),
+        ({"memory": 512}, "memory=512 bytes is too little"),
+        ({"memory": -5}, "memory=-5 bytes is too little"),
         ({"memory": "plenty"}, "is no size"),
         ({"durability": "maybe"}, "one of async, group_sync, sync"),
         ({"memory": "1000TiB"}, r"memory=1,048,576,000 MiB is more than the [\d,]+ MiB of this host: give it less"),
