@@ -188,7 +188,7 @@ def _take_alike(queue: deque[Waiting], first: Single) -> list[Single]:
         alike = type(waiting) is Single and waiting.op is first.op and waiting.flags == first.flags
         if alike and len(taken) + 1 < GATHERED_ENTRIES_MAX and size < GATHERED_BYTES_MAX:
             assert type(waiting) is Single
-            if not waiting.settled:
+            if not waiting.settled and not waiting.left:
                 size += waiting.size
                 taken.append(waiting)
         else:

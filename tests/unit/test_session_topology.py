@@ -89,6 +89,19 @@ def test_a_write_refused_by_the_former_owner_is_new_to_its_heirs(driver: Session
     assert driver.cluster.data == dict(zip(KEYS, VALUES, strict=True))
 
 
+def test_a_write_that_was_left_is_not_sent_under_another_number(driver: SessionDriver) -> None:
+    """Its token names the number under which it was sent, and says that it is not applied."""
+    calls = [put(key, value) for key, value in zip(KEYS, VALUES, strict=True)]
+    driver.submit(*calls)
+    for left in calls[1], calls[-1]:
+        driver.abandon(left)
+    split(driver)
+    driver.run()
+    written = [*range(len(KEYS))]
+    del written[1], written[-1]
+    assert driver.cluster.data == {KEYS[at]: VALUES[at] for at in written}
+
+
 @pytest.mark.parametrize("lost", [Lose.REQUEST, Lose.REPLY])
 @pytest.mark.parametrize("many", [False, True])
 def test_a_write_that_may_be_applied_goes_on_as_a_retry_of_each_part(
