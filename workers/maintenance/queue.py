@@ -142,7 +142,7 @@ class MaintenanceQueue:
         if owned.job_damage:
             raise owned.job_damage
         if owned.segment is None:
-            return [asker.wait_for_files(owned.segment_id)]
+            return [asker.wait_for_files(owned.segment_id, self.last_failure)]
         header = asker.header
         waits = not header.flags & Flag.NO_WAIT
         if not waits and owned.segment_id in self._barriers:

@@ -78,7 +78,7 @@ class Answering:
         if asker.header.op == Op.GET:
             parents = self.changes.parents_elsewhere(owned)
             return self.remote_reads.get(owned, parents, asker, frames, now_ns, self.writes.pressure)
-        return [asker.wait_for_files(owned.segment_id)]
+        return [asker.wait_for_files(owned.segment_id, self.maintenance.last_failure)]
 
     def _check_answers(self) -> None:
         """Raise Busy when too much was read that nobody takes."""

@@ -43,9 +43,13 @@ class Asker(NamedTuple):
         header = self.header.reply(status, pressure=pressure, credits=CREDITS, duration_ms=duration_ms)
         return Send(self.link, self.peer, (header.encode(), encode(refusal)))
 
-    def wait_for_files(self, segment: int) -> Send:
-        """Answer that the range is a child whose files are still written: the client asks again by itself."""
-        what = Refusal(f"segment {segment} has no files of its own yet")
+    def wait_for_files(self, segment: int, failure: str) -> Send:
+        """Answer that the range is a child whose files are still written: the client asks again by itself.
+
+        `failure`: of the worker's latest job, which may be what keeps them from being written; empty for none.
+        """
+        reason = f", the latest job of the worker failed: {failure}" if failure else ""
+        what = Refusal(f"segment {segment} has no files of its own yet{reason}")
         return self.refuse(Status.UNAVAILABLE, what, CHILD_RETRY_NS)
 
     def bounce(self) -> Send:
