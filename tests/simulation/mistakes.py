@@ -332,7 +332,7 @@ class Mistake:
 
 MISTAKES: dict[str, Mistake] = {
     "acknowledges before the sync": Mistake((Patch(workers.core, "WritePath", AcknowledgesBeforeSync),)),
-    "shows writes before their sync": Mistake((Patch(workers.core, "WritePath", ShowsUnsyncedWrites),)),
+    "shows writes before their sync": Mistake((Patch(workers.core, "WritePath", ShowsUnsyncedWrites),), first_seed=3),
     "forgets to sync in ASYNC": Mistake((Patch(workers.core, "WritePath", ForgetsToSync),), needs=("ASYNC",)),
     "refuses what it has logged": Mistake((Patch(WalWriter, "append", _append_and_refuse),)),
     "retries a failed sync": Mistake(
