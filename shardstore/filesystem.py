@@ -39,7 +39,8 @@ class File(Protocol):
     def sync(self) -> None:
         """Put content and size on stable storage (not the name: see sync_directory). Thread-safe.
 
-        A failure is final: every later call on this handle raises at once and syncs nothing.
+        A failure is final: every later call on this handle raises at once and syncs nothing. The real form also fails
+        for a file that was removed meanwhile: nobody would find again what it holds.
         """
 
     def drop_cache(self) -> None:

@@ -84,10 +84,15 @@ def _checked_url(url: str) -> str:
     if url == _IPC:
         raise InvalidRequest(f"{url!r} has no path: write it like ipc:///run/app/store, {_AS_PRINTED}")
     if url.startswith(_TCP):
-        host, _, port = url.removeprefix(_TCP).rpartition(":")
-        flaw = "" if port.isdecimal() else "has no port"
-        flaw = flaw or ("" if host else "has no host")
-        flaw = flaw or ("" if 0 < int(port) <= _PORT_MAX else f"has a port that is not 1 to {_PORT_MAX}")
+        flaw = _flaw_of(*url.removeprefix(_TCP).rpartition(":")[::2])
         if flaw:
             raise InvalidRequest(f"{url!r} {flaw}: write it like tcp://127.0.0.1:7700, {_AS_PRINTED}")
     return url
+
+
+def _flaw_of(host: str, port: str) -> str:
+    if not port.isdecimal():
+        return "has no port"
+    if not host:
+        return "has no host"
+    return "" if 0 < int(port) <= _PORT_MAX else f"has a port that is not 1 to {_PORT_MAX}"

@@ -13,13 +13,13 @@ Part: TypeAlias = Generator[None, None, Outcome]
 
 
 class RunParts(Protocol):
-    """Runs all parts and answers what they return, in their order. Raises what the first of them raised that failed."""
+    """Runs all parts, and answers what each returns, in order. Raises the error of the first part that failed."""
 
     def __call__(self, parts: Sequence[Part[Outcome]]) -> Generator[None, None, list[Outcome]]: ...
 
 
 def one_after_the_other(parts: Sequence[Part[Outcome]]) -> Generator[None, None, list[Outcome]]:
-    """The order, and so every effect, is that of the parts."""
+    """Run each part to its end before the next begins: equal parts have equal effects, in the same order."""
     outcomes = []
     for part in parts:
         outcomes.append((yield from part))

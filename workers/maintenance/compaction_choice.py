@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Container, Iterable, Mapping, MutableMapping
+from collections.abc import Container, Iterable, Mapping
 
 from shardstore.workers.maintenance.compaction_policy import COMPLETE, Compaction, choose, may_become_due
 from shardstore.workers.maintenance.layer_sizes import layer_sizes
@@ -11,22 +11,18 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 
 
 def due_compaction(
-    ranges: Mapping[int, OwnedRange],
-    asked: Iterable[int],
-    resting: Container[int],
-    compacted_last: int,
-    settled: MutableMapping[int, int],
+    ranges: Mapping[int, OwnedRange], asked: Iterable[int], resting: Container[int], compacted_last: int
 ) -> tuple[int, Compaction] | None:
     """The first segment that is due, and what to do: those that were asked for before those that the policy chooses.
 
     These have their turns in order of their numbers, and what was tried last has none before the others, so that no
-    segment keeps them waiting, not even one whose compactions fail. `settled` keeps the version of each segment that
-    needs no look before its next version: a worker has hundreds of ranges, and looks several times a second.
+    segment keeps them waiting, not even one whose compactions fail. A version of a segment of which no compaction can
+    become due is looked at once: a worker may have hundreds of ranges, and looks several times a second.
     """
     in_order = sorted(ranges)
     next_in_turn = bisect_right(in_order, compacted_last)
     in_turn = in_order[next_in_turn:] + in_order[:next_in_turn]
-    wanted = list(asked)
+    wanted = dict.fromkeys(asked)
     first = [segment for segment in wanted if segment != compacted_last]
     for segment in (*first, *in_turn):
         owned = ranges[segment]
@@ -35,12 +31,12 @@ def due_compaction(
         if segment in wanted:
             return segment, COMPLETE
         version = owned.segment.manifest.version
-        if settled.get(segment) == version:
+        if owned.version_settled == version:
             continue
         sizes = layer_sizes(owned.segment, segment in resting)
         compaction = choose(sizes)
         if compaction:
             return segment, compaction
         if not may_become_due(sizes):
-            settled[segment] = version
+            owned.version_settled = version
     return None

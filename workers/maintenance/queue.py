@@ -79,8 +79,6 @@ class MaintenanceQueue:
     _drain_alone: bool = False
     _drains_from_ns: int | None = None
     _compacted_last: int = 0
-    _settled: dict[int, int] = field(default_factory=dict)
-    """Segments of which no compaction can become due before they are published again, by their versions."""
     jobs_finished: int = 0
     last_failure: str = ""
     last_compaction: str = ""
@@ -302,8 +300,7 @@ class MaintenanceQueue:
         return self.writes.require_durable(max(lsns)) if lsns else []
 
     def _compact(self) -> CompactSpec | None:
-        asked, resting = self._barriers.compactions, self._rest.segments
-        due = due_compaction(self.ranges, asked, resting, self._compacted_last, self._settled)
+        due = due_compaction(self.ranges, self._barriers.compactions, self._rest.segments, self._compacted_last)
         return self._compact_segment(*due) if due else None
 
     def _compact_segment(self, segment: int, chosen: Compaction) -> CompactSpec:

@@ -27,7 +27,7 @@ class Rest:
         return now_ns >= self._next_look_ns
 
     def look(self, ranges: Mapping[int, OwnedRange], now_ns: int) -> None:
-        """Compare."""
+        """Compare the writes of each range with those at the look before."""
         self._next_look_ns = now_ns + LOOK_NS
         unseen = (-1, now_ns)
         before = {segment: self._seen.get(segment, unseen) for segment in ranges}

@@ -35,7 +35,8 @@ class OwnedRange:
 
     `writes_applied` counts since the range was opened. Until `isolated_until_ns`, a scan keeps its writers waiting.
     `last_failure` is why the latest of its jobs failed; empty once one ended well. `version_logged` is the version of
-    its manifest that the log knew of when the range was opened.
+    its manifest that the log knew of when the range was opened. No compaction can become due before the manifest has
+    another version than `version_settled`.
     """
 
     segment_id: int
@@ -58,6 +59,7 @@ class OwnedRange:
     drains: JobTotals = field(default_factory=JobTotals)
     compactions: JobTotals = field(default_factory=JobTotals)
     version_logged: int = 0
+    version_settled: int = 0
 
     def __post_init__(self) -> None:
         if self.damage is not None:
