@@ -55,9 +55,10 @@ class Snapshot:
             count - before[worker] if before.get(worker, count + 1) <= count else count
             for worker, count in self.operations.items()
         )
+        ranges = "1 range" if self.ranges == 1 else f"{self.ranges} ranges"
         return (
             f"{done / seconds:>11,.0f} ops/s   buffered {in_units(self.buffered_bytes)}"
-            f"   WAL {in_units(self.wal_bytes)}   {self.ranges} ranges   {self.workers_up} of {self.workers} workers up"
+            f"   WAL {in_units(self.wal_bytes)}   {ranges}   {self.workers_up} of {self.workers} workers up"
         )
 
 
