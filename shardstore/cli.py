@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shardstore import cli_admin, cli_output, memory_table
+from shardstore import cli_admin, cli_help, cli_output, memory_table
 from shardstore.cli_client import Form, with_client
 from shardstore.cli_failures import EXIT_CODES, EXIT_NO_SUCH_KEY, CommandLine, Failed
 from shardstore.cli_serve import serve_command
@@ -48,7 +48,7 @@ Exit codes:
     context_settings={"help_option_names": ["-h", "--help"]},
     help=HELP,
 )
-@click.version_option(package_name="shardstore")
+@cli_help.version_option
 def main() -> None:
     """See HELP."""
 
@@ -63,7 +63,7 @@ def get(db: Client, form: Form, timeout: float, key: str, raw: bool) -> None:
         raise click.UsageError("--raw and --json are two ways to print the value: choose one")
     value = db.get(form.to_bytes(key), timeout=timeout)
     if value is None:
-        click.echo(f"no such key: {form.to_text(form.to_bytes(key))}", err=True)
+        cli_output.complain(lambda: click.echo(f"no such key: {form.to_line(form.to_bytes(key))}", err=True))
         raise click.exceptions.Exit(EXIT_NO_SUCH_KEY)
     if raw:
         cli_output.say_bytes(value)
@@ -101,7 +101,7 @@ def delete(db: Client, form: Form, timeout: float, keys: tuple[str, ...]) -> Non
         db.delete(given[0], timeout=timeout)
     else:
         db.delete_many(given, timeout=timeout)
-    form.show({"deleted": given}, f"deleted {', '.join(map(form.to_text, given))}")
+    form.show({"deleted": given}, f"deleted {', '.join(map(form.to_line, given))}")
 
 
 @main.command()
@@ -130,17 +130,21 @@ def scan(
     resume: str | None,
     **more: Any,
 ) -> None:
-    """Print keys and values in key order, one per line."""
+    """Print keys and values in key order, an entry per line.
+
+    A tab separates key and value. A line end in them is printed as \\n or \\r, a tab as \\t, a backslash as \\\\, and any
+    other byte that is no printable text as \\xNN, unless --hex or --json is given.
+    """
     texts = {"start": start, "end": end, "prefix": prefix}
     more |= {name: form.to_bytes(text) for name, text in texts.items() if text is not None}
     more["resume"] = None if resume is None else Form(hex=True, json=False).to_bytes(resume)
     try:
         for entry in db.scan(timeout=timeout, **more):
             if isinstance(entry, bytes):  # keys only
-                form.show({"key": entry}, form.to_text(entry))
+                form.show({"key": entry}, form.to_line(entry))
             else:
                 key, value = entry
-                form.show({"key": key, "value": value}, f"{form.to_text(key)}\t{form.to_text(value)}")
+                form.show({"key": key, "value": value}, f"{form.to_line(key)}\t{form.to_line(value)}")
     except ScanInvalidated as ended:
         raise Failed(f"{ended} (go on with --resume {ended.token.hex()})") from None
 

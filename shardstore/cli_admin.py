@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shardstore.cli_client import Form, with_client
+from shardstore.cli_help import Command, Group
 
 if TYPE_CHECKING:
     from shardstore.admin_messages import PlannedChange, RangeRow
@@ -18,7 +19,7 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Only say what would be 
 _HEADINGS = ("start", "end", "segment", "worker", "epoch", "bytes", "ops/s", "state")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("key")
 @_dry_run
 @with_client
@@ -27,7 +28,7 @@ def split(db: Client, form: Form, timeout: float, key: str, dry_run: bool) -> No
     _show(form, db.admin.split(form.to_bytes(key), dry_run=dry_run, timeout=timeout), dry_run)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("key")
 @_dry_run
 @with_client
@@ -36,7 +37,7 @@ def merge(db: Client, form: Form, timeout: float, key: str, dry_run: bool) -> No
     _show(form, db.admin.merge(form.to_bytes(key), dry_run=dry_run, timeout=timeout), dry_run)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("key")
 @click.option("--to", required=True, type=int, metavar="WORKER", help="Number of the worker that is to own it.")
 @_dry_run
@@ -46,7 +47,7 @@ def move(db: Client, form: Form, timeout: float, key: str, to: int, dry_run: boo
     _show(form, db.admin.move(form.to_bytes(key), to, dry_run=dry_run, timeout=timeout), dry_run)
 
 
-@click.command()
+@click.command(cls=Command)
 @_dry_run
 @with_client
 def rebalance(db: Client, form: Form, timeout: float, dry_run: bool) -> None:
@@ -54,7 +55,7 @@ def rebalance(db: Client, form: Form, timeout: float, dry_run: bool) -> None:
     _show(form, db.admin.rebalance(dry_run=dry_run, timeout=timeout), dry_run)
 
 
-@click.command()
+@click.command(cls=Command)
 @with_client
 def ranges(db: Client, form: Form, timeout: float) -> None:
     """Print every range with its owner, size and load."""
@@ -62,7 +63,7 @@ def ranges(db: Client, form: Form, timeout: float) -> None:
     form.show(list(map(asdict, rows)), _table([_HEADINGS, *(_cells(form, row) for row in rows)]))
 
 
-@click.group()
+@click.group(cls=Group)
 def workers() -> None:
     """Add a worker to the cluster, or take the ranges of one away."""
 
@@ -101,12 +102,12 @@ def _show(form: Form, changes: Sequence[PlannedChange], dry_run: bool, end: str 
 
 def _line(form: Form, change: PlannedChange) -> str:
     parents, children = (" + ".join(map(str, segments)) for segments in (change.parents, change.children))
-    at = f" at {form.to_text(change.at)}" if change.at else ""
+    at = f" at {form.to_line(change.at)}" if change.at else ""
     return f"{change.kind} {parents} -> {children}{at}, worker {change.worker}: {change.reason}"
 
 
 def _cells(form: Form, row: RangeRow) -> tuple[str, ...]:
-    bounds = (form.to_text(bound) or "-" for bound in (row.start, row.end))
+    bounds = (form.to_line(bound) or "-" for bound in (row.start, row.end))
     return (*bounds, str(row.segment), str(row.worker), str(row.epoch), f"{row.bytes:,}", f"{row.ops:,}", row.state)
 
 

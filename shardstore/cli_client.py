@@ -43,6 +43,10 @@ class Form:
         """The bytes as text; without --hex, bytes that are no UTF-8 appear as \\xNN."""
         return data.hex() if self.hex else data.decode("utf-8", "backslashreplace")
 
+    def to_line(self, data: bytes) -> str:
+        """The bytes as text without line ends and tabs, from which they can be told again."""
+        return data.hex() if self.hex else cli_output.one_line(data)
+
     def show(self, answer: Any, text: str) -> None:
         """Print the answer as JSON, or as text."""
         cli_output.say(json.dumps(answer, default=self._plain) if self.json else text)

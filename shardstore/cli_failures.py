@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from shardstore import cli_output
+from shardstore.cli_help import Group
 from shardstore.errors import Corruption, DiskFull, OutcomeUnknown, ShardstoreError, Unavailable
 
 EXIT_NO_SUCH_KEY = 1
@@ -46,7 +47,7 @@ def failures_in_one_line(advise: bool = False) -> Iterator[None]:
         raise Failed(f"{error}{advice}") from None
 
 
-class CommandLine(click.Group):
+class CommandLine(Group):
     """The commands. Whatever happens, the process ends with an exit code that says so."""
 
     def main(self, *args: Any, **settings: Any) -> Any:
@@ -65,10 +66,10 @@ class CommandLine(click.Group):
             except click.Abort:
                 return EXIT_INTERRUPTED
             except click.ClickException as failure:
-                failure.show()
+                cli_output.complain(failure.show)
                 return failure.exit_code
         except Exception:
             import traceback  # noqa: PLC0415  (takes a while, and is rarely needed)
 
-            traceback.print_exc()
+            cli_output.complain(traceback.print_exc)
             return EXIT_UNFORESEEN

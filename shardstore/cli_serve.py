@@ -13,6 +13,7 @@ import click
 from shardstore import cli_output
 from shardstore.cli_client import DEFAULT_DATA
 from shardstore.cli_failures import failures_in_one_line
+from shardstore.cli_help import Command
 from shardstore.errors import StorageFailure
 from shardstore.options import Durability
 from shardstore.running_cluster import DATA_VARIABLE
@@ -76,7 +77,7 @@ def _setting(field: Field[Any]) -> Callable[[Callable[..., None]], Callable[...,
     )
 
 
-@click.command("serve")
+@click.command("serve", cls=Command)
 @serving_options
 def serve_command(**options: Any) -> None:
     """Start a cluster on this host and serve until Ctrl-C."""

@@ -10,11 +10,12 @@ import shardstore
 from shardstore import cli_output
 from shardstore.cli_client import cluster_options
 from shardstore.cli_failures import failures_in_one_line
+from shardstore.cli_help import Command
 from shardstore.errors import Unavailable
 from shardstore.store_status import Level, Verdict, verdict_of
 
 
-@click.command()
+@click.command(cls=Command)
 @cluster_options
 @click.option("--timeout", default=5.0, show_default=True, help="Seconds to wait for each process.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

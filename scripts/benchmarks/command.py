@@ -44,7 +44,11 @@ FILE_COLUMNS = 160
     type=click.Choice(list(SHAPES)),
     help="Keys and values of batches.",
 )
-@click.option("--data", type=click.Path(), help="Directory for the stores, on the disk to be measured. [default: /tmp]")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, writable=True),
+    help="Directory for the stores, on the disk to be measured. [default: that for temporary files]",
+)
 @click.option(
     "--peers",
     "chosen_peers",
@@ -70,8 +74,7 @@ def main(
     """Measure the named workloads, or all, each beside its limits and, on request, beside other stores."""
     _check_names(names, json_file)
     shown: dict[str, str | int] = {"n": n, "workers": workers, "runs": runs, "shapes": ", ".join(shapes)}
-    shown["data"] = directory = data or tempfile.gettempdir()
-    Path(directory).mkdir(parents=True, exist_ok=True)
+    shown["data"] = data or tempfile.gettempdir()
     setups = _chosen(chosen_peers)
     report = Report(machine(), shown, setups, peers.missing() if chosen_peers else {})
     timeline: Timeline | None = None

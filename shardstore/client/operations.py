@@ -40,6 +40,9 @@ CHUNK_BYTES = 4 * MIB
 STEP_ENTRIES = 256
 """Entries read at once, fewer where the latest were large."""
 STEP_BYTES = MIB
+_PAIR = 2
+_A_PAIR = "a pair of key and value is wanted, both bytes"
+_BYTE = range(256)
 _Columns: TypeAlias = tuple[Sequence[Any], ...]
 _Read: TypeAlias = Callable[[int], _Columns]
 """Reads that many more entries; empty columns at the end."""
@@ -176,7 +179,9 @@ def _first_bad(chunk: _Columns, error: InvalidRequest) -> tuple[int, str]:
     """Where in a chunk the first entry stands that is not allowed, and why it is not."""
     for at, entry in enumerate(zip(*chunk, strict=True)):
         if isinstance(entry[0], _NoPair):
-            return at, f"a pair of key and value is wanted, not {entry[0].item!r:.60}"
+            return at, f"{_A_PAIR}, not {entry[0].item!r:.60}"
+        if len(entry) == _PAIR and all(type(item) is int and item in _BYTE for item in entry):
+            return at, f"{_A_PAIR}, not {entry!r}, which is also how {bytes(entry)!r} is read"
         try:
             checked_key(entry[0])
             for value in entry[1:]:

@@ -53,8 +53,11 @@ def test_the_batches_beside_a_peer(tmp_path: Path) -> None:
     assert "get_many_tables" in done.stdout
 
 
-def test_unknown_names_are_refused() -> None:
+def test_unknown_names_are_refused(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
     for arguments, words in (
+        (["get", "--data", str(nowhere)], "nowhere' does not exist."),
+        (["get", "--data", __file__], "test_bench_script.py' is a file."),
         (["get_most"], "no workload get_most"),
         (["--peers", "oracle"], "no peer oracle"),
         (["--json", "get"], "--json takes get for its file"),
@@ -62,3 +65,4 @@ def test_unknown_names_are_refused() -> None:
         done = bench(*arguments)
         assert done.returncode == 2
         assert words in done.stderr
+    assert not nowhere.exists()

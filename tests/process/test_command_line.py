@@ -62,13 +62,17 @@ def check_streams(data: Path) -> None:
     assert in_shell("scan DATA --prefix gr --limit 1 --start grö", **ascii_only) == (0, "größe\twert\n".encode(), b"")
     assert shardstore(data, "put", "large", stdin=bytes(2_000_000)).returncode == 0
     assert in_shell("scan DATA | head -c 1; exit ${PIPESTATUS[0]}") == (141, b"g", b"")
+    assert in_shell("--help | true; exit ${PIPESTATUS[0]}") == (141, b"", b"")
+    for words, code in (("get nobody DATA", 1), ("get", 2), ("get '' DATA", 3)):
+        assert in_shell(f"{words} 2>/dev/full") == (code, b"", b""), "the code alone can say it"
     code, _, complaint = in_shell("put closed DATA <&-")
     assert (code, complaint) == (
         3,
         b"Error: there is no VALUE, and the standard input, from which it would be taken, is closed\n",
     )
     for output, reason in (("/dev/full", b"No space left on device"), ("&-", b"standard output is closed")):
-        for words in ("get greeting DATA", "scan DATA", "status DATA", f"inspect '{data}/STORE'"):
+        helped = ("--help", "get --help", "workers add --help", "--version")
+        for words in ("get greeting DATA", "scan DATA", "status DATA", f"inspect '{data}/STORE'", *helped):
             code, _, complaint = in_shell(f"{words} >{output}")
             assert (code, complaint.count(b"\n")) == (3, 1), complaint
             assert reason in complaint

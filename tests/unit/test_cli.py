@@ -168,6 +168,9 @@ def test_delete_takes_many_keys(client: FakeClient) -> None:
 def test_scan_prints_lines_that_show_any_byte(client: FakeClient) -> None:
     assert run("scan").output == "a\t1\nb\\xff\t2\\xfe\n"
     assert run("scan", "--hex").output == "61\t31\n62ff\t32fe\n"
+    client.content = {b"a\\n": b"\tb\r\n\x1b", "ö\u2028".encode(): b"\\\\"}
+    assert run("scan").output == "a\\\\n\t\\tb\\r\\n\\x1b\nö\\xe2\\x80\\xa8\t\\\\\\\\\n"
+    client.content = {b"a": b"1", b"b\xff": b"2\xfe"}
     assert run("scan", "--keys-only", "--json").output == '{"key": "a"}\n{"key": "b\\\\xff"}\n'
 
 

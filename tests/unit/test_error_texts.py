@@ -38,9 +38,15 @@ CALLS: list[tuple[str, Callable[[Client], Any]]] = [
         lambda db: db.put_many(7),
     ),
     (
-        "InvalidRequest: entry 0: a pair of key and value is wanted, not 7; nothing was applied",
+        "InvalidRequest: entry 0: a pair of key and value is wanted, both bytes, not 7; nothing was applied",
         lambda db: db.put_many([7]),
     ),
+    (
+        "InvalidRequest: entry 1: a pair of key and value is wanted, both bytes, not (97, 98), which is also how b'ab' "
+        "is read; nothing was applied",
+        lambda db: db.put_many([(b"k", b"v"), b"ab"]),
+    ),
+    ("InvalidRequest: entry 0: a key is bytes, not int", lambda db: db.get_many([7])),
     ("InvalidRequest: limit is None or a number of entries, 0 to 2**64 - 2, not '9'", lambda db: db.scan(limit="9")),
     ("InvalidRequest: reverse is True or False, not 1", lambda db: db.scan(reverse=1)),
     ("InvalidRequest: a start is bytes, not int", lambda db: db.scan(start=7)),

@@ -131,7 +131,7 @@ def test_a_cluster_and_its_options(tmp_path: Path) -> None:
     ("pairs", "said"),
     [
         ([(b"a", b"1"), (b"b", "2")], "entry 1: a value is bytes, not str; encode it"),
-        ([(b"a", b"1"), b"b"], "entry 1: a pair of key and value is wanted, not b'b'; nothing was applied"),
+        ([(b"a", b"1"), b"b"], "entry 1: a pair of key and value is wanted, both bytes, not b'b'; nothing was applied"),
         ([(b"a", b"1"), (b"", b"2")], "entry 1: a key has 1 to 4,096 bytes, not 0; nothing was applied"),
         ([(b"a",)], "entry 0: a pair of key and value is wanted"),
         ({b"a": b"1", 7: b"2"}, "entry 1: a key is bytes, not int; nothing was applied"),
