@@ -132,8 +132,8 @@ def scan(
 ) -> None:
     """Print keys and values in key order, an entry per line.
 
-    A tab separates key and value. A line end in them is printed as \\n or \\r, a tab as \\t, a backslash as \\\\, and any
-    other byte that is no printable text as \\xNN, unless --hex or --json is given.
+    A tab separates key and value. Unless --hex or --json is given, a line end in them is printed as \\n or \\r, a tab
+    as \\t, a backslash as \\\\, and any other byte that is no printable text as \\xNN.
     """
     texts = {"start": start, "end": end, "prefix": prefix}
     more |= {name: form.to_bytes(text) for name, text in texts.items() if text is not None}
