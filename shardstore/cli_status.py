@@ -11,7 +11,7 @@ from shardstore import cli_output
 from shardstore.cli_client import cluster_options
 from shardstore.cli_failures import failures_in_one_line
 from shardstore.cli_help import Command
-from shardstore.errors import Unavailable
+from shardstore.errors import TurnedAway, Unavailable
 from shardstore.store_status import Level, Verdict, verdict_of
 
 
@@ -35,5 +35,7 @@ def _verdict(where: str, timeout: float) -> Verdict:
     try:
         with shardstore.connect(where, timeout=timeout) as db:
             return verdict_of(db.stats(timeout=timeout))
+    except TurnedAway as error:
+        return Verdict(Level.DEGRADED, str(error))
     except Unavailable as error:
         return Verdict(Level.DOWN, str(error))

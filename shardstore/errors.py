@@ -68,6 +68,10 @@ class Unavailable(ShardstoreError):
     """Nobody could serve the request before its deadline; nothing was applied."""
 
 
+class TurnedAway(Unavailable):
+    """The store serves those who are connected, and takes no more connections."""
+
+
 class OutcomeUnknown(ShardstoreError):
     """A write was sent and its answer is missing: it may or may not have been applied.
 

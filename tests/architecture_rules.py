@@ -100,6 +100,7 @@ SHELLS: dict[str, str] = {
     "shardstore.client.forking": "what the operating system calls in the child of a fork",
     "shardstore.client.opening": "makes the real surroundings of a client's core",
     "shardstore.client.finding": "reads what is announced",
+    "shardstore.client.host_name": "asks the resolver of this host, in a thread",
     "shardstore.client.probing": "sockets and directories, to see who is there",
     "shardstore.client.pump": "threads",
     "shardstore.client.blocking_client": "threads, by way of pump",

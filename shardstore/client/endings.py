@@ -8,7 +8,6 @@ from typing import Any
 from shardstore.client.answers import place_of
 from shardstore.client.calls import Administer, Call, Many, Single, Statistics, is_write
 from shardstore.client.in_flight import Request
-from shardstore.client.joining import Joining
 from shardstore.client.outcome_token import token_of, unknown_outcome
 from shardstore.client.pacing import PRESSURE_MAX
 from shardstore.client.routing import ROUTER, Routing
@@ -36,11 +35,16 @@ def error_when_interrupted(call: Call, what: str, client: int, requests: Sequenc
     return OutcomeUnknown(what, token_of(call, client, requests).encode()) if is_write(call) else Unavailable(what)
 
 
-def error_at_deadline(call: Call, joining: Joining, routing: Routing, requests: Sequence[Request]) -> Exception:
-    """Why a call was not answered in time: nobody is there, or the last refusal by a segment, if there was one."""
+def error_at_deadline(
+    call: Call, why_silent: str, url: str, routing: Routing, requests: Sequence[Request]
+) -> Exception:
+    """Why a call was not answered in time: nobody is there, or the last refusal by a segment, if there was one.
+
+    `why_silent`: why the router does not answer, which is at `url`.
+    """
     seconds = f"{call.timeout_ns / 1e9:g} s"
-    if joining.missing:
-        return Unavailable(f"no answer within {seconds}: {joining.missing}")
+    if why_silent:
+        return Unavailable(f"no answer within {seconds}: {why_silent}")
     lanes = [request.lane for request in requests]
     if type(call) is Single and routing.known:
         lanes.append(routing.lane_of(call.key))
@@ -50,8 +54,16 @@ def error_at_deadline(call: Call, joining: Joining, routing: Routing, requests: 
     slowed = [lane for lane in lanes if lane.paused and is_write(call)]
     if slowed:
         return Busy("writes are slowed down", slowed[0].pressure, PRESSURE_MAX, 0, place_of(slowed[0]))
-    silent = "" if routing.known else f": no router answered at {joining.url}"
-    return Unavailable(f"no answer within {seconds}{silent}")
+    if not routing.known:
+        return Unavailable(f"no answer within {seconds}: no router answered at {url}")
+    return Unavailable(f"no answer within {seconds}{_from_whom(requests)}")
+
+
+def _from_whom(requests: Sequence[Request]) -> str:
+    workers = sorted({request.route.worker for request in requests if request.route is not None})
+    if not workers:
+        return ""
+    return f" from worker{'s' if workers[1:] else ''} {', '.join(map(str, workers))}"
 
 
 def with_the_silent(call: Statistics, routing: Routing) -> dict[Any, dict[str, Any]]:

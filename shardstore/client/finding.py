@@ -6,7 +6,8 @@ that has welcomed it: same url, same store. So it finds the store again when the
 
 from __future__ import annotations
 
-from shardstore.client.probing import distrust_of, why_nobody_answers
+from shardstore.client.host_name import HostName
+from shardstore.client.probing import TCP, distrust_of, host_of, why_nobody_answers, why_turned_away
 from shardstore.client.whereabouts import Found
 from shardstore.errors import Unavailable
 from shardstore.identifiers import tag_of_store
@@ -19,6 +20,7 @@ class StoreFinder:
     def __init__(self, url: str, data: str) -> None:
         self._url = url
         self._data = data
+        self._host = HostName(host_of(url)) if url.startswith(TCP) else None
         self.store = 0
 
     @property
@@ -26,8 +28,16 @@ class StoreFinder:
         """What the caller calls the store."""
         return self._url or self._data
 
-    def find(self) -> Found:
+    def find(self, is_silent: bool = False) -> Found:
         """Read the announcement, and try whether anybody listens."""
+        if self._host is not None and self._host.flaw and not self.store:
+            return Found("", self._host.flaw, for_good=True)
+        found = self._found()
+        is_closer = is_silent and found.url and not found.missing and not self.store
+        turned_away = why_turned_away(found.url) if is_closer else ""
+        return found._replace(missing=turned_away, is_full=True) if turned_away else found
+
+    def _found(self) -> Found:
         if not self._data:
             return _at(self._url, None)
         try:

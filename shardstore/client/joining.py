@@ -19,7 +19,7 @@ from shardstore.client.in_flight import Request, State
 from shardstore.client.routing import ROUTER
 from shardstore.client.sending import Sending
 from shardstore.client.timers import Timers
-from shardstore.client.whereabouts import Finder
+from shardstore.client.whereabouts import Finder, Found
 from shardstore.effects import Send
 from shardstore.errors import Unavailable
 from shardstore.identifiers import tag_of_store
@@ -36,8 +36,7 @@ _LIBRARY = "shardstore-python"
 class Joining:
     """Asks the router, at most once per ASK_AGAIN_NS. `client` is 0 until the router has issued one.
 
-    `missing` says why the router does not answer, as far as that can be seen. `fail` ends a call with an error,
-    `send_again` sends a request again.
+    `fail` ends a call with an error, `send_again` sends a request again.
     """
 
     def __init__(
@@ -56,8 +55,9 @@ class Joining:
         self._waiting: list[Call] = []
         self._is_answered = False
         self._missing_since_ns: int | None = None
+        self._looked_ns = 0
+        self._missing = ""
         self.url = ""
-        self.missing = ""
         self.grain = 0
         self.client = 0
 
@@ -69,6 +69,17 @@ class Joining:
         """Keep a call until there are routes."""
         self._waiting.append(call)
         return self.ask(now_ns)
+
+    def doubt(self, now_ns: int) -> list[Connect | Send]:
+        """A worker is gone, or something waits for the router: see whether that is there, unless it was just seen."""
+        looked = [] if now_ns - self._looked_ns < ASK_AGAIN_NS else self._look(now_ns)
+        return [*looked, *self.ask(now_ns)]
+
+    def why_silent(self, now_ns: int) -> str:
+        """Why the router does not answer, as far as that can be seen; empty when it may."""
+        if now_ns - self._looked_ns >= ASK_AGAIN_NS:
+            self._saw(self._finder.find().missing, now_ns)
+        return self._missing
 
     def take_waiting(self) -> list[Call]:
         """There are routes: the calls that waited for them."""
@@ -93,7 +104,7 @@ class Joining:
         somebody_waits = self._calls_that_wait() or any(request.wanted for request in self._sending.requests())
         if self._is_answered or not somebody_waits:
             return []
-        return [*self._look(now_ns), *self.ask(now_ns)]
+        return [*self._look(now_ns, is_silent=True), *self.ask(now_ns)]
 
     def heard(self, header: Header, frames: list[bytes], now_ns: int) -> tuple[Routes | None, list[Connect]]:
         """The routes in a message of the router, None if it brings none of use; and what is to be done.
@@ -105,8 +116,7 @@ class Joining:
             return None, self._leave_another(self._waiting, messages.decode(Refusal, frames[1]).what, now_ns)
         if header.status != Status.OK:
             return None, []
-        self.missing = ""
-        self._missing_since_ns = None
+        self._saw("", now_ns)
         if header.op == Op.ROUTES:  # of no use before the id, which any request must carry
             return messages.decode(Routes, frames[1]) if self.client else None, []
         if self.client:  # the answer to a HELLO that was sent twice
@@ -145,20 +155,16 @@ class Joining:
         self._timers.clear(self)
         return messages.decode(Routes, welcome.routes)
 
-    def _look(self, now_ns: int) -> list[Connect]:
+    def _look(self, now_ns: int, is_silent: bool = False) -> list[Connect]:
         """Go where the router listens now. Who opens a client does not wait long for one that is missing."""
-        found = self._finder.find()
-        self.missing = found.missing
-        if not found.missing:
-            self._missing_since_ns = None
-        elif self._missing_since_ns is None:
-            self._missing_since_ns = now_ns
+        found = self._finder.find(is_silent)
+        self._saw(found.missing, now_ns)
         if found.for_good:
-            self._give_up(found.missing)
+            self._give_up(found)
         elif self._missing_since_ns is not None and now_ns - self._missing_since_ns >= ABSENCE_NS_MAX:
             for call in self._calls_that_wait():
                 if type(call) is Open:
-                    self._fail(call, Unavailable(found.missing))
+                    self._fail(call, found.error())
         if found.url in ("", self.url):
             return []
         self.url = found.url
@@ -167,13 +173,23 @@ class Joining:
                 self._send_again(request)
         return [Connect(ROUTER, found.url)]
 
-    def _give_up(self, why: str) -> None:
+    def _saw(self, missing: str, now_ns: int) -> None:
+        """Keep why nobody answers; empty for no reason."""
+        self._looked_ns = now_ns
+        self._missing = missing
+        self._sending.router_listens = not missing
+        if not missing:
+            self._missing_since_ns = None
+        elif self._missing_since_ns is None:
+            self._missing_since_ns = now_ns
+
+    def _give_up(self, found: Found) -> None:
         """Let nobody wait for the router."""
         for call in self._calls_that_wait():
-            self._fail(call, Unavailable(why))
+            self._fail(call, found.error())
         for request in self._sending.requests():
             for call in request.calls:
-                self._fail(call, Unavailable(why))
+                self._fail(call, found.error())
             self._sending.finish(request)
 
     def _calls_that_wait(self) -> list[Call]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import socket
 import stat
-from urllib.parse import urlsplit
+from contextlib import suppress
+from typing import TypeAlias
 
+TCP = "tcp://"
 _IPC = "ipc://"
 _TCP_SECONDS = 0.1
+_GREETING_SECONDS = 0.02
 _LOOPBACK = "127.0.0.1"
+_Address: TypeAlias = str | tuple[str, int]
 _ROOT = 0
 _NOBODY = {
     errno.ENOENT: "there is no socket {}",
@@ -29,18 +32,42 @@ def why_nobody_answers(url: str) -> str:
         return ""
 
 
-def _try(url: str) -> str:
-    if url.startswith(_IPC):
-        path = url.removeprefix(_IPC)
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.setblocking(False)
-            return _NOBODY.get(_connect(probe, path), "").format(path)
-    address = _loopback_address(url)
+def why_turned_away(url: str) -> str:
+    """Why who connects there is cut off before a word, when that is so; else empty. Takes a moment if nothing comes."""
+    address = _address_of(url)
     if address is None:
         return ""
-    with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as probe:
-        probe.settimeout(_TCP_SECONDS)
-        return _NOBODY.get(_connect(probe, address), "").format(url)
+    with suppress(OSError), _probe_for(address) as probe:
+        if not _connect(probe, address):
+            probe.settimeout(_GREETING_SECONDS)
+            if not probe.recv(1):
+                return (
+                    f"the store at {url} serves its clients, but takes no more connections, as the router has no "
+                    "descriptors left for them: close some, or start it with a higher `ulimit -n`"
+                )
+    return ""
+
+
+def host_of(url: str) -> str:
+    """The host of a tcp url, an address of IPv6 without its brackets."""
+    return url.removeprefix(TCP).rpartition(":")[0].strip("[]")
+
+
+def is_address(host: str) -> bool:
+    """Whether it is an address in digits, and no name."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError, ValueError):
+            socket.inet_pton(family, host.partition("%")[0])
+            return True
+    return False
+
+
+def _try(url: str) -> str:
+    address = _address_of(url)
+    if address is None:
+        return ""
+    with _probe_for(address) as probe:
+        return _NOBODY.get(_connect(probe, address), "").format(address if isinstance(address, str) else url)
 
 
 def distrust_of(url: str, owner: int | None) -> str:
@@ -62,19 +89,28 @@ def distrust_of(url: str, owner: int | None) -> str:
     return ""
 
 
-def _connect(probe: socket.socket, address: str | tuple[str, int]) -> int:
+def _probe_for(address: _Address) -> socket.socket:
+    if isinstance(address, str):
+        probe = socket.socket(socket.AF_UNIX)
+        probe.setblocking(False)
+    else:
+        probe = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+        probe.settimeout(_TCP_SECONDS)
+    return probe
+
+
+def _connect(probe: socket.socket, address: _Address) -> int:
     try:
         return probe.connect_ex(address)
     except OSError as error:  # such as a path that is too long
         return error.errno or 0
 
 
-def _loopback_address(url: str) -> tuple[str, int] | None:
-    """Host and port of a tcp url of this host; others may take long to be tried."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-        host = _LOOPBACK if host == "localhost" else host
-        return (host, port) if port and ipaddress.ip_address(host).is_loopback else None
-    except ValueError:
-        return None
+def _address_of(url: str) -> _Address | None:
+    """The path, or host and port, of a url of this host; None for others, which may take long to be tried."""
+    if url.startswith(_IPC):
+        return url.removeprefix(_IPC)
+    host, port = host_of(url), url.rpartition(":")[2]
+    host = _LOOPBACK if host == "localhost" else host
+    is_loopback = is_address(host) and (host == "::1" or host.startswith("127."))
+    return (host, int(port)) if is_loopback and port.isdecimal() else None

@@ -41,6 +41,10 @@ class Sending:
         self._requests: dict[tuple[int, int], Request] = {}
         self._sequence = 0
         self._touched: list[Channel] = []
+        self.router_listens = True
+        """Whether it may: while nobody does, what would go to it is kept here, known not to have left."""
+        self.kept_some = False
+        """Whether something was kept so since this was last cleared."""
         self.store = 0
         """Tag of the store that is meant."""
 
@@ -80,6 +84,8 @@ class Sending:
         channel = lane.channel
         if lane.offered or channel.ready or channel.in_flight >= channel.credits:
             return None
+        if not (channel.direct or self.router_listens):
+            return None
         writes = call.op in WRITES
         if lane.turns and not lane.reads_may_go if not writes else not lane.writes_may_go:
             return None
@@ -104,7 +110,10 @@ class Sending:
                 if request is not None and request.wanted:
                     if request.can_change and len(request.calls) > 1:
                         lane.leave_out_settled(request)
-                    sends.append(self._send(request, channel, client, now_ns))
+                    if channel.direct or self.router_listens:
+                        sends.append(self._send(request, channel, client, now_ns))
+                    else:
+                        self._keep(request, now_ns)
                 elif request is not None:
                     self.finish(request)
         return sends
@@ -186,10 +195,7 @@ class Sending:
             self._end_turn(request, heir)
 
     def _send(self, request: Request, channel: Channel, client: int, now_ns: int) -> Send:
-        if not request.sequence:
-            self._sequence += 1
-            request.sequence = self._sequence
-            self._requests[self._sequence, request.lane.segment] = request
+        self._number(request)
         lane = request.lane
         route = request.route = lane.route
         request.channel, request.direct = channel, channel.direct
@@ -212,6 +218,17 @@ class Sending:
         due_ns = request.attempt_end_ns = now_ns + request.attempt_ns()
         self._timers.set(request, min(due_ns, deadline_ns) if request.alone else due_ns)
         return Send(channel.link if channel.direct else ROUTER, b"", [header, *request.body])
+
+    def _keep(self, request: Request, now_ns: int) -> None:
+        self._number(request)
+        self.delay(request, 0, now_ns)
+        self.kept_some = True
+
+    def _number(self, request: Request) -> None:
+        if not request.sequence:
+            self._sequence += 1
+            request.sequence = self._sequence
+            self._requests[self._sequence, request.lane.segment] = request
 
     def _end_turn(self, request: Request, lane: Lane) -> None:
         if request in lane.turns:

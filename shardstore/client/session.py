@@ -98,6 +98,10 @@ class Session:
         self._effects = []
         self._handlers[type(event)](event)
         self._effects += self._sending.send_ready(self._joining.client, now_ns)
+        if self._sending.kept_some:
+            self._sending.kept_some = False
+            self._effects += self._joining.doubt(now_ns)
+            self._effects += self._sending.send_ready(self._joining.client, now_ns)
         return self._effects
 
     def wakeup_ns(self) -> int | None:
@@ -183,7 +187,8 @@ class Session:
             self._settle(call, endings.with_the_silent(call, self._routing))
             return
         requests = self._sending.requests_of(call)
-        self._fail(call, endings.error_at_deadline(call, self._joining, self._routing, requests))
+        why_silent = self._joining.why_silent(self._now_ns)
+        self._fail(call, endings.error_at_deadline(call, why_silent, self._joining.url, self._routing, requests))
 
     def _fail(self, call: Call, error: Exception) -> None:
         """Settle a call with an error; if some of it may have been applied, with one that says so."""
@@ -377,7 +382,7 @@ class Session:
         request.unanswered -= 1
         if request.direct:
             self._sending.distrust(request.channel, self._now_ns)
-            self._effects += self._joining.ask(self._now_ns)
             self._send_again(request)
+            self._effects += self._joining.doubt(self._now_ns)
         else:
             self._sending.delay(request, 0, self._now_ns)

@@ -181,7 +181,7 @@ class World:
 
     def _whereabouts(self) -> Found:
         """What the data directory announces."""
-        return Found(self.url)
+        return Found(self.url, "" if self._runs("router") else "nobody listens")
 
     def servers_of(self, relatives: Iterable[Relative]) -> list[Server]:
         """The workers of these ranges, as far as they were started."""

@@ -13,7 +13,7 @@ class FakeFinder:
         self.store = 0
         self.learned: list[tuple[str, str]] = []
 
-    def find(self) -> Found:
+    def find(self, is_silent: bool = False) -> Found:
         """Where the router is."""
         return self.found
 

@@ -6,16 +6,20 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
+from threading import enumerate as enumerate_threads
 
 import pytest
 
 from shardstore import Unavailable, connect
 from shardstore.client import probing
 from shardstore.client.finding import StoreFinder
-from shardstore.client.probing import distrust_of, why_nobody_answers
+from shardstore.client.probing import distrust_of, why_nobody_answers, why_turned_away
+from shardstore.client.whereabouts import Found
+from shardstore.errors import TurnedAway
 from shardstore.identifiers import tag_of_store
 from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.running_cluster import announce, identity_of
@@ -48,13 +52,13 @@ def test_a_directory_leads_to_what_it_announces_now(tmp_path: Path) -> None:
     assert "no cluster is running" in finder.find().missing
     for url in (URL, "ipc:///tmp/other"):
         says(tmp_path, url)
-        assert finder.find() == (url, "", False), "its supervisor runs, so that its router will be there"
+        assert finder.find() == Found(url), "its supervisor runs, so that its router will be there"
 
 
 def test_a_supervisor_that_cannot_be_seen_vouches_for_nobody(tmp_path: Path) -> None:
     says(tmp_path, URL)
     in_another_container(tmp_path)
-    assert StoreFinder("", str(tmp_path)).find() == (URL, f"nobody listens at {URL}", False)
+    assert StoreFinder("", str(tmp_path)).find() == Found(URL, f"nobody listens at {URL}")
 
 
 def test_a_directory_that_holds_another_store_now_is_of_no_use(tmp_path: Path) -> None:
@@ -77,7 +81,7 @@ def test_who_was_given_a_url_follows_the_announcement_of_that_very_cluster(tmp_p
     says(tmp_path, "tcp://127.0.0.1:2", "another")
     assert finder.find().url == URL
     (tmp_path / "ENDPOINT").unlink()
-    assert finder.find() == (URL, f"nobody listens at {URL}", False)
+    assert finder.find() == Found(URL, f"nobody listens at {URL}")
 
 
 @pytest.mark.parametrize(("url", "store"), [("tcp://127.0.0.1:2", "store"), (URL, "another")])
@@ -130,3 +134,56 @@ def test_a_socket_that_others_may_have_put_there_is_not_believed(short: Path, mo
     assert distrust_of("tcp://127.0.0.1:1", None) == ""
     with pytest.raises(Unavailable, match="is not trusted"):
         connect(url)
+
+
+def test_a_host_that_has_no_address_is_told_until_the_store_was_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    monkeypatch.setattr(socket, "getaddrinfo", raising(refused))
+    finder = StoreFinder("tcp://nobody.example:7700", "")
+    wait_for_lookups()
+    told = "the host 'nobody.example' of the url cannot be found: Name or service not known"
+    assert finder.find() == Found("", told, for_good=True)
+    finder.learn(1, "tcp://nobody.example:7700", "")
+    assert finder.find() == Found("tcp://nobody.example:7700"), "it is connected already"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
+def test_a_host_that_has_an_address_is_not_missed(host: str) -> None:
+    finder = StoreFinder(f"tcp://{host}:1", "")
+    wait_for_lookups()
+    assert finder.find().missing == f"nobody listens at tcp://{host}:1"
+
+
+def test_who_is_cut_off_at_once_was_turned_away(short: Path) -> None:
+    url = f"ipc://{short}/s"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"{short}/s")
+        listening.listen()
+        assert why_turned_away(url) == "", "nobody has looked at it yet"
+        finder = StoreFinder(url, "")
+        turning = Thread(target=turn_away, args=(listening, 2))
+        turning.start()
+        found = finder.find(is_silent=True)
+        turning.join()
+        assert (found.url, found.is_full) == (url, True)
+        assert f"the store at {url} serves its clients, but takes no more connections" in found.missing
+        assert isinstance(found.error(), TurnedAway)
+    assert why_turned_away(url) == "", "nobody listens"
+
+
+def turn_away(listening: socket.socket, how_many: int) -> None:
+    for _ in range(how_many + 1):
+        listening.accept()[0].close()
+
+
+def raising(error: Exception) -> Callable[..., object]:
+    def fail(*_: object) -> object:
+        raise error
+
+    return fail
+
+
+def wait_for_lookups() -> None:
+    for thread in enumerate_threads():
+        if thread.name.startswith("looks up "):
+            thread.join()

@@ -109,9 +109,9 @@ def test_a_call_without_an_answer(server: FakeServer) -> None:
     with connect(server.url) as client:
         client.put(b"k", b"v")
         server.pause()
-        assert said(lambda: client.get(b"k", timeout=0.05)) == "Unavailable: no answer within 0.05 s"
+        assert said(lambda: client.get(b"k", timeout=0.05)) == "Unavailable: no answer within 0.05 s from worker 0"
         doubt = "OutcomeUnknown: the write, or a part of it, may have been applied; the last word was: "
-        assert said(lambda: client.put(b"k", b"v", timeout=0.05)) == doubt + "no answer within 0.05 s"
+        assert said(lambda: client.put(b"k", b"v", timeout=0.05)) == doubt + "no answer within 0.05 s from worker 0"
         server.resume()
 
 

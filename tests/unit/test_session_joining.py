@@ -8,7 +8,7 @@ from shardstore.client.calls import Open, Statistics
 from shardstore.client.whereabouts import Found
 from shardstore.errors import OutcomeUnknown, Unavailable
 from shardstore.identifiers import tag_of_store
-from shardstore.limits import SECOND_NS
+from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.wire_format import Flag, Op
 from tests.unit.fake_cluster import FakeCluster
 from tests.unit.session_driver import TIMEOUT_NS, SessionDriver, get, put, put_many
@@ -138,6 +138,56 @@ def test_other_calls_wait_for_the_cluster_and_end_with_what_is_missing(driver: S
     for call in calls:
         assert isinstance(driver.ended[call], Unavailable | OutcomeUnknown)
         assert "within 10 s: no cluster is running on data" in str(driver.ended[call])
+
+
+def test_a_write_that_nobody_was_there_to_take_is_not_in_doubt(driver: SessionDriver) -> None:
+    driver.call(put(b"\x01"))
+    driver.advance(2_000)
+    stop(driver)
+    driver.finder.found = GONE
+    calls = [put(b"\x01"), put_many([b"\x01", b"\xff"], [b"1", b"2"]), get(b"\x01")]
+    driver.submit(*calls)
+    driver.advance(10_100)
+    for call in calls:
+        assert type(driver.ended[call]) is Unavailable
+        assert str(driver.ended[call]) == "no answer within 10 s: nobody listens"
+    for idle_ms in (0, 3_000, 60_000):
+        driver.advance(idle_ms)
+        late = put(b"\x02", timeout_ns=50 * MILLISECOND_NS)
+        driver.submit(late)
+        driver.advance(100)
+        assert str(driver.ended[late]) == "no answer within 0.05 s: nobody listens"
+    assert driver.routed()[1:] == [], "nothing but the first put was given away"
+
+
+def test_what_was_kept_goes_to_the_router_as_soon_as_it_is_there(driver: SessionDriver) -> None:
+    driver.call(put(b"\x01"))
+    driver.advance(2_000)
+    stop(driver)
+    driver.finder.found = GONE
+    call = put(b"\x01")
+    driver.submit(call)
+    driver.advance(3_000)
+    start(driver)
+    driver.finder.found = Found("ipc://router")
+    driver.advance(1_000)
+    assert driver.ended[call] is None
+    assert len(driver.cluster.log) == 2
+    assert not driver.routed()[-1][1].flags & Flag.RETRY, "it was never sent before"
+
+
+def test_a_short_timeout_does_not_hide_that_nobody_is_there(driver: SessionDriver) -> None:
+    driver.call(put(b"\x01"))
+    driver.advance(2_000)
+    driver.silent = {"router", "worker:0"}
+    calls = [get(b"\x01", 50 * MILLISECOND_NS), put(b"\x01", timeout_ns=50 * MILLISECOND_NS)]
+    for call, found in zip(calls, (Found("ipc://router"), GONE), strict=True):
+        driver.finder.found = found
+        driver.submit(call)
+        driver.advance(300)
+    assert str(driver.ended[calls[0]]) == "no answer within 0.05 s from worker 0"
+    assert "no answer within 0.05 s: nobody listens" in str(driver.ended[calls[1]])
+    assert type(driver.ended[calls[1]]) is OutcomeUnknown, "it was sent"
 
 
 def test_nobody_is_asked_while_nobody_waits(driver: SessionDriver) -> None:

@@ -1,0 +1,29 @@
+"""Whether the host of a url has an address.
+
+A resolver may take longer to say so than anybody waits for it, and an event loop must not wait at all: it is asked in a
+thread of its own, which ends with its answer.
+"""
+
+from __future__ import annotations
+
+import socket
+from threading import Thread
+
+from shardstore.client.probing import is_address
+
+
+class HostName:
+    """The host of a tcp url. `flaw` says why nobody can be reached there, once that is known; else it is empty."""
+
+    def __init__(self, host: str) -> None:
+        self.flaw = ""
+        self._host = host
+        if not is_address(host):
+            Thread(target=self._look_up, name=f"looks up {self._host}", daemon=True).start()
+
+    def _look_up(self) -> None:
+        try:
+            socket.getaddrinfo(self._host, None)
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no name of a host"
+            self.flaw = f"the host {self._host!r} of the url cannot be found: {reason}"
