@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -16,6 +17,9 @@ from shardstore.options import RouterOptions, WorkerOptions, to_argument
 from shardstore.own_program import command_of, environment
 from shardstore.pulse import Pulse
 from shardstore.watched_process import describe_exit
+
+_SAYS_WHY = (-signal.SIGABRT,)
+"""What else ends a process by a signal comes from outside, and its last words were about something it survived."""
 
 log = logging.getLogger("shardstore.cluster")
 
@@ -68,7 +72,8 @@ class Child:
         """Take note that the process is gone, and choose when to start the next."""
         assert self.process is not None
         self.process.bury()
-        self._ended(f"{self.name} (process {self.process.pid}) {describe_exit(code)}{self.last_words()}", now_ns)
+        cause = self.last_words() if code > 0 or code in _SAYS_WHY else ""
+        self._ended(f"{self.name} (process {self.process.pid}) {describe_exit(code)}{cause}", now_ns)
 
     def kill_if_it_hangs(self) -> None:
         """Look at the process, if there is one: one that hangs is ended, so that the next can be started."""

@@ -31,6 +31,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if told == "die":
         sys.exit("a hundred reasons")
+    sys.stderr.write("a mishap that it survives\n")
+    sys.stderr.flush()
     if told != "silent":
         report(options, {"endpoint": options["listen"]})
         if name == "router":

@@ -73,7 +73,7 @@ def test_starts_announces_and_stops_everything(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["router", "worker-1"])
-def test_what_dies_is_started_again(tmp_path: Path, name: str) -> None:
+def test_what_dies_is_started_again(tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str) -> None:
     with running(tmp_path) as supervisor:
         before = supervisor.processes()
         os.kill(before[name], signal.SIGKILL)
@@ -82,6 +82,8 @@ def test_what_dies_is_started_again(tmp_path: Path, name: str) -> None:
         assert {other: pid for other, pid in after.items() if other != name} == {
             other: pid for other, pid in before.items() if other != name
         }
+    assert f"{name}: a mishap that it survives" in caplog.text
+    assert f"(process {before[name]}) was ended by signal 9 (Killed); it is started again" in caplog.text, "no cause"
 
 
 @pytest.mark.parametrize("name", ["router", "worker-0"])
