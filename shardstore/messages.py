@@ -266,17 +266,17 @@ def from_plain(kind: type[Document], values: Any) -> Document:
 
 
 def _checked(kind: type, name: str, expected: Any, value: Any) -> Any:
-    if type(value) is expected and expected is not int:
+    if type(value) is expected and (expected is not int or 0 <= value < 2**64):
         return value
-    origin, arguments = get_origin(expected), get_args(expected)
-    if isinstance(expected, type) and dataclasses.is_dataclass(expected):
+    is_document, origin, arguments = _form(expected)
+    if is_document:
         return from_plain(expected, value)
     if origin in (list, tuple) and type(value) is list:
         return origin(_checked(kind, name, arguments[0], item) for item in value)
     if origin is dict and type(value) is dict:
         if all(_is(key, arguments[0]) and _is(item, arguments[1]) for key, item in value.items()):
             return value
-    elif _is(value, expected) and not (expected is int and not 0 <= value < 2**64):
+    elif expected is Any:
         return value
     raise MalformedMessage(f"{kind.__name__}.{name} is no {expected}")
 
@@ -294,3 +294,9 @@ def _field_names(kind: Any) -> tuple[str, ...] | None:
 @cache
 def _field_kinds(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
+
+
+@cache
+def _form(expected: Any) -> tuple[bool, Any, tuple[Any, ...]]:
+    """Of the type of a field: whether it is a document, its origin, its arguments."""
+    return dataclasses.is_dataclass(expected), get_origin(expected), get_args(expected)

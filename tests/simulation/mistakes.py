@@ -331,7 +331,7 @@ class Mistake:
 
 
 MISTAKES: dict[str, Mistake] = {
-    "acknowledges before the sync": Mistake((Patch(workers.core, "WritePath", AcknowledgesBeforeSync),)),
+    "acknowledges before the sync": Mistake((Patch(workers.core, "WritePath", AcknowledgesBeforeSync),), first_seed=10),
     "shows writes before their sync": Mistake((Patch(workers.core, "WritePath", ShowsUnsyncedWrites),), first_seed=3),
     "forgets to sync in ASYNC": Mistake((Patch(workers.core, "WritePath", ForgetsToSync),), needs=("ASYNC",)),
     "refuses what it has logged": Mistake((Patch(WalWriter, "append", _append_and_refuse),)),
@@ -348,6 +348,7 @@ MISTAKES: dict[str, Mistake] = {
             Patch(DedupWindow, "note", _note_what_is_newer),
         ),
         needs=("break connection",),
+        first_seed=92,
     ),
     "forgets a client without a trace": Mistake(
         (Patch(DedupWindow, "_forget", _forget_without_a_trace),),
@@ -369,9 +370,9 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(WritePath, "_newest_logged", lambda writes, owned, key: None),)
     ),
     "answers a failed condition before what it was judged on is durable": Mistake(
-        (Patch(WritePath, "_answer_after", _answer_at_once),), needs=("lose power",), first_seed=105
+        (Patch(WritePath, "_answer_after", _answer_at_once),), needs=("lose power",), first_seed=416
     ),
-    "bars nothing that was not applied": Mistake((Patch(WritePath, "outcome", _tell_and_bar_nothing),)),
+    "bars nothing that was not applied": Mistake((Patch(WritePath, "outcome", _tell_and_bar_nothing),), first_seed=10),
     "drops what was drained while it compacted": Mistake(
         (Patch(workers.jobs.compact, "_placed", _drop_what_overtook),), first_seed=28
     ),
@@ -385,7 +386,7 @@ MISTAKES: dict[str, Mistake] = {
             Patch(workers.wal.recovery, "_needed", lambda firsts, lsn_checkpoint: firsts),
         ),
         needs=("lose power", "CHAOS"),
-        first_seed=700,
+        first_seed=705,
     ),
     "does not sync names of log files": Mistake((Patch(servers, "SimFilesystem", ForgetsLogDirectories),)),
     "counts log files as synced without their names": Mistake(

@@ -49,6 +49,11 @@ class Repeats:
     doubled: float = 0.0
     late_ns: int = SECOND_NS
 
+    @property
+    def happen(self) -> bool:
+        """Whether there are any."""
+        return self.lost > 0 or self.doubled > 0
+
 
 ONE_WAY = frozenset((Op.CHANGE, Op.PROGRESS, Op.RETIRE))
 
@@ -68,7 +73,7 @@ class _Stream:
 
     def send(self, frames: list[bytes]) -> None:
         clock, repeats, rng = self._network.clock, self._network.repeats, self._network.random
-        if repeats != Repeats() and decode_header(frames[0]).op in ONE_WAY:
+        if repeats.happen and decode_header(frames[0]).op in ONE_WAY:
             if rng.random() < repeats.lost:
                 return
             if rng.random() < repeats.doubled:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from shardstore.effects import Core, Effect, Received, Send
@@ -22,8 +23,15 @@ class Trace:
 
     def note(self, now_ns: int, *what: object) -> None:
         """Something happened."""
+        self._note(now_ns, what, repr(what).encode())
+
+    def note_event(self, now_ns: int, name: str, event: Any, effects: Sequence[Effect]) -> None:
+        """A core took an event, and wants these effects."""
+        self._note(now_ns, (name, event, *effects), b"".join((name.encode(), *map(folded, (event, *effects)))))
+
+    def _note(self, now_ns: int, what: tuple[object, ...], folded: bytes) -> None:
         self.events += 1
-        self._hash.update(repr((now_ns, what)).encode())
+        self._hash.update(b"%d %s\n" % (now_ns, folded))
         self._lines.append((now_ns, what))
 
     def digest(self) -> str:
@@ -32,7 +40,7 @@ class Trace:
 
     def lines(self) -> list[str]:
         """The latest events."""
-        return [f"{now_ns / 1e6:12.3f} ms  " + "  ".join(map(str, what)) for now_ns, what in self._lines]
+        return [f"{now_ns / 1e6:12.3f} ms  " + "  ".join(map(described, what)) for now_ns, what in self._lines]
 
     def traced(self, name: str, core: Core) -> TracedCore:
         """A core whose events and effects are noted."""
@@ -53,19 +61,29 @@ class TracedCore:
 
     def handle(self, event: Any, now_ns: int) -> list[Effect]:
         """See Core."""
-        return self._noted(describe(event), self.core.handle(event, now_ns), now_ns)
+        return self._noted(event, self.core.handle(event, now_ns), now_ns)
 
     def wakeup_ns(self) -> int | None:
         """See Core."""
         return self.core.wakeup_ns()
 
-    def _noted(self, event: str, effects: list[Effect], now_ns: int) -> list[Effect]:
-        self._trace.note(now_ns, self._name, event, *map(describe, effects))
+    def _noted(self, event: Any, effects: list[Effect], now_ns: int) -> list[Effect]:
+        self._trace.note_event(now_ns, self._name, event, effects)
         return effects
 
 
-def describe(thing: Any) -> str:
-    """An event or effect, short and the same in every process."""
+def folded(thing: Any) -> bytes:
+    """What the hash takes of an event or effect: the same in every process. It is text for people only when shown."""
+    name = type(thing).__name__.encode()
+    if isinstance(thing, Received | Send):
+        return b"|".join((name, thing.link.encode(), thing.peer, *thing.frames))
+    return name
+
+
+def described(thing: Any) -> str:
+    """What happened, short and for people."""
+    if isinstance(thing, str):
+        return thing
     if isinstance(thing, Received | Send):
         digest = hashlib.blake2b(b"|".join(thing.frames), digest_size=4).hexdigest()
         return f"{type(thing).__name__} {thing.link} {thing.peer.hex()} {_header(thing.frames[0])} {digest}"

@@ -61,7 +61,6 @@ class World:
         self._most = swarm.workers
         self._dismissed: set[Server] = set()
         """Processes that end, though their number may be given again meanwhile."""
-        self.leased_max = 0
         self._incarnations = 0
         self._router_lives = 0
         self._generation = 0
@@ -97,12 +96,10 @@ class World:
 
     # Time
 
-    def _step(self, until_ns: int) -> bool:
-        """Let the next thing happen, if it happens until then, and look whether memory is bounded."""
-        advanced = self.host.clock.advance(until_ns)
-        if advanced:
-            self._check_memory()
-        return advanced
+    def _check(self, server: Server) -> None:
+        """What always holds, after a turn of this server: only turns of servers change what is looked at."""
+        self.invariants.check(server)
+        self._check_memory()
 
     def _check_memory(self) -> None:
         """What the workers may buffer is within the budget at every instant, and nobody buffers more than it may."""
@@ -118,23 +115,22 @@ class World:
                     raise Violation(f"{server.name} buffers {core.buffered_bytes} bytes of {core.lease_bytes}")
         if leased > self.swarm.memory.buffer_bytes:
             raise Violation(f"workers may buffer {leased} bytes of {self.swarm.memory.buffer_bytes}")
-        self.leased_max = max(self.leased_max, leased)
 
     def advance(self, until_ns: int) -> None:
         """Let happen what happens until then."""
-        while self._step(until_ns):
+        while self.host.clock.advance(until_ns):
             pass
 
     def wait_for(self, moment: Callable[[], bool], longest_ns: int) -> None:
         """Let time pass until a moment that is worth a fault, if it comes soon."""
         limit_ns = self.host.clock.now_ns() + longest_ns
-        while not moment() and self._step(limit_ns):
+        while not moment() and self.host.clock.advance(limit_ns):
             pass
 
     def _until_nothing(self, left: Callable[[], str]) -> None:
         limit_ns = self.host.clock.now_ns() + SETTLE_NS
         while what := left():
-            if not self._step(limit_ns):
+            if not self.host.clock.advance(limit_ns):
                 raise Violation(f"after {SETTLE_NS / 1e9:g} s without faults, still {what}")
 
     def _fault_pause_ns(self) -> int:
@@ -151,7 +147,7 @@ class World:
         numbered = f"{name} #{self._incarnations}"
         self.host.trace.note(self.host.clock.now_ns(), numbered, "starts")
         self.servers[name] = self._new_server(name, numbered)
-        self.servers[name].on_turn = self.invariants.check
+        self.servers[name].on_turn = self._check
 
     def _new_server(self, name: str, numbered: str) -> Server:
         swarm = self.swarm
