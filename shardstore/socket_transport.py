@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from io import FileIO
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import zmq
 
 from shardstore.effects import Incoming
 from shardstore.errors import InvalidRequest
 from shardstore.limits import MILLISECOND_NS
-from shardstore.listener import Listener
 from shardstore.options import SocketAccess
 from shardstore.readiness import READABLE, Readiness
 from shardstore.stream_links import SCHEME, StreamLink, path_of
@@ -23,11 +22,14 @@ from shardstore.system_clock import SystemClock
 from shardstore.traffic import SWEEP_NS, TERMS, Terms
 from shardstore.zmq_links import LINGER_MS, ZmqLink, make_sure_of_room
 
+if TYPE_CHECKING:
+    from shardstore.listener import Listener
+
 _OUTBOX_RETRY_NS = 2 * MILLISECOND_NS
 """ZeroMQ does not tell of room towards one peer, so its outboxes are tried this often."""
 _ONE = (1).to_bytes(8, "little")
 
-Link: TypeAlias = ZmqLink | Listener | StreamLink
+Link: TypeAlias = "ZmqLink | Listener | StreamLink"
 
 
 class SocketTransport:
@@ -53,6 +55,8 @@ class SocketTransport:
 
         A socket in the file system is for this user only, unless `access` says who else is let in.
         """
+        from shardstore.listener import Listener  # noqa: PLC0415  (it takes a while to load, and clients need none)
+
         listener = Listener(link, endpoint, access, self._readiness, terms, SystemClock().now_ns)
         self._add(link, listener)
         self._listeners[link] = listener

@@ -176,7 +176,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "datetime": (),
     "random": (),
     "uuid": (),
-    "secrets": ("shardstore.system_entropy",),
+    "secrets": (),
     "fcntl": ("shardstore.posix_filesystem",),
     "mmap": ("shardstore.posix_filesystem",),
     "multiprocessing": (),

@@ -34,3 +34,9 @@ def test_nothing_is_loaded_that_is_not_used() -> None:
     client = loaded_by("from shardstore import connect, Unavailable, ScanMode")
     assert "shardstore.client.blocking_client" in client
     assert not client & {"asyncio", "psutil", "shardstore.cluster", "importlib.metadata"}
+    command = loaded_by(
+        "from shardstore.cli import main; from shardstore.client import blocking_client, opening; "
+        "opening.SocketTransport().close(); opening.SystemEntropy().below(7)"
+    )
+    assert "click" in command
+    assert not command & {"asyncio", "psutil", "numpy", "logging", "hashlib", "urllib.request", "shardstore.listener"}
