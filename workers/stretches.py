@@ -72,6 +72,20 @@ def stretch_of(
     return wanted
 
 
+def behind(stretch: KeyRange, wanted: KeyRange, reverse: bool) -> KeyRange | None:
+    """What is left of a range behind a stretch from its near end on; None when that was all."""
+    if reverse:
+        return KeyRange(wanted.start, stretch.start) if stretch.start != wanted.start else None
+    return KeyRange(stretch.end, wanted.end) if stretch.end != wanted.end else None
+
+
+def before(left: KeyRange | None, wanted: KeyRange, reverse: bool) -> KeyRange:
+    """What lies between the near end of a range and what is left of it; all of it when nothing is (None)."""
+    if left is None:
+        return wanted
+    return KeyRange(left.end, wanted.end) if reverse else KeyRange(wanted.start, left.start)
+
+
 def lone_stretch(layers: Sequence[Ordered], wanted: KeyRange, reverse: bool) -> tuple[Ordered, KeyRange] | None:
     """The layer with the nearest entry, and the part of the range, from its near end on, before that of any other.
 

@@ -39,6 +39,7 @@ from shardstore.workers.overlay.immutable_run import ImmutableRun
 from shardstore.workers.overlay.overlay import Overlay
 from shardstore.workers.overlay.pin import DrainedRuns, Pin
 from shardstore.workers.ranges.dedup import DedupWindow, Verdict
+from shardstore.workers.ranges.empty_spans import EmptySpans
 from shardstore.workers.ranges.known_requests import KnownRequests
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import BARRED, FAILED, Result
@@ -366,6 +367,7 @@ MISTAKES: dict[str, Mistake] = {
     "forgets the result of an increment": Mistake(
         (Patch(DedupWindow, "note", _note_without_numbers),), needs=("strand answers",)
     ),
+    "goes on believing that deleted keys stay so": Mistake((Patch(EmptySpans, "note_put", lambda spans, keys: None),)),
     "judges a condition without logged writes": Mistake(
         (Patch(WritePath, "_newest_logged", lambda writes, owned, key: None),)
     ),

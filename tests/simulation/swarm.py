@@ -26,6 +26,7 @@ from shardstore.topology_options import TopologyOptions
 from shardstore.workers.maintenance import compaction_policy, drain_pace
 from shardstore.workers.ranges import dedup, window_share
 from shardstore.workers.ranges.dedup import WindowLimits
+from shardstore.workers.serving import deleted_keys
 from shardstore.workers.wal.writer import WalWriter
 from tests.simulation.focus import focused
 from tests.simulation.sim_disk import PowerLoss
@@ -137,6 +138,8 @@ class Swarm:
             Patch(shardstore.workers.overlay.overlay, "SET_ASIDE_BYTES_MIN", self.set_aside_bytes_min),
             Patch(shardstore.workers.serving.scanning, "SORTED_A_TURN", self.sorted_a_turn),
             Patch(shardstore.workers.serving.scan_page, "STRETCH_ENTRIES_MAX", self.stretch_entries_max),
+            Patch(deleted_keys, "PASSED_ENTRIES_MIN", self.stretch_entries_max),
+            Patch(deleted_keys, "PASSED_ENTRIES_MAX", 2 * self.stretch_entries_max),
             *(Patch(module, name, POLICY_NS) for module, name in POLICY_TIMES),
         ]
 

@@ -22,7 +22,7 @@ from shardstore.messages import decode as decode_message
 from shardstore.options import Durability, ScanMode
 from shardstore.wire_format import Flag, Header, Op, Status
 from shardstore.workers.overlay import overlay
-from shardstore.workers.serving import open_scans, requests, scan_page, scanning
+from shardstore.workers.serving import deleted_keys, open_scans, requests, scan_page, scanning
 from tests.unit.scan_driver import AtWorker
 from tests.unit.worker_driver import CLIENT, WorkerDriver
 
@@ -588,6 +588,8 @@ def test_an_empty_page_among_deleted_keys_ends_nothing(
 ) -> None:
     """It has more behind it, so what is held for the scan is held on."""
     monkeypatch.setattr(scan_page, "STRETCH_ENTRIES_MAX", 32)
+    monkeypatch.setattr(deleted_keys, "PASSED_ENTRIES_MIN", 32)
+    monkeypatch.setattr(deleted_keys, "PASSED_ENTRIES_MAX", 32)
     deleted = [b"k4%04d" % number for number in range(100)]
     worker.put(dict.fromkeys(deleted, b""))
     worker.delete(deleted)

@@ -13,6 +13,7 @@ from shardstore.workers.jobs.specs import DrainedTable
 from shardstore.workers.overlay.overlay import Overlay, fill
 from shardstore.workers.overlay.pin import DrainedRuns
 from shardstore.workers.ranges.dedup import DedupWindow
+from shardstore.workers.ranges.empty_spans import EmptySpans
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.range_view import PinnedRange, PinnedView, RangeView
 from shardstore.workers.segment.null_segment import NULL_SEGMENT
@@ -60,6 +61,7 @@ class OwnedRange:
     compactions: JobTotals = field(default_factory=JobTotals)
     version_logged: int = 0
     version_settled: int = 0
+    empty_spans: EmptySpans = field(default_factory=EmptySpans)
 
     def __post_init__(self) -> None:
         if self.damage is not None:
@@ -138,8 +140,13 @@ class OwnedRange:
         """The range as it is now, for as long as it takes. Raises Corruption."""
         stored = self.stored()
         if isinstance(stored, Segment):
-            return PinnedView([PinnedRange(stored.layers(), self.tables, self.version, self.overlay.pin())])
-        return PinnedView([*stored.pin(), PinnedRange((), (), 0, self.overlay.pin())])
+            pinned = PinnedRange(stored.layers(), self.tables, self.version, self.overlay.pin())
+            return PinnedView([pinned], self.writes_applied)
+        return PinnedView([*stored.pin(), PinnedRange((), (), 0, self.overlay.pin())], None)
+
+    def is_shown_by(self, pinned: PinnedView | None) -> bool:
+        """Whether a view shows what the range holds now; None stands for `view`, if it has files of its own."""
+        return self.segment is not None and (pinned is None or pinned.writes == self.writes_applied)
 
     def note_drained(self, tables: Iterable[DrainedTable]) -> None:
         """Runs of this range are in tables now: scans that have pinned them go on from there. Raises Corruption."""

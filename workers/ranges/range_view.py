@@ -56,9 +56,13 @@ class PinnedRange:
 
 @dataclass(frozen=True, slots=True)
 class PinnedView:
-    """A view that does not change, whatever is written, drained or compacted, until it is released."""
+    """A view that does not change, whatever is written, drained or compacted, until it is released.
+
+    `writes` had been applied to the range when it was pinned; None for a range that read its parents then.
+    """
 
     ranges: Sequence[PinnedRange]
+    writes: int | None
 
     @property
     def view(self) -> RangeView:

@@ -58,6 +58,7 @@ class LoggedWrite:
         active = owned.overlay.writable(self.lsn)
         if self.values is None:
             return active.delete(self.keys, self.payload_bytes, self.lsn)
+        owned.empty_spans.note_put(self.keys)
         return active.put(self.keys, self.values, self.payload_bytes, self.lsn)
 
 

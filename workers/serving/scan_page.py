@@ -1,8 +1,8 @@
 """One page of a scan over a range: complete from its first key to its resume key, whatever the layers hold.
 
 Where one layer alone has entries, they are sent as they are stored. Elsewhere a stretch of the range is taken from all
-layers and merged: so large that the worker is back with others within milliseconds, and however little is wanted not
-so small that a scan crawls through deleted keys.
+layers and merged, so large that the worker is back with others within milliseconds. Where that held only deleted keys,
+the next ones are passed over unmerged.
 """
 
 from __future__ import annotations
@@ -23,26 +23,27 @@ from shardstore.workers.ranges.range_view import RangeView
 from shardstore.workers.segment.column_writer import as_array, as_list, stride_of_items
 from shardstore.workers.segment.merge import merge
 from shardstore.workers.segment.table_format import Entries, Keys, Values
-from shardstore.workers.stretches import Ordered, lone_stretch, stretch_of
+from shardstore.workers.serving.deleted_keys import pass_deleted
+from shardstore.workers.stretches import Ordered, before, behind, lone_stretch, stretch_of
 
 STRETCH_ENTRIES_MIN = 16
 STRETCH_ENTRIES_MAX = 3_072
-STRETCH_GROWTH = 8
-"""The next stretch of a page is so much larger when one held only deleted keys."""
-STRETCH_BYTES_MAX = 4 * SCAN_PAGE_BYTES
-"""Of deleted keys and what they hide."""
 ALONE_ENTRIES_MIN = 4 * BLOCK_ENTRIES
 """With fewer entries before the next layer begins, a layer is not worth a page of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScanPage:
-    """Entries in ascending order, and where the next page begins (forward) or ends (reverse); empty: done."""
+    """Entries in ascending order, and where the next page begins (forward) or ends (reverse); empty: done.
+
+    `passed` is the part of the range, at its near end, that was passed over since no key there has a value.
+    """
 
     keys: Column
     values: Column
     entries: int
     resume: bytes
+    passed: KeyRange | None = None
 
 
 NOTHING = ScanPage(Column(b"", False), Column(b"", False), 0, b"")
@@ -69,7 +70,7 @@ def _stored_page(
     if page is None:
         return None
     if page.exhausted:
-        resume = _behind_stretch(stretch, wanted, reverse)
+        resume = _resume_at(behind(stretch, wanted, reverse), reverse)
     else:
         resume = _behind_key(page.first_key if reverse else page.last_key, wanted, reverse)
     values = encode([b""] * page.entries) if keys_only else page.values
@@ -79,27 +80,35 @@ def _stored_page(
 def _merged_page(
     layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int
 ) -> ScanPage:
-    """The living of a stretch of the range, or of a larger one behind it if there are none."""
-    stretch_entries = min(max(entries_max, STRETCH_ENTRIES_MIN), STRETCH_ENTRIES_MAX)
-    stretch_bytes = SCAN_PAGE_BYTES
-    while True:
-        stretch = stretch_of(layers, wanted, reverse, stretch_entries, stretch_bytes)
-        columns = [_dense(column) for layer in layers for column in layer.columns(stretch)]
-        merged = merge(columns) if len(columns) > 1 else (*columns, Entries([], []))[0]
-        living = _living(merged)
-        resume = _behind_stretch(stretch, wanted, reverse)
-        if len(living.keys) or not resume or stretch_bytes == STRETCH_BYTES_MAX:
-            break
-        wanted = KeyRange(wanted.start, resume) if reverse else KeyRange(resume, wanted.end)
-        stretch_entries = min(stretch_entries * STRETCH_GROWTH, STRETCH_ENTRIES_MAX)
-        stretch_bytes = STRETCH_BYTES_MAX if stretch_entries == STRETCH_ENTRIES_MAX else stretch_bytes
+    """The living of a stretch of the range; none when there are more deleted keys than one page passes over."""
+    passed = None
+    living, rest = _living_of_stretch(layers, wanted, reverse, entries_max)
+    if not len(living.keys) and rest:
+        left, has_value = pass_deleted(layers, rest, reverse)
+        passed = before(left, wanted, reverse)
+        if left is None or not has_value:
+            return replace(NOTHING, resume=_resume_at(left, reverse), passed=passed)
+        wanted = left
+        living, rest = _living_of_stretch(layers, wanted, reverse, entries_max)
+    resume = _resume_at(rest, reverse)
     page = _page(_near(living, reverse, entries_max), resume, keys_only)
     if len(page.keys.frame) + len(page.values.frame) > SCAN_PAGE_BYTES:
         page = _page(_near(living, reverse, min(entries_max, _fitting(living, reverse))), resume, keys_only)
     if page.entries < len(living.keys):
         farthest = living.keys[-page.entries if reverse else page.entries - 1]
-        return replace(page, resume=_behind_key(bytes(farthest), wanted, reverse))
-    return page
+        resume = _behind_key(bytes(farthest), wanted, reverse)
+    return replace(page, resume=resume, passed=passed)
+
+
+def _living_of_stretch(
+    layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, entries_max: int
+) -> tuple[Entries, KeyRange | None]:
+    """The living at the near end of the range, and the rest of it."""
+    stretch_entries = min(max(entries_max, STRETCH_ENTRIES_MIN), STRETCH_ENTRIES_MAX)
+    stretch = stretch_of(layers, wanted, reverse, stretch_entries, SCAN_PAGE_BYTES)
+    columns = [_dense(column) for layer in layers for column in layer.columns(stretch)]
+    merged = merge(columns) if len(columns) > 1 else (*columns, Entries([], []))[0]
+    return _living(merged), behind(stretch, wanted, reverse)
 
 
 def _dense(entries: Entries) -> Entries:
@@ -149,11 +158,11 @@ def _column(items: Keys | Values) -> Column:
     return Column(items.tobytes(), True) if isinstance(items, np.ndarray) else encode(items)  # type: ignore[arg-type]
 
 
-def _behind_stretch(stretch: KeyRange, wanted: KeyRange, reverse: bool) -> bytes:
-    """Where to go on behind a stretch from the near end of what is wanted; empty when that was all."""
-    if reverse:
-        return stretch.start if stretch.start != wanted.start else b""
-    return stretch.end if stretch.end != wanted.end else b""
+def _resume_at(rest: KeyRange | None, reverse: bool) -> bytes:
+    """Where to go on with what is left of a range; empty when nothing is."""
+    if rest is None:
+        return b""
+    return rest.end if reverse else rest.start
 
 
 def _behind_key(key: bytes, wanted: KeyRange, reverse: bool) -> bytes:

@@ -83,7 +83,7 @@ class Scanning:
             elif pinned is None:
                 self._begun[asker] = _Begun(owned.pin(), state)
             return None
-        page = _read(view, owned, request)
+        page = _read(view, owned, request, owned.is_shown_by(pinned))
         mark = self._mark(owned, asker, request, scan, page, now_ns) if request.mode in _HELD else state
         payload_bytes = len(page.keys.frame) + len(page.values.frame)
         first = request.start or owned.key_range.start
@@ -153,11 +153,17 @@ class Scanning:
         return self.open.of_mark(owned, mark, client, now_ns) if mark else None
 
 
-def _read(view: RangeView, owned: OwnedRange, request: ScanRequest) -> ScanPage:
+def _read(view: RangeView, owned: OwnedRange, request: ScanRequest, is_now: bool) -> ScanPage:
+    """A page. Where the view shows the range as it is now, what scans know of that helps, and they learn of it."""
     wanted = wanted_of(request, owned.key_range)
+    if wanted and is_now:
+        wanted = owned.empty_spans.left_of(wanted, request.reverse)
     if wanted is None:
         return NOTHING
-    return scan_page(view, wanted, request.reverse, request.keys_only, page_entries(request))
+    page = scan_page(view, wanted, request.reverse, request.keys_only, page_entries(request))
+    if page.passed and is_now:
+        owned.empty_spans.note(page.passed)
+    return page
 
 
 def _checked_state(owned: OwnedRange, request: ScanRequest) -> bytes:

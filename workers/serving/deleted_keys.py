@@ -1,0 +1,72 @@
+"""Passing over deleted keys to the next one that has a value, however many there are.
+
+Nothing is merged and nothing is sorted for that. From the newest layer to the oldest, each tells the first key that
+has a value there and is in no newer layer; the nearest of those is the one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import compress, filterfalse, repeat
+from operator import is_not
+
+import numpy as np
+
+from shardstore.identifiers import TOMBSTONE
+from shardstore.key_range import KeyRange
+from shardstore.limits import SCAN_PAGE_BYTES
+from shardstore.workers.segment.column_writer import as_list
+from shardstore.workers.segment.table_format import Entries, Values
+from shardstore.workers.stretches import Ordered, behind, stretch_of
+
+PASSED_ENTRIES_MIN = 256
+PASSED_ENTRIES_MAX = 16_384
+"""Of all layers together, deleted keys and what they hide: two to three milliseconds."""
+PASSED_GROWTH = 8
+PASSED_BYTES_MAX = 4 * SCAN_PAGE_BYTES
+
+
+def pass_deleted(layers: Sequence[Ordered], wanted: KeyRange, reverse: bool) -> tuple[KeyRange | None, bool]:
+    """What is left of a range from the nearest key with a value on, and True.
+
+    False when there may be more to pass over, or nothing is left (None).
+    """
+    entries_max, left = PASSED_ENTRIES_MIN, wanted
+    while True:
+        stretch = stretch_of(layers, left, reverse, entries_max, PASSED_BYTES_MAX)
+        nearest = _nearest_value([layer.columns(stretch) for layer in layers], reverse)
+        if nearest is not None:
+            return (KeyRange(left.start, nearest + b"\0") if reverse else KeyRange(nearest, left.end)), True
+        rest = behind(stretch, left, reverse)
+        if rest is None or entries_max == PASSED_ENTRIES_MAX:
+            return rest, False
+        left, entries_max = rest, min(entries_max * PASSED_GROWTH, PASSED_ENTRIES_MAX)
+
+
+def _nearest_value(oldest_to_newest: Sequence[Sequence[Entries]], reverse: bool) -> bytes | None:
+    """The nearest key that has a value; None when all are deleted."""
+    newer: set[bytes] = set()
+    nearest: list[bytes] = []
+    for older in range(len(oldest_to_newest) - 1, -1, -1):
+        pieces = [(_keys_of(column), column.values) for column in oldest_to_newest[older]]
+        for keys, values in pieces:
+            with_value = _with_value(keys, values)
+            found = next(filterfalse(newer.__contains__, reversed(with_value) if reverse else with_value), None)
+            if found is not None:
+                nearest.append(found)
+        if older:
+            newer.update(*(keys for keys, _ in pieces))
+    if not nearest:
+        return None
+    return max(nearest) if reverse else min(nearest)
+
+
+def _keys_of(column: Entries) -> list[bytes]:
+    return as_list(column.keys)  # type: ignore[return-value]  # no key is a tombstone
+
+
+def _with_value(keys: list[bytes], values: Values) -> list[bytes]:
+    """Those of the keys that have one."""
+    if isinstance(values, np.ndarray):
+        return keys
+    return list(compress(keys, map(is_not, values, repeat(TOMBSTONE))))
