@@ -334,7 +334,9 @@ class Mistake:
 MISTAKES: dict[str, Mistake] = {
     "acknowledges before the sync": Mistake((Patch(workers.core, "WritePath", AcknowledgesBeforeSync),), first_seed=10),
     "shows writes before their sync": Mistake((Patch(workers.core, "WritePath", ShowsUnsyncedWrites),), first_seed=3),
-    "forgets to sync in ASYNC": Mistake((Patch(workers.core, "WritePath", ForgetsToSync),), needs=("ASYNC",)),
+    "forgets to sync in ASYNC": Mistake(
+        (Patch(workers.core, "WritePath", ForgetsToSync),), needs=("ASYNC",), first_seed=9
+    ),
     "refuses what it has logged": Mistake((Patch(WalWriter, "append", _append_and_refuse),)),
     "retries a failed sync": Mistake(
         (
@@ -354,18 +356,18 @@ MISTAKES: dict[str, Mistake] = {
     "forgets a client without a trace": Mistake(
         (Patch(DedupWindow, "_forget", _forget_without_a_trace),),
         needs=("strand answers", "few clients known"),
-        first_seed=107,
+        first_seed=125,
     ),
     "forgets the newest number of a silent client": Mistake(
         (Patch(KnownRequests, "reduced", _reduced_to_nothing),),
         needs=("strand answers", "silent clients reduced"),
-        first_seed=140,
+        first_seed=145,
     ),
     "loses the dedup window in a drain": Mistake(
         (Patch(DedupWindow, "to_document", lambda window, lsn_durable: {}),), first_seed=85
     ),
     "forgets the result of an increment": Mistake(
-        (Patch(DedupWindow, "note", _note_without_numbers),), needs=("strand answers",)
+        (Patch(DedupWindow, "note", _note_without_numbers),), needs=("strand answers",), first_seed=3
     ),
     "goes on believing that deleted keys stay so": Mistake((Patch(EmptySpans, "note_put", lambda spans, keys: None),)),
     "judges a condition without logged writes": Mistake(
@@ -376,10 +378,10 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "bars nothing that was not applied": Mistake((Patch(WritePath, "outcome", _tell_and_bar_nothing),), first_seed=10),
     "drops what was drained while it compacted": Mistake(
-        (Patch(workers.jobs.compact, "_placed", _drop_what_overtook),), first_seed=28
+        (Patch(workers.jobs.compact, "_placed", _drop_what_overtook),), first_seed=30
     ),
     "gives a table of a drain the number of one that is being written": Mistake(
-        (Patch(Numbers, "first_from", lambda numbers, number: number),), first_seed=13
+        (Patch(Numbers, "first_from", lambda numbers, number: number),), first_seed=26
     ),
     "releases the log before a drain": Mistake((Patch(MaintenanceQueue, "checkpoint", _release_all_that_is_durable),)),
     "believes log files that came back": Mistake(
@@ -390,9 +392,11 @@ MISTAKES: dict[str, Mistake] = {
         needs=("lose power", "CHAOS"),
         first_seed=705,
     ),
-    "does not sync names of log files": Mistake((Patch(servers, "SimFilesystem", ForgetsLogDirectories),)),
+    "does not sync names of log files": Mistake(
+        (Patch(servers, "SimFilesystem", ForgetsLogDirectories),), first_seed=3
+    ),
     "counts log files as synced without their names": Mistake(
-        (Patch(WalWriter, "unsynced_directory", lambda writer: None),), needs=("lose power",)
+        (Patch(WalWriter, "unsynced_directory", lambda writer: None),), needs=("lose power",), first_seed=10
     ),
     "does not sync names of tables": Mistake((Patch(servers, "SimFilesystem", ForgetsSegmentDirectories),)),
     "serves replayed data before it is durable": Mistake(
@@ -401,13 +405,13 @@ MISTAKES: dict[str, Mistake] = {
     "checks no checksum of records": Mistake(
         (Patch(workers.wal.record_format, "checksum", lambda data, seed=0: 0),),
         needs=("lose power", "CHAOS"),
-        first_seed=18_100,
+        first_seed=18_582,
     ),
     "drops tombstones in drains": Mistake(
         (Patch(workers.jobs.drain, "merge", lambda batches: without_needless_tombstones(merge(batches), [])),)
     ),
     "drops tombstones in compactions over bottom mains": Mistake(
-        (Patch(workers.jobs.merged_entries, "without_needless_tombstones", _keep_no_tombstone),), first_seed=20
+        (Patch(workers.jobs.merged_entries, "without_needless_tombstones", _keep_no_tombstone),), first_seed=22
     ),
     "releases the files of carried tables": Mistake((Patch(Segment, "replace", _forget_what_is_carried),)),
     "carries parts that deltas change": Mistake((Patch(workers.jobs.compaction_plan, "_rewritten", _carry_all),)),
@@ -422,17 +426,17 @@ MISTAKES: dict[str, Mistake] = {
         ),
         first_seed=70,
     ),
-    "goes on with a scan that it has closed": Mistake((Patch(OpenScans, "of_mark", _begin_anew),), first_seed=32),
+    "goes on with a scan that it has closed": Mistake((Patch(OpenScans, "of_mark", _begin_anew),), first_seed=34),
     "takes any state of a range for that of the mark": Mistake(
         (Patch(workers.serving.scanning, "_checked_state", lambda owned, mark: b"state"),)
     ),
     "lets writers into an isolated range": Mistake((Patch(OpenScans, "open_isolation", _isolate_nothing),)),
-    "counts a lease twice": Mistake((Patch(router.budget, "lease_for", _count_leases_twice),)),
+    "counts a lease twice": Mistake((Patch(router.budget, "lease_for", _count_leases_twice),), first_seed=8),
     "is another client where its router is now": Mistake(
         (Patch(Joining, "_look", _look_as_another),), needs=("kill router", "break connection"), first_seed=2_000
     ),
     "grants at once after a restart of the router": Mistake(
-        (Patch(router.budget, "free_bytes", _grant_at_once),), needs=("kill router",), first_seed=140
+        (Patch(router.budget, "free_bytes", _grant_at_once),), needs=("kill router",), first_seed=232
     ),
     "has a filter that denies keys": Mistake((Patch(BloomFilter, "may_contain", _sees_no_third_key),)),
 }

@@ -155,17 +155,17 @@ TOPOLOGY_MISTAKES: dict[str, Mistake] = {
     "lets a fenced parent accept writes": Mistake((Patch(Holdings, "_former_of", _serve_the_fenced),)),
     "adopts before all parents are fenced": Mistake((Patch(Changes, "_windows", _windows_known),)),
     "forgets the dedup window when a child is adopted": Mistake(
-        (Patch(Changes, "_adopt", _adopt_without_windows),), needs=("break connection",)
+        (Patch(Changes, "_adopt", _adopt_without_windows),), needs=("break connection",), first_seed=92
     ),
     "forgets the dedup window in the manifest of a child": Mistake(
-        (Patch(workers.topology.changes, "AdoptSpec", _spec_without_window),), needs=("strand answers",)
+        (Patch(workers.topology.changes, "AdoptSpec", _spec_without_window),), needs=("strand answers",), first_seed=3
     ),
     "publishes a child before its tables are durable": Mistake(
         (Patch(servers, "SimFilesystem", PublishesChildrenFirst),),
         needs=("lose power in adoption", "CHAOS"),
         first_seed=430,
     ),
-    "fences an isolated range": Mistake((Patch(Changes, "_fence", _fence_at_once),)),
+    "fences an isolated range": Mistake((Patch(Changes, "_fence", _fence_at_once),), first_seed=1),
     "goes on with a held scan by the new map": Mistake(
         (Patch(shardstore.client.planning, "_of_page", _page_by_the_map),)
     ),
@@ -177,7 +177,7 @@ TOPOLOGY_MISTAKES: dict[str, Mistake] = {
         (Patch(workers.topology.changes, "_is_drained", lambda parent: parent.is_fenced),)
     ),
     "forgets changes when the router starts": Mistake(
-        (Patch(TopologyChanges, "__init__", _begin_without_changes),), needs=("strike change",)
+        (Patch(TopologyChanges, "__init__", _begin_without_changes),), needs=("strike change",), first_seed=14
     ),
     "reads of parents only what is drained": Mistake((Patch(Inheritance, "get_many", _get_from_files),)),
     "takes tables of a parent as they are": Mistake((Patch(workers.jobs.adopt, "clipped", _unclipped),)),
