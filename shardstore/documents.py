@@ -45,7 +45,7 @@ def decode_document(path: str, data: bytes, magic: bytes, version: int) -> dict[
         raise Corruption(path, len(data), f"ends inside the {HEAD_BYTES} bytes of its head")
     found_magic, found_version, length = _HEAD.unpack_from(data)
     if found_magic != magic:
-        raise Corruption(path, 0, f"magic {found_magic!r} instead of {magic!r}")
+        raise Corruption(path, 0, f"begins with {found_magic!r} instead of {magic!r}: it is another file, or damaged")
     if found_version != version:
         raise Corruption(path, 8, of_another_version(found_version, version))
     if length != len(data) - HEAD_BYTES:

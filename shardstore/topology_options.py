@@ -36,7 +36,7 @@ class TopologyOptions:
 
     def __post_init__(self) -> None:
         if type(self.auto_topology) is not bool:
-            raise InvalidRequest(f"auto_topology is true or false, not {self.auto_topology!r}")
+            raise InvalidRequest(f"auto_topology is True or False, not {self.auto_topology!r}")
         for name, least, most in (
             ("split_bytes", KIB, 2**60),
             ("split_operations", 1, 2**60),

@@ -62,7 +62,8 @@ class ZmqLink:
             make_sure_of_room()
             self._socket = context.socket(zmq.DEALER)
         except (zmq.ZMQError, OSError) as error:
-            raise Unavailable(f"cannot open a socket: {error}") from None
+            remedy = "close some of what is open, or raise `ulimit -n`"
+            raise Unavailable(f"cannot open a socket: {error.strerror}; {remedy}") from None
         self._send: Callable[..., object] = partial(CompiledSocket.send, self._socket)
         self._item = [(self._socket, _IN)]
         self._outbox: deque[list[bytes]] = deque()
@@ -81,7 +82,9 @@ class ZmqLink:
             self._socket.connect(endpoint)
         except zmq.ZMQError as error:
             reason = str(error).partition(" (addr=")[0]  # pyzmq repeats the address
-            raise InvalidRequest(f"cannot connect to {endpoint}: {reason}") from None
+            raise InvalidRequest(
+                f"cannot connect to {endpoint}: {reason}; write it as `shardstore serve` prints it"
+            ) from None
         self._descriptor = self._socket.get(zmq.FD)
         self._readiness.add(self._descriptor, READABLE, lambda _, received: self.take(received))
         self._unsure[self] = None

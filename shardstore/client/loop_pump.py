@@ -185,7 +185,9 @@ class LoopPump:
         if self._loop is None:
             self._loop = running
         if running is not self._loop:
-            raise InvalidRequest("an asyncio client is used in the event loop in which it was made")
+            raise InvalidRequest(
+                "an asyncio client is used in the event loop in which it was made: make another one in this loop"
+            )
         return running
 
     def _attach(self, loop: AbstractEventLoop) -> None:

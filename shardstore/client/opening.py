@@ -54,7 +54,8 @@ def _new_transport() -> ClientTransport:
     try:
         return SocketTransport()
     except OSError as error:
-        raise Unavailable(f"the client has no room for its sockets: {error}") from None
+        remedy = "close some of what is open, or raise `ulimit -n`"
+        raise Unavailable(f"the client has no room for its sockets: {error.strerror}; {remedy}") from None
 
 
 def _finder_of(where: str | os.PathLike[str] | None) -> StoreFinder:

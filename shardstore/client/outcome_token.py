@@ -21,6 +21,7 @@ from shardstore.outcome import Ending, Outcome
 from shardstore.wire_format import MalformedMessage
 
 _VERSION = b"\x02"
+_DAMAGED = "the token is damaged: hand over the bytes of OutcomeUnknown.token as they are"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,11 @@ def from_bytes(token: Any) -> OutcomeToken:
         decoded = decode(OutcomeToken, token[1:])
         for part in decoded.parts:
             part.question()
-    except MalformedMessage as error:
-        raise InvalidRequest(f"no token of an outcome: {error}") from None
+    except MalformedMessage:
+        raise InvalidRequest(_DAMAGED) from None
     keys_fit = all(KEY_BYTES_MIN <= len(part.key) <= KEY_BYTES_MAX and part.client for part in decoded.parts)
     if not keys_fit:
-        raise InvalidRequest("no token of an outcome: its fields are out of bounds")
+        raise InvalidRequest(_DAMAGED)
     return decoded
 
 
@@ -109,7 +110,8 @@ def _part_of(request: Request, client: int, key: bytes) -> PartInDoubt:
 def unknown_outcome(what: str, cause: Exception, token: OutcomeToken) -> OutcomeUnknown:
     """The error for a write that cannot be said not to be applied, because of another error."""
     last_word = cause.cause if isinstance(cause, Busy) else cause
-    unknown = OutcomeUnknown(f"{what}; the last word was: {last_word}", token.encode())
+    words = cause.what if isinstance(cause, OutcomeUnknown) else f"{what}; the last word was: {last_word}"
+    unknown = OutcomeUnknown(words, token.encode())
     unknown.__cause__ = cause
     return unknown
 

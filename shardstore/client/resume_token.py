@@ -17,6 +17,7 @@ from shardstore.wire_format import MalformedMessage
 UNLIMITED = 2**64 - 1
 MODES = {mode.value: mode for mode in ScanMode}
 _VERSION = b"\x02"
+_DAMAGED = "the token is damaged: hand over the bytes of resume_token as they are"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ def from_token(token: Any) -> ResumePoint:
         raise InvalidRequest("what a scan resumes from is the resume_token of a scan")
     try:
         point = decode(ResumePoint, token[1:])
-    except MalformedMessage as error:
-        raise InvalidRequest(f"no resume token of a scan: {error}") from None
+    except MalformedMessage:
+        raise InvalidRequest(_DAMAGED) from None
     if not point.is_sound:
-        raise InvalidRequest("no resume token of a scan: its fields are out of bounds")
+        raise InvalidRequest(_DAMAGED)
     return point

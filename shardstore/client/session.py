@@ -288,7 +288,12 @@ class Session:
             self._fail_the_impatient(request, refused)
         if status is Status.STALE_ROUTE and isinstance(first, ScanPage | EndScan) and first.mark:
             self._sending.finish(request)
-            self._fail(first, ScanInvalidated(None, b"", "who answered for the range when the scan came there is gone"))
+            self._fail(
+                first,
+                ScanInvalidated(
+                    None, b"", "the worker that answered for the range when the scan came there has it no more"
+                ),
+            )
         elif not request.wanted:
             self._sending.finish(request)
         elif request.state is State.SENT and request.lane.heirs and status is not Status.BUSY:

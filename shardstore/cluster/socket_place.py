@@ -74,7 +74,9 @@ def socket_place(
     place = SocketPlace(os.path.abspath(path), SocketAccess(_checked_mode(mode), _checked_group(group)))
     size = len(os.fsencode(place.worker(WORKERS_MAX - 1)))
     if size > IPC_PATH_BYTES_MAX:
-        raise InvalidRequest(f"{place.path} is too long for a socket by {size - IPC_PATH_BYTES_MAX} bytes")
+        raise InvalidRequest(
+            f"{place.path} is too long for a socket by {size - IPC_PATH_BYTES_MAX} bytes: use a shorter one"
+        )
     if not os.path.isdir(os.path.dirname(place.path)):
         raise InvalidRequest(f"there is no directory {os.path.dirname(place.path)} for the socket: make it first")
     return place

@@ -161,7 +161,8 @@ class Supervisor:
                 idle_ns = 0 if any(child.works() for child in late) else idle_ns + LOOK_NS
             if idle_ns > START_NS:
                 [child, *_] = late or self._router
-                raise Unavailable(f"{child.name} has done nothing for {START_NS // SECOND_NS} s{child.last_words()}")
+                idle = f"{child.name} has done nothing for {START_NS // SECOND_NS} s{child.last_words()}"
+                raise Unavailable(f"the cluster did not start: {idle}")
             gone = self._follow_up() or self._take(look_ns)
             if gone is not None:
                 raise Unavailable(f"the cluster did not start: {gone.last_end}")

@@ -188,7 +188,9 @@ def test_scan_that_is_invalidated_says_how_to_go_on(client: FakeClient) -> None:
     client.failure = ended = ScanInvalidated(b"key", b"\x01token", "so it was")
     result = run("scan")
     assert result.exit_code == 3
-    assert f"--resume {ended.token.hex()}" in result.output
+    assert (
+        result.stderr == f"Error: the scan ended behind b'key': so it was (go on with --resume {ended.token.hex()})\n"
+    )
 
 
 def test_stats_are_indented_lines_or_json(client: FakeClient) -> None:

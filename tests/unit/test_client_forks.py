@@ -261,7 +261,13 @@ def test_no_room_in_the_child_is_no_reason_to_give_up(client: Client, monkeypatc
                 said = str(error)
         return said, client.get(b"a")
 
-    assert in_child(use) == repr(("the client has no room for its sockets: [Errno 24] Too many open files", b"1"))
+    assert in_child(use) == repr(
+        (
+            "the client has no room for its sockets: Too many open files; close some of what is open, or raise "
+            "`ulimit -n`",
+            b"1",
+        )
+    )
 
 
 def test_a_fork_in_the_middle_of_a_call_of_the_same_thread(client: Client, server: FakeServer) -> None:

@@ -311,7 +311,7 @@ def test_a_token_that_no_scan_can_have_is_refused(client: Client) -> None:
         (b"k" * (BOUND_BYTES_MAX + 1), b"", b"", b""),
     ):
         point = scanning.ResumePoint(start, end, False, False, 9, "live", first, last)
-        with pytest.raises(InvalidRequest, match="out of bounds"):
+        with pytest.raises(InvalidRequest, match="the token is damaged"):
             client.scan(resume=scanning.to_token(point))
 
 

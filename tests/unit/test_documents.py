@@ -65,7 +65,7 @@ def test_a_body_that_is_no_map_is_damage_even_with_a_good_checksum(packed: bytes
 
 @pytest.mark.parametrize(
     ("magic", "version", "offset", "what"),
-    [(b"sSOTHER\0", 1, 0, "magic"), (MAGIC, 2, 8, "reads version 1")],
+    [(b"sSOTHER\0", 1, 0, "begins with"), (MAGIC, 2, 8, "reads version 1")],
 )
 def test_another_kind_or_version_is_named(magic: bytes, version: int, offset: int, what: str) -> None:
     with pytest.raises(Corruption, match=what) as caught:

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
+import pickle
+import socket
+from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shardstore import Client, LocalCluster, ShardstoreError, connect
+from shardstore import AsyncClient, Client, LocalCluster, ScanIterator, ShardstoreError, connect, connect_async
+from shardstore.client.outcome_token import OutcomeToken, PartInDoubt
+from shardstore.client.resume_token import ResumePoint, to_token
+from shardstore.limits import MILLISECOND_NS
 from shardstore.messages import Refusal
 from shardstore.wire_format import Status
 from tests.unit.fake_cluster import FakeCluster, Refuse
 from tests.unit.fake_server import FakeServer, serving
+from tests.unit.session_driver import SessionDriver, put
+
+NO_TOKEN = b"\x02\xc1"
+BAD_OUTCOME = "the token is damaged: hand over the bytes of OutcomeUnknown.token as they are"
+BAD_RESUME = "the token is damaged: hand over the bytes of resume_token as they are"
+
+
+def closed(scan: ScanIterator) -> ScanIterator:
+    scan.close()
+    return scan
+
 
 CALLS: list[tuple[str, Callable[[Client], Any]]] = [
     (
@@ -24,6 +43,14 @@ CALLS: list[tuple[str, Callable[[Client], Any]]] = [
     ("InvalidRequest: a value is bytes, not NoneType", lambda db: db.put(b"k", None)),
     ("InvalidRequest: a value has 0 to 8,388,608 bytes, not 8,388,609", lambda db: db.put(b"k", bytes(8_388_609))),
     ("InvalidRequest: an expected value is bytes, not int", lambda db: db.compare_and_set(b"k", 1, b"")),
+    (
+        "InvalidRequest: the expected value and the new one have at most 16,772,096 bytes, not 16,777,216",
+        lambda db: db.compare_and_set(b"k", bytes(8_388_608), bytes(8_388_608)),
+    ),
+    (
+        "InvalidRequest: a value is bytes, not a memoryview of 'I': cast it with .cast('B')",
+        lambda db: db.put(b"k", memoryview(array("I", [1]))),
+    ),
     ("InvalidRequest: on_busy is 'wait' or 'fail', not 'no'", lambda db: db.put(b"k", b"", on_busy="no")),
     ("InvalidRequest: timeout is 0 to 3600 seconds or None, not -1", lambda db: db.get(b"k", timeout=-1)),
     (
@@ -63,6 +90,19 @@ CALLS: list[tuple[str, Callable[[Client], Any]]] = [
     ("InvalidRequest: no key lies between start b'b' and end b'a'", lambda db: db.flush(b"b", b"a")),
     ("InvalidRequest: wait is True or False, not 0", lambda db: db.compact(wait=0)),
     ("InvalidRequest: what is asked for its outcome is the token of an OutcomeUnknown", lambda db: db.outcome(b"")),
+    (f"InvalidRequest: {BAD_OUTCOME}", lambda db: db.outcome(NO_TOKEN)),
+    (
+        f"InvalidRequest: {BAD_OUTCOME}",
+        lambda db: db.outcome(OutcomeToken([PartInDoubt(1, 1, b"")], 0, 0).encode()),
+    ),
+    (f"InvalidRequest: {BAD_RESUME}", lambda db: db.scan(resume=NO_TOKEN)),
+    (
+        f"InvalidRequest: {BAD_RESUME}",
+        lambda db: db.scan(resume=to_token(ResumePoint(b"b", b"a", False, False, 1, "snapshot", b"", b""))),
+    ),
+    ("Closed: the scan was closed", lambda db: closed(db.scan()).seek(b"k")),
+    ("InvalidRequest: a client is made by shardstore.connect(...)", lambda db: Client("data")),  # type: ignore[arg-type]
+    ("InvalidRequest: a client is made by shardstore.connect_async(...)", lambda db: AsyncClient("data")),  # type: ignore[arg-type]
     ("InvalidRequest: a worker is named by its number, 0 to 255, not '1'", lambda db: db.admin.drain_worker("1")),
     ("InvalidRequest: dry_run is True or False, not None", lambda db: db.admin.rebalance(dry_run=None)),
 ]  # fmt: skip
@@ -73,6 +113,11 @@ REFUSALS: list[tuple[str, Refuse]] = [
         Refuse(Status.BUSY, 5, Refusal("memory is full", used=9, limit=8)),
     ),
     ("Corruption: t-1 at byte 7: no sum", Refuse(Status.FAILED, 0, Refusal("no sum", file="t-1", offset=7))),
+    (
+        "OutcomeUnknown: whether it was applied cannot be told any more: its client has written later, or was "
+        "forgotten",
+        Refuse(Status.TOO_OLD, 0, Refusal("its client has written later, or was forgotten")),
+    ),
     ("StorageFailure: cannot read t-1", Refuse(Status.FAILED, 0, Refusal("cannot read t-1"))),
     ("InvalidRequest: no counter", Refuse(Status.INVALID, 0, Refusal("no counter"))),
 ]
@@ -115,6 +160,87 @@ def test_a_call_without_an_answer(server: FakeServer) -> None:
         server.resume()
 
 
+def test_a_client_stays_in_its_process_and_its_loop(server: FakeServer) -> None:
+    with connect(server.url) as client:
+        assert said(lambda: pickle.dumps(client)) == (
+            "InvalidRequest: a client cannot be pickled: another process makes its own, with "
+            f"shardstore.connect({server.url!r})"
+        )
+
+    async def opened() -> AsyncClient:
+        return await connect_async(server.url)
+
+    loop = asyncio.new_event_loop()
+    client = loop.run_until_complete(opened())
+    assert said(lambda: pickle.dumps(client)) == (
+        "InvalidRequest: a client cannot be pickled: another process makes its own, with "
+        f"shardstore.connect_async({server.url!r})"
+    )
+    assert said(lambda: asyncio.run(client.get(b"k"))) == (
+        "InvalidRequest: an asyncio client is used in the event loop in which it was made: make another one in this "
+        "loop"
+    )
+    loop.run_until_complete(client.close())
+    loop.close()
+
+
+def test_a_bad_pair_behind_a_chunk_that_failed(server: FakeServer) -> None:
+    with connect(server.url) as client:
+        server.cluster.script.append(Refuse(Status.FAILED, 0, Refusal("cannot write t-1")))
+        pairs = [*((b"%06d" % number, b"") for number in range(20_000)), (b"k", None)]
+        assert said(lambda: client.put_many(pairs)) == (
+            "InvalidRequest: entry 20,000: a value is bytes, not NoneType; some of the 16,384 before its chunk may not "
+            "be applied: cannot write t-1"
+        )
+
+
+def test_a_store_that_was_replaced(server: FakeServer) -> None:
+    with connect(server.url) as client:
+        server.cluster.store = "another"
+        assert said(lambda: client.get(b"k")) == (
+            f"Unavailable: another store is served at {server.url} now: this is another; open a new client if that one "
+            "is meant"
+        )
+
+
+def test_a_router_that_says_nothing(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"{tmp_path}/s")
+        listening.listen()
+        url = f"ipc://{tmp_path}/s"
+        assert said(lambda: connect(url, timeout=0.05)) == (
+            f"Unavailable: no answer within 0.05 s: no router answered at {url}"
+        )
+
+
+def test_a_client_without_descriptors(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("shardstore.zmq_links.make_sure_of_room", refuse)
+    assert said(lambda: connect(server.url)) == (
+        "Unavailable: cannot open a socket: Too many open files; close some of what is open, or raise `ulimit -n`"
+    )
+    monkeypatch.setattr("shardstore.socket_transport.make_sure_of_room", refuse)
+    assert said(lambda: connect(server.url)) == (
+        "Unavailable: the client has no room for its sockets: Too many open files; close some of what is open, or "
+        "raise `ulimit -n`"
+    )
+
+
+def test_writes_that_are_slowed_down_until_their_end() -> None:
+    driver = SessionDriver(FakeCluster())
+    driver.cluster.pressure = 255
+    driver.call(put(b"k", bytes(8_000_000)))
+    late = put(b"k", timeout_ns=MILLISECOND_NS)
+    driver.submit(late)
+    driver.advance(200)
+    assert str(driver.ended[late]) == (
+        "writes are slowed down: 255 of 255 used; nothing was applied (segment 2 at worker 0, keys from b'@' on before "
+        "b'\\x80')"
+    )
+
+
 def test_stores_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("SHARDSTORE_URL", "SHARDSTORE_DATA"):
         monkeypatch.delenv(variable, raising=False)
@@ -133,6 +259,12 @@ def test_stores_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.Monkey
     }.items():
         refused = f"InvalidRequest: {url!r} {flaw}: write it like tcp://127.0.0.1:7700, {printed}"
         assert said(lambda url=url: connect(url)) == refused  # type: ignore[misc]
+    assert said(lambda: connect("http://x")) == (
+        "InvalidRequest: 'http://x' is no cluster's url, which begins with ipc:// or tcp://, and no data directory"
+    )
+    assert said(lambda: connect("tcp://a b:7700")) == (
+        "InvalidRequest: cannot connect to tcp://a b:7700: Invalid argument; write it as `shardstore serve` prints it"
+    )
     no_path = f"InvalidRequest: 'ipc://' has no path: write it like ipc:///run/app/store, {printed}"
     assert said(lambda: connect("ipc://")) == no_path
     assert said(lambda: connect("ipc:///n", fork="no")) == "InvalidRequest: fork is 'reopen' or 'refuse', not 'no'"

@@ -46,5 +46,9 @@ def test_a_client_waits_as_gevent_wants_it(tmp_path: Path, monkeypatch: pytest.M
 def test_a_cluster_says_what_to_do_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = LocalCluster(tmp_path / "store")
     patch(monkeypatch)
-    with pytest.raises(InvalidRequest, match="shardstore serve"):
+    with pytest.raises(InvalidRequest) as refused:
         cluster.start()
+    assert str(refused.value) == (
+        "a LocalCluster does not run in a program that gevent has patched, a client does: start the cluster with "
+        "`shardstore serve`, and connect to its data directory"
+    )

@@ -100,7 +100,7 @@ def test_the_number_of_workers_is_bounded() -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"auto_topology": 1}, "true or false"),
+        ({"auto_topology": 1}, "True or False"),
         ({"split_bytes": 0}, "split_bytes is 1024 to"),
         ({"split_operations": 0}, "split_operations is 1 to"),
         ({"changes_max": 65}, "changes_max is 1 to 64, not 65"),
