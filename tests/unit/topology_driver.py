@@ -247,9 +247,10 @@ class TopologyDriver:
         up = len(self.router._membership.endpoints())
         serving: dict[int, int] = {}
         for place in self.workers.values():
-            serving |= place.core._registration.serving or {}
-            if place.core._changes:
+            served = place.core._registration.serving
+            if served is None or place.core._changes:
                 return False
+            serving |= served
         return not self.changes and up == self._workers and serving == {each.segment: each.epoch for each in self.map}
 
     # ---------------------------------------------------------------- changes

@@ -8,7 +8,7 @@ from itertools import repeat
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
 from shardstore.workers.overlay.key_marks import KeyMarks
-from shardstore.workers.overlay.sorted_keys import SortedKeys
+from shardstore.workers.overlay.sorted_entries import SortedEntries
 from shardstore.workers.segment.table_format import Entries
 from shardstore.workers.stretches import Mark, Page
 
@@ -30,7 +30,7 @@ class ActiveLayer:
         """Where the bytes that were put lie."""
         self.deletes = 0
         """Keys deleted here, from above: one that was put again, or deleted twice, counts."""
-        self._keys = SortedKeys(self.entries)
+        self._in_order = SortedEntries(self.entries)
         self._payload_bytes = 0
 
     def __len__(self) -> int:
@@ -46,20 +46,20 @@ class ActiveLayer:
         entries_before = len(self.entries)
         self.entries.update(zip(keys, values, strict=True))
         self.key_marks.note(keys, payload_bytes)
-        return self._noted(entries_before, payload_bytes, lsn)
+        return self._noted(len(keys), entries_before, payload_bytes, lsn)
 
     def delete(self, keys: Sequence[bytes], payload_bytes: int, lsn: int) -> int:
         """Apply a batch of deletes. Answers by how many bytes the layer has grown."""
         entries_before = len(self.entries)
         self.entries.update(zip(keys, repeat(TOMBSTONE)))
         self.deletes += len(keys)
-        return self._noted(entries_before, payload_bytes, lsn)
+        return self._noted(len(keys), entries_before, payload_bytes, lsn)
 
     def copy(self) -> ActiveLayer:
         """A layer of the same entries that knows nothing of what is written here from now on."""
         twin = ActiveLayer()
         twin.entries = self.entries.copy()
-        twin._keys = self._keys.copy(twin.entries)
+        twin._in_order = self._in_order.copy(twin.entries)
         twin.lsn_first, twin._payload_bytes = self.lsn_first, self._payload_bytes
         return twin
 
@@ -69,27 +69,29 @@ class ActiveLayer:
 
     def sort(self, keys_max: int) -> int:
         """Put so many more keys in order; answers how many were."""
-        return self._keys.sort(keys_max)
+        return self._in_order.sort(keys_max)
 
     def extent(self, key_range: KeyRange) -> KeyRange | None:
         """The part of the range outside of which there is no entry; None when there is none in all of it."""
-        return self._keys.extent(key_range)
+        return self._in_order.extent(key_range)
 
     def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[Mark]:
         """Marks inside the range from its near end on, at least until one of the bounds is reached."""
         entry_bytes = self._payload_bytes // max(1, len(self.entries)) + 1
-        return self._keys.marks(key_range, reverse, min(entries_max, bytes_max // entry_bytes + 1), entry_bytes)
+        return self._in_order.marks(key_range, reverse, min(entries_max, bytes_max // entry_bytes + 1), entry_bytes)
 
     def columns(self, key_range: KeyRange) -> Sequence[Entries]:
-        """All entries of the range, as many columns as there are pieces of keys in order."""
-        entry_of = self.entries.__getitem__
-        return [Entries(keys, list(map(entry_of, keys))) for keys in self._keys.between(key_range)]
+        """All entries of the range, as many columns as there are pieces in order."""
+        return self._in_order.between(key_range)
 
     def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
         """None: nothing here is stored as it goes over the wire."""
         return None
 
-    def _noted(self, entries_before: int, payload_bytes: int, lsn: int) -> int:
+    def _noted(self, keys: int, entries_before: int, payload_bytes: int, lsn: int) -> int:
+        new = len(self.entries) - entries_before
+        if new < keys:
+            self._in_order.note_overwritten()
         self._payload_bytes += payload_bytes
         self.lsn_first = self.lsn_first or lsn
-        return payload_bytes + (len(self.entries) - entries_before) * ENTRY_OVERHEAD_BYTES
+        return payload_bytes + new * ENTRY_OVERHEAD_BYTES

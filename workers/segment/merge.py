@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,17 @@ def merge(oldest_to_newest: Sequence[Entries]) -> Entries:
     return Entries(keys[kept], _taken(value_columns, kept))
 
 
+def joined(columns: Sequence[Entries]) -> Entries:
+    """The entries of all columns one after the other."""
+    key_columns, value_columns = zip(*columns, strict=True)
+    return Entries(_joined_items(key_columns), _joined_items(value_columns))
+
+
+def places_in_order(keys: FixedItems) -> Integers:
+    """Where each key of the sorted keys is taken from; equal keys stay in order."""
+    return _order(_words_that_order(keys))
+
+
 def _are_one_layout(columns: Sequence[object]) -> bool:
     """Whether all are arrays of items of one length."""
     return all(isinstance(column, np.ndarray) and column.dtype == columns[0].dtype for column in columns)  # type: ignore[attr-defined]
@@ -41,13 +53,16 @@ def _merge_in_a_dictionary(oldest_to_newest: Sequence[Entries]) -> Entries:
     return Entries(ordered, list(map(entries.__getitem__, ordered)))
 
 
+def _joined_items(columns: Sequence[Any]) -> Any:
+    if len(columns) == 1:
+        return columns[0]
+    return np.concatenate(columns) if _are_one_layout(columns) else list(chain.from_iterable(map(as_list, columns)))
+
+
 def _taken(columns: Sequence[Values], kept: Integers) -> Values:
     """The items of the joined columns at these places."""
-    if _are_one_layout(columns):
-        joined: FixedItems = np.concatenate(columns)  # type: ignore[arg-type]  # all are arrays
-        return joined[kept]
-    items = list(chain.from_iterable(map(as_list, columns)))
-    return list(map(items.__getitem__, kept.tolist()))
+    items: Values = _joined_items(columns)
+    return items[kept] if isinstance(items, np.ndarray) else list(map(items.__getitem__, kept.tolist()))
 
 
 def _newest_in_key_order(keys: FixedItems) -> Integers:

@@ -21,7 +21,7 @@ from shardstore.key_range import KeyRange
 from shardstore.limits import BLOCK_ENTRIES, SCAN_PAGE_BYTES
 from shardstore.workers.ranges.range_view import RangeView
 from shardstore.workers.segment.column_writer import as_array, as_list, stride_of_items
-from shardstore.workers.segment.merge import merge
+from shardstore.workers.segment.merge import joined, merge
 from shardstore.workers.segment.table_format import Entries, Keys, Values
 from shardstore.workers.serving.deleted_keys import pass_deleted
 from shardstore.workers.stretches import Ordered, before, behind, lone_stretch, stretch_of
@@ -106,9 +106,17 @@ def _living_of_stretch(
     """The living at the near end of the range, and the rest of it."""
     stretch_entries = min(max(entries_max, STRETCH_ENTRIES_MIN), STRETCH_ENTRIES_MAX)
     stretch = stretch_of(layers, wanted, reverse, stretch_entries, SCAN_PAGE_BYTES)
-    columns = [_dense(column) for layer in layers for column in layer.columns(stretch)]
-    merged = merge(columns) if len(columns) > 1 else (*columns, Entries([], []))[0]
+    merged = _merged([columns for layer in layers if (columns := layer.columns(stretch))])
     return _living(merged), behind(stretch, wanted, reverse)
+
+
+def _merged(layers: Sequence[Sequence[Entries]]) -> Entries:
+    """The columns of all layers, the oldest first, as one that is in order."""
+    if not layers:
+        return Entries([], [])
+    if len(layers) == len(layers[0]) == 1:
+        return _dense(layers[0][0])
+    return merge([_dense(joined(columns)) for columns in layers])
 
 
 def _dense(entries: Entries) -> Entries:

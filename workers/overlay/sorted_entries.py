@@ -1,0 +1,199 @@
+"""The entries of a layer in key order, made a slice at a time, so that nobody has to wait for the whole.
+
+What was added since the last look is sorted in batches; each batch is a piece, and small neighbours become one.
+Keys that come in order make one piece. Readers take what they want of each piece and merge that.
+
+Readers want a few entries of every piece, and those lie all over the memory: to touch a key or a value costs more than
+all else. So a piece has the values beside the keys, taken in the order in which they were written, and of short items
+also a copy in one place. Once a key was written again the pieces may have values of yesterday: from then on each is
+looked up.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, TypeAlias
+
+from shardstore.identifiers import Stored
+from shardstore.key_range import KeyRange
+from shardstore.workers.segment.column_writer import as_array, stride_of_items
+from shardstore.workers.segment.merge import places_in_order
+from shardstore.workers.segment.table_format import Entries, FixedItems
+from shardstore.workers.stretches import Mark
+
+PIECE_KEYS_MAX = 8_192
+"""Pieces that overlap do not grow beyond this: to merge two of them takes two to three milliseconds."""
+COPIED_ITEM_BYTES_MAX = 32
+"""Longer items are not copied."""
+MARKS_PER_STRETCH = 16
+
+
+class _Piece(NamedTuple):
+    """Keys in order and, beside them, what was stored for each when it was sorted.
+
+    `columns` are the same, or copies of it if the items are short and have one length.
+    """
+
+    keys: list[bytes]
+    values: list[Stored]
+    columns: Entries
+
+
+class _Unsorted:
+    """The entries of a dict, which only gains keys, from the one at place `first` to the one before `end`."""
+
+    def __init__(self, entries: dict[bytes, Stored], first: int, end: int) -> None:
+        self._entries = entries
+        self.first = first
+        self.end = end
+        self._oldest_first: Iterator[tuple[bytes, Stored]] = iter(())
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self.end - self.first
+
+    def take_oldest(self, count: int) -> dict[bytes, Stored]:
+        """The first of them, so many at the most; they do not count any more."""
+        if self._size != len(self._entries):  # a dict that has grown ends its iterators
+            self._size = len(self._entries)
+            self._oldest_first = self._iterate()
+        taken = dict(islice(self._oldest_first, min(count, len(self))))
+        self.first += len(taken)
+        return taken
+
+    def _iterate(self) -> Iterator[tuple[bytes, Stored]]:
+        """From `first` on, found from the end of the dict that is nearer."""
+        behind = self._size - self.first
+        if behind > self.first:
+            return islice(self._entries.items(), self.first, None)
+        return iter(list(islice(reversed(self._entries.items()), behind))[::-1])
+
+
+_Cut: TypeAlias = tuple[_Piece, int, int]
+
+
+class SortedEntries:
+    """Over `entries`, which only ever gain keys, at their end.
+
+    Invariant: the pieces and `_unsorted` hold the first `_known` entries, each once.
+    """
+
+    def __init__(self, entries: dict[bytes, Stored]) -> None:
+        self._entries = entries
+        self._known = 0
+        self._unsorted = _Unsorted(entries, 0, 0)
+        self._pieces: list[_Piece] = []
+        self._values_are_old = False
+        self._cuts_of: KeyRange | None = None
+        self._latest_cuts: Sequence[_Cut] = ()
+
+    def copy(self, entries: dict[bytes, Stored]) -> SortedEntries:
+        """The same order over a copy of the entries."""
+        twin = SortedEntries(entries)
+        twin._known, twin._values_are_old = self._known, self._values_are_old
+        twin._unsorted = _Unsorted(entries, self._unsorted.first, self._unsorted.end)
+        twin._pieces = [_piece(piece.keys.copy(), piece.values.copy()) for piece in self._pieces]
+        return twin
+
+    def note_overwritten(self) -> None:
+        """A key that was there has another value now."""
+        self._values_are_old = self._known > 0
+
+    def sort(self, keys_max: int) -> int:
+        """Put so many more keys in order. Answers how many were."""
+        sorted_now = 0
+        while sorted_now < keys_max and (len(self._unsorted) or self._known < len(self._entries)):
+            if not len(self._unsorted):
+                self._unsorted = _Unsorted(self._entries, self._known, len(self._entries))
+                self._known = len(self._entries)
+            batch = self._unsorted.take_oldest(keys_max - sorted_now)
+            self._add(_in_order(list(batch), list(batch.values())))
+            sorted_now += len(batch)
+        return sorted_now
+
+    def extent(self, key_range: KeyRange) -> KeyRange | None:
+        """From the first key in the range to the last one there."""
+        cuts = self._cuts(key_range)
+        if not cuts:
+            return None
+        first = min(piece.keys[low] for piece, low, _ in cuts)
+        last = max(piece.keys[high - 1] for piece, _, high in cuts)
+        return KeyRange(first, last + b"\0")
+
+    def between(self, key_range: KeyRange) -> list[Entries]:
+        """The entries of the range, those of each piece in order."""
+        if self._values_are_old:
+            value_of = self._entries.__getitem__
+            of_range = (piece.keys[low:high] for piece, low, high in self._cuts(key_range))
+            return [Entries(keys, list(map(value_of, keys))) for keys in of_range]
+        cuts = self._cuts(key_range)
+        return [Entries(columns.keys[low:high], columns.values[low:high]) for (_, _, columns), low, high in cuts]
+
+    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, entry_bytes: int) -> list[Mark]:
+        """The nearest marks, until there are so many entries: they stand at even steps through each piece.
+
+        The first mark of each piece stands a little farther than that of the piece before, from almost nothing to a
+        whole step: so all marks together count what lies before a key neither too high nor too low, however many
+        pieces there are.
+        """
+        step = max(1, entries_max // MARKS_PER_STRETCH)
+        cuts = self._cuts(key_range)
+        keys: list[bytes] = []
+        for number, (piece, low, high) in enumerate(cuts, 1):
+            first = max(1, step * number // len(cuts))
+            if reverse:
+                places = range(high - first, max(low, high - first - entries_max), -step)
+                keys += map(piece.keys.__getitem__, places)
+            else:
+                keys += piece.keys[low + first : min(high, low + first + entries_max) : step]
+        keys.sort(reverse=reverse)
+        return [Mark(key, step, step * entry_bytes) for key in keys[: -(-entries_max // step)]]
+
+    def _cuts(self, key_range: KeyRange) -> Sequence[_Cut]:
+        """Each piece with keys of the range, and from where to where they are. Readers ask several times in a row."""
+        assert self._known == len(self._entries) + len(self._unsorted), "read before all is in order"
+        if key_range != self._cuts_of:
+            self._cuts_of = key_range
+            self._latest_cuts = [cut for piece in self._pieces if (cut := _cut(piece, key_range))]
+        return self._latest_cuts
+
+    def _add(self, batch: _Piece) -> None:
+        pieces = self._pieces
+        self._cuts_of = None
+        if pieces and batch.keys[0] > pieces[-1].keys[-1]:
+            keys, values, _ = pieces[-1]
+            keys += batch.keys
+            values += batch.values
+            pieces[-1] = _Piece(keys, values, Entries(keys, values))  # what came in order lies in order
+            return
+        pieces.append(batch)
+        while len(pieces) > 1 and len(pieces[-2].keys) <= len(pieces[-1].keys) <= PIECE_KEYS_MAX - len(pieces[-2].keys):
+            last = pieces.pop()
+            pieces[-1] = _in_order(pieces[-1].keys + last.keys, pieces[-1].values + last.values)
+
+
+def _cut(piece: _Piece, key_range: KeyRange) -> _Cut | None:
+    keys, end = piece.keys, key_range.end
+    low, high = bisect_left(keys, key_range.start), bisect_left(keys, end) if end else len(keys)
+    return (piece, low, high) if low < high else None
+
+
+def _in_order(keys: list[bytes], values: list[Stored]) -> _Piece:
+    stride = stride_of_items(keys)
+    if stride:
+        places = places_in_order(as_array(keys, stride)).tolist()
+        return _piece(list(map(keys.__getitem__, places)), list(map(values.__getitem__, places)))
+    value_of = dict(zip(keys, values, strict=True))
+    ordered = sorted(keys)
+    return _piece(ordered, list(map(value_of.__getitem__, ordered)))
+
+
+def _piece(keys: list[bytes], values: list[Stored]) -> _Piece:
+    return _Piece(keys, values, Entries(_copied_if_short(keys), _copied_if_short(values)))
+
+
+def _copied_if_short(items: list[Any]) -> list[Any] | FixedItems:
+    stride = stride_of_items(items)
+    return as_array(items, stride) if 0 < stride <= COPIED_ITEM_BYTES_MAX else items
