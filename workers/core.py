@@ -181,8 +181,7 @@ class WorkerCore:
         effects: list[Effect] = []
         if self._registration.is_due(now_ns):
             self._lease.pass_time()
-            serving = self._registration.serving is not None
-            effects = self._beat(now_ns) if serving else self._registration.register(now_ns)
+            effects = self._registration.register(now_ns) if self._registration.serving is None else self._beat(now_ns)
         if self._writes is None:
             return effects
         if now_ns >= self._load.wakeup_ns():
@@ -271,9 +270,11 @@ class WorkerCore:
     def _serve(self, assignments: Assignments) -> list[Effect]:
         """Serve what the router gives: open what is new, take over epochs and changes. Raises Corruption."""
         check_life(self._log, self._options.worker, assignments.life)
-        left = self._holdings.take(assignments)
-        lost = self._holdings.lost(left)
-        if lost is not None:
+        try:
+            left = self._holdings.take(assignments)
+        except StorageFailure as failure:
+            return [Stop(f"a range could not be created: {failure}")]
+        if (lost := self._holdings.lost(left)) is not None:
             return [Stop(f"the route map does not know segment {lost}, which is served here: it is older than this")]
         effects = [] if self._writes else self._start_writing(assignments.segment_next)
         if self._writes is None:

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from shardstore.effects import JobFailed, Received, StopRequested, Tick, WalSyncFailed
-from shardstore.errors import Corruption
+from shardstore.errors import Corruption, StorageFailure
+from shardstore.file_names import manifest
 from shardstore.limits import FRAME_BYTES_MAX, KEY_BYTES_MAX, REFUSAL_CHARACTERS_MAX, SECOND_NS, VALUE_BYTES_MAX
 from shardstore.messages import Refusal, ScanRequest, decode, encode
 from shardstore.options import Durability
+from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.wire_format import Flag, Header, Op, Status, decode_header
 from shardstore.workers.jobs.specs import ReleaseSpec
 from shardstore.workers.ranges import replay
@@ -101,6 +103,29 @@ def test_a_worker_whose_log_has_writes_that_the_map_cannot_know_of_does_not_star
     assert not with_older_map.jobs
     assert sorted(worker.root.rglob("*")) == files
     assert WorkerDriver(worker.root).serve(segment_next=2).get([b"a"]) == [b"1"]
+
+
+class RefusesToRename(PosixFilesystem):
+    """Renames nothing to this path."""
+
+    refused = manifest(2)
+
+    def rename(self, source: str, target: str) -> None:
+        if target == self.refused:
+            raise StorageFailure(f"cannot rename {source}: Input/output error")
+        super().rename(source, target)
+
+
+def test_a_worker_that_cannot_create_a_range_does_not_say_that_it_serves_it(tmp_path: Path) -> None:
+    failing = WorkerDriver(tmp_path, boundaries=[b"m"], filesystem=RefusesToRename(str(tmp_path))).serve()
+    assert failing.stopped is not None
+    assert failing.stopped.failure.startswith("a range could not be created: cannot rename")
+    assert not failing.ready
+    again = WorkerDriver(tmp_path, boundaries=[b"m"]).serve()
+    again.put({b"a": b"1"})
+    again.put({b"z": b"2"}, segment=2)
+    again.settle()
+    assert again.get([b"z"], segment=2) == [b"2"]
 
 
 def test_failed_sync_ends_waiting_writes_unknown_and_stops_the_worker(worker: WorkerDriver) -> None:

@@ -61,6 +61,7 @@ class WorkerDriver:
     stopped: Stop | None = None
     said: list[str] = field(default_factory=list)
     ready: bool = False
+    filesystem: PosixFilesystem | None = None
     unsent: Counter[str] = field(default_factory=Counter)
     """Bytes of answers that are not taken yet. An object of its own: the core must not keep the driver alive."""
     _sequence: int = 0
@@ -68,7 +69,7 @@ class WorkerDriver:
 
     def __post_init__(self) -> None:
         options = WorkerOptions(str(self.root), STORE, 0, "router", "listen", self.durability, _plan(self.memory))
-        self.filesystem = PosixFilesystem(str(self.root))
+        self.filesystem = self.filesystem or PosixFilesystem(str(self.root))
         self.core = WorkerCore(self.filesystem, SystemEntropy(), options, "endpoint", self.unsent.total)
         self.execute(self.core.start(self.now_ns))
 

@@ -67,13 +67,19 @@ def open_range(
     """The range, its segment opened or created. Damage makes a range that answers with it.
 
     `version_logged`: of the manifest, as the log knows it; 0 for one of which it knows nothing.
+
+    Raises StorageFailure when the segment could not be created: nobody may believe that it is there.
     """
     key_range = KeyRange(assignment.start, assignment.end)
     segment, dedup = None, DedupWindow()
     damage: Corruption | StorageFailure | None = None
     try:
         segment, dedup = _open_segment(filesystem, store, assignment, key_range, cache, version_logged)
-    except (Corruption, StorageFailure) as found:
+    except Corruption as found:
+        damage = found
+    except StorageFailure as found:
+        if assignment.create:
+            raise
         damage = found
     return OwnedRange(
         assignment.segment, key_range, assignment.epoch, segment, dedup, damage, version_logged=version_logged
