@@ -153,8 +153,9 @@ class Admin:
     def _move(self, request: AdminRequest, now_ns: int) -> list[Plan]:
         member = self._membership.of_worker(request.worker)
         if request.worker in self._table.topology.staying and not (member and member.may_receive):
-            state = (member.failure or member.state) if member else State.DOWN
-            raise Busy(f"worker {request.worker} is {state}", 1, 1, change_plan.RETRY_AFTER_NS)
+            state = member.state if member else State.DOWN
+            why = f"takes no ranges: {member.trouble}" if member and member.trouble else f"is {state}"
+            raise Busy(f"worker {request.worker} {why}", 1, 1, change_plan.RETRY_AFTER_NS)
         route = self._table.current.route_of(request.key)
         return [Plan(PlanKind.MOVE, (route.segment,), (request.worker,), ASKED_FOR)]
 

@@ -37,11 +37,18 @@ class Member:
     """How many it held open then."""
     failure: str = ""
     """Why it takes no writes, or serves nothing; empty if that is not so."""
+    full_disk: str = ""
+    """What fails there for want of room; empty if nothing does."""
 
     @property
     def may_receive(self) -> bool:
-        """Whether ranges may be moved to it, and from it."""
-        return self.state is State.UP and not self.failure
+        """Whether ranges may be moved to it, and from it: their children need files."""
+        return self.state is State.UP and not self.trouble
+
+    @property
+    def trouble(self) -> str:
+        """Why it is to take part in no change; empty if it may."""
+        return self.failure or self.full_disk
 
 
 class Membership:

@@ -95,6 +95,7 @@ class Registrar:
         member.heard_ns = member.beaten_ns = now_ns
         member.pressure = beat.pressure
         member.scans = beat.scans
+        member.full_disk = beat.full_disk
         lease = self._budget.reported(member.worker, request.sequence, beat.report)
         if member.worker in self._budget.short:
             self._dispatch.stalls.refused(f"the budget has no more for worker {member.worker}", now_ns)

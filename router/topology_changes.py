@@ -159,7 +159,12 @@ class TopologyChanges:
         routes = [self._table.current.route_of_segment(child.segment) for child in change.children]
         epochs = {int(route.segment): int(route.epoch) for route in routes if route is not None}
         windows = under_way.windows if len(under_way.windows) == len(change.parents) else {}
-        return Order(change, epochs, windows, under_way.is_drained)
+        return Order(change, epochs, windows, under_way.is_drained, self._full_disk(change))
+
+    def _full_disk(self, change: Change) -> str:
+        """What keeps the parents from being drained, for want of room."""
+        members = [self._membership.of_worker(parent.worker) for parent in change.parents]
+        return next((each.full_disk for each in members if each and each.full_disk), "")
 
     def _end(self, under_way: UnderWay) -> list[Effect]:
         change = under_way.change

@@ -191,7 +191,8 @@ class LeaseReport:
 class Heartbeat:
     """Worker to router, twice a second, and when it needs more to buffer: it lives.
 
-    `router` is that of Assignments, `scans` how many scans it holds open.
+    `router` is that of Assignments, `scans` how many scans it holds open. `full_disk`: what fails for want of room, at
+    most REFUSAL_CHARACTERS_MAX of it; empty if nothing does.
     """
 
     worker: int
@@ -199,6 +200,7 @@ class Heartbeat:
     router: int
     report: LeaseReport
     scans: int
+    full_disk: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +223,7 @@ class Statistics:
 
 _BYTES_MAX: dict[type, int] = {
     Hello: 512,
-    Heartbeat: KIB,
+    Heartbeat: 8 * KIB,
     ScanRequest: 4 * KEY_BYTES_MAX,
     AdminRequest: 4 * KEY_BYTES_MAX,
     OutcomeQuestion: 8 * KEY_BYTES_MAX,

@@ -79,13 +79,14 @@ class Order:
     """Router to worker: what is known of a change.
 
     `epochs` of the children, by segment. `windows`: the dedup window of each parent, once all are fenced. `drained`:
-    whether all parents are.
+    whether all parents are. `full_disk`: what fails for want of room where the parents are; empty if nothing does.
     """
 
     change: Change
     epochs: dict[int, int]
     windows: dict[int, Any]
     drained: bool
+    full_disk: str = ""
 
 
 @dataclass(frozen=True, slots=True)

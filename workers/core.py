@@ -195,8 +195,8 @@ class WorkerCore:
         report = self._lease.report(writes.held_bytes, writes.refused_bytes, draining_bytes)
         writes.refused_bytes = 0
         writes.limits = MemoryLimits.of_lease(self._lease.bytes, self._options.memory)
-        scans = self._serving_scans.open.in_use(now_ns)
-        return self._registration.beat(writes.pressure, report, scans, self._lease.is_short, now_ns)
+        scans, full_disk = self._serving_scans.open.in_use(now_ns), self._trouble.full_disk
+        return self._registration.beat(writes.pressure, report, scans, full_disk, self._lease.is_short, now_ns)
 
     def _take_lease(self, lease: Lease, now_ns: int) -> list[Effect]:
         """Buffer at most so much from now on, and drain what the router wants drained."""

@@ -97,7 +97,7 @@ class RefusingCore:
             return []
         if self._registration.serving is None:
             return self._registration.register(now_ns)
-        return self._registration.beat(0, self._lease.report(0, 0, 0), 0, False, now_ns)
+        return self._registration.beat(0, self._lease.report(0, 0, 0), 0, "", False, now_ns)
 
     def _fingerprint(self) -> Fingerprint:
         """What tells that the files of the log are others than before: their names, and what the damaged one holds."""

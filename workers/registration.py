@@ -51,10 +51,12 @@ class Registration:
         """Whether to register, or to send a heartbeat."""
         return now_ns >= self._due_ns
 
-    def beat(self, pressure: int, report: LeaseReport, scans: int, is_short: bool, now_ns: int) -> list[Effect]:
+    def beat(
+        self, pressure: int, report: LeaseReport, scans: int, full_disk: str, is_short: bool, now_ns: int
+    ) -> list[Effect]:
         """Show life and ask for a lease; answers to earlier heartbeats do not count any more."""
         self._due_ns = now_ns + (SHORT_INTERVAL_NS if is_short else HEARTBEAT_INTERVAL_NS)
-        beat = self._message(Op.HEARTBEAT, Heartbeat(self._worker, pressure, self._router, report, scans))
+        beat = self._message(Op.HEARTBEAT, Heartbeat(self._worker, pressure, self._router, report, scans, full_disk))
         self._beat = self._sequence
         return [beat]
 

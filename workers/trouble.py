@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from shardstore.effects import Effect, Say
+from shardstore.limits import REFUSAL_CHARACTERS_MAX
 from shardstore.stalls import Stalls
 from shardstore.workers.ranges.owned_range import OwnedRange
 
@@ -34,6 +35,14 @@ class Trouble:
         again = "writes may be refused until there is room" if failure.startswith(DISK_FULL) else "it is tried again"
         return [Say(f"{failure}; {again}")]
 
+    @property
+    def full_disk(self) -> str:
+        """What fails for want of room; empty if nothing does."""
+        of_jobs = next((failure for failure in self._failures() if failure.startswith(DISK_FULL)), "")
+        return (of_jobs or self._stalls.lasts(DISK_FULL))[:REFUSAL_CHARACTERS_MAX]
+
     def _failure(self) -> str:
-        of_jobs = next((owned.last_failure for owned in self._ranges.values() if owned.last_failure), "")
-        return of_jobs or self._stalls.lasts(DISK_FULL)
+        return next(self._failures(), "") or self._stalls.lasts(DISK_FULL)
+
+    def _failures(self) -> Iterator[str]:
+        return (owned.last_failure for owned in self._ranges.values() if owned.last_failure)

@@ -35,16 +35,22 @@ def choose(
 def _within_bounds(
     asked: Sequence[Plan], chosen: Sequence[Plan], loads: StoreLoad, options: TopologyOptions
 ) -> Iterator[Plan]:
-    """As many from the front as may be begun: no segment in two, and of those chosen for load no worker in two."""
+    """As many from the front as may be begun: no segment in two, and of those chosen for load no worker in two.
+
+    None where a worker is not up: a change that has begun and gets no files keeps its children from being scanned.
+    """
     room = options.changes_max - loads.changes
     ranges_room = RANGES_MAX - len(loads.ranges) - loads.changes
     owner = {load.segment: load.worker for load in loads.ranges}
     segments: set[int] = set()
     workers: set[int] = set()
+    up = {one.worker for one in loads.workers if one.up}
     for plan in (*asked, *chosen):
-        concerned = {*plan.workers, *(owner[segment] for segment in plan.segments)} if plan.for_load else set()
-        if len(concerned) == 1:
-            concerned = set()  # nothing goes from one worker to another
+        concerned = {*plan.workers, *(owner[segment] for segment in plan.segments)}
+        if not concerned <= up:
+            continue
+        if not plan.for_load or len(concerned) == 1:
+            concerned = set()  # nothing goes from one worker to another for its load
         if room < 1 or ranges_room < len(plan.keys):
             continue
         if not segments.isdisjoint(plan.segments) or not workers.isdisjoint(concerned):

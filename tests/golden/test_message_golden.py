@@ -35,7 +35,7 @@ from shardstore.topology import Change, Order, Orders, Progress, Relative, Retir
 
 GOLDEN = Path(__file__).parent
 CHANGE = Change(3, "split", (Relative(2, b"a", b"m", 0, 3),), (Relative(7, b"a", b"k", 0), Relative(8, b"k", b"m", 1)))
-ORDER = Order(CHANGE, {7: 1, 8: 2}, {2: {"forgot": False, "clients": []}}, drained=True)
+ORDER = Order(CHANGE, {7: 1, 8: 2}, {2: {"forgot": False, "clients": []}}, drained=True, full_disk="disk full")
 DOCUMENTS: list[Any] = [
     Refusal("buffers of the range are full", 11, 10),
     Refusal("checksum", file="segments/00000001/MANIFEST", offset=16, routes=b"\x80"),
@@ -48,7 +48,7 @@ DOCUMENTS: list[Any] = [
         [Assignment(1, b"", b"m", 2, create=True), Assignment(2, b"m", b"", 1, create=False)], b"\x80", 2**63, 3
     ),
     Ready({1: 2}),
-    Heartbeat(1, 255, 2**63, LeaseReport(4, 2, 1, 8), 3),
+    Heartbeat(1, 255, 2**63, LeaseReport(4, 2, 1, 8), 3, "disk full"),
     Lease(8, 0),
     Assignments([], b"\x80", 2**63, 9, [ORDER], [5], 2**64 - 1),
     Orders(ORDER, b"\x80"),

@@ -141,9 +141,10 @@ class RouterDriver:
         router: int = LIFE,
         report: LeaseReport = IDLE,
         scans: int = 0,
+        full_disk: str = "",
     ) -> list[Effect]:
         """A worker sends HEARTBEAT."""
-        beat = Heartbeat(worker, pressure, router, report, scans)
+        beat = Heartbeat(worker, pressure, router, report, scans, full_disk)
         return self.worker_sends(peer, Header(Op.HEARTBEAT, sequence=next(self._sequences)), encode(beat))
 
     def bring_up(self, worker: int, peer: bytes) -> dict[int, int]:

@@ -63,8 +63,9 @@ ROUTES = Routes(MAP.to_document(), dict.fromkeys(range(WORKERS_MAX), ENDPOINT)) 
 RELATIVE = Relative(U64, LONGEST[:-1], LONGEST, WORKERS_MAX - 1, U64)
 CHANGE = Change(U64, "split", (RELATIVE,), (RELATIVE,) * (LOAD_CUTS_MAX + 2))
 """A range is cut into parts, and what comes behind its last key."""
+WORDS = "\N{EURO SIGN}" * REFUSAL_CHARACTERS_MAX
 LARGEST: list[Any] = [
-    Refusal("\N{EURO SIGN}" * REFUSAL_CHARACTERS_MAX, U64, U64, "f" * 4_096, U64, encode(ROUTES)),
+    Refusal(WORDS, U64, U64, "f" * 4_096, U64, encode(ROUTES)),
     ScanRequest(BEHIND, BEHIND, True, True, U64, ScanMode.FULL_ISOLATION.value, bytes(24)),
     OutcomeQuestion(U64, U64, [LONGEST[:-1] + b"a", LONGEST, LONGEST, BEHIND]),
     Welcome(U64, "s" * 32, encode(ROUTES), "/" + "d" * 4_095),
@@ -77,9 +78,9 @@ LARGEST: list[Any] = [
         U64,
     ),
     Ready(SEGMENTS),
-    Heartbeat(WORKERS_MAX - 1, 255, U64, LeaseReport(U64, U64, U64, U64), U64),
+    Heartbeat(WORKERS_MAX - 1, 255, U64, LeaseReport(U64, U64, U64, U64), U64, WORDS),
     Lease(U64, U64),
-    Orders(Order(CHANGE, {U64: U64}, {U64: None}, True), encode(ROUTES)),
+    Orders(Order(CHANGE, {U64: U64}, {U64: None}, True, WORDS), encode(ROUTES)),
     Retire(U64, [U64, U64], encode(ROUTES)),
     AdminReply(
         [PlannedChange(U64, "split", [U64], [U64, U64], LONGEST, 255, "r" * 1_024)],

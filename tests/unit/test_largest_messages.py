@@ -37,6 +37,7 @@ from shardstore.limits import (
     LOAD_RANGES_MAX,
     PARTS_AIM,
     RANGES_MAX,
+    REFUSAL_CHARACTERS_MAX,
     WORKERS_MAX,
 )
 from shardstore.load_report import LoadReport, RangeReport
@@ -215,7 +216,9 @@ OF_RANGES: dict[str, Callable[[int], Any]] = {
 OTHERS: dict[str, Callable[[], Any]] = {
     "PROGRESS": lambda: Progress(2**40, {1: window(), 2: window()}, [2**32 - 1] * 2, [2**32 - 1] * 2, [2**32 - 1] * 2),
     "LOAD": loads,
-    "HEARTBEAT": lambda: Heartbeat(255, 255, LARGE, LeaseReport(LARGE, LARGE, LARGE, LARGE), LARGE),
+    "HEARTBEAT": lambda: Heartbeat(
+        255, 255, LARGE, LeaseReport(LARGE, LARGE, LARGE, LARGE), LARGE, "\N{EURO SIGN}" * REFUSAL_CHARACTERS_MAX
+    ),
 }
 
 

@@ -13,7 +13,7 @@ from shardstore.workers.serving.reply import Asker
     ("failure", "words"),
     [
         ("", "segment 7 has no files of its own yet"),
-        ("disk full", "segment 7 has no files of its own yet, the latest job of the worker failed: disk full"),
+        ("disk full", "segment 7 has no files of its own yet, the latest job failed: disk full"),
     ],
 )
 def test_who_waits_for_the_files_of_a_child_is_told_what_keeps_them(failure: str, words: str) -> None:

@@ -197,11 +197,11 @@ class TopologyDriver:
         except StopIteration as end:
             self.tell_worker(number, JobFinished(job.job, end.value))
 
-    def fail_job(self, number: int, damage: Corruption | None = None) -> None:
+    def fail_job(self, number: int, damage: Corruption | None = None, reason: str = "it was to fail") -> None:
         """Let the job of a worker fail before it has done anything."""
         place = self.workers[number]
         job = place.jobs.popleft()
-        self.tell_worker(number, JobFailed(job.job, "it was to fail", damage))
+        self.tell_worker(number, JobFailed(job.job, reason, damage))
 
     def exchange(self, wanted: Callable[[int], bool] = lambda op: True) -> None:
         """Deliver messages whose operation is wanted, and drop the others, until there is none."""

@@ -78,7 +78,8 @@ class Answering:
         if asker.header.op == Op.GET:
             parents = self.changes.parents_elsewhere(owned)
             return self.remote_reads.get(owned, parents, asker, frames, now_ns, self.writes.pressure)
-        return [asker.wait_for_files(owned.segment_id, self.maintenance.last_failure)]
+        failure = self.maintenance.last_failure or self.changes.full_disk_elsewhere(owned)
+        return [asker.wait_for_files(owned.segment_id, failure)]
 
     def _check_answers(self) -> None:
         """Raise Busy when too much was read that nobody takes."""

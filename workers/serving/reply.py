@@ -46,9 +46,9 @@ class Asker(NamedTuple):
     def wait_for_files(self, segment: int, failure: str) -> Send:
         """Answer that the range is a child whose files are still written: the client asks again by itself.
 
-        `failure`: of the worker's latest job, which may be what keeps them from being written; empty for none.
+        `failure`: of the latest job, which may be what keeps them from being written; empty for none.
         """
-        reason = f", the latest job of the worker failed: {failure}" if failure else ""
+        reason = f", the latest job failed: {failure}" if failure else ""
         what = Refusal(f"segment {segment} has no files of its own yet{reason}")
         return self.refuse(Status.UNAVAILABLE, what, CHILD_RETRY_NS)
 

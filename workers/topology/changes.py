@@ -64,10 +64,15 @@ class Changes:
     def parents_elsewhere(self, owned: OwnedRange) -> list[Relative]:
         """The parents of a child that other workers own."""
         for order in self._orders.values():
-            if owned.segment_id in (child.segment for child in order.change.children):
+            if _is_child(owned, order.change):
                 parents = order.change.parents_over(owned.key_range)
                 return [parent for parent in parents if parent.worker != self._worker]
         return []
+
+    def full_disk_elsewhere(self, owned: OwnedRange) -> str:
+        """What keeps the parents of a child from being drained, for want of room; empty if nothing does."""
+        orders = [order for order in self._orders.values() if _is_child(owned, order.change)]
+        return next((order.full_disk for order in orders if order.full_disk), "")
 
     def take(self, order: Order) -> None:
         """Know this order, and open what it names. One that comes when its change is over is not heard."""
@@ -243,6 +248,10 @@ class Changes:
         """Those that are served here; a child may have changed again before it was heard that this change is over."""
         mine = [each.segment for each in relatives if each.worker == self._worker]
         return [self._ranges[segment] for segment in mine if segment in self._ranges]
+
+
+def _is_child(owned: OwnedRange, change: Change) -> bool:
+    return any(child.segment == owned.segment_id for child in change.children)
 
 
 def _is_drained(parent: OwnedRange) -> bool:
