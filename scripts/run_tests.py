@@ -3,16 +3,19 @@
 Extra arguments go to pytest: `tests/unit -k scan` runs the unit tests with "scan" in their names.
 """
 
+import os
 import subprocess
 import sys
 
 import bootstrap
 
+TEST_PROCESSES = 1 + (os.cpu_count() or 1)
+"""One more than there are cores: tests of whole clusters often wait."""
 CHECKS = (
     ("lint", ["ruff", "check"]),
     ("format", ["ruff", "format", "--check"]),
     ("types", ["mypy"]),
-    ("tests", ["pytest", "-n", "auto", "--dist", "worksteal"]),
+    ("tests", ["pytest", "-n", str(TEST_PROCESSES), "--dist", "worksteal"]),
 )
 
 

@@ -16,6 +16,8 @@ import numpy as np
 import psutil
 import pytest
 from benchmarks.peers.redis_server import redis_server, server_program
+from click.testing import CliRunner
+from ycsb.command import main
 from ycsb.keys import hashes_of, keys_of
 from ycsb.workloads import WORKLOADS
 
@@ -125,16 +127,24 @@ def test_records_that_were_never_loaded_are_missing(url: str) -> None:
     assert "Missing" in done.stdout
 
 
-def test_what_cannot_be_done_is_refused() -> None:
-    for arguments, code, words in (
-        (("e", "--store", "redis", "--url", "redis://127.0.0.1:1"), 2, "no ordered scan"),
-        (("a", "--store", "redis"), 2, "needs the --url"),
-        (("a", "--seconds", "1", "--operations", "1"), 2, "operations or seconds"),
-        (("a", "--url", "ipc:///nowhere", "--timeout", "0.2"), 3, "there is no socket /nowhere"),
-        (("a", "--store", "redis", "--redis-url", "unix:///nowhere"), 3, "no Redis server answers at unix:///nowhere"),
+def test_options_that_exclude_each_other_are_refused() -> None:
+    for arguments, words in (
+        (("e", "--store", "redis", "--url", "redis://127.0.0.1:1"), "no ordered scan"),
+        (("a", "--store", "redis"), "needs the --url"),
+        (("a", "--seconds", "1", "--operations", "1"), "operations or seconds"),
     ):
-        done = load_ycsb(*arguments)
-        assert done.returncode == code
+        done = CliRunner().invoke(main, [*SMALL, *arguments])
+        assert done.exit_code == 2
+        assert words in done.output
+
+
+def test_a_store_that_is_not_there_is_named() -> None:
+    for arguments, words in (
+        (("--url", "ipc:///nowhere", "--timeout", "0.2"), "there is no socket /nowhere"),
+        (("--store", "redis", "--redis-url", "unix:///nowhere"), "no Redis server answers at unix:///nowhere"),
+    ):
+        done = load_ycsb("a", *arguments)
+        assert done.returncode == 3
         assert words in done.stderr
         assert "Traceback" not in done.stderr
 

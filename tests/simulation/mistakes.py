@@ -364,14 +364,14 @@ MISTAKES: dict[str, Mistake] = {
         first_seed=145,
     ),
     "loses the dedup window in a drain": Mistake(
-        (Patch(DedupWindow, "to_document", lambda window, lsn_durable: {}),), first_seed=85
+        (Patch(DedupWindow, "to_document", lambda window, lsn_durable: {}),), first_seed=92
     ),
     "forgets the result of an increment": Mistake(
         (Patch(DedupWindow, "note", _note_without_numbers),), needs=("strand answers",), first_seed=3
     ),
     "goes on believing that deleted keys stay so": Mistake((Patch(EmptySpans, "note_put", lambda spans, keys: None),)),
     "judges a condition without logged writes": Mistake(
-        (Patch(WritePath, "_newest_logged", lambda writes, owned, key: None),)
+        (Patch(WritePath, "_newest_logged", lambda writes, owned, key: None),), first_seed=3
     ),
     "answers a failed condition before what it was judged on is durable": Mistake(
         (Patch(WritePath, "_answer_after", _answer_at_once),), needs=("lose power",), first_seed=416
@@ -433,7 +433,7 @@ MISTAKES: dict[str, Mistake] = {
     "lets writers into an isolated range": Mistake((Patch(OpenScans, "open_isolation", _isolate_nothing),)),
     "counts a lease twice": Mistake((Patch(router.budget, "lease_for", _count_leases_twice),), first_seed=8),
     "is another client where its router is now": Mistake(
-        (Patch(Joining, "_look", _look_as_another),), needs=("kill router", "break connection"), first_seed=2_000
+        (Patch(Joining, "_look", _look_as_another),), needs=("kill router", "break connection"), first_seed=2044
     ),
     "grants at once after a restart of the router": Mistake(
         (Patch(router.budget, "free_bytes", _grant_at_once),), needs=("kill router",), first_seed=232

@@ -152,7 +152,7 @@ _clipped = workers.jobs.clipping.clipped
 
 
 TOPOLOGY_MISTAKES: dict[str, Mistake] = {
-    "lets a fenced parent accept writes": Mistake((Patch(Holdings, "_former_of", _serve_the_fenced),)),
+    "lets a fenced parent accept writes": Mistake((Patch(Holdings, "_former_of", _serve_the_fenced),), first_seed=2),
     "adopts before all parents are fenced": Mistake((Patch(Changes, "_windows", _windows_known),)),
     "forgets the dedup window when a child is adopted": Mistake(
         (Patch(Changes, "_adopt", _adopt_without_windows),), needs=("break connection",), first_seed=92
