@@ -154,7 +154,8 @@ def scan(
 def stats(db: Client, form: Form, timeout: float) -> None:
     """Print the figures of the router and of each worker."""
     figures = db.stats(timeout=timeout)
-    form.show(figures, "\n".join(_lines(figures)))
+    named = {who if isinstance(who, str) else f"worker {who}": each for who, each in figures.items()}
+    form.show(figures, "\n".join(_lines(named)))
 
 
 @main.command()

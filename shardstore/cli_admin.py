@@ -82,7 +82,7 @@ def add(db: Client, form: Form, timeout: float, dry_run: bool) -> None:
 @_dry_run
 @with_client
 def drain(db: Client, form: Form, timeout: float, worker: int, dry_run: bool) -> None:
-    """Move all ranges of WORKER to the others, and wait until it has ended.
+    """Move all ranges of WORKER to the others, and end it.
 
     It ends after the scans that it holds open; one that nobody goes on with is over after 30 seconds.
     """

@@ -66,7 +66,10 @@ def cluster_options(command: Callable[..., None]) -> Callable[..., None]:
     )
     @wraps(command)
     def naming(url: str | None, data: str | None, **arguments: Any) -> None:
-        command(where=url or data or named_by_environment() or DEFAULT_DATA, **arguments)
+        given = [where for where in (url, data) if where is not None]
+        if "" in given:
+            raise click.UsageError("--url or --data is empty: name a cluster, or leave the option out")
+        command(where=given[0] if given else named_by_environment() or DEFAULT_DATA, **arguments)
 
     return naming
 

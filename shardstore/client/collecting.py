@@ -40,7 +40,7 @@ class Collecting:
         elif type(call) is Statistics:
             worker = request.route.worker if request.route else ROUTER
             call.results[worker] = content
-            value = call.results
+            value = dict(sorted(call.results.items(), key=_router_first))
         elif type(call) in (ScanPage, Administer):
             value = content
         if not call.missing:
@@ -57,3 +57,8 @@ class Collecting:
         rest = Part(call, Op.GET, (frame,), flags, left, positions[answered:])
         call.missing += 1
         self._succession.put_first(rest, request.lane)
+
+
+def _router_first(figures: tuple[str | int, object]) -> int:
+    who, _ = figures
+    return -1 if isinstance(who, str) else who

@@ -250,6 +250,7 @@ def test_statistics_without_a_worker_that_is_down(driver: SessionDriver) -> None
     driver.receive(driver.cluster.broadcast())
     figures = driver.call(Statistics(TIMEOUT_NS))
     assert figures == {"router": {"role": "router"}, 0: {"worker": 0}, 1: {"unavailable": "worker is down"}}
+    assert list(figures) == ["router", 0, 1], "whoever answered first"
 
 
 def test_statistics_without_a_worker_that_does_not_answer(driver: SessionDriver) -> None:
