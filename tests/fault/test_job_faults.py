@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from random import Random
 
 import pytest
@@ -173,11 +174,17 @@ def acknowledged(worker: JobDriver) -> dict[int, dict[bytes, bytes]]:
     return {segment: worker.alive(segment) for segment in (1, 2)}
 
 
+def copies_of(scenario: Scenario) -> Iterator[tuple[SimDisk, JobDriver, Spec]]:
+    """The same beginning again and again: it is made once, and copied."""
+    disk = SimDisk()
+    worker, spec = scenario(disk)
+    while True:
+        yield deepcopy((disk, worker, spec))
+
+
 def stopped_at_each_call(scenario: Scenario) -> Iterator[tuple[int, SimDisk, JobDriver, Spec]]:
     """The scenario again and again, its job killed one call later each time, until it runs through."""
-    for call in range(1, CALLS_MAX):
-        disk = SimDisk()
-        worker, spec = scenario(disk)
+    for call, (disk, worker, spec) in zip(range(1, CALLS_MAX), copies_of(scenario), strict=False):
         job_process = process(disk, call)
         job_process.crash_in = call
         try:
@@ -243,9 +250,7 @@ def open_without_sync(filesystem: Filesystem, store: str, segment: int) -> Segme
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_failed_sync_at_any_place(scenario: Scenario, loss: PowerLoss | None) -> None:
-    for sync in range(1, CALLS_MAX):
-        disk = SimDisk()
-        worker, spec = scenario(disk)
+    for sync, (disk, worker, spec) in zip(range(1, CALLS_MAX), copies_of(scenario), strict=False):
         job_process = process(disk, sync)
         job_process.fail_sync_in = sync
         try:
@@ -263,9 +268,7 @@ def test_a_failed_sync_at_any_place(scenario: Scenario, loss: PowerLoss | None) 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_failure_of_any_call(scenario: Scenario) -> None:
     """The worker lives on, without opening its segments again: the job is run again by the next process."""
-    for call in range(1, CALLS_MAX):
-        disk = SimDisk()
-        worker, spec = scenario(disk)
+    for call, (disk, worker, spec) in zip(range(1, CALLS_MAX), copies_of(scenario), strict=False):
         filesystem = FaultyFilesystem(disk)
 
         def fail(number: int, operation: str, path: str, failing: int = call) -> None:
@@ -288,9 +291,7 @@ def test_a_failure_of_any_call(scenario: Scenario) -> None:
 @pytest.mark.parametrize("scenario", WRITERS)
 def test_a_full_disk_at_any_fill_level(scenario: Scenario) -> None:
     refused = 0
-    for room in range(0, 60_000, 199):
-        disk = SimDisk()
-        worker, spec = scenario(disk)
+    for room, (disk, worker, spec) in zip(range(0, 60_000, 199), copies_of(scenario), strict=False):
         disk.capacity = VAST
         disk.capacity = VAST - disk.free() + room
         try:
