@@ -3,6 +3,7 @@
     asked     HELLO until there is a client id; then ROUTES, when routes are in doubt
     answered  the calls that waited for routes go on
     silence   for ASK_AGAIN_NS: look where the router listens now, ask it there, send it again what is not answered
+    nobody    listens there: nothing is given to the router but questions, so that no write is in doubt for that
 
 The client id outlives routers, so that a write that is sent again is known again. A router of another store is never
 asked anything: each message names the store, and is refused elsewhere.

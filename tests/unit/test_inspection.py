@@ -271,3 +271,10 @@ def test_a_manifest_tells_bounds_and_origin_of_a_virtual_part() -> None:
 def test_no_line_carries_control_characters() -> None:
     findings = Findings("store", {"key": b"\x1b[31m\n", "a\nb": "\x7f", "rows": [{"key": b"\x07"}]})
     assert all(line.isprintable() for line in as_lines(findings, in_hex=False))
+
+
+def test_a_file_that_is_none_of_a_store_says_which_are_not_for_this() -> None:
+    (damage,) = inspected(b'{"url": "ipc:///tmp/s"}').damage
+    assert damage.what == (
+        "b'{\"url\": ' begins no file of a store, or one that is not for this: ENDPOINT is plain JSON, a LOCK is empty"
+    )

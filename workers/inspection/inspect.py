@@ -32,5 +32,8 @@ def inspect(filesystem: Filesystem, path: str, entries_max: int) -> Findings:
         file.close()
     inspect_kind = _KINDS.get(magic)
     if inspect_kind is None:
-        return Findings("unknown", {}, [Corruption(path, 0, f"{magic!r} begins no file of a store")])
+        flaw = (
+            f"{magic!r} begins no file of a store, or one that is not for this: ENDPOINT is plain JSON, a LOCK is empty"
+        )
+        return Findings("unknown", {}, [Corruption(path, 0, flaw)])
     return inspect_kind(filesystem, path, magic, entries_max)
