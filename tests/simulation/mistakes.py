@@ -304,9 +304,9 @@ def _grant_at_once(accounts: Mapping[int, Account], plan: MemoryPlan) -> int:
 _look = Joining._look
 
 
-def _look_as_another(joining: Joining, now_ns: int) -> list[Connect]:
+def _look_as_another(joining: Joining, now_ns: int, **silence: bool) -> list[Connect]:
     """Whoever goes to another url is another client there, and sends again what the first one may have done."""
-    effects = _look(joining, now_ns)
+    effects = _look(joining, now_ns, **silence)
     joining.client += len(effects) if joining.client else 0
     return effects
 
@@ -333,7 +333,7 @@ class Mistake:
 
 MISTAKES: dict[str, Mistake] = {
     "acknowledges before the sync": Mistake((Patch(workers.core, "WritePath", AcknowledgesBeforeSync),), first_seed=10),
-    "shows writes before their sync": Mistake((Patch(workers.core, "WritePath", ShowsUnsyncedWrites),), first_seed=3),
+    "shows writes before their sync": Mistake((Patch(workers.core, "WritePath", ShowsUnsyncedWrites),), first_seed=5),
     "forgets to sync in ASYNC": Mistake(
         (Patch(workers.core, "WritePath", ForgetsToSync),), needs=("ASYNC",), first_seed=9
     ),
@@ -344,6 +344,7 @@ MISTAKES: dict[str, Mistake] = {
             Patch(SimFile, "finish_sync", _finish_sync_forgetting_failures),
         ),
         needs=("fail sync", "lose power"),
+        first_seed=228,
     ),
     "applies retries again": Mistake(
         (
@@ -400,7 +401,7 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "does not sync names of tables": Mistake((Patch(servers, "SimFilesystem", ForgetsSegmentDirectories),)),
     "serves replayed data before it is durable": Mistake(
-        (Patch(workers.wal.recovery, "publish_parts", _publish_without_sync),)
+        (Patch(workers.wal.recovery, "publish_parts", _publish_without_sync),), first_seed=10
     ),
     "checks no checksum of records": Mistake(
         (Patch(workers.wal.record_format, "checksum", lambda data, seed=0: 0),),
@@ -417,14 +418,14 @@ MISTAKES: dict[str, Mistake] = {
     "carries parts that deltas change": Mistake((Patch(workers.jobs.compaction_plan, "_rewritten", _carry_all),)),
     "skips a key at the border of ranges": Mistake((Patch(shardstore.client.planning, "rest_of_scan", _skip_border),)),
     "writes into a layer that a scan has pinned": Mistake(
-        (Patch(Overlay, "writable", lambda overlay, lsn: overlay.active),), first_seed=55
+        (Patch(Overlay, "writable", lambda overlay, lsn: overlay.active),), first_seed=59
     ),
     "goes on with a scan from a table that holds newer writes": Mistake(
         (
             Patch(Overlay, "cuts", lambda overlay, lsn_last: ()),
             Patch(Pin, "replace", _replace_by_whatever_was_drained),
         ),
-        first_seed=70,
+        first_seed=175,
     ),
     "goes on with a scan that it has closed": Mistake((Patch(OpenScans, "of_mark", _begin_anew),), first_seed=34),
     "takes any state of a range for that of the mark": Mistake(
