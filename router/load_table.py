@@ -13,10 +13,11 @@ from shardstore.topology import Change, Relative
 
 
 class Inherited(NamedTuple):
-    """What a child has of its parents, by their reports: bytes, and share of a worker's time."""
+    """What a child has of its parents, by their reports: bytes, share of a worker's time, puts at its right end."""
 
     size_bytes: int
     busy: float
+    appends_per_s: int
 
 
 class LoadTable:
@@ -49,7 +50,8 @@ class LoadTable:
                 continue
             size_bytes = sum(self._size_bytes(segment) * share for segment, share in shares)
             busy = sum(self._busy(segment) * share for segment, share in shares)
-            self._inherited[child.segment] = Inherited(int(size_bytes), busy)
+            appends = sum(self._appends(segment) for segment, _ in shares if self._ends_with(segment, child, change))
+            self._inherited[child.segment] = Inherited(int(size_bytes), busy, appends)
 
     def of(self, segment: int) -> RangeReport | None:
         """The newest report of a range."""
@@ -81,8 +83,8 @@ class LoadTable:
             report.entries,
             self._busy(segment),
             report.operations_per_s,
-            report.puts_per_s,
-            report.appends_per_s,
+            max(report.puts_per_s, self._appends(segment)),
+            self._appends(segment),
             report.keys,
             report.last,
             report.cuts,
@@ -103,6 +105,15 @@ class LoadTable:
         report = self._reports.get(segment) or _NOTHING
         inherited = self._inherited.get(segment)
         return inherited.busy if inherited and not report.measured_ns else report.busy_permille / WHOLE_PERMILLE
+
+    def _appends(self, segment: int) -> int:
+        report = self._reports.get(segment) or _NOTHING
+        inherited = self._inherited.get(segment)
+        return inherited.appends_per_s if inherited and not report.measured_ns else report.appends_per_s
+
+    def _ends_with(self, segment: int, child: Relative, change: Change) -> bool:
+        """Whether the child has the right end of this parent."""
+        return any(parent.segment == segment and parent.end == child.end for parent in change.parents)
 
     def _share(self, parent: Relative, child: Relative, change: Change) -> float:
         """Of the bytes of the parent, those within the child, as its cuts tell it; without any, one child's of all."""

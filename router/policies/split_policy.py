@@ -3,7 +3,7 @@
 **By bytes:** a range above the size that the store has for one (sizes.py), into as many parts as leaves each well below
 it: they go to whom they even out the bytes. A range that is filled at its right end is split behind its last key too,
 a little earlier: what is left of it is full and rests, the right one is empty and goes to another worker, so the hot
-edge wanders.
+edge wanders. It stays where it is when the other worker has so many hot edges already that it would be the busier one.
 
 **By load:** in a store of several workers, a range that is busier than half the mean of all workers. Of ranges smaller
 than that an even load can be made by moving; so splitting ends by itself: fewer than two for each worker are ever
@@ -20,12 +20,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from shardstore.limits import KEY_BYTES_MAX
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import RangeLoad, StoreLoad
-from shardstore.router.policies.placement import dealt, gain, least_busy
+from shardstore.router.policies.placement import APART_SHARE, dealt, gain, least_busy
 from shardstore.router.policies.plan import Plan, PlanKind, Unsplittable
 from shardstore.router.policies.sizes import has_rested, share_bytes, split_bytes
 from shardstore.topology_options import TopologyOptions
@@ -62,7 +62,7 @@ def splits(
     by_size = sorted(full, key=lambda load: -load.size_bytes)
     rested = [load for load in by_size if has_rested(load, history, options, now_ns)]
     part_bytes = max(1.0, PART_SHARE * share_bytes(loads, options))
-    plans = [plan for load in rested if (plan := _by_bytes(load, loads, limit, part_bytes))]
+    plans = list(_one_edge_at_a_time([_by_bytes(load, loads, limit, part_bytes) for load in rested], loads))
     verdicts: list[Unsplittable] = []
     planned = {segment for plan in plans for segment in plan.segments}
     for load in _hot(candidates, loads, options):
@@ -75,6 +75,20 @@ def splits(
             case Unsplittable() as verdict:
                 verdicts.append(verdict)
     return plans, verdicts
+
+
+def _one_edge_at_a_time(plans: Iterable[Plan | None], loads: StoreLoad) -> Iterator[Plan]:
+    """All but those that give another hot edge away: the next look sees where the first one went."""
+    of_segment = {load.segment: load for load in loads.ranges}
+    is_given = False
+    for plan in plans:
+        if plan is None:
+            continue
+        load = of_segment[plan.segments[0]]
+        gives = plan.keys[-1] == _behind_last(load) and plan.workers[-1] != load.worker
+        if not (gives and is_given):
+            yield plan
+        is_given |= gives
 
 
 def _hot(candidates: Sequence[RangeLoad], loads: StoreLoad, options: TopologyOptions) -> Iterator[RangeLoad]:
@@ -99,7 +113,7 @@ def _by_bytes(load: RangeLoad, loads: StoreLoad, limit: int, part_bytes: float) 
         return _at_end(load, at_end, loads, what) if at_end else None
     workers = dealt(loads, [load.size_bytes / (len(keys) + 1)] * (len(keys) + 1), load.worker)
     if at_end:
-        keys, workers = (*keys, at_end), (*workers, _other(load.worker, loads))
+        keys, workers = (*keys, at_end), (*workers, _edge_taker(load, loads))
     return Plan(PlanKind.SPLIT, (load.segment,), workers, what, keys)
 
 
@@ -145,15 +159,26 @@ def _behind_last(load: RangeLoad) -> bytes:
 
 
 def _at_end(load: RangeLoad, key: bytes, loads: StoreLoad, what: str) -> Plan:
-    """The split behind the last key; the right child goes to another worker, if there is one."""
+    """The split behind the last key; the right child takes what comes from now on."""
     reason = f"{what}; {load.append_share:.0%} of the puts are at the right end"
-    return Plan(PlanKind.SPLIT, (load.segment,), (load.worker, _other(load.worker, loads)), reason, (key,))
+    return Plan(PlanKind.SPLIT, (load.segment,), (load.worker, _edge_taker(load, loads)), reason, (key,))
 
 
-def _other(worker: int, loads: StoreLoad) -> int:
-    """The least busy of the other workers."""
-    taker = least_busy(loads, [other for other in loads.receivers() if other != worker])
-    return worker if taker is None else taker
+def _edge_taker(load: RangeLoad, loads: StoreLoad) -> int:
+    """Who takes what comes at the right end of a range: another worker, unless that makes appends clearly less even."""
+    appends = dict.fromkeys(loads.receivers(), 0)
+    for edge in loads.ranges:
+        is_open = not edge.last or _behind_last(edge)
+        if edge.worker in appends and edge is not load and edge.append_share >= APPEND_SHARE_MIN and is_open:
+            appends[edge.worker] += edge.appends_per_s
+    others = [worker for worker in appends if worker != load.worker]
+    fewest = min(map(appends.__getitem__, others), default=0)
+    taker = least_busy(loads, [worker for worker in others if appends[worker] == fewest])
+    if taker is None:
+        return load.worker
+    staying = max(appends[load.worker] + load.appends_per_s, appends[taker])
+    going = max(appends[load.worker], appends[taker] + load.appends_per_s)
+    return taker if going <= (1 + APART_SHARE) * staying else load.worker
 
 
 def _halving_key(load: RangeLoad) -> tuple[bytes, float]:

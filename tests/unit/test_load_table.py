@@ -80,3 +80,19 @@ def test_until_a_child_has_files_of_its_own_its_share_of_the_parents_counts(chan
 def size_of(segment: int, table: LoadTable, route_map: RouteMap) -> int:
     ranges = table.loads(route_map, WORKERS, (), 1).ranges
     return next(load.size_bytes for load in ranges if load.segment == segment)
+
+
+def test_who_has_the_right_end_of_a_parent_is_filled_there_from_the_beginning() -> None:
+    table = LoadTable()
+    filled = RangeReport(1, 1_000, 1_000, 9, 5, puts_per_s=70, appends_per_s=60, last=b"h", cuts=CUTS)
+    table.note(LoadReport(0, [filled, RangeReport(2, 80, 80, 1, 5)]), TWO.map)
+    change = change_plan.split(TWO, [b"c", b"h\0"], [0, 1, 1])
+    table.begun(change)
+    children = [Route(each.start, SegmentId(each.segment), WorkerId(each.worker), Epoch(1)) for each in change.children]
+    split = TWO.map.with_replaced({1}, children)
+    assert [load.appends_per_s for load in table.loads(split, WORKERS, (), 1).ranges] == [0, 0, 60, 0]
+    table.note(LoadReport(1, [RangeReport(children[2].segment, 0, 0, 0, 0, puts_per_s=9, appends_per_s=9)]), split)
+    assert [load.appends_per_s for load in table.loads(split, WORKERS, (), 1).ranges] == [0, 0, 60, 0], "too young"
+    report = RangeReport(children[2].segment, 0, 0, 0, 5, puts_per_s=9, appends_per_s=9)
+    table.note(LoadReport(1, [report]), split)
+    assert [load.appends_per_s for load in table.loads(split, WORKERS, (), 1).ranges] == [0, 0, 9, 0]

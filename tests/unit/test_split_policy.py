@@ -65,6 +65,43 @@ def test_a_range_filled_at_its_end_is_split_behind_its_last_key_for_another_work
     assert chosen(store(filling | {"appends_per_s": 79}, {})) == ([], [])
 
 
+def appenders(owners: list[int], *full: int) -> StoreLoad:
+    """Ranges that are all filled at their right ends at the same rate; these are full."""
+    figures = [
+        {
+            "worker": owner,
+            "size_bytes": (80 if at in full else 20) * UNIT,
+            "busy": 0.2,
+            "last": b"k%04d" % (at * 100 + 98),
+            "puts_per_s": 100,
+            "appends_per_s": 100,
+        }
+        for at, owner in enumerate(owners)
+    ]
+    return store(*figures)
+
+
+@pytest.mark.parametrize("owners", [[0, 0, 0], [1, 1, 1], [0, 0, 1], [0, 1, 0, 1], [0, 0, 0, 0, 1]])
+def test_hot_edges_do_not_gather_at_one_worker(owners: list[int]) -> None:
+    for turn in range(4 * len(owners)):
+        at = turn * 2 % len(owners)
+        owners[at] = the_one(appenders(owners, at)).workers[-1]
+    assert abs(owners.count(0) - owners.count(1)) <= 1 + (len(owners) % 2 == 0)
+
+
+def test_a_lone_hot_edge_wanders_though_another_trickles() -> None:
+    loads = appenders([0, 1], 0)
+    loads.ranges[1] = loads.ranges[1]._replace(puts_per_s=10, appends_per_s=10)  # type: ignore[index]
+    assert the_one(loads).workers[-1] == 1
+
+
+def test_one_hot_edge_is_given_away_at_a_time() -> None:
+    plans, _ = chosen(appenders([0, 0, 0], 0, 1, 2))
+    assert len(plans) == 1
+    plans, _ = chosen(appenders([0, 1], 0, 1))
+    assert [plan.workers for plan in plans] == [(0, 0), (1, 1)], "those that stay go on"
+
+
 def test_a_range_far_above_the_limit_is_split_into_as_many_as_there_should_be_at_once() -> None:
     cuts = [b"k%04d" % (at * 100 // 16) for at in range(1, 16)]
     others = [{"size_bytes": 50 * UNIT, "worker": at % 2} for at in range(4)]
