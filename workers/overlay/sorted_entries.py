@@ -5,40 +5,54 @@ Keys that come in order make one piece. Readers take what they want of each piec
 
 Readers want a few entries of every piece, and those lie all over the memory: to touch a key or a value costs more than
 all else. So a piece has the values beside the keys, taken in the order in which they were written, and of short items
-also a copy in one place. Once a key was written again the pieces may have values of yesterday: from then on each is
-looked up.
+of one length copies in one place. Once a key was written again the pieces may have values of yesterday: from then on
+each is looked up.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Reversible, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
-from shardstore.workers.segment.column_writer import as_array, stride_of_items
+from shardstore.workers.segment.column_writer import as_array, as_list, stride_of_items
 from shardstore.workers.segment.merge import places_in_order
-from shardstore.workers.segment.table_format import Entries, FixedItems
+from shardstore.workers.segment.table_format import Entries, Integers
 from shardstore.workers.stretches import Mark
 
-PIECE_KEYS_MAX = 8_192
+PIECE_KEYS_MAX = 6_144
 """Pieces that overlap do not grow beyond this: to merge two of them takes two to three milliseconds."""
 COPIED_ITEM_BYTES_MAX = 32
 """Longer items are not copied."""
 MARKS_PER_STRETCH = 16
+_Item = TypeVar("_Item")
 
 
 class _Piece(NamedTuple):
-    """Keys in order and, beside them, what was stored for each when it was sorted.
-
-    `columns` are the same, or copies of it if the items are short and have one length.
-    """
+    """Keys in order, and what readers get: `columns` of the keys and, beside them, what was stored for each."""
 
     keys: list[bytes]
-    values: list[Stored]
     columns: Entries
+
+    def append(self, later: _Piece) -> bool:
+        """Take what comes behind the last key. False when it does not, or when there are copies."""
+        values, later_values = self.columns.values, later.columns.values
+        is_behind = later.keys[0] > self.keys[-1]
+        if not is_behind or self.columns.keys is not self.keys or later.columns.keys is not later.keys:
+            return False
+        if not isinstance(values, list) or not isinstance(later_values, list):
+            return False
+        self.keys.extend(later.keys)
+        values.extend(later_values)
+        return True
+
+    def copy(self) -> _Piece:
+        """One that may be appended to."""
+        keys, columns = self.keys.copy(), self.columns
+        return _Piece(keys, Entries(keys if columns.keys is self.keys else columns.keys, columns.values[:]))
 
 
 class _Unsorted:
@@ -48,27 +62,28 @@ class _Unsorted:
         self._entries = entries
         self.first = first
         self.end = end
-        self._oldest_first: Iterator[tuple[bytes, Stored]] = iter(())
+        self._keys: Iterator[bytes] = iter(())
+        self._values: Iterator[Stored] = iter(())
         self._size = 0
 
     def __len__(self) -> int:
         return self.end - self.first
 
-    def take_oldest(self, count: int) -> dict[bytes, Stored]:
-        """The first of them, so many at the most; they do not count any more."""
+    def take_oldest(self, count: int) -> tuple[list[bytes], list[Stored]]:
+        """Keys and values of the first of them, so many at the most; they do not count any more."""
         if self._size != len(self._entries):  # a dict that has grown ends its iterators
             self._size = len(self._entries)
-            self._oldest_first = self._iterate()
-        taken = dict(islice(self._oldest_first, min(count, len(self))))
-        self.first += len(taken)
-        return taken
+            self._keys, self._values = self._rest_of(self._entries), self._rest_of(self._entries.values())
+        count = min(count, len(self))
+        self.first += count
+        return list(islice(self._keys, count)), list(islice(self._values, count))
 
-    def _iterate(self) -> Iterator[tuple[bytes, Stored]]:
-        """From `first` on, found from the end of the dict that is nearer."""
+    def _rest_of(self, items: Reversible[_Item]) -> Iterator[_Item]:
+        """From `first` on, found from the end that is nearer."""
         behind = self._size - self.first
         if behind > self.first:
-            return islice(self._entries.items(), self.first, None)
-        return iter(list(islice(reversed(self._entries.items()), behind))[::-1])
+            return islice(items, self.first, None)
+        return iter(list(islice(reversed(items), behind))[::-1])
 
 
 _Cut: TypeAlias = tuple[_Piece, int, int]
@@ -94,7 +109,7 @@ class SortedEntries:
         twin = SortedEntries(entries)
         twin._known, twin._values_are_old = self._known, self._values_are_old
         twin._unsorted = _Unsorted(entries, self._unsorted.first, self._unsorted.end)
-        twin._pieces = [_piece(piece.keys.copy(), piece.values.copy()) for piece in self._pieces]
+        twin._pieces = [piece.copy() for piece in self._pieces]
         return twin
 
     def note_overwritten(self) -> None:
@@ -108,9 +123,9 @@ class SortedEntries:
             if not len(self._unsorted):
                 self._unsorted = _Unsorted(self._entries, self._known, len(self._entries))
                 self._known = len(self._entries)
-            batch = self._unsorted.take_oldest(keys_max - sorted_now)
-            self._add(_in_order(list(batch), list(batch.values())))
-            sorted_now += len(batch)
+            keys, values = self._unsorted.take_oldest(keys_max - sorted_now)
+            self._add(_in_order(keys, values))
+            sorted_now += len(keys)
         return sorted_now
 
     def extent(self, key_range: KeyRange) -> KeyRange | None:
@@ -129,7 +144,7 @@ class SortedEntries:
             of_range = (piece.keys[low:high] for piece, low, high in self._cuts(key_range))
             return [Entries(keys, list(map(value_of, keys))) for keys in of_range]
         cuts = self._cuts(key_range)
-        return [Entries(columns.keys[low:high], columns.values[low:high]) for (_, _, columns), low, high in cuts]
+        return [Entries(columns.keys[low:high], columns.values[low:high]) for (_, columns), low, high in cuts]
 
     def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, entry_bytes: int) -> list[Mark]:
         """The nearest marks, until there are so many entries: they stand at even steps through each piece.
@@ -162,16 +177,13 @@ class SortedEntries:
     def _add(self, batch: _Piece) -> None:
         pieces = self._pieces
         self._cuts_of = None
-        if pieces and batch.keys[0] > pieces[-1].keys[-1]:
-            keys, values, _ = pieces[-1]
-            keys += batch.keys
-            values += batch.values
-            pieces[-1] = _Piece(keys, values, Entries(keys, values))  # what came in order lies in order
+        if pieces and pieces[-1].append(batch):
             return
         pieces.append(batch)
         while len(pieces) > 1 and len(pieces[-2].keys) <= len(pieces[-1].keys) <= PIECE_KEYS_MAX - len(pieces[-2].keys):
-            last = pieces.pop()
-            pieces[-1] = _in_order(pieces[-1].keys + last.keys, pieces[-1].values + last.values)
+            newer, older = pieces.pop(), pieces.pop()
+            values = [*as_list(older.columns.values), *as_list(newer.columns.values)]
+            pieces.append(_in_order(older.keys + newer.keys, values))
 
 
 def _cut(piece: _Piece, key_range: KeyRange) -> _Cut | None:
@@ -181,19 +193,28 @@ def _cut(piece: _Piece, key_range: KeyRange) -> _Cut | None:
 
 
 def _in_order(keys: list[bytes], values: list[Stored]) -> _Piece:
+    """A piece of these entries; with copies, unless they came in order and so lie in order already."""
     stride = stride_of_items(keys)
-    if stride:
-        places = places_in_order(as_array(keys, stride)).tolist()
-        return _piece(list(map(keys.__getitem__, places)), list(map(values.__getitem__, places)))
-    value_of = dict(zip(keys, values, strict=True))
-    ordered = sorted(keys)
-    return _piece(ordered, list(map(value_of.__getitem__, ordered)))
+    if not stride:
+        value_of = dict(zip(keys, values, strict=True))
+        ordered = sorted(keys)
+        return _Piece(ordered, Entries(ordered, list(map(value_of.__getitem__, ordered))))
+    column = as_array(keys, stride)
+    order = places_in_order(column)
+    if (order[1:] > order[:-1]).all():
+        return _Piece(keys, Entries(keys, values))
+    ordered = _taken(keys, order)
+    value_stride = stride_of_items(values)
+    return _Piece(
+        ordered,
+        Entries(
+            column[order] if stride <= COPIED_ITEM_BYTES_MAX else ordered,
+            as_array(values, value_stride)[order]  # type: ignore[arg-type]  # no tombstone has a length
+            if 0 < value_stride <= COPIED_ITEM_BYTES_MAX
+            else _taken(values, order),
+        ),
+    )
 
 
-def _piece(keys: list[bytes], values: list[Stored]) -> _Piece:
-    return _Piece(keys, values, Entries(_copied_if_short(keys), _copied_if_short(values)))
-
-
-def _copied_if_short(items: list[Any]) -> list[Any] | FixedItems:
-    stride = stride_of_items(items)
-    return as_array(items, stride) if 0 < stride <= COPIED_ITEM_BYTES_MAX else items
+def _taken(items: list[_Item], order: Integers) -> list[_Item]:
+    return list(map(items.__getitem__, order.tolist()))

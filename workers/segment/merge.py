@@ -88,14 +88,15 @@ def _words_that_order(keys: FixedItems) -> npt.NDArray[np.uint64]:
 def _order(words: npt.NDArray[np.uint64]) -> Integers:
     """Where each row of the sorted rows is taken from; equal rows stay in order.
 
-    The first word orders most rows; only those that share it are compared by the others.
+    The first word orders most rows, by the fastest sort there is, which leaves equals in any order. Only rows that have
+    equals are compared by the other words and, at last, by where they were.
     """
-    order = np.argsort(words[:, 0], kind="stable")
+    order = np.argsort(words[:, 0])
     ordered = words[order, 0]
     equals_next = np.zeros(len(order) + 1, dtype=np.bool_)
     equals_next[1:-1] = ordered[1:] == ordered[:-1]
     tied = equals_next[1:] | equals_next[:-1]
-    if words.shape[1] > 1 and tied.any():
+    if tied.any():
         rows = order[tied]
-        order[tied] = rows[np.lexsort(words[rows].T[::-1])]
+        order[tied] = rows[np.lexsort((rows, *words[rows].T[::-1]))]
     return order
