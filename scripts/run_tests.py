@@ -3,6 +3,7 @@
 Extra arguments go to pytest: `tests/unit -k scan` runs the unit tests with "scan" in their names.
 """
 
+import compileall
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import bootstrap
 
 TEST_PROCESSES = 1 + (os.cpu_count() or 1)
 """One more than there are cores: tests of whole clusters often wait."""
+COMPILED = ("shardstore", "router", "workers", "scripts", "tests")
 CHECKS = (
     ("lint", ["ruff", "check"]),
     ("format", ["ruff", "format", "--check"]),
@@ -25,6 +27,8 @@ def main() -> None:
         print(__doc__)
         return
     bootstrap.Environment().enter(extras=("dev", "bench"))
+    for folder in COMPILED:  # once: the tests start thousands of processes, and some hosts let none keep its bytecode
+        compileall.compile_dir(os.path.join(bootstrap.PROJECT, folder), quiet=1)
     failed = []
     for name, command in CHECKS:
         print(f"== {name}: {' '.join(command)}", flush=True)

@@ -26,7 +26,7 @@ class Model(RuleBasedStateMachine):
         self.spans.note(found)
         self.empty |= {number for number in range(100) if key(number) in found}
 
-    @rule(numbers=st.lists(st.integers(0, 99), min_size=1, max_size=3))
+    @rule(numbers=st.lists(st.integers(0, 99), max_size=3))
     def put(self, numbers: list[int]) -> None:
         self.spans.note_put([key(number) for number in numbers])
         self.empty -= set(numbers)

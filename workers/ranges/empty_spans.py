@@ -40,8 +40,8 @@ class EmptySpans:
         self._spans = [*apart, found][-SPANS_MAX:]
 
     def note_put(self, keys: Sequence[bytes]) -> None:
-        """These keys may have values now, and for what is known here all between them."""
-        if self._spans:
+        """These keys, if there are any, may have values now, and for what is known here all between them."""
+        if self._spans and keys:
             put = KeyRange(min(keys), max(keys) + b"\0")
             self._spans = [rest for span in self._spans for rest in _without(span, put)]
 
