@@ -118,6 +118,8 @@ class _PageReader:
             self._scan.take(answer)
             if self._scan.reads_ahead:
                 self._ahead = self._ask(held=True)
+            if (look := self._scan.prepare()) is not None:
+                self._pump.tell(look)
             if (entries := self._scan.at_hand()) is not None:
                 return entries
         return None

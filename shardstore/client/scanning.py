@@ -1,6 +1,7 @@
 """Where a scan stands: what to ask for next, what it yields, and from where another scan could go on.
 
     next_call --> ScanPage --> take: the page is at hand   again and again, range after range
+    prepare   --> ScanPage                                 once a range: its neighbour is about to be wanted
               --> EndScan  --> confirm                     only in `fail_fast`, behind the last page of each range
     leave     --> EndScan                                  the scan gives up what a worker may hold for it
 
@@ -101,6 +102,7 @@ class Scan:
         self._keys_only = point.keys_only
         self._bounds = (point.first, point.last)
         self._latest: ScanPage | None = None
+        self._prepared: KeyRange | None = None
         before = (point.start, point.end)
         self._stand = _Stand(_unless_empty(*before), point.left, before)
         self.reads_ahead = self._mode is not ScanMode.FAIL_FAST
@@ -146,6 +148,30 @@ class Scan:
             to_confirm=page.mark if at_end else b"",
         )
         return self._stand.entries
+
+    def prepare(self) -> ScanPage | None:
+        """A short look into the range that follows the one of the page at hand, in which the scan has more to read.
+
+        For that its worker puts the layers there in order, while the scan reads on here. Once for each range; not for
+        a scan that wants a number of entries, as it may never come there.
+        """
+        stand = self._stand
+        if not stand.mark or stand.owner is None or stand.rest is None:
+            return None
+        if stand.left != UNLIMITED or not self.reads_ahead:
+            return None
+        here = stand.owner.key_range
+        if here == self._prepared:
+            return None
+        self._prepared = here
+        start, end = stand.rest
+        if self._reverse:
+            follows = _unless_empty(start, here.start) if here.start else None
+        else:
+            follows = _unless_empty(here.end, end) if here.end else None
+        if follows is None:
+            return None
+        return ScanPage(self._timeout_ns, *follows, self._reverse, keys_only=True, limit=1)
 
     def at_hand(self) -> Iterator[Any] | None:
         """The entries of the page at hand that were not read, in the order of the scan; None when there are none."""

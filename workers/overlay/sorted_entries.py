@@ -28,6 +28,10 @@ PIECE_KEYS_MAX = 6_144
 COPIED_ITEM_BYTES_MAX = 32
 """Longer items are not copied."""
 MARKS_PER_STRETCH = 16
+MARKS_PER_STRETCH_MIN = 8
+"""Of each piece. With many pieces fewer of each are enough."""
+MARKS_IN_ALL = 128
+PLACES_KEPT = 8
 _Item = TypeVar("_Item")
 
 
@@ -101,6 +105,9 @@ class SortedEntries:
         self._unsorted = _Unsorted(entries, 0, 0)
         self._pieces: list[_Piece] = []
         self._values_are_old = False
+        self._places: dict[bytes, list[int]] = {}
+        """How many keys of each piece lie before a key, for the latest that was asked for: a page begins with one of
+        the page before."""
         self._cuts_of: KeyRange | None = None
         self._latest_cuts: Sequence[_Cut] = ()
 
@@ -153,8 +160,9 @@ class SortedEntries:
         whole step: so all marks together count what lies before a key neither too high nor too low, however many
         pieces there are.
         """
-        step = max(1, entries_max // MARKS_PER_STRETCH)
         cuts = self._cuts(key_range)
+        marks_of_each = max(MARKS_PER_STRETCH_MIN, min(MARKS_PER_STRETCH, MARKS_IN_ALL // max(1, len(cuts))))
+        step = max(1, entries_max // marks_of_each)
         keys: list[bytes] = []
         for number, (piece, low, high) in enumerate(cuts, 1):
             first = max(1, step * number // len(cuts))
@@ -170,13 +178,25 @@ class SortedEntries:
         """Each piece with keys of the range, and from where to where they are. Readers ask several times in a row."""
         assert self._known == len(self._entries) + len(self._unsorted), "read before all is in order"
         if key_range != self._cuts_of:
+            lows = self._places_of(key_range.start)
+            highs = self._places_of(key_range.end) if key_range.end else [len(piece.keys) for piece in self._pieces]
             self._cuts_of = key_range
-            self._latest_cuts = [cut for piece in self._pieces if (cut := _cut(piece, key_range))]
+            self._latest_cuts = [cut for cut in zip(self._pieces, lows, highs, strict=True) if cut[1] < cut[2]]
         return self._latest_cuts
+
+    def _places_of(self, bound: bytes) -> list[int]:
+        """For each piece how many of its keys lie before the start, or the end, of a range."""
+        places = self._places.get(bound)
+        if places is None:
+            if len(self._places) == PLACES_KEPT:
+                del self._places[next(iter(self._places))]
+            places = self._places[bound] = [bisect_left(piece.keys, bound) for piece in self._pieces]
+        return places
 
     def _add(self, batch: _Piece) -> None:
         pieces = self._pieces
         self._cuts_of = None
+        self._places.clear()
         if pieces and pieces[-1].append(batch):
             return
         pieces.append(batch)
@@ -184,12 +204,6 @@ class SortedEntries:
             newer, older = pieces.pop(), pieces.pop()
             values = [*as_list(older.columns.values), *as_list(newer.columns.values)]
             pieces.append(_in_order(older.keys + newer.keys, values))
-
-
-def _cut(piece: _Piece, key_range: KeyRange) -> _Cut | None:
-    keys, end = piece.keys, key_range.end
-    low, high = bisect_left(keys, key_range.start), bisect_left(keys, end) if end else len(keys)
-    return (piece, low, high) if low < high else None
 
 
 def _in_order(keys: list[bytes], values: list[Stored]) -> _Piece:
