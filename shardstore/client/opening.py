@@ -96,4 +96,6 @@ def _flaw_of(host: str, port: str) -> str:
         return "has no port"
     if not host:
         return "has no host"
+    if host.split() != [host]:
+        return "has a space in its host"
     return "" if 0 < int(port) <= _PORT_MAX else f"has a port that is not 1 to {_PORT_MAX}"

@@ -19,6 +19,7 @@ from shardstore.client.outcome_token import OutcomeToken, PartInDoubt
 from shardstore.client.resume_token import ResumePoint, to_token
 from shardstore.limits import MILLISECOND_NS
 from shardstore.messages import Refusal
+from shardstore.socket_transport import SocketTransport
 from shardstore.wire_format import Status
 from tests.unit.fake_cluster import FakeCluster, Refuse
 from tests.unit.fake_server import FakeServer, serving
@@ -254,6 +255,7 @@ def test_stores_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.Monkey
         "tcp://127.0.0.1": "has no port",
         "tcp://127.0.0.1:x": "has no port",
         "tcp://:7700": "has no host",
+        "tcp://a b:7700": "has a space in its host",
         "tcp://127.0.0.1:0": "has a port that is not 1 to 65535",
         "tcp://127.0.0.1:65536": "has a port that is not 1 to 65535",
     }.items():
@@ -262,9 +264,11 @@ def test_stores_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.Monkey
     assert said(lambda: connect("http://x")) == (
         "InvalidRequest: 'http://x' is no cluster's url, which begins with ipc:// or tcp://, and no data directory"
     )
-    assert said(lambda: connect("tcp://a b:7700")) == (
+    transport = SocketTransport()
+    assert said(lambda: transport.connect("router", "tcp://a b:7700")) == (
         "InvalidRequest: cannot connect to tcp://a b:7700: Invalid argument; write it as `shardstore serve` prints it"
     )
+    transport.close()
     no_path = f"InvalidRequest: 'ipc://' has no path: write it like ipc:///run/app/store, {printed}"
     assert said(lambda: connect("ipc://")) == no_path
     assert said(lambda: connect("ipc:///n", fork="no")) == "InvalidRequest: fork is 'reopen' or 'refuse', not 'no'"
