@@ -1,12 +1,12 @@
 """The entries of a layer in key order, made a slice at a time, so that nobody has to wait for the whole.
 
-What was added since the last look is sorted in batches; each batch is a piece, and small neighbours become one.
-Keys that come in order make one piece. Readers take what they want of each piece and merge that.
+What was added since the last look is taken in batches, in the order in which it was written. A few batches are sorted
+together and make a piece; small neighbours become one. What came in key order makes one piece. Readers take what they
+want of each piece and merge that.
 
 Readers want a few entries of every piece, and those lie all over the memory: to touch a key or a value costs more than
-all else. So a piece has the values beside the keys, taken in the order in which they were written, and of short items
-of one length copies in one place. Once a key was written again the pieces may have values of yesterday: from then on
-each is looked up.
+all else. So a piece has the values beside the keys, and of short items of one length copies in one place. Once a key
+was written again the pieces may have values of yesterday: from then on each is looked up.
 """
 
 from __future__ import annotations
@@ -14,17 +14,20 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Reversible, Sequence
 from itertools import islice
-from typing import NamedTuple, TypeAlias, TypeVar
+from operator import lt
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
 
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.workers.segment.column_writer import as_array, as_list, stride_of_items
-from shardstore.workers.segment.merge import places_in_order
-from shardstore.workers.segment.table_format import Entries, Integers
+from shardstore.workers.segment.merge import merge
+from shardstore.workers.segment.table_format import Entries, FixedItems
 from shardstore.workers.stretches import Mark
 
-PIECE_KEYS_MAX = 6_144
-"""Pieces that overlap do not grow beyond this: to merge two of them takes two to three milliseconds."""
+PIECE_KEYS_MAX = 16_384
+"""Pieces that overlap do not grow beyond this: to sort so many takes two milliseconds."""
 COPIED_ITEM_BYTES_MAX = 32
 """Longer items are not copied."""
 MARKS_PER_STRETCH = 16
@@ -33,30 +36,6 @@ MARKS_PER_STRETCH_MIN = 8
 MARKS_IN_ALL = 128
 PLACES_KEPT = 8
 _Item = TypeVar("_Item")
-
-
-class _Piece(NamedTuple):
-    """Keys in order, and what readers get: `columns` of the keys and, beside them, what was stored for each."""
-
-    keys: list[bytes]
-    columns: Entries
-
-    def append(self, later: _Piece) -> bool:
-        """Take what comes behind the last key. False when it does not, or when there are copies."""
-        values, later_values = self.columns.values, later.columns.values
-        is_behind = later.keys[0] > self.keys[-1]
-        if not is_behind or self.columns.keys is not self.keys or later.columns.keys is not later.keys:
-            return False
-        if not isinstance(values, list) or not isinstance(later_values, list):
-            return False
-        self.keys.extend(later.keys)
-        values.extend(later_values)
-        return True
-
-    def copy(self) -> _Piece:
-        """One that may be appended to."""
-        keys, columns = self.keys.copy(), self.columns
-        return _Piece(keys, Entries(keys if columns.keys is self.keys else columns.keys, columns.values[:]))
 
 
 class _Unsorted:
@@ -90,20 +69,22 @@ class _Unsorted:
         return iter(list(islice(reversed(items), behind))[::-1])
 
 
-_Cut: TypeAlias = tuple[_Piece, int, int]
+_Cut: TypeAlias = tuple[Entries, int, int]
 
 
 class SortedEntries:
     """Over `entries`, which only ever gain keys, at their end.
 
-    Invariant: the pieces and `_unsorted` hold the first `_known` entries, each once.
+    Invariant: the pieces, `_batches` and `_unsorted` hold the first `_known` entries, each once.
     """
 
     def __init__(self, entries: dict[bytes, Stored]) -> None:
         self._entries = entries
         self._known = 0
         self._unsorted = _Unsorted(entries, 0, 0)
-        self._pieces: list[_Piece] = []
+        self._batches: list[Entries] = []
+        """Taken, and to be sorted together."""
+        self._pieces: list[Entries] = []
         self._values_are_old = False
         self._places: dict[bytes, list[int]] = {}
         """How many keys of each piece lie before a key, for the latest that was asked for: a page begins with one of
@@ -116,7 +97,8 @@ class SortedEntries:
         twin = SortedEntries(entries)
         twin._known, twin._values_are_old = self._known, self._values_are_old
         twin._unsorted = _Unsorted(entries, self._unsorted.first, self._unsorted.end)
-        twin._pieces = [piece.copy() for piece in self._pieces]
+        twin._batches = self._batches.copy()
+        twin._pieces = [Entries(keys[:], values[:]) for keys, values in self._pieces]
         return twin
 
     def note_overwritten(self) -> None:
@@ -124,15 +106,17 @@ class SortedEntries:
         self._values_are_old = self._known > 0
 
     def sort(self, keys_max: int) -> int:
-        """Put so many more keys in order. Answers how many were."""
+        """Put so many more keys in order. Answers how many were; with less than `keys_max`, all are in order."""
         sorted_now = 0
         while sorted_now < keys_max and (len(self._unsorted) or self._known < len(self._entries)):
             if not len(self._unsorted):
                 self._unsorted = _Unsorted(self._entries, self._known, len(self._entries))
                 self._known = len(self._entries)
             keys, values = self._unsorted.take_oldest(keys_max - sorted_now)
-            self._add(_in_order(keys, values))
+            self._take(keys, values)
             sorted_now += len(keys)
+        if sorted_now < keys_max:
+            self._sort_batches()
         return sorted_now
 
     def extent(self, key_range: KeyRange) -> KeyRange | None:
@@ -140,18 +124,17 @@ class SortedEntries:
         cuts = self._cuts(key_range)
         if not cuts:
             return None
-        first = min(piece.keys[low] for piece, low, _ in cuts)
-        last = max(piece.keys[high - 1] for piece, _, high in cuts)
+        first = min([bytes(piece.keys[low]) for piece, low, _ in cuts])
+        last = max([bytes(piece.keys[high - 1]) for piece, _, high in cuts])
         return KeyRange(first, last + b"\0")
 
     def between(self, key_range: KeyRange) -> list[Entries]:
         """The entries of the range, those of each piece in order."""
+        found = [Entries(keys[low:high], values[low:high]) for (keys, values), low, high in self._cuts(key_range)]
         if self._values_are_old:
             value_of = self._entries.__getitem__
-            of_range = (piece.keys[low:high] for piece, low, high in self._cuts(key_range))
-            return [Entries(keys, list(map(value_of, keys))) for keys in of_range]
-        cuts = self._cuts(key_range)
-        return [Entries(columns.keys[low:high], columns.values[low:high]) for (_, columns), low, high in cuts]
+            return [Entries(keys, list(map(value_of, as_list(keys)))) for keys, _ in found]  # type: ignore[arg-type]
+        return found
 
     def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, entry_bytes: int) -> list[Mark]:
         """The nearest marks, until there are so many entries: they stand at even steps through each piece.
@@ -163,16 +146,15 @@ class SortedEntries:
         cuts = self._cuts(key_range)
         marks_of_each = max(MARKS_PER_STRETCH_MIN, min(MARKS_PER_STRETCH, MARKS_IN_ALL // max(1, len(cuts))))
         step = max(1, entries_max // marks_of_each)
-        keys: list[bytes] = []
+        found: list[Any] = []
         for number, (piece, low, high) in enumerate(cuts, 1):
             first = max(1, step * number // len(cuts))
             if reverse:
-                places = range(high - first, max(low, high - first - entries_max), -step)
-                keys += map(piece.keys.__getitem__, places)
+                found += as_list(piece.keys[high - first : max(low, high - first - entries_max) : -step])
             else:
-                keys += piece.keys[low + first : min(high, low + first + entries_max) : step]
-        keys.sort(reverse=reverse)
-        return [Mark(key, step, step * entry_bytes) for key in keys[: -(-entries_max // step)]]
+                found += as_list(piece.keys[low + first : min(high, low + first + entries_max) : step])
+        found.sort(reverse=reverse)
+        return [Mark(key, step, step * entry_bytes) for key in found[: -(-entries_max // step)]]
 
     def _cuts(self, key_range: KeyRange) -> Sequence[_Cut]:
         """Each piece with keys of the range, and from where to where they are. Readers ask several times in a row."""
@@ -190,45 +172,48 @@ class SortedEntries:
         if places is None:
             if len(self._places) == PLACES_KEPT:
                 del self._places[next(iter(self._places))]
-            places = self._places[bound] = [bisect_left(piece.keys, bound) for piece in self._pieces]
+            places = self._places[bound] = [_place_in(piece.keys, bound) for piece in self._pieces]
         return places
 
-    def _add(self, batch: _Piece) -> None:
-        pieces = self._pieces
+    def _take(self, keys: list[bytes], values: list[Stored]) -> None:
+        """Make these entries, in the order in which they were written, a piece or a part of one."""
+        if all(map(lt, keys, islice(keys, 1, None))):
+            self._add(Entries(keys, values))
+            return
+        self._batches.append(Entries(_copied_if_short(keys), _copied_if_short(values)))
+        if sum([len(batch.keys) for batch in self._batches]) >= PIECE_KEYS_MAX:
+            self._sort_batches()
+
+    def _sort_batches(self) -> None:
+        if self._batches:
+            self._add(merge(self._batches))
+            self._batches = []
+
+    def _add(self, newer: Entries) -> None:
         self._cuts_of = None
         self._places.clear()
-        if pieces and pieces[-1].append(batch):
+        pieces = self._pieces
+        if pieces and _append(pieces[-1], newer):
             return
-        pieces.append(batch)
+        pieces.append(newer)
         while len(pieces) > 1 and len(pieces[-2].keys) <= len(pieces[-1].keys) <= PIECE_KEYS_MAX - len(pieces[-2].keys):
-            newer, older = pieces.pop(), pieces.pop()
-            values = [*as_list(older.columns.values), *as_list(newer.columns.values)]
-            pieces.append(_in_order(older.keys + newer.keys, values))
+            pieces[-2:] = [merge(pieces[-2:])]
 
 
-def _in_order(keys: list[bytes], values: list[Stored]) -> _Piece:
-    """A piece of these entries; with copies, unless they came in order and so lie in order already."""
-    stride = stride_of_items(keys)
-    if not stride:
-        value_of = dict(zip(keys, values, strict=True))
-        ordered = sorted(keys)
-        return _Piece(ordered, Entries(ordered, list(map(value_of.__getitem__, ordered))))
-    column = as_array(keys, stride)
-    order = places_in_order(column)
-    if (order[1:] > order[:-1]).all():
-        return _Piece(keys, Entries(keys, values))
-    ordered = _taken(keys, order)
-    value_stride = stride_of_items(values)
-    return _Piece(
-        ordered,
-        Entries(
-            column[order] if stride <= COPIED_ITEM_BYTES_MAX else ordered,
-            as_array(values, value_stride)[order]  # type: ignore[arg-type]  # no tombstone has a length
-            if 0 < value_stride <= COPIED_ITEM_BYTES_MAX
-            else _taken(values, order),
-        ),
-    )
+def _append(piece: Entries, later: Entries) -> bool:
+    """Let the piece go on with what comes behind its last key. False when that does not, or where there are copies."""
+    if not all(isinstance(column, list) for column in (*piece, *later)) or later.keys[0] < piece.keys[-1]:
+        return False
+    for column, more in zip(piece, later, strict=True):
+        column.extend(more)  # type: ignore[union-attr]  # both are lists
+    return True
 
 
-def _taken(items: list[_Item], order: Integers) -> list[_Item]:
-    return list(map(items.__getitem__, order.tolist()))
+def _place_in(keys: Sequence[bytes] | FixedItems, bound: bytes) -> int:
+    return bisect_left(keys, bound, key=bytes if isinstance(keys, np.ndarray) else None)
+
+
+def _copied_if_short(items: list[Any]) -> list[Any] | FixedItems:
+    """An array of copies, if all have one length and are short."""
+    stride = stride_of_items(items)
+    return as_array(items, stride) if 0 < stride <= COPIED_ITEM_BYTES_MAX else items

@@ -35,11 +35,6 @@ def joined(columns: Sequence[Entries]) -> Entries:
     return Entries(_joined_items(key_columns), _joined_items(value_columns))
 
 
-def places_in_order(keys: FixedItems) -> Integers:
-    """Where each key of the sorted keys is taken from; equal keys stay in order."""
-    return _order(_words_that_order(keys))
-
-
 def _are_one_layout(columns: Sequence[object]) -> bool:
     """Whether all are arrays of items of one length."""
     return all(isinstance(column, np.ndarray) and column.dtype == columns[0].dtype for column in columns)  # type: ignore[attr-defined]

@@ -40,7 +40,7 @@ from shardstore.workers.serving.write_path import WritePath
 
 SYNC_WAIT_NS = 2 * MILLISECOND_NS
 """When to ask again for a page that waits for writes to be synced."""
-SORTED_A_TURN = 6_144
+SORTED_A_TURN = 4_096
 """Keys of layers in memory that are put in order before others have their turn: two to three milliseconds."""
 _STATE = struct.Struct("<IQQ")
 _HELD = frozenset((ScanMode.SNAPSHOT.value, ScanMode.FULL_ISOLATION.value))
