@@ -120,4 +120,4 @@ def test_a_damaged_map_is_named(tmp_path: Path) -> None:
     (tmp_path / "router").mkdir()
     (tmp_path / "router" / "ROUTES").write_bytes(b"x" * 100)
     with spawn(tmp_path) as refused:
-        assert error_of(refused).startswith("router/ROUTES at byte 0: magic")
+        assert error_of(refused).startswith("router/ROUTES at byte 0: begins with b'xxxxxxxx'")
