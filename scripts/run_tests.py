@@ -1,4 +1,4 @@
-"""Command two of the README: everything that must be in order, in one go. Takes half an hour on two cores.
+"""Command two of the README: everything that must be in order, in one go. Takes a quarter of an hour on two cores.
 
 Extra arguments go to pytest: `tests/unit -k scan` runs the unit tests with "scan" in their names.
 """
