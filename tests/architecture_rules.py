@@ -174,7 +174,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "select": ("shardstore.readiness",),
     "time": ("shardstore.system_clock",),
     "datetime": (),
-    "random": (),
+    "random": ("shardstore.system_entropy",),
     "uuid": (),
     "secrets": (),
     "fcntl": ("shardstore.posix_filesystem",),

@@ -83,7 +83,7 @@ def test_the_modules_were_found() -> None:
         ),
         ("imports", f"{ROUTER}.runtime", "import zmq.asyncio", "imports zmq.asyncio, which is for shardstore"),
         ("imports", f"{ROUTER}.runtime", "import time", "for shardstore.system_clock only"),
-        ("imports", "shardstore.cli", "from random import random", "for scripts only"),
+        ("imports", "shardstore.cli", "from random import random", "for shardstore.system_entropy only"),
         ("imports", "shardstore.cli", "import secrets", "for scripts only"),
         ("imports", "shardstore.cli", "import mmap", "for shardstore.posix_filesystem only"),
         *(

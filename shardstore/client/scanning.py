@@ -1,8 +1,8 @@
 """Where a scan stands: what to ask for next, what it yields, and from where another scan could go on.
 
     next_call --> ScanPage --> take: the page is at hand   again and again, range after range
-    prepare   --> ScanPage                                 once a range: its neighbour is about to be wanted
               --> EndScan  --> confirm                     only in `fail_fast`, behind the last page of each range
+    prepare   --> ScanPage                                 once in each range: a look into the one that follows
     leave     --> EndScan                                  the scan gives up what a worker may hold for it
 
 Complete, or the client raises. How far the caller has read in the page is known from the iterator over its keys, so
@@ -150,10 +150,10 @@ class Scan:
         return self._stand.entries
 
     def prepare(self) -> ScanPage | None:
-        """A short look into the range that follows the one of the page at hand, in which the scan has more to read.
+        """A look into the range that follows: nobody waits for the answer. None when there is nothing to look at.
 
-        For that its worker puts the layers there in order, while the scan reads on here. Once for each range; not for
-        a scan that wants a number of entries, as it may never come there.
+        To answer, the worker of that range puts its layers in order, while the scan still reads here. It is asked once
+        in each range of several pages, and not by a scan with a limit, which may never come there.
         """
         stand = self._stand
         if not stand.mark or stand.owner is None or stand.rest is None:

@@ -13,6 +13,7 @@ import psutil
 from shardstore.columns import decode, encode
 from shardstore.limits import MIB
 from shardstore.workers.overlay.active_layer import ActiveLayer
+from shardstore.workers.serving.scanning import SORTED_A_TURN
 
 
 def main() -> None:
@@ -26,7 +27,8 @@ def main() -> None:
     grown_from = process.memory_info().rss
     layer = ActiveLayer()
     _fill(layer, key_bytes, value_bytes, entries, batch)
-    layer.sort(entries)  # as a scan makes it
+    while layer.sort(SORTED_A_TURN) == SORTED_A_TURN:  # as a scan makes it
+        pass
     gc.collect()
     sys.stdout.write(f"{process.memory_info().rss - grown_from} {layer.size_bytes}\n")
 
@@ -34,7 +36,7 @@ def main() -> None:
 def _fill(layer: ActiveLayer, key_bytes: int, value_bytes: int, entries: int, batch: int) -> None:
     for first in range(0, entries, batch):
         numbers = range(first, first + batch)
-        keys = encode([(number * 2_654_435_761 % 2**64).to_bytes(key_bytes, "big") for number in numbers])
+        keys = encode([(number * 11_400_714_819_323_198_485 % 2**64).to_bytes(key_bytes, "big") for number in numbers])
         values = encode([bytes(value_bytes)] * batch)
         layer.put(
             decode(keys.frame, keys.fixed, batch, 1, key_bytes),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from shardstore.columns import decode
 from shardstore.limits import KEY_BYTES_MAX, VALUE_BYTES_MAX
 from shardstore.messages import Refusal, ScanRequest, encode
@@ -63,3 +65,27 @@ class AtWorker:
         header, frames = self.worker.answer(self.ask())
         assert header.status == Status.SCAN_INVALIDATED
         return decode_message(Refusal, frames[1]).what
+
+
+def ten_keys(root: Path) -> WorkerDriver:
+    """A worker that holds k0 to k9, half of them in a table."""
+    worker = WorkerDriver(root).serve()
+    write(worker, {b"k%d" % number: b"old" for number in range(0, 10, 2)})
+    worker.ask(Op.FLUSH)
+    worker.settle()
+    write(worker, {b"k%d" % number: b"old" for number in range(1, 10, 2)})
+    return worker
+
+
+def write(worker: WorkerDriver, pairs: dict[bytes, bytes]) -> Status | None:
+    sequence = worker.put(pairs)
+    worker.settle()
+    return worker.status(sequence)
+
+
+def figures(worker: WorkerDriver) -> dict[str, int]:
+    return worker.core._figures(worker.now_ns)["scans"]
+
+
+def open_scans_of(worker: WorkerDriver) -> int:
+    return figures(worker)["open"]

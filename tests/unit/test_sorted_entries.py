@@ -7,7 +7,7 @@ from itertools import pairwise
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shardstore.identifiers import Stored
@@ -91,6 +91,7 @@ def test_pieces_that_overlap_become_few() -> None:
 
 
 @given(st.sets(KEYS, min_size=1), KEYS, KEYS, st.booleans(), st.integers(1, 50))
+@example({b"\0", b"\1"}, b"\0", b"\0", True, 32)  # fewer keys than the first mark is away
 def test_marks_tell_about_how_many_keys_lie_between_them(
     drawn: set[bytes], one: bytes, other: bytes, reverse: bool, entries_max: int
 ) -> None:
@@ -115,7 +116,7 @@ def test_marks_of_many_pieces_together_count_about_what_there_is(pieces: int, re
     keys = [b"%08d" % number for number in range(pieces * 1_000)]
     drawn.shuffle(keys)
     in_order = SortedEntries(dict.fromkeys(keys, b""))
-    with patch.object(sorted_entries, "PIECE_KEYS_MAX", 1_000):
+    with patch.object(sorted_entries, "SORTED_TOGETHER", 1_000), patch.object(sorted_entries, "PIECE_KEYS_MAX", 1_000):
         sort_all(in_order, 1_000)
     assert len(in_order.between(EVERYTHING)) == pieces
     marks = in_order.marks(EVERYTHING, reverse, 900, 10)

@@ -25,7 +25,15 @@ from shardstore.effects import (
 )
 from shardstore.limits import KEY_BYTES_MAX, SECOND_NS, VALUE_BYTES_MAX
 from shardstore.memory_plan import MemoryPlan, derive
-from shardstore.messages import Assignment, Assignments, OutcomeAnswer, OutcomeQuestion, ScanRequest, Statistics
+from shardstore.messages import (
+    Assignment,
+    Assignments,
+    OutcomeAnswer,
+    OutcomeQuestion,
+    Refusal,
+    ScanRequest,
+    Statistics,
+)
 from shardstore.messages import decode as decode_message
 from shardstore.messages import encode as encode_message
 from shardstore.options import Durability, WorkerOptions
@@ -243,6 +251,28 @@ class WorkerDriver:
                 if header.sequence == sequence:
                     found.append((header, frames))
         return found
+
+
+def refusal(worker: WorkerDriver, sequence: int) -> Refusal:
+    """What the worker said when it refused."""
+    return decode_message(Refusal, worker.answer(sequence)[1][1])
+
+
+def reopened(worker: WorkerDriver, **changes: object) -> WorkerDriver:
+    """The next process on the same files, as after a kill."""
+    settings = {"durability": worker.durability, "memory": worker.memory, "boundaries": worker.boundaries}
+    return WorkerDriver(worker.root, **{**settings, "epoch": worker.epoch + 1, "create": False, **changes}).serve()  # type: ignore[arg-type]
+
+
+def scan_all(worker: WorkerDriver, request: ScanRequest) -> list[tuple[bytes, bytes]]:
+    entries: list[tuple[bytes, bytes]] = []
+    while True:
+        page, resume = worker.scan(request)
+        entries = page + entries if request.reverse else entries + page
+        if not resume:
+            return entries
+        start, end = (request.start, resume) if request.reverse else (resume, request.end)
+        request = ScanRequest(start, end, request.reverse, request.keys_only, request.limit)
 
 
 def _plan(memory: int | MemoryPlan) -> MemoryPlan:

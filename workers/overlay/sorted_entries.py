@@ -1,12 +1,12 @@
 """The entries of a layer in key order, made a slice at a time, so that nobody has to wait for the whole.
 
-What was added since the last look is taken in batches, in the order in which it was written. A few batches are sorted
-together and make a piece; small neighbours become one. What came in key order makes one piece. Readers take what they
-want of each piece and merge that.
+What was added since the last look is taken in batches, in the order in which it was written. A batch is sorted and
+makes a piece; so do a few batches together where the keys are copied; small neighbours become one. What came in key
+order makes one piece. Readers take what they want of each piece and merge that.
 
-Readers want a few entries of every piece, and those lie all over the memory: to touch a key or a value costs more than
-all else. So a piece has the values beside the keys, and of short items of one length copies in one place. Once a key
-was written again the pieces may have values of yesterday: from then on each is looked up.
+Readers want a few entries of every piece. The objects of these lie all over the memory, and to wait for each costs more
+than all else. So a piece has the values beside the keys, and copies of short items of one length, back to back. Once a
+key was written again the pieces may have former values: from then on each value is looked up.
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ from shardstore.workers.segment.merge import merge
 from shardstore.workers.segment.table_format import Entries, FixedItems
 from shardstore.workers.stretches import Mark
 
-PIECE_KEYS_MAX = 16_384
-"""Pieces that overlap do not grow beyond this: to sort so many takes two milliseconds."""
-COPIED_ITEM_BYTES_MAX = 32
-"""Longer items are not copied."""
-MARKS_PER_STRETCH = 16
-MARKS_PER_STRETCH_MIN = 8
-"""Of each piece. With many pieces fewer of each are enough."""
+SORTED_TOGETHER = 16_384
+"""So many copied keys make a piece: to sort them takes two milliseconds."""
+PIECE_KEYS_MAX = 8_192
+"""Neighbours that overlap do not grow beyond this: to merge them takes two milliseconds where they are not copied."""
+COPIED_ITEM_BYTES_MAX = 16
+"""Longer items are not copied: ENTRY_OVERHEAD_BYTES has room for that much."""
+MARKS_PER_PIECE = 16
+MARKS_PER_PIECE_MIN = 8
 MARKS_IN_ALL = 128
+"""With more marks than this, each piece sets fewer."""
 PLACES_KEPT = 8
 _Item = TypeVar("_Item")
 
@@ -144,11 +146,13 @@ class SortedEntries:
         pieces there are.
         """
         cuts = self._cuts(key_range)
-        marks_of_each = max(MARKS_PER_STRETCH_MIN, min(MARKS_PER_STRETCH, MARKS_IN_ALL // max(1, len(cuts))))
+        marks_of_each = max(MARKS_PER_PIECE_MIN, min(MARKS_PER_PIECE, MARKS_IN_ALL // max(1, len(cuts))))
         step = max(1, entries_max // marks_of_each)
         found: list[Any] = []
         for number, (piece, low, high) in enumerate(cuts, 1):
             first = max(1, step * number // len(cuts))
+            if high - first < low:  # an index below 0 would count from the end of the piece
+                continue
             if reverse:
                 found += as_list(piece.keys[high - first : max(low, high - first - entries_max) : -step])
             else:
@@ -158,7 +162,8 @@ class SortedEntries:
 
     def _cuts(self, key_range: KeyRange) -> Sequence[_Cut]:
         """Each piece with keys of the range, and from where to where they are. Readers ask several times in a row."""
-        assert self._known == len(self._entries) + len(self._unsorted), "read before all is in order"
+        is_sorted = self._known == len(self._entries) and not len(self._unsorted) and not self._batches
+        assert is_sorted, "read before all is in order"
         if key_range != self._cuts_of:
             lows = self._places_of(key_range.start)
             highs = self._places_of(key_range.end) if key_range.end else [len(piece.keys) for piece in self._pieces]
@@ -180,8 +185,10 @@ class SortedEntries:
         if all(map(lt, keys, islice(keys, 1, None))):
             self._add(Entries(keys, values))
             return
-        self._batches.append(Entries(_copied_if_short(keys), _copied_if_short(values)))
-        if sum([len(batch.keys) for batch in self._batches]) >= PIECE_KEYS_MAX:
+        batch = Entries(_copied_if_short(keys), _copied_if_short(values))
+        self._batches.append(batch)
+        is_copied = isinstance(batch.keys, np.ndarray)
+        if not is_copied or sum([len(each.keys) for each in self._batches]) >= SORTED_TOGETHER:
             self._sort_batches()
 
     def _sort_batches(self) -> None:

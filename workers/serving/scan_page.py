@@ -27,7 +27,7 @@ from shardstore.workers.serving.deleted_keys import pass_deleted
 from shardstore.workers.stretches import Ordered, before, behind, lone_stretch, stretch_of
 
 STRETCH_ENTRIES_MIN = 16
-STRETCH_ENTRIES_MAX = 6_144
+STRETCH_ENTRIES_MAX = 4_096
 ALONE_ENTRIES_MIN = 4 * BLOCK_ENTRIES
 """With fewer entries before the next layer begins, a layer is not worth a page of its own."""
 

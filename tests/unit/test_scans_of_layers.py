@@ -1,0 +1,64 @@
+"""Scans of a layer in memory, page by page: complete and in order, in whatever pieces it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+from unittest.mock import patch
+
+import pytest
+
+from shardstore.columns import decode
+from shardstore.key_range import EVERYTHING, KeyRange
+from shardstore.workers.overlay import sorted_entries
+from shardstore.workers.overlay.active_layer import ActiveLayer
+from shardstore.workers.ranges.range_view import RangeView
+from shardstore.workers.serving import scan_page
+from shardstore.workers.serving.scan_page import ScanPage
+
+PAGES_MAX = 2_000
+VALUES = (b"of this length", b"", b"and of another")
+
+
+def entries_of(page: ScanPage, reverse: bool) -> list[tuple[bytes, bytes]]:
+    if not page.entries:
+        return []
+    keys = decode(page.keys.frame, page.keys.fixed, page.entries, 1, 3)
+    entries = list(zip(keys, decode(page.values.frame, page.values.fixed, page.entries, 0, 20), strict=True))
+    return entries[::-1] if reverse else entries
+
+
+def scanned(layer: ActiveLayer, wanted: KeyRange, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
+    view = RangeView([layer])
+    while not view.sort(5):
+        pass
+    for _ in range(PAGES_MAX):
+        page = scan_page.scan_page(view, wanted, reverse, False, 1_000)
+        yield from entries_of(page, reverse)
+        if not page.resume:
+            return
+        wanted = KeyRange(wanted.start, page.resume) if reverse else KeyRange(page.resume, wanted.end)
+    raise AssertionError("the scan does not end")
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("lengths", [(2, 2), (1, 3)], ids=["keys of one length", "keys of several lengths"])
+@pytest.mark.parametrize("seed", range(10))
+def test_every_entry_is_found_once(seed: int, lengths: tuple[int, int], reverse: bool) -> None:
+    drawn = Random(seed)
+    layer, written = ActiveLayer(), dict[bytes, bytes]()
+    for lsn in range(1, 400):
+        key, value = drawn.randbytes(drawn.randint(*lengths)), drawn.choice(VALUES)
+        written[key] = value
+        layer.put([key], [value], len(key) + len(value), lsn)
+    whole = sorted(written.items(), reverse=reverse)
+    with (
+        patch.object(sorted_entries, "SORTED_TOGETHER", 10),
+        patch.object(sorted_entries, "PIECE_KEYS_MAX", 10),
+        patch.object(scan_page, "STRETCH_ENTRIES_MAX", drawn.randint(1, 60)),
+    ):
+        assert list(scanned(layer, EVERYTHING, reverse)) == whole
+        for _ in range(20):
+            start, end = sorted(drawn.sample(sorted(written), 2))
+            within = [entry for entry in whole if start <= entry[0] < end]
+            assert list(scanned(layer, KeyRange(start, end), reverse)) == within
