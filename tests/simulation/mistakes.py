@@ -352,7 +352,7 @@ MISTAKES: dict[str, Mistake] = {
             Patch(DedupWindow, "note", _note_what_is_newer),
         ),
         needs=("break connection",),
-        first_seed=92,
+        first_seed=264,
     ),
     "forgets a client without a trace": Mistake(
         (Patch(DedupWindow, "_forget", _forget_without_a_trace),),
@@ -365,12 +365,14 @@ MISTAKES: dict[str, Mistake] = {
         first_seed=145,
     ),
     "loses the dedup window in a drain": Mistake(
-        (Patch(DedupWindow, "to_document", lambda window, lsn_durable: {}),), first_seed=92
+        (Patch(DedupWindow, "to_document", lambda window, lsn_durable: {}),), first_seed=315
     ),
     "forgets the result of an increment": Mistake(
         (Patch(DedupWindow, "note", _note_without_numbers),), needs=("strand answers",), first_seed=3
     ),
-    "goes on believing that deleted keys stay so": Mistake((Patch(EmptySpans, "note_put", lambda spans, keys: None),)),
+    "goes on believing that deleted keys stay so": Mistake(
+        (Patch(EmptySpans, "note_put", lambda spans, keys: None),), first_seed=15
+    ),
     "judges a condition without logged writes": Mistake(
         (Patch(WritePath, "_newest_logged", lambda writes, owned, key: None),), first_seed=3
     ),
@@ -379,7 +381,7 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "bars nothing that was not applied": Mistake((Patch(WritePath, "outcome", _tell_and_bar_nothing),), first_seed=10),
     "drops what was drained while it compacted": Mistake(
-        (Patch(workers.jobs.compact, "_placed", _drop_what_overtook),), first_seed=30
+        (Patch(workers.jobs.compact, "_placed", _drop_what_overtook),), first_seed=92
     ),
     "gives a table of a drain the number of one that is being written": Mistake(
         (Patch(Numbers, "first_from", lambda numbers, number: number),), first_seed=26
@@ -412,7 +414,7 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(workers.jobs.drain, "merge", lambda batches: without_needless_tombstones(merge(batches), [])),)
     ),
     "drops tombstones in compactions over bottom mains": Mistake(
-        (Patch(workers.jobs.merged_entries, "without_needless_tombstones", _keep_no_tombstone),), first_seed=22
+        (Patch(workers.jobs.merged_entries, "without_needless_tombstones", _keep_no_tombstone),), first_seed=39
     ),
     "releases the files of carried tables": Mistake((Patch(Segment, "replace", _forget_what_is_carried),)),
     "carries parts that deltas change": Mistake((Patch(workers.jobs.compaction_plan, "_rewritten", _carry_all),)),

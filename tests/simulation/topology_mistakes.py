@@ -155,7 +155,7 @@ TOPOLOGY_MISTAKES: dict[str, Mistake] = {
     "lets a fenced parent accept writes": Mistake((Patch(Holdings, "_former_of", _serve_the_fenced),), first_seed=2),
     "adopts before all parents are fenced": Mistake((Patch(Changes, "_windows", _windows_known),)),
     "forgets the dedup window when a child is adopted": Mistake(
-        (Patch(Changes, "_adopt", _adopt_without_windows),), needs=("break connection",), first_seed=92
+        (Patch(Changes, "_adopt", _adopt_without_windows),), needs=("break connection",), first_seed=261
     ),
     "forgets the dedup window in the manifest of a child": Mistake(
         (Patch(workers.topology.changes, "AdoptSpec", _spec_without_window),), needs=("strand answers",), first_seed=3
