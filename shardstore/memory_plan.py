@@ -4,7 +4,7 @@
             10  overlays, and requests in the log that are not applied yet   the store; leased (router/budget.py)
            1.5  what is kept of segments: filters, indexes, expanded blocks  each worker
            0.5  what is remembered of requests, so that none is done twice   each worker
-             1  open scans, and what only they still hold of former overlays each worker
+             1  open scans: former overlays they hold, pages read ahead       each worker
              1  answers that slow clients have not taken                     each worker
              2  the inputs of one drain                                      each maintenance process
 

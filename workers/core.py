@@ -111,7 +111,7 @@ class WorkerCore:
 
     def wakeup_ns(self) -> int | None:
         """The earliest of heartbeat, load report, sync and retried job; at once when a scan waits for its turn."""
-        return 0 if self._scans and self._scans.turns else self._chores_ns()
+        return 0 if self._scans and self._scans.has_work else self._chores_ns()
 
     def _chores_ns(self) -> int:
         due_ns = self._registration.wakeup_ns()
@@ -369,7 +369,7 @@ class WorkerCore:
             "keys": {Op(op).name: count for op, count in sorted(self._keys.items()) if count},
             "counts": dict(self._counts),
             "cache": self._cache.figures(),
-            "memory": memory_figures(plan, self._lease, writes, self._cache, windows, unsent, held.memory_bytes),
+            "memory": memory_figures(plan, self._lease, writes, self._cache, windows, unsent, scans),
             "stalls": self._stalls.figures(now_ns),
             "scans": {"open": len(scans), "closed_early": scans.invalidated, **held._asdict()},
         }

@@ -12,6 +12,7 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.window_share import WindowShare
 from shardstore.workers.segment.cache import SegmentCache
 from shardstore.workers.serving.buffer_lease import BufferLease
+from shardstore.workers.serving.open_scans import OpenScans
 from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.wal.scan import TailCut
 
@@ -51,7 +52,7 @@ def memory_figures(
     cache: SegmentCache,
     windows: WindowShare,
     unsent_bytes: int,
-    view_bytes: int,
+    scans: OpenScans,
 ) -> dict[str, Any]:
     """What is allowed and what is used, by what for; in bytes."""
     kept = cache.figures()
@@ -62,7 +63,7 @@ def memory_figures(
         "segments": {"allowed": plan.cache_bytes, "used": kept["block_bytes"] + kept["parts_bytes"]},
         "windows": {"allowed": windows.bytes_max, "used": windows.used_bytes},
         "answers": {"allowed": plan.answer_bytes, "used": unsent_bytes},
-        "scans": {"allowed": plan.view_bytes, "used": view_bytes},
+        "scans": {"allowed": plan.view_bytes, "used": scans.memory_bytes},
         "drain_bytes_per_second": writes.drain_rate.bytes_per_second,
     }
 

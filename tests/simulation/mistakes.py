@@ -18,7 +18,7 @@ import shardstore.workers.serving.scanning
 import shardstore.workers.wal.record_format
 import shardstore.workers.wal.recovery
 from shardstore import router, workers
-from shardstore.client.calls import ScanPage
+from shardstore.client.calls import ScanPage as PageCall
 from shardstore.client.effects import Connect
 from shardstore.client.joining import Joining
 from shardstore.documents import TEMPORARY_SUFFIX
@@ -30,6 +30,7 @@ from shardstore.identifiers import Buffer, RequestId
 from shardstore.key_range import KeyRange
 from shardstore.limits import DEDUP_BYTES_MAX
 from shardstore.memory_plan import MemoryPlan
+from shardstore.messages import ScanRequest
 from shardstore.options import Durability
 from shardstore.router.budget import Account
 from shardstore.workers.jobs.output import Numbers
@@ -53,7 +54,9 @@ from shardstore.workers.segment.tombstones import without_needless_tombstones
 from shardstore.workers.serving.logged_write import LoggedWrite, answer
 from shardstore.workers.serving.open_scans import OpenScan, OpenScans
 from shardstore.workers.serving.reply import Asker
-from shardstore.workers.serving.requests import question_of
+from shardstore.workers.serving.requests import page_entries, question_of, wanted_of
+from shardstore.workers.serving.scan_page import NOTHING, ScanPage, scan_page
+from shardstore.workers.serving.scanning import SORTED_A_TURN, Scanning
 from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.wal.record_format import RecordKind
 from shardstore.workers.wal.writer import WalWriter
@@ -245,7 +248,7 @@ def _drop_what_overtook(*arguments: Any) -> Manifest:
 _placed = workers.jobs.compact._placed
 
 
-def _skip_border(call: ScanPage, owned: KeyRange, resume: bytes) -> tuple[bytes, bytes] | None:
+def _skip_border(call: PageCall, owned: KeyRange, resume: bytes) -> tuple[bytes, bytes] | None:
     """The first key of the next range is left out."""
     rest = _rest_of_scan(call, owned, resume)
     return (rest[0] + b"\0", rest[1]) if rest and not resume and not call.reverse else rest
@@ -274,6 +277,16 @@ def _replace_by_whatever_was_drained(pin: Pin, drained: DrainedRuns) -> None:
     covered = [layer for layer in pin.layers if isinstance(layer, ImmutableRun) and layer.lsn_last <= drained.lsn_last]
     if covered:
         pin.layers[: len(covered)] = [drained]
+
+
+def _read_ahead_what_is_there_now(scanning: Scanning, request: ScanRequest) -> ScanPage:
+    """The page that is read ahead shows what was written since the first page of its scan."""
+    owned, _ = scanning.open.seen_by(request.mark)
+    view = owned.view()
+    while not view.sort(SORTED_A_TURN):
+        pass
+    wanted = wanted_of(request, owned.key_range)
+    return scan_page(view, wanted, request.reverse, request.keys_only, page_entries(request)) if wanted else NOTHING
 
 
 def _isolate_nothing(scans: OpenScans, owned: OwnedRange, asker: Asker, now_ns: int) -> OpenScan:
@@ -384,7 +397,7 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(workers.jobs.compact, "_placed", _drop_what_overtook),), first_seed=92
     ),
     "gives a table of a drain the number of one that is being written": Mistake(
-        (Patch(Numbers, "first_from", lambda numbers, number: number),), first_seed=26
+        (Patch(Numbers, "first_from", lambda numbers, number: number),), first_seed=2
     ),
     "releases the log before a drain": Mistake((Patch(MaintenanceQueue, "checkpoint", _release_all_that_is_durable),)),
     "believes log files that came back": Mistake(
@@ -428,6 +441,9 @@ MISTAKES: dict[str, Mistake] = {
             Patch(Pin, "replace", _replace_by_whatever_was_drained),
         ),
         first_seed=175,
+    ),
+    "reads a page ahead from what is there now": Mistake(
+        (Patch(Scanning, "_read_ahead", _read_ahead_what_is_there_now),)
     ),
     "goes on with a scan that it has closed": Mistake((Patch(OpenScans, "of_mark", _begin_anew),), first_seed=34),
     "takes any state of a range for that of the mark": Mistake(

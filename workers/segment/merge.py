@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from shardstore.identifiers import Stored
 from shardstore.workers.segment.column_writer import as_list
 from shardstore.workers.segment.table_format import Entries, FixedItems, Integers, Values
 
+Words: TypeAlias = npt.NDArray[np.uint64]
 _WORD_BYTES = 8
 
 
@@ -61,37 +62,49 @@ def _taken(columns: Sequence[Values], kept: Integers) -> Values:
 
 
 def _newest_in_key_order(keys: FixedItems) -> Integers:
-    """Places of the keys in order; of equal keys only the last."""
-    words = _words_that_order(keys)
-    order = _order(words)
-    ordered = words[order]
-    is_last_of_equals = np.ones(len(order), dtype=np.bool_)
-    is_last_of_equals[:-1] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    return order[is_last_of_equals]
+    """Places of the keys in order; of equal keys only the last.
 
-
-def _words_that_order(keys: FixedItems) -> npt.NDArray[np.uint64]:
-    """The keys as rows of integers that order as the bytes do. What all keys begin with is left out."""
-    rows = np.frombuffer(keys.tobytes(), dtype=np.uint8).reshape(len(keys), keys.itemsize)
-    differs = np.flatnonzero((rows != rows[0]).any(axis=0))
-    rest = rows[:, differs[0] : differs[-1] + 1] if len(differs) else rows[:, :1]
-    padded = np.zeros((len(keys), -(-rest.shape[1] // _WORD_BYTES) * _WORD_BYTES), dtype=np.uint8)
-    padded[:, : rest.shape[1]] = rest
-    return padded.view(">u8").astype(np.uint64)
-
-
-def _order(words: npt.NDArray[np.uint64]) -> Integers:
-    """Where each row of the sorted rows is taken from; equal rows stay in order.
-
-    The first word orders most rows, by the fastest sort there is, which leaves equals in any order. Only rows that have
-    equals are compared by the other words and, at last, by where they were.
+    The first bytes in which keys differ order most of them, by the fastest sort there is, which leaves equals in any
+    order. Only keys that have equals there are compared as a whole and, at last, by where they were.
     """
-    order = np.argsort(words[:, 0])
-    ordered = words[order, 0]
+    at = _first_difference(keys)
+    first_word = _word(keys, at)
+    order = np.argsort(first_word)
+    ordered = first_word[order]
     equals_next = np.zeros(len(order) + 1, dtype=np.bool_)
     equals_next[1:-1] = ordered[1:] == ordered[:-1]
-    tied = equals_next[1:] | equals_next[:-1]
-    if tied.any():
-        rows = order[tied]
-        order[tied] = rows[np.lexsort((rows, *words[rows].T[::-1]))]
-    return order
+    tied = np.flatnonzero(equals_next[1:] | equals_next[:-1])
+    if not len(tied):
+        return order
+    rows = order[tied]
+    tied_keys = keys[rows]
+    words = [_word(tied_keys, each) for each in range(at, keys.itemsize, _WORD_BYTES)]
+    ranks = np.lexsort((rows, *words[::-1]))
+    order[tied] = rows[ranks]
+    is_repeated = np.logical_and.reduce([word[ranks[1:]] == word[ranks[:-1]] for word in words])
+    return np.delete(order, tied[:-1][is_repeated])
+
+
+def _first_difference(keys: FixedItems) -> int:
+    """The first byte in which any two keys differ; one of the last bytes if all are equal."""
+    for at in range(0, keys.itemsize, _WORD_BYTES):
+        word = _word(keys, at)
+        differs = int(word.min()) ^ int(word.max())
+        if differs:
+            return at + _WORD_BYTES - (differs.bit_length() + 7) // 8
+    return at
+
+
+def _word(keys: FixedItems, at: int) -> Words:
+    """Eight bytes of each key, from this one on, as integers that order as the bytes do. Zeros follow the last byte."""
+    size = keys.itemsize
+    last = max(0, size - _WORD_BYTES)
+    items = keys if size >= _WORD_BYTES else _padded(keys)
+    word = np.ndarray(len(keys), ">u8", items, min(at, last), items.strides[:1]).astype(np.uint64)
+    return word << np.uint64(8 * (at - last)) if at > last else word
+
+
+def _padded(keys: FixedItems) -> npt.NDArray[np.uint8]:
+    rows = np.zeros((len(keys), _WORD_BYTES), dtype=np.uint8)
+    rows[:, : keys.itemsize] = keys.view(np.uint8).reshape(len(keys), keys.itemsize)
+    return rows

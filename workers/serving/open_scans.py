@@ -33,6 +33,7 @@ from shardstore.memory_plan import MemoryPlan
 from shardstore.workers.overlay.pin import Pin
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.range_view import PinnedView
+from shardstore.workers.serving.pages_ahead import PagesAhead
 from shardstore.workers.serving.reply import Asker
 
 RETRY_AFTER_NS = 20 * MILLISECOND_NS
@@ -78,6 +79,7 @@ class OpenScans:
         self._pins: Counter[Pin] = Counter()
         """What the views have pinned, and how many of them have."""
         self._ended: OrderedDict[bytes, str] = OrderedDict()
+        self.ahead = PagesAhead(plan.view_bytes)
         self.invalidated = 0
         """Scans that were closed before their client wanted it."""
 
@@ -95,6 +97,12 @@ class OpenScans:
             self._invalidate(scan, _TIME_OVER)
             raise _invalid(_TIME_OVER)
         return scan
+
+    def seen_by(self, mark: bytes) -> tuple[OwnedRange, PinnedView]:
+        """The range, and what is seen of it, of the open scan with this mark; it has a view."""
+        scan = self._scans[mark]
+        assert scan.pinned is not None, "an isolation is not read ahead"
+        return scan.owned, scan.pinned
 
     def of_request(self, request: RequestId) -> OpenScan | None:
         """The scan that was opened by the same request before, for a page that was lost or refused."""
@@ -126,6 +134,11 @@ class OpenScans:
         """Whether an open scan reads the range."""
         return any(scan.owned is owned for scan in self._scans.values())
 
+    @property
+    def memory_bytes(self) -> int:
+        """What they take: former overlays that nothing else needs, and pages that were read ahead."""
+        return self._memory_held() + self.ahead.size_bytes
+
     def in_use(self, now_ns: int) -> int:
         """How many scans are open and not overdue."""
         return sum([now_ns < scan.lease_end_ns for scan in self._scans.values()])
@@ -134,6 +147,7 @@ class OpenScans:
         """Hold nothing for it any more."""
         del self._scans[scan.mark]
         self._by_request.pop(scan.request, None)
+        self.ahead.forget(scan.mark)
         self._ended[scan.mark] = why
         if len(self._ended) > ENDED_KNOWN:
             self._ended.popitem(last=False)

@@ -45,6 +45,11 @@ class ScanPage:
     resume: bytes
     passed: KeyRange | None = None
 
+    @property
+    def payload_bytes(self) -> int:
+        """Bytes of both columns."""
+        return len(self.keys.frame) + len(self.values.frame)
+
 
 NOTHING = ScanPage(Column(b"", False), Column(b"", False), 0, b"")
 
@@ -92,7 +97,7 @@ def _merged_page(
         living, rest = _living_of_stretch(layers, wanted, reverse, entries_max)
     resume = _resume_at(rest, reverse)
     page = _page(_near(living, reverse, entries_max), resume, keys_only)
-    if len(page.keys.frame) + len(page.values.frame) > SCAN_PAGE_BYTES:
+    if page.payload_bytes > SCAN_PAGE_BYTES:
         page = _page(_near(living, reverse, min(entries_max, _fitting(living, reverse))), resume, keys_only)
     if page.entries < len(living.keys):
         farthest = living.keys[-page.entries if reverse else page.entries - 1]

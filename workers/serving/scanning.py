@@ -12,7 +12,8 @@ answers holds nothing. The mark of `fail_fast` must be the state of the range as
 held for it, and END_SCAN looks at the mark once more.
 
 Requests for pages have turns: behind all else that has come one of them is served, then others are heard again. A page
-needs more turns when layers in memory are not in order yet. What it shows is pinned meanwhile.
+needs more turns when layers in memory are not in order yet. What it shows is pinned meanwhile. When no request waits,
+pages that will be asked for are read ahead.
 """
 
 from __future__ import annotations
@@ -83,19 +84,31 @@ class Scanning:
             elif pinned is None:
                 self._begun[asker] = _Begun(owned.pin(), state)
             return None
-        page = _read(view, owned, request, owned.is_shown_by(pinned))
+        page = self.open.ahead.take(request) or _read(view, owned, request, owned.is_shown_by(pinned))
         mark = self._mark(owned, asker, request, scan, page, now_ns) if request.mode in _HELD else state
-        payload_bytes = len(page.keys.frame) + len(page.values.frame)
+        if scan and scan.pinned and mark and request.mark:
+            self.open.ahead.want(request, page)
         first = request.start or owned.key_range.start
-        self._load.note(owned.segment_id, Op.SCAN, (first,), page.entries, payload_bytes)
+        self._load.note(owned.segment_id, Op.SCAN, (first,), page.entries, page.payload_bytes)
         flags = (Flag.KEYS_FIXED if page.keys.fixed else 0) | (Flag.VALUES_FIXED if page.values.fixed else 0)
         body = (page.keys.frame, page.values.frame, page.resume, mark)
         return asker.accept(self._writes.pressure, body, flags, page.entries)
 
+    @property
+    def has_work(self) -> bool:
+        """Whether a turn is to be taken."""
+        return bool(self.turns) or self.open.ahead.are_wanted
+
     def take_turn(self, answer: Answer, now_ns: int) -> list[Effect] | None:
-        """Have the first request that waits answered, None if none does; without an answer, it gets another turn."""
-        if not self.turns:
+        """Have the first request that waits answered; without an answer, it gets another turn. None if nothing waits.
+
+        When no request does, a page is read ahead.
+        """
+        if not self.has_work:
             return None
+        if not self.turns:
+            self.open.ahead.read_next(self._read_ahead)
+            return []
         asker, frames = self.turns.popleft()
         effects = answer(asker, frames, now_ns)
         if not effects:
@@ -103,6 +116,11 @@ class Scanning:
         elif begun := self._begun.pop(asker, None):
             begun.pinned.release()
         return effects
+
+    def _read_ahead(self, request: ScanRequest) -> ScanPage:
+        """A page that was not asked for yet, of an open scan with a view, whose layers are in order."""
+        owned, pinned = self.open.seen_by(request.mark)
+        return _read(pinned.view, owned, request, owned.is_shown_by(pinned))
 
     def end(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes]) -> Send:
         """Answer an END_SCAN: hold nothing for the scan in this range. Raises InvalidRequest, ScanInvalidated."""
