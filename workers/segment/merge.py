@@ -65,7 +65,8 @@ def _newest_in_key_order(keys: FixedItems) -> Integers:
     """Places of the keys in order; of equal keys only the last.
 
     The first bytes in which keys differ order most of them, by the fastest sort there is, which leaves equals in any
-    order. Only keys that have equals there are compared as a whole and, at last, by where they were.
+    order. Only keys that have equals there are compared as a whole, by a sort that leaves equals where they were. (It
+    takes zeros at the end for padding: that is no matter between keys of one length.)
     """
     at = _first_difference(keys)
     first_word = _word(keys, at)
@@ -76,13 +77,12 @@ def _newest_in_key_order(keys: FixedItems) -> Integers:
     tied = np.flatnonzero(equals_next[1:] | equals_next[:-1])
     if not len(tied):
         return order
-    rows = order[tied]
-    tied_keys = keys[rows]
-    words = [_word(tied_keys, each) for each in range(at, keys.itemsize, _WORD_BYTES)]
-    ranks = np.lexsort((rows, *words[::-1]))
+    rows = np.sort(order[tied])
+    compared = keys[rows].view(f"S{keys.itemsize}")
+    ranks = np.argsort(compared, kind="stable")  # sources that are sorted are runs for it
     order[tied] = rows[ranks]
-    is_repeated = np.logical_and.reduce([word[ranks[1:]] == word[ranks[:-1]] for word in words])
-    return np.delete(order, tied[:-1][is_repeated])
+    ranked = compared[ranks]
+    return np.delete(order, tied[:-1][ranked[1:] == ranked[:-1]])
 
 
 def _first_difference(keys: FixedItems) -> int:

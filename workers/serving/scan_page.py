@@ -15,7 +15,7 @@ from operator import add, is_not
 
 import numpy as np
 
-from shardstore.columns import Column, encode
+from shardstore.columns import Column, encode, encode_variable
 from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import KeyRange
 from shardstore.limits import BLOCK_ENTRIES, SCAN_PAGE_BYTES
@@ -167,8 +167,10 @@ def _page(entries: Entries, resume: bytes, keys_only: bool) -> ScanPage:
 
 
 def _column(items: Keys | Values) -> Column:
-    """These items as a column of the wire."""
-    return Column(items.tobytes(), True) if isinstance(items, np.ndarray) else encode(items)  # type: ignore[arg-type]
+    """These items as a column of the wire: those of one length are an array by now, as a rule."""
+    if isinstance(items, np.ndarray):
+        return Column(items.tobytes(), True)
+    return Column(encode_variable(items), False)  # type: ignore[arg-type]  # no tombstone is left
 
 
 def _resume_at(rest: KeyRange | None, reverse: bool) -> bytes:
