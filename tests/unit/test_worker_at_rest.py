@@ -113,6 +113,24 @@ def test_a_segment_in_which_nothing_can_become_due_is_not_looked_at_before_its_n
     assert worker.range_figures()["tables"] == 1
 
 
+def test_what_reads_or_rest_may_make_due_is_looked_at_again_only_then(
+    worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        put(worker, 1)
+        worker.ask(Op.FLUSH)
+        worker.settle()
+    looks: list[int] = []
+    monkeypatch.setattr(compaction_choice, "choose", lambda sizes: looks.append(sizes.deltas) or choose(sizes))
+    rest(worker, SECOND_NS)
+    assert not looks
+    worker.get([b"absent %05d" % number for number in range(KEYS_ASKED_MIN)])
+    worker.handle(Tick())
+    assert looks == [2]
+    rest(worker, REST_NS + LOOK_NS)
+    assert worker.range_figures()["tables"] == 1
+
+
 def test_many_reads_make_a_compaction_due_without_another_version(worker: WorkerDriver) -> None:
     for _ in range(DELTAS_MAX - 1):
         put(worker, 1)

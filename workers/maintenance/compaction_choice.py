@@ -5,7 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Container, Iterable, Mapping
 
-from shardstore.workers.maintenance.compaction_policy import COMPLETE, Compaction, choose, may_become_due
+from shardstore.workers.maintenance.compaction_policy import (
+    COMPLETE,
+    KEYS_ASKED_MIN,
+    Compaction,
+    choose,
+    may_become_due,
+)
 from shardstore.workers.maintenance.layer_sizes import layer_sizes
 from shardstore.workers.ranges.owned_range import OwnedRange
 
@@ -16,8 +22,9 @@ def due_compaction(
     """The first segment that is due, and what to do: those that were asked for before those that the policy chooses.
 
     These have their turns in order of their numbers, and what was tried last has none before the others, so that no
-    segment keeps them waiting, not even one whose compactions fail. A version of a segment of which no compaction can
-    become due is looked at once: a worker may have hundreds of ranges, and looks several times a second.
+    segment keeps them waiting, not even one whose compactions fail. A version of a segment is looked at again only when
+    it has been read much, or rests, and a compaction can become due by that: a worker may have hundreds of ranges, and
+    looks several times a second.
     """
     in_order = sorted(ranges)
     next_in_turn = bisect_right(in_order, compacted_last)
@@ -33,10 +40,14 @@ def due_compaction(
         version = owned.segment.manifest.version
         if owned.version_settled == version:
             continue
+        is_read_or_rests = owned.segment.keys_asked >= KEYS_ASKED_MIN or segment in resting
+        if owned.version_looked_at == version and not is_read_or_rests:
+            continue
         sizes = layer_sizes(owned.segment, segment in resting)
         compaction = choose(sizes)
         if compaction:
             return segment, compaction
+        owned.version_looked_at = version
         if not may_become_due(sizes):
             owned.version_settled = version
     return None

@@ -321,9 +321,10 @@ class MaintenanceQueue:
         files = wal.files_before(checkpoint)
         paths, self._obsolete = (*files, *self._obsolete), []
         wal.forget(files)
+        if not paths:
+            return None
         versions = {segment: version for segment, owned in self.ranges.items() if (version := owned.version_known)}
-        spec = ReleaseSpec(self.worker, self.store, self.log_id, checkpoint, wal.lsn_durable, versions, paths)
-        return spec if paths else None
+        return ReleaseSpec(self.worker, self.store, self.log_id, checkpoint, wal.lsn_durable, versions, paths)
 
     def _retire(self) -> RetireSpec | None:
         segments, self._retired = tuple(sorted(self._retired)), set()

@@ -36,8 +36,9 @@ class OwnedRange:
 
     `writes_applied` counts since the range was opened. Until `isolated_until_ns`, a scan keeps its writers waiting.
     `last_failure` is why the latest of its jobs failed; empty once one ended well. `version_logged` is the version of
-    its manifest that the log knew of when the range was opened. No compaction can become due before the manifest has
-    another version than `version_settled`.
+    its manifest that the log knew of when the range was opened. No compaction is due before the manifest has another
+    version than `version_looked_at`, unless by reads or by rest; nor by those before it has another one than
+    `version_settled`.
     """
 
     segment_id: int
@@ -60,6 +61,7 @@ class OwnedRange:
     drains: JobTotals = field(default_factory=JobTotals)
     compactions: JobTotals = field(default_factory=JobTotals)
     version_logged: int = 0
+    version_looked_at: int = 0
     version_settled: int = 0
     empty_spans: EmptySpans = field(default_factory=EmptySpans)
 
