@@ -17,6 +17,8 @@ from shardstore.workers.segment.column_writer import NIL_BYTES, bin_head_bytes
 from shardstore.workers.segment.table_format import OFFSET_BYTES, Integers
 
 _PACKER = msgpack.Packer()
+NIL = b"\xc0"
+"""What a tombstone is in an encoded column."""
 _OFFSET = np.dtype(f"<u{OFFSET_BYTES}")
 
 
@@ -34,6 +36,9 @@ class ColumnReader(Protocol):
 
     def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
         """The encoded items first to last (excluded) of a block, as in a column of the wire, without array header."""
+
+    def items(self, content: memoryview, block: int, first: int, last: int) -> list[Stored]:
+        """The items first to last (excluded) of a block."""
 
 
 class FixedColumnReader:
@@ -59,6 +64,11 @@ class FixedColumnReader:
         """The encoded items first to last (excluded) of a block."""
         begin = int(self._begins[block])
         return content[begin + first * self.stride : begin + last * self.stride]
+
+    def items(self, content: memoryview, block: int, first: int, last: int) -> list[Stored]:
+        """The items first to last (excluded) of a block."""
+        items: list[Stored] = np.frombuffer(self.stretch(content, block, first, last), f"V{self.stride}").tolist()
+        return items
 
 
 class VariableColumnReader:
@@ -95,6 +105,10 @@ class VariableColumnReader:
         offsets = np.frombuffer(content, _OFFSET, last + 1 - first, offsets_at + first * OFFSET_BYTES)
         return content[begin + int(offsets[0]) : begin + int(offsets[-1])]
 
+    def items(self, content: memoryview, block: int, first: int, last: int) -> list[Stored]:
+        """The items first to last (excluded) of a block."""
+        return decode_variable(self.stretch(content, block, first, last), last - first)
+
 
 def windows(data: memoryview, kind: np.dtype[Any]) -> npt.NDArray[Any]:
     """The data seen as an item of this type at every byte offset."""
@@ -109,6 +123,8 @@ def array_head(count: int) -> bytes:
 
 def decode_variable(body: Buffer, count: int) -> list[Stored]:
     """The items of a variable column without its array header."""
-    items: list[Any] = msgpack.unpackb(b"".join((array_head(count), body)))
-    deque(map(items.__setitem__, positions_of(items, None), repeat(TOMBSTONE)), maxlen=0)
+    encoded = b"".join((array_head(count), body))
+    items: list[Any] = msgpack.unpackb(encoded)
+    if NIL in encoded:  # or a byte like it in an item
+        deque(map(items.__setitem__, positions_of(items, None), repeat(TOMBSTONE)), maxlen=0)
     return items

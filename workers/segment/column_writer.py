@@ -51,6 +51,8 @@ def stride_of_items(items: Sequence[Stored] | FixedItems) -> int:
     """The length all items have; 0 when they differ, are empty, or when there are tombstones (their length is 0)."""
     if isinstance(items, np.ndarray):
         return items.itemsize
+    if not items or len(items[0]) != len(items[-1]):  # as a rule this tells, without a look at all of them
+        return 0
     lengths = set(map(len, items))
     return lengths.pop() if len(lengths) == 1 else 0
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from shardstore.identifiers import Buffer, Stored
 from shardstore.workers.segment.blocks import Blocks
-from shardstore.workers.segment.column_reader import VariableColumnReader, array_head, decode_variable, windows
+from shardstore.workers.segment.column_reader import VariableColumnReader, array_head, windows
 from shardstore.workers.segment.table_format import Integers
 
 
@@ -58,6 +58,11 @@ class PrefixedFixedReader:
         rows[:, :prefix_bytes] = np.frombuffer(content, np.uint8, prefix_bytes)
         return rows.data.cast("B")
 
+    def items(self, content: memoryview, block: int, first: int, last: int) -> list[Stored]:
+        """The keys first to last (excluded) of a block."""
+        keys: list[Stored] = np.frombuffer(self.stretch(content, block, first, last), f"V{self.stride}").tolist()
+        return keys
+
 
 class PrefixedVariableReader:
     """Keys of any length. `offsets_at`: where the offsets of the suffixes begin in each block."""
@@ -84,9 +89,13 @@ class PrefixedVariableReader:
 
     def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
         """The encoded keys first to last (excluded) of a block, as in a column of the wire, without array header."""
-        encoded, prefix_bytes = self._suffixes.stretch(content, block, first, last), int(self._prefix_bytes[block])
-        if not prefix_bytes:
-            return encoded
-        suffixes = decode_variable(encoded, last - first)
-        keys = list(map(add, repeat(bytes(content[:prefix_bytes])), suffixes))
+        if not self._prefix_bytes[block]:
+            return self._suffixes.stretch(content, block, first, last)
+        keys = self.items(content, block, first, last)
         return memoryview(msgpack.packb(keys))[len(array_head(len(keys))) :]
+
+    def items(self, content: memoryview, block: int, first: int, last: int) -> list[Stored]:
+        """The keys first to last (excluded) of a block."""
+        suffixes = self._suffixes.items(content, block, first, last)
+        prefix_bytes = int(self._prefix_bytes[block])
+        return list(map(add, repeat(bytes(content[:prefix_bytes])), suffixes)) if prefix_bytes else suffixes

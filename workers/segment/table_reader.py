@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from operator import eq
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from shardstore.limits import BLOCK_ENTRIES
 from shardstore.workers.chunk import Chunk
 from shardstore.workers.segment.bloom import Mask
 from shardstore.workers.segment.cache import SegmentCache
-from shardstore.workers.segment.column_reader import ColumnReader, array_head, decode_variable
+from shardstore.workers.segment.column_reader import ColumnReader, array_head
 from shardstore.workers.segment.column_writer import as_list
 from shardstore.workers.segment.digests import Digests, digest_of, digests_of
 from shardstore.workers.segment.lookups import Lookups
@@ -203,8 +204,8 @@ class Table:
         parts = self._loaded()
         block = parts.block_index.block_of(key)
         entries = int(parts.block_index.entries[block])
-        keys = _items(parts.keys, [Stretch(parts.blocks.content(block), block, 0, entries)])
-        return int(parts.block_index.positions[block]) + bisect_left(as_list(keys), key)  # type: ignore[type-var]
+        keys = parts.keys.items(parts.blocks.content(block), block, 0, entries)
+        return int(parts.block_index.positions[block]) + bisect_left(keys, key)  # type: ignore[type-var]
 
     def _mark_behind(self, key_range: KeyRange, reverse: bool, entries: int) -> Sequence[Mark]:
         """The mark behind the first so many entries of the range; none when it has no more."""
@@ -281,10 +282,9 @@ def _column(column: ColumnReader, stretches: Sequence[Stretch]) -> Column:
 
 def _items(column: ColumnReader, stretches: Sequence[Stretch]) -> Values:
     """These entries, an array if the column is fixed."""
-    body = b"".join(_bodies(column, stretches))
     if column.stride:
-        return np.frombuffer(body, dtype=f"V{column.stride}")
-    return decode_variable(body, sum(stretch.last - stretch.first for stretch in stretches))
+        return np.frombuffer(b"".join(_bodies(column, stretches)), dtype=f"V{column.stride}")
+    return list(chain.from_iterable(column.items(*stretch) for stretch in stretches))
 
 
 def _edge(column: ColumnReader, stretch: Stretch, place: int) -> bytes:
