@@ -12,7 +12,7 @@ from shardstore.workers.overlay.sorted_entries import SortedEntries
 from shardstore.workers.segment.table_format import Entries
 from shardstore.workers.stretches import Mark, Page
 
-ENTRY_OVERHEAD_BYTES = 196
+ENTRY_OVERHEAD_BYTES = 224
 """Memory of an entry beyond its key and value: two object heads, their rounding, its share of a growing dict, and what
 is kept of it in key order."""
 

@@ -30,8 +30,9 @@ SORTED_TOGETHER = 16_384
 """So many copied keys make a piece: to sort them takes two milliseconds."""
 PIECE_KEYS_MAX = 8_192
 """Neighbours that overlap do not grow beyond this: to merge them takes two milliseconds where they are not copied."""
-COPIED_ITEM_BYTES_MAX = 16
-"""Longer items are not copied: ENTRY_OVERHEAD_BYTES has room for that much."""
+COPIED_BYTES_MAX = 56
+"""Keys of more bytes are not copied, nor values that have more together with them: ENTRY_OVERHEAD_BYTES has room for
+that much."""
 MARKS_PER_PIECE = 16
 MARKS_PER_PIECE_MIN = 8
 MARKS_IN_ALL = 128
@@ -185,7 +186,9 @@ class SortedEntries:
         if all(map(lt, keys, islice(keys, 1, None))):
             self._add(Entries(keys, values))
             return
-        batch = Entries(_copied_if_short(keys), _copied_if_short(values))
+        copied_keys = _copied_up_to(COPIED_BYTES_MAX, keys)
+        room = COPIED_BYTES_MAX - copied_keys.itemsize if isinstance(copied_keys, np.ndarray) else 0
+        batch = Entries(copied_keys, _copied_up_to(room, values))
         self._batches.append(batch)
         is_copied = isinstance(batch.keys, np.ndarray)
         if not is_copied or sum([len(each.keys) for each in self._batches]) >= SORTED_TOGETHER:
@@ -220,7 +223,7 @@ def _place_in(keys: Sequence[bytes] | FixedItems, bound: bytes) -> int:
     return bisect_left(keys, bound, key=bytes if isinstance(keys, np.ndarray) else None)
 
 
-def _copied_if_short(items: list[Any]) -> list[Any] | FixedItems:
-    """An array of copies, if all have one length and are short."""
+def _copied_up_to(bytes_max: int, items: list[Any]) -> list[Any] | FixedItems:
+    """An array of copies, if all have one length and not more bytes than this."""
     stride = stride_of_items(items)
-    return as_array(items, stride) if 0 < stride <= COPIED_ITEM_BYTES_MAX else items
+    return as_array(items, stride) if 0 < stride <= bytes_max else items
