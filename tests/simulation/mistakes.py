@@ -346,7 +346,7 @@ class Mistake:
 
 MISTAKES: dict[str, Mistake] = {
     "acknowledges before the sync": Mistake((Patch(workers.core, "WritePath", AcknowledgesBeforeSync),), first_seed=10),
-    "shows writes before their sync": Mistake((Patch(workers.core, "WritePath", ShowsUnsyncedWrites),), first_seed=5),
+    "shows writes before their sync": Mistake((Patch(workers.core, "WritePath", ShowsUnsyncedWrites),), first_seed=22),
     "forgets to sync in ASYNC": Mistake(
         (Patch(workers.core, "WritePath", ForgetsToSync),), needs=("ASYNC",), first_seed=9
     ),
