@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 import psutil
 
-from benchmarks.clusters import Store, WrongAnswer, room_for, total_bytes
+from benchmarks.clusters import WrongAnswer, ranges_in, room_for, stats_of_all, total_bytes
 from benchmarks.processes import cpu_seconds
 from benchmarks.records import HEX, Records, records_of
 from benchmarks.settings import TIMEOUT_SECONDS, Settings
@@ -33,6 +33,7 @@ from shardstore.running_cluster import last_announced, running_on
 SINGLES_MAX = 100_000
 SINGLES_RANGES = 64
 POLL_SECONDS = 0.01
+REPLAYED_SHARE_MIN = 0.25
 TOLD_APART_SECONDS = 0.1
 """Starts differ by as much from run to run: a shorter replay counts as this long."""
 Fill: TypeAlias = Callable[[str, Records, Sequence[bytes]], None]
@@ -64,12 +65,15 @@ def replay(settings: Settings) -> Iterator[Row]:
             starts[way].append(_start_after_kill(settings, log))
     empty = medians(starts.pop("empty"))
     for way, measured in starts.items():
-        figures = _without_the_start(medians(measured), empty, len(logs[way].records.keys), settings.workers)
+        figures = _without_the_start(medians(measured), empty, settings.workers)
         yield Row("replay", HEX.name, way, figures, {A_MILLION: {"per_second": 1e6}}, {}, BUFFERING)
 
 
 def _start_after_kill(settings: Settings, log: Log) -> Figures:
-    """The start of a store whose processes were killed, until it serves: seconds, and CPU seconds of the workers."""
+    """The start of a store whose processes were killed, until it serves: seconds, and CPU seconds of the workers.
+
+    `entries` are those that were replayed: a part may have been drained before the kill.
+    """
     records, fill = log.records, log.fill
     ranges, memory = room_for(total_bytes(records), len(records.keys), settings.workers, log.ranges_min)
     with settings.temporary_directory() as data:
@@ -82,14 +86,17 @@ def _start_after_kill(settings: Settings, log: Log) -> Figures:
         with LocalCluster(data, memory=memory) as cluster:
             figures = {"seconds": time.perf_counter() - started, "worker": cpu_seconds(cluster)["worker"]}
             with cluster.connect() as db:
-                Store(cluster, db).check_buffered()
+                figures["entries"] = sum(owned["overlay_entries"] for owned in ranges_in(stats_of_all(db)))
                 answers = db.get_many(records.keys, timeout=TIMEOUT_SECONDS)
     if answers != (records.values if fill is not _write_nothing else [None] * len(records.keys)):
         raise WrongAnswer("a record was not read as it was written before the kill")
+    if figures["entries"] < len(records.keys) * REPLAYED_SHARE_MIN and fill is not _write_nothing:
+        raise WrongAnswer("nearly everything was drained before the kill")
     return figures
 
 
-def _without_the_start(measured: Figures, empty: Figures, entries: int, workers: int) -> Figures:
+def _without_the_start(measured: Figures, empty: Figures, workers: int) -> Figures:
+    entries = int(measured["entries"])
     replayed = max(TOLD_APART_SECONDS, measured["seconds"] - empty["seconds"])
     cpu_seconds_spent = max(0.0, measured["worker"] - empty["worker"])
     return rate_of(entries // workers, replayed) | {"worker_cpu_s_per_million": cpu_seconds_spent / entries * 1e6}

@@ -10,6 +10,7 @@ import os
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from queue import Empty, SimpleQueue
 
 from shardstore.workers.jobs.parts import Outcome, Part, one_after_the_other
@@ -24,14 +25,19 @@ def side_by_side(parts: Sequence[Part[Outcome]]) -> Generator[None, None, list[O
     if len(parts) == 1:
         return (yield from one_after_the_other(parts))
     ends: SimpleQueue[bool] = SimpleQueue()
-    with ThreadPoolExecutor(THREADS, "part of a job") as pool:
-        futures = [pool.submit(_run, part, ends) for part in parts]
-        left = len(parts)
-        while left:
-            with suppress(Empty):  # a sync takes long
-                left -= ends.get(timeout=WAIT_S)
-            yield
+    futures = [_threads().submit(_run, part, ends) for part in parts]
+    left = len(parts)
+    while left:
+        with suppress(Empty):  # a sync takes long
+            left -= ends.get(timeout=WAIT_S)
+        yield
     return [future.result() for future in futures]
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Made for the first job with several parts, and kept: to start threads takes longer than many a part."""
+    return ThreadPoolExecutor(THREADS, "part of a job")
 
 
 def _run(part: Part[Outcome], ends: SimpleQueue[bool]) -> Outcome:
