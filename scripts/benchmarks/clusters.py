@@ -17,7 +17,7 @@ from shardstore.limits import GIB, MIB
 
 SETTLE_POLL_SECONDS = 0.02
 REST_POLL_SECONDS = 0.05
-ENTRY_OVERHEAD_BYTES = 224
+ENTRY_OVERHEAD_BYTES = 240
 """More than a worker counts for an entry beside its key and value."""
 RANGE_BYTES_MAX = 60 * MIB
 """Less than what makes a worker with much memory drain a range."""

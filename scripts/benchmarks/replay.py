@@ -1,9 +1,10 @@
-"""Replay of the log: how fast a store comes back after all its processes were killed with nothing drained.
+"""Replay of the log: how fast a store comes back after all its processes were killed.
 
 The store is served by a process of its own, filled, and killed with SIGKILL, supervisor first: the end that leaves
 the most to do. Then it is started again; the clock stops when every worker serves. The time that an empty store
 takes is subtracted. What remains is verifying the log, rewriting what it does not know to be synced, and replaying
-it into active layers. All workers do so at the same time: where cores are few, they share them.
+it into active layers. All workers do so at the same time: where cores are few, they share them. What a worker had
+drained before the kill is not replayed, and not counted.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ SINGLES_MAX = 100_000
 SINGLES_RANGES = 64
 POLL_SECONDS = 0.01
 REPLAYED_SHARE_MIN = 0.25
+"""Of the records: a log with fewer of them says too little."""
 TOLD_APART_SECONDS = 0.1
 """Starts differ by as much from run to run: a shorter replay counts as this long."""
 Fill: TypeAlias = Callable[[str, Records, Sequence[bytes]], None]
@@ -70,9 +72,8 @@ def replay(settings: Settings) -> Iterator[Row]:
 
 
 def _start_after_kill(settings: Settings, log: Log) -> Figures:
-    """The start of a store whose processes were killed, until it serves: seconds, and CPU seconds of the workers.
-
-    `entries` are those that were replayed: a part may have been drained before the kill.
+    """The start of a store whose processes were killed, until it serves: seconds, CPU seconds of the workers, and how
+    many entries were replayed.
     """
     records, fill = log.records, log.fill
     ranges, memory = room_for(total_bytes(records), len(records.keys), settings.workers, log.ranges_min)
@@ -91,7 +92,7 @@ def _start_after_kill(settings: Settings, log: Log) -> Figures:
     if answers != (records.values if fill is not _write_nothing else [None] * len(records.keys)):
         raise WrongAnswer("a record was not read as it was written before the kill")
     if figures["entries"] < len(records.keys) * REPLAYED_SHARE_MIN and fill is not _write_nothing:
-        raise WrongAnswer("nearly everything was drained before the kill")
+        raise WrongAnswer("most of the records were drained before the kill")
     return figures
 
 

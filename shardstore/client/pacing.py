@@ -18,7 +18,7 @@ PRESSURE_FREE = 128
 FULL_BYTES_PER_SECOND = MIB
 """The pace of one client in one range at full pressure."""
 ENTRY_BYTES = 200
-"""What an entry counts beside its key and value."""
+"""About what an entry counts beside its key and value."""
 PAUSE_NS_MAX = SECOND_NS
 SLOWNESS_MAX = 256.0
 

@@ -36,7 +36,7 @@ def side_by_side(parts: Sequence[Part[Outcome]]) -> Generator[None, None, list[O
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    """Made for the first job with several parts, and kept: to start threads takes longer than many a part."""
+    """Made for the first job with several parts, and kept for the next ones."""
     return ThreadPoolExecutor(THREADS, "part of a job")
 
 

@@ -1,6 +1,6 @@
 """Merging of columns of entries: sorted by key, and of equal keys the newest entry wins.
 
-Keys of one length are ordered as columns of integers, others in a dictionary; both ways give the same entries.
+Keys of one length are ordered by columns of integers, others in a dictionary; both ways give the same entries.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _newest_in_key_order(keys: FixedItems) -> Integers:
 
 
 def _first_difference(keys: FixedItems) -> int:
-    """The first byte in which any two keys differ; one of the last bytes if all are equal."""
+    """The first byte in which any two keys differ; where the last word begins if all are equal."""
     for at in range(0, keys.itemsize, _WORD_BYTES):
         word = _word(keys, at)
         differs = int(word.min()) ^ int(word.max())
