@@ -6,8 +6,8 @@ import sys
 
 from shardstore.errors import ShardstoreError
 from shardstore.options import RouterOptions, from_argument
-from shardstore.process import end_with_parent, heed_signals, raise_descriptor_limit, refuse_optimised_python
 from shardstore.router import runtime
+from shardstore.system.process import end_with_parent, heed_signals, raise_descriptor_limit, refuse_optimised_python
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What operators ask of the topology: ADMIN. See shardstore/admin_messages.py.
+"""What operators ask of the topology: ADMIN. See shardstore/wire/admin_messages.py.
 
 A change is answered when it is done, which may take a drain; so is the departure of a worker. Who asks again with the
 same id waits for the same or is told its outcome again. What was asked of a router that ended meanwhile may be done
@@ -12,11 +12,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from shardstore.admin_messages import Action, AdminReply, AdminRequest, PlannedChange, RangeRow
-from shardstore.effects import Effect
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import MILLISECOND_NS
-from shardstore.messages import Refusal, decode
 from shardstore.router import change_plan
 from shardstore.router.answers import CLIENTS, answer, refuse
 from shardstore.router.membership import Membership, State
@@ -25,8 +22,11 @@ from shardstore.router.route_table import RouteTable
 from shardstore.router.steering import Steering
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.router.workforce import Workforce
-from shardstore.topology import Change
-from shardstore.wire_format import Flag, Header, Status
+from shardstore.seams.effects import Effect
+from shardstore.wire.admin_messages import Action, AdminReply, AdminRequest, PlannedChange, RangeRow
+from shardstore.wire.messages import Refusal, decode
+from shardstore.wire.topology import Change
+from shardstore.wire.wire_format import Flag, Header, Status
 
 REMEMBERED_MAX = 1_024
 ACTIVE = "active"

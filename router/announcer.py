@@ -5,13 +5,13 @@ Nothing depends on an announcement's arrival: whoever misses one learns from STA
 
 from __future__ import annotations
 
-from shardstore.effects import Effect, Send
-from shardstore.messages import Routes, encode
 from shardstore.router.answers import CLIENTS, WORKERS
 from shardstore.router.membership import Membership
 from shardstore.router.route_table import RouteTable
 from shardstore.router.sessions import Sessions
-from shardstore.wire_format import Header, Op, Status
+from shardstore.seams.effects import Effect, Send
+from shardstore.wire.messages import Routes, encode
+from shardstore.wire.wire_format import Header, Op, Status
 
 _UNASKED = Header(Op.ROUTES, status=Status.OK).encode()
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from shardstore.effects import Send
 from shardstore.limits import CREDITS
-from shardstore.messages import Refusal, encode
-from shardstore.wire_format import Header, Status
+from shardstore.seams.effects import Send
+from shardstore.wire.messages import Refusal, encode
+from shardstore.wire.wire_format import Header, Status
 
 CLIENTS = "clients"
 """The link clients connect to."""

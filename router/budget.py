@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shardstore.memory_plan import MemoryPlan
-from shardstore.messages import Lease, LeaseReport
+from shardstore.wire.messages import Lease, LeaseReport
 
 
 @dataclass(frozen=True, slots=True)

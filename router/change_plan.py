@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import BOUNDARY_BYTES_MAX, KEY_BYTES_MAX, RANGES_MAX, SECOND_NS
-from shardstore.route_map import Route
 from shardstore.router.policies.plan import Plan, PlanKind
 from shardstore.router.route_table import Topology
-from shardstore.topology import Change, ChangeKind, Relative
+from shardstore.wire.route_map import Route
+from shardstore.wire.topology import Change, ChangeKind, Relative
 
 RETRY_AFTER_NS = SECOND_NS // 10
 

@@ -1,4 +1,4 @@
-"""How far a topology change is, told from what its workers report. See shardstore/topology.py.
+"""How far a topology change is, told from what its workers report. See shardstore/wire/topology.py.
 
     PENDING --every parent fenced--> FENCED --every child adopted--> ADOPTED --every parent drained--> DRAINED
             --every child materialised--> MATERIALISED --published--> gone
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from shardstore.topology import Change, Progress
+from shardstore.wire.topology import Change, Progress
 
 
 class Stage(StrEnum):

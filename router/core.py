@@ -18,13 +18,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from shardstore.effects import Effect, PeerGone, Received, Send, SendFailed, Stop, StopRequested, Tick
-from shardstore.entropy import Entropy
 from shardstore.errors import InvalidRequest, NotWritable, StorageFailure
-from shardstore.filesystem import Filesystem
 from shardstore.identifiers import tag_of_store
 from shardstore.limits import CREDITS, MILLISECOND_NS, SECOND_NS
-from shardstore.messages import Hello, Refusal, Statistics, Welcome, decode
 from shardstore.options import RouterOptions
 from shardstore.router.admin import Admin
 from shardstore.router.announcer import Announcer
@@ -39,7 +35,11 @@ from shardstore.router.sessions import Sessions
 from shardstore.router.steering import Steering
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.router.workforce import Workforce
-from shardstore.wire_format import (
+from shardstore.seams.effects import Effect, PeerGone, Received, Send, SendFailed, Stop, StopRequested, Tick
+from shardstore.seams.entropy import Entropy
+from shardstore.seams.filesystem import Filesystem
+from shardstore.wire.messages import Hello, Refusal, Statistics, Welcome, decode
+from shardstore.wire.wire_format import (
     ROUTED,
     Header,
     MalformedMessage,

@@ -6,7 +6,6 @@ they came.
 
 from __future__ import annotations
 
-from shardstore.effects import Effect, Send
 from shardstore.identifiers import WorkerId
 from shardstore.limits import (
     CREDITS,
@@ -18,15 +17,16 @@ from shardstore.limits import (
     REQUEST_ENTRIES_MAX,
     SECOND_NS,
 )
-from shardstore.messages import Refusal
 from shardstore.router.announcer import Announcer
 from shardstore.router.answers import CLIENTS, WORKERS, refuse
 from shardstore.router.former_owners import FormerOwners
 from shardstore.router.in_flight import ENTRY_BYTES, InFlight, Passed
 from shardstore.router.membership import Membership, State
 from shardstore.router.route_table import RouteTable
+from shardstore.seams.effects import Effect, Send
 from shardstore.stalls import Stalls
-from shardstore.wire_format import HEADER_BYTES, OF_KEYS, Flag, Header, Op, Status, decode_reply
+from shardstore.wire.messages import Refusal
+from shardstore.wire.wire_format import HEADER_BYTES, OF_KEYS, Flag, Header, Op, Status, decode_reply
 
 RETRY_UNAVAILABLE_MS = 100
 RETRY_BUSY_MS = 20

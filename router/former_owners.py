@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from shardstore.identifiers import WorkerId
-from shardstore.topology import Change
+from shardstore.wire.topology import Change
 
 FORMER_MAX = 65_536
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from shardstore.identifiers import WorkerId
 from shardstore.limits import KIB
-from shardstore.wire_format import Header
+from shardstore.wire.wire_format import Header
 
 ENTRY_BYTES = KIB
 """Charged for every request beside its frames, so that a flood of tiny ones is bounded too."""

@@ -6,10 +6,10 @@ from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from shardstore.load_report import WHOLE_PERMILLE, LoadReport, RangeReport
-from shardstore.route_map import Route, RouteMap
 from shardstore.router.policies.loads import RangeLoad, StoreLoad, WorkerLoad
-from shardstore.topology import Change, Relative
+from shardstore.wire.load_report import WHOLE_PERMILLE, LoadReport, RangeReport
+from shardstore.wire.route_map import Route, RouteMap
+from shardstore.wire.topology import Change, Relative
 
 
 class Inherited(NamedTuple):

@@ -13,8 +13,8 @@ from collections.abc import Container, Mapping
 from dataclasses import replace
 
 from shardstore.identifiers import Epoch, WorkerId
-from shardstore.messages import Assignment, Register
-from shardstore.route_map import Route, RouteMap
+from shardstore.wire.messages import Assignment, Register
+from shardstore.wire.route_map import Route, RouteMap
 
 EPOCH_MAX = 2**32 - 1
 

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shardstore.effects import Effect
 from shardstore.errors import InvalidRequest
 from shardstore.identifiers import WorkerId, is_later_life
-from shardstore.messages import Assignments, Heartbeat, Ready, Refusal, Register, decode
 from shardstore.router import ownership
 from shardstore.router.announcer import Announcer
 from shardstore.router.answers import WORKERS, answer, refuse
@@ -24,7 +22,9 @@ from shardstore.router.dispatch import Dispatch
 from shardstore.router.membership import SILENCE_NS_MAX, Member, Membership, State
 from shardstore.router.route_table import RouteTable
 from shardstore.router.topology_changes import TopologyChanges
-from shardstore.wire_format import Header, Status
+from shardstore.seams.effects import Effect
+from shardstore.wire.messages import Assignments, Heartbeat, Ready, Refusal, Register, decode
+from shardstore.wire.wire_format import Header, Status
 
 
 class Registrar:

@@ -6,7 +6,7 @@ router/ROUTES is a document (see documents.py for the head) of magic "sSROUTES",
     map           RouteMap.to_document(): version, and per route [start, segment, worker, epoch, created]
     segment_next  number of the next segment: none at or above it was ever given
     change_next   number of the next change
-    changes       those under way, the oldest first: Change (shardstore/topology.py), whose children the map has
+    changes       those under way, the oldest first: Change (shardstore/wire/topology.py), whose children the map has
     workers       numbers of the store's workers: who owns a range or takes part in a change is one of them
     leaving       those of them that are to own nothing any more, and then to end; never all
     lives         by worker, the newest life of its log (workers/wal/log_document.py): a log that is gone, or an older
@@ -21,16 +21,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from shardstore import documents
 from shardstore.errors import Corruption, InvalidRequest
-from shardstore.file_names import ROUTER, ROUTES, SEGMENTS, segment_of
-from shardstore.filesystem import Filesystem
+from shardstore.files import documents
+from shardstore.files.file_names import ROUTER, ROUTES, SEGMENTS, segment_of
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.limits import WORKERS_MAX
-from shardstore.messages import from_plain, to_plain
-from shardstore.route_map import InvalidRouteMap, Route, RouteMap, presplit
-from shardstore.topology import Change
-from shardstore.wire_format import MalformedMessage
+from shardstore.seams.filesystem import Filesystem
+from shardstore.wire.messages import from_plain, to_plain
+from shardstore.wire.route_map import InvalidRouteMap, Route, RouteMap, presplit
+from shardstore.wire.topology import Change
+from shardstore.wire.wire_format import MalformedMessage
 
 MAGIC = b"sSROUTES"
 VERSION = 3

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from shardstore.effects import Effect, ReportWorkers, Stop, StopRequested
 from shardstore.errors import Unavailable
-from shardstore.event_loop import EventLoop
-from shardstore.file_names import ROUTER, ROUTER_LOCK
+from shardstore.files.file_names import ROUTER, ROUTER_LOCK
 from shardstore.limits import MESSAGE_BYTES_MAX, OUTBOX_BYTES_MAX, WORKERS_MAX
 from shardstore.memory_plan import MemoryPlan
 from shardstore.options import RouterOptions
-from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.process import descriptors_for_peers, install_stop_signals, report_endpoint, report_workers, show_life
 from shardstore.router.answers import CLIENTS, WORKERS
 from shardstore.router.core import RouterCore
-from shardstore.socket_transport import SocketTransport
-from shardstore.system_clock import SystemClock
-from shardstore.system_entropy import SystemEntropy
-from shardstore.traffic import Terms
+from shardstore.seams.effects import Effect, ReportWorkers, Stop, StopRequested
+from shardstore.system.event_loop import EventLoop
+from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.system.process import (
+    descriptors_for_peers,
+    install_stop_signals,
+    report_endpoint,
+    report_workers,
+    show_life,
+)
+from shardstore.system.socket_transport import SocketTransport
+from shardstore.system.system_clock import SystemClock
+from shardstore.system.system_entropy import SystemEntropy
+from shardstore.system.traffic import Terms
 
 _OF_WORKERS = Terms(
     unsent_bytes=WORKERS_MAX * OUTBOX_BYTES_MAX,

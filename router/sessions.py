@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from shardstore.entropy import Entropy
 from shardstore.identifiers import ClientId
 from shardstore.limits import WORKERS_MAX
+from shardstore.seams.entropy import Entropy
 
 SESSIONS_MAX = 65_536
 _CLIENT_IDS = 2**64 - 1 - WORKERS_MAX

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from shardstore.effects import Effect
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
-from shardstore.load_report import LoadReport, RangeReport
-from shardstore.messages import decode
 from shardstore.router import change_plan, ownership
 from shardstore.router.load_table import LoadTable
 from shardstore.router.membership import Membership
@@ -20,9 +17,12 @@ from shardstore.router.policies.plan import Plan, PlanKind
 from shardstore.router.policies.rebalance_policy import evacuations, moves
 from shardstore.router.route_table import RouteTable
 from shardstore.router.topology_changes import TopologyChanges
-from shardstore.topology import Change
+from shardstore.seams.effects import Effect
 from shardstore.topology_options import TopologyOptions
-from shardstore.wire_format import Header
+from shardstore.wire.load_report import LoadReport, RangeReport
+from shardstore.wire.messages import decode
+from shardstore.wire.topology import Change
+from shardstore.wire.wire_format import Header
 
 LOOK_NS = 100 * MILLISECOND_NS
 LOOK_RANGE_NS = 2 * MILLISECOND_NS

@@ -10,17 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shardstore.effects import Effect, Send
 from shardstore.limits import MILLISECOND_NS
-from shardstore.messages import decode, encode
 from shardstore.router.announcer import Announcer
 from shardstore.router.answers import WORKERS
 from shardstore.router.change_stage import Stage, stage_of
 from shardstore.router.former_owners import FormerOwners
 from shardstore.router.membership import Membership, State
 from shardstore.router.route_table import RouteTable
-from shardstore.topology import Change, Order, Orders, Progress, Retire
-from shardstore.wire_format import Header, Op
+from shardstore.seams.effects import Effect, Send
+from shardstore.wire.messages import decode, encode
+from shardstore.wire.topology import Change, Order, Orders, Progress, Retire
+from shardstore.wire.wire_format import Header, Op
 
 ORDER_AGAIN_NS = 500 * MILLISECOND_NS
 

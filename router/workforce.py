@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shardstore.effects import Effect, ReportWorkers
 from shardstore.errors import InvalidRequest
 from shardstore.limits import WORKERS_MAX
 from shardstore.router.membership import SILENCE_NS_MAX, Membership, State
 from shardstore.router.registrar import Registrar
 from shardstore.router.route_table import RouteTable
+from shardstore.seams.effects import Effect, ReportWorkers
 
 
 class Workforce:

@@ -17,8 +17,8 @@ from rich.logging import RichHandler
 from status_line import StatusLine
 
 from shardstore import LocalCluster
-from shardstore.cli_failures import failures_in_one_line
-from shardstore.cli_serve import serving_options
+from shardstore.cli.failures import failures_in_one_line
+from shardstore.cli.serve import serving_options
 from shardstore.cluster.serve import serve
 from shardstore.cluster.settings import cluster_settings
 

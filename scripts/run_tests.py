@@ -26,7 +26,7 @@ def main() -> None:
     if {"-h", "--help"}.intersection(sys.argv):
         print(__doc__)
         return
-    bootstrap.Environment().enter(extras=("dev", "bench"))
+    bootstrap.Environment().enter(extras=("dev", "scripts", "bench"))
     for folder in COMPILED:  # once: the tests start thousands of processes, and some hosts let none keep its bytecode
         compileall.compile_dir(os.path.join(bootstrap.PROJECT, folder), quiet=1)
     failed = []

@@ -21,18 +21,20 @@ from shardstore.errors import (
 )
 
 if TYPE_CHECKING:
-    from shardstore.admin_messages import PlannedChange, RangeRow
-    from shardstore.client.async_scan_iterator import AsyncScanIterator
-    from shardstore.client.asyncio_admin import AsyncAdmin
-    from shardstore.client.asyncio_client import AsyncClient, connect_async
-    from shardstore.client.blocking_admin import Admin
-    from shardstore.client.blocking_client import Client, connect
-    from shardstore.client.scan_iterator import ScanIterator
+    from shardstore.client.aio.admin import AsyncAdmin
+    from shardstore.client.aio.client import AsyncClient
+    from shardstore.client.aio.connecting import connect_async
+    from shardstore.client.aio.scan import AsyncScanIterator
+    from shardstore.client.blocking.admin import Admin
+    from shardstore.client.blocking.client import Client
+    from shardstore.client.blocking.connecting import connect
+    from shardstore.client.blocking.scan import ScanIterator
     from shardstore.cluster.local_cluster import LocalCluster
-    from shardstore.options import ScanMode
+    from shardstore.options import Durability, ScanMode
     from shardstore.outcome import Ending, Outcome
     from shardstore.segment_options import Compression, SegmentOptions
     from shardstore.topology_options import TopologyOptions
+    from shardstore.wire.admin_messages import PlannedChange, RangeRow
 
     __version__: str
 
@@ -47,6 +49,7 @@ __all__ = [
     "Compression",
     "Corruption",
     "DiskFull",
+    "Durability",
     "Ending",
     "InvalidRequest",
     "LocalCluster",
@@ -84,19 +87,19 @@ def _home_of(name: str) -> object:
         case "LocalCluster":
             from shardstore.cluster import local_cluster as home
         case "Client" | "connect":
-            from shardstore.client import blocking_client as home
+            from shardstore.client.blocking import connecting as home
         case "AsyncClient" | "connect_async":
-            from shardstore.client import asyncio_client as home
+            from shardstore.client.aio import connecting as home
         case "Admin":
-            from shardstore.client import blocking_admin as home
+            from shardstore.client.blocking import admin as home
         case "AsyncAdmin":
-            from shardstore.client import asyncio_admin as home
+            from shardstore.client.aio import admin as home
         case "ScanIterator":
-            from shardstore.client import scan_iterator as home
+            from shardstore.client.blocking import scan as home
         case "AsyncScanIterator":
-            from shardstore.client import async_scan_iterator as home
+            from shardstore.client.aio import scan as home
         case "PlannedChange" | "RangeRow":
-            from shardstore import admin_messages as home
+            from shardstore.wire import admin_messages as home
         case "Ending" | "Outcome":
             from shardstore import outcome as home
         case "Compression" | "SegmentOptions":

@@ -1,6 +1,6 @@
 """python -m shardstore: the command line."""
 
-from shardstore.cli import main
+from shardstore.cli.commands import main
 
 if __name__ == "__main__":
     main(prog_name="shardstore")

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from shardstore.limits import KIB, MESSAGE_BYTES_MAX, MIB, ROUTER_IN_FLIGHT_BYTES_MAX
 
+DEFAULT_MEMORY = "1GiB"
 WORKER_MEMORY_MIN = 96 * MIB
 """A worker's share must leave room in one range for the largest request (see workers/serving/admission.py)."""
 SEAL_BYTES_MAX = 64 * MIB

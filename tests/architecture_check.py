@@ -6,6 +6,7 @@ import ast
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from itertools import takewhile
 from pathlib import Path
 
 from tests import architecture_rules as rules
@@ -76,7 +77,7 @@ def _named_paths(folder: Path, package: str) -> Iterator[tuple[str, Path]]:
 def check(modules: Mapping[str, Module]) -> list[Finding]:
     """Every breach of every rule."""
     found = [finding for module in modules.values() for finding in check_module(module, modules)]
-    return found + check_cycles(modules)
+    return found + check_cycles(modules) + check_folders(modules)
 
 
 def check_module(module: Module, known: Collection[str]) -> list[Finding]:
@@ -129,7 +130,7 @@ def layer_of(name: str) -> int:
     shells = {shell for shell in rules.SHELLS if shell != rules.PUBLIC}
     if name == rules.PUBLIC or _longest_match(name, shells):
         return 2
-    return 0 if name in rules.VALUES else 1
+    return 0 if _longest_match(name, rules.VALUES) else 1
 
 
 def is_ours(name: str) -> bool:
@@ -168,6 +169,46 @@ def check_cycles(modules: Mapping[str, Module]) -> list[Finding]:
     except CycleError as error:
         cycle = list(reversed(error.args[1]))
         return [Finding("cycles", cycle[0], 1, "imports itself: " + " -> ".join(cycle))]
+    return []
+
+
+def check_folders(modules: Mapping[str, Module]) -> list[Finding]:
+    """Folders have an order: none needs another one, or a module beside it, that needs it too, not even for types."""
+    graphs: dict[str, dict[str, set[str]]] = {}
+    for name, module in modules.items():
+        for each in imports_of(module, modules):
+            if each.target in modules and (forked := _where_they_part(name, each.target)):
+                parent, importer, imported = forked
+                graphs.setdefault(parent, {}).setdefault(importer, set()).add(imported)
+    found = []
+    for parent, graph in graphs.items():
+        folders = {name for name in graph if any(module.startswith(f"{name}.") for module in modules)}
+        for folder in sorted(folders):
+            if circle := _way_back(graph, folder):
+                found.append(Finding("folders", parent, 1, "needs itself: " + " -> ".join(circle)))
+    return found
+
+
+def _where_they_part(importer: str, imported: str) -> tuple[str, str, str] | None:
+    """The last package that holds both, and what of them lies directly in it; None when one holds the other."""
+    left, right = importer.split("."), imported.split(".")
+    shared = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False))))
+    if shared in (len(left), len(right)):
+        return None
+    return ".".join(left[:shared]), ".".join(left[: shared + 1]), ".".join(right[: shared + 1])
+
+
+def _way_back(graph: Mapping[str, set[str]], start: str) -> list[str]:
+    """The shortest way from a node to itself; empty when there is none."""
+    ways = [[start]]
+    seen: set[str] = set()
+    for way in ways:
+        for following in sorted(graph.get(way[-1], ())):
+            if following == start:
+                return [*way, start]
+            if following not in seen:
+                seen.add(following)
+                ways.append([*way, following])
     return []
 
 

@@ -11,7 +11,7 @@ from tests.architecture_check import Module, check, check_cycles, check_module, 
 
 ROUTER = "shardstore.router"
 WORKERS = "shardstore.workers"
-RULES = ["parts", "layers", "cycles", "imports", "calls", "files", "sizes", "docstrings"]
+RULES = ["parts", "layers", "cycles", "folders", "imports", "calls", "files", "sizes", "docstrings"]
 MODULES = read_modules(Path(__file__).parent.parent)
 
 
@@ -54,7 +54,7 @@ def test_the_modules_were_found() -> None:
         ),
         ("parts", f"{ROUTER}.planted", "import shardstore", "router imports shardstore, which is public"),
         ("parts", f"{WORKERS}.planted", "from shardstore import cli", "workers imports shardstore.cli"),
-        ("parts", f"{ROUTER}.planted", "import shardstore.client.session", "which is client"),
+        ("parts", f"{ROUTER}.planted", "import shardstore.client.session.session", "which is client"),
         ("parts", "shardstore.client.planted", "import shardstore.cluster", "client imports shardstore.cluster"),
         ("parts", "shardstore.planted", "import shardstore.client", "foundation imports shardstore.client"),
         (
@@ -65,7 +65,7 @@ def test_the_modules_were_found() -> None:
         ),
         ("parts", f"{ROUTER}.planted", "from .core import RouterCore", "imports are absolute"),
         ("parts", f"{ROUTER}.planted", "import scripts.bootstrap", "which is scripts"),
-        ("parts", "shardstore.cli", "import bootstrap", "imports scripts.bootstrap"),
+        ("parts", "shardstore.cli.commands", "import bootstrap", "imports scripts.bootstrap"),
         ("layers", "shardstore.limits", "import shardstore.router.core", "one of the values and formats imports"),
         (
             "layers",
@@ -73,19 +73,24 @@ def test_the_modules_were_found() -> None:
             "from shardstore.router.runtime import run",
             "one of the cores imports shardstore.router.runtime",
         ),
-        ("layers", f"{ROUTER}.planted", "import shardstore.socket_transport", "one of the shells"),
-        ("layers", f"{WORKERS}.planted", "import shardstore.event_loop", "one of the shells"),
+        ("layers", f"{ROUTER}.planted", "import shardstore.system.socket_transport", "one of the shells"),
+        ("layers", f"{WORKERS}.planted", "import shardstore.system.event_loop", "one of the shells"),
         (
             "imports",
             f"{ROUTER}.planted",
             "import zmq",
-            "for shardstore.socket_transport, shardstore.zmq_links only",
+            "for shardstore.system.socket_transport, shardstore.system.zmq_links only",
         ),
         ("imports", f"{ROUTER}.runtime", "import zmq.asyncio", "imports zmq.asyncio, which is for shardstore"),
-        ("imports", f"{ROUTER}.runtime", "import time", "for shardstore.system_clock only"),
-        ("imports", "shardstore.cli", "from random import random", "for shardstore.system_entropy only"),
-        ("imports", "shardstore.cli", "import secrets", "for scripts only"),
-        ("imports", "shardstore.cli", "import mmap", "for shardstore.posix_filesystem only"),
+        ("imports", f"{ROUTER}.runtime", "import time", "for shardstore.system.system_clock only"),
+        (
+            "imports",
+            "shardstore.cli.commands",
+            "from random import random",
+            "for shardstore.system.system_entropy only",
+        ),
+        ("imports", "shardstore.cli.commands", "import secrets", "for scripts only"),
+        ("imports", "shardstore.cli.commands", "import mmap", "for shardstore.system.posix_filesystem only"),
         *(
             ("imports", f"{WORKERS}.planted", f"import {banned}", f"imports {banned}")
             for banned in (
@@ -95,15 +100,15 @@ def test_the_modules_were_found() -> None:
         ),
         ("imports", "scripts.planted", "import pickle", "runs code from bytes"),
         ("imports", f"{WORKERS}.planted", "from marshal import loads", "runs code from bytes"),
-        ("imports", "shardstore.cli", "import tests.unit", "tests stand above everything"),
+        ("imports", "shardstore.cli.commands", "import tests.unit", "tests stand above everything"),
         ("calls", "scripts.planted", "eval('1')", "calls eval"),
-        ("calls", "shardstore.cli", "exec('x = 1')", "calls exec"),
-        ("calls", "shardstore.cli", "importlib.import_module('pickle')", "hides an import"),
+        ("calls", "shardstore.cli.commands", "exec('x = 1')", "calls exec"),
+        ("calls", "shardstore.cli.commands", "importlib.import_module('pickle')", "hides an import"),
         ("calls", f"{ROUTER}.planted", "open('file')", "calls open"),
         ("calls", f"{ROUTER}.planted", "hash(b'key')", "PYTHONHASHSEED"),
         ("files", f"{ROUTER}.runtime", "open('file')", "calls open"),
         ("files", "shardstore.workers.runtime", "import os\nos.rename('a', 'b')", "line 2: calls os.rename"),
-        ("files", "shardstore.process", "from pathlib import Path", "imports pathlib"),
+        ("files", "shardstore.system.process", "from pathlib import Path", "imports pathlib"),
         ("sizes", f"{ROUTER}.planted", "x = 1\n" * 401, "401 lines; a file has at most 400"),
         ("sizes", f"{ROUTER}.planted", "def long():\n" + "    x = 1\n" * 60, "long has 61 lines"),
         ("docstrings", f"{ROUTER}.planted", "x = 1", "the module has no docstring"),
@@ -136,6 +141,20 @@ def test_a_planted_cycle_is_found() -> None:
     ]
 
 
+def test_a_planted_circle_of_folders_is_found() -> None:
+    planted = {
+        name: Module.parse(name, source)
+        for name, source in (
+            (f"{WORKERS}.a.one", f"import {WORKERS}.b.two"),
+            (f"{WORKERS}.b.two", ""),
+            (f"{WORKERS}.b.three", f"if TYPE_CHECKING:\n    from {WORKERS}.c import four"),
+            (f"{WORKERS}.c.four", f"import {WORKERS}.a.one"),
+        )
+    }
+    found = [finding.what for finding in check(planted) if finding.rule == "folders"]
+    assert found[0] == f"needs itself: {WORKERS}.a -> {WORKERS}.b -> {WORKERS}.c -> {WORKERS}.a"
+
+
 @pytest.mark.parametrize(
     ("name", "source"),
     [
@@ -148,7 +167,7 @@ def test_a_planted_cycle_is_found() -> None:
             "import threading\nimport os\nos.pipe()\nfrom shardstore.router.core import RouterCore",
         ),
         ("scripts.planted", "import time, os, pathlib\nimport shardstore\nimport bootstrap\nopen('f')"),
-        ("shardstore.cli", "import shardstore\nfrom shardstore.cluster import serve\nimport click"),
+        ("shardstore.cli.commands", "import shardstore\nfrom shardstore.cluster import serve\nimport click"),
         (
             f"{ROUTER}.planted",
             "def _private(): ...\nclass _Private:\n    def run(self): ...\n    def __len__(self): ...",

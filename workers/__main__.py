@@ -6,7 +6,7 @@ import sys
 
 from shardstore.errors import ShardstoreError
 from shardstore.options import WorkerOptions, from_argument
-from shardstore.process import end_with_parent, heed_signals, raise_descriptor_limit, refuse_optimised_python
+from shardstore.system.process import end_with_parent, heed_signals, raise_descriptor_limit, refuse_optimised_python
 from shardstore.workers import runtime
 
 

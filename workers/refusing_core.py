@@ -10,15 +10,15 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from shardstore.checksum import checksum
-from shardstore.columns import InvalidColumn
-from shardstore.effects import Effect, Event, Received, Stop, StopRequested, Tick
 from shardstore.errors import Corruption, StorageFailure
-from shardstore.file_names import worker_directory
-from shardstore.filesystem import Filesystem
+from shardstore.files.file_names import worker_directory
 from shardstore.limits import SECOND_NS
-from shardstore.messages import Assignments, Refusal
 from shardstore.options import WorkerOptions
-from shardstore.wire_format import Header, MalformedMessage, Op, Status, decode_message
+from shardstore.seams.effects import Effect, Event, Received, Stop, StopRequested, Tick
+from shardstore.seams.filesystem import Filesystem
+from shardstore.wire.columns import InvalidColumn
+from shardstore.wire.messages import Assignments, Refusal
+from shardstore.wire.wire_format import Header, MalformedMessage, Op, Status, decode_message
 from shardstore.workers.ranges.opening import known_segments, readable_manifests
 from shardstore.workers.registration import ROUTER, Registration
 from shardstore.workers.serving.buffer_lease import BufferLease

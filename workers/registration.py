@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from shardstore.effects import Effect, ReportReady, Send
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
-from shardstore.load_report import LoadReport
-from shardstore.messages import Assignments, Heartbeat, Lease, LeaseReport, Ready, Register, decode, encode
-from shardstore.wire_format import Header, Op, Status
+from shardstore.seams.effects import Effect, ReportReady, Send
+from shardstore.wire.load_report import LoadReport
+from shardstore.wire.messages import Assignments, Heartbeat, Lease, LeaseReport, Ready, Register, decode, encode
+from shardstore.wire.wire_format import Header, Op, Status
 
 HEARTBEAT_INTERVAL_NS = 500 * MILLISECOND_NS
 SHORT_INTERVAL_NS = 100 * MILLISECOND_NS

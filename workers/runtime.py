@@ -6,20 +6,20 @@ import gc
 import sys
 from threading import Event as Flag
 
-from shardstore.effects import Core, Effect, ReportReady, Say, StartJob, Stop, StopRequested, SyncWal
 from shardstore.errors import Corruption, StorageFailure, Unavailable
-from shardstore.event_loop import EventLoop
-from shardstore.file_names import jobs_lock, worker_directory, worker_lock
-from shardstore.filesystem import Filesystem, Lock
+from shardstore.files.file_names import jobs_lock, worker_directory, worker_lock
 from shardstore.limits import REPLY_BYTES_AIM
 from shardstore.memory_plan import MemoryPlan
 from shardstore.options import WorkerOptions
-from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.process import descriptors_for_peers, install_stop_signals, report_ready, report_words, show_life
-from shardstore.socket_transport import SocketTransport
-from shardstore.system_clock import SystemClock
-from shardstore.system_entropy import SystemEntropy
-from shardstore.traffic import Terms
+from shardstore.seams.effects import Core, Effect, ReportReady, Say, StartJob, Stop, StopRequested, SyncWal
+from shardstore.seams.filesystem import Filesystem, Lock
+from shardstore.system.event_loop import EventLoop
+from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.system.process import descriptors_for_peers, install_stop_signals, report_ready, report_words, show_life
+from shardstore.system.socket_transport import SocketTransport
+from shardstore.system.system_clock import SystemClock
+from shardstore.system.system_entropy import SystemEntropy
+from shardstore.system.traffic import Terms
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.maintenance.process import MaintenanceProcess
 from shardstore.workers.refusing_core import RefusingCore

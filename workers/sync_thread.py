@@ -6,9 +6,9 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
 
-from shardstore.effects import Event, SyncWal, WalSynced, WalSyncFailed
 from shardstore.errors import StorageFailure
-from shardstore.filesystem import Filesystem
+from shardstore.seams.effects import Event, SyncWal, WalSynced, WalSyncFailed
+from shardstore.seams.filesystem import Filesystem
 
 
 class SyncThread:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from shardstore.effects import Effect, Say
 from shardstore.limits import REFUSAL_CHARACTERS_MAX
+from shardstore.seams.effects import Effect, Say
 from shardstore.stalls import Stalls
 from shardstore.workers.ranges.owned_range import OwnedRange
 

@@ -1,6 +1,6 @@
 """What policies see of the store: its ranges and its workers at one moment, as plain values.
 
-**Busy** is the share of one worker's time, by the workers' estimate (shardstore/load_report.py): 1.0 is a worker that
+**Busy** is the share of one worker's time, by the workers' estimate (wire/load_report.py): 1.0 is a worker that
 has no time left. Figures of load are believed once they are SETTLED_NS old; a worker is *steady* when that holds for
 all its ranges and none of them is changing. What a change does to the load shows only then, so nobody decides for a
 worker that is not steady to give or to take more load: this, with the cooldown, keeps one measure from causing two

@@ -22,7 +22,7 @@ from benchmarks.settings import Settings
 from benchmarks.timeline import Timeline, measure_timeline
 from benchmarks.workloads import NAMES, measurements
 from shardstore import ShardstoreError
-from shardstore.cli_failures import EXIT_FAILED, failures_in_one_line
+from shardstore.cli.failures import EXIT_FAILED, failures_in_one_line
 
 ALL = "all"
 STANDARD_OUTPUT = "-"

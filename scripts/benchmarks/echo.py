@@ -17,7 +17,7 @@ import zmq
 from benchmarks.child import child_process, endpoints
 from benchmarks.settings import Settings
 from benchmarks.timing import Figures, latency
-from shardstore.wire_format import HEADER_BYTES
+from shardstore.wire.wire_format import HEADER_BYTES
 
 ANSWER_MS = 20_000
 _HELLO = b"hello"

@@ -13,7 +13,7 @@ from benchmarks.records import Records
 from benchmarks.settings import Settings
 from benchmarks.timing import Figures, medians, rate
 from shardstore.limits import KIB
-from shardstore.wire_format import HEADER_BYTES
+from shardstore.wire.wire_format import HEADER_BYTES
 
 COPY_BYTES_MAX = 64 * KIB
 """Longer frames are sent without a copy, which is faster from about this size."""

@@ -29,7 +29,7 @@ import psutil
 from benchmarks.progress import MeasuringProgress
 from benchmarks.timing import percentile
 from shardstore import Busy, Client, LocalCluster, OutcomeUnknown, connect
-from shardstore.cli_failures import failures_in_one_line
+from shardstore.cli.failures import failures_in_one_line
 from shardstore.limits import KIB, MESSAGE_BYTES_MAX, MIB, VALUE_BYTES_MAX
 from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import parse_size

@@ -29,7 +29,7 @@ from benchmarks.targets import A_MILLION, BUFFERING, Row
 from benchmarks.timing import Figures, medians, rate_of
 from shardstore import LocalCluster, Unavailable, connect, connect_async
 from shardstore.cluster.runtime_directory import remove_runtime_directory
-from shardstore.running_cluster import last_announced, running_on
+from shardstore.system.running_cluster import last_announced, running_on
 
 SINGLES_MAX = 100_000
 SINGLES_RANGES = 64

@@ -20,7 +20,7 @@ from benchmarks.settings import TIMEOUT_SECONDS, Settings
 from benchmarks.targets import DEFAULT_OPTIONS, FORWARD, ONE_CALL, PRESENT, SIX_MICROSECONDS, Row
 from benchmarks.timing import Figures, latency_of, medians
 from shardstore import LocalCluster
-from shardstore.file_names import SEGMENTS
+from shardstore.files.file_names import SEGMENTS
 from shardstore.segment_options import Compression, SegmentOptions
 
 PROJECT = Path(__file__).parent.parent.parent

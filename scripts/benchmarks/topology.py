@@ -19,9 +19,9 @@ from benchmarks.settings import TIMEOUT_SECONDS, Settings
 from benchmarks.targets import FITTED, FIVE_MILLISECONDS, IDLE, ONE_SECOND, TWENTY_MILLISECONDS, Row
 from benchmarks.timing import Figures, medians
 from shardstore import LocalCluster, TopologyOptions
-from shardstore.admin_messages import RangeRow
-from shardstore.file_names import SEGMENTS
+from shardstore.files.file_names import SEGMENTS
 from shardstore.limits import KIB
+from shardstore.wire.admin_messages import RangeRow
 
 BY_HAND = TopologyOptions(auto_topology=False)
 CHANGED_BY_HAND = f"{FITTED}, auto_topology=False"

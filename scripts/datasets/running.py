@@ -21,8 +21,8 @@ from datasets.patient_client import PatientClient
 from datasets.records import BadData
 from datasets.verifying import Verifying
 from shardstore import Unavailable, connect
-from shardstore.cli_failures import failures_in_one_line
-from shardstore.running_cluster import running_on
+from shardstore.cli.failures import failures_in_one_line
+from shardstore.system.running_cluster import running_on
 
 EXIT_DIFFERENT = 1
 EXIT_INTERRUPTED = 130

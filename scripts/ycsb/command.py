@@ -14,7 +14,7 @@ from machine import machine
 from rich.console import Console
 
 from shardstore import InvalidRequest
-from shardstore.cli_failures import Failed, failures_in_one_line
+from shardstore.cli.failures import Failed, failures_in_one_line
 from shardstore.options import Durability
 from ycsb.progress import shown
 from ycsb.report import Report

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from shardstore.client.calls import Call
-from shardstore.client.effects import Connect, Disconnect, Effect, Event, Resolve
-from shardstore.client.session import Session
-from shardstore.clock import Clock
-from shardstore.effects import Send, SendFailed, Tick
+from shardstore.client.calls.calls import Call
+from shardstore.client.session.effects import Connect, Disconnect, Effect, Event, Resolve
+from shardstore.client.session.session import Session
 from shardstore.errors import ShardstoreError
-from shardstore.transport import ClientTransport
+from shardstore.seams.clock import Clock
+from shardstore.seams.effects import Send, SendFailed, Tick
+from shardstore.seams.transport import ClientTransport
 
 LATE_RECEIVES_MAX = 64
 """How many receives with something in them may go before timers that are due."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from shardstore.client.host_name import HostName
 from shardstore.client.probing import TCP, distrust_of, host_of, why_nobody_answers, why_turned_away
-from shardstore.client.whereabouts import Found
+from shardstore.client.session.whereabouts import Found
 from shardstore.errors import Unavailable
 from shardstore.identifiers import tag_of_store
-from shardstore.running_cluster import last_announced, owner_of, running_on
+from shardstore.system.running_cluster import last_announced, owner_of, running_on
 
 
 class StoreFinder:

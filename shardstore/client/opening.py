@@ -6,18 +6,18 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
-from shardstore.client.checking import checked_flag
+from shardstore.client.calls.checking import checked_flag
 from shardstore.client.finding import StoreFinder
 from shardstore.client.forking import checked_fork
-from shardstore.client.session import Session
-from shardstore.clock import Clock
+from shardstore.client.session.session import Session
 from shardstore.errors import InvalidRequest, Unavailable
-from shardstore.running_cluster import DATA_VARIABLE, URL_VARIABLE, named_by_environment
-from shardstore.socket_transport import SocketTransport
-from shardstore.stream_links import SCHEME, path_of
-from shardstore.system_clock import SystemClock
-from shardstore.system_entropy import SystemEntropy
-from shardstore.transport import ClientTransport
+from shardstore.seams.clock import Clock
+from shardstore.seams.transport import ClientTransport
+from shardstore.system.running_cluster import DATA_VARIABLE, URL_VARIABLE, named_by_environment
+from shardstore.system.socket_transport import SocketTransport
+from shardstore.system.stream_links import SCHEME, path_of
+from shardstore.system.system_clock import SystemClock
+from shardstore.system.system_entropy import SystemEntropy
 
 _IPC = "ipc://"
 _TCP = "tcp://"

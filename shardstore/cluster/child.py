@@ -14,9 +14,9 @@ from shardstore.cluster.child_process import ChildProcess, Happening
 from shardstore.cluster.restart_policy import RestartPolicy
 from shardstore.limits import SECOND_NS
 from shardstore.options import RouterOptions, WorkerOptions, to_argument
-from shardstore.own_program import command_of, environment
 from shardstore.pulse import Pulse
-from shardstore.watched_process import describe_exit
+from shardstore.system.own_program import command_of, environment
+from shardstore.system.watched_process import describe_exit
 
 _SAYS_WHY = (-signal.SIGABRT,)
 """What else ends a process by a signal comes from outside, and its last words were about something it survived."""

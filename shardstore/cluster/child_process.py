@@ -2,7 +2,7 @@
 
 The child's standard input is a pipe whose write end only this process holds: its end of file tells the child that
 its supervisor is gone, however that came about. What the child reports are lines of JSON over a pipe of their own
-(shardstore/process.py); what it prints goes to the log and is remembered as its last words.
+(shardstore/system/process.py); what it prints goes to the log and is remembered as its last words.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 from shardstore.cluster.fork_guard import give_up_in_forks
 from shardstore.pulse import Look
-from shardstore.watched_process import has_shown_life, look_at, new_life
+from shardstore.system.watched_process import has_shown_life, look_at, new_life
 
 STATUS_BYTES_MAX = 4096
 LAST_WORDS_WAIT_SECONDS = 0.5

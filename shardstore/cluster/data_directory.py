@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
-from shardstore import file_names
 from shardstore.cluster.fork_guard import give_up_in_forks
 from shardstore.cluster.runtime_directory import remove_runtime_directory
 from shardstore.cluster.settings import ClusterSettings, default_workers, memory_share
 from shardstore.cluster.store import Store, check_same, create_store, read_store
-from shardstore.entropy import Entropy
 from shardstore.errors import InvalidRequest, NotWritable
-from shardstore.filesystem import Filesystem
-from shardstore.process_identity import own_identity
-from shardstore.running_cluster import announce, identity_of, last_announced
+from shardstore.files import file_names
+from shardstore.seams.entropy import Entropy
+from shardstore.seams.filesystem import Filesystem
+from shardstore.system.process_identity import own_identity
+from shardstore.system.running_cluster import announce, identity_of, last_announced
 
 log = logging.getLogger("shardstore.cluster")
 

@@ -11,15 +11,17 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from shardstore.client.asyncio_client import Connecting, connect_async
-from shardstore.client.blocking_client import Client, connect
+from shardstore.client.aio.connecting import Connecting, connect_async
+from shardstore.client.blocking.client import Client
+from shardstore.client.blocking.connecting import connect
 from shardstore.cluster.settings import cluster_settings
 from shardstore.cluster.supervisor import Supervisor
 from shardstore.errors import Closed, InvalidRequest, ShardstoreError, Unavailable
+from shardstore.memory_plan import DEFAULT_MEMORY
 from shardstore.options import Durability
-from shardstore.readiness import is_patched
-from shardstore.running_cluster import last_announced
 from shardstore.segment_options import SegmentOptions
+from shardstore.system.readiness import is_patched
+from shardstore.system.running_cluster import last_announced
 from shardstore.topology_options import TopologyOptions
 
 log = logging.getLogger("shardstore.cluster")
@@ -33,7 +35,7 @@ class LocalCluster:
     data        the directory of the store; made when missing
     workers     worker processes, beside any others that own ranges (default: those the store has, for a new one by
                 the number of cores); `admin.add_worker` and `admin.drain_worker` change them while the cluster runs
-    memory      bytes the whole store may buffer, as a number or like "512MiB"
+    memory      bytes the whole store may use, as a number or like "512MiB"
     durability  "group_sync" (default), "sync" or "async": when a write is acknowledged
     ranges      a number, or boundary keys, that cut a new store (default: one range, split as data come)
     segments    how segment files are written, see SegmentOptions
@@ -48,7 +50,7 @@ class LocalCluster:
         self,
         data: str | os.PathLike[str],
         workers: int | None = None,
-        memory: str | int = "1GiB",
+        memory: str | int = DEFAULT_MEMORY,
         durability: str | Durability = Durability.GROUP_SYNC,
         ranges: int | Sequence[bytes] | None = None,
         listen: str | None = None,

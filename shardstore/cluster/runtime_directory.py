@@ -18,7 +18,7 @@ from shardstore.cluster.endpoints import Endpoints
 from shardstore.errors import StorageFailure
 from shardstore.identifiers import DirectoryIdentity
 from shardstore.limits import IPC_PATH_BYTES_MAX, WORKERS_MAX
-from shardstore.socket_file import is_private_directory, renew_private_directory
+from shardstore.system.socket_file import is_private_directory, renew_private_directory
 
 PREFIX = "shardstore-"
 _NAME_DIGITS = 16

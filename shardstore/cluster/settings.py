@@ -14,11 +14,11 @@ from shardstore.cluster.endpoints import check_listen
 from shardstore.cluster.socket_place import SocketPlace, socket_place
 from shardstore.errors import InvalidRequest
 from shardstore.limits import GIB, MIB
-from shardstore.memory_plan import WORKER_MEMORY_MIN
+from shardstore.memory_plan import DEFAULT_MEMORY, WORKER_MEMORY_MIN
 from shardstore.options import Durability, check_workers, parse_size
-from shardstore.route_map import InvalidRouteMap, even_boundaries, presplit
 from shardstore.segment_options import SegmentOptions
 from shardstore.topology_options import TopologyOptions
+from shardstore.wire.route_map import InvalidRouteMap, even_boundaries, presplit
 
 DEFAULT_WORKERS_MAX = 8
 _MEMORY_EVERYWHERE = GIB
@@ -43,7 +43,7 @@ class ClusterSettings:
 def cluster_settings(
     data: str | os.PathLike[str],
     workers: int | None = None,
-    memory: str | int = "1GiB",
+    memory: str | int = DEFAULT_MEMORY,
     durability: str | Durability = Durability.GROUP_SYNC,
     ranges: int | Sequence[bytes] | None = None,
     listen: str | None = None,

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shardstore.documents import encode_document, publish, read_document
-from shardstore.entropy import Entropy
 from shardstore.errors import Corruption, InvalidRequest
-from shardstore.file_names import ROUTER, SEGMENTS, STORE
-from shardstore.filesystem import Filesystem
+from shardstore.files.documents import encode_document, publish, read_document
+from shardstore.files.file_names import ROUTER, SEGMENTS, STORE
+from shardstore.seams.entropy import Entropy
+from shardstore.seams.filesystem import Filesystem
 
 MAGIC = b"SHSTORE\0"
 VERSION = 1

@@ -16,7 +16,6 @@ from queue import Empty, SimpleQueue
 
 import psutil
 
-from shardstore.clock import Clock
 from shardstore.cluster.child import Child
 from shardstore.cluster.child_process import BecameReady, Exited, Happening, WorkersWanted
 from shardstore.cluster.data_directory import DataDirectory
@@ -29,11 +28,12 @@ from shardstore.errors import StorageFailure, Unavailable
 from shardstore.limits import SECOND_NS
 from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import RouterOptions
-from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.pulse import LOOK_NS
-from shardstore.socket_file import renew_private_directory
-from shardstore.system_clock import SystemClock
-from shardstore.system_entropy import SystemEntropy
+from shardstore.seams.clock import Clock
+from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.system.socket_file import renew_private_directory
+from shardstore.system.system_clock import SystemClock
+from shardstore.system.system_entropy import SystemEntropy
 
 START_NS = 60 * SECOND_NS
 """Time in which none of those that are not ready yet does anything: then they never will be."""

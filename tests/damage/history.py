@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shardstore.wire_format import Op
+from shardstore.wire.wire_format import Op
 from tests.damage.store import MemoryStore
 
 KEYS = tuple(b"%c%02d" % (letter, number) for number in range(3) for letter in range(ord("a"), ord("r")))

@@ -7,10 +7,15 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from shardstore import columns
-from shardstore.admin_messages import AdminRequest
 from shardstore.cluster.store import create_store, read_store
-from shardstore.effects import (
+from shardstore.errors import Corruption, ShardstoreError, StorageFailure, Unavailable
+from shardstore.key_range import KeyRange
+from shardstore.limits import KEY_BYTES_MAX, MIB, MILLISECOND_NS, SECOND_NS, VALUE_BYTES_MAX
+from shardstore.memory_plan import derive
+from shardstore.options import Durability, RouterOptions, WorkerOptions
+from shardstore.router.answers import CLIENTS, WORKERS
+from shardstore.router.core import RouterCore
+from shardstore.seams.effects import (
     Core,
     Effect,
     Event,
@@ -25,17 +30,12 @@ from shardstore.effects import (
     Tick,
     WalSynced,
 )
-from shardstore.errors import Corruption, ShardstoreError, StorageFailure, Unavailable
-from shardstore.key_range import KeyRange
-from shardstore.limits import KEY_BYTES_MAX, MIB, MILLISECOND_NS, SECOND_NS, VALUE_BYTES_MAX
-from shardstore.memory_plan import derive
-from shardstore.messages import Refusal, ScanRequest, decode, encode
-from shardstore.options import Durability, RouterOptions, WorkerOptions
-from shardstore.router.answers import CLIENTS, WORKERS
-from shardstore.router.core import RouterCore
 from shardstore.segment_options import SegmentOptions
 from shardstore.topology_options import TopologyOptions
-from shardstore.wire_format import Flag, Header, Op, Status, decode_reply
+from shardstore.wire import columns
+from shardstore.wire.admin_messages import AdminRequest
+from shardstore.wire.messages import Refusal, ScanRequest, decode, encode
+from shardstore.wire.wire_format import Flag, Header, Op, Status, decode_reply
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.jobs.run import run
 from shardstore.workers.refusing_core import RefusingCore

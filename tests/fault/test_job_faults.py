@@ -8,12 +8,12 @@ from random import Random
 
 import pytest
 
-from shardstore import file_names
 from shardstore.errors import DiskFull, StorageFailure
-from shardstore.file_names import segment_directory
-from shardstore.filesystem import Filesystem
+from shardstore.files import file_names
+from shardstore.files.file_names import segment_directory
 from shardstore.identifiers import Stored
 from shardstore.limits import KIB
+from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
 from shardstore.workers.jobs.drain import entries_of
 from shardstore.workers.jobs.orphans import clear_orphans

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from shardstore.errors import Corruption
-from shardstore.file_names import manifest as manifest_path
+from shardstore.files.file_names import manifest as manifest_path
 from shardstore.identifiers import Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES

@@ -8,10 +8,10 @@ from random import Random
 import pytest
 
 from shardstore.errors import DiskFull, StorageFailure
-from shardstore.file_names import SEGMENTS, segment_directory
-from shardstore.file_names import manifest as manifest_path
-from shardstore.filesystem import Filesystem
+from shardstore.files.file_names import SEGMENTS, segment_directory
+from shardstore.files.file_names import manifest as manifest_path
 from shardstore.key_range import KeyRange
+from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.jobs.specs import AdoptSpec, RetireSpec, Spec
 from shardstore.workers.segment.segment import Segment
 from tests.simulation.sim_disk import PowerLoss, SimDisk

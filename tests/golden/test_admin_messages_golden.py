@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from shardstore.admin_messages import AdminReply, AdminRequest, PlannedChange, RangeRow
-from shardstore.messages import decode, encode
+from shardstore.wire.admin_messages import AdminReply, AdminRequest, PlannedChange, RangeRow
+from shardstore.wire.messages import decode, encode
 
 GOLDEN = Path(__file__).parent / "admin-messages-v1.txt"
 DOCUMENTS: list[Any] = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shardstore.file_names import manifest as manifest_path
-from shardstore.file_names import segment_directory
+from shardstore.files.file_names import manifest as manifest_path
+from shardstore.files.file_names import segment_directory
 from shardstore.identifiers import RequestId
 from shardstore.workers.ranges.dedup import DedupWindow, Noted
 from shardstore.workers.segment.manifest import Manifest, publish_manifest, read_manifest

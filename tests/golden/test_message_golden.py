@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from shardstore import columns
-from shardstore.client.outcome_token import OutcomeToken, PartInDoubt, from_bytes
-from shardstore.client.resume_token import ResumePoint, from_token, to_token
-from shardstore.load_report import LoadReport, RangeReport
-from shardstore.messages import (
+from shardstore.client.calls.outcome_token import OutcomeToken, PartInDoubt, from_bytes
+from shardstore.client.calls.resume_token import ResumePoint, from_token, to_token
+from shardstore.wire import columns
+from shardstore.wire.load_report import LoadReport, RangeReport
+from shardstore.wire.messages import (
     Assignment,
     Assignments,
     Heartbeat,
@@ -30,8 +30,8 @@ from shardstore.messages import (
     decode,
     encode,
 )
-from shardstore.route_map import presplit
-from shardstore.topology import Change, Order, Orders, Progress, Relative, Retire
+from shardstore.wire.route_map import presplit
+from shardstore.wire.topology import Change, Order, Orders, Progress, Relative, Retire
 
 GOLDEN = Path(__file__).parent
 CHANGE = Change(3, "split", (Relative(2, b"a", b"m", 0, 3),), (Relative(7, b"a", b"k", 0), Relative(8, b"k", b"m", 1)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shardstore.cluster.store import create_store, read_store
-from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.system.posix_filesystem import PosixFilesystem
 
 GOLDEN = Path(__file__).parent / "store-v1.bin"
 

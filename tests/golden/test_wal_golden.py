@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shardstore.identifiers import Epoch, RequestId, SegmentId
-from shardstore.wire_format import Flag
+from shardstore.wire.wire_format import Flag
 from shardstore.workers.wal.log_document import note_durable
 from shardstore.workers.wal.reader import records_in
 from shardstore.workers.wal.record_format import Record, RecordKind

@@ -10,8 +10,8 @@ import sys
 
 import psutil
 
-from shardstore.columns import decode, encode
 from shardstore.limits import MIB
+from shardstore.wire.columns import decode, encode
 from shardstore.workers.overlay.active_layer import ActiveLayer
 from shardstore.workers.serving.scanning import SORTED_A_TURN
 

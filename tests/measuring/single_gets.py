@@ -13,8 +13,8 @@ from bisect import bisect_right
 from pathlib import Path
 
 from shardstore.cluster.store import read_store
-from shardstore.file_names import SEGMENTS, segment_of
-from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.files.file_names import SEGMENTS, segment_of
+from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.workers.segment.segment import Segment
 
 

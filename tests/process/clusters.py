@@ -15,8 +15,8 @@ import psutil
 
 from shardstore import Client, LocalCluster, OutcomeUnknown, ShardstoreError, Unavailable
 from shardstore.cluster.runtime_directory import remove_runtime_directory
-from shardstore.file_names import STORE
-from shardstore.running_cluster import last_announced
+from shardstore.files.file_names import STORE
+from shardstore.system.running_cluster import last_announced
 from tests.process.deadlines import wait_until
 
 MEMORY = "192MiB"

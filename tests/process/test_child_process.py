@@ -9,14 +9,14 @@ import sys
 
 import pytest
 
-from shardstore import process
+from shardstore.system import process
 
 LIMIT_S = 20
 PYTHON = [sys.executable, "-P", "-c"]
 
 WAITS = """
 import sys, threading
-from shardstore.process import end_with_parent, install_stop_signals, report_ready
+from shardstore.system.process import end_with_parent, install_stop_signals, report_ready
 end_with_parent()
 install_stop_signals(lambda: print("stopping", flush=True))
 report_ready(int(sys.argv[1]), "here")
@@ -73,7 +73,7 @@ def test_a_killed_parent_ends_the_child_even_if_its_pipe_stays_open() -> None:
 
 
 def test_a_signal_that_the_parent_blocks_is_heard_all_the_same() -> None:
-    program = f"from shardstore.process import heed_signals; heed_signals(){WAITS}"
+    program = f"from shardstore.system.process import heed_signals; heed_signals(){WAITS}"
     reader, writer = os.pipe()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
@@ -136,7 +136,7 @@ def test_orphans_of_strangers_are_buried_and_our_own_children_left_to_who_waits_
 
 
 def test_optimised_python_is_refused() -> None:
-    program = "from shardstore.process import refuse_optimised_python as check; check()"
+    program = "from shardstore.system.process import refuse_optimised_python as check; check()"
     assert subprocess.run([*PYTHON, program], check=False).returncode == 0
     refused = subprocess.run([sys.executable, "-O", *PYTHON[1:], program], check=False, capture_output=True)
     assert refused.returncode == 1

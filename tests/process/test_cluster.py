@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from shardstore import Closed, InvalidRequest, LocalCluster, connect
-from shardstore.running_cluster import last_announced, running_on
+from shardstore.system.running_cluster import last_announced, running_on
 from tests.process.clusters import Writer, cluster_on, descendants, kill, kill_all, served
 from tests.process.deadlines import wait_until
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from shardstore.running_cluster import last_announced
+from shardstore.system.running_cluster import last_announced
 from tests.process.clusters import MEMORY, served
 from tests.process.deadlines import wait_until
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shardstore import Corruption, LocalCluster, TopologyOptions
-from shardstore.file_names import worker_directory
+from shardstore.files.file_names import worker_directory
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES
 from tests.process.clusters import MEMORY
 

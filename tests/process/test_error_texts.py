@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from shardstore import Closed, InvalidRequest, LocalCluster, ShardstoreError, cli, connect
-from shardstore.documents import encode_document
+from shardstore import Closed, InvalidRequest, LocalCluster, ShardstoreError, connect
+from shardstore.cli import commands as cli
+from shardstore.files.documents import encode_document
 from tests.process.clusters import MEMORY
 
 SERVE = ("serve", "--memory", MEMORY, "--data")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from shardstore import LocalCluster
-from shardstore.admin_messages import RangeRow
+from shardstore.wire.admin_messages import RangeRow
 from tests.process.clusters import MEMORY, served
 from tests.process.test_command_line import shardstore
 

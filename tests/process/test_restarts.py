@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory, mkdtemp
 import pytest
 
 from shardstore import InvalidRequest, LocalCluster, OutcomeUnknown, Unavailable, connect, connect_async
-from shardstore.running_cluster import running_on
+from shardstore.system.running_cluster import running_on
 from tests.process.deadlines import wait_until
 
 MEMORY = "288MiB"

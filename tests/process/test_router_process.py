@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from shardstore import process
 from shardstore.limits import GIB
 from shardstore.memory_plan import derive
-from shardstore.messages import Hello, Welcome, decode, encode
 from shardstore.options import RouterOptions, to_argument
-from shardstore.socket_transport import SocketTransport
-from shardstore.wire_format import Header, Op, Status, decode_reply
+from shardstore.system import process
+from shardstore.system.socket_transport import SocketTransport
+from shardstore.wire.messages import Hello, Welcome, decode, encode
+from shardstore.wire.wire_format import Header, Op, Status, decode_reply
 
 LIMIT_S = 20
 PYTHON = [sys.executable, "-P"]

@@ -23,7 +23,7 @@ from shardstore.cluster import supervisor as supervisor_module
 from shardstore.cluster.settings import cluster_settings
 from shardstore.cluster.supervisor import Supervisor
 from shardstore.errors import InvalidRequest, ShardstoreError, Unavailable
-from shardstore.running_cluster import last_announced, running_on
+from shardstore.system.running_cluster import last_announced, running_on
 from tests.process.clusters import end
 from tests.process.deadlines import wait_until
 

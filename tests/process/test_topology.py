@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from shardstore import Client, InvalidRequest, LocalCluster, OutcomeUnknown, TopologyOptions, connect
-from shardstore.admin_messages import RangeRow
-from shardstore.running_cluster import running_on
+from shardstore.system.running_cluster import running_on
+from shardstore.wire.admin_messages import RangeRow
 from tests.process.clusters import descendants, kill, kill_all, served
 from tests.process.deadlines import wait_until
 from tests.process.recording import RecordingClient

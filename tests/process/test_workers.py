@@ -8,7 +8,7 @@ from shutil import rmtree
 from threading import Thread
 
 from shardstore import Client, InvalidRequest, LocalCluster, ShardstoreError, TopologyOptions
-from shardstore.file_names import worker_directory
+from shardstore.files.file_names import worker_directory
 from tests.process.clusters import RANGES, Writer, kill
 from tests.process.deadlines import wait_until
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from shardstore.memory_plan import derive
-from shardstore.messages import Lease, LeaseReport
 from shardstore.router.budget import Budget
+from shardstore.wire.messages import Lease, LeaseReport
 from shardstore.workers.serving.buffer_lease import BufferLease
 
 WORKERS = 3

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shardstore.options import Durability
-from shardstore.wire_format import Flag, Op, Status
+from shardstore.wire.wire_format import Flag, Op, Status
 from tests.unit.worker_driver import WorkerDriver
 
 KEYS = [b"a", b"b", b"c"]

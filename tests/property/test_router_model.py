@@ -9,9 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from shardstore.effects import Effect, Send
-from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.wire_format import ROUTED, Header, Status
+from shardstore.seams.effects import Effect, Send
+from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.wire.wire_format import ROUTED, Header, Status
 from tests.unit.router_driver import RouterDriver, get, header_of
 
 WORKERS = st.sampled_from([0, 1])

@@ -10,12 +10,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shardstore.client import operations
-from shardstore.client.calls import Call, Many, Single
-from shardstore.client.in_flight import State
+from shardstore.client.calls import operations
+from shardstore.client.calls.calls import Call, Many, Single
+from shardstore.client.session.in_flight import RequestState
 from shardstore.errors import Busy, OutcomeUnknown, Unavailable
 from shardstore.limits import MILLISECOND_NS
-from shardstore.wire_format import Op, Status
+from shardstore.wire.wire_format import Op, Status
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
 from tests.unit.session_driver import SessionDriver, delete, get, get_many, put, put_many
 
@@ -125,7 +125,9 @@ class World:
 
     def check_credits(self) -> None:
         sent = Counter(
-            request.channel.link for request in self.driver.session._sending.requests() if request.state is State.SENT
+            request.channel.link
+            for request in self.driver.session._sending.requests()
+            if request.state is RequestState.SENT
         )
         for channel in self.driver.session._routing.channels.values():
             assert channel.in_flight == sent[channel.link]

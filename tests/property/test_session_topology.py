@@ -8,11 +8,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shardstore.client.calls import Call, EndScan
-from shardstore.client.scanning import Scan
+from shardstore.client.calls.calls import Call, EndScan
+from shardstore.client.calls.scanning import Scan
 from shardstore.errors import OutcomeUnknown, ScanInvalidated, Unavailable
 from shardstore.options import ScanMode
-from shardstore.wire_format import Op
+from shardstore.wire.wire_format import Op
 from tests.property.test_session import ACTIONS, KEYS, World
 from tests.unit.fake_cluster import Frames
 from tests.unit.session_driver import get, get_many, new_scan

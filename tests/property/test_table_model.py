@@ -10,10 +10,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardstore.columns import decode
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.wire.columns import decode
 from shardstore.workers.segment.column_writer import as_list
 from shardstore.workers.segment.key_prefixes import shared_bytes
 from shardstore.workers.segment.merge import merge

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from shardstore.errors import Busy, InvalidRequest
-from shardstore.messages import ScanRequest
 from shardstore.options import Durability, ScanMode
-from shardstore.route_map import Route
-from shardstore.wire_format import Flag, Status
+from shardstore.wire.messages import ScanRequest
+from shardstore.wire.route_map import Route
+from shardstore.wire.wire_format import Flag, Status
 from tests.unit.topology_driver import CLIENT, TopologyDriver
 
 WORKERS = 2

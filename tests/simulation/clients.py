@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, TypeAlias
 
-from shardstore.client.calls import Call
+from shardstore.client.calls.calls import Call
 from shardstore.client.driver import Driver
-from shardstore.client.effects import Resolve, Submit
-from shardstore.client.session import Session
-from shardstore.client.whereabouts import Found
+from shardstore.client.session.effects import Resolve, Submit
+from shardstore.client.session.session import Session
+from shardstore.client.session.whereabouts import Found
 from tests.simulation.oracle import Violation
 from tests.simulation.processes import Host, Process
 from tests.simulation.sim_entropy import SimEntropy

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.router.change_stage import Stage
-from shardstore.topology import Change
+from shardstore.wire.topology import Change
 from tests.simulation.addresses import endpoint_of, name_of
 from tests.simulation.operators import stage_of, strike
 from tests.simulation.processes import Process

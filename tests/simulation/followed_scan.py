@@ -7,8 +7,8 @@ from collections.abc import Generator
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
-from shardstore.client.calls import Call, EndScan, Page, ScanPage
-from shardstore.client.scanning import Scan
+from shardstore.client.calls.calls import Call, EndScan, Page, ScanPage
+from shardstore.client.calls.scanning import Scan
 from shardstore.errors import ScanInvalidated
 from shardstore.options import ScanMode
 from tests.simulation.clients import Answer

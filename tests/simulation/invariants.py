@@ -14,11 +14,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from shardstore.file_names import SEGMENTS, manifest, segment_of
+from shardstore.files.file_names import SEGMENTS, manifest, segment_of
 from shardstore.key_range import KeyRange
 from shardstore.router.core import RouterCore
 from shardstore.router.route_table import Topology
-from shardstore.topology import Change
+from shardstore.wire.topology import Change
 from shardstore.workers.core import WorkerCore
 from tests.simulation.oracle import Violation
 from tests.simulation.servers import Server
@@ -76,7 +76,8 @@ class Invariants:
         if server is None or not server.alive or not isinstance(server.core, WorkerCore):
             return f"no worker {worker}"
         core = server.core
-        if core._writes is None or core._maintenance is None:
+        service = core.service
+        if service is None:
             return f"worker {worker} without ranges"
         owned = {int(route.segment) for route in topology.map if route.worker == worker}
         buffered_bytes = sum(each.overlay.size_bytes for each in core._ranges.values())
@@ -86,10 +87,10 @@ class Invariants:
             "windows of parents": bool(core._changes._carried),
             "former ranges": bool(core._changes.former),
             "reads that wait for parents": bool(core._remote_reads._reads),
-            "a job": bool(core._maintenance.running),
-            "writes": not core._writes.idle,
-            "bytes of ranges that are gone": core._writes.buffered_bytes != buffered_bytes,
-            "log files that no range needs": bool(core._writes.wal.files_before(core._maintenance.checkpoint())),
+            "a job": bool(service.maintenance.running),
+            "writes": not service.writes.idle,
+            "bytes of ranges that are gone": service.writes.buffered_bytes != buffered_bytes,
+            "log files that no range needs": bool(service.writes.wal.files_before(service.maintenance.checkpoint())),
         }
         return next((f"{what} at worker {worker}" for what, is_left in left.items() if is_left), "")
 
@@ -143,7 +144,7 @@ def _malformed_at(server: Server) -> int:
 def _accepted_by(server: Server) -> Iterator[KeyRange]:
     """The keys for which this server accepts writes."""
     core = server.core
-    if server.alive and isinstance(core, WorkerCore) and core._writes is not None and not core._stopping:
+    if server.alive and isinstance(core, WorkerCore) and core.service is not None and not core._stopping:
         for owned in core._ranges.values():
             if owned.adopted and owned.fence_lsn is None and owned.damage is None:
                 yield owned.key_range

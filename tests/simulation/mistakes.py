@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import shardstore.client.planning
+import shardstore.client.session.planning
 import shardstore.router.budget
 import shardstore.workers.core
 import shardstore.workers.jobs.compact
@@ -18,21 +18,21 @@ import shardstore.workers.serving.scanning
 import shardstore.workers.wal.record_format
 import shardstore.workers.wal.recovery
 from shardstore import router, workers
-from shardstore.client.calls import ScanPage as PageCall
-from shardstore.client.effects import Connect
-from shardstore.client.joining import Joining
-from shardstore.documents import TEMPORARY_SUFFIX
-from shardstore.effects import Effect
+from shardstore.client.calls.calls import ScanPage as PageCall
+from shardstore.client.session.effects import Connect
+from shardstore.client.session.joining import Joining
 from shardstore.errors import InvalidRequest
-from shardstore.file_names import table_file
-from shardstore.filesystem import Filesystem
+from shardstore.files.documents import TEMPORARY_SUFFIX
+from shardstore.files.file_names import table_file
 from shardstore.identifiers import Buffer, RequestId
 from shardstore.key_range import KeyRange
 from shardstore.limits import DEDUP_BYTES_MAX
 from shardstore.memory_plan import MemoryPlan
-from shardstore.messages import ScanRequest
 from shardstore.options import Durability
 from shardstore.router.budget import Account
+from shardstore.seams.effects import Effect
+from shardstore.seams.filesystem import Filesystem
+from shardstore.wire.messages import ScanRequest
 from shardstore.workers.jobs.output import Numbers
 from shardstore.workers.jobs.specs import CompactionKind
 from shardstore.workers.maintenance.queue import MaintenanceQueue
@@ -55,7 +55,7 @@ from shardstore.workers.serving.logged_write import LoggedWrite, answer
 from shardstore.workers.serving.open_scans import OpenScan, OpenScans
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import page_entries, question_of, wanted_of
-from shardstore.workers.serving.scan_page import NOTHING, ScanPage, scan_page
+from shardstore.workers.serving.scan_page import NOTHING, EncodedPage, scan_page
 from shardstore.workers.serving.scanning import SORTED_A_TURN, Scanning
 from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.wal.record_format import RecordKind
@@ -254,7 +254,7 @@ def _skip_border(call: PageCall, owned: KeyRange, resume: bytes) -> tuple[bytes,
     return (rest[0] + b"\0", rest[1]) if rest and not resume and not call.reverse else rest
 
 
-_rest_of_scan = shardstore.client.planning.rest_of_scan
+_rest_of_scan = shardstore.client.session.planning.rest_of_scan
 
 
 def _sees_no_third_key(bloom: BloomFilter, digests: Any) -> Any:
@@ -279,7 +279,7 @@ def _replace_by_whatever_was_drained(pin: Pin, drained: DrainedRuns) -> None:
         pin.layers[: len(covered)] = [drained]
 
 
-def _read_ahead_what_is_there_now(scanning: Scanning, request: ScanRequest) -> ScanPage:
+def _read_ahead_what_is_there_now(scanning: Scanning, request: ScanRequest) -> EncodedPage:
     """The page that is read ahead shows what was written since the first page of its scan."""
     owned, _ = scanning.open.seen_by(request.mark)
     view = owned.view()
@@ -431,7 +431,9 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "releases the files of carried tables": Mistake((Patch(Segment, "replace", _forget_what_is_carried),)),
     "carries parts that deltas change": Mistake((Patch(workers.jobs.compaction_plan, "_rewritten", _carry_all),)),
-    "skips a key at the border of ranges": Mistake((Patch(shardstore.client.planning, "rest_of_scan", _skip_border),)),
+    "skips a key at the border of ranges": Mistake(
+        (Patch(shardstore.client.session.planning, "rest_of_scan", _skip_border),)
+    ),
     "writes into a layer that a scan has pinned": Mistake(
         (Patch(Overlay, "writable", lambda overlay, lsn: overlay.active),), first_seed=59
     ),

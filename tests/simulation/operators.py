@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
-from shardstore.admin_messages import AdminRequest
-from shardstore.effects import Received
 from shardstore.limits import SECOND_NS
-from shardstore.messages import encode
 from shardstore.router.answers import CLIENTS
 from shardstore.router.change_stage import Stage
 from shardstore.router.core import RouterCore
-from shardstore.topology import ChangeKind
-from shardstore.wire_format import Header, Op
+from shardstore.seams.effects import Received
+from shardstore.wire.admin_messages import AdminRequest
+from shardstore.wire.messages import encode
+from shardstore.wire.topology import ChangeKind
+from shardstore.wire.wire_format import Header, Op
 from tests.simulation.servers import Router, Server, Worker
 from tests.simulation.swarm import Swarm
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from shardstore.client import operations
+from shardstore.client.calls import operations
 from shardstore.limits import KIB, MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.memory_plan import derive
 from shardstore.options import Durability

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any
 
-from shardstore.effects import (
+from shardstore.errors import Corruption, StorageFailure
+from shardstore.files.file_names import ROUTER, ROUTER_LOCK, jobs_lock, worker_directory, worker_lock
+from shardstore.limits import MILLISECOND_NS
+from shardstore.options import RouterOptions, WorkerOptions
+from shardstore.router.answers import CLIENTS, WORKERS
+from shardstore.router.core import RouterCore
+from shardstore.seams.effects import (
     Core,
     Effect,
     JobFailed,
@@ -23,13 +29,7 @@ from shardstore.effects import (
     WalSynced,
     WalSyncFailed,
 )
-from shardstore.errors import Corruption, StorageFailure
-from shardstore.event_loop import EventLoop
-from shardstore.file_names import ROUTER, ROUTER_LOCK, jobs_lock, worker_directory, worker_lock
-from shardstore.limits import MILLISECOND_NS
-from shardstore.options import RouterOptions, WorkerOptions
-from shardstore.router.answers import CLIENTS, WORKERS
-from shardstore.router.core import RouterCore
+from shardstore.system.event_loop import EventLoop
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.jobs.run import run
 from shardstore.workers.jobs.specs import CompactSpec, decode_result, decode_spec, encode_result, encode_spec

@@ -15,10 +15,10 @@ from collections import deque
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
-from shardstore.effects import Incoming, PeerGone, Received
 from shardstore.errors import InvalidRequest
 from shardstore.limits import MILLISECOND_NS, OUTBOX_BYTES_MAX, SECOND_NS
-from shardstore.wire_format import Op, decode_header
+from shardstore.seams.effects import Incoming, PeerGone, Received
+from shardstore.wire.wire_format import Op, decode_header
 from tests.simulation.sim_clock import SimClock
 
 RECONNECT_NS_MAX = 20 * MILLISECOND_NS

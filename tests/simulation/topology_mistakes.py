@@ -6,24 +6,24 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import shardstore.client.planning
+import shardstore.client.session.planning
 import shardstore.router.topology_changes
 import shardstore.workers.jobs.adopt
 import shardstore.workers.jobs.clipping
 import shardstore.workers.topology.changes
 from shardstore import router, workers
-from shardstore.client.calls import EndScan, ScanPage
-from shardstore.client.in_flight import Part
-from shardstore.client.lanes import Lane
-from shardstore.client.routing import Routing
-from shardstore.effects import Effect
-from shardstore.file_names import SEGMENTS, manifest
+from shardstore.client.calls.calls import EndScan, ScanPage
+from shardstore.client.session.in_flight import SubRequest
+from shardstore.client.session.lanes import Lane
+from shardstore.client.session.routing import Routing
+from shardstore.files.file_names import SEGMENTS, manifest
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.router.change_stage import Stage, stage_of
 from shardstore.router.topology_changes import TopologyChanges
-from shardstore.topology import Change, Order
-from shardstore.wire_format import Header, Op
+from shardstore.seams.effects import Effect
+from shardstore.wire.topology import Change, Order
+from shardstore.wire.wire_format import Header, Op
 from shardstore.workers.jobs.specs import AdoptSpec
 from shardstore.workers.overlay.overlay import fill
 from shardstore.workers.ranges.dedup import DedupWindow
@@ -88,7 +88,7 @@ def _fence_at_once(changes: Changes, change: Change, *arguments: Any) -> list[Ef
 _fence = Changes._fence
 
 
-def _page_by_the_map(page: ScanPage, routing: Routing, op: Op, call: ScanPage | EndScan) -> tuple[Lane, Part]:
+def _page_by_the_map(page: ScanPage, routing: Routing, op: Op, call: ScanPage | EndScan) -> tuple[Lane, SubRequest]:
     """The next page is asked of whoever owns its keys by now, as if it were the first."""
     if call is not page:
         return _of_page(page, routing, op, call)
@@ -98,7 +98,7 @@ def _page_by_the_map(page: ScanPage, routing: Routing, op: Op, call: ScanPage | 
     return lane, part
 
 
-_of_page = shardstore.client.planning._of_page
+_of_page = shardstore.client.session.planning._of_page
 
 
 def _materialised_when_drained(*arguments: Any) -> Stage:
@@ -167,7 +167,7 @@ TOPOLOGY_MISTAKES: dict[str, Mistake] = {
     ),
     "fences an isolated range": Mistake((Patch(Changes, "_fence", _fence_at_once),), first_seed=1),
     "goes on with a held scan by the new map": Mistake(
-        (Patch(shardstore.client.planning, "_of_page", _page_by_the_map),)
+        (Patch(shardstore.client.session.planning, "_of_page", _page_by_the_map),)
     ),
     "ends a change before its children are materialised": Mistake(
         (Patch(router.topology_changes, "stage_of", _materialised_when_drained),)

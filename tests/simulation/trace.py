@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from shardstore.effects import Core, Effect, Received, Send
-from shardstore.wire_format import decode_header
+from shardstore.seams.effects import Core, Effect, Received, Send
+from shardstore.wire.wire_format import decode_header
 
 LATEST = 400
 

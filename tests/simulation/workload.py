@@ -7,9 +7,9 @@ from collections.abc import Callable, Generator, Sequence
 from itertools import count
 from typing import TypeAlias
 
-from shardstore.client import operations
-from shardstore.client.calls import Call
-from shardstore.client.outcome_token import from_bytes
+from shardstore.client.calls import operations
+from shardstore.client.calls.calls import Call
+from shardstore.client.calls.outcome_token import from_bytes
 from shardstore.errors import (
     Busy,
     Closed,
@@ -22,7 +22,7 @@ from shardstore.errors import (
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.options import ScanMode
 from shardstore.outcome import Ending
-from shardstore.wire_format import Op
+from shardstore.wire.wire_format import Op
 from tests.simulation.clients import Actor, Answer
 from tests.simulation.counters import Counters
 from tests.simulation.followed_scan import FollowedScan

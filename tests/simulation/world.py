@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from shardstore.client.whereabouts import Found
-from shardstore.file_names import first_lsn_of, worker_directory
+from shardstore.client.session.whereabouts import Found
+from shardstore.files.file_names import first_lsn_of, worker_directory
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.memory_plan import plan_of_worker
 from shardstore.options import Durability, RouterOptions, WorkerOptions
-from shardstore.topology import Relative
+from shardstore.wire.topology import Relative
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES
 from tests.simulation.addresses import INTERNAL, endpoint_of, name_of, number_of, url_of
 from tests.simulation.clients import Client

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
 
-from shardstore import columns
-from shardstore.admin_messages import AdminReply, AdminRequest
 from shardstore.identifiers import Epoch, SegmentId, WorkerId, tag_of_store
 from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, VALUE_BYTES_MAX
-from shardstore.messages import (
+from shardstore.options import ScanMode
+from shardstore.outcome import Ending
+from shardstore.wire import columns
+from shardstore.wire.admin_messages import AdminReply, AdminRequest
+from shardstore.wire.messages import (
     OutcomeAnswer,
     OutcomeQuestion,
     Refusal,
@@ -25,10 +27,8 @@ from shardstore.messages import (
     decode,
     encode,
 )
-from shardstore.options import ScanMode
-from shardstore.outcome import Ending
-from shardstore.route_map import Route, RouteMap, presplit
-from shardstore.wire_format import CONDITIONAL, WRITES, Flag, Header, Op, Status, decode_request
+from shardstore.wire.route_map import Route, RouteMap, presplit
+from shardstore.wire.wire_format import CONDITIONAL, WRITES, Flag, Header, Op, Status, decode_request
 
 ROUTER = "router"
 Frames: TypeAlias = list[bytes]

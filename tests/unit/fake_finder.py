@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shardstore.client.whereabouts import Found
+from shardstore.client.session.whereabouts import Found
 
 
 class FakeFinder:

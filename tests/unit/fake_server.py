@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from shardstore.effects import Received
-from shardstore.socket_transport import SocketTransport
+from shardstore.seams.effects import Received
+from shardstore.system.socket_transport import SocketTransport
 from tests.unit.fake_cluster import FakeCluster
 
 

@@ -6,12 +6,12 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from shardstore.columns import encode
-from shardstore.filesystem import Filesystem
 from shardstore.identifiers import TOMBSTONE, ClientId, Epoch, RequestId, SegmentId, Stored
 from shardstore.key_range import EVERYTHING
+from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import DEFAULTS, SegmentOptions
-from shardstore.wire_format import Flag
+from shardstore.wire.columns import encode
+from shardstore.wire.wire_format import Flag
 from shardstore.workers.jobs.run import run
 from shardstore.workers.jobs.specs import (
     CompactionKind,

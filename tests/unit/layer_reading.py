@@ -9,8 +9,8 @@ from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.workers.segment.column_writer import as_list
 from shardstore.workers.segment.merge import merge
 from shardstore.workers.segment.segment import Segment
+from shardstore.workers.segment.stretches import Ordered, stretch_of
 from shardstore.workers.segment.table_reader import Table
-from shardstore.workers.stretches import Ordered, stretch_of
 
 
 def content_of(*oldest_to_newest: Ordered, key_range: KeyRange = EVERYTHING) -> dict[bytes, Stored]:

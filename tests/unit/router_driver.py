@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from shardstore.effects import Effect, PeerGone, Received, Send, SendFailed, StopRequested, Tick
-from shardstore.filesystem import Filesystem
 from shardstore.identifiers import LIFE_NONCE_BITS
 from shardstore.limits import GIB, MIB, MILLISECOND_NS
 from shardstore.memory_plan import derive
-from shardstore.messages import (
+from shardstore.options import RouterOptions
+from shardstore.router.answers import CLIENTS, WORKERS
+from shardstore.router.core import RouterCore
+from shardstore.seams.effects import Effect, PeerGone, Received, Send, SendFailed, StopRequested, Tick
+from shardstore.seams.filesystem import Filesystem
+from shardstore.wire.messages import (
     Assignments,
     Heartbeat,
     Hello,
@@ -25,11 +28,8 @@ from shardstore.messages import (
     decode,
     encode,
 )
-from shardstore.options import RouterOptions
-from shardstore.route_map import RouteMap
-from shardstore.router.answers import CLIENTS, WORKERS
-from shardstore.router.core import RouterCore
-from shardstore.wire_format import Flag, Header, Op, Status, decode_header
+from shardstore.wire.route_map import RouteMap
+from shardstore.wire.wire_format import Flag, Header, Op, Status, decode_header
 
 STORE = "store"
 LIFE = 1_001

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shardstore.columns import decode
 from shardstore.limits import KEY_BYTES_MAX, VALUE_BYTES_MAX
-from shardstore.messages import Refusal, ScanRequest, encode
-from shardstore.messages import decode as decode_message
-from shardstore.wire_format import Flag, Op, Status
+from shardstore.wire.columns import decode
+from shardstore.wire.messages import Refusal, ScanRequest, encode
+from shardstore.wire.messages import decode as decode_message
+from shardstore.wire.wire_format import Flag, Op, Status
 from tests.unit.worker_driver import CLIENT, WorkerDriver
 
 Entries = list[tuple[bytes, bytes]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shardstore.wire_format import Flag, Op
+from shardstore.wire.wire_format import Flag, Op
 from tests.unit.fake_cluster import Frames
 from tests.unit.session_driver import SessionDriver
 

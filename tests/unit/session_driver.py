@@ -6,14 +6,14 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 
-from shardstore.client.calls import Call, Many, Open, Single
-from shardstore.client.checking import checked_keys, checked_values
-from shardstore.client.effects import Abandon, Connect, Disconnect, Event, Resolve, Submit
-from shardstore.client.scanning import Scan, scan_of
-from shardstore.client.session import Session
-from shardstore.effects import Received, Send, SendFailed, Tick
+from shardstore.client.calls.calls import Call, Many, Open, Single
+from shardstore.client.calls.checking import checked_keys, checked_values
+from shardstore.client.calls.scanning import Scan, scan_of
+from shardstore.client.session.effects import Abandon, Connect, Disconnect, Event, Resolve, Submit
+from shardstore.client.session.session import Session
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
-from shardstore.wire_format import Flag, Header, Op, decode_header
+from shardstore.seams.effects import Received, Send, SendFailed, Tick
+from shardstore.wire.wire_format import Flag, Header, Op, decode_header
 from tests.unit.fake_cluster import FakeCluster, Frames
 from tests.unit.fake_finder import FakeFinder
 

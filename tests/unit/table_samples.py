@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from shardstore.file_names import segment_directory
-from shardstore.filesystem import Filesystem
+from shardstore.files.file_names import segment_directory
 from shardstore.identifiers import TOMBSTONE, Stored
+from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import DEFAULTS, SegmentOptions
 from shardstore.workers.segment.cache import SegmentCache
 from shardstore.workers.segment.table_format import Entries, Identity, TableRecord

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from shardstore.admin_messages import Action, AdminReply, AdminRequest, PlannedChange, RangeRow
-from shardstore.client import administration
-from shardstore.client.asyncio_client import connect_async
-from shardstore.client.blocking_client import connect
+from shardstore.client.aio.connecting import connect_async
+from shardstore.client.blocking.connecting import connect
+from shardstore.client.calls import administration
 from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, Unavailable
 from shardstore.limits import SECOND_NS
-from shardstore.messages import Refusal, decode, encode
-from shardstore.wire_format import Flag, MalformedMessage, Status
+from shardstore.wire.admin_messages import Action, AdminReply, AdminRequest, PlannedChange, RangeRow
+from shardstore.wire.messages import Refusal, decode, encode
+from shardstore.wire.wire_format import Flag, MalformedMessage, Status
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
 from tests.unit.fake_server import FakeServer, serving
 from tests.unit.session_driver import SessionDriver, put

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shardstore.memory_plan import derive
-from shardstore.messages import Lease
+from shardstore.wire.messages import Lease
 from shardstore.workers.serving.buffer_lease import BufferLease
 
 PLAN = derive(16_000, 3, lease_floor=1_000)

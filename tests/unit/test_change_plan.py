@@ -9,11 +9,11 @@ import pytest
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.limits import KEY_BYTES_MAX
-from shardstore.route_map import Route, RouteMap
 from shardstore.router import change_plan
 from shardstore.router.change_plan import merge, move
 from shardstore.router.route_table import Topology
-from shardstore.topology import Change, Relative
+from shardstore.wire.route_map import Route, RouteMap
+from shardstore.wire.topology import Change, Relative
 
 
 def topology(*starts: bytes, **fields: object) -> Topology:

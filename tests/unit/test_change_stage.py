@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 
 from shardstore.router.change_stage import STEPS, Stage, stage_of
-from shardstore.topology import Change, Progress, Relative
+from shardstore.wire.topology import Change, Progress, Relative
 
 FIELDS = ("fenced", "adopted", "drained", "materialised")
 

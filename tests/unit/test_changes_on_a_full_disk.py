@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from shardstore.messages import Refusal, ScanRequest, decode
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import WorkerLoad
 from shardstore.router.policies.topology_policy import choose
-from shardstore.topology import Change
-from shardstore.wire_format import Status
+from shardstore.wire.messages import Refusal, ScanRequest, decode
+from shardstore.wire.topology import Change
+from shardstore.wire.wire_format import Status
 from tests.unit.policy_values import NOW_NS, OPTIONS, UNIT, store
 from tests.unit.topology_driver import TopologyDriver
 

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import shardstore
-from shardstore import cli
-from shardstore.cli_failures import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_UNFORESEEN
+from shardstore.cli import commands as cli
+from shardstore.cli.failures import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_UNFORESEEN
 from shardstore.cluster import serve
 from shardstore.cluster.settings import ClusterSettings
 from shardstore.errors import Busy, Corruption, DiskFull, ScanInvalidated, StorageFailure, Unavailable

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from shardstore import cli
-from shardstore.admin_messages import AdminReply, AdminRequest, PlannedChange, RangeRow
-from shardstore.messages import Refusal
-from shardstore.wire_format import Status
+from shardstore.cli import commands as cli
+from shardstore.wire.admin_messages import AdminReply, AdminRequest, PlannedChange, RangeRow
+from shardstore.wire.messages import Refusal
+from shardstore.wire.wire_format import Status
 from tests.unit.fake_cluster import Refuse
 from tests.unit.fake_server import FakeServer, serving
 

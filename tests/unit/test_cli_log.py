@@ -10,7 +10,7 @@ from typing import TextIO
 
 import pytest
 
-from shardstore.cli_log import PatientLog
+from shardstore.cli.log import PatientLog
 
 PIPE_BYTES = 4096
 F_SETPIPE_SZ = 1031

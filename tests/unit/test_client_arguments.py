@@ -9,9 +9,15 @@ from typing import Any
 
 import pytest
 
-from shardstore.client import operations
-from shardstore.client.checking import checked_key, checked_keys, checked_timeout_ns, checked_value, checked_values
-from shardstore.client.operations import CHUNK_BYTES, CHUNK_ENTRIES, delete_many, get_many, put_many
+from shardstore.client.calls import operations
+from shardstore.client.calls.checking import (
+    checked_key,
+    checked_keys,
+    checked_timeout_ns,
+    checked_value,
+    checked_values,
+)
+from shardstore.client.calls.operations import CHUNK_BYTES, CHUNK_ENTRIES, delete_many, get_many, put_many
 from shardstore.errors import InvalidRequest
 from shardstore.limits import (
     DEADLINE_DEFAULT_NS,
@@ -21,7 +27,7 @@ from shardstore.limits import (
     REQUEST_ENTRIES_MAX,
     VALUE_BYTES_MAX,
 )
-from shardstore.wire_format import Op
+from shardstore.wire.wire_format import Op
 from tests.unit.session_driver import new_scan
 
 BYTES_LIKE = [b"abc", bytearray(b"abc"), memoryview(b"abc")]

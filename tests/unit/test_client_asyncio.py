@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import zmq
 
-from shardstore.client.asyncio_client import AsyncClient, connect_async
+from shardstore.client.aio.client import AsyncClient
+from shardstore.client.aio.connecting import connect_async
 from shardstore.errors import Busy, Closed, Corruption, InvalidRequest, OutcomeUnknown, Unavailable
-from shardstore.messages import Refusal
 from shardstore.outcome import Ending, Outcome
-from shardstore.wire_format import Op, Status
+from shardstore.wire.messages import Refusal
+from shardstore.wire.wire_format import Op, Status
 from tests.unit.fake_cluster import Lose, Refuse
 from tests.unit.fake_server import FakeServer, serving
 

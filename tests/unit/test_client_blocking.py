@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 import shardstore
-from shardstore.client.blocking_client import Client, connect
-from shardstore.client.operations import CHUNK_ENTRIES
+from shardstore.client.blocking.client import Client
+from shardstore.client.blocking.connecting import connect
+from shardstore.client.calls.operations import CHUNK_ENTRIES
 from shardstore.errors import Busy, Closed, InvalidRequest, OutcomeUnknown, Unavailable
-from shardstore.messages import Refusal
 from shardstore.outcome import Ending, Outcome
-from shardstore.wire_format import Op, Status
+from shardstore.wire.messages import Refusal
+from shardstore.wire.wire_format import Op, Status
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
 from tests.unit.fake_server import FakeServer, await_request, forget_requests, in_thread, serving
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from shardstore.client.asyncio_client import AsyncClient, connect_async
+from shardstore.client.aio.client import AsyncClient
+from shardstore.client.aio.connecting import connect_async
 from shardstore.outcome import Ending
-from shardstore.wire_format import Op
+from shardstore.wire.wire_format import Op
 from tests.unit.fake_cluster import FakeCluster, Lose
 from tests.unit.fake_server import FakeServer, forget_requests, serving
 from tests.unit.session_driver import SessionDriver, get, new_scan, put

@@ -8,14 +8,14 @@ from typing import Any, cast
 
 import pytest
 
-from shardstore.client.calls import Single
+from shardstore.client.calls.calls import Single
 from shardstore.client.driver import Driver
-from shardstore.client.effects import Resolve, Submit
-from shardstore.client.session import Session
-from shardstore.effects import Received
+from shardstore.client.session.effects import Resolve, Submit
+from shardstore.client.session.session import Session
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
-from shardstore.transport import ClientTransport
-from shardstore.wire_format import Op
+from shardstore.seams.effects import Received
+from shardstore.seams.transport import ClientTransport
+from shardstore.wire.wire_format import Op
 from tests.unit.fake_cluster import FakeCluster
 from tests.unit.fake_finder import FakeFinder
 from tests.unit.session_driver import NoJitter

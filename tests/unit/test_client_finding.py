@@ -18,11 +18,11 @@ from shardstore import Unavailable, connect
 from shardstore.client import probing
 from shardstore.client.finding import StoreFinder
 from shardstore.client.probing import distrust_of, why_nobody_answers, why_turned_away
-from shardstore.client.whereabouts import Found
+from shardstore.client.session.whereabouts import Found
 from shardstore.errors import TurnedAway
 from shardstore.identifiers import tag_of_store
-from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.running_cluster import announce, identity_of
+from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.system.running_cluster import announce, identity_of
 
 URL = "tcp://127.0.0.1:1"
 """Nobody listens there."""

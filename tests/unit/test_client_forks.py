@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from shardstore.client.asyncio_client import connect_async
-from shardstore.client.blocking_client import Client, connect
-from shardstore.client.scanning import CARRIED_OVER
+from shardstore.client.aio.connecting import connect_async
+from shardstore.client.blocking.client import Client
+from shardstore.client.blocking.connecting import connect
+from shardstore.client.calls.scanning import CARRIED_OVER
 from shardstore.errors import InvalidRequest, OutcomeUnknown, ScanInvalidated, ShardstoreError
-from shardstore.wire_format import Op
+from shardstore.wire.wire_format import Op
 from tests.unit.fake_cluster import FakeCluster
 from tests.unit.fake_server import FakeServer, await_request, forget_requests, in_thread, serving
 

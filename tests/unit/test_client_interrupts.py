@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 import zmq
 
-from shardstore.client.blocking_client import Client, connect
-from shardstore.client.calls import Call, Single
-from shardstore.client.pump import Pump, Ticket
-from shardstore.effects import Received
+from shardstore.client.blocking.client import Client
+from shardstore.client.blocking.connecting import connect
+from shardstore.client.blocking.pump import Pump, Ticket
+from shardstore.client.calls.calls import Call, Single
 from shardstore.errors import Closed, OutcomeUnknown, Unavailable
 from shardstore.limits import SECOND_NS
-from shardstore.wire_format import Op
+from shardstore.seams.effects import Received
+from shardstore.wire.wire_format import Op
 from tests.unit.fake_cluster import FakeCluster, Lose
 from tests.unit.fake_server import FakeServer, await_request, forget_requests, in_thread, serving
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from shardstore.client.blocking_client import Client, connect
+from shardstore.client.blocking.client import Client
+from shardstore.client.blocking.connecting import connect
 from shardstore.errors import Closed, InvalidRequest
 from tests.unit.fake_cluster import FakeCluster
 from tests.unit.fake_server import FakeServer, await_request, forget_requests, in_thread, serving

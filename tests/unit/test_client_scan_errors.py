@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 
-from shardstore.client import scan_iterator, scanning
-from shardstore.client.asyncio_client import connect_async
-from shardstore.client.blocking_client import Client, connect
-from shardstore.client.effects import Await, Submit
+from shardstore.client.aio.connecting import connect_async
+from shardstore.client.blocking import scan as scan_iterator
+from shardstore.client.blocking.client import Client
+from shardstore.client.blocking.connecting import connect
+from shardstore.client.calls import scanning
+from shardstore.client.session.effects import Await, Submit
 from shardstore.errors import Closed, InvalidRequest, ScanInvalidated, Unavailable
 from shardstore.limits import BOUND_BYTES_MAX, KEY_BYTES_MAX, MILLISECOND_NS
-from shardstore.messages import Refusal
 from shardstore.options import ScanMode
-from shardstore.wire_format import Status
+from shardstore.wire.messages import Refusal
+from shardstore.wire.wire_format import Status
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
 from tests.unit.fake_server import FakeServer, in_thread, serving
 from tests.unit.session_driver import SessionDriver, new_scan

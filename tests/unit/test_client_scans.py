@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from shardstore.client.asyncio_client import connect_async
-from shardstore.client.blocking_client import Client, connect
+from shardstore.client.aio.connecting import connect_async
+from shardstore.client.blocking.client import Client
+from shardstore.client.blocking.connecting import connect
 from shardstore.errors import Closed, InvalidRequest, ScanInvalidated, Unavailable
-from shardstore.messages import Refusal
 from shardstore.options import ScanMode
-from shardstore.wire_format import Op, Status
+from shardstore.wire.messages import Refusal
+from shardstore.wire.wire_format import Op, Status
 from tests.unit.fake_cluster import FakeCluster, Refuse
 from tests.unit.fake_server import FakeServer, serving
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shardstore.client.timers import Timers
+from shardstore.client.session.timers import Timers
 
 GRAIN_NS = 1 << 21
 

@@ -9,10 +9,10 @@ from collections import Counter
 
 import pytest
 
-from shardstore.clock import Clock
-from shardstore.entropy import Entropy
-from shardstore.system_clock import SystemClock
-from shardstore.system_entropy import SystemEntropy
+from shardstore.seams.clock import Clock
+from shardstore.seams.entropy import Entropy
+from shardstore.system.system_clock import SystemClock
+from shardstore.system.system_entropy import SystemEntropy
 from tests.simulation.sim_clock import SimClock
 from tests.simulation.sim_entropy import SimEntropy
 

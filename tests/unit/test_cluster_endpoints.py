@@ -13,7 +13,7 @@ import pytest
 from shardstore.cluster.endpoints import Endpoints, check_listen
 from shardstore.cluster.runtime_directory import make_runtime_directory, remove_runtime_directory
 from shardstore.errors import InvalidRequest
-from shardstore.running_cluster import identity_of
+from shardstore.system.running_cluster import identity_of
 
 
 def test_ipc_endpoints_lie_in_the_directory() -> None:

@@ -15,10 +15,10 @@ from shardstore.cluster.data_directory import DataDirectory
 from shardstore.cluster.settings import ClusterSettings, cluster_settings
 from shardstore.cluster.store import read_store
 from shardstore.errors import Corruption, InvalidRequest, Unavailable
-from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.process_identity import own_identity
-from shardstore.running_cluster import last_announced, running_on
-from shardstore.system_entropy import SystemEntropy
+from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.system.process_identity import own_identity
+from shardstore.system.running_cluster import last_announced, running_on
+from shardstore.system.system_entropy import SystemEntropy
 
 
 def opened(settings: ClusterSettings) -> DataDirectory:

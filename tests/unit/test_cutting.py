@@ -6,10 +6,10 @@ from bisect import bisect_right
 
 import pytest
 
-from shardstore import columns
-from shardstore.client.checking import checked_keys, checked_values
-from shardstore.client.cutting import Boundaries, Piece, cut
-from shardstore.wire_format import Flag
+from shardstore.client.calls.checking import checked_keys, checked_values
+from shardstore.client.calls.cutting import Boundaries, Piece, cut
+from shardstore.wire import columns
+from shardstore.wire.wire_format import Flag
 
 
 def rejoined(pieces: list[Piece], entries: int) -> list[tuple[int, bytes, bytes | None]]:

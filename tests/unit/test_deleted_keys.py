@@ -12,12 +12,12 @@ from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.workers.overlay.active_layer import ActiveLayer
 from shardstore.workers.ranges.range_view import RangeView
+from shardstore.workers.segment.stretches import Ordered
 from shardstore.workers.segment.table_format import Identity
 from shardstore.workers.segment.table_reader import Table
 from shardstore.workers.serving import deleted_keys
 from shardstore.workers.serving.deleted_keys import pass_deleted
 from shardstore.workers.serving.scan_page import scan_page
-from shardstore.workers.stretches import Ordered
 from tests.unit.layer_reading import content_of
 from tests.unit.table_samples import STORE, empty_filesystem, write
 

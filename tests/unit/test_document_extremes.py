@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from shardstore.admin_messages import AdminReply, PlannedChange, RangeRow
 from shardstore.limits import (
     BOUND_BYTES_MAX,
     FRAME_BYTES_MAX,
@@ -21,8 +20,10 @@ from shardstore.limits import (
     SECOND_NS,
     WORKERS_MAX,
 )
-from shardstore.load_report import LoadReport
-from shardstore.messages import (
+from shardstore.options import ScanMode
+from shardstore.wire.admin_messages import AdminReply, PlannedChange, RangeRow
+from shardstore.wire.load_report import LoadReport
+from shardstore.wire.messages import (
     Assignment,
     Assignments,
     Heartbeat,
@@ -38,10 +39,9 @@ from shardstore.messages import (
     decode,
     encode,
 )
-from shardstore.options import ScanMode
-from shardstore.route_map import Route, RouteMap
-from shardstore.topology import Change, Order, Orders, Relative, Retire
-from shardstore.wire_format import WRITES, Op
+from shardstore.wire.route_map import Route, RouteMap
+from shardstore.wire.topology import Change, Order, Orders, Relative, Retire
+from shardstore.wire.wire_format import WRITES, Op
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.load.range_size import RangeSize
 from tests.unit.session_driver import NoJitter

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardstore import documents
 from shardstore.checksum import checksum
-from shardstore.documents import decode_document, encode_document, publish, read_document
 from shardstore.errors import Corruption
-from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.files import documents
+from shardstore.files.documents import decode_document, encode_document, publish, read_document
+from shardstore.system.posix_filesystem import PosixFilesystem
 
 MAGIC = b"sSTEST\0\0"
 GOLDEN_FILE = Path(__file__).parent.parent / "golden" / "document-v1.bin"

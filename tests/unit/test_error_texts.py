@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from shardstore import AsyncClient, Client, LocalCluster, ScanIterator, ShardstoreError, connect, connect_async
-from shardstore.client.outcome_token import OutcomeToken, PartInDoubt
-from shardstore.client.resume_token import ResumePoint, to_token
+from shardstore.client.calls.outcome_token import OutcomeToken, PartInDoubt
+from shardstore.client.calls.resume_token import ResumePoint, to_token
 from shardstore.limits import MILLISECOND_NS
-from shardstore.messages import Refusal
-from shardstore.socket_transport import SocketTransport
-from shardstore.wire_format import Status
+from shardstore.system.socket_transport import SocketTransport
+from shardstore.wire.messages import Refusal
+from shardstore.wire.wire_format import Status
 from tests.unit.fake_cluster import FakeCluster, Refuse
 from tests.unit.fake_server import FakeServer, serving
 from tests.unit.session_driver import SessionDriver, put
@@ -218,11 +218,11 @@ def test_a_client_without_descriptors(server: FakeServer, monkeypatch: pytest.Mo
     def refuse() -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr("shardstore.zmq_links.make_sure_of_room", refuse)
+    monkeypatch.setattr("shardstore.system.zmq_links.make_sure_of_room", refuse)
     assert said(lambda: connect(server.url)) == (
         "Unavailable: cannot open a socket: Too many open files; close some of what is open, or raise `ulimit -n`"
     )
-    monkeypatch.setattr("shardstore.socket_transport.make_sure_of_room", refuse)
+    monkeypatch.setattr("shardstore.system.socket_transport.make_sure_of_room", refuse)
     assert said(lambda: connect(server.url)) == (
         "Unavailable: the client has no room for its sockets: Too many open files; close some of what is open, or "
         "raise `ulimit -n`"

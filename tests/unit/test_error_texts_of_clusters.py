@@ -22,17 +22,17 @@ from shardstore.cluster.runtime_directory import make_runtime_directory
 from shardstore.cluster.settings import cluster_settings
 from shardstore.cluster.socket_place import socket_place
 from shardstore.cluster.supervisor import Supervisor
-from shardstore.documents import HEAD_BYTES, encode_document
+from shardstore.files.documents import HEAD_BYTES, encode_document
 from shardstore.identifiers import DirectoryIdentity
 from shardstore.limits import DOCUMENT_BYTES_MAX
-from shardstore.listener import Listener
 from shardstore.options import RouterOptions, from_argument
-from shardstore.own_program import command_of
-from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.process import raise_descriptor_limit
-from shardstore.readiness import Readiness
-from shardstore.stream_links import path_of
-from shardstore.traffic import TERMS
+from shardstore.system.listener import Listener
+from shardstore.system.own_program import command_of
+from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.system.process import raise_descriptor_limit
+from shardstore.system.readiness import Readiness
+from shardstore.system.stream_links import path_of
+from shardstore.system.traffic import TERMS
 from tests.unit.test_error_texts import said
 
 MAGIC = b"SHSTORE\0"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shardstore.effects import Effect, Received, Send, SendFailed, StartJob, Stop, StopRequested, Tick
-from shardstore.event_loop import LATE_NS, SHOW_LIFE_NS, EventLoop
+from shardstore.seams.effects import Effect, Received, Send, SendFailed, StartJob, Stop, StopRequested, Tick
+from shardstore.system.event_loop import LATE_NS, SHOW_LIFE_NS, EventLoop
 
 
 class Script:

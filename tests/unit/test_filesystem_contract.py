@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from shardstore.errors import StorageFailure
-from shardstore.filesystem import Filesystem
-from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.seams.filesystem import Filesystem
+from shardstore.system.posix_filesystem import PosixFilesystem
 from tests.simulation.sim_disk import SimDisk
 from tests.simulation.sim_filesystem import SimFilesystem
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.effects import Tick
 from shardstore.errors import DiskFull, NotWritable, ReadOnlyDisk
-from shardstore.messages import Refusal, Register, decode
-from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.wire_format import Op, Status
+from shardstore.seams.effects import Tick
+from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.wire.messages import Refusal, Register, decode
+from shardstore.wire.wire_format import Op, Status
 from shardstore.workers.serving.write_path import THAW_NS
 from tests.unit.worker_driver import WorkerDriver
 

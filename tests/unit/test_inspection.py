@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from shardstore import documents
 from shardstore.cluster import store
+from shardstore.files import documents
 from shardstore.key_range import KeyRange
-from shardstore.route_map import presplit
 from shardstore.router import route_table
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.wire.route_map import presplit
 from shardstore.workers.inspection.documents import DOCUMENTS
 from shardstore.workers.inspection.findings import Findings
 from shardstore.workers.inspection.inspect import inspect

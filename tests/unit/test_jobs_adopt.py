@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from shardstore.errors import Corruption, StorageFailure
-from shardstore.file_names import manifest as manifest_path
-from shardstore.file_names import segment_directory, table_file
+from shardstore.files.file_names import manifest as manifest_path
+from shardstore.files.file_names import segment_directory, table_file
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shardstore.errors import DiskFull
-from shardstore.file_names import table_file
+from shardstore.files.file_names import table_file
 from shardstore.identifiers import TOMBSTONE
 from shardstore.limits import KIB
 from shardstore.segment_options import Compression, SegmentOptions

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shardstore.errors import Corruption, DiskFull
-from shardstore.file_names import table_file, wal_file
-from shardstore.wire_format import MalformedMessage
+from shardstore.files.file_names import table_file, wal_file
+from shardstore.wire.wire_format import MalformedMessage
 from shardstore.workers.jobs import merged_entries
 from shardstore.workers.jobs.figures import JobFigures
 from shardstore.workers.jobs.specs import (

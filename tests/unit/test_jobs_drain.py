@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shardstore.errors import Corruption, DiskFull
-from shardstore.file_names import segment_directory, table_file, wal_file
+from shardstore.files.file_names import segment_directory, table_file, wal_file
 from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import EVERYTHING
 from shardstore.segment_options import DEFAULTS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shardstore.file_names import aside_file, segment_directory, table_file
-from shardstore.file_names import manifest as manifest_path
+from shardstore.files.file_names import aside_file, segment_directory, table_file
+from shardstore.files.file_names import manifest as manifest_path
 from shardstore.key_range import KeyRange
 from shardstore.workers.jobs.orphans import clear_orphans
 from shardstore.workers.jobs.specs import RetireSpec

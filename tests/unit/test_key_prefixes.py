@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardstore.columns import decode
 from shardstore.errors import Corruption
 from shardstore.identifiers import Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.wire.columns import decode
 from shardstore.workers.inspection.table import inspect_table
 from shardstore.workers.segment import table_writer
 from shardstore.workers.segment.column_writer import encode_fixed_items, encode_variable_items

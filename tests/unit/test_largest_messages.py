@@ -16,8 +16,6 @@ from typing import Any
 
 import pytest
 
-from shardstore import messages
-from shardstore.admin_messages import AdminReply, RangeRow
 from shardstore.errors import InvalidRequest
 from shardstore.identifiers import Epoch, RequestId, SegmentId, WorkerId
 from shardstore.key_range import KeyRange
@@ -40,8 +38,13 @@ from shardstore.limits import (
     REFUSAL_CHARACTERS_MAX,
     WORKERS_MAX,
 )
-from shardstore.load_report import LoadReport, RangeReport
-from shardstore.messages import (
+from shardstore.router import change_plan, route_table
+from shardstore.router.route_table import Topology
+from shardstore.segment_options import SegmentOptions
+from shardstore.wire import messages
+from shardstore.wire.admin_messages import AdminReply, RangeRow
+from shardstore.wire.load_report import LoadReport, RangeReport
+from shardstore.wire.messages import (
     Assignment,
     Assignments,
     Heartbeat,
@@ -53,11 +56,8 @@ from shardstore.messages import (
     Statistics,
     Welcome,
 )
-from shardstore.route_map import Route, RouteMap
-from shardstore.router import change_plan, route_table
-from shardstore.router.route_table import Topology
-from shardstore.segment_options import SegmentOptions
-from shardstore.topology import Change, Order, Orders, Progress, Relative, Retire
+from shardstore.wire.route_map import Route, RouteMap
+from shardstore.wire.topology import Change, Order, Orders, Progress, Relative, Retire
 from shardstore.workers.jobs.figures import JobFigures
 from shardstore.workers.jobs.part_sizes import sized
 from shardstore.workers.jobs.specs import (

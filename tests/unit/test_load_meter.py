@@ -15,9 +15,9 @@ from shardstore.limits import (
     LOAD_RANGES_MAX,
     SECOND_NS,
 )
-from shardstore.load_report import LoadReport, RangeReport
-from shardstore.messages import decode, encode
-from shardstore.wire_format import Op
+from shardstore.wire.load_report import LoadReport, RangeReport
+from shardstore.wire.messages import decode, encode
+from shardstore.wire.wire_format import Op
 from shardstore.workers.load.meter import (
     CUTS_PER_REPORT,
     EARLY_BYTES,

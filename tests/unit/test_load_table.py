@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
-from shardstore.load_report import LoadReport, RangeReport
-from shardstore.route_map import Route, RouteMap, presplit
 from shardstore.router import change_plan
 from shardstore.router.load_table import LoadTable
 from shardstore.router.policies.loads import RangeLoad, WorkerLoad
-from shardstore.topology import Change
+from shardstore.wire.load_report import LoadReport, RangeReport
+from shardstore.wire.route_map import Route, RouteMap, presplit
+from shardstore.wire.topology import Change
 from tests.unit.test_change_plan import TWO
 
 MAP = presplit([b"m"], 2)

@@ -6,13 +6,13 @@ from itertools import pairwise
 
 import pytest
 
-from shardstore.columns import decode
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
+from shardstore.wire.columns import decode
 from shardstore.workers.segment.digests import digest_of
+from shardstore.workers.segment.empty_layer import EMPTY_LAYER
 from shardstore.workers.segment.main import Main
-from shardstore.workers.segment.null_segment import NULL_SEGMENT
 from shardstore.workers.segment.table_format import Identity
 from shardstore.workers.segment.table_reader import Table
 from tests.unit.layer_reading import content_of, stretches
@@ -77,7 +77,7 @@ def test_a_range_between_parts_is_empty_and_one_inside_a_part_is_not(main: Main,
     assert main.extent(gap) is None
     assert not main.columns(gap)
     assert not main.marks(gap, reverse, 1, 1)
-    assert main.page(gap, reverse, 10, 10**6) == NULL_SEGMENT.page(gap, reverse, 10, 10**6)
+    assert main.page(gap, reverse, 10, 10**6) == EMPTY_LAYER.page(gap, reverse, 10, 10**6)
     over_the_gap = KeyRange(KEYS[99] + b"\0", KEYS[100] + b"\0")
     assert main.extent(over_the_gap) == KeyRange(KEYS[100], KEYS[100] + b"\0")
     assert content_of(main, key_range=over_the_gap) == {KEYS[100]: ENTRIES[KEYS[100]]}
@@ -104,11 +104,11 @@ def test_a_part_with_tombstones_has_no_page_and_the_others_do() -> None:
     assert main.page(KeyRange(b"b"), False, 10, 1000) is None
 
 
-def test_the_null_segment_holds_nothing() -> None:
-    assert NULL_SEGMENT.get(b"a", (0, 0)) is None
-    assert NULL_SEGMENT.get_many([b"a", b"b"]) == [None, None]
-    assert NULL_SEGMENT.extent(EVERYTHING) is None
-    assert not NULL_SEGMENT.columns(EVERYTHING)
-    assert not NULL_SEGMENT.marks(EVERYTHING, False, 1, 1)
-    page = NULL_SEGMENT.page(EVERYTHING, False, 1, 1)
+def test_the_empty_layer_holds_nothing() -> None:
+    assert EMPTY_LAYER.get(b"a", (0, 0)) is None
+    assert EMPTY_LAYER.get_many([b"a", b"b"]) == [None, None]
+    assert EMPTY_LAYER.extent(EVERYTHING) is None
+    assert not EMPTY_LAYER.columns(EVERYTHING)
+    assert not EMPTY_LAYER.marks(EVERYTHING, False, 1, 1)
+    page = EMPTY_LAYER.page(EVERYTHING, False, 1, 1)
     assert (page.entries, page.exhausted) == (0, True)

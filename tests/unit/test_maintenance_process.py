@@ -11,10 +11,10 @@ from queue import SimpleQueue
 
 import pytest
 
-from shardstore.effects import Event, JobFailed, StartJob
 from shardstore.limits import SECOND_NS
 from shardstore.memory_plan import derive
 from shardstore.options import Durability, WorkerOptions
+from shardstore.seams.effects import Event, JobFailed, StartJob
 from shardstore.workers.jobs.specs import CompactionKind, CompactSpec, RetireSpec
 from shardstore.workers.maintenance import process
 from shardstore.workers.maintenance.process import MaintenanceProcess

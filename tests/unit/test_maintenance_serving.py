@@ -12,7 +12,7 @@ from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
 from shardstore.workers.jobs.specs import CompactionKind, CompactResult, DrainResult, Spec, decode_result, encode_spec
 from shardstore.workers.maintenance.__main__ import serve
-from shardstore.workers.maintenance.channel import ChannelClosed, Outcome, has_message, receive, send
+from shardstore.workers.maintenance.channel import ChannelClosed, JobEnd, has_message, receive, send
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import JobDriver
 
@@ -57,7 +57,7 @@ def test_a_drain_overtakes_a_compaction(channel: tuple[socket.socket, socket.soc
     ended = []
     for _ in specs:
         job, answer = receive(ours)
-        assert answer[0] == Outcome.FINISHED
+        assert answer[0] == JobEnd.FINISHED
         ended.append((job, decode_result(specs[job], answer[1:])))
     ours.shutdown(socket.SHUT_RDWR)
     thread.join()

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from shardstore.documents import encode_document
 from shardstore.errors import Corruption
-from shardstore.file_names import manifest as manifest_path
+from shardstore.files.documents import encode_document
+from shardstore.files.file_names import manifest as manifest_path
 from shardstore.key_range import EVERYTHING, KeyRange
-from shardstore.messages import to_plain
+from shardstore.wire.messages import to_plain
 from shardstore.workers.segment.manifest import (
     MAGIC,
     SEGMENT_VERSION_MAX,

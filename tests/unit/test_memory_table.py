@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from shardstore.cli.memory_table import ROWS, lines
 from shardstore.limits import MIB
-from shardstore.memory_table import ROWS, lines
 from tests.unit.worker_driver import WorkerDriver
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardstore import messages
 from shardstore.limits import KEY_BYTES_MAX, LOAD_CUTS_MAX, LOAD_KEYS_MAX, LOAD_RANGES_MAX, REFUSAL_CHARACTERS_MAX
-from shardstore.load_report import LoadReport, RangeReport
-from shardstore.messages import (
+from shardstore.wire import messages
+from shardstore.wire.load_report import LoadReport, RangeReport
+from shardstore.wire.messages import (
     Assignment,
     Assignments,
     Heartbeat,
@@ -29,8 +29,8 @@ from shardstore.messages import (
     decode,
     encode,
 )
-from shardstore.route_map import presplit
-from shardstore.wire_format import MalformedMessage
+from shardstore.wire.route_map import presplit
+from shardstore.wire.wire_format import MalformedMessage
 
 EXAMPLES = [
     Refusal("damaged", file="segments/00000001/MANIFEST", offset=24),

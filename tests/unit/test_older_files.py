@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.effects import StopRequested
 from shardstore.errors import Corruption
 from shardstore.identifiers import LIFE_NONCE_BITS, is_later_life
-from shardstore.messages import Refusal, decode
-from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.wire_format import Flag, Op, Status
+from shardstore.seams.effects import StopRequested
+from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.wire.messages import Refusal, decode
+from shardstore.wire.wire_format import Flag, Op, Status
 from shardstore.workers.wal.log_document import read_log_document
 from tests.unit.router_driver import RouterDriver
 from tests.unit.worker_driver import STORE, WorkerDriver

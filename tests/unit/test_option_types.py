@@ -23,8 +23,8 @@ from shardstore import (
     connect,
     connect_async,
 )
-from shardstore.client.blocking_admin import Admin
-from shardstore.client.outcome_token import BEYOND_TELLING
+from shardstore.client.blocking.admin import Admin
+from shardstore.client.calls.outcome_token import UNKNOWABLE
 from tests.unit.fake_cluster import FakeCluster
 from tests.unit.fake_server import FakeServer, serving
 
@@ -37,7 +37,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "delete": {"key": b"k"},
     "put_if_absent": {"key": b"k", "value": b"v"},
     "compare_and_set": {"key": b"k", "expected": None, "value": b"v"},
-    "outcome": {"token": BEYOND_TELLING.encode()},
+    "outcome": {"token": UNKNOWABLE.encode()},
     "get_many": {"keys": []},
     "put_many": {"pairs": []},
     "delete_many": {"keys": []},

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shardstore.errors import InvalidRequest
-from shardstore.own_program import PACKAGES, command_of, environment
+from shardstore.system.own_program import PACKAGES, command_of, environment
 
 TELLS = """
 import json, queue, sys

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.columns import Column
-from shardstore.effects import Received, Send, Tick
 from shardstore.errors import Corruption
 from shardstore.limits import MIB, SCAN_PAGE_BYTES
-from shardstore.messages import ScanRequest
 from shardstore.options import ScanMode
-from shardstore.wire_format import Header, Op, decode_header
+from shardstore.seams.effects import Received, Send, Tick
+from shardstore.wire.columns import Column
+from shardstore.wire.messages import ScanRequest
+from shardstore.wire.wire_format import Header, Op, decode_header
 from shardstore.workers.serving import requests
 from shardstore.workers.serving.pages_ahead import PAGES_MAX, PagesAhead
-from shardstore.workers.serving.scan_page import ScanPage
+from shardstore.workers.serving.scan_page import EncodedPage
 from tests.unit.scan_driver import AtWorker, open_scans_of, ten_keys, write
 from tests.unit.worker_driver import CLIENT, WorkerDriver
 
-PAGE = ScanPage(Column(b"k1k2", True), Column(b"", False), 2, b"k2\0")
+PAGE = EncodedPage(Column(b"k1k2", True), Column(b"", False), 2, b"k2\0")
 MUCH_MEMORY = 1_000 * MIB
 
 
@@ -34,7 +34,7 @@ def request(mark: bytes = b"mark", **fields: object) -> ScanRequest:
 
 
 def ahead_bytes(worker: WorkerDriver) -> int:
-    return worker.core._serving_scans.open.ahead.size_bytes
+    return worker.core.service.scans.open.ahead.size_bytes
 
 
 @pytest.mark.parametrize("limit", [0, 7])
@@ -78,12 +78,12 @@ def test_so_many_pages_as_memory_allows_are_kept_the_newest() -> None:
 def test_a_page_of_one_huge_value_is_not_kept() -> None:
     ahead = PagesAhead(MUCH_MEMORY)
     ahead.want(request(), PAGE)
-    ahead.read_next(lambda _: ScanPage(Column(b"k", True), Column(bytes(SCAN_PAGE_BYTES), True), 1, b"l"))
+    ahead.read_next(lambda _: EncodedPage(Column(b"k", True), Column(bytes(SCAN_PAGE_BYTES), True), 1, b"l"))
     assert ahead.size_bytes == 0
 
 
 def test_damage_is_met_by_the_client_that_asks() -> None:
-    def read(_: ScanRequest) -> ScanPage:
+    def read(_: ScanRequest) -> EncodedPage:
         raise Corruption("table", 0, "checksum does not match")
 
     ahead = PagesAhead(MUCH_MEMORY)
@@ -104,7 +104,7 @@ def test_from_its_second_page_on_a_snapshot_is_read_ahead(worker: WorkerDriver, 
     shown += scan.rest()
     expected = [(b"k%d" % number, b"old") for number in range(10)]
     assert shown == (expected[::-1] if reverse else expected)
-    assert (open_scans_of(worker), worker.core._serving_scans.open.memory_bytes) == (0, 0)
+    assert (open_scans_of(worker), worker.core.service.scans.open.memory_bytes) == (0, 0)
 
 
 @pytest.mark.parametrize("mode", [ScanMode.LIVE, ScanMode.FAIL_FAST, ScanMode.FULL_ISOLATION])
@@ -119,9 +119,9 @@ def test_what_was_read_ahead_goes_with_its_scan(worker: WorkerDriver) -> None:
     scan = AtWorker(worker, ScanMode.SNAPSHOT)
     scan.page()
     scan.page()
-    assert worker.core._serving_scans.open.memory_bytes == ahead_bytes(worker) > 0
+    assert worker.core.service.scans.open.memory_bytes == ahead_bytes(worker) > 0
     scan.end_scan()
-    assert worker.core._serving_scans.open.memory_bytes == 0
+    assert worker.core.service.scans.open.memory_bytes == 0
 
 
 def test_a_page_that_is_asked_for_goes_before_one_that_is_read_ahead(worker: WorkerDriver) -> None:

@@ -10,7 +10,7 @@ from threading import Barrier
 import pytest
 
 from shardstore.errors import Corruption
-from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.workers.jobs.drain import drain
 from shardstore.workers.jobs.parts import RunParts, one_after_the_other
 from shardstore.workers.maintenance.side_by_side import THREADS, side_by_side

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from shardstore.errors import DiskFull, StorageFailure
-from shardstore.posix_filesystem import REMOVED_AT_ONCE_BYTES, PosixFilesystem
-from shardstore.running_cluster import identity_of
+from shardstore.system.posix_filesystem import REMOVED_AT_ONCE_BYTES, PosixFilesystem
+from shardstore.system.running_cluster import identity_of
 
 
 @pytest.fixture

@@ -32,11 +32,19 @@ def loaded_by(program: str) -> set[str]:
 def test_nothing_is_loaded_that_is_not_used() -> None:
     assert not loaded_by("import shardstore") & {"numpy", "zmq", "asyncio", "psutil", "shardstore.client"}
     client = loaded_by("from shardstore import connect, Unavailable, ScanMode")
-    assert "shardstore.client.blocking_client" in client
+    assert "shardstore.client.blocking.client" in client
     assert not client & {"asyncio", "psutil", "shardstore.cluster", "importlib.metadata"}
     command = loaded_by(
-        "from shardstore.cli import main; from shardstore.client import blocking_client, opening; "
+        "import shardstore.cli.commands, shardstore.client.blocking.connecting; from shardstore.client import opening; "
         "opening.SocketTransport().close(); opening.SystemEntropy().below(7)"
     )
     assert "click" in command
-    assert not command & {"asyncio", "psutil", "numpy", "logging", "hashlib", "urllib.request", "shardstore.listener"}
+    assert not command & {
+        "asyncio",
+        "psutil",
+        "numpy",
+        "logging",
+        "hashlib",
+        "urllib.request",
+        "shardstore.system.listener",
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shardstore.limits import LOAD_KEYS_MAX, SECOND_NS
-from shardstore.wire_format import Op
+from shardstore.wire.wire_format import Op
 from shardstore.workers.load.range_meter import ENTRY_NS, ENTRY_NS_OTHERWISE, REQUEST_NS, RangeMeter
 from tests.simulation.sim_entropy import SimEntropy
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.columns import encode
-from shardstore.effects import Effect, Received, ReportReady, Send, Stop, StopRequested, Tick
 from shardstore.errors import Corruption, StorageFailure
 from shardstore.limits import SECOND_NS
 from shardstore.memory_plan import derive
-from shardstore.messages import Assignment, Assignments, Ready, Refusal, Register, decode
-from shardstore.messages import encode as encode_message
 from shardstore.options import Durability, WorkerOptions
-from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.wire_format import Flag, Header, Op, Status, decode_header
+from shardstore.seams.effects import Effect, Received, ReportReady, Send, Stop, StopRequested, Tick
+from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.wire.columns import encode
+from shardstore.wire.messages import Assignment, Assignments, Ready, Refusal, Register, decode
+from shardstore.wire.messages import encode as encode_message
+from shardstore.wire.wire_format import Flag, Header, Op, Status, decode_header
 from shardstore.workers.refusing_core import TRY_AGAIN_NS, RefusingCore
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES
 from tests.unit.worker_driver import MEMORY, STORE, WorkerDriver

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from shardstore.effects import SendFailed
 from shardstore.limits import FRAME_BYTES_MAX, MIB, REPLY_BYTES_AIM, SECOND_NS
-from shardstore.messages import ScanRequest
 from shardstore.router import change_plan
-from shardstore.wire_format import Flag, Op, Status, decode_header
+from shardstore.seams.effects import SendFailed
+from shardstore.wire.messages import ScanRequest
+from shardstore.wire.wire_format import Flag, Op, Status, decode_header
 from shardstore.workers.topology.remote_reads import READS_MAX
 from tests.unit.topology_driver import TopologyDriver
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shardstore.messages import Refusal, decode
-from shardstore.wire_format import Header, Op, Status, decode_reply
+from shardstore.wire.messages import Refusal, decode
+from shardstore.wire.wire_format import Header, Op, Status, decode_reply
 from shardstore.workers.serving.reply import Asker
 
 

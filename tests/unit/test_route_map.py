@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
-from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import KEY_BYTES_MAX, RANGES_MAX
-from shardstore.route_map import InvalidRouteMap, Route, RouteMap, even_boundaries, presplit
+from shardstore.wire.route_map import InvalidRouteMap, Route, RouteMap, even_boundaries, presplit
 
 KEYS = st.binary(max_size=3)
 MAPS = st.builds(
@@ -33,21 +32,12 @@ def test_every_key_has_exactly_one_owner(route_map: RouteMap, key: bytes) -> Non
     assert owners == [route_map.route_of(key)]
 
 
-@given(MAPS, KEYS, KEYS)
-def test_routes_over_a_range_are_those_that_meet_it(route_map: RouteMap, one: bytes, other: bytes) -> None:
-    start, end = sorted((one, other))
-    key_range = KeyRange(start, b"" if start == end else end)
-    meeting = [each for each in route_map if route_map.range_of(each.segment).intersection(key_range)]
-    assert list(route_map.routes_over(key_range)) == meeting
-
-
 @given(MAPS)
 def test_route_is_found_by_segment(route_map: RouteMap) -> None:
     for each in route_map:
         assert route_map.route_of_segment(each.segment) is each
     assert route_map.route_of_segment(0) is None
     assert route_map.route_of_segment(len(route_map.routes) + 1) is None
-    assert list(route_map.routes_over(EVERYTHING)) == list(route_map.routes)
 
 
 @given(MAPS)

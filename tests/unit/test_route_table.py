@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from shardstore import documents
 from shardstore.errors import Corruption, InvalidRequest
+from shardstore.files import documents
 from shardstore.identifiers import Epoch
-from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.route_map import RouteMap, presplit
 from shardstore.router import change_plan, route_table
 from shardstore.router.route_table import RouteTable, Topology, open_route_table
-from shardstore.topology import Change, Relative
+from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.wire.route_map import RouteMap, presplit
+from shardstore.wire.topology import Change, Relative
 
 GOLDEN_FILE = Path(__file__).parent.parent / "golden" / "routes-v3.bin"
 GOLDEN_MAP = replace(presplit([b"\x40", b"m", b"\xc0\x01"], 2), version=7).with_routes(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from shardstore.memory_plan import derive
-from shardstore.messages import Lease, LeaseReport
 from shardstore.router.budget import Account, Budget, drains_to_order, fair_shares, free_bytes
+from shardstore.wire.messages import Lease, LeaseReport
 
 PLAN = derive(1_600, 3, lease_floor=100)
 """1,000 bytes to lease, 100 to everyone for sure."""

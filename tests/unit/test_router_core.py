@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardstore.effects import PeerGone, Received, Send, SendFailed, Stop
 from shardstore.limits import CREDITS, WORKERS_MAX
-from shardstore.messages import Hello, Routes, decode, encode
-from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.route_map import RouteMap, presplit
 from shardstore.router.core import TICK_NS
-from shardstore.wire_format import Header, Op, Status
+from shardstore.seams.effects import PeerGone, Received, Send, SendFailed, Stop
+from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.wire.messages import Hello, Routes, decode, encode
+from shardstore.wire.route_map import RouteMap, presplit
+from shardstore.wire.wire_format import Header, Op, Status
 from tests.unit.router_driver import STORE, RouterDriver, get, header_of, refusal_of, told_routes
 
 WORKER_OPS = [Op.REGISTER, Op.READY, Op.HEARTBEAT]

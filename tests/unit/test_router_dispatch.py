@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.effects import Send
 from shardstore.limits import (
     CREDITS,
     DEADLINE_MS_MAX,
@@ -14,10 +13,11 @@ from shardstore.limits import (
     REQUEST_BYTES_MAX,
     REQUEST_ENTRIES_MAX,
 )
-from shardstore.messages import Routes, decode
-from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.router import dispatch
-from shardstore.wire_format import HEADER_BYTES, REQUEST_FRAMES, ROUTED, Flag, Header, Op, Status
+from shardstore.seams.effects import Send
+from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.wire.messages import Routes, decode
+from shardstore.wire.wire_format import HEADER_BYTES, REQUEST_FRAMES, ROUTED, Flag, Header, Op, Status
 from tests.unit.router_driver import RouterDriver, get, header_of, refusal_of
 
 CLIENT = 5

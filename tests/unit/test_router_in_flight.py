@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from shardstore.identifiers import WorkerId
 from shardstore.router.in_flight import InFlight, Passed
-from shardstore.wire_format import Header, Op
+from shardstore.wire.wire_format import Header, Op
 
 SMALL = st.integers(1, 3)
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shardstore.key_range import EVERYTHING
-from shardstore.messages import Register
-from shardstore.route_map import presplit
 from shardstore.router import ownership
+from shardstore.wire.messages import Register
+from shardstore.wire.route_map import presplit
 
 EPOCHS = st.dictionaries(st.integers(1, 6), st.integers(0, 9), max_size=6)
 WORKERS = 2

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.effects import Stop
 from shardstore.errors import DiskFull, StorageFailure
 from shardstore.limits import MIB
-from shardstore.messages import Assignment, Assignments, Lease, LeaseReport, Routes, decode
-from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.wire_format import Header, Op, Status
+from shardstore.seams.effects import Stop
+from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.wire.messages import Assignment, Assignments, Lease, LeaseReport, Routes, decode
+from shardstore.wire.wire_format import Header, Op, Status
 from tests.unit.router_driver import LIFE, RouterDriver, answers_to, document_of, header_of, refusal_of, told_routes
 
 

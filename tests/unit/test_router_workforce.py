@@ -9,22 +9,22 @@ from typing import Any
 
 import pytest
 
-from shardstore.admin_messages import Action, AdminReply, AdminRequest
-from shardstore.effects import Effect, ReportWorkers, Send, Tick
 from shardstore.errors import DiskFull
 from shardstore.limits import MILLISECOND_NS, SECOND_NS, WORKERS_MAX
-from shardstore.load_report import LoadReport
-from shardstore.messages import Refusal, Routes, decode, encode
-from shardstore.posix_filesystem import PosixFilesystem
 from shardstore.router.admin import FORGOTTEN
 from shardstore.router.change_stage import Stage
 from shardstore.router.policies import topology_policy
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import StoreLoad
 from shardstore.router.steering import LOOK_NS, LOOK_RANGE_NS
-from shardstore.topology import Change, Orders, Progress
+from shardstore.seams.effects import Effect, ReportWorkers, Send, Tick
+from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.topology_options import TopologyOptions
-from shardstore.wire_format import Flag, Header, Op, Status
+from shardstore.wire.admin_messages import Action, AdminReply, AdminRequest
+from shardstore.wire.load_report import LoadReport
+from shardstore.wire.messages import Refusal, Routes, decode, encode
+from shardstore.wire.topology import Change, Orders, Progress
+from shardstore.wire.wire_format import Flag, Header, Op, Status
 from tests.unit.router_driver import RouterDriver, answers_to, document_of, header_of, refusal_of, told_routes
 
 OPERATOR = 5_000

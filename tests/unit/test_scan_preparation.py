@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from shardstore.client.calls import Owner, Page
-from shardstore.client.scanning import Scan, scan_of
+from shardstore.client.calls.calls import Owner, Page
+from shardstore.client.calls.scanning import Scan, scan_of
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.key_range import KeyRange
 from shardstore.options import ScanMode
-from shardstore.route_map import Route
+from shardstore.wire.route_map import Route
 
 MIDDLE = KeyRange(b"h", b"p")
 

@@ -8,19 +8,19 @@ from unittest.mock import patch
 
 import pytest
 
-from shardstore.columns import decode
 from shardstore.key_range import EVERYTHING, KeyRange
+from shardstore.wire.columns import decode
 from shardstore.workers.overlay import sorted_entries
 from shardstore.workers.overlay.active_layer import ActiveLayer
 from shardstore.workers.ranges.range_view import RangeView
 from shardstore.workers.serving import scan_page
-from shardstore.workers.serving.scan_page import ScanPage
+from shardstore.workers.serving.scan_page import EncodedPage
 
 PAGES_MAX = 2_000
 VALUES = (b"of this length", b"", b"and of another")
 
 
-def entries_of(page: ScanPage, reverse: bool) -> list[tuple[bytes, bytes]]:
+def entries_of(page: EncodedPage, reverse: bool) -> list[tuple[bytes, bytes]]:
     if not page.entries:
         return []
     keys = decode(page.keys.frame, page.keys.fixed, page.entries, 1, 3)

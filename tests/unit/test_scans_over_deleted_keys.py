@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shardstore.options import ScanMode
-from shardstore.wire_format import Op
+from shardstore.wire.wire_format import Op
 from shardstore.workers.serving import deleted_keys, scan_page
 from tests.unit.scan_driver import AtWorker
 from tests.unit.worker_driver import WorkerDriver

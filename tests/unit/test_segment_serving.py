@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from shardstore.errors import Corruption
-from shardstore.file_names import segment_directory, table_file
+from shardstore.files.file_names import segment_directory, table_file
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
+from shardstore.workers.segment.empty_layer import EMPTY_LAYER
 from shardstore.workers.segment.manifest import Manifest, new_manifest, publish_manifest, read_manifest
-from shardstore.workers.segment.null_segment import NULL_SEGMENT
 from shardstore.workers.segment.segment import Segment
 from shardstore.workers.segment.table_format import Identity
 from tests.unit.faulty_filesystem import FaultyFilesystem
@@ -42,7 +42,7 @@ def test_a_new_segment_is_empty_and_durable() -> None:
     assert segment.manifest == new_manifest(STORE, SEGMENT, RANGE, 4)
     assert (segment.tables, segment.entries, segment.bytes) == (0, 0, 0)
     assert segment.get_many([b"b"] * 30) == [None] * 30
-    assert segment.layers() == [NULL_SEGMENT]
+    assert segment.layers() == [EMPTY_LAYER]
 
 
 def test_opening_a_segment_opens_no_table() -> None:

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardstore.client import operations, pacing
-from shardstore.client.calls import Many, Single
-from shardstore.client.pacing import pause_ns
+from shardstore.client.calls import operations
+from shardstore.client.calls.calls import Many, Single
+from shardstore.client.session import pacing
+from shardstore.client.session.pacing import pause_ns
 from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, Place
 from shardstore.limits import MIB, MILLISECOND_NS, SECOND_NS
-from shardstore.messages import Refusal
-from shardstore.wire_format import Status
+from shardstore.wire.messages import Refusal
+from shardstore.wire.wire_format import Status
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
 from tests.unit.session_driver import TIMEOUT_NS, SessionDriver, get, new_scan, put, put_many
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from shardstore.client.calls import EndScan, Maintain, Open, Page, ScanPage, Statistics
+from shardstore.client.calls.calls import EndScan, GetStats, Maintain, Open, Page, ScanPage
 from shardstore.errors import Busy, Unavailable
 from shardstore.limits import MILLISECOND_NS
-from shardstore.messages import Refusal
 from shardstore.options import ScanMode
-from shardstore.wire_format import Flag, Op, Status
+from shardstore.wire.messages import Refusal
+from shardstore.wire.wire_format import Flag, Op, Status
 from tests.unit.fake_cluster import FakeCluster, Refuse
 from tests.unit.session_driver import (
     TIMEOUT_NS,
@@ -248,7 +248,7 @@ def test_a_barrier_that_is_waited_for_is_asked_again_when_it_was_refused(driver:
 def test_statistics_without_a_worker_that_is_down(driver: SessionDriver) -> None:
     driver.cluster.down.add(1)
     driver.receive(driver.cluster.broadcast())
-    figures = driver.call(Statistics(TIMEOUT_NS))
+    figures = driver.call(GetStats(TIMEOUT_NS))
     assert figures == {"router": {"role": "router"}, 0: {"worker": 0}, 1: {"unavailable": "worker is down"}}
     assert list(figures) == ["router", 0, 1], "whoever answered first"
 
@@ -256,7 +256,7 @@ def test_statistics_without_a_worker_that_is_down(driver: SessionDriver) -> None
 def test_statistics_without_a_worker_that_does_not_answer(driver: SessionDriver) -> None:
     driver.silent |= {"worker:1"}
     driver.cluster.down.add(1)
-    call = Statistics(900 * MILLISECOND_NS)
+    call = GetStats(900 * MILLISECOND_NS)
     driver.call(call)
     assert call not in driver.ended
     driver.advance(1_000)
@@ -269,12 +269,12 @@ def test_statistics_without_a_worker_that_does_not_answer(driver: SessionDriver)
 
 def test_statistics_that_nobody_answers(driver: SessionDriver) -> None:
     driver.silent |= {"router", "worker:0", "worker:1"}
-    call = Statistics(900 * MILLISECOND_NS)
+    call = GetStats(900 * MILLISECOND_NS)
     driver.submit(call)
     driver.advance(1_000)
     assert isinstance(driver.ended[call], Unavailable)
 
 
 def test_statistics(driver: SessionDriver) -> None:
-    figures = driver.call(Statistics(TIMEOUT_NS))
+    figures = driver.call(GetStats(TIMEOUT_NS))
     assert figures == {"router": {"role": "router"}, 0: {"worker": 0}, 1: {"worker": 1}}

@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
-from shardstore.client.calls import Call
+from shardstore.client.calls.calls import Call
 from shardstore.errors import Busy, OutcomeUnknown, Unavailable
 from shardstore.limits import CREDITS, MILLISECOND_NS
-from shardstore.wire_format import Op, Status
+from shardstore.wire.wire_format import Op, Status
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
 from tests.unit.session_driver import SessionDriver, contains, delete, get, get_many, put, put_many
 

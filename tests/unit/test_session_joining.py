@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from shardstore.client.calls import Open, Statistics
-from shardstore.client.whereabouts import Found
+from shardstore.client.calls.calls import GetStats, Open
+from shardstore.client.session.whereabouts import Found
 from shardstore.errors import OutcomeUnknown, Unavailable
 from shardstore.identifiers import tag_of_store
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
-from shardstore.wire_format import Flag, Op
+from shardstore.wire.wire_format import Flag, Op
 from tests.unit.fake_cluster import FakeCluster
 from tests.unit.session_driver import TIMEOUT_NS, SessionDriver, get, put, put_many
 
@@ -43,7 +43,7 @@ def start(driver: SessionDriver) -> None:
 
 def test_every_message_after_the_welcome_names_the_store(driver: SessionDriver) -> None:
     driver.call(put(b"key"))
-    driver.call(Statistics(TIMEOUT_NS))
+    driver.call(GetStats(TIMEOUT_NS))
     driver.cluster.new_epochs(0)
     driver.call(get(b"key"))
     assert {header.store for _, header in driver.sent} == {tag_of_store("store")}

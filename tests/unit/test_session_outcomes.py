@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from shardstore.client import operations
-from shardstore.client.calls import Call
-from shardstore.client.outcome_token import BEYOND_TELLING, OutcomeToken, PartInDoubt, error_of_all, from_bytes
+from shardstore.client.calls import operations
+from shardstore.client.calls.calls import Call
+from shardstore.client.calls.outcome_token import UNKNOWABLE, OutcomeToken, PartInDoubt, error_of_all, from_bytes
 from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, StorageFailure, Unavailable
 from shardstore.limits import MILLISECOND_NS
-from shardstore.messages import Refusal
 from shardstore.outcome import Ending, Outcome
-from shardstore.wire_format import Flag, Op, Status
+from shardstore.wire.messages import Refusal
+from shardstore.wire.wire_format import Flag, Op, Status
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
 from tests.unit.session_driver import SessionDriver, get, put, put_many
 
@@ -206,7 +206,7 @@ def test_the_whole_of_its_parts(endings: list[Ending], applied: int, not_applied
 
 
 def test_nobody_can_tell_of_a_write_without_parts() -> None:
-    assert from_bytes(BEYOND_TELLING.encode()).outcome([]) == Outcome(Ending.UNKNOWN, ())
+    assert from_bytes(UNKNOWABLE.encode()).outcome([]) == Outcome(Ending.UNKNOWN, ())
 
 
 @pytest.mark.parametrize(

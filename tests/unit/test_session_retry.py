@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from shardstore.client.calls import Maintain, ScanPage
-from shardstore.effects import Tick
+from shardstore.client.calls.calls import Maintain, ScanPage
 from shardstore.errors import (
     Busy,
     Corruption,
@@ -17,8 +16,9 @@ from shardstore.errors import (
     Unavailable,
 )
 from shardstore.limits import MILLISECOND_NS
-from shardstore.messages import Refusal, encode
-from shardstore.wire_format import Flag, Header, Op, Status
+from shardstore.seams.effects import Tick
+from shardstore.wire.messages import Refusal, encode
+from shardstore.wire.wire_format import Flag, Header, Op, Status
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
 from tests.unit.session_driver import TIMEOUT_NS, SessionDriver, delete, get, get_many, put, put_many
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shardstore.client.calls import Maintain, Open
-from shardstore.wire_format import Flag, Op, Status
+from shardstore.client.calls.calls import Maintain, Open
+from shardstore.wire.wire_format import Flag, Op, Status
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
 from tests.unit.session_driver import TIMEOUT_NS, SessionDriver, get, put
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from shardstore.client.calls import Maintain, Statistics
-from shardstore.client.outcome_token import from_bytes
+from shardstore.client.calls.calls import GetStats, Maintain
+from shardstore.client.calls.outcome_token import from_bytes
 from shardstore.errors import Busy, OutcomeUnknown, Unavailable
 from shardstore.limits import MILLISECOND_NS
-from shardstore.wire_format import Flag, Header, Op, Status
+from shardstore.wire.wire_format import Flag, Header, Op, Status
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
 from tests.unit.session_changes import KEYS, VALUES, late, merge, sent, split
 from tests.unit.session_driver import TIMEOUT_NS, SessionDriver, get, get_many, put, put_many
@@ -325,7 +325,7 @@ def test_a_barrier_asks_a_merged_segment_once(driver: SessionDriver) -> None:
 
 
 def test_statistics_are_asked_of_the_same_worker(driver: SessionDriver) -> None:
-    call = Statistics(TIMEOUT_NS)
+    call = GetStats(TIMEOUT_NS)
     driver.submit(call)
     driver.cluster.split(1, b"\x20", [1, 0])
     driver.cluster.fence()
@@ -334,14 +334,14 @@ def test_statistics_are_asked_of_the_same_worker(driver: SessionDriver) -> None:
 
 
 def test_a_worker_that_has_no_range_any_more_gives_its_statistics_too(driver: SessionDriver) -> None:
-    call = Statistics(TIMEOUT_NS)
+    call = GetStats(TIMEOUT_NS)
     driver.submit(call)
     for segment in (1, 2):
         driver.cluster.move(segment, 1)
     driver.cluster.fence()
     driver.run()
     assert driver.ended[call] == {"router": {"role": "router"}, 0: {"worker": 0}, 1: {"worker": 1}}
-    assert driver.call(Statistics(TIMEOUT_NS)) == driver.ended[call]
+    assert driver.call(GetStats(TIMEOUT_NS)) == driver.ended[call]
 
 
 def test_busy_heirs_are_named_at_the_deadline(driver: SessionDriver) -> None:

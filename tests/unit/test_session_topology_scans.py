@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from shardstore.client.calls import EndScan, ScanPage
-from shardstore.client.scanning import Scan
+from shardstore.client.calls.calls import EndScan, ScanPage
+from shardstore.client.calls.scanning import Scan
 from shardstore.errors import ScanInvalidated
 from shardstore.options import ScanMode
-from shardstore.wire_format import Op
+from shardstore.wire.wire_format import Op
 from tests.unit.fake_cluster import FakeCluster, Lose
 from tests.unit.session_changes import late, merge, split
 from tests.unit.session_driver import TIMEOUT_NS, SessionDriver, get, new_scan

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.effects import Received
 from shardstore.errors import InvalidRequest
 from shardstore.limits import SECOND_NS
 from shardstore.options import SocketAccess
-from shardstore.socket_file import renew_private_directory
-from shardstore.socket_transport import SocketTransport
+from shardstore.seams.effects import Received
+from shardstore.system.socket_file import renew_private_directory
+from shardstore.system.socket_transport import SocketTransport
 
 PATIENCE_NS = 20 * SECOND_NS
 OTHERS = next(entry.gr_name for entry in grp.getgrall() if entry.gr_gid in {*os.getgroups(), os.getegid()})

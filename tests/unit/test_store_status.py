@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shardstore.store_status import Level, verdict_of
+from shardstore.cli.store_status import Level, verdict_of
 
 
 def worker(*failures: str, stalled_by: str = "", job: str = "") -> dict[str, Any]:

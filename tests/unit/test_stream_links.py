@@ -22,15 +22,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardstore import limits, listener, stream
-from shardstore.effects import PeerGone, Received
+from shardstore import limits
 from shardstore.errors import InvalidRequest
 from shardstore.limits import FRAMES_MAX, MESSAGE_BYTES_MAX, MILLISECOND_NS, SECOND_NS
-from shardstore.listener import Listener
-from shardstore.socket_transport import SocketTransport
-from shardstore.stream import Gone, Stream
-from shardstore.traffic import SURPLUS_BYTES, Terms
-from shardstore.wire_format import Header, Op
+from shardstore.seams.effects import PeerGone, Received
+from shardstore.system import listener, stream
+from shardstore.system.listener import Listener
+from shardstore.system.socket_transport import SocketTransport
+from shardstore.system.stream import Gone, Stream
+from shardstore.system.traffic import SURPLUS_BYTES, Terms
+from shardstore.wire.wire_format import Header, Op
 
 PATIENCE_NS = 20 * SECOND_NS
 MESSAGES = st.lists(st.lists(st.binary(max_size=50), min_size=1, max_size=FRAMES_MAX), min_size=1, max_size=20)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shardstore.effects import Event, SyncWal, WalSynced, WalSyncFailed
 from shardstore.errors import StorageFailure
+from shardstore.seams.effects import Event, SyncWal, WalSynced, WalSyncFailed
 from shardstore.workers.sync_thread import SyncThread
 from tests.unit.faulty_filesystem import FaultyFilesystem
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from shardstore.columns import decode
 from shardstore.errors import Corruption
-from shardstore.file_names import segment_directory
+from shardstore.files.file_names import segment_directory
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.segment_options import DEFAULTS
+from shardstore.wire.columns import decode
 from shardstore.workers.segment.table_format import Identity
 from shardstore.workers.segment.table_reader import FEW_KEYS, Page, Table
 from tests.unit.table_samples import (

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from shardstore.errors import DiskFull
-from shardstore.messages import decode, encode
 from shardstore.router.change_stage import Stage
-from shardstore.topology import Orders, Progress, Retire
-from shardstore.wire_format import Header, Op, decode_header
+from shardstore.wire.messages import decode, encode
+from shardstore.wire.topology import Orders, Progress, Retire
+from shardstore.wire.wire_format import Header, Op, decode_header
 from tests.unit.topology_driver import TopologyDriver
 
 CONTENT = {b"a": b"1", b"n": b"2", b"\x90": b"3"}

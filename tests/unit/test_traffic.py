@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shardstore.limits import MIB, SECOND_NS
-from shardstore.traffic import ARRIVING_NS, SILENT_NS, SURPLUS_BYTES, SWEEP_NS, UNSENT_NS, Terms, Traffic
+from shardstore.system.traffic import ARRIVING_NS, SILENT_NS, SURPLUS_BYTES, SWEEP_NS, UNSENT_NS, Terms, Traffic
 
 TERMS = Terms(unsent_bytes=100 * MIB, arriving_bytes=100 * MIB)
 MOST = 200 * MIB + SURPLUS_BYTES

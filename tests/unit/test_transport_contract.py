@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from shardstore.effects import Received
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
-from shardstore.socket_transport import SocketTransport
-from shardstore.transport import Transport
+from shardstore.seams.effects import Received
+from shardstore.seams.transport import Transport
+from shardstore.system.socket_transport import SocketTransport
 from tests.simulation.sim_clock import SimClock
 from tests.simulation.sim_network import SimNetwork, SimTransport
 

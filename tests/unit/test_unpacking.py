@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shardstore import columns, messages, wire_format
-from shardstore.admin_messages import AdminReply, AdminRequest
-from shardstore.columns import InvalidColumn
 from shardstore.identifiers import Buffer
 from shardstore.limits import CONTAINERS_MAX, KIB, MIB
-from shardstore.load_report import LoadReport
-from shardstore.messages import MalformedMessage
-from shardstore.topology import Orders, Progress, Retire
-from shardstore.unpacking import FLAWS, unpack, unpack_array
+from shardstore.wire import columns, messages, wire_format
+from shardstore.wire.admin_messages import AdminReply, AdminRequest
+from shardstore.wire.columns import InvalidColumn
+from shardstore.wire.load_report import LoadReport
+from shardstore.wire.messages import MalformedMessage
+from shardstore.wire.topology import Orders, Progress, Retire
+from shardstore.wire.unpacking import FLAWS, unpack, unpack_array
 
 KINDS = [
     messages.Refusal,

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardstore.columns import decode
 from shardstore.errors import Corruption
-from shardstore.file_names import segment_directory, table_file
+from shardstore.files.file_names import segment_directory, table_file
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import KIB
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.wire.columns import decode
 from shardstore.workers.jobs.clipping import clipped
 from shardstore.workers.segment.column_writer import as_list
 from shardstore.workers.segment.open_tables import OpenTables

@@ -8,11 +8,11 @@ from typing import TypeAlias
 
 import pytest
 
-from shardstore.documents import encode_document
 from shardstore.errors import Corruption, DiskFull, NotWritable, ReadOnlyDisk, StorageFailure
+from shardstore.files.documents import encode_document
 from shardstore.identifiers import LIFE_NONCE_BITS
 from shardstore.limits import WAL_FILE_BYTES
-from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.workers.wal.log_document import LogDocument, publish_log_document, read_log_document
 from shardstore.workers.wal.reader import first_lsns, records_in
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, RECORD_HEADER_BYTES, FileHeader

@@ -9,11 +9,11 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardstore.effects import Tick
 from shardstore.identifiers import ClientId, RequestId
 from shardstore.limits import DEDUP_MINUTES, KIB
 from shardstore.memory_plan import derive
-from shardstore.wire_format import Flag, Status
+from shardstore.seams.effects import Tick
+from shardstore.wire.wire_format import Flag, Status
 from shardstore.workers.ranges.dedup import DedupWindow, Verdict
 from shardstore.workers.ranges.window_share import MINUTE_NS, WindowShare, fair_share, sizes_of
 from tests.unit.worker_driver import MEMORY, WorkerDriver

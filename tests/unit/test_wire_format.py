@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardstore import wire_format
-from shardstore.wire_format import (
+from shardstore.wire import wire_format
+from shardstore.wire.wire_format import (
     HEADER_BYTES,
     REPLY_FRAMES,
     REQUEST_FRAMES,

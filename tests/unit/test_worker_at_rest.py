@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.effects import Tick
 from shardstore.limits import SECOND_NS
-from shardstore.wire_format import Op, Status
+from shardstore.seams.effects import Tick
+from shardstore.wire.wire_format import Op, Status
 from shardstore.workers.maintenance import compaction_choice
 from shardstore.workers.maintenance.compaction_policy import DELTAS_MAX, KEYS_ASKED_MIN, TOMBSTONES_MIN, choose
 from shardstore.workers.maintenance.drain_policy import LONG_REST_NS, REST_BYTES, REST_NS

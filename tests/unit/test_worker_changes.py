@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 
 from shardstore.errors import Corruption
-from shardstore.file_names import segment_directory
+from shardstore.files.file_names import segment_directory
 from shardstore.identifiers import SegmentId, WorkerId
 from shardstore.limits import ISOLATION_LEASE_NS, KIB
-from shardstore.messages import ScanRequest, decode
 from shardstore.options import Durability, ScanMode
-from shardstore.topology import Change, Progress
-from shardstore.wire_format import Flag, Op, Status, decode_header
+from shardstore.wire.messages import ScanRequest, decode
+from shardstore.wire.topology import Change, Progress
+from shardstore.wire.wire_format import Flag, Op, Status, decode_header
 from shardstore.workers.jobs.specs import AdoptSpec, CompactSpec
 from shardstore.workers.segment.state import Step
 from tests.simulation.sim_filesystem import SimFilesystem
@@ -130,7 +130,7 @@ def test_a_parent_is_reported_as_fenced_when_all_it_logged_is_durable_and_applie
         cluster.sync(0)
     assert last_report(cluster).fenced.keys() == {1}
     assert [cluster.status(sequence) for sequence in written] == [Status.OK] * 4
-    assert cluster.workers[0].core._writes.idle
+    assert cluster.workers[0].core.service.writes.idle
     cluster.finish()
     assert cluster.content() == {b"a": b"late", b"b": b"meanwhile", b"n": b"late", b"z": b"4"}
 

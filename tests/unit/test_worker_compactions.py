@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.effects import JobFailed, Tick
 from shardstore.errors import Corruption
 from shardstore.limits import MIB, MILLISECOND_NS, SECOND_NS
-from shardstore.wire_format import Flag, Op, Status
+from shardstore.seams.effects import JobFailed, Tick
+from shardstore.wire.wire_format import Flag, Op, Status
 from shardstore.workers.jobs.specs import CompactionKind, CompactSpec, ReleaseSpec
 from shardstore.workers.maintenance.compaction_policy import DELTAS_MAX
 from shardstore.workers.maintenance.drain_pace import PAUSE_NS_MAX, pause_ns
-from shardstore.workers.maintenance.lane import RETRY_MAX_NS
+from shardstore.workers.maintenance.job_slot import RETRY_MAX_NS
 from shardstore.workers.ranges.owned_range import DELTAS_STOP
 from tests.unit.worker_driver import WorkerDriver
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.effects import WalSyncFailed
 from shardstore.limits import DEDUP_WINDOW
-from shardstore.messages import Refusal, ScanRequest, decode, encode
 from shardstore.options import Durability
-from shardstore.wire_format import Flag, Op, Status
+from shardstore.seams.effects import WalSyncFailed
+from shardstore.wire.messages import Refusal, ScanRequest, decode, encode
+from shardstore.wire.wire_format import Flag, Op, Status
 from tests.unit.worker_driver import CLIENT, WorkerDriver
 
 OTHER = 0x07E4
@@ -118,11 +118,11 @@ def test_a_condition_sees_what_is_logged_and_not_applied(tmp_path: Path, durabil
 
 def test_a_failed_condition_is_answered_when_what_it_was_judged_on_is_durable(worker: WorkerDriver) -> None:
     worker.put({b"a": b"1"}, client=OTHER)
-    lsn = worker.core._writes.wal.lsn_appended  # type: ignore[union-attr]
+    lsn = worker.core.service.writes.wal.lsn_appended  # type: ignore[union-attr]
     failed = worker.compare_and_set(b"a", None, b"2")
     not_counted = worker.put({b"x": b"y"}, client=OTHER)
     assert worker.status(failed) is None
-    assert worker.core._writes.wal.lsn_appended == lsn + 1  # type: ignore[union-attr]  # only the put
+    assert worker.core.service.writes.wal.lsn_appended == lsn + 1  # type: ignore[union-attr]  # only the put
     worker.sync()
     assert worker.told(failed) is False
     assert worker.status(not_counted) is None
@@ -274,8 +274,8 @@ def test_a_bar_does_not_keep_the_log_for_ever(worker: WorkerDriver) -> None:
     told(worker, worker.outcome(b"a", 5, client=OTHER))
     worker.ask(Op.FLUSH)
     worker.settle()
-    wal = worker.core._writes.wal  # type: ignore[union-attr]
-    assert worker.core._maintenance.checkpoint() == wal.lsn_appended  # type: ignore[union-attr]
+    wal = worker.core.service.writes.wal  # type: ignore[union-attr]
+    assert worker.core.service.maintenance.checkpoint() == wal.lsn_appended  # type: ignore[union-attr]
     assert not worker.core._ranges[1].overlay.runs
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.effects import Tick, WalSyncFailed
 from shardstore.limits import SECOND_NS
 from shardstore.options import Durability
-from shardstore.wire_format import Flag, Op, Status
+from shardstore.seams.effects import Tick, WalSyncFailed
+from shardstore.wire.wire_format import Flag, Op, Status
 from shardstore.workers.ranges import replay
 from tests.unit.worker_driver import WorkerDriver, reopened
 

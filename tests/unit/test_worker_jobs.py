@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.effects import JobFailed, Tick
 from shardstore.errors import Corruption
 from shardstore.limits import SECOND_NS
-from shardstore.messages import ScanRequest
-from shardstore.wire_format import Op, Status
+from shardstore.seams.effects import JobFailed, Tick
+from shardstore.wire.messages import ScanRequest
+from shardstore.wire.wire_format import Op, Status
 from tests.unit.worker_driver import WorkerDriver, refusal, reopened, scan_all
 
 MEBIBYTE = 1 << 20

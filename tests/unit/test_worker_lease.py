@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from shardstore.effects import JobFailed, Received, Tick
 from shardstore.limits import KIB, SECOND_NS
 from shardstore.memory_plan import derive
-from shardstore.messages import Assignment, Assignments, Heartbeat, Lease, Refusal, ScanRequest, decode, encode
-from shardstore.wire_format import Header, Op, Status, decode_header
+from shardstore.seams.effects import JobFailed, Received, Tick
+from shardstore.wire.messages import Assignment, Assignments, Heartbeat, Lease, Refusal, ScanRequest, decode, encode
+from shardstore.wire.wire_format import Header, Op, Status, decode_header
 from tests.unit.worker_driver import ROUTER_LIFE, SEGMENT_NEXT, WorkerDriver
 
 PLAN = derive(1_600 * KIB, 2, lease_floor=100 * KIB)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.effects import Received, StopRequested, Tick
 from shardstore.errors import Corruption, StorageFailure
-from shardstore.file_names import manifest
+from shardstore.files.file_names import manifest
 from shardstore.limits import SECOND_NS
-from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.wire_format import Flag, Header, Op, Status, decode_header
+from shardstore.seams.effects import Received, StopRequested, Tick
+from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.wire.wire_format import Flag, Header, Op, Status, decode_header
 from shardstore.workers.jobs.specs import ReleaseSpec
 from shardstore.workers.wal.log_document import read_log_document
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES

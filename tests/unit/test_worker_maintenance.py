@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.effects import JobFailed, StopRequested, Tick
 from shardstore.errors import Corruption
 from shardstore.limits import SECOND_NS
-from shardstore.messages import Refusal, decode
-from shardstore.wire_format import Flag, Op, Status
+from shardstore.seams.effects import JobFailed, StopRequested, Tick
+from shardstore.wire.messages import Refusal, decode
+from shardstore.wire.wire_format import Flag, Op, Status
 from shardstore.workers.maintenance import queue
 from shardstore.workers.segment.state import SegmentState
 from tests.unit.worker_driver import WorkerDriver
@@ -76,7 +76,7 @@ def test_who_does_not_wait_is_refused_while_one_runs(
 @OPERATIONS
 def test_what_the_worker_does_by_itself_refuses_nobody(worker: WorkerDriver, op: Op) -> None:
     put(worker, b"a")
-    worker.core._maintenance.seal_largest(1)
+    worker.core.service.maintenance.seal_largest(1)
     worker.handle(Tick())
     assert len(worker.jobs) == 1, "a drain that nobody asked for"
     worker.put({b"b": b"later"})

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from shardstore.limits import FRAME_BYTES_MAX, VALUE_BYTES_MAX
-from shardstore.messages import ScanRequest, encode
-from shardstore.wire_format import Flag, Op, Status
+from shardstore.wire.messages import ScanRequest, encode
+from shardstore.wire.wire_format import Flag, Op, Status
 from tests.unit.worker_driver import WorkerDriver, scan_all
 
 MEBIBYTE = 1 << 20

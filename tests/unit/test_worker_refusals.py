@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.effects import Received
 from shardstore.limits import KEY_BYTES_MAX, REFUSAL_CHARACTERS_MAX
-from shardstore.messages import ScanRequest, encode
-from shardstore.wire_format import Header, Op, Status, decode_header
+from shardstore.seams.effects import Received
+from shardstore.wire.messages import ScanRequest, encode
+from shardstore.wire.wire_format import Header, Op, Status, decode_header
 from tests.unit.worker_driver import WorkerDriver, refusal
 
 MEBIBYTE = 1 << 20

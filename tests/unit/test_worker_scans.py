@@ -10,10 +10,10 @@ from shardstore.limits import (
     ISOLATION_LEASE_NS,
     SECOND_NS,
 )
-from shardstore.messages import Refusal, ScanRequest, encode
-from shardstore.messages import decode as decode_message
 from shardstore.options import Durability, ScanMode
-from shardstore.wire_format import Flag, Op, Status
+from shardstore.wire.messages import Refusal, ScanRequest, encode
+from shardstore.wire.messages import decode as decode_message
+from shardstore.wire.wire_format import Flag, Op, Status
 from shardstore.workers.serving import deleted_keys, requests, scan_page
 from tests.unit.scan_driver import AtWorker, open_scans_of, ten_keys, write
 from tests.unit.worker_driver import WorkerDriver

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.effects import JobFailed, PeerGone, Received, Send, SendFailed, Tick
 from shardstore.limits import (
     KIB,
     RUNS_SET_ASIDE_MAX,
@@ -16,10 +15,11 @@ from shardstore.limits import (
     SECOND_NS,
 )
 from shardstore.memory_plan import SCAN_BYTES
-from shardstore.messages import Refusal
-from shardstore.messages import decode as decode_message
 from shardstore.options import ScanMode
-from shardstore.wire_format import Flag, Header, Op, Status
+from shardstore.seams.effects import JobFailed, PeerGone, Received, Send, SendFailed, Tick
+from shardstore.wire.messages import Refusal
+from shardstore.wire.messages import decode as decode_message
+from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.overlay import overlay
 from shardstore.workers.serving import open_scans, requests, scanning
 from tests.unit.scan_driver import AtWorker, figures, open_scans_of, ten_keys, write
@@ -53,7 +53,7 @@ def test_all_pages_of_a_snapshot_show_the_moment_of_the_first(worker: WorkerDriv
         worker.settle()
         owned.overlay.check_invariants()
     if then == "seal":
-        owned.overlay.seal(worker.core._serving_writes.lsn_applied)
+        owned.overlay.seal(worker.core.service.writes.lsn_applied)
     if then in ("drain", "compact"):
         worker.ask(Op.FLUSH if then == "drain" else Op.COMPACT)
         worker.settle()
@@ -165,7 +165,7 @@ def test_snapshots_go_on_from_the_tables_that_their_runs_were_drained_to(
 ) -> None:
     """Whatever else was in the drain, and was deleted before or after."""
     monkeypatch.setattr(overlay, "SET_ASIDE_BYTES_MIN", aside_min)
-    worker.core._serving_maintenance.drain_bytes_max = drain_bytes
+    worker.core.service.maintenance.drain_bytes_max = drain_bytes
     owned = worker.core._ranges[1]
     content = {b"k%d" % number: b"old" for number in range(10)}
     scans: list[tuple[AtWorker, list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]] = []
@@ -181,7 +181,7 @@ def test_snapshots_go_on_from_the_tables_that_their_runs_were_drained_to(
             k: v for k, v in (content | pairs).items() if k not in (b"k%d" % (number + 5), b"n%d" % (number - 1))
         }
         if number % 2:
-            owned.overlay.seal(worker.core._serving_writes.lsn_applied)
+            owned.overlay.seal(worker.core.service.writes.lsn_applied)
     worker.ask(Op.FLUSH)
     worker.settle()
     assert not owned.overlay.runs
@@ -232,7 +232,7 @@ def test_a_page_waits_for_the_order_of_its_layers_and_shows_the_moment_it_was_as
     worker.handle(Tick())
     assert worker.status(sequence + 1) is (Status.BUSY if mode == ScanMode.FULL_ISOLATION else Status.OK)
     assert scan.take(sequence) == [(b"k9", b"old"), (b"x0", b"old")]
-    assert not worker.core._serving_scans._begun
+    assert not worker.core.service.scans._begun
     if mode == ScanMode.FAIL_FAST:
         assert "was written" in scan.why_not()
 
@@ -250,7 +250,7 @@ def test_others_are_served_before_scans_that_came_earlier_and_scans_one_after_th
     for number, scan in enumerate(scans):
         worker.execute(worker.core.handle(Tick(), worker.now_ns))
         assert len(scan.take(10_000 + number)) == 2
-        assert len(worker.core._serving_scans.turns) == 2 - number
+        assert len(worker.core.service.scans.turns) == 2 - number
 
 
 def test_what_a_page_has_pinned_for_its_turns_is_released_when_it_is_refused(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shardstore.effects import Effect, Say
+from shardstore.seams.effects import Effect, Say
 from shardstore.stalls import QUIET_NS, Stalls
 from shardstore.workers.trouble import Trouble
 from shardstore.workers.wal.recovery import RecoveredLog

@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 import zmq
 
-from shardstore import limits, zmq_links
-from shardstore.effects import PeerGone, Received
+from shardstore import limits
 from shardstore.errors import InvalidRequest
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
-from shardstore.socket_transport import SocketTransport
-from shardstore.wire_format import Header, Op
+from shardstore.seams.effects import PeerGone, Received
+from shardstore.system import zmq_links
+from shardstore.system.socket_transport import SocketTransport
+from shardstore.wire.wire_format import Header, Op
 
 PATIENCE_NS = 20 * SECOND_NS
 
@@ -203,7 +204,7 @@ def test_the_descriptor_becomes_readable_when_a_message_comes(server: SocketTran
 
 FORGETFUL = """
 import gc, os
-from shardstore.socket_transport import SocketTransport
+from shardstore.system.socket_transport import SocketTransport
 transport = SocketTransport()
 transport.connect("router", "ipc://{directory}/nobody")
 transport.send("router", b"", [b"unsent"])

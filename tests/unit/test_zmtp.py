@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shardstore.limits import FRAMES_MAX, KIB, MESSAGE_BYTES_MAX, MIB
-from shardstore.stream import Gone
-from shardstore.wire_format import Header, Op, request_bytes_max
-from shardstore.zmtp import ZmtpStream
+from shardstore.system.stream import Gone
+from shardstore.system.zmtp import ZmtpStream
+from shardstore.wire.wire_format import Header, Op, request_bytes_max
 
 GREETING = b"\xff" + bytes(7) + b"\x01\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
 READY_BODY = b"\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER\x08Identity\x00\x00\x00\x00"

@@ -11,8 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from shardstore.columns import decode, encode
-from shardstore.effects import (
+from shardstore.errors import Corruption
+from shardstore.files.file_names import SEGMENTS, segment_of
+from shardstore.limits import KEY_BYTES_MAX, MILLISECOND_NS, SECOND_NS, VALUE_BYTES_MAX
+from shardstore.memory_plan import MemoryPlan, derive
+from shardstore.options import Durability, RouterOptions, ScanMode, WorkerOptions
+from shardstore.router import change_plan
+from shardstore.router.answers import CLIENTS, WORKERS
+from shardstore.router.change_stage import Stage
+from shardstore.router.core import RouterCore
+from shardstore.router.route_table import Topology
+from shardstore.seams.effects import (
     Effect,
     Event,
     JobFailed,
@@ -25,22 +34,13 @@ from shardstore.effects import (
     Tick,
     WalSynced,
 )
-from shardstore.errors import Corruption
-from shardstore.file_names import SEGMENTS, segment_of
-from shardstore.limits import KEY_BYTES_MAX, MILLISECOND_NS, SECOND_NS, VALUE_BYTES_MAX
-from shardstore.memory_plan import MemoryPlan, derive
-from shardstore.messages import ScanRequest
-from shardstore.messages import encode as encode_message
-from shardstore.options import Durability, RouterOptions, ScanMode, WorkerOptions
-from shardstore.route_map import Route, RouteMap
-from shardstore.router import change_plan
-from shardstore.router.answers import CLIENTS, WORKERS
-from shardstore.router.change_stage import Stage
-from shardstore.router.core import RouterCore
-from shardstore.router.route_table import Topology
 from shardstore.segment_options import DEFAULTS
-from shardstore.topology import Change
-from shardstore.wire_format import Flag, Header, Op, Status, decode_header, decode_reply
+from shardstore.wire.columns import decode, encode
+from shardstore.wire.messages import ScanRequest
+from shardstore.wire.messages import encode as encode_message
+from shardstore.wire.route_map import Route, RouteMap
+from shardstore.wire.topology import Change
+from shardstore.wire.wire_format import Flag, Header, Op, Status, decode_header, decode_reply
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.jobs.run import run
 from shardstore.workers.ranges.owned_range import OwnedRange

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shardstore.filesystem import Filesystem
 from shardstore.identifiers import Epoch, RequestId, SegmentId
+from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.wal.reader import records_in
 from shardstore.workers.wal.record_format import RecordKind
 from shardstore.workers.wal.recovery import RecoveredLog, recover

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shardstore.columns import decode, encode, encode_variable
-from shardstore.effects import (
+from shardstore.limits import KEY_BYTES_MAX, SECOND_NS, VALUE_BYTES_MAX
+from shardstore.memory_plan import MemoryPlan, derive
+from shardstore.options import Durability, WorkerOptions
+from shardstore.seams.effects import (
     Effect,
     Event,
     JobFinished,
@@ -23,9 +25,11 @@ from shardstore.effects import (
     Tick,
     WalSynced,
 )
-from shardstore.limits import KEY_BYTES_MAX, SECOND_NS, VALUE_BYTES_MAX
-from shardstore.memory_plan import MemoryPlan, derive
-from shardstore.messages import (
+from shardstore.segment_options import DEFAULTS
+from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.system.system_entropy import SystemEntropy
+from shardstore.wire.columns import decode, encode, encode_variable
+from shardstore.wire.messages import (
     Assignment,
     Assignments,
     OutcomeAnswer,
@@ -34,13 +38,9 @@ from shardstore.messages import (
     ScanRequest,
     Statistics,
 )
-from shardstore.messages import decode as decode_message
-from shardstore.messages import encode as encode_message
-from shardstore.options import Durability, WorkerOptions
-from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.segment_options import DEFAULTS
-from shardstore.system_entropy import SystemEntropy
-from shardstore.wire_format import Flag, Header, Op, Status, decode_header, decode_reply
+from shardstore.wire.messages import decode as decode_message
+from shardstore.wire.messages import encode as encode_message
+from shardstore.wire.wire_format import Flag, Header, Op, Status, decode_header, decode_reply
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.jobs.run import run
 from shardstore.workers.jobs.specs import Result

@@ -9,7 +9,7 @@ import sys
 
 from shardstore.errors import Corruption, ShardstoreError
 from shardstore.options import InspectionOptions, from_argument
-from shardstore.posix_filesystem import PosixFilesystem
+from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.workers.inspection.inspect import inspect
 from shardstore.workers.inspection.rendering import as_json, as_lines
 

@@ -1,4 +1,4 @@
-"""Inspecting a document: its head is the same for every kind, its body is a map (see shardstore/documents.py).
+"""Inspecting a document: its head is the same for every kind, its body is a map (see shardstore/files/documents.py).
 
 The formats of ROUTES and STORE belong to the router and to the supervisor, whom workers do not know; what is needed
 of them here is how to tell them.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from shardstore.documents import read_document
 from shardstore.errors import Corruption
-from shardstore.filesystem import Filesystem
+from shardstore.files.documents import read_document
+from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.inspection.findings import Findings
 from shardstore.workers.segment import manifest
 from shardstore.workers.wal import log_document

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from shardstore.errors import Corruption
-from shardstore.filesystem import Filesystem
+from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.inspection.documents import DOCUMENTS, inspect_document
 from shardstore.workers.inspection.findings import Findings
 from shardstore.workers.inspection.log_file import inspect_log_file

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from shardstore.errors import Corruption
-from shardstore.filesystem import Filesystem
+from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.inspection.findings import Findings
 from shardstore.workers.wal.record_format import (
     FILE_HEADER_BYTES,

@@ -11,12 +11,12 @@ from dataclasses import asdict
 from typing import Any
 
 from shardstore.checksum import checksum
-from shardstore.documents import of_another_version
 from shardstore.errors import Corruption
-from shardstore.filesystem import Filesystem
+from shardstore.files.documents import of_another_version
 from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import EVERYTHING
 from shardstore.limits import MIB
+from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.inspection.findings import Findings
 from shardstore.workers.segment.block_index import BlockIndex
 from shardstore.workers.segment.table_file import TableFile

@@ -23,12 +23,12 @@ from dataclasses import replace
 from itertools import chain, pairwise, zip_longest
 from typing import Any, TypeAlias
 
-from shardstore import file_names
-from shardstore.documents import HEAD_BYTES
 from shardstore.errors import Corruption, NotWritable, StorageFailure
-from shardstore.filesystem import Filesystem
+from shardstore.files import file_names
+from shardstore.files.documents import HEAD_BYTES
 from shardstore.key_range import KeyRange
 from shardstore.limits import MIB
+from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.jobs.clipping import clipped
 from shardstore.workers.jobs.specs import AdoptResult, AdoptSpec
 from shardstore.workers.segment.manifest import Manifest, Parts, new_manifest, publish_manifest, read_manifest

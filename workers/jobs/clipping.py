@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 
-from shardstore.columns import positions_of
 from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import KeyRange
+from shardstore.wire.columns import positions_of
 from shardstore.workers.jobs.merged_entries import stretches_of
 from shardstore.workers.segment.column_writer import as_list
 from shardstore.workers.segment.open_tables import OpenTables

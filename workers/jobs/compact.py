@@ -16,10 +16,10 @@ from itertools import chain
 from typing import NamedTuple
 
 from shardstore.errors import StorageFailure
-from shardstore.file_names import segment_directory
-from shardstore.filesystem import Filesystem
+from shardstore.files.file_names import segment_directory
 from shardstore.key_range import KeyRange
 from shardstore.limits import MIB
+from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
 from shardstore.workers.jobs.compaction_plan import Rewrite, Step, plan
 from shardstore.workers.jobs.merged_entries import MergedEntries

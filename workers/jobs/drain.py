@@ -16,14 +16,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from shardstore.columns import InvalidColumn, decode, stride_of
 from shardstore.errors import Corruption
-from shardstore.file_names import segment_directory
-from shardstore.filesystem import Filesystem
+from shardstore.files.file_names import segment_directory
 from shardstore.identifiers import TOMBSTONE, Buffer
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
+from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
-from shardstore.wire_format import Flag
+from shardstore.wire.columns import InvalidColumn, decode, stride_of
+from shardstore.wire.wire_format import Flag
 from shardstore.workers.jobs.figures import JobFigures
 from shardstore.workers.jobs.output import Numbers, Output
 from shardstore.workers.jobs.parts import RunParts, one_after_the_other

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from itertools import count
 
-from shardstore import file_names
-from shardstore.filesystem import Filesystem
+from shardstore.files import file_names
+from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.jobs.output import Numbers
 from shardstore.workers.segment.manifest import Manifest
 from shardstore.workers.segment.table_format import END_MAGIC

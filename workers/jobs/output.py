@@ -10,8 +10,8 @@ from collections.abc import Generator, Iterator
 from contextlib import suppress
 from enum import IntEnum
 
-from shardstore.file_names import segment_directory
-from shardstore.filesystem import Filesystem
+from shardstore.files.file_names import segment_directory
+from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
 from shardstore.workers.jobs.merged_entries import ENTRY_OVERHEAD_BYTES, MergedEntries
 from shardstore.workers.jobs.part_sizes import size_of_part

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Protocol, TypeAlias, TypeVar
 
-Outcome = TypeVar("Outcome")
-Part: TypeAlias = Generator[None, None, Outcome]
+Result = TypeVar("Result")
+Part: TypeAlias = Generator[None, None, Result]
 
 
 class RunParts(Protocol):
     """Runs all parts, and answers what each returns, in order. Raises the error of the first part that failed."""
 
-    def __call__(self, parts: Sequence[Part[Outcome]]) -> Generator[None, None, list[Outcome]]: ...
+    def __call__(self, parts: Sequence[Part[Result]]) -> Generator[None, None, list[Result]]: ...
 
 
-def one_after_the_other(parts: Sequence[Part[Outcome]]) -> Generator[None, None, list[Outcome]]:
+def one_after_the_other(parts: Sequence[Part[Result]]) -> Generator[None, None, list[Result]]:
     """Run each part to its end before the next begins: equal parts have equal effects, in the same order."""
     outcomes = []
     for part in parts:

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import replace
 
-from shardstore.filesystem import Filesystem
+from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.jobs.specs import ReleaseResult, ReleaseSpec
 from shardstore.workers.wal.log_document import publish_log_document, read_log_document
 

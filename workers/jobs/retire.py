@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import suppress
 
-from shardstore import file_names
-from shardstore.documents import TEMPORARY_SUFFIX
-from shardstore.filesystem import Filesystem
+from shardstore.files import file_names
+from shardstore.files.documents import TEMPORARY_SUFFIX
+from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.jobs.specs import RetireResult, RetireSpec
 from shardstore.workers.segment.manifest import read_manifest
 

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from typing import assert_never
 
 from shardstore.errors import Corruption
-from shardstore.filesystem import Filesystem
+from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
 from shardstore.workers.jobs.adopt import adopt
 from shardstore.workers.jobs.compact import compact

@@ -2,7 +2,7 @@
 
 The manifests of results come without the dedup window, which the worker has.
 
-An encoded spec is one byte for its kind, then a document (shardstore/messages.py); a result is a document, whose
+An encoded spec is one byte for its kind, then a document (shardstore/wire/messages.py); a result is a document, whose
 kind follows from the spec.
 """
 
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, TypeAlias
 
-from shardstore import messages
 from shardstore.identifiers import Buffer
 from shardstore.limits import DOCUMENT_BYTES_MAX, DRAIN_BYTES_MAX
-from shardstore.wire_format import MalformedMessage
+from shardstore.wire import messages
+from shardstore.wire.wire_format import MalformedMessage
 from shardstore.workers.jobs.figures import JobFigures
 from shardstore.workers.segment.manifest import Manifest
 

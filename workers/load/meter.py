@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from shardstore.entropy import Entropy
 from shardstore.limits import (
     KIB,
     LOAD_CUT_RANGES_MAX,
@@ -15,8 +14,9 @@ from shardstore.limits import (
     MIB,
     SECOND_NS,
 )
-from shardstore.load_report import WHOLE_PERMILLE, LoadReport, RangeReport
-from shardstore.wire_format import WRITES
+from shardstore.seams.entropy import Entropy
+from shardstore.wire.load_report import WHOLE_PERMILLE, LoadReport, RangeReport
+from shardstore.wire.wire_format import WRITES
 from shardstore.workers.load.range_meter import RangeMeter
 from shardstore.workers.load.range_size import RangeSize
 

@@ -22,9 +22,9 @@ import math
 from collections import deque
 from collections.abc import Sequence
 
-from shardstore.entropy import Entropy
 from shardstore.limits import KEY_BYTES_MAX, LOAD_KEYS_MAX, MILLISECOND_NS, SECOND_NS
-from shardstore.wire_format import WRITES, Op
+from shardstore.seams.entropy import Entropy
+from shardstore.wire.wire_format import WRITES, Op
 
 REQUEST_NS = 20_000
 """Receive, check, append or look up, answer."""

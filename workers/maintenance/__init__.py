@@ -1,1 +1,17 @@
-"""Jobs: which one is next, and the process that runs them."""
+"""Which job is next, and the process that runs it.
+
+queue.py               what to do next
+  job_slot.py            jobs that run one after the other
+  barriers.py            who waits for a flush or a compaction
+  rest.py                how long nothing has been written to a range
+drain_policy.py        which active layers to seal
+drain_choice.py        which runs the next drain takes
+drain_pace.py          how drains leave time for a compaction
+compaction_policy.py   when layers are merged without being asked
+compaction_choice.py   which segment is next
+layer_sizes.py         the sizes that policies take
+process.py             the worker's side of the maintenance process
+channel.py             jobs and results, over a socket pair
+__main__.py            the maintenance process
+side_by_side.py        the parts of a job, in threads
+"""

@@ -16,15 +16,15 @@ from contextlib import suppress
 from typing import TypeAlias
 
 from shardstore.errors import Corruption, ShardstoreError, StorageFailure, Unavailable
-from shardstore.file_names import jobs_lock
-from shardstore.filesystem import Filesystem
+from shardstore.files.file_names import jobs_lock
 from shardstore.options import MaintenanceOptions, from_argument
-from shardstore.posix_filesystem import PosixFilesystem
-from shardstore.process import end_with_parent, heed_signals, refuse_optimised_python, show_life
+from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
+from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.system.process import end_with_parent, heed_signals, refuse_optimised_python, show_life
 from shardstore.workers.jobs.run import run
 from shardstore.workers.jobs.specs import CompactSpec, Spec, decode_spec, encode_result
-from shardstore.workers.maintenance.channel import ChannelClosed, Outcome, encode_damage, has_message, receive, send
+from shardstore.workers.maintenance.channel import ChannelClosed, JobEnd, encode_damage, has_message, receive, send
 from shardstore.workers.maintenance.side_by_side import side_by_side
 
 Job: TypeAlias = Generator[bytes | None, None, None]
@@ -85,13 +85,13 @@ def in_slices(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Jo
         try:
             next(slices)
         except StopIteration as end:
-            yield bytes([Outcome.FINISHED]) + encode_result(end.value)
+            yield bytes([JobEnd.FINISHED]) + encode_result(end.value)
             return
         except Corruption as damage:
-            yield bytes([Outcome.DAMAGED]) + encode_damage(damage)
+            yield bytes([JobEnd.DAMAGED]) + encode_damage(damage)
             return
         except StorageFailure as failure:
-            yield bytes([Outcome.FAILED]) + str(failure).encode()
+            yield bytes([JobEnd.FAILED]) + str(failure).encode()
             return
         os.sched_yield()
         yield None

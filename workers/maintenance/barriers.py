@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from shardstore.wire_format import Op
+from shardstore.wire.wire_format import Op
 from shardstore.workers.serving.reply import Asker
 
 

@@ -17,14 +17,14 @@ from enum import IntEnum
 
 from shardstore.errors import Corruption
 from shardstore.limits import MIB
-from shardstore.messages import Refusal, decode, encode
+from shardstore.wire.messages import Refusal, decode, encode
 
 PIECE_BYTES = MIB
 _HEAD = struct.Struct("<IQ")
 _GOES_ON = 1 << 31
 
 
-class Outcome(IntEnum):
+class JobEnd(IntEnum):
     """How a job ended."""
 
     FINISHED = 1

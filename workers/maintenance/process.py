@@ -19,14 +19,14 @@ from threading import Thread
 
 import psutil
 
-from shardstore.effects import Event, JobFailed, JobFinished, StartJob
 from shardstore.limits import SECOND_NS
 from shardstore.options import MaintenanceOptions, WorkerOptions, to_argument
-from shardstore.own_program import command_of
 from shardstore.pulse import LOOK_NS, Pulse
-from shardstore.watched_process import describe_exit, has_shown_life, look_at, new_life
+from shardstore.seams.effects import Event, JobFailed, JobFinished, StartJob
+from shardstore.system.own_program import command_of
+from shardstore.system.watched_process import describe_exit, has_shown_life, look_at, new_life
 from shardstore.workers.jobs.specs import decode_result, encode_spec
-from shardstore.workers.maintenance.channel import ChannelClosed, Outcome, decode_damage, receive, send
+from shardstore.workers.maintenance.channel import ChannelClosed, JobEnd, decode_damage, receive, send
 
 ENDING_S = 1.0
 """Time for a process that has closed its channel to end by itself, and so to tell why."""
@@ -151,10 +151,10 @@ def _say(words: str) -> None:
 
 def _event(job: StartJob, answer: bytes) -> Event:
     """The end of a job, from what the process says of it."""
-    outcome, body = Outcome(answer[0]), answer[1:]
-    if outcome is Outcome.FINISHED:
+    outcome, body = JobEnd(answer[0]), answer[1:]
+    if outcome is JobEnd.FINISHED:
         return JobFinished(job.job, decode_result(job.spec, body))
-    if outcome is Outcome.DAMAGED:
+    if outcome is JobEnd.DAMAGED:
         damage = decode_damage(body)
         return JobFailed(job.job, str(damage), damage)
     return JobFailed(job.job, body.decode(errors="replace"))

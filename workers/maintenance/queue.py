@@ -5,7 +5,7 @@
     adopt, for a child of a topology change, once its parents are drained; retire, for parents, once that is done
     compact, when asked, then only after its runs are drained, or when the compaction policy says so
 
-A compaction may take minutes. All other jobs are short, and overtake it: there is a lane for each. A job that fails is
+A compaction may take minutes. All other jobs are short, and overtake it: there is a slot for each. A job that fails is
 tried again with a growing delay; its inputs are intact. Damage is not tried again: the range keeps the reason, and
 whoever waits for it gets it. Every job takes its segments through the steps of state.py.
 """
@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 
-from shardstore.effects import Effect, JobFailed, JobFinished, StartJob
-from shardstore.entropy import Entropy
 from shardstore.errors import Busy, Corruption
-from shardstore.wire_format import Flag, Op
+from shardstore.seams.effects import Effect, JobFailed, JobFinished, StartJob
+from shardstore.seams.entropy import Entropy
+from shardstore.wire.wire_format import Flag, Op
 from shardstore.workers.jobs.specs import (
     AdoptResult,
     AdoptSpec,
@@ -40,7 +40,7 @@ from shardstore.workers.maintenance.compaction_policy import Compaction
 from shardstore.workers.maintenance.drain_choice import drains_of, freed_bytes
 from shardstore.workers.maintenance.drain_pace import pause_ns
 from shardstore.workers.maintenance.drain_policy import layers_at_rest, layers_to_seal
-from shardstore.workers.maintenance.lane import RETRY_FIRST_NS, Lane
+from shardstore.workers.maintenance.job_slot import RETRY_FIRST_NS, JobSlot
 from shardstore.workers.maintenance.layer_sizes import layer_size
 from shardstore.workers.maintenance.rest import Rest
 from shardstore.workers.ranges.owned_range import OwnedRange
@@ -67,8 +67,8 @@ class MaintenanceQueue:
     drain_bytes_max: int
     entropy: Entropy
     open_segment: Callable[[Manifest], Segment]
-    _short: Lane = field(default_factory=Lane)
-    _compaction: Lane = field(default_factory=Lane)
+    _short: JobSlot = field(default_factory=JobSlot)
+    _compaction: JobSlot = field(default_factory=JobSlot)
     _jobs_started: int = 0
     _rest: Rest = field(default_factory=Rest)
     _barriers: Barriers = field(default_factory=Barriers)
@@ -87,7 +87,7 @@ class MaintenanceQueue:
     @property
     def running(self) -> list[Spec]:
         """What the jobs that run are to do."""
-        return [lane.running.spec for lane in (self._short, self._compaction) if lane.running]
+        return [slot.running.spec for slot in (self._short, self._compaction) if slot.running]
 
     @property
     def releasing(self) -> bool:
@@ -177,7 +177,7 @@ class MaintenanceQueue:
             owned.take(Step.CLOSE)
 
     def next_jobs(self, now_ns: int) -> list[Effect]:
-        """Start the next job of each lane, if there is one and none runs."""
+        """Start the next job of each slot, if there is one and none runs."""
         if not (self._short.worth_a_look or self._compaction.worth_a_look):  # as after nearly every event
             return []
         effects: list[Effect] = []
@@ -188,10 +188,10 @@ class MaintenanceQueue:
             effects += self._start(self._compaction, compaction, now_ns)
         return effects
 
-    def _start(self, lane: Lane, spec: Spec, now_ns: int) -> list[Effect]:
+    def _start(self, slot: JobSlot, spec: Spec, now_ns: int) -> list[Effect]:
         self._jobs_started += 1
         job = StartJob(self._jobs_started, spec)
-        lane.start(job, now_ns)
+        slot.start(job, now_ns)
         if isinstance(spec, DrainSpec):
             self.writes.drain_rate.begun(freed_bytes(spec.drains, self.ranges), now_ns)
         for segment in segments_of(spec):
@@ -208,13 +208,13 @@ class MaintenanceQueue:
 
     def finished(self, event: JobFinished, now_ns: int) -> list[Effect]:
         """Take over the result of a running job."""
-        lane = self._lane_of(event)
-        lane.finished()
+        slot = self._slot_of(event)
+        slot.finished()
         self.look_again()
         self.last_failure = ""
         self.jobs_finished += 1
         effects: list[Effect] = []
-        duration_ns = now_ns - lane.started_ns
+        duration_ns = now_ns - slot.started_ns
         if isinstance(event.result, DrainResult):
             held_before = self.writes.buffered_bytes
             for manifest, figures in zip(event.result.manifests, event.result.figures, strict=True):
@@ -232,10 +232,10 @@ class MaintenanceQueue:
 
     def failed(self, event: JobFailed, now_ns: int) -> list[Effect]:
         """A running job ended badly: try again later, or tell who waits when it cannot get better."""
-        lane = self._lane_of(event)
-        assert lane.running is not None
-        spec = lane.running.spec
-        retry_ns = lane.failed(now_ns)
+        slot = self._slot_of(event)
+        assert slot.running is not None
+        spec = slot.running.spec
+        retry_ns = slot.failed(now_ns)
         self.look_again()
         self.last_failure = event.reason
         for segment in segments_of(spec):
@@ -244,7 +244,7 @@ class MaintenanceQueue:
             owned.last_failure = event.reason
             if not isinstance(spec, AdoptSpec):
                 totals = owned.compactions if isinstance(spec, CompactSpec) else owned.drains
-                totals.note_end(now_ns - lane.started_ns, None)
+                totals.note_end(now_ns - slot.started_ns, None)
         if isinstance(spec, DrainSpec):
             self.writes.drain_rate.failed()
         effects: list[Effect] = []
@@ -345,7 +345,7 @@ class MaintenanceQueue:
         self._replace(owned, manifest)
         owned.note_drained(tables)
         lsn = manifest.checkpoint_of(self.log_id)
-        self.writes.buffered_bytes -= owned.overlay.drop_runs(lsn)
+        self.writes.note_drained(owned.overlay.drop_runs(lsn))
         return self._pass_barriers(owned, lsn)
 
     def _compacted(self, manifest: Manifest) -> list[Effect]:
@@ -371,8 +371,8 @@ class MaintenanceQueue:
             goes_on = any(owned.segment_id in segments_of(spec) for spec in self.running)
             owned.take(step, Step.CONTINUE if goes_on else Step.RESUME)
 
-    def _lane_of(self, ended: JobFinished | JobFailed) -> Lane:
-        return next(lane for lane in (self._short, self._compaction) if lane.running and lane.running.job == ended.job)
+    def _slot_of(self, ended: JobFinished | JobFailed) -> JobSlot:
+        return next(slot for slot in (self._short, self._compaction) if slot.running and slot.running.job == ended.job)
 
     def _pass_barriers(self, owned: OwnedRange, drained_lsn: int) -> list[Effect]:
         """Answer each FLUSH that is reached."""

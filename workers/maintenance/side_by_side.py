@@ -13,14 +13,14 @@ from contextlib import suppress
 from functools import cache
 from queue import Empty, SimpleQueue
 
-from shardstore.workers.jobs.parts import Outcome, Part, one_after_the_other
+from shardstore.workers.jobs.parts import Part, Result, one_after_the_other
 
 THREADS = 8
 WAIT_S = 1.0
 """Then this thread shows life, for threads that wait for the disk: who looks at the process sees only this one."""
 
 
-def side_by_side(parts: Sequence[Part[Outcome]]) -> Generator[None, None, list[Outcome]]:
+def side_by_side(parts: Sequence[Part[Result]]) -> Generator[None, None, list[Result]]:
     """See RunParts. All parts are run, also when one fails. A slice of any part is a slice of the job."""
     if len(parts) == 1:
         return (yield from one_after_the_other(parts))
@@ -40,14 +40,14 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(THREADS, "part of a job")
 
 
-def _run(part: Part[Outcome], ends: SimpleQueue[bool]) -> Outcome:
+def _run(part: Part[Result], ends: SimpleQueue[bool]) -> Result:
     """Run a part, and tell of each of its slices whether it was the last."""
     try:
         while True:
             try:
                 next(part)
             except StopIteration as end:
-                outcome: Outcome = end.value
+                outcome: Result = end.value
                 return outcome
             ends.put(False)
             os.sched_yield()  # the worker may wait for a processor

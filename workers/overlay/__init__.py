@@ -1,1 +1,9 @@
-"""All unpublished data of a range: the active layer over a queue of immutable runs."""
+"""Writes of a range that no file holds yet: an active layer above a queue of immutable runs.
+
+overlay.py          the layers of a range
+active_layer.py     the mutable layer
+immutable_run.py    a sealed layer
+sorted_entries.py   the entries of a layer in key order
+key_marks.py        where the bytes of a layer lie
+pin.py              the layers as they were when a scan began
+"""

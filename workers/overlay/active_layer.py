@@ -9,8 +9,8 @@ from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
 from shardstore.workers.overlay.key_marks import KeyMarks
 from shardstore.workers.overlay.sorted_entries import SortedEntries
+from shardstore.workers.segment.stretches import Mark, Page
 from shardstore.workers.segment.table_format import Entries
-from shardstore.workers.stretches import Mark, Page
 
 ENTRY_OVERHEAD_BYTES = 224
 """Memory of an entry beyond its key and value: two object heads, their rounding, its share of a growing dict, and what

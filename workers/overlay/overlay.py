@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from shardstore.columns import positions_of
 from shardstore.identifiers import Stored
 from shardstore.limits import RUNS_SET_ASIDE_MAX, SET_ASIDE_BYTES_MIN
+from shardstore.wire.columns import positions_of
 from shardstore.workers.chunk import Lookup
 from shardstore.workers.overlay.active_layer import ActiveLayer
 from shardstore.workers.overlay.immutable_run import ImmutableRun

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from shardstore.workers.overlay.active_layer import ActiveLayer
 from shardstore.workers.overlay.immutable_run import ImmutableRun
+from shardstore.workers.segment.stretches import Ordered
 from shardstore.workers.segment.table_format import TableRecord
-from shardstore.workers.stretches import Ordered
 
 if TYPE_CHECKING:
     from shardstore.workers.overlay.overlay import Overlay

@@ -23,8 +23,8 @@ from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.workers.segment.column_writer import as_array, as_list, stride_of_items
 from shardstore.workers.segment.merge import merge
+from shardstore.workers.segment.stretches import Mark
 from shardstore.workers.segment.table_format import Entries, FixedItems
-from shardstore.workers.stretches import Mark
 
 SORTED_TOGETHER = 16_384
 """So many copied keys make a piece: to sort them takes two milliseconds."""

@@ -1,4 +1,4 @@
-"""What a child reads before it has files of its own: its parents, as they are. See shardstore/topology.py.
+"""What a child reads before it has files of its own: its parents, as they are. See shardstore/wire/topology.py.
 
 A parent accepts no write any more, so whatever it answers holds as long as the child itself knows nothing newer. It is
 asked only for its own keys: its files may hold more than that, from a time before an earlier split.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.workers.ranges.range_view import Clipped, PinnedRange
-from shardstore.workers.stretches import Ordered
+from shardstore.workers.segment.stretches import Ordered
 
 if TYPE_CHECKING:
     from shardstore.workers.ranges.owned_range import OwnedRange

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from shardstore.documents import HEAD_BYTES
-from shardstore.entropy import Entropy
 from shardstore.errors import Corruption, NotWritable, StorageFailure
-from shardstore.file_names import SEGMENTS, manifest, segment_of
-from shardstore.filesystem import Filesystem
+from shardstore.files.documents import HEAD_BYTES
+from shardstore.files.file_names import SEGMENTS, manifest, segment_of
 from shardstore.key_range import KeyRange
-from shardstore.messages import Assignment
+from shardstore.seams.entropy import Entropy
+from shardstore.seams.filesystem import Filesystem
+from shardstore.wire.messages import Assignment
 from shardstore.workers.jobs.orphans import clear_orphans
 from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.owned_range import OwnedRange

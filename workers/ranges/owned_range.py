@@ -16,7 +16,7 @@ from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.empty_spans import EmptySpans
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.range_view import PinnedRange, PinnedView, RangeView
-from shardstore.workers.segment.null_segment import NULL_SEGMENT
+from shardstore.workers.segment.empty_layer import EMPTY_LAYER
 from shardstore.workers.segment.segment import Segment
 from shardstore.workers.segment.state import SegmentState, Step, after
 from shardstore.workers.segment.table_format import TableRecord
@@ -32,7 +32,7 @@ class OwnedRange:
     A child has an `inheritance` and no segment until it is materialised, and is `adopted` when it may accept writes. A
     parent has a `fence_lsn`, above which the log holds nothing of it, as soon as it accepts no write any more; it is
     `fence_wanted` while that has to wait for a scan which isolates it, and `is_fenced` when all that it ever accepted
-    is durable and applied. See shardstore/topology.py.
+    is durable and applied. See shardstore/wire/topology.py.
 
     `writes_applied` counts since the range was opened. Until `isolated_until_ns`, a scan keeps its writers waiting.
     `last_failure` is why the latest of its jobs failed; empty once one ended well. `version_logged` is the version of
@@ -158,7 +158,7 @@ class OwnedRange:
         for table in tables:
             if table.segment == self.segment_id and (not table.number or table.number in records):
                 record = records.get(table.number)
-                layer = self.segment.table(record) if record else NULL_SEGMENT
+                layer = self.segment.table(record) if record else EMPTY_LAYER
                 self.overlay.note_drained(DrainedRuns(table.lsn_first, table.lsn_last, layer, self.segment_id, record))
 
     def value_bytes_mean(self) -> int:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from shardstore.key_range import KeyRange
 from shardstore.workers.overlay.pin import DrainedRuns, Pin
+from shardstore.workers.segment.stretches import Mark, Ordered, Page
 from shardstore.workers.segment.table_format import Entries, TableRecord
-from shardstore.workers.stretches import Mark, Ordered, Page
 
 
 @dataclass(frozen=True, slots=True)

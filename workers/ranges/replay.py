@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from shardstore.columns import InvalidColumn, decode
 from shardstore.errors import Corruption
 from shardstore.identifiers import RequestId
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
-from shardstore.wire_format import Flag
+from shardstore.wire.columns import InvalidColumn, decode
+from shardstore.wire.wire_format import Flag
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import BARRED, Result
 from shardstore.workers.wal.record_format import Record, RecordKind

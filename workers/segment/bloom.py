@@ -23,7 +23,6 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 _WORDS = 8
 _WORD_BITS = 32
 _LINE_BITS = _WORDS * _WORD_BITS
-LINE_BYTES = _LINE_BITS // 8
 _SHIFTS = np.arange(0, 5 * _WORDS, 5, dtype=np.uint64)
 
 

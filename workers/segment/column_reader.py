@@ -10,8 +10,8 @@ import msgpack
 import numpy as np
 import numpy.typing as npt
 
-from shardstore.columns import positions_of
 from shardstore.identifiers import TOMBSTONE, Buffer, Stored
+from shardstore.wire.columns import positions_of
 from shardstore.workers.segment.blocks import Blocks
 from shardstore.workers.segment.column_writer import NIL_BYTES, bin_head_bytes
 from shardstore.workers.segment.table_format import OFFSET_BYTES, Integers

@@ -14,10 +14,10 @@ from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.workers.segment.digests import Digests, digest_of, digests_of
-from shardstore.workers.segment.null_segment import NULL_SEGMENT
+from shardstore.workers.segment.empty_layer import EMPTY_LAYER
+from shardstore.workers.segment.stretches import Mark, Page
 from shardstore.workers.segment.table_format import Entries, Integers
 from shardstore.workers.segment.table_reader import FEW_KEYS, Table
-from shardstore.workers.stretches import Mark, Page
 
 ROW_BYTES_MAX = 16
 
@@ -92,7 +92,7 @@ class Main:
                 return None
             if page.entries:
                 return replace(page, exhausted=page.exhausted and part is parts[-1])
-        return NULL_SEGMENT.page(key_range, reverse, entries_max, bytes_max)
+        return EMPTY_LAYER.page(key_range, reverse, entries_max, bytes_max)
 
     def _overlapped(self, key_range: KeyRange, reverse: bool) -> Sequence[Table]:
         """The parts that may hold keys of the range, the near end first; all behind the first do hold some."""

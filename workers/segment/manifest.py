@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from typing import Any, TypeAlias
 
-from shardstore import file_names
-from shardstore.documents import HEAD_BYTES, encode_document, publish, read_document
 from shardstore.errors import Corruption
-from shardstore.filesystem import Filesystem
+from shardstore.files import file_names
+from shardstore.files.documents import HEAD_BYTES, encode_document, publish, read_document
 from shardstore.key_range import KeyRange
-from shardstore.messages import from_plain, to_plain
-from shardstore.wire_format import MalformedMessage
+from shardstore.seams.filesystem import Filesystem
+from shardstore.wire.messages import from_plain, to_plain
+from shardstore.wire.wire_format import MalformedMessage
 from shardstore.workers.segment.table_format import TableRecord
 
 MAGIC = b"shardMAN"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from shardstore.filesystem import Filesystem
+from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.segment.cache import SegmentCache
 from shardstore.workers.segment.lookups import Lookups
 from shardstore.workers.segment.table_format import Identity, TableRecord

@@ -9,13 +9,14 @@ from itertools import compress, repeat
 from operator import is_
 from typing import Any, TypeAlias
 
-from shardstore import file_names
-from shardstore.filesystem import Filesystem
+from shardstore.files import file_names
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
+from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.segment.cache import SegmentCache
 from shardstore.workers.segment.cut_keys import cut_keys
 from shardstore.workers.segment.digests import digest_of, digests_of
+from shardstore.workers.segment.empty_layer import EMPTY_LAYER, EmptyLayer
 from shardstore.workers.segment.main import Main
 from shardstore.workers.segment.manifest import (
     Manifest,
@@ -25,12 +26,11 @@ from shardstore.workers.segment.manifest import (
     publish_manifest,
     share_bytes_of,
 )
-from shardstore.workers.segment.null_segment import NULL_SEGMENT, NullSegment
 from shardstore.workers.segment.open_tables import OpenTables
 from shardstore.workers.segment.table_format import TableRecord
 from shardstore.workers.segment.table_reader import FEW_KEYS, Table
 
-StoredLayer: TypeAlias = Table | Main | NullSegment
+StoredLayer: TypeAlias = Table | Main | EmptyLayer
 
 
 class Segment:
@@ -172,7 +172,7 @@ class Segment:
     def _layer_of(self, parts: Parts) -> StoredLayer:
         tables = list(map(self._tables.table, parts))
         if not tables:
-            return NULL_SEGMENT
+            return EMPTY_LAYER
         return Main(tables) if len(tables) > 1 else tables[0]
 
     def _get(self, key: bytes) -> Stored | None:

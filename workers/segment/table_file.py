@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from shardstore import messages
 from shardstore.checksum import checksum
 from shardstore.errors import Corruption
-from shardstore.filesystem import Filesystem
+from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import Compression
-from shardstore.wire_format import MalformedMessage
+from shardstore.wire import messages
+from shardstore.wire.wire_format import MalformedMessage
 from shardstore.workers.segment.block_index import BlockIndex, record_at
 from shardstore.workers.segment.table_format import (
     FOOTER_BYTES,

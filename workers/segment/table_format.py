@@ -52,9 +52,9 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from shardstore import file_names
 from shardstore.checksum import checksum
 from shardstore.errors import Corruption
+from shardstore.files import file_names
 from shardstore.identifiers import Buffer, Stored
 from shardstore.key_range import KeyRange
 from shardstore.limits import BLOCK_ENTRIES

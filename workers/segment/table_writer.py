@@ -9,12 +9,12 @@ from types import TracebackType
 
 import numpy as np
 
-from shardstore import messages
 from shardstore.checksum import checksum
 from shardstore.errors import StorageFailure
-from shardstore.filesystem import Filesystem
 from shardstore.limits import BLOCK_ENTRIES
+from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import DEFAULTS, SegmentOptions
+from shardstore.wire import messages
 from shardstore.workers.segment.block_index import BlockRecord, build_block_index
 from shardstore.workers.segment.bloom import build_bloom
 from shardstore.workers.segment.column_writer import (

@@ -13,9 +13,9 @@ from itertools import compress
 
 import numpy as np
 
-from shardstore.columns import all_within
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
+from shardstore.wire.columns import all_within
 from shardstore.workers.segment.bloom import Mask
 from shardstore.workers.segment.digests import Digests
 from shardstore.workers.segment.table_reader import Table

@@ -7,7 +7,7 @@ sees to; and what is buffered is never more than the lease. See MemoryPlan for t
 from __future__ import annotations
 
 from shardstore.memory_plan import MemoryPlan
-from shardstore.messages import Lease, LeaseReport
+from shardstore.wire.messages import Lease, LeaseReport
 
 WANTED_PER_USED = 8
 """So much more than was lately used is asked for, so that layers can grow to their full size before they are sealed."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from shardstore import counters
 from shardstore.identifiers import TOMBSTONE, Stored
-from shardstore.wire_format import Op
+from shardstore.wire import counters
+from shardstore.wire.wire_format import Op
 from shardstore.workers.ranges.results import Result
 from shardstore.workers.serving.requests import amount_of, change_of
 from shardstore.workers.wal.record_format import RecordKind

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TypeAlias
 
-from shardstore.effects import Send
 from shardstore.identifiers import TOMBSTONE, Stored
-from shardstore.messages import OutcomeAnswer, Refusal, encode
-from shardstore.wire_format import Flag, Op, Status
+from shardstore.seams.effects import Send
+from shardstore.wire.messages import OutcomeAnswer, Refusal, encode
+from shardstore.wire.wire_format import Flag, Op, Status
 from shardstore.workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import FAILED, Result, ending_of

@@ -16,7 +16,6 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from shardstore.entropy import Entropy
 from shardstore.errors import Busy, ScanInvalidated
 from shardstore.identifiers import RequestId
 from shardstore.limits import (
@@ -30,6 +29,7 @@ from shardstore.limits import (
     VIEW_FILE_BYTES_MAX,
 )
 from shardstore.memory_plan import MemoryPlan
+from shardstore.seams.entropy import Entropy
 from shardstore.workers.overlay.pin import Pin
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.range_view import PinnedView

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from shardstore.errors import Corruption, StorageFailure
 from shardstore.limits import SCAN_PAGE_BYTES
-from shardstore.messages import ScanRequest
-from shardstore.workers.serving.scan_page import ScanPage
+from shardstore.wire.messages import ScanRequest
+from shardstore.workers.serving.scan_page import EncodedPage
 
 PAGES_MAX = 8
 SHARE_OF_VIEWS = 4
@@ -22,7 +22,7 @@ SHARE_OF_VIEWS = 4
 
 class _PageAhead(NamedTuple):
     request: ScanRequest
-    page: ScanPage
+    page: EncodedPage
 
 
 class PagesAhead:
@@ -46,13 +46,13 @@ class PagesAhead:
         """Memory taken by the pages."""
         return sum([ahead.page.payload_bytes for ahead in self._read.values()])
 
-    def want(self, request: ScanRequest, page: ScanPage) -> None:
+    def want(self, request: ScanRequest, page: EncodedPage) -> None:
         """The client that asked for this page will ask for the one behind it."""
         left = request.limit - page.entries if request.limit else 0
         start, end = (request.start, page.resume) if request.reverse else (page.resume, request.end)
         self._wanted[request.mark] = replace(request, start=start, end=end, limit=left)
 
-    def read_next(self, read: Callable[[ScanRequest], ScanPage]) -> None:
+    def read_next(self, read: Callable[[ScanRequest], EncodedPage]) -> None:
         """Read the page that was wanted first. What is damaged is left for the client to meet, when it asks."""
         mark = next(iter(self._wanted))
         request = self._wanted.pop(mark)
@@ -66,7 +66,7 @@ class PagesAhead:
             del self._read[next(iter(self._read))]
         self._read[mark] = _PageAhead(request, page)
 
-    def take(self, request: ScanRequest) -> ScanPage | None:
+    def take(self, request: ScanRequest) -> EncodedPage | None:
         """The page that is asked for, if it was read."""
         ahead = self._read.get(request.mark)
         self.forget(request.mark)

@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import accumulate, repeat
 
-from shardstore.columns import encode, positions_of
-from shardstore.effects import Send
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.limits import REPLY_BYTES_AIM
-from shardstore.wire_format import Flag, Op
+from shardstore.seams.effects import Send
+from shardstore.wire.columns import encode, positions_of
+from shardstore.wire.wire_format import Flag, Op
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.serving.reply import Asker

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from shardstore.effects import Effect, Received, Send
 from shardstore.errors import Busy, Corruption, InvalidRequest, ScanInvalidated, ShardstoreError
 from shardstore.limits import CREDITS, MILLISECOND_NS
-from shardstore.messages import Refusal, encode
-from shardstore.wire_format import Header, MalformedMessage, Status, decode_header
+from shardstore.seams.effects import Effect, Received, Send
+from shardstore.wire.messages import Refusal, encode
+from shardstore.wire.wire_format import Header, MalformedMessage, Status, decode_header
 
 CHILD_RETRY_NS = 2 * MILLISECOND_NS
 """After which a child may have its files."""

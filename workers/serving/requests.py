@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shardstore import counters
-from shardstore.columns import InvalidColumn, all_within, decode, fixed_within
 from shardstore.errors import InvalidRequest
 from shardstore.key_range import KeyRange
 from shardstore.limits import (
@@ -18,10 +16,12 @@ from shardstore.limits import (
     SCAN_PAGE_ENTRIES,
     VALUE_BYTES_MAX,
 )
-from shardstore.messages import OutcomeQuestion, ScanRequest
-from shardstore.messages import decode as decode_message
 from shardstore.options import ScanMode
-from shardstore.wire_format import Flag, Header, MalformedMessage
+from shardstore.wire import counters
+from shardstore.wire.columns import InvalidColumn, all_within, decode, fixed_within
+from shardstore.wire.messages import OutcomeQuestion, ScanRequest
+from shardstore.wire.messages import decode as decode_message
+from shardstore.wire.wire_format import Flag, Header, MalformedMessage
 
 _SCAN_MODES = tuple(mode.value for mode in ScanMode)
 

@@ -15,16 +15,16 @@ from operator import add, is_not
 
 import numpy as np
 
-from shardstore.columns import Column, encode, encode_variable
 from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import KeyRange
 from shardstore.limits import BLOCK_ENTRIES, SCAN_PAGE_BYTES
+from shardstore.wire.columns import Column, encode, encode_variable
 from shardstore.workers.ranges.range_view import RangeView
 from shardstore.workers.segment.column_writer import as_array, as_list, stride_of_items
 from shardstore.workers.segment.merge import joined, merge
+from shardstore.workers.segment.stretches import Ordered, before, behind, lone_stretch, stretch_of
 from shardstore.workers.segment.table_format import Entries, Keys, Values
 from shardstore.workers.serving.deleted_keys import pass_deleted
-from shardstore.workers.stretches import Ordered, before, behind, lone_stretch, stretch_of
 
 STRETCH_ENTRIES_MIN = 16
 STRETCH_ENTRIES_MAX = 4_096
@@ -33,7 +33,7 @@ ALONE_ENTRIES_MIN = 4 * BLOCK_ENTRIES
 
 
 @dataclass(frozen=True, slots=True)
-class ScanPage:
+class EncodedPage:
     """Entries in ascending order, and where the next page begins (forward) or ends (reverse); empty: done.
 
     `passed` is the part of the range, at its near end, that was passed over since no key there has a value.
@@ -51,10 +51,10 @@ class ScanPage:
         return len(self.keys.frame) + len(self.values.frame)
 
 
-NOTHING = ScanPage(Column(b"", False), Column(b"", False), 0, b"")
+NOTHING = EncodedPage(Column(b"", False), Column(b"", False), 0, b"")
 
 
-def scan_page(view: RangeView, wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int) -> ScanPage:
+def scan_page(view: RangeView, wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int) -> EncodedPage:
     """The next page of the wanted part of a range."""
     layers = [layer for layer in view.layers if layer.extent(wanted) is not None]
     stored = _stored_page(layers, wanted, reverse, keys_only, entries_max)
@@ -63,7 +63,7 @@ def scan_page(view: RangeView, wanted: KeyRange, reverse: bool, keys_only: bool,
 
 def _stored_page(
     layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int
-) -> ScanPage | None:
+) -> EncodedPage | None:
     """Entries of one layer as they are stored, as far as no other one has any."""
     alone = lone_stretch(layers, wanted, reverse)
     if alone is None:
@@ -79,12 +79,12 @@ def _stored_page(
     else:
         resume = _behind_key(page.first_key if reverse else page.last_key, wanted, reverse)
     values = encode([b""] * page.entries) if keys_only else page.values
-    return ScanPage(page.keys, values, page.entries, resume)
+    return EncodedPage(page.keys, values, page.entries, resume)
 
 
 def _merged_page(
     layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int
-) -> ScanPage:
+) -> EncodedPage:
     """The living of a stretch of the range; none when there are more deleted keys than one page passes over."""
     passed = None
     living, rest = _living_of_stretch(layers, wanted, reverse, entries_max)
@@ -161,9 +161,9 @@ def _fitting(entries: Entries, reverse: bool) -> int:
     return max(1, bisect_right(list(accumulate(reversed(sizes) if reverse else sizes)), SCAN_PAGE_BYTES))
 
 
-def _page(entries: Entries, resume: bytes, keys_only: bool) -> ScanPage:
+def _page(entries: Entries, resume: bytes, keys_only: bool) -> EncodedPage:
     keys, values = entries
-    return ScanPage(_column(keys), encode([b""] * len(keys)) if keys_only else _column(values), len(keys), resume)
+    return EncodedPage(_column(keys), encode([b""] * len(keys)) if keys_only else _column(values), len(keys), resume)
 
 
 def _column(items: Keys | Values) -> Column:

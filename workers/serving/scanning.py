@@ -23,20 +23,20 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from shardstore.effects import Effect, Send
 from shardstore.errors import Busy, InvalidRequest, ScanInvalidated
 from shardstore.identifiers import RequestId
 from shardstore.limits import MILLISECOND_NS, SCAN_LEASE_NS
-from shardstore.messages import ScanRequest
 from shardstore.options import ScanMode
-from shardstore.wire_format import Flag, Op
+from shardstore.seams.effects import Effect, Send
+from shardstore.wire.messages import ScanRequest
+from shardstore.wire.wire_format import Flag, Op
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.range_view import PinnedView, RangeView
 from shardstore.workers.serving.open_scans import OpenScan, OpenScans
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import page_entries, scan_of, wanted_of
-from shardstore.workers.serving.scan_page import NOTHING, ScanPage, scan_page
+from shardstore.workers.serving.scan_page import NOTHING, EncodedPage, scan_page
 from shardstore.workers.serving.write_path import WritePath
 
 SYNC_WAIT_NS = 2 * MILLISECOND_NS
@@ -117,7 +117,7 @@ class Scanning:
             begun.pinned.release()
         return effects
 
-    def _read_ahead(self, request: ScanRequest) -> ScanPage:
+    def _read_ahead(self, request: ScanRequest) -> EncodedPage:
         """A page that was not asked for yet, of an open scan with a view, whose layers are in order."""
         owned, pinned = self.open.seen_by(request.mark)
         return _read(pinned.view, owned, request, owned.is_shown_by(pinned))
@@ -135,7 +135,7 @@ class Scanning:
         asker: Asker,
         request: ScanRequest,
         scan: OpenScan | None,
-        page: ScanPage,
+        page: EncodedPage,
         now_ns: int,
     ) -> bytes:
         """The mark of a page of a snapshot or an isolation, which is open from here on unless this is the last page."""
@@ -171,7 +171,7 @@ class Scanning:
         return self.open.of_mark(owned, mark, client, now_ns) if mark else None
 
 
-def _read(view: RangeView, owned: OwnedRange, request: ScanRequest, is_now: bool) -> ScanPage:
+def _read(view: RangeView, owned: OwnedRange, request: ScanRequest, is_now: bool) -> EncodedPage:
     """A page. Where the view shows the range as it is now, what scans know of that helps, and they learn of it."""
     wanted = wanted_of(request, owned.key_range)
     if wanted and is_now:

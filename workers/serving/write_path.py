@@ -16,14 +16,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from shardstore.effects import Effect, Stop, SyncWal
 from shardstore.errors import Busy, DiskFull, InvalidRequest, NotWritable, StorageFailure
 from shardstore.identifiers import RequestId
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
-from shardstore.messages import OutcomeAnswer, Refusal, encode
 from shardstore.options import Durability
 from shardstore.outcome import Ending
-from shardstore.wire_format import Flag, Header, Op, Status
+from shardstore.seams.effects import Effect, Stop, SyncWal
+from shardstore.wire.messages import OutcomeAnswer, Refusal, encode
+from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.ranges.dedup import Noted, Verdict
 from shardstore.workers.ranges.owned_range import OwnedRange
@@ -45,6 +45,8 @@ _KINDS: dict[int, RecordKind] = {Op.PUT: RecordKind.PUT, Op.DELETE: RecordKind.D
 _PUT = int(Op.PUT)
 _DELETE = int(Op.DELETE)
 _LAYOUT = Flag.KEYS_FIXED | Flag.VALUES_FIXED
+GROWTHS_PER_LAYER = 16
+"""The drain policy looks so many times while a layer grows to the size at which it is sealed."""
 
 
 class WritePath:
@@ -64,8 +66,7 @@ class WritePath:
         self.drain_rate = DrainRate()
         self.refused_bytes = 0
         """Memory for the largest write that was refused since the worker last asked for a larger lease."""
-        self.grown_bytes = 0
-        """Bytes applied since the drain policy last looked."""
+        self._grown_bytes = 0
         self._durability = durability
         self._asynchronous = durability is Durability.ASYNC
         self._logged: deque[LoggedWrite] = deque()
@@ -84,6 +85,26 @@ class WritePath:
     def held_bytes(self) -> int:
         """What counts against the lease: overlays, and what waits in the log to be applied."""
         return self.buffered_bytes + self._logged_bytes
+
+    def limit(self, limits: MemoryLimits) -> None:
+        """Let writes in within these limits from now on."""
+        self.limits = limits
+
+    def take_refused_bytes(self) -> int:
+        """`refused_bytes`, which begins anew: the lease is asked for."""
+        refused_bytes, self.refused_bytes = self.refused_bytes, 0
+        return refused_bytes
+
+    def note_drained(self, freed_bytes: int) -> None:
+        """So much less is in overlays."""
+        self.buffered_bytes -= freed_bytes
+
+    def has_grown(self) -> bool:
+        """Whether so much was applied since this last said so that the drain policy should look at the layers."""
+        if self._grown_bytes < self.limits.seal_bytes // GROWTHS_PER_LAYER:
+            return False
+        self._grown_bytes = 0
+        return True
 
     @property
     def logged_bytes(self) -> int:
@@ -256,7 +277,7 @@ class WritePath:
     def _apply(self, logged: LoggedWrite) -> list[Effect]:
         grown_bytes = logged.apply()
         self.buffered_bytes += grown_bytes
-        self.grown_bytes += grown_bytes
+        self._grown_bytes += grown_bytes
         pressure = self.pressure
         return [answer(asker, result, pressure) for asker, result in logged.waiting]
 

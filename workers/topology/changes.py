@@ -1,4 +1,4 @@
-"""What the router has ordered, and how far it is here. See shardstore/topology.py for the stages of a change.
+"""What the router has ordered, and how far it is here. See shardstore/wire/topology.py for the stages of a change.
 
     parent here      fence  -> sealed, durable -> drained by ordinary jobs -> retired
     child here       opened -> adopted         -> materialised by a job    -> an ordinary range
@@ -13,11 +13,11 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 
-from shardstore.effects import Effect, Send
 from shardstore.limits import MILLISECOND_NS
-from shardstore.messages import encode
-from shardstore.topology import Change, Order, Progress, Relative
-from shardstore.wire_format import Header, Op
+from shardstore.seams.effects import Effect, Send
+from shardstore.wire.messages import encode
+from shardstore.wire.topology import Change, Order, Progress, Relative
+from shardstore.wire.wire_format import Header, Op
 from shardstore.workers.jobs.specs import AdoptSpec
 from shardstore.workers.maintenance.queue import MaintenanceQueue
 from shardstore.workers.ranges.dedup import DedupWindow

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from shardstore.effects import Send
 from shardstore.errors import Corruption
-from shardstore.filesystem import Filesystem
 from shardstore.identifiers import tag_of_store
 from shardstore.limits import MILLISECOND_NS
-from shardstore.messages import Assignment, Assignments, Refusal
-from shardstore.topology import Relative
-from shardstore.wire_format import Flag, Header, Op, Status
+from shardstore.seams.effects import Send
+from shardstore.seams.filesystem import Filesystem
+from shardstore.wire.messages import Assignment, Assignments, Refusal
+from shardstore.wire.topology import Relative
+from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.load.range_size import RangeSize, size_of
 from shardstore.workers.ranges.opening import open_child, open_range
 from shardstore.workers.ranges.owned_range import OwnedRange

@@ -28,12 +28,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
-from shardstore.documents import encode_document, publish, read_document
-from shardstore.entropy import Entropy
 from shardstore.errors import Corruption, StorageFailure
-from shardstore.file_names import log_document
-from shardstore.filesystem import Filesystem
+from shardstore.files.documents import encode_document, publish, read_document
+from shardstore.files.file_names import log_document
 from shardstore.identifiers import LIFE_NONCE_BITS
+from shardstore.seams.entropy import Entropy
+from shardstore.seams.filesystem import Filesystem
 
 MAGIC = b"shardLOG"
 VERSION = 2

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from shardstore.errors import Corruption
-from shardstore.file_names import first_lsn_of, wal_file, worker_directory
-from shardstore.filesystem import Filesystem
+from shardstore.files.file_names import first_lsn_of, wal_file, worker_directory
+from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.wal.record_format import (
     FILE_HEADER_BYTES,
     DamagedHeader,

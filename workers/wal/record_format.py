@@ -49,8 +49,8 @@ from functools import partial
 from typing import NamedTuple
 
 from shardstore.checksum import checksum
-from shardstore.documents import of_another_version
 from shardstore.errors import Corruption
+from shardstore.files.documents import of_another_version
 from shardstore.identifiers import Buffer, RequestId
 from shardstore.limits import REQUEST_BYTES_MAX
 

@@ -26,13 +26,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from shardstore.documents import TEMPORARY_SUFFIX, publish_parts
-from shardstore.entropy import Entropy
 from shardstore.errors import Corruption, NotWritable
-from shardstore.file_names import first_lsn_of, log_document, wal_file, worker_directory
-from shardstore.filesystem import Filesystem
+from shardstore.files.documents import TEMPORARY_SUFFIX, publish_parts
+from shardstore.files.file_names import first_lsn_of, log_document, wal_file, worker_directory
 from shardstore.identifiers import is_later_life
 from shardstore.limits import KIB
+from shardstore.seams.entropy import Entropy
+from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.wal.log_document import LogDocument, next_life, publish_log_document, read_log_document
 from shardstore.workers.wal.reader import first_lsns
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, FileHeader

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from shardstore.errors import Corruption
-from shardstore.filesystem import Filesystem
 from shardstore.limits import WAL_FILE_BYTES
+from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.wal.record_format import (
     FILE_HEADER_BYTES,
     RECORD_MAGIC,

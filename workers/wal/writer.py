@@ -12,12 +12,12 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shardstore.documents import TEMPORARY_SUFFIX
 from shardstore.errors import NotWritable, StorageFailure
-from shardstore.file_names import wal_file, worker_directory
-from shardstore.filesystem import File, Filesystem
+from shardstore.files.documents import TEMPORARY_SUFFIX
+from shardstore.files.file_names import wal_file, worker_directory
 from shardstore.identifiers import Lsn, RequestId
 from shardstore.limits import KIB, REQUEST_BYTES_MAX, WAL_FILE_BYTES
+from shardstore.seams.filesystem import File, Filesystem
 from shardstore.workers.wal.record_format import (
     FILE_HEADER_BYTES,
     RECORD_HEADER_BYTES,

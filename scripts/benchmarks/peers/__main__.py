@@ -13,7 +13,7 @@ from benchmarks.peers.peer import OpenPeer
 from benchmarks.peers.redis_server import NoServer
 from benchmarks.peers.runner import Runner, WrongAnswer
 from benchmarks.records import SHAPES, records_of
-from shardstore.process import end_with_parent
+from shardstore.system.process import end_with_parent
 
 
 def main() -> None:

@@ -1,0 +1,14 @@
+"""The command line.
+
+commands.py      `shardstore` itself: commands that read and write keys, and show figures
+serve.py         `shardstore serve`
+admin.py         `shardstore admin`: ranges and workers
+status.py        `shardstore status`
+connection.py    how a command reaches a cluster
+failures.py      how a command fails: one line, one exit code
+help_texts.py    help and version
+output.py        what a command prints
+log.py           the log of `serve`
+store_status.py  whether a store serves, from its statistics
+memory_table.py  where its memory is, as a table
+"""

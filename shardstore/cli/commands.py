@@ -1,0 +1,230 @@
+"""The command line: serve a store, and use one.
+
+Keys and values are given and printed as text in UTF-8, or with --hex as hexadecimal digits, which is exact for any
+bytes. With --json each answer is JSON.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shardstore.cli import admin, help_texts, memory_table, output
+from shardstore.cli.connection import Form, with_client
+from shardstore.cli.failures import EXIT_CODES, EXIT_NO_SUCH_KEY, CommandLine, Failed
+from shardstore.cli.serve import serve_command
+from shardstore.cli.status import status
+from shardstore.errors import InvalidRequest, ScanInvalidated
+from shardstore.options import InspectionOptions, ScanMode, to_argument
+
+if TYPE_CHECKING:
+    from shardstore.client.blocking.client import Client
+
+HELP = f"""A sharded, ordered, persistent key-value store.
+
+Start a store with `shardstore serve`, then use it from another terminal:
+
+\b
+    shardstore put greeting hello
+    shardstore get greeting
+    shardstore scan --prefix gree
+
+Keys and values are text in UTF-8. A byte that is no UTF-8 is printed as \\xNN; --hex is exact for any bytes, and
+`get --raw` for a value. Put `--` before a key that begins with a dash.
+
+\b
+Exit codes:
+    {EXIT_CODES}
+"""
+
+
+@click.group(
+    cls=CommandLine,
+    commands=(serve_command, status, *admin.COMMANDS),
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=HELP,
+)
+@help_texts.version_option
+def main() -> None:
+    """See HELP."""
+
+
+@main.command()
+@click.argument("key")
+@click.option("--raw", is_flag=True, help="Print the bytes of the value and nothing else, not even an end of line.")
+@with_client
+def get(db: Client, form: Form, timeout: float, key: str, raw: bool) -> None:
+    """Print the value of KEY; exit with 1 when there is none."""
+    if raw and form.json:
+        raise click.UsageError("--raw and --json are two ways to print the value: choose one")
+    value = db.get(form.to_bytes(key), timeout=timeout)
+    if value is None:
+        output.complain(lambda: click.echo(f"no such key: {form.to_line(form.to_bytes(key))}", err=True))
+        raise click.exceptions.Exit(EXIT_NO_SUCH_KEY)
+    if raw:
+        output.say_bytes(value)
+    else:
+        form.show({"key": form.to_bytes(key), "value": value}, form.to_text(value))
+
+
+@main.command()
+@click.argument("key")
+@click.argument("value", required=False)
+@with_client
+def put(db: Client, form: Form, timeout: float, key: str, value: str | None) -> None:
+    """Write VALUE under KEY, or the standard input.
+
+    Without VALUE, it is what comes on the standard input, byte for byte.
+    """
+    content = _standard_input() if value is None else form.to_bytes(value)
+    db.put(form.to_bytes(key), content, timeout=timeout)
+    form.show({"key": form.to_bytes(key), "bytes": len(content)}, f"put {len(content)} bytes")
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise InvalidRequest("there is no VALUE, and the standard input, from which it would be taken, is closed")
+    return sys.stdin.buffer.read()
+
+
+@main.command()
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@with_client
+def delete(db: Client, form: Form, timeout: float, keys: tuple[str, ...]) -> None:
+    """Delete each KEY, whether it is there or not."""
+    given = [form.to_bytes(key) for key in keys]
+    if len(given) == 1:
+        db.delete(given[0], timeout=timeout)
+    else:
+        db.delete_many(given, timeout=timeout)
+    form.show({"deleted": given}, f"deleted {', '.join(map(form.to_line, given))}")
+
+
+@main.command()
+@click.option("--start", help="First key.")
+@click.option("--end", help="Key to stop before.")
+@click.option("--prefix", help="Only keys that begin so.")
+@click.option("--reverse", is_flag=True, help="From the last key to the first.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many keys.")
+@click.option("--keys-only", is_flag=True, help="Leave the values out.")
+@click.option(
+    "--mode",
+    default=ScanMode.SNAPSHOT.value,
+    show_default=True,
+    type=click.Choice([mode.value for mode in ScanMode]),
+    help="What the scan does about writes that come meanwhile.",
+)
+@click.option("--resume", metavar="TOKEN", help="Go on where a scan ended early, with the token that it gave then.")
+@with_client
+def scan(
+    db: Client,
+    form: Form,
+    timeout: float,
+    start: str | None,
+    end: str | None,
+    prefix: str | None,
+    resume: str | None,
+    **more: Any,
+) -> None:
+    """Print keys and values in key order, an entry per line.
+
+    A tab separates key and value. Unless --hex or --json is given, a line end in them is printed as \\n or \\r, a tab
+    as \\t, a backslash as \\\\, and any other byte that is no printable text as \\xNN.
+    """
+    texts = {"start": start, "end": end, "prefix": prefix}
+    more |= {name: form.to_bytes(text) for name, text in texts.items() if text is not None}
+    more["resume"] = None if resume is None else Form(hex=True, json=False).to_bytes(resume)
+    try:
+        for entry in db.scan(timeout=timeout, **more):
+            if isinstance(entry, bytes):  # keys only
+                form.show({"key": entry}, form.to_line(entry))
+            else:
+                key, value = entry
+                form.show({"key": key, "value": value}, f"{form.to_line(key)}\t{form.to_line(value)}")
+    except ScanInvalidated as ended:
+        raise Failed(f"{ended} (go on with --resume {ended.token.hex()})") from None
+
+
+@main.command()
+@with_client
+def stats(db: Client, form: Form, timeout: float) -> None:
+    """Print the figures of the router and of each worker."""
+    figures = db.stats(timeout=timeout)
+    named = {who if isinstance(who, str) else f"worker {who}": each for who, each in figures.items()}
+    form.show(figures, "\n".join(_lines(named)))
+
+
+@main.command()
+@with_client
+def memory(db: Client, form: Form, timeout: float) -> None:
+    """Print what memory is allowed and used.
+
+    By what it is used, per worker and in sum.
+    """
+    figures = db.stats(timeout=timeout)
+    form.show(
+        {who: each.get("budget" if who == "router" else "memory", each) for who, each in figures.items()},
+        "\n".join(memory_table.lines(figures)),
+    )
+
+
+def maintenance_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of what is done to whole ranges."""
+    for option in (
+        click.option("--no-wait", is_flag=True, help="Return when it is accepted; fail if an earlier one goes on."),
+        click.option("--end", help="Only ranges with keys before this one."),
+        click.option("--start", help="Only ranges with keys from this one on."),
+    ):
+        command = option(command)
+    return command
+
+
+@main.command()
+@maintenance_options
+@with_client
+def flush(db: Client, form: Form, timeout: float, start: str | None, end: str | None, no_wait: bool) -> None:
+    """Wait until everything written so far is in segment files."""
+    db.flush(form.to_bound(start), form.to_bound(end), not no_wait, timeout=timeout)
+    form.show({"flushed": not no_wait}, "accepted" if no_wait else "flushed")
+
+
+@main.command()
+@maintenance_options
+@with_client
+def compact(db: Client, form: Form, timeout: float, start: str | None, end: str | None, no_wait: bool) -> None:
+    """Flush, and merge the tables of each range."""
+    db.compact(form.to_bound(start), form.to_bound(end), not no_wait, timeout=timeout)
+    form.show({"compacted": not no_wait}, "accepted" if no_wait else "compacted")
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, resolve_path=True))
+@click.option("--entries", default=20, show_default=True, type=click.IntRange(0), help="Entries or records to show.")
+@click.option("--hex", "as_hex", is_flag=True, help="Print keys and values as hexadecimal digits.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def inspect(file: str, entries: int, as_hex: bool, as_json: bool) -> None:
+    """Print what is in FILE, any file of a store.
+
+    It may be in use, or a copy. Exits with 3 when it is damaged, and says where.
+    """
+    from shardstore.system.own_program import run_module  # noqa: PLC0415  (no other command needs it)
+
+    directory, name = os.path.split(file)
+    options = InspectionOptions(directory, name, entries, as_hex, as_json)
+    code, printed = run_module("shardstore.workers.inspection", to_argument(options))
+    output.say_bytes(printed)
+    raise click.exceptions.Exit(code)
+
+
+def _lines(figures: Any, indent: str = "") -> Iterator[str]:
+    """Nested figures as indented lines."""
+    for name, value in figures.items() if isinstance(figures, dict) else enumerate(figures):
+        if isinstance(value, dict | list) and value:
+            yield f"{indent}{name}"
+            yield from _lines(value, indent + "  ")
+        else:
+            yield f"{indent}{name}  {value:,}" if type(value) is int else f"{indent}{name}  {value}"

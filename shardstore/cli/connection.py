@@ -1,0 +1,91 @@
+"""How a command of the command line reaches a cluster, and takes and prints bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import click
+
+import shardstore
+from shardstore.cli import output
+from shardstore.cli.failures import failures_in_one_line
+from shardstore.errors import InvalidRequest
+from shardstore.system.running_cluster import named_by_environment
+
+DEFAULT_DATA = "data"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How bytes are given and printed."""
+
+    hex: bool
+    json: bool
+
+    def to_bytes(self, text: str) -> bytes:
+        """The bytes a word of the command line stands for."""
+        if not self.hex:
+            return text.encode("utf-8", "surrogateescape")
+        try:
+            return bytes.fromhex(text)
+        except ValueError:
+            raise InvalidRequest(f"{text!r} is not hexadecimal: give two digits per byte") from None
+
+    def to_bound(self, text: str | None) -> bytes | None:
+        """The bytes of a bound, None for one that was not given."""
+        return None if text is None else self.to_bytes(text)
+
+    def to_text(self, data: bytes) -> str:
+        """The bytes as text; without --hex, bytes that are no UTF-8 appear as \\xNN."""
+        return data.hex() if self.hex else data.decode("utf-8", "backslashreplace")
+
+    def to_line(self, data: bytes) -> str:
+        """The bytes as text without line ends and tabs, from which they can be told again."""
+        return data.hex() if self.hex else output.one_line(data)
+
+    def show(self, answer: Any, text: str) -> None:
+        """Print the answer as JSON, or as text."""
+        output.say(json.dumps(answer, default=self._plain) if self.json else text)
+
+    def _plain(self, value: object) -> str:
+        return self.to_text(value) if isinstance(value, bytes) else str(value)
+
+
+def cluster_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give the command the argument `where`, which names a cluster as `connect` takes it, and the options for it."""
+
+    @click.option("--url", help="Address of the cluster, as `serve` prints it. [default: the cluster of --data]")
+    @click.option(
+        "--data",
+        type=click.Path(),
+        help="Data directory of a cluster on this host. [default: SHARDSTORE_URL or SHARDSTORE_DATA, or else data]",
+    )
+    @wraps(command)
+    def naming(url: str | None, data: str | None, **arguments: Any) -> None:
+        given = [where for where in (url, data) if where is not None]
+        if "" in given:
+            raise click.UsageError("--url or --data is empty: name a cluster, or leave the option out")
+        command(where=given[0] if given else named_by_environment() or DEFAULT_DATA, **arguments)
+
+    return naming
+
+
+def with_client(command: Callable[..., None]) -> Callable[..., None]:
+    """Give the command a connected client, the form of its answers and a timeout, and the options for all three."""
+
+    @cluster_options
+    @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for the cluster.")
+    @click.option("--hex", "as_hex", is_flag=True, help="Give and print keys and values as hexadecimal digits.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @wraps(command)
+    def connected(where: str, timeout: float, as_hex: bool, as_json: bool, **arguments: Any) -> None:
+        with failures_in_one_line():
+            db = shardstore.connect(where, timeout=timeout)
+        with db, failures_in_one_line(advise=True):
+            command(db, Form(as_hex, as_json), timeout, **arguments)
+
+    return connected

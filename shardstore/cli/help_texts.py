@@ -1,0 +1,49 @@
+"""Help and version, printed as answers are: see output.py. Left to click, a full disk would give a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+import shardstore
+from shardstore.cli import output
+
+
+class Command(click.Command):
+    """A command, with its help."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """The option that prints the help."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _printing(lambda context: context.get_help())
+        return option
+
+
+class Group(Command, click.Group):
+    """Commands under one name, with their help."""
+
+    command_class = Command
+
+
+def version_option(command: Any) -> Any:
+    """Give the command the option --version."""
+    return click.option(
+        "--version",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_printing(lambda _: f"shardstore, version {shardstore.__version__}"),
+        help="Show the version and exit.",
+    )(command)
+
+
+def _printing(text_of: Callable[[click.Context], str]) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def print_and_exit(context: click.Context, option: click.Parameter, is_given: Any) -> None:
+        if is_given and not context.resilient_parsing:
+            output.say(text_of(context))
+            context.exit()
+
+    return print_and_exit

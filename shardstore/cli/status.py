@@ -1,0 +1,41 @@
+"""The command that tells whether a store serves."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+import shardstore
+from shardstore.cli import output
+from shardstore.cli.connection import cluster_options
+from shardstore.cli.failures import failures_in_one_line
+from shardstore.cli.help_texts import Command
+from shardstore.cli.store_status import Level, Verdict, verdict_of
+from shardstore.errors import TurnedAway, Unavailable
+
+
+@click.command(cls=Command)
+@cluster_options
+@click.option("--timeout", default=5.0, show_default=True, help="Seconds to wait for each process.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(where: str, timeout: float, as_json: bool) -> None:
+    """Say in one line whether the store serves.
+
+    Exits with 0 when all of it does, 1 when a part does not (degraded), 2 when nothing does (down).
+    """
+    with failures_in_one_line():
+        verdict = _verdict(where, timeout)
+    words = {"status": verdict.level.name.lower(), "why": verdict.why}
+    output.say(json.dumps(words) if as_json else verdict.line)
+    raise click.exceptions.Exit(verdict.level)
+
+
+def _verdict(where: str, timeout: float) -> Verdict:
+    try:
+        with shardstore.connect(where, timeout=timeout) as db:
+            return verdict_of(db.stats(timeout=timeout))
+    except TurnedAway as error:
+        return Verdict(Level.DEGRADED, str(error))
+    except Unavailable as error:
+        return Verdict(Level.DOWN, str(error))

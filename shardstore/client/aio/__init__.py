@@ -1,0 +1,9 @@
+"""The asyncio client: the counterpart of `blocking/`, module by module.
+
+connecting.py   `connect_async`
+client.py       `AsyncClient`
+admin.py        `AsyncClient.admin`
+scan.py         what `AsyncClient.scan` returns
+calling.py      runs the calls of a method, several at a time
+pump.py         lets an event loop drive a session
+"""

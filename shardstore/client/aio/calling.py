@@ -1,0 +1,89 @@
+"""Runs the calls of the asyncio client's methods, several at a time: the counterpart of blocking/calling.py."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from collections import deque
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from typing import Any
+
+from shardstore.client.aio.pump import LoopPump
+from shardstore.client.calls import operations, outcome_token
+from shardstore.client.calls.calls import Call, is_write
+from shardstore.client.calls.operations import CALLS_OUTSTANDING
+from shardstore.errors import Busy, OutcomeUnknown, ShardstoreError, Unavailable
+
+
+class CallRunner:
+    """Submits calls to the session behind a pump, and waits for them."""
+
+    def __init__(self, pump: LoopPump) -> None:
+        self._pump = pump
+
+    async def one(self, call: Call) -> Any:
+        """What the call settles with. Cancelled, it tells what became of a write."""
+        self._pump.submit(call)
+        try:
+            return await self._pump.wait(call)
+        except CancelledError as cancelled:
+            self._tell_of(cancelled, [call], 0)
+            raise
+        finally:
+            self._pump.abandon(call)
+
+    async def each(self, calls: Iterator[Call]) -> AsyncIterator[Any]:
+        """What each call settles with, in order. Some later ones are under way meanwhile."""
+        under_way: deque[Call] = deque()
+        done = 0
+        try:
+            for call in calls:
+                under_way.append(self._pump.submit(call))
+                if len(under_way) >= CALLS_OUTSTANDING:
+                    yield await self._wait_among(under_way, done)
+                    done += 1
+            while under_way:
+                yield await self._wait_among(under_way, done)
+                done += 1
+        except operations.BadEntry as bad:
+            raise bad.told(await self._ends(under_way, done)) from None
+        finally:
+            for left in under_way:
+                self._pump.abandon(left)
+
+    async def _wait_among(self, under_way: deque[Call], done: int) -> Any:
+        """What the first call settles with. When a write fails, the others end too: the error tells of all."""
+        call = under_way[0]
+        try:
+            value = await self._pump.wait(call)
+        except CancelledError as cancelled:
+            self._tell_of(cancelled, under_way, done)
+            raise
+        except (Busy, Unavailable, OutcomeUnknown):
+            if not is_write(call):
+                raise
+            failure = outcome_token.error_of_all(await self._ends(under_way, done), done)
+            raise failure from failure.__cause__
+        self._pump.abandon(under_way.popleft())
+        return value
+
+    async def _ends(self, calls: Collection[Call], done: int) -> list[ShardstoreError | None]:
+        """The error of each call, None if it has none."""
+        try:
+            return [await self._end_of(call) for call in calls]
+        except CancelledError as cancelled:
+            self._tell_of(cancelled, calls, done)
+            raise
+
+    async def _end_of(self, call: Call) -> ShardstoreError | None:
+        try:
+            await self._pump.wait(call)
+        except ShardstoreError as error:
+            return error
+        return None
+
+    def _tell_of(self, cancelled: CancelledError, calls: Iterable[Call], done: int) -> None:
+        """Let the error tell what became of a write of these calls, behind `done` that were applied."""
+        if all(map(is_write, calls)):
+            token = outcome_token.token_of_all(map(self._pump.ending_of, calls), done)
+            cancelled.token = token.encode()  # type: ignore[attr-defined]
+            cancelled.add_note("the write may be applied: `outcome(error.token)` of the client tells")

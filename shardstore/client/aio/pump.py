@@ -1,0 +1,318 @@
+"""Lets an asyncio event loop drive a session: the counterpart of blocking/pump.py.
+
+Calls made in one turn of the loop are submitted together, so that they are gathered. The transport's descriptor may
+miss what comes while something is sent: after everything that may have sent, messages are taken until there are none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from asyncio import AbstractEventLoop
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from shardstore.client.calls.calls import Call
+from shardstore.client.driver import Driver
+from shardstore.client.forking import refusal, watch
+from shardstore.client.opening import Surroundings
+from shardstore.client.session.effects import Abandon, Await, Resolve, Submit
+from shardstore.errors import Closed, InvalidRequest, Unavailable
+from shardstore.limits import SECOND_NS
+from shardstore.seams.transport import ClientTransport
+
+_RECEIVES_PER_TURN = 4
+
+
+class _Answer(asyncio.Future[Any]):
+    """What a call settles with. The pump is told at once when it is cancelled: its task is told a turn later."""
+
+    call: Call
+    pump: LoopPump
+
+    def cancel(self, msg: Any = None) -> bool:
+        cancelled = super().cancel(msg)
+        if cancelled:
+            self.pump.leave(self.call)
+        return cancelled
+
+
+class LoopPump:
+    """Belongs to the loop that runs when it is made; in the child of a fork, to the loop of the first call there.
+
+    The loop knows it by a weak reference, so that a client that was forgotten is freed. `life` counts the forks it was
+    carried over. `_ended` says why it is of no use any more.
+    """
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        self._submitted: list[Call] = []
+        self._abandoned: deque[Call] = deque()
+        self._futures: dict[Call, _Answer] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._turn_is_due = False
+        self._ended = ""
+        self._release: weakref.finalize[[AbstractEventLoop, ClientTransport], LoopPump] | None = None
+        self.life = 0
+        self._loop: AbstractEventLoop | None = asyncio.get_running_loop()
+        self._driver = self._new_driver()
+        self._driver.start_over()
+        self._attach(self._loop)
+        self._turn_soon()
+        watch(self)
+
+    @property
+    def name(self) -> str:
+        """What the client was told to connect to."""
+        return self._surroundings.name
+
+    @property
+    def ended(self) -> str:
+        """Why it is of no use any more; empty while it is."""
+        return self._ended
+
+    @property
+    def _transport(self) -> ClientTransport | None:
+        return self._driver.transport
+
+    def _new_driver(self) -> Driver:
+        made_of = self._surroundings
+        return Driver(made_of.new_transport, made_of.clock, made_of.new_session, self._resolve)
+
+    def submit(self, call: Call) -> Call:
+        """Take a call; it is sent at the end of this turn of the loop. Raises Closed, InvalidRequest."""
+        self._futures[call] = self._answer_to(call, self._loop_of_this_call())
+        self._submitted.append(call)
+        self._turn_soon()
+        return call
+
+    def tell(self, call: Call) -> None:
+        """Take a call for whose end nobody waits."""
+        if not self._ended:
+            self._submitted.append(call)
+            self._turn_soon()
+
+    async def wait(self, call: Call) -> Any:
+        """What a submitted call settles with; raises its error. It is the caller's to abandon it then."""
+        self._await(call)
+        return await self._futures[call]
+
+    async def watch(self, call: Call) -> Any:
+        """Like `wait`, but it abandons a call that has ended; when this is cancelled, the call may be watched again."""
+        self._await(call)
+        try:
+            value = await asyncio.shield(self._futures[call])
+        except Exception:
+            self.abandon(call)
+            raise
+        self.abandon(call)
+        return value
+
+    def ending_of(self, call: Call) -> BaseException | None:
+        """How a write ends whose caller is cancelled now: in doubt, unless it ended before; None if it is applied."""
+        future = self._futures.get(call)
+        if future is None or not future.done() or future.cancelled() or isinstance(future.exception(), Closed):
+            return self._driver.interrupted(call, "its caller was cancelled")
+        return future.exception()
+
+    def settled_value(self, call: Call) -> Any:
+        """What a submitted call has settled with, None if it has not, or with an error."""
+        future = self._futures.get(call)
+        if future is None or not future.done() or future.cancelled() or future.exception() is not None:
+            return None
+        return future.result()
+
+    def abandon(self, call: Call) -> None:
+        """Nobody waits for this call any more, if anybody did."""
+        future = self._futures.pop(call, None)
+        if future is None:
+            return
+        if self._driver.torn:
+            call.settled = True  # no session is to send it any more
+        elif not call.settled and not self._ended:
+            self._abandoned.append(call)
+            self._turn_soon()
+        if future.done() and not future.cancelled():
+            future.exception()  # it counts as retrieved
+
+    def close(self) -> None:
+        """Close the transport; who waits gets Closed."""
+        if self._ended:
+            return
+        self._ended = "the client was closed"
+        if self._release is not None:
+            self._release.detach()
+        if self._loop is not None and self._transport is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._transport.descriptor())
+        if self._timer is not None:
+            self._timer.cancel()
+        self._driver.close()
+        for future in self._futures.values():
+            if not future.done():
+                future.set_exception(Closed(self._ended))
+
+    def carry_over_fork(self) -> None:
+        """This is the child of a fork: begin anew with the next call, in the loop that runs then, or refuse it."""
+        self.life += 1
+        self._loop = self._timer = None
+        self._turn_is_due = False
+        self._submitted.clear()
+        self._abandoned.clear()
+        self._futures.clear()
+        if self._release is not None:
+            self._release.detach()
+        self._driver.drop()
+        self._driver = self._new_driver()
+        if not self._surroundings.reopens:
+            self._ended = self._ended or refusal()
+
+    def _answer_to(self, call: Call, loop: AbstractEventLoop) -> _Answer:
+        answer = _Answer(loop=loop)
+        answer.call, answer.pump = call, self
+        return answer
+
+    def leave(self, call: Call) -> None:
+        """The task that waits for this call is cancelled, and will learn of it: what comes now comes behind."""
+        if not self._driver.torn and not self._ended:
+            self._abandoned.append(call)
+
+    def _loop_of_this_call(self) -> AbstractEventLoop:
+        """Raises Closed, InvalidRequest."""
+        if self._ended:
+            raise Closed(self._ended)
+        running = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = running
+        if running is not self._loop:
+            raise InvalidRequest(
+                "an asyncio client is used in the event loop in which it was made: make another one in this loop"
+            )
+        return running
+
+    def _attach(self, loop: AbstractEventLoop) -> None:
+        """Let the loop watch the transport, and let go of it when the client is forgotten."""
+        transport = self._driver.transport
+        assert transport is not None, "it was started"
+        loop.add_reader(transport.descriptor(), _turn_of, weakref.ref(self))
+        self._release = weakref.finalize(self, _let_go, loop, transport)
+        self._release.atexit = False
+
+    def _await(self, call: Call) -> None:
+        if call.held and not self._driver.torn:
+            self._driver.handle((Await(call),))
+            self._turn_soon()
+
+    def _turn_soon(self) -> None:
+        """From this loop, or from wherever an object is finalized."""
+        loop = self._loop
+        if self._turn_is_due or loop is None:
+            return
+        self._turn_is_due = True
+        if asyncio._get_running_loop() is loop:
+            loop.call_soon(_turn_of, weakref.ref(self))
+        elif not _call_in(loop, _turn_of, weakref.ref(self)):
+            self._turn_is_due = False
+
+    def _turn(self) -> None:
+        """Hand over what was submitted, take what has come, and arrange to be called again in time."""
+        self._turn_is_due = False
+        if self._ended:
+            return
+        try:
+            if self._driver.torn and not self._start_over():
+                return
+            while self._abandoned:
+                self._driver.handle((Abandon(self._abandoned.popleft()),))
+            if self._submitted:
+                self._driver.torn = True
+                calls, self._submitted = self._submitted, []
+                self._driver.handle((Submit(calls),))
+            for _ in range(_RECEIVES_PER_TURN):
+                if not self._driver.receive(0):
+                    break
+            else:
+                self._turn_soon()  # there may be more, but others have a right to this loop
+        finally:
+            if self._driver.torn:
+                self._end_lost()
+            self._set_timer()
+
+    def _start_over(self) -> bool:
+        """An exception left the driver torn: the session is replaced. If that cannot be now, who waits is told."""
+        while self._abandoned:
+            self._abandoned.popleft().settled = True
+        before = self._transport
+        try:
+            self._driver.start_over()
+            if self._transport is not before and self._loop is not None:
+                self._attach(self._loop)
+        except Unavailable as error:
+            for call in self._submitted:
+                self._resolve(Resolve(call, None, Unavailable(str(error))))
+            self._submitted.clear()
+        return not self._driver.torn
+
+    def _end_lost(self) -> None:
+        """End the calls that only a torn session knows."""
+        unsent = set(self._submitted)
+        for call in list(self._futures):
+            if call not in unsent:
+                call.settled = True
+                self._resolve(Resolve(call, None, self._driver.interrupted(call)))
+
+    def _set_timer(self) -> None:
+        """Be called when the session wants to be. A timer that stands for an earlier time stays, and does no harm."""
+        due_ns = self._driver.wakeup_ns()
+        if due_ns is None or self._loop is None:
+            return
+        due = self._loop.time() + max(due_ns - self._surroundings.clock.now_ns(), 0) / SECOND_NS
+        if self._timer is None or self._timer.when() > due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(due, _turn_of, weakref.ref(self), True)
+
+    def be_called(self, by_timer: bool) -> None:
+        """The loop has something for it."""
+        if by_timer:
+            self._timer = None
+        self._turn()
+
+    def _resolve(self, effect: Resolve) -> None:
+        future = self._futures.get(effect.call)
+        if future is None:
+            return
+        if future.cancelled():  # its task does not know that yet: when it does, it asks how the call has ended
+            future = self._futures[effect.call] = self._answer_to(effect.call, future.get_loop())
+        if future.done():
+            return
+        if effect.error is None:
+            future.set_result(effect.value)
+        else:
+            future.set_exception(effect.error)
+
+
+def _turn_of(pump: weakref.ref[LoopPump], by_timer: bool = False) -> None:
+    called = pump()
+    if called is not None:
+        called.be_called(by_timer)
+
+
+def _let_go(loop: AbstractEventLoop, transport: ClientTransport) -> None:
+    """Close what a forgotten client had: in its loop, which watches it, if that still runs."""
+    if not _call_in(loop, _drop_in, loop, transport):
+        transport.drop()
+
+
+def _drop_in(loop: AbstractEventLoop, transport: ClientTransport) -> None:
+    loop.remove_reader(transport.descriptor())
+    transport.drop()
+
+
+def _call_in(loop: AbstractEventLoop, callback: Callable[..., object], *arguments: object) -> bool:
+    """Have something called in a loop, from any thread; False when the loop is closed."""
+    try:
+        loop.call_soon_threadsafe(callback, *arguments)
+    except RuntimeError:
+        return False
+    return True

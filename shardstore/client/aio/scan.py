@@ -1,0 +1,168 @@
+"""What `AsyncClient.scan` returns: the counterpart of blocking/scan.py."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from sys import is_finalizing
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from shardstore.client.aio.pump import LoopPump
+from shardstore.client.calls.calls import Call, EndScan, ScanPage
+from shardstore.client.calls.scanning import CANNOT_BE_COPIED, CARRIED_OVER, IN_USE, Scan
+from shardstore.errors import Closed, InvalidRequest, ScanInvalidated
+
+
+class AsyncScanIterator(AsyncIterator[Any]):
+    """The entries of a scan. Nothing is asked of the cluster before the first is wanted. For one task at a time.
+
+    When `anext` raises or is cancelled, what it was about to yield is not lost: the next one tries again, or raises
+    again. It ends only behind the last entry. The time between two pages, which is the caller's, counts for no timeout.
+
+    A worker may hold something for the scan until its end: close it, by hand or with `async with`, or let it go.
+    """
+
+    def __init__(self, pump: LoopPump, scan: Scan) -> None:
+        self._scan = scan
+        self._reader = _PageReader(pump, scan)
+        self._closed = False
+        self._page: Iterator[Any] = iter(())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        for entry in self._page:
+            return entry
+        while (page := self._scan.at_hand() or await self._reader.next_page()) is not None:
+            self._page = page
+            for entry in page:
+                return entry
+        raise StopAsyncIteration
+
+    def __repr__(self) -> str:
+        return f"<shardstore.AsyncScanIterator {self._scan}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise InvalidRequest(CANNOT_BE_COPIED)
+
+    @property
+    def resume_token(self) -> bytes:
+        """For `scan(resume=...)`, of any client, to go on right behind the last entry that was yielded."""
+        return self._scan.token
+
+    def seek(self, key: bytes) -> None:
+        """Go on at the first key from this one on (`reverse`: the last one up to it), within the bounds of the scan.
+
+        Forwards or backwards. Ranges are entered anew: they show what is there now. A seek that raises changes nothing.
+        """
+        if self._closed:
+            raise Closed("the scan was closed")
+        place = self._scan.place_of(key)
+        self._reader.leave()
+        self._scan.go_to(place)
+
+    async def close(self) -> None:
+        """Yield nothing more, and have nothing held for the scan any more."""
+        self._closed = True
+        self._reader.leave()
+        self._scan.stop()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class _PageReader:
+    """Gets the pages of a scan; as a rule the next is under way (`ahead`) while one is read.
+
+    A page that did not come is asked for again by the next attempt; a scan that was invalidated stays so until a seek.
+    """
+
+    def __init__(self, pump: LoopPump, scan: Scan) -> None:
+        self._pump = pump
+        self._scan = scan
+        self._ahead: Call | None = None
+        self._invalidated = ""
+        self._turning = False
+        self._life = pump.life
+
+    async def next_page(self) -> Iterator[Any] | None:
+        """The entries of the next page that has any; None at the end of the scan. May be cancelled.
+
+        Raises InvalidRequest while another task waits for it.
+        """
+        if self._turning:
+            raise InvalidRequest(IN_USE)
+        try:
+            self._turning = True
+            return await self._next_page()
+        finally:
+            self._turning = False
+
+    async def _next_page(self) -> Iterator[Any] | None:
+        self._heed_fork()
+        if self._invalidated:
+            raise self._scan.invalidated(self._invalidated)
+        while (call := self._ahead or self._ask()) is not None:
+            self._ahead = call
+            answer = await self._answer_of(call)
+            self._ahead = None
+            if isinstance(call, EndScan):
+                self._scan.confirm()
+                continue
+            self._scan.take(answer)
+            if self._scan.reads_ahead:
+                self._ahead = self._ask(held=True)
+            if (look := self._scan.prepare()) is not None:
+                self._pump.tell(look)
+            if (entries := self._scan.at_hand()) is not None:
+                return entries
+        return None
+
+    def leave(self) -> None:
+        """Tell the worker that no further page is wanted; the session tells it for a page that is under way."""
+        self._heed_fork()
+        self._invalidated = ""
+        ahead, self._ahead = self._ahead, None
+        page = self._pump.settled_value(ahead) if ahead is not None else None
+        if ahead is not None:
+            self._pump.abandon(ahead)
+        call = self._scan.leave(page)
+        if call is not None:
+            self._pump.tell(call)
+
+    def __del__(self) -> None:
+        if not is_finalizing():  # at the end of the program the worker sees the client go
+            self.leave()
+
+    async def _answer_of(self, call: Call) -> Any:
+        """What a call settles with. When this is cancelled, the call goes on: the next attempt waits for it again."""
+        try:
+            return await self._pump.watch(call)
+        except ScanInvalidated as error:
+            self.leave()
+            self._invalidated = error.cause
+            raise self._scan.invalidated(error.cause) from None
+        except Exception:
+            self._ahead = None
+            raise
+
+    def _heed_fork(self) -> None:
+        """What a worker holds, it holds for the parent."""
+        if self._life != self._pump.life:
+            self._life = self._pump.life
+            self._ahead = None
+            if self._scan.lose_owner():
+                self._invalidated = CARRIED_OVER
+
+    def _ask(self, held: bool = False) -> Call | None:
+        call: ScanPage | EndScan | None = self._scan.next_call()
+        if call is None:
+            return None
+        call.held = held
+        return self._pump.submit(call)

@@ -1,0 +1,9 @@
+"""The blocking client.
+
+connecting.py   `connect`
+client.py       `Client`
+admin.py        `Client.admin`
+scan.py         what `Client.scan` returns
+calling.py      runs the calls of a method, several at a time
+pump.py         lets many threads share one session
+"""

@@ -1,0 +1,65 @@
+"""Runs the calls of the blocking client's methods, several at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from shardstore.client.blocking.pump import Pump, Ticket
+from shardstore.client.calls import operations, outcome_token
+from shardstore.client.calls.calls import Call, is_write
+from shardstore.client.calls.operations import CALLS_OUTSTANDING
+from shardstore.errors import Busy, OutcomeUnknown, ShardstoreError, Unavailable
+
+
+class CallRunner:
+    """Submits calls to the session behind a pump, and waits for them."""
+
+    def __init__(self, pump: Pump) -> None:
+        self._pump = pump
+
+    def one(self, call: Any) -> Any:
+        """What the call settles with."""
+        return self._pump.wait(self._pump.submit(call))
+
+    def each(self, calls: Iterator[Call]) -> Iterator[Any]:
+        """What each call settles with, in order. Some later ones are under way meanwhile."""
+        under_way: deque[Ticket] = deque()
+        done = 0
+        try:
+            for call in calls:
+                under_way.append(self._pump.submit(call))
+                self._pump.send()
+                if len(under_way) >= CALLS_OUTSTANDING:
+                    yield self._wait_among(under_way, done)
+                    done += 1
+            while under_way:
+                yield self._wait_among(under_way, done)
+                done += 1
+        except operations.BadEntry as bad:
+            ends = [self._end_of(under_way.popleft()) for _ in range(len(under_way))]
+            raise bad.told(ends) from None
+        finally:
+            for ticket in under_way:
+                self._pump.abandon(ticket)
+
+    def _wait_among(self, under_way: deque[Ticket], done: int) -> Any:
+        """What the first call settles with. When a write fails, the others end too: the error tells of all."""
+        ticket = under_way.popleft()
+        try:
+            return self._pump.wait(ticket)
+        except (Busy, Unavailable, OutcomeUnknown) as error:
+            if not is_write(ticket.call):
+                raise
+            ends = [error, *map(self._end_of, under_way)]
+            failure = outcome_token.error_of_all(ends, done)
+            raise failure from failure.__cause__
+
+    def _end_of(self, ticket: Ticket) -> ShardstoreError | None:
+        """The error of a call, None if it has none."""
+        try:
+            self._pump.wait(ticket)
+        except ShardstoreError as error:
+            return error
+        return None

@@ -1,0 +1,184 @@
+"""What `Client.scan` returns."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain
+from sys import is_finalizing
+from threading import get_ident
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from shardstore.client.blocking.pump import Pump, Ticket
+from shardstore.client.calls.calls import EndScan, ScanPage
+from shardstore.client.calls.scanning import CANNOT_BE_COPIED, CARRIED_OVER, IN_USE, Scan
+from shardstore.errors import Closed, InvalidRequest, ScanInvalidated
+
+_END = object()
+_NOTHING: Iterator[Any] = iter(())
+
+
+class ScanIterator(Iterator[Any]):
+    """The entries of a scan. Nothing is asked of the cluster before the first is wanted. For one thread at a time.
+
+    When `next` raises, what it was about to yield is not lost: the next `next` tries again, or raises again. It raises
+    StopIteration only behind the last entry. `timeout` bounds the waits for pages; the time between two of them, which
+    is the caller's, does not count.
+
+    A worker may hold something for the scan until its end: close it, by hand or with `with`, or let it go.
+    """
+
+    def __init__(self, pump: Pump, scan: Scan) -> None:
+        self._scan = scan
+        self._reader = _PageReader(pump, scan)
+        self._closed = False
+        self._entries = self._reader.entries()
+
+    def __iter__(self) -> Iterator[Any]:
+        """The entries that follow. The same ones as `next` gives, without a step in bytecode for each."""
+        return self._entries
+
+    def __next__(self) -> Any:
+        return next(self._entries)
+
+    def __repr__(self) -> str:
+        return f"<shardstore.ScanIterator {self._scan}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise InvalidRequest(CANNOT_BE_COPIED)
+
+    @property
+    def resume_token(self) -> bytes:
+        """For `scan(resume=...)`, of any client, to go on right behind the last entry that was yielded."""
+        return self._scan.token
+
+    def seek(self, key: bytes) -> None:
+        """Go on at the first key from this one on (`reverse`: the last one up to it), within the bounds of the scan.
+
+        Forwards or backwards. Ranges are entered anew: they show what is there now. A seek that raises changes nothing.
+        """
+        if self._closed:
+            raise Closed("the scan was closed")
+        place = self._scan.place_of(key)
+        self._reader.leave()
+        self._scan.go_to(place)
+        self._entries = self._reader.entries()
+
+    def close(self) -> None:
+        """Yield nothing more, and have nothing held for the scan any more."""
+        self._closed = True
+        self._reader.leave()
+        self._scan.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Steps(list[Iterator[Any]]):
+    """What a scan yields, one iterator after the other: a step to the next page, its entries, the next step, ..."""
+
+    __slots__ = ("__weakref__",)
+
+
+class _PageReader:
+    """Gets the pages of a scan; as a rule the next is under way (`ahead`) while one is read.
+
+    A page that did not come is asked for again by the next attempt; a scan that was invalidated stays so until a seek.
+    """
+
+    def __init__(self, pump: Pump, scan: Scan) -> None:
+        self._pump = pump
+        self._scan = scan
+        self._ahead: Ticket | None = None
+        self._invalidated = ""
+        self._turned_by = 0
+        self._life = pump.life
+
+    def entries(self) -> Iterator[Any]:
+        """All entries that follow, each from an iterator in C.
+
+        A page is turned by an iterator of its own, which is asked again after an exception: `chain` ends only with its
+        source, and that is a list, which does not raise.
+        """
+        steps = _Steps()
+        steps.append(iter(partial(self._turn_page, weakref.ref(steps)), _END))
+        return chain.from_iterable(steps)
+
+    def leave(self) -> None:
+        """Tell the worker that no further page is wanted; the session tells it for a page that is under way."""
+        self._heed_fork()
+        self._invalidated = ""
+        ticket, self._ahead = self._ahead, None
+        if ticket is not None and not ticket.settled:
+            self._pump.abandon(ticket)
+        call = self._scan.leave(ticket.value if ticket is not None else None)
+        if call is not None:
+            self._pump.tell(call)
+
+    def __del__(self) -> None:
+        if not is_finalizing():  # at the end of the program the worker sees the client go
+            self.leave()
+
+    def _turn_page(self, steps_of: weakref.ref[_Steps]) -> object:
+        """Let the entries of the next page follow, if there is one. Raises InvalidRequest while another thread does."""
+        thread = get_ident()
+        if self._turned_by not in (0, thread):
+            raise InvalidRequest(IN_USE)
+        try:
+            self._turned_by = thread
+            entries = self._scan.at_hand() or self._next_page()
+            steps = steps_of()
+            if entries is not None and steps is not None:
+                steps[-1:] = (_NOTHING, entries, iter(partial(self._turn_page, steps_of), _END))
+        finally:
+            self._turned_by = 0
+        return _END
+
+    def _next_page(self) -> Iterator[Any] | None:
+        """The entries of the next page that has any; None at the end of the scan."""
+        self._heed_fork()
+        if self._invalidated:
+            raise self._scan.invalidated(self._invalidated)
+        while (ticket := self._ahead or self._ask()) is not None:
+            self._ahead = None
+            try:
+                answer = self._pump.wait(ticket)
+            except ScanInvalidated as error:
+                self.leave()
+                self._invalidated = error.cause
+                raise self._scan.invalidated(error.cause) from None
+            if isinstance(ticket.call, EndScan):
+                self._scan.confirm()
+                continue
+            self._scan.take(answer)
+            if self._scan.reads_ahead:
+                self._ahead = self._ask(held=True)
+            if (look := self._scan.prepare()) is not None:
+                self._pump.tell(look)
+            if (entries := self._scan.at_hand()) is not None:
+                return entries
+        return None
+
+    def _heed_fork(self) -> None:
+        """What a worker holds, it holds for the parent."""
+        if self._life != self._pump.life:
+            self._life = self._pump.life
+            self._ahead = None
+            if self._scan.lose_owner():
+                self._invalidated = CARRIED_OVER
+
+    def _ask(self, held: bool = False) -> Ticket | None:
+        call: ScanPage | EndScan | None = self._scan.next_call()
+        if call is None:
+            return None
+        call.held = held
+        ticket = self._pump.submit(call)
+        self._pump.send()
+        return ticket

@@ -1,0 +1,58 @@
+"""From the arguments of an operator's method to a call, the same for blocking and asyncio. Raises InvalidRequest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardstore.client.calls.calls import Administer
+from shardstore.client.calls.checking import checked_key, checked_timeout_ns
+from shardstore.errors import InvalidRequest
+from shardstore.limits import WORKERS_MAX
+from shardstore.wire.admin_messages import Action, AdminRequest
+
+
+def split(key: Any, dry_run: bool, timeout: float | None) -> Administer:
+    """Two ranges instead of the one with the key."""
+    return _call(timeout, AdminRequest(Action.SPLIT.value, checked_key(key), dry_run=dry_run))
+
+
+def merge(key: Any, dry_run: bool, timeout: float | None) -> Administer:
+    """One range instead of the one with the key and the next."""
+    return _call(timeout, AdminRequest(Action.MERGE.value, checked_key(key), dry_run=dry_run))
+
+
+def move(key: Any, to: Any, dry_run: bool, timeout: float | None) -> Administer:
+    """Another worker for the range with the key."""
+    return _call(timeout, AdminRequest(Action.MOVE.value, checked_key(key), _checked_worker(to), dry_run))
+
+
+def rebalance(dry_run: bool, timeout: float | None) -> Administer:
+    """Moves that spread the load."""
+    return _call(timeout, AdminRequest(Action.REBALANCE.value, dry_run=dry_run))
+
+
+def ranges(timeout: float | None) -> Administer:
+    """All ranges."""
+    return _call(timeout, AdminRequest(Action.RANGES.value))
+
+
+def add_worker(dry_run: bool, timeout: float | None) -> Administer:
+    """A further worker."""
+    return _call(timeout, AdminRequest(Action.ADD_WORKER.value, dry_run=dry_run))
+
+
+def drain_worker(worker: Any, dry_run: bool, timeout: float | None) -> Administer:
+    """No range for a worker any more."""
+    return _call(timeout, AdminRequest(Action.DRAIN_WORKER.value, worker=_checked_worker(worker), dry_run=dry_run))
+
+
+def _call(timeout: float | None, request: AdminRequest) -> Administer:
+    if type(request.dry_run) is not bool:
+        raise InvalidRequest(f"dry_run is True or False, not {request.dry_run!r}")
+    return Administer(checked_timeout_ns(timeout), request)
+
+
+def _checked_worker(worker: Any) -> int:
+    if type(worker) is not int or not 0 <= worker < WORKERS_MAX:
+        raise InvalidRequest(f"a worker is named by its number, 0 to {WORKERS_MAX - 1}, not {worker!r}")
+    return worker

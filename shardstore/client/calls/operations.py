@@ -1,0 +1,262 @@
+"""From the arguments of a client's method to calls, the same for blocking and asyncio. Raises InvalidRequest.
+
+put_many, get_many and delete_many take any iterable, also an endless one: it is read in chunks, each chunk is a call,
+and a client keeps CALLS_OUTSTANDING of them going. A mapping is read by columns, everything else by pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeAlias
+
+from shardstore.client.calls.calls import Maintain, Many, Single
+from shardstore.client.calls.checking import (
+    WAIT,
+    checked_amount,
+    checked_bound,
+    checked_change,
+    checked_end,
+    checked_flag,
+    checked_key,
+    checked_keys,
+    checked_on_busy,
+    checked_timeout_ns,
+    checked_value,
+    checked_values,
+)
+from shardstore.client.calls.outcome_token import OutcomeToken
+from shardstore.errors import InvalidRequest
+from shardstore.limits import MIB, REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX, VALUE_BYTES_MAX
+from shardstore.wire import counters
+from shardstore.wire.columns import encode_variable
+from shardstore.wire.messages import encode
+from shardstore.wire.wire_format import WRITES, Flag, Op
+
+CALLS_OUTSTANDING = 4
+CHUNK_ENTRIES = 16_384
+CHUNK_BYTES = 4 * MIB
+"""A chunk ends with the step that reaches this size."""
+STEP_ENTRIES = 256
+"""Entries read at once, fewer where the latest were large."""
+STEP_BYTES = MIB
+_PAIR = 2
+_A_PAIR = "a pair of key and value is wanted, both bytes"
+_BYTE = range(256)
+_Columns: TypeAlias = tuple[Sequence[Any], ...]
+_Read: TypeAlias = Callable[[int], _Columns]
+"""Reads that many more entries; empty columns at the end."""
+
+assert CHUNK_ENTRIES + STEP_ENTRIES <= REQUEST_ENTRIES_MAX
+assert CHUNK_BYTES + VALUE_BYTES_MAX + MIB < REQUEST_BYTES_MAX
+
+
+class BadEntry(InvalidRequest):
+    """An entry of many is not allowed. The `first` ones before its chunk were read and made calls."""
+
+    def __init__(self, op: Op, first: int, at: int, why: str) -> None:
+        super().__init__(f"entry {first + at:,}: {why}")
+        self.op = op
+        self.first = first
+
+    def told(self, ends: Sequence[Exception | None]) -> InvalidRequest:
+        """The error for the caller, when the last of the calls before have ended so."""
+        if self.op not in WRITES:
+            return InvalidRequest(str(self))
+        failed = next((error for error in ends if error is not None), None)
+        if failed is not None:
+            return InvalidRequest(f"{self}; some of the {self.first:,} before its chunk may not be applied: {failed}")
+        done = f"entries 0 to {self.first - 1:,} were applied, no other" if self.first else "nothing was applied"
+        return InvalidRequest(f"{self}; {done}")
+
+
+class _NoPair:
+    """Stands for something that is no pair, until it is named."""
+
+    def __init__(self, item: Any) -> None:
+        self.item = item
+
+
+def get(key: Any, timeout: float | None) -> Single:
+    """The value of a key."""
+    return Single(checked_timeout_ns(timeout), Op.GET, checked_key(key))
+
+
+def contains(key: Any, timeout: float | None) -> Single:
+    """Whether a key has a value, without the value."""
+    return Single(checked_timeout_ns(timeout), Op.GET, checked_key(key), flags=int(Flag.PRESENCE))
+
+
+def put(key: Any, value: Any, timeout: float | None, on_busy: str = WAIT) -> Single:
+    """Set a key."""
+    call = Single(checked_timeout_ns(timeout), Op.PUT, checked_key(key), checked_value(value))
+    call.fails_when_busy = checked_on_busy(on_busy)
+    return call
+
+
+def delete(key: Any, timeout: float | None, on_busy: str = WAIT) -> Single:
+    """Remove a key."""
+    call = Single(checked_timeout_ns(timeout), Op.DELETE, checked_key(key))
+    call.fails_when_busy = checked_on_busy(on_busy)
+    return call
+
+
+def put_if_absent(key: Any, value: Any, timeout: float | None) -> Single:
+    """Set a key that has no value."""
+    return compare_and_set(key, None, checked_value(value), timeout)
+
+
+def compare_and_set(key: Any, expected: Any, value: Any, timeout: float | None) -> Single:
+    """Set a key, or remove it (`value` None), if it has the expected value, or none (`expected` None)."""
+    change = encode_variable(checked_change(expected, value))
+    return Single(checked_timeout_ns(timeout), Op.COMPARE_AND_SET, checked_key(key), change)
+
+
+def increment(key: Any, by: Any, timeout: float | None) -> Single:
+    """Add to a counter."""
+    amount = counters.to_value(checked_amount(by))
+    return Single(checked_timeout_ns(timeout), Op.INCREMENT, checked_key(key), amount)
+
+
+def outcome(token: OutcomeToken, timeout: float | None) -> Iterator[Single]:
+    """What became of each part of a write that is in doubt."""
+    timeout_ns = checked_timeout_ns(timeout)
+    for part in token.parts:
+        yield Single(timeout_ns, Op.OUTCOME, checked_key(part.key), encode(part.question()))
+
+
+def maintain(op: Op, start: Any, end: Any, wait: bool, timeout: float | None) -> Maintain:
+    """FLUSH or COMPACT of the ranges with keys in [start, end)."""
+    first, last = checked_bound("start", start), checked_end(end)
+    if last is None or (last and first >= last):
+        raise InvalidRequest(f"no key lies between start {first!r:.60} and end {end!r:.60}")
+    return Maintain(checked_timeout_ns(timeout), op, first, last, 0 if checked_flag("wait", wait) else Flag.NO_WAIT)
+
+
+def put_many(
+    pairs: Mapping[Any, Any] | Iterable[tuple[Any, Any]], timeout: float | None, on_busy: str = WAIT
+) -> Iterator[Many]:
+    """Set many keys."""
+    timeout_ns, fails_when_busy = checked_timeout_ns(timeout), checked_on_busy(on_busy)
+    if isinstance(pairs, Mapping):
+        read = _read_columns(iter(pairs.keys()), iter(pairs.values()))
+    else:
+        read = _read_pairs(_iterator("pairs", "a mapping, or an iterable of pairs of key and value", pairs))
+    return _many_calls(timeout_ns, Op.PUT, fails_when_busy, read)
+
+
+def get_many(keys: Iterable[Any], timeout: float | None) -> Iterator[Many]:
+    """The values of many keys."""
+    return _of_keys(Op.GET, keys, timeout)
+
+
+def delete_many(keys: Iterable[Any], timeout: float | None, on_busy: str = WAIT) -> Iterator[Many]:
+    """Remove many keys."""
+    return _of_keys(Op.DELETE, keys, timeout, on_busy)
+
+
+def _of_keys(op: Op, keys: Iterable[Any], timeout: float | None, on_busy: str = WAIT) -> Iterator[Many]:
+    timeout_ns, fails_when_busy = checked_timeout_ns(timeout), checked_on_busy(on_busy)
+    return _many_calls(timeout_ns, op, fails_when_busy, _read_columns(_iterator("keys", "an iterable of keys", keys)))
+
+
+def _many_calls(timeout_ns: int, op: Op, fails_when_busy: bool, read: _Read) -> Iterator[Many]:
+    """The calls for all that is read. Raises BadEntry, behind the calls for the chunks before."""
+    first = 0
+    for chunk in _chunks(read):
+        try:
+            keys = checked_keys(chunk[0])
+            values = checked_values(chunk[1]) if op == Op.PUT else None
+        except InvalidRequest as error:
+            raise BadEntry(op, first, *_first_bad(chunk, error)) from None
+        call = Many(timeout_ns, op, keys, values)
+        call.fails_when_busy = fails_when_busy
+        yield call
+        first += len(chunk[0])
+
+
+def _first_bad(chunk: _Columns, error: InvalidRequest) -> tuple[int, str]:
+    """Where in a chunk the first entry stands that is not allowed, and why it is not."""
+    for at, entry in enumerate(zip(*chunk, strict=True)):
+        if isinstance(entry[0], _NoPair):
+            return at, f"{_A_PAIR}, not {entry[0].item!r:.60}"
+        if len(entry) == _PAIR and all(type(item) is int and item in _BYTE for item in entry):
+            return at, f"{_A_PAIR}, not {entry!r}, which is also how {bytes(entry)!r} is read"
+        try:
+            checked_key(entry[0])
+            for value in entry[1:]:
+                checked_value(value)
+        except InvalidRequest as bad:
+            return at, str(bad)
+    return 0, str(error)
+
+
+def _iterator(name: str, what: str, items: Any) -> Iterator[Any]:
+    if isinstance(items, str | bytes | bytearray | memoryview):
+        raise InvalidRequest(f"{name} is {what}, not {type(items).__name__}")
+    try:
+        return iter(items)
+    except TypeError:
+        raise InvalidRequest(f"{name} is {what}, not {type(items).__name__}") from None
+
+
+def _read_columns(*iterators: Iterator[Any]) -> _Read:
+    return lambda width: tuple(list(islice(iterator, width)) for iterator in iterators)
+
+
+def _read_pairs(pairs: Iterator[Any]) -> _Read:
+    def read(width: int) -> _Columns:
+        step = list(islice(pairs, width))
+        try:
+            keys, values = zip(*step, strict=True) if step else ((), ())
+        except (TypeError, ValueError):
+            keys, values = zip(*map(_as_pair, step), strict=True)
+        return keys, values
+
+    return read
+
+
+def _as_pair(pair: Any) -> tuple[Any, Any]:
+    """A pair, or what is named when the chunk is checked."""
+    try:
+        key, value = pair
+    except (TypeError, ValueError):
+        return _NoPair(pair), b""
+    return key, value
+
+
+def _chunks(read: _Read) -> Iterator[_Columns]:
+    """Columns of as many entries as one call may have, read step by step."""
+    chunk: list[list[Any]] = []
+    chunk_bytes = 0
+    for step, step_bytes in _steps(read):
+        if not chunk:
+            chunk = [[] for _ in step]
+        for column, more in zip(chunk, step, strict=True):
+            column.extend(more)
+        chunk_bytes += step_bytes
+        if len(chunk[0]) >= CHUNK_ENTRIES or chunk_bytes >= CHUNK_BYTES:
+            yield tuple(chunk)
+            chunk, chunk_bytes = [], 0
+    if chunk:
+        yield tuple(chunk)
+
+
+def _steps(read: _Read) -> Iterator[tuple[_Columns, int]]:
+    """Steps and their sizes in bytes; a step of large values is handed on entry by entry."""
+    width = STEP_ENTRIES
+    while (step := read(width))[0]:
+        step_bytes = sum(map(_size, step))
+        if step_bytes <= CHUNK_BYTES:
+            yield step, step_bytes
+        else:
+            for entry in zip(*step, strict=True):
+                yield tuple((item,) for item in entry), _size(entry)
+        width = max(1, min(STEP_ENTRIES, STEP_BYTES * len(step[0]) // (step_bytes + 1)))
+
+
+def _size(items: Sequence[Any]) -> int:
+    try:
+        return sum(map(len, items))
+    except TypeError:  # what has no length is named when the chunk is checked
+        return 0

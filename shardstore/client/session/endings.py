@@ -1,0 +1,99 @@
+"""How a call ends that was not answered in time, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from shardstore.client.calls.calls import Administer, Call, GetStats, Many, Single, is_write
+from shardstore.client.calls.outcome_token import UNKNOWABLE, OutcomeToken, PartInDoubt, unknown_outcome
+from shardstore.client.session.answers import place_of
+from shardstore.client.session.in_flight import Request
+from shardstore.client.session.pacing import PRESSURE_MAX
+from shardstore.client.session.routing import ROUTER, Routing
+from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, ShardstoreError, Unavailable
+
+_MAY_BE_APPLIED = "the write, or a part of it, may have been applied"
+_MAY_GO_ON = "the change may go on, or be done"
+
+
+def error_of(call: Call, error: Exception, client: int, requests: Sequence[Request]) -> Exception:
+    """The error for a call of this client; if some of it may have been applied, one that says so.
+
+    `requests`: those of it that were sent and are not done.
+    """
+    if not is_write(call) or not isinstance(error, Busy | Unavailable | InvalidRequest | OutcomeUnknown):
+        return error
+    if not (type(call) is Many and call.applied) and not any(request.unanswered for request in requests):
+        return error
+    what = _MAY_GO_ON if type(call) is Administer else _MAY_BE_APPLIED
+    return unknown_outcome(what, error, token_of(call, client, requests))
+
+
+def error_when_interrupted(call: Call, what: str, client: int, requests: Sequence[Request]) -> ShardstoreError:
+    """The error for a call whose session is given up, perhaps in the middle of a step."""
+    return OutcomeUnknown(what, token_of(call, client, requests).encode()) if is_write(call) else Unavailable(what)
+
+
+def token_of(call: Call, client: int, requests: Iterable[Request]) -> OutcomeToken:
+    """The token of a write of this client that was not answered; `requests`: those of it that were sent."""
+    if isinstance(call, Many):
+        applied = set(call.applied)
+        keys = call.keys.items
+        parts = [
+            _part_of(request, client, keys[0 if request.positions is None else request.positions[0]])
+            for request in requests
+            if (request.sequence, request.lane.segment) not in applied
+        ]
+        return OutcomeToken(parts, len(applied), call.parts - len(applied) - len(parts))
+    if not isinstance(call, Single):  # an operator's: what became of it is seen in the ranges
+        return UNKNOWABLE
+    parts = [_part_of(request, client, call.key) for request in requests]
+    return OutcomeToken(parts, 0, 1 - len(parts))
+
+
+def _part_of(request: Request, client: int, key: bytes) -> PartInDoubt:
+    own, whole = request.lane.key_range, request.shared or request.lane.key_range
+    elsewhere = []
+    if whole.start < own.start:
+        elsewhere += [whole.start, own.start]
+    if own.end and (not whole.end or own.end < whole.end):
+        elsewhere += [own.end, whole.end]
+    return PartInDoubt(client, request.sequence, key, elsewhere)
+
+
+def error_at_deadline(
+    call: Call, why_silent: str, url: str, routing: Routing, requests: Sequence[Request]
+) -> Exception:
+    """Why a call was not answered in time: nobody is there, or the last refusal by a segment, if there was one.
+
+    `why_silent`: why the router does not answer, which is at `url`.
+    """
+    seconds = f"{call.timeout_ns / 1e9:g} s"
+    if why_silent:
+        return Unavailable(f"no answer within {seconds}: {why_silent}")
+    lanes = [request.lane for request in requests]
+    if type(call) is Single and routing.known:
+        lanes.append(routing.lane_of(call.key))
+    refusals = [lane.refusal for lane in lanes if lane.refusal]
+    if refusals:
+        return refusals[0].error()
+    slowed = [lane for lane in lanes if lane.paused and is_write(call)]
+    if slowed:
+        return Busy("writes are slowed down", slowed[0].pressure, PRESSURE_MAX, 0, place_of(slowed[0]))
+    if not routing.known:
+        return Unavailable(f"no answer within {seconds}: no router answered at {url}")
+    return Unavailable(f"no answer within {seconds}{_from_whom(requests)}")
+
+
+def _from_whom(requests: Sequence[Request]) -> str:
+    workers = sorted({request.route.worker for request in requests if request.route is not None})
+    if not workers:
+        return ""
+    return f" from worker{'s' if workers[1:] else ''} {', '.join(map(str, workers))}"
+
+
+def with_missing_workers(call: GetStats, routing: Routing) -> dict[Any, dict[str, Any]]:
+    """The figures of those who answered, and that the others did not."""
+    silent = {"unavailable": f"no answer within {call.timeout_ns / 1e9:g} s"}
+    return dict.fromkeys([ROUTER, *routing.lane_of_each_worker()], silent) | call.results

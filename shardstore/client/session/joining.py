@@ -1,0 +1,200 @@
+"""How a session comes to its client id and to routes, and to its router again after a restart of the cluster.
+
+    asked     HELLO until there is a client id; then ROUTES, when routes are in doubt
+    answered  the calls that waited for routes go on
+    silence   for ASK_AGAIN_NS: look where the router listens now, ask it there, send it again what is not answered
+    nobody    listens there: nothing is given to the router but questions, so that no write is in doubt for that
+
+The client id outlives routers, so that a write that is sent again is known again. A router of another store is never
+asked anything: each message names the store, and is refused elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from shardstore.client.calls.calls import Call, Open
+from shardstore.client.session.effects import Connect
+from shardstore.client.session.in_flight import Request, RequestState
+from shardstore.client.session.routing import ROUTER
+from shardstore.client.session.sending import Sending
+from shardstore.client.session.timers import Timers
+from shardstore.client.session.whereabouts import Finder, Found
+from shardstore.errors import Unavailable
+from shardstore.identifiers import tag_of_store
+from shardstore.limits import MILLISECOND_NS
+from shardstore.seams.effects import Send
+from shardstore.wire import messages
+from shardstore.wire.messages import Hello, Refusal, Routes, Welcome
+from shardstore.wire.wire_format import Header, MalformedMessage, Op, Status
+
+ASK_AGAIN_NS = 250 * MILLISECOND_NS
+ABSENCE_NS_MAX = 1_500 * MILLISECOND_NS
+"""How long who opens a client waits where nobody listens: a router that is started again takes a moment."""
+_LIBRARY = "shardstore-python"
+
+
+class Joining:
+    """Asks the router, at most once per ASK_AGAIN_NS. `client` is 0 until the router has issued one.
+
+    `fail` ends a call with an error, `send_again` sends a request again.
+    """
+
+    def __init__(
+        self,
+        finder: Finder,
+        timers: Timers,
+        sending: Sending,
+        fail: Callable[[Call, Exception], None],
+        send_again: Callable[[Request], None],
+    ) -> None:
+        self._finder = finder
+        self._timers = timers
+        self._sending = sending
+        self._fail = fail
+        self._send_again = send_again
+        self._waiting: list[Call] = []
+        self._is_answered = False
+        self._missing_since_ns: int | None = None
+        self._looked_ns = 0
+        self._missing = ""
+        self.url = ""
+        self.grain = 0
+        self.client = 0
+
+    def start(self, now_ns: int) -> list[Connect | Send]:
+        """What is to be done at first."""
+        return [*self._look(now_ns), *self.ask(now_ns)]
+
+    def wait(self, call: Call, now_ns: int) -> list[Connect | Send]:
+        """Keep a call until there are routes."""
+        self._waiting.append(call)
+        return self.ask(now_ns)
+
+    def doubt(self, now_ns: int) -> list[Connect | Send]:
+        """A worker is gone, or something waits for the router: see whether that is there, unless it was just seen."""
+        looked = [] if now_ns - self._looked_ns < ASK_AGAIN_NS else self._look(now_ns)
+        return [*looked, *self.ask(now_ns)]
+
+    def why_silent(self, now_ns: int) -> str:
+        """Why the router does not answer, as far as that can be seen; empty when it may."""
+        if now_ns - self._looked_ns >= ASK_AGAIN_NS:
+            self._saw(self._finder.find().missing, now_ns)
+        return self._missing
+
+    def take_waiting(self) -> list[Call]:
+        """There are routes: the calls that waited for them."""
+        waiting, self._waiting = self._waiting, []
+        return [call for call in waiting if not call.settled]
+
+    def ask(self, now_ns: int) -> list[Connect | Send]:
+        """Ask for what is needed, unless that was asked a moment ago."""
+        if self.grain:
+            return []
+        self._timers.set(self, now_ns + ASK_AGAIN_NS)
+        self._is_answered = False
+        if not self.url:
+            return []
+        op = Op.ROUTES if self.client else Op.HELLO
+        duration_ms = ASK_AGAIN_NS // MILLISECOND_NS
+        header = Header(op, duration_ms=duration_ms, client=self.client, store=self._finder.store).encode()
+        return [Send(ROUTER, b"", [header] if self.client else [header, messages.encode(Hello(_LIBRARY))])]
+
+    def due(self, now_ns: int) -> list[Connect | Send]:
+        """A moment has passed: if there was no answer and somebody waits, look where the router is and ask it there."""
+        somebody_waits = self._calls_that_wait() or any(request.wanted for request in self._sending.requests())
+        if self._is_answered or not somebody_waits:
+            return []
+        return [*self._look(now_ns, is_silent=True), *self.ask(now_ns)]
+
+    def heard(self, header: Header, frames: list[bytes], now_ns: int) -> tuple[Routes | None, list[Connect]]:
+        """The routes in a message of the router, None if it brings none of use; and what is to be done.
+
+        Raises MalformedMessage.
+        """
+        self._is_answered = True
+        if header.status == Status.OTHER_STORE:
+            return None, self._leave_another(self._waiting, messages.decode(Refusal, frames[1]).what, now_ns)
+        if header.status != Status.OK:
+            return None, []
+        self._saw("", now_ns)
+        if header.op == Op.ROUTES:  # of no use before the id, which any request must carry
+            return messages.decode(Routes, frames[1]) if self.client else None, []
+        if self.client:  # the answer to a HELLO that was sent twice
+            return None, []
+        return self._enter(messages.decode(Welcome, frames[1])), []
+
+    def refused_by_another(self, request: Request, what: str, now_ns: int) -> list[Connect]:
+        """A request came to a server of another store. If that was a worker, the router may know where ours is."""
+        request.unanswered = max(request.unanswered - 1, 0)
+        if request.direct:
+            self._sending.distrust(request.channel, now_ns)
+            self._send_again(request)
+            return []
+        asked = [other for call in request.calls for other in self._sending.requests_of(call) if other is not request]
+        await_others = any(
+            other.state is RequestState.SENT for other in asked
+        )  # they say whether a part was applied before
+        effects = self._leave_another([] if await_others else request.calls, what, now_ns)
+        if not effects:
+            self._sending.finish(request)
+        return effects
+
+    def _leave_another(self, calls: Sequence[Call], what: str, now_ns: int) -> list[Connect]:
+        """Another store is served where the router was: go where that is now. If that is nowhere else, calls end."""
+        effects = self._look(now_ns)
+        if not effects:
+            where = f"another store is served at {self.url} now: {what}"
+            for call in list(calls):
+                self._fail(call, Unavailable(f"{where}; open a new client if that one is meant"))
+        return effects
+
+    def _enter(self, welcome: Welcome) -> Routes:
+        if not welcome.client:
+            raise MalformedMessage("a client id is not 0")
+        self._finder.learn(tag_of_store(welcome.store), self.url, welcome.data)
+        self.client = welcome.client
+        self._sending.store = self._finder.store
+        self._timers.clear(self)
+        return messages.decode(Routes, welcome.routes)
+
+    def _look(self, now_ns: int, is_silent: bool = False) -> list[Connect]:
+        """Go where the router listens now. Who opens a client does not wait long for one that is missing."""
+        found = self._finder.find(is_silent)
+        self._saw(found.missing, now_ns)
+        if found.for_good:
+            self._give_up(found)
+        elif self._missing_since_ns is not None and now_ns - self._missing_since_ns >= ABSENCE_NS_MAX:
+            for call in self._calls_that_wait():
+                if type(call) is Open:
+                    self._fail(call, found.error())
+        if found.url in ("", self.url):
+            return []
+        self.url = found.url
+        for request in self._sending.requests():
+            if request.state is RequestState.SENT and not request.direct:
+                self._send_again(request)
+        return [Connect(ROUTER, found.url)]
+
+    def _saw(self, missing: str, now_ns: int) -> None:
+        """Keep why nobody answers; empty for no reason."""
+        self._looked_ns = now_ns
+        self._missing = missing
+        self._sending.router_listens = not missing
+        if not missing:
+            self._missing_since_ns = None
+        elif self._missing_since_ns is None:
+            self._missing_since_ns = now_ns
+
+    def _give_up(self, found: Found) -> None:
+        """Let nobody wait for the router."""
+        for call in self._calls_that_wait():
+            self._fail(call, found.error())
+        for request in self._sending.requests():
+            for call in request.calls:
+                self._fail(call, found.error())
+            self._sending.finish(request)
+
+    def _calls_that_wait(self) -> list[Call]:
+        self._waiting = [call for call in self._waiting if not call.settled]
+        return [*self._waiting]

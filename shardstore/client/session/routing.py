@@ -1,0 +1,127 @@
+"""What a session knows of the cluster: the newest routes, a lane for each segment, a channel for each worker."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+
+from shardstore.client.calls.calls import Owner
+from shardstore.client.calls.cutting import Boundaries
+from shardstore.client.session.effects import Connect, Disconnect
+from shardstore.client.session.lanes import Channel, Lane
+from shardstore.identifiers import Epoch, SegmentId, WorkerId
+from shardstore.key_range import EVERYTHING, KeyRange
+from shardstore.wire.messages import Routes
+from shardstore.wire.route_map import InvalidRouteMap, Route, RouteMap
+from shardstore.wire.wire_format import MalformedMessage
+
+ROUTER = "router"
+
+
+class Routing:
+    """Lanes stand in key order. Until the first routes are adopted there are none, and nothing can be routed."""
+
+    def __init__(self, direct: bool, reachable: Callable[[str], bool]) -> None:
+        self._direct = direct
+        self._reachable = reachable
+        self._map: RouteMap | None = None
+        self._workers: set[WorkerId] = set()
+        self._starts: tuple[bytes, ...] = ()
+        self.boundaries = Boundaries([b""])
+        self.lanes: list[Lane] = []
+        self.channels: dict[WorkerId, Channel] = {}
+        self.router_lane = Lane(0, EVERYTHING, None, Channel(ROUTER))
+
+    @property
+    def known(self) -> bool:
+        """Whether routes were adopted."""
+        return self._map is not None
+
+    def lane_of(self, key: bytes) -> Lane:
+        """The lane of the range that owns the key."""
+        return self.lanes[bisect_right(self._starts, key) - 1]
+
+    def last_lane_before(self, end: bytes) -> Lane:
+        """The lane of the range that owns the last keys before `end`, which is empty for no end."""
+        if not end:
+            return self.lanes[-1]
+        at = bisect_right(self._starts, end) - 1
+        return self.lanes[at - 1 if self._starts[at] == end else at]
+
+    def lanes_over(self, keys: KeyRange) -> list[Lane]:
+        """The lanes of the ranges that own some of the keys, in key order."""
+        first = bisect_right(self._starts, keys.start) - 1
+        return self.lanes[first : bisect_left(self._starts, keys.end) if keys.end else None]
+
+    def lane_of_owner(self, owner: Owner) -> Lane:
+        """A lane to who answered the first page of a scan in its range, whether that owns the range still or not."""
+        return Lane(owner.route.segment, owner.key_range, owner.route, self._channel_of(owner.route.worker))
+
+    def is_superseded(self, route: Route | None) -> bool:
+        """Whether the segment of a route has another owner now, or another ownership."""
+        now = self._map.route_of_segment(route.segment) if self._map is not None and route is not None else None
+        return now is not None and route is not None and (now.worker, now.epoch) != (route.worker, route.epoch)
+
+    def lane_of_each_worker(self) -> dict[WorkerId, Lane]:
+        """A lane for what is asked of a worker itself, for each that owns a range or is up."""
+        return {
+            worker: Lane(0, EVERYTHING, Route(b"", SegmentId(0), worker, Epoch(worker + 1)), self._channel_of(worker))
+            for worker in sorted(self._workers)
+        }
+
+    def trust(self, link: str) -> None:
+        """A message came over this link: if it is the direct way to a worker, that way is good."""
+        for channel in self.channels.values():
+            if channel.link == link:
+                channel.direct = channel.connected
+
+    def adopt(self, routes: Routes) -> tuple[list[Connect | Disconnect], list[Lane]] | None:
+        """Believe these routes unless newer ones are known (None). Raises MalformedMessage.
+
+        Answers the changes of links, and the lanes whose segments are gone. Requests and offers of the lanes are the
+        session's to set right afterwards.
+        """
+        try:
+            route_map = RouteMap.from_document(routes.route_map)
+        except InvalidRouteMap as error:
+            raise MalformedMessage(str(error)) from None
+        if self._map is not None and route_map.version < self._map.version:
+            return None
+        changes: list[Connect | Disconnect] = []
+        self._workers = {route.worker for route in route_map} | {WorkerId(worker) for worker in routes.endpoints}
+        for worker in sorted(self._workers | self.channels.keys()):
+            changes += self._set_endpoint(worker, routes.endpoints.get(worker, ""))
+        return changes, self._set_map(route_map) if route_map != self._map else []
+
+    def _set_map(self, route_map: RouteMap) -> list[Lane]:
+        """Make the lanes those of the map; answers those that are not any more."""
+        by_segment = {lane.segment: lane for lane in self.lanes}
+        self.lanes = []
+        for route in route_map:
+            channel = self.channels[route.worker]
+            lane = by_segment.pop(route.segment, None) or Lane(
+                route.segment, route_map.range_of(route.segment), route, channel
+            )
+            if lane.route != route:  # a new ownership, perhaps of a new process: the direct way is worth another try
+                channel.direct = channel.connected
+            lane.route, lane.channel = route, channel
+            self.lanes.append(lane)
+        if route_map.starts != self._starts:
+            self._starts = route_map.starts
+            self.boundaries = Boundaries(route_map.starts)
+        self._map = route_map
+        return [*by_segment.values()]
+
+    def _set_endpoint(self, worker: WorkerId, endpoint: str) -> list[Connect | Disconnect]:
+        channel = self._channel_of(worker)
+        if endpoint == channel.endpoint:
+            return []
+        was_connected = channel.connected
+        channel.endpoint = endpoint
+        channel.connected = channel.direct = self._direct and bool(endpoint) and self._reachable(endpoint)
+        if channel.connected:
+            return [Connect(channel.link, endpoint)]
+        return [Disconnect(channel.link)] if was_connected else []
+
+    def _channel_of(self, worker: WorkerId) -> Channel:
+        return self.channels.setdefault(worker, Channel(f"worker:{worker}"))

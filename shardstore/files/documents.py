@@ -1,0 +1,108 @@
+"""Small files that are replaced whole: manifest, route map, WAL checkpoint, store identity.
+
+    offset  size  field        (little-endian)
+         0     8  magic        names the kind of file
+         8     4  version      of this kind
+        12     4  length       of the body
+        16     8  checksum     XXH3-64 of the body, seeded with the XXH3-64 of bytes 0 to 15
+        24     -  body         a msgpack map
+
+Publishing is one routine, the only place that renames: write a temporary, sync it, rename it over the old file,
+sync the directory. A crash leaves the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgpack
+
+from shardstore.checksum import checksum
+from shardstore.errors import Corruption, NotWritable, StorageFailure
+from shardstore.identifiers import Buffer
+from shardstore.limits import DOCUMENT_BYTES_MAX
+from shardstore.seams.filesystem import Filesystem
+
+_HEAD = struct.Struct("<8sII")
+_CHECKSUM = struct.Struct("<Q")
+HEAD_BYTES = _HEAD.size + _CHECKSUM.size
+TEMPORARY_SUFFIX = ".tmp"
+
+
+def encode_document(magic: bytes, version: int, body: Mapping[str, Any]) -> bytes:
+    """The bytes of the file."""
+    packed: bytes = msgpack.packb(body)
+    head = _HEAD.pack(magic, version, len(packed))
+    return head + _CHECKSUM.pack(checksum(packed, checksum(head))) + packed
+
+
+def decode_document(path: str, data: bytes, magic: bytes, version: int) -> dict[str, Any]:
+    """The body. Raises Corruption naming `path` for any damage, another kind of file, or a newer version."""
+    if len(data) < HEAD_BYTES:
+        raise Corruption(path, len(data), f"ends inside the {HEAD_BYTES} bytes of its head")
+    found_magic, found_version, length = _HEAD.unpack_from(data)
+    if found_magic != magic:
+        raise Corruption(path, 0, f"begins with {found_magic!r} instead of {magic!r}: it is another file, or damaged")
+    if found_version != version:
+        raise Corruption(path, 8, of_another_version(found_version, version))
+    if length != len(data) - HEAD_BYTES:
+        raise Corruption(path, 12, f"body of {len(data) - HEAD_BYTES} bytes instead of {length}")
+    packed = data[HEAD_BYTES:]
+    if _CHECKSUM.unpack_from(data, _HEAD.size)[0] != checksum(packed, checksum(data[: _HEAD.size])):
+        raise Corruption(path, _HEAD.size, "checksum does not match")
+    try:
+        body = msgpack.unpackb(packed, strict_map_key=False)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise Corruption(path, HEAD_BYTES, f"body is no msgpack: {error}") from None
+    if type(body) is not dict:
+        raise Corruption(path, HEAD_BYTES, "body is no map")
+    return body
+
+
+def publish(filesystem: Filesystem, path: str, data: bytes) -> None:
+    """Replace the file at `path` by one with this content, atomically and durably."""
+    publish_parts(filesystem, path, [data])
+
+
+def publish_parts(filesystem: Filesystem, path: str, parts: Sequence[Buffer]) -> None:
+    """As `publish`, for content in several pieces."""
+    temporary = path + TEMPORARY_SUFFIX
+    if filesystem.exists(temporary):
+        filesystem.remove(temporary)
+    file = filesystem.create(temporary)
+    try:
+        file.append(parts)
+        file.sync()
+    except NotWritable:  # its room is needed
+        with suppress(StorageFailure):
+            filesystem.remove(temporary)
+        raise
+    finally:
+        file.close()
+    filesystem.rename(temporary, path)
+    filesystem.sync_directory(path.rpartition("/")[0])
+
+
+def read_document(filesystem: Filesystem, path: str, magic: bytes, version: int) -> dict[str, Any]:
+    """The body of a published file, read past the cache. Raises FileNotFoundError, Corruption."""
+    file = filesystem.open(path)
+    try:
+        size = file.size()
+        if size > DOCUMENT_BYTES_MAX:
+            raise Corruption(path, DOCUMENT_BYTES_MAX, f"{size} bytes, more than such a file may have")
+        file.drop_cache()
+        return decode_document(path, file.read_at(0, size), magic, version)
+    finally:
+        file.close()
+
+
+def of_another_version(found: int, readable: int) -> str:
+    """What is wrong with a file of another format version, and what to do."""
+    writer = "a newer" if found > readable else "an older"
+    return (
+        f"format version {found}, this program reads version {readable}: {writer} shardstore wrote it; "
+        "open it with that one, nothing was changed"
+    )

@@ -1,0 +1,139 @@
+"""Connected links over Unix stream sockets; see stream.py for what is on the wire, listener.py for the other side.
+
+Other than a ZeroMQ link, a connected one keeps nothing for a server that is not up: `send` says no at once, and the
+next one tries to connect again.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+
+from shardstore.errors import InvalidRequest
+from shardstore.limits import IPC_PATH_BYTES_MAX, MIB
+from shardstore.seams.effects import Incoming, Received
+from shardstore.system.readiness import READABLE, WRITABLE, Readiness
+from shardstore.system.stream import Gone, Stream
+
+SCHEME = "unix://"
+_BUFFER_BYTES = MIB
+"""Asked for; the system gives what it allows."""
+
+
+class Connection:
+    """A stream that is watched, on the side that opened it. All that comes is handed over."""
+
+    def __init__(
+        self, stream: Stream, link: str, peer: bytes, readiness: Readiness, forget: Callable[[], object]
+    ) -> None:
+        """`forget` is called when it is closed. Raises OSError."""
+        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+        self.stream = stream
+        self.gone = False
+        self._link = link
+        self._peer = peer
+        self._readiness = readiness
+        self._forget = forget
+        self._descriptor = stream.socket.fileno()
+        self._watched = READABLE
+        readiness.add(self._descriptor, READABLE, self._ready)
+
+    def send(self, frames: Sequence[bytes]) -> bool:
+        """Send a message; False when the other side is gone, or does not read: then the connection is closed."""
+        try:
+            self.stream.send(frames)
+            self._watch()
+        except Gone:
+            self.close()
+        return not self.gone
+
+    def close(self) -> None:
+        """Close it, with what waits on it."""
+        if not self.gone:
+            self._readiness.remove(self._descriptor)
+            self.gone = True
+            self.stream.close()
+            self._forget()
+
+    def _ready(self, events: int, received: list[Incoming]) -> None:
+        try:
+            if events & WRITABLE:
+                self.stream.send_waiting()
+            if events & ~WRITABLE:
+                self._take(received)
+            self._watch()
+        except Gone:
+            self.end(received)
+
+    def _take(self, received: list[Incoming]) -> None:
+        """Hand over what has come. Raises Gone."""
+        for frames in self.stream.take():
+            received.append(Received(self._link, self._peer, frames))
+
+    def end(self, received: list[Incoming]) -> None:
+        """The other side is gone."""
+        self.close()
+
+    def _watch(self) -> None:
+        """Be told of what comes, and of room to send while something waits for it."""
+        wanted = self._wanted()
+        if wanted != self._watched and not self.gone:
+            self._watched = wanted
+            self._readiness.change(self._descriptor, wanted)
+
+    def _wanted(self) -> int:
+        return READABLE | WRITABLE if self.stream.waiting else READABLE
+
+
+class StreamLink:
+    """A connected link to one listener, opened when something is to be sent."""
+
+    def __init__(self, name: str, endpoint: str, readiness: Readiness) -> None:
+        self._name = name
+        self._path = path_of(endpoint)
+        self._readiness = readiness
+        self._connection: Connection | None = None
+
+    def send(self, peer: bytes, frames: Sequence[bytes]) -> bool:
+        """Send a message; False when nobody listens, or who did is gone or does not read."""
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection is not None and self._connection.send(frames)
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def drop(self) -> None:
+        """Close the socket and leave everything that a fork shares with its origin alone."""
+        if self._connection is not None:
+            self._connection.stream.socket.close()
+
+    def _connect(self) -> Connection | None:
+        """A new connection; None when nobody listens, more wait to be accepted than may, or no descriptor is left."""
+        try:
+            opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError:
+            return None
+        try:
+            opened.setblocking(False)
+            opened.connect(self._path)
+            return Connection(Stream(opened), self._name, b"", self._readiness, self._forget)
+        except OSError:
+            opened.close()
+            return None
+
+    def _forget(self) -> None:
+        self._connection = None
+
+
+def path_of(endpoint: str) -> str:
+    """The path of a unix or ipc endpoint. Raises InvalidRequest when no socket can have it."""
+    path = endpoint.partition("://")[2]
+    if len(path.encode()) > IPC_PATH_BYTES_MAX:
+        raise InvalidRequest(
+            f"the path of {endpoint} has {len(path.encode())} bytes, allowed are {IPC_PATH_BYTES_MAX}: "
+            "use a shorter directory"
+        )
+    return path

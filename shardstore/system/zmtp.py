@@ -1,0 +1,195 @@
+"""The server's side of ZeroMQ's protocol over one connected socket: ZMTP 3, mechanism NULL, as a ROUTER speaks it.
+
+    greeting   ff, 8 bytes, 7f | version 3, minor | mechanism, 20 bytes | 32 bytes       from both, 64 bytes
+    frame      flags: 1 more frames follow, 2 long, 4 command | size: u8, or u64 big-endian if long | bytes
+    command    u8 length of the name | name | data         first READY from both, then PING, answered by PONG
+    message    frames, the last of which has no 1 in its flags; commands may stand between them
+
+libzmq keeps a message in memory until its last frame has come, and no setting of it bounds that: who never sends the
+last frame makes it grow for ever. Nor does it tell what its peers have not read. So clients and workers, which do
+the connecting, are libzmq, and what they connect to is this. See RFC 23 and 37 at rfc.zeromq.org.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from socket import socket as Socket  # noqa: N812, a class, whose module gives it a small letter
+
+from shardstore.limits import FRAMES_MAX, KIB, MESSAGE_BYTES_MAX
+from shardstore.system.stream import LONG_READ_BYTES, LONG_READS_MAX, READ_BYTES, Gone, Parts, Stream
+
+_MORE, _LONG, _COMMAND = 1, 2, 4
+_GREETING = b"\xff" + bytes(7) + b"\x01\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+_MECHANISM = slice(12, 32)
+_SHORT_BYTES_MAX = 255
+_COMMAND_BYTES_MAX = KIB
+_LONG_SIZE = struct.Struct(">Q")
+_PING = b"\x04PING"
+_PING_CONTEXT = len(_PING) + 2
+"""Behind the name: for how long the peer may be silent, then what the answer repeats."""
+
+
+def _property(name: bytes, value: bytes) -> bytes:
+    return bytes([len(name)]) + name + struct.pack(">I", len(value)) + value
+
+
+_READY = b"\x05READY" + _property(b"Socket-Type", b"ROUTER")
+
+
+class ZmtpStream(Stream):
+    """One connection that a ZeroMQ socket has opened to this process. A message of it is held until it is whole."""
+
+    def __init__(self, socket: Socket, bytes_max_of: Callable[[bytes], int]) -> None:
+        """`bytes_max_of` tells how long a message may be by its first frame."""
+        super().__init__(socket)
+        self._allowed = bytes_max_of
+        self._greeted = False
+        self._ping: bytes | None = None
+        self._frames: list[bytes] = []
+        self._frames_came = 0
+        self._frames_bytes = 0
+        self._bytes_max = 0
+        self._flags = 0
+        self._frame: Parts | None = None
+        self._send([_GREETING], len(_GREETING))
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing waits to leave, and nothing has come in part."""
+        return super().is_quiet and not self._frames and self._frame is None
+
+    @property
+    def arrived_bytes(self) -> int:
+        """Bytes of a message of which a part has come."""
+        partly = 0 if self._frame is None else self._frame.held_bytes
+        return len(self._beginning) + sum(map(len, self._frames)) + partly
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        """Send a message, or keep what the socket does not take. Raises Gone."""
+        parts: list[bytes] = []
+        for frame in frames:
+            parts += (_head(_MORE, len(frame)), frame)
+        parts[-2] = _head(0, len(frames[-1]))
+        self._send(parts, sum(map(len, parts)))
+
+    def close(self) -> None:
+        """Close the socket, and let go of what waits and of a message that came in part."""
+        super().close()
+        self._frames = []
+        self._frame = None
+
+    def take(self) -> list[list[bytes]]:
+        """The frames of each message that is complete now. Raises Gone."""
+        return super().take() if self._frame is None else self._read_frame_on(self._frame)
+
+    def _split(self, data: bytes) -> list[list[bytes]]:
+        """All messages that are complete in what came; what follows them is kept."""
+        if not self._greeted:
+            if len(data) < len(_GREETING):
+                self._beginning = data
+                return []
+            self._greet(data)
+            data = data[len(_GREETING) :]
+        messages = self._split_frames(data)
+        if self._ping is not None:  # the latest stands for all: whatever comes shows life
+            self._send_command(b"\x04PONG" + self._ping)
+            self._ping = None
+        return messages
+
+    def _greet(self, data: bytes) -> None:
+        """Take the greeting of the peer. Raises Gone."""
+        is_versioned = data[0] == 0xFF and data[9] == 0x7F and data[10] >= 3
+        if not is_versioned or data[_MECHANISM] != _GREETING[_MECHANISM]:
+            raise Gone("no ZMTP 3 without encryption")
+        self._send_command(_READY)
+        self._greeted = True
+
+    def _split_frames(self, data: bytes) -> list[list[bytes]]:
+        messages: list[list[bytes]] = []
+        at, end = 0, len(data)
+        while end - at >= 2:
+            flags = data[at]
+            begin = at + (9 if flags & _LONG else 2)
+            if begin > end:
+                break
+            size = _LONG_SIZE.unpack_from(data, at + 1)[0] if flags & _LONG else data[at + 1]
+            self._check(flags, size)
+            if begin + size > end:
+                if size > READ_BYTES:
+                    self._begin_frame(flags, size, data[begin:])
+                    return messages
+                break
+            at = begin + size
+            if flags & _COMMAND:
+                self._take_command(data[begin:at])
+            else:
+                self._take_frame(flags, data[begin:at], messages)
+        self._beginning = data[at:]
+        return messages
+
+    def _check(self, flags: int, size: int) -> None:
+        """Refuse a frame that no message has, before it is kept. Raises Gone."""
+        if flags & _COMMAND:
+            if size > _COMMAND_BYTES_MAX or flags & ~(_COMMAND | _LONG):
+                raise Gone(f"a command of {size} bytes, flags {flags}")
+            return
+        first_bytes_max = MESSAGE_BYTES_MAX if self._frames else READ_BYTES
+        if flags & ~(_MORE | _LONG) or size > first_bytes_max or self._frames_bytes + size > MESSAGE_BYTES_MAX:
+            raise Gone(f"a frame of {size} bytes, flags {flags}, behind {self._frames_bytes}")
+
+    def _take_command(self, command: bytes) -> None:
+        """A PING is answered; there is nothing to do about others."""
+        if command.startswith(_PING):
+            self.shows_life = True
+            self._ping = command[_PING_CONTEXT:]
+
+    def _take_frame(self, flags: int, frame: bytes, messages: list[list[bytes]]) -> None:
+        """Take the next frame of a message. Of a message that is too long, only the first is kept."""
+        if not self._frames:
+            self._bytes_max = self._allowed(frame)
+        self._frames_came += 1
+        self._frames_bytes += len(frame)
+        if self._frames_bytes <= self._bytes_max:
+            self._frames.append(frame)
+        else:
+            del self._frames[1:]
+        if self._frames_came > FRAMES_MAX:
+            raise Gone(f"more than {FRAMES_MAX} frames")
+        if not flags & _MORE:
+            messages.append(self._frames)
+            self._frames = []
+            self._frames_came = self._frames_bytes = 0
+
+    def _begin_frame(self, flags: int, size: int, beginning: bytes) -> None:
+        """Go on with a long frame of which this is the beginning."""
+        self._beginning = b""
+        self._flags = flags
+        self._frame = Parts(size, self._frames_bytes + size <= self._bytes_max)
+        self._frame.add(beginning)
+
+    def _read_frame_on(self, frame: Parts) -> list[list[bytes]]:
+        """Receive more of a long frame."""
+        for _ in range(LONG_READS_MAX):
+            data = self._receive(min(frame.missing, LONG_READ_BYTES))
+            if not data:
+                break
+            frame.add(data)
+            if not frame.missing:
+                messages: list[list[bytes]] = []
+                self._frame = None
+                if not frame.is_kept:
+                    self._frames_bytes += frame.size
+                self._take_frame(self._flags, frame.whole(), messages)
+                return messages
+        return []
+
+    def _send_command(self, command: bytes) -> None:
+        head = _head(_COMMAND, len(command))
+        self._send([head, command], len(head) + len(command))
+
+
+def _head(flags: int, size: int) -> bytes:
+    if size <= _SHORT_BYTES_MAX:
+        return bytes((flags, size))
+    return bytes((flags | _LONG,)) + _LONG_SIZE.pack(size)

@@ -1,0 +1,145 @@
+"""Columns: many keys or many values as one frame. The same bytes travel on the wire, in the WAL and in table blocks.
+
+A column of `count` items has one of two layouts; which one is told beside the frame (header flag, record flag):
+
+    fixed      every item has the same length:  item 0 | item 1 | ...      stride = len(frame) / count
+    variable   a msgpack array of bin; nil stands for "no value" where the message type allows it
+
+So a column of one present item is the item itself: a single operation is a batch of one, and the router finds the
+key of a single-key request without decoding anything. Nothing here runs bytecode per item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import compress, repeat
+from operator import is_, is_not
+from struct import unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import msgpack
+
+from shardstore.identifiers import Buffer
+from shardstore.key_range import KeyRange
+from shardstore.lazy_numpy import np
+from shardstore.wire.unpacking import FLAWS, unpack_array
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Prefixes: TypeAlias = "npt.NDArray[np.uint64]"
+PREFIX_BYTES = 8
+FEW_ITEMS = 16
+"""So many are cut from a frame in less time than an array of them takes to make."""
+
+
+class InvalidColumn(ValueError):
+    """The frame is no column of the promised layout, count and item lengths."""
+
+
+class Column(NamedTuple):
+    """An encoded column: its bytes, and whether the layout is fixed."""
+
+    frame: bytes
+    fixed: bool
+
+
+def encode(items: Sequence[bytes | None]) -> Column:
+    """Encode items (bytes, or None for "no value") in the denser layout that fits them."""
+    if len(items) == 1 and items[0] is not None:
+        return Column(items[0], True)
+    try:
+        lengths = set(map(len, items))  # type: ignore[arg-type]
+    except TypeError:  # a None has no length
+        return Column(encode_variable(items), False)
+    return Column(b"".join(items), True) if len(lengths) == 1 else Column(encode_variable(items), False)  # type: ignore[arg-type]
+
+
+def encode_variable(items: Sequence[bytes | None]) -> bytes:
+    """Encode items in the variable layout, whatever their lengths."""
+    packed: bytes = msgpack.packb(items)
+    return packed
+
+
+def decode(frame: Buffer, fixed: bool, count: int, shortest: int, longest: int, nullable: bool = False) -> list[Any]:
+    """The items of a column: `count` of bytes, each `shortest` to `longest` long, None among them if `nullable`.
+
+    Raises InvalidColumn, before memory is allocated for more than the frame can hold.
+    """
+    if fixed and count == 1:
+        if not shortest <= len(frame) <= longest:
+            raise InvalidColumn(f"an item of {len(frame)} bytes, allowed are {shortest} to {longest}")
+        return [bytes(frame)]
+    if fixed:
+        stride = stride_of(len(frame), count)
+        if not shortest <= stride <= longest:
+            raise InvalidColumn(f"items of {stride} bytes, allowed are {shortest} to {longest}")
+        return split(frame, stride, count)
+    return _unpack(frame, count, shortest, longest, nullable)
+
+
+def stride_of(frame_bytes: int, count: int) -> int:
+    """Bytes of each item of a fixed column."""
+    if count < 1 or frame_bytes % count:
+        raise InvalidColumn(f"{frame_bytes} bytes are no {count} items of one length")
+    return frame_bytes // count
+
+
+def split(frame: Buffer, stride: int, count: int) -> list[bytes]:
+    """The items of a fixed column."""
+    if stride == 0:
+        return [b""] * count
+    if count <= FEW_ITEMS:
+        return list(unpack(f"{stride}s" * count, frame))
+    items: list[bytes] = np.frombuffer(frame, dtype=f"V{stride}").tolist()
+    return items
+
+
+def prefixes_of_fixed(frame: Buffer, stride: int) -> Prefixes:
+    """First 8 bytes of each item of a fixed column as integers that order as the bytes do; shorter items are padded
+    with zero bytes.
+
+    Items that share a prefix get equal numbers: callers settle such ties by the items themselves.
+    """
+    rows = np.frombuffer(frame, dtype=np.uint8).reshape(-1, stride)
+    first = np.zeros((len(rows), PREFIX_BYTES), dtype=np.uint8)
+    first[:, :stride] = rows[:, :PREFIX_BYTES]
+    return first.view(">u8").ravel().astype(np.uint64)
+
+
+def prefix_of(key: bytes) -> int:
+    """First 8 bytes of one key as an integer, padded with zero bytes."""
+    return int.from_bytes(key[:PREFIX_BYTES].ljust(PREFIX_BYTES, b"\0"), "big")
+
+
+def fixed_within(frame: Buffer, count: int, key_range: KeyRange) -> bool:
+    """Whether the first 8 bytes of its keys tell that a fixed column lies in the range; False if they leave it open."""
+    prefixes = prefixes_of_fixed(frame, len(frame) // count)
+    above_start = not key_range.start or int(prefixes.min()) > prefix_of(key_range.start)
+    return above_start and (not key_range.end or int(prefixes.max()) < prefix_of(key_range.end))
+
+
+def all_within(keys: Sequence[bytes], key_range: KeyRange) -> bool:
+    """Whether every key lies in the range."""
+    return min(keys) >= key_range.start and (not key_range.end or max(keys) < key_range.end)
+
+
+def _unpack(frame: Buffer, count: int, shortest: int, longest: int, nullable: bool) -> list[Any]:
+    try:
+        items = unpack_array(frame, count, longest)
+    except FLAWS as error:
+        raise InvalidColumn(f"no msgpack array of {count} byte strings: {error}") from None
+    if type(items) is not list or len(items) != count:
+        raise InvalidColumn(f"no array of {count} items")
+    kinds = set(map(type, items))
+    if not kinds <= ({bytes, type(None)} if nullable else {bytes}):
+        raise InvalidColumn("items that are not byte strings")
+    present = compress(items, map(is_not, items, repeat(None))) if nullable else items
+    if shortest and bytes in kinds and min(map(len, present)) < shortest:
+        raise InvalidColumn(f"an item is shorter than {shortest} bytes")
+    return items
+
+
+def positions_of(items: Sequence[object], wanted: object) -> list[int]:
+    """Where `wanted` itself stands among the items."""
+    return list(compress(range(len(items)), map(is_, items, repeat(wanted))))

@@ -1,0 +1,88 @@
+"""From a request for a range of this worker to its answer: which part of the worker takes which operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shardstore.errors import Busy, InvalidRequest
+from shardstore.seams.effects import Effect
+from shardstore.wire.messages import Statistics, encode
+from shardstore.wire.wire_format import Op
+from shardstore.workers.load.meter import LoadMeter
+from shardstore.workers.maintenance.queue import MaintenanceQueue
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.serving import read_path
+from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS
+from shardstore.workers.serving.reply import Asker
+from shardstore.workers.serving.scanning import Scanning
+from shardstore.workers.serving.write_path import WritePath
+from shardstore.workers.topology.changes import Changes
+from shardstore.workers.topology.remote_reads import RemoteReads
+
+_READS = frozenset((Op.GET, Op.SCAN))
+_NEEDS_PARENTS = frozenset((Op.GET, Op.SCAN, Op.COMPARE_AND_SET, Op.INCREMENT))
+"""What a child cannot answer alone before it has files of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """All that answers. `figures` are those of the worker; `unsent_bytes` tells what of answers is still here."""
+
+    writes: WritePath
+    scans: Scanning
+    maintenance: MaintenanceQueue
+    changes: Changes
+    remote_reads: RemoteReads
+    load: LoadMeter
+    figures: Callable[[int], dict[str, Any]]
+    unsent_bytes: Callable[[], int]
+    unsent_bytes_max: int
+
+    def answer(self, owned: OwnedRange | None, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        """Take a request for a range, or for the worker. A SCAN that is not answered needs another turn.
+
+        Raises InvalidRequest, Busy, ScanInvalidated, Corruption, StorageFailure.
+        """
+        if owned is None:
+            return [asker.accept(self.writes.pressure, (encode(Statistics(self.figures(now_ns))),))]
+        if owned.inheritance is not None and owned.inheritance.is_remote and asker.header.op in _NEEDS_PARENTS:
+            return self._answer_with_parents(owned, asker, frames, now_ns)
+        if asker.header.op in _READS:
+            self._check_answers()
+        match asker.header.op:
+            case Op.GET:
+                return [read_path.get(owned, asker, frames, self.writes.pressure, self.load)]
+            case Op.PUT | Op.DELETE:
+                return self.writes.write(owned, asker, frames, now_ns)
+            case Op.COMPARE_AND_SET | Op.INCREMENT:
+                return self.writes.write_if(owned, asker, frames, now_ns)
+            case Op.OUTCOME:
+                return self.writes.outcome(owned, asker, frames, now_ns)
+            case Op.SCAN:
+                page = self.scans.page(owned, asker, frames, now_ns)
+                return [] if page is None else [page]
+            case Op.END_SCAN:
+                return [self.scans.end(owned, asker, frames)]
+            case Op.FLUSH | Op.COMPACT:
+                self.writes.refuse_frozen()
+                return self.maintenance.barrier(owned, asker)
+            case _:
+                raise InvalidRequest(f"operation {asker.header.op} is not for workers")
+
+    def _answer_with_parents(
+        self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int
+    ) -> list[Effect]:
+        """Ask parents elsewhere for what the child does not know; whatever else reads has to wait for its files."""
+        if asker.header.op == Op.GET:
+            parents = self.changes.parents_elsewhere(owned)
+            return self.remote_reads.get(owned, parents, asker, frames, now_ns, self.writes.pressure)
+        failure = self.maintenance.last_failure or self.changes.full_disk_elsewhere(owned)
+        return [asker.wait_for_files(owned.segment_id, failure)]
+
+    def _check_answers(self) -> None:
+        """Raise Busy when too much was read that nobody takes."""
+        unsent = self.unsent_bytes()
+        if unsent > self.unsent_bytes_max:
+            raise Busy("answers wait for slow readers", unsent, self.unsent_bytes_max, RETRY_UNMEASURED_NS)

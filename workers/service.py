@@ -1,0 +1,93 @@
+"""What a worker has once its log is replayed, and only then: writes, scans, jobs, answers, its lease of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shardstore.memory_plan import MemoryPlan
+from shardstore.seams.effects import Effect, Event, JobFailed, JobFinished, WalSynced, WalSyncFailed
+from shardstore.stalls import Stalls
+from shardstore.wire.messages import Lease, LeaseReport
+from shardstore.workers.answering import Answering
+from shardstore.workers.maintenance.queue import MaintenanceQueue
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.serving.admission import MemoryLimits
+from shardstore.workers.serving.buffer_lease import SHORT_PRESSURE, BufferLease
+from shardstore.workers.serving.scanning import Scanning
+from shardstore.workers.serving.write_path import WritePath
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts that serve. None of them exists before the others."""
+
+    memory: MemoryPlan
+    lease: BufferLease
+    writes: WritePath
+    scans: Scanning
+    maintenance: MaintenanceQueue
+    answering: Answering
+    stalls: Stalls
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the worker may stop: nothing waits for the log, and no job publishes LOG."""
+        return self.writes.idle and not self.maintenance.releasing
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether a larger lease is to be asked for at once."""
+        return self.writes.held_bytes + self.writes.refused_bytes > self.lease.asks_above
+
+    def report(self, ranges: Iterable[OwnedRange]) -> LeaseReport:
+        """What is buffered, for the router. What is not needed of the lease is given back."""
+        draining_bytes = sum([owned.draining_bytes for owned in ranges])
+        report = self.lease.report(self.writes.held_bytes, self.writes.take_refused_bytes(), draining_bytes)
+        self._limit()
+        return report
+
+    def take_lease(self, lease: Lease, now_ns: int) -> None:
+        """Buffer at most so much from now on, and drain what the router wants drained."""
+        self.lease.take(lease, self.writes.held_bytes)
+        self._limit()
+        if self.lease.is_short and self.writes.pressure > SHORT_PRESSURE:
+            self.stalls.refused("the worker waits for a larger lease of the budget", now_ns)
+        self.maintenance.seal_largest(lease.drain)
+        self.maintenance.seal_full_layers()
+
+    def wakeup_ns(self) -> int | None:
+        """When a sync or a job is due next."""
+        due = [due_ns for part in (self.writes, self.maintenance) if (due_ns := part.wakeup_ns()) is not None]
+        return min(due, default=None)
+
+    def pass_time(self, now_ns: int) -> None:
+        """Look for layers that rest, jobs that are due, and scans that are abandoned."""
+        self.maintenance.pass_time(now_ns)
+        self.scans.open.pass_time(now_ns)
+
+    def ended(self, event: Event, now_ns: int) -> list[Effect]:
+        """A sync of the log, or a job, has ended."""
+        match event:
+            case WalSynced():
+                self.maintenance.log_synced()
+                effects = self.writes.synced(event.lsn)
+                self.seal_when_grown()
+                return effects
+            case WalSyncFailed():
+                return self.writes.fail(event.reason)
+            case JobFinished():
+                effects = self.maintenance.finished(event, now_ns)
+                self.scans.open.shed(now_ns)
+                return effects
+            case JobFailed():
+                return self.maintenance.failed(event, now_ns)
+        raise AssertionError(f"{event} is not for those who serve")
+
+    def seal_when_grown(self) -> None:
+        """Let the drain policy look at the layers, once per some growth and not once per write."""
+        if self.writes.has_grown():
+            self.maintenance.seal_full_layers()
+
+    def _limit(self) -> None:
+        self.writes.limit(MemoryLimits.of_lease(self.lease.bytes, self.memory))
