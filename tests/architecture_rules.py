@@ -15,16 +15,18 @@ PUBLIC = "shardstore"
 PARTS: dict[str, tuple[str, ...]] = {
     # part: the parts it may import beside itself
     "foundation": (),
-    "client": ("foundation",),
+    "tables": ("foundation",),
+    "client": ("foundation", "tables"),
     "cluster": ("foundation", "client"),
     "public": ("foundation", "client", "cluster"),
     "command line": ("foundation", "client", "cluster", "public"),
     "router": ("foundation",),
-    "workers": ("foundation",),
+    "workers": ("foundation", "tables"),
     "scripts": ("foundation", "client", "cluster", "public", "command line"),
 }
 
 PART_OF: dict[str, str] = {
+    "shardstore.tables": "tables",
     "shardstore.client": "client",
     "shardstore.cluster": "cluster",
     "shardstore.cli": "command line",

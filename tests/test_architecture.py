@@ -55,6 +55,12 @@ def test_the_modules_were_found() -> None:
         ("parts", f"{ROUTER}.planted", "import shardstore", "router imports shardstore, which is public"),
         ("parts", f"{WORKERS}.planted", "from shardstore import cli", "workers imports shardstore.cli"),
         ("parts", f"{ROUTER}.planted", "import shardstore.client.session.session", "which is client"),
+        (
+            "parts",
+            "shardstore.tables.planted",
+            "import shardstore.workers.segment.publishing",
+            "tables imports shardstore.workers.segment.publishing, which is workers",
+        ),
         ("parts", "shardstore.client.planted", "import shardstore.cluster", "client imports shardstore.cluster"),
         ("parts", "shardstore.planted", "import shardstore.client", "foundation imports shardstore.client"),
         (

@@ -31,6 +31,7 @@ from shardstore.seams.effects import (
 from shardstore.seams.entropy import Entropy
 from shardstore.seams.filesystem import Filesystem
 from shardstore.stalls import Stalls
+from shardstore.tables.cache import SegmentCache
 from shardstore.wire.columns import InvalidColumn
 from shardstore.wire.messages import Assignments, Lease, Refusal, decode
 from shardstore.wire.topology import Orders, Retire
@@ -41,7 +42,6 @@ from shardstore.workers.maintenance.queue import MaintenanceQueue
 from shardstore.workers.ranges.opening import open_log
 from shardstore.workers.ranges.replay import replay
 from shardstore.workers.registration import ROUTER, Registration
-from shardstore.workers.segment.cache import SegmentCache
 from shardstore.workers.service import Service
 from shardstore.workers.serving.admission import MemoryLimits
 from shardstore.workers.serving.buffer_lease import BufferLease

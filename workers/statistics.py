@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from shardstore.memory_plan import MemoryPlan
+from shardstore.tables.cache import SegmentCache
 from shardstore.workers.jobs.figures import JobTotals
 from shardstore.workers.maintenance.queue import MaintenanceQueue
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.window_share import WindowShare
-from shardstore.workers.segment.cache import SegmentCache
 from shardstore.workers.serving.buffer_lease import BufferLease
 from shardstore.workers.serving.open_scans import OpenScans
 from shardstore.workers.serving.write_path import WritePath

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from shardstore.workers.segment.table_format import FOOTER_BYTES, HEADER_BYTES
+from shardstore.tables.table_format import FOOTER_BYTES, HEADER_BYTES
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, RECORD_HEADER_BYTES
 
 _SECTIONS = ("block index", "hash index", "filter", "properties")

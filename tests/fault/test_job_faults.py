@@ -15,12 +15,12 @@ from shardstore.identifiers import Stored
 from shardstore.limits import KIB
 from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
+from shardstore.tables.column_items import as_list
+from shardstore.tables.manifest import read_manifest
+from shardstore.tables.segment import Segment
 from shardstore.workers.jobs.drain import entries_of
 from shardstore.workers.jobs.orphans import clear_orphans
 from shardstore.workers.jobs.specs import CompactionKind, Spec
-from shardstore.workers.segment.column_writer import as_list
-from shardstore.workers.segment.manifest import read_manifest
-from shardstore.workers.segment.segment import Segment
 from shardstore.workers.wal.reader import records_in
 from shardstore.workers.wal.recovery import recover
 from tests.simulation.sim_disk import PowerLoss, SimDisk

@@ -14,9 +14,10 @@ from shardstore.identifiers import Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.segment_options import DEFAULTS, Compression, SegmentOptions
-from shardstore.workers.segment.manifest import new_manifest, publish_manifest, read_manifest
-from shardstore.workers.segment.table_format import HEADER_BYTES, TableRecord, check_header, decode_footer
-from shardstore.workers.segment.table_reader import Table
+from shardstore.tables.manifest import new_manifest, read_manifest
+from shardstore.tables.table_format import HEADER_BYTES, TableRecord, check_header, decode_footer
+from shardstore.tables.table_reader import Table
+from shardstore.workers.segment.publishing import publish_manifest
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.table_samples import (
     IDENTITY,

@@ -12,8 +12,8 @@ from shardstore.files.file_names import SEGMENTS, segment_directory
 from shardstore.files.file_names import manifest as manifest_path
 from shardstore.key_range import KeyRange
 from shardstore.seams.filesystem import Filesystem
+from shardstore.tables.segment import Segment
 from shardstore.workers.jobs.specs import AdoptSpec, RetireSpec, Spec
-from shardstore.workers.segment.segment import Segment
 from tests.simulation.sim_disk import PowerLoss, SimDisk
 from tests.simulation.sim_filesystem import SimCrash, SimFilesystem
 from tests.unit.faulty_filesystem import FaultyFilesystem

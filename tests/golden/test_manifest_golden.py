@@ -7,9 +7,10 @@ from pathlib import Path
 from shardstore.files.file_names import manifest as manifest_path
 from shardstore.files.file_names import segment_directory
 from shardstore.identifiers import RequestId
+from shardstore.tables.manifest import Manifest, read_manifest
+from shardstore.tables.table_format import TableRecord
 from shardstore.workers.ranges.dedup import DedupWindow, Noted
-from shardstore.workers.segment.manifest import Manifest, publish_manifest, read_manifest
-from shardstore.workers.segment.table_format import TableRecord
+from shardstore.workers.segment.publishing import publish_manifest
 from tests.unit.faulty_filesystem import FaultyFilesystem
 
 GOLDEN = Path(__file__).parent / "manifest-v4.bin"

@@ -9,8 +9,8 @@ import pytest
 
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.segment_options import Compression, SegmentOptions
-from shardstore.workers.segment.table_format import Entries, TableRecord
-from shardstore.workers.segment.table_reader import Table
+from shardstore.tables.table_format import Entries, TableRecord
+from shardstore.tables.table_reader import Table
 from shardstore.workers.segment.table_writer import write_table
 from tests.unit.table_samples import IDENTITY, LAYOUTS, empty_filesystem, sample, with_deletions
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from shardstore.cluster.store import read_store
 from shardstore.files.file_names import SEGMENTS, segment_of
 from shardstore.system.posix_filesystem import PosixFilesystem
-from shardstore.workers.segment.segment import Segment
+from shardstore.tables.segment import Segment
 
 
 def main() -> None:

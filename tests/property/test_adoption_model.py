@@ -16,8 +16,8 @@ from shardstore.identifiers import Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
+from shardstore.tables.segment import Segment
 from shardstore.workers.jobs.specs import AdoptResult, AdoptSpec, CompactionKind, RetireSpec
-from shardstore.workers.segment.segment import Segment
 from tests.property.test_segment_model import alive, scanned
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import LOG_ID, STORE, JobDriver

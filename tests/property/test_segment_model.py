@@ -15,9 +15,9 @@ from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
+from shardstore.tables.manifest import Manifest
+from shardstore.tables.segment import Segment
 from shardstore.workers.jobs.specs import CompactionKind, CompactResult, CompactSpec, Spec
-from shardstore.workers.segment.manifest import Manifest
-from shardstore.workers.segment.segment import Segment
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import STORE, JobDriver
 from tests.unit.layer_reading import content_of, stretches

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.tables.column_items import as_list
+from shardstore.tables.table_format import Entries, FixedItems
+from shardstore.tables.table_reader import Table
 from shardstore.wire.columns import decode
-from shardstore.workers.segment.column_writer import as_list
 from shardstore.workers.segment.key_prefixes import shared_bytes
 from shardstore.workers.segment.merge import merge
-from shardstore.workers.segment.table_format import Entries, FixedItems
-from shardstore.workers.segment.table_reader import Table
 from shardstore.workers.segment.tombstones import without_needless_tombstones
 from tests.unit.table_samples import prefix_bytes_of, table_of
 

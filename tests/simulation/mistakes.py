@@ -32,6 +32,11 @@ from shardstore.options import Durability
 from shardstore.router.budget import Account
 from shardstore.seams.effects import Effect
 from shardstore.seams.filesystem import Filesystem
+from shardstore.tables.bloom import BloomFilter
+from shardstore.tables.manifest import Manifest
+from shardstore.tables.segment import Segment
+from shardstore.tables.table_format import Entries
+from shardstore.tables.table_reader import Table
 from shardstore.wire.messages import ScanRequest
 from shardstore.workers.jobs.output import Numbers
 from shardstore.workers.jobs.specs import CompactionKind
@@ -44,12 +49,7 @@ from shardstore.workers.ranges.empty_spans import EmptySpans
 from shardstore.workers.ranges.known_requests import KnownRequests
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import BARRED, FAILED, Result
-from shardstore.workers.segment.bloom import BloomFilter
-from shardstore.workers.segment.manifest import Manifest
 from shardstore.workers.segment.merge import merge
-from shardstore.workers.segment.segment import Segment
-from shardstore.workers.segment.table_format import Entries
-from shardstore.workers.segment.table_reader import Table
 from shardstore.workers.segment.tombstones import without_needless_tombstones
 from shardstore.workers.serving.logged_write import LoggedWrite, answer
 from shardstore.workers.serving.open_scans import OpenScan, OpenScans

@@ -22,6 +22,8 @@ from shardstore.key_range import KeyRange
 from shardstore.router.change_stage import Stage, stage_of
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.seams.effects import Effect
+from shardstore.tables.open_tables import OpenTables
+from shardstore.tables.table_format import TableRecord
 from shardstore.wire.topology import Change, Order
 from shardstore.wire.wire_format import Header, Op
 from shardstore.workers.jobs.specs import AdoptSpec
@@ -29,8 +31,6 @@ from shardstore.workers.overlay.overlay import fill
 from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.segment.open_tables import OpenTables
-from shardstore.workers.segment.table_format import TableRecord
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.topology.changes import Changes
 from shardstore.workers.topology.holdings import Holdings

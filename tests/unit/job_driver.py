@@ -10,6 +10,9 @@ from shardstore.identifiers import TOMBSTONE, ClientId, Epoch, RequestId, Segmen
 from shardstore.key_range import EVERYTHING
 from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import DEFAULTS, SegmentOptions
+from shardstore.tables.manifest import Manifest, read_manifest
+from shardstore.tables.segment import Segment
+from shardstore.tables.table_reader import Table
 from shardstore.wire.columns import encode
 from shardstore.wire.wire_format import Flag
 from shardstore.workers.jobs.run import run
@@ -23,9 +26,7 @@ from shardstore.workers.jobs.specs import (
     SegmentDrain,
     Spec,
 )
-from shardstore.workers.segment.manifest import Manifest, read_manifest
-from shardstore.workers.segment.segment import Segment
-from shardstore.workers.segment.table_reader import Table
+from shardstore.workers.segment.publishing import create_segment
 from shardstore.workers.wal.log_document import LogDocument, publish_log_document
 from shardstore.workers.wal.record_format import RecordKind
 from shardstore.workers.wal.writer import WalWriter
@@ -68,7 +69,7 @@ class JobDriver:
         self.filesystem.make_directory("workers/0003")
         publish_log_document(self.filesystem, LogDocument(STORE, WORKER, LOG_ID, 0))
         for segment in self.segments:
-            Segment.create(self.filesystem, STORE, segment, EVERYTHING, 1)
+            create_segment(self.filesystem, STORE, segment, EVERYTHING, 1)
             self.model[segment] = {}
         self.writer = WalWriter(self.filesystem, WORKER, LOG_ID, 1, 0, (), file_bytes=self.file_bytes)
 

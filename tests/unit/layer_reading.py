@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from shardstore.identifiers import Stored
 from shardstore.key_range import EVERYTHING, KeyRange
-from shardstore.workers.segment.column_writer import as_list
+from shardstore.tables.column_items import as_list
+from shardstore.tables.segment import Segment
+from shardstore.tables.stretches import Ordered, stretch_of
+from shardstore.tables.table_reader import Table
 from shardstore.workers.segment.merge import merge
-from shardstore.workers.segment.segment import Segment
-from shardstore.workers.segment.stretches import Ordered, stretch_of
-from shardstore.workers.segment.table_reader import Table
 
 
 def content_of(*oldest_to_newest: Ordered, key_range: KeyRange = EVERYTHING) -> dict[bytes, Stored]:

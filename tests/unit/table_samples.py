@@ -6,9 +6,9 @@ from shardstore.files.file_names import segment_directory
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import DEFAULTS, SegmentOptions
-from shardstore.workers.segment.cache import SegmentCache
-from shardstore.workers.segment.table_format import Entries, Identity, TableRecord
-from shardstore.workers.segment.table_reader import Table
+from shardstore.tables.cache import SegmentCache
+from shardstore.tables.table_format import Entries, Identity, TableRecord
+from shardstore.tables.table_reader import Table
 from shardstore.workers.segment.table_writer import write_table
 from tests.unit.faulty_filesystem import FaultyFilesystem
 

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardstore.workers.segment.block_cache import ABSENT, BlockCache
-from shardstore.workers.segment.table_format import Integers
+from shardstore.tables.block_cache import ABSENT, BlockCache
+from shardstore.tables.table_format import Integers
 
 RING = 100
 

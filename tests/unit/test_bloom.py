@@ -8,8 +8,8 @@ import pytest
 
 from shardstore.identifiers import Stored
 from shardstore.segment_options import Compression, SegmentOptions
-from shardstore.workers.segment.bloom import BloomFilter, build_bloom
-from shardstore.workers.segment.digests import digests_of
+from shardstore.tables.bloom import BloomFilter, build_bloom
+from shardstore.tables.digests import digests_of
 from tests.unit.table_samples import table_of
 
 KEYS = 20_000

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from shardstore.key_range import KeyRange
+from shardstore.tables.table_format import TableRecord
 from shardstore.workers.jobs.compaction_plan import Rewrite, Step, plan
-from shardstore.workers.segment.table_format import TableRecord
 
 PART_MIN = 100
 LARGE = 500

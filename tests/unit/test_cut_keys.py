@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
+from shardstore.tables.cut_keys import cut_keys
+from shardstore.tables.segment import Segment
+from shardstore.tables.table_format import TableRecord
 from shardstore.workers.jobs.specs import AdoptSpec, CompactionKind
-from shardstore.workers.segment.cut_keys import cut_keys
-from shardstore.workers.segment.segment import Segment
-from shardstore.workers.segment.table_format import TableRecord
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import STORE, JobDriver
 

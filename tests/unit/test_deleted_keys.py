@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
+from shardstore.tables.stretches import Ordered
+from shardstore.tables.table_format import Identity
+from shardstore.tables.table_reader import Table
 from shardstore.workers.overlay.active_layer import ActiveLayer
 from shardstore.workers.ranges.range_view import RangeView
-from shardstore.workers.segment.stretches import Ordered
-from shardstore.workers.segment.table_format import Identity
-from shardstore.workers.segment.table_reader import Table
 from shardstore.workers.serving import deleted_keys
 from shardstore.workers.serving.deleted_keys import pass_deleted
 from shardstore.workers.serving.scan_page import scan_page

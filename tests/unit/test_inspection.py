@@ -14,13 +14,14 @@ from shardstore.files import documents
 from shardstore.key_range import KeyRange
 from shardstore.router import route_table
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.tables.manifest import new_manifest
+from shardstore.tables.table_format import Entries, TableRecord
 from shardstore.wire.route_map import presplit
 from shardstore.workers.inspection.documents import DOCUMENTS
 from shardstore.workers.inspection.findings import Findings
 from shardstore.workers.inspection.inspect import inspect
 from shardstore.workers.inspection.rendering import as_json, as_lines
-from shardstore.workers.segment.manifest import new_manifest, publish_manifest
-from shardstore.workers.segment.table_format import Entries, TableRecord
+from shardstore.workers.segment.publishing import publish_manifest
 from shardstore.workers.segment.table_writer import write_table
 from shardstore.workers.wal.log_document import LogDocument, publish_log_document
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES

@@ -12,6 +12,8 @@ from shardstore.files.file_names import segment_directory, table_file
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
+from shardstore.tables.manifest import Manifest, Parts
+from shardstore.tables.segment import Segment
 from shardstore.workers.jobs.specs import (
     AdoptResult,
     AdoptSpec,
@@ -23,8 +25,7 @@ from shardstore.workers.jobs.specs import (
     encode_result,
     encode_spec,
 )
-from shardstore.workers.segment.manifest import Manifest, Parts
-from shardstore.workers.segment.segment import Segment
+from shardstore.workers.segment.publishing import create_segment
 from tests.simulation.sim_filesystem import SimFilesystem
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import STORE, JobDriver, run_to_end
@@ -39,7 +40,7 @@ def halves(filesystem: SimFilesystem) -> JobDriver:
     """Segment 1 holds the left half of the keys in one bottom main and a delta, 2 the right in two, a main and two."""
     worker = JobDriver(filesystem, segments=(), options=SMALL)
     for segment, key_range in ((1, LEFT), (2, RIGHT)):
-        Segment.create(filesystem, STORE, segment, key_range, 1)
+        create_segment(filesystem, STORE, segment, key_range, 1)
         worker.model[segment] = {}
     worker.segments = (1, 2)
     for round_, width in enumerate((200, 100)):

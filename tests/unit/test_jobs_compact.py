@@ -9,8 +9,8 @@ from shardstore.files.file_names import table_file
 from shardstore.identifiers import TOMBSTONE
 from shardstore.limits import KIB
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.tables.segment import Segment
 from shardstore.workers.jobs.specs import CompactionKind, CompactSpec
-from shardstore.workers.segment.segment import Segment
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import STORE, JobDriver
 from tests.unit.layer_reading import content_of

@@ -6,6 +6,8 @@ import pytest
 
 from shardstore.errors import Corruption, DiskFull
 from shardstore.files.file_names import table_file, wal_file
+from shardstore.tables.manifest import read_manifest
+from shardstore.tables.segment import Segment
 from shardstore.wire.wire_format import MalformedMessage
 from shardstore.workers.jobs import merged_entries
 from shardstore.workers.jobs.figures import JobFigures
@@ -20,8 +22,6 @@ from shardstore.workers.jobs.specs import (
     encode_result,
     encode_spec,
 )
-from shardstore.workers.segment.manifest import read_manifest
-from shardstore.workers.segment.segment import Segment
 from shardstore.workers.wal.log_document import LogDocument, read_log_document
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver, run_to_end

@@ -9,12 +9,12 @@ from shardstore.files.file_names import segment_directory, table_file, wal_file
 from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import EVERYTHING
 from shardstore.segment_options import DEFAULTS
+from shardstore.tables.manifest import read_manifest
+from shardstore.tables.segment import Segment
 from shardstore.workers.jobs.drain import entries_of
 from shardstore.workers.jobs.figures import JobFigures
 from shardstore.workers.jobs.run import run
 from shardstore.workers.jobs.specs import DrainResult, DrainSpec, SegmentDrain
-from shardstore.workers.segment.manifest import read_manifest
-from shardstore.workers.segment.segment import Segment
 from shardstore.workers.wal.record_format import Record, RecordKind
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver, run_to_end

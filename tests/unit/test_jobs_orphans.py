@@ -7,11 +7,12 @@ from dataclasses import replace
 from shardstore.files.file_names import aside_file, segment_directory, table_file
 from shardstore.files.file_names import manifest as manifest_path
 from shardstore.key_range import KeyRange
+from shardstore.tables.manifest import Manifest, new_manifest
+from shardstore.tables.segment import Segment
+from shardstore.tables.table_format import Identity
 from shardstore.workers.jobs.orphans import clear_orphans
 from shardstore.workers.jobs.specs import RetireSpec
-from shardstore.workers.segment.manifest import Manifest, new_manifest, publish_manifest
-from shardstore.workers.segment.segment import Segment
-from shardstore.workers.segment.table_format import Identity
+from shardstore.workers.segment.publishing import publish_manifest
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import run_to_end
 from tests.unit.table_samples import STORE, empty_filesystem, write

@@ -12,13 +12,13 @@ from shardstore.identifiers import Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.tables.table_format import HEADER_BYTES, MAGIC, check_header, decode_footer
+from shardstore.tables.table_reader import Table
 from shardstore.wire.columns import decode
 from shardstore.workers.inspection.table import inspect_table
 from shardstore.workers.segment import table_writer
 from shardstore.workers.segment.column_writer import encode_fixed_items, encode_variable_items
 from shardstore.workers.segment.key_prefixes import prefix_worth_storing, shared_bytes, stored_behind_prefix
-from shardstore.workers.segment.table_format import HEADER_BYTES, MAGIC, check_header, decode_footer
-from shardstore.workers.segment.table_reader import Table
 from tests.unit.table_samples import (
     IDENTITY,
     LAYOUTS,

@@ -41,6 +41,8 @@ from shardstore.limits import (
 from shardstore.router import change_plan, route_table
 from shardstore.router.route_table import Topology
 from shardstore.segment_options import SegmentOptions
+from shardstore.tables.manifest import Manifest, new_manifest, read_manifest
+from shardstore.tables.table_format import RECORD_BYTES_MAX, TableRecord
 from shardstore.wire import messages
 from shardstore.wire.admin_messages import AdminReply, RangeRow
 from shardstore.wire.load_report import LoadReport, RangeReport
@@ -77,8 +79,7 @@ from shardstore.workers.jobs.specs import (
 from shardstore.workers.maintenance.channel import PIECE_BYTES, ChannelClosed, receive, send
 from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.segment.manifest import Manifest, new_manifest, publish_manifest, read_manifest
-from shardstore.workers.segment.table_format import RECORD_BYTES_MAX, TableRecord
+from shardstore.workers.segment.publishing import publish_manifest
 from shardstore.workers.statistics import RANGES_TOLD_MAX, _range_figures
 from tests.unit.faulty_filesystem import FaultyFilesystem
 

@@ -9,12 +9,12 @@ import pytest
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
+from shardstore.tables.digests import digest_of
+from shardstore.tables.empty_layer import EMPTY_LAYER
+from shardstore.tables.main import Main
+from shardstore.tables.table_format import Identity
+from shardstore.tables.table_reader import Table
 from shardstore.wire.columns import decode
-from shardstore.workers.segment.digests import digest_of
-from shardstore.workers.segment.empty_layer import EMPTY_LAYER
-from shardstore.workers.segment.main import Main
-from shardstore.workers.segment.table_format import Identity
-from shardstore.workers.segment.table_reader import Table
 from tests.unit.layer_reading import content_of, stretches
 from tests.unit.table_samples import STORE, absent_from, empty_filesystem, sample, write
 

@@ -10,17 +10,10 @@ from shardstore.errors import Corruption
 from shardstore.files.documents import encode_document
 from shardstore.files.file_names import manifest as manifest_path
 from shardstore.key_range import EVERYTHING, KeyRange
+from shardstore.tables.manifest import MAGIC, SEGMENT_VERSION_MAX, VERSION, new_manifest, read_manifest, share_bytes_of
+from shardstore.tables.table_format import TableRecord
 from shardstore.wire.messages import to_plain
-from shardstore.workers.segment.manifest import (
-    MAGIC,
-    SEGMENT_VERSION_MAX,
-    VERSION,
-    new_manifest,
-    publish_manifest,
-    read_manifest,
-    share_bytes_of,
-)
-from shardstore.workers.segment.table_format import TableRecord
+from shardstore.workers.segment.publishing import publish_manifest
 from tests.unit.table_samples import STORE, empty_filesystem
 
 SEGMENT = 7

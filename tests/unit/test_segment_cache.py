@@ -8,8 +8,8 @@ from shardstore.identifiers import Stored
 from shardstore.key_range import EVERYTHING
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.segment_options import Compression, SegmentOptions
-from shardstore.workers.segment.block_cache import BlockCache
-from shardstore.workers.segment.cache import SegmentCache
+from shardstore.tables.block_cache import BlockCache
+from shardstore.tables.cache import SegmentCache
 from tests.unit.table_samples import LAYOUTS, absent_from, sample, table_of
 
 ZSTD = SegmentOptions(Compression.ZSTD)

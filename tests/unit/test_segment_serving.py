@@ -10,10 +10,11 @@ from shardstore.errors import Corruption
 from shardstore.files.file_names import segment_directory, table_file
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
-from shardstore.workers.segment.empty_layer import EMPTY_LAYER
-from shardstore.workers.segment.manifest import Manifest, new_manifest, publish_manifest, read_manifest
-from shardstore.workers.segment.segment import Segment
-from shardstore.workers.segment.table_format import Identity
+from shardstore.tables.empty_layer import EMPTY_LAYER
+from shardstore.tables.manifest import Manifest, new_manifest, read_manifest
+from shardstore.tables.segment import Segment
+from shardstore.tables.table_format import Identity
+from shardstore.workers.segment.publishing import create_segment, open_manifest, publish_manifest
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.table_samples import STORE, empty_filesystem, write
 
@@ -36,7 +37,7 @@ def published(filesystem: FaultyFilesystem, *tables: dict[bytes, Stored]) -> Man
 
 def test_a_new_segment_is_empty_and_durable() -> None:
     filesystem = empty_filesystem()
-    Segment.create(filesystem, STORE, SEGMENT, RANGE, 4)
+    create_segment(filesystem, STORE, SEGMENT, RANGE, 4)
     assert filesystem.trace[-1] == f"sync_directory {segment_directory(SEGMENT)}"
     segment = Segment.open(filesystem, STORE, SEGMENT)
     assert segment.manifest == new_manifest(STORE, SEGMENT, RANGE, 4)
@@ -94,11 +95,11 @@ def test_a_new_manifest_opens_its_tables_and_names_those_that_are_obsolete() -> 
     assert view[1].get_many([b"key39"]) == [b"oldest"]
 
 
-def test_opening_makes_the_name_of_the_manifest_durable() -> None:
+def test_the_owner_makes_the_name_of_the_manifest_durable() -> None:
     filesystem = empty_filesystem()
     published(filesystem, OLDEST)
     filesystem.trace.clear()
-    Segment.open(filesystem, STORE, SEGMENT)
+    open_manifest(filesystem, STORE, SEGMENT)
     assert f"sync_directory {segment_directory(SEGMENT)}" in filesystem.trace
 
 

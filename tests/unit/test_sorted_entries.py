@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from shardstore.identifiers import Stored
 from shardstore.key_range import EVERYTHING, KeyRange
+from shardstore.tables.column_items import as_list
 from shardstore.workers.overlay import sorted_entries
 from shardstore.workers.overlay.sorted_entries import SortedEntries
-from shardstore.workers.segment.column_writer import as_list
 
 KEYS = st.binary(min_size=1, max_size=2)
 KEYS_OF_ONE_LENGTH = st.binary(min_size=2, max_size=2)

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
+from shardstore.tables.stretches import Ordered, lone_stretch, stretch_of
+from shardstore.tables.table_format import Identity
+from shardstore.tables.table_reader import Table
 from shardstore.workers.overlay.active_layer import ActiveLayer
-from shardstore.workers.segment.stretches import Ordered, lone_stretch, stretch_of
-from shardstore.workers.segment.table_format import Identity
-from shardstore.workers.segment.table_reader import Table
 from tests.unit.layer_reading import content_of, stretches
 from tests.unit.table_samples import STORE, empty_filesystem, write
 

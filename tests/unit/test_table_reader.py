@@ -10,9 +10,9 @@ from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.segment_options import DEFAULTS
+from shardstore.tables.table_format import Identity
+from shardstore.tables.table_reader import FEW_KEYS, Page, Table
 from shardstore.wire.columns import decode
-from shardstore.workers.segment.table_format import Identity
-from shardstore.workers.segment.table_reader import FEW_KEYS, Page, Table
 from tests.unit.table_samples import (
     IDENTITY,
     LAYOUTS,

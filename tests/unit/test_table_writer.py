@@ -11,7 +11,7 @@ from shardstore.errors import DiskFull
 from shardstore.identifiers import TOMBSTONE
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.segment_options import DEFAULTS
-from shardstore.workers.segment.table_format import Entries, Layout
+from shardstore.tables.table_format import Entries, Layout
 from shardstore.workers.segment.table_writer import TableWriter, block_bounds, layout_of, write_table
 from tests.unit.table_samples import IDENTITY, empty_filesystem, sample, write
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from shardstore.identifiers import TOMBSTONE, Stored
-from shardstore.workers.segment.column_writer import as_list
-from shardstore.workers.segment.table_format import Entries, FixedItems, Identity
-from shardstore.workers.segment.table_reader import Table
+from shardstore.tables.column_items import as_list
+from shardstore.tables.table_format import Entries, FixedItems, Identity
+from shardstore.tables.table_reader import Table
 from shardstore.workers.segment.tombstones import may_hold, without_needless_tombstones
 from tests.unit.table_samples import STORE, empty_filesystem, write
 

@@ -14,14 +14,14 @@ from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import KIB
 from shardstore.segment_options import Compression, SegmentOptions
+from shardstore.tables.column_items import as_list
+from shardstore.tables.open_tables import OpenTables
+from shardstore.tables.table_format import TableRecord
+from shardstore.tables.table_reader import FEW_KEYS, Table
+from shardstore.tables.virtual_part import VirtualPart
 from shardstore.wire.columns import decode
 from shardstore.workers.jobs.clipping import clipped
-from shardstore.workers.segment.column_writer import as_list
-from shardstore.workers.segment.open_tables import OpenTables
-from shardstore.workers.segment.table_format import TableRecord
-from shardstore.workers.segment.table_reader import FEW_KEYS, Table
 from shardstore.workers.segment.tombstones import may_hold
-from shardstore.workers.segment.virtual_part import VirtualPart
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import job_result
 from tests.unit.layer_reading import content_of

@@ -11,8 +11,8 @@ from typing import Any
 from shardstore.errors import Corruption
 from shardstore.files.documents import read_document
 from shardstore.seams.filesystem import Filesystem
+from shardstore.tables import manifest
 from shardstore.workers.inspection.findings import Findings
-from shardstore.workers.segment import manifest
 from shardstore.workers.wal import log_document
 
 DOCUMENTS: dict[bytes, tuple[str, int]] = {

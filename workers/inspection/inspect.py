@@ -7,11 +7,11 @@ from typing import TypeAlias
 
 from shardstore.errors import Corruption
 from shardstore.seams.filesystem import Filesystem
+from shardstore.tables import table_format
 from shardstore.workers.inspection.documents import DOCUMENTS, inspect_document
 from shardstore.workers.inspection.findings import Findings
 from shardstore.workers.inspection.log_file import inspect_log_file
 from shardstore.workers.inspection.table import inspect_table
-from shardstore.workers.segment import table_format
 from shardstore.workers.wal.record_format import FILE_MAGIC
 
 MAGIC_BYTES = 8

@@ -17,10 +17,9 @@ from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import EVERYTHING
 from shardstore.limits import MIB
 from shardstore.seams.filesystem import Filesystem
-from shardstore.workers.inspection.findings import Findings
-from shardstore.workers.segment.block_index import BlockIndex
-from shardstore.workers.segment.table_file import TableFile
-from shardstore.workers.segment.table_format import (
+from shardstore.tables.block_index import BlockIndex
+from shardstore.tables.table_file import TableFile
+from shardstore.tables.table_format import (
     FOOTER_BYTES,
     HEADER_BYTES,
     VERSION,
@@ -29,7 +28,8 @@ from shardstore.workers.segment.table_format import (
     decode_header,
     seed_at,
 )
-from shardstore.workers.segment.table_reader import Table
+from shardstore.tables.table_reader import Table
+from shardstore.workers.inspection.findings import Findings
 
 _FOOTER_CHECKSUM = struct.Struct("<Q8x")
 ENTRIES_BYTES_MAX = 64 * MIB

@@ -29,11 +29,12 @@ from shardstore.files.documents import HEAD_BYTES
 from shardstore.key_range import KeyRange
 from shardstore.limits import MIB
 from shardstore.seams.filesystem import Filesystem
+from shardstore.tables.manifest import Manifest, Parts, new_manifest, read_manifest
+from shardstore.tables.open_tables import OpenTables
+from shardstore.tables.table_format import TableRecord
 from shardstore.workers.jobs.clipping import clipped
 from shardstore.workers.jobs.specs import AdoptResult, AdoptSpec
-from shardstore.workers.segment.manifest import Manifest, Parts, new_manifest, publish_manifest, read_manifest
-from shardstore.workers.segment.open_tables import OpenTables
-from shardstore.workers.segment.table_format import TableRecord
+from shardstore.workers.segment.publishing import publish_manifest
 
 COPY_BYTES = 4 * MIB
 Linked: TypeAlias = dict[tuple[int, int], TableRecord]

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import KeyRange
+from shardstore.tables.column_items import as_list
+from shardstore.tables.open_tables import OpenTables
+from shardstore.tables.table_format import TableRecord
+from shardstore.tables.table_reader import Table
 from shardstore.wire.columns import positions_of
 from shardstore.workers.jobs.merged_entries import stretches_of
-from shardstore.workers.segment.column_writer import as_list
-from shardstore.workers.segment.open_tables import OpenTables
-from shardstore.workers.segment.table_format import TableRecord
-from shardstore.workers.segment.table_reader import Table
 
 
 def clipped(record: TableRecord, key_range: KeyRange, tables: OpenTables) -> Generator[None, None, TableRecord | None]:

@@ -21,16 +21,17 @@ from shardstore.key_range import KeyRange
 from shardstore.limits import MIB
 from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
+from shardstore.tables.cache import SegmentCache
+from shardstore.tables.manifest import Manifest, Parts, read_manifest, share_bytes_of
+from shardstore.tables.open_tables import OpenTables
+from shardstore.tables.table_format import Layout, TableRecord
+from shardstore.tables.table_reader import Table
 from shardstore.workers.jobs.compaction_plan import Rewrite, Step, plan
 from shardstore.workers.jobs.merged_entries import MergedEntries
 from shardstore.workers.jobs.output import Numbers, Output
 from shardstore.workers.jobs.part_sizes import drawn_sizes, sized
 from shardstore.workers.jobs.specs import CompactionKind, CompactResult, CompactSpec
-from shardstore.workers.segment.cache import SegmentCache
-from shardstore.workers.segment.manifest import Manifest, Parts, publish_manifest, read_manifest, share_bytes_of
-from shardstore.workers.segment.open_tables import OpenTables
-from shardstore.workers.segment.table_format import Layout, TableRecord
-from shardstore.workers.segment.table_reader import Table
+from shardstore.workers.segment.publishing import publish_manifest
 
 CACHE_BYTES = 64 * MIB
 

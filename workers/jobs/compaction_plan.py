@@ -17,7 +17,7 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple, TypeAlias
 
 from shardstore.key_range import KeyRange
-from shardstore.workers.segment.table_format import TableRecord
+from shardstore.tables.table_format import TableRecord
 
 Holds: TypeAlias = Callable[[TableRecord, KeyRange], bool]
 """Whether a table has a key in the range."""

@@ -22,16 +22,17 @@ from shardstore.identifiers import TOMBSTONE, Buffer
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
+from shardstore.tables.manifest import Manifest, read_manifest
+from shardstore.tables.open_tables import OpenTables
+from shardstore.tables.table_format import Entries, FixedItems
 from shardstore.wire.columns import InvalidColumn, decode, stride_of
 from shardstore.wire.wire_format import Flag
 from shardstore.workers.jobs.figures import JobFigures
 from shardstore.workers.jobs.output import Numbers, Output
 from shardstore.workers.jobs.parts import RunParts, one_after_the_other
 from shardstore.workers.jobs.specs import DrainedTable, DrainResult, DrainSpec, SegmentDrain
-from shardstore.workers.segment.manifest import Manifest, publish_manifest, read_manifest
 from shardstore.workers.segment.merge import merge
-from shardstore.workers.segment.open_tables import OpenTables
-from shardstore.workers.segment.table_format import Entries, FixedItems
+from shardstore.workers.segment.publishing import publish_manifest
 from shardstore.workers.segment.tombstones import without_needless_tombstones
 from shardstore.workers.wal.reader import LsnInterval, records_of
 from shardstore.workers.wal.record_format import Record, RecordKind

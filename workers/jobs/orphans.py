@@ -12,9 +12,9 @@ from itertools import count
 
 from shardstore.files import file_names
 from shardstore.seams.filesystem import Filesystem
+from shardstore.tables.manifest import Manifest
+from shardstore.tables.table_format import END_MAGIC
 from shardstore.workers.jobs.output import Numbers
-from shardstore.workers.segment.manifest import Manifest
-from shardstore.workers.segment.table_format import END_MAGIC
 
 
 def clear_orphans(filesystem: Filesystem, manifest: Manifest) -> None:

@@ -13,10 +13,10 @@ from enum import IntEnum
 from shardstore.files.file_names import segment_directory
 from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
+from shardstore.tables.manifest import Manifest
+from shardstore.tables.table_format import Entries, Identity, Layout, TableRecord
 from shardstore.workers.jobs.merged_entries import ENTRY_OVERHEAD_BYTES, MergedEntries
 from shardstore.workers.jobs.part_sizes import size_of_part
-from shardstore.workers.segment.manifest import Manifest
-from shardstore.workers.segment.table_format import Entries, Identity, Layout, TableRecord
 from shardstore.workers.segment.table_writer import TableWriter, layout_of, slices_of
 
 

@@ -13,8 +13,8 @@ from contextlib import suppress
 from shardstore.files import file_names
 from shardstore.files.documents import TEMPORARY_SUFFIX
 from shardstore.seams.filesystem import Filesystem
+from shardstore.tables.manifest import read_manifest
 from shardstore.workers.jobs.specs import RetireResult, RetireSpec
-from shardstore.workers.segment.manifest import read_manifest
 
 
 def retire(spec: RetireSpec, filesystem: Filesystem) -> Generator[None, None, RetireResult]:

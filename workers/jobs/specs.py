@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 
 from shardstore.identifiers import Buffer
 from shardstore.limits import DOCUMENT_BYTES_MAX, DRAIN_BYTES_MAX
+from shardstore.tables.manifest import Manifest
 from shardstore.wire import messages
 from shardstore.wire.wire_format import MalformedMessage
 from shardstore.workers.jobs.figures import JobFigures
-from shardstore.workers.segment.manifest import Manifest
 
 JOB_BYTES_MAX = DOCUMENT_BYTES_MAX + 2 * DRAIN_BYTES_MAX
 """A spec or a result: a manifest as long as one may be, or those of many segments (see maintenance/drain_choice.py)."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from shardstore.tables.segment import Segment
 from shardstore.workers.maintenance.compaction_policy import LayerSizes
 from shardstore.workers.maintenance.drain_policy import LayerSize
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.segment.segment import Segment
 
 
 def layer_sizes(segment: Segment, rests: bool = False) -> LayerSizes:

@@ -19,6 +19,8 @@ from math import inf
 from shardstore.errors import Busy, Corruption
 from shardstore.seams.effects import Effect, JobFailed, JobFinished, StartJob
 from shardstore.seams.entropy import Entropy
+from shardstore.tables.manifest import Manifest
+from shardstore.tables.segment import Segment
 from shardstore.wire.wire_format import Flag, Op
 from shardstore.workers.jobs.specs import (
     AdoptResult,
@@ -44,8 +46,6 @@ from shardstore.workers.maintenance.job_slot import RETRY_FIRST_NS, JobSlot
 from shardstore.workers.maintenance.layer_sizes import layer_size
 from shardstore.workers.maintenance.rest import Rest
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.segment.manifest import Manifest
-from shardstore.workers.segment.segment import Segment
 from shardstore.workers.segment.state import SegmentState, Step
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.write_path import WritePath

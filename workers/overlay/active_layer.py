@@ -7,10 +7,10 @@ from itertools import repeat
 
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
+from shardstore.tables.stretches import Mark, Page
+from shardstore.tables.table_format import Entries
 from shardstore.workers.overlay.key_marks import KeyMarks
 from shardstore.workers.overlay.sorted_entries import SortedEntries
-from shardstore.workers.segment.stretches import Mark, Page
-from shardstore.workers.segment.table_format import Entries
 
 ENTRY_OVERHEAD_BYTES = 224
 """Memory of an entry beyond its key and value: two object heads, their rounding, its share of a growing dict, and what

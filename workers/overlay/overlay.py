@@ -15,8 +15,8 @@ from collections.abc import Sequence
 
 from shardstore.identifiers import Stored
 from shardstore.limits import RUNS_SET_ASIDE_MAX, SET_ASIDE_BYTES_MIN
+from shardstore.tables.chunk import Lookup
 from shardstore.wire.columns import positions_of
-from shardstore.workers.chunk import Lookup
 from shardstore.workers.overlay.active_layer import ActiveLayer
 from shardstore.workers.overlay.immutable_run import ImmutableRun
 from shardstore.workers.overlay.pin import DrainedRuns, Pin, PinnedLayer

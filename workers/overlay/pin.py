@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from shardstore.tables.stretches import Ordered
+from shardstore.tables.table_format import TableRecord
 from shardstore.workers.overlay.active_layer import ActiveLayer
 from shardstore.workers.overlay.immutable_run import ImmutableRun
-from shardstore.workers.segment.stretches import Ordered
-from shardstore.workers.segment.table_format import TableRecord
 
 if TYPE_CHECKING:
     from shardstore.workers.overlay.overlay import Overlay

@@ -21,10 +21,10 @@ import numpy as np
 
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
-from shardstore.workers.segment.column_writer import as_array, as_list, stride_of_items
+from shardstore.tables.column_items import as_array, as_list, stride_of_items
+from shardstore.tables.stretches import Mark
+from shardstore.tables.table_format import Entries, FixedItems
 from shardstore.workers.segment.merge import merge
-from shardstore.workers.segment.stretches import Mark
-from shardstore.workers.segment.table_format import Entries, FixedItems
 
 SORTED_TOGETHER = 16_384
 """So many copied keys make a piece: to sort them takes two milliseconds."""

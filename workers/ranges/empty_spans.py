@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from shardstore.key_range import KeyRange
-from shardstore.workers.segment.stretches import behind
+from shardstore.tables.stretches import behind
 
 SPANS_MAX = 16
 

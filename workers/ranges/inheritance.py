@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shardstore.identifiers import TOMBSTONE, Stored
+from shardstore.tables.stretches import Ordered
 from shardstore.workers.ranges.range_view import Clipped, PinnedRange
-from shardstore.workers.segment.stretches import Ordered
 
 if TYPE_CHECKING:
+    from shardstore.tables.table_format import TableRecord
     from shardstore.workers.ranges.owned_range import OwnedRange
-    from shardstore.workers.segment.table_format import TableRecord
 
 
 @dataclass(frozen=True, slots=True)

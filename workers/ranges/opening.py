@@ -11,13 +11,14 @@ from shardstore.files.file_names import SEGMENTS, manifest, segment_of
 from shardstore.key_range import KeyRange
 from shardstore.seams.entropy import Entropy
 from shardstore.seams.filesystem import Filesystem
+from shardstore.tables.cache import SegmentCache
+from shardstore.tables.manifest import Manifest, read_manifest
+from shardstore.tables.segment import Segment
 from shardstore.wire.messages import Assignment
 from shardstore.workers.jobs.orphans import clear_orphans
 from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.segment.cache import SegmentCache
-from shardstore.workers.segment.manifest import Manifest, open_manifest, read_manifest
-from shardstore.workers.segment.segment import Segment
+from shardstore.workers.segment.publishing import create_segment, open_manifest
 from shardstore.workers.wal.log_document import read_log_document
 from shardstore.workers.wal.recovery import RecoveredLog, recover
 
@@ -108,8 +109,8 @@ def _open_segment(
     if not filesystem.exists(path):
         if not assignment.create or version_logged:
             raise Corruption(path, 0, "the segment is in the route map, but its manifest is missing")
-        created = Segment.create(filesystem, store, assignment.segment, key_range, assignment.epoch, cache)
-        return created, DedupWindow()
+        created = create_segment(filesystem, store, assignment.segment, key_range, assignment.epoch)
+        return Segment(filesystem, created, cache), DedupWindow()
     published = open_manifest(filesystem, store, assignment.segment)
     if (published.start, published.end) != (key_range.start, key_range.end):
         raise Corruption(path, 0, f"holds {published.start!r} to {published.end!r}, not {key_range}")

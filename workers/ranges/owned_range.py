@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from shardstore.errors import Corruption, StorageFailure
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
+from shardstore.tables.empty_layer import EMPTY_LAYER
+from shardstore.tables.segment import Segment
+from shardstore.tables.table_format import TableRecord
 from shardstore.workers.jobs.figures import JobTotals
 from shardstore.workers.jobs.specs import DrainedTable
 from shardstore.workers.overlay.overlay import Overlay, fill
@@ -16,10 +19,7 @@ from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.empty_spans import EmptySpans
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.range_view import PinnedRange, PinnedView, RangeView
-from shardstore.workers.segment.empty_layer import EMPTY_LAYER
-from shardstore.workers.segment.segment import Segment
 from shardstore.workers.segment.state import SegmentState, Step, after
-from shardstore.workers.segment.table_format import TableRecord
 
 DELTAS_STOP = 32
 """A range with so many deltas, which every read may have to ask, is compacted before it is drained again."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from shardstore.key_range import KeyRange
+from shardstore.tables.stretches import Mark, Ordered, Page
+from shardstore.tables.table_format import Entries, TableRecord
 from shardstore.workers.overlay.pin import DrainedRuns, Pin
-from shardstore.workers.segment.stretches import Mark, Ordered, Page
-from shardstore.workers.segment.table_format import Entries, TableRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,32 +1,10 @@
-"""The files of one range: a manifest and sorted tables.
+"""Writing of a range's files, which shardstore/tables reads.
 
-segment.py            an open segment
-  manifest.py           which tables there are, and which log records they hold
-  state.py              the states of a segment
-  main.py               a main: parts in key order, read as one layer
-  empty_layer.py       an empty layer
-  open_tables.py        tables, opened when first asked for
-stretches.py          what a layer tells a reader of its keys
-merge.py              columns of entries, merged
-tombstones.py         which tombstones are still needed
-cut_keys.py           keys that cut a range into parts of the same bytes
-table_format.py       the table file
-table_writer.py       writes one
-  column_writer.py      encodes its columns
-table_reader.py       reads one
-  virtual_part.py       of which only the keys within bounds count
-  table_file.py         the mapped file and its sections
-  table_parts.py        what is made of the file to read it
-  column_reader.py      one column
-  prefixed_reader.py    keys behind the prefix they share
-  lookups.py            statistics of lookups
-blocks.py             the blocks of an open table
-  block_index.py        where each block lies
-  block_cache.py        expanded blocks
-  compression.py        compressed blocks
-  key_prefixes.py       the prefix that the keys of a block share
-hash_index.py         from the hash of a key to its entries
-bloom.py              Bloom filter
-digests.py            hashes of keys
-cache.py              what is kept in memory of all segments
+state.py            the states of a segment
+publishing.py       manifests, one version after the other
+table_writer.py     writes a table
+  column_writer.py    encodes its columns
+  key_prefixes.py     the prefix that the keys of a block share
+merge.py            columns of entries, merged
+tombstones.py       which tombstones are still needed
 """

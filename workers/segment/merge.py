@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from shardstore.identifiers import Stored
-from shardstore.workers.segment.column_writer import as_list
-from shardstore.workers.segment.table_format import Entries, FixedItems, Integers, Values
+from shardstore.tables.column_items import as_list
+from shardstore.tables.table_format import Entries, FixedItems, Integers, Values
 
 Words: TypeAlias = npt.NDArray[np.uint64]
 _WORD_BYTES = 8

@@ -14,22 +14,13 @@ from shardstore.errors import StorageFailure
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import DEFAULTS, SegmentOptions
-from shardstore.wire import messages
-from shardstore.workers.segment.block_index import BlockRecord, build_block_index
-from shardstore.workers.segment.bloom import build_bloom
-from shardstore.workers.segment.column_writer import (
-    BlockColumn,
-    EncodedColumn,
-    as_list,
-    encode_fixed_items,
-    encode_variable_items,
-    stride_of_items,
-)
-from shardstore.workers.segment.compression import codec_of, stored_form
-from shardstore.workers.segment.digests import Digests, digests_of
-from shardstore.workers.segment.hash_index import build_hash_index
-from shardstore.workers.segment.key_prefixes import prefix_worth_storing, stored_behind_prefix
-from shardstore.workers.segment.table_format import (
+from shardstore.tables.block_index import BlockRecord, build_block_index
+from shardstore.tables.bloom import build_bloom
+from shardstore.tables.column_items import as_list, stride_of_items
+from shardstore.tables.compression import codec_of, stored_form
+from shardstore.tables.digests import Digests, digests_of
+from shardstore.tables.hash_index import build_hash_index
+from shardstore.tables.table_format import (
     BLOCKS_MAX,
     Entries,
     Identity,
@@ -44,6 +35,14 @@ from shardstore.workers.segment.table_format import (
     encode_footer,
     seed_at,
 )
+from shardstore.wire import messages
+from shardstore.workers.segment.column_writer import (
+    BlockColumn,
+    EncodedColumn,
+    encode_fixed_items,
+    encode_variable_items,
+)
+from shardstore.workers.segment.key_prefixes import prefix_worth_storing, stored_behind_prefix
 
 SLICE_ENTRIES = 16_384
 

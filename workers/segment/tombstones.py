@@ -10,11 +10,11 @@ from operator import is_
 import numpy as np
 
 from shardstore.identifiers import TOMBSTONE
-from shardstore.workers.segment.bloom import Mask
-from shardstore.workers.segment.column_writer import as_list
-from shardstore.workers.segment.digests import digests_of
-from shardstore.workers.segment.table_format import Entries
-from shardstore.workers.segment.table_reader import Table
+from shardstore.tables.bloom import Mask
+from shardstore.tables.column_items import as_list
+from shardstore.tables.digests import digests_of
+from shardstore.tables.table_format import Entries
+from shardstore.tables.table_reader import Table
 
 
 def without_needless_tombstones(entries: Entries, older: Iterable[Table]) -> Entries:

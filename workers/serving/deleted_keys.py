@@ -15,9 +15,9 @@ import numpy as np
 from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import KeyRange
 from shardstore.limits import SCAN_PAGE_BYTES
-from shardstore.workers.segment.column_writer import as_list
-from shardstore.workers.segment.stretches import Ordered, behind, stretch_of
-from shardstore.workers.segment.table_format import Entries, Values
+from shardstore.tables.column_items import as_list
+from shardstore.tables.stretches import Ordered, behind, stretch_of
+from shardstore.tables.table_format import Entries, Values
 
 PASSED_ENTRIES_MIN = 256
 PASSED_ENTRIES_MAX = 16_384

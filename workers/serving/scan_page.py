@@ -18,12 +18,12 @@ import numpy as np
 from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import KeyRange
 from shardstore.limits import BLOCK_ENTRIES, SCAN_PAGE_BYTES
+from shardstore.tables.column_items import as_array, as_list, stride_of_items
+from shardstore.tables.stretches import Ordered, before, behind, lone_stretch, stretch_of
+from shardstore.tables.table_format import Entries, Keys, Values
 from shardstore.wire.columns import Column, encode, encode_variable
 from shardstore.workers.ranges.range_view import RangeView
-from shardstore.workers.segment.column_writer import as_array, as_list, stride_of_items
 from shardstore.workers.segment.merge import joined, merge
-from shardstore.workers.segment.stretches import Ordered, before, behind, lone_stretch, stretch_of
-from shardstore.workers.segment.table_format import Entries, Keys, Values
 from shardstore.workers.serving.deleted_keys import pass_deleted
 
 STRETCH_ENTRIES_MIN = 16

@@ -9,6 +9,10 @@ from shardstore.identifiers import tag_of_store
 from shardstore.limits import MILLISECOND_NS
 from shardstore.seams.effects import Send
 from shardstore.seams.filesystem import Filesystem
+from shardstore.tables.cache import SegmentCache
+from shardstore.tables.cut_keys import cut_keys
+from shardstore.tables.manifest import Manifest
+from shardstore.tables.segment import Segment
 from shardstore.wire.messages import Assignment, Assignments, Refusal
 from shardstore.wire.topology import Relative
 from shardstore.wire.wire_format import Flag, Header, Op, Status
@@ -17,10 +21,6 @@ from shardstore.workers.ranges.opening import open_child, open_range
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.window_share import WindowShare
 from shardstore.workers.registration import ROUTER
-from shardstore.workers.segment.cache import SegmentCache
-from shardstore.workers.segment.cut_keys import cut_keys
-from shardstore.workers.segment.manifest import Manifest
-from shardstore.workers.segment.segment import Segment
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import is_marked
 from shardstore.workers.topology.changes import Changes

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shardstore.identifiers import Buffer
-from shardstore.workers.segment.digests import Digests
+from shardstore.tables.digests import Digests
 
 Bits: TypeAlias = npt.NDArray[np.uint32]
 Mask: TypeAlias = npt.NDArray[np.bool_]

@@ -12,8 +12,8 @@ from itertools import chain
 from typing import NamedTuple, Protocol
 
 from shardstore.key_range import KeyRange
+from shardstore.tables.table_format import Entries
 from shardstore.wire.columns import Column
-from shardstore.workers.segment.table_format import Entries
 
 
 class Mark(NamedTuple):

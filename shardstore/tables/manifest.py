@@ -13,12 +13,12 @@ from typing import Any, TypeAlias
 
 from shardstore.errors import Corruption
 from shardstore.files import file_names
-from shardstore.files.documents import HEAD_BYTES, encode_document, publish, read_document
+from shardstore.files.documents import HEAD_BYTES, encode_document, read_document
 from shardstore.key_range import KeyRange
 from shardstore.seams.filesystem import Filesystem
+from shardstore.tables.table_format import TableRecord
 from shardstore.wire.messages import from_plain, to_plain
 from shardstore.wire.wire_format import MalformedMessage
-from shardstore.workers.segment.table_format import TableRecord
 
 MAGIC = b"shardMAN"
 VERSION = 4
@@ -93,11 +93,11 @@ def new_manifest(store: str, segment: int, key_range: KeyRange, epoch: int) -> M
     return Manifest(store, segment, key_range.start, key_range.end, epoch, 1, 1, (), (), (), {}, {})
 
 
-def publish_manifest(filesystem: Filesystem, manifest: Manifest) -> None:
-    """Make this the manifest of its segment, atomically and durably. The tables it names are durable before."""
+def encode_manifest(manifest: Manifest) -> bytes:
+    """The document of this manifest."""
     assert all(map(_are_apart, manifest.mains))
     assert all(map(_is_within_bounds, manifest.tables))
-    publish(filesystem, file_names.manifest(manifest.segment), encode_document(MAGIC, VERSION, to_plain(manifest)))
+    return encode_document(MAGIC, VERSION, to_plain(manifest))
 
 
 def read_manifest(filesystem: Filesystem, store: str, segment: int) -> Manifest:
@@ -116,17 +116,6 @@ def read_manifest(filesystem: Filesystem, store: str, segment: int) -> Manifest:
     for table in manifest.tables:
         if not _is_within_bounds(table):
             raise Corruption(path, HEAD_BYTES, f"table {table.number} is said to hold more than its bounds allow")
-    return manifest
-
-
-def open_manifest(filesystem: Filesystem, store: str, segment: int) -> Manifest:
-    """As read_manifest, for who is to own the segment.
-
-    The name of the manifest may not be durable yet when a process died between its rename and the sync of the
-    directory. Log files are released on the strength of it, so it is made durable now.
-    """
-    manifest = read_manifest(filesystem, store, segment)
-    filesystem.sync_directory(file_names.segment_directory(segment))
     return manifest
 
 

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 
-from shardstore.workers.segment.table_format import TableRecord
+from shardstore.tables.table_format import TableRecord
 
 
 def cut_keys(

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from shardstore.identifiers import Buffer
-from shardstore.workers.segment.table_format import Integers
+from shardstore.tables.table_format import Integers
 
 ABSENT = -1
 

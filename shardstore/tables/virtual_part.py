@@ -15,10 +15,10 @@ import numpy as np
 
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
+from shardstore.tables.bloom import Mask
+from shardstore.tables.digests import Digests
+from shardstore.tables.table_reader import Table
 from shardstore.wire.columns import all_within
-from shardstore.workers.segment.bloom import Mask
-from shardstore.workers.segment.digests import Digests
-from shardstore.workers.segment.table_reader import Table
 
 
 class VirtualPart(Table):

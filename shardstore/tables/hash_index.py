@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from shardstore.identifiers import Buffer
-from shardstore.workers.segment.digests import Digests
-from shardstore.workers.segment.table_format import Integers
+from shardstore.tables.digests import Digests
+from shardstore.tables.table_format import Integers
 
 _HEAD = struct.Struct("<IIII")
 _BUCKET_ENTRIES = 4

@@ -12,8 +12,8 @@ from typing import Protocol
 from weakref import ref
 
 from shardstore.limits import EXPANDED_BLOCKS_BYTES_MIN
-from shardstore.workers.segment.block_cache import BlockCache
-from shardstore.workers.segment.table_parts import TableParts
+from shardstore.tables.block_cache import BlockCache
+from shardstore.tables.table_parts import TableParts
 
 
 class Holder(Protocol):

@@ -13,11 +13,11 @@ import numpy as np
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.limits import BLOCK_ENTRIES
-from shardstore.workers.segment.digests import Digests, digest_of, digests_of
-from shardstore.workers.segment.empty_layer import EMPTY_LAYER
-from shardstore.workers.segment.stretches import Mark, Page
-from shardstore.workers.segment.table_format import Entries, Integers
-from shardstore.workers.segment.table_reader import FEW_KEYS, Table
+from shardstore.tables.digests import Digests, digest_of, digests_of
+from shardstore.tables.empty_layer import EMPTY_LAYER
+from shardstore.tables.stretches import Mark, Page
+from shardstore.tables.table_format import Entries, Integers
+from shardstore.tables.table_reader import FEW_KEYS, Table
 
 ROW_BYTES_MAX = 16
 

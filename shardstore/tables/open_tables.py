@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from shardstore.seams.filesystem import Filesystem
-from shardstore.workers.segment.cache import SegmentCache
-from shardstore.workers.segment.lookups import Lookups
-from shardstore.workers.segment.table_format import Identity, TableRecord
-from shardstore.workers.segment.table_reader import Table
-from shardstore.workers.segment.virtual_part import VirtualPart
+from shardstore.tables.cache import SegmentCache
+from shardstore.tables.lookups import Lookups
+from shardstore.tables.table_format import Identity, TableRecord
+from shardstore.tables.table_reader import Table
+from shardstore.tables.virtual_part import VirtualPart
 
 
 class OpenTables:

@@ -20,8 +20,8 @@ import numpy as np
 
 from shardstore.identifiers import Buffer
 from shardstore.key_range import KeyRange
-from shardstore.workers.segment.stretches import Mark
-from shardstore.workers.segment.table_format import BLOCKS_MAX, Integers
+from shardstore.tables.stretches import Mark
+from shardstore.tables.table_format import BLOCKS_MAX, Integers
 
 _HEAD = struct.Struct("<II")
 _RECORD = np.dtype(

@@ -12,10 +12,10 @@ import numpy as np
 
 from shardstore.checksum import checksum
 from shardstore.errors import Corruption
-from shardstore.workers.segment.block_cache import ABSENT, BlockCache
-from shardstore.workers.segment.block_index import BlockIndex
-from shardstore.workers.segment.compression import Codec
-from shardstore.workers.segment.table_format import Integers, seed_at
+from shardstore.tables.block_cache import ABSENT, BlockCache
+from shardstore.tables.block_index import BlockIndex
+from shardstore.tables.compression import Codec
+from shardstore.tables.table_format import Integers, seed_at
 
 
 class Blocks(Protocol):

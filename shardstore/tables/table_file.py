@@ -8,10 +8,8 @@ from shardstore.checksum import checksum
 from shardstore.errors import Corruption
 from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import Compression
-from shardstore.wire import messages
-from shardstore.wire.wire_format import MalformedMessage
-from shardstore.workers.segment.block_index import BlockIndex, record_at
-from shardstore.workers.segment.table_format import (
+from shardstore.tables.block_index import BlockIndex, record_at
+from shardstore.tables.table_format import (
     FOOTER_BYTES,
     HEADER_BYTES,
     Identity,
@@ -22,6 +20,8 @@ from shardstore.workers.segment.table_format import (
     decode_footer,
     seed_at,
 )
+from shardstore.wire import messages
+from shardstore.wire.wire_format import MalformedMessage
 
 
 class TableFile:

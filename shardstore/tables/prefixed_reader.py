@@ -13,9 +13,9 @@ import msgpack
 import numpy as np
 
 from shardstore.identifiers import Buffer, Stored
-from shardstore.workers.segment.blocks import Blocks
-from shardstore.workers.segment.column_reader import VariableColumnReader, array_head, windows
-from shardstore.workers.segment.table_format import Integers
+from shardstore.tables.blocks import Blocks
+from shardstore.tables.column_reader import VariableColumnReader, array_head, windows
+from shardstore.tables.table_format import Integers
 
 
 class PrefixedFixedReader:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
+from shardstore.tables.digests import Digests
+from shardstore.tables.stretches import Mark, Page
+from shardstore.tables.table_format import Entries
 from shardstore.wire.columns import Column
-from shardstore.workers.segment.digests import Digests
-from shardstore.workers.segment.stretches import Mark, Page
-from shardstore.workers.segment.table_format import Entries
 
 _NO_PAGE = Page(Column(b"", False), Column(b"", False), 0, b"", b"", True)
 

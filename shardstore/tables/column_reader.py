@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from shardstore.identifiers import TOMBSTONE, Buffer, Stored
+from shardstore.tables.blocks import Blocks
+from shardstore.tables.column_items import NIL_BYTES, bin_head_bytes
+from shardstore.tables.table_format import OFFSET_BYTES, Integers
 from shardstore.wire.columns import positions_of
-from shardstore.workers.segment.blocks import Blocks
-from shardstore.workers.segment.column_writer import NIL_BYTES, bin_head_bytes
-from shardstore.workers.segment.table_format import OFFSET_BYTES, Integers
 
 _PACKER = msgpack.Packer()
 NIL = b"\xc0"

@@ -11,24 +11,16 @@ from typing import Any, TypeAlias
 
 from shardstore.files import file_names
 from shardstore.identifiers import Stored
-from shardstore.key_range import KeyRange
 from shardstore.seams.filesystem import Filesystem
-from shardstore.workers.segment.cache import SegmentCache
-from shardstore.workers.segment.cut_keys import cut_keys
-from shardstore.workers.segment.digests import digest_of, digests_of
-from shardstore.workers.segment.empty_layer import EMPTY_LAYER, EmptyLayer
-from shardstore.workers.segment.main import Main
-from shardstore.workers.segment.manifest import (
-    Manifest,
-    Parts,
-    new_manifest,
-    open_manifest,
-    publish_manifest,
-    share_bytes_of,
-)
-from shardstore.workers.segment.open_tables import OpenTables
-from shardstore.workers.segment.table_format import TableRecord
-from shardstore.workers.segment.table_reader import FEW_KEYS, Table
+from shardstore.tables.cache import SegmentCache
+from shardstore.tables.cut_keys import cut_keys
+from shardstore.tables.digests import digest_of, digests_of
+from shardstore.tables.empty_layer import EMPTY_LAYER, EmptyLayer
+from shardstore.tables.main import Main
+from shardstore.tables.manifest import Manifest, Parts, read_manifest, share_bytes_of
+from shardstore.tables.open_tables import OpenTables
+from shardstore.tables.table_format import TableRecord
+from shardstore.tables.table_reader import FEW_KEYS, Table
 
 StoredLayer: TypeAlias = Table | Main | EmptyLayer
 
@@ -50,25 +42,9 @@ class Segment:
         self._serve(manifest)
 
     @classmethod
-    def create(
-        cls,
-        filesystem: Filesystem,
-        store: str,
-        segment: int,
-        key_range: KeyRange,
-        epoch: int,
-        cache: SegmentCache | None = None,
-    ) -> Segment:
-        """A new, empty segment, durable."""
-        filesystem.make_directory(file_names.segment_directory(segment))
-        manifest = new_manifest(store, segment, key_range, epoch)
-        publish_manifest(filesystem, manifest)
-        return cls(filesystem, manifest, cache)
-
-    @classmethod
     def open(cls, filesystem: Filesystem, store: str, segment: int, cache: SegmentCache | None = None) -> Segment:
         """The segment as it was published last. Raises FileNotFoundError, Corruption."""
-        return cls(filesystem, open_manifest(filesystem, store, segment), cache)
+        return cls(filesystem, read_manifest(filesystem, store, segment), cache)
 
     def layers(self) -> list[StoredLayer]:
         """Bottom mains, main and deltas, from the oldest to the newest. Raises Corruption."""

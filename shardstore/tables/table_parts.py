@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from shardstore.workers.segment.block_cache import BlockCache
-from shardstore.workers.segment.block_index import BlockIndex
-from shardstore.workers.segment.blocks import Blocks, ExpandedBlocks, MappedBlocks, StoredBlocks
-from shardstore.workers.segment.bloom import BloomFilter
-from shardstore.workers.segment.column_reader import ColumnReader, FixedColumnReader, VariableColumnReader
-from shardstore.workers.segment.compression import codec_of
-from shardstore.workers.segment.hash_index import HashIndex
-from shardstore.workers.segment.prefixed_reader import PrefixedFixedReader, PrefixedVariableReader
-from shardstore.workers.segment.table_file import TableFile
-from shardstore.workers.segment.table_format import OFFSET_BYTES
+from shardstore.tables.block_cache import BlockCache
+from shardstore.tables.block_index import BlockIndex
+from shardstore.tables.blocks import Blocks, ExpandedBlocks, MappedBlocks, StoredBlocks
+from shardstore.tables.bloom import BloomFilter
+from shardstore.tables.column_reader import ColumnReader, FixedColumnReader, VariableColumnReader
+from shardstore.tables.compression import codec_of
+from shardstore.tables.hash_index import HashIndex
+from shardstore.tables.prefixed_reader import PrefixedFixedReader, PrefixedVariableReader
+from shardstore.tables.table_file import TableFile
+from shardstore.tables.table_format import OFFSET_BYTES
 
 _FIXED_BYTES = 4_096
 _PER_INDEX_BYTE = 4

@@ -19,18 +19,18 @@ from shardstore.identifiers import Buffer, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.seams.filesystem import Filesystem
+from shardstore.tables.bloom import Mask
+from shardstore.tables.cache import SegmentCache
+from shardstore.tables.chunk import Chunk
+from shardstore.tables.column_items import as_list
+from shardstore.tables.column_reader import ColumnReader, array_head
+from shardstore.tables.digests import Digests, digest_of, digests_of
+from shardstore.tables.lookups import Lookups
+from shardstore.tables.stretches import Mark, Page
+from shardstore.tables.table_file import TableFile
+from shardstore.tables.table_format import Entries, Identity, Integers, Keys, TableRecord, Values
+from shardstore.tables.table_parts import TableParts
 from shardstore.wire.columns import Column
-from shardstore.workers.chunk import Chunk
-from shardstore.workers.segment.bloom import Mask
-from shardstore.workers.segment.cache import SegmentCache
-from shardstore.workers.segment.column_reader import ColumnReader, array_head
-from shardstore.workers.segment.column_writer import as_list
-from shardstore.workers.segment.digests import Digests, digest_of, digests_of
-from shardstore.workers.segment.lookups import Lookups
-from shardstore.workers.segment.stretches import Mark, Page
-from shardstore.workers.segment.table_file import TableFile
-from shardstore.workers.segment.table_format import Entries, Identity, Integers, Keys, TableRecord, Values
-from shardstore.workers.segment.table_parts import TableParts
 
 FEW_KEYS = 16
 """Up to so many keys are looked up one by one: array operations cost more to start."""
