@@ -10,7 +10,7 @@ import pytest
 PROJECT = Path(__file__).parent.parent.parent
 DOCS = sorted((PROJECT / "docs").rglob("*.md"))
 ROOTS = [PROJECT, *(PROJECT / package for package in ("shardstore", "router", "workers", "workers/wal"))]
-PAGES = ["README.md", "ARCHITECTURE.md", "BENCHMARKS.md", *(str(page.relative_to(PROJECT)) for page in DOCS)]
+PAGES = ["README.md", "ARCHITECTURE.md", "BENCHMARKS.md", "CHANGELOG.md", *(str(page.relative_to(PROJECT)) for page in DOCS)]
 MODULE = re.compile(r"[a-z_]+(?:/[a-z_]+)*\.py\b")
 
 
@@ -27,7 +27,9 @@ def test_every_link_within_the_project_leads_somewhere(page: str) -> None:
     assert [link for link in links if not ((PROJECT / page).parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != "BENCHMARKS.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_lines_are_short(page: str) -> None:
+    """But for rows of the tables of BENCHMARKS.md and the printed one in it."""
     lines = (PROJECT / page).read_text().splitlines()
-    assert [number for number, line in enumerate(lines, 1) if len(line) > 100] == []
+    is_free = [page == "BENCHMARKS.md" and (line.startswith("|") or "    " in line) for line in lines]
+    assert [number for number, line in enumerate(lines, 1) if len(line) > 100 and not is_free[number - 1]] == []
