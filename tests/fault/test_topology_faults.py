@@ -19,7 +19,7 @@ from tests.simulation.sim_filesystem import SimCrash, SimFilesystem
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import STORE, JobDriver
 from tests.unit.layer_reading import content_of
-from tests.unit.test_jobs_adopt import halves, merge_spec
+from tests.unit.workers.jobs.test_adopt import halves, merge_spec
 
 CALLS_MAX = 200
 VAST = 2**60

@@ -16,8 +16,8 @@ from shardstore.client.session.in_flight import RequestState
 from shardstore.errors import Busy, OutcomeUnknown, Unavailable
 from shardstore.limits import MILLISECOND_NS
 from shardstore.wire.wire_format import Op, Status
+from tests.unit.client.session_driver import SessionDriver, delete, get, get_many, put, put_many
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
-from tests.unit.session_driver import SessionDriver, delete, get, get_many, put, put_many
 
 KEYS = [b"\x01", b"\x02", b"\x41", b"\x81", b"\xc1"]
 COUNTERS = [b"\x01n", b"\xc1n"]

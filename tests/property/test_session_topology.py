@@ -14,8 +14,8 @@ from shardstore.errors import OutcomeUnknown, ScanInvalidated, Unavailable
 from shardstore.options import ScanMode
 from shardstore.wire.wire_format import Op
 from tests.property.test_session import ACTIONS, KEYS, World
+from tests.unit.client.session_driver import get, get_many, new_scan
 from tests.unit.fake_cluster import Frames
-from tests.unit.session_driver import get, get_many, new_scan
 
 STATIC = [bytes([first, 9]) for first in range(0, 256, 12)]
 BOUNDS = [b"\x01\x00", b"\x02", b"\x20", b"\x41", b"\x41\x05", b"\x60", b"\x81\x01", b"\xa0", b"\xc1", b"\xe0"]
