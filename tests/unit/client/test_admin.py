@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,16 +16,11 @@ from shardstore.wire.admin_messages import Action, AdminReply, AdminRequest, Pla
 from shardstore.wire.messages import Refusal, decode, encode
 from shardstore.wire.wire_format import Flag, MalformedMessage, Status
 from tests.unit.client.session_driver import SessionDriver, put
-from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
-from tests.unit.fake_server import FakeServer, serving
+from tests.unit.fake_cluster import Lose, Refuse
+from tests.unit.fake_server import FakeServer
 
 CHANGE = PlannedChange(7, "split", [2], [5, 6], b"m", 1, "asked for")
 ROW = RangeRow(b"", b"m", 5, 1, 3, 1_000, 20, "active")
-
-
-@pytest.fixture
-def driver() -> SessionDriver:
-    return SessionDriver(FakeCluster())
 
 
 def test_an_action_is_asked_of_the_router_and_settles_with_its_answer(driver: SessionDriver) -> None:
@@ -140,12 +133,6 @@ def test_actions_are_those_of_the_documents() -> None:
 def test_wrong_arguments_are_refused(make: Any) -> None:
     with pytest.raises(InvalidRequest):
         make()
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[FakeServer]:
-    with serving(tmp_path) as server:
-        yield server
 
 
 REPLIES = [AdminReply([CHANGE])] * 5 + [AdminReply(ranges=[ROW]), AdminReply(worker=2)]

@@ -8,7 +8,7 @@ import os
 import pickle
 import socket
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from shardstore.wire.messages import Refusal
 from shardstore.wire.wire_format import Status
 from tests.unit.client.session_driver import SessionDriver, put
 from tests.unit.fake_cluster import FakeCluster, Refuse
-from tests.unit.fake_server import FakeServer, serving
+from tests.unit.fake_server import FakeServer
 
 NO_TOKEN = b"\x02\xc1"
 BAD_OUTCOME = "the token is damaged: hand over the bytes of OutcomeUnknown.token as they are"
@@ -125,9 +125,8 @@ REFUSALS: list[tuple[str, Refuse]] = [
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[FakeServer]:
-    with serving(tmp_path, FakeCluster([], workers=1)) as server:
-        yield server
+def cluster() -> FakeCluster:
+    return FakeCluster([], workers=1)
 
 
 def said(call: Callable[[], Any]) -> str:

@@ -19,15 +19,14 @@ from shardstore.client.aio.connecting import connect_async
 from shardstore.client.blocking.connecting import connect
 from shardstore.errors import Unavailable
 from tests.unit.fake_cluster import FakeCluster
-from tests.unit.fake_server import FakeServer, serving
+from tests.unit.fake_server import FakeServer
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[FakeServer]:
+def cluster() -> FakeCluster:
     cluster = FakeCluster([], workers=1)
     cluster.page_entries = 1
-    with serving(tmp_path, cluster) as server:
-        yield server
+    return cluster
 
 
 def held() -> tuple[int, int]:

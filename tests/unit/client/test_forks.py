@@ -9,7 +9,6 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,24 +20,17 @@ from shardstore.client.calls.scanning import CARRIED_OVER
 from shardstore.errors import InvalidRequest, OutcomeUnknown, ScanInvalidated, ShardstoreError
 from shardstore.wire.wire_format import Op
 from tests.unit.fake_cluster import FakeCluster
-from tests.unit.fake_server import FakeServer, await_request, forget_requests, in_thread, serving
+from tests.unit.fake_server import FakeServer, await_request, forget_requests, in_thread
 
 SECONDS = 20
 OF_THIS_PROGRAM: list[Client] = []
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[FakeServer]:
+def cluster() -> FakeCluster:
     cluster = FakeCluster([], workers=1)
     cluster.page_entries = 2
-    with serving(tmp_path, cluster) as server:
-        yield server
-
-
-@pytest.fixture
-def client(server: FakeServer) -> Iterator[Client]:
-    with connect(server.url) as client:
-        yield client
+    return cluster
 
 
 def in_child(work: Callable[[], Any]) -> str:

@@ -26,7 +26,7 @@ from shardstore import (
 from shardstore.client.blocking.admin import Admin
 from shardstore.client.calls.outcome_token import UNKNOWABLE
 from tests.unit.fake_cluster import FakeCluster
-from tests.unit.fake_server import FakeServer, serving
+from tests.unit.fake_server import FakeServer
 
 WRONG = [object(), "text", -1, 1.5, b"x", [1], {}, True, float("nan"), "\udcff", 10**30, "a\0b"]
 METHODS: dict[str, dict[str, Any]] = {
@@ -62,9 +62,8 @@ def options(function: Callable[..., Any]) -> list[str]:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[FakeServer]:
-    with serving(tmp_path, FakeCluster([], workers=1)) as server:
-        yield server
+def cluster() -> FakeCluster:
+    return FakeCluster([], workers=1)
 
 
 def refused(call: Callable[[Any], Any], option: str) -> int:

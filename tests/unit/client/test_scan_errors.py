@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -26,7 +25,7 @@ from shardstore.wire.messages import Refusal
 from shardstore.wire.wire_format import Status
 from tests.unit.client.session_driver import SessionDriver, new_scan
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
-from tests.unit.fake_server import FakeServer, in_thread, serving
+from tests.unit.fake_server import FakeServer, in_thread
 
 PAIRS = [(bytes([first, second]), b"%d" % first) for first in range(0, 256, 8) for second in (1, 2)]
 ENDED = Refuse(Status.SCAN_INVALIDATED, 0, Refusal("so it was scripted"))
@@ -35,18 +34,11 @@ LONGEST = b"k" * KEY_BYTES_MAX
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[FakeServer]:
+def cluster() -> FakeCluster:
     cluster = FakeCluster()
     cluster.page_entries = 3
     cluster.data = dict(PAIRS)
-    with serving(tmp_path, cluster) as server:
-        yield server
-
-
-@pytest.fixture
-def client(server: FakeServer) -> Iterator[Client]:
-    with connect(server.url) as client:
-        yield client
+    return cluster
 
 
 @pytest.mark.parametrize("mode", ScanMode)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +15,7 @@ from shardstore.options import ScanMode
 from shardstore.wire.messages import Refusal
 from shardstore.wire.wire_format import Op, Status
 from tests.unit.fake_cluster import FakeCluster, Refuse
-from tests.unit.fake_server import FakeServer, serving
+from tests.unit.fake_server import FakeServer
 
 PAIRS = [(bytes([first, second]), b"%d" % first) for first in range(0, 256, 8) for second in (1, 2)]
 KEYS = [key for key, _ in PAIRS]
@@ -25,18 +23,11 @@ ENDED = Refuse(Status.SCAN_INVALIDATED, 0, Refusal("so it was scripted"))
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[FakeServer]:
+def cluster() -> FakeCluster:
     cluster = FakeCluster()
     cluster.page_entries = 3
     cluster.data = dict(PAIRS)
-    with serving(tmp_path, cluster) as server:
-        yield server
-
-
-@pytest.fixture
-def client(server: FakeServer) -> Iterator[Client]:
-    with connect(server.url) as client:
-        yield client
+    return cluster
 
 
 def ended(client: Client, server: FakeServer) -> list[bytes]:

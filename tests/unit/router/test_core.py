@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,11 +16,6 @@ from shardstore.wire.wire_format import Header, Op, Status
 from tests.unit.router.router_driver import STORE, RouterDriver, get, header_of, refusal_of, told_routes
 
 WORKER_OPS = [Op.REGISTER, Op.READY, Op.HEARTBEAT]
-
-
-@pytest.fixture
-def router(tmp_path: Path) -> RouterDriver:
-    return RouterDriver(PosixFilesystem(str(tmp_path)))
 
 
 def test_hello_is_answered_with_an_own_id_and_the_routes(router: RouterDriver) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from shardstore.limits import (
@@ -15,7 +13,6 @@ from shardstore.limits import (
 )
 from shardstore.router import dispatch
 from shardstore.seams.effects import Send
-from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.wire.messages import Routes, decode
 from shardstore.wire.wire_format import HEADER_BYTES, REQUEST_FRAMES, ROUTED, Flag, Header, Op, Status
 from tests.unit.router.router_driver import RouterDriver, get, header_of, refusal_of
@@ -24,12 +21,11 @@ CLIENT = 5
 
 
 @pytest.fixture
-def router(tmp_path: Path) -> RouterDriver:
+def router(router: RouterDriver) -> RouterDriver:
     """Both workers are up: segments 1 and 2 at worker 0 (peer w0), 3 and 4 at worker 1 (peer w1), all at epoch 1."""
-    driver = RouterDriver(PosixFilesystem(str(tmp_path)))
-    driver.bring_up(0, b"w0")
-    driver.bring_up(1, b"w1")
-    return driver
+    router.bring_up(0, b"w0")
+    router.bring_up(1, b"w1")
+    return router
 
 
 @pytest.mark.parametrize("op", sorted(ROUTED - {Op.STATS}))

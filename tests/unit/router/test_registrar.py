@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from shardstore.errors import DiskFull, StorageFailure
@@ -21,16 +19,6 @@ from tests.unit.router.router_driver import (
     refusal_of,
     told_routes,
 )
-
-
-@pytest.fixture
-def filesystem(tmp_path: Path) -> PosixFilesystem:
-    return PosixFilesystem(str(tmp_path))
-
-
-@pytest.fixture
-def router(filesystem: PosixFilesystem) -> RouterDriver:
-    return RouterDriver(filesystem)
 
 
 def epochs(router: RouterDriver) -> list[int]:

@@ -27,11 +27,6 @@ GOLDEN_CHANGE = Change(
 GOLDEN_TOPOLOGY = Topology(GOLDEN_MAP, 9, 4, (GOLDEN_CHANGE,), (1,), (0, 1, 3), {0: 2**64 - 1, 3: 5})
 
 
-@pytest.fixture
-def filesystem(tmp_path: Path) -> PosixFilesystem:
-    return PosixFilesystem(str(tmp_path))
-
-
 def reopen(filesystem: PosixFilesystem, store: str = "store", workers_asked: int | None = None) -> RouteTable:
     return open_route_table(filesystem, store, ["40", "80"], 2, workers_asked)
 

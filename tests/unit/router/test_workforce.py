@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,11 +28,6 @@ from tests.unit.router.router_driver import RouterDriver, answers_to, document_o
 
 OPERATOR = 5_000
 """Client id."""
-
-
-@pytest.fixture
-def filesystem(tmp_path: Path) -> PosixFilesystem:
-    return PosixFilesystem(str(tmp_path))
 
 
 class Store:

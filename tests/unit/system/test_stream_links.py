@@ -6,12 +6,10 @@ import errno
 import os
 import resource
 import select
-import shutil
 import signal
 import socket
 import stat
 import struct
-import tempfile
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
@@ -32,40 +30,14 @@ from shardstore.system.socket_transport import SocketTransport
 from shardstore.system.stream import Gone, Stream
 from shardstore.system.traffic import SURPLUS_BYTES, Terms
 from shardstore.wire.wire_format import Header, Op
+from tests.unit.system.transports import PATIENCE_NS, next_message
 
-PATIENCE_NS = 20 * SECOND_NS
 MESSAGES = st.lists(st.lists(st.binary(max_size=50), min_size=1, max_size=FRAMES_MAX), min_size=1, max_size=20)
 
 
 @pytest.fixture
-def directory() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="ss", dir="/tmp"))
-    yield path
-    shutil.rmtree(path)
-
-
-@pytest.fixture
-def server(directory: Path) -> Iterator[SocketTransport]:
-    transport = SocketTransport()
-    transport.bind("clients", f"unix://{directory}/server")
-    yield transport
-    transport.close()
-
-
-@pytest.fixture
-def client(directory: Path) -> Iterator[SocketTransport]:
-    transport = SocketTransport()
-    transport.connect("worker", f"unix://{directory}/server")
-    yield transport
-    transport.close()
-
-
-def next_message(transport: SocketTransport) -> Received:
-    for _ in range(1000):
-        if received := transport.receive(PATIENCE_NS):
-            [message] = received
-            return message
-    raise AssertionError("no message")
+def url(directory: Path) -> str:
+    return f"unix://{directory}/server"
 
 
 def pair() -> tuple[Stream, socket.socket]:
@@ -148,8 +120,8 @@ def test_the_socket_of_a_dead_process_is_replaced(server: SocketTransport, direc
     successor = SocketTransport()
     assert successor.bind("clients", f"unix://{directory}/server") == f"unix://{directory}/server"
     client = SocketTransport()
-    client.connect("worker", f"unix://{directory}/server")
-    assert client.send("worker", b"", [b"hello"])
+    client.connect("server", f"unix://{directory}/server")
+    assert client.send("server", b"", [b"hello"])
     assert next_message(successor).frames == [b"hello"]
     client.close()
     successor.close()
@@ -160,7 +132,7 @@ def test_a_path_that_cannot_be_used_is_refused_by_name() -> None:
     with pytest.raises(InvalidRequest, match=f"108 bytes, allowed are {limits.IPC_PATH_BYTES_MAX}"):
         transport.bind("clients", "unix://" + "x" * 108)
     with pytest.raises(InvalidRequest, match="108 bytes"):
-        transport.connect("worker", "unix://" + "x" * 108)
+        transport.connect("server", "unix://" + "x" * 108)
     with pytest.raises(InvalidRequest, match="cannot listen on unix:///no/such"):
         transport.bind("clients", "unix:///no/such/directory/socket")
     transport.close()
@@ -172,7 +144,7 @@ def test_messages_longer_than_any_buffer_arrive_whole_and_in_order(
     put = Header(Op.PUT).encode()
     sent = [[put, os.urandom(3_000_000)], [b"second"], [put, os.urandom(700_000), b""]]
     for frames in sent:
-        assert client.send("worker", b"", frames)
+        assert client.send("server", b"", frames)
     received: list[Received] = []
     while len(received) < len(sent):
         client.receive(0)
@@ -184,7 +156,7 @@ def test_messages_longer_than_any_buffer_arrive_whole_and_in_order(
 def test_what_a_peer_does_not_take_is_counted_until_it_does_or_goes(
     server: SocketTransport, client: SocketTransport
 ) -> None:
-    client.send("worker", b"", [b"hello"])
+    client.send("server", b"", [b"hello"])
     peer = next_message(server).peer
     assert server.unsent_bytes() == 0
     server.send("clients", peer, [bytes(5_000_000)])
@@ -193,7 +165,7 @@ def test_what_a_peer_does_not_take_is_counted_until_it_does_or_goes(
         server.receive(0)
     assert server.unsent_bytes() == 0
     server.send("clients", peer, [bytes(5_000_000)])
-    client.disconnect("worker")
+    client.disconnect("server")
     while server.unsent_bytes():
         server.receive(PATIENCE_NS)
 
@@ -202,7 +174,7 @@ def test_a_peer_that_does_not_read_is_cut_off(
     server: SocketTransport, client: SocketTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "OUTBOX_BYTES_MAX", 1_000_000)
-    client.send("worker", b"", [b"hello"])
+    client.send("server", b"", [b"hello"])
     peer = next_message(server).peer
     connection = server._links["clients"]._connections[peer]  # type: ignore[union-attr]
     handed_over = next(count for count in range(10_000) if not server.send("clients", peer, [b"m" * 10_000]))
@@ -212,7 +184,7 @@ def test_a_peer_that_does_not_read_is_cut_off(
     assert not connection.stream.waiting
     while client.receive(PATIENCE_NS):  # what had left before, then the end
         pass
-    assert client.send("worker", b"", [b"again"])
+    assert client.send("server", b"", [b"again"])
     again = next_message(server)
     assert (again.frames, again.peer == peer) == ([b"again"], False)
 
@@ -220,7 +192,7 @@ def test_a_peer_that_does_not_read_is_cut_off(
 def test_what_waits_makes_the_descriptor_ready_when_there_is_room(
     server: SocketTransport, client: SocketTransport
 ) -> None:
-    client.send("worker", b"", [b"hello"])
+    client.send("server", b"", [b"hello"])
     peer = next_message(server).peer
     assert server.send("clients", peer, [bytes(5_000_000)])
     received: list[Received] = []
@@ -234,7 +206,7 @@ def test_what_waits_makes_the_descriptor_ready_when_there_is_room(
 def test_without_descriptors_who_connects_is_turned_away_and_others_are_served(
     server: SocketTransport, client: SocketTransport, directory: Path
 ) -> None:
-    client.send("worker", b"", [b"hello"])
+    client.send("server", b"", [b"hello"])
     peer = next_message(server).peer
     late = socket.socket(socket.AF_UNIX)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -251,16 +223,16 @@ def test_without_descriptors_who_connects_is_turned_away_and_others_are_served(
     assert server.send("clients", peer, [b"answer"])
     assert next_message(client).frames == [b"answer"]
     other = SocketTransport()
-    other.connect("worker", f"unix://{directory}/server")
-    assert other.send("worker", b"", [b"now"])
+    other.connect("server", f"unix://{directory}/server")
+    assert other.send("server", b"", [b"now"])
     assert next_message(server).frames == [b"now"]
     other.close()
 
 
 def test_a_server_is_told_of_peers_that_went_away(server: SocketTransport, client: SocketTransport) -> None:
-    client.send("worker", b"", [b"hello"])
+    client.send("server", b"", [b"hello"])
     peer = next_message(server).peer
-    client.disconnect("worker")
+    client.disconnect("server")
     assert server.receive(SECOND_NS) == [PeerGone("clients", peer)]
     assert not server.send("clients", peer, [b"answer"])
     assert server.receive(0) == []
@@ -287,7 +259,7 @@ def test_a_full_table_of_descriptors_does_not_end_who_listens(
     full = FullTable(link._socket)
     monkeypatch.setattr(link, "_socket", full)
     monkeypatch.setattr(listener, "open", full_table, raising=False)
-    client.send("worker", b"", [b"hello"])
+    client.send("server", b"", [b"hello"])
     assert server.receive(SECOND_NS) == []
     assert server.receive(SECOND_NS) == []
     monkeypatch.undo()
@@ -303,9 +275,9 @@ def test_without_a_descriptor_nothing_is_sent_and_nothing_raised(
     server: SocketTransport, client: SocketTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "socket", full_table)
-    assert not client.send("worker", b"", [b"hello"])
+    assert not client.send("server", b"", [b"hello"])
     monkeypatch.undo()
-    assert client.send("worker", b"", [b"hello"])
+    assert client.send("server", b"", [b"hello"])
     assert next_message(server).frames == [b"hello"]
 
 
@@ -342,7 +314,7 @@ def test_a_dead_peer_does_not_end_a_program_that_let_sigpipe_do_so(way: str) -> 
 
 
 def test_a_fork_that_forgets_its_copy_does_no_harm(server: SocketTransport, client: SocketTransport) -> None:
-    client.send("worker", b"", [b"hello"])
+    client.send("server", b"", [b"hello"])
     peer = next_message(server).peer
     child = os.fork()
     if not child:
@@ -442,8 +414,8 @@ class TestFairness:
         self, server: SocketTransport, client: SocketTransport, op: Op
     ) -> None:
         header = Header(op).encode()
-        assert client.send("worker", b"", [header, bytes(3_000_000)])
-        assert client.send("worker", b"", [b"next"])
+        assert client.send("server", b"", [header, bytes(3_000_000)])
+        assert client.send("server", b"", [b"next"])
         received: list[list[bytes]] = []
         while len(received) < 2:
             client.receive(0)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,46 +14,17 @@ import zmq
 
 from shardstore import limits
 from shardstore.errors import InvalidRequest
-from shardstore.limits import MILLISECOND_NS, SECOND_NS
+from shardstore.limits import MILLISECOND_NS
 from shardstore.seams.effects import PeerGone, Received
 from shardstore.system import zmq_links
 from shardstore.system.socket_transport import SocketTransport
 from shardstore.wire.wire_format import Header, Op
-
-PATIENCE_NS = 20 * SECOND_NS
-
-
-@pytest.fixture
-def directory() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="ss", dir="/tmp"))
-    yield path
-    shutil.rmtree(path)
+from tests.unit.system.transports import PATIENCE_NS, next_message
 
 
 @pytest.fixture
-def server(directory: Path) -> Iterator[SocketTransport]:
-    transport = SocketTransport()
-    transport.bind("clients", f"ipc://{directory}/server")
-    yield transport
-    transport.close()
-
-
-@pytest.fixture
-def client(directory: Path) -> Iterator[SocketTransport]:
-    transport = SocketTransport()
-    transport.connect("router", f"ipc://{directory}/server")
-    yield transport
-    transport.close()
-
-
-def next_message(transport: SocketTransport) -> Received:
-    for _ in range(1000):
-        received = transport.receive(PATIENCE_NS)
-        if received:
-            [message] = received
-            assert isinstance(message, Received)
-            return message
-    raise AssertionError("no message")
+def url(directory: Path) -> str:
+    return f"ipc://{directory}/server"
 
 
 def test_the_socket_file_is_for_its_user_only(server: SocketTransport, directory: Path) -> None:
@@ -68,7 +36,7 @@ def test_a_path_too_long_for_a_socket_is_refused_by_name() -> None:
     with pytest.raises(InvalidRequest, match=f"108 bytes, allowed are {limits.IPC_PATH_BYTES_MAX}"):
         transport.bind("clients", "ipc://" + "x" * 108)
     with pytest.raises(InvalidRequest, match="108 bytes"):
-        transport.connect("router", "ipc://" + "x" * 108)
+        transport.connect("server", "ipc://" + "x" * 108)
     transport.close()
 
 
@@ -77,7 +45,7 @@ def test_an_endpoint_that_cannot_be_used_is_refused_by_name() -> None:
     with pytest.raises(InvalidRequest, match="cannot listen on ipc:///no/such"):
         transport.bind("clients", "ipc:///no/such/directory/socket")
     with pytest.raises(InvalidRequest, match="cannot connect to carrier"):
-        transport.connect("router", "carrier://pigeon")
+        transport.connect("server", "carrier://pigeon")
     transport.close()
 
 
@@ -85,8 +53,8 @@ def test_a_free_tcp_port_is_chosen_and_told(client: SocketTransport) -> None:
     server = SocketTransport()
     endpoint = server.bind("clients", "tcp://127.0.0.1:0")
     assert not endpoint.endswith(":0")
-    client.connect("router", endpoint)
-    assert client.send("router", b"", [b"hello"])
+    client.connect("server", endpoint)
+    assert client.send("server", b"", [b"hello"])
     assert next_message(server).frames == [b"hello"]
     server.close()
 
@@ -94,20 +62,20 @@ def test_a_free_tcp_port_is_chosen_and_told(client: SocketTransport) -> None:
 def test_a_message_with_too_many_frames_ends_the_connection_and_the_next_one_comes(
     server: SocketTransport, client: SocketTransport
 ) -> None:
-    assert client.send("router", b"", [b"hello"])
+    assert client.send("server", b"", [b"hello"])
     peer = next_message(server).peer
-    assert client.send("router", b"", [b"x"] * (limits.FRAMES_MAX + 1))
+    assert client.send("server", b"", [b"x"] * (limits.FRAMES_MAX + 1))
     while not (received := server.receive(PATIENCE_NS)):
         pass
     assert received == [PeerGone("clients", peer)]
-    assert client.send("router", b"", [b"y"] * limits.FRAMES_MAX)
+    assert client.send("server", b"", [b"y"] * limits.FRAMES_MAX)
     assert next_message(server).frames == [b"y"] * limits.FRAMES_MAX
 
 
 def test_large_frames_arrive_whole_and_as_bytes(server: SocketTransport, client: SocketTransport) -> None:
     large = os.urandom(3_000_000)
     put = Header(Op.PUT).encode()
-    assert client.send("router", b"", [put, large])
+    assert client.send("server", b"", [put, large])
     message = next_message(server)
     assert message.frames == [put, large]
     assert all(type(frame) is bytes for frame in message.frames)
@@ -116,7 +84,7 @@ def test_large_frames_arrive_whole_and_as_bytes(server: SocketTransport, client:
 def test_one_receive_takes_a_bounded_number_of_messages(server: SocketTransport, client: SocketTransport) -> None:
     sent = [b"%d" % number for number in range(700)]
     for frame in sent:
-        assert client.send("router", b"", [frame])
+        assert client.send("server", b"", [frame])
     received: list[bytes] = []
     while len(received) < len(sent):
         messages = server.receive(PATIENCE_NS)
@@ -129,7 +97,7 @@ def test_every_link_gets_its_turn(directory: Path, server: SocketTransport, clie
     server.bind("workers", f"ipc://{directory}/workers")
     client.connect("other", f"ipc://{directory}/workers")
     for _ in range(600):
-        client.send("router", b"", [b"many"])
+        client.send("server", b"", [b"many"])
     client.send("other", b"", [b"one"])
     seen: list[str] = []
     while "workers" not in seen:
@@ -151,8 +119,8 @@ class TestAbsentServer:
 
     def test_a_server_that_is_not_up_fills_the_outbox_then_send_says_no(self, directory: Path) -> None:
         client = SocketTransport()
-        client.connect("router", f"ipc://{directory}/nobody")
-        handed_over = next(count for count in range(100_000) if not client.send("router", b"", self.MESSAGE))
+        client.connect("server", f"ipc://{directory}/nobody")
+        handed_over = next(count for count in range(100_000) if not client.send("server", b"", self.MESSAGE))
         assert handed_over >= self.BOUND // 1000
         client.close()
 
@@ -161,9 +129,9 @@ class TestAbsentServer:
     ) -> None:
         monkeypatch.setattr(zmq_links, "OUTBOX_BYTES_MAX", limits.OUTBOX_BYTES_MAX)
         client = SocketTransport()
-        client.connect("router", f"ipc://{directory}/late")
+        client.connect("server", f"ipc://{directory}/late")
         sent = [b"%d" % number for number in range(4_000)]
-        assert all(client.send("router", b"", [frame]) for frame in sent)
+        assert all(client.send("server", b"", [frame]) for frame in sent)
         server = SocketTransport()
         server.bind("clients", f"ipc://{directory}/late")
         received: list[bytes] = []
@@ -192,7 +160,7 @@ def test_the_descriptor_becomes_readable_when_a_message_comes(server: SocketTran
     assert server.receive(0) == []
     poller = zmq.Poller()
     poller.register(server.descriptor(), zmq.POLLIN)
-    client.send("router", b"", [b"hello"])
+    client.send("server", b"", [b"hello"])
     received: list[Received] = []
     while not received:
         assert poller.poll(PATIENCE_NS // MILLISECOND_NS)
@@ -206,8 +174,8 @@ FORGETFUL = """
 import gc, os
 from shardstore.system.socket_transport import SocketTransport
 transport = SocketTransport()
-transport.connect("router", "ipc://{directory}/nobody")
-transport.send("router", b"", [b"unsent"])
+transport.connect("server", "ipc://{directory}/nobody")
+transport.send("server", b"", [b"unsent"])
 transport.cycle = transport
 """
 

@@ -14,11 +14,6 @@ from shardstore.workers.ranges import replay
 from tests.unit.worker_driver import WorkerDriver, reopened
 
 
-@pytest.fixture
-def worker(tmp_path: Path) -> WorkerDriver:
-    return WorkerDriver(tmp_path).serve()
-
-
 def test_group_sync_shows_and_acknowledges_a_write_only_after_the_sync(worker: WorkerDriver) -> None:
     first = worker.put({b"a": b"1"})
     second = worker.put({b"b": b"2"})

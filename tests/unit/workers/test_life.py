@@ -18,11 +18,6 @@ from shardstore.workers.wal.record_format import FILE_HEADER_BYTES
 from tests.unit.worker_driver import STORE, WorkerDriver, refusal, reopened
 
 
-@pytest.fixture
-def worker(tmp_path: Path) -> WorkerDriver:
-    return WorkerDriver(tmp_path).serve()
-
-
 def test_a_worker_whose_log_has_writes_that_the_map_cannot_know_of_does_not_start(worker: WorkerDriver) -> None:
     worker.put({b"a": b"1"})
     worker.settle()

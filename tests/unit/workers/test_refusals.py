@@ -16,11 +16,6 @@ from tests.unit.worker_driver import WorkerDriver, refusal
 MEBIBYTE = 1 << 20
 
 
-@pytest.fixture
-def worker(tmp_path: Path) -> WorkerDriver:
-    return WorkerDriver(tmp_path).serve()
-
-
 def test_other_epoch_or_segment_is_stale_and_brings_the_routes(worker: WorkerDriver) -> None:
     for fields in ({"epoch": 0}, {"epoch": 2}, {"segment": 9}):
         sequence = worker.put({b"a": b"1"}, **fields)

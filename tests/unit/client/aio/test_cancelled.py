@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -15,13 +14,7 @@ from shardstore.outcome import Ending
 from shardstore.wire.wire_format import Op
 from tests.unit.client.session_driver import SessionDriver, get, new_scan, put
 from tests.unit.fake_cluster import FakeCluster, Lose
-from tests.unit.fake_server import FakeServer, forget_requests, serving
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[FakeServer]:
-    with serving(tmp_path, FakeCluster()) as server:
-        yield server
+from tests.unit.fake_server import FakeServer, forget_requests
 
 
 def use(server: FakeServer, program: Callable[[AsyncClient], Awaitable[None]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,7 @@ from shardstore.outcome import Ending, Outcome
 from shardstore.wire.messages import Refusal
 from shardstore.wire.wire_format import Op, Status
 from tests.unit.fake_cluster import Lose, Refuse
-from tests.unit.fake_server import FakeServer, serving
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[FakeServer]:
-    with serving(tmp_path) as server:
-        yield server
+from tests.unit.fake_server import FakeServer
 
 
 def use(server: FakeServer, program: Callable[[AsyncClient], Awaitable[Any]], **options: Any) -> Any:

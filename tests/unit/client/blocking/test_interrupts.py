@@ -7,8 +7,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from queue import SimpleQueue
 from typing import Any
 
@@ -24,19 +23,12 @@ from shardstore.limits import SECOND_NS
 from shardstore.seams.effects import Received
 from shardstore.wire.wire_format import Op
 from tests.unit.fake_cluster import FakeCluster, Lose
-from tests.unit.fake_server import FakeServer, await_request, forget_requests, in_thread, serving
+from tests.unit.fake_server import FakeServer, await_request, forget_requests, in_thread
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[FakeServer]:
-    with serving(tmp_path, FakeCluster([], workers=1)) as server:
-        yield server
-
-
-@pytest.fixture
-def client(server: FakeServer) -> Iterator[Client]:
-    with connect(server.url) as client:
-        yield client
+def cluster() -> FakeCluster:
+    return FakeCluster([], workers=1)
 
 
 def test_a_keyboard_interrupt_leaves_the_client_usable(client: Client, server: FakeServer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,21 +16,14 @@ from shardstore.client.blocking.client import Client
 from shardstore.client.blocking.connecting import connect
 from shardstore.errors import Closed, InvalidRequest
 from tests.unit.fake_cluster import FakeCluster
-from tests.unit.fake_server import FakeServer, await_request, forget_requests, in_thread, serving
+from tests.unit.fake_server import FakeServer, await_request, forget_requests, in_thread
 
 CLIENT_FOLDER = str(Path(sys.modules[Client.__module__].__file__ or "").parent)
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[FakeServer]:
-    with serving(tmp_path, FakeCluster([], workers=1)) as server:
-        yield server
-
-
-@pytest.fixture
-def client(server: FakeServer) -> Iterator[Client]:
-    with connect(server.url) as client:
-        yield client
+def cluster() -> FakeCluster:
+    return FakeCluster([], workers=1)
 
 
 def strike_when_asked(server: FakeServer) -> None:

@@ -15,14 +15,9 @@ from shardstore.limits import MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.wire.messages import Refusal
 from shardstore.wire.wire_format import Status
 from tests.unit.client.session_driver import TIMEOUT_NS, SessionDriver, get, new_scan, put, put_many
-from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
+from tests.unit.fake_cluster import Lose, Refuse
 
 FULL = Refuse(Status.BUSY, 50, Refusal("buffers of the worker are full", 11, 10))
-
-
-@pytest.fixture
-def driver() -> SessionDriver:
-    return SessionDriver(FakeCluster())
 
 
 def impatient(key: bytes) -> Single:

@@ -28,11 +28,6 @@ KEYS = [bytes([first, second]) for first in range(0, 256, 5) for second in (0, 7
 
 
 @pytest.fixture
-def driver() -> SessionDriver:
-    return SessionDriver(FakeCluster())
-
-
-@pytest.fixture
 def full() -> SessionDriver:
     cluster = FakeCluster()
     cluster.data.update((key, b"<" + key + b">") for key in KEYS)

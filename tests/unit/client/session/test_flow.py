@@ -14,11 +14,6 @@ from tests.unit.client.session_driver import SessionDriver, contains, delete, ge
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
 
 
-@pytest.fixture
-def driver() -> SessionDriver:
-    return SessionDriver(FakeCluster())
-
-
 def _channels(driver: SessionDriver) -> dict[str, int]:
     return {channel.link: channel.in_flight for channel in driver.session._routing.channels.values()}
 

@@ -18,11 +18,6 @@ GONE = Found("ipc://router", "nobody listens")
 
 
 @pytest.fixture
-def driver() -> SessionDriver:
-    return SessionDriver(FakeCluster())
-
-
-@pytest.fixture
 def through_router() -> SessionDriver:
     return SessionDriver(FakeCluster(), direct=False)
 

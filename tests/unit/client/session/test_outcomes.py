@@ -21,11 +21,6 @@ APPLIED, NOT_APPLIED, UNKNOWN = Ending.APPLIED, Ending.NOT_APPLIED, Ending.UNKNO
 SECOND = 1_000 * MILLISECOND_NS
 
 
-@pytest.fixture
-def driver() -> SessionDriver:
-    return SessionDriver(FakeCluster())
-
-
 def increment(key: bytes = b"n", by: int = 1) -> Call:
     return operations.increment(key, by, 10)
 

@@ -20,12 +20,7 @@ from shardstore.seams.effects import Tick
 from shardstore.wire.messages import Refusal, encode
 from shardstore.wire.wire_format import Flag, Header, Op, Status
 from tests.unit.client.session_driver import TIMEOUT_NS, SessionDriver, delete, get, get_many, put, put_many
-from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
-
-
-@pytest.fixture
-def driver() -> SessionDriver:
-    return SessionDriver(FakeCluster())
+from tests.unit.fake_cluster import Lose, Refuse
 
 
 @pytest.mark.parametrize("lost", [Lose.REQUEST, Lose.REPLY])

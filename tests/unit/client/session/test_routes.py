@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from shardstore.client.calls.calls import Maintain, Open
 from shardstore.wire.wire_format import Flag, Op, Status
 from tests.unit.client.session_driver import TIMEOUT_NS, SessionDriver, get, put
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
-
-
-@pytest.fixture
-def driver() -> SessionDriver:
-    return SessionDriver(FakeCluster())
 
 
 def test_a_stale_route_brings_the_newer_routes(driver: SessionDriver) -> None:

@@ -11,13 +11,7 @@ from shardstore.limits import MILLISECOND_NS
 from shardstore.wire.wire_format import Flag, Header, Op, Status
 from tests.unit.client.session.session_changes import KEYS, VALUES, late, merge, sent, split
 from tests.unit.client.session_driver import TIMEOUT_NS, SessionDriver, get, get_many, put, put_many
-from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
-
-
-@pytest.fixture
-def driver() -> SessionDriver:
-    return SessionDriver(FakeCluster())
-
+from tests.unit.fake_cluster import Lose, Refuse
 
 # What waits
 

@@ -13,12 +13,7 @@ from shardstore.options import ScanMode
 from shardstore.wire.wire_format import Op
 from tests.unit.client.session.session_changes import late, merge, split
 from tests.unit.client.session_driver import TIMEOUT_NS, SessionDriver, get, new_scan
-from tests.unit.fake_cluster import FakeCluster, Lose
-
-
-@pytest.fixture
-def driver() -> SessionDriver:
-    return SessionDriver(FakeCluster())
+from tests.unit.fake_cluster import Lose
 
 
 @pytest.fixture

@@ -28,11 +28,6 @@ from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver, run_to_end
 from tests.unit.layer_reading import content_of
 
 
-@pytest.fixture
-def worker() -> JobDriver:
-    return JobDriver(FaultyFilesystem())
-
-
 def fill(worker: JobDriver) -> None:
     """Four tables with shadowed values and deletions."""
     for turn in range(4):

@@ -21,11 +21,6 @@ from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver, run_to_end
 from tests.unit.layer_reading import content_of
 
 
-@pytest.fixture
-def worker() -> JobDriver:
-    return JobDriver(FaultyFilesystem())
-
-
 def test_each_segment_gets_its_records_with_the_latest_value(worker: JobDriver) -> None:
     for turn in range(5):
         worker.put(1, {b"k%03d" % number: b"%d" % turn for number in range(turn, 300)})

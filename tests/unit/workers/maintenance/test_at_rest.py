@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from shardstore.limits import SECOND_NS
@@ -17,11 +15,6 @@ from tests.unit.worker_driver import WorkerDriver
 
 VALUE = b"v" * 1000
 MANY = REST_BYTES // len(VALUE)
-
-
-@pytest.fixture
-def worker(tmp_path: Path) -> WorkerDriver:
-    return WorkerDriver(tmp_path).serve()
 
 
 def put(worker: WorkerDriver, count: int) -> None:

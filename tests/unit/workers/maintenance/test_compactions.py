@@ -19,11 +19,6 @@ from shardstore.workers.ranges.owned_range import DELTAS_STOP
 from tests.unit.worker_driver import WorkerDriver
 
 
-@pytest.fixture
-def worker(tmp_path: Path) -> WorkerDriver:
-    return WorkerDriver(tmp_path).serve()
-
-
 def flushed(worker: WorkerDriver, pairs: Mapping[bytes, bytes], segment: int) -> None:
     worker.put(pairs, segment=segment)
     while worker.syncs:

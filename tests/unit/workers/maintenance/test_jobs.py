@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from shardstore.errors import Corruption
 from shardstore.limits import SECOND_NS
 from shardstore.seams.effects import JobFailed, Tick
@@ -14,11 +12,6 @@ from shardstore.wire.wire_format import Op, Status
 from tests.unit.worker_driver import WorkerDriver, refusal, reopened, scan_all
 
 MEBIBYTE = 1 << 20
-
-
-@pytest.fixture
-def worker(tmp_path: Path) -> WorkerDriver:
-    return WorkerDriver(tmp_path).serve()
 
 
 def test_flush_is_answered_when_tables_hold_everything_and_the_log_is_released(worker: WorkerDriver) -> None:

@@ -18,11 +18,6 @@ from tests.unit.worker_driver import WorkerDriver
 OPERATIONS = pytest.mark.parametrize("op", [Op.FLUSH, Op.COMPACT])
 
 
-@pytest.fixture
-def worker(tmp_path: Path) -> WorkerDriver:
-    return WorkerDriver(tmp_path).serve()
-
-
 def put(worker: WorkerDriver, *keys: bytes) -> None:
     worker.put(dict.fromkeys(keys, b"value"))
     worker.settle()

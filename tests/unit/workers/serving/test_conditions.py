@@ -18,11 +18,6 @@ OTHER = 0x07E4
 RETRY = int(Flag.RETRY)
 
 
-@pytest.fixture
-def worker(tmp_path: Path) -> WorkerDriver:
-    return WorkerDriver(tmp_path).serve()
-
-
 def reopened(worker: WorkerDriver) -> WorkerDriver:
     """The next process on the same files, after a kill."""
     return WorkerDriver(worker.root, worker.durability, create=False, epoch=worker.epoch).serve()

@@ -13,19 +13,18 @@ from shardstore.seams.effects import Received, Send, Tick
 from shardstore.wire.columns import Column
 from shardstore.wire.messages import ScanRequest
 from shardstore.wire.wire_format import Header, Op, decode_header
-from shardstore.workers.serving import requests
 from shardstore.workers.serving.pages_ahead import PAGES_MAX, PagesAhead
 from shardstore.workers.serving.scan_page import EncodedPage
 from tests.unit.worker_driver import CLIENT, WorkerDriver
 from tests.unit.workers.serving.scan_driver import AtWorker, open_scans_of, ten_keys, write
 
+pytestmark = pytest.mark.usefixtures("small_pages")
 PAGE = EncodedPage(Column(b"k1k2", True), Column(b"", False), 2, b"k2\0")
 MUCH_MEMORY = 1_000 * MIB
 
 
 @pytest.fixture
-def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WorkerDriver:
-    monkeypatch.setattr(requests, "SCAN_PAGE_ENTRIES", 2)
+def worker(tmp_path: Path) -> WorkerDriver:
     return ten_keys(tmp_path)
 
 

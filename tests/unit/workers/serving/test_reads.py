@@ -14,11 +14,6 @@ from tests.unit.worker_driver import WorkerDriver, scan_all
 MEBIBYTE = 1 << 20
 
 
-@pytest.fixture
-def worker(tmp_path: Path) -> WorkerDriver:
-    return WorkerDriver(tmp_path).serve()
-
-
 def test_get_answers_through_active_layer_run_and_table(worker: WorkerDriver) -> None:
     worker.put({b"table": b"1", b"both": b"old", b"gone": b"x"})
     worker.settle()

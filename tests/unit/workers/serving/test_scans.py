@@ -1,4 +1,4 @@
-"""What each mode of a scan shows, holds and refuses, at the worker; for snapshots see test_worker_snapshots.py."""
+"""What each mode of a scan shows, holds and refuses, at the worker; for snapshots see test_snapshots.py."""
 
 from __future__ import annotations
 
@@ -14,16 +14,12 @@ from shardstore.options import Durability, ScanMode
 from shardstore.wire.messages import Refusal, ScanRequest, encode
 from shardstore.wire.messages import decode as decode_message
 from shardstore.wire.wire_format import Flag, Op, Status
-from shardstore.workers.serving import deleted_keys, requests, scan_page
+from shardstore.workers.serving import deleted_keys, scan_page
 from tests.unit.worker_driver import WorkerDriver
 from tests.unit.workers.serving.scan_driver import AtWorker, open_scans_of, ten_keys, write
 
+pytestmark = pytest.mark.usefixtures("small_pages")
 HELD = [ScanMode.SNAPSHOT, ScanMode.FULL_ISOLATION]
-
-
-@pytest.fixture(autouse=True)
-def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "SCAN_PAGE_ENTRIES", 2)
 
 
 @pytest.fixture

@@ -21,16 +21,12 @@ from shardstore.wire.messages import Refusal
 from shardstore.wire.messages import decode as decode_message
 from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.overlay import overlay
-from shardstore.workers.serving import open_scans, requests, scanning
+from shardstore.workers.serving import open_scans, scanning
 from tests.unit.worker_driver import CLIENT, WorkerDriver
 from tests.unit.workers.serving.scan_driver import AtWorker, figures, open_scans_of, ten_keys, write
 
+pytestmark = pytest.mark.usefixtures("small_pages")
 HELD = [ScanMode.SNAPSHOT, ScanMode.FULL_ISOLATION]
-
-
-@pytest.fixture(autouse=True)
-def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "SCAN_PAGE_ENTRIES", 2)
 
 
 @pytest.fixture

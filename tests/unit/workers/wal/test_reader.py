@@ -22,11 +22,6 @@ from tests.unit.wal_driver import (
 
 
 @pytest.fixture
-def filesystem() -> FaultyFilesystem:
-    return FaultyFilesystem()
-
-
-@pytest.fixture
 def writer(filesystem: FaultyFilesystem) -> WalWriter:
     """A log of 30 records in several files."""
     writer = fresh_writer(filesystem)

@@ -42,11 +42,6 @@ RECORD_BYTES = RECORD_HEADER_BYTES + PAYLOAD_BYTES
 Refused: TypeAlias = Callable[[str, int, str], None]
 
 
-@pytest.fixture
-def filesystem() -> FaultyFilesystem:
-    return FaultyFilesystem()
-
-
 def write(filesystem: FaultyFilesystem, *files: int, durable: int = 0) -> None:
     """A fresh log of files with these numbers of equally long records; up to `durable` they say they were synced."""
     writer = fresh_writer(filesystem)

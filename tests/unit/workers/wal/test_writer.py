@@ -25,11 +25,6 @@ RECORD_BYTES = RECORD_HEADER_BYTES + 100
 THREE_RECORDS = FILE_HEADER_BYTES + 3 * RECORD_BYTES
 
 
-@pytest.fixture
-def filesystem() -> FaultyFilesystem:
-    return FaultyFilesystem()
-
-
 def fail_at(filesystem: FaultyFilesystem, operation: str, error: Exception, times: int = 1) -> None:
     """The next calls of this operation fail."""
     left = times
