@@ -13,37 +13,24 @@ from shardstore.limits import KEY_BYTES_MAX, LOAD_CUTS_MAX, LOAD_KEYS_MAX, LOAD_
 from shardstore.wire import messages
 from shardstore.wire.load_report import LoadReport, RangeReport
 from shardstore.wire.messages import (
-    Assignment,
     Assignments,
     Heartbeat,
     Hello,
     Lease,
-    LeaseReport,
     Ready,
     Refusal,
-    Register,
-    Routes,
-    ScanRequest,
     Statistics,
     Welcome,
     decode,
     encode,
 )
-from shardstore.wire.route_map import presplit
 from shardstore.wire.wire_format import MalformedMessage
+from tests.golden.documents import DOCUMENTS
 
 EXAMPLES = [
-    Refusal("damaged", file="segments/00000001/MANIFEST", offset=24),
+    *DOCUMENTS,
     Refusal("overlay bytes", used=2**63, limit=2**64 - 1),
-    ScanRequest(b"a", b"b\xff", reverse=True, keys_only=True, limit=3),
-    Hello("shardstore 0.1.0"),
-    Welcome(2**64 - 1, "store", b"\x80", "/data"),
-    Routes(presplit([b"m"], 2).to_document(), {0: "ipc:///tmp/w0"}),
-    Register(1, "tcp://127.0.0.1:5000", {1: 2}, {1: 2, 3: 4}),
-    Assignments([Assignment(1, b"", b"m", 1, True), Assignment(2, b"m", b"", 3, False)], b"\x80", 1, 3),
     Assignments([], b"", 0, 1),
-    Ready({1: 1}),
-    Heartbeat(3, 255, 7, LeaseReport(1, 2, 3, 4), 5),
     Lease(2**40, 9),
     LoadReport(
         1, [RangeReport(7, 100, 90, 3, 2**40, 1, 2, 3, 4, 5, 6, [b"a"], b"z", [b"m"]), RangeReport(8, 0, 0, 0, 0)]
