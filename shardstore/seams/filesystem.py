@@ -1,7 +1,7 @@
 """Seam: the files of one store. Real form: posix_filesystem.py; simulated form: tests/simulation/sim_filesystem.py.
 
-Both forms pass the same contract test (tests/unit/test_filesystem_contract.py). Paths are relative to the root the
-filesystem was opened on, with "/" between parts, and are made by file_names.py only. Files are 0600, directories
+Both forms pass the same contract test (tests/unit/seams/test_filesystem_contract.py). Paths are relative to the root
+the filesystem was opened on, with "/" between parts, and are made by file_names.py only. Files are 0600, directories
 0700. Every call raises StorageFailure for what the operating system refuses (NotWritable when space ran out, or the
 disk is read-only), and FileNotFoundError / FileExistsError for these two.
 """

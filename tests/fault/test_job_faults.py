@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from copy import deepcopy
 from random import Random
 
 import pytest
@@ -11,7 +9,6 @@ import pytest
 from shardstore.errors import DiskFull, StorageFailure
 from shardstore.files import file_names
 from shardstore.files.file_names import segment_directory
-from shardstore.identifiers import Stored
 from shardstore.limits import KIB
 from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
@@ -23,22 +20,23 @@ from shardstore.workers.jobs.orphans import clear_orphans
 from shardstore.workers.jobs.specs import CompactionKind, Spec
 from shardstore.workers.wal.reader import records_in
 from shardstore.workers.wal.recovery import recover
+from tests.fault.cut_short import (
+    CALLS_MAX,
+    LOSSES,
+    Scenario,
+    alive,
+    copies_of,
+    entries_in,
+    failing_at,
+    leave_room,
+    process,
+    stopped_at_each_call,
+)
 from tests.simulation.sim_disk import PowerLoss, SimDisk
 from tests.simulation.sim_entropy import SimEntropy
-from tests.simulation.sim_filesystem import SimCrash, SimFilesystem
-from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import LOG_ID, STORE, WORKER, JobDriver
-from tests.unit.layer_reading import content_of
 
-CALLS_MAX = 400
 SMALL = SegmentOptions(block_bytes=KIB, part_min_bytes=KIB, part_max_bytes=2 * KIB, main_max_bytes=12 * KIB)
-VAST = 2**60
-KILL_ONLY = None
-LOSSES = (KILL_ONLY, *PowerLoss)
-
-
-def process(disk: SimDisk, seed: int = 0) -> SimFilesystem:
-    return SimFilesystem(disk, Random(seed))
 
 
 def first_drain(disk: SimDisk) -> tuple[JobDriver, Spec]:
@@ -134,7 +132,6 @@ def release_of_tables(disk: SimDisk) -> tuple[JobDriver, Spec]:
     return worker, worker.release_spec(*segment.replace(newer))
 
 
-Scenario = Callable[[SimDisk], tuple[JobDriver, Spec]]
 WRITERS: tuple[Scenario, ...] = (
     first_drain,
     later_drain,
@@ -153,48 +150,20 @@ def recovered(disk: SimDisk) -> dict[int, dict[bytes, bytes]]:
     segments = {number: Segment.open(filesystem, STORE, number) for number in (1, 2)}
     floor = max(segment.manifest.checkpoint_of(LOG_ID) for segment in segments.values())
     log = recover(filesystem, WORKER, STORE, floor, SimEntropy(1, "recovery"))
-    served: dict[int, dict[bytes, Stored]] = {}
+    served = {}
     for number, segment in segments.items():
         clear_orphans(filesystem, segment.manifest)
-        served[number] = {}
-        for layer in segment.layers():
-            served[number].update(content_of(layer))
+        served[number] = entries_in(segment)
     for record in records_in(filesystem, WORKER, log.log_id, log.files):
         if record.lsn > segments[record.segment].manifest.checkpoint_of(log.log_id):
             keys, values = entries_of(record)
-            served[record.segment].update(zip(as_list(keys), as_list(values), strict=True))  # type: ignore[arg-type]
+            served[record.segment].update(zip(as_list(keys), as_list(values), strict=True))
     filesystem.kill()
-    return {
-        number: {key: value for key, value in sorted(entries.items()) if isinstance(value, bytes)}
-        for number, entries in served.items()
-    }
+    return {number: alive(entries) for number, entries in served.items()}
 
 
 def acknowledged(worker: JobDriver) -> dict[int, dict[bytes, bytes]]:
     return {segment: worker.alive(segment) for segment in (1, 2)}
-
-
-def copies_of(scenario: Scenario) -> Iterator[tuple[SimDisk, JobDriver, Spec]]:
-    """The same beginning again and again: it is made once, and copied."""
-    disk = SimDisk()
-    worker, spec = scenario(disk)
-    while True:
-        yield deepcopy((disk, worker, spec))
-
-
-def stopped_at_each_call(scenario: Scenario) -> Iterator[tuple[int, SimDisk, JobDriver, Spec]]:
-    """The scenario again and again, its job killed one call later each time, until it runs through."""
-    for call, (disk, worker, spec) in zip(range(1, CALLS_MAX), copies_of(scenario), strict=False):
-        job_process = process(disk, call)
-        job_process.crash_in = call
-        try:
-            worker.run(spec, job_process)
-        except SimCrash:
-            yield call, disk, worker, spec
-            continue
-        assert call > 3
-        return
-    raise AssertionError(f"the job makes more than {CALLS_MAX} calls")
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -269,15 +238,8 @@ def test_a_failed_sync_at_any_place(scenario: Scenario, loss: PowerLoss | None) 
 def test_a_failure_of_any_call(scenario: Scenario) -> None:
     """The worker lives on, without opening its segments again: the job is run again by the next process."""
     for call, (disk, worker, spec) in zip(range(1, CALLS_MAX), copies_of(scenario), strict=False):
-        filesystem = FaultyFilesystem(disk)
-
-        def fail(number: int, operation: str, path: str, failing: int = call) -> None:
-            if number == failing:
-                raise StorageFailure(f"cannot {operation} {path}")
-
-        filesystem.fault = fail
         try:
-            worker.run(spec, filesystem)
+            worker.run(spec, failing_at(disk, call))
         except StorageFailure:
             worker.run(spec, process(disk))
             disk.lose_power(PowerLoss.STRICT, Random(call))
@@ -292,8 +254,7 @@ def test_a_failure_of_any_call(scenario: Scenario) -> None:
 def test_a_full_disk_at_any_fill_level(scenario: Scenario) -> None:
     refused = 0
     for room, (disk, worker, spec) in zip(range(0, 60_000, 199), copies_of(scenario), strict=False):
-        disk.capacity = VAST
-        disk.capacity = VAST - disk.free() + room
+        leave_room(disk, room)
         try:
             worker.run(spec, process(disk))
         except DiskFull:

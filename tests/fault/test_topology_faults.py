@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from random import Random
 
 import pytest
@@ -14,17 +14,24 @@ from shardstore.key_range import KeyRange
 from shardstore.seams.filesystem import Filesystem
 from shardstore.tables.segment import Segment
 from shardstore.workers.jobs.specs import AdoptSpec, RetireSpec, Spec
+from tests.fault.cut_short import (
+    CALLS_MAX,
+    LOSSES,
+    OpenDisk,
+    Scenario,
+    alive,
+    copies_of,
+    entries_in,
+    failing_at,
+    leave_room,
+    process,
+    stopped_at_each_call,
+)
 from tests.simulation.sim_disk import PowerLoss, SimDisk
-from tests.simulation.sim_filesystem import SimCrash, SimFilesystem
-from tests.unit.faulty_filesystem import FaultyFilesystem
+from tests.simulation.sim_filesystem import SimFilesystem
 from tests.unit.job_driver import STORE, JobDriver
-from tests.unit.layer_reading import content_of
-from tests.unit.test_jobs_adopt import halves, merge_spec
+from tests.unit.workers.jobs.test_adopt import halves, merge_spec
 
-CALLS_MAX = 200
-VAST = 2**60
-KILL_ONLY = None
-LOSSES = (KILL_ONLY, *PowerLoss)
 SPLIT_AT = b"key-330"
 
 
@@ -36,16 +43,11 @@ class WithoutLinks(SimFilesystem):
         raise StorageFailure(f"cannot link {source}: operation not permitted")
 
 
-OpenDisk = Callable[[SimDisk, Random], SimFilesystem]
 SPECS: dict[str, tuple[OpenDisk, AdoptSpec]] = {
     "merge": (SimFilesystem, merge_spec()),
     "split": (SimFilesystem, merge_spec(3, (2,), KeyRange(SPLIT_AT))),
     "copy": (WithoutLinks, merge_spec(3, (2,), KeyRange(SPLIT_AT))),
 }
-
-
-def process(disk: SimDisk, seed: int = 0, opener: OpenDisk = SimFilesystem) -> SimFilesystem:
-    return opener(disk, Random(seed))
 
 
 def expected_of(worker: JobDriver, spec: AdoptSpec) -> dict[bytes, bytes]:
@@ -58,34 +60,26 @@ def served(filesystem: Filesystem, segment: int) -> dict[bytes, bytes] | None:
     """What the segment holds; None when there is none."""
     if not filesystem.exists(manifest_path(segment)):
         return None
-    content = {}
-    for layer in Segment.open(filesystem, STORE, segment).layers():
-        content.update(content_of(layer))
-    return {key: value for key, value in sorted(content.items()) if isinstance(value, bytes)}
+    return alive(entries_in(Segment.open(filesystem, STORE, segment)))
 
 
-def stopped_at_each_call(
-    scenario: Callable[[SimDisk], JobDriver], spec: Spec, opener: OpenDisk
+def adoption(spec: AdoptSpec) -> Scenario:
+    return lambda disk: (halves(process(disk)), spec)
+
+
+def retirement(disk: SimDisk) -> tuple[JobDriver, Spec]:
+    worker = halves(process(disk))
+    worker.run(merge_spec())
+    return worker, RetireSpec(STORE, (1, 2))
+
+
+def killed_at_each_call(
+    scenario: Scenario, opener: OpenDisk = SimFilesystem
 ) -> Iterator[tuple[int, SimDisk, JobDriver]]:
-    """The job killed one call later each time, until it runs through."""
-    for call in range(1, CALLS_MAX):
-        disk = SimDisk()
-        worker = scenario(disk)
-        job_process = process(disk, call, opener)
-        job_process.crash_in = call
-        try:
-            worker.run(spec, job_process)
-        except SimCrash:
-            worker.filesystem.kill()  # type: ignore[attr-defined]
-            yield call, disk, worker
-            continue
-        assert call > 5
-        return
-    raise AssertionError(f"the job makes more than {CALLS_MAX} calls")
-
-
-def parents(disk: SimDisk) -> JobDriver:
-    return halves(process(disk))
+    """With its job the worker dies."""
+    for call, disk, worker, _ in stopped_at_each_call(scenario, opener):
+        worker.filesystem.kill()  # type: ignore[attr-defined]
+        yield call, disk, worker
 
 
 def check_adopted(disk: SimDisk, worker: JobDriver, spec: AdoptSpec, opener: OpenDisk, seed: int) -> None:
@@ -102,7 +96,7 @@ def check_adopted(disk: SimDisk, worker: JobDriver, spec: AdoptSpec, opener: Ope
 @pytest.mark.parametrize("name", SPECS)
 def test_an_adoption_stopped_at_any_call(name: str, loss: PowerLoss | None) -> None:
     opener, spec = SPECS[name]
-    for call, disk, worker in stopped_at_each_call(parents, spec, opener):
+    for call, disk, worker in killed_at_each_call(adoption(spec), opener):
         if loss is not None:
             disk.lose_power(loss, Random(call))
         filesystem = process(disk)
@@ -115,7 +109,7 @@ def test_an_adoption_stopped_at_any_call(name: str, loss: PowerLoss | None) -> N
 def test_parents_may_go_as_soon_as_an_adoption_has_ended(loss: PowerLoss | None) -> None:
     """Also when the one that ended found the manifest of one that was killed."""
     spec = merge_spec()
-    for call, disk, worker in stopped_at_each_call(parents, spec, SimFilesystem):
+    for call, disk, worker in killed_at_each_call(adoption(spec)):
         worker.run(spec, process(disk))
         worker.run(RetireSpec(STORE, (1, 2)), process(disk))
         if loss is not None:
@@ -128,9 +122,7 @@ def test_parents_may_go_as_soon_as_an_adoption_has_ended(loss: PowerLoss | None)
 @pytest.mark.parametrize("name", SPECS)
 def test_a_failed_sync_of_an_adoption(name: str) -> None:
     opener, spec = SPECS[name]
-    for sync in range(1, CALLS_MAX):
-        disk = SimDisk()
-        worker = parents(disk)
+    for sync, (disk, worker, _) in zip(range(1, CALLS_MAX), copies_of(adoption(spec)), strict=False):
         job_process = process(disk, sync, opener)
         job_process.fail_sync_in = sync
         try:
@@ -148,16 +140,8 @@ def test_a_failure_of_any_call_of_an_adoption() -> None:
     """A link that fails is replaced by a copy; after any other failure the next process does the job again."""
     spec = SPECS["split"][1]
     copied = 0
-    for call in range(1, CALLS_MAX):
-        disk = SimDisk()
-        worker = parents(disk)
-        filesystem = FaultyFilesystem(disk)
-
-        def fail(number: int, operation: str, path: str, failing: int = call) -> None:
-            if number == failing:
-                raise StorageFailure(f"cannot {operation} {path}")
-
-        filesystem.fault = fail
+    for call, (disk, worker, _) in zip(range(1, CALLS_MAX), copies_of(adoption(spec)), strict=False):
+        filesystem = failing_at(disk, call)
         try:
             worker.run(spec, filesystem)
         except StorageFailure:
@@ -175,11 +159,8 @@ def test_a_failure_of_any_call_of_an_adoption() -> None:
 def test_a_full_disk_at_any_fill_level(name: str) -> None:
     opener, spec = SPECS[name]
     refused = 0
-    for room in range(0, 60_000, 499):
-        disk = SimDisk()
-        worker = parents(disk)
-        disk.capacity = VAST
-        disk.capacity = VAST - disk.free() + room
+    for room, (disk, worker, _) in zip(range(0, 60_000, 499), copies_of(adoption(spec)), strict=False):
+        leave_room(disk, room)
         try:
             worker.run(spec, process(disk, 0, opener))
         except DiskFull:
@@ -194,16 +175,10 @@ def test_a_full_disk_at_any_fill_level(name: str) -> None:
     raise AssertionError("the job needs more room than expected")
 
 
-def adopted_parents(disk: SimDisk) -> JobDriver:
-    worker = parents(disk)
-    worker.run(merge_spec())
-    return worker
-
-
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_retirement_stopped_at_any_call(loss: PowerLoss | None) -> None:
     spec = RetireSpec(STORE, (1, 2))
-    for call, disk, worker in stopped_at_each_call(adopted_parents, spec, SimFilesystem):
+    for call, disk, worker in killed_at_each_call(retirement):
         if loss is not None:
             disk.lose_power(loss, Random(call))
         filesystem = process(disk)

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from shardstore.seams.effects import Effect, Send
 from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.wire.wire_format import ROUTED, Header, Status
-from tests.unit.router_driver import RouterDriver, get, header_of
+from tests.unit.router.router_driver import RouterDriver, get, header_of
 
 WORKERS = st.sampled_from([0, 1])
 SEGMENTS = st.integers(0, 5)

@@ -16,8 +16,8 @@ from shardstore.options import Durability, ScanMode
 from shardstore.wire.wire_format import Op, Status
 from shardstore.workers.overlay import overlay
 from shardstore.workers.serving import requests, scanning
-from tests.unit.scan_driver import AtWorker, Entries
 from tests.unit.worker_driver import WorkerDriver
+from tests.unit.workers.serving.scan_driver import AtWorker, Entries
 
 KEYS = st.sampled_from([b"%02d" % number for number in range(12)])
 ACTIONS = st.one_of(

@@ -16,8 +16,8 @@ from shardstore.client.session.in_flight import RequestState
 from shardstore.errors import Busy, OutcomeUnknown, Unavailable
 from shardstore.limits import MILLISECOND_NS
 from shardstore.wire.wire_format import Op, Status
+from tests.unit.client.session_driver import SessionDriver, delete, get, get_many, put, put_many
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
-from tests.unit.session_driver import SessionDriver, delete, get, get_many, put, put_many
 
 KEYS = [b"\x01", b"\x02", b"\x41", b"\x81", b"\xc1"]
 COUNTERS = [b"\x01n", b"\xc1n"]
@@ -59,6 +59,14 @@ class World:
         self.calls: list[Call] = []
         self.abandoned: set[Call] = set()
         self.values = map(str.encode, map(str, count()))
+
+    def run(self, actions: list[tuple[Any, ...]]) -> None:
+        """Let all of that happen, and then all calls end."""
+        for action in actions:
+            self.act(action)
+            self.check_credits()
+        self.finish()
+        self.check_credits()
 
     def act(self, action: tuple[Any, ...]) -> None:
         match action:
@@ -181,16 +189,18 @@ class World:
             applied = [v for _, keys, vs in self.cluster.log for k, v in zip(keys, vs, strict=False) if k == key]
             assert [value for value in applied if value in values] == values
 
+    def check_reads(self) -> None:
+        """Every key reads as the cluster has it, alone and in a batch."""
+        expected = [self.cluster.data.get(key) for key in KEYS]
+        assert self.driver.call(get_many(KEYS)) == expected
+        assert [self.driver.call(get(key)) for key in KEYS] == expected
+
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(ACTIONS, min_size=10, max_size=100))
 def test_every_call_ends_as_the_cluster_knows(actions: list[tuple[Any, ...]]) -> None:
     world = World()
-    for action in actions:
-        world.act(action)
-        world.check_credits()
-    world.finish()
-    world.check_credits()
+    world.run(actions)
     world.check_ends()
     world.check_order()
     world.check_counters()
@@ -199,11 +209,6 @@ def test_every_call_ends_as_the_cluster_knows(actions: list[tuple[Any, ...]]) ->
 @settings(max_examples=100, deadline=None)
 @given(st.lists(ACTIONS, min_size=10, max_size=100))
 def test_reads_answer_what_was_written(actions: list[tuple[Any, ...]]) -> None:
-    """After all that, every key reads as the cluster has it, alone and in a batch."""
     world = World()
-    for action in actions:
-        world.act(action)
-    world.finish()
-    expected = [world.cluster.data.get(key) for key in KEYS]
-    assert world.driver.call(get_many(KEYS)) == expected
-    assert [world.driver.call(get(key)) for key in KEYS] == expected
+    world.run(actions)
+    world.check_reads()

@@ -13,9 +13,9 @@ from shardstore.client.calls.scanning import Scan
 from shardstore.errors import OutcomeUnknown, ScanInvalidated, Unavailable
 from shardstore.options import ScanMode
 from shardstore.wire.wire_format import Op
-from tests.property.test_session import ACTIONS, KEYS, World
+from tests.property.test_session import ACTIONS, World
+from tests.unit.client.session_driver import new_scan
 from tests.unit.fake_cluster import Frames
-from tests.unit.session_driver import get, get_many, new_scan
 
 STATIC = [bytes([first, 9]) for first in range(0, 256, 12)]
 BOUNDS = [b"\x01\x00", b"\x02", b"\x20", b"\x41", b"\x41\x05", b"\x60", b"\x81\x01", b"\xa0", b"\xc1", b"\xe0"]
@@ -148,23 +148,15 @@ class ChangingWorld(World):
 @given(st.lists(st.one_of(ACTIONS, CHANGES), min_size=10, max_size=120))
 def test_every_call_ends_as_the_cluster_knows(actions: list[tuple[Any, ...]]) -> None:
     world = ChangingWorld()
-    for action in actions:
-        world.act(action)
-        world.check_credits()
-    world.finish()
-    world.check_credits()
+    world.run(actions)
     world.check_ends()
     world.check_order()
-    expected = [world.cluster.data.get(key) for key in KEYS]
-    assert world.driver.call(get_many(KEYS)) == expected
-    assert [world.driver.call(get(key)) for key in KEYS] == expected
+    world.check_reads()
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.one_of(ACTIONS, CHANGES, SCANS, SCANS), min_size=10, max_size=120))
 def test_scans_are_complete_or_raise(actions: list[tuple[Any, ...]]) -> None:
     world = ChangingWorld()
-    for action in actions:
-        world.act(action)
-    world.finish()
+    world.run(actions)
     world.check_ends()

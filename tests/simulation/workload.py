@@ -29,7 +29,7 @@ from tests.simulation.followed_scan import FollowedScan
 from tests.simulation.oracle import NEVER_NS, Oracle, Outcome, Violation
 from tests.simulation.sim_clock import SimClock
 from tests.simulation.swarm import Swarm
-from tests.unit.session_driver import new_scan
+from tests.unit.client.session_driver import new_scan
 
 Steps: TypeAlias = Generator[Call | int, Answer, None]
 NOT_APPLIED = (Busy, Unavailable, Closed, InvalidRequest)

@@ -1,0 +1,35 @@
+"""The pages name what is there: every module in them exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+DOCS = sorted((PROJECT / "docs").rglob("*.md"))
+ROOTS = [PROJECT, *(PROJECT / package for package in ("shardstore", "router", "workers", "workers/wal"))]
+PAGES = ["README.md", "ARCHITECTURE.md", "BENCHMARKS.md", "CHANGELOG.md", *(str(page.relative_to(PROJECT)) for page in DOCS)]
+MODULE = re.compile(r"[a-z_]+(?:/[a-z_]+)*\.py\b")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_module_a_page_names_exists(page: str) -> None:
+    named = sorted(set(MODULE.findall((PROJECT / page).read_text())))
+    missing = [name for name in named if not any((root / name).is_file() for root in ROOTS)]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_within_the_project_leads_somewhere(page: str) -> None:
+    links = re.findall(r"\]\(([^)#:]+)[^)]*\)", (PROJECT / page).read_text())
+    assert [link for link in links if not ((PROJECT / page).parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_lines_are_short(page: str) -> None:
+    """But for rows of the tables of BENCHMARKS.md and the printed one in it."""
+    lines = (PROJECT / page).read_text().splitlines()
+    is_free = [page == "BENCHMARKS.md" and (line.startswith("|") or "    " in line) for line in lines]
+    assert [number for number, line in enumerate(lines, 1) if len(line) > 100 and not is_free[number - 1]] == []
