@@ -136,6 +136,7 @@ def _get_from_files(inheritance: Inheritance, keys: Sequence[bytes]) -> list[Sto
     """Of the parents, only what is drained is read."""
     found: list[Stored | None] = [None] * len(keys)
     for parent in inheritance.parents:
+        assert isinstance(parent, OwnedRange)
         fill(found, keys, parent.stored())
     return found
 

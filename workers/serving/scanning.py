@@ -154,8 +154,7 @@ class Scanning:
     def _isolate(self, owned: OwnedRange, asker: Asker, scan: OpenScan | None, now_ns: int) -> OpenScan:
         """Keep the writers of the range waiting, if the scan does not yet. Raises Busy."""
         scan = scan or self.open.open_isolation(owned, asker, now_ns)
-        inherited = owned.inheritance.parents if owned.inheritance else ()
-        if any(map(self._writes.has_waiting, (owned, *inherited))):
+        if self._writes.has_waiting(owned):
             raise Busy("writes before the scan wait for their sync", 1, 1, SYNC_WAIT_NS)
         return scan
 
