@@ -187,7 +187,7 @@ def _checked_state(owned: OwnedRange, request: ScanRequest) -> bytes:
     """For `fail_fast` the state of the range, which the mark must be unless it is empty. Raises ScanInvalidated."""
     if request.mode != ScanMode.FAIL_FAST:
         return b""
-    if owned.fence_lsn is not None:
+    if owned.role.is_fenced:
         raise ScanInvalidated(None, b"", "the range was split, merged or moved since its first page")
     state = _STATE.pack(owned.epoch, owned.version, owned.writes_seen)
     if request.mark not in (b"", state):

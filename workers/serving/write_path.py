@@ -276,7 +276,7 @@ class WritePath:
         return self._sync()
 
     def _apply(self, logged: LoggedWrite) -> list[Effect]:
-        grown_bytes = logged.apply()
+        grown_bytes = logged.owned.apply(logged.keys, logged.values, logged.payload_bytes, logged.lsn)
         self.buffered_bytes += grown_bytes
         self._grown_bytes += grown_bytes
         pressure = self.pressure
