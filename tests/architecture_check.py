@@ -77,7 +77,7 @@ def _named_paths(folder: Path, package: str) -> Iterator[tuple[str, Path]]:
 def check(modules: Mapping[str, Module]) -> list[Finding]:
     """Every breach of every rule."""
     found = [finding for module in modules.values() for finding in check_module(module, modules)]
-    return found + check_cycles(modules) + check_folders(modules)
+    return found + check_cycles(modules) + check_folders(modules) + check_fields(modules)
 
 
 def check_module(module: Module, known: Collection[str]) -> list[Finding]:
@@ -210,6 +210,27 @@ def _way_back(graph: Mapping[str, set[str]], start: str) -> list[str]:
                 seen.add(following)
                 ways.append([*way, following])
     return []
+
+
+def check_fields(modules: Mapping[str, Module]) -> list[Finding]:
+    """Fields of some classes are written by methods of the class: others that know it write `self` only."""
+    found = []
+    for home, owner in rules.WRITES_ITSELF.items():
+        fields = _fields_of(modules[home].tree, owner) if home in modules else set()
+        for module in modules.values():
+            if module.name == home or any(each.target == home for each in imports_of(module, modules)):
+                for node in ast.walk(module.tree):
+                    is_written = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del)
+                    if is_written and node.attr in fields and ast.unparse(node.value) != "self":
+                        what = f"writes {ast.unparse(node)}, a field of {owner}"
+                        found.append(Finding("fields", module.name, node.lineno, what))
+    return found
+
+
+def _fields_of(tree: ast.Module, owner: str) -> set[str]:
+    """What a class declares in its body."""
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == owner]
+    return {ast.unparse(node.target) for each in classes for node in each.body if isinstance(node, ast.AnnAssign)}
 
 
 def check_imports(module: Module, imports: list[Import]) -> Iterator[Finding]:

@@ -154,6 +154,14 @@ FILES_MAY_BE_TOUCHED_BY: dict[str, str] = {
     "shardstore.cluster.settings": "takes the path of the store from the caller",
 }
 
+# --- Fields: who may write them ---------------------------------------------------------------------------------------
+
+WRITES_ITSELF: dict[str, str] = {
+    # module: its class of which only methods write fields
+    "shardstore.workers.ranges.owned_range": "OwnedRange",
+}
+"""Types are not followed: modules that import the class write no field of such a name, but their own."""
+
 # --- Sizes ----------------------------------------------------------------------------------------------------------
 
 FILE_LINES_MAX = 400

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests import architecture_rules as rules
-from tests.architecture_check import Module, check, check_cycles, check_module, read_modules
+from tests.architecture_check import Module, check, check_cycles, check_fields, check_module, read_modules
 
 ROUTER = "shardstore.router"
 WORKERS = "shardstore.workers"
-RULES = ["parts", "layers", "cycles", "folders", "imports", "calls", "files", "sizes", "docstrings"]
+RULES = ["parts", "layers", "cycles", "folders", "fields", "imports", "calls", "files", "sizes", "docstrings"]
 MODULES = read_modules(Path(__file__).parent.parent)
 
 
@@ -27,7 +27,9 @@ def test_the_project_keeps_the_rule(rule: str, breaches: dict[str, list[str]]) -
 
 
 @pytest.mark.parametrize(
-    "table", ["VALUES", "SHELLS", "FILES_MAY_BE_TOUCHED_BY", "PART_OF"], ids=lambda table: table.lower()
+    "table",
+    ["VALUES", "SHELLS", "FILES_MAY_BE_TOUCHED_BY", "PART_OF", "WRITES_ITSELF"],
+    ids=lambda table: table.lower(),
 )
 def test_the_rules_name_modules_that_exist(table: str) -> None:
     assert [name for name in getattr(rules, table) if name not in MODULES and name != "scripts"] == []
@@ -159,6 +161,34 @@ def test_a_planted_circle_of_folders_is_found() -> None:
     }
     found = [finding.what for finding in check(planted) if finding.rule == "folders"]
     assert found[0] == f"needs itself: {WORKERS}.a -> {WORKERS}.b -> {WORKERS}.c -> {WORKERS}.a"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["owned.role = 1", "owned.writes += 1", "scan.owned.role = 1", "writes, owned.role = 1, 2", "del owned.role"],
+)
+def test_a_planted_write_to_a_field_of_a_range_is_found(line: str) -> None:
+    assert fields_written_by(line) == [
+        f"writes {'scan.' * ('scan' in line)}owned.{'writes' if '+' in line else 'role'}"
+    ]
+
+
+@pytest.mark.parametrize("line", ["self.role = 1", "owned.name = 1", "owned.role.name = 1", "role = owned.role"])
+def test_other_writes_are_not_taken_for_those_to_a_field_of_a_range(line: str) -> None:
+    assert fields_written_by(line) == []
+
+
+def fields_written_by(line: str) -> list[str]:
+    """What a module that knows ranges writes with this line, as found."""
+    home = f"{WORKERS}.ranges.owned_range"
+    sources = {
+        home: "class OwnedRange:\n    role: int\n    writes: int = 0",
+        f"{WORKERS}.planted": f"from {home} import OwnedRange\n{line}",
+        f"{WORKERS}.stranger": line,
+    }
+    found = check_fields({name: Module.parse(name, source) for name, source in sources.items()})
+    assert {finding.module for finding in found} <= {f"{WORKERS}.planted"}
+    return [finding.what.removesuffix(", a field of OwnedRange") for finding in found]
 
 
 @pytest.mark.parametrize(

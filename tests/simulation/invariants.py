@@ -146,5 +146,5 @@ def _accepted_by(server: Server) -> Iterator[KeyRange]:
     core = server.core
     if server.alive and isinstance(core, WorkerCore) and core.service is not None and not core._stopping:
         for owned in core._ranges.values():
-            if owned.adopted and owned.fence_lsn is None and owned.damage is None:
+            if owned.role.is_served and owned.damage is None:
                 yield owned.key_range

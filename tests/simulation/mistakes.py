@@ -80,7 +80,8 @@ class ShowsUnsyncedWrites(WritePath):
         effects = super().write(owned, asker, frames, now_ns)
         if self._logged and self._logged[-1].waiting[0][0] is asker:
             before_bytes = owned.overlay.active.size_bytes
-            self._logged[-1].apply()
+            write = self._logged[-1]
+            owned.apply(write.keys, write.values, write.payload_bytes, write.lsn)
             self.buffered_bytes += owned.overlay.active.size_bytes - before_bytes
         return effects
 
@@ -292,7 +293,7 @@ def _read_ahead_what_is_there_now(scanning: Scanning, request: ScanRequest) -> E
 def _isolate_nothing(scans: OpenScans, owned: OwnedRange, asker: Asker, now_ns: int) -> OpenScan:
     """The scan is noted, and writers go on."""
     scan = _open_isolation(scans, owned, asker, now_ns)
-    owned.isolated_until_ns = 0
+    owned.end_isolation()
     return scan
 
 

@@ -31,6 +31,7 @@ from shardstore.workers.overlay.overlay import fill
 from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.ranges.role import FINAL, WAITING
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.topology.changes import Changes
 from shardstore.workers.topology.holdings import Holdings
@@ -43,7 +44,8 @@ from tests.simulation.swarm import Patch
 def _serve_the_fenced(holdings: Holdings, asker: Asker, frames: list[bytes]) -> OwnedRange | None:
     """A parent answers whatever it is asked, writes too."""
     owned = holdings.ranges.get(asker.header.segment)
-    return owned if owned is not None and owned.epoch == asker.header.epoch and owned.adopted else None
+    is_served = owned is not None and owned.epoch == asker.header.epoch and owned.role is not WAITING
+    return owned if is_served else None
 
 
 def _windows_known(changes: Changes, order: Order, child: OwnedRange) -> list[DedupWindow]:
@@ -56,7 +58,7 @@ def _windows_known(changes: Changes, order: Order, child: OwnedRange) -> list[De
 
 def _adopt_without_windows(changes: Changes, order: Order, lsn_durable: int) -> None:
     """The child knows nothing of the requests that its parents have applied, until it is opened again."""
-    waiting = [(child, child.dedup) for child in changes._here(order.change.children) if not child.adopted]
+    waiting = [(child, child.dedup) for child in changes._here(order.change.children) if child.role is WAITING]
     _adopt(changes, order, lsn_durable)
     for child, dedup in waiting:
         child.dedup = dedup
@@ -81,7 +83,7 @@ class PublishesChildrenFirst(SimFilesystem):
 def _fence_at_once(changes: Changes, change: Change, *arguments: Any) -> list[Effect]:
     """A scan that isolates a parent keeps nobody from writing into the child."""
     for parent in changes._here(change.parents):
-        parent.isolated_until_ns = 0
+        parent.end_isolation()
     return _fence(changes, change, *arguments)
 
 
@@ -136,6 +138,7 @@ def _get_from_files(inheritance: Inheritance, keys: Sequence[bytes]) -> list[Sto
     """Of the parents, only what is drained is read."""
     found: list[Stored | None] = [None] * len(keys)
     for parent in inheritance.parents:
+        assert isinstance(parent, OwnedRange)
         fill(found, keys, parent.stored())
     return found
 
@@ -174,7 +177,7 @@ TOPOLOGY_MISTAKES: dict[str, Mistake] = {
     ),
     "retires a parent before the change is over": Mistake((Patch(TopologyChanges, "progress", _retire_when_drained),)),
     "adopts the files of parents that are not drained": Mistake(
-        (Patch(workers.topology.changes, "_is_drained", lambda parent: parent.is_fenced),)
+        (Patch(workers.topology.changes, "_is_drained", lambda parent: parent.role is FINAL),)
     ),
     "forgets changes when the router starts": Mistake(
         (Patch(TopologyChanges, "__init__", _begin_without_changes),), needs=("strike change",), first_seed=14

@@ -309,7 +309,7 @@ class TopologyDriver:
             (place.number, segment)
             for place in self.workers.values()
             for segment, owned in place.core._ranges.items()
-            if key in owned.key_range and owned.adopted and owned.fence_lsn is None
+            if key in owned.key_range and owned.role.is_served
         ]
 
     # ---------------------------------------------------------------- clients

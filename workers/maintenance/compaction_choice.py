@@ -33,7 +33,7 @@ def due_compaction(
     first = [segment for segment in wanted if segment != compacted_last]
     for segment in (*first, *in_turn):
         owned = ranges[segment]
-        if owned.segment is None or owned.job_damage or owned.fence_lsn is not None:
+        if owned.segment is None or owned.job_damage or owned.role.is_fenced:
             continue
         if segment in wanted:
             return segment, COMPLETE
@@ -47,7 +47,5 @@ def due_compaction(
         compaction = choose(sizes)
         if compaction:
             return segment, compaction
-        owned.version_looked_at = version
-        if not may_become_due(sizes):
-            owned.version_settled = version
+        owned.note_no_compaction(whatever_is_read=not may_become_due(sizes))
     return None

@@ -241,7 +241,7 @@ class MaintenanceQueue:
         for segment in segments_of(spec):
             owned = self.ranges[segment]
             self._end(owned, Step.FAIL)
-            owned.last_failure = event.reason
+            owned.note_failure(event.reason)
             if not isinstance(spec, AdoptSpec):
                 totals = owned.compactions if isinstance(spec, CompactSpec) else owned.drains
                 totals.note_end(now_ns - slot.started_ns, None)
@@ -250,7 +250,7 @@ class MaintenanceQueue:
         effects: list[Effect] = []
         if isinstance(spec, CompactSpec) and spec.kind == CompactionKind.EVERYTHING:
             askers = self._barriers.compaction_ends()
-            if self.ranges[spec.segment].fence_lsn is None:
+            if not self.ranges[spec.segment].role.is_fenced:
                 self._barriers.compact_again(spec.segment, askers)
             else:
                 effects += [asker.bounce() for asker in askers]
@@ -286,7 +286,7 @@ class MaintenanceQueue:
         if not self._compaction.running or now_ns >= (self._drains_from_ns or 0):
             self._drains_from_ns = None
         pauses = self._drains_from_ns is not None
-        ranges = [owned for owned in self.ranges.values() if not pauses or owned.fence_lsn is not None]
+        ranges = [owned for owned in self.ranges.values() if not pauses or owned.role.is_fenced]
         drains = drains_of(ranges, self.writes.wal.lsn_durable, self.drain_bytes_max)
         if self._drain_alone:
             drains = drains[:1]
@@ -354,14 +354,11 @@ class MaintenanceQueue:
 
     def _adopted(self, manifest: Manifest) -> None:
         owned = self.ranges[manifest.segment]
-        owned.segment, owned.inheritance = self.open_segment(manifest), None
-        owned.last_failure = ""
+        owned.materialise(self.open_segment(manifest))
         self._end(owned, Step.SWAP)
 
     def _replace(self, owned: OwnedRange, manifest: Manifest) -> None:
-        assert owned.segment is not None, "only what is open is published anew"
-        self._obsolete += owned.segment.replace(manifest)
-        owned.last_failure = ""
+        self._obsolete += owned.replace(manifest)
         self._end(owned, Step.SWAP)
         self._release_wanted = True
 
@@ -391,8 +388,6 @@ class MaintenanceQueue:
         effects: list[Effect] = []
         for segment in segments:
             owned = self.ranges[segment]
-            if owned.job_damage is None:  # there may be two jobs of a segment
-                owned.job_damage = damage
-                owned.take(Step.DAMAGE)
+            owned.note_damage(damage)
             effects += [asker.fail(damage) for asker in self._barriers.leave_all(segment)]
         return effects

@@ -1,6 +1,7 @@
 """The ranges that a worker owns.
 
 owned_range.py      one range
+role.py             what it is in topology changes
 opening.py          opens ranges from their manifests
 replay.py           from the log back into the overlays
 inheritance.py      what a child reads before it has files

@@ -8,22 +8,48 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from shardstore.identifiers import TOMBSTONE, Stored
+from shardstore.key_range import KeyRange
 from shardstore.tables.stretches import Ordered
-from shardstore.workers.ranges.range_view import Clipped, PinnedRange
+from shardstore.tables.table_format import TableRecord
+from shardstore.workers.ranges.range_view import Clipped, PinnedRange, PinnedView, RangeView
 
-if TYPE_CHECKING:
-    from shardstore.tables.table_format import TableRecord
-    from shardstore.workers.ranges.owned_range import OwnedRange
+
+class ParentRange(Protocol):
+    """A range as its child reads it; the methods are those of OwnedRange."""
+
+    @property
+    def key_range(self) -> KeyRange:
+        """Its keys."""
+
+    @property
+    def writes_applied(self) -> int:
+        """Writes that were applied to it since it was opened."""
+
+    @property
+    def tables(self) -> Sequence[tuple[int, TableRecord]]:
+        """The tables that are read, each with the segment in whose directory it is. Raises Corruption."""
+
+    def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
+        """The newest entry of each key; None or TOMBSTONE where there is no value. Raises Corruption."""
+
+    def view(self) -> RangeView:
+        """The range as it is until the next event. Raises Corruption."""
+
+    def pin(self) -> PinnedView:
+        """The range as it is now, for as long as it takes. Raises Corruption."""
+
+    def value_bytes_mean(self) -> int:
+        """Rough mean size of an entry, never 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
     """The parents of a child that are in this process, in key order, and whether others are elsewhere."""
 
-    parents: Sequence[OwnedRange]
+    parents: Sequence[ParentRange]
     is_remote: bool
 
     @property

@@ -17,7 +17,9 @@ from shardstore.tables.segment import Segment
 from shardstore.wire.messages import Assignment
 from shardstore.workers.jobs.orphans import clear_orphans
 from shardstore.workers.ranges.dedup import DedupWindow
+from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.ranges.role import WAITING
 from shardstore.workers.segment.publishing import create_segment, open_manifest
 from shardstore.workers.wal.log_document import read_log_document
 from shardstore.workers.wal.recovery import RecoveredLog, recover
@@ -88,13 +90,26 @@ def open_range(
 
 
 def open_child(
-    filesystem: Filesystem, store: str, assignment: Assignment, cache: SegmentCache, version_logged: int
+    filesystem: Filesystem,
+    store: str,
+    assignment: Assignment,
+    cache: SegmentCache,
+    version_logged: int,
+    inheritance: Inheritance,
 ) -> OwnedRange:
-    """The child of a change: a range like others if it has files of its own, else one that is not adopted yet."""
+    """The child of a change: a range like others if it has files of its own, else one that waits for its adoption."""
     if version_logged or filesystem.exists(manifest(assignment.segment)):
         return open_range(filesystem, store, assignment, cache, version_logged)
     key_range = KeyRange(assignment.start, assignment.end)
-    return OwnedRange(assignment.segment, key_range, assignment.epoch, None, DedupWindow(), adopted=False)
+    return OwnedRange(
+        assignment.segment,
+        key_range,
+        assignment.epoch,
+        None,
+        DedupWindow(),
+        role=WAITING,
+        inheritance=inheritance,
+    )
 
 
 def _open_segment(

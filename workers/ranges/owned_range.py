@@ -1,4 +1,4 @@
-"""A range this worker owns: its bounds, epoch, overlay, dedup window and segment."""
+"""A range this worker owns: its bounds, epoch, overlay, dedup window and segment. Only its methods write its fields."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from shardstore.errors import Corruption, StorageFailure
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.tables.empty_layer import EMPTY_LAYER
+from shardstore.tables.manifest import Manifest
 from shardstore.tables.segment import Segment
 from shardstore.tables.table_format import TableRecord
 from shardstore.workers.jobs.figures import JobTotals
@@ -19,6 +20,7 @@ from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.empty_spans import EmptySpans
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.range_view import PinnedRange, PinnedView, RangeView
+from shardstore.workers.ranges.role import ORDINARY, Role, RoleStep, role_after
 from shardstore.workers.segment.state import SegmentState, Step, after
 
 DELTAS_STOP = 32
@@ -27,12 +29,11 @@ DELTAS_STOP = 32
 
 @dataclass(slots=True)
 class OwnedRange:
-    """State of one range. `damage` is set when its segment could not be opened: then nothing is served from it.
+    """State of one range.
 
-    A child has an `inheritance` and no segment until it is materialised, and is `adopted` when it may accept writes. A
-    parent has a `fence_lsn`, above which the log holds nothing of it, as soon as it accepts no write any more; it is
-    `fence_wanted` while that has to wait for a scan which isolates it, and `is_fenced` when all that it ever accepted
-    is durable and applied. See shardstore/wire/topology.py.
+    Below the overlay lies its `segment`, or the `inheritance` of a child that is not materialised. When the segment
+    could not be opened there is neither but `damage`, and nothing is served. `role` is what the range is in topology
+    changes. Above `fence_lsn` the log holds nothing of a fenced parent; 0 for others.
 
     `writes_applied` counts since the range was opened. Until `isolated_until_ns`, a scan keeps its writers waiting.
     `last_failure` is why the latest of its jobs failed; empty once one ended well. `version_logged` is the version of
@@ -53,11 +54,9 @@ class OwnedRange:
     isolated_until_ns: int = 0
     state: SegmentState = SegmentState.READY
     last_failure: str = ""
+    role: Role = ORDINARY
     inheritance: Inheritance | None = None
-    adopted: bool = True
-    fence_wanted: bool = False
-    fence_lsn: int | None = None
-    is_fenced: bool = False
+    fence_lsn: int = 0
     drains: JobTotals = field(default_factory=JobTotals)
     compactions: JobTotals = field(default_factory=JobTotals)
     version_logged: int = 0
@@ -74,6 +73,68 @@ class OwnedRange:
         for step in steps:
             self.state = after(self.state, step)
 
+    def raise_epoch(self, epoch: int) -> None:
+        """Have at least this epoch from now on."""
+        self.epoch = max(self.epoch, epoch)
+
+    def adopt(self, windows: Sequence[DedupWindow], lsn_durable: int) -> None:
+        """Accept writes from now on. `windows`: the requests that the parents have applied."""
+        self.role = role_after(self.role, RoleStep.ADOPT)
+        self.dedup = DedupWindow.joined([*windows, self.dedup], lsn_durable)
+
+    def materialise(self, segment: Segment) -> None:
+        """Read these files from now on, and the parents no more."""
+        self.role = role_after(self.role, RoleStep.MATERIALISE)
+        self.segment, self.inheritance = segment, None
+        self.last_failure = ""
+
+    def want_fence(self) -> None:
+        """Be about to become the parent of a change: no other scan may isolate the range."""
+        self.role = role_after(self.role, RoleStep.WANT_FENCE)
+
+    def fence(self, lsn: int) -> None:
+        """Accept no write any more. The log holds nothing of the range above this LSN."""
+        self.role = role_after(self.role, RoleStep.FENCE)
+        self.fence_lsn = lsn
+
+    def finalise(self) -> None:
+        """Note that everything up to the fence is durable and applied."""
+        self.role = role_after(self.role, RoleStep.FINALISE)
+
+    def forget_requests(self) -> None:
+        """Free the dedup window, when nothing but open scans needs the range any more."""
+        self.dedup = DedupWindow()
+
+    def isolate(self, end_ns: int) -> None:
+        """Keep writers waiting until then, for a scan."""
+        self.isolated_until_ns = end_ns
+
+    def end_isolation(self) -> None:
+        """Let writers in again."""
+        self.isolated_until_ns = 0
+
+    def replace(self, manifest: Manifest) -> list[str]:
+        """Serve this version of the segment, which a job has published. Returns the files that it names no more."""
+        assert self.segment is not None, "only what is open is published anew"
+        self.last_failure = ""
+        return self.segment.replace(manifest)
+
+    def note_failure(self, reason: str) -> None:
+        """Note why a job of the range failed, until another one ends well."""
+        self.last_failure = reason
+
+    def note_damage(self, damage: Corruption) -> None:
+        """Note that a job met damage: no other one is begun. The first damage is kept."""
+        if self.job_damage is None:  # there may be two jobs of a segment
+            self.job_damage = damage
+            self.take(Step.DAMAGE)
+
+    def note_no_compaction(self, whatever_is_read: bool) -> None:
+        """Note that no compaction of this version is due, or that none can become due by reads or rest either."""
+        self.version_looked_at = self.version
+        if whatever_is_read:
+            self.version_settled = self.version
+
     def stored(self) -> Segment | Inheritance:
         """What lies below the overlay. Raises what kept the segment from opening."""
         stored = self.segment or self.inheritance
@@ -89,7 +150,7 @@ class OwnedRange:
         A parent is not compacted any more; and where compactions fail, memory and log are to be freed all the same.
         """
         deltas = len(self.segment.manifest.deltas) if self.segment else 0
-        return deltas >= DELTAS_STOP and self.fence_lsn is None and not self.compactions.failed_last
+        return deltas >= DELTAS_STOP and not self.role.is_fenced and not self.compactions.failed_last
 
     @property
     def draining_bytes(self) -> int:
@@ -120,6 +181,18 @@ class OwnedRange:
         if isinstance(stored, Segment):
             return [(self.segment_id, record) for record in stored.manifest.tables]
         return stored.tables
+
+    def apply(self, keys: Sequence[bytes], values: Sequence[bytes] | None, payload_bytes: int, lsn: int) -> int:
+        """Put a logged write into the active layer, which cannot fail. Without values it deletes the keys.
+
+        Returns by how many bytes the layer has grown.
+        """
+        self.writes_applied += bool(keys)  # a bar changes nothing that a scan shows
+        active = self.overlay.writable(lsn)
+        if values is None:
+            return active.delete(keys, payload_bytes, lsn)
+        self.empty_spans.note_put(keys)
+        return active.put(keys, values, payload_bytes, lsn)
 
     def get(self, key: bytes) -> Stored | None:
         """The newest entry of one key; None or TOMBSTONE where there is no value."""

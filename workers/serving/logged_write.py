@@ -51,16 +51,6 @@ class LoggedWrite:
             self._entries = dict(zip(self.keys, self.values or repeat(TOMBSTONE), strict=False))
         return self._entries.get(key)
 
-    def apply(self) -> int:
-        """Put the write into the active layer, a step that cannot fail. Answers by how many bytes that has grown."""
-        owned = self.owned
-        owned.writes_applied += bool(self.keys)  # a bar changes nothing that a scan shows
-        active = owned.overlay.writable(self.lsn)
-        if self.values is None:
-            return active.delete(self.keys, self.payload_bytes, self.lsn)
-        owned.empty_spans.note_put(self.keys)
-        return active.put(self.keys, self.values, self.payload_bytes, self.lsn)
-
 
 def answer(asker: Asker, result: Result, pressure: int) -> Send:
     """Tell the asker of a write, or of the outcome of one, how it ended."""

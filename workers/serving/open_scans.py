@@ -33,6 +33,7 @@ from shardstore.seams.entropy import Entropy
 from shardstore.workers.overlay.pin import Pin
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.range_view import PinnedView
+from shardstore.workers.ranges.role import FENCE_WANTED
 from shardstore.workers.serving.pages_ahead import PagesAhead
 from shardstore.workers.serving.reply import Asker
 
@@ -121,13 +122,13 @@ class OpenScans:
     def open_isolation(self, owned: OwnedRange, asker: Asker, now_ns: int) -> OpenScan:
         """Keep the writers of the range waiting. Raises Busy."""
         self._make_room(now_ns)
-        if owned.fence_wanted:
+        if owned.role is FENCE_WANTED:
             raise Busy("the range is about to be split, merged or moved", 1, 1, RETRY_AFTER_NS)
         if any(scan.owned is owned and scan.pinned is None for scan in self._scans.values()):
             self.expire(now_ns)
             if owned.isolated_until_ns:
                 raise Busy("another scan isolates the range", 1, 1, RETRY_AFTER_NS)
-        owned.isolated_until_ns = now_ns + ISOLATION_LEASE_NS
+        owned.isolate(now_ns + ISOLATION_LEASE_NS)
         return self._add(owned, asker, None, owned.isolated_until_ns)
 
     def has_scans_of(self, owned: OwnedRange) -> bool:
@@ -155,7 +156,7 @@ class OpenScans:
             self._pins -= Counter(scan.pinned.pins)
             scan.pinned.release()
         else:
-            scan.owned.isolated_until_ns = 0
+            scan.owned.end_isolation()
 
     def close_mark(self, mark: bytes, client: int) -> None:
         """Close the scan of this mark, if this client has it open."""

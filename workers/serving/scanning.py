@@ -154,8 +154,7 @@ class Scanning:
     def _isolate(self, owned: OwnedRange, asker: Asker, scan: OpenScan | None, now_ns: int) -> OpenScan:
         """Keep the writers of the range waiting, if the scan does not yet. Raises Busy."""
         scan = scan or self.open.open_isolation(owned, asker, now_ns)
-        inherited = owned.inheritance.parents if owned.inheritance else ()
-        if any(map(self._writes.has_waiting, (owned, *inherited))):
+        if self._writes.has_waiting(owned):
             raise Busy("writes before the scan wait for their sync", 1, 1, SYNC_WAIT_NS)
         return scan
 
@@ -188,7 +187,7 @@ def _checked_state(owned: OwnedRange, request: ScanRequest) -> bytes:
     """For `fail_fast` the state of the range, which the mark must be unless it is empty. Raises ScanInvalidated."""
     if request.mode != ScanMode.FAIL_FAST:
         return b""
-    if owned.fence_lsn is not None:
+    if owned.role.is_fenced:
         raise ScanInvalidated(None, b"", "the range was split, merged or moved since its first page")
     state = _STATE.pack(owned.epoch, owned.version, owned.writes_seen)
     if request.mark not in (b"", state):

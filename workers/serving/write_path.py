@@ -183,8 +183,9 @@ class WritePath:
         return self._log(write, RecordKind.BAR, 0, (b"", b""), request, now_ns)
 
     def has_waiting(self, owned: OwnedRange) -> bool:
-        """Whether a write to the range is in the log and not applied yet."""
-        return any(logged.owned is owned for logged in self._logged)
+        """Whether a write to the range, or to a parent that it reads, is in the log and not applied yet."""
+        inherited = owned.inheritance.parents if owned.inheritance else ()
+        return any(logged.owned is each for logged in self._logged for each in (owned, *inherited))
 
     def synced(self, lsn: int) -> list[Effect]:
         """A sync ended well: apply and acknowledge what it covers, and begin the next one if more waits."""
@@ -275,7 +276,7 @@ class WritePath:
         return self._sync()
 
     def _apply(self, logged: LoggedWrite) -> list[Effect]:
-        grown_bytes = logged.apply()
+        grown_bytes = logged.owned.apply(logged.keys, logged.values, logged.payload_bytes, logged.lsn)
         self.buffered_bytes += grown_bytes
         self._grown_bytes += grown_bytes
         pressure = self.pressure

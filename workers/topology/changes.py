@@ -1,6 +1,6 @@
 """What the router has ordered, and how far it is here. See shardstore/wire/topology.py for the stages of a change.
 
-    parent here      fence  -> sealed, durable -> drained by ordinary jobs -> retired
+    parent here      fenced -> final, sealed   -> drained by ordinary jobs -> retired
     child here       opened -> adopted         -> materialised by a job    -> an ordinary range
 
 Nothing of this is durable here: after a restart the router orders it again, and the log and the manifests tell how far
@@ -23,6 +23,7 @@ from shardstore.workers.maintenance.queue import MaintenanceQueue
 from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.ranges.role import ADOPTED, FENCE_WANTED, FENCED, FINAL, ORDINARY, WAITING
 from shardstore.workers.registration import ROUTER
 from shardstore.workers.segment.state import SegmentState
 from shardstore.workers.serving.write_path import WritePath
@@ -31,8 +32,8 @@ REPORT_INTERVAL_NS = 250 * MILLISECOND_NS
 RETIRED_KNOWN = 1_024
 """Retired segments that are remembered, so that a late order does not bring one back."""
 
-OpenRange = Callable[[Relative, int, bool], OwnedRange]
-"""Opens a range from disk: whose it is, its epoch, and whether it is a child, which may be missing there."""
+OpenRange = Callable[[Relative, int, Inheritance | None], OwnedRange]
+"""Opens a range from disk, with this epoch. A child, which may be missing there, is given what it inherits."""
 
 
 class Changes:
@@ -83,10 +84,9 @@ class Changes:
         self._orders[change.number] = order
         for parent in change.parents:
             if parent.worker == self._worker and parent.segment not in self._ranges:
-                self._ranges[parent.segment] = self._open_range(parent, parent.epoch, False)
+                self._ranges[parent.segment] = self._open_range(parent, parent.epoch, None)
             if parent.worker == self._worker:  # the epoch under which the owners of children ask
-                parent_here = self._ranges[parent.segment]
-                parent_here.epoch = max(parent_here.epoch, parent.epoch)
+                self._ranges[parent.segment].raise_epoch(parent.epoch)
         for child in change.children:
             if child.worker == self._worker:
                 self._open_child(change, child, order.epochs[child.segment])
@@ -132,14 +132,14 @@ class Changes:
         retired = []
         for segment in segments:
             owned = self._ranges.get(segment)
-            if owned is not None and not (_is_drained(owned) or (owned.is_fenced and owned.damage)):
+            if owned is not None and not (_is_drained(owned) or (owned.role is FINAL and owned.damage)):
                 continue
             retired.append(segment)
             self._retired.append(segment)
             if owned is not None:
                 del self._ranges[segment]
                 if scanned(owned):
-                    owned.dedup = DedupWindow()
+                    owned.forget_requests()
                     self.former[segment] = owned
         return retired
 
@@ -148,16 +148,12 @@ class Changes:
         self.former = {segment: owned for segment, owned in self.former.items() if scanned(owned)}
 
     def _open_child(self, change: Change, child: Relative, epoch: int) -> None:
-        owned = self._ranges.get(child.segment)
-        if owned is None:
-            owned = self._ranges[child.segment] = self._open_range(child, epoch, True)
-            if owned.segment is None and owned.damage is None:
-                owned.adopted = False
-        owned.epoch = max(owned.epoch, epoch)
-        if owned.segment is None and owned.damage is None:
+        if child.segment not in self._ranges:
             parents = change.parents_over(child.key_range)
             here = [self._ranges[parent.segment] for parent in parents if parent.worker == self._worker]
-            owned.inheritance = Inheritance(here, is_remote=len(here) < len(parents))
+            inheritance = Inheritance(here, is_remote=len(here) < len(parents))
+            self._ranges[child.segment] = self._open_range(child, epoch, inheritance)
+        self._ranges[child.segment].raise_epoch(epoch)
 
     def _fence(self, change: Change, writes: WritePath, maintenance: MaintenanceQueue, now_ns: int) -> list[Effect]:
         """Accept nothing more for the parents here; what was accepted becomes durable, and is sealed once applied.
@@ -168,41 +164,41 @@ class Changes:
         effects: list[Effect] = []
         parents = self._here(change.parents)
         for parent in parents:
-            parent.fence_wanted = parent.fence_lsn is None
-        if any(parent.fence_wanted and now_ns < parent.isolated_until_ns for parent in parents):
+            if parent.role is ORDINARY:
+                parent.want_fence()
+        if any(parent.role is FENCE_WANTED and now_ns < parent.isolated_until_ns for parent in parents):
             return []
         if parents and not change.is_local:
             durable_first = self._durable_first.setdefault(change.number, writes.wal.lsn_appended)
             if writes.wal.lsn_durable < durable_first:
                 return writes.require_durable(durable_first)
         for parent in parents:
-            if parent.fence_lsn is None:
-                parent.fence_lsn = writes.wal.lsn_appended
+            if not parent.role.is_fenced:
+                parent.fence(writes.wal.lsn_appended)
                 effects += maintenance.fence(parent)
             if writes.wal.lsn_durable < parent.fence_lsn:
                 effects += writes.require_durable(parent.fence_lsn)
-            if min(writes.lsn_applied, writes.wal.lsn_durable) >= parent.fence_lsn and not parent.is_fenced:
-                parent.is_fenced = True
+            if min(writes.lsn_applied, writes.wal.lsn_durable) >= parent.fence_lsn and parent.role is FENCED:
+                parent.finalise()
                 maintenance.seal(parent)
         return effects
 
     def _adopt(self, order: Order, lsn_durable: int) -> None:
         """Let children accept writes, once no parent does and it is known which requests the parents have applied."""
         for child in self._here(order.change.children):
-            if child.adopted:
+            if child.role is not WAITING:
                 continue
             windows = self._windows(order, child)
             if windows is not None:
                 self._carried[child.segment_id] = DedupWindow.joined(windows, lsn_durable)
-                child.dedup = DedupWindow.joined([*windows, child.dedup], lsn_durable)
-                child.adopted = True
+                child.adopt(windows, lsn_durable)
 
     def _windows(self, order: Order, child: OwnedRange) -> list[DedupWindow] | None:
         """The dedup windows of the parents of a child; None before all parents of the change are fenced."""
         parents = order.change.parents_over(child.key_range)
         if order.change.is_local:
             here = self._here(order.change.parents)
-            if any(parent.fence_lsn is None for parent in here):
+            if not all(parent.role.is_fenced for parent in here):
                 return None
             return [self._ranges[parent.segment].dedup for parent in parents]
         if not order.windows:
@@ -215,8 +211,8 @@ class Changes:
         if not (order.drained or (change.is_local and all(_is_drained(parent) for parent in here))):
             return
         for child in self._here(change.children):
-            lacks_files = child.segment is None and not (child.damage or child.job_damage)
-            if lacks_files and child.adopted and not maintenance.adopts(child.segment_id):
+            lacks_files = child.role is ADOPTED and not child.job_damage
+            if lacks_files and not maintenance.adopts(child.segment_id):
                 parents = tuple(parent.segment for parent in change.parents_over(child.key_range))
                 keys, dedup = child.key_range, self._carried[child.segment_id].to_carry()
                 maintenance.adopt(
@@ -227,11 +223,11 @@ class Changes:
         """Tell the router how far the change is here, when there is news and from time to time."""
         change = order.change
         parents, children = self._here(change.parents), self._here(change.children)
-        fenced = [parent for parent in parents if parent.is_fenced]
+        final = [parent for parent in parents if parent.role is FINAL]
         progress = Progress(
             change.number,
-            dict.fromkeys([parent.segment_id for parent in fenced]),
-            [child.segment_id for child in children if child.adopted],
+            dict.fromkeys([parent.segment_id for parent in final]),
+            [child.segment_id for child in children if child.role is not WAITING],
             [parent.segment_id for parent in parents if _is_drained(parent)],
             [child.segment_id for child in children if child.segment is not None],
         )
@@ -239,7 +235,7 @@ class Changes:
             return []
         self._reported[change.number] = progress
         if not change.is_local:  # then another worker needs what the parents know of requests
-            asked = [parent for parent in fenced if parent.segment_id not in order.windows]
+            asked = [parent for parent in final if parent.segment_id not in order.windows]
             carried = {parent.segment_id: parent.dedup.to_carry() for parent in asked}
             progress = replace(progress, fenced=progress.fenced | carried)
         return [Send(ROUTER, b"", (Header(Op.PROGRESS).encode(), encode(progress)))]
@@ -256,4 +252,4 @@ def _is_child(owned: OwnedRange, change: Change) -> bool:
 
 def _is_drained(parent: OwnedRange) -> bool:
     """Whether the manifest of a parent is its last: all that it ever accepted is in its tables, and no job runs."""
-    return parent.is_fenced and not len(parent.overlay) and parent.state is SegmentState.READY
+    return parent.role is FINAL and not len(parent.overlay) and parent.state is SegmentState.READY

@@ -17,8 +17,10 @@ from shardstore.wire.messages import Assignment, Assignments, Refusal
 from shardstore.wire.topology import Relative
 from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.load.range_size import RangeSize, size_of
+from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.opening import open_child, open_range
 from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.ranges.role import WAITING
 from shardstore.workers.ranges.window_share import WindowShare
 from shardstore.workers.registration import ROUTER
 from shardstore.workers.serving.reply import Asker
@@ -58,7 +60,7 @@ class Holdings:
         for assignment in assignments.ranges:
             owned = self.ranges.get(assignment.segment)
             if owned is not None:
-                owned.epoch = max(owned.epoch, assignment.epoch)
+                owned.raise_epoch(assignment.epoch)
             elif assignment.segment not in children:
                 self.ranges[assignment.segment] = self._opened(assignment)
         self.changes.keep_only({order.change.number for order in assignments.orders})
@@ -69,7 +71,7 @@ class Holdings:
 
     def lost(self, segments: Iterable[int]) -> int | None:
         """The first of these segments that still accepts writes here."""
-        return next((segment for segment in segments if self.ranges[segment].fence_lsn is None), None)
+        return next((segment for segment in segments if not self.ranges[segment].role.is_fenced), None)
 
     def serving(self) -> dict[int, int]:
         """Epochs of the ranges that are served, or will be as soon as they are adopted."""
@@ -77,7 +79,7 @@ class Holdings:
         return {
             segment: owned.epoch
             for segment, owned in self.ranges.items()
-            if segment not in parents and owned.fence_lsn is None
+            if segment not in parents and not owned.role.is_fenced
         }
 
     def pass_time(self, now_ns: int) -> None:
@@ -86,7 +88,7 @@ class Holdings:
 
     def sizes(self) -> dict[int, RangeSize]:
         """How large the ranges are that accept writes."""
-        return {segment: size_of(owned) for segment, owned in self.ranges.items() if owned.fence_lsn is None}
+        return {segment: size_of(owned) for segment, owned in self.ranges.items() if not owned.role.is_fenced}
 
     def cuts_of(self, segment: int, parts: int) -> list[bytes]:
         """Keys that cut the bytes of a range into so many parts, as far as they can be told."""
@@ -109,7 +111,7 @@ class Holdings:
         owned = self.ranges.get(header.segment)
         if header.store and header.store != self._tag:
             return None
-        if owned is None or owned.epoch != header.epoch or owned.fence_lsn is not None or not owned.adopted:
+        if owned is None or owned.epoch != header.epoch or not owned.role.is_served:
             return self._former_of(asker, frames)
         return owned
 
@@ -123,7 +125,7 @@ class Holdings:
         if header.store and header.store != self._tag:
             return asker.refuse(Status.OTHER_STORE, Refusal(f"this is a worker of store {self._store}"))
         owned = self.ranges.get(header.segment)
-        if owned is not None and owned.epoch == header.epoch and not owned.adopted:
+        if owned is not None and owned.epoch == header.epoch and owned.role is WAITING:
             what = Refusal(f"segment {header.segment} waits for the fence of its parents")
             return asker.refuse(Status.UNAVAILABLE, what, ADOPTION_RETRY_NS)
         stale = f"segment {header.segment} is not served here at epoch {header.epoch}"
@@ -133,18 +135,18 @@ class Holdings:
         """The parent of a change: it answers what the owner of a child asks, and scans that began before the change."""
         header = asker.header
         owned = self.ranges.get(header.segment) or self.changes.former.get(header.segment)
-        if owned is None or owned.epoch != header.epoch or owned.fence_lsn is None:
+        if owned is None or owned.epoch != header.epoch or not owned.role.is_fenced:
             return None
         if header.op == Op.GET and header.flags & Flag.OF_PARENT and asker.link == ROUTER:
             return owned
         return owned if header.op in (Op.SCAN, Op.END_SCAN) and is_marked(frames) else None
 
-    def _open(self, relative: Relative, epoch: int, is_child: bool) -> OwnedRange:
-        """A parent or child, from its files if it has any."""
+    def _open(self, relative: Relative, epoch: int, inheritance: Inheritance | None) -> OwnedRange:
+        """A parent, or the child that inherits this, from its files if it has any."""
         assignment = Assignment(relative.segment, relative.start, relative.end, epoch, create=False)
-        return self._opened(assignment, is_child)
+        return self._opened(assignment, inheritance)
 
-    def _opened(self, assignment: Assignment, is_child: bool = False) -> OwnedRange:
+    def _opened(self, assignment: Assignment, inheritance: Inheritance | None = None) -> OwnedRange:
         version_logged = self._versions.get(assignment.segment, 0)
-        opened = open_child if is_child else open_range
-        return opened(self._filesystem, self._store, assignment, self._cache, version_logged)
+        common = self._filesystem, self._store, assignment, self._cache, version_logged
+        return open_range(*common) if inheritance is None else open_child(*common, inheritance)

@@ -203,7 +203,8 @@ def test_the_pause_is_not_for_a_parent_that_a_change_waits_for(tmp_path: Path) -
     drain(worker, b"b", SECOND_NS)
     flush = begin_drain(worker, b"z", segment=2)
     assert len(worker.jobs) == 1, "only the compaction"
-    worker.core._ranges[2].fence_lsn = 2**60
+    worker.core._ranges[2].want_fence()
+    worker.core._ranges[2].fence(2**60)
     worker.handle(Tick())
     overtake(worker)
     assert worker.status(flush) is Status.OK

@@ -258,7 +258,7 @@ def test_what_a_page_has_pinned_for_its_turns_is_released_when_it_is_refused(
     worker.core.handle(Received("clients", b"peer", frames), worker.now_ns)
     worker.core.handle(Tick(), worker.now_ns)
     assert worker.core._ranges[1].overlay.is_pinned
-    worker.core._ranges[1].epoch += 1
+    worker.core._ranges[1].raise_epoch(2)
     worker.handle(Tick())
     assert worker.status(10_000) is Status.STALE_ROUTE
     assert not worker.core._ranges[1].overlay.is_pinned

@@ -119,9 +119,9 @@ def test_a_parent_is_reported_as_fenced_when_all_it_logged_is_durable_and_applie
     cluster.move(b"a", 1)
     order(cluster)
     parent = replace(cluster.map.route_of(b"a"), segment=SegmentId(1), worker=WorkerId(0))
-    assert cluster.owned(1).fence_lsn is None, "what was logged before is synced while writers go on"
+    assert not cluster.owned(1).role.is_fenced, "what was logged before is synced while writers go on"
     written.append(cluster.put({b"b": b"meanwhile"}, parent))
-    while cluster.owned(1).fence_lsn is None:
+    while not cluster.owned(1).role.is_fenced:
         cluster.sync(0)
     refused = cluster.put({b"a": b"too late"}, parent)
     assert cluster.status(refused) is Status.STALE_ROUTE
@@ -206,13 +206,13 @@ def test_an_open_isolation_delays_the_fence_and_no_other_begins() -> None:
     _, resume, mark = cluster.page(request, route)
     cluster.split(LOCAL_SPLIT)
     order(cluster)
-    assert cluster.owned(1).fence_lsn is None
+    assert not cluster.owned(1).role.is_fenced
     assert cluster.status(cluster.ask_scan(request, route)) is Status.BUSY
     entries = len(cluster.page(replace(request, start=resume, mark=mark), route)[0])
     assert entries
     cluster.now_ns += ISOLATION_LEASE_NS
     cluster.pass_time()
-    assert cluster.owned(1).fence_lsn is not None
+    assert cluster.owned(1).role.is_fenced
     cluster.finish()
 
 
