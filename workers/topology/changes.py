@@ -183,7 +183,7 @@ class Changes:
                 effects += writes.require_durable(parent.fence_lsn)
             if min(writes.lsn_applied, writes.wal.lsn_durable) >= parent.fence_lsn and not parent.is_fenced:
                 parent.is_fenced = True
-                maintenance.seal(parent)
+                maintenance.sealer.seal(parent)
         return effects
 
     def _adopt(self, order: Order, lsn_durable: int) -> None:
@@ -216,7 +216,7 @@ class Changes:
             return
         for child in self._here(change.children):
             lacks_files = child.segment is None and not (child.damage or child.job_damage)
-            if lacks_files and child.adopted and not maintenance.adopts(child.segment_id):
+            if lacks_files and child.adopted and child.segment_id not in maintenance.adoptions:
                 parents = tuple(parent.segment for parent in change.parents_over(child.key_range))
                 keys, dedup = child.key_range, self._carried[child.segment_id].to_carry()
                 maintenance.adopt(
