@@ -10,7 +10,13 @@ import pytest
 PROJECT = Path(__file__).parent.parent
 DOCS = sorted((PROJECT / "docs").rglob("*.md"))
 ROOTS = [PROJECT, *(PROJECT / package for package in ("shardstore", "router", "workers", "workers/wal"))]
-PAGES = ["README.md", "ARCHITECTURE.md", "BENCHMARKS.md", "CHANGELOG.md", *(str(page.relative_to(PROJECT)) for page in DOCS)]
+PAGES = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "BENCHMARKS.md",
+    "CHANGELOG.md",
+    *(str(page.relative_to(PROJECT)) for page in DOCS),
+]
 MODULE = re.compile(r"[a-z_]+(?:/[a-z_]+)*\.py\b")
 
 

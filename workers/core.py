@@ -311,7 +311,7 @@ class WorkerCore:
             options.memory.answer_bytes,
         )
         self.service = Service(options.memory, lease, writes, scans, maintenance, answering, self._stalls)
-        maintenance.seal_full_layers()
+        maintenance.sealer.seal_full()
         return None
 
     def _stop_when_idle(self) -> list[Effect]:

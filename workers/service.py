@@ -53,8 +53,8 @@ class Service:
         self._limit()
         if self.lease.is_short and self.writes.pressure > SHORT_PRESSURE:
             self.stalls.refused("the worker waits for a larger lease of the budget", now_ns)
-        self.maintenance.seal_largest(lease.drain)
-        self.maintenance.seal_full_layers()
+        self.maintenance.sealer.seal_largest(lease.drain)
+        self.maintenance.sealer.seal_full()
 
     def wakeup_ns(self) -> int | None:
         """When a sync or a job is due next."""
@@ -87,7 +87,7 @@ class Service:
     def seal_when_grown(self) -> None:
         """Let the drain policy look at the layers, once per some growth and not once per write."""
         if self.writes.has_grown():
-            self.maintenance.seal_full_layers()
+            self.maintenance.sealer.seal_full()
 
     def _limit(self) -> None:
         self.writes.limit(MemoryLimits.of_lease(self.lease.bytes, self.memory))

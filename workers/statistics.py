@@ -40,7 +40,7 @@ def figures(
             "finished": maintenance.jobs_finished,
             "running": len(maintenance.running),
             "last_failure": maintenance.last_failure,
-            "last_compaction": maintenance.last_compaction,
+            "last_compaction": maintenance.compactions.latest,
         },
     }
 
@@ -145,7 +145,7 @@ def _wal_figures(writes: WritePath, maintenance: MaintenanceQueue, cut: TailCut 
     return {
         "lsn_appended": wal.lsn_appended,
         "lsn_durable": wal.lsn_durable,
-        "lsn_checkpoint": maintenance.checkpoint(),
+        "lsn_checkpoint": maintenance.releases.checkpoint(),
         "retained_bytes": wal.retained_bytes,
         "tail_cut_at_open": None if cut is None else {"file": cut.file, "offset": cut.offset, "bytes": cut.bytes},
     }

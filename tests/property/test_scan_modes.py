@@ -77,7 +77,7 @@ class World:
                 rest = {key: value for key, value in self.content.items() if key not in keys}
                 self.written(self.worker.delete(keys), rest)
             case ("seal",):
-                self.worker.core.service.maintenance.seal(self.worker.core._ranges[1])
+                self.worker.core.service.maintenance.sealer.seal(self.worker.core._ranges[1])
             case ("begin a job",):
                 while self.worker.syncs:
                     self.worker.sync()
@@ -175,7 +175,7 @@ def test_every_page_is_what_its_mode_allows(
         patch.object(scanning, "SORTED_A_TURN", sorted_a_turn),
     ):
         world = World(WorkerDriver(Path(root), durability=Durability.ASYNC).serve())
-        world.worker.core.service.maintenance.drain_bytes_max = drain_bytes
+        world.worker.core.service.maintenance.drains.bytes_max = drain_bytes
         for action in actions:
             world.act(action)
         for modelled in world.scans:

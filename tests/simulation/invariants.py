@@ -81,6 +81,7 @@ class Invariants:
             return f"worker {worker} without ranges"
         owned = {int(route.segment) for route in topology.map if route.worker == worker}
         buffered_bytes = sum(each.overlay.size_bytes for each in core._ranges.values())
+        releases = service.maintenance.releases
         left = {
             "ranges that are not its own": core._ranges.keys() != owned,
             "orders": bool(core._changes),
@@ -90,7 +91,7 @@ class Invariants:
             "a job": bool(service.maintenance.running),
             "writes": not service.writes.idle,
             "bytes of ranges that are gone": service.writes.buffered_bytes != buffered_bytes,
-            "log files that no range needs": bool(service.writes.wal.files_before(service.maintenance.checkpoint())),
+            "log files that no range needs": bool(service.writes.wal.files_before(releases.checkpoint())),
         }
         return next((f"{what} at worker {worker}" for what, is_left in left.items() if is_left), "")
 

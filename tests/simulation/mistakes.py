@@ -40,7 +40,7 @@ from shardstore.tables.table_reader import Table
 from shardstore.wire.messages import ScanRequest
 from shardstore.workers.jobs.output import Numbers
 from shardstore.workers.jobs.specs import CompactionKind
-from shardstore.workers.maintenance.queue import MaintenanceQueue
+from shardstore.workers.maintenance.kinds.releases import Releases
 from shardstore.workers.overlay.immutable_run import ImmutableRun
 from shardstore.workers.overlay.overlay import Overlay
 from shardstore.workers.overlay.pin import DrainedRuns, Pin
@@ -203,8 +203,8 @@ def _publish_without_sync(filesystem: Filesystem, path: str, parts: Sequence[Buf
     filesystem.sync_directory(path.rpartition("/")[0])
 
 
-def _release_all_that_is_durable(queue: MaintenanceQueue) -> int:
-    return min(queue.writes.wal.lsn_durable, queue.writes.lsn_applied)
+def _release_all_that_is_durable(releases: Releases) -> int:
+    return min(releases._writes.wal.lsn_durable, releases._writes.lsn_applied)
 
 
 def _waiting_for_all(owned: OwnedRange, checkpoint: int) -> Any:
@@ -400,7 +400,7 @@ MISTAKES: dict[str, Mistake] = {
     "gives a table of a drain the number of one that is being written": Mistake(
         (Patch(Numbers, "first_from", lambda numbers, number: number),), first_seed=2
     ),
-    "releases the log before a drain": Mistake((Patch(MaintenanceQueue, "checkpoint", _release_all_that_is_durable),)),
+    "releases the log before a drain": Mistake((Patch(Releases, "checkpoint", _release_all_that_is_durable),)),
     "believes log files that came back": Mistake(
         (
             Patch(workers.ranges.replay, "_Waiting", _waiting_for_all),

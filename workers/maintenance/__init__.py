@@ -1,10 +1,13 @@
 """Which job is next, and the process that runs it.
 
-queue.py               what to do next
+queue.py               what to do next, and what becomes of each job
   job_slot.py            jobs that run one after the other
+  job_kind.py            what the queue asks of each kind of job
+  kinds/                 the kinds of jobs: when one is due, and what follows from its end
   barriers.py            who waits for a flush or a compaction
+sealer.py              seals active layers
+  drain_policy.py        which ones
   rest.py                how long nothing has been written to a range
-drain_policy.py        which active layers to seal
 drain_choice.py        which runs the next drain takes
 drain_pace.py          how drains leave time for a compaction
 compaction_policy.py   when layers are merged without being asked

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
-from shardstore.seams.effects import StartJob
+from shardstore.seams.effects import Effect
 from shardstore.workers.jobs.specs import Spec
+from shardstore.workers.maintenance.job_kind import AnyKind
 
 RETRY_FIRST_NS = 100 * MILLISECOND_NS
 RETRY_MAX_NS = 10 * SECOND_NS
 
 
-@dataclass(slots=True)
-class JobSlot:
-    """`worth_a_look`: something has changed since there was no job to start. `failed_last`: of which kind that was."""
+class RunningJob(NamedTuple):
+    """A job that has started and not ended."""
 
-    running: StartJob | None = None
-    started_ns: int = 0
-    retry_at_ns: int | None = None
-    failed_last: type[Spec] | None = None
-    worth_a_look: bool = True
-    _failures: int = 0
+    number: int
+    kind: AnyKind
+    spec: Spec
+    started_ns: int
+
+
+class JobSlot:
+    """Runs one job at a time. The first of `kinds` that has one due goes first.
+
+    `worth_a_look`: something has changed since there was no job to start. `retry_at_ns`: no job starts before.
+    """
+
+    def __init__(self, *kinds: AnyKind) -> None:
+        self.running: RunningJob | None = None
+        self.worth_a_look = True
+        self.retry_at_ns: int | None = None
+        self._kinds = kinds
+        self._failed_last: AnyKind | None = None
+        self._failures = 0
 
     def is_to_look(self, now_ns: int) -> bool:
         """Whether to look for a job now."""
@@ -31,18 +44,29 @@ class JobSlot:
         self.retry_at_ns = None
         return True
 
-    def start(self, job: StartJob, now_ns: int) -> None:
-        """This job runs from now on."""
-        self.running, self.started_ns = job, now_ns
+    def start_next(self, number: int, now_ns: int) -> RunningJob | None:
+        """Start the next job, with this number; None when none is due.
+
+        The kind that failed last is asked last, so that it keeps no other from its turn.
+        """
+        for kind in sorted(self._kinds, key=lambda kind: kind is self._failed_last):
+            if spec := kind.next_spec(now_ns):
+                self.running = RunningJob(number, kind, spec, now_ns)
+                return self.running
+        return None
+
+    def prepare(self) -> list[Effect]:
+        """Bring about what the next job waits for."""
+        return [effect for kind in self._kinds for effect in kind.prepare()]
 
     def finished(self) -> None:
-        """The job ended well."""
-        self.running, self._failures, self.failed_last, self.worth_a_look = None, 0, None, True
+        """Note that the job ended well."""
+        self.running, self._failures, self._failed_last, self.worth_a_look = None, 0, None, True
 
     def failed(self, now_ns: int) -> int:
-        """The job ended badly: none starts for the time answered, the longer, the more have failed on end."""
+        """Note that the job ended badly. Returns for how long none starts: longer after each failure in a row."""
         assert self.running is not None
-        self.failed_last = type(self.running.spec)
+        self._failed_last = self.running.kind
         self.running, self.worth_a_look = None, True
         self._failures += 1
         retry_ns = min(RETRY_FIRST_NS << min(self._failures, 16), RETRY_MAX_NS)

@@ -86,7 +86,6 @@ class OwnedRange:
         """Read these files from now on, and the parents no more."""
         self.role = role_after(self.role, RoleStep.MATERIALISE)
         self.segment, self.inheritance = segment, None
-        self.last_failure = ""
 
     def want_fence(self) -> None:
         """Be about to become the parent of a change: no other scan may isolate the range."""
@@ -116,11 +115,10 @@ class OwnedRange:
     def replace(self, manifest: Manifest) -> list[str]:
         """Serve this version of the segment, which a job has published. Returns the files that it names no more."""
         assert self.segment is not None, "only what is open is published anew"
-        self.last_failure = ""
         return self.segment.replace(manifest)
 
     def note_failure(self, reason: str) -> None:
-        """Note why a job of the range failed, until another one ends well."""
+        """Note why the latest job of the range failed; empty when it ended well."""
         self.last_failure = reason
 
     def note_damage(self, damage: Corruption) -> None:

@@ -180,7 +180,7 @@ class Changes:
                 effects += writes.require_durable(parent.fence_lsn)
             if min(writes.lsn_applied, writes.wal.lsn_durable) >= parent.fence_lsn and parent.role is FENCED:
                 parent.finalise()
-                maintenance.seal(parent)
+                maintenance.sealer.seal(parent)
         return effects
 
     def _adopt(self, order: Order, lsn_durable: int) -> None:
@@ -212,7 +212,7 @@ class Changes:
             return
         for child in self._here(change.children):
             lacks_files = child.role is ADOPTED and not child.job_damage
-            if lacks_files and not maintenance.adopts(child.segment_id):
+            if lacks_files and child.segment_id not in maintenance.adoptions:
                 parents = tuple(parent.segment for parent in change.parents_over(child.key_range))
                 keys, dedup = child.key_range, self._carried[child.segment_id].to_carry()
                 maintenance.adopt(

@@ -11,7 +11,7 @@ from shardstore.limits import SECOND_NS
 from shardstore.seams.effects import JobFailed, StopRequested, Tick
 from shardstore.wire.messages import Refusal, decode
 from shardstore.wire.wire_format import Flag, Op, Status
-from shardstore.workers.maintenance import queue
+from shardstore.workers.maintenance.kinds import compactions
 from shardstore.workers.segment.state import SegmentState
 from tests.unit.worker_driver import WorkerDriver
 
@@ -71,7 +71,7 @@ def test_who_does_not_wait_is_refused_while_one_runs(
 @OPERATIONS
 def test_what_the_worker_does_by_itself_refuses_nobody(worker: WorkerDriver, op: Op) -> None:
     put(worker, b"a")
-    worker.core.service.maintenance.seal_largest(1)
+    worker.core.service.maintenance.sealer.seal_largest(1)
     worker.handle(Tick())
     assert len(worker.jobs) == 1, "a drain that nobody asked for"
     worker.put({b"b": b"later"})
@@ -110,7 +110,7 @@ def test_a_flush_does_not_look_at_all_ranges_for_what_to_compact(
     worker = WorkerDriver(tmp_path, boundaries=[b"%02d" % at for at in range(1, 20)]).serve()
     worker.settle()
     looks: list[int] = []
-    monkeypatch.setattr(queue, "due_compaction", lambda *args: looks.append(1))
+    monkeypatch.setattr(compactions, "due_compaction", lambda *args: looks.append(1))
     worker.put({b"00k": b"v"})
     asked = [worker.ask(Op.FLUSH, segment=segment) for segment in range(1, 21)]
     worker.handle(Tick())

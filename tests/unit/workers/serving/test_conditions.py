@@ -270,7 +270,7 @@ def test_a_bar_does_not_keep_the_log_for_ever(worker: WorkerDriver) -> None:
     worker.ask(Op.FLUSH)
     worker.settle()
     wal = worker.core.service.writes.wal  # type: ignore[union-attr]
-    assert worker.core.service.maintenance.checkpoint() == wal.lsn_appended  # type: ignore[union-attr]
+    assert worker.core.service.maintenance.releases.checkpoint() == wal.lsn_appended  # type: ignore[union-attr]
     assert not worker.core._ranges[1].overlay.runs
 
 

@@ -161,7 +161,7 @@ def test_snapshots_go_on_from_the_tables_that_their_runs_were_drained_to(
 ) -> None:
     """Whatever else was in the drain, and was deleted before or after."""
     monkeypatch.setattr(overlay, "SET_ASIDE_BYTES_MIN", aside_min)
-    worker.core.service.maintenance.drain_bytes_max = drain_bytes
+    worker.core.service.maintenance.drains.bytes_max = drain_bytes
     owned = worker.core._ranges[1]
     content = {b"k%d" % number: b"old" for number in range(10)}
     scans: list[tuple[AtWorker, list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]] = []

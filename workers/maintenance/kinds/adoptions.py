@@ -1,0 +1,50 @@
+"""Children of topology changes get files of their own, made of those of their parents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from shardstore.seams.effects import Effect
+from shardstore.tables.manifest import Manifest
+from shardstore.tables.segment import Segment
+from shardstore.workers.jobs.specs import AdoptResult, AdoptSpec
+from shardstore.workers.maintenance.job_kind import JobKind
+from shardstore.workers.ranges.owned_range import OwnedRange
+
+
+class Adoptions(JobKind[AdoptSpec, AdoptResult]):
+    """One job for each child, in the order in which they came; a child whose job failed comes last."""
+
+    def __init__(self, ranges: Mapping[int, OwnedRange], open_segment: Callable[[Manifest], Segment]) -> None:
+        self._ranges = ranges
+        self._open_segment = open_segment
+        self._wanted: dict[int, AdoptSpec] = {}
+
+    def __contains__(self, segment: int) -> bool:
+        """Whether the job of this child runs or waits."""
+        return segment in self._wanted
+
+    def add(self, spec: AdoptSpec) -> None:
+        """Have a child given its files."""
+        self._wanted[spec.segment] = spec
+
+    def next_spec(self, now_ns: int) -> AdoptSpec | None:
+        """Give its files to the child that has waited longest."""
+        return next(iter(self._wanted.values()), None)
+
+    def finished(self, result: AdoptResult, duration_ns: int, now_ns: int) -> list[Effect]:
+        """Read the child from its own files from now on."""
+        manifest = result.manifest
+        del self._wanted[manifest.segment]
+        self._ranges[manifest.segment].materialise(self._open_segment(manifest))
+        return []
+
+    def failed(self, spec: AdoptSpec, duration_ns: int) -> list[Effect]:
+        """Have the child wait behind the others."""
+        self._wanted[spec.segment] = self._wanted.pop(spec.segment)
+        return []
+
+    def given_up(self, spec: AdoptSpec) -> Sequence[int]:
+        """Forget the child: it never gets files."""
+        del self._wanted[spec.segment]
+        return super().given_up(spec)

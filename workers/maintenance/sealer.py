@@ -1,0 +1,54 @@
+"""Seals active layers: they become runs, which the next drains write into tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shardstore.workers.maintenance.drain_policy import layers_at_rest, layers_to_seal
+from shardstore.workers.maintenance.job_slot import JobSlot
+from shardstore.workers.maintenance.layer_sizes import layer_size
+from shardstore.workers.maintenance.rest import Rest
+from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.serving.write_path import WritePath
+
+
+class Sealer:
+    """Seals layers of one worker. `drain_slot` runs the drains."""
+
+    def __init__(self, ranges: Mapping[int, OwnedRange], writes: WritePath, rest: Rest, drain_slot: JobSlot) -> None:
+        self._ranges = ranges
+        self._writes = writes
+        self._rest = rest
+        self._drain_slot = drain_slot
+
+    def seal(self, owned: OwnedRange) -> None:
+        """Turn the active layer of a range into a run."""
+        owned.overlay.seal(self._writes.lsn_applied)
+        if owned.overlay.runs:
+            self._drain_slot.worth_a_look = True
+
+    def seal_full(self) -> None:
+        """Seal layers when they, the buffers or the log are full."""
+        sizes = [layer_size(owned) for owned in self._ranges.values()]
+        writes = self._writes
+        for segment in layers_to_seal(sizes, writes.buffered_bytes, writes.wal.retained_bytes, writes.limits):
+            self.seal(self._ranges[segment])
+
+    def seal_resting(self, now_ns: int) -> None:
+        """Seal layers to which nothing was written for a while. Looks at them from time to time only."""
+        if not self._rest.is_to_look(now_ns):
+            return
+        self._rest.look(self._ranges, now_ns)
+        filled = [owned for owned in self._ranges.values() if owned.overlay.lsn_first]
+        sizes = [layer_size(owned, self._rest.rested_ns(owned.segment_id, now_ns)) for owned in filled]
+        for segment in layers_at_rest(sizes):
+            self.seal(self._ranges[segment])
+
+    def seal_largest(self, wanted_bytes: int) -> None:
+        """Seal active layers, the largest first, until this many more bytes are due for a drain."""
+        by_size = sorted(self._ranges.values(), key=lambda owned: owned.overlay.active.size_bytes, reverse=True)
+        for owned in by_size:
+            if wanted_bytes <= 0 or not owned.overlay.active:
+                return
+            wanted_bytes -= owned.overlay.size_bytes - owned.overlay.due_bytes
+            self.seal(owned)
