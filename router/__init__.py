@@ -5,7 +5,6 @@ runtime.py             gives the core its surroundings, and runs it
 core.py                messages, time and failed sends in, effects out
 dispatch.py            from a request to its worker, and from the answer to its client
   in_flight.py           requests that were passed on and not answered yet
-  former_owners.py       who owned segments that are gone
 sessions.py            which client is behind which peer
 answers.py             what the router itself says
 announcer.py           tells clients and workers of the routes
@@ -14,7 +13,9 @@ registrar.py           registration, heartbeats and silence of workers
   ownership.py           who owns which range under which epoch
   workforce.py           which workers the store has
 budget.py              leases memory to the workers
+cluster_state.py       what the router knows of the cluster: shared by the parts
 route_table.py         ROUTES: the map, and the changes under way
+  former_owners.py       who owned segments that are gone
 topology_changes.py    drives changes to their end
   change_plan.py         from a wish to a change, checked against the map
   change_stage.py        how far a change is

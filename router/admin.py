@@ -16,9 +16,9 @@ from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import MILLISECOND_NS
 from shardstore.router import change_plan
 from shardstore.router.answers import CLIENTS, answer, refuse
-from shardstore.router.membership import Membership, State
+from shardstore.router.cluster_state import ClusterState
+from shardstore.router.membership import State
 from shardstore.router.policies.plan import Plan, PlanKind
-from shardstore.router.route_table import RouteTable
 from shardstore.router.steering import Steering
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.router.workforce import Workforce
@@ -54,15 +54,10 @@ class Admin:
     """Requests of operators, by (client, sequence)."""
 
     def __init__(
-        self,
-        table: RouteTable,
-        membership: Membership,
-        changes: TopologyChanges,
-        steering: Steering,
-        workforce: Workforce,
+        self, cluster: ClusterState, changes: TopologyChanges, steering: Steering, workforce: Workforce
     ) -> None:
-        self._table = table
-        self._membership = membership
+        self._table = cluster.table
+        self._membership = cluster.membership
         self._changes = changes
         self._steering = steering
         self._workforce = workforce

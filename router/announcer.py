@@ -6,8 +6,7 @@ Nothing depends on an announcement's arrival: whoever misses one learns from STA
 from __future__ import annotations
 
 from shardstore.router.answers import CLIENTS, WORKERS
-from shardstore.router.membership import Membership
-from shardstore.router.route_table import RouteTable
+from shardstore.router.cluster_state import ClusterState
 from shardstore.router.sessions import Sessions
 from shardstore.seams.effects import Effect, Send
 from shardstore.wire.messages import Routes, encode
@@ -19,9 +18,9 @@ _UNASKED = Header(Op.ROUTES, status=Status.OK).encode()
 class Announcer:
     """Keeps the encoded Routes, which go out with many messages, and sends them to all when they change."""
 
-    def __init__(self, table: RouteTable, membership: Membership, sessions: Sessions) -> None:
-        self._table = table
-        self._membership = membership
+    def __init__(self, cluster: ClusterState, sessions: Sessions) -> None:
+        self._table = cluster.table
+        self._membership = cluster.membership
         self._sessions = sessions
         self._routes = self._encoded()
 

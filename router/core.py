@@ -26,8 +26,8 @@ from shardstore.router.admin import Admin
 from shardstore.router.announcer import Announcer
 from shardstore.router.answers import CLIENTS, WORKERS, answer, refuse
 from shardstore.router.budget import Budget
+from shardstore.router.cluster_state import ClusterState
 from shardstore.router.dispatch import Dispatch
-from shardstore.router.former_owners import FormerOwners
 from shardstore.router.membership import Membership
 from shardstore.router.registrar import Registrar
 from shardstore.router.route_table import open_route_table
@@ -67,20 +67,16 @@ class RouterCore:
             filesystem, options.store, options.boundaries, options.workers, options.workers_asked
         )
         self._membership = Membership()
-        self._sessions = Sessions(entropy)
-        self._announcer = Announcer(self._table, self._membership, self._sessions)
-        former = FormerOwners(self._table.topology.changes)
-        in_flight_bytes_max = options.memory.in_flight_bytes
-        self._dispatch = Dispatch(self._table, self._membership, self._announcer, former, in_flight_bytes_max)
-        self._changes = TopologyChanges(self._table, self._membership, self._announcer, former)
-        self._steering = Steering(self._table, self._membership, self._changes, options.topology)
         self._budget = Budget(options.memory, self._table.topology.workers)
-        life = 1 + entropy.below(2**63)
-        self._registrar = Registrar(
-            self._table, self._membership, self._announcer, self._dispatch, self._changes, self._budget, life
-        )
-        self._workforce = Workforce(self._table, self._membership, self._registrar)
-        self._admin = Admin(self._table, self._membership, self._changes, self._steering, self._workforce)
+        cluster = ClusterState(self._table, self._membership, self._budget, 1 + entropy.below(2**63))
+        self._sessions = Sessions(entropy)
+        self._announcer = Announcer(cluster, self._sessions)
+        self._dispatch = Dispatch(cluster, self._announcer, options.memory.in_flight_bytes)
+        self._changes = TopologyChanges(cluster, self._announcer)
+        self._steering = Steering(cluster, self._changes, options.topology)
+        self._registrar = Registrar(cluster, self._announcer, self._dispatch, self._changes)
+        self._workforce = Workforce(cluster, self._registrar)
+        self._admin = Admin(cluster, self._changes, self._steering, self._workforce)
         self._changes.on_begin, self._changes.on_end = self._steering.begun, self._admin.ended
         self._workforce.on_gone = self._admin.gone
         self._requests: Counter[int] = Counter()

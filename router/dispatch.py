@@ -19,10 +19,9 @@ from shardstore.limits import (
 )
 from shardstore.router.announcer import Announcer
 from shardstore.router.answers import CLIENTS, WORKERS, refuse
-from shardstore.router.former_owners import FormerOwners
+from shardstore.router.cluster_state import ClusterState
 from shardstore.router.in_flight import ENTRY_BYTES, InFlight, Passed
-from shardstore.router.membership import Membership, State
-from shardstore.router.route_table import RouteTable
+from shardstore.router.membership import State
 from shardstore.seams.effects import Effect, Send
 from shardstore.stalls import Stalls
 from shardstore.wire.messages import Refusal
@@ -40,18 +39,10 @@ _OF_SCANS = frozenset((Op.SCAN, Op.END_SCAN))
 class Dispatch:
     """Forwards routed requests and their answers, within a bound of bytes per worker."""
 
-    def __init__(
-        self,
-        table: RouteTable,
-        membership: Membership,
-        announcer: Announcer,
-        former: FormerOwners,
-        in_flight_bytes_max: int,
-    ) -> None:
-        self._table = table
-        self._membership = membership
+    def __init__(self, cluster: ClusterState, announcer: Announcer, in_flight_bytes_max: int) -> None:
+        self._table = cluster.table
+        self._membership = cluster.membership
         self._announcer = announcer
-        self._former = former
         self._in_flight_bytes_max = in_flight_bytes_max
         self.in_flight = InFlight()
         self.stalls = Stalls()
@@ -70,7 +61,7 @@ class Dispatch:
         route = self._table.current.route_of_segment(header.segment)
         worker = route.worker if route and route.epoch == header.epoch else None
         if worker is None and header.op in _OF_SCANS:  # it may have begun before the segment was split, merged or moved
-            worker = self._former.of(header.segment)
+            worker = self._table.former_owners.of(header.segment)
         if worker is None or worker not in self._table.topology.workers:
             stale = Refusal("the routes have changed", routes=self._announcer.routes)
             return [refuse(CLIENTS, peer, header, Status.STALE_ROUTE, stale)]
@@ -79,7 +70,7 @@ class Dispatch:
     def forward_to_parent(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         """Pass on what the owner of a child asks the owner of its parent."""
         flaw = _flaw(header, sum(map(len, frames)))
-        worker = self._former.of(header.segment)
+        worker = self._table.former_owners.of(header.segment)
         if flaw or worker is None or not header.flags & Flag.OF_PARENT:
             what = Refusal(flaw or f"segment {header.segment} is no parent", routes=self._announcer.routes)
             return [refuse(WORKERS, peer, header, Status.INVALID if flaw else Status.STALE_ROUTE, what)]

@@ -17,10 +17,9 @@ from shardstore.identifiers import WorkerId, is_later_life
 from shardstore.router import ownership
 from shardstore.router.announcer import Announcer
 from shardstore.router.answers import WORKERS, answer, refuse
-from shardstore.router.budget import Budget
+from shardstore.router.cluster_state import ClusterState
 from shardstore.router.dispatch import Dispatch
-from shardstore.router.membership import SILENCE_NS_MAX, Member, Membership, State
-from shardstore.router.route_table import RouteTable
+from shardstore.router.membership import SILENCE_NS_MAX, Member, State
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.seams.effects import Effect
 from shardstore.wire.messages import Assignments, Heartbeat, Ready, Refusal, Register, decode
@@ -28,25 +27,18 @@ from shardstore.wire.wire_format import Header, Status
 
 
 class Registrar:
-    """Keeps the membership true and grants epochs. `life` is the number of this life of the router."""
+    """Keeps the membership true and grants epochs."""
 
     def __init__(
-        self,
-        table: RouteTable,
-        membership: Membership,
-        announcer: Announcer,
-        dispatch: Dispatch,
-        changes: TopologyChanges,
-        budget: Budget,
-        life: int,
+        self, cluster: ClusterState, announcer: Announcer, dispatch: Dispatch, changes: TopologyChanges
     ) -> None:
-        self._table = table
-        self._membership = membership
+        self._table = cluster.table
+        self._membership = cluster.membership
+        self._budget = cluster.budget
+        self._router_life = cluster.router_life
         self._announcer = announcer
         self._dispatch = dispatch
         self._changes = changes
-        self._budget = budget
-        self._life = life
         self._ticked_ns = 0
 
     def register(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
@@ -90,7 +82,7 @@ class Registrar:
         beat = decode(Heartbeat, frames[1])
         member = self._membership.of_peer(peer)
         known = member is not None and member.worker == beat.worker and member.state is State.UP
-        if member is None or not known or beat.router != self._life:
+        if member is None or not known or beat.router != self._router_life:
             return [self._register_again(peer, request)]
         member.heard_ns = member.beaten_ns = now_ns
         member.pressure = beat.pressure
@@ -138,7 +130,7 @@ class Registrar:
         topology = self._table.topology
         life = topology.lives.get(asked.worker, 0)
         routes = self._announcer.routes
-        assignments = Assignments(ranges, routes, self._life, topology.segment_next, orders, retired, life)
+        assignments = Assignments(ranges, routes, self._router_life, topology.segment_next, orders, retired, life)
         return answer(WORKERS, peer, request, assignments)
 
     def _lose(self, member: Member) -> list[Effect]:

@@ -26,6 +26,7 @@ from shardstore.files import documents
 from shardstore.files.file_names import ROUTER, ROUTES, SEGMENTS, segment_of
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.limits import WORKERS_MAX
+from shardstore.router.former_owners import FormerOwners
 from shardstore.seams.filesystem import Filesystem
 from shardstore.wire.messages import from_plain, to_plain
 from shardstore.wire.route_map import InvalidRouteMap, Route, RouteMap, presplit
@@ -66,6 +67,7 @@ class RouteTable:
         self._filesystem = filesystem
         self._store = store
         self._topology = topology
+        self.former_owners = FormerOwners(topology.changes)
 
     @property
     def current(self) -> RouteMap:
@@ -99,6 +101,7 @@ class RouteTable:
                 changes=(*topology.changes, change),
             )
         )
+        self.former_owners.note(change)
 
     def publish_end(self, change: Change) -> None:
         """The change is done: its children are ranges like others."""

@@ -7,15 +7,14 @@ from collections.abc import Collection, Sequence
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.router import change_plan, ownership
+from shardstore.router.cluster_state import ClusterState
 from shardstore.router.load_table import LoadTable
-from shardstore.router.membership import Membership
 from shardstore.router.policies import topology_policy
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import StoreLoad, WorkerLoad
 from shardstore.router.policies.merge_policy import warm
 from shardstore.router.policies.plan import Plan, PlanKind
 from shardstore.router.policies.rebalance_policy import evacuations, moves
-from shardstore.router.route_table import RouteTable
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.seams.effects import Effect
 from shardstore.topology_options import TopologyOptions
@@ -36,11 +35,9 @@ VERDICTS_MAX = 16
 class Steering:
     """The topology of one store, as its load wants it. `verdicts` are the newest, the oldest first."""
 
-    def __init__(
-        self, table: RouteTable, membership: Membership, changes: TopologyChanges, options: TopologyOptions
-    ) -> None:
-        self._table = table
-        self._membership = membership
+    def __init__(self, cluster: ClusterState, changes: TopologyChanges, options: TopologyOptions) -> None:
+        self._table = cluster.table
+        self._membership = cluster.membership
         self._changes = changes
         self._options = options
         self._loads = LoadTable()

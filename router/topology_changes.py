@@ -14,9 +14,8 @@ from shardstore.limits import MILLISECOND_NS
 from shardstore.router.announcer import Announcer
 from shardstore.router.answers import WORKERS
 from shardstore.router.change_stage import Stage, stage_of
-from shardstore.router.former_owners import FormerOwners
-from shardstore.router.membership import Membership, State
-from shardstore.router.route_table import RouteTable
+from shardstore.router.cluster_state import ClusterState
+from shardstore.router.membership import State
 from shardstore.seams.effects import Effect, Send
 from shardstore.wire.messages import decode, encode
 from shardstore.wire.topology import Change, Order, Orders, Progress, Retire
@@ -64,12 +63,11 @@ class UnderWay:
 class TopologyChanges:
     """All changes of the store that are under way. `on_begin` and `on_end` are called with each of them."""
 
-    def __init__(self, table: RouteTable, membership: Membership, announcer: Announcer, former: FormerOwners) -> None:
-        self._table = table
-        self._membership = membership
+    def __init__(self, cluster: ClusterState, announcer: Announcer) -> None:
+        self._table = cluster.table
+        self._membership = cluster.membership
         self._announcer = announcer
-        self._former = former
-        self._under_way = {change.number: UnderWay(change) for change in table.topology.changes}
+        self._under_way = {change.number: UnderWay(change) for change in self._table.topology.changes}
         self.on_begin: Callable[[Change, int], None] = _ignore
         self.on_end: Callable[[Change], list[Effect]] = _nothing
         self.done = 0
@@ -89,7 +87,6 @@ class TopologyChanges:
     def begin(self, change: Change, reason: str, now_ns: int) -> list[Effect]:
         """Make a change known, durably, and order it. Raises NotWritable, with nothing changed, and StorageFailure."""
         self._table.publish_begin(change)
-        self._former.note(change)
         self._announcer.refresh()
         under_way = self._under_way[change.number] = UnderWay(change, reason, now_ns)
         self.on_begin(change, now_ns)

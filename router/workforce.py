@@ -15,18 +15,18 @@ from collections.abc import Callable
 
 from shardstore.errors import InvalidRequest
 from shardstore.limits import WORKERS_MAX
-from shardstore.router.membership import SILENCE_NS_MAX, Membership, State
+from shardstore.router.cluster_state import ClusterState
+from shardstore.router.membership import SILENCE_NS_MAX, State
 from shardstore.router.registrar import Registrar
-from shardstore.router.route_table import RouteTable
 from shardstore.seams.effects import Effect, ReportWorkers
 
 
 class Workforce:
     """The workers of one store. `on_gone` is called with each one that was drained."""
 
-    def __init__(self, table: RouteTable, membership: Membership, registrar: Registrar) -> None:
-        self._table = table
-        self._membership = membership
+    def __init__(self, cluster: ClusterState, registrar: Registrar) -> None:
+        self._table = cluster.table
+        self._membership = cluster.membership
         self._registrar = registrar
         self._empty_since_ns: dict[int, int] = {}
         self.on_gone: Callable[[int], list[Effect]] = _nothing
