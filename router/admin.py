@@ -97,7 +97,7 @@ class Admin:
             refusal = Refusal(busy.cause, busy.used, busy.limit)
             return [refuse(CLIENTS, peer, header, Status.BUSY, refusal, busy.retry_after_ns // MILLISECOND_NS)]
 
-    def ended(self, change: Change) -> list[Effect]:
+    def change_ended(self, change: Change) -> list[Effect]:
         """A change is done: answer who waited for it as the last one."""
         effects: list[Effect] = []
         givers = {parent.worker for parent in change.parents}
@@ -110,7 +110,7 @@ class Admin:
                     effects.append(answer(CLIENTS, asked.peer, asked.request, asked.reply))
         return effects
 
-    def gone(self, worker: int) -> list[Effect]:
+    def worker_removed(self, worker: int) -> list[Effect]:
         """The store has this worker no more: answer who waited for that."""
         waiting = [asked for asked in self._asked.values() if asked.leaving == worker]
         for asked in waiting:
@@ -124,7 +124,7 @@ class Admin:
             change = change_plan.change_of(self._table.topology, plan)
             told.append(_told(change, 0 if request.dry_run else change.number, plan.reason))
             if not request.dry_run:
-                effects += self._changes.begin(change, plan.reason, now_ns)
+                effects += self._steering.begin(change, plan.reason, now_ns)
         if request.dry_run or not told:
             return [answer(CLIENTS, peer, header, AdminReply(told))]
         self._remember(Asked(peer, header, AdminReply(told), {change.number for change in told}))

@@ -75,10 +75,8 @@ class RouterCore:
         self._changes = TopologyChanges(cluster, self._announcer)
         self._steering = Steering(cluster, self._changes, options.topology)
         self._registrar = Registrar(cluster, self._announcer, self._dispatch, self._changes)
-        self._workforce = Workforce(cluster, self._registrar)
+        self._workforce = Workforce(cluster)
         self._admin = Admin(cluster, self._changes, self._steering, self._workforce)
-        self._changes.on_begin, self._changes.on_end = self._steering.begun, self._admin.ended
-        self._workforce.on_gone = self._admin.gone
         self._requests: Counter[int] = Counter()
         self._malformed = 0
         self._ticked_ns = 0
@@ -101,7 +99,7 @@ class RouterCore:
             Op.REGISTER: self._registrar.register,
             Op.READY: self._registrar.ready,
             Op.HEARTBEAT: self._registrar.heartbeat,
-            Op.PROGRESS: self._changes.progress,
+            Op.PROGRESS: self._progress,
             Op.LOAD: self._steering.reported,
             Op.GET: self._dispatch.forward_to_parent,
         }
@@ -181,6 +179,10 @@ class RouterCore:
     def _routes(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         return [Send(CLIENTS, peer, [header.reply(Status.OK, credits=CREDITS).encode(), self._announcer.routes])]
 
+    def _progress(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
+        effects, ended = self._changes.progress(peer, header, frames, now_ns)
+        return effects if ended is None else [*effects, *self._admin.change_ended(ended)]
+
     def _stats(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         if header.epoch:
             return self._dispatch.forward(peer, header, frames, now_ns)
@@ -224,13 +226,21 @@ class RouterCore:
         self._dispatch.tick(now_ns)
         effects = [*self._registrar.tick(now_ns), *self._changes.tick(now_ns)]
         try:
-            effects += self._workforce.tick(now_ns)
+            effects += self._remove_drained_workers(now_ns)
             effects += self._steering.tick(now_ns)
         except NotWritable:  # what could not be published is due again
             pass
         except StorageFailure as error:
             effects.append(Stop(f"the route map could not be published: {error}"))
         return effects
+
+    def _remove_drained_workers(self, now_ns: int) -> list[Effect]:
+        removed = self._workforce.remove_drained(now_ns)
+        if not removed:
+            return []
+        dismissed = [effect for worker in removed for effect in self._registrar.dismiss(worker)]
+        answered = [effect for worker in removed for effect in self._admin.worker_removed(worker)]
+        return [*dismissed, self._workforce.report(), *answered]
 
     def _stop_requested(self, event: StopRequested, now_ns: int) -> list[Effect]:
         if self._stop_by_ns is None:

@@ -40,7 +40,7 @@ class LoadTable:
                 if route.created:
                     self._inherited.pop(of_range.segment, None)
 
-    def begun(self, change: Change) -> None:
+    def inherit(self, change: Change) -> None:
         """The children have what the parents had."""
         for child in change.children:
             shares = [

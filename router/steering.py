@@ -77,15 +77,20 @@ class Steering:
         for verdict in verdicts:
             self._history.note_verdict(verdict, now_ns)
             self.verdicts = [*self.verdicts, f"segment {verdict.segment}: {verdict.reason}"][-VERDICTS_MAX:]
-        return [effect for plan in plans for effect in self._begin(plan, now_ns)]
+        return [effect for plan in plans for effect in self._begin_planned(plan, now_ns)]
 
-    def begun(self, change: Change, now_ns: int) -> None:
-        """A change was begun, whoever wanted it: its ranges are left alone for a while."""
-        self._loads.begun(change)
+    def begin(self, change: Change, reason: str, now_ns: int) -> list[Effect]:
+        """Begin a change, and have the policies leave its ranges alone for a while.
+
+        Raises NotWritable, with nothing changed, and StorageFailure.
+        """
+        effects = self._changes.begin(change, reason, now_ns)
+        self._loads.inherit(change)
         if self._history is not None:
             parents = [parent.segment for parent in change.parents]
             children = [child.segment for child in change.children]
             self._history.note_change(PlanKind(change.kind), parents, children, now_ns)
+        return effects
 
     def rebalancing(self, now_ns: int) -> list[Plan]:
         """The moves that would even out the workers now."""
@@ -100,12 +105,12 @@ class Steering:
         """What was last reported of a range."""
         return self._loads.of(segment)
 
-    def _begin(self, plan: Plan, now_ns: int) -> list[Effect]:
+    def _begin_planned(self, plan: Plan, now_ns: int) -> list[Effect]:
         try:
             change = change_plan.change_of(self._table.topology, plan)
         except (InvalidRequest, Busy):  # the map has changed since the figures were taken: next time
             return []
-        return self._changes.begin(change, plan.reason, now_ns)
+        return self.begin(change, plan.reason, now_ns)
 
     def _store_load(self, leaving_too: Collection[int] = ()) -> StoreLoad:
         topology = self._table.topology

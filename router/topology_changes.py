@@ -6,7 +6,7 @@ told, so a router that was restarted goes on where the workers are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,15 +61,13 @@ class UnderWay:
 
 
 class TopologyChanges:
-    """All changes of the store that are under way. `on_begin` and `on_end` are called with each of them."""
+    """All changes of the store that are under way."""
 
     def __init__(self, cluster: ClusterState, announcer: Announcer) -> None:
         self._table = cluster.table
         self._membership = cluster.membership
         self._announcer = announcer
         self._under_way = {change.number: UnderWay(change) for change in self._table.topology.changes}
-        self.on_begin: Callable[[Change, int], None] = _ignore
-        self.on_end: Callable[[Change], list[Effect]] = _nothing
         self.done = 0
 
     def figures(self, now_ns: int) -> dict[str, Any]:
@@ -89,32 +87,36 @@ class TopologyChanges:
         self._table.publish_begin(change)
         self._announcer.refresh()
         under_way = self._under_way[change.number] = UnderWay(change, reason, now_ns)
-        self.on_begin(change, now_ns)
         return self._order(under_way, now_ns)
 
-    def progress(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """A worker reports. Raises MalformedMessage, StorageFailure."""
+    def progress(
+        self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int
+    ) -> tuple[list[Effect], Change | None]:
+        """Take in a worker's report. Returns the effects, and the change if this report has ended it.
+
+        Raises MalformedMessage, StorageFailure.
+        """
         report = decode(Progress, frames[1])
         member = self._membership.of_peer(peer)
         if member is None:
-            return []
+            return [], None
         under_way = self._under_way.get(report.change)
         if under_way is None:
             gone = [segment for segment in (*report.fenced, *report.drained) if not self._is_known(segment)]
-            return [self._retire(peer, report.change, gone)]
+            return [self._retire(peer, report.change, gone)], None
         before = (len(under_way.windows), under_way.is_drained)
         under_way.reports[member.worker] = report
         under_way.windows |= {parent: window for parent, window in report.fenced.items() if window is not None}
         stage = under_way.stage
         effects: list[Effect] = []
         if stage is Stage.MATERIALISED:
-            return self._end(under_way)
+            return self._end(under_way), under_way.change
         if stage in (Stage.ADOPTED, Stage.DRAINED) and not under_way.announced:
             under_way.announced = True
             effects = self._announcer.announce()
         if before != (len(under_way.windows), under_way.is_drained):
             effects += self._order(under_way, now_ns)
-        return effects
+        return effects, None
 
     def tick(self, now_ns: int) -> list[Effect]:
         """Order again what was ordered a while ago."""
@@ -179,16 +181,8 @@ class TopologyChanges:
             for each in members
             if each and each.state is not State.DOWN
         ]
-        return [*retired, *announced, *self.on_end(change)]
+        return [*retired, *announced]
 
     def _retire(self, peer: bytes, change: int, segments: Sequence[int]) -> Send:
         body = encode(Retire(change, sorted(set(segments)), self._announcer.routes))
         return Send(WORKERS, peer, (Header(Op.RETIRE).encode(), body))
-
-
-def _ignore(change: Change, now_ns: int) -> None:
-    """Nobody wants to know."""
-
-
-def _nothing(change: Change) -> list[Effect]:
-    return []

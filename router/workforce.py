@@ -11,25 +11,20 @@ number can be given again, and the new process recovers that log as after any ot
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from shardstore.errors import InvalidRequest
 from shardstore.limits import WORKERS_MAX
 from shardstore.router.cluster_state import ClusterState
 from shardstore.router.membership import SILENCE_NS_MAX, State
-from shardstore.router.registrar import Registrar
 from shardstore.seams.effects import Effect, ReportWorkers
 
 
 class Workforce:
-    """The workers of one store. `on_gone` is called with each one that was drained."""
+    """The workers of one store."""
 
-    def __init__(self, cluster: ClusterState, registrar: Registrar) -> None:
+    def __init__(self, cluster: ClusterState) -> None:
         self._table = cluster.table
         self._membership = cluster.membership
-        self._registrar = registrar
         self._empty_since_ns: dict[int, int] = {}
-        self.on_gone: Callable[[int], list[Effect]] = _nothing
 
     def report(self) -> ReportWorkers:
         """Which workers are to run. Those that leave are among them."""
@@ -66,18 +61,15 @@ class Workforce:
         if worker not in topology.leaving:
             self._table.publish_workers(topology.workers, [*topology.leaving, worker])
 
-    def tick(self, now_ns: int) -> list[Effect]:
-        """Let go who left everything. Raises StorageFailure."""
+    def remove_drained(self, now_ns: int) -> list[int]:
+        """Remove the leaving workers that own nothing any more. Returns their numbers. Raises StorageFailure."""
         topology = self._table.topology
         empty = set(topology.leaving) - topology.engaged
         self._empty_since_ns = {worker: self._empty_since_ns.get(worker, now_ns) for worker in empty}
-        gone = {worker for worker in empty if not self._may_hold_scans(worker, now_ns)}
-        if not gone:
-            return []
-        self._table.publish_workers(set(topology.workers) - gone, set(topology.leaving) - gone)
-        dismissed = [effect for worker in sorted(gone) for effect in self._registrar.dismiss(worker)]
-        told = [effect for worker in sorted(gone) for effect in self.on_gone(worker)]
-        return [*dismissed, self.report(), *told]
+        removed = {worker for worker in empty if not self._may_hold_scans(worker, now_ns)}
+        if removed:
+            self._table.publish_workers(set(topology.workers) - removed, set(topology.leaving) - removed)
+        return sorted(removed)
 
     def _may_hold_scans(self, worker: int, now_ns: int) -> bool:
         """Whether scans may be open that began before the worker was empty: those it told of since, or may yet."""
@@ -85,7 +77,3 @@ class Workforce:
         if member is None:  # after a start of this router: it lives, or its next process will register
             return now_ns - since_ns <= SILENCE_NS_MAX
         return member.state is not State.DOWN and (member.scans > 0 or member.beaten_ns <= since_ns)
-
-
-def _nothing(worker: int) -> list[Effect]:
-    return []

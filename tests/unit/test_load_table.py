@@ -59,7 +59,7 @@ def test_until_a_child_has_files_of_its_own_its_share_of_the_parents_counts(chan
     with_files = TWO.map
     table.note(LoadReport(0, [RangeReport(1, 1_000, 1_000, 9, 5, busy_permille=400, last=b"h", cuts=CUTS)]), with_files)
     table.note(LoadReport(1, [RangeReport(2, 80, 80, 1, 5)]), with_files)
-    table.begun(change)
+    table.inherit(change)
     parents = {parent.segment for parent in change.parents}
     children = [Route(each.start, SegmentId(each.segment), WorkerId(each.worker), Epoch(1)) for each in change.children]
     changed = with_files.with_replaced(parents, children)
@@ -87,7 +87,7 @@ def test_who_has_the_right_end_of_a_parent_is_filled_there_from_the_beginning() 
     filled = RangeReport(1, 1_000, 1_000, 9, 5, puts_per_s=70, appends_per_s=60, last=b"h", cuts=CUTS)
     table.note(LoadReport(0, [filled, RangeReport(2, 80, 80, 1, 5)]), TWO.map)
     change = change_plan.split(TWO, [b"c", b"h\0"], [0, 1, 1])
-    table.begun(change)
+    table.inherit(change)
     children = [Route(each.start, SegmentId(each.segment), WorkerId(each.worker), Epoch(1)) for each in change.children]
     split = TWO.map.with_replaced({1}, children)
     assert [load.appends_per_s for load in table.loads(split, WORKERS, (), 1).ranges] == [0, 0, 60, 0]
