@@ -17,7 +17,7 @@ from shardstore.limits import MILLISECOND_NS
 from shardstore.router import change_plan
 from shardstore.router.answers import CLIENTS, answer, refuse
 from shardstore.router.cluster_state import ClusterState
-from shardstore.router.membership import State
+from shardstore.router.membership import MemberState
 from shardstore.router.policies.plan import Plan, PlanKind
 from shardstore.router.steering import Steering
 from shardstore.router.topology_changes import TopologyChanges
@@ -35,7 +35,7 @@ FORGOTTEN = "the router that was asked has ended; the ranges tell what was done"
 
 
 @dataclass(slots=True)
-class Asked:
+class OperatorRequest:
     """One request: who waits for it, for which changes or whose departure, and what it will be told."""
 
     peer: bytes
@@ -61,21 +61,21 @@ class Admin:
         self._changes = changes
         self._steering = steering
         self._workforce = workforce
-        self._asked: OrderedDict[tuple[int, int], Asked] = OrderedDict()
-        self._actions: dict[str, Callable[[AdminRequest, int], list[Plan]]] = {
+        self._requests: OrderedDict[tuple[int, int], OperatorRequest] = OrderedDict()
+        self._change_actions: dict[str, Callable[[AdminRequest, int], list[Plan]]] = {
             Action.SPLIT: self._split,
             Action.MERGE: self._merge,
             Action.MOVE: self._move,
             Action.REBALANCE: self._rebalance,
         }
-        self._of_workers: dict[str, Callable[[bytes, Header, AdminRequest], list[Effect]]] = {
+        self._worker_actions: dict[str, Callable[[bytes, Header, AdminRequest], list[Effect]]] = {
             Action.ADD_WORKER: self._add_worker,
             Action.DRAIN_WORKER: self._drain_worker,
         }
 
     def handle(self, peer: bytes, header: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Answer an ADMIN, now or when its changes are done. Raises MalformedMessage, StorageFailure."""
-        asked = self._asked.get((header.client, header.sequence))
+        asked = self._requests.get((header.client, header.sequence))
         if asked is not None:
             asked.peer, asked.request = peer, header
             return [] if asked.is_open else [answer(CLIENTS, peer, header, asked.reply)]
@@ -86,9 +86,9 @@ class Admin:
         try:
             if request.action == Action.RANGES:
                 return [answer(CLIENTS, peer, header, AdminReply(ranges=self._rows()))]
-            if request.action in self._of_workers:
-                return self._of_workers[request.action](peer, header, request)
-            if request.action not in self._actions:
+            if request.action in self._worker_actions:
+                return self._worker_actions[request.action](peer, header, request)
+            if request.action not in self._change_actions:
                 raise InvalidRequest(f"{request.action!r} is none of {', '.join(Action)}")
             return self._change(peer, header, request, now_ns)
         except InvalidRequest as error:
@@ -101,9 +101,9 @@ class Admin:
         """A change is done: answer who waited for it as the last one."""
         effects: list[Effect] = []
         givers = {parent.worker for parent in change.parents}
-        for asked in self._asked.values():
+        for asked in self._requests.values():
             if asked.leaving in givers:
-                asked.reply.changes.append(_told(change, change.number, f"worker {asked.leaving} leaves"))
+                asked.reply.changes.append(_planned_change(change, change.number, f"worker {asked.leaving} leaves"))
             if change.number in asked.open:
                 asked.open.remove(change.number)
                 if not asked.open:
@@ -112,7 +112,7 @@ class Admin:
 
     def worker_removed(self, worker: int) -> list[Effect]:
         """The store has this worker no more: answer who waited for that."""
-        waiting = [asked for asked in self._asked.values() if asked.leaving == worker]
+        waiting = [asked for asked in self._requests.values() if asked.leaving == worker]
         for asked in waiting:
             asked.leaving = None
         return [answer(CLIENTS, asked.peer, asked.request, asked.reply) for asked in waiting]
@@ -120,20 +120,20 @@ class Admin:
     def _change(self, peer: bytes, header: Header, request: AdminRequest, now_ns: int) -> list[Effect]:
         told: list[PlannedChange] = []
         effects: list[Effect] = []
-        for plan in self._actions[request.action](request, now_ns):
+        for plan in self._change_actions[request.action](request, now_ns):
             change = change_plan.change_of(self._table.topology, plan)
-            told.append(_told(change, 0 if request.dry_run else change.number, plan.reason))
+            told.append(_planned_change(change, 0 if request.dry_run else change.number, plan.reason))
             if not request.dry_run:
                 effects += self._steering.begin(change, plan.reason, now_ns)
         if request.dry_run or not told:
             return [answer(CLIENTS, peer, header, AdminReply(told))]
-        self._remember(Asked(peer, header, AdminReply(told), {change.number for change in told}))
+        self._remember(OperatorRequest(peer, header, AdminReply(told), {change.number for change in told}))
         return effects
 
-    def _remember(self, asked: Asked) -> None:
-        self._asked[asked.request.client, asked.request.sequence] = asked
-        while len(self._asked) > REMEMBERED_MAX:
-            self._asked.popitem(last=False)
+    def _remember(self, asked: OperatorRequest) -> None:
+        self._requests[asked.request.client, asked.request.sequence] = asked
+        while len(self._requests) > REMEMBERED_MAX:
+            self._requests.popitem(last=False)
 
     def _split(self, request: AdminRequest, now_ns: int) -> list[Plan]:
         route = self._table.current.route_of(request.key)
@@ -148,30 +148,30 @@ class Admin:
     def _move(self, request: AdminRequest, now_ns: int) -> list[Plan]:
         member = self._membership.of_worker(request.worker)
         if request.worker in self._table.topology.staying and not (member and member.may_receive):
-            state = member.state if member else State.DOWN
+            state = member.state if member else MemberState.DOWN
             why = f"takes no ranges: {member.trouble}" if member and member.trouble else f"is {state}"
             raise Busy(f"worker {request.worker} {why}", 1, 1, change_plan.RETRY_AFTER_NS)
         route = self._table.current.route_of(request.key)
         return [Plan(PlanKind.MOVE, (route.segment,), (request.worker,), ASKED_FOR)]
 
     def _rebalance(self, request: AdminRequest, now_ns: int) -> list[Plan]:
-        return self._steering.rebalancing(now_ns)
+        return self._steering.rebalance_plans(now_ns)
 
     def _add_worker(self, peer: bytes, header: Header, request: AdminRequest) -> list[Effect]:
         reply = AdminReply(worker=self._workforce.next_worker())
         effects = [] if request.dry_run else self._workforce.add_worker()
-        self._remember(Asked(peer, header, reply))
+        self._remember(OperatorRequest(peer, header, reply))
         return [*effects, answer(CLIENTS, peer, header, reply)]
 
     def _drain_worker(self, peer: bytes, header: Header, request: AdminRequest) -> list[Effect]:
         """The moves are begun by the next ticks; those that were done are told in the end."""
         if not request.dry_run:
             self._workforce.drain_worker(request.worker)
-            self._remember(Asked(peer, header, AdminReply(worker=request.worker), leaving=request.worker))
+            self._remember(OperatorRequest(peer, header, AdminReply(worker=request.worker), leaving=request.worker))
             return []
         self._workforce.check_drain(request.worker)
-        plans = self._steering.evacuation(request.worker)
-        told = [_told(change_plan.change_of(self._table.topology, plan), 0, plan.reason) for plan in plans]
+        plans = self._steering.evacuation_plans(request.worker)
+        told = [_planned_change(change_plan.change_of(self._table.topology, plan), 0, plan.reason) for plan in plans]
         return [answer(CLIENTS, peer, header, AdminReply(told, worker=request.worker))]
 
     def _rows(self) -> list[RangeRow]:
@@ -194,7 +194,7 @@ class Admin:
         return rows
 
 
-def _told(change: Change, number: int, reason: str) -> PlannedChange:
+def _planned_change(change: Change, number: int, reason: str) -> PlannedChange:
     last = change.children[-1]
     return PlannedChange(
         number,

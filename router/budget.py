@@ -114,7 +114,7 @@ class Budget:
         self._plan = plan
         self.accounts = {worker: Account() for worker in workers}
 
-    def joined(self, worker: int, sequence: int) -> None:
+    def join(self, worker: int, sequence: int) -> None:
         """A process of the worker has registered with this message. Until it reports, all stays reserved.
 
         One that was added since this router started begins with nothing, as the worker knows from its plan.
@@ -122,16 +122,16 @@ class Budget:
         account = self.accounts.get(worker, Account(reserved=0))
         self.accounts[worker] = replace(account, alive=False, sequence=sequence)
 
-    def lost(self, worker: int) -> None:
+    def lose(self, worker: int) -> None:
         """The worker counts as down."""
         if worker in self.accounts:
             self.accounts[worker] = replace(self.accounts[worker], alive=False)
 
-    def gone(self, worker: int) -> None:
+    def forget(self, worker: int) -> None:
         """The store has this worker no more."""
         self.accounts.pop(worker, None)
 
-    def reported(self, worker: int, sequence: int, report: LeaseReport) -> Lease:
+    def renew_lease(self, worker: int, sequence: int, report: LeaseReport) -> Lease:
         """Take a report, answer with the lease. A report that is not newer than all before changes nothing."""
         if sequence <= self.accounts[worker].sequence:
             return Lease(report.lease, 0)

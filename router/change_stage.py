@@ -25,7 +25,7 @@ class Stage(StrEnum):
     MATERIALISED = "materialised"
 
 
-class Step(NamedTuple):
+class StageStep(NamedTuple):
     """What leads on from a stage: all parents, or all children, in this field of the reports."""
 
     of_parents: bool
@@ -33,11 +33,11 @@ class Step(NamedTuple):
     following: Stage
 
 
-STEPS: dict[Stage, Step] = {
-    Stage.PENDING: Step(True, "fenced", Stage.FENCED),
-    Stage.FENCED: Step(False, "adopted", Stage.ADOPTED),
-    Stage.ADOPTED: Step(True, "drained", Stage.DRAINED),
-    Stage.DRAINED: Step(False, "materialised", Stage.MATERIALISED),
+STEPS: dict[Stage, StageStep] = {
+    Stage.PENDING: StageStep(True, "fenced", Stage.FENCED),
+    Stage.FENCED: StageStep(False, "adopted", Stage.ADOPTED),
+    Stage.ADOPTED: StageStep(True, "drained", Stage.DRAINED),
+    Stage.DRAINED: StageStep(False, "materialised", Stage.MATERIALISED),
 }
 
 
@@ -52,6 +52,6 @@ def stage_of(change: Change, reports: Iterable[Progress]) -> Stage:
     return stage
 
 
-def _is_done(change: Change, reports: Iterable[Progress], step: Step) -> bool:
+def _is_done(change: Change, reports: Iterable[Progress], step: StageStep) -> bool:
     relatives = change.parents if step.of_parents else change.children
     return all(any(each.segment in getattr(report, step.field) for report in reports) for each in relatives)

@@ -100,7 +100,7 @@ class RouterCore:
             Op.READY: self._registrar.ready,
             Op.HEARTBEAT: self._registrar.heartbeat,
             Op.PROGRESS: self._progress,
-            Op.LOAD: self._steering.reported,
+            Op.LOAD: self._steering.take_report,
             Op.GET: self._dispatch.forward_to_parent,
         }
 
@@ -155,7 +155,7 @@ class RouterCore:
 
     def _worker_message(self, peer: bytes, frames: list[bytes], now_ns: int) -> list[Effect]:
         if frames and decode_header(frames[0]).status != Status.NONE:
-            return self._dispatch.give_back(peer, frames)
+            return self._dispatch.return_reply(peer, frames)
         header = decode_request(frames)
         handler = self._from_workers.get(header.op)
         if handler is None:
@@ -217,7 +217,7 @@ class RouterCore:
 
     def _gone(self, event: SendFailed | PeerGone, now_ns: int) -> list[Effect]:
         if event.link == WORKERS:
-            return self._registrar.unreachable(event.peer)
+            return self._registrar.lose_peer(event.peer)
         self._sessions.forget_peer(event.peer)
         return []
 

@@ -20,8 +20,8 @@ from shardstore.limits import (
 from shardstore.router.announcer import Announcer
 from shardstore.router.answers import CLIENTS, WORKERS, refuse
 from shardstore.router.cluster_state import ClusterState
-from shardstore.router.in_flight import ENTRY_BYTES, InFlight, Passed
-from shardstore.router.membership import State
+from shardstore.router.in_flight import ENTRY_BYTES, ForwardedRequest, InFlight
+from shardstore.router.membership import MemberState
 from shardstore.seams.effects import Effect, Send
 from shardstore.stalls import Stalls
 from shardstore.wire.messages import Refusal
@@ -61,7 +61,7 @@ class Dispatch:
         route = self._table.current.route_of_segment(header.segment)
         worker = route.worker if route and route.epoch == header.epoch else None
         if worker is None and header.op in _OF_SCANS:  # it may have begun before the segment was split, merged or moved
-            worker = self._table.former_owners.of(header.segment)
+            worker = self._table.former_owners.owner_of(header.segment)
         if worker is None or worker not in self._table.topology.workers:
             stale = Refusal("the routes have changed", routes=self._announcer.routes)
             return [refuse(CLIENTS, peer, header, Status.STALE_ROUTE, stale)]
@@ -70,13 +70,13 @@ class Dispatch:
     def forward_to_parent(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         """Pass on what the owner of a child asks the owner of its parent."""
         flaw = _flaw(header, sum(map(len, frames)))
-        worker = self._table.former_owners.of(header.segment)
+        worker = self._table.former_owners.owner_of(header.segment)
         if flaw or worker is None or not header.flags & Flag.OF_PARENT:
             what = Refusal(flaw or f"segment {header.segment} is no parent", routes=self._announcer.routes)
             return [refuse(WORKERS, peer, header, Status.INVALID if flaw else Status.STALE_ROUTE, what)]
         return self._pass_on(WORKERS, peer, worker, header, frames, now_ns)
 
-    def give_back(self, peer: bytes, frames: list[bytes]) -> list[Effect]:
+    def return_reply(self, peer: bytes, frames: list[bytes]) -> list[Effect]:
         """Pass a worker's answer to the client that waits for it. Raises MalformedMessage."""
         header = decode_reply(frames)
         member = self._membership.of_peer(peer)
@@ -102,8 +102,8 @@ class Dispatch:
         self, link: str, peer: bytes, worker: WorkerId, header: Header, frames: list[bytes], now_ns: int
     ) -> list[Effect]:
         member = self._membership.of_worker(worker)
-        if member is None or member.state is not State.UP:
-            down = Refusal(f"worker {worker} is {member.state if member else State.DOWN}")
+        if member is None or member.state is not MemberState.UP:
+            down = Refusal(f"worker {worker} is {member.state if member else MemberState.DOWN}")
             return [refuse(link, peer, header, Status.UNAVAILABLE, down, RETRY_UNAVAILABLE_MS)]
         of_peer = self.in_flight.count_of(peer, worker)
         if link == CLIENTS and of_peer >= PEER_REQUESTS_MAX:
@@ -116,7 +116,7 @@ class Dispatch:
             busy = Refusal(f"bytes in flight to worker {worker}", used + charged, self._in_flight_bytes_max)
             return [refuse(link, peer, header, Status.BUSY, busy, RETRY_BUSY_MS)]
         deadline_ns = now_ns + header.duration_ms * MILLISECOND_NS
-        self.in_flight.add(Passed(link, peer, header, worker, charged, deadline_ns))
+        self.in_flight.add(ForwardedRequest(link, peer, header, worker, charged, deadline_ns))
         return [Send(WORKERS, member.peer, frames)]
 
     def _forward_by_key(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:

@@ -16,15 +16,15 @@ class FormerOwners:
     def __init__(self, changes: tuple[Change, ...]) -> None:
         self._workers: OrderedDict[int, WorkerId] = OrderedDict()
         for change in changes:
-            self.note(change)
+            self.add(change)
 
-    def note(self, change: Change) -> None:
+    def add(self, change: Change) -> None:
         """The parents of this change are in the map no more."""
         for parent in change.parents:
             self._workers[parent.segment] = WorkerId(parent.worker)
         while len(self._workers) > FORMER_MAX:
             self._workers.popitem(last=False)
 
-    def of(self, segment: int) -> WorkerId | None:
+    def owner_of(self, segment: int) -> WorkerId | None:
         """Who owned the segment, if that is known."""
         return self._workers.get(segment)

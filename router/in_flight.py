@@ -13,7 +13,7 @@ ENTRY_BYTES = KIB
 """Charged for every request beside its frames, so that a flood of tiny ones is bounded too."""
 
 
-class Passed(NamedTuple):
+class ForwardedRequest(NamedTuple):
     """One request in flight: who waits for its answer and until when, which worker has it, and what it weighs."""
 
     link: str
@@ -33,7 +33,7 @@ class InFlight:
     """
 
     def __init__(self) -> None:
-        self._passed: dict[tuple[int, int, int], Passed] = {}
+        self._passed: dict[tuple[int, int, int], ForwardedRequest] = {}
         self._bytes: defaultdict[int, int] = defaultdict(int)
         self._of_peers: Counter[tuple[bytes, int]] = Counter()
 
@@ -52,7 +52,7 @@ class InFlight:
         """Bytes in flight to all workers."""
         return sum(self._bytes.values())
 
-    def add(self, passed: Passed) -> None:
+    def add(self, passed: ForwardedRequest) -> None:
         """Remember a request. One that is in flight already (a retry) waits under its new peer and deadline."""
         key = _key(passed.header)
         former = self._passed.get(key)
@@ -62,7 +62,7 @@ class InFlight:
         self._bytes[passed.worker] += passed.size_bytes
         self._of_peers[passed.peer, passed.worker] += 1
 
-    def take(self, reply: Header, worker: int) -> Passed | None:
+    def take(self, reply: Header, worker: int) -> ForwardedRequest | None:
         """Forget the request that this worker has answered; None when it has no such request."""
         passed = self._passed.get(_key(reply))
         if passed is None or passed.worker != worker:
@@ -70,7 +70,7 @@ class InFlight:
         self._remove(passed)
         return passed
 
-    def take_all(self, worker: int) -> list[Passed]:
+    def take_all(self, worker: int) -> list[ForwardedRequest]:
         """Forget everything that this worker had."""
         lost = [passed for passed in self._passed.values() if passed.worker == worker]
         for passed in lost:
@@ -92,11 +92,11 @@ class InFlight:
         assert self._of_peers == Counter((passed.peer, passed.worker) for passed in self._passed.values())
         assert charged == {worker: used for worker, used in self._bytes.items() if used}
 
-    def _remove(self, passed: Passed) -> None:
+    def _remove(self, passed: ForwardedRequest) -> None:
         del self._passed[_key(passed.header)]
         self._discount(passed)
 
-    def _discount(self, passed: Passed) -> None:
+    def _discount(self, passed: ForwardedRequest) -> None:
         self._bytes[passed.worker] -= passed.size_bytes
         of_peer = passed.peer, passed.worker
         if self._of_peers[of_peer] > 1:

@@ -53,11 +53,11 @@ class LoadTable:
             appends = sum(self._appends(segment) for segment, _ in shares if self._ends_with(segment, child, change))
             self._inherited[child.segment] = Inherited(int(size_bytes), busy, appends)
 
-    def of(self, segment: int) -> RangeReport | None:
+    def report_of(self, segment: int) -> RangeReport | None:
         """The newest report of a range."""
         return self._reports.get(segment)
 
-    def loads(
+    def store_load(
         self, route_map: RouteMap, workers: Sequence[WorkerLoad], changing: Collection[int], changes: int
     ) -> StoreLoad:
         """The store as policies see it. `changing`: segments of the map that take part in one of `changes` changes.

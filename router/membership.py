@@ -12,7 +12,7 @@ SILENCE_NS_MAX = 5 * SECOND_NS
 """Ten heartbeats: a starved processor or a long pause of a collector is no death."""
 
 
-class State(StrEnum):
+class MemberState(StrEnum):
     """How far a worker is."""
 
     DOWN = "down"
@@ -29,9 +29,9 @@ class Member:
     peer: bytes
     endpoint: str
     heard_ns: int
-    state: State = State.JOINING
+    state: MemberState = MemberState.JOINING
     pressure: int = 0
-    beaten_ns: int = 0
+    heartbeat_ns: int = 0
     """When its latest heartbeat came; 0 before the first."""
     scans: int = 0
     """How many it held open then."""
@@ -43,7 +43,7 @@ class Member:
     @property
     def may_receive(self) -> bool:
         """Whether ranges may be moved to it, and from it: their children need files."""
-        return self.state is State.UP and not self.trouble
+        return self.state is MemberState.UP and not self.trouble
 
     @property
     def trouble(self) -> str:
@@ -80,13 +80,13 @@ class Membership:
 
     def endpoints(self) -> dict[int, str]:
         """Where the workers that are up listen."""
-        return {member.worker: member.endpoint for member in self.members() if member.state is State.UP}
+        return {member.worker: member.endpoint for member in self.members() if member.state is MemberState.UP}
 
     def join(self, worker: WorkerId, peer: bytes, endpoint: str, now_ns: int, failure: str = "") -> Member:
         """A process registers. Whoever had this number or this peer before must be down."""
         former = self._members.get(worker)
         assert peer not in self._by_peer
-        assert former is None or former.state is State.DOWN
+        assert former is None or former.state is MemberState.DOWN
         member = Member(worker, peer, endpoint, now_ns, failure=failure)
         self._members[worker] = self._by_peer[peer] = member
         return member
@@ -95,11 +95,11 @@ class Membership:
         """A process is gone, or counts as gone: what it says is not heard until it registers again."""
         del self._by_peer[member.peer]
         member.peer = b""
-        member.state = State.DOWN
+        member.state = MemberState.DOWN
 
     def forget(self, member: Member) -> None:
         """There is no such worker any more. It must be down."""
-        assert member.state is State.DOWN
+        assert member.state is MemberState.DOWN
         del self._members[member.worker]
 
     def silent(self, now_ns: int) -> list[Member]:

@@ -29,22 +29,22 @@ def serves_the_map(route_map: RouteMap, worker: int, serving: Mapping[int, int])
     return dict(serving) == {route.segment: route.epoch for route in routes_of(route_map, worker)}
 
 
-def granted(route_map: RouteMap, register: Register) -> list[Route]:
+def routes_with_new_epochs(route_map: RouteMap, register: Register) -> list[Route]:
     """The routes that change, each with its new epoch, so that this registration can be answered."""
     if register.failure or serves_the_map(route_map, register.worker, register.serving):
         return []
     return [
-        replace(route, epoch=Epoch(1 + max(route.epoch, highest_epoch_told(register, route.segment))))
+        replace(route, epoch=Epoch(1 + max(route.epoch, highest_known_epoch(register, route.segment))))
         for route in routes_of(route_map, register.worker)
     ]
 
 
-def highest_epoch_told(register: Register, segment: int) -> int:
+def highest_known_epoch(register: Register, segment: int) -> int:
     """The highest epoch of a segment that the worker knows of."""
     return max(register.known.get(segment, 0), register.serving.get(segment, 0))
 
 
-def created(route_map: RouteMap, worker: WorkerId, children: Container[int]) -> list[Route]:
+def newly_created_routes(route_map: RouteMap, worker: WorkerId, children: Container[int]) -> list[Route]:
     """The routes that change when a worker has all its segments on disk but those of children, which come later."""
     return [
         replace(route, created=True)

@@ -19,7 +19,7 @@ from shardstore.router.announcer import Announcer
 from shardstore.router.answers import WORKERS, answer, refuse
 from shardstore.router.cluster_state import ClusterState
 from shardstore.router.dispatch import Dispatch
-from shardstore.router.membership import SILENCE_NS_MAX, Member, State
+from shardstore.router.membership import SILENCE_NS_MAX, Member, MemberState
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.seams.effects import Effect
 from shardstore.wire.messages import Assignments, Heartbeat, Ready, Refusal, Register, decode
@@ -48,16 +48,16 @@ class Registrar:
         """
         asked = decode(Register, frames[1])
         self._check(asked)
-        if self._is_asked_again(peer, asked):
+        if self._is_repeated(peer, asked):
             return [self._assign(peer, request, asked)]
-        granted = ownership.granted(self._table.current, asked)
+        granted = ownership.routes_with_new_epochs(self._table.current, asked)
         begins = not asked.failure and is_later_life(asked.life, self._table.topology.lives.get(asked.worker, 0))
         if granted or begins:
             self._table.publish(granted, {asked.worker: asked.life} if begins else None)
         former = [self._membership.of_worker(asked.worker), self._membership.of_peer(peer)]
         abandoned = [effect for member in former if member is not None for effect in self._lose(member)]
         self._membership.join(WorkerId(asked.worker), peer, asked.endpoint, now_ns, asked.failure)
-        self._budget.joined(asked.worker, request.sequence)
+        self._budget.join(asked.worker, request.sequence)
         announced = self._announcer.announce()
         return [*abandoned, self._assign(peer, request, asked), *announced]
 
@@ -67,10 +67,10 @@ class Registrar:
         member = self._membership.of_peer(peer)
         if member is None or not ownership.serves_the_map(self._table.current, member.worker, serving):
             return [self._register_again(peer, request)]
-        created = ownership.created(self._table.current, member.worker, self._changes.children())
+        created = ownership.newly_created_routes(self._table.current, member.worker, self._changes.children())
         if created and not member.failure:
             self._table.publish(created)
-        member.state = State.UP
+        member.state = MemberState.UP
         member.heard_ns = now_ns
         return [answer(WORKERS, peer, request), *self._announcer.announce()]
 
@@ -81,26 +81,26 @@ class Registrar:
         """
         beat = decode(Heartbeat, frames[1])
         member = self._membership.of_peer(peer)
-        known = member is not None and member.worker == beat.worker and member.state is State.UP
+        known = member is not None and member.worker == beat.worker and member.state is MemberState.UP
         if member is None or not known or beat.router != self._router_life:
             return [self._register_again(peer, request)]
-        member.heard_ns = member.beaten_ns = now_ns
+        member.heard_ns = member.heartbeat_ns = now_ns
         member.pressure = beat.pressure
         member.scans = beat.scans
         member.full_disk = beat.full_disk
-        lease = self._budget.reported(member.worker, request.sequence, beat.report)
+        lease = self._budget.renew_lease(member.worker, request.sequence, beat.report)
         if member.worker in self._budget.short:
             self._dispatch.stalls.refused(f"the budget has no more for worker {member.worker}", now_ns)
         return [answer(WORKERS, peer, request, lease)]
 
-    def unreachable(self, peer: bytes) -> list[Effect]:
+    def lose_peer(self, peer: bytes) -> list[Effect]:
         """A message could not be handed to this peer."""
         member = self._membership.of_peer(peer)
         return [] if member is None else [*self._lose(member), *self._announcer.announce()]
 
     def dismiss(self, worker: int) -> list[Effect]:
         """The store has this worker no more."""
-        self._budget.gone(worker)
+        self._budget.forget(worker)
         member = self._membership.of_worker(worker)
         if member is None:
             return []
@@ -117,16 +117,16 @@ class Registrar:
         abandoned = [effect for member in silent for effect in self._lose(member)]
         return [*abandoned, *self._announcer.announce()] if silent else []
 
-    def _is_asked_again(self, peer: bytes, asked: Register) -> bool:
+    def _is_repeated(self, peer: bytes, asked: Register) -> bool:
         """Whether this process has been granted its epochs already, and only the answer was slow."""
         member = self._membership.of_peer(peer)
-        same = member is not None and member.worker == asked.worker and member.state is State.JOINING
+        same = member is not None and member.worker == asked.worker and member.state is MemberState.JOINING
         return same and not asked.serving
 
     def _assign(self, peer: bytes, request: Header, asked: Register) -> Effect:
         ranges = ownership.assignments(self._table.current, WorkerId(asked.worker))
         orders = self._changes.orders_of(asked.worker)
-        retired = self._changes.needless([*asked.known])
+        retired = self._changes.unneeded([*asked.known])
         topology = self._table.topology
         life = topology.lives.get(asked.worker, 0)
         routes = self._announcer.routes
@@ -134,10 +134,10 @@ class Registrar:
         return answer(WORKERS, peer, request, assignments)
 
     def _lose(self, member: Member) -> list[Effect]:
-        if member.state is State.DOWN:
+        if member.state is MemberState.DOWN:
             return []
         self._membership.lose(member)
-        self._budget.lost(member.worker)
+        self._budget.lose(member.worker)
         return self._dispatch.abandon(member.worker)
 
     def _register_again(self, peer: bytes, request: Header) -> Effect:
@@ -148,5 +148,5 @@ class Registrar:
         if asked.worker not in self._table.topology.workers:
             raise InvalidRequest(f"this store has no worker {asked.worker}")
         for route in ownership.routes_of(self._table.current, asked.worker):
-            if not 0 <= ownership.highest_epoch_told(asked, route.segment) < ownership.EPOCH_MAX:
+            if not 0 <= ownership.highest_known_epoch(asked, route.segment) < ownership.EPOCH_MAX:
                 raise InvalidRequest(f"no epoch of segment {route.segment} can follow the one told")

@@ -101,7 +101,7 @@ class RouteTable:
                 changes=(*topology.changes, change),
             )
         )
-        self.former_owners.note(change)
+        self.former_owners.add(change)
 
     def publish_end(self, change: Change) -> None:
         """The change is done: its children are ranges like others."""

@@ -12,7 +12,7 @@ from shardstore.router.load_table import LoadTable
 from shardstore.router.policies import topology_policy
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import StoreLoad, WorkerLoad
-from shardstore.router.policies.merge_policy import warm
+from shardstore.router.policies.merge_policy import warm_ranges
 from shardstore.router.policies.plan import Plan, PlanKind
 from shardstore.router.policies.rebalance_policy import evacuations, moves
 from shardstore.router.topology_changes import TopologyChanges
@@ -42,11 +42,11 @@ class Steering:
         self._options = options
         self._loads = LoadTable()
         self._history: History | None = None
-        self._steered_ns = 0
+        self._looked_ns = 0
         self._has_news = False
         self.verdicts: list[str] = []
 
-    def reported(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+    def take_report(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """A worker tells of its load. Raises MalformedMessage."""
         report = decode(LoadReport, frames[1])
         member = self._membership.of_peer(peer)
@@ -58,10 +58,10 @@ class Steering:
     def wakeup_ns(self) -> int | None:
         """When the policies should look."""
         if self._table.topology.leaving:
-            return self._steered_ns + LEAVING_LOOK_NS
+            return self._looked_ns + LEAVING_LOOK_NS
         if not self._has_news:
             return None
-        return self._steered_ns + LOOK_NS + LOOK_RANGE_NS * len(self._table.current.routes)
+        return self._looked_ns + LOOK_NS + LOOK_RANGE_NS * len(self._table.current.routes)
 
     def tick(self, now_ns: int) -> list[Effect]:
         """Begin what the policies plan. Raises StorageFailure."""
@@ -70,9 +70,9 @@ class Steering:
         due_ns = self.wakeup_ns()
         if due_ns is None or now_ns < due_ns:
             return []
-        self._steered_ns, self._has_news = now_ns, False
+        self._looked_ns, self._has_news = now_ns, False
         loads = self._store_load()
-        self._history.note_warm(warm(loads), now_ns)
+        self._history.note_warm(warm_ranges(loads), now_ns)
         plans, verdicts = topology_policy.choose(loads, self._history, self._options, now_ns)
         for verdict in verdicts:
             self._history.note_verdict(verdict, now_ns)
@@ -92,18 +92,18 @@ class Steering:
             self._history.note_change(PlanKind(change.kind), parents, children, now_ns)
         return effects
 
-    def rebalancing(self, now_ns: int) -> list[Plan]:
+    def rebalance_plans(self, now_ns: int) -> list[Plan]:
         """The moves that would even out the workers now."""
         return moves(self._store_load(), self._history or History(now_ns), self._options, now_ns)
 
-    def evacuation(self, worker: int) -> list[Plan]:
+    def evacuation_plans(self, worker: int) -> list[Plan]:
         """The moves that would empty this worker, were it to leave now."""
         owned = {route.segment for route in ownership.routes_of(self._table.current, worker)}
         return [plan for plan in evacuations(self._store_load([worker])) if owned.issuperset(plan.segments)]
 
     def load_of(self, segment: int) -> RangeReport | None:
         """What was last reported of a range."""
-        return self._loads.of(segment)
+        return self._loads.report_of(segment)
 
     def _begin_planned(self, plan: Plan, now_ns: int) -> list[Effect]:
         try:
@@ -120,4 +120,4 @@ class Steering:
             for member in self._membership.members()
         ]
         changing = {relative.segment for change in topology.changes for relative in (*change.parents, *change.children)}
-        return self._loads.loads(topology.map, workers, changing, len(topology.changes))
+        return self._loads.store_load(topology.map, workers, changing, len(topology.changes))

@@ -15,7 +15,7 @@ from shardstore.router.announcer import Announcer
 from shardstore.router.answers import WORKERS
 from shardstore.router.change_stage import Stage, stage_of
 from shardstore.router.cluster_state import ClusterState
-from shardstore.router.membership import State
+from shardstore.router.membership import MemberState
 from shardstore.seams.effects import Effect, Send
 from shardstore.wire.messages import decode, encode
 from shardstore.wire.topology import Change, Order, Orders, Progress, Retire
@@ -25,7 +25,7 @@ ORDER_AGAIN_NS = 500 * MILLISECOND_NS
 
 
 @dataclass(slots=True)
-class UnderWay:
+class ChangeUnderWay:
     """What is known of one change: the latest report of each worker, and what the parents knew of requests."""
 
     change: Change
@@ -67,7 +67,7 @@ class TopologyChanges:
         self._table = cluster.table
         self._membership = cluster.membership
         self._announcer = announcer
-        self._under_way = {change.number: UnderWay(change) for change in self._table.topology.changes}
+        self._under_way = {change.number: ChangeUnderWay(change) for change in self._table.topology.changes}
         self.done = 0
 
     def figures(self, now_ns: int) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class TopologyChanges:
         """Make a change known, durably, and order it. Raises NotWritable, with nothing changed, and StorageFailure."""
         self._table.publish_begin(change)
         self._announcer.refresh()
-        under_way = self._under_way[change.number] = UnderWay(change, reason, now_ns)
+        under_way = self._under_way[change.number] = ChangeUnderWay(change, reason, now_ns)
         return self._order(under_way, now_ns)
 
     def progress(
@@ -102,7 +102,7 @@ class TopologyChanges:
             return [], None
         under_way = self._under_way.get(report.change)
         if under_way is None:
-            gone = [segment for segment in (*report.fenced, *report.drained) if not self._is_known(segment)]
+            gone = [segment for segment in (*report.fenced, *report.drained) if not self._is_needed(segment)]
             return [self._retire(peer, report.change, gone)], None
         before = (len(under_way.windows), under_way.is_drained)
         under_way.reports[member.worker] = report
@@ -138,22 +138,22 @@ class TopologyChanges:
         """Segments of the children of all changes under way."""
         return {child.segment for each in self._under_way.values() for child in each.change.children}
 
-    def needless(self, segments: Sequence[int]) -> list[int]:
+    def unneeded(self, segments: Sequence[int]) -> list[int]:
         """Those of the segments that nobody needs any more."""
-        return [segment for segment in segments if not self._is_known(segment)]
+        return [segment for segment in segments if not self._is_needed(segment)]
 
-    def _is_known(self, segment: int) -> bool:
+    def _is_needed(self, segment: int) -> bool:
         parents = (parent.segment for each in self._under_way.values() for parent in each.change.parents)
         return self._table.current.route_of_segment(segment) is not None or segment in parents
 
-    def _order(self, under_way: UnderWay, now_ns: int) -> list[Effect]:
+    def _order(self, under_way: ChangeUnderWay, now_ns: int) -> list[Effect]:
         under_way.ordered_ns = now_ns
         body = encode(Orders(self._order_of(under_way), self._announcer.routes))
         frames = (Header(Op.CHANGE).encode(), body)
         members = [self._membership.of_worker(worker) for worker in sorted(under_way.change.workers)]
-        return [Send(WORKERS, each.peer, frames) for each in members if each and each.state is not State.DOWN]
+        return [Send(WORKERS, each.peer, frames) for each in members if each and each.state is not MemberState.DOWN]
 
-    def _order_of(self, under_way: UnderWay) -> Order:
+    def _order_of(self, under_way: ChangeUnderWay) -> Order:
         change = under_way.change
         routes = [self._table.current.route_of_segment(child.segment) for child in change.children]
         epochs = {int(route.segment): int(route.epoch) for route in routes if route is not None}
@@ -165,7 +165,7 @@ class TopologyChanges:
         members = [self._membership.of_worker(parent.worker) for parent in change.parents]
         return next((each.full_disk for each in members if each and each.full_disk), "")
 
-    def _end(self, under_way: UnderWay) -> list[Effect]:
+    def _end(self, under_way: ChangeUnderWay) -> list[Effect]:
         change = under_way.change
         self._table.publish_end(change)
         del self._under_way[change.number]
@@ -179,7 +179,7 @@ class TopologyChanges:
                 [parent.segment for parent in change.parents if parent.worker == each.worker],
             )
             for each in members
-            if each and each.state is not State.DOWN
+            if each and each.state is not MemberState.DOWN
         ]
         return [*retired, *announced]
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from shardstore.errors import InvalidRequest
 from shardstore.limits import WORKERS_MAX
 from shardstore.router.cluster_state import ClusterState
-from shardstore.router.membership import SILENCE_NS_MAX, State
+from shardstore.router.membership import SILENCE_NS_MAX, MemberState
 from shardstore.seams.effects import Effect, ReportWorkers
 
 
@@ -76,4 +76,4 @@ class Workforce:
         member, since_ns = self._membership.of_worker(worker), self._empty_since_ns[worker]
         if member is None:  # after a start of this router: it lives, or its next process will register
             return now_ns - since_ns <= SILENCE_NS_MAX
-        return member.state is not State.DOWN and (member.scans > 0 or member.beaten_ns <= since_ns)
+        return member.state is not MemberState.DOWN and (member.scans > 0 or member.heartbeat_ns <= since_ns)

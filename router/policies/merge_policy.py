@@ -46,7 +46,7 @@ def merges(loads: StoreLoad, history: History, options: TopologyOptions, now_ns:
             yield _merge(left, right, limit)
 
 
-def warm(loads: StoreLoad) -> Iterator[int]:
+def warm_ranges(loads: StoreLoad) -> Iterator[int]:
     """Ranges with load, of which the history is to know."""
     return (load.segment for load in loads.ranges if load.busy > LOAD_SHARE * split_policy.BUSY_MIN / 2)
 

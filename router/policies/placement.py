@@ -24,7 +24,7 @@ def least_busy(loads: StoreLoad, workers: Collection[int]) -> int | None:
     return min(workers, key=work, default=None)
 
 
-def dealt(loads: StoreLoad, sizes: Sequence[float], home: int) -> tuple[int, ...]:
+def owners_of_parts(loads: StoreLoad, sizes: Sequence[float], home: int) -> tuple[int, ...]:
     """Who is to have the parts of a range that its owner `home` gives up, in key order; by their bytes.
 
     A part goes to who stores least by then, if it stores no more than its former owner even with that part.

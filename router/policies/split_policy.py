@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from shardstore.limits import KEY_BYTES_MAX
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import RangeLoad, StoreLoad
-from shardstore.router.policies.placement import APART_SHARE, dealt, gain, least_busy
+from shardstore.router.policies.placement import APART_SHARE, gain, least_busy, owners_of_parts
 from shardstore.router.policies.plan import Plan, PlanKind, Unsplittable
 from shardstore.router.policies.sizes import has_rested, share_bytes, split_bytes
 from shardstore.topology_options import TopologyOptions
@@ -111,7 +111,7 @@ def _by_bytes(load: RangeLoad, loads: StoreLoad, limit: int, part_bytes: float) 
     keys = _even_cuts(load, math.ceil(load.size_bytes / part_bytes))
     if not keys:
         return _at_end(load, at_end, loads, what) if at_end else None
-    workers = dealt(loads, [load.size_bytes / (len(keys) + 1)] * (len(keys) + 1), load.worker)
+    workers = owners_of_parts(loads, [load.size_bytes / (len(keys) + 1)] * (len(keys) + 1), load.worker)
     if at_end:
         keys, workers = (*keys, at_end), (*workers, _edge_taker(load, loads))
     return Plan(PlanKind.SPLIT, (load.segment,), workers, what, keys)
