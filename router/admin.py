@@ -1,9 +1,11 @@
-"""What operators ask of the topology: ADMIN. See shardstore/wire/admin_messages.py.
+"""Handles ADMIN, the requests of operators about ranges and workers. See shardstore/wire/admin_messages.py.
 
-A change is answered when it is done, which may take a drain; so is the departure of a worker. Who asks again with the
-same id waits for the same or is told its outcome again. What was asked of a router that ended meanwhile may be done
-all the same, but this router does not know who asked. Whoever asks again is told that (TOO_OLD), and nothing is begun:
-a second merge would take another range, a second addition would add another worker.
+The reply to a change comes when the change is done, which may take a drain. The reply to `drain_worker` comes when the
+worker is removed. A retry with the same id waits for the same result, or gets the same reply again.
+
+After a restart the router no longer knows the earlier requests, though it may still carry them out. It refuses a retry
+with TOO_OLD and begins nothing, since a second merge would merge another range, and a second `add_worker` would add
+another worker.
 """
 
 from __future__ import annotations
@@ -31,27 +33,30 @@ from shardstore.wire.wire_format import Flag, Header, Status
 REMEMBERED_MAX = 1_024
 ACTIVE = "active"
 ASKED_FOR = "asked for"
-FORGOTTEN = "the router that was asked has ended; the ranges tell what was done"
+FORGOTTEN = "the router has restarted since the first try; look at the ranges and workers to see what was done"
 
 
 @dataclass(slots=True)
 class OperatorRequest:
-    """One request: who waits for it, for which changes or whose departure, and what it will be told."""
+    """One request, the peer that waits for it, and its reply.
+
+    `changes_open`: the changes that are not done yet. `leaving`: the worker that is not removed yet.
+    """
 
     peer: bytes
-    request: Header
+    header: Header
     reply: AdminReply
-    open: set[int] = field(default_factory=set)
+    changes_open: set[int] = field(default_factory=set)
     leaving: int | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether what was asked for is not done yet."""
-        return bool(self.open) or self.leaving is not None
+        """Whether the request is not done yet."""
+        return bool(self.changes_open) or self.leaving is not None
 
 
 class Admin:
-    """Requests of operators, by (client, sequence)."""
+    """Handles the requests of operators, and remembers the latest by (client, sequence)."""
 
     def __init__(
         self, cluster: ClusterState, changes: TopologyChanges, steering: Steering, workforce: Workforce
@@ -74,11 +79,11 @@ class Admin:
         }
 
     def handle(self, peer: bytes, header: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """Answer an ADMIN, now or when its changes are done. Raises MalformedMessage, StorageFailure."""
-        asked = self._requests.get((header.client, header.sequence))
-        if asked is not None:
-            asked.peer, asked.request = peer, header
-            return [] if asked.is_open else [answer(CLIENTS, peer, header, asked.reply)]
+        """Carry out a request, and reply now or when it is done. Raises MalformedMessage, StorageFailure."""
+        earlier = self._requests.get((header.client, header.sequence))
+        if earlier is not None:
+            earlier.peer, earlier.header = peer, header
+            return [] if earlier.is_open else [answer(CLIENTS, peer, header, earlier.reply)]
         request = decode(AdminRequest, frames[1])
         reads = request.dry_run or request.action == Action.RANGES
         if header.flags & Flag.RETRY and not reads:
@@ -89,7 +94,7 @@ class Admin:
             if request.action in self._worker_actions:
                 return self._worker_actions[request.action](peer, header, request)
             if request.action not in self._change_actions:
-                raise InvalidRequest(f"{request.action!r} is none of {', '.join(Action)}")
+                raise InvalidRequest(f"unknown action {request.action!r}; the actions are {', '.join(Action)}")
             return self._change(peer, header, request, now_ns)
         except InvalidRequest as error:
             return [refuse(CLIENTS, peer, header, Status.INVALID, Refusal(str(error)))]
@@ -98,40 +103,40 @@ class Admin:
             return [refuse(CLIENTS, peer, header, Status.BUSY, refusal, busy.retry_after_ns // MILLISECOND_NS)]
 
     def change_ended(self, change: Change) -> list[Effect]:
-        """A change is done: answer who waited for it as the last one."""
+        """Note that a change is done, and reply to the requests whose last change it was."""
         effects: list[Effect] = []
         givers = {parent.worker for parent in change.parents}
-        for asked in self._requests.values():
-            if asked.leaving in givers:
-                asked.reply.changes.append(_planned_change(change, change.number, f"worker {asked.leaving} leaves"))
-            if change.number in asked.open:
-                asked.open.remove(change.number)
-                if not asked.open:
-                    effects.append(answer(CLIENTS, asked.peer, asked.request, asked.reply))
+        for each in self._requests.values():
+            if each.leaving in givers:
+                each.reply.changes.append(_planned_change(change, change.number, f"worker {each.leaving} leaves"))
+            if change.number in each.changes_open:
+                each.changes_open.remove(change.number)
+                if not each.changes_open:
+                    effects.append(answer(CLIENTS, each.peer, each.header, each.reply))
         return effects
 
     def worker_removed(self, worker: int) -> list[Effect]:
-        """The store has this worker no more: answer who waited for that."""
-        waiting = [asked for asked in self._requests.values() if asked.leaving == worker]
-        for asked in waiting:
-            asked.leaving = None
-        return [answer(CLIENTS, asked.peer, asked.request, asked.reply) for asked in waiting]
+        """Note that a worker was removed, and reply to the requests that waited for it."""
+        waiting = [each for each in self._requests.values() if each.leaving == worker]
+        for each in waiting:
+            each.leaving = None
+        return [answer(CLIENTS, each.peer, each.header, each.reply) for each in waiting]
 
     def _change(self, peer: bytes, header: Header, request: AdminRequest, now_ns: int) -> list[Effect]:
-        told: list[PlannedChange] = []
+        planned: list[PlannedChange] = []
         effects: list[Effect] = []
         for plan in self._change_actions[request.action](request, now_ns):
             change = change_plan.change_of(self._table.topology, plan)
-            told.append(_planned_change(change, 0 if request.dry_run else change.number, plan.reason))
+            planned.append(_planned_change(change, 0 if request.dry_run else change.number, plan.reason))
             if not request.dry_run:
                 effects += self._steering.begin(change, plan.reason, now_ns)
-        if request.dry_run or not told:
-            return [answer(CLIENTS, peer, header, AdminReply(told))]
-        self._remember(OperatorRequest(peer, header, AdminReply(told), {change.number for change in told}))
+        if request.dry_run or not planned:
+            return [answer(CLIENTS, peer, header, AdminReply(planned))]
+        self._remember(OperatorRequest(peer, header, AdminReply(planned), {change.number for change in planned}))
         return effects
 
-    def _remember(self, asked: OperatorRequest) -> None:
-        self._requests[asked.request.client, asked.request.sequence] = asked
+    def _remember(self, request: OperatorRequest) -> None:
+        self._requests[request.header.client, request.header.sequence] = request
         while len(self._requests) > REMEMBERED_MAX:
             self._requests.popitem(last=False)
 
@@ -164,15 +169,15 @@ class Admin:
         return [*effects, answer(CLIENTS, peer, header, reply)]
 
     def _drain_worker(self, peer: bytes, header: Header, request: AdminRequest) -> list[Effect]:
-        """The moves are begun by the next ticks; those that were done are told in the end."""
+        """Mark a worker as leaving; the policies move its ranges. The reply names the moves, once it is removed."""
         if not request.dry_run:
             self._workforce.drain_worker(request.worker)
             self._remember(OperatorRequest(peer, header, AdminReply(worker=request.worker), leaving=request.worker))
             return []
         self._workforce.check_drain(request.worker)
         plans = self._steering.evacuation_plans(request.worker)
-        told = [_planned_change(change_plan.change_of(self._table.topology, plan), 0, plan.reason) for plan in plans]
-        return [answer(CLIENTS, peer, header, AdminReply(told, worker=request.worker))]
+        planned = [_planned_change(change_plan.change_of(self._table.topology, plan), 0, plan.reason) for plan in plans]
+        return [answer(CLIENTS, peer, header, AdminReply(planned, worker=request.worker))]
 
     def _rows(self) -> list[RangeRow]:
         stages = self._changes.stages()

@@ -1,4 +1,4 @@
-"""The state of the cluster, which the parts of the router share."""
+"""What the router knows of the cluster. The parts of the router share it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from shardstore.router.route_table import RouteTable
 
 @dataclass(frozen=True, slots=True)
 class ClusterState:
-    """Who owns which keys, which worker processes live, and how much memory they lease.
+    """Which worker owns which keys, which worker processes are up, and how much memory each may use.
 
-    `router_life` is a random number of this router process. Workers repeat it, so that a restarted router recognises
-    messages that were meant for the one before.
+    `router_life` is a random number that identifies this router process. A worker learns it when it registers and sends
+    it with each heartbeat, so a restarted router notices workers that have not registered with it.
     """
 
     table: RouteTable

@@ -1,4 +1,4 @@
-"""Changes that nobody asked for: takes the load reports of workers to the policies, and begins what they plan."""
+"""Begins topology changes: those that operators request, and those that the policies plan from load reports."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from shardstore.wire.wire_format import Header
 
 LOOK_NS = 100 * MILLISECOND_NS
 LOOK_RANGE_NS = 2 * MILLISECOND_NS
-"""The policies look after a report, no sooner than this after the last look, and so much more for each range: that is a
-small part of the router's time, in which it does nothing else."""
+"""The policies run after a report, at the earliest LOOK_NS + LOOK_RANGE_NS for each range after their last run. This
+bounds the share of the router's time that they take."""
 LEAVING_LOOK_NS = SECOND_NS
-"""Between two looks while a worker is to leave, whatever is reported."""
+"""The time between two runs of the policies while a worker leaves, with or without a report."""
 VERDICTS_MAX = 16
 
 
 class Steering:
-    """The topology of one store, as its load wants it. `verdicts` are the newest, the oldest first."""
+    """Steers the topology of one store. `verdicts` are the latest verdicts of the policies, in order of time."""
 
     def __init__(self, cluster: ClusterState, changes: TopologyChanges, options: TopologyOptions) -> None:
         self._table = cluster.table
@@ -47,7 +47,7 @@ class Steering:
         self.verdicts: list[str] = []
 
     def take_report(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """A worker tells of its load. Raises MalformedMessage."""
+        """Record the load report of a worker. Raises MalformedMessage."""
         report = decode(LoadReport, frames[1])
         member = self._membership.of_peer(peer)
         if member is not None and member.worker == report.worker:
@@ -56,7 +56,7 @@ class Steering:
         return []
 
     def wakeup_ns(self) -> int | None:
-        """When the policies should look."""
+        """The time at which the policies should run; None until there is a report."""
         if self._table.topology.leaving:
             return self._looked_ns + LEAVING_LOOK_NS
         if not self._has_news:
@@ -64,7 +64,7 @@ class Steering:
         return self._looked_ns + LOOK_NS + LOOK_RANGE_NS * len(self._table.current.routes)
 
     def tick(self, now_ns: int) -> list[Effect]:
-        """Begin what the policies plan. Raises StorageFailure."""
+        """Run the policies if they are due, and begin what they plan. Raises StorageFailure."""
         if self._history is None:
             self._history = History(now_ns)
         due_ns = self.wakeup_ns()
@@ -80,7 +80,7 @@ class Steering:
         return [effect for plan in plans for effect in self._begin_planned(plan, now_ns)]
 
     def begin(self, change: Change, reason: str, now_ns: int) -> list[Effect]:
-        """Begin a change, and have the policies leave its ranges alone for a while.
+        """Begin a change, and note it so that the policies leave its ranges alone for a while.
 
         Raises NotWritable, with nothing changed, and StorageFailure.
         """
@@ -93,22 +93,22 @@ class Steering:
         return effects
 
     def rebalance_plans(self, now_ns: int) -> list[Plan]:
-        """The moves that would even out the workers now."""
+        """The moves that would even out the load of the workers now."""
         return moves(self._store_load(), self._history or History(now_ns), self._options, now_ns)
 
     def evacuation_plans(self, worker: int) -> list[Plan]:
-        """The moves that would empty this worker, were it to leave now."""
+        """The moves that would empty a worker if it left now."""
         owned = {route.segment for route in ownership.routes_of(self._table.current, worker)}
         return [plan for plan in evacuations(self._store_load([worker])) if owned.issuperset(plan.segments)]
 
     def load_of(self, segment: int) -> RangeReport | None:
-        """What was last reported of a range."""
+        """The latest report of a range; None if there is none."""
         return self._loads.report_of(segment)
 
     def _begin_planned(self, plan: Plan, now_ns: int) -> list[Effect]:
         try:
             change = change_plan.change_of(self._table.topology, plan)
-        except (InvalidRequest, Busy):  # the map has changed since the figures were taken: next time
+        except (InvalidRequest, Busy):  # the map has changed since the report: the next run plans again
             return []
         return self.begin(change, plan.reason, now_ns)
 

@@ -1,7 +1,7 @@
-"""Drives topology changes from ROUTES to their end: orders to workers, what they report, the publication.
+"""Carries out topology changes: sends orders to workers, takes their reports, and publishes the result.
 
-Only that a change is under way is durable here. All else is asked of the workers again, who do again what they are
-told, so a router that was restarted goes on where the workers are.
+The router makes durable only that a change is under way. After a restart it sends the orders again. Workers may repeat
+an order without harm and report how far they are, so the change goes on from there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ORDER_AGAIN_NS = 500 * MILLISECOND_NS
 
 @dataclass(slots=True)
 class ChangeUnderWay:
-    """What is known of one change: the latest report of each worker, and what the parents knew of requests."""
+    """One change under way, with the latest report of each worker and the dedup windows of the parents."""
 
     change: Change
     reason: str = ""
@@ -38,11 +38,11 @@ class ChangeUnderWay:
 
     @property
     def stage(self) -> Stage:
-        """How far it is."""
+        """The stage of the change, from the latest reports."""
         return stage_of(self.change, self.reports.values())
 
     def figures(self, now_ns: int) -> dict[str, Any]:
-        """For who looks why it takes so long."""
+        """Statistics of the change: what it is, its stage, why it was begun and how long ago."""
         return {
             "kind": self.change.kind,
             "parents": [parent.segment for parent in self.change.parents],
@@ -61,7 +61,7 @@ class ChangeUnderWay:
 
 
 class TopologyChanges:
-    """All changes of the store that are under way."""
+    """All topology changes of the store that are under way."""
 
     def __init__(self, cluster: ClusterState, announcer: Announcer) -> None:
         self._table = cluster.table
@@ -71,7 +71,10 @@ class TopologyChanges:
         self.done = 0
 
     def figures(self, now_ns: int) -> dict[str, Any]:
-        """How many are done, and all that are under way. What was begun before this router has no reason and no age."""
+        """Statistics: the number of changes done, and each change under way.
+
+        A change that was begun before this router started has no reason and no age.
+        """
         return {"done": self.done, "under_way": [each.figures(now_ns) for each in self._under_way.values()]}
 
     def stages(self) -> dict[int, Stage]:
@@ -83,7 +86,10 @@ class TopologyChanges:
         }
 
     def begin(self, change: Change, reason: str, now_ns: int) -> list[Effect]:
-        """Make a change known, durably, and order it. Raises NotWritable, with nothing changed, and StorageFailure."""
+        """Publish a change and send the orders for it.
+
+        Raises NotWritable, with nothing changed, and StorageFailure.
+        """
         self._table.publish_begin(change)
         self._announcer.refresh()
         under_way = self._under_way[change.number] = ChangeUnderWay(change, reason, now_ns)
@@ -92,7 +98,7 @@ class TopologyChanges:
     def progress(
         self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int
     ) -> tuple[list[Effect], Change | None]:
-        """Take in a worker's report. Returns the effects, and the change if this report has ended it.
+        """Take in a worker's report on a change. Returns the effects, and the change if this report ends it.
 
         Raises MalformedMessage, StorageFailure.
         """
@@ -119,14 +125,14 @@ class TopologyChanges:
         return effects, None
 
     def tick(self, now_ns: int) -> list[Effect]:
-        """Order again what was ordered a while ago."""
+        """Send again the orders that were sent ORDER_AGAIN_NS ago or earlier."""
         due = [each for each in self._under_way.values() if now_ns - each.ordered_ns >= ORDER_AGAIN_NS]
         return [effect for under_way in due for effect in self._order(under_way, now_ns)]
 
     def orders_of(self, worker: int) -> list[Order]:
-        """What a worker that registers is to know. What it reported before is no longer so.
+        """The orders for a worker that registers, without dedup windows. Drops the earlier reports of the worker.
 
-        Of all changes together, dedup windows would be too long for one message: they come with the orders themselves.
+        The dedup windows of all changes would be too long for one message; each order that follows has its own.
         """
         concerned = [each for each in self._under_way.values() if worker in each.change.workers]
         for under_way in concerned:
@@ -135,11 +141,11 @@ class TopologyChanges:
         return [replace(self._order_of(under_way), windows={}) for under_way in concerned]
 
     def children(self) -> set[int]:
-        """Segments of the children of all changes under way."""
+        """The segments of all children of changes under way."""
         return {child.segment for each in self._under_way.values() for child in each.change.children}
 
     def unneeded(self, segments: Sequence[int]) -> list[int]:
-        """Those of the segments that nobody needs any more."""
+        """The segments among these that are neither in the map nor parents of a change under way."""
         return [segment for segment in segments if not self._is_needed(segment)]
 
     def _is_needed(self, segment: int) -> bool:
@@ -161,7 +167,7 @@ class TopologyChanges:
         return Order(change, epochs, windows, under_way.is_drained, self._full_disk(change))
 
     def _full_disk(self, change: Change) -> str:
-        """What keeps the parents from being drained, for want of room."""
+        """What keeps the parents from being drained because a disk is full; empty if nothing does."""
         members = [self._membership.of_worker(parent.worker) for parent in change.parents]
         return next((each.full_disk for each in members if each and each.full_disk), "")
 
