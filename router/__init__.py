@@ -1,25 +1,26 @@
-"""The router process: it knows who owns which keys, and passes requests on.
+"""The router process: it knows which worker owns which keys, and forwards requests.
 
 __main__.py            the program
-runtime.py             gives the core its surroundings, and runs it
-core.py                messages, time and failed sends in, effects out
-dispatch.py            from a request to its worker, and from the answer to its client
-  in_flight.py           requests that were passed on and not answered yet
-  former_owners.py       who owned segments that are gone
-sessions.py            which client is behind which peer
-answers.py             what the router itself says
-announcer.py           tells clients and workers of the routes
-registrar.py           registration, heartbeats and silence of workers
-  membership.py          the worker processes, and whether they live
-  ownership.py           who owns which range under which epoch
-  workforce.py           which workers the store has
-budget.py              leases memory to the workers
-route_table.py         ROUTES: the map, and the changes under way
-topology_changes.py    drives changes to their end
-  change_plan.py         from a wish to a change, checked against the map
-  change_stage.py        how far a change is
-admin.py               what operators ask
-steering.py            changes that nobody asked for
-  load_table.py          what workers reported of their ranges
-  policies/              what to change, from plain values
+runtime.py             connects the core with files, sockets and the clock
+core.py                takes events, returns effects; makes and connects the parts below
+cluster_state.py       what the router knows of the cluster, shared by the parts
+  route_table.py         the route map, the changes under way, and their file ROUTES
+  former_owners.py       the workers that owned segments which are no longer in the map
+  membership.py          the worker processes, and whether they are up
+  budget.py              leases memory to the workers
+dispatch.py            forwards requests to workers, and replies to clients
+  in_flight.py           forwarded requests that have no reply yet
+sessions.py            the clients, and the connection of each
+answers.py             replies that the router itself gives
+announcer.py           sends the routes to clients and workers
+registrar.py           registration, heartbeats and failure of workers
+  ownership.py           rules for the epochs and ranges of a worker that registers
+workforce.py           adds and removes workers
+topology_changes.py    carries out topology changes
+  change_plan.py         makes a change from a plan, and checks it against the map
+  change_stage.py        computes the stage of a change
+steering.py            begins topology changes, on request or by policy
+  load_table.py          the latest load reports of the workers
+  policies/              decides what to change, from plain values
+admin.py               requests of operators
 """

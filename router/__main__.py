@@ -1,4 +1,4 @@
-"""python -P -m shardstore.router '{"data": ...}': the options of options.RouterOptions as one JSON argument."""
+"""The program `python -P -m shardstore.router OPTIONS`. OPTIONS is options.RouterOptions as one JSON argument."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shardstore.system.process import end_with_parent, heed_signals, raise_descr
 
 
 def main() -> None:
-    """Run the router; a failure is one line on the error output and exit code 1."""
+    """Run the router. On failure, print one line to standard error and exit with code 1."""
     refuse_optimised_python()
     heed_signals()
     end_with_parent()

@@ -1,9 +1,11 @@
-"""What operators ask of the topology: ADMIN. See shardstore/wire/admin_messages.py.
+"""Handles ADMIN, the requests of operators about ranges and workers. See shardstore/wire/admin_messages.py.
 
-A change is answered when it is done, which may take a drain; so is the departure of a worker. Who asks again with the
-same id waits for the same or is told its outcome again. What was asked of a router that ended meanwhile may be done
-all the same, but this router does not know who asked. Whoever asks again is told that (TOO_OLD), and nothing is begun:
-a second merge would take another range, a second addition would add another worker.
+The reply to a change comes when the change is done, which may take a drain. The reply to `drain_worker` comes when the
+worker is removed. A retry with the same id waits for the same result, or gets the same reply again.
+
+After a restart the router no longer knows the earlier requests, though it may still carry them out. It refuses a retry
+with TOO_OLD and begins nothing, since a second merge would merge another range, and a second `add_worker` would add
+another worker.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import MILLISECOND_NS
 from shardstore.router import change_plan
 from shardstore.router.answers import CLIENTS, answer, refuse
-from shardstore.router.membership import Membership, State
+from shardstore.router.cluster_state import ClusterState
+from shardstore.router.membership import MemberState
 from shardstore.router.policies.plan import Plan, PlanKind
-from shardstore.router.route_table import RouteTable
 from shardstore.router.steering import Steering
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.router.workforce import Workforce
@@ -31,59 +33,57 @@ from shardstore.wire.wire_format import Flag, Header, Status
 REMEMBERED_MAX = 1_024
 ACTIVE = "active"
 ASKED_FOR = "asked for"
-FORGOTTEN = "the router that was asked has ended; the ranges tell what was done"
+FORGOTTEN = "the router has restarted since the first try; look at the ranges and workers to see what was done"
 
 
 @dataclass(slots=True)
-class Asked:
-    """One request: who waits for it, for which changes or whose departure, and what it will be told."""
+class OperatorRequest:
+    """One request, the peer that waits for it, and its reply.
+
+    `changes_open`: the changes that are not done yet. `leaving`: the worker that is not removed yet.
+    """
 
     peer: bytes
-    request: Header
+    header: Header
     reply: AdminReply
-    open: set[int] = field(default_factory=set)
+    changes_open: set[int] = field(default_factory=set)
     leaving: int | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether what was asked for is not done yet."""
-        return bool(self.open) or self.leaving is not None
+        """Whether the request is not done yet."""
+        return bool(self.changes_open) or self.leaving is not None
 
 
 class Admin:
-    """Requests of operators, by (client, sequence)."""
+    """Handles the requests of operators, and remembers the latest by (client, sequence)."""
 
     def __init__(
-        self,
-        table: RouteTable,
-        membership: Membership,
-        changes: TopologyChanges,
-        steering: Steering,
-        workforce: Workforce,
+        self, cluster: ClusterState, changes: TopologyChanges, steering: Steering, workforce: Workforce
     ) -> None:
-        self._table = table
-        self._membership = membership
+        self._table = cluster.table
+        self._membership = cluster.membership
         self._changes = changes
         self._steering = steering
         self._workforce = workforce
-        self._asked: OrderedDict[tuple[int, int], Asked] = OrderedDict()
-        self._actions: dict[str, Callable[[AdminRequest, int], list[Plan]]] = {
+        self._requests: OrderedDict[tuple[int, int], OperatorRequest] = OrderedDict()
+        self._change_actions: dict[str, Callable[[AdminRequest, int], list[Plan]]] = {
             Action.SPLIT: self._split,
             Action.MERGE: self._merge,
             Action.MOVE: self._move,
             Action.REBALANCE: self._rebalance,
         }
-        self._of_workers: dict[str, Callable[[bytes, Header, AdminRequest], list[Effect]]] = {
+        self._worker_actions: dict[str, Callable[[bytes, Header, AdminRequest], list[Effect]]] = {
             Action.ADD_WORKER: self._add_worker,
             Action.DRAIN_WORKER: self._drain_worker,
         }
 
     def handle(self, peer: bytes, header: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """Answer an ADMIN, now or when its changes are done. Raises MalformedMessage, StorageFailure."""
-        asked = self._asked.get((header.client, header.sequence))
-        if asked is not None:
-            asked.peer, asked.request = peer, header
-            return [] if asked.is_open else [answer(CLIENTS, peer, header, asked.reply)]
+        """Carry out a request, and reply now or when it is done. Raises MalformedMessage, StorageFailure."""
+        earlier = self._requests.get((header.client, header.sequence))
+        if earlier is not None:
+            earlier.peer, earlier.header = peer, header
+            return [] if earlier.is_open else [answer(CLIENTS, peer, header, earlier.reply)]
         request = decode(AdminRequest, frames[1])
         reads = request.dry_run or request.action == Action.RANGES
         if header.flags & Flag.RETRY and not reads:
@@ -91,10 +91,10 @@ class Admin:
         try:
             if request.action == Action.RANGES:
                 return [answer(CLIENTS, peer, header, AdminReply(ranges=self._rows()))]
-            if request.action in self._of_workers:
-                return self._of_workers[request.action](peer, header, request)
-            if request.action not in self._actions:
-                raise InvalidRequest(f"{request.action!r} is none of {', '.join(Action)}")
+            if request.action in self._worker_actions:
+                return self._worker_actions[request.action](peer, header, request)
+            if request.action not in self._change_actions:
+                raise InvalidRequest(f"unknown action {request.action!r}; the actions are {', '.join(Action)}")
             return self._change(peer, header, request, now_ns)
         except InvalidRequest as error:
             return [refuse(CLIENTS, peer, header, Status.INVALID, Refusal(str(error)))]
@@ -102,43 +102,43 @@ class Admin:
             refusal = Refusal(busy.cause, busy.used, busy.limit)
             return [refuse(CLIENTS, peer, header, Status.BUSY, refusal, busy.retry_after_ns // MILLISECOND_NS)]
 
-    def ended(self, change: Change) -> list[Effect]:
-        """A change is done: answer who waited for it as the last one."""
+    def change_ended(self, change: Change) -> list[Effect]:
+        """Note that a change is done, and reply to the requests whose last change it was."""
         effects: list[Effect] = []
         givers = {parent.worker for parent in change.parents}
-        for asked in self._asked.values():
-            if asked.leaving in givers:
-                asked.reply.changes.append(_told(change, change.number, f"worker {asked.leaving} leaves"))
-            if change.number in asked.open:
-                asked.open.remove(change.number)
-                if not asked.open:
-                    effects.append(answer(CLIENTS, asked.peer, asked.request, asked.reply))
+        for each in self._requests.values():
+            if each.leaving in givers:
+                each.reply.changes.append(_planned_change(change, change.number, f"worker {each.leaving} leaves"))
+            if change.number in each.changes_open:
+                each.changes_open.remove(change.number)
+                if not each.changes_open:
+                    effects.append(answer(CLIENTS, each.peer, each.header, each.reply))
         return effects
 
-    def gone(self, worker: int) -> list[Effect]:
-        """The store has this worker no more: answer who waited for that."""
-        waiting = [asked for asked in self._asked.values() if asked.leaving == worker]
-        for asked in waiting:
-            asked.leaving = None
-        return [answer(CLIENTS, asked.peer, asked.request, asked.reply) for asked in waiting]
+    def worker_removed(self, worker: int) -> list[Effect]:
+        """Note that a worker was removed, and reply to the requests that waited for it."""
+        waiting = [each for each in self._requests.values() if each.leaving == worker]
+        for each in waiting:
+            each.leaving = None
+        return [answer(CLIENTS, each.peer, each.header, each.reply) for each in waiting]
 
     def _change(self, peer: bytes, header: Header, request: AdminRequest, now_ns: int) -> list[Effect]:
-        told: list[PlannedChange] = []
+        planned: list[PlannedChange] = []
         effects: list[Effect] = []
-        for plan in self._actions[request.action](request, now_ns):
+        for plan in self._change_actions[request.action](request, now_ns):
             change = change_plan.change_of(self._table.topology, plan)
-            told.append(_told(change, 0 if request.dry_run else change.number, plan.reason))
+            planned.append(_planned_change(change, 0 if request.dry_run else change.number, plan.reason))
             if not request.dry_run:
-                effects += self._changes.begin(change, plan.reason, now_ns)
-        if request.dry_run or not told:
-            return [answer(CLIENTS, peer, header, AdminReply(told))]
-        self._remember(Asked(peer, header, AdminReply(told), {change.number for change in told}))
+                effects += self._steering.begin(change, plan.reason, now_ns)
+        if request.dry_run or not planned:
+            return [answer(CLIENTS, peer, header, AdminReply(planned))]
+        self._remember(OperatorRequest(peer, header, AdminReply(planned), {change.number for change in planned}))
         return effects
 
-    def _remember(self, asked: Asked) -> None:
-        self._asked[asked.request.client, asked.request.sequence] = asked
-        while len(self._asked) > REMEMBERED_MAX:
-            self._asked.popitem(last=False)
+    def _remember(self, request: OperatorRequest) -> None:
+        self._requests[request.header.client, request.header.sequence] = request
+        while len(self._requests) > REMEMBERED_MAX:
+            self._requests.popitem(last=False)
 
     def _split(self, request: AdminRequest, now_ns: int) -> list[Plan]:
         route = self._table.current.route_of(request.key)
@@ -153,31 +153,31 @@ class Admin:
     def _move(self, request: AdminRequest, now_ns: int) -> list[Plan]:
         member = self._membership.of_worker(request.worker)
         if request.worker in self._table.topology.staying and not (member and member.may_receive):
-            state = member.state if member else State.DOWN
+            state = member.state if member else MemberState.DOWN
             why = f"takes no ranges: {member.trouble}" if member and member.trouble else f"is {state}"
             raise Busy(f"worker {request.worker} {why}", 1, 1, change_plan.RETRY_AFTER_NS)
         route = self._table.current.route_of(request.key)
         return [Plan(PlanKind.MOVE, (route.segment,), (request.worker,), ASKED_FOR)]
 
     def _rebalance(self, request: AdminRequest, now_ns: int) -> list[Plan]:
-        return self._steering.rebalancing(now_ns)
+        return self._steering.rebalance_plans(now_ns)
 
     def _add_worker(self, peer: bytes, header: Header, request: AdminRequest) -> list[Effect]:
         reply = AdminReply(worker=self._workforce.next_worker())
         effects = [] if request.dry_run else self._workforce.add_worker()
-        self._remember(Asked(peer, header, reply))
+        self._remember(OperatorRequest(peer, header, reply))
         return [*effects, answer(CLIENTS, peer, header, reply)]
 
     def _drain_worker(self, peer: bytes, header: Header, request: AdminRequest) -> list[Effect]:
-        """The moves are begun by the next ticks; those that were done are told in the end."""
+        """Mark a worker as leaving; the policies move its ranges. The reply names the moves, once it is removed."""
         if not request.dry_run:
             self._workforce.drain_worker(request.worker)
-            self._remember(Asked(peer, header, AdminReply(worker=request.worker), leaving=request.worker))
+            self._remember(OperatorRequest(peer, header, AdminReply(worker=request.worker), leaving=request.worker))
             return []
         self._workforce.check_drain(request.worker)
-        plans = self._steering.evacuation(request.worker)
-        told = [_told(change_plan.change_of(self._table.topology, plan), 0, plan.reason) for plan in plans]
-        return [answer(CLIENTS, peer, header, AdminReply(told, worker=request.worker))]
+        plans = self._steering.evacuation_plans(request.worker)
+        planned = [_planned_change(change_plan.change_of(self._table.topology, plan), 0, plan.reason) for plan in plans]
+        return [answer(CLIENTS, peer, header, AdminReply(planned, worker=request.worker))]
 
     def _rows(self) -> list[RangeRow]:
         stages = self._changes.stages()
@@ -199,7 +199,7 @@ class Admin:
         return rows
 
 
-def _told(change: Change, number: int, reason: str) -> PlannedChange:
+def _planned_change(change: Change, number: int, reason: str) -> PlannedChange:
     last = change.children[-1]
     return PlannedChange(
         number,

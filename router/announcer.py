@@ -1,13 +1,12 @@
-"""Telling clients and workers of the routes: the map, and where the workers that are up listen.
+"""Sends the routes to clients and workers: the route map, and the endpoints of the workers that are up.
 
-Nothing depends on an announcement's arrival: whoever misses one learns from STALE_ROUTE, or asks.
+An announcement may be lost. A client or worker with old routes gets STALE_ROUTE with the new ones, or asks for them.
 """
 
 from __future__ import annotations
 
 from shardstore.router.answers import CLIENTS, WORKERS
-from shardstore.router.membership import Membership
-from shardstore.router.route_table import RouteTable
+from shardstore.router.cluster_state import ClusterState
 from shardstore.router.sessions import Sessions
 from shardstore.seams.effects import Effect, Send
 from shardstore.wire.messages import Routes, encode
@@ -17,25 +16,25 @@ _UNASKED = Header(Op.ROUTES, status=Status.OK).encode()
 
 
 class Announcer:
-    """Keeps the encoded Routes, which go out with many messages, and sends them to all when they change."""
+    """Keeps the routes in encoded form, and sends them to all clients and workers when they change."""
 
-    def __init__(self, table: RouteTable, membership: Membership, sessions: Sessions) -> None:
-        self._table = table
-        self._membership = membership
+    def __init__(self, cluster: ClusterState, sessions: Sessions) -> None:
+        self._table = cluster.table
+        self._membership = cluster.membership
         self._sessions = sessions
         self._routes = self._encoded()
 
     @property
     def routes(self) -> bytes:
-        """The encoded Routes, as last announced."""
+        """The current Routes message, encoded."""
         return self._routes
 
     def refresh(self) -> None:
-        """Answer with the newest map from now on, without telling anyone unasked."""
+        """Encode the current routes again. Sends nothing."""
         self._routes = self._encoded()
 
     def announce(self) -> list[Effect]:
-        """Tell everyone of a change of map or endpoints."""
+        """Send the current routes to all workers and clients."""
         self.refresh()
         frames = (_UNASKED, self._routes)
         to_workers = [Send(WORKERS, peer, frames) for peer in self._membership.peers()]

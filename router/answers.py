@@ -1,4 +1,4 @@
-"""The messages the router itself says to clients and workers, as effects."""
+"""Replies of the router itself to clients and workers, as effects."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from shardstore.wire.messages import Refusal, encode
 from shardstore.wire.wire_format import Header, Status
 
 CLIENTS = "clients"
-"""The link clients connect to."""
+"""The link that clients connect to."""
 WORKERS = "workers"
-"""The link workers connect to."""
+"""The link that workers connect to."""
 
 
 def answer(link: str, peer: bytes, request: Header, document: Any = None) -> Send:
-    """The reply OK to a request, with its document if the operation has one."""
+    """Reply OK to a request, with a document if the operation has one."""
     header = request.reply(Status.OK, credits=CREDITS).encode()
     return Send(link, peer, [header] if document is None else [header, encode(document)])
 
 
 def refuse(link: str, peer: bytes, request: Header, status: Status, refusal: Refusal, retry_ms: int = 0) -> Send:
-    """A reply that is not OK; `retry_ms` is how long to wait before the next try."""
+    """Reply to a request with an error status. `retry_ms` is how long the sender should wait before it tries again."""
     header = request.reply(status, credits=CREDITS, duration_ms=retry_ms)
     return Send(link, peer, [header.encode(), encode(refusal)])

@@ -1,22 +1,21 @@
-"""The coordinator of the buffer budget: leases the bytes of MemoryPlan.buffer_bytes to the workers.
+"""The buffer budget: leases the bytes of MemoryPlan.buffer_bytes to the workers.
 
-A worker reports with its heartbeats, and at once when it needs more: the lease it holds, what it uses, what it would
-like to have. The answer carries its new lease. Grants are safe because of two rules:
+A worker sends a report with each heartbeat, and at once when it needs more memory. The report says how many bytes the
+worker leases, how many it uses and how many it wants. The reply carries its new lease. Two rules make this safe:
 
-    the worker   takes a lease only from the answer to the latest report it has sent; between two reports its lease
-                 can only go down by its own will
-    here         what a worker may hold (`reserved`) goes down only by a report that is newer than all before; it goes
-                 up before a grant is sent
+    the worker   takes a lease only from the reply to its latest report. Between two reports it may only lower its lease
+    the router   lowers `reserved`, the maximum that a worker may hold, only for a report that is newer than all before.
+                 It raises `reserved` before it sends a larger lease
 
-So a report is a proof: when it is read, the worker holds at most what it says, and old answers are void. A lost
-or doubled message only leaves more reserved than is held. A worker that is down keeps what was reserved for it, since
-its next process replays its log; one that was not heard since this router started may hold anything, and until all
-were heard nobody is given more than it has.
+So a report proves that the worker holds no more than the report says, and that older replies no longer count. A lost or
+repeated message can only leave too much reserved, never too little. A worker that is down keeps its reservation, since
+its next process replays its log. A worker that has not reported to this router yet may hold any amount, so no lease
+grows until all workers have reported.
 
-Who gets how much: what they want, if that is no more than there is. Else the fair shares of max-min: nobody gets less
-than the floor, and nobody gets more than another one who wants more. Who has more than its share is asked to shrink,
-and does as it drains: a drain needs nothing of the budget. When someone is short and that does not help, drains are
-ordered where the most is to be gained.
+Each worker gets what it wants if the budget allows that. Otherwise the budget is shared by max-min fairness: no worker
+gets less than the floor, and no worker gets more than another one that wants more. A worker with more than its share
+gets a smaller lease, and shrinks to it as it drains; a drain needs no memory from the budget. If a worker is still
+short, the router orders drains from the workers that can free most.
 """
 
 from __future__ import annotations
@@ -31,9 +30,11 @@ from shardstore.wire.messages import Lease, LeaseReport
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What is known of one worker. `reserved`: the most that it may hold, None for what nobody knows.
+    """What the router knows of the memory of one worker, in bytes.
 
-    `alive`: it has reported since it registered. `sequence`: number of its newest message.
+    `reserved`: the maximum that it may hold; None if that is not known. `used`: what it buffers; of that, `draining` is
+    being drained. `wanted`: the lease it asks for. `alive`: it has reported since it registered. `sequence`: the number
+    of its newest message.
     """
 
     reserved: int | None = None
@@ -45,12 +46,12 @@ class Account:
 
     @property
     def is_short(self) -> bool:
-        """Whether it wants more, and will soon refuse writes."""
+        """Whether the worker wants more memory and uses at least three quarters of its lease."""
         return self.alive and self.wanted > (self.reserved or 0) and self.used >= (self.reserved or 0) * 3 // 4
 
 
 def free_bytes(accounts: Mapping[int, Account], plan: MemoryPlan) -> int:
-    """What may be granted beyond what is reserved: nothing while that is unknown of anybody."""
+    """The bytes that are not reserved; 0 while the reservation of any worker is unknown."""
     reserved = [account.reserved for account in accounts.values()]
     if None in reserved:
         return 0
@@ -58,12 +59,12 @@ def free_bytes(accounts: Mapping[int, Account], plan: MemoryPlan) -> int:
 
 
 def floor_of(accounts: Mapping[int, Account], plan: MemoryPlan) -> int:
-    """The least for each worker: less than planned when workers were added."""
+    """The minimum share of each worker. It is smaller than the planned floor if workers were added."""
     return min(plan.lease_floor, plan.buffer_bytes // max(1, len(accounts)))
 
 
 def fair_shares(accounts: Mapping[int, Account], plan: MemoryPlan) -> dict[int, int]:
-    """Bytes for each worker that is alive, beside what is reserved for the others; by max-min fairness."""
+    """The share of each worker that is alive, by max-min fairness, after the reservations of the others."""
     alive = {worker: account for worker, account in accounts.items() if account.alive}
     floor = floor_of(accounts, plan)
     others = [account.reserved or floor for account in accounts.values() if not account.alive]
@@ -78,17 +79,17 @@ def fair_shares(accounts: Mapping[int, Account], plan: MemoryPlan) -> dict[int, 
 
 
 def lease_for(worker: int, accounts: Mapping[int, Account], plan: MemoryPlan) -> int:
-    """The lease to answer a report with: less than is held asks the worker to shrink."""
+    """The new lease of a worker that has reported. If it is less than the worker holds, the worker shrinks to it."""
     held = accounts[worker].reserved
-    assert held is not None, "it has just reported"
+    assert held is not None, "the worker has just reported"
     share = fair_shares(accounts, plan)[worker]
     return min(share, held + free_bytes(accounts, plan))
 
 
 def drains_to_order(accounts: Mapping[int, Account], plan: MemoryPlan) -> dict[int, int]:
-    """Bytes to drain by worker, the most where the most is to be gained, to help those who are short.
+    """The bytes that each worker should drain so that no worker is short. The workers that can free most come first.
 
-    None before all were heard: then who is short may soon have more.
+    Empty until all workers have reported, since a short worker may then get a larger lease without drains.
     """
     if any(account.reserved is None for account in accounts.values()):
         return {}
@@ -104,35 +105,35 @@ def drains_to_order(accounts: Mapping[int, Account], plan: MemoryPlan) -> dict[i
 
 
 class Budget:
-    """The accounts of all workers of a store.
+    """The memory accounts of all workers of a store.
 
-    Invariant, once all have reported and unless a worker has replayed more than it may buffer: the sum of `reserved` is
-    at most MemoryPlan.buffer_bytes.
+    Invariant: once all workers have reported, the sum of `reserved` is at most MemoryPlan.buffer_bytes, unless a worker
+    has replayed more than its lease.
     """
 
     def __init__(self, plan: MemoryPlan, workers: Iterable[int]) -> None:
         self._plan = plan
         self.accounts = {worker: Account() for worker in workers}
 
-    def joined(self, worker: int, sequence: int) -> None:
-        """A process of the worker has registered with this message. Until it reports, all stays reserved.
+    def join(self, worker: int, sequence: int) -> None:
+        """Note that a process of the worker has registered. Its reservation stays the same until it reports.
 
-        One that was added since this router started begins with nothing, as the worker knows from its plan.
+        A worker that was added since this router started begins with no reservation and an empty lease.
         """
         account = self.accounts.get(worker, Account(reserved=0))
         self.accounts[worker] = replace(account, alive=False, sequence=sequence)
 
-    def lost(self, worker: int) -> None:
-        """The worker counts as down."""
+    def lose(self, worker: int) -> None:
+        """Mark the worker as down. It keeps its reservation."""
         if worker in self.accounts:
             self.accounts[worker] = replace(self.accounts[worker], alive=False)
 
-    def gone(self, worker: int) -> None:
-        """The store has this worker no more."""
+    def forget(self, worker: int) -> None:
+        """Remove the account of a worker that was removed from the store."""
         self.accounts.pop(worker, None)
 
-    def reported(self, worker: int, sequence: int, report: LeaseReport) -> Lease:
-        """Take a report, answer with the lease. A report that is not newer than all before changes nothing."""
+    def renew_lease(self, worker: int, sequence: int, report: LeaseReport) -> Lease:
+        """Record a report and return the new lease. A report that is not newer than the last one changes nothing."""
         if sequence <= self.accounts[worker].sequence:
             return Lease(report.lease, 0)
         account = Account(report.lease, report.used, report.draining, report.wanted, alive=True, sequence=sequence)
@@ -143,11 +144,11 @@ class Budget:
 
     @property
     def short(self) -> list[int]:
-        """Workers that want more than there is for them, and will soon refuse writes."""
+        """The workers that are short of memory, and will soon refuse writes."""
         return [worker for worker, account in self.accounts.items() if account.is_short]
 
     def figures(self) -> dict[str, Any]:
-        """Plain values by name, in bytes."""
+        """Statistics of the budget, in bytes."""
         accounts = self.accounts.values()
         return {
             "bytes": self._plan.buffer_bytes,

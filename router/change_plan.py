@@ -1,4 +1,4 @@
-"""From what an operator or a policy wants to a change, checked against the map. Pure."""
+"""Makes topology changes from what an operator or a policy wants, and checks them against the route map. Pure."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ RETRY_AFTER_NS = SECOND_NS // 10
 
 
 def split(topology: Topology, keys: Sequence[bytes], workers: Sequence[int]) -> Change:
-    """The range with these keys becomes ranges that meet at them, one for each of these workers, in key order.
+    """Split the range that holds these keys at each of them. The workers get the parts, in key order.
 
     Raises InvalidRequest, Busy.
     """
     route = topology.map.route_of(keys[0])
     end = topology.map.range_of(route.segment).end
     if route.start == keys[0]:
-        raise InvalidRequest("a range starts with this key already")
+        raise InvalidRequest("a range already starts at this key")
     if end and keys[-1] >= end:
-        raise InvalidRequest("the keys are of more than one range")
+        raise InvalidRequest("the keys lie in more than one range")
     if max(map(len, keys)) > KEY_BYTES_MAX:
-        raise InvalidRequest(f"a range starts with at most {KEY_BYTES_MAX} bytes, not {max(map(len, keys))}")
+        raise InvalidRequest(f"the first key of a range has at most {KEY_BYTES_MAX} bytes, not {max(map(len, keys))}")
     if len(topology.map.routes) + len(keys) > RANGES_MAX:
         raise InvalidRequest(f"a store has at most {RANGES_MAX} ranges")
     if sum(map(len, (*topology.map.starts, *keys))) > BOUNDARY_BYTES_MAX:
@@ -36,9 +36,9 @@ def split(topology: Topology, keys: Sequence[bytes], workers: Sequence[int]) -> 
 
 
 def merge(topology: Topology, key: bytes, worker: int | None = None) -> Change:
-    """The range with this key and its right neighbour become one, which goes to the worker, or stays with the left's.
+    """Merge the range that holds this key with its right neighbour.
 
-    Raises InvalidRequest, Busy.
+    The worker gets the merged range; if it is None, the owner of the left range does. Raises InvalidRequest, Busy.
     """
     left = topology.map.route_of(key)
     end = topology.map.range_of(left.segment).end
@@ -51,19 +51,19 @@ def merge(topology: Topology, key: bytes, worker: int | None = None) -> Change:
 
 
 def move(topology: Topology, key: bytes, worker: int) -> Change:
-    """The range with this key goes to the worker. Raises InvalidRequest, Busy."""
+    """Move the range that holds this key to the worker. Raises InvalidRequest, Busy."""
     route = topology.map.route_of(key)
     if route.worker == worker:
-        raise InvalidRequest(f"worker {worker} owns this range already")
+        raise InvalidRequest(f"worker {worker} already owns this range")
     end = topology.map.range_of(route.segment).end
     return _change(topology, ChangeKind.MOVE, [route], [(route.start, end, worker)])
 
 
 def change_of(topology: Topology, plan: Plan) -> Change:
-    """The change that a policy has planned. Raises InvalidRequest, Busy: the map may not be as it was."""
+    """Make the planned change. Raises InvalidRequest, Busy, for example if the map has changed since the plan."""
     route = topology.map.route_of_segment(plan.segments[0])
     if route is None:
-        raise InvalidRequest(f"segment {plan.segments[0]} is in the map no more")
+        raise InvalidRequest(f"segment {plan.segments[0]} is no longer in the route map")
     match plan.kind:
         case PlanKind.SPLIT:
             change = split(topology, plan.keys, plan.workers)
@@ -72,7 +72,7 @@ def change_of(topology: Topology, plan: Plan) -> Change:
         case PlanKind.MOVE:
             change = move(topology, route.start, plan.workers[0])
     if tuple(parent.segment for parent in change.parents) != plan.segments:
-        raise InvalidRequest(f"segments {plan.segments} are not as they were planned for")
+        raise InvalidRequest(f"segments {plan.segments} have changed since the plan was made")
     return change
 
 
@@ -104,7 +104,7 @@ def _change(
 
 
 def _check_receivers(topology: Topology, parents: Iterable[Route], receivers: Iterable[int]) -> None:
-    """A worker that leaves may keep what is its own, and gets nothing from others."""
+    """Raise InvalidRequest if a worker may not get a child. A leaving worker gets only children of its own ranges."""
     givers = {int(parent.worker) for parent in parents}
     for worker in receivers:
         if worker not in topology.workers:

@@ -1,9 +1,10 @@
-"""How far a topology change is, told from what its workers report. See shardstore/wire/topology.py.
+"""The stage of a topology change, computed from the reports of its workers. See shardstore/wire/topology.py.
 
     PENDING --every parent fenced--> FENCED --every child adopted--> ADOPTED --every parent drained--> DRAINED
             --every child materialised--> MATERIALISED --published--> gone
 
-A worker that starts again reports anew, so a change may fall back; what is materialised stays so.
+A worker that restarts reports again from the start, so a change may fall back to an earlier stage. Only MATERIALISED
+is final.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from shardstore.wire.topology import Change, Progress
 
 
 class Stage(StrEnum):
-    """Stages of a change, in this order."""
+    """The stages of a change, in order."""
 
     PENDING = "pending"
     FENCED = "fenced"
@@ -25,26 +26,26 @@ class Stage(StrEnum):
     MATERIALISED = "materialised"
 
 
-class Step(NamedTuple):
-    """What leads on from a stage: all parents, or all children, in this field of the reports."""
+class StageStep(NamedTuple):
+    """The condition for leaving a stage: the reports name all parents, or all children, in this field."""
 
     of_parents: bool
     field: str
     following: Stage
 
 
-STEPS: dict[Stage, Step] = {
-    Stage.PENDING: Step(True, "fenced", Stage.FENCED),
-    Stage.FENCED: Step(False, "adopted", Stage.ADOPTED),
-    Stage.ADOPTED: Step(True, "drained", Stage.DRAINED),
-    Stage.DRAINED: Step(False, "materialised", Stage.MATERIALISED),
+STEPS: dict[Stage, StageStep] = {
+    Stage.PENDING: StageStep(True, "fenced", Stage.FENCED),
+    Stage.FENCED: StageStep(False, "adopted", Stage.ADOPTED),
+    Stage.ADOPTED: StageStep(True, "drained", Stage.DRAINED),
+    Stage.DRAINED: StageStep(False, "materialised", Stage.MATERIALISED),
 }
 
 
 def stage_of(change: Change, reports: Iterable[Progress]) -> Stage:
-    """The stage, given the latest report of each worker."""
+    """Compute the stage of a change from the latest report of each worker."""
     reports = list(reports)
-    if _is_done(change, reports, STEPS[Stage.DRAINED]):  # then the files of the parents are the children's already
+    if _is_done(change, reports, STEPS[Stage.DRAINED]):  # the children own the files, whatever the parents report
         return Stage.MATERIALISED
     stage = Stage.PENDING
     while stage in STEPS and _is_done(change, reports, STEPS[stage]):
@@ -52,6 +53,6 @@ def stage_of(change: Change, reports: Iterable[Progress]) -> Stage:
     return stage
 
 
-def _is_done(change: Change, reports: Iterable[Progress], step: Step) -> bool:
+def _is_done(change: Change, reports: Iterable[Progress], step: StageStep) -> bool:
     relatives = change.parents if step.of_parents else change.children
     return all(any(each.segment in getattr(report, step.field) for report in reports) for each in relatives)

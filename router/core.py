@@ -1,15 +1,15 @@
-"""The router's core: takes messages, failed sends, time and the wish to stop, and answers with effects.
+"""The core of the router: takes messages, failed sends, ticks and stop requests, and returns effects.
 
     clients --> HELLO, ROUTES, STATS         answered here
-                ADMIN                        admin.py: changes and workers that operators ask for
+                ADMIN                        admin.py: requests of operators
                 routed operations            dispatch.py: to the worker that owns the segment
     workers --> REGISTER, READY, HEARTBEAT   registrar.py
-                PROGRESS                     topology_changes.py: how far a change is there
-                LOAD                         steering.py: what the policies decide by
-                GET                          dispatch.py: for the owner of a parent, from that of a child
+                PROGRESS                     topology_changes.py: the progress of a change at this worker
+                LOAD                         steering.py: load reports
+                GET                          dispatch.py: from the owner of a child to the owner of its parent
                 replies                      dispatch.py: to the client that waits
 
-Whatever a peer sends, it is answered, refused, or ignored and counted; it is never an exception here.
+The core answers, refuses, or ignores and counts each message. No message raises an exception out of it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from shardstore.router.admin import Admin
 from shardstore.router.announcer import Announcer
 from shardstore.router.answers import CLIENTS, WORKERS, answer, refuse
 from shardstore.router.budget import Budget
+from shardstore.router.cluster_state import ClusterState
 from shardstore.router.dispatch import Dispatch
-from shardstore.router.former_owners import FormerOwners
 from shardstore.router.membership import Membership
 from shardstore.router.registrar import Registrar
 from shardstore.router.route_table import open_route_table
@@ -52,13 +52,13 @@ from shardstore.wire.wire_format import (
 TICK_NS = 250 * MILLISECOND_NS
 TICK_NS_MIN = 50 * MILLISECOND_NS
 STOP_NS_MAX = 2 * SECOND_NS
-"""How long a stop waits for requests in flight."""
+"""The maximum time that a stop waits for requests in flight."""
 
 RequestHandler: TypeAlias = Callable[[bytes, Header, list[bytes], int], list[Effect]]
 
 
 class RouterCore:
-    """The router of one store; opening it raises Corruption, InvalidRequest or StorageFailure."""
+    """The router of one store. The constructor raises Corruption, InvalidRequest or StorageFailure."""
 
     def __init__(self, filesystem: Filesystem, entropy: Entropy, options: RouterOptions) -> None:
         self._options = options
@@ -67,22 +67,16 @@ class RouterCore:
             filesystem, options.store, options.boundaries, options.workers, options.workers_asked
         )
         self._membership = Membership()
-        self._sessions = Sessions(entropy)
-        self._announcer = Announcer(self._table, self._membership, self._sessions)
-        former = FormerOwners(self._table.topology.changes)
-        in_flight_bytes_max = options.memory.in_flight_bytes
-        self._dispatch = Dispatch(self._table, self._membership, self._announcer, former, in_flight_bytes_max)
-        self._changes = TopologyChanges(self._table, self._membership, self._announcer, former)
-        self._steering = Steering(self._table, self._membership, self._changes, options.topology)
         self._budget = Budget(options.memory, self._table.topology.workers)
-        life = 1 + entropy.below(2**63)
-        self._registrar = Registrar(
-            self._table, self._membership, self._announcer, self._dispatch, self._changes, self._budget, life
-        )
-        self._workforce = Workforce(self._table, self._membership, self._registrar)
-        self._admin = Admin(self._table, self._membership, self._changes, self._steering, self._workforce)
-        self._changes.on_begin, self._changes.on_end = self._steering.begun, self._admin.ended
-        self._workforce.on_gone = self._admin.gone
+        cluster = ClusterState(self._table, self._membership, self._budget, 1 + entropy.below(2**63))
+        self._sessions = Sessions(entropy)
+        self._announcer = Announcer(cluster, self._sessions)
+        self._dispatch = Dispatch(cluster, self._announcer, options.memory.in_flight_bytes)
+        self._changes = TopologyChanges(cluster, self._announcer)
+        self._steering = Steering(cluster, self._changes, options.topology)
+        self._registrar = Registrar(cluster, self._announcer, self._dispatch, self._changes)
+        self._workforce = Workforce(cluster)
+        self._admin = Admin(cluster, self._changes, self._steering, self._workforce)
         self._requests: Counter[int] = Counter()
         self._malformed = 0
         self._ticked_ns = 0
@@ -94,41 +88,47 @@ class RouterCore:
             Tick: self._tick,
             StopRequested: self._stop_requested,
         }
-        self._from_clients: dict[int, RequestHandler] = {
-            **dict.fromkeys(ROUTED, self._dispatch.forward),
-            Op.STATS: self._stats,
-            Op.HELLO: self._hello,
-            Op.ROUTES: self._routes,
-            Op.ADMIN: self._admin.handle,
-        }
-        self._from_workers: dict[int, RequestHandler] = {
-            Op.REGISTER: self._registrar.register,
-            Op.READY: self._registrar.ready,
-            Op.HEARTBEAT: self._registrar.heartbeat,
-            Op.PROGRESS: self._changes.progress,
-            Op.LOAD: self._steering.reported,
-            Op.GET: self._dispatch.forward_to_parent,
-        }
+        self._from_clients = self._client_operations()
+        self._from_workers = self._worker_operations()
 
     def start(self, now_ns: int) -> list[Effect]:
-        """The map is open already: only the workers are missing."""
+        """Begin to serve: report which workers must run."""
         self._ticked_ns = now_ns
         return [self._workforce.report()]
 
     def handle(self, event: Any, now_ns: int) -> list[Effect]:
-        """Take one event; answer with what is to be done."""
+        """Take one event and return its effects."""
         effects = self._handlers[type(event)](event, now_ns)
         if self._stop_by_ns is not None and (not self._dispatch.in_flight or now_ns >= self._stop_by_ns):
             effects = [*effects, Stop()]
         return effects
 
     def wakeup_ns(self) -> int | None:
-        """When the next Tick is due: only while someone is to be watched, and sooner when the policies are to look."""
+        """The time of the next Tick, earlier if the policies are due; None without workers and requests in flight."""
         if self._membership or self._dispatch.in_flight:
             steering_ns = self._steering.wakeup_ns()
             due_ns = self._ticked_ns + TICK_NS
             return due_ns if steering_ns is None else min(due_ns, max(steering_ns, self._ticked_ns + TICK_NS_MIN))
         return None
+
+    def _client_operations(self) -> dict[int, RequestHandler]:
+        return {
+            **dict.fromkeys(ROUTED, self._dispatch.forward),
+            Op.STATS: self._stats,
+            Op.HELLO: self._hello,
+            Op.ROUTES: self._routes,
+            Op.ADMIN: self._admin.handle,
+        }
+
+    def _worker_operations(self) -> dict[int, RequestHandler]:
+        return {
+            Op.REGISTER: self._registrar.register,
+            Op.READY: self._registrar.ready,
+            Op.HEARTBEAT: self._registrar.heartbeat,
+            Op.PROGRESS: self._progress,
+            Op.LOAD: self._steering.take_report,
+            Op.GET: self._dispatch.forward_to_parent,
+        }
 
     def _received(self, event: Received, now_ns: int) -> list[Effect]:
         try:
@@ -161,7 +161,7 @@ class RouterCore:
 
     def _worker_message(self, peer: bytes, frames: list[bytes], now_ns: int) -> list[Effect]:
         if frames and decode_header(frames[0]).status != Status.NONE:
-            return self._dispatch.give_back(peer, frames)
+            return self._dispatch.return_reply(peer, frames)
         header = decode_request(frames)
         handler = self._from_workers.get(header.op)
         if handler is None:
@@ -173,7 +173,7 @@ class RouterCore:
             return [refuse(WORKERS, peer, header, Status.INVALID, Refusal(str(error)))]
         except NotWritable as error:
             return [refuse(WORKERS, peer, header, Status.FAILED, Refusal(str(error)))]
-        except StorageFailure as error:  # what the file holds now is known only after a restart
+        except StorageFailure as error:  # only a restart shows what the file holds now
             return [Stop(f"the route map could not be published: {error}")]
 
     def _hello(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
@@ -184,6 +184,10 @@ class RouterCore:
 
     def _routes(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         return [Send(CLIENTS, peer, [header.reply(Status.OK, credits=CREDITS).encode(), self._announcer.routes])]
+
+    def _progress(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
+        effects, ended = self._changes.progress(peer, header, frames, now_ns)
+        return effects if ended is None else [*effects, *self._admin.change_ended(ended)]
 
     def _stats(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         if header.epoch:
@@ -219,7 +223,7 @@ class RouterCore:
 
     def _gone(self, event: SendFailed | PeerGone, now_ns: int) -> list[Effect]:
         if event.link == WORKERS:
-            return self._registrar.unreachable(event.peer)
+            return self._registrar.lose_peer(event.peer)
         self._sessions.forget_peer(event.peer)
         return []
 
@@ -228,13 +232,21 @@ class RouterCore:
         self._dispatch.tick(now_ns)
         effects = [*self._registrar.tick(now_ns), *self._changes.tick(now_ns)]
         try:
-            effects += self._workforce.tick(now_ns)
+            effects += self._remove_empty_workers(now_ns)
             effects += self._steering.tick(now_ns)
-        except NotWritable:  # what could not be published is due again
+        except NotWritable:  # nothing was published; the next tick tries again
             pass
         except StorageFailure as error:
             effects.append(Stop(f"the route map could not be published: {error}"))
         return effects
+
+    def _remove_empty_workers(self, now_ns: int) -> list[Effect]:
+        removed = self._workforce.remove_empty(now_ns)
+        if not removed:
+            return []
+        dismissed = [effect for worker in removed for effect in self._registrar.dismiss(worker)]
+        answered = [effect for worker in removed for effect in self._admin.worker_removed(worker)]
+        return [*dismissed, self._workforce.report(), *answered]
 
     def _stop_requested(self, event: StopRequested, now_ns: int) -> list[Effect]:
         if self._stop_by_ns is None:
@@ -243,7 +255,7 @@ class RouterCore:
 
 
 def _refuse_malformed(event: Received, flaw: str) -> list[Effect]:
-    """INVALID, if it can be told whom and what to answer. A malformed reply is never answered."""
+    """Refuse a malformed request with INVALID, if its header is readable. Malformed replies get no answer."""
     try:
         header = decode_header(event.frames[0])
     except (IndexError, MalformedMessage):

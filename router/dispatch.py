@@ -1,7 +1,6 @@
-"""From a routed request to its worker, and from the worker's answer back to the client that waits for it.
+"""Forwards routed requests to their workers, and the replies to the clients that wait for them.
 
-Only headers are read, and the key frame of a single-key request that names no segment. Payload frames pass as
-they came.
+It reads headers, and the key of a single-key request that names no segment. Other frames are forwarded unread.
 """
 
 from __future__ import annotations
@@ -19,10 +18,9 @@ from shardstore.limits import (
 )
 from shardstore.router.announcer import Announcer
 from shardstore.router.answers import CLIENTS, WORKERS, refuse
-from shardstore.router.former_owners import FormerOwners
-from shardstore.router.in_flight import ENTRY_BYTES, InFlight, Passed
-from shardstore.router.membership import Membership, State
-from shardstore.router.route_table import RouteTable
+from shardstore.router.cluster_state import ClusterState
+from shardstore.router.in_flight import ENTRY_BYTES, ForwardedRequest, InFlight
+from shardstore.router.membership import MemberState
 from shardstore.seams.effects import Effect, Send
 from shardstore.stalls import Stalls
 from shardstore.wire.messages import Refusal
@@ -31,88 +29,81 @@ from shardstore.wire.wire_format import HEADER_BYTES, OF_KEYS, Flag, Header, Op,
 RETRY_UNAVAILABLE_MS = 100
 RETRY_BUSY_MS = 20
 PEER_REQUESTS_MAX = 4 * CREDITS
-"""Requests of one client to one worker, of which those count too that it has given up."""
+"""The maximum number of requests in flight from one client to one worker, including those it has given up."""
 GRACE_NS = SECOND_NS
-"""How long after its deadline a request is still remembered."""
+"""How long a request is kept after its deadline."""
 _OF_SCANS = frozenset((Op.SCAN, Op.END_SCAN))
 
 
 class Dispatch:
-    """Forwards routed requests and their answers, within a bound of bytes per worker."""
+    """Forwards routed requests and their replies, with a limit on the bytes in flight to each worker."""
 
-    def __init__(
-        self,
-        table: RouteTable,
-        membership: Membership,
-        announcer: Announcer,
-        former: FormerOwners,
-        in_flight_bytes_max: int,
-    ) -> None:
-        self._table = table
-        self._membership = membership
+    def __init__(self, cluster: ClusterState, announcer: Announcer, in_flight_bytes_max: int) -> None:
+        self._table = cluster.table
+        self._membership = cluster.membership
         self._announcer = announcer
-        self._former = former
         self._in_flight_bytes_max = in_flight_bytes_max
         self.in_flight = InFlight()
         self.stalls = Stalls()
         self.replies_unmatched = 0
 
     def forward(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
-        """Pass a routed request on, or refuse it."""
+        """Forward a routed request of a client, or refuse it."""
         size_bytes = sum(map(len, frames))
         flaw = _flaw(header, size_bytes)
         if flaw:
             return [refuse(CLIENTS, peer, header, Status.INVALID, Refusal(flaw))]
         if header.op == Op.STATS:
-            return self._pass_on(CLIENTS, peer, WorkerId(header.epoch - 1), header, frames, now_ns)
+            return self._send_to_worker(CLIENTS, peer, WorkerId(header.epoch - 1), header, frames, now_ns)
         if header.segment == 0:
             return self._forward_by_key(peer, header, frames, now_ns)
         route = self._table.current.route_of_segment(header.segment)
         worker = route.worker if route and route.epoch == header.epoch else None
-        if worker is None and header.op in _OF_SCANS:  # it may have begun before the segment was split, merged or moved
-            worker = self._former.of(header.segment)
+        if worker is None and header.op in _OF_SCANS:  # the scan may have begun before the segment was changed
+            worker = self._table.former_owners.owner_of(header.segment)
         if worker is None or worker not in self._table.topology.workers:
             stale = Refusal("the routes have changed", routes=self._announcer.routes)
             return [refuse(CLIENTS, peer, header, Status.STALE_ROUTE, stale)]
-        return self._pass_on(CLIENTS, peer, worker, header, frames, now_ns)
+        return self._send_to_worker(CLIENTS, peer, worker, header, frames, now_ns)
 
     def forward_to_parent(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
-        """Pass on what the owner of a child asks the owner of its parent."""
+        """Forward a request of the owner of a child to the owner of its parent, or refuse it."""
         flaw = _flaw(header, sum(map(len, frames)))
-        worker = self._former.of(header.segment)
+        worker = self._table.former_owners.owner_of(header.segment)
         if flaw or worker is None or not header.flags & Flag.OF_PARENT:
-            what = Refusal(flaw or f"segment {header.segment} is no parent", routes=self._announcer.routes)
-            return [refuse(WORKERS, peer, header, Status.INVALID if flaw else Status.STALE_ROUTE, what)]
-        return self._pass_on(WORKERS, peer, worker, header, frames, now_ns)
+            reason = flaw or f"segment {header.segment} is not the parent of any change"
+            status = Status.INVALID if flaw else Status.STALE_ROUTE
+            return [refuse(WORKERS, peer, header, status, Refusal(reason, routes=self._announcer.routes))]
+        return self._send_to_worker(WORKERS, peer, worker, header, frames, now_ns)
 
-    def give_back(self, peer: bytes, frames: list[bytes]) -> list[Effect]:
-        """Pass a worker's answer to the client that waits for it. Raises MalformedMessage."""
+    def return_reply(self, peer: bytes, frames: list[bytes]) -> list[Effect]:
+        """Forward a worker's reply to the client that waits for it. Raises MalformedMessage."""
         header = decode_reply(frames)
         member = self._membership.of_peer(peer)
-        passed = self.in_flight.take(header, member.worker) if member else None
-        if passed is None:
+        request = self.in_flight.take(header, member.worker) if member else None
+        if request is None:
             self.replies_unmatched += 1
             return []
-        return [Send(passed.link, passed.peer, frames)]
+        return [Send(request.link, request.peer, frames)]
 
     def abandon(self, worker: int) -> list[Effect]:
-        """A worker is gone: tell those who wait for it that the end of their requests is unknown."""
-        gone = Refusal(f"worker {worker} went away with the request")
+        """Reply UNKNOWN to all requests in flight to a worker that was lost."""
+        lost = Refusal(f"worker {worker} was lost before it replied")
         return [
-            refuse(passed.link, passed.peer, passed.header, Status.UNKNOWN, gone)
-            for passed in self.in_flight.take_all(worker)
+            refuse(request.link, request.peer, request.header, Status.UNKNOWN, lost)
+            for request in self.in_flight.take_all(worker)
         ]
 
     def tick(self, now_ns: int) -> None:
-        """Forget the requests for whose answers nobody waits any more."""
+        """Remove the requests whose deadline has request."""
         self.in_flight.expire(now_ns - GRACE_NS)
 
-    def _pass_on(
+    def _send_to_worker(
         self, link: str, peer: bytes, worker: WorkerId, header: Header, frames: list[bytes], now_ns: int
     ) -> list[Effect]:
         member = self._membership.of_worker(worker)
-        if member is None or member.state is not State.UP:
-            down = Refusal(f"worker {worker} is {member.state if member else State.DOWN}")
+        if member is None or member.state is not MemberState.UP:
+            down = Refusal(f"worker {worker} is {member.state if member else MemberState.DOWN}")
             return [refuse(link, peer, header, Status.UNAVAILABLE, down, RETRY_UNAVAILABLE_MS)]
         of_peer = self.in_flight.count_of(peer, worker)
         if link == CLIENTS and of_peer >= PEER_REQUESTS_MAX:
@@ -125,7 +116,7 @@ class Dispatch:
             busy = Refusal(f"bytes in flight to worker {worker}", used + charged, self._in_flight_bytes_max)
             return [refuse(link, peer, header, Status.BUSY, busy, RETRY_BUSY_MS)]
         deadline_ns = now_ns + header.duration_ms * MILLISECOND_NS
-        self.in_flight.add(Passed(link, peer, header, worker, charged, deadline_ns))
+        self.in_flight.add(ForwardedRequest(link, peer, header, worker, charged, deadline_ns))
         return [Send(WORKERS, member.peer, frames)]
 
     def _forward_by_key(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
@@ -139,9 +130,9 @@ class Dispatch:
 
 
 def _flaw(header: Header, size_bytes: int) -> str:
-    """Which rule a routed request breaks; empty if none."""
+    """The rule that a routed request breaks; empty if it breaks none."""
     if not header.client:
-        return "a routed request carries the client id from the answer to HELLO"
+        return "a routed request needs the client id from the reply to HELLO"
     if not 0 < header.duration_ms <= DEADLINE_MS_MAX:
         return f"a deadline is 1 to {DEADLINE_MS_MAX} ms away, not {header.duration_ms}"
     if header.entries > REQUEST_ENTRIES_MAX:

@@ -1,4 +1,4 @@
-"""Which worker owned a segment that is in the map no more: scans that began there are served to their end there."""
+"""The former owners of segments that are no longer in the map. Scans that began there end there."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ FORMER_MAX = 65_536
 
 
 class FormerOwners:
-    """Parents of changes and their workers, the oldest forgotten first. A restarted router knows those under way."""
+    """The owners of the latest FORMER_MAX parents. A restarted router knows only those of changes under way."""
 
     def __init__(self, changes: tuple[Change, ...]) -> None:
         self._workers: OrderedDict[int, WorkerId] = OrderedDict()
         for change in changes:
-            self.note(change)
+            self.add(change)
 
-    def note(self, change: Change) -> None:
-        """The parents of this change are in the map no more."""
+    def add(self, change: Change) -> None:
+        """Add the parents of a change."""
         for parent in change.parents:
             self._workers[parent.segment] = WorkerId(parent.worker)
         while len(self._workers) > FORMER_MAX:
             self._workers.popitem(last=False)
 
-    def of(self, segment: int) -> WorkerId | None:
-        """Who owned the segment, if that is known."""
+    def owner_of(self, segment: int) -> WorkerId | None:
+        """The worker that owned the segment; None if that is not known."""
         return self._workers.get(segment)

@@ -1,4 +1,4 @@
-"""Requests that were passed to a worker and are not answered yet."""
+"""Requests that were forwarded to a worker and have no reply yet."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from shardstore.limits import KIB
 from shardstore.wire.wire_format import Header
 
 ENTRY_BYTES = KIB
-"""Charged for every request beside its frames, so that a flood of tiny ones is bounded too."""
+"""Charged for each request in addition to its frames, so that many tiny requests are bounded too."""
 
 
-class Passed(NamedTuple):
-    """One request in flight: who waits for its answer and until when, which worker has it, and what it weighs."""
+class ForwardedRequest(NamedTuple):
+    """One request in flight to `worker`. The peer waits for the reply; `size_bytes` is charged to the worker."""
 
     link: str
     peer: bytes
@@ -27,78 +27,79 @@ class Passed(NamedTuple):
 class InFlight:
     """Requests in flight, by (client, sequence, segment).
 
-    A write that is cut anew because its segment was split goes to each of the new ones under its old sequence.
+    The segment is part of the key because a write to a segment that was split is sent to several children, with the
+    same sequence.
 
-    Invariant: the bytes charged to a worker are the sum of the sizes of its entries; those of a peer are counted.
+    Invariants: the bytes charged to a worker are the sum of its requests; the requests of each peer are counted.
     """
 
     def __init__(self) -> None:
-        self._passed: dict[tuple[int, int, int], Passed] = {}
+        self._requests: dict[tuple[int, int, int], ForwardedRequest] = {}
         self._bytes: defaultdict[int, int] = defaultdict(int)
         self._of_peers: Counter[tuple[bytes, int]] = Counter()
 
     def __len__(self) -> int:
-        return len(self._passed)
+        return len(self._requests)
 
     def size_bytes_of(self, worker: int) -> int:
-        """Bytes in flight to one worker."""
+        """The bytes in flight to one worker."""
         return self._bytes[worker]
 
     def count_of(self, peer: bytes, worker: int) -> int:
-        """Requests in flight from one peer to one worker."""
+        """The number of requests in flight from one peer to one worker."""
         return self._of_peers[peer, worker]
 
     def size_bytes(self) -> int:
-        """Bytes in flight to all workers."""
+        """The bytes in flight to all workers."""
         return sum(self._bytes.values())
 
-    def add(self, passed: Passed) -> None:
-        """Remember a request. One that is in flight already (a retry) waits under its new peer and deadline."""
-        key = _key(passed.header)
-        former = self._passed.get(key)
+    def add(self, request: ForwardedRequest) -> None:
+        """Add a request. A retry of a request in flight replaces it, with the new peer and deadline."""
+        key = _key(request.header)
+        former = self._requests.get(key)
         if former is not None:
             self._discount(former)
-        self._passed[key] = passed
-        self._bytes[passed.worker] += passed.size_bytes
-        self._of_peers[passed.peer, passed.worker] += 1
+        self._requests[key] = request
+        self._bytes[request.worker] += request.size_bytes
+        self._of_peers[request.peer, request.worker] += 1
 
-    def take(self, reply: Header, worker: int) -> Passed | None:
-        """Forget the request that this worker has answered; None when it has no such request."""
-        passed = self._passed.get(_key(reply))
-        if passed is None or passed.worker != worker:
+    def take(self, reply: Header, worker: int) -> ForwardedRequest | None:
+        """Remove and return the request that a reply of this worker is for; None if the worker has no such request."""
+        request = self._requests.get(_key(reply))
+        if request is None or request.worker != worker:
             return None
-        self._remove(passed)
-        return passed
+        self._remove(request)
+        return request
 
-    def take_all(self, worker: int) -> list[Passed]:
-        """Forget everything that this worker had."""
-        lost = [passed for passed in self._passed.values() if passed.worker == worker]
-        for passed in lost:
-            self._remove(passed)
+    def take_all(self, worker: int) -> list[ForwardedRequest]:
+        """Remove and return all requests of a worker."""
+        lost = [request for request in self._requests.values() if request.worker == worker]
+        for request in lost:
+            self._remove(request)
         return lost
 
     def expire(self, before_ns: int) -> int:
-        """Forget requests whose deadline lies before this time; answers how many."""
-        expired = [passed for passed in self._passed.values() if passed.deadline_ns < before_ns]
-        for passed in expired:
-            self._remove(passed)
+        """Remove the requests with a deadline before this time. Returns their number."""
+        expired = [request for request in self._requests.values() if request.deadline_ns < before_ns]
+        for request in expired:
+            self._remove(request)
         return len(expired)
 
     def check_invariants(self) -> None:
-        """For tests: the charged bytes are those of the entries."""
+        """Assert the invariants, for tests."""
         charged: defaultdict[int, int] = defaultdict(int)
-        for passed in self._passed.values():
-            charged[passed.worker] += passed.size_bytes
-        assert self._of_peers == Counter((passed.peer, passed.worker) for passed in self._passed.values())
+        for request in self._requests.values():
+            charged[request.worker] += request.size_bytes
+        assert self._of_peers == Counter((request.peer, request.worker) for request in self._requests.values())
         assert charged == {worker: used for worker, used in self._bytes.items() if used}
 
-    def _remove(self, passed: Passed) -> None:
-        del self._passed[_key(passed.header)]
-        self._discount(passed)
+    def _remove(self, request: ForwardedRequest) -> None:
+        del self._requests[_key(request.header)]
+        self._discount(request)
 
-    def _discount(self, passed: Passed) -> None:
-        self._bytes[passed.worker] -= passed.size_bytes
-        of_peer = passed.peer, passed.worker
+    def _discount(self, request: ForwardedRequest) -> None:
+        self._bytes[request.worker] -= request.size_bytes
+        of_peer = request.peer, request.worker
         if self._of_peers[of_peer] > 1:
             self._of_peers[of_peer] -= 1
         else:

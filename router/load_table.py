@@ -1,4 +1,4 @@
-"""What the workers reported last of their ranges, and the view of it that policies take."""
+"""The latest load reports of all ranges, and the store load that policies compute with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shardstore.wire.topology import Change, Relative
 
 
 class Inherited(NamedTuple):
-    """What a child has of its parents, by their reports: bytes, share of a worker's time, puts at its right end."""
+    """What a child inherits: bytes, share of a worker's time, and puts at the right end, from its parents' reports."""
 
     size_bytes: int
     busy: float
@@ -21,10 +21,10 @@ class Inherited(NamedTuple):
 
 
 class LoadTable:
-    """The newest report of each range. A range of which nothing is known shows zeros, and is not `known`.
+    """The latest report of each range. A range without a report has zeros, and is not `known`.
 
-    What a child of a change inherits shows in its reports only when it has files of its own. Until then its share of
-    what its parents reported counts beside them, so that no bytes and no load seem to be gone while ranges change.
+    The reports of a child include what it inherits only once it has files of its own. Until then the table adds the
+    child's share of its parents' reports, so that no bytes or load seem to disappear while ranges change.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class LoadTable:
         self._inherited: dict[int, Inherited] = {}
 
     def note(self, report: LoadReport, route_map: RouteMap) -> None:
-        """Take a report in, as far as it is about ranges that its worker owns."""
+        """Record a report, except for ranges that its worker does not own."""
         for of_range in report.ranges:
             route = route_map.route_of_segment(of_range.segment)
             if route is not None and route.worker == report.worker:
@@ -40,8 +40,8 @@ class LoadTable:
                 if route.created:
                     self._inherited.pop(of_range.segment, None)
 
-    def begun(self, change: Change) -> None:
-        """The children have what the parents had."""
+    def inherit(self, change: Change) -> None:
+        """Compute from the reports of the parents what each child of a change inherits."""
         for child in change.children:
             shares = [
                 (parent.segment, self._share(parent, child, change)) for parent in change.parents_over(child.key_range)
@@ -53,20 +53,20 @@ class LoadTable:
             appends = sum(self._appends(segment) for segment, _ in shares if self._ends_with(segment, child, change))
             self._inherited[child.segment] = Inherited(int(size_bytes), busy, appends)
 
-    def of(self, segment: int) -> RangeReport | None:
-        """The newest report of a range."""
+    def report_of(self, segment: int) -> RangeReport | None:
+        """The latest report of a range; None if there is none."""
         return self._reports.get(segment)
 
-    def loads(
+    def store_load(
         self, route_map: RouteMap, workers: Sequence[WorkerLoad], changing: Collection[int], changes: int
     ) -> StoreLoad:
-        """The store as policies see it. `changing`: segments of the map that take part in one of `changes` changes.
+        """The load of the store, for the policies. Drops what is known of segments that are no longer in the map.
 
-        Figures of segments that are not in the map any more are dropped.
+        `changing` are the segments that take part in a change; `changes` is the number of changes under way.
         """
-        for figures in (self._reports, self._inherited):
-            for segment in [segment for segment in figures if not route_map.route_of_segment(segment)]:
-                del figures[segment]
+        for known in (self._reports, self._inherited):
+            for segment in [segment for segment in known if not route_map.route_of_segment(segment)]:
+                del known[segment]
         ends = [*route_map.starts[1:], b""]
         ranges = [self._of_range(route, end, changing) for route, end in zip(route_map, ends, strict=True)]
         return StoreLoad(ranges, workers, changes)
@@ -112,11 +112,11 @@ class LoadTable:
         return inherited.appends_per_s if inherited and not report.measured_ns else report.appends_per_s
 
     def _ends_with(self, segment: int, child: Relative, change: Change) -> bool:
-        """Whether the child has the right end of this parent."""
+        """Whether the child ends at the same key as this parent."""
         return any(parent.segment == segment and parent.end == child.end for parent in change.parents)
 
     def _share(self, parent: Relative, child: Relative, change: Change) -> float:
-        """Of the bytes of the parent, those within the child, as its cuts tell it; without any, one child's of all."""
+        """The share of the parent's bytes that lie in the child, by the parent's cuts; without cuts, an equal share."""
         if len(change.children) == 1:
             return 1.0
         report = self._reports.get(parent.segment) or _NOTHING

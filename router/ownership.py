@@ -1,10 +1,11 @@
-"""Who owns which range under which epoch: the pure rules of a worker's registration.
+"""The epochs and ranges of a worker that registers. Pure.
 
-A worker that registers gets a new epoch for each of its segments, higher than any that was ever granted: than the
-map's, and than what the worker found on its disk, because the map's file may have gone back a version. So whatever
-was sent to an earlier process of that worker is refused by the new one, and the other way round. One case keeps its
-epochs: a process that serves exactly what the map says, and has met a router that was restarted or had lost sight
-of it. And one that takes no writes needs no new ones: it can be registered when the disk takes none either.
+A worker that registers gets a new epoch for each of its segments. It is higher than the epoch in the map and higher
+than those that the worker found on its disk, since the map's file may have gone back by a version. So a new process
+refuses messages for an earlier process of the worker, and an earlier process refuses those for the new one.
+
+Two kinds of processes keep their epochs: one that already serves exactly what the map says, because the router was
+restarted or counted it as down; and one that accepts no writes, so that it can register while the disk is full.
 """
 
 from __future__ import annotations
@@ -20,32 +21,32 @@ EPOCH_MAX = 2**32 - 1
 
 
 def routes_of(route_map: RouteMap, worker: int) -> list[Route]:
-    """The routes that a worker owns."""
+    """The routes of the ranges that a worker owns."""
     return [route for route in route_map if route.worker == worker]
 
 
 def serves_the_map(route_map: RouteMap, worker: int, serving: Mapping[int, int]) -> bool:
-    """Whether a worker serves exactly the segments it owns, under exactly the map's epochs."""
+    """Whether a worker serves exactly the segments that it owns, with the epochs of the map."""
     return dict(serving) == {route.segment: route.epoch for route in routes_of(route_map, worker)}
 
 
-def granted(route_map: RouteMap, register: Register) -> list[Route]:
-    """The routes that change, each with its new epoch, so that this registration can be answered."""
+def routes_with_new_epochs(route_map: RouteMap, register: Register) -> list[Route]:
+    """The routes of a worker that registers, each with a new epoch; empty if it keeps its epochs."""
     if register.failure or serves_the_map(route_map, register.worker, register.serving):
         return []
     return [
-        replace(route, epoch=Epoch(1 + max(route.epoch, highest_epoch_told(register, route.segment))))
+        replace(route, epoch=Epoch(1 + max(route.epoch, highest_known_epoch(register, route.segment))))
         for route in routes_of(route_map, register.worker)
     ]
 
 
-def highest_epoch_told(register: Register, segment: int) -> int:
-    """The highest epoch of a segment that the worker knows of."""
+def highest_known_epoch(register: Register, segment: int) -> int:
+    """The highest epoch of a segment that the worker knows."""
     return max(register.known.get(segment, 0), register.serving.get(segment, 0))
 
 
-def created(route_map: RouteMap, worker: WorkerId, children: Container[int]) -> list[Route]:
-    """The routes that change when a worker has all its segments on disk but those of children, which come later."""
+def newly_created_routes(route_map: RouteMap, worker: WorkerId, children: Container[int]) -> list[Route]:
+    """The routes that become `created` when a worker is ready: all its routes except those of `children`."""
     return [
         replace(route, created=True)
         for route in routes_of(route_map, worker)
@@ -54,7 +55,7 @@ def created(route_map: RouteMap, worker: WorkerId, children: Container[int]) -> 
 
 
 def assignments(route_map: RouteMap, worker: WorkerId) -> list[Assignment]:
-    """What a worker is to serve."""
+    """The ranges that a worker must serve."""
     ranges = [(route, route_map.range_of(route.segment)) for route in routes_of(route_map, worker)]
     return [
         Assignment(route.segment, keys.start, keys.end, route.epoch, create=not route.created) for route, keys in ranges

@@ -1,11 +1,11 @@
-"""Workers come, live and go: registration, readiness, heartbeats, silence.
+"""Registration, readiness, heartbeats and failure of workers.
 
-REGISTER    new epochs and the life of the worker's log are made durable, then granted; asked again by the same
-            process, the same answer. A process whose log is not the newest is told which one is
-READY       every segment of the worker exists on disk: it is up, also when it takes no writes or refuses all
-HEARTBEAT   it lives, and reports what it buffers (budget.py); from a peer that is not (or no longer) known it is
-            refused, and the worker registers again
-silence     of five seconds, or a message that cannot be handed over: down
+REGISTER    makes new epochs and the life of the worker's log durable, then grants them. The same process gets the same
+            reply again. A process whose log is not the newest gets the life of the newest log
+READY       the worker has all its segments on disk. It is up now, even if it accepts no writes or refuses everything
+HEARTBEAT   the worker is alive, and reports what it buffers (budget.py). A heartbeat of an unknown peer is refused, and
+            the worker registers again
+silence     a worker is down if it sends nothing for five seconds, or if a message to it cannot be delivered
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from shardstore.identifiers import WorkerId, is_later_life
 from shardstore.router import ownership
 from shardstore.router.announcer import Announcer
 from shardstore.router.answers import WORKERS, answer, refuse
-from shardstore.router.budget import Budget
+from shardstore.router.cluster_state import ClusterState
 from shardstore.router.dispatch import Dispatch
-from shardstore.router.membership import SILENCE_NS_MAX, Member, Membership, State
-from shardstore.router.route_table import RouteTable
+from shardstore.router.membership import SILENCE_NS_MAX, Member, MemberState
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.seams.effects import Effect
 from shardstore.wire.messages import Assignments, Heartbeat, Ready, Refusal, Register, decode
@@ -28,87 +27,82 @@ from shardstore.wire.wire_format import Header, Status
 
 
 class Registrar:
-    """Keeps the membership true and grants epochs. `life` is the number of this life of the router."""
+    """Keeps the membership up to date, grants epochs and renews leases."""
 
     def __init__(
-        self,
-        table: RouteTable,
-        membership: Membership,
-        announcer: Announcer,
-        dispatch: Dispatch,
-        changes: TopologyChanges,
-        budget: Budget,
-        life: int,
+        self, cluster: ClusterState, announcer: Announcer, dispatch: Dispatch, changes: TopologyChanges
     ) -> None:
-        self._table = table
-        self._membership = membership
+        self._table = cluster.table
+        self._membership = cluster.membership
+        self._budget = cluster.budget
+        self._router_life = cluster.router_life
         self._announcer = announcer
         self._dispatch = dispatch
         self._changes = changes
-        self._budget = budget
-        self._life = life
         self._ticked_ns = 0
 
     def register(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """Take in a worker's process in place of any former one.
+        """Register a worker's process in place of any former one.
 
-        Raises InvalidRequest, such as for a worker that has left; MalformedMessage, StorageFailure.
+        Raises InvalidRequest, for example for a worker that was removed, MalformedMessage, StorageFailure.
         """
-        asked = decode(Register, frames[1])
-        self._check(asked)
-        if self._is_asked_again(peer, asked):
-            return [self._assign(peer, request, asked)]
-        granted = ownership.granted(self._table.current, asked)
-        begins = not asked.failure and is_later_life(asked.life, self._table.topology.lives.get(asked.worker, 0))
-        if granted or begins:
-            self._table.publish(granted, {asked.worker: asked.life} if begins else None)
-        former = [self._membership.of_worker(asked.worker), self._membership.of_peer(peer)]
+        registration = decode(Register, frames[1])
+        self._check(registration)
+        if self._is_repeated(peer, registration):
+            return [self._assign(peer, request, registration)]
+        granted = ownership.routes_with_new_epochs(self._table.current, registration)
+        known_life = self._table.topology.lives.get(registration.worker, 0)
+        is_new_life = not registration.failure and is_later_life(registration.life, known_life)
+        if granted or is_new_life:
+            self._table.publish(granted, {registration.worker: registration.life} if is_new_life else None)
+        former = [self._membership.of_worker(registration.worker), self._membership.of_peer(peer)]
         abandoned = [effect for member in former if member is not None for effect in self._lose(member)]
-        self._membership.join(WorkerId(asked.worker), peer, asked.endpoint, now_ns, asked.failure)
-        self._budget.joined(asked.worker, request.sequence)
+        self._membership.join(WorkerId(registration.worker), peer, registration.endpoint, now_ns, registration.failure)
+        self._budget.join(registration.worker, request.sequence)
         announced = self._announcer.announce()
-        return [*abandoned, self._assign(peer, request, asked), *announced]
+        return [*abandoned, self._assign(peer, request, registration), *announced]
 
     def ready(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """The ranges of a worker are open: from now on it is sent requests. Raises MalformedMessage, StorageFailure."""
+        """Mark a worker as up, so that it gets requests. Raises MalformedMessage, StorageFailure."""
         serving = decode(Ready, frames[1]).serving
         member = self._membership.of_peer(peer)
         if member is None or not ownership.serves_the_map(self._table.current, member.worker, serving):
             return [self._register_again(peer, request)]
-        created = ownership.created(self._table.current, member.worker, self._changes.children())
+        created = ownership.newly_created_routes(self._table.current, member.worker, self._changes.children())
         if created and not member.failure:
             self._table.publish(created)
-        member.state = State.UP
+        member.state = MemberState.UP
         member.heard_ns = now_ns
         return [answer(WORKERS, peer, request), *self._announcer.announce()]
 
     def heartbeat(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """A worker lives. Raises MalformedMessage.
+        """Take in a heartbeat, and reply with the worker's new lease. Raises MalformedMessage.
 
-        One that beats before it is up believes that it serves: its READY, or our answer to its REGISTER, was lost.
+        A worker that is not up here but sends heartbeats must register again: its READY, or the reply to its REGISTER,
+        was lost.
         """
         beat = decode(Heartbeat, frames[1])
         member = self._membership.of_peer(peer)
-        known = member is not None and member.worker == beat.worker and member.state is State.UP
-        if member is None or not known or beat.router != self._life:
+        known = member is not None and member.worker == beat.worker and member.state is MemberState.UP
+        if member is None or not known or beat.router != self._router_life:
             return [self._register_again(peer, request)]
-        member.heard_ns = member.beaten_ns = now_ns
+        member.heard_ns = member.heartbeat_ns = now_ns
         member.pressure = beat.pressure
         member.scans = beat.scans
         member.full_disk = beat.full_disk
-        lease = self._budget.reported(member.worker, request.sequence, beat.report)
+        lease = self._budget.renew_lease(member.worker, request.sequence, beat.report)
         if member.worker in self._budget.short:
-            self._dispatch.stalls.refused(f"the budget has no more for worker {member.worker}", now_ns)
+            self._dispatch.stalls.refused(f"the budget has no memory left for worker {member.worker}", now_ns)
         return [answer(WORKERS, peer, request, lease)]
 
-    def unreachable(self, peer: bytes) -> list[Effect]:
-        """A message could not be handed to this peer."""
+    def lose_peer(self, peer: bytes) -> list[Effect]:
+        """Mark the worker of a peer that cannot be reached as down."""
         member = self._membership.of_peer(peer)
         return [] if member is None else [*self._lose(member), *self._announcer.announce()]
 
     def dismiss(self, worker: int) -> list[Effect]:
-        """The store has this worker no more."""
-        self._budget.gone(worker)
+        """Forget a worker that was removed from the store."""
+        self._budget.forget(worker)
         member = self._membership.of_worker(worker)
         if member is None:
             return []
@@ -117,44 +111,44 @@ class Registrar:
         return [*abandoned, *self._announcer.announce()]
 
     def tick(self, now_ns: int) -> list[Effect]:
-        """Count workers as down that were silent for too long."""
-        if now_ns - self._ticked_ns > SILENCE_NS_MAX // 2:  # this process was stopped: it heard nobody
+        """Mark workers as down that were silent for too long."""
+        if now_ns - self._ticked_ns > SILENCE_NS_MAX // 2:  # this process was paused and received nothing
             self._membership.hear_all(now_ns)
         self._ticked_ns = now_ns
         silent = self._membership.silent(now_ns)
         abandoned = [effect for member in silent for effect in self._lose(member)]
         return [*abandoned, *self._announcer.announce()] if silent else []
 
-    def _is_asked_again(self, peer: bytes, asked: Register) -> bool:
-        """Whether this process has been granted its epochs already, and only the answer was slow."""
+    def _is_repeated(self, peer: bytes, registration: Register) -> bool:
+        """Whether this process has already been granted its epochs, and repeats its request."""
         member = self._membership.of_peer(peer)
-        same = member is not None and member.worker == asked.worker and member.state is State.JOINING
-        return same and not asked.serving
+        same = member is not None and member.worker == registration.worker and member.state is MemberState.JOINING
+        return same and not registration.serving
 
-    def _assign(self, peer: bytes, request: Header, asked: Register) -> Effect:
-        ranges = ownership.assignments(self._table.current, WorkerId(asked.worker))
-        orders = self._changes.orders_of(asked.worker)
-        retired = self._changes.needless([*asked.known])
+    def _assign(self, peer: bytes, request: Header, registration: Register) -> Effect:
+        ranges = ownership.assignments(self._table.current, WorkerId(registration.worker))
+        orders = self._changes.orders_of(registration.worker)
+        retired = self._changes.unneeded([*registration.known])
         topology = self._table.topology
-        life = topology.lives.get(asked.worker, 0)
+        life = topology.lives.get(registration.worker, 0)
         routes = self._announcer.routes
-        assignments = Assignments(ranges, routes, self._life, topology.segment_next, orders, retired, life)
+        assignments = Assignments(ranges, routes, self._router_life, topology.segment_next, orders, retired, life)
         return answer(WORKERS, peer, request, assignments)
 
     def _lose(self, member: Member) -> list[Effect]:
-        if member.state is State.DOWN:
+        if member.state is MemberState.DOWN:
             return []
         self._membership.lose(member)
-        self._budget.lost(member.worker)
+        self._budget.lose(member.worker)
         return self._dispatch.abandon(member.worker)
 
     def _register_again(self, peer: bytes, request: Header) -> Effect:
         refusal = Refusal("register again", routes=self._announcer.routes)
         return refuse(WORKERS, peer, request, Status.STALE_ROUTE, refusal)
 
-    def _check(self, asked: Register) -> None:
-        if asked.worker not in self._table.topology.workers:
-            raise InvalidRequest(f"this store has no worker {asked.worker}")
-        for route in ownership.routes_of(self._table.current, asked.worker):
-            if not 0 <= ownership.highest_epoch_told(asked, route.segment) < ownership.EPOCH_MAX:
-                raise InvalidRequest(f"no epoch of segment {route.segment} can follow the one told")
+    def _check(self, registration: Register) -> None:
+        if registration.worker not in self._table.topology.workers:
+            raise InvalidRequest(f"this store has no worker {registration.worker}")
+        for route in ownership.routes_of(self._table.current, registration.worker):
+            if not 0 <= ownership.highest_known_epoch(registration, route.segment) < ownership.EPOCH_MAX:
+                raise InvalidRequest(f"no epoch of segment {route.segment} can follow the reported one")

@@ -1,18 +1,18 @@
-"""The authoritative route map with the topology changes that are under way, and its file.
+"""The route map of the store with the topology changes under way, and their file.
 
 router/ROUTES is a document (see documents.py for the head) of magic "sSROUTES", version 3, with the body
 
     store         identity of the store, as in its STORE file
     map           RouteMap.to_document(): version, and per route [start, segment, worker, epoch, created]
-    segment_next  number of the next segment: none at or above it was ever given
+    segment_next  number of the next segment; no segment has had this number or a higher one
     change_next   number of the next change
-    changes       those under way, the oldest first: Change (shardstore/wire/topology.py), whose children the map has
-    workers       numbers of the store's workers: who owns a range or takes part in a change is one of them
-    leaving       those of them that are to own nothing any more, and then to end; never all
-    lives         by worker, the newest life of its log (workers/wal/log_document.py): a log that is gone, or an older
-                  copy of it, is noticed
+    changes       those under way, the oldest first: Change (shardstore/wire/topology.py). Their children are in the map
+    workers       numbers of the store's workers, including all that own a range or take part in a change
+    leaving       numbers of the workers that give away their ranges and are then removed; never all workers
+    lives         by worker, the newest life of its log (workers/wal/log_document.py). It shows that a log is missing or
+                  is an older copy
 
-A version is on stable storage before anyone is told of it. Version 1 of the format knew only store and map, version 2
+Each version is on stable storage before it is announced. Version 1 of the format had only store and map, version 2 had
 no lives.
 """
 
@@ -26,6 +26,7 @@ from shardstore.files import documents
 from shardstore.files.file_names import ROUTER, ROUTES, SEGMENTS, segment_of
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.limits import WORKERS_MAX
+from shardstore.router.former_owners import FormerOwners
 from shardstore.seams.filesystem import Filesystem
 from shardstore.wire.messages import from_plain, to_plain
 from shardstore.wire.route_map import InvalidRouteMap, Route, RouteMap, presplit
@@ -38,7 +39,7 @@ VERSION = 3
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """One version of all that the file holds; see the module."""
+    """One version of the content of ROUTES, except the identity of the store."""
 
     map: RouteMap
     segment_next: int
@@ -50,40 +51,41 @@ class Topology:
 
     @property
     def engaged(self) -> set[int]:
-        """Workers that own a range or take part in a change."""
+        """The workers that own a range or take part in a change."""
         return {int(route.worker) for route in self.map}.union(*(change.workers for change in self.changes))
 
     @property
     def staying(self) -> list[int]:
-        """Workers that may be given ranges."""
+        """The workers that do not leave."""
         return [worker for worker in self.workers if worker not in self.leaving]
 
 
 class RouteTable:
-    """The current topology; the `publish` methods alone lead to the next. When one raises, nothing has changed."""
+    """The current topology. Only the `publish` methods change it; if one raises, the current topology is unchanged."""
 
     def __init__(self, filesystem: Filesystem, store: str, topology: Topology) -> None:
         self._filesystem = filesystem
         self._store = store
         self._topology = topology
+        self.former_owners = FormerOwners(topology.changes)
 
     @property
     def current(self) -> RouteMap:
-        """The newest published map."""
+        """The current route map."""
         return self._topology.map
 
     @property
     def topology(self) -> Topology:
-        """The newest published version of everything."""
+        """The current topology."""
         return self._topology
 
     def publish(self, changed: Sequence[Route], lives: Mapping[int, int] | None = None) -> None:
-        """Make the given routes replace those of the same segment, and the given lives those of the same worker."""
+        """Replace the routes of these segments, and the lives of these workers."""
         route_map = self.current.with_routes(changed) if changed else self.current
         self._publish(replace(self._topology, map=route_map, lives={**self._topology.lives, **(lives or {})}))
 
     def publish_begin(self, change: Change) -> None:
-        """Make the children of a change, which is numbered `change_next`, stand in the map for its parents."""
+        """Begin a change, whose number must be `change_next`: replace its parents in the map by its children."""
         topology = self._topology
         assert change.number == topology.change_next
         parents = {parent.segment for parent in change.parents}
@@ -99,19 +101,17 @@ class RouteTable:
                 changes=(*topology.changes, change),
             )
         )
+        self.former_owners.add(change)
 
     def publish_end(self, change: Change) -> None:
-        """The change is done: its children are ranges like others."""
+        """End a change: its children become ordinary ranges."""
         segments = {child.segment for child in change.children}
         created = [replace(route, created=True) for route in self.current if route.segment in segments]
         changes = tuple(each for each in self._topology.changes if each.number != change.number)
         self._publish(replace(self._topology, map=self.current.with_routes(created), changes=changes))
 
     def publish_workers(self, workers: Iterable[int], leaving: Iterable[int]) -> None:
-        """The store has these workers from now on, and these of them are to own nothing any more.
-
-        The logs of all others may go.
-        """
+        """Set the workers of the store, and which of them leave. Drops the lives of all other workers."""
         self._publish(_with_workers(self._topology, workers, leaving))
 
     def _publish(self, following: Topology) -> None:
@@ -122,10 +122,10 @@ class RouteTable:
 def open_route_table(
     filesystem: Filesystem, store: str, boundaries: Sequence[str], workers: int, workers_asked: int | None = None
 ) -> RouteTable:
-    """The table of the store, made and published if the store is new, or is to have other workers.
+    """Open the route table of the store. Publishes it if the store is new or its workers change.
 
-    `workers`: how many a new store has. `workers_asked`: how many it is to have from now on, beside those that own
-    something; None for those it has. Raises Corruption, InvalidRequest, StorageFailure.
+    `workers`: the number of workers of a new store. `workers_asked`: the number of workers from now on, in addition to
+    others that still own ranges; None keeps the workers. Raises Corruption, InvalidRequest, StorageFailure.
     """
     filesystem.make_directory(ROUTER)
     stored: Topology | None = None
@@ -145,7 +145,7 @@ def open_route_table(
 
 
 def encode(store: str, topology: Topology) -> bytes:
-    """The bytes of the file."""
+    """Encode the content of ROUTES."""
     body = {
         "store": store,
         "map": topology.map.to_document(),
@@ -170,17 +170,17 @@ def _load(filesystem: Filesystem, store: str) -> Topology:
         workers, leaving = tuple(body["workers"]), tuple(body["leaving"])
         lives = dict(body["lives"])
     except (InvalidRouteMap, MalformedMessage, KeyError, TypeError, ValueError) as error:
-        raise Corruption(ROUTES, documents.HEAD_BYTES, f"no topology: {error}") from None
+        raise Corruption(ROUTES, documents.HEAD_BYTES, f"holds no valid topology: {error}") from None
     highest = max(route.segment for route in current)
     if any(type(number) is not int or number < 0 for number in numbers) or numbers[0] <= highest:
-        raise Corruption(ROUTES, documents.HEAD_BYTES, f"no numbers: {numbers}")
+        raise Corruption(ROUTES, documents.HEAD_BYTES, f"segment_next and change_next are invalid: {numbers}")
     loaded = Topology(current, *numbers, changes, leaving, workers, lives)
     _check_workers(loaded)
     return loaded
 
 
 def _check_segments(filesystem: Filesystem, segment_next: int) -> None:
-    """Segments come into being only after the map that knows them: one that it does not know shows an older map."""
+    """Raise Corruption if a segment is newer than the map. A segment is made only after the map that has it."""
     segments = [segment_of(name) for name in filesystem.list_directory(SEGMENTS)]
     newest = max([segment for segment in segments if segment is not None], default=0)
     if newest >= segment_next:
@@ -200,13 +200,13 @@ def _check_workers(topology: Topology) -> None:
     sound = sound and all(type(life) is int for life in topology.lives.values()) and topology.lives.keys() <= known
     if not sound or not topology.engaged <= known or not leaving < known:
         what = f"workers {topology.workers}, leaving {topology.leaving}, engaged {sorted(topology.engaged)}"
-        raise Corruption(ROUTES, documents.HEAD_BYTES, f"these workers cannot be: {what}, lives {topology.lives}")
+        raise Corruption(ROUTES, documents.HEAD_BYTES, f"its workers are inconsistent: {what}, lives {topology.lives}")
 
 
 def _with_as_many_workers(topology: Topology, asked: int) -> Topology:
-    """The topology with as many workers, the lowest numbers, beside those that own something. Who leaves goes on so."""
+    """The topology with the workers 0 to `asked` - 1 and all others that own ranges. Leaving workers still leave."""
     workers = topology.engaged.union(range(asked))
-    if workers <= set(topology.leaving):  # someone must take what they own
+    if workers <= set(topology.leaving):  # some worker must take their ranges
         workers |= set(topology.workers)
     return _with_workers(topology, workers, workers.intersection(topology.leaving))
 

@@ -1,4 +1,4 @@
-"""The shell of the router process: gives the core its surroundings and runs it."""
+"""The shell of the router process: connects the core with files, sockets and the clock, and runs it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _OF_WORKERS = Terms(
     at_once=64,
     bytes_max_of=lambda _: MESSAGE_BYTES_MAX,
 )
-"""Workers are no strangers: each may have as much under way as any message path allows, and is always listened to."""
+"""Workers are trusted: each may use as much as any message needs, and the router always reads from it."""
 
 
 def run(options: RouterOptions) -> Stop:
-    """Serve until the router is asked to stop, or must. Raises a ShardstoreError when it can't start."""
+    """Serve until the router is stopped or fails. Raises a ShardstoreError if it cannot start."""
     filesystem = PosixFilesystem(options.data, options.identity)
     filesystem.make_directory(ROUTER)
     lock = filesystem.lock(ROUTER_LOCK)  # before any bind, and held to the end of the process
@@ -45,7 +45,7 @@ def run(options: RouterOptions) -> Stop:
     transport = SocketTransport()
 
     def perform(effect: Effect) -> None:
-        assert isinstance(effect, ReportWorkers), f"no effect of the router: {effect}"
+        assert isinstance(effect, ReportWorkers), f"not an effect of the router: {effect}"
         report_workers(options.status_fd, effect.workers)
 
     try:
@@ -61,5 +61,5 @@ def run(options: RouterOptions) -> Stop:
 
 
 def _of_clients(plan: MemoryPlan) -> Terms:
-    """What clients are allowed."""
+    """What clients may use."""
     return Terms(max(plan.memory // 16, MESSAGE_BYTES_MAX), descriptors_max=descriptors_for_peers())

@@ -1,4 +1,4 @@
-"""Which client is behind which peer."""
+"""The clients, and the peer of each."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _CLIENT_IDS = 2**64 - 1 - WORKERS_MAX
 
 
 class Sessions:
-    """Clients and their peers, one to one, the longest silent forgotten first.
+    """The clients and their peers, one to one, up to `sessions_max`; those that were silent longest are dropped.
 
-    A client is learnt from any of its requests, so a router that was restarted knows its clients again. A forgotten
-    client only misses broadcasts of routes.
+    Any request of a client adds it, so a restarted router learns its clients again. A dropped client only misses
+    announcements of routes.
     """
 
     def __init__(self, entropy: Entropy, sessions_max: int = SESSIONS_MAX) -> None:
@@ -30,13 +30,13 @@ class Sessions:
         return len(self._peers)
 
     def issue(self, peer: bytes) -> ClientId:
-        """A new id for the client behind the peer: random, because knowing it means being that client."""
+        """Return a new id for the client of this peer. Ids are random, so that no client can act as another one."""
         client = ClientId(self._entropy.below(_CLIENT_IDS) + 1 + WORKERS_MAX)
         self.learn(client, peer)
         return client
 
     def learn(self, client: int, peer: bytes) -> None:
-        """The client has just spoken from this peer."""
+        """Note that a client has just sent a message from this peer."""
         if self._peers.get(client) == peer:
             self._peers.move_to_end(client)
             return
@@ -48,11 +48,11 @@ class Sessions:
             self._clients.pop(self._peers.popitem(last=False)[1])
 
     def forget_peer(self, peer: bytes) -> None:
-        """The peer is gone."""
+        """Remove the client of a peer that has disconnected."""
         client = self._clients.pop(peer, None)
         if client is not None:
             del self._peers[client]
 
     def peers(self) -> Iterable[bytes]:
-        """Everyone to tell of new routes."""
+        """The peers of all clients."""
         return self._peers.values()

@@ -1,4 +1,4 @@
-"""Changes that nobody asked for: takes the load reports of workers to the policies, and begins what they plan."""
+"""Begins topology changes: those that operators request, and those that the policies plan from load reports."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from collections.abc import Collection, Sequence
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.router import change_plan, ownership
+from shardstore.router.cluster_state import ClusterState
 from shardstore.router.load_table import LoadTable
-from shardstore.router.membership import Membership
 from shardstore.router.policies import topology_policy
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import StoreLoad, WorkerLoad
-from shardstore.router.policies.merge_policy import warm
+from shardstore.router.policies.merge_policy import warm_ranges
 from shardstore.router.policies.plan import Plan, PlanKind
 from shardstore.router.policies.rebalance_policy import evacuations, moves
-from shardstore.router.route_table import RouteTable
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.seams.effects import Effect
 from shardstore.topology_options import TopologyOptions
@@ -26,31 +25,29 @@ from shardstore.wire.wire_format import Header
 
 LOOK_NS = 100 * MILLISECOND_NS
 LOOK_RANGE_NS = 2 * MILLISECOND_NS
-"""The policies look after a report, no sooner than this after the last look, and so much more for each range: that is a
-small part of the router's time, in which it does nothing else."""
+"""The policies run after a report, at the earliest LOOK_NS + LOOK_RANGE_NS for each range after their last run. This
+bounds the share of the router's time that they take."""
 LEAVING_LOOK_NS = SECOND_NS
-"""Between two looks while a worker is to leave, whatever is reported."""
+"""The time between two runs of the policies while a worker leaves, with or without a report."""
 VERDICTS_MAX = 16
 
 
 class Steering:
-    """The topology of one store, as its load wants it. `verdicts` are the newest, the oldest first."""
+    """Steers the topology of one store. `verdicts` are the latest verdicts of the policies, in order of time."""
 
-    def __init__(
-        self, table: RouteTable, membership: Membership, changes: TopologyChanges, options: TopologyOptions
-    ) -> None:
-        self._table = table
-        self._membership = membership
+    def __init__(self, cluster: ClusterState, changes: TopologyChanges, options: TopologyOptions) -> None:
+        self._table = cluster.table
+        self._membership = cluster.membership
         self._changes = changes
         self._options = options
         self._loads = LoadTable()
         self._history: History | None = None
-        self._steered_ns = 0
+        self._looked_ns = 0
         self._has_news = False
         self.verdicts: list[str] = []
 
-    def reported(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """A worker tells of its load. Raises MalformedMessage."""
+    def take_report(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        """Record the load report of a worker. Raises MalformedMessage."""
         report = decode(LoadReport, frames[1])
         member = self._membership.of_peer(peer)
         if member is not None and member.worker == report.worker:
@@ -59,56 +56,61 @@ class Steering:
         return []
 
     def wakeup_ns(self) -> int | None:
-        """When the policies should look."""
+        """The time at which the policies should run; None until there is a report."""
         if self._table.topology.leaving:
-            return self._steered_ns + LEAVING_LOOK_NS
+            return self._looked_ns + LEAVING_LOOK_NS
         if not self._has_news:
             return None
-        return self._steered_ns + LOOK_NS + LOOK_RANGE_NS * len(self._table.current.routes)
+        return self._looked_ns + LOOK_NS + LOOK_RANGE_NS * len(self._table.current.routes)
 
     def tick(self, now_ns: int) -> list[Effect]:
-        """Begin what the policies plan. Raises StorageFailure."""
+        """Run the policies if they are due, and begin what they plan. Raises StorageFailure."""
         if self._history is None:
             self._history = History(now_ns)
         due_ns = self.wakeup_ns()
         if due_ns is None or now_ns < due_ns:
             return []
-        self._steered_ns, self._has_news = now_ns, False
+        self._looked_ns, self._has_news = now_ns, False
         loads = self._store_load()
-        self._history.note_warm(warm(loads), now_ns)
+        self._history.note_warm(warm_ranges(loads), now_ns)
         plans, verdicts = topology_policy.choose(loads, self._history, self._options, now_ns)
         for verdict in verdicts:
             self._history.note_verdict(verdict, now_ns)
             self.verdicts = [*self.verdicts, f"segment {verdict.segment}: {verdict.reason}"][-VERDICTS_MAX:]
-        return [effect for plan in plans for effect in self._begin(plan, now_ns)]
+        return [effect for plan in plans for effect in self._begin_planned(plan, now_ns)]
 
-    def begun(self, change: Change, now_ns: int) -> None:
-        """A change was begun, whoever wanted it: its ranges are left alone for a while."""
-        self._loads.begun(change)
+    def begin(self, change: Change, reason: str, now_ns: int) -> list[Effect]:
+        """Begin a change, and note it so that the policies leave its ranges alone for a while.
+
+        Raises NotWritable, with nothing changed, and StorageFailure.
+        """
+        effects = self._changes.begin(change, reason, now_ns)
+        self._loads.inherit(change)
         if self._history is not None:
             parents = [parent.segment for parent in change.parents]
             children = [child.segment for child in change.children]
             self._history.note_change(PlanKind(change.kind), parents, children, now_ns)
+        return effects
 
-    def rebalancing(self, now_ns: int) -> list[Plan]:
-        """The moves that would even out the workers now."""
+    def rebalance_plans(self, now_ns: int) -> list[Plan]:
+        """The moves that would even out the load of the workers now."""
         return moves(self._store_load(), self._history or History(now_ns), self._options, now_ns)
 
-    def evacuation(self, worker: int) -> list[Plan]:
-        """The moves that would empty this worker, were it to leave now."""
+    def evacuation_plans(self, worker: int) -> list[Plan]:
+        """The moves that would empty a worker if it left now."""
         owned = {route.segment for route in ownership.routes_of(self._table.current, worker)}
         return [plan for plan in evacuations(self._store_load([worker])) if owned.issuperset(plan.segments)]
 
     def load_of(self, segment: int) -> RangeReport | None:
-        """What was last reported of a range."""
-        return self._loads.of(segment)
+        """The latest report of a range; None if there is none."""
+        return self._loads.report_of(segment)
 
-    def _begin(self, plan: Plan, now_ns: int) -> list[Effect]:
+    def _begin_planned(self, plan: Plan, now_ns: int) -> list[Effect]:
         try:
             change = change_plan.change_of(self._table.topology, plan)
-        except (InvalidRequest, Busy):  # the map has changed since the figures were taken: next time
+        except (InvalidRequest, Busy):  # the map has changed since the report: the next run plans again
             return []
-        return self._changes.begin(change, plan.reason, now_ns)
+        return self.begin(change, plan.reason, now_ns)
 
     def _store_load(self, leaving_too: Collection[int] = ()) -> StoreLoad:
         topology = self._table.topology
@@ -118,4 +120,4 @@ class Steering:
             for member in self._membership.members()
         ]
         changing = {relative.segment for change in topology.changes for relative in (*change.parents, *change.children)}
-        return self._loads.loads(topology.map, workers, changing, len(topology.changes))
+        return self._loads.store_load(topology.map, workers, changing, len(topology.changes))

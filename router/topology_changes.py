@@ -1,12 +1,12 @@
-"""Drives topology changes from ROUTES to their end: orders to workers, what they report, the publication.
+"""Carries out topology changes: sends orders to workers, takes their reports, and publishes the result.
 
-Only that a change is under way is durable here. All else is asked of the workers again, who do again what they are
-told, so a router that was restarted goes on where the workers are.
+The router makes durable only that a change is under way. After a restart it sends the orders again. Workers may repeat
+an order without harm and report how far they are, so the change goes on from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,9 +14,8 @@ from shardstore.limits import MILLISECOND_NS
 from shardstore.router.announcer import Announcer
 from shardstore.router.answers import WORKERS
 from shardstore.router.change_stage import Stage, stage_of
-from shardstore.router.former_owners import FormerOwners
-from shardstore.router.membership import Membership, State
-from shardstore.router.route_table import RouteTable
+from shardstore.router.cluster_state import ClusterState
+from shardstore.router.membership import MemberState
 from shardstore.seams.effects import Effect, Send
 from shardstore.wire.messages import decode, encode
 from shardstore.wire.topology import Change, Order, Orders, Progress, Retire
@@ -26,8 +25,8 @@ ORDER_AGAIN_NS = 500 * MILLISECOND_NS
 
 
 @dataclass(slots=True)
-class UnderWay:
-    """What is known of one change: the latest report of each worker, and what the parents knew of requests."""
+class ChangeUnderWay:
+    """One change under way, with the latest report of each worker and the dedup windows of the parents."""
 
     change: Change
     reason: str = ""
@@ -39,11 +38,11 @@ class UnderWay:
 
     @property
     def stage(self) -> Stage:
-        """How far it is."""
+        """The stage of the change, from the latest reports."""
         return stage_of(self.change, self.reports.values())
 
     def figures(self, now_ns: int) -> dict[str, Any]:
-        """For who looks why it takes so long."""
+        """Statistics of the change: what it is, its stage, why it was begun and how long ago."""
         return {
             "kind": self.change.kind,
             "parents": [parent.segment for parent in self.change.parents],
@@ -62,20 +61,20 @@ class UnderWay:
 
 
 class TopologyChanges:
-    """All changes of the store that are under way. `on_begin` and `on_end` are called with each of them."""
+    """All topology changes of the store that are under way."""
 
-    def __init__(self, table: RouteTable, membership: Membership, announcer: Announcer, former: FormerOwners) -> None:
-        self._table = table
-        self._membership = membership
+    def __init__(self, cluster: ClusterState, announcer: Announcer) -> None:
+        self._table = cluster.table
+        self._membership = cluster.membership
         self._announcer = announcer
-        self._former = former
-        self._under_way = {change.number: UnderWay(change) for change in table.topology.changes}
-        self.on_begin: Callable[[Change, int], None] = _ignore
-        self.on_end: Callable[[Change], list[Effect]] = _nothing
+        self._under_way = {change.number: ChangeUnderWay(change) for change in self._table.topology.changes}
         self.done = 0
 
     def figures(self, now_ns: int) -> dict[str, Any]:
-        """How many are done, and all that are under way. What was begun before this router has no reason and no age."""
+        """Statistics: the number of changes done, and each change under way.
+
+        A change that was begun before this router started has no reason and no age.
+        """
         return {"done": self.done, "under_way": [each.figures(now_ns) for each in self._under_way.values()]}
 
     def stages(self) -> dict[int, Stage]:
@@ -87,47 +86,53 @@ class TopologyChanges:
         }
 
     def begin(self, change: Change, reason: str, now_ns: int) -> list[Effect]:
-        """Make a change known, durably, and order it. Raises NotWritable, with nothing changed, and StorageFailure."""
+        """Publish a change and send the orders for it.
+
+        Raises NotWritable, with nothing changed, and StorageFailure.
+        """
         self._table.publish_begin(change)
-        self._former.note(change)
         self._announcer.refresh()
-        under_way = self._under_way[change.number] = UnderWay(change, reason, now_ns)
-        self.on_begin(change, now_ns)
+        under_way = self._under_way[change.number] = ChangeUnderWay(change, reason, now_ns)
         return self._order(under_way, now_ns)
 
-    def progress(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """A worker reports. Raises MalformedMessage, StorageFailure."""
+    def progress(
+        self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int
+    ) -> tuple[list[Effect], Change | None]:
+        """Take in a worker's report on a change. Returns the effects, and the change if this report ends it.
+
+        Raises MalformedMessage, StorageFailure.
+        """
         report = decode(Progress, frames[1])
         member = self._membership.of_peer(peer)
         if member is None:
-            return []
+            return [], None
         under_way = self._under_way.get(report.change)
         if under_way is None:
-            gone = [segment for segment in (*report.fenced, *report.drained) if not self._is_known(segment)]
-            return [self._retire(peer, report.change, gone)]
+            gone = [segment for segment in (*report.fenced, *report.drained) if not self._is_needed(segment)]
+            return [self._retire(peer, report.change, gone)], None
         before = (len(under_way.windows), under_way.is_drained)
         under_way.reports[member.worker] = report
         under_way.windows |= {parent: window for parent, window in report.fenced.items() if window is not None}
         stage = under_way.stage
         effects: list[Effect] = []
         if stage is Stage.MATERIALISED:
-            return self._end(under_way)
+            return self._end(under_way), under_way.change
         if stage in (Stage.ADOPTED, Stage.DRAINED) and not under_way.announced:
             under_way.announced = True
             effects = self._announcer.announce()
         if before != (len(under_way.windows), under_way.is_drained):
             effects += self._order(under_way, now_ns)
-        return effects
+        return effects, None
 
     def tick(self, now_ns: int) -> list[Effect]:
-        """Order again what was ordered a while ago."""
+        """Send again the orders that were sent ORDER_AGAIN_NS ago or earlier."""
         due = [each for each in self._under_way.values() if now_ns - each.ordered_ns >= ORDER_AGAIN_NS]
         return [effect for under_way in due for effect in self._order(under_way, now_ns)]
 
     def orders_of(self, worker: int) -> list[Order]:
-        """What a worker that registers is to know. What it reported before is no longer so.
+        """The orders for a worker that registers, without dedup windows. Drops the earlier reports of the worker.
 
-        Of all changes together, dedup windows would be too long for one message: they come with the orders themselves.
+        The dedup windows of all changes would be too long for one message; each order that follows has its own.
         """
         concerned = [each for each in self._under_way.values() if worker in each.change.workers]
         for under_way in concerned:
@@ -136,25 +141,25 @@ class TopologyChanges:
         return [replace(self._order_of(under_way), windows={}) for under_way in concerned]
 
     def children(self) -> set[int]:
-        """Segments of the children of all changes under way."""
+        """The segments of all children of changes under way."""
         return {child.segment for each in self._under_way.values() for child in each.change.children}
 
-    def needless(self, segments: Sequence[int]) -> list[int]:
-        """Those of the segments that nobody needs any more."""
-        return [segment for segment in segments if not self._is_known(segment)]
+    def unneeded(self, segments: Sequence[int]) -> list[int]:
+        """The segments among these that are neither in the map nor parents of a change under way."""
+        return [segment for segment in segments if not self._is_needed(segment)]
 
-    def _is_known(self, segment: int) -> bool:
+    def _is_needed(self, segment: int) -> bool:
         parents = (parent.segment for each in self._under_way.values() for parent in each.change.parents)
         return self._table.current.route_of_segment(segment) is not None or segment in parents
 
-    def _order(self, under_way: UnderWay, now_ns: int) -> list[Effect]:
+    def _order(self, under_way: ChangeUnderWay, now_ns: int) -> list[Effect]:
         under_way.ordered_ns = now_ns
         body = encode(Orders(self._order_of(under_way), self._announcer.routes))
         frames = (Header(Op.CHANGE).encode(), body)
         members = [self._membership.of_worker(worker) for worker in sorted(under_way.change.workers)]
-        return [Send(WORKERS, each.peer, frames) for each in members if each and each.state is not State.DOWN]
+        return [Send(WORKERS, each.peer, frames) for each in members if each and each.state is not MemberState.DOWN]
 
-    def _order_of(self, under_way: UnderWay) -> Order:
+    def _order_of(self, under_way: ChangeUnderWay) -> Order:
         change = under_way.change
         routes = [self._table.current.route_of_segment(child.segment) for child in change.children]
         epochs = {int(route.segment): int(route.epoch) for route in routes if route is not None}
@@ -162,11 +167,11 @@ class TopologyChanges:
         return Order(change, epochs, windows, under_way.is_drained, self._full_disk(change))
 
     def _full_disk(self, change: Change) -> str:
-        """What keeps the parents from being drained, for want of room."""
+        """What keeps the parents from being drained because a disk is full; empty if nothing does."""
         members = [self._membership.of_worker(parent.worker) for parent in change.parents]
         return next((each.full_disk for each in members if each and each.full_disk), "")
 
-    def _end(self, under_way: UnderWay) -> list[Effect]:
+    def _end(self, under_way: ChangeUnderWay) -> list[Effect]:
         change = under_way.change
         self._table.publish_end(change)
         del self._under_way[change.number]
@@ -180,18 +185,10 @@ class TopologyChanges:
                 [parent.segment for parent in change.parents if parent.worker == each.worker],
             )
             for each in members
-            if each and each.state is not State.DOWN
+            if each and each.state is not MemberState.DOWN
         ]
-        return [*retired, *announced, *self.on_end(change)]
+        return [*retired, *announced]
 
     def _retire(self, peer: bytes, change: int, segments: Sequence[int]) -> Send:
         body = encode(Retire(change, sorted(set(segments)), self._announcer.routes))
         return Send(WORKERS, peer, (Header(Op.RETIRE).encode(), body))
-
-
-def _ignore(change: Change, now_ns: int) -> None:
-    """Nobody wants to know."""
-
-
-def _nothing(change: Change) -> list[Effect]:
-    return []

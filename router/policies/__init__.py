@@ -1,12 +1,12 @@
-"""What to change in the topology: plain values in, plans with a reason out.
+"""The policies that change the topology. They take plain values and return plans, each with a reason.
 
-topology_policy.py    all policies together
-split_policy.py       which ranges to split, and where
-merge_policy.py       which neighbours to merge
-rebalance_policy.py   which ranges to move
-  placement.py          to which worker load or bytes should go
-  sizes.py              how large a range may be
-loads.py              what policies see of the store
-history.py            what was changed lately
-plan.py               what policies return
+topology_policy.py    combines all policies, within the limits on changes
+split_policy.py       chooses ranges to split, and the keys
+merge_policy.py       chooses neighbours to merge
+rebalance_policy.py   chooses ranges to move
+  placement.py          chooses the workers that take load or bytes
+  sizes.py              computes how large a range may be
+loads.py              the load of the store, as the policies see it
+history.py            recent changes and verdicts
+plan.py               the plans and verdicts that policies return
 """

@@ -1,6 +1,6 @@
-"""What was changed and judged lately, so that policies leave it alone for a while.
+"""Recent changes and verdicts, so that the policies leave the ranges concerned alone for a while.
 
-It is in memory only: for a router that has just started, everything has just changed.
+The history is in memory only. For a router that has just started, all ranges count as just changed.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from shardstore.limits import SECOND_NS
 from shardstore.router.policies.plan import PlanKind, Unsplittable
 
 VERDICT_NS = 600 * SECOND_NS
-"""How long a range counts as unsplittable."""
+"""How long a verdict holds."""
 
 
 class History:
-    """When each range came to be, and the verdicts. Children have new segments: a range is as old as its segment."""
+    """When each range was made, when it last had load, and the verdicts. A changed range is a new segment."""
 
     def __init__(self, started_ns: int) -> None:
         self._started_ns = started_ns
@@ -24,7 +24,7 @@ class History:
         self._warm_ns: dict[int, int] = {}
 
     def note_change(self, kind: PlanKind, parents: Sequence[int], children: Sequence[int], now_ns: int) -> None:
-        """A change was decided. What was found out about a range holds where it moves to."""
+        """Note a change that has begun. A verdict on a range still holds after a move."""
         verdicts = [self._verdicts.pop(parent, 0) for parent in parents]
         for parent in parents:
             self._made_ns.pop(parent, None)
@@ -35,21 +35,21 @@ class History:
                 self._verdicts[child] = verdicts[0]
 
     def note_verdict(self, verdict: Unsplittable, now_ns: int) -> None:
-        """A range was found unsplittable."""
+        """Note that a range is unsplittable."""
         self._verdicts[verdict.segment] = now_ns + VERDICT_NS
 
     def note_warm(self, segments: Iterable[int], now_ns: int) -> None:
-        """These ranges have load."""
+        """Note that these ranges have load now."""
         self._warm_ns.update(dict.fromkeys(segments, now_ns))
 
     def age_ns(self, segment: int, now_ns: int) -> int:
-        """For how long a range has been as it is, as far as is known."""
+        """How long a range has been unchanged, counted at most from the start of the router."""
         return now_ns - self._made_ns.get(segment, self._started_ns)
 
     def cold_ns(self, segment: int, now_ns: int) -> int:
-        """For how long a range has been as it is and without load, as far as is known."""
+        """How long a range has been unchanged and without load, counted at most from the start of the router."""
         return min(self.age_ns(segment, now_ns), now_ns - self._warm_ns.get(segment, self._started_ns))
 
     def is_unsplittable(self, segment: int, now_ns: int) -> bool:
-        """Whether a verdict holds for the range."""
+        """Whether a verdict on the range holds."""
         return now_ns < self._verdicts.get(segment, 0)

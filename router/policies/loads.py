@@ -1,10 +1,10 @@
-"""What policies see of the store: its ranges and its workers at one moment, as plain values.
+"""The load of the store as policies see it: its ranges and workers at one moment, as plain values.
 
-**Busy** is the share of one worker's time, by the workers' estimate (wire/load_report.py): 1.0 is a worker that
-has no time left. Figures of load are believed once they are SETTLED_NS old; a worker is *steady* when that holds for
-all its ranges and none of them is changing. What a change does to the load shows only then, so nobody decides for a
-worker that is not steady to give or to take more load: this, with the cooldown, keeps one measure from causing two
-changes. **Bytes** are exact: until a range has reported, what its parents had stands for it (router/load_table.py).
+**Busy** is a share of one worker's time, as the workers estimate it (wire/load_report.py); 1.0 is a worker without idle
+time. A range is *settled* when its load was measured for SETTLED_NS and it is not changing. A worker is *steady* when
+all its ranges are settled. The effect of a change on the load shows only then, so the policies let only steady workers
+give or take load. Together with the cooldown, this keeps one measurement from causing two changes. **Bytes** are exact:
+a range without reports counts with its share of its parents' bytes (router/load_table.py).
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import NamedTuple
 from shardstore.limits import SECOND_NS
 
 SETTLED_NS = 5 * SECOND_NS
-"""Rates over less time are those of what happened to come."""
+"""The minimum time of a measurement; a shorter one depends too much on chance."""
 
 
 class RangeLoad(NamedTuple):
-    """One range of the route map, with the newest figures of it; zero where there are none.
+    """One range of the route map, with the values of its latest report, or zeros.
 
-    `end` is empty for the last range. `size_bytes`: what is alive. `appends_per_s`: of the puts, those at the right
-    end. `keys`: sampled at equal steps of work. `last`: the highest key known, empty for none. `cuts`: keys that cut
-    its bytes into parts of about the same size. `changing`: it is parent or child of a change that is under way.
-    `known`: it has reported, or its parents have.
+    `end` is empty for the last range. `size_bytes` counts live data. `appends_per_s`: the puts at the right end.
+    `keys`: a sample of keys, taken at equal steps of work. `last`: the highest known key; empty if there is none.
+    `cuts`: keys that cut its bytes into parts of about equal size. `measured_ns`: the time of the measurement.
+    `changing`: it is a parent or child of a change under way. `known`: it or its parents have reported.
     """
 
     segment: int
@@ -47,22 +47,22 @@ class RangeLoad(NamedTuple):
 
     @property
     def append_share(self) -> float:
-        """Of the keys put, those at the right end."""
+        """The share of puts that are at the right end."""
         return self.appends_per_s / self.puts_per_s if self.puts_per_s else 0.0
 
     @property
     def settled(self) -> bool:
-        """Whether its figures say how it is."""
+        """Whether its load was measured for long enough, and it is not changing."""
         return not self.changing and self.measured_ns >= SETTLED_NS
 
     def can_split_at(self, key: bytes) -> bool:
-        """Whether a range may end and another start at this key, inside this one."""
+        """Whether the key lies inside the range, so that a child can start there."""
         return self.start < key and (not self.end or key < self.end)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLoad:
-    """One worker. `leaving`: it is to own nothing."""
+    """One worker. `up`: it may give and take ranges. `leaving`: it must give all its ranges away."""
 
     worker: int
     up: bool = True
@@ -71,9 +71,9 @@ class WorkerLoad:
 
 @dataclass(frozen=True, slots=True)
 class StoreLoad:
-    """The ranges in key order, the workers, and how many changes are under way.
+    """The ranges in key order, the workers, and the number of changes under way.
 
-    `is_known`: whether the size of each range is known. `size_bytes_total`: of all of them.
+    `is_known`: whether the size of every range is known. `size_bytes_total`: the sum of these sizes.
     """
 
     ranges: Sequence[RangeLoad]
@@ -98,7 +98,7 @@ class StoreLoad:
         object.__setattr__(self, "_size_bytes", size_bytes)
 
     def ranges_of(self, worker: int) -> Sequence[RangeLoad]:
-        """What a worker owns, in key order."""
+        """The ranges that a worker owns, in key order."""
         return self._ranges_of[worker]
 
     def busy(self, worker: int) -> float:
@@ -110,17 +110,17 @@ class StoreLoad:
         return self._size_bytes[worker]
 
     def receivers(self) -> list[int]:
-        """Workers that may be given ranges."""
+        """The workers that may get ranges."""
         return [one.worker for one in self.workers if one.up and not one.leaving]
 
     def steady(self) -> list[int]:
-        """Receivers of which it is known how busy they are."""
+        """The receivers whose ranges are all settled."""
         return [worker for worker in self.receivers() if all(load.settled for load in self._ranges_of[worker])]
 
     def busy_mean(self) -> float:
-        """What each receiver would be busy if the load were even."""
+        """How busy each receiver would be if the load were even."""
         return sum(self._busy.values()) / max(1, len(self.receivers()))
 
     def size_bytes_mean(self) -> float:
-        """What each receiver would store if the bytes were even."""
+        """The bytes that each receiver would store if they were even."""
         return self.size_bytes_total / max(1, len(self.receivers()))

@@ -1,7 +1,7 @@
-"""Which neighbours to merge: small ones that were cold for long, and not changed.
+"""Chooses neighbours to merge: small ranges that were cold and unchanged for a long time.
 
-What a merge leaves lies well below what is split now (sizes.py), in bytes and in load, so no split follows from it. A
-store keeps RANGES_KEPT ranges for each worker, once it has them.
+A merged range is far smaller, in bytes and in load, than the ranges that are split (sizes.py), so no split follows. A
+store that has RANGES_KEPT ranges for each worker keeps them.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from shardstore.router.policies.sizes import split_bytes
 from shardstore.topology_options import TopologyOptions
 
 BYTES_SHARE = 0.4
-"""Of what a range may hold: what both hold together at most. What a split leaves is more than twice that."""
+"""The maximum bytes of both ranges together, as a share of the limit. A split leaves more than twice that."""
 LOAD_SHARE = 0.25
-"""Of what a range must have to be split for its load: what both have together at most."""
+"""The maximum load of both ranges together, as a share of the minimum load of a split."""
 COOLDOWNS = 5
-"""Nothing is merged that was changed or had load within so many cooldowns: a load may come back."""
+"""The number of cooldowns for which a range must be cold before it is merged, since load may come back."""
 RANGES_KEPT = 4
 
 
 def merges(loads: StoreLoad, history: History, options: TopologyOptions, now_ns: int) -> Iterator[Plan]:
-    """Merges that may be made, the smallest first. No range is in two of them."""
+    """Plan the merges that are possible, the smallest first. No range is in two of them."""
     receivers = loads.receivers()
     spare = len(loads.ranges) - RANGES_KEPT * len(receivers)
     rest_ns = COOLDOWNS * options.cooldown_ns
@@ -46,8 +46,8 @@ def merges(loads: StoreLoad, history: History, options: TopologyOptions, now_ns:
             yield _merge(left, right, limit)
 
 
-def warm(loads: StoreLoad) -> Iterator[int]:
-    """Ranges with load, of which the history is to know."""
+def warm_ranges(loads: StoreLoad) -> Iterator[int]:
+    """The segments with load, to note in the history."""
     return (load.segment for load in loads.ranges if load.busy > LOAD_SHARE * split_policy.BUSY_MIN / 2)
 
 

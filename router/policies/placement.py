@@ -1,4 +1,4 @@
-"""To whom load or bytes should go, if to anyone: shared by all who give ranges away."""
+"""Chooses the workers that take load or bytes. The split and rebalance policies share it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Collection, Sequence
 from shardstore.router.policies.loads import StoreLoad
 
 APART_SHARE = 0.3
-"""Two workers are uneven when their loads are apart by so much of the larger one at least ..."""
+"""Two workers are uneven if their loads differ by at least this share of the larger load ..."""
 APART_FLOOR = 0.15
-"""... and by so much of a worker's time."""
+"""... and by at least this share of a worker's time."""
 GAIN_SHARE_MIN = 0.5
-"""Of the load that moves: by so much the busier of the two is less busy afterwards, whichever that is then."""
+"""A move of load must lower the higher of the two loads by at least this share of the load that moves."""
 GAIN_FLOOR = 0.005
 
 
 def least_busy(loads: StoreLoad, workers: Collection[int]) -> int | None:
-    """Of these workers the least busy, and among equals the one that stores least; None when there is none."""
+    """The least busy of these workers, and among equals the one that stores least; None if there are no workers."""
 
     def work(worker: int) -> tuple[float, int, int]:
         return round(loads.busy(worker), 2), loads.size_bytes(worker), worker
@@ -24,10 +24,10 @@ def least_busy(loads: StoreLoad, workers: Collection[int]) -> int | None:
     return min(workers, key=work, default=None)
 
 
-def dealt(loads: StoreLoad, sizes: Sequence[float], home: int) -> tuple[int, ...]:
-    """Who is to have the parts of a range that its owner `home` gives up, in key order; by their bytes.
+def owners_of_parts(loads: StoreLoad, sizes: Sequence[float], home: int) -> tuple[int, ...]:
+    """Choose the owners of the parts of a range of worker `home`, in key order, so that they even out the bytes.
 
-    A part goes to who stores least by then, if it stores no more than its former owner even with that part.
+    Each part goes to the worker that then stores least, unless that worker would store more than `home` with it.
     """
     stored: dict[int, float] = {worker: loads.size_bytes(worker) for worker in loads.receivers()}
     stored[home] -= sum(sizes)
@@ -41,10 +41,10 @@ def dealt(loads: StoreLoad, sizes: Sequence[float], home: int) -> tuple[int, ...
 
 
 def gain(loads: StoreLoad, busy: float, giver: int, taker: int) -> float:
-    """By how much the busier of the two is less busy when the taker has this load; zero where that is not worth it.
+    """How much the higher load of two workers drops if the taker gets this load; zero if a move is not worth it.
 
-    The first condition keeps errors of measuring from moving anything. The second keeps what has moved where it is: the
-    taker is then busier by half of it at most, so to move it back would gain nothing.
+    The first condition keeps errors of measurement from causing moves. The second keeps a moved range where it is: the
+    taker is then busier by at most half of the moved load, so a move back would gain nothing.
     """
     given, taken = loads.busy(giver), loads.busy(taker)
     apart = given - taken

@@ -1,4 +1,4 @@
-"""What policies answer: changes that should be made, and verdicts."""
+"""The results of policies: plans of changes, and verdicts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class PlanKind(StrEnum):
-    """The three changes of topology."""
+    """The three kinds of topology change."""
 
     SPLIT = "split"
     MERGE = "merge"
@@ -16,13 +16,13 @@ class PlanKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One change, and why, in one line. `workers`: who gets the children, in key order.
+    """One planned change, with its reason in one line. `workers` get the children, in key order.
 
-    SPLIT   segments: the one; all its children but the first begin at the `keys`
-    MERGE   segments: two neighbours in key order, which become one child
-    MOVE    segments: the one
+    SPLIT   one segment; its children begin at its start and at each of the `keys`
+    MERGE   two neighbouring segments in key order, with one child
+    MOVE    one segment, with one child
 
-    `for_load`: it was chosen by how busy the workers are.
+    `for_load`: the policy chose it to even out load, not bytes.
     """
 
     kind: PlanKind
@@ -35,7 +35,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Unsplittable:
-    """The verdict that the load of a range lies on one key, so that no split makes it less."""
+    """The verdict that the load of a range is on one key, so that no split can spread it."""
 
     segment: int
     key: bytes

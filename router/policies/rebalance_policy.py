@@ -1,13 +1,13 @@
-"""Which ranges to move to which workers.
+"""Chooses ranges to move, and the workers that take them.
 
-1. Ranges of a worker that leaves go first, without a cooldown, each to who has least to do.
-2. **Load:** from the busiest worker to the least busy one, the range whose move lowers the higher of the two most.
-3. **Bytes:** from who stores most to who stores least, when they are apart by more than a range may hold (sizes.py),
-   until they are not. Where the taker would be busy with it, only cold ranges.
+1. The ranges of a leaving worker go first, without a cooldown, each to the least busy worker.
+2. **Load:** from the busiest worker to the least busy one goes the range that lowers the higher of the two loads most.
+3. **Bytes:** while two workers differ by more bytes than a range may hold (sizes.py), a range goes from the worker that
+   stores most to the one that stores least. If the taker would be busy with it, only a cold range goes.
 
-Each move lowers the load of the busier (placement.py), or the bytes of the fuller, of two workers by a threshold, and
-no move for bytes makes a worker so busy that a move for load follows: so the moves come to an end, and none is taken
-back. For load both workers must be steady (loads.py); bytes are known at any time.
+Each move lowers the higher load (placement.py), or the higher number of bytes, of two workers by a threshold. No move
+for bytes makes a worker so busy that a move for load follows. So the moves come to an end, and none is undone. A move
+for load needs two steady workers (loads.py); bytes are known at any time.
 """
 
 from __future__ import annotations
@@ -22,24 +22,23 @@ from shardstore.router.policies.sizes import has_rested, split_bytes
 from shardstore.topology_options import TopologyOptions
 
 BUSY_MIN = 0.3
-"""A worker that is less busy gives nothing away for its load."""
+"""A worker that is less busy gives no range away for its load."""
 COLD_BUSY = GAIN_FLOOR / 2
-"""A range with less load may be moved for its bytes: no move for load is worth its way back ..."""
+"""A range with less load may be moved for its bytes, since no move for load would move it back ..."""
 TAKER_BUSY_MAX = 0.2
-"""... and any range to who is less busy even with it: so little is not moved for its load."""
+"""... and so may any range if the taker is less busy than this even with it: then no move for load follows."""
 BYTES_LESS_MIN = 0.1
-"""Of the mean of all workers: what a move for bytes takes from the fuller of the two at least."""
+"""The minimum bytes by which a move for bytes lowers the higher of the two, as a share of the mean of all workers."""
 
 
 def moves(loads: StoreLoad, history: History, options: TopologyOptions, now_ns: int) -> list[Plan]:
-    """Moves that even out the workers: at most one for load."""
-
+    """Plan the moves that even out load and bytes: at most one for load, and any number for bytes."""
     for_load = _for_load(loads, history, options, now_ns)
     return [*([for_load] if for_load else []), *_for_bytes(loads, history, options, now_ns)]
 
 
 def evacuations(loads: StoreLoad) -> Iterator[Plan]:
-    """All moves away from workers that leave and are up, the busiest ranges first, to who will have least by then."""
+    """Plan all moves away from leaving workers that are up, the busiest ranges first, each to the least busy worker."""
     receivers = loads.receivers()
     if not receivers:
         return
@@ -80,7 +79,7 @@ def _for_load(loads: StoreLoad, history: History, options: TopologyOptions, now_
 
 
 def _for_bytes(loads: StoreLoad, history: History, options: TopologyOptions, now_ns: int) -> Iterator[Plan]:
-    """Move after move, each as if those before were done, until the workers are even or no range evens them out."""
+    """Plan moves one after the other, each as if those before were done, until no further move is worth it."""
     stored = {worker: loads.size_bytes(worker) for worker in loads.receivers()}
     busy = {worker: loads.busy(worker) for worker in stored}
     limit = split_bytes(loads, options)

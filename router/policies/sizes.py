@@ -1,8 +1,8 @@
-"""How large a range may be, and for how long a changed one rests: both grow with what there is.
+"""Computes how large a range may be, and how long a changed range rests.
 
-While a store is small its ranges are small, so that each worker has its share from the first mebibytes on; as it
-grows, those that were large are small, and are merged in the end. What is changed is quickly done with a small range
-and costs more with a large one.
+The limit grows with the store. A small store has small ranges, so that each worker has a share from the first mebibytes
+on. As the store grows, its old ranges become small in comparison, and are merged. The rest grows with the range, since
+a change of a large range costs more.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from shardstore.router.policies.loads import RangeLoad, StoreLoad
 from shardstore.topology_options import TopologyOptions
 
 FIRST_SPLIT_BYTES = MIB
-"""A store that holds less is one range."""
+"""A range with fewer bytes is not split, so a smaller store is one range."""
 RANGES_PER_WORKER = 2
-"""So many ranges at least has each worker of a store that is spread."""
+"""The minimum number of ranges for each worker of a store that is spread over its workers."""
 COOLDOWN_BYTES = GIB
-"""A range of this size rests for the whole cooldown, a smaller one for its share of it."""
+"""A range of this size rests for the whole cooldown, a smaller range for a proportional part of it."""
 
 
 def split_bytes(loads: StoreLoad, options: TopologyOptions) -> int:
-    """The bytes from which a range is split now: `split_bytes`, or a share of the store while that is less.
+    """The bytes above which a range is split: the option `split_bytes`, or a share of the store if that is less.
 
-    A store of which the size is not known, since its workers did not report all ranges yet, counts as large.
+    A store counts as large until the sizes of all its ranges are known.
     """
     return max(min(FIRST_SPLIT_BYTES, options.split_bytes), share_bytes(loads, options))
 
 
 def share_bytes(loads: StoreLoad, options: TopologyOptions) -> int:
-    """The same without a least size. A split aims at it, so that its parts need none soon while they grow alike."""
+    """The same without the minimum FIRST_SPLIT_BYTES. Splits use it for the size of parts, which then can grow."""
     if not loads.is_known:
         return options.split_bytes
     return min(options.split_bytes, loads.size_bytes_total // (RANGES_PER_WORKER * max(1, len(loads.receivers()))))
 
 
 def has_rested(load: RangeLoad, history: History, options: TopologyOptions, now_ns: int) -> bool:
-    """Whether a range that was changed may be changed again for its bytes."""
+    """Whether a changed range has rested for long enough to be changed again for its bytes."""
     rest_ns = options.cooldown_ns * min(load.size_bytes, COOLDOWN_BYTES) // COOLDOWN_BYTES
     return history.age_ns(load.segment, now_ns) >= rest_ns

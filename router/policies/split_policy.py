@@ -1,18 +1,18 @@
-"""Which ranges to split, where, and who gets the parts.
+"""Chooses ranges to split, the keys to split at, and the workers that get the parts.
 
-**By bytes:** a range above the size that the store has for one (sizes.py), into as many parts as leaves each well below
-it: they go to whom they even out the bytes. A range that is filled at its right end is split behind its last key too,
-a little earlier: what is left of it is full and rests, the right one is empty and goes to another worker, so the hot
-edge wanders. It stays where it is when the other worker has so many hot edges already that it would be the busier one.
+**By bytes:** a range above the limit (sizes.py) is split into parts that are well below it. The parts go to the workers
+where they even out the bytes. A range that is filled at its right end is split behind its last key too, and a little
+earlier. The left child is full and rests. The right child is empty and goes to another worker, so the hot edge moves
+from worker to worker. It stays if the other worker already has so many hot edges that it would become the busier one.
 
-**By load:** in a store of several workers, a range that is busier than half the mean of all workers. Of ranges smaller
-than that an even load can be made by moving; so splitting ends by itself: fewer than two for each worker are ever
-above it. The key is the one among the sampled that halves the load best. Where each key leaves nearly all on one side,
-the load is one key's: the verdict is `unsplittable`, once, and the range is left alone until it expires. Load
-that drifts through the keys is not halved by any key either, and none is cut off behind it; where it is inserts at the
-right end, the range is split there once it is large enough to be one of its own.
+**By load:** in a store of several workers, a range that is busier than half the mean of all workers is split. Smaller
+loads can be evened out by moves. Splitting comes to an end, since fewer than two ranges for each worker can be above
+that limit. The policy splits at the sampled key that halves the load best. If every key leaves nearly all load on one
+side, the load is on one key: the verdict is `unsplittable`, and the range is left alone until the verdict expires. Load
+that drifts through the keys is not split. Load from inserts at the right end is split there once the range is large
+enough.
 
-Between two decisions about a range lies the cooldown, and what is merged is far below what is split (merge_policy).
+There is a cooldown between two changes of a range, and merged ranges are far below the limit of a split (merge_policy).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from shardstore.limits import KEY_BYTES_MAX
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import RangeLoad, StoreLoad
-from shardstore.router.policies.placement import APART_SHARE, dealt, gain, least_busy
+from shardstore.router.policies.placement import APART_SHARE, gain, least_busy, owners_of_parts
 from shardstore.router.policies.plan import Plan, PlanKind, Unsplittable
 from shardstore.router.policies.sizes import has_rested, share_bytes, split_bytes
 from shardstore.topology_options import TopologyOptions
@@ -34,27 +34,27 @@ BUSY_MIN = 0.2
 """A range that takes less of a worker's time is not split for its load."""
 BUSY_SHARE_OF_MEAN = 0.5
 APPEND_SHARE_MIN = 0.8
-"""Of the puts: from this share on a range is filled at its right end."""
+"""A range is filled at its right end from this share of its puts on."""
 APPEND_FULL_SHARE = 0.75
-"""Of what a range may hold: such a range is split a little earlier, so that the left child is not split again."""
+"""Such a range is split from this share of the limit on, so that the left child is not split again."""
 PART_SHARE = 0.6
-"""Of what a range may hold: the parts of a split are so large at most, where they can be told."""
+"""The maximum size of the parts of a split, as a share of the limit, if the cuts allow it."""
 APPEND_LOAD_MIN = 0.5
-"""Of all operations: from this share of appends on, the load of a range is at its right end."""
+"""The load of a range is at its right end from this share of appends in all operations on."""
 APPEND_BYTES_SHARE = 0.5
-"""Of what a range may hold: a range so full is split at its right end for its load."""
+"""A range is split at its right end for its load from this share of the limit on."""
 KEYS_MIN = 16
-"""Fewer sampled keys say nothing of the load."""
+"""The minimum number of sampled keys; fewer say nothing about the load."""
 HALF_MIN = 0.25
-"""The smaller child gets this share of the load at least; else the load is one key's."""
+"""The minimum share of the load for the smaller child; if no key allows it, the load may be on one key."""
 DRIFT_HALF_MIN = 0.125
-"""The same for the older and the newer sampled keys alone; else the load drifts, and one child would soon be cold."""
+"""The same for the older and for the newer half of the sample; below it the load drifts, and one child would cool."""
 
 
 def splits(
     loads: StoreLoad, history: History, options: TopologyOptions, now_ns: int
 ) -> tuple[list[Plan], list[Unsplittable]]:
-    """Splits that are due, the most urgent first, and new verdicts."""
+    """Plan the splits that are due, the most urgent first. Returns them and new verdicts."""
     receivers = loads.receivers()
     limit = split_bytes(loads, options)
     candidates = [load for load in loads.ranges if not load.changing and load.worker in receivers]
@@ -78,7 +78,7 @@ def splits(
 
 
 def _one_edge_at_a_time(plans: Iterable[Plan | None], loads: StoreLoad) -> Iterator[Plan]:
-    """All but those that give another hot edge away: the next look sees where the first one went."""
+    """Drop plans that give away a second hot edge, since the next run knows where the first one went."""
     of_segment = {load.segment: load for load in loads.ranges}
     is_given = False
     for plan in plans:
@@ -92,7 +92,7 @@ def _one_edge_at_a_time(plans: Iterable[Plan | None], loads: StoreLoad) -> Itera
 
 
 def _hot(candidates: Sequence[RangeLoad], loads: StoreLoad, options: TopologyOptions) -> Iterator[RangeLoad]:
-    """Ranges with so much load that it cannot be spread by moving whole ranges, the busiest first."""
+    """The ranges with more load than moves of whole ranges can even out, the busiest first."""
     if len(loads.receivers()) < 2:
         return
     limit = max(BUSY_MIN, BUSY_SHARE_OF_MEAN * loads.busy_mean())
@@ -111,20 +111,20 @@ def _by_bytes(load: RangeLoad, loads: StoreLoad, limit: int, part_bytes: float) 
     keys = _even_cuts(load, math.ceil(load.size_bytes / part_bytes))
     if not keys:
         return _at_end(load, at_end, loads, what) if at_end else None
-    workers = dealt(loads, [load.size_bytes / (len(keys) + 1)] * (len(keys) + 1), load.worker)
+    workers = owners_of_parts(loads, [load.size_bytes / (len(keys) + 1)] * (len(keys) + 1), load.worker)
     if at_end:
         keys, workers = (*keys, at_end), (*workers, _edge_taker(load, loads))
     return Plan(PlanKind.SPLIT, (load.segment,), workers, what, keys)
 
 
 def _even_cuts(load: RangeLoad, parts: int) -> tuple[bytes, ...]:
-    """The keys that cut a range into so many parts of about the same bytes, or into fewer: as many as can be told."""
+    """The keys that cut a range into `parts` parts of about equal bytes, or into fewer if there are too few cuts."""
     known = [key for key in load.cuts if load.can_split_at(key)]
     if not known:
         median = sorted(load.keys)[len(load.keys) // 2] if load.keys else b""
         return (median,) if load.can_split_at(median) else ()
     parts = max(2, parts)
-    if 2 * parts > len(known) + 1:  # fewer would not be even
+    if 2 * parts > len(known) + 1:  # a choice of these keys would not be even
         return tuple(known)
     return tuple(known[(len(known) + 1) * part // parts - 1] for part in range(1, parts))
 
@@ -147,25 +147,25 @@ def _by_load(load: RangeLoad, loads: StoreLoad, limit: int) -> Plan | Unsplittab
         return Plan(PlanKind.SPLIT, (load.segment,), workers, what, (key,), for_load=True)
     hottest, times = Counter(load.keys).most_common(1)[0]
     share = times / len(load.keys)
-    if share <= 1 - 2 * HALF_MIN:  # no one key: the sample is of keys that the range had before
+    if share <= 1 - 2 * HALF_MIN:  # not one key: the range no longer has the sampled keys
         return None
     return Unsplittable(load.segment, hottest, f"{what}, of which one key has {share:.0%}")
 
 
 def _behind_last(load: RangeLoad) -> bytes:
-    """The key behind everything the range holds; empty when a range cannot start there."""
+    """The key just after the last key of the range; empty if no range can start there."""
     behind = (max([load.last, *load.cuts[-1:]]) + b"\0")[:KEY_BYTES_MAX]
     return behind if load.last and load.can_split_at(behind) else b""
 
 
 def _at_end(load: RangeLoad, key: bytes, loads: StoreLoad, what: str) -> Plan:
-    """The split behind the last key; the right child takes what comes from now on."""
+    """Plan a split behind the last key. The right child takes all later appends."""
     reason = f"{what}; {load.append_share:.0%} of the puts are at the right end"
     return Plan(PlanKind.SPLIT, (load.segment,), (load.worker, _edge_taker(load, loads)), reason, (key,))
 
 
 def _edge_taker(load: RangeLoad, loads: StoreLoad) -> int:
-    """Who takes what comes at the right end of a range: another worker, unless that makes appends clearly less even."""
+    """The worker that takes the appends of a range: another worker, unless that makes appends clearly less even."""
     appends = dict.fromkeys(loads.receivers(), 0)
     for edge in loads.ranges:
         is_open = not edge.last or _behind_last(edge)
@@ -182,7 +182,7 @@ def _edge_taker(load: RangeLoad, loads: StoreLoad) -> int:
 
 
 def _halving_key(load: RangeLoad) -> tuple[bytes, float]:
-    """The sampled key at which the range is cut best, and the share of load in the smaller half."""
+    """The sampled key that halves the load best, and the share of load in the smaller half."""
     best, best_share = b"", 0.0
     for key in sorted(set(load.keys)):
         share = _share_from(load.keys, key)
@@ -192,7 +192,7 @@ def _halving_key(load: RangeLoad) -> tuple[bytes, float]:
 
 
 def _drifts(keys: Sequence[bytes], key: bytes) -> bool:
-    """Whether the load has moved from one side of the key to the other while the sample was taken."""
+    """Whether the load moved from one side of the key to the other during the sample."""
     shares = [_share_from(half, key) for half in (keys[: len(keys) // 2], keys[len(keys) // 2 :])]
     return min(*shares, *(1 - share for share in shares)) < DRIFT_HALF_MIN
 
@@ -203,7 +203,7 @@ def _share_from(keys: Sequence[bytes], key: bytes) -> float:
 
 
 def _taker(load: RangeLoad, busy: float, loads: StoreLoad) -> int:
-    """Who gets the right child with this load: another worker if that is worth it, else its own."""
+    """The worker that gets the right child with this load: another worker if that is worth it, else the same one."""
     steady = loads.steady()
     taker = least_busy(loads, [worker for worker in steady if worker != load.worker])
     if taker is None or load.worker not in steady:

@@ -1,4 +1,4 @@
-"""All policies together: what to begin now, within the bounds on changes at a time."""
+"""Combines all policies: chooses the changes to begin now, within the limits on changes at a time."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from shardstore.topology_options import TopologyOptions
 def choose(
     loads: StoreLoad, history: History, options: TopologyOptions, now_ns: int
 ) -> tuple[list[Plan], list[Unsplittable]]:
-    """Changes to begin now, and verdicts to remember (History) and to tell of once.
+    """Choose the changes to begin now. Returns them and new verdicts.
 
-    Workers that leave are emptied also where `auto_topology` is off, since an operator asked for that.
+    Leaving workers are emptied even if `auto_topology` is off, since an operator requested that.
     """
     asked = list(evacuations(loads))
     if not options.auto_topology:
@@ -35,9 +35,9 @@ def choose(
 def _within_bounds(
     asked: Sequence[Plan], chosen: Sequence[Plan], loads: StoreLoad, options: TopologyOptions
 ) -> Iterator[Plan]:
-    """As many from the front as may be begun: no segment in two, and of those chosen for load no worker in two.
+    """The plans that may begin, in order: no segment is in two, and no worker is in two that are chosen for load.
 
-    None where a worker is not up: a change that has begun and gets no files keeps its children from being scanned.
+    Drops plans with a worker that is not up: until it writes its files, the children could not be scanned.
     """
     room = options.changes_max - loads.changes
     ranges_room = RANGES_MAX - len(loads.ranges) - loads.changes
@@ -50,7 +50,7 @@ def _within_bounds(
         if not concerned <= up:
             continue
         if not plan.for_load or len(concerned) == 1:
-            concerned = set()  # nothing goes from one worker to another for its load
+            concerned = set()  # no load goes from one worker to another
         if room < 1 or ranges_room < len(plan.keys):
             continue
         if not segments.isdisjoint(plan.segments) or not workers.isdisjoint(concerned):

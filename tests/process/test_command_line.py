@@ -109,7 +109,7 @@ def test_the_commands_of_an_operator_change_ranges_and_workers(tmp_path: Path) -
         assert owners() == [("", 0)]
         assert shardstore(tmp_path, "split", "m").stdout == b"split 1 -> 2 + 3 at m, worker 0: asked for\n"
         refused = shardstore(tmp_path, "split", "m")
-        assert (refused.returncode, refused.stderr) == (3, b"Error: a range starts with this key already\n")
+        assert (refused.returncode, refused.stderr) == (3, b"Error: a range already starts at this key\n")
         refused = shardstore(tmp_path, "move", "m", "--to", "7")
         assert (refused.returncode, refused.stderr) == (3, b"Error: there is no worker 7\n")
         [moved] = ask("move", "greeting", "--to", "1")["changes"]

@@ -59,7 +59,7 @@ class BudgetMachine(RuleBasedStateMachine):
         process.sequence += 1
         if process.router != self.life:  # refused by the router, which does not know it: it registers
             process.router, process.awaited = self.life, 0
-            self.budget.joined(worker, process.sequence)
+            self.budget.join(worker, process.sequence)
             return
         if time_passes:
             process.lease.pass_time()
@@ -73,7 +73,7 @@ class BudgetMachine(RuleBasedStateMachine):
         if which < len(process.reports):
             life, sequence, report = process.reports[which] if again else process.reports.pop(which)
             if life == self.life:
-                process.answers.append((life, sequence, self.budget.reported(worker, sequence, report)))
+                process.answers.append((life, sequence, self.budget.renew_lease(worker, sequence, report)))
 
     @rule(worker=st.integers(0, WORKERS - 1), which=st.integers(0, 5), again=st.booleans())
     def answer_arrives(self, worker: int, which: int, again: bool) -> None:
@@ -93,11 +93,11 @@ class BudgetMachine(RuleBasedStateMachine):
     def worker_crashes(self, worker: int, replayed: int) -> None:
         used = self.processes[worker].used * replayed // 10
         self.processes[worker] = Process(BufferLease(PLAN, used), used)
-        self.budget.lost(worker)
+        self.budget.lose(worker)
 
     @rule(worker=st.integers(0, WORKERS - 1))
     def worker_is_silent(self, worker: int) -> None:
-        self.budget.lost(worker)
+        self.budget.lose(worker)
         self.processes[worker].router = 0
 
     @rule()

@@ -111,15 +111,15 @@ def _materialised_when_drained(*arguments: Any) -> Stage:
 
 def _retire_when_drained(
     changes: TopologyChanges, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int
-) -> list[Effect]:
+) -> tuple[list[Effect], Change | None]:
     """Parents may go when they are drained; the children's manifests, and ROUTES, come later."""
-    effects = _progress(changes, peer, request, frames, now_ns)
+    effects, ended = _progress(changes, peer, request, frames, now_ns)
     member = changes._membership.of_peer(peer)
     for under_way in changes._under_way.values():
         if member is not None and under_way.is_drained:
             parents = [parent.segment for parent in under_way.change.parents if parent.worker == member.worker]
             effects = [*effects, changes._retire(peer, under_way.change.number, parents)]
-    return effects
+    return effects, ended
 
 
 _progress = TopologyChanges.progress

@@ -272,7 +272,7 @@ class TopologyDriver:
 
     def begin(self, change: Change) -> Change:
         """Begin a change, whether or not it would be planned."""
-        self._take_of_router(self.router._changes.begin(change, "asked for", self.now_ns))
+        self._take_of_router(self.router._steering.begin(change, "asked for", self.now_ns))
         return change
 
     def split(self, key: bytes, worker: int | None = None) -> Change:

@@ -14,12 +14,12 @@ def budget_of(*leases: int) -> Budget:
     """All workers have reported these leases, use half of them and want no more."""
     budget = Budget(PLAN, range(PLAN.workers))
     for worker, lease in enumerate(leases):
-        budget.reported(worker, 1, LeaseReport(lease, lease // 2, 0, lease))
+        budget.renew_lease(worker, 1, LeaseReport(lease, lease // 2, 0, lease))
     return budget
 
 
 def wants(budget: Budget, worker: int, sequence: int, wanted: int, used: int = 50, lease: int = 100) -> Lease:
-    return budget.reported(worker, sequence, LeaseReport(lease, used, 0, wanted))
+    return budget.renew_lease(worker, sequence, LeaseReport(lease, used, 0, wanted))
 
 
 def test_who_wants_more_gets_it_while_there_is_some() -> None:
@@ -41,9 +41,9 @@ def test_nothing_is_granted_before_all_were_heard() -> None:
 
 def test_a_worker_that_is_down_keeps_what_it_had() -> None:
     budget = budget_of(700, 100, 100)
-    budget.lost(0)
+    budget.lose(0)
     assert wants(budget, 1, 2, 900).lease == 200
-    budget.joined(0, sequence=1)
+    budget.join(0, sequence=1)
     assert wants(budget, 1, 3, 900, lease=200).lease == 200, "its next process has not said what it replayed"
     assert wants(budget, 0, 2, 100).lease == 100
     assert wants(budget, 1, 4, 900, lease=200).lease == 800

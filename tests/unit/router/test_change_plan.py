@@ -68,7 +68,7 @@ def test_a_move_has_a_new_segment_over_the_same_keys() -> None:
 
 @pytest.mark.parametrize("key", [b"", b"m"])
 def test_a_split_at_the_start_of_a_range_is_refused(key: bytes) -> None:
-    with pytest.raises(InvalidRequest, match="starts with this key"):
+    with pytest.raises(InvalidRequest, match="already starts at this key"):
         split(TWO, key)
 
 
@@ -97,7 +97,7 @@ def test_the_last_range_is_merged_with_nothing() -> None:
 
 
 def test_a_range_is_moved_only_elsewhere() -> None:
-    with pytest.raises(InvalidRequest, match="owns this range already"):
+    with pytest.raises(InvalidRequest, match="already owns this range"):
         move(TWO, b"c", 0)
 
 

@@ -178,7 +178,7 @@ def test_requests_of_a_worker_that_goes_away_end_unknown(router: RouterDriver) -
     router.client_sends(b"a", get(3, 1, CLIENT, 2), b"key")
     ended = [effect for effect in router.lose_worker(b"w0") if header_of(effect).op == Op.GET]
     assert [header_of(effect).sequence for effect in ended] == [1]
-    assert "went away" in refusal_of(ended[0], Status.UNKNOWN).what
+    assert "was lost before it replied" in refusal_of(ended[0], Status.UNKNOWN).what
     assert ended[0].peer == b"a"
     assert router.figures()["requests_in_flight"] == 1
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from shardstore.identifiers import WorkerId
-from shardstore.router.in_flight import InFlight, Passed
+from shardstore.router.in_flight import ForwardedRequest, InFlight
 from shardstore.wire.wire_format import Header, Op
 
 SMALL = st.integers(1, 3)
@@ -19,7 +19,7 @@ class InFlightMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.in_flight = InFlight()
-        self.model: dict[tuple[int, int, int], Passed] = {}
+        self.model: dict[tuple[int, int, int], ForwardedRequest] = {}
 
     @rule(
         client=SMALL,
@@ -31,7 +31,7 @@ class InFlightMachine(RuleBasedStateMachine):
     )
     def add(self, client: int, sequence: int, segment: int, worker: int, size_bytes: int, deadline_ns: int) -> None:
         header = Header(Op.GET, client=client, sequence=sequence, segment=segment)
-        passed = Passed("clients", b"peer", header, WorkerId(worker), size_bytes, deadline_ns)
+        passed = ForwardedRequest("clients", b"peer", header, WorkerId(worker), size_bytes, deadline_ns)
         self.in_flight.add(passed)
         self.model[client, sequence, segment] = passed
 

@@ -24,7 +24,7 @@ def test_policies_see_the_newest_report_of_each_range_in_key_order() -> None:
     table = LoadTable()
     table.note(LoadReport(0, [RangeReport(1, 1, 1, 1, 1)]), MAP)
     table.note(LoadReport(0, [REPORT]), MAP)
-    loads = table.loads(MAP, WORKERS, {2}, 1)
+    loads = table.store_load(MAP, WORKERS, {2}, 1)
     assert loads.ranges == [
         RangeLoad(1, b"", b"m", 0, 100, 3, 0.25, 7, 10, 9, [b"a", b"b"], b"c", [b"b"], 5),
         RangeLoad(2, b"m", b"", 1, keys=[], cuts=[], changing=True, known=False),
@@ -36,7 +36,7 @@ def test_only_the_owner_is_believed() -> None:
     table = LoadTable()
     table.note(LoadReport(1, [REPORT]), MAP)
     table.note(LoadReport(0, [RangeReport(9, 1, 1, 1, 1)]), MAP)
-    assert not any(load.known for load in table.loads(MAP, WORKERS, (), 0).ranges)
+    assert not any(load.known for load in table.store_load(MAP, WORKERS, (), 0).ranges)
 
 
 CUTS = [b"c", b"e", b"g"]
@@ -59,11 +59,11 @@ def test_until_a_child_has_files_of_its_own_its_share_of_the_parents_counts(chan
     with_files = TWO.map
     table.note(LoadReport(0, [RangeReport(1, 1_000, 1_000, 9, 5, busy_permille=400, last=b"h", cuts=CUTS)]), with_files)
     table.note(LoadReport(1, [RangeReport(2, 80, 80, 1, 5)]), with_files)
-    table.begun(change)
+    table.inherit(change)
     parents = {parent.segment for parent in change.parents}
     children = [Route(each.start, SegmentId(each.segment), WorkerId(each.worker), Epoch(1)) for each in change.children]
     changed = with_files.with_replaced(parents, children)
-    loads = table.loads(changed, WORKERS, (), 1)
+    loads = table.store_load(changed, WORKERS, (), 1)
     assert [load.size_bytes for load in loads.ranges] == sizes
     assert sum(load.busy for load in loads.ranges) == pytest.approx(0.4)
     assert loads.is_known
@@ -78,7 +78,7 @@ def test_until_a_child_has_files_of_its_own_its_share_of_the_parents_counts(chan
 
 
 def size_of(segment: int, table: LoadTable, route_map: RouteMap) -> int:
-    ranges = table.loads(route_map, WORKERS, (), 1).ranges
+    ranges = table.store_load(route_map, WORKERS, (), 1).ranges
     return next(load.size_bytes for load in ranges if load.segment == segment)
 
 
@@ -87,12 +87,12 @@ def test_who_has_the_right_end_of_a_parent_is_filled_there_from_the_beginning() 
     filled = RangeReport(1, 1_000, 1_000, 9, 5, puts_per_s=70, appends_per_s=60, last=b"h", cuts=CUTS)
     table.note(LoadReport(0, [filled, RangeReport(2, 80, 80, 1, 5)]), TWO.map)
     change = change_plan.split(TWO, [b"c", b"h\0"], [0, 1, 1])
-    table.begun(change)
+    table.inherit(change)
     children = [Route(each.start, SegmentId(each.segment), WorkerId(each.worker), Epoch(1)) for each in change.children]
     split = TWO.map.with_replaced({1}, children)
-    assert [load.appends_per_s for load in table.loads(split, WORKERS, (), 1).ranges] == [0, 0, 60, 0]
+    assert [load.appends_per_s for load in table.store_load(split, WORKERS, (), 1).ranges] == [0, 0, 60, 0]
     table.note(LoadReport(1, [RangeReport(children[2].segment, 0, 0, 0, 0, puts_per_s=9, appends_per_s=9)]), split)
-    assert [load.appends_per_s for load in table.loads(split, WORKERS, (), 1).ranges] == [0, 0, 60, 0], "too young"
+    assert [load.appends_per_s for load in table.store_load(split, WORKERS, (), 1).ranges] == [0, 0, 60, 0], "too young"
     report = RangeReport(children[2].segment, 0, 0, 0, 5, puts_per_s=9, appends_per_s=9)
     table.note(LoadReport(1, [report]), split)
-    assert [load.appends_per_s for load in table.loads(split, WORKERS, (), 1).ranges] == [0, 0, 9, 0]
+    assert [load.appends_per_s for load in table.store_load(split, WORKERS, (), 1).ranges] == [0, 0, 9, 0]

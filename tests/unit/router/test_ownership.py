@@ -21,7 +21,7 @@ def test_an_epoch_is_never_granted_twice_and_only_grows(
     route_map = presplit([b"a", b"b", b"c"], WORKERS)
     for worker, serving, known in registrations:
         before = {route.segment: route.epoch for route in route_map}
-        granted = ownership.granted(route_map, Register(worker, "", serving, known))
+        granted = ownership.routes_with_new_epochs(route_map, Register(worker, "", serving, known))
         following = route_map.with_routes(granted)
         owned = {route.segment for route in ownership.routes_of(route_map, worker)}
         for route in following:

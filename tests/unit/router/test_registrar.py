@@ -234,7 +234,7 @@ def test_leases_are_given_when_all_workers_have_reported(router: RouterDriver) -
     wants = LeaseReport(60 * MIB, 50 * MIB, 0, 400 * MIB)
     [early] = router.heartbeat(0, b"w0", report=wants)
     assert document_of(Lease, early) == Lease(60 * MIB, 0)
-    assert router.figures()["stalls"]["events"][0]["cause"] == "the budget has no more for worker 0"
+    assert router.figures()["stalls"]["events"][0]["cause"] == "the budget has no memory left for worker 0"
     router.heartbeat(1, b"w1")
     [granted] = router.heartbeat(0, b"w0", report=wants)
     assert document_of(Lease, granted).lease == 400 * MIB

@@ -105,7 +105,7 @@ def test_workers_that_cannot_be_are_damage(
 ) -> None:
     topology = replace(reopen(filesystem).topology, workers=workers, leaving=leaving)
     documents.publish(filesystem, "router/ROUTES", route_table.encode("store", topology))
-    with pytest.raises(Corruption, match="these workers cannot be"):
+    with pytest.raises(Corruption, match="its workers are inconsistent"):
         reopen(filesystem)
 
 

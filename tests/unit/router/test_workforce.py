@@ -350,7 +350,7 @@ def test_the_number_of_a_worker_that_is_gone_is_given_again(store: Store) -> Non
     ("leaving", "worker", "what"),
     [
         ([], 7, "there is no worker 7"),
-        ([0], 1, "worker 1 is the last one that stays: add another before"),
+        ([0], 1, "worker 1 is the last one that stays: add another worker first"),
     ],
 )
 @pytest.mark.parametrize("dry_run", [False, True])

@@ -16,7 +16,7 @@ from operator import attrgetter
 from shardstore.limits import LOAD_KEYS_MAX, SECOND_NS
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import RangeLoad, StoreLoad, WorkerLoad
-from shardstore.router.policies.merge_policy import warm
+from shardstore.router.policies.merge_policy import warm_ranges
 from shardstore.router.policies.plan import Plan, PlanKind, Unsplittable
 from shardstore.router.policies.sizes import FIRST_SPLIT_BYTES, RANGES_PER_WORKER
 from shardstore.router.policies.topology_policy import choose
@@ -113,7 +113,7 @@ class ModelStore:
     def _decide(self) -> None:
         now_ns = self.round * SECOND_NS
         loads = self.loads()
-        self.history.note_warm(warm(loads), now_ns)
+        self.history.note_warm(warm_ranges(loads), now_ns)
         plans, verdicts = choose(loads, self.history, self.options, now_ns)
         for verdict in verdicts:
             self.verdicts.append((self.round, verdict))
