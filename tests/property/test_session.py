@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shardstore.client.calls import operations
 from shardstore.client.calls.calls import Call, Many, Single
-from shardstore.client.session.in_flight import RequestState
+from shardstore.client.session.lanes import RequestState
 from shardstore.errors import Busy, OutcomeUnknown, Unavailable
 from shardstore.limits import MILLISECOND_NS
 from shardstore.wire.wire_format import Op, Status

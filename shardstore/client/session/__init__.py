@@ -4,12 +4,12 @@ session.py       takes events, answers with effects
 effects.py       the events and effects of a session
 joining.py       how it comes to its client id and to routes
 routing.py       the newest routes, a lane for each segment, a channel for each worker
-planning.py      which segments a call concerns
-lanes.py         what waits to be sent
-in_flight.py     what was sent
+planning.py      from a call to a request for each segment that it concerns
+lanes.py         requests, and the lanes in which they wait
 sending.py       from lanes onto links, and back
 succession.py    what becomes of a lane whose segment is gone
 answers.py       what a reply means
+refusals.py      a reply that is not OK, as an error
 collecting.py    what the parts of a call make together
 endings.py       how a call ends that was not answered in time
 pacing.py        how long a writer pauses

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from shardstore.client.calls.calls import Administer, Call, EndScan, GetStats, Many, ScanPage
-from shardstore.client.session import answers
+from shardstore.client.calls.calls import Call, EndScan, GetStats, Many, ScanPage
 from shardstore.client.session.effects import Submit
-from shardstore.client.session.in_flight import Request, SubRequest
+from shardstore.client.session.lanes import Request
+from shardstore.client.session.planning import request_for_rest
 from shardstore.client.session.routing import ROUTER
 from shardstore.client.session.succession import Succession
-from shardstore.wire.wire_format import WRITES, Header, Op
+from shardstore.wire.wire_format import WRITES
 
 
 class Collecting:
@@ -24,41 +24,30 @@ class Collecting:
         self._submit = submit
         self._succession = succession
 
-    def take_part(self, call: Call, request: Request, header: Header, content: Any) -> None:
-        """One part of a call is answered; when it was the last, settle the call."""
+    def take(self, request: Request, content: Any) -> None:
+        """What the request asked of one part of its call is answered; when it was the last, settle the call."""
+        call = request.calls[0]
         if call.settled:
             if type(call) is ScanPage and not call.mark and content.more and content.mark:  # only this tells of it
                 self._submit(Submit((EndScan(call.timeout_ns, call, content.mark, content.owner),)))
             return
-        value: Any = None
-        if type(call) is Many and request.op in WRITES:
+        if type(call) is GetStats:
+            call.results[request.route.worker if request.route else ROUTER] = content
+        elif type(call) is Many and request.op in WRITES:
             call.applied.append((request.sequence, request.lane.segment))
+        elif type(call) is Many:
+            self._take_values(call, request, content)
         call.missing -= 1
-        if type(call) is Many and request.op == Op.GET:
-            self._collect(call, request, header.entries, content)
-            value = call.collected() if not call.missing else None
-        elif type(call) is GetStats:
-            worker = request.route.worker if request.route else ROUTER
-            call.results[worker] = content
-            value = dict(sorted(call.results.items(), key=_router_first))
-        elif type(call) in (ScanPage, Administer):
-            value = content
         if not call.missing:
-            self._settle(call, value)
+            self._settle(call, call.settled_with(content))
 
-    def _collect(self, call: Many, request: Request, answered: int, values: list[bytes | None]) -> None:
+    def _take_values(self, call: Many, request: Request, values: list[bytes | None]) -> None:
         """Keep the values of a part; ask for the rest if only the first were answered."""
+        answered = len(values)
         if answered == request.entries:
             call.collect(request.positions, values)
             return
-        positions = request.positions if request.positions is not None else call.all_positions()
+        positions = call.all_positions() if request.positions is None else request.positions
         call.collect(positions[:answered], values)
-        frame, flags, left = answers.rest_of_keys(request, answered)
-        rest = SubRequest(call, Op.GET, (frame,), flags, left, positions[answered:])
-        call.missing += 1
-        self._succession.put_first(rest, request.lane)
-
-
-def _router_first(figures: tuple[str | int, object]) -> int:
-    who, _ = figures
-    return -1 if isinstance(who, str) else who
+        call.add_parts(1)
+        self._succession.put_first(request_for_rest(request, positions, answered))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from shardstore.client.calls.calls import Call, Open
 from shardstore.client.session.effects import Connect
-from shardstore.client.session.in_flight import Request, RequestState
+from shardstore.client.session.lanes import Request, RequestState
 from shardstore.client.session.routing import ROUTER
 from shardstore.client.session.sending import Sending
 from shardstore.client.session.timers import Timers
