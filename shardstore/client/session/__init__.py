@@ -11,7 +11,7 @@ succession.py    what becomes of a lane whose segment is gone
 answers.py       what a reply means
 refusals.py      a reply that is not OK, as an error
 collecting.py    what the parts of a call make together
-endings.py       how a call ends that was not answered in time
+endings.py       how a call ends that was not answered in time, and what may be applied of a write
 pacing.py        how long a writer pauses
 timers.py        when things are due
 whereabouts.py   seam: where the router of a store listens
