@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from shardstore.client.calls.checking import Items
+from shardstore.client.calls.arguments import Items
 from shardstore.client.calls.cutting import Positions
 from shardstore.key_range import KeyRange
 from shardstore.lazy_numpy import np

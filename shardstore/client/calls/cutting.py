@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from shardstore.client.calls.checking import Items
+from shardstore.client.calls.arguments import Items
 from shardstore.lazy_numpy import np
 from shardstore.wire import columns
 from shardstore.wire.columns import PREFIX_BYTES, Column, Prefixes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from shardstore.client.calls.arguments import Items
 from shardstore.client.calls.calls import Administer, Call, EndScan, GetStats, Maintain, Many, Open, ScanPage
-from shardstore.client.calls.checking import Items
 from shardstore.client.calls.cutting import Positions, cut
 from shardstore.client.session.lanes import Request
 from shardstore.client.session.routing import Routing

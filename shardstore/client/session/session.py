@@ -16,7 +16,7 @@ from typing import Any
 
 from shardstore.client.calls.calls import Call, EndScan, GetStats, ScanPage, Single, is_write
 from shardstore.client.session import answers, endings
-from shardstore.client.session.collecting import Collecting
+from shardstore.client.session.collector import Collector
 from shardstore.client.session.effects import Abandon, Await, Effect, Event, Resolve, Submit
 from shardstore.client.session.joining import Joining
 from shardstore.client.session.lanes import Channel, Lane, Request, RequestState
@@ -24,7 +24,7 @@ from shardstore.client.session.pacing import PRESSURE_FREE, slowness_after
 from shardstore.client.session.planning import requests_for
 from shardstore.client.session.refusals import Refused
 from shardstore.client.session.routing import Routing
-from shardstore.client.session.sending import BACK_OFF_NS, CHANGE_BACK_OFF_NS, Sending
+from shardstore.client.session.sender import BACK_OFF_NS, CHANGE_BACK_OFF_NS, Sender
 from shardstore.client.session.succession import Succession
 from shardstore.client.session.timers import Timers
 from shardstore.client.session.whereabouts import Finder
@@ -59,10 +59,10 @@ class Session:
     def __init__(self, finder: Finder, entropy: Entropy, direct: bool, reachable: Callable[[str], bool]) -> None:
         self._timers = Timers()
         self._routing = Routing(direct, reachable)
-        self._sending = Sending(self._timers, entropy)
-        self._succession = Succession(self._routing, self._sending, self._settle)
-        self._collecting = Collecting(self._settle, self._submit, self._succession)
-        self._joining = Joining(finder, self._timers, self._sending, self._fail, self._send_again)
+        self._sender = Sender(self._timers, entropy)
+        self._succession = Succession(self._routing, self._sender, self._settle)
+        self._collector = Collector(self._settle, self._submit, self._succession)
+        self._joining = Joining(finder, self._timers, self._sender, self._fail, self._send_again)
         self._effects: list[Effect] = []
         self._now_ns = 0
         self.late = 0
@@ -85,11 +85,11 @@ class Session:
         self._now_ns = now_ns
         self._effects = []
         self._handlers[type(event)](event)
-        self._effects += self._sending.send_ready(self._joining.client, now_ns)
-        if self._sending.kept_some:
-            self._sending.kept_some = False
+        self._effects += self._sender.send_ready(self._joining.client, now_ns)
+        if self._sender.kept_some:
+            self._sender.kept_some = False
             self._effects += self._joining.doubt(now_ns)
-            self._effects += self._sending.send_ready(self._joining.client, now_ns)
+            self._effects += self._sender.send_ready(self._joining.client, now_ns)
         return self._effects
 
     def wakeup_ns(self) -> int | None:
@@ -118,7 +118,7 @@ class Session:
         if type(call) is not Single or not self._routing.known:
             return False
         lane = self._routing.lane_of(call.key)
-        send = self._sending.send_alone(lane, call, self._joining.client, self._now_ns)
+        send = self._sender.send_alone(lane, call, self._joining.client, self._now_ns)
         if send is None:
             return False
         self._effects.append(send)
@@ -130,7 +130,7 @@ class Session:
             lane = self._routing.lane_of(call.key)
             if not call.fails_when_busy or self._lets_in(lane, call):
                 lane.add(call)
-                self._sending.offer(lane)
+                self._sender.offer(lane)
             return
         requests = requests_for(call, self._routing)
         call.add_parts(len(requests) - 1)
@@ -140,20 +140,20 @@ class Session:
             return
         for request in requests:
             request.lane.add(request)
-            self._sending.offer(request.lane)
+            self._sender.offer(request.lane)
 
     def _lets_in(self, lane: Lane, call: Call) -> bool:
         """Whether a write that does not wait has a chance: else it has failed. It waits for no pause either."""
         if lane.turns and lane.turns[0].waits_for_room() and lane.refusal is not None:
             self._fail(call, lane.refusal.error())
             return False
-        self._sending.end_pause(lane)
+        self._sender.end_pause(lane)
         return True
 
     def _abandon(self, event: Abandon) -> None:
         call = event.call
         if not call.settled and is_write(call):
-            call.left = any(request.unanswered for request in self._sending.requests_of(call))
+            call.left = any(request.unanswered for request in self._sender.requests_of(call))
         if not call.left:
             call.settled = True
             self._timers.clear(call)
@@ -176,19 +176,19 @@ class Session:
         if type(call) is GetStats and call.results:
             self._settle(call, endings.with_missing_workers(call, self._routing))
             return
-        requests = self._sending.requests_of(call)
+        requests = self._sender.requests_of(call)
         why_silent = self._joining.why_silent(self._now_ns)
         self._fail(call, endings.error_at_deadline(call, why_silent, self._joining.url, self._routing, requests))
 
     def _fail(self, call: Call, error: Exception) -> None:
         """Settle a call with an error; if some of it may have been applied, with one that says so."""
         if not call.settled:
-            requests = self._sending.requests_of(call)
+            requests = self._sender.requests_of(call)
             self._settle(call, error=endings.error_of(call, error, self._joining.client, requests))
 
     def interrupted(self, call: Call, what: str) -> ShardstoreError:
         """How a call ends when this session is given up, perhaps in the middle of a step."""
-        return endings.error_when_interrupted(call, what, self._joining.client, self._sending.requests_of(call))
+        return endings.error_when_interrupted(call, what, self._joining.client, self._sender.requests_of(call))
 
     # Messages
 
@@ -198,7 +198,7 @@ class Session:
             if header.op in _OF_ROUTER:
                 self._heard_router(header, event.frames)
                 return
-            request = self._sending.request_of(header)
+            request = self._sender.request_of(header)
             if request is None or header.op != request.op or header.client != self._joining.client:
                 self.late += 1
                 self._routing.trust(event.link)  # the answer to an attempt that is over: late, but the way is good
@@ -222,9 +222,9 @@ class Session:
             content = answers.content_of(request, header, frames)
         request.lane.refusal = None
         if header.pressure > PRESSURE_FREE and request.op in WRITES:
-            self._sending.slow_down(request, header.pressure, self._now_ns)
+            self._sender.slow_down(request, header.pressure, self._now_ns)
         if type(request.calls[0]) is not Single:
-            self._collecting.take(request, content)
+            self._collector.take(request, content)
         elif request.op != _GET:
             for call in request.calls:
                 self._settle(call, content)
@@ -233,7 +233,7 @@ class Session:
                 self._settle(call, value)
             for call in request.calls[header.entries :]:
                 self._route(call)
-        self._sending.finish(request)  # last, so that a write is known as sent or as answered, wherever this is torn
+        self._sender.finish(request)  # last, so that a write is known as sent or as answered, wherever this is torn
 
     def _refused(self, request: Request, refused: Refused) -> None:
         """Not answered: pass that on if it is for good, else send the request again now or later."""
@@ -243,15 +243,15 @@ class Session:
             self._effects += self._joining.refused_by_another(request, refused.refusal.what, self._now_ns)
             return
         if type(first) is GetStats and status is not Status.STALE_ROUTE:
-            self._sending.finish(request)
-            self._collecting.take(request, {"unavailable": str(refused.error())})
+            self._sender.finish(request)
+            self._collector.take(request, {"unavailable": str(refused.error())})
             return
         if status is Status.INVALID:
             request.unanswered -= 1
         if refused.is_final(waits=not request.flags & Flag.NO_WAIT):
             for call in request.calls:
                 self._fail(call, refused.error())
-            self._sending.finish(request)
+            self._sender.finish(request)
             return
         if status is not Status.UNKNOWN:
             request.unanswered = max(request.unanswered - 1, 0)
@@ -270,15 +270,15 @@ class Session:
             request.lane.slowness = slowness_after(request.lane.slowness, refused=True)
             self._fail_no_wait_callers(request, refused)
         if status is Status.STALE_ROUTE and isinstance(first, ScanPage | EndScan) and first.mark:
-            self._sending.finish(request)
+            self._sender.finish(request)
             self._fail(first, ScanInvalidated(None, b"", _OWNER_LOST))
         elif not request.wanted:
-            self._sending.finish(request)
+            self._sender.finish(request)
         elif request.state is RequestState.SENT and request.lane.heirs and status is not Status.BUSY:
             self._succession.pass_on(request)
         elif request.state is RequestState.SENT:
             first_ns = CHANGE_BACK_OFF_NS if status is Status.STALE_ROUTE else BACK_OFF_NS
-            self._sending.delay(request, refused.wait_ns, self._now_ns, first_ns)
+            self._sender.delay(request, refused.wait_ns, self._now_ns, first_ns)
 
     def _fail_no_wait_callers(self, request: Request, refused: Refused) -> None:
         """Tell those who do not wait for room that there is none: who asked, and who stands behind in the lane."""
@@ -308,8 +308,8 @@ class Session:
         dropped = {change.link for change in changes}
         if gone:
             self._succession.adopt(gone)
-        self._sending.offer_all(self._routing.channels.values(), self._routing.lanes)
-        for request in self._sending.requests():
+        self._sender.offer_all(self._routing.channels.values(), self._routing.lanes)
+        for request in self._sender.requests():
             lost = request.is_under_way and self._routing.is_superseded(request.route) and not request.waits_for_room()
             if lost or request.was_sent_over(dropped):
                 self._send_again(request)
@@ -327,7 +327,7 @@ class Session:
             elif isinstance(item, Channel):
                 item.direct = item.connected
             elif isinstance(item, Lane):
-                self._sending.end_pause(item)
+                self._sender.end_pause(item)
             else:
                 self._effects += self._joining.due(self._now_ns)
 
@@ -343,29 +343,29 @@ class Session:
             return
         if request.state is RequestState.SENT:
             if request.direct:
-                self._sending.distrust(request.channel, self._now_ns)
+                self._sender.distrust(request.channel, self._now_ns)
             self._effects += self._joining.ask(self._now_ns)
         if request.wanted:
             self._send_again(request)
         else:
-            self._sending.finish(request)
+            self._sender.finish(request)
 
     def _send_again(self, request: Request) -> None:
         """As soon as there is a credit; what was for a segment that is gone, to those that have its keys."""
         if request.lane.heirs:
             self._succession.pass_on(request)
         else:
-            self._sending.queue_again(request)
+            self._sender.queue_again(request)
 
     def _send_failed(self, event: SendFailed) -> None:
         """The message did not leave. What the router was asked is asked again in any case."""
-        request = self._sending.request_of(decode_header(event.frames[0]))
+        request = self._sender.request_of(decode_header(event.frames[0]))
         if request is None or request.state is not RequestState.SENT:
             return
         request.unanswered -= 1
         if request.direct:
-            self._sending.distrust(request.channel, self._now_ns)
+            self._sender.distrust(request.channel, self._now_ns)
             self._send_again(request)
             self._effects += self._joining.doubt(self._now_ns)
         else:
-            self._sending.delay(request, 0, self._now_ns)
+            self._sender.delay(request, 0, self._now_ns)

@@ -25,7 +25,7 @@ from shardstore.client.calls.outcome_token import UNKNOWABLE
 from shardstore.client.session.lanes import Lane, Request, RequestState, Waiting, request_of_singles
 from shardstore.client.session.planning import requests_instead_of
 from shardstore.client.session.routing import Routing
-from shardstore.client.session.sending import Sending
+from shardstore.client.session.sender import Sender
 from shardstore.errors import OutcomeUnknown
 from shardstore.wire.wire_format import WRITES
 
@@ -33,17 +33,17 @@ from shardstore.wire.wire_format import WRITES
 class Succession:
     """Hands on what was for a segment that is gone. `settle` is told calls for which nothing is left to wait."""
 
-    def __init__(self, routing: Routing, sending: Sending, settle: Callable[..., None]) -> None:
+    def __init__(self, routing: Routing, sender: Sender, settle: Callable[..., None]) -> None:
         self._routing = routing
-        self._sending = sending
+        self._sender = sender
         self._settle = settle
 
     def adopt(self, gone: Iterable[Lane]) -> None:
         """These lanes are of the map no more: name heirs, keep turns, and hand on all that is not under way."""
-        requests = [request for request in self._sending.requests() if request.lane.heirs]
+        requests = [request for request in self._sender.requests() if request.lane.heirs]
         for lane in dict.fromkeys([*gone, *(request.lane for request in requests)]):
             lane.heirs = self._routing.lanes_over(lane.key_range)
-        requests = [request for request in self._sending.requests() if request.lane.heirs]
+        requests = [request for request in self._sender.requests() if request.lane.heirs]
         for request in sorted(requests, key=lambda request: request.sequence):
             if request.op in WRITES:
                 for heir in request.lane.heirs:
@@ -61,7 +61,7 @@ class Succession:
 
     def pass_on(self, request: Request) -> None:
         """A request that its segment is not to be asked again: ask the heirs instead."""
-        self._sending.take_back(request)
+        self._sender.take_back(request)
         if request.op not in WRITES or not request.unanswered:
             self._ask_anew(request)
         elif self._beyond_telling(request):
@@ -70,13 +70,13 @@ class Succession:
                 self._settle(call, error=OutcomeUnknown(unknown, UNKNOWABLE.encode()))
         else:
             self._share_out(request)
-        self._sending.end_turns(request)
+        self._sender.end_turns(request)
 
     def put_first(self, waiting: Waiting) -> None:
         """Let it be what is sent next of its kind."""
         for heir, instead in self._of_heirs(waiting):
             heir.put_first(instead)
-            self._sending.offer(heir)
+            self._sender.offer(heir)
 
     def _ask_anew(self, request: Request) -> None:
         singles = _singles_of(request)
@@ -91,7 +91,7 @@ class Succession:
             share.sequence = request.sequence
             share.unanswered = request.unanswered
             share.shared = shared
-            self._sending.inherit(share, request)
+            self._sender.inherit(share, request)
 
     def _shares(self, request: Request) -> list[Request]:
         if type(request.calls[0]) is not Single:

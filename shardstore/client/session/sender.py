@@ -25,7 +25,7 @@ DIRECT_RETRY_NS = 5 * SECOND_NS
 _RETRY = int(Flag.RETRY)
 
 
-class Sending:
+class Sender:
     """All requests that were sent and are not DONE.
 
     Invariants: a channel's `in_flight` is the number of its SENT requests, and at most its credits when one is sent; of

@@ -14,7 +14,7 @@ from shardstore.client.session.succession import Succession
 from shardstore.wire.wire_format import WRITES
 
 
-class Collecting:
+class Collector:
     """`settle` a call with its value; `submit` another one; what was answered in part goes first in its lane."""
 
     def __init__(
