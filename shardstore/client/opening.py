@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
-from shardstore.client.calls.checking import checked_flag
+from shardstore.client.calls.arguments import checked_flag
 from shardstore.client.finding import StoreFinder
 from shardstore.client.forking import checked_fork
 from shardstore.client.session.session import Session

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shardstore.client.calls import operations
 from shardstore.client.calls.calls import Call, Many, Single
-from shardstore.client.session.in_flight import RequestState
+from shardstore.client.session.lanes import RequestState
 from shardstore.errors import Busy, OutcomeUnknown, Unavailable
 from shardstore.limits import MILLISECOND_NS
 from shardstore.wire.wire_format import Op, Status
@@ -134,7 +134,7 @@ class World:
     def check_credits(self) -> None:
         sent = Counter(
             request.channel.link
-            for request in self.driver.session._sending.requests()
+            for request in self.driver.session._sender.requests()
             if request.state is RequestState.SENT
         )
         for channel in self.driver.session._routing.channels.values():
@@ -146,7 +146,7 @@ class World:
         self.driver.advance(25_000)
 
     def check_ends(self) -> None:
-        assert self.driver.session._sending.requests() == []
+        assert self.driver.session._sender.requests() == []
         assert self.driver.session.wakeup_ns() is None
         written = Counter(value for op, _, values in self.cluster.log if op == Op.PUT for value in values)
         assert max(written.values(), default=1) == 1

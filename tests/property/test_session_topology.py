@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shardstore.client.calls.calls import Call, EndScan
-from shardstore.client.calls.scanning import Scan
+from shardstore.client.calls.scan import Scan
 from shardstore.errors import OutcomeUnknown, ScanInvalidated, Unavailable
 from shardstore.options import ScanMode
 from shardstore.wire.wire_format import Op

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 from shardstore.client.calls.calls import Call, EndScan, Page, ScanPage
-from shardstore.client.calls.scanning import Scan
+from shardstore.client.calls.scan import Scan
 from shardstore.errors import ScanInvalidated
 from shardstore.options import ScanMode
 from tests.simulation.clients import Answer

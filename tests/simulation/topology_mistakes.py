@@ -13,8 +13,7 @@ import shardstore.workers.jobs.clipping
 import shardstore.workers.topology.changes
 from shardstore import router, workers
 from shardstore.client.calls.calls import EndScan, ScanPage
-from shardstore.client.session.in_flight import SubRequest
-from shardstore.client.session.lanes import Lane
+from shardstore.client.session.lanes import Request
 from shardstore.client.session.routing import Routing
 from shardstore.files.file_names import SEGMENTS, manifest
 from shardstore.identifiers import Stored
@@ -90,14 +89,14 @@ def _fence_at_once(changes: Changes, change: Change, *arguments: Any) -> list[Ef
 _fence = Changes._fence
 
 
-def _page_by_the_map(page: ScanPage, routing: Routing, op: Op, call: ScanPage | EndScan) -> tuple[Lane, SubRequest]:
+def _page_by_the_map(page: ScanPage, routing: Routing, op: Op, call: ScanPage | EndScan) -> Request:
     """The next page is asked of whoever owns its keys by now, as if it were the first."""
     if call is not page:
         return _of_page(page, routing, op, call)
     anew = replace(page, mark=b"", owner=None)
-    lane, part = _of_page(anew, routing, op, anew)
-    part.call = page
-    return lane, part
+    request = _of_page(anew, routing, op, anew)
+    request.calls = [page]
+    return request
 
 
 _of_page = shardstore.client.session.planning._of_page

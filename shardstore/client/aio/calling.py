@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from typing import Any
 
 from shardstore.client.aio.pump import LoopPump
-from shardstore.client.calls import operations, outcome_token
+from shardstore.client.calls import operations
 from shardstore.client.calls.calls import Call, is_write
 from shardstore.client.calls.operations import CALLS_OUTSTANDING
+from shardstore.client.session import endings
 from shardstore.errors import Busy, OutcomeUnknown, ShardstoreError, Unavailable
 
 
@@ -61,7 +62,7 @@ class CallRunner:
         except (Busy, Unavailable, OutcomeUnknown):
             if not is_write(call):
                 raise
-            failure = outcome_token.error_of_all(await self._ends(under_way, done), done)
+            failure = endings.error_of_all(await self._ends(under_way, done), done)
             raise failure from failure.__cause__
         self._pump.abandon(under_way.popleft())
         return value
@@ -84,6 +85,6 @@ class CallRunner:
     def _tell_of(self, cancelled: CancelledError, calls: Iterable[Call], done: int) -> None:
         """Let the error tell what became of a write of these calls, behind `done` that were applied."""
         if all(map(is_write, calls)):
-            token = outcome_token.token_of_all(map(self._pump.ending_of, calls), done)
+            token = endings.token_of_all(map(self._pump.ending_of, calls), done)
             cancelled.token = token.encode()  # type: ignore[attr-defined]
             cancelled.add_note("the write may be applied: `outcome(error.token)` of the client tells")

@@ -11,9 +11,9 @@ from shardstore.client.aio.calling import CallRunner
 from shardstore.client.aio.pump import LoopPump
 from shardstore.client.aio.scan import AsyncScanIterator
 from shardstore.client.calls import operations, outcome_token
+from shardstore.client.calls.arguments import WAIT, checked_timeout_ns
 from shardstore.client.calls.calls import GetStats, Open
-from shardstore.client.calls.checking import WAIT, checked_timeout_ns
-from shardstore.client.calls.scanning import scan_of
+from shardstore.client.calls.scan import scan_of
 from shardstore.client.opening import Surroundings
 from shardstore.errors import InvalidRequest
 from shardstore.options import ScanMode

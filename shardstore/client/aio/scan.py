@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Self
 
 from shardstore.client.aio.pump import LoopPump
 from shardstore.client.calls.calls import Call, EndScan, ScanPage
-from shardstore.client.calls.scanning import CANNOT_BE_COPIED, CARRIED_OVER, IN_USE, Scan
+from shardstore.client.calls.scan import CANNOT_BE_COPIED, CARRIED_OVER, IN_USE, Scan
 from shardstore.errors import Closed, InvalidRequest, ScanInvalidated
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from shardstore.client.blocking.pump import Pump, Ticket
-from shardstore.client.calls import operations, outcome_token
+from shardstore.client.calls import operations
 from shardstore.client.calls.calls import Call, is_write
 from shardstore.client.calls.operations import CALLS_OUTSTANDING
+from shardstore.client.session import endings
 from shardstore.errors import Busy, OutcomeUnknown, ShardstoreError, Unavailable
 
 
@@ -53,7 +54,7 @@ class CallRunner:
             if not is_write(ticket.call):
                 raise
             ends = [error, *map(self._end_of, under_way)]
-            failure = outcome_token.error_of_all(ends, done)
+            failure = endings.error_of_all(ends, done)
             raise failure from failure.__cause__
 
     def _end_of(self, ticket: Ticket) -> ShardstoreError | None:

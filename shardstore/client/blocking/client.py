@@ -13,9 +13,9 @@ from shardstore.client.blocking.calling import CallRunner
 from shardstore.client.blocking.pump import Pump
 from shardstore.client.blocking.scan import ScanIterator
 from shardstore.client.calls import operations, outcome_token
+from shardstore.client.calls.arguments import WAIT, checked_timeout_ns
 from shardstore.client.calls.calls import GetStats, Open
-from shardstore.client.calls.checking import WAIT, checked_timeout_ns
-from shardstore.client.calls.scanning import scan_of
+from shardstore.client.calls.scan import scan_of
 from shardstore.client.opening import Surroundings
 from shardstore.errors import InvalidRequest
 from shardstore.options import ScanMode

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, Self
 
 from shardstore.client.blocking.pump import Pump, Ticket
 from shardstore.client.calls.calls import EndScan, ScanPage
-from shardstore.client.calls.scanning import CANNOT_BE_COPIED, CARRIED_OVER, IN_USE, Scan
+from shardstore.client.calls.scan import CANNOT_BE_COPIED, CARRIED_OVER, IN_USE, Scan
 from shardstore.errors import Closed, InvalidRequest, ScanInvalidated
 
 _END = object()

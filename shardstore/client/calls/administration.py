@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from shardstore.client.calls.arguments import checked_key, checked_timeout_ns
 from shardstore.client.calls.calls import Administer
-from shardstore.client.calls.checking import checked_key, checked_timeout_ns
 from shardstore.errors import InvalidRequest
 from shardstore.limits import WORKERS_MAX
 from shardstore.wire.admin_messages import Action, AdminRequest

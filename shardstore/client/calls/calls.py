@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from shardstore.client.calls.checking import Items
+from shardstore.client.calls.arguments import Items
 from shardstore.client.calls.cutting import Positions
 from shardstore.key_range import KeyRange
 from shardstore.lazy_numpy import np
@@ -44,6 +44,14 @@ class Call:
     fails_when_busy: bool = field(default=False, init=False)
     held: bool = field(default=False, init=False)
     left: bool = field(default=False, init=False)
+
+    def add_parts(self, more: int) -> None:
+        """It is cut into so many parts more than before; at first it is one."""
+        self.missing += more
+
+    def settled_with(self, last: Any) -> Any:
+        """What it is settled with when this was the last of the answers to its parts."""
+        return last
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +93,11 @@ class Many(Call):
     parts: int = field(default=1, init=False)
     applied: list[tuple[int, int]] = field(default_factory=list, init=False)
 
+    def add_parts(self, more: int) -> None:
+        """It is cut into so many parts more than before; at first it is one."""
+        self.missing += more
+        self.parts += more
+
     def collect(self, positions: Positions | None, values: Sequence[bytes | None]) -> None:
         """Put the values of one part where they belong."""
         if positions is None:
@@ -98,7 +111,7 @@ class Many(Call):
         """The positions of a part that is the whole call."""
         return np.arange(len(self.keys.items))
 
-    def collected(self) -> list[bytes | None] | None:
+    def settled_with(self, last: Any) -> list[bytes | None] | None:
         """The values in the order of the keys; None for a write."""
         if self.results is None or isinstance(self.results, list):
             return self.results
@@ -176,12 +189,21 @@ class GetStats(Call):
 
     results: dict[Any, dict[str, Any]] = field(default_factory=dict, init=False)
 
+    def settled_with(self, last: Any) -> dict[Any, dict[str, Any]]:
+        """The figures of all, those of the router first."""
+        return dict(sorted(self.results.items(), key=_router_first))
+
 
 @dataclass(slots=True, eq=False)
 class Administer(Call):
     """Settled with the AdminReply once what was asked is wholly done."""
 
     request: AdminRequest
+
+
+def _router_first(figures: tuple[str | int, object]) -> int:
+    who, _ = figures
+    return -1 if isinstance(who, str) else who
 
 
 def is_write(call: Call) -> bool:

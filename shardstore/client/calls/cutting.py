@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from shardstore.client.calls.checking import Items
+from shardstore.client.calls.arguments import Items
 from shardstore.lazy_numpy import np
 from shardstore.wire import columns
 from shardstore.wire.columns import PREFIX_BYTES, Column, Prefixes
@@ -63,27 +63,26 @@ class Boundaries:
 
 
 class Piece(NamedTuple):
-    """What of a batch belongs to one route: frames, their layout flags, and where each entry stood in the batch.
+    """What of a batch belongs to one route, as a request carries it: frames and their layout flags.
 
-    `positions` is None when the piece is the whole batch. `values` is None in a batch of keys.
+    `body` has a frame of keys and, in a batch of pairs, one of values. `positions` says where each entry stood in the
+    batch; it is None when the piece is the whole batch.
     """
 
-    route: int
+    body: tuple[bytes, ...]
     flags: int
     entries: int
-    keys: bytes
-    values: bytes | None
     positions: Positions | None
 
 
-def cut(keys: Items, values: Items | None, boundaries: Boundaries) -> list[Piece]:
-    """The pieces of a batch, in key order of their routes."""
+def cut(keys: Items, values: Items | None, boundaries: Boundaries) -> list[tuple[int, Piece]]:
+    """The pieces of a batch with the numbers of their routes, in key order."""
     entries = len(keys.items)
     owners = _owners(keys, boundaries)
     first = int(owners[0]) if len(owners) else 0
     if not len(owners) or (owners == first).all():
         key_column, value_column = _whole(keys), _whole(values) if values else None
-        return [_piece(first, entries, key_column, value_column, None)]
+        return [(first, _piece(entries, key_column, value_column, None))]
     order = np.argsort(owners, kind="stable")
     owners = owners[order]
     cuts = [0, *(np.flatnonzero(owners[1:] != owners[:-1]) + 1).tolist(), entries]
@@ -91,7 +90,7 @@ def cut(keys: Items, values: Items | None, boundaries: Boundaries) -> list[Piece
     key_columns = _sorted_columns(keys, order, spans)
     value_columns = _sorted_columns(values, order, spans) if values else repeat(None)
     return [
-        _piece(int(owners[begin]), end - begin, key_column, value_column, order[begin:end])
+        (int(owners[begin]), _piece(end - begin, key_column, value_column, order[begin:end]))
         for (begin, end), key_column, value_column in zip(spans, key_columns, value_columns, strict=False)
     ]
 
@@ -135,8 +134,8 @@ def _sorted_columns(column: Items, order: Positions, spans: Sequence[tuple[int, 
     return (columns.encode(ordered[begin:end]) for begin, end in spans)
 
 
-def _piece(route: int, entries: int, keys: Column, values: Column | None, positions: Positions | None) -> Piece:
+def _piece(entries: int, keys: Column, values: Column | None, positions: Positions | None) -> Piece:
     flags = int(Flag.KEYS_FIXED) * keys.fixed
-    if values is not None:
-        flags |= int(Flag.VALUES_FIXED) * values.fixed
-    return Piece(route, flags, entries, keys.frame, values.frame if values else None, positions)
+    if values is None:
+        return Piece((keys.frame,), flags, entries, positions)
+    return Piece((keys.frame, values.frame), flags | int(Flag.VALUES_FIXED) * values.fixed, entries, positions)

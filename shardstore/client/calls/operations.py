@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
 
-from shardstore.client.calls.calls import Maintain, Many, Single
-from shardstore.client.calls.checking import (
+from shardstore.client.calls.arguments import (
     WAIT,
     checked_amount,
     checked_bound,
@@ -25,6 +24,7 @@ from shardstore.client.calls.checking import (
     checked_value,
     checked_values,
 )
+from shardstore.client.calls.calls import Maintain, Many, Single
 from shardstore.client.calls.outcome_token import OutcomeToken
 from shardstore.errors import InvalidRequest
 from shardstore.limits import MIB, REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX, VALUE_BYTES_MAX

@@ -8,11 +8,11 @@ were not answered are in doubt.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, ShardstoreError, Unavailable
+from shardstore.errors import InvalidRequest
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN
 from shardstore.outcome import Ending, Outcome
 from shardstore.wire.messages import OutcomeQuestion, decode, encode
@@ -76,47 +76,4 @@ def from_bytes(token: Any) -> OutcomeToken:
 
 
 UNKNOWABLE = OutcomeToken([], 0, 0)
-
-
-def unknown_outcome(what: str, cause: Exception, token: OutcomeToken) -> OutcomeUnknown:
-    """The error for a write that cannot be said not to be applied, because of another error."""
-    last_word = cause.cause if isinstance(cause, Busy) else cause
-    words = cause.what if isinstance(cause, OutcomeUnknown) else f"{what}; the last word was: {last_word}"
-    unknown = OutcomeUnknown(words, token.encode())
-    unknown.__cause__ = cause
-    return unknown
-
-
-def token_of_all(ends: Iterable[BaseException | None], applied: int) -> OutcomeToken:
-    """The token of a write of several calls that ended so, None as applied, and `applied` well before them."""
-    parts: list[PartInDoubt] = []
-    not_applied = 0
-    for error in ends:
-        if error is None:
-            applied += 1
-        elif isinstance(error, OutcomeUnknown):
-            token = from_bytes(error.token)
-            parts += token.parts
-            applied += token.applied
-            not_applied += token.not_applied
-        else:
-            not_applied += 1
-    return OutcomeToken(parts, applied, not_applied)
-
-
-def error_of_all(ends: Sequence[ShardstoreError | None], applied: int) -> ShardstoreError:
-    """How a write of several calls ends: the latest of them as listed, an error first, and `applied` well before them.
-
-    An error that tells of neither lack nor doubt goes before the others.
-    """
-    first = ends[0]
-    assert first is not None, "a write without an error needs none"
-    if len(ends) == 1 and not applied:
-        return first
-    for error in ends:
-        if error is not None and not isinstance(error, Busy | Unavailable | OutcomeUnknown):
-            return error
-    token = token_of_all(ends, applied)
-    if not token.parts and not token.applied:
-        return first
-    return unknown_outcome("some of the pairs or keys may have been applied", first, token)
+"""Of a write of which nobody can tell."""

@@ -1,34 +1,25 @@
-"""What a reply means: the content of an answer, and the error of a refusal."""
+"""What a reply means: the content of an answer, or the refusal that it is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-from shardstore.client.session.in_flight import Request
-from shardstore.errors import (
-    Busy,
-    Corruption,
-    InvalidRequest,
-    OutcomeUnknown,
-    Place,
-    ScanInvalidated,
-    ShardstoreError,
-    StorageFailure,
-    Unavailable,
-)
+from shardstore.client.calls.calls import Owner, Page, ScanPage
+from shardstore.client.session.lanes import Lane, Request
+from shardstore.client.session.refusals import Refused
+from shardstore.errors import Place
+from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, MILLISECOND_NS, VALUE_BYTES_MAX
 from shardstore.outcome import Ending
 from shardstore.wire import columns, counters
+from shardstore.wire.admin_messages import AdminReply
 from shardstore.wire.messages import OutcomeAnswer, Refusal, Statistics, decode
-from shardstore.wire.wire_format import Flag, Header, MalformedMessage, Op, Status
+from shardstore.wire.wire_format import CONDITIONAL, Flag, Header, MalformedMessage, Op, Status
 
-if TYPE_CHECKING:
-    from shardstore.client.session.lanes import Lane
-
+TELLING: frozenset[int] = CONDITIONAL | {Op.OUTCOME, Op.SCAN, Op.STATS, Op.ADMIN}
+"""Operations beside GET whose answer has content."""
 _VALUES_FIXED = int(Flag.VALUES_FIXED)
-FINAL = frozenset((Status.INVALID, Status.FAILED, Status.TOO_OLD, Status.SCAN_INVALIDATED))
-"""After these a request is not sent again."""
 
 
 def values_of(request: Request, header: Header, frame: bytes) -> list[bytes | None]:
@@ -41,8 +32,39 @@ def values_of(request: Request, header: Header, frame: bytes) -> list[bytes | No
     return columns.decode(frame, bool(header.flags & Flag.VALUES_FIXED), answered, 0, VALUE_BYTES_MAX, nullable=True)
 
 
-def page_of(header: Header, frames: Sequence[bytes], keys_only: bool) -> tuple[list[bytes], list[bytes]]:
-    """Keys and values in the answer to a SCAN. Raises InvalidColumn."""
+def content_of(request: Request, header: Header, frames: Sequence[bytes]) -> Any:
+    """What the answer to a TELLING operation says. Raises MalformedMessage or InvalidColumn."""
+    match request.op:
+        case Op.SCAN:
+            return _page_of(request, header, frames)
+        case Op.STATS:
+            return decode(Statistics, frames[1]).figures
+        case Op.ADMIN:
+            return decode(AdminReply, frames[1])
+        case Op.COMPARE_AND_SET:
+            return bool(header.entries)
+    try:
+        return counters.of_value(frames[1]) if request.op == Op.INCREMENT else _ending_of(frames[1])
+    except ValueError as error:
+        raise MalformedMessage(str(error)) from None
+
+
+def _ending_of(frame: bytes) -> Ending:
+    return Ending(decode(OutcomeAnswer, frame).ending)
+
+
+def _page_of(request: Request, header: Header, frames: Sequence[bytes]) -> Page:
+    call = request.calls[0]
+    assert type(call) is ScanPage
+    keys, values = _entries_of(header, frames, call.keys_only)
+    resume, mark = frames[3:]
+    owned = request.lane.key_range
+    owner = Owner(owned, request.route) if mark and request.route else None
+    return Page(keys, values, rest_of_scan(call, owned, resume), bool(resume), mark, owner)
+
+
+def _entries_of(header: Header, frames: Sequence[bytes], keys_only: bool) -> tuple[list[bytes], list[bytes]]:
+    """The keys and, unless only those were asked, the values of a page."""
     if not header.entries:
         return [], []
     keys_fixed, values_fixed = bool(header.flags & Flag.KEYS_FIXED), bool(header.flags & Flag.VALUES_FIXED)
@@ -52,21 +74,19 @@ def page_of(header: Header, frames: Sequence[bytes], keys_only: bool) -> tuple[l
     return keys, columns.decode(frames[2], values_fixed, header.entries, 0, VALUE_BYTES_MAX)
 
 
-def figures_of(frame: bytes) -> dict[str, Any]:
-    """The figures in the answer to STATS. Raises MalformedMessage."""
-    return decode(Statistics, frame).figures
+def rest_of_scan(call: ScanPage, owned: KeyRange, resume: bytes) -> tuple[bytes, bytes] | None:
+    """The range that is left after a page of the segment that owns these keys; None when nothing is."""
+    if call.reverse:
+        end = resume or owned.start
+        return (call.start, end) if end > call.start else None
+    start = resume or owned.end
+    return (start, call.end) if start and (not call.end or start < call.end) else None
 
 
-def result_of(op: int, header: Header, frames: Sequence[bytes]) -> bool | int | Ending | None:
-    """What the answer to a write tells, or to OUTCOME. Raises MalformedMessage."""
-    try:
-        if op == Op.COMPARE_AND_SET:
-            return bool(header.entries)
-        if op == Op.INCREMENT:
-            return counters.of_value(frames[1])
-        return Ending(decode(OutcomeAnswer, frames[1]).ending) if op == Op.OUTCOME else None
-    except ValueError as error:
-        raise MalformedMessage(str(error)) from None
+def refused_of(request: Request, header: Header, frames: Sequence[bytes]) -> Refused:
+    """The refusal in the reply to a request. Raises MalformedMessage."""
+    wait_ns, refusal = header.duration_ms * MILLISECOND_NS, decode(Refusal, frames[1])
+    return Refused(Status(header.status), wait_ns, refusal, place_of(request.lane))
 
 
 def place_of(lane: Lane) -> Place | None:
@@ -74,48 +94,3 @@ def place_of(lane: Lane) -> Place | None:
     if lane.route is None:
         return None
     return Place(lane.segment, lane.key_range.start, lane.key_range.end, lane.route.worker)
-
-
-class Refused(NamedTuple):
-    """A reply that is not OK, and where it came from."""
-
-    status: Status
-    wait_ns: int
-    refusal: Refusal
-    place: Place | None
-
-    @classmethod
-    def of(cls, request: Request, header: Header, frames: Sequence[bytes]) -> Refused:
-        """The refusal in the reply to a request. Raises MalformedMessage."""
-        wait_ns, refusal = header.duration_ms * MILLISECOND_NS, decode(Refusal, frames[1])
-        return cls(Status(header.status), wait_ns, refusal, place_of(request.lane))
-
-    def error(self) -> ShardstoreError:
-        """A new error to raise when a request ends with this refusal."""
-        refusal = self.refusal
-        match self.status:
-            case Status.INVALID:
-                return InvalidRequest(refusal.what)
-            case Status.FAILED if refusal.file:
-                return Corruption(refusal.file, refusal.offset, refusal.what)
-            case Status.FAILED:
-                return StorageFailure(refusal.what)
-            case Status.TOO_OLD:
-                return OutcomeUnknown(f"whether it was applied cannot be told any more: {refusal.what}")
-            case Status.SCAN_INVALIDATED:
-                return ScanInvalidated(None, b"", refusal.what)  # the scan itself knows how far it came
-            case Status.BUSY:
-                return Busy(refusal.what, refusal.used, refusal.limit, self.wait_ns, self.place)
-            case _:
-                return Unavailable(refusal.what)
-
-
-def rest_of_keys(request: Request, answered: int) -> tuple[bytes, int, int]:
-    """Frame, layout flags and number of the keys of a GET that are not answered yet."""
-    left = request.entries - answered
-    if request.flags & Flag.KEYS_FIXED:
-        stride = columns.stride_of(len(request.body[0]), request.entries)
-        return request.body[0][answered * stride :], request.flags, left
-    keys = columns.decode(request.body[0], False, request.entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
-    rest = columns.encode(keys[answered:])
-    return rest.frame, request.flags | (Flag.KEYS_FIXED if rest.fixed else 0), left

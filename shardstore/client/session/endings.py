@@ -1,4 +1,4 @@
-"""How a call ends that was not answered in time, or not at all."""
+"""How a call ends that was not answered in time, or not at all; and a write that is several calls."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from shardstore.client.calls.calls import Administer, Call, GetStats, Many, Single, is_write
-from shardstore.client.calls.outcome_token import UNKNOWABLE, OutcomeToken, PartInDoubt, unknown_outcome
+from shardstore.client.calls.outcome_token import UNKNOWABLE, OutcomeToken, PartInDoubt, from_bytes
 from shardstore.client.session.answers import place_of
-from shardstore.client.session.in_flight import Request
+from shardstore.client.session.lanes import Request
 from shardstore.client.session.pacing import PRESSURE_MAX
 from shardstore.client.session.routing import ROUTER, Routing
 from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, ShardstoreError, Unavailable
@@ -27,7 +27,16 @@ def error_of(call: Call, error: Exception, client: int, requests: Sequence[Reque
     if not (type(call) is Many and call.applied) and not any(request.unanswered for request in requests):
         return error
     what = _MAY_GO_ON if type(call) is Administer else _MAY_BE_APPLIED
-    return unknown_outcome(what, error, token_of(call, client, requests))
+    return _unknown_outcome(what, error, token_of(call, client, requests))
+
+
+def _unknown_outcome(what: str, cause: Exception, token: OutcomeToken) -> OutcomeUnknown:
+    """The error for a write that cannot be said not to be applied, because of another error."""
+    last_word = cause.cause if isinstance(cause, Busy) else cause
+    words = cause.what if isinstance(cause, OutcomeUnknown) else f"{what}; the last word was: {last_word}"
+    unknown = OutcomeUnknown(words, token.encode())
+    unknown.__cause__ = cause
+    return unknown
 
 
 def error_when_interrupted(call: Call, what: str, client: int, requests: Sequence[Request]) -> ShardstoreError:
@@ -97,3 +106,38 @@ def with_missing_workers(call: GetStats, routing: Routing) -> dict[Any, dict[str
     """The figures of those who answered, and that the others did not."""
     silent = {"unavailable": f"no answer within {call.timeout_ns / 1e9:g} s"}
     return dict.fromkeys([ROUTER, *routing.lane_of_each_worker()], silent) | call.results
+
+
+def token_of_all(ends: Iterable[BaseException | None], applied: int) -> OutcomeToken:
+    """The token of a write of several calls that ended so, None as applied, and `applied` well before them."""
+    parts: list[PartInDoubt] = []
+    not_applied = 0
+    for error in ends:
+        if error is None:
+            applied += 1
+        elif isinstance(error, OutcomeUnknown):
+            token = from_bytes(error.token)
+            parts += token.parts
+            applied += token.applied
+            not_applied += token.not_applied
+        else:
+            not_applied += 1
+    return OutcomeToken(parts, applied, not_applied)
+
+
+def error_of_all(ends: Sequence[ShardstoreError | None], applied: int) -> ShardstoreError:
+    """How a write of several calls ends: the latest of them as listed, an error first, and `applied` well before them.
+
+    An error that tells of neither lack nor doubt goes before the others.
+    """
+    first = ends[0]
+    assert first is not None, "a write without an error needs none"
+    if len(ends) == 1 and not applied:
+        return first
+    for error in ends:
+        if error is not None and not isinstance(error, Busy | Unavailable | OutcomeUnknown):
+            return error
+    token = token_of_all(ends, applied)
+    if not token.parts and not token.applied:
+        return first
+    return _unknown_outcome("some of the pairs or keys may have been applied", first, token)

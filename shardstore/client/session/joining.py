@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 
 from shardstore.client.calls.calls import Call, Open
 from shardstore.client.session.effects import Connect
-from shardstore.client.session.in_flight import Request, RequestState
+from shardstore.client.session.lanes import Request, RequestState
 from shardstore.client.session.routing import ROUTER
-from shardstore.client.session.sending import Sending
+from shardstore.client.session.sender import Sender
 from shardstore.client.session.timers import Timers
 from shardstore.client.session.whereabouts import Finder, Found
 from shardstore.errors import Unavailable
@@ -44,13 +44,13 @@ class Joining:
         self,
         finder: Finder,
         timers: Timers,
-        sending: Sending,
+        sender: Sender,
         fail: Callable[[Call, Exception], None],
         send_again: Callable[[Request], None],
     ) -> None:
         self._finder = finder
         self._timers = timers
-        self._sending = sending
+        self._sender = sender
         self._fail = fail
         self._send_again = send_again
         self._waiting: list[Call] = []
@@ -102,7 +102,7 @@ class Joining:
 
     def due(self, now_ns: int) -> list[Connect | Send]:
         """A moment has passed: if there was no answer and somebody waits, look where the router is and ask it there."""
-        somebody_waits = self._calls_that_wait() or any(request.wanted for request in self._sending.requests())
+        somebody_waits = self._calls_that_wait() or any(request.wanted for request in self._sender.requests())
         if self._is_answered or not somebody_waits:
             return []
         return [*self._look(now_ns, is_silent=True), *self.ask(now_ns)]
@@ -128,16 +128,16 @@ class Joining:
         """A request came to a server of another store. If that was a worker, the router may know where ours is."""
         request.unanswered = max(request.unanswered - 1, 0)
         if request.direct:
-            self._sending.distrust(request.channel, now_ns)
+            self._sender.distrust(request.channel, now_ns)
             self._send_again(request)
             return []
-        asked = [other for call in request.calls for other in self._sending.requests_of(call) if other is not request]
+        asked = [other for call in request.calls for other in self._sender.requests_of(call) if other is not request]
         await_others = any(
             other.state is RequestState.SENT for other in asked
         )  # they say whether a part was applied before
         effects = self._leave_another([] if await_others else request.calls, what, now_ns)
         if not effects:
-            self._sending.finish(request)
+            self._sender.finish(request)
         return effects
 
     def _leave_another(self, calls: Sequence[Call], what: str, now_ns: int) -> list[Connect]:
@@ -154,7 +154,7 @@ class Joining:
             raise MalformedMessage("a client id is not 0")
         self._finder.learn(tag_of_store(welcome.store), self.url, welcome.data)
         self.client = welcome.client
-        self._sending.store = self._finder.store
+        self._sender.store = self._finder.store
         self._timers.clear(self)
         return messages.decode(Routes, welcome.routes)
 
@@ -171,7 +171,7 @@ class Joining:
         if found.url in ("", self.url):
             return []
         self.url = found.url
-        for request in self._sending.requests():
+        for request in self._sender.requests():
             if request.state is RequestState.SENT and not request.direct:
                 self._send_again(request)
         return [Connect(ROUTER, found.url)]
@@ -180,7 +180,7 @@ class Joining:
         """Keep why nobody answers; empty for no reason."""
         self._looked_ns = now_ns
         self._missing = missing
-        self._sending.router_listens = not missing
+        self._sender.router_listens = not missing
         if not missing:
             self._missing_since_ns = None
         elif self._missing_since_ns is None:
@@ -190,10 +190,10 @@ class Joining:
         """Let nobody wait for the router."""
         for call in self._calls_that_wait():
             self._fail(call, found.error())
-        for request in self._sending.requests():
+        for request in self._sender.requests():
             for call in request.calls:
                 self._fail(call, found.error())
-            self._sending.finish(request)
+            self._sender.finish(request)
 
     def _calls_that_wait(self) -> list[Call]:
         self._waiting = [call for call in self._waiting if not call.settled]

@@ -1,6 +1,11 @@
 """Lanes: what waits to be sent, one per segment; and channels: what a worker lets us have in flight, one per worker.
 
-A lane lets one write request at a time out of the session. So parts that were added one after the other are applied
+A request is what one message asks of one segment, for the calls that wait for it. It waits in the lane of its segment:
+
+    QUEUED   waits in its lane for a credit            SENT      holds a credit, waits for its answer
+    DELAYED  waits a while before it is sent again     DONE      answered, refused for good, or given up
+
+A lane lets one write request at a time out of the session. So requests that were added one after the other are applied
 in that order, whatever is lost, refused or sent again, and a retry never falls out of the dedup window. Meanwhile
 single operations gather in the lane, and leave together in the next request; as the callers of all of them still
 wait, they may overtake others. A conditional operation is a write, and travels alone. Reads do not wait for writes.
@@ -9,18 +14,24 @@ wait, they may overtake others. A conditional operation is a write, and travels 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
 from shardstore.client.calls.calls import Call, Single
-from shardstore.client.session.answers import Refused
-from shardstore.client.session.in_flight import Request, RequestState, SubRequest
+from shardstore.client.calls.cutting import Positions
+from shardstore.client.session.refusals import Refused
 from shardstore.key_range import KeyRange
-from shardstore.limits import CREDITS, MIB
+from shardstore.limits import CREDITS, MIB, SECOND_NS
 from shardstore.wire import columns
 from shardstore.wire.route_map import Route
-from shardstore.wire.wire_format import CONDITIONAL, WRITES, Flag, Op
+from shardstore.wire.wire_format import CONDITIONAL, WRITES, Flag, Op, Status
 
+ATTEMPT_NS = SECOND_NS
+ATTEMPT_DOUBLINGS_MAX = 3
+BARRIERS = frozenset((Op.FLUSH, Op.COMPACT))
+BARRIER_ATTEMPT_NS = 30 * SECOND_NS
+"""They may rightly take long, and each one that is asked again is more work for who does it."""
 GATHERED_ENTRIES_MAX = 4_096
 GATHERED_BYTES_MAX = MIB
 _WITH_VALUE = CONDITIONAL | {Op.PUT, Op.OUTCOME}
@@ -29,7 +40,94 @@ _KEY_FIXED = int(Flag.KEYS_FIXED)
 _VALUE_FIXED = int(Flag.VALUES_FIXED)
 _ONE_FIXED = _KEY_FIXED | _VALUE_FIXED
 
-Waiting: TypeAlias = Single | SubRequest
+
+class RequestState:
+    """Where a request is; see the module. Plain integers: looking up a member of an enum costs four times as much."""
+
+    QUEUED: Final = 1
+    SENT: Final = 2
+    DELAYED: Final = 3
+    DONE: Final = 4
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One message, sent until it is answered. `dataclasses.replace` makes a new one that asks the same.
+
+    lane, op, body, flags, entries  whom it asks for what
+    calls                           who waits for it: single operations of one kind, or one other call
+    positions                       where its entries stand in its call; None when they are all of it
+    sequence                        number of the message; 0 before it is first sent
+    route, channel, direct          to whom it was sent last, and how; it has no channel before its sequence
+    shared                          the keys its sequence was for before it was shared out (succession.py), if it was
+    alone                           it was sent at once for a single operation: until it has to be sent again, its
+                                    timer also is that of its call
+    unanswered                      how often it was sent without being refused: while that is not 0, a write may have
+                                    been applied
+
+    A request that no call waits for any more still holds its credit until its answer or the end of its attempt.
+    """
+
+    lane: Lane
+    op: Op
+    calls: list[Call]
+    body: tuple[bytes, ...] = ()
+    flags: int = 0
+    entries: int = 0
+    positions: Positions | None = None
+    channel: Channel = field(init=False)
+    route: Route | None = field(default=None, init=False)
+    direct: bool = field(default=False, init=False)
+    state: int = field(default=RequestState.QUEUED, init=False)
+    alone: bool = field(default=False, init=False)
+    attempt_end_ns: int = field(default=0, init=False)
+    sequence: int = field(default=0, init=False)
+    shared: KeyRange | None = field(default=None, init=False)
+    sends: int = field(default=0, init=False)
+    unanswered: int = field(default=0, init=False)
+    failures: int = field(default=0, init=False)
+    grain: int = field(default=0, init=False)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a call still waits for it."""
+        for call in self.calls:  # noqa: SIM110, any() costs twice as much, and this is asked for every message
+            if not call.settled:
+                return True
+        return False
+
+    @property
+    def can_change(self) -> bool:
+        """Whether it was refused each time it was sent, so that no answer to what it asked before can come."""
+        return self.sends > 0 and self.unanswered == 0
+
+    def attempt_ns(self) -> int:
+        """How long this attempt may wait for its answer."""
+        if self.op in BARRIERS and not self.flags & Flag.NO_WAIT:
+            return BARRIER_ATTEMPT_NS
+        return ATTEMPT_NS << min(self.sends - 1, ATTEMPT_DOUBLINGS_MAX)
+
+    def deadline_ns(self) -> int:
+        """The latest deadline of its calls."""
+        first = self.calls[0].deadline_ns
+        return first if len(self.calls) == 1 else max(call.deadline_ns for call in self.calls)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it was sent and waits for its answer, or to be sent again after a while."""
+        return self.state in (RequestState.SENT, RequestState.DELAYED)
+
+    def was_sent_over(self, links: Set[str]) -> bool:
+        """Whether its answer would come over one of these links."""
+        return self.state is RequestState.SENT and self.direct and self.channel.link in links
+
+    def waits_for_room(self) -> bool:
+        """Whether it was refused for want of room, which a new owner does not change at once."""
+        refused = self.lane.refusal
+        return self.state is RequestState.DELAYED and refused is not None and refused.status is Status.BUSY
+
+
+Waiting: TypeAlias = Single | Request
 
 
 class Channel:
@@ -119,15 +217,10 @@ class Lane:
     def _gather(self, queue: deque[Waiting]) -> Request | None:
         """A request for the first that waits and, if that is a single operation, for all of its kind."""
         first = _pop(queue)
-        if first is None:
-            return None
-        if type(first) is SubRequest:
-            return Request(self, first.op, first.body, first.flags, first.entries, [first.call], first.positions)
-        assert type(first) is Single
+        if first is None or isinstance(first, Request):
+            return first
         singles = [first, *_take_alike(queue, first)] if queue and first.op in _GATHERED else [first]
-        flags, body = body_of_singles(singles)
-        calls: list[Call] = [*singles]
-        return Request(self, first.op, body, flags, len(singles), calls)
+        return request_of_singles(self, singles)
 
     def inherit(self, share: Request, whole: Request) -> None:
         """Give the turn of a write to its share for this segment."""
@@ -149,31 +242,35 @@ class Lane:
         if len(left) < len(request.calls):
             request.calls = [*left]
             request.entries = len(left)
-            request.flags, request.body = body_of_singles(left)
+            request.body, request.flags = _body_of_singles(left)
 
 
-def single_body(single: Single) -> tuple[int, tuple[bytes, ...]]:
-    """Flags and body of a request for one single operation."""
-    return single.flags | _ONE_FIXED, (single.key, single.value) if single.op in _WITH_VALUE else (single.key,)
+def body_of_single(single: Single) -> tuple[tuple[bytes, ...], int]:
+    """Body and flags of a request for one single operation."""
+    return (single.key, single.value) if single.op in _WITH_VALUE else (single.key,), single.flags | _ONE_FIXED
 
 
-def body_of_singles(singles: list[Single]) -> tuple[int, tuple[bytes, ...]]:
-    """Flags and body of a request for single operations of one kind."""
+def request_of_singles(lane: Lane, singles: list[Single]) -> Request:
+    """A request for single operations of one kind."""
+    return Request(lane, singles[0].op, [*singles], *_body_of_singles(singles), len(singles))
+
+
+def _body_of_singles(singles: list[Single]) -> tuple[tuple[bytes, ...], int]:
     first = singles[0]
     if len(singles) == 1:
-        return single_body(first)
+        return body_of_single(first)
     keys = columns.encode([single.key for single in singles])
     flags = first.flags | _KEY_FIXED * keys.fixed
     if first.op != Op.PUT:
-        return flags, (keys.frame,)
+        return (keys.frame,), flags
     values = columns.encode([single.value for single in singles])
-    return flags | _VALUE_FIXED * values.fixed, (keys.frame, values.frame)
+    return (keys.frame, values.frame), flags | _VALUE_FIXED * values.fixed
 
 
 def _pop(queue: deque[Waiting]) -> Waiting | None:
     while queue:
         waiting = queue.popleft()
-        call: Call = waiting if type(waiting) is Single else waiting.call  # type: ignore[union-attr]
+        call: Call = waiting.calls[0] if isinstance(waiting, Request) else waiting
         if not call.settled and not call.left:
             return waiting
     return None

@@ -1,31 +1,29 @@
-"""Which segments a call of many parts concerns, and what it asks of each."""
+"""Which segments a call of many parts concerns, and what it asks of each: a request for each part."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import assert_never
+from collections.abc import Iterator
+from dataclasses import replace
 
-from shardstore.client.calls.calls import Administer, EndScan, GetStats, Maintain, Many, Owner, Page, ScanPage
-from shardstore.client.calls.checking import Items
-from shardstore.client.calls.cutting import cut
-from shardstore.client.session import answers
-from shardstore.client.session.in_flight import Request, SubRequest
-from shardstore.client.session.lanes import Lane
+from shardstore.client.calls.arguments import Items
+from shardstore.client.calls.calls import Administer, Call, EndScan, GetStats, Maintain, Many, Open, ScanPage
+from shardstore.client.calls.cutting import Positions, cut
+from shardstore.client.session.lanes import Request
 from shardstore.client.session.routing import Routing
 from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.wire import columns
 from shardstore.wire.messages import ScanRequest, encode
-from shardstore.wire.wire_format import Flag, Header, Op
+from shardstore.wire.wire_format import Flag, Op
 
 
-def parts_of(
-    call: Many | ScanPage | EndScan | Maintain | GetStats | Administer, routing: Routing
-) -> list[tuple[Lane, SubRequest]]:
-    """The parts of a call, each with the lane it belongs in; at least one."""
+def requests_for(call: Call, routing: Routing) -> list[Request]:
+    """What a call asks, each in the lane where it belongs; nothing if it only waits for routes."""
     match call:
+        case Open():
+            return []
         case Many():
-            return list(_pieces(call, call.keys, call.values, routing))
+            return list(_of_many(call, call.keys, call.values, None, routing))
         case ScanPage():
             return [_of_page(call, routing, Op.SCAN, call)]
         case EndScan():
@@ -34,19 +32,19 @@ def parts_of(
             return _of_barrier(call, KeyRange(call.start, call.end), routing)
         case GetStats():
             lanes = [routing.router_lane, *routing.lane_of_each_worker().values()]
-            return [(lane, SubRequest(call, Op.STATS)) for lane in lanes]
+            return [Request(lane, Op.STATS, [call]) for lane in lanes]
         case Administer():
-            return [(routing.router_lane, SubRequest(call, Op.ADMIN, (encode(call.request),)))]
-    assert_never(call)
+            return [Request(routing.router_lane, Op.ADMIN, [call], (encode(call.request),))]
+    raise AssertionError(f"a {type(call).__name__} is not planned")
 
 
-def parts_again(part: SubRequest, lane: Lane, routing: Routing) -> list[tuple[Lane, SubRequest]]:
-    """What a part that was for this lane wants of the lanes that have its keys now; none if others were asked that."""
-    call = part.call
+def requests_instead_of(request: Request, routing: Routing) -> list[Request]:
+    """What to ask of those who have the keys of its lane now; nothing if others were asked that."""
+    call, lane = request.calls[0], request.lane
     match call:
         case Many():
             heirs = routing.lanes_over(lane.key_range)
-            return [(heirs[0], part)] if len(heirs) == 1 else list(_pieces_again(call, part, routing))
+            return [replace(request, lane=heirs[0])] if len(heirs) == 1 else _cut_again(call, request, routing)
         case ScanPage():
             return [_of_page(call, routing, Op.SCAN, call)]
         case Maintain():
@@ -54,23 +52,33 @@ def parts_again(part: SubRequest, lane: Lane, routing: Routing) -> list[tuple[La
             return _of_barrier(call, wanted, routing) if wanted else []
         case GetStats():
             same_worker = routing.lane_of_each_worker().get(lane.route.worker) if lane.route else None
-            return [(same_worker, part)] if same_worker else []
-    raise AssertionError(f"a {type(call).__name__} has no part for a segment that can go")
+            return [replace(request, lane=same_worker)] if same_worker else []
+    raise AssertionError(f"a {type(call).__name__} asks nothing of a segment that can go")
 
 
-def _pieces_again(call: Many, part: SubRequest, routing: Routing) -> Iterator[tuple[Lane, SubRequest]]:
-    keys = _items(part.body[0], part.flags & Flag.KEYS_FIXED, part.entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
-    values = None
-    if part.op == Op.PUT:
-        values = _items(part.body[1], part.flags & Flag.VALUES_FIXED, part.entries, 0, VALUE_BYTES_MAX)
-    flags = part.flags & ~(Flag.KEYS_FIXED | Flag.VALUES_FIXED)
-    for lane, piece in _pieces(call, keys, values, routing):
-        piece.flags |= flags
-        if part.positions is not None and piece.positions is not None:
-            piece.positions = part.positions[piece.positions]
-        elif part.positions is not None:
-            piece.positions = part.positions
-        yield lane, piece
+def request_for_rest(request: Request, positions: Positions, answered: int) -> Request:
+    """What to ask when only the first keys of a GET of these positions were answered."""
+    entries = request.entries - answered
+    keys, flags = request.body[0], request.flags
+    if flags & Flag.KEYS_FIXED:
+        frame = keys[answered * columns.stride_of(len(keys), request.entries) :]
+    else:
+        rest = columns.encode(_keys_of(request).items[answered:])
+        frame, flags = rest.frame, flags | (Flag.KEYS_FIXED if rest.fixed else 0)
+    return replace(request, body=(frame,), flags=flags, entries=entries, positions=positions[answered:])
+
+
+def _cut_again(call: Many, request: Request, routing: Routing) -> list[Request]:
+    values = _values_of(request) if request.op == Op.PUT else None
+    return list(_of_many(call, _keys_of(request), values, request.positions, routing))
+
+
+def _keys_of(request: Request) -> Items:
+    return _items(request.body[0], request.flags & Flag.KEYS_FIXED, request.entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
+
+
+def _values_of(request: Request) -> Items:
+    return _items(request.body[1], request.flags & Flag.VALUES_FIXED, request.entries, 0, VALUE_BYTES_MAX)
 
 
 def _items(frame: bytes, fixed: int, entries: int, shortest: int, longest: int) -> Items:
@@ -79,43 +87,28 @@ def _items(frame: bytes, fixed: int, entries: int, shortest: int, longest: int) 
     return Items(items, frame, len(frame) // entries) if fixed else Items(items, None, 0)
 
 
-def _of_barrier(call: Maintain, wanted: KeyRange, routing: Routing) -> list[tuple[Lane, SubRequest]]:
+def _of_many(
+    call: Many, keys: Items, values: Items | None, positions: Positions | None, routing: Routing
+) -> Iterator[Request]:
+    """Requests for these entries of a call, which stand at these positions in it; None if they are all."""
+    for route, piece in cut(keys, values, routing.boundaries):
+        request = Request(routing.lanes[route], call.op, [call], *piece)
+        if positions is not None:
+            request.positions = positions if piece.positions is None else positions[piece.positions]
+        yield request
+
+
+def _of_barrier(call: Maintain, wanted: KeyRange, routing: Routing) -> list[Request]:
     lanes = [lane for lane in routing.lanes_over(wanted) if lane.segment not in call.asked]
     call.asked.update(lane.segment for lane in lanes)
-    return [(lane, SubRequest(call, call.op, flags=call.flags)) for lane in lanes]
+    return [Request(lane, call.op, [call], flags=call.flags) for lane in lanes]
 
 
-def _pieces(call: Many, keys: Items, values: Items | None, routing: Routing) -> Iterator[tuple[Lane, SubRequest]]:
-    for piece in cut(keys, values, routing.boundaries):
-        body = (piece.keys,) if piece.values is None else (piece.keys, piece.values)
-        yield routing.lanes[piece.route], SubRequest(call, call.op, body, piece.flags, piece.entries, piece.positions)
-
-
-def _of_page(page: ScanPage, routing: Routing, op: Op, call: ScanPage | EndScan) -> tuple[Lane, SubRequest]:
+def _of_page(page: ScanPage, routing: Routing, op: Op, call: ScanPage | EndScan) -> Request:
     """A request to the segment of a page."""
     if call.owner is not None:
         lane = routing.lane_of_owner(call.owner)
     else:
         lane = routing.last_lane_before(page.end) if page.reverse else routing.lane_of(page.start)
     asked = ScanRequest(page.start, page.end, page.reverse, page.keys_only, page.limit, page.mode.value, call.mark)
-    return lane, SubRequest(call, op, (encode(asked),))
-
-
-def rest_of_scan(call: ScanPage, owned: KeyRange, resume: bytes) -> tuple[bytes, bytes] | None:
-    """The range that is left after a page of the segment that owns these keys; None when nothing is."""
-    if call.reverse:
-        end = resume or owned.start
-        return (call.start, end) if end > call.start else None
-    start = resume or owned.end
-    return (start, call.end) if start and (not call.end or start < call.end) else None
-
-
-def page_of(request: Request, header: Header, frames: Sequence[bytes]) -> Page:
-    """The page in the answer to a SCAN. Raises InvalidColumn."""
-    call = request.calls[0]
-    assert type(call) is ScanPage
-    keys, values = answers.page_of(header, frames, call.keys_only)
-    resume, mark = frames[3:]
-    owned = request.lane.key_range
-    owner = Owner(owned, request.route) if mark and request.route else None
-    return Page(keys, values, rest_of_scan(call, owned, resume), bool(resume), mark, owner)
+    return Request(lane, op, [call], (encode(asked),))

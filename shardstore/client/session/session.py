@@ -1,8 +1,8 @@
 """The client without input and output: calls and messages in, messages and settled calls out.
 
-    call --planning--> parts --> lane of each segment --credit of its worker--> request --> message
-                                  ^                                                            |
-                                  +---- sent again: refused, stale, lost, unanswered <---- reply, timer
+    call --planning--> requests --> lane of each segment --credit of its worker--> message
+                                         ^                                            |
+                                         +-- sent again: refused, stale, lost, unanswered <-- reply, timer
 
 Every request ends: with its answer, with a refusal for good, or when no call waits for it any more. Every call
 ends at its deadline at the latest: a write that may have been applied as OutcomeUnknown, anything else with the last
@@ -14,27 +14,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from shardstore.client.calls.calls import (
-    Call,
-    EndScan,
-    GetStats,
-    Many,
-    Open,
-    ScanPage,
-    Single,
-    is_write,
-)
+from shardstore.client.calls.calls import Call, EndScan, GetStats, ScanPage, Single, is_write
 from shardstore.client.session import answers, endings
-from shardstore.client.session.answers import Refused
-from shardstore.client.session.collecting import Collecting
+from shardstore.client.session.collector import Collector
 from shardstore.client.session.effects import Abandon, Await, Effect, Event, Resolve, Submit
-from shardstore.client.session.in_flight import Request, RequestState
 from shardstore.client.session.joining import Joining
-from shardstore.client.session.lanes import Channel, Lane
+from shardstore.client.session.lanes import Channel, Lane, Request, RequestState
 from shardstore.client.session.pacing import PRESSURE_FREE, slowness_after
-from shardstore.client.session.planning import page_of, parts_of
+from shardstore.client.session.planning import requests_for
+from shardstore.client.session.refusals import Refused
 from shardstore.client.session.routing import Routing
-from shardstore.client.session.sending import BACK_OFF_NS, CHANGE_BACK_OFF_NS, Sending
+from shardstore.client.session.sender import BACK_OFF_NS, CHANGE_BACK_OFF_NS, Sender
 from shardstore.client.session.succession import Succession
 from shardstore.client.session.timers import Timers
 from shardstore.client.session.whereabouts import Finder
@@ -42,11 +32,9 @@ from shardstore.errors import ScanInvalidated, ShardstoreError
 from shardstore.limits import DEADLINE_MS_MAX, MILLISECOND_NS
 from shardstore.seams.effects import Received, SendFailed, Tick
 from shardstore.seams.entropy import Entropy
-from shardstore.wire.admin_messages import AdminReply
 from shardstore.wire.columns import InvalidColumn
 from shardstore.wire.messages import Routes, decode
 from shardstore.wire.wire_format import (
-    CONDITIONAL,
     WRITES,
     Flag,
     Header,
@@ -59,8 +47,8 @@ from shardstore.wire.wire_format import (
 
 _OK = int(Status.OK)
 _GET = int(Op.GET)
-_TELLING = CONDITIONAL | {Op.OUTCOME}
 _OF_ROUTER = frozenset((Op.ROUTES, Op.HELLO))
+_OWNER_LOST = "the worker that answered for the range when the scan came there has it no more"
 HELD_NS = DEADLINE_MS_MAX * MILLISECOND_NS
 """How long a call may take for which nobody waits yet."""
 
@@ -71,10 +59,10 @@ class Session:
     def __init__(self, finder: Finder, entropy: Entropy, direct: bool, reachable: Callable[[str], bool]) -> None:
         self._timers = Timers()
         self._routing = Routing(direct, reachable)
-        self._sending = Sending(self._timers, entropy)
-        self._succession = Succession(self._routing, self._sending, self._settle)
-        self._collecting = Collecting(self._settle, self._submit, self._succession)
-        self._joining = Joining(finder, self._timers, self._sending, self._fail, self._send_again)
+        self._sender = Sender(self._timers, entropy)
+        self._succession = Succession(self._routing, self._sender, self._settle)
+        self._collector = Collector(self._settle, self._submit, self._succession)
+        self._joining = Joining(finder, self._timers, self._sender, self._fail, self._send_again)
         self._effects: list[Effect] = []
         self._now_ns = 0
         self.late = 0
@@ -97,11 +85,11 @@ class Session:
         self._now_ns = now_ns
         self._effects = []
         self._handlers[type(event)](event)
-        self._effects += self._sending.send_ready(self._joining.client, now_ns)
-        if self._sending.kept_some:
-            self._sending.kept_some = False
+        self._effects += self._sender.send_ready(self._joining.client, now_ns)
+        if self._sender.kept_some:
+            self._sender.kept_some = False
             self._effects += self._joining.doubt(now_ns)
-            self._effects += self._sending.send_ready(self._joining.client, now_ns)
+            self._effects += self._sender.send_ready(self._joining.client, now_ns)
         return self._effects
 
     def wakeup_ns(self) -> int | None:
@@ -111,59 +99,61 @@ class Session:
     # Calls
 
     def _submit(self, event: Submit) -> None:
+        """Let the time of each call begin. One that comes alone is sent at once, if it may; all else waits its turn."""
         alone = len(event.calls) == 1
         for call in event.calls:
             if call.settled:  # abandoned meanwhile
                 continue
             call.deadline_ns = self._now_ns + (HELD_NS if call.held else call.timeout_ns)
-            if alone and type(call) is Single and self._routing.known and self._send_alone(call):
-                return
+            if alone and self._sends_at_once(call):
+                continue
             self._timers.set(call, call.deadline_ns)
             if self._routing.known:
                 self._route(call)
             else:
                 self._effects += self._joining.wait(call, self._now_ns)
 
-    def _send_alone(self, call: Single) -> bool:
+    def _sends_at_once(self, call: Call) -> bool:
+        """Send a single operation, past the queues; False if it is none, or has to wait."""
+        if type(call) is not Single or not self._routing.known:
+            return False
         lane = self._routing.lane_of(call.key)
-        send = self._sending.send_alone(lane, call, self._joining.client, self._now_ns)
+        send = self._sender.send_alone(lane, call, self._joining.client, self._now_ns)
         if send is None:
             return False
         self._effects.append(send)
         return True
 
     def _route(self, call: Call) -> None:
+        """Let a call wait in the lane of each segment that it concerns."""
         if type(call) is Single:
             lane = self._routing.lane_of(call.key)
             if not call.fails_when_busy or self._lets_in(lane, call):
                 lane.add(call)
-                self._sending.offer(lane)
+                self._sender.offer(lane)
             return
-        if type(call) is Open:
+        requests = requests_for(call, self._routing)
+        call.add_parts(len(requests) - 1)
+        if not requests:
             self._settle(call)
+        if call.fails_when_busy and not all(self._lets_in(request.lane, call) for request in requests):
             return
-        parts = parts_of(call, self._routing)  # type: ignore[arg-type]
-        call.missing = len(parts)
-        if type(call) is Many:
-            call.parts = len(parts)
-        if call.fails_when_busy and not all(self._lets_in(lane, call) for lane, _ in parts):
-            return
-        for lane, part in parts:
-            lane.add(part)
-            self._sending.offer(lane)
+        for request in requests:
+            request.lane.add(request)
+            self._sender.offer(request.lane)
 
     def _lets_in(self, lane: Lane, call: Call) -> bool:
         """Whether a write that does not wait has a chance: else it has failed. It waits for no pause either."""
         if lane.turns and lane.turns[0].waits_for_room() and lane.refusal is not None:
             self._fail(call, lane.refusal.error())
             return False
-        self._sending.end_pause(lane)
+        self._sender.end_pause(lane)
         return True
 
     def _abandon(self, event: Abandon) -> None:
         call = event.call
         if not call.settled and is_write(call):
-            call.left = any(request.unanswered for request in self._sending.requests_of(call))
+            call.left = any(request.unanswered for request in self._sender.requests_of(call))
         if not call.left:
             call.settled = True
             self._timers.clear(call)
@@ -186,19 +176,19 @@ class Session:
         if type(call) is GetStats and call.results:
             self._settle(call, endings.with_missing_workers(call, self._routing))
             return
-        requests = self._sending.requests_of(call)
+        requests = self._sender.requests_of(call)
         why_silent = self._joining.why_silent(self._now_ns)
         self._fail(call, endings.error_at_deadline(call, why_silent, self._joining.url, self._routing, requests))
 
     def _fail(self, call: Call, error: Exception) -> None:
         """Settle a call with an error; if some of it may have been applied, with one that says so."""
         if not call.settled:
-            requests = self._sending.requests_of(call)
+            requests = self._sender.requests_of(call)
             self._settle(call, error=endings.error_of(call, error, self._joining.client, requests))
 
     def interrupted(self, call: Call, what: str) -> ShardstoreError:
         """How a call ends when this session is given up, perhaps in the middle of a step."""
-        return endings.error_when_interrupted(call, what, self._joining.client, self._sending.requests_of(call))
+        return endings.error_when_interrupted(call, what, self._joining.client, self._sender.requests_of(call))
 
     # Messages
 
@@ -208,7 +198,7 @@ class Session:
             if header.op in _OF_ROUTER:
                 self._heard_router(header, event.frames)
                 return
-            request = self._sending.request_of(header)
+            request = self._sender.request_of(header)
             if request is None or header.op != request.op or header.client != self._joining.client:
                 self.late += 1
                 self._routing.trust(event.link)  # the answer to an attempt that is over: late, but the way is good
@@ -220,7 +210,7 @@ class Session:
             if header.status == _OK:
                 self._answered(request, header, event.frames)
             else:
-                self._refused(request, Refused.of(request, header, event.frames), header)
+                self._refused(request, answers.refused_of(request, header, event.frames))
         except (MalformedMessage, InvalidColumn):
             self.malformed += 1
 
@@ -228,20 +218,13 @@ class Session:
         content: Any = None
         if request.op == _GET:
             content = answers.values_of(request, header, frames[1])
-        elif request.op == Op.SCAN:
-            content = page_of(request, header, frames)
-        elif request.op == Op.STATS:
-            content = answers.figures_of(frames[1])
-        elif request.op == Op.ADMIN:
-            content = decode(AdminReply, frames[1])
-        elif request.op in _TELLING:
-            content = answers.result_of(request.op, header, frames)
+        elif request.op in answers.TELLING:
+            content = answers.content_of(request, header, frames)
         request.lane.refusal = None
         if header.pressure > PRESSURE_FREE and request.op in WRITES:
-            self._sending.slow_down(request, header.pressure, self._now_ns)
-        first = request.calls[0]
-        if type(first) is not Single:
-            self._collecting.take_part(first, request, header, content)
+            self._sender.slow_down(request, header.pressure, self._now_ns)
+        if type(request.calls[0]) is not Single:
+            self._collector.take(request, content)
         elif request.op != _GET:
             for call in request.calls:
                 self._settle(call, content)
@@ -250,9 +233,9 @@ class Session:
                 self._settle(call, value)
             for call in request.calls[header.entries :]:
                 self._route(call)
-        self._sending.finish(request)  # last, so that a write is known as sent or as answered, wherever this is torn
+        self._sender.finish(request)  # last, so that a write is known as sent or as answered, wherever this is torn
 
-    def _refused(self, request: Request, refused: Refused, header: Header) -> None:
+    def _refused(self, request: Request, refused: Refused) -> None:
         """Not answered: pass that on if it is for good, else send the request again now or later."""
         status = refused.status
         first = request.calls[0]
@@ -260,15 +243,15 @@ class Session:
             self._effects += self._joining.refused_by_another(request, refused.refusal.what, self._now_ns)
             return
         if type(first) is GetStats and status is not Status.STALE_ROUTE:
-            self._sending.finish(request)
-            self._collecting.take_part(first, request, header, {"unavailable": str(refused.error())})
+            self._sender.finish(request)
+            self._collector.take(request, {"unavailable": str(refused.error())})
             return
         if status is Status.INVALID:
             request.unanswered -= 1
-        if status in answers.FINAL or (status is Status.BUSY and (request.flags & Flag.NO_WAIT or not refused.wait_ns)):
+        if refused.is_final(waits=not request.flags & Flag.NO_WAIT):
             for call in request.calls:
                 self._fail(call, refused.error())
-            self._sending.finish(request)
+            self._sender.finish(request)
             return
         if status is not Status.UNKNOWN:
             request.unanswered = max(request.unanswered - 1, 0)
@@ -287,24 +270,19 @@ class Session:
             request.lane.slowness = slowness_after(request.lane.slowness, refused=True)
             self._fail_no_wait_callers(request, refused)
         if status is Status.STALE_ROUTE and isinstance(first, ScanPage | EndScan) and first.mark:
-            self._sending.finish(request)
-            self._fail(
-                first,
-                ScanInvalidated(
-                    None, b"", "the worker that answered for the range when the scan came there has it no more"
-                ),
-            )
+            self._sender.finish(request)
+            self._fail(first, ScanInvalidated(None, b"", _OWNER_LOST))
         elif not request.wanted:
-            self._sending.finish(request)
+            self._sender.finish(request)
         elif request.state is RequestState.SENT and request.lane.heirs and status is not Status.BUSY:
             self._succession.pass_on(request)
         elif request.state is RequestState.SENT:
             first_ns = CHANGE_BACK_OFF_NS if status is Status.STALE_ROUTE else BACK_OFF_NS
-            self._sending.delay(request, refused.wait_ns, self._now_ns, first_ns)
+            self._sender.delay(request, refused.wait_ns, self._now_ns, first_ns)
 
     def _fail_no_wait_callers(self, request: Request, refused: Refused) -> None:
         """Tell those who do not wait for room that there is none: who asked, and who stands behind in the lane."""
-        behind = [waiting if type(waiting) is Single else waiting.call for waiting in request.lane.writes]  # type: ignore[union-attr]
+        behind = [waiting.calls[0] if isinstance(waiting, Request) else waiting for waiting in request.lane.writes]
         for call in [*request.calls, *behind]:
             if call.fails_when_busy:
                 self._fail(call, refused.error())
@@ -330,8 +308,8 @@ class Session:
         dropped = {change.link for change in changes}
         if gone:
             self._succession.adopt(gone)
-        self._sending.offer_all(self._routing.channels.values(), self._routing.lanes)
-        for request in self._sending.requests():
+        self._sender.offer_all(self._routing.channels.values(), self._routing.lanes)
+        for request in self._sender.requests():
             lost = request.is_under_way and self._routing.is_superseded(request.route) and not request.waits_for_room()
             if lost or request.was_sent_over(dropped):
                 self._send_again(request)
@@ -349,7 +327,7 @@ class Session:
             elif isinstance(item, Channel):
                 item.direct = item.connected
             elif isinstance(item, Lane):
-                self._sending.end_pause(item)
+                self._sender.end_pause(item)
             else:
                 self._effects += self._joining.due(self._now_ns)
 
@@ -365,29 +343,29 @@ class Session:
             return
         if request.state is RequestState.SENT:
             if request.direct:
-                self._sending.distrust(request.channel, self._now_ns)
+                self._sender.distrust(request.channel, self._now_ns)
             self._effects += self._joining.ask(self._now_ns)
         if request.wanted:
             self._send_again(request)
         else:
-            self._sending.finish(request)
+            self._sender.finish(request)
 
     def _send_again(self, request: Request) -> None:
         """As soon as there is a credit; what was for a segment that is gone, to those that have its keys."""
         if request.lane.heirs:
             self._succession.pass_on(request)
         else:
-            self._sending.queue_again(request)
+            self._sender.queue_again(request)
 
     def _send_failed(self, event: SendFailed) -> None:
         """The message did not leave. What the router was asked is asked again in any case."""
-        request = self._sending.request_of(decode_header(event.frames[0]))
+        request = self._sender.request_of(decode_header(event.frames[0]))
         if request is None or request.state is not RequestState.SENT:
             return
         request.unanswered -= 1
         if request.direct:
-            self._sending.distrust(request.channel, self._now_ns)
+            self._sender.distrust(request.channel, self._now_ns)
             self._send_again(request)
             self._effects += self._joining.doubt(self._now_ns)
         else:
-            self._sending.delay(request, 0, self._now_ns)
+            self._sender.delay(request, 0, self._now_ns)

@@ -18,37 +18,32 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import Any
 
-from shardstore.client.calls.calls import Call, GetStats, Many, Single
-from shardstore.client.calls.cutting import Positions
+from shardstore.client.calls.calls import Single
 from shardstore.client.calls.outcome_token import UNKNOWABLE
-from shardstore.client.session.in_flight import Request, RequestState, SubRequest
-from shardstore.client.session.lanes import Lane, Waiting, body_of_singles
-from shardstore.client.session.planning import parts_again
+from shardstore.client.session.lanes import Lane, Request, RequestState, Waiting, request_of_singles
+from shardstore.client.session.planning import requests_instead_of
 from shardstore.client.session.routing import Routing
-from shardstore.client.session.sending import Sending
+from shardstore.client.session.sender import Sender
 from shardstore.errors import OutcomeUnknown
 from shardstore.wire.wire_format import WRITES
-
-_Share: TypeAlias = "tuple[Lane, int, int, tuple[bytes, ...], list[Call], Positions | None]"
-"""Whom to ask, and of a Request: entries, flags, body, calls, positions."""
 
 
 class Succession:
     """Hands on what was for a segment that is gone. `settle` is told calls for which nothing is left to wait."""
 
-    def __init__(self, routing: Routing, sending: Sending, settle: Callable[..., None]) -> None:
+    def __init__(self, routing: Routing, sender: Sender, settle: Callable[..., None]) -> None:
         self._routing = routing
-        self._sending = sending
+        self._sender = sender
         self._settle = settle
 
     def adopt(self, gone: Iterable[Lane]) -> None:
         """These lanes are of the map no more: name heirs, keep turns, and hand on all that is not under way."""
-        requests = [request for request in self._sending.requests() if request.lane.heirs]
+        requests = [request for request in self._sender.requests() if request.lane.heirs]
         for lane in dict.fromkeys([*gone, *(request.lane for request in requests)]):
             lane.heirs = self._routing.lanes_over(lane.key_range)
-        requests = [request for request in self._sending.requests() if request.lane.heirs]
+        requests = [request for request in self._sender.requests() if request.lane.heirs]
         for request in sorted(requests, key=lambda request: request.sequence):
             if request.op in WRITES:
                 for heir in request.lane.heirs:
@@ -56,8 +51,8 @@ class Succession:
                         heir.turns.append(request)
         for lane in gone:
             for waiting in (*_taken(lane.writes), *_taken(lane.reads)):
-                for heir, what in self._of_heirs(waiting, lane):
-                    heir.add(what)
+                for heir, instead in self._of_heirs(waiting):
+                    heir.add(instead)
             lane.retries.clear()
             lane.turns.clear()
         for request in requests:
@@ -66,7 +61,7 @@ class Succession:
 
     def pass_on(self, request: Request) -> None:
         """A request that its segment is not to be asked again: ask the heirs instead."""
-        self._sending.take_back(request)
+        self._sender.take_back(request)
         if request.op not in WRITES or not request.unanswered:
             self._ask_anew(request)
         elif self._beyond_telling(request):
@@ -75,42 +70,37 @@ class Succession:
                 self._settle(call, error=OutcomeUnknown(unknown, UNKNOWABLE.encode()))
         else:
             self._share_out(request)
-        self._sending.end_turns(request)
+        self._sender.end_turns(request)
 
-    def put_first(self, waiting: Waiting, lane: Lane) -> None:
+    def put_first(self, waiting: Waiting) -> None:
         """Let it be what is sent next of its kind."""
-        for heir, what in self._of_heirs(waiting, lane):
-            heir.put_first(what)
-            self._sending.offer(heir)
+        for heir, instead in self._of_heirs(waiting):
+            heir.put_first(instead)
+            self._sender.offer(heir)
 
     def _ask_anew(self, request: Request) -> None:
-        first = request.calls[0]
-        if type(first) is Single:
-            for call in reversed(request.calls):
-                self.put_first(call, request.lane)  # type: ignore[arg-type]
-        else:
-            self.put_first(_part_of(request), request.lane)
+        singles = _singles_of(request)
+        for waiting in reversed(singles) if singles else [request]:
+            self.put_first(waiting)
 
     def _share_out(self, request: Request) -> None:
         """One request to each heir with some of the keys, under the same sequence."""
         shares = self._shares(request)
         shared = request.shared or (request.lane.key_range if len(shares) > 1 else None)
-        for heir, entries, flags, body, calls, positions in shares:
-            share = Request(heir, request.op, body, flags, entries, calls, positions)
+        for share in shares:
             share.sequence = request.sequence
             share.unanswered = request.unanswered
             share.shared = shared
-            self._sending.inherit(share, request)
+            self._sender.inherit(share, request)
 
-    def _shares(self, request: Request) -> list[_Share]:
+    def _shares(self, request: Request) -> list[Request]:
         if type(request.calls[0]) is not Single:
-            parts = self._parts_of_heirs(_part_of(request), request.lane)
-            return [(heir, part.entries, part.flags, part.body, [part.call], part.positions) for heir, part in parts]
+            return self._instead_of(request)
         singles: dict[Lane, list[Single]] = {}
-        for call in request.calls:
-            if type(call) is Single and not call.settled:
+        for call in _singles_of(request):
+            if not call.settled:
                 singles.setdefault(self._routing.lane_of(call.key), []).append(call)
-        return [(heir, len(some), *body_of_singles(some), [*some], None) for heir, some in singles.items()]
+        return [request_of_singles(heir, some) for heir, some in singles.items()]
 
     def _beyond_telling(self, request: Request) -> bool:
         """Whether the window of an heir may have the sequence because of another share of it."""
@@ -119,28 +109,26 @@ class Succession:
         among = [heir.key_range.intersection(request.shared) for heir in request.lane.heirs]
         return any(keys and keys.intersection(request.lane.key_range) != keys for keys in among)
 
-    def _of_heirs(self, waiting: Waiting, lane: Lane) -> list[tuple[Lane, Waiting]]:
+    def _of_heirs(self, waiting: Waiting) -> list[tuple[Lane, Waiting]]:
         """What is to be asked of whom instead; nothing if its call is settled."""
-        if type(waiting) is SubRequest:
-            return [*self._parts_of_heirs(waiting, lane)]
-        assert type(waiting) is Single
+        if isinstance(waiting, Request):
+            return [(instead.lane, instead) for instead in self._instead_of(waiting)]
         return [] if waiting.settled else [(self._routing.lane_of(waiting.key), waiting)]
 
-    def _parts_of_heirs(self, part: SubRequest, lane: Lane) -> list[tuple[Lane, SubRequest]]:
-        call = part.call
+    def _instead_of(self, request: Request) -> list[Request]:
+        call = request.calls[0]
         if call.settled:
             return []
-        parts = parts_again(part, lane, self._routing)
-        call.missing += len(parts) - 1
-        if type(call) is Many:
-            call.parts += len(parts) - 1
+        requests = requests_instead_of(request, self._routing)
+        call.add_parts(len(requests) - 1)
         if not call.missing:
-            self._settle(call, call.results if type(call) is GetStats else None)
-        return parts
+            self._settle(call, call.settled_with(None))
+        return requests
 
 
-def _part_of(request: Request) -> SubRequest:
-    return SubRequest(request.calls[0], request.op, request.body, request.flags, request.entries, request.positions)
+def _singles_of(request: Request) -> list[Single]:
+    """The single operations that it is for; none if it is for a part of another call."""
+    return [call for call in request.calls if type(call) is Single]
 
 
 def _taken(queue: deque[Any]) -> list[Any]:

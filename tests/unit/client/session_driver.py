@@ -6,9 +6,9 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 
+from shardstore.client.calls.arguments import checked_keys, checked_values
 from shardstore.client.calls.calls import Call, Many, Open, Single
-from shardstore.client.calls.checking import checked_keys, checked_values
-from shardstore.client.calls.scanning import Scan, scan_of
+from shardstore.client.calls.scan import Scan, scan_of
 from shardstore.client.session.effects import Abandon, Connect, Disconnect, Event, Resolve, Submit
 from shardstore.client.session.session import Session
 from shardstore.limits import MILLISECOND_NS, SECOND_NS

@@ -16,7 +16,7 @@ import pytest
 from shardstore.client.aio.connecting import connect_async
 from shardstore.client.blocking.client import Client
 from shardstore.client.blocking.connecting import connect
-from shardstore.client.calls.scanning import CARRIED_OVER
+from shardstore.client.calls.scan import CARRIED_OVER
 from shardstore.errors import InvalidRequest, OutcomeUnknown, ScanInvalidated, ShardstoreError
 from shardstore.wire.wire_format import Op
 from tests.unit.fake_cluster import FakeCluster

@@ -16,7 +16,7 @@ from shardstore.client.aio.connecting import connect_async
 from shardstore.client.blocking import scan as scan_iterator
 from shardstore.client.blocking.client import Client
 from shardstore.client.blocking.connecting import connect
-from shardstore.client.calls import scanning
+from shardstore.client.calls import scan as calls_scan
 from shardstore.client.session.effects import Await, Submit
 from shardstore.errors import Closed, InvalidRequest, ScanInvalidated, Unavailable
 from shardstore.limits import BOUND_BYTES_MAX, KEY_BYTES_MAX, MILLISECOND_NS
@@ -236,7 +236,7 @@ class Struck(BaseException):
 
 def test_an_interrupt_anywhere_between_two_pages_loses_nothing(client: Client) -> None:
     """It strikes at each line of what turns a page in turn."""
-    struck_in = {scan_iterator.__file__, scanning.__file__}
+    struck_in = {scan_iterator.__file__, calls_scan.__file__}
     for line in range(70):
         scan = client.scan(end=PAIRS[12][0])
         entries = iter(scan)
@@ -304,9 +304,9 @@ def test_a_token_that_no_scan_can_have_is_refused(client: Client) -> None:
         (b"c", b"", b"", b"b"),
         (b"k" * (BOUND_BYTES_MAX + 1), b"", b"", b""),
     ):
-        point = scanning.ResumePoint(start, end, False, False, 9, "live", first, last)
+        point = calls_scan.ResumePoint(start, end, False, False, 9, "live", first, last)
         with pytest.raises(InvalidRequest, match="the token is damaged"):
-            client.scan(resume=scanning.to_token(point))
+            client.scan(resume=calls_scan.to_token(point))
 
 
 def test_a_scan_refuses_a_second_thread_while_one_waits_for_a_page(client: Client, server: FakeServer) -> None:

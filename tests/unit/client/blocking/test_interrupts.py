@@ -62,13 +62,13 @@ def test_an_interrupt_in_the_middle_of_an_event_starts_over(
     other, other_ended = in_thread(client.put, b"b", b"1")
     await_request(server)
     session = client._pump._driver._session
-    finish = session._sending.finish
+    finish = session._sender.finish
 
     def torn(request: Any) -> None:
         finish(request)
         raise Torn
 
-    monkeypatch.setattr(session._sending, "finish", torn)
+    monkeypatch.setattr(session._sender, "finish", torn)
     server.resume()
     other.join(10)
     assert isinstance(other_ended[0], Torn)

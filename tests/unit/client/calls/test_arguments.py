@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shardstore.client.calls import operations
-from shardstore.client.calls.checking import (
+from shardstore.client.calls.arguments import (
     checked_key,
     checked_keys,
     checked_timeout_ns,

@@ -6,50 +6,51 @@ from bisect import bisect_right
 
 import pytest
 
-from shardstore.client.calls.checking import checked_keys, checked_values
+from shardstore.client.calls.arguments import checked_keys, checked_values
 from shardstore.client.calls.cutting import Boundaries, Piece, cut
 from shardstore.wire import columns
 from shardstore.wire.wire_format import Flag
 
 
-def rejoined(pieces: list[Piece], entries: int) -> list[tuple[int, bytes, bytes | None]]:
+def rejoined(pieces: list[tuple[int, Piece]], entries: int) -> list[tuple[int, bytes, bytes | None]]:
     """Route, key and value of every entry, in the order of the batch."""
     found: list[tuple[int, bytes, bytes | None] | None] = [None] * entries
-    for piece in pieces:
-        keys = columns.decode(piece.keys, bool(piece.flags & Flag.KEYS_FIXED), piece.entries, 1, 10_000)
+    for route, piece in pieces:
+        keys = columns.decode(piece.body[0], bool(piece.flags & Flag.KEYS_FIXED), piece.entries, 1, 10_000)
         values = [None] * piece.entries
-        if piece.values is not None:
+        if len(piece.body) > 1:
             fixed = bool(piece.flags & Flag.VALUES_FIXED)
-            values = columns.decode(piece.values, fixed, piece.entries, 0, 10_000)
+            values = columns.decode(piece.body[1], fixed, piece.entries, 0, 10_000)
         positions = range(entries) if piece.positions is None else piece.positions.tolist()
         assert list(positions) == sorted(positions), "equal keys would lose their order"
         for position, key, value in zip(positions, keys, values, strict=True):
             assert found[position] is None
-            found[position] = (piece.route, key, value)
+            found[position] = (route, key, value)
     assert None not in found
     return found  # type: ignore[return-value]
 
 
-def check(keys: list[bytes], values: list[bytes] | None, starts: list[bytes]) -> list[Piece]:
+def check(keys: list[bytes], values: list[bytes] | None, starts: list[bytes]) -> list[tuple[int, Piece]]:
     """Cut, and compare with the plain way."""
     pieces = cut(checked_keys(keys), checked_values(values) if values else None, Boundaries([b"", *starts]))
     expected = [
         (bisect_right(starts, key), key, value) for key, value in zip(keys, values or [None] * len(keys), strict=True)
     ]
     assert rejoined(pieces, len(keys)) == expected
-    assert [piece.route for piece in pieces] == sorted({route for route, _, _ in expected})
+    assert [route for route, _ in pieces] == sorted({route for route, _, _ in expected})
     return pieces
 
 
 def test_one_range_takes_the_whole_batch() -> None:
-    (piece,) = check([b"b", b"a"], [b"1", b"2"], [])
-    assert piece == Piece(0, int(Flag.KEYS_FIXED | Flag.VALUES_FIXED), 2, b"ba", b"12", None)
+    ((route, piece),) = check([b"b", b"a"], [b"1", b"2"], [])
+    assert route == 0
+    assert piece == Piece((b"ba", b"12"), int(Flag.KEYS_FIXED | Flag.VALUES_FIXED), 2, None)
 
 
 def test_a_batch_within_one_of_many_ranges_is_not_sorted() -> None:
-    (piece,) = check([b"cc", b"cb"], None, [b"a", b"c", b"d"])
+    ((route, piece),) = check([b"cc", b"cb"], None, [b"a", b"c", b"d"])
     assert piece.positions is None
-    assert piece.route == 2
+    assert route == 2
 
 
 @pytest.mark.parametrize("width", [1, 2, 7, 8, 9, 16])

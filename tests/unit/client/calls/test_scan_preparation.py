@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shardstore.client.calls.calls import Owner, Page
-from shardstore.client.calls.scanning import Scan, scan_of
+from shardstore.client.calls.scan import Scan, scan_of
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.key_range import KeyRange
 from shardstore.options import ScanMode

@@ -98,7 +98,7 @@ def test_credits_come_back_whatever_happens(driver: SessionDriver) -> None:
     driver.run()
     driver.advance(30_000)
     assert _channels(driver) == {"worker:0": 0, "worker:1": 0}
-    assert driver.session._sending.requests() == []
+    assert driver.session._sender.requests() == []
     assert driver.session.wakeup_ns() is None
     assert len(driver.ended) == 1 + len(calls) - len(calls[::3])
 

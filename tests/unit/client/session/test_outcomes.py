@@ -8,7 +8,8 @@ import pytest
 
 from shardstore.client.calls import operations
 from shardstore.client.calls.calls import Call
-from shardstore.client.calls.outcome_token import UNKNOWABLE, OutcomeToken, PartInDoubt, error_of_all, from_bytes
+from shardstore.client.calls.outcome_token import UNKNOWABLE, OutcomeToken, PartInDoubt, from_bytes
+from shardstore.client.session.endings import error_of_all
 from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, StorageFailure, Unavailable
 from shardstore.limits import MILLISECOND_NS
 from shardstore.outcome import Ending, Outcome

@@ -273,7 +273,7 @@ def test_a_call_that_is_over_is_not_handed_on(driver: SessionDriver) -> None:
     driver.advance(5_000)
     assert len(sent(driver, Op.PUT)) == 1
     assert [type(driver.ended[call]) for call in calls] == [OutcomeUnknown, Unavailable]
-    assert driver.session._sending.requests() == []
+    assert driver.session._sender.requests() == []
     assert driver.call(put(KEYS[0], b"goes on")) is None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shardstore.client.calls.calls import EndScan, ScanPage
-from shardstore.client.calls.scanning import Scan
+from shardstore.client.calls.scan import Scan
 from shardstore.errors import ScanInvalidated
 from shardstore.options import ScanMode
 from shardstore.wire.wire_format import Op

@@ -17,14 +17,14 @@ from collections.abc import Iterator, Sequence
 from operator import length_hint
 from typing import Any, NamedTuple
 
-from shardstore.client.calls.calls import EndScan, Owner, Page, ScanPage
-from shardstore.client.calls.checking import (
+from shardstore.client.calls.arguments import (
     checked_bound,
     checked_end,
     checked_flag,
     checked_key,
     checked_timeout_ns,
 )
+from shardstore.client.calls.calls import EndScan, Owner, Page, ScanPage
 from shardstore.client.calls.resume_token import MODES, UNLIMITED, ResumePoint, from_token, to_token
 from shardstore.errors import InvalidRequest, ScanInvalidated
 from shardstore.key_range import KeyRange, range_of_prefix

@@ -1,12 +1,11 @@
-"""Moves requests from lanes onto links, and back into lanes when they have to be sent again. See in_flight.py."""
+"""Moves requests from lanes onto links, and back into lanes when they have to be sent again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from shardstore.client.calls.calls import Call, Single
-from shardstore.client.session.in_flight import Request, RequestState
-from shardstore.client.session.lanes import Channel, Lane, single_body
+from shardstore.client.session.lanes import Channel, Lane, Request, RequestState, body_of_single
 from shardstore.client.session.pacing import pause_ns, slowness_after
 from shardstore.client.session.routing import ROUTER
 from shardstore.client.session.timers import Timers
@@ -26,7 +25,7 @@ DIRECT_RETRY_NS = 5 * SECOND_NS
 _RETRY = int(Flag.RETRY)
 
 
-class Sending:
+class Sender:
     """All requests that were sent and are not DONE.
 
     Invariants: a channel's `in_flight` is the number of its SENT requests, and at most its credits when one is sent; of
@@ -89,8 +88,7 @@ class Sending:
         writes = call.op in WRITES
         if lane.turns and not lane.reads_may_go if not writes else not lane.writes_may_go:
             return None
-        flags, body = single_body(call)
-        request = Request(lane, call.op, body, flags, 1, [call])
+        request = Request(lane, call.op, [call], *body_of_single(call), 1)
         request.alone = True
         if writes:
             lane.turns.append(request)
@@ -113,7 +111,7 @@ class Sending:
                     if channel.direct or self.router_listens:
                         sends.append(self._send(request, channel, client, now_ns))
                     else:
-                        self._keep(request, now_ns)
+                        self._keep(request, channel, now_ns)
                 elif request is not None:
                     self.finish(request)
         return sends
@@ -185,6 +183,7 @@ class Sending:
 
     def inherit(self, share: Request, whole: Request) -> None:
         """Send a share of a write that was taken back when it has its turn."""
+        share.channel = share.lane.channel
         self._requests[share.sequence, share.lane.segment] = share
         share.lane.inherit(share, whole)
         self.offer(share.lane)
@@ -219,8 +218,9 @@ class Sending:
         self._timers.set(request, min(due_ns, deadline_ns) if request.alone else due_ns)
         return Send(channel.link if channel.direct else ROUTER, b"", [header, *request.body])
 
-    def _keep(self, request: Request, now_ns: int) -> None:
+    def _keep(self, request: Request, channel: Channel, now_ns: int) -> None:
         self._number(request)
+        request.channel = channel
         self.delay(request, 0, now_ns)
         self.kept_some = True
 

@@ -1,0 +1,53 @@
+"""A reply that is not OK, and the error that it is for whoever waits."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from shardstore.errors import (
+    Busy,
+    Corruption,
+    InvalidRequest,
+    OutcomeUnknown,
+    Place,
+    ScanInvalidated,
+    ShardstoreError,
+    StorageFailure,
+    Unavailable,
+)
+from shardstore.wire.messages import Refusal
+from shardstore.wire.wire_format import Status
+
+_FINAL = frozenset((Status.INVALID, Status.FAILED, Status.TOO_OLD, Status.SCAN_INVALIDATED))
+
+
+class Refused(NamedTuple):
+    """A reply that is not OK, and where it came from."""
+
+    status: Status
+    wait_ns: int
+    refusal: Refusal
+    place: Place | None
+
+    def is_final(self, waits: bool) -> bool:
+        """Whether the request is not sent again; `waits` says whether it would wait for room."""
+        return self.status in _FINAL or (self.status is Status.BUSY and not (waits and self.wait_ns))
+
+    def error(self) -> ShardstoreError:
+        """A new error to raise when a request ends with this refusal."""
+        refusal = self.refusal
+        match self.status:
+            case Status.INVALID:
+                return InvalidRequest(refusal.what)
+            case Status.FAILED if refusal.file:
+                return Corruption(refusal.file, refusal.offset, refusal.what)
+            case Status.FAILED:
+                return StorageFailure(refusal.what)
+            case Status.TOO_OLD:
+                return OutcomeUnknown(f"whether it was applied cannot be told any more: {refusal.what}")
+            case Status.SCAN_INVALIDATED:
+                return ScanInvalidated(None, b"", refusal.what)  # the scan itself knows how far it came
+            case Status.BUSY:
+                return Busy(refusal.what, refusal.used, refusal.limit, self.wait_ns, self.place)
+            case _:
+                return Unavailable(refusal.what)
