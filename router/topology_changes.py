@@ -18,6 +18,7 @@ from shardstore.router.former_owners import FormerOwners
 from shardstore.router.membership import Membership, State
 from shardstore.router.route_table import RouteTable
 from shardstore.seams.effects import Effect, Send
+from shardstore.stats_schema import ChangesStats, ChangeStats
 from shardstore.wire.messages import decode, encode
 from shardstore.wire.topology import Change, Order, Orders, Progress, Retire
 from shardstore.wire.wire_format import Header, Op
@@ -42,7 +43,7 @@ class UnderWay:
         """How far it is."""
         return stage_of(self.change, self.reports.values())
 
-    def figures(self, now_ns: int) -> dict[str, Any]:
+    def figures(self, now_ns: int) -> ChangeStats:
         """For who looks why it takes so long."""
         return {
             "kind": self.change.kind,
@@ -74,7 +75,7 @@ class TopologyChanges:
         self.on_end: Callable[[Change], list[Effect]] = _nothing
         self.done = 0
 
-    def figures(self, now_ns: int) -> dict[str, Any]:
+    def figures(self, now_ns: int) -> ChangesStats:
         """How many are done, and all that are under way. What was begun before this router has no reason and no age."""
         return {"done": self.done, "under_way": [each.figures(now_ns) for each in self._under_way.values()]}
 
