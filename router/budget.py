@@ -22,9 +22,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from shardstore.memory_plan import MemoryPlan
+from shardstore.stats_schema import BudgetStats
 from shardstore.wire.messages import Lease, LeaseReport
 
 
@@ -147,7 +147,7 @@ class Budget:
         """The workers that are short of memory, and will soon refuse writes."""
         return [worker for worker, account in self.accounts.items() if account.is_short]
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> BudgetStats:
         """Statistics of the budget, in bytes."""
         accounts = self.accounts.values()
         return {

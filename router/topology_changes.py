@@ -17,6 +17,7 @@ from shardstore.router.change_stage import Stage, stage_of
 from shardstore.router.cluster_state import ClusterState
 from shardstore.router.membership import MemberState
 from shardstore.seams.effects import Effect, Send
+from shardstore.stats_schema import ChangesStats, ChangeStats
 from shardstore.wire.messages import decode, encode
 from shardstore.wire.topology import Change, Order, Orders, Progress, Retire
 from shardstore.wire.wire_format import Header, Op
@@ -41,7 +42,7 @@ class ChangeUnderWay:
         """The stage of the change, from the latest reports."""
         return stage_of(self.change, self.reports.values())
 
-    def figures(self, now_ns: int) -> dict[str, Any]:
+    def figures(self, now_ns: int) -> ChangeStats:
         """Statistics of the change: what it is, its stage, why it was begun and how long ago."""
         return {
             "kind": self.change.kind,
@@ -70,7 +71,7 @@ class TopologyChanges:
         self._under_way = {change.number: ChangeUnderWay(change) for change in self._table.topology.changes}
         self.done = 0
 
-    def figures(self, now_ns: int) -> dict[str, Any]:
+    def figures(self, now_ns: int) -> ChangesStats:
         """Statistics: the number of changes done, and each change under way.
 
         A change that was begun before this router started has no reason and no age.

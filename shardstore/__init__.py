@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from shardstore.options import Durability, ScanMode
     from shardstore.outcome import Ending, Outcome
     from shardstore.segment_options import Compression, SegmentOptions
+    from shardstore.stats_schema import NoStats, RouterStats, Stats, WorkerStats
     from shardstore.topology_options import TopologyOptions
     from shardstore.wire.admin_messages import PlannedChange, RangeRow
 
@@ -53,18 +54,22 @@ __all__ = [
     "Ending",
     "InvalidRequest",
     "LocalCluster",
+    "NoStats",
     "Outcome",
     "OutcomeUnknown",
     "PlannedChange",
     "RangeRow",
+    "RouterStats",
     "ScanInvalidated",
     "ScanIterator",
     "ScanMode",
     "SegmentOptions",
     "ShardstoreError",
+    "Stats",
     "StorageFailure",
     "TopologyOptions",
     "Unavailable",
+    "WorkerStats",
     "__version__",
     "connect",
     "connect_async",
@@ -80,7 +85,7 @@ def _load(name: str) -> object:
 
 
 def _home_of(name: str) -> object:
-    """The module that defines a public name."""
+    """A module that has a public name."""
     # ruff: noqa: PLC0415
     home: object
     match name:
@@ -104,8 +109,8 @@ def _home_of(name: str) -> object:
             from shardstore import outcome as home
         case "Compression" | "SegmentOptions":
             from shardstore import segment_options as home
-        case "TopologyOptions":
-            from shardstore import topology_options as home
+        case "NoStats" | "RouterStats" | "Stats" | "WorkerStats":
+            from shardstore import stats_schema as home
         case _:
             from shardstore import options as home
     return home

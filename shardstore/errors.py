@@ -6,13 +6,15 @@ Unavailable      retry later; nothing was applied
 OutcomeUnknown   ask for its outcome with its token; or retry if the write is idempotent
 ScanInvalidated  scan on with its token, or begin anew
 Corruption       stop, restore, report
-StorageFailure   operator: this worker accepts no more writes
+StorageFailure   check the disk
 Closed           open a new client
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+from shardstore.limits import SECOND_NS
 
 KEY_BYTES_SHOWN = 40
 
@@ -22,11 +24,21 @@ class ShardstoreError(Exception):
 
 
 class InvalidRequest(ShardstoreError, ValueError):
-    """The call breaks a rule or a limit; it was not sent, or it was refused unapplied."""
+    """An argument breaks a rule or a limit. It is also a ValueError.
+
+    Nothing was applied, except by `put_many` and `delete_many`: there the message says which entries were applied.
+    """
 
 
 class Place(NamedTuple):
-    """Where a request was refused: the range [start, end) of a segment, and its worker."""
+    """Where a request was refused.
+
+    Attributes:
+        segment: The number of the segment of the range.
+        start: The first key of the range; empty: no bound.
+        end: The first key behind the range; empty: no bound.
+        worker: The number of the worker that owns it.
+    """
 
     segment: int
     start: bytes
@@ -41,10 +53,15 @@ class Place(NamedTuple):
 
 
 class Busy(ShardstoreError):
-    """Refused before anything was logged, because a bound on memory or disk was reached.
+    """A limit was reached, of memory or disk for example. Nothing was applied.
 
-    `used` counts what was refused too; with a `limit` of 1 or 0 there is nothing to count. `place` is None where the
-    bound is not that of one range or worker. `retry_after_ns` is 0 where waiting alone does not help.
+    Attributes:
+        cause: What was refused or full, in words.
+        used: How much of the limit would be used, with what was refused; in bytes, or a count, as the cause says.
+        limit: The limit, in the unit of `used`; 1 or 0 if there is nothing to count.
+        retry_after: Seconds until a retry may succeed; 0.0 if waiting alone does not help, or nobody can say.
+        place: The range and its worker; None if the limit is not that of a range or of its worker.
+        applied: False, for every Busy.
     """
 
     applied = False
@@ -57,6 +74,11 @@ class Busy(ShardstoreError):
         self.retry_after_ns = retry_after_ns
         self.place = place
 
+    @property
+    def retry_after(self) -> float:
+        """Seconds until a retry may succeed; 0.0 if waiting alone does not help, or nobody can say."""
+        return self.retry_after_ns / SECOND_NS
+
     def __str__(self) -> str:
         amount = f": {self.used:,} of {self.limit:,} used" if self.limit > 1 else ""
         retry = f", retry after {self.retry_after_ns / 1e6:.0f} ms" if self.retry_after_ns else ""
@@ -65,17 +87,21 @@ class Busy(ShardstoreError):
 
 
 class Unavailable(ShardstoreError):
-    """Nobody could serve the request before its deadline; nothing was applied."""
+    """Nobody answered before the timeout. Nothing was applied."""
 
 
 class TurnedAway(Unavailable):
-    """The store serves those who are connected, and takes no more connections."""
+    """The store serves other clients, and takes no more connections."""
 
 
 class OutcomeUnknown(ShardstoreError):
-    """A write was sent and its answer is missing: it may or may not have been applied.
+    """A write was sent, and its reply did not come. It may have been applied, or not.
 
-    `outcome(token)` of any client of the store tells which, and sees to it that it stays so.
+    `outcome(error.token)` of any client of the store says which. What it says stays true.
+
+    Attributes:
+        what: What happened, in words.
+        token: Bytes for `outcome`. They can be stored and sent to another process.
     """
 
     def __init__(self, what: str, token: bytes = b"") -> None:
@@ -88,10 +114,14 @@ class OutcomeUnknown(ShardstoreError):
 
 
 class ScanInvalidated(ShardstoreError):
-    """A scan cannot go on as its mode promises. What it has yielded was true; nothing was left out before `last_key`.
+    """A scan cannot keep what its mode promises. What it has yielded was right and complete.
 
-    `last_key` is the key of the last entry that was yielded, None if there was none. `scan(resume=token)` goes on
-    behind it, with a new moment of the range.
+    `scan(resume=error.token)` goes on behind the last entry, with a fresh view of the range.
+
+    Attributes:
+        last_key: The key of the last entry that was yielded; None if there was none.
+        token: Bytes for `scan(resume=...)`. They can be stored and sent to another process.
+        cause: Why the scan ended, in words.
     """
 
     def __init__(self, last_key: bytes | None, token: bytes, cause: str) -> None:
@@ -106,7 +136,13 @@ class ScanInvalidated(ShardstoreError):
 
 
 class Corruption(ShardstoreError):
-    """Stored bytes are damaged. `file` and `offset` (bytes from its start) say where, `what` says how."""
+    """Stored bytes are damaged.
+
+    Attributes:
+        file: The path of the file within the data directory.
+        offset: Where in the file, in bytes from its start.
+        what: What is wrong, in words.
+    """
 
     def __init__(self, file: str, offset: int, what: str) -> None:
         super().__init__(file, offset, what)
@@ -123,7 +159,7 @@ class StorageFailure(ShardstoreError):
 
 
 class NotWritable(StorageFailure):
-    """The disk takes no writes now; what was asked for did not happen, and may succeed later."""
+    """The disk takes no writes now. What was asked for did not happen, and may succeed later."""
 
 
 class DiskFull(NotWritable):
@@ -135,4 +171,4 @@ class ReadOnlyDisk(NotWritable):
 
 
 class Closed(ShardstoreError):
-    """The client or the store was closed, or the client was carried over a fork."""
+    """The client, the scan or the cluster was closed, or the process was forked and the client refuses that."""

@@ -33,16 +33,16 @@ class Durability(StrEnum):
 
 
 class ScanMode(StrEnum):
-    """What a scan promises about writes that come while it runs. In every mode it is complete or raises."""
+    """What a scan shows of writes that come while it runs. In every mode it returns every key, or raises."""
 
     SNAPSHOT = "snapshot"
-    """Every range is shown as it was when its first page was read."""
+    """Each range is shown as it was when its first page was read."""
     FAIL_FAST = "fail_fast"
-    """A write or a publish in a range, from its first page until its last entry was read, ends the scan."""
+    """The scan ends with ScanInvalidated when a range is written, or gets new files, before it was read to its end."""
     FULL_ISOLATION = "full_isolation"
-    """Writes to a range wait while the scan is in it, at most ISOLATION_LEASE_NS."""
+    """Writes to a range wait while the scan is in it, at most 5 seconds."""
     LIVE = "live"
-    """Every page is shown as it was when it was read. Nothing is held for the scan, and nothing ends it."""
+    """Each page is shown as it was when it was read. Nothing is held for the scan, and nothing invalidates it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,19 +11,22 @@ class Ending(StrEnum):
 
     APPLIED = "applied"
     NOT_APPLIED = "not_applied"
-    """It was not applied, and never will be."""
+    """None of it was applied, and none ever will be."""
     UNKNOWN = "unknown"
-    """Too long ago: its segment has forgotten the request, or its client."""
+    """Nobody remembers the write: it was too long ago."""
     PARTLY = "partly"
-    """Only of a whole: some parts were applied, and some were not and never will be."""
+    """Some parts were applied, and the others were not and never will be. Only a whole write ends so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Answer to `outcome(token)`. `state` is that of the whole write, `unknown` as soon as that of one part is.
+    """What `outcome(token)` returns.
 
-    `parts`: a key of each part that was in doubt, and what became of that part. A part is what the write had for one
-    range of keys, at once; a write of one key is its only part.
+    A client sends a write of many keys in parts, each for one range. A write of one key is one part.
+
+    Attributes:
+        state: How the whole write ended; "unknown" if that is so of one part.
+        parts: Of each part that was in doubt: one of its keys, and how the part ended.
     """
 
     state: Ending

@@ -23,7 +23,19 @@ class Compression(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SegmentOptions:
-    """Settings of all segments of a store. Raises InvalidRequest for values that make no sense."""
+    """How table files are written and merged. It holds for files that are written from now on.
+
+    Attributes:
+        compression: What blocks of table files are compressed with, where that makes them smaller.
+        block_bytes: Bytes at which a block of a table file ends, before compression; 1 KiB to 1 MiB.
+        bloom_bits_per_key: Bits of the Bloom filters for each key, 0 to 64; 0 switches them off.
+        part_min_bytes: Bytes that a table of a main has at least, if there is so much.
+        part_max_bytes: Bytes that it has at most: sizes are drawn at random between the two.
+        main_max_bytes: Bytes of a main from which it becomes a bottom main, which is rewritten seldom.
+
+    Raises:
+        InvalidRequest: A value is not allowed, or the sizes do not ascend.
+    """
 
     compression: Compression = field(default=Compression.NONE, metadata={HELP: "What blocks are compressed with."})
     block_bytes: int = field(

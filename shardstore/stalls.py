@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
+from shardstore.stats_schema import StallStats
 
 QUIET_NS = SECOND_NS
 EVENTS_MAX = 64
@@ -56,7 +56,7 @@ class Stalls:
         """The cause, with this beginning, of a stall that lasts; empty when there is none."""
         return next((cause for cause in self._lasting if cause.startswith(beginning)), "")
 
-    def figures(self, now_ns: int) -> dict[str, Any]:
+    def figures(self, now_ns: int) -> StallStats:
         """How many last (`now`), and `events`: the starts and ends of the latest, in their order."""
         self.pass_time(now_ns)
         starts = [(stall.begin_ns, "start", stall) for stall in (*self._ended, *self._lasting.values())]

@@ -6,16 +6,28 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shardstore.errors import InvalidRequest
-from shardstore.limits import GIB, KIB, MILLISECOND_NS
+from shardstore.limits import GIB, KIB, SECOND_NS
 from shardstore.segment_options import HELP
 
 CHANGES_MAX = 64
-COOLDOWN_MS_MAX = 86_400_000
+COOLDOWN_SECONDS_MAX = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class TopologyOptions:
-    """Settings of the policies of router/policies/. Raises InvalidRequest for values that make no sense."""
+    """When the store splits, merges and moves ranges without being asked.
+
+    Attributes:
+        auto_topology: Whether it does so at all.
+        split_bytes: A range that holds more bytes is split, 1 KiB or more. In a small store the limit is lower.
+        split_operations: A range that is read or written at this many keys a second is split for its load.
+        changes_max: Splits, merges and moves under way at a time, 1 to 64.
+        cooldown: Seconds for which a range that was changed is left alone, 0 to 86,400. A range with few bytes that
+            grows is split sooner.
+
+    Raises:
+        InvalidRequest: A value is not allowed.
+    """
 
     auto_topology: bool = field(
         default=True, metadata={HELP: "Split, merge and move ranges by their size and load, without being asked."}
@@ -27,10 +39,10 @@ class TopologyOptions:
         default=1_000, metadata={HELP: "A range is split for its load from so many keys a second."}
     )
     changes_max: int = field(default=2, metadata={HELP: "Splits, merges and moves that are under way at a time."})
-    cooldown_ms: int = field(
-        default=60_000,
+    cooldown: float = field(
+        default=60.0,
         metadata={
-            HELP: "How long a range that was changed is left alone; for its bytes a small one is changed sooner."
+            HELP: "Seconds for which a changed range is left alone; for its bytes a small one is changed sooner."
         },
     )
 
@@ -41,16 +53,17 @@ class TopologyOptions:
             ("split_bytes", KIB, 2**60),
             ("split_operations", 1, 2**60),
             ("changes_max", 1, CHANGES_MAX),
-            ("cooldown_ms", 0, COOLDOWN_MS_MAX),
         ):
             value = getattr(self, name)
             if type(value) is not int or not least <= value <= most:
                 raise InvalidRequest(f"{name} is {least} to {most}, not {value!r}")
+        if type(self.cooldown) not in (int, float) or not 0 <= self.cooldown <= COOLDOWN_SECONDS_MAX:
+            raise InvalidRequest(f"cooldown is 0 to {COOLDOWN_SECONDS_MAX} seconds, not {self.cooldown!r:.60}")
 
     @property
     def cooldown_ns(self) -> int:
         """The cooldown in the unit of clocks."""
-        return self.cooldown_ms * MILLISECOND_NS
+        return round(self.cooldown * SECOND_NS)
 
     @classmethod
     def from_plain(cls, values: dict[str, Any]) -> TopologyOptions:

@@ -46,7 +46,7 @@ VALUES: tuple[str, ...] = (
     "shardstore.files",
     *("shardstore.checksum", "shardstore.errors", "shardstore.identifiers", "shardstore.key_range"),
     *("shardstore.lazy_numpy", "shardstore.limits", "shardstore.memory_plan", "shardstore.options"),
-    *("shardstore.outcome", "shardstore.segment_options", "shardstore.topology_options"),
+    *("shardstore.outcome", "shardstore.segment_options", "shardstore.stats_schema", "shardstore.topology_options"),
 )
 
 SHELLS: dict[str, str] = {

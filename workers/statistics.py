@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from shardstore.memory_plan import MemoryPlan
+from shardstore.stats_schema import FileLayerStats, LayerStats, MemoryStats, RangeStats, WalStats, WorkStats
 from shardstore.tables.cache import SegmentCache
 from shardstore.workers.jobs.figures import JobTotals
 from shardstore.workers.maintenance.queue import MaintenanceQueue
@@ -53,7 +54,7 @@ def memory_figures(
     windows: WindowShare,
     unsent_bytes: int,
     scans: OpenScans,
-) -> dict[str, Any]:
+) -> MemoryStats:
     """What is allowed and what is used, by what for; in bytes."""
     kept = cache.figures()
     return {
@@ -77,7 +78,7 @@ def _told(ranges: Collection[OwnedRange]) -> Iterable[OwnedRange]:
     ]
 
 
-def _range_figures(owned: OwnedRange) -> dict[str, Any]:
+def _range_figures(owned: OwnedRange) -> RangeStats:
     segment = owned.segment
     return {
         "segment": owned.segment_id,
@@ -96,20 +97,21 @@ def _range_figures(owned: OwnedRange) -> dict[str, Any]:
     }
 
 
-def _layers(owned: OwnedRange) -> dict[str, int]:
+def _layers(owned: OwnedRange) -> LayerStats:
     """Entries and bytes of each layer: of the active one and the runs in memory, of the others in files."""
     overlay = owned.overlay
+    files: FileLayerStats = owned.segment.figures() if owned.segment else {}
     return {
         "active_entries": len(overlay.active),
         "active_bytes": overlay.active.size_bytes,
         "run_entries": sum(map(len, overlay.runs)),
         "run_bytes": sum(run.size_bytes for run in overlay.runs),
         "table_entries": owned.segment.entries if owned.segment else 0,
-        **(owned.segment.figures() if owned.segment else {}),
+        **files,
     }
 
 
-def _work(ranges: Iterable[OwnedRange]) -> dict[str, Any]:
+def _work(ranges: Iterable[OwnedRange]) -> WorkStats:
     """What jobs cost in these ranges since the worker started, what lookups cost, and what the files take.
 
     write_amplification   bytes that drains and compactions wrote, per byte of columns that was drained
@@ -140,7 +142,7 @@ def _ratio(part: int, whole: int) -> float | None:
     return round(part / whole, 3) if whole else None
 
 
-def _wal_figures(writes: WritePath, maintenance: MaintenanceQueue, cut: TailCut | None) -> dict[str, Any]:
+def _wal_figures(writes: WritePath, maintenance: MaintenanceQueue, cut: TailCut | None) -> WalStats:
     wal = writes.wal
     return {
         "lsn_appended": wal.lsn_appended,

@@ -28,7 +28,7 @@ import psutil
 
 from benchmarks.progress import MeasuringProgress
 from benchmarks.timing import percentile
-from shardstore import Busy, Client, LocalCluster, OutcomeUnknown, connect
+from shardstore import Busy, Client, LocalCluster, OutcomeUnknown, Stats, connect
 from shardstore.cli.failures import failures_in_one_line
 from shardstore.limits import KIB, MESSAGE_BYTES_MAX, MIB, VALUE_BYTES_MAX
 from shardstore.memory_plan import MemoryPlan, derive
@@ -172,9 +172,9 @@ def _probe(db: Client, value_bytes: int) -> list[float]:
     return []
 
 
-def _sums(stats: dict[Any, dict[str, Any]]) -> dict[str, int]:
+def _sums(stats: Stats) -> dict[str, int]:
     """Write requests that came to the workers, and those that were applied."""
-    workers = [figures for who, figures in stats.items() if who != "router"]
+    workers = [figures for figures in stats.values() if "keys" in figures]
     sent = sum(figures["requests"].get("PUT", 0) for figures in workers)
     return {"sent": sent, "applied": sent - sum(figures["counts"].get("refused busy", 0) for figures in workers)}
 

@@ -21,7 +21,7 @@ from benchmarks.topology import BY_HAND, keys_of, tail
 from shardstore import TopologyOptions
 from shardstore.limits import KIB, MIB
 
-COOLDOWN_MS = 2_000
+COOLDOWN_SECONDS = 2
 SPLITTING = f"{ASYNC}, other ranges and TopologyOptions"
 SPLIT_BYTES = 128 * MIB
 RANGES = 8
@@ -53,7 +53,7 @@ def two_workers(settings: Settings) -> Iterator[Row]:
     busiest in each second: 2 when both work all the time, whatever a key costs.
     """
     records = records_of(HEX, settings.count(HEX))
-    auto = TopologyOptions(split_bytes=SPLIT_BYTES, cooldown_ms=COOLDOWN_MS)
+    auto = TopologyOptions(split_bytes=SPLIT_BYTES, cooldown=COOLDOWN_SECONDS)
     for way, (keys, call_entries) in _patterns(records).items():
         runs: dict[int, list[Figures]] = {1: [], 2: []}
         for run in range(settings.runs):
@@ -92,7 +92,7 @@ def self_split(settings: Settings) -> Iterator[Row]:
     """Uniform updates of a store that began as one range and split itself, beside one that was split beforehand."""
     records = records_of(HEX, settings.count(HEX))
     stored = sum(map(len, records.keys + records.values))
-    auto = TopologyOptions(split_bytes=max(KIB, stored // RANGES_MIN), cooldown_ms=COOLDOWN_MS)
+    auto = TopologyOptions(split_bytes=max(KIB, stored // RANGES_MIN), cooldown=COOLDOWN_SECONDS)
     ways: dict[str, list[Figures]] = {"itself": [], SPLIT_BEFOREHAND: []}
     with new_store(settings, "async", [], topology=auto) as itself:
         settings.say("self_split, splitting")
@@ -133,7 +133,7 @@ def cold_p99(settings: Settings) -> Iterator[Row]:
     the hot range and its clients have one, all else the other, as where there are enough of them.
     """
     records = records_of(HEX, settings.count(HEX))
-    auto = TopologyOptions(split_bytes=SPLIT_BYTES, cooldown_ms=COOLDOWN_MS)
+    auto = TopologyOptions(split_bytes=SPLIT_BYTES, cooldown=COOLDOWN_SECONDS)
     apart: dict[bool, list[Figures]] = {False: [], True: []}
     runs: dict[str, list[Figures]] = {IDLE: [], BUSY_ELSEWHERE: [], "auto off": [], "auto on": []}
     for run in range(settings.runs):

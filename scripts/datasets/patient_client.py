@@ -60,5 +60,5 @@ class PatientClient:
 
 def _pause_seconds(error: Exception) -> float:
     """What the cluster asks for, within bounds."""
-    asked = error.retry_after_ns / 1e9 if isinstance(error, Busy) else 0.0
+    asked = error.retry_after if isinstance(error, Busy) else 0.0
     return min(max(asked, PAUSE_SECONDS), PAUSE_SECONDS_MAX)

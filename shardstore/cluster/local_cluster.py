@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from threading import Thread
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import NoReturn, Self
 
 from shardstore.client.aio.connecting import Connecting, connect_async
 from shardstore.client.blocking.client import Client
 from shardstore.client.blocking.connecting import connect
+from shardstore.client.forking import REOPEN
 from shardstore.cluster.settings import cluster_settings
 from shardstore.cluster.supervisor import Supervisor
 from shardstore.errors import Closed, InvalidRequest, ShardstoreError, Unavailable
@@ -30,20 +31,25 @@ _STOPPED = "the cluster was stopped: make a new LocalCluster"
 
 
 class LocalCluster:
-    """A cluster that lives as long as the `with` block, or from `start` to `stop`.
+    """A cluster that runs as long as the `with` block, or from `start` to `stop`.
 
-    data        the directory of the store; made when missing
-    workers     worker processes, beside any others that own ranges (default: those the store has, for a new one by
-                the number of cores); `admin.add_worker` and `admin.drain_worker` change them while the cluster runs
-    memory      bytes the whole store may use, as a number or like "512MiB"
-    durability  "group_sync" (default), "sync" or "async": when a write is acknowledged
-    ranges      a number, or boundary keys, that cut a new store (default: one range, split as data come)
-    segments    how segment files are written, see SegmentOptions
-    topology    when ranges are split, merged and moved, see TopologyOptions
-    listen      None for sockets that only this user reaches, or a loopback address like "tcp://127.0.0.1:7700"
-    socket, socket_mode, socket_group
-                path of the socket for clients, instead of one in a private directory, and its mode (default: 0o600)
-                and group: who may connect
+    Args:
+        data: The directory of the store. It is made if it is missing.
+        workers: How many worker processes there are, 1 to 256; None: as many as the store has, and for a new one by the
+            number of cores. Others that own ranges run too. `admin.add_worker` and `admin.drain_worker` change them.
+        memory: What the whole store may use: bytes, or text like "512MiB". At least 96 MiB for each worker.
+        durability: When a write is acknowledged: "group_sync", "sync" or "async"; see Durability.
+        ranges: Into how many even ranges a new store is cut, or a sequence of the keys at which ranges begin, in
+            order. None: one range, which is split as data arrives.
+        listen: A loopback address like "tcp://127.0.0.1:7700"; None: sockets that only this user can reach.
+        segments: How table files are written; None: SegmentOptions().
+        topology: When ranges are split, merged and moved; None: TopologyOptions().
+        socket: The path of the socket for clients; None: one in a private directory.
+        socket_mode: Its permissions, like 0o660 or "660", at least 0o600; None: 0o600. Only with `socket`.
+        socket_group: The name of its group; None: the usual one. Only with `socket`.
+
+    Raises:
+        InvalidRequest: An argument is not allowed.
     """
 
     def __init__(
@@ -70,11 +76,25 @@ class LocalCluster:
 
     @property
     def url(self) -> str:
-        """What `shardstore.connect` takes; it also takes the data directory."""
+        """The url for `shardstore.connect`, which also takes the data directory.
+
+        Raises:
+            Closed: The cluster does not run.
+        """
         return self._started().url
 
     def start(self) -> Self:
-        """Start all processes and wait until they serve; answers the cluster. Raises as Supervisor.run does."""
+        """Start all processes and wait until they serve.
+
+        Returns:
+            The cluster itself.
+
+        Raises:
+            InvalidRequest: The store cannot be opened like this: another process serves it, for example.
+            StorageFailure, Corruption: Its files cannot be read or written, or are damaged.
+            Unavailable: A process did not start, or did nothing for 60 seconds while it started.
+            Closed: The cluster runs already, or was stopped: make a new LocalCluster.
+        """
         if self._supervisor is not None:
             raise Closed("the cluster runs already: use it as it is" if self._serves else _STOPPED)
         if is_patched():
@@ -97,7 +117,10 @@ class LocalCluster:
         return self
 
     def stop(self) -> None:
-        """Stop all processes in order and wait for their end. Does nothing when they are stopped, or in a fork."""
+        """Stop all processes in order, and wait for their end.
+
+        It does nothing if the cluster does not run, or in the child of a fork.
+        """
         if self._supervisor is None or self._thread is None or self._owner != os.getpid():
             return
         atexit.unregister(self.stop)
@@ -110,16 +133,46 @@ class LocalCluster:
             self._supervisor.request_stop()
             raise
 
-    def connect(self, **settings: Any) -> Client:
-        """A blocking client; takes the settings of `shardstore.connect`."""
-        return connect(self._where(), **settings)
+    def connect(self, *, direct: bool = True, timeout: float | None = None, fork: str = REOPEN) -> Client:
+        """Connect to this cluster.
 
-    def connect_async(self, **settings: Any) -> Connecting:
-        """An asyncio client, by `await` or `async with`; takes the settings of `shardstore.connect_async`."""
-        return connect_async(self._where(), **settings)
+        Args:
+            direct: As for `shardstore.connect`.
+            timeout: Seconds; None is 30.
+            fork: As for `shardstore.connect`.
+
+        Returns:
+            A client. Close it, by hand or with `with`.
+
+        Raises:
+            Closed: The cluster does not run.
+            The errors of `shardstore.connect`.
+        """
+        return connect(self._where(), direct, timeout=timeout, fork=fork)
+
+    def connect_async(self, *, direct: bool = True, timeout: float | None = None, fork: str = REOPEN) -> Connecting:
+        """Connect to this cluster with an asyncio client.
+
+        Args:
+            direct: As for `shardstore.connect_async`.
+            timeout: Seconds; None is 30.
+            fork: As for `shardstore.connect_async`.
+
+        Returns:
+            As `shardstore.connect_async`.
+
+        Raises:
+            Closed: The cluster does not run.
+            The errors of `shardstore.connect_async`.
+        """
+        return connect_async(self._where(), direct, timeout=timeout, fork=fork)
 
     def processes(self) -> dict[str, int]:
-        """Process ids of what runs now, by name: "router", "worker-0", "worker-0 maintenance"."""
+        """Return the processes of the cluster that run now.
+
+        Returns:
+            Process ids by name: "router", "worker-0", "worker-0 maintenance", ...; empty if none runs.
+        """
         return self._supervisor.processes() if self._supervisor else {}
 
     def _where(self) -> str:

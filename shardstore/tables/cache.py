@@ -12,6 +12,7 @@ from typing import Protocol
 from weakref import ref
 
 from shardstore.limits import EXPANDED_BLOCKS_BYTES_MIN
+from shardstore.stats_schema import CacheStats
 from shardstore.tables.block_cache import BlockCache
 from shardstore.tables.table_parts import TableParts
 
@@ -43,7 +44,7 @@ class SegmentCache:
         self._evict_parts()
         return parts
 
-    def figures(self) -> dict[str, int]:
+    def figures(self) -> CacheStats:
         """What is held, in bytes, and how often it helped: for blocks by lookups, for parts by tables."""
         return {
             "block_bytes": self.blocks.bytes_held,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shardstore.stats_schema import LookupStats
+
 
 @dataclass(slots=True)
 class Lookups:
@@ -29,3 +31,13 @@ class Lookups:
         self.filtered += keys
         self.passed += passed
         self.passed_falsely += passed - found
+
+    def figures(self) -> LookupStats:
+        """The counts by name."""
+        return {
+            "keys": self.keys,
+            "found": self.found,
+            "filtered": self.filtered,
+            "passed": self.passed,
+            "passed_falsely": self.passed_falsely,
+        }

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from itertools import compress, repeat
 from operator import is_
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from shardstore.files import file_names
 from shardstore.identifiers import Stored
 from shardstore.seams.filesystem import Filesystem
+from shardstore.stats_schema import FileLayerStats
 from shardstore.tables.cache import SegmentCache
 from shardstore.tables.cut_keys import cut_keys
 from shardstore.tables.digests import digest_of, digests_of
@@ -99,7 +99,7 @@ class Segment:
         """Keys that cut the bytes here and those of the marks into so many parts. Raises Corruption."""
         return cut_keys(self.manifest.tables, self._blocks_of, marks, parts)
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> FileLayerStats:
         """What the segment consists of, as plain values by name; sizes in bytes."""
         manifest = self.manifest
         return {
@@ -116,7 +116,7 @@ class Segment:
             "tombstones": self.tombstones,
             "keys_asked": self.keys_asked,
             "layers_asked": self.layers_asked,
-            "lookups": asdict(self._tables.lookups),
+            "lookups": self._tables.lookups.figures(),
         }
 
     def _serve(self, manifest: Manifest) -> None:

@@ -49,10 +49,16 @@ class AdminRequest:
 
 @dataclass(frozen=True, slots=True)
 class PlannedChange:
-    """One change of ranges: the segments before and after it, and in one line why it is made.
+    """One change of ranges that was made or, in a dry run, would be made.
 
-    `number` names it among all changes, 0 in a dry run. `kind` is "split", "merge" or "move". `at` is the key that
-    splits, empty in another kind. `worker` owns the last child.
+    Attributes:
+        number: Its number among all changes of the store; 0 in a dry run.
+        kind: "split", "merge" or "move".
+        parents: The segments before it.
+        children: The segments after it.
+        at: The key at which a range is split; empty for another kind.
+        worker: The worker that owns the last of the children.
+        reason: Why it is made, in one line.
     """
 
     number: int
@@ -66,9 +72,17 @@ class PlannedChange:
 
 @dataclass(frozen=True, slots=True)
 class RangeRow:
-    """One range: its keys [start, end), empty for unbounded, its owner, and its size and load.
+    """One range, with its owner, size and load.
 
-    `bytes` are those stored and buffered, `ops` operations per second. `state` says whether the range is in a change.
+    Attributes:
+        start: Its first key; empty: no bound.
+        end: The first key behind it; empty: no bound.
+        segment: The number of its segment.
+        worker: The number of the worker that owns it.
+        epoch: A number that grows each time a worker is given the range.
+        bytes: Bytes in its files and in memory, as reported within the last seconds.
+        ops: Keys read and written per second, of late.
+        state: "active", or the stage of the change of ranges that it is in.
     """
 
     start: Key

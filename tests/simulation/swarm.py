@@ -225,7 +225,7 @@ def _topology(rng: random.Random) -> TopologyOptions:
         split_bytes=rng.choice((KIB, 16 * KIB)),
         split_operations=rng.choice((1, 50)),
         changes_max=rng.choice((1, 4)),
-        cooldown_ms=rng.choice((0, 200, 2_000)),
+        cooldown=rng.choice((0, 0.2, 2)),
     )
 
 

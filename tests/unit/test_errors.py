@@ -41,3 +41,8 @@ def test_a_refusal_names_the_range_and_counts_nothing_where_there_is_nothing_to_
 ) -> None:
     busy = Busy("a flush runs", 1, 1, 10_000_000, Place(5, start, end, 1))
     assert str(busy) == f"a flush runs; nothing was applied, retry after 10 ms (segment 5 at worker 1, {keys})"
+
+
+def test_a_refusal_tells_in_seconds_when_to_retry() -> None:
+    assert pickle.loads(pickle.dumps(Busy("range bytes", 1, 1, 50_000_000))).retry_after == 0.05
+    assert Busy("too many open scans", 1, 1, 0).retry_after == 0.0

@@ -43,7 +43,7 @@ from shardstore.topology_options import TopologyOptions
             status_fd=5,
         ),
         RouterOptions(
-            "data", "store", "l", "i", 2, (), derive(GIB, 2), TopologyOptions(False, split_bytes=1 << 20, cooldown_ms=0)
+            "data", "store", "l", "i", 2, (), derive(GIB, 2), TopologyOptions(False, split_bytes=1 << 20, cooldown=0)
         ),
         WorkerOptions(
             *("data", "store", 1, "ipc:///tmp/r", "ipc:///tmp/w1", Durability.ASYNC, derive(GIB, 2)),
@@ -104,8 +104,8 @@ def test_the_number_of_workers_is_bounded() -> None:
         ({"split_bytes": 0}, "split_bytes is 1024 to"),
         ({"split_operations": 0}, "split_operations is 1 to"),
         ({"changes_max": 65}, "changes_max is 1 to 64, not 65"),
-        ({"cooldown_ms": -1}, "cooldown_ms is 0 to"),
-        ({"cooldown_ms": 1.5}, "cooldown_ms is 0 to"),
+        ({"cooldown": -1}, "cooldown is 0 to 86400 seconds"),
+        ({"cooldown": float("nan")}, "cooldown is 0 to 86400 seconds"),
     ],
 )
 def test_topology_options_that_make_no_sense_are_refused(setting: dict[str, Any], message: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+
+from shardstore.stats_schema import JobStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,15 @@ class JobTotals:
             self.sum + other.sum,
         )
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> JobStats:
         """By name, flat."""
-        figures = {item.name: getattr(self.sum, item.name) for item in fields(JobFigures)}
-        return {"finished": self.finished, "failed": self.failed, "duration_ns": self.duration_ns, **figures}
+        return {
+            "finished": self.finished,
+            "failed": self.failed,
+            "duration_ns": self.duration_ns,
+            "read_bytes": self.sum.read_bytes,
+            "written_bytes": self.sum.written_bytes,
+            "carried_bytes": self.sum.carried_bytes,
+            "entries_in": self.sum.entries_in,
+            "entries_out": self.sum.entries_out,
+        }

@@ -2,6 +2,7 @@
 
 connecting.py   `connect_async`
 client.py       `AsyncClient`
+lifetime.py     how a client is made, opened and closed
 admin.py        `AsyncClient.admin`
 scan.py         what `AsyncClient.scan` returns
 calling.py      runs the calls of a method, several at a time

@@ -10,48 +10,50 @@ from shardstore.wire.admin_messages import AdminReply, PlannedChange, RangeRow
 
 
 class AsyncAdmin:
-    """Changes of ranges and workers. Its methods are those of Admin."""
+    """The methods of an operator: changes of ranges and workers. They are those of Admin."""
 
     def __init__(self, call: Callable[[Administer], Awaitable[AdminReply]]) -> None:
         self._call = call
 
     async def split(self, key: bytes, *, dry_run: bool = False, timeout: float | None = None) -> list[PlannedChange]:
-        """Make two ranges of the one with this key. Both stay with their worker.
+        """Split the range with this key into two. Both stay with their worker.
 
         Args:
             key: The first key of the second range, 1 to 4,096 bytes.
-            dry_run: Do nothing, and return what would be done.
-            timeout: Seconds to wait; None is 30. A change that has begun goes on.
+            dry_run: Return what would be done, and do nothing.
+            timeout: Seconds; None is 30. A change that has begun continues after it.
 
         Returns:
-            The changes that were made, each with its reason.
+            The changes that were made or, with `dry_run`, would be made, each with its reason.
 
         Raises:
-            InvalidRequest: It cannot be done; the error says why.
-            Busy: Another change of the range still runs.
-            OutcomeUnknown: It was not done in time, or the router died; `ranges` tells what was done.
-            Unavailable: Nobody answered in time.
-            Closed: The client was closed.
+            InvalidRequest: An argument is not allowed, or it cannot be done; the message says why.
+            Busy: Another change of the range was under way until `timeout`.
+            OutcomeUnknown: It was not complete in time, or the router died. Look at `ranges`.
+            Unavailable: Nobody answered in time. Nothing was begun.
+            StorageFailure: The disk takes no new route map. Nothing was begun.
+            Closed: The client was closed. What was begun continues.
         """
         return (await self._call(administration.split(key, dry_run, timeout))).changes
 
     async def merge(self, key: bytes, *, dry_run: bool = False, timeout: float | None = None) -> list[PlannedChange]:
-        """Make one range of the one with this key and its right neighbour.
+        """Merge the range with this key and the range behind it into one.
 
         Args:
-            key: A key in the left range, 1 to 4,096 bytes.
-            dry_run: Do nothing, and return what would be done.
-            timeout: Seconds to wait; None is 30. A change that has begun goes on.
+            key: A key in the first of the two ranges, 1 to 4,096 bytes.
+            dry_run: Return what would be done, and do nothing.
+            timeout: Seconds; None is 30. A change that has begun continues after it.
 
         Returns:
-            The changes that were made, each with its reason.
+            The changes that were made or, with `dry_run`, would be made, each with its reason.
 
         Raises:
-            InvalidRequest: It cannot be done; the error says why.
-            Busy: Another change of the range still runs.
-            OutcomeUnknown: It was not done in time, or the router died; `ranges` tells what was done.
-            Unavailable: Nobody answered in time.
-            Closed: The client was closed.
+            InvalidRequest: An argument is not allowed, or it cannot be done; the message says why.
+            Busy: Another change of one of the ranges was under way until `timeout`.
+            OutcomeUnknown: It was not complete in time, or the router died. Look at `ranges`.
+            Unavailable: Nobody answered in time. Nothing was begun.
+            StorageFailure: The disk takes no new route map. Nothing was begun.
+            Closed: The client was closed. What was begun continues.
         """
         return (await self._call(administration.merge(key, dry_run, timeout))).changes
 
@@ -63,37 +65,39 @@ class AsyncAdmin:
         Args:
             key: A key in the range, 1 to 4,096 bytes.
             to: The number of the worker.
-            dry_run: Do nothing, and return what would be done.
-            timeout: Seconds to wait; None is 30. A change that has begun goes on.
+            dry_run: Return what would be done, and do nothing.
+            timeout: Seconds; None is 30. A change that has begun continues after it.
 
         Returns:
-            The changes that were made, each with its reason.
+            The changes that were made or, with `dry_run`, would be made, each with its reason.
 
         Raises:
-            InvalidRequest: It cannot be done; the error says why.
-            Busy: Another change of the range still runs.
-            OutcomeUnknown: It was not done in time, or the router died; `ranges` tells what was done.
-            Unavailable: Nobody answered in time.
-            Closed: The client was closed.
+            InvalidRequest: An argument is not allowed, or it cannot be done; the message says why.
+            Busy: Another change of the range was under way, or the worker took no ranges, until `timeout`.
+            OutcomeUnknown: It was not complete in time, or the router died. Look at `ranges`.
+            Unavailable: Nobody answered in time. Nothing was begun.
+            StorageFailure: The disk takes no new route map. Nothing was begun.
+            Closed: The client was closed. What was begun continues.
         """
         return (await self._call(administration.move(key, to, dry_run, timeout))).changes
 
     async def rebalance(self, *, dry_run: bool = False, timeout: float | None = None) -> list[PlannedChange]:
-        """Move ranges so that the workers carry like loads.
+        """Move ranges so that the load is spread over the workers.
 
         Args:
-            dry_run: Do nothing, and return what would be done.
-            timeout: Seconds to wait; None is 30. A change that has begun goes on.
+            dry_run: Return what would be done, and do nothing.
+            timeout: Seconds; None is 30. A change that has begun continues after it.
 
         Returns:
-            The changes that were made, each with its reason.
+            The changes that were made or, with `dry_run`, would be made, each with its reason.
 
         Raises:
-            InvalidRequest: It cannot be done; the error says why.
-            Busy: Another change of the range still runs.
-            OutcomeUnknown: It was not done in time, or the router died; `ranges` tells what was done.
-            Unavailable: Nobody answered in time.
-            Closed: The client was closed.
+            InvalidRequest: An argument is not allowed.
+            Busy: Another change of one of the ranges was under way until `timeout`.
+            OutcomeUnknown: It was not complete in time, or the router died. Look at `ranges`.
+            Unavailable: Nobody answered in time. Nothing was begun.
+            StorageFailure: The disk takes no new route map. Nothing was begun.
+            Closed: The client was closed. What was begun continues.
         """
         return (await self._call(administration.rebalance(dry_run, timeout))).changes
 
@@ -101,56 +105,57 @@ class AsyncAdmin:
         """Return all ranges in key order, with owner, size and load.
 
         Args:
-            timeout: Seconds to wait; None is 30.
+            timeout: Seconds; None is 30.
 
         Returns:
             A row for each range.
 
         Raises:
+            InvalidRequest: `timeout` is not allowed.
             Unavailable: Nobody answered in time.
             Closed: The client was closed.
         """
         return (await self._call(administration.ranges(timeout))).ranges
 
     async def add_worker(self, *, dry_run: bool = False, timeout: float | None = None) -> int:
-        """Start another worker. It has no ranges yet.
+        """Start another worker. It has no ranges yet, and may not serve yet when this returns.
 
         Args:
-            dry_run: Do nothing, and return what would be done.
-            timeout: Seconds to wait; None is 30. A change that has begun goes on.
+            dry_run: Return what would be done, and do nothing.
+            timeout: Seconds; None is 30. A change that has begun continues after it.
 
         Returns:
-            The number of the worker.
+            The number of the new worker.
 
         Raises:
-            InvalidRequest: It cannot be done; the error says why.
-            Busy: Another change of the range still runs.
-            OutcomeUnknown: It was not done in time, or the router died; `ranges` tells what was done.
-            Unavailable: Nobody answered in time.
-            Closed: The client was closed.
+            InvalidRequest: An argument is not allowed, or it cannot be done; the message says why.
+            OutcomeUnknown: It was not complete in time, or the router died. Look at `ranges`.
+            Unavailable: Nobody answered in time. Nothing was begun.
+            StorageFailure: The disk takes no new route map. Nothing was begun.
+            Closed: The client was closed. What was begun continues.
         """
         return (await self._call(administration.add_worker(dry_run, timeout))).worker
 
     async def drain_worker(
         self, worker: int, *, dry_run: bool = False, timeout: float | None = None
     ) -> list[PlannedChange]:
-        """Move all ranges of a worker to the others, and wait until it has ended.
+        """Move all ranges of a worker to the others, and wait until it has left the store.
 
-        It ends after the scans that it holds open; an abandoned scan ends after 30 s.
+        It leaves after the scans that it holds open; an abandoned scan ends after 30 seconds.
 
         Args:
             worker: The number of the worker.
-            dry_run: Do nothing, and return what would be done.
-            timeout: Seconds to wait; None is 30. A change that has begun goes on.
+            dry_run: Return what would be done, and do nothing.
+            timeout: Seconds; None is 30. A change that has begun continues after it.
 
         Returns:
-            The changes that were made, each with its reason.
+            The changes that were made or, with `dry_run`, would be made, each with its reason.
 
         Raises:
-            InvalidRequest: It cannot be done; the error says why.
-            Busy: Another change of the range still runs.
-            OutcomeUnknown: It was not done in time, or the router died; `ranges` tells what was done.
-            Unavailable: Nobody answered in time.
-            Closed: The client was closed.
+            InvalidRequest: An argument is not allowed, or it cannot be done; the message says why.
+            OutcomeUnknown: It was not complete in time, or the router died. Look at `ranges`.
+            Unavailable: Nobody answered in time. Nothing was begun.
+            StorageFailure: The disk takes no new route map. Nothing was begun.
+            Closed: The client was closed. What was begun continues.
         """
         return (await self._call(administration.drain_worker(worker, dry_run, timeout))).changes

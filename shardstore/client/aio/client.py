@@ -3,59 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Literal, TypeVar, overload
 
 from shardstore.client.aio.admin import AsyncAdmin
-from shardstore.client.aio.calling import CallRunner
-from shardstore.client.aio.pump import LoopPump
+from shardstore.client.aio.lifetime import Lifetime
 from shardstore.client.aio.scan import AsyncScanIterator
 from shardstore.client.calls import operations, outcome_token
 from shardstore.client.calls.arguments import WAIT, checked_timeout_ns
-from shardstore.client.calls.calls import GetStats, Open
+from shardstore.client.calls.calls import GetStats
 from shardstore.client.calls.scan import scan_of
-from shardstore.client.opening import Surroundings
-from shardstore.errors import InvalidRequest
 from shardstore.options import ScanMode
 from shardstore.outcome import Outcome
+from shardstore.stats_schema import Stats
 from shardstore.wire.wire_format import Op
 
+Default = TypeVar("Default")
 
-class AsyncClient:
-    """The client for the event loop in which it was made, by `connect_async`. Its methods are those of Client.
 
-    Cancelling a write does not take it back. What has left goes on until it is answered or its `timeout` is over, and
-    may be applied; reads of the same client that are made later come behind it. What has not left is dropped. The
-    CancelledError, which is the cause of the TimeoutError of `asyncio.wait_for` and `asyncio.timeout`, has a `token`:
-    `outcome(error.token)` tells what became of the write.
+class AsyncClient(Lifetime):
+    """A client for the event loop in which it was made, by `connect_async`. Its methods are those of Client.
+
+    Cancelling a write does not undo it. A write that was sent goes on until its reply comes or its `timeout` is over,
+    and may be applied; later reads of this client wait for it. A write that was not sent yet is dropped. The
+    CancelledError has a `token`: `outcome(error.token)` says what became of the write. With `asyncio.wait_for` and
+    `asyncio.timeout` the CancelledError is the cause of the TimeoutError.
     """
-
-    def __init__(self, surroundings: Surroundings) -> None:
-        if not isinstance(surroundings, Surroundings):
-            raise InvalidRequest("a client is made by shardstore.connect_async(...)")
-        self._pump = LoopPump(surroundings)
-        self._calls = CallRunner(self._pump)
-
-    def __repr__(self) -> str:
-        return f"<shardstore.AsyncClient of {self._pump.name!r}{', closed' if self._pump.ended else ''}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise InvalidRequest(
-            "a client cannot be pickled: another process makes its own, "
-            f"with shardstore.connect_async({self._pump.name!r})"
-        )
 
     @property
     def admin(self) -> AsyncAdmin:
-        """What an operator does: split, merge and move ranges, add and drain workers."""
+        """The methods of an operator: split, merge and move ranges, add and drain workers."""
         return AsyncAdmin(self._calls.one)
 
-    async def get(self, key: bytes, default: Any = None, *, timeout: float | None = None) -> Any:
+    @overload
+    async def get(self, key: bytes, default: None = None, *, timeout: float | None = None) -> bytes | None: ...
+    @overload
+    async def get(self, key: bytes, default: Default, *, timeout: float | None = None) -> bytes | Default: ...
+    async def get(
+        self, key: bytes, default: Default | None = None, *, timeout: float | None = None
+    ) -> bytes | Default | None:
         """Return the value of a key.
 
         Args:
             key: 1 to 4,096 bytes.
-            default: What to return for a key without a value.
+            default: What to return if the key has no value.
             timeout: Seconds; None is 30.
 
         Returns:
@@ -63,12 +53,12 @@ class AsyncClient:
 
         Raises:
             Unavailable: Nobody answered in time.
-            Busy: The worker has no room for more answers; `retry_after_ns` says when to ask again.
+            Busy: The worker has no room for more replies; ask again after `error.retry_after` seconds.
             InvalidRequest: An argument is not allowed.
             Corruption, StorageFailure: The files of the range are damaged, or cannot be read.
             Closed: The client was closed.
         """
-        value = await self._calls.one(operations.get(key, timeout))
+        value: bytes | None = await self._calls.one(operations.get(key, timeout))
         return default if value is None else value
 
     async def contains(self, key: bytes, *, timeout: float | None = None) -> bool:
@@ -79,7 +69,7 @@ class AsyncClient:
             timeout: Seconds; None is 30.
 
         Returns:
-            True if it has.
+            True if it has one.
 
         Raises:
             The errors of `get`.
@@ -87,31 +77,31 @@ class AsyncClient:
         return await self._calls.one(operations.contains(key, timeout)) is not None
 
     async def put(self, key: bytes, value: bytes, *, timeout: float | None = None, on_busy: str = WAIT) -> None:
-        """Set the value of a key. Once this returns, every client sees it.
+        """Set the value of a key. Once this returns, every client sees the value.
 
         Args:
             key: 1 to 4,096 bytes.
             value: 0 to 8 MiB.
             timeout: Seconds; None is 30.
-            on_busy: "wait" for room until `timeout`, or "fail" at once.
+            on_busy: Without room, "wait" for it until `timeout`, or "fail" at once.
 
         Raises:
-            Busy: There was no room for the write. It was not applied.
-            OutcomeUnknown: The write may have been applied; `outcome(error.token)` tells.
+            Busy: There was no room for the write, in memory or on the disk. It was not applied.
+            OutcomeUnknown: The write may have been applied; `outcome(error.token)` says whether it was.
             Unavailable: Nobody answered in time. The write was not applied.
-            InvalidRequest: An argument is not allowed.
-            Corruption, StorageFailure: The files of the range are damaged, or the disk fails or is full.
-            Closed: The client was closed.
+            InvalidRequest: An argument is not allowed. The write was not applied.
+            Corruption, StorageFailure: Files of the range are damaged, or the log cannot be written.
+            Closed: The client was closed. If that was during the call, the write may have been applied.
         """
         await self._calls.one(operations.put(key, value, timeout, on_busy))
 
     async def delete(self, key: bytes, *, timeout: float | None = None, on_busy: str = WAIT) -> None:
-        """Remove a key. A key without a value is no error.
+        """Remove a key. It is no error if the key has no value.
 
         Args:
             key: 1 to 4,096 bytes.
             timeout: Seconds; None is 30.
-            on_busy: "wait" for room until `timeout`, or "fail" at once.
+            on_busy: Without room, "wait" for it until `timeout`, or "fail" at once.
 
         Raises:
             The errors of `put`.
@@ -119,7 +109,7 @@ class AsyncClient:
         await self._calls.one(operations.delete(key, timeout, on_busy))
 
     async def put_if_absent(self, key: bytes, value: bytes, *, timeout: float | None = None) -> bool:
-        """Set the value of a key that has none.
+        """Set the value of a key if it has none.
 
         Args:
             key: 1 to 4,096 bytes.
@@ -137,16 +127,16 @@ class AsyncClient:
     async def compare_and_set(
         self, key: bytes, expected: bytes | None, value: bytes | None, *, timeout: float | None = None
     ) -> bool:
-        """Set or remove the value of a key, if it is the expected one.
+        """Set or remove the value of a key if it has an expected one.
 
         Args:
             key: 1 to 4,096 bytes.
             expected: The value that the key must have; None: no value.
-            value: The value to set, 0 to 8 MiB; None: remove the key.
+            value: The value to set, 0 to 8 MiB; None: remove the key. Both values have less than 16 MiB together.
             timeout: Seconds; None is 30.
 
         Returns:
-            True if it was the expected one, and so the change was made.
+            True if the key had the expected value, and the change was made.
 
         Raises:
             The errors of `put`.
@@ -156,7 +146,7 @@ class AsyncClient:
     async def increment(self, key: bytes, by: int = 1, *, timeout: float | None = None) -> int:
         """Add to a counter.
 
-        A counter is the decimal text of a signed 64-bit integer, as in Redis: `put` and `get` work on it too.
+        A counter is a signed 64-bit integer as decimal text, as in Redis: `put` and `get` work on it too.
         A key without a value counts as 0.
 
         Args:
@@ -165,21 +155,22 @@ class AsyncClient:
             timeout: Seconds; None is 30.
 
         Returns:
-            The sum.
+            The new value of the counter.
 
         Raises:
-            InvalidRequest: The value is no such number, or the sum would not be one. Nothing was changed.
+            InvalidRequest: An argument is not allowed, the value is no such integer, or the sum would not be one.
+                Nothing was changed.
             The other errors of `put`.
         """
         return int(await self._calls.one(operations.increment(key, by, timeout)))
 
     async def outcome(self, token: bytes, *, timeout: float | None = None) -> Outcome:
-        """Return what became of a write that ended with OutcomeUnknown.
+        """Return what became of a write whose reply was lost.
 
-        Once this has said that something was not applied, it never will be.
+        What this says was not applied never will be.
 
         Args:
-            token: `OutcomeUnknown.token`, or the token of a cancelled write; from any client of the store.
+            token: `OutcomeUnknown.token`, or the token of a cancelled write, from any client of the store.
             timeout: Seconds; None is 30.
 
         Returns:
@@ -196,10 +187,10 @@ class AsyncClient:
 
         Args:
             keys: Any number of keys, each 1 to 4,096 bytes.
-            timeout: Seconds each request may take; None is 30. A large call is cut into several requests.
+            timeout: Seconds for each request; None is 30. A large call is cut into several requests.
 
         Returns:
-            The values in the order of the keys, None for a key without a value.
+            A list as long as `keys` and in their order; None stands for a key without a value.
 
         Raises:
             The errors of `get`.
@@ -216,19 +207,18 @@ class AsyncClient:
         timeout: float | None = None,
         on_busy: str = WAIT,
     ) -> None:
-        """Set the values of many keys.
-
-        This is not atomic. Pairs with the same key are applied in order.
+        """Set the values of many keys. This is not atomic.
 
         Args:
-            pairs: A mapping, or any number of pairs (key, value).
-            timeout: Seconds each request may take; None is 30. A large call is cut into several requests.
-            on_busy: "wait" for room until `timeout`, or "fail" at once.
+            pairs: A mapping, or any number of pairs (key, value). Of pairs with the same key the last one counts.
+            timeout: Seconds for each request; None is 30. A large call is cut into several requests.
+            on_busy: Without room, "wait" for it until `timeout`, or "fail" at once.
 
         Raises:
-            InvalidRequest: A pair is not allowed. The error gives its number, and says what was applied before it.
-            OutcomeUnknown: Some pairs may have been applied; `outcome(error.token)` tells.
-            The other errors of `put`. They mean that no pair was applied.
+            Busy, Unavailable: As for `put`. No pair was applied.
+            OutcomeUnknown: Some pairs may have been applied; `outcome(error.token)` says whether they were.
+            InvalidRequest: A pair is not allowed. The message has its number, and says which pairs were applied.
+            Corruption, StorageFailure, Closed: As for `put`. Other pairs may have been applied.
         """
         async for _ in self._calls.each(operations.put_many(pairs, timeout, on_busy)):
             pass
@@ -238,8 +228,8 @@ class AsyncClient:
 
         Args:
             keys: Any number of keys, each 1 to 4,096 bytes.
-            timeout: Seconds each request may take; None is 30. A large call is cut into several requests.
-            on_busy: "wait" for room until `timeout`, or "fail" at once.
+            timeout: Seconds for each request; None is 30. A large call is cut into several requests.
+            on_busy: Without room, "wait" for it until `timeout`, or "fail" at once.
 
         Raises:
             The errors of `put_many`.
@@ -247,6 +237,35 @@ class AsyncClient:
         async for _ in self._calls.each(operations.delete_many(keys, timeout, on_busy)):
             pass
 
+    @overload
+    def scan(
+        self,
+        start: bytes | None = None,
+        end: bytes | None = None,
+        prefix: bytes | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+        keys_only: Literal[False] = False,
+        *,
+        mode: str = ScanMode.SNAPSHOT,
+        resume: None = None,
+        timeout: float | None = None,
+    ) -> AsyncScanIterator[tuple[bytes, bytes]]: ...
+    @overload
+    def scan(
+        self,
+        start: bytes | None = None,
+        end: bytes | None = None,
+        prefix: bytes | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+        *,
+        keys_only: Literal[True],
+        mode: str = ScanMode.SNAPSHOT,
+        resume: None = None,
+        timeout: float | None = None,
+    ) -> AsyncScanIterator[bytes]: ...
+    @overload
     def scan(
         self,
         start: bytes | None = None,
@@ -259,29 +278,42 @@ class AsyncClient:
         mode: str = ScanMode.SNAPSHOT,
         resume: bytes | None = None,
         timeout: float | None = None,
-    ) -> AsyncScanIterator:
+    ) -> AsyncScanIterator[tuple[bytes, bytes]] | AsyncScanIterator[bytes]: ...
+    def scan(
+        self,
+        start: bytes | None = None,
+        end: bytes | None = None,
+        prefix: bytes | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+        keys_only: bool = False,
+        *,
+        mode: str = ScanMode.SNAPSHOT,
+        resume: bytes | None = None,
+        timeout: float | None = None,
+    ) -> AsyncScanIterator[tuple[bytes, bytes]] | AsyncScanIterator[bytes]:
         """Iterate over keys in order, with their values.
 
-        Nothing is sent before the first entry is wanted. The scan returns every key in its bounds, or raises.
+        Nothing is sent before the first entry is wanted. The scan yields every key in its bounds, or raises.
 
         Args:
-            start: The first key wanted; None: no bound. At most 4,097 bytes, like `end`.
-            end: The first key not wanted; None: no bound.
-            prefix: Only keys that begin with this; may be combined with `start` and `end`.
+            start: The first key wanted, at most 4,097 bytes; None: no bound.
+            end: The first key not wanted, at most 4,097 bytes; None: no bound.
+            prefix: Only keys that begin with this. It may be combined with `start` and `end`.
             reverse: From the last key to the first.
             limit: At most this many entries; None: all.
             keys_only: Yield keys instead of pairs (key, value).
-            mode: What it does about writes that come meanwhile; see ScanMode.
-            resume: The `resume_token` of another scan, to go on behind its last entry; only with `timeout`.
+            mode: A ScanMode: what the scan shows of writes that come while it runs.
+            resume: A `resume_token`: continue that scan behind its last entry. Only `timeout` may be given with it.
             timeout: Seconds to wait for each page; None is 30. Time in the caller's code does not count.
 
         Returns:
-            An iterator. Close it, or let it go, if you do not read it to its end.
+            An iterator over pairs (key, value), or over keys. Close it or drop it if you do not read it to its end.
 
         Raises:
             InvalidRequest: An argument is not allowed.
             ScanInvalidated: While iterating: the scan cannot keep what its mode promises; `error.token` resumes it.
-            The other errors of `get`, while iterating. After those, go on with `next`.
+            The other errors of `get`: While iterating. The next `next` continues behind the last entry.
         """
         scan = scan_of(start, end, prefix, reverse, limit, keys_only, mode, resume, timeout)
         return AsyncScanIterator(self._pump, scan)
@@ -289,7 +321,7 @@ class AsyncClient:
     async def flush(
         self, start: bytes | None = None, end: bytes | None = None, wait: bool = True, *, timeout: float | None = None
     ) -> None:
-        """Write everything written before into segment files.
+        """Write everything that is in memory into table files.
 
         Args:
             start: Only ranges with keys from this one on; None: no bound.
@@ -298,16 +330,16 @@ class AsyncClient:
             timeout: Seconds; None is 30.
 
         Raises:
-            Busy: With wait=False, an earlier flush or compaction of one of the ranges still runs; the others have
-                accepted. With wait=True, a job failed until the timeout; the error says why.
-            The errors of `get`.
+            Busy: With wait=False, an earlier flush or compaction of a range still runs; the other ranges have accepted.
+                With wait=True, it failed until the timeout; the message says why.
+            The other errors of `get`.
         """
         await self._calls.one(operations.maintain(Op.FLUSH, start, end, wait, timeout))
 
     async def compact(
         self, start: bytes | None = None, end: bytes | None = None, wait: bool = True, *, timeout: float | None = None
     ) -> None:
-        """Flush ranges, and merge the tables of each into one sorted set without deleted entries.
+        """Flush ranges, and merge the tables of each into one sorted set without deleted keys.
 
         Args:
             start: Only ranges with keys from this one on; None: no bound.
@@ -320,34 +352,20 @@ class AsyncClient:
         """
         await self._calls.one(operations.maintain(Op.COMPACT, start, end, wait, timeout))
 
-    async def stats(self, *, timeout: float | None = None) -> dict[Any, dict[str, Any]]:
+    async def stats(self, *, timeout: float | None = None) -> Stats:
         """Return statistics of the router and of the workers.
 
         Args:
             timeout: Seconds; None is 30.
 
         Returns:
-            The statistics of the router under "router", and of each worker that has ranges or is up, under its number.
-            A process that cannot answer has {"unavailable": reason}.
+            Those of the router under "router", and of each worker that has ranges or is up under its number.
+            A process that did not answer has {"unavailable": reason}. All fields are in docs/stats.md.
 
         Raises:
-            Unavailable: The router did not answer in time.
+            Unavailable: Nobody answered in time.
+            InvalidRequest: `timeout` is not allowed.
             Closed: The client was closed.
         """
-        figures: dict[Any, dict[str, Any]] = await self._calls.one(GetStats(checked_timeout_ns(timeout)))
+        figures: Stats = await self._calls.one(GetStats(checked_timeout_ns(timeout)))
         return figures
-
-    async def close(self) -> None:
-        """Close the client; calls that wait in other tasks raise Closed."""
-        self._pump.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def _open(self, timeout: float | None) -> None:
-        await self._calls.one(Open(checked_timeout_ns(timeout)))

@@ -19,7 +19,24 @@ def connect_async(
     timeout: float | None = None,
     fork: str = REOPEN,
 ) -> Connecting:
-    """An asyncio client for the running event loop, by `await` or `async with`. Otherwise like `connect`."""
+    """Connect to a cluster on this host, found by its data directory or its url.
+
+    This returns at once; `await` or `async with` connect, and raise the errors.
+
+    Args:
+        where: The path of the store's data directory, or a url like "ipc:///run/app/store" or "tcp://127.0.0.1:7700".
+            None: what the variable SHARDSTORE_URL or else SHARDSTORE_DATA says.
+        direct: Talk to workers directly where their sockets can be reached; False: only through the router.
+        timeout: Seconds; None is 30.
+        fork: What the client does in the child of a fork: connect anew ("reopen"), or raise Closed ("refuse").
+
+    Returns:
+        What `await` makes an AsyncClient of the running event loop, and `async with` one that is closed at the end.
+
+    Raises:
+        InvalidRequest: An argument is not allowed, or `where` and both variables are missing.
+        Unavailable: No router answered: within `timeout`, or within 2 seconds if nobody listens.
+    """
     return Connecting(_connected(where, direct, timeout, fork))
 
 

@@ -5,33 +5,40 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from sys import is_finalizing
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, TypeVar
 
 from shardstore.client.aio.pump import LoopPump
 from shardstore.client.calls.calls import Call, EndScan, ScanPage
 from shardstore.client.calls.scan import CANNOT_BE_COPIED, CARRIED_OVER, IN_USE, Scan
 from shardstore.errors import Closed, InvalidRequest, ScanInvalidated
 
+Entry_co = TypeVar("Entry_co", covariant=True)
 
-class AsyncScanIterator(AsyncIterator[Any]):
-    """The entries of a scan. Nothing is asked of the cluster before the first is wanted. For one task at a time.
 
-    When `anext` raises or is cancelled, what it was about to yield is not lost: the next one tries again, or raises
-    again. It ends only behind the last entry. The time between two pages, which is the caller's, counts for no timeout.
+class AsyncScanIterator(AsyncIterator[Entry_co]):
+    """The entries of a scan: pairs (key, value), or keys. For one task at a time.
 
-    A worker may hold something for the scan until its end: close it, by hand or with `async with`, or let it go.
+    When `anext` raises or is cancelled, no entry is lost: the next `anext` tries again. It raises StopAsyncIteration
+    only behind the last entry. Two tasks that iterate at the same time get InvalidRequest.
+
+    A worker may hold something for the scan until its end. If you do not read it to its end, close it, by hand or with
+    `async with`, or drop it.
+
+    Raises:
+        ScanInvalidated: From `anext`: the scan cannot keep what its mode promises. A `seek` begins anew.
+        The other errors of `AsyncClient.get`: From `anext`.
     """
 
     def __init__(self, pump: LoopPump, scan: Scan) -> None:
         self._scan = scan
         self._reader = _PageReader(pump, scan)
         self._closed = False
-        self._page: Iterator[Any] = iter(())
+        self._page: Iterator[Entry_co] = iter(())
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> Entry_co:
         for entry in self._page:
             return entry
         while (page := self._scan.at_hand() or await self._reader.next_page()) is not None:
@@ -48,13 +55,24 @@ class AsyncScanIterator(AsyncIterator[Any]):
 
     @property
     def resume_token(self) -> bytes:
-        """For `scan(resume=...)`, of any client, to go on right behind the last entry that was yielded."""
+        """Bytes for `scan(resume=...)` of any client: it continues right behind the last entry that was yielded.
+
+        They can be stored and sent to another process.
+        """
         return self._scan.token
 
     def seek(self, key: bytes) -> None:
-        """Go on at the first key from this one on (`reverse`: the last one up to it), within the bounds of the scan.
+        """Continue at another key, before or behind the last one, with a fresh view of the range.
 
-        Forwards or backwards. Ranges are entered anew: they show what is there now. A seek that raises changes nothing.
+        The next entry is that of this key or, if it has none, the one that follows in the order of the scan. The bounds
+        of the scan stay as they are.
+
+        Args:
+            key: 1 to 4,097 bytes.
+
+        Raises:
+            InvalidRequest: The key is not allowed. The scan stays where it is.
+            Closed: The scan was closed.
         """
         if self._closed:
             raise Closed("the scan was closed")
@@ -63,7 +81,7 @@ class AsyncScanIterator(AsyncIterator[Any]):
         self._scan.go_to(place)
 
     async def close(self) -> None:
-        """Yield nothing more, and have nothing held for the scan any more."""
+        """End the scan, and free what a worker holds for it. `resume_token` still says how far it came."""
         self._closed = True
         self._reader.leave()
         self._scan.stop()

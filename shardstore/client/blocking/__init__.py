@@ -2,6 +2,7 @@
 
 connecting.py   `connect`
 client.py       `Client`
+lifetime.py     how a client is made, opened and closed
 admin.py        `Client.admin`
 scan.py         what `Client.scan` returns
 calling.py      runs the calls of a method, several at a time

@@ -1,4 +1,4 @@
-"""What `Client.admin` is: the ranges of the cluster, for its operator."""
+"""What `Client.admin` is: the methods of an operator."""
 
 from __future__ import annotations
 
@@ -10,55 +10,55 @@ from shardstore.wire.admin_messages import AdminReply, PlannedChange, RangeRow
 
 
 class Admin:
-    """Changes of ranges and workers. The store does the same by itself; this is for who knows better.
+    """The methods of an operator: changes of ranges and workers. The store also makes them by itself.
 
-    Each change is made before the method returns, while reads and writes go on, and is answered with what was done and
-    why. With `dry_run` nothing is done, and the answer is what would be. `timeout` is in seconds, None is 30; a change
-    that is not done by then goes on, and the method raises OutcomeUnknown, as it does when the router dies meanwhile:
-    `ranges` tells what was done. What cannot be done raises InvalidRequest;
-    while another change of such a range runs, the method waits for that, and raises Busy at its timeout.
+    A method returns when its change is complete. Reads and writes continue meanwhile. A change that is not complete at
+    `timeout` continues too, and the method raises OutcomeUnknown: `ranges` shows what was done. While another change of
+    the range is under way, the method waits for it.
     """
 
     def __init__(self, call: Callable[[Administer], AdminReply]) -> None:
         self._call = call
 
     def split(self, key: bytes, *, dry_run: bool = False, timeout: float | None = None) -> list[PlannedChange]:
-        """Make two ranges of the one with this key. Both stay with their worker.
+        """Split the range with this key into two. Both stay with their worker.
 
         Args:
             key: The first key of the second range, 1 to 4,096 bytes.
-            dry_run: Do nothing, and return what would be done.
-            timeout: Seconds to wait; None is 30. A change that has begun goes on.
+            dry_run: Return what would be done, and do nothing.
+            timeout: Seconds; None is 30. A change that has begun continues after it.
 
         Returns:
-            The changes that were made, each with its reason.
+            The changes that were made or, with `dry_run`, would be made, each with its reason.
 
         Raises:
-            InvalidRequest: It cannot be done; the error says why.
-            Busy: Another change of the range still runs.
-            OutcomeUnknown: It was not done in time, or the router died; `ranges` tells what was done.
-            Unavailable: Nobody answered in time.
-            Closed: The client was closed.
+            InvalidRequest: An argument is not allowed, or it cannot be done; the message says why.
+            Busy: Another change of the range was under way until `timeout`.
+            OutcomeUnknown: It was not complete in time, or the router died. Look at `ranges`.
+            Unavailable: Nobody answered in time. Nothing was begun.
+            StorageFailure: The disk takes no new route map. Nothing was begun.
+            Closed: The client was closed. What was begun continues.
         """
         return self._call(administration.split(key, dry_run, timeout)).changes
 
     def merge(self, key: bytes, *, dry_run: bool = False, timeout: float | None = None) -> list[PlannedChange]:
-        """Make one range of the one with this key and its right neighbour.
+        """Merge the range with this key and the range behind it into one.
 
         Args:
-            key: A key in the left range, 1 to 4,096 bytes.
-            dry_run: Do nothing, and return what would be done.
-            timeout: Seconds to wait; None is 30. A change that has begun goes on.
+            key: A key in the first of the two ranges, 1 to 4,096 bytes.
+            dry_run: Return what would be done, and do nothing.
+            timeout: Seconds; None is 30. A change that has begun continues after it.
 
         Returns:
-            The changes that were made, each with its reason.
+            The changes that were made or, with `dry_run`, would be made, each with its reason.
 
         Raises:
-            InvalidRequest: It cannot be done; the error says why.
-            Busy: Another change of the range still runs.
-            OutcomeUnknown: It was not done in time, or the router died; `ranges` tells what was done.
-            Unavailable: Nobody answered in time.
-            Closed: The client was closed.
+            InvalidRequest: An argument is not allowed, or it cannot be done; the message says why.
+            Busy: Another change of one of the ranges was under way until `timeout`.
+            OutcomeUnknown: It was not complete in time, or the router died. Look at `ranges`.
+            Unavailable: Nobody answered in time. Nothing was begun.
+            StorageFailure: The disk takes no new route map. Nothing was begun.
+            Closed: The client was closed. What was begun continues.
         """
         return self._call(administration.merge(key, dry_run, timeout)).changes
 
@@ -68,37 +68,39 @@ class Admin:
         Args:
             key: A key in the range, 1 to 4,096 bytes.
             to: The number of the worker.
-            dry_run: Do nothing, and return what would be done.
-            timeout: Seconds to wait; None is 30. A change that has begun goes on.
+            dry_run: Return what would be done, and do nothing.
+            timeout: Seconds; None is 30. A change that has begun continues after it.
 
         Returns:
-            The changes that were made, each with its reason.
+            The changes that were made or, with `dry_run`, would be made, each with its reason.
 
         Raises:
-            InvalidRequest: It cannot be done; the error says why.
-            Busy: Another change of the range still runs.
-            OutcomeUnknown: It was not done in time, or the router died; `ranges` tells what was done.
-            Unavailable: Nobody answered in time.
-            Closed: The client was closed.
+            InvalidRequest: An argument is not allowed, or it cannot be done; the message says why.
+            Busy: Another change of the range was under way, or the worker took no ranges, until `timeout`.
+            OutcomeUnknown: It was not complete in time, or the router died. Look at `ranges`.
+            Unavailable: Nobody answered in time. Nothing was begun.
+            StorageFailure: The disk takes no new route map. Nothing was begun.
+            Closed: The client was closed. What was begun continues.
         """
         return self._call(administration.move(key, to, dry_run, timeout)).changes
 
     def rebalance(self, *, dry_run: bool = False, timeout: float | None = None) -> list[PlannedChange]:
-        """Move ranges so that the workers carry like loads.
+        """Move ranges so that the load is spread over the workers.
 
         Args:
-            dry_run: Do nothing, and return what would be done.
-            timeout: Seconds to wait; None is 30. A change that has begun goes on.
+            dry_run: Return what would be done, and do nothing.
+            timeout: Seconds; None is 30. A change that has begun continues after it.
 
         Returns:
-            The changes that were made, each with its reason.
+            The changes that were made or, with `dry_run`, would be made, each with its reason.
 
         Raises:
-            InvalidRequest: It cannot be done; the error says why.
-            Busy: Another change of the range still runs.
-            OutcomeUnknown: It was not done in time, or the router died; `ranges` tells what was done.
-            Unavailable: Nobody answered in time.
-            Closed: The client was closed.
+            InvalidRequest: An argument is not allowed.
+            Busy: Another change of one of the ranges was under way until `timeout`.
+            OutcomeUnknown: It was not complete in time, or the router died. Look at `ranges`.
+            Unavailable: Nobody answered in time. Nothing was begun.
+            StorageFailure: The disk takes no new route map. Nothing was begun.
+            Closed: The client was closed. What was begun continues.
         """
         return self._call(administration.rebalance(dry_run, timeout)).changes
 
@@ -106,54 +108,55 @@ class Admin:
         """Return all ranges in key order, with owner, size and load.
 
         Args:
-            timeout: Seconds to wait; None is 30.
+            timeout: Seconds; None is 30.
 
         Returns:
             A row for each range.
 
         Raises:
+            InvalidRequest: `timeout` is not allowed.
             Unavailable: Nobody answered in time.
             Closed: The client was closed.
         """
         return self._call(administration.ranges(timeout)).ranges
 
     def add_worker(self, *, dry_run: bool = False, timeout: float | None = None) -> int:
-        """Start another worker. It has no ranges yet.
+        """Start another worker. It has no ranges yet, and may not serve yet when this returns.
 
         Args:
-            dry_run: Do nothing, and return what would be done.
-            timeout: Seconds to wait; None is 30. A change that has begun goes on.
+            dry_run: Return what would be done, and do nothing.
+            timeout: Seconds; None is 30. A change that has begun continues after it.
 
         Returns:
-            The number of the worker.
+            The number of the new worker.
 
         Raises:
-            InvalidRequest: It cannot be done; the error says why.
-            Busy: Another change of the range still runs.
-            OutcomeUnknown: It was not done in time, or the router died; `ranges` tells what was done.
-            Unavailable: Nobody answered in time.
-            Closed: The client was closed.
+            InvalidRequest: An argument is not allowed, or it cannot be done; the message says why.
+            OutcomeUnknown: It was not complete in time, or the router died. Look at `ranges`.
+            Unavailable: Nobody answered in time. Nothing was begun.
+            StorageFailure: The disk takes no new route map. Nothing was begun.
+            Closed: The client was closed. What was begun continues.
         """
         return self._call(administration.add_worker(dry_run, timeout)).worker
 
     def drain_worker(self, worker: int, *, dry_run: bool = False, timeout: float | None = None) -> list[PlannedChange]:
-        """Move all ranges of a worker to the others, and wait until it has ended.
+        """Move all ranges of a worker to the others, and wait until it has left the store.
 
-        It ends after the scans that it holds open; an abandoned scan ends after 30 s.
+        It leaves after the scans that it holds open; an abandoned scan ends after 30 seconds.
 
         Args:
             worker: The number of the worker.
-            dry_run: Do nothing, and return what would be done.
-            timeout: Seconds to wait; None is 30. A change that has begun goes on.
+            dry_run: Return what would be done, and do nothing.
+            timeout: Seconds; None is 30. A change that has begun continues after it.
 
         Returns:
-            The changes that were made, each with its reason.
+            The changes that were made or, with `dry_run`, would be made, each with its reason.
 
         Raises:
-            InvalidRequest: It cannot be done; the error says why.
-            Busy: Another change of the range still runs.
-            OutcomeUnknown: It was not done in time, or the router died; `ranges` tells what was done.
-            Unavailable: Nobody answered in time.
-            Closed: The client was closed.
+            InvalidRequest: An argument is not allowed, or it cannot be done; the message says why.
+            OutcomeUnknown: It was not complete in time, or the router died. Look at `ranges`.
+            Unavailable: Nobody answered in time. Nothing was begun.
+            StorageFailure: The disk takes no new route map. Nothing was begun.
+            Closed: The client was closed. What was begun continues.
         """
         return self._call(administration.drain_worker(worker, dry_run, timeout)).changes

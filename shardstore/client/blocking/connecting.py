@@ -16,12 +16,21 @@ def connect(
     timeout: float | None = None,
     fork: str = REOPEN,
 ) -> Client:
-    """A client of the cluster on this host that serves a data directory, or of the cluster at a url.
+    """Connect to a cluster on this host, found by its data directory or its url.
 
-    `where`: the path of the directory, or the url. Without it the variable SHARDSTORE_URL or SHARDSTORE_DATA says so.
-    `direct`: talk to workers whose endpoints can be reached, instead of through the router only.
-    `fork`: in the child of a fork the client opens itself anew ("reopen"), or raises Closed ("refuse").
-    Raises Unavailable when no router answers in time.
+    Args:
+        where: The path of the store's data directory, or a url like "ipc:///run/app/store" or "tcp://127.0.0.1:7700".
+            None: what the variable SHARDSTORE_URL or else SHARDSTORE_DATA says.
+        direct: Talk to workers directly where their sockets can be reached; False: only through the router.
+        timeout: Seconds; None is 30.
+        fork: What the client does in the child of a fork: connect anew ("reopen"), or raise Closed ("refuse").
+
+    Returns:
+        A client. Close it, by hand or with `with`.
+
+    Raises:
+        InvalidRequest: An argument is not allowed, or `where` and both variables are missing.
+        Unavailable: No router answered: within `timeout`, or within 2 seconds if nobody listens.
     """
     client = Client(surroundings_of(where, direct, fork))
     try:

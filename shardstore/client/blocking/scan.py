@@ -9,38 +9,43 @@ from itertools import chain
 from sys import is_finalizing
 from threading import get_ident
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, TypeVar
 
 from shardstore.client.blocking.pump import Pump, Ticket
 from shardstore.client.calls.calls import EndScan, ScanPage
 from shardstore.client.calls.scan import CANNOT_BE_COPIED, CARRIED_OVER, IN_USE, Scan
 from shardstore.errors import Closed, InvalidRequest, ScanInvalidated
 
+Entry_co = TypeVar("Entry_co", covariant=True)
 _END = object()
 _NOTHING: Iterator[Any] = iter(())
 
 
-class ScanIterator(Iterator[Any]):
-    """The entries of a scan. Nothing is asked of the cluster before the first is wanted. For one thread at a time.
+class ScanIterator(Iterator[Entry_co]):
+    """The entries of a scan: pairs (key, value), or keys. For one thread at a time.
 
-    When `next` raises, what it was about to yield is not lost: the next `next` tries again, or raises again. It raises
-    StopIteration only behind the last entry. `timeout` bounds the waits for pages; the time between two of them, which
-    is the caller's, does not count.
+    When `next` raises, no entry is lost: the next `next` tries again. It raises StopIteration only behind the last
+    entry. Two threads that iterate at the same time get InvalidRequest.
 
-    A worker may hold something for the scan until its end: close it, by hand or with `with`, or let it go.
+    A worker may hold something for the scan until its end. If you do not read it to its end, close it, by hand or with
+    `with`, or drop it.
+
+    Raises:
+        ScanInvalidated: From `next`: the scan cannot keep what its mode promises. A `seek` begins anew.
+        The other errors of `Client.get`: From `next`.
     """
 
     def __init__(self, pump: Pump, scan: Scan) -> None:
         self._scan = scan
         self._reader = _PageReader(pump, scan)
         self._closed = False
-        self._entries = self._reader.entries()
+        self._entries: Iterator[Entry_co] = self._reader.entries()
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Entry_co]:
         """The entries that follow. The same ones as `next` gives, without a step in bytecode for each."""
         return self._entries
 
-    def __next__(self) -> Any:
+    def __next__(self) -> Entry_co:
         return next(self._entries)
 
     def __repr__(self) -> str:
@@ -51,13 +56,24 @@ class ScanIterator(Iterator[Any]):
 
     @property
     def resume_token(self) -> bytes:
-        """For `scan(resume=...)`, of any client, to go on right behind the last entry that was yielded."""
+        """Bytes for `scan(resume=...)` of any client: it continues right behind the last entry that was yielded.
+
+        They can be stored and sent to another process.
+        """
         return self._scan.token
 
     def seek(self, key: bytes) -> None:
-        """Go on at the first key from this one on (`reverse`: the last one up to it), within the bounds of the scan.
+        """Continue at another key, before or behind the last one, with a fresh view of the range.
 
-        Forwards or backwards. Ranges are entered anew: they show what is there now. A seek that raises changes nothing.
+        The next entry is that of this key or, if it has none, the one that follows in the order of the scan. The bounds
+        of the scan stay as they are.
+
+        Args:
+            key: 1 to 4,097 bytes.
+
+        Raises:
+            InvalidRequest: The key is not allowed. The scan stays where it is.
+            Closed: The scan was closed.
         """
         if self._closed:
             raise Closed("the scan was closed")
@@ -67,7 +83,7 @@ class ScanIterator(Iterator[Any]):
         self._entries = self._reader.entries()
 
     def close(self) -> None:
-        """Yield nothing more, and have nothing held for the scan any more."""
+        """End the scan, and free what a worker holds for it. `resume_token` still says how far it came."""
         self._closed = True
         self._reader.leave()
         self._scan.stop()

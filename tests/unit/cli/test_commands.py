@@ -294,10 +294,10 @@ def test_serve_takes_every_setting_of_topology_by_its_name(tmp_path: Path, monke
     served: list[ClusterSettings] = []
     monkeypatch.setattr(serve, "serve", lambda settings, _: served.append(settings))
     options = ["--no-auto-topology", "--split-bytes", "1048576", "--split-operations", "7"]
-    bounds = ["--changes-max", "3", "--cooldown-ms", "0"]
+    bounds = ["--changes-max", "3", "--cooldown", "0.5"]
     assert run("serve", "--data", str(tmp_path), *options, *bounds).exit_code == 0
     assert run("serve", "--data", str(tmp_path), "--auto-topology").exit_code == 0
-    assert [settings.topology for settings in served] == [TopologyOptions(False, 1 << 20, 7, 3, 0), TopologyOptions()]
+    assert [settings.topology for settings in served] == [TopologyOptions(False, 1 << 20, 7, 3, 0.5), TopologyOptions()]
 
 
 def test_serve_refuses_settings_of_topology_that_make_no_sense(tmp_path: Path) -> None:

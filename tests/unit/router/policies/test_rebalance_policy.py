@@ -93,7 +93,7 @@ def test_cold_bytes_move_to_who_stores_least() -> None:
 
 def test_bytes_are_evened_out_in_one_round_whatever_was_moved_a_moment_ago() -> None:
     loads = store(*({"size_bytes": 40 * UNIT, "measured_ns": 0} for _ in range(12)), workers=4)
-    plans = moves(loads, History(NOW_NS), TopologyOptions(split_bytes=100 * UNIT, cooldown_ms=0), NOW_NS)
+    plans = moves(loads, History(NOW_NS), TopologyOptions(split_bytes=100 * UNIT, cooldown=0), NOW_NS)
     assert Counter(plan.workers[0] for plan in plans) == {1: 3, 2: 3, 3: 2}, "they are not apart by a range then"
     assert len({plan.segments for plan in plans}) == 8
 

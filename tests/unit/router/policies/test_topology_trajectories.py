@@ -252,7 +252,7 @@ def test_a_new_worker_is_given_its_share(seed: int) -> None:
 
 def test_no_more_is_moved_than_evens_out_even_without_a_cooldown(seed: int) -> None:
     """The load of what has moved shows late at its new worker: who does not wait for that gives it too much."""
-    store = seeded(even_store(2, 8, TopologyOptions(cooldown_ms=0)), seed)
+    store = seeded(even_store(2, 8, TopologyOptions(cooldown=0)), seed)
     store.busy = [Spread(0, KEYS // 2, 0.9), Spread(KEYS // 2, KEYS, 0.3)]
     plans = store.run(SETTLED)
     assert kinds(plans) == {PlanKind.MOVE: len(plans)}
@@ -261,7 +261,7 @@ def test_no_more_is_moved_than_evens_out_even_without_a_cooldown(seed: int) -> N
 
 
 def test_changes_at_a_time_are_bounded(seed: int) -> None:
-    store = seeded(even_store(4, 4, TopologyOptions(split_bytes=MIB, changes_max=2, cooldown_ms=0)), seed)
+    store = seeded(even_store(4, 4, TopologyOptions(split_bytes=MIB, changes_max=2, cooldown=0)), seed)
     store.content = [Spread(0, KEYS, 200 * MIB)]
 
     def look(store: ModelStore) -> None:

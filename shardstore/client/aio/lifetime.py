@@ -1,0 +1,50 @@
+"""The life of an asyncio client: the counterpart of blocking/lifetime.py."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import NoReturn, Self
+
+from shardstore.client.aio.calling import CallRunner
+from shardstore.client.aio.pump import LoopPump
+from shardstore.client.calls.arguments import checked_timeout_ns
+from shardstore.client.calls.calls import Open
+from shardstore.client.opening import Surroundings
+from shardstore.errors import InvalidRequest
+
+
+class Lifetime:
+    """What a client does besides its operations."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        if not isinstance(surroundings, Surroundings):
+            raise InvalidRequest("a client is made by shardstore.connect_async(...)")
+        self._pump = LoopPump(surroundings)
+        self._calls = CallRunner(self._pump)
+
+    def __repr__(self) -> str:
+        return f"<shardstore.AsyncClient of {self._pump.name!r}{', closed' if self._pump.ended else ''}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise InvalidRequest(
+            "a client cannot be pickled: another process makes its own, "
+            f"with shardstore.connect_async({self._pump.name!r})"
+        )
+
+    async def close(self) -> None:
+        """Close the client. A second call does nothing.
+
+        Calls that wait in other tasks raise Closed. A write among them may have been applied.
+        """
+        self._pump.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _open(self, timeout: float | None) -> None:
+        await self._calls.one(Open(checked_timeout_ns(timeout)))

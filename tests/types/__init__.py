@@ -1,0 +1,1 @@
+"""What type checkers see of the public API. mypy checks these files; they are never run."""

@@ -1,0 +1,119 @@
+"""The types of the public API, as a program meets them."""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+from shardstore import (
+    Admin,
+    AsyncAdmin,
+    AsyncClient,
+    AsyncScanIterator,
+    Busy,
+    Client,
+    LocalCluster,
+    NoStats,
+    Outcome,
+    PlannedChange,
+    RangeRow,
+    RouterStats,
+    ScanIterator,
+    Stats,
+    WorkerStats,
+    connect,
+    connect_async,
+)
+
+
+def gets(db: Client) -> None:
+    """The value is bytes, or what the caller named for a key without one."""
+    assert_type(db.get(b"k"), bytes | None)
+    assert_type(db.get(b"k", None), bytes | None)
+    assert_type(db.get(b"k", b""), bytes)
+    assert_type(db.get(b"k", 0, timeout=1), bytes | int)
+    assert_type(db.get_many([b"k"]), list[bytes | None])
+    assert_type(db.contains(b"k"), bool)
+
+
+def writes(db: Client) -> None:
+    """Plain writes return nothing, conditional ones what they did."""
+    db.put(b"k", b"v", on_busy="fail")
+    db.put_many({b"k": b"v"})
+    db.put_many((bytes([number]), b"v") for number in range(7))
+    assert_type(db.put_if_absent(b"k", b"v"), bool)
+    assert_type(db.compare_and_set(b"k", None, b"v"), bool)
+    assert_type(db.increment(b"k"), int)
+    assert_type(db.outcome(b"token"), Outcome)
+
+
+def scans(db: Client, keys_only: bool, token: bytes) -> None:
+    """Pairs, or keys where these were asked for; either where that is known at run time only."""
+    assert_type(db.scan(), ScanIterator[tuple[bytes, bytes]])
+    assert_type(db.scan(b"a", b"b", reverse=True, limit=7, mode="live"), ScanIterator[tuple[bytes, bytes]])
+    assert_type(db.scan(keys_only=True), ScanIterator[bytes])
+    assert_type(db.scan(keys_only=keys_only), ScanIterator[tuple[bytes, bytes]] | ScanIterator[bytes])
+    assert_type(db.scan(resume=token), ScanIterator[tuple[bytes, bytes]] | ScanIterator[bytes])
+    assert_type(list(db.scan(keys_only=True)), list[bytes])
+    assert_type(dict(db.scan()), dict[bytes, bytes])
+    assert_type(next(db.scan()), tuple[bytes, bytes])
+    with db.scan(prefix=b"k") as scan:
+        for key, value in scan:
+            assert_type((key, value), tuple[bytes, bytes])
+        assert_type(scan.resume_token, bytes)
+
+
+def stats(db: Client) -> None:
+    """Whoever looks for a field knows whose figures these are."""
+    figures = db.stats()
+    assert_type(figures, Stats)
+    router = figures["router"]
+    if "sessions" in router:
+        assert_type(router, RouterStats)
+        assert_type(router["changes"]["under_way"][0]["age_ns"], int | None)
+    for process in figures.values():
+        if "wal" in process:
+            assert_type(process, WorkerStats)
+            assert_type(process["ranges"][0]["layers"]["lookups"]["found"], int)
+        elif "unavailable" in process:
+            assert_type(process, NoStats)
+        else:
+            assert_type(process, RouterStats)
+
+
+def operators(admin: Admin) -> None:
+    """Changes, ranges, and the number of a worker."""
+    assert_type(admin.split(b"k", dry_run=True), list[PlannedChange])
+    assert_type(admin.drain_worker(0), list[PlannedChange])
+    assert_type(admin.ranges(), list[RangeRow])
+    assert_type(admin.add_worker(), int)
+
+
+async def tasks(db: AsyncClient, token: bytes) -> None:
+    """The asyncio client has the same types, behind `await` and `async for`."""
+    assert_type(await db.get(b"k"), bytes | None)
+    assert_type(await db.get(b"k", b""), bytes)
+    assert_type(await db.get(b"k", 0), bytes | int)
+    assert_type(db.scan(), AsyncScanIterator[tuple[bytes, bytes]])
+    assert_type(db.scan(keys_only=True), AsyncScanIterator[bytes])
+    assert_type(db.scan(resume=token), AsyncScanIterator[tuple[bytes, bytes]] | AsyncScanIterator[bytes])
+    assert_type([key async for key in db.scan(keys_only=True)], list[bytes])
+    assert_type(await anext(db.scan()), tuple[bytes, bytes])
+    assert_type(await db.stats(), Stats)
+    assert_type(db.admin, AsyncAdmin)
+    assert_type(await db.admin.ranges(), list[RangeRow])
+
+
+async def clients(cluster: LocalCluster) -> None:
+    """How clients are made."""
+    assert_type(connect("data", timeout=5), Client)
+    assert_type(cluster.connect(direct=False), Client)
+    assert_type(await connect_async("data"), AsyncClient)
+    async with cluster.connect_async(fork="refuse") as db:
+        assert_type(db, AsyncClient)
+    with cluster as same, same.connect() as client:
+        assert_type((same, client), tuple[LocalCluster, Client])
+
+
+def waits(error: Busy) -> None:
+    """Seconds, as for time.sleep."""
+    assert_type(error.retry_after, float)
