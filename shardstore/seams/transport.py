@@ -19,7 +19,7 @@ class Transport(Protocol):
     """The sockets of one process. Only `wake` may be called from another thread."""
 
     def bind(self, link: str, endpoint: str) -> str:
-        """Listen at the endpoint; returns the endpoint to connect to (tcp port 0 is replaced by the chosen port)."""
+        """Listen at the endpoint; returns the endpoint to connect to (tcp port 0 becomes the port that was chosen)."""
 
     def connect(self, link: str, endpoint: str) -> None:
         """Connect a link to an endpoint, replacing a link of the same name. The endpoint need not exist yet."""
@@ -59,7 +59,7 @@ class ClientTransport(Transport, Protocol):
         """The second half of `receive`: send what is queued, and return what has arrived."""
 
     def drop(self) -> None:
-        """Close every socket at once, dropping unsent messages. In a forked child, the parent's sockets keep working."""
+        """Close every socket at once and drop unsent messages. In a forked child this leaves the parent's untouched."""
 
     def descriptor(self) -> int:
         """Return a file descriptor that becomes readable when `receive` may return messages; see SocketTransport."""
