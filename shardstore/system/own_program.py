@@ -61,7 +61,7 @@ def _interpreter() -> str:
         return beside
     raise InvalidRequest(
         "this program has no Python interpreter to run the processes of a cluster with: "
-        "run `shardstore serve` beside it, and connect to that"
+        "run `shardstore serve` separately, and connect to that"
     )
 
 
