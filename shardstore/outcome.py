@@ -1,4 +1,4 @@
-"""What became of a write whose answer never came."""
+"""The outcome of a write whose reply was lost."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ class Ending(StrEnum):
     NOT_APPLIED = "not_applied"
     """It was not applied, and never will be."""
     UNKNOWN = "unknown"
-    """Too long ago: its segment has forgotten the request, or its client."""
+    """It is too long ago: its segment does not remember the request, or its client, any more."""
     PARTLY = "partly"
-    """Only of a whole: some parts were applied, and some were not and never will be."""
+    """Some parts were applied; the others were not, and never will be. Never the ending of a single part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Answer to `outcome(token)`. `state` is that of the whole write, `unknown` as soon as that of one part is.
+    """Result of `outcome(token)`. `state` is the ending of the whole write; unknown if that of any part is unknown.
 
-    `parts`: a key of each part that was in doubt, and what became of that part. A part is what the write had for one
-    range of keys, at once; a write of one key is its only part.
+    `parts` has, for each part that was in doubt, one of its keys and its ending. A part is the share of the write that
+    went to one range in one request; a write of one key has a single part.
     """
 
     state: Ending
