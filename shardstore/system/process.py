@@ -25,9 +25,9 @@ from typing import Any
 from shardstore.errors import InvalidRequest
 
 EXIT_ORPHANED = 70
-"""The supervisor is gone."""
+"""Exit code: the supervisor is gone."""
 EXIT_SIGNALLED_TWICE = 71
-"""A second stop signal arrived before the process had stopped."""
+"""Exit code: a second stop signal arrived before the process had stopped."""
 DESCRIPTORS_MIN = 256
 _PR_SET_PDEATHSIG = 1
 

@@ -206,11 +206,11 @@ class Parts:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes that are kept."""
+        """Number of bytes held in memory."""
         return self.size - self.missing if self.is_kept else 0
 
     def add(self, part: bytes) -> None:
-        """Take the next bytes."""
+        """Add the next bytes."""
         self.missing -= len(part)
         if not self.is_kept:
             return
@@ -222,7 +222,7 @@ class Parts:
             self._parts.append(bytearray(part))
 
     def whole(self) -> bytes:
-        """The frame, once nothing is missing; empty if it was not kept."""
+        """Return the frame, of which nothing may be missing; empty if it was not kept."""
         return b"".join(self._parts)
 
 
@@ -236,7 +236,7 @@ class _LongMessage:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes that are kept."""
+        """Number of bytes held in memory."""
         return sum(map(len, self._frames)) + sum([parts.held_bytes for parts in self._left])
 
     @property

@@ -111,7 +111,7 @@ class StreamLink:
             self._connection.stream.socket.close()
 
     def _connect(self) -> Connection | None:
-        """A new connection; None when nobody listens, more wait to be accepted than may, or no descriptor is left."""
+        """Open a connection; None if nothing listens, the listener's queue is full, or no descriptor is left."""
         try:
             opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         except OSError:

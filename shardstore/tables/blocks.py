@@ -43,7 +43,7 @@ class Blocks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredBlocks:
-    """Blocks as they lie in a mapped file."""
+    """The blocks of a mapped file, as they are stored."""
 
     path: str
     data: memoryview

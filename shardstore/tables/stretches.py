@@ -73,7 +73,7 @@ def stretch_of(
 
 
 def behind(stretch: KeyRange, wanted: KeyRange, reverse: bool) -> KeyRange | None:
-    """Return what is left of a range behind a stretch at its near end; None if nothing is left."""
+    """Return what is left of a range after a stretch at its near end; None if nothing is left."""
     if reverse:
         return KeyRange(wanted.start, stretch.start) if stretch.start != wanted.start else None
     return KeyRange(stretch.end, wanted.end) if stretch.end != wanted.end else None

@@ -172,7 +172,7 @@ class TableRecord:
 
     @property
     def outside_bytes(self) -> int:
-        """The other bytes of the file."""
+        """The bytes of the file outside of `share_bytes`."""
         return self.file_bytes - self.share_bytes
 
 

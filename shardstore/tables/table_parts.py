@@ -23,7 +23,7 @@ _PER_INDEX_BYTE = 4
 
 
 class TableParts:
-    """The parts of one table."""
+    """The indexes, filter, blocks and columns of one table."""
 
     def __init__(self, file: TableFile, block_cache: BlockCache) -> None:
         self._file = file

@@ -132,7 +132,7 @@ class Table:
         return key_range.intersection(self._extent)
 
     def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[Mark]:
-        """Return marks inside the range: block boundaries or, for few entries, the key behind these entries."""
+        """Return marks inside the range: block boundaries or, for few entries, the key after them."""
         within = self.extent(key_range)
         if within is None:
             return ()
@@ -209,7 +209,7 @@ class Table:
         return int(parts.block_index.positions[block]) + bisect_left(keys, key)  # type: ignore[type-var]
 
     def _mark_behind(self, key_range: KeyRange, reverse: bool, entries: int) -> Sequence[Mark]:
-        """Return the mark behind the first `entries` entries of the range; none if the range has no more."""
+        """Return the mark after the first `entries` entries of the range; none if the range has no more."""
         first, last = self._positions(key_range)
         if last - first <= entries:
             return ()

@@ -98,7 +98,7 @@ class Op(IntEnum):
 
 
 class Status(IntEnum):
-    """How a request ended."""
+    """How a request ended, in the header of its reply."""
 
     NONE = 0
     """This message is a request."""
