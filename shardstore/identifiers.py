@@ -1,4 +1,4 @@
-"""The small values that name things across processes."""
+"""Small values that identify things across processes."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ ClientId = NewType("ClientId", int)
 
 
 LIFE_NONCE_BITS = 32
-"""The low bits of the life of a log: chance. Above them its lives are counted; see workers/wal/log_document.py."""
+"""The low bits of a log's life are random; the bits above them count its lives. See workers/wal/log_document.py."""
 
 
 def is_later_life(life: int, known: int) -> bool:
-    """Whether a log has been opened since it had the life that is known of it."""
+    """Whether `life` is a later life of a log than `known`: the log has been opened since."""
     return life >> LIFE_NONCE_BITS > known >> LIFE_NONCE_BITS
 
 
 class RequestId(NamedTuple):
-    """One logical request; a retry carries the same one. `client` is issued by the router, unguessable."""
+    """Identifies a logical request; a retry has the same id. The router issues `client`, which is unguessable."""
 
     client: int
     sequence: int
 
 
 class DirectoryIdentity(NamedTuple):
-    """Which directory is meant: a path may come to name another one, and a copy is another one."""
+    """Identifies a directory, as its path may later name another one. A copy of it has another identity."""
 
     device: int
     inode: int
 
 
 def tag_of_store(store: str) -> int:
-    """What stands for the identity of a store in the header of messages; never 0."""
+    """Return the number that represents a store's identity in the header of messages; never 0."""
     return checksum(store.encode()) or 1
 
 
 def client_of_worker(worker: int) -> ClientId:
-    """The id under which a worker asks others. The router issues none of these, which are WORKERS_MAX, to a client."""
+    """Return the client id with which a worker asks other workers. The router never issues these ids to clients."""
     return ClientId(worker + 1)
 
 
 class Tombstone(Enum):
-    """The mark of a deleted key inside the engine. It is no value of the user's space: nothing is reserved."""
+    """Marks a deleted key inside the store. It is not a bytes object, so users can store any value."""
 
     TOMBSTONE = 1
 
@@ -56,13 +56,13 @@ class Tombstone(Enum):
         return "TOMBSTONE"
 
     def __len__(self) -> int:
-        """A tombstone has no payload, so that sizes of stored entries sum up."""
+        """Return 0, so that the sizes of entries can be added up."""
         return 0
 
 
 TOMBSTONE: Final = Tombstone.TOMBSTONE
 Stored: TypeAlias = bytes | Tombstone
-"""What a layer holds for a key. A layer that holds nothing answers None."""
+"""What a layer holds for a key. A layer that holds nothing for it returns None."""
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 """Bytes that may be read without a copy."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KeyRange:
-    """Keys from `start` (inclusive; empty: from the first) to `end` (exclusive; empty: to the last)."""
+    """Keys from `start` (inclusive; empty: no lower bound) to `end` (exclusive; empty: no upper bound)."""
 
     start: bytes = b""
     end: bytes = b""
@@ -20,7 +20,7 @@ class KeyRange:
         return self.start <= key and (not self.end or key < self.end)
 
     def intersection(self, other: KeyRange) -> KeyRange | None:
-        """The keys in both ranges, or None when there can be none."""
+        """Return the range of keys that are in both ranges; None if there can be none."""
         start = max(self.start, other.start)
         end = min(self.end, other.end) if self.end and other.end else self.end or other.end
         return None if end and start >= end else KeyRange(start, end)
@@ -30,6 +30,6 @@ EVERYTHING = KeyRange()
 
 
 def range_of_prefix(prefix: bytes) -> KeyRange:
-    """Exactly the keys that begin with `prefix`."""
+    """Return the range of exactly the keys that begin with `prefix`."""
     stem = prefix.rstrip(b"\xff")
     return KeyRange(prefix, stem[:-1] + bytes([stem[-1] + 1]) if stem else b"")

@@ -1,6 +1,6 @@
-"""numpy, loaded when it is used first: a program that asks for single keys, as most commands do, needs none of it.
+"""numpy, loaded on first use. A program that reads single keys, as most commands do, does not need it.
 
-Loading it takes about as long as all the rest of a client.
+Loading it takes about as long as loading the rest of a client.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 else:
 
     class _Numpy:
-        """Has what numpy has; each name is looked up once."""
+        """Has the attributes of numpy; each is looked up once."""
 
         def __getattr__(self, name: str) -> object:
             import numpy  # noqa: PLC0415

@@ -1,14 +1,14 @@
-"""What `memory=` comes to: every bound on memory of a store, derived in one place from the whole and the workers.
+"""Divides `memory=`: derives every memory limit of a store, in one place, from the total and the number of workers.
 
-    sixteenths  what                                                         bound of
-            10  overlays, and requests in the log that are not applied yet   the store; leased (router/budget.py)
-           1.5  what is kept of segments: filters, indexes, expanded blocks  each worker
-           0.5  what is remembered of requests, so that none is done twice   each worker
-             1  open scans: former overlays they hold, pages read ahead       each worker
-             1  answers that slow clients have not taken                     each worker
+    sixteenths  use                                                          limit of
+            10  overlays, and logged requests that are not applied yet       the store; leased (router/budget.py)
+           1.5  segment cache: filters, indexes, expanded blocks             each worker
+           0.5  dedup windows                                                each worker
+             1  open scans: overlays kept for them, pages read ahead         each worker
+             1  replies that slow clients have not read                      each worker
              2  the inputs of one drain                                      each maintenance process
 
-The rest of a process, its interpreter and libraries, is not counted: about 60 MiB each.
+The interpreter and the libraries of a process, about 60 MiB each, are not counted.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from shardstore.limits import KIB, MESSAGE_BYTES_MAX, MIB, ROUTER_IN_FLIGHT_BYTE
 
 DEFAULT_MEMORY = "1GiB"
 WORKER_MEMORY_MIN = 96 * MIB
-"""A worker's share must leave room in one range for the largest request (see workers/serving/admission.py)."""
+"""A worker's share of memory must have room for the largest request to one range (workers/serving/admission.py)."""
 SEAL_BYTES_MAX = 64 * MIB
 SCAN_BYTES = 4 * KIB
-"""Memory for what an open scan needs beside the layers that it reads."""
+"""Memory of an open scan, in addition to the layers that it reads."""
 LEASE_FLOOR_BYTES = WORKER_MEMORY_MIN * 10 // 16
-"""What a worker may always buffer, whatever the others do."""
+"""What a worker may always buffer, whatever other workers do."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
-    """Bounds in bytes. `buffer_bytes` and `lease_...` are about leases, the others are per process.
+    """Limits in bytes. `buffer_bytes` and `lease_...` concern leases; the others are per process.
 
-    memory            what the user gave
-    buffer_bytes      the sum of all leases is never over it
-    lease_floor       the least that a worker may buffer, once it has had that much
-    lease_start       with how much a worker begins: with nothing, if it was added when the budget was divided already
-    lease_max         the most: what is left when all others have the least
-    seal_bytes        size at which the active layer of a range is sealed, if the lease allows for it
-    cache_bytes       kept of segments by a worker
-    window_bytes      what a worker remembers of the requests of clients
-    view_bytes        held by a worker for open scans alone
-    scans_max         scans that a worker may hold open: those for which `view_bytes` have room
-    answer_bytes      answers of a worker that wait for their readers; beyond it reads are refused
-    drain_bytes       overlay bytes whose log one drain reads
-    in_flight_bytes   requests that the router has passed to one worker and not seen answered
+    memory            total given by the user
+    buffer_bytes      maximum sum of all leases
+    lease_floor       minimum lease of a worker, once it has had that much
+    lease_start       a worker's first lease; 0 if the worker was added after the budget was divided
+    lease_max         maximum lease: what is left if all other workers have the minimum
+    seal_bytes        size at which the active layer of a range is sealed, if the lease allows it
+    cache_bytes       segment cache of a worker
+    window_bytes      dedup windows of a worker
+    view_bytes        data that a worker keeps only for open scans
+    scans_max         number of scans that a worker may have open, for which `view_bytes` has room
+    answer_bytes      unread replies of a worker; above it, reads are refused
+    drain_bytes       overlay bytes whose log records one drain reads
+    in_flight_bytes   unanswered requests that the router has passed to one worker
     """
 
     memory: int
@@ -63,31 +63,31 @@ class MemoryPlan:
     in_flight_bytes: int
 
     def lines(self) -> Iterator[str]:
-        """The plan in a few lines for people."""
+        """Describe the plan in a few lines for people."""
         yield f"memory {_mib(self.memory)} for {self.workers} workers:"
         yield (
-            f"  {_mib(self.buffer_bytes)} of writes not yet in segments, leased: "
+            f"  {_mib(self.buffer_bytes)} for writes that are not yet in tables, leased: "
             f"{_mib(self.lease_floor)} to {_mib(self.lease_max)} per worker"
         )
         yield (
-            f"  per worker {_mib(self.cache_bytes)} of segments, {_mib(self.window_bytes)} of requests remembered, "
+            f"  per worker {_mib(self.cache_bytes)} of segment cache, {_mib(self.window_bytes)} of dedup windows, "
             f"{_mib(self.view_bytes)} for {self.scans_max:,} open scans, "
-            f"{_mib(self.answer_bytes)} of answers not taken, {_mib(self.drain_bytes)} in a drain"
+            f"{_mib(self.answer_bytes)} of unread replies, {_mib(self.drain_bytes)} in a drain"
         )
 
 
 def plan_of_worker(plan: MemoryPlan, was_first: bool, workers_most: int) -> MemoryPlan:
-    """The plan for a worker's next process, where there were at the most so many workers since the budget was divided.
+    """Return the plan for a worker's next process. `workers_most`: maximum number of workers so far.
 
-    A process must not begin with more than the router holds reserved for its worker: that is the fair share of the
-    least, for those among whom the budget was divided (`was_first`), and nothing for others.
+    A process must not begin with a larger lease than the router reserves for its worker. For the workers among whom the
+    budget was divided first (`was_first`), that is an equal share, at most the minimum lease; for others it is 0.
     """
     fair_bytes = min(plan.lease_floor, plan.buffer_bytes // workers_most)
     return replace(plan, lease_start=fair_bytes if was_first else 0)
 
 
 def derive(memory: int, workers: int, lease_floor: int = LEASE_FLOOR_BYTES) -> MemoryPlan:
-    """The bounds of a store that may use this much memory, in bytes."""
+    """Return the plan of a store that may use this much memory, in bytes."""
     share = memory // workers
     buffer_bytes = memory * 10 // 16
     floor = min(lease_floor, buffer_bytes // workers)

@@ -1,4 +1,4 @@
-"""What became of a write whose answer never came."""
+"""The outcome of a write whose reply was lost."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Ending(StrEnum):
     NOT_APPLIED = "not_applied"
     """None of it was applied, and none ever will be."""
     UNKNOWN = "unknown"
-    """Nobody remembers the write: it was too long ago."""
+    """It is too long ago: its segment does not remember the request, or its client, any more."""
     PARTLY = "partly"
-    """Some parts were applied, and the others were not and never will be. Only a whole write ends so."""
+    """Some parts were applied; the others were not, and never will be. Never the ending of a single part."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""Stalls: times in which something was refused or kept waiting for want of room, by their causes.
+"""Stalls: periods in which requests were refused or delayed because space ran out, by cause.
 
-A stall begins with a refusal and has ended when nothing was refused for that cause for QUIET_NS.
+A stall begins with a refusal. It ends when nothing has been refused for the same cause for QUIET_NS.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ EVENTS_MAX = 64
 
 @dataclass(slots=True)
 class Stall:
-    """One stall. `refused` counts what was refused, from `begin_ns` to `latest_ns`."""
+    """One stall. `refused` counts the refusals from `begin_ns` to `latest_ns`."""
 
     cause: str
     begin_ns: int
@@ -26,19 +26,19 @@ class Stall:
 
     @property
     def end_ns(self) -> int:
-        """When it is over, if nothing more is refused."""
+        """When the stall ends if nothing more is refused."""
         return self.latest_ns + QUIET_NS
 
 
 class Stalls:
-    """Stalls that last, by cause, and the latest EVENTS_MAX of those that have ended."""
+    """The current stalls, by cause, and the latest EVENTS_MAX stalls that have ended."""
 
     def __init__(self) -> None:
         self._lasting: dict[str, Stall] = {}
         self._ended: deque[Stall] = deque(maxlen=EVENTS_MAX)
 
     def refused(self, cause: str, now_ns: int) -> None:
-        """Something was refused, or still waits."""
+        """Count a refusal or a delay for this cause; starts a stall if there is none."""
         stall = self._lasting.get(cause)
         if stall is None or stall.end_ns <= now_ns:
             self.pass_time(now_ns)
@@ -48,16 +48,16 @@ class Stalls:
             stall.refused += 1
 
     def pass_time(self, now_ns: int) -> None:
-        """Note the end of stalls that are over."""
+        """Move stalls that are over to the ended ones."""
         for stall in [stall for stall in self._lasting.values() if stall.end_ns <= now_ns]:
             self._ended.append(self._lasting.pop(stall.cause))
 
     def lasts(self, beginning: str) -> str:
-        """The cause, with this beginning, of a stall that lasts; empty when there is none."""
+        """Return the cause of a current stall whose cause begins like this; empty if there is none."""
         return next((cause for cause in self._lasting if cause.startswith(beginning)), "")
 
     def figures(self, now_ns: int) -> StallStats:
-        """How many last (`now`), and `events`: the starts and ends of the latest, in their order."""
+        """Return statistics: `now`, the number of current stalls, and `events`, the latest starts and ends in order."""
         self.pass_time(now_ns)
         starts = [(stall.begin_ns, "start", stall) for stall in (*self._ended, *self._lasting.values())]
         ends = [(stall.latest_ns, "end", stall) for stall in self._ended]

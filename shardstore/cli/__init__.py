@@ -1,6 +1,6 @@
 """The command line.
 
-commands.py      `shardstore` itself: commands that read and write keys, and show figures
+commands.py      `shardstore` itself: commands that read and write keys, and show statistics
 serve.py         `shardstore serve`
 admin.py         `shardstore admin`: ranges and workers
 status.py        `shardstore status`
@@ -9,6 +9,6 @@ failures.py      how a command fails: one line, one exit code
 help_texts.py    help and version
 output.py        what a command prints
 log.py           the log of `serve`
-store_status.py  whether a store serves, from its statistics
-memory_table.py  where its memory is, as a table
+store_status.py  derives from its statistics whether a store serves
+memory_table.py  a table of the memory that a store uses
 """

@@ -1,4 +1,4 @@
-"""The commands of an operator: ranges and workers of a running cluster."""
+"""The operator's commands: they show and change the ranges and workers of a running cluster."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shardstore.client.blocking.client import Client
     from shardstore.wire.admin_messages import PlannedChange, RangeRow
 
-_dry_run = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Only report what would be done.")
 _HEADINGS = ("start", "end", "segment", "worker", "epoch", "bytes", "ops/s", "state")
 
 
@@ -24,7 +24,7 @@ _HEADINGS = ("start", "end", "segment", "worker", "epoch", "bytes", "ops/s", "st
 @_dry_run
 @with_client
 def split(db: Client, form: Form, timeout: float, key: str, dry_run: bool) -> None:
-    """Make two ranges of the one with KEY, which begins the second."""
+    """Split the range that contains KEY in two. KEY becomes the first key of the second."""
     _show(form, db.admin.split(form.to_bytes(key), dry_run=dry_run, timeout=timeout), dry_run)
 
 
@@ -33,17 +33,17 @@ def split(db: Client, form: Form, timeout: float, key: str, dry_run: bool) -> No
 @_dry_run
 @with_client
 def merge(db: Client, form: Form, timeout: float, key: str, dry_run: bool) -> None:
-    """Make one range of the one with KEY and its right neighbour."""
+    """Merge the range that contains KEY with its right neighbour."""
     _show(form, db.admin.merge(form.to_bytes(key), dry_run=dry_run, timeout=timeout), dry_run)
 
 
 @click.command(cls=Command)
 @click.argument("key")
-@click.option("--to", required=True, type=int, metavar="WORKER", help="Number of the worker that is to own it.")
+@click.option("--to", required=True, type=int, metavar="WORKER", help="Number of the new owner.")
 @_dry_run
 @with_client
 def move(db: Client, form: Form, timeout: float, key: str, to: int, dry_run: bool) -> None:
-    """Give the range with KEY to another worker."""
+    """Move the range that contains KEY to another worker."""
     _show(form, db.admin.move(form.to_bytes(key), to, dry_run=dry_run, timeout=timeout), dry_run)
 
 
@@ -51,7 +51,7 @@ def move(db: Client, form: Form, timeout: float, key: str, to: int, dry_run: boo
 @_dry_run
 @with_client
 def rebalance(db: Client, form: Form, timeout: float, dry_run: bool) -> None:
-    """Move ranges so that the workers carry like loads."""
+    """Move ranges so that all workers have about equal load."""
     _show(form, db.admin.rebalance(dry_run=dry_run, timeout=timeout), dry_run)
 
 
@@ -65,14 +65,14 @@ def ranges(db: Client, form: Form, timeout: float) -> None:
 
 @click.group(cls=Group)
 def workers() -> None:
-    """Add a worker to the cluster, or take the ranges of one away."""
+    """Add a worker to the cluster, or remove one."""
 
 
 @workers.command()
 @_dry_run
 @with_client
 def add(db: Client, form: Form, timeout: float, dry_run: bool) -> None:
-    """Start a further worker. It has no ranges until some are moved to it."""
+    """Start another worker. It has no ranges until some are moved to it."""
     worker = db.admin.add_worker(dry_run=dry_run, timeout=timeout)
     form.show({"worker": worker, "dry_run": dry_run}, f"{'would add' if dry_run else 'added'} worker {worker}")
 
@@ -82,9 +82,9 @@ def add(db: Client, form: Form, timeout: float, dry_run: bool) -> None:
 @_dry_run
 @with_client
 def drain(db: Client, form: Form, timeout: float, worker: int, dry_run: bool) -> None:
-    """Move all ranges of WORKER to the others, and end it.
+    """Move all ranges of WORKER to the other workers, then stop it.
 
-    It ends after the scans that it holds open; one that nobody goes on with is over after 30 seconds.
+    It stops when no scan is open on it. A scan that is not continued ends after 30 seconds.
     """
     changes = db.admin.drain_worker(worker, dry_run=dry_run, timeout=timeout)
     _show(form, changes, dry_run, f"worker {worker} {'would end' if dry_run else 'has ended'}")
@@ -94,7 +94,7 @@ COMMANDS: Sequence[click.Command] = (split, merge, move, rebalance, ranges, work
 
 
 def _show(form: Form, changes: Sequence[PlannedChange], dry_run: bool, end: str = "") -> None:
-    """One line for each change, and one for what comes of them."""
+    """Print a line for each change, and `end` as the last line."""
     lines = [f"{'would ' if dry_run else ''}{_line(form, change)}" for change in changes]
     lines = [*lines, end] if end else lines or ["nothing to do"]
     form.show({"dry_run": dry_run, "changes": list(map(asdict, changes))}, "\n".join(lines))
@@ -112,7 +112,7 @@ def _cells(form: Form, row: RangeRow) -> tuple[str, ...]:
 
 
 def _table(lines: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell; numbers to the right."""
+    """Format a table. Columns are as wide as their widest cell; numbers are aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     sides: Sequence[Callable[[str, int], str]] = (str.ljust, str.ljust, *[str.rjust] * 5, str.ljust)
     return "\n".join(

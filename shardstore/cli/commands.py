@@ -1,7 +1,7 @@
-"""The command line: serve a store, and use one.
+"""The command line: commands to serve a store and to use one.
 
-Keys and values are given and printed as text in UTF-8, or with --hex as hexadecimal digits, which is exact for any
-bytes. With --json each answer is JSON.
+Keys and values are read and printed as UTF-8 text, or with --hex as hexadecimal digits, which can express any bytes.
+With --json all output is JSON.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ Start a store with `shardstore serve`, then use it from another terminal:
     shardstore get greeting
     shardstore scan --prefix gree
 
-Keys and values are text in UTF-8. A byte that is no UTF-8 is printed as \\xNN; --hex is exact for any bytes, and
-`get --raw` for a value. Put `--` before a key that begins with a dash.
+Keys and values are UTF-8 text. A byte that is not UTF-8 is printed as \\xNN. --hex prints any bytes exactly, and
+`get --raw` those of a value. Put `--` before a key that begins with a dash.
 
 \b
 Exit codes:
@@ -50,15 +50,15 @@ Exit codes:
 )
 @help_texts.version_option
 def main() -> None:
-    """See HELP."""
+    """The command `shardstore`. Its help text is HELP."""
 
 
 @main.command()
 @click.argument("key")
-@click.option("--raw", is_flag=True, help="Print the bytes of the value and nothing else, not even an end of line.")
+@click.option("--raw", is_flag=True, help="Print only the bytes of the value, without a line end.")
 @with_client
 def get(db: Client, form: Form, timeout: float, key: str, raw: bool) -> None:
-    """Print the value of KEY; exit with 1 when there is none."""
+    """Print the value of KEY. Exits with 1 if there is no such key."""
     if raw and form.json:
         raise click.UsageError("--raw and --json are two ways to print the value: choose one")
     value = db.get(form.to_bytes(key), timeout=timeout)
@@ -76,9 +76,9 @@ def get(db: Client, form: Form, timeout: float, key: str, raw: bool) -> None:
 @click.argument("value", required=False)
 @with_client
 def put(db: Client, form: Form, timeout: float, key: str, value: str | None) -> None:
-    """Write VALUE under KEY, or the standard input.
+    """Set KEY to VALUE, or to the standard input.
 
-    Without VALUE, it is what comes on the standard input, byte for byte.
+    Without VALUE, the value is everything read from the standard input, byte for byte.
     """
     content = _standard_input() if value is None else form.to_bytes(value)
     db.put(form.to_bytes(key), content, timeout=timeout)
@@ -95,7 +95,7 @@ def _standard_input() -> bytes:
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
 @with_client
 def delete(db: Client, form: Form, timeout: float, keys: tuple[str, ...]) -> None:
-    """Delete each KEY, whether it is there or not."""
+    """Delete each KEY. A key need not exist."""
     given = [form.to_bytes(key) for key in keys]
     if len(given) == 1:
         db.delete(given[0], timeout=timeout)
@@ -107,18 +107,18 @@ def delete(db: Client, form: Form, timeout: float, keys: tuple[str, ...]) -> Non
 @main.command()
 @click.option("--start", help="First key.")
 @click.option("--end", help="Key to stop before.")
-@click.option("--prefix", help="Only keys that begin so.")
+@click.option("--prefix", help="Only keys with this prefix.")
 @click.option("--reverse", is_flag=True, help="From the last key to the first.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many keys.")
-@click.option("--keys-only", is_flag=True, help="Leave the values out.")
+@click.option("--limit", type=click.IntRange(1), help="Maximum number of keys.")
+@click.option("--keys-only", is_flag=True, help="Print no values.")
 @click.option(
     "--mode",
     default=ScanMode.SNAPSHOT.value,
     show_default=True,
     type=click.Choice([mode.value for mode in ScanMode]),
-    help="What the scan does about writes that come meanwhile.",
+    help="How the scan treats writes made while it runs.",
 )
-@click.option("--resume", metavar="TOKEN", help="Go on where a scan ended early, with the token that it gave then.")
+@click.option("--resume", metavar="TOKEN", help="Continue a scan that ended early, with the token that it printed.")
 @with_client
 def scan(
     db: Client,
@@ -130,10 +130,10 @@ def scan(
     resume: str | None,
     **more: Any,
 ) -> None:
-    """Print keys and values in key order, an entry per line.
+    """Print keys and values in key order, one entry per line.
 
     A tab separates key and value. Unless --hex or --json is given, a line end in them is printed as \\n or \\r, a tab
-    as \\t, a backslash as \\\\, and any other byte that is no printable text as \\xNN.
+    as \\t, a backslash as \\\\, and any other unprintable byte as \\xNN.
     """
     texts = {"start": start, "end": end, "prefix": prefix}
     more |= {name: form.to_bytes(text) for name, text in texts.items() if text is not None}
@@ -152,7 +152,7 @@ def scan(
 @main.command()
 @with_client
 def stats(db: Client, form: Form, timeout: float) -> None:
-    """Print the figures of the router and of each worker."""
+    """Print the statistics of the router and of each worker."""
     figures = db.stats(timeout=timeout)
     named = {who if isinstance(who, str) else f"worker {who}": each for who, each in figures.items()}
     form.show(figures, "\n".join(_lines(named)))
@@ -161,9 +161,9 @@ def stats(db: Client, form: Form, timeout: float) -> None:
 @main.command()
 @with_client
 def memory(db: Client, form: Form, timeout: float) -> None:
-    """Print what memory is allowed and used.
+    """Print how much memory is allowed and used.
 
-    By what it is used, per worker and in sum.
+    The table shows each use of memory, per worker and in total.
     """
     figures = db.stats(timeout=timeout)
     form.show(
@@ -173,11 +173,11 @@ def memory(db: Client, form: Form, timeout: float) -> None:
 
 
 def maintenance_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of what is done to whole ranges."""
+    """Give a command on whole ranges its options."""
     for option in (
-        click.option("--no-wait", is_flag=True, help="Return when it is accepted; fail if an earlier one goes on."),
-        click.option("--end", help="Only ranges with keys before this one."),
-        click.option("--start", help="Only ranges with keys from this one on."),
+        click.option("--no-wait", is_flag=True, help="Return once it is accepted; fail if one is already running."),
+        click.option("--end", help="Only ranges with keys before this key."),
+        click.option("--start", help="Only ranges with keys at or after this key."),
     ):
         command = option(command)
     return command
@@ -187,7 +187,7 @@ def maintenance_options(command: Callable[..., None]) -> Callable[..., None]:
 @maintenance_options
 @with_client
 def flush(db: Client, form: Form, timeout: float, start: str | None, end: str | None, no_wait: bool) -> None:
-    """Wait until everything written so far is in segment files."""
+    """Write everything buffered so far into table files."""
     db.flush(form.to_bound(start), form.to_bound(end), not no_wait, timeout=timeout)
     form.show({"flushed": not no_wait}, "accepted" if no_wait else "flushed")
 
@@ -207,9 +207,9 @@ def compact(db: Client, form: Form, timeout: float, start: str | None, end: str 
 @click.option("--hex", "as_hex", is_flag=True, help="Print keys and values as hexadecimal digits.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(file: str, entries: int, as_hex: bool, as_json: bool) -> None:
-    """Print what is in FILE, any file of a store.
+    """Print the content of FILE, any file of a store.
 
-    It may be in use, or a copy. Exits with 3 when it is damaged, and says where.
+    FILE may be in use, or a copy. If it is damaged, the command says where and exits with 3.
     """
     from shardstore.system.own_program import run_module  # noqa: PLC0415  (no other command needs it)
 
@@ -221,7 +221,7 @@ def inspect(file: str, entries: int, as_hex: bool, as_json: bool) -> None:
 
 
 def _lines(figures: Any, indent: str = "") -> Iterator[str]:
-    """Nested figures as indented lines."""
+    """Format nested statistics as indented lines."""
     for name, value in figures.items() if isinstance(figures, dict) else enumerate(figures):
         if isinstance(value, dict | list) and value:
             yield f"{indent}{name}"

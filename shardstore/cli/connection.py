@@ -1,4 +1,4 @@
-"""How a command of the command line reaches a cluster, and takes and prints bytes."""
+"""How a command connects to a cluster, and how it reads and prints keys and values."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ DEFAULT_DATA = "data"
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How bytes are given and printed."""
+    """The form in which keys and values are given and printed."""
 
     hex: bool
     json: bool
 
     def to_bytes(self, text: str) -> bytes:
-        """The bytes a word of the command line stands for."""
+        """Return the bytes that an argument of the command line stands for. Raises InvalidRequest."""
         if not self.hex:
             return text.encode("utf-8", "surrogateescape")
         try:
@@ -36,15 +36,15 @@ class Form:
             raise InvalidRequest(f"{text!r} is not hexadecimal: give two digits per byte") from None
 
     def to_bound(self, text: str | None) -> bytes | None:
-        """The bytes of a bound, None for one that was not given."""
+        """Return the bytes of a bound; None if it was not given."""
         return None if text is None else self.to_bytes(text)
 
     def to_text(self, data: bytes) -> str:
-        """The bytes as text; without --hex, bytes that are no UTF-8 appear as \\xNN."""
+        """Return the bytes as text; without --hex, bytes that are not UTF-8 appear as \\xNN."""
         return data.hex() if self.hex else data.decode("utf-8", "backslashreplace")
 
     def to_line(self, data: bytes) -> str:
-        """The bytes as text without line ends and tabs, from which they can be told again."""
+        """Return the bytes as one line of text without tabs, from which the bytes can be recovered."""
         return data.hex() if self.hex else output.one_line(data)
 
     def show(self, answer: Any, text: str) -> None:
@@ -56,7 +56,7 @@ class Form:
 
 
 def cluster_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give the command the argument `where`, which names a cluster as `connect` takes it, and the options for it."""
+    """Give the command the options that name a cluster, and the argument `where`, to be passed to `connect`."""
 
     @click.option("--url", help="Address of the cluster, as `serve` prints it. [default: the cluster of --data]")
     @click.option(
@@ -75,7 +75,7 @@ def cluster_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def with_client(command: Callable[..., None]) -> Callable[..., None]:
-    """Give the command a connected client, the form of its answers and a timeout, and the options for all three."""
+    """Give the command a connected client, a Form and a timeout as arguments, and the options for them."""
 
     @cluster_options
     @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for the cluster.")

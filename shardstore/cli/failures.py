@@ -1,4 +1,4 @@
-"""How a command fails: one line that says what, why and what to do, and an exit code that means one thing."""
+"""How a command fails: with one line that says what happened, why, and what to do, and with a distinct exit code."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ EXIT_FAILED = 3
 EXIT_UNFORESEEN = 70
 EXIT_INTERRUPTED = 130
 EXIT_CODES = """\
-0 done, 1 no such key, 2 wrong usage, 3 refused or failed, 70 a fault of shardstore,
-    130 ended by Ctrl-C, 141 nobody takes the output any more. `status` has its own."""
+0 done, 1 no such key, 2 wrong usage, 3 refused or failed, 70 internal error,
+    130 interrupted by Ctrl-C, 141 output pipe closed. `status` has its own."""
 
 WHAT_TO_DO = {
     Unavailable: "try again in a moment, or see `shardstore status`",
-    OutcomeUnknown: "see with `get` or `ranges` what was done before you repeat it",
+    OutcomeUnknown: "check with `get` or `ranges` what was done before you repeat it",
     Corruption: "nothing was changed; other ranges are served. Keep a copy of the files, and look at this one with "
     "`shardstore inspect`",
     DiskFull: "make room on that disk; the worker goes on by itself",
@@ -31,14 +31,14 @@ WHAT_TO_DO = {
 
 
 class Failed(click.ClickException):
-    """One line that says what went wrong."""
+    """An error that is printed as one line."""
 
     exit_code = EXIT_FAILED
 
 
 @contextmanager
 def failures_in_one_line(advise: bool = False) -> Iterator[None]:
-    """Turn an error of the store into a line, with advice where it comes from a store that runs."""
+    """Turn an error of the store into Failed. With `advise`, add what to do, as for a running store."""
     try:
         yield
     except ShardstoreError as error:
@@ -48,10 +48,10 @@ def failures_in_one_line(advise: bool = False) -> Iterator[None]:
 
 
 class CommandLine(Group):
-    """The commands. Whatever happens, the process ends with an exit code that says so."""
+    """All commands. However a command ends, the exit code of the process says how."""
 
     def main(self, *args: Any, **settings: Any) -> Any:
-        """Run a command, and end the process."""
+        """Run a command, then end the process."""
         sys.exit(self._run(*args, **settings))
 
     def _run(self, *args: Any, **settings: Any) -> int:
@@ -69,7 +69,7 @@ class CommandLine(Group):
                 output.complain(failure.show)
                 return failure.exit_code
         except Exception:
-            import traceback  # noqa: PLC0415  (takes a while, and is rarely needed)
+            import traceback  # noqa: PLC0415  (slow to load, and rarely needed)
 
             output.complain(traceback.print_exc)
             return EXIT_UNFORESEEN

@@ -1,4 +1,4 @@
-"""Help and version, printed as answers are: see output.py. Left to click, a full disk would give a traceback."""
+"""Help and version, printed through output.py: if click printed them, a full disk would cause a traceback."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from shardstore.cli import output
 
 
 class Command(click.Command):
-    """A command, with its help."""
+    """A command whose help is printed through output.py."""
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        """The option that prints the help."""
+        """Return the option that prints the help."""
         option = super().get_help_option(ctx)
         if option is not None:
             option.callback = _printing(lambda context: context.get_help())
@@ -23,7 +23,7 @@ class Command(click.Command):
 
 
 class Group(Command, click.Group):
-    """Commands under one name, with their help."""
+    """A group of such commands."""
 
     command_class = Command
 

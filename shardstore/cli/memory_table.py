@@ -1,4 +1,4 @@
-"""Where the memory of a store is, from the figures of `stats`, as the lines of a table."""
+"""A table of the memory that a store uses, made from the result of `stats`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from shardstore.limits import MIB
 ROWS = {
     "lease": "buffers (leased)",
     "overlays": "  overlays",
-    "logged": "  in the log, to be applied",
-    "segments": "segments kept",
-    "windows": "requests remembered",
+    "logged": "  logged, not yet applied",
+    "segments": "segment cache",
+    "windows": "dedup windows",
     "scans": "open scans",
-    "answers": "answers not taken",
+    "answers": "unread replies",
 }
 
 
 def lines(stats: Mapping[Any, Mapping[str, Any]]) -> Iterator[str]:
-    """The table: who, what, what is allowed, what is used, in MiB. A worker that gave no figures is named."""
+    """Return the lines of the table: allowed and used MiB for each process and use.
+
+    A worker without statistics has a line that says why.
+    """
     budget = stats["router"].get("budget")
     yield f"{'':10}{'':28}{'allowed MiB':>14}{'used MiB':>14}"
     if budget:
@@ -29,7 +32,7 @@ def lines(stats: Mapping[Any, Mapping[str, Any]]) -> Iterator[str]:
         memory = figures.get("memory")
         if who == "router" or memory is None:
             if who != "router":
-                yield f"{f'worker {who}':10}{figures.get('unavailable', 'no figures')}"
+                yield f"{f'worker {who}':10}{figures.get('unavailable', 'no statistics')}"
             continue
         for name, what in ROWS.items():
             allowed, used = memory[name].get("allowed"), memory[name]["used"]

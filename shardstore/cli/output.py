@@ -1,7 +1,7 @@
-"""What a command prints: bytes, in UTF-8 whatever the locale, and an error where nobody can take them.
+"""Prints the output of commands, in UTF-8 whatever the locale. Output that cannot be written is an error.
 
-Who reads through a pipe and closes it early, as `head` does, has what it wanted: the command ends quietly, with the
-exit code that a shell gives to SIGPIPE.
+A reader that closes a pipe early, as `head` does, has what it wanted: the command then ends silently, with the exit
+code that a shell gives for SIGPIPE.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EXIT_CLOSED_PIPE = 141
 
 
 class _Escapes(dict[int, str]):
-    """What is printed for a character, by its code."""
+    """Maps the code of a character to its printed form."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -34,25 +34,25 @@ _ESCAPES = _Escapes({ord("\\"): "\\\\", ord("\n"): "\\n", ord("\r"): "\\r", ord(
 
 
 def say(text: str) -> None:
-    """Print a line. What Python made of bytes that are no text, in a path, is printed as these bytes."""
+    """Print a line. Bytes of a path that are not UTF-8, which Python holds as surrogates, are printed unchanged."""
     say_bytes(text.encode("utf-8", "surrogateescape") + b"\n")
 
 
 def say_bytes(data: bytes) -> None:
-    """Print bytes as they are. Raises StorageFailure when they cannot be written."""
+    """Print bytes unchanged. Raises StorageFailure if they cannot be written."""
     with _written() as output:
         output.write(data)
 
 
 def finish() -> None:
-    """Hand over all that was printed. Raises StorageFailure when it cannot be written."""
+    """Flush all output. Raises StorageFailure if it cannot be written."""
     if sys.stdout is not None:
         with _written() as output:
             output.flush()
 
 
 def complain(show: Callable[[], object]) -> None:
-    """Let `show` write to the standard error. If that takes nothing, the exit code says all that can be said."""
+    """Call `show`, which writes to the standard error. If it cannot, the exit code alone reports the failure."""
     try:
         show()
     except OSError:
@@ -60,7 +60,7 @@ def complain(show: Callable[[], object]) -> None:
 
 
 def one_line(data: bytes) -> str:
-    """Text in one line that stands for these bytes and no others: what cannot be printed is \\n, \\r, \\t or \\xNN."""
+    """Return these bytes as one line of text. It is unambiguous: unprintable bytes become \\n, \\r, \\t or \\xNN."""
     text = data.decode("utf-8", "surrogateescape")
     if text.isprintable() and "\\" not in text:
         return text
@@ -82,7 +82,7 @@ def _written() -> Iterator[BinaryIO]:
 
 
 def _write_no_more(stream: TextIO) -> None:
-    """What is still buffered goes nowhere: Python would try once more at its end, and complain."""
+    """Redirect the stream to /dev/null: otherwise Python would try again to write its buffer at exit, and complain."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

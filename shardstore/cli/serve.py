@@ -23,7 +23,7 @@ from shardstore.topology_options import TopologyOptions
 
 
 def serving_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of whatever starts a cluster, as the arguments of LocalCluster; those of a settings class are one."""
+    """Give a command the options that start a cluster; it gets them as the arguments of LocalCluster."""
 
     @wraps(command)
     def serving(**options: Any) -> None:
@@ -43,19 +43,26 @@ def serving_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Directory of the store.",
         ),
         click.option(
-            "--workers", type=int, help="Worker processes, beside others that own ranges. [default: those it has]"
+            "--workers",
+            type=int,
+            help="Number of workers; more run if they own ranges. [default: as many as the store has]",
         ),
-        click.option("--memory", default=DEFAULT_MEMORY, show_default=True, help="What the whole store may use."),
+        click.option(
+            "--memory", default=DEFAULT_MEMORY, show_default=True, help="Memory that the whole store may use."
+        ),
         click.option(
             "--durability",
             default=Durability.GROUP_SYNC.value,
             show_default=True,
             type=click.Choice([mode.value for mode in Durability]),
-            help="When a write is acknowledged: synced with others, synced alone, or handed to the system.",
+            help="When a write is acknowledged: once the system has it (async), after a sync together with other "
+            "writes (group_sync), or after a sync of its own (sync).",
         ),
-        click.option("--ranges", type=int, help="Even parts of a new store. [default: one, split as data come]"),
+        click.option(
+            "--ranges", type=int, help="Number of equal ranges of a new store. [default: one, split as it grows]"
+        ),
         click.option("--socket", type=click.Path(), help="Socket for clients. [default: one in a private directory]"),
-        click.option("--socket-mode", metavar="OCTAL", help="Who may use --socket, like 660. [default: 600]"),
+        click.option("--socket-mode", metavar="OCTAL", help="Access mode of --socket, like 660. [default: 600]"),
         click.option("--socket-group", metavar="GROUP", help="Group of --socket."),
         click.option("--listen", help="Loopback address, like tcp://127.0.0.1:7700. [default: private sockets]"),
         *map(_setting, (*fields(SegmentOptions), *fields(TopologyOptions))),
@@ -66,7 +73,7 @@ def serving_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _setting(field: Field[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The option for a field of SegmentOptions or TopologyOptions."""
+    """Return the option for a field of SegmentOptions or TopologyOptions."""
     is_choice = isinstance(field.default, Compression)
     name = field.name.replace("_", "-")
     return click.option(
@@ -82,7 +89,7 @@ def _setting(field: Field[Any]) -> Callable[[Callable[..., None]], Callable[...,
 @serving_options
 def serve_command(**options: Any) -> None:
     """Start a cluster on this host and serve until Ctrl-C."""
-    # ruff: noqa: PLC0415  (no other command needs them)
+    # ruff: noqa: PLC0415  (no other command needs these modules)
     import logging
 
     from shardstore.cli.log import PatientLog
@@ -95,7 +102,7 @@ def serve_command(**options: Any) -> None:
 
 
 def _say_at_once(line: str) -> None:
-    """Print it; a store that nobody can be told of, as its output is closed, serves all the same."""
+    """Print and flush a line. If the output is closed, log it instead: the store serves all the same."""
     import logging
 
     try:

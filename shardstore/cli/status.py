@@ -1,4 +1,4 @@
-"""The command that tells whether a store serves."""
+"""The command that reports whether a store serves."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from shardstore.errors import TurnedAway, Unavailable
 @click.option("--timeout", default=5.0, show_default=True, help="Seconds to wait for each process.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(where: str, timeout: float, as_json: bool) -> None:
-    """Say in one line whether the store serves.
+    """Print in one line whether the store serves.
 
-    Exits with 0 when all of it does, 1 when a part does not (degraded), 2 when nothing does (down).
+    Exits with 0 if all of it serves, 1 if a part does not (degraded), 2 if nothing does (down).
     """
     with failures_in_one_line():
         verdict = _verdict(where, timeout)

@@ -1,4 +1,4 @@
-"""Whether a store serves, from the figures of `stats`: one word for a program, one line for who is called at night."""
+"""Derives from the result of `stats` whether a store serves: a word for programs, and a line for an operator."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Any, NamedTuple
 
 
 class Level(IntEnum):
-    """How well it serves; also the exit code of `shardstore status`."""
+    """How well a store serves. Also the exit code of `shardstore status`."""
 
     SERVES = 0
-    """All of it."""
+    """All of the store serves."""
     DEGRADED = 1
-    """Some of it: a part refuses reads or writes."""
+    """A part of the store refuses reads or writes."""
     DOWN = 2
-    """Nothing of it can be reached."""
+    """No part of the store can be reached."""
 
 
 class Verdict(NamedTuple):
-    """What is to be said of a store."""
+    """The level of a store, and the reason in words."""
 
     level: Level
     why: str
 
     @property
     def line(self) -> str:
-        """Both in one line."""
+        """Level and reason in one line."""
         return f"{self.level.name.lower()}: {' '.join(self.why.split())}"
 
 
 def verdict_of(stats: Mapping[Any, Any]) -> Verdict:
-    """The verdict from what `Client.stats` answers."""
+    """Return the verdict on a store from the result of `Client.stats`."""
     workers = {name: figures for name, figures in stats.items() if name != "router"}
     troubles = [_of_worker(worker, what) for worker, figures in workers.items() for what in _troubles_of(figures)]
     router = stats["router"]

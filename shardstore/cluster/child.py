@@ -1,4 +1,4 @@
-"""One member of the cluster: the process that plays it now, and when it is started again."""
+"""One member of the cluster (the router or a worker): its current process, and when the next one is started."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from shardstore.system.own_program import command_of, environment
 from shardstore.system.watched_process import describe_exit
 
 _SAYS_WHY = (-signal.SIGABRT,)
-"""What else ends a process by a signal comes from outside, and its last words were about something it survived."""
+"""Signals after which the last words explain the end. Other signals come from outside the process."""
 
 log = logging.getLogger("shardstore.cluster")
 
 
 class Child:
-    """A member: at most one process at a time, and the delays between them."""
+    """A member of the cluster. It has at most one process at a time, with delays between them."""
 
     def __init__(
         self, name: str, module: str, options: RouterOptions | WorkerOptions, post: Callable[[Happening], None]
@@ -36,13 +36,13 @@ class Child:
         self.endpoint = ""
         """Where the process serves; empty until it does."""
         self.due_ns: int | None = None
-        """When `follow_up` is due: the next process is to be started, or one that does not end is to be killed."""
+        """When `follow_up` must start the next process, or kill one that does not end; None for never."""
         self.dismissed = False
-        """Whether it is to run no more. Its end is no failure then."""
+        """Whether the member must not run any more. The end of its process is then no failure."""
         self.last_end = ""
         """How the last process ended, in words."""
         self.delay_ns = 0
-        """How long its latest death keeps it from being started again."""
+        """Time between the latest end of a process and the start of the next."""
         self._module = module
         self._post = post
         self._policy = RestartPolicy()
@@ -51,7 +51,7 @@ class Child:
         self._asked_to_end = False
 
     def start(self, now_ns: int) -> None:
-        """Start a process; when the system refuses, it is as if it had died at once."""
+        """Start a process. If the system refuses, this counts as a process that died at once."""
         assert self.process is None
         self._started_ns = now_ns
         self._asked_to_end = False
@@ -63,26 +63,26 @@ class Child:
             self._ended(f"{self.name} could not be started: {error.strerror}", now_ns)
 
     def became_ready(self, endpoint: str, now_ns: int) -> None:
-        """Take note that the process serves."""
+        """Record that the process serves at this endpoint."""
         self.endpoint = endpoint
         self._pulse = Pulse()
         log.info("%s serves, %.1f s after its start", self.name, (now_ns - self._started_ns) / SECOND_NS)
 
     def exited(self, code: int, now_ns: int) -> None:
-        """Take note that the process is gone, and choose when to start the next."""
+        """Record that the process has ended, and choose when to start the next."""
         assert self.process is not None
         self.process.bury()
         cause = self.last_words() if code > 0 or code in _SAYS_WHY else ""
         self._ended(f"{self.name} (process {self.process.pid}) {describe_exit(code)}{cause}", now_ns)
 
     def kill_if_it_hangs(self) -> None:
-        """Look at the process, if there is one: one that hangs is ended, so that the next can be started."""
+        """Kill the process, if there is one and it hangs, so that the next can be started."""
         if self.process is None or self._asked_to_end:
             return
         if self.process.shows_life():
             self._pulse.showed_life()
             return
-        with suppress(psutil.Error):  # it is gone, and its exit is about to be reported
+        with suppress(psutil.Error):  # the process is gone, and its exit is about to be reported
             look = self.process.look()
             if self._pulse.still_silent(look, serves=bool(self.endpoint)):
                 log.error("%s (process %d) hangs: it %s; it is killed", self.name, self.process.pid, look.doing.value)
@@ -90,31 +90,31 @@ class Child:
                 self._pulse = Pulse()
 
     def works(self) -> bool:
-        """Whether the process, which does not serve yet, has got on since this was asked last."""
+        """Whether the process, which does not serve yet, has worked since the last call."""
         with suppress(psutil.Error):
             return self.process is not None and self._pulse.worked(self.process.look())
         return False
 
     def ask_to_end(self) -> None:
-        """Ask the process, if there is one, to end in order. Only once, as it takes a second time for impatience."""
+        """Ask the process, if there is one, to end in order. Asks only once, as a second signal ends it at once."""
         if self.process is not None and not self._asked_to_end:
             self._asked_to_end = True
             self.process.terminate()
 
     def replace(self, kill_ns: int) -> None:
-        """The process, if there is one, ends in order, or is killed at `kill_ns`; then the next is started."""
+        """Let the process, if there is one, end in order, or kill it at `kill_ns`; then start the next."""
         if self.process is not None and not self.dismissed:
             self.ask_to_end()
             self.due_ns = kill_ns
 
     def dismiss(self, kill_ns: int) -> None:
-        """The member is to run no more: its process ends in order, or is killed at `kill_ns`."""
+        """End the member: its process ends in order, or is killed at `kill_ns`, and no other is started."""
         self.dismissed = True
         self.ask_to_end()
         self.due_ns = kill_ns if self.process is not None else None
 
     def follow_up(self, now_ns: int) -> bool:
-        """Do what is due, if its time has come; False when the system refused to start a process."""
+        """Start or kill a process if that is due; False if the system refused to start one."""
         if self.due_ns is None or self.due_ns > now_ns:
             return True
         if self.process is None:
@@ -126,11 +126,11 @@ class Child:
 
     @property
     def quick_deaths(self) -> int:
-        """How often in a row it died soon after its start."""
+        """How many of its latest processes in a row died soon after their start."""
         return self._policy.quick_deaths
 
     def last_words(self) -> str:
-        """The last line the process printed, as the end of a sentence; empty when there was none."""
+        """Return the last line that the process printed, as the end of a sentence; empty if it printed none."""
         words = self.process.last_words() if self.process else ""
         return f": {words}" if words else ""
 

@@ -1,8 +1,8 @@
 """One run of a child process, from spawn to exit.
 
-The child's standard input is a pipe whose write end only this process holds: its end of file tells the child that
-its supervisor is gone, however that came about. What the child reports are lines of JSON over a pipe of their own
-(shardstore/system/process.py); what it prints goes to the log and is remembered as its last words.
+The child's standard input is a pipe whose write end only this process holds: end of file tells the child that its
+supervisor is gone, for whatever reason. The child reports in lines of JSON over another pipe (system/process.py).
+Everything that it prints goes to the log; the last line is kept as its last words.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ log = logging.getLogger("shardstore.cluster")
 
 @dataclass(frozen=True, slots=True)
 class BecameReady:
-    """The process serves, at this endpoint."""
+    """The process serves at this endpoint."""
 
     process: ChildProcess
     endpoint: str
@@ -37,7 +37,7 @@ class BecameReady:
 
 @dataclass(frozen=True, slots=True)
 class WorkersWanted:
-    """The router says which workers are to run."""
+    """The router reports which workers must run."""
 
     process: ChildProcess
     workers: tuple[int, ...]
@@ -45,7 +45,7 @@ class WorkersWanted:
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """The process is gone; `code` as subprocess reports it, negative for a signal."""
+    """The process has ended. `code` is as in subprocess: negative for a signal."""
 
     process: ChildProcess
     code: int
@@ -55,7 +55,7 @@ Happening: TypeAlias = BecameReady | WorkersWanted | Exited
 
 
 class ChildProcess:
-    """A running child. `post` is called from other threads with what happens to it."""
+    """A running child process. `post` is called, from other threads, with everything that happens to it."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class ChildProcess:
         environment: Mapping[str, str],
         post: Callable[[Happening], None],
     ) -> None:
-        """Spawn the process; `command` takes the numbers of the descriptors to report on and to show life with."""
+        """Spawn the process. `command` takes two descriptors: for reports, and for signs of life. Raises OSError."""
         self.name = name
         self._post = post
         self._last_words = ""
@@ -79,7 +79,7 @@ class ChildProcess:
                 bufsize=0,
                 pass_fds=(status_write, self._life),
                 env=environment,
-                start_new_session=True,  # Ctrl-C is for the supervisor alone
+                start_new_session=True,  # so that only the supervisor gets Ctrl-C
             )
         except BaseException:
             os.close(status_read)
@@ -96,23 +96,23 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """Process id."""
+        """The process id."""
         return self._process.pid
 
     def last_words(self) -> str:
-        """The last line the process printed; empty when it printed none."""
+        """Return the last line that the process printed; empty if it printed none."""
         return self._last_words
 
     def shows_life(self) -> bool:
-        """Whether it has shown life since this was asked last."""
+        """Whether the process has given a sign of life since the last call."""
         return has_shown_life(self._life)
 
     def look(self) -> Look:
-        """What it does now. Raises psutil.Error when it is gone."""
+        """Return what the process is doing now. Raises psutil.Error if it is gone."""
         return look_at(self.pid)
 
     def bury(self) -> None:
-        """It has exited: let go of what was kept of it."""
+        """Free the resources kept for a process that has exited."""
         os.close(self._life)
 
     def terminate(self) -> None:
@@ -137,22 +137,22 @@ class ChildProcess:
                 self._take_report(line)
         code = self._process.wait()
         self._lifeline.close()
-        # The words may stay open longer than the process: its maintenance process shares them for a moment.
+        # The output may stay open longer than the process runs, as its maintenance process shares it for a moment.
         listener.join(LAST_WORDS_WAIT_SECONDS)
         self._post(Exited(self, code))
         self._bury_the_rest()
 
     def _bury_the_rest(self) -> None:
-        """Take the exit codes of the child's children, if they are ours now: nobody else would, in a container.
+        """Collect the exit codes of the child's children, if this process has inherited them, as in a container.
 
-        They are known by their process group, which the child leads.
+        They are in the process group that the child leads.
         """
-        with suppress(ChildProcessError):  # there are none, or no more
+        with suppress(ChildProcessError):  # none are left
             while True:
                 os.waitpid(-self.pid, 0)
 
     def _take_report(self, line: bytes) -> None:
-        """Pass on what the process reports; a line that says nothing known is for the log."""
+        """Post what the process reports. A line of unknown content is logged."""
         try:
             report = json.loads(line)
         except ValueError:
@@ -165,4 +165,4 @@ class ChildProcess:
             case {"words": str(words)}:
                 log.info("%s %s", self.name, words)
             case _:
-                log.error("%s reports what nobody understands: %r", self.name, line)
+                log.error("%s sent an unknown report: %r", self.name, line)

@@ -1,4 +1,4 @@
-"""The supervisor's hold on a data directory: its lock, its identity, and who used it last."""
+"""The supervisor's data directory: its lock, its identity, and its announcement."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class DataDirectory:
     """A locked data directory and the store in it."""
 
     def __init__(self, filesystem: Filesystem, entropy: Entropy, settings: ClusterSettings) -> None:
-        """Lock the directory, then open the store or make it. Raises InvalidRequest, Corruption, StorageFailure."""
+        """Lock the directory, then open or create the store. Raises InvalidRequest, Corruption, StorageFailure."""
         self._filesystem = filesystem
         self._path = settings.data
         lock = filesystem.lock(file_names.STORE_LOCK)
@@ -40,21 +40,21 @@ class DataDirectory:
             raise
 
     def announce(self, url: str, runtime_directory: str) -> None:
-        """Tell others on this host where the cluster listens; on a disk that takes nothing they need the url."""
+        """Announce to this host where the cluster listens. If the disk cannot be written, clients need the url."""
         try:
             announce(self._filesystem, url, self.store.store, runtime_directory, self.identity)
         except NotWritable as failure:
             log.warning("%s: clients find this cluster by its url only, %s", failure, url)
 
     def close(self) -> None:
-        """Take the announcement back and let go of the lock."""
+        """Remove the announcement and release the lock."""
         self._clear_traces()
         self._lock.release()
 
     def _clear_traces(self) -> None:
-        """Remove the announcement and the sockets of the cluster that ran here last: the lock says it is gone.
+        """Remove the announcement and the sockets of the previous cluster, which has ended, as this one has the lock.
 
-        In a copy of a directory only the announcement goes: the sockets may be those of a cluster that runs there.
+        In a copy of a directory only the announcement is removed, as the original's cluster may use the sockets.
         """
         last = last_announced(self._path)
         if last is not None:

@@ -1,7 +1,7 @@
-"""Where the processes of one cluster meet: in a private directory or, for clients of the router, over tcp.
+"""The endpoints of one cluster's processes: in a private directory or, for clients of the router, over tcp.
 
-The link between router and workers is ipc: both run on this host. So does whoever talks to workers directly; the
-others go through the router.
+The link between router and workers is ipc, as both run on this host. Clients that connect to workers directly also run
+on this host; other clients go through the router.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from shardstore.options import SocketAccess
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """What each process binds: in the directory, but for what `place`, or `listen` (a checked tcp address), says."""
+    """The endpoints that each process binds. They are in `directory`, unless `place` or `listen` says otherwise.
+
+    `listen` is a checked tcp address.
+    """
 
     directory: str
     listen: str | None = None
@@ -34,17 +37,17 @@ class Endpoints:
         return f"ipc://{self.directory}/workers"
 
     def worker(self, worker: int) -> str:
-        """A worker's endpoint for clients on this host."""
+        """Return a worker's endpoint for clients on this host."""
         return f"unix://{self.place.worker(worker) if self.place else f'{self.directory}/worker-{worker}'}"
 
     @property
     def access(self) -> SocketAccess | None:
-        """Who is let in where clients come; None in the private directory."""
+        """Which users may connect to the sockets for clients; None in the private directory."""
         return self.place.access if self.place else None
 
 
 def check_listen(listen: str) -> str:
-    """The address, if a cluster may listen there. Raises InvalidRequest."""
+    """Return the address if a cluster may listen on it. Raises InvalidRequest."""
     if not isinstance(listen, str):
         raise InvalidRequest(f"listen is an address like tcp://127.0.0.1:7700, not {listen!r:.60}")
     try:

@@ -1,7 +1,7 @@
-"""What a fork of the supervisor's process must not keep.
+"""Releases, in every forked child of the supervisor's process, what must end with the supervisor.
 
-A program that runs a LocalCluster may fork. Locks and pipes that were to end with the supervisor would then live as
-long as the fork, so every fork gives its copies up at once.
+A program that runs a LocalCluster may fork. The child's copies of locks and pipes would keep them alive after the
+supervisor's end, so every child releases its copies at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _given_up_in_forks: WeakKeyDictionary[object, Callable[[], None]] = WeakKeyDicti
 
 
 def give_up_in_forks(owner: object, give_up: Callable[[], None]) -> None:
-    """Call `give_up` in every fork made while `owner` lives; it must not refer to the owner."""
+    """Call `give_up` in every child forked while `owner` lives. `give_up` must not refer to the owner."""
     _given_up_in_forks[owner] = give_up
 
 

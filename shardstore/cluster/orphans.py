@@ -1,6 +1,6 @@
-"""What the first process of a container does for those whose parents are gone: it takes their exit codes.
+"""Collects the exit codes of orphaned processes, if this is the first process of a container.
 
-Nobody else would, and each stays a zombie until somebody does.
+An orphan stays a zombie until the first process does so.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ SECONDS_BETWEEN = 1.0
 
 @contextmanager
 def orphans_buried(ours: Callable[[], Collection[int]]) -> Iterator[None]:
-    """Bury orphans meanwhile, if this is the first process. `ours` tells the children that others wait for."""
+    """Collect orphans inside the `with` block, if this is process 1. `ours` returns the children to leave alone."""
     ended = Event()
     if os.getpid() == 1:
         Thread(target=_bury_until, args=(ended, ours), name="orphans", daemon=True).start()
@@ -26,8 +26,8 @@ def orphans_buried(ours: Callable[[], Collection[int]]) -> Iterator[None]:
 
 
 def bury_orphans(ours: Callable[[], Collection[int]]) -> None:
-    """Bury all that have ended; it stops at one of `ours`, which is about to be taken by who waits for it."""
-    with suppress(ChildProcessError):  # there are none, or another took it
+    """Collect all ended orphans, up to the first of `ours`, for which other code waits."""
+    with suppress(ChildProcessError):  # there are no children, or other code has collected this one
         while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
             if ended.si_pid in ours():
                 return

@@ -1,8 +1,8 @@
 """The private directory that holds a running cluster's sockets.
 
-It is short, because the path of a socket is limited to 107 bytes, and of mode 0700, because whoever can reach the
-sockets can use the store. Its name follows from user, store and data directory, so that a cluster that is started again
-is found in the same place. Where somebody else has taken that name, as anybody may in /tmp, it gets one at random.
+Its path is short, as the path of a socket has at most 107 bytes. Its mode is 0700, as anyone who can reach the sockets
+can use the store. Its name is derived from user, store and data directory, so a restarted cluster has the same path.
+If another user has taken that name, as is possible in /tmp, a random name is used.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _NAME_DIGITS = 16
 
 
 def make_runtime_directory(store: str, data: DirectoryIdentity) -> str:
-    """The directory for the sockets of a store whose data directory has this device and inode. Its lock is held.
+    """Create the directory for the sockets of a store; return its path. The caller holds the lock of the store.
 
-    It lies in the user's runtime directory, or else among the temporary ones. Raises StorageFailure.
+    It is in the user's runtime directory, or else in the directory for temporary files. Raises StorageFailure.
     """
     name = PREFIX + hashlib.sha256(f"{os.geteuid()} {store} {data}".encode()).hexdigest()[:_NAME_DIGITS]
     for base in _bases():
@@ -41,7 +41,7 @@ def make_runtime_directory(store: str, data: DirectoryIdentity) -> str:
 
 
 def remove_runtime_directory(path: str) -> None:
-    """Remove the sockets and the directory, if it is one of ours; anything else in it stays, and so does it."""
+    """Remove the sockets, then the directory if it is empty. Does nothing if it is not a runtime directory."""
     directory = Path(path)
     if not directory.name.startswith(PREFIX) or not is_private_directory(path):
         return

@@ -1,4 +1,4 @@
-"""Running a cluster as the main program: signals end it."""
+"""Runs a cluster as the main program, until a signal ends it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def serve(settings: ClusterSettings, on_ready: Callable[[str], None]) -> None:
     """Run a cluster until SIGINT, SIGTERM or SIGHUP; a second one ends it at once. Raises as Supervisor.run does.
 
-    To be called in the main thread. `on_ready` gets the url and must return soon.
+    Must be called in the main thread. `on_ready` gets the url and must return soon.
     """
     supervisor = Supervisor(settings)
-    # What was told to be ignored stays ignored: that is how nohup and a shell's `&` ask for it.
+    # Signals that are ignored stay ignored: nohup and a shell's `&` rely on this.
     heeded = [number for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, lambda *_: supervisor.request_stop()) for number in heeded}
     try:

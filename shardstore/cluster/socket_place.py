@@ -1,9 +1,9 @@
-"""Sockets in a place of the operator's choice, instead of a private directory: where others may find and use them.
+"""Sockets at a path of the operator's choice instead of a private directory, so that other users can connect to them.
 
-    PATH              clients
-    PATH.worker-3     clients that talk to a worker directly
+    PATH              for clients
+    PATH.worker-3     for clients that connect to a worker directly
 
-Workers meet the router in the private directory all the same: whoever can speak to it as a worker owns the store.
+Workers still connect to the router in the private directory: anyone who can pose as a worker controls the store.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ _ALLOWED = 0o666
 
 @dataclass(frozen=True, slots=True)
 class SocketPlace:
-    """A checked path, and who is let in there."""
+    """A checked path, and which users may connect there."""
 
     path: str
     access: SocketAccess
 
     def worker(self, worker: int) -> str:
-        """The path of a worker's socket."""
+        """Return the path of a worker's socket."""
         return f"{self.path}.worker-{worker}"
 
     def refuse_if_taken(self) -> None:
-        """Raise InvalidRequest if something else than a socket is there, or somebody listens."""
+        """Raise InvalidRequest if the path is in use: by a file that is not a socket, or by a listening process."""
         try:
             found = os.lstat(self.path)
         except FileNotFoundError:
@@ -62,7 +62,7 @@ class SocketPlace:
 def socket_place(
     path: str | os.PathLike[str] | None, mode: int | str | None, group: str | None, listen: str | None
 ) -> SocketPlace | None:
-    """The place in a caller's words, checked; None for the private directory. Raises InvalidRequest."""
+    """Check a caller's arguments and return the place; None for the private directory. Raises InvalidRequest."""
     if path is None:
         if mode is not None or group is not None:
             raise InvalidRequest("socket_mode and socket_group say who is let in at a socket=PATH: name one")

@@ -1,10 +1,10 @@
-"""STORE: what a data directory is. Written once, under the directory's lock, and compared at every open.
+"""STORE: identity and fixed settings of a data directory. Written once, under its lock, and compared at every open.
 
 The file is a document (see documents.py) with magic b"SHSTORE\\0", version 1 and the body
 
     store       str            identity of the store, 16 hex digits
-    workers     int            how many workers it was made with; how many it has now is in ROUTES
-    boundaries  list of bytes  keys at which the store was first split
+    workers     int            number of workers at its creation; the current number is in ROUTES
+    boundaries  list of bytes  keys at which the store was divided at its creation
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Store:
 
 
 def read_store(filesystem: Filesystem) -> Store | None:
-    """The store in this directory; None when none was made yet. Raises Corruption."""
+    """Read the store of this directory; None if there is none yet. Raises Corruption."""
     if not filesystem.exists(STORE):
         if filesystem.exists(ROUTER) or filesystem.exists(SEGMENTS):
             raise Corruption(STORE, 0, "is missing, though the directory holds the files of a store")
@@ -45,7 +45,7 @@ def read_store(filesystem: Filesystem) -> Store | None:
 
 
 def create_store(filesystem: Filesystem, entropy: Entropy, workers: int, boundaries: Sequence[bytes]) -> Store:
-    """Make this directory a store."""
+    """Create a store in this directory."""
     store = Store(f"{entropy.below(2**64):016x}", workers, tuple(boundaries))
     body = {"store": store.store, "workers": store.workers, "boundaries": list(store.boundaries)}
     publish(filesystem, STORE, encode_document(MAGIC, VERSION, body))
@@ -53,7 +53,7 @@ def create_store(filesystem: Filesystem, entropy: Entropy, workers: int, boundar
 
 
 def check_same(store: Store, boundaries: Sequence[bytes] | None) -> None:
-    """Refuse boundaries, if given, that differ from the stored ones. Raises InvalidRequest saying what is stored."""
+    """Raise InvalidRequest, with the stored boundaries, if boundaries are given and differ from them."""
     if boundaries is not None and tuple(boundaries) != store.boundaries:
         raise InvalidRequest(
             f"this store was made with {len(store.boundaries) + 1} ranges{_quoted(store.boundaries)}, "

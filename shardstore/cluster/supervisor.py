@@ -1,9 +1,9 @@
-"""The supervisor: starts router and workers, restarts what dies, stops them in order.
+"""The supervisor: starts router and workers, restarts them when they die, stops them in order.
 
-One loop takes what happens from a queue that watching threads, signal handlers and `request_stop` fill. Start: router,
-then the workers that it wants, until all say that they serve. Which workers those are may change at any time: new ones
-are started, and those that left end in order. Stop: workers, then router, each with a bounded time to end in order; a
-second request to stop ends everything at once.
+One loop reads events from a queue, which watching threads, signal handlers and `request_stop` fill. At the start it
+starts the router, then the workers that the router wants, and waits until all of them serve. The router may want other
+workers at any time: new ones are started, and others end in order. At the stop it ends the workers, then the router,
+each within a bounded time; a second request to stop ends everything at once.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from shardstore.system.system_clock import SystemClock
 from shardstore.system.system_entropy import SystemEntropy
 
 START_NS = 60 * SECOND_NS
-"""Time in which none of those that are not ready yet does anything: then they never will be."""
+"""If no process that is not ready does anything for this long, the start has failed."""
 STOP_NS = 20 * SECOND_NS
-"""Time for one kind of process to end in order."""
+"""Time for all workers, or for the router, to end in order."""
 KILLED_NS = 5 * SECOND_NS
 """Time for the operating system to end a killed process."""
 ORPHANS_SECONDS = 5
-"""Time for the children of the children to follow them."""
+"""Time for the children of workers to end after them."""
 
 log = logging.getLogger("shardstore.cluster")
 
 
 class Supervisor:
-    """Runs one cluster. `run` may be called once, from any thread; the other methods from every thread."""
+    """Runs one cluster. `run` may be called once, in any thread; the other methods at any time from any thread."""
 
     def __init__(
         self,
@@ -62,19 +62,19 @@ class Supervisor:
         self._worker_module = worker_module
         self._clock: Clock = SystemClock()
         self._happenings: SimpleQueue[Happening | None] = SimpleQueue()
-        """What happened to a process; None is a request to stop."""
+        """Events of processes; None is a request to stop."""
         self._stop_requests = 0
         self._router: list[Child] = []
         self._workers: WorkerChildren | None = None
         self._runtime_directory = ""
         self.url = ""
-        """What clients connect to, once every process serves."""
+        """The url that clients connect to; empty until every process serves."""
 
     def run(self, on_ready: Callable[[str], None]) -> None:
-        """Serve until a stop is requested; `on_ready` gets the url once every process serves.
+        """Serve until a stop is requested. `on_ready` gets the url once every process serves.
 
-        Raises InvalidRequest, StorageFailure or Corruption when the store cannot be opened, Unavailable when a
-        process does not start. What dies later is started again for ever.
+        Raises InvalidRequest, StorageFailure or Corruption if the store cannot be opened, and Unavailable if a process
+        does not start. A process that dies later is always started again.
         """
         with closing(PosixFilesystem(self._settings.data)) as filesystem:
             self._run_on(filesystem, on_ready)
@@ -101,11 +101,11 @@ class Supervisor:
             directory.close()
 
     def request_stop(self) -> None:
-        """Ask for the end, in order; asked again, at once. Safe in a signal handler."""
+        """Ask for an orderly end; a second call ends everything at once. Safe in a signal handler."""
         self._happenings.put(None)
 
     def processes(self) -> dict[str, int]:
-        """Process ids of what runs now, by name: "router", "worker-0", "worker-0 maintenance"."""
+        """Return the ids of running processes by name: "router", "worker-0", "worker-0 maintenance"."""
         found = {}
         for process in [child.process for child in self._children()]:
             if process is not None:
@@ -138,8 +138,8 @@ class Supervisor:
         self._workers = WorkerChildren(self._worker_module, self._settings, store.store, *where, post)
         router.due_ns = self._clock.now_ns()
         self._wait_for_start(self._workers)
-        # A router that is started again must come back where the clients know it, at the same port, and to the workers
-        # that the store has by then.
+        # A restarted router must listen where the clients know it, at the same port, and use the workers that the store
+        # has by then.
         router.options = replace(options, listen=router.endpoint, workers_asked=None)
         self.url = router.endpoint
 
@@ -150,7 +150,7 @@ class Supervisor:
         return derive(self._settings.memory, store.workers)
 
     def _wait_for_start(self, workers: WorkerChildren) -> None:
-        """Start everyone and wait until each serves; do no more once a stop is requested."""
+        """Start all processes and wait until each serves, or until a stop is requested. Raises Unavailable."""
         idle_ns, look_ns = 0, self._clock.now_ns()
         while not self._stop_requests:
             late = [child for child in self._children() if not child.endpoint and not child.dismissed]
@@ -183,11 +183,11 @@ class Supervisor:
                 self._report_end(refused)
 
     def _meet_elsewhere(self, directory: DataDirectory) -> None:
-        """The directory of the sockets cannot be made again, as after a logout: start all processes with another."""
+        """Restart all processes with another directory for sockets, as the old one is lost (after a logout, say)."""
         lost, again_ns = self._runtime_directory, self._clock.now_ns() + STOP_NS
         try:
             self._runtime_directory = make_runtime_directory(directory.store.store, directory.identity)
-        except StorageFailure as error:  # who is connected goes on, and this is tried again at the next look
+        except StorageFailure as error:  # open connections keep working, and the next look tries again
             log.error("%s is gone: %s", lost, error)
             return
         log.warning(
@@ -207,7 +207,7 @@ class Supervisor:
         directory.announce(self.url, self._runtime_directory)
 
     def _follow_up(self) -> Child | None:
-        """Start and end what is due; answers the first child that the system refuses to start."""
+        """Start and kill the processes that are due; returns the first child that the system refused to start."""
         now_ns = self._clock.now_ns()
         return next((child for child in self._children() if not child.follow_up(now_ns)), None)
 
@@ -218,7 +218,7 @@ class Supervisor:
         log.warning("%s; %s", gone.last_end, again)
 
     def _take(self, until_ns: int) -> Child | None:
-        """Wait for one happening, at most until `until_ns`; answers the child whose process is gone."""
+        """Wait for one event, at most until `until_ns`, and handle it; returns the child whose process is gone."""
         try:
             happening = self._happenings.get(timeout=max(0, until_ns - self._clock.now_ns()) / SECOND_NS)
         except Empty:
@@ -244,7 +244,7 @@ class Supervisor:
         return None
 
     def _stop(self) -> None:
-        """End what still runs: workers, router, and then what they left behind."""
+        """End all running processes: workers, then the router, then their remaining children."""
         orphans = [below for child in self._children() if child.process for below in _below(child.process.pid)]
         for children in (list(self._workers or ()), self._router):
             self._end([child for child in children if child.process is not None])

@@ -1,4 +1,4 @@
-"""The workers of a cluster as its supervisor runs them: as many as the router wants, which may change at any time."""
+"""The workers that the supervisor runs: those that the router wants, which may change at any time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger("shardstore.cluster")
 
 
 class WorkerChildren:
-    """The workers, by number: those that are wanted, and those that left and have not ended yet."""
+    """The workers by number: those that are wanted, and those that are no longer wanted but have not ended yet."""
 
     def __init__(
         self,
@@ -47,14 +47,14 @@ class WorkerChildren:
 
     @property
     def are_known(self) -> bool:
-        """Whether the router has told who is wanted."""
+        """Whether the router has reported which workers it wants."""
         return bool(self._wanted)
 
     def want(self, workers: Sequence[int], now_ns: int, kill_ns: int) -> None:
-        """These workers are to run: who is missing is due to be started, who is not among them ends by `kill_ns`.
+        """Set the workers that must run: missing ones will be started, and others must end by `kill_ns`.
 
-        The budget is divided among the first ones. Who comes later is bound like them, but its lease begins at nothing.
-        Raises InvalidRequest when the budget is too little for the first ones.
+        The budget is divided among the first workers that were wanted. Later workers have the same limits, but their
+        lease begins at 0. Raises InvalidRequest if the budget is too small for the first workers.
         """
         if self._plan is None:
             memory_share(self._settings.memory, len(workers))
@@ -69,7 +69,7 @@ class WorkerChildren:
         self.adjust(now_ns)
 
     def adjust(self, now_ns: int) -> None:
-        """Forget who has left and ended; only then its number can be started again."""
+        """Remove workers that have left and ended, and add missing ones. A number is not reused before its old end."""
         for worker, child in list(self._children.items()):
             if child.dismissed and child.process is None:
                 del self._children[worker]
@@ -83,19 +83,19 @@ class WorkerChildren:
         self.pin()
 
     def move(self, endpoints: Endpoints, now_ns: int) -> None:
-        """Who is started from now on meets the others at these endpoints."""
+        """Start workers with these endpoints from now on."""
         self._endpoints = endpoints
         self.adjust(now_ns)
 
     def pin(self) -> None:
-        """Give each worker that serves its core. Who comes or goes may change that of others."""
+        """Pin each serving worker to its core. A worker that is added or removed may change the cores of others."""
         wanted = [(worker, child) for worker, child in sorted(self._children.items()) if worker in self._wanted]
         for at, (_, child) in enumerate(wanted):
             if child.process is not None and child.endpoint:
                 pin(child.process.pid, cores_of(at, len(wanted), self._cores))
 
     def _options(self, worker: int) -> WorkerOptions:
-        assert self._plan is not None, "the router has told who is wanted"
+        assert self._plan is not None, "the router has reported which workers it wants"
         plan = plan_of_worker(self._plan, worker in self._first, self._most)
         return WorkerOptions(
             data=self._settings.data,

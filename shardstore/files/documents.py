@@ -1,14 +1,14 @@
-"""Small files that are replaced whole: manifest, route map, WAL checkpoint, store identity.
+"""The format of small files that are replaced as a whole: manifest, route map, WAL checkpoint, store identity.
 
     offset  size  field        (little-endian)
          0     8  magic        names the kind of file
-         8     4  version      of this kind
-        12     4  length       of the body
+         8     4  version      format version of this kind
+        12     4  length       bytes of the body
         16     8  checksum     XXH3-64 of the body, seeded with the XXH3-64 of bytes 0 to 15
         24     -  body         a msgpack map
 
-Publishing is one routine, the only place that renames: write a temporary, sync it, rename it over the old file,
-sync the directory. A crash leaves the old file or the new one.
+`publish` is the only routine that replaces such a file: it writes a temporary file, syncs it, renames it over the old
+file, and syncs the directory. A crash leaves the old file or the new one.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ TEMPORARY_SUFFIX = ".tmp"
 
 
 def encode_document(magic: bytes, version: int, body: Mapping[str, Any]) -> bytes:
-    """The bytes of the file."""
+    """Return the content of the file."""
     packed: bytes = msgpack.packb(body)
     head = _HEAD.pack(magic, version, len(packed))
     return head + _CHECKSUM.pack(checksum(packed, checksum(head))) + packed
 
 
 def decode_document(path: str, data: bytes, magic: bytes, version: int) -> dict[str, Any]:
-    """The body. Raises Corruption naming `path` for any damage, another kind of file, or a newer version."""
+    """Return the body. Raises Corruption, naming `path`, for damage, another kind of file, or another version."""
     if len(data) < HEAD_BYTES:
         raise Corruption(path, len(data), f"ends inside the {HEAD_BYTES} bytes of its head")
     found_magic, found_version, length = _HEAD.unpack_from(data)
@@ -63,12 +63,12 @@ def decode_document(path: str, data: bytes, magic: bytes, version: int) -> dict[
 
 
 def publish(filesystem: Filesystem, path: str, data: bytes) -> None:
-    """Replace the file at `path` by one with this content, atomically and durably."""
+    """Replace the file at `path` with this content, atomically and durably."""
     publish_parts(filesystem, path, [data])
 
 
 def publish_parts(filesystem: Filesystem, path: str, parts: Sequence[Buffer]) -> None:
-    """As `publish`, for content in several pieces."""
+    """Like `publish`, for content in several pieces."""
     temporary = path + TEMPORARY_SUFFIX
     if filesystem.exists(temporary):
         filesystem.remove(temporary)
@@ -76,7 +76,7 @@ def publish_parts(filesystem: Filesystem, path: str, parts: Sequence[Buffer]) ->
     try:
         file.append(parts)
         file.sync()
-    except NotWritable:  # its room is needed
+    except NotWritable:  # the disk may be full: free the space of the temporary file
         with suppress(StorageFailure):
             filesystem.remove(temporary)
         raise
@@ -87,7 +87,7 @@ def publish_parts(filesystem: Filesystem, path: str, parts: Sequence[Buffer]) ->
 
 
 def read_document(filesystem: Filesystem, path: str, magic: bytes, version: int) -> dict[str, Any]:
-    """The body of a published file, read past the cache. Raises FileNotFoundError, Corruption."""
+    """Return the body of a published file, read from disk, not the cache. Raises FileNotFoundError, Corruption."""
     file = filesystem.open(path)
     try:
         size = file.size()
@@ -100,7 +100,7 @@ def read_document(filesystem: Filesystem, path: str, magic: bytes, version: int)
 
 
 def of_another_version(found: int, readable: int) -> str:
-    """What is wrong with a file of another format version, and what to do."""
+    """Return the error text for a file of another format version."""
     writer = "a newer" if found > readable else "an older"
     return (
         f"format version {found}, this program reads version {readable}: {writer} shardstore wrote it; "

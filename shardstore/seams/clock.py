@@ -1,4 +1,4 @@
-"""Seam: time. Only differences of `now_ns` mean something. Real form: system_clock.py."""
+"""Seam: time. Only differences between values of `now_ns` have a meaning. Real form: system_clock.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Monotonic time."""
+    """A monotonic clock."""
 
     def now_ns(self) -> int:
-        """Nanoseconds since an arbitrary start; never goes back."""
+        """Return the nanoseconds since an arbitrary start. Never goes backwards."""

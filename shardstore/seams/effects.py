@@ -1,8 +1,8 @@
-"""Events that reach a core and effects that it asks for. A core is `handle(event, now_ns) -> effects`.
+"""The events that a core handles and the effects that it asks for. A core is `handle(event, now_ns) -> effects`.
 
-The shell around a core executes effects in order and decides nothing. Network, time, syncing the WAL, and jobs are
-events and effects; other file operations are plain calls through the filesystem seam. The two that every message needs
-are named tuples, which cost a third of a frozen dataclass to make.
+The shell around a core executes effects in order and decides nothing. Network, time, syncs of the WAL, and jobs are
+events and effects; other file operations are plain calls through the filesystem seam. Received and Send, which every
+message needs, are named tuples: making one costs a third of making a frozen dataclass.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shardstore.seams.filesystem import File
 
 
 class Received(NamedTuple):
-    """A message came in over a link. `peer` is whom to answer; empty on a link that has one peer."""
+    """A message arrived on a link. `peer` is its sender; empty on a link that has only one peer."""
 
     link: str
     peer: bytes
@@ -25,7 +25,7 @@ class Received(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PeerGone:
-    """A peer of a bound link has closed its connection, died, or was cut off."""
+    """A peer of a bound link closed its connection, died, or was cut off."""
 
     link: str
     peer: bytes
@@ -33,7 +33,7 @@ class PeerGone:
 
 @dataclass(frozen=True, slots=True)
 class SendFailed:
-    """A message could not be handed over: the peer is gone, or was cut off because it does not read."""
+    """A message could not be sent: the peer is gone, or was cut off because it does not read."""
 
     link: str
     peer: bytes
@@ -42,26 +42,26 @@ class SendFailed:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """The time the core named by `wakeup_ns` has come. May also come early or for no reason."""
+    """The time that the core named in `wakeup_ns` has come. A tick may also come early or without a reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class WalSynced:
-    """Everything appended up to this LSN is on stable storage."""
+    """All records up to this LSN are on stable storage."""
 
     lsn: int
 
 
 @dataclass(frozen=True, slots=True)
 class WalSyncFailed:
-    """A sync failed. It is final: no sync of these files is tried again."""
+    """A sync failed. This is final: these files are never synced again."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class JobFinished:
-    """A maintenance job ended well; `result` is of the kind its spec promises."""
+    """A maintenance job succeeded. Its spec determines the type of `result`."""
 
     job: int
     result: Any
@@ -69,7 +69,7 @@ class JobFinished:
 
 @dataclass(frozen=True, slots=True)
 class JobFailed:
-    """A maintenance job ended badly, and what it wrote counts for nothing. After `damage` another try cannot help."""
+    """A maintenance job failed, and the files that it wrote are not used. If there is `damage`, a retry cannot help."""
 
     job: int
     reason: str
@@ -78,16 +78,16 @@ class JobFailed:
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """End in order: refuse new work, finish what was accepted, then Stop."""
+    """Orderly stop: the core refuses new work, finishes what it accepted, then asks for Stop."""
 
 
 Incoming: TypeAlias = Received | PeerGone
-"""What a transport takes from its links."""
+"""The events that a transport receives from its links."""
 Event: TypeAlias = Incoming | SendFailed | Tick | WalSynced | WalSyncFailed | JobFinished | JobFailed | StopRequested
 
 
 class Send(NamedTuple):
-    """Send a message; if it cannot be handed over, SendFailed comes back."""
+    """Send a message. If it cannot be sent, the core gets SendFailed."""
 
     link: str
     peer: bytes
@@ -96,7 +96,7 @@ class Send(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SyncWal:
-    """Sync these files, then the directory if one is named, then report WalSynced(lsn). One at a time."""
+    """Sync these files, then the directory if one is given, then report WalSynced(lsn). One sync runs at a time."""
 
     files: tuple[File, ...]
     directory: str | None
@@ -105,7 +105,7 @@ class SyncWal:
 
 @dataclass(frozen=True, slots=True)
 class StartJob:
-    """Run a job in the maintenance process: one compaction and one other job at a time."""
+    """Run a job in the maintenance process. One compaction and one other job can run at the same time."""
 
     job: int
     spec: Any
@@ -113,26 +113,26 @@ class StartJob:
 
 @dataclass(frozen=True, slots=True)
 class ReportReady:
-    """Tell whoever started the process that it serves."""
+    """Report to the parent process that this one is ready to serve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Tell whoever operates the store."""
+    """Print a message for the operator of the store."""
 
     words: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReportWorkers:
-    """Tell whoever started the router which workers are to run from now on."""
+    """Report to the router's parent process which workers must run from now on."""
 
     workers: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Leave the process; `failure` says why when it is not an ordinary end."""
+    """End the process. `failure` is the reason; empty for an ordinary end."""
 
     failure: str = ""
 
@@ -141,13 +141,13 @@ Effect: TypeAlias = Send | SyncWal | StartJob | ReportReady | Say | ReportWorker
 
 
 class Core(Protocol):
-    """The shape of every core."""
+    """The logic of a process, without input and output."""
 
     def start(self, now_ns: int) -> list[Effect]:
-        """What is to be done before the first event."""
+        """Return the effects to execute before the first event."""
 
     def handle(self, event: Any, now_ns: int) -> list[Effect]:
-        """Take one event; answer with what is to be done."""
+        """Handle one event; return the effects to execute."""
 
     def wakeup_ns(self) -> int | None:
-        """When the core wants its next Tick."""
+        """Return the time of the next Tick that the core wants; None if it wants none."""

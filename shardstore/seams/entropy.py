@@ -1,4 +1,4 @@
-"""Seam: randomness, handed down from the root of each process. Real form: system_entropy.py."""
+"""Seam: random numbers. Each process makes one source at its start and passes it on. Real form: system_entropy.py."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ class Entropy(Protocol):
     """A source of random integers."""
 
     def below(self, bound: int) -> int:
-        """A uniform integer in [0, bound)."""
+        """Return a uniform random integer in [0, bound)."""

@@ -1,10 +1,10 @@
 """Seam: messages between processes. Real form: socket_transport.py; simulated form: tests/simulation/sim_network.py.
 
-A link is a named socket of this process: bound (many peers, each known by the id this side gave it) or connected
-(one peer, id empty). Order per peer is kept; messages may vanish, whole, when a peer goes away. Nothing is dropped
-in silence for want of room: what a peer does not take waits in an outbox bounded in bytes, and beyond that bound
-the peer is cut off and `send` says so. A bound link tells of peers that went away (PeerGone), and takes no requests
-of a peer that leaves its answers unread.
+A link is a named socket of this process. A bound link has many peers, each with an id that this side assigned; a
+connected link has one, with an empty id. Messages of one peer stay in order; whole messages may be lost if the peer
+goes away. Nothing is dropped silently when space runs out: messages that a peer does not read wait in an outbox of
+bounded size, and a peer that exceeds it is cut off, which `send` reports. A bound link reports peers that went away
+(PeerGone), and reads no requests of a peer that does not read its replies.
 """
 
 from __future__ import annotations
@@ -19,47 +19,47 @@ class Transport(Protocol):
     """The sockets of one process. Only `wake` may be called from another thread."""
 
     def bind(self, link: str, endpoint: str) -> str:
-        """Accept peers at the endpoint; answers the endpoint to connect to (a tcp port 0 is chosen)."""
+        """Listen at the endpoint; returns the endpoint to connect to (tcp port 0 becomes the port that was chosen)."""
 
     def connect(self, link: str, endpoint: str) -> None:
-        """Open a link to one endpoint, replacing an earlier one of that name. Nobody need listen there yet."""
+        """Connect a link to an endpoint, replacing a link of the same name. The endpoint need not exist yet."""
 
     def disconnect(self, link: str) -> None:
-        """Drop a link and what waits on it."""
+        """Close a link and drop its unsent messages."""
 
     def send(self, link: str, peer: bytes, frames: Sequence[bytes]) -> bool:
-        """Hand a message over; False when the peer is unknown, gone, or cut off."""
+        """Send a message, or queue it; False if the peer is unknown, gone, or cut off."""
 
     def receive(self, timeout_ns: int | None) -> list[Incoming]:
-        """Wait for messages, a wake or the timeout (None: for ever; 0: not at all); take a bounded number.
+        """Wait for messages, a wake or the timeout (None: forever; 0: not at all), then return messages.
 
-        It may end early with nothing.
+        Returns a bounded number of messages; it may return early with none.
         """
 
     def renew(self) -> None:
-        """Listen again wherever a bound endpoint has vanished, as a file may."""
+        """Listen again at bound endpoints that have vanished, such as deleted socket files."""
 
     def wake(self) -> None:
-        """End a `receive` that waits, now or at its next call. From any thread."""
+        """End a waiting `receive`, or the next one. May be called from any thread."""
 
     def close(self) -> None:
         """Close every socket within a bounded time."""
 
 
 class ClientTransport(Transport, Protocol):
-    """A transport whose `receive` has two halves, and that a foreign event loop can wait for."""
+    """A transport whose `receive` is split into `wait` and `take`, so that another event loop can wait for it."""
 
     def wait(self, timeout_ns: int | None) -> bool:
-        """The first half of `receive`: wait; whether something has come, perhaps in part.
+        """The first half of `receive`: wait; returns whether data has arrived, perhaps only part of a message.
 
-        An exception in here, such as KeyboardInterrupt, leaves all whole.
+        An exception raised in here, such as KeyboardInterrupt, loses nothing.
         """
 
     def take(self) -> list[Incoming]:
-        """The second half: pass on what waits, and take what has come."""
+        """The second half of `receive`: send what is queued, and return what has arrived."""
 
     def drop(self) -> None:
-        """Close every socket at once, whatever waits to be sent. In a fork, what its origin has stays whole."""
+        """Close every socket at once and drop unsent messages. In a forked child this leaves the parent's untouched."""
 
     def descriptor(self) -> int:
-        """A file descriptor that becomes readable when `receive` may have something; see SocketTransport."""
+        """Return a file descriptor that becomes readable when `receive` may return messages; see SocketTransport."""

@@ -1,21 +1,21 @@
-"""The real forms of the seams, and everything else that touches the operating system.
+"""The real forms of the seams, and all other code that calls the operating system.
 
 posix_filesystem.py   the files of a store
 system_clock.py       time
 system_entropy.py     random numbers
-socket_transport.py   messages: all links of a process behind one epoll
+socket_transport.py   messages: all links of a process, served by one epoll
   readiness.py          epoll
   zmq_links.py          connected links over ZeroMQ
   stream_links.py       connected links over Unix stream sockets
   listener.py           a bound link, with many peers
-    traffic.py            what the peers of a listener hold in memory
-    zmtp.py               the server's side of ZeroMQ's protocol
+    traffic.py            limits the memory that the peers of a listener take
+    zmtp.py               the server's side of the ZeroMQ protocol
     stream.py             messages over one stream socket
-  socket_file.py        where a process listens in the file system
-event_loop.py         feeds a core events and executes its effects
-process.py            what every child process does about its own life
-process_identity.py   which process is meant by a number
-watched_process.py    what a process shows to the one that started it
-own_program.py        how this project starts a process of its own
+  socket_file.py        the file of a listening socket
+event_loop.py         passes events to a core and executes its effects
+process.py            start checks, reports and stop signals of a child process
+process_identity.py   identifies a process beyond its process id
+watched_process.py    what a parent observes of a child process
+own_program.py        starts a process of this project
 running_cluster.py    ENDPOINT: where the cluster of a data directory listens
 """

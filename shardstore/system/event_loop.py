@@ -1,4 +1,4 @@
-"""The shell around a core: feeds it events, executes its effects, decides nothing."""
+"""The shell around a core: passes events to it, executes its effects, and decides nothing."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from shardstore.seams.effects import Core, Effect, Event, Send, SendFailed, Stop
 from shardstore.seams.transport import Transport
 
 LATE_NS = 50 * MILLISECOND_NS
-"""How long what is posted or due may wait while messages are handled."""
+"""Maximum time that posted events and a due Tick wait while messages are handled."""
 SHOW_LIFE_NS = SECOND_NS
-"""How often a loop shows that it goes on."""
+"""Time between two signs of life."""
 NEVER_NS = 2**63
 
 
 class EventLoop:
     """Runs one core until it asks to Stop.
 
-    `perform` executes the effects that are not Send or Stop; it must not block. Its completions, and events
-    from other threads, come back through `post`. `show_life`, if given, is called between events, once in SHOW_LIFE_NS.
+    `perform` executes all effects except Send and Stop; it must not block. Results of effects and events of other
+    threads come in through `post`. `show_life`, if given, is called between events, about once in SHOW_LIFE_NS.
     """
 
     def __init__(
@@ -40,15 +40,15 @@ class EventLoop:
         self._life_due_ns = 0 if show_life else NEVER_NS
         self._posted: SimpleQueue[Event] = SimpleQueue()
         self.stop: Stop | None = None
-        """How the core asked to end, once it did."""
+        """The Stop that the core asked for; None until then."""
 
     def post(self, event: Event) -> None:
-        """Feed an event from any thread."""
+        """Queue an event for the core. May be called from any thread."""
         self._posted.put(event)
         self._transport.wake()
 
     def execute(self, effects: Iterable[Effect]) -> None:
-        """Execute effects in order, and those of the events that follow from failed sends."""
+        """Execute effects in order, then the effects that follow from failed sends."""
         pending = list(effects)
         for effect in pending:
             if type(effect) is Send:
@@ -61,20 +61,21 @@ class EventLoop:
                 self._perform(effect)
 
     def run(self) -> Stop:
-        """Serve until the core stops; answers how it ended."""
+        """Serve until the core stops; returns its Stop."""
         self.start()
         while self.stop is None:
             self.turn()
         return self.stop
 
     def start(self) -> None:
-        """Let the core begin."""
+        """Start the core and execute its first effects."""
         self.execute(self._core.start(self._clock.now_ns()))
 
     def turn(self, wait: bool = True) -> None:
-        """Handle what is there; before that, wait for a message, a post or the time for which the core wants a Tick.
+        """Wait for a message, a posted event or the next Tick, then handle everything that is there.
 
-        Posts and the Tick come behind the messages, but not behind so many that others take this process for dead.
+        Posted events and the Tick follow the messages, but after LATE_NS they go first: otherwise many messages could
+        make this process appear dead.
         """
         messages = self._transport.receive(self._timeout_ns(self._core.wakeup_ns()) if wait else 0)
         late_ns = self._clock.now_ns() + LATE_NS
@@ -86,7 +87,7 @@ class EventLoop:
         self._handle_own_events()
 
     def _handle_own_events(self) -> None:
-        """Handle what was posted, then the Tick if it is due."""
+        """Handle posted events, then the Tick if it is due."""
         while not self._posted.empty():
             self._handle(self._posted.get_nowait())
         due_ns, now_ns = self._core.wakeup_ns(), self._clock.now_ns()
@@ -97,7 +98,7 @@ class EventLoop:
             self._live_on(now_ns)
 
     def _handle(self, event: Event) -> int:
-        """Let the core take an event; answers when that began."""
+        """Pass an event to the core and execute its effects; returns the time at which that began."""
         now_ns = self._clock.now_ns()
         self.execute(self._core.handle(event, now_ns))
         if now_ns >= self._life_due_ns:

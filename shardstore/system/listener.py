@@ -1,8 +1,8 @@
-"""A bound link: everyone who connects is a peer, with an id from here, and gets fair turns.
+"""A bound link. Every connection is a peer with an id assigned here, and all peers are served fairly.
 
-A turn of the process hands over one message of each peer, and none of a peer that leaves its answers unread. So a
-flood of requests makes nobody wait for longer than one request of each peer takes, and answers that nobody reads come
-to an end by themselves. What all peers hold together is bounded in traffic.py.
+In each turn the process reads one message of each peer, but none of a peer that does not read its replies. So if one
+peer floods the process with requests, each other request waits no longer than one request of each peer takes, and
+unread replies stop growing. traffic.py bounds the memory of all peers together.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from shardstore.system.zmtp import ZmtpStream
 _BACKLOG = 1_024
 _TCP = "tcp://"
 LOGGED_NS = 10 * SECOND_NS
-"""Between two lines of one kind in the log."""
+"""Minimum time between two log lines of the same kind."""
 
 log = logging.getLogger("shardstore.links")
 
 
 class PeerConnection(Connection):
-    """One peer of a listener. It is in `loaded` while a message of it waits for its turn."""
+    """The connection of one peer of a listener. It is in `loaded` while one of its messages waits for its turn."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class PeerConnection(Connection):
         loaded: dict[PeerConnection, None],
         cut_off: Callable[[PeerConnection, str], None],
     ) -> None:
-        """`cut_off` is told of one that is closed from here, and why. Raises OSError."""
+        """`cut_off` is called with a connection that this side closes, and the reason. Raises OSError."""
         super().__init__(stream, link, peer, readiness, forget)
         self._traffic = traffic
         self._loaded = loaded
@@ -60,24 +60,24 @@ class PeerConnection(Connection):
         traffic.came(self)
 
     def close(self) -> None:
-        """Close it, with what waits on it."""
+        """Close the connection and drop its waiting messages."""
         super().close()
         self._loaded.pop(self, None)
         self._came.clear()
         self._traffic.left(self)
 
     def cut_off(self, why: str) -> None:
-        """Close it, and tell of its end."""
+        """Close the connection for this reason, and report that the peer is gone."""
         self._cut_off(self, why)
 
     def end(self, received: list[Incoming]) -> None:
-        """The peer is gone, or is to be."""
+        """Close the connection and append PeerGone, unless it is closed already."""
         if not self.gone:
             self.close()
             received.append(PeerGone(self._link, self._peer))
 
     def next_turn(self, received: list[Incoming]) -> None:
-        """Hand over the next messages."""
+        """Append the next waiting messages, as many as one turn allows."""
         for _ in range(min(self._traffic.terms.at_once, len(self._came))):
             received.append(Received(self._link, self._peer, self._came.popleft()))
         if not self._came:
@@ -119,7 +119,7 @@ class PeerConnection(Connection):
 
 
 class Listener:
-    """Listens on one endpoint, within its terms."""
+    """Listens on one endpoint and holds its connections, within its terms."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class Listener:
         terms: Terms,
         now_ns: Callable[[], int],
     ) -> None:
-        """Listen; a socket that a dead process left in this place goes. Raises InvalidRequest."""
+        """Listen; replaces a socket file that a dead process left. Raises InvalidRequest."""
         self._name = name
         self._file = None if endpoint.startswith(_TCP) else SocketFile(path_of(endpoint), access)
         self._readiness = readiness
@@ -148,21 +148,21 @@ class Listener:
 
     @property
     def has_more(self) -> bool:
-        """Whether there is something to take before anything comes."""
+        """Whether `take` would return something without waiting."""
         return bool(self._loaded or self._gone)
 
     @property
     def unsent_bytes(self) -> int:
-        """Bytes of answers that their readers have not taken."""
+        """Bytes of replies that peers have not read."""
         return self.traffic.unsent.bytes
 
     def send(self, peer: bytes, frames: Sequence[bytes]) -> bool:
-        """Send to one peer; False when it is unknown, gone, or was cut off because it does not read."""
+        """Send to one peer; False if it is unknown, gone, or was cut off because it does not read."""
         connection = self._connections.get(peer)
         return connection is not None and connection.send(frames)
 
     def take(self, received: list[Incoming]) -> None:
-        """Take what came before, one message of each peer, and those that were cut off."""
+        """Append one waiting message of each peer, and PeerGone for the peers that were cut off."""
         if self._loaded:
             for connection in list(self._loaded):
                 connection.next_turn(received)
@@ -173,9 +173,9 @@ class Listener:
             self._gone.clear()
 
     def renew(self) -> None:
-        """Listen in the same place again, if the file there has vanished. Connections stay."""
+        """Listen at the same path again if its file has vanished. Connections stay open."""
         if self._file is not None and self._file.is_to_be_made_again():
-            with suppress(InvalidRequest):  # it has vanished once more, and is seen to at the next time
+            with suppress(InvalidRequest):  # it has vanished again: the next call retries
                 again, _ = _listening(self.endpoint, self._file)
                 self._readiness.remove(self._socket.fileno())
                 self._socket.close()
@@ -192,13 +192,13 @@ class Listener:
             connection.close()
 
     def drop(self) -> None:
-        """Close the sockets and leave everything that a fork shares with its origin alone."""
+        """Close the sockets, without changing anything that a forked child shares with its parent."""
         self._socket.close()
         for connection in self._connections.values():
             connection.stream.socket.close()
 
     def _accept(self, events: int, received: list[Incoming]) -> None:
-        """Take who wants to connect."""
+        """Accept a connection."""
         try:
             accepted, _ = self._socket.accept()
         except (BlockingIOError, ConnectionAbortedError):
@@ -223,7 +223,7 @@ class Listener:
             accepted.close()
 
     def _refuse_one(self) -> None:
-        """No descriptor is left: free one for as long as it takes to turn somebody away, who then asks the router."""
+        """Close a new connection when no descriptor is left, using the spare one. The client then asks the router."""
         if self._spare is not None:
             self._spare.close()
         with suppress(OSError):
@@ -234,7 +234,7 @@ class Listener:
     def _note_refusal(self) -> None:
         self._refusals.note(
             f"connections are refused on the link {self._name!r}: {len(self._connections)} are open, and the "
-            "descriptors that are left are for files; raise `ulimit -n`, or close clients"
+            "remaining descriptors are reserved for files; raise `ulimit -n`, or close clients"
         )
 
     def _cut_off(self, connection: PeerConnection, why: str) -> None:
@@ -243,7 +243,7 @@ class Listener:
 
 
 class Repeated:
-    """Logs what may happen very often: now and then, and how often it was."""
+    """Logs an event that may happen very often, at most once in LOGGED_NS, with the number of its occurrences."""
 
     def __init__(self, now_ns: Callable[[], int]) -> None:
         self._now_ns = now_ns
@@ -251,7 +251,7 @@ class Repeated:
         self._logged_ns: int | None = None
 
     def note(self, what: str) -> None:
-        """It has happened once more."""
+        """Count one more occurrence, and log it if the last log line is old enough."""
         self._count += 1
         now_ns = self._now_ns()
         if self._logged_ns is None or now_ns - self._logged_ns >= LOGGED_NS:
@@ -260,7 +260,7 @@ class Repeated:
 
 
 def _listening(endpoint: str, file: SocketFile | None) -> tuple[socket.socket, str]:
-    """A socket that listens there, in a file or over tcp, and the endpoint to connect to. Raises InvalidRequest."""
+    """Return a socket listening at the path or tcp address, and the endpoint to connect to. Raises InvalidRequest."""
     try:
         listening, name = _bound_to_address(endpoint) if file is None else (_bound_to_path(endpoint, file), endpoint)
         listening.setblocking(False)
@@ -273,14 +273,17 @@ def _listening(endpoint: str, file: SocketFile | None) -> tuple[socket.socket, s
 
 
 def _bound_to_address(endpoint: str) -> tuple[socket.socket, str]:
-    """For tcp; port 0 is replaced by the one that was chosen. Raises InvalidRequest, OSError, OverflowError."""
+    """Return a socket bound to a tcp address, and the endpoint, in which a chosen port replaces port 0.
+
+    Raises InvalidRequest, OSError, OverflowError.
+    """
     host, _, port = endpoint.removeprefix(_TCP).rpartition(":")
     if not port.isdecimal():
         raise InvalidRequest(f"cannot listen on {endpoint}: write it like tcp://127.0.0.1:7700 or tcp://[::1]:0")
     bound = socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # those that are accepted have these too
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # accepted sockets inherit these options
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         bound.bind((host.strip("[]"), int(port)))
         return bound, f"{_TCP}{host}:{bound.getsockname()[1]}"
@@ -290,7 +293,10 @@ def _bound_to_address(endpoint: str) -> tuple[socket.socket, str]:
 
 
 def _bound_to_path(endpoint: str, file: SocketFile) -> socket.socket:
-    """A socket that a dead process left in this place goes. Raises InvalidRequest, OSError."""
+    """Return a socket bound to a path, replacing a socket file that a dead process left.
+
+    Raises InvalidRequest, OSError.
+    """
     path = path_of(endpoint)
     bound = socket.socket(socket.AF_UNIX)
     try:
@@ -304,7 +310,7 @@ def _bound_to_path(endpoint: str, file: SocketFile) -> socket.socket:
 
 
 def _spare_descriptor() -> BinaryIO | None:
-    """Held for the day on which no other descriptor is left; None when that is today."""
+    """Open a descriptor to hold in reserve for when no other is left; None if none is left now."""
     try:
         return open(os.devnull, "rb")
     except OSError:

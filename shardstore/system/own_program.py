@@ -1,8 +1,8 @@
-"""How this project starts a process of its own: the interpreter and everything around it are those of this process.
+"""Starts a process of this project, with the interpreter, environment and import path of this process.
 
-The child sees the whole environment, and finds modules where this process does. Only the order is its own: first the
-standard library, then the directories from which this process has the project and what it needs, then the rest. So a
-`queue.py` or `lz4/` of the user, in the working directory or on PYTHONPATH, is not taken for the one that is meant.
+Only the order of the import path changes: first the standard library, then the directories from which this process
+loaded the project and its dependencies, then the rest. So a `queue.py` or `lz4/` of the user, in the working directory
+or on PYTHONPATH, does not hide the real module.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pathlib import Path
 from shardstore.errors import InvalidRequest
 
 PACKAGES = str(Path(__file__).resolve().parent.parent)
-"""The directory, or the archive, that holds this project."""
+"""The directory or archive that holds this project."""
 NEEDED = ("click", "lz4", "mmh3", "msgpack", "numpy", "psutil", "sortedcontainers", "xxhash", "zmq", "zstandard")
 _HARMFUL = frozenset(("PYTHONOPTIMIZE", "PYTHONINSPECT", "PYTHONWARNINGS"))
-"""The assertions guard the data; a server must end when it ends; and a warning is no reason to end."""
+"""They remove the assertions that guard the data, keep a process alive after its end, or make warnings fatal."""
 _PARTS_OF_THE_LIBRARY = ("lib-dynload", f"python{sys.version_info[0]}{sys.version_info[1]}.zip")
 _PROGRAM = """import os, sys
 sys.path[:] = map(os.fsdecode, {path})
@@ -29,27 +29,30 @@ runpy.run_module({module!r}, None, "__main__", True)"""
 
 
 def command_of(module: str, argument: str) -> Sequence[str]:
-    """The command that runs a module of the project. Paths are bytes in it: the child may have another locale.
+    """Return the command that runs a module of the project. Paths in it are bytes: the child's locale may differ.
 
-    Raises InvalidRequest when this program has no interpreter.
+    Raises InvalidRequest if this program has no interpreter.
     """
     path = [os.fsencode(entry) for entry in _import_path()]
     return [_interpreter(), "-P", "-c", _PROGRAM.format(path=path, module=module), argument]
 
 
 def environment() -> Mapping[str, str]:
-    """The variables of a child: those of this process, without the few that would change what it does."""
+    """Return the environment of a child: that of this process, without the variables in `_HARMFUL`."""
     return {name: value for name, value in os.environ.items() if name not in _HARMFUL}
 
 
 def run_module(module: str, argument: str) -> tuple[int, bytes]:
-    """Run a module of the project; answers its exit code, and what it printed."""
+    """Run a module of the project; returns its exit code and its output."""
     done = subprocess.run(command_of(module, argument), env=environment(), stdout=subprocess.PIPE, check=False)  # noqa: S603
     return done.returncode, done.stdout
 
 
 def _interpreter() -> str:
-    """The Python of this process. A server that has one built in, as uWSGI has, names itself instead."""
+    """Return the path of this process's Python interpreter. Raises InvalidRequest if there is none.
+
+    In a server that embeds Python, such as uWSGI, sys.executable is the server.
+    """
     beside = os.path.join(sys.prefix, "bin", "python3")
     is_python = any(name in os.path.basename(sys.executable or "").lower() for name in ("python", "pypy"))
     if is_python and not getattr(sys, "frozen", False):
@@ -58,12 +61,12 @@ def _interpreter() -> str:
         return beside
     raise InvalidRequest(
         "this program has no Python interpreter to run the processes of a cluster with: "
-        "run `shardstore serve` beside it, and connect to that"
+        "run `shardstore serve` separately, and connect to that"
     )
 
 
 def _import_path() -> Sequence[str]:
-    """Where this process finds modules, in the order that suits a child."""
+    """Return the import path of this process, in the order for a child."""
     ours = {PACKAGES, *_places_of_the_needed()}
     path = dict.fromkeys([*map(os.path.abspath, sys.path), *sorted(ours)])
     library = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
@@ -76,7 +79,7 @@ def _import_path() -> Sequence[str]:
 
 
 def _places_of_the_needed() -> Iterator[str]:
-    """The directories from which this process has what the project needs."""
+    """Return the directories from which this process loaded the project's dependencies."""
     for name in NEEDED:
         file = getattr(sys.modules.get(name), "__file__", None)
         if file is not None:

@@ -1,13 +1,13 @@
-"""The real filesystem: raw descriptors, every path opened relative to the root directory's descriptor.
+"""The real filesystem: raw descriptors. Every path is opened relative to the root directory's descriptor.
 
-Nothing is buffered here: a short write would otherwise hide which bytes the operating system has.
+Nothing is buffered here: buffers would hide which bytes the operating system has after a short write.
 
-A large file can be removed from its end, piece by piece. A filesystem frees the blocks of a file in one go, and
-meanwhile no `fdatasync` of another file returns: on ext4 with `discard` that takes 1 ms for each MiB, so that a table
-of 256 MiB would keep all writers of a durable store waiting for 0.3 s. RocksDB cuts what it removes for the same reason
-(`bytes_max_delete_chunk`). Only what has no other name and is open nowhere may be cut: behind a mapping there would be
-nothing left to read. So every open file has a shared flock, which ends with the last descriptor or mapping, and who
-removes it cuts only under the exclusive one. A thread does it, since nobody waits for the room.
+Large files are removed from their end, piece by piece. A filesystem frees all blocks of a deleted file at once, and
+until then no `fdatasync` of another file returns. On ext4 with `discard` this takes 1 ms per MiB, so a table of 256 MiB
+would delay all writers of a durable store by 0.3 s. RocksDB truncates files before it deletes them for the same reason
+(`bytes_max_delete_chunk`). Only a file that has no other name and is open nowhere may be truncated, as a mapping would
+lose its pages. So every open file holds a shared flock, which ends with its last descriptor or mapping, and a file is
+truncated only under the exclusive flock. A thread does this, as nothing waits for the freed space.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 _NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _DENIED = frozenset((errno.EACCES, errno.EPERM, errno.EROFS))
 _CLOSED = 2**31 - 1
-"""A number no descriptor has: every call refuses it as a bad file descriptor."""
+"""An invalid descriptor: every system call on it fails."""
 _BUFFERS_PER_CALL = 1024
 """IOV_MAX of Linux."""
 REMOVED_AT_ONCE_BYTES = MIB
@@ -40,11 +40,11 @@ _ANOTHER_DIRECTORY = (
     "the data directory {} was moved, removed or unmounted while the cluster runs: bring it back, or stop the cluster"
 )
 _CUT_LATER_MAX = 64
-"""Descriptors of removed files that are kept open for it; more are cut at once."""
+"""Maximum number of removed files that wait to be truncated. Beyond it, the caller truncates them at once."""
 
 
 class PosixFile:
-    """An open descriptor. `sync` may run in another thread than the rest."""
+    """An open file. `sync` may run in another thread than the other methods."""
 
     def __init__(self, path: str, descriptor: int) -> None:
         self._path = path
@@ -54,16 +54,16 @@ class PosixFile:
 
     @property
     def path(self) -> str:
-        """The path it was opened under."""
+        """The path under which the file was opened."""
         return self._path
 
     def size(self) -> int:
-        """Bytes in the file."""
+        """Return the size of the file in bytes."""
         with _errors_named("stat", self._path):
             return os.fstat(self._descriptor).st_size
 
     def append(self, buffers: Sequence[Buffer]) -> None:
-        """Hand all bytes to the operating system, at the end of the file."""
+        """Append all bytes to the file, without syncing it."""
         try:
             while len(buffers) > _BUFFERS_PER_CALL:
                 _write_all(self._descriptor, buffers[:_BUFFERS_PER_CALL])
@@ -73,7 +73,7 @@ class PosixFile:
             raise _failure("append to", self._path, error) from error
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes; fewer only at the end of the file."""
+        """Read up to `length` bytes; fewer only at the end of the file."""
         with _errors_named("read", self._path):
             data = os.pread(self._descriptor, length, offset)
             while len(data) < length:
@@ -89,9 +89,9 @@ class PosixFile:
             os.ftruncate(self._descriptor, length)
 
     def sync(self) -> None:
-        """Put content and size on stable storage, and make sure that the file still has a name.
+        """Put content and size on stable storage, and check that the file still has a name.
 
-        The lock keeps `close` from giving the descriptor away meanwhile.
+        The lock prevents `close` from releasing the descriptor meanwhile.
         """
         with self._sync_lock:
             if self._sync_failure is not None:
@@ -107,12 +107,12 @@ class PosixFile:
                 raise self._sync_failure
 
     def drop_cache(self) -> None:
-        """Forget clean cached pages, so that the next read comes from the disk."""
+        """Drop clean pages from the system's cache, so that the next read comes from the disk."""
         with _errors_named("drop the cache of", self._path):
             os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def close(self) -> None:
-        """Release the descriptor; closing twice is allowed."""
+        """Close the descriptor. Closing twice is allowed."""
         with self._sync_lock:
             descriptor, self._descriptor = self._descriptor, _CLOSED
         if descriptor != _CLOSED:
@@ -120,13 +120,13 @@ class PosixFile:
 
 
 class PosixLock:
-    """An flock on an open descriptor: it ends with the descriptor, so also with the process."""
+    """An flock on an open descriptor. It ends with the descriptor, and so with the process."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Let go; letting go twice is allowed."""
+        """Release the lock. Releasing twice is allowed."""
         descriptor, self._descriptor = self._descriptor, _CLOSED
         if descriptor != _CLOSED:
             os.close(descriptor)
@@ -136,12 +136,12 @@ class PosixFilesystem:
     """The files below one directory."""
 
     def __init__(self, root: str, expected: DirectoryIdentity | None = None) -> None:
-        """Open the directory, if it is the expected one; without such, make it where it is missing."""
+        """Open the directory, which must be the expected one. If none is expected, create it if it is missing."""
         try:
             if expected is None:
                 os.makedirs(root, _DIRECTORY_MODE, exist_ok=True)
             self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            with suppress(PermissionError):  # who may not read the parent did not make a name in it
+            with suppress(PermissionError):  # a user who may not read the parent has not created the name in it
                 _sync_and_close(os.open(os.path.join(root, os.pardir), _DIRECTORY))
             found = os.fstat(self._root)
         except OSError as error:
@@ -155,15 +155,15 @@ class PosixFilesystem:
         self._cutter = _Cutter()
 
     def create(self, path: str) -> PosixFile:
-        """A new, empty file, open for append and read. Raises FileExistsError."""
+        """Create an empty file, open for appending and reading. Raises FileExistsError."""
         return PosixFile(path, self._hold("create", path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL))
 
     def open(self, path: str) -> PosixFile:
-        """An existing file for reading. Raises FileNotFoundError."""
+        """Open an existing file for reading. Raises FileNotFoundError."""
         return PosixFile(path, self._hold("open", path, os.O_RDONLY))
 
     def map(self, path: str) -> memoryview:
-        """The whole content, read-only; the mapping lives as long as the view or a slice of it."""
+        """Map the whole file read-only. The mapping lives as long as the view or a slice of it."""
         descriptor = self._hold("map", path, os.O_RDONLY)
         try:
             with _errors_named("map", path):
@@ -173,7 +173,7 @@ class PosixFilesystem:
             os.close(descriptor)
 
     def rename(self, source: str, target: str) -> None:
-        """Give the file another name, replacing a file of that name."""
+        """Rename the file, replacing any file that has the new name."""
         with _errors_named("rename", source):
             os.rename(_inside(source), _inside(target), src_dir_fd=self._root, dst_dir_fd=self._root)
 
@@ -189,7 +189,7 @@ class PosixFilesystem:
             os.unlink(_inside(path), dir_fd=self._root)
 
     def remove_gradually(self, path: str) -> None:
-        """Remove a file's name, and have what it holds cut, if that was the last one. Raises FileNotFoundError."""
+        """Remove a file's name; if it was the last one, truncate the file later. Raises FileNotFoundError."""
         descriptor = self._open("remove", path, os.O_RDWR | _SAFE)
         try:
             with _errors_named("remove", path):
@@ -200,9 +200,9 @@ class PosixFilesystem:
             os.close(descriptor)
 
     def make_directory(self, path: str) -> None:
-        """Make the directory and its missing parents, all names durable.
+        """Create the directory and its missing parents, durably.
 
-        Names that are already there are synced too: whoever made them may have been killed before it could.
+        Existing directories are synced too: the process that created them may have been killed before it did so.
         """
         parts = _inside(path).split("/")
         for depth in range(1, len(parts) + 1):
@@ -220,7 +220,7 @@ class PosixFilesystem:
             os.rmdir(_inside(path), dir_fd=self._root)
 
     def list_directory(self, path: str) -> list[str]:
-        """Names in a directory, sorted; empty when there is no such directory."""
+        """Return the names in a directory, sorted; none if the directory does not exist."""
         try:
             descriptor = self._open("list", path, _DIRECTORY)
         except FileNotFoundError:
@@ -232,7 +232,7 @@ class PosixFilesystem:
             os.close(descriptor)
 
     def exists(self, path: str) -> bool:
-        """Whether a file or directory of that name is there."""
+        """Whether a file or directory of that name exists."""
         try:
             with _errors_named("look up", path):
                 os.stat(_inside(path), dir_fd=self._root, follow_symlinks=False)
@@ -252,10 +252,10 @@ class PosixFilesystem:
             raise self._unsyncable[path] from error
 
     def lock(self, path: str) -> PosixLock | None:
-        """Take the lock file, creating it; None when another process, or this one, holds it."""
+        """Lock the lock file, creating it if needed; None if another process, or this one, holds it."""
         try:
             descriptor = self._open("lock", path, os.O_RDWR | os.O_CREAT | _SAFE)
-        except ReadOnlyDisk:  # a lock writes nothing
+        except ReadOnlyDisk:  # locking an existing file needs no write
             descriptor = self._open("lock", path, os.O_RDONLY | _SAFE)
         try:
             if _try_exclusive(descriptor):
@@ -267,17 +267,17 @@ class PosixFilesystem:
         return None
 
     def close(self) -> None:
-        """Let go of the root; open files stay open, every other call fails from now on. Closing twice is allowed."""
+        """Close the root directory. Open files stay open; every other call fails from now on. May be called twice."""
         root, self._root = self._root, _CLOSED
         if root != _CLOSED:
             os.close(root)
 
     def _hold(self, operation: str, path: str, flags: int) -> int:
-        """A descriptor of a file that is not cut as long as this, or a mapping of it, is there."""
+        """Open a file that is not truncated as long as this descriptor, or a mapping of it, exists."""
         descriptor = self._open(operation, path, flags | _SAFE)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:  # it is being removed
+        except BlockingIOError:  # the file is being removed
             os.close(descriptor)
             raise FileNotFoundError(path) from None
         except OSError as error:
@@ -291,7 +291,7 @@ class PosixFilesystem:
 
 
 def _inside(path: str) -> str:
-    """The path, if it stays below the root; "" is the root itself."""
+    """Return the path if it stays below the root; "" is the root itself. Raises ValueError."""
     if path.startswith("/") or ".." in path.split("/"):
         raise ValueError(f"{path!r} leaves the root of the filesystem")
     return path or "."
@@ -307,14 +307,14 @@ def _write_all(descriptor: int, buffers: Sequence[Buffer]) -> None:
 
 
 class _Cutter:
-    """Cuts files that have no name any more, one after the other, in a thread that ends when there are no more."""
+    """Truncates removed files, one after the other, in a thread that ends when there are no more."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: deque[int] = deque()
 
     def cut(self, descriptor: int) -> None:
-        """Take this descriptor, cut its file some time later, and close it."""
+        """Truncate the file of this descriptor some time later, then close the descriptor."""
         with self._lock:
             is_first = not self._waiting
             is_full = len(self._waiting) == _CUT_LATER_MAX
@@ -335,8 +335,11 @@ class _Cutter:
 
 
 def _cut_and_close(descriptor: int) -> None:
-    """Cut all but the first piece, which goes with the descriptor. Other syncs that wait end with those here."""
-    with suppress(OSError):  # what cannot be cut goes with the descriptor too
+    """Truncate a file piece by piece, with a sync after each, so that other syncs wait for one piece at most.
+
+    The first piece of the file is freed when the descriptor is closed.
+    """
+    with suppress(OSError):  # closing the descriptor frees whatever could not be truncated
         for length in range(os.fstat(descriptor).st_size - REMOVED_AT_ONCE_BYTES, 0, -REMOVED_AT_ONCE_BYTES):
             os.ftruncate(descriptor, length)
             os.fdatasync(descriptor)
@@ -344,7 +347,7 @@ def _cut_and_close(descriptor: int) -> None:
 
 
 def _try_exclusive(descriptor: int) -> bool:
-    """Take the exclusive flock, unless another open file description has one."""
+    """Take the exclusive flock; False if another open file description holds a flock."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -367,7 +370,7 @@ def _failure(operation: str, path: str, error: OSError) -> StorageFailure:
 
 
 def _unusable(root: str, error: OSError) -> StorageFailure:
-    """A data directory that is not there and cannot be made, or that is closed to this user."""
+    """Return the error for a data directory that cannot be created, or that this user may not use."""
     if error.errno in _NO_ROOM:
         return _failure("make the data directory", root, error)
     what = "make" if not os.path.isdir(root) else "use"

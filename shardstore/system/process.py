@@ -1,12 +1,12 @@
-"""What every child process of a cluster does about its own life: start checks, readiness, stop signals, orphanhood.
+"""What every child process of a cluster does: start checks, reports, handling of stop signals, and end with the parent.
 
-What it tells its supervisor are lines of JSON over a pipe of their own, each shorter than a pipe takes at once:
+It reports to its supervisor over a pipe, in lines of JSON that are short enough to be written atomically:
 
-    {"endpoint": "ipc://..."}   it serves, at this endpoint; once
-    {"workers": [0, 1, 3]}      the router only: workers that are to run from now on; at its start and at each change
-    {"words": "replays ..."}    what whoever operates the store may want to know
+    {"endpoint": "ipc://..."}   it serves at this endpoint; sent once
+    {"workers": [0, 1, 3]}      router only: workers that must run from now on; sent at its start and at each change
+    {"words": "replays ..."}    a message for the operator of the store
 
-That it goes on it shows by an eventfd, which is counted up between two events, about once a second.
+As a sign of life it increments an eventfd between two events, about once a second.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ from typing import Any
 from shardstore.errors import InvalidRequest
 
 EXIT_ORPHANED = 70
-"""The supervisor is gone."""
+"""Exit code: the supervisor is gone."""
 EXIT_SIGNALLED_TWICE = 71
-"""A second stop signal came before the first had been followed."""
+"""Exit code: a second stop signal arrived before the process had stopped."""
 DESCRIPTORS_MIN = 256
 _PR_SET_PDEATHSIG = 1
 
 
 def refuse_optimised_python() -> None:
-    """Exit under `python -O`: it removes the assertions that stop a process before it does damage."""
+    """Exit under `python -O`, which removes the assertions that stop a process before it does damage."""
     if not __debug__:
         sys.exit("shardstore does not run under python -O: its assertions guard the data")
 
 
 def heed_signals() -> None:
-    """Undo what a child inherits of its parent's ways with signals. To be called before any thread is started.
+    """Reset the signal settings inherited from the parent. Must be called before any thread is started.
 
-    A thread that blocks SIGTERM, as many servers have them, would else start processes that never hear it; and who
-    ignores SIGCHLD cannot tell how a child ended.
+    Many servers have threads that block SIGTERM; a process started from such a thread would never receive it. A process
+    that ignores SIGCHLD cannot learn how its child ended.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def raise_descriptor_limit() -> None:
-    """Take as many file descriptors as are allowed. Raises InvalidRequest when that is too few to start with."""
+    """Raise the limit of file descriptors to the allowed maximum. Raises InvalidRequest if that is too low to start."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS_MIN:
         raise InvalidRequest(f"{hard} file descriptors are allowed, {DESCRIPTORS_MIN} are needed; raise `ulimit -n`")
@@ -57,28 +57,28 @@ def raise_descriptor_limit() -> None:
 
 
 def descriptors_for_peers() -> int:
-    """The highest descriptor that a connection may get: the others are for the log, for tables and for sockets."""
+    """Return the highest descriptor that a connection may use. The others are for the log, tables and sockets."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
 
 
 def end_with_parent(descriptor: int = 0) -> None:
-    """Let this process die with the one that started it. To be called from the main thread.
+    """Make this process end when its parent does. Must be called from the main thread.
 
-    The parent holds the other end of `descriptor` and writes nothing: end of file means that it is gone. The
-    kernel's parent-death signal is the second line, for a parent whose pipe some other process inherited.
+    The parent holds the other end of `descriptor` and writes nothing, so end of file means that it is gone. The
+    kernel's parent-death signal covers the case that another process inherited the parent's end of the pipe.
     """
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it went away before the signal was set
+    if os.getppid() != parent:  # the parent ended before the signal was set
         os._exit(EXIT_ORPHANED)
     threading.Thread(target=_exit_at_end_of_file, args=(descriptor,), name="end-with-parent", daemon=True).start()
 
 
 def install_stop_signals(stop: Callable[[], None]) -> None:
-    """Call `stop`, from a thread of its own, at the first SIGTERM or SIGINT; a second one ends the process at once.
+    """Call `stop` in a separate thread at the first SIGTERM or SIGINT; a second one ends the process at once.
 
-    The kernel may hand a signal to any thread, and Python runs handlers in the main one only, which may be waiting
-    in a library that the signal did not interrupt. So the signal's number is taken from a pipe instead.
+    The kernel may deliver a signal to any thread, but Python runs handlers only in the main thread, which may wait in a
+    library that the signal did not interrupt. So a thread reads the signal's number from a pipe instead.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -89,30 +89,30 @@ def install_stop_signals(stop: Callable[[], None]) -> None:
 
 
 def report_ready(descriptor: int, endpoint: str) -> None:
-    """Tell the parent where this process listens, and nothing after that; -1: nobody wants to know."""
+    """Report to the parent where this process listens, then close the descriptor. Does nothing if it is -1."""
     if descriptor >= 0:
         report_endpoint(descriptor, endpoint)
         os.close(descriptor)
 
 
 def report_endpoint(descriptor: int, endpoint: str) -> None:
-    """Tell the parent where this process listens; -1: nobody wants to know."""
+    """Report to the parent where this process listens. Does nothing if the descriptor is -1."""
     _report(descriptor, {"endpoint": endpoint})
 
 
 def show_life(descriptor: int) -> None:
-    """Tell the parent that this process goes on; -1: nobody wants to know. It never waits for the parent to listen."""
+    """Give the parent a sign of life, without ever waiting for it. Does nothing if the descriptor is -1."""
     if descriptor >= 0:
         os.eventfd_write(descriptor, 1)
 
 
 def report_workers(descriptor: int, workers: Sequence[int]) -> None:
-    """Tell the parent which workers are to run; -1: nobody wants to know."""
+    """Report to the parent which workers must run. Does nothing if the descriptor is -1."""
     _report(descriptor, {"workers": list(workers)})
 
 
 def report_words(descriptor: int, words: str) -> None:
-    """Tell the parent something for its log; -1: nobody wants to know."""
+    """Send the parent a message for its log. Does nothing if the descriptor is -1."""
     _report(descriptor, {"words": words})
 
 
@@ -128,7 +128,7 @@ def _exit_at_end_of_file(descriptor: int) -> None:
 
 
 def _leave_to_pipe(number: int, frame: FrameType | None) -> None:
-    """Do nothing: that a handler is there makes the number go to the pipe."""
+    """Do nothing. Python writes the signal's number to the pipe only if there is a handler."""
 
 
 def _follow_signals(reader: int, stop: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""Which process is meant: a process id alone is given again to others, in a container at every start."""
+"""Identifies a process. A process id alone does not: it is reused, in a container at every start."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ENDED = (b"Z", b"X")
 class ProcessIdentity:
     """One process of this host.
 
-    `started` is when, in ticks since the boot that `boot` names; `namespace` is where its process id counts.
+    `started` is its start time in clock ticks since the boot with id `boot`. `namespace` is that of its process id.
     """
 
     pid: int
@@ -23,22 +23,22 @@ class ProcessIdentity:
 
     @property
     def is_visible(self) -> bool:
-        """Whether it can be seen from here whether it runs."""
+        """Whether this process can see if that one runs: it must have the same boot and namespace."""
         return self.boot == _boot() and self.namespace == _namespace()
 
     @property
     def has_ended(self) -> bool:
-        """Whether it surely runs no more. That cannot be seen from another namespace of process ids: then False."""
+        """Whether it has certainly ended. False if it is in another namespace of process ids, where this is unknown."""
         return self.boot != _boot() or (self.is_visible and _start_of(self.pid) != self.started)
 
 
 def own_identity() -> ProcessIdentity:
-    """The process that asks."""
+    """Return the identity of this process."""
     return ProcessIdentity(os.getpid(), _start_of(os.getpid()), _boot(), _namespace())
 
 
 def _start_of(pid: int) -> int:
-    """When a process started, 0 when it does not run."""
+    """Return when a process started, in clock ticks since boot; 0 if it does not run."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             state, *fields = file.read().rpartition(b")")[2].split()

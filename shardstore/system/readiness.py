@@ -1,7 +1,7 @@
-"""Waits for many file descriptors at once, with epoll: what a wait costs depends on those that are ready only.
+"""Waits for many file descriptors at once, with epoll, whose cost depends only on how many are ready.
 
-In a program that gevent has patched, `select.epoll` is gone, as its wait would stop every greenlet. There the wait is
-one of `select.select` for the epoll itself, which gevent has made one of the greenlet only.
+gevent removes `select.epoll` from a program that it patches, as waiting in it would stop every greenlet. In such a
+program `select.select`, which gevent replaces by a wait of one greenlet, waits for the descriptor of the epoll.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ READABLE: int = select.EPOLLIN
 WRITABLE: int = select.EPOLLOUT
 
 Ready: TypeAlias = Callable[[int, list[Incoming]], None]
-"""Called with the events of a ready descriptor; appends the messages that it takes."""
+"""A function called with the events of a ready descriptor; it appends the messages that it reads."""
 
 
 class Readiness:
-    """Descriptors, and what to call when one of them is ready."""
+    """A set of descriptors, with the function to call when each is ready."""
 
     def __init__(self) -> None:
         self._is_patched = is_patched()
@@ -30,23 +30,23 @@ class Readiness:
         self._ready: dict[int, Ready] = {}
 
     def add(self, descriptor: int, events: int, ready: Ready) -> None:
-        """Watch a descriptor."""
+        """Watch a descriptor for these events."""
         self._epoll.register(descriptor, events)
         self._ready[descriptor] = ready
 
     def change(self, descriptor: int, events: int) -> None:
-        """Watch it for other events from now on."""
+        """Watch a descriptor for other events from now on."""
         self._epoll.modify(descriptor, events)
 
     def remove(self, descriptor: int) -> None:
-        """Watch it no more, if it is watched. To be called before it is closed: a fork may hold it open."""
+        """Stop watching a descriptor. Must be called before it is closed, as a forked child may keep it open."""
         if self._ready.pop(descriptor, None) is not None:
             self._epoll.unregister(descriptor)
 
     def poll(self, timeout_ns: int | None) -> list[tuple[int, int]]:
-        """Wait until a descriptor is ready or the timeout is over, rounded up to milliseconds; those that are.
+        """Wait until a descriptor is ready or the timeout ends (rounded up to milliseconds); return the ready ones.
 
-        What is ready and not served is ready again at the next poll.
+        A descriptor that is ready and not served is ready again at the next poll.
         """
         timeout = None if timeout_ns is None else timeout_ns / SECOND_NS
         if self._is_patched:
@@ -55,18 +55,18 @@ class Readiness:
         return self._epoll.poll(timeout)
 
     def serve(self, polled: list[tuple[int, int]], received: list[Incoming]) -> None:
-        """Let those that were ready take what came."""
+        """Call the functions of the descriptors that `poll` returned."""
         for descriptor, events in polled:
             ready = self._ready.get(descriptor)
-            if ready is not None:  # else it was removed by another a moment ago
+            if ready is not None:  # a function called before this one may have removed it
                 ready(events, received)
 
     def fileno(self) -> int:
-        """A descriptor that is readable while any of them is ready."""
+        """Return a descriptor that is readable while any watched descriptor is ready."""
         return self._epoll.fileno()
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Close the epoll."""
         self._ready.clear()
         self._epoll.close()
 

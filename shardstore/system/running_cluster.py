@@ -1,4 +1,4 @@
-"""ENDPOINT: where the cluster of a data directory listens, while it runs. JSON, mode 0600.
+"""ENDPOINT: the file that says where the running cluster of a data directory listens. JSON, mode 0600.
 
     {"url": "ipc:///tmp/shardstore-5e0c7a91d24b8f36/clients",
      "store": "9f86d081884c7d65",                              identity of the store, as in STORE
@@ -6,8 +6,8 @@
      "directory": [2049, 1317],                                device and inode of the data directory
      "process": {"pid": 4711, "started": 51234, "boot": "0f3b...", "namespace": 4026531836}}
 
-It counts only in the directory for which it was written, so that a copy of the directory announces nothing, and only
-while that very process runs, whoever has its process id by now.
+It is valid only in the directory for which it was written, so a copy of the directory announces nothing, and only while
+the process runs that is identified there, not another with the same process id.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _BYTES_MAX = 4 * KIB
 
 @dataclass(frozen=True, slots=True)
 class RunningCluster:
-    """The url that clients connect to, the store's identity, the directory of the sockets, and whose all that is."""
+    """The content of ENDPOINT: how to reach a cluster, and the data directory and process to which it belongs."""
 
     url: str
     store: str
@@ -44,13 +44,13 @@ class RunningCluster:
 
 
 def identity_of(data: str | os.PathLike[str]) -> DirectoryIdentity:
-    """Device and inode of a data directory: no other has them, and no copy. Raises OSError."""
+    """Return device and inode of a data directory, which no other directory or copy has. Raises OSError."""
     found = os.stat(data)
     return DirectoryIdentity(found.st_dev, found.st_ino)
 
 
 def owner_of(data: str | os.PathLike[str]) -> int | None:
-    """The user whose directory it is; None when there is none."""
+    """Return the user id of the directory's owner; None if there is no such directory."""
     try:
         return os.stat(data).st_uid
     except OSError:
@@ -60,15 +60,15 @@ def owner_of(data: str | os.PathLike[str]) -> int | None:
 def announce(
     filesystem: Filesystem, url: str, store: str, runtime_directory: str, directory: DirectoryIdentity
 ) -> None:
-    """Write ENDPOINT, for a cluster whose supervisor is this process."""
+    """Write ENDPOINT for a cluster whose supervisor is this process."""
     cluster = RunningCluster(url, store, runtime_directory, directory, own_identity())
     publish(filesystem, ENDPOINT, json.dumps(dataclasses.asdict(cluster)).encode())
 
 
 def last_announced(data: str | os.PathLike[str]) -> RunningCluster | None:
-    """What ENDPOINT says, whether or not that cluster still runs.
+    """Return the content of ENDPOINT, whether or not that cluster still runs.
 
-    None when there is no such file, when it is no use, and when it was written for another directory.
+    None if there is no such file, if it is not readable as ENDPOINT, or if it was written for another directory.
     """
     try:
         with open(os.path.join(data, ENDPOINT), "rb") as file:
@@ -79,7 +79,7 @@ def last_announced(data: str | os.PathLike[str]) -> RunningCluster | None:
 
 
 def running_on(data: str | os.PathLike[str]) -> RunningCluster:
-    """The cluster that runs on this data directory. Raises Unavailable when none does."""
+    """Return the cluster that runs on this data directory. Raises Unavailable if there is none."""
     cluster = last_announced(data)
     if cluster is None or cluster.process.has_ended:
         where = os.fspath(data)
@@ -93,12 +93,12 @@ def running_on(data: str | os.PathLike[str]) -> RunningCluster:
 
 
 def named_by_environment() -> str | None:
-    """The url in SHARDSTORE_URL, or else the data directory in SHARDSTORE_DATA; None when neither is set."""
+    """Return the url in SHARDSTORE_URL, else the data directory in SHARDSTORE_DATA; None if neither is set."""
     return os.environ.get(URL_VARIABLE) or os.environ.get(DATA_VARIABLE) or None
 
 
 def _from_json(words: dict[str, Any]) -> RunningCluster:
-    """Raises KeyError, TypeError or ValueError when it is not what the drawing shows."""
+    """Convert decoded JSON. Raises KeyError, TypeError or ValueError if it is not as drawn above."""
     device, inode = words["directory"]
     process = ProcessIdentity(**words["process"])
     texts = (words["url"], words["store"], words["runtime_directory"], process.boot)

@@ -1,7 +1,8 @@
-"""Where a process listens in the file system: who is let in there, and how the file comes back when it has vanished.
+"""The file of a listening socket: who may connect to it, and how it is created again if it has vanished.
 
-By default a socket lies in a private directory, which whoever cleans /tmp, or the end of a login, may remove while it
-is in use; both are made again then. In a place of the operator's choice only the file is.
+By default a socket is in a private directory. A cleaner of /tmp, or the end of a login session, may remove that
+directory while it is in use; then directory and socket are created again. At a path of the operator's choice only the
+socket is.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ _MASK = 0o177
 
 
 class SocketFile:
-    """The file of one listening socket. `access` is None in a private directory, where nobody else comes."""
+    """The file of one listening socket. `access` is None in a private directory, which no other user can enter."""
 
     def __init__(self, path: str, access: SocketAccess | None) -> None:
         self._path = path
         self._access = access
 
     def make(self, bind: Callable[[], object]) -> None:
-        """Let `bind` make the file; until it has its mode and group, it is for this user only. Raises OSError."""
+        """Create the file with `bind`, for this user only until its group and mode are set. Raises OSError."""
         directory = os.path.dirname(self._path)
         if self._access is None and not renew_private_directory(directory):
             raise PermissionError(f"{directory} is no directory that is this user's alone")
@@ -42,7 +43,7 @@ class SocketFile:
             os.chmod(self._path, self._access.mode)
 
     def is_to_be_made_again(self) -> bool:
-        """Whether it has vanished, and its directory is there again."""
+        """Whether the file has vanished and its directory exists; a private directory is created if needed."""
         if os.path.lexists(self._path):
             return False
         directory = os.path.dirname(self._path)
@@ -50,7 +51,7 @@ class SocketFile:
 
 
 def renew_private_directory(path: str) -> bool:
-    """Make the directory, and what it lies in, unless they are there; False when it is not there and ours alone."""
+    """Create the directory and its parent if they are missing; False if it is not a private directory of this user."""
     for directory in (os.path.dirname(path), path):
         with suppress(OSError):
             os.mkdir(directory, _PRIVATE_MODE)
@@ -58,7 +59,7 @@ def renew_private_directory(path: str) -> bool:
 
 
 def is_private_directory(path: str) -> bool:
-    """Whether it is a directory of this user, which nobody else may enter."""
+    """Whether the path is a directory of this user that no other user may enter."""
     try:
         found = os.lstat(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""The real transport, behind one epoll: links as of ZeroMQ (ipc:// and tcp://) and Unix streams (unix://)."""
+"""The real transport: ZeroMQ links (ipc:// and tcp://) and Unix stream links (unix://), served by one epoll."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from shardstore.system.listener import Listener
 
 _OUTBOX_RETRY_NS = 2 * MILLISECOND_NS
-"""ZeroMQ does not tell of room towards one peer, so its outboxes are tried this often."""
+"""Time between attempts to send from an outbox: ZeroMQ does not report when it can send again."""
 _ONE = (1).to_bytes(8, "little")
 
 Link: TypeAlias = "ZmqLink | Listener | StreamLink"
@@ -36,7 +36,7 @@ class SocketTransport:
     """The sockets of one process, with a ZeroMQ context of their own."""
 
     def __init__(self) -> None:
-        """Raises OSError when the system has no room for it."""
+        """Raises OSError if the system has too few file descriptors left."""
         make_sure_of_room()
         self._links: dict[str, Link] = {}
         self._unsure: dict[ZmqLink, None] = {}
@@ -48,14 +48,14 @@ class SocketTransport:
         self._readiness.add(self._waker.fileno(), READABLE, partial(_woken, self._waker))
         self._context: zmq.Context[Any] = zmq.Context()
         self._drop = weakref.finalize(self, _drop, self._context, self._links, self._readiness, self._waker)
-        self._drop.atexit = False  # threads may still use it then, and the end of the process closes all
+        self._drop.atexit = False  # at exit, threads may still use the sockets; the end of the process closes them
 
     def bind(self, link: str, endpoint: str, terms: Terms = TERMS, access: SocketAccess | None = None) -> str:
-        """Accept peers at the endpoint, within the terms.
+        """Listen at the endpoint, within the terms; returns the endpoint to connect to. Raises InvalidRequest.
 
-        A socket in the file system is for this user only, unless `access` says who else is let in.
+        Only this user may connect to a socket file, unless `access` allows others.
         """
-        from shardstore.system.listener import Listener  # noqa: PLC0415  (it takes a while to load, and clients need none)
+        from shardstore.system.listener import Listener  # noqa: PLC0415  (slow to load, and clients do not need it)
 
         listener = Listener(link, endpoint, access, self._readiness, terms, SystemClock().now_ns)
         self._add(link, listener)
@@ -63,19 +63,19 @@ class SocketTransport:
         return listener.endpoint
 
     def renew(self) -> None:
-        """Listen again wherever the file of a socket has vanished."""
+        """Listen again at paths whose socket file has vanished."""
         for listener in self._listeners.values():
             listener.renew()
 
     def connect(self, link: str, endpoint: str) -> None:
-        """Open a link to one endpoint, replacing an earlier one of that name. Nobody need listen there yet."""
+        """Connect a link to an endpoint, replacing a link of the same name. The endpoint need not exist yet."""
         if endpoint.startswith(SCHEME):
             self._add(link, StreamLink(link, endpoint, self._readiness))
         else:
             self._connect(link, endpoint)
 
     def disconnect(self, link: str) -> None:
-        """Drop a link and what waits on it."""
+        """Close a link and drop its unsent messages."""
         dropped = self._links.get(link)
         if dropped is not None:
             self._waiting.pop(dropped, None)  # type: ignore[arg-type]  # other links are not in it
@@ -84,7 +84,7 @@ class SocketTransport:
             del self._links[link]
 
     def send(self, link: str, peer: bytes, frames: Sequence[bytes]) -> bool:
-        """Hand a message over; False when link or peer is unknown or gone, or the peer was cut off."""
+        """Send a message, or queue it; False if link or peer is unknown or gone, or the peer was cut off."""
         opened = self._links.get(link)
         if opened is None:
             return False
@@ -94,23 +94,23 @@ class SocketTransport:
         return sent
 
     def unsent_bytes(self) -> int:
-        """Bytes of messages that their peers have not taken yet."""
+        """Return the bytes of messages that peers have not read yet."""
         listeners = sum([listener.unsent_bytes for listener in self._listeners.values()])
         return listeners + sum([link.unsent_bytes for link in self._waiting])
 
     def receive(self, timeout_ns: int | None) -> list[Incoming]:
-        """Wait for messages, a wake or the timeout, then take some from each link that has any.
+        """Wait for messages, a wake or the timeout, then return some messages of each link that has any.
 
-        The timeout is rounded up to milliseconds. It may end early with nothing: ZeroMQ makes its descriptors readable
-        for its own reasons too.
+        The timeout is rounded up to milliseconds. May return early with no message, as ZeroMQ also makes its
+        descriptors readable for internal reasons.
         """
         self.wait(timeout_ns)
         return self.take()
 
     def wait(self, timeout_ns: int | None) -> bool:
-        """The first half of `receive`: wait; whether something has come, perhaps in part.
+        """The first half of `receive`: wait; returns whether data has arrived, perhaps only part of a message.
 
-        An exception in here, such as KeyboardInterrupt, leaves all whole.
+        An exception raised in here, such as KeyboardInterrupt, loses nothing.
         """
         if self._waiting:
             timeout_ns = _OUTBOX_RETRY_NS if timeout_ns is None else min(timeout_ns, _OUTBOX_RETRY_NS)
@@ -124,7 +124,7 @@ class SocketTransport:
         return has_come or bool(self._polled)
 
     def take(self) -> list[Incoming]:
-        """The second half: pass on what waits, and take what has come."""
+        """The second half of `receive`: send what is queued, and return what has arrived."""
         received: list[Incoming] = []
         if self._waiting:
             self._retry_waiting()
@@ -137,12 +137,12 @@ class SocketTransport:
         return received
 
     def wake(self) -> None:
-        """End a `receive` that waits, now or at its next call. From any thread or signal handler; none after close."""
-        with suppress(ValueError):  # closed meanwhile
+        """End a waiting `receive`, or the next one. For any thread or signal handler; does nothing after close."""
+        with suppress(ValueError):  # it is closed
             self._waker.write(_ONE)
 
     def close(self) -> None:
-        """Close every socket; unsent messages of ZeroMQ links get a second to leave. Closing twice is allowed."""
+        """Close every socket; ZeroMQ links first send for up to a second. Closing twice is allowed."""
         if self._drop.detach() is None:
             return
         for link in self._links.values():
@@ -158,24 +158,24 @@ class SocketTransport:
         self._context.term()
 
     def drop(self) -> None:
-        """Close every socket at once, whatever waits to be sent. In a fork, what its origin has stays whole."""
+        """Close every socket at once and drop unsent messages. In a forked child this leaves the parent's untouched."""
         self._waiting.clear()
         self._unsure.clear()
         self._polled.clear()
         self._drop()
 
     def descriptor(self) -> int:
-        """A file descriptor that becomes readable when `receive` may have something, for a foreign event loop.
+        """Return a file descriptor for an event loop; it becomes readable when `receive` may return messages.
 
-        After any send, and after connecting, call `receive(0)` until it answers nothing before waiting on it again.
+        After each send or connect, call `receive(0)` until it returns nothing before waiting for the descriptor again.
         """
         return self._readiness.fileno()
 
     def _connect(self, name: str, endpoint: str) -> None:
         if endpoint.startswith("ipc://"):
-            path_of(endpoint)  # refuses one that libzmq would cut off in silence
+            path_of(endpoint)  # refuses a path that libzmq would silently truncate
         link = ZmqLink(name, self._context, self._readiness, self._unsure)
-        self._add(name, link)  # before it is open: an interrupt must not leave a socket that nobody closes
+        self._add(name, link)  # before it is opened: otherwise an interrupt could leave a socket that is never closed
         try:
             link.open(endpoint)
         except InvalidRequest:
@@ -198,9 +198,9 @@ def _woken(waker: FileIO, events: int, received: list[Incoming]) -> None:
 
 
 def _drop(context: zmq.Context[Any], links: dict[str, Link], readiness: Readiness, waker: FileIO) -> None:
-    """Close what its owner forgot to close: left to the collector, a context may wait for its sockets for ever.
+    """Close everything that the owner did not close: the garbage collector might wait for sockets in a context forever.
 
-    Nothing that this is given may lead to the transport: else it would never be forgotten.
+    No argument may refer to the transport, which would otherwise never be collected.
     """
     for link in links.values():
         link.drop()

@@ -1,7 +1,7 @@
-"""Connected links over Unix stream sockets; see stream.py for what is on the wire, listener.py for the other side.
+"""Connected links over Unix stream sockets. The format is in stream.py, the other side in listener.py.
 
-Other than a ZeroMQ link, a connected one keeps nothing for a server that is not up: `send` says no at once, and the
-next one tries to connect again.
+Unlike a ZeroMQ link, such a link keeps no messages for a server that is down: `send` fails at once, and the next `send`
+tries to connect again.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from shardstore.system.stream import Gone, Stream
 
 SCHEME = "unix://"
 _BUFFER_BYTES = MIB
-"""Asked for; the system gives what it allows."""
+"""Requested size; the system may give less."""
 
 
 class Connection:
-    """A stream that is watched, on the side that opened it. All that comes is handed over."""
+    """A watched stream, on the side that opened it. All messages that arrive are passed on."""
 
     def __init__(
         self, stream: Stream, link: str, peer: bytes, readiness: Readiness, forget: Callable[[], object]
     ) -> None:
-        """`forget` is called when it is closed. Raises OSError."""
+        """`forget` is called when the connection is closed. Raises OSError."""
         stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
         self.stream = stream
         self.gone = False
@@ -39,7 +39,7 @@ class Connection:
         readiness.add(self._descriptor, READABLE, self._ready)
 
     def send(self, frames: Sequence[bytes]) -> bool:
-        """Send a message; False when the other side is gone, or does not read: then the connection is closed."""
+        """Send a message. If the other side is gone or does not read, close the connection and return False."""
         try:
             self.stream.send(frames)
             self._watch()
@@ -48,7 +48,7 @@ class Connection:
         return not self.gone
 
     def close(self) -> None:
-        """Close it, with what waits on it."""
+        """Close the connection and drop its unsent messages."""
         if not self.gone:
             self._readiness.remove(self._descriptor)
             self.gone = True
@@ -66,16 +66,16 @@ class Connection:
             self.end(received)
 
     def _take(self, received: list[Incoming]) -> None:
-        """Hand over what has come. Raises Gone."""
+        """Append the messages that have arrived. Raises Gone."""
         for frames in self.stream.take():
             received.append(Received(self._link, self._peer, frames))
 
     def end(self, received: list[Incoming]) -> None:
-        """The other side is gone."""
+        """Close the connection, as the other side is gone."""
         self.close()
 
     def _watch(self) -> None:
-        """Be told of what comes, and of room to send while something waits for it."""
+        """Watch for arriving bytes and, while bytes are unsent, for room to send them."""
         wanted = self._wanted()
         if wanted != self._watched and not self.gone:
             self._watched = wanted
@@ -86,7 +86,7 @@ class Connection:
 
 
 class StreamLink:
-    """A connected link to one listener, opened when something is to be sent."""
+    """A connected link to one listener. `send` opens the connection if needed."""
 
     def __init__(self, name: str, endpoint: str, readiness: Readiness) -> None:
         self._name = name
@@ -95,7 +95,7 @@ class StreamLink:
         self._connection: Connection | None = None
 
     def send(self, peer: bytes, frames: Sequence[bytes]) -> bool:
-        """Send a message; False when nobody listens, or who did is gone or does not read."""
+        """Send a message; False if there is no listener, or it is gone or does not read."""
         if self._connection is None:
             self._connection = self._connect()
         return self._connection is not None and self._connection.send(frames)
@@ -106,12 +106,12 @@ class StreamLink:
             self._connection.close()
 
     def drop(self) -> None:
-        """Close the socket and leave everything that a fork shares with its origin alone."""
+        """Close the socket, without changing anything that a forked child shares with its parent."""
         if self._connection is not None:
             self._connection.stream.socket.close()
 
     def _connect(self) -> Connection | None:
-        """A new connection; None when nobody listens, more wait to be accepted than may, or no descriptor is left."""
+        """Open a connection; None if nothing listens, the listener's queue is full, or no descriptor is left."""
         try:
             opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         except OSError:
@@ -129,7 +129,7 @@ class StreamLink:
 
 
 def path_of(endpoint: str) -> str:
-    """The path of a unix or ipc endpoint. Raises InvalidRequest when no socket can have it."""
+    """Return the path of a unix or ipc endpoint. Raises InvalidRequest if it is too long for a socket."""
     path = endpoint.partition("://")[2]
     if len(path.encode()) > IPC_PATH_BYTES_MAX:
         raise InvalidRequest(

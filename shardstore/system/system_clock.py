@@ -9,4 +9,4 @@ class SystemClock:
     """The operating system's monotonic clock."""
 
     now_ns = staticmethod(time.monotonic_ns)
-    """Nanoseconds since an arbitrary start; never goes back."""
+    """Return the nanoseconds since an arbitrary start. Never goes backwards."""

@@ -1,6 +1,6 @@
-"""The real source of randomness: unguessable, since client ids are drawn from it.
+"""The real source of random numbers. They are unguessable, as client ids are drawn from them.
 
-`secrets` would give the same numbers, but loads OpenSSL: that is a tenth of what a command needs to start.
+`secrets` would give the same numbers, but it loads OpenSSL, which takes a tenth of the start-up time of a command.
 """
 
 from __future__ import annotations
@@ -15,5 +15,5 @@ class SystemEntropy:
         self._random = SystemRandom()
 
     def below(self, bound: int) -> int:
-        """A uniform integer in [0, bound)."""
+        """Return a uniform random integer in [0, bound)."""
         return self._random.randrange(bound)

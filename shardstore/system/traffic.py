@@ -1,12 +1,12 @@
-"""What the connections of one listener hold in memory, and who is cut off when it is too much.
+"""Limits the memory that the connections of one listener take, by cutting off peers.
 
-    unsent     answers that their readers have not taken    bound: Terms.unsent_bytes
-    arriving   messages of which a part has come            bound: Terms.arriving_bytes
-    silent     connections that have said nothing yet       bound: Terms.silent_ns each
+    unsent     replies that peers have not read              limit: Terms.unsent_bytes
+    arriving   messages that have not arrived completely     limit: Terms.arriving_bytes
+    silent     connections that have not sent anything yet   limit: Terms.silent_ns each
 
-Beyond a bound of bytes those go that have held some for longest, once that was too long: who is merely busy is faster.
-Beyond twice the bound, and the longest answer, they go at once. Who is cut off connects again, and asks again for what
-it did not get.
+When a limit of bytes is exceeded, the peers that have held bytes for longest are cut off, but only after a time that a
+peer which is merely busy does not need. Above twice the limit plus the longest reply, they are cut off at once. A peer
+that was cut off connects again and repeats its unanswered requests.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ ARRIVING_NS = 2 * SECOND_NS
 SWEEP_NS = 100 * MILLISECOND_NS
 SILENT_NS = 5 * SECOND_NS
 SURPLUS_BYTES = REPLY_BYTES_AIM + VALUE_BYTES_MAX
-"""A server reads no more when its bound is reached; the answer before may have come on top of that."""
+"""A server stops reading when its limit is reached, but the last reply before that may exceed it by this much."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What a listener allows its peers.
 
-    unsent_bytes      answers of all peers that wait for their readers
-    arriving_bytes    messages of all peers of which a part has come
-    pause_bytes       a peer with more unsent than this is not listened to
-    at_once           messages of one peer that a turn takes
-    silent_ns         how long a peer may say nothing after it has connected
-    descriptors_max   a connection with a higher descriptor than this is refused: the rest are for files
-    bytes_max_of      how long a message may be, by its first frame
+    unsent_bytes      unread replies of all peers
+    arriving_bytes    incomplete messages of all peers
+    pause_bytes       no requests are read of a peer with more unread replies than this
+    at_once           messages of one peer that are taken in one turn
+    silent_ns         how long a peer may wait after connecting before it sends anything
+    descriptors_max   connections with a higher descriptor are refused: the others are reserved for files
+    bytes_max_of      function that returns the maximum size of a message, given its first frame
     """
 
     unsent_bytes: int = OUTBOX_BYTES_MAX
@@ -56,18 +56,18 @@ class Terms:
 
 
 TERMS = Terms()
-"""What is allowed where nothing else is said."""
+"""The default terms."""
 
 
 class Peer(Protocol):
-    """One connection, as far as it is counted."""
+    """A connection whose memory is counted."""
 
     def cut_off(self, why: str) -> None:
-        """Close it, and tell of its end."""
+        """Close the connection for this reason, and report that the peer is gone."""
 
 
 class Held:
-    """Bytes of one kind that connections hold, in the order in which each began to hold any."""
+    """Bytes of one kind that peers hold. Peers are in the order in which they began to hold any."""
 
     def __init__(self, what: str, bytes_max: int, patience_ns: int) -> None:
         self.bytes = 0
@@ -78,7 +78,7 @@ class Held:
         self._bytes_max = bytes_max
 
     def note(self, peer: Peer, held_bytes: int, now_ns: Callable[[], int]) -> None:
-        """The peer holds so much now. May cut others off."""
+        """Set how many bytes the peer holds now. May cut off the peers that have held bytes for longest."""
         before = self.peers.get(peer, 0)
         if held_bytes == before:
             return
@@ -93,7 +93,7 @@ class Held:
             self._cut_off(next(iter(self.peers)))
 
     def sweep(self, now_ns: int) -> None:
-        """Cut off who has held too long what is too much."""
+        """While the limit is exceeded, cut off peers that have held bytes for too long."""
         while self.bytes > self._bytes_max:
             oldest = next(iter(self.peers))
             if now_ns - self._since[oldest] < self._patience_ns:
@@ -101,49 +101,49 @@ class Held:
             self._cut_off(oldest)
 
     def _cut_off(self, peer: Peer) -> None:
-        peer.cut_off(f"of {self.bytes:,} bytes {self._what}, allowed are {self._bytes_max:,}")
+        peer.cut_off(f"{self.bytes:,} bytes {self._what}, {self._bytes_max:,} are allowed")
 
 
 class Traffic:
-    """All that the connections of one listener hold."""
+    """Everything that the connections of one listener hold, and how long they have been silent."""
 
     def __init__(self, terms: Terms, now_ns: Callable[[], int]) -> None:
         self.terms = terms
-        self.unsent = Held("that are not read", terms.unsent_bytes, UNSENT_NS)
-        self.arriving = Held("of messages that came in part", terms.arriving_bytes, ARRIVING_NS)
+        self.unsent = Held("of unread replies", terms.unsent_bytes, UNSENT_NS)
+        self.arriving = Held("of incomplete messages", terms.arriving_bytes, ARRIVING_NS)
         self._peers: set[Peer] = set()
         self._silent: dict[Peer, int] = {}
         self._now_ns = now_ns
         self._swept_ns = 0
 
     def came(self, peer: Peer) -> None:
-        """The peer has connected."""
+        """Add a peer that has connected. It counts as silent."""
         self._peers.add(peer)
         self._silent[peer] = self._now_ns()
 
     def spoke(self, peer: Peer) -> None:
-        """The peer has said something whole."""
+        """Note that the peer has sent a complete message or a sign of life."""
         self._silent.pop(peer, None)
 
     def holds(self, peer: Peer, unsent_bytes: int, arrived_bytes: int) -> None:
-        """The peer holds so much now. May cut off any, this one too."""
+        """Set how many bytes the peer holds now. May cut off any peer, including this one."""
         self.unsent.note(peer, unsent_bytes, self._now_ns)
         if peer in self._peers:
             self.arriving.note(peer, arrived_bytes, self._now_ns)
 
     def left(self, peer: Peer) -> None:
-        """The connection is closed."""
+        """Remove a peer whose connection is closed."""
         self._silent.pop(peer, None)
         self.holds(peer, 0, 0)
         self._peers.discard(peer)
 
     @property
     def is_watched(self) -> bool:
-        """Whether time may end a connection."""
+        """Whether any connection may have to be cut off as time passes."""
         return bool(self._silent or self.unsent.peers or self.arriving.peers)
 
     def sweep(self) -> None:
-        """Cut off whose time is over, now and then."""
+        """Cut off peers that have held bytes, or were silent, for too long. Runs at most once in SWEEP_NS."""
         now_ns = self._now_ns()
         if now_ns - self._swept_ns < SWEEP_NS:
             return
@@ -154,4 +154,4 @@ class Traffic:
             peer, since_ns = next(iter(self._silent.items()))
             if now_ns - since_ns < self.terms.silent_ns:
                 return
-            peer.cut_off("it says nothing")
+            peer.cut_off("it sends nothing")

@@ -1,4 +1,4 @@
-"""What is to be seen of a process from outside, by the one that started it."""
+"""What a parent observes of a child process: signs of life, what it is doing, and how it ended."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from shardstore.limits import SECOND_NS
 from shardstore.pulse import Doing, Look
 
 _DOING = {psutil.STATUS_STOPPED: Doing.STOPPED, psutil.STATUS_SLEEPING: Doing.ASLEEP, psutil.STATUS_IDLE: Doing.ASLEEP}
-"""Who is stopped by a debugger, waits for a disk or for a processor works."""
+"""A process in any other state counts as working: it is in a debugger, or waits for a disk or a processor."""
 
 
 def new_life() -> int:
-    """A descriptor for `process.show_life` in a child, and for `has_shown_life` here."""
+    """Return a descriptor for `process.show_life` in a child and `has_shown_life` in its parent."""
     return os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
 
 def has_shown_life(descriptor: int) -> bool:
-    """Whether the process has shown life since this was asked last."""
+    """Whether the process has given a sign of life since the last call."""
     try:
         return os.eventfd_read(descriptor) > 0
     except BlockingIOError:
@@ -28,7 +28,7 @@ def has_shown_life(descriptor: int) -> bool:
 
 
 def look_at(pid: int) -> Look:
-    """What a process does now. Raises psutil.Error when it is gone."""
+    """Return what a process is doing now. Raises psutil.Error if it is gone."""
     process = psutil.Process(pid)
     times = process.cpu_times()
     doing = _DOING.get(process.status(), Doing.WORKING)
@@ -36,5 +36,5 @@ def look_at(pid: int) -> Look:
 
 
 def describe_exit(code: int) -> str:
-    """An exit code in words."""
+    """Describe an exit code in words."""
     return f"was ended by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"exited with code {code}"

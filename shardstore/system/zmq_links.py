@@ -1,11 +1,11 @@
-"""Connected links over ZeroMQ: DEALER sockets. Whoever they connect to speaks as a ROUTER does; see zmtp.py.
+"""Connected links over ZeroMQ: DEALER sockets. The other side speaks as a ROUTER; see zmtp.py.
 
-A DEALER keeps messages for a server that is not up yet, or not up again, and delivers them to whoever binds the
-endpoint next: receivers must judge a message by its content. libzmq takes about a thousand messages, then answers
-EAGAIN; what it does not take waits in an outbox here.
+A DEALER keeps messages for a server that is down, and delivers them to the process that binds the endpoint next, so
+receivers must judge a message by its content. libzmq accepts about a thousand messages, then returns EAGAIN; further
+messages wait in an outbox here.
 
-The descriptor of a ZeroMQ socket tells of a change once, not of a state, and a send may swallow it. So a link is
-`unsure` from any send or take until a take finds nothing.
+The descriptor of a ZeroMQ socket signals a change once, and a send may consume the signal. So after any send or take a
+link is `unsure` until a take finds nothing.
 
 A round trip costs little more than its receives and sends: flags are plain integers (enum arithmetic costs more than
 a send), and frames are sent by the compiled base class of zmq.Socket. A poll costs a fifth of catching Again.
@@ -30,11 +30,11 @@ from shardstore.system.readiness import READABLE, Readiness
 
 LINGER_MS = 1_000
 _TAKEN_AT_ONCE = 16
-"""Messages one link may take before others have their turn."""
+"""Maximum number of messages taken from one link before other links get their turn."""
 _COPY_BYTES_MAX = 64 * KIB
-"""Longer frames are sent in place; for shorter ones a copy is cheaper than tracking their use."""
+"""Longer frames are sent without a copy; for shorter ones a copy is cheaper than tracking their use."""
 _DESCRIPTORS = 12
-"""More than the first socket of a context takes, and its first connection."""
+"""More descriptors than the first socket of a context and its first connection need."""
 _IN = int(zmq.POLLIN)
 _LAST = int(zmq.NOBLOCK)
 _MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
@@ -50,13 +50,13 @@ _OPTIONS = {
 
 
 class ZmqLink:
-    """One socket and what waits to be sent on it.
+    """One socket and its outbox.
 
-    `unsure` is shared by the links of a transport: those from which a message may be taken, whatever epoll says.
+    `unsure` is shared by the links of a transport: the links that may have a message although epoll does not say so.
     """
 
     def __init__(self, name: str, context: zmq.Context[Any], readiness: Readiness, unsure: dict[ZmqLink, None]) -> None:
-        """Raises Unavailable when the system has no room for a socket."""
+        """Raises Unavailable if the system has too few descriptors left for a socket."""
         self._name = name
         try:
             make_sure_of_room()
@@ -71,12 +71,12 @@ class ZmqLink:
         self._unsure = unsure
         self._descriptor: int | None = None
         self.unsent_bytes = 0
-        """Bytes of what could not be passed on yet."""
+        """Bytes of the messages in the outbox."""
         for option, value in _OPTIONS.items():
             self._socket.set(option, value)
 
     def open(self, endpoint: str) -> None:
-        """Connect. Raises InvalidRequest."""
+        """Connect to the endpoint. Raises InvalidRequest."""
         self._socket.set(zmq.IPV6, _is_ipv6(endpoint))
         try:
             self._socket.connect(endpoint)
@@ -91,11 +91,11 @@ class ZmqLink:
 
     @property
     def waiting(self) -> bool:
-        """Whether something could not be passed on yet."""
+        """Whether the outbox has messages."""
         return bool(self._outbox)
 
     def send(self, peer: bytes, frames: Sequence[bytes]) -> bool:
-        """Pass the message on, or keep it behind others; False when too much is waiting: then all of it is dropped."""
+        """Send the message, or put it in the outbox. If that grows too large, drop all of it and return False."""
         message = list(frames)
         if not self._outbox:
             with suppress(zmq.Again):
@@ -110,21 +110,21 @@ class ZmqLink:
         return False
 
     def retry(self) -> None:
-        """Pass on what waits and is taken now."""
+        """Send messages of the outbox, as many as libzmq accepts."""
         with suppress(zmq.Again):
             while self._outbox:
                 self._pass_on(self._outbox[0])
                 self.unsent_bytes -= sum(map(len, self._outbox.popleft()))
 
     def readable(self) -> bool:
-        """Whether a message has come; if not, the link is sure again."""
+        """Whether a message has arrived; if not, the link is no longer unsure."""
         if zmq.zmq_poll(self._item, 0):
             return True
         self._unsure.pop(self, None)
         return False
 
     def take(self, received: list[Incoming]) -> None:
-        """Append the messages that have come, up to a number."""
+        """Append messages that have arrived, up to _TAKEN_AT_ONCE."""
         for _ in range(_TAKEN_AT_ONCE):
             if not self.readable():
                 return
@@ -132,18 +132,18 @@ class ZmqLink:
         self._unsure[self] = None
 
     def close(self, linger_ms: int = 0) -> None:
-        """Close the socket; unsent messages get this long to leave."""
+        """Close the socket; unsent messages may still be sent for `linger_ms`."""
         if self._descriptor is not None:
             self._readiness.remove(self._descriptor)
         self._unsure.pop(self, None)
         self._socket.close(linger=linger_ms)
 
     def drop(self) -> None:
-        """Close the socket and leave everything that a fork shares with its origin alone."""
+        """Close the socket at once, without changing anything that a forked child shares with its parent."""
         self._socket.close(linger=0)
 
     def _pass_on(self, message: list[bytes]) -> None:
-        """Give the message to libzmq. Raises zmq.Again, at the first frame only."""
+        """Pass the message to libzmq. Raises zmq.Again, at the first frame only."""
         self._unsure[self] = None
         send = self._send
         for frame in message[:-1]:
@@ -151,7 +151,7 @@ class ZmqLink:
         send(message[-1], _LAST, len(message[-1]) <= _COPY_BYTES_MAX)
 
     def _take_one(self) -> list[bytes]:
-        """The frames of the next message."""
+        """Receive the frames of the next message."""
         receive = self._socket.recv
         frame = receive(_LAST, False)
         frames = [frame.bytes]
@@ -162,7 +162,7 @@ class ZmqLink:
 
 
 def make_sure_of_room() -> None:
-    """Raise OSError unless the descriptors are there that a socket and its threads take: libzmq aborts without them."""
+    """Raise OSError unless enough descriptors are free for a socket and its threads: without them libzmq aborts."""
     taken: list[int] = []
     try:
         for _ in range(_DESCRIPTORS):
@@ -173,5 +173,5 @@ def make_sure_of_room() -> None:
 
 
 def _is_ipv6(endpoint: str) -> int:
-    """1 for an address in brackets. Not set for all: libzmq would report 127.0.0.1 in the form of IPv6."""
+    """Return 1 for an address in brackets, else 0: with IPv6 on, libzmq would report 127.0.0.1 in the form of IPv6."""
     return int(endpoint.startswith("tcp://["))

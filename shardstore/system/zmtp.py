@@ -1,13 +1,13 @@
-"""The server's side of ZeroMQ's protocol over one connected socket: ZMTP 3, mechanism NULL, as a ROUTER speaks it.
+"""The server's side of the ZeroMQ protocol over one connected socket: ZMTP 3, mechanism NULL, socket type ROUTER.
 
     greeting   ff, 8 bytes, 7f | version 3, minor | mechanism, 20 bytes | 32 bytes       from both, 64 bytes
     frame      flags: 1 more frames follow, 2 long, 4 command | size: u8, or u64 big-endian if long | bytes
     command    u8 length of the name | name | data         first READY from both, then PING, answered by PONG
-    message    frames, the last of which has no 1 in its flags; commands may stand between them
+    message    frames, the last of which does not have flag 1; commands may be between them
 
-libzmq keeps a message in memory until its last frame has come, and no setting of it bounds that: who never sends the
-last frame makes it grow for ever. Nor does it tell what its peers have not read. So clients and workers, which do
-the connecting, are libzmq, and what they connect to is this. See RFC 23 and 37 at rfc.zeromq.org.
+libzmq keeps a message in memory until its last frame has arrived, without any limit: a peer that never sends the last
+frame makes it grow forever. Nor does libzmq report what its peers have not read. So the sides that connect (clients and
+workers) use libzmq, and the side that listens uses this module. See RFC 23 and 37 at rfc.zeromq.org.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _COMMAND_BYTES_MAX = KIB
 _LONG_SIZE = struct.Struct(">Q")
 _PING = b"\x04PING"
 _PING_CONTEXT = len(_PING) + 2
-"""Behind the name: for how long the peer may be silent, then what the answer repeats."""
+"""Offset of the context in a PING, which the PONG repeats. Before it stands how long the peer may be silent."""
 
 
 def _property(name: bytes, value: bytes) -> bytes:
@@ -38,10 +38,10 @@ _READY = b"\x05READY" + _property(b"Socket-Type", b"ROUTER")
 
 
 class ZmtpStream(Stream):
-    """One connection that a ZeroMQ socket has opened to this process. A message of it is held until it is whole."""
+    """A connection that a ZeroMQ socket opened to this process. A message is held until it is complete."""
 
     def __init__(self, socket: Socket, bytes_max_of: Callable[[bytes], int]) -> None:
-        """`bytes_max_of` tells how long a message may be by its first frame."""
+        """`bytes_max_of` returns the maximum size of a message, given its first frame."""
         super().__init__(socket)
         self._allowed = bytes_max_of
         self._greeted = False
@@ -56,17 +56,17 @@ class ZmtpStream(Stream):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing waits to leave, and nothing has come in part."""
+        """Whether there are no unsent bytes and no incomplete message."""
         return super().is_quiet and not self._frames and self._frame is None
 
     @property
     def arrived_bytes(self) -> int:
-        """Bytes of a message of which a part has come."""
+        """Bytes held of a message that has not arrived completely."""
         partly = 0 if self._frame is None else self._frame.held_bytes
         return len(self._beginning) + sum(map(len, self._frames)) + partly
 
     def send(self, frames: Sequence[bytes]) -> None:
-        """Send a message, or keep what the socket does not take. Raises Gone."""
+        """Send a message; bytes that the socket does not accept are kept and sent later. Raises Gone."""
         parts: list[bytes] = []
         for frame in frames:
             parts += (_head(_MORE, len(frame)), frame)
@@ -74,17 +74,17 @@ class ZmtpStream(Stream):
         self._send(parts, sum(map(len, parts)))
 
     def close(self) -> None:
-        """Close the socket, and let go of what waits and of a message that came in part."""
+        """Close the socket; drop unsent bytes and an incomplete message."""
         super().close()
         self._frames = []
         self._frame = None
 
     def take(self) -> list[list[bytes]]:
-        """The frames of each message that is complete now. Raises Gone."""
+        """Read; return the frames of each message that is complete now. Raises Gone."""
         return super().take() if self._frame is None else self._read_frame_on(self._frame)
 
     def _split(self, data: bytes) -> list[list[bytes]]:
-        """All messages that are complete in what came; what follows them is kept."""
+        """Return all messages that are complete in these bytes; the rest is kept."""
         if not self._greeted:
             if len(data) < len(_GREETING):
                 self._beginning = data
@@ -92,13 +92,13 @@ class ZmtpStream(Stream):
             self._greet(data)
             data = data[len(_GREETING) :]
         messages = self._split_frames(data)
-        if self._ping is not None:  # the latest stands for all: whatever comes shows life
+        if self._ping is not None:  # one PONG answers all PINGs: anything that arrives is a sign of life
             self._send_command(b"\x04PONG" + self._ping)
             self._ping = None
         return messages
 
     def _greet(self, data: bytes) -> None:
-        """Take the greeting of the peer. Raises Gone."""
+        """Check the greeting of the peer and reply with READY. Raises Gone."""
         is_versioned = data[0] == 0xFF and data[9] == 0x7F and data[10] >= 3
         if not is_versioned or data[_MECHANISM] != _GREETING[_MECHANISM]:
             raise Gone("no ZMTP 3 without encryption")
@@ -129,7 +129,7 @@ class ZmtpStream(Stream):
         return messages
 
     def _check(self, flags: int, size: int) -> None:
-        """Refuse a frame that no message has, before it is kept. Raises Gone."""
+        """Refuse a frame that cannot be part of a message, before it is kept. Raises Gone."""
         if flags & _COMMAND:
             if size > _COMMAND_BYTES_MAX or flags & ~(_COMMAND | _LONG):
                 raise Gone(f"a command of {size} bytes, flags {flags}")
@@ -139,13 +139,13 @@ class ZmtpStream(Stream):
             raise Gone(f"a frame of {size} bytes, flags {flags}, behind {self._frames_bytes}")
 
     def _take_command(self, command: bytes) -> None:
-        """A PING is answered; there is nothing to do about others."""
+        """Remember a PING, to be answered; ignore other commands."""
         if command.startswith(_PING):
             self.shows_life = True
             self._ping = command[_PING_CONTEXT:]
 
     def _take_frame(self, flags: int, frame: bytes, messages: list[list[bytes]]) -> None:
-        """Take the next frame of a message. Of a message that is too long, only the first is kept."""
+        """Add the next frame of a message. If the message is too long, only its first frame is kept. Raises Gone."""
         if not self._frames:
             self._bytes_max = self._allowed(frame)
         self._frames_came += 1
@@ -162,14 +162,14 @@ class ZmtpStream(Stream):
             self._frames_came = self._frames_bytes = 0
 
     def _begin_frame(self, flags: int, size: int, beginning: bytes) -> None:
-        """Go on with a long frame of which this is the beginning."""
+        """Start to collect a long frame that begins like this."""
         self._beginning = b""
         self._flags = flags
         self._frame = Parts(size, self._frames_bytes + size <= self._bytes_max)
         self._frame.add(beginning)
 
     def _read_frame_on(self, frame: Parts) -> list[list[bytes]]:
-        """Receive more of a long frame."""
+        """Read more of a long frame; return its message if that is complete."""
         for _ in range(LONG_READS_MAX):
             data = self._receive(min(frame.missing, LONG_READ_BYTES))
             if not data:

@@ -1,11 +1,11 @@
-"""Expanded blocks of compressed tables, in one ring of memory, so that a batch picks items of many blocks at once.
+"""A cache of expanded blocks, in one ring of memory, so that a batch can pick items from many blocks at once.
 
     | oldest block | ... | newest block | free or about to be overwritten ... |
                                         ^ head
 
-A block is placed at the head; what lies in the way is evicted, oldest first. Only lookups place blocks: a scan
-expands blocks for itself, so it evicts nothing. A block may be evicted between any two lookups; it is expanded again
-when needed.
+A new block is placed at the head and evicts the blocks it overwrites, oldest first. Only lookups place blocks: a scan
+expands blocks for itself and evicts nothing. A block may be evicted between any two lookups; the next lookup that
+needs it expands it again.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class _Placed(NamedTuple):
 
 
 class BlockCache:
-    """A ring of `bytes_max`; memory is taken as it fills.
+    """A ring of `bytes_max` bytes; it takes up memory only as it fills.
 
-    Each table gives its array `begins`: where each of its blocks lies in the ring, or ABSENT. The cache keeps it true.
+    Each table passes an array `begins`: the offset of each of its blocks in the ring, or ABSENT. The cache updates it.
     """
 
     def __init__(self, bytes_max: int) -> None:
@@ -39,18 +39,18 @@ class BlockCache:
         self.ring = np.empty(bytes_max, dtype=np.uint8)
         self.bytes_held = 0
         self.hits = 0
-        """Lookups in blocks that were here."""
+        """Lookups whose block was in the cache."""
         self.misses = 0
         self._head = 0
         self._placed: deque[_Placed] = deque()
 
     @property
     def group_bytes_max(self) -> int:
-        """So many bytes of blocks are surely held together, if they are placed one after the other."""
+        """Blocks of up to this many bytes in total, placed one after the other, never evict each other."""
         return self.bytes_max // 2
 
     def place(self, begins: Integers, block: int, content: Buffer) -> None:
-        """Keep a block, and note in `begins` where. It is at most `group_bytes_max` long."""
+        """Store a block and set its offset in `begins`. A block has at most `group_bytes_max` bytes."""
         size = len(content)
         if self._head + size > self.bytes_max:
             self._evict_up_to(self.bytes_max)
@@ -70,7 +70,7 @@ class BlockCache:
         self._head = 0
 
     def _evict_up_to(self, end: int) -> None:
-        """Evict what lies between the head and here."""
+        """Evict the blocks between the head and `end`."""
         while self._placed and self._head <= self._placed[0].begin < end:
             self._evict_oldest()
 

@@ -1,9 +1,9 @@
-"""Block index of a table: where each block lies, and its first key, so that a key leads to its block (sparse index).
+"""Block index of a table (a sparse index): the position and the first key of each block.
 
 blocks u32 | zero u32
 one record per block      offset u64 | checksum u64 | bytes in the file u32 | bytes of the block u32 |
                           bytes of the keys u32 | bytes of the values u32 | entries u32 |
-                          bytes of the prefix that its keys share and that stands before them u32, 0 for none
+                          bytes of the common prefix stored before its keys u32, 0 for none
 first keys                msgpack array of bin
 """
 
@@ -39,9 +39,9 @@ _RECORD = np.dtype(
 
 
 class BlockRecord(NamedTuple):
-    """Where a block lies and what it holds. It is compressed when `stored_bytes` are less than `block_bytes`.
+    """Where a block lies and what it holds. It is compressed if `stored_bytes` is less than `block_bytes`.
 
-    `keys_bytes` are those of the prefix and of what stands behind it.
+    `keys_bytes` counts the common prefix and the suffixes.
     """
 
     offset: int
@@ -55,26 +55,26 @@ class BlockRecord(NamedTuple):
 
 
 def build_block_index(records: Sequence[BlockRecord], first_keys: Sequence[bytes]) -> bytes:
-    """The index of these blocks."""
+    """Return the encoded index of these blocks."""
     packed_keys: bytes = msgpack.packb(first_keys)
     return _HEAD.pack(len(records), 0) + np.array(records, dtype=_RECORD).tobytes() + packed_keys
 
 
 def record_at(block: int) -> int:
-    """Where the record of a block begins in the index."""
+    """Return the offset of a block's record in the index."""
     return _HEAD.size + block * _RECORD.itemsize
 
 
 class BlockIndex:
-    """An index as it lies in the file. Arrays have one item per block, `positions` one more for the end.
+    """Reads an encoded index. Arrays have one item per block; `positions` and `bytes_before` one more at the end.
 
-    begins               where the block begins in the file; what follows counts from the begin of the expanded block
-    values_at            where its values begin; its keys begin with it
-    offsets_at           where its offsets begin
-    positions            ranks, in the whole table, of the first entries of blocks
-    prefix_bytes         of the prefix with which its keys begin; 0 where they are stored whole
-    rebuilt_bytes        bytes of the block with its prefix in every key
-    bytes_before         such bytes of the blocks before it
+    begins               offset of the block in the file
+    values_at            offset of the values in the expanded block; the keys are at offset 0
+    offsets_at           offset, in the expanded block, of the offsets of its items
+    positions            number of entries in all blocks before this one
+    prefix_bytes         length of the common prefix of its keys; 0 if they are stored whole
+    rebuilt_bytes        size of the expanded block with the prefix put back into every key
+    bytes_before         sum of `rebuilt_bytes` of all blocks before this one
     """
 
     def __init__(self, data: Buffer) -> None:
@@ -100,22 +100,22 @@ class BlockIndex:
 
     @cached_property
     def first_keys(self) -> list[bytes]:
-        """First key of each block."""
+        """The first key of each block."""
         keys: list[bytes] = msgpack.unpackb(self._packed_keys)
         return keys
 
     def block_of(self, key: bytes) -> int:
-        """The only block that can hold the key."""
+        """Return the only block that can hold the key."""
         return max(0, bisect_right(self.first_keys, key) - 1)
 
     def block_at(self, position: int) -> int:
-        """The block with the entry of this position."""
+        """Return the block that holds the entry at this position."""
         return int(np.searchsorted(self.positions, position, side="right")) - 1
 
     def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> list[Mark]:
-        """Where blocks begin inside the range, from its near end on, at least until one of the bounds is reached.
+        """Return the block boundaries in the range, from its near end at least until one of the limits is reached.
 
-        The block at the near end counts as a whole.
+        The block at the near end counts as a whole, even if the range begins inside it.
         """
         begin = self.block_of(key_range.start)
         end = bisect_left(self.first_keys, key_range.end) if key_range.end else len(self)

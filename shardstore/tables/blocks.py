@@ -1,6 +1,6 @@
-"""The blocks of an open table, ready to be searched: in the file itself, or expanded in the block cache.
+"""The blocks of an open table in memory: read in the mapped file, or expanded into the block cache.
 
-Every block is verified before its first use, a compressed one each time it is expanded.
+A block that is read in the file is verified before its first use. A compressed one is verified whenever it is expanded.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from shardstore.tables.table_format import Integers, seed_at
 class Blocks(Protocol):
     """Blocks that can be read once they are loaded.
 
-    data    memory in which the loaded blocks lie
-    begins  where each block begins in it; meaningless for blocks that are not loaded
+    data    memory that holds the loaded blocks
+    begins  offset of each block in it; meaningless for blocks that are not loaded
     """
 
     data: memoryview
     begins: Integers
 
     def groups(self, blocks: Integers) -> list[slice]:
-        """Pieces of these blocks, given in any order with repetitions, that can be loaded at the same time."""
+        """Cut these blocks (in any order, repetitions allowed) into pieces that can each be loaded as a whole."""
 
     def load(self, blocks: Integers) -> None:
-        """Make these blocks readable until the next call. Raises Corruption."""
+        """Make these blocks readable until blocks are loaded again. Raises Corruption."""
 
     def kept(self, block: int) -> memoryview:
-        """One block, loaded. Raises Corruption."""
+        """Return one block and keep it loaded. Raises Corruption."""
 
     def content(self, block: int) -> memoryview:
-        """One block, without evicting another. Raises Corruption."""
+        """Return one block without evicting another. Raises Corruption."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredBlocks:
-    """Blocks as they lie in a mapped file."""
+    """The blocks of a mapped file, as they are stored."""
 
     path: str
     data: memoryview
@@ -51,7 +51,7 @@ class StoredBlocks:
     file_seed: int
 
     def verified(self, block: int) -> memoryview:
-        """The bytes of a block. Raises Corruption."""
+        """Return the stored bytes of a block. Raises Corruption if its checksum does not match."""
         index = self.index
         offset = int(index.begins[block])
         stored = self.data[offset : offset + int(index.stored_bytes[block])]
@@ -61,7 +61,7 @@ class StoredBlocks:
 
 
 class MappedBlocks:
-    """Blocks that are not compressed: they are read in the file, and the system caches them."""
+    """Uncompressed blocks: read in the mapped file, and cached by the operating system."""
 
     def __init__(self, stored: StoredBlocks) -> None:
         self.data = stored.data
@@ -71,11 +71,11 @@ class MappedBlocks:
         self._verified = np.zeros(len(stored.index), dtype=np.bool_)
 
     def groups(self, blocks: Integers) -> list[slice]:
-        """All at once."""
+        """All blocks in one piece."""
         return [slice(0, len(blocks))]
 
     def load(self, blocks: Integers) -> None:
-        """Verify those that were not verified before."""
+        """Verify the blocks that were not verified before."""
         unknown = blocks[~self._verified[blocks]]
         if len(unknown):
             for block in np.unique(unknown).tolist():
@@ -83,11 +83,11 @@ class MappedBlocks:
                 self._verified[block] = True
 
     def kept(self, block: int) -> memoryview:
-        """One block."""
+        """Return one block."""
         return self.content(block)
 
     def content(self, block: int) -> memoryview:
-        """One block."""
+        """Return one block."""
         if not self._verified[block]:
             self._stored.verified(block)
             self._verified[block] = True
@@ -95,7 +95,7 @@ class MappedBlocks:
 
 
 class ExpandedBlocks:
-    """Blocks of a compressed table, expanded when they are needed."""
+    """Blocks of a compressed table, expanded on demand."""
 
     def __init__(self, stored: StoredBlocks, codec: Codec, cache: BlockCache) -> None:
         self.data = cache.ring.data
@@ -105,14 +105,14 @@ class ExpandedBlocks:
         self._cache = cache
 
     def groups(self, blocks: Integers) -> list[slice]:
-        """One piece if all blocks fit the cache together, else more, as if no block was needed twice."""
+        """One piece if the blocks fit the cache together; otherwise several, for which repetitions count each time."""
         sizes = self._stored.index.block_bytes
         if int(sizes[np.unique(blocks)].sum()) <= self._cache.group_bytes_max:
             return [slice(0, len(blocks))]
         return [slice(*bounds) for bounds in _pieces(np.cumsum(sizes[blocks]), self._cache.group_bytes_max)]
 
     def load(self, blocks: Integers) -> None:
-        """Expand those that the cache does not hold; one of them may push another out, which is then expanded again."""
+        """Expand the blocks that the cache does not hold. Those evicted meanwhile are expanded again."""
         missing = blocks[self.begins[blocks] == ABSENT]
         self._cache.misses += len(missing)
         self._cache.hits += len(blocks) - len(missing)
@@ -122,7 +122,7 @@ class ExpandedBlocks:
             missing = blocks[self.begins[blocks] == ABSENT]
 
     def kept(self, block: int) -> memoryview:
-        """One block, from the cache."""
+        """Return one block from the cache, expanding it first if needed."""
         if self.begins[block] == ABSENT:
             self._cache.misses += 1
             self._cache.place(self.begins, block, self._expanded(block))
@@ -131,7 +131,7 @@ class ExpandedBlocks:
         return self._placed(block)
 
     def content(self, block: int) -> memoryview:
-        """One block: from the cache, or expanded for this call alone."""
+        """Return one block from the cache, or expanded for this call alone."""
         if self.begins[block] == ABSENT:
             return memoryview(self._expanded(block))
         return self._placed(block)
@@ -158,7 +158,7 @@ class ExpandedBlocks:
 
 
 def _pieces(bytes_up_to: Integers, bytes_max: int) -> list[tuple[int, int]]:
-    """Bounds of pieces of at most so many bytes, each at least one item long."""
+    """Return the bounds of pieces of at most `bytes_max` bytes; each has at least one item."""
     pieces, first = [], 0
     while first < len(bytes_up_to):
         before = int(bytes_up_to[first - 1]) if first else 0

@@ -1,10 +1,9 @@
-"""Bloom filter of a table: a split block filter, so a key is settled by one memory access.
+"""Bloom filter of a table: a split block filter, so one memory access decides about a key.
 
     line of 8 words of 32 bits  |  line  |  ...
 
-A key belongs to one line and sets one bit in each of its words. With 10.5 bits per key it takes 1 % of absent
-keys for present ones. (Putze, Sanders, Singler: Cache-, Hash- and
-Space-Efficient Bloom Filters; the filter of Parquet.)
+A key belongs to one line and sets one bit in each of its words. With 10.5 bits per key, 1 % of absent keys pass.
+(Putze, Sanders, Singler: Cache-, Hash- and Space-Efficient Bloom Filters; the filter of Parquet.)
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _SHIFTS = np.arange(0, 5 * _WORDS, 5, dtype=np.uint64)
 
 
 def build_bloom(digests: Digests, bits_per_key: float) -> bytes:
-    """The filter of these keys; empty for 0 bits."""
+    """Return the encoded filter of these keys; empty for 0 bits per key."""
     if not bits_per_key:
         return b""
     lines = int(len(digests) * bits_per_key) // _LINE_BITS + 1
@@ -39,13 +38,13 @@ def build_bloom(digests: Digests, bits_per_key: float) -> bytes:
 
 
 class BloomFilter:
-    """A filter as it lies in the file."""
+    """Reads an encoded filter."""
 
     def __init__(self, data: Buffer) -> None:
         self._lines: Bits = np.frombuffer(data, dtype="<u4").reshape(-1, _WORDS)
 
     def may_contain(self, digests: Digests) -> Mask:
-        """For each key whether it may be in the table; where False, it is not."""
+        """Return for each key whether it may be in the table. False is certain."""
         if not len(self._lines):
             return np.ones(len(digests), dtype=np.bool_)
         wanted = np.uint32(1) << ((digests[:, 1, None] >> _SHIFTS) % np.uint64(_WORD_BITS)).astype(np.uint32)

@@ -1,8 +1,8 @@
-"""What a worker keeps in memory of its segments: expanded blocks and the parts of tables, bounded in bytes together.
+"""The memory that open segments share: expanded blocks and table parts, within one limit in bytes.
 
-Three quarters are for blocks (block_cache.py), but room for the largest in any case. The rest is for parts: those of a
-table that was not used since the last look go first (second chance: F. Corbató, A Paging Experiment with the Multics
-System). Nothing kept here is needed: any of it can be dropped between two lookups and is made again from the file.
+Three quarters are for blocks (block_cache.py), and never less than twice the largest block. The rest is for table parts
+(table_parts.py): those of a table that was not used since the last pass are evicted first (second chance: F. Corbató, A
+Paging Experiment with the Multics System). Everything here can be dropped between two lookups and rebuilt from files.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from shardstore.tables.table_parts import TableParts
 
 
 class Holder(Protocol):
-    """A table: it holds its parts, so that they go with it."""
+    """A table. It owns its parts, so they are freed with it."""
 
     parts: TableParts | None
 
 
 class SegmentCache:
-    """The cache of one worker."""
+    """A cache that the tables of any number of segments share."""
 
     def __init__(self, bytes_max: int = 0) -> None:
         self.blocks = BlockCache(max(bytes_max * 3 // 4, EXPANDED_BLOCKS_BYTES_MIN))
         self.parts_bytes_max = bytes_max // 4
         self.parts_bytes = 0
         self.loads = 0
-        """How often the parts of a table were made."""
+        """How often the parts of a table were built."""
         self.evictions = 0
         self._held: OrderedDict[int, tuple[ref[Holder], int]] = OrderedDict()
 
     def hold(self, holder: Holder, parts: TableParts) -> TableParts:
-        """Let a table keep its parts, which it has just made, until they are evicted."""
+        """Give a table the parts just built for it, to keep until they are evicted; returns them."""
         number = self.loads = self.loads + 1
         self._held[number] = (ref(holder, lambda _: self._forget(number)), parts.bytes)
         self.parts_bytes += parts.bytes
@@ -45,7 +45,7 @@ class SegmentCache:
         return parts
 
     def figures(self) -> CacheStats:
-        """What is held, in bytes, and how often it helped: for blocks by lookups, for parts by tables."""
+        """Return statistics by name: bytes held, block hits and misses by lookup, loads and evictions by table."""
         return {
             "block_bytes": self.blocks.bytes_held,
             "block_bytes_limit": self.blocks.bytes_max,
@@ -64,7 +64,7 @@ class SegmentCache:
             self._evict(number)
 
     def _evict_parts(self) -> None:
-        """Evict until the rest is within bounds; what was used gets a second chance, the newest stays."""
+        """Evict parts until the rest is within the limit. Used parts get a second chance; the newest always stay."""
         while self.parts_bytes > self.parts_bytes_max and len(self._held) > 1:
             number, (holder, _) = next(iter(self._held.items()))
             parts = self._parts_of(holder)

@@ -1,4 +1,4 @@
-"""What is read of a layer: single keys, or a stretch in key order."""
+"""What a read of a layer returns: a chunk of entries in key order, or the values of single keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shardstore.identifiers import Stored
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Consecutive entries of a layer, ascending. Unless `exhausted`, the layer holds more beyond the far end."""
+    """Consecutive entries of a layer in ascending order. Unless `exhausted`, the range has more beyond the far end."""
 
     keys: Sequence[bytes]
     values: Sequence[Stored]
@@ -19,7 +19,7 @@ class Chunk:
 
 
 class Lookup(Protocol):
-    """Anything that can be asked for keys."""
+    """Anything in which keys can be looked up."""
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
-        """What is held for each key; None for nothing."""
+        """Return what is stored for each key; None if nothing is."""

@@ -1,4 +1,4 @@
-"""One column of an open table: items picked by place, a batch at once, or whole stretches of a block."""
+"""Reads one column of an open table: a batch of items by block and place, or a stretch of a block."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shardstore.wire.columns import positions_of
 
 _PACKER = msgpack.Packer()
 NIL = b"\xc0"
-"""What a tombstone is in an encoded column."""
+"""An encoded tombstone."""
 _OFFSET = np.dtype(f"<u{OFFSET_BYTES}")
 
 
@@ -26,23 +26,23 @@ class ColumnReader(Protocol):
     """One column of all blocks of a table."""
 
     stride: int
-    """Bytes of each item; 0 for items of any length."""
+    """Length of each item; 0 if the items have any length."""
 
     def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
-        """The items at these places of these blocks, which are loaded."""
+        """Return the items at these places of these blocks. The blocks must be loaded."""
 
     def item(self, content: memoryview, block: int, place: int) -> Stored:
-        """One item of a block with this content, without the fixed cost of array operations."""
+        """Return one item of a block with this content. Avoids the fixed cost of array operations."""
 
     def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
-        """The encoded items first to last (excluded) of a block, as in a column of the wire, without array header."""
+        """Return the items first to last (excluded) of a block, encoded as in a message, without array header."""
 
     def items(self, content: memoryview, block: int, first: int, last: int) -> list[Stored]:
-        """The items first to last (excluded) of a block."""
+        """Return the items first to last (excluded) of a block."""
 
 
 class FixedColumnReader:
-    """Items of one length. `begins`: where the column begins in each block."""
+    """A column of items of one length. `begins`: where the column begins in each block."""
 
     def __init__(self, blocks: Blocks, stride: int, begins: Integers) -> None:
         self.stride = stride
@@ -51,28 +51,28 @@ class FixedColumnReader:
         self._windows = windows(blocks.data, np.dtype(f"V{stride}"))
 
     def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
-        """The items at these places of these blocks."""
+        """Return the items at these places of these blocks."""
         at = self._blocks.begins[blocks] + self._begins[blocks] + places * self.stride
         items: list[Stored] = self._windows[at].tolist()
         return items
 
     def item(self, content: memoryview, block: int, place: int) -> Stored:
-        """One item."""
+        """Return one item."""
         return bytes(self.stretch(content, block, place, place + 1))
 
     def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
-        """The encoded items first to last (excluded) of a block."""
+        """Return the encoded items first to last (excluded) of a block."""
         begin = int(self._begins[block])
         return content[begin + first * self.stride : begin + last * self.stride]
 
     def items(self, content: memoryview, block: int, first: int, last: int) -> list[Stored]:
-        """The items first to last (excluded) of a block."""
+        """Return the items first to last (excluded) of a block."""
         items: list[Stored] = np.frombuffer(self.stretch(content, block, first, last), f"V{self.stride}").tolist()
         return items
 
 
 class VariableColumnReader:
-    """Items of any length. `begins` and `offsets_at`: where the column and its offsets begin in each block."""
+    """A column of items of any length. `begins`, `offsets_at`: where its items and its offsets begin in each block."""
 
     def __init__(self, blocks: Blocks, begins: Integers, offsets_at: Integers) -> None:
         self.stride = 0
@@ -82,7 +82,7 @@ class VariableColumnReader:
         self._offset_windows = windows(blocks.data, _OFFSET)
 
     def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
-        """The items at these places of these blocks."""
+        """Return the items at these places of these blocks."""
         begins = self._blocks.begins[blocks]
         offsets_at = begins + self._offsets_at[blocks] + places * OFFSET_BYTES
         begins = begins + self._begins[blocks]
@@ -96,35 +96,35 @@ class VariableColumnReader:
         return items
 
     def item(self, content: memoryview, block: int, place: int) -> Stored:
-        """One item."""
+        """Return one item."""
         return decode_variable(self.stretch(content, block, place, place + 1), 1)[0]
 
     def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
-        """The encoded items first to last (excluded) of a block."""
+        """Return the encoded items first to last (excluded) of a block."""
         begin, offsets_at = int(self._begins[block]), int(self._offsets_at[block])
         offsets = np.frombuffer(content, _OFFSET, last + 1 - first, offsets_at + first * OFFSET_BYTES)
         return content[begin + int(offsets[0]) : begin + int(offsets[-1])]
 
     def items(self, content: memoryview, block: int, first: int, last: int) -> list[Stored]:
-        """The items first to last (excluded) of a block."""
+        """Return the items first to last (excluded) of a block."""
         return decode_variable(self.stretch(content, block, first, last), last - first)
 
 
 def windows(data: memoryview, kind: np.dtype[Any]) -> npt.NDArray[Any]:
-    """The data seen as an item of this type at every byte offset."""
+    """Return a view of the data that has, at every byte offset, the item of this type that begins there."""
     return np.ndarray((max(0, len(data) - kind.itemsize + 1),), kind, data, strides=(1,))
 
 
 def array_head(count: int) -> bytes:
-    """What stands before the items of a variable column of the wire."""
+    """Return the msgpack array header that precedes the items of a variable column in a message."""
     head: bytes = _PACKER.pack_array_header(count)
     return head
 
 
 def decode_variable(body: Buffer, count: int) -> list[Stored]:
-    """The items of a variable column without its array header."""
+    """Decode the items of a variable column that has no array header."""
     encoded = b"".join((array_head(count), body))
     items: list[Any] = msgpack.unpackb(encoded)
-    if NIL in encoded:  # or a byte like it in an item
+    if NIL in encoded:  # a tombstone, or the same byte inside an item
         deque(map(items.__setitem__, positions_of(items, None), repeat(TOMBSTONE)), maxlen=0)
     return items

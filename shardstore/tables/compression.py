@@ -1,4 +1,4 @@
-"""Compression of blocks. A block is stored as it is where compression would save less than an eighth of it."""
+"""Compression of blocks. A block is stored uncompressed if compression saves an eighth of it or less."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _WORTH_IT = 7 / 8
 
 
 class Codec(NamedTuple):
-    """How to compress a block, and to get back so many bytes; None for a store without compression.
+    """A compression algorithm: `compress(block)`, and `expand(stored, size)` with the size of the block.
 
-    `expand` raises ValueError for bytes that are no compressed block of that size.
+    `expand` raises ValueError if the bytes cannot be expanded. The caller checks the length of the result.
     """
 
     compress: Callable[[Buffer], bytes]
@@ -26,12 +26,12 @@ class Codec(NamedTuple):
 
 
 def codec_of(compression: str) -> Codec | None:
-    """The codec of that name."""
+    """Return the codec of that name; None for no compression."""
     return _CODECS.get(compression)
 
 
 def stored_form(block: bytes, codec: Codec | None) -> bytes:
-    """The block as it is written. It was compressed if, and only if, it became shorter."""
+    """Return the block as it is written to the file. It is compressed if, and only if, it is shorter than `block`."""
     if codec is None:
         return block
     compressed = codec.compress(block)

@@ -1,4 +1,4 @@
-"""The keys that cut a range into parts of about the same bytes: where a split by size would cut it."""
+"""Finds the keys that cut a range into parts of about equal size, where a split by size would cut it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def cut_keys(
     marks: Iterable[tuple[bytes, int]],
     parts: int,
 ) -> list[bytes]:
-    """At most `parts` - 1 keys in order, fewer where there is too little to tell. All are above the lowest key known.
+    """Return at most `parts` - 1 keys in order; fewer if too little is known. All are above the lowest known key.
 
-    `blocks_of`: first key and bytes of each block of a table; it is asked only of those that reach into a stretch of
-    keys in which a cut must lie, the others are weighed as a whole. `marks`: keys that are in no table, and the bytes
-    that each stands for.
+    `blocks_of` returns the first key and the size of each block of a table. It is called only for tables that overlap
+    an interval in which a cut must lie; other tables are weighed as a whole. `marks` are keys outside all tables, with
+    the number of bytes that each stands for.
     """
     marks = list(marks)
     total_bytes = sum([table.share_bytes for table in tables]) + sum([size for _, size in marks])
@@ -42,7 +42,7 @@ def cut_keys(
 
 
 def _where_reached(weights: Iterable[tuple[bytes, int]], wanted: Iterable[float]) -> list[bytes]:
-    """For each of these sums the key at which the weights of all keys up to it come to it."""
+    """Return for each wanted sum the key at which the running sum of the weights reaches it."""
     ordered = sorted(weights)
     sums = list(accumulate(weight for _, weight in ordered))
     return [ordered[min(bisect_left(sums, each), len(ordered) - 1)][0] for each in wanted]

@@ -1,6 +1,6 @@
-"""Hashes of keys: MurmurHash3 x64 128, two 64-bit words per key, shared by the hash index and the Bloom filter.
+"""Hashes of keys for the hash index and the Bloom filter: MurmurHash3 x64 128, two 64-bit words per key.
 
-word 0    top bits: bucket of the hash index;  whole, modulo: line of the Bloom filter
+word 0    top bits: bucket of the hash index;  modulo the number of lines: line of the Bloom filter
 word 1    top 16 bits: tag in the hash index;  low 40 bits: bits in the line of the Bloom filter
 """
 
@@ -20,11 +20,11 @@ _WORDS = struct.Struct("<QQ")
 
 
 def digests_of(keys: Iterable[bytes]) -> Digests:
-    """The digests of many keys."""
+    """Return the digests of many keys."""
     return np.frombuffer(b"".join(map(mmh3.mmh3_x64_128_digest, keys)), dtype="<u8").reshape(-1, 2)
 
 
 def digest_of(key: bytes) -> tuple[int, int]:
-    """The two words of one key."""
+    """Return the two words of one key's digest."""
     first, second = _WORDS.unpack(mmh3.mmh3_x64_128_digest(key))
     return first, second

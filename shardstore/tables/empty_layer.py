@@ -1,4 +1,4 @@
-"""What stands in a slot of a segment that is empty: a layer that holds nothing."""
+"""A layer without entries. It takes the place of a main that has no parts."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ _NO_PAGE = Page(Column(b"", False), Column(b"", False), 0, b"", b"", True)
 
 
 class EmptyLayer:
-    """Answers like a table without entries."""
+    """A layer that behaves like a table without entries."""
 
     def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
-        """Nothing."""
+        """Return None."""
         return None
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
-        """Nothing for each key."""
+        """Return None for each key."""
         return [None] * len(keys)
 
     def find(self, keys: Sequence[bytes], digests: Digests) -> list[Stored | None]:
-        """Nothing for each key."""
+        """Return None for each key."""
         return [None] * len(keys)
 
     def sort(self, keys_max: int) -> int:
-        """Nothing."""
+        """Return 0: there are no keys to sort."""
         return 0
 
     def extent(self, key_range: KeyRange) -> KeyRange | None:
-        """Nowhere is an entry."""
+        """Return None: there are no entries."""
         return None
 
     def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[Mark]:
-        """No mark."""
+        """Return no marks."""
         return ()
 
     def columns(self, key_range: KeyRange) -> Sequence[Entries]:
-        """No entries."""
+        """Return no entries."""
         return ()
 
     def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page:
-        """No entries."""
+        """Return an empty, exhausted page."""
         return _NO_PAGE
 
 

@@ -1,12 +1,12 @@
-"""Hash index of a table: from the hash of a key to the numbers of the few entries that may be it.
+"""Hash index of a table: maps the hash of a key to the numbers of the few entries that may have this key.
 
     bits u32 | widest u32 | entries u32 | zero u32
     starts   u32 x (2 ** bits + 1)    first slot of each bucket; a bucket is the top `bits` bits of word 0 of the digest
     tags     u16 x (entries + widest) top 16 bits of word 1 of the digest, bucket after bucket, then padding
     numbers  u32 x entries            number of the entry (table_format.py), in the order of the tags
 
-`widest` is the size of the largest bucket. A batch gathers that many tags for each key, so it may also see tags of the
-following buckets; that is harmless, since a candidate counts only when its key is the wanted one.
+`widest` is the size of the largest bucket. A batch compares that many tags for each key, so it may include tags of the
+following buckets. This is harmless: a candidate counts only if its key is the wanted one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ EntryNumbers: TypeAlias = npt.NDArray[np.uint32]
 
 
 def build_hash_index(digests: Digests, numbers: Integers) -> bytes:
-    """The index of entries with these digests and numbers."""
+    """Return the encoded index of entries with these digests and numbers."""
     bits = max(1, (len(digests) // _BUCKET_ENTRIES).bit_length() - 1)
     order = np.argsort(digests[:, 0], kind="stable")
     buckets = digests[order, 0] >> np.uint64(_WORD_BITS - bits)
@@ -42,7 +42,7 @@ def build_hash_index(digests: Digests, numbers: Integers) -> bytes:
 
 
 class HashIndex:
-    """An index as it lies in the file."""
+    """Reads an encoded index."""
 
     def __init__(self, data: Buffer) -> None:
         bits, self._widest, entries, _ = _HEAD.unpack_from(data)
@@ -55,7 +55,7 @@ class HashIndex:
         self._rows = np.lib.stride_tricks.as_strided(self._tags, (entries + 1, self._widest), (2, 2), writeable=False)
 
     def candidates(self, digests: Digests) -> tuple[Integers, Integers]:
-        """Pairs of a digest, by its place, and the number of an entry that may have it; of others few."""
+        """Return pairs: the place of a digest, and the number of an entry that may have it. Few are false positives."""
         slots = self._starts[digests[:, 0] >> np.uint64(self._shift)]
         tags = (digests[:, 1] >> np.uint64(_TAG_SHIFT)).astype(np.uint16)
         asked, place = np.divmod(np.flatnonzero(self._rows[slots] == tags[:, None]), self._widest)
@@ -65,7 +65,7 @@ class HashIndex:
         return asked, self._numbers[found].astype(np.int64)
 
     def candidates_of_one(self, digest: tuple[int, int]) -> list[int]:
-        """The same for one key, without the fixed cost of array operations."""
+        """Return the candidate entry numbers of one key. Avoids the fixed cost of array operations."""
         bucket = digest[0] >> self._shift
         first, last = self._starts[bucket : bucket + 2].tolist()
         tag = digest[1] >> _TAG_SHIFT

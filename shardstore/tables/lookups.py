@@ -1,4 +1,4 @@
-"""Figures of lookups in tables."""
+"""Statistics of lookups in tables."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from shardstore.stats_schema import LookupStats
 
 @dataclass(slots=True)
 class Lookups:
-    """How often tables were asked, and what their Bloom filters did. One key asked of three tables counts three times.
+    """Counts lookups and the results of Bloom filters. A key looked up in three tables counts three times.
 
-    keys             keys asked of a table
-    found            of these, keys it held
-    filtered         keys asked of a filter; a single key is settled by the hash index alone
-    passed           of these, keys it let pass
-    passed_falsely   of these, keys the table did not hold
+    keys             keys looked up in a table
+    found            of these, keys the table holds
+    filtered         keys checked against a filter; single keys use the hash index alone
+    passed           of these, keys the filter let pass
+    passed_falsely   of these, keys the table does not hold
     """
 
     keys: int = 0
@@ -25,7 +25,7 @@ class Lookups:
     passed_falsely: int = 0
 
     def note_batch(self, keys: int, passed: int, found: int) -> None:
-        """A batch went through a filter, and then through a table."""
+        """Count a batch of keys: how many there are, how many passed the filter, and how many were found."""
         self.keys += keys
         self.found += found
         self.filtered += keys

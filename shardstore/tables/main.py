@@ -1,4 +1,4 @@
-"""A main: tables in key order whose key intervals are apart, its parts, read as one layer."""
+"""A main: a list of tables (its parts) in key order whose keys do not overlap, read as one layer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROW_BYTES_MAX = 16
 
 
 class Main:
-    """Two or more parts. Each key has one part that can hold it: the last that does not begin above it."""
+    """A main of two or more parts. Only one part can hold a key: the last whose first key is not above it."""
 
     def __init__(self, parts: Sequence[Table]) -> None:
         self.parts = parts
@@ -33,17 +33,17 @@ class Main:
         self._rows = np.array(self._firsts, dtype=f"S{row_bytes}")
 
     def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
-        """What the main holds for one key; None for nothing."""
+        """Return what the main holds for one key; None if nothing."""
         return self.parts[max(0, bisect_right(self._firsts, key) - 1)].get(key, digest)
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
-        """What the main holds for each key; None for nothing."""
+        """Return what the main holds for each key; None if nothing."""
         if len(keys) <= FEW_KEYS:
             return [self.get(key, digest_of(key)) for key in keys]
         return self.find(keys, digests_of(keys))
 
     def find(self, keys: Sequence[bytes], digests: Digests) -> list[Stored | None]:
-        """What the main holds for each key, given the digests of the keys; None for nothing."""
+        """Return what the main holds for each key, given the digests of the keys; None if nothing."""
         owners = self._owners(keys)
         order = np.argsort(owners, kind="stable")
         ordered = owners[order]
@@ -57,17 +57,17 @@ class Main:
         return found
 
     def sort(self, keys_max: int) -> int:
-        """Nothing: parts are in order."""
+        """Return 0: parts are always sorted."""
         return 0
 
     def extent(self, key_range: KeyRange) -> KeyRange | None:
-        """The part of the range between the first key of the first part in it and the last key of the last."""
+        """Return the piece of the range from its first part's first key to its last part's last key; None if empty."""
         extents = [part.extent(key_range) for part in self._overlapped(key_range, False)]
         inside = list(filter(None, extents[:1] + extents[-1:]))
         return KeyRange(inside[0].start, inside[-1].end) if inside else None
 
     def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[Mark]:
-        """Marks inside the range from its near end on, at least until one of the bounds is reached."""
+        """Return marks inside the range, from its near end at least until one of the limits is reached."""
         marks: list[Mark] = []
         between: Table | None = None
         for part in self._overlapped(key_range, reverse):
@@ -80,11 +80,11 @@ class Main:
         return marks
 
     def columns(self, key_range: KeyRange) -> Sequence[Entries]:
-        """All entries of the range, those of each part as columns of their own."""
+        """Return all entries of the range, with separate columns for each part."""
         return [columns for part in self._overlapped(key_range, False) for columns in part.columns(key_range)]
 
     def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
-        """Entries as they are stored, all of one part. None when that has tombstones."""
+        """Return entries of one part as they are stored; None if this part has tombstones."""
         parts = self._overlapped(key_range, reverse)
         for part in parts:
             page = part.page(key_range, reverse, entries_max, bytes_max)
@@ -95,17 +95,17 @@ class Main:
         return EMPTY_LAYER.page(key_range, reverse, entries_max, bytes_max)
 
     def _overlapped(self, key_range: KeyRange, reverse: bool) -> Sequence[Table]:
-        """The parts that may hold keys of the range, the near end first; all behind the first do hold some."""
+        """Return the parts whose key intervals overlap the range, from the near end."""
         first = bisect_left(self._lasts, key_range.start)
         behind = bisect_left(self._firsts, key_range.end) if key_range.end else len(self.parts)
         parts = self.parts[first:behind]
         return parts[::-1] if reverse else parts
 
     def _owners(self, keys: Sequence[bytes]) -> Integers:
-        """Which part can hold each key.
+        """Return for each key the index of the part that can hold it.
 
-        Numpy compares rows without the zero bytes at their ends, and of long keys only the beginning: a key whose
-        row equals that of a part's first key is bisected.
+        Numpy ignores trailing zero bytes of rows, and rows hold only the first bytes of long keys. So a key whose row
+        equals that of a part's first key is bisected.
         """
         rows = np.array(keys, dtype=self._rows.dtype)
         behind = np.searchsorted(self._rows, rows, side="right")

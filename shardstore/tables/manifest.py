@@ -1,8 +1,9 @@
-"""The manifest of a segment: which tables hold it, and which log records they hold already (see documents.py).
+"""The manifest of a segment: names its tables and the log records that they hold. The format is that of documents.py.
 
-Fields as in the class; tables as in TableRecord. A table is part of the segment when, and only when, the manifest
-names it. Version 1 had no layers, one list of tables from the oldest to the newest in place of them; version 2 had no
-linked tables, no virtual parts, and no results of requests in `dedup`; version 3 had there every sequence by itself.
+Fields are those of Manifest and TableRecord. A table belongs to the segment if, and only if, the manifest names it.
+
+Former versions: 1 had a single list of tables, oldest first, and no layers; 2 had no linked tables, no virtual parts
+and no results of requests in `dedup`; 3 listed every sequence number in `dedup`.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ VERSION = 4
 SEGMENT_VERSION_MAX = 2**63 - 1
 
 Parts: TypeAlias = tuple[TableRecord, ...]
-"""The parts of a main: in key order, their key intervals apart."""
+"""The parts of a main, in key order. Their keys do not overlap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One version of a segment. `checkpoint`: by log id, the LSN up to which the tables hold the log.
+    """One version of a segment.
 
-    The layers from the newest to the oldest: `deltas`, of which the last is the newest; `main`; `bottoms`, sealed
-    older mains, of which the last is the newest. What a newer layer says of a key holds. `dedup` is kept for the
-    owner of the segment, as it gave it (ranges/dedup.py).
+    The layers, from new to old: `deltas` (the last is the newest), `main`, and `bottoms`, the bottom mains (the last is
+    the newest). A newer layer overrides an older one. `checkpoint` maps a log id to the LSN up to which the tables hold
+    that log. `dedup` is the dedup window of the segment's owner, stored unchanged (workers/ranges/dedup.py).
     """
 
     store: str
@@ -52,7 +53,7 @@ class Manifest:
 
     @property
     def key_range(self) -> KeyRange:
-        """The range of keys."""
+        """The keys of the segment."""
         return KeyRange(self.start, self.end)
 
     @property
@@ -62,21 +63,21 @@ class Manifest:
 
     @property
     def tables(self) -> tuple[TableRecord, ...]:
-        """Every table: those of older layers first, parts of one layer in key order."""
+        """All tables, from the oldest layer to the newest; the parts of a main in key order."""
         return *chain.from_iterable(self.mains), *self.deltas
 
     def without_window(self) -> Manifest:
-        """The manifest as the owner of the segment keeps it in memory: it has the window in another form."""
+        """Return the manifest with an empty `dedup`. The segment's owner keeps its dedup window in another form."""
         return replace(self, dedup={}) if self.dedup else self
 
     def checkpoint_of(self, log_id: int) -> int:
-        """The LSN of this log up to which the tables hold it; 0 when they hold nothing of it."""
+        """Return the LSN up to which the tables hold this log; 0 if they hold none of it."""
         return self.checkpoint.get(log_id, 0)
 
     def successor(self, **changes: Any) -> Manifest:
-        """The next version, with these changes. Raises Corruption when there is no next one.
+        """Return the next version, with these changes. Raises Corruption if the version number is the highest possible.
 
-        No segment is published that often: a number so large was not counted.
+        No segment is ever published that often, so such a number must be damage.
         """
         if self.version >= SEGMENT_VERSION_MAX:
             raise Corruption(file_names.manifest(self.segment), HEAD_BYTES, f"version {self.version} can have no next")
@@ -84,24 +85,24 @@ class Manifest:
 
 
 def share_bytes_of(tables: tuple[TableRecord, ...]) -> int:
-    """Bytes of the files of these tables, of a virtual part its share."""
+    """Return the size of these tables' files, counting of each virtual part only its share."""
     return sum([table.share_bytes for table in tables])
 
 
 def new_manifest(store: str, segment: int, key_range: KeyRange, epoch: int) -> Manifest:
-    """The first manifest of a segment: no table."""
+    """Return the first manifest of a segment. It names no table."""
     return Manifest(store, segment, key_range.start, key_range.end, epoch, 1, 1, (), (), (), {}, {})
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """The document of this manifest."""
+    """Return the file content of this manifest."""
     assert all(map(_are_apart, manifest.mains))
     assert all(map(_is_within_bounds, manifest.tables))
     return encode_document(MAGIC, VERSION, to_plain(manifest))
 
 
 def read_manifest(filesystem: Filesystem, store: str, segment: int) -> Manifest:
-    """What was published last. Raises FileNotFoundError, and Corruption for damage or another store or segment."""
+    """Read the manifest of a segment. Raises FileNotFoundError, and Corruption if it is damaged or another one."""
     path = file_names.manifest(segment)
     body = read_document(filesystem, path, MAGIC, VERSION)
     try:
@@ -120,7 +121,7 @@ def read_manifest(filesystem: Filesystem, store: str, segment: int) -> Manifest:
 
 
 def _is_within_bounds(table: TableRecord) -> bool:
-    """Whether of a virtual part no more is told than there can be."""
+    """Whether the record of a virtual part claims no more than its bounds and its file allow."""
     within = table.start <= table.key_first and (not table.end or table.key_last < table.end)
     return not table.is_virtual or (within and 0 < table.entries <= table.file_entries)
 

@@ -1,4 +1,4 @@
-"""The tables of a segment, opened when first asked for."""
+"""The open tables of a segment. Each is opened on first use."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from shardstore.tables.virtual_part import VirtualPart
 
 
 class OpenTables:
-    """Tables of one segment by their number. What they keep in memory is bounded by the cache, or by one of their own.
+    """The tables of one segment, by number. `cache` bounds their memory; by default they share a cache of their own.
 
-    `lookups` counts what all of them are asked.
+    `lookups` counts the lookups in all of them.
     """
 
     def __init__(self, filesystem: Filesystem, store: str, segment: int, cache: SegmentCache | None = None) -> None:
@@ -27,7 +27,7 @@ class OpenTables:
         self.lookups = Lookups()
 
     def table(self, record: TableRecord) -> Table:
-        """The table of this record. Raises Corruption."""
+        """Return the table of this record. Raises Corruption."""
         table = self._open.get(record.number)
         if table is None:
             written_as = (record.origin_segment, record.origin_number) if record.is_linked else None
@@ -38,5 +38,5 @@ class OpenTables:
         return table
 
     def keep_only(self, numbers: Collection[int]) -> None:
-        """Forget all others. Who still holds one of them can go on reading it."""
+        """Drop all other tables. Code that still holds one of them can go on reading it."""
         self._open = {number: table for number, table in self._open.items() if number in numbers}

@@ -1,7 +1,7 @@
-"""Columns of keys that are stored behind the prefix they share (key_prefixes.py): the keys are made whole again.
+"""Reads columns of keys stored without their common prefix (workers/segment/key_prefixes.py), and puts it back.
 
-They read blocks whose keys are stored whole too, as blocks with an empty prefix; a table without any such prefix is
-read by column_reader.py alone.
+A block whose keys are stored whole is read as one with an empty prefix. A table that has no block with a prefix is read
+by column_reader.py alone.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from shardstore.tables.table_format import Integers
 
 
 class PrefixedFixedReader:
-    """Keys of one length, `stride`. The prefix and the first suffix are together the first key of the block.
+    """Keys of one length, `stride`. A block begins with its prefix and its first suffix, that is, with its first key.
 
-    So the `stride` bytes that end with a suffix lie in the block, and are its key but for what stands in the prefix's
-    place; there the first key is taken instead.
+    So the `stride` bytes that end with any suffix lie inside the block. They are the key of that suffix, except for the
+    bytes in place of the prefix; those are taken from the first key.
     """
 
     def __init__(self, blocks: Blocks, stride: int, prefix_bytes: Integers) -> None:
@@ -33,7 +33,7 @@ class PrefixedFixedReader:
         self._places_in_key = np.arange(stride)
 
     def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
-        """The keys at these places of these blocks."""
+        """Return the keys at these places of these blocks."""
         begins, prefix_bytes = self._blocks.begins[blocks], self._prefix_bytes[blocks]
         ends_right, firsts = (
             self._windows[at].view(np.uint8).reshape(-1, self.stride)
@@ -44,13 +44,13 @@ class PrefixedFixedReader:
         return keys
 
     def item(self, content: memoryview, block: int, place: int) -> Stored:
-        """One key."""
+        """Return one key."""
         prefix_bytes = int(self._prefix_bytes[block])
         at = place * (self.stride - prefix_bytes)
         return bytes(content[:prefix_bytes]) + bytes(content[at + prefix_bytes : at + self.stride])
 
     def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
-        """The keys first to last (excluded) of a block, back to back."""
+        """Return the keys first to last (excluded) of a block, back to back."""
         prefix_bytes = int(self._prefix_bytes[block])
         step = self.stride - prefix_bytes
         ends_right = np.ndarray((last - first, self.stride), np.uint8, content, first * step, (step, 1))
@@ -59,7 +59,7 @@ class PrefixedFixedReader:
         return rows.data.cast("B")
 
     def items(self, content: memoryview, block: int, first: int, last: int) -> list[Stored]:
-        """The keys first to last (excluded) of a block."""
+        """Return the keys first to last (excluded) of a block."""
         keys: list[Stored] = np.frombuffer(self.stretch(content, block, first, last), f"V{self.stride}").tolist()
         return keys
 
@@ -74,7 +74,7 @@ class PrefixedVariableReader:
         self._suffixes = VariableColumnReader(blocks, prefix_bytes, offsets_at)
 
     def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
-        """The keys at these places of these blocks."""
+        """Return the keys at these places of these blocks."""
         different, which = np.unique(blocks, return_inverse=True)
         begins = self._blocks.begins[different]
         slices = map(slice, begins.tolist(), (begins + self._prefix_bytes[different]).tolist())
@@ -83,19 +83,19 @@ class PrefixedVariableReader:
         return list(map(add, map(prefixes.__getitem__, which.tolist()), suffixes))
 
     def item(self, content: memoryview, block: int, place: int) -> Stored:
-        """One key."""
+        """Return one key."""
         suffix = self._suffixes.item(content, block, place)
         return bytes(content[: int(self._prefix_bytes[block])]) + suffix  # type: ignore[operator]
 
     def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
-        """The encoded keys first to last (excluded) of a block, as in a column of the wire, without array header."""
+        """Return the keys first to last (excluded) of a block, encoded as in a message, without array header."""
         if not self._prefix_bytes[block]:
             return self._suffixes.stretch(content, block, first, last)
         keys = self.items(content, block, first, last)
         return memoryview(msgpack.packb(keys))[len(array_head(len(keys))) :]
 
     def items(self, content: memoryview, block: int, first: int, last: int) -> list[Stored]:
-        """The keys first to last (excluded) of a block."""
+        """Return the keys first to last (excluded) of a block."""
         suffixes = self._suffixes.items(content, block, first, last)
         prefix_bytes = int(self._prefix_bytes[block])
         return list(map(add, repeat(bytes(content[:prefix_bytes])), suffixes)) if prefix_bytes else suffixes

@@ -1,4 +1,4 @@
-"""An open segment: its manifest, and the layers that it names, opened when first needed."""
+"""An open segment: its manifest, and the layers that the manifest names, opened on first use."""
 
 from __future__ import annotations
 
@@ -26,14 +26,18 @@ StoredLayer: TypeAlias = Table | Main | EmptyLayer
 
 
 class Segment:
-    """The stable storage of one range.
+    """The files of one range.
 
-    `manifest` is the version that is served; `tables` counts its tables, `record_bytes` the room that these take in it;
-    `bytes` and `entries` what is in them (tombstones and entries that a newer table hides among them), by layer
-    `delta_bytes`, `main_bytes` and `bottoms_bytes`, the oldest first. Of a file with a virtual part only its share
-    counts, the rest is `outside_bytes`; `linked_bytes` are those of `bytes` in files that another segment wrote.
-    `keys_asked` and `layers_asked` count the lookups since this version is served: their ratio is the read
-    amplification.
+    manifest        the version that is served
+    tables          number of its tables
+    record_bytes    space that these tables take in the manifest
+    entries         entries of the tables; tombstones and entries that a newer table hides are included
+    bytes           size of the tables' files, counting of a virtual part only its share
+    delta_bytes     of `bytes`, those of deltas; `main_bytes` and `bottoms_bytes` (oldest first) likewise
+    linked_bytes    of `bytes`, those in files that another segment wrote
+    outside_bytes   the bytes of virtual parts' files that are outside their share
+    keys_asked      keys looked up since this version is served
+    layers_asked    layers in which they were looked up; divided by `keys_asked`, the read amplification
     """
 
     def __init__(self, filesystem: Filesystem, manifest: Manifest, cache: SegmentCache | None = None) -> None:
@@ -43,19 +47,19 @@ class Segment:
 
     @classmethod
     def open(cls, filesystem: Filesystem, store: str, segment: int, cache: SegmentCache | None = None) -> Segment:
-        """The segment as it was published last. Raises FileNotFoundError, Corruption."""
+        """Open the published version of a segment. Raises FileNotFoundError, Corruption."""
         return cls(filesystem, read_manifest(filesystem, store, segment), cache)
 
     def layers(self) -> list[StoredLayer]:
-        """Bottom mains, main and deltas, from the oldest to the newest. Raises Corruption."""
+        """Return bottom mains, main and deltas, from the oldest to the newest. Raises Corruption."""
         return self._newest_first()[::-1]
 
     def table(self, record: TableRecord) -> Table:
-        """The open table of a record of the manifest. Raises Corruption."""
+        """Return the open table of a record of the manifest. Raises Corruption."""
         return self._tables.table(record)
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
-        """What the newest layer that knows the key holds for it; None for nothing. Raises Corruption."""
+        """Return for each key what the newest layer that has it holds; None if no layer has it. Raises Corruption."""
         self.keys_asked += len(keys)
         if len(keys) <= FEW_KEYS:
             return list(map(self._get, keys))
@@ -78,7 +82,7 @@ class Segment:
         return found
 
     def replace(self, manifest: Manifest) -> list[str]:
-        """Serve this version from now on. Answers the paths of tables that it does not name any more."""
+        """Serve this version from now on. Returns the paths of the tables that it no longer names."""
         assert manifest.segment == self.manifest.segment
         assert manifest.version >= self.manifest.version
         live = {record.number for record in manifest.tables}
@@ -88,7 +92,7 @@ class Segment:
         return [file_names.table_file(manifest.segment, number) for number in obsolete]
 
     def live_bytes(self) -> int:
-        """Bytes that a full compaction would leave, roughly: the largest layer, which holds what the others change."""
+        """Estimate the size after a full compaction: that of the largest layer, whose keys the other layers change."""
         layers = [*self.manifest.mains, *((delta,) for delta in self.manifest.deltas)]
         return max(map(share_bytes_of, layers))
 
@@ -96,11 +100,11 @@ class Segment:
         return [(block.first_key, block.file_bytes) for block in self._tables.table(record).blocks()]
 
     def cut_keys(self, marks: Iterable[tuple[bytes, int]], parts: int) -> list[bytes]:
-        """Keys that cut the bytes here and those of the marks into so many parts. Raises Corruption."""
+        """Return keys that cut the bytes of the tables and of `marks` into `parts` equal shares. Raises Corruption."""
         return cut_keys(self.manifest.tables, self._blocks_of, marks, parts)
 
     def figures(self) -> FileLayerStats:
-        """What the segment consists of, as plain values by name; sizes in bytes."""
+        """Return statistics of the segment by name; sizes are in bytes."""
         manifest = self.manifest
         return {
             "version": manifest.version,
@@ -136,9 +140,9 @@ class Segment:
         self._layers: list[StoredLayer] = []
 
     def _newest_first(self) -> list[StoredLayer]:
-        """All layers, the main's slot among them, so there is at least one. Opened once per version, and all at once.
+        """Return all layers; at least one, as an empty main counts. They are opened together, once per version.
 
-        Who holds them can go on reading when their files are removed.
+        Code that holds them can go on reading after their files are removed.
         """
         if not self._layers:
             oldest_first = [*map(self._layer_of, self.manifest.mains), *map(self._tables.table, self.manifest.deltas)]

@@ -1,7 +1,7 @@
-"""A part of a range is read layer by layer, then merged. Here is what each layer tells so that the parts get one size.
+"""Finds stretches of a range that hold a wanted number of entries. A stretch is read from each layer, then merged.
 
-A layer marks keys in its order: between one mark and the next it has so many entries. The marks of all layers together
-tell how far a reader gets with the entries it wants, before any entry is read (stretch_of).
+Every layer gives marks: keys in order, with the number of entries between one mark and the next. From the marks of all
+layers a reader knows how far to read before it reads any entry (stretch_of).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from shardstore.wire.columns import Column
 
 
 class Mark(NamedTuple):
-    """Between the mark before it, or the near end of the range, and this key there are so many entries and bytes.
+    """A key, with the entries and bytes between the mark before it (or the near end of the range) and the key.
 
-    Ascending from the start, the key itself is beyond; descending (`reverse`) it belongs to what is counted.
+    In ascending order the key itself is not counted; in descending order (`reverse`) it is.
     """
 
     key: bytes
@@ -29,7 +29,7 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Consecutive entries as they are stored, ready for the wire. The layer may hold more unless `exhausted`."""
+    """Consecutive entries as they are stored, ready to be sent. Unless `exhausted`, the layer may hold more."""
 
     keys: Column
     values: Column
@@ -40,28 +40,28 @@ class Page:
 
 
 class Ordered(Protocol):
-    """Anything that holds entries in key order, or can put them in order."""
+    """Anything that holds entries in key order, or can sort them."""
 
     def sort(self, keys_max: int) -> int:
-        """Put so many more keys in order; answers how many were. With less than `keys_max`, all are in order."""
+        """Sort up to `keys_max` more keys; returns how many were sorted. Fewer than `keys_max`: all are sorted now."""
 
     def extent(self, key_range: KeyRange) -> KeyRange | None:
-        """The part of the range outside of which there is no entry; None when there is none in all of it."""
+        """Return a piece of the range outside which there is no entry; None if the whole range has none."""
 
     def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[Mark]:
-        """Marks inside the range from its near end on, at least until one of the bounds is reached."""
+        """Return marks inside the range, from its near end at least until one of the limits is reached."""
 
     def columns(self, key_range: KeyRange) -> Sequence[Entries]:
-        """All entries of the range: columns in key order, none of which has a key of another."""
+        """Return all entries of the range, as pairs of columns in key order. No two of them share a key."""
 
     def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
-        """Entries from the near end of the range as they are stored; None where they have to be decoded."""
+        """Return entries from the near end of the range as they are stored; None if they must be decoded."""
 
 
 def stretch_of(
     layers: Iterable[Ordered], wanted: KeyRange, reverse: bool, entries_max: int, bytes_max: int
 ) -> KeyRange:
-    """The part of a range, from its near end on, that has about so many entries or bytes in all layers together."""
+    """Return the stretch at the near end of a range in which the layers together reach about one of the limits."""
     marks = chain.from_iterable(layer.marks(wanted, reverse, entries_max, bytes_max) for layer in layers)
     entries = payload_bytes = 0
     for mark in sorted(marks, reverse=reverse):
@@ -73,23 +73,23 @@ def stretch_of(
 
 
 def behind(stretch: KeyRange, wanted: KeyRange, reverse: bool) -> KeyRange | None:
-    """What is left of a range behind a stretch from its near end on; None when that was all."""
+    """Return what is left of a range after a stretch at its near end; None if nothing is left."""
     if reverse:
         return KeyRange(wanted.start, stretch.start) if stretch.start != wanted.start else None
     return KeyRange(stretch.end, wanted.end) if stretch.end != wanted.end else None
 
 
 def before(left: KeyRange | None, wanted: KeyRange, reverse: bool) -> KeyRange:
-    """What lies between the near end of a range and what is left of it; all of it when nothing is (None)."""
+    """Return the stretch of a range before `left`, its remaining piece; the whole range if `left` is None."""
     if left is None:
         return wanted
     return KeyRange(left.end, wanted.end) if reverse else KeyRange(wanted.start, left.start)
 
 
 def lone_stretch(layers: Sequence[Ordered], wanted: KeyRange, reverse: bool) -> tuple[Ordered, KeyRange] | None:
-    """The layer with the nearest entry, and the part of the range, from its near end on, before that of any other.
+    """Return the layer nearest to the near end of a range, and the stretch before the extent of any other layer.
 
-    None when there is no such part.
+    Returns None if there is no such stretch.
     """
     extents = [(extent, at) for at, layer in enumerate(layers) if (extent := layer.extent(wanted)) is not None]
     if not extents:

@@ -1,4 +1,4 @@
-"""A table file, mapped and identified: its properties, and its sections, each verified when it is asked for."""
+"""A mapped table file. Its identity is checked when it is opened, a section whenever it is read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from shardstore.wire.wire_format import MalformedMessage
 
 
 class TableFile:
-    """It stays readable after its name is removed. Raises Corruption unless it is the file that the record names."""
+    """A mapped table file. It stays readable after it is deleted. Raises Corruption if it is not the recorded file."""
 
     def __init__(self, filesystem: Filesystem, identity: Identity, record: TableRecord) -> None:
         try:
@@ -40,17 +40,17 @@ class TableFile:
         self.properties = self._read_properties()
 
     def section(self, section: Section, what: str) -> memoryview:
-        """The bytes of a section. Raises Corruption."""
+        """Return the bytes of a section; errors call it `what`. Raises Corruption."""
         data = self.data[section.offset : section.offset + section.length]
         if checksum(data, seed_at(self.seed, section.offset)) != section.checksum:
             raise Corruption(self.path, section.offset, f"checksum of the {what} does not match")
         return data
 
     def block_index(self) -> BlockIndex:
-        """The index of the blocks. Raises Corruption."""
+        """Return the block index. Raises Corruption."""
         section, properties = self.sections.block_index, self.properties
         index = BlockIndex(self.section(section, "block index"))
-        longest = properties.key_bytes_max - (properties.key_stride > 0)  # different keys of one length have suffixes
+        longest = properties.key_bytes_max - (properties.key_stride > 0)  # keys of one length differ
         possible = np.minimum(index.values_at, longest)
         if len(wrong := np.flatnonzero(index.prefix_bytes > possible)):
             block = int(wrong[0])

@@ -1,10 +1,10 @@
-"""Table file: sorted, unique entries of one segment; written once, never changed.
+"""The format of table files: sorted entries of one segment, with unique keys. A file is written once, never changed.
 
     header           32 bytes, see below
     block            entries in key order, at most BLOCK_ENTRIES of them and about block_bytes (segment_options.py),
                      compressed or not                               (compression.py)
     ...
-    block index      where each block lies, and its first key        (block_index.py)
+    block index      position and first key of each block            (block_index.py)
     hash index       entry numbers by hash of the key                (hash_index.py)
     Bloom filter     which keys are certainly absent                 (bloom.py)
     properties       msgpack map, see Properties
@@ -20,26 +20,25 @@ All integers are little-endian. Header:
         24     8  store       XXH3-64 of the store's identity
         32
 
-Block. A column is fixed (items of one length, back to back) or variable (the msgpack bin of each item back to back,
-nil for a tombstone, without an array header), the same for all blocks of a file. So the columns of consecutive blocks,
-joined, are a column of the wire (behind one array header if variable), and an item can be cut out by its offset:
+Block. A column is fixed (items of one length, back to back) or variable (the msgpack bin of each item, back to back,
+nil for a tombstone, no array header); all blocks of a file agree in this. So the joined columns of consecutive blocks
+make a column of a message (after an array header if variable), and an item can be cut out by its offset:
 
     keys | values | key offsets, if variable: u32 x (count + 1) | value offsets, if variable: u32 x (count + 1)
 
-Where it is worth it (key_prefixes.py), the keys of a block are the prefix that all of them share, once, and the column
-of what is left of each; their stride and offsets are those of that column. The block index says how long the prefix is:
+Where it is worth it (workers/segment/key_prefixes.py), a block stores the common prefix of its keys once, and a column
+of their suffixes; stride and offsets are then those of the suffixes. The block index has the length of the prefix:
 
     prefix | suffixes of the keys | values | offsets of the suffixes, if variable | value offsets, if variable
 
-Footer: four sections in the order above, then the checksum of these 96 bytes, then the magic b"shardend":
+Footer: the four sections in the order above, the checksum of these 96 bytes, and the magic b"shardend":
 
     (offset u64, length u64, checksum u64) x 4 | checksum u64 | magic 8
 
-Every checksum is XXH3-64 of the bytes as they lie in the file, seeded with the checksum of the header plus the offset
-of what it covers: bytes that belong to another file or another place do not pass. Block checksums stand in the block
-index.
+Every checksum is the XXH3-64 of the bytes in the file. Its seed is the checksum of the header plus the offset of the
+bytes, so bytes of another file or another place do not pass. The checksums of blocks are in the block index.
 
-An entry is named by a number: block x BLOCK_ENTRIES + place in the block.
+The number of an entry is block x BLOCK_ENTRIES + place in the block.
 """
 
 from __future__ import annotations
@@ -70,7 +69,7 @@ FOOTER_BYTES = _FOOTER.size + _FOOTER_END.size
 BLOCKS_MAX = 2**32 // BLOCK_ENTRIES
 OFFSET_BYTES = 4
 RECORD_BYTES_MAX = 240
-"""Of a TableRecord in a manifest, beside its four keys."""
+"""Maximum size of a TableRecord in a manifest, without its four keys."""
 
 FixedItems: TypeAlias = npt.NDArray[np.void]
 """Items of one length: an array of dtype V<stride>."""
@@ -87,7 +86,7 @@ class Entries(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Which file this is. `written_as`: segment and number in its header where these are others: it was linked here."""
+    """Identifies a table file. `written_as`: segment and number in its header if another segment wrote it."""
 
     store: str
     segment: int
@@ -96,17 +95,17 @@ class Identity(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Where the file lies."""
+        """The path of the file."""
         return file_names.table_file(self.segment, self.number)
 
     def header(self) -> bytes:
-        """The header of the file."""
+        """Return the header that the file must have."""
         segment, number = self.written_as or (self.segment, self.number)
         return _HEADER.pack(MAGIC, VERSION, segment, number, checksum(self.store.encode()))
 
 
 class Header(NamedTuple):
-    """The decoded header; see the module's drawing."""
+    """A decoded header; see the drawing above."""
 
     magic: bytes
     version: int
@@ -116,7 +115,7 @@ class Header(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Bytes of every key and of every value; 0: the column is variable."""
+    """The length of every key and of every value; 0 if the column is variable."""
 
     key_stride: int
     value_stride: int
@@ -124,12 +123,12 @@ class Layout(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TableRecord:
-    """What a manifest says of a table. `checksum` is that of its footer, which covers all others.
+    """The record of a table in a manifest. `checksum` is that of the table's footer, which covers all other checksums.
 
-    A file that was linked here from another segment says of itself that it is table `origin_number` of
-    `origin_segment`. Of a virtual part only the keys from `start` to `end` (excluded; empty: no bound) count; then
-    `entries`, `tombstones` and the keys are those within the bounds, and the whole file has `file_entries`. What does
-    not apply is 0 or empty; `file_bytes` and `checksum` are always those of the file.
+    A file that was linked from another segment was written as table `origin_number` of `origin_segment`. Of a virtual
+    part only the keys from `start` to `end` (excluded; empty means no bound) count: `entries`, `tombstones`,
+    `key_first` and `key_last` describe those, and `file_entries` counts the entries of the whole file. `file_bytes` and
+    `checksum` always describe the file. Fields that do not apply are 0 or empty.
     """
 
     number: int
@@ -147,7 +146,7 @@ class TableRecord:
 
     @property
     def record_bytes(self) -> int:
-        """At most so many bytes are this record in a manifest."""
+        """Maximum size of this record in a manifest."""
         keys = len(self.key_first) + len(self.key_last) + len(self.start) + len(self.end)
         return RECORD_BYTES_MAX + keys
 
@@ -168,20 +167,20 @@ class TableRecord:
 
     @property
     def share_bytes(self) -> int:
-        """About how many bytes of the file are due to what counts."""
+        """About how many bytes of the file belong to the keys that count."""
         return self.file_bytes * self.entries // self.file_entries if self.is_virtual else self.file_bytes
 
     @property
     def outside_bytes(self) -> int:
-        """The other bytes of the file."""
+        """The bytes of the file outside of `share_bytes`."""
         return self.file_bytes - self.share_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """What the file says of itself. Strides are the layout; the bounds of lengths leave tombstones out.
+    """The properties of a file. Strides are those of Layout; minimum and maximum lengths ignore tombstones.
 
-    `compression` is that of the blocks that are shorter in the file than when they are expanded.
+    `compression` applies to the blocks that are shorter in the file than expanded.
     """
 
     entries: int
@@ -200,7 +199,7 @@ class Properties:
 
 
 class Section(NamedTuple):
-    """Where a section lies, and its checksum."""
+    """Position and checksum of a section."""
 
     offset: int
     length: int
@@ -208,7 +207,7 @@ class Section(NamedTuple):
 
 
 class Sections(NamedTuple):
-    """The sections behind the blocks, in file order."""
+    """The sections after the blocks, in file order."""
 
     block_index: Section
     hash_index: Section
@@ -217,24 +216,24 @@ class Sections(NamedTuple):
 
 
 def seed_at(file_seed: int, offset: int) -> int:
-    """Seed of the checksum of what lies at this offset; `file_seed` is the checksum of the header."""
+    """Return the seed for the checksum of bytes at this offset. `file_seed` is the checksum of the header."""
     return (file_seed + offset) % 2**64
 
 
 def encode_footer(sections: Sections, file_seed: int, offset: int) -> tuple[bytes, int]:
-    """The footer to be written at `offset`, and its checksum."""
+    """Return the footer to be written at `offset`, and its checksum."""
     packed = _FOOTER.pack(*(number for section in sections for number in section))
     footer_checksum = checksum(packed, seed_at(file_seed, offset))
     return packed + _FOOTER_END.pack(footer_checksum, END_MAGIC), footer_checksum
 
 
 def decode_header(data: Buffer) -> Header:
-    """The header of a table file, whosever it is; `data` is not shorter than that."""
+    """Decode the header of a table file without checking it. `data` must hold a whole header."""
     return Header._make(_HEADER.unpack_from(data))
 
 
 def check_header(data: Buffer, identity: Identity) -> int:
-    """The file seed. Raises Corruption when this is not the header of that file."""
+    """Return the file seed. Raises Corruption if `data` does not begin with the header of that file."""
     expected = identity.header()
     found = bytes(data[:HEADER_BYTES])
     if found != expected:
@@ -243,7 +242,7 @@ def check_header(data: Buffer, identity: Identity) -> int:
 
 
 def decode_footer(data: Buffer, identity: Identity, file_seed: int, footer_checksum: int) -> Sections:
-    """The sections. Raises Corruption unless the file ends with the footer that has this checksum."""
+    """Return the sections. Raises Corruption unless the file ends with the footer that has this checksum."""
     offset = len(data) - FOOTER_BYTES
     packed = bytes(data[offset : offset + _FOOTER.size])
     found_checksum, magic = _FOOTER_END.unpack(data[offset + _FOOTER.size :])
@@ -271,4 +270,4 @@ def _what_differs(found: bytes, expected: bytes) -> str:
     ):
         if ours != theirs:
             return f"{name} is {theirs!r} instead of {ours!r}"
-    raise AssertionError("equal headers differ nowhere")
+    raise AssertionError("the headers are equal")

@@ -1,6 +1,6 @@
-"""What is made of a table file to read it: index, filter, blocks and columns, each when it is first needed.
+"""The parts of an open table: indexes, filter, blocks and columns. Each is built on first use.
 
-All of it can be thrown away at any time and made again; see cache.py.
+They can be dropped at any time and built again from the file; see cache.py.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ _PER_INDEX_BYTE = 4
 
 
 class TableParts:
-    """The parts of one table."""
+    """The indexes, filter, blocks and columns of one table."""
 
     def __init__(self, file: TableFile, block_cache: BlockCache) -> None:
         self._file = file
         self._block_cache = block_cache
         self.used = True
-        """Whether they were used since the cache last looked."""
+        """Whether the parts were used since the cache last checked."""
 
     @property
     def bytes(self) -> int:
-        """Memory they take at most. Sections lie in the mapped file, whose pages are the system's; arrays do not."""
+        """Maximum memory that the parts take. Sections do not count: their memory is that of the mapped file."""
         return _FIXED_BYTES + _PER_INDEX_BYTE * self._file.sections.block_index.length
 
     @cached_property
     def block_index(self) -> BlockIndex:
-        """Where the blocks lie."""
+        """The block index."""
         return self._file.block_index()
 
     @cached_property
     def hash_index(self) -> HashIndex:
-        """Entries by hash of the key."""
+        """The hash index of the keys."""
         return HashIndex(self._file.section(self._file.sections.hash_index, "hash index"))
 
     @cached_property
     def bloom(self) -> BloomFilter:
-        """The filter."""
+        """The Bloom filter of the keys."""
         return BloomFilter(self._file.section(self._file.sections.bloom, "Bloom filter"))
 
     @cached_property
     def blocks(self) -> Blocks:
-        """The blocks."""
+        """The blocks: expanded in the cache if any of them is compressed, else read in the file."""
         stored = StoredBlocks(self._file.path, self._file.data, self.block_index, self._file.seed)
         codec = codec_of(self._file.properties.compression)
         if codec is None or (self.block_index.stored_bytes == self.block_index.block_bytes).all():

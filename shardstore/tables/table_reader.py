@@ -1,7 +1,7 @@
-"""Reads a table: points, one by one or a batch at once, and stretches in key order.
+"""Reads a table: single keys, batches of keys, and stretches in key order.
 
-Every section and block is verified before its first use. Damage raises Corruption naming the file: a key is never
-taken for absent because its bytes are bad.
+Every section and block is verified before its first use. Damage raises Corruption, which names the file; it never makes
+a key seem absent.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from shardstore.tables.table_parts import TableParts
 from shardstore.wire.columns import Column
 
 FEW_KEYS = 16
-"""Up to so many keys are looked up one by one: array operations cost more to start."""
+"""Up to this many keys are looked up one by one, as array operations have a higher fixed cost."""
 _NOTHING = Column(b"", False)
 
 
 class Block(NamedTuple):
-    """A block: the bytes of its entries, and the bytes of the file due to it, its share of the indexes among them."""
+    """A block: its first key, the size of its entries, and its share of the file (indexes included)."""
 
     first_key: bytes
     entries_bytes: int
@@ -57,7 +57,8 @@ class Stretch(NamedTuple):
 class Table:
     """An open table. It stays readable after its file is removed.
 
-    `parts` is what the cache lets it keep in memory; `lookups` is counted in the figures given, or in its own.
+    `parts` are what the cache lets it keep in memory. `lookups` counts its lookups, together with those of other tables
+    if they share it.
     """
 
     def __init__(
@@ -77,13 +78,13 @@ class Table:
         self._extent = KeyRange(record.key_first, record.key_last + b"\0")
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
-        """What the table holds for each key; None for nothing."""
+        """Return what the table holds for each key; None if nothing."""
         if len(keys) <= FEW_KEYS:
             return [self.get(key, digest_of(key)) for key in keys]
         return self.find(keys, digests_of(keys))
 
     def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
-        """What the table holds for one key. The hash index alone settles it, as fast as the filter would."""
+        """Return what the table holds for one key; None if nothing. The hash index alone is as fast as a filter."""
         parts = self._loaded()
         self.lookups.keys += 1
         for number in parts.hash_index.candidates_of_one(digest):
@@ -95,7 +96,7 @@ class Table:
         return None
 
     def find(self, keys: Sequence[bytes], digests: Digests) -> list[Stored | None]:
-        """What the table holds for each key, given the digests of the keys; None for nothing."""
+        """Return what the table holds for each key, given the digests of the keys; None if nothing."""
         parts = self._loaded()
         found: list[Stored | None] = [None] * len(keys)
         passed = np.flatnonzero(parts.bloom.may_contain(digests))
@@ -109,13 +110,13 @@ class Table:
         return found
 
     def may_contain(self, digests: Digests) -> Mask:
-        """For each key whether the table may hold it, as far as the filter tells; where False, it does not."""
+        """Return for each key whether the table may hold it, according to the filter. False is certain."""
         return self._loaded().bloom.may_contain(digests)
 
     def chunk(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Chunk:
-        """The first entries of the range, or (`reverse`) the last; at least one if there is one.
+        """Return the first entries of the range, or (`reverse`) the last; at least one if there is one.
 
-        It ends with the block in which `bytes_max` is reached.
+        The chunk ends with the block in which `bytes_max` is reached, or with `entries_max` entries.
         """
         bounds = self._positions(key_range)
         first, last = self._cut(*bounds, reverse, entries_max, bytes_max)
@@ -123,15 +124,15 @@ class Table:
         return Chunk(as_list(keys), as_list(values), (first, last) == bounds)  # type: ignore[arg-type]
 
     def sort(self, keys_max: int) -> int:
-        """Nothing: a table is in order."""
+        """Return 0: a table is always sorted."""
         return 0
 
     def extent(self, key_range: KeyRange) -> KeyRange | None:
-        """The part of the range between the first and the last key."""
+        """Return the piece of the range between the first and the last key of the table; None if there is none."""
         return key_range.intersection(self._extent)
 
     def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[Mark]:
-        """Marks inside the range from its near end on: where blocks begin or, for few entries, the one behind them."""
+        """Return marks inside the range: block boundaries or, for few entries, the key after them."""
         within = self.extent(key_range)
         if within is None:
             return ()
@@ -140,13 +141,13 @@ class Table:
         return self._loaded().block_index.marks(within, reverse, entries_max, bytes_max)
 
     def columns(self, key_range: KeyRange) -> Sequence[Entries]:
-        """All entries of the range in key order."""
+        """Return all entries of the range in key order."""
         within = self.extent(key_range)
         entries = self.entries(within) if within else Entries([], [])
         return [entries] if len(entries.keys) else []
 
     def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
-        """Entries as they are stored, none decoded. None when the table has tombstones: no wire takes them."""
+        """Return entries without decoding them; None if the table has tombstones, as these are never sent."""
         if self.record.tombstones:
             return None
         bounds = self._positions(key_range)
@@ -165,18 +166,18 @@ class Table:
         )
 
     def entries(self, key_range: KeyRange = EVERYTHING) -> Entries:
-        """All entries of the range as columns, fixed ones as arrays."""
+        """Return all entries of the range as two columns; fixed columns are arrays."""
         return self._entries(*self._positions(key_range))
 
     def count(self, key_range: KeyRange) -> int:
-        """How many entries the range has."""
+        """Return how many entries the range has."""
         first, behind = self._positions(key_range)
         return behind - first
 
     def blocks(self) -> list[Block]:
-        """First key of each block, bytes of its entries with their prefixes, and bytes of the file due to it.
+        """Return the blocks of the table; the size of their entries includes the prefix of every key.
 
-        Of a virtual part the blocks that reach into its bounds; the bytes of the file are those of its share.
+        A virtual part returns the blocks that overlap its bounds; their shares of the file add up to its share.
         """
         index, record = self._loaded().block_index, self.record
         first, behind = index.block_of(record.key_first), index.block_of(record.key_last) + 1
@@ -191,12 +192,12 @@ class Table:
         return parts
 
     def _positions(self, key_range: KeyRange) -> tuple[int, int]:
-        """Positions of the first entry of the range, and of the first behind it."""
+        """Return the positions of the first entry of the range and of the first entry after it."""
         first = self._position_of(key_range.start)
         return first, max(first, self._position_of(key_range.end) if key_range.end else self.properties.entries)
 
     def _position_of(self, key: bytes) -> int:
-        """How many entries have a smaller key."""
+        """Return how many entries have a smaller key."""
         if key <= self.properties.key_first:
             return 0
         if key > self.properties.key_last:
@@ -208,7 +209,7 @@ class Table:
         return int(parts.block_index.positions[block]) + bisect_left(keys, key)  # type: ignore[type-var]
 
     def _mark_behind(self, key_range: KeyRange, reverse: bool, entries: int) -> Sequence[Mark]:
-        """The mark behind the first so many entries of the range; none when it has no more."""
+        """Return the mark after the first `entries` entries of the range; none if the range has no more."""
         first, last = self._positions(key_range)
         if last - first <= entries:
             return ()
@@ -220,7 +221,7 @@ class Table:
         return (Mark(key, entries, 0),)
 
     def _cut(self, first: int, last: int, reverse: bool, entries_max: int, bytes_max: int) -> tuple[int, int]:
-        """The part of these positions that a page may hold: from the front, or (`reverse`) from the end."""
+        """Return the bounds of what fits a page of these positions: from the front, or (`reverse`) from the end."""
         if first == last:
             return first, last
         blocks = self._loaded().block_index
@@ -233,7 +234,7 @@ class Table:
         return first, min(last, first + entries_max, int(blocks.positions[block]))
 
     def _stretches(self, first: int, last: int) -> Iterator[Stretch]:
-        """The entries of these positions, block by block."""
+        """Iterate over the entries of these positions, block by block."""
         parts = self._loaded()
         index = parts.block_index
         blocks = range(index.block_at(first), index.block_at(last - 1) + 1)
@@ -245,7 +246,7 @@ class Table:
             )
 
     def _entries(self, first: int, last: int) -> Entries:
-        """The entries of these positions, fixed columns as arrays."""
+        """Return the entries of these positions; fixed columns are arrays."""
         if first == last:
             return Entries([], [])
         parts, stretches = self._loaded(), list(self._stretches(first, last))
@@ -261,7 +262,7 @@ def _fill(
     blocks: Integers,
     places: Integers,
 ) -> int:
-    """Put the values of loaded entries where their keys were asked for, unless the key is another. Answers how many."""
+    """Store the values of candidate entries in `found` where their keys match. Returns how many match."""
     wanted = map(keys.__getitem__, asked.tolist())
     matches = np.fromiter(map(eq, parts.keys.pick(blocks, places), wanted), np.bool_, len(asked))
     if not matches.all():
@@ -275,20 +276,20 @@ def _bodies(column: ColumnReader, stretches: Sequence[Stretch]) -> Iterator[Buff
 
 
 def _column(column: ColumnReader, stretches: Sequence[Stretch]) -> Column:
-    """These entries as a column of the wire."""
+    """Return these entries as a column for a message."""
     head = b"" if column.stride else array_head(sum(stretch.last - stretch.first for stretch in stretches))
     return Column(b"".join((head, *_bodies(column, stretches))), bool(column.stride))
 
 
 def _items(column: ColumnReader, stretches: Sequence[Stretch]) -> Values:
-    """These entries, an array if the column is fixed."""
+    """Return these entries, as an array if the column is fixed."""
     if column.stride:
         return np.frombuffer(b"".join(_bodies(column, stretches)), dtype=f"V{column.stride}")
     return list(chain.from_iterable(column.items(*stretch) for stretch in stretches))
 
 
 def _edge(column: ColumnReader, stretch: Stretch, place: int) -> bytes:
-    """The first (0) or last (-1) key of a stretch."""
+    """Return the first (0) or last (-1) key of a stretch."""
     at = stretch.first if place == 0 else stretch.last - 1
     key = column.item(stretch.content, stretch.block, at)
     assert isinstance(key, bytes)

@@ -1,7 +1,7 @@
 """A virtual part: a table of which only the keys within bounds count.
 
-After a split both children refer to the files of the parent, and after a merge such a file may hold keys that another
-segment has changed since. So nothing outside the bounds is ever answered.
+After a split both children use the files of their parent. After a merge such a file may hold outdated values of keys
+that another segment has changed since. So a virtual part never returns anything outside its bounds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from shardstore.wire.columns import all_within
 
 
 class VirtualPart(Table):
-    """Answers like a table that holds nothing but what lies within the bounds of its record."""
+    """A table that shows only the entries within the bounds of its record."""
 
     @cached_property
     def bounds(self) -> KeyRange:
@@ -30,11 +30,11 @@ class VirtualPart(Table):
         return self.record.bounds
 
     def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
-        """What the part holds for one key."""
+        """Return what the part holds for one key; None if nothing."""
         return super().get(key, digest) if key in self.bounds else None
 
     def find(self, keys: Sequence[bytes], digests: Digests) -> list[Stored | None]:
-        """What the part holds for each key, given the digests of the keys; None for nothing."""
+        """Return what the part holds for each key, given the digests of the keys; None if nothing."""
         if all_within(keys, self.bounds):
             return super().find(keys, digests)
         inside = _within(keys, self.bounds)
@@ -46,12 +46,12 @@ class VirtualPart(Table):
         return found
 
     def _positions(self, key_range: KeyRange) -> tuple[int, int]:
-        """Positions of the first entry within range and bounds, and of the first behind it."""
+        """Return the positions of the first entry within range and bounds, and of the first entry after them."""
         within = key_range.intersection(self.bounds)
         return super()._positions(within) if within else (0, 0)
 
 
 def _within(keys: Sequence[bytes], bounds: KeyRange) -> Mask:
-    """For each key whether it lies within the bounds."""
+    """Return for each key whether it lies within the bounds."""
     inside: Mask = np.fromiter(map(bounds.start.__le__, keys), np.bool_, len(keys))
     return inside & np.fromiter(map(bounds.end.__gt__, keys), np.bool_, len(keys)) if bounds.end else inside

@@ -1,18 +1,18 @@
 """The documents of ADMIN: what an operator asks of the router, and what was done or, in a dry run, would be done.
 
-    action         key                        worker                what it does
-    split          where the right one begins -                     two ranges instead of the one with the key
-    merge          any of the left range      -                     one range instead of that and its right neighbour
-    move           any of the range           who is to own it      the range with the key goes to the worker
-    rebalance      -                          -                     moves that spread the load
-    ranges         -                          -                     nothing: the answer has every range
-    add_worker     -                          -                     a further worker; the answer has its number
-    drain_worker   -                          who is to own nothing moves of all its ranges, then the worker ends
+    action         key                     worker          effect
+    split          first key of the right  -               splits the range that has the key into two
+    merge          any key of the left     -               merges that range and its right neighbour into one
+    move           any key of the range    the new owner   moves the range to the worker
+    rebalance      -                       -               moves ranges so that the load is spread
+    ranges         -                       -               none: the reply lists all ranges
+    add_worker     -                       -               adds a worker; the reply has its number
+    drain_worker   -                       the worker      moves all its ranges to others, then ends the worker
 
-What an action does not use is empty or 0. A change is answered when it is wholly done, a dry run at once, and a new
-worker when its number is durable, before it serves. A worker that leaves goes on leaving when nobody waits. INVALID
-says why something cannot be done, BUSY that a change of such a range runs. A request that is repeated, under its
-sequence, begins nothing twice.
+Fields that an action does not use are empty or 0. The reply to a change is sent when the change is complete, to a dry
+run at once, and to add_worker when the worker's number is durable, before it serves. A worker that is drained goes on
+leaving even if the operator stops waiting. Status INVALID says why something cannot be done, BUSY that a change of the
+range is under way. A retry, which repeats the sequence, starts nothing a second time.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from enum import StrEnum
 from typing import TypeAlias
 
 Key: TypeAlias = bytes
-"""Since `bytes` is a field of RangeRow."""
+"""The type `bytes`, whose name is taken by a field of RangeRow."""
 
 
 class Action(StrEnum):
-    """What may be asked."""
+    """The actions of an AdminRequest."""
 
     SPLIT = "split"
     MERGE = "merge"
@@ -39,7 +39,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AdminRequest:
-    """One action; see the module."""
+    """A request for one action; see the table above."""
 
     action: str
     key: bytes = b""
@@ -97,7 +97,7 @@ class RangeRow:
 
 @dataclass(frozen=True, slots=True)
 class AdminReply:
-    """What was done or would be: the changes, every range in key order (`ranges`), or the new worker (`add_worker`)."""
+    """The result of an action: the changes made or planned, all ranges in key order, or the number of a new worker."""
 
     changes: list[PlannedChange] = field(default_factory=list)
     ranges: list[RangeRow] = field(default_factory=list)

@@ -1,12 +1,12 @@
-"""Columns: many keys or many values as one frame. The same bytes travel on the wire, in the WAL and in table blocks.
+"""Columns: many keys or many values as one frame. The same bytes are used in messages, in the log and in table blocks.
 
-A column of `count` items has one of two layouts; which one is told beside the frame (header flag, record flag):
+A column of `count` items has one of two layouts. A flag outside the frame (in the header or record) says which:
 
     fixed      every item has the same length:  item 0 | item 1 | ...      stride = len(frame) / count
-    variable   a msgpack array of bin; nil stands for "no value" where the message type allows it
+    variable   a msgpack array of bin; nil means "no value" where the message type allows it
 
-So a column of one present item is the item itself: a single operation is a batch of one, and the router finds the
-key of a single-key request without decoding anything. Nothing here runs bytecode per item.
+So a column of one item is the item itself: a single operation is a batch of one, and the router finds the key of a
+single-key request without decoding anything. Nothing here runs bytecode per item.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 Prefixes: TypeAlias = "npt.NDArray[np.uint64]"
 PREFIX_BYTES = 8
 FEW_ITEMS = 16
-"""So many are cut from a frame in less time than an array of them takes to make."""
+"""Up to this many items are cut out of a frame faster than numpy makes an array of them."""
 
 
 class InvalidColumn(ValueError):
-    """The frame is no column of the promised layout, count and item lengths."""
+    """The frame is not a column of the expected layout, count and item lengths."""
 
 
 class Column(NamedTuple):
@@ -56,15 +56,15 @@ def encode(items: Sequence[bytes | None]) -> Column:
 
 
 def encode_variable(items: Sequence[bytes | None]) -> bytes:
-    """Encode items in the variable layout, whatever their lengths."""
+    """Encode items of any length in the variable layout."""
     packed: bytes = msgpack.packb(items)
     return packed
 
 
 def decode(frame: Buffer, fixed: bool, count: int, shortest: int, longest: int, nullable: bool = False) -> list[Any]:
-    """The items of a column: `count` of bytes, each `shortest` to `longest` long, None among them if `nullable`.
+    """Decode the `count` items of a column, each of `shortest` to `longest` bytes, or None if `nullable`.
 
-    Raises InvalidColumn, before memory is allocated for more than the frame can hold.
+    Raises InvalidColumn before it allocates memory for more items than the frame can hold.
     """
     if fixed and count == 1:
         if not shortest <= len(frame) <= longest:
@@ -79,14 +79,14 @@ def decode(frame: Buffer, fixed: bool, count: int, shortest: int, longest: int, 
 
 
 def stride_of(frame_bytes: int, count: int) -> int:
-    """Bytes of each item of a fixed column."""
+    """Return the length of each item of a fixed column. Raises InvalidColumn if there is none."""
     if count < 1 or frame_bytes % count:
         raise InvalidColumn(f"{frame_bytes} bytes are no {count} items of one length")
     return frame_bytes // count
 
 
 def split(frame: Buffer, stride: int, count: int) -> list[bytes]:
-    """The items of a fixed column."""
+    """Return the items of a fixed column."""
     if stride == 0:
         return [b""] * count
     if count <= FEW_ITEMS:
@@ -96,10 +96,10 @@ def split(frame: Buffer, stride: int, count: int) -> list[bytes]:
 
 
 def prefixes_of_fixed(frame: Buffer, stride: int) -> Prefixes:
-    """First 8 bytes of each item of a fixed column as integers that order as the bytes do; shorter items are padded
-    with zero bytes.
+    """Return the first 8 bytes of each item of a fixed column as an integer; integers sort as the bytes do.
 
-    Items that share a prefix get equal numbers: callers settle such ties by the items themselves.
+    Shorter items are padded with zero bytes. Items with equal prefixes get equal integers: callers must then compare
+    the items themselves.
     """
     rows = np.frombuffer(frame, dtype=np.uint8).reshape(-1, stride)
     first = np.zeros((len(rows), PREFIX_BYTES), dtype=np.uint8)
@@ -108,12 +108,12 @@ def prefixes_of_fixed(frame: Buffer, stride: int) -> Prefixes:
 
 
 def prefix_of(key: bytes) -> int:
-    """First 8 bytes of one key as an integer, padded with zero bytes."""
+    """Return the first 8 bytes of one key as an integer, padded with zero bytes."""
     return int.from_bytes(key[:PREFIX_BYTES].ljust(PREFIX_BYTES, b"\0"), "big")
 
 
 def fixed_within(frame: Buffer, count: int, key_range: KeyRange) -> bool:
-    """Whether the first 8 bytes of its keys tell that a fixed column lies in the range; False if they leave it open."""
+    """Whether the first 8 bytes of its keys prove that a fixed column lies in the range. False means: not known."""
     prefixes = prefixes_of_fixed(frame, len(frame) // count)
     above_start = not key_range.start or int(prefixes.min()) > prefix_of(key_range.start)
     return above_start and (not key_range.end or int(prefixes.max()) < prefix_of(key_range.end))
@@ -141,5 +141,5 @@ def _unpack(frame: Buffer, count: int, shortest: int, longest: int, nullable: bo
 
 
 def positions_of(items: Sequence[object], wanted: object) -> list[int]:
-    """Where `wanted` itself stands among the items."""
+    """Return the positions of the items that are `wanted` (the same object)."""
     return list(compress(range(len(items)), map(is_, items, repeat(wanted))))

@@ -1,7 +1,7 @@
-"""LOAD: what a worker tells the router of the work and the size of its ranges, once a second or sooner.
+"""The document of LOAD: a worker's report on the load and the size of its ranges, sent once a second or sooner.
 
-Rates are means over the time since a range was opened, which forget with a time constant of some seconds
-(workers/load/): `measured_ns` says how far they can be believed.
+Rates are exponentially weighted averages with a time constant of ten seconds (workers/load/range_meter.py). They become
+more reliable as `measured_ns` grows.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ WHOLE_PERMILLE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class RangeReport:
-    """One range of the worker.
+    """The report on one range.
 
-    size_bytes         of keys and values: in tables (the range's share of them) and in the overlay
-    live_bytes         of these, what is neither deleted nor says so, as far as that can be told from counts
-    entries            in the same places; a key that lies in two of them counts twice
+    size_bytes         size of the range: its share of its tables, and its overlay
+    live_bytes         of these, the bytes that are neither deleted nor tombstones, estimated from counts
+    entries            entries in tables and overlay; a key that is in two of them counts twice
     measured_ns        for how long the worker has measured this range
-    requests_per_s     messages for it
-    operations_per_s   keys read, written, deleted or scanned in it
-    bytes_per_s        bytes of columns written to it and answered from it
-    busy_permille      of the worker's time, by estimate: more than a thousand says that it cannot keep up
-    puts_per_s         keys put into it, since its highest key was known
-    appends_per_s      of these, keys above everything that it held a report earlier
-    keys               sampled at equal steps of work, the oldest first: a share of them is a share of the work. At most
-                       LOAD_KEYS_MAX, and none where the message has no room for them
-    last               the highest key known in it, empty for none
-    cuts               keys that cut its bytes into parts of about the same size, in order: at most LOAD_CUTS_MAX, and
-                       none but for the largest ranges of the worker
+    requests_per_s     requests to the range
+    operations_per_s   keys read, written, deleted or scanned
+    bytes_per_s        bytes of columns written or read
+    busy_permille      estimated share of the worker's time, in thousandths; above 1,000 the worker cannot keep up
+    puts_per_s         keys put since the highest key of the range was known
+    appends_per_s      of these, keys above the highest key at the previous report
+    keys               keys sampled at equal steps of work, oldest first, so a share of them is a share of the work; at
+                       most LOAD_KEYS_MAX, and none if the message has no room for them
+    last               the highest known key, empty if none is known
+    cuts               keys, in order, that cut the range into parts of about equal size: at most LOAD_CUTS_MAX, and
+                       only for the largest ranges of the worker
     """
 
     segment: int
@@ -61,7 +61,7 @@ class RangeReport:
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What a worker reports at a time: all its ranges, or the next LOAD_RANGES_MAX of them."""
+    """The report of one worker on all its ranges, or on the next LOAD_RANGES_MAX of them in turn."""
 
     worker: int
     ranges: list[RangeReport]

@@ -1,7 +1,7 @@
-"""The documents (msgpack maps) that client, router and workers exchange beside columns. See wire_format.py.
+"""The documents (msgpack maps) of messages between client, router and workers. See wire_format.py.
 
-Every document is a frozen dataclass; `encode` and `decode` are its only way to and from bytes. A document from
-the network is checked field by field before anything uses it.
+Every document is a frozen dataclass; only `encode` and `decode` convert it to and from bytes. `decode` checks every
+field, so no other code sees an unchecked document.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from shardstore.wire.wire_format import MalformedMessage
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Body of every reply that is not OK. `used` and `limit` belong to BUSY, `file` and `offset` to damage.
+    """The document of every reply that is not OK. `used` and `limit` belong to BUSY, `file` and `offset` to damage.
 
-    `routes` is the body of STALE_ROUTE: the encoded Routes the server knows, empty when it knows none. `what` is cut at
-    REFUSAL_CHARACTERS_MAX, as it may repeat what a client sent.
+    `routes` belongs to STALE_ROUTE: the encoded Routes that the server knows, empty if it knows none. `what` is cut at
+    REFUSAL_CHARACTERS_MAX, as it may repeat data of a client.
     """
 
     what: str
@@ -45,13 +45,12 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class ScanRequest:
-    """One page of a range: keys in [start, end), empty for unbounded, ascending or (`reverse`) from the end down.
+    """Asks for one page of keys in [start, end) (empty means unbounded), from the start or (`reverse`) from the end.
 
-    The page itself is always in ascending order. `limit` is how many entries the scan still wants (0: all); a page
-    holds as many of them as fit. The resume key in the reply is the new `start` (forward) or `end` (reverse) for the
-    next page, empty when the range is done. `mode` is a ScanMode. `mark` is what the latest page of this scan in this
-    range came with, empty for its first page there. In END_SCAN, which ends the scan's stay in the range, only these
-    two count.
+    A page is always in ascending order. `limit` is how many entries the scan still wants (0: all); a page holds as many
+    as fit. The resume key in the reply is the `start` (or, in reverse, the `end`) of the next page; it is empty if the
+    range has no more. `mode` is a ScanMode. `mark` is the one that came with the previous page of this scan in this
+    range; empty for the first. END_SCAN ends the scan in the range; it uses `mode` and `mark` only.
     """
 
     start: bytes = b""
@@ -65,12 +64,12 @@ class ScanRequest:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeQuestion:
-    """What became of the write with this request id? It has, or had, to do with the key beside this document.
+    """Asks what became of the write with this request id. The key in the same message is one of the write's keys.
 
-    Once it was answered that the write was not applied, the write is never applied any more.
+    Once the reply has said that the write was not applied, it never will be.
 
-    `elsewhere`: start and end, one after the other, of key ranges in which other writes had the same id. Of a segment
-    that has any of those keys too, nobody can tell which write it knows by that id.
+    `elsewhere` lists start and end of key ranges in which other writes had the same id. If a segment also has keys of
+    these ranges, it cannot tell which of the writes it knows by the id.
     """
 
     client: int
@@ -85,27 +84,27 @@ class OutcomeQuestion:
 
     @property
     def ranges_elsewhere(self) -> list[KeyRange]:
-        """`elsewhere`, as ranges."""
+        """`elsewhere` as ranges."""
         return [KeyRange(*self.elsewhere[at : at + 2]) for at in range(0, len(self.elsewhere), 2)]
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeAnswer:
-    """`ending` is an Ending, but never PARTLY."""
+    """The answer to an OutcomeQuestion. `ending` is an Ending, but never PARTLY."""
 
     ending: str
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Client to router: which program speaks."""
+    """Client to router: introduces the client. `library` names its program."""
 
     library: str
 
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """Router to client: its id, the identity of the store and its data directory on the router's host, the Routes."""
+    """Router to client: the client's id, the store's identity, the encoded Routes, and the router's data directory."""
 
     client: int
     store: str
@@ -115,7 +114,7 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """The route map (RouteMap.to_document) and where each worker listens; a worker that is down has no endpoint."""
+    """The route map (see RouteMap.to_document) and the endpoint of each worker. A worker that is down has none."""
 
     route_map: dict[str, Any]
     endpoints: dict[int, str]
@@ -125,9 +124,10 @@ class Routes:
 class Register:
     """Worker to router, at its start and when the router asks again: where it listens and what it serves.
 
-    `serving`: epoch by segment of ranges it has open now. `known`: highest epoch by segment found on its disk.
-    `life`: of its log, see workers/wal/log_document.py; 0 when it has none that can be read. `failure`: why it takes no
-    writes, or serves nothing, and is to be given nothing more; empty if that is not so.
+    serving   epoch by segment of the ranges that it has open
+    known     highest epoch by segment found on its disk
+    life      life of its log (workers/wal/log_document.py); 0 if it has no readable log
+    failure   why it takes no writes, or serves nothing, so that it must not get more ranges; empty if it is sound
     """
 
     worker: int
@@ -140,7 +140,7 @@ class Register:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One range a worker is to serve. `create`: the segment is new; otherwise it must exist on disk."""
+    """A range that a worker must serve. `create`: the segment is new; otherwise it must exist on disk."""
 
     segment: int
     start: bytes
@@ -151,11 +151,12 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Assignments:
-    """Router to worker: all ranges it owns, the changes that concern it, the encoded Routes, and the router's life.
+    """Router to worker: all ranges that it owns, the changes that concern it, and the encoded Routes.
 
-    `router` is the number of this life of the router. `segment_next`: no segment at or above it was ever given.
-    `retired`: segments that the worker found on disk and that nobody needs any more. `life` is the newest of the log
-    that holds what the worker has acknowledged; 0 when it never had one.
+    router         number of the router's life
+    segment_next   no segment number at or above this was ever assigned
+    retired        segments on the worker's disk that are no longer needed
+    life           newest known life of the worker's log, which holds its acknowledged writes; 0 if it never had a log
     """
 
     ranges: list[Assignment]
@@ -176,10 +177,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class LeaseReport:
-    """What a worker may buffer (`lease`), does buffer, of that is under way to segments, and would like to be allowed.
-
-    All in bytes.
-    """
+    """A worker's buffered bytes: its limit (`lease`), `used` of it, of these being drained, and the limit `wanted`."""
 
     lease: int
     used: int
@@ -189,10 +187,10 @@ class LeaseReport:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Worker to router, twice a second, and when it needs more to buffer: it lives.
+    """Worker to router, twice a second, and when it needs a larger lease: the worker is alive.
 
-    `router` is that of Assignments, `scans` how many scans it holds open. `full_disk`: what fails for want of room, at
-    most REFUSAL_CHARACTERS_MAX of it; empty if nothing does.
+    `router` is that of Assignments, `scans` the number of open scans. `full_disk` says what fails because the disk is
+    full, in at most REFUSAL_CHARACTERS_MAX characters; empty if nothing does.
     """
 
     worker: int
@@ -205,9 +203,9 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Answer to HEARTBEAT: the bytes the worker may buffer from now on, and how many of them it is to drain.
+    """Reply to HEARTBEAT: how many bytes the worker may buffer from now on, and how many of its bytes it must drain.
 
-    It counts only while the worker has sent no later heartbeat. See router/budget.py.
+    It is valid only if the worker has sent no later heartbeat. See router/budget.py.
     """
 
     lease: int
@@ -216,7 +214,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Answer to STATS: figures by name, nested maps allowed."""
+    """Reply to STATS: statistics by name, with nested maps."""
 
     figures: dict[str, Any] = field(default_factory=dict)
 
@@ -231,19 +229,22 @@ _BYTES_MAX: dict[type, int] = {
     Ready: 4 * MIB,
     LoadReport: 16 * MIB,
 }
-"""How long a document may be that asks something of a server: before a client is known, some hundred bytes."""
+"""Maximum size of documents in requests. For HELLO, which anyone can send, it is a few hundred bytes."""
 
 Document = TypeVar("Document")
 
 
 def encode(document: Any) -> bytes:
-    """The frame of a document."""
+    """Encode a document as a frame."""
     packed: bytes = msgpack.packb(to_plain(document))
     return packed
 
 
 def decode(kind: type[Document], frame: Buffer, bytes_max: int = FRAME_BYTES_MAX) -> Document:
-    """The document of that kind in a frame, of at most so many bytes. Raises MalformedMessage for anything else."""
+    """Decode a frame as a document of this kind. Raises MalformedMessage, also if the frame is too long.
+
+    `bytes_max` applies to kinds that have no limit of their own in `_BYTES_MAX`.
+    """
     try:
         values = unpack(frame, _BYTES_MAX.get(kind, bytes_max))
     except FLAWS as error:
@@ -252,7 +253,7 @@ def decode(kind: type[Document], frame: Buffer, bytes_max: int = FRAME_BYTES_MAX
 
 
 def to_plain(document: Any) -> Any:
-    """Fields by name; a nested document becomes a map, anything else stays."""
+    """Return a document as a map of its fields, nested documents too. Other values are returned unchanged."""
     names = _field_names(type(document))  # type: ignore[arg-type]  # a class is hashable
     if names is not None:
         return {name: to_plain(getattr(document, name)) for name in names}
@@ -260,7 +261,7 @@ def to_plain(document: Any) -> Any:
 
 
 def from_plain(kind: type[Document], values: Any) -> Document:
-    """The document of that kind with these fields, each checked. Raises MalformedMessage."""
+    """Build a document of this kind from a map of its fields, checking each. Raises MalformedMessage."""
     kinds: dict[str, Any] = _field_kinds(kind)  # type: ignore[arg-type]  # a class is hashable
     if type(values) is not dict or values.keys() != kinds.keys():
         raise MalformedMessage(f"the fields of a {kind.__name__} are {', '.join(kinds)}")
@@ -289,7 +290,7 @@ def _is(value: Any, expected: Any) -> bool:
 
 @cache
 def _field_names(kind: Any) -> tuple[str, ...] | None:
-    """The fields of a document; None for anything else."""
+    """Return the names of a document's fields; None if `kind` is not a document."""
     return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
 
 
@@ -300,5 +301,5 @@ def _field_kinds(kind: Any) -> dict[str, Any]:
 
 @cache
 def _form(expected: Any) -> tuple[bool, Any, tuple[Any, ...]]:
-    """Of the type of a field: whether it is a document, its origin, its arguments."""
+    """Return for the type of a field whether it is a document, its origin, and its arguments."""
     return dataclasses.is_dataclass(expected), get_origin(expected), get_args(expected)

@@ -1,7 +1,7 @@
-"""KeyToSegmentMap: which segment, which worker and which epoch own each key.
+"""The route map (KeyToSegmentMap): which segment, worker and epoch own each key.
 
-A version is immutable; a change makes the next version. Routes are ordered, the first starts at the empty
-key, each ends where the next starts, the last never ends: a map with a gap or an overlap cannot be expressed.
+A version is immutable; a change makes the next version. Routes are ordered: the first starts at the empty key, each
+ends where the next starts, and the last has no end. So a route map cannot have gaps or overlaps.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class InvalidRouteMap(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One range: its first key, its segment, the worker that owns it and the number of that ownership.
+    """One range: its first key, its segment, the worker that owns it and the epoch of that ownership.
 
     `created` is false until the owner has reported that the segment exists on disk.
     """
@@ -37,7 +37,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class RouteMap:
-    """One version of the map. `routes` is ordered by start."""
+    """One version of the map. `routes` are ordered by their start, `starts` are the starts of the routes."""
 
     version: int
     routes: tuple[Route, ...]
@@ -50,27 +50,27 @@ class RouteMap:
         object.__setattr__(self, "_positions", {route.segment: at for at, route in enumerate(self.routes)})
 
     def route_of(self, key: bytes) -> Route:
-        """The route that owns the key."""
+        """Return the route that owns the key."""
         return self.routes[bisect_right(self.starts, key) - 1]
 
     def route_of_segment(self, segment: int) -> Route | None:
-        """The route of a segment, or None when the map has no such segment."""
+        """Return the route of a segment; None if the map does not have the segment."""
         at = self._positions.get(SegmentId(segment))
         return None if at is None else self.routes[at]
 
     def range_of(self, segment: SegmentId) -> KeyRange:
-        """The keys of a segment of this map."""
+        """Return the key range of a segment of this map."""
         at = self._positions[segment]
         return KeyRange(self.starts[at], self.starts[at + 1] if at + 1 < len(self.starts) else b"")
 
     def with_routes(self, changed: Iterable[Route]) -> RouteMap:
-        """The next version, in which the given routes replace those of the same segment."""
+        """Return the next version, in which the given routes replace the routes of the same segments."""
         by_segment = {route.segment: route for route in changed}
         routes = tuple(by_segment.get(route.segment, route) for route in self.routes)
         return replace(self, version=self.version + 1, routes=routes)
 
     def with_replaced(self, segments: Container[int], children: Iterable[Route]) -> RouteMap:
-        """The next version, in which these routes stand for those of the segments."""
+        """Return the next version, in which the routes of the children replace those of the segments."""
         kept = [route for route in self.routes if route.segment not in segments]
         routes = tuple(sorted([*kept, *children], key=lambda route: route.start))
         return replace(self, version=self.version + 1, routes=routes)
@@ -79,7 +79,7 @@ class RouteMap:
         return iter(self.routes)
 
     def to_document(self) -> dict[str, Any]:
-        """Plain values for a file or a message."""
+        """Return the map as plain values for a file or a message."""
         return {
             "version": self.version,
             "routes": [[r.start, r.segment, r.worker, r.epoch, r.created] for r in self.routes],
@@ -87,7 +87,7 @@ class RouteMap:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> RouteMap:
-        """Inverse of to_document. Raises InvalidRouteMap."""
+        """Build a map from the result of `to_document`. Raises InvalidRouteMap."""
         try:
             version = document["version"]
             routes = tuple(
@@ -102,7 +102,7 @@ class RouteMap:
 
 
 def presplit(boundaries: Sequence[bytes], workers: int) -> RouteMap:
-    """The map of a new store: ranges that meet at the boundary keys, dealt to the workers in contiguous shares."""
+    """Return the map of a new store: one range between each two boundaries; each worker owns neighbouring ranges."""
     starts = [b"", *boundaries]
     routes = (
         Route(start, SegmentId(at + 1), WorkerId(at * workers // len(starts)), Epoch(0))
@@ -112,7 +112,7 @@ def presplit(boundaries: Sequence[bytes], workers: int) -> RouteMap:
 
 
 def even_boundaries(ranges: int) -> list[bytes]:
-    """Boundary keys that spread `ranges` ranges evenly over the first two bytes of a key."""
+    """Return the boundary keys that divide all values of a key's first two bytes evenly into `ranges` ranges."""
     if not 1 <= ranges <= RANGES_MAX:
         raise InvalidRouteMap(f"a store has 1 to {RANGES_MAX} ranges, not {ranges}")
     return [(65_536 * at // ranges).to_bytes(2, "big") for at in range(1, ranges)]

@@ -1,20 +1,20 @@
-"""Topology changes as router and workers speak of them: what changes, what is ordered, how far it is.
+"""The documents of topology changes: a change, the router's orders, and the workers' progress.
 
-Contiguous parents become children over the same keys: a split (1 to 2 or more), a merge (2 to 1) or a move (1 to 1,
-another worker). Children are new segments, so no message for a parent can be taken for one to a child.
+Neighbouring parents become children over the same keys: a split (1 to 2 or more), a merge (2 to 1) or a move (1 to 1,
+to another worker). Children are new segments, so a message for a parent cannot be mistaken for one to a child.
 
-    router --CHANGE: Order--> every worker concerned      workers --PROGRESS: Progress--> router
+    router --CHANGE: Orders--> every worker concerned      workers --PROGRESS: Progress--> router
     router --RETIRE: Retire--> former owners of parents
 
-    PENDING       the change is in ROUTES, durably; the routes are those of the children
-    FENCED        no parent accepts a write any more, and all that they accepted is durable and applied
-    ADOPTED       the children accept writes; what they lack they read from the parents
-    DRAINED       all that the parents hold is in their files
-    MATERIALISED  the children refer to these files, in manifests of their own
-    RETIRED       the change is out of ROUTES; the parents can go
+    PENDING       the change is durable in ROUTES; the routes are those of the children
+    FENCED        the parents accept no more writes; all writes that they accepted are durable and applied
+    ADOPTED       the children accept writes; data that they lack they read from the parents
+    DRAINED       all data of the parents is in their files
+    MATERIALISED  the children have manifests of their own, which name these files
+    RETIRED       the change is no longer in ROUTES; the parents can be removed
 
-Both messages may be lost, doubled or late: an order says all that is known of a change, progress all that was done, and
-both are said again until the router knows the next stage.
+Messages may be lost, repeated or late. So an order carries everything known about a change, and progress everything
+done so far, and both are repeated until the router knows the next stage.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from shardstore.key_range import KeyRange
 
 
 class ChangeKind(StrEnum):
-    """What a change does to its parents."""
+    """The kinds of topology changes."""
 
     SPLIT = "split"
     MERGE = "merge"
@@ -36,7 +36,7 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Relative:
-    """A parent or a child: its segment, its keys, its owner. `epoch`: of a parent, when the change was planned."""
+    """A parent or a child: its segment, keys and owner. `epoch` is that of a parent when the change was planned."""
 
     segment: int
     start: bytes
@@ -46,13 +46,13 @@ class Relative:
 
     @property
     def key_range(self) -> KeyRange:
-        """Its keys."""
+        """The keys from `start` to `end`."""
         return KeyRange(self.start, self.end)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change; parents and children in key order, over the same keys. Numbers only grow."""
+    """One change. Parents and children are in key order and cover the same keys. Every change has a higher number."""
 
     number: int
     kind: str
@@ -61,7 +61,7 @@ class Change:
 
     @property
     def workers(self) -> set[int]:
-        """Every worker concerned."""
+        """The owners of parents and children."""
         return {each.worker for each in (*self.parents, *self.children)}
 
     @property
@@ -70,16 +70,18 @@ class Change:
         return len(self.workers) == 1
 
     def parents_over(self, key_range: KeyRange) -> list[Relative]:
-        """The parents that have keys of the range."""
+        """Return the parents that overlap the range."""
         return [parent for parent in self.parents if parent.key_range.intersection(key_range)]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Router to worker: what is known of a change.
+    """Router to worker: everything the router knows about a change.
 
-    `epochs` of the children, by segment. `windows`: the dedup window of each parent, once all are fenced. `drained`:
-    whether all parents are. `full_disk`: what fails for want of room where the parents are; empty if nothing does.
+    epochs      the children's epochs, by segment
+    windows     the dedup window of each parent, once all are fenced
+    drained     whether all parents are drained
+    full_disk   what fails at the parents' owners because their disk is full; empty if nothing does
     """
 
     change: Change
@@ -91,7 +93,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """Body of CHANGE: an order, and the encoded Routes."""
+    """The document of CHANGE: an order, and the encoded Routes."""
 
     order: Order
     routes: bytes
@@ -99,9 +101,9 @@ class Orders:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Worker to router: how far a change is here. The fields name segments.
+    """Worker to router: the segments of this worker that have reached each stage of a change.
 
-    `fenced`: by parent its dedup window, or None where no other worker needs it.
+    `fenced` maps a parent to its dedup window, or to None if no other worker needs the window.
     """
 
     change: int
@@ -113,7 +115,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Retire:
-    """Router to worker: the change is done, nobody needs these segments any more. `routes`: the encoded Routes."""
+    """Router to worker: the change is complete and these segments are not needed any more. `routes`: encoded Routes."""
 
     change: int
     segments: list[int]

@@ -1,7 +1,7 @@
-"""From msgpack to plain values, with what it may cost bounded by what came: a byte of input can stand for a list.
+"""Decodes msgpack with bounded time and memory, although one byte of input may stand for a whole list.
 
-Size is checked before anything is decoded, and arrays and maps are counted while they are, in C but for one call for
-each of them. A map is made only of keys whose hashes nobody can choose: thousands of floats of one hash take minutes.
+The size is checked before decoding. Arrays and maps are counted while they are decoded; all else is done in C. Keys of
+maps must be of types whose hashes nobody can choose: a map of thousands of floats with the same hash takes minutes.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from shardstore.identifiers import Buffer
 from shardstore.limits import CONTAINERS_MAX
 
 FLAWS = (ValueError, TypeError, msgpack.UnpackException)
-"""What decoding raises for bytes that are no msgpack, or break a bound."""
+"""The exceptions that decoding raises if bytes are not msgpack or exceed a bound."""
 _KEY_KINDS = frozenset((int, str, bytes))
 _first = itemgetter(0)
 
 
 class _Containers:
-    """Lets a bounded number of arrays and maps be made."""
+    """Limits the number of arrays and maps that one decoding makes. Its methods are msgpack's hooks."""
 
     __slots__ = ("_left",)
 
@@ -29,14 +29,14 @@ class _Containers:
         self._left = most
 
     def array(self, items: list[Any]) -> list[Any]:
-        """An array is complete."""
+        """Count a decoded array and return it. Raises ValueError if there are too many."""
         self._left -= 1
         if self._left < 0:
             raise ValueError("too many arrays and maps")
         return items
 
     def map(self, pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-        """A map is complete."""
+        """Count a decoded map and return it as a dict. Raises ValueError for too many maps or unsuitable keys."""
         self.array(pairs)
         if not set(map(type, map(_first, pairs))) <= _KEY_KINDS:
             raise ValueError("the keys of a map are integers or strings")
@@ -47,7 +47,7 @@ class _Containers:
 
 
 def unpack(frame: Buffer, bytes_max: int) -> Any:
-    """The value in a frame of at most so many bytes. Raises one of FLAWS."""
+    """Decode a frame of at most `bytes_max` bytes. Raises one of FLAWS."""
     if len(frame) > bytes_max:
         raise ValueError(f"{len(frame)} bytes, allowed are {bytes_max}")
     containers = _Containers(CONTAINERS_MAX)
@@ -63,7 +63,7 @@ def unpack(frame: Buffer, bytes_max: int) -> Any:
 
 
 def unpack_array(frame: Buffer, count: int, bin_bytes_max: int) -> Any:
-    """The value in a frame that is to be an array of so many items, none of them an array. Raises one of FLAWS."""
+    """Decode a frame that must be an array of at most `count` items, none of them an array. Raises one of FLAWS."""
     return msgpack.unpackb(
         frame,
         max_array_len=min(count, len(frame)),

@@ -3,23 +3,23 @@
     offset  size  field            (little-endian)
          0     2  magic            b"sS"
          2     1  version          6
-         3     1  op               what is asked, the same in the reply
+         3     1  op               the operation; a reply repeats it
          4     1  flags            see Flag
-         5     1  status           NONE in a request, else the answer
-         6     1  pressure         reply: how full the worker's buffers are, 0 to 255
-         7     1  credits          reply: messages the asker may have in flight to this server
+         5     1  status           request: NONE; reply: how the request ended
+         6     1  pressure         reply: how full the worker's lease is, 0 to 255
+         7     1  credits          reply: messages the sender may have in flight to this server
          8     4  entries          items in the columns
         12     4  segment          0: not known to the sender
-        16     4  epoch            the ownership the sender believes in
-        20     4  duration_ms      request: time left to its deadline; reply: time to wait before a retry
-        24     8  client           issued by the router in the answer to HELLO; 0 before that
+        16     4  epoch            epoch of the segment, as far as the sender knows
+        20     4  duration_ms      request: time left until its deadline; reply: time to wait before a retry
+        24     8  client           issued by the router in its reply to HELLO; 0 before that
         32     8  sequence         number of the request, per client; a retry repeats it
-        40     8  store            request: tag of the store that is meant (identifiers.py); 0: of whichever answers
+        40     8  store            request: tag of the wanted store (identifiers.py); 0: any store
         48
 
 One ZeroMQ message is the header frame and a fixed number of body frames:
 
-    op               request                 reply OK                         who answers
+    op               request                 reply OK                         server
     GET              keys                    values                           worker
     PUT              keys, values            -                                worker
     DELETE           keys                    -                                worker
@@ -34,22 +34,24 @@ One ZeroMQ message is the header frame and a fixed number of body frames:
     HELLO            document                document                         router
     ROUTES           -                       document                         router; also sent unasked, sequence 0
     ADMIN            document                document                         router
-    REGISTER         document                document (ranges to serve)       router; the asker is a worker
-    READY            document                -                                router; the asker is a worker
-    HEARTBEAT        document                document (lease)                 router; the asker is a worker
-    CHANGE           document                - (PROGRESS follows)             worker; the asker is the router
-    PROGRESS         document                - (CHANGE follows)               router; the asker is a worker
-    RETIRE           document                -                                worker; the asker is the router
-    LOAD             document                - (nothing follows)              router; the asker is a worker
+    REGISTER         document                document (ranges to serve)       router, asked by a worker
+    READY            document                -                                router, asked by a worker
+    HEARTBEAT        document                document (lease)                 router, asked by a worker
+    CHANGE           document                - (PROGRESS follows)             worker, asked by the router
+    PROGRESS         document                - (CHANGE follows)               router, asked by a worker
+    RETIRE           document                -                                worker, asked by the router
+    LOAD             document                - (nothing follows)              router, asked by a worker
 
-Any other status is followed by one document. A document is a msgpack map; see messages.py, admin_messages.py,
-load_report.py and topology.py. A column is described in columns.py; its layout is a flag. In the answer to GET, an
-absent key is nil; with MORE set only the first `entries` keys were answered, because the answer had reached its size
-limit. In the answer to SCAN, the mark is what the worker wants to see again in the request for the next page, and in
-END_SCAN; what it means is drawn in workers/serving/scanning.py.
+A reply of any other status has one document, a Refusal. A document is a msgpack map; see messages.py,
+admin_messages.py, load_report.py and topology.py. A column is described in columns.py; a flag says which layout it has.
 
-A key alone is a fixed column of one. A change is a variable column of two, whatever the flags say: the value that the
-key must have, and the one that it gets; nil is none. Amount and value of INCREMENT are counters (counters.py).
+In a reply to GET, nil stands for an absent key. If MORE is set, the reply has only the first `entries` keys, because it
+reached its size limit. In a reply to SCAN, the mark must be sent back in the request for the next page or in END_SCAN;
+it is described in workers/serving/scanning.py.
+
+A single key is a fixed column of one. The change of COMPARE_AND_SET is a variable column of two, whatever the flags
+say: the value that the key must have, and its new value; nil means no value. Amount and value of INCREMENT are counters
+(counters.py).
 """
 
 from __future__ import annotations
@@ -70,7 +72,7 @@ HEADER_BYTES = len(_KIND) + _FIELDS.size
 
 
 class Op(IntEnum):
-    """What a message asks. Numbers are never reused; 0 is invalid."""
+    """The operation of a message. Numbers are never reused; 0 is invalid."""
 
     GET = 1
     PUT = 2
@@ -96,48 +98,48 @@ class Op(IntEnum):
 
 
 class Status(IntEnum):
-    """How a request ended."""
+    """How a request ended, in the header of its reply."""
 
     NONE = 0
     """This message is a request."""
     OK = 1
     BUSY = 2
-    """Refused before the log, for want of room. Not applied. Without a time to come back, waiting does not help."""
+    """There is no room. The request was not logged and not applied. If `duration_ms` is 0, waiting does not help."""
     STALE_ROUTE = 3
-    """Segment or epoch is not served here. Not applied; the newer routes follow."""
+    """The server does not serve this segment or epoch. Not applied. The document has the newer routes."""
     CLOSED = 4
     """The server is stopping. Not applied."""
     INVALID = 5
     """The request breaks a rule. Not applied."""
     FAILED = 6
-    """The server could not do it: damage or a refused file operation, named in the document."""
+    """The server failed: a file is damaged, or a file operation was refused. The document says which."""
     UNAVAILABLE = 7
-    """The owner of the segment is not up. Not applied."""
+    """The owner of the segment is down. Not applied."""
     UNKNOWN = 8
-    """The owner went away with the request; asking again with the same id is safe."""
+    """The owner went down with the request. A retry with the same id is safe."""
     TOO_OLD = 9
-    """A retry from before the dedup window: whether it was applied is not known. Not applied now."""
+    """The retry is older than the dedup window. Not applied now; whether it was applied before is not known."""
     SCAN_INVALIDATED = 10
-    """The scan cannot go on as its mode promises."""
+    """The scan cannot continue under the guarantees of its mode."""
     OTHER_STORE = 11
-    """The server serves another store than the one that is meant. Not applied."""
+    """The server serves another store than the request names. Not applied."""
 
 
 class Flag:
-    """Bits of the header: plain integers, since arithmetic on enum members costs more than decoding a header."""
+    """Bits of the header's flags. Plain integers, as arithmetic on enum members costs more than decoding a header."""
 
     KEYS_FIXED: Final = 1
     VALUES_FIXED: Final = 2
     PRESENCE: Final = 4
-    """GET: answer an empty value for a key that is there."""
+    """GET: reply with an empty value for every key that exists."""
     MORE: Final = 8
-    """Reply to GET: only the first `entries` keys are answered."""
+    """Reply to GET: it has only the first `entries` keys."""
     RETRY: Final = 16
     """The request may have been sent before."""
     NO_WAIT: Final = 32
-    """FLUSH, COMPACT: answer as soon as it is accepted, and BUSY if one of the segment runs."""
+    """FLUSH, COMPACT: reply as soon as the request is accepted; BUSY if one is already running on the segment."""
     OF_PARENT: Final = 64
-    """GET: asked by the owner of a child of the segment; see topology.py."""
+    """GET: sent by the owner of a child of the segment; see topology.py."""
 
 
 REQUEST_FRAMES: dict[int, int] = {
@@ -187,23 +189,23 @@ REPLY_FRAMES: dict[int, int] = {
     Op.LOAD: 1,
 }
 SHORT_REQUEST_BYTES_MAX = 64 * KIB
-"""Of all frames of a client's request that is not among the following."""
+"""Maximum size, all frames together, of requests that are not in `_LONG_REQUESTS`."""
 _LONG_REQUESTS: dict[int, int] = dict.fromkeys((Op.GET, Op.PUT, Op.DELETE, Op.COMPARE_AND_SET), REQUEST_BYTES_MAX + KIB)
 FRAMES_OF_REFUSAL = 2
 CONDITIONAL: frozenset[int] = frozenset((Op.COMPARE_AND_SET, Op.INCREMENT))
 WRITES: frozenset[int] = CONDITIONAL | {Op.PUT, Op.DELETE}
 OF_KEYS: frozenset[int] = WRITES | {Op.GET, Op.OUTCOME}
-"""Operations whose first frame after the header are keys."""
+"""Operations whose first frame after the header holds keys."""
 ROUTED: frozenset[int] = OF_KEYS | {Op.SCAN, Op.END_SCAN, Op.FLUSH, Op.COMPACT, Op.STATS}
 """Operations that belong to one segment."""
 
 
 class MalformedMessage(ValueError):
-    """The frames are no message of this version."""
+    """The frames are not a message of this version."""
 
 
 class Header(NamedTuple):
-    """The decoded header; see the module's drawing."""
+    """A decoded header; see the drawing above."""
 
     op: int
     flags: int = 0
@@ -219,13 +221,13 @@ class Header(NamedTuple):
     store: int = 0
 
     def encode(self) -> bytes:
-        """The header frame."""
+        """Encode the header as a frame."""
         return _KIND + _FIELDS.pack(*self)
 
     def reply(
         self, status: int, flags: int = 0, pressure: int = 0, credits: int = 0, entries: int = 0, duration_ms: int = 0
     ) -> Header:
-        """A header that answers this request."""
+        """Return the header of a reply to this request."""
         op, *_, segment, epoch, _, client, sequence, store = self
         return _new_header(
             (op, flags, status, pressure, credits, entries, segment, epoch, duration_ms, client, sequence, store)
@@ -243,12 +245,12 @@ def encode_request(
     sequence: int,
     store: int,
 ) -> bytes:
-    """The header frame of a routed request."""
+    """Encode the header frame of a routed request, without making a Header."""
     return _KIND + _FIELDS.pack(op, flags, 0, 0, 0, entries, segment, epoch, duration_ms, client, sequence, store)
 
 
 def decode_header(frame: bytes) -> Header:
-    """The header of a message. Raises MalformedMessage."""
+    """Decode a header frame. Raises MalformedMessage."""
     if len(frame) != HEADER_BYTES:
         raise MalformedMessage(f"a header has {HEADER_BYTES} bytes, not {len(frame)}")
     if not frame.startswith(_KIND):
@@ -257,14 +259,14 @@ def decode_header(frame: bytes) -> Header:
 
 
 def request_bytes_max(first_frame: bytes) -> int:
-    """How long a client's request may be that begins with this frame, all frames together."""
+    """Return the maximum size, all frames together, of a client's request that begins with this frame."""
     if len(first_frame) != HEADER_BYTES or not first_frame.startswith(_KIND):
         return SHORT_REQUEST_BYTES_MAX
     return _LONG_REQUESTS.get(first_frame[len(_KIND)], SHORT_REQUEST_BYTES_MAX)
 
 
 def decode_message(frames: Sequence[bytes]) -> Header:
-    """The header of a request or a reply with the frames that belong to it. Raises MalformedMessage."""
+    """Decode the header of a message and check the number of its frames. Raises MalformedMessage."""
     if not frames:
         raise MalformedMessage("no frames")
     header = decode_header(frames[0])
@@ -283,7 +285,7 @@ def decode_message(frames: Sequence[bytes]) -> Header:
 
 
 def decode_request(frames: Sequence[bytes]) -> Header:
-    """The header of a request. Raises MalformedMessage."""
+    """As `decode_message`, for a request only. Raises MalformedMessage."""
     header = decode_message(frames)
     if header.status:
         raise MalformedMessage("a reply where a request is expected")
@@ -291,7 +293,7 @@ def decode_request(frames: Sequence[bytes]) -> Header:
 
 
 def decode_reply(frames: Sequence[bytes]) -> Header:
-    """The header of a reply. Raises MalformedMessage."""
+    """As `decode_message`, for a reply only. Raises MalformedMessage."""
     header = decode_message(frames)
     if not header.status:
         raise MalformedMessage("a request where a reply is expected")

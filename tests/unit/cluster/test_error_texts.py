@@ -188,7 +188,7 @@ def test_what_a_process_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/opt/app/app")
     assert said(lambda: command_of("shardstore.workers", "{}")) == (
         "InvalidRequest: this program has no Python interpreter to run the processes of a cluster with: run "
-        "`shardstore serve` beside it, and connect to that"
+        "`shardstore serve` separately, and connect to that"
     )
 
 

@@ -391,7 +391,7 @@ class TestFairness:
                     gone += 1
             assert server.unsent_bytes() <= 2 * self.TERMS.unsent_bytes + SURPLUS_BYTES
         assert gone >= 14
-        assert "not read" in caplog.text
+        assert "unread replies" in caplog.text
         for opened in lazy:
             opened.close()
 
@@ -442,7 +442,7 @@ class TestFairness:
         refused.connect(f"{directory}/full")
         transport.receive(SECOND_NS)
         assert refused.recv(1) == b""
-        assert "the descriptors that are left are for files" in caplog.text
+        assert "the remaining descriptors are reserved for files" in caplog.text
         refused.close()
         transport.close()
 

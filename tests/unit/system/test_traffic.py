@@ -71,7 +71,7 @@ def test_beyond_the_bound_who_has_not_read_for_longest_is_cut_off_in_time() -> N
     assert world.cut_off == []
     world.sweep_after(SWEEP_NS)
     assert world.cut_off == [0]
-    assert "of 125,829,120 bytes that are not read, allowed are 104,857,600" in world.peers[0].reasons[0]
+    assert "125,829,120 bytes of unread replies, 104,857,600 are allowed" in world.peers[0].reasons[0]
     assert world.traffic.unsent.bytes == 60 * MIB
 
 
@@ -109,7 +109,7 @@ def test_messages_that_come_in_part_are_bounded_alike() -> None:
     world.arriving(1, 60)
     world.sweep_after(ARRIVING_NS)
     assert world.cut_off == [0]
-    assert "in part" in world.peers[0].reasons[0]
+    assert "of incomplete messages" in world.peers[0].reasons[0]
 
 
 def test_who_says_nothing_is_closed_and_who_has_spoken_may_be_silent() -> None:
@@ -119,7 +119,7 @@ def test_who_says_nothing_is_closed_and_who_has_spoken_may_be_silent() -> None:
     world.sweep_after(SILENT_NS - 1)
     assert silent.reasons == []
     world.sweep_after(SWEEP_NS)
-    assert silent.reasons == ["it says nothing"]
+    assert silent.reasons == ["it sends nothing"]
     assert world.cut_off == []
     assert not world.traffic.is_watched
 
