@@ -1,4 +1,4 @@
-"""Inspects a file of any kind, which its first bytes tell."""
+"""Inspects a file of any kind, recognised by its first bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adopt: makes a new segment from the files of its parents that have keys of it. No entry is written: files are linked.
+"""Adopt: makes a new segment from its parents' files. No entry is written: the files are linked.
 
     parent a, keys to m             parent b, keys from m           child, all keys
     deltas   [  a6  ] [ a5 ]        [ b4 ]                          [ b4 ] [  a6  ] [ a5 ]

@@ -140,7 +140,7 @@ def _placed(
 ) -> Manifest:
     """The next version of the manifest: the parts take the place of the layers they were made of.
 
-    Of the deltas, those are the oldest `deltas_read`.
+    Of the deltas, at most the oldest `deltas_read` were merged.
     """
     deltas, main, bottoms = manifest.deltas, manifest.main, manifest.bottoms
     if spec.kind == CompactionKind.BOTTOMS:

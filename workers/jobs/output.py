@@ -1,7 +1,7 @@
 """Writes tables that no manifest names yet, in slices.
 
 Tables of drains have odd numbers, those of compactions even ones. So a drain can run during a compaction of the segment
-without knowing which numbers that has used.
+without knowing which numbers the compaction has used.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from shardstore.wire.wire_format import MalformedMessage
 from shardstore.workers.jobs.figures import JobFigures
 
 JOB_BYTES_MAX = DOCUMENT_BYTES_MAX + 2 * DRAIN_BYTES_MAX
-"""Longest spec or result: with one manifest of the greatest length, or with those of many segments (see
+"""Maximum length of a spec or a result, with one manifest of maximum length or with those of many segments (see
 maintenance/drain_choice.py)."""
 
 

@@ -30,8 +30,7 @@ class ActiveLayer:
         self.key_marks = KeyMarks()
         """A sample that shows how the bytes put here are spread over the keys."""
         self.deletes = 0
-        """Upper bound on the keys deleted here: a key counts again if it is deleted twice, and still counts if it is
-        put later."""
+        """Upper bound on the keys deleted here: a key that was deleted twice counts twice, even if it was put since."""
         self._in_order = SortedEntries(self.entries)
         self._payload_bytes = 0
 

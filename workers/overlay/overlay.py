@@ -91,7 +91,7 @@ class Overlay:
         return self.active
 
     def pin(self) -> Pin:
-        """Pin the layers as they are now: later writes do not change what they show. The caller releases the pin."""
+        """Pin the layers as they are now: later writes do not change what the pin shows. The caller releases it."""
         self._shared = bool(self.active)
         layers: list[PinnedLayer] = [*self.runs, self.active] if self.active else [*self.runs]
         pin = next((pin for pin in reversed(self._pins) if pin.layers == layers), None)

@@ -36,7 +36,7 @@ room for these copies."""
 MARKS_PER_PIECE = 16
 MARKS_PER_PIECE_MIN = 8
 MARKS_IN_ALL = 128
-"""Aim for all pieces together: the more pieces there are, the fewer marks each sets."""
+"""Marks aimed at in all pieces together: the more pieces there are, the fewer marks each sets."""
 PLACES_KEPT = 8
 _Item = TypeVar("_Item")
 

@@ -16,8 +16,8 @@ from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS
 class MemoryLimits:
     """The byte limits of a worker that follow from its lease.
 
-    One range may hold half of the lease, and its active layer is sealed at a quarter of it or before, so that drains
-    begin in time. A request of more than `request_bytes` can never be admitted.
+    One range may hold half of the lease. Its active layer is sealed at a quarter of the lease at the latest, so that
+    drains begin in time. A request of more than `request_bytes` can never be admitted.
     """
 
     worker_bytes: int

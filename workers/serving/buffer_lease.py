@@ -50,7 +50,7 @@ class BufferLease:
         return LeaseReport(self.bytes, used, draining, self.wanted)
 
     def take(self, lease: Lease, used: int) -> None:
-        """Take the lease that the router granted. One that is below what is used is reached as drains free memory.
+        """Take the lease that the router granted. If it is below what is used, it is reached as drains free memory.
 
         Until then at most an eighth more than is used may be buffered.
         """

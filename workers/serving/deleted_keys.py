@@ -21,7 +21,7 @@ from shardstore.tables.table_format import Entries, Values
 
 PASSED_ENTRIES_MIN = 256
 PASSED_ENTRIES_MAX = 16_384
-"""Entries of all layers together, deleted keys and what they hide: two to three milliseconds."""
+"""Largest stretch that is looked at in one go, in entries of all layers together: two to three milliseconds."""
 PASSED_GROWTH = 8
 PASSED_BYTES_MAX = 4 * SCAN_PAGE_BYTES
 

@@ -1,8 +1,8 @@
 """How fast drains free memory, and so when a refused writer should come back.
 
-Writers that are refused while nothing is free get different times. The first one gets the time at which the running
-drain should end; each other one gets a time later by what drains need for the bytes of those before it. So they find
-room when they come back, and do not all come at once.
+Writers that are refused while nothing is free get different times: each gets the time at which the running drain should
+have ended, and drains should have freed room for this writer and all that were refused before it. So they find room
+when they come back, and do not all come at once.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Scans that hold something between two pages: a view of a range, or the isolation of a range, which keeps writers out.
 
     opened   by the first page in a range, unless that is also the last
-    closed   by the last page, by END_SCAN, when the client goes away, or when an isolation has had its time; a view of
-             which no more pages are asked for is closed after its lease if its place or what it holds is needed, and
+    closed   by the last page, by END_SCAN, when the client goes away, or when an isolation times out; a view of which
+             no more pages are asked for is closed after its lease if its place or what it holds is needed, and
              SCAN_ABANDONED_NS later in any case
 
 A request for a page of a closed scan is refused with the reason (ScanInvalidated). The mark that names a scan is
@@ -38,7 +38,7 @@ from shardstore.workers.serving.reply import Asker
 
 RETRY_AFTER_NS = 20 * MILLISECOND_NS
 NO_RETRY_NS = 0
-"""In refusals that do not pass after a short wait."""
+"""For refusals that do not end by themselves after a short wait."""
 ENDED_KNOWN = 1_024
 """Number of closed scans whose reason is remembered."""
 _MARK = struct.Struct("<IQ")
@@ -170,12 +170,12 @@ class OpenScans:
             self.close(scan, "the connection of its client was closed")
 
     def pass_time(self, now_ns: int) -> None:
-        """Close scans that have had their time, are abandoned, or hold too much."""
+        """Close scans that have timed out, are abandoned, or hold too much."""
         self.expire(now_ns)
         self.shed(now_ns)
 
     def expire(self, now_ns: int) -> None:
-        """Close isolations that have had their time, and views that are abandoned."""
+        """Close isolations that have timed out, and views that are abandoned."""
         for scan in [scan for scan in self._scans.values() if now_ns >= scan.lease_end_ns]:
             if scan.pinned is None:
                 self._invalidate(scan, _TIME_OVER)

@@ -12,7 +12,7 @@ from shardstore.wire.messages import Refusal, encode
 from shardstore.wire.wire_format import Header, MalformedMessage, Status, decode_header
 
 CHILD_RETRY_NS = 2 * MILLISECOND_NS
-"""When to ask again a child whose files are still written."""
+"""When to ask a child again whose files are still being written."""
 _OK = int(Status.OK)
 
 
@@ -44,7 +44,7 @@ class Asker(NamedTuple):
         return Send(self.link, self.peer, (header.encode(), encode(refusal)))
 
     def wait_for_files(self, segment: int, failure: str) -> Send:
-        """Answer that the range is a child whose files are still written; the client asks again by itself.
+        """Answer that the range is a child whose files are still being written; the client asks again by itself.
 
         `failure`: why the latest job failed, which may be why the files are missing; empty if it did not fail.
         """

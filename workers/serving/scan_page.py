@@ -147,7 +147,7 @@ def _living(entries: Entries) -> Entries:
 
 
 def _near(entries: Entries, reverse: bool, wanted: int) -> Entries:
-    """The `wanted` entries nearest to the near end."""
+    """The `wanted` entries at the near end."""
     keys, values = entries
     if wanted >= len(keys):
         return entries

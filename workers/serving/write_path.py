@@ -4,8 +4,8 @@
     GROUP_SYNC  append, wait for the shared sync that begins after it, apply, acknowledge
     SYNC        append, wait for a sync of its own, apply, acknowledge
 
-So in the last two modes no reader sees a write that a crash could undo. A failed sync is final: writes that wait end
-UNKNOWN, and the worker stops.
+So in the last two modes no reader sees a write that a crash could undo. A failed sync is final: waiting writes are
+answered UNKNOWN, and the worker stops.
 
 COMPARE_AND_SET and INCREMENT are judged on the newest write of their key, logged or applied. If the condition holds,
 their effect is logged like any other write. Otherwise the answer waits until the write they were judged on is applied.
@@ -46,7 +46,7 @@ _PUT = int(Op.PUT)
 _DELETE = int(Op.DELETE)
 _LAYOUT = Flag.KEYS_FIXED | Flag.VALUES_FIXED
 GROWTHS_PER_LAYER = 16
-"""The drain policy checks the layers each time the overlays have grown by 1/GROWTHS_PER_LAYER of the size at which one
+"""The drain policy checks the layers each time overlays have grown by 1/GROWTHS_PER_LAYER of the size at which a layer
 is sealed."""
 
 
@@ -199,7 +199,7 @@ class WritePath:
         return effects + self._sync()
 
     def fail(self, reason: str, askers: Sequence[Asker] = ()) -> list[Effect]:
-        """End all writes that wait UNKNOWN, and stop the worker: the log takes no more records."""
+        """Answer UNKNOWN to all waiting writes, and stop the worker: the log takes no more records."""
         waiting = [*askers, *(asker for logged in self._logged for asker, _ in logged.waiting)]
         self._logged.clear()
         refusal = Refusal(f"the write-ahead log failed: {reason}")
