@@ -2,19 +2,19 @@
 
 __main__.py         the program
 runtime.py          gives the core its surroundings, and runs it
-service.py          what a worker has once its log is replayed
+service.py          the parts that exist once the log is replayed
 core.py             messages, syncs and finished jobs in, effects out
-answering.py        which part of the worker takes which operation
+answering.py        passes each operation to the part that handles it
 refusing_core.py    a worker whose log cannot be opened
-registration.py     the worker's standing with the router
+registration.py     messages to the router: registration, heartbeats
 statistics.py       the statistics of a worker
-trouble.py          what an operator is told when something fails
-sync_thread.py      syncs of the log, off the event loop
+trouble.py          reports failures to the operator
+sync_thread.py      syncs the log, off the event loop
 serving/            requests and their answers
 ranges/             the ranges, and what is remembered of requests
-overlay/            writes that no file holds yet
+overlay/            writes that are in no table yet
 wal/                the write-ahead log
-segment/            manifests and table files
+segment/            writes manifests and tables
 maintenance/        which job is next, and the process that runs it
 jobs/               what the maintenance process does
 topology/           the worker's half of changes of ranges

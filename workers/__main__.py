@@ -11,7 +11,7 @@ from shardstore.workers import runtime
 
 
 def main() -> None:
-    """Run the worker; a failure is one line on the error output and exit code 1."""
+    """Run the worker. A failure is one line on standard error, and exit code 1."""
     refuse_optimised_python()
     heed_signals()
     end_with_parent()

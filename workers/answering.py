@@ -1,4 +1,4 @@
-"""From a request for a range of this worker to its answer: which part of the worker takes which operation."""
+"""Answers requests: passes each operation to the part of the worker that handles it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from shardstore.workers.topology.remote_reads import RemoteReads
 
 _READS = frozenset((Op.GET, Op.SCAN))
 _NEEDS_PARENTS = frozenset((Op.GET, Op.SCAN, Op.COMPARE_AND_SET, Op.INCREMENT))
-"""What a child cannot answer alone before it has files of its own."""
+"""What a child cannot answer alone until it has files of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """All that answers. `figures` are those of the worker; `unsent_bytes` tells what of answers is still here."""
+    """The parts that answer. `figures` returns the worker's statistics, `unsent_bytes` the size of unsent answers."""
 
     writes: WritePath
     scans: Scanning
@@ -41,7 +41,7 @@ class Answering:
     unsent_bytes_max: int
 
     def answer(self, owned: OwnedRange | None, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """Take a request for a range, or for the worker. A SCAN that is not answered needs another turn.
+        """Handle a request for a range, or for the worker (None). A SCAN that is not answered needs another turn.
 
         Raises InvalidRequest, Busy, ScanInvalidated, Corruption, StorageFailure.
         """
@@ -74,7 +74,7 @@ class Answering:
     def _answer_with_parents(
         self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int
     ) -> list[Effect]:
-        """Ask parents elsewhere for what the child does not know; whatever else reads has to wait for its files."""
+        """Ask parents on other workers for what a GET does not find here. Other reads wait for the child's files."""
         if asker.header.op == Op.GET:
             parents = self.changes.parents_elsewhere(owned)
             return self.remote_reads.get(owned, parents, asker, frames, now_ns, self.writes.pressure)
@@ -82,7 +82,7 @@ class Answering:
         return [asker.wait_for_files(owned.segment_id, failure)]
 
     def _check_answers(self) -> None:
-        """Raise Busy when too much was read that nobody takes."""
+        """Raise Busy if the answers that slow readers have not taken are too large."""
         unsent = self.unsent_bytes()
         if unsent > self.unsent_bytes_max:
             raise Busy("answers wait for slow readers", unsent, self.unsent_bytes_max, RETRY_UNMEASURED_NS)

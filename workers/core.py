@@ -1,10 +1,10 @@
-"""The worker as a pure core: messages, syncs and finished jobs in, answers and work to be done out.
+"""The worker as a pure core: messages, syncs and finished jobs in, answers and other effects out.
 
     REGISTER -> ranges given -> segments opened, log replayed -> READY -> serving
     request  -> holdings: whose range -> answering: reads | writes | scans | maintenance queue -> answer
     CHANGE   -> topology changes: fence, adopt, materialise -> PROGRESS ... RETIRE
 
-It owns no socket, clock, thread or process. Files are plain calls through the filesystem; syncing the log and
+It owns no socket, clock, thread or process. File operations are plain calls through the filesystem; syncing the log and
 running a job are effects.
 """
 
@@ -59,12 +59,12 @@ from shardstore.workers.wal.recovery import check_life
 from shardstore.workers.wal.writer import WalWriter
 
 ORDERS = frozenset((Op.CHANGE, Op.RETIRE))
-"""What only the router may ask."""
+"""Operations that only the router may ask for."""
 _COUNTED = {InvalidRequest: "invalid requests", Busy: "refused busy", ScanInvalidated: "scans invalidated"}
 
 
 class WorkerCore:
-    """One worker process. `endpoint` is where clients reach it directly."""
+    """The core of one worker process. `endpoint` is where clients reach it directly."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class WorkerCore:
         endpoint: str,
         unsent_bytes: Callable[[], int],
     ) -> None:
-        """Recover the log. `unsent_bytes` tells what of answers is still here. Raises Corruption, StorageFailure."""
+        """Recover the log. `unsent_bytes` returns the size of unsent answers. Raises Corruption, StorageFailure."""
         self._filesystem = filesystem
         self._entropy = entropy
         self._options = options
@@ -82,7 +82,7 @@ class WorkerCore:
         worker, store, memory = options.worker, options.store, options.memory
         self._log, known = open_log(filesystem, store, worker, entropy)
         self.recovered = self._log.in_words()
-        """What its log was found to be, for whoever operates the store."""
+        """A description of the recovered log, for the operator."""
         self._registration = Registration(worker, endpoint, known, self._log.life, self._log.failure)
         self._cache = SegmentCache(memory.cache_bytes)
         self._holdings = Holdings(filesystem, worker, store, self._cache, self._log.segments, memory.window_bytes)
@@ -90,7 +90,7 @@ class WorkerCore:
         self._stalls = Stalls()
         self._trouble = Trouble(self._ranges, self._stalls)
         self.service: Service | None = None
-        """Not before the router has told which ranges are this worker's."""
+        """None until the router has given the worker its ranges and the log is replayed."""
         self._load = LoadMeter(options.worker, entropy, self._holdings.cuts_of)
         self._remote_reads = RemoteReads(client_of_worker(options.worker), entropy.below(2**63))
         self._stopping = False
@@ -104,7 +104,7 @@ class WorkerCore:
         return self._registration.register(now_ns)
 
     def wakeup_ns(self) -> int | None:
-        """The earliest of heartbeat, load report, sync and retried job; at once when a scan waits for its turn."""
+        """The earliest of heartbeat, change, load report, sync and retried job; 0 if a scan waits for its turn."""
         return 0 if self.service and self.service.scans.has_work else self._chores_ns()
 
     def _chores_ns(self) -> int:
@@ -116,8 +116,8 @@ class WorkerCore:
         return due_ns
 
     def handle(self, event: Event, now_ns: int) -> list[Effect]:
-        """Take one event."""
-        if self._stopped:  # what was under way then ends in the next life
+        """Handle one event. Returns the effects."""
+        if self._stopped:  # what was under way is finished after the next start
             return []
         effects = self._handle(event, now_ns)
         if self._stopping:
@@ -174,7 +174,7 @@ class WorkerCore:
         return effects + self._trouble.news() + service.writes.tick(now_ns)
 
     def _beat(self, service: Service, now_ns: int) -> list[Effect]:
-        """Report to the router what is buffered, and give back what is not needed."""
+        """Report to the router what is buffered, and give back what is not needed of the lease."""
         report = service.report(self._ranges.values())
         scans, full_disk = service.scans.open.in_use(now_ns), self._trouble.full_disk
         pressure, is_short = service.writes.pressure, service.lease.is_short
@@ -239,21 +239,21 @@ class WorkerCore:
             return [asker.fail(error, self._pressure)]
 
     def _serve(self, assignments: Assignments) -> list[Effect]:
-        """Serve what the router gives: open what is new, take over epochs and changes. Raises Corruption."""
+        """Serve the ranges that the router gives: open new ones, take over epochs and changes. Raises Corruption."""
         check_life(self._log, self._options.worker, assignments.life)
         try:
             left = self._holdings.take(assignments)
         except StorageFailure as failure:
             return [Stop(f"a range could not be created: {failure}")]
         if (lost := self._holdings.lost(left)) is not None:
-            return [Stop(f"the route map does not know segment {lost}, which is served here: it is older than this")]
+            return [Stop(f"the route map does not know segment {lost}, which is served here: the map is out of date")]
         if self.service is None and (stop := self._begin_service(assignments.segment_next)):
             return [stop]
         self._drop([*left, *assignments.retired])
         return self._registration.ready(self._holdings.serving())
 
     def _ordered(self, orders: Orders) -> list[Effect]:
-        """Take part in a change. Before anything is served, the assignments will tell of it."""
+        """Take part in a change. Nothing is done until the worker serves: the assignments will name the change."""
         if self.service is not None:
             self._registration.routes = orders.routes
             self._changes.take(orders.order)
@@ -261,7 +261,7 @@ class WorkerCore:
         return []
 
     def _retire(self, retire: Retire) -> list[Effect]:
-        """A change is done."""
+        """End a change: drop the segments that it has replaced."""
         if self.service is not None:
             self._registration.routes = retire.routes
             self._drop(retire.segments)
@@ -269,19 +269,19 @@ class WorkerCore:
         return []
 
     def _drop(self, segments: Iterable[int]) -> None:
-        """Serve these segments no more, and remove their files."""
+        """Stop serving these segments, and remove their files."""
         assert self.service is not None, "nothing is retired before the log is replayed"
         retired = self._changes.retire(segments, self.service.scans.open.has_scans_of)
         self.service.maintenance.retire(retired)
         self._registration.forget(retired)
 
     def _begin_service(self, segment_next: int) -> Stop | None:
-        """Replay the log into the ranges, and take writes from here on; None if that can be done."""
+        """Replay the log into the ranges, and accept writes from now on. Returns a Stop if that cannot be done."""
         log, options = self._log, self._options
         replayed = replay(self._ranges, records_in(self._filesystem, options.worker, log.log_id, log.files), log.log_id)
         if replayed.newest_segment >= segment_next:
             unknown = f"segment {replayed.newest_segment}, of which the log here holds writes"
-            return Stop(f"the route map could not have given {unknown}: it is older than this")
+            return Stop(f"the route map could not have given {unknown}: the map is out of date")
         wal = WalWriter(self._filesystem, options.worker, log.log_id, log.next_lsn, log.lsn_last, log.files, log.frozen)
         buffered_bytes = sum(owned.overlay.size_bytes for owned in self._ranges.values())
         lease = BufferLease(options.memory, buffered_bytes)
@@ -343,12 +343,12 @@ class WorkerCore:
 
     @property
     def lease_bytes(self) -> int:
-        """What it may buffer: no more than it has a lease for."""
+        """How many bytes the worker may buffer."""
         return self.service.lease.bytes if self.service else self._options.memory.lease_start
 
     @property
     def buffered_bytes(self) -> int:
-        """What it buffers: overlays, and what waits in the log to be applied."""
+        """How many bytes it buffers: overlays, and logged writes that are not applied yet."""
         return self.service.writes.held_bytes if self.service else 0
 
     @property

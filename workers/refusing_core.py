@@ -1,8 +1,8 @@
-"""A worker whose log cannot be opened: it takes its place with the router, and refuses every request with the reason.
+"""A worker whose log cannot be opened: it registers with the router, and refuses every request with the reason.
 
-So all other workers serve, whoever asks for its keys is told at once which file is damaged and where, and nothing of
-its files is changed. It ends, to be started again, when another try is worth it: after damage when the files of the log
-have changed, after a refused file operation when some time has passed.
+So all other workers serve, clients of its keys learn at once which file is damaged and where, and none of its files is
+changed. It stops, to be started again, when another try is worth it: after damage when the files of the log have
+changed, after a failed file operation when some time has passed.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from shardstore.workers.serving.buffer_lease import BufferLease
 from shardstore.workers.serving.reply import Asker
 
 TRY_AGAIN_NS = 11 * SECOND_NS
-"""Longer than a life that counts as a quick death, see cluster/restart_policy.py."""
+"""Longer than a life that counts as a quick death; see cluster/restart_policy.py."""
 Fingerprint: TypeAlias = tuple[list[str], int]
 
 
 class RefusingCore:
-    """One worker process that serves nothing, because of `failure`. `endpoint` is where clients reach it directly."""
+    """A worker process that serves nothing because of `failure`. `endpoint` is where clients reach it directly."""
 
     def __init__(
         self, filesystem: Filesystem, options: WorkerOptions, endpoint: str, failure: Corruption | StorageFailure
@@ -50,11 +50,11 @@ class RefusingCore:
         return self._registration.register(now_ns)
 
     def wakeup_ns(self) -> int | None:
-        """The next message to the router, or the next look at the files."""
+        """When the next message to the router, or the next look at the files, is due."""
         return min(self._registration.wakeup_ns(), self._try_again_ns)
 
     def handle(self, event: Event, now_ns: int) -> list[Effect]:
-        """Take one event."""
+        """Handle one event. Returns the effects."""
         match event:
             case Received():
                 return self._received(event, now_ns)
@@ -100,7 +100,7 @@ class RefusingCore:
         return self._registration.beat(0, self._lease.report(0, 0, 0), 0, "", False, now_ns)
 
     def _fingerprint(self) -> Fingerprint:
-        """What tells that the files of the log are others than before: their names, and what the damaged one holds."""
+        """What changes when the files of the log change: their names, and the checksum of the damaged one."""
         names = self._filesystem.list_directory(worker_directory(self._worker))
         if not isinstance(self._failure, Corruption) or not self._filesystem.exists(self._failure.file):
             return names, 0

@@ -1,4 +1,4 @@
-"""The worker's standing with the router: it registers, is given ranges, reports them ready, and shows that it lives."""
+"""Registers the worker with the router, reports its ranges ready, and sends heartbeats."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from shardstore.wire.wire_format import Header, Op, Status
 
 HEARTBEAT_INTERVAL_NS = 500 * MILLISECOND_NS
 SHORT_INTERVAL_NS = 100 * MILLISECOND_NS
-"""Between heartbeats while the worker waits for a larger lease."""
+"""Interval of heartbeats while the worker waits for a larger lease."""
 REGISTER_RETRY_NS = SECOND_NS
 ROUTER = "router"
 
 
 class Registration:
-    """Messages of one worker process to the router and what their answers mean."""
+    """The messages of one worker process to the router, and what their answers mean."""
 
     def __init__(self, worker: int, endpoint: str, known: Mapping[int, int], life: int, failure: str) -> None:
         self._worker = worker
@@ -34,9 +34,9 @@ class Registration:
         self._beat = 0
         """Sequence of the latest heartbeat while its answer is awaited; only that one may change the lease."""
         self.serving: dict[int, int] | None = None
-        """Epoch by segment, once ranges were given."""
+        """Epoch by segment; None until ranges were given."""
         self.routes = b""
-        """The newest encoded Routes heard of, passed on in STALE_ROUTE."""
+        """The newest encoded Routes that came; STALE_ROUTE passes them on."""
 
     def wakeup_ns(self) -> int:
         """When the next heartbeat, or the next try to register, is due."""
@@ -44,24 +44,24 @@ class Registration:
 
     @property
     def may_ask(self) -> bool:
-        """Whether a heartbeat makes sense before it is due: the router knows this process, and none is under way."""
+        """Whether a heartbeat may be sent before it is due: the router knows this process, and none is unanswered."""
         return not self._registering and not self._beat
 
     def is_due(self, now_ns: int) -> bool:
-        """Whether to register, or to send a heartbeat."""
+        """Whether it is time to register, or to send a heartbeat."""
         return now_ns >= self._due_ns
 
     def beat(
         self, pressure: int, report: LeaseReport, scans: int, full_disk: str, is_short: bool, now_ns: int
     ) -> list[Effect]:
-        """Show life and ask for a lease; answers to earlier heartbeats do not count any more."""
+        """Send a heartbeat, which also asks for a lease. Answers to earlier heartbeats are ignored from now on."""
         self._due_ns = now_ns + (SHORT_INTERVAL_NS if is_short else HEARTBEAT_INTERVAL_NS)
         beat = self._message(Op.HEARTBEAT, Heartbeat(self._worker, pressure, self._router, report, scans, full_disk))
         self._beat = self._sequence
         return [beat]
 
     def register(self, now_ns: int) -> list[Effect]:
-        """Ask for ranges; asked again until the answer comes."""
+        """Ask for ranges. This is repeated until the answer comes."""
         self._due_ns = now_ns + REGISTER_RETRY_NS
         self._registering = True
         self._beat = 0
@@ -76,23 +76,23 @@ class Registration:
         return [self._message(Op.READY, Ready(dict(serving)))]
 
     def serves(self, serving: Mapping[int, int]) -> None:
-        """These ranges are open and served from now on."""
+        """Note that these ranges are open and served."""
         self.serving = dict(serving)
         self._known = self._known | self.serving
 
     def load(self, report: LoadReport) -> Send:
-        """Tell of the load of the ranges."""
+        """The message with the load of the ranges."""
         return Send(ROUTER, b"", (Header(Op.LOAD).encode(), encode(report)))
 
     def forget(self, segments: Iterable[int]) -> None:
-        """These segments are gone, or about to go."""
+        """Note that these segments are gone, or about to be removed."""
         for segment in segments:
             self._known.pop(segment, None)
 
     def answered(
         self, header: Header, frames: list[bytes], now_ns: int
     ) -> tuple[Assignments | Lease | None, list[Effect]]:
-        """Take a message of the router that is no request: ranges or a lease it gives, or effects that follow."""
+        """Handle a message from the router that is no request. Returns the ranges or lease it gives, and effects."""
         if header.op == Op.ROUTES and header.status == Status.OK:
             self.routes = frames[1]
         elif header.op == Op.REGISTER and header.status == Status.OK:

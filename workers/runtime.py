@@ -32,9 +32,9 @@ LOCK_RETRY_S = 0.05
 
 
 def run(options: WorkerOptions) -> Stop:
-    """Serve until the worker is asked to stop, or must. Raises a ShardstoreError when it cannot start.
+    """Serve until the worker is asked to stop, or must. Raises a ShardstoreError if it cannot start.
 
-    When its log cannot be opened, it refuses all requests with the reason.
+    If its log cannot be opened, the worker refuses all requests with the reason.
     """
     filesystem = PosixFilesystem(options.data, options.identity)
     filesystem.make_directory(worker_directory(options.worker))
@@ -67,7 +67,7 @@ def _serve(
             case StartJob():
                 maintenance.start_job(effect)
             case ReportReady():
-                gc.freeze()  # what lives now lives on: spare the collector its walks
+                gc.freeze()  # these objects stay: the collector need not visit them
                 report_ready(options.status_fd, endpoint)
             case Say():
                 sys.stderr.write(f"{effect.words} (data directory {options.data})\n")
@@ -86,13 +86,13 @@ def _serve(
 
 
 def _terms(plan: MemoryPlan) -> Terms:
-    """What clients are allowed."""
+    """The limits for clients."""
     pause_bytes = min(plan.answer_bytes // 8, REPLY_BYTES_AIM)
     return Terms(plan.answer_bytes, pause_bytes=pause_bytes, descriptors_max=descriptors_for_peers())
 
 
 def _wait_for_lock(filesystem: Filesystem, path: str) -> Lock:
-    """Take a lock that a dying predecessor may still hold for a moment. Raises Unavailable."""
+    """Take a lock that a dying predecessor may still hold for a while. Raises Unavailable."""
     pause = Flag()
     for _ in range(LOCK_TRIES):
         lock = filesystem.lock(path)

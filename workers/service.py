@@ -1,4 +1,4 @@
-"""What a worker has once its log is replayed, and only then: writes, scans, jobs, answers, its lease of memory."""
+"""The parts of a worker that exist once its log is replayed: writes, scans, jobs, answers, its lease of memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shardstore.workers.serving.write_path import WritePath
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The parts that serve. None of them exists before the others."""
+    """The parts that serve. They are made together."""
 
     memory: MemoryPlan
     lease: BufferLease
@@ -32,23 +32,23 @@ class Service:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the worker may stop: nothing waits for the log, and no job publishes LOG."""
+        """Whether the worker may stop: nothing waits for the log, and no job is publishing LOG."""
         return self.writes.idle and not self.maintenance.releasing
 
     @property
     def wants_more(self) -> bool:
-        """Whether a larger lease is to be asked for at once."""
+        """Whether to ask for a larger lease at once."""
         return self.writes.held_bytes + self.writes.refused_bytes > self.lease.asks_above
 
     def report(self, ranges: Iterable[OwnedRange]) -> LeaseReport:
-        """What is buffered, for the router. What is not needed of the lease is given back."""
+        """Report to the router what is buffered, and give back what is not needed of the lease."""
         draining_bytes = sum([owned.draining_bytes for owned in ranges])
         report = self.lease.report(self.writes.held_bytes, self.writes.take_refused_bytes(), draining_bytes)
         self._limit()
         return report
 
     def take_lease(self, lease: Lease, now_ns: int) -> None:
-        """Buffer at most so much from now on, and drain what the router wants drained."""
+        """Take the lease that the router granted, and drain what it wants drained."""
         self.lease.take(lease, self.writes.held_bytes)
         self._limit()
         if self.lease.is_short and self.writes.pressure > SHORT_PRESSURE:
@@ -62,12 +62,12 @@ class Service:
         return min(due, default=None)
 
     def pass_time(self, now_ns: int) -> None:
-        """Look for layers that rest, jobs that are due, and scans that are abandoned."""
+        """Seal layers that rest, and look for jobs that are due and scans that are abandoned."""
         self.maintenance.pass_time(now_ns)
         self.scans.open.pass_time(now_ns)
 
     def ended(self, event: Event, now_ns: int) -> list[Effect]:
-        """A sync of the log, or a job, has ended."""
+        """Handle the end of a sync of the log, or of a job. Returns the effects."""
         match event:
             case WalSynced():
                 self.maintenance.log_synced()
@@ -82,10 +82,10 @@ class Service:
                 return effects
             case JobFailed():
                 return self.maintenance.failed(event, now_ns)
-        raise AssertionError(f"{event} is not for those who serve")
+        raise AssertionError(f"{event} is the end of no sync and no job")
 
     def seal_when_grown(self) -> None:
-        """Let the drain policy look at the layers, once per some growth and not once per write."""
+        """Let the drain policy check the layers once they have grown enough, not after every write."""
         if self.writes.has_grown():
             self.maintenance.sealer.seal_full()
 

@@ -1,4 +1,4 @@
-"""The figures of a worker, as STATS answers them."""
+"""The statistics of a worker, as STATS returns them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.wal.scan import TailCut
 
 RANGES_TOLD_MAX = 2_048
-"""Ranges whose figures are in one answer, which has to fit into a message."""
+"""Maximum number of ranges in one answer, which must fit into a message."""
 
 
 def figures(
@@ -28,7 +28,7 @@ def figures(
     maintenance: MaintenanceQueue,
     cut: TailCut | None,
 ) -> dict[str, Any]:
-    """Plain values by name; sizes in bytes."""
+    """The statistics as plain values by name; sizes are in bytes."""
     return {
         "worker": worker,
         "ranges": [_range_figures(owned) for owned in _told(ranges.values())],
@@ -55,7 +55,7 @@ def memory_figures(
     unsent_bytes: int,
     scans: OpenScans,
 ) -> MemoryStats:
-    """What is allowed and what is used, by what for; in bytes."""
+    """The memory that is allowed and used, by purpose, in bytes."""
     kept = cache.figures()
     return {
         "lease": {"allowed": lease.bytes, "used": writes.held_bytes, "wanted": lease.wanted},
@@ -70,7 +70,7 @@ def memory_figures(
 
 
 def _told(ranges: Collection[OwnedRange]) -> Iterable[OwnedRange]:
-    """All ranges, or as many as one answer has room for, those first of which something is wrong."""
+    """All ranges, or as many as fit into one answer: those with a failure first."""
     if len(ranges) <= RANGES_TOLD_MAX:
         return ranges
     return sorted(ranges, key=lambda owned: not (owned.damage or owned.job_damage or owned.last_failure))[
@@ -98,7 +98,7 @@ def _range_figures(owned: OwnedRange) -> RangeStats:
 
 
 def _layers(owned: OwnedRange) -> LayerStats:
-    """Entries and bytes of each layer: of the active one and the runs in memory, of the others in files."""
+    """Entries and bytes of each layer: the active one and the runs in memory, the others in files."""
     overlay = owned.overlay
     files: FileLayerStats = owned.segment.figures() if owned.segment else {}
     return {
@@ -112,10 +112,10 @@ def _layers(owned: OwnedRange) -> LayerStats:
 
 
 def _work(ranges: Iterable[OwnedRange]) -> WorkStats:
-    """What jobs cost in these ranges since the worker started, what lookups cost, and what the files take.
+    """The cost of jobs in these ranges since the worker started, the cost of lookups, and the size of the files.
 
     write_amplification   bytes that drains and compactions wrote, per byte of columns that was drained
-    read_amplification    layers of files asked, per key looked up in them, since the version that is served
+    read_amplification    layers of files searched, per key looked up in them, since the present version is served
     space_amplification   bytes in files, per byte that a full compaction would leave (an estimate)
 
     None where nothing was drained, looked up or stored.

@@ -1,4 +1,4 @@
-"""Syncs of the log off the event loop, so that requests that arrive meanwhile share the next one."""
+"""Syncs the log off the event loop. Requests that arrive during a sync share the next one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shardstore.seams.filesystem import Filesystem
 
 
 class SyncThread:
-    """Executes one SyncWal after the other. `post` takes the outcome, from the thread."""
+    """Executes one SyncWal after the other. The thread calls `post` with the outcome."""
 
     def __init__(self, filesystem: Filesystem, post: Callable[[Event], None]) -> None:
         self._filesystem = filesystem
@@ -22,11 +22,11 @@ class SyncThread:
         self._thread.start()
 
     def sync(self, effect: SyncWal) -> None:
-        """Begin a sync; its end is posted."""
+        """Begin a sync; its outcome is posted."""
         self._wanted.put(effect)
 
     def close(self) -> None:
-        """End the thread after the sync that runs."""
+        """End the thread after the syncs that were begun."""
         self._wanted.put(None)
         self._thread.join()
 

@@ -1,4 +1,4 @@
-"""What an operator is told of a worker's trouble: once when it begins, and once when it is over."""
+"""Reports failures of a worker to the operator: once when they begin, and once when they are over."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from shardstore.stalls import Stalls
 from shardstore.workers.ranges.owned_range import OwnedRange
 
 DISK_FULL = "disk full"
-"""What begins the words of every failure for want of room (posix_filesystem.py)."""
+"""How every failure for lack of room begins (posix_filesystem.py)."""
 
 
 class Trouble:
-    """Whether something fails: jobs of a range, or the log for want of room.
+    """Tracks whether something fails: jobs of a range, or the log for lack of room.
 
-    Each try fails with words of its own, so only the first ones are said.
+    The words may differ from try to try, so only the first ones are reported.
     """
 
     def __init__(self, ranges: Mapping[int, OwnedRange], stalls: Stalls) -> None:
@@ -25,7 +25,7 @@ class Trouble:
         self._lasts = False
 
     def news(self) -> list[Effect]:
-        """What to say now; nothing when nothing has changed."""
+        """What to report now; nothing unless something has begun to fail, or works again."""
         failure = self._failure()
         lasted, self._lasts = self._lasts, bool(failure)
         if lasted is self._lasts:
@@ -37,7 +37,7 @@ class Trouble:
 
     @property
     def full_disk(self) -> str:
-        """What fails for want of room; empty if nothing does."""
+        """What fails for lack of room; empty if nothing does."""
         of_jobs = next((failure for failure in self._failures() if failure.startswith(DISK_FULL)), "")
         return (of_jobs or self._stalls.lasts(DISK_FULL))[:REFUSAL_CHARACTERS_MAX]
 

@@ -1,6 +1,6 @@
 """python -P -m shardstore.workers.inspection '{"file": ...}': InspectionOptions as one JSON argument.
 
-Prints what is in the file. Exit code 0, or 3 when it is damaged or cannot be read.
+Prints what is in the file. The exit code is 0, or 3 if the file is damaged or cannot be read.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Inspecting a document: its head is the same for every kind, its body is a map (see shardstore/files/documents.py).
+"""Inspects a document: its head is the same for every kind, its body is a map (see shardstore/files/documents.py).
 
-The formats of ROUTES and STORE belong to the router and to the supervisor, whom workers do not know; what is needed
-of them here is how to tell them.
+The formats of ROUTES and STORE belong to the router and to the supervisor, which workers do not import. So their magic
+bytes and versions are repeated here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DOCUMENTS: dict[bytes, tuple[str, int]] = {
 
 
 def inspect_document(filesystem: Filesystem, path: str, magic: bytes, entries_max: int) -> Findings:
-    """The body, as it is."""
+    """Findings with the body of the document as it is."""
     kind, version = DOCUMENTS[magic]
     findings = Findings(kind)
     try:

@@ -1,4 +1,4 @@
-"""What an inspection finds."""
+"""The result of an inspection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shardstore.errors import Corruption
 
 @dataclass(slots=True)
 class Findings:
-    """`facts`: plain values by name, and lists of such maps. `damage`: what is wrong, and where."""
+    """`facts`: plain values by name, and lists of maps of such values. `damage`: what is wrong, and where."""
 
     kind: str
     facts: dict[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Inspecting a file of any kind, found by its first bytes."""
+"""Inspects a file of any kind, recognised by its first bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KINDS: dict[bytes, _Inspect] = {
 
 
 def inspect(filesystem: Filesystem, path: str, entries_max: int) -> Findings:
-    """What is in the file; of entries and records the first `entries_max`. Nothing is written."""
+    """Inspect the file, with at most the first `entries_max` of its entries or records. Nothing is written."""
     file = filesystem.open(path)
     try:
         magic = file.read_at(0, MAGIC_BYTES)
@@ -32,8 +32,6 @@ def inspect(filesystem: Filesystem, path: str, entries_max: int) -> Findings:
         file.close()
     inspect_kind = _KINDS.get(magic)
     if inspect_kind is None:
-        flaw = (
-            f"{magic!r} begins no file of a store, or one that is not for this: ENDPOINT is plain JSON, a LOCK is empty"
-        )
+        flaw = f"{magic!r} begins no file of a store that can be inspected: ENDPOINT is plain JSON, a LOCK is empty"
         return Findings("unknown", {}, [Corruption(path, 0, flaw)])
     return inspect_kind(filesystem, path, magic, entries_max)

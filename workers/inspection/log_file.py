@@ -1,4 +1,4 @@
-"""Inspecting a log file: its header, its records, and what recovery would say of its end if it were the only file."""
+"""Inspects a log file: its header, its records, and how recovery would judge its end if it were the only file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from shardstore.workers.wal.scan import TailPolicy, judge_end, scan_file
 
 
 def inspect_log_file(filesystem: Filesystem, path: str, magic: bytes, entries_max: int) -> Findings:
-    """Header, the first records, and the torn tail, if there is one."""
+    """Findings with the header, the first records, and the torn tail if there is one."""
     findings = Findings("log file")
     data = filesystem.map(path)
     try:
@@ -71,7 +71,10 @@ def _records(data: memoryview, header: FileHeader) -> Iterator[dict[str, Any]]:
 
 
 def _judge(filesystem: Filesystem, path: str, header: FileHeader, facts: dict[str, Any]) -> None:
-    """What is kept, and what is a torn tail. Raises Corruption when what is bad had been on stable storage."""
+    """Add to the facts what is kept and what is a torn tail.
+
+    Raises Corruption if bad bytes had been on stable storage.
+    """
     before = header.lsn_first - 1
     scanned = scan_file(filesystem, path, header.worker, header.log_id, header.lsn_first, before)
     facts["lsn_last"] = scanned.lsn_last
@@ -91,4 +94,4 @@ def _what_is_wrong(data: memoryview, offset: int, header: FileHeader) -> str:
         record = record_at(data, offset, header.log_id)
     except DamagedRecord as damage:
         return f"torn, never known to be on stable storage: {damage}"
-    return f"torn, never known to be on stable storage: LSN {record.lsn} is out of its order"
+    return f"torn, never known to be on stable storage: LSN {record.lsn} is out of order"

@@ -1,4 +1,4 @@
-"""Findings as text, in aligned columns, or as JSON. Bytes appear as UTF-8 with \\xNN for the rest, or as hex digits."""
+"""Findings as text in aligned columns, or as JSON. Bytes become UTF-8 with \\xNN for the rest, or hex digits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def as_json(findings: Findings, in_hex: bool) -> str:
 
 
 def as_lines(findings: Findings, in_hex: bool) -> Iterator[str]:
-    """Lines of text."""
+    """The findings as lines of text."""
     yield f"kind  {findings.kind}"
     yield from _lines(_plain(findings.facts, in_hex), "")
     for damage in findings.damage:
@@ -26,7 +26,7 @@ def as_lines(findings: Findings, in_hex: bool) -> Iterator[str]:
 
 
 def _plain(value: Any, in_hex: bool) -> Any:
-    """The same with text for bytes, also in names."""
+    """The value with text in place of bytes, also in names."""
     if isinstance(value, dict):
         return {
             name if isinstance(name, str) else str(_plain(name, in_hex)): _plain(item, in_hex)
@@ -56,7 +56,7 @@ def _lines(facts: dict[str, Any], indent: str) -> Iterator[str]:
 
 
 def _rows(rows: Sequence[dict[str, Any]], indent: str) -> Iterator[str]:
-    """A table: the names of all maps, then a line per map; numbers to the right."""
+    """A table: a line with the names of all maps, then a line for each map. Numbers are aligned to the right."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     cells = [list(map(_cell, names)), *([_cell(row.get(name, "")) for name in names] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

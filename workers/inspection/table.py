@@ -1,7 +1,7 @@
-"""Inspecting a table file: header, properties, sections, blocks, first entries.
+"""Inspects a table file: header, properties, sections, blocks, first entries.
 
-What the file says of itself is taken for its identity, as no manifest is at hand: a whole file in the place of another
-is not told, all other damage is.
+Its identity is taken from the file itself, as no manifest is at hand. So a complete file in the place of another is not
+detected; all other damage is.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ENTRIES_BYTES_MAX = 64 * MIB
 
 
 class _OwnIdentity(Identity):
-    """What the file says it is, under the path at which it was found."""
+    """The identity that the file states, and the path at which it was found."""
 
     file: str
     file_header: bytes
@@ -50,12 +50,12 @@ class _OwnIdentity(Identity):
 
 
 def inspect_table(filesystem: Filesystem, path: str, magic: bytes, entries_max: int) -> Findings:
-    """Each section and each block is verified; what is bad does not keep the others from being shown."""
+    """Verify and show each section and each block. A bad one does not keep the others from being shown."""
     findings = Findings("table file")
     data = filesystem.map(path)
     try:
         if len(data) < HEADER_BYTES + FOOTER_BYTES:
-            raise Corruption(path, len(data), "ends before a table can")
+            raise Corruption(path, len(data), "is too short for a table")
         header = decode_header(data)
         fields = header._asdict() | {"store": f"{header.store:016x}"}
         findings.facts["header"] = {name: value for name, value in fields.items() if name != "magic"}

@@ -1,4 +1,4 @@
-"""Adopt: a new segment is made of what its parents hold of its keys. No entry is written: their files are linked.
+"""Adopt: makes a new segment from its parents' files. No entry is written: the files are linked.
 
     parent a, keys to m             parent b, keys from m           child, all keys
     deltas   [  a6  ] [ a5 ]        [ b4 ]                          [ b4 ] [  a6  ] [ a5 ]
@@ -6,14 +6,14 @@
     bottoms  [     a2      ]        [ b2 ]                          [     a2      ][ b2 ]
              [  a1  ]                                               [  a1  ]
 
-The keys of two parents are apart, so the deltas of one may stand above those of the other; mains are joined in key
-order, bottom mains one by one from the newest on. A table that reaches beyond the child's keys becomes a virtual part
-(segment/virtual_part.py).
+The parents have no key in common, so the deltas of one may lie above those of the other. Mains are joined in key order,
+and so are bottom mains: the newest with the newest, and so on. A table that reaches beyond the child's keys becomes a
+virtual part (shardstore/tables/virtual_part.py).
 
-The child has no checkpoint of any log: the parents' say nothing of its own records, which may lie below them already.
+The child has no checkpoint of any log. Those of its parents say nothing of its own records, whose LSNs may be lower.
 
-Order (none of these steps may overtake the one before): the links, their names, then the manifest that names them.
-What a stopped job has left without a manifest is removed by the next one.
+Order: link the files, sync the directory, publish the manifest that names them; each step is durable before the next.
+What an interrupted job leaves without a manifest is removed by the next one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from shardstore.workers.segment.publishing import publish_manifest
 
 COPY_BYTES = 4 * MIB
 Linked: TypeAlias = dict[tuple[int, int], TableRecord]
-"""Records of the child's tables by segment and number that they have in the parent."""
+"""Records of the child's tables, by the segment and number that the table has in the parent."""
 
 
 def adopt(spec: AdoptSpec, filesystem: Filesystem) -> Generator[None, None, AdoptResult]:
@@ -67,7 +67,7 @@ def adopt(spec: AdoptSpec, filesystem: Filesystem) -> Generator[None, None, Adop
 
 
 def _adopted_before(spec: AdoptSpec, filesystem: Filesystem) -> Manifest:
-    """What was published, maybe by a job that died before the name of the manifest was durable."""
+    """The manifest that an earlier job published; perhaps it died before the name was durable. Raises Corruption."""
     manifest = read_manifest(filesystem, spec.store, spec.segment)
     if (manifest.start, manifest.end) != (spec.start, spec.end):
         found = f"{manifest.start!r} to {manifest.end!r}"
@@ -77,7 +77,7 @@ def _adopted_before(spec: AdoptSpec, filesystem: Filesystem) -> Manifest:
 
 
 def _remove_files(directory: str, filesystem: Filesystem) -> None:
-    """Remove what the directory has; no manifest is in it."""
+    """Remove all files of the directory, in which there is no manifest."""
     for name in filesystem.list_directory(directory):
         filesystem.remove(f"{directory}/{name}")
 
@@ -101,7 +101,7 @@ def _check_cover(spec: AdoptSpec, parents: Sequence[Manifest]) -> None:
 
 
 def _linked(spec: AdoptSpec, parents: Sequence[Manifest], filesystem: Filesystem) -> Generator[None, None, Linked]:
-    """Every table of the parents that has keys of the child, under a name of the child."""
+    """Link every table of the parents that has keys of the child under a name of the child. Returns their records."""
     linked: Linked = {}
     key_range = KeyRange(spec.start, spec.end)
     for parent in parents:
@@ -121,7 +121,7 @@ def _linked(spec: AdoptSpec, parents: Sequence[Manifest], filesystem: Filesystem
 
 
 def _link(filesystem: Filesystem, source: str, target: str) -> Generator[None, None, None]:
-    """Give the file a second name, or make a durable copy of it where that is refused."""
+    """Give the file a second name, or make a durable copy if linking is refused."""
     try:
         filesystem.link(source, target)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What a manifest says of a table when only some of its keys are to count."""
+"""The record of a table in a manifest if only some of its keys count (a virtual part)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from shardstore.workers.jobs.merged_entries import stretches_of
 
 
 def clipped(record: TableRecord, key_range: KeyRange, tables: OpenTables) -> Generator[None, None, TableRecord | None]:
-    """The record of what a table holds of the range; None for nothing. Raises Corruption.
+    """The record of the part of a table that is in the range; None if it has no key there. Raises Corruption.
 
-    The table is opened only if it reaches beyond the range, and its values are read only if it has tombstones then.
+    The table is opened only if it reaches beyond the range. Its values are read only if it has tombstones as well.
     """
     if record.key_first in key_range and record.key_last in key_range:
         return record
@@ -43,7 +43,7 @@ def clipped(record: TableRecord, key_range: KeyRange, tables: OpenTables) -> Gen
 
 
 def _tombstones(table: Table, key_range: KeyRange) -> Generator[None, None, int]:
-    """How many entries of the range are deletions."""
+    """Number of tombstones in the range."""
     count = 0
     for stretch in stretches_of([table], key_range):
         count += len(positions_of(as_list(table.entries(stretch.key_range).values), TOMBSTONE))

@@ -1,11 +1,11 @@
-"""Compact: some neighbouring layers of a segment become one, in parts. Of each key the newest entry is kept.
+"""Compact: merges some neighbouring layers of a segment into one, in parts. Only the newest entry of each key is kept.
 
-Tables that nothing changes are carried into the new version by name (compaction_plan.py), virtual parts with their
-bounds; a compaction of everything leaves none of those. Tombstones go when no older layer can hold their key. A main
-that has grown beyond its limit becomes the newest bottom main, and the main's slot is empty again; so a segment that
-was compacted as a whole is one main, or one bottom main when it is that large.
+Tables that do not change are carried into the new version by name (compaction_plan.py), virtual parts with their
+bounds; a compaction of everything leaves no virtual parts. A tombstone is dropped if no older layer can hold its key. A
+main that has grown beyond its limit becomes the newest bottom main, and there is no main again. So a segment that was
+compacted as a whole is one main, or one bottom main if it is that large.
 
-Drains of the segment may come between two slices: the deltas that they publish stay above what the compaction makes.
+The segment may be drained between two slices: the deltas of those drains stay above the result of the compaction.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ CACHE_BYTES = 64 * MIB
 
 
 class Inputs(NamedTuple):
-    """The layers to become one: parts in key order and, oldest first, what lies over them; and what lies below."""
+    """The layers to merge: the parts of the `base` in key order, and the `newer` tables above it, oldest first.
+
+    `older` are the tables below, which are not merged.
+    """
 
     base: Parts
     newer: tuple[TableRecord, ...]
@@ -45,10 +48,10 @@ class Inputs(NamedTuple):
 
 
 def compact(spec: CompactSpec, filesystem: Filesystem, options: SegmentOptions) -> Generator[None, None, CompactResult]:
-    """Merge the layers, and publish the manifest with what they have become."""
+    """Merge the layers, and publish a manifest with the result."""
     manifest = read_manifest(filesystem, spec.store, spec.segment)
     inputs = _inputs(spec, manifest)
-    if inputs is None:  # maybe by a job that died before the name of the manifest was durable
+    if inputs is None:  # merged before, perhaps by a job that died before the manifest's name was durable
         filesystem.sync_directory(segment_directory(spec.segment))
         return CompactResult(manifest.without_window())
     options = sized(options, share_bytes_of(manifest.tables))
@@ -70,7 +73,7 @@ def compact(spec: CompactSpec, filesystem: Filesystem, options: SegmentOptions) 
 
 
 def _inputs(spec: CompactSpec, manifest: Manifest) -> Inputs | None:
-    """The layers that the spec means; None when there is nothing to be gained from merging them."""
+    """The layers that the spec means; None if there is nothing to merge."""
     bottoms, deltas = manifest.bottoms, manifest.deltas
     match CompactionKind(spec.kind):
         case CompactionKind.DELTAS:
@@ -88,7 +91,7 @@ def _all_of(mains: Sequence[Parts]) -> Parts:
 
 
 def _is_compact(manifest: Manifest) -> bool:
-    """Whether all is in one main without tombstones and virtual parts."""
+    """Whether everything is in one main without tombstones and virtual parts."""
     filled = [parts for parts in manifest.mains if parts]
     unclean = any(table.tombstones or table.is_virtual for table in manifest.tables)
     return not manifest.deltas and len(filled) <= 1 and not unclean
@@ -96,7 +99,7 @@ def _is_compact(manifest: Manifest) -> bool:
 
 def _held_by(tables: OpenTables) -> Callable[[TableRecord, KeyRange], bool]:
     def holds(record: TableRecord, key_range: KeyRange) -> bool:
-        """Whether a table has a key in the range: settled by the first keys of its blocks, or by a look into one."""
+        """Whether a table has a key in the range: by the first keys of its blocks, else by reading an entry."""
         if record.key_last < key_range.start or (key_range.end and record.key_first >= key_range.end):
             return False
         table = tables.table(record)
@@ -116,7 +119,7 @@ def _written(
     output: Output,
     sizes: Iterator[int],
 ) -> Generator[None, None, Parts]:
-    """The parts in key order: those carried, and those written for the rewrites."""
+    """The parts in key order: carried ones, and those that were written."""
     parts: list[TableRecord] = []
     for step in steps:
         if isinstance(step, Rewrite):
@@ -135,7 +138,10 @@ def _written(
 def _placed(
     spec: CompactSpec, manifest: Manifest, deltas_read: int, parts: Parts, main_max_bytes: int, table_number_next: int
 ) -> Manifest:
-    """The next version, with the parts in the place of the layers they were made of, the oldest deltas among them."""
+    """The next version of the manifest: the parts take the place of the layers they were made of.
+
+    Of the deltas, at most the oldest `deltas_read` were merged.
+    """
     deltas, main, bottoms = manifest.deltas, manifest.main, manifest.bottoms
     if spec.kind == CompactionKind.BOTTOMS:
         merged = (parts,) if parts else ()
@@ -162,7 +168,7 @@ def _result(compacted: Manifest, inputs: Inputs, parts: Parts, written: Parts) -
 
 
 def _layout_of(tables: Sequence[Table], tombstones_may_stay: bool) -> Layout:
-    """The densest layout for what may be left: a column is fixed when all its items have one length."""
+    """The densest layout for the entries that may remain: a column is fixed if all its items have one length."""
     properties = [table.properties for table in tables]
     key_lengths = {length for item in properties for length in (item.key_bytes_min, item.key_bytes_max)}
     value_lengths = {

@@ -1,13 +1,13 @@
-"""Which tables a compaction carries into the new main by name, and which stretches of keys it writes anew.
+"""Which tables a compaction carries into the new main by name, and which ranges of keys it rewrites.
 
     base     the parts of the older main, in key order          [  a  ] [ b ]      [   c   ]
-    newer    what is merged into it                                       xx           x        xxxxxx
+    newer    the tables that are merged into it                           xx           x        xxxxxx
     steps    carried parts, and rewrites between them           [  a  ] |b, x|     |  c, x | [ xxxxxx ]
 
-A part is carried when no newer table holds a key inside its interval. A newer table is carried ("moved") when it is
-large enough for a part, has no tombstones, and overlaps no other table. What lies between two carried tables is
-written anew, together with neighbours that are smaller than a part should be; unless it is one table without
-tombstones, which would only be copied. Virtual parts are carried like others, unless the compaction trims.
+A part is carried if no newer table holds a key inside its interval. A newer table is carried ("moved") if it is large
+enough for a part, has no tombstones, and overlaps no other table. The keys between two carried tables are rewritten,
+together with neighbours that are smaller than a part should be. But a single table that holds all these keys and has no
+tombstones is carried, as it would only be copied. Virtual parts are carried like others, unless the compaction trims.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from shardstore.tables.table_format import TableRecord
 Holds: TypeAlias = Callable[[TableRecord, KeyRange], bool]
 """Whether a table has a key in the range."""
 IsClean: TypeAlias = Callable[[TableRecord], bool]
-"""Whether a table may be carried, as far as it is for itself."""
+"""Whether a table may be carried, whatever the other tables hold."""
 
 
 class Rewrite(NamedTuple):
-    """Keys whose entries are written anew, and the tables that hold them, oldest first."""
+    """A range of keys whose entries are rewritten, and the tables that hold them, oldest first."""
 
     key_range: KeyRange
     sources: list[TableRecord]
@@ -43,9 +43,9 @@ def plan(
     is_oldest: bool,
     trims: bool = False,
 ) -> list[Step]:
-    """The steps in key order. `newer` goes from the oldest to the newest.
+    """The steps in key order. `newer` is ordered from the oldest to the newest.
 
-    `is_oldest`: nothing lies below the base, so no tombstone is left; `trims`: no virtual part is left.
+    `is_oldest`: nothing is below the base, so no tombstone is left. `trims`: no virtual part is left.
     """
 
     def is_clean(table: TableRecord) -> bool:
@@ -70,7 +70,7 @@ def plan(
 
 
 def _movable(base: Sequence[TableRecord], newer: Sequence[TableRecord], part_min_bytes: int) -> set[TableRecord]:
-    """Newer tables that become parts as they are."""
+    """The newer tables that can become parts unchanged."""
     tables = sorted([*base, *newer], key=_key_first)
     reached = [b"", *accumulate([table.key_last for table in tables], max)]
     follows = [*(table.key_first for table in tables[1:]), b""]
@@ -84,7 +84,7 @@ def _movable(base: Sequence[TableRecord], newer: Sequence[TableRecord], part_min
 
 
 def _regions(parts: Sequence[TableRecord]) -> list[KeyRange | None]:
-    """All keys, cut: what lies before the first part, its interval, what follows, ...; None where no key can lie."""
+    """All keys, cut: before the first part, in it, between it and the second, ...; None where no key can lie."""
     bounds = [b"", *(key for part in parts for key in (part.key_first, _after(part.key_last))), b""]
     return [KeyRange(start, end) if start < end or not end else None for start, end in pairwise(bounds)]
 
@@ -92,7 +92,7 @@ def _regions(parts: Sequence[TableRecord]) -> list[KeyRange | None]:
 def _rewritten(
     parts: Sequence[TableRecord], news: Sequence[Sequence[TableRecord]], part_min_bytes: int, is_clean: IsClean
 ) -> list[bool]:
-    """Which parts are written anew. `news`: the newer tables with keys in each region."""
+    """For each part, whether it is rewritten. `news`: the newer tables with keys in each region."""
     small = [part.share_bytes < part_min_bytes for part in parts]
     rewritten = [
         bool(
@@ -115,7 +115,7 @@ def _rewrite(
     newer: Sequence[TableRecord],
     is_clean: IsClean,
 ) -> list[Step]:
-    """What becomes of the keys between two carried tables: nothing, a table that holds all of them, or a rewrite."""
+    """The steps for the keys between two carried tables: none, one table that holds all of them, or a rewrite."""
     sources = [table for table in (*base, *newer) if table in held_by]
     if not sources:
         return []

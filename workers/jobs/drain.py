@@ -1,10 +1,10 @@
-"""Drain: records of the log become new deltas of their segments, without the tombstones that hide nothing.
+"""Drain: writes records of the log into new deltas of their segments, without the tombstones that hide nothing.
 
-Of each segment one, and another one behind each cut that its spec wants.
+Each segment gets one delta, and another one after each cut in its spec.
 
-Order (none of these steps may overtake the one before): the tables' bytes, their names, then the manifest that names
-them. The log keeps its files; only a later release, on the strength of the manifests, lets them go. A drain that was
-published already, by a job that died before it could tell, is not done again.
+Order: write the tables, sync their directory, publish the manifest that names them; each step is durable before the
+next. Log files stay: a later release removes them, relying on the manifests. A drain that an earlier job published, but
+could not report before it died, is not done again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SLICE_RECORDS = 128
 
 
 class _Drained(NamedTuple):
-    """What became of one segment."""
+    """The result of the drain of one segment."""
 
     manifest: Manifest
     figures: JobFigures
@@ -80,7 +80,7 @@ def drain(
 
 
 def intervals_of(wanted: LsnInterval, cuts: Sequence[int]) -> list[LsnInterval]:
-    """What each table is to hold: the interval, cut behind these LSNs as far as they lie in it."""
+    """The LSNs of each table: the interval, cut after those of the `cuts` that are inside it."""
     inside = [cut for cut in cuts if wanted.first <= cut < wanted.last]
     return list(map(LsnInterval, [wanted.first, *(cut + 1 for cut in inside)], [*inside, wanted.last]))
 
@@ -88,7 +88,7 @@ def intervals_of(wanted: LsnInterval, cuts: Sequence[int]) -> list[LsnInterval]:
 def _read(
     spec: DrainSpec, filesystem: Filesystem, wanted: Mapping[int, LsnInterval], cuts: Mapping[int, Sequence[int]]
 ) -> Generator[None, None, tuple[dict[int, list[list[Entries]]], Counter[int]]]:
-    """The batches of every wanted segment, oldest first, those of each table apart; and the bytes of their columns."""
+    """The batches of each wanted segment, oldest first and apart for each table, and the bytes of their columns."""
     intervals = {segment: intervals_of(interval, cuts[segment]) for segment, interval in wanted.items()}
     lasts = {segment: [interval.last for interval in of_segment] for segment, of_segment in intervals.items()}
     batches: dict[int, list[list[Entries]]] = {segment: [[] for _ in ends] for segment, ends in lasts.items()}

@@ -1,4 +1,4 @@
-"""What jobs read and wrote: of one job for one segment, and summed up over many."""
+"""Counts of what jobs read and wrote: of one job for one segment, and summed up."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from shardstore.stats_schema import JobStats
 
 @dataclass(frozen=True, slots=True)
 class JobFigures:
-    """What a job did for one segment. Nothing, when a job that died had done it already.
+    """What a job did for one segment. All are 0 if an earlier job, which then died, had done it already.
 
     read_bytes      a drain: columns of the log records; a compaction: files of its inputs
     written_bytes   files of the new tables
-    carried_bytes   files that the new version took over as they were, of those the job looked at
-    entries_in      entries read, tombstones and all versions of a key among them
+    carried_bytes   files of the inputs that the new version took over unchanged
+    entries_in      entries read, including tombstones and all versions of a key
     entries_out     entries written
     """
 
@@ -30,9 +30,9 @@ class JobFigures:
 
 @dataclass(slots=True)
 class JobTotals:
-    """Jobs of one kind since the worker started. `duration_ns`: from start to end, the failed ones included.
+    """Sums over the jobs of one kind since the worker started. `duration_ns` includes jobs that failed.
 
-    `failed_last`: the latest one ended badly.
+    `failed_last`: whether the latest job failed.
     """
 
     finished: int = 0
@@ -42,7 +42,7 @@ class JobTotals:
     failed_last: bool = False
 
     def note_end(self, duration_ns: int, figures: JobFigures | None) -> None:
-        """A job ended: well, with these figures, or badly (None)."""
+        """Count a job that has succeeded, with these figures, or failed (None)."""
         self.duration_ns += duration_ns
         self.failed_last = figures is None
         if figures is None:
@@ -60,7 +60,7 @@ class JobTotals:
         )
 
     def plain(self) -> JobStats:
-        """By name, flat."""
+        """The sums as a flat map by name."""
         return {
             "finished": self.finished,
             "failed": self.failed,

@@ -1,9 +1,9 @@
-"""Files of a segment that its manifest does not name, at the start of a worker.
+"""Clears the files of a segment that its manifest does not name. This is done when a worker starts.
 
-They are what a job has left that ended early, or that of a newer manifest, if this one has gone back to an earlier
-version. The log sees to it that nothing is missing then (wal/log_document.py), but no table that may have been
-published is removed without a trace: a whole one of a drain that is newer than the manifest is set aside, under a name
-that nothing reads. What a compaction has written is in its inputs too, and those are still there.
+A job that ended early has left them, or a newer manifest named them and this one has gone back to an earlier version.
+The log makes sure that no data is missing then (wal/log_document.py). Yet no table that may have been published is
+removed for good: a complete table of a drain that is newer than the manifest is set aside, under a name that nothing
+reads. Tables of compactions are removed, as their inputs are still there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from shardstore.workers.jobs.output import Numbers
 
 
 def clear_orphans(filesystem: Filesystem, manifest: Manifest) -> None:
-    """Remove the files that nothing needs, and set the others aside. Not while a job of the segment runs."""
+    """Remove the files that nothing needs, and set the others aside. No job of the segment may be running."""
     live = {file_names.table_file(manifest.segment, record.number) for record in manifest.tables}
     live.add(file_names.manifest(manifest.segment))
     directory = file_names.segment_directory(manifest.segment)
@@ -34,7 +34,7 @@ def clear_orphans(filesystem: Filesystem, manifest: Manifest) -> None:
 
 
 def _may_be_published(filesystem: Filesystem, path: str, number: int, manifest: Manifest) -> bool:
-    """Whether this is a whole table of a drain, and newer than the manifest."""
+    """Whether this is a complete table of a drain that is newer than the manifest."""
     is_newer = number >= manifest.table_number_next and number == Numbers.OF_DRAINS.first_from(number)
     return is_newer and bytes(filesystem.map(path)[-len(END_MAGIC) :]) == END_MAGIC
 

@@ -1,7 +1,7 @@
-"""Writing tables that no manifest names yet, in slices.
+"""Writes tables that no manifest names yet, in slices.
 
-Drains give odd numbers to their tables, compactions even ones: so a drain can overtake a compaction of the segment
-without asking which numbers that has taken already.
+Tables of drains have odd numbers, those of compactions even ones. So a drain can run during a compaction of the segment
+without knowing which numbers the compaction has used.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from shardstore.workers.segment.table_writer import TableWriter, layout_of, slic
 
 
 class Numbers(IntEnum):
-    """Which numbers the tables of a job have: those with this remainder by their count."""
+    """The numbers for the tables of a job: those with this remainder when divided by 2."""
 
     OF_COMPACTIONS = 0
     OF_DRAINS = 1
 
     def first_from(self, number: int) -> int:
-        """The smallest of them that is not below this number."""
+        """The smallest of these numbers that is at least `number`."""
         return number + (self - number) % len(Numbers)
 
 
 class Output:
-    """The tables a job writes for a segment, numbered from the next number of its manifest on."""
+    """The tables that a job writes for a segment. Their numbers begin at the next number of its manifest."""
 
     def __init__(self, filesystem: Filesystem, options: SegmentOptions, manifest: Manifest, numbers: Numbers) -> None:
         self._filesystem = filesystem
@@ -42,13 +42,13 @@ class Output:
         self.tables: list[TableRecord] = []
 
     def number_next(self, manifest: Manifest) -> int:
-        """The next number for the successor of this manifest, which is the one given first or a later one."""
+        """The next table number for the successor of `manifest`, which may be newer than the one the job began with."""
         return max([manifest.table_number_next, *(record.number + 1 for record in self.tables)])
 
     def write_table(
         self, entries: Entries, lsn_first: int, lsn_last: int
     ) -> Generator[None, None, tuple[TableRecord, ...]]:
-        """One table of sorted entries; none when there are no entries."""
+        """Write one table of sorted entries; none if there are no entries."""
         if not len(entries.keys):
             return ()
         with self._next_table(layout_of(entries)) as writer:
@@ -60,7 +60,7 @@ class Output:
     def write_parts(
         self, entries: MergedEntries, layout: Layout, sizes: Iterator[int], lsn_first: int, lsn_last: int
     ) -> Generator[None, None, list[TableRecord]]:
-        """Tables of about these sizes in bytes, in key order."""
+        """Write tables of about these sizes in bytes, in key order."""
         parts = []
         while entries:
             part_bytes = size_of_part(next(sizes), entries.rest_bytes, self._options)
@@ -75,11 +75,11 @@ class Output:
         return parts
 
     def sync_names(self) -> None:
-        """Make the names of the written tables durable. Before this no manifest may name them."""
+        """Make the names of the written tables durable. No manifest may name them before."""
         self._filesystem.sync_directory(segment_directory(self._manifest.segment))
 
     def discard(self) -> None:
-        """Remove the written tables, so that the room is free again."""
+        """Remove the written tables, so that their room is free again."""
         for record in self.tables:
             with suppress(FileNotFoundError):
                 self._filesystem.remove(self._identity(record.number).path)

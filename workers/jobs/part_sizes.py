@@ -1,7 +1,7 @@
-"""Sizes of the parts that a compaction writes: drawn at random, so that the borders of parts drift and do not repeat.
+"""Sizes of the parts that a compaction writes. They are random, so that the bounds of parts drift and do not repeat.
 
-The seed comes with the job, so the same job writes the same files. (Steele, Lea, Flood: Fast splittable pseudorandom
-number generators; the splitmix64 of Java.)
+The seed comes with the job, so the same job writes the same files. The generator is splitmix64, as in Java (Steele,
+Lea, Flood: Fast splittable pseudorandom number generators).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _STEP = 0x9E3779B97F4A7C15
 
 
 def sized(options: SegmentOptions, segment_bytes: int) -> SegmentOptions:
-    """The options for a segment of so many bytes: one that has very many parts gets larger ones.
+    """The options for a segment of this size: if it would have very many parts, they are larger.
 
-    So the number of parts, and with it the length of a manifest, grows with the logarithm of the segment.
+    So the number of parts, and with it the size of the manifest, grows with the logarithm of the segment's size.
     """
     factor = max(1, segment_bytes // (PARTS_AIM * options.part_min_bytes))
     return replace(
@@ -31,7 +31,7 @@ def sized(options: SegmentOptions, segment_bytes: int) -> SegmentOptions:
 
 
 def drawn_sizes(seed: int, options: SegmentOptions) -> Iterator[int]:
-    """Sizes in bytes, each between the least and the largest of the options, both included."""
+    """Random sizes in bytes, from `part_min_bytes` to `part_max_bytes`, both included."""
     least, spread = options.part_min_bytes, options.part_max_bytes - options.part_min_bytes + 1
     while True:
         seed = (seed + _STEP) % _WORDS
@@ -39,7 +39,7 @@ def drawn_sizes(seed: int, options: SegmentOptions) -> Iterator[int]:
 
 
 def size_of_part(drawn_bytes: int, rest_bytes: int, options: SegmentOptions) -> int:
-    """Where a part is to end: as drawn, unless that leaves too little of what is still to be written behind it."""
+    """The size at which a part ends: as drawn, unless that leaves too little for another part."""
     if rest_bytes <= options.part_max_bytes:
         return options.part_max_bytes
     if rest_bytes - drawn_bytes < options.part_min_bytes:

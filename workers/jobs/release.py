@@ -1,7 +1,8 @@
-"""Release: the log's checkpoint advances, then files that nothing needs any more are removed.
+"""Release: advances the checkpoint of the log, then removes files that nothing needs any more.
 
-The checkpoint is durable before the first file goes: a log file whose removal was undone by a power cut is ignored
-because of it. So are the versions of the manifests that the files are not needed for: an earlier one is refused then.
+The checkpoint is durable before the first file is removed. If a power cut undoes the removal of a log file, the file is
+ignored because of the checkpoint. The manifest versions that made the files unnecessary are durable before, too: from
+then on an earlier version is refused.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from shardstore.workers.wal.log_document import publish_log_document, read_log_d
 
 
 def release(spec: ReleaseSpec, filesystem: Filesystem) -> Generator[None, None, ReleaseResult]:
-    """Publish the checkpoint and remove the files; those that are gone already are fine."""
+    """Publish the checkpoint and remove the files. Files that are gone already are no error."""
     document = read_log_document(filesystem, spec.store, spec.worker)
     assert document.log_id == spec.log_id
     lsn_checkpoint = max(document.lsn_checkpoint, spec.checkpoint)

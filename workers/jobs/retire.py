@@ -1,8 +1,8 @@
-"""Retire: segments that nothing refers to any more go, with their directories.
+"""Retire: removes segments that nothing refers to any more, with their directories.
 
-The manifest goes first, durably: a directory without one is no segment, whatever tables a stopped job leaves in it.
-Two workers that started may have been told of the same segment: what one has removed the other does not miss. A file
-that is no part of a segment is not removed; its directory then stays, and the job fails.
+The manifest is removed first, durably: a directory without one is no segment, whatever tables an interrupted job leaves
+in it. Two starting workers may have been told to remove the same segment, so it is no error if files are gone already.
+A file that is no part of a segment is not removed; its directory then stays, and the job fails.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from shardstore.workers.jobs.specs import RetireResult, RetireSpec
 
 
 def retire(spec: RetireSpec, filesystem: Filesystem) -> Generator[None, None, RetireResult]:
-    """Remove the segments; those that are gone already are fine. Raises Corruption for one of another store."""
+    """Remove the segments; if one is gone already, that is no error. Raises Corruption for one of another store."""
     for segment in spec.segments:
         if filesystem.exists(file_names.segment_directory(segment)):
             yield from _retire_segment(spec.store, segment, filesystem)

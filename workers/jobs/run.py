@@ -1,4 +1,4 @@
-"""Runs a job, in slices: after each `yield` others may have their turn."""
+"""Runs a job of any kind, in slices: at each `yield` the caller can do other work."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from shardstore.workers.jobs.specs import AdoptSpec, CompactSpec, DrainSpec, Rel
 def run(
     spec: Spec, filesystem: Filesystem, options: SegmentOptions, run_parts: RunParts = one_after_the_other
 ) -> Generator[None, None, Result]:
-    """Do what the spec says. A job may be run again after any failure; it finds what was published and goes on.
+    """Do what the spec says. A job can be run again after any failure: it finds what was published and continues.
 
     `run_parts` runs those parts of a job that do not depend on each other. Raises Corruption for inputs that are
-    damaged or gone, NotWritable and StorageFailure; what there is of the inputs stays intact in every case.
+    damaged or missing, NotWritable and StorageFailure. In every case the inputs stay as they are.
     """
     try:
         return (yield from _job(spec, filesystem, options, run_parts))
     except FileNotFoundError as missing:
         path = str(missing.filename or missing)
-        raise Corruption(path, 0, "this file, or the directory that it belongs into, is gone") from None
+        raise Corruption(path, 0, "this file, or the directory that it belongs to, is gone") from None
 
 
 def _job(

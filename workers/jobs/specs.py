@@ -1,8 +1,8 @@
-"""What a job is to do, and what came of it. Both cross a pipe to and from the maintenance process.
+"""What a job is to do, and its result. Both cross a socket pair between the worker and its maintenance process.
 
-The manifests of results come without the dedup window, which the worker has.
+Manifests in results lack the dedup window, as the worker has it.
 
-An encoded spec is one byte for its kind, then a document (shardstore/wire/messages.py); a result is a document, whose
+An encoded spec is one byte for its kind, then a document (shardstore/wire/messages.py). A result is a document, whose
 kind follows from the spec.
 """
 
@@ -20,14 +20,15 @@ from shardstore.wire.wire_format import MalformedMessage
 from shardstore.workers.jobs.figures import JobFigures
 
 JOB_BYTES_MAX = DOCUMENT_BYTES_MAX + 2 * DRAIN_BYTES_MAX
-"""A spec or a result: a manifest as long as one may be, or those of many segments (see maintenance/drain_choice.py)."""
+"""Maximum length of a spec or a result, with one manifest of maximum length or with those of many segments (see
+maintenance/drain_choice.py)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentDrain:
-    """Records of one segment to drain, both ends included, and what the new manifest is to say beside them.
+    """The records of one segment to drain, both ends included, and further fields of the new manifest.
 
-    `cuts` are LSNs, ascending, below `lsn_last`: behind each of them another table begins.
+    `cuts` are LSNs below `lsn_last`, ascending: another table begins after each of them.
     """
 
     segment: int
@@ -61,9 +62,9 @@ class CompactionKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class CompactSpec:
-    """Merge layers of a segment. `kind`: a CompactionKind; `seed`: sizes of the new parts are drawn from it.
+    """Merge layers of a segment. `kind`: a CompactionKind; `seed`: the sizes of the new parts are drawn from it.
 
-    `bottom`: for BOTTOMS the older of the two, counted from the oldest.
+    `bottom`: for BOTTOMS the index of the older of the two, counted from the oldest bottom main.
     """
 
     store: str
@@ -75,9 +76,9 @@ class CompactSpec:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseSpec:
-    """Publish what is known of the log, then remove these files: nothing needs them any more.
+    """Publish what is known of the log, then remove these files, which nothing needs any more.
 
-    `segments`: by segment, the version of its manifest on whose strength they go.
+    `segments`: by segment, the version of its manifest that made the files unnecessary.
     """
 
     worker: int
@@ -91,9 +92,9 @@ class ReleaseSpec:
 
 @dataclass(frozen=True, slots=True)
 class AdoptSpec:
-    """Make a segment of what its parents hold of its keys, `start` to `end` (excluded; empty: to the last).
+    """Make a segment from the files of its parents, with the keys from `start` to `end` (excluded; empty: no end).
 
-    The parents are contiguous, in key order, and their manifests final. `dedup` is that of the new segment.
+    The parents are contiguous and in key order, and their manifests are final. `dedup` is that of the new segment.
     """
 
     store: str
@@ -107,7 +108,7 @@ class AdoptSpec:
 
 @dataclass(frozen=True, slots=True)
 class RetireSpec:
-    """Remove these segments with all their files: others hold what was in them."""
+    """Remove these segments with all their files: other segments hold their data."""
 
     store: str
     segments: tuple[int, ...]
@@ -115,9 +116,9 @@ class RetireSpec:
 
 @dataclass(frozen=True, slots=True)
 class DrainedTable:
-    """All that the log has of a segment from one LSN to another, both included, is in the table with this number.
+    """A table that holds all log records of a segment from one LSN to another, both included.
 
-    The number is 0 when there was nothing to store.
+    The number is 0 if there was nothing to store.
     """
 
     segment: int
@@ -128,9 +129,9 @@ class DrainedTable:
 
 @dataclass(frozen=True, slots=True)
 class DrainResult:
-    """The published manifests and what was done for each, in the order of the spec.
+    """The published manifests, and what was done for each, in the order of the spec.
 
-    `tables` tells of what this job has written: of what one before it had published, nobody knows any more.
+    `tables` are those that this job wrote; those that an earlier job had published are not known any more.
     """
 
     manifests: tuple[Manifest, ...]
@@ -140,7 +141,7 @@ class DrainResult:
 
 @dataclass(frozen=True, slots=True)
 class CompactResult:
-    """The published manifest. Bytes and entries of tables read and written; of those carried by name only the bytes."""
+    """The published manifest; bytes and entries of the tables read and written; of those carried only the bytes."""
 
     manifest: Manifest
     read_bytes: int = 0
@@ -151,13 +152,13 @@ class CompactResult:
 
     @property
     def figures(self) -> JobFigures:
-        """What was done."""
+        """The same as JobFigures."""
         return JobFigures(self.read_bytes, self.written_bytes, self.carried_bytes, self.entries_in, self.entries_out)
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseResult:
-    """The files are gone."""
+    """The files were removed; there is nothing more to report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ class AdoptResult:
 
 @dataclass(frozen=True, slots=True)
 class RetireResult:
-    """The segments are gone."""
+    """The segments were removed; there is nothing more to report."""
 
 
 Spec: TypeAlias = DrainSpec | CompactSpec | ReleaseSpec | AdoptSpec | RetireSpec
@@ -187,7 +188,7 @@ _RESULTS: dict[type[Spec], type[Result]] = {
 
 
 def segments_of(spec: Spec) -> list[int]:
-    """The segments that the job publishes anew."""
+    """The segments for which the job publishes a manifest."""
     match spec:
         case DrainSpec():
             return [item.segment for item in spec.drains]
@@ -198,22 +199,22 @@ def segments_of(spec: Spec) -> list[int]:
 
 
 def encode_spec(spec: Spec) -> bytes:
-    """The bytes of a spec."""
+    """Encode a spec."""
     return bytes([_NUMBERS[type(spec)]]) + messages.encode(spec)
 
 
 def decode_spec(data: Buffer) -> Spec:
-    """Inverse of encode_spec. Raises MalformedMessage."""
+    """Decode a spec. Raises MalformedMessage."""
     if not data or data[0] not in _SPECS:
         raise MalformedMessage("no spec of a job")
     return messages.decode(_SPECS[data[0]], data[1:], JOB_BYTES_MAX)
 
 
 def encode_result(result: Result) -> bytes:
-    """The bytes of a result."""
+    """Encode a result."""
     return messages.encode(result)
 
 
 def decode_result(spec: Spec, data: Buffer) -> Result:
-    """The result of a job with this spec. Raises MalformedMessage."""
+    """Decode the result of a job with this spec. Raises MalformedMessage."""
     return messages.decode(_RESULTS[type(spec)], data, JOB_BYTES_MAX)

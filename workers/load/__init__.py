@@ -1,6 +1,6 @@
-"""How busy and how large the ranges of a worker are.
+"""Measures how busy and how large the ranges of a worker are.
 
-meter.py         what is measured of all ranges, and the report
-range_meter.py   the work of one range
-range_size.py    how large a range is
+meter.py         measures all ranges, and makes the report
+range_meter.py   measures the work of one range
+range_size.py    the size of a range
 """

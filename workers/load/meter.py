@@ -1,4 +1,4 @@
-"""What a worker measures of its ranges, and the report it makes of that."""
+"""Measures the load of a worker's ranges and makes the report of it."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from shardstore.workers.load.range_size import RangeSize
 
 REPORT_INTERVAL_NS = SECOND_NS
 EARLY_INTERVAL_NS = SECOND_NS // 10
-"""Between reports of a worker that grows fast: who splits its ranges should hear of it soon."""
+"""Interval between reports of a worker that grows fast, so that the router can soon split its ranges."""
 EARLY_BYTES = 512 * KIB
 EARLY_SHARE = 8
-"""It grows fast when so much, and one part in so many of what it has, was written since the last report."""
+"""A worker grows fast if since the last report at least EARLY_BYTES were written, and 1/EARLY_SHARE of what it has."""
 CUTS_PER_REPORT = 4
-"""Ranges whose cuts are looked for in one report."""
+"""Number of ranges whose cuts are looked for in one report."""
 CUTS_CHANGE = 8
-"""Cuts are looked for again when the range has grown or shrunk by one part in so many."""
+"""Cuts are looked for again once the range has grown or shrunk by more than 1/CUTS_CHANGE."""
 FEW_BYTES = 64 * MIB
-"""Up to this size a range is cut into many parts, and beyond into two: more blocks would be looked into."""
+"""Ranges up to this size are cut into many parts, larger ones into two, as more blocks would have to be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Cuts:
-    """The keys that cut a range into parts, and how many bytes it had."""
+    """The keys that cut a range into parts, and the size of the range when they were found."""
 
     keys: list[bytes]
     bytes: int
@@ -45,10 +45,9 @@ class _Cuts:
 class LoadMeter:
     """Measures the ranges of one worker.
 
-    The core calls `note` for each request it has answered, and `report` when `wakeup_ns` says so, with the sizes of
-    all ranges it owns then: a range that is new there is measured from then on, one that is missing is forgotten.
-    `cut_keys` answers keys that cut a segment into so many parts of the same size; it is asked rarely, as it may read
-    indexes.
+    `note` counts each request. `report` is due at `wakeup_ns` and gets the sizes of all ranges that the worker owns
+    then: it begins to measure the ranges that are new, and forgets those that are missing. `cut_keys(segment, parts)`
+    returns keys that cut a segment into parts of the same size. It is called rarely, as it may read indexes.
     """
 
     def __init__(self, worker: int, entropy: Entropy, cut_keys: Callable[[int, int], list[bytes]]) -> None:
@@ -69,11 +68,11 @@ class LoadMeter:
         return self._early_ns if grows else self._due_ns
 
     def note(self, segment: int, op: int, keys: Sequence[bytes], entries: int, payload_bytes: int) -> None:
-        """Count one request that was served.
+        """Count one request that was served. The cost is the same for any number of keys.
 
-        `keys`: its keys, or of a scan the first key of the page; never empty. `entries`: how many keys were read,
-        written or shown. `payload_bytes`: of the columns that came in with a write, or went out with a read. Costs the
-        same for any number of keys. A segment of which no report was made yet is not counted.
+        `keys`: its keys, or for a scan the lower bound of the page; never empty. `entries`: how many keys were read,
+        written or returned by a scan. `payload_bytes`: of the columns received with a write, or sent with a read.
+        Ranges that were in no report yet are not counted.
         """
         if op in WRITES:
             self._written_bytes += payload_bytes
@@ -82,7 +81,7 @@ class LoadMeter:
             meter.note(op, keys, entries, payload_bytes, self._entropy)
 
     def report(self, sizes: Mapping[int, RangeSize], now_ns: int) -> LoadReport:
-        """The figures of all owned ranges, by segment, or of the next LOAD_RANGES_MAX of them."""
+        """Report on all owned ranges, by segment, or on the next LOAD_RANGES_MAX of them in turn."""
         self._due_ns, self._early_ns = now_ns + REPORT_INTERVAL_NS, now_ns + EARLY_INTERVAL_NS
         self._bytes, self._written_bytes = sum([size.bytes for size in sizes.values()]), 0
         self._meters = {segment: self._meters.get(segment) or RangeMeter(now_ns) for segment in sizes}
@@ -98,7 +97,7 @@ class LoadMeter:
         return LoadReport(self._worker, ranges)
 
     def _look_for_cuts(self, largest: Sequence[int], sizes: Mapping[int, RangeSize]) -> None:
-        """Bring the cuts of the largest ranges up to date, a few at a time."""
+        """Update the cuts of the largest ranges, a few at a time."""
         changed = [segment for segment in largest if self._has_changed(segment, sizes[segment].bytes)]
         for segment in changed[:CUTS_PER_REPORT]:
             size_bytes = sizes[segment].bytes
@@ -118,7 +117,7 @@ class LoadMeter:
         return chosen
 
     def _keys_of_the_busiest(self, segments: Sequence[int]) -> dict[int, list[bytes]]:
-        """Samples by segment, from the busiest on while there is room."""
+        """The samples of keys by segment, the busiest first, as far as there is room."""
         keys: dict[int, list[bytes]] = {}
         room_bytes = LOAD_KEY_BYTES_MAX
         for segment in sorted(segments, key=lambda segment: (-self._meters[segment].busy_ns_per_s, segment)):

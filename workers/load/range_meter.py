@@ -1,19 +1,19 @@
-"""The work of one range: counters, rates that forget, and a sample of the keys worked at.
+"""Measures the work of one range: counters, rates that decay, and a sample of the keys that are used.
 
-Nothing here costs more than a constant per request, however many keys it has.
+A request costs no more than a constant here, however many keys it has.
 
-**Busy time is an estimate.** A core has no clock inside, and the times between two events hold waiting as well as
-work. So a request costs what its kind, keys and bytes cost on the average (the CPU time of a worker, calls of 1, 10
-and 1000 keys, values of 100 and 4000 bytes): the same in a simulation, and good for comparing ranges and workers,
-though not to a tenth. What a lookup in many layers costs more is not in it.
+**Busy time is an estimate.** A core cannot read a clock, and the time between two events includes waiting. So a request
+counts the average cost of its kind, keys and bytes. (The averages are CPU time of a worker, for calls of 1, 10 and 1000
+keys and values of 100 and 4000 bytes.) The estimate is the same in a simulation. It is good for comparing ranges and
+workers, but not to within a tenth. The extra cost of a lookup in many layers is not in it.
 
-**Keys are sampled at equal steps of that cost,** the position in the request at random, so that a share of the sample
-is a share of the work. The step follows the load: the sample holds the last LOAD_KEYS_MAX / SAMPLES_PER_S seconds.
+**Keys are sampled at equal steps of that cost,** at a random position in the request, so that a share of the sample is
+a share of the work. The step follows the load: the sample covers the last LOAD_KEYS_MAX / SAMPLES_PER_S seconds.
 
-**Appends are told by the edge,** the highest key that was known at the last report: puts above it are inserts at the
-right end, also when several clients write them in no exact order. The first key of a request stands for all of it.
-Before the first report no edge is known, or each new range would seem to be filled at its end: until then no put counts
-for either rate, so that their quotient is right from the next report on.
+**Appends are puts above the edge,** the highest key that was known at the last report, even if several clients write in
+no exact order. The first key of a request decides for all its keys. Before the first report no edge is known, or each
+new range would seem to be filled at its end. Until then no put counts for either rate, so that the ratio of the two is
+right from the next report on.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from shardstore.seams.entropy import Entropy
 from shardstore.wire.wire_format import WRITES, Op
 
 REQUEST_NS = 20_000
-"""Receive, check, append or look up, answer."""
+"""Cost of any request: receive, check, append or look up, answer."""
 ENTRY_NS: dict[int, int] = {Op.SCAN: 100}
-"""Each entry of a page, by operation."""
+"""Cost of each entry of a page, by operation."""
 ENTRY_NS_OTHERWISE = 400
-"""Each key of any other request."""
+"""Cost of each key of any other request."""
 WRITTEN_BYTES_PER_NS = 1
 READ_BYTES_PER_NS = 4
 
 TIME_CONSTANT_NS = 10 * SECOND_NS
-"""Rates give what happened this long ago the weight 1/e. Those of a range that is younger are means over its life."""
+"""What happened this long ago has the weight 1/e in the rates. Rates of a younger range are means over its life."""
 SAMPLES_PER_S = 4
 DRAWS_MAX = 4
-"""Samples of one request, however large."""
+"""Maximum number of samples from one request."""
 FIRST_STEP_NS = MILLISECOND_NS
-"""Cost between two samples before the load is known."""
+"""Cost between two samples while the load is not known."""
 
 _PUTS = WRITES - {Op.DELETE}
 
 
 class RangeMeter:
-    """What is measured of a range, from its first report on. `last` is the highest key known, empty for none."""
+    """The measurements of a range since its first report. `last` is the highest key known, empty if there is none."""
 
     def __init__(self, now_ns: int) -> None:
         self.since_ns = now_ns
@@ -81,7 +81,7 @@ class RangeMeter:
             self._draw(keys, cost_ns - self._skip_ns, entropy)
 
     def update(self, last_stored: bytes, now_ns: int) -> None:
-        """Let what was counted go into the rates. `last_stored`: the highest key in tables, empty for none."""
+        """Update the rates from the counters and reset these. `last_stored`: highest key in tables, empty for none."""
         elapsed_ns = now_ns - self._updated_ns
         if elapsed_ns <= 0:
             return
@@ -116,7 +116,7 @@ class RangeMeter:
         self.last = max(self.last, first, keys[-1])
 
     def _draw(self, keys: Sequence[bytes], rest_ns: int, entropy: Entropy) -> None:
-        """Take the sample that is due, and those that fall into the same request."""
+        """Take the sample that is due, and further ones that fall into the same request."""
         for _ in range(min(DRAWS_MAX, 1 + rest_ns // self._step_ns)):
-            self.sample.append(keys[entropy.below(len(keys))][:KEY_BYTES_MAX])  # a page may begin right behind a key
+            self.sample.append(keys[entropy.below(len(keys))][:KEY_BYTES_MAX])  # a page may begin one byte behind a key
         self._skip_ns = entropy.below(2 * self._step_ns)

@@ -1,4 +1,4 @@
-"""How large a range is, as policies count it."""
+"""The size of a range, as policies count it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 
 
 class RangeSize(NamedTuple):
-    """Bytes in tables (the range's share of them) and in the overlay, what of both is alive, entries, the highest key.
+    """Sizes of a range: `stored_bytes` is its share of tables, `overlay_bytes` is what its overlay holds.
 
-    Of the overlay keys and values count, not what an entry costs in memory: a range does not shrink by a drain.
-    `live_bytes` leaves out tombstones and what they hide, one entry each, as far as their number tells; values
-    that newer ones hide are in it until they are compacted. `last` is that in tables, empty for none.
+    The overlay counts keys and values, not the overhead in memory, so that a drain does not shrink a range.
+    `live_bytes` is an estimate that leaves out tombstones and one hidden entry for each; overwritten values count until
+    they are compacted. `last` is the highest key in tables, empty if there is none.
     """
 
     stored_bytes: int
@@ -24,12 +24,12 @@ class RangeSize(NamedTuple):
 
     @property
     def bytes(self) -> int:
-        """All there is."""
+        """Bytes in tables and overlay."""
         return self.stored_bytes + self.overlay_bytes
 
 
 def size_of(owned: OwnedRange) -> RangeSize:
-    """The size of a range as it is now; of one that could not be opened, of what is in memory."""
+    """The size of a range now; if it could not be opened, only that of its overlay."""
     overlay, segment = owned.overlay, owned.segment
     overlay_bytes = max(0, overlay.size_bytes - len(overlay) * ENTRY_OVERHEAD_BYTES)
     entries, deletes = len(overlay), sum([layer.deletes for layer in overlay.layers()])
@@ -42,5 +42,5 @@ def size_of(owned: OwnedRange) -> RangeSize:
 
 
 def _live(all_bytes: int, entries: int, deletes: int) -> int:
-    """The share of the entries that are neither tombstones nor hidden by one."""
+    """The share of the bytes in entries that are neither tombstones nor hidden by one."""
     return all_bytes * max(0, entries - 2 * deletes) // entries if entries else 0

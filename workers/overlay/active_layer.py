@@ -1,4 +1,4 @@
-"""The mutable top of a range: a plain dict of the newest writes, its size counted, its order made when needed."""
+"""The active layer of a range (the mutable memtable): a dict of the newest writes, sorted only when a scan needs it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from shardstore.workers.overlay.key_marks import KeyMarks
 from shardstore.workers.overlay.sorted_entries import SortedEntries
 
 ENTRY_OVERHEAD_BYTES = 224
-"""Memory of an entry beyond its key and value: two object heads, their rounding, its share of a growing dict, and what
-is kept of it in key order."""
+"""Memory of an entry besides its key and value: two object headers, their rounding, its share of a growing dict, and
+its share of the sorted pieces."""
 
 
 class ActiveLayer:
-    """Newest writes of a range.
+    """The newest writes of a range.
 
-    `entries` only ever gains keys (a delete stores TOMBSTONE).
+    Keys are only ever added to `entries`: a delete stores TOMBSTONE.
     """
 
     def __init__(self) -> None:
@@ -28,9 +28,9 @@ class ActiveLayer:
         self.lsn_first = 0
         """LSN of the oldest write here; 0 while empty."""
         self.key_marks = KeyMarks()
-        """Where the bytes that were put lie."""
+        """A sample that shows how the bytes put here are spread over the keys."""
         self.deletes = 0
-        """Keys deleted here, from above: one that was put again, or deleted twice, counts."""
+        """Upper bound on the keys deleted here: a key that was deleted twice counts twice, even if it was put since."""
         self._in_order = SortedEntries(self.entries)
         self._payload_bytes = 0
 
@@ -39,25 +39,25 @@ class ActiveLayer:
 
     @property
     def size_bytes(self) -> int:
-        """Memory held, from above: a value that was overwritten counts until the seal."""
+        """Upper bound on the memory held: overwritten values still count."""
         return self._payload_bytes + len(self.entries) * ENTRY_OVERHEAD_BYTES
 
     def put(self, keys: Sequence[bytes], values: Sequence[bytes], payload_bytes: int, lsn: int) -> int:
-        """Apply a batch of writes; of equal keys the last wins. Answers by how many bytes the layer has grown."""
+        """Apply a batch of puts; the last of equal keys wins. Returns the growth of `size_bytes`."""
         entries_before = len(self.entries)
         self.entries.update(zip(keys, values, strict=True))
         self.key_marks.note(keys, payload_bytes)
         return self._noted(len(keys), entries_before, payload_bytes, lsn)
 
     def delete(self, keys: Sequence[bytes], payload_bytes: int, lsn: int) -> int:
-        """Apply a batch of deletes. Answers by how many bytes the layer has grown."""
+        """Apply a batch of deletes. Returns the growth of `size_bytes`."""
         entries_before = len(self.entries)
         self.entries.update(zip(keys, repeat(TOMBSTONE)))
         self.deletes += len(keys)
         return self._noted(len(keys), entries_before, payload_bytes, lsn)
 
     def copy(self) -> ActiveLayer:
-        """A layer of the same entries that knows nothing of what is written here from now on."""
+        """A copy for readers, which later writes here do not change. It has no key marks and no count of deletes."""
         twin = ActiveLayer()
         twin.entries = self.entries.copy()
         twin._in_order = self._in_order.copy(twin.entries)
@@ -65,28 +65,28 @@ class ActiveLayer:
         return twin
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
-        """What is held for each key; None for nothing."""
+        """The value or tombstone of each key; None where the layer has neither."""
         return list(map(self.entries.get, keys))
 
     def sort(self, keys_max: int) -> int:
-        """Put so many more keys in order; answers how many were."""
+        """Sort at most `keys_max` more keys. Returns how many; if fewer than `keys_max`, all are in order."""
         return self._in_order.sort(keys_max)
 
     def extent(self, key_range: KeyRange) -> KeyRange | None:
-        """The part of the range outside of which there is no entry; None when there is none in all of it."""
+        """The smallest part of the range that holds all its entries here; None if there are none."""
         return self._in_order.extent(key_range)
 
     def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[Mark]:
-        """Marks inside the range from its near end on, at least until one of the bounds is reached."""
+        """Marks in the range, from its near end on, at least until one of the limits is reached."""
         entry_bytes = self._payload_bytes // max(1, len(self.entries)) + 1
         return self._in_order.marks(key_range, reverse, min(entries_max, bytes_max // entry_bytes + 1), entry_bytes)
 
     def columns(self, key_range: KeyRange) -> Sequence[Entries]:
-        """All entries of the range, as many columns as there are pieces in order."""
+        """All entries in the range: one sorted Entries for each piece."""
         return self._in_order.between(key_range)
 
     def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
-        """None: nothing here is stored as it goes over the wire."""
+        """None: nothing in memory is stored in the format of the wire."""
         return None
 
     def _noted(self, keys: int, entries_before: int, payload_bytes: int, lsn: int) -> int:

@@ -1,6 +1,6 @@
-"""A sealed active layer: read-only, in memory, still covered by the WAL.
+"""A sealed active layer (an immutable memtable): read-only, in memory, its records still in the log.
 
-A run is `due` when a drain is wanted for it. One that was only set aside for open scans is not: it waits for the next
+A run is `due` when it should be drained. A run that was only set aside for open scans is not due: it waits for the next
 drain of its range.
 """
 
@@ -13,7 +13,7 @@ from shardstore.workers.overlay.active_layer import ActiveLayer
 
 
 class ImmutableRun:
-    """Writes of one range with LSNs in [lsn_first, lsn_last]."""
+    """The writes of one range with LSNs from `lsn_first` to `lsn_last`, both included."""
 
     def __init__(self, layer: ActiveLayer, lsn_last: int, due: bool) -> None:
         self.layer = layer
@@ -27,5 +27,5 @@ class ImmutableRun:
         return len(self._entries)
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
-        """What is held for each key; None for nothing."""
+        """The value or tombstone of each key; None where the run has neither."""
         return list(map(self._entries.get, keys))

@@ -1,4 +1,4 @@
-"""Where the bytes of a layer lie: keys at about equal steps of what is written, at a constant cost for each batch."""
+"""A sample of a layer's keys at about equal steps of the bytes written. Its cost per batch is constant."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ _INCREMENT = 1_442_695_040_888_963_407
 
 
 class KeyMarks:
-    """`keys` stand for `step_bytes` each, in the order of writing. The step doubles whenever there are MARKS_MAX.
+    """The sampled `keys` (marks), in the order of writing. Each stands for `step_bytes` of what was written.
 
-    Where the next mark is set is drawn about a step away, and which key of a batch, so that no pattern in the order of
-    keys counts for more than another. The draws are those of a fixed sequence: the same writes leave the same marks.
+    When there are more than MARKS_MAX marks, every second one is dropped and the step doubles. The distance to the next
+    mark (one step on average) and the key of a batch that becomes the mark are pseudorandom, so that no pattern in the
+    order of the keys biases the sample. The sequence is fixed: the same writes leave the same marks.
     """
 
     def __init__(self) -> None:
@@ -23,7 +24,7 @@ class KeyMarks:
         self._drawn = 1
 
     def note(self, keys: Sequence[bytes], payload_bytes: int) -> None:
-        """Count a batch that was written; `keys` may be empty when it has no bytes."""
+        """Count a written batch. `keys` may be empty if it has no bytes."""
         self._until_bytes -= payload_bytes
         if self._until_bytes < 0:
             self._take(keys)
@@ -42,6 +43,6 @@ class KeyMarks:
         return (self._drawn >> 24) % below
 
     def _thin(self) -> None:
-        """Keep every second mark, for twice the bytes."""
+        """Keep every second mark; each now stands for twice the bytes."""
         del self.keys[1::2]
         self.step_bytes *= 2

@@ -1,11 +1,12 @@
-"""The overlay of a range: one active layer above a queue of immutable runs.
+"""The overlay of a range (its memtables): one active layer above a queue of immutable runs.
 
-Open scans pin its layers, and share the active one until the next write comes. Then they get a copy of it if it is
-small, and else it is set aside for them as a run that is not due for a drain; every few of those, all become due.
+Open scans pin the layers. They share the active layer until the next write. Then they get a copy of it if it is small;
+a larger one is set aside for them as a run that is not due for a drain. Once RUNS_SET_ASIDE_MAX runs are set aside, the
+next one makes all of them due.
 
-Invariants (check_invariants): runs are ordered by LSN and do not overlap; every LSN of the active layer lies above
-every LSN of the runs; `size_bytes` is the sum of the layers; runs that are due lie below those that are not, of which
-there are at most RUNS_SET_ASIDE_MAX; pins have holders.
+Invariants (check_invariants): runs are ordered by LSN and do not overlap; every LSN of the active layer is above every
+LSN of the runs; runs that are due are below those that are not, of which there are at most RUNS_SET_ASIDE_MAX; every
+pin has a holder.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from shardstore.workers.overlay.pin import DrainedRuns, Pin, PinnedLayer
 
 
 class Overlay:
-    """All data of a range that no table file holds yet."""
+    """All data of a range that is in no table yet."""
 
     def __init__(self) -> None:
         self.active = ActiveLayer()
@@ -31,16 +32,16 @@ class Overlay:
         """Oldest first."""
         self._pins: list[Pin] = []
         self._shared = False
-        """Whether a pin may show the active layer itself."""
+        """Whether a pin may hold the active layer itself."""
 
     @property
     def size_bytes(self) -> int:
-        """Memory held."""
+        """Memory held by all layers."""
         return self.active.size_bytes + sum([run.size_bytes for run in self.runs])
 
     @property
     def lsn_first(self) -> int:
-        """LSN of the oldest write held; 0 when there is none."""
+        """LSN of the oldest write held; 0 if there is none."""
         return self.runs[0].lsn_first if self.runs else self.active.lsn_first
 
     @property
@@ -50,23 +51,23 @@ class Overlay:
 
     @property
     def due_runs(self) -> int:
-        """How many runs are due for a drain."""
+        """Number of runs that are due for a drain."""
         return sum([run.due for run in self.runs])
 
     @property
     def lsn_first_kept(self) -> int:
-        """LSN of the oldest write for which no drain is due; 0 when there is none."""
+        """LSN of the oldest write for which no drain is due; 0 if there is none."""
         return next((run.lsn_first for run in self.runs if not run.due), self.active.lsn_first)
 
     def __len__(self) -> int:
         return len(self.active) + sum(map(len, self.runs))
 
     def layers(self) -> list[ActiveLayer]:
-        """Oldest to newest; the runs have been active layers."""
+        """All layers, oldest first: those of the runs, then the active one."""
         return [*(run.layer for run in self.runs), self.active]
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
-        """What the newest layer that knows a key holds for it; None where no layer does."""
+        """The newest value or tombstone of each key; None where no layer has either."""
         found = self.active.get_many(keys)
         for run in reversed(self.runs):
             if not fill(found, keys, run):
@@ -74,7 +75,10 @@ class Overlay:
         return found
 
     def writable(self, lsn: int) -> ActiveLayer:
-        """The active layer, for the write with this LSN; before, what scans show of it is put out of its reach."""
+        """The active layer, ready for the write with this LSN.
+
+        If open scans share it, they get a copy first, or it is set aside for them and a new one begins.
+        """
         if self._shared:
             self._shared = False
             pins = [pin for pin in self._pins if pin.layers and pin.layers[-1] is self.active]
@@ -87,7 +91,7 @@ class Overlay:
         return self.active
 
     def pin(self) -> Pin:
-        """The layers as they are now, whatever is written; the caller releases them."""
+        """Pin the layers as they are now: later writes do not change what the pin shows. The caller releases it."""
         self._shared = bool(self.active)
         layers: list[PinnedLayer] = [*self.runs, self.active] if self.active else [*self.runs]
         pin = next((pin for pin in reversed(self._pins) if pin.layers == layers), None)
@@ -98,25 +102,25 @@ class Overlay:
         return pin
 
     def release(self, pin: Pin) -> None:
-        """One scan less needs it."""
+        """Drop one holder of the pin, and the pin with its last holder."""
         pin.holders -= 1
         if not pin.holders:
             self._pins.remove(pin)
 
     def cuts(self, lsn_last: int) -> tuple[int, ...]:
-        """The LSNs below this one behind which a drain is to begin another table, so that pins can go on from those."""
+        """The LSNs below `lsn_last` after which a drain begins another table, so that pins can go over to tables."""
         ends = {pin.lsn_last for pin in self._pins}
         return tuple(run.lsn_last for run in self.runs if run.lsn_last < lsn_last and run.lsn_last in ends)
 
     @property
     def is_pinned(self) -> bool:
-        """Whether a scan has pinned it."""
+        """Whether a scan has pinned layers."""
         return bool(self._pins)
 
     def seal(self, lsn_last: int) -> None:
-        """Make everything that was written, up to `lsn_last`, due for a drain. An active layer without a write stays.
+        """Make all writes up to `lsn_last` due for a drain. An active layer without a write stays.
 
-        A write without entries, which only bars a request, is one: the drain takes it into the manifest.
+        A BAR record has no entries but is a write: the drain takes it into the manifest.
         """
         for run in self.runs:
             run.due = True
@@ -124,12 +128,12 @@ class Overlay:
             self._end_layer(lsn_last, due=True)
 
     def note_drained(self, drained: DrainedRuns) -> None:
-        """A table holds these runs now: scans go on from there."""
+        """Let pins read these runs in their table from now on."""
         for pin in self._pins:
             pin.replace(drained)
 
     def drop_runs(self, lsn_last: int) -> int:
-        """Forget the runs that table files hold now: all that end at or below this LSN. Answers the bytes freed."""
+        """Drop the runs that are in tables now: all that end at or below this LSN. Returns the bytes freed."""
         freed_bytes = 0
         while self.runs and self.runs[0].lsn_last <= lsn_last:
             freed_bytes += self.runs.popleft().size_bytes
@@ -143,7 +147,7 @@ class Overlay:
         self._end_layer(lsn_last, due=is_one_too_many)
 
     def _end_layer(self, lsn_last: int, due: bool) -> None:
-        """Turn the active layer into a run. Who has pinned it has pinned that."""
+        """Turn the active layer into a run. Pins of the layer become pins of the run."""
         run = ImmutableRun(self.active, lsn_last, due)
         for pin in self._pins:
             if pin.layers and pin.layers[-1] is self.active:
@@ -153,7 +157,7 @@ class Overlay:
         self._shared = False
 
     def check_invariants(self) -> None:
-        """Raise AssertionError when a promise of this class does not hold."""
+        """Raise AssertionError if an invariant of this class does not hold."""
         lsn = 0
         for run in self.runs:
             assert lsn < run.lsn_first <= run.lsn_last, "runs overlap or are out of order"
@@ -162,11 +166,11 @@ class Overlay:
         due = [run.due for run in self.runs]
         assert due == sorted(due, reverse=True), "a run that is due lies above one that is not"
         assert due.count(False) <= RUNS_SET_ASIDE_MAX, "too many runs are set aside"
-        assert all(pin.holders > 0 for pin in self._pins), "a pin that nobody holds is kept"
+        assert all(pin.holders > 0 for pin in self._pins), "a pin without a holder is kept"
 
 
 def fill(found: list[Stored | None], keys: Sequence[bytes], layer: Lookup) -> bool:
-    """Ask an older layer for the keys nothing was found for yet. False when none was open."""
+    """Look up the keys that have no result yet in an older layer. Returns False if there were none."""
     missing = positions_of(found, None)
     if not missing:
         return False

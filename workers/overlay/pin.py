@@ -1,10 +1,10 @@
-"""An overlay as it was at one moment, for the scans that were opened then. See overlay.py.
+"""The layers of an overlay at one moment, for the scans that were opened then. See overlay.py.
 
-    runs and active layer of that moment --> as tables hold them, run by run, when they are drained
+    runs and active layer of that moment --> the tables that they are drained into, one after the other
 
-A drain writes another table behind each run with which a pin ends (Overlay.cuts). So every table that it makes of runs
-of the pin holds nothing that is newer than the pin, and says the same as those runs: tombstones that it leaves out hide
-nothing in older layers, here as there.
+A drain begins another table after the last run of each pin (Overlay.cuts). So a table made of runs of a pin holds
+nothing that is newer than the pin, and can take the place of those runs. Tombstones that the table leaves out hide
+nothing in older layers, neither for the pin nor for the range.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class DrainedRuns(NamedTuple):
-    """What a drain has made of the runs with these LSNs. `record` is None where they left nothing to store."""
+    """The table that a drain made of the runs with these LSNs. `record` is None if there was nothing to store."""
 
     lsn_first: int
     lsn_last: int
@@ -35,7 +35,7 @@ PinnedLayer: TypeAlias = ImmutableRun | ActiveLayer | DrainedRuns
 
 
 class Pin:
-    """`layers` from the oldest to the newest; `holders` counts the scans that need them."""
+    """Pinned `layers`, oldest first. `holders` counts the scans that need them."""
 
     def __init__(self, overlay: Overlay, layers: list[PinnedLayer]) -> None:
         self.overlay = overlay
@@ -44,23 +44,23 @@ class Pin:
 
     @property
     def lsn_last(self) -> int:
-        """Where its newest run ends; 0 when it has none."""
+        """The LSN at which its newest run ends; 0 if it has no run."""
         ends = [layer.lsn_last for layer in self.layers if isinstance(layer, ImmutableRun)]
         return ends[-1] if ends else 0
 
     def readable(self) -> list[Ordered]:
-        """The layers, to be read."""
+        """The layers in a form that can be read, oldest first."""
         return [layer if isinstance(layer, ActiveLayer) else layer.layer for layer in self.layers]
 
     def replace(self, drained: DrainedRuns) -> None:
-        """Read from now on in a table what it has in memory, if the table holds that and nothing else."""
+        """Replace runs in memory by the table they were drained into, if it holds nothing newer than they are."""
         covered = [layer for layer in self.layers if isinstance(layer, ImmutableRun) and _covers(drained, layer)]
         if covered and covered[-1].lsn_last == drained.lsn_last:
             at = self.layers.index(covered[0])
             self.layers[at : at + len(covered)] = [drained]
 
     def held_alone(self) -> Sequence[ActiveLayer]:
-        """What it has in memory that its overlay has not."""
+        """The layers that it has in memory and its overlay has not."""
         live = {self.overlay.active, *(run.layer for run in self.overlay.runs)}
         return [
             layer
@@ -70,7 +70,7 @@ class Pin:
         ]
 
     def release(self) -> None:
-        """One scan less needs it."""
+        """Drop one holder."""
         self.overlay.release(self)
 
 

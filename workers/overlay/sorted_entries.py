@@ -1,12 +1,12 @@
-"""The entries of a layer in key order, made a slice at a time, so that nobody has to wait for the whole.
+"""The entries of a layer in key order. They are sorted a slice at a time, so that nobody waits for the whole layer.
 
-What was added since the last look is taken in batches, in the order in which it was written. A batch is sorted and
-makes a piece; so do a few batches together where the keys are copied; small neighbours become one. What came in key
-order makes one piece. Readers take what they want of each piece and merge that.
+New entries are taken in batches, in the order of writing. A batch becomes a sorted piece; batches whose keys are copied
+(see below) are collected and sorted together. Small neighbouring pieces are merged. Entries that were written in key
+order form one piece. Readers take what they need of each piece and merge it.
 
-Readers want a few entries of every piece. The objects of these lie all over the memory, and to wait for each costs more
-than all else. So a piece has the values beside the keys, and copies of short items of one length, back to back. Once a
-key was written again the pieces may have former values: from then on each value is looked up.
+Readers need a few entries of every piece. Their objects are scattered over the memory, and waiting for each of them
+costs more than all else. So a piece stores values next to keys, and short items of one length as copies, back to back.
+Once a key has been written again, pieces may hold former values: from then on each value is looked up.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from shardstore.tables.table_format import Entries, FixedItems
 from shardstore.workers.segment.merge import merge
 
 SORTED_TOGETHER = 16_384
-"""So many copied keys make a piece: to sort them takes two milliseconds."""
+"""Number of copied keys that are sorted together into a piece, which takes two milliseconds."""
 PIECE_KEYS_MAX = 8_192
-"""Neighbours that overlap do not grow beyond this: to merge them takes two milliseconds where they are not copied."""
+"""Overlapping neighbours are merged up to this size, which takes two milliseconds if their keys are not copied."""
 COPIED_BYTES_MAX = 56
-"""Keys of more bytes are not copied, nor values that have more together with them: ENTRY_OVERHEAD_BYTES has room for
-that much."""
+"""Keys of up to this size are copied, and values if key and value together stay within it. ENTRY_OVERHEAD_BYTES has
+room for these copies."""
 MARKS_PER_PIECE = 16
 MARKS_PER_PIECE_MIN = 8
 MARKS_IN_ALL = 128
-"""With more marks than this, each piece sets fewer."""
+"""Marks aimed at in all pieces together: the more pieces there are, the fewer marks each sets."""
 PLACES_KEPT = 8
 _Item = TypeVar("_Item")
 
 
 class _Unsorted:
-    """The entries of a dict, which only gains keys, from the one at place `first` to the one before `end`."""
+    """The entries `first` to `end` (excluded) of a dict, by their place in it. The dict only gains keys."""
 
     def __init__(self, entries: dict[bytes, Stored], first: int, end: int) -> None:
         self._entries = entries
@@ -56,8 +56,8 @@ class _Unsorted:
         return self.end - self.first
 
     def take_oldest(self, count: int) -> tuple[list[bytes], list[Stored]]:
-        """Keys and values of the first of them, so many at the most; they do not count any more."""
-        if self._size != len(self._entries):  # a dict that has grown ends its iterators
+        """Remove the first entries, at most `count`. Returns their keys and values."""
+        if self._size != len(self._entries):  # iterators of a dict fail once it has grown
             self._size = len(self._entries)
             self._keys, self._values = self._rest_of(self._entries), self._rest_of(self._entries.values())
         count = min(count, len(self))
@@ -65,7 +65,7 @@ class _Unsorted:
         return list(islice(self._keys, count)), list(islice(self._values, count))
 
     def _rest_of(self, items: Reversible[_Item]) -> Iterator[_Item]:
-        """From `first` on, found from the end that is nearer."""
+        """The items from `first` on, reached from the nearer end of the dict."""
         behind = self._size - self.first
         if behind > self.first:
             return islice(items, self.first, None)
@@ -76,9 +76,9 @@ _Cut: TypeAlias = tuple[Entries, int, int]
 
 
 class SortedEntries:
-    """Over `entries`, which only ever gain keys, at their end.
+    """The sorted form of `entries`, a dict that only ever gains keys, at its end.
 
-    Invariant: the pieces, `_batches` and `_unsorted` hold the first `_known` entries, each once.
+    Invariant: the pieces, `_batches` and `_unsorted` together hold each of the first `_known` entries once.
     """
 
     def __init__(self, entries: dict[bytes, Stored]) -> None:
@@ -86,12 +86,12 @@ class SortedEntries:
         self._known = 0
         self._unsorted = _Unsorted(entries, 0, 0)
         self._batches: list[Entries] = []
-        """Taken, and to be sorted together."""
+        """Taken but not sorted yet; they are sorted together."""
         self._pieces: list[Entries] = []
         self._values_are_old = False
         self._places: dict[bytes, list[int]] = {}
-        """How many keys of each piece lie before a key, for the latest that was asked for: a page begins with one of
-        the page before."""
+        """For the latest bounds asked for: how many keys of each piece are below the bound. A page begins at a bound of
+        the page before it."""
         self._cuts_of: KeyRange | None = None
         self._latest_cuts: Sequence[_Cut] = ()
 
@@ -105,11 +105,11 @@ class SortedEntries:
         return twin
 
     def note_overwritten(self) -> None:
-        """A key that was there has another value now."""
+        """Note that an existing key has got another value."""
         self._values_are_old = self._known > 0
 
     def sort(self, keys_max: int) -> int:
-        """Put so many more keys in order. Answers how many were; with less than `keys_max`, all are in order."""
+        """Sort at most `keys_max` more keys. Returns how many; if fewer than `keys_max`, all are in order."""
         sorted_now = 0
         while sorted_now < keys_max and (len(self._unsorted) or self._known < len(self._entries)):
             if not len(self._unsorted):
@@ -123,7 +123,7 @@ class SortedEntries:
         return sorted_now
 
     def extent(self, key_range: KeyRange) -> KeyRange | None:
-        """From the first key in the range to the last one there."""
+        """The range from the first to the last key in `key_range`; None if there are none."""
         cuts = self._cuts(key_range)
         if not cuts:
             return None
@@ -132,7 +132,7 @@ class SortedEntries:
         return KeyRange(first, last + b"\0")
 
     def between(self, key_range: KeyRange) -> list[Entries]:
-        """The entries of the range, those of each piece in order."""
+        """The entries in the range: one sorted Entries for each piece."""
         found = [Entries(keys[low:high], values[low:high]) for (keys, values), low, high in self._cuts(key_range)]
         if self._values_are_old:
             value_of = self._entries.__getitem__
@@ -140,11 +140,11 @@ class SortedEntries:
         return found
 
     def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, entry_bytes: int) -> list[Mark]:
-        """The nearest marks, until there are so many entries: they stand at even steps through each piece.
+        """The nearest marks, enough for `entries_max` entries. Marks stand at even steps through each piece.
 
-        The first mark of each piece stands a little farther than that of the piece before, from almost nothing to a
-        whole step: so all marks together count what lies before a key neither too high nor too low, however many
-        pieces there are.
+        The first mark of each piece stands a little farther in than that of the piece before, from almost nothing to a
+        whole step. So the marks before a key estimate the number of entries before it without bias, however many pieces
+        there are.
         """
         cuts = self._cuts(key_range)
         marks_of_each = max(MARKS_PER_PIECE_MIN, min(MARKS_PER_PIECE, MARKS_IN_ALL // max(1, len(cuts))))
@@ -162,7 +162,7 @@ class SortedEntries:
         return [Mark(key, step, step * entry_bytes) for key in found[: -(-entries_max // step)]]
 
     def _cuts(self, key_range: KeyRange) -> Sequence[_Cut]:
-        """Each piece with keys of the range, and from where to where they are. Readers ask several times in a row."""
+        """Each piece with keys in the range, and where they begin and end. Kept: readers ask several times in a row."""
         is_sorted = self._known == len(self._entries) and not len(self._unsorted) and not self._batches
         assert is_sorted, "read before all is in order"
         if key_range != self._cuts_of:
@@ -173,7 +173,7 @@ class SortedEntries:
         return self._latest_cuts
 
     def _places_of(self, bound: bytes) -> list[int]:
-        """For each piece how many of its keys lie before the start, or the end, of a range."""
+        """For each piece, how many of its keys are below the bound."""
         places = self._places.get(bound)
         if places is None:
             if len(self._places) == PLACES_KEPT:
@@ -182,7 +182,7 @@ class SortedEntries:
         return places
 
     def _take(self, keys: list[bytes], values: list[Stored]) -> None:
-        """Make these entries, in the order in which they were written, a piece or a part of one."""
+        """Make a piece, or a part of one, of entries that are in the order of writing."""
         if all(map(lt, keys, islice(keys, 1, None))):
             self._add(Entries(keys, values))
             return
@@ -211,7 +211,7 @@ class SortedEntries:
 
 
 def _append(piece: Entries, later: Entries) -> bool:
-    """Let the piece go on with what comes behind its last key. False when that does not, or where there are copies."""
+    """Extend the piece by entries that follow its last key. False if they do not follow, or if there are copies."""
     if not all(isinstance(column, list) for column in (*piece, *later)) or later.keys[0] < piece.keys[-1]:
         return False
     for column, more in zip(piece, later, strict=True):
@@ -224,6 +224,6 @@ def _place_in(keys: Sequence[bytes] | FixedItems, bound: bytes) -> int:
 
 
 def _copied_up_to(bytes_max: int, items: list[Any]) -> list[Any] | FixedItems:
-    """An array of copies, if all have one length and not more bytes than this."""
+    """An array of copies if all items have one length of at most `bytes_max`; else the items as they are."""
     stride = stride_of_items(items)
     return as_array(items, stride) if 0 < stride <= bytes_max else items

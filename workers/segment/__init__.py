@@ -1,10 +1,10 @@
-"""Writing of a range's files, which shardstore/tables reads.
+"""Writes the files of a range. shardstore/tables reads them.
 
 state.py            the states of a segment
-publishing.py       manifests, one version after the other
+publishing.py       publishes manifests
 table_writer.py     writes a table
   column_writer.py    encodes its columns
   key_prefixes.py     the prefix that the keys of a block share
-merge.py            columns of entries, merged
+merge.py            merges columns of entries
 tombstones.py       which tombstones are still needed
 """

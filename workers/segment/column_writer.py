@@ -1,4 +1,4 @@
-"""Encoding of a column of a table: all items at once, then cut into blocks by offsets."""
+"""Encodes a column of a table: all items at once, then cut into blocks by their offsets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shardstore.tables.table_format import OFFSET_BYTES, FixedItems, Integers
 
 
 class BlockColumn(NamedTuple):
-    """A column as it stands in a block: the items, and their offsets elsewhere in the block, none if it is fixed."""
+    """A column in a block: the items and their offsets, which the block stores apart; a fixed column has no offsets."""
 
     items: Buffer
     offsets: bytes
@@ -27,7 +27,7 @@ class BlockColumn(NamedTuple):
 class EncodedColumn:
     """The items back to back, and where each begins; `offsets` has one item more, for the end.
 
-    `lengths` are payload bytes of the items, tombstones left out.
+    `lengths` are the payload bytes of the items without tombstones; of a fixed column the one length.
     """
 
     body: Buffer
@@ -36,7 +36,7 @@ class EncodedColumn:
     lengths: Integers
 
     def block(self, first: int, last: int) -> BlockColumn:
-        """Items first to last, the last excluded."""
+        """Items `first` to `last` (excluded)."""
         items = self.body[int(self.offsets[first]) : int(self.offsets[last])]
         if self.fixed:
             return BlockColumn(items, b"")
@@ -45,7 +45,7 @@ class EncodedColumn:
 
 
 def encode_fixed_items(items: Sequence[bytes] | FixedItems, stride: int) -> EncodedColumn:
-    """A column of items that all have this length."""
+    """Encode items that all have this length."""
     body = as_array(items, stride).tobytes()
     assert len(body) == len(items) * stride
     offsets = np.arange(len(items) + 1, dtype=np.int64) * stride
@@ -53,7 +53,7 @@ def encode_fixed_items(items: Sequence[bytes] | FixedItems, stride: int) -> Enco
 
 
 def encode_variable_items(items: Sequence[Stored] | FixedItems) -> EncodedColumn:
-    """A column of items of any length, tombstones allowed."""
+    """Encode items of any length. Tombstones are allowed."""
     plain = as_list(items)
     packed: bytes = msgpack.packb(plain, default=_nil)
     lengths = np.fromiter(map(len, plain), np.int64, len(plain))
@@ -68,4 +68,4 @@ def encode_variable_items(items: Sequence[Stored] | FixedItems) -> EncodedColumn
 
 
 def _nil(_: object) -> None:
-    """What a tombstone is packed as."""
+    """What msgpack stores for a tombstone: nil."""

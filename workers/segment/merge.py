@@ -1,6 +1,6 @@
-"""Merging of columns of entries: sorted by key, and of equal keys the newest entry wins.
+"""Merges columns of entries: the result is sorted by key, and the newest of equal keys wins.
 
-Keys of one length are ordered by columns of integers, others in a dictionary; both ways give the same entries.
+Keys of one length are sorted as columns of integers, others with a dictionary; both ways give the same entries.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WORD_BYTES = 8
 
 
 def merge(oldest_to_newest: Sequence[Entries]) -> Entries:
-    """The entries of all sources, which need not be sorted, in key order. At least one source."""
+    """The entries of all sources, which need not be sorted, in key order. There must be a source."""
     key_columns, value_columns = zip(*oldest_to_newest, strict=True)
     if not _are_one_layout(key_columns):
         return _merge_in_a_dictionary(oldest_to_newest)
@@ -31,7 +31,7 @@ def merge(oldest_to_newest: Sequence[Entries]) -> Entries:
 
 
 def joined(columns: Sequence[Entries]) -> Entries:
-    """The entries of all columns one after the other."""
+    """The entries of all columns, one column after the other."""
     key_columns, value_columns = zip(*columns, strict=True)
     return Entries(_joined_items(key_columns), _joined_items(value_columns))
 
@@ -56,17 +56,17 @@ def _joined_items(columns: Sequence[Any]) -> Any:
 
 
 def _taken(columns: Sequence[Values], kept: Integers) -> Values:
-    """The items of the joined columns at these places."""
+    """The items of the joined columns at these positions."""
     items: Values = _joined_items(columns)
     return items[kept] if isinstance(items, np.ndarray) else list(map(items.__getitem__, kept.tolist()))
 
 
 def _newest_in_key_order(keys: FixedItems) -> Integers:
-    """Places of the keys in order; of equal keys only the last.
+    """Positions of the keys in key order; of equal keys only the last.
 
-    The first bytes in which keys differ order most of them, by the fastest sort there is, which leaves equals in any
-    order. Only keys that have equals there are compared as a whole, by a sort that leaves equals where they were. (It
-    takes zeros at the end for padding: that is no matter between keys of one length.)
+    Most keys are ordered by the first bytes in which keys differ, with numpy's fastest sort, which is not stable. Only
+    keys that are equal there are compared as a whole, with a stable sort. (It ignores zeros at the end, which does not
+    matter between keys of one length.)
     """
     at = _first_difference(keys)
     first_word = _word(keys, at)
@@ -79,14 +79,14 @@ def _newest_in_key_order(keys: FixedItems) -> Integers:
         return order
     rows = np.sort(order[tied])
     compared = keys[rows].view(f"S{keys.itemsize}")
-    ranks = np.argsort(compared, kind="stable")  # sources that are sorted are runs for it
+    ranks = np.argsort(compared, kind="stable")  # sorted sources are quickly merged by it
     order[tied] = rows[ranks]
     ranked = compared[ranks]
     return np.delete(order, tied[:-1][ranked[1:] == ranked[:-1]])
 
 
 def _first_difference(keys: FixedItems) -> int:
-    """The first byte in which any two keys differ; where the last word begins if all are equal."""
+    """Position of the first byte in which any two keys differ; if all are equal, of the last word."""
     for at in range(0, keys.itemsize, _WORD_BYTES):
         word = _word(keys, at)
         differs = int(word.min()) ^ int(word.max())
@@ -96,7 +96,7 @@ def _first_difference(keys: FixedItems) -> int:
 
 
 def _word(keys: FixedItems, at: int) -> Words:
-    """Eight bytes of each key, from this one on, as integers that order as the bytes do. Zeros follow the last byte."""
+    """Eight bytes of each key from position `at` on, as integers in the same order. Zeros follow the last byte."""
     size = keys.itemsize
     last = max(0, size - _WORD_BYTES)
     items = keys if size >= _WORD_BYTES else _padded(keys)

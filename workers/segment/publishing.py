@@ -1,4 +1,4 @@
-"""Writing of manifests: the owner of a segment makes one version after the other valid."""
+"""Publishes manifests. Only the owner of a segment does that, one version after the other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shardstore.tables.manifest import Manifest, encode_manifest, new_manifest, 
 
 
 def create_segment(filesystem: Filesystem, store: str, segment: int, key_range: KeyRange, epoch: int) -> Manifest:
-    """Make a new, empty segment, durable. Returns its manifest."""
+    """Create a new, empty segment durably. Returns its manifest."""
     filesystem.make_directory(file_names.segment_directory(segment))
     manifest = new_manifest(store, segment, key_range, epoch)
     publish_manifest(filesystem, manifest)
@@ -18,15 +18,15 @@ def create_segment(filesystem: Filesystem, store: str, segment: int, key_range: 
 
 
 def publish_manifest(filesystem: Filesystem, manifest: Manifest) -> None:
-    """Make this the manifest of its segment, atomically and durably. The tables it names are durable already."""
+    """Make this the manifest of its segment, atomically and durably. The tables it names must be durable already."""
     publish(filesystem, file_names.manifest(manifest.segment), encode_manifest(manifest))
 
 
 def open_manifest(filesystem: Filesystem, store: str, segment: int) -> Manifest:
     """Read the manifest as the new owner of the segment, and make its name durable. Raises as `read_manifest`.
 
-    A process may have died between renaming the manifest and syncing the directory. Log files are released because of
-    what it says, so it must not be lost with the power.
+    A process may have died between renaming the manifest and syncing the directory. A power cut must not undo the
+    rename: log files are released because of what the manifest says.
     """
     manifest = read_manifest(filesystem, store, segment)
     filesystem.sync_directory(file_names.segment_directory(segment))

@@ -3,11 +3,11 @@
     READY --SEAL--> FREEZE --START--> MAINTENANCE_RUNNING --SWAP | FAIL--> FREEZE --RESUME--> READY
                        ^                    |      ^                         |
                        +--------SEAL--------+      +--------CONTINUE---------+
-    any but CLOSED --DAMAGE--> ERROR           any but CLOSED --CLOSE--> CLOSED
+    any but ERROR, CLOSED --DAMAGE--> ERROR        any but CLOSED --CLOSE--> CLOSED
 
-FREEZE is short: what a job is to read is fixed, or what it has written is taken over. A drain may overtake a compaction
-of the segment; the state is READY again when both have ended. Reads and writes go on in every state but CLOSED and,
-where damage kept the segment from opening, ERROR.
+FREEZE is short: the inputs of a job are fixed, or its result is taken over. A drain may run during a compaction of the
+segment; the state is READY again when both have ended. Reads and writes go on in every state except CLOSED and, if
+damage kept the segment from being opened, ERROR.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from enum import StrEnum
 
 
 class SegmentState(StrEnum):
-    """What becomes of a segment now."""
+    """The state of a segment."""
 
     READY = "READY"
     FREEZE = "FREEZE"
@@ -26,22 +26,22 @@ class SegmentState(StrEnum):
 
 
 class Step(StrEnum):
-    """What moves a segment on."""
+    """What moves a segment to its next state."""
 
     SEAL = "SEAL"
     """The inputs of a job are fixed."""
     START = "START"
     """The job runs."""
     SWAP = "SWAP"
-    """It ended well; its result is taken over."""
+    """The job succeeded; its result is taken over."""
     FAIL = "FAIL"
-    """It ended badly; what was served is served as before."""
+    """The job failed; the segment is served as before."""
     RESUME = "RESUME"
     """No other job of the segment runs."""
     CONTINUE = "CONTINUE"
     """Another job of the segment goes on."""
     DAMAGE = "DAMAGE"
-    """Damage was met that another try cannot help: no job of the segment runs any more."""
+    """Damage was found that a retry cannot mend: no job of the segment runs any more."""
     CLOSE = "CLOSE"
     """The worker stops."""
 
@@ -58,7 +58,7 @@ TRANSITIONS: dict[tuple[SegmentState, Step], SegmentState] = {
     **{(state, Step.DAMAGE): SegmentState.ERROR for state in _OPEN},
     **{(state, Step.CLOSE): SegmentState.CLOSED for state in (*_OPEN, SegmentState.ERROR)},
 }
-"""Where each step leads. What is missing is impossible."""
+"""The state after each step. A step that is missing is impossible."""
 
 
 def after(state: SegmentState, step: Step) -> SegmentState:

@@ -55,7 +55,8 @@ def layout_of(entries: Entries) -> Layout:
 class TableWriter:
     """One table file being written. `add` slices of ascending keys, then `finish`; the caller syncs the directory.
 
-    A context manager: it closes the file, and removes it when the disk was full, so that the room is free again.
+    A context manager: it closes the file. After a StorageFailure it also removes the file, so that its room is free
+    again.
     """
 
     def __init__(self, filesystem: Filesystem, identity: Identity, layout: Layout, options: SegmentOptions) -> None:
@@ -88,11 +89,11 @@ class TableWriter:
 
     @property
     def bytes_written(self) -> int:
-        """Bytes of header and blocks so far."""
+        """Bytes of the header and of the blocks written so far."""
         return self._offset
 
     def add(self, keys: Keys, values: Values) -> None:
-        """Write these entries. Their keys follow all keys added before; the last block may be small."""
+        """Write these entries. Their keys must follow all keys added before. The last block of a call may be small."""
         key_list: list[bytes] = as_list(keys)  # type: ignore[assignment]  # there is no tombstone among keys
         assert self._key_last < key_list[0] <= key_list[-1]
         assert len(keys) == len(values)
@@ -110,7 +111,7 @@ class TableWriter:
         self._flush()
 
     def finish(self, lsn_first: int, lsn_last: int) -> TableRecord:
-        """Write index, filter, properties and footer, and sync the file. `lsn_first` to `lsn_last`: what it covers."""
+        """Write indexes, filter, properties and footer; sync the file. It covers `lsn_first` to `lsn_last`."""
         assert 1 <= len(self._records) <= BLOCKS_MAX
         digests = np.concatenate(self._digests)
         properties = self._properties(len(digests), lsn_first, lsn_last)
@@ -165,7 +166,7 @@ class TableWriter:
         return section
 
     def _entry_numbers(self) -> Integers:
-        """Numbers of all entries, in key order."""
+        """The numbers of all entries, in key order."""
         entries = np.array([record.entries for record in self._records], dtype=np.int64)
         positions = np.cumsum(entries) - entries
         bases = np.arange(len(entries), dtype=np.int64) * BLOCK_ENTRIES - positions
@@ -202,7 +203,10 @@ def _extremes(lengths: Integers) -> list[int]:
 
 
 def block_bounds(bytes_before: Integers, block_bytes: int) -> list[int]:
-    """Where blocks begin, and the end of the last: BLOCK_ENTRIES entries, fewer to stay within block_bytes, never 0."""
+    """Where blocks begin, and where the last one ends.
+
+    A block has BLOCK_ENTRIES entries, or fewer to stay within `block_bytes`, but at least one.
+    """
     entries = len(bytes_before) - 1
     bounds = [0]
     while bounds[-1] < entries:

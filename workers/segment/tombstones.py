@@ -18,9 +18,9 @@ from shardstore.tables.table_reader import Table
 
 
 def without_needless_tombstones(entries: Entries, older: Iterable[Table]) -> Entries:
-    """Sorted entries without the tombstones that hide nothing in any of the older tables.
+    """The sorted entries without the tombstones that hide nothing in any of the older tables.
 
-    Those are looked at only when there are tombstones.
+    The older tables are looked at only if there are tombstones.
     """
     keys, values = entries
     if isinstance(values, np.ndarray):
@@ -37,9 +37,9 @@ def without_needless_tombstones(entries: Entries, older: Iterable[Table]) -> Ent
 
 
 def may_hold(tables: Iterable[Table], keys: Sequence[bytes]) -> Mask:
-    """For each of the ascending keys whether one of the tables may hold it; where False, none does.
+    """For each of the ascending keys, whether one of the tables may hold it; if False, none does.
 
-    Key intervals are asked first, then Bloom filters.
+    Key intervals are checked first, then Bloom filters.
     """
     may: Mask = np.zeros(len(keys), np.bool_)
     digests = digests_of(keys)

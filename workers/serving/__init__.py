@@ -1,17 +1,17 @@
-"""Requests and their answers.
+"""Serves requests.
 
-requests.py        what was asked, checked
-reply.py           whom to answer, and how
+requests.py        decodes and checks requests
+reply.py           makes answers
 read_path.py       GET
-write_path.py      PUT and DELETE
+write_path.py      PUT, DELETE and OUTCOME
   conditions.py      COMPARE_AND_SET and INCREMENT
-  admission.py       whether a write is let in
+  admission.py       whether a write is admitted
   logged_write.py    a write between log and overlay
   buffer_lease.py    how much may be buffered
   drain_rate.py      when there will be room
 scanning.py        SCAN and END_SCAN
   scan_page.py       one page
-  deleted_keys.py    passes over deleted keys
-  open_scans.py      what is held between two pages
-  pages_ahead.py     pages that are read before they are asked for
+  deleted_keys.py    skips deleted keys
+  open_scans.py      what scans hold between two pages
+  pages_ahead.py     pages that are read ahead
 """

@@ -1,4 +1,4 @@
-"""Whether a write is let in, decided before the WAL append from plain numbers."""
+"""Decides whether a write is admitted, from plain numbers and before the WAL append."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS
 
 @dataclass(frozen=True, slots=True)
 class MemoryLimits:
-    """Byte limits of a worker, as far as they follow from its lease.
+    """The byte limits of a worker that follow from its lease.
 
-    One range may hold half of what the worker may, and its active layer is sealed at a quarter of the lease or before,
-    so that drains run in good time. A request of more than `request_bytes` could never be let in.
+    One range may hold half of the lease. Its active layer is sealed at a quarter of the lease at the latest, so that
+    drains begin in time. A request of more than `request_bytes` can never be admitted.
     """
 
     worker_bytes: int
@@ -32,7 +32,7 @@ class MemoryLimits:
 
 
 class Usage(NamedTuple):
-    """What is held now."""
+    """What is held now: memory of the worker and of the range, runs that are due for a drain, bytes of the log."""
 
     worker_bytes: int
     range_bytes: int
@@ -41,7 +41,7 @@ class Usage(NamedTuple):
 
 
 def admit(incoming_bytes: int, usage: Usage, limits: MemoryLimits) -> None:
-    """Raise Busy, naming the bound, when these bytes would pass one; InvalidRequest when they always would."""
+    """Raise Busy, which names the limit, if these bytes would exceed one; InvalidRequest if they always would."""
     worker_bytes, range_bytes, runs, wal_bytes = usage
     if incoming_bytes > limits.request_bytes:
         raise InvalidRequest(

@@ -1,7 +1,7 @@
-"""The worker's side of the buffer budget: how much it may buffer, what it asks for, what it gives back.
+"""The worker's side of the memory budget: how much it may buffer, how much it asks for, how much it gives back.
 
-Rules that router/budget.py counts on: the lease grows only by the answer to the latest report, which the registration
-sees to; and what is buffered is never more than the lease. See MemoryPlan for the bounds.
+router/budget.py relies on two rules. A lease grows only by the answer to the latest report (registration.py ignores all
+others), and no more is buffered than the lease. See MemoryPlan for the limits.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from shardstore.memory_plan import MemoryPlan
 from shardstore.wire.messages import Lease, LeaseReport
 
 WANTED_PER_USED = 8
-"""So much more than was lately used is asked for, so that layers can grow to their full size before they are sealed."""
+"""Bytes to ask for per byte that was lately used, so that layers can grow to their full size before they are sealed."""
 ASKS_BELOW_PER_USED = 4
-"""A lease that is less than this much more than is used is asked to grow."""
+"""A worker asks for more at once if its lease beyond the floor is less than this many times what is used."""
 NEVER_BYTES = 2**63
 SHORT_PRESSURE = 192
-"""From here on a lease that does not grow is a stall: clients are slowed down."""
+"""Pressure above which a lease that does not grow is a stall, as clients are slowed down."""
 
 
 class BufferLease:
     """Invariant: `bytes` is at least what is buffered."""
 
     def __init__(self, plan: MemoryPlan, used: int) -> None:
-        """The lease of a process that has buffered `used` bytes from its log: no more than the one before it had."""
+        """The first lease of a process that has replayed `used` bytes. The process before had at least as much."""
         self.bytes = max(plan.lease_start, used)
         self.wanted = plan.lease_floor
         self.asks_above = 0
-        """So much used or refused is reason to ask at once for a larger lease."""
+        """If more than this is used or refused, the worker asks for a larger lease at once."""
         self._plan = plan
         self._peak = used
         self._in_vain = False
@@ -34,15 +34,15 @@ class BufferLease:
 
     @property
     def is_short(self) -> bool:
-        """Whether less was granted than was asked for."""
+        """Whether less was granted than the worker asked for."""
         return self._in_vain
 
     def pass_time(self) -> None:
-        """A heartbeat later: forget an eighth of what was used at the most."""
+        """Let the peak of what was used decay by an eighth: one interval of heartbeats has passed."""
         self._peak -= self._peak // 8
 
     def report(self, used: int, refused: int, draining: int) -> LeaseReport:
-        """What to tell the router; `refused` would have been used too. Gives back what is idle."""
+        """Give back what is idle, and report to the router. `refused` bytes would have been used too."""
         plan = self._plan
         self._peak = max(self._peak, used + refused)
         self.wanted = min(plan.lease_floor + WANTED_PER_USED * self._peak, plan.lease_max)
@@ -50,13 +50,16 @@ class BufferLease:
         return LeaseReport(self.bytes, used, draining, self.wanted)
 
     def take(self, lease: Lease, used: int) -> None:
-        """The router's answer. A smaller lease is reached as drains allow, with a little room left until then."""
+        """Take the lease that the router granted. If it is below what is used, it is reached as drains free memory.
+
+        Until then at most an eighth more than is used may be buffered.
+        """
         lease_bytes = max(lease.lease, min(self.bytes, used + used // 8))
         self._in_vain = lease_bytes < self.wanted
         self._set(lease_bytes)
 
     def _set(self, lease_bytes: int) -> None:
-        """Have this lease. Where more cannot be had, or was not granted, only the next heartbeat asks again."""
+        """Set the lease. If no more can be had, or less was granted than wanted, only the next heartbeat asks again."""
         self.bytes = lease_bytes
         useless = self._in_vain or lease_bytes >= self._plan.lease_max
         spare_bytes = max(0, lease_bytes - self._plan.lease_floor)

@@ -1,4 +1,4 @@
-"""The conditions of COMPARE_AND_SET and INCREMENT: what they make of the value that a key has."""
+"""Evaluates COMPARE_AND_SET and INCREMENT on the value that a key has."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shardstore.workers.wal.record_format import RecordKind
 
 
 class Effect(NamedTuple):
-    """What is logged for a condition that holds: a value for the key, or its deletion; and what the asker is told."""
+    """What is logged if a condition holds: a value for the key, or its deletion. `result` is for the answer."""
 
     kind: RecordKind
     value: bytes | None
@@ -22,7 +22,7 @@ class Effect(NamedTuple):
 
 
 def effect_of(op: int, frames: Sequence[bytes], stored: Stored | None) -> Effect | None:
-    """The effect on a key of which this is stored; None when the condition does not hold. Raises InvalidRequest."""
+    """The effect on a key with this stored value; None if the condition does not hold. Raises InvalidRequest."""
     value = None if stored is TOMBSTONE else stored
     if op == Op.INCREMENT:
         return _incremented(amount_of(frames), value)
@@ -33,7 +33,7 @@ def effect_of(op: int, frames: Sequence[bytes], stored: Stored | None) -> Effect
 
 
 def _incremented(amount: int, value: bytes | None) -> Effect | None:
-    """An absent counter stands at 0. A value that is no counter, or would be none any more, stays."""
+    """The counter with its new value; an absent one is 0. None if the value is no counter, or the sum would be none."""
     try:
         number = (0 if value is None else counters.of_value(value)) + amount
     except counters.NoCounter:

@@ -1,7 +1,7 @@
-"""Passing over deleted keys to the next one that has a value, however many there are.
+"""Skips deleted keys up to the next key that has a value, however many there are.
 
-Nothing is merged and nothing is sorted for that. From the newest layer to the oldest, each tells the first key that
-has a value there and is in no newer layer; the nearest of those is the one.
+Nothing is merged or sorted for that. In each layer, from the newest to the oldest, the first key is found that has a
+value there and is in no newer layer. The nearest of these keys is the next one.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from shardstore.tables.table_format import Entries, Values
 
 PASSED_ENTRIES_MIN = 256
 PASSED_ENTRIES_MAX = 16_384
-"""Of all layers together, deleted keys and what they hide: two to three milliseconds."""
+"""Largest stretch that is looked at in one go, in entries of all layers together: two to three milliseconds."""
 PASSED_GROWTH = 8
 PASSED_BYTES_MAX = 4 * SCAN_PAGE_BYTES
 
 
 def pass_deleted(layers: Sequence[Ordered], wanted: KeyRange, reverse: bool) -> tuple[KeyRange | None, bool]:
-    """What is left of a range from the nearest key with a value on, and True.
+    """Skip deleted keys. Returns the rest of the range from the nearest key with a value on, and True.
 
-    False when there may be more to pass over, or nothing is left (None).
+    Returns False if there may be more keys to skip, or if nothing is left (None).
     """
     entries_max, left = PASSED_ENTRIES_MIN, wanted
     while True:
@@ -44,7 +44,7 @@ def pass_deleted(layers: Sequence[Ordered], wanted: KeyRange, reverse: bool) -> 
 
 
 def _nearest_value(oldest_to_newest: Sequence[Sequence[Entries]], reverse: bool) -> bytes | None:
-    """The nearest key that has a value; None when all are deleted."""
+    """The nearest key that has a value; None if all are deleted."""
     newer: set[bytes] = set()
     nearest: list[bytes] = []
     for older in range(len(oldest_to_newest) - 1, -1, -1):
@@ -66,7 +66,7 @@ def _keys_of(column: Entries) -> list[bytes]:
 
 
 def _with_value(keys: list[bytes], values: Values) -> list[bytes]:
-    """Those of the keys that have one."""
+    """The keys that have a value."""
     if isinstance(values, np.ndarray):
         return keys
     return list(compress(keys, map(is_not, values, repeat(TOMBSTONE))))

@@ -1,8 +1,8 @@
-"""How fast drains free memory, and so when a writer that was refused had best come back.
+"""How fast drains free memory, and so when a refused writer should come back.
 
-Writers that are refused while nothing is free are given different times: the first one when the running drain should
-end, each other one as much later as drains take for the bytes of those before it. So they find room when they come
-back, and do not all come at once.
+Writers that are refused while nothing is free get different times: each gets the time at which the running drain should
+have ended, and drains should have freed room for this writer and all that were refused before it. So they find room
+when they come back, and do not all come at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ RETRY_NS_MAX = 2 * SECOND_NS
 
 
 class DrainRate:
-    """`bytes_per_second` is 0 until a drain has ended."""
+    """Measures drains. `bytes_per_second` is 0 until a drain has ended."""
 
     def __init__(self) -> None:
         self.bytes_per_second = 0
@@ -24,16 +24,16 @@ class DrainRate:
         self._promised_ns = 0
 
     def begun(self, size_bytes: int, now_ns: int) -> None:
-        """A drain that will free these bytes has started. It counts from the end of the last, unless `idle` came."""
+        """Note that a drain of these bytes has begun. Its time counts from the end of the last, unless `idle` came."""
         self._since_ns = self._since_ns or now_ns
         self._room_ns = now_ns + self._duration_ns(size_bytes)
 
     def idle(self) -> None:
-        """No job is due: what passes until the next drain says nothing about how fast they are."""
+        """Note that no job is due: the time until the next drain says nothing about the speed of drains."""
         self._since_ns = 0
 
     def ended(self, freed_bytes: int, now_ns: int) -> None:
-        """The drain has freed these bytes."""
+        """Note that the drain has freed these bytes."""
         duration_ns = max(1, now_ns - self._since_ns)
         rate = freed_bytes * SECOND_NS // duration_ns
         self.bytes_per_second = (3 * self.bytes_per_second + rate) // 4 if self.bytes_per_second else rate
@@ -41,11 +41,11 @@ class DrainRate:
         self._room_ns = 0
 
     def failed(self) -> None:
-        """The drain has freed nothing."""
+        """Note that the drain has freed nothing."""
         self._since_ns = self._room_ns = 0
 
     def retry_after_ns(self, wanted_bytes: int, now_ns: int) -> int:
-        """How long a writer of so many bytes is to wait, behind those who were told before."""
+        """How long a writer of this many bytes should wait, behind the writers that were refused before."""
         if not self.bytes_per_second:
             return RETRY_UNMEASURED_NS
         first_ns = max(now_ns, self._promised_ns, self._room_ns)

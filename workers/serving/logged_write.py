@@ -1,4 +1,4 @@
-"""Writes between the log and the overlay, and what their askers are told."""
+"""Writes between the log and the overlay, and the answers to them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _NO_RESULT = Refusal("the request with this id was no INCREMENT")
 
 @dataclass(slots=True)
 class LoggedWrite:
-    """A write that stands in the WAL, once `lsn` is not 0, and is not applied yet.
+    """A write that is not applied yet. It is in the WAL once `lsn` is not 0.
 
-    `values` is None for deletions. `waiting` is to be answered once it is applied: the request itself and its retries,
-    and whoever is told something that was judged on this write, which a crash could undo until then.
+    `values` is None for deletes. `waiting` holds the requests to answer once the write is applied: the request itself,
+    its retries, and others whose answer depends on this write, which a crash could undo until then.
     """
 
     owned: OwnedRange
@@ -42,18 +42,18 @@ class LoggedWrite:
 
     @property
     def admitted_bytes(self) -> int:
-        """By how many bytes the overlay may grow."""
+        """Upper bound on the bytes by which the overlay grows."""
         return self.payload_bytes + len(self.keys) * ENTRY_OVERHEAD_BYTES
 
     def get(self, key: bytes) -> Stored | None:
-        """What the write stores for a key; None for nothing."""
+        """The value or tombstone that the write stores for a key; None if it has neither."""
         if self._entries is None:
             self._entries = dict(zip(self.keys, self.values or repeat(TOMBSTONE), strict=False))
         return self._entries.get(key)
 
 
 def answer(asker: Asker, result: Result, pressure: int) -> Send:
-    """Tell the asker of a write, or of the outcome of one, how it ended."""
+    """Answer a write, or a question for the outcome of one, with its result."""
     op = asker.header.op
     if op in _PLAIN:
         return asker.accept(pressure)

@@ -1,12 +1,12 @@
-"""Scans for which the worker holds something between two pages: a view of a range, or the writers of a range.
+"""Scans that hold something between two pages: a view of a range, or the isolation of a range, which keeps writers out.
 
-    opened   by the first page in a range, unless it is the last one too
-    closed   by the last page, by END_SCAN, when the client goes away, when an isolation has had its time; and a view
-             of which no page is asked any more: after its lease when its place or what it holds is needed, and
+    opened   by the first page in a range, unless that is also the last
+    closed   by the last page, by END_SCAN, when the client goes away, or when an isolation times out; a view of which
+             no more pages are asked for is closed after its lease if its place or what it holds is needed, and
              SCAN_ABANDONED_NS later in any case
 
-Who asks for a page of a scan that was closed is told why (ScanInvalidated). The mark that names a scan is drawn at
-random, and counts for the client that opened it.
+A request for a page of a closed scan is refused with the reason (ScanInvalidated). The mark that names a scan is
+random, and valid only for the client that opened the scan.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ from shardstore.workers.serving.reply import Asker
 
 RETRY_AFTER_NS = 20 * MILLISECOND_NS
 NO_RETRY_NS = 0
-"""What is refused with this does not become possible by waiting a little."""
+"""For refusals that do not end by themselves after a short wait."""
 ENDED_KNOWN = 1_024
-"""Scans that were closed of which the reason is known."""
+"""Number of closed scans whose reason is remembered."""
 _MARK = struct.Struct("<IQ")
 
 
 @dataclass(slots=True, eq=False)
 class OpenScan:
-    """One scan in one range. `request` asked for its first page there; without a view it isolates the range."""
+    """One scan in one range. `request` asked for its first page there. A scan without a view isolates the range."""
 
     mark: bytes
     request: RequestId
@@ -59,7 +59,7 @@ class OpenScan:
 
 
 class Held(NamedTuple):
-    """Bytes that nothing but open scans still needs: of former overlays, and of tables no manifest names."""
+    """Bytes that only open scans still need: of former overlays, and of tables that no manifest names."""
 
     memory_bytes: int
     file_bytes: int
@@ -68,7 +68,8 @@ class Held(NamedTuple):
 class OpenScans:
     """All open scans of a worker, the oldest first.
 
-    Invariants: at most `scans_max` of the plan; a range has at most one that isolates it; `_by_request` holds the same.
+    Invariants: there are at most `scans_max` of the plan; at most one scan isolates a range; `_by_request` holds the
+    same scans.
     """
 
     def __init__(self, plan: MemoryPlan, entropy: Entropy) -> None:
@@ -78,17 +79,17 @@ class OpenScans:
         self._scans: dict[bytes, OpenScan] = {}
         self._by_request: dict[RequestId, OpenScan] = {}
         self._pins: Counter[Pin] = Counter()
-        """What the views have pinned, and how many of them have."""
+        """What the views have pinned, and how many views pin each."""
         self._ended: OrderedDict[bytes, str] = OrderedDict()
         self.ahead = PagesAhead(plan.view_bytes)
         self.invalidated = 0
-        """Scans that were closed before their client wanted it."""
+        """Number of scans that were closed before their client wanted it."""
 
     def __len__(self) -> int:
         return len(self._scans)
 
     def of_mark(self, owned: OwnedRange, mark: bytes, client: int, now_ns: int) -> OpenScan:
-        """The scan of this client that goes on in this range. Raises ScanInvalidated."""
+        """The scan of this client and mark in this range. Raises ScanInvalidated."""
         scan = self._scans.get(mark)
         if scan is None:
             raise _invalid(self._why_ended(mark))
@@ -100,17 +101,17 @@ class OpenScans:
         return scan
 
     def seen_by(self, mark: bytes) -> tuple[OwnedRange, PinnedView]:
-        """The range, and what is seen of it, of the open scan with this mark; it has a view."""
+        """The range and the view of the open scan with this mark. The scan must have a view."""
         scan = self._scans[mark]
         assert scan.pinned is not None, "an isolation is not read ahead"
         return scan.owned, scan.pinned
 
     def of_request(self, request: RequestId) -> OpenScan | None:
-        """The scan that was opened by the same request before, for a page that was lost or refused."""
+        """The scan that an earlier try of the request opened: its page was lost or refused. None if there is none."""
         return self._by_request.get(request)
 
     def open_view(self, owned: OwnedRange, asker: Asker, pinned: PinnedView, now_ns: int) -> OpenScan:
-        """Show what was pinned, and release it with the end of the scan. Raises Busy: then it is released at once."""
+        """Open a scan of the pinned view, which its end releases. Raises Busy; then the view is released at once."""
         try:
             self._make_room(now_ns)
             self._check_memory(now_ns)
@@ -120,7 +121,7 @@ class OpenScans:
         return self._add(owned, asker, pinned, now_ns + SCAN_LEASE_NS)
 
     def open_isolation(self, owned: OwnedRange, asker: Asker, now_ns: int) -> OpenScan:
-        """Keep the writers of the range waiting. Raises Busy."""
+        """Open a scan that keeps the writers of the range waiting. Raises Busy."""
         self._make_room(now_ns)
         if owned.role is FENCE_WANTED:
             raise Busy("the range is about to be split, merged or moved", 1, 1, RETRY_AFTER_NS)
@@ -137,15 +138,15 @@ class OpenScans:
 
     @property
     def memory_bytes(self) -> int:
-        """What they take: former overlays that nothing else needs, and pages that were read ahead."""
+        """Memory that open scans take: former overlays that nothing else needs, and pages that were read ahead."""
         return self._memory_held() + self.ahead.size_bytes
 
     def in_use(self, now_ns: int) -> int:
-        """How many scans are open and not overdue."""
+        """Number of scans that are open and not overdue."""
         return sum([now_ns < scan.lease_end_ns for scan in self._scans.values()])
 
     def close(self, scan: OpenScan, why: str = "its last page was answered") -> None:
-        """Hold nothing for it any more."""
+        """Close the scan and release what it holds."""
         del self._scans[scan.mark]
         self._by_request.pop(scan.request, None)
         self.ahead.forget(scan.mark)
@@ -159,23 +160,23 @@ class OpenScans:
             scan.owned.end_isolation()
 
     def close_mark(self, mark: bytes, client: int) -> None:
-        """Close the scan of this mark, if this client has it open."""
+        """Close the scan with this mark, if this client has it open."""
         scan = self._scans.get(mark)
         if scan is not None and scan.request.client == client:
             self.close(scan, "its client has ended it")
 
     def close_all_of(self, link: str, peer: bytes) -> None:
-        """A client has gone away."""
+        """Close all scans of a client that has gone away."""
         for scan in [scan for scan in self._scans.values() if scan.peer == peer and scan.link == link]:
             self.close(scan, "the connection of its client was closed")
 
     def pass_time(self, now_ns: int) -> None:
-        """Close what has had its time or is abandoned, and what is too much."""
+        """Close scans that have timed out, are abandoned, or hold too much."""
         self.expire(now_ns)
         self.shed(now_ns)
 
     def expire(self, now_ns: int) -> None:
-        """Close what has had its time, and what is abandoned."""
+        """Close isolations that have timed out, and views that are abandoned."""
         for scan in [scan for scan in self._scans.values() if now_ns >= scan.lease_end_ns]:
             if scan.pinned is None:
                 self._invalidate(scan, _TIME_OVER)
@@ -183,9 +184,9 @@ class OpenScans:
                 self._invalidate(scan, _ABANDONED)
 
     def shed(self, now_ns: int) -> None:
-        """Close views while all together hold too much that nothing else needs: those overdue, then the oldest.
+        """Close views until what only views still need is within bounds: first those that are overdue, then the oldest.
 
-        In memory they hold so much only when the maintenance process died before it could tell what it had drained.
+        Views hold too much memory only if the maintenance process died before it could report what it had drained.
         """
         if why := self._excess():
             self._close_overdue(now_ns)
@@ -193,7 +194,7 @@ class OpenScans:
             self._invalidate(next(scan for scan in self._scans.values() if scan.pinned), why)
 
     def _excess(self) -> str:
-        """What the views hold too much of; empty when they do not."""
+        """What the views hold too much of, in words; empty if nothing."""
         held = self.held() if self._pins else Held(0, 0)
         if held.file_bytes > VIEW_FILE_BYTES_MAX:
             return (
@@ -204,7 +205,7 @@ class OpenScans:
         return ""
 
     def held(self) -> Held:
-        """What only the open scans still need; what several of them do is counted once."""
+        """What only the open scans still need. What several of them need is counted once."""
         files: dict[tuple[int, int], int] = {}
         served: dict[int, set[tuple[int, int]]] = {}
         for scan in {scan.pinned.moment: scan for scan in self._scans.values() if scan.pinned}.values():
@@ -237,7 +238,7 @@ class OpenScans:
             raise Busy(cause, len(self._scans), self._scans_max, NO_RETRY_NS)
 
     def _check_memory(self, now_ns: int) -> None:
-        """Raise Busy when the open scans hold as much as they may, those that are overdue left out."""
+        """Raise Busy if the open scans hold more memory than they may, after overdue ones were closed."""
         if self._memory_held() > self._view_bytes_max:
             self._close_overdue(now_ns)
         held_bytes = self._memory_held()
@@ -257,7 +258,7 @@ class OpenScans:
         return self._ended.get(mark, "it is not known to its worker, which was started again or has forgotten it")
 
 
-_TIME_OVER = f"it has kept the writers of the range waiting for {ISOLATION_LEASE_NS / SECOND_NS:g} s, which is the most"
+_TIME_OVER = f"it has kept the writers of the range waiting for {ISOLATION_LEASE_NS / SECOND_NS:g} s, the limit"
 _ABANDONED = f"no page of it was asked for within {SCAN_LEASE_NS / SECOND_NS:g} s"
 
 

@@ -1,7 +1,7 @@
-"""Pages of open scans that are read before they are asked for, while nothing else is to be done.
+"""Reads pages of open scans before they are asked for, while the worker has nothing else to do.
 
-So a scan and its worker do not wait for each other: while the client takes one page apart, the next one is read. Only
-a view is read ahead, which does not change meanwhile, and only once its client has asked for a second page of it.
+So a client and its worker do not wait for each other: while the client decodes one page, the next one is read. Only
+views are read ahead, as they do not change, and only once the client has asked for a second page.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from shardstore.workers.serving.scan_page import EncodedPage
 
 PAGES_MAX = 8
 SHARE_OF_VIEWS = 4
-"""Pages ahead have this part of the memory for open scans, or one page."""
+"""Pages that were read ahead may take 1/SHARE_OF_VIEWS of the memory for open scans, or that of one page."""
 
 
 class _PageAhead(NamedTuple):
@@ -26,9 +26,9 @@ class _PageAhead(NamedTuple):
 
 
 class PagesAhead:
-    """What was read, and is to be read, of which scan; a scan is named by the mark in its requests.
+    """The pages that were read ahead, and those to be read, by the mark of their scan.
 
-    Invariant: at most so many pages as a part of `view_bytes` has room for; those of the latest readers are kept.
+    Invariant: there are at most `_pages_max`, which follows from `view_bytes`; the latest are kept.
     """
 
     def __init__(self, view_bytes: int) -> None:
@@ -38,22 +38,22 @@ class PagesAhead:
 
     @property
     def are_wanted(self) -> bool:
-        """Whether a page is to be read."""
+        """Whether a page is to be read ahead."""
         return bool(self._wanted)
 
     @property
     def size_bytes(self) -> int:
-        """Memory taken by the pages."""
+        """Memory taken by the pages that were read."""
         return sum([ahead.page.payload_bytes for ahead in self._read.values()])
 
     def want(self, request: ScanRequest, page: EncodedPage) -> None:
-        """The client that asked for this page will ask for the one behind it."""
+        """Note that the page after this one is to be read ahead."""
         left = request.limit - page.entries if request.limit else 0
         start, end = (request.start, page.resume) if request.reverse else (page.resume, request.end)
         self._wanted[request.mark] = replace(request, start=start, end=end, limit=left)
 
     def read_next(self, read: Callable[[ScanRequest], EncodedPage]) -> None:
-        """Read the page that was wanted first. What is damaged is left for the client to meet, when it asks."""
+        """Read the page that was wanted first. Damage is left for the client to find when it asks."""
         mark = next(iter(self._wanted))
         request = self._wanted.pop(mark)
         try:
@@ -67,12 +67,12 @@ class PagesAhead:
         self._read[mark] = _PageAhead(request, page)
 
     def take(self, request: ScanRequest) -> EncodedPage | None:
-        """The page that is asked for, if it was read."""
+        """Remove and return the page for this request, if it was read."""
         ahead = self._read.get(request.mark)
         self.forget(request.mark)
         return ahead.page if ahead and ahead.request == request else None
 
     def forget(self, mark: bytes) -> None:
-        """The scan is closed, or goes on elsewhere."""
+        """Drop what belongs to a scan that is closed or continues elsewhere."""
         self._wanted.pop(mark, None)
         self._read.pop(mark, None)

@@ -1,4 +1,4 @@
-"""Answers to GET. Nothing is changed here, and nothing waits."""
+"""Answers GET. It changes nothing and waits for nothing."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def get(owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int,
 
 
 def cut(values: list[bytes | None]) -> list[bytes | None]:
-    """As many values from the front as fit what a reply aims at; at least one."""
+    """As many of the first values as fit into a reply of REPLY_BYTES_AIM; at least one."""
     sizes = accumulate(0 if value is None else len(value) for value in values)
     return values[: max(1, bisect_right(list(sizes), REPLY_BYTES_AIM))]
 
 
 def _get_one(owned: OwnedRange, asker: Asker, key: bytes, pressure: int, load: LoadMeter) -> Send:
-    """Answer a GET of one key: what the general way does, without what it does for columns."""
+    """Answer a GET of one key: the same as for many, without the work for columns."""
     value = owned.get(key)
     if value is None or value is TOMBSTONE:
         load.note(owned.segment_id, _GET, (key,), 1, 0)
@@ -52,7 +52,7 @@ def _get_one(owned: OwnedRange, asker: Asker, key: bytes, pressure: int, load: L
 
 
 def _values(owned: OwnedRange, keys: Sequence[bytes], presence: bool) -> list[bytes | None]:
-    """Values of the keys, or of as many from the front as one reply is to hold."""
+    """The values of the keys, or of as many of the first ones as fit into a reply."""
     values: list[bytes | None] = []
     held_bytes = 0
     while len(values) < len(keys) and held_bytes < REPLY_BYTES_AIM:

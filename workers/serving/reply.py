@@ -1,4 +1,4 @@
-"""Whom to answer, and how."""
+"""Makes the answers to requests."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from shardstore.wire.messages import Refusal, encode
 from shardstore.wire.wire_format import Header, MalformedMessage, Status, decode_header
 
 CHILD_RETRY_NS = 2 * MILLISECOND_NS
-"""After which a child may have its files."""
+"""When to ask a child again whose files are still being written."""
 _OK = int(Status.OK)
 
 
 def refuse_malformed(event: Received, flaw: str) -> list[Effect]:
-    """INVALID, if it can be told what and whom to answer. A malformed reply is never answered."""
+    """Answer INVALID, if the header can be read. A malformed reply is never answered."""
     try:
         header = decode_header(event.frames[0])
     except (IndexError, MalformedMessage):
@@ -26,7 +26,7 @@ def refuse_malformed(event: Received, flaw: str) -> list[Effect]:
 
 
 class Asker(NamedTuple):
-    """One request that waits for its answer: over which link, from whom, with which header."""
+    """A request that waits for its answer: its link, its sender and its header."""
 
     link: str
     peer: bytes
@@ -38,30 +38,30 @@ class Asker(NamedTuple):
         return Send(self.link, self.peer, (header.encode(), *body))
 
     def refuse(self, status: Status, refusal: Refusal, retry_after_ns: int = 0, pressure: int = 0) -> Send:
-        """Answer anything but OK."""
+        """Answer with another status than OK."""
         duration_ms = -(-retry_after_ns // MILLISECOND_NS)
         header = self.header.reply(status, pressure=pressure, credits=CREDITS, duration_ms=duration_ms)
         return Send(self.link, self.peer, (header.encode(), encode(refusal)))
 
     def wait_for_files(self, segment: int, failure: str) -> Send:
-        """Answer that the range is a child whose files are still written: the client asks again by itself.
+        """Answer that the range is a child whose files are still being written; the client asks again by itself.
 
-        `failure`: of the latest job, which may be what keeps them from being written; empty for none.
+        `failure`: why the latest job failed, which may be why the files are missing; empty if it did not fail.
         """
         reason = f", the latest job failed: {failure}" if failure else ""
         what = Refusal(f"segment {segment} has no files of its own yet{reason}")
         return self.refuse(Status.UNAVAILABLE, what, CHILD_RETRY_NS)
 
     def bounce(self) -> Send:
-        """Answer that the range is a parent whose children are to be asked."""
+        """Answer that the range is a parent, so that the client asks its children."""
         return self.refuse(Status.STALE_ROUTE, Refusal("the range is changing"))
 
     def refuse_busy(self, busy: Busy, pressure: int) -> Send:
-        """Answer that a bound was reached and nothing was applied."""
+        """Answer that a limit was reached and nothing was applied."""
         return self.refuse(Status.BUSY, Refusal(busy.cause, busy.used, busy.limit), busy.retry_after_ns, pressure)
 
     def fail(self, error: ShardstoreError, pressure: int = 0) -> Send:
-        """Answer why the request cannot be done: a refusal, damage, or a file operation that was refused."""
+        """Answer with the error: a refusal, damage, or a file operation that failed."""
         match error:
             case Busy():
                 return self.refuse_busy(error, pressure)

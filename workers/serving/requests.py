@@ -1,4 +1,4 @@
-"""Requests as the worker believes them: every limit is checked here again, whoever sent the frames."""
+"""Decodes requests and checks them: every limit is checked here again, whoever sent the frames."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def keys_of(header: Header, frames: Sequence[bytes], key_range: KeyRange) -> lis
 
 
 def is_single(header: Header) -> bool:
-    """Whether the key frame is the one key."""
+    """Whether the request has one key, and the key frame is that key."""
     return header.entries == 1 and bool(header.flags & Flag.KEYS_FIXED)
 
 
@@ -54,14 +54,14 @@ def key_of(frames: Sequence[bytes], key_range: KeyRange) -> bytes:
 
 
 def lone_key_of(header: Header, frames: Sequence[bytes], key_range: KeyRange) -> bytes:
-    """The key of a request that is for one key only, in the range. Raises InvalidRequest."""
+    """The key of a request that must be for one key only, in the range. Raises InvalidRequest."""
     if not is_single(header):
         raise InvalidRequest("the operation is for one key, in a fixed column")
     return key_of(frames, key_range)
 
 
 def change_of(frames: Sequence[bytes]) -> tuple[bytes | None, bytes | None]:
-    """The value that the key of a COMPARE_AND_SET must have, and the one that it gets. Raises InvalidRequest."""
+    """The expected and the new value of a COMPARE_AND_SET, each None for no value. Raises InvalidRequest."""
     try:
         expected, value = decode(frames[2], False, 2, 0, VALUE_BYTES_MAX, nullable=True)
     except InvalidColumn as error:
@@ -70,7 +70,7 @@ def change_of(frames: Sequence[bytes]) -> tuple[bytes | None, bytes | None]:
 
 
 def amount_of(frames: Sequence[bytes]) -> int:
-    """What an INCREMENT adds. Raises InvalidRequest."""
+    """The amount that an INCREMENT adds. Raises InvalidRequest."""
     try:
         return counters.of_value(frames[2])
     except counters.NoCounter as error:
@@ -96,7 +96,7 @@ def values_of(header: Header, frames: Sequence[bytes]) -> list[bytes]:
 
 
 def scan_of(frames: Sequence[bytes]) -> ScanRequest:
-    """The request in a SCAN or END_SCAN; its mode is one. Raises InvalidRequest."""
+    """The checked request in a SCAN or END_SCAN. Raises InvalidRequest."""
     try:
         request = decode_message(ScanRequest, frames[1])
     except MalformedMessage as error:
@@ -109,12 +109,12 @@ def scan_of(frames: Sequence[bytes]) -> ScanRequest:
 
 
 def is_marked(frames: Sequence[bytes]) -> bool:
-    """Whether a SCAN or END_SCAN goes on with a scan that has begun. Raises InvalidRequest."""
+    """Whether a SCAN or END_SCAN continues a scan. Raises InvalidRequest."""
     return bool(scan_of(frames).mark)
 
 
 def wanted_of(request: ScanRequest, key_range: KeyRange) -> KeyRange | None:
-    """The part of the range that a page is asked of, None when that is empty. Raises InvalidRequest."""
+    """The part of the range that the page is to show; None if that is empty. Raises InvalidRequest."""
     try:
         return KeyRange(request.start, request.end).intersection(key_range)
     except ValueError as error:
@@ -122,7 +122,7 @@ def wanted_of(request: ScanRequest, key_range: KeyRange) -> KeyRange | None:
 
 
 def page_entries(request: ScanRequest) -> int:
-    """Entries the page may have."""
+    """The maximum number of entries of the page."""
     return min(request.limit or SCAN_PAGE_ENTRIES, SCAN_PAGE_ENTRIES)
 
 

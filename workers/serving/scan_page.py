@@ -1,8 +1,8 @@
-"""One page of a scan over a range: complete from its first key to its resume key, whatever the layers hold.
+"""Makes one page of a scan over a range. It is complete up to its resume key, whatever the layers hold.
 
-Where one layer alone has entries, they are sent as they are stored. Elsewhere a stretch of the range is taken from all
-layers and merged, so large that the worker is back with others within milliseconds. Where that held only deleted keys,
-the next ones are passed over unmerged.
+Where only one layer has entries, they are sent as they are stored. Elsewhere a stretch of the range is taken from all
+layers and merged; it is so small that other requests wait only for milliseconds. If it held only deleted keys, the next
+ones are skipped without a merge.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from shardstore.workers.serving.deleted_keys import pass_deleted
 STRETCH_ENTRIES_MIN = 16
 STRETCH_ENTRIES_MAX = 4_096
 ALONE_ENTRIES_MIN = 4 * BLOCK_ENTRIES
-"""With fewer entries before the next layer begins, a layer is not worth a page of its own."""
+"""A layer with fewer entries before those of the next layer begin does not get a page of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedPage:
-    """Entries in ascending order, and where the next page begins (forward) or ends (reverse); empty: done.
+    """Entries in ascending order. `resume` is where the next page begins (forward) or ends (reverse); empty: done.
 
-    `passed` is the part of the range, at its near end, that was passed over since no key there has a value.
+    `passed` is the part of the range, at its near end, that was skipped because no key in it has a value.
     """
 
     keys: Column
@@ -47,7 +47,7 @@ class EncodedPage:
 
     @property
     def payload_bytes(self) -> int:
-        """Bytes of both columns."""
+        """Size of both columns in bytes."""
         return len(self.keys.frame) + len(self.values.frame)
 
 
@@ -64,7 +64,7 @@ def scan_page(view: RangeView, wanted: KeyRange, reverse: bool, keys_only: bool,
 def _stored_page(
     layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int
 ) -> EncodedPage | None:
-    """Entries of one layer as they are stored, as far as no other one has any."""
+    """Entries of one layer as they are stored, up to those of another layer; None if that is not worth a page."""
     alone = lone_stretch(layers, wanted, reverse)
     if alone is None:
         return None
@@ -85,7 +85,7 @@ def _stored_page(
 def _merged_page(
     layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int
 ) -> EncodedPage:
-    """The living of a stretch of the range; none when there are more deleted keys than one page passes over."""
+    """The entries of a stretch that have values; none if there are more deleted keys than one page skips."""
     passed = None
     living, rest = _living_of_stretch(layers, wanted, reverse, entries_max)
     if not len(living.keys) and rest:
@@ -108,7 +108,7 @@ def _merged_page(
 def _living_of_stretch(
     layers: Sequence[Ordered], wanted: KeyRange, reverse: bool, entries_max: int
 ) -> tuple[Entries, KeyRange | None]:
-    """The living at the near end of the range, and the rest of it."""
+    """The entries with values at the near end of the range, and the rest of the range."""
     stretch_entries = min(max(entries_max, STRETCH_ENTRIES_MIN), STRETCH_ENTRIES_MAX)
     stretch = stretch_of(layers, wanted, reverse, stretch_entries, SCAN_PAGE_BYTES)
     merged = _merged([columns for layer in layers if (columns := layer.columns(stretch))])
@@ -116,7 +116,7 @@ def _living_of_stretch(
 
 
 def _merged(layers: Sequence[Sequence[Entries]]) -> Entries:
-    """The columns of all layers, the oldest first, as one that is in order."""
+    """The columns of all layers, oldest first, merged in key order."""
     if not layers:
         return Entries([], [])
     if len(layers) == len(layers[0]) == 1:
@@ -125,7 +125,7 @@ def _merged(layers: Sequence[Sequence[Entries]]) -> Entries:
 
 
 def _dense(entries: Entries) -> Entries:
-    """The same with arrays for items of one length: those are merged, and encoded, without a step for each."""
+    """The entries, with arrays for items of one length. Arrays are merged and encoded without a step for each item."""
     keys, values = entries
     key_stride, value_stride = stride_of_items(keys), stride_of_items(values)
     return Entries(
@@ -135,7 +135,7 @@ def _dense(entries: Entries) -> Entries:
 
 
 def _living(entries: Entries) -> Entries:
-    """The entries without deleted keys."""
+    """The entries that are not deleted."""
     keys, values = entries
     if isinstance(values, np.ndarray):
         return entries
@@ -147,7 +147,7 @@ def _living(entries: Entries) -> Entries:
 
 
 def _near(entries: Entries, reverse: bool, wanted: int) -> Entries:
-    """So many entries from the near end."""
+    """The `wanted` entries at the near end."""
     keys, values = entries
     if wanted >= len(keys):
         return entries
@@ -156,7 +156,7 @@ def _near(entries: Entries, reverse: bool, wanted: int) -> Entries:
 
 
 def _fitting(entries: Entries, reverse: bool) -> int:
-    """How many entries from the near end fit a page; one at the least."""
+    """How many entries from the near end fit into a page; at least one."""
     sizes = list(map(add, map(len, as_list(entries.keys)), map(len, as_list(entries.values))))
     return max(1, bisect_right(list(accumulate(reversed(sizes) if reverse else sizes)), SCAN_PAGE_BYTES))
 
@@ -167,21 +167,21 @@ def _page(entries: Entries, resume: bytes, keys_only: bool) -> EncodedPage:
 
 
 def _column(items: Keys | Values) -> Column:
-    """These items as a column of the wire: those of one length are an array by now, as a rule."""
+    """The items as a column of the wire. Items of one length usually are an array already."""
     if isinstance(items, np.ndarray):
         return Column(items.tobytes(), True)
     return Column(encode_variable(items), False)  # type: ignore[arg-type]  # no tombstone is left
 
 
 def _resume_at(rest: KeyRange | None, reverse: bool) -> bytes:
-    """Where to go on with what is left of a range; empty when nothing is."""
+    """The resume key for the rest of a range; empty if nothing is left."""
     if rest is None:
         return b""
     return rest.end if reverse else rest.start
 
 
 def _behind_key(key: bytes, wanted: KeyRange, reverse: bool) -> bytes:
-    """Where to go on behind the farthest key of a page; empty when no key lies between there and the end."""
+    """The resume key after the farthest key of a page; empty if no other key can follow in the range."""
     if reverse:
         return b"" if key == wanted.start else key
     return b"" if after(key) == wanted.end else after(key)

@@ -1,19 +1,19 @@
-"""Answers to SCAN, by the mode of the scan, and to END_SCAN.
+"""Answers SCAN, as the mode of the scan demands, and END_SCAN.
 
-Every page of a range brings a mark that the request for the next page takes back (little-endian):
+Every page of a range has a mark, which the request for the next page sends back (little-endian):
 
     live             -
     snapshot         u32 epoch, u64 random       names an open scan, whose view is read; none with the last page
-    full_isolation   u32 epoch, u64 random       names an open scan, which keeps writers away; none with the last page
+    full_isolation   u32 epoch, u64 random       names an open scan, which keeps writers out; none with the last page
     fail_fast        u32 epoch, u64 manifest version, u64 writes applied       the state of the range
 
-The last page is the one that ends the range, or gives the scan all entries it still wanted. So a scan that one page
-answers holds nothing. The mark of `fail_fast` must be the state of the range as long as the scan is there: nothing is
-held for it, and END_SCAN looks at the mark once more.
+The last page is the one that reaches the end of the range, or the limit of the scan. So a scan of one page holds
+nothing. In `fail_fast` nothing is held at all: the mark must equal the state of the range at each page, and once more
+at END_SCAN.
 
-Requests for pages have turns: behind all else that has come one of them is served, then others are heard again. A page
-needs more turns when layers in memory are not in order yet. What it shows is pinned meanwhile. When no request waits,
-pages that will be asked for are read ahead.
+Requests for pages take turns: one is served when no other request waits, then all others come first again. A page needs
+more turns if layers in memory are not in order yet; its view stays pinned meanwhile. If no request waits, pages are
+read ahead.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from shardstore.workers.serving.scan_page import NOTHING, EncodedPage, scan_page
 from shardstore.workers.serving.write_path import WritePath
 
 SYNC_WAIT_NS = 2 * MILLISECOND_NS
-"""When to ask again for a page that waits for writes to be synced."""
+"""When to ask again for a page that waits until writes are synced."""
 SORTED_A_TURN = 4_096
-"""Keys of layers in memory that are put in order before others have their turn: two to three milliseconds."""
+"""Keys of layers in memory that are sorted in one turn: two to three milliseconds."""
 _STATE = struct.Struct("<IQQ")
 _HELD = frozenset((ScanMode.SNAPSHOT.value, ScanMode.FULL_ISOLATION.value))
 
@@ -51,14 +51,14 @@ Answer = Callable[[Asker, Sequence[bytes], int], list[Effect]]
 
 
 class _Begun(NamedTuple):
-    """What a page shows that needs more turns, and the mark it gets in `fail_fast`."""
+    """The view of a page that needs more turns, and the mark that the page gets in `fail_fast`."""
 
     pinned: PinnedView
     state: bytes
 
 
 class Scanning:
-    """All scans of a worker. `turns` are the requests for pages that wait for theirs."""
+    """All scans of a worker. `turns` are the requests for pages that wait for their turn."""
 
     def __init__(self, writes: WritePath, open_scans: OpenScans, load: LoadMeter) -> None:
         self._load = load
@@ -68,7 +68,7 @@ class Scanning:
         self._writes = writes
 
     def page(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> Send | None:
-        """Answer a SCAN with one page; None when that takes another turn, since layers are not in order yet.
+        """Answer a SCAN with one page; None if it needs another turn, because layers are not in order yet.
 
         Raises InvalidRequest, ScanInvalidated, Busy, Corruption.
         """
@@ -96,13 +96,13 @@ class Scanning:
 
     @property
     def has_work(self) -> bool:
-        """Whether a turn is to be taken."""
+        """Whether a request waits for its turn, or a page is to be read ahead."""
         return bool(self.turns) or self.open.ahead.are_wanted
 
     def take_turn(self, answer: Answer, now_ns: int) -> list[Effect] | None:
-        """Have the first request that waits answered; without an answer, it gets another turn. None if nothing waits.
+        """Answer the first request that waits; without an answer it waits again. If none waits, read a page ahead.
 
-        When no request does, a page is read ahead.
+        Returns None if there was nothing to do.
         """
         if not self.has_work:
             return None
@@ -118,12 +118,12 @@ class Scanning:
         return effects
 
     def _read_ahead(self, request: ScanRequest) -> EncodedPage:
-        """A page that was not asked for yet, of an open scan with a view, whose layers are in order."""
+        """Read a page that was not asked for yet, of an open scan with a view, whose layers are in order."""
         owned, pinned = self.open.seen_by(request.mark)
         return _read(pinned.view, owned, request, owned.is_shown_by(pinned))
 
     def end(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes]) -> Send:
-        """Answer an END_SCAN: hold nothing for the scan in this range. Raises InvalidRequest, ScanInvalidated."""
+        """Answer an END_SCAN: close the scan in this range. Raises InvalidRequest, ScanInvalidated."""
         request = scan_of(frames)
         _checked_state(owned, request)
         self.open.close_mark(request.mark, asker.header.client)
@@ -138,7 +138,7 @@ class Scanning:
         page: EncodedPage,
         now_ns: int,
     ) -> bytes:
-        """The mark of a page of a snapshot or an isolation, which is open from here on unless this is the last page."""
+        """The mark of a page of a snapshot or an isolation. The scan is open from now on, unless this is the last."""
         if not page.resume or (request.limit and page.entries == request.limit):
             if scan:
                 self.open.close(scan)
@@ -152,7 +152,7 @@ class Scanning:
         return scan.mark
 
     def _isolate(self, owned: OwnedRange, asker: Asker, scan: OpenScan | None, now_ns: int) -> OpenScan:
-        """Keep the writers of the range waiting, if the scan does not yet. Raises Busy."""
+        """The scan that isolates the range, opened if `scan` is None. Raises Busy, also if writes wait for a sync."""
         scan = scan or self.open.open_isolation(owned, asker, now_ns)
         if self._writes.has_waiting(owned):
             raise Busy("writes before the scan wait for their sync", 1, 1, SYNC_WAIT_NS)
@@ -171,7 +171,7 @@ class Scanning:
 
 
 def _read(view: RangeView, owned: OwnedRange, request: ScanRequest, is_now: bool) -> EncodedPage:
-    """A page. Where the view shows the range as it is now, what scans know of that helps, and they learn of it."""
+    """Read a page. If `is_now` (the view is up to date), spans known to be empty are skipped and new ones are noted."""
     wanted = wanted_of(request, owned.key_range)
     if wanted and is_now:
         wanted = owned.empty_spans.left_of(wanted, request.reverse)
@@ -184,7 +184,7 @@ def _read(view: RangeView, owned: OwnedRange, request: ScanRequest, is_now: bool
 
 
 def _checked_state(owned: OwnedRange, request: ScanRequest) -> bytes:
-    """For `fail_fast` the state of the range, which the mark must be unless it is empty. Raises ScanInvalidated."""
+    """The state of the range for `fail_fast`, else nothing. Raises ScanInvalidated if the mark is of another state."""
     if request.mode != ScanMode.FAIL_FAST:
         return b""
     if owned.role.is_fenced:

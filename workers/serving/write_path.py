@@ -1,14 +1,14 @@
-"""The way of a write: admission, WAL append, sync by durability mode, apply, acknowledge.
+"""The path of a write: admission, WAL append, sync by durability mode, apply, acknowledge.
 
     ASYNC       append, apply, acknowledge; a sync every second
     GROUP_SYNC  append, wait for the shared sync that begins after it, apply, acknowledge
     SYNC        append, wait for a sync of its own, apply, acknowledge
 
-So in the last two no reader sees a write that a crash could undo. A failed sync is final: what waits ends UNKNOWN,
-and the worker stops.
+So in the last two modes no reader sees a write that a crash could undo. A failed sync is final: waiting writes are
+answered UNKNOWN, and the worker stops.
 
-COMPARE_AND_SET and INCREMENT are judged on the newest write of their key, in the log or applied. When the condition
-holds, they go the way of the write that is their effect; else the answer waits until what it was judged on is applied.
+COMPARE_AND_SET and INCREMENT are judged on the newest write of their key, logged or applied. If the condition holds,
+their effect is logged like any other write. Otherwise the answer waits until the write they were judged on is applied.
 """
 
 from __future__ import annotations
@@ -39,21 +39,22 @@ from shardstore.workers.wal.writer import WalWriter
 
 SYNC_INTERVAL_NS = SECOND_NS
 THAW_NS = 5 * SECOND_NS
-"""How often it is tried whether a frozen log could be written."""
+"""How often the worker checks whether a frozen log could be written."""
 ISOLATION_RETRY_NS = 20 * MILLISECOND_NS
 _KINDS: dict[int, RecordKind] = {Op.PUT: RecordKind.PUT, Op.DELETE: RecordKind.DELETE}
 _PUT = int(Op.PUT)
 _DELETE = int(Op.DELETE)
 _LAYOUT = Flag.KEYS_FIXED | Flag.VALUES_FIXED
 GROWTHS_PER_LAYER = 16
-"""The drain policy looks so many times while a layer grows to the size at which it is sealed."""
+"""The drain policy checks the layers each time overlays have grown by 1/GROWTHS_PER_LAYER of the size at which a layer
+is sealed."""
 
 
 class WritePath:
     """All writes of a worker, in the order of their LSNs.
 
-    Invariants: `buffered_bytes` is the sum of all overlays; what waits in `_logged` is ordered by LSN, above
-    everything applied.
+    Invariants: `buffered_bytes` is the sum of all overlays; the writes in `_logged` are ordered by LSN, above
+    everything that is applied.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class WritePath:
         self.buffered_bytes = buffered_bytes
         self.drain_rate = DrainRate()
         self.refused_bytes = 0
-        """Memory for the largest write that was refused since the worker last asked for a larger lease."""
+        """Memory for the largest write that was refused since the worker last asked for a lease."""
         self._grown_bytes = 0
         self._durability = durability
         self._asynchronous = durability is Durability.ASYNC
@@ -83,24 +84,24 @@ class WritePath:
 
     @property
     def held_bytes(self) -> int:
-        """What counts against the lease: overlays, and what waits in the log to be applied."""
+        """What counts against the lease: overlays, and logged writes that are not applied yet."""
         return self.buffered_bytes + self._logged_bytes
 
     def limit(self, limits: MemoryLimits) -> None:
-        """Let writes in within these limits from now on."""
+        """Admit writes within these limits from now on."""
         self.limits = limits
 
     def take_refused_bytes(self) -> int:
-        """`refused_bytes`, which begins anew: the lease is asked for."""
+        """Return `refused_bytes` and reset it: the worker asks for a lease."""
         refused_bytes, self.refused_bytes = self.refused_bytes, 0
         return refused_bytes
 
     def note_drained(self, freed_bytes: int) -> None:
-        """So much less is in overlays."""
+        """Note that overlays hold this many bytes less."""
         self.buffered_bytes -= freed_bytes
 
     def has_grown(self) -> bool:
-        """Whether so much was applied since this last said so that the drain policy should look at the layers."""
+        """Whether overlays have grown so much since the last True that the drain policy should check the layers."""
         if self._grown_bytes < self.limits.seal_bytes // GROWTHS_PER_LAYER:
             return False
         self._grown_bytes = 0
@@ -108,21 +109,21 @@ class WritePath:
 
     @property
     def logged_bytes(self) -> int:
-        """What waits in the log to be applied."""
+        """Memory of logged writes that are not applied yet."""
         return self._logged_bytes
 
     @property
     def idle(self) -> bool:
-        """Nothing waits for a sync, and nothing acknowledged is unsynced."""
+        """Whether no write waits for a sync, and every acknowledged write is synced."""
         return not self._logged and not self._syncing and self.wal.lsn_durable >= self.wal.lsn_appended
 
     @property
     def lsn_applied(self) -> int:
-        """Every write up to here is in an overlay (or was drained from one)."""
+        """The LSN up to which every write is in an overlay, or was drained from one."""
         return self._logged[0].lsn - 1 if self._logged else self.wal.lsn_appended
 
     def write(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """Take a PUT or DELETE. Raises InvalidRequest, Corruption, Busy: then nothing was logged."""
+        """Take a PUT or DELETE. Raises InvalidRequest, Corruption, Busy, NotWritable: then nothing was logged."""
         header = asker.header
         keys = keys_of(header, frames, owned.key_range)
         values = values_of(header, frames) if header.op == _PUT else None
@@ -137,9 +138,9 @@ class WritePath:
         return self._log(write, _KINDS[header.op], header.flags & _LAYOUT, body, request, now_ns)
 
     def write_if(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """Take a COMPARE_AND_SET or INCREMENT, judged on the newest of what is in the log; its effect is a write.
+        """Take a COMPARE_AND_SET or INCREMENT, judged on the newest value, logged or applied; its effect is a write.
 
-        Raises InvalidRequest, Corruption, Busy: then nothing was logged.
+        Raises InvalidRequest, Corruption, Busy, NotWritable: then nothing was logged.
         """
         header = asker.header
         key = lone_key_of(header, frames, owned.key_range)
@@ -161,9 +162,9 @@ class WritePath:
         return self._log(write, kind, _LAYOUT if values else int(Flag.KEYS_FIXED), body, request, now_ns)
 
     def outcome(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """Take an OUTCOME. A request that was not applied is barred, which is a write, before anybody is told so.
+        """Take an OUTCOME. A request that was not applied is barred before the answer says so; barring is a write.
 
-        Raises InvalidRequest, Corruption, Busy.
+        Raises InvalidRequest, Corruption, Busy, NotWritable.
         """
         lone_key_of(asker.header, frames, owned.key_range)
         owned.stored()
@@ -188,7 +189,7 @@ class WritePath:
         return any(logged.owned is each for logged in self._logged for each in (owned, *inherited))
 
     def synced(self, lsn: int) -> list[Effect]:
-        """A sync ended well: apply and acknowledge what it covers, and begin the next one if more waits."""
+        """Apply and acknowledge the writes that a sync has covered, and begin the next sync if more writes wait."""
         self._syncing = False
         self.wal.mark_synced(lsn)
         effects: list[Effect] = []
@@ -199,14 +200,14 @@ class WritePath:
         return effects + self._sync()
 
     def fail(self, reason: str, askers: Sequence[Asker] = ()) -> list[Effect]:
-        """The log can take no more: what waits ends UNKNOWN, and the worker stops."""
+        """Answer UNKNOWN to all waiting writes, and stop the worker: the log takes no more records."""
         waiting = [*askers, *(asker for logged in self._logged for asker, _ in logged.waiting)]
         self._logged.clear()
         refusal = Refusal(f"the write-ahead log failed: {reason}")
         return [*(asker.refuse(Status.UNKNOWN, refusal) for asker in waiting), Stop(refusal.what)]
 
     def refuse_frozen(self) -> None:
-        """Raise why nothing can be written before the worker starts again, if that is so: Busy where room may come."""
+        """If the log is frozen, raise why: Busy if the disk is full, as room may come."""
         if self.wal.frozen is not None:
             failure = self.wal.frozen.failure
             raise Busy(str(failure), 0, 0, RETRY_UNMEASURED_NS) if isinstance(failure, DiskFull) else failure
@@ -221,13 +222,13 @@ class WritePath:
         return self._sync_due_ns
 
     def tick(self, now_ns: int) -> list[Effect]:
-        """Begin the sync of ASYNC when it is due. End, for a new start, when a frozen log could be written."""
+        """Begin the sync of ASYNC if it is due. Stop, to be started again, once a frozen log could be written."""
         if self.wal.frozen is not None:
             self._thaw_due_ns = self._thaw_due_ns or now_ns + THAW_NS
             if now_ns >= self._thaw_due_ns:
                 self._thaw_due_ns = now_ns + THAW_NS
                 if self.wal.could_thaw():
-                    return [Stop(f"the disk takes writes again, which it did not: {self.wal.frozen.failure}")]
+                    return [Stop(f"the disk takes writes again; before it did not: {self.wal.frozen.failure}")]
         if self._sync_due_ns is None or self._sync_due_ns > now_ns:
             return []
         self._sync_due_ns = None
@@ -252,7 +253,7 @@ class WritePath:
         request: RequestId,
         now_ns: int,
     ) -> list[Effect]:
-        """Admit and log a write that was judged NEW; then it is on its way. Raises Busy."""
+        """Admit and log a write that was judged NEW. Raises Busy, NotWritable."""
         owned = write.owned
         asker, result = write.waiting[0]
         self._admit(owned, write.admitted_bytes, now_ns)
@@ -283,7 +284,7 @@ class WritePath:
         return [answer(asker, result, pressure) for asker, result in logged.waiting]
 
     def _newest_logged(self, owned: OwnedRange, key: bytes) -> LoggedWrite | None:
-        """The newest write of a key that is in the log, also of a parent, and not applied yet."""
+        """The newest logged write of a key that is not applied yet, in the range or a parent that it inherits from."""
         inherited = owned.inheritance.parents if owned.inheritance else ()
         for logged in reversed(self._logged):
             mine = logged.owned is owned or any(logged.owned is parent for parent in inherited)
@@ -299,12 +300,12 @@ class WritePath:
         return self._answer_again(noted, asker)
 
     def _answer_again(self, noted: Noted, asker: Asker) -> list[Effect]:
-        """A retry of a request that is noted, or a question for it: answered as the first one is, and not before."""
+        """Answer a retry of a known request, or a question about it, like the request itself and not before it."""
         logged = next((logged for logged in self._logged if logged.lsn == noted.lsn), None)
         return self._answer_after(logged, asker, noted.result)
 
     def _answer_after(self, logged: LoggedWrite | None, asker: Asker, result: Result) -> list[Effect]:
-        """Answer when this write is applied, or now."""
+        """Answer once this write is applied, or now if there is none."""
         if logged is None:
             return [answer(asker, result, self.pressure)]
         logged.waiting.append((asker, result))

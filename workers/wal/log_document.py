@@ -2,25 +2,26 @@
 
 field           type   meaning
 store           str    identity of the store
-worker          int    whose log
+worker          int    number of the worker that owns the log
 log_id          int    random number that every file and record of this log is bound to
-lsn_checkpoint  int    records up to this LSN are in tables: files that hold no later one are ignored
+lsn_checkpoint  int    records up to this LSN are in tables: files without later records are ignored
 lsn_durable     int    records up to this LSN were on stable storage when the document was published
-segments        map    by segment, the version of its manifest that is at least there
-life            int    of the log: how often it was opened, and behind that LIFE_NONCE_BITS of chance
+segments        map    by segment, the lowest version that its manifest may have
+life            int    number of times the log was opened, followed by LIFE_NONCE_BITS random bits
 
-It is published when the log is opened, before files are released, and when its worker ends in order: then it tells
-of every record, so that a log that loses its end between two runs is found to be damaged.
+LOG is published when the log is opened, before files are released, and when its worker stops cleanly. The last one
+covers every record, so a log that loses its end between two runs is found to be damaged.
 
-A manifest rests on tables and log files that newer ones let go of: one that has gone back to an earlier version may
-lack what is nowhere else. So before a file goes, the versions on whose strength it goes are here, durably; an earlier
-version is refused. One that is newer than told here, or just as new, lacks nothing that the log does not hold.
+Manifests. A manifest that has gone back to an earlier version may lack data: the tables and log files that held it may
+have been removed since. So before a file is removed, LOG durably names the versions of the manifests that made the file
+unnecessary, and an earlier version is refused. What a manifest of that version or a newer one lacks is in the log.
 
-A directory that has gone back as a whole, log files and LOG, is no contradiction in itself. So each opening begins a
-life of the log. It is here, durably, before the router makes it durable in ROUTES, and there before the first write of
-that life. A log whose life is no later than that in ROUTES, and is not the same, is gone or an older copy.
+Lives. An older copy of the whole directory, log files and LOG, does not contradict itself. So each opening begins a new
+life of the log. The life becomes durable in LOG, then in ROUTES (by the router), and only then is the first write of
+that life accepted. If the life in LOG is neither the one in ROUTES nor a later one, the newest log was removed, or this
+is an older copy.
 
-Version 1 of the format knew no segments and no lives.
+Version 1 of the format had no segments and no lives.
 """
 
 from __future__ import annotations
@@ -53,12 +54,15 @@ class LogDocument:
 
 
 def publish_log_document(filesystem: Filesystem, document: LogDocument) -> None:
-    """Make this what is known of the worker's log, atomically and durably."""
+    """Publish the document of the worker's log, atomically and durably."""
     publish(filesystem, log_document(document.worker), encode_document(MAGIC, VERSION, asdict(document)))
 
 
 def read_log_document(filesystem: Filesystem, store: str, worker: int) -> LogDocument:
-    """What was published last. Raises FileNotFoundError, and Corruption for damage or another store or worker."""
+    """The document that was published last.
+
+    Raises FileNotFoundError, and Corruption if it is damaged or belongs to another store or worker.
+    """
     path = log_document(worker)
     body = read_document(filesystem, path, MAGIC, VERSION)
     if {name: type(value) for name, value in body.items()} != _FIELDS:
@@ -72,14 +76,14 @@ def read_log_document(filesystem: Filesystem, store: str, worker: int) -> LogDoc
 
 
 def next_life(life: int, entropy: Entropy) -> int:
-    """The life of a log that is opened after this one."""
+    """A life that is later than this one, for a log that is opened again."""
     return ((life >> LIFE_NONCE_BITS) + 1 << LIFE_NONCE_BITS) + entropy.below(1 << LIFE_NONCE_BITS)
 
 
 def note_durable(filesystem: Filesystem, store: str, worker: int, lsn_durable: int) -> str:
-    """Publish that everything up to this LSN is on stable storage, unless that is known.
+    """Publish that everything up to this LSN is on stable storage, unless LOG says so already.
 
-    Answers what kept it from that, empty when nothing did. The next recovery then only knows less.
+    Returns what prevented it, empty if nothing did. A failure only means that the next recovery knows less.
     """
     try:
         document = read_log_document(filesystem, store, worker)

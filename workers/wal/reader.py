@@ -1,6 +1,6 @@
-"""Reading a log that is known to be whole: recovery has verified it, or this process's writer wrote it.
+"""Reads a log that is known to be sound: recovery has verified it, or the running worker wrote it.
 
-Whatever is not as it must be raises Corruption.
+Anything that is not as it must be raises Corruption.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class LsnInterval:
 
 
 def first_lsns(filesystem: Filesystem, worker: int) -> list[int]:
-    """First LSN of every file of the log, ascending."""
+    """The first LSN of every file of the log, ascending."""
     found = map(first_lsn_of, filesystem.list_directory(worker_directory(worker)))
     return sorted(lsn for lsn in found if lsn is not None)
 
@@ -57,11 +57,12 @@ def records_in(filesystem: Filesystem, worker: int, log_id: int, files: Iterable
 def records_of(
     filesystem: Filesystem, worker: int, log_id: int, wanted: Mapping[int, LsnInterval]
 ) -> Iterator[Record | None]:
-    """The records of each wanted segment within its interval, in LSN order; other records are hopped over.
+    """The records of each wanted segment within its interval, in LSN order; other records are skipped.
 
-    Between those comes a None about every HOPS_AT_A_TIME LSNs, so that whoever reads in slices can end one there.
+    Among the skipped records there is a None about every HOPS_AT_A_TIME LSNs, where a caller that works in slices can
+    end one.
 
-    Every interval must lie above the checkpoint and end at or below what the writer has appended: the file that is
+    Every interval must be above the checkpoint and must not end after what the writer has appended. The file that is
     being written is read up to the last wanted LSN and no further.
     """
     lsn = min(interval.first for interval in wanted.values())
@@ -86,7 +87,7 @@ def records_of(
 
 
 def _hops(path: str, data: memoryview, log_id: int, lsn: int, last: int) -> Iterator[tuple[int, int, int]]:
-    """Offset, LSN and segment of the file's records up to LSN `last`."""
+    """Offset, LSN and segment of each record of the file up to LSN `last`."""
     offset, size = FILE_HEADER_BYTES, len(data)
     while offset < size and lsn <= last:
         try:

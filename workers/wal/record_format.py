@@ -5,11 +5,11 @@ File header:
     offset  size  field
          0     8  magic            b"shardWAL"
          8     4  version          2
-        12     4  worker           whose log this is
+        12     4  worker           number of the worker that owns the log
         16     8  log_id           random number of this log, see log_document.py
         24     8  lsn_first        LSN of the first record, also in the file's name
-        32     8  lsn_previous     last LSN of the log before this file; those between the two were never given
-        40     8  lsn_durable      highest LSN on stable storage once this header is
+        32     8  lsn_previous     last LSN of the log before this file; LSNs between the two were never used
+        40     8  lsn_durable      highest LSN that is on stable storage once this header is
         48     8  checksum         XXH3-64 of bytes 0 to 47
         56
 
@@ -20,7 +20,7 @@ Record; its LSN is one more than that of the record before it in the file:
          4     1  kind             PUT 1, DELETE 2, INCREMENT 3, BAR 4
          5     1  layout           the wire's KEYS_FIXED and VALUES_FIXED bits
          6     2  -                zero
-         8     4  entries          in the columns; 0 in BAR
+         8     4  entries          number of entries in the columns; 0 for BAR
         12     4  keys_bytes
         16     4  values_bytes     0 for DELETE and BAR
         20     8  lsn
@@ -33,11 +33,11 @@ Record; its LSN is one more than that of the record before it in the file:
         64     8  checksum         XXH3-64 of the values, seeded with the XXH3-64 of the keys, seeded with H
         72     -  keys, values     the column frames as they were received (columns.py)
 
-INCREMENT puts a counter, and its value is what a retry of the request is told. BAR changes no key: the request of its
-id was not applied, and never is.
+INCREMENT puts the new value of a counter, which is also the answer to a retry of the request. BAR changes no key: it
+says that the request with its id was not applied and never will be.
 
 The seeds bind header and payload to the log, the LSN and each other: a record of another log, or bytes of another
-record, never pass. The header has a checksum of its own so that a reader can hop over a record without reading its
+record, are never accepted. The header has a checksum of its own, so that a reader can skip a record without reading its
 payload and still trust its length, segment and LSN. Zeros are never a valid record.
 """
 
@@ -84,11 +84,11 @@ _KINDS = frozenset(RecordKind)
 
 
 class DamagedHeader(ValueError):
-    """No sound header of a log file: its creation never ended, or it was damaged."""
+    """These bytes are no sound header of a log file: it was never written completely, or it was damaged."""
 
 
 class DamagedRecord(ValueError):
-    """No sound record at this place; the text says what is wrong with it."""
+    """There is no sound record at this place; the text says what is wrong."""
 
 
 class FileHeader(NamedTuple):
@@ -101,7 +101,7 @@ class FileHeader(NamedTuple):
     lsn_durable: int
 
     def encode(self) -> bytes:
-        """The first bytes of the file."""
+        """The first bytes of a log file."""
         head = _FILE_HEAD.pack(FILE_MAGIC, FILE_VERSION, *self)
         return head + _FILE_CHECKSUM.pack(checksum(head))
 
@@ -123,7 +123,7 @@ class Record(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes in the file."""
+        """Size in the file, in bytes."""
         return RECORD_HEADER_BYTES + len(self.keys) + len(self.values)
 
 
@@ -133,7 +133,7 @@ _new_record = partial(tuple.__new__, Record)
 def decode_file_header(path: str, data: Buffer, worker: int, log_id: int) -> FileHeader:
     """The header of a log file of this worker and log.
 
-    Raises DamagedHeader for bytes that are no header, Corruption for a sound header of something else.
+    Raises DamagedHeader for bytes that are no header, Corruption for the header of another worker, log or version.
     """
     header = file_header_in(path, data)
     if header.worker != worker:
@@ -144,7 +144,7 @@ def decode_file_header(path: str, data: Buffer, worker: int, log_id: int) -> Fil
 
 
 def file_header_in(path: str, data: Buffer) -> FileHeader:
-    """The header of a log file, whosever it is. Raises DamagedHeader, and Corruption for another version."""
+    """The header of a log file of any worker. Raises DamagedHeader, and Corruption for another version."""
     if len(data) < FILE_HEADER_BYTES:
         raise DamagedHeader(f"{len(data)} bytes are no file header")
     magic, version = _FILE_KIND.unpack_from(data)
@@ -170,7 +170,7 @@ def encode_record_header(
     keys: bytes,
     values: bytes,
 ) -> bytes:
-    """The bytes that stand before `keys` and `values` in the file."""
+    """The record header, which precedes `keys` and `values` in the file."""
     head = _HEAD.pack(
         RECORD_MAGIC,
         kind,
@@ -189,7 +189,7 @@ def encode_record_header(
 
 
 def hop_at(data: memoryview, offset: int, log_id: int) -> tuple[int, int, int]:
-    """LSN, segment and end of the record at `offset`, by its verified header; its payload is not looked at.
+    """LSN, segment and end of the record at `offset`, from its verified header. The payload is not read.
 
     Raises DamagedRecord.
     """
@@ -202,7 +202,7 @@ def hop_at(data: memoryview, offset: int, log_id: int) -> tuple[int, int, int]:
 
 
 def record_at(data: memoryview, offset: int, log_id: int) -> Record:
-    """The record at `offset`, all of it verified. Raises DamagedRecord."""
+    """The record at `offset`, verified completely. Raises DamagedRecord."""
     keys_start = offset + RECORD_HEADER_BYTES
     if keys_start > len(data):
         raise DamagedRecord("the file ends inside a record header")
@@ -225,7 +225,7 @@ def record_at(data: memoryview, offset: int, log_id: int) -> Record:
 
 
 def _verify_head(data: memoryview, offset: int, log_id: int, magic: bytes, expected: int) -> int:
-    """The seed of the payload's checksum. Raises DamagedRecord."""
+    """Verify the header. Returns the seed of the payload's checksum. Raises DamagedRecord."""
     if magic != RECORD_MAGIC:
         raise DamagedRecord(f"magic {magic!r} instead of {RECORD_MAGIC!r}")
     seed = checksum(data[offset : offset + _HEAD_BYTES], log_id)

@@ -1,24 +1,24 @@
-"""Opening the log of a worker after any end of its last process.
+"""Opens the log of a worker, however its last process ended.
 
     1  read LOG: which log this is, and its checkpoint (a new store: choose an id, publish it)
     2  leave out the files that lie wholly at or below the checkpoint: their removal may not have been durable
-    3  verify the others past the cache; decide what their end is (scan.py); up to here nothing was changed
-    4  rewrite each file that is kept: verified records above the checkpoint only, under the name of the first;
-       only a whole file of which the log itself says that it was synced stays as it is
-    5  remove all other files, durably: the LSN of a cut record is given anew, and the two must never meet
-    6  say in LOG that all records that are left are on stable storage, and that a life of the log begins
+    3  verify the others past the cache and decide where the log ends (scan.py); nothing has been changed so far
+    4  rewrite each file that is kept: only the verified records above the checkpoint, under the name of the first;
+       only a complete file that the log itself says was synced stays as it is
+    5  remove all other files, durably: the LSN of a cut record is used again, and the two records must never meet
+    6  publish LOG: all remaining records are on stable storage, and a new life of the log begins
 
-So nothing that is served rests on the page cache, and no later append goes into a file of an earlier process.
+So nothing that is served depends on the page cache, and no later append goes into a file of an earlier process.
 
-When the disk takes nothing in steps 4 to 6, the log is frozen: what was verified is synced where it lies and may be
-read, and nothing may be appended before a next recovery, with room, has ended.
+If the disk refuses writes in steps 4 to 6, the log is frozen: the verified records are synced in their present files
+and can be read, but nothing can be appended until another recovery, with enough room, has succeeded.
 
-Killed anywhere and run again, recovery ends the same: step 4 replaces a file by its sound part, which step 3 reads
-alike, and a file that comes back before step 5 has ended is left out or cut again.
+Recovery can be killed anywhere and run again with the same result. Step 4 replaces a file by its sound part, which step
+3 reads in the same way, and a file that reappears before step 5 has ended is left out or cut again.
 
-LSNs at or below `lsn_floor` are in tables already and are never given again, even if the log lost them. So LSNs may
-jump between two files. A file header therefore names the last LSN before it (`lsn_previous`): what lies between
-was never given, and no file is missing while `lsn_previous` is reached.
+LSNs at or below `lsn_floor` are in tables already and are never used again, even if the log lost them. So LSNs may jump
+between two files. Each file header therefore names the last LSN before it (`lsn_previous`): the LSNs between the two
+were never used, and no file is missing as long as `lsn_previous` is reached.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from shardstore.workers.wal.scan import LogEnd, ScannedFile, TailCut, TailPolicy
 from shardstore.workers.wal.writer import Frozen, WalFile
 
 DOCUMENT_BYTES = 64 * KIB
-"""Room for LOG, roughly."""
+"""About the room that LOG needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecoveredLog:
-    """A log whose every record is verified and on stable storage. `files` hold them (see reader.records_in)."""
+    """A log whose every record is verified and on stable storage. `files` hold the records (see reader.records_in)."""
 
     log_id: int
     lsn_checkpoint: int
@@ -54,25 +54,23 @@ class RecoveredLog:
     next_lsn: int
     files: tuple[WalFile, ...]
     cut: TailCut | None
-    """For the event log: what was cut from the end."""
+    """What was cut from the end, for statistics and operators."""
     segments: Mapping[int, int] = field(default_factory=dict)
-    """By segment, the version of its manifest that is at least there; see log_document.py."""
+    """By segment, the lowest version that its manifest may have; see log_document.py."""
     life: int = 0
     ended_in_order: bool = True
-    """Whether the process before said at its end how far its log goes."""
+    """Whether the process before stopped cleanly: it noted how far its log goes."""
     frozen: Frozen | None = None
 
     @property
     def failure(self) -> str:
-        """Why it takes no records; empty if it does."""
+        """Why the log takes no records; empty if it does."""
         return str(self.frozen.failure) if self.frozen else ""
 
     def in_words(self) -> str:
-        """What an operator is told of it."""
-        cut = (
-            f"; {self.cut.bytes:,} bytes that were never acknowledged were cut from {self.cut.file}" if self.cut else ""
-        )
-        before = "after an end in order" if self.ended_in_order else "after an end that was not in order"
+        """A description of the log for the operator."""
+        cut = f"; {self.cut.bytes:,} unsynced bytes were cut from {self.cut.file}" if self.cut else ""
+        before = "after a clean stop" if self.ended_in_order else "after an unclean stop"
         return f"replays {self.lsn_last - self.lsn_checkpoint:,} records of its log {before}{cut}"
 
 
@@ -86,8 +84,8 @@ def recover(
 ) -> RecoveredLog:
     """Open the log. `lsn_floor`: the highest LSN of this log that a table is known to hold.
 
-    When the disk takes no writes, the log is frozen. Raises Corruption, with nothing changed, for damage, and
-    StorageFailure.
+    If the disk refuses writes, the log is frozen. Raises StorageFailure, and Corruption for damage; then nothing has
+    been changed.
     """
     directory = worker_directory(worker)
     filesystem.make_directory(directory)
@@ -111,7 +109,10 @@ def recover(
 
 
 def check_life(log: RecoveredLog, worker: int, newest: int) -> None:
-    """Raise Corruption if the store knows a newer life of the worker's log, or another one; 0: it knows none."""
+    """Raise Corruption unless the log's life is `newest` or a later one.
+
+    `newest`: the latest life that the store knows; 0 if it knows none.
+    """
     if newest and log.life != newest and not is_later_life(log.life, newest):
         newer = "is not the newest log of this worker: its directory was removed, or is an older copy"
         advice = "bring the newest back, or the whole data directory from one backup"
@@ -130,7 +131,7 @@ def _open_or_create(filesystem: Filesystem, worker: int, store: str, entropy: En
 
 
 def _needed(firsts: Sequence[int], lsn_checkpoint: int) -> Sequence[int]:
-    """Without the files that another one follows before or right behind the checkpoint."""
+    """The first LSNs of the files that may hold records above the checkpoint."""
     obsolete = sum(following <= lsn_checkpoint + 1 for following in firsts[1:])
     return firsts[obsolete:]
 
@@ -154,7 +155,7 @@ def _verify(filesystem: Filesystem, log: LogDocument, firsts: Sequence[int], pol
 
 
 def _make_durable(filesystem: Filesystem, log: LogDocument, end: LogEnd) -> tuple[WalFile, ...]:
-    """Put the kept records into new files, each in the place of its old one, unless they are on stable storage."""
+    """Write the records of each kept file into a new one, unless the file is known to be on stable storage."""
     files = []
     lsn_previous = log.lsn_checkpoint
     for file in end.kept:
@@ -167,7 +168,7 @@ def _make_durable(filesystem: Filesystem, log: LogDocument, end: LogEnd) -> tupl
 
 
 def _sync_in_place(filesystem: Filesystem, worker: int, end: LogEnd) -> tuple[WalFile, ...]:
-    """Make what is kept durable where it lies: what was verified past the cache is there, a sync does the rest."""
+    """Make the kept records durable in their present files: they were verified past the cache, so a sync is enough."""
     for file in end.kept:
         if file.lsn_last > end.lsn_durable:
             handle = filesystem.open(file.path)
@@ -192,7 +193,7 @@ def _rewrite_file(filesystem: Filesystem, log: LogDocument, file: ScannedFile, l
 
 
 def _remove_others(filesystem: Filesystem, worker: int, kept: set[str]) -> None:
-    """Remove every other file of the log, and temporaries that a killed recovery left; also what was removed before."""
+    """Remove all other files of the log, and temporaries of a killed recovery. Earlier removals become durable too."""
     directory = worker_directory(worker)
     for name in filesystem.list_directory(directory):
         path = f"{directory}/{name}"

@@ -1,13 +1,13 @@
-"""What of a log survived: the sound records of its files, and whether its end is a torn tail or damage.
+"""Finds out what of a log survived: the sound records of its files, and whether its end is a torn tail or damage.
 
-Blocks of an unsynced tail survive a power cut by chance, so good records behind a bad one are no proof of damage.
-What is proof: every record says up to which LSN the log was known to be on stable storage when it was appended,
-and so do every file header and the LOG document. Let b be the first LSN that is missing. If any of them says that b
-was on stable storage, bytes were damaged; otherwise b and all behind it is a tail that was never synced.
+After a power cut, any blocks of an unsynced tail may be missing, so good records behind a bad one do not prove damage.
+This does: every record says up to which LSN the log was known to be on stable storage when it was appended, and
+so do every file header and the LOG document. Let b be the first LSN that is missing. If any of them says that b was on
+stable storage, bytes were damaged. Otherwise b and all behind it is a tail that was never synced.
 
-Header and name of a file reach stable storage with its first records. So a file without a sound header is a tail too,
-unless one of its LSNs was on stable storage and behind the checkpoint. At or before it a file may be one whose removal
-was undone, with any part of it gone.
+The header and name of a file reach stable storage together with its first records. So a file without a sound header is
+a tail too, unless one of its LSNs was on stable storage and is above the checkpoint. A file with LSNs at or below the
+checkpoint may be one whose removal was undone, with any part of it gone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class TailPolicy(Enum):
 
 
 class Verdict(Enum):
-    """What becomes of the end of a log."""
+    """How the end of a log is judged."""
 
     WHOLE = 1
     CUT = 2
@@ -49,8 +49,8 @@ class Verdict(Enum):
 class ScannedFile:
     """A log file as it was found. Its records `lsn_first` to `lsn_last`, in bytes `start` to `end`, may be kept.
 
-    There are none when lsn_last < lsn_first. `lsn_durable`: the highest that its header or any sound record in it
-    says, also of records that cannot be kept. `damage`: what is wrong with its header, if anything; then none are kept.
+    There are none if lsn_last < lsn_first. `lsn_durable` is the highest that its header or any sound record in it says,
+    including records that cannot be kept. `damage` says what is wrong with the header, if anything; then none are kept.
     """
 
     path: str
@@ -66,18 +66,18 @@ class ScannedFile:
 
 @dataclass(frozen=True, slots=True)
 class TailCut:
-    """An invalid tail that recovery cuts: `bytes` in all files, from `offset` of `file` on."""
+    """An invalid tail that recovery cuts, from `offset` of `file` on: `bytes` in this file and all later ones."""
 
     file: str
     offset: int
     bytes: int
     lsn_lost: int
-    """First LSN that is lost, if there was such a record."""
+    """The first LSN that is lost, if there was a record with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogEnd:
-    """The files to keep records of, and what is wrong behind them."""
+    """The files whose records are kept, and the tail behind them that is cut."""
 
     kept: tuple[ScannedFile, ...]
     lsn_last: int
@@ -99,18 +99,18 @@ DECISIONS = {
     (True, True, _CUT): Verdict.REFUSED,
     (True, True, _REFUSE): Verdict.REFUSED,
 }
-"""What becomes of the end of a log.
+"""How the end of a log is judged.
 
 invalid   its last record is followed by bytes that are no record, by a gap in the LSNs, or both
-durable   the first missing LSN is known to have been on stable storage: acknowledged bytes are gone
+durable   the first missing LSN is known to have been on stable storage: durable bytes are gone
 """
 
 
 def judge_end(files: Sequence[ScannedFile], lsn_checkpoint: int, lsn_durable: int, policy: TailPolicy) -> LogEnd:
-    """Follow the LSNs from the checkpoint to the first that is missing. Raises Corruption when it may not be.
+    """Follow the LSNs from the checkpoint to the first missing one. Raises Corruption if that one must not be missing.
 
-    A file may begin above the LSN after its `lsn_previous`: the LSNs between were never given (see recovery.py).
-    `lsn_durable`: the highest LSN that was on stable storage, as far as the LOG document tells.
+    A file may begin above the LSN after its `lsn_previous`: the LSNs between were never used (see recovery.py).
+    `lsn_durable`: the highest LSN that was on stable storage according to the LOG document.
     """
     kept: list[ScannedFile] = []
     lsn_last = reached = lsn_checkpoint
@@ -138,7 +138,10 @@ def judge_end(files: Sequence[ScannedFile], lsn_checkpoint: int, lsn_durable: in
 def scan_file(
     filesystem: Filesystem, path: str, worker: int, log_id: int, lsn_first: int, lsn_checkpoint: int
 ) -> ScannedFile:
-    """Verify one file past the cache. Raises Corruption for a file of another log, or a damaged header."""
+    """Verify one file past the cache.
+
+    Raises Corruption for a file of another log, and for a damaged header that is known to have been on stable storage.
+    """
     content = _read_past_cache(filesystem, path)
     data = memoryview(content)
     wanted = max(lsn_first, lsn_checkpoint + 1)
@@ -166,7 +169,7 @@ def scan_file(
 
 
 def _read_past_cache(filesystem: Filesystem, path: str) -> bytes:
-    """The content as it is on the disk: after a failed sync the cache may hold what the disk does not."""
+    """The content that is on the disk: after a failed sync the page cache may hold what the disk does not."""
     file = filesystem.open(path)
     try:
         size = file.size()
@@ -179,10 +182,10 @@ def _read_past_cache(filesystem: Filesystem, path: str) -> bytes:
 
 
 def _sound_records(content: bytes, offset: int, log_id: int, lsn: int) -> Iterator[tuple[int, Record]]:
-    """Offset and record of every sound record from `offset` on, where the one with this LSN should be.
+    """Offset and record of every sound record from `offset` on, where the record with this LSN should be.
 
-    Behind a bad place the search goes on for records with a later LSN. Earlier ones do not count: they may be part
-    of a value, when a user stores a copy of a log.
+    Behind a bad place the search continues for records with a later LSN. Earlier ones do not count: they may be part of
+    a value, if a user stores a copy of a log.
     """
     data = memoryview(content)
     searching = False
@@ -205,7 +208,7 @@ def _sound_record_at(data: memoryview, offset: int, log_id: int) -> Record | Non
 
 
 def _tail(files: Sequence[ScannedFile], followed: int, lsn_lost: int) -> TailCut | None:
-    """What stands behind the last record of the sequence, None if nothing does."""
+    """The bytes behind the last record of the sequence; None if there are none."""
     path, offset = _end_of(files, followed)
     behind = sum(file.size for file in files[max(0, followed - 1) :]) - offset
     return TailCut(path, offset, behind, lsn_lost) if behind else None

@@ -1,9 +1,9 @@
-"""Appending to the log of a worker.
+"""Appends records to the log of a worker.
 
-A record goes to the operating system in one append. A file that a record would overflow is full; the record then
-begins a new one. Nothing is synced here, where requests wait: the core asks for it (effects.SyncWal) with
-`unsynced_files` and `unsynced_directory`, and reports it with `mark_synced`. So name, header and first records of a new
-file reach stable storage together, and nothing in a file counts as durable before its name does.
+Each record is given to the operating system in one append. If it does not fit into the active file, it begins a new
+one. Nothing is synced here, as requests would have to wait: the core asks for syncs (effects.SyncWal) of
+`unsynced_files` and `unsynced_directory`, and reports them with `mark_synced`. So the name, header and first records of
+a new file reach stable storage together, and nothing in a file counts as durable before its name does.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ class WalFile:
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """Why nothing may be appended to a log before it is recovered anew, and how much room the recovery lacked."""
+    """Why nothing may be appended to a log until it is recovered again, and how much room the recovery lacked."""
 
     failure: NotWritable
     bytes_needed: int
 
 
 class WalWriter:
-    """The growing end of a log.
+    """Appends to a log.
 
-    Invariants: lsn_durable <= lsn_appended; records of the active file are `_lsn_first` to `lsn_appended`; the files
-    of `_unsynced` are closed to records, ordered, and end above lsn_durable. After a failure that leaves the
-    log's end unknown (`failed`) nothing is appended ever again.
+    Invariants: lsn_durable <= lsn_appended; the active file holds the records `_lsn_first` to `lsn_appended`; the files
+    of `_unsynced` take no more records, are in order, and end above lsn_durable. After a failure that leaves the end of
+    the log unknown (`failed`) nothing is ever appended again.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class WalWriter:
         frozen: Frozen | None = None,
         file_bytes: int = WAL_FILE_BYTES,
     ) -> None:
-        """Continue a log whose last record has LSN `lsn_durable` and lies in `files`; the next gets `next_lsn`."""
+        """Continue a log whose last record has LSN `lsn_durable` and lies in `files`; the next one gets `next_lsn`."""
         assert lsn_durable < next_lsn
         assert file_bytes <= WAL_FILE_BYTES, "recovery refuses longer files"
         self.file_bytes = file_bytes
@@ -89,12 +89,12 @@ class WalWriter:
 
     @property
     def lsn_appended(self) -> Lsn:
-        """LSN of the last record the operating system has."""
+        """LSN of the last record that the operating system has."""
         return Lsn(self._lsn_appended)
 
     @property
     def lsn_durable(self) -> Lsn:
-        """LSN of the last record known to be on stable storage."""
+        """LSN of the last record that is known to be on stable storage."""
         return Lsn(self._lsn_durable)
 
     @property
@@ -104,12 +104,12 @@ class WalWriter:
 
     @property
     def retained_bytes(self) -> int:
-        """Bytes of all files of the log."""
+        """Size of all files of the log."""
         return self._closed_bytes + self._active_bytes
 
     @property
     def failed(self) -> bool:
-        """Whether the log takes no more records."""
+        """Whether a failure has left the end of the log unknown, so that it takes no more records."""
         return self._failure is not None
 
     def append(
@@ -123,9 +123,10 @@ class WalWriter:
         keys: bytes,
         values: bytes,
     ) -> Lsn:
-        """Hand one record to the operating system.
+        """Give one record to the operating system.
 
-        Raises NotWritable: nothing happened. Raises StorageFailure: nobody knows, and the log is at its end.
+        Raises NotWritable if nothing was appended, StorageFailure if that is not known: then the log takes no more
+        records.
         """
         if self._failure is not None:
             raise StorageFailure(f"the log takes no more records since: {self._failure}")
@@ -151,7 +152,7 @@ class WalWriter:
         return Lsn(lsn)
 
     def rotate(self) -> None:
-        """Let the next record begin a new file, if the active one holds any."""
+        """Close the active file to records, if it holds any: the next record begins a new file."""
         if self._active is None or self._lsn_appended < self._lsn_first:
             return
         closed = WalFile(self._active.path, self._lsn_first, self._lsn_appended, self._active_bytes)
@@ -162,21 +163,24 @@ class WalWriter:
         self._close_synced()
 
     def unsynced_files(self) -> tuple[File, ...]:
-        """The files to sync, in this order, to have everything up to `lsn_appended` on stable storage."""
+        """The files to sync, in this order, so that everything up to `lsn_appended` is on stable storage."""
         files = [file for _, file in self._unsynced]
         if self._active is not None and self._lsn_durable < self._lsn_appended:
             files.append(self._active)
         return tuple(files)
 
     def unsynced_directory(self) -> str | None:
-        """The directory to sync after `unsynced_files`, if one of them began above lsn_durable: its name is as new."""
+        """The directory to sync after `unsynced_files`; None if all names are durable.
+
+        The name of a file is not durable if the file begins above lsn_durable.
+        """
         names_unsynced = self._lsn_durable < self._lsn_first <= self._lsn_appended or any(
             self._lsn_durable < closed.lsn_first for closed, _ in self._unsynced
         )
         return worker_directory(self._worker) if names_unsynced else None
 
     def mark_synced(self, lsn: int) -> None:
-        """Note that `unsynced_files`, as they were when `lsn` was appended or later, and their names are synced."""
+        """Note that `unsynced_files`, as of the append of `lsn` or later, and their names have been synced."""
         assert lsn <= self._lsn_appended
         self._lsn_durable = max(self._lsn_durable, lsn)
         self._close_synced()
@@ -207,7 +211,7 @@ class WalWriter:
         return True
 
     def close(self) -> None:
-        """Release the handles."""
+        """Close all open files."""
         for _, file in self._unsynced:
             file.close()
         self._unsynced.clear()
@@ -215,7 +219,7 @@ class WalWriter:
             self._active.close()
 
     def _file_for(self, size: int) -> File:
-        """The active file, after a rotation if the record does not fit any more."""
+        """The file for a record of this size: the active one, or a new one if the record does not fit any more."""
         if self._active_bytes + size > self.file_bytes:
             self.rotate()
         if self._active is None:
@@ -238,6 +242,6 @@ class WalWriter:
             raise StorageFailure(f"cannot undo an append: {failure}") from failure
 
     def _close_synced(self) -> None:
-        """Release closed files that a sync has covered."""
+        """Close the handles of full files that a sync has covered."""
         while self._unsynced and self._unsynced[0][0].lsn_last <= self._lsn_durable:
             self._unsynced.popleft()[1].close()

@@ -51,13 +51,13 @@ def test_a_log_that_finds_the_disk_full_is_told_while_writes_are_refused() -> No
 @pytest.mark.parametrize(
     ("cut", "in_order", "words"),
     [
-        (None, True, "replays 1,500 records of its log after an end in order"),
-        (None, False, "replays 1,500 records of its log after an end that was not in order"),
+        (None, True, "replays 1,500 records of its log after a clean stop"),
+        (None, False, "replays 1,500 records of its log after an unclean stop"),
         (
             TailCut("workers/0000/wal-1", 96, 1200, 0),
             False,
-            "replays 1,500 records of its log after an end that was not in order; "
-            "1,200 bytes that were never acknowledged were cut from workers/0000/wal-1",
+            "replays 1,500 records of its log after an unclean stop; "
+            "1,200 unsynced bytes were cut from workers/0000/wal-1",
         ),
     ],
 )
