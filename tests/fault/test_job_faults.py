@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -13,11 +14,12 @@ from shardstore.limits import KIB
 from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
 from shardstore.tables.column_items import as_list
-from shardstore.tables.manifest import read_manifest
+from shardstore.tables.manifest import Manifest, read_manifest
 from shardstore.tables.segment import Segment
 from shardstore.workers.jobs.drain import entries_of
 from shardstore.workers.jobs.orphans import clear_orphans
 from shardstore.workers.jobs.specs import CompactionKind, Spec
+from shardstore.workers.segment.publishing import open_manifest
 from shardstore.workers.wal.reader import records_in
 from shardstore.workers.wal.recovery import recover
 from tests.fault.cut_short import (
@@ -179,10 +181,12 @@ def test_a_restart_after_a_stop_at_any_call(scenario: Scenario, loss: PowerLoss 
         assert recovered(disk) == acknowledged(worker), f"stopped at call {call}, then run again"
 
 
-def release_what_is_obsolete(disk: SimDisk, worker: JobDriver) -> None:
+def release_what_is_obsolete(
+    disk: SimDisk, worker: JobDriver, manifest_of: Callable[[Filesystem, str, int], Manifest]
+) -> None:
     """Let go the log files and tables that are not needed any more, as the manifests that can be seen say."""
     filesystem = process(disk)
-    manifests = [Segment.open(filesystem, STORE, segment).manifest for segment in (1, 2)]
+    manifests = [manifest_of(filesystem, STORE, segment) for segment in (1, 2)]
     worker.drained_lsn = min(manifest.checkpoint_of(LOG_ID) for manifest in manifests)
     paths = worker.writer.files_before(worker.drained_lsn)
     for manifest in manifests:
@@ -195,25 +199,19 @@ def release_what_is_obsolete(disk: SimDisk, worker: JobDriver) -> None:
 @pytest.mark.parametrize("run_again", [True, False], ids=["job run again", "worker restarted"])
 @pytest.mark.parametrize("scenario", WRITERS)
 def test_files_are_released_on_the_strength_of_what_a_stopped_job_published(
-    scenario: Scenario, run_again: bool, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, run_again: bool
 ) -> None:
     """A name that can be seen may not be durable yet. Who relies on it makes it so: the job, or the opening worker."""
     for call, disk, worker, spec in stopped_at_each_call(scenario):
         worker.writer.rotate()
         if run_again:
             worker.run(spec, process(disk))
-            with monkeypatch.context() as patch:  # the worker did not restart: nothing is opened
-                patch.setattr(Segment, "open", open_without_sync)
-                release_what_is_obsolete(disk, worker)
+            release_what_is_obsolete(disk, worker, read_manifest)
         else:
-            release_what_is_obsolete(disk, worker)
+            release_what_is_obsolete(disk, worker, open_manifest)
         worker.filesystem.kill()  # type: ignore[attr-defined]
         disk.lose_power(PowerLoss.STRICT, Random(call))
         assert recovered(disk) == acknowledged(worker), f"stopped at call {call}"
-
-
-def open_without_sync(filesystem: Filesystem, store: str, segment: int) -> Segment:
-    return Segment(filesystem, read_manifest(filesystem, store, segment))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
