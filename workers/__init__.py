@@ -10,7 +10,6 @@ registration.py     the worker's standing with the router
 statistics.py       the statistics of a worker
 trouble.py          what an operator is told when something fails
 sync_thread.py      syncs of the log, off the event loop
-chunk.py            what is read of a layer
 serving/            requests and their answers
 ranges/             the ranges, and what is remembered of requests
 overlay/            writes that no file holds yet
