@@ -104,7 +104,7 @@ def test_the_number_of_workers_is_bounded() -> None:
         ({"split_bytes": 0}, "split_bytes is 1024 to"),
         ({"split_operations": 0}, "split_operations is 1 to"),
         ({"changes_max": 65}, "changes_max is 1 to 64, not 65"),
-        ({"cooldown": -1}, "cooldown is 0 to 86400 seconds"),
+        ({"cooldown": -1}, "cooldown is 0 to 86400 seconds, not -1"),
         ({"cooldown": float("nan")}, "cooldown is 0 to 86400 seconds"),
     ],
 )

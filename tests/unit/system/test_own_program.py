@@ -89,5 +89,5 @@ def test_a_server_with_a_python_built_in_uses_the_one_of_its_environment(monkeyp
 def test_a_program_without_an_interpreter_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/opt/app/app")
     monkeypatch.setattr(sys, "frozen", True, raising=False)
-    with pytest.raises(InvalidRequest, match="run `shardstore serve` beside it"):
+    with pytest.raises(InvalidRequest, match="run `shardstore serve` separately"):
         command_of("shardstore.workers", "{}")

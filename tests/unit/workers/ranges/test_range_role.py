@@ -86,9 +86,8 @@ def test_an_adopted_child_knows_the_requests_of_all_its_parents_and_its_own() ->
 
 def test_a_materialised_child_reads_its_files_and_inherits_nothing() -> None:
     child = in_role(ADOPTED)
-    child.note_failure("disk full")
     child.materialise(SEGMENT)
-    assert (child.segment, child.inheritance, child.last_failure) == (SEGMENT, None, "")
+    assert (child.segment, child.inheritance) == (SEGMENT, None)
 
 
 def test_a_fenced_parent_knows_where_its_fence_is() -> None:
