@@ -20,7 +20,7 @@ import numpy as np
 
 from shardstore.identifiers import Buffer
 from shardstore.key_range import KeyRange
-from shardstore.tables.stretches import Mark
+from shardstore.tables.stretches import KeyMark
 from shardstore.tables.table_format import BLOCKS_MAX, Integers
 
 _HEAD = struct.Struct("<II")
@@ -112,7 +112,7 @@ class BlockIndex:
         """Return the block that holds the entry at this position."""
         return int(np.searchsorted(self.positions, position, side="right")) - 1
 
-    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> list[Mark]:
+    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> list[KeyMark]:
         """Return the block boundaries in the range, from its near end at least until one of the limits is reached.
 
         The block at the near end counts as a whole, even if the range begins inside it.
@@ -129,4 +129,4 @@ class BlockIndex:
             payload = int(np.searchsorted(self.bytes_before, self.bytes_before[begin] + bytes_max))
             blocks = slice(begin, max(begin, min(end - 1, entries, payload)))
             keys = self.first_keys[begin + 1 : blocks.stop + 1]
-        return list(map(Mark, keys, self.entries[blocks].tolist(), self.rebuilt_bytes[blocks].tolist()))
+        return list(map(KeyMark, keys, self.entries[blocks].tolist(), self.rebuilt_bytes[blocks].tolist()))

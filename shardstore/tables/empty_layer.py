@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.tables.digests import Digests
-from shardstore.tables.stretches import Mark, Page
+from shardstore.tables.stretches import KeyMark, Page
 from shardstore.tables.table_format import Entries
 from shardstore.wire.columns import Column
 
@@ -37,7 +37,7 @@ class EmptyLayer:
         """Return None: there are no entries."""
         return None
 
-    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[Mark]:
+    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[KeyMark]:
         """Return no marks."""
         return ()
 

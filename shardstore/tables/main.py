@@ -15,7 +15,7 @@ from shardstore.key_range import KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.tables.digests import Digests, digest_of, digests_of
 from shardstore.tables.empty_layer import EMPTY_LAYER
-from shardstore.tables.stretches import Mark, Page
+from shardstore.tables.stretches import KeyMark, Page
 from shardstore.tables.table_format import Entries, Integers
 from shardstore.tables.table_reader import FEW_KEYS, Table
 
@@ -66,13 +66,15 @@ class Main:
         inside = list(filter(None, extents[:1] + extents[-1:]))
         return KeyRange(inside[0].start, inside[-1].end) if inside else None
 
-    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[Mark]:
+    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[KeyMark]:
         """Return marks inside the range, from its near end at least until one of the limits is reached."""
-        marks: list[Mark] = []
+        marks: list[KeyMark] = []
         between: Table | None = None
         for part in self._overlapped(key_range, reverse):
             if between is not None:
-                marks.append(Mark(part.record.key_first if not reverse else between.record.key_first, BLOCK_ENTRIES, 0))
+                marks.append(
+                    KeyMark(part.record.key_first if not reverse else between.record.key_first, BLOCK_ENTRIES, 0)
+                )
             between = part
             marks += part.marks(key_range, reverse, entries_max, bytes_max)
             if sum(mark.entries for mark in marks) >= entries_max or sum(mark.bytes for mark in marks) >= bytes_max:

@@ -16,7 +16,7 @@ from shardstore.tables.table_format import Entries
 from shardstore.wire.columns import Column
 
 
-class Mark(NamedTuple):
+class KeyMark(NamedTuple):
     """A key, with the entries and bytes between the mark before it (or the near end of the range) and the key.
 
     In ascending order the key itself is not counted; in descending order (`reverse`) it is.
@@ -48,7 +48,7 @@ class Ordered(Protocol):
     def extent(self, key_range: KeyRange) -> KeyRange | None:
         """Return a piece of the range outside which there is no entry; None if the whole range has none."""
 
-    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[Mark]:
+    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[KeyMark]:
         """Return marks inside the range, from its near end at least until one of the limits is reached."""
 
     def columns(self, key_range: KeyRange) -> Sequence[Entries]:

@@ -26,7 +26,7 @@ from shardstore.tables.column_items import as_list
 from shardstore.tables.column_reader import ColumnReader, array_head
 from shardstore.tables.digests import Digests, digest_of, digests_of
 from shardstore.tables.lookups import Lookups
-from shardstore.tables.stretches import Mark, Page
+from shardstore.tables.stretches import KeyMark, Page
 from shardstore.tables.table_file import TableFile
 from shardstore.tables.table_format import Entries, Identity, Integers, Keys, TableRecord, Values
 from shardstore.tables.table_parts import TableParts
@@ -131,7 +131,7 @@ class Table:
         """Return the piece of the range between the first and the last key of the table; None if there is none."""
         return key_range.intersection(self._extent)
 
-    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[Mark]:
+    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[KeyMark]:
         """Return marks inside the range: block boundaries or, for few entries, the key after them."""
         within = self.extent(key_range)
         if within is None:
@@ -208,7 +208,7 @@ class Table:
         keys = parts.keys.items(parts.blocks.content(block), block, 0, entries)
         return int(parts.block_index.positions[block]) + bisect_left(keys, key)  # type: ignore[type-var]
 
-    def _mark_behind(self, key_range: KeyRange, reverse: bool, entries: int) -> Sequence[Mark]:
+    def _mark_behind(self, key_range: KeyRange, reverse: bool, entries: int) -> Sequence[KeyMark]:
         """Return the mark after the first `entries` entries of the range; none if the range has no more."""
         first, last = self._positions(key_range)
         if last - first <= entries:
@@ -218,7 +218,7 @@ class Table:
         block = parts.block_index.block_at(position)
         place = position - int(parts.block_index.positions[block])
         key = _edge(parts.keys, Stretch(parts.blocks.content(block), block, place, place + 1), 0)
-        return (Mark(key, entries, 0),)
+        return (KeyMark(key, entries, 0),)
 
     def _cut(self, first: int, last: int, reverse: bool, entries_max: int, bytes_max: int) -> tuple[int, int]:
         """Return the bounds of what fits a page of these positions: from the front, or (`reverse`) from the end."""

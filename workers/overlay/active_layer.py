@@ -7,7 +7,7 @@ from itertools import repeat
 
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
-from shardstore.tables.stretches import Mark, Page
+from shardstore.tables.stretches import KeyMark, Page
 from shardstore.tables.table_format import Entries
 from shardstore.workers.overlay.key_marks import KeyMarks
 from shardstore.workers.overlay.sorted_entries import SortedEntries
@@ -76,7 +76,7 @@ class ActiveLayer:
         """The smallest part of the range that holds all its entries here; None if there are none."""
         return self._in_order.extent(key_range)
 
-    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[Mark]:
+    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[KeyMark]:
         """Marks in the range, from its near end on, at least until one of the limits is reached."""
         entry_bytes = self._payload_bytes // max(1, len(self.entries)) + 1
         return self._in_order.marks(key_range, reverse, min(entries_max, bytes_max // entry_bytes + 1), entry_bytes)

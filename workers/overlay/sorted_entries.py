@@ -22,7 +22,7 @@ import numpy as np
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.tables.column_items import as_array, as_list, stride_of_items
-from shardstore.tables.stretches import Mark
+from shardstore.tables.stretches import KeyMark
 from shardstore.tables.table_format import Entries, FixedItems
 from shardstore.workers.segment.merge import merge
 
@@ -139,7 +139,7 @@ class SortedEntries:
             return [Entries(keys, list(map(value_of, as_list(keys)))) for keys, _ in found]  # type: ignore[arg-type]
         return found
 
-    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, entry_bytes: int) -> list[Mark]:
+    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, entry_bytes: int) -> list[KeyMark]:
         """The nearest marks, enough for `entries_max` entries. Marks stand at even steps through each piece.
 
         The first mark of each piece stands a little farther in than that of the piece before, from almost nothing to a
@@ -159,7 +159,7 @@ class SortedEntries:
             else:
                 found += as_list(piece.keys[low + first : min(high, low + first + entries_max) : step])
         found.sort(reverse=reverse)
-        return [Mark(key, step, step * entry_bytes) for key in found[: -(-entries_max // step)]]
+        return [KeyMark(key, step, step * entry_bytes) for key in found[: -(-entries_max // step)]]
 
     def _cuts(self, key_range: KeyRange) -> Sequence[_Cut]:
         """Each piece with keys in the range, and where they begin and end. Kept: readers ask several times in a row."""

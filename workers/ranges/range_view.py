@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from shardstore.key_range import KeyRange
-from shardstore.tables.stretches import Mark, Ordered, Page
+from shardstore.tables.stretches import KeyMark, Ordered, Page
 from shardstore.tables.table_format import Entries, TableRecord
 from shardstore.workers.overlay.pin import DrainedRuns, Pin
 
@@ -107,7 +107,7 @@ class Clipped:
         wanted = key_range.intersection(self.key_range)
         return self.layer.extent(wanted) if wanted else None
 
-    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[Mark]:
+    def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[KeyMark]:
         """Marks inside both ranges from the near end on, at least until one of the bounds is reached."""
         wanted = key_range.intersection(self.key_range)
         return self.layer.marks(wanted, reverse, entries_max, bytes_max) if wanted else ()
