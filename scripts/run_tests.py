@@ -1,6 +1,7 @@
-"""Command two of the README: everything that must be in order, in one go. Takes a quarter of an hour on two cores.
+"""Command two of the README: lint, types and the fast tests. Takes less than four minutes on two cores.
 
-Extra arguments go to pytest: `tests/unit -k scan` runs the unit tests with "scan" in their names.
+--all runs the slow tests too, in some ten minutes. Other arguments go to pytest: `tests/unit -k scan` runs the fast
+unit tests with "scan" in their names.
 """
 
 import compileall
@@ -13,30 +14,55 @@ import bootstrap
 TEST_PROCESSES = 1 + (os.cpu_count() or 1)
 """One more than there are cores: tests of whole clusters often wait."""
 COMPILED = ("shardstore", "router", "workers", "scripts", "tests")
-CHECKS = (
-    ("lint", ["ruff", "check"]),
-    ("format", ["ruff", "format", "--check"]),
-    ("types", ["mypy"]),
-    ("tests", ["pytest", "-n", str(TEST_PROCESSES), "--dist", "worksteal"]),
+TESTS = ["pytest", "-n", str(TEST_PROCESSES), "--dist", "worksteal", "--durations", "20"]
+LEFT_OUT = (
+    "== left out: slow tests (whole clusters, benchmarks, most seeds of the simulation). "
+    "To run all: python3 scripts/run_tests.py --all"
 )
 
 
 def main() -> None:
     """Run every check, also after one that failed."""
-    if {"-h", "--help"}.intersection(sys.argv):
+    arguments = sys.argv[1:]
+    if {"-h", "--help"}.intersection(arguments):
         print(__doc__)
         return
     bootstrap.Environment().enter(extras=("dev", "scripts", "bench"))
-    for folder in COMPILED:  # once: the tests start thousands of processes, and some hosts let none keep its bytecode
-        compileall.compile_dir(os.path.join(bootstrap.PROJECT, folder), quiet=1)
-    failed = []
-    for name, command in CHECKS:
-        print(f"== {name}: {' '.join(command)}", flush=True)
-        arguments = sys.argv[1:] if name == "tests" else []
-        if subprocess.call([sys.executable, "-m", *command, *arguments], cwd=bootstrap.PROJECT) != 0:
-            failed.append(name)
+    keep_bytecode()
+    everything = "--all" in arguments
+    chosen = [argument for argument in arguments if argument != "--all"]
+    checks = {
+        "lint": ["ruff", "check"],
+        "format": ["ruff", "format", "--check"],
+        "types": ["mypy"],
+        "tests": [*TESTS, *([] if everything else ["-m", "not slow"]), *chosen],
+    }
+    try:
+        failed = [name for name, command in checks.items() if not passes(name, command)]
+    except KeyboardInterrupt:
+        sys.exit("== stopped")
     print(f"== failed: {', '.join(failed)}" if failed else "== all in order", flush=True)
+    if not everything:
+        print(LEFT_OUT, flush=True)
     sys.exit(1 if failed else 0)
+
+
+def keep_bytecode() -> None:
+    """Compile once: the tests start thousands of processes. What pytest compiles is for the next run."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    for folder in COMPILED:
+        compileall.compile_dir(os.path.join(bootstrap.PROJECT, folder), quiet=1)
+
+
+def passes(name: str, command: list) -> bool:
+    """Run one check. Ctrl-C reaches it too: it has the time to end what it started."""
+    print(f"== {name}: {' '.join(command)}", flush=True)
+    child = subprocess.Popen([sys.executable, "-m", *command], cwd=bootstrap.PROJECT)
+    try:
+        return child.wait() == 0
+    except KeyboardInterrupt:
+        child.wait()
+        raise
 
 
 if __name__ == "__main__":

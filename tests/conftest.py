@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import gc
+from itertools import chain
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("shardstore", deadline=None)  # how long an example takes depends on what else runs here
 settings.load_profile("shardstore")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The slow tests come first, the same number of them in each process. Each begins with a block of the list."""
+    blocks = getattr(config, "workerinput", {"workercount": 1})["workercount"]
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    fast = [item for item in items if not item.get_closest_marker("slow")]
+    bounds = [len(fast) * at // blocks for at in range(blocks + 1)]
+    items[:] = chain.from_iterable(slow[at::blocks] + fast[bounds[at] : bounds[at + 1]] for at in range(blocks))
 
 
 def pytest_collection_finish() -> None:

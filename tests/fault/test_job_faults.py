@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -134,16 +135,16 @@ def release_of_tables(disk: SimDisk) -> tuple[JobDriver, Spec]:
     return worker, worker.release_spec(*segment.replace(newer))
 
 
-WRITERS: tuple[Scenario, ...] = (
+WRITERS: tuple[Any, ...] = (
     first_drain,
     later_drain,
     drain_over_bottoms,
     compaction_of_deltas,
     compaction_that_seals,
-    compaction_of_bottoms,
+    pytest.param(compaction_of_bottoms, marks=pytest.mark.slow),
     compaction_of_everything,
 )
-SCENARIOS: tuple[Scenario, ...] = (*WRITERS, release_of_log, release_of_tables)
+SCENARIOS: tuple[Any, ...] = (*WRITERS, release_of_log, release_of_tables)
 
 
 def recovered(disk: SimDisk) -> dict[int, dict[bytes, bytes]]:

@@ -77,6 +77,7 @@ def sections_begin(content: bytes, record: TableRecord) -> int:
     return decode_footer(content, IDENTITY, check_header(content, IDENTITY), record.checksum).block_index.offset
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deletions", [False, True])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_byte_of_a_small_table(layout: str, deletions: bool) -> None:

@@ -26,6 +26,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [("replay",), COSTS_OF_CHANGES, GAINS_OF_CHANGES, OTHERS])
 def test_the_workloads_of_one_shape(names: tuple[str, ...], tmp_path: Path) -> None:
     done = bench(*names, "--json", "--data", str(tmp_path))
@@ -38,6 +39,7 @@ def test_the_workloads_of_one_shape(names: tuple[str, ...], tmp_path: Path) -> N
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_batches_beside_a_peer(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     picture = tmp_path / "bench.png"

@@ -19,6 +19,8 @@ from benchmarks.peers.redis_server import NoServer, RedisServer, redis_server, s
 from tests.process.clusters import descendants
 from tests.process.deadlines import wait_until
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
 COUNT = 2_000
 LEVELS = ("the process that measures", "the guard of the server", "the server")

@@ -48,6 +48,7 @@ def test_the_asyncio_client_sees_the_same(tmp_path: Path) -> None:
         asyncio.run(asyncio.wait_for(use(cluster), 60))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("listen", ["tcp://127.0.0.1:0", "tcp://[::1]:0"])
 def test_clients_over_tcp_find_a_restarted_router_at_the_same_port(tmp_path: Path, listen: str) -> None:
     with LocalCluster(tmp_path, workers=2, memory="192MiB", listen=listen) as cluster, cluster.connect() as db:
@@ -70,6 +71,7 @@ def pid_of(cluster: LocalCluster, name: str, killed: Collection[int]) -> int:
     return found[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["worker-0", "router", "worker-1 maintenance"])
 def test_no_acknowledged_write_is_lost_when_a_process_is_killed(tmp_path: Path, victim: str) -> None:
     with cluster_on(tmp_path) as cluster, cluster.connect() as db:

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from shardstore.system.running_cluster import last_announced
 from tests.process.clusters import MEMORY, served
 from tests.process.deadlines import wait_until
@@ -21,6 +23,7 @@ def shardstore(data: Path, *arguments: str, stdin: bytes = b"") -> subprocess.Co
     return subprocess.run(command, input=stdin, capture_output=True, timeout=60, check=False)
 
 
+@pytest.mark.slow
 def test_the_commands_use_the_cluster_of_the_directory(tmp_path: Path) -> None:
     with served(tmp_path, "--workers", "2", "--ranges", "8"):
         assert shardstore(tmp_path, "put", "greeting", "hello").returncode == 0
@@ -94,6 +97,7 @@ def test_a_store_is_served_without_a_standard_output(tmp_path: Path) -> None:
     assert "(the answer cannot be written: the standard output is closed)" in log
 
 
+@pytest.mark.slow
 def test_the_commands_of_an_operator_change_ranges_and_workers(tmp_path: Path) -> None:
     def ask(*arguments: str) -> Any:
         done = shardstore(tmp_path, *arguments, "--json")
@@ -129,6 +133,7 @@ def test_the_commands_of_an_operator_change_ranges_and_workers(tmp_path: Path) -
         assert shardstore(tmp_path, "get", "greeting").stdout == b"hello\n"
 
 
+@pytest.mark.slow
 def test_the_demonstration_survives_its_killed_worker() -> None:
     program = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import cluster_console; cluster_console.main()"
     command = [sys.executable, "-c", program, "--demo", "--workers", "2"]

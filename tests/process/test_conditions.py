@@ -37,6 +37,7 @@ class Counting(threading.Thread):
                 self.applied += ending is Ending.APPLIED
 
 
+@pytest.mark.slow
 def test_every_increment_counts_once(tmp_path: Path) -> None:
     with cluster_on(tmp_path) as cluster, cluster.connect() as db:
         counting = [Counting(db) for _ in range(THREADS)]

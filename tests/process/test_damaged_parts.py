@@ -11,6 +11,8 @@ from shardstore.files.file_names import worker_directory
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES
 from tests.process.clusters import MEMORY
 
+pytestmark = pytest.mark.slow
+
 
 def cluster_on(data: Path) -> LocalCluster:
     ranges = None if (data / "STORE").exists() else [b"\x80"]

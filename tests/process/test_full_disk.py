@@ -14,6 +14,8 @@ from shardstore import Busy, Client, OutcomeUnknown, StorageFailure, Unavailable
 from tests.process.clusters import cluster_on, kill
 from tests.process.deadlines import wait_until
 
+pytestmark = pytest.mark.slow
+
 SIZE = "24m"
 BALLAST = bytes(17_000_000)
 """Leaves enough, once it is gone, for recovery to write the live part of the log again."""

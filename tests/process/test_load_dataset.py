@@ -13,6 +13,8 @@ from datasets.marks import KEY_PREFIX
 from shardstore import LocalCluster
 from tests.process.clusters import cluster_on
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
 MAIN = f"""
 import sys

@@ -25,6 +25,8 @@ from shardstore import LocalCluster, connect
 from tests.process.clusters import MEMORY
 from tests.process.deadlines import wait_until
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
 PROGRAM = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); from ycsb.command import main; main()"
 RECORDS = 500

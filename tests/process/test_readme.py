@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from shardstore import LocalCluster
 from shardstore.wire.admin_messages import RangeRow
 from tests.process.clusters import MEMORY, served
@@ -32,6 +34,7 @@ def test_the_first_program_runs(tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) == 10
 
 
+@pytest.mark.slow
 def test_ranges_and_workers_change_as_shown(tmp_path: Path) -> None:
     with LocalCluster(tmp_path, workers=2, memory=MEMORY) as cluster, cluster.connect() as db:
         db.put_many({b"user:%d" % number: b"..." for number in range(1_000)})
@@ -41,6 +44,7 @@ def test_ranges_and_workers_change_as_shown(tmp_path: Path) -> None:
         assert len(list(db.scan())) == 1_000
 
 
+@pytest.mark.slow
 def test_the_commands_for_ranges_and_workers_succeed(tmp_path: Path) -> None:
     with served(tmp_path, "--workers", "2"):
         for line in code("Ranges and workers", "sh").splitlines():

@@ -18,6 +18,8 @@ from shardstore import InvalidRequest, LocalCluster, OutcomeUnknown, Unavailable
 from shardstore.system.running_cluster import running_on
 from tests.process.deadlines import wait_until
 
+pytestmark = pytest.mark.slow
+
 MEMORY = "288MiB"
 
 

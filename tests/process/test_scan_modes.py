@@ -15,6 +15,8 @@ from shardstore import Client, LocalCluster, ScanInvalidated, ScanMode
 from shardstore.limits import ISOLATION_LEASE_NS, SCAN_PAGE_ENTRIES, SECOND_NS
 from tests.process.clusters import kill
 
+pytestmark = pytest.mark.slow
+
 KEYS = [b"%07d" % number for number in range(3 * SCAN_PAGE_ENTRIES)]
 OLD = [(key, b"old") for key in KEYS]
 

@@ -13,6 +13,8 @@ import pytest
 
 from shardstore import LocalCluster
 
+pytestmark = pytest.mark.slow
+
 KEYS = [b"%d" % number for number in range(100)]
 VALUE = b"x" * 100_000
 READERS = 4

@@ -13,6 +13,8 @@ import pytest
 from shardstore import Client, LocalCluster
 from tests.process.deadlines import wait_until
 
+pytestmark = pytest.mark.slow
+
 ROWS = 40_000
 BATCH = 2_000
 VALUE = bytes(100)

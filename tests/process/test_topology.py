@@ -21,6 +21,8 @@ from tests.process.clusters import descendants, kill, kill_all, served
 from tests.process.deadlines import wait_until
 from tests.process.recording import RecordingClient
 
+pytestmark = pytest.mark.slow
+
 BY_HAND = TopologyOptions(auto_topology=False)
 OWNERS = dict[bytes, int]
 """Who owns the range that starts with the key."""

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.process import chaos
+
+pytestmark = pytest.mark.slow
 
 SECONDS = 8
 MERGED_OVER = "its client has written later"

@@ -7,10 +7,14 @@ from pathlib import Path
 from shutil import rmtree
 from threading import Thread
 
+import pytest
+
 from shardstore import Client, InvalidRequest, LocalCluster, ShardstoreError, TopologyOptions
 from shardstore.files.file_names import worker_directory
 from tests.process.clusters import RANGES, Writer, kill
 from tests.process.deadlines import wait_until
+
+pytestmark = pytest.mark.slow
 
 MEMORY = "192MiB"
 BY_HAND = TopologyOptions(auto_topology=False)

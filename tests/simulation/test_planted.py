@@ -13,6 +13,8 @@ from tests.simulation.swarm import draw
 from tests.simulation.topology_mistakes import TOPOLOGY_MISTAKES
 from tests.simulation.world import SimulationFailed, simulate
 
+pytestmark = pytest.mark.slow
+
 SEEDS_MAX = 800
 ALL = MISTAKES | TOPOLOGY_MISTAKES
 FOUND = Violation | ShardstoreError | AssertionError
@@ -35,4 +37,4 @@ def test_a_planted_mistake_is_found(name: str) -> None:
 
 
 def test_without_a_mistake_nothing_is_found() -> None:
-    assert not is_shown(Mistake(patches=()), seeds_max=4)
+    assert not is_shown(Mistake(patches=()), seeds_max=1)

@@ -8,13 +8,14 @@ from tests.simulation.swarm import FAULTS, draw
 from tests.simulation.world import simulate
 
 SEEDS = 250
-CHUNK = 10
+FAST = 10
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
-def test_every_promise_holds(first: int) -> None:
-    for seed in range(first, first + CHUNK):
-        simulate(seed)
+@pytest.mark.parametrize(
+    "seed", [*range(FAST), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(FAST, SEEDS))]
+)
+def test_every_promise_holds(seed: int) -> None:
+    simulate(seed)
 
 
 def test_every_fault_happens() -> None:

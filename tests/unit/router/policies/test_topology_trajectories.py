@@ -19,7 +19,7 @@ HOUR = 3_600
 SETTLED = 1_200
 """Rounds in which a store that has settled must show it: four times what a merge waits for."""
 OPTIONS = TopologyOptions(split_bytes=256 * MIB)
-SEEDS = [1, 2]
+SEEDS = [1, pytest.param(2, marks=pytest.mark.slow)]
 
 GROWN_ROUNDS = 800
 """Rounds of them after which a range may have its full size: six of these are in the store."""
@@ -201,6 +201,7 @@ def test_what_was_split_for_its_load_is_merged_when_that_is_long_gone(seed: int)
     assert store.run(SETTLED) == []
 
 
+@pytest.mark.slow
 def test_load_that_comes_and_goes_causes_no_thrash(seed: int) -> None:
     """A minute of load in every three: the ranges that it needs are made once, and kept."""
     store = seeded(even_store(2, 4, OPTIONS), seed)
@@ -214,6 +215,7 @@ def test_load_that_comes_and_goes_causes_no_thrash(seed: int) -> None:
     assert len(later) <= 4 * 8, f"{kinds(later)} in four hours"
 
 
+@pytest.mark.slow
 def test_a_wandering_hot_spot_keeps_the_number_of_ranges_bounded(seed: int) -> None:
     store = seeded(even_store(2, 4, OPTIONS), seed)
     store.content = [Spread(0, KEYS, 20 * MIB)]
