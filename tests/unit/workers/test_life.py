@@ -24,7 +24,7 @@ def test_a_worker_whose_log_has_writes_that_the_map_cannot_know_of_does_not_star
     files = sorted(worker.root.rglob("*"))
     with_older_map = WorkerDriver(worker.root).serve(segment_next=1)
     assert with_older_map.stopped is not None
-    assert "segment 1, of which the log here holds writes: it is older" in with_older_map.stopped.failure
+    assert "segment 1, of which the log here holds writes: the map is out of date" in with_older_map.stopped.failure
     assert not with_older_map.ready
     assert not with_older_map.jobs
     assert sorted(worker.root.rglob("*")) == files
