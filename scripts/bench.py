@@ -8,7 +8,7 @@ python3 scripts/bench.py --peers --plot bench.png --json bench.json
 import bootstrap
 
 if __name__ == "__main__":
-    bootstrap.Environment().enter(extras=("scripts", "bench"))
+    bootstrap.Environment().enter(groups=("scripts", "bench"))
     from benchmarks.command import main
 
     main()

@@ -1,7 +1,7 @@
 """Makes the project's own environment and continues inside it. Standard library only.
 
 The environment is .venv beside the project. Its file `shardstore-install.json` says what was installed into it:
-the hash of pyproject.toml, the version of the interpreter, and the extras. When any of them is not what is wanted now,
+the hash of pyproject.toml, the version of the interpreter, and the dependency groups. When any of them is not what is wanted now,
 the project is installed again (editable, so that its code is never stale).
 
 This file must be understood by every Python 3, so that an old one gets the message about it and no syntax error.
@@ -28,10 +28,10 @@ class Environment:
         self.python = os.path.join(self.directory, "bin", "python")
         self._receipt = os.path.join(self.directory, "shardstore-install.json")
 
-    def enter(self, extras: tuple = ()) -> None:
+    def enter(self, groups: tuple = ()) -> None:
         """Run the current script again inside the environment, after making it as it should be."""
         check_python()
-        wanted = self._wanted(extras)
+        wanted = self._wanted(groups)
         if not self.is_current(wanted):
             self._make()
             self._install(wanted)
@@ -43,14 +43,14 @@ class Environment:
         """Whether what is installed is what is wanted, or more."""
         installed = self._installed()
         same = all(installed.get(name) == wanted[name] for name in ("project", "python"))
-        return same and set(wanted["extras"]) <= set(installed["extras"]) and os.path.exists(self.python)
+        return same and set(wanted["groups"]) <= set(installed["groups"]) and os.path.exists(self.python)
 
-    def _wanted(self, extras: tuple) -> dict:
+    def _wanted(self, groups: tuple) -> dict:
         with open(os.path.join(self.project, "pyproject.toml"), "rb") as file:
             project = hashlib.sha256(file.read()).hexdigest()
-        # Extras that were installed once are kept: one command must not undo what the other needs.
-        extras = sorted(set(extras) | set(self._installed().get("extras", ())))
-        return {"project": project, "python": sys.version, "extras": extras}
+        # Groups that were installed once are kept: one command must not undo what the other needs.
+        groups = sorted(set(groups) | set(self._installed().get("groups", ())))
+        return {"project": project, "python": sys.version, "groups": groups}
 
     def _installed(self) -> dict:
         try:
@@ -72,15 +72,24 @@ class Environment:
             sys.exit(f"{self.directory} cannot be made: {error}")
 
     def _install(self, wanted: dict) -> None:
-        extras = "[{}]".format(",".join(wanted["extras"])) if wanted["extras"] else ""
         pip = [self.python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
         with Progress(f"installing the project and what it needs into {self.directory}") as progress:
-            code, words = run([*pip, "--editable", self.project + extras], progress.step)
+            code, words = run([*pip, "--editable", self.project, *self._packages_of(wanted["groups"])], progress.step)
         if code != 0:
             sys.stderr.write(words)
             sys.exit("the installation failed, see above: is there a network, or a package index pip can reach?")
         with open(self._receipt, "w") as file:
             json.dump(wanted, file)
+
+    def _packages_of(self, groups: list) -> list:
+        """The packages in these dependency groups of pyproject.toml. The pip of Python 3.11 does not know groups."""
+        import tomllib  # noqa: PLC0415 (since Python 3.11)
+
+        if not groups:
+            return []
+        with open(os.path.join(self.project, "pyproject.toml"), "rb") as file:
+            named = tomllib.load(file)["dependency-groups"]
+        return [package for group in groups for package in named[group]]
 
     def _answer(self, program: str) -> str:
         try:

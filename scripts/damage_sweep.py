@@ -8,7 +8,7 @@ import bootstrap
 
 def main() -> None:
     """Hand everything on to the sweep."""
-    bootstrap.Environment().enter(extras=("scripts", "dev"))
+    bootstrap.Environment().enter(groups=("scripts", "dev"))
     command = [sys.executable, "-m", "tests.damage.sweep", *sys.argv[1:]]
     sys.exit(subprocess.call(command, cwd=bootstrap.PROJECT))
 

@@ -3,7 +3,7 @@
 import bootstrap
 
 if __name__ == "__main__":
-    bootstrap.Environment().enter(extras=("scripts",))
+    bootstrap.Environment().enter(groups=("scripts",))
     from cluster_console import main
 
     main()

@@ -12,7 +12,7 @@ The cluster is that of --url, or the one that runs on --data, or else one that i
 import bootstrap
 
 if __name__ == "__main__":
-    bootstrap.Environment().enter(extras=("scripts",))
+    bootstrap.Environment().enter(groups=("scripts",))
     from datasets.command import main
 
     main()

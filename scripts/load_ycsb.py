@@ -10,7 +10,7 @@ python3 scripts/load_ycsb.py a --store redis --url redis://127.0.0.1:6379 --phas
 import bootstrap
 
 if __name__ == "__main__":
-    bootstrap.Environment().enter(extras=("scripts", "bench"))
+    bootstrap.Environment().enter(groups=("scripts", "bench"))
     from ycsb.command import main
 
     main()

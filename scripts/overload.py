@@ -7,7 +7,7 @@ python3 scripts/overload.py --writers 16 --memory 1GiB
 import bootstrap
 
 if __name__ == "__main__":
-    bootstrap.Environment().enter(extras=("scripts", "bench"))
+    bootstrap.Environment().enter(groups=("scripts", "bench"))
     from benchmarks.overload import main
 
     main()

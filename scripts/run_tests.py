@@ -27,7 +27,7 @@ def main() -> None:
     if {"-h", "--help"}.intersection(arguments):
         print(__doc__)
         return
-    bootstrap.Environment().enter(extras=("dev", "scripts", "bench"))
+    bootstrap.Environment().enter(groups=("dev", "scripts", "bench"))
     keep_bytecode()
     everything = "--all" in arguments
     chosen = [argument for argument in arguments if argument != "--all"]

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from benchmarks.peers.redis_server import server_program
 
-INSTALL_PACKAGES = "pip install 'shardstore[bench]'"
+INSTALL_PACKAGES = "`python3 scripts/bench.py` installs it"
 INSTALL_REDIS_SERVER = "install redis-server (Debian, Ubuntu: apt install redis-server) or name it in $REDIS_SERVER"
 
 

@@ -14,6 +14,7 @@ from types import ModuleType
 import pytest
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
+PROJECT = '[project]\n[dependency-groups]\ndev = ["tester>=1", "linter"]\nbench = ["plotter"]\n'
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def bootstrap() -> ModuleType:
 @pytest.fixture
 def environment(bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
     """An environment of a small project; making, installing and starting leave words in `environment.log`."""
-    (tmp_path / "pyproject.toml").write_text("[project]\n")
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
     environment = bootstrap.Environment(str(tmp_path))
     environment.log = []
 
@@ -37,7 +38,7 @@ def environment(bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.Monke
         environment.log.append("start")
 
     def run(command: list[str], take: Callable[[str], None]) -> tuple[int, str]:
-        environment.log.append("install " + command[-1].removeprefix(str(tmp_path)))
+        environment.log.append(" ".join(["install", *command[command.index(str(tmp_path)) + 1 :]]))
         return 0, ""
 
     def make() -> None:
@@ -76,10 +77,10 @@ def test_installs_once_and_then_only_starts(environment) -> None:
 
 def test_installs_again_when_the_project_file_changes(environment, tmp_path: Path) -> None:
     environment.enter()
-    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    (tmp_path / "pyproject.toml").write_text(PROJECT + "more = []\n")
     environment.log.clear()
     environment.enter()
-    assert environment.log == ["make", "install ", "start"]
+    assert environment.log == ["make", "install", "start"]
 
 
 def test_installs_again_for_another_interpreter(environment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,17 +88,17 @@ def test_installs_again_for_another_interpreter(environment, monkeypatch: pytest
     monkeypatch.setattr(sys, "version", "3.99")
     environment.log.clear()
     environment.enter()
-    assert environment.log == ["make", "install ", "start"]
+    assert environment.log == ["make", "install", "start"]
 
 
-def test_extras_are_added_and_then_kept(environment, tmp_path: Path) -> None:
+def test_dependency_groups_are_added_and_then_kept(environment, tmp_path: Path) -> None:
     environment.enter()
-    environment.enter(extras=("dev",))
+    environment.enter(groups=("dev",))
     environment.enter()
-    assert environment.log == ["make", "install ", "start", "make", "install [dev]", "start", "start"]
-    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    assert environment.log == ["make", "install", "start", "make", "install tester>=1 linter", "start", "start"]
+    (tmp_path / "pyproject.toml").write_text(PROJECT + "more = []\n")
     environment.enter()
-    assert environment.log[-2:] == ["install [dev]", "start"]
+    assert environment.log[-2:] == ["install tester>=1 linter", "start"]
 
 
 def test_a_failed_installation_is_not_taken_for_a_good_one(
@@ -122,11 +123,11 @@ def test_inside_the_environment_nothing_is_started_again(environment, monkeypatc
 def test_a_damaged_receipt_counts_for_nothing(environment) -> None:
     environment.enter()
     receipt = Path(environment.directory, "shardstore-install.json")
-    assert json.loads(receipt.read_text())["extras"] == []
+    assert json.loads(receipt.read_text())["groups"] == []
     receipt.write_text("{")
     environment.log.clear()
     environment.enter()
-    assert environment.log == ["make", "install ", "start"]
+    assert environment.log == ["make", "install", "start"]
 
 
 def test_elsewhere_than_on_a_terminal_each_step_is_a_line(
