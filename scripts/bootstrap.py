@@ -1,8 +1,8 @@
 """Makes the project's own environment and continues inside it. Standard library only.
 
-The environment is .venv beside the project. Its file `shardstore-install.json` says what was installed into it:
-the hash of pyproject.toml, the version of the interpreter, and the dependency groups. When any of them is not what is wanted now,
-the project is installed again (editable, so that its code is never stale).
+The environment is .venv beside the project. Its file `shardstore-install.json` says what was installed into it: the
+hash of pyproject.toml, the version of the interpreter, and the dependency groups. If any of these has changed, the
+project is installed again (editable, so that its code is never stale).
 
 This file must be understood by every Python 3, so that an old one gets the message about it and no syntax error.
 """

@@ -72,7 +72,7 @@ def test_a_python_without_venv_is_told_so(bootstrap: ModuleType, monkeypatch: py
 def test_installs_once_and_then_only_starts(environment) -> None:
     environment.enter()
     environment.enter()
-    assert environment.log == ["make", "install ", "start", "start"]
+    assert environment.log == ["make", "install", "start", "start"]
 
 
 def test_installs_again_when_the_project_file_changes(environment, tmp_path: Path) -> None:
