@@ -146,8 +146,8 @@ class OwnedRange:
     def waits_for_compaction(self) -> bool:
         """Whether the range must be compacted before it is drained again.
 
-        A fenced parent need not, as it is never compacted. Nor need a range whose latest compaction failed, since its
-        memory and log must be freed all the same.
+        False for a fenced parent, which is never compacted, and for a range whose latest compaction failed: its memory
+        and log must be freed all the same.
         """
         deltas = len(self.segment.manifest.deltas) if self.segment else 0
         return deltas >= DELTAS_STOP and not self.role.is_fenced and not self.compactions.failed_last

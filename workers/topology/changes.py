@@ -131,7 +131,7 @@ class Changes:
             self._carried.pop(child.segment, None)
 
     def retire(self, segments: Iterable[int], scanned: Callable[[OwnedRange], bool]) -> list[int]:
-        """Drop those of these segments that can be removed, and return them. Ranges that are still needed stay.
+        """Drop the segments among these that can be removed, and return them. Ranges that are still needed stay.
 
         A drained parent can be removed, and so can a segment that is not open here. A parent that could not be opened
         can be removed too: a retirement that was cut short had begun to remove its files.

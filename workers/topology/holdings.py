@@ -92,7 +92,7 @@ class Holdings:
         return {segment: size_of(owned) for segment, owned in self.ranges.items() if not owned.role.is_fenced}
 
     def cuts_of(self, segment: int, parts: int) -> list[bytes]:
-        """Keys that cut a range into so many parts of about the same size; fewer if too little is known."""
+        """Keys that cut a range into this many parts of about the same size; fewer if too little is known."""
         owned = self.ranges[segment]
         layers = owned.overlay.layers()
         marks = [(key, layer.key_marks.step_bytes) for layer in layers for key in layer.key_marks.keys]
