@@ -1,4 +1,4 @@
-"""Runs a session over a transport: feeds it events, executes its effects, decides nothing. Not for several threads."""
+"""Runs a session over a transport: feeds it events and executes its effects. For one thread at a time."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from shardstore.seams.effects import Send, SendFailed, Tick
 from shardstore.seams.transport import ClientTransport
 
 LATE_RECEIVES_MAX = 64
-"""How many receives with something in them may go before timers that are due."""
+"""Maximum number of receives with messages before timers that are due."""
 INTERRUPTED = "the client was interrupted while it sent or received, and began anew"
 
 
 class Driver:
-    """`torn` says that session or links are half way through something. Only where it waits it is not set.
+    """Runs one session. `torn`: the session or a link is in the middle of a step; it is False only between steps.
 
-    When an exception, such as KeyboardInterrupt, leaves it set, only `start_over` helps: a message may be lost, or have
-    left in part.
+    If an exception, such as KeyboardInterrupt, leaves `torn` set, a message may be lost or sent in part. Only
+    `start_over` helps then.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Driver:
         self.torn = True
 
     def start_over(self) -> None:
-        """Begin, or begin anew, with a session and links. Raises Unavailable when the system has no room for them."""
+        """Begin with a new session and new links. Raises Unavailable if the system has no room for them."""
         self.torn = True
         if self.transport is None:
             self.transport = self._new_transport()
@@ -53,33 +53,34 @@ class Driver:
         self.torn = False
 
     def close(self) -> None:
-        """Close the transport. What was not sent yet is dropped: nobody waits for its answer any more."""
+        """Close the transport. Messages that were not sent yet are dropped: nobody waits for their replies any more."""
         if self.transport is not None:
             for link in self._links:
                 self.transport.disconnect(link)
             self.transport.close()
 
     def drop(self) -> None:
-        """In the child of a fork: let go of what the parent has. Nothing else may be done with this driver then."""
+        """In the child of a fork: drop the transport, which belongs to the parent. The driver is of no more use."""
         if self.transport is not None:
             self.transport.drop()
 
     def wake(self) -> None:
-        """End a `receive` that waits, or the next one. From any thread."""
+        """End a `receive` that waits, or the next one. May be called from any thread."""
         if self.transport is not None:
             self.transport.wake()
 
     def handle(self, events: Iterable[Event]) -> None:
-        """Let the session take events. Who takes them out of somewhere before sets `torn` before that."""
+        """Pass events to the session. A caller that first takes them from a queue sets `torn` before it does."""
         self.torn = True
         for event in events:
             self._execute(self._session.handle(event, self._clock.now_ns()))
         self.torn = False
 
     def receive(self, timeout_ns: int | None) -> bool:
-        """Wait for messages, a wake, the timeout or what the session waits for; handle what came. False: nothing.
+        """Wait for messages, a wake, the timeout or a timer, and handle what came. Returns False if nothing came.
 
-        What has come goes before timers that are due: when nobody received for a while, it may be what they are for.
+        Messages come before timers that are due: if nothing was received for a while, the reply that a timer waits for
+        may be among them.
         """
         assert self.transport is not None, "it was not started"
         self.torn = True
@@ -102,11 +103,11 @@ class Driver:
         return True
 
     def wakeup_ns(self) -> int | None:
-        """When the session wants to be let receive, if no message comes before."""
+        """When to call `receive` at the latest; None for no limit."""
         return self._session.wakeup_ns()
 
     def interrupted(self, call: Call, what: str = INTERRUPTED) -> ShardstoreError:
-        """How a call ends that the session knows, when that is given up."""
+        """The error for a call of the session when that is discarded."""
         return self._session.interrupted(call, what)
 
     def _execute(self, effects: list[Effect]) -> None:

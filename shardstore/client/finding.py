@@ -1,7 +1,7 @@
-"""Where the cluster of a store listens: what its data directory announces, or the url that was given.
+"""Finds out where the cluster of a store listens: from the announcement in its data directory, or from a url.
 
-A client that was given only a url follows the announcement as well, once it has seen that it speaks of the very cluster
-that has welcomed it: same url, same store. So it finds the store again when the next cluster has another url.
+A client that was given only a url follows the announcement as well, once that names the cluster that has welcomed the
+client: the same url and the same store. So it finds the store again if the next cluster has another url.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from shardstore.system.running_cluster import last_announced, owner_of, running_
 
 
 class StoreFinder:
-    """Finds the store of a data directory or of a url; the other one is empty."""
+    """Finds the store of a data directory or of a url. The other of the two is empty."""
 
     def __init__(self, url: str, data: str) -> None:
         self._url = url
@@ -25,11 +25,11 @@ class StoreFinder:
 
     @property
     def name(self) -> str:
-        """What the caller calls the store."""
+        """The name of the store: the url or data directory."""
         return self._url or self._data
 
     def find(self, is_silent: bool = False) -> Found:
-        """Read the announcement, and try whether anybody listens."""
+        """Read the announcement, and check whether anybody listens."""
         if self._host is not None and self._host.flaw and not self.store:
             return Found("", self._host.flaw, for_good=True)
         found = self._found()
@@ -49,11 +49,11 @@ class StoreFinder:
                 return _at(self._url, None)
             return Found("", f"{self._data} holds another store now; open a new client if that one is meant", True)
         found = _at(cluster.url, owner_of(self._data))
-        # A supervisor that is seen to run brings its router back.
+        # a supervisor that is seen to run will start its router again
         return found._replace(missing="") if cluster.process.is_visible and not found.for_good else found
 
     def learn(self, store: int, url: str, data: str) -> None:
-        """Hold on to the store, and to its directory if the announcement there is that of this url."""
+        """Remember the store, and its data directory if the announcement there names this url."""
         self.store = store
         if not self._data:
             cluster = last_announced(data)

@@ -1,8 +1,8 @@
-"""Clients that are carried over a fork: in the child each begins anew, or refuses to be used (`fork="refuse"`).
+"""Renews clients in the child of a fork, or makes them refuse to be used (`fork="refuse"`).
 
-What a client holds cannot be shared: two processes that read one socket take each other's answers. So right behind the
-fork, before anything else runs in the child, each client there lets go of its links; the next call opens new ones. The
-parent's client does not notice.
+Two processes cannot share a client: if both read one socket, each takes replies of the other. So right after the fork,
+before anything else runs in the child, each client there drops its links; its next call opens new ones. The clients of
+the parent are not affected.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from typing import Any, Protocol
 from shardstore.errors import InvalidRequest
 
 REOPEN, REFUSE = "reopen", "refuse"
-"""What becomes of a client in the child of a fork."""
+"""What a client does in the child of a fork."""
 
 
 class Carried(Protocol):
-    """What drives a client."""
+    """A pump that drives a client."""
 
     def carry_over_fork(self) -> None:
-        """This is the child, and has no thread but this one."""
+        """Renew the client, or make it refuse. Called in the child, which has no other thread."""
 
 
 def checked_fork(fork: Any) -> bool:
-    """Whether a client is opened anew behind a fork. Raises InvalidRequest."""
+    """Whether a client connects anew after a fork. Raises InvalidRequest."""
     if fork not in (REOPEN, REFUSE):
         raise InvalidRequest(f"fork is {REOPEN!r} or {REFUSE!r}, not {fork!r:.60}")
     return bool(fork == REOPEN)
 
 
 def refusal() -> str:
-    """What a client says that refuses."""
+    """Why a client refuses to be used in this process."""
     return f"the client belongs to process {os.getppid()} and was carried over a fork; open a new one"
 
 
@@ -40,7 +40,7 @@ _open: weakref.WeakSet[Carried] = weakref.WeakSet()
 
 
 def watch(client: Carried) -> None:
-    """Tell this one of every fork, as long as it lives."""
+    """Renew this client after each fork, as long as it exists."""
     _open.add(client)
 
 

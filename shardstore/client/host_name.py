@@ -1,7 +1,7 @@
-"""Whether the host of a url has an address.
+"""Checks whether the host of a url has an address.
 
-A resolver may take longer to say so than anybody waits for it, and an event loop must not wait at all: it is asked in a
-thread of its own, which ends with its answer.
+A resolver may take longer than a caller waits, and an event loop must not wait at all. So it is asked in a thread of
+its own, which ends with its answer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from shardstore.client.probing import is_address
 
 
 class HostName:
-    """The host of a tcp url. `flaw` says why nobody can be reached there, once that is known; else it is empty."""
+    """The host of a tcp url. `flaw`: why it has no address, once that is known; else empty."""
 
     def __init__(self, host: str) -> None:
         self.flaw = ""

@@ -1,4 +1,4 @@
-"""What a client runs on: the real transport, clock and entropy, put together for one endpoint."""
+"""Puts together what a client runs on: the real transport, clock and entropy, for one endpoint."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _AS_PRINTED = "as `shardstore serve` prints it"
 
 
 class Surroundings(NamedTuple):
-    """What a client is built on; transport and session are made again when they have to be replaced.
+    """What a client is built on. Transport and session are made again when they have to be replaced.
 
-    `reopens`: whether that is so in the child of a fork. `name`: what `connect` was told, or found in the environment.
+    `reopens`: whether they are in the child of a fork. `name`: the argument of `connect`, or of the environment.
     """
 
     new_transport: Callable[[], ClientTransport]
@@ -39,7 +39,7 @@ class Surroundings(NamedTuple):
 
 
 def surroundings_of(where: str | os.PathLike[str] | None, direct: bool, fork: str) -> Surroundings:
-    """The real surroundings for what `connect` was told. Raises InvalidRequest, Unavailable."""
+    """The real surroundings for the arguments of `connect`. Raises InvalidRequest, Unavailable."""
     reopens, direct = checked_fork(fork), checked_flag("direct", direct)
     finder = _finder_of(where)
     found = finder.find()
@@ -76,12 +76,12 @@ def _finder_of(where: str | os.PathLike[str] | None) -> StoreFinder:
 
 
 def _reachable(endpoint: str) -> bool:
-    """Whether a worker can be talked to directly: its socket is one of this host."""
+    """Whether a worker can be reached directly: its socket is on this host."""
     return endpoint.startswith(SCHEME) and os.path.exists(path_of(endpoint))
 
 
 def _checked_url(url: str) -> str:
-    """The url, if it names a socket. Raises InvalidRequest: libzmq would wait for what can never be there."""
+    """The url. Raises InvalidRequest if it names no socket: libzmq would wait for one that can never be there."""
     if url == _IPC:
         raise InvalidRequest(f"{url!r} has no path: write it like ipc:///run/app/store, {_AS_PRINTED}")
     if url.startswith(_TCP):

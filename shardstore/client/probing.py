@@ -1,4 +1,4 @@
-"""What can be seen of an endpoint without asking anybody there: whether somebody listens, and whose it may be."""
+"""Examines an endpoint without sending a request: whether somebody listens there, and who may own it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NOBODY = {
 
 
 def why_nobody_answers(url: str) -> str:
-    """Why nobody can answer at a url, when this host knows; else empty."""
+    """Why nobody can answer at a url, if this host knows; else empty."""
     try:
         return _try(url)
     except OSError:  # no descriptor is left to try it with
@@ -33,7 +33,7 @@ def why_nobody_answers(url: str) -> str:
 
 
 def why_turned_away(url: str) -> str:
-    """Why who connects there is cut off before a word, when that is so; else empty. Takes a moment if nothing comes."""
+    """Why a connection to a url is closed at once, if it is; else empty. Waits a moment for a first byte."""
     address = _address_of(url)
     if address is None:
         return ""
@@ -49,12 +49,12 @@ def why_turned_away(url: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """The host of a tcp url, an address of IPv6 without its brackets."""
+    """The host of a tcp url; an IPv6 address without its brackets."""
     return url.removeprefix(TCP).rpartition(":")[0].strip("[]")
 
 
 def is_address(host: str) -> bool:
-    """Whether it is an address in digits, and no name."""
+    """Whether a host is an IPv4 or IPv6 address instead of a name."""
     for family in (socket.AF_INET, socket.AF_INET6):
         with suppress(OSError, ValueError):
             socket.inet_pton(family, host.partition("%")[0])
@@ -71,9 +71,9 @@ def _try(url: str) -> str:
 
 
 def distrust_of(url: str, owner: int | None) -> str:
-    """Why a socket is not to be believed: in a directory like /tmp somebody else may have put it there. Else empty.
+    """Why a socket is not trusted; empty if it is. In a directory like /tmp, another user may have put it there.
 
-    `owner`: whom to believe beside this user and root.
+    `owner`: a user who is trusted besides this user and root.
     """
     if not url.startswith(_IPC):
         return ""
@@ -84,7 +84,7 @@ def distrust_of(url: str, owner: int | None) -> str:
         try:
             if os.stat(path).st_mode & stat.S_IWOTH and os.lstat(inner).st_uid not in trusted:
                 return f"{inner} belongs to another user, in a directory where anybody may put it: it is not trusted"
-        except OSError:  # it is not there, or not to be seen
+        except OSError:  # it does not exist, or cannot be examined
             continue
     return ""
 
@@ -107,7 +107,7 @@ def _connect(probe: socket.socket, address: _Address) -> int:
 
 
 def _address_of(url: str) -> _Address | None:
-    """The path, or host and port, of a url of this host; None for others, which may take long to be tried."""
+    """The path, or host and port, of a url of this host; None for other hosts, where a try may take long."""
     if url.startswith(_IPC):
         return url.removeprefix(_IPC)
     host, port = host_of(url), url.rpartition(":")[2]

@@ -1,8 +1,8 @@
 """python -P -m shardstore.workers.maintenance '{"data": ...}': the process that runs a worker's jobs.
 
-A job is files in, files out. Other jobs overtake a compaction: each runs from its start to its end between two slices
-of it. The process holds the worker's job lock, so that a new worker can tell when the jobs
-of its predecessor have ended, and it dies with its worker.
+A job reads files and writes files. Other jobs overtake a compaction: each of them runs, from start to end, between two
+slices of the compaction. The process holds the worker's job lock, so that a restarted worker knows when the jobs of its
+predecessor have ended. It dies with its worker.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Job: TypeAlias = Generator[bytes | None, None, None]
 
 
 def main() -> None:
-    """Run jobs until the worker goes."""
+    """Run jobs until the worker has ended. A failure is one line on standard error, and exit code 1."""
     refuse_optimised_python()
     heed_signals()
     end_with_parent()
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def serve(channel: socket.socket, filesystem: Filesystem, options: SegmentOptions, life_fd: int) -> None:
-    """Take jobs until the other side closes; show life after each slice of one."""
+    """Run the jobs that the channel brings until the worker closes it. Show life after each slice of a job."""
     compaction: tuple[int, Job] | None = None
     with suppress(ChannelClosed):
         while True:
@@ -67,18 +67,18 @@ def serve(channel: socket.socket, filesystem: Filesystem, options: SegmentOption
 
 
 def alive(slices: Job, life_fd: int) -> Job:
-    """Run a job, and show life after each slice."""
+    """Run a job and show life after each slice."""
     for outcome in slices:
         show_life(life_fd)
         yield outcome
 
 
 def in_slices(spec: Spec, filesystem: Filesystem, options: SegmentOptions) -> Job:
-    """Run a job: None after each slice but the last, after that the encoded outcome.
+    """Run a job. Yields None after each slice but the last, then the encoded outcome.
 
-    Between two slices the processor is offered to whoever waits for it. That may be the worker: a process that only
-    computes can keep it from running until the next tick of the scheduler, 4 ms on many systems, though another
-    processor is idle.
+    Between two slices other processes get the processor. One of them may be the worker: a process that only computes
+    can keep it from running until the next tick of the scheduler (4 ms on many systems), even if another processor is
+    idle.
     """
     slices = run(spec, filesystem, options, side_by_side)
     while True:

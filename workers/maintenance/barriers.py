@@ -1,7 +1,7 @@
-"""Callers of FLUSH and COMPACT, and how far each of them is.
+"""Tracks FLUSH and COMPACT requests until they are done.
 
-FLUSH    waits until the tables hold what was written before it
-COMPACT  waits for that, and then for a compaction of everything that begins after it
+FLUSH    waits until tables hold everything that was written before it
+COMPACT  waits for the same, and then for a compaction of everything that begins afterwards
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from shardstore.workers.serving.reply import Asker
 class Barrier:
     """A FLUSH or COMPACT that waits until the segment's tables hold everything up to `lsn`.
 
-    `asker` waits for its end; None for one that did not want to wait.
+    `asker` gets a reply at its end; None if it was sent with NO_WAIT.
     """
 
     op: int
@@ -27,7 +27,11 @@ class Barrier:
 
 @dataclass(slots=True)
 class Barriers:
-    """`compactions`: who waits, by segment, for a compaction that is to begin; nobody, where none wanted to wait."""
+    """All unfinished FLUSH and COMPACT requests of a worker.
+
+    `compactions`: the segments whose compaction is wanted and has not begun, with the requests that wait for it, if
+    any.
+    """
 
     compactions: dict[int, list[Asker]] = field(default_factory=dict)
     _waiting: dict[int, list[Barrier]] = field(default_factory=dict)
@@ -39,11 +43,14 @@ class Barriers:
         return segment in self._waiting or segment in self.compactions or segment == self._compacting_segment
 
     def add(self, segment: int, barrier: Barrier) -> None:
-        """One more waits."""
+        """Add a request that waits."""
         self._waiting.setdefault(segment, []).append(barrier)
 
     def reached(self, segment: int, drained_lsn: float) -> list[Asker]:
-        """The tables hold everything up to there: who waits for no more; a COMPACT has its compaction to come now."""
+        """Note that tables hold everything up to this LSN. Returns each FLUSH that is done.
+
+        A COMPACT that has waited for that now waits for its compaction.
+        """
         waiting = self._waiting.pop(segment, [])
         reached = [barrier for barrier in waiting if barrier.lsn <= drained_lsn]
         if len(reached) < len(waiting):
@@ -53,21 +60,24 @@ class Barriers:
         return _askers(reached, Op.FLUSH)
 
     def compaction_begins(self, segment: int) -> None:
-        """All who wait for one of the segment wait for this one."""
+        """Note that the wanted compaction of a segment begins: all requests for one now wait for its end."""
         if segment in self.compactions:
             self._compacting_segment, self._compacting = segment, self.compactions.pop(segment)
 
     def compaction_ends(self) -> list[Asker]:
-        """Who waited for the one that has begun, if any did."""
+        """Note that the compaction has ended. Returns the requests that waited for its end."""
         askers, self._compacting, self._compacting_segment = self._compacting, [], None
         return askers
 
     def compact_again(self, segment: int, askers: Iterable[Asker]) -> None:
-        """The compaction failed: these wait for the next."""
+        """Let requests whose compaction failed wait for the next one."""
         self.compactions.setdefault(segment, []).extend(askers)
 
     def put_off(self, segment: int) -> list[Asker]:
-        """A job of the segment failed: who waits for one is to ask again. What nobody waits for is still to be done."""
+        """Drop the requests that wait for a failed job of the segment. Returns them: they must be sent again.
+
+        Requests with NO_WAIT stay, and a compaction stays wanted.
+        """
         waiting = self._waiting.pop(segment, [])
         if kept := [barrier for barrier in waiting if barrier.asker is None]:
             self._waiting[segment] = kept
@@ -78,7 +88,7 @@ class Barriers:
         return asking
 
     def leave(self, segment: int) -> list[Asker]:
-        """The segment is not compacted any more, but flushed: who waited for a compaction of it."""
+        """Drop each COMPACT of a segment that is flushed, but not compacted any more. Returns those that waited."""
         waiting = self._waiting.pop(segment, [])
         flushes = [barrier for barrier in waiting if barrier.op == Op.FLUSH]
         if flushes:
@@ -86,7 +96,7 @@ class Barriers:
         return [*_askers(waiting, Op.COMPACT), *self.compactions.pop(segment, [])]
 
     def leave_all(self, segment: int) -> list[Asker]:
-        """No job of the segment runs any more: who waited for one."""
+        """Drop all requests of a segment that gets no more jobs. Returns those that waited."""
         compactions = self.leave(segment)
         return [*_askers(self._waiting.pop(segment, []), Op.FLUSH), *compactions]
 

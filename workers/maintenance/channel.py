@@ -1,12 +1,14 @@
-"""Jobs and their results between a worker and its maintenance process, over a socket pair.
+"""Carries jobs and their results over the socket pair between a worker and its maintenance process.
 
-    message := piece ... piece                            of one job; the highest bit of length: another one follows
-    piece   := length u32 | job u64 | part of the body    all little-endian; length: of the part, at most PIECE_BYTES
+    message := piece ... piece                            of one job
+    piece   := length u32 | job u64 | part of the body    little-endian
 
-So no message is too long for the channel, however many tables and ranges it names. Worker to maintenance: the body is
-an encoded job spec. Back, for the same job: one byte for the outcome, then the encoded result, the reason as text, or
-the damage as a Refusal (messages.py). The worker has at most one compaction and one other job under way; jobs end in
-any order.
+The length is that of the part, at most PIECE_BYTES; its highest bit says that another piece follows. So no message is
+too long, however many tables and ranges it names.
+
+The body from the worker is an encoded job spec. The body of the reply is one byte for the outcome (JobEnd), then the
+encoded result, the reason as text, or the damage as a Refusal (wire/messages.py). At most one compaction and one other
+job are under way; they may end in any order.
 """
 
 from __future__ import annotations
@@ -29,9 +31,9 @@ class JobEnd(IntEnum):
 
     FINISHED = 1
     FAILED = 2
-    """It may go better at the next try."""
+    """Another try may succeed."""
     DAMAGED = 3
-    """Stored bytes are damaged: trying again does not help."""
+    """Stored bytes are damaged: another try cannot succeed."""
 
 
 def encode_damage(damage: Corruption) -> bytes:
@@ -46,7 +48,7 @@ def decode_damage(body: bytes) -> Corruption:
 
 
 class ChannelClosed(ConnectionError):
-    """The other process is gone."""
+    """The other process has closed its end, or has sent something that is not a message."""
 
 
 def send(channel: socket.socket, job: int, body: bytes) -> None:
@@ -61,7 +63,7 @@ def send(channel: socket.socket, job: int, body: bytes) -> None:
 
 
 def receive(channel: socket.socket) -> tuple[int, bytes]:
-    """Wait for one message: the job, and what is said of it. Raises ChannelClosed."""
+    """Wait for one message. Returns the number of its job and its body. Raises ChannelClosed."""
     pieces: list[bytes] = []
     goes_on, job_of_all = True, None
     while goes_on:
@@ -75,7 +77,7 @@ def receive(channel: socket.socket) -> tuple[int, bytes]:
 
 
 def has_message(channel: socket.socket) -> bool:
-    """Whether `receive` has not to wait. Raises ChannelClosed."""
+    """Whether `receive` would find something without waiting. Raises ChannelClosed."""
     try:
         channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:

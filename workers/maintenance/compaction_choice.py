@@ -1,4 +1,4 @@
-"""Which segment the next compaction is of."""
+"""Chooses the segment to compact next."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 def due_compaction(
     ranges: Mapping[int, OwnedRange], asked: Iterable[int], resting: Container[int], compacted_last: int
 ) -> tuple[int, Compaction] | None:
-    """The first segment that is due, and what to do: those that were asked for before those that the policy chooses.
+    """The next segment that is due for a compaction, and what to merge there; None if none is due.
 
-    These have their turns in order of their numbers, and what was tried last has none before the others, so that no
-    segment keeps them waiting, not even one whose compactions fail. A version of a segment is looked at again only when
-    it has been read much, or rests, and a compaction can become due by that: a worker may have hundreds of ranges, and
-    looks several times a second.
+    Segments in `asked` come first; then those that the policy chooses take turns in the order of their numbers. The
+    segment that was tried last comes after all others, so that it cannot keep them waiting, even if its compactions
+    fail. A version of a segment is looked at again only if it has been read often or rests, and if that can make a
+    compaction due: a worker may have hundreds of ranges, and this function runs several times a second.
     """
     in_order = sorted(ranges)
     next_in_turn = bisect_right(in_order, compacted_last)

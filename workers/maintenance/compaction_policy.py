@@ -1,13 +1,14 @@
-"""When layers of a segment are merged without being asked, chosen from plain numbers.
+"""Decides from plain numbers which layers of a segment to merge, and when.
 
-Deltas go into the main when reads have to ask too many of them; while they are small beside the main, which would be
-rewritten for them, twice as many are borne. Bottom mains grow like a binary counter: two neighbours become one as
-soon as the older is not much larger than the newer, so their number grows with the logarithm of the data only, and
-a byte is rewritten about as often. They go before deltas, which are always due while enough is written. All layers
-become one when at least half of what is stored is dead, or when much of the files that virtual parts refer to lies
-outside their bounds: maybe only they keep those files.
+Deltas are merged into the main when reads have to ask too many of them. While they are small compared with the main,
+which would be rewritten, twice as many are allowed. Bottom mains grow like a binary counter: two neighbours are merged
+as soon as the older one is not much larger than the newer one. So their number grows only with the logarithm of the
+data, and each byte is rewritten about that many times. They come before deltas, which are always due while writes are
+frequent. All layers are merged when more than half of the entries are dead, when the mains take much more than the
+largest of them, or when much of the files of virtual parts lies outside their bounds: perhaps nothing else keeps these
+files.
 
-A range that rests, as after a bulk load, is compacted sooner: as soon as its deltas are not small beside the main.
+A range that rests, as after a bulk load, is compacted sooner: once its deltas are not small compared with the main.
 """
 
 from __future__ import annotations
@@ -20,33 +21,33 @@ from shardstore.limits import MIB
 from shardstore.workers.jobs.specs import CompactionKind
 
 DELTAS_MAX = 8
-"""A read may have to ask each delta, so their number is bounded."""
+"""Number of deltas at which they are merged: a read may have to ask each of them."""
 SMALL_SHARE = 1 / 8
-"""Of the main's bytes: up to this the deltas are small beside it."""
+"""Deltas are small compared with the main if they have less than this share of its bytes."""
 READ_AMPLIFICATION_MAX = 4.0
-"""Layers asked for a key, on average."""
+"""Mean number of layers asked for a key."""
 KEYS_ASKED_MIN = 1000
-"""From so many lookups on the average says something."""
+"""Minimum number of lookups for a meaningful mean."""
 BOTTOMS_RATIO = 2
-"""An older bottom main is this much larger than the newer one beside it, or both are merged."""
+"""Two neighbouring bottom mains are merged unless the older one is more than this many times as large."""
 DEAD_SHARE_MAX = 0.5
-"""Of all entries. A compaction of everything then writes at most as much as it removes."""
+"""Share of all entries. Above it, a compaction of everything removes more than it writes."""
 TOMBSTONES_MIN = 1000
 DEAD_BYTES_MIN = MIB
-"""Fewer of both are not worth a compaction of everything, whatever their share."""
+"""If there is less of both, a compaction of everything is not worth its cost, whatever their share."""
 SPACE_AMPLIFICATION_MAX = 3.0
-"""Bytes of all mains by those of the largest one."""
+"""Bytes of all mains divided by those of the largest one."""
 OUTSIDE_SHARE_MAX = 0.5
-"""Of the bytes of all files: so many may lie outside the bounds of virtual parts."""
+"""Share of the bytes of all files that may lie outside the bounds of virtual parts."""
 OUTSIDE_BYTES_MIN = 8 * MIB
-"""Fewer are not worth a compaction, whatever their share."""
+"""Fewer bytes are not worth a compaction, whatever their share."""
 
 
 class LayerSizes(NamedTuple):
-    """What a segment consists of, and how it was read since its last change. `bottoms_bytes`: the oldest first.
+    """The layers of a segment, and how its present version was read. `bottoms_bytes`: oldest first.
 
-    Of files with virtual parts the shares count; the rest of them are `outside_bytes`. A segment `rests` when nothing
-    has been written to its range for some seconds.
+    Only the keys within bounds count in a file of a virtual part; its other bytes are in `outside_bytes`. A segment
+    `rests` if nothing has been written to its range for some seconds.
     """
 
     deltas: int = 0
@@ -62,37 +63,37 @@ class LayerSizes(NamedTuple):
 
     @property
     def read_amplification(self) -> float:
-        """Layers asked for each key."""
+        """Mean number of layers asked for a key."""
         return self.layers_asked / self.keys_asked if self.keys_asked else 0.0
 
     @property
     def dead_share(self) -> float:
-        """Entries that a compaction of everything removes, among all: tombstones, and as many values below them.
+        """Estimated share of entries that a compaction of everything removes: tombstones and the values they delete.
 
-        An estimate. A tombstone is stored only where an older table may hold its key, mostly with one value.
+        A tombstone is stored only if an older table may hold its key, so each is counted with one value.
         """
         return min(1.0, 2 * self.tombstones / self.entries) if self.entries else 0.0
 
     @property
     def dead_bytes(self) -> int:
-        """Bytes that a compaction of everything frees. An estimate, like `dead_share`."""
+        """Estimated bytes that a compaction of everything frees."""
         return int((self.referred_bytes - self.outside_bytes) * self.dead_share)
 
     @property
     def space_amplification(self) -> float:
-        """Bytes of all mains by those of the largest, which all of them would have left if they held the same keys."""
+        """Bytes of all mains divided by those of the largest, the size after a merge if all held the same keys."""
         mains_bytes = (*self.bottoms_bytes, self.main_bytes)
         return sum(mains_bytes) / max(mains_bytes) if any(mains_bytes) else 1.0
 
     @property
     def referred_bytes(self) -> int:
-        """Bytes of all files that the segment refers to, what lies outside bounds among them."""
+        """Bytes of all files that the segment refers to, including those outside the bounds of virtual parts."""
         return self.delta_bytes + self.main_bytes + sum(self.bottoms_bytes) + self.outside_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """What to merge, and why, in one line. `bottom`: as in CompactSpec."""
+    """What to merge, and the reason in one line. `bottom`: as in CompactSpec."""
 
     kind: CompactionKind
     reason: str
@@ -103,12 +104,12 @@ COMPLETE = Compaction(CompactionKind.EVERYTHING, "asked for")
 
 
 def choose(sizes: LayerSizes) -> Compaction | None:
-    """The compaction that does most good now, if one is due."""
+    """The most useful compaction now; None if none is due."""
     return _of_everything(sizes) or _of_bottoms(sizes) or _of_deltas(sizes)
 
 
 def may_become_due(sizes: LayerSizes) -> bool:
-    """Whether a compaction can become due by reads or by rest alone, without another version of the segment."""
+    """Whether reads or rest alone can make a compaction due, without a new version of the segment."""
     read_and_at_rest = sizes._replace(keys_asked=KEYS_ASKED_MIN, layers_asked=KEYS_ASKED_MIN * DELTAS_MAX, rests=True)
     return choose(read_and_at_rest) is not None
 

@@ -1,4 +1,4 @@
-"""Which runs the next drain takes, within the bytes that one drain may read and its spec may have."""
+"""Chooses the runs for the next drain, within the limits of a drain and of its spec."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 
 
 def drains_of(ranges: Iterable[OwnedRange], lsn_durable: int, bytes_max: int) -> list[SegmentDrain]:
-    """Drains of ranges with durable runs that are due, the oldest first, since they hold the log back.
+    """The drains of ranges with durable runs that are due; the oldest runs first, as they keep log files from release.
 
-    Each takes as many runs as fit what is left of the bytes; the first one run at least.
+    Each drain takes as many runs as fit in what is left of `bytes_max`; the first one takes at least one run.
     """
     drains: list[SegmentDrain] = []
     window_bytes = record_bytes = 0
@@ -42,7 +42,7 @@ def drains_of(ranges: Iterable[OwnedRange], lsn_durable: int, bytes_max: int) ->
 
 
 def freed_bytes(drains: Iterable[SegmentDrain], ranges: Mapping[int, OwnedRange]) -> int:
-    """Memory that these drains will free."""
+    """The memory that these drains will free."""
     runs = ((drain, run) for drain in drains for run in ranges[drain.segment].overlay.runs)
     return sum([run.size_bytes for drain, run in runs if run.lsn_last <= drain.lsn_last])
 

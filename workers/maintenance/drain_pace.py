@@ -1,8 +1,8 @@
-"""How drains that overtake a compaction leave time for it, chosen from plain numbers.
+"""Decides from plain numbers how long drains pause, to leave time for a compaction.
 
-Both run in one process. A drain adds a delta, which every read may have to ask; only compactions take deltas away. So
-the more deltas there are, the longer is the pause after a drain, and writers that are faster than compactions are
-slowed down step by step.
+Both run in one process, and drains overtake a compaction. A drain adds a delta, which every read may have to ask; only
+compactions remove deltas. So the more deltas there are, the longer is the pause after a drain, and writers that are
+faster than compactions are gradually slowed down.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from shardstore.limits import SECOND_NS
 from shardstore.workers.maintenance.compaction_policy import DELTAS_MAX
 
 PAUSE_DELTAS = DELTAS_MAX // 2
-"""With so many deltas the compaction has as much time as the drain had; with twice as many twice as much."""
+"""With this many deltas the pause is as long as the drain was; with twice as many, twice as long."""
 PAUSE_NS_MAX = 5 * SECOND_NS
-"""A drain that took very long may have waited for something else."""
+"""Maximum pause: a drain that took very long may have waited for something else."""
 
 
 def pause_ns(drain_ns: int, deltas: int) -> int:
-    """How long a compaction is left alone after a drain that took so long and left so many deltas."""
+    """The pause after a drain that took `drain_ns` and left a range with this many deltas."""
     return min(drain_ns * deltas // PAUSE_DELTAS, PAUSE_NS_MAX)

@@ -1,8 +1,9 @@
-"""Which active layers to seal, chosen from plain numbers.
+"""Decides from plain numbers which active layers to seal.
 
-A layer is sealed when it has reached its own size, when the worker's buffers or its log are half full (the largest,
-respectively the one that holds the log back), or when nothing was written to it for a while: its drain then frees
-memory and log while nobody waits for it. A small layer rests longer, so that not every single write costs a drain.
+A layer is sealed when it has reached its maximum size. When the worker's buffers are half full, the largest layer is
+sealed; when its log is half full, the layer with the oldest write, which keeps log files from release. A layer that
+rests is sealed too: its drain frees memory and log while nobody waits for it. A small layer must rest longer, so that
+not every single write costs a drain.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ from shardstore.limits import KIB, SECOND_NS, WAL_RETAINED_BYTES_MAX
 from shardstore.workers.serving.admission import MemoryLimits
 
 REST_NS = 5 * SECOND_NS
-"""A range to which nothing was written for so long rests."""
+"""A range rests after this time without a write."""
 LONG_REST_NS = 60 * SECOND_NS
 REST_BYTES = 64 * KIB
-"""A layer of so many bytes is sealed as soon as its range rests, a smaller one after a long rest."""
+"""A layer of at least this size is sealed once its range rests, a smaller one only after a long rest."""
 
 
 class LayerSize(NamedTuple):
-    """The active layer of one range, with the runs that are not due for a drain; and those that the next drains take.
+    """What a range has in memory.
 
-    `lsn_first` is that of the oldest write for which no drain is due, 0 when there is none. `rested_ns` tells how long
-    nothing has been written to the range.
+    active_bytes   the active layer, and the runs that are not due for a drain
+    run_bytes      the runs that the next drains will take
+    lsn_first      LSN of the oldest write for which no drain is due; 0 if there is none
+    rested_ns      time since the latest write to the range
     """
 
     segment: int
@@ -35,7 +38,7 @@ class LayerSize(NamedTuple):
 
 
 def layers_to_seal(layers: Sequence[LayerSize], buffered_bytes: int, wal_bytes: int, limits: MemoryLimits) -> list[int]:
-    """Segments whose active layer is to become a run now."""
+    """The segments whose active layer must be sealed, because it, the buffers or the log have grown."""
     filled = [layer for layer in layers if layer.lsn_first]
     chosen = [layer.segment for layer in filled if layer.active_bytes >= limits.seal_bytes]
     draining_bytes = sum(layer.run_bytes for layer in layers)
@@ -47,7 +50,7 @@ def layers_to_seal(layers: Sequence[LayerSize], buffered_bytes: int, wal_bytes: 
 
 
 def layers_at_rest(layers: Sequence[LayerSize]) -> list[int]:
-    """Segments whose active layer is to become a run because nothing is written to it any more."""
+    """The segments whose active layer should be sealed, because nothing has been written to it for long enough."""
     return [
         layer.segment
         for layer in layers

@@ -1,11 +1,11 @@
-"""What the queue asks of each kind of job. The kinds are in kinds/; what their jobs do with files is in workers/jobs/.
+"""The interface between the queue and a kind of job. The kinds are in kinds/; the jobs themselves in workers/jobs/.
 
     next_spec -> the job runs -> finished
                               -> failed              the next job does the same again
-                              -> failed -> given_up  stored bytes are damaged: another try does not help
+                              -> failed -> given_up  stored bytes are damaged: another try cannot succeed
 
-The queue does what is common to all: it starts jobs, takes segments through the steps of state.py, waits before it
-tries again, and answers who waits for a job that failed.
+The queue does what all kinds have in common: it starts jobs, takes segments through the steps of segment/state.py,
+waits before it tries again, and answers the requests that wait for a failed job.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ class JobKind(Protocol[SpecOfKind, ResultOfKind_contra]):
     """When a job of this kind is due, and what follows from its end. At most one of each kind runs."""
 
     def next_spec(self, now_ns: int) -> SpecOfKind | None:
-        """What the next job is to do, which starts at once; None when none is due."""
+        """Take what is to be done now, and return it as the spec of a job that starts at once; None if none is due."""
 
     def prepare(self) -> list[Effect]:
-        """Bring about what the next job waits for. Nothing is due in its slot now."""
+        """Begin what the next job has to wait for, such as a sync of the log. Called if no job of its slot is due."""
         return []
 
     def finished(self, result: ResultOfKind_contra, duration_ns: int, now_ns: int) -> list[Effect]:
-        """Take over what a job has done."""
+        """Take over the result of a job."""
         return []
 
     def failed(self, spec: SpecOfKind, duration_ns: int) -> list[Effect]:
-        """Take back what `next_spec` has taken: what the job was to do is still to be done."""
+        """Take back what `next_spec` had taken, so that another job will do it."""
 
     def given_up(self, spec: SpecOfKind) -> Sequence[int]:
-        """Stop trying what failed, because of damage. Returns the segments that get no job any more."""
+        """Give up a job that met damage. Returns the segments that get no more jobs."""
         return segments_of(spec)
 
 
 AnyKind: TypeAlias = JobKind[Any, Any]
-"""A kind, where it does not matter which: its specs and results come from itself and go back to it."""
+"""Any kind of job. A kind gets only specs that it made, and their results, so the types need not be checked."""

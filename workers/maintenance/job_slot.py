@@ -1,4 +1,4 @@
-"""Jobs that run one after the other, and after one that failed none for a while."""
+"""Runs jobs one after the other, with a pause after a job that failed."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class RunningJob(NamedTuple):
 
 
 class JobSlot:
-    """Runs one job at a time. The first of `kinds` that has one due goes first.
+    """Runs one job at a time: of the first of `kinds` that has one due.
 
-    `worth_a_look`: something has changed since there was no job to start. `retry_at_ns`: no job starts before.
+    `worth_a_look`: a job may have become due since the latest look. `retry_at_ns`: no job starts before this time.
     """
 
     def __init__(self, *kinds: AnyKind) -> None:
@@ -45,9 +45,9 @@ class JobSlot:
         return True
 
     def start_next(self, number: int, now_ns: int) -> RunningJob | None:
-        """Start the next job, with this number; None when none is due.
+        """Start the next job, with this number. Returns None if none is due.
 
-        The kind that failed last is asked last, so that it keeps no other from its turn.
+        If the latest job failed, its kind is asked last, so that it cannot keep the others waiting.
         """
         for kind in sorted(self._kinds, key=lambda kind: kind is self._failed_last):
             if spec := kind.next_spec(now_ns):
@@ -56,15 +56,15 @@ class JobSlot:
         return None
 
     def prepare(self) -> list[Effect]:
-        """Bring about what the next job waits for."""
+        """Begin what the next job has to wait for."""
         return [effect for kind in self._kinds for effect in kind.prepare()]
 
     def finished(self) -> None:
-        """Note that the job ended well."""
+        """Note that the job succeeded."""
         self.running, self._failures, self._failed_last, self.worth_a_look = None, 0, None, True
 
     def failed(self, now_ns: int) -> int:
-        """Note that the job ended badly. Returns for how long none starts: longer after each failure in a row."""
+        """Note that the job failed. Returns how long no job starts: longer after each further failure."""
         assert self.running is not None
         self._failed_last = self.running.kind
         self.running, self.worth_a_look = None, True

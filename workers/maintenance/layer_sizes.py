@@ -1,4 +1,4 @@
-"""The sizes of a range, as the policies of maintenance take them."""
+"""The sizes of the layers of a range, in the form that the drain and compaction policies take."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 
 
 def layer_sizes(segment: Segment, rests: bool = False) -> LayerSizes:
-    """For the compaction policy: the layers of the files."""
+    """The sizes of the layers in files, for the compaction policy."""
     return LayerSizes(
         deltas=len(segment.manifest.deltas),
         delta_bytes=segment.delta_bytes,
@@ -25,7 +25,7 @@ def layer_sizes(segment: Segment, rests: bool = False) -> LayerSizes:
 
 
 def layer_size(owned: OwnedRange, rested_ns: int = 0) -> LayerSize:
-    """For the drain policy: what is in memory."""
+    """The sizes of the layers in memory, for the drain policy."""
     overlay = owned.overlay
     active_bytes = overlay.size_bytes - overlay.due_bytes
     return LayerSize(owned.segment_id, active_bytes, owned.draining_bytes, overlay.lsn_first_kept, rested_ns)

@@ -1,8 +1,8 @@
-"""The worker's side of its maintenance process: starts it, gives it jobs, and starts it again when it dies or hangs.
+"""The worker's side of its maintenance process: starts it, gives it jobs, and restarts it if it dies or hangs.
 
-One thread has the process for its whole life, since the child's parent-death signal is tied to the thread that started
-it, and takes the outcomes; another one hands jobs over, so that neither side ever waits for the other to read. A third
-one looks at the process while it has a job: one that hangs (pulse.py) is killed.
+One thread starts the process, receives the outcomes and stays as long as the process lives, since the child's
+parent-death signal is tied to the thread that started it. A second thread sends the jobs, so that neither side ever
+waits for the other to read. A third one watches the process while it has a job, and kills it if it hangs (pulse.py).
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from shardstore.workers.jobs.specs import decode_result, encode_spec
 from shardstore.workers.maintenance.channel import ChannelClosed, JobEnd, decode_damage, receive, send
 
 ENDING_S = 1.0
-"""Time for a process that has closed its channel to end by itself, and so to tell why."""
+"""Time for a process that has closed its channel to end by itself, so that its exit code shows why."""
 RESTART_DELAY_S = 0.2
 RESTART_DELAY_S_MAX = 10.0
-"""After processes that ended before they had ended a job."""
+"""The delay doubles up to this maximum, until a process has ended a job."""
 
 
 class MaintenanceProcess:
-    """Runs jobs in a process of its own. `post` takes the events, from a thread."""
+    """Runs jobs in a process of its own. `post` receives the events; it is called from other threads."""
 
     def __init__(self, options: WorkerOptions, post: Callable[[Event], None]) -> None:
         self._options = options
@@ -55,11 +55,11 @@ class MaintenanceProcess:
             thread.start()
 
     def start_job(self, job: StartJob) -> None:
-        """Run a job; its end is posted."""
+        """Run a job. Its end is posted as an event."""
         self._jobs.put(job)
 
     def close(self) -> None:
-        """End the process, whatever it does: an unfinished job leaves files that count for nothing."""
+        """Kill the process, even during a job: an unfinished job leaves only files that no manifest names."""
         self._closing.set()
         if self._process is not None:
             self._process.kill()
@@ -77,14 +77,14 @@ class MaintenanceProcess:
             self._end_process(self._process)
 
     def _watch(self) -> None:
-        """Kill a process that hangs in a job: then the next one is started, and the job is tried again."""
+        """Kill the process if it hangs in a job. Another one is started then, and the job is tried again."""
         pulse = Pulse()
         while not self._closing.wait(LOOK_NS / SECOND_NS):
             process = self._process
             if process is None or not self._running or has_shown_life(self._life):
                 pulse.showed_life()
                 continue
-            with suppress(psutil.Error):  # it is gone, which the other thread sees
+            with suppress(psutil.Error):  # the process is gone, and the other thread notices it
                 look = look_at(process.pid)
                 if pulse.still_silent(look, serves=True):
                     _say(f"the maintenance process ({process.pid}) hangs: it {look.doing.value}; it is killed")
@@ -92,7 +92,7 @@ class MaintenanceProcess:
                     pulse.showed_life()
 
     def _run_jobs(self, channel: socket.socket) -> None:
-        """Hand jobs over and post their ends, until the process has ended."""
+        """Send jobs and post their ends until the process has ended."""
         sender = Thread(target=self._send_jobs, args=(channel,), name="maintenance jobs", daemon=True)
         sender.start()
         reason = "the worker stops"
@@ -111,7 +111,7 @@ class MaintenanceProcess:
     def _send_jobs(self, channel: socket.socket) -> None:
         while (job := self._jobs.get()) is not None:
             self._running[job.job] = job
-            with suppress(ChannelClosed):  # the other thread sees it too, and has all that run end
+            with suppress(ChannelClosed):  # the other thread notices it too, and ends all running jobs
                 send(channel, job.job, encode_spec(job.spec))
 
     def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
@@ -137,7 +137,7 @@ class MaintenanceProcess:
 
 
 def _end_of(process: subprocess.Popen[bytes]) -> int:
-    """The exit code of a process that has closed its channel: it is ending, or it has gone wrong and is killed."""
+    """Wait until a process that has closed its channel ends, kill it if it does not, and return its exit code."""
     with suppress(subprocess.TimeoutExpired):
         return process.wait(ENDING_S)
     process.kill()
@@ -145,12 +145,12 @@ def _end_of(process: subprocess.Popen[bytes]) -> int:
 
 
 def _say(words: str) -> None:
-    """Tell who operates the store; the supervisor logs it."""
+    """Write a line for the operator, which the supervisor logs."""
     sys.stderr.write(f"{words}\n")
 
 
 def _event(job: StartJob, answer: bytes) -> Event:
-    """The end of a job, from what the process says of it."""
+    """The event for the end of a job, from the reply of the process."""
     outcome, body = JobEnd(answer[0]), answer[1:]
     if outcome is JobEnd.FINISHED:
         return JobFinished(job.job, decode_result(job.spec, body))

@@ -1,14 +1,14 @@
-"""What the maintenance process is to do next, and what becomes of each job.
+"""Starts the jobs of the maintenance process, and handles their results.
 
-    seal -> drain of every range with durable runs, in one pass over the log -> manifests published
-         -> release of log files and tables that nothing refers to any more
-    adopt, for a child of a topology change, once its parents are drained; retire, for parents, once that is done
-    compact, when asked, then only after its runs are drained, or when the compaction policy says so
+    seal -> drain every range with durable runs, in one pass over the log -> publish the manifests
+         -> release log files and tables that nothing refers to any more
+    adopt a child of a topology change once its parents are drained; then retire the parents
+    compact a segment if the compaction policy says so, or on request, then only after its runs are drained
 
-When a job is due, and what follows from its end, is said by its kind (kinds/). A compaction may take minutes. All other
-jobs are short, and overtake it: there is a slot for each. A job that fails is tried again with a growing delay; its
-inputs are intact. Damage is not tried again: the range keeps the reason, and whoever waits for it gets it. Every job
-takes its segments through the steps of state.py.
+The kind of a job (kinds/) says when it is due, and what follows from its end. A compaction may take minutes. All other
+jobs are short, and overtake it: compactions have one slot, all others another one. A job that failed is tried again
+after a growing delay; its inputs are intact. After damage it is not tried again: the range keeps the error, and all
+requests that wait for the job get it. Every job takes its segments through the steps of segment/state.py.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from shardstore.workers.serving.write_path import WritePath
 
 
 class MaintenanceQueue:
-    """Jobs of one worker."""
+    """The jobs of one worker."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class MaintenanceQueue:
         entropy: Entropy,
         open_segment: Callable[[Manifest], Segment],
     ) -> None:
-        """Run no job yet. `log_first_kept`: LSN from which the log is kept for ranges that could not be opened."""
+        """Start no job yet. `log_first_kept`: LSN from which the log is kept for ranges that could not be opened."""
         self.jobs_finished = 0
         self.last_failure = ""
         self._writes = writes
@@ -68,14 +68,14 @@ class MaintenanceQueue:
         self.drains = Drains(
             worker, store, log_id, writes, ranges, self._barriers, self.releases, self._long, drain_bytes_max
         )
-        # what gives back room goes first
+        # jobs that free disk space come first
         self._short = JobSlot(self.releases, self.retirements, self.adoptions, self.drains)
         self._slots = (self._short, self._long)
         self.sealer = Sealer(ranges, writes, rest, self._short)
 
     @property
     def running(self) -> list[RunningJob]:
-        """The jobs that run."""
+        """The running jobs."""
         return [slot.running for slot in self._slots if slot.running]
 
     @property
@@ -84,20 +84,20 @@ class MaintenanceQueue:
         return any(job.kind is self.releases for job in self.running)
 
     def pass_time(self, now_ns: int) -> None:
-        """Seal what rests, and look at all jobs again."""
+        """Seal the layers that rest, and look for due jobs again."""
         self.sealer.seal_resting(now_ns)
         self.look_again()
 
     def look_again(self) -> None:
-        """Something has changed that may make a job due: the next `next_jobs` is worth its cost."""
+        """Note that a job may have become due, so that `next_jobs` looks for one."""
         self._short.worth_a_look = self._long.worth_a_look = True
 
     def log_synced(self) -> None:
-        """More of the log is durable: maybe a drain is due."""
+        """Note that more of the log is durable, so that a drain may be due."""
         self._short.worth_a_look = True
 
     def barrier(self, owned: OwnedRange, asker: Asker) -> list[Effect]:
-        """Take a FLUSH or COMPACT of a range. Raises Corruption."""
+        """Handle a FLUSH or COMPACT of a range. Raises Corruption, StorageFailure, Busy."""
         owned.stored()
         if owned.job_damage:
             raise owned.job_damage
@@ -115,26 +115,26 @@ class MaintenanceQueue:
         return accepted + self.drains.answer_reached(owned, drained_lsn=0)
 
     def fence(self, owned: OwnedRange) -> list[Effect]:
-        """The range is the parent of a change: it is drained, and not compacted any more."""
+        """Stop compacting a range that is fenced now; it is still drained. Each COMPACT that waits is bounced."""
         return [asker.bounce() for asker in self._barriers.leave(owned.segment_id)]
 
     def adopt(self, spec: AdoptSpec) -> None:
-        """Give a child files of its own."""
+        """Have a job give a child files of its own."""
         self.adoptions.add(spec)
         self.look_again()
 
     def retire(self, segments: Iterable[int]) -> None:
-        """Remove these segments, which are not served here any more."""
+        """Have a job remove these segments, which are not served here any more."""
         self.retirements.add(segments)
         self.look_again()
 
     def close(self) -> None:
-        """The worker stops: no segment is served any more."""
+        """Close all segments, as the worker stops."""
         for owned in self._ranges.values():
             owned.take(Step.CLOSE)
 
     def next_jobs(self, now_ns: int) -> list[Effect]:
-        """Start the next job of each slot, if there is one and none runs."""
+        """Start a job in each slot that has none, if one is due."""
         if not (self._short.worth_a_look or self._long.worth_a_look):  # as after nearly every event
             return []
         effects: list[Effect] = []
@@ -144,7 +144,7 @@ class MaintenanceQueue:
         return effects
 
     def wakeup_ns(self) -> int | None:
-        """When a failed job is tried again, or a drain has paused for long enough."""
+        """When to try a failed job again, or when the pause of drains ends; None if neither is awaited."""
         short_ns = None if self._short.running else self._short.retry_at_ns or self.drains.paused_until_ns
         long_ns = self._long.retry_at_ns
         if short_ns is None or long_ns is None:
@@ -163,7 +163,7 @@ class MaintenanceQueue:
         return effects
 
     def failed(self, event: JobFailed, now_ns: int) -> list[Effect]:
-        """A running job ended badly: try again later, or tell who waits when it cannot get better."""
+        """Note that a running job failed. It is tried again later, or given up if it met damage."""
         slot, ended = self._ended(event.job)
         retry_ns = slot.failed(now_ns)
         self.look_again()
@@ -174,7 +174,7 @@ class MaintenanceQueue:
         return effects + told
 
     def _start(self, slot: JobSlot, now_ns: int) -> list[Effect]:
-        """Start the next job of a slot in which none runs."""
+        """Start the next job of a slot that has none."""
         job = slot.start_next(self._jobs_started + 1, now_ns)
         if job is None:
             return slot.prepare()
@@ -188,7 +188,7 @@ class MaintenanceQueue:
         return next((slot, slot.running) for slot in self._slots if slot.running and slot.running.number == number)
 
     def _step_on(self, ended: RunningJob, step: Step, failure: str) -> None:
-        """A job has ended with this step: its segments take it, except those that damage has stopped for good."""
+        """Take the segments of an ended job through this step, except those that damage has stopped for good."""
         for segment in segments_of(ended.spec):
             owned = self._ranges[segment]
             owned.note_failure(failure)
@@ -197,12 +197,12 @@ class MaintenanceQueue:
                 owned.take(step, Step.CONTINUE if goes_on else Step.RESUME)
 
     def _put_off(self, ended: RunningJob, reason: str, retry_ns: int) -> list[Effect]:
-        """Tell who waits for a job that failed why. Clients ask again, and raise it when their time is over."""
+        """Answer the requests that wait for a failed job with Busy. Clients repeat them until their deadlines."""
         askers = [asker for segment in segments_of(ended.spec) for asker in self._barriers.put_off(segment)]
         return [asker.refuse_busy(Busy(reason, 1, 1, retry_ns), self._writes.pressure) for asker in askers]
 
     def _give_up(self, ended: RunningJob, damage: Corruption) -> list[Effect]:
-        """Mark the ranges of a job that met damage, and tell everybody who waits for them."""
+        """Mark the ranges of a job that met damage, and answer all requests that wait for them with it."""
         effects: list[Effect] = []
         for segment in ended.kind.given_up(ended.spec):
             owned = self._ranges[segment]

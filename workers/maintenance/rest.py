@@ -1,4 +1,4 @@
-"""How long nothing has been written to each range of a worker."""
+"""Measures how long nothing has been written to each range of a worker."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from shardstore.workers.maintenance.drain_policy import REST_NS
 from shardstore.workers.ranges.owned_range import OwnedRange
 
 LOOK_NS = SECOND_NS
-"""From one look to the next: each costs something for every range."""
+"""Time between two looks. A look costs some time for every range."""
 
 
 @dataclass(slots=True)
 class Rest:
-    """Compares the writes that ranges have seen at each look with those at the look before. `segments` rest now."""
+    """Compares the number of writes to each range with that at the previous look. `segments` are those that rest."""
 
     segments: set[int] = field(default_factory=set)
     _next_look_ns: int = 0
     _seen: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """Segment to its number of writes, and the time of the look that saw it change."""
+    """By segment, its number of writes and the time of the look that first saw this number."""
 
     def is_to_look(self, now_ns: int) -> bool:
         """Whether the next look is due."""
         return now_ns >= self._next_look_ns
 
     def look(self, ranges: Mapping[int, OwnedRange], now_ns: int) -> None:
-        """Compare the writes of each range with those at the look before."""
+        """Compare the number of writes to each range with that at the previous look."""
         self._next_look_ns = now_ns + LOOK_NS
         unseen = (-1, now_ns)
         before = {segment: self._seen.get(segment, unseen) for segment in ranges}
@@ -38,5 +38,5 @@ class Rest:
         self.segments = {segment for segment in ranges if self.rested_ns(segment, now_ns) >= REST_NS}
 
     def rested_ns(self, segment: int, now_ns: int) -> int:
-        """For how long the range has seen no write, up to the interval of looks."""
+        """How long nothing has been written to the range, to within the time between two looks."""
         return now_ns - self._seen.get(segment, (0, now_ns))[1]

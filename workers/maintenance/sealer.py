@@ -28,14 +28,14 @@ class Sealer:
             self._drain_slot.worth_a_look = True
 
     def seal_full(self) -> None:
-        """Seal layers when they, the buffers or the log are full."""
+        """Seal the layers that must be sealed because they, the buffers or the log have grown."""
         sizes = [layer_size(owned) for owned in self._ranges.values()]
         writes = self._writes
         for segment in layers_to_seal(sizes, writes.buffered_bytes, writes.wal.retained_bytes, writes.limits):
             self.seal(self._ranges[segment])
 
     def seal_resting(self, now_ns: int) -> None:
-        """Seal layers to which nothing was written for a while. Looks at them from time to time only."""
+        """Seal the layers that rest. They are looked at only at intervals."""
         if not self._rest.is_to_look(now_ns):
             return
         self._rest.look(self._ranges, now_ns)
@@ -45,7 +45,7 @@ class Sealer:
             self.seal(self._ranges[segment])
 
     def seal_largest(self, wanted_bytes: int) -> None:
-        """Seal active layers, the largest first, until this many more bytes are due for a drain."""
+        """Seal active layers, largest first, until this many more bytes are due for a drain."""
         by_size = sorted(self._ranges.values(), key=lambda owned: owned.overlay.active.size_bytes, reverse=True)
         for owned in by_size:
             if wanted_bytes <= 0 or not owned.overlay.active:

@@ -1,7 +1,7 @@
-"""Runs the parts of a job in threads: while one waits for the disk to sync its files, others go on.
+"""Runs the parts of a job in threads: while one part waits for a sync of its files, others go on.
 
-Syncs that wait at the same time share a commit of the file system. Many ranges with little data in each spend most of
-a drain in syncs.
+Syncs that wait at the same time share a commit of the file system. The drain of many ranges with little data in each
+spends most of its time in syncs.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from shardstore.workers.jobs.parts import Part, Result, one_after_the_other
 
 THREADS = 8
 WAIT_S = 1.0
-"""Then this thread shows life, for threads that wait for the disk: who looks at the process sees only this one."""
+"""Interval at which the main thread shows life while others wait for the disk. No other thread shows life."""
 
 
 def side_by_side(parts: Sequence[Part[Result]]) -> Generator[None, None, list[Result]]:
-    """See RunParts. All parts are run, also when one fails. A slice of any part is a slice of the job."""
+    """Run the parts, see RunParts. All are run even if one fails. A slice of any part is a slice of the job."""
     if len(parts) == 1:
         return (yield from one_after_the_other(parts))
     ends: SimpleQueue[bool] = SimpleQueue()
@@ -36,12 +36,12 @@ def side_by_side(parts: Sequence[Part[Result]]) -> Generator[None, None, list[Re
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    """Made for the first job with several parts, and kept for the next ones."""
+    """The threads, which are started for the first job with several parts and then kept."""
     return ThreadPoolExecutor(THREADS, "part of a job")
 
 
 def _run(part: Part[Result], ends: SimpleQueue[bool]) -> Result:
-    """Run a part, and tell of each of its slices whether it was the last."""
+    """Run a part. After each slice, put into `ends` whether it was the last one."""
     try:
         while True:
             try:

@@ -1,15 +1,15 @@
 """The ranges that a worker owns.
 
 owned_range.py      one range
-role.py             what it is in topology changes
+role.py             its role in topology changes
 opening.py          opens ranges from their manifests
-replay.py           from the log back into the overlays
-inheritance.py      what a child reads before it has files
+replay.py           replays the log into the overlays
+inheritance.py      the parents that a child reads until it has files
 range_view.py       what a scan reads
-empty_spans.py      where a range has no living key
+empty_spans.py      spans of keys without a value
 dedup.py            which requests were applied to a segment
   known_requests.py   the requests of one client
-  sequence_runs.py    sequences that ended in the same way
-  results.py          what a retry is told
-  window_share.py     the memory for all dedup windows
+  sequence_runs.py    consecutive sequences with the same ending
+  results.py          the results of writes
+  window_share.py     divides the memory for all dedup windows
 """

@@ -1,34 +1,35 @@
 """The dedup window of a segment: which requests of which clients were applied, so that a retry applies nothing twice.
 
-A client has one write at a time under way to a segment, and numbers them upwards. So what lies below its newest and is
-not known was given up by the client, or is older than the window: applied now, it could undo a later write that was
-acknowledged.
+A client has one write at a time under way to a segment, with ascending sequences. So an unknown sequence below the
+client's newest was given up by the client, or is older than the window. If it were applied now, it could undo a later
+write that was acknowledged.
 
-    sequence known to its client                        DUPLICATE; TOO_OLD if it is BARRED, or its value is forgotten
-    below the client's newest                           TOO_OLD
-    client unknown, retry, and clients were forgotten   TOO_OLD; also if only one of two joined windows knows it
+    sequence is known                                   DUPLICATE; TOO_OLD if it is BARRED, or its value is forgotten
+    unknown, below the client's newest                  TOO_OLD
+    above the newest, a retry, and client is doubtful   TOO_OLD (see KnownRequests.is_doubtful)
+    client unknown, a retry, and clients forgotten      TOO_OLD
     otherwise                                           NEW
 
-What is known of one client is bounded (known_requests.py), and so is the window (WindowLimits). When it has no more
-room, the half of the clients that was silent longest is reduced to the newest number of each, which is enough to apply
-nothing twice; if that is not enough, clients are forgotten, and from then on a retry of an unknown client cannot be
-judged. A client silent for a day is reduced, too.
+What is kept of one client is bounded (known_requests.py), and so is the window (WindowLimits). If the window is full,
+the half of the clients that was silent longest is reduced to their newest sequences, which is enough to apply nothing
+twice. If that does not suffice, clients are forgotten; from then on a retry of an unknown client cannot be judged. A
+client that was silent for a day is reduced, too.
 
-With a sequence is kept what its retry is to be told, if that is more than that it was applied:
+A sequence is kept with the result that a retry gets, unless the write was just applied:
 
-    the value of a counter    INCREMENT, as long as its client has not made DEDUP_VALUES more
+    the value of a counter    INCREMENT, until its client has made DEDUP_VALUES more
     FAILED                    a condition did not hold; nothing was logged
-    BARRED                    somebody was told that it was not applied: so it never is
+    BARRED                    a client was told that the write was not applied, so it never may be
 
-The LSN of a request is kept until it is durable: before, nobody may be told, and no manifest may say so.
+The LSN of a request is kept until it is durable. Until then no reply and no manifest may say that it was applied.
 
-Windows of parents and children share what they know of a client until one of them learns more.
+Windows of parents and children share the record of a client until one of them changes it.
 
-Document (of a manifest, and on the way to the owner of a child), clients from the one silent longest to the latest:
+Document (in a manifest, or sent to the owner of a child), with the client that was silent longest first:
 
     forgot     whether clients were forgotten
-    clients    KnownRequests.to_plain of each; or, as manifests before version 4 had it and as a tool writes it easily,
-               four fields: number, floor, LSNs by sequence in ascending order, results by sequence
+    clients    KnownRequests.to_plain of each; or four fields, as in manifests before version 4: the client's number,
+               floor, LSNs by sequence in ascending order, results by sequence
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ _PLAIN_FIELDS = 4
 
 
 class WindowLimits(NamedTuple):
-    """Bounds of a window: of each client runs a chapter, values, minutes of silence; how many clients; memory."""
+    """Limits of a window: for each client, runs in a chapter, values and minutes of silence; clients; memory."""
 
     runs: int = DEDUP_WINDOW
     clients: int = DEDUP_CLIENTS
@@ -62,7 +63,7 @@ LIMITS = WindowLimits()
 
 
 class Verdict(Enum):
-    """What a write request is, judged by its id."""
+    """What a window says of a write request."""
 
     NEW = "new"
     DUPLICATE = "duplicate"
@@ -70,36 +71,36 @@ class Verdict(Enum):
 
 
 class Noted(NamedTuple):
-    """What is known of a request: the LSN that must be durable before anybody is told, 0 if it is; and what to tell."""
+    """A known request: its result, and the LSN that must be durable before a reply may give it; 0 if it is durable."""
 
     lsn: int
     result: Result
 
 
 class DedupWindow:
-    """Requests applied to one segment. `size_bytes` is the memory it takes, roughly, also what it shares."""
+    """The requests applied to one segment. `size_bytes` is about the memory it takes, including what it shares."""
 
     def __init__(self, limits: WindowLimits | None = None) -> None:
         self._limits = limits or LIMITS
         self._clients: dict[int, KnownRequests] = {}
-        """The first is the one silent longest."""
+        """The client that was silent longest comes first."""
         self._unsynced: deque[tuple[int, int, int]] = deque()
-        """LSN, client and sequence of requests that a crash could undo, and of some that were made durable since."""
+        """LSN, client and sequence of each request that a crash could undo, and of some that are durable by now."""
         self._forgot = False
         self._minute = 0
         self.size_bytes = 0
 
     def __len__(self) -> int:
-        """How many clients it knows."""
+        """Number of known clients."""
         return len(self._clients)
 
     @property
     def clients(self) -> Collection[KnownRequests]:
-        """What is known of each client, the one silent longest first."""
+        """The record of each client, the one that was silent longest first."""
         return self._clients.values()
 
     def judge(self, request: RequestId, retry: bool) -> Verdict:
-        """What to do with a write request."""
+        """Whether a write request is new, a duplicate or too old. `retry`: it may have been sent before."""
         client, sequence = request
         known = self._clients.get(client)
         if known is None:
@@ -114,7 +115,7 @@ class DedupWindow:
         return Verdict.DUPLICATE
 
     def noted(self, request: RequestId) -> Noted | None:
-        """What is known of a request."""
+        """The result of a known request; None if the request is unknown."""
         known = self._clients.get(request.client)
         kind = known.kind_of(request.sequence) if known else None
         if known is None or kind is None:
@@ -123,7 +124,7 @@ class DedupWindow:
         return Noted(max(lsns, default=0), known.result_of(request.sequence, kind))
 
     def has_forgotten(self, request: RequestId) -> bool:
-        """Whether a request that is not noted may have been, once."""
+        """Whether an unknown request may have been known once."""
         known = self._clients.get(request.client)
         return self._forgot if known is None else known.is_doubtful or request.sequence <= known.floor
 
@@ -148,13 +149,13 @@ class DedupWindow:
             self.shrink(limits.bytes_max - limits.bytes_max // 8)
 
     def note_again(self, request: RequestId, lsn: int, result: Result) -> None:
-        """Remember a request that was replayed from the log, unless the manifest knew it already."""
+        """Remember a request replayed from the log, unless the window of the manifest has it already."""
         known = self._clients.get(request.client)
         if known is None or request.sequence > known.newest:
             self.note(request, lsn, lsn, result)
 
     def pass_minute(self) -> None:
-        """A minute has passed: reduce who was silent for too long."""
+        """Count a minute, and reduce the clients that have been silent for too long."""
         self._minute += 1
         silent = []
         for client, known in self._clients.items():
@@ -166,9 +167,9 @@ class DedupWindow:
             self._reduce(client)
 
     def shrink(self, bytes_max: int) -> None:
-        """Reduce, then forget who was silent longest, until the window takes no more than this.
+        """Reduce clients, then forget some, until the window takes at most `bytes_max`; the longest silent go first.
 
-        The other half is not reduced: from these a retry may still come.
+        Only half of the clients are reduced: the others may still send a retry.
         """
         for client in list(islice(self._clients, len(self._clients) // 2)):
             if self.size_bytes <= bytes_max:
@@ -179,15 +180,15 @@ class DedupWindow:
 
     @classmethod
     def joined(cls, windows: Sequence[DedupWindow], lsn_durable: int) -> DedupWindow:
-        """One window of several, the later above the earlier: what any of them knows, this one knows.
+        """One window that knows what any of these windows knows. If two differ, the later one counts.
 
-        Their log is durable up to `lsn_durable`. A sequence that one of them knows and another has passed is known; one
-        that none knows counts from the highest.
+        Their log is durable up to `lsn_durable`. A sequence that none of them knows is new only if it is above the
+        client's newest in all of them.
         """
         whole = cls()
         whole._minute = max([window._minute for window in windows], default=0)
         unsynced = {noted for window in windows for noted in window._unsynced if noted[0] > lsn_durable}
-        whole._unsynced = deque(sorted(unsynced))  # those of a former parent stand in each of its children
+        whole._unsynced = deque(sorted(unsynced))  # the children of a split have those of their parent in common
         for window in windows:
             whole._forgot |= window._forgot
             whole._take_all(window)
@@ -199,11 +200,11 @@ class DedupWindow:
         return whole
 
     def to_carry(self) -> dict[str, Any]:
-        """For the owner of a child, and its manifest: every request known is durable."""
+        """The document for the owner of a child, and for its manifest. All known requests must be durable."""
         return self._document({})
 
     def to_document(self, lsn_durable: int) -> dict[str, Any]:
-        """For the manifest: requests logged up to `lsn_durable`, since later ones may yet be undone."""
+        """The document for the manifest: requests up to `lsn_durable`, as a crash could still undo later ones."""
         undone: dict[int, int] = {}
         for lsn, client, sequence in self._unsynced:
             if lsn > lsn_durable:
@@ -212,7 +213,7 @@ class DedupWindow:
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> DedupWindow:
-        """Inverse of both; an empty document is an empty window."""
+        """Inverse of to_carry and to_document. An empty document gives an empty window."""
         window = cls()
         limits = window._limits
         window._forgot = document.get("forgot", False)
@@ -227,7 +228,7 @@ class DedupWindow:
         return window
 
     def _own(self, known: KnownRequests | None, sequence: int) -> KnownRequests:
-        """One to change, for a request that is NEW: made anew, or a copy of one that others have too."""
+        """A record of a client that may be changed, for a NEW request: a new one, or a copy of `known`."""
         if known is not None:
             return known.resolved(sequence) if known.is_doubtful else known.copy()
         known = KnownRequests()
@@ -235,14 +236,14 @@ class DedupWindow:
         return known.resolved(sequence) if self._forgot else known
 
     def _bound(self) -> None:
-        """Bring what was taken over as a whole within the limits."""
+        """Measure the window, and bring it within the limits."""
         self.size_bytes = sum([known.size_bytes for known in self._clients.values()])
         while len(self._clients) > self._limits.clients:
             self._forget()
         self.shrink(self._limits.bytes_max)
 
     def _forget(self) -> None:
-        """Forget the client silent longest."""
+        """Forget the client that was silent longest."""
         self.size_bytes -= self._clients.pop(next(iter(self._clients))).size_bytes
         self._forgot = True
 
@@ -252,7 +253,7 @@ class DedupWindow:
         self.size_bytes += reduced.size_bytes - known.size_bytes
 
     def _take_all(self, window: DedupWindow) -> None:
-        """Know what another window knows, too."""
+        """Add everything that another window knows."""
         limits = self._limits
         minutes = self._minute - window._minute
         for client, known in window._clients.items():
@@ -262,7 +263,7 @@ class DedupWindow:
             self._clients[client] = mine.united(theirs, limits.runs, limits.values) if mine else theirs
 
     def _document(self, undone: dict[int, int]) -> dict[str, Any]:
-        """`undone`: for some clients, the first sequence that is left out."""
+        """The document. `undone`: for some clients, the first sequence to leave out."""
         clients = []
         for number, newest in self._clients.items():
             known = newest.before(undone[number], self._limits.runs) if number in undone else newest

@@ -1,7 +1,7 @@
-"""Where a range has no key with a value, as its scans have found out: the next scan begins behind that.
+"""Spans of keys in which scans of a range have found no value, so that later scans can skip them.
 
-So the front of a queue is found at once, however many entries were taken away before it. Only a put can end what is
-known: deletes, drains and compactions leave a span empty.
+So the front of a queue is found at once, however many entries before it were deleted. Only a put can give a key of a
+span a value: deletes, drains and compactions leave it empty.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ SPANS_MAX = 16
 
 
 class EmptySpans:
-    """Spans without a value, apart from each other; those that were found last are kept."""
+    """Spans without a value, which do not touch each other. The latest SPANS_MAX are kept."""
 
     def __init__(self) -> None:
         self._spans: list[KeyRange] = []
 
     def left_of(self, wanted: KeyRange, reverse: bool) -> KeyRange | None:
-        """What is left of these keys behind a span at their near end; None when nothing is."""
+        """What is left of the wanted keys after an empty span at their near end; None if nothing is left."""
         for span in self._spans:
             part = span.intersection(wanted)
             if part and (part.end == wanted.end if reverse else part.start == wanted.start):
@@ -29,7 +29,7 @@ class EmptySpans:
         return wanted
 
     def note(self, found: KeyRange) -> None:
-        """No key of this span has a value."""
+        """Remember that no key of this span has a value."""
         apart = []
         for span in self._spans:
             if _touch(span, found):
@@ -40,19 +40,19 @@ class EmptySpans:
         self._spans = [*apart, found][-SPANS_MAX:]
 
     def note_put(self, keys: Sequence[bytes]) -> None:
-        """These keys, if there are any, may have values now, and for what is known here all between them."""
+        """Remember that these keys may have values now. All keys between them count as keys that may, too."""
         if self._spans and keys:
             put = KeyRange(min(keys), max(keys) + b"\0")
             self._spans = [rest for span in self._spans for rest in _without(span, put)]
 
 
 def _touch(one: KeyRange, other: KeyRange) -> bool:
-    """Whether no key lies between the two."""
+    """Whether the two overlap or are adjacent: no key lies between them."""
     return (not one.end or other.start <= one.end) and (not other.end or one.start <= other.end)
 
 
 def _without(span: KeyRange, put: KeyRange) -> Iterator[KeyRange]:
-    """What is left of a span."""
+    """The pieces of a span that lie outside of `put`."""
     if span.intersection(put) is None:
         yield span
         return

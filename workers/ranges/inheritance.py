@@ -1,7 +1,7 @@
-"""What a child reads before it has files of its own: its parents, as they are. See shardstore/wire/topology.py.
+"""The parents that a child reads until it has files of its own. See shardstore/wire/topology.py.
 
-A parent accepts no write any more, so whatever it answers holds as long as the child itself knows nothing newer. It is
-asked only for its own keys: its files may hold more than that, from a time before an earlier split.
+A parent accepts no more writes, so its entries are valid as long as the child itself has nothing newer. It is asked
+only for keys of its own range: its files may hold other keys as well, from before an earlier split.
 """
 
 from __future__ import annotations
@@ -18,48 +18,48 @@ from shardstore.workers.ranges.range_view import Clipped, PinnedRange, PinnedVie
 
 
 class ParentRange(Protocol):
-    """A range as its child reads it; the methods are those of OwnedRange."""
+    """A range as its child reads it: the part of OwnedRange that is used for that."""
 
     @property
     def key_range(self) -> KeyRange:
-        """Its keys."""
+        """The keys of the range."""
 
     @property
     def writes_applied(self) -> int:
-        """Writes that were applied to it since it was opened."""
+        """Number of writes applied since the range was opened."""
 
     @property
     def tables(self) -> Sequence[tuple[int, TableRecord]]:
-        """The tables that are read, each with the segment in whose directory it is. Raises Corruption."""
+        """The tables of the range, and the segment in whose directory each is. Raises Corruption, StorageFailure."""
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
-        """The newest entry of each key; None or TOMBSTONE where there is no value. Raises Corruption."""
+        """The newest value or TOMBSTONE of each key; None where there is neither. Raises Corruption, StorageFailure."""
 
     def view(self) -> RangeView:
-        """The range as it is until the next event. Raises Corruption."""
+        """The range as it is now, valid until the next event. Raises Corruption, StorageFailure."""
 
     def pin(self) -> PinnedView:
-        """The range as it is now, for as long as it takes. Raises Corruption."""
+        """The range as it is now, valid until it is released. Raises Corruption, StorageFailure."""
 
     def value_bytes_mean(self) -> int:
-        """Rough mean size of an entry, never 0."""
+        """About the mean size of an entry, never 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """The parents of a child that are in this process, in key order, and whether others are elsewhere."""
+    """The parents of a child that this worker owns, in key order. `is_remote`: other workers own some more."""
 
     parents: Sequence[ParentRange]
     is_remote: bool
 
     @property
     def tables(self) -> Sequence[tuple[int, TableRecord]]:
-        """The tables that are read, each with the segment in whose directory it is. Raises Corruption."""
+        """The tables of these parents, as ParentRange.tables has them. Raises Corruption, StorageFailure."""
         return [table for parent in self.parents for table in parent.tables]
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
-        """What the parents hold for each key; None for nothing. Raises Corruption."""
-        assert not self.is_remote, "the keys of a parent elsewhere are asked for there"
+        """What the parents hold for each key, None for nothing. Raises Corruption, StorageFailure."""
+        assert not self.is_remote, "some keys have to be read from a parent on another worker"
         if len(self.parents) == 1:
             return self.parents[0].get_many(keys)
         found: list[Stored | None] = [None] * len(keys)
@@ -70,16 +70,19 @@ class Inheritance:
         return found
 
     def fill(self, found: list[Stored | None], keys: Sequence[bytes]) -> None:
-        """Put what the parents here hold where nothing is found yet; TOMBSTONE if nothing. Raises Corruption."""
+        """Fill in what these parents hold for the keys not found yet, TOMBSTONE for nothing.
+
+        Keys of parents on other workers stay None. Raises Corruption, StorageFailure.
+        """
         for parent in self.parents:
             places = [at for at, key in enumerate(keys) if found[at] is None and key in parent.key_range]
             for at, entry in zip(places, parent.get_many([keys[at] for at in places]), strict=True):
                 found[at] = TOMBSTONE if entry is None else entry
 
     def layers(self) -> list[Ordered]:
-        """All layers of the parents, those of each from the oldest to the newest. Raises Corruption."""
+        """All layers of the parents, those of each parent oldest first. Raises Corruption, StorageFailure."""
         return [Clipped(layer, parent.key_range) for parent in self.parents for layer in parent.view().layers]
 
     def pin(self) -> list[PinnedRange]:
-        """The parents as they are now, whatever is applied to them yet. Raises Corruption."""
+        """Pin the parents as they are now: writes applied later do not show. Raises Corruption, StorageFailure."""
         return [pinned.within(parent.key_range) for parent in self.parents for pinned in parent.pin().ranges]

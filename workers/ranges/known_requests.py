@@ -1,13 +1,13 @@
-"""What is known of the requests of one client to one segment, in a few bytes a run.
+"""The requests of one client to one segment, in a few bytes for each run of sequences.
 
     known     older chapter | closed runs of the newer chapter | open run, which ends with `newest`
 
-A chapter has at most so many runs. When the newer one is full it becomes the older one, and what was the older one is
-forgotten: `floor` is the highest sequence that was. So a client that writes to one range only, whose sequences follow
-one another, is known by a single run; of any other at least as many requests as a chapter has runs are known.
+A chapter has a maximum number of runs. When the newer one is full it becomes the older one, and the former older one is
+forgotten; `floor` is the highest forgotten sequence. A client that writes to one range only has consecutive sequences,
+which take a single run. For any other client, at least as many requests are known as a chapter has runs.
 
-Of increments is kept besides what the latest of them answered (`values`), as b" sequence:value" one behind the other:
-a client sends nothing again that it has overtaken that far.
+For the latest increments the resulting values are kept as well (`values`: b" sequence:value" of each, joined). A client
+never retries an increment after so many newer ones.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from shardstore.workers.ranges.sequence_runs import (
 )
 
 PLACE_BYTES = 130
-"""Memory for the place of a client in a window: its number, and its part of the map."""
+"""Memory that a client takes in the map of a window."""
 CLIENT_BYTES = PLACE_BYTES + 200
-"""The same with the object and its numbers; chapters and values come on top."""
+"""Memory of a client including this object and its numbers, but without chapters and values."""
 _NOTHING = -1
 _RESULTS: dict[int, Result] = {APPLIED: None, FAILED_CONDITION: FAILED, BARRED_FOR_GOOD: BARRED, COUNTED: None}
 _KINDS: dict[Result, int] = {None: APPLIED, FAILED: FAILED_CONDITION, BARRED: BARRED_FOR_GOOD}
 
 
 class KnownRequests:
-    """`newest` is the highest sequence that was ever noted, `minute` that of the window's life in which it was.
+    """The record of one client. `newest` is the highest sequence noted, `minute` the window's minute at that time.
 
-    `is_shared`: other windows have this object too, so whoever wants to change it makes a copy. `is_doubtful`: what was
-    forgotten of the client may lie above `newest`.
+    `is_shared`: other windows hold this object too, so it must be copied before a change. `is_doubtful`: forgotten
+    requests of the client may lie above `newest`.
     """
 
     __slots__ = (
@@ -79,11 +79,11 @@ class KnownRequests:
 
     @property
     def size_bytes(self) -> int:
-        """Memory that it takes, roughly."""
+        """About the memory that it takes."""
         return CLIENT_BYTES + len(self.older) + len(self.closed) + len(self.values)
 
     def note(self, sequence: int, result: Result, runs_max: int, values_max: int) -> int:
-        """Remember a sequence above all others. Answers by how many bytes this has grown."""
+        """Remember a sequence above `newest`. Returns by how many bytes the record has grown."""
         kind = _KINDS.get(result, COUNTED)
         goes_on = sequence == self.newest + 1 and kind == self.kind
         if goes_on and kind != COUNTED:
@@ -101,17 +101,17 @@ class KnownRequests:
         return grown_bytes
 
     def kind_of(self, sequence: int) -> int | None:
-        """How the request ended; None where that is not known."""
+        """How the request ended, as a kind of run; None if it is unknown."""
         if self.first <= sequence <= self.newest and self.kind != _NOTHING:
             return self.kind
         return next((run.kind for run in self._all_runs() if run.first <= sequence <= run.last), None)
 
     def result_of(self, sequence: int, kind: int) -> Result:
-        """What a retry of a request of this kind is told; None for an increment whose value was forgotten."""
+        """The result of a known request of this kind; None also for an increment whose value was forgotten."""
         return self._value_of(sequence) if kind == COUNTED else _RESULTS[kind]
 
     def copy(self) -> KnownRequests:
-        """The same, for one window alone."""
+        """A copy that is not shared."""
         copied = KnownRequests()
         for name in self.__slots__:
             setattr(copied, name, getattr(self, name))
@@ -119,40 +119,40 @@ class KnownRequests:
         return copied
 
     def later(self, minutes: int) -> KnownRequests:
-        """The same in a window that has lived so much longer."""
+        """A copy for a window that is older by this many minutes."""
         copied = self.copy()
         copied.minute += minutes
         return copied
 
     def doubtful(self) -> KnownRequests:
-        """The same where another window has forgotten clients, and so maybe later requests of this one."""
+        """A copy that is doubtful: a window that it is joined with may have forgotten later requests of the client."""
         copied = self.copy()
         copied.is_doubtful = True
         return copied
 
     def resolved(self, sequence: int) -> KnownRequests:
-        """The same when a request is sent for the first time: what was forgotten lies below it."""
+        """A copy that is not doubtful, for a request that is no retry: all forgotten sequences are below this one."""
         copied = self.copy()
         copied.is_doubtful = False
         copied.floor = sequence - 1
         return copied
 
     def reduced(self) -> KnownRequests:
-        """Of the same client only its newest number: what it wrote before is too old."""
+        """A copy with the newest sequence only: the client's earlier requests are too old."""
         kept = KnownRequests()
         kept.minute, kept.is_doubtful = self.minute, self.is_doubtful
         kept.floor = kept.newest = self.newest
         return kept
 
     def before(self, sequence: int, runs_max: int) -> KnownRequests:
-        """What was known before this sequence was noted."""
+        """A copy as it was before this sequence was noted."""
         kept = _of_runs(below(self._all_runs(), sequence), runs_max, self.floor)
         kept.minute, kept.is_doubtful = self.minute, self.is_doubtful
         kept.values = _joined(pair for pair in self._pairs() if _sequence_of(pair) < sequence)
         return kept
 
     def united(self, newer: KnownRequests, runs_max: int, values_max: int) -> KnownRequests:
-        """What this one and another of the same client know: the higher floor and the newest of the two count."""
+        """The union of this record and another one of the same client, with the higher floor and newest sequence."""
         runs = united(self._all_runs(), newer._all_runs())
         whole = _of_runs(runs, runs_max, max(self.floor, newer.floor))
         whole.minute = max(self.minute, newer.minute)
@@ -162,14 +162,14 @@ class KnownRequests:
         return whole
 
     def to_plain(self, number: int, minute: int) -> list[Any]:
-        """For a document: the client's number, for how many minutes it was silent, and all else."""
+        """The fields for a document: the client's number, its minutes of silence, and all else."""
         closed = [self.older, self.older_last, self.closed, self.closed_last, self.runs]
         latest = [self.first, self.newest, self.kind + 1, self.values]
         return [number, minute - self.minute, self.is_doubtful, self.floor, *closed, *latest]
 
     @classmethod
     def from_plain(cls, fields: Sequence[Any]) -> KnownRequests:
-        """Inverse of to_plain, but for the client's number, in a window whose life begins."""
+        """Inverse of to_plain, without the client's number, for a window in its first minute."""
         known = cls()
         silent, known.is_doubtful, known.floor = fields[1:4]
         known.older, known.older_last, known.closed, known.closed_last, known.runs = fields[4:9]
@@ -181,7 +181,7 @@ class KnownRequests:
     def from_results(
         cls, floor: int, sequences: Iterable[int], results: dict[int, bytes], runs_max: int, values_max: int
     ) -> KnownRequests:
-        """One that knows these sequences, in ascending order; `results` of some of them."""
+        """A record of these sequences, which are in ascending order, with the `results` of some of them."""
         kinds = ((sequence, _KINDS.get(results.get(sequence), COUNTED)) for sequence in sequences)
         known = _of_runs(joined_runs(Run(sequence, sequence, kind) for sequence, kind in kinds), runs_max, floor)
         counted = [(sequence, value) for sequence, value in results.items() if value not in _KINDS]
@@ -189,7 +189,7 @@ class KnownRequests:
         return known
 
     def _begin_run(self, sequence: int, kind: int, runs_max: int) -> int:
-        """Close the open run, if there is one, and open another. Answers by how many bytes this has grown."""
+        """Close the open run, if there is one, and open another. Returns by how many bytes the record has grown."""
         grown_bytes = 0
         if self.kind != _NOTHING:
             closed = encode_run(self.first, self.newest, self.kind, self.closed_last)
@@ -224,7 +224,7 @@ class KnownRequests:
 
 
 def _of_runs(runs: Sequence[Run], runs_max: int, floor: int) -> KnownRequests:
-    """One that knows the latest of these runs, two chapters at the most."""
+    """A record of the latest of these runs: an open run and at most two chapters."""
     known = KnownRequests()
     is_open = bool(runs) and floor <= runs[-1].last
     closed, last = (runs[:-1], runs[-1:]) if is_open else (runs, [])

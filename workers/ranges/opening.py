@@ -1,4 +1,4 @@
-"""Opening the ranges a worker was given: segments from their manifests. Overlays come from the log; see replay.py."""
+"""Opens ranges: their segments are read from the manifests. Their overlays come from the log, see replay.py."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def readable_manifests(filesystem: Filesystem, store: str) -> list[Manifest]:
 
 
 def known_segments(filesystem: Filesystem, manifests: Sequence[Manifest]) -> dict[int, int]:
-    """Epochs by segment; 0 for those that have a directory only: made just before a crash, or removed in part."""
+    """Epochs by segment; 0 for a segment whose directory has no manifest: a crash cut its creation or removal short."""
     segments = filter(None, map(segment_of, filesystem.list_directory(SEGMENTS)))
     bare = [segment for segment in segments if not filesystem.exists(manifest(segment))]
     return dict.fromkeys(bare, 0) | {manifest.segment: manifest.epoch for manifest in manifests}
 
 
 def highest_lsn_in_tables(filesystem: Filesystem, store: str, worker: int, manifests: Sequence[Manifest]) -> int:
-    """The highest LSN of the worker's log that a table holds; the log itself may have lost it."""
+    """The highest LSN of the worker's log that is in tables. The log itself may have lost that record."""
     try:
         log_id = read_log_document(filesystem, store, worker).log_id
     except FileNotFoundError:
@@ -55,9 +55,9 @@ def highest_lsn_in_tables(filesystem: Filesystem, store: str, worker: int, manif
 
 
 def open_log(filesystem: Filesystem, store: str, worker: int, entropy: Entropy) -> tuple[RecoveredLog, dict[int, int]]:
-    """The log of a worker, whole and durable, and the epochs by segment that are known on this disk.
+    """Recover the log of a worker. Returns it with the epochs of all segments in the data directory.
 
-    Raises Corruption, with nothing changed, and StorageFailure.
+    Raises StorageFailure. Raises Corruption for damage; then nothing has been changed.
     """
     manifests = readable_manifests(filesystem, store)
     lsn_floor = highest_lsn_in_tables(filesystem, store, worker, manifests)
@@ -67,11 +67,11 @@ def open_log(filesystem: Filesystem, store: str, worker: int, entropy: Entropy) 
 def open_range(
     filesystem: Filesystem, store: str, assignment: Assignment, cache: SegmentCache, version_logged: int
 ) -> OwnedRange:
-    """The range, its segment opened or created. Damage makes a range that answers with it.
+    """Open a range, or create it. A damaged one is returned as well, and raises its damage when it is read or written.
 
-    `version_logged`: of the manifest, as the log knows it; 0 for one of which it knows nothing.
+    `version_logged`: the version of the manifest that the log knows of; 0 if it knows none.
 
-    Raises StorageFailure when the segment could not be created: nobody may believe that it is there.
+    Raises StorageFailure if the segment could not be created, since the router must not take it for created.
     """
     key_range = KeyRange(assignment.start, assignment.end)
     segment, dedup = None, DedupWindow()
@@ -97,7 +97,7 @@ def open_child(
     version_logged: int,
     inheritance: Inheritance,
 ) -> OwnedRange:
-    """The child of a change: a range like others if it has files of its own, else one that waits for its adoption."""
+    """Open the child of a change. Without files of its own it waits for its adoption; else it is an ordinary range."""
     if version_logged or filesystem.exists(manifest(assignment.segment)):
         return open_range(filesystem, store, assignment, cache, version_logged)
     key_range = KeyRange(assignment.start, assignment.end)
@@ -130,13 +130,13 @@ def _open_segment(
     if (published.start, published.end) != (key_range.start, key_range.end):
         raise Corruption(path, 0, f"holds {published.start!r} to {published.end!r}, not {key_range}")
     _check_version(published, version_logged)
-    with suppress(NotWritable):  # then the next start clears them
+    with suppress(NotWritable):  # orphans do no harm, and the next start clears them
         clear_orphans(filesystem, published)
     return Segment(filesystem, published, cache), DedupWindow.from_document(published.dedup)
 
 
 def _check_version(found: Manifest, version_logged: int) -> None:
-    """Refuse a manifest that is older than the log knows: what the log let go of since then may be lost to it."""
+    """Raise Corruption for a manifest older than the log knows: records that it lacks may have been released since."""
     if found.version < version_logged:
         older = f"is version {found.version}, older than version {version_logged}, which was there before"
         raise Corruption(manifest(found.segment), HEAD_BYTES, older)

@@ -1,4 +1,4 @@
-"""A range this worker owns: its bounds, epoch, overlay, dedup window and segment. Only its methods write its fields."""
+"""A range that this worker owns: bounds, epoch, overlay, dedup window, segment. Only its methods change its fields."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ from shardstore.workers.ranges.role import ORDINARY, Role, RoleStep, role_after
 from shardstore.workers.segment.state import SegmentState, Step, after
 
 DELTAS_STOP = 32
-"""A range with so many deltas, which every read may have to ask, is compacted before it is drained again."""
+"""A range with this many deltas is compacted before it is drained again, as every read may have to ask each delta."""
 
 
 @dataclass(slots=True)
 class OwnedRange:
-    """State of one range.
+    """The state of one range.
 
-    Below the overlay lies its `segment`, or the `inheritance` of a child that is not materialised. When the segment
-    could not be opened there is neither but `damage`, and nothing is served. `role` is what the range is in topology
-    changes. Above `fence_lsn` the log holds nothing of a fenced parent; 0 for others.
+    Below the overlay lies the `segment`, or the `inheritance` of a child that is not materialised yet. If the segment
+    could not be opened, there is neither; `damage` says why, and nothing is served. `role` is the range's role in
+    topology changes. The log holds no record of a fenced parent above `fence_lsn`; 0 for ranges that are not fenced.
 
-    `writes_applied` counts since the range was opened. Until `isolated_until_ns`, a scan keeps its writers waiting.
-    `last_failure` is why the latest of its jobs failed; empty once one ended well. `version_logged` is the version of
-    its manifest that the log knew of when the range was opened. No compaction is due before the manifest has another
-    version than `version_looked_at`, unless by reads or by rest; nor by those before it has another one than
-    `version_settled`.
+    `writes_applied` counts since the range was opened. Until `isolated_until_ns` a scan makes writers wait.
+    `last_failure` says why the latest job failed; empty if it succeeded. `version_logged` is the version of the
+    manifest that the log knew when the range was opened.
+
+    `version_looked_at` is the version of the manifest for which no compaction was due; only reads or rest can make one
+    due for it. For `version_settled` they cannot either.
     """
 
     segment_id: int
@@ -69,43 +70,43 @@ class OwnedRange:
             self.take(Step.DAMAGE)
 
     def take(self, *steps: Step) -> None:
-        """Go through these steps. Raises AssertionError for an impossible one."""
+        """Take the segment through these steps of its state. Raises AssertionError for an impossible step."""
         for step in steps:
             self.state = after(self.state, step)
 
     def raise_epoch(self, epoch: int) -> None:
-        """Have at least this epoch from now on."""
+        """Raise the epoch to this one, unless it is higher already."""
         self.epoch = max(self.epoch, epoch)
 
     def adopt(self, windows: Sequence[DedupWindow], lsn_durable: int) -> None:
-        """Accept writes from now on. `windows`: the requests that the parents have applied."""
+        """Accept writes from now on. `windows`: the dedup windows of the parents."""
         self.role = role_after(self.role, RoleStep.ADOPT)
         self.dedup = DedupWindow.joined([*windows, self.dedup], lsn_durable)
 
     def materialise(self, segment: Segment) -> None:
-        """Read these files from now on, and the parents no more."""
+        """Read these files from now on instead of the parents."""
         self.role = role_after(self.role, RoleStep.MATERIALISE)
         self.segment, self.inheritance = segment, None
 
     def want_fence(self) -> None:
-        """Be about to become the parent of a change: no other scan may isolate the range."""
+        """Note that a change is to fence the range: no further scan may isolate it."""
         self.role = role_after(self.role, RoleStep.WANT_FENCE)
 
     def fence(self, lsn: int) -> None:
-        """Accept no write any more. The log holds nothing of the range above this LSN."""
+        """Accept no more writes. The log holds no record of the range above this LSN."""
         self.role = role_after(self.role, RoleStep.FENCE)
         self.fence_lsn = lsn
 
     def finalise(self) -> None:
-        """Note that everything up to the fence is durable and applied."""
+        """Note that all writes up to the fence are durable and applied."""
         self.role = role_after(self.role, RoleStep.FINALISE)
 
     def forget_requests(self) -> None:
-        """Free the dedup window, when nothing but open scans needs the range any more."""
+        """Free the dedup window. For a retired range that only open scans still read."""
         self.dedup = DedupWindow()
 
     def isolate(self, end_ns: int) -> None:
-        """Keep writers waiting until then, for a scan."""
+        """Make writers wait until then, for a scan."""
         self.isolated_until_ns = end_ns
 
     def end_isolation(self) -> None:
@@ -113,28 +114,28 @@ class OwnedRange:
         self.isolated_until_ns = 0
 
     def replace(self, manifest: Manifest) -> list[str]:
-        """Serve this version of the segment, which a job has published. Returns the files that it names no more."""
-        assert self.segment is not None, "only what is open is published anew"
+        """Serve this version of the segment, which a job has published. Returns the files that it no longer names."""
+        assert self.segment is not None, "a new version of a segment that is not open"
         return self.segment.replace(manifest)
 
     def note_failure(self, reason: str) -> None:
-        """Note why the latest job of the range failed; empty when it ended well."""
+        """Note why the latest job of the range failed; empty if it succeeded."""
         self.last_failure = reason
 
     def note_damage(self, damage: Corruption) -> None:
-        """Note that a job met damage: no other one is begun. The first damage is kept."""
-        if self.job_damage is None:  # there may be two jobs of a segment
+        """Note that a job met damage: no further job is started. The first damage is kept."""
+        if self.job_damage is None:  # two jobs of a segment may run at once
             self.job_damage = damage
             self.take(Step.DAMAGE)
 
     def note_no_compaction(self, whatever_is_read: bool) -> None:
-        """Note that no compaction of this version is due, or that none can become due by reads or rest either."""
+        """Note that no compaction of this version is due; with `whatever_is_read`, not by reads or rest either."""
         self.version_looked_at = self.version
         if whatever_is_read:
             self.version_settled = self.version
 
     def stored(self) -> Segment | Inheritance:
-        """What lies below the overlay. Raises what kept the segment from opening."""
+        """What lies below the overlay. Raises Corruption or StorageFailure if the segment could not be opened."""
         stored = self.segment or self.inheritance
         if stored is None:
             assert self.damage is not None
@@ -143,49 +144,50 @@ class OwnedRange:
 
     @property
     def waits_for_compaction(self) -> bool:
-        """Whether it is not to be drained before it is compacted.
+        """Whether the range must be compacted before it is drained again.
 
-        A parent is not compacted any more; and where compactions fail, memory and log are to be freed all the same.
+        False for a fenced parent, which is never compacted, and for a range whose latest compaction failed: its memory
+        and log must be freed all the same.
         """
         deltas = len(self.segment.manifest.deltas) if self.segment else 0
         return deltas >= DELTAS_STOP and not self.role.is_fenced and not self.compactions.failed_last
 
     @property
     def draining_bytes(self) -> int:
-        """Memory that the next drains will free."""
+        """The memory that the next drains will free."""
         return 0 if self.waits_for_compaction else self.overlay.due_bytes
 
     @property
     def version(self) -> int:
-        """How often what lies below the overlay was published; 0 before the first time. Raises Corruption."""
+        """The version of the manifest; 0 for a child without files. Raises Corruption, StorageFailure."""
         stored = self.stored()
         return stored.manifest.version if isinstance(stored, Segment) else 0
 
     @property
     def version_known(self) -> int:
-        """The version of its manifest that is at least on stable storage; 0 before the first."""
+        """The minimum version of the manifest on stable storage; 0 if there is none."""
         return max(self.version_logged, self.segment.manifest.version if self.segment else 0)
 
     @property
     def writes_seen(self) -> int:
-        """Writes that were applied to what is read here, since it was opened."""
+        """Number of writes applied since opening to the range and to the parents that it reads."""
         inherited = self.inheritance.parents if self.inheritance else ()
         return self.writes_applied + sum([parent.writes_applied for parent in inherited])
 
     @property
     def tables(self) -> Sequence[tuple[int, TableRecord]]:
-        """The tables that are read, each with the segment in whose directory it is. Raises Corruption."""
+        """The tables of the range, and the segment in whose directory each is. Raises Corruption, StorageFailure."""
         stored = self.stored()
         if isinstance(stored, Segment):
             return [(self.segment_id, record) for record in stored.manifest.tables]
         return stored.tables
 
     def apply(self, keys: Sequence[bytes], values: Sequence[bytes] | None, payload_bytes: int, lsn: int) -> int:
-        """Put a logged write into the active layer, which cannot fail. Without values it deletes the keys.
+        """Apply a logged write to the active layer; this cannot fail. Without values, the keys are deleted.
 
         Returns by how many bytes the layer has grown.
         """
-        self.writes_applied += bool(keys)  # a bar changes nothing that a scan shows
+        self.writes_applied += bool(keys)  # a BAR has no keys, and changes nothing that a scan shows
         active = self.overlay.writable(lsn)
         if values is None:
             return active.delete(keys, payload_bytes, lsn)
@@ -193,24 +195,24 @@ class OwnedRange:
         return active.put(keys, values, payload_bytes, lsn)
 
     def get(self, key: bytes) -> Stored | None:
-        """The newest entry of one key; None or TOMBSTONE where there is no value."""
+        """The newest value or TOMBSTONE of one key; None if there is neither. Raises Corruption, StorageFailure."""
         self.stored()
         newest = self.overlay.active.entries.get(key)
         return self.get_many((key,))[0] if newest is None else newest
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
-        """The newest entry of each key; None or TOMBSTONE where there is no value."""
+        """The newest value or TOMBSTONE of each key; None where there is neither. Raises Corruption, StorageFailure."""
         segment = self.stored()
         found = self.overlay.get_many(keys)
         fill(found, keys, segment)
         return found
 
     def view(self) -> RangeView:
-        """The range as it is until the next event. Raises Corruption."""
+        """The range as it is now, valid until the next event. Raises Corruption, StorageFailure."""
         return RangeView([*self.stored().layers(), *self.overlay.layers()])
 
     def pin(self) -> PinnedView:
-        """The range as it is now, for as long as it takes. Raises Corruption."""
+        """The range as it is now, valid until it is released. Raises Corruption, StorageFailure."""
         stored = self.stored()
         if isinstance(stored, Segment):
             pinned = PinnedRange(stored.layers(), self.tables, self.version, self.overlay.pin())
@@ -218,11 +220,11 @@ class OwnedRange:
         return PinnedView([*stored.pin(), PinnedRange((), (), 0, self.overlay.pin())], None)
 
     def is_shown_by(self, pinned: PinnedView | None) -> bool:
-        """Whether a view shows what the range holds now; None stands for `view`, if it has files of its own."""
+        """Whether a view shows what the range holds now; None stands for `view`. Never for a child without files."""
         return self.segment is not None and (pinned is None or pinned.writes == self.writes_applied)
 
     def note_drained(self, tables: Iterable[DrainedTable]) -> None:
-        """Runs of this range are in tables now: scans that have pinned them go on from there. Raises Corruption."""
+        """Let scans that have pinned drained runs read them from these tables from now on. Raises Corruption."""
         if self.segment is None or not self.overlay.is_pinned:
             return
         records = {record.number: record for record in self.segment.manifest.deltas}
@@ -233,7 +235,7 @@ class OwnedRange:
                 self.overlay.note_drained(DrainedRuns(table.lsn_first, table.lsn_last, layer, self.segment_id, record))
 
     def value_bytes_mean(self) -> int:
-        """Rough mean size of an entry, never 0; what is not known yet counts as small."""
+        """About the mean size of an entry, at least 64 bytes. Parents on other workers are left out."""
         stored = self.stored()
         if isinstance(stored, Inheritance):
             return max([64, *(parent.value_bytes_mean() for parent in stored.parents)])

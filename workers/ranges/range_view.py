@@ -1,4 +1,4 @@
-"""What a scan reads of a range: its layers as they are now or, if they were pinned, as they were then."""
+"""What a scan reads of a range: its layers as they are now, or as they were when they were pinned."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from shardstore.workers.overlay.pin import DrainedRuns, Pin
 
 @dataclass(frozen=True, slots=True)
 class RangeView:
-    """Layers from the oldest to the newest: those of the segment, below those in memory."""
+    """The layers of a range, oldest first: those of the segment, then those in memory."""
 
     layers: Sequence[Ordered]
 
     def sort(self, keys_max: int) -> bool:
-        """Put layers in order, so many keys at the most. Answers whether all are."""
+        """Sort at most `keys_max` keys of the layers. Returns False if some may be left to sort."""
         for layer in self.layers:
             keys_max -= layer.sort(keys_max)
             if keys_max <= 0:
@@ -28,9 +28,9 @@ class RangeView:
 
 @dataclass(frozen=True, slots=True)
 class PinnedRange:
-    """Files and overlay of one range at one moment. Of a parent only the keys in `clip` are read.
+    """The files and the overlay of one range at one moment. `clip`: of a parent, only these keys are read.
 
-    Tables stay readable when their files are removed. `version` is that of the manifest.
+    Tables stay readable after their files are removed. `version` is that of the manifest.
     """
 
     stored: Sequence[Ordered]
@@ -40,25 +40,25 @@ class PinnedRange:
     clip: KeyRange | None = None
 
     def within(self, key_range: KeyRange) -> PinnedRange:
-        """The same, of the keys in this range only."""
+        """A copy that shows only the keys in this range."""
         return replace(self, clip=self.clip.intersection(key_range) if self.clip else key_range)
 
     def tables(self) -> Iterable[tuple[int, TableRecord]]:
-        """The tables that are read, each with the segment in whose directory it is."""
+        """The tables of this view, each with the segment in whose directory it is."""
         drained = [layer for layer in self.pin.layers if isinstance(layer, DrainedRuns)]
         return (*self.stored_tables, *((runs.segment, runs.record) for runs in drained if runs.record))
 
     def layers(self) -> Iterable[Ordered]:
-        """From the oldest to the newest."""
+        """The layers, oldest first."""
         layers = (*self.stored, *self.pin.readable())
         return layers if self.clip is None else [Clipped(layer, self.clip) for layer in layers]
 
 
 @dataclass(frozen=True, slots=True)
 class PinnedView:
-    """A view that does not change, whatever is written, drained or compacted, until it is released.
+    """A view that writes, drains and compactions do not change, until it is released.
 
-    `writes` had been applied to the range when it was pinned; None for a range that read its parents then.
+    `writes`: how many writes had been applied to the range when it was pinned; None if it read its parents then.
     """
 
     ranges: Sequence[PinnedRange]
@@ -66,27 +66,27 @@ class PinnedView:
 
     @property
     def view(self) -> RangeView:
-        """What it shows, from where that lies now."""
+        """The layers that it shows; tables take the place of runs that were drained since."""
         return RangeView([layer for pinned in self.ranges for layer in pinned.layers()])
 
     @property
     def pins(self) -> list[Pin]:
-        """What it has pinned of each overlay."""
+        """The pin of each overlay."""
         return [pinned.pin for pinned in self.ranges]
 
     @property
     def moment(self) -> tuple[tuple[Pin, int], ...]:
-        """The same for all views that show the same."""
+        """A value that is equal for views that show the same."""
         return tuple([(pinned.pin, pinned.version) for pinned in self.ranges])
 
     def share(self) -> PinnedView:
-        """The same for another reader, who releases it too."""
+        """Count another holder, which has to release the view too. Returns the view."""
         for pinned in self.ranges:
             pinned.pin.holders += 1
         return self
 
     def release(self) -> None:
-        """One reader less needs it."""
+        """Drop one holder."""
         for pinned in self.ranges:
             pinned.pin.release()
 
@@ -99,25 +99,25 @@ class Clipped:
     key_range: KeyRange
 
     def sort(self, keys_max: int) -> int:
-        """Put so many more keys in order, of the whole layer; answers how many were."""
+        """Sort up to `keys_max` more keys, of the whole layer. Returns how many were sorted."""
         return self.layer.sort(keys_max)
 
     def extent(self, key_range: KeyRange) -> KeyRange | None:
-        """The part of both ranges outside of which there is no entry; None when there is none in all of it."""
+        """A piece of both ranges outside which there is no entry; None if there is no entry at all."""
         wanted = key_range.intersection(self.key_range)
         return self.layer.extent(wanted) if wanted else None
 
     def marks(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Sequence[KeyMark]:
-        """Marks inside both ranges from the near end on, at least until one of the bounds is reached."""
+        """Marks inside both ranges, from the near end at least until one of the limits is reached."""
         wanted = key_range.intersection(self.key_range)
         return self.layer.marks(wanted, reverse, entries_max, bytes_max) if wanted else ()
 
     def columns(self, key_range: KeyRange) -> Sequence[Entries]:
-        """All entries of both ranges."""
+        """All entries in both ranges, as pairs of columns in key order."""
         wanted = key_range.intersection(self.key_range)
         return self.layer.columns(wanted) if wanted else ()
 
     def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
-        """Entries of both ranges from the near end as they are stored; None where they have to be decoded."""
+        """Entries in both ranges from the near end as they are stored; None if they must be decoded."""
         wanted = key_range.intersection(self.key_range)
         return self.layer.page(wanted, reverse, entries_max, bytes_max) if wanted else None

@@ -1,7 +1,7 @@
-"""From the log back into the overlays, at the start of a worker.
+"""Replays the log into the overlays when a worker starts.
 
-The log was verified and made durable by workers.wal.recovery before anything here reads it, so what is replayed
-may be served. A record of a single write is little work, so the records of a range are collected and applied together.
+The recovery (workers/wal/recovery.py) has verified the log and made it durable, so replayed writes may be served. Many
+records hold a single write, so the records of a range are collected and applied together.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ _KEYS_FIXED, _VALUES_FIXED = Flag.KEYS_FIXED, Flag.VALUES_FIXED
 
 
 class Replayed(NamedTuple):
-    """LSN from which ranges that are damaged need the log, if any do; the newest segment that has records."""
+    """The LSN from which damaged ranges need the log, None if none does; and the newest segment with records."""
 
     first_kept: int | None
     newest_segment: int
 
 
 def replay(ranges: Mapping[int, OwnedRange], records: Iterable[Record], log_id: int) -> Replayed:
-    """Put what no table holds yet into the overlays.
+    """Apply the records that no table holds yet to the overlays.
 
-    A segment is logged by one worker all its life. So one that is none of the ranges is gone, and its records with it.
+    A segment is logged by one worker all its life. So a segment that is not among the ranges no longer exists, and its
+    records are skipped.
     """
     waiting = {
         segment: _Waiting(owned, owned.segment.manifest.checkpoint_of(log_id) if owned.segment else 0)
@@ -55,7 +56,7 @@ def replay(ranges: Mapping[int, OwnedRange], records: Iterable[Record], log_id: 
 
 
 class _Waiting:
-    """Records of one range that are not applied yet, in the order of the log: all of them puts, or all deletes."""
+    """Records of one range that are not applied yet, in the order of the log: either puts or deletes."""
 
     def __init__(self, owned: OwnedRange, checkpoint: int) -> None:
         self.checkpoint = checkpoint
@@ -67,7 +68,7 @@ class _Waiting:
         self._payload_bytes = 0
 
     def take(self, record: Record) -> None:
-        """Collect a record; apply what was collected before it when that has to come first, or is enough."""
+        """Collect a record. Applies the earlier ones first if they are of the other kind, or many."""
         kind, layout, entries, lsn, _, _, _, client, sequence, keys, values = record
         if kind == _BAR:
             self._requests.append((RequestId(client, sequence), lsn, BARRED))
@@ -87,7 +88,7 @@ class _Waiting:
         self._requests.append((RequestId(client, sequence), lsn, result))
 
     def apply(self) -> None:
-        """Apply what was collected."""
+        """Apply the collected records."""
         if not self._requests:
             return
         active, lsn_first = self._owned.overlay.active, self._requests[0][1]

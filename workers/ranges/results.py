@@ -1,4 +1,4 @@
-"""What a retry of a write is told."""
+"""The results of writes, which are kept for the replies to retries."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TypeAlias
 from shardstore.outcome import Ending
 
 Result: TypeAlias = bytes | None
-"""The value of a counter after an INCREMENT; None that the write was applied."""
+"""None: the write was applied. Bytes: the counter's value after an INCREMENT, or FAILED, or BARRED."""
 FAILED = b""
-"""A condition did not hold."""
+"""A condition did not hold. No counter has this value."""
 BARRED = b"-"
-"""Somebody was told that it was not applied. Neither is the value of a counter."""
+"""A client was told that the write was not applied, so it never may be. No counter has this value."""
 
 
 def ending_of(result: Result) -> Ending:

@@ -6,9 +6,9 @@
                                                                              v
                      retired <-- FINAL <--FINALISE-- FENCED <--FENCE-- FENCE_WANTED
 
-A range begins ordinary or as the child of a change, and ends as the parent of another one. No step leads back: a
-change makes new ranges of old ones. A role is not durable: after a restart a child with files is ordinary, a child
-without files waits again, and a parent is fenced again.
+A range begins as an ordinary one or as the child of a change, and ends as the parent of another change. No step leads
+back, since a change makes new ranges of old ones. A role is not durable: after a restart a child with files is
+ordinary, a child without files waits again, and a parent is fenced again.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Role:
-    """What a range is now. There is one object for each role, below: compare roles with `is`.
+    """What a range is now. There is one object for each role, see below; compare roles with `is`.
 
-    `is_served`: clients may read and write it. `is_fenced`: it accepts no write any more.
+    `is_served`: clients may read and write the range. `is_fenced`: it accepts no more writes.
     """
 
     label: str
@@ -30,32 +30,32 @@ class Role:
 
 
 WAITING = Role("a child that waits", is_served=False, is_fenced=False)
-"""A child whose parents may still accept writes: it accepts none yet."""
+"""A child that accepts no writes yet, since its parents may still accept some."""
 ADOPTED = Role("an adopted child", is_served=True, is_fenced=False)
-"""A child that accepts writes but has no files: it reads from its parents what it does not know."""
+"""A child that accepts writes but has no files: data that it lacks it reads from its parents."""
 ORDINARY = Role("ordinary", is_served=True, is_fenced=False)
 """It accepts writes and reads its own files."""
 FENCE_WANTED = Role("about to be fenced", is_served=True, is_fenced=False)
-"""A parent that waits for its fence: a scan isolates it, or a sync comes first. No other scan may isolate it."""
+"""A parent that waits for its fence, because a scan isolates it or a sync comes first. No other scan may isolate it."""
 FENCED = Role("a fenced parent", is_served=False, is_fenced=True)
-"""A parent of which not everything it accepted is durable and applied."""
+"""A parent that accepts no more writes; some that it accepted may not be durable and applied yet."""
 FINAL = Role("a final parent", is_served=False, is_fenced=True)
 """A parent whose content is final. Ordinary drains write it into files."""
 
 
 class RoleStep(StrEnum):
-    """What moves a range on."""
+    """What takes a range from one role to the next."""
 
     ADOPT = "ADOPT"
-    """No parent accepts a write any more, and the child knows which requests they have applied."""
+    """No parent accepts writes any more, and the child knows which requests the parents have applied."""
     MATERIALISE = "MATERIALISE"
     """The child has files of its own."""
     WANT_FENCE = "WANT_FENCE"
     """The router has ordered a change of the range."""
     FENCE = "FENCE"
-    """It accepts no write any more."""
+    """The range accepts no more writes."""
     FINALISE = "FINALISE"
-    """Everything it accepted is durable and applied."""
+    """All writes that it accepted are durable and applied."""
 
 
 TRANSITIONS: dict[tuple[Role, RoleStep], Role] = {
@@ -65,11 +65,11 @@ TRANSITIONS: dict[tuple[Role, RoleStep], Role] = {
     (FENCE_WANTED, RoleStep.FENCE): FENCED,
     (FENCED, RoleStep.FINALISE): FINAL,
 }
-"""Where each step leads. What is missing is impossible."""
+"""The role after each step. Steps that are missing here are impossible."""
 
 
 def role_after(role: Role, step: RoleStep) -> Role:
-    """The role after the step. Raises AssertionError for a step that is impossible there."""
+    """The role after a step. Raises AssertionError if the step is impossible in this role."""
     following = TRANSITIONS.get((role, step))
     if following is None:
         raise AssertionError(f"no {step} of a range that is {role.label}")

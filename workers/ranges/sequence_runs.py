@@ -1,7 +1,7 @@
-"""Runs: sequences of one client that follow one another and ended in the same way, in a few bytes each.
+"""Runs: consecutive sequences of one client that ended in the same way, in a few bytes each.
 
     run := gap varint | length varint
-    gap       from the last sequence of the run before (0 before the first run) to the first of this one
+    gap       from the last sequence of the previous run (0 if there is none) to the first of this one
     length    (sequences - 1) x 4 + kind
 
 A varint has seven bits a byte, the lowest first; the highest bit says that another byte follows.
@@ -29,7 +29,7 @@ class Run(NamedTuple):
 
 
 def encode_run(first: int, last: int, kind: int, previous_last: int) -> bytes:
-    """The bytes of a run behind one that ends with `previous_last`."""
+    """The bytes of a run after one that ends with `previous_last`."""
     gap, length = first - previous_last, last - first << 2 | kind
     return bytes((gap, length)) if gap < 128 and length < 128 else _varint(gap) + _varint(length)
 
@@ -62,7 +62,7 @@ def decode_runs(data: bytes) -> list[Run]:
 
 
 def joined_runs(runs: Iterable[Run]) -> list[Run]:
-    """The same in as few runs as can be; they come in ascending order."""
+    """The same sequences in as few runs as possible. `runs` are in ascending order."""
     joined: list[Run] = []
     for run in runs:
         if joined and joined[-1].last + 1 == run.first and joined[-1].kind == run.kind:
@@ -73,7 +73,7 @@ def joined_runs(runs: Iterable[Run]) -> list[Run]:
 
 
 def united(older: Sequence[Run], newer: Sequence[Run]) -> list[Run]:
-    """What either of them knows. Where both do, that counts which says more than APPLIED, of two of those `newer`."""
+    """The sequences of both. One that both have is of its kind in `newer`, or in `older` if that is just APPLIED."""
     edges = sorted({edge for run in (*older, *newer) for edge in (run.first, run.last + 1)})
     pieces: list[Run] = []
     at = [0, 0]
@@ -90,7 +90,7 @@ def united(older: Sequence[Run], newer: Sequence[Run]) -> list[Run]:
 
 
 def below(runs: Iterable[Run], sequence: int) -> list[Run]:
-    """What the runs have below a sequence."""
+    """The part of the runs below a sequence."""
     return [Run(run.first, min(run.last, sequence - 1), run.kind) for run in runs if run.first < sequence]
 
 

@@ -1,7 +1,7 @@
-"""The memory that the dedup windows of a worker may take, divided among them.
+"""Divides the memory for dedup windows among the windows of a worker.
 
-A window takes its place for each client, and of what it shares with other windows its part. When all of them together
-take too much, the large ones give way (max-min): none is made smaller than another one that was left as it is.
+A record that several windows share is charged to them in equal parts; each pays for its own place. If all windows
+together take too much, the largest are shrunk (max-min fairness): no window gets less than one that keeps its size.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MINUTE_NS = 60 * SECOND_NS
 
 
 def fair_share(sizes: Iterable[int], bytes_max: int) -> int:
-    """The most that each may take so that all together take no more, if who takes less keeps what it has."""
+    """The maximum size of each so that all together fit in `bytes_max`, when smaller ones keep their size."""
     ascending = sorted(sizes)
     for at, size in enumerate(ascending):
         fair_bytes = bytes_max // (len(ascending) - at)
@@ -28,7 +28,7 @@ def fair_share(sizes: Iterable[int], bytes_max: int) -> int:
 
 
 def sizes_of(windows: Collection[DedupWindow]) -> list[int]:
-    """What each takes, with its part of what it shares."""
+    """The memory that each window takes, including its part of what it shares."""
     sharers = Counter(known for window in windows for known in window.clients)
     return [
         sum([PLACE_BYTES + (known.size_bytes - PLACE_BYTES) // sharers[known] for known in window.clients])
@@ -37,7 +37,7 @@ def sizes_of(windows: Collection[DedupWindow]) -> list[int]:
 
 
 class WindowShare:
-    """Keeps windows within `bytes_max`, and lets them grow old. `used_bytes` is what they take, as last measured."""
+    """Keeps windows within `bytes_max`, and ages them. `used_bytes` is the memory that they took when last measured."""
 
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
@@ -46,7 +46,7 @@ class WindowShare:
         self._minute_from_ns: int | None = None
 
     def pass_time(self, windows: Collection[DedupWindow], now_ns: int) -> None:
-        """Measure the windows; make them smaller if they take too much."""
+        """Age the windows when a minute is over, measure them, and shrink them if they take too much."""
         self._minute_from_ns = now_ns if self._minute_from_ns is None else self._minute_from_ns
         if now_ns - self._minute_from_ns >= MINUTE_NS:
             self._minute_from_ns = now_ns
@@ -67,7 +67,7 @@ class WindowShare:
         return sizes
 
     def _shrink(self, windows: Collection[DedupWindow], sizes: Sequence[int]) -> None:
-        """Leave some room, so that this is not to be done again at once."""
+        """Shrink the largest windows, and leave some room, so that this need not be repeated at once."""
         fair_bytes = fair_share(sizes, self.bytes_max - self.bytes_max // 8)
         for window, size in zip(windows, sizes, strict=True):
             if size > fair_bytes:

@@ -1,6 +1,6 @@
-"""The worker's half of changes of ranges.
+"""The worker's part in topology changes.
 
 holdings.py       the ranges of this worker
-changes.py        what the router has ordered, and how far it is
-remote_reads.py   what a child asks of parents in other processes
+changes.py        the changes that the router has ordered, and their progress
+remote_reads.py   reads from the parents of a child on other workers
 """

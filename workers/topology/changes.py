@@ -1,10 +1,13 @@
-"""What the router has ordered, and how far it is here. See shardstore/wire/topology.py for the stages of a change.
+"""The topology changes that the router has ordered, and their progress on this worker.
+
+See shardstore/wire/topology.py for the stages of a change.
 
     parent here      fenced -> final, sealed   -> drained by ordinary jobs -> retired
     child here       opened -> adopted         -> materialised by a job    -> an ordinary range
 
-Nothing of this is durable here: after a restart the router orders it again, and the log and the manifests tell how far
-it had come. A change within this process is adopted at the moment of the fence: no write waits for it.
+A worker does not store this state: after a restart the router orders the change again, and the log and the manifests
+show how far it had come. If this worker owns all parents and children, the children are adopted in the same step that
+fences the parents, so no write waits.
 """
 
 from __future__ import annotations
@@ -30,14 +33,14 @@ from shardstore.workers.serving.write_path import WritePath
 
 REPORT_INTERVAL_NS = 250 * MILLISECOND_NS
 RETIRED_KNOWN = 1_024
-"""Retired segments that are remembered, so that a late order does not bring one back."""
+"""Number of retired segments that are remembered, so that a late order does not bring one back."""
 
 OpenRange = Callable[[Relative, int, Inheritance | None], OwnedRange]
-"""Opens a range from disk, with this epoch. A child, which may be missing there, is given what it inherits."""
+"""Opens a range from disk with this epoch. A child, which may have no files yet, also gets its inheritance."""
 
 
 class Changes:
-    """All changes that concern this worker. `ranges` are those of the worker: parents and children are among them."""
+    """All changes in which this worker takes part. `ranges`: all ranges of the worker, with parents and children."""
 
     def __init__(self, worker: int, store: str, ranges: dict[int, OwnedRange], open_range: OpenRange) -> None:
         self._worker = worker
@@ -51,7 +54,7 @@ class Changes:
         self._report_due_ns = 0
         self._retired: deque[int] = deque(maxlen=RETIRED_KNOWN)
         self.former: dict[int, OwnedRange] = {}
-        """Parents that were retired while scans read them."""
+        """Retired parents that open scans still read."""
 
     def __bool__(self) -> bool:
         """Whether any change is under way."""
@@ -71,12 +74,12 @@ class Changes:
         return []
 
     def full_disk_elsewhere(self, owned: OwnedRange) -> str:
-        """What keeps the parents of a child from being drained, for want of room; empty if nothing does."""
+        """What fails at the owners of a child's parents because their disk is full; empty if nothing does."""
         orders = [order for order in self._orders.values() if _is_child(owned, order.change)]
         return next((order.full_disk for order in orders if order.full_disk), "")
 
     def take(self, order: Order) -> None:
-        """Know this order, and open what it names. One that comes when its change is over is not heard."""
+        """Take an order, and open the ranges that it names. An order whose change is over is ignored."""
         change = order.change
         mine = [each.segment for each in (*change.parents, *change.children) if each.worker == self._worker]
         if any(segment in self._retired for segment in mine):
@@ -85,7 +88,7 @@ class Changes:
         for parent in change.parents:
             if parent.worker == self._worker and parent.segment not in self._ranges:
                 self._ranges[parent.segment] = self._open_range(parent, parent.epoch, None)
-            if parent.worker == self._worker:  # the epoch under which the owners of children ask
+            if parent.worker == self._worker:  # requests from the owners of children have this epoch
                 self._ranges[parent.segment].raise_epoch(parent.epoch)
         for child in change.children:
             if child.worker == self._worker:
@@ -93,7 +96,7 @@ class Changes:
         self._report_due_ns = 0
 
     def advance(self, writes: WritePath, maintenance: MaintenanceQueue, now_ns: int) -> list[Effect]:
-        """Do what can be done now, and tell the router of it."""
+        """Do what can be done now, and report it to the router."""
         effects: list[Effect] = []
         for order in self._orders.values():
             effects += self._fence(order.change, writes, maintenance, now_ns)
@@ -105,16 +108,19 @@ class Changes:
         return effects
 
     def wakeup_ns(self) -> int | None:
-        """When to advance without another reason: progress is told again, and an isolation may be over."""
+        """When to advance at the latest, to repeat the report and because an isolation may have ended."""
         return self._report_due_ns if self._orders else None
 
     def keep_only(self, changes: Container[int]) -> None:
-        """All others are done: the router knows them no more."""
+        """End all other changes: they are done, as the router no longer knows them."""
         for change in [change for change in self._orders if change not in changes]:
             self.end(change)
 
     def end(self, change: int) -> None:
-        """The change is done. As long as a parent is here, it is reported: the router says again that this can go."""
+        """End a change that is done, unless a parent is still here.
+
+        Then its progress is still reported, and the router replies that the parent can be removed.
+        """
         order = self._orders.get(change)
         if order is None or self._here(order.change.parents):
             return
@@ -125,9 +131,10 @@ class Changes:
             self._carried.pop(child.segment, None)
 
     def retire(self, segments: Iterable[int], scanned: Callable[[OwnedRange], bool]) -> list[int]:
-        """Answers which of these can go: all but what is served here and is no drained parent.
+        """Drop the segments among these that can be removed, and return them. Ranges that are still needed stay.
 
-        A parent that cannot be opened goes too: its files went before, in a retirement that was cut short.
+        A drained parent can be removed, and so can a segment that is not open here. A parent that could not be opened
+        can be removed too: a retirement that was cut short had begun to remove its files.
         """
         retired = []
         for segment in segments:
@@ -144,7 +151,7 @@ class Changes:
         return retired
 
     def forget_former(self, scanned: Callable[[OwnedRange], bool]) -> None:
-        """Let go of retired parents that no scan reads any more."""
+        """Drop the retired parents that no scan reads any more."""
         self.former = {segment: owned for segment, owned in self.former.items() if scanned(owned)}
 
     def _open_child(self, change: Change, child: Relative, epoch: int) -> None:
@@ -156,10 +163,10 @@ class Changes:
         self._ranges[child.segment].raise_epoch(epoch)
 
     def _fence(self, change: Change, writes: WritePath, maintenance: MaintenanceQueue, now_ns: int) -> list[Effect]:
-        """Accept nothing more for the parents here; what was accepted becomes durable, and is sealed once applied.
+        """Fence the parents here. The writes that they have accepted are made durable, and sealed once applied.
 
-        When a child is elsewhere, the writers wait for that sync. So what is in the log before is synced first, while
-        they go on: under ASYNC it can be a second of writes.
+        If the change is not local, writers wait for that sync. So what is in the log already is synced before the
+        fence, while writers go on: under ASYNC this can be a second of writes.
         """
         effects: list[Effect] = []
         parents = self._here(change.parents)
@@ -184,7 +191,7 @@ class Changes:
         return effects
 
     def _adopt(self, order: Order, lsn_durable: int) -> None:
-        """Let children accept writes, once no parent does and it is known which requests the parents have applied."""
+        """Let children accept writes once no parent does, and the dedup windows of the parents are known."""
         for child in self._here(order.change.children):
             if child.role is not WAITING:
                 continue
@@ -194,7 +201,7 @@ class Changes:
                 child.adopt(windows, lsn_durable)
 
     def _windows(self, order: Order, child: OwnedRange) -> list[DedupWindow] | None:
-        """The dedup windows of the parents of a child; None before all parents of the change are fenced."""
+        """The dedup windows of a child's parents; None until all parents of the change are fenced."""
         parents = order.change.parents_over(child.key_range)
         if order.change.is_local:
             here = self._here(order.change.parents)
@@ -220,7 +227,7 @@ class Changes:
                 )
 
     def _report(self, order: Order, now_ns: int) -> list[Effect]:
-        """Tell the router how far the change is here, when there is news and from time to time."""
+        """Report the progress of a change to the router: if there is news, and at intervals."""
         change = order.change
         parents, children = self._here(change.parents), self._here(change.children)
         final = [parent for parent in parents if parent.role is FINAL]
@@ -234,14 +241,14 @@ class Changes:
         if progress == self._reported.get(change.number) and now_ns < self._report_due_ns:
             return []
         self._reported[change.number] = progress
-        if not change.is_local:  # then another worker needs what the parents know of requests
+        if not change.is_local:  # another worker needs the dedup windows of the parents
             asked = [parent for parent in final if parent.segment_id not in order.windows]
             carried = {parent.segment_id: parent.dedup.to_carry() for parent in asked}
             progress = replace(progress, fenced=progress.fenced | carried)
         return [Send(ROUTER, b"", (Header(Op.PROGRESS).encode(), encode(progress)))]
 
     def _here(self, relatives: Sequence[Relative]) -> list[OwnedRange]:
-        """Those that are served here; a child may have changed again before it was heard that this change is over."""
+        """Those of these ranges that are here. A child may be gone: a later change may have replaced it already."""
         mine = [each.segment for each in relatives if each.worker == self._worker]
         return [self._ranges[segment] for segment in mine if segment in self._ranges]
 
@@ -251,5 +258,5 @@ def _is_child(owned: OwnedRange, change: Change) -> bool:
 
 
 def _is_drained(parent: OwnedRange) -> bool:
-    """Whether the manifest of a parent is its last: all that it ever accepted is in its tables, and no job runs."""
+    """Whether the manifest of a parent is its last one: its tables hold all that it ever accepted, and no job runs."""
     return parent.role is FINAL and not len(parent.overlay) and parent.state is SegmentState.READY

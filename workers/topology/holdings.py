@@ -1,4 +1,4 @@
-"""The ranges of this worker: those that the router has assigned, and the parents and children of changes under way."""
+"""The ranges of this worker: those that the router assigned, and parents and children of changes under way."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ ADOPTION_RETRY_NS = 2 * MILLISECOND_NS
 
 
 class Holdings:
-    """`ranges` by segment; the worker's parts share it. `windows`: what their dedup windows may take.
+    """The ranges of one worker. `ranges` maps segments to them, and is shared with other parts of the worker.
 
-    `versions`: what the log knows of manifests.
+    `windows` limits the memory of all dedup windows. `versions`: by segment, the version of its manifest that the log
+    knows.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Holdings:
         self.changes = Changes(worker, store, self.ranges, self._open)
 
     def take(self, assignments: Assignments) -> list[int]:
-        """Open what is new, take over the epochs and the changes under way. Answers what is served no more."""
+        """Open new ranges, and take over epochs and orders. Returns the segments that are no longer assigned."""
         children = {child.segment for order in assignments.orders for child in order.change.children}
         for assignment in assignments.ranges:
             owned = self.ranges.get(assignment.segment)
@@ -70,11 +71,11 @@ class Holdings:
         return sorted(self.ranges.keys() - assigned - self.changes.parents)
 
     def lost(self, segments: Iterable[int]) -> int | None:
-        """The first of these segments that still accepts writes here."""
+        """The first of these segments that is not fenced here; None if all are."""
         return next((segment for segment in segments if not self.ranges[segment].role.is_fenced), None)
 
     def serving(self) -> dict[int, int]:
-        """Epochs of the ranges that are served, or will be as soon as they are adopted."""
+        """The epochs, by segment, of the ranges that are served, or will be once they are adopted."""
         parents = self.changes.parents
         return {
             segment: owned.epoch
@@ -83,30 +84,30 @@ class Holdings:
         }
 
     def pass_time(self, now_ns: int) -> None:
-        """Keep the dedup windows within their memory."""
+        """Age the dedup windows, and keep them within their memory."""
         self.windows.pass_time([owned.dedup for owned in self.ranges.values()], now_ns)
 
     def sizes(self) -> dict[int, RangeSize]:
-        """How large the ranges are that accept writes."""
+        """The sizes, by segment, of the ranges that are not fenced."""
         return {segment: size_of(owned) for segment, owned in self.ranges.items() if not owned.role.is_fenced}
 
     def cuts_of(self, segment: int, parts: int) -> list[bytes]:
-        """Keys that cut the bytes of a range into so many parts, as far as they can be told."""
+        """Keys that cut a range into this many parts of about the same size; fewer if too little is known."""
         owned = self.ranges[segment]
         layers = owned.overlay.layers()
         marks = [(key, layer.key_marks.step_bytes) for layer in layers for key in layer.key_marks.keys]
         stored = owned.segment
         try:
             return stored.cut_keys(marks, parts) if stored else cut_keys((), lambda table: (), marks, parts)
-        except Corruption:  # it is named to whom it concerns, the readers of these keys
+        except Corruption:  # the readers of these keys get the error
             return []
 
     def open_segment(self, manifest: Manifest) -> Segment:
-        """The segment of a child that has files of its own now."""
+        """Open the segment of a child that has files of its own now."""
         return Segment(self._filesystem, manifest, self._cache)
 
     def of(self, asker: Asker, frames: Sequence[bytes]) -> OwnedRange | None:
-        """The range that answers the request, None when it is to be turned away. Raises InvalidRequest."""
+        """The range that a request is for; None if the request must be turned away. Raises InvalidRequest."""
         header = asker.header
         owned = self.ranges.get(header.segment)
         if header.store and header.store != self._tag:
@@ -116,11 +117,11 @@ class Holdings:
         return owned
 
     def is_asked_itself(self, header: Header) -> bool:
-        """Whether the request is for the worker, whatever it owns."""
+        """Whether the request is for the worker itself instead of one of its ranges."""
         return header.op == Op.STATS and not header.segment and header.store in (0, self._tag)
 
     def turn_away(self, asker: Asker, routes: bytes) -> Send:
-        """The answer to a request that is not for this worker, or not yet."""
+        """The reply to a request that this worker cannot serve, or not yet."""
         header = asker.header
         if header.store and header.store != self._tag:
             return asker.refuse(Status.OTHER_STORE, Refusal(f"this is a worker of store {self._store}"))
@@ -132,7 +133,7 @@ class Holdings:
         return asker.refuse(Status.STALE_ROUTE, Refusal(stale, routes=routes))
 
     def _former_of(self, asker: Asker, frames: Sequence[bytes]) -> OwnedRange | None:
-        """The parent of a change: it answers what the owner of a child asks, and scans that began before the change."""
+        """The fenced parent that a request is for, if it is a read for a child or goes on with a scan; else None."""
         header = asker.header
         owned = self.ranges.get(header.segment) or self.changes.former.get(header.segment)
         if owned is None or owned.epoch != header.epoch or not owned.role.is_fenced:
@@ -142,7 +143,7 @@ class Holdings:
         return owned if header.op in (Op.SCAN, Op.END_SCAN) and is_marked(frames) else None
 
     def _open(self, relative: Relative, epoch: int, inheritance: Inheritance | None) -> OwnedRange:
-        """A parent, or the child that inherits this, from its files if it has any."""
+        """Open a parent, or a child, which may have no files yet and reads its inheritance then."""
         assignment = Assignment(relative.segment, relative.start, relative.end, epoch, create=False)
         return self._opened(assignment, inheritance)
 

@@ -1,11 +1,11 @@
-"""Reads of a child whose parents are in another process: what the child does not know is asked of them.
+"""Reads of a child whose parents other workers own: keys that the child does not have are read from the parents.
 
-    GET --> overlay of the child --> keys it does not know --GET, OF_PARENT--> router --> owner of the parent
-                                                     answer <--------------------------------+
+    GET --> overlay of the child --> keys it does not have --GET, OF_PARENT--> router --> owner of the parent
+                                                      reply <--------------------------------+
 
-A parent that is here is read at once. Each read asks each other parent once, all its keys together. What the parent
-answers was true at the fence and is true as long as the child knows nothing newer, as it did when the read began. A
-read that gets no answer is forgotten: its client asks again.
+A parent on this worker is read at once. A read asks each other parent once, for all keys together. The values in its
+reply have not changed since the fence, and the child had nothing newer when the read began. A read that gets no reply
+is dropped: its client asks again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,11 @@ RETRY_NS = 5 * MILLISECOND_NS
 
 @dataclass(slots=True)
 class Read:
-    """One GET that waits for parents. `values`: as known by now; `unknown`: places that no parent has answered."""
+    """One GET that waits for parents.
+
+    `values`: those known so far. `unknown`: the positions of keys that are not known yet. `asked`: by the sequence of a
+    request to a parent, the positions that it asks for.
+    """
 
     asker: Asker
     values: list[bytes | None]
@@ -45,8 +49,8 @@ class Read:
 class RemoteReads:
     """All reads that wait for another worker.
 
-    `client`: under which id this worker asks, see router/sessions.py. `sequence`: above which its requests are
-    numbered, at random, so that an answer to an earlier process is not taken for one to this.
+    `client`: the client id with which this worker asks. `sequence`: a random number from which its requests count, so
+    that a reply to an earlier process of this worker is not taken for one to this process.
     """
 
     def __init__(self, client: int, sequence: int) -> None:
@@ -63,7 +67,7 @@ class RemoteReads:
         now_ns: int,
         pressure: int,
     ) -> list[Effect]:
-        """Answer a GET of a child, now or when its parents have. Raises InvalidRequest, Corruption."""
+        """Answer a GET of a child, or ask its parents first. Raises InvalidRequest, Corruption, StorageFailure."""
         self.forget_old(now_ns)
         keys = keys_of(asker.header, frames, owned.key_range)
         keys = keys[: max(1, REPLY_BYTES_AIM // owned.value_bytes_mean())]
@@ -82,11 +86,11 @@ class RemoteReads:
         return [self._ask(read, parent, keys, now_ns) for parent in parents if self._places(read, parent, keys)]
 
     def answered(self, header: Header, frames: Sequence[bytes], pressure: int) -> list[Effect]:
-        """Take what a parent has answered, if a read still waits for it. Raises MalformedMessage, InvalidColumn."""
+        """Take the reply of a parent, if a read still waits for it. Raises InvalidColumn."""
         read = self._reads.pop(header.sequence, None)
         if read is None:
             return []
-        if header.status != Status.OK:  # the parent is gone: by now the child has files, or its owner is down
+        if header.status != Status.OK:  # the parent is gone, as the child has files by now, or its owner is down
             self._drop(read)
             return [read.asker.refuse(Status.UNAVAILABLE, Refusal("a parent of the range does not answer"), RETRY_NS)]
         places = read.asked.pop(header.sequence)
@@ -128,13 +132,13 @@ class RemoteReads:
             self._reads.pop(sequence, None)
 
     def forget_old(self, now_ns: int) -> None:
-        """Let go of reads that were not answered in time."""
+        """Drop the reads whose time is over."""
         for sequence in [sequence for sequence, read in self._reads.items() if now_ns >= read.end_ns]:
             del self._reads[sequence]
 
 
 def _answer(read: Read, pressure: int) -> Send:
-    """The values from the front up to the first that is still unknown, or to as many as one reply is to hold."""
+    """The reply: the values before the first one that is still unknown, but at most as many as one reply may hold."""
     known = min(read.unknown, default=len(read.values))
     if not known:
         return read.asker.refuse(Status.UNAVAILABLE, Refusal("a parent of the range did not answer in full"), RETRY_NS)

@@ -5,6 +5,6 @@ client.py       `AsyncClient`
 lifetime.py     how a client is made, opened and closed
 admin.py        `AsyncClient.admin`
 scan.py         what `AsyncClient.scan` returns
-calling.py      runs the calls of a method, several at a time
+calling.py      runs the calls of a method, several at once
 pump.py         lets an event loop drive a session
 """

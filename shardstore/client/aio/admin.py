@@ -1,4 +1,4 @@
-"""What `AsyncClient.admin` is: the counterpart of blocking/admin.py."""
+"""`AsyncClient.admin`: the counterpart of blocking/admin.py."""
 
 from __future__ import annotations
 

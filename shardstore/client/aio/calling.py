@@ -1,4 +1,4 @@
-"""Runs the calls of the asyncio client's methods, several at a time: the counterpart of blocking/calling.py."""
+"""Runs the calls of the asyncio client's methods, several at once: the counterpart of blocking/calling.py."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CallRunner:
         self._pump = pump
 
     async def one(self, call: Call) -> Any:
-        """What the call settles with. Cancelled, it tells what became of a write."""
+        """Run a call. Returns its value, or raises its error. If a write is cancelled, the error has its token."""
         self._pump.submit(call)
         try:
             return await self._pump.wait(call)
@@ -33,7 +33,7 @@ class CallRunner:
             self._pump.abandon(call)
 
     async def each(self, calls: Iterator[Call]) -> AsyncIterator[Any]:
-        """What each call settles with, in order. Some later ones are under way meanwhile."""
+        """The value of each call, in order. Up to CALLS_OUTSTANDING calls are under way at once."""
         under_way: deque[Call] = deque()
         done = 0
         try:
@@ -52,7 +52,7 @@ class CallRunner:
                 self._pump.abandon(left)
 
     async def _wait_among(self, under_way: deque[Call], done: int) -> Any:
-        """What the first call settles with. When a write fails, the others end too: the error tells of all."""
+        """The value of the first call. If it is a write and fails, waits for the others: the error covers them all."""
         call = under_way[0]
         try:
             value = await self._pump.wait(call)
@@ -68,7 +68,7 @@ class CallRunner:
         return value
 
     async def _ends(self, calls: Collection[Call], done: int) -> list[ShardstoreError | None]:
-        """The error of each call, None if it has none."""
+        """The error with which each call ends; None for success."""
         try:
             return [await self._end_of(call) for call in calls]
         except CancelledError as cancelled:
@@ -83,8 +83,8 @@ class CallRunner:
         return None
 
     def _tell_of(self, cancelled: CancelledError, calls: Iterable[Call], done: int) -> None:
-        """Let the error tell what became of a write of these calls, behind `done` that were applied."""
+        """Give the error the token of a write that consists of these calls, after `done` that were applied."""
         if all(map(is_write, calls)):
             token = endings.token_of_all(map(self._pump.ending_of, calls), done)
             cancelled.token = token.encode()  # type: ignore[attr-defined]
-            cancelled.add_note("the write may be applied: `outcome(error.token)` of the client tells")
+            cancelled.add_note("the write may have been applied: ask `outcome(error.token)` of the client")

@@ -167,7 +167,7 @@ class AsyncClient(Lifetime):
     async def outcome(self, token: bytes, *, timeout: float | None = None) -> Outcome:
         """Return what became of a write whose reply was lost.
 
-        What this says was not applied never will be.
+        A write that this reports as not applied never will be.
 
         Args:
             token: `OutcomeUnknown.token`, or the token of a cancelled write, from any client of the store.
@@ -304,7 +304,7 @@ class AsyncClient(Lifetime):
             limit: At most this many entries; None: all.
             keys_only: Yield keys instead of pairs (key, value).
             mode: A ScanMode: what the scan shows of writes that come while it runs.
-            resume: A `resume_token`: continue that scan behind its last entry. Only `timeout` may be given with it.
+            resume: A `resume_token`: continue that scan after its last entry. Only `timeout` may be given with it.
             timeout: Seconds to wait for each page; None is 30. Time in the caller's code does not count.
 
         Returns:
@@ -313,7 +313,7 @@ class AsyncClient(Lifetime):
         Raises:
             InvalidRequest: An argument is not allowed.
             ScanInvalidated: While iterating: the scan cannot keep what its mode promises; `error.token` resumes it.
-            The other errors of `get`: While iterating. The next `next` continues behind the last entry.
+            The other errors of `get`: While iterating. The next `next` continues after the last entry.
         """
         scan = scan_of(start, end, prefix, reverse, limit, keys_only, mode, resume, timeout)
         return AsyncScanIterator(self._pump, scan)
@@ -331,7 +331,7 @@ class AsyncClient(Lifetime):
 
         Raises:
             Busy: With wait=False, an earlier flush or compaction of a range still runs; the other ranges have accepted.
-                With wait=True, it failed until the timeout; the message says why.
+                With wait=True, it kept failing until the timeout; the message says why.
             The other errors of `get`.
         """
         await self._calls.one(operations.maintain(Op.FLUSH, start, end, wait, timeout))

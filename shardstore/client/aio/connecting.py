@@ -1,4 +1,4 @@
-"""How an asyncio client is made: by `await` or `async with`."""
+"""`connect_async`, which makes an asyncio client, by `await` or `async with`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def connect_async(
         fork: What the client does in the child of a fork: connect anew ("reopen"), or raise Closed ("refuse").
 
     Returns:
-        What `await` makes an AsyncClient of the running event loop, and `async with` one that is closed at the end.
+        An awaitable: `await` gives an AsyncClient for the running event loop, `async with` one that it closes.
 
     Raises:
         InvalidRequest: An argument is not allowed, or `where` and both variables are missing.
@@ -53,22 +53,22 @@ async def _connected(
 
 
 class Connecting(Coroutine[Any, Any, "AsyncClient"]):
-    """What `connect_async` returns: `await` it, or enter it with `async with`, at whose end the client is closed."""
+    """What `connect_async` returns: `await` it, or use it with `async with`, which closes the client at its end."""
 
     def __init__(self, connected: Coroutine[Any, Any, AsyncClient]) -> None:
         self._connected = connected
         self._client: AsyncClient | None = None
 
     def send(self, value: Any) -> Any:
-        """Go on; for the event loop."""
+        """Resume the coroutine; for the event loop."""
         return self._connected.send(value)
 
     def throw(self, *error: Any) -> Any:
-        """Go on with an exception; for the event loop."""
+        """Raise an exception in the coroutine; for the event loop."""
         return self._connected.throw(*error)
 
     def close(self) -> None:
-        """Give it up; for the event loop."""
+        """Close the coroutine; for the event loop."""
         self._connected.close()
 
     def __await__(self) -> Generator[Any, Any, AsyncClient]:

@@ -14,7 +14,7 @@ from shardstore.errors import InvalidRequest
 
 
 class Lifetime:
-    """What a client does besides its operations."""
+    """The part of a client that is not an operation: making, opening and closing it."""
 
     def __init__(self, surroundings: Surroundings) -> None:
         if not isinstance(surroundings, Surroundings):

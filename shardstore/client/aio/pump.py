@@ -1,7 +1,8 @@
 """Lets an asyncio event loop drive a session: the counterpart of blocking/pump.py.
 
-Calls made in one turn of the loop are submitted together, so that they are gathered. The transport's descriptor may
-miss what comes while something is sent: after everything that may have sent, messages are taken until there are none.
+Calls made in one turn of the loop are submitted together, so that they are gathered. The transport's descriptor may not
+become ready for messages that come during a send. So after each step that may send, messages are received until there
+are none.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _RECEIVES_PER_TURN = 4
 
 
 class _Answer(asyncio.Future[Any]):
-    """What a call settles with. The pump is told at once when it is cancelled: its task is told a turn later."""
+    """The future of a call. It informs the pump at once when it is cancelled; its task is informed a turn later."""
 
     call: Call
     pump: LoopPump
@@ -41,8 +42,8 @@ class _Answer(asyncio.Future[Any]):
 class LoopPump:
     """Belongs to the loop that runs when it is made; in the child of a fork, to the loop of the first call there.
 
-    The loop knows it by a weak reference, so that a client that was forgotten is freed. `life` counts the forks it was
-    carried over. `_ended` says why it is of no use any more.
+    The loop has only a weak reference to it, so that a client that is not used any more is freed. `life` counts the
+    forks since it was made. `_ended` says why it cannot be used any more; empty while it can.
     """
 
     def __init__(self, surroundings: Surroundings) -> None:
@@ -64,12 +65,12 @@ class LoopPump:
 
     @property
     def name(self) -> str:
-        """What the client was told to connect to."""
+        """The argument of `connect_async`, or what the environment named."""
         return self._surroundings.name
 
     @property
     def ended(self) -> str:
-        """Why it is of no use any more; empty while it is."""
+        """Why it cannot be used any more; empty while it can."""
         return self._ended
 
     @property
@@ -81,7 +82,7 @@ class LoopPump:
         return Driver(made_of.new_transport, made_of.clock, made_of.new_session, self._resolve)
 
     def submit(self, call: Call) -> Call:
-        """Take a call; it is sent at the end of this turn of the loop. Raises Closed, InvalidRequest."""
+        """Take a call. It is sent at the end of this turn of the loop. Raises Closed, InvalidRequest."""
         self._futures[call] = self._answer_to(call, self._loop_of_this_call())
         self._submitted.append(call)
         self._turn_soon()
@@ -94,12 +95,12 @@ class LoopPump:
             self._turn_soon()
 
     async def wait(self, call: Call) -> Any:
-        """What a submitted call settles with; raises its error. It is the caller's to abandon it then."""
+        """Wait for a submitted call. Returns its value, or raises its error. The caller must then abandon it."""
         self._await(call)
         return await self._futures[call]
 
     async def watch(self, call: Call) -> Any:
-        """Like `wait`, but it abandons a call that has ended; when this is cancelled, the call may be watched again."""
+        """Like `wait`, but abandons a call that has ended. If this is cancelled, the call may be watched again."""
         self._await(call)
         try:
             value = await asyncio.shield(self._futures[call])
@@ -110,21 +111,21 @@ class LoopPump:
         return value
 
     def ending_of(self, call: Call) -> BaseException | None:
-        """How a write ends whose caller is cancelled now: in doubt, unless it ended before; None if it is applied."""
+        """The error of a write whose caller is cancelled now: OutcomeUnknown, unless it has ended; None if applied."""
         future = self._futures.get(call)
         if future is None or not future.done() or future.cancelled() or isinstance(future.exception(), Closed):
             return self._driver.interrupted(call, "its caller was cancelled")
         return future.exception()
 
     def settled_value(self, call: Call) -> Any:
-        """What a submitted call has settled with, None if it has not, or with an error."""
+        """The value of a submitted call; None if it has not ended, or with an error."""
         future = self._futures.get(call)
         if future is None or not future.done() or future.cancelled() or future.exception() is not None:
             return None
         return future.result()
 
     def abandon(self, call: Call) -> None:
-        """Nobody waits for this call any more, if anybody did."""
+        """Note that nobody waits for this call any more."""
         future = self._futures.pop(call, None)
         if future is None:
             return
@@ -134,10 +135,10 @@ class LoopPump:
             self._abandoned.append(call)
             self._turn_soon()
         if future.done() and not future.cancelled():
-            future.exception()  # it counts as retrieved
+            future.exception()  # so that asyncio does not report it as never retrieved
 
     def close(self) -> None:
-        """Close the transport; who waits gets Closed."""
+        """Close the transport. Calls that wait raise Closed."""
         if self._ended:
             return
         self._ended = "the client was closed"
@@ -153,7 +154,7 @@ class LoopPump:
                 future.set_exception(Closed(self._ended))
 
     def carry_over_fork(self) -> None:
-        """This is the child of a fork: begin anew with the next call, in the loop that runs then, or refuse it."""
+        """In the child of a fork: begin anew with the next call, in the loop that runs then, or refuse to be used."""
         self.life += 1
         self._loop = self._timer = None
         self._turn_is_due = False
@@ -173,12 +174,12 @@ class LoopPump:
         return answer
 
     def leave(self, call: Call) -> None:
-        """The task that waits for this call is cancelled, and will learn of it: what comes now comes behind."""
+        """Note that the task of this call is cancelled, before it knows: later calls come after this one."""
         if not self._driver.torn and not self._ended:
             self._abandoned.append(call)
 
     def _loop_of_this_call(self) -> AbstractEventLoop:
-        """Raises Closed, InvalidRequest."""
+        """The loop in which this call is made, which must be that of the pump. Raises Closed, InvalidRequest."""
         if self._ended:
             raise Closed(self._ended)
         running = asyncio.get_running_loop()
@@ -191,7 +192,7 @@ class LoopPump:
         return running
 
     def _attach(self, loop: AbstractEventLoop) -> None:
-        """Let the loop watch the transport, and let go of it when the client is forgotten."""
+        """Let the loop watch the transport, until the client is garbage."""
         transport = self._driver.transport
         assert transport is not None, "it was started"
         loop.add_reader(transport.descriptor(), _turn_of, weakref.ref(self))
@@ -204,7 +205,7 @@ class LoopPump:
             self._turn_soon()
 
     def _turn_soon(self) -> None:
-        """From this loop, or from wherever an object is finalized."""
+        """Have `_turn` called soon. May be called from this loop, or from any finalizer."""
         loop = self._loop
         if self._turn_is_due or loop is None:
             return
@@ -215,7 +216,7 @@ class LoopPump:
             self._turn_is_due = False
 
     def _turn(self) -> None:
-        """Hand over what was submitted, take what has come, and arrange to be called again in time."""
+        """Pass on what was submitted, receive messages, and arrange the next call of this method."""
         self._turn_is_due = False
         if self._ended:
             return
@@ -232,14 +233,14 @@ class LoopPump:
                 if not self._driver.receive(0):
                     break
             else:
-                self._turn_soon()  # there may be more, but others have a right to this loop
+                self._turn_soon()  # there may be more, but other tasks need the loop too
         finally:
             if self._driver.torn:
                 self._end_lost()
             self._set_timer()
 
     def _start_over(self) -> bool:
-        """An exception left the driver torn: the session is replaced. If that cannot be now, who waits is told."""
+        """Replace the session of a torn driver. If that is impossible now, the submitted calls raise Unavailable."""
         while self._abandoned:
             self._abandoned.popleft().settled = True
         before = self._transport
@@ -254,7 +255,7 @@ class LoopPump:
         return not self._driver.torn
 
     def _end_lost(self) -> None:
-        """End the calls that only a torn session knows."""
+        """End the calls that only the torn session knows."""
         unsent = set(self._submitted)
         for call in list(self._futures):
             if call not in unsent:
@@ -262,7 +263,7 @@ class LoopPump:
                 self._resolve(Resolve(call, None, self._driver.interrupted(call)))
 
     def _set_timer(self) -> None:
-        """Be called when the session wants to be. A timer that stands for an earlier time stays, and does no harm."""
+        """Set the timer for the next wakeup of the session. An earlier timer stays, as it does no harm."""
         due_ns = self._driver.wakeup_ns()
         if due_ns is None or self._loop is None:
             return
@@ -273,7 +274,7 @@ class LoopPump:
             self._timer = self._loop.call_at(due, _turn_of, weakref.ref(self), True)
 
     def be_called(self, by_timer: bool) -> None:
-        """The loop has something for it."""
+        """Handle a call of the loop: the descriptor is ready, or a turn or the timer is due."""
         if by_timer:
             self._timer = None
         self._turn()
@@ -282,7 +283,7 @@ class LoopPump:
         future = self._futures.get(effect.call)
         if future is None:
             return
-        if future.cancelled():  # its task does not know that yet: when it does, it asks how the call has ended
+        if future.cancelled():  # its task does not know that yet, and will ask how the call has ended
             future = self._futures[effect.call] = self._answer_to(effect.call, future.get_loop())
         if future.done():
             return
@@ -299,7 +300,7 @@ def _turn_of(pump: weakref.ref[LoopPump], by_timer: bool = False) -> None:
 
 
 def _let_go(loop: AbstractEventLoop, transport: ClientTransport) -> None:
-    """Close what a forgotten client had: in its loop, which watches it, if that still runs."""
+    """Drop the transport of a client that is garbage: in its loop, which watches it, unless that is closed."""
     if not _call_in(loop, _drop_in, loop, transport):
         transport.drop()
 
@@ -310,7 +311,7 @@ def _drop_in(loop: AbstractEventLoop, transport: ClientTransport) -> None:
 
 
 def _call_in(loop: AbstractEventLoop, callback: Callable[..., object], *arguments: object) -> bool:
-    """Have something called in a loop, from any thread; False when the loop is closed."""
+    """Have a function called in a loop. May be called from any thread. Returns False if the loop is closed."""
     try:
         loop.call_soon_threadsafe(callback, *arguments)
     except RuntimeError:

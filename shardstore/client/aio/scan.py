@@ -18,10 +18,10 @@ Entry_co = TypeVar("Entry_co", covariant=True)
 class AsyncScanIterator(AsyncIterator[Entry_co]):
     """The entries of a scan: pairs (key, value), or keys. For one task at a time.
 
-    When `anext` raises or is cancelled, no entry is lost: the next `anext` tries again. It raises StopAsyncIteration
-    only behind the last entry. Two tasks that iterate at the same time get InvalidRequest.
+    If `anext` raises an error or is cancelled, no entry is lost: call it again. It raises StopAsyncIteration only after
+    the last entry. If a second task iterates at the same time, it gets InvalidRequest.
 
-    A worker may hold something for the scan until its end. If you do not read it to its end, close it, by hand or with
+    A worker may hold resources for the scan until its end. If you do not read it to its end, close it, by hand or with
     `async with`, or drop it.
 
     Raises:
@@ -55,14 +55,14 @@ class AsyncScanIterator(AsyncIterator[Entry_co]):
 
     @property
     def resume_token(self) -> bytes:
-        """Bytes for `scan(resume=...)` of any client: it continues right behind the last entry that was yielded.
+        """Bytes for `scan(resume=...)` of any client: it continues right after the last entry that was yielded.
 
         They can be stored and sent to another process.
         """
         return self._scan.token
 
     def seek(self, key: bytes) -> None:
-        """Continue at another key, before or behind the last one, with a fresh view of the range.
+        """Continue at another key, before or after the last one, with a fresh view of the range.
 
         The next entry is that of this key or, if it has none, the one that follows in the order of the scan. The bounds
         of the scan stay as they are.
@@ -96,9 +96,9 @@ class AsyncScanIterator(AsyncIterator[Entry_co]):
 
 
 class _PageReader:
-    """Gets the pages of a scan; as a rule the next is under way (`ahead`) while one is read.
+    """Gets the pages of a scan. As a rule the next page is under way (`_ahead`) while one is read.
 
-    A page that did not come is asked for again by the next attempt; a scan that was invalidated stays so until a seek.
+    If a page does not come, the next attempt asks for it again. A scan that was invalidated stays so until a seek.
     """
 
     def __init__(self, pump: LoopPump, scan: Scan) -> None:
@@ -110,7 +110,7 @@ class _PageReader:
         self._life = pump.life
 
     async def next_page(self) -> Iterator[Any] | None:
-        """The entries of the next page that has any; None at the end of the scan. May be cancelled.
+        """Get the next page that has entries, and return them; None at the end of the scan. May be cancelled.
 
         Raises InvalidRequest while another task waits for it.
         """
@@ -143,7 +143,7 @@ class _PageReader:
         return None
 
     def leave(self) -> None:
-        """Tell the worker that no further page is wanted; the session tells it for a page that is under way."""
+        """Tell the worker that no further page is wanted. For a page under way, the session does so."""
         self._heed_fork()
         self._invalidated = ""
         ahead, self._ahead = self._ahead, None
@@ -155,11 +155,11 @@ class _PageReader:
             self._pump.tell(call)
 
     def __del__(self) -> None:
-        if not is_finalizing():  # at the end of the program the worker sees the client go
+        if not is_finalizing():  # at the end of the program the worker notices that the client is gone
             self.leave()
 
     async def _answer_of(self, call: Call) -> Any:
-        """What a call settles with. When this is cancelled, the call goes on: the next attempt waits for it again."""
+        """The value of a call. If this is cancelled, the call goes on, and the next attempt waits for it again."""
         try:
             return await self._pump.watch(call)
         except ScanInvalidated as error:
@@ -171,7 +171,7 @@ class _PageReader:
             raise
 
     def _heed_fork(self) -> None:
-        """What a worker holds, it holds for the parent."""
+        """After a fork, stop using what a worker holds for the scan: it belongs to the parent."""
         if self._life != self._pump.life:
             self._life = self._pump.life
             self._ahead = None

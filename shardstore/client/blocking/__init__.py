@@ -5,6 +5,6 @@ client.py       `Client`
 lifetime.py     how a client is made, opened and closed
 admin.py        `Client.admin`
 scan.py         what `Client.scan` returns
-calling.py      runs the calls of a method, several at a time
+calling.py      runs the calls of a method, several at once
 pump.py         lets many threads share one session
 """

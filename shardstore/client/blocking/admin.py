@@ -1,4 +1,4 @@
-"""What `Client.admin` is: the methods of an operator."""
+"""`Client.admin`: the methods of an operator."""
 
 from __future__ import annotations
 

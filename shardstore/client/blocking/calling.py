@@ -1,4 +1,4 @@
-"""Runs the calls of the blocking client's methods, several at a time."""
+"""Runs the calls of the blocking client's methods, several at once."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class CallRunner:
         self._pump = pump
 
     def one(self, call: Any) -> Any:
-        """What the call settles with."""
+        """Run a call. Returns its value, or raises its error."""
         return self._pump.wait(self._pump.submit(call))
 
     def each(self, calls: Iterator[Call]) -> Iterator[Any]:
-        """What each call settles with, in order. Some later ones are under way meanwhile."""
+        """The value of each call, in order. Up to CALLS_OUTSTANDING calls are under way at once."""
         under_way: deque[Ticket] = deque()
         done = 0
         try:
@@ -46,7 +46,7 @@ class CallRunner:
                 self._pump.abandon(ticket)
 
     def _wait_among(self, under_way: deque[Ticket], done: int) -> Any:
-        """What the first call settles with. When a write fails, the others end too: the error tells of all."""
+        """The value of the first call. If it is a write and fails, waits for the others: the error covers them all."""
         ticket = under_way.popleft()
         try:
             return self._pump.wait(ticket)
@@ -58,7 +58,7 @@ class CallRunner:
             raise failure from failure.__cause__
 
     def _end_of(self, ticket: Ticket) -> ShardstoreError | None:
-        """The error of a call, None if it has none."""
+        """The error with which a call ends; None for success."""
         try:
             self._pump.wait(ticket)
         except ShardstoreError as error:

@@ -1,4 +1,4 @@
-"""How a blocking client is made."""
+"""`connect`, which makes a blocking client."""
 
 from __future__ import annotations
 

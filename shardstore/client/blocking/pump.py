@@ -1,12 +1,12 @@
 """Lets many threads share one session without a thread of its own.
 
-The thread that waits for an answer drives the session itself, if no other does: it leads. Others leave their calls in
-the inbox, wake the leader and wait; it takes all calls it finds there together, so that they are gathered. When the
-leader's own call is done, one that still waits is woken to lead. A single thread so never waits for another.
+A thread that waits for a reply drives the session itself if no other does: it leads. Other threads put their calls into
+the inbox, wake the leader and wait. The leader takes all calls from the inbox together, so that they are gathered. When
+its own call is done, it wakes a thread that still waits, which leads then. So a single thread never waits for another.
 
-A call may come in the middle of another one of the same thread: from a signal handler, or from where the collector
-finalizes an object. The session stands in the middle of a step then, so such a call goes through a pump of its own
-(`_inner`), with a session and links of its own, which is made when it is needed and kept.
+A call may come in the middle of another one of the same thread: from a signal handler, or when the garbage collector
+finalizes an object. The session may be in the middle of a step then. So such a call goes through another pump
+(`_inner`), which has a session and links of its own, and is made when it is first needed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from shardstore.seams.transport import ClientTransport
 
 
 class Ticket:
-    """A call that was submitted, and how it ended. `parking` is where its thread waits, once it does."""
+    """A submitted call, and how it ended. `parking` is where its thread waits, once it does."""
 
     __slots__ = ("call", "error", "parking", "pump", "settled", "value")
 
@@ -40,7 +40,7 @@ class Ticket:
         self.parking: queue.SimpleQueue[None] | None = None
 
     def settle(self, value: Any, error: Exception | None) -> None:
-        """Tell the thread that waits."""
+        """Note how the call ended, and wake the thread that waits for it."""
         self.value = value
         self.error = error
         self.settled = True
@@ -50,19 +50,19 @@ class Ticket:
 
 CLOSED = "the client was closed"
 FORKED = "the process was forked while the call was under way; it goes on in the parent"
-IN_THE_MIDDLE = "a call in the middle of another one of the same thread cannot wait for what was asked before that one"
+IN_THE_MIDDLE = "a call in the middle of another one of the same thread cannot wait for a request made before it"
 
 
 class Pump:
-    """Only the thread that holds `_leader` touches driver and transport, except for the transport's wake.
+    """Drives one session for many threads. Only the thread that holds `_leader` uses the driver, except to wake it.
 
-    `life` counts the forks it was carried over. `_ended` says why it is of no use any more.
+    `life` counts the forks since it was made. `_ended` says why it cannot be used any more; empty while it can.
     """
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
         self._leader = threading.RLock()
-        self._waking = threading.RLock()  # held to wake, and to forbid it before the transport is closed
+        self._waking = threading.RLock()  # held to wake the driver, and to forbid that before the transport is closed
         self._submitted: deque[Call] = deque()
         self._events: deque[Abandon | Await] = deque()
         self._tickets: dict[Call, Ticket] = {}
@@ -79,12 +79,12 @@ class Pump:
 
     @property
     def name(self) -> str:
-        """What the client was told to connect to."""
+        """The argument of `connect`, or what the environment named."""
         return self._surroundings.name
 
     @property
     def ended(self) -> str:
-        """Why it is of no use any more; empty while it is."""
+        """Why it cannot be used any more; empty while it can."""
         return self._ended
 
     @property
@@ -92,7 +92,7 @@ class Pump:
         return self._driver.transport
 
     def submit(self, call: Call) -> Ticket:
-        """Take a call; it is sent when somebody leads. Raises Closed."""
+        """Take a call. It is sent by the thread that leads. Raises Closed."""
         if self._ended:
             raise Closed(self._ended)
         if self._is_in_the_middle():
@@ -100,7 +100,7 @@ class Pump:
         return self._take(call)
 
     def send(self) -> None:
-        """Send what was submitted and take what has come, unless somebody leads and does so. Raises Closed."""
+        """Send what was submitted and handle what was received, unless a leader does so. Raises Closed."""
         if self._ended:
             raise Closed(self._ended)
         if self._is_in_the_middle():
@@ -115,15 +115,15 @@ class Pump:
             raise
 
     def tell(self, call: Call) -> None:
-        """Take a call for whose end nobody waits. From anywhere, also from where an object is finalized."""
+        """Take a call for whose end nobody waits. May be called from anywhere, even from a finalizer."""
         with suppress(Closed, Unavailable):
             if not self._ended:
                 self._take(call)
-                if not self._is_in_the_middle():  # else whoever stands there sends it
+                if not self._is_in_the_middle():  # else the interrupted call sends it
                     self.send()
 
     def wait(self, ticket: Ticket) -> Any:
-        """What the call settles with; raises its error."""
+        """Wait for a submitted call. Returns its value, or raises its error."""
         if ticket.pump is not self:
             return ticket.pump.wait(ticket)
         if not ticket.settled:
@@ -144,7 +144,7 @@ class Pump:
         except BaseException as error:
             self.abandon(ticket)
             self._recover()
-            if life != self.life and isinstance(error, OSError | ValueError):  # it waited with what the parent has
+            if life != self.life and isinstance(error, OSError | ValueError):  # it waited on the parent's descriptors
                 raise ticket.error or error from None
             raise
         if ticket.error is not None:
@@ -152,7 +152,7 @@ class Pump:
         return ticket.value
 
     def abandon(self, ticket: Ticket) -> None:
-        """Nobody waits for this call any more."""
+        """Note that nobody waits for this call any more."""
         if ticket.pump is not self:
             ticket.pump.abandon(ticket)
             return
@@ -163,7 +163,7 @@ class Pump:
             self._tell_session(Abandon(ticket.call))
 
     def close(self) -> None:
-        """Close the transport; who waits gets Closed. In the middle of a call of this thread, that comes behind it."""
+        """Close the transport; calls that wait raise Closed. Within another call of this thread: after that call."""
         if self._inner is not None:
             self._inner.close()
         with self._waking:
@@ -174,10 +174,10 @@ class Pump:
         if not self._is_in_the_middle():
             with self._leader:
                 self._finish_close()
-            self._wake_all()  # also who submitted too late for that: it finds the client closed
+            self._wake_all()  # also threads that submitted too late: they find the client closed
 
     def carry_over_fork(self) -> None:
-        """This is the child of a fork, and has no thread but this one: begin anew with the next call, or refuse it."""
+        """In the child of a fork, which has no other thread: begin anew with the next call, or refuse to be used."""
         leads = self._is_in_the_middle()
         self._leader, self._waking = threading.RLock(), threading.RLock()
         if leads:
@@ -205,7 +205,7 @@ class Pump:
         return Driver(made_of.new_transport, made_of.clock, made_of.new_session, self._resolve)
 
     def _is_in_the_middle(self) -> bool:
-        """Whether this thread leads, or waits for another that does, while it comes from elsewhere again."""
+        """Whether this thread leads or waits for a leader already, so that this is a call within another call."""
         return self._leader._is_owned() or (  # type: ignore[attr-defined]  # as threading.Condition asks it
             bool(self._parked_threads) and threading.get_ident() in self._parked_threads
         )
@@ -229,7 +229,7 @@ class Pump:
             raise Closed(self._ended)
         if self._driver.torn:
             self._start_over()
-        self._receiving = True  # from here on, who submits wakes
+        self._receiving = True  # from here on, threads that submit wake this one
         if self._submitted or self._events:
             self._driver.torn = True
             self._driver.handle(self._inbox())
@@ -237,7 +237,7 @@ class Pump:
         self._receiving = False
 
     def _inbox(self) -> list[Event]:
-        """Take out what was submitted and told; only the leader does."""
+        """Take all calls and events out of the inbox. Only the leader does this."""
         calls = []
         while self._submitted:
             calls.append(self._submitted.popleft())
@@ -258,16 +258,16 @@ class Pump:
                 if not self._ended:
                     self._driver.wake()
         except BaseException:
-            self._receiving = True  # interrupted: let the next one wake
+            self._receiving = True  # this was interrupted: the next thread that submits has to wake the leader
             raise
 
     def _park(self, ticket: Ticket) -> bool:
-        """Wait until the call is settled, or nobody leads; True when this thread leads now, and has to hand over.
+        """Wait until the call is settled or nobody leads. Returns True if this thread leads now, and must hand over.
 
-        Who reads this ticket as parked will wake it.
+        A thread that finds this ticket in `_parked` will wake it.
         """
         if ticket.parking is None:
-            ticket.parking = queue.SimpleQueue()  # of the module: gevent may have put another one there
+            ticket.parking = queue.SimpleQueue()  # looked up in the module, as gevent may have replaced it there
         thread = threading.get_ident()
         self._parked_threads.add(thread)
         try:
@@ -281,44 +281,44 @@ class Pump:
         return leads
 
     def _hand_over(self) -> None:
-        """Lead no more."""
-        if self._ended:  # in the middle of this
+        """Stop leading, and wake another thread to lead."""
+        if self._ended:  # closed while this thread led
             self._finish_close()
         self._leader.release()
         self._wake_parked()
 
     def _wake_parked(self) -> None:
-        """Wake a thread that waits, so that it can lead. Who was settled meanwhile needs no lead."""
+        """Wake a thread that waits, so that it can lead. A thread whose call was settled meanwhile is passed over."""
         while self._parked:
-            with suppress(KeyError):  # it woke by itself meanwhile
+            with suppress(KeyError):  # the last one woke by itself meanwhile
                 ticket = self._parked.popitem()[0]
                 if not ticket.settled and ticket.parking is not None:
                     ticket.parking.put(None)
                     return
 
     def _wake_all(self) -> None:
-        """Let all who wait look again: whether they are settled, and whether somebody leads."""
+        """Wake all threads that wait, so that they check whether their calls are settled and whether somebody leads."""
         for ticket in list(self._tickets.values()):
             if ticket.parking is not None:
                 ticket.parking.put(None)
 
     def _recover(self) -> None:
-        """After an exception anywhere: if this thread leads, or nobody does, put all in order and let another lead."""
+        """Clean up after an exception, if this thread leads or nobody does, and let another thread lead."""
         try:
             if self._leader.acquire(blocking=False):
                 if self._ended:
                     self._finish_close()
                 elif self._driver.torn:
-                    with suppress(Unavailable):  # it is torn as before, and who leads next tries again
+                    with suppress(Unavailable):  # the driver is still torn, and the next leader tries again
                         self._start_over()
         finally:
-            with suppress(RuntimeError):  # the lock knows how often this thread took it, and refuses to be free twice
+            with suppress(RuntimeError):  # raised once this thread has released the lock as often as it took it
                 while True:
                     self._leader.release()
-            self._wake_all()  # the exception may have struck between the choice of one and its wake
+            self._wake_all()  # the exception may have come after a thread was chosen to lead, and before it was woken
 
     def _finish_close(self) -> None:
-        """Close the transport, once; whoever waits is told. Only the leader does."""
+        """Close the transport once, and settle all calls with Closed. Only the leader does this."""
         if self._is_open:
             self._is_open = False
             try:
@@ -328,7 +328,7 @@ class Pump:
                     self._resolve(Resolve(call, None, Closed(self._ended)))
 
     def _start_over(self) -> None:
-        """An exception left the driver torn: the session is replaced, and calls it knew end. Raises Unavailable."""
+        """Replace the session of a torn driver. The calls that it knew end with an error. Raises Unavailable."""
         unsent = list(self._submitted)
         for _ in range(len(self._events)):
             event = self._events.popleft()
@@ -340,7 +340,7 @@ class Pump:
         self._driver.start_over()
 
     def _resolve(self, effect: Resolve) -> None:
-        """Settle first and forget then: after an interrupt between, the ticket is settled again, and nobody waits."""
+        """Settle a ticket, then drop it: an interrupt in between does no harm, as it may be settled again."""
         ticket = self._tickets.get(effect.call)
         if ticket is not None:
             ticket.settle(effect.value, effect.error)

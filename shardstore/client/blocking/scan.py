@@ -24,10 +24,10 @@ _NOTHING: Iterator[Any] = iter(())
 class ScanIterator(Iterator[Entry_co]):
     """The entries of a scan: pairs (key, value), or keys. For one thread at a time.
 
-    When `next` raises, no entry is lost: the next `next` tries again. It raises StopIteration only behind the last
-    entry. Two threads that iterate at the same time get InvalidRequest.
+    If `next` raises an error, no entry is lost: call it again. It raises StopIteration only after the last entry. If a
+    second thread iterates at the same time, it gets InvalidRequest.
 
-    A worker may hold something for the scan until its end. If you do not read it to its end, close it, by hand or with
+    A worker may hold resources for the scan until its end. If you do not read it to its end, close it, by hand or with
     `with`, or drop it.
 
     Raises:
@@ -42,7 +42,7 @@ class ScanIterator(Iterator[Entry_co]):
         self._entries: Iterator[Entry_co] = self._reader.entries()
 
     def __iter__(self) -> Iterator[Entry_co]:
-        """The entries that follow. The same ones as `next` gives, without a step in bytecode for each."""
+        """Iterate over the entries that `next` would return, without bytecode for each entry."""
         return self._entries
 
     def __next__(self) -> Entry_co:
@@ -56,14 +56,14 @@ class ScanIterator(Iterator[Entry_co]):
 
     @property
     def resume_token(self) -> bytes:
-        """Bytes for `scan(resume=...)` of any client: it continues right behind the last entry that was yielded.
+        """Bytes for `scan(resume=...)` of any client: it continues right after the last entry that was yielded.
 
         They can be stored and sent to another process.
         """
         return self._scan.token
 
     def seek(self, key: bytes) -> None:
-        """Continue at another key, before or behind the last one, with a fresh view of the range.
+        """Continue at another key, before or after the last one, with a fresh view of the range.
 
         The next entry is that of this key or, if it has none, the one that follows in the order of the scan. The bounds
         of the scan stay as they are.
@@ -98,15 +98,15 @@ class ScanIterator(Iterator[Entry_co]):
 
 
 class _Steps(list[Iterator[Any]]):
-    """What a scan yields, one iterator after the other: a step to the next page, its entries, the next step, ..."""
+    """The iterators of a scan: one that turns to the next page, the entries of that page, one that turns again, ..."""
 
     __slots__ = ("__weakref__",)
 
 
 class _PageReader:
-    """Gets the pages of a scan; as a rule the next is under way (`ahead`) while one is read.
+    """Gets the pages of a scan. As a rule the next page is under way (`_ahead`) while one is read.
 
-    A page that did not come is asked for again by the next attempt; a scan that was invalidated stays so until a seek.
+    If a page does not come, the next attempt asks for it again. A scan that was invalidated stays so until a seek.
     """
 
     def __init__(self, pump: Pump, scan: Scan) -> None:
@@ -118,17 +118,17 @@ class _PageReader:
         self._life = pump.life
 
     def entries(self) -> Iterator[Any]:
-        """All entries that follow, each from an iterator in C.
+        """All entries from here on, each from an iterator in C.
 
-        A page is turned by an iterator of its own, which is asked again after an exception: `chain` ends only with its
-        source, and that is a list, which does not raise.
+        An iterator of its own turns to the next page. If that raises, it is asked again at the next attempt: `chain`
+        ends only if its source raises or ends, and the source is a list.
         """
         steps = _Steps()
         steps.append(iter(partial(self._turn_page, weakref.ref(steps)), _END))
         return chain.from_iterable(steps)
 
     def leave(self) -> None:
-        """Tell the worker that no further page is wanted; the session tells it for a page that is under way."""
+        """Tell the worker that no further page is wanted. For a page under way, the session does so."""
         self._heed_fork()
         self._invalidated = ""
         ticket, self._ahead = self._ahead, None
@@ -139,11 +139,14 @@ class _PageReader:
             self._pump.tell(call)
 
     def __del__(self) -> None:
-        if not is_finalizing():  # at the end of the program the worker sees the client go
+        if not is_finalizing():  # at the end of the program the worker notices that the client is gone
             self.leave()
 
     def _turn_page(self, steps_of: weakref.ref[_Steps]) -> object:
-        """Let the entries of the next page follow, if there is one. Raises InvalidRequest while another thread does."""
+        """Add the entries of the next page to the steps, if there is one.
+
+        Raises InvalidRequest while another thread does this.
+        """
         thread = get_ident()
         if self._turned_by not in (0, thread):
             raise InvalidRequest(IN_USE)
@@ -158,7 +161,7 @@ class _PageReader:
         return _END
 
     def _next_page(self) -> Iterator[Any] | None:
-        """The entries of the next page that has any; None at the end of the scan."""
+        """Get the next page that has entries, and return them; None at the end of the scan."""
         self._heed_fork()
         if self._invalidated:
             raise self._scan.invalidated(self._invalidated)
@@ -183,7 +186,7 @@ class _PageReader:
         return None
 
     def _heed_fork(self) -> None:
-        """What a worker holds, it holds for the parent."""
+        """After a fork, stop using what a worker holds for the scan: it belongs to the parent."""
         if self._life != self._pump.life:
             self._life = self._pump.life
             self._ahead = None

@@ -1,4 +1,4 @@
-"""From the arguments of an operator's method to a call, the same for blocking and asyncio. Raises InvalidRequest."""
+"""Makes a call from the arguments of an operator's method, for both clients. Raises InvalidRequest."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from shardstore.wire.admin_messages import Action, AdminRequest
 
 
 def split(key: Any, dry_run: bool, timeout: float | None) -> Administer:
-    """Two ranges instead of the one with the key."""
+    """Split the range with the key into two."""
     return _call(timeout, AdminRequest(Action.SPLIT.value, checked_key(key), dry_run=dry_run))
 
 
 def merge(key: Any, dry_run: bool, timeout: float | None) -> Administer:
-    """One range instead of the one with the key and the next."""
+    """Merge the range with the key and the next range."""
     return _call(timeout, AdminRequest(Action.MERGE.value, checked_key(key), dry_run=dry_run))
 
 
 def move(key: Any, to: Any, dry_run: bool, timeout: float | None) -> Administer:
-    """Another worker for the range with the key."""
+    """Move the range with the key to another worker."""
     return _call(timeout, AdminRequest(Action.MOVE.value, checked_key(key), _checked_worker(to), dry_run))
 
 
 def rebalance(dry_run: bool, timeout: float | None) -> Administer:
-    """Moves that spread the load."""
+    """Move ranges so that the load is spread."""
     return _call(timeout, AdminRequest(Action.REBALANCE.value, dry_run=dry_run))
 
 
 def ranges(timeout: float | None) -> Administer:
-    """All ranges."""
+    """List all ranges."""
     return _call(timeout, AdminRequest(Action.RANGES.value))
 
 
 def add_worker(dry_run: bool, timeout: float | None) -> Administer:
-    """A further worker."""
+    """Start another worker."""
     return _call(timeout, AdminRequest(Action.ADD_WORKER.value, dry_run=dry_run))
 
 
 def drain_worker(worker: Any, dry_run: bool, timeout: float | None) -> Administer:
-    """No range for a worker any more."""
+    """Move all ranges of a worker to the others."""
     return _call(timeout, AdminRequest(Action.DRAIN_WORKER.value, worker=_checked_worker(worker), dry_run=dry_run))
 
 

@@ -1,7 +1,7 @@
-"""What a caller passes in, checked against the limits and made bytes before anything else sees it.
+"""Checks the arguments of a caller against the limits, and makes keys and values bytes.
 
-Keys and values are bytes. Other bytes-like objects are copied; text is refused, because only the caller knows its
-encoding. Columns of one item length are joined here, which checks the types of their items on the way.
+A bytearray or memoryview is copied. Text is refused, because only the caller knows its encoding. A column whose items
+have one length is joined here, which also checks the types of the items.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NUMBERS = (int, float)
 
 
 WAIT, FAIL = "wait", "fail"
-"""What a write does when there is no room for it."""
+"""What a write does if there is no room for it."""
 
 
 class Items(NamedTuple):
@@ -50,7 +50,7 @@ def checked_key(key: Any, longest: int = KEY_BYTES_MAX) -> bytes:
 
 
 def checked_on_busy(on_busy: Any) -> bool:
-    """Whether the write fails when there is no room for it, instead of waiting. Raises InvalidRequest."""
+    """Whether a write fails at once if there is no room for it, instead of waiting. Raises InvalidRequest."""
     if on_busy not in (WAIT, FAIL):
         raise InvalidRequest(f"on_busy is {WAIT!r} or {FAIL!r}, not {on_busy!r}")
     return bool(on_busy == FAIL)
@@ -64,9 +64,9 @@ def checked_flag(name: str, flag: Any) -> bool:
 
 
 def checked_bound(name: str, bound: Any) -> bytes:
-    """Where keys begin, or what they begin with; None and empty stand for all keys. Raises InvalidRequest.
+    """A start or a prefix of keys; empty for None. Raises InvalidRequest.
 
-    A bound may be a byte longer than a key, so that `key + b"\\0"` is one: right behind that key.
+    A bound may be one byte longer than a key, so that `key + b"\\0"`, the bound right after a key, is allowed.
     """
     if bound is None:
         return b""
@@ -77,7 +77,10 @@ def checked_bound(name: str, bound: Any) -> bytes:
 
 
 def checked_end(end: Any) -> bytes | None:
-    """Where keys end: empty for no end, None where no key can lie before it. Raises InvalidRequest."""
+    """An end of keys: empty for None, which is no end; None for an empty one, before which no key lies.
+
+    Raises InvalidRequest.
+    """
     if end is None:
         return b""
     return checked_bound("end", end) or None
@@ -93,7 +96,7 @@ def checked_value(value: Any, name: str = "value") -> bytes:
 
 
 def checked_change(expected: Any, value: Any) -> tuple[bytes | None, bytes | None]:
-    """The value that a key must have, and the one that it gets; None is none. Raises InvalidRequest."""
+    """The value that a key must have and the one that it gets, None for no value. Raises InvalidRequest."""
     before = None if expected is None else checked_value(expected, "expected value")
     after = None if value is None else checked_value(value)
     total = len(before or b"") + len(after or b"")
@@ -105,7 +108,7 @@ def checked_change(expected: Any, value: Any) -> tuple[bytes | None, bytes | Non
 
 
 def checked_amount(by: Any) -> int:
-    """What is added to a counter. Raises InvalidRequest."""
+    """The amount to add to a counter. Raises InvalidRequest."""
     if type(by) is not int or not is_within(by):
         raise InvalidRequest(
             f"by, which is added to a counter, is an int from {COUNTER_MIN} to {COUNTER_MAX}, not {by!r:.40}"
@@ -114,17 +117,17 @@ def checked_amount(by: Any) -> int:
 
 
 def checked_keys(keys: Sequence[Any]) -> Items:
-    """A column of keys, at least one. Raises InvalidRequest."""
+    """A column of one or more keys. Raises InvalidRequest."""
     return _checked("key", keys, KEY_BYTES_MIN, KEY_BYTES_MAX)
 
 
 def checked_values(values: Sequence[Any]) -> Items:
-    """A column of values, at least one. Raises InvalidRequest."""
+    """A column of one or more values. Raises InvalidRequest."""
     return _checked("value", values, 0, VALUE_BYTES_MAX)
 
 
 def checked_timeout_ns(timeout: float | None) -> int:
-    """Nanoseconds for a timeout in seconds; None is the default. Raises InvalidRequest."""
+    """The nanoseconds of a timeout in seconds, at least 1 ms; the default for None. Raises InvalidRequest."""
     if timeout is None:
         return DEADLINE_DEFAULT_NS
     if type(timeout) not in _NUMBERS or not 0 <= timeout <= _TIMEOUT_MAX:

@@ -1,12 +1,12 @@
-"""What a caller asks of a session. A call is one object from its submission to its settling.
+"""The calls that a session takes. A call is the same object from its submission until it is settled.
 
 Open            wait until the session has a client id and routes
 Single          one key: GET, PUT, DELETE, COMPARE_AND_SET, INCREMENT, OUTCOME
 Many            columns of keys, with values for PUT
 ScanPage        the next page of a scan
-EndScan         a scan leaves a range
+EndScan         the end of a scan in a range
 Maintain        FLUSH, COMPACT
-GetStats      figures of the router and of every worker
+GetStats        statistics of the router and of every worker
 Administer      an action of an operator
 """
 
@@ -28,12 +28,13 @@ from shardstore.wire.wire_format import WRITES, Op
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """What every call has. The session sets the deadline, marks the call settled, and keeps its timer in `grain`.
+    """What all calls have in common. The session sets `deadline_ns`, `settled`, and `grain` (its timer).
 
-    A call that is `held` is asked ahead of need: its time begins to run when somebody waits for it (Await).
-    A write that is `left` may be applied, and nobody waits for it: what was sent of it goes on, reads come behind it.
-    `missing` counts the parts that are not answered. A write that `fails_when_busy` is not sent again when it was
-    refused for want of room.
+    held              the call was submitted ahead of need; its time begins when somebody waits for it (Await)
+    left              a write that nobody waits for, but that may be applied: requests already sent go on, and reads
+                      wait for them
+    missing           number of parts that are not answered yet
+    fails_when_busy   a write that was refused for lack of room fails, instead of being sent again
     """
 
     timeout_ns: int
@@ -46,25 +47,25 @@ class Call:
     left: bool = field(default=False, init=False)
 
     def add_parts(self, more: int) -> None:
-        """It is cut into so many parts more than before; at first it is one."""
+        """Count this many more parts. Before it is cut, a call is one part."""
         self.missing += more
 
     def settled_with(self, last: Any) -> Any:
-        """What it is settled with when this was the last of the answers to its parts."""
+        """The value of the call, given the content of the last reply to one of its parts."""
         return last
 
 
 @dataclass(slots=True, eq=False)
 class Open(Call):
-    """Settled with None once the session can route."""
+    """Settles with None once the session has a client id and routes."""
 
 
 @dataclass(slots=True, eq=False)
 class Single(Call):
     """One operation on one key. `value` is the second frame of its request, if it has one.
 
-    GET settles with the value or None; with PRESENCE, with b"" or None. COMPARE_AND_SET settles with whether it was
-    done, INCREMENT with the number, OUTCOME with an Ending.
+    GET settles with the value or None; with PRESENCE, with b"" or None. COMPARE_AND_SET settles with whether the change
+    was made, INCREMENT with the new number, OUTCOME with an Ending.
     """
 
     op: Op
@@ -74,16 +75,16 @@ class Single(Call):
 
     @property
     def size(self) -> int:
-        """Bytes of key and value."""
+        """The bytes of key and value."""
         return len(self.key) + len(self.value)
 
 
 @dataclass(slots=True, eq=False)
 class Many(Call):
-    """One operation on many keys. GET settles with the list of values, None for an absent key.
+    """One operation on many keys. GET settles with the list of values, None for a key without one.
 
-    `parts` is into how many parts it was cut; `applied` names those of a write that are answered, by sequence and
-    segment.
+    `parts`: the number of parts into which it was cut. `applied`: of a write, the sequence and segment of each part
+    that is answered.
     """
 
     op: Op
@@ -94,12 +95,12 @@ class Many(Call):
     applied: list[tuple[int, int]] = field(default_factory=list, init=False)
 
     def add_parts(self, more: int) -> None:
-        """It is cut into so many parts more than before; at first it is one."""
+        """Count this many more parts. Before it is cut, a call is one part."""
         self.missing += more
         self.parts += more
 
     def collect(self, positions: Positions | None, values: Sequence[bytes | None]) -> None:
-        """Put the values of one part where they belong."""
+        """Put the values of one part at their positions."""
         if positions is None:
             self.results = values
             return
@@ -120,17 +121,17 @@ class Many(Call):
 
 
 class Owner(NamedTuple):
-    """Whose mark it is: the keys and the route of the segment, in the ownership that answered the first page."""
+    """The owner of a scan's mark: keys and route of the segment as they were when its first page was answered."""
 
     key_range: KeyRange
     route: Route
 
 
 class Page(NamedTuple):
-    """Entries of a page in key order (no values if only keys were asked), and the keys that are left, if any.
+    """The entries of a page in key order, without values if only keys are wanted. `rest`: the keys that are left.
 
-    `more` says that the segment of the page may have more of them: then `mark` goes into the call for the next page,
-    and so does its `owner`, who is asked for that also when others have the keys by then. No mark, no owner.
+    `more`: the segment of the page may have more entries. Then the call for the next page has the same `mark` and
+    `owner`: that worker is asked even if others own the keys by then. Without a mark there is no owner.
     """
 
     keys: list[bytes]
@@ -143,10 +144,10 @@ class Page(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class ScanPage(Call):
-    """The first page of the keys in [start, end), or of the last if `reverse`; empty bounds are open. Settles with it.
+    """Settles with the first Page of the keys in [start, end); with the last one if `reverse`. Empty bounds are open.
 
-    `limit` is how many entries the scan still wants, 0 for all; `mark` and `owner` are those of the page before in
-    the same segment.
+    `limit`: the number of entries that the scan still wants; 0 for all. `mark` and `owner`: those of the previous page
+    in the same segment.
     """
 
     start: bytes
@@ -161,7 +162,7 @@ class ScanPage(Call):
 
 @dataclass(slots=True, eq=False)
 class EndScan(Call):
-    """The scan asks for no page behind `latest` in its segment. With FAIL_FAST an error if that changed meanwhile."""
+    """Ends a scan in the segment of its `latest` page. In mode FAIL_FAST this fails if the range was written."""
 
     latest: ScanPage
     mark: bytes
@@ -170,10 +171,10 @@ class EndScan(Call):
 
 @dataclass(slots=True, eq=False)
 class Maintain(Call):
-    """FLUSH or COMPACT of every segment with keys in [start, end), empty for unbounded.
+    """FLUSH or COMPACT of every segment with keys in [start, end); empty bounds are open.
 
-    Settled with None when all are done or, with NO_WAIT in `flags`, when all are accepted. `asked` are the segments
-    that were asked: each is asked once.
+    Settles with None when all are done or, with NO_WAIT in `flags`, when all are accepted. `asked`: the segments that
+    were asked; none is asked twice.
     """
 
     op: Op
@@ -185,18 +186,18 @@ class Maintain(Call):
 
 @dataclass(slots=True, eq=False)
 class GetStats(Call):
-    """Settled with the figures of the router and, by worker, of the workers; who gave none has {"unavailable": why}."""
+    """Settles with the statistics of the router and of each worker; {"unavailable": why} for one that gave none."""
 
     results: dict[Any, dict[str, Any]] = field(default_factory=dict, init=False)
 
     def settled_with(self, last: Any) -> dict[Any, dict[str, Any]]:
-        """The figures of all, those of the router first."""
+        """The statistics of all, the router first."""
         return dict(sorted(self.results.items(), key=_router_first))
 
 
 @dataclass(slots=True, eq=False)
 class Administer(Call):
-    """Settled with the AdminReply once what was asked is wholly done."""
+    """Settles with the AdminReply once the action is complete."""
 
     request: AdminRequest
 

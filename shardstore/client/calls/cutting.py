@@ -1,9 +1,9 @@
-"""Cut a batch by range: for each route that owns some of its keys, the frames of one request.
+"""Cuts a batch by range: makes the frames of one request for each route that owns some of its keys.
 
-Keys of one length are routed by their first 8 bytes as integers, in one numpy search; where that cannot decide
-(a boundary is longer than 8 bytes or than the keys, and a key agrees with its first 8 bytes), by bisecting the
-starts. Keys of mixed lengths are routed by as many bytes as the longest boundary has, in the same way. Sorting by route
-is stable, so pairs of one key keep their order.
+Keys of one length are routed by their first 8 bytes as integers, in one numpy search. That does not decide if a
+boundary is longer than 8 bytes or than the keys, and a key has the same first 8 bytes; such keys are routed by
+bisection. Keys of mixed lengths are routed in the same way, by as many bytes as the longest boundary has, at most
+ROW_BYTES_MAX. Entries are sorted by route with a stable sort, so pairs with the same key keep their order.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ROW_BYTES_MAX = 16
 
 
 class Boundaries:
-    """The starts of all ranges but the first, made ready for cutting."""
+    """The starts of all ranges but the first, prepared for cutting."""
 
     def __init__(self, starts: Sequence[bytes]) -> None:
         self.starts = starts[1:]
@@ -37,7 +37,7 @@ class Boundaries:
 
     @cached_property
     def prefixes(self) -> Prefixes:
-        """Their first 8 bytes as integers."""
+        """The first 8 bytes of each, as integers."""
         return np.array([columns.prefix_of(start) for start in self.starts], dtype=np.uint64)
 
     @cached_property
@@ -49,24 +49,25 @@ class Boundaries:
         return f"S{min(self._longest, ROW_BYTES_MAX) or 1}"
 
     def owners_of(self, keys: Sequence[bytes]) -> tuple[Owners, Positions]:
-        """The route of each key, and where that is wrong unless bisected: where a key equals a boundary's beginning.
+        """The number of each key's route, and the positions of keys that must be bisected instead.
 
-        Numpy compares rows without the zero bytes at their ends, so such keys equal each other too.
+        These keys equal the beginning of a boundary. Numpy ignores zero bytes at the ends of rows, so keys that differ
+        from it only in those are among them.
         """
         rows = np.array(keys, dtype=self._row_type)
         owners = np.searchsorted(self._rows, rows, side="right")
         return owners.astype(np.uint16), np.flatnonzero(owners != np.searchsorted(self._rows, rows, side="left"))
 
     def decided_by_prefixes(self, key_bytes: int) -> bool:
-        """Whether a key of this length that agrees with a boundary's prefix always lies behind the boundary."""
+        """Whether a key of this length with the same prefix as a boundary is never below the boundary."""
         return self._longest <= min(key_bytes, PREFIX_BYTES)
 
 
 class Piece(NamedTuple):
-    """What of a batch belongs to one route, as a request carries it: frames and their layout flags.
+    """The entries of a batch that belong to one route, as frames of a request and their layout flags.
 
-    `body` has a frame of keys and, in a batch of pairs, one of values. `positions` says where each entry stood in the
-    batch; it is None when the piece is the whole batch.
+    `body` has a frame of keys and, in a batch of pairs, one of values. `positions`: the place of each entry in the
+    batch; None if the piece is the whole batch.
     """
 
     body: tuple[bytes, ...]
@@ -76,7 +77,7 @@ class Piece(NamedTuple):
 
 
 def cut(keys: Items, values: Items | None, boundaries: Boundaries) -> list[tuple[int, Piece]]:
-    """The pieces of a batch with the numbers of their routes, in key order."""
+    """The pieces of a batch, each with the number of its route, in key order."""
     entries = len(keys.items)
     owners = _owners(keys, boundaries)
     first = int(owners[0]) if len(owners) else 0
@@ -96,7 +97,7 @@ def cut(keys: Items, values: Items | None, boundaries: Boundaries) -> list[tuple
 
 
 def _owners(keys: Items, boundaries: Boundaries) -> Owners:
-    """The number of each key's route; nothing when there is only one route."""
+    """The number of each key's route; empty if there is only one route."""
     if not boundaries.starts:
         return np.empty(0, dtype=np.uint16)
     if keys.frame is None:
@@ -122,7 +123,7 @@ def _whole(column: Items) -> Column:
 
 
 def _sorted_columns(column: Items, order: Positions, spans: Sequence[tuple[int, int]]) -> Iterator[Column]:
-    """For each span of the sorted column, its encoding."""
+    """The encoded column of each span of a sorted column."""
     if column.frame is not None and column.stride:
         rows = np.frombuffer(column.frame, dtype=f"V{column.stride}")[order]
         return (Column(rows[begin:end].tobytes(), True) for begin, end in spans)

@@ -1,7 +1,7 @@
-"""From the arguments of a client's method to calls, the same for blocking and asyncio. Raises InvalidRequest.
+"""Makes calls from the arguments of a client's method, for both clients. Raises InvalidRequest.
 
-put_many, get_many and delete_many take any iterable, also an endless one: it is read in chunks, each chunk is a call,
-and a client keeps CALLS_OUTSTANDING of them going. A mapping is read by columns, everything else by pairs.
+put_many, get_many and delete_many take any iterable, even an endless one. It is read in chunks, each chunk is a call,
+and a client has up to CALLS_OUTSTANDING of them under way. A mapping is read as two columns, anything else as pairs.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ CHUNK_ENTRIES = 16_384
 CHUNK_BYTES = 4 * MIB
 """A chunk ends with the step that reaches this size."""
 STEP_ENTRIES = 256
-"""Entries read at once, fewer where the latest were large."""
+"""Maximum number of entries read at once. Fewer are read after large ones."""
 STEP_BYTES = MIB
 _PAIR = 2
 _A_PAIR = "a pair of key and value is wanted, both bytes"
 _BYTE = range(256)
 _Columns: TypeAlias = tuple[Sequence[Any], ...]
 _Read: TypeAlias = Callable[[int], _Columns]
-"""Reads that many more entries; empty columns at the end."""
+"""Reads up to this many more entries. Returns empty columns at the end."""
 
 assert CHUNK_ENTRIES + STEP_ENTRIES <= REQUEST_ENTRIES_MAX
 assert CHUNK_BYTES + VALUE_BYTES_MAX + MIB < REQUEST_BYTES_MAX
 
 
 class BadEntry(InvalidRequest):
-    """An entry of many is not allowed. The `first` ones before its chunk were read and made calls."""
+    """One of many entries is not allowed. The `first` entries, those before its chunk, are in earlier calls."""
 
     def __init__(self, op: Op, first: int, at: int, why: str) -> None:
         super().__init__(f"entry {first + at:,}: {why}")
@@ -60,7 +60,7 @@ class BadEntry(InvalidRequest):
         self.first = first
 
     def told(self, ends: Sequence[Exception | None]) -> InvalidRequest:
-        """The error for the caller, when the last of the calls before have ended so."""
+        """The error for the caller. `ends`: the errors of the latest earlier calls, None for success."""
         if self.op not in WRITES:
             return InvalidRequest(str(self))
         failed = next((error for error in ends if error is not None), None)
@@ -71,7 +71,7 @@ class BadEntry(InvalidRequest):
 
 
 class _NoPair:
-    """Stands for something that is no pair, until it is named."""
+    """Stands for an item that is no pair, until the error for it is made."""
 
     def __init__(self, item: Any) -> None:
         self.item = item
@@ -119,7 +119,7 @@ def increment(key: Any, by: Any, timeout: float | None) -> Single:
 
 
 def outcome(token: OutcomeToken, timeout: float | None) -> Iterator[Single]:
-    """What became of each part of a write that is in doubt."""
+    """Ask what became of each part in doubt of a write."""
     timeout_ns = checked_timeout_ns(timeout)
     for part in token.parts:
         yield Single(timeout_ns, Op.OUTCOME, checked_key(part.key), encode(part.question()))
@@ -161,7 +161,7 @@ def _of_keys(op: Op, keys: Iterable[Any], timeout: float | None, on_busy: str = 
 
 
 def _many_calls(timeout_ns: int, op: Op, fails_when_busy: bool, read: _Read) -> Iterator[Many]:
-    """The calls for all that is read. Raises BadEntry, behind the calls for the chunks before."""
+    """The calls for all chunks. Raises BadEntry after the calls for the chunks before."""
     first = 0
     for chunk in _chunks(read):
         try:
@@ -176,7 +176,7 @@ def _many_calls(timeout_ns: int, op: Op, fails_when_busy: bool, read: _Read) -> 
 
 
 def _first_bad(chunk: _Columns, error: InvalidRequest) -> tuple[int, str]:
-    """Where in a chunk the first entry stands that is not allowed, and why it is not."""
+    """The position in a chunk of the first entry that is not allowed, and why it is not."""
     for at, entry in enumerate(zip(*chunk, strict=True)):
         if isinstance(entry[0], _NoPair):
             return at, f"{_A_PAIR}, not {entry[0].item!r:.60}"
@@ -217,7 +217,7 @@ def _read_pairs(pairs: Iterator[Any]) -> _Read:
 
 
 def _as_pair(pair: Any) -> tuple[Any, Any]:
-    """A pair, or what is named when the chunk is checked."""
+    """A pair, or a _NoPair that is refused when the chunk is checked."""
     try:
         key, value = pair
     except (TypeError, ValueError):
@@ -226,7 +226,7 @@ def _as_pair(pair: Any) -> tuple[Any, Any]:
 
 
 def _chunks(read: _Read) -> Iterator[_Columns]:
-    """Columns of as many entries as one call may have, read step by step."""
+    """Columns with about as many entries as one call takes, read step by step."""
     chunk: list[list[Any]] = []
     chunk_bytes = 0
     for step, step_bytes in _steps(read):
@@ -243,7 +243,7 @@ def _chunks(read: _Read) -> Iterator[_Columns]:
 
 
 def _steps(read: _Read) -> Iterator[tuple[_Columns, int]]:
-    """Steps and their sizes in bytes; a step of large values is handed on entry by entry."""
+    """Steps and their sizes in bytes. A step larger than a chunk is passed on entry by entry."""
     width = STEP_ENTRIES
     while (step := read(width))[0]:
         step_bytes = sum(map(_size, step))
@@ -258,5 +258,5 @@ def _steps(read: _Read) -> Iterator[tuple[_Columns, int]]:
 def _size(items: Sequence[Any]) -> int:
     try:
         return sum(map(len, items))
-    except TypeError:  # what has no length is named when the chunk is checked
+    except TypeError:  # an item without a length is refused when the chunk is checked
         return 0

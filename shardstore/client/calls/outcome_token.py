@@ -1,9 +1,9 @@
-"""What is to be asked, and of whom, to learn what became of a write; as bytes that any client of the store may have.
+"""The outcome token: bytes with which any client of the store can ask what became of a write.
 
 u8 version (2) | msgpack map: the fields of OutcomeToken
 
-A part of a write is one request, known to the owner of its keys by client id and sequence. Only those that left and
-were not answered are in doubt.
+A part of a write is one request. The owner of its keys knows it by client id and sequence. Only parts that were sent
+and not answered are in doubt.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class PartInDoubt:
     elsewhere: list[bytes] = field(default_factory=list)
 
     def question(self) -> OutcomeQuestion:
-        """What its owner is asked. Raises MalformedMessage for bounds that are none."""
+        """The question to the owner of the key. Raises MalformedMessage for invalid bounds."""
         return OutcomeQuestion(self.client, self.sequence, self.elsewhere)
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeToken:
-    """`applied` and `not_applied` count the other parts of the write, of which that is certain.
+    """The parts of a write that are in doubt. `applied` and `not_applied` count the other parts.
 
-    Without any part it is that of a write of which nobody can tell.
+    A token without any part belongs to a write whose outcome cannot be found out.
     """
 
     parts: list[PartInDoubt]
@@ -52,7 +52,7 @@ class OutcomeToken:
         return _VERSION + encode(self)
 
     def outcome(self, endings: Sequence[Ending]) -> Outcome:
-        """The outcome of the write, when its parts in doubt ended so."""
+        """The outcome of the write, given the endings of its parts in doubt."""
         found = {*endings, *[Ending.APPLIED] * bool(self.applied), *[Ending.NOT_APPLIED] * bool(self.not_applied)}
         is_unknown = Ending.UNKNOWN in found or not found
         state = Ending.UNKNOWN if is_unknown else found.pop() if len(found) == 1 else Ending.PARTLY
@@ -60,7 +60,7 @@ class OutcomeToken:
 
 
 def from_bytes(token: Any) -> OutcomeToken:
-    """What a token says. Raises InvalidRequest for anything that is none."""
+    """Decode a token. Raises InvalidRequest for anything that is not one."""
     if not isinstance(token, bytes) or token[:1] != _VERSION:
         raise InvalidRequest("what is asked for its outcome is the token of an OutcomeUnknown")
     try:
@@ -76,4 +76,4 @@ def from_bytes(token: Any) -> OutcomeToken:
 
 
 UNKNOWABLE = OutcomeToken([], 0, 0)
-"""Of a write of which nobody can tell."""
+"""The token of a write whose outcome cannot be found out."""

@@ -1,4 +1,4 @@
-"""Where a scan stands, as bytes that a caller may keep and hand to another client.
+"""The resume token: the position of a scan, as bytes that any client of the store can continue from.
 
 u8 version (2) | msgpack map: the fields of ResumePoint
 """
@@ -22,7 +22,7 @@ _DAMAGED = "the token is damaged: hand over the bytes of resume_token as they ar
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """Keys in [start, end) are left, empty for unbounded, of which at most `left` are wanted (or UNLIMITED).
+    """What is left of a scan: at most `left` entries (or UNLIMITED) with keys in [start, end); empty bounds are open.
 
     `first` and `last` are the bounds of the whole scan, within which it may seek.
     """
@@ -38,7 +38,7 @@ class ResumePoint:
 
     @property
     def is_sound(self) -> bool:
-        """Whether a scan can stand there."""
+        """Whether this can be the position of a scan."""
         bounds = (self.start, self.end, self.first, self.last)
         return (
             self.mode in MODES
@@ -52,12 +52,12 @@ class ResumePoint:
 
 
 def to_token(point: ResumePoint) -> bytes:
-    """The bytes of a token."""
+    """Encode a token."""
     return _VERSION + encode(point)
 
 
 def from_token(token: Any) -> ResumePoint:
-    """What a token says. Raises InvalidRequest for anything that is none."""
+    """Decode a token. Raises InvalidRequest for anything that is not one."""
     if not isinstance(token, bytes) or token[:1] != _VERSION:
         raise InvalidRequest("what a scan resumes from is the resume_token of a scan")
     try:

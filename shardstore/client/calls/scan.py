@@ -1,13 +1,13 @@
-"""Where a scan stands: what to ask for next, what it yields, and from where another scan could go on.
+"""The position of a scan: the next call, the entries to yield, and the token to continue from.
 
-    next_call --> ScanPage --> take: the page is at hand   again and again, range after range
-              --> EndScan  --> confirm                     only in `fail_fast`, behind the last page of each range
-    prepare   --> ScanPage                                 once in each range: a look into the one that follows
-    leave     --> EndScan                                  the scan gives up what a worker may hold for it
+    next_call --> ScanPage --> take: the page is at hand   repeated, range after range
+              --> EndScan  --> confirm                     only in `fail_fast`, after the last page of each range
+    prepare   --> ScanPage                                 once in each range: a look into the next range
+    leave     --> EndScan                                  frees what a worker may hold for the scan
 
-Complete, or the client raises. How far the caller has read in the page is known from the iterator over its keys, so
-that nothing runs in bytecode per entry. Where the scan stands changes in one assignment, so that an exception in the
-middle of anything here, such as KeyboardInterrupt, leaves it before a step or behind it.
+A scan is complete, or the client raises. The iterator over the keys of a page shows how far the caller has read, so no
+bytecode runs for each entry. The position changes in one assignment, so an exception anywhere here, such as
+KeyboardInterrupt, leaves it as it was before a step or after it.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ from shardstore.limits import BOUND_BYTES_MAX, SECOND_NS
 from shardstore.options import ScanMode
 
 END_TIMEOUT_NS = 5 * SECOND_NS
-"""How long a worker is told that a scan has left it; its lease ends that too."""
+"""Time for telling a worker that a scan has left it. If that fails, the scan's lease ends."""
 IN_USE = (
     "another thread or task is getting the next page of this scan, which is for one at a time: give each its own scan"
 )
 CANNOT_BE_COPIED = (
     "a scan cannot be copied or pickled: go on, in any process, with `scan(resume=...)` and its resume_token"
 )
-CARRIED_OVER = "it was begun before the process was forked, and its moment is the parent's"
+CARRIED_OVER = "it was begun before the process was forked, and its view belongs to the parent"
 
 Bounds = tuple[bytes, bytes]
 
 
 class _Stand(NamedTuple):
-    """Where a scan stands between two of its steps.
+    """The position of a scan between two of its steps. The page at hand is the one that the caller reads now.
 
-    rest         the keys behind the page at hand, None when there are none
-    left         how many entries are wanted behind the page at hand, or UNLIMITED
+    rest         the keys after the page at hand; None if there are none
+    left         how many entries are wanted after the page at hand, or UNLIMITED
     before       the keys that were left before the page at hand
-    last_key     of the entry before the page at hand
-    keys         of the page at hand, in the order of the scan; `unread` iterates over them
+    last_key     the key of the entry before the page at hand
+    keys         the keys of the page at hand, in the order of the scan; `unread` iterates over them
     entries      what the caller gets for `unread`
-    mark, owner  of the page at hand, when the next one is of the same range
-    to_confirm   the mark with which to ask once more whether the range has changed
+    mark, owner  those of the page at hand, if the next page is from the same range
+    to_confirm   the mark with which to ask once more whether the range was written
     """
 
     rest: Bounds | None
@@ -70,17 +70,17 @@ class _Stand(NamedTuple):
 
     @property
     def latest_key(self) -> bytes | None:
-        """The key of the last entry that was yielded."""
+        """The key of the latest entry that was yielded; None if there is none."""
         taken = len(self.keys) - length_hint(self.unread)
         return self.keys[taken - 1] if taken else self.last_key
 
     @property
     def left_in_all(self) -> int:
-        """How many entries are wanted behind the last one that was yielded."""
+        """How many entries are wanted after the latest one that was yielded, or UNLIMITED."""
         return self.left if self.left == UNLIMITED else self.left + length_hint(self.unread)
 
     def position(self, reverse: bool) -> Bounds:
-        """The keys behind the last entry that was yielded."""
+        """The keys that are left after the latest entry that was yielded."""
         start, end = self.before
         taken = len(self.keys) - length_hint(self.unread)
         if not taken:
@@ -90,9 +90,9 @@ class _Stand(NamedTuple):
 
 
 class Scan:
-    """One scan, from wherever it was begun. `reads_ahead`: ask for the next page while this one is read.
+    """One scan. `reads_ahead`: whether the next page is asked for while this one is read.
 
-    `fail_fast` does not, so that it ends with the page in which the range was written.
+    A `fail_fast` scan does not read ahead, so that it ends with the page during which the range was written.
     """
 
     def __init__(self, point: ResumePoint, timeout: float | None) -> None:
@@ -113,7 +113,7 @@ class Scan:
         return f"of mode {self._mode.value}{', in reverse' * self._reverse}, {stands}"
 
     def next_call(self) -> ScanPage | EndScan | None:
-        """What to ask next, None when the scan is done."""
+        """The next call; None if the scan is done."""
         stand = self._stand
         if stand.to_confirm:
             assert self._latest is not None
@@ -128,7 +128,7 @@ class Scan:
         return self._latest
 
     def take(self, page: Page) -> Iterator[Any]:
-        """Go on to this page, when all entries of the one before were read: what the scan yields of it."""
+        """Go on to this page, after all entries of the previous one were read. Returns what the scan yields for it."""
         stand = self._stand
         keys = page.keys[::-1] if self._reverse else page.keys
         values = page.values[::-1] if self._reverse else page.values
@@ -150,10 +150,10 @@ class Scan:
         return self._stand.entries
 
     def prepare(self) -> ScanPage | None:
-        """A look into the range that follows: nobody waits for the answer. None when there is nothing to look at.
+        """A look into the next range, whose reply nobody needs; None if there is nothing to look at.
 
-        To answer, the worker of that range puts its layers in order, while the scan still reads here. It is asked once
-        in each range of several pages, and not by a scan with a limit, which may never come there.
+        It makes the worker of that range sort its layers while the scan still reads here. There is one look in each
+        range with several pages, but none by a scan with a limit, which may never reach the next range.
         """
         stand = self._stand
         if not stand.mark or stand.owner is None or stand.rest is None:
@@ -174,24 +174,24 @@ class Scan:
         return ScanPage(self._timeout_ns, *follows, self._reverse, keys_only=True, limit=1)
 
     def at_hand(self) -> Iterator[Any] | None:
-        """The entries of the page at hand that were not read, in the order of the scan; None when there are none."""
+        """The unread entries of the page at hand, in the order of the scan; None if there are none."""
         stand = self._stand
         return stand.entries if length_hint(stand.unread) else None
 
     def confirm(self) -> None:
-        """The range of the latest page was as shown until its last entry was read."""
+        """Note that the range of the latest page was not written before its last entry was read."""
         self._stand = self._stand._replace(to_confirm=b"")
 
     def lose_owner(self) -> bool:
-        """Nobody holds anything for the scan any more: whether that breaks what its mode promises."""
+        """Note that no worker holds anything for the scan any more. Returns whether it cannot keep its promise then."""
         stand = self._stand
         self._stand = stand._replace(mark=b"", to_confirm=b"")
         return bool(stand.mark or stand.to_confirm)
 
     def leave(self, ahead: Page | None = None) -> EndScan | None:
-        """What to tell the worker when no further page is wanted, if it may hold something for the scan.
+        """The call that ends the scan in its range, if a worker may hold something for it; else None.
 
-        `ahead` is a page that has come and is not taken: of the same range as the one before, or the first of another.
+        `ahead`: a page that was received and not taken. It is the next page of the same range, or the first of another.
         """
         stand = self._stand
         mark, owner = stand.mark, stand.owner
@@ -203,23 +203,23 @@ class Scan:
         return EndScan(END_TIMEOUT_NS, self._latest, mark, owner)
 
     def place_of(self, key: Any) -> Bounds:
-        """The keys from this one on (`reverse`: up to it) within the bounds of the scan. Raises InvalidRequest."""
+        """The keys of the scan from this key on, in the order of the scan. Raises InvalidRequest."""
         key = checked_key(key, BOUND_BYTES_MAX)
         start, end = self._bounds
         if self._reverse:
-            above = max(key + b"\0" if len(key) < BOUND_BYTES_MAX else key, start)  # no key is as long as a bound
+            above = max(key + b"\0" if len(key) < BOUND_BYTES_MAX else key, start)  # no stored key has that length
             return start, min(end, above) if end else above
         return min(max(start, key), end) if end else max(start, key), end
 
     def go_to(self, place: Bounds) -> None:
-        """Go on with the keys of this place, from `place_of`; yield nothing more of the page at hand."""
+        """Go on with the keys that `place_of` returned; yield nothing more of the page at hand."""
         stand = self._stand
         unread = stand.unread
         self._stand = _Stand(_unless_empty(*place), stand.left_in_all, place, stand.latest_key)
-        deque(unread, maxlen=0)  # a loop may stand in the middle of them
+        deque(unread, maxlen=0)  # a loop of the caller may be iterating over them
 
     def stop(self) -> None:
-        """Yield nothing more, not even of the page at hand; `token` still says how far the caller came."""
+        """Yield nothing more, not even of the page at hand. `token` still says how far the caller has read."""
         stand = self._stand
         unread = stand.unread
         self._stand = _Stand(None, stand.left_in_all, stand.position(self._reverse), stand.latest_key)
@@ -227,18 +227,18 @@ class Scan:
 
     @property
     def last_key(self) -> bytes | None:
-        """The key of the last entry that was yielded."""
+        """The key of the latest entry that was yielded; None if there is none."""
         return self._stand.latest_key
 
     @property
     def token(self) -> bytes:
-        """From where a scan would go on right behind the last entry that was yielded."""
+        """The token with which a scan continues right after the latest entry that was yielded."""
         start, end = self._stand.position(self._reverse)
         left = self._stand.left_in_all
         return to_token(ResumePoint(start, end, self._reverse, self._keys_only, left, self._mode.value, *self._bounds))
 
     def invalidated(self, cause: str) -> ScanInvalidated:
-        """The error that says how far the scan came."""
+        """The error for the caller, which says how far the scan came."""
         return ScanInvalidated(self.last_key, self.token, cause)
 
 
@@ -275,5 +275,5 @@ def scan_of(
 
 
 def _unless_empty(start: bytes, end: bytes) -> Bounds | None:
-    """Start and end of the keys wanted; None when there can be none."""
+    """The bounds, or None if no key can lie between them."""
     return None if end and start >= end else (start, end)

@@ -1,18 +1,18 @@
 """The client without input and output: calls and messages in, messages and settled calls out.
 
-session.py       takes events, answers with effects
+session.py       handles events, and returns effects
 effects.py       the events and effects of a session
-joining.py       how it comes to its client id and to routes
+joining.py       gets a client id and routes from the router
 routing.py       the newest routes, a lane for each segment, a channel for each worker
-planning.py      from a call to a request for each segment that it concerns
+planning.py      makes the requests of a call, one for each segment
 lanes.py         requests, and the lanes in which they wait
-sender.py        from lanes onto links, and back
-succession.py    what becomes of a lane whose segment is gone
-answers.py       what a reply means
-refusals.py      a reply that is not OK, as an error
-collector.py     what the parts of a call make together
-endings.py       how a call ends that was not answered in time, and what may be applied of a write
+sender.py        moves requests from lanes onto links, and back
+succession.py    moves requests from a segment that is gone to those that replace it
+answers.py       decodes replies
+refusals.py      replies that are not OK, as errors
+collector.py     combines the replies to the parts of a call
+endings.py       errors and outcome tokens of calls that were not fully answered
 pacing.py        how long a writer pauses
-timers.py        when things are due
+timers.py        timers of calls, requests and lanes
 whereabouts.py   seam: where the router of a store listens
 """

@@ -1,4 +1,4 @@
-"""What a reply means: the content of an answer, or the refusal that it is."""
+"""Decodes replies: the content of one that is OK, or the refusal."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from shardstore.wire.messages import OutcomeAnswer, Refusal, Statistics, decode
 from shardstore.wire.wire_format import CONDITIONAL, Flag, Header, MalformedMessage, Op, Status
 
 TELLING: frozenset[int] = CONDITIONAL | {Op.OUTCOME, Op.SCAN, Op.STATS, Op.ADMIN}
-"""Operations beside GET whose answer has content."""
+"""Operations besides GET whose reply has content."""
 _VALUES_FIXED = int(Flag.VALUES_FIXED)
 
 
 def values_of(request: Request, header: Header, frame: bytes) -> list[bytes | None]:
-    """The values in the answer to a GET: of all its keys or, with MORE, of the first. Raises InvalidColumn."""
+    """The values in the reply to a GET: of all its keys or, with MORE, of the first ones. Raises InvalidColumn."""
     answered = header.entries
     if request.entries == answered == 1 and header.flags & _VALUES_FIXED and len(frame) <= VALUE_BYTES_MAX:
         return [frame]
@@ -33,7 +33,7 @@ def values_of(request: Request, header: Header, frame: bytes) -> list[bytes | No
 
 
 def content_of(request: Request, header: Header, frames: Sequence[bytes]) -> Any:
-    """What the answer to a TELLING operation says. Raises MalformedMessage or InvalidColumn."""
+    """The content of the reply to an operation in TELLING. Raises MalformedMessage or InvalidColumn."""
     match request.op:
         case Op.SCAN:
             return _page_of(request, header, frames)
@@ -64,7 +64,7 @@ def _page_of(request: Request, header: Header, frames: Sequence[bytes]) -> Page:
 
 
 def _entries_of(header: Header, frames: Sequence[bytes], keys_only: bool) -> tuple[list[bytes], list[bytes]]:
-    """The keys and, unless only those were asked, the values of a page."""
+    """The keys of a page and, unless only keys are wanted, its values."""
     if not header.entries:
         return [], []
     keys_fixed, values_fixed = bool(header.flags & Flag.KEYS_FIXED), bool(header.flags & Flag.VALUES_FIXED)
@@ -75,7 +75,7 @@ def _entries_of(header: Header, frames: Sequence[bytes], keys_only: bool) -> tup
 
 
 def rest_of_scan(call: ScanPage, owned: KeyRange, resume: bytes) -> tuple[bytes, bytes] | None:
-    """The range that is left after a page of the segment that owns these keys; None when nothing is."""
+    """What is left of a scan after a page of the segment that owns the keys `owned`; None if nothing is left."""
     if call.reverse:
         end = resume or owned.start
         return (call.start, end) if end > call.start else None
@@ -90,7 +90,7 @@ def refused_of(request: Request, header: Header, frames: Sequence[bytes]) -> Ref
 
 
 def place_of(lane: Lane) -> Place | None:
-    """Range and worker of a lane; None for that of the router."""
+    """The range and worker of a lane; None for the lane of the router."""
     if lane.route is None:
         return None
     return Place(lane.segment, lane.key_range.start, lane.key_range.end, lane.route.worker)

@@ -1,4 +1,4 @@
-"""Puts together what the parts of a call were answered; the last part settles it."""
+"""Combines the replies to the parts of a call. The last one settles the call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from shardstore.wire.wire_format import WRITES
 
 
 class Collector:
-    """`settle` a call with its value; `submit` another one; what was answered in part goes first in its lane."""
+    """`settle` settles a call with its value, `submit` submits another call.
+
+    `succession` queues the rest of a request that was answered in part, before all others in its lane.
+    """
 
     def __init__(
         self, settle: Callable[[Call, Any], None], submit: Callable[[Submit], None], succession: Succession
@@ -25,10 +28,11 @@ class Collector:
         self._succession = succession
 
     def take(self, request: Request, content: Any) -> None:
-        """What the request asked of one part of its call is answered; when it was the last, settle the call."""
+        """Take the content of the reply to one part of a call. If it was the last part, settle the call."""
         call = request.calls[0]
         if call.settled:
-            if type(call) is ScanPage and not call.mark and content.more and content.mark:  # only this tells of it
+            # nobody else knows the mark of this scan, whose first page is no longer wanted
+            if type(call) is ScanPage and not call.mark and content.more and content.mark:
                 self._submit(Submit((EndScan(call.timeout_ns, call, content.mark, content.owner),)))
             return
         if type(call) is GetStats:
@@ -42,7 +46,7 @@ class Collector:
             self._settle(call, call.settled_with(content))
 
     def _take_values(self, call: Many, request: Request, values: list[bytes | None]) -> None:
-        """Keep the values of a part; ask for the rest if only the first were answered."""
+        """Keep the values of a part. If they are only the first ones, ask for the rest."""
         answered = len(values)
         if answered == request.entries:
             call.collect(request.positions, values)

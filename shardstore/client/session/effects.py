@@ -1,4 +1,4 @@
-"""What a session asks of the client around it, besides Send; and the events it takes, besides those of transport."""
+"""The effects of a session besides Send, and its events besides those of the transport."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from shardstore.seams.effects import Received, Send, SendFailed, Tick
 
 
 class Submit(NamedTuple):
-    """Event: calls that were made meanwhile; single operations among them are gathered."""
+    """Event: new calls. Single operations among them may be gathered into one request."""
 
     calls: Sequence[Call]
 
 
 class Abandon(NamedTuple):
-    """Event: nobody waits for the call any more. It is never settled."""
+    """Event: nobody waits for the call any more. A write that was sent goes on; any other call just ends."""
 
     call: Call
 
 
 class Await(NamedTuple):
-    """Event: from now on somebody waits for a call that was held."""
+    """Event: somebody waits for a held call now, so its time begins."""
 
     call: Call
 
 
 class Connect(NamedTuple):
-    """Effect: open a link to an endpoint, replacing an earlier one of that name."""
+    """Effect: open a link to an endpoint. It replaces an earlier link of that name."""
 
     link: str
     endpoint: str
@@ -41,7 +41,7 @@ class Disconnect(NamedTuple):
 
 
 class Resolve(NamedTuple):
-    """Effect: the call ended, with an error or else with a value."""
+    """Effect: the call has ended, with an error or, if that is None, with a value."""
 
     call: Call
     value: Any

@@ -1,4 +1,4 @@
-"""How a call ends that was not answered in time, or not at all; and a write that is several calls."""
+"""Errors and outcome tokens of calls that were not fully answered, and of writes that consist of several calls."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _MAY_GO_ON = "the change may go on, or be done"
 
 
 def error_of(call: Call, error: Exception, client: int, requests: Sequence[Request]) -> Exception:
-    """The error for a call of this client; if some of it may have been applied, one that says so.
+    """The error with which a call ends: this one, or OutcomeUnknown if some of the call may have been applied.
 
-    `requests`: those of it that were sent and are not done.
+    `requests`: its requests that were sent and are not DONE.
     """
     if not is_write(call) or not isinstance(error, Busy | Unavailable | InvalidRequest | OutcomeUnknown):
         return error
@@ -31,21 +31,21 @@ def error_of(call: Call, error: Exception, client: int, requests: Sequence[Reque
 
 
 def _unknown_outcome(what: str, cause: Exception, token: OutcomeToken) -> OutcomeUnknown:
-    """The error for a write that cannot be said not to be applied, because of another error."""
+    """The error for a write that may have been applied, with the error that caused this."""
     last_word = cause.cause if isinstance(cause, Busy) else cause
-    words = cause.what if isinstance(cause, OutcomeUnknown) else f"{what}; the last word was: {last_word}"
+    words = cause.what if isinstance(cause, OutcomeUnknown) else f"{what}; the latest error was: {last_word}"
     unknown = OutcomeUnknown(words, token.encode())
     unknown.__cause__ = cause
     return unknown
 
 
 def error_when_interrupted(call: Call, what: str, client: int, requests: Sequence[Request]) -> ShardstoreError:
-    """The error for a call whose session is given up, perhaps in the middle of a step."""
+    """The error for a call whose session is discarded, perhaps in the middle of a step."""
     return OutcomeUnknown(what, token_of(call, client, requests).encode()) if is_write(call) else Unavailable(what)
 
 
 def token_of(call: Call, client: int, requests: Iterable[Request]) -> OutcomeToken:
-    """The token of a write of this client that was not answered; `requests`: those of it that were sent."""
+    """The token of a write of this client. `requests`: its requests that were sent and are not DONE."""
     if isinstance(call, Many):
         applied = set(call.applied)
         keys = call.keys.items
@@ -55,7 +55,7 @@ def token_of(call: Call, client: int, requests: Iterable[Request]) -> OutcomeTok
             if (request.sequence, request.lane.segment) not in applied
         ]
         return OutcomeToken(parts, len(applied), call.parts - len(applied) - len(parts))
-    if not isinstance(call, Single):  # an operator's: what became of it is seen in the ranges
+    if not isinstance(call, Single):  # an operator's change: the ranges show what became of it
         return UNKNOWABLE
     parts = [_part_of(request, client, call.key) for request in requests]
     return OutcomeToken(parts, 0, 1 - len(parts))
@@ -74,14 +74,14 @@ def _part_of(request: Request, client: int, key: bytes) -> PartInDoubt:
 def error_at_deadline(
     call: Call, why_silent: str, url: str, routing: Routing, requests: Sequence[Request]
 ) -> Exception:
-    """Why a call was not answered in time: nobody is there, or the last refusal of what it asked, if there was one.
+    """The error for a call at its deadline: the latest refusal of one of its requests, or why nobody answered.
 
-    `why_silent`: why the router does not answer, which is at `url`.
+    `why_silent`: why the router at `url` does not answer; empty if it may.
     """
     seconds = f"{call.timeout_ns / 1e9:g} s"
     if why_silent:
         return Unavailable(f"no answer within {seconds}: {why_silent}")
-    lanes = [request.lane for request in requests if request.failures or not request.sends]  # not those of silence
+    lanes = [request.lane for request in requests if request.failures or not request.sends]  # others met only silence
     if type(call) is Single and routing.known and not requests:
         lanes.append(routing.lane_of(call.key))
     refusals = [lane.refusal for lane in lanes if lane.refusal]
@@ -103,13 +103,13 @@ def _from_whom(requests: Sequence[Request]) -> str:
 
 
 def with_missing_workers(call: GetStats, routing: Routing) -> dict[Any, dict[str, Any]]:
-    """The figures of those who answered, and that the others did not."""
+    """The statistics of all that answered, with an entry for each process that did not."""
     silent = {"unavailable": f"no answer within {call.timeout_ns / 1e9:g} s"}
     return dict.fromkeys([ROUTER, *routing.lane_of_each_worker()], silent) | call.results
 
 
 def token_of_all(ends: Iterable[BaseException | None], applied: int) -> OutcomeToken:
-    """The token of a write of several calls that ended so, None as applied, and `applied` well before them."""
+    """The token of a write of several calls. `ends`: their errors, or None; `applied` earlier ones succeeded."""
     parts: list[PartInDoubt] = []
     not_applied = 0
     for error in ends:
@@ -126,9 +126,10 @@ def token_of_all(ends: Iterable[BaseException | None], applied: int) -> OutcomeT
 
 
 def error_of_all(ends: Sequence[ShardstoreError | None], applied: int) -> ShardstoreError:
-    """How a write of several calls ends: the latest of them as listed, an error first, and `applied` well before them.
+    """The error of a write of several calls. `ends` are the errors of its latest calls, None for success.
 
-    An error that tells of neither lack nor doubt goes before the others.
+    The first of them failed; `applied` earlier calls succeeded. An error other than Busy, Unavailable and
+    OutcomeUnknown takes precedence.
     """
     first = ends[0]
     assert first is not None, "a write without an error needs none"

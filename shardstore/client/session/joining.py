@@ -1,12 +1,12 @@
-"""How a session comes to its client id and to routes, and to its router again after a restart of the cluster.
+"""Gets a client id and routes from the router, and finds the router again after a restart of the cluster.
 
-    asked     HELLO until there is a client id; then ROUTES, when routes are in doubt
-    answered  the calls that waited for routes go on
-    silence   for ASK_AGAIN_NS: look where the router listens now, ask it there, send it again what is not answered
-    nobody    listens there: nothing is given to the router but questions, so that no write is in doubt for that
+    asked        HELLO until there is a client id; then ROUTES, when routes are in doubt
+    answered     the calls that waited for routes go on
+    silent       for ASK_AGAIN_NS: find out where the router listens now, ask there, send unanswered requests again
+    not running  send the router nothing but these questions, so that no write is in doubt because of that
 
-The client id outlives routers, so that a write that is sent again is known again. A router of another store is never
-asked anything: each message names the store, and is refused elsewhere.
+The client id outlives routers, so that a write that is sent again is recognised. Every message names the store, so a
+server of another store refuses it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from shardstore.wire.wire_format import Header, MalformedMessage, Op, Status
 
 ASK_AGAIN_NS = 250 * MILLISECOND_NS
 ABSENCE_NS_MAX = 1_500 * MILLISECOND_NS
-"""How long who opens a client waits where nobody listens: a router that is started again takes a moment."""
+"""How long the opening of a client waits while no router listens: the restart of a router takes a moment."""
 _LIBRARY = "shardstore-python"
 
 
@@ -63,7 +63,7 @@ class Joining:
         self.client = 0
 
     def start(self, now_ns: int) -> list[Connect | Send]:
-        """What is to be done at first."""
+        """The first effects."""
         return [*self._look(now_ns), *self.ask(now_ns)]
 
     def wait(self, call: Call, now_ns: int) -> list[Connect | Send]:
@@ -72,23 +72,26 @@ class Joining:
         return self.ask(now_ns)
 
     def doubt(self, now_ns: int) -> list[Connect | Send]:
-        """A worker is gone, or something waits for the router: see whether that is there, unless it was just seen."""
+        """Check whether the router is there, unless that was just checked, and ask it.
+
+        For when a worker is gone, or requests wait for the router.
+        """
         looked = [] if now_ns - self._looked_ns < ASK_AGAIN_NS else self._look(now_ns)
         return [*looked, *self.ask(now_ns)]
 
     def why_silent(self, now_ns: int) -> str:
-        """Why the router does not answer, as far as that can be seen; empty when it may."""
+        """Why the router does not answer, as far as that can be seen; empty if it may answer."""
         if now_ns - self._looked_ns >= ASK_AGAIN_NS:
             self._saw(self._finder.find().missing, now_ns)
         return self._missing
 
     def take_waiting(self) -> list[Call]:
-        """There are routes: the calls that waited for them."""
+        """Take the calls that waited for routes."""
         waiting, self._waiting = self._waiting, []
         return [call for call in waiting if not call.settled]
 
     def ask(self, now_ns: int) -> list[Connect | Send]:
-        """Ask for what is needed, unless that was asked a moment ago."""
+        """Ask the router for a client id or routes, unless it was asked a moment ago."""
         if self.grain:
             return []
         self._timers.set(self, now_ns + ASK_AGAIN_NS)
@@ -101,14 +104,14 @@ class Joining:
         return [Send(ROUTER, b"", [header] if self.client else [header, messages.encode(Hello(_LIBRARY))])]
 
     def due(self, now_ns: int) -> list[Connect | Send]:
-        """A moment has passed: if there was no answer and somebody waits, look where the router is and ask it there."""
+        """Handle the timer. If the router has not answered and somebody waits, find out where it is and ask there."""
         somebody_waits = self._calls_that_wait() or any(request.wanted for request in self._sender.requests())
         if self._is_answered or not somebody_waits:
             return []
         return [*self._look(now_ns, is_silent=True), *self.ask(now_ns)]
 
     def heard(self, header: Header, frames: list[bytes], now_ns: int) -> tuple[Routes | None, list[Connect]]:
-        """The routes in a message of the router, None if it brings none of use; and what is to be done.
+        """Handle a message of the router. Returns the routes in it, None if there are none of use, and the effects.
 
         Raises MalformedMessage.
         """
@@ -118,14 +121,14 @@ class Joining:
         if header.status != Status.OK:
             return None, []
         self._saw("", now_ns)
-        if header.op == Op.ROUTES:  # of no use before the id, which any request must carry
+        if header.op == Op.ROUTES:  # of no use before the client id, which every request must have
             return messages.decode(Routes, frames[1]) if self.client else None, []
-        if self.client:  # the answer to a HELLO that was sent twice
+        if self.client:  # a reply to the repetition of a HELLO
             return None, []
         return self._enter(messages.decode(Welcome, frames[1])), []
 
     def refused_by_another(self, request: Request, what: str, now_ns: int) -> list[Connect]:
-        """A request came to a server of another store. If that was a worker, the router may know where ours is."""
+        """Handle a refusal from a server of another store. If it is a worker, the request goes through the router."""
         request.unanswered = max(request.unanswered - 1, 0)
         if request.direct:
             self._sender.distrust(request.channel, now_ns)
@@ -134,14 +137,14 @@ class Joining:
         asked = [other for call in request.calls for other in self._sender.requests_of(call) if other is not request]
         await_others = any(
             other.state is RequestState.SENT for other in asked
-        )  # they say whether a part was applied before
+        )  # their replies show whether a part was applied
         effects = self._leave_another([] if await_others else request.calls, what, now_ns)
         if not effects:
             self._sender.finish(request)
         return effects
 
     def _leave_another(self, calls: Sequence[Call], what: str, now_ns: int) -> list[Connect]:
-        """Another store is served where the router was: go where that is now. If that is nowhere else, calls end."""
+        """Connect to where the router listens now, as its url serves another store. If nowhere, fail the calls."""
         effects = self._look(now_ns)
         if not effects:
             where = f"another store is served at {self.url} now: {what}"
@@ -159,7 +162,7 @@ class Joining:
         return messages.decode(Routes, welcome.routes)
 
     def _look(self, now_ns: int, is_silent: bool = False) -> list[Connect]:
-        """Go where the router listens now. Who opens a client does not wait long for one that is missing."""
+        """Connect to where the router listens now. If none has listened for a while, opening the client fails."""
         found = self._finder.find(is_silent)
         self._saw(found.missing, now_ns)
         if found.for_good:
@@ -177,7 +180,7 @@ class Joining:
         return [Connect(ROUTER, found.url)]
 
     def _saw(self, missing: str, now_ns: int) -> None:
-        """Keep why nobody answers; empty for no reason."""
+        """Note why no router answers; empty if one may."""
         self._looked_ns = now_ns
         self._missing = missing
         self._sender.router_listens = not missing
@@ -187,7 +190,7 @@ class Joining:
             self._missing_since_ns = now_ns
 
     def _give_up(self, found: Found) -> None:
-        """Let nobody wait for the router."""
+        """Fail all calls that wait for routes or for replies."""
         for call in self._calls_that_wait():
             self._fail(call, found.error())
         for request in self._sender.requests():

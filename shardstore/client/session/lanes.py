@@ -1,14 +1,14 @@
-"""Lanes: what waits to be sent, one per segment; and channels: what a worker lets us have in flight, one per worker.
+"""Requests, the lanes in which they wait, one for each segment, and channels, one for each worker.
 
-A request is what one message asks of one segment, for the calls that wait for it. It waits in the lane of its segment:
+A request is one message to one segment, on behalf of one or more calls. It waits in the lane of its segment:
 
-    QUEUED   waits in its lane for a credit            SENT      holds a credit, waits for its answer
-    DELAYED  waits a while before it is sent again     DONE      answered, refused for good, or given up
+    QUEUED   waits in its lane for a credit            SENT      holds a credit, waits for its reply
+    DELAYED  waits a while before it is sent again     DONE      answered, finally refused, or dropped
 
-A lane lets one write request at a time out of the session. So requests that were added one after the other are applied
-in that order, whatever is lost, refused or sent again, and a retry never falls out of the dedup window. Meanwhile
-single operations gather in the lane, and leave together in the next request; as the callers of all of them still
-wait, they may overtake others. A conditional operation is a write, and travels alone. Reads do not wait for writes.
+A lane sends one write request at a time. So writes are applied in the order in which they were added, whatever is lost,
+refused or sent again, and a retry never falls out of the dedup window. Meanwhile single operations gather in the lane,
+and are sent together in the next request; they may overtake others, since all their callers still wait. A conditional
+operation is a write, and is sent alone. Reads do not wait for writes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ATTEMPT_NS = SECOND_NS
 ATTEMPT_DOUBLINGS_MAX = 3
 BARRIERS = frozenset((Op.FLUSH, Op.COMPACT))
 BARRIER_ATTEMPT_NS = 30 * SECOND_NS
-"""They may rightly take long, and each one that is asked again is more work for who does it."""
+"""A flush or compaction may take long, and one that is sent again is more work for the worker."""
 GATHERED_ENTRIES_MAX = 4_096
 GATHERED_BYTES_MAX = MIB
 _WITH_VALUE = CONDITIONAL | {Op.PUT, Op.OUTCOME}
@@ -42,7 +42,7 @@ _ONE_FIXED = _KEY_FIXED | _VALUE_FIXED
 
 
 class RequestState:
-    """Where a request is; see the module. Plain integers: looking up a member of an enum costs four times as much."""
+    """The states of a request, see the module. Integers, as looking up an enum member takes four times as long."""
 
     QUEUED: Final = 1
     SENT: Final = 2
@@ -52,20 +52,21 @@ class RequestState:
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One message, sent until it is answered. `dataclasses.replace` makes a new one that asks the same.
+    """One message, which is sent until it is answered. `dataclasses.replace` makes a new request with the same content.
 
-    lane, op, body, flags, entries  whom it asks for what
-    calls                           who waits for it: single operations of one kind, or one other call
-    positions                       where its entries stand in its call; None when they are all of it
+    lane, op, body, flags, entries  its segment and content
+    calls                           the calls that wait for it: single operations of one kind, or one other call
+    positions                       the places of its entries in its call; None if they are all of it
     sequence                        number of the message; 0 before it is first sent
-    route, channel, direct          to whom it was sent last, and how; it has no channel before its sequence
-    shared                          the keys its sequence was for before it was shared out (succession.py), if it was
+    route, channel, direct          where it was sent last, and whether directly; without a sequence it has no channel
+    shared                          the keys of its sequence before that was shared out (succession.py); None if it was
+                                    not
     alone                           it was sent at once for a single operation: until it has to be sent again, its
-                                    timer also is that of its call
-    unanswered                      how often it was sent without being refused: while that is not 0, a write may have
+                                    timer is also that of its call
+    unanswered                      how often it was sent without being refused; while this is not 0, a write may have
                                     been applied
 
-    A request that no call waits for any more still holds its credit until its answer or the end of its attempt.
+    A request for which no call waits any more holds its credit until its reply, or the end of its attempt.
     """
 
     lane: Lane
@@ -98,11 +99,11 @@ class Request:
 
     @property
     def can_change(self) -> bool:
-        """Whether it was refused each time it was sent, so that no answer to what it asked before can come."""
+        """Whether each message so far was refused, so that no reply to an earlier one can come."""
         return self.sends > 0 and self.unanswered == 0
 
     def attempt_ns(self) -> int:
-        """How long this attempt may wait for its answer."""
+        """How long this attempt waits for a reply."""
         if self.op in BARRIERS and not self.flags & Flag.NO_WAIT:
             return BARRIER_ATTEMPT_NS
         return ATTEMPT_NS << min(self.sends - 1, ATTEMPT_DOUBLINGS_MAX)
@@ -114,15 +115,15 @@ class Request:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether it was sent and waits for its answer, or to be sent again after a while."""
+        """Whether it was sent, and waits for its reply or before it is sent again."""
         return self.state in (RequestState.SENT, RequestState.DELAYED)
 
     def was_sent_over(self, links: Set[str]) -> bool:
-        """Whether its answer would come over one of these links."""
+        """Whether its reply would come over one of these links."""
         return self.state is RequestState.SENT and self.direct and self.channel.link in links
 
     def waits_for_room(self) -> bool:
-        """Whether it was refused for want of room, which a new owner does not change at once."""
+        """Whether it was refused for lack of room. A new owner would not have more at once."""
         refused = self.lane.refusal
         return self.state is RequestState.DELAYED and refused is not None and refused.status is Status.BUSY
 
@@ -131,10 +132,10 @@ Waiting: TypeAlias = Single | Request
 
 
 class Channel:
-    """One worker, or the router itself: its credits, and the lanes that have something for it.
+    """The credits of one worker, or of the router itself, and the lanes that have something to send to it.
 
-    `link` is the direct way to it, if `connected`, and `direct` whether to trust it; the other way is the router. Once
-    it is not trusted, a timer is set for the channel, and then it is tried again.
+    `link` is the direct link to it, if `connected`; `direct` says whether the link is trusted. Without it, messages go
+    through the router. A link that is not trusted is tried again when the timer of the channel is due.
     """
 
     def __init__(self, link: str) -> None:
@@ -149,14 +150,14 @@ class Channel:
 
 
 class Lane:
-    """What waits for one segment. `turns` are writes out of here that are not done; the first of them has the turn.
+    """What waits to be sent to one segment. `turns`: the writes under way that are not DONE; only the first is sent.
 
-    There is one at most, but for those of former segments over its keys. `heirs` are the lanes that have its keys once
-    its segment is gone from the map (succession.py), none until then.
+    There is at most one, except for writes to former segments with some of the same keys. `heirs`: the lanes that have
+    its keys once its segment is gone from the route map (succession.py); none until then.
 
-    `refusal` is why the segment did not serve the latest of its requests; None when it did. While a lane is `paused`,
-    its writes wait until its timer ends that; `pause_owed_ns` are pauses that were too short to be made.
-    `slowness` multiplies them.
+    `refusal`: why the segment refused the latest request; None if it answered. While a lane is `paused`, its writes
+    wait until its timer is due. `pause_owed_ns`: the sum of pauses that were too short for a timer. `slowness`
+    multiplies pauses.
     """
 
     def __init__(self, segment: int, key_range: KeyRange, route: Route | None, channel: Channel) -> None:
@@ -175,7 +176,7 @@ class Lane:
         self.pause_owed_ns = 0
         self.slowness = 1.0
         self.pressure = 0
-        """What the answer to the latest write told."""
+        """The latest pressure that slowed down writes."""
         self.grain = 0
 
     @property
@@ -185,24 +186,24 @@ class Lane:
 
     @property
     def reads_may_go(self) -> bool:
-        """Whether no write is out that its caller has left: what is read from then on comes behind it."""
+        """Whether reads may be sent: not while an abandoned write is under way, as reads must come after it."""
         return not self.turns or not any(call.left for turn in self.turns for call in turn.calls)
 
     def add(self, waiting: Waiting) -> None:
-        """Let it wait its turn."""
+        """Queue it behind the others."""
         (self.writes if waiting.op in WRITES else self.reads).append(waiting)
 
     def put_first(self, waiting: Waiting) -> None:
-        """Let it have the next turn of its kind."""
+        """Queue it before the others."""
         (self.writes if waiting.op in WRITES else self.reads).appendleft(waiting)
 
     def sendable(self) -> bool:
-        """Whether `next_request` may have something."""
+        """Whether `next_request` may return a request."""
         reads, writes = self.reads and self.reads_may_go, self.writes and self.writes_may_go
         return bool(self.retries or reads or writes)
 
     def next_request(self) -> Request | None:
-        """What to send next: what is to be sent again, then a write if none is out, then a read."""
+        """Take the request to send next: a retry, else a write if none is under way, else a read."""
         while self.retries:
             request = self.retries.popleft()
             if request.state is RequestState.QUEUED:
@@ -215,7 +216,7 @@ class Lane:
         return self._gather(self.reads) if self.reads and self.reads_may_go else None
 
     def _gather(self, queue: deque[Waiting]) -> Request | None:
-        """A request for the first that waits and, if that is a single operation, for all of its kind."""
+        """A request for the first item of the queue and, if that is a single operation, for others of its kind."""
         first = _pop(queue)
         if first is None or isinstance(first, Request):
             return first
@@ -223,21 +224,21 @@ class Lane:
         return request_of_singles(self, singles)
 
     def inherit(self, share: Request, whole: Request) -> None:
-        """Give the turn of a write to its share for this segment."""
+        """Let the share of a write for this segment take the place of the whole write in the turns."""
         at = self.turns.index(whole)
         self.turns[at] = share
         if not at:
             self.retries.append(share)
 
     def end_turn(self, request: Request) -> None:
-        """The write is done: let the next one have its turn."""
+        """Remove a write that is DONE from the turns, and let the next one be sent."""
         first = self.turns[0] is request
         self.turns.remove(request)
         if first and self.turns and self.turns[0].lane is self:
             self.retries.append(self.turns[0])
 
     def leave_out_settled(self, request: Request) -> None:
-        """Make a gathered request anew for those that still wait: the others were told that nothing was applied."""
+        """Rebuild a gathered request for the calls that still wait. The others ended, as not applied."""
         left = [call for call in request.calls if type(call) is Single and not call.settled]
         if len(left) < len(request.calls):
             request.calls = [*left]
@@ -246,7 +247,7 @@ class Lane:
 
 
 def body_of_single(single: Single) -> tuple[tuple[bytes, ...], int]:
-    """Body and flags of a request for one single operation."""
+    """The body and flags of a request for one single operation."""
     return (single.key, single.value) if single.op in _WITH_VALUE else (single.key,), single.flags | _ONE_FIXED
 
 

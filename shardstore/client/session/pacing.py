@@ -1,11 +1,11 @@
-"""How long a writer pauses, by the pressure that the answer to its latest write told.
+"""How long a writer pauses, depending on the pressure in the reply to its latest write.
 
-Below half of full nobody pauses. From there on a pause grows with the square of what is beyond, up to a pace of
-FULL_BYTES_PER_SECOND for each client and range: so clients slow down smoothly before anything is refused, and the more
-they write the sooner.
+Up to half of the maximum pressure there are no pauses. Above that they grow with the square of the excess. At the
+maximum a client writes FULL_BYTES_PER_SECOND to a range. So clients slow down smoothly before anything is refused, and
+those that write more slow down sooner.
 
-How many others write nobody tells. So who is refused nevertheless doubles its pauses, and shortens them again with each
-write that is let in.
+A client does not know how many others write. So if a write is refused nevertheless, it doubles its pauses; each write
+that is accepted under pressure shortens them again.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from shardstore.limits import MIB, SECOND_NS
 
 PRESSURE_MAX = 255
 PRESSURE_FREE = 128
-"""Up to here writers do not pause."""
+"""Up to this pressure writers do not pause."""
 FULL_BYTES_PER_SECOND = MIB
 """The pace of one client in one range at full pressure."""
 ENTRY_BYTES = 200
-"""About what an entry counts beside its key and value."""
+"""About what an entry counts besides its key and value."""
 PAUSE_NS_MAX = SECOND_NS
 SLOWNESS_MAX = 256.0
 
@@ -34,5 +34,5 @@ def pause_ns(pressure: int, payload_bytes: int, entries: int, slowness: float = 
 
 
 def slowness_after(slowness: float, refused: bool) -> float:
-    """By what to multiply pauses after one more write was refused or let in."""
+    """The factor for pauses after one more write was refused or accepted."""
     return min(slowness * 2, SLOWNESS_MAX) if refused else max(slowness * 0.97, 1.0)

@@ -1,4 +1,4 @@
-"""Which segments a call of many parts concerns, and what it asks of each: a request for each part."""
+"""Makes the requests of a call: one for each segment that the call concerns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shardstore.wire.wire_format import Flag, Op
 
 
 def requests_for(call: Call, routing: Routing) -> list[Request]:
-    """What a call asks, each in the lane where it belongs; nothing if it only waits for routes."""
+    """The requests of a call, each for its lane; none if the call only waits for routes."""
     match call:
         case Open():
             return []
@@ -39,7 +39,7 @@ def requests_for(call: Call, routing: Routing) -> list[Request]:
 
 
 def requests_instead_of(request: Request, routing: Routing) -> list[Request]:
-    """What to ask of those who have the keys of its lane now; nothing if others were asked that."""
+    """The requests to the lanes that have the keys of a request's lane now; none if they were asked already."""
     call, lane = request.calls[0], request.lane
     match call:
         case Many():
@@ -57,7 +57,7 @@ def requests_instead_of(request: Request, routing: Routing) -> list[Request]:
 
 
 def request_for_rest(request: Request, positions: Positions, answered: int) -> Request:
-    """What to ask when only the first keys of a GET of these positions were answered."""
+    """The request for the rest of a GET of which only the first keys were answered. `positions`: of all its keys."""
     entries = request.entries - answered
     keys, flags = request.body[0], request.flags
     if flags & Flag.KEYS_FIXED:
@@ -90,7 +90,7 @@ def _items(frame: bytes, fixed: int, entries: int, shortest: int, longest: int) 
 def _of_many(
     call: Many, keys: Items, values: Items | None, positions: Positions | None, routing: Routing
 ) -> Iterator[Request]:
-    """Requests for these entries of a call, which stand at these positions in it; None if they are all."""
+    """Requests for these entries of a call. `positions`: their places in the call; None if they are all of it."""
     for route, piece in cut(keys, values, routing.boundaries):
         request = Request(routing.lanes[route], call.op, [call], *piece)
         if positions is not None:
@@ -105,7 +105,7 @@ def _of_barrier(call: Maintain, wanted: KeyRange, routing: Routing) -> list[Requ
 
 
 def _of_page(page: ScanPage, routing: Routing, op: Op, call: ScanPage | EndScan) -> Request:
-    """A request to the segment of a page."""
+    """A request of `call` to the segment of a page."""
     if call.owner is not None:
         lane = routing.lane_of_owner(call.owner)
     else:

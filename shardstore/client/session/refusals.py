@@ -1,4 +1,4 @@
-"""A reply that is not OK, and the error that it is for whoever waits."""
+"""Refusals: replies that are not OK, and the errors that callers get for them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FINAL = frozenset((Status.INVALID, Status.FAILED, Status.TOO_OLD, Status.SCAN_I
 
 
 class Refused(NamedTuple):
-    """A reply that is not OK, and where it came from."""
+    """A reply that is not OK, and its place."""
 
     status: Status
     wait_ns: int
@@ -30,11 +30,11 @@ class Refused(NamedTuple):
     place: Place | None
 
     def is_final(self, waits: bool) -> bool:
-        """Whether the request is not sent again; `waits` says whether it would wait for room."""
+        """Whether the request must not be sent again. `waits`: whether the request may wait for room."""
         return self.status in _FINAL or (self.status is Status.BUSY and not (waits and self.wait_ns))
 
     def error(self) -> ShardstoreError:
-        """A new error to raise when a request ends with this refusal."""
+        """A new error for a call that ends with this refusal."""
         refusal = self.refusal
         match self.status:
             case Status.INVALID:

@@ -1,4 +1,4 @@
-"""What a session knows of the cluster: the newest routes, a lane for each segment, a channel for each worker."""
+"""What a session knows about the cluster: the newest routes, a lane for each segment, a channel for each worker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROUTER = "router"
 
 
 class Routing:
-    """Lanes stand in key order. Until the first routes are adopted there are none, and nothing can be routed."""
+    """`lanes` are in key order. Until the first routes are adopted there are none, and nothing can be routed."""
 
     def __init__(self, direct: bool, reachable: Callable[[str], bool]) -> None:
         self._direct = direct
@@ -42,7 +42,7 @@ class Routing:
         return self.lanes[bisect_right(self._starts, key) - 1]
 
     def last_lane_before(self, end: bytes) -> Lane:
-        """The lane of the range that owns the last keys before `end`, which is empty for no end."""
+        """The lane of the range that owns the last keys before `end`; empty: no end."""
         if not end:
             return self.lanes[-1]
         at = bisect_right(self._starts, end) - 1
@@ -54,32 +54,32 @@ class Routing:
         return self.lanes[first : bisect_left(self._starts, keys.end) if keys.end else None]
 
     def lane_of_owner(self, owner: Owner) -> Lane:
-        """A lane to who answered the first page of a scan in its range, whether that owns the range still or not."""
+        """A lane to the worker that answered the first page of a scan in a range, even if it has lost the range."""
         return Lane(owner.route.segment, owner.key_range, owner.route, self._channel_of(owner.route.worker))
 
     def is_superseded(self, route: Route | None) -> bool:
-        """Whether the segment of a route has another owner now, or another ownership."""
+        """Whether the segment of a route has another owner or epoch now. False if the segment is gone."""
         now = self._map.route_of_segment(route.segment) if self._map is not None and route is not None else None
         return now is not None and route is not None and (now.worker, now.epoch) != (route.worker, route.epoch)
 
     def lane_of_each_worker(self) -> dict[WorkerId, Lane]:
-        """A lane for what is asked of a worker itself, for each that owns a range or is up."""
+        """For each worker that owns a range or is up, a lane for requests to the worker itself."""
         return {
             worker: Lane(0, EVERYTHING, Route(b"", SegmentId(0), worker, Epoch(worker + 1)), self._channel_of(worker))
             for worker in sorted(self._workers)
         }
 
     def trust(self, link: str) -> None:
-        """A message came over this link: if it is the direct way to a worker, that way is good."""
+        """Trust a link over which a message has come, if it is the direct link to a worker."""
         for channel in self.channels.values():
             if channel.link == link:
                 channel.direct = channel.connected
 
     def adopt(self, routes: Routes) -> tuple[list[Connect | Disconnect], list[Lane]] | None:
-        """Believe these routes unless newer ones are known (None). Raises MalformedMessage.
+        """Adopt these routes. Returns the changes of links, and the lanes whose segments are gone.
 
-        Answers the changes of links, and the lanes whose segments are gone. Requests and offers of the lanes are the
-        session's to set right afterwards.
+        Returns None if newer routes are known. The session must update requests and offers of the lanes afterwards.
+        Raises MalformedMessage.
         """
         try:
             route_map = RouteMap.from_document(routes.route_map)
@@ -94,7 +94,7 @@ class Routing:
         return changes, self._set_map(route_map) if route_map != self._map else []
 
     def _set_map(self, route_map: RouteMap) -> list[Lane]:
-        """Make the lanes those of the map; answers those that are not any more."""
+        """Make the lanes those of the map. Returns the lanes that are gone."""
         by_segment = {lane.segment: lane for lane in self.lanes}
         self.lanes = []
         for route in route_map:
@@ -102,7 +102,7 @@ class Routing:
             lane = by_segment.pop(route.segment, None) or Lane(
                 route.segment, route_map.range_of(route.segment), route, channel
             )
-            if lane.route != route:  # a new ownership, perhaps of a new process: the direct way is worth another try
+            if lane.route != route:  # perhaps the owner is a new process: the direct link is worth another try
                 channel.direct = channel.connected
             lane.route, lane.channel = route, channel
             self.lanes.append(lane)

@@ -1,4 +1,4 @@
-"""Moves requests from lanes onto links, and back into lanes when they have to be sent again."""
+"""Moves requests from lanes onto links, and back into lanes if they have to be sent again."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ BACK_OFF_NS = 10 * MILLISECOND_NS
 BACK_OFF_NS_MAX = 320 * MILLISECOND_NS
 BACK_OFF_DOUBLINGS_MAX = 9
 CHANGE_BACK_OFF_NS = MILLISECOND_NS
-"""While a range changes its segments, which takes a few milliseconds."""
+"""The first delay while a range changes its segments, which takes a few milliseconds."""
 PAUSE_NS_MIN = 2 * MILLISECOND_NS
 DIRECT_RETRY_NS = 5 * SECOND_NS
-"""A direct way that is still bad then costs some requests an attempt each, a good one is not missed for longer."""
+"""How long a direct link is not used after it failed. If it is still bad then, some requests lose one attempt each."""
 _RETRY = int(Flag.RETRY)
 
 
 class Sender:
-    """All requests that were sent and are not DONE.
+    """Sends requests, and has all that were sent and are not DONE.
 
-    Invariants: a channel's `in_flight` is the number of its SENT requests, and at most its credits when one is sent; of
-    the writes to a lane, or to former ones over its keys, only the first of its `turns` is sent; a lane has a timer
-    while it is paused; a request that is SENT or DELAYED has one, and so has each call that waits for it unless it is
-    `alone`.
+    Invariants: a channel's `in_flight` is the number of its SENT requests, and at most its credits when one is sent. Of
+    the writes to a lane, or to former lanes with some of its keys, only the first of its `turns` is sent. A paused lane
+    has a timer. A request that is SENT or DELAYED has one, and so has each call that waits for it, unless the request
+    is `alone`.
     """
 
     def __init__(self, timers: Timers, entropy: Entropy) -> None:
@@ -41,33 +41,33 @@ class Sender:
         self._sequence = 0
         self._touched: list[Channel] = []
         self.router_listens = True
-        """Whether it may: while nobody does, what would go to it is kept here, known not to have left."""
+        """Whether a router may listen. If not, requests for it are kept here, so it is certain that none left."""
         self.kept_some = False
-        """Whether something was kept so since this was last cleared."""
+        """Whether a request was kept for that reason since this flag was cleared."""
         self.store = 0
-        """Tag of the store that is meant."""
+        """The tag of the client's store."""
 
     def request_of(self, header: Header) -> Request | None:
-        """The request that a reply answers, unless it is DONE."""
+        """The request that a reply belongs to; None if it is DONE."""
         return self._requests.get((header.sequence, header.segment))
 
     def requests(self) -> list[Request]:
-        """All requests that were sent and are not DONE, the oldest first."""
+        """All requests that were sent and are not DONE, oldest first."""
         return list(self._requests.values())
 
     def requests_of(self, call: Call) -> list[Request]:
-        """Those of them for which the call waits."""
+        """The requests that were sent for a call and are not DONE."""
         return [request for request in self._requests.values() if call in request.calls]
 
     def offer(self, lane: Lane) -> None:
-        """The lane has something to send: put it in its channel's queue."""
+        """Put a lane that has something to send into the queue of its channel."""
         if not lane.offered:
             lane.offered = True
             lane.channel.ready.append(lane)
             self._touched.append(lane.channel)
 
     def offer_all(self, channels: Iterable[Channel], lanes: Iterable[Lane]) -> None:
-        """Lanes may have changed their channels, or come and gone: make the queues anew."""
+        """Rebuild the queues of the channels, after lanes have come, gone or moved to other channels."""
         offered: list[Lane] = []
         for channel in channels:
             offered += channel.ready
@@ -79,7 +79,7 @@ class Sender:
                 self.offer(lane)
 
     def send_alone(self, lane: Lane, call: Single, client: int, now_ns: int) -> Send | None:
-        """Send a single operation at once; None when it has to wait its turn, or may be gathered with others."""
+        """Send a single operation at once. Returns None if it has to wait its turn, or may be gathered with others."""
         channel = lane.channel
         if lane.offered or channel.ready or channel.in_flight >= channel.credits:
             return None
@@ -95,7 +95,7 @@ class Sender:
         return self._send(request, channel, client, now_ns)
 
     def send_ready(self, client: int, now_ns: int) -> list[Send]:
-        """What credits allow to be sent, the lanes of a channel in turn."""
+        """Send what credits allow. The lanes of a channel take turns."""
         sends: list[Send] = []
         while self._touched:
             channel = self._touched.pop()
@@ -117,7 +117,7 @@ class Sender:
         return sends
 
     def queue_again(self, request: Request) -> None:
-        """Send the request again as soon as there is a credit."""
+        """Send a request again once there is a credit."""
         self._release(request)
         self._watch_call(request)
         request.state = RequestState.QUEUED
@@ -125,9 +125,9 @@ class Sender:
         self.offer(request.lane)
 
     def delay(self, request: Request, wait_ns: int, now_ns: int, first_ns: int = BACK_OFF_NS) -> None:
-        """Send again after this time; if it is 0, after one that grows from `first_ns` up to BACK_OFF_NS_MAX.
+        """Send a request again after `wait_ns`; if 0, after a time that grows from `first_ns` to BACK_OFF_NS_MAX.
 
-        A little later at random, so that clients spread.
+        A random time is added, so that clients do not all come at once.
         """
         self._release(request)
         self._watch_call(request)
@@ -137,7 +137,7 @@ class Sender:
         self._timers.set(request, now_ns + wait_ns + self._entropy.below(wait_ns // 2 + 1))
 
     def pause(self, lane: Lane, pause_ns: int, now_ns: int) -> None:
-        """Let the next writes of the lane wait; pauses that are too short for a timer add up until they are not."""
+        """Make the next writes of a lane wait. Pauses too short for a timer add up until they are long enough."""
         lane.pause_owed_ns += pause_ns
         if lane.pause_owed_ns >= PAUSE_NS_MIN:
             lane.paused = True
@@ -145,26 +145,26 @@ class Sender:
             lane.pause_owed_ns = 0
 
     def slow_down(self, request: Request, pressure: int, now_ns: int) -> None:
-        """The buffers of the worker that has taken this write fill: let the next write to the range wait a little."""
+        """Make the next write to the range wait a little, as the reply to this write reports pressure."""
         lane = request.lane
         lane.pressure = pressure
         lane.slowness = slowness_after(lane.slowness, refused=False)
         self.pause(lane, pause_ns(pressure, sum(map(len, request.body)), request.entries, lane.slowness), now_ns)
 
     def distrust(self, channel: Channel, now_ns: int) -> None:
-        """Go through the router for a while."""
+        """Send to this worker through the router for a while."""
         channel.direct = False
         self._timers.set(channel, now_ns + DIRECT_RETRY_NS)
 
     def end_pause(self, lane: Lane) -> None:
-        """The writes of the lane may go."""
+        """Let writes of the lane be sent again."""
         self._timers.clear(lane)
         lane.paused = False
         if lane.sendable():
             self.offer(lane)
 
     def finish(self, request: Request) -> None:
-        """The request is over, whatever its calls are told."""
+        """Make a request DONE. Its calls are not settled by this."""
         self._release(request)
         request.state = RequestState.DONE
         lane = request.lane
@@ -175,21 +175,21 @@ class Sender:
             self.end_turns(request)
 
     def take_back(self, request: Request) -> None:
-        """The request is over, but its calls are to be served in another way; it has its turns until `end_turns`."""
+        """Make a request DONE whose calls other requests will serve. It keeps its turns until `end_turns`."""
         self._release(request)
         self._watch_call(request)
         request.state = RequestState.DONE
         self._requests.pop((request.sequence, request.lane.segment), None)
 
     def inherit(self, share: Request, whole: Request) -> None:
-        """Send a share of a write that was taken back when it has its turn."""
+        """Send a share of a write that was taken back, when the share has its turn."""
         share.channel = share.lane.channel
         self._requests[share.sequence, share.lane.segment] = share
         share.lane.inherit(share, whole)
         self.offer(share.lane)
 
     def end_turns(self, request: Request) -> None:
-        """A request to a segment that is gone is over: let the writes behind it have their turn."""
+        """End the turns of a DONE request to a segment that is gone, so that the writes behind it can be sent."""
         for heir in request.lane.heirs:
             self._end_turn(request, heir)
 
@@ -237,7 +237,7 @@ class Sender:
                 self.offer(lane)
 
     def _watch_call(self, request: Request) -> None:
-        """Give the call of a request that is alone a timer of its own, before the request has none."""
+        """If a request is `alone`, give its call a timer of its own, since the request may lose its timer."""
         if request.alone:
             request.alone = False
             for call in request.calls:
@@ -245,7 +245,7 @@ class Sender:
                     self._timers.set(call, call.deadline_ns)
 
     def _release(self, request: Request) -> None:
-        """Give back what the request holds: its timer, its credit."""
+        """Give back the timer and the credit of a request."""
         self._timers.clear(request)
         if request.state is RequestState.SENT:
             request.channel.in_flight -= 1

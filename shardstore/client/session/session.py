@@ -4,9 +4,9 @@
                                          ^                                            |
                                          +-- sent again: refused, stale, lost, unanswered <-- reply, timer
 
-Every request ends: with its answer, with a refusal for good, or when no call waits for it any more. Every call
-ends at its deadline at the latest: a write that may have been applied as OutcomeUnknown, anything else with the last
-refusal. A write that is sent again keeps its id, and its segment remembers the ids it has applied.
+Every request ends: with its reply, with a final refusal, or when no call waits for it any more. Every call ends by its
+deadline: a write that may have been applied with OutcomeUnknown, any other call with its latest refusal, or with
+Unavailable. A write that is sent again keeps its id, and its segment remembers the ids that it has applied.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ from shardstore.wire.wire_format import (
 _OK = int(Status.OK)
 _GET = int(Op.GET)
 _OF_ROUTER = frozenset((Op.ROUTES, Op.HELLO))
-_OWNER_LOST = "the worker that answered for the range when the scan came there has it no more"
+_OWNER_LOST = "the worker that answered for the range when the scan came there no longer owns it"
 HELD_NS = DEADLINE_MS_MAX * MILLISECOND_NS
-"""How long a call may take for which nobody waits yet."""
+"""The time of a held call, for which nobody waits yet."""
 
 
 class Session:
-    """One client's side of the conversation. `late`: answers nobody waits for any more; `malformed`: not even that."""
+    """One client's side of the protocol. Counts replies that come too `late`, and `malformed` ones."""
 
     def __init__(self, finder: Finder, entropy: Entropy, direct: bool, reachable: Callable[[str], bool]) -> None:
         self._timers = Timers()
@@ -77,11 +77,11 @@ class Session:
         }
 
     def start(self, now_ns: int) -> list[Effect]:
-        """What is to be done before the first event."""
+        """The effects before the first event."""
         return [*self._joining.start(now_ns)]
 
     def handle(self, event: Event, now_ns: int) -> list[Effect]:
-        """Take one event; answer with what is to be done."""
+        """Handle one event. Returns the effects."""
         self._now_ns = now_ns
         self._effects = []
         self._handlers[type(event)](event)
@@ -99,7 +99,7 @@ class Session:
     # Calls
 
     def _submit(self, event: Submit) -> None:
-        """Let the time of each call begin. One that comes alone is sent at once, if it may; all else waits its turn."""
+        """Start the time of each call. If there is only one, it is sent at once if possible; others wait their turn."""
         alone = len(event.calls) == 1
         for call in event.calls:
             if call.settled:  # abandoned meanwhile
@@ -114,7 +114,7 @@ class Session:
                 self._effects += self._joining.wait(call, self._now_ns)
 
     def _sends_at_once(self, call: Call) -> bool:
-        """Send a single operation, past the queues; False if it is none, or has to wait."""
+        """Send a single operation without queueing it. Returns False for any other call, and if it has to wait."""
         if type(call) is not Single or not self._routing.known:
             return False
         lane = self._routing.lane_of(call.key)
@@ -125,7 +125,7 @@ class Session:
         return True
 
     def _route(self, call: Call) -> None:
-        """Let a call wait in the lane of each segment that it concerns."""
+        """Queue the requests of a call in the lanes of their segments."""
         if type(call) is Single:
             lane = self._routing.lane_of(call.key)
             if not call.fails_when_busy or self._lets_in(lane, call):
@@ -143,7 +143,7 @@ class Session:
             self._sender.offer(request.lane)
 
     def _lets_in(self, lane: Lane, call: Call) -> bool:
-        """Whether a write that does not wait has a chance: else it has failed. It waits for no pause either."""
+        """Whether a write that fails when busy may be queued; if not, it fails here. It ends a pause of the lane."""
         if lane.turns and lane.turns[0].waits_for_room() and lane.refusal is not None:
             self._fail(call, lane.refusal.error())
             return False
@@ -161,7 +161,7 @@ class Session:
     def _await(self, event: Await) -> None:
         call = event.call
         call.held = False
-        if not call.settled and call.deadline_ns:  # else it is submitted in a moment
+        if not call.settled and call.deadline_ns:  # without a deadline it is not submitted yet
             call.deadline_ns = self._now_ns + call.timeout_ns
             self._timers.set(call, call.deadline_ns)
 
@@ -181,13 +181,13 @@ class Session:
         self._fail(call, endings.error_at_deadline(call, why_silent, self._joining.url, self._routing, requests))
 
     def _fail(self, call: Call, error: Exception) -> None:
-        """Settle a call with an error; if some of it may have been applied, with one that says so."""
+        """Settle a call with this error, or with OutcomeUnknown if some of it may have been applied."""
         if not call.settled:
             requests = self._sender.requests_of(call)
             self._settle(call, error=endings.error_of(call, error, self._joining.client, requests))
 
     def interrupted(self, call: Call, what: str) -> ShardstoreError:
-        """How a call ends when this session is given up, perhaps in the middle of a step."""
+        """The error for a call when this session is discarded, perhaps in the middle of a step."""
         return endings.error_when_interrupted(call, what, self._joining.client, self._sender.requests_of(call))
 
     # Messages
@@ -201,7 +201,7 @@ class Session:
             request = self._sender.request_of(header)
             if request is None or header.op != request.op or header.client != self._joining.client:
                 self.late += 1
-                self._routing.trust(event.link)  # the answer to an attempt that is over: late, but the way is good
+                self._routing.trust(event.link)  # a late reply to an earlier attempt still shows that the link works
                 return
             channel = request.channel
             channel.credits = header.credits or channel.credits
@@ -233,10 +233,10 @@ class Session:
                 self._settle(call, value)
             for call in request.calls[header.entries :]:
                 self._route(call)
-        self._sender.finish(request)  # last, so that a write is known as sent or as answered, wherever this is torn
+        self._sender.finish(request)  # last, so that a write is known as sent or as answered if this is interrupted
 
     def _refused(self, request: Request, refused: Refused) -> None:
-        """Not answered: pass that on if it is for good, else send the request again now or later."""
+        """Handle a refusal. A final one settles the calls; after any other, the request is sent again."""
         status = refused.status
         first = request.calls[0]
         if status is Status.OTHER_STORE:
@@ -264,7 +264,7 @@ class Session:
         self._ask_again(request, refused)
 
     def _ask_again(self, request: Request, refused: Refused) -> None:
-        """Refused, and not for good: ask its segment again, or those that came in its place."""
+        """Send a refused request again: to its segment, or to the segments that replace it."""
         status, first = refused.status, request.calls[0]
         if status is Status.BUSY and request.op in WRITES:
             request.lane.slowness = slowness_after(request.lane.slowness, refused=True)
@@ -281,7 +281,7 @@ class Session:
             self._sender.delay(request, refused.wait_ns, self._now_ns, first_ns)
 
     def _fail_no_wait_callers(self, request: Request, refused: Refused) -> None:
-        """Tell those who do not wait for room that there is none: who asked, and who stands behind in the lane."""
+        """Fail the writes that do not wait for room: those of a refused request, and those queued in its lane."""
         behind = [waiting.calls[0] if isinstance(waiting, Request) else waiting for waiting in request.lane.writes]
         for call in [*request.calls, *behind]:
             if call.fails_when_busy:
@@ -296,9 +296,10 @@ class Session:
             self._adopt(routes)
 
     def _adopt(self, routes: Routes) -> None:
-        """Take newer routes: send on what waited for any; send again what a former owner or a dropped link got.
+        """Adopt newer routes, and route the calls that waited for some.
 
-        What the owner of a segment that is gone got is still waited for.
+        Requests to the former owner of a segment, or over a dropped link, are sent again. A request whose segment is
+        gone still waits for its reply.
         """
         adopted = self._routing.adopt(routes)
         if adopted is None:
@@ -332,9 +333,10 @@ class Session:
                 self._effects += self._joining.due(self._now_ns)
 
     def _due(self, request: Request) -> None:
-        """The wait of a request is over. If it was sent, its answer is missing: try the other way, and fresh routes.
+        """Handle the timer of a request. If it got no reply, it is sent again, and the router is asked for routes.
 
-        If only the wait of its call is, it still holds its credit until the end of its attempt.
+        A direct link is not trusted then. If only the deadline of the call has passed, the request keeps its credit
+        until the end of its attempt.
         """
         if request.alone and request.calls[0].deadline_ns <= self._now_ns:
             self._expire(request.calls[0])
@@ -351,14 +353,14 @@ class Session:
             self._sender.finish(request)
 
     def _send_again(self, request: Request) -> None:
-        """As soon as there is a credit; what was for a segment that is gone, to those that have its keys."""
+        """Send a request again once there is a credit; if its segment is gone, to those that have its keys now."""
         if request.lane.heirs:
             self._succession.pass_on(request)
         else:
             self._sender.queue_again(request)
 
     def _send_failed(self, event: SendFailed) -> None:
-        """The message did not leave. What the router was asked is asked again in any case."""
+        """Handle a message that could not be sent. A question to the router is repeated anyway."""
         request = self._sender.request_of(decode_header(event.frames[0]))
         if request is None or request.state is not RequestState.SENT:
             return

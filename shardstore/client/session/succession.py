@@ -1,17 +1,18 @@
-"""What becomes of requests and of what waits when a segment is gone: others have its keys now, its lane's heirs.
+"""Moves requests from the lane of a segment that is gone to its heirs, the lanes that have its keys now.
 
-    what waits in the lane      goes to the heirs, cut anew
-    a request under way         is waited for: the former owner answers what it had logged
-    a request to be sent again  a read or a barrier is asked of the heirs anew, and so is a write that was refused each
-                                time. A write that may have been applied keeps its sequence: cut anew, it goes to each
-                                heir as a retry, whose dedup window has what the former owner's had.
+    waiting in the lane    goes to the heirs, cut again
+    under way              still waits for its reply: the former owner answers for what it has logged
+    to be sent again       A read, FLUSH or COMPACT becomes a new request to the heirs, and so does a write that was
+                           refused each time. A write that may have been applied keeps its sequence: it is cut again
+                           and shared out to the heirs as retries. The dedup window of an heir has what that of the
+                           former owner had.
 
-Until a write to the former segment is answered or passed on, it has the turn in each of the heirs: the writes of one
-key stay in order. Where several such writes meet in one heir, they go in the order of their sequences, as the dedup
-window wants them.
+Until a write to the former segment is answered or passed on, it has the turn in each of the heirs, so the writes of one
+key stay in order. If several such writes meet in one heir, they go in the order of their sequences, as the dedup window
+requires.
 
-A sequence that was shared out so cannot be told apart any more when heirs merge again: the window of the merged
-segment has the sequence if either part was applied. What then is still open ends as OutcomeUnknown.
+When heirs merge again, the shares of one sequence cannot be told apart any more: the window of the merged segment has
+the sequence if any of them was applied. A share that is not answered by then ends with OutcomeUnknown.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from shardstore.wire.wire_format import WRITES
 
 
 class Succession:
-    """Hands on what was for a segment that is gone. `settle` is told calls for which nothing is left to wait."""
+    """Passes requests on to the heirs of their segments. `settle` settles calls that have nothing left to wait for."""
 
     def __init__(self, routing: Routing, sender: Sender, settle: Callable[..., None]) -> None:
         self._routing = routing
@@ -39,7 +40,7 @@ class Succession:
         self._settle = settle
 
     def adopt(self, gone: Iterable[Lane]) -> None:
-        """These lanes are of the map no more: name heirs, keep turns, and hand on all that is not under way."""
+        """Name the heirs of lanes that left the route map, keep turns of writes, and pass on all that is not SENT."""
         requests = [request for request in self._sender.requests() if request.lane.heirs]
         for lane in dict.fromkeys([*gone, *(request.lane for request in requests)]):
             lane.heirs = self._routing.lanes_over(lane.key_range)
@@ -60,7 +61,7 @@ class Succession:
                 self.pass_on(request)
 
     def pass_on(self, request: Request) -> None:
-        """A request that its segment is not to be asked again: ask the heirs instead."""
+        """Pass a request on to the heirs of its segment."""
         self._sender.take_back(request)
         if request.op not in WRITES or not request.unanswered:
             self._ask_anew(request)
@@ -73,7 +74,7 @@ class Succession:
         self._sender.end_turns(request)
 
     def put_first(self, waiting: Waiting) -> None:
-        """Let it be what is sent next of its kind."""
+        """Queue it before others of its kind; if its segment is gone, with the heirs."""
         for heir, instead in self._of_heirs(waiting):
             heir.put_first(instead)
             self._sender.offer(heir)
@@ -84,7 +85,7 @@ class Succession:
             self.put_first(waiting)
 
     def _share_out(self, request: Request) -> None:
-        """One request to each heir with some of the keys, under the same sequence."""
+        """Send one request to each heir with some of the keys, all with the same sequence."""
         shares = self._shares(request)
         shared = request.shared or (request.lane.key_range if len(shares) > 1 else None)
         for share in shares:
@@ -103,14 +104,14 @@ class Succession:
         return [request_of_singles(heir, some) for heir, some in singles.items()]
 
     def _beyond_telling(self, request: Request) -> bool:
-        """Whether the window of an heir may have the sequence because of another share of it."""
+        """Whether the dedup window of an heir may have the sequence because of another share."""
         if request.shared is None:
             return False
         among = [heir.key_range.intersection(request.shared) for heir in request.lane.heirs]
         return any(keys and keys.intersection(request.lane.key_range) != keys for keys in among)
 
     def _of_heirs(self, waiting: Waiting) -> list[tuple[Lane, Waiting]]:
-        """What is to be asked of whom instead; nothing if its call is settled."""
+        """What replaces a waiting item, each with its lane; nothing if the call is settled."""
         if isinstance(waiting, Request):
             return [(instead.lane, instead) for instead in self._instead_of(waiting)]
         return [] if waiting.settled else [(self._routing.lane_of(waiting.key), waiting)]
@@ -127,7 +128,7 @@ class Succession:
 
 
 def _singles_of(request: Request) -> list[Single]:
-    """The single operations that it is for; none if it is for a part of another call."""
+    """The single operations of a request; none if it is a part of another call."""
     return [call for call in request.calls if type(call) is Single]
 
 

@@ -1,4 +1,4 @@
-"""When things are due. Times are rounded up to a grain, so that setting and clearing costs a few dict operations."""
+"""Timers. Times are rounded up to a grain (a tick), so that setting or clearing one takes a few dict operations."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ _GRAIN_BITS = 21
 
 
 class Timed(Protocol):
-    """Something that can be due. `grain` is where its timer stands; 0 when it has none."""
+    """Something that can have a timer. `grain` is the tick at which it is due; 0 if it has no timer."""
 
     grain: int
 
 
 class Timers:
-    """At most one timer per item. Nothing is due early, and nothing more than a grain late."""
+    """At most one timer for each item. None is early, and none is more than a grain late."""
 
     def __init__(self) -> None:
         self._items: dict[int, dict[Timed, None]] = {}
         self._grains: list[int] = []
 
     def set(self, item: Timed, due_ns: int) -> None:
-        """Make the item due at this time, instead of any other."""
+        """Make the item due at this time. This replaces its timer, if it has one."""
         if item.grain:
             del self._items[item.grain][item]
         grain = item.grain = (due_ns >> _GRAIN_BITS) + 1
@@ -34,13 +34,13 @@ class Timers:
         items[item] = None
 
     def clear(self, item: Timed) -> None:
-        """The item is not due any more."""
+        """Remove the item's timer, if it has one."""
         if item.grain:
             del self._items[item.grain][item]
             item.grain = 0
 
     def take_due(self, now_ns: int) -> list[Timed]:
-        """The items that are due, in the order of their times; they have no timer any more."""
+        """Take the items that are due, in the order of their times. Their timers are removed."""
         due: list[Timed] = []
         while self._grains and self._grains[0] << _GRAIN_BITS <= now_ns:
             due.extend(self._items.pop(heappop(self._grains)))
@@ -49,7 +49,7 @@ class Timers:
         return due
 
     def wakeup_ns(self) -> int | None:
-        """When the next item is due."""
+        """When the next item is due; None if there is none."""
         while self._grains and not self._items[self._grains[0]]:
             del self._items[heappop(self._grains)]
         return self._grains[0] << _GRAIN_BITS if self._grains else None

@@ -1,4 +1,4 @@
-"""Seam: where the router of a store listens. Real form: finding.py; simulated form: tests/simulation/clients.py."""
+"""Seam that finds the router of a store. Real form: finding.py; simulated form: tests/simulation/clients.py."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from shardstore.errors import TurnedAway, Unavailable
 
 
 class Found(NamedTuple):
-    """Where the router is to be asked, empty when nobody says; and why nobody answers there, if that can be seen.
+    """The url of the router, empty if it is unknown, and why nobody answers there (`missing`), if that can be seen.
 
-    `for_good`: waiting would be in vain. `is_full`: it serves, but takes no more connections.
+    `for_good`: waiting does not help. `is_full`: the router serves, but accepts no more connections.
     """
 
     url: str
@@ -19,21 +19,21 @@ class Found(NamedTuple):
     is_full: bool = False
 
     def error(self) -> Unavailable:
-        """What to raise where nobody answers."""
+        """The error to raise if nobody answers."""
         return TurnedAway(self.missing) if self.is_full else Unavailable(self.missing)
 
 
 class Finder(Protocol):
-    """Finds one store, over every restart of its cluster. It outlives the sessions of its client."""
+    """Finds one store, also after restarts of its cluster. It outlives the sessions of its client."""
 
     store: int
-    """Tag of the store; 0 until the client was welcomed."""
+    """The tag of the store; 0 until a router has welcomed the client."""
 
     def find(self, is_silent: bool = False) -> Found:
-        """Look anew; closer at one who was asked and is silent."""
+        """Find out where the router listens now. `is_silent`: it was asked and does not answer, so look closer."""
 
     def learn(self, store: int, url: str, data: str) -> None:
-        """The router at the url has welcomed the client to the store: the client goes to no other one any more.
+        """Note that the router at this url has welcomed the client to a store. The client uses no other store now.
 
-        `data` is its data directory as the router sees it, which may be on another host, or none that can be read.
+        `data` is the data directory as the router sees it. It may be on another host, or unreadable.
         """

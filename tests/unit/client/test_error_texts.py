@@ -155,7 +155,7 @@ def test_a_call_without_an_answer(server: FakeServer) -> None:
         client.put(b"k", b"v")
         server.pause()
         assert said(lambda: client.get(b"k", timeout=0.05)) == "Unavailable: no answer within 0.05 s from worker 0"
-        doubt = "OutcomeUnknown: the write, or a part of it, may have been applied; the last word was: "
+        doubt = "OutcomeUnknown: the write, or a part of it, may have been applied; the latest error was: "
         assert said(lambda: client.put(b"k", b"v", timeout=0.05)) == doubt + "no answer within 0.05 s from worker 0"
         server.resume()
 

@@ -1,4 +1,4 @@
-"""Children of topology changes get files of their own, made of those of their parents."""
+"""Adoptions give children of topology changes files of their own, made from those of their parents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 
 
 class Adoptions(JobKind[AdoptSpec, AdoptResult]):
-    """One job for each child, in the order in which they came; a child whose job failed comes last."""
+    """One job for each child, in the order in which they were added. A child whose job failed moves to the end."""
 
     def __init__(self, ranges: Mapping[int, OwnedRange], open_segment: Callable[[Manifest], Segment]) -> None:
         self._ranges = ranges
@@ -25,11 +25,11 @@ class Adoptions(JobKind[AdoptSpec, AdoptResult]):
         return segment in self._wanted
 
     def add(self, spec: AdoptSpec) -> None:
-        """Have a child given its files."""
+        """Have a child get its files."""
         self._wanted[spec.segment] = spec
 
     def next_spec(self, now_ns: int) -> AdoptSpec | None:
-        """Give its files to the child that has waited longest."""
+        """Adopt for the first child in the queue."""
         return next(iter(self._wanted.values()), None)
 
     def finished(self, result: AdoptResult, duration_ns: int, now_ns: int) -> list[Effect]:
@@ -40,11 +40,11 @@ class Adoptions(JobKind[AdoptSpec, AdoptResult]):
         return []
 
     def failed(self, spec: AdoptSpec, duration_ns: int) -> list[Effect]:
-        """Have the child wait behind the others."""
+        """Move the child to the end of the queue."""
         self._wanted[spec.segment] = self._wanted.pop(spec.segment)
         return []
 
     def given_up(self, spec: AdoptSpec) -> Sequence[int]:
-        """Forget the child: it never gets files."""
+        """Drop the child, which will never get files."""
         del self._wanted[spec.segment]
         return super().given_up(spec)

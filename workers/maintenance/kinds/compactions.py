@@ -1,4 +1,4 @@
-"""Layers of a segment become one, because somebody asked for it or because the compaction policy says so."""
+"""Compactions merge some layers of a segment into one, on request or when the compaction policy says so."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shardstore.workers.serving.write_path import WritePath
 
 
 class Compactions(JobKind[CompactSpec, CompactResult]):
-    """One job for one segment. `latest`: which segment the latest one is of, and why; empty before the first."""
+    """One job for one segment. `latest`: segment and reason of the latest compaction; empty before the first."""
 
     def __init__(
         self,
@@ -52,14 +52,14 @@ class Compactions(JobKind[CompactSpec, CompactResult]):
         return CompactSpec(self._store, segment, chosen.kind, self._entropy.below(2**64), chosen.bottom)
 
     def finished(self, result: CompactResult, duration_ns: int, now_ns: int) -> list[Effect]:
-        """Read from the new tables, and answer each COMPACT that waited for this job."""
+        """Read the new tables from now on, and answer each COMPACT that waited for this job."""
         owned = self._ranges[result.manifest.segment]
         owned.compactions.note_end(duration_ns, result.figures)
         self._releases.replace(owned, result.manifest)
         return [asker.accept(self._writes.pressure) for asker in self._barriers.compaction_ends()]
 
     def failed(self, spec: CompactSpec, duration_ns: int) -> list[Effect]:
-        """Have each COMPACT that waited for this job wait for the next one; a parent gets none."""
+        """Let each COMPACT that waited for this job wait for the next one; bounce it if the range is fenced."""
         owned = self._ranges[spec.segment]
         owned.compactions.note_end(duration_ns, None)
         if spec.kind != CompactionKind.EVERYTHING:

@@ -1,4 +1,4 @@
-"""Runs become tables: the durable runs of all ranges, in one pass over the log."""
+"""Drains write the durable runs of all ranges into tables, in one pass over the log."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from shardstore.workers.serving.write_path import WritePath
 
 
 class Drains(JobKind[DrainSpec, DrainResult]):
-    """One job for many ranges. `bytes_max` bounds the overlay bytes that it is given, if these are more than one run.
+    """One job for many ranges. `bytes_max` limits the size of its runs, unless there is only one run.
 
-    Until `paused_until_ns` the job in `compaction_slot` is left alone: only ranges that are fenced are drained.
+    Until `paused_until_ns`, only fenced ranges are drained while a job runs in `compaction_slot`.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class Drains(JobKind[DrainSpec, DrainResult]):
         return None
 
     def prepare(self) -> list[Effect]:
-        """Have the log of all runs synced: drained before, tables could be ahead of a log that a power cut undid."""
+        """Have the log synced up to the runs that are due. Tables must never be ahead of the log on stable storage."""
         lsns = [run.lsn_last for owned in self._ranges.values() for run in owned.overlay.runs if run.due]
         return self._writes.require_durable(max(lsns)) if lsns else []
 
     def finished(self, result: DrainResult, duration_ns: int, now_ns: int) -> list[Effect]:
-        """Read from the new tables, free the runs that are in them, and pause."""
+        """Read the new tables from now on, free the runs that they hold, and begin the pause."""
         held_before = self._writes.buffered_bytes
         effects: list[Effect] = []
         for manifest, figures in zip(result.manifests, result.figures, strict=True):
@@ -83,21 +83,21 @@ class Drains(JobKind[DrainSpec, DrainResult]):
         return effects
 
     def failed(self, spec: DrainSpec, duration_ns: int) -> list[Effect]:
-        """Count the failure; the runs are still there."""
+        """Count the failure. The runs are still in memory."""
         for segment in segments_of(spec):
             self._ranges[segment].drains.note_end(duration_ns, None)
         self._writes.drain_rate.failed()
         return []
 
     def given_up(self, spec: DrainSpec) -> Sequence[int]:
-        """Give up the range, or, of several, find out first which one is damaged."""
+        """Give up the range; of several ranges none yet, but drain one by one to find the damaged one."""
         if len(spec.drains) > 1:
             self._one_by_one = True
             return []
         return super().given_up(spec)
 
     def answer_reached(self, owned: OwnedRange, drained_lsn: int) -> list[Effect]:
-        """Answer each FLUSH of a range whose tables hold everything up to this LSN."""
+        """Answer each FLUSH that is done, as the tables of the range hold everything up to this LSN."""
         lsn = drained_lsn if owned.overlay.runs else inf
         return [asker.accept(self._writes.pressure) for asker in self._barriers.reached(owned.segment_id, lsn)]
 

@@ -1,4 +1,4 @@
-"""Files that nothing needs any more are removed: tables that no manifest names, and files of the log."""
+"""Releases remove files that nothing needs any more: tables that no manifest names, and log files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shardstore.workers.serving.write_path import WritePath
 
 
 class Releases(JobKind[ReleaseSpec, ReleaseResult]):
-    """One job after each publication of a manifest. `log_first_kept`: see MaintenanceQueue."""
+    """One job after manifests were published, if there are files to remove. `log_first_kept`: see MaintenanceQueue."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Releases(JobKind[ReleaseSpec, ReleaseResult]):
         self._ranges = ranges
         self._log_first_kept = log_first_kept
         self._obsolete: list[str] = []
-        self._wanted = True  # what was recovered may be of segments that are gone, and then nothing else asks
+        self._wanted = True  # if the recovered log has only records of former segments, nothing else asks for a release
 
     def checkpoint(self) -> int:
         """The LSN up to which no range needs the log."""
@@ -41,19 +41,19 @@ class Releases(JobKind[ReleaseSpec, ReleaseResult]):
         return min([self._writes.wal.lsn_durable, self._writes.lsn_applied, *(lsn - 1 for lsn in kept)])
 
     def replace(self, owned: OwnedRange, manifest: Manifest) -> None:
-        """Read a range as its new manifest says, and have removed what this one does not name."""
+        """Serve the new manifest of a range, and have the files removed that it no longer names."""
         self._obsolete += owned.replace(manifest)
         self._wanted = True
 
     def next_spec(self, now_ns: int) -> ReleaseSpec | None:
-        """Remove what nothing has needed since the last manifest was published."""
+        """Remove the files that nothing needs since the latest manifests were published."""
         if not self._wanted:
             return None
         self._wanted = False
         checkpoint = self.checkpoint()
         wal = self._writes.wal
         if checkpoint == wal.lsn_appended and wal.retained_bytes > wal.file_bytes // 64:
-            wal.rotate()  # nothing in the active file is needed any more: a fresh one lets it go
+            wal.rotate()  # nothing in the active file is needed any more, and only closed files can be removed
         files = wal.files_before(checkpoint)
         paths, self._obsolete = (*files, *self._obsolete), []
         wal.forget(files)

@@ -1,4 +1,4 @@
-"""Segments that are not served here any more are removed with all their files."""
+"""Retirements remove segments that are not served here any more, with all their files."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ class Retirements(JobKind[RetireSpec, RetireResult]):
         return RetireSpec(self._store, segments) if segments else None
 
     def failed(self, spec: RetireSpec, duration_ns: int) -> list[Effect]:
-        """Have the segments wait again."""
+        """Let the segments wait for another job."""
         self._waiting.update(spec.segments)
         return []

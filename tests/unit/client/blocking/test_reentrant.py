@@ -88,7 +88,7 @@ def test_a_scan_of_the_outer_call_is_not_read_by_the_inner_one(client: Client, s
     assert [next(scan), next(scan)] == [b"a", b"b"]
     found, ended = call_while_waiting(server, lambda: client.get(b"a"), lambda: next(scan))
     assert found == b"1"
-    refused = "a call in the middle of another one of the same thread cannot wait for what was asked before that one"
+    refused = "a call in the middle of another one of the same thread cannot wait for a request made before it"
     assert ended == b"c" or (isinstance(ended, InvalidRequest) and str(ended) == refused)
     assert list(scan) == ([] if ended == b"c" else [b"c"])
 

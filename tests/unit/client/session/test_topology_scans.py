@@ -82,7 +82,7 @@ def test_a_scan_whose_former_owner_has_nothing_for_it_any_more_says_so(full: Ses
     assert call is not None
     error = full.call(call)
     assert isinstance(error, ScanInvalidated)
-    assert error.cause == "the worker that answered for the range when the scan came there has it no more"
+    assert error.cause == "the worker that answered for the range when the scan came there no longer owns it"
     told = scan.invalidated(error.cause)
     assert told.last_key == found[-1] == b"\x48"
     assert found + rest(full, new_scan_of(told.token)) == [bytes([at]) for at in range(0x40, 256, 4)]
