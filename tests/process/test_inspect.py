@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.process.clusters import served
 from tests.process.test_command_line import shardstore
 
@@ -17,6 +19,7 @@ def inspect(file: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.slow
 def test_files_of_a_store(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with served(data, "--workers", "1", "--ranges", "1"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter, deque
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -77,9 +78,15 @@ class WorkerDriver:
 
     def __post_init__(self) -> None:
         options = WorkerOptions(str(self.root), STORE, 0, "router", "listen", self.durability, _plan(self.memory))
-        self.filesystem = self.filesystem or PosixFilesystem(str(self.root))
+        self.filesystem = self.filesystem or self._files()
         self.core = WorkerCore(self.filesystem, SystemEntropy(), options, "endpoint", self.unsent.total)
         self.execute(self.core.start(self.now_ns))
+
+    def _files(self) -> PosixFilesystem:
+        """The files under `root`, open as long as this driver is there."""
+        filesystem = PosixFilesystem(str(self.root))
+        weakref.finalize(self, filesystem.close)
+        return filesystem
 
     def serve(self, segment_next: int = SEGMENT_NEXT, life: int = 0) -> WorkerDriver:
         """Give the worker its ranges: one, or as many as the boundaries make."""
@@ -133,7 +140,7 @@ class WorkerDriver:
         next(self._begun.setdefault(job.job, self._slices(job)))
 
     def _slices(self, job: StartJob) -> Generator[None, None, Result]:
-        return run(job.spec, PosixFilesystem(str(self.root)), DEFAULTS)
+        return run(job.spec, self._files(), DEFAULTS)
 
     def run_job(self) -> None:
         """Let the first job end well."""

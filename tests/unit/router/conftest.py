@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from tests.unit.router.router_driver import RouterDriver
 
 
 @pytest.fixture
-def filesystem(tmp_path: Path) -> PosixFilesystem:
-    return PosixFilesystem(str(tmp_path))
+def filesystem(tmp_path: Path) -> Iterator[PosixFilesystem]:
+    filesystem = PosixFilesystem(str(tmp_path))
+    yield filesystem
+    filesystem.close()
 
 
 @pytest.fixture

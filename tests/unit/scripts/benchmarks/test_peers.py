@@ -76,6 +76,7 @@ def runner(directory: Path, fault: str = "", ordered: bool = True, opened: list[
     return Runner(partial(DictPeer, fault=fault, opened=opened), ordered, RECORDS, directory, runs=2)
 
 
+@pytest.mark.slow
 def test_every_work_gives_its_figures(tmp_path: Path) -> None:
     figures = runner(tmp_path).measure(WORK)
     assert list(figures) == list(WORK)
@@ -95,6 +96,7 @@ def test_what_a_peer_waits_to_find_out_that_it_is_at_rest_is_not_counted(tmp_pat
     assert len(RECORDS.keys) / SECONDS_WAITED * 2 < figures["settled_per_second"] < figures["per_second"]
 
 
+@pytest.mark.slow
 def test_only_synced_work_is_synced(tmp_path: Path) -> None:
     opened: list[bool] = []
     runner(tmp_path, opened=opened).measure(WORK)
