@@ -1,6 +1,6 @@
-"""Command two of the README: everything that must be in order, in one go. Takes a quarter of an hour on two cores.
+"""Runs all checks: lint, format, types and tests. Takes a quarter of an hour on two cores.
 
-Extra arguments go to pytest: `tests/unit -k scan` runs the unit tests with "scan" in their names.
+Extra arguments are passed to pytest: `tests/unit -k scan` runs the unit tests with "scan" in their names.
 """
 
 import compileall
@@ -11,7 +11,7 @@ import sys
 import bootstrap
 
 TEST_PROCESSES = 1 + (os.cpu_count() or 1)
-"""One more than there are cores: tests of whole clusters often wait."""
+"""One more than there are cores, since tests of whole clusters often wait."""
 COMPILED = ("shardstore", "router", "workers", "scripts", "tests")
 CHECKS = (
     ("lint", ["ruff", "check"]),
@@ -22,12 +22,12 @@ CHECKS = (
 
 
 def main() -> None:
-    """Run every check, also after one that failed."""
+    """Run all checks, even after a failure."""
     if {"-h", "--help"}.intersection(sys.argv):
         print(__doc__)
         return
     bootstrap.Environment().enter(extras=("dev", "scripts", "bench"))
-    for folder in COMPILED:  # once: the tests start thousands of processes, and some hosts let none keep its bytecode
+    for folder in COMPILED:  # once: tests start thousands of processes, which cannot write bytecode on some hosts
         compileall.compile_dir(os.path.join(bootstrap.PROJECT, folder), quiet=1)
     failed = []
     for name, command in CHECKS:

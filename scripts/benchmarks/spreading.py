@@ -32,7 +32,7 @@ CALL_ENTRIES = 1_000
 LARGE_CALL_ENTRIES = 4_000
 """Large enough that a call cut into two requests still makes large requests."""
 SPREAD_SECONDS_MAX = 60
-"""Policies use load figures up to 20 s old, so this leaves time for two changes, one after the other."""
+"""Policies act on loads measured for at least 5 s, so this leaves time for changes that depend on each other."""
 RECORDS_PER_SECOND_OF_SPREADING = 30_000
 MEASURED_SECONDS = 10
 SUSTAINED_SECONDS = 30

@@ -135,4 +135,4 @@ def test_the_demonstration_survives_its_killed_worker() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "killed worker-0" in done.stdout
-    assert "every file is the same, byte for byte" in done.stdout
+    assert "all files are the same, byte for byte" in done.stdout

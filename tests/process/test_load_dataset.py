@@ -79,10 +79,10 @@ def test_a_load_that_ended_half_way_goes_on(
     ended = load(*arguments, program=ENDS_HALF_WAY.format(writes=writes, signal=int(ending)))
     assert ended.returncode == (130 if ending == signal.SIGINT else -signal.SIGKILL), ended.stderr
     if ending == signal.SIGINT:
-        assert "stopped: 200 records of this run are loaded for certain; the same command goes on" in ended.stderr
+        assert "stopped: 200 records of this run are certain to be loaded; the same command continues" in ended.stderr
     went_on = load(*arguments, "--verify")
     assert went_on.returncode == 0, went_on.stderr
-    assert f"behind line {1 + 2 * loaded}; {loaded} records were loaded before" in went_on.stderr
+    assert f"after line {1 + 2 * loaded}; {loaded} records were loaded before" in went_on.stderr
     assert went_on.stdout.startswith(f"loaded {RECORDS - loaded:,} records")
     assert f"compared {RECORDS:,} records" in went_on.stdout
     with cluster.connect() as db:

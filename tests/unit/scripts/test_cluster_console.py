@@ -71,7 +71,7 @@ def test_the_line_survives_every_failure(monkeypatch: pytest.MonkeyPatch) -> Non
     line.start("ipc://x")
     assert seen.wait(20)
     line.stop()
-    assert shown[:2] == ["no figures: nobody listens", "no figures: the router is down"]
+    assert shown[:2] == ["no statistics: nobody listens", "no statistics: the router is down"]
     assert "1 of 1 workers up" in shown[2]
     assert flaky.closed.is_set()
 

@@ -92,7 +92,7 @@ class TestBatches:
         assert ([record.key for record in batch.records], batch.end) == ([b"1", b"2"], Place(4, 2))
         with pytest.raises(BadData) as caught:
             next(given_batches)
-        assert str(caught.value) == f"{tmp_path}/f:3: the key is empty (--skip-bad passes over it)"
+        assert str(caught.value) == f"{tmp_path}/f:3: the key is empty (use --skip-bad to skip it)"
 
 
 class TestLoad:
@@ -120,7 +120,7 @@ class TestLoad:
                 Run(table).load(source)
         run = Run(table, skip_bad=True)
         assert run.load(source) == Totals(1, 8, 1)
-        assert f"going on with {tmp_path}/f at byte 16, behind line 2; 2 records were loaded" in run.said.getvalue()
+        assert f"continuing {tmp_path}/f at byte 16, after line 2; 2 records were loaded" in run.said.getvalue()
         assert f"skipped {tmp_path}/f:3: broken JSON" in run.said.getvalue()
         assert sorted(table.content) == [b"1", b"2", b"3"]
 
@@ -154,7 +154,9 @@ class TestLoad:
         with pytest.raises(KeyboardInterrupt):
             Run(table).load(numbers(tmp_path / "f", 9))
         changed = numbers(tmp_path / "f", 10)
-        with pytest.raises(BadData, match=r"f cannot go on: it has changed since: .*size.*; --restart begins anew"):
+        with pytest.raises(
+            BadData, match=r"f cannot be continued: it has changed since, .*size.*; --restart begins anew"
+        ):
             Run(table).load(changed)
         assert Run(table).load(changed, restart=True).records == 10
 
@@ -164,7 +166,7 @@ class TestLoad:
         with pytest.raises(KeyboardInterrupt):
             Run(table).load(source)
         os.utime(tmp_path / "f", ns=(1, 1))
-        with pytest.raises(BadData, match="another mtime_ns;"):
+        with pytest.raises(BadData, match="in its mtime_ns;"):
             Run(table).load(FileInput(str(tmp_path / "f"), KEYS))
 
     def test_a_replaced_file_has_changed(self, tmp_path: Path) -> None:
@@ -176,7 +178,7 @@ class TestLoad:
         numbers(tmp_path / "g", 9)
         os.utime(tmp_path / "g", ns=(status.st_atime_ns, status.st_mtime_ns))
         os.replace(tmp_path / "g", tmp_path / "f")
-        with pytest.raises(BadData, match="another inode;"):
+        with pytest.raises(BadData, match="in its inode;"):
             Run(table).load(FileInput(str(tmp_path / "f"), KEYS))
 
     def test_what_all_runs_did_is_told(self, tmp_path: Path) -> None:
@@ -187,14 +189,14 @@ class TestLoad:
             Run(table, skip_bad=True).load(source)
         run = Run(table, skip_bad=True)
         assert run.load(source).records == 2
-        assert "behind line 6; 3 records were loaded before and 3 skipped" in run.said.getvalue()
+        assert "after line 6; 3 records were loaded before and 3 skipped" in run.said.getvalue()
 
     def test_other_options_are_refused(self, tmp_path: Path) -> None:
         table = FakeTable()
         table.failures = {5: KeyboardInterrupt()}
         with pytest.raises(KeyboardInterrupt):
             Run(table).load(numbers(tmp_path / "f", 9))
-        with pytest.raises(BadData, match=r'it was begun as lines \{"key_is_line": true\}, and this is lines \{\}'):
+        with pytest.raises(BadData, match=r'it was read as lines \{"key_is_line": true\}, and now as lines \{\}'):
             Run(table).load(FileInput(str(tmp_path / "f"), NUMBERED))
 
     @pytest.mark.parametrize("value", [b"", b"\xff", b"[]", b"{}", b'{"version": 1}', b'{"version": 2}'])
