@@ -1,4 +1,4 @@
-"""The benchmarks end to end: a few records, every workload, no bounds on time."""
+"""The benchmarks end to end: every workload with a few records, without bounds on time."""
 
 from __future__ import annotations
 

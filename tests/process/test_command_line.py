@@ -48,7 +48,7 @@ def check_status(data: Path, code: int, line: bytes) -> None:
 
 
 def check_streams(data: Path) -> None:
-    """Streams that are closed, closed early, or full; a locale that knows ASCII only."""
+    """Streams that are closed, closed early, or full; a locale with only ASCII."""
 
     def in_shell(words: str, **variables: str) -> tuple[int, bytes, bytes]:
         command = f"{sys.executable} -m shardstore {words}".replace("DATA", f"--data '{data}'")

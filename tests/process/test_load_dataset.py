@@ -1,4 +1,4 @@
-"""load_dataset.py as a process, against real clusters: loads, ends half-way, goes on, and compares."""
+"""load_dataset.py as a process, against real clusters: loads, stops half-way, continues, and compares."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def load(*arguments: str | Path, program: str = MAIN, stdin: bytes = b"") -> sub
 
 
 def people(path: Path) -> Path:
-    """Rows over two lines each."""
+    """Rows of two lines each."""
     rows = (f'{number},"name of\n{number}"\n' for number in range(RECORDS))
     path.write_text("id,name\n" + "".join(rows))
     return path

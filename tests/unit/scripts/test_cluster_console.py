@@ -1,4 +1,4 @@
-"""What the first command prints: how to connect, and a line that goes on whatever is down."""
+"""The output of launch_cluster.py: how to connect, and a status line that continues whatever is down."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_without_figures_of_the_router_there_is_no_line() -> None:
 
 
 class Flaky:
-    """A client whose cluster cannot be reached at first, then gives no figures, and then some."""
+    """A client whose cluster cannot be reached at first, then has no statistics, and then some."""
 
     def __init__(self) -> None:
         self.answers: Iterator[Any] = iter([Unavailable("nobody listens"), self, Unavailable("the router is down")])

@@ -1,4 +1,4 @@
-"""Where records come from: files, compressed files, the standard input and directories of source."""
+"""The sources of records: files, compressed files, the standard input and directories of source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The load: batches, marks, repeated calls, and that a load that was interrupted anywhere ends as one that was not."""
+"""The load: batches, marks and retries. A load interrupted anywhere ends like an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Run:
-    """One run of the script, with the words it says in `said`."""
+    """One run of the script; `said` holds its messages."""
 
     def __init__(self, table: FakeTable, skip_bad: bool = False) -> None:
         self.said = io.StringIO()
@@ -183,7 +183,7 @@ class TestLoad:
 
     def test_what_all_runs_did_is_told(self, tmp_path: Path) -> None:
         table = FakeTable()
-        table.failures = {6: KeyboardInterrupt()}  # the mark behind the third batch
+        table.failures = {6: KeyboardInterrupt()}  # the mark after the third batch
         source = FileInput(str(file_of(tmp_path / "f", b"1\n\n\n2\n3\n\n4\n5\n")), KEYS)
         with pytest.raises(KeyboardInterrupt):
             Run(table, skip_bad=True).load(source)
@@ -247,7 +247,7 @@ class TestInterruption:
     def test_a_load_that_is_interrupted_ends_as_one_that_is_not(
         self, tmp_path_factory: pytest.TempPathFactory, lines: Sequence[tuple[str, int]], fails_after: bool, skip: int
     ) -> None:
-        """Every run dies at its call number `skip` or `skip` + 1 or ..., until one comes through."""
+        """Every run dies at its call number `skip`, or `skip` + 1, and so on, until one completes."""
         content = "".join(f'{{"k":"{key}","v":{value}}}\n' for key, value in lines).encode()
         path = file_of(tmp_path_factory.mktemp("load") / "f", content)
         table = FakeTable()

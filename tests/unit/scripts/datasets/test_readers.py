@@ -1,4 +1,4 @@
-"""What the readers make of files: records, the places between them, and why something is no record."""
+"""The output of readers: records, the places between them, and the reasons for bad records."""
 
 from __future__ import annotations
 
