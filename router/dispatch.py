@@ -95,7 +95,7 @@ class Dispatch:
         ]
 
     def tick(self, now_ns: int) -> None:
-        """Remove the requests whose deadline has request."""
+        """Remove the requests whose deadline passed more than GRACE_NS ago."""
         self.in_flight.expire(now_ns - GRACE_NS)
 
     def _send_to_worker(

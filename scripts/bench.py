@@ -1,7 +1,7 @@
-"""Measures the store, beside the limits that pyzmq, a dict and the disk set on the same machine, and beside peers.
+"""Measures the store and compares it with the limits of pyzmq, a dict and the disk of this machine, and with peers.
 
 python3 scripts/bench.py                                  # all workloads
-python3 scripts/bench.py put_many get_many --shape hex    # some: before and after a change to a hot path
+python3 scripts/bench.py put_many get_many --shape hex    # some workloads: before and after a change on a hot path
 python3 scripts/bench.py --peers --plot bench.png --json bench.json
 """
 

@@ -1,10 +1,10 @@
-"""Makes the project's own environment and continues inside it. Standard library only.
+"""Makes the project's virtual environment and runs the current script inside it. Uses only the standard library.
 
-The environment is .venv beside the project. Its file `shardstore-install.json` says what was installed into it: the
-hash of pyproject.toml, the version of the interpreter, and the dependency groups. If any of these has changed, the
+The environment is `.venv` in the project directory. Its file `shardstore-install.json` records what was installed: the
+hash of pyproject.toml, the version of the interpreter, and the dependency groups. If any of these does not match, the
 project is installed again (editable, so that its code is never stale).
 
-This file must be understood by every Python 3, so that an old one gets the message about it and no syntax error.
+Every Python 3 must be able to parse this file, so that an old version prints a clear message and no syntax error.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ class Environment:
         self._receipt = os.path.join(self.directory, "shardstore-install.json")
 
     def enter(self, groups: tuple = ()) -> None:
-        """Run the current script again inside the environment, after making it as it should be."""
+        """Make or update the environment, and run the current script again inside it."""
         check_python()
         wanted = self._wanted(groups)
         if not self.is_current(wanted):
@@ -40,7 +40,7 @@ class Environment:
             os.execv(self.python, [self.python, *sys.argv])
 
     def is_current(self, wanted: dict) -> bool:
-        """Whether what is installed is what is wanted, or more."""
+        """Whether the wanted project and interpreter are installed, with at least the wanted groups."""
         installed = self._installed()
         same = all(installed.get(name) == wanted[name] for name in ("project", "python"))
         return same and set(wanted["groups"]) <= set(installed["groups"]) and os.path.exists(self.python)
@@ -48,7 +48,7 @@ class Environment:
     def _wanted(self, groups: tuple) -> dict:
         with open(os.path.join(self.project, "pyproject.toml"), "rb") as file:
             project = hashlib.sha256(file.read()).hexdigest()
-        # Groups that were installed once are kept: one command must not undo what the other needs.
+        # Installed groups are kept, so that one command does not remove what another needs.
         groups = sorted(set(groups) | set(self._installed().get("groups", ())))
         return {"project": project, "python": sys.version, "groups": groups}
 
@@ -60,7 +60,7 @@ class Environment:
             return {}
 
     def _make(self) -> None:
-        import venv  # noqa: PLC0415 (some systems leave it out; check_python says so)
+        import venv  # noqa: PLC0415 (missing on some systems; check_python reports that)
 
         if self._answer("import pip, sys; print(sys.version)") == sys.version:
             return
@@ -99,7 +99,7 @@ class Environment:
 
 
 class Progress:
-    """Shows that something long goes on: on a terminal in one line with the seconds, elsewhere in a line per step."""
+    """Shows the progress of a long task: on a terminal one line with the seconds, elsewhere one line for each step."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -117,7 +117,7 @@ class Progress:
         return self
 
     def step(self, line: str) -> None:
-        """Take a line that pip printed."""
+        """Take a line printed by pip, and show it if it begins a step."""
         words = line.split()
         if words[:1] not in (["Collecting"], ["Building"], ["Installing"]):
             return
@@ -139,7 +139,7 @@ class Progress:
 
 
 def run(command: list, take: object) -> tuple:
-    """Run a command, give each line it prints to `take`; answers its exit code, and all that it printed."""
+    """Run a command and pass each line it prints to `take`. Returns its exit code and its whole output."""
     lines = []
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
@@ -151,7 +151,7 @@ def run(command: list, take: object) -> tuple:
 
 
 def check_python() -> None:
-    """Exit with a clear message where this Python will not do."""
+    """Exit with a clear message if this Python is too old or has no venv module."""
     if sys.version_info[:2] < PYTHON_MIN:
         sys.exit(
             f"shardstore needs Python {PYTHON_MIN[0]}.{PYTHON_MIN[1]} or newer, this is {sys.version.split()[0]}: "

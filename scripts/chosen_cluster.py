@@ -1,4 +1,4 @@
-"""The cluster a script works on: a running one, or a new one that ends with the script."""
+"""The cluster that a script uses: a running one, or a new one that ends with the script."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def cluster_at(
     workers: int | None = 2,
     durability: str = "group_sync",
 ) -> Iterator[str]:
-    """The url of the given cluster; without one, of a new cluster in `data`, or else in a temporary directory."""
+    """The given url; without one, the url of a new cluster in `data` or in a temporary directory."""
     if url is not None:
         yield url
         return

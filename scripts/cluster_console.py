@@ -1,4 +1,4 @@
-"""What launch_cluster.py runs: a cluster with a line that shows how it does, or the demonstration."""
+"""The program of launch_cluster.py: a cluster with a status line, or the demonstration."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ Ctrl-C stops the cluster.
 
 @click.command()
 @serving_options
-@click.option("--demo", "demonstrate", is_flag=True, help="Load real data, kill a worker, read back, compare, end.")
+@click.option(
+    "--demo", "demonstrate", is_flag=True, help="Load real data, kill a worker, read all back, compare it, and exit."
+)
 @click.pass_context
 def main(context: click.Context, demonstrate: bool, **options: Any) -> None:
     """Start a cluster on this machine and serve until Ctrl-C."""

@@ -1,4 +1,4 @@
-"""Damage every file of a small store in every way: see tests/damage/sweep.py. `--every-byte` for the long form."""
+"""Damages every file of a small store in every way; `--every-byte` is the long form. See tests/damage/sweep.py."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import bootstrap
 
 
 def main() -> None:
-    """Hand everything on to the sweep."""
+    """Run the sweep with all arguments."""
     bootstrap.Environment().enter(groups=("scripts", "dev"))
     command = [sys.executable, "-m", "tests.damage.sweep", *sys.argv[1:]]
     sys.exit(subprocess.call(command, cwd=bootstrap.PROJECT))

@@ -1,7 +1,7 @@
-"""The demonstration: real data through real processes, one of them killed on the way, every byte compared.
+"""The demonstration: loads real data, kills a worker meanwhile, and compares every byte.
 
-Loads each line of the Python standard library's own source under the key `path:line-number`, kills a worker with
-SIGKILL half-way, goes on, reads every file back by a scan of its prefix and compares it with the original.
+Writes each line of the Python standard library's source under the key `path:line-number`, kills a worker with SIGKILL
+half-way and continues. Then it reads every file back by a scan of its prefix and compares it with the original.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ VICTIM = "worker-0"
 
 
 def run(cluster: LocalCluster, data: Path, console: Console) -> bool:
-    """Load, kill, read back; answers whether every file came back as it was."""
+    """Load all files, kill a worker, and read all back. Returns whether every file is unchanged."""
     files = source_files()
     total = sum(len(file.content.splitlines()) for file in files)
     console.print(f"{len(files):,} files of the standard library, {total:,} lines; store in {data}", soft_wrap=True)
@@ -38,19 +38,19 @@ def run(cluster: LocalCluster, data: Path, console: Console) -> bool:
         different = _compare(db, files, total, progress)
         compared = time.perf_counter()
     console.print(
-        f"wrote    {_rate(total, loaded - started)}, over the death of {VICTIM} ({repeated} batches repeated)",
+        f"wrote    {_rate(total, loaded - started)}, while {VICTIM} was killed ({repeated} batches repeated)",
         soft_wrap=True,
     )
     console.print(f"flushed  in {flushed - loaded:.2f} s; {_bytes_on_disk(data):,} bytes on disk")
     console.print(f"read     {_rate(total, compared - flushed)}, {len(files):,} prefix scans")
     for file in different:
         console.print(f"[red]different: {os.fsdecode(file.name)}[/red]")
-    console.print("every file is the same, byte for byte" if not different else f"{len(different)} files differ")
+    console.print("all files are the same, byte for byte" if not different else f"{len(different)} files differ")
     return not different
 
 
 def _load(db: Client, cluster: LocalCluster, files: list[SourceFile], total: int, progress: Progress) -> int:
-    """Write every record; answers how many batches had to be repeated because of the killed worker."""
+    """Write every record. Returns how many batches were repeated because a worker was killed."""
     bar = progress.add_task("writing", total=total)
     records = (record for file in files for record in file.records())
     repeated = written = 0
@@ -66,7 +66,7 @@ def _load(db: Client, cluster: LocalCluster, files: list[SourceFile], total: int
 
 
 def _written(db: Client, records: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Write the records; False when the outcome is not known, so that they have to be written again."""
+    """Write the records. Returns False if they must be written again, since they may not have been written."""
     try:
         db.put_many(records, timeout=TIMEOUT_SECONDS)
     except (OutcomeUnknown, Unavailable):
@@ -77,11 +77,11 @@ def _written(db: Client, records: Iterable[tuple[bytes, bytes]]) -> bool:
 def _with_a_kill(
     batch: list[tuple[bytes, bytes]], cluster: LocalCluster, progress: Progress
 ) -> Iterator[tuple[bytes, bytes]]:
-    """The batch; while its second half is still to come, a worker dies."""
+    """Yield the batch, and kill a worker after its first half."""
     yield from batch[: len(batch) // 2]
     pid = cluster.processes()[VICTIM]
     os.kill(pid, signal.SIGKILL)
-    progress.console.print(f"killed {VICTIM} (process {pid}) with SIGKILL; writing on")
+    progress.console.print(f"killed {VICTIM} (process {pid}) with SIGKILL; still writing")
     yield from batch[len(batch) // 2 :]
 
 

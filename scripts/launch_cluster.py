@@ -1,4 +1,4 @@
-"""Command one of the README: start a cluster on this machine. `--demo` shows it at work; `--help` lists the options."""
+"""Starts a cluster on this machine. `--demo` runs a demonstration; `--help` lists the options."""
 
 import bootstrap
 

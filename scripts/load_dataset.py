@@ -1,4 +1,4 @@
-"""Loads real files into a cluster, with a progress bar, and goes on after Ctrl-C:
+"""Loads real files into a cluster, with a progress bar, and can be continued after Ctrl-C:
 
     python3 scripts/load_dataset.py pysource
     python3 scripts/load_dataset.py csv people.csv --key country,id --verify
@@ -6,7 +6,7 @@
     python3 scripts/load_dataset.py lines words.txt --key-is-line
     python3 scripts/load_dataset.py deb822 /var/lib/dpkg/status --key Package,Version,Architecture
 
-The cluster is that of --url, or the one that runs on --data, or else one that is started there for the load.
+The cluster is the one at --url or the one running on --data. If none is running, one is started there for the load.
 """
 
 import bootstrap

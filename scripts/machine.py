@@ -1,4 +1,4 @@
-"""What the figures depend on: the machine, its disk, and the versions that ran."""
+"""Facts that measurements depend on: the machine, its disk, and versions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SYNCED_BYTES = 100
 
 
 def machine() -> dict[str, str | int]:
-    """Facts by name; the disk's, which may change while a run lasts, are told by `sync_p50_us`."""
+    """Facts about the machine, by name. `sync_p50_us` measures the disk, since its speed may change during a run."""
     return {
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
@@ -29,7 +29,7 @@ def machine() -> dict[str, str | int]:
 
 
 def sync_p50_us(directory: str | None) -> int:
-    """The middle of some appends that are synced one by one, on the disk of the directory."""
+    """The median time of an append and its sync, on the disk of the directory."""
     times_ns = []
     with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
         for _ in range(SYNCS):

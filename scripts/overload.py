@@ -1,6 +1,6 @@
-"""Puts several times the load on a cluster that its drains can take, and watches memory, goodput and refusals.
+"""Loads a cluster with several times what its drains can handle, and checks memory, goodput and refusals.
 
-python3 scripts/overload.py --seconds 120                  # two workers, 256 MiB, eight writing processes
+python3 scripts/overload.py --seconds 120                  # two workers, 256 MiB, eight writer processes
 python3 scripts/overload.py --writers 16 --memory 1GiB
 """
 

@@ -1,7 +1,7 @@
-"""Command two of the README: lint, types and the fast tests. Takes less than four minutes on two cores.
+"""Runs the checks: lint, format, types and the fast tests. Takes less than four minutes on two cores.
 
---all runs the slow tests too, in some ten minutes. Other arguments go to pytest: `tests/unit -k scan` runs the fast
-unit tests with "scan" in their names.
+--all runs the slow tests too, about ten minutes. Other arguments are passed to pytest: `tests/unit -k scan` runs the
+fast unit tests with "scan" in their names.
 """
 
 import compileall
@@ -12,7 +12,7 @@ import sys
 import bootstrap
 
 TEST_PROCESSES = 1 + (os.cpu_count() or 1)
-"""One more than there are cores: tests of whole clusters often wait."""
+"""One more than there are cores, since tests of whole clusters often wait."""
 COMPILED = ("shardstore", "router", "workers", "scripts", "tests")
 TESTS = ["pytest", "-n", str(TEST_PROCESSES), "--dist", "worksteal", "--durations", "20"]
 LEFT_OUT = (
@@ -22,7 +22,7 @@ LEFT_OUT = (
 
 
 def main() -> None:
-    """Run every check, also after one that failed."""
+    """Run all checks, even after a failure."""
     arguments = sys.argv[1:]
     if {"-h", "--help"}.intersection(arguments):
         print(__doc__)

@@ -1,4 +1,4 @@
-"""Seeds of the simulation, more of them than the tests run: `--seeds N --start S`. See tests/simulation/campaign.py."""
+"""Simulates more seeds than the tests do: `--seeds N --start S`. See tests/simulation/campaign.py."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import bootstrap
 
 
 def main() -> None:
-    """Hand everything on to the simulation."""
+    """Run the campaign with all arguments."""
     bootstrap.Environment().enter(groups=("scripts", "dev"))
     command = [sys.executable, "-m", "tests.simulation.campaign", *sys.argv[1:]]
     sys.exit(subprocess.call(command, cwd=bootstrap.PROJECT))

@@ -1,4 +1,4 @@
-"""Write docs/stats.md from shardstore/stats_schema.py.
+"""Writes docs/stats.md from shardstore/stats_schema.py.
 
 Run it in the environment of the project: `.venv/bin/python scripts/stats_page.py`
 """
@@ -23,14 +23,14 @@ worker that has ranges or is up is under its number. A process that does not ans
 only the field `unavailable`. `shardstore stats` prints the same.
 
 Each class below is a `TypedDict` of `shardstore/stats_schema.py`: type checkers know its fields,
-and at run time it is a plain dict. What counts up begins at 0 when the process starts.
+and at run time it is a plain dict. Counters are 0 when the process starts.
 
 `scripts/stats_page.py` makes this page from the schema. Change the descriptions there.
 """
 
 
 class Field(NamedTuple):
-    """One field of a class of the schema: its type, its unit, and what it says."""
+    """One field of a class of the schema: its type, its unit, and its description."""
 
     name: str
     of: Any
@@ -40,14 +40,14 @@ class Field(NamedTuple):
 
 
 def fields_of(kind: type) -> list[Field]:
-    """The fields of a class of the schema, those of its bases first."""
+    """The fields of a class of the schema; those of its bases come first."""
     optional = vars(kind)["__optional_keys__"]
     hints = get_type_hints(kind, include_extras=True)
     return [_field(name, hint, name in optional) for name, hint in hints.items()]
 
 
 def classes_from(kind: type) -> list[type]:
-    """This class of the schema and all that its fields lead to, in the order of a reader."""
+    """This class of the schema and all classes its fields use, in reading order."""
     named = [each for field in fields_of(kind) for each in _classes_in(field.of)]
     return list(dict.fromkeys([kind, *(found for each in named for found in classes_from(each))]))
 

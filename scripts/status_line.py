@@ -1,4 +1,4 @@
-"""One line about a running cluster, renewed every second on a terminal; elsewhere a plain line now and then."""
+"""A status line for a running cluster: updated every second on a terminal, elsewhere printed every 10 seconds."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ ANSWER_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Sums over the workers that answered."""
+    """Sums over the workers that replied."""
 
     operations: Mapping[int, int]
-    """Keys read and written since the start, by worker."""
+    """Keys read and written since the start of each worker, by its number."""
     buffered_bytes: int
     wal_bytes: int
     ranges: int
@@ -33,7 +33,7 @@ class Snapshot:
 
     @classmethod
     def of(cls, stats: Mapping[Any, Any]) -> Snapshot:
-        """The sums in what `Client.stats` answers. Raises Unavailable when the router gave none."""
+        """The sums of a result of `Client.stats`. Raises Unavailable if the router did not reply."""
         if "unavailable" in stats["router"]:
             raise Unavailable(stats["router"]["unavailable"])
         workers = {name: figures for name, figures in stats.items() if name != "router"}
@@ -48,8 +48,8 @@ class Snapshot:
         )
 
     def line(self, earlier: Snapshot | None, seconds: float) -> str:
-        """The line, with the operations per second since an earlier snapshot."""
-        # A worker that was started again counts from 0: what it did since its start is what it did in between.
+        """The status line, with the operations per second since an earlier snapshot."""
+        # The counters of a restarted worker began at 0, so they are what it did since the earlier snapshot.
         before = earlier.operations if earlier else self.operations
         done = sum(
             count - before[worker] if before.get(worker, count + 1) <= count else count
@@ -63,7 +63,7 @@ class Snapshot:
 
 
 def in_units(size: float) -> str:
-    """Bytes for the eye."""
+    """A number of bytes with a readable unit."""
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
@@ -72,7 +72,7 @@ def in_units(size: float) -> str:
 
 
 class StatusLine:
-    """Asks the cluster from a thread of its own, from `start` to `stop`."""
+    """Polls the cluster in a thread and shows the line, from `start` to `stop`."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -80,12 +80,12 @@ class StatusLine:
         self._thread: Thread | None = None
 
     def start(self, url: str) -> None:
-        """Begin to show the line."""
+        """Start to show the line."""
         self._thread = Thread(target=self._show, args=(url,), name="status line", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Show it no more."""
+        """Stop showing the line."""
         self._stopped.set()
         if self._thread is not None:
             self._thread.join(2 * ANSWER_SECONDS)
@@ -105,7 +105,7 @@ class StatusLine:
                 db = db or connect(url, timeout=ANSWER_SECONDS)
                 snapshot = Snapshot.of(db.stats(timeout=ANSWER_SECONDS))
             except ShardstoreError as error:
-                show(f"no figures: {error}")
+                show(f"no statistics: {error}")
                 continue
             now_seconds = time.monotonic()
             show(snapshot.line(earlier, now_seconds - earlier_seconds))

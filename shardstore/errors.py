@@ -4,7 +4,7 @@ InvalidRequest   fix the call
 Busy             slow down and retry; nothing was applied
 Unavailable      retry later; nothing was applied
 OutcomeUnknown   ask for its outcome with its token; or retry if the write is idempotent
-ScanInvalidated  scan on with its token, or begin anew
+ScanInvalidated  continue with its token, or start a new scan
 Corruption       stop, restore, report
 StorageFailure   check the disk
 Closed           open a new client

@@ -1,4 +1,4 @@
-"""Settings as frozen data. What fixes the store's format is kept in its STORE file and compared at every open."""
+"""The options of processes as frozen data, passed to each process as one command-line argument."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ _UNITS = {"b": 1, "kib": KIB, "mib": MIB, "gib": GIB, "tib": 1024 * GIB}
 
 
 class Durability(StrEnum):
-    """When a write is acknowledged."""
+    """When writes are acknowledged."""
 
     ASYNC = "async"
-    """Once the operating system has it; synced every second. Survives the death of any process."""
+    """Once the operating system has the write; synced every second. It survives the death of any process."""
     GROUP_SYNC = "group_sync"
-    """Once the next shared sync has put it on stable storage. Survives power loss."""
+    """Once the next shared sync has put the write on stable storage. It survives a power loss."""
     SYNC = "sync"
-    """Once a sync of its own has put it on stable storage."""
+    """Once a sync of its own has put the write on stable storage."""
 
 
 class ScanMode(StrEnum):
-    """What a scan shows of writes that come while it runs. In every mode it returns every key, or raises."""
+    """Which concurrent writes a scan shows. In every mode a scan returns every key in its bounds, or raises."""
 
     SNAPSHOT = "snapshot"
-    """Each range is shown as it was when its first page was read."""
+    """Shows each range as it was when the first page of the range was read."""
     FAIL_FAST = "fail_fast"
-    """The scan ends with ScanInvalidated when a range is written, or gets new files, before it was read to its end."""
+    """Raises ScanInvalidated if a range is written, or gets new files, before the scan has read it to its end."""
     FULL_ISOLATION = "full_isolation"
-    """Writes to a range wait while the scan is in it, at most 5 seconds."""
+    """Writes to a range wait while the scan reads it, for at most 5 seconds."""
     LIVE = "live"
-    """Each page is shown as it was when it was read. Nothing is held for the scan, and nothing invalidates it."""
+    """Shows each page as it was when the page was read. Nothing is held for the scan, and nothing invalidates it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SocketAccess:
-    """Who is let in at a socket outside of a private directory: mode and group of its file, "" for the usual group."""
+    """Who may use a socket outside a private directory: mode and group of its file; "" is the default group."""
 
     mode: int = 0o600
     group: str = ""
@@ -55,11 +55,11 @@ class SocketAccess:
 
 @dataclass(frozen=True, slots=True)
 class RouterOptions:
-    """What the router process is started with.
+    """The options of the router process.
 
     `workers` and `boundaries`: how many workers a new store has, and the hex keys at which it is split.
-    `workers_asked`: how many the store is to have from now on; None for those it has. `identity`: which directory
-    `data` is, and has to be still when a process starts.
+    `workers_asked`: how many workers the store has from now on; None leaves their number unchanged. `identity`: the
+    identity of the directory `data`, which must be the same when the process starts.
     """
 
     data: str
@@ -79,7 +79,7 @@ class RouterOptions:
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """What a worker process is started with."""
+    """The options of a worker process."""
 
     data: str
     store: str
@@ -97,7 +97,7 @@ class WorkerOptions:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceOptions:
-    """What a maintenance process is started with. `jobs_fd`: the socket over which it gets jobs."""
+    """The options of a maintenance process. `jobs_fd`: the socket over which it receives jobs."""
 
     data: str
     worker: int
@@ -109,7 +109,7 @@ class MaintenanceOptions:
 
 @dataclass(frozen=True, slots=True)
 class InspectionOptions:
-    """What to show of which file below `root`. `entries`: at most so many of a table or records of a log."""
+    """Which file below `root` to show, and how. `entries`: the maximum number of table entries or log records."""
 
     root: str
     file: str
@@ -122,7 +122,7 @@ ProcessOptions = TypeVar("ProcessOptions", RouterOptions, WorkerOptions, Mainten
 
 
 def to_argument(options: RouterOptions | WorkerOptions | MaintenanceOptions | InspectionOptions) -> str:
-    """The options as the one command-line argument of a process."""
+    """The options as a single command-line argument."""
     return json.dumps(dataclasses.asdict(options))
 
 
@@ -150,7 +150,7 @@ def from_argument(kind: type[ProcessOptions], argument: str) -> ProcessOptions:
 
 
 def parse_size(text: str | int) -> int:
-    """Bytes in "64MiB", "1.5 GiB", "1048576" or an int. Raises InvalidRequest."""
+    """The number of bytes in "64MiB", "1.5 GiB", "1048576" or an int. Raises InvalidRequest."""
     if type(text) is int:
         return text
     match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
@@ -160,7 +160,7 @@ def parse_size(text: str | int) -> int:
 
 
 def check_workers(workers: int) -> int:
-    """The number of workers, if it is one a store can have. Raises InvalidRequest."""
+    """Return the number of workers if a store can have it. Raises InvalidRequest."""
     if type(workers) is not int or not 1 <= workers <= WORKERS_MAX:
         raise InvalidRequest(f"workers: a store has 1 to {WORKERS_MAX} workers, not {workers!r:.60}")
     return workers

@@ -1,4 +1,4 @@
-"""How segment files are written and kept. May differ between two starts of a store: each file says what it is."""
+"""Options for table files. They may change between two starts of a store, since each file describes itself."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from shardstore.errors import InvalidRequest
 from shardstore.limits import KIB, MIB
 
 HELP = "help"
-"""Key of what a setting means, in the metadata of its field."""
+"""The key of the help text in the metadata of a field."""
 
 
 class Compression(StrEnum):
-    """What blocks of table files are compressed with, where that makes them smaller."""
+    """The compression of the blocks of table files, where it makes them smaller."""
 
     NONE = "none"
     LZ4 = "lz4"
@@ -23,29 +23,29 @@ class Compression(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SegmentOptions:
-    """How table files are written and merged. It holds for files that are written from now on.
+    """How table files are written and merged. The options apply to files written from now on.
 
     Attributes:
-        compression: What blocks of table files are compressed with, where that makes them smaller.
-        block_bytes: Bytes at which a block of a table file ends, before compression; 1 KiB to 1 MiB.
+        compression: Compression of the blocks of table files, where it makes them smaller.
+        block_bytes: Size at which a block of a table file ends, before compression; 1 KiB to 1 MiB.
         bloom_bits_per_key: Bits of the Bloom filters for each key, 0 to 64; 0 switches them off.
-        part_min_bytes: Bytes that a table of a main has at least, if there is so much.
-        part_max_bytes: Bytes that it has at most: sizes are drawn at random between the two.
-        main_max_bytes: Bytes of a main from which it becomes a bottom main, which is rewritten seldom.
+        part_min_bytes: Minimum size of a table of a main, if there are enough entries.
+        part_max_bytes: Maximum size of a table of a main. Sizes are drawn at random between the two.
+        main_max_bytes: Size from which a main becomes a bottom main, which is seldom rewritten.
 
     Raises:
         InvalidRequest: A value is not allowed, or the sizes do not ascend.
     """
 
-    compression: Compression = field(default=Compression.NONE, metadata={HELP: "What blocks are compressed with."})
-    block_bytes: int = field(
-        default=64 * KIB, metadata={HELP: "Where a block of a table file ends, before compression."}
+    compression: Compression = field(
+        default=Compression.NONE, metadata={HELP: "Compression of the blocks of table files."}
     )
-    bloom_bits_per_key: float = field(default=10.5, metadata={HELP: "Size of the Bloom filters; 0 switches them off."})
-    part_min_bytes: int = field(
-        default=16 * MIB, metadata={HELP: "Compactions write parts at least so large, if there is so much."}
+    block_bytes: int = field(default=64 * KIB, metadata={HELP: "Size of a block of a table file, before compression."})
+    bloom_bits_per_key: float = field(
+        default=10.5, metadata={HELP: "Bits of the Bloom filters for each key; 0 switches them off."}
     )
-    part_max_bytes: int = field(default=48 * MIB, metadata={HELP: "Sizes of parts are drawn at random up to this."})
+    part_min_bytes: int = field(default=16 * MIB, metadata={HELP: "Minimum size of parts written by compactions."})
+    part_max_bytes: int = field(default=48 * MIB, metadata={HELP: "Maximum size of parts; sizes are drawn at random."})
     main_max_bytes: int = field(default=256 * MIB, metadata={HELP: "A larger main becomes a bottom main."})
 
     def __post_init__(self) -> None:
@@ -54,7 +54,7 @@ class SegmentOptions:
         for name in ("block_bytes", "part_min_bytes", "part_max_bytes", "main_max_bytes"):
             if type(getattr(self, name)) is not int:
                 raise InvalidRequest(f"{name} is a number of bytes, not {getattr(self, name)!r:.60}")
-        object.__setattr__(self, "compression", Compression(self.compression))  # it may be given as a plain word
+        object.__setattr__(self, "compression", Compression(self.compression))  # it may be a plain str
         if not KIB <= self.block_bytes <= MIB:
             raise InvalidRequest(f"block_bytes is {KIB} to {MIB}, not {self.block_bytes}")
         if type(self.bloom_bits_per_key) not in (int, float) or not 0 <= self.bloom_bits_per_key <= 64:

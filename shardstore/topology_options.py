@@ -1,4 +1,4 @@
-"""When ranges are split, merged and moved without being asked. May differ between two starts of a store."""
+"""Options for automatic splits, merges and moves of ranges. They may change between two starts of a store."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ COOLDOWN_SECONDS_MAX = 86_400
 
 @dataclass(frozen=True, slots=True)
 class TopologyOptions:
-    """When the store splits, merges and moves ranges without being asked.
+    """When the store splits, merges and moves ranges by itself.
 
     Attributes:
-        auto_topology: Whether it does so at all.
-        split_bytes: A range that holds more bytes is split, 1 KiB or more. In a small store the limit is lower.
-        split_operations: A range that is read or written at this many keys a second is split for its load.
-        changes_max: Splits, merges and moves under way at a time, 1 to 64.
-        cooldown: Seconds for which a range that was changed is left alone, 0 to 86,400. A range with few bytes that
-            grows is split sooner.
+        auto_topology: Whether the store changes ranges by itself at all.
+        split_bytes: A range with more bytes is split, 1 KiB or more. In a small store the limit is lower.
+        split_operations: Keys read or written per second from which a range may be split for its load.
+        changes_max: Maximum number of splits, merges and moves under way at a time, 1 to 64.
+        cooldown: Seconds for which a changed range is left alone, 0 to 86,400. A small range that grows is split
+            sooner.
 
     Raises:
         InvalidRequest: A value is not allowed.
     """
 
     auto_topology: bool = field(
-        default=True, metadata={HELP: "Split, merge and move ranges by their size and load, without being asked."}
+        default=True, metadata={HELP: "Split, merge and move ranges automatically, by their size and load."}
     )
     split_bytes: int = field(
-        default=GIB, metadata={HELP: "A range that holds more is split; in a small store already one that holds less."}
+        default=GIB, metadata={HELP: "A range with more bytes is split; in a small store the limit is lower."}
     )
     split_operations: int = field(
-        default=1_000, metadata={HELP: "A range is split for its load from so many keys a second."}
+        default=1_000, metadata={HELP: "Keys per second from which a range may be split for its load."}
     )
-    changes_max: int = field(default=2, metadata={HELP: "Splits, merges and moves that are under way at a time."})
+    changes_max: int = field(
+        default=2, metadata={HELP: "Maximum number of splits, merges and moves under way at a time."}
+    )
     cooldown: float = field(
         default=60.0,
-        metadata={
-            HELP: "Seconds for which a changed range is left alone; for its bytes a small one is changed sooner."
-        },
+        metadata={HELP: "Seconds for which a changed range is left alone; a small range that grows is split sooner."},
     )
 
     def __post_init__(self) -> None:
@@ -62,7 +62,7 @@ class TopologyOptions:
 
     @property
     def cooldown_ns(self) -> int:
-        """The cooldown in the unit of clocks."""
+        """The cooldown in nanoseconds."""
         return round(self.cooldown * SECOND_NS)
 
     @classmethod

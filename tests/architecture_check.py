@@ -1,4 +1,4 @@
-"""Compares modules with the rules of architecture_rules.py, by their syntax trees: nothing is imported or run."""
+"""Checks modules against the rules of architecture_rules.py by their syntax trees, without importing them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tests import architecture_rules as rules
 
 LAYERS = ("values and formats", "cores", "shells", "scripts")
 PACKAGES = ("shardstore", "scripts")
-"""Names that modules of the project begin with."""
+"""The first names of modules of the project."""
 FOLDERS = {
     "shardstore": "shardstore",
     "router": "shardstore.router",
     "workers": "shardstore.workers",
     "scripts": "scripts",
 }
-"""Folders at the top of the repository, and the package that each holds (pyproject.toml)."""
+"""The top folders of the repository, with the package in each (pyproject.toml)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One breach of one rule."""
+    """A breach of a rule: the module, the line, and what is wrong."""
 
     rule: str
     module: str
@@ -38,7 +38,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One import; `typing_only` when it is made for the type checker alone."""
+    """An import; `typing_only` if it is only for type checkers."""
 
     target: str
     line: int
@@ -47,7 +47,7 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """One module of the project: its name, its source, and what that parses to."""
+    """A module of the project: its name, source and syntax tree."""
 
     name: str
     source: str
@@ -55,12 +55,12 @@ class Module:
 
     @classmethod
     def parse(cls, name: str, source: str) -> Module:
-        """The module of that name."""
+        """Parse the module with this name."""
         return cls(name, source, ast.parse(source))
 
 
 def read_modules(root: Path) -> dict[str, Module]:
-    """All modules below the project's root, by name."""
+    """All modules below the root of the project, by name."""
     return {
         name: Module.parse(name, path.read_text("utf-8"))
         for folder, package in FOLDERS.items()
@@ -69,19 +69,19 @@ def read_modules(root: Path) -> dict[str, Module]:
 
 
 def _named_paths(folder: Path, package: str) -> Iterator[tuple[str, Path]]:
-    for path in sorted(folder.rglob("*.py")):  # passes by the links shardstore/router and shardstore/workers
+    for path in sorted(folder.rglob("*.py")):  # skips the links shardstore/router and shardstore/workers
         inside = path.relative_to(folder).with_suffix("").parts
         yield ".".join((package, *inside)).removesuffix(".__init__"), path
 
 
 def check(modules: Mapping[str, Module]) -> list[Finding]:
-    """Every breach of every rule."""
+    """All breaches of all rules."""
     found = [finding for module in modules.values() for finding in check_module(module, modules)]
     return found + check_cycles(modules) + check_folders(modules) + check_fields(modules)
 
 
 def check_module(module: Module, known: Collection[str]) -> list[Finding]:
-    """What one module breaches by itself; `known` are the names of all modules."""
+    """The breaches of one module, without rules on several modules; `known` holds the names of all modules."""
     imports = list(imports_of(module, known))
     return [
         *check_parts(module, imports),
@@ -95,7 +95,7 @@ def check_module(module: Module, known: Collection[str]) -> list[Finding]:
 
 
 def imports_of(module: Module, known: Collection[str]) -> Iterator[Import]:
-    """What a module imports, wherever in its text. A module of the project is named in full."""
+    """All imports of a module, wherever they are. A module of the project has its full name."""
     for_typing = {
         id(node)
         for block in ast.walk(module.tree)
@@ -112,12 +112,12 @@ def imports_of(module: Module, known: Collection[str]) -> Iterator[Import]:
         else:
             continue
         for target in dict.fromkeys(targets):
-            script = f"scripts.{target}"  # a script finds its neighbours without the folder's name
+            script = f"scripts.{target}"  # scripts import each other without the name of the folder
             yield Import(script if script in known else target, node.lineno, id(node) in for_typing)
 
 
 def part_of(name: str) -> str:
-    """The part of the project a module belongs to."""
+    """The part of the project to which a module belongs."""
     if name == rules.PUBLIC:
         return "public"
     return rules.PART_OF.get(_longest_match(name, rules.PART_OF), "foundation")
@@ -139,7 +139,7 @@ def is_ours(name: str) -> bool:
 
 
 def check_parts(module: Module, imports: list[Import]) -> Iterator[Finding]:
-    """Parts know only the parts they may know."""
+    """Parts import only the parts that the rules allow."""
     part = part_of(module.name)
     for each in imports:
         if each.target.startswith("."):
@@ -150,7 +150,7 @@ def check_parts(module: Module, imports: list[Import]) -> Iterator[Finding]:
 
 
 def check_layers(module: Module, imports: list[Import]) -> Iterator[Finding]:
-    """No module imports one of a higher layer."""
+    """No module imports a module of a higher layer."""
     layer = layer_of(module.name)
     for each in imports:
         if is_ours(each.target) and layer_of(each.target) > layer:
@@ -159,7 +159,7 @@ def check_layers(module: Module, imports: list[Import]) -> Iterator[Finding]:
 
 
 def check_cycles(modules: Mapping[str, Module]) -> list[Finding]:
-    """No module imports itself by way of others."""
+    """No module imports itself indirectly."""
     graph = {
         name: {each.target for each in imports_of(module, modules) if each.target in modules and not each.typing_only}
         for name, module in modules.items()
@@ -173,7 +173,7 @@ def check_cycles(modules: Mapping[str, Module]) -> list[Finding]:
 
 
 def check_folders(modules: Mapping[str, Module]) -> list[Finding]:
-    """Folders have an order: none needs another one, or a module beside it, that needs it too, not even for types."""
+    """Folders have an order: folders and modules of a package do not need each other in a cycle, even for types."""
     graphs: dict[str, dict[str, set[str]]] = {}
     for name, module in modules.items():
         for each in imports_of(module, modules):
@@ -190,7 +190,7 @@ def check_folders(modules: Mapping[str, Module]) -> list[Finding]:
 
 
 def _where_they_part(importer: str, imported: str) -> tuple[str, str, str] | None:
-    """The last package that holds both, and what of them lies directly in it; None when one holds the other."""
+    """The innermost package that contains both, and their names in it; None if one contains the other."""
     left, right = importer.split("."), imported.split(".")
     shared = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False))))
     if shared in (len(left), len(right)):
@@ -199,7 +199,7 @@ def _where_they_part(importer: str, imported: str) -> tuple[str, str, str] | Non
 
 
 def _way_back(graph: Mapping[str, set[str]], start: str) -> list[str]:
-    """The shortest way from a node to itself; empty when there is none."""
+    """The shortest cycle through a node; empty if there is none."""
     ways = [[start]]
     seen: set[str] = set()
     for way in ways:
@@ -213,7 +213,7 @@ def _way_back(graph: Mapping[str, set[str]], start: str) -> list[str]:
 
 
 def check_fields(modules: Mapping[str, Module]) -> list[Finding]:
-    """Fields of some classes are written by methods of the class: others that know it write `self` only."""
+    """Only methods of some classes write their fields: other modules that import the class write only `self`."""
     found = []
     for home, owner in rules.WRITES_ITSELF.items():
         fields = _fields_of(modules[home].tree, owner) if home in modules else set()
@@ -228,13 +228,13 @@ def check_fields(modules: Mapping[str, Module]) -> list[Finding]:
 
 
 def _fields_of(tree: ast.Module, owner: str) -> set[str]:
-    """What a class declares in its body."""
+    """The fields that a class declares in its body."""
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == owner]
     return {ast.unparse(node.target) for each in classes for node in each.body if isinstance(node, ast.AnnAssign)}
 
 
 def check_imports(module: Module, imports: list[Import]) -> Iterator[Finding]:
-    """Dangerous modules are for nobody, some are for one module, and a core has a short list of what it may use."""
+    """Dangerous modules are forbidden, some are only for certain importers, and a core imports only what is listed."""
     for each in imports:
         top = each.target.split(".")[0]
         if top in rules.NOBODY_MAY_IMPORT:
@@ -250,7 +250,7 @@ def check_imports(module: Module, imports: list[Import]) -> Iterator[Finding]:
 
 
 def check_calls(module: Module) -> Iterator[Finding]:
-    """Nobody runs code from text; a core calls nothing that depends on more than its arguments."""
+    """No module runs code from text, and a core calls nothing that depends on more than its arguments."""
     reasons = dict(rules.NOBODY_MAY_CALL)
     if layer_of(module.name) < LAYERS.index("shells"):
         reasons |= rules.CORE_MAY_NOT_CALL
@@ -260,7 +260,7 @@ def check_calls(module: Module) -> Iterator[Finding]:
 
 
 def check_files(module: Module, imports: list[Import]) -> Iterator[Finding]:
-    """Files are touched by the filesystem's real form, and by named others for a reason."""
+    """Only the real filesystem and the listed modules use files."""
     if module.name in rules.FILES_MAY_BE_TOUCHED_BY or layer_of(module.name) == LAYERS.index("scripts"):
         return
     for each in imports:
@@ -272,7 +272,7 @@ def check_files(module: Module, imports: list[Import]) -> Iterator[Finding]:
 
 
 def check_sizes(module: Module) -> Iterator[Finding]:
-    """Files and functions stay small."""
+    """Files and functions are not too long."""
     lines = module.source.count("\n")
     if lines > rules.FILE_LINES_MAX:
         yield Finding("sizes", module.name, 1, f"{lines} lines; a file has at most {rules.FILE_LINES_MAX}")
@@ -285,7 +285,7 @@ def check_sizes(module: Module) -> Iterator[Finding]:
 
 
 def check_docstrings(module: Module) -> Iterator[Finding]:
-    """Modules, and classes, functions and methods with public names, say what they are for."""
+    """Modules, and public classes, functions and methods, have docstrings."""
     if not ast.get_docstring(module.tree):
         yield Finding("docstrings", module.name, 1, "the module has no docstring")
     yield from _undocumented(module.name, module.tree)
@@ -303,12 +303,12 @@ def _undocumented(module: str, parent: ast.Module | ast.ClassDef) -> Iterator[Fi
 
 
 def _calls(module: Module) -> Iterator[tuple[str, int]]:
-    """What is called by a plain or dotted name, and where."""
+    """The plain or dotted names that are called, with their lines."""
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
             yield ast.unparse(node.func), node.lineno
 
 
 def _longest_match(name: str, names: Collection[str]) -> str:
-    """The longest of the names that is this one or a package around it; empty if none is."""
+    """The longest of the names that is this module or a package around it; empty if there is none."""
     return max((each for each in names if name == each or name.startswith(each + ".")), key=len, default="")

@@ -1,19 +1,19 @@
-"""The architecture as data: architecture_check.py compares modules with it, test_architecture.py does so for all.
+"""The architecture as data. architecture_check.py checks modules against it; test_architecture.py checks all modules.
 
-A module is named as Python names it; a script is `scripts.<name>`. A name in a table stands for the module and,
-if it is a package, for all that lies in it; the longest matching name counts.
+Modules have their Python names; a script is `scripts.<name>`. A name in a table stands for the module and, if it is a
+package, for everything in it. The longest matching name counts.
 """
 
 from __future__ import annotations
 
-# --- Parts: who may know whom ---------------------------------------------------------------------------------------
-# router and workers meet in the messages of the foundation only.
+# --- Parts: which parts a part may import ---------------------------------------------------------------------------
+# router and workers share only the messages in the foundation.
 
 PUBLIC = "shardstore"
 """shardstore/__init__.py itself: the public API."""
 
 PARTS: dict[str, tuple[str, ...]] = {
-    # part: the parts it may import beside itself
+    # part: the other parts it may import
     "foundation": (),
     "tables": ("foundation",),
     "client": ("foundation", "tables"),
@@ -35,10 +35,10 @@ PART_OF: dict[str, str] = {
     "shardstore.workers": "workers",
     "scripts": "scripts",
 }
-"""Everything else in shardstore is the foundation."""
+"""Everything else in shardstore belongs to the foundation."""
 
 # --- Layers: imports point downward ---------------------------------------------------------------------------------
-# values and formats < cores < shells < scripts. What is in no table is a core.
+# values and formats < cores < shells < scripts. A module that is in no table is a core.
 
 VALUES: tuple[str, ...] = (
     "shardstore.seams",
@@ -50,7 +50,7 @@ VALUES: tuple[str, ...] = (
 )
 
 SHELLS: dict[str, str] = {
-    # module or package: what it touches
+    # module or package: the part of the outside world that it uses
     "shardstore": "the public API: exports clients and clusters",
     "shardstore.__main__": "the terminal",
     "shardstore.system": "the operating system",
@@ -58,11 +58,11 @@ SHELLS: dict[str, str] = {
     "shardstore.cluster": "processes and the directories they share",
     "shardstore.client.blocking": "threads",
     "shardstore.client.aio": "the asyncio loop",
-    "shardstore.client.forking": "what the operating system calls in the child of a fork",
+    "shardstore.client.forking": "the hooks that the operating system calls in the child of a fork",
     "shardstore.client.opening": "makes the real surroundings of a client's core",
-    "shardstore.client.finding": "reads what is announced",
+    "shardstore.client.finding": "reads the announcements of clusters",
     "shardstore.client.host_name": "asks the resolver of this host, in a thread",
-    "shardstore.client.probing": "sockets and directories, to see who is there",
+    "shardstore.client.probing": "sockets and directories, to see whether a cluster is there",
     "shardstore.router.__main__": "arguments",
     "shardstore.router.runtime": "makes the real surroundings of the router's core",
     "shardstore.workers.__main__": "arguments",
@@ -85,7 +85,7 @@ CORE_MAY_IMPORT: frozenset[str] = frozenset(
         *("lz4", "msgpack", "mmh3", "numpy", "sortedcontainers", "xxhash", "zstandard"),
     )
 )
-"""Beside the modules of this project. All else is closed to values and cores."""
+"""The modules that values and cores may import, in addition to those of this project."""
 
 CORE_MAY_NOT_CALL: dict[str, str] = {
     "open": "files go through the filesystem seam",
@@ -135,32 +135,32 @@ FILE_CALLS: frozenset[str] = frozenset(
         *("os.removedirs", "os.listdir", "os.scandir", "os.walk", "os.stat", "os.utime", "os.chmod", "os.fdopen"),
     )
 )
-"""With the modules above and fcntl and mmap: the ways to a file. Scripts are free to use them."""
+"""With the modules above, fcntl and mmap, these are the ways to use files. Scripts may use all of them."""
 
 FILES_MAY_BE_TOUCHED_BY: dict[str, str] = {
     "shardstore.system.own_program": "finds where the packages are installed",
     "shardstore.system.posix_filesystem": "is the way to the store's files",
-    "shardstore.system.socket_transport": "wraps an eventfd, which is no file",
+    "shardstore.system.socket_transport": "wraps an eventfd, which is not a file",
     "shardstore.system.listener": "removes the socket of a dead process, and holds a spare descriptor",
-    "shardstore.cli.output": "the terminal, and /dev/null in its place",
+    "shardstore.cli.output": "the terminal, and /dev/null to replace it",
     "shardstore.cluster.child_process": "wraps the pipe on which a child reports",
     "shardstore.cluster.data_directory": "takes the path of the store from the caller",
-    "shardstore.client.probing": "looks whose a socket is",
-    "shardstore.system.socket_file": "makes the directory of the sockets, and says whom they let in",
-    "shardstore.system.process_identity": "reads what the system says of a process",
+    "shardstore.client.probing": "checks the owner of a socket",
+    "shardstore.system.socket_file": "makes the directory of the sockets, and sets their permissions",
+    "shardstore.system.process_identity": "reads facts about a process from the system",
     "shardstore.system.running_cluster": "reads ENDPOINT of a store that another process holds",
     "shardstore.cluster.runtime_directory": "makes the directory of the sockets, which is not in the store",
     "shardstore.cluster.socket_place": "takes the path of the socket from the caller",
     "shardstore.cluster.settings": "takes the path of the store from the caller",
 }
 
-# --- Fields: who may write them ---------------------------------------------------------------------------------------
+# --- Fields: which modules may write them -----------------------------------------------------------------------------
 
 WRITES_ITSELF: dict[str, str] = {
-    # module: its class of which only methods write fields
+    # module: the class in it whose fields only its own methods write
     "shardstore.workers.ranges.owned_range": "OwnedRange",
 }
-"""Types are not followed: modules that import the class write no field of such a name, but their own."""
+"""The check ignores types: modules that import the class may write a field with such a name only on `self`."""
 
 # --- Sizes ----------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Settings of all tests."""
+"""Settings for all tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import chain
 import pytest
 from hypothesis import settings
 
-settings.register_profile("shardstore", deadline=None)  # how long an example takes depends on what else runs here
+settings.register_profile("shardstore", deadline=None)  # times depend on the other load of the machine
 settings.load_profile("shardstore")
 
 
@@ -22,6 +22,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Modules and tests stay: spare the garbage collector the look at them, again and again."""
+    """Keep modules and tests out of garbage collections, since they stay until the end."""
     gc.collect()
     gc.freeze()

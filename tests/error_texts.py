@@ -1,7 +1,7 @@
-"""The texts of errors in the source: what each call of an error class, or of Refusal, is given to say.
+"""The texts of errors in the source: the messages passed to error classes and to Refusal.
 
-A text is a pattern: what is put into it at run time may be anything. A class that is given nothing but such has no
-text of its own here; that was made elsewhere.
+A text is a pattern: parts inserted at run time match anything. A call whose message is only inserted has no text
+here, since that text is made elsewhere.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ CLASSES = frozenset(name for name in vars(errors) if name[0].isupper()) | {
     "UsageError",
 }
 OWN_LETTERS_MIN = 4
-"""A text with fewer letters of its own says nothing: another text is put into it."""
+"""A text with fewer letters is ignored: it only wraps another text."""
 
 
 class Text(NamedTuple):
-    """A text, and where it stands in the source."""
+    """A text and its place in the source."""
 
     where: str
     pattern: str
 
     def is_in(self, listed: str) -> bool:
-        """Whether that is this text, or has it."""
+        """Whether the string contains this text."""
         return re.search(self.pattern, listed, re.DOTALL) is not None
 
 
 def texts_in(files: Iterable[Path]) -> Iterator[Text]:
-    """The texts of errors that are made in these modules."""
+    """The texts of errors made in these modules."""
     for file in files:
         for line, pattern in patterns_of(file.read_text()):
             yield Text(f"{file.relative_to(ROOT)}:{line}", pattern)
 
 
 def patterns_of(source: str) -> Iterator[tuple[int, str]]:
-    """The texts of errors that are made in this source, with their lines."""
+    """The texts of errors made in this source, with their lines."""
     tree = ast.parse(source)
     constants = _constants_of(tree)
     errors_made = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _name_of(node.func) in CLASSES]
@@ -56,7 +56,7 @@ def patterns_of(source: str) -> Iterator[tuple[int, str]]:
 
 
 def strings_in(files: Iterable[Path]) -> list[str]:
-    """All strings and bytes of these modules; what is put into one at run time is left out."""
+    """All strings and bytes in these modules, without the parts inserted at run time."""
     return [
         "".join(text)
         for file in files
@@ -79,7 +79,7 @@ def _constants_of(tree: ast.Module) -> dict[str, ast.expr]:
 
 
 def _texts_of(node: ast.expr, constants: dict[str, ast.expr]) -> Iterator[list[str]]:
-    """The pieces of each text that an expression may be; between two of them anything may stand."""
+    """The possible texts of an expression, each as fixed pieces with anything between them."""
     match node:
         case ast.Constant(value=str(text)):
             yield [text]

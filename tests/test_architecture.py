@@ -1,4 +1,4 @@
-"""The project keeps the rules of architecture_rules.py, and the check finds who does not."""
+"""The project keeps the rules of architecture_rules.py, and the check finds modules that break them."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_other_writes_are_not_taken_for_those_to_a_field_of_a_range(line: str) -
 
 
 def fields_written_by(line: str) -> list[str]:
-    """What a module that knows ranges writes with this line, as found."""
+    """The breaches found for this line in a module that imports OwnedRange."""
     home = f"{WORKERS}.ranges.owned_range"
     sources = {
         home: "class OwnedRange:\n    role: int\n    writes: int = 0",

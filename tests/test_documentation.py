@@ -1,4 +1,4 @@
-"""The pages name what is there: every module in them exists."""
+"""Every module named in the documentation exists."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_every_link_within_the_project_leads_somewhere(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_lines_are_short(page: str) -> None:
-    """But for rows of the tables of BENCHMARKS.md and the printed one in it."""
+    """The lines of the pages have at most this length, except tables and printed output in BENCHMARKS.md."""
     lines = (PROJECT / page).read_text().splitlines()
     is_free = [page == "BENCHMARKS.md" and (line.startswith("|") or "    " in line) for line in lines]
     assert [number for number, line in enumerate(lines, 1) if len(line) > 100 and not is_free[number - 1]] == []

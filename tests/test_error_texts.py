@@ -1,4 +1,4 @@
-"""No error without its text in a test, where somebody has read it as a user would. A new one has to come to a table."""
+"""Every error text occurs in a test, so that it was read as a user reads it. A new text must be added to a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.error_texts import ROOT, Text, patterns_of, strings_in, texts_in
 
 OF_SERVERS = ("router", "workers", "tables")
-"""The texts of these folders are in the tests of what refuses; many are for strangers, who break the protocol."""
+"""The texts of these folders are in the tests of the code that refuses; many are for peers that break the protocol."""
 
 
 def of_users() -> list[Text]:

@@ -1,4 +1,4 @@
-"""The docstring of every package is a map: it names each module and each package in it."""
+"""The docstring of every package is a map that names each module and each package in it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKAGES = sorted(
 
 
 def contents(package: Path) -> list[str]:
-    """Names of its modules, and of its packages with a slash behind."""
+    """The names of its modules, and of its packages with a slash at the end."""
     modules = [path.name for path in package.glob("*.py") if path.name != "__init__.py"]
     return modules + [f"{path.parent.name}/" for path in package.glob("*/__init__.py")]
 

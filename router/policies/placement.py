@@ -27,7 +27,7 @@ def least_busy(loads: StoreLoad, workers: Collection[int]) -> int | None:
 def owners_of_parts(loads: StoreLoad, sizes: Sequence[float], home: int) -> tuple[int, ...]:
     """Choose the owners of the parts of a range of worker `home`, in key order, so that they even out the bytes.
 
-    Each part goes to the worker that then stores least, unless that worker would store more than `home` with it.
+    Each part goes to the worker that stores least so far, unless it would then store more than `home`.
     """
     stored: dict[int, float] = {worker: loads.size_bytes(worker) for worker in loads.receivers()}
     stored[home] -= sum(sizes)

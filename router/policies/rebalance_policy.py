@@ -26,7 +26,7 @@ BUSY_MIN = 0.3
 COLD_BUSY = GAIN_FLOOR / 2
 """A range with less load may be moved for its bytes, since no move for load would move it back ..."""
 TAKER_BUSY_MAX = 0.2
-"""... and so may any range if the taker is less busy than this even with it: then no move for load follows."""
+"""... and so may any range if the taker stays below this load with it, as no move for load follows then."""
 BYTES_LESS_MIN = 0.1
 """The minimum bytes by which a move for bytes lowers the higher of the two, as a share of the mean of all workers."""
 

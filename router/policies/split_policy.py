@@ -34,15 +34,15 @@ BUSY_MIN = 0.2
 """A range that takes less of a worker's time is not split for its load."""
 BUSY_SHARE_OF_MEAN = 0.5
 APPEND_SHARE_MIN = 0.8
-"""A range is filled at its right end from this share of its puts on."""
+"""A range is filled at its right end if at least this share of its puts is there."""
 APPEND_FULL_SHARE = 0.75
-"""Such a range is split from this share of the limit on, so that the left child is not split again."""
+"""Such a range is split once it has this share of the limit, so that the left child is not split again."""
 PART_SHARE = 0.6
 """The maximum size of the parts of a split, as a share of the limit, if the cuts allow it."""
 APPEND_LOAD_MIN = 0.5
-"""The load of a range is at its right end from this share of appends in all operations on."""
+"""The load of a range is at its right end if at least this share of its operations are appends."""
 APPEND_BYTES_SHARE = 0.5
-"""A range is split at its right end for its load from this share of the limit on."""
+"""A range with its load at its right end is split there once it has this share of the limit."""
 KEYS_MIN = 16
 """The minimum number of sampled keys; fewer say nothing about the load."""
 HALF_MIN = 0.25

@@ -1,1 +1,1 @@
-"""Named workloads of the store, each beside its limits and, on request, beside its peers. `command` runs them."""
+"""Named workloads of the store, compared with limits of the machine and, on request, with peers."""

@@ -1,7 +1,7 @@
-"""Batches: many keys written and read, in one call over all of them and in separate blocking calls of 1000.
+"""Batches: many keys are written and read in one call, and in separate blocking calls of 1000 keys.
 
-Writes go into a new store each run. Reads come from a store as it is when a load has ended, or from tables, after a
-flush and a compaction. Whatever was written or read is compared: a wrong answer ends the run.
+Each run writes to a new store. Reads come from a store that was just loaded, or from tables after a flush and a
+compaction. Everything written or read is checked: a wrong value ends the run.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from shardstore.limits import MIB, SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES
 CALL_ENTRIES = 1_000
 CHUNK_ENTRIES = 32_768
 CHUNK_BYTES = 4 * MIB
-"""The client cuts one call into chunks of at most so much, and each chunk by range."""
+"""The client cuts a call into chunks of at most this size, and each chunk by range."""
 BOTH_WAYS = (ONE_CALL, CALLS_OF_1000)
 Read: TypeAlias = Callable[[Store, str], Figures]
 
 
 def put_many(settings: Settings, shape: RecordShape) -> Iterator[Row]:
-    """Writes that are acknowledged when the operating system has them, drains running."""
+    """Writes that are acknowledged once the operating system has them; drains run meanwhile."""
     return _writes(settings, shape, "put_many", "async")
 
 
 def put_many_synced(settings: Settings, shape: RecordShape) -> Iterator[Row]:
-    """Writes that are acknowledged after a shared sync, drains running."""
+    """Writes that are acknowledged after a shared sync; drains run meanwhile."""
     return _writes(settings, shape, "put_many_synced", "group_sync")
 
 
 def get_many(settings: Settings, shape: RecordShape) -> Iterator[Row]:
-    """Reads from a store that was loaded just now; four of five keys are there."""
+    """Reads from a store that was just loaded; four of five keys are present."""
     records = records_of(shape, settings.count(shape))
     runs = _reads(settings, "get_many", records, _lookup(records), BOTH_WAYS, compacted=False)
     return _lookup_rows(settings, shape, "get_many", records, runs)
@@ -61,12 +61,12 @@ def get_many_tables(settings: Settings, shape: RecordShape) -> Iterator[Row]:
 
 
 def scan(settings: Settings, shape: RecordShape) -> Iterator[Row]:
-    """Everything in key order, from tables."""
+    """Scan all entries in key order, from tables."""
     return _scans(settings, shape, "scan", compacted=True)
 
 
 def scan_loaded(settings: Settings, shape: RecordShape) -> Iterator[Row]:
-    """Everything in key order, from a store that was loaded just now."""
+    """Scan all entries in key order, from a store that was just loaded."""
     return _scans(settings, shape, "scan_loaded", compacted=False)
 
 
@@ -98,14 +98,14 @@ def _write(store: Store, records: Records, way: str) -> Figures:
 
     figures = store.measured(len(records.keys), write, settles=True)
     if store.db.get_many(records.keys, timeout=TIMEOUT_SECONDS) != records.values:
-        raise WrongAnswer("a record was not read as it was written")
+        raise WrongAnswer("a record was read with another value than was written")
     return figures
 
 
 def _reads(
     settings: Settings, workload: str, records: Records, read: Read, ways: Sequence[str], compacted: bool
 ) -> dict[str, Figures]:
-    """For each way the median of its runs, on a store that holds the records and in which no job runs."""
+    """The median of the runs for each way, on a store that holds the records and runs no jobs."""
     runs: dict[str, list[Figures]] = {way: [] for way in ways}
     settings.say(f"{workload}, loading")
     with new_store(settings) as store:
@@ -133,7 +133,7 @@ def _lookup(records: Records) -> Read:
 
         figures = store.measured(len(keys), look_up)
         if answers != expected:
-            raise WrongAnswer("a key was not answered as it was written")
+            raise WrongAnswer("a key was read with another value than was written")
         return figures
 
     return read
@@ -159,7 +159,7 @@ def _scans(settings: Settings, shape: RecordShape, workload: str, compacted: boo
     def read(store: Store, way: str) -> Figures:
         figures = store.measured(len(expected), lambda: count_entries(store.db.scan(timeout=TIMEOUT_SECONDS)))
         if list(store.db.scan(timeout=TIMEOUT_SECONDS)) != expected:
-            raise WrongAnswer("the scan is not what was written")
+            raise WrongAnswer("the scan did not return what was written")
         return figures
 
     runs = _reads(settings, workload, records, read, (ONE_CALL,), compacted)
@@ -171,7 +171,7 @@ def _scans(settings: Settings, shape: RecordShape, workload: str, compacted: boo
 
 
 def count_entries(entries: Iterable[object]) -> int:
-    """How many there are, by a loop, as a program would look at each."""
+    """The number of entries, counted in a loop, as a program would look at each."""
     count = 0
     for _ in entries:
         count += 1
@@ -179,18 +179,18 @@ def count_entries(entries: Iterable[object]) -> int:
 
 
 def calls(entries: int, way: str) -> Iterator[slice]:
-    """The parts of all entries that one call each takes."""
+    """The slices of all entries, one for each call."""
     step = entries if way == ONE_CALL else CALL_ENTRIES
     return (slice(at, at + step) for at in range(0, entries, step))
 
 
 def _call_entries(records: Records, way: str) -> int:
-    """Entries that are sent at once: a call, or a chunk of it."""
+    """Entries that are sent at once: those of a call, or of one chunk of it."""
     return min(CHUNK_ENTRIES, CHUNK_BYTES // _entry_bytes(records)) if way == ONE_CALL else CALL_ENTRIES
 
 
 def _message_entries(settings: Settings, records: Records, way: str) -> int:
-    """Entries of one message: what of a chunk or call belongs to one range."""
+    """Entries of one message: the share of one range in a call or chunk."""
     return max(1, _call_entries(records, way) // settings.ranges)
 
 

@@ -21,14 +21,14 @@ CALLS_PER_SECOND = 250
 PHASE_SECONDS_MAX = 3.0
 PHASE_SECONDS_MIN = 0.2
 RECORDS_PER_SECOND = 500_000
-"""A load of few records has shorter phases."""
+"""Sets how long a phase takes: with fewer records it is shorter."""
 
 
 def get_beside_scan(settings: Settings) -> Iterator[Row]:
     """Single gets at a steady rate while another client scans everything: right after a load, and after `compact`.
 
-    Beside the same with nothing else to do, and beside processes that only compute, one for each core: so much of a
-    tail is the scheduler's.
+    Compared with the same gets on an idle store, and with the gets while one process per core only computes, which
+    shows how much of the tail is due to the scheduler.
     """
     records = records_of(HEX, settings.count(HEX))
     seconds = min(PHASE_SECONDS_MAX, max(PHASE_SECONDS_MIN, settings.n / RECORDS_PER_SECOND))
@@ -53,7 +53,7 @@ def get_beside_scan(settings: Settings) -> Iterator[Row]:
 
 
 def _timed(seconds: float, work: Callable[[], object]) -> tuple[int, int]:
-    """When the work, done again until so much time has passed, began and ended."""
+    """Repeat the work for at least `seconds`; returns when it began and ended."""
     started_ns = time.perf_counter_ns()
     while True:
         work()
@@ -68,7 +68,7 @@ def _scan(db: Client) -> None:
 
 
 def _compute(seconds: float) -> None:
-    """Keep every core busy for a while."""
+    """Keep every core busy for `seconds`."""
     with ExitStack() as stack:
         for _ in range(os.cpu_count() or 1):
             stack.enter_context(child_process(_compute_until_killed))

@@ -1,8 +1,8 @@
-"""Which process of a store limits it: CPU seconds of workers and maintenance, while clients write all they can.
+"""Finds the process that limits a store, by CPU seconds of workers and maintenance while clients write at full speed.
 
-Where each process has a core, a store does as much as the busiest of them can. A worker cannot put anything off, so
-the one that is busiest counts in each window by itself. Maintenance can, as far as buffers reach: of it the sums over
-the whole time count.
+If each process has a core, the busiest process limits the store. A worker cannot postpone its work, so the CPU
+seconds of the busiest worker of each window are added up. A maintenance process can postpone work as long as buffers
+have room, so its CPU seconds are summed over the whole time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ CPU_TICK_SECONDS = 0.01
 
 
 class Bottleneck:
-    """Measured from here on, a window at a time."""
+    """Measures CPU seconds from its creation on, window by window."""
 
     def __init__(self, cluster: LocalCluster) -> None:
         self._processes = {
@@ -27,7 +27,7 @@ class Bottleneck:
         self._maintenance = dict.fromkeys(self._processes["maintenance"], 0.0)
 
     def end_window(self) -> None:
-        """Add what was used since the last window ended."""
+        """Add the CPU seconds used since the last window ended."""
         used = {kind: _used_since(before) for kind, before in self._processes.items()}
         self._busiest_worker += max(used["worker"].values())
         self._workers += sum(used["worker"].values())
@@ -35,7 +35,7 @@ class Bottleneck:
             self._maintenance[pid] += seconds
 
     def figures(self, keys: int) -> Figures:
-        """What the windows so far say, in which the clients wrote so many keys."""
+        """The figures of all windows so far, in which the clients wrote `keys` keys."""
         busiest_worker = max(self._busiest_worker, CPU_TICK_SECONDS)
         busiest = max(busiest_worker, *self._maintenance.values())
         return {
@@ -48,7 +48,7 @@ class Bottleneck:
 
 
 def _used_since(before: dict[int, float]) -> dict[int, float]:
-    """CPU seconds of each process since then, which becomes now."""
+    """CPU seconds of each process since the state in `before`, which is updated."""
     used = {pid: cpu_seconds_of(pid) - seconds for pid, seconds in before.items()}
     for pid, seconds in used.items():
         before[pid] += seconds

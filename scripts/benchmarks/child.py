@@ -1,4 +1,4 @@
-"""Processes that the measured ones are held against."""
+"""Child processes for the limits and loads that the store is compared with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 @contextmanager
 def child_process(work: Callable[..., None], *arguments: object) -> Iterator[None]:
-    """`work` in a process of its own, which ends with the block."""
+    """Run `work` in a process of its own until the block ends."""
     child = multiprocessing.get_context("spawn").Process(target=_run, args=(work, arguments), daemon=True)
     child.start()
     try:
@@ -23,11 +23,11 @@ def child_process(work: Callable[..., None], *arguments: object) -> Iterator[Non
 
 @contextmanager
 def endpoints(*names: str) -> Iterator[list[str]]:
-    """Where processes can meet; in the temporary directory, as the path of a socket may not be long."""
+    """Socket addresses in the temporary directory, since the path of a socket must be short."""
     with TemporaryDirectory(prefix="shardstore-bench-") as directory:
         yield [f"ipc://{directory}/{name}" for name in names]
 
 
 def _run(work: Callable[..., None], arguments: tuple[object, ...]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C, the end of the block ends this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C, the parent leaves the block and kills this process
     work(*arguments)

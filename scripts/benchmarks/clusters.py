@@ -1,4 +1,4 @@
-"""A new cluster for a workload, and the states in which a workload wants it."""
+"""New clusters for workloads, and the states that workloads need."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from shardstore.limits import GIB, MIB
 SETTLE_POLL_SECONDS = 0.02
 REST_POLL_SECONDS = 0.05
 ENTRY_OVERHEAD_BYTES = 240
-"""More than a worker counts for an entry beside its key and value."""
+"""More than the overhead that a worker counts for an entry."""
 RANGE_BYTES_MAX = 60 * MIB
-"""Less than what makes a worker with much memory drain a range."""
+"""Less than the size at which a worker with much memory drains a range."""
 
 
 class WrongAnswer(Exception):
-    """The store is not as it was written, or not in the state that was to be measured: there is no figure."""
+    """The store returned wrong data, or is not in the state to be measured, so there are no figures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A running cluster, and a client of it in this process."""
+    """A running cluster with a client in this process."""
 
     cluster: LocalCluster
     db: Client
@@ -39,7 +39,7 @@ class Store:
         self.db.put_many(zip(records.keys, records.values, strict=True), timeout=TIMEOUT_SECONDS)
 
     def measured(self, keys: int, work: Callable[[], object], settles: bool = False) -> Figures:
-        """How fast `work` deals with `keys` keys. With `settles` also until the drains it left behind are done."""
+        """The rate at which `work` handles `keys` keys; with `settles` also the rate until its drains are done."""
 
         def run() -> Figures:
             figures = rate(keys, work)
@@ -52,29 +52,29 @@ class Store:
         return self.with_cpu(keys, run)
 
     def with_cpu(self, keys: int, run: Callable[[], Figures]) -> Figures:
-        """The figures of a run over `keys` keys, and what it cost in each kind of process."""
+        """The figures of a run over `keys` keys, with the CPU seconds of each kind of process."""
         before = cpu_seconds(self.cluster)
         figures = run()
         return figures | cpu_per_million(before, cpu_seconds(self.cluster), keys)
 
     def settle(self) -> None:
-        """Wait until no run waits for its drain and no job runs."""
+        """Wait until no run waits for its drain and no job is running."""
         while not is_settled(stats_of_all(self.db)):
             time.sleep(SETTLE_POLL_SECONDS)
 
     def move_to_tables(self) -> None:
-        """Bring everything into one table for each segment."""
+        """Flush and compact, so that each segment has only tables."""
         self.db.flush(timeout=TIMEOUT_SECONDS)
         self.db.compact(timeout=TIMEOUT_SECONDS)
         self.settle()
         if any(owned["overlay_entries"] for owned in ranges_in(stats_of_all(self.db))):
-            raise WrongAnswer("not everything is in tables")
+            raise WrongAnswer("some entries are not in tables")
 
     def check_buffered(self, tables_too: bool = True) -> None:
-        """Refuse to go on when something waits for a drain, or (`tables_too`) has been drained."""
+        """Raise WrongAnswer if anything waits for a drain or, with `tables_too`, has been drained."""
         found = ranges_in(stats_of_all(self.db))
         if any(owned["runs"] or (tables_too and owned["tables"]) for owned in found):
-            raise WrongAnswer("something was drained that should have stayed in memory")
+            raise WrongAnswer("entries were drained that should have stayed in memory")
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def new_store(
     topology: TopologyOptions | None = None,
     workers: int | None = None,
 ) -> Iterator[Store]:
-    """An empty store that ends, files and all, with the block. Without other arguments it is what a user gets."""
+    """An empty store that is removed at the end of the block. Other arguments replace the defaults that a user gets."""
     with (
         settings.temporary_directory() as directory,
         served(
@@ -105,7 +105,7 @@ def new_store(
 
 @contextmanager
 def served(cluster: LocalCluster) -> Iterator[Store]:
-    """The store of a cluster that is started, and stopped at the end of the block."""
+    """Start the cluster, and stop it at the end of the block."""
     with cluster, cluster.connect() as db:
         _wait_until_started(cluster)
         yield Store(cluster, db)
@@ -113,14 +113,14 @@ def served(cluster: LocalCluster) -> Iterator[Store]:
 
 @contextmanager
 def buffering_store(settings: Settings, records: Records) -> Iterator[Store]:
-    """An empty store with room for all of these records in active layers, until it rests (targets.BUFFERING)."""
+    """An empty store with room for all of these records in active layers (targets.BUFFERING)."""
     ranges, memory = room_for(total_bytes(records), len(records.keys), settings.workers, settings.ranges)
     with new_store(settings, "async", records.boundaries(ranges), memory) as store:
         yield store
 
 
 def _wait_until_started(cluster: LocalCluster) -> None:
-    """Wait until no process of the cluster computes: a maintenance process starts behind its worker's back."""
+    """Wait until no process of the cluster uses CPU: the maintenance processes are still starting in the background."""
     before: dict[str, float] = {}
     while (now := cpu_seconds(cluster) | {"client": 0.0}) != before:
         before = now
@@ -128,19 +128,19 @@ def _wait_until_started(cluster: LocalCluster) -> None:
 
 
 def room_for(payload_bytes: int, entries: int, workers: int, ranges_min: int) -> tuple[int, int]:
-    """Ranges, a multiple of the workers, and memory with which so much data is not drained."""
+    """How many ranges, a multiple of the workers, and how much memory keep this much data from being drained."""
     buffered = payload_bytes + entries * ENTRY_OVERHEAD_BYTES
     ranges = max(ranges_min, -(-buffered // RANGE_BYTES_MAX))
     return -(-ranges // workers) * workers, max(workers * GIB, 4 * buffered)
 
 
 def total_bytes(records: Records) -> int:
-    """Bytes of all keys and values."""
+    """The bytes of all keys and values."""
     return sum(map(len, records.keys)) + sum(map(len, records.values))
 
 
 def stats_of_all(db: Client) -> dict[Any, Any]:
-    """The statistics, asked for again while a worker that is busy does not answer."""
+    """The statistics of all workers; asks again while a busy worker does not reply."""
     while True:
         stats = db.stats(timeout=TIMEOUT_SECONDS)
         if not any("unavailable" in figures for figures in stats.values()):
@@ -148,13 +148,13 @@ def stats_of_all(db: Client) -> dict[Any, Any]:
 
 
 def ranges_in(stats: Mapping[Any, Any]) -> Iterator[Mapping[str, Any]]:
-    """The figures of every range in what `Client.stats` answers."""
+    """The statistics of every range in the result of `Client.stats`."""
     for worker, figures in stats.items():
         if worker != "router":
             yield from figures["ranges"]
 
 
 def is_settled(stats: Mapping[Any, Any]) -> bool:
-    """Whether no run waits and no job runs."""
+    """Whether no run waits for its drain and no job is running."""
     jobs = any(figures["jobs"]["running"] for worker, figures in stats.items() if worker != "router")
     return not jobs and not any(owned["runs"] for owned in ranges_in(stats))

@@ -27,14 +27,16 @@ from shardstore.cli.failures import EXIT_FAILED, failures_in_one_line
 ALL = "all"
 STANDARD_OUTPUT = "-"
 FILE_COLUMNS = 160
-"""Width of the tables where nobody sees them at once."""
+"""Width of the tables when the output is not a terminal."""
 
 
 @click.command(epilog=f"Workloads: {', '.join(NAMES)}.")
 @click.argument("names", nargs=-1, metavar="[WORKLOAD]...")
 @click.option("--n", default=2_000_000, show_default=True, type=click.IntRange(1_000), help="Records.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Worker processes.")
-@click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="Runs; figures are their medians.")
+@click.option(
+    "--runs", default=3, show_default=True, type=click.IntRange(1), help="Runs of each workload; figures are medians."
+)
 @click.option(
     "--shape",
     "shapes",
@@ -42,24 +44,33 @@ FILE_COLUMNS = 160
     default=list(SHAPES),
     show_default=True,
     type=click.Choice(list(SHAPES)),
-    help="Keys and values of batches.",
+    help="Shapes of the keys and values.",
 )
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, writable=True),
-    help="Directory for the stores, on the disk to be measured. [default: that for temporary files]",
+    help="Directory for the stores, on the disk to be measured. [default: the temporary directory]",
 )
 @click.option(
     "--peers",
     "chosen_peers",
     is_flag=False,
     flag_value=ALL,
-    help="Run other stores on the same work: those named, like lmdb,redis, or all that are installed.",
+    help="Measure other stores too: those named, as in lmdb,redis, or all that are installed.",
 )
 @click.option(
-    "--json", "json_file", is_flag=False, flag_value=STANDARD_OUTPUT, help="Write JSON to FILE, or print it alone."
+    "--json",
+    "json_file",
+    is_flag=False,
+    flag_value=STANDARD_OUTPUT,
+    help="Write JSON to FILE; without FILE, print only JSON.",
 )
-@click.option("--plot", "plot_file", type=click.Path(), help="Measure a put load over time too, and draw it all.")
+@click.option(
+    "--plot",
+    "plot_file",
+    type=click.Path(),
+    help="Also measure a put load over time, and draw everything into this file.",
+)
 def main(
     names: tuple[str, ...],
     n: int,
@@ -71,7 +82,7 @@ def main(
     json_file: str | None,
     plot_file: str | None,
 ) -> None:
-    """Measure the named workloads, or all, each beside its limits and, on request, beside other stores."""
+    """Measure the named workloads, or all, and compare them with their limits and, on request, with other stores."""
     _check_names(names, json_file)
     shown: dict[str, str | int] = {"n": n, "workers": workers, "runs": runs, "shapes": ", ".join(shapes)}
     shown["data"] = data or tempfile.gettempdir()
@@ -93,7 +104,7 @@ def main(
 
 
 def _measure(settings: Settings, names: Sequence[str], report: Report, progress: MeasuringProgress) -> None:
-    """Every row that can be measured: one failure does not cost the others."""
+    """Measure all rows that can be measured; a failure does not affect the others."""
     planned = list(measurements(settings, names))
     progress.expect(len(planned))
     for measurement in planned:
@@ -107,13 +118,13 @@ def _measure(settings: Settings, names: Sequence[str], report: Report, progress:
 def _check_names(names: Sequence[str], json_file: str | None) -> None:
     unknown = set(names) - set(NAMES)
     if unknown:
-        raise click.UsageError(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+        raise click.UsageError(f"unknown workload {', '.join(sorted(unknown))}; the workloads are {', '.join(NAMES)}")
     if json_file in NAMES:
-        raise click.UsageError(f"--json takes {json_file} for its file: put it behind the workloads")
+        raise click.UsageError(f"--json takes {json_file} as its file: put --json after the workloads")
 
 
 def _chosen(chosen_peers: str | None) -> dict[str, str]:
-    """The setup of each peer to run. One that is named and not there is an error; of all, those there are run."""
+    """The setup of each peer to run. A named peer must be installed; `all` means all that are installed."""
     installed = {peer.name: peer.setup for peer in peers.installed()}
     if chosen_peers is None:
         return {}
@@ -121,8 +132,8 @@ def _chosen(chosen_peers: str | None) -> dict[str, str]:
         return installed
     for name in chosen_peers.split(","):
         if name not in installed:
-            remedy = peers.missing().get(name, f"there are {', '.join(peers.PEERS)}")
-            raise click.UsageError(f"no peer {name}: {remedy}")
+            remedy = peers.missing().get(name, f"the peers are {', '.join(peers.PEERS)}")
+            raise click.UsageError(f"peer {name} is not available: {remedy}")
     return {name: installed[name] for name in chosen_peers.split(",")}
 
 

@@ -1,4 +1,4 @@
-"""The peers on the same work in the same run: beside the store's own runs, so that a slow hour meets all."""
+"""Measures the peers with the same work in the same run as the store, so that a slow hour affects all."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from benchmarks.timing import Figures
 
 
 def measure_peers(settings: Settings, shape: RecordShape, work: str, count: int) -> dict[str, Figures]:
-    """The figures of each chosen peer that can do the work, by its name."""
+    """The figures of each chosen peer that can do the work, by name."""
     found: dict[str, Figures] = {}
     for name in settings.peers:
         if work == "scan" and not PEERS[name].is_ordered:
-            continue  # its scan sorts nothing: no match for one in key order
+            continue  # an unsorted scan cannot be compared with one in key order
         settings.say(f"{work}, {name}")
         try:
             found[name] = measure(name, shape.name, count, [work], settings.data, settings.runs)[work]

@@ -1,4 +1,4 @@
-"""Single reads asked for at the same time, by asyncio tasks and by threads of one client, beside one thread alone."""
+"""Concurrent single reads by asyncio tasks and by threads of one client, compared with a single thread."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _rows(settings: Settings, workload: str, way: str, together: Callable[[Store
     alone, all_at_once = [], []
     with new_store(settings) as store:
         store.load(records)
-        together(store, records)  # what is measured is not the first calls of a process
+        together(store, records)  # warm up: the first calls of a process are not measured
         for run in range(settings.runs):
             settings.say(f"{workload}, run {run + 1} of {settings.runs}")
             alone.append(_by_one_thread(store, records))
@@ -83,4 +83,4 @@ async def _gather(store: Store, records: Records) -> Figures:
 
 def _check(answers: list[bytes | None], expected: list[bytes]) -> None:
     if answers != expected:
-        raise WrongAnswer("a key was not answered as it was written")
+        raise WrongAnswer("a key was read with another value than was written")

@@ -1,9 +1,9 @@
-"""The limit of a single operation: its bytes to another process and back, with nothing but pyzmq.
+"""The limit of a single operation: its bytes go to another process and back with bare pyzmq.
 
     one hop    DEALER -> ROUTER                          as on the direct path
     two hops   DEALER -> ROUTER, ROUTER -> DEALER        as through the router: one more process in the middle
 
-Given a file, the last process appends the request to it and syncs it before it answers.
+Given a file, the last process appends the request to it and syncs it before it replies.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _HELLO = b"hello"
 
 
 class Echo:
-    """The asking end of an echo."""
+    """The client of an echo server."""
 
     def __init__(self, socket: zmq.Socket[bytes], body: Sequence[bytes]) -> None:
         self._socket = socket
         self._message = [bytes(HEADER_BYTES), *body]
-        self._ask()  # whoever answers has started now
+        self._ask()  # wait until the server has started
 
     def latency(self, operations: int) -> Figures:
-        """Figures of round trips that are made one after the other."""
+        """The figures of `operations` round trips, made one after the other."""
         return latency(self._asks(operations))
 
     def _asks(self, operations: int) -> Iterator[None]:
@@ -45,14 +45,14 @@ class Echo:
         try:
             self._socket.recv_multipart()
         except zmq.Again:
-            raise SystemExit("the echo does not answer") from None
+            raise SystemExit("the echo server does not reply") from None
 
 
 @contextmanager
 def echo(
     settings: Settings, hops: int, request: Sequence[bytes], reply_bytes: int, synced: bool = False
 ) -> Iterator[Echo]:
-    """An echo over one or two hops: the request's frames there, `reply_bytes` back (0: a header only)."""
+    """An echo server over one or two hops that replies to each request with `reply_bytes` (0: a header only)."""
     with ExitStack() as stack:
         front, back = stack.enter_context(endpoints("front", "back"))
         file = f"{stack.enter_context(settings.temporary_directory())}/log" if synced else ""

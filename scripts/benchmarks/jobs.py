@@ -1,4 +1,4 @@
-"""What maintenance costs: how fast jobs work, what they write, and what callers feel of them."""
+"""What maintenance costs: how fast jobs are, how much they write, and how they delay callers."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ CALL_ENTRIES = 1_000
 CALLS_PER_SECOND = 50
 CALLS_MAX = 500
 RECORDS_PER_CALL = 100
-"""A load of few records makes fewer calls."""
+"""Limits the calls when there are few records."""
 UPDATED_SHARE = 10
-"""One of so many keys, neighbours of each other, is written again and again."""
+"""A tenth of the keys, adjacent in key order, is written again and again."""
 
 
 def jobs(settings: Settings) -> Iterator[Row]:
-    """Entries a second of one maintenance process, when all workers drain, or compact, at the same time."""
+    """Entries per second of one maintenance process while all workers drain, or compact, at the same time."""
     records = records_of(HEX, settings.count(HEX))
     runs: dict[str, list[Figures]] = {"drain": [], "compaction": []}
     for run in range(settings.runs):
@@ -38,7 +38,7 @@ def jobs(settings: Settings) -> Iterator[Row]:
 
 
 def _run_of_jobs(settings: Settings, records: Records) -> dict[str, Figures]:
-    """Half of the records is drained, then the other half, and then both are compacted."""
+    """Drain one half of the records, then the other half, then compact both."""
     half = len(records.keys) // 2
     of_one_process = half // settings.workers
     with buffering_store(settings, records) as store:
@@ -52,7 +52,7 @@ def _run_of_jobs(settings: Settings, records: Records) -> dict[str, Figures]:
 
 
 def put_busy(settings: Settings) -> Iterator[Row]:
-    """How late the latest of a hundred calls is, at a steady rate, while drains and compactions run all the time."""
+    """The p99 delay of calls at a steady rate while drains and compactions run all the time."""
     records = records_of(HEX, settings.count(HEX))
     phases: dict[str, list[Figures]] = {"idle": [], "busy": []}
     for run in range(settings.runs):
@@ -67,7 +67,7 @@ def put_busy(settings: Settings) -> Iterator[Row]:
 
 
 def _steady_load(store: Store, records: Records) -> Figures:
-    """Calls at their times, for a while; one that is late makes the next one wait, which counts as its lateness."""
+    """Make calls at a steady rate. A delay counts from when a call was due, so a late call also delays the next."""
     late = []
     started = time.perf_counter()
     pairs = list(zip(records.keys, records.values, strict=True))
@@ -82,7 +82,7 @@ def _steady_load(store: Store, records: Records) -> Figures:
 
 @contextmanager
 def _maintained_all_the_time(store: Store) -> Iterator[None]:
-    """Another client flushes and compacts, again and again, until the end of the block."""
+    """Let another client compact again and again until the end of the block."""
     stopped = Event()
 
     def maintain() -> None:
@@ -100,15 +100,15 @@ def _maintained_all_the_time(store: Store) -> Iterator[None]:
 
 
 def write_amplification(settings: Settings) -> Iterator[Row]:
-    """Bytes that drains and compactions write, for each byte that is drained: all records in random order, then as many
-    updates of a tenth of the key space. Beside it, what it would be if compactions wrote whole mains.
+    """Bytes written by drains and compactions for each byte drained: all records are written in random order, then as
+    many updates go to a tenth of the key space. Compared with compactions that would rewrite whole mains.
     """
     records = records_of(HEX, settings.count(HEX))
     settings.say("write_amplification")
     in_order = sorted(records.keys)
     tenth = set(in_order[len(in_order) // 4 : len(in_order) // 4 + len(in_order) // UPDATED_SHARE])
     updates = [(key, value) for key, value in zip(records.keys, records.values, strict=True) if key in tenth]
-    memory = settings.workers * WORKER_MEMORY_MIN  # little, so that it is drained often
+    memory = settings.workers * WORKER_MEMORY_MIN  # the minimum, so that drains are frequent
     with new_store(settings, "async", records.boundaries(settings.workers), memory) as store:
         store.load(records)
         for _ in range(UPDATED_SHARE):
@@ -124,7 +124,7 @@ def write_amplification(settings: Settings) -> Iterator[Row]:
 
 
 def _sum_of_work(stats: Mapping[Any, Any]) -> dict[str, int]:
-    """Over all workers."""
+    """The bytes that jobs read, wrote and carried over, summed over all workers."""
     sums = [figures["sum"] for worker, figures in stats.items() if worker != "router"]
     return {
         "drained_bytes": sum(work["drains"]["read_bytes"] for work in sums),

@@ -1,4 +1,4 @@
-"""The limits of batches: the same payload through a bare dict, a bare file and bare pyzmq."""
+"""The limits of batches: the same data through a bare dict, a bare file and bare pyzmq."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from shardstore.limits import KIB
 from shardstore.wire.wire_format import HEADER_BYTES
 
 COPY_BYTES_MAX = 64 * KIB
-"""Longer frames are sent without a copy, which is faster from about this size."""
+"""Longer frames are sent without a copy, which is faster above about this size."""
 ANSWER_MS = 60_000
 
 
 def dict_update(settings: Settings, records: Records) -> Figures:
-    """All records into an empty dict."""
+    """Put all records into an empty dict."""
 
     def run() -> Figures:
         table: dict[bytes, bytes] = {}
@@ -31,14 +31,14 @@ def dict_update(settings: Settings, records: Records) -> Figures:
 
 
 def dict_get(settings: Settings, records: Records) -> Figures:
-    """The reads out of a dict that holds the records."""
+    """Read the keys from a dict that holds the records."""
     table = dict(zip(records.keys, records.values, strict=True))
     keys, _ = records.reads()
     return _median_of_runs(settings, lambda: rate(len(keys), lambda: list(map(table.get, keys))))
 
 
 def synced_write(settings: Settings, records: Records, entries: int) -> Figures:
-    """Keys and values appended to a file, with a sync after every so many entries."""
+    """Append keys and values to a file, with a sync after every `entries` entries."""
     pieces = _pieces(records, entries)
 
     def run() -> Figures:
@@ -49,7 +49,7 @@ def synced_write(settings: Settings, records: Records, entries: int) -> Figures:
 
 
 def one_way(settings: Settings, records: Records, entries: int) -> Figures:
-    """Keys and values to another process, in messages of so many entries, until the last one is there."""
+    """Send keys and values to another process in messages of `entries` entries, until the last has arrived."""
     messages = [[bytes(HEADER_BYTES), *piece] for piece in _pieces(records, entries)]
     return _median_of_runs(settings, lambda: _send_one_way(messages, len(records.keys)))
 
@@ -90,7 +90,7 @@ def _pieces(records: Records, entries: int) -> list[tuple[bytes, bytes]]:
 
 def _wait(socket: zmq.Socket[bytes]) -> None:
     if not socket.poll(ANSWER_MS):
-        raise SystemExit("the other process does not answer")
+        raise SystemExit("the receiving process does not reply")
     socket.recv()
 
 

@@ -1,7 +1,7 @@
-"""A client in a process of its own, which makes the same calls until it is told to stop, and notes when and how long.
+"""A client process that repeats the same kind of call until it is stopped, and records the time and latency of each.
 
-Its clock is that of the other processes of the machine (CLOCK_MONOTONIC): what was measured there can be laid beside
-what was done here.
+All processes of the machine share its clock (CLOCK_MONOTONIC), so its measurements can be matched with events in this
+process.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ ASCENDING_KEY = b"%016x"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Calls of `batch` keys each, one after the other. `calls_per_second` 0: each begins when the one before has ended.
+    """Calls of `batch` keys each, one after the other, `calls_per_second` or as fast as possible with 0.
 
-    `keys` are taken in their order, again and again; without, each call writes the next numbers. Calls write values
-    of `value_bytes`, or read with 0. `core`: the only processor to run on.
+    The calls cycle through `keys`; without keys, each call writes the next ascending numbers. Calls write values of
+    `value_bytes` bytes, or read if that is 0. `core`: the only processor the client may run on.
     """
 
     url: str
@@ -51,7 +51,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What became of calls: when each was due, and how many nanoseconds later it was answered."""
+    """Measured calls: when each was due, and how many nanoseconds later it ended."""
 
     batch: int
     due_ns: Times
@@ -59,22 +59,22 @@ class Calls:
     failures: Sequence[str] = ()
 
     def between(self, started_ns: int, ended_ns: int) -> Calls:
-        """Those that were under way at any time between the two."""
+        """The calls that were under way at any time between the two times."""
         chosen = (self.due_ns + self.took_ns >= started_ns) & (self.due_ns < ended_ns)
         return Calls(self.batch, self.due_ns[chosen], self.took_ns[chosen])
 
     def latency(self) -> Figures:
-        """Middle, tail and longest. Raises WrongAnswer when there was no call."""
+        """The median, p99 and maximum latency. Raises WrongAnswer if there was no call."""
         return latency_of_times(self.took_ns)
 
     def keys_answered(self, started_ns: int, ended_ns: int) -> int:
-        """Keys of the calls that ended between the two."""
+        """The number of keys in calls that ended between the two times."""
         ends = self.due_ns + self.took_ns
         return self.batch * int(np.count_nonzero((ends >= started_ns) & (ends < ended_ns)))
 
 
 class Running:
-    """The other process, while it works."""
+    """A running client process."""
 
     def __init__(self, batch: int, results: Connection, stopped: c_bool) -> None:
         self._batch = batch
@@ -82,7 +82,7 @@ class Running:
         self._stopped = stopped
 
     def stop(self) -> Calls:
-        """End it, and answer all that it has measured. Raises WrongAnswer when a call has failed."""
+        """Stop the process and return all its calls. Raises WrongAnswer if a call failed."""
         self._stopped.value = True
         failures = self._results.recv_bytes().decode()
         times = np.frombuffer(self._results.recv_bytes(), np.int64).reshape(2, -1)
@@ -93,7 +93,7 @@ class Running:
 
 @contextmanager
 def running(load: Load) -> Iterator[Running]:
-    """The load, from its first answer on, until the end of the block."""
+    """Run the load in a process until the end of the block; waits for its first reply."""
     context = get_context("spawn")
     here, there = context.Pipe()
     stopped = context.RawValue(c_bool, False)
@@ -104,9 +104,9 @@ def running(load: Load) -> Iterator[Running]:
 
 
 def latency_of_times(times_ns: Times) -> Figures:
-    """Middle, tail and longest of some times. Raises WrongAnswer when there are none."""
+    """The median, p99 and maximum of the times. Raises WrongAnswer if there are none."""
     if not len(times_ns):
-        raise WrongAnswer("there was no call at that time")
+        raise WrongAnswer("no call was under way at that time")
     times = times_ns.tolist()
     return {name: percentile(times, percent) / 1_000 for name, percent in PERCENTILES}
 
@@ -138,7 +138,7 @@ def _work(load: Load, results: Connection, stopped: c_bool) -> None:
 
 
 def _next_due_ns(due_ns: int, calls_per_second: int) -> int:
-    """When the next call is due: at its time of the steady rate, for which this waits, or now."""
+    """Wait until the next call is due at the steady rate, if there is one; returns the time at which it is due."""
     now_ns = time.perf_counter_ns()
     if not calls_per_second:
         return now_ns
@@ -148,7 +148,7 @@ def _next_due_ns(due_ns: int, calls_per_second: int) -> int:
 
 
 def keys_of_calls(load: Load) -> Iterator[list[bytes]]:
-    """The keys of each call."""
+    """The keys of each call, without end."""
     keys = itertools.cycle(load.keys) if load.keys else map(ASCENDING_KEY.__mod__, itertools.count())
     while True:
         yield list(itertools.islice(keys, load.batch))

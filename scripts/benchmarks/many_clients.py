@@ -1,7 +1,7 @@
-"""Single operations from several client processes at once, by workloads of YCSB; beside the store, Redis.
+"""Single operations from several client processes at once, in workloads of YCSB, compared with Redis.
 
-Both sync once a second: the store acknowledges writes when the operating system has them ("async"), Redis appends to
-its file with "everysec". The runs of both take turns. At the end values are read back and checked, off the clock.
+Both sync once a second: the store acknowledges writes once the operating system has them ("async"), and Redis appends
+to its file with "everysec". The runs of both alternate. At the end values are read back and checked, untimed.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ REDIS = ("redis", "redis-tcp")
 
 
 def ycsb_a(settings: Settings) -> Iterator[Row]:
-    """One read for each write, of records that are chosen by a Zipf distribution."""
+    """Half reads and half updates, of records chosen by a Zipf distribution."""
     return _rows(settings, "a")
 
 
 def ycsb_c(settings: Settings) -> Iterator[Row]:
-    """Reads only."""
+    """Only reads, of records chosen by a Zipf distribution."""
     return _rows(settings, "c")
 
 
@@ -81,7 +81,7 @@ def _redis_url(settings: Settings, stack: ExitStack, tcp: bool) -> str:
 
 
 def _run(store: Store | None, name: str, load: Load) -> Figures:
-    """One run. CPU seconds of clients are counted while the clock runs, those of servers only for our `store`."""
+    """Measure one run, with the CPU seconds of the clients and, for shardstore, of the server processes too."""
     reports: list[Report] = []
 
     def run() -> Figures:
@@ -94,5 +94,5 @@ def _run(store: Store | None, name: str, load: Load) -> Figures:
 
 def _checked(name: str, report: Report) -> Report:
     if any(report.faults.values()):
-        raise WrongAnswer(f"{name} failed or answered wrongly: {report.faults}")
+        raise WrongAnswer(f"{name} failed or returned wrong data: {report.faults}")
     return report

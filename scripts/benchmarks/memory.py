@@ -1,4 +1,4 @@
-"""Memory of an entry that waits in an active layer: how much the workers have grown, as the system counts it."""
+"""Memory of an entry in an active layer, measured by how much the resident memory of the workers grows."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ ALLOWANCE_BYTES = 100
 
 
 def memory(settings: Settings, shape: RecordShape) -> Iterator[Row]:
-    """Resident memory of the workers for each buffered entry, from a new store until all records are in it.
+    """Resident memory of the workers for each buffered entry, from an empty store until it holds all records.
 
-    What the collector still owes them counts too: a worker is not asked to collect, and neither is it in use.
+    Uncollected garbage is included: as in real use, nothing makes the workers collect it.
     """
     records = records_of(shape, settings.count(shape))
     runs: list[Figures] = []

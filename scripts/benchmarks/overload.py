@@ -1,13 +1,13 @@
-"""A load of several times what drains can take: is memory bounded, is goodput kept, is a refusal quick?
+"""Loads a store with several times what its drains can handle, and checks memory, goodput and the speed of refusals.
 
-One writer that waits for room tells what is sustainable, on a store of its own for the same time, since the larger a
-store has become, the more there is to compact. On a second store many writers write as fast as they are let, and one
-asks with on_busy="fail", as a caller would who rather drops a write than waits. What they offer is what they write in
-the first second, while buffers are empty. Memory is what a process has for itself (resident less shared); its bound is
-what it had at rest, plus its parts of the plan.
+First a single writer that waits for room measures the sustainable rate. It has its own store and the same time, since
+a larger store has more to compact. Then many writers fill a second store at full speed, while a probe writes with
+on_busy="fail", like a caller that would rather drop a write than wait. The offered load is what the writers write in
+the first second, while buffers are empty. The memory of a process is its own (resident minus shared); its bound is
+what it had at rest plus its share of the memory plan.
 
-A machine whose disk is fast drains nearly what its cores can write. There, `--drain-share` makes a slow disk of it, for
-both stores: the maintenance processes are stopped for the rest of each short period.
+With a fast disk, drains keep up with nearly everything that the cores can write. `--drain-share` then simulates a slow
+disk for both stores: it stops the maintenance processes for the rest of each short period.
 """
 
 from __future__ import annotations
@@ -42,38 +42,38 @@ DRAIN_PERIOD_SECONDS = 0.1
 MAINTENANCE_FACTOR = 3
 """A drain holds the columns of its input, their order, and the blocks of its output."""
 COMPACTION_BYTES = 64 * MIB
-"""What a compaction holds of its inputs does not follow from the plan."""
+"""Allowance for what a compaction holds of its inputs, which the memory plan does not determine."""
 
 
 @click.command()
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False),
-    help="Directory for the stores. [default: that for temporary files]",
+    help="Directory for the stores. [default: the temporary directory]",
 )
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1))
 @click.option("--memory", default="256MiB", show_default=True)
-@click.option("--writers", default=8, show_default=True, type=click.IntRange(1), help="Writing processes.")
+@click.option("--writers", default=8, show_default=True, type=click.IntRange(1), help="Writer processes.")
 @click.option(
     "--seconds",
     default=60.0,
     show_default=True,
     type=click.FloatRange(1.0, 3600.0),
-    help="How long each of the two stores is written to.",
+    help="Seconds of writing to each of the two stores.",
 )
 @click.option(
     "--drain-share",
     default=1.0,
     show_default=True,
     type=click.FloatRange(0.05, 1.0),
-    help="Share of the time for which drains may run.",
+    help="Share of the time in which drains may run.",
 )
 @click.option(
     "--value-bytes",
     default=8 * KIB,
     show_default=True,
     type=click.IntRange(0, VALUE_BYTES_MAX),
-    help="Size of a value.",
+    help="Bytes of a value.",
 )
 def main(
     data: str | None,
@@ -84,7 +84,7 @@ def main(
     drain_share: float,
     value_bytes: int,
 ) -> None:
-    """Measure, print figures as JSON, exit with 1 when a bound was passed."""
+    """Measure and print the figures as JSON; exits with 1 if a bound was exceeded."""
 
     @contextmanager
     def slow_cluster() -> Iterator[LocalCluster]:
@@ -146,7 +146,7 @@ def _overload(
 
 
 def _bound(name: str, plan: MemoryPlan) -> int:
-    """What the process may have beyond what it had at rest."""
+    """The bytes that the process may have in addition to those at rest."""
     if name == "router":
         return plan.workers * plan.in_flight_bytes
     if name.endswith("maintenance"):
@@ -155,14 +155,14 @@ def _bound(name: str, plan: MemoryPlan) -> int:
 
 
 def _rate(written: Any, seconds: float) -> float:
-    """Bytes written per second from now on."""
+    """Bytes written per second during the next `seconds`."""
     before, began = written.value, time.perf_counter()
     time.sleep(seconds)
     return float(written.value - before) / (time.perf_counter() - began)
 
 
 def _probe(db: Client, value_bytes: int) -> list[float]:
-    """Write once, not waiting for room. Answers how long a refusal took, if it was one."""
+    """Write once without waiting for room. Returns how long the refusal took, or nothing if the write succeeded."""
     time.sleep(PROBE_SECONDS)
     began = time.perf_counter()
     try:
@@ -173,7 +173,7 @@ def _probe(db: Client, value_bytes: int) -> list[float]:
 
 
 def _sums(stats: Stats) -> dict[str, int]:
-    """Write requests that came to the workers, and those that were applied."""
+    """How many write requests the workers received, and how many they applied."""
     workers = [figures for figures in stats.values() if "keys" in figures]
     sent = sum(figures["requests"].get("PUT", 0) for figures in workers)
     return {"sent": sent, "applied": sent - sum(figures["counts"].get("refused busy", 0) for figures in workers)}
@@ -189,7 +189,7 @@ def _own_bytes(pid: int) -> int:
 
 @contextmanager
 def _writing(url: str, writers: int, value_bytes: int) -> Iterator[Any]:
-    """Processes that write as fast as they are let; gives the bytes that were acknowledged so far."""
+    """Run processes that write at full speed; yields the shared count of acknowledged bytes."""
     spawn = multiprocessing.get_context("spawn")
     written = spawn.Value("Q", 0)
     children = [spawn.Process(target=_write, args=(url, written, value_bytes), daemon=True) for _ in range(writers)]
@@ -219,7 +219,7 @@ def _write(url: str, written: Any, value_bytes: int) -> None:
 
 @contextmanager
 def _slow_drains(cluster: LocalCluster, share: float) -> Iterator[None]:
-    """Let maintenance processes run for this share of the time only, in turns with nothing."""
+    """Alternately stop and continue the maintenance processes, so that they run for this share of the time."""
     ended = threading.Event()
 
     def slow_down() -> None:

@@ -1,4 +1,4 @@
-"""The picture of a run: throughput and p99 over time with drains marked; below, the store beside its peers."""
+"""Plots a run: throughput and p99 over time with drains marked, and below them the store compared with its peers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure, SubFigure
 from benchmarks.targets import Row, compared_figure
 from benchmarks.timeline import CALL_ENTRIES, Drain, Timeline, bins
 
-# Colours of Okabe and Ito: told apart with every kind of colour blindness.
+# The colours of Okabe and Ito, which can be distinguished with every kind of colour blindness.
 BLUE, VERMILION, ORANGE = "#0072B2", "#D55E00", "#E69F00"
 GREY, SHADE = "#9A9A9A", "#F0F0F0"
 BINS_MAX = 60
@@ -30,7 +30,7 @@ SCALES = {
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """The bars of one workload: names and values, ours first, then the peers from the best on."""
+    """The bars of one workload: names and values of the store, then of the peers, best first."""
 
     title: str
     unit: str
@@ -39,7 +39,7 @@ class Panel:
 
 
 def draw(path: str, timeline: Timeline, rows: Sequence[Row], caption: str) -> None:
-    """Write the picture; its format follows from the file's name."""
+    """Write the plot; the extension of the file name selects the format."""
     panels = panels_of(rows)
     heights = [TIMELINE_INCHES, *([-(-len(panels) // PANELS_A_LINE) * PANELS_INCHES] if panels else [])]
     figure = Figure(figsize=(WIDTH_INCHES, sum(heights)), layout="constrained")
@@ -53,7 +53,7 @@ def draw(path: str, timeline: Timeline, rows: Sequence[Row], caption: str) -> No
 
 
 def panels_of(rows: Sequence[Row]) -> list[Panel]:
-    """A panel for each workload that peers were measured beside."""
+    """A panel for each workload that has figures of peers."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if row.peers:
@@ -97,7 +97,7 @@ def _draw_timeline(part: SubFigure, timeline: Timeline) -> None:
 
 
 def _draw_drains(axes: Axes, drains: Sequence[Drain]) -> None:
-    """A line for each worker, with a bar for each of its drains."""
+    """Draw a line for each worker, with a bar for each of its drains."""
     workers = sorted({drain.worker for drain in drains})
     for line, worker in enumerate(workers):
         spans = [(drain.begin_seconds, drain.seconds) for drain in drains if drain.worker == worker]

@@ -1,4 +1,4 @@
-"""CPU time and memory of the processes of a cluster, summed by what they are."""
+"""CPU time and memory of the processes of a cluster, summed by kind of process."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ KINDS = ("client", "router", "worker", "maintenance")
 
 
 def kind_of(name: str) -> str:
-    """What a process of `LocalCluster.processes` is: "worker-0 maintenance" is maintenance."""
+    """The kind of a process named by `LocalCluster.processes`: "worker-0 maintenance" is maintenance."""
     return name.rpartition(" ")[2].partition("-")[0]
 
 
 def cpu_seconds(cluster: LocalCluster) -> dict[str, float]:
-    """CPU seconds since their start of the client, which is this process, and of each kind of process."""
+    """CPU seconds since the start of each kind of process; the client is this process."""
     sums = dict.fromkeys(KINDS, 0.0)
     for name, pid in [("client", os.getpid()), *cluster.processes().items()]:
         sums[kind_of(name)] += cpu_seconds_of(pid)
@@ -33,21 +33,21 @@ def cpu_seconds_of(pid: int) -> float:
 
 
 def cpu_per_million(before: Mapping[str, float], after: Mapping[str, float], keys: int) -> Figures:
-    """What each kind of process spent on a million keys."""
+    """CPU seconds that each kind of process spent per million keys."""
     return {f"{kind}_cpu_s_per_million": (after[kind] - before[kind]) / keys * 1e6 for kind in KINDS}
 
 
 def resident_bytes(pids: Iterable[int]) -> int:
-    """Resident memory of some processes."""
+    """The sum of the resident memory of the processes."""
     return sum(psutil.Process(pid).memory_info().rss for pid in pids)
 
 
 def keep_on(pid: int, core: int) -> None:
-    """Let all threads of a process, and those they start, run on this processor only."""
+    """Make all threads of a process, and those they start, run only on this processor."""
     for thread in psutil.Process(pid).threads():
         os.sched_setaffinity(thread.id, {core})
 
 
 def workers_of(cluster: LocalCluster) -> list[int]:
-    """Process ids of the workers."""
+    """The process ids of the workers."""
     return [pid for name, pid in cluster.processes().items() if kind_of(name) == "worker"]

@@ -1,4 +1,4 @@
-"""What is measured now: a bar on a terminal, a line now and then elsewhere; always on the standard error."""
+"""Shows what is being measured, on the standard error: a bar on a terminal, elsewhere a line every few seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECONDS_BETWEEN_LINES = 3.0
 
 
 class MeasuringProgress:
-    """Shown from the begin of the `with` block to its end."""
+    """The progress display, shown for the duration of a `with` block."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -23,18 +23,18 @@ class MeasuringProgress:
         self._lines_due = time.monotonic()
 
     def expect(self, total: int) -> None:
-        """Tell how much there is to do."""
+        """Set the number of steps."""
         self._bar.update(self._task, total=total)
 
     def say(self, what: str) -> None:
-        """Show what is measured now."""
+        """Show what is being measured."""
         self._bar.update(self._task, description=what)
         if not self._console.is_terminal and time.monotonic() >= self._lines_due:
             self._lines_due = time.monotonic() + SECONDS_BETWEEN_LINES
             self._console.print(what, soft_wrap=True)
 
     def advance(self) -> None:
-        """One more is done."""
+        """Count one more step as done."""
         self._bar.advance(self._task)
 
     def __enter__(self) -> Self:

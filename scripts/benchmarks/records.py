@@ -1,7 +1,7 @@
-"""Records to write and to look for. The same shape, count and seed give the same records, in every process.
+"""Records to write and look up. The same shape, count and seed give the same records in every process.
 
-Everything comes from splitmix64, whose outputs are distinct and in no order: the record of index i has number i of the
-sequence, and indexes past the last record give keys of the same form that are never written.
+All records are made from splitmix64, whose outputs are distinct and in random order: record i is made of number i of
+the sequence. Numbers beyond the last record give absent keys of the same form.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import numpy.typing as npt
 Numbers: TypeAlias = npt.NDArray[np.uint64]
 
 SEED_STRIDE = 1 << 40
-"""Between the sequences of two seeds: more than any count."""
+"""Distance between the sequences of two seeds; larger than any count."""
 HEX_VALUE_BYTES = 24
 TENANTS = 20
 PATHS = 1 << 14
-"""Prefixes that the keys of one set share."""
+"""The number of prefixes that path keys share."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordShape:
-    """How keys and values look: both are made of the numbers of the records."""
+    """The form of keys and values, both made from the numbers of the records."""
 
     name: str
     keys: Callable[[Numbers], list[bytes]]
@@ -35,7 +35,7 @@ class RecordShape:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Distinct keys in random order, each with a value of its own."""
+    """Distinct keys in random order, each with its value."""
 
     shape: RecordShape
     seed: int
@@ -43,11 +43,11 @@ class Records:
     values: list[bytes]
 
     def absent(self, count: int) -> list[bytes]:
-        """Keys that are not among the records, of the same form, spread between them."""
+        """`count` keys of the same form that are not among the records, spread between them."""
         return self.shape.keys(_numbers(self.seed, len(self.keys), count))
 
     def reads(self) -> tuple[list[bytes], list[bytes | None]]:
-        """As many keys as there are records, in random order, and what is read of each. Every fifth is absent."""
+        """As many keys as records, in random order, with the value expected for each. One key in five is absent."""
         misses = len(self.keys) // 5
         keys = self.keys[misses:] + self.absent(misses)
         expected = [*self.values[misses:], *[None] * misses]
@@ -55,14 +55,14 @@ class Records:
         return [keys[at] for at in order], [expected[at] for at in order]
 
     def boundaries(self, ranges: int) -> list[bytes]:
-        """Keys that split the records into so many ranges of the same size; fewer where there are fewer records."""
+        """Keys that split the records into `ranges` ranges of equal size, or fewer if there are fewer records."""
         places = {len(self.keys) * at // ranges for at in range(1, ranges)}
         in_order = sorted(self.keys)
         return [in_order[place] for place in sorted(places)]
 
 
 def records_of(shape: RecordShape, count: int, seed: int = 0) -> Records:
-    """So many records; those of a smaller count are the first of them."""
+    """`count` records. A larger count begins with the same records."""
     numbers = _numbers(seed, 0, count)
     return Records(shape, seed, shape.keys(numbers), shape.values(numbers))
 
@@ -88,7 +88,7 @@ def _hex_values(numbers: Numbers) -> list[bytes]:
 
 
 def _path_keys(numbers: Numbers) -> list[bytes]:
-    """A path that many keys share, or none, and the 8 bytes that tell the keys apart."""
+    """Keys of a path that many of them share, which may be empty, and 8 bytes that distinguish them."""
     paths = _paths()
     ends = _pieces(numbers.astype(">u8").tobytes(), 8)
     return [paths[place] + end for place, end in zip((numbers % PATHS).tolist(), ends, strict=True)]
@@ -96,7 +96,7 @@ def _path_keys(numbers: Numbers) -> list[bytes]:
 
 @cache
 def _paths() -> list[bytes]:
-    """Paths of 0 to 56 bytes, from none to five levels deep."""
+    """Paths of zero to five levels, 0 to 56 bytes long."""
     return [
         b"".join(
             (
@@ -112,12 +112,12 @@ def _paths() -> list[bytes]:
 
 
 def _tenant_keys(numbers: Numbers) -> list[bytes]:
-    """Keys of one length whose neighbours agree in about half of their bytes."""
+    """Keys of one length; neighbours in key order share about half of their bytes."""
     return [b"tenant/%04d/user/%016x/attr" % (number % TENANTS, number) for number in numbers.tolist()]
 
 
 def _random_values(value_bytes: int) -> Callable[[Numbers], list[bytes]]:
-    """Values that do not compress."""
+    """Makes random values, which do not compress."""
 
     def values(numbers: Numbers) -> list[bytes]:
         source = np.random.default_rng(numbers[:1])

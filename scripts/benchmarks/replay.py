@@ -1,10 +1,10 @@
-"""Replay of the log: how fast a store comes back after all its processes were killed.
+"""Replay of the log: how fast a store starts again after all its processes were killed.
 
-The store is served by a process of its own, filled, and killed with SIGKILL, supervisor first: the end that leaves
-the most to do. Then it is started again; the clock stops when every worker serves. The time that an empty store
-takes is subtracted. What remains is verifying the log, rewriting what it does not know to be synced, and replaying
-it into active layers. All workers do so at the same time: where cores are few, they share them. What a worker had
-drained before the kill is not replayed, and not counted.
+Another process serves the store. It is filled and killed with SIGKILL, supervisor first, which leaves the most work
+for the next start. Then the store is started again, until every worker serves. The start time of an empty store is
+subtracted. The rest is the time to verify the log, to rewrite the part not known to be synced, and to replay it into
+active layers. All workers do so at the same time and share the cores. Records drained before the kill are not
+replayed and not counted.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ SINGLES_MAX = 100_000
 SINGLES_RANGES = 64
 POLL_SECONDS = 0.01
 REPLAYED_SHARE_MIN = 0.25
-"""Of the records: a log with fewer of them says too little."""
+"""Minimum share of the records in the log: with fewer, the measurement means little."""
 TOLD_APART_SECONDS = 0.1
-"""Starts differ by as much from run to run: a shorter replay counts as this long."""
+"""Start times vary by this much between runs, so a shorter replay counts as this long."""
 Fill: TypeAlias = Callable[[str, Records, Sequence[bytes]], None]
-"""Writes the records, if any, to the store at a url that is split at these boundaries."""
+"""Writes the records, or none, to the store at a url; its ranges begin at the boundaries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A log to be replayed: what it holds, into how many ranges at least its store is split, and how it is written."""
+    """A log to be replayed: its records, the minimum number of ranges of its store, and how it is written."""
 
     records: Records
     ranges_min: int
@@ -52,7 +52,7 @@ class Log:
 
 
 def replay(settings: Settings) -> Iterator[Row]:
-    """Entries a second for each worker, from a log of batches and from a log of single writes."""
+    """Entries per second and worker, from a log of batches and from a log of single writes."""
     batches = records_of(HEX, settings.count(HEX))
     singles = records_of(HEX, min(settings.n, SINGLES_MAX))
     logs = {
@@ -72,15 +72,16 @@ def replay(settings: Settings) -> Iterator[Row]:
 
 
 def _start_after_kill(settings: Settings, log: Log) -> Figures:
-    """The start of a store whose processes were killed, until it serves: seconds, CPU seconds of the workers, and how
-    many entries were replayed.
+    """Start a store after its processes were killed.
+
+    Returns the seconds until it serves, the CPU seconds of the workers, and the number of entries replayed.
     """
     records, fill = log.records, log.fill
     ranges, memory = room_for(total_bytes(records), len(records.keys), settings.workers, log.ranges_min)
     with settings.temporary_directory() as data:
         boundaries = records.boundaries(ranges)
         with LocalCluster(data, workers=settings.workers, ranges=boundaries):
-            pass  # now the store is split
+            pass  # makes the ranges
         with _served(data, memory) as url:
             fill(url, records, boundaries)
         started = time.perf_counter()
@@ -90,7 +91,7 @@ def _start_after_kill(settings: Settings, log: Log) -> Figures:
                 figures["entries"] = sum(owned["overlay_entries"] for owned in ranges_in(stats_of_all(db)))
                 answers = db.get_many(records.keys, timeout=TIMEOUT_SECONDS)
     if answers != (records.values if fill is not _write_nothing else [None] * len(records.keys)):
-        raise WrongAnswer("a record was not read as it was written before the kill")
+        raise WrongAnswer("a record written before the kill was read with another value")
     if figures["entries"] < len(records.keys) * REPLAYED_SHARE_MIN and fill is not _write_nothing:
         raise WrongAnswer("most of the records were drained before the kill")
     return figures
@@ -105,7 +106,7 @@ def _without_the_start(measured: Figures, empty: Figures, workers: int) -> Figur
 
 @contextmanager
 def _served(data: str, memory: int) -> Iterator[str]:
-    """The url of the store, served by a process that is killed, with all below it, at the end of the block."""
+    """Serve the store from another process, and kill it and its children at the end of the block; yields the url."""
     command = [sys.executable, "-m", "shardstore", "serve", "--data", data, "--memory", str(memory)]
     supervisor = psutil.Popen(command, stdout=subprocess.DEVNULL)
     try:
@@ -132,7 +133,7 @@ def _url_when_served(supervisor: psutil.Popen, data: str) -> str:
 
 
 def _write_nothing(url: str, records: Records, boundaries: Sequence[bytes]) -> None:
-    """The store stays empty."""
+    """Write nothing, so that the store stays empty."""
 
 
 def _write_batches(url: str, records: Records, boundaries: Sequence[bytes]) -> None:
@@ -145,10 +146,10 @@ def _write_singles(url: str, records: Records, boundaries: Sequence[bytes]) -> N
 
 
 async def _put_each(url: str, records: Records, boundaries: Sequence[bytes]) -> None:
-    """Write every record alone.
+    """Write every record in a request of its own.
 
-    One write of a client is under way to a range at a time, and what waits behind it travels together: so there is
-    one task for each range, and that each write made a record of its own is checked.
+    A client has one write under way to each range, and sends the waiting ones together. So there is one task for each
+    range, and this function checks that each write made its own record in the log.
     """
     parts: list[list[tuple[bytes, bytes]]] = [[] for _ in range(len(boundaries) + 1)]
     for record in zip(records.keys, records.values, strict=True):
@@ -164,4 +165,4 @@ async def _put_each(url: str, records: Records, boundaries: Sequence[bytes]) -> 
         stats = await db.stats()
     logged = sum(figures["wal"]["lsn_appended"] for figures in stats.values() if "wal" in figures)
     if logged != len(records.keys):
-        raise WrongAnswer(f"{len(records.keys)} single writes made {logged} records of the log")
+        raise WrongAnswer(f"{len(records.keys)} single writes made {logged} log records")

@@ -1,4 +1,4 @@
-"""The report of a run, as two tables for the eye and as JSON."""
+"""The report of a run, as two printed tables and as JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNITS = {
 
 @dataclass(slots=True)
 class Report:
-    """Everything a run finds out. `peers` says how each one is set up, `missing_peers` how to install the others."""
+    """All results of a run. `peers` gives the setup of each peer, `missing_peers` how to install the others."""
 
     machine: dict[str, str | int]
     settings: dict[str, str | int]
@@ -35,14 +35,14 @@ class Report:
     missing_peers: Mapping[str, str]
     rows: list[Row] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
-    """Why something could not be measured, by its name."""
+    """The reasons why something could not be measured, by its name."""
 
     def fail(self, what: str, error: Exception) -> None:
-        """Note that something could not be measured."""
+        """Record that something could not be measured."""
         self.failures[what] = f"{type(error).__name__}: {error}"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values by name."""
+        """The report as plain values by name."""
         plain = dataclasses.asdict(self)
         for row, measured in zip(plain["rows"], self.rows, strict=True):
             row["comparisons"] = [
@@ -51,13 +51,13 @@ class Report:
         return plain
 
     def show(self, console: Console) -> None:
-        """Print all of it."""
+        """Print the whole report."""
         for facts in (self.machine, self.settings):
             console.print(in_one_line(facts), soft_wrap=True)
         for name, setup in self.peers.items():
             console.print(f"{name}: {setup}", soft_wrap=True)
         for name, remedy in self.missing_peers.items():
-            console.print(f"{name} is not here: {remedy}", soft_wrap=True)
+            console.print(f"{name} is not installed: {remedy}", soft_wrap=True)
         console.print(figures_table(self.rows))
         console.print(comparison_table(self.rows))
         for name, reason in self.failures.items():
@@ -65,12 +65,12 @@ class Report:
 
 
 def in_one_line(facts: Mapping[str, str | int]) -> str:
-    """Facts with their names."""
+    """The facts with their names, in one line."""
     return ", ".join(f"{name} {value}" for name, value in facts.items())
 
 
 def figures_table(rows: Iterable[Row]) -> Table:
-    """What was measured, one line for each row; s/M are CPU seconds per million keys."""
+    """The figures, one line for each row; s/M means CPU seconds per million keys."""
     table = _table("workload", "shape", "way")
     for heading in ("per second", "settled /s", "p50 us", "p99 us", "max us", "bytes/entry", "bytes/byte"):
         table.add_column(heading, justify="right")
@@ -91,8 +91,8 @@ def figures_table(rows: Iterable[Row]) -> Table:
 
 
 def comparison_table(rows: Iterable[Row]) -> Table:
-    """What each row stands beside: its limits, and the peers, all of them where they come first."""
-    table = _table("workload", "shape", "way", "beside")
+    """Compares each row with its limits and with the peers; for a workload and shape, peers are listed once."""
+    table = _table("workload", "shape", "way", "compared with")
     for heading in ("its figure", "ratio", "target"):
         table.add_column(heading, justify="right")
     table.add_column("")
@@ -110,7 +110,7 @@ def comparison_table(rows: Iterable[Row]) -> Table:
 
 
 def target_words(comparison: Comparison) -> tuple[str, str]:
-    """The target of a comparison, and whether it is reached; empty where there is none."""
+    """The target of a comparison and whether it is reached, in words; empty without a target."""
     if comparison.target is None:
         return "", ""
     bound = "at most" if comparison.at_most else "at least"
@@ -118,12 +118,12 @@ def target_words(comparison: Comparison) -> tuple[str, str]:
 
 
 def number(figures: Figures, name: str) -> str:
-    """A figure for the eye; empty when it was not measured."""
+    """A figure as text; empty if it was not measured."""
     return rounded(figures[name]) if name in figures else ""
 
 
 def rounded(value: float) -> str:
-    """Three digits or all whole ones."""
+    """Three significant digits, or a whole number from 100 on."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

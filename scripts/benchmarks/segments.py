@@ -1,4 +1,4 @@
-"""What table files do: lookups of absent keys and in blocks nobody has read, scans both ways, and room on the disk."""
+"""Workloads for table files: lookups of absent keys and in unread blocks, scans in both directions, and disk space."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SINGLES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class StoreOnDisk:
-    """A store that holds the records in compacted tables and is not served."""
+    """A stopped store that holds the records in compacted tables."""
 
     data: str
     memory: int
@@ -37,7 +37,7 @@ class StoreOnDisk:
 
     @contextmanager
     def served(self) -> Iterator[Store]:
-        """Serve it: the system has its pages, but the workers have read nothing."""
+        """Serve the store: its pages are in the page cache, but the workers have read nothing."""
         cluster = LocalCluster(self.data, memory=self.memory, segments=self.segments)
         with served(cluster) as store:
             yield store
@@ -56,7 +56,7 @@ def store_on_disk(settings: Settings, records: Records, compression: Compression
 
 
 def disk(settings: Settings, shape: RecordShape) -> Iterator[Row]:
-    """What a record takes on the disk once everything is compacted."""
+    """Disk space of a record once everything is compacted."""
     records = records_of(shape, settings.count(shape))
     peers = measure_peers(settings, shape, "disk", len(records.keys))
     for compression in Compression:
@@ -69,7 +69,7 @@ def disk(settings: Settings, shape: RecordShape) -> Iterator[Row]:
 
 
 def get_cold(settings: Settings, shape: RecordShape) -> Iterator[Row]:
-    """Batched reads, four of five keys there, from blocks that the system has in memory and no worker has read yet."""
+    """Batched reads, four of five keys present, from blocks in the page cache that no worker has read yet."""
     records = records_of(shape, settings.count(shape))
     keys, expected = records.reads()
     peers = measure_peers(settings, shape, "get_many", len(keys))
@@ -84,7 +84,7 @@ def get_cold(settings: Settings, shape: RecordShape) -> Iterator[Row]:
 
 
 def get_absent(settings: Settings, shape: RecordShape) -> Iterator[Row]:
-    """Batched reads of keys that are not there, beside keys that are, both from tables."""
+    """Batched reads of absent keys, compared with reads of present keys, both from tables."""
     records = records_of(shape, settings.count(shape))
     absent = records.absent(len(records.keys))
     runs: dict[str, list[Figures]] = {"absent": [], "present": []}
@@ -98,7 +98,7 @@ def get_absent(settings: Settings, shape: RecordShape) -> Iterator[Row]:
 
 
 def scan_reverse(settings: Settings, shape: RecordShape) -> Iterator[Row]:
-    """Everything from the last key to the first, beside the same from the first to the last."""
+    """Scan everything backward, compared with a scan forward."""
     records = records_of(shape, settings.count(shape))
     expected = sorted(zip(records.keys, records.values, strict=True))
     runs: dict[bool, list[Figures]] = {False: [], True: []}
@@ -108,12 +108,12 @@ def scan_reverse(settings: Settings, shape: RecordShape) -> Iterator[Row]:
             for reverse, figures in runs.items():
                 figures.append(store.measured(len(expected), _scan(store, reverse)))
         if list(store.db.scan(reverse=True, timeout=TIMEOUT_SECONDS)) != expected[::-1]:
-            raise WrongAnswer("the scan is not what was written")
+            raise WrongAnswer("the scan did not return what was written")
     yield Row("scan_reverse", shape.name, ONE_CALL, medians(runs[True]), {FORWARD: medians(runs[False])}, {})
 
 
 def get_inside(settings: Settings) -> Iterator[Row]:
-    """Single reads from tables without the network: by a process that opens the segments as a worker does."""
+    """Single reads from tables without the network, in a process that opens the segments as a worker does."""
     records = records_of(HEX, settings.count(HEX))
     wanted = dict(zip(records.keys[:SINGLES], records.values, strict=False))
     for compression in Compression:
@@ -129,7 +129,7 @@ def _named(compression: Compression) -> str:
 
 
 def _times_of_each(data: str, wanted: Mapping[bytes, bytes]) -> list[int]:
-    """Nanoseconds of each read."""
+    """The nanoseconds of each read."""
     with NamedTemporaryFile("w", suffix=".keys") as keys_file:
         keys_file.write("\n".join(map(bytes.hex, wanted)))
         keys_file.flush()
@@ -137,7 +137,7 @@ def _times_of_each(data: str, wanted: Mapping[bytes, bytes]) -> list[int]:
         answer = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, check=True).stdout
     found = json.loads(answer)
     if {bytes.fromhex(key): bytes.fromhex(value or "") for key, _, value in found} != wanted:
-        raise WrongAnswer("a key was not answered as it was written")
+        raise WrongAnswer("a key was read with another value than was written")
     return [nanoseconds for _, nanoseconds, _ in found]
 
 
@@ -145,7 +145,7 @@ def _look_up(store: Store, keys: Sequence[bytes], expected: Sequence[bytes | Non
     answers: list[bytes | None] = []
     figures = store.measured(len(keys), lambda: answers.extend(store.db.get_many(keys, timeout=TIMEOUT_SECONDS)))
     if answers != expected:
-        raise WrongAnswer("a key was not answered as it was written")
+        raise WrongAnswer("a key was read with another value than was written")
     return figures
 
 

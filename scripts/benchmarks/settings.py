@@ -1,4 +1,4 @@
-"""What a run of the benchmarks was asked for."""
+"""The settings of a benchmark run."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from shardstore.options import DEFAULT_MEMORY
 TIMEOUT_SECONDS = 120.0
 RANGES_PER_WORKER = 4
 TOTAL_BYTES_MAX = 400_000_000
-"""Data of one load, so that everything stays in memory on small machines and the log below what forces a drain."""
+"""Maximum data of a load. It fits into the memory of small machines, and its log is too short to force a drain."""
 SAMPLE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`n` records at most, medians of `runs`; stores are made below `data`, or in the temporary directory.
+    """At most `n` records, medians of `runs` runs. Stores are made below `data` or in the temporary directory.
 
-    `say` is told what happens now, `fail` what could not be measured, and why.
+    `say` takes a line about what is being measured; `fail` takes the name of what could not be measured, and the error.
     """
 
     n: int
@@ -34,20 +34,20 @@ class Settings:
     fail: Callable[[str, Exception], None]
 
     def count(self, shape: RecordShape) -> int:
-        """How many records of this shape: `n`, or as many as TOTAL_BYTES_MAX holds."""
+        """The number of records of this shape: `n`, or as many as fit into TOTAL_BYTES_MAX."""
         sample = records_of(shape, SAMPLE)
         return min(self.n, TOTAL_BYTES_MAX * SAMPLE // sum(map(len, sample.keys + sample.values)))
 
     @property
     def ranges(self) -> int:
-        """Ranges of a new store, unless a workload needs others."""
+        """The number of ranges of a new store, unless a workload needs another."""
         return RANGES_PER_WORKER * self.workers
 
     @property
     def memory(self) -> int:
-        """Bytes a new store may buffer unless a workload needs others: the default, where it is enough."""
+        """Memory of a new store in bytes unless a workload sets it: the default, or the minimum for the workers."""
         return max(DEFAULT_MEMORY, self.workers * WORKER_MEMORY_MIN)
 
     def temporary_directory(self) -> tempfile.TemporaryDirectory[str]:
-        """A new directory on the disk that is measured."""
+        """A new temporary directory on the disk to be measured."""
         return tempfile.TemporaryDirectory(prefix="shardstore-bench-", dir=self.data)

@@ -1,6 +1,6 @@
-"""One operation after the other by one thread, beside an echo of the same bytes over the same hops.
+"""Single operations by one thread, compared with an echo of the same bytes over the same hops.
 
-Echo and operation take turns, so that a slow moment of the machine meets both.
+Runs of echoes and of operations alternate, so that a slow moment of the machine affects both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HOPS = {DIRECT_PATH: 1, ROUTER_PATH: 2}
 
 
 def get(settings: Settings) -> Iterator[Row]:
-    """Reads of single keys that are there, from a store that was loaded just now."""
+    """Reads of single present keys, from a store that was just loaded."""
     records = records_of(HEX, min(settings.n, RECORDS_MAX))
     keys, values = records.keys[:OPERATIONS_MAX], records.values[:OPERATIONS_MAX]
 
@@ -31,7 +31,7 @@ def get(settings: Settings) -> Iterator[Row]:
         answers: list[bytes | None] = []
         figures = store.with_cpu(len(keys), lambda: latency(_gets(db, keys, answers)))
         if answers != values:
-            raise WrongAnswer("a key was not answered as it was written")
+            raise WrongAnswer("a key was read with another value than was written")
         return figures
 
     with new_store(settings) as store:
@@ -40,7 +40,7 @@ def get(settings: Settings) -> Iterator[Row]:
 
 
 def put(settings: Settings) -> Iterator[Row]:
-    """Writes of single keys, acknowledged when the operating system has them."""
+    """Writes of single keys, acknowledged once the operating system has them."""
     return _puts(settings, "put", "async")
 
 
@@ -56,7 +56,7 @@ def _puts(settings: Settings, workload: str, durability: str) -> Iterator[Row]:
         puts = map(db.put, records.keys, records.values)
         figures = store.with_cpu(len(records.keys), lambda: latency(puts))
         if db.get_many(records.keys) != records.values:
-            raise WrongAnswer("a record was not read as it was written")
+            raise WrongAnswer("a record was read with another value than was written")
         return figures
 
     with new_store(settings, durability) as store:

@@ -1,4 +1,4 @@
-"""What a store gains by changing its ranges itself: work for two workers, even ranges, and room for who is not hot."""
+"""What a store gains by changing its ranges itself: work for two workers, even ranges, fast reads of cold ranges."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ SPLITTING = f"{ASYNC}, other ranges and TopologyOptions"
 SPLIT_BYTES = 128 * MIB
 RANGES = 8
 RANGES_MIN = 2
-"""So many ranges a store must have made of one; its bytes are twice what one may hold."""
+"""Ranges that the store must have made from one, which holds this many times the bytes of `split_bytes`."""
 CLIENTS = 2
 CALL_ENTRIES = 1_000
 LARGE_CALL_ENTRIES = 4_000
-"""A call that is cut into two requests still has large ones."""
+"""Large enough that a call cut into two requests still makes large requests."""
 SPREAD_SECONDS_MAX = 60
-"""Policies believe figures that are 20 s old: this is time for two changes that rest on each other."""
+"""Policies act on loads measured for at least 5 s, so this leaves time for changes that depend on each other."""
 RECORDS_PER_SECOND_OF_SPREADING = 30_000
 MEASURED_SECONDS = 10
 SUSTAINED_SECONDS = 30
-"""Long enough for maintenance: several times what buffers hold."""
+"""Long enough to include maintenance: clients write several times what buffers hold."""
 RECORDS_PER_MEASURED_SECOND = 50_000
 WINDOW_SECONDS = 1.0
 SPLITS_SECONDS_MAX = 120
 PROBES_PER_SECOND = 100
-"""Few enough that no read waits for the one before it, but where a read takes 10 ms."""
+"""Low enough that a read waits for the one before it only if that takes 10 ms or more."""
 HOT_CORE, COLD_CORE = 0, 1
 
 
 def two_workers(settings: Settings) -> Iterator[Row]:
-    """Updates by two clients, or inserts by one, with two workers beside one.
+    """Updates by two clients, or inserts by one, on two workers compared with one.
 
-    `per_busy_second`: keys for each CPU second of the process that limits the store (bottleneck.py). That is what it
-    would do if each process had a core. `workers_at_work`: CPU seconds of all workers for each of the worker that was
-    busiest in each second: 2 when both work all the time, whatever a key costs.
+    `per_busy_second`: keys per CPU second of the process that limits the store (bottleneck.py), which is the rate if
+    each process has a core. `workers_at_work`: CPU seconds of all workers divided by those of the busiest worker of
+    each second: 2 if both work all the time, whatever the cost of a key.
     """
     records = records_of(HEX, settings.count(HEX))
     auto = TopologyOptions(split_bytes=SPLIT_BYTES, cooldown=COOLDOWN_SECONDS)
@@ -75,7 +75,7 @@ _ONE = {ONE_WORKER: "per_second", ONE_WORKER_CPU: "per_busy_second"}
 
 
 def _patterns(records: Records) -> dict[str, tuple[Sequence[bytes], int]]:
-    """Keys to write by what they show, none for new ones in ascending order; and how many in a call."""
+    """The keys to write, none for new ascending ones, and the number in a call, by the name of the pattern."""
     count = len(records.keys)
     hot_end = records.boundaries(RANGES)[0]
     zipfian = ScrambledZipfian(count, np.random.default_rng(0)).draw(np.full(count, count))
@@ -89,7 +89,7 @@ def _patterns(records: Records) -> dict[str, tuple[Sequence[bytes], int]]:
 
 
 def self_split(settings: Settings) -> Iterator[Row]:
-    """Uniform updates of a store that began as one range and split itself, beside one that was split beforehand."""
+    """Uniform updates of a store that began as one range and split itself, compared with one split beforehand."""
     records = records_of(HEX, settings.count(HEX))
     stored = sum(map(len, records.keys + records.values))
     auto = TopologyOptions(split_bytes=max(KIB, stored // RANGES_MIN), cooldown=COOLDOWN_SECONDS)
@@ -113,7 +113,7 @@ def self_split(settings: Settings) -> Iterator[Row]:
 
 
 def _boundaries_when_split(settings: Settings, store: Store, records: Records) -> list[bytes]:
-    """Update until the store has split itself and the policies had time to spread the ranges."""
+    """Update until the store has split itself and policies had time to spread the ranges; returns the boundaries."""
     with _clients(store, records.keys) as clients:
         last = time.perf_counter() + SPLITS_SECONDS_MAX
         while len(store.db.admin.ranges()) < RANGES_MIN:
@@ -126,11 +126,11 @@ def _boundaries_when_split(settings: Settings, store: Store, records: Records) -
 
 
 def cold_p99(settings: Settings) -> Iterator[Row]:
-    """Single reads of cold ranges at a steady rate, while two clients write all they can into one range of eight.
+    """Single reads of cold ranges at a steady rate, while two clients write at full speed into one range of eight.
 
-    Beside it the same reads while nothing else is done, and while those two clients write into another store of this
-    machine: then they cost the readers nothing but processor time. And once more with processors apart: the worker of
-    the hot range and its clients have one, all else the other, as where there are enough of them.
+    Compared with the same reads on an idle machine, and while the two clients write into another store of this
+    machine, where they compete with the readers only for processor time. Once more with separate processors: one for
+    the worker of the hot range and its clients, the other for the rest, as on a machine with enough of them.
     """
     records = records_of(HEX, settings.count(HEX))
     auto = TopologyOptions(split_bytes=SPLIT_BYTES, cooldown=COOLDOWN_SECONDS)
@@ -168,7 +168,7 @@ def cold_p99(settings: Settings) -> Iterator[Row]:
 
 
 def _probed_apart(settings: Settings, store: Store, records: Records, busy: bool) -> Figures:
-    """Reads of ranges of the worker that does not have the first range, which is written to if `busy`."""
+    """Read ranges that are not on the worker of the first range; if `busy`, clients write into the first range."""
     hot, *rows = store.db.admin.ranges()
     for name, pid in store.cluster.processes().items():
         keep_on(pid, HOT_CORE if name.startswith(f"worker-{hot.worker}") else COLD_CORE)
@@ -194,7 +194,7 @@ def _probed(settings: Settings, store: Store, keys: Sequence[bytes]) -> Figures:
 def _clients(
     store: Store, keys: Sequence[bytes], call_entries: int = CALL_ENTRIES, core: int | None = None
 ) -> Iterator[list[Running]]:
-    """Clients that write as fast as they can."""
+    """Run clients that write at full speed: CLIENTS for the keys, or one that inserts new keys."""
     with ExitStack() as stack:
         share = len(keys) // CLIENTS
         parts = [keys[number * share : (number + 1) * share] for number in range(CLIENTS)]
@@ -208,7 +208,7 @@ def _stop(clients: Sequence[Running]) -> None:
 
 
 def _measured(store: Store, clients: Sequence[Running], seconds: float) -> Figures:
-    """What the clients get done in a while, in all and for each CPU second of what limits them."""
+    """The rate of the clients during `seconds`, per second and per CPU second of the process that limits them."""
     bottleneck = Bottleneck(store.cluster)
     started = time.perf_counter_ns()
     for _ in range(round(seconds / WINDOW_SECONDS)):

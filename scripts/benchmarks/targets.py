@@ -1,4 +1,4 @@
-"""What the store is to reach, and how a measured row stands beside everything that was measured with it."""
+"""The targets of the store, and the comparison of a row with its limits and peers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DEFAULT_OPTIONS = ""
 ASYNC = "durability=async"
 FITTED = "ranges fitted to the keys"
 BUFFERING = f"{FITTED}, memory for all records"
-"""What a store was given that a user does not get by default (Row.options)."""
+"""These name what differs from the defaults of a store (Row.options)."""
 ONE_CALL = "one call"
 CALLS_OF_1000 = "calls of 1000"
 DIRECT_PATH = "direct path"
@@ -40,14 +40,14 @@ SPLIT_BEFOREHAND = "split beforehand"
 BUSY_ELSEWHERE = "busy elsewhere"
 
 COMPARED = ("bytes_per_entry", "bytes_per_byte", "p50_us", "p99_us", "max_us", "per_busy_second", "per_second")
-"""A row is compared by the first of these figures that both sides have."""
+"""Two sides are compared by the first of these figures that both have."""
 VARIABLE_SHARE = 0.8
-"""Part of a target in peers that is asked for with keys and values of other shapes than "hex"."""
+"""The share of a target against a peer that is required for the shapes of variable length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The ratio to reach against something; `at_most` where less is better."""
+    """The ratio that a workload is to reach, at least or `at_most`, compared with `against`."""
 
     workload: str
     against: str
@@ -87,15 +87,14 @@ TARGETS = (
     Target("cold_p99", IDLE, 1.5, at_most=True),
 )
 COPY_TARGET = Target("", ONE_WAY, 0.5)
-"""Of every batch with values of 4 KiB."""
+"""The target of all batches with values of 4 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measured line: a workload, the way it was done, and what was measured beside it in the same run.
+    """One measured line: a workload, the way it was done, its figures, and limits and peers measured in the same run.
 
-    `shape` is empty where the workload has records of its own. `options` says what the store was given that a user does
-    not get by default; it is empty where there was nothing.
+    `shape` names the form of the records. `options` names what differs from the defaults of a store, if anything.
     """
 
     workload: str
@@ -109,7 +108,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A row's figure beside another one of the same name."""
+    """A figure of a row compared with the same figure of a limit or a peer."""
 
     against: str
     figure: str
@@ -120,14 +119,14 @@ class Comparison:
 
     @property
     def reached(self) -> bool | None:
-        """Whether the target is reached; None where there is none."""
+        """Whether the target is reached; None without a target."""
         if self.target is None:
             return None
         return self.ratio <= self.target if self.at_most else self.ratio >= self.target
 
 
 def comparisons(row: Row) -> Iterator[Comparison]:
-    """The row beside its limits, then beside the peers, the best first."""
+    """The comparisons of a row with its limits, then with the peers, best first."""
     ranked = sorted(row.peers.items(), key=lambda peer: _badness(row.figures, peer[1]))
     for place, (name, theirs) in enumerate([*row.limits.items(), *ranked]):
         is_best_peer = place == len(row.limits)
@@ -142,12 +141,12 @@ def comparisons(row: Row) -> Iterator[Comparison]:
 
 
 def compared_figure(ours: Figures, theirs: Figures) -> str:
-    """The figure by which the two are compared."""
+    """The name of the figure by which the two are compared."""
     return next(name for name in COMPARED if name in ours and name in theirs)
 
 
 def target_of(row: Row, against: str, is_best_peer: bool) -> Target | None:
-    """The target of a row against something, if it has one. Separate calls are reported without."""
+    """The target of a row against a limit or peer, or None. Calls of 1000 keys have no targets."""
     if row.way == CALLS_OF_1000:
         return None
     if row.shape == "variable-4k" and against == ONE_WAY:

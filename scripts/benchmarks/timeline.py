@@ -1,7 +1,7 @@
-"""A put load over time: how fast, how late, and when workers drained meanwhile.
+"""A put load over time: throughput, latency, and when workers were draining.
 
-Batches of 1000 are written one after the other into a store with little memory, so that it drains often. Beside
-them, another client asks every worker for its figures: while a run waits, it is being drained.
+Batches of 1000 are written one after the other into a store with little memory, so that it drains often. Another
+client polls the statistics of every worker: as long as a run waits, the worker is draining.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One batch: when it was acknowledged, in seconds since the first one began, and how long it took."""
+    """One batch: when it was acknowledged, in seconds since the first batch began, and how long it took."""
 
     at_seconds: float
     seconds: float
@@ -37,7 +37,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """A worker had runs to drain from here to there."""
+    """A period in which a worker had runs to drain."""
 
     worker: int
     begin_seconds: float
@@ -45,13 +45,13 @@ class Drain:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """The duration of the period."""
         return self.end_seconds - self.begin_seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """All calls in their order, and all drains."""
+    """All calls in order, and all drains."""
 
     calls: list[Call]
     drains: list[Drain]
@@ -59,7 +59,7 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """What happened in one stretch of time, of which `middle_seconds` is the middle. No call ended: no p99."""
+    """The figures of one interval around `middle_seconds`. The p99 is None if no call ended in it."""
 
     middle_seconds: float
     keys_per_second: float
@@ -67,7 +67,7 @@ class Bin:
 
 
 def bins(calls: list[Call], count: int) -> list[Bin]:
-    """The calls in stretches of equal length."""
+    """The figures of the calls in `count` intervals of equal length."""
     width = calls[-1].at_seconds / count
     taken: list[list[float]] = [[] for _ in range(count)]
     for call in calls:
@@ -79,7 +79,7 @@ def bins(calls: list[Call], count: int) -> list[Bin]:
 
 
 def measure_timeline(settings: Settings) -> Timeline:
-    """Write all records, again and again until the time is up or it is enough, then wait for the last drain."""
+    """Write all records up to ROUNDS_MAX times or for SECONDS_MAX, then wait for the last drain."""
     records = records_of(HEX, settings.count(HEX))
     settings.say("throughput and latency over time")
     with new_store(settings, "async", memory=MEMORY_PER_WORKER * settings.workers) as store:
@@ -102,13 +102,13 @@ def _calls(store: Store, pairs: list[tuple[bytes, bytes]], started: float) -> It
 
 @dataclass(slots=True)
 class DrainLog:
-    """Turns what the workers say now and then into drains."""
+    """Turns polled statistics of the workers into drains."""
 
     closed: list[Drain] = field(default_factory=list)
     _open: dict[int, float] = field(default_factory=dict)
 
     def note(self, now_seconds: float, stats: Mapping[Any, Any]) -> None:
-        """Take what `Client.stats` answered now."""
+        """Take a result of `Client.stats`."""
         for worker, figures in stats.items():
             if worker == "router":
                 continue
@@ -120,7 +120,7 @@ class DrainLog:
 
 @contextmanager
 def _drains_watched(store: Store, started: float) -> Iterator[DrainLog]:
-    """A thread with a client of its own asks until the end of the block, and once more."""
+    """Poll statistics in a thread with its own client until the end of the block, and once more after it."""
     log = DrainLog()
     stopped = Event()
 

@@ -1,6 +1,6 @@
-"""Clocks around work, and the figures they give.
+"""Functions that time work and return figures.
 
-Figures are numbers by name; the unit is in the name: per_second, settled_per_second, seconds, p50_us, p99_us, ...
+Figures are numbers by name. The name includes the unit: per_second, settled_per_second, seconds, p50_us, p99_us, ...
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Figures: TypeAlias = dict[str, float]
 
 
 def rate(count: int, work: Callable[[], object]) -> Figures:
-    """How fast `work` gets `count` things done."""
+    """The rate at which `work` does `count` things."""
     with _nothing_old_collected():
         started = time.perf_counter()
         work()
@@ -28,12 +28,12 @@ def rate(count: int, work: Callable[[], object]) -> Figures:
 
 
 def rate_of(count: int, seconds: float) -> Figures:
-    """The figures of `count` things done in so many seconds."""
+    """The figures of `count` things done in `seconds` seconds."""
     return {"seconds": seconds, "per_second": count / seconds}
 
 
 def latency(operations: Iterator[object]) -> Figures:
-    """Time each step of the iterator, after some that warm everything up."""
+    """Time each step of the iterator, after WARM_UP_OPERATIONS untimed steps."""
     times_ns = []
     with _nothing_old_collected():
         deque(islice(operations, WARM_UP_OPERATIONS), maxlen=0)
@@ -46,7 +46,7 @@ def latency(operations: Iterator[object]) -> Figures:
 
 
 def latency_of(times_ns: Sequence[int]) -> Figures:
-    """Middle, tail and rate of operations that were done one after the other."""
+    """The median, p99 and rate of operations that ran one after the other."""
     return rate_of(len(times_ns), sum(times_ns) / 1e9) | {
         "p50_us": percentile(times_ns, 50) / 1_000,
         "p99_us": percentile(times_ns, 99) / 1_000,
@@ -54,19 +54,19 @@ def latency_of(times_ns: Sequence[int]) -> Figures:
 
 
 def percentile(times: Sequence[float], percent: int) -> float:
-    """The time that so many percent of the operations did not exceed."""
+    """The time that `percent` percent of the operations did not exceed."""
     ordered = sorted(times)
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
 def medians(runs: Sequence[Figures]) -> Figures:
-    """For each figure the median of the runs."""
+    """The median of each figure over the runs."""
     return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
 
 
 @contextmanager
 def _nothing_old_collected() -> Iterator[None]:
-    """Records are no garbage: a collection while the clock runs does not look at what was there before."""
+    """Keep existing objects, such as the records, out of garbage collections while the clock runs."""
     gc.collect()
     gc.freeze()
     try:

@@ -1,4 +1,4 @@
-"""What callers feel of changes of ranges: the tail beside splits, the longest wait of a write, a move of 1 GiB."""
+"""How changes of ranges affect callers: tail latency during splits, the longest wait of a write, a move of 1 GiB."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from shardstore.wire.admin_messages import RangeRow
 BY_HAND = TopologyOptions(auto_topology=False)
 CHANGED_BY_HAND = f"{FITTED}, auto_topology=False"
 RECORDS_PER_CHANGE = 50_000
-"""A load of few records sees fewer changes."""
+"""Limits the changes when there are few records."""
 CHANGES_MAX = 20
 CALLS_PER_SECOND = 1_000
 SECONDS_BETWEEN_CHANGES = 1.0
-"""Splits are two of these apart, with the merge between them."""
+"""Splits and merges alternate, so splits are twice this apart."""
 AFTERMATH_SECONDS = 0.25
-"""Calls count as beside a change so long after it."""
+"""A call counts for a change until this long after it."""
 APART_SECONDS = 0.05
-"""Then calls count for nothing, so that none is counted for two changes."""
+"""A gap in which calls count for nothing, so that no call counts for two changes."""
 MOVED_VALUE_BYTES = KIB - 16
 MOVED_RECORDS_MAX = 1024 * KIB
 LOADED_AT_ONCE = 16 * KIB
@@ -42,7 +42,7 @@ MOVES = 5
 
 
 def split_stall(settings: Settings) -> Iterator[Row]:
-    """Single puts at a steady rate to a range that is split every two seconds and merged between, and without that."""
+    """Single puts at a steady rate to a range that is split every two seconds and merged in between, or left alone."""
     records = records_of(HEX, settings.count(HEX))
     phases: dict[bool, list[Figures]] = {False: [], True: []}
     for run in range(settings.runs):
@@ -69,7 +69,7 @@ def _steady_puts(store: Store, records: Records, changes: int, splits: bool) -> 
 
 
 def change_wait(settings: Settings) -> Iterator[Row]:
-    """The longest wait of a single put beside each change of its range, with one writer that puts without a pause."""
+    """The longest wait of a single put during each change of its range, with one writer that never pauses."""
     records = records_of(HEX, settings.count(HEX))
     for durability in ("async", "group_sync"):
         waits: dict[str, list[int]] = {"nothing": [], "split": [], "merge": [], "move": []}
@@ -86,7 +86,7 @@ def change_wait(settings: Settings) -> Iterator[Row]:
 
 
 def _add_waits(store: Store, records: Records, changes: int, waits: dict[str, list[int]]) -> None:
-    """Make so many changes of each kind, in turn, and add for each of them the longest wait."""
+    """Make `changes` changes of each kind in turn, and add the longest wait during each of them."""
     first = store.db.admin.ranges()[0]
     keys = keys_of(first, records)
     lowest, middle = _starts_of_halves(keys)
@@ -116,9 +116,10 @@ def _add_waits(store: Store, records: Records, changes: int, waits: dict[str, li
 
 
 def move_1gib(settings: Settings) -> Iterator[Row]:
-    """A compacted range of a gibibyte, from one worker to another and back, while clients read and write in it.
+    """Moves of a compacted range of 1 GiB from one worker to another and back.
 
-    *Warm*: the system has its pages; *cold*: it has dropped them, and all processes are new.
+    *Warm*: its pages are in the page cache, and clients read and write it meanwhile; *cold*: the page cache has dropped
+    them, and all processes are new.
     """
     count = min(settings.n // 2, MOVED_RECORDS_MAX)
     keys = HEX.keys(np.arange(count, dtype=np.uint64))
@@ -155,7 +156,7 @@ def _load_large(store: Store, keys: list[bytes]) -> None:
 
 
 def _moves(store: Store, keys: list[bytes]) -> list[tuple[int, int]]:
-    """Time and bytes written of each move, beside a reader and a slow writer of it, who must not fail."""
+    """Time and bytes written of each move while a reader and a slow writer use the range, which must not fail."""
     spread = keys[:: max(1, len(keys) // 10_000)]
     url = store.cluster.url
     with (
@@ -169,7 +170,7 @@ def _moves(store: Store, keys: list[bytes]) -> list[tuple[int, int]]:
 
 
 def _moved(store: Store, key: bytes) -> tuple[int, int]:
-    """Move the range with this key to the other worker: nanoseconds until the answer, and bytes written meanwhile."""
+    """Move the range with this key to the other worker; returns the nanoseconds taken and the bytes written."""
     [row] = [row for row in store.db.admin.ranges() if row.start <= key and (not row.end or key < row.end)]
     before = _written_bytes(store.cluster)
     started = time.perf_counter_ns()
@@ -178,12 +179,12 @@ def _moved(store: Store, key: bytes) -> tuple[int, int]:
 
 
 def _written_bytes(cluster: LocalCluster) -> int:
-    """What all processes of the cluster have given the disk to write, logs too."""
+    """The bytes that all processes of the cluster sent to the disk, including logs."""
     return sum(psutil.Process(pid).io_counters().write_bytes for pid in cluster.processes().values())
 
 
 def _drop_pages(directory: Path) -> None:
-    """Let the system forget what it has in memory of the files below a directory, which no process has open."""
+    """Drop the files below a directory from the page cache; no process has them open."""
     for path in filter(Path.is_file, directory.rglob("*")):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -195,7 +196,7 @@ def _drop_pages(directory: Path) -> None:
 
 @contextmanager
 def _loaded_store(settings: Settings, records: Records, durability: str) -> Iterator[Store]:
-    """A store with all records in tables, whose ranges change only when told so."""
+    """A store with all records in tables, whose ranges change only on request."""
     boundaries = records.boundaries(settings.ranges)
     with new_store(settings, durability, boundaries, topology=BY_HAND) as store:
         store.load(records)
@@ -204,12 +205,12 @@ def _loaded_store(settings: Settings, records: Records, durability: str) -> Iter
 
 
 def tail(figures: Figures) -> Figures:
-    """What a tail is held against: the other one."""
+    """The figures by which tails are compared."""
     return {name: figures[name] for name in ("p99_us", "max_us")}
 
 
 def _starts_of_halves(keys: list[bytes]) -> tuple[bytes, bytes]:
-    """The first keys of both halves; not sought during a measurement, from which it would take a core."""
+    """The first keys of both halves. Called before a measurement, since sorting would take a core from it."""
     in_order = sorted(keys)
     return in_order[0], in_order[len(in_order) // 2]
 

@@ -1,4 +1,4 @@
-"""Every workload by its name."""
+"""All workloads by name."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BY_SHAPE: dict[str, OfShape] = {
     "scan_reverse": segments.scan_reverse,
     "disk": segments.disk,
 }
-"""Measured with each of the chosen shapes of records."""
+"""Workloads that are measured with each of the chosen shapes of records."""
 
 OF_ONE_SHAPE: dict[str, OfOneShape] = {
     "get": singles.get,
@@ -66,14 +66,14 @@ NAMES = (*BY_SHAPE, *OF_ONE_SHAPE)
 
 
 class Measurement(NamedTuple):
-    """One workload with records of one shape; `rows` measures it."""
+    """A workload with records of one shape; `rows` measures it."""
 
     name: str
     rows: Callable[[], Iterator[Row]]
 
 
 def measurements(settings: Settings, names: Sequence[str]) -> Iterator[Measurement]:
-    """What is to be measured for the named workloads, or for all."""
+    """The measurements of the named workloads, or of all."""
     for name in names or NAMES:
         if name in OF_ONE_SHAPE:
             yield _of_one_shape(settings, name)

@@ -1,1 +1,1 @@
-"""Real files into a cluster: readers, the loading loop and its durable mark, and the comparison afterwards."""
+"""Loads real files into a cluster: readers, the loading loop and its durable marks, and the comparison afterwards."""

@@ -1,4 +1,4 @@
-"""Records in batches of bounded size."""
+"""Groups records into batches of bounded size."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ BATCH_BYTES = 8 * MIB
 
 @dataclass(slots=True)
 class Batch:
-    """Neighbours in an input, and the place behind them."""
+    """Consecutive records of an input, and the place after them."""
 
     records: list[Record] = field(default_factory=list)
     bad: list[BadRecord] = field(default_factory=list)
     record_bytes: int = 0
-    """Of keys and values."""
+    """The bytes of all keys and values."""
     end: Place = field(default_factory=Place)
 
     def add(self, record: Record | BadRecord) -> None:
-        """Take what stands behind the others."""
+        """Add the record that follows the others."""
         if isinstance(record, Record):
             self.records.append(record)
             self.record_bytes += len(record.key) + len(record.value)
@@ -34,22 +34,22 @@ class Batch:
         self.end = record.end
 
     def is_full(self) -> bool:
-        """Whether it has to be written before more is read."""
+        """Whether the batch must be written before more is read."""
         return len(self.records) + len(self.bad) >= BATCH_ENTRIES or self.record_bytes >= BATCH_BYTES
 
 
 def batches(source: Input, start: Place, skip_bad: bool) -> Iterator[Batch]:
-    """Batches of all records behind a place.
+    """Batches of all records after a place.
 
-    Ends with BadData at a bad record, unless those are skipped, and where the input cannot be read on; what stands
-    before that place is given first.
+    Raises BadData at a bad record, unless those are skipped, and where the input cannot be read further. Batches of
+    all records before that place come first.
     """
     batch = Batch()
     trouble = ""
     try:
         for record in source.records(start):
             if isinstance(record, BadRecord) and not skip_bad:
-                trouble = f"{at_line(source, record)} (--skip-bad passes over it)"
+                trouble = f"{at_line(source, record)} (use --skip-bad to skip it)"
                 break
             batch.add(record)
             if batch.is_full():
@@ -58,7 +58,7 @@ def batches(source: Input, start: Place, skip_bad: bool) -> Iterator[Batch]:
     except BadData as error:
         trouble = f"{source.name}: {error}"
     except UNREADABLE as error:
-        trouble = f"{source.name} cannot be read on: {error}"
+        trouble = f"{source.name} cannot be read further: {error}"
     if batch.records or batch.bad:
         yield batch
     if trouble:
@@ -66,5 +66,5 @@ def batches(source: Input, start: Place, skip_bad: bool) -> Iterator[Batch]:
 
 
 def at_line(source: Input, bad: BadRecord) -> str:
-    """Where it is and what is wrong with it."""
+    """The place of a bad record, and what is wrong with it."""
     return f"{source.name}:{bad.line}: {bad.reason}"

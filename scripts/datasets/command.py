@@ -1,4 +1,4 @@
-"""The command line of load_dataset.py: one command per format, and what they have in common."""
+"""The command line of load_dataset.py: one command for each format, and their common options."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from datasets.running import Settings, run
 
 
 def loads(command: Callable[..., list[Input]]) -> Callable[..., None]:
-    """Make a command that loads the inputs it names, and give it the common options."""
+    """A decorator: makes a command that loads the inputs the function returns, with the common options."""
 
-    @click.option("--url", help="Address of the cluster, as `shardstore serve` prints it. [default: that of --data]")
+    @click.option("--url", help="Address of the cluster, as printed by `shardstore serve`. [default: that of --data]")
     @click.option(
         "--data",
         default="data",
         show_default=True,
         type=click.Path(),
-        help="Data directory of a cluster on this host. When none runs on it, one is started for the load.",
+        help="Data directory of a cluster on this host. If none is running there, one is started for the load.",
     )
-    @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for the cluster, each time.")
-    @click.option("--skip-bad", is_flag=True, help="Pass over what is no record, instead of ending there.")
-    @click.option("--restart", is_flag=True, help="Begin at the start, whatever an earlier load has come to.")
-    @click.option("--verify", is_flag=True, help="Read every record back and compare it; count the replaced ones.")
+    @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for each reply of the cluster.")
+    @click.option("--skip-bad", is_flag=True, help="Skip bad records instead of stopping there.")
+    @click.option("--restart", is_flag=True, help="Start from the beginning, even if an earlier load can be continued.")
+    @click.option("--verify", is_flag=True, help="Read every record back and compare it; count replaced records.")
     @wraps(command)
     def loading(
         url: str | None, data: str, timeout: float, skip_bad: bool, restart: bool, verify: bool, **arguments: Any
@@ -47,9 +47,9 @@ def loads(command: Callable[..., list[Input]]) -> Callable[..., None]:
 def main() -> None:
     """Load real files into a cluster: a running one, or one that is started for the load.
 
-    After Ctrl-C or a crash the same command goes on where it had come to. Of records with the same key the last one
-    wins. FILE may be compressed (.gz, .xz, .bz2), or `-` for the standard input, which cannot be gone on with.
-    Until all is loaded, the cluster keeps how far it has come, under keys that begin with a zero byte and
+    After Ctrl-C or a crash the same command continues where it stopped. Of records with the same key the last one
+    wins. FILE may be compressed (.gz, .xz, .bz2), or `-` for the standard input, which cannot be continued.
+    Until all is loaded, the cluster stores the progress under keys that begin with a zero byte and
     `load_dataset/`.
 
     \b
@@ -61,7 +61,7 @@ def main() -> None:
 FILES = click.argument(
     "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(exists=True, dir_okay=False, allow_dash=True)
 )
-PREFIX = click.option("--prefix", default="", help="What every key begins with.")
+PREFIX = click.option("--prefix", default="", help="Prefix of all keys.")
 
 
 def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
@@ -69,26 +69,26 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
         return None
     names = value.split(",")
     if not all(names):
-        raise click.BadParameter("give names with commas between them")
+        raise click.BadParameter("must be names separated by commas")
     return names
 
 
 def _path_of_names(context: click.Context, parameter: click.Parameter, value: str) -> str:
     if not all(value.split(".")):
-        raise click.BadParameter("give the name of a field, or several with dots between them")
+        raise click.BadParameter("must be the name of a field, or several names separated by dots")
     return value
 
 
 def _delimiter(context: click.Context, parameter: click.Parameter, value: str) -> str:
     value = value.replace("\\t", "\t")
     if len(value) != 1 or value in '\r\n"':
-        raise click.BadParameter("give one character, or \\t for a tab")
+        raise click.BadParameter("must be one character, or \\t for a tab")
     return value
 
 
 def _encoding(context: click.Context, parameter: click.Parameter, value: str) -> str:
     if not is_readable(value):
-        raise click.BadParameter(f"{value} is unknown, or not an extension of ASCII: convert the file to UTF-8")
+        raise click.BadParameter(f"{value} is unknown or not an extension of ASCII: convert the file to UTF-8")
     return value
 
 
@@ -96,9 +96,9 @@ def _encoding(context: click.Context, parameter: click.Parameter, value: str) ->
 @click.argument("directory", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @loads
 def pysource(directory: Path | None) -> list[Input]:
-    """Every line of Python source below DIRECTORY, by default of the standard library, as the demonstration does.
+    """Every line of Python source below DIRECTORY; the default is the standard library, as in the demonstration.
 
-    The key is `path:line-number`, the value is the line with its end. Folders named site-packages are left out.
+    The key is `path:line-number`, the value is the line with its end. Folders named site-packages are skipped.
     """
     return [SourceTree(directory or standard_library())]
 
@@ -107,13 +107,15 @@ def pysource(directory: Path | None) -> list[Input]:
 @FILES
 @click.option("--key", required=True, callback=_names, metavar="COLUMN[,COLUMN...]", help="Columns that make the key.")
 @click.option("--columns", callback=_names, metavar="COLUMN,...", help="Names of the columns. [default: the first row]")
-@click.option("--delimiter", default=",", show_default=True, callback=_delimiter, help="Between columns; \\t is a tab.")
-@click.option("--encoding", default="utf-8", show_default=True, callback=_encoding, help="Of the file.")
-@click.option("--raw", is_flag=True, help="The value is the row as it stands.")
+@click.option(
+    "--delimiter", default=",", show_default=True, callback=_delimiter, help="Separator of columns; \\t is a tab."
+)
+@click.option("--encoding", default="utf-8", show_default=True, callback=_encoding, help="Encoding of the file.")
+@click.option("--raw", is_flag=True, help="The value is the unchanged row.")
 @PREFIX
 @loads
 def csv_command(files: Sequence[str], **options: Any) -> list[Input]:
-    """Rows of CSV files. The value is a JSON object of the columns; colons stand between the columns of a key."""
+    """Rows of CSV files. The value is a JSON object of the columns; colons separate the columns of a key."""
     if options["columns"]:
         try:
             check_columns(options["columns"], options["key"])
@@ -134,7 +136,7 @@ def csv_command(files: Sequence[str], **options: Any) -> list[Input]:
 @PREFIX
 @loads
 def jsonl(files: Sequence[str], **options: Any) -> list[Input]:
-    """JSON objects, one per line. The value is the line as it stands."""
+    """JSON objects, one per line. The value is the unchanged line."""
     return _inputs(files, Format("jsonl", read_json_lines, options))
 
 
@@ -146,7 +148,7 @@ def jsonl(files: Sequence[str], **options: Any) -> list[Input]:
 def lines(files: Sequence[str], **options: Any) -> list[Input]:
     """Lines of any bytes. The key is the line number in twelve digits."""
     if len(files) > 1 and not options["key_is_line"]:
-        raise click.UsageError("the lines of several files have the same numbers: load each with a --prefix of its own")
+        raise click.UsageError("the lines of several files have the same numbers: load each file with its own --prefix")
     return _inputs(files, Format("lines", read_lines, options))
 
 
@@ -156,7 +158,7 @@ def lines(files: Sequence[str], **options: Any) -> list[Input]:
 @PREFIX
 @loads
 def deb822(files: Sequence[str], **options: Any) -> list[Input]:
-    """Paragraphs of Debian control files. The value is the paragraph; colons stand between the fields of a key."""
+    """Paragraphs of Debian control files. The value is the paragraph; colons separate the fields of a key."""
     return _inputs(files, Format("deb822", read_deb822, options))
 
 

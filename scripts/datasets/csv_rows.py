@@ -1,10 +1,10 @@
-"""Rows of CSV files, as RFC 4180 draws them: a quoted field may hold delimiters, doubled quotes and line ends.
+"""Rows of CSV files as in RFC 4180: a quoted field may contain delimiters, doubled quotes and line ends.
 
 The first row names the columns, unless the caller does. Values are JSON objects, {"column": "text", ...}, in UTF-8, or
-the rows as they stand. Empty lines between rows are passed over. Keys are in UTF-8 whatever the encoding of the file.
+the unchanged rows. Empty lines between rows are skipped. Keys are in UTF-8, whatever the encoding of the file.
 
-Blocks of lines of which each is one good row, as nearly all are, become records many at a time (csv_table.py). All
-others are read here, row by row.
+If each line of a block is one good row, as in nearly all blocks, csv_table.py makes its records at once. All other
+blocks are read here, row by row.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from datasets.records import (
 
 ROW_BYTES_MAX = LINE_BYTES_MAX
 _PLAIN = bytes(range(128)).replace(b"\\", rb"\\ \u0041")
-"""ASCII, with what some codecs take for escapes."""
+"""ASCII, with sequences that some codecs read as escapes."""
 
 
 def read_csv(
@@ -46,7 +46,7 @@ def read_csv(
     prefix: str = "",
     raw: bool = False,
 ) -> Records:
-    """Keys are the texts in the columns of `key`, with colons between them. Raises BadData for a wrong header."""
+    """The records of a file; keys are the columns of `key` joined by colons. Raises BadData for a wrong header."""
     csv.field_size_limit(ROW_BYTES_MAX)
     lines = _lines(file, Place() if columns is None else start, encoding)
     if columns is None:
@@ -70,7 +70,7 @@ def read_csv(
 
 
 def _records_of_rows(rows: Iterator[_Row], last: Place, table: Table) -> Records:
-    """The records of one row after the other, up to the row that reaches the place `last`."""
+    """The records of the rows, up to the row that reaches the place `last`."""
     for row in rows:
         try:
             if row.trouble:
@@ -84,17 +84,17 @@ def _records_of_rows(rows: Iterator[_Row], last: Place, table: Table) -> Records
 
 
 def check_columns(columns: Sequence[str], key: Sequence[str]) -> None:
-    """Raise BadData unless every column has a name of its own and those of the key are among them."""
+    """Raise BadData unless the names of the columns are distinct and include those of the key."""
     twice = [name for name, count in Counter(columns).items() if count > 1]
     if twice:
-        raise BadData(f"the column {twice[0]!r} is there twice")
+        raise BadData(f"there are two columns {twice[0]!r}")
     missing = [name for name in key if name not in columns]
     if missing:
         raise BadData(f"there is no column {missing[0]!r}; there are {', '.join(map(repr, columns))}")
 
 
 def is_readable(encoding: str) -> bool:
-    """Whether lines can be found before they are decoded, as ASCII means ASCII; in UTF-16, for example, it does not."""
+    """Whether lines can be found without decoding. The encoding must extend ASCII, as UTF-16 does not, for example."""
     try:
         return _PLAIN.decode(encoding) == _PLAIN.decode("ascii")
     except (LookupError, UnicodeError):
@@ -102,7 +102,7 @@ def is_readable(encoding: str) -> bool:
 
 
 class _Row(NamedTuple):
-    """What csv.reader made of some lines, or why it could not: the first line, the place behind them, their bytes."""
+    """A row read by csv.reader: its first line, the place after it, its bytes, and its fields or what is wrong."""
 
     line: int
     end: Place
@@ -111,12 +111,12 @@ class _Row(NamedTuple):
     trouble: NoRecord | None
 
     def reach(self) -> str:
-        """Where the row ends, if that is not where it begins."""
-        return f" (the row reaches to line {self.end.line})" if self.end.line > self.line else ""
+        """Says where the row ends, if it has several lines."""
+        return f" (the row ends in line {self.end.line})" if self.end.line > self.line else ""
 
 
 class _Feed:
-    """The lines for csv.reader, which takes them one by one as it needs them. Keeps those of the row in hand."""
+    """Gives csv.reader one line after the other, and keeps the lines of the current row."""
 
     def __init__(self, lines: Iterator[Line], start: Place, encoding: str) -> None:
         self._lines = lines
@@ -125,7 +125,7 @@ class _Feed:
         self.begin_row()
 
     def begin_row(self) -> None:
-        """Forget the lines of the row before."""
+        """Forget the lines of the previous row."""
         self.content: list[bytes] = []
         self.content_bytes = 0
         self.trouble: NoRecord | None = None
@@ -142,14 +142,14 @@ class _Feed:
         try:
             return line.decode(self._encoding)
         except UnicodeDecodeError as error:
-            # The row is read on, so that the next one begins where it should.
+            # Read the rest of the row, so that the next row begins at the right line.
             why = f"not {self._encoding}: {error.reason} at byte {error.start + 1} of the line"
             self.trouble = NoRecord(why, self.end.line)
             return line.decode(self._encoding, "replace")
 
 
 def _lines(file: BinaryIO, start: Place, encoding: str) -> Iterator[Line]:
-    """The lines behind a place, without the mark that some programs put before UTF-8."""
+    """The lines after a place, without the byte order mark that some programs put before UTF-8."""
     lines = lines_of(file, start)
     if start == Place() and codecs.lookup(encoding).name == "utf-8":
         for end, line in islice(lines, 1):
@@ -176,10 +176,10 @@ def _rows(lines: Iterator[Line], start: Place, delimiter: str, encoding: str) ->
 
 
 def _header(rows: Iterator[_Row]) -> tuple[list[str], Place]:
-    """The first row that is not empty, and the place behind it."""
+    """The first row that is not empty, and the place after it."""
     for row in rows:
         if row.trouble:
-            raise BadData(f"line {row.line} is no header: {row.trouble}")
+            raise BadData(f"line {row.line} is not a header: {row.trouble}")
         if row.fields:
             return row.fields, row.end
-    raise BadData("there is no header: it is empty")
+    raise BadData("there is no header: the file is empty")

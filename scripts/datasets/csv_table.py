@@ -1,4 +1,4 @@
-"""What a CSV table makes of rows: the key and the value of each, of one row or of a block of lines at once."""
+"""Makes keys and values from the rows of a CSV table: for a single row, or for a block of lines at once."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ BLOCK_BYTES = 256 * KIB
 """A block ends with the line that reaches this size."""
 
 Line: TypeAlias = tuple[Place, bytes]
-"""A line with its end, and the place behind it."""
+"""The place after a line, and the line with its end."""
 
 
 def block_of(lines: Iterator[Line]) -> list[Line]:
-    """The next lines; empty at the end of the file."""
+    """The next block of lines; empty at the end of the file."""
     block: list[Line] = []
     size = 0
     for line in lines:
@@ -31,7 +31,7 @@ def block_of(lines: Iterator[Line]) -> list[Line]:
 
 
 class Table:
-    """The columns, those that make the key, and what the values are: JSON objects, or the rows as they stand."""
+    """The columns of a table, those that make the key, and the form of values: JSON objects, or unchanged rows."""
 
     def __init__(self, columns: Sequence[str], key: Sequence[str], prefix: bytes, raw: bool) -> None:
         self._columns = len(columns)
@@ -52,11 +52,11 @@ class Table:
         return self._prefix + KEY_SEPARATOR.join(map(fields.__getitem__, self._key_fields)).encode()
 
     def value_of(self, fields: Iterable[str], content: bytes) -> bytes:
-        """The value of one row; `content` is the row as it stands."""
+        """The value of one row; `content` is the unchanged row."""
         return content if self._raw else (self._json % tuple(map(encode_basestring, fields))).encode()
 
     def records_of_lines(self, block: Sequence[Line], delimiter: str, encoding: str) -> list[Record] | None:
-        """The records of lines; None unless each of them is a row that is good, or is empty."""
+        """The records of the lines; None unless each line is a good row or empty."""
         try:
             rows = list(csv.reader([line.decode(encoding) for _, line in block], delimiter=delimiter, strict=True))
         except (UnicodeDecodeError, csv.Error):
@@ -76,7 +76,7 @@ class Table:
         return [Record(end.line, end, key, value) for (end, _), key, value in zip(block, keys, values, strict=True)]
 
     def _keys_of(self, rows: Sequence[Sequence[str]]) -> list[bytes] | None:
-        """The keys of rows; None when a part of one is empty."""
+        """The keys of the rows; None if a column of a key is empty."""
         parts = [list(map(itemgetter(at), rows)) for at in self._key_fields]
         if not all(map(all, parts)):
             return None

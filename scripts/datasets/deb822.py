@@ -2,7 +2,7 @@
 
 Package: adduser          a field: name, colon, value; names are not case-sensitive
 Description: add users
- This package ...         a line that begins with a space or a tab continues the field before it
+ This package ...         a line that begins with a space or a tab continues the previous field
 # why                     a comment
                           an empty line, or one of white space alone, ends the paragraph
 """
@@ -19,11 +19,11 @@ from shardstore.limits import VALUE_BYTES_MAX
 
 _Line: TypeAlias = tuple[Place, bytes]
 _NAME = re.compile(rb"[!-9;-~]+")
-"""Printable ASCII but the colon. A comment's # and a signature's - cannot be its first byte."""
+"""Printable ASCII except the colon. The first byte cannot be # (a comment) or - (a signature)."""
 
 
 def read_deb822(file: BinaryIO, start: Place, *, key: Sequence[str], prefix: str = "") -> Records:
-    """Values are the bytes of the paragraphs; keys the values of the named fields, with colons between them."""
+    """The records of a file. Values are the bytes of paragraphs; keys are the named fields joined by colons."""
     names = [encoded(name).lower() for name in key]
     before = encoded(prefix)
     for blank, lines in groupby(lines_of(file, start), lambda line: not line[1].strip()):
@@ -32,12 +32,12 @@ def read_deb822(file: BinaryIO, start: Place, *, key: Sequence[str], prefix: str
 
 
 def _record(lines: Iterable[_Line], names: Sequence[bytes], before: bytes) -> Iterator[Record | BadRecord]:
-    """The record of one paragraph; none when it holds nothing but comments."""
+    """The record of one paragraph; none if it contains only comments."""
     kept, end = _bounded(lines)
     first = kept[0][0].line
     content = b"".join(line for _, line in kept)
     try:
-        # What is too long to be stored is not taken apart either.
+        # A paragraph that is too long to be stored is not parsed.
         fields = _fields(kept) if len(content) <= VALUE_BYTES_MAX else None
         if fields is None:
             yield checked(first, end, b"unknown", content)
@@ -48,7 +48,7 @@ def _record(lines: Iterable[_Line], names: Sequence[bytes], before: bytes) -> It
 
 
 def _bounded(lines: Iterable[_Line]) -> tuple[list[_Line], Place]:
-    """The lines of a paragraph, no more of them than show that it is too long, and the place behind all of it."""
+    """The lines of a paragraph and the place after it. If it is too long, only enough lines to show that."""
     kept: list[_Line] = []
     kept_bytes = 0
     end = Place()
@@ -60,20 +60,20 @@ def _bounded(lines: Iterable[_Line]) -> tuple[list[_Line], Place]:
 
 
 def _fields(lines: Sequence[_Line]) -> dict[bytes, bytes]:
-    """What stands behind the names, on their own lines."""
+    """The values of the fields by name, without continuation lines."""
     fields: dict[bytes, bytes] = {}
     for (_, number), line in lines:
         if line.startswith(b"#"):
             continue
         if line[:1] in (b" ", b"\t"):
             if not fields:
-                raise NoRecord("the line continues a field, but there is none before it", number)
+                raise NoRecord("the line continues a field, but there is no field before it", number)
             continue
         name, colon, value = line.partition(b":")
         if not colon or line.startswith(b"-") or not _NAME.fullmatch(name):
-            raise NoRecord("neither a field with a colon, nor a continuation, nor a comment", number)
+            raise NoRecord("the line is neither a field with a colon, nor a continuation, nor a comment", number)
         if name.lower() in fields:
-            raise NoRecord(f"the field {name.decode()} is there a second time", number)
+            raise NoRecord(f"the field {name.decode()} occurs twice", number)
         fields[name.lower()] = value.strip()
     return fields
 

@@ -1,4 +1,4 @@
-"""What a load shows while it runs: a progress bar on a terminal, elsewhere a line every few seconds."""
+"""The progress display of a load: a bar on a terminal, elsewhere a line every few seconds."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from datasets.records import Place
 SECONDS_BETWEEN_LINES = 5.0
 
 Show: TypeAlias = Callable[[Place, int], None]
-"""Takes the place an input has come to, and the records before it."""
+"""Takes the place reached in an input, and the number of records before it."""
 
 
 class Display:
-    """Shows one input at a time on the console."""
+    """Shows the progress of one input at a time on the console."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
@@ -34,7 +34,7 @@ class Display:
 
     @contextmanager
     def showing(self, doing: str, source: Input) -> Iterator[Show]:
-        """Show how far the input has come while the block runs."""
+        """Show the progress of the input while the block runs."""
         if not self._console.is_terminal:
             yield self._lines(doing, source)
             return

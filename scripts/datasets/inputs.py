@@ -1,4 +1,4 @@
-"""Where records come from: files, also compressed ones, and the standard input."""
+"""The sources of records: files, which may be compressed, and the standard input."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STANDARD_INPUT = "-"
 READ_BYTES = MIB
 
 UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError)
-"""What reading raises when a file cannot be read, or its compressed data is damaged or cut off."""
+"""The errors raised when a file cannot be read, or its compressed data is damaged or cut off."""
 
 _COMPRESSIONS: Mapping[str, Callable[[BinaryIO], Any]] = {
     ".gz": lambda file: gzip.GzipFile(fileobj=file),
@@ -32,14 +32,14 @@ _COMPRESSIONS: Mapping[str, Callable[[BinaryIO], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A reader and the options that, with the file, determine every record."""
+    """A reader and its options. Together with the file, they determine every record."""
 
     name: str
     reader: Reader
     options: Mapping[str, Any]
 
     def read(self, file: BinaryIO, start: Place) -> Records:
-        """What the reader gives with these options."""
+        """The records that the reader finds with these options."""
         return self.reader(file, start, **self.options)
 
     def __str__(self) -> str:
@@ -47,28 +47,28 @@ class Format:
 
 
 class Input(Protocol):
-    """Something to load."""
+    """A source of records to load."""
 
     name: str
-    """For messages."""
+    """The name in messages."""
     path: str
-    """The same for the same file, wherever the script is run from."""
+    """The absolute path, so that a file has the same path whatever the current directory."""
     reading: str
-    """How it is read: the format and its options."""
+    """The format and its options, as text."""
     size: int | None
-    """Bytes of input, for the progress bar; None where nobody knows."""
+    """Bytes of input, for the progress bar; None if unknown."""
     identity: dict[str, Any] | None
-    """What changes when the content may have changed; None for what can be read only once."""
+    """Attributes that change if the content may have changed; None if the input can be read only once."""
 
     def records(self, start: Place) -> Records:
-        """What stands behind a place."""
+        """The records after a place."""
 
     def consumed(self, place: Place) -> int:
         """Bytes of input read up to this place."""
 
 
 class FileInput:
-    """A file in one of the formats, or the standard input. What is no regular file, a pipe, can be read only once."""
+    """A file in one of the formats, or the standard input. An irregular file, such as a pipe, can be read only once."""
 
     def __init__(self, path: str, form: Format) -> None:
         self.name = "standard input" if path == STANDARD_INPUT else shown(path)
@@ -86,7 +86,7 @@ class FileInput:
             self.identity = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": status.st_ino}
 
     def records(self, start: Place) -> Records:
-        """What stands behind a place. Raises one of UNREADABLE, or BadData."""
+        """The records after a place. Raises one of UNREADABLE, or BadData."""
         if self._given == STANDARD_INPUT:
             yield from self._form.read(sys.stdin.buffer, start)
             return
@@ -98,7 +98,7 @@ class FileInput:
                     yield from self._form.read(content, start)
 
     def consumed(self, place: Place) -> int:
-        """Bytes of input read up to this place; of a compressed file, its own bytes."""
+        """Bytes of input read up to this place; for a compressed file, its compressed bytes."""
         if self._compression is None or self._file is None or self._file.closed:
             return place.position
         return self._file.tell()

@@ -1,4 +1,4 @@
-"""JSON Lines: a JSON object on each line. Lines of white space alone are passed over."""
+"""JSON Lines: a JSON object on each line. Blank lines are skipped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shardstore.limits import VALUE_BYTES_MAX
 
 
 def read_json_lines(file: BinaryIO, start: Place, *, key: str, prefix: str = "") -> Records:
-    """Values are the lines as they stand, without their ends; `key` is the path to a field, like `user.id`."""
+    """The records of a file. Values are the lines without their ends; `key` is the path to a field, like `user.id`."""
     path = key.split(".")
     before = encoded(prefix)
     for end, line in lines_of(file, start):
@@ -24,7 +24,7 @@ def read_json_lines(file: BinaryIO, start: Place, *, key: str, prefix: str = "")
 
 def _record(end: Place, content: bytes, path: list[str], before: bytes) -> Record | BadRecord:
     try:
-        # What is too long to be stored is not parsed either.
+        # A line that is too long to be stored is not parsed.
         key = _key(_parsed(content), path) if len(content) <= VALUE_BYTES_MAX else b"unknown"
     except NoRecord as why:
         return BadRecord(end.line, end, str(why))
@@ -38,22 +38,22 @@ def _parsed(content: bytes) -> Any:
         raise NoRecord(f"not UTF-8: {error.reason} at byte {error.start + 1} of the line") from None
     except json.JSONDecodeError as error:
         raise NoRecord(f"broken JSON: {error.msg} at column {error.colno}") from None
-    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, thousands of brackets
-        raise NoRecord(f"JSON beyond what Python reads: {error}") from None
+    except (ValueError, RecursionError) as error:  # numbers with thousands of digits, thousands of nested brackets
+        raise NoRecord(f"JSON that Python cannot read: {error}") from None
 
 
 def _key(found: Any, path: list[str]) -> bytes:
-    """The text or the whole number at the end of the path."""
+    """The text or integer at the path, as bytes."""
     name = ".".join(path)
     for step in path:
         if not isinstance(found, dict) or step not in found:
-            raise NoRecord(f"no field {name}")
+            raise NoRecord(f"there is no field {name}")
         found = found[step]
     if isinstance(found, bool) or not isinstance(found, str | int):
-        raise NoRecord(f"the field {name} is neither text nor a whole number")
+        raise NoRecord(f"the field {name} is neither text nor an integer")
     if found == "":
         raise NoRecord(f"the field {name} is empty")
     try:
         return str(found).encode("utf-8")
     except UnicodeEncodeError:
-        raise NoRecord(f"the field {name} holds half of a surrogate pair") from None
+        raise NoRecord(f"the field {name} contains half of a surrogate pair") from None

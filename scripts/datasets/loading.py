@@ -1,4 +1,4 @@
-"""The load itself: where to begin with each input, batch after batch into the cluster, and the marks beside them."""
+"""The loading loop: finds where to begin in each input, and writes batches and marks to the cluster."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from datasets.patient_client import PatientClient
 from datasets.records import BadData
 
 SHOWN_MAX = 20
-"""Bad records that are shown; all are counted."""
+"""Maximum number of bad records to show; all are counted."""
 
 
 @dataclass(slots=True)
 class Totals:
-    """What one run did."""
+    """What one run has loaded and skipped."""
 
     records: int = 0
     record_bytes: int = 0
-    """Of keys and values."""
+    """The bytes of all keys and values."""
     skipped: int = 0
 
 
 def marks_of(sources: Sequence[Input], db: PatientClient, restart: bool) -> list[Mark]:
-    """Where to begin with each input. Raises BadData when an earlier load of one cannot be continued."""
+    """The mark from which to load each input. Raises BadData if an earlier load of one cannot be continued."""
     keys = [key_of(source.path) for source in sources]
     if restart:
         remove_marks(sources, db)
@@ -35,7 +35,7 @@ def marks_of(sources: Sequence[Input], db: PatientClient, restart: bool) -> list
 
 
 def remove_marks(sources: Sequence[Input], db: PatientClient) -> None:
-    """Everything is loaded: the next load of the same inputs begins at their start."""
+    """Remove the marks, so that the next load of these inputs begins at their start."""
     db.remove(key_of(source.path) for source in sources if source.identity is not None)
 
 
@@ -46,12 +46,12 @@ def _begin(source: Input, stored: bytes | None) -> Mark:
         mark = Mark.decode(stored)
         mark.check(source)
     except BadData as why:
-        raise BadData(f"an earlier load of {source.name} cannot go on: {why}; --restart begins anew") from None
+        raise BadData(f"an earlier load of {source.name} cannot be continued: {why}; --restart begins anew") from None
     return mark
 
 
 class Loading:
-    """Loads inputs one after the other and counts in `totals`. Bad records end it with BadData, unless `skip_bad`."""
+    """Loads inputs one after the other, and counts in `totals`. Raises BadData at a bad record, unless `skip_bad`."""
 
     def __init__(self, db: PatientClient, display: Display, skip_bad: bool) -> None:
         self.totals = Totals()
@@ -60,10 +60,10 @@ class Loading:
         self._skip_bad = skip_bad
 
     def load(self, source: Input, mark: Mark) -> None:
-        """Write what stands behind the mark."""
+        """Write the records after the mark."""
         if mark.position:
             self._display.say(
-                f"going on with {source.name} at byte {mark.position:,}, behind line {mark.line:,}; "
+                f"continuing {source.name} at byte {mark.position:,}, after line {mark.line:,}; "
                 f"{mark.records:,} records were loaded before and {mark.skipped:,} skipped"
             )
         with self._display.showing("loading", source) as show:
@@ -81,7 +81,7 @@ class Loading:
         for bad in batch.bad[: max(0, SHOWN_MAX - self.totals.skipped)]:
             self._display.say(f"skipped {at_line(source, bad)}")
         if self.totals.skipped <= SHOWN_MAX < self.totals.skipped + len(batch.bad):
-            self._display.say("what is skipped from here on is counted, but not shown")
+            self._display.say("further bad records are counted, but not shown")
 
     def _count(self, batch: Batch) -> None:
         self.totals.records += len(batch.records)

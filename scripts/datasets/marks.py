@@ -1,14 +1,14 @@
-r"""How far the load of an input has come: a mark, kept in the cluster itself beside what was loaded.
+r"""Marks: how much of an input is loaded, stored in the cluster together with the data.
 
     key      "\0load_dataset/" + BLAKE2b-128 of the input's path, in hexadecimal digits
     value    JSON: {"version": 1, "path": ..., "reading": the format and its options,
                     "identity": {"size": ..., "mtime_ns": ..., "inode": ...},
                     "position": bytes, "line": lines, "records": ..., "skipped": ... of all runs together}
 
-A mark is written after the batch before it was acknowledged. So a load that was interrupted goes on at most one batch
-before the place it had come to, and what is written twice is written with the same content. Marks are removed together
-when all inputs of a command are loaded. Under `--durability async` a power cut may lose the last second of what a mark
-speaks for: use --restart after one.
+A mark is written after the batch before it was acknowledged. So an interrupted load continues at most one batch before
+the place it had reached, and writes that batch again with the same content. Marks are removed together once all inputs
+of a command are loaded. With `--durability async`, a power failure may lose the last second of data before a mark: use
+--restart after one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Everything of the input before this place is in the cluster."""
+    """A place in an input; everything before it is in the cluster."""
 
     path: str
     reading: str
@@ -41,12 +41,12 @@ class Mark:
 
     @classmethod
     def at_start(cls, source: Input) -> Self:
-        """Nothing is loaded yet."""
+        """The mark at the start of an input."""
         return cls(source.path, source.reading, source.identity or {})
 
     @classmethod
     def decode(cls, value: bytes) -> Self:
-        """The mark in a stored value. Raises BadData."""
+        """The mark of a stored value. Raises BadData."""
         try:
             fields = json.loads(value)
             if fields.pop("version") != VERSION:
@@ -56,21 +56,21 @@ class Mark:
             raise BadData("the mark of an earlier load cannot be read") from None
 
     def encode(self) -> bytes:
-        """What is stored."""
+        """The stored value."""
         return json.dumps({"version": VERSION} | asdict(self)).encode()
 
     @property
     def key(self) -> bytes:
-        """What it is stored under."""
+        """The key under which the mark is stored."""
         return key_of(self.path)
 
     @property
     def place(self) -> Place:
-        """Where to read on."""
+        """The place at which to continue."""
         return Place(self.position, self.line)
 
     def behind(self, batch: Batch) -> Self:
-        """The mark once this batch was acknowledged."""
+        """The mark after this batch."""
         return replace(
             self,
             position=batch.end.position,
@@ -80,15 +80,15 @@ class Mark:
         )
 
     def check(self, source: Input) -> None:
-        """Raise BadData unless the input and the way it is read are those the mark was made for."""
+        """Raise BadData unless the input and how it is read are the same as when the mark was made."""
         if self.reading != source.reading:
-            raise BadData(f"it was begun as {self.reading}, and this is {source.reading}")
+            raise BadData(f"it was read as {self.reading}, and now as {source.reading}")
         now = source.identity or {}
         changed = sorted(name for name in {*self.identity, *now} if self.identity.get(name) != now.get(name))
         if changed:
-            raise BadData(f"it has changed since: another {' and '.join(changed)}")
+            raise BadData(f"it has changed since, in its {' and '.join(changed)}")
 
 
 def key_of(path: str) -> bytes:
-    """Where the mark of an input is stored."""
+    """The key of the mark of an input."""
     return KEY_PREFIX + hashlib.blake2b(os.fsencode(path), digest_size=16).hexdigest().encode()

@@ -1,4 +1,4 @@
-"""A client that repeats what failed for a while. Every call here may be repeated: it has the same effect again."""
+"""A client that retries failed calls. All its calls are idempotent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 from shardstore import Busy, Client, OutcomeUnknown, Unavailable
 
 REPEATS_MAX = 5
-"""Of one call; each of them, and the first, has the whole timeout."""
+"""Maximum number of retries of one call; each attempt has the whole timeout."""
 PAUSE_SECONDS = 0.5
 PAUSE_SECONDS_MAX = 5.0
 
@@ -17,7 +17,7 @@ _Answer = TypeVar("_Answer")
 
 
 class PatientClient:
-    """Counts in `repeats` how often it had to repeat a call, and tells why by `say`."""
+    """Retries calls, counts the retries in `repeats`, and passes the reasons to `say`."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class PatientClient:
         self._until_done(lambda: self._db.put_many(pairs, timeout=self._timeout))
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """The values of the keys."""
+        """Get the values of the keys."""
         return self._until_done(lambda: self._db.get_many(keys, timeout=self._timeout))
 
     def remove(self, keys: Iterable[bytes]) -> None:
@@ -52,13 +52,13 @@ class PatientClient:
             except (Busy, Unavailable, OutcomeUnknown) as error:
                 if not left:
                     raise
-                self._say(f"repeating, at most {left} more times: {error}")
+                self._say(f"retrying, at most {left} more times: {error}")
                 self.repeats += 1
                 self._sleep(_pause_seconds(error))
-        raise AssertionError("the last turn returns or raises")
+        raise AssertionError("the last attempt returns or raises")
 
 
 def _pause_seconds(error: Exception) -> float:
-    """What the cluster asks for, within bounds."""
+    """The pause that the cluster asks for, within bounds."""
     asked = error.retry_after if isinstance(error, Busy) else 0.0
     return min(max(asked, PAUSE_SECONDS), PAUSE_SECONDS_MAX)

@@ -1,4 +1,4 @@
-"""Lines of any bytes: under their number, or each line a key of its own."""
+"""Lines of any bytes: stored under their number, or as keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NUMBER_DIGITS = 12
 
 
 def read_lines(file: BinaryIO, start: Place, *, prefix: str = "", key_is_line: bool = False) -> Records:
-    """Values are lines without their ends, keys their padded numbers; or keys are the lines and values are empty."""
+    """The records of a file: lines without their ends under their padded numbers, or as keys with empty values."""
     before = encoded(prefix)
     for end, line in lines_of(file, start):
         content = without_line_end(line)

@@ -1,6 +1,6 @@
-"""Every line of Python source below a directory, under the key `path:line-number`.
+"""Reads every line of Python source below a directory, for the key `path:line-number`.
 
-The demonstration loads the standard library's own source with it and compares what comes back, byte for byte.
+The demonstration uses it to load the source of the standard library.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from datasets.records import BadRecord, Place, Record, Records, checked, shown
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file of Python source. `name` is its path below the directory, in bytes."""
+    """A file of Python source. `name` is its path below the directory, in bytes."""
 
     name: bytes
     content: bytes
@@ -30,34 +30,34 @@ class SourceFile:
 
     @property
     def prefix(self) -> bytes:
-        """How the keys of its lines begin."""
+        """The prefix of the keys of its lines."""
         return self.name + b":"
 
     def records(self) -> Iterator[tuple[bytes, bytes]]:
-        """A key and a value for each line; the line ends belong to the lines."""
+        """A key and a value for each line; values include the line ends."""
         for number, line in enumerate(self.content.splitlines(keepends=True), 1):
             yield self.prefix + b"%08d" % number, line
 
 
 def standard_library() -> Path:
-    """Where this Python keeps its own source."""
+    """The directory of the standard library's source."""
     return Path(sysconfig.get_path("stdlib"))
 
 
 def source_paths(directory: Path) -> list[Path]:
-    """Python files below the directory in order, without what was installed beside them."""
+    """The Python files below the directory in order, except those in site-packages."""
     paths = directory.rglob("*.py")
     return sorted(path for path in paths if "site-packages" not in path.relative_to(directory).parts and path.is_file())
 
 
 def source_files() -> list[SourceFile]:
-    """The standard library's own source."""
+    """The source files of the standard library."""
     library = standard_library()
     return [SourceFile.read(library, path) for path in source_paths(library)]
 
 
 class SourceTree:
-    """All source files below a directory as one input: a position counts bytes through the files in their order."""
+    """All source files below a directory as one input. Positions count bytes through all files in order."""
 
     def __init__(self, directory: Path) -> None:
         self.name = shown(directory)
@@ -73,7 +73,7 @@ class SourceTree:
         self.identity: dict[str, Any] | None = {"files": len(statuses), "listing": listing.hexdigest()}
 
     def records(self, start: Place) -> Records:
-        """The lines behind the place, with one file in memory at a time."""
+        """The lines after the place; only one file at a time is in memory."""
         position, number = 0, start.line
         for path, size in self._sizes.items():
             if position + size <= start.position:
@@ -92,5 +92,5 @@ class SourceTree:
 
 
 def _naming(path: Path, bad: BadRecord) -> BadRecord:
-    """Its line is counted through all files, so the reason names the file."""
+    """The bad record with the file named in its reason, since its line number counts through all files."""
     return bad._replace(reason=f"in {shown(path)}: {bad.reason}")

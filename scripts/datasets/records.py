@@ -1,7 +1,7 @@
-"""What every reader gives: records, lines that are none, and the places between them.
+"""The output of readers: records, bad records, and the places between them.
 
-A reader is a function of a binary file and a place in it. It gives a Record or a BadRecord for whatever stands behind
-that place, in the order of the file, and holds no more than one record in memory.
+A reader is a function of a binary file and a place in it. It yields a Record or BadRecord for everything after the
+place, in the order of the file, and keeps only a bounded part of the file in memory.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 from shardstore.limits import KEY_BYTES_MAX, MIB, VALUE_BYTES_MAX
 
 LINE_BYTES_MAX = 2 * VALUE_BYTES_MAX
-"""A longer line can be no record, and is not kept. Twice a value, because quotes in a CSV field are doubled."""
+"""A longer line cannot be a record and is not kept. Twice the size of a value, since CSV doubles quotes in fields."""
 KEY_SEPARATOR = ":"
-"""Between the parts of a key that is made of several columns or fields."""
+"""Separates the columns or fields of a key."""
 
 _READ_AHEAD = MIB
 
 
 class Place(NamedTuple):
-    """A boundary between records: how many bytes and lines stand before it."""
+    """A boundary between records: the number of bytes and lines before it."""
 
     position: int = 0
     line: int = 0
 
 
 class Record(NamedTuple):
-    """A key and its value; the number of its first line, and the place behind it."""
+    """A key and its value, the number of its first line, and the place after it."""
 
     line: int
     end: Place
@@ -38,7 +38,7 @@ class Record(NamedTuple):
 
 
 class BadRecord(NamedTuple):
-    """What cannot be loaded: the number of the line that is to blame, the place behind all of it, and the reason."""
+    """Data that cannot be loaded: the number of the wrong line, the place after the data, and the reason."""
 
     line: int
     end: Place
@@ -46,7 +46,7 @@ class BadRecord(NamedTuple):
 
 
 class NoRecord(Exception):
-    """Why something is no record, and the line to blame if it is not the first; readers make a BadRecord of it."""
+    """Why data is not a record, and which line is wrong if not the first. Readers turn it into a BadRecord."""
 
     def __init__(self, reason: str, line: int | None = None) -> None:
         super().__init__(reason)
@@ -54,16 +54,16 @@ class NoRecord(Exception):
 
 
 class BadData(Exception):
-    """Data that ends the load, in one line for the user."""
+    """Data that ends the load, with a message of one line for the user."""
 
 
 Records: TypeAlias = Iterator[Record | BadRecord]
 Reader: TypeAlias = Callable[..., Records]
-"""Takes a binary file, a Place, and the options of its format by name."""
+"""Takes a binary file, a Place, and the options of the format by name."""
 
 
 def lines_of(file: BinaryIO, start: Place) -> Iterator[tuple[Place, bytes]]:
-    """The place behind each line, and the line with its end; of a line beyond LINE_BYTES_MAX only the beginning."""
+    """The place after each line, and the line with its end; of a line beyond LINE_BYTES_MAX only the beginning."""
     position, number = start
     if position:
         file.seek(position)
@@ -81,17 +81,17 @@ def without_line_end(line: bytes) -> bytes:
 
 
 def encoded(text: str) -> bytes:
-    """The bytes of a word of the command line, whatever they were."""
+    """The exact bytes of a command-line argument, which need not be valid UTF-8."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def shown(path: Path | str) -> str:
-    """A path for the eye, also one that is no text."""
+    """A path as printable text, even if it is not valid UTF-8."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def checked(line: int, end: Place, key: bytes, value: bytes) -> Record | BadRecord:
-    """The record, if the store takes such a key and such a value."""
+    """A Record if the store accepts the key and the value, else a BadRecord."""
     if not key:
         return BadRecord(line, end, "the key is empty")
     if len(key) > KEY_BYTES_MAX:
@@ -102,7 +102,7 @@ def checked(line: int, end: Place, key: bytes, value: bytes) -> Record | BadReco
 
 
 def _skip_line(file: BinaryIO) -> int:
-    """Read on to the end of the line; answers how many bytes that were."""
+    """Skip the rest of the line. Returns the number of bytes skipped."""
     skipped = 0
     while piece := file.readline(_READ_AHEAD):
         skipped += len(piece)

@@ -1,4 +1,4 @@
-"""A whole run: the cluster, the load, the comparison, and how it ends."""
+"""A whole run: finds the cluster, loads, compares, and sets the exit code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXIT_INTERRUPTED = 130
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What all commands have in common, named like their options."""
+    """The settings of all commands, named like their options."""
 
     url: str | None
     data: str
@@ -41,9 +41,9 @@ class Settings:
 
 
 def run(sources: Sequence[Input], settings: Settings) -> None:
-    """Load and compare; ends the process with an exit code unless all went well."""
+    """Load and compare; exits with a code other than 0 unless all went well."""
     if settings.verify and any(source.identity is None for source in sources):
-        raise click.UsageError("--verify reads the input a second time, which a pipe or the standard input cannot give")
+        raise click.UsageError("--verify reads the input twice, which is impossible with a pipe or the standard input")
     display = Display(Console(stderr=True))
     try:
         with (
@@ -63,7 +63,7 @@ def run(sources: Sequence[Input], settings: Settings) -> None:
 
 @contextmanager
 def _cluster(settings: Settings, display: Display) -> Iterator[str]:
-    """The url of the given cluster, of the one that runs on the data directory, or of one that ends with the load."""
+    """The url of the given cluster, of the one running on the data directory, or of one that ends with the load."""
     url = settings.url
     if url is None:
         with suppress(Unavailable):
@@ -90,22 +90,22 @@ def _load_and_compare(sources: Sequence[Input], settings: Settings, db: PatientC
 
 
 def _how_far(records: int, again: bool) -> str:
-    """What a load that ended early has done. `again`: whether it can be gone on with."""
+    """Says what an interrupted load has done. `again`: whether it can be continued."""
     if not records:
-        return "stopped: nothing of this run is loaded for certain"
-    loaded = f"{records:,} record{' of this run is' if records == 1 else 's of this run are'} loaded for certain"
-    return f"stopped: {loaded}{'; the same command goes on behind' if again else ''}"
+        return "stopped: no record of this run is certain to be loaded"
+    loaded = f"{records:,} record{' of this run is' if records == 1 else 's of this run are'} certain to be loaded"
+    return f"stopped: {loaded}{'; the same command continues from there' if again else ''}"
 
 
 def _print_totals(totals: Totals, repeats: int, seconds: float) -> None:
     click.echo(
         f"loaded {totals.records:,} records, {in_units(totals.record_bytes)} of keys and values, in {seconds:.2f} s: "
-        f"{totals.records / seconds:,.0f} a second; {repeats:,} calls repeated, {totals.skipped:,} bad records skipped"
+        f"{totals.records / seconds:,.0f} a second; {repeats:,} calls retried, {totals.skipped:,} bad records skipped"
     )
 
 
 def _same(sources: Sequence[Input], db: PatientClient, display: Display) -> bool:
-    """Compare everything, and list what is different."""
+    """Compare all inputs, and print the differences. Returns whether there are none."""
     verifying = Verifying(db, display)
     for source in sources:
         verifying.compare(source)
@@ -114,6 +114,6 @@ def _same(sources: Sequence[Input], db: PatientClient, display: Display) -> bool
         click.echo(f"{difference}: {key.decode('utf-8', 'backslashreplace')}")
     click.echo(
         f"compared {verifying.records:,} records, {verifying.replaced:,} of them replaced by later ones of their key: "
-        + (f"{len(different):,} are different" if different else "the others are all there, byte for byte")
+        + (f"{len(different):,} are different" if different else "all others are there, byte for byte")
     )
     return not different

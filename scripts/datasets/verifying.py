@@ -1,7 +1,7 @@
-"""Reads back what was loaded and compares it with the inputs, which are read a second time.
+"""Reads back what was loaded, and compares it with the inputs, which are read a second time.
 
-Of records with the same key the last one wins. So a record that is not found as it stands is a difference only if none
-with its key, and what was found, comes behind it.
+Of records with the same key the last one wins. So a record that the cluster does not have unchanged is a difference
+only if no later record has its key and the value found.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from datasets.patient_client import PatientClient
 from datasets.records import BadData, Place, Record
 
 OPEN_MAX = 1_000_000
-"""Keys whose records were not found as they stand so far; with more of them the comparison ends."""
+"""Maximum number of keys that differ so far; with more, the comparison ends."""
 
 
 class Difference(NamedTuple):
-    """A record that the cluster does not have as it stands."""
+    """A record that the cluster does not have, or has with another value."""
 
     source: str
     line: int
@@ -33,8 +33,8 @@ class Difference(NamedTuple):
 class Verifying:
     """Compares inputs one after the other.
 
-    `records` counts those that were compared, `replaced` those of them whose key came again behind them with another
-    value.
+    `records` counts the records compared, `replaced` those that had another value in the cluster, since a later record
+    has the same key.
     """
 
     def __init__(self, db: PatientClient, display: Display) -> None:
@@ -46,11 +46,11 @@ class Verifying:
 
     @property
     def differences(self) -> dict[bytes, Difference]:
-        """What is different by key, once all inputs were compared."""
+        """The differences by key, complete once all inputs are compared."""
         return self._open
 
     def compare(self, source: Input) -> None:
-        """Read every record of the input from the cluster. Raises BadData when too much is different."""
+        """Compare every record of the input with the cluster. Raises BadData if too many keys differ."""
         with self._display.showing("comparing", source) as show:
             for batch in batches(source, Place(), skip_bad=True):
                 found = self._db.read([record.key for record in batch.records])
@@ -66,4 +66,4 @@ class Verifying:
             if value != record.value:
                 self._open[record.key] = Difference(source.name, record.line, value is None)
         if len(self._open) > OPEN_MAX:
-            raise BadData(f"more than {OPEN_MAX:,} keys are different, or come again later: too many to compare")
+            raise BadData(f"more than {OPEN_MAX:,} keys differ, or are replaced later: too many to compare")

@@ -1,4 +1,4 @@
-"""Whether what was read is right. Nothing here runs while the clock of a call does."""
+"""Checks of the data that was read. They run between calls and are not timed."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from ycsb.values import Values
 from ycsb.workloads import Kind
 
 MISSING = "Missing"
-"""A record that was loaded or inserted has no value, or a scan that should begin with it does not."""
+"""A loaded or inserted record has no value, or a scan that should begin with it does not."""
 WRONG_VALUE = "WrongValue"
-"""A value that nobody wrote for its key."""
+"""A value that was never written for its key."""
 WRONG_SCAN = "WrongScan"
-"""Entries out of order, or more than asked for."""
+"""Entries out of order, or more than requested."""
 WRONG = frozenset((MISSING, WRONG_VALUE, WRONG_SCAN))
 
 Faults: TypeAlias = Counter[tuple[int, str]]
-"""How often what went wrong, by kind of operation and name."""
+"""The number of faults by kind of operation and name."""
 Check: TypeAlias = Callable[[int, tuple[Any, ...], Any], None]
-"""Takes the kind of a call, its arguments, and what it answered."""
+"""Takes the kind of a call, its arguments, and its result."""
 
 
 class Answers:
-    """Checks the answers that one runner gets, and counts faults. `checks`: by kind, where something is read."""
+    """Checks the results of one runner, and counts faults. `checks`: the check of each kind that reads."""
 
     def __init__(self, settings: Settings) -> None:
         self._is_right = Values(settings.value_bytes).is_right if settings.verify else None
@@ -40,7 +40,7 @@ class Answers:
         }
 
     def failed(self, kind: int, arguments: tuple[Any, ...], error: Exception) -> None:
-        """Count an error of the store. A record whose insert failed may be missing."""
+        """Count an error of the store. A record whose insert failed may be missing later."""
         self.faults[kind, type(error).__name__] += 1
         if kind == Kind.INSERT:
             keys = arguments[0]
@@ -72,5 +72,5 @@ class Answers:
 
 
 def wrong_answers(faults: Iterable[Mapping[str, int]]) -> int:
-    """How many of the faults, counted by name, are answers that are wrong, and not errors."""
+    """The number of faults that are wrong data, not errors."""
     return sum(count for counts in faults for name, count in counts.items() if name in WRONG)

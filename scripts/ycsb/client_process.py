@@ -1,9 +1,9 @@
-"""One client process: it opens the store, waits for the common begin, and tells its parent every second.
+"""A client process: opens the store, waits for the common start, and sends figures to its parent every second.
 
     child -> parent    Ready, then Parts every second, then Done; or Failed at any time
-    parent -> child    the time of the begin, in ns of the clock that all processes share; then perhaps STOP
+    parent -> child    the start time, in ns of the clock that all processes share; then perhaps STOP
 
-When the pipe ends, the parent is gone, and so is this process.
+When the pipe closes, the parent has died and this process exits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ycsb.settings import Settings
 
 STOP = "stop"
 TOLD_NS = SECOND_NS // 5
-"""How long after the end of a second its figures are told: runners hand over with their first call of the next."""
+"""Delay after a second until its figures are sent: runners hand over with their first call of the next second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +38,26 @@ class Done:
     """All runners have ended."""
 
     cpu_seconds: float
-    """What this process has used since the begin."""
+    """CPU seconds of this process since the start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The process cannot go on. `expected`: `what` is the reason the store gave; else it is a traceback."""
+    """The process cannot continue. `what` is the message of the store if `expected`, else a traceback."""
 
     what: str
     expected: bool
 
 
 def run_client(settings: Settings, process: int, pipe: Connection) -> None:
-    """The whole life of a client process, the `process`-th of the phase."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this process
+    """Run client process number `process` of the phase, from start to end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends this process
     try:
         _run(settings, process, pipe)
     except ShardstoreError as error:
         pipe.send(Failed(str(error), expected=True))
     except (EOFError, BrokenPipeError):
-        pass  # the parent is gone
+        pass  # the parent has died
     except BaseException:
         pipe.send(Failed(traceback.format_exc(), expected=False))
 
@@ -81,13 +81,13 @@ def _listen(pipe: Connection, orders: Orders) -> None:
         while pipe.recv() != STOP:
             pass
     except (EOFError, OSError):
-        os._exit(1)  # the parent is gone
+        os._exit(1)  # the parent has died
     orders.stop()
 
 
 @contextmanager
 def _telling(pipe: Connection, orders: Orders, begin_ns: int) -> Iterator[None]:
-    """Tell the parent every second what was measured, from a thread of its own."""
+    """Send the figures to the parent every second, in a thread."""
     ended = Event()
 
     def tell() -> None:

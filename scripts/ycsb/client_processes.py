@@ -1,4 +1,4 @@
-"""The client processes of a phase, as their parent sees them; client_process.py is their own side."""
+"""The parent's side of the client processes of a phase; client_process.py is the other side."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ END_SECONDS = 2.0
 
 
 class ClientFailed(ShardstoreError):
-    """A client process ended before its time; the message says why."""
+    """A client process ended too early; the message says why."""
 
 
 class ClientProcesses:
-    """Started at the begin of the `with` block, ended with it in every case.
+    """The client processes of a phase. They start and end with a `with` block.
 
-    Ctrl-C raises nothing meanwhile, as it might tear a message apart; it sets `interrupted`.
+    In the block Ctrl-C sets `interrupted` and raises nothing, since an exception could cut a message in two.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -41,7 +41,7 @@ class ClientProcesses:
         self._handler: Any = None
 
     def wait_until_ready(self) -> None:
-        """Return when all have opened their store. Raises ClientFailed, or KeyboardInterrupt."""
+        """Wait until all processes have opened their store. Raises ClientFailed or KeyboardInterrupt."""
         deadline = time.monotonic() + START_SECONDS
         waiting = len(self._children)
         while waiting:
@@ -52,18 +52,18 @@ class ClientProcesses:
             waiting -= sum(isinstance(message, Ready) for message in self.messages())
 
     def tell(self, message: object) -> None:
-        """Send something to all that are at work. That one has died, `messages` will find out."""
+        """Send a message to all processes at work. If one has died, `messages` will raise."""
         for pipe in self._at_work:
             with suppress(BrokenPipeError):
                 pipe.send(message)
 
     @property
     def at_work(self) -> bool:
-        """Whether any has not told that it is done."""
+        """Whether any process is not done."""
         return bool(self._at_work)
 
     def messages(self) -> Iterator[Any]:
-        """What they told, after a short wait for it. Raises ClientFailed."""
+        """The messages of the processes, after a short wait. Raises ClientFailed."""
         for ready in wait(self._at_work, POLL_SECONDS):
             assert isinstance(ready, Connection)
             message = self._receive(ready)
@@ -124,8 +124,8 @@ class ClientProcesses:
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """A child inherits this, so that Ctrl-C does not end it while it starts."""
-    resource_tracker.ensure_running()  # starting it later, with the first child, would undo this
+    """Block SIGINT; a child inherits the mask, so that Ctrl-C does not end it while it starts."""
+    resource_tracker.ensure_running()  # the first child would start it, which unblocks SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -32,26 +32,26 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def _settings(command: _Command) -> _Command:
-    """The options that are settings of a phase, by the same names."""
+    """Add the options that have the names of settings of a phase."""
     defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
     distributions = click.Choice([*map(str, Distribution)])
     options: list[tuple[str, dict[str, Any]]] = [
         ("--distribution", {"type": distributions, "help": "[default: that of the workload]"}),
         ("--hot-records", {"help": "Share of the records that are hot, for hotspot."}),
-        ("--hot-operations", {"help": "Share of the operations that go to them."}),
-        ("--records", {"help": "Records that are loaded."}),
-        ("--seconds", {"type": float, "help": "Run for so long instead of a number of operations."}),
-        ("--fields", {"help": "Fields of a record; a value is all of them."}),
+        ("--hot-operations", {"help": "Share of the operations on hot records, for hotspot."}),
+        ("--records", {"help": "Records to load."}),
+        ("--seconds", {"type": float, "help": "Seconds to run, instead of a number of operations."}),
+        ("--fields", {"help": "Fields of a record; a value holds all of them."}),
         ("--field-bytes", {"help": "Bytes of a field."}),
-        ("--seed", {"help": "Same seed, same operations."}),
+        ("--seed", {"help": "Seed; the same seed gives the same operations."}),
         ("--processes", {"help": "Client processes."}),
         ("--threads", {"help": "Threads of each process."}),
         ("--tasks", {"help": "Asyncio tasks of each process, instead of threads."}),
         ("--batch", {"help": "Operations in one call of the run."}),
-        ("--target", {"type": float, "help": "Operations a second to aim at. [default: as many as it can]"}),
+        ("--target", {"type": float, "help": "Target of operations per second. [default: no limit]"}),
         ("--timeout", {"help": "Seconds for one call."}),
         ("--verify", {"is_flag": True, "help": "Check every value that is read."}),
-        ("--direct/--no-direct", {"help": "Past the router, or through it."}),
+        ("--direct/--no-direct", {"help": "Connect to the workers directly, or only to the router."}),
     ]
     for name, given in reversed(options):
         default = defaults[name.split("/")[0].removeprefix("--").replace("-", "_")]
@@ -62,11 +62,13 @@ def _settings(command: _Command) -> _Command:
 @click.command()
 @click.argument("workload", default="a", type=click.Choice(list(WORKLOADS), case_sensitive=False))
 @click.option("--phase", default="both", show_default=True, type=click.Choice([*map(str, Phase), "both"]))
-@click.option("--operations", type=int, help=f"Operations of the run. [default: {OPERATIONS}, unless --seconds]")
+@click.option("--operations", type=int, help=f"Operations of the run. [default: {OPERATIONS}, without --seconds]")
 @_settings
 @click.option("--store", default="shardstore", show_default=True, type=click.Choice([*map(str, StoreName)]))
-@click.option("--url", "--redis-url", "url", help="A running cluster, or the Redis server. [default: a new cluster]")
-@click.option("--data", type=click.Path(), help="Directory of the new cluster. [default: a temporary one]")
+@click.option(
+    "--url", "--redis-url", "url", help="Address of a running cluster or Redis server. [default: a new cluster]"
+)
+@click.option("--data", type=click.Path(), help="Directory of the new cluster. [default: a temporary directory]")
 @click.option("--workers", default=2, show_default=True, help="Worker processes of the new cluster.")
 @click.option("--durability", default="group_sync", show_default=True, type=click.Choice([*map(str, Durability)]))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -76,7 +78,7 @@ def main(
     """Load records, then run one of YCSB's core workloads, a to f.
 
     \b
-    Exit codes: 0 done, 1 wrong or missing values were read, 2 wrong usage, 3 the store cannot be reached or refused,
+    Exit codes: 0 done, 1 wrong or missing values, 2 wrong usage, 3 the store cannot be reached or refused,
     130 Ctrl-C. Errors of single operations are counted and listed.
     """
     given["store"] = StoreName(given["store"])
@@ -116,7 +118,7 @@ def _phases(settings: Settings, phase: str) -> Iterator[Settings]:
 
 
 def _run(phases: Iterator[Settings], reports: list[Report], as_json: bool) -> None:
-    """Run the phases; keep and show the report of each, also of one that is interrupted."""
+    """Run the phases, and collect and show the report of each, even of an interrupted one."""
     console = Console(stderr=True)
     for settings in phases:
         interruption = None
@@ -131,4 +133,4 @@ def _run(phases: Iterator[Settings], reports: list[Report], as_json: bool) -> No
         if interruption is not None:
             raise interruption
         if settings.phase is Phase.LOAD and report.faults:
-            raise Failed("not all records could be loaded, see above: a run would find them missing")
+            raise Failed("not all records could be loaded, see above: they would be missing in a run")

@@ -1,4 +1,4 @@
-"""The runners of one client process, with the connection they share: threads, or tasks of one loop."""
+"""The runners of one client process, threads or tasks of one loop, with the connection they share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ycsb.store import chained, chained_async
 
 
 class Orders:
-    """What the runners of a process need to begin together, and the way to end them before their time."""
+    """What the runners of a process need to start together, and a way to stop them early."""
 
     def __init__(self, settings: Settings, process: int, begin_ns: int) -> None:
         self.settings = settings
@@ -32,20 +32,20 @@ class Orders:
         self._samples: list[Samples] = []
 
     def new_samples(self) -> Samples:
-        """Samples for one thread."""
+        """New samples for one thread."""
         samples = Samples(self.recorder, Answers(self.settings), self._begin_ns, self._end_ns)
         self._samples.append(samples)
         return samples
 
     def pace(self, runner: int) -> Pace | None:
-        """The pace of a runner; None: as fast as it goes."""
+        """The pace of a runner; None without a target."""
         settings = self.settings
         if settings.target is None:
             return None
         return Pace(settings.target, settings.runners, runner, self._begin_ns)
 
     def stop(self) -> None:
-        """End every runner after the call it makes now."""
+        """Stop every runner after its current call."""
         self.recorder.stopped = True
         for samples in self._samples:
             samples.due_ns = 0
@@ -55,7 +55,7 @@ class Crew(Protocol):
     """Runners with an open connection."""
 
     def work(self, orders: Orders) -> None:
-        """Make all calls. Ends when they have ended."""
+        """Make all calls, and return when they have ended."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -120,5 +120,5 @@ class TaskCrew:
 
 
 def open_crew(settings: Settings) -> Crew:
-    """The crew that the settings ask for, connected. Raises ShardstoreError."""
+    """A connected crew for the settings. Raises ShardstoreError."""
     return TaskCrew(settings) if settings.tasks else ThreadCrew(settings)

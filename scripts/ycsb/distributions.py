@@ -1,8 +1,8 @@
-"""Which records operations touch: seeded, drawn in blocks by numpy.
+"""Distributions that choose the records of operations: seeded, drawn in blocks by numpy.
 
-Every distribution answers `draw(existing)`: `existing` says for each operation how many records there are at its
-moment, the answer holds for each the number of a record below that. Records 0 to `records` - 1 were loaded; later
-ones were inserted by the operations themselves.
+Every distribution has `draw(existing)`: `existing` holds the number of records that exist at each operation, and the
+result holds a record number below it for each. Records 0 to `records` - 1 were loaded; later ones were inserted by
+the operations themselves.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ycsb.keys import hashes_of
 
 THETA = 0.99
-"""The skew of YCSB, called zipfian constant there."""
+"""The skew of YCSB, which calls it the zipfian constant."""
 SCRAMBLED_RANKS = 10_000_000_000
-"""YCSB draws ranks of so many items and folds them onto the records: hot records stay hot when there are more."""
+"""YCSB draws ranks of this many items and folds them onto the records."""
 SUMMED_TERMS = 100_000
 
 
@@ -25,11 +25,11 @@ class Chooser(Protocol):
     """Chooses records."""
 
     def draw(self, existing: NDArray[np.int64]) -> NDArray[np.int64]:
-        """One record number for each entry of `existing`, and below it."""
+        """A record number below each entry of `existing`."""
 
 
 def zeta(items: int, theta: float = THETA) -> float:
-    """The sum of 1 / i**theta for i from 1 to `items`; the far end by the formula of Euler and Maclaurin."""
+    """The sum of 1 / i**theta for i from 1 to `items`; the tail by the Euler-Maclaurin formula."""
     summed = min(items, SUMMED_TERMS)
     head = float(np.sum(np.arange(1, summed + 1, dtype=np.float64) ** -theta))
     integral = (items ** (1 - theta) - summed ** (1 - theta)) / (1 - theta)
@@ -38,8 +38,11 @@ def zeta(items: int, theta: float = THETA) -> float:
 
 
 class ZipfianRanks:
-    """Ranks from 0, where rank r has a share of 1 / (r + 1)**THETA, by the algorithm of Gray et al., "Quickly
-    generating billion-record synthetic databases" (1994): exact for the ranks 0 and 1, close for the others."""
+    """Ranks from 0 on, where the share of rank r is proportional to 1 / (r + 1)**THETA.
+
+    The algorithm of Gray et al., "Quickly generating billion-record synthetic databases" (1994), is exact for the ranks
+    0 and 1, and approximate for the others.
+    """
 
     def __init__(self, items: int, random: np.random.Generator) -> None:
         self._items = items
@@ -50,7 +53,7 @@ class ZipfianRanks:
         self._eta = (1 - (2 / items) ** (1 - THETA)) / (1 - first_two / self._zeta) if items > 2 else 0.0
 
     def draw(self, count: int) -> NDArray[np.int64]:
-        """So many ranks."""
+        """Draw `count` ranks."""
         uniform = self._random.random(count)
         ranks = (self._items * (self._eta * (uniform - 1) + 1) ** self._alpha).astype(np.int64)
         scaled = uniform * self._zeta
@@ -60,7 +63,7 @@ class ZipfianRanks:
 
 
 class ScrambledZipfian:
-    """A few loaded records are hot, spread over all of them by a hash. Inserted records are not chosen."""
+    """Zipfian over the loaded records, with the hot ones spread by a hash. Inserted records are not chosen."""
 
     def __init__(self, records: int, random: np.random.Generator) -> None:
         self._records = np.uint64(records)
@@ -73,7 +76,7 @@ class ScrambledZipfian:
 
 
 class Latest:
-    """The newest record is the hottest, then the one before it, and so on."""
+    """Zipfian by age: the newest record is the hottest, then the one before it, and so on."""
 
     def __init__(self, records: int, random: np.random.Generator) -> None:
         self._ages = ZipfianRanks(records, random)
@@ -84,7 +87,7 @@ class Latest:
 
 
 class Uniform:
-    """Every record is as likely as every other."""
+    """All existing records are equally likely."""
 
     def __init__(self, random: np.random.Generator) -> None:
         self._random = random
@@ -95,7 +98,7 @@ class Uniform:
 
 
 class Hotspot:
-    """A fraction of the operations goes to the first records, evenly; the rest to the other loaded records, evenly."""
+    """A fraction of the operations goes uniformly to the first records, the rest uniformly to the other loaded ones."""
 
     def __init__(
         self, records: int, record_fraction: float, operation_fraction: float, random: np.random.Generator

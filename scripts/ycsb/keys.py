@@ -1,7 +1,7 @@
 """Keys as YCSB makes them: `user` and the digits of a hash of the record's number, padded with zeros.
 
-The hash is the 64-bit FNV-1a of the number's eight bytes, so keys of neighbouring records lie far from each other,
-and all keys lie evenly between `user` with 20 zeros and `user` with the digits of 2**64 - 1.
+The hash is the 64-bit FNV-1a of the number's eight bytes. So keys of consecutive records are far apart, and all keys
+are spread evenly between `user` with 20 zeros and `user` with the digits of 2**64 - 1.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TEXT_OF_GROUP = np.array([b"%04d" % number for number in range(10**_GROUP_DIGIT
 
 
 def hashes_of(numbers: NDArray[Any]) -> NDArray[np.uint64]:
-    """FNV-1a of each number."""
+    """The FNV-1a hash of each number."""
     numbers = numbers.astype(np.uint64)
     hashes = np.full(len(numbers), _FNV_OFFSET)
     for shift in range(0, 64, 8):
@@ -45,5 +45,5 @@ def keys_of(hashes: NDArray[np.uint64]) -> list[bytes]:
 
 
 def hash_in(key: bytes) -> int:
-    """The hash that a key shows."""
+    """The hash in a key."""
     return int(key[len(PREFIX) :])

@@ -1,8 +1,8 @@
 """Latencies in an HDR histogram: nanoseconds with three significant digits, up to an hour.
 
-The package hdrhistogram defines the form, also on the wire; numpy does the work on its array of counts, because its
-own methods run in Python for every value and every count. A value of b bits above SUB_BITS shares its count with the
-values that agree in its first SUB_BITS bits.
+The package hdrhistogram defines the histogram and its encoding. Numpy works on its array of counts, because its own
+methods run Python code for every value and every count. A value of more than SUB_BITS bits shares its count with all
+values of the same length that have the same first SUB_BITS bits.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 HIGHEST_NS = 3_600 * 10**9
 SIGNIFICANT_DIGITS = 3
 SUB_BITS = 11
-"""2**11 is the first power of two above 2 * 10**SIGNIFICANT_DIGITS, as the format demands."""
+"""2**11 is the first power of two above 2 * 10**SIGNIFICANT_DIGITS, as the format requires."""
 
 Sparse: TypeAlias = tuple[NDArray[np.int64], NDArray[np.uint64]]
-"""Indexes, and the counts that are not 0 there."""
+"""The indexes of counts that are not 0, and these counts."""
 
 
 def _indexes_of(values_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where each value is counted."""
+    """The index of the count of each value."""
     _, bits = np.frexp(values_ns.astype(np.float64))
     shifts = np.maximum(bits - SUB_BITS, 0)
     indexes: NDArray[np.int64] = (shifts << (SUB_BITS - 1)) + (values_ns >> shifts)
@@ -32,7 +32,7 @@ def _indexes_of(values_ns: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _highest_values(counts: int) -> NDArray[np.int64]:
-    """The highest value that is counted at each index."""
+    """The highest value counted at each index."""
     half = 1 << (SUB_BITS - 1)
     indexes = np.arange(counts, dtype=np.int64)
     shifts = np.maximum(indexes // half - 1, 0)
@@ -42,7 +42,7 @@ def _highest_values(counts: int) -> NDArray[np.int64]:
 
 
 class Latencies:
-    """How often each latency was met."""
+    """A histogram of latencies."""
 
     def __init__(self, histogram: Any = None) -> None:
         self._histogram = histogram or HdrHistogram(1, HIGHEST_NS, SIGNIFICANT_DIGITS)
@@ -67,37 +67,37 @@ class Latencies:
         self._counts[indexes] += counts.astype(np.uint64)
 
     def add(self, other: Latencies) -> None:
-        """Count what the other has counted."""
+        """Add all counts of the other histogram."""
         self._counts += other._counts
 
     def sparse(self) -> Sparse:
-        """Only what was met, for keeping many of them."""
+        """The counts that are not 0, a form small enough to keep many."""
         met = np.flatnonzero(self._counts)
         return met, self._counts[met]
 
     def add_sparse(self, sparse: Sparse) -> None:
-        """Count what `sparse` of another answered."""
+        """Add the counts that `sparse` of another histogram returned."""
         met, counts = sparse
         self._counts[met] += counts
 
     @property
     def count(self) -> int:
-        """How many latencies there are."""
+        """The number of latencies."""
         return int(self._counts.sum())
 
     @property
     def max_ns(self) -> int:
-        """The highest latency; 0 when there is none."""
+        """The maximum latency; 0 if there is none."""
         met = np.flatnonzero(self._counts)
         return int(_highest_values(len(self._counts))[met[-1]]) if len(met) else 0
 
     @property
     def mean_ns(self) -> float:
-        """The mean latency; 0 when there is none."""
+        """The mean latency; 0 if there is none."""
         return float(self._counts @ _highest_values(len(self._counts))) / max(1, self.count)
 
     def percentiles_ns(self, percentiles: Sequence[float]) -> list[int]:
-        """The latency that so many percent stay at or below, for each; 0 when there is none."""
+        """The latency at each of the percentiles; 0 if there is none."""
         up_to = np.cumsum(self._counts)
         if up_to[-1] == 0:
             return [0] * len(percentiles)

@@ -1,9 +1,8 @@
-"""The measured loops: the same lines twice, because a call of a store is awaited in one and not in the other.
+"""The measured loops: the same lines twice, because only one of them awaits the calls of the store.
 
-All that runs between two readings of the clock is the call itself. Around it stands only what every call needs: the
-keeping of its times, and the check of its answer. With a target rate every call has a time at which it should begin,
-whatever the calls before it took, and its latency counts from there: a store that halts is not spared the calls that
-it delayed.
+Only the call itself runs between two readings of the clock. Around it the loop records its times and checks its
+result. With a target rate every call has an intended start that does not depend on earlier calls, and its latency
+counts from there. So if the store pauses, the calls it delays count too (no coordinated omission).
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from ycsb.store import Functions
 
 
 class Pace:
-    """When the calls of one runner should begin, so that all runners together reach the target.
+    """The intended start times of one runner's calls, so that all runners together reach the target.
 
-    The runners begin one after the other, not all at once.
+    The first calls of the runners are spread over time.
     """
 
     def __init__(self, target: float, runners: int, runner: int, begin_ns: int) -> None:
@@ -29,7 +28,7 @@ class Pace:
         self._operations = 0
 
     def next_ns(self, operations: int) -> int:
-        """When the next call, of so many operations, should begin."""
+        """The intended start of the next call, which has `operations` operations."""
         intended_ns = round(self._first_ns + self._operations * self._interval_ns)
         self._operations += operations
         return intended_ns
@@ -42,7 +41,7 @@ def make_calls(
     samples: Samples,
     pace: Pace | None,
 ) -> None:
-    """Make the calls, one after the other, until they or the time come to an end."""
+    """Make the calls, one after the other, until there are no more or the time is up."""
     clock = time.perf_counter_ns
     add, checks = samples.add, samples.answers.checks
     for kind, operations, arguments in calls:
@@ -77,7 +76,7 @@ async def make_calls_async(
     samples: Samples,
     pace: Pace | None,
 ) -> None:
-    """As make_calls; of the tasks of a loop each makes one call at a time."""
+    """Like make_calls, for a store for asyncio; each task of a loop makes one call at a time."""
     clock = time.perf_counter_ns
     add, checks = samples.add, samples.answers.checks
     for kind, operations, arguments in calls:

@@ -1,4 +1,4 @@
-"""Figures by second and kind of operation: recorded in a client process, sent on, and added up over all of them."""
+"""Figures by second and kind of operation: recorded in client processes, sent to the parent and added up there."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ycsb.samples import SECOND_NS, Rows
 
 @dataclass(slots=True)
 class Figures:
-    """What is known about some operations. Latencies are those of calls."""
+    """The number of some operations, and the latencies of their calls."""
 
     operations: int = 0
     latencies: Latencies = field(default_factory=Latencies)
-    """From the time at which a call should have begun."""
+    """From the intended start of a call to its end."""
     service: Latencies = field(default_factory=Latencies)
-    """From the time at which it began."""
+    """From the actual start of a call to its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Encoded figures of one kind in one second. `service` is empty when it is the same as the latencies."""
+    """The encoded figures of one kind in one second. `service` is empty if it is the same as `latencies`."""
 
     second: int
     kind: int
@@ -38,17 +38,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a client process has measured since it told last."""
+    """What a client process has measured since its last message."""
 
     parts: list[Part]
     faults: Mapping[int, Faults]
-    """By second."""
+    """The faults of each second."""
     ended_ns: int
-    """When the last of its calls ended."""
+    """The end of its last call."""
 
 
 class Recorder:
-    """Takes samples from all runners of a client process, and gives them away by seconds. For several threads."""
+    """Collects the samples of all runners of a client process by seconds. Thread-safe."""
 
     def __init__(self, begin_ns: int, paced: bool) -> None:
         self.stopped = False
@@ -70,7 +70,7 @@ class Recorder:
             self._ended_ns = max(self._ended_ns, now_ns)
 
     def parts(self) -> Parts:
-        """Everything since the last time."""
+        """Everything recorded since the last call of this method."""
         with self._lock:
             figures, self._figures = self._figures, defaultdict(Figures)
             faults, self._faults = self._faults, defaultdict(Counter)
@@ -110,18 +110,18 @@ class _Second:
 
 
 class Measured:
-    """What all client processes have told so far."""
+    """The sums of what all client processes have sent so far."""
 
     def __init__(self, begin_ns: int) -> None:
         self.kinds: defaultdict[int, Figures] = defaultdict(Figures)
         self.faults: Faults = Counter()
         self._begin_ns = begin_ns
         self._ended_ns = begin_ns
-        # Seconds are kept as what was met in them: whole histograms of hours would fill the memory.
+        # Seconds are kept in the sparse form: whole histograms for hours would fill the memory.
         self._seconds: defaultdict[int, _Second] = defaultdict(_Second)
 
     def add(self, parts: Parts) -> None:
-        """Add what one process told."""
+        """Add the parts sent by one process."""
         for part in parts.parts:
             latencies = Latencies.decode(part.latencies)
             figures = self.kinds[part.kind]
@@ -137,16 +137,16 @@ class Measured:
 
     @property
     def operations(self) -> int:
-        """Operations that were answered."""
+        """The number of operations that succeeded."""
         return sum(figures.operations for figures in self.kinds.values())
 
     @property
     def seconds(self) -> float:
-        """From the common begin to the end of the last call."""
+        """Seconds from the common start to the end of the last call."""
         return (self._ended_ns - self._begin_ns) / SECOND_NS
 
     def point(self, second: int) -> Point:
-        """What is known about this second."""
+        """The figures of this second so far."""
         kept = self._seconds.get(second, _Second())
         latencies = Latencies()
         for sparse in kept.met:
@@ -155,5 +155,5 @@ class Measured:
         return Point(second, kept.operations, p50_ns, p99_ns, kept.faults)
 
     def points(self) -> list[Point]:
-        """Every second from the first to the last, also those in which nothing ended."""
+        """Every second from the first to the last, even if no call ended in it."""
         return [self.point(second) for second in range(max(self._seconds, default=-1) + 1)]

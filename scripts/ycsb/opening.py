@@ -1,4 +1,4 @@
-"""Opens the store that the settings name."""
+"""Opens the store named in the settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which calls a runner makes, and with what: drawn block by block, values made as they are needed."""
+"""The calls of a runner and their arguments: drawn block by block, with values made on demand."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Call: TypeAlias = tuple[int, int, tuple[Any, ...]]
 
 
 def calls_of(settings: Settings, runner: int) -> Iterator[Call]:
-    """What this one of all runners has to do in the phase."""
+    """The calls of this runner in the phase."""
     if settings.phase is Phase.LOAD:
         return load_calls(settings, runner)
     return RunPlan(settings, runner).calls()
 
 
 def share_of(total: int, runners: int, runner: int) -> range:
-    """The part of 0 to `total` that is this runner's."""
+    """This runner's part of the numbers from 0 to `total` - 1."""
     return range(total * runner // runners, total * (runner + 1) // runners)
 
 
@@ -46,12 +46,12 @@ def load_calls(settings: Settings, runner: int) -> Iterator[Call]:
 
 
 def _whole_batches(batch: int) -> int:
-    """About BLOCK_OPERATIONS."""
+    """The size of a block: whole batches, about BLOCK_OPERATIONS."""
     return max(batch, BLOCK_OPERATIONS // batch * batch)
 
 
 def chooser_of(settings: Settings, random: np.random.Generator) -> Chooser:
-    """The distribution that the settings ask for."""
+    """The distribution chosen in the settings."""
     match settings.chosen_distribution:
         case Distribution.ZIPFIAN:
             return ScrambledZipfian(settings.records, random)
@@ -64,10 +64,10 @@ def chooser_of(settings: Settings, random: np.random.Generator) -> Chooser:
 
 
 class RunPlan:
-    """Draws operations of the mix.
+    """Draws the operations of a run from the mix.
 
-    Each runner inserts records with numbers of its own, and knows of no others: record number `records` + i, as the
-    runner counts, is `records` + `runner` + i * `runners` for all. So it reads only what it knows to be there.
+    Each runner inserts records with numbers of its own and knows no other inserts: its record number `records` + i is
+    number `records` + `runner` + i * `runners` of the store. So it reads only records that it knows to exist.
     """
 
     def __init__(self, settings: Settings, runner: int) -> None:
@@ -81,7 +81,7 @@ class RunPlan:
         self._existing = settings.records
 
     def calls(self) -> Iterator[Call]:
-        """All of them; endless when time ends the run."""
+        """All calls of the run; endless if the run ends by time."""
         settings = self._settings
         left = None
         if settings.operations is not None:
@@ -101,7 +101,7 @@ class RunPlan:
         return self._arguments.calls(kinds.tolist(), numbers, lengths.tolist())
 
     def _numbers(self, inserts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """The record of each operation: a new one for an insert, else one that exists by then."""
+        """The record number of each operation: a new one for an insert, else one that exists by then."""
         inserted = np.cumsum(inserts)
         existing = self._existing + inserted - inserts
         chosen = np.where(inserts, existing, self._chooser.draw(existing))
@@ -112,7 +112,7 @@ class RunPlan:
 
 
 class Arguments:
-    """Makes the arguments of calls. Every value that is written has a version of its own."""
+    """Makes the arguments of calls. Every value written has a version of its own."""
 
     def __init__(self, settings: Settings, runner: int) -> None:
         self._batch = settings.batch

@@ -1,4 +1,4 @@
-"""What a phase shows while it runs: a line that changes on a terminal, elsewhere a line every few seconds."""
+"""The progress display of a phase: an updated line on a terminal, elsewhere a line every few seconds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECONDS_BETWEEN_LINES = 5
 
 @contextmanager
 def shown(settings: Settings, console: Console) -> Iterator[run.OnProgress]:
-    """To be called with the progress of the phase, as `run_phase` does."""
+    """Yields a function for `run_phase` that shows the progress of the phase."""
     doing = "loading" if settings.phase is Phase.LOAD else f"running {settings.workload}"
     total = settings.operations_expected
     if not console.is_terminal:

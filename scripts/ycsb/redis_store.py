@@ -1,4 +1,4 @@
-"""Redis as a store of the load generator, through redis-py with hiredis. A record is a string, as in shardstore."""
+"""Redis as a store for the load generator, through redis-py with hiredis. A record is a string value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ERRORS = (redis.RedisError,)
 
 
 def open_redis(settings: Settings) -> Store:
-    """For one thread one connection without a pool, which is the fastest; for more threads a pool."""
+    """Connect to Redis: for one thread with a single connection, which is the fastest; for several with a pool."""
     alone = settings.threads == 1
     try:
         db: Any = redis.Redis.from_url(settings.url, socket_timeout=settings.timeout, single_connection_client=alone)
@@ -30,7 +30,7 @@ def open_redis(settings: Settings) -> Store:
 
 
 async def open_async_redis(settings: Settings) -> Store:
-    """For the running event loop: a pool that grows to one connection per task."""
+    """Connect to Redis from the running event loop, with a pool that grows to one connection per task."""
     try:
         db: Any = redis.asyncio.Redis.from_url(settings.url, socket_timeout=settings.timeout)
         await db.ping()
@@ -44,7 +44,7 @@ async def open_async_redis(settings: Settings) -> Store:
 
 
 def _no_scan(key: bytes, count: int) -> None:
-    raise AssertionError("Redis has no ordered scan over its keys; Settings.check refuses it")
+    raise AssertionError("Redis has no ordered scan of its keys; Settings.check refuses it")
 
 
 def _in_turn(keys: list[bytes], values: list[bytes]) -> list[bytes]:
@@ -55,4 +55,4 @@ def _in_turn(keys: list[bytes], values: list[bytes]) -> list[bytes]:
 
 
 def _no_answer(settings: Settings, error: Exception) -> Unavailable:
-    return Unavailable(f"no Redis server answers at {settings.url}: {error}")
+    return Unavailable(f"no Redis server replies at {settings.url}: {error}")

@@ -1,4 +1,4 @@
-"""The figures of one phase, ready to be shown or kept as JSON."""
+"""The figures of one phase, to be printed or stored as JSON."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ PERCENTILES = (0, 10, 25, 50, 75, 90, 95, 99, 99.9, 99.99, 100)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one phase has come to.
+    """The results of one phase.
 
-    kinds     figures of each kind of operation that was answered
-    faults    errors and wrong answers of each kind, by name; these are calls, or values where a value is wrong
+    kinds     the figures of each kind of operation
+    faults    errors and wrong data of each kind, by name; errors count calls, wrong data counts values
     points    one for each second
-    seconds   from the common begin to the end of the last call
+    seconds   from the common start to the end of the last call
     """
 
     settings: Settings
@@ -35,25 +35,25 @@ class Report:
 
     @property
     def operations(self) -> int:
-        """Operations that were answered."""
+        """The number of operations that succeeded."""
         return sum(figures.operations for figures in self.kinds.values())
 
     @property
     def operations_per_second(self) -> float:
-        """Of all kinds together."""
+        """The rate of all kinds together."""
         return self.per_second(self.operations)
 
     @property
     def wrong_answers(self) -> int:
-        """Values that were missing or that nobody wrote, scans out of order."""
+        """The number of missing values, values never written, and wrong scans."""
         return wrong_answers(self.faults.values())
 
     def per_second(self, operations: int) -> float:
-        """As a rate over the whole phase."""
+        """The rate of `operations` operations over the whole phase."""
         return operations / self.seconds if self.seconds else 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, in numbers and texts. Times are in microseconds, histograms in the standard form (ns)."""
+        """The report in plain values. Times are in microseconds, histograms in the standard encoding, in ns."""
         return {
             "settings": self.settings.to_json(),
             "seconds": self.seconds,

@@ -1,10 +1,10 @@
-"""One phase over all its client processes.
+"""Runs one phase with all its client processes.
 
     report = run_phase(Settings(url, phase=Phase.LOAD, records=100_000, batch=1_000))
     report = run_phase(Settings(url, workload="a", records=100_000, operations=200_000, processes=4))
     report.operations_per_second
 
-Call it below `if __name__ == "__main__"`, as everything that spawns processes.
+Call it below `if __name__ == "__main__"`, since it spawns processes.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from ycsb.samples import SECOND_NS
 from ycsb.settings import Settings
 
 BEGIN_AFTER_NS = SECOND_NS // 20
-"""Between the moment all processes are ready and the common begin: enough for all of them to hear of it."""
+"""Time from when all processes are ready to the common start, enough for all to receive the start time."""
 KNOWN_AFTER_NS = SECOND_NS + 2 * TOLD_NS
-"""After the begin of a second, when all processes should have told of it."""
+"""Time after the beginning of a second by which all processes should have sent its figures."""
 STOP_SECONDS = 2.0
-"""How long a call may still take after Ctrl-C."""
+"""How long calls may still take after Ctrl-C."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a phase is: the latest second that is known, and sums up to now."""
+    """The progress of a phase: the latest complete second, and the sums so far."""
 
     point: Point
     operations: int
@@ -41,7 +41,7 @@ OnProgress = Callable[[Progress], None]
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C; `report` is what was measured until then."""
+    """Raised on Ctrl-C; `report` holds the figures until then."""
 
     def __init__(self, report: Report) -> None:
         super().__init__("interrupted")
@@ -49,10 +49,10 @@ class Interrupted(KeyboardInterrupt):
 
 
 def run_phase(settings: Settings, on_progress: OnProgress | None = None) -> Report:
-    """Start the client processes, let them begin together, wait for their end, and add up what they measured.
+    """Start the client processes, let them begin together, wait for their end, and add up their figures.
 
-    `on_progress` is called about once a second. Raises InvalidRequest for settings that cannot be met, ClientFailed
-    when there is no such store or a process dies, and Interrupted on Ctrl-C. All processes have ended in every case.
+    `on_progress` is called about once a second. Raises InvalidRequest for wrong settings, ClientFailed if the store
+    cannot be opened or a process dies, and Interrupted on Ctrl-C. All processes have ended when it returns or raises.
     """
     settings.check()
     with ClientProcesses(settings) as clients:
@@ -73,7 +73,7 @@ def run_phase(settings: Settings, on_progress: OnProgress | None = None) -> Repo
 
 
 class _Gathering:
-    """Adds up what client processes tell."""
+    """Adds up the messages of client processes."""
 
     def __init__(self, begin_ns: int, on_progress: OnProgress | None) -> None:
         self._begin_ns = begin_ns
@@ -83,7 +83,7 @@ class _Gathering:
         self._second_shown = -1
 
     def gather(self, clients: ClientProcesses) -> None:
-        """Take what was told, and show it once a second."""
+        """Add the waiting messages, and show the progress once a second."""
         for message in clients.messages():
             if isinstance(message, Parts):
                 self._measured.add(message)
@@ -96,5 +96,5 @@ class _Gathering:
             self._on_progress(Progress(measured.point(second), measured.operations, measured.faults.total()))
 
     def report(self, settings: Settings) -> Report:
-        """What is known now."""
+        """The report of everything added so far."""
         return report_of(settings, self._measured, self._cpu_seconds)

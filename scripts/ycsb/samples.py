@@ -1,4 +1,4 @@
-"""The times of calls: collected in plain lists by the loop that makes them, handed over in bulk now and then."""
+"""The times of calls: collected in plain lists by the measured loop, and handed over in bulk every second."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ NEVER_NS = 2**63 - 1
 
 
 class Rows(NamedTuple):
-    """Columns, one entry per call that was answered."""
+    """Columns with one entry for each call that succeeded."""
 
     kinds: NDArray[np.int64]
     operations: NDArray[np.int64]
     intended_ns: NDArray[np.int64]
-    """When it should have begun; without a target rate, when it began."""
+    """The intended starts; without a target rate, the actual starts."""
     started_ns: NDArray[np.int64]
     ended_ns: NDArray[np.int64]
 
 
 class Taker(Protocol):
-    """Takes what samples hand over."""
+    """Takes the rows that samples hand over."""
 
     stopped: bool
-    """Set when the runners shall end before their time."""
+    """Set to stop the runners early."""
 
     def take(self, rows: Rows, faults: Faults, now_ns: int) -> None:
-        """Take the calls and faults since the last time."""
+        """Take the calls and faults since the last hand-over."""
 
 
 class Samples:
-    """What happened to the calls of one thread, or of all tasks of one loop. Not for several threads.
+    """The samples of one thread, or of all tasks of one loop. Not thread-safe.
 
-    When a call ends at or after `due_ns`, its maker hands over; no call begins at or after `end_ns`.
+    A loop hands over when a call ends at or after `due_ns`. No call begins at or after `end_ns`.
     """
 
     def __init__(self, taker: Taker, answers: Answers, begin_ns: int, end_ns: int) -> None:
@@ -53,7 +53,7 @@ class Samples:
         self._ended_ns: list[int] = []
 
     def add(self, kind: int, operations: int, intended_ns: int, started_ns: int, ended_ns: int) -> None:
-        """Add a call that was answered; see Rows."""
+        """Add a call that succeeded; see Rows."""
         self._kinds.append(kind)
         self._operations.append(operations)
         self._intended_ns.append(intended_ns)
@@ -61,7 +61,7 @@ class Samples:
         self._ended_ns.append(ended_ns)
 
     def hand_over(self, now_ns: int) -> bool:
-        """Hand over everything, next time at the end of the second; whether to go on."""
+        """Hand over everything, and set the next hand-over to the end of the second. Returns whether to continue."""
         columns = (self._kinds, self._operations, self._intended_ns, self._started_ns, self._ended_ns)
         faults = self.answers.faults
         if self._kinds or faults:
@@ -69,7 +69,7 @@ class Samples:
             for column in columns:
                 column.clear()
             faults.clear()
-        # Set before `stopped` is read: who stops the runners sets that first, and then makes everything due.
+        # Set before `stopped` is read, since Orders.stop sets `stopped` first and then makes all samples due.
         self.due_ns = min(now_ns + SECOND_NS - (now_ns - self._begin_ns) % SECOND_NS, self.end_ns)
         if self._taker.stopped:
             self.due_ns = 0  # for the other tasks of the loop

@@ -1,4 +1,4 @@
-"""What a phase is asked to do, as data that can be sent to client processes."""
+"""The settings of a phase, as data that can be sent to client processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ycsb.workloads import WORKLOADS, Distribution, Kind, Workload
 
 
 class Phase(StrEnum):
-    """YCSB has two."""
+    """The two phases of YCSB."""
 
     LOAD = "load"
     """Insert all records, in the order of their numbers."""
@@ -24,7 +24,7 @@ class Phase(StrEnum):
 
 
 class StoreName(StrEnum):
-    """What can be measured."""
+    """The stores that can be measured."""
 
     SHARDSTORE = "shardstore"
     REDIS = "redis"
@@ -32,18 +32,18 @@ class StoreName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One phase. Records and values must be those that were loaded when a run follows its load.
+    """The settings of one phase. A run must have the same records and fields as the load before it.
 
     url            of the cluster, or of the Redis server: redis://host:port or unix:///path
     workload       "a" to "f"
-    distribution   None: the one the workload is defined with
+    distribution   None: the one in the definition of the workload
     hot_records, hot_operations   fractions, for hotspot
-    operations     of a run, over all processes; or `seconds` instead. A load inserts `records`
-    threads, tasks per process; with tasks, each process runs one asyncio loop and no further threads
+    operations     of a run, in all processes; or `seconds` instead. A load inserts `records`
+    threads, tasks per process; with tasks, each process runs one asyncio loop and no other threads
     batch          operations in one call
-    target         operations per second, over all processes; None: as fast as it goes
-    verify         check every value that is read; values that are missing are always counted
-    direct         past the router, to the workers that can be reached
+    target         operations per second of all processes; None: no limit
+    verify         check every value that is read; missing values are always counted
+    direct         connect directly to the workers that can be reached
     timeout        seconds for one call
     """
 
@@ -71,42 +71,42 @@ class Settings:
 
     @property
     def mix(self) -> Workload:
-        """The workload itself."""
+        """The definition of the workload."""
         return WORKLOADS[self.workload]
 
     @property
     def chosen_distribution(self) -> Distribution:
-        """The distribution that is used."""
+        """The distribution to use."""
         return self.distribution or self.mix.distribution
 
     @property
     def value_bytes(self) -> int:
-        """A value is all fields of a record, one behind the other; an update writes all of them."""
+        """The bytes of a value: all fields of a record in sequence, which an update writes together."""
         return self.fields * self.field_bytes
 
     @property
     def runners_per_process(self) -> int:
-        """Threads or tasks."""
+        """The number of threads or tasks of a process."""
         return self.tasks or self.threads
 
     @property
     def runners(self) -> int:
-        """Threads or tasks of all processes."""
+        """The number of threads or tasks of all processes."""
         return self.processes * self.runners_per_process
 
     @property
     def operations_expected(self) -> int | None:
-        """How many operations the phase does; None when time ends it."""
+        """The number of operations of the phase; None if it ends by time."""
         return self.records if self.phase is Phase.LOAD else self.operations
 
     def check(self) -> None:
-        """Raise InvalidRequest for what cannot be done."""
+        """Raise InvalidRequest if the settings are not valid."""
         for wrong, why in self._mistakes():
             if wrong:
                 raise InvalidRequest(why)
 
     def to_json(self) -> dict[str, Any]:
-        """All settings by name, with what was left to the workload filled in."""
+        """All settings by name, including those that follow from others."""
         return dataclasses.asdict(self) | {"distribution": self.chosen_distribution, "value_bytes": self.value_bytes}
 
     def _mistakes(self) -> list[tuple[bool, str]]:
@@ -115,22 +115,28 @@ class Settings:
         counts = (self.records, self.fields, self.field_bytes, self.processes, self.threads, self.batch)
         fractions = (self.hot_records, self.hot_operations)
         return [
-            (self.workload not in WORKLOADS, f"no workload {self.workload!r}: there are {', '.join(WORKLOADS)}"),
-            (min(counts) < 1 or self.tasks < 0, "records, fields, processes, threads and batch are at least 1"),
+            (
+                self.workload not in WORKLOADS,
+                f"there is no workload {self.workload!r}; the workloads are {', '.join(WORKLOADS)}",
+            ),
+            (
+                min(counts) < 1 or self.tasks < 0,
+                "records, fields, field-bytes, processes, threads and batch are at least 1, and tasks at least 0",
+            ),
             (not all(0 < fraction <= 1 for fraction in fractions), "fractions are above 0 and at most 1"),
             (
                 not VALUE_BYTES_MIN <= self.value_bytes <= VALUE_BYTES_MAX,
-                f"a record, which is fields times field-bytes, has {VALUE_BYTES_MIN} to {VALUE_BYTES_MAX:,} bytes, "
+                f"a value, fields times field-bytes, has {VALUE_BYTES_MIN} to {VALUE_BYTES_MAX:,} bytes, "
                 f"not {self.value_bytes:,}",
             ),
             (self.tasks > 0 and self.threads > 1, "runners are threads or tasks, not both"),
             (self.target is not None and not 0 < self.target < inf, "the target is above 0 operations per second"),
-            (runs and (self.operations is None) == (self.seconds is None), "a run needs operations or seconds"),
+            (runs and (self.operations is None) == (self.seconds is None), "a run needs either operations or seconds"),
             (runs and self.operations is not None and self.operations < 1, "a run does at least 1 operation"),
             (runs and self.seconds is not None and not 0 < self.seconds < inf, "a run takes more than 0 seconds"),
-            (scans and self.batch > 1, "scans have no batches: workload e goes with batches of 1 only"),
+            (scans and self.batch > 1, "scans have no batches: workload e needs a batch of 1"),
             (
                 scans and self.store is StoreName.REDIS,
-                "Redis has no ordered scan over its keys: workload e cannot be run against it",
+                "Redis has no ordered scan of its keys: workload e cannot run on it",
             ),
         ]

@@ -1,4 +1,4 @@
-"""shardstore as a store of the load generator."""
+"""shardstore as a store for the load generator."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ERRORS = (ShardstoreError,)
 
 
 def open_shardstore(settings: Settings) -> Store:
-    """One client, shared by all threads."""
+    """Connect one client, which all threads share."""
     db = connect(settings.url, settings.direct, timeout=settings.timeout)
     timeout = settings.timeout
 
@@ -27,7 +27,7 @@ def open_shardstore(settings: Settings) -> Store:
 
 
 async def open_async_shardstore(settings: Settings) -> Store:
-    """One client, shared by all tasks of the running event loop."""
+    """Connect one client, which all tasks of the running event loop share."""
     db = await connect_async(settings.url, settings.direct, timeout=settings.timeout)
     timeout = settings.timeout
 

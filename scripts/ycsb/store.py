@@ -1,4 +1,4 @@
-"""What a load generator needs of a store: functions, so that a store can hand out those of its client library."""
+"""The functions that the load generator calls; a store can use those of its client library unchanged."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from ycsb.workloads import Kind
 
 Function: TypeAlias = Callable[..., Any]
 Functions: TypeAlias = Mapping[int, Function]
-"""What does an operation, or a batch of them, for each Kind. It answers what was read, if anything."""
+"""The function for an operation, or a batch of them, of each Kind. It returns what was read, if anything."""
 Entries: TypeAlias = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A connected store. Of one for asyncio, every function is awaited.
+    """A connected store. The functions of a store for asyncio are awaited.
 
-    errors        what the functions raise when an operation fails; everything else ends the run
+    errors        raised by the functions if an operation fails; all other errors end the run
     read          key -> value or None
     write         key, value; for update and insert
-    scan          key, count -> up to so many entries from the key on, in the order of keys
+    scan          key, count -> at most `count` entries from the key on, in key order
     read_many     keys -> values or None
     write_many    keys, values
     close         no arguments
@@ -36,7 +36,7 @@ class Store:
     close: Function
 
     def functions(self, batch: int, chained: Callable[[Function, Function], Function]) -> Functions:
-        """The function of each kind of operation. `chained` makes one of a read and a write."""
+        """The function of each kind of operation. `chained` combines a read and a write."""
         read, write = (self.read, self.write) if batch == 1 else (self.read_many, self.write_many)
         return {
             Kind.READ: read,
@@ -48,7 +48,7 @@ class Store:
 
 
 def chained(read: Function, write: Function) -> Function:
-    """Read, then write, of a blocking store."""
+    """A function that reads, then writes, for a blocking store."""
 
     def read_modify_write(keys: Any, values: Any) -> Any:
         found = read(keys)
@@ -59,7 +59,7 @@ def chained(read: Function, write: Function) -> Function:
 
 
 def chained_async(read: Function, write: Function) -> Function:
-    """Read, then write, of a store for asyncio."""
+    """A function that reads, then writes, for a store for asyncio."""
 
     async def read_modify_write(keys: Any, values: Any) -> Any:
         found = await read(keys)

@@ -20,7 +20,7 @@ _HEADS = (
 
 
 def lines_of(report: Report) -> Iterator[str]:
-    """What was asked for, a row for each kind of operation, and what went wrong."""
+    """The settings, a row for each kind of operation, and the faults."""
     yield _title(report)
     rows = [_HEADS]
     for kind, figures in report.kinds.items():
@@ -54,7 +54,7 @@ def _title(report: Report) -> str:
     if settings.phase is Phase.RUN:
         parts.insert(1, f"{settings.chosen_distribution} distribution")
     if settings.target is not None:
-        parts.append(f"target {settings.target:,.0f} a second (latency counts from when a call should have begun)")
+        parts.append(f"target {settings.target:,.0f} a second (latency counts from the intended start of a call)")
     return ", ".join(parts)
 
 

@@ -1,9 +1,10 @@
-"""Values that tell whether they are right.
+"""Values that can be checked for correctness.
 
     | version u64 | hash of the key u64 | length of the value u32 | crc32 of these u32 | filler ... |    little endian
 
-The filler is a slice of fixed random bytes, from the place that the checksum names. So a value of another key, of two
-writes mixed, or cut off is not what its own version makes for its key, and `is_right` sees it by one comparison.
+The filler is a slice of fixed random bytes that starts at a place derived from the checksum. A value of another key, a
+mix of two writes, or a truncated value differs from the value of its version for its key, so `is_right` finds it with
+one comparison.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ _CHECKSUM_BYTES = 4
 VALUE_BYTES_MIN = _HEADER.size + _CHECKSUM_BYTES
 _PLACES = 1 << 16
 _FILLER_SEED = 17
-"""Fixed: every process of every run has the same filler."""
+"""Fixed, so that every process of every run has the same filler."""
 
 
 class Values:
-    """Makes and recognises values of one size."""
+    """Makes and checks values of one size."""
 
     def __init__(self, value_bytes: int) -> None:
         assert value_bytes >= VALUE_BYTES_MIN
@@ -40,7 +41,7 @@ class Values:
         return header + checksum.to_bytes(_CHECKSUM_BYTES, "little") + self._filler[place : place + self._filler_bytes]
 
     def is_right(self, key: bytes, value: bytes) -> bool:
-        """Whether some writer wrote exactly this value for this key."""
+        """Whether this is exactly a value that some writer made for this key."""
         if len(value) != self._value_bytes:
             return False
         version = int.from_bytes(value[:8], "little")

@@ -1,4 +1,4 @@
-"""The core workloads of YCSB: which operations in which shares, on which records."""
+"""The core workloads of YCSB: the shares of operations, and the distribution of records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SCAN_LENGTH_MAX = 100
 
 
 class Kind(IntEnum):
-    """What an operation does. The numbers index tables of functions."""
+    """The kind of an operation. The numbers index tables of functions."""
 
     READ = 0
     UPDATE = 1
@@ -25,7 +25,7 @@ class Kind(IntEnum):
 
 
 class Distribution(StrEnum):
-    """How the records of operations are chosen; see distributions.py."""
+    """The distribution that chooses the records of operations; see distributions.py."""
 
     ZIPFIAN = "zipfian"
     LATEST = "latest"
@@ -35,7 +35,7 @@ class Distribution(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A mix of operations, whose shares sum to 1, and the distribution it is defined with."""
+    """A mix of operations, with shares that sum to 1, and its default distribution."""
 
     description: str
     shares: Mapping[Kind, float]

@@ -2,7 +2,7 @@
 
 commands.py      `shardstore` itself: commands that read and write keys, and show statistics
 serve.py         `shardstore serve`
-admin.py         `shardstore admin`: ranges and workers
+admin.py         the operator's commands: ranges and workers
 status.py        `shardstore status`
 connection.py    how a command reaches a cluster
 failures.py      how a command fails: one line, one exit code

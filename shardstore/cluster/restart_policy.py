@@ -6,7 +6,7 @@ from shardstore.limits import MILLISECOND_NS, SECOND_NS
 
 FIRST_DELAY_NS = 100 * MILLISECOND_NS
 LONGEST_DELAY_NS = 5 * SECOND_NS
-"""Once the cause of the deaths is gone, a service is back after at most this time and a start."""
+"""Maximum delay. Once the cause of the deaths is gone, a service is back after this time and a start."""
 STEADY_NS = 10 * SECOND_NS
 """After a process that lived this long, delays begin again at the shortest."""
 

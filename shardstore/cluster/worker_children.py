@@ -69,7 +69,7 @@ class WorkerChildren:
         self.adjust(now_ns)
 
     def adjust(self, now_ns: int) -> None:
-        """Remove workers that have left and ended, and add missing ones. A number is not reused before its old end."""
+        """Remove workers that have left and ended; add missing ones. A number is free once its process has ended."""
         for worker, child in list(self._children.items()):
             if child.dismissed and child.process is None:
                 del self._children[worker]

@@ -9,7 +9,7 @@ Compared with ZeroMQ over ipc this saves two threads, and their wake-ups, on eac
 two processes on one core takes 4 microseconds instead of 22, as measured on one machine.
 
 Memory is allocated for bytes that have arrived, never for announced sizes. Of a message that is longer than its first
-frame allows, only the first frame is kept and the rest is read and dropped, so that its sender can be told.
+frame allows, only the first frame is kept and the rest is read and dropped, so that its sender gets a refusal.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class RangeRow:
         worker: The number of the worker that owns it.
         epoch: A number that grows each time a worker is given the range.
         bytes: Bytes in its files and in memory, as reported within the last seconds.
-        ops: Keys read and written per second, of late.
+        ops: Keys read and written per second, over about the last ten seconds.
         state: "active", or the stage of the change of ranges that it is in.
     """
 

@@ -1,4 +1,4 @@
-"""All that may happen to the files of a stopped store, each as the files that are there after it."""
+"""All kinds of damage to the files of a stopped store, each given as the files after it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ SECTOR = 512
 
 
 class Damage(NamedTuple):
-    """One damage. `kind` is its line in the table, `what` tells it from others; `damaged`: what takes its place.
+    """One damage. `kind` is its line in the table, `what` distinguishes it from others of the kind.
 
-    None in `damaged` is a file that is gone.
+    `damaged` holds the new content of the damaged files; None means that the file is missing.
     """
 
     kind: str
@@ -23,15 +23,15 @@ class Damage(NamedTuple):
     damaged: Mapping[str, bytes | None]
 
     def applied(self, files: Mapping[str, bytes]) -> dict[str, bytes]:
-        """The files after it."""
+        """The files after the damage."""
         after = {**files, **self.damaged}
         return {path: content for path, content in after.items() if content is not None}
 
 
 def damages(history: History, other: History, every_byte: bool, seed: int = 1) -> Iterator[Damage]:
-    """Every damage to the last files of a history; `other` is that of another store.
+    """All damages to the last files of a history; `other` is the history of another store.
 
-    Of each part of each file one byte is changed, or `every_byte`.
+    In each part of each file one byte is changed, or each byte with `every_byte`.
     """
     rng = random.Random(seed)
     for path, content in history.files.items():
@@ -71,7 +71,7 @@ def _sectors(path: str, content: bytes, every_byte: bool) -> Iterator[Damage]:
 
 
 def _of_others(history: History, other: History) -> Iterator[Damage]:
-    """Files of another store under their names, and files of the same store under the names of others."""
+    """Files replaced by those of another store, and by other files of the same store."""
     for path, content in history.files.items():
         if path in other.files:
             yield Damage(f"{kind_of(path)}: that of another store", path, {path: other.files[path]})
@@ -81,7 +81,7 @@ def _of_others(history: History, other: History) -> Iterator[Damage]:
 
 
 def _earlier(history: History) -> Iterator[Damage]:
-    """Files as they were at an earlier stop, one by one and whole directories; also such as are gone since."""
+    """Single files and whole directories as they were at an earlier stop, including files removed since."""
     for number, stop in enumerate(history.stops[:-1]):
         for path in stop:
             if stop[path] != history.files.get(path):
@@ -104,6 +104,6 @@ def _directories(history: History) -> Iterator[Damage]:
 
 
 def _directories_of(history: History) -> list[str]:
-    """All of them, with a slash behind; not the root."""
+    """All directories except the root, each with a slash at the end."""
     parts = [path.split("/") for path in history.files]
     return sorted({"/".join(each[:depth]) + "/" for each in parts for depth in range(1, len(each))})

@@ -1,4 +1,4 @@
-"""A small store with a past: what its files were at each orderly stop, and what must be read from the last of them."""
+"""A small store with a history: its files at each orderly stop, and the values to be read after the last one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from shardstore.wire.wire_format import Op
 from tests.damage.store import MemoryStore
 
 KEYS = tuple(b"%c%02d" % (letter, number) for number in range(3) for letter in range(ord("a"), ord("r")))
-"""Over all ranges."""
+"""Keys spread over all ranges."""
 RANGES = (b"a", b"d", b"h", b"m")
-"""A key of each."""
+"""One key in each range."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """`stops`: the files at each stop, the oldest first. `expected`: by key, the value at the last one."""
+    """`stops`: the files at each stop, oldest first. `expected`: the values at the last stop, by key."""
 
     stops: list[dict[str, bytes]]
     expected: dict[bytes, bytes | None]
@@ -23,12 +23,12 @@ class History:
 
     @property
     def files(self) -> dict[str, bytes]:
-        """As they were left."""
+        """The files at the last stop."""
         return self.stops[-1]
 
 
 def make(seed: int = 1) -> History:
-    """Writes, overwrites and deletes, flushed, compacted, released, split, and at last some in the log only."""
+    """Make a store with writes, overwrites and deletes that are flushed, compacted, split, or still in the log."""
     history = History([{}], dict.fromkeys(KEYS), 0)
     for number, generation in enumerate((_fill, _flush, _change_and_flush, _split_and_compact, _rest, _leave_in_log)):
         store = MemoryStore(history.files, seed, history.sequence)

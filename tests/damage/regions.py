@@ -1,4 +1,4 @@
-"""What the bytes of a file are for: where each part of its format lies, by kind of file."""
+"""The parts of a file: where each part of its format lies, by kind of file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SECTIONS = ("block index", "hash index", "filter", "properties")
 
 
 class Region(NamedTuple):
-    """Bytes `start` to `end` of a file, and what they are."""
+    """The bytes from `start` to `end` of a file, and what they hold."""
 
     what: str
     start: int
@@ -27,7 +27,7 @@ def kind_of(path: str) -> str:
 
 
 def regions_of(path: str, content: bytes) -> list[Region]:
-    """The parts of a sound file, in order and without a gap."""
+    """The parts of an undamaged file, in order and without gaps."""
     kind = kind_of(path)
     parse = {"log file": _of_log, "table": _of_table}.get(kind, _of_document)
     return [region for region in parse(content) if region.start < region.end]

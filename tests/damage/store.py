@@ -1,4 +1,4 @@
-"""A whole store in one process, without network, time or chance: router, workers and jobs on files in memory."""
+"""A whole store in one process without network, time or randomness: router, workers and jobs on files in memory."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from tests.simulation.sim_entropy import SimEntropy
 from tests.simulation.sim_filesystem import SimFilesystem
 
 Files: TypeAlias = Mapping[str, bytes]
-"""Content by path."""
+"""The content of files, by path."""
 WORKER_COUNT = 2
 BOUNDARIES = (b"d", b"h", b"m")
 CLIENT = 77
@@ -54,13 +54,13 @@ SEGMENTS = SegmentOptions(block_bytes=1024, part_min_bytes=2048, part_max_bytes=
 TOPOLOGY = TopologyOptions(auto_topology=False)
 TURNS_MAX = 10_000
 PATIENCE = 8
-"""Ticks for which an answer is waited for."""
+"""Maximum number of ticks to wait for a reply."""
 
 
 class MemoryStore:
-    """The store on these files, opened as its processes open it. Raises what keeps all of it from opening.
+    """The store on these files, opened as its processes open it. Raises the error that prevents opening it.
 
-    `seed` tells stores apart that are made anew; clients are given sequences above `sequence`.
+    New stores with different `seed`s differ; clients use sequences above `sequence`.
     """
 
     def __init__(self, files: Files, seed: int = 1, sequence: int = 0) -> None:
@@ -92,7 +92,7 @@ class MemoryStore:
         return files_of(self._disk)
 
     def put(self, pairs: Mapping[bytes, bytes | None]) -> None:
-        """Write these, None deletes; each is durable."""
+        """Write these pairs, each durably; None deletes."""
         for key, value in pairs.items():
             if value is None:
                 self._asked(Op.DELETE, key, [key], Flag.KEYS_FIXED, 1)
@@ -100,11 +100,11 @@ class MemoryStore:
                 self._asked(Op.PUT, key, [key, value], Flag.KEYS_FIXED | Flag.VALUES_FIXED, 1)
 
     def maintain(self, op: Op, key: bytes) -> None:
-        """FLUSH or COMPACT the range of a key."""
+        """Send FLUSH or COMPACT to the range of a key."""
         self._asked(op, key)
 
     def split(self, key: bytes) -> None:
-        """Let a range begin here, wholly."""
+        """Split a range at this key, and finish the change."""
         self._sequence += 1
         header = Header(Op.ADMIN, client=CLIENT, sequence=self._sequence, duration_ms=1_000)
         request = AdminRequest("split", key)
@@ -132,7 +132,7 @@ class MemoryStore:
         return [route_map.range_of(route.segment) for route in route_map]
 
     def scan(self, key_range: KeyRange) -> dict[bytes, bytes]:
-        """What a scan of one range answers. Raises ShardstoreError."""
+        """The entries that a scan of one range returns. Raises ShardstoreError."""
         found: dict[bytes, bytes] = {}
         start, more = key_range.start, True
         while more:
@@ -147,7 +147,7 @@ class MemoryStore:
         return found
 
     def stop(self) -> dict[str, bytes]:
-        """Stop the workers in order, and answer the files."""
+        """Stop the workers in order, and return the files."""
         for name in [name for name in self._cores if name != "router"]:
             self._events.append((name, StopRequested()))
         self._run()
@@ -179,7 +179,7 @@ class MemoryStore:
         self._run()
 
     def _run(self) -> None:
-        """Handle all events, and those that follow from them."""
+        """Handle all events, and the events that follow from them."""
         for _ in range(TURNS_MAX):
             if not self._events:
                 return
@@ -229,7 +229,7 @@ class MemoryStore:
     def _asked(
         self, op: Op, key: bytes, body: Sequence[bytes] = (), flags: int = 0, entries: int = 0
     ) -> tuple[Header, list[bytes]]:
-        """The answer of the owner of a key. Raises the error that it tells of."""
+        """The reply of the owner of a key. Raises the error in the reply."""
         route = self._router._table.current.route_of(key)
         self._sequence += 1
         header = Header(
@@ -244,7 +244,7 @@ class MemoryStore:
         )
         self._events.append((f"worker {route.worker}", Received("clients", b"client", [header.encode(), *body])))
         self._run()
-        for _ in range(PATIENCE):  # some answers are made in pieces
+        for _ in range(PATIENCE):  # some replies are made in pieces
             if self._sequence in self._answers:
                 break
             self._pass_time()
@@ -263,7 +263,7 @@ def _error_of(status: Status, refusal: Refusal) -> ShardstoreError:
 
 
 def disk_of(files: Files) -> SimDisk:
-    """A disk that has these files, all of them on stable storage."""
+    """A disk with these files, all on stable storage."""
     disk = SimDisk()
     for path, content in files.items():
         *parents, name = path.split("/")

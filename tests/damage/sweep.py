@@ -1,10 +1,10 @@
-"""Damage every file of a small store in every way, and see that none of it goes unnoticed: a table, by kind of damage.
+"""Damages every file of a small store in every way, checks that all damage is detected, and prints a table by kind.
 
---every-byte changes each byte and cuts at each; without it, one of each part of each file. The exit code is 1 if there
-was a silent loss, an error without a name, or a store that does not heal when its file is put back.
+--every-byte changes each byte and cuts at each; without it, one byte of each part of each file. The exit code is 1 if
+there was a silent loss, an error without a name, or a store that does not recover when the file is restored.
 """
 
-# ruff: noqa: T201  # a command's answer goes to the terminal
+# ruff: noqa: T201  # a command prints to the terminal
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHUNK = 8
 
 
 def main() -> int:
-    """Sweep on every core."""
+    """Run the sweep on all cores."""
     parser = argparse.ArgumentParser("damage_sweep.py", description=__doc__)
     parser.add_argument("--every-byte", action="store_true", help="change and cut at each byte, which takes minutes")
     parser.add_argument("--only", default="", help="only kinds of damage with this in their name")
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def print_table(found: Iterable[tuple[Damage, Finding]]) -> None:
-    """A line for each kind of damage: how many, and how they ended."""
+    """Print a line for each kind of damage: how many there were, and how they ended."""
     counts: dict[str, Counter[Verdict]] = {}
     for damage, finding in found:
         counts.setdefault(damage.kind, Counter())[finding.verdict] += 1

@@ -1,4 +1,4 @@
-"""A short sweep: whatever is done to a file, nothing is wrong in silence. Mistakes that were there are found again."""
+"""A short sweep: no damage to a file leads to silently wrong data. Former mistakes are found again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.damage.history import History, make
 from tests.damage.verdicts import GOOD, Verdict, judge
 
 STEP = 24
-"""Every so many damages of the kinds of which there are many."""
+"""Of kinds with many damages, only one in this many is tried."""
 SLICES = 4
 
 
@@ -24,7 +24,7 @@ def history() -> History:
 
 
 def chosen(history: History) -> list[Damage]:
-    """All of files that are gone or older than others, some of the rest."""
+    """All damages with missing or older files, and a sample of the rest."""
     swept = list(damages(history, make(seed=2), every_byte=False))
     telling = [each for each in swept if any(what in each.kind for what in ("missing", "earlier", "as it was"))]
     return [*telling, *swept[::STEP]]

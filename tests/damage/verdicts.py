@@ -1,4 +1,4 @@
-"""What a damaged store does when it is opened and read: the one thing it must never do is to be wrong in silence."""
+"""Opens and reads a damaged store, and judges what it does. It must never return wrong data silently."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from tests.damage.store import MemoryStore
 
 
 class Verdict(StrEnum):
-    """How a damage ended."""
+    """The result of a damage."""
 
     RIGHT = "served rightly"
     PART = "part refused"
     WHOLE = "all refused"
     SILENT = "SILENT"
-    """Something was wrong or missing, without an error."""
+    """Data was wrong or missing, without an error."""
     UNNAMED = "UNNAMED"
-    """An error does not say which file, or is not one of the store's at all."""
+    """An error does not name the file, or is not an error of the store."""
     UNHEALED = "UNHEALED"
-    """With the right file back in its place, the store is not as it was."""
+    """The store does not recover when the right file is restored."""
 
 
 GOOD = frozenset((Verdict.RIGHT, Verdict.PART, Verdict.WHOLE))
 
 
 class Finding(NamedTuple):
-    """A verdict, and the first thing that speaks for it."""
+    """A verdict, and the first reason for it."""
 
     verdict: Verdict
     why: str
 
 
 def judge(history: History, damage: Damage) -> Finding:
-    """Open the store after this damage, read everything in every way, and look whether it heals."""
+    """Open the store after this damage, read everything in every way, and check whether it recovers."""
     finding, after = _read(history, damage.applied(history.files))
     if finding.verdict not in (Verdict.PART, Verdict.WHOLE):
         return finding
@@ -47,7 +47,7 @@ def judge(history: History, damage: Damage) -> Finding:
 
 
 def _read(history: History, files: Mapping[str, bytes]) -> tuple[Finding, dict[str, bytes]]:
-    """What is found, and the files after it."""
+    """The finding, and the files after it."""
     try:
         store = MemoryStore(files, sequence=history.sequence)
     except (Corruption, InvalidRequest, StorageFailure) as error:
@@ -68,7 +68,7 @@ def _read(history: History, files: Mapping[str, bytes]) -> tuple[Finding, dict[s
 
 
 class Wrong(Exception):
-    """What was read is not what was written."""
+    """The data read differs from the data written."""
 
 
 def _read_keys(store: MemoryStore, history: History) -> list[ShardstoreError]:

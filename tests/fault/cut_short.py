@@ -1,4 +1,4 @@
-"""A job that is cut short, one call later each time: the beginning is always the same."""
+"""Runs a job again and again from the same state, and stops it one call later each time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def process(disk: SimDisk, seed: int = 0, opener: OpenDisk = SimFilesystem) -> S
 
 
 def copies_of(scenario: Scenario) -> Iterator[tuple[SimDisk, JobDriver, Spec]]:
-    """The same beginning again and again: it is made once, and copied."""
+    """A starting state that is made once, and copied for each run."""
     disk = SimDisk()
     worker, spec = scenario(disk)
     while True:
@@ -39,7 +39,7 @@ def copies_of(scenario: Scenario) -> Iterator[tuple[SimDisk, JobDriver, Spec]]:
 def stopped_at_each_call(
     scenario: Scenario, opener: OpenDisk = SimFilesystem
 ) -> Iterator[tuple[int, SimDisk, JobDriver, Spec]]:
-    """The scenario again and again, its job killed one call later each time, until it runs through."""
+    """Run the scenario, with the job killed one call later each time, until the job completes."""
     for call, (disk, worker, spec) in zip(range(1, CALLS_MAX), copies_of(scenario), strict=False):
         job_process = process(disk, call, opener)
         job_process.crash_in = call
@@ -54,7 +54,7 @@ def stopped_at_each_call(
 
 
 def failing_at(disk: SimDisk, failing: int) -> FaultyFilesystem:
-    """A filesystem of which one call fails."""
+    """A filesystem in which one call fails."""
     filesystem = FaultyFilesystem(disk)
 
     def fail(number: int, operation: str, path: str) -> None:
@@ -66,13 +66,13 @@ def failing_at(disk: SimDisk, failing: int) -> FaultyFilesystem:
 
 
 def leave_room(disk: SimDisk, room: int) -> None:
-    """Let the disk take so many bytes more."""
+    """Let the disk accept `room` more bytes."""
     disk.capacity = VAST
     disk.capacity = VAST - disk.free() + room
 
 
 def entries_in(segment: Segment) -> dict[bytes, object]:
-    """All layers merged."""
+    """The entries of all layers, merged."""
     merged: dict[bytes, object] = {}
     for layer in segment.layers():
         merged.update(content_of(layer))
@@ -80,5 +80,5 @@ def entries_in(segment: Segment) -> dict[bytes, object]:
 
 
 def alive(entries: dict[bytes, object]) -> dict[bytes, bytes]:
-    """The entries that are no tombstones, in order."""
+    """The entries without tombstones, in order."""
     return {key: value for key, value in sorted(entries.items()) if isinstance(value, bytes)}

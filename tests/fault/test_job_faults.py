@@ -1,4 +1,4 @@
-"""Each job, stopped at every call that changes something: all acknowledged writes are there, and the job can go on."""
+"""Jobs stopped at every call that changes files: all acknowledged writes survive, and the job can run again."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def several_parts(disk: SimDisk) -> JobDriver:
 
 
 def compaction_of_deltas(disk: SimDisk) -> tuple[JobDriver, Spec]:
-    """Some parts are carried."""
+    """Some parts are carried over."""
     worker = several_parts(disk)
     worker.put(1, {b"key-100": b"another of them", b"key-101": b"another of them"})
     worker.delete(1, [b"key-102", b"key-399"])
@@ -96,7 +96,7 @@ def compaction_that_seals(disk: SimDisk) -> tuple[JobDriver, Spec]:
 
 
 def two_bottoms(disk: SimDisk) -> JobDriver:
-    """The newer one hides entries of the older, and has tombstones."""
+    """The newer table hides entries of the older, and has tombstones."""
     worker, spec = compaction_that_seals(disk)
     worker.run(spec)
     worker.put(1, {b"key-%03d" % number: b"three" * 50 for number in range(50, 100)})
@@ -148,7 +148,7 @@ SCENARIOS: tuple[Any, ...] = (*WRITERS, release_of_log, release_of_tables)
 
 
 def recovered(disk: SimDisk) -> dict[int, dict[bytes, bytes]]:
-    """What a restarted worker serves, by segment: tables, and over them what the log has beyond the checkpoint."""
+    """The data that a restarted worker serves, by segment: tables, and the log records after the checkpoint."""
     filesystem = process(disk)
     segments = {number: Segment.open(filesystem, STORE, number) for number in (1, 2)}
     floor = max(segment.manifest.checkpoint_of(LOG_ID) for segment in segments.values())
@@ -185,7 +185,7 @@ def test_a_restart_after_a_stop_at_any_call(scenario: Scenario, loss: PowerLoss 
 def release_what_is_obsolete(
     disk: SimDisk, worker: JobDriver, manifest_of: Callable[[Filesystem, str, int], Manifest]
 ) -> None:
-    """Let go the log files and tables that are not needed any more, as the manifests that can be seen say."""
+    """Remove the log files and tables that are no longer needed according to the visible manifests."""
     filesystem = process(disk)
     manifests = [manifest_of(filesystem, STORE, segment) for segment in (1, 2)]
     worker.drained_lsn = min(manifest.checkpoint_of(LOG_ID) for manifest in manifests)
@@ -202,7 +202,7 @@ def release_what_is_obsolete(
 def test_files_are_released_on_the_strength_of_what_a_stopped_job_published(
     scenario: Scenario, run_again: bool
 ) -> None:
-    """A name that can be seen may not be durable yet. Who relies on it makes it so: the job, or the opening worker."""
+    """A visible name may not be durable yet. The job or the opening worker that relies on it makes it durable."""
     for call, disk, worker, spec in stopped_at_each_call(scenario):
         worker.writer.rotate()
         if run_again:
@@ -235,7 +235,7 @@ def test_a_failed_sync_at_any_place(scenario: Scenario, loss: PowerLoss | None) 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_failure_of_any_call(scenario: Scenario) -> None:
-    """The worker lives on, without opening its segments again: the job is run again by the next process."""
+    """The worker survives without opening its segments again; the next maintenance process runs the job again."""
     for call, (disk, worker, spec) in zip(range(1, CALLS_MAX), copies_of(scenario), strict=False):
         try:
             worker.run(spec, failing_at(disk, call))

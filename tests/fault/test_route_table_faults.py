@@ -1,4 +1,4 @@
-"""The route map under crashes and failed syncs: what was published is found again, and no epoch goes back."""
+"""The route map under crashes and failed syncs: published maps are found again, and epochs never decrease."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def reopen(filesystem: SimFilesystem) -> RouteTable:
 
 
 def publish_epochs(filesystem: SimFilesystem, published: list[int]) -> None:
-    """Open the table and publish some epochs of the first route, noting each that is durable."""
+    """Open the table and publish some epochs of the first route, recording each durable one."""
     table = reopen(filesystem)
     published.append(table.current.routes[0].epoch)
     for _ in range(EPOCHS):

@@ -1,4 +1,4 @@
-"""Damaged tables and manifests: every answer is right or it is Corruption that names the file; none is wrong."""
+"""Damaged tables and manifests: every read is right or raises Corruption with the name of the file."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from tests.unit.table_samples import (
 
 ABSENT = [key_of(layout, number) for layout in ("fixed-fixed", "fixed-prefixed-fixed") for number in range(1, 30, 2)]
 PRIME = 31
-"""Step through the blocks of a larger table; the sections behind them are damaged byte by byte."""
+"""The step between damaged bytes in the blocks of a larger table; other sections are damaged byte by byte."""
 
 
 def answers(filesystem: FaultyFilesystem, record: TableRecord, entries: dict[bytes, Stored]) -> list[bool]:
-    """Whether each way to read is right; a way that raises Corruption is left out."""
+    """Whether the result of each way to read is right; ways that raise Corruption are left out."""
     found = []
     for read in (right_batch, right_singles, right_chunk, right_page):
         with suppress(Corruption), naming_the_file():
@@ -46,7 +46,7 @@ def answers(filesystem: FaultyFilesystem, record: TableRecord, entries: dict[byt
 
 @contextmanager
 def naming_the_file() -> Iterator[None]:
-    """Let Corruption pass when it names the file."""
+    """Accept Corruption that names the file."""
     try:
         yield
     except Corruption as error:
@@ -107,7 +107,7 @@ def sweep(entries: dict[bytes, Stored], step: int, options: SegmentOptions = DEF
             damaged[offset] ^= damage
             filesystem.place(IDENTITY.path, bytes(damaged))
             right = answers(filesystem, record, entries)
-            assert all(right), f"byte {offset} xor {damage} is not noticed"
+            assert all(right), f"byte {offset} xor {damage} is not detected"
             refusals += len(right) < 4
     assert refusals == 2 * len(range(0, len(content), step)), "no byte is without a checksum"
 

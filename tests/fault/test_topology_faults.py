@@ -1,4 +1,4 @@
-"""Adopting and retiring, stopped at every call: a child is there whole or not at all, and the job can go on."""
+"""Adopting and retiring, stopped at every call: a child exists completely or not at all, and the job can run again."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def expected_of(worker: JobDriver, spec: AdoptSpec) -> dict[bytes, bytes]:
 
 
 def served(filesystem: Filesystem, segment: int) -> dict[bytes, bytes] | None:
-    """What the segment holds; None when there is none."""
+    """The content of the segment; None if it does not exist."""
     if not filesystem.exists(manifest_path(segment)):
         return None
     return alive(entries_in(Segment.open(filesystem, STORE, segment)))
@@ -76,14 +76,14 @@ def retirement(disk: SimDisk) -> tuple[JobDriver, Spec]:
 def killed_at_each_call(
     scenario: Scenario, opener: OpenDisk = SimFilesystem
 ) -> Iterator[tuple[int, SimDisk, JobDriver]]:
-    """With its job the worker dies."""
+    """The worker dies together with the job."""
     for call, disk, worker, _ in stopped_at_each_call(scenario, opener):
         worker.filesystem.kill()  # type: ignore[attr-defined]
         yield call, disk, worker
 
 
 def check_adopted(disk: SimDisk, worker: JobDriver, spec: AdoptSpec, opener: OpenDisk, seed: int) -> None:
-    """Run the job again: the child holds what it should, durably, and no file beside."""
+    """Run the job again; the child must hold its data durably, and no other files."""
     worker.run(spec, process(disk, seed, opener))
     disk.lose_power(PowerLoss.STRICT, Random(seed))
     filesystem = process(disk)
@@ -107,7 +107,7 @@ def test_an_adoption_stopped_at_any_call(name: str, loss: PowerLoss | None) -> N
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_parents_may_go_as_soon_as_an_adoption_has_ended(loss: PowerLoss | None) -> None:
-    """Also when the one that ended found the manifest of one that was killed."""
+    """Also if the completed job found the manifest of a killed one."""
     spec = merge_spec()
     for call, disk, worker in killed_at_each_call(adoption(spec)):
         worker.run(spec, process(disk))
@@ -137,7 +137,7 @@ def test_a_failed_sync_of_an_adoption(name: str) -> None:
 
 
 def test_a_failure_of_any_call_of_an_adoption() -> None:
-    """A link that fails is replaced by a copy; after any other failure the next process does the job again."""
+    """A failed link is replaced by a copy; after any other failure the next process runs the job again."""
     spec = SPECS["split"][1]
     copied = 0
     for call, (disk, worker, _) in zip(range(1, CALLS_MAX), copies_of(adoption(spec)), strict=False):

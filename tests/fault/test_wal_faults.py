@@ -1,4 +1,4 @@
-"""Fail or die at the k-th filesystem call, for every k, while a log is written and while it is recovered."""
+"""Failures and deaths at the k-th filesystem call, for every k, while a log is written and while it is recovered."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STEPS = 40
 
 
 class History:
-    """What a caller of the log was told."""
+    """What the log reported to its caller."""
 
     def __init__(self) -> None:
         self.appended = 0
@@ -26,7 +26,7 @@ class History:
 
 
 def work(filesystem: FaultyFilesystem, history: History) -> None:
-    """Recover, then append with rotations, syncs, and a release in the middle; a full disk is only tried again."""
+    """Recover, then append with rotations, syncs, and a release in between; after a full disk, try again."""
     log = recovered(filesystem)
     writer = writer_of(filesystem, log)
     history.appended = history.durable = writer.lsn_appended
@@ -68,7 +68,7 @@ def calls_of_work() -> int:
 
 
 def interrupted(error: BaseException, forever: bool = False) -> Iterator[tuple[int, FaultyFilesystem, History]]:
-    """Two lives of a log with a fault at call 1, 2, 3 ..., and what the caller knew when it ended."""
+    """Two lives of a log with a fault at call 1, 2, 3 ..., and what the caller knew at the end."""
     for number in range(1, calls_of_work() + 1):
         filesystem, history = FaultyFilesystem(), History()
         filesystem.fault = at_call(number, error, forever)
@@ -82,7 +82,7 @@ def interrupted(error: BaseException, forever: bool = False) -> Iterator[tuple[i
 
 
 def check(filesystem: FaultyFilesystem, history: History, least: int) -> None:
-    """A prefix is left that reaches at least to `least`; recovering again changes nothing."""
+    """Check that a prefix up to at least `least` is left, and that recovering again changes nothing."""
     log = recovered(filesystem)
     lsns = lsns_of(filesystem, log)
     assert lsns == list(range(log.lsn_last - len(lsns) + 1, log.lsn_last + 1))
@@ -154,7 +154,7 @@ def test_log_killed_twenty_times_in_a_row() -> None:
 
 
 def test_reading_fails_at_every_call() -> None:
-    """A drain that cannot read says so; it never leaves records out."""
+    """A drain that cannot read raises; it never omits records."""
     filesystem = FaultyFilesystem()
     work(filesystem, History())
     log = recovered(filesystem)

@@ -1,4 +1,4 @@
-"""One of every document that processes send each other. Line by line they are messages-v6.txt."""
+"""One document of every kind that processes send each other, in the order of the lines of messages-v6.txt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Version 1 of what operators and the router say to each other, byte for byte."""
+"""Version 1 of the messages between operators and the router, byte for byte."""
 
 from __future__ import annotations
 

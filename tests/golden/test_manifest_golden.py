@@ -1,4 +1,4 @@
-"""Format version 4 of manifests: the committed bytes are what is written, and they can be read."""
+"""Format version 4 of manifests: writing gives the committed bytes, and they can be read."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MANIFEST = Manifest(
     },
 )
 WINDOW = {4: None, 6: None, 7: None, 8: None, 13: b"", 313: b"-9", **dict.fromkeys(range(400, 416))}
-"""What the golden file knows of the requests of a client."""
+"""The requests of a client that the golden file records."""
 
 
 def test_the_golden_file_is_what_is_written_and_can_be_read() -> None:

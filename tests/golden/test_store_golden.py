@@ -11,7 +11,7 @@ GOLDEN = Path(__file__).parent / "store-v1.bin"
 
 
 class FixedEntropy:
-    """Always the same number."""
+    """An entropy source that always returns the same number."""
 
     def below(self, bound: int) -> int:
         return 0x5707E % bound

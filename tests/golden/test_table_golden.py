@@ -1,4 +1,4 @@
-"""Format version 3 of tables, all layouts: the committed bytes are what is written, and they can be read."""
+"""Format version 3 of tables, all layouts: writing gives the committed bytes, and they can be read."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_what_is_written_is_the_golden_file(name: str) -> None:
 
 @pytest.mark.parametrize("compression", COMPRESSED)
 def test_compressed_golden_files_can_be_read(compression: str) -> None:
-    """Compressors may write other bytes in later versions, so the writer is not compared."""
+    """Later versions of compressors may write other bytes, so only reading is tested."""
     entries = TABLES["variable-variable"]
     content = (GOLDEN / f"table-{compression}-v3.bin").read_bytes()
     _, record = written(entries, Compression(compression))

@@ -1,4 +1,4 @@
-"""Format version 2 of the log: the committed bytes are what is written, and they can be read."""
+"""Format version 2 of the log: writing gives the committed bytes, and they can be read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LSNS = [1, 2, 3, 4, 5, 0x21, 0x22, 0x23, 0x24, 0x25]
 
 
 def written() -> FaultyFilesystem:
-    """A log that was recovered once, at a jump of its LSNs, and went on."""
+    """A log that was recovered once, with a jump of its LSNs, and continued."""
     filesystem = FaultyFilesystem()
     for lsn_floor in (0, 0x20):
         writer = writer_of(filesystem, recovered(filesystem, lsn_floor))

@@ -1,6 +1,6 @@
-"""python -m tests.measuring.layer_memory KEY_BYTES VALUE_BYTES ENTRIES: fill an active layer as a worker does.
+"""Fills an active layer as a worker does: python -m tests.measuring.layer_memory KEY_BYTES VALUE_BYTES ENTRIES.
 
-Prints by how many bytes the process has grown, and how many were counted.
+Prints by how many bytes the process has grown, and how many bytes the layer counted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from shardstore.workers.serving.scanning import SORTED_A_TURN
 
 
 def main() -> None:
-    """Measure once; what is filled before brings the allocator to its usual state."""
+    """Measure once, after filling another layer, which brings the allocator to its usual state."""
     key_bytes, value_bytes, entries = map(int, sys.argv[1:])
     batch = max(1, min(1_000, MIB // (key_bytes + value_bytes)))
     before = ActiveLayer()

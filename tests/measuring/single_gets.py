@@ -1,6 +1,6 @@
-"""python -m tests.measuring.single_gets DATA KEYS: single reads of a stopped store, without the network.
+"""Single reads of a stopped store, without the network: python -m tests.measuring.single_gets DATA KEYS.
 
-KEYS is a file of keys as hexadecimal lines. Prints JSON: nanoseconds of each read, and the value, by key.
+KEYS is a file of keys as hexadecimal lines. Prints JSON: a list of key, nanoseconds of the read, and value.
 Run by the benchmark `get_inside`, which compares the values.
 """
 
@@ -19,7 +19,7 @@ from shardstore.tables.segment import Segment
 
 
 def main() -> None:
-    """Read each key from the segment that owns it, one by one, and say how long that took."""
+    """Read each key from the segment that owns it, one by one, and print the times."""
     data, keys_file = sys.argv[1:]
     keys = sorted(map(bytes.fromhex, Path(keys_file).read_text().split()))
     segments = opened_segments(data)

@@ -1,6 +1,6 @@
-"""python -m tests.measuring.topology_kills [--seconds N] [--seed S]: kill -9 in the middle of changes, and count.
+"""Kills processes during topology changes: python -m tests.measuring.topology_kills [--seconds N] [--seed S].
 
-Prints the figures of tests/process/chaos.py; ends with an error when a key holds what it may not.
+Prints the figures of tests/process/chaos.py; exits with an error if a key holds a wrong value.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from tests.process import chaos
 
 
 @click.command()
-@click.option("--seconds", default=300.0, show_default=True, help="How long to go on killing.")
-@click.option("--seed", default=1, show_default=True, help="Of what the clients write and what is changed and killed.")
+@click.option("--seconds", default=300.0, show_default=True, help="Seconds in which to kill processes.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the writes, the changes and the kills.")
 def main(seconds: float, seed: int) -> None:
-    """Kill the processes of a new cluster, and compare what it holds with what it acknowledged."""
+    """Kill processes of a new cluster, and compare its content with the acknowledged writes."""
     logging.getLogger("shardstore").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="shardstore-kills-") as data:
         click.echo(chaos.run(Path(data), seed, seconds))

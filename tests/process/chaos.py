@@ -1,8 +1,8 @@
-"""Kill -9 in the middle of splits, merges and moves, under clients that remember what was acknowledged.
+"""Kills processes during splits, merges and moves, while clients remember what was acknowledged.
 
-A changer asks for one change after another. The killer waits until one begins, lets a moment of it pass, and kills the
-router, the source, the target, or all of them with the maintenance processes. Then everything has to come back by
-itself: every client goes on, every change comes to its end, and every key holds what it may hold.
+A changer requests one change after another. The killer waits until one begins, waits a moment, and kills the router,
+the source, the target, or all of them with the maintenance processes. Then everything must recover by itself: every
+client continues, every change completes, and every key holds an allowed value.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ RANGES_MAX = 12
 MEMORY = "384MiB"
 BY_HAND = TopologyOptions(auto_topology=False)
 INTO_THE_CHANGE_S = 0.15
-"""A kill comes at any moment so long after a change was asked for: before, in and behind it."""
+"""Maximum time from the request of a change to a kill, which may be before, during or after the change."""
 ADMIN_S = 20
 
 
 @dataclass
 class Figures:
-    """What was done, and to whom."""
+    """The counts of what was done, and to which processes."""
 
     kills: Counter[str] = field(default_factory=Counter)
     processes_killed: int = 0
     changes: Counter[str] = field(default_factory=Counter)
-    """Outcomes of what was asked, by kind and end."""
+    """The ends of requested changes, by kind and outcome."""
     acknowledged: int = 0
     read: int = 0
     unserved: Counter[str] = field(default_factory=Counter)
@@ -51,7 +51,7 @@ class Figures:
 
 
 class Changer:
-    """Asks for splits, merges and moves, one after another, from a thread of its own."""
+    """Requests splits, merges and moves, one after another, in a thread."""
 
     def __init__(self, db: Client, random: Random) -> None:
         self._db = db
@@ -60,21 +60,21 @@ class Changer:
         self._begun = 0
         self._stopped = False
         self.concerned: tuple[int, int] = (0, 0)
-        """The workers that give and that take in the change that was asked for last."""
+        """The source and target workers of the latest requested change."""
         self.ends: Counter[str] = Counter()
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def wait_for_change(self) -> tuple[int, int]:
-        """Wait until another change is asked for; answers the workers of it."""
+        """Wait until another change is requested; returns its workers."""
         with self._news:
             seen = self._begun
             assert self._news.wait_for(lambda: self._begun > seen or not self._thread.is_alive(), 3 * ADMIN_S)
-        assert self._thread.is_alive(), "the changer ended with an error of its own"
+        assert self._thread.is_alive(), "the changer ended with an error"
         return self.concerned
 
     def stop(self) -> None:
-        """End after the change in hand."""
+        """Stop after the current change."""
         self._stopped = True
         self._thread.join(3 * ADMIN_S)
         assert not self._thread.is_alive()
@@ -112,7 +112,7 @@ class Changer:
 
 
 def run(data: Path, seed: int, seconds: float) -> Figures:
-    """Kill for so long; answers the figures. Fails when anything is wrong."""
+    """Kill processes for `seconds`; returns the counts. Fails if anything is wrong."""
     random, figures = Random(seed), Figures()
     with undaunted(), ExitStack() as stack:
         cluster = stack.enter_context(cluster_on(data))
@@ -144,13 +144,13 @@ def run(data: Path, seed: int, seconds: float) -> Figures:
 
 
 def cluster_on(data: Path) -> LocalCluster:
-    """Three workers; every change is asked for."""
+    """A cluster of three workers without automatic changes."""
     ranges = [b"40", b"80", b"c0"]
     return LocalCluster(data, workers=WORKERS, memory=MEMORY, ranges=ranges, topology=BY_HAND)
 
 
 def kill_in_change(cluster: LocalCluster, changer: Changer, victim: str, random: Random) -> int:
-    """Wait for a change and kill in it; answers the number of processes killed."""
+    """Wait for a change and kill processes during it; returns the number of processes killed."""
     giver, taker = changer.wait_for_change()
     time.sleep(random.uniform(0, INTO_THE_CHANGE_S))
     running = cluster.processes()
@@ -162,7 +162,7 @@ def kill_in_change(cluster: LocalCluster, changer: Changer, victim: str, random:
 
 
 def check(cluster: LocalCluster, clients: list[RecordingClient]) -> None:
-    """Every change comes to its end, and everything is as it may be."""
+    """Check that every change completes, and that all data is right."""
     with cluster.connect() as db:
         wait_until(lambda: not db.stats()["router"]["changes"]["under_way"], "the end of all changes", 60)
         assert {row.state for row in db.admin.ranges()} == {"active"}
@@ -172,6 +172,6 @@ def check(cluster: LocalCluster, clients: list[RecordingClient]) -> None:
 
 @contextmanager
 def undaunted() -> Iterator[None]:
-    """A supervisor that takes no death for one of many in a row, so that it gives nobody up."""
+    """A supervisor that never counts deaths as repeated, so that it never gives up a process."""
     with patch("shardstore.cluster.restart_policy.STEADY_NS", 0):
         yield

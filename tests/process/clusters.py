@@ -1,4 +1,4 @@
-"""Real clusters for tests: started as a program of its own, so that the supervisor too can be killed."""
+"""Real clusters for tests, in this process or as a separate program whose supervisor can be killed too."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ RANGES = 8
 
 
 def cluster_on(data: Path, ranges: int = RANGES) -> LocalCluster:
-    """A small cluster in this process; in a new one each worker owns ranges from the start."""
+    """A small cluster in this process. In a new store each worker owns ranges from the start."""
     is_new = not (data / STORE).exists()
     return LocalCluster(data, workers=2, memory=MEMORY, ranges=ranges if is_new else None)
 
 
 @contextmanager
 def served(data: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`shardstore serve` on a directory, killed at the end if it still runs."""
+    """Run `shardstore serve` on a directory; killed at the end if it still runs."""
     command = [sys.executable, "-m", "shardstore", "serve", "--data", str(data), "--memory", MEMORY]
     is_new = not (data / STORE).exists()
     command += [*(["--ranges", str(RANGES)] if is_new else []), *options]
@@ -45,7 +45,7 @@ def served(data: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def end(supervisor: subprocess.Popen[bytes], data: Path) -> None:
-    """Kill a supervisor that may still run, and remove what the next one on its directory would have removed."""
+    """Kill a supervisor that may still run, and remove the files that its successor would have removed."""
     left = last_announced(data)
     supervisor.kill()
     supervisor.communicate(timeout=20)
@@ -54,24 +54,24 @@ def end(supervisor: subprocess.Popen[bytes], data: Path) -> None:
 
 
 def descendants(pid: int) -> list[psutil.Process]:
-    """Every process below this one."""
+    """All descendants of this process."""
     return psutil.Process(pid).children(recursive=True)
 
 
 def kill(pid: int) -> None:
-    """SIGKILL."""
+    """Send SIGKILL to the process."""
     os.kill(pid, signal.SIGKILL)
 
 
 def kill_all(pids: Iterable[int]) -> None:
-    """SIGKILL for each that has not followed another one already."""
+    """Send SIGKILL to each process that has not ended already."""
     for pid in pids:
         with suppress(ProcessLookupError):
             kill(pid)
 
 
 class Writer:
-    """Writes rising numbers in batches from a thread of its own, and remembers what was acknowledged."""
+    """Writes ascending numbers in batches in a thread, and remembers which were acknowledged."""
 
     BATCH = 200
 
@@ -80,26 +80,26 @@ class Writer:
         self._stopped = Event()
         self._thread = Thread(target=self._write, daemon=True)
         self.acknowledged = 0
-        """Numbers below this one were acknowledged."""
+        """All numbers below this one were acknowledged."""
         self.unserved = 0
-        """Calls that ended as unavailable or unknown."""
+        """The number of calls that ended with Unavailable or OutcomeUnknown."""
         self.failure: ShardstoreError | None = None
         self._thread.start()
 
     def wait_for_more(self, batches: int = 10) -> None:
-        """Wait until so many more batches are acknowledged."""
+        """Wait until `batches` more batches are acknowledged."""
         goal = self.acknowledged + batches * self.BATCH
         wait_until(lambda: self.acknowledged >= goal or self.failure is not None, f"{batches} more batches", 60)
         assert self.failure is None, self.failure
 
     def stop(self) -> None:
-        """End after the batch in hand."""
+        """Stop after the current batch."""
         self._stopped.set()
         self._thread.join(60)
         assert not self._thread.is_alive()
 
     def check(self, db: Client) -> None:
-        """Every acknowledged number is there, by value, through gets and through a scan."""
+        """Check that every acknowledged number is read with its value, by gets and by a scan."""
         numbers = range(self.acknowledged)
         keys = list(map(key_of, numbers))
         expected = list(map(value_of, numbers))
@@ -115,7 +115,7 @@ class Writer:
                 self._db.put_many([(key_of(number), value_of(number)) for number in numbers], timeout=60)
             except (Unavailable, OutcomeUnknown):
                 self.unserved += 1
-                continue  # allowed while a server is down; the same numbers are written again
+                continue  # allowed while a process is down; the same numbers are written again
             except ShardstoreError as error:
                 self.failure = error
                 return
@@ -123,10 +123,10 @@ class Writer:
 
 
 def key_of(number: int) -> bytes:
-    """Spread over all ranges."""
+    """The key of a number; keys are spread over all ranges."""
     return b"%08x" % (number * 0x9E3779B1 % 2**32) + b"-%d" % number
 
 
 def value_of(number: int) -> bytes:
-    """Different for each key."""
+    """The value of a number, different for each."""
     return b"value of %d" % number

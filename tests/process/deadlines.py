@@ -1,4 +1,4 @@
-"""Waiting for something to come true, with an end."""
+"""Waits for conditions with a time limit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def wait_until(true: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    """Ask again and again; fail the test when it does not come true in time."""
+    """Check the condition again and again; fails the test if it does not become true in time."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"

@@ -1,7 +1,7 @@
-"""Clients that remember what was acknowledged, and say what the store tells wrongly.
+"""Clients that remember what was acknowledged, and check what the store returns.
 
-Each has keys of its own, so that it alone knows what they may hold: one value, or several after a write in doubt. What
-was refused may change nothing; what was acknowledged may not be missing, nor applied twice: the counters show that.
+Each client has its own keys, so it knows which values they may hold: one, or several after a write in doubt. A refused
+write must change nothing; an acknowledged write must not be missing or applied twice, which the counters show.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ KEYS = 3_000
 COUNTERS = 8
 BATCH_MAX = 100
 VALUE_COPIES_MAX = 400
-"""Of some bytes, so that a range fills more than a page of a scan."""
+"""Size of values, so large that a range fills more than one page of a scan."""
 
 
 class RecordingClient:
-    """Writes, counts, reads and scans from a thread of its own until it is stopped. It closes its client."""
+    """Writes, counts, reads and scans in a thread until it is stopped. It closes its client."""
 
     def __init__(self, db: Client, number: int, seed: int) -> None:
         self._db = db
@@ -35,32 +35,32 @@ class RecordingClient:
         self._versions = 0
         self._possible: dict[bytes, set[bytes | None]] = {key: {None} for key in (*self._keys, *self._counters)}
         self.acknowledged = 0
-        """Keys written, removed or counted in calls that returned."""
+        """The number of keys written, removed or incremented in calls that returned."""
         self.read = 0
-        """Values that were compared."""
+        """The number of values compared."""
         self.unserved: Counter[str] = Counter()
-        """Calls that were refused until their deadline, or whose outcome nobody knows: what was told, how often."""
+        """Calls refused until their deadline, or with an unknown outcome: how often each error occurred."""
         self.cut_scans = 0
-        """Scans that ended with ScanInvalidated."""
+        """The number of scans that ended with ScanInvalidated."""
         self.wrong: list[str] = []
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def wait_for_more(self, entries: int = 500) -> None:
-        """Wait until so many more entries are acknowledged."""
+        """Wait until `entries` more entries are acknowledged."""
         goal = self.acknowledged + entries
         wait_until(lambda: self.acknowledged >= goal or bool(self.wrong), f"{entries} more entries", 2 * TIMEOUT_S)
         assert not self.wrong, self.wrong
 
     def stop(self) -> None:
-        """End after the call in hand."""
+        """Stop after the current call."""
         self._stopped.set()
         self._thread.join(2 * TIMEOUT_S)
         assert not self._thread.is_alive()
         assert not self.wrong, self.wrong
 
     def check(self, db: Client) -> None:
-        """Everything is as it may be, through gets and through a scan."""
+        """Check all data by gets and by a scan."""
         keys = list(self._possible)
         self._compare(keys, db.get_many(keys, timeout=TIMEOUT_S), "at the end")
         scanned = dict(db.scan(timeout=TIMEOUT_S))
@@ -69,7 +69,7 @@ class RecordingClient:
         assert not self.wrong, self.wrong
 
     def _key(self, name: bytes) -> bytes:
-        """Keys of all clients lie in all ranges: two hexadecimal digits first, as `serve` cuts the first ranges."""
+        """A key that begins with two hexadecimal digits, so that each client has keys in all ranges of `serve`."""
         return b"%02x" % self._random.randrange(256) + self._prefix + name
 
     def _run(self) -> None:
@@ -130,7 +130,7 @@ class RecordingClient:
             self._note(error)
 
     def _scan(self) -> None:
-        """Some of the keys, or all, over the bounds of ranges; an owner may die with the view it holds."""
+        """Scan some or all of the keys, across ranges; an owner may die together with the view it holds."""
         start, end = (b"%02x" % at for at in sorted(self._random.sample(range(256), 2)))
         try:
             scanned = dict(self._db.scan(start, end, timeout=TIMEOUT_S))
@@ -145,7 +145,7 @@ class RecordingClient:
                 self.wrong.append("a scan out of order")
 
     def _flush(self) -> None:
-        with suppress(Busy):  # the last one goes on
+        with suppress(Busy):  # the latest scan continues
             self._db.flush(wait=False, timeout=TIMEOUT_S)
 
     def _note(self, error: ShardstoreError) -> None:

@@ -1,10 +1,10 @@
-"""Stands in for the router and the workers in tests of the supervisor: serves nothing, or fails as told.
+"""Stands in for the router and the workers in tests of the supervisor: serves nothing, or fails as requested.
 
-The first word of the file `behaviour` in the data directory says how: "serve" (also without the file), "die" before
-readiness, "silent": never ready, or "stubborn": deaf to SIGTERM. Each start leaves its pid as a line of the file
-`starts-<name>`, and its options as the file `options-<name>`. The router wants the workers in the file `workers`, or
-as many as it is started with; at SIGUSR1 it reads that file again. Who finds a file `hang-<name>` removes it, and
-does from then on what it says: "loop" or "sleep".
+The first word of the file `behaviour` in the data directory selects the behaviour: "serve" (also without the file),
+"die" before readiness, "silent": never ready, or "stubborn": ignores SIGTERM. Each start adds its pid as a line to the
+file `starts-<name>`, and writes its options to the file `options-<name>`. The router wants the workers in the file
+`workers`, or as many as in its options; on SIGUSR1 it reads that file again. A process that finds a file
+`hang-<name>` removes it, and then does what the file says: "loop" or "sleep".
 """
 
 from __future__ import annotations

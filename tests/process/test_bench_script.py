@@ -1,4 +1,4 @@
-"""The benchmarks end to end: a few records, every workload, no bounds on time."""
+"""The benchmarks end to end: every workload with a few records, without bounds on time."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
     for arguments, words in (
         (["get", "--data", str(nowhere)], "nowhere' does not exist."),
         (["get", "--data", __file__], "test_bench_script.py' is a file."),
-        (["get_most"], "no workload get_most"),
+        (["get_most"], "unknown workload get_most"),
         (["--peers", "oracle"], "no peer oracle"),
         (["--json", "get"], "--json takes get for its file"),
     ):

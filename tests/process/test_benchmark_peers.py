@@ -1,4 +1,4 @@
-"""The peers that are installed here, measured in processes of their own, and a Redis server that always ends."""
+"""The installed peers, measured in separate processes, and a Redis server that always ends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ needs_redis_server = pytest.mark.skipif(server_program() is None, reason="there 
 
 @pytest.fixture(autouse=True)
 def _own_temporary_directory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    # What is left of a process that was killed shall not lie about where others look.
+    # Files of a killed process must not stay in the common temporary directory.
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("t")))
 

@@ -1,4 +1,4 @@
-"""What every child process does about its own life, in real processes."""
+"""The common behaviour of child processes, in real processes: readiness, signals, and the death of the parent."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_killed_parent_ends_the_child_even_if_its_pipe_stays_open() -> None:
         os.close(status_writer)
         assert status.readline()
         parent.kill()
-        assert alive.read() == ""  # ends when nobody holds the child's standard output any more
+        assert alive.read() == ""  # ends once no process holds the child's standard output
     os.close(held_open_writer)
 
 

@@ -1,4 +1,4 @@
-"""A real cluster: in use, under kill -9 of each of its processes, over restarts, and at its end."""
+"""A real cluster: in use, with each of its processes killed, across restarts, and at its end."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_clients_over_tcp_find_a_restarted_router_at_the_same_port(tmp_path: Pat
 
 
 def pid_of(cluster: LocalCluster, name: str, killed: Collection[int]) -> int:
-    """The process of this name, as soon as there is one that is not among those that were killed."""
+    """The process with this name, once there is one that is not among the killed ones."""
     found: dict[str, int] = {}
 
     def is_there() -> bool:

@@ -51,7 +51,7 @@ def check_status(data: Path, code: int, line: bytes) -> None:
 
 
 def check_streams(data: Path) -> None:
-    """Streams that are closed, closed early, or full; a locale that knows ASCII only."""
+    """Streams that are closed, closed early, or full; a locale with only ASCII."""
 
     def in_shell(words: str, **variables: str) -> tuple[int, bytes, bytes]:
         command = f"{sys.executable} -m shardstore {words}".replace("DATA", f"--data '{data}'")
@@ -140,4 +140,4 @@ def test_the_demonstration_survives_its_killed_worker() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "killed worker-0" in done.stdout
-    assert "every file is the same, byte for byte" in done.stdout
+    assert "all files are the same, byte for byte" in done.stdout

@@ -1,4 +1,4 @@
-"""Counters of a real cluster, while its workers are killed: each increment counts once, and its outcome is known."""
+"""Counters of a real cluster while its workers are killed: each increment counts once, and its outcome is known."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KILLS = 3
 
 
 class Counting(threading.Thread):
-    """Increments until so many were applied. `numbers`: what the increments that were answered were told."""
+    """Increments until `count` were applied. `numbers`: the results of the increments that returned."""
 
     def __init__(self, db: Client) -> None:
         super().__init__()

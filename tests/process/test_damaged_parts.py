@@ -1,4 +1,4 @@
-"""What is damaged is refused with its name, and everything else serves."""
+"""Damaged files are refused by name, and everything else is served."""
 
 from __future__ import annotations
 

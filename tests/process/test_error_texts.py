@@ -1,7 +1,7 @@
-"""What a user reads when something is wrong: every error path of the command line and of starting a cluster.
+"""The error texts of the command line and of starting a cluster, as a user reads them.
 
-Each text says what happened, why, and what to do, in one line, and nothing that contradicts itself. `HERE` stands for a
-directory whose name has a space and a quote; QUOTED and NOTHING are it and a name in it, as a shell wants them.
+Each text says in one line what happened, why, and what to do, and does not contradict itself. `HERE` stands for a
+directory whose name has a space and a quote; QUOTED and NOTHING are it and a name in it, quoted for a shell.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ WITH_A_SPACE = {
     "status": "status --data HERE",
     "workers": "workers add --dry-run --data HERE",
 }
-"""Every command but `serve`, which others try."""
+"""All commands except `serve`, which other tests cover."""
 
 
 @pytest.fixture(scope="module")

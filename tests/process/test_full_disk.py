@@ -1,4 +1,4 @@
-"""A disk that is full: writes are refused with a reason, nothing acknowledged is lost, and room heals it."""
+"""A full disk: writes are refused with a reason, nothing acknowledged is lost, and freeing space ends the trouble."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 SIZE = "24m"
 BALLAST = bytes(17_000_000)
-"""Leaves enough, once it is gone, for recovery to write the live part of the log again."""
+"""Size of a file whose removal leaves enough space for recovery to rewrite the live part of the log."""
 VALUE = bytes(200_000)
 
 
@@ -91,7 +91,7 @@ def remount(mounted: Path, mode: str) -> None:
 
 
 def fill(db: Client) -> list[bytes]:
-    """Write until it is refused; answers the keys that were acknowledged."""
+    """Write until a write is refused; returns the acknowledged keys."""
     acknowledged = []
     for number in count():
         key = b"%08x" % (number * 0x9E3779B1 % 2**32)

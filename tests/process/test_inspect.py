@@ -1,4 +1,4 @@
-"""The command that shows what is in a file, on copies of the files of a real store."""
+"""The command `inspect`, on copies of the files of a real store."""
 
 from __future__ import annotations
 

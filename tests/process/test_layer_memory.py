@@ -1,4 +1,4 @@
-"""What is counted for an entry in memory is what the process grows by, and not much more."""
+"""The bytes counted for an entry in memory are those by which the process grows, and not much more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""load_dataset.py as a process, against real clusters: loads, ends half-way, goes on, and compares."""
+"""load_dataset.py as a process, against real clusters: loads, stops half-way, continues, and compares."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def load(*arguments: str | Path, program: str = MAIN, stdin: bytes = b"") -> sub
 
 
 def people(path: Path) -> Path:
-    """Rows over two lines each."""
+    """Rows of two lines each."""
     rows = (f'{number},"name of\n{number}"\n' for number in range(RECORDS))
     path.write_text("id,name\n" + "".join(rows))
     return path
@@ -81,10 +81,10 @@ def test_a_load_that_ended_half_way_goes_on(
     ended = load(*arguments, program=ENDS_HALF_WAY.format(writes=writes, signal=int(ending)))
     assert ended.returncode == (130 if ending == signal.SIGINT else -signal.SIGKILL), ended.stderr
     if ending == signal.SIGINT:
-        assert "stopped: 200 records of this run are loaded for certain; the same command goes on" in ended.stderr
+        assert "stopped: 200 records of this run are certain to be loaded; the same command continues" in ended.stderr
     went_on = load(*arguments, "--verify")
     assert went_on.returncode == 0, went_on.stderr
-    assert f"behind line {1 + 2 * loaded}; {loaded} records were loaded before" in went_on.stderr
+    assert f"after line {1 + 2 * loaded}; {loaded} records were loaded before" in went_on.stderr
     assert went_on.stdout.startswith(f"loaded {RECORDS - loaded:,} records")
     assert f"compared {RECORDS:,} records" in went_on.stdout
     with cluster.connect() as db:

@@ -1,4 +1,4 @@
-"""The load generator end to end: every workload on a real cluster and on Redis, few operations, no bounds on time."""
+"""The load generator end to end: every workload on a real cluster and on Redis, few operations, no time bounds."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def load_ycsb(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def phases_of(*arguments: str) -> dict[str, Any]:
-    """The reports in the JSON of a run in which all went well, by phase."""
+    """The reports of a successful run, by phase, from its JSON."""
     done = load_ycsb(*arguments, "--verify", "--json")
     assert done.returncode == 0, done.stderr + done.stdout
     answer = json.loads(done.stdout)
@@ -93,7 +93,7 @@ def test_threads_and_tasks_through_the_router(runners: tuple[str, str], batch: s
 def test_a_target_rate_is_kept_for_a_time(runners: tuple[str, str], url: str) -> None:
     options = ("--seconds", "1", "--target", "200", "--processes", "2")
     report = phases_of("b", "--url", url, "--phase", "run", *runners, *options)["run"]
-    # Not fewer than half of them, however slow this machine is now, and never more.
+    # At least half of them, however slow the machine is, and never more.
     assert 100 <= report["operations"] <= 200
     latency, service = (report["kinds"]["read"][name]["percentiles_us"]["50"] for name in ("latency", "service"))
     assert latency >= service
@@ -143,7 +143,7 @@ def test_options_that_exclude_each_other_are_refused() -> None:
 def test_a_store_that_is_not_there_is_named() -> None:
     for arguments, words in (
         (("--url", "ipc:///nowhere", "--timeout", "0.2"), "there is no socket /nowhere"),
-        (("--store", "redis", "--redis-url", "unix:///nowhere"), "no Redis server answers at unix:///nowhere"),
+        (("--store", "redis", "--redis-url", "unix:///nowhere"), "no Redis server replies at unix:///nowhere"),
     ):
         done = load_ycsb("a", *arguments)
         assert done.returncode == 3
@@ -193,7 +193,7 @@ def test_client_processes_do_not_outlive_their_parent(url: str) -> None:
 
 @contextmanager
 def _endless(url: str) -> Iterator[subprocess.Popen[str]]:
-    """A run of two client processes that are at work, and do not end by themselves."""
+    """A run of two client processes that work and do not end by themselves."""
     endless = command("a", "--url", url, "--phase", "run", "--seconds", "3600", "--processes", "2", "--target", "500")
     process = subprocess.Popen(
         endless, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True

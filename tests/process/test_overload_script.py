@@ -1,4 +1,4 @@
-"""The overload benchmark end to end, for a moment: figures of every process, and bounds that are looked at."""
+"""A short run of the overload benchmark: figures of every process, and checked bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs and commands of the README, as they stand there."""
+"""Runs the programs and commands of the README unchanged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 
 
 def code(section: str, language: str) -> str:
-    """The only code in this language below a heading."""
+    """The only code block in this language below a heading."""
     [text] = re.findall(rf"^## {section}\n(.*?)(?=^## )", README, re.DOTALL | re.MULTILINE)
     [found] = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
     return str(found)

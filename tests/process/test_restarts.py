@@ -1,4 +1,4 @@
-"""Clients over a restart of their cluster, and a directory that was copied while its cluster ran."""
+"""Clients across a restart of their cluster, and a directory that was copied while its cluster ran."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_processes_meet_elsewhere_when_the_directory_of_the_sockets_is_gone_for_
         assert Path(before).parent == runtime
         old.put(b"k", b"v")
         shutil.rmtree(runtime)
-        runtime.touch()  # as with a logout, it cannot be made again
+        runtime.touch()  # it cannot be made again, as after a logout
         wait_until(lambda: running_on(tmp_path).runtime_directory != before, "another directory", 60)
         assert old.increment(b"visits", timeout=60) == 1
         assert cluster.url == running_on(tmp_path).url

@@ -1,4 +1,4 @@
-"""The router as a real process: it says where it listens, and goes when it is told or orphaned."""
+"""The router as a real process: it reports its address, and ends on request or when its parent dies."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ PYTHON = [sys.executable, "-P"]
 
 @dataclass(slots=True)
 class Running:
-    """A router process and the endpoint it has reported."""
+    """A router process and its reported endpoint."""
 
     process: subprocess.Popen[bytes]
     endpoint: str
 
     def ends(self) -> int:
-        """Wait for its end; answers the exit code."""
+        """Wait for its end; returns the exit code."""
         return self.process.wait(LIMIT_S)
 
 
@@ -56,7 +56,7 @@ def spawn(
 
 
 def error_of(refused: subprocess.Popen[bytes]) -> str:
-    """What a process that must fail says. Its standard input stays open: the parent lives."""
+    """The output of a process that must fail. Its standard input stays open, as with a living parent."""
     assert refused.wait(LIMIT_S) == 1
     assert refused.stderr is not None
     return refused.stderr.read().decode()

@@ -1,4 +1,4 @@
-"""Scans of each mode over real processes, with writers beside them, and with clients and workers that die."""
+"""Scans of each mode over real processes, with concurrent writers, and with clients and workers that die."""
 
 from __future__ import annotations
 

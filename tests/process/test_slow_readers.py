@@ -1,4 +1,4 @@
-"""A client that is stopped before it reads keeps no other from reading, and goes on when it is let."""
+"""A client that is stopped before it reads does not block others, and continues when it is resumed."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ asyncio.run(main())
 
 
 class Reader:
-    """A process that reads ten megabytes eight times over, again and again."""
+    """A process that repeatedly reads eight times ten megabytes."""
 
     def __init__(self, url: str, way: str) -> None:
         self.process = subprocess.Popen([sys.executable, "-c", PROGRAM, url, way], stdout=subprocess.PIPE, text=True)
 
     def says(self, word: str) -> bool:
-        """Wait for its next line."""
+        """Wait for the next line that it prints."""
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip() == word
 

@@ -1,4 +1,4 @@
-"""With default options, whatever the keys look like: each worker of a real cluster gets its share of them by itself."""
+"""With default options, each worker of a real cluster gets its share of the keys, whatever they look like."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BATCH = 2_000
 VALUE = bytes(100)
 WORKERS = 2
 SHARE_MIN = 0.25 / WORKERS
-"""Of all bytes: a quarter of the fair share."""
+"""The minimum share of all bytes: a quarter of the fair share."""
 RANDOM = random.Random(5)
 SHAPES: dict[str, Callable[[int], bytes]] = {
     "prefixed text": b"user:%08d".__mod__,
@@ -30,7 +30,7 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
 
 
 def shares(db: Client) -> Counter[int]:
-    """Bytes by worker."""
+    """The bytes of each worker."""
     held: Counter[int] = Counter()
     for row in db.admin.ranges():
         held[row.worker] += row.bytes

@@ -1,4 +1,4 @@
-"""What a store that runs returns from `stats()` is what the schema says."""
+"""The result of `stats()` of a running store matches the schema."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Seen = dict[type, set[str]]
 
 
 def check(value: Any, of: Any, where: str, seen: Seen) -> None:
-    """The value is of this type of the schema; note the fields that were seen."""
+    """Check that the value has this type of the schema, and record the fields seen."""
     if is_typeddict(of):
         fields = {field.name: field for field in fields_of(of)}
         assert value.keys() <= fields.keys(), where
@@ -43,7 +43,7 @@ def check(value: Any, of: Any, where: str, seen: Seen) -> None:
 
 
 def check_all(db: Client, seen: Seen) -> None:
-    """What every process returns now."""
+    """The statistics of every process now."""
     figures = db.stats(timeout=2)
     assert type(figures) is dict
     for who, each in figures.items():
@@ -52,14 +52,14 @@ def check_all(db: Client, seen: Seen) -> None:
 
 
 def quiet_cluster(data: Path) -> LocalCluster:
-    """A cluster of two ranges that stay as they are."""
+    """A cluster of two ranges that do not change."""
     is_new = not list(data.iterdir())
     topology = TopologyOptions(auto_topology=False)
     return LocalCluster(data, workers=2, memory=MEMORY, ranges=2 if is_new else None, topology=topology)
 
 
 def fill_a_log(data: Path) -> None:
-    """Make a store, and end its log as a crash does that tears the last record."""
+    """Make a store, and truncate its log within the last record, as a crash may do."""
     with quiet_cluster(data) as cluster, cluster.connect() as db:
         db.put_many({b"%05d" % number: b"v" * 1_000 for number in range(4_000)})
     [log] = sorted((data / "workers" / "0000").glob("wal-*.log"))

@@ -1,4 +1,4 @@
-"""Ranges of a real cluster are split, merged and moved, under clients that must notice nothing."""
+"""Ranges of a real cluster are split, merged and moved while clients use them without errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 BY_HAND = TopologyOptions(auto_topology=False)
 OWNERS = dict[bytes, int]
-"""Who owns the range that starts with the key."""
+"""The worker of the range that starts with the key."""
 
 
 def cluster_on(data: Path, workers: int | None = 2) -> LocalCluster:
@@ -34,7 +34,7 @@ def cluster_on(data: Path, workers: int | None = 2) -> LocalCluster:
 
 @contextmanager
 def unnoticing(cluster: LocalCluster, db: Client) -> Iterator[list[RecordingClient]]:
-    """Clients that write, count, read and scan meanwhile. No call of theirs may fail, and all is right at the end."""
+    """Run clients that write, count, read and scan. None of their calls may fail, and all data is right at the end."""
     clients = [RecordingClient(cluster.connect(), number, seed=1) for number in range(2)]
     yield clients
     for client in clients:
@@ -49,7 +49,7 @@ def owners(db: Client) -> OWNERS:
 
 
 def ranges_held(db: Client) -> dict[object, int]:
-    """How many ranges each worker has, parents of changes too."""
+    """The number of ranges of each worker, including parents of changes."""
     return {worker: len(figures["ranges"]) for worker, figures in db.stats().items() if worker != "router"}
 
 
@@ -187,7 +187,7 @@ def end_of_merge(db: Client) -> object:
 
 
 def write_something(db: Client) -> RecordingClient:
-    """Closes the client it is given."""
+    """Let a recording client work on `db` for a while; it closes `db`."""
     client = RecordingClient(db, 0, seed=1)
     client.wait_for_more(2_000)
     client.stop()
@@ -195,7 +195,7 @@ def write_something(db: Client) -> RecordingClient:
 
 
 def begin_a_move_that_cannot_end(db: Client, workers: Iterable[int]) -> None:
-    """These processes are stopped, so that the change stays under way. Both workers must be up to be asked at all."""
+    """Suspend these processes, so that the change stays under way. Both workers must be up to receive requests."""
     db.admin.move(b"00", 1, dry_run=True)
     for pid in workers:
         os.kill(pid, signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""No acknowledged write is lost, or applied twice, when processes are killed in the middle of changes.
+"""No acknowledged write is lost or applied twice when processes are killed during changes.
 
 The long form: `python -m tests.measuring.topology_kills --seconds 300`.
 """
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 SECONDS = 8
 MERGED_OVER = "its client has written later"
-"""A write that the other parent of a merge has overtaken: whether it was applied is not to be told."""
+"""A write overtaken by one to the other parent of a merge: whether it was applied cannot be determined."""
 
 
 def test_changes_under_writers_survive_kill_9_of_router_source_and_target(tmp_path: Path) -> None:

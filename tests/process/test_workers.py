@@ -1,4 +1,4 @@
-"""Real clusters whose workers come and go under writing clients, and over restarts."""
+"""Real clusters whose workers are added and leave while clients write, and across restarts."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_worker_goes_on_leaving_when_router_and_worker_are_killed_meanwhile(tm
 
 
 def drain_in_vain(db: Client) -> None:
-    """Whoever waits for the departure is told nothing, as the router ends meanwhile."""
+    """A caller that waits for the departure gets no reply, since the router ends meanwhile."""
     with suppress(ShardstoreError):
         db.admin.drain_worker(0, timeout=5)
 

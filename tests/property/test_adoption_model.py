@@ -1,6 +1,6 @@
-"""Segments that are split, merged and moved again and again answer like one dictionary, cut where they are.
+"""Segments that are split, merged and moved again and again behave like one dictionary, cut at their bounds.
 
-After each step every segment holds its keys and none of others, whatever its linked files hold beside them.
+After each step every segment holds its own keys and no others, whatever else its linked files hold.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ changes = st.one_of(
 
 @dataclass
 class Topology:
-    """Segments in key order, by their ranges; `model` is what all of them hold."""
+    """Segments in key order, by their ranges; `model` is the content of all of them."""
 
     worker: JobDriver = field(default_factory=lambda: JobDriver(FaultyFilesystem(), segments=(1,), options=SMALL))
     ranges: dict[int, KeyRange] = field(default_factory=lambda: {1: EVERYTHING})
@@ -78,7 +78,7 @@ class Topology:
             self.change([left, *right], [KeyRange(self.ranges[left].start, self.ranges[right[0]].end)])
 
     def change(self, parents: list[int], children: list[KeyRange]) -> None:
-        """Adopt, then retire the parents."""
+        """Adopt the files of the parents, then retire them."""
         for key_range in children:
             child = max(self.worker.model) + 1
             spec = AdoptSpec(STORE, child, key_range.start, key_range.end, 7, tuple(parents), {"clients": []})

@@ -1,7 +1,7 @@
-"""The buffer budget between a router and workers that crash, over links that delay, lose and repeat.
+"""The buffer budget between a router and crashing workers, over links that delay, lose and repeat messages.
 
-Always: what all workers may buffer is at most the budget, whatever is under way. In the end, when nothing more goes
-wrong: everyone has what it wants, if that is no more than there is.
+Always: all leases together are at most the budget, whatever is under way. In the end, without more faults: every
+worker has what it wants, if there is enough for all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PLAN = derive(16_000, WORKERS, lease_floor=1_000)
 
 @dataclass
 class Process:
-    """One process of a worker. `router`: the life it knows, `awaited`: the report whose answer counts."""
+    """One process of a worker. `router`: the router's life it knows, `awaited`: the report whose reply counts."""
 
     lease: BufferLease
     used: int
@@ -35,7 +35,7 @@ class Process:
 
 
 class BudgetMachine(RuleBasedStateMachine):
-    """Messages of a worker's process are in `reports` and `answers` until they are taken or lost."""
+    """The system. Messages of a worker's process stay in `reports` and `answers` until they are taken or lost."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class BudgetMachine(RuleBasedStateMachine):
     def report(self, worker: int, time_passes: bool) -> None:
         process = self.processes[worker]
         process.sequence += 1
-        if process.router != self.life:  # refused by the router, which does not know it: it registers
+        if process.router != self.life:  # refused by the router, which does not know it, so it registers
             process.router, process.awaited = self.life, 0
             self.budget.join(worker, process.sequence)
             return
@@ -116,7 +116,7 @@ class BudgetMachine(RuleBasedStateMachine):
             assert account.reserved is None or process.lease.bytes <= account.reserved
 
     def teardown(self) -> None:
-        """When it is quiet: one worker wants as much as may be, the others nothing."""
+        """After the last fault, one worker wants the maximum, and the others nothing."""
         for worker, process in enumerate(self.processes):
             self.drain(worker, 0)
             process.reports.clear()

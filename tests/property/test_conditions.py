@@ -1,4 +1,4 @@
-"""Random conditional operations, retries, questions, syncs, drains and killed workers against a model of the worker."""
+"""Random conditional operations, retries, outcome questions, syncs, drains and kills against a model of the worker."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ ACTION = st.one_of(
 
 
 class Model:
-    """Every request takes effect when the worker gets it; a restart undoes nothing, since no power is lost.
+    """Every request takes effect when the worker receives it. A restart undoes nothing, since power is never lost.
 
-    A client's request that a later one of it has not overtaken may come again: then it is told the same.
+    A request may be retried unless a later one of its client has overtaken it; the reply is then the same.
     """
 
     def __init__(self, root: Path, durability: Durability) -> None:
@@ -67,7 +67,7 @@ class Model:
                 self.kill()
 
     def effect(self, operation: tuple[Any, ...]) -> Any:
-        """What is told: True or False for a condition, a number for an increment, a status for a refusal or a put."""
+        """The reply: True or False for a condition, a number for an increment, a status for a refusal or a put."""
         kind, key, *rest = operation
         before = self.values.get(key)
         if kind == "increment":
@@ -107,7 +107,7 @@ class Model:
         self.expected.append((asked, "not_applied" if failed(told) else "applied"))
 
     def kill(self) -> None:
-        """What was not answered yet is asked again; what failed may be judged again, unless its answer came."""
+        """Retry requests without a reply. A failed condition may be evaluated again unless its reply has arrived."""
         self.worker.settle()
         self.check_answers()
         self.latest = {client: latest for client, latest in self.latest.items() if not failed(latest[2])}

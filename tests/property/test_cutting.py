@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.unit.client.calls.test_cutting import check
 
-# Few letters, with the lowest and the highest, make shared prefixes, ties and padding zeros likely.
+# An alphabet of few letters, with the lowest and the highest, makes shared prefixes, ties and padding zeros likely.
 LETTERS = st.sampled_from(b"\x00\x00a\xff")
 
 

@@ -1,4 +1,4 @@
-"""The compact dedup window against one that remembers everything, however they are written, split, merged and aged."""
+"""The compact dedup window, written, split, merged and aged, against a window that remembers everything."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ results = st.sampled_from([None, None, FAILED, BARRED, *COUNTED])
 
 @dataclass
 class Everything:
-    """What was noted, by client and sequence, in the order of the sequences of each; and what no crash can undo."""
+    """What was noted, by client and sequence, in ascending order of sequences; and what no crash can undo."""
 
     noted: dict[int, dict[int, Result]] = field(default_factory=dict)
     lsns: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Everything:
 
 
 class Windows(RuleBasedStateMachine):
-    """Ranges of one worker, each with its window and what it was told."""
+    """Ranges of one worker, each with its window and its model."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Windows(RuleBasedStateMachine):
 
     @rule(at=st.integers(0, 7))
     def die(self, at: int) -> None:
-        """The log keeps what is durable, and the manifest says no more than that."""
+        """The log keeps what is durable, and the manifest says no more."""
         at %= len(self.ranges)
         window, told = self.ranges[at]
         for client, sequence in [key for key, lsn in told.lsns.items() if lsn > self.lsn_durable]:
@@ -125,7 +125,7 @@ class Windows(RuleBasedStateMachine):
 
 
 class RoomyWindows(Windows):
-    """As long as there is room, as much is known as is promised."""
+    """Check that the windows know as much as promised while there is room."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,23 +134,23 @@ class RoomyWindows(Windows):
 
     @rule(at=st.integers(0, 7))
     def die(self, at: int) -> None:
-        """Values that were pushed out by some that are undone are gone: so here nothing is."""
+        """Nothing is undone here, since values evicted by undone ones are lost."""
         self.sync()
         super().die(at)
 
     @precondition(lambda self: False)
     @rule()
     def pass_minute(self) -> None:
-        """Nobody is silent for long."""
+        """No client is silent for long."""
 
     @precondition(lambda self: False)
     @rule(bytes_max=st.just(0))
     def be_short_of_memory(self, bytes_max: int) -> None:
-        """There is room."""
+        """There is room in the windows."""
 
     @invariant()
     def it_is_bounded(self) -> None:
-        """Not as tightly."""
+        """The limits are less tight."""
 
     @invariant()
     def the_latest_are_known(self) -> None:

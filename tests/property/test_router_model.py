@@ -1,4 +1,4 @@
-"""Random lives of workers, clients and the router: one owner at a time, one answer per request, epochs only grow."""
+"""Random lives of workers, clients and the router: one owner at a time, one reply per request, ascending epochs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLIENT = 5
 
 
 class RouterMachine(RuleBasedStateMachine):
-    """Every worker number has had some processes; each is known by its peer and what it was granted."""
+    """The system. Every worker number has had some processes, each with its peer and its granted epochs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,13 +30,13 @@ class RouterMachine(RuleBasedStateMachine):
         self.newest: dict[int, tuple[bytes, dict[int, int]]] = {}
         self.granted: dict[int, int] = dict.fromkeys(range(1, 5), 0)
         self.waiting: dict[int, tuple[bytes, Header]] = {}
-        """By its sequence, the peer of the worker and the header of a request that it was sent and has not answered."""
+        """Requests sent to workers and not answered: the peer of the worker and the header, by sequence."""
 
     def teardown(self) -> None:
         self.directory.cleanup()
 
     def note(self, effects: list[Effect]) -> list[Any]:
-        """Check what goes to clients about requests in flight: at most one answer each."""
+        """Check the messages to clients about requests in flight: at most one reply each."""
         sends = [effect for effect in effects if isinstance(effect, Send)]
         for send in sends:
             header = header_of(send)
@@ -50,7 +50,7 @@ class RouterMachine(RuleBasedStateMachine):
         self.sequence += 1
         effects = self.router.register(worker, peer)
         self.note(effects)
-        serving = self.router.granted(worker, peer)  # asked again: the same answer
+        serving = self.router.granted(worker, peer)  # retried: the same reply
         for segment, epoch in serving.items():
             assert epoch == self.granted[segment] + 1
             self.granted[segment] = epoch

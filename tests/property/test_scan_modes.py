@@ -1,4 +1,4 @@
-"""Scans of every mode between writes, seals, drains and compactions: each page is what its mode allows, of a model."""
+"""Scans of every mode among writes, seals, drains and compactions: a model checks that each page fits its mode."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ACTIONS = st.one_of(
 
 @dataclass
 class Modelled:
-    """A scan, and what the range held at its first page. `wanted`: entries it still wants, None for all."""
+    """A scan, and the content of the range at its first page. `wanted`: entries it still wants, None for all."""
 
     scan: AtWorker
     moment: dict[bytes, bytes]
@@ -49,7 +49,7 @@ class Modelled:
     wanted: int | None
 
     def page_of(self, content: dict[bytes, bytes], begin: bytes) -> Entries:
-        """What this content has between the beginning of a page and where the scan stands behind it."""
+        """The entries of this content between the beginning and the end of a page."""
         low, high = (self.scan.end, begin) if self.scan.reverse else (begin, self.scan.start)
         entries = [(key, value) for key, value in content.items() if low <= key and (not high or key < high)]
         return sorted(entries, reverse=self.scan.reverse)
@@ -57,7 +57,7 @@ class Modelled:
 
 @dataclass
 class World:
-    """A worker with one range, what it must hold, and the scans that are under way there."""
+    """A worker with one range, its expected content, and the scans under way."""
 
     worker: WorkerDriver
     content: dict[bytes, bytes] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class World:
         self.worker.core._ranges[1].overlay.check_invariants()
 
     def isolating(self) -> list[Modelled]:
-        """The scans that keep writers waiting: one at most."""
+        """The scans that keep writers waiting; at most one."""
         until_ns = self.worker.now_ns - ISOLATION_LEASE_NS
         found = [each for each in self.scans if each.scan.mode == ScanMode.FULL_ISOLATION and each.opened_ns > until_ns]
         assert len(found) <= 1
@@ -138,13 +138,13 @@ class World:
             assert not scan.mark, "nothing is held for a scan that is done"
 
     def allowed(self, modelled: Modelled) -> set[Status]:
-        """How a page may be answered."""
+        """The allowed statuses of a page."""
         mode, now_ns = modelled.scan.mode, self.worker.now_ns
         if not modelled.scan.mark:
             alone = mode != ScanMode.FULL_ISOLATION or not self.isolating()
-            return {Status.OK} if alone else {Status.OK, Status.BUSY}  # OK when one page is all
+            return {Status.OK} if alone else {Status.OK, Status.BUSY}  # OK if there is only one page
         if mode == ScanMode.SNAPSHOT and now_ns >= modelled.paged_ns + SCAN_LEASE_NS + SCAN_ABANDONED_NS:
-            return {Status.OK, Status.SCAN_INVALIDATED}  # as soon as the worker looks
+            return {Status.OK, Status.SCAN_INVALIDATED}  # once the worker checks
         ended = (mode == ScanMode.FAIL_FAST and modelled.state != self.state) or (
             mode == ScanMode.FULL_ISOLATION and now_ns >= modelled.opened_ns + ISOLATION_LEASE_NS
         )

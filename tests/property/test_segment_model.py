@@ -1,7 +1,7 @@
-"""A segment answers like a dictionary through any order of drains and compactions, with parts as small as they can be.
+"""A segment behaves like a dictionary through any order of drains and compactions, with parts of minimum size.
 
-After each job the layers are what they promise to be: parts apart, every table of a size, no tombstone that hides
-nothing for certain, files carried by name and never written again.
+After each job the layers keep their invariants: parts do not overlap, tables have their sizes, no tombstone certainly
+hides nothing, and files are carried over by name and never rewritten.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def compact(worker: JobDriver, spec: Spec) -> None:
 
 
 def check_compact(worker: JobDriver, manifest: Manifest) -> None:
-    """One main, without tombstones or values that another hides."""
+    """Check that there is one main, without tombstones or hidden values."""
     assert len([parts for parts in manifest.mains if parts]) <= 1
     assert manifest.deltas == ()
     assert sum(table.entries for table in manifest.tables) == len(worker.alive(1))
@@ -114,7 +114,7 @@ def alive(found: Stored | None) -> bytes | None:
 
 
 def scanned(layers: list[Any], reverse: bool) -> dict[bytes, Stored]:
-    """All layers merged, stretch by stretch, as a scan takes them."""
+    """The entries of all layers merged, stretch by stretch, as in a scan."""
     content: dict[bytes, Stored] = {}
     for stretch in stretches(layers, EVERYTHING, reverse, 13, 2_000):
         content.update(stretch)

@@ -1,5 +1,5 @@
-"""Whatever is lost, late, refused or moved: every call ends once, a write is applied as often as its end says, the
-writes of one key in the order they were called, and all credits come back."""
+"""Whatever is lost, late, refused or moved: every call ends once and applies its write as often as it reports, writes
+of one key keep the order of their calls, and all credits are returned."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ACTIONS = st.one_of(
 
 
 class World:
-    """A session, its cluster, and what was asked of it. Every written value is written by one call only."""
+    """A session, its cluster, and the calls made. Every value is written by only one call."""
 
     def __init__(self) -> None:
         self.cluster = FakeCluster()
@@ -61,7 +61,7 @@ class World:
         self.values = map(str.encode, map(str, count()))
 
     def run(self, actions: list[tuple[Any, ...]]) -> None:
-        """Let all of that happen, and then all calls end."""
+        """Run all steps, and then let all calls end."""
         for action in actions:
             self.act(action)
             self.check_credits()
@@ -114,7 +114,7 @@ class World:
         self.driver.submit(call)
 
     def deliver_first_of(self, link: str) -> None:
-        """Links are in order, but one may be slower than another."""
+        """Deliver the first message of a link: links keep their order, but one may be slower than another."""
         wire = self.driver.wire
         for at, (name, _) in enumerate(wire):
             if name == link:
@@ -125,7 +125,7 @@ class World:
                 return
 
     def wait(self, milliseconds: int) -> None:
-        """Let time pass, but keep the messages under way: they are late."""
+        """Let time pass without delivering messages, so that they are late."""
         kept = list(self.driver.wire)
         self.driver.wire.clear()
         self.driver.advance(milliseconds)
@@ -169,7 +169,7 @@ class World:
             assert end is None or call in self.abandoned, "nobody waits for a write that was left"
 
     def check_counters(self) -> None:
-        """Each increment that was answered counts once and has its own number; one in doubt counts once at most."""
+        """Check that each answered increment counts once with a distinct number, and one in doubt at most once."""
         for key in COUNTERS:
             calls = [call for call in self.calls if isinstance(call, Single) and call.key == key]
             ends = [self.driver.ended.get(call) for call in calls]
@@ -179,7 +179,7 @@ class World:
             assert len(told) <= int(self.cluster.data.get(key, b"0")) <= len(told) + in_doubt
 
     def check_order(self) -> None:
-        """Of the acknowledged put_many calls, each key saw its values in the order of the calls."""
+        """Check that each key got the values of acknowledged put_many calls in the order of the calls."""
         acknowledged: dict[bytes, list[bytes]] = {key: [] for key in KEYS}
         for call in self.calls:
             if isinstance(call, Many) and call.values is not None and self.driver.ended.get(call, call) is None:
@@ -190,7 +190,7 @@ class World:
             assert [value for value in applied if value in values] == values
 
     def check_reads(self) -> None:
-        """Every key reads as the cluster has it, alone and in a batch."""
+        """Check that every key is read as the cluster has it, alone and in a batch."""
         expected = [self.cluster.data.get(key) for key in KEYS]
         assert self.driver.call(get_many(KEYS)) == expected
         assert [self.driver.call(get(key)) for key in KEYS] == expected

@@ -1,5 +1,5 @@
-"""Ranges split, merge and move while everything else goes wrong too: calls end as the cluster knows, and each write is
-applied exactly once; scans are complete, or raise and can be resumed behind what they gave."""
+"""Ranges split, merge and move while everything else goes wrong too: calls report what the cluster did, each write is
+applied exactly once, and scans are complete, or raise and can be resumed after their last entry."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SCANS = st.one_of(
 
 
 class Following:
-    """A scan in progress: the call it waits for, and the static keys it gave."""
+    """A scan in progress: the call it waits for, and the static keys it has returned."""
 
     def __init__(self, mode: ScanMode, reverse: bool) -> None:
         self.scan: Scan = new_scan(mode=mode, reverse=reverse, keys_only=True)
@@ -102,7 +102,7 @@ class ChangingWorld(World):
                 super().befall(action)
 
     def answer_late(self, link: str) -> None:
-        """The first message on a link arrives; what comes back takes its time."""
+        """Deliver the first message on a link; its reply is delivered later."""
         for at, (name, frames) in enumerate(self.driver.wire):
             if name == link:
                 del self.driver.wire[at]

@@ -1,4 +1,4 @@
-"""A table answers like the dictionary it was written from; the two ways to merge agree with each other and with it."""
+"""A table behaves like the dictionary it was written from; the two ways to merge agree with each other and with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.unit.table_samples import prefix_bytes_of, table_of
 keys = st.binary(min_size=1, max_size=5) | st.binary(min_size=1, max_size=20)
 values = st.binary(max_size=300) | st.just(TOMBSTONE)
 two_letters = st.integers(0, 2**20 - 1).map(lambda number: f"{number:020b}".encode())
-"""Keys that often agree in more bytes than are compared at once."""
+"""Keys that often share more bytes than are compared at once."""
 fixed_keys = st.lists(two_letters, min_size=1, max_size=40) | st.integers(1, 20).flatmap(
     lambda length: st.lists(st.binary(min_size=length, max_size=length), min_size=1)
 )
@@ -46,7 +46,7 @@ columns = {"fixed": st.binary(min_size=4, max_size=4), "variable": st.binary(max
 
 @st.composite
 def prefixed_tables(draw: st.DrawFn) -> dict[bytes, Stored]:
-    """Tables of all four layouts whose keys share so much that each block of two or more stores it once."""
+    """Tables of all four layouts whose keys share so much that each block of two or more stores a prefix once."""
     prefix = draw(prefixes)
     listed = sorted(prefix + end for end in draw(ends[draw(st.sampled_from(("fixed", "variable")))]))
     value = columns[draw(st.sampled_from(("fixed", "variable")))]
@@ -75,7 +75,7 @@ def test_keys_that_share_a_prefix(
 
 
 def check_prefixes(table: Table, listed: list[bytes]) -> None:
-    """Every block of two or more keys stores once exactly what all of them share."""
+    """Every block of two or more keys stores once exactly the prefix that all of them share."""
     begins = [listed.index(first_key) for first_key, *_ in table.blocks()]
     for prefix_bytes, first, last in zip(prefix_bytes_of(table), begins, [*begins[1:], len(listed)], strict=True):
         assert prefix_bytes == (shared_bytes(listed[first], listed[last - 1]) if last - first > 1 else 0)

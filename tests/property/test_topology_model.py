@@ -1,7 +1,7 @@
-"""Splits, merges and moves under writes, restarts, lost messages and lost power, against a dict.
+"""Splits, merges and moves with writes, restarts, lost messages and power losses, against a dict.
 
-Every write is a request of a client of its own, sent again until it is acknowledged. What is acknowledged holds; a
-request that is sent once more is never applied again; of a key there is never more than one owner that accepts writes.
+Every write is a request of its own client, sent again until it is acknowledged. Acknowledged writes survive, a retried
+request is never applied twice, and a key never has more than one owner that accepts writes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ seldom = st.integers(0, 5).map(lambda number: number == 5)
 
 @dataclass
 class Write:
-    """One request: what it writes (None: a delete) and where it was sent last."""
+    """One request: what it writes (None deletes), and where it was sent last."""
 
     sequence: int
     key: bytes
@@ -42,7 +42,7 @@ class Write:
 
 
 class Topology(RuleBasedStateMachine):
-    """The cluster and what it must hold."""
+    """The cluster, and its expected content."""
 
     @initialize(durability=st.sampled_from(list(Durability)), seed=st.integers(0, 1_000))
     def start(self, durability: Durability, seed: int) -> None:
@@ -102,7 +102,7 @@ class Topology(RuleBasedStateMachine):
             self.cluster.put({write.key: write.value}, write.route, **names)
 
     def saw(self, key: bytes, value: bytes | None) -> None:
-        """Check what a read has shown; what it shows that was not acknowledged yet holds from now on."""
+        """Check a value that was read. If its write was not acknowledged yet, the value must survive from now on."""
         self.hear()
         write = self.pending.get(key)
         allowed = [self.held[key], *([write.value] if write else [])]
@@ -110,7 +110,7 @@ class Topology(RuleBasedStateMachine):
         self.held[key] = value
 
     def hear(self) -> None:
-        """Take in acknowledgements."""
+        """Take the acknowledgements."""
         for write in list(self.pending.values()):
             for header, _ in self.cluster.answered.pop(write.sequence, []):
                 status = Status(header.status)
@@ -136,7 +136,7 @@ class Topology(RuleBasedStateMachine):
         with contextlib.suppress(InvalidRequest, Busy):
             self.cluster.move(key, worker)
 
-    # ---------------------------------------------------------------- what waits
+    # ---------------------------------------------------------------- waiting work
 
     @rule(worker=workers, of_router=st.booleans(), lost=seldom)
     def message(self, worker: int, of_router: bool, lost: bool) -> None:
@@ -182,7 +182,7 @@ class Topology(RuleBasedStateMachine):
         elif who.startswith("worker"):
             self.cluster.start_worker(int(who[-1]))
 
-    # ---------------------------------------------------------------- what holds
+    # ---------------------------------------------------------------- invariants
 
     @invariant()
     def no_key_has_two_owners(self) -> None:

@@ -1,4 +1,4 @@
-"""Any history of a log, then any power loss or damage: a prefix comes back, or the damage is named."""
+"""Any history of a log, then any power loss or damage: recovery keeps a prefix, or names the damage."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STEPS = st.lists(st.sampled_from(["append", "append", "append", "append", "sync"
 
 
 def take(filesystem: FaultyFilesystem, writer: WalWriter, steps: list[str]) -> None:
-    """Drive a log through these steps."""
+    """Run these steps on a log."""
     for step in steps:
         match step:
             case "append":
@@ -80,7 +80,7 @@ def test_power_loss_leaves_a_prefix_with_everything_synced(
 
 
 def lsns_read(filesystem: FaultyFilesystem, lsns: list[int]) -> list[int]:
-    """The same records as a drain gets them."""
+    """The same records as a drain reads them."""
     if not lsns:
         return []
     wanted = {segment: LsnInterval(lsns[0], lsns[-1]) for segment in (1, 2, 3)}
@@ -89,7 +89,7 @@ def lsns_read(filesystem: FaultyFilesystem, lsns: list[int]) -> list[int]:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a record lies, and what it says of others."""
+    """The place of a record, and what it says about others."""
 
     path: str
     start: int
@@ -108,7 +108,7 @@ def records_in_file(path: str, content: bytes) -> list[Place]:
 
 
 def damaged(data: st.DataObject, content: bytes) -> bytes | None:
-    """The content after one accident; None: the file is gone."""
+    """The content after one accident; None if the file is missing."""
     start = data.draw(st.integers(0, len(content)))
     length = data.draw(st.integers(1, 200))
     match data.draw(st.sampled_from(["flip", "flip", "zero", "cut", "repeat", "lose"])):
@@ -155,14 +155,14 @@ def test_damage_is_named_or_costs_only_a_tail_not_known_to_be_durable(steps: lis
 
 
 def clean_ends(path: str, content: bytes, lsn_kept: int) -> list[int]:
-    """Lengths the last file may have if nothing had to be cut from it."""
+    """The possible lengths of the last file if nothing had to be cut from it."""
     return [0, FILE_HEADER_BYTES, *(place.end for place in records_in_file(path, content) if place.lsn <= lsn_kept)]
 
 
 def lsn_before_first_loss(before: dict[str, bytes], after: dict[str, bytes | None], checkpoint: int) -> int | None:
-    """LSN of the last record that may be kept; None: what is lost is known to have been durable.
+    """The LSN of the last record that may be kept; None if lost records are known to have been durable.
 
-    Records of a file without a sound header are lost, but tell what was durable.
+    Records of a file with a damaged header are lost, but still show what was durable.
     """
     found = {path: content for path, content in after.items() if content is not None}
     needed = [path for path, following in zip_longest(found, [*found][1:]) if not ends_below(following, checkpoint)]
@@ -185,7 +185,7 @@ def lsn_before_first_loss(before: dict[str, bytes], after: dict[str, bytes | Non
 
 
 def ends_below(following: str | None, checkpoint: int) -> bool:
-    """Whether the file before `following` holds no record above the checkpoint."""
+    """Whether the file before `following` has no record above the checkpoint."""
     return following is not None and following <= path_of(checkpoint + 1)
 
 

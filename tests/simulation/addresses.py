@@ -1,4 +1,4 @@
-"""What the servers of a simulation are called, and where they listen."""
+"""Names and addresses of the servers of a simulation."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ INTERNAL = "ipc://simulated/workers"
 
 
 def url_of(life: int) -> str:
-    """Where the router listens for clients in its life of this number: every second one begins elsewhere."""
+    """The address for clients in this life of the router; it changes every second life."""
     return f"{ROUTER}-{life // 2}"
 
 
 def name_of(worker: int) -> str:
-    """Of the server that is this worker."""
+    """The name of the server of a worker."""
     return f"worker {worker}"
 
 
@@ -22,5 +22,5 @@ def number_of(name: str) -> int:
 
 
 def endpoint_of(worker: int) -> str:
-    """Where clients reach a worker directly."""
+    """The address at which clients reach a worker directly."""
     return f"unix://simulated/worker-{worker}"

@@ -1,9 +1,9 @@
-"""Run seeds of the simulation, or replay one: --seeds 1 --start N, and --verbose for its latest events.
+"""Runs seeds of the simulation, or replays one: --seeds 1 --start N, with --verbose for its latest events.
 
-Every failure is printed with the command that replays it; the exit code is 1 if there was one.
+Every failure is printed with the command that replays it; the exit code is 1 if there was a failure.
 """
 
-# ruff: noqa: T201  # a command's answer goes to the terminal
+# ruff: noqa: T201  # a command prints to the terminal
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHUNK = 8
 
 
 def main() -> int:
-    """Run the seeds on every core."""
+    """Run the seeds on all cores."""
     parser = argparse.ArgumentParser("simulate.py", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000, help="how many seeds to run")
     parser.add_argument("--start", type=int, default=0, help="the first seed")
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def _tell(seed: int, verbose: bool) -> int:
-    """Run one seed here and say all about it."""
+    """Run one seed in this process, and print its summary and any failure."""
     failure = None
     try:
         world = simulate(seed)
@@ -73,7 +73,7 @@ def _run_many(seeds: range, processes: int) -> int:
 
 
 def _run_one(seed: int) -> tuple[str, int, int]:
-    """What failed, acknowledged writes, simulated nanoseconds."""
+    """Run one seed; returns its failure, acknowledged writes and simulated nanoseconds."""
     try:
         world, failure = simulate(seed), ""
     except SimulationFailed as error:

@@ -1,4 +1,4 @@
-"""Client processes of a simulation: the real session in the real driver, and actors that call it."""
+"""Client processes of a simulation: the real session in the real driver, and the actors that call it."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from tests.simulation.sim_entropy import SimEntropy
 
 Answer: TypeAlias = tuple[Any, Exception | None]
 Actor: TypeAlias = Generator[Call | int, Answer, None]
-"""Yields a call and is sent how it ended, or yields nanoseconds to sleep."""
+"""Yields a call and receives its result and error, or yields nanoseconds to sleep."""
 
 
 class SimFinder:
-    """Knows where the router is as soon as that is announced."""
+    """Finds the router once it is announced."""
 
     def __init__(self, find: Callable[[], Found]) -> None:
         self._find = find
         self.store = 0
 
     def find(self, is_silent: bool = False) -> Found:
-        """Where the router is now."""
+        """The current address of the router."""
         return self._find()
 
     def learn(self, store: int, url: str, data: str) -> None:
-        """There is one store only."""
+        """Accept any store, since there is only one."""
         self.store = store
 
 
 class Client(Process):
-    """One incarnation of a client process with some actors, one after the other or at the same time."""
+    """One incarnation of a client process with actors, one after the other or at the same time."""
 
     def __init__(
         self, host: Host, name: str, on_end: Callable[[Process, str], None], find: Callable[[], Found]
@@ -58,7 +58,7 @@ class Client(Process):
         self.schedule()
 
     def run(self, actor: Actor) -> None:
-        """Let an actor begin."""
+        """Start an actor."""
         self.actors += 1
         self._go_on(actor, None)
 

@@ -1,11 +1,11 @@
-"""What clients were told of counters to which everybody adds 1, and whether that can be true.
+"""Checks the results of increments and reads of counters to which all clients add 1.
 
-Every increment that took effect has a number of its own: where the counter stood then. So, of one counter in one era:
+Every increment that took effect has a distinct result: the new value of the counter. So for one counter in one era:
 
-    no two increments were told the same number
-    who begins after a number was told or read, is told a higher one, and reads none below
-    nobody sees more than all increments that were begun and not refused add up to
-    at the end it stands at the number of acknowledged increments, or above by at most those without an answer
+    no two increments returned the same number
+    an increment begun after a number was returned or read returns a higher one, and a read none below
+    no number is higher than the number of increments begun and not refused
+    the final value is the number of acknowledged increments, plus at most those without a reply
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Increment:
 
 
 class _Counter:
-    """One counter since the beginning of the era: where it stood then, and from when on what was known of it."""
+    """One counter in one era: its value at the beginning, and the numbers seen since, with their times."""
 
     def __init__(self, base: int) -> None:
         self.base = base
@@ -38,22 +38,22 @@ class _Counter:
         self._known = [base]
 
     def known_before(self, now_ns: int) -> int:
-        """The highest number that was told or read before this time."""
+        """The highest number returned or read before this time."""
         return self._known[bisect_left(self._known_ns, now_ns) - 1]
 
     def learn(self, number: int, now_ns: int) -> None:
-        """Somebody was told, or has read, that the counter has come so far."""
+        """Record that a client saw this number."""
         if number > self._known[-1]:
             self._known_ns.append(now_ns)
             self._known.append(number)
 
     def highest(self) -> int:
-        """Where it may stand at most."""
+        """The highest possible value."""
         return self.base + sum(increment.outcome is not Outcome.REFUSED for increment in self.increments)
 
 
 class Counters:
-    """All counters."""
+    """The history of all counters."""
 
     def __init__(self, keys: Iterable[bytes]) -> None:
         self.keys = sorted(keys)
@@ -61,13 +61,13 @@ class Counters:
         self._counters = {key: _Counter(0) for key in self.keys}
 
     def invoke(self, key: bytes, now_ns: int) -> Increment:
-        """A client begins an increment."""
+        """Record that a client begins an increment."""
         increment = Increment(key, now_ns)
         self._counters[key].increments.append(increment)
         return increment
 
     def complete(self, increment: Increment, outcome: Outcome, number: int | None, now_ns: int) -> None:
-        """The client was told how it ended, and where the counter stood then if it was told that."""
+        """Record the outcome of an increment and, if it is known, its number."""
         counter = self._counters[increment.key]
         increment.outcome, increment.completed_ns = outcome, now_ns
         self.acknowledged += outcome is Outcome.APPLIED
@@ -81,14 +81,14 @@ class Counters:
         counter.learn(number, now_ns)
 
     def read(self, key: bytes, value: bytes | None, invoked_ns: int, now_ns: int) -> None:
-        """A client read this value, or None, between these times."""
+        """Check a value, or None, that a client read between these times."""
         counter, number = self._counters[key], int(value or b"0")
         if not counter.known_before(invoked_ns) <= number <= counter.highest():
             raise Violation(f"{key!r}: read {number}, {self._bounds(Increment(key, invoked_ns))}")
         counter.learn(number, now_ns)
 
     def end_era(self, found: dict[bytes, bytes | None], lost_after_ns: int) -> None:
-        """All increments have ended, or never will; those acknowledged after `lost_after_ns` may be undone."""
+        """Check the final values and start a new era. Increments acknowledged after `lost_after_ns` may be undone."""
         for key, counter in self._counters.items():
             number = int(found[key] or b"0")
             kept = [one for one in counter.increments if one.outcome is Outcome.APPLIED]

@@ -1,4 +1,4 @@
-"""Faults of a simulation: one of the swarm's is injected at a time, and some wait for a moment that is worth it."""
+"""The faults of a simulation. They are injected one at a time, and some wait for a moment at which they matter."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 MOMENT_NS = 20 * MILLISECOND_NS
-"""How long a fault waits for a moment that is worth it."""
+"""How long a fault waits for a moment at which it matters."""
 STAGE_NS = 200 * MILLISECOND_NS
-"""How long it waits for a stage of a change."""
+"""How long a fault waits for a stage of a change."""
 STRANDED_NS = SECOND_NS
-"""How long answers are held back at most."""
+"""Maximum time for which replies are held back."""
 ADOPTION_CALLS_MAX = 24
-"""Power is lost so many file calls into the job that gives a child its files at most."""
+"""Maximum number of file calls of an adoption job before power is lost."""
 
 
 class Faults:
-    """What can go wrong in a world. `count` tells how often each has happened."""
+    """The faults of a world. `count` holds how often each has happened."""
 
     def __init__(self, world: World, rng: random.Random) -> None:
         self._world = world
@@ -36,7 +36,7 @@ class Faults:
         self.count: dict[str, int] = {}
 
     def inject(self, fault: str) -> None:
-        """Let this happen; a fault answers False when there was nothing that it could happen to."""
+        """Inject this fault. Its method returns False if there was nothing it could affect."""
         host = self._world.host
         host.trace.note(host.clock.now_ns(), "fault", fault)
         happens: Callable[[], bool | None] = getattr(self, fault.replace(" ", "_"))
@@ -50,7 +50,7 @@ class Faults:
         return worker
 
     def kill_worker(self) -> None:
-        """At any time, or when a sync has just ended and nobody was told."""
+        """Kill a worker, either at once or just after a sync ended that is not acknowledged yet."""
         worker = self._some_worker()
         ended = worker.syncs_ended
         if self._random.random() < 0.5:
@@ -104,7 +104,7 @@ class Faults:
         self._world.host.clock.after(self._random.randint(0, SECOND_NS), empty)
 
     def _some_change(self) -> Change | None:
-        """One that is under way; an operator asks for one if there is none."""
+        """A change under way; an operator requests one if there is none."""
         world = self._world
         if not world.invariants.pending and (wanted := world.operators.changes_wanted()):
             world.operators.ask(world.router, world.wanted, wanted)
@@ -113,7 +113,7 @@ class Faults:
         return self._random.choice(pending) if pending else None
 
     def strike_change(self) -> bool:
-        """When a change is at a drawn stage, or is just over."""
+        """Strike servers of a change at a drawn stage, or just after its end."""
         world, change = self._world, self._some_change()
         if change is None:
             return False
@@ -127,9 +127,9 @@ class Faults:
         return True
 
     def strand_answers(self) -> bool:
-        """While a change is made, no answer comes over the connections of now. Mostly who gets the children is killed.
+        """Hold back all replies on the current connections during a change, and often kill the owners of the children.
 
-        So what the parents have applied comes again, to workers that know of it only by what the children's files tell.
+        So requests that the parents applied are retried at workers that know them only from the children's files.
         """
         world = self._world
         endpoints = {world.url, *map(endpoint_of, world.wanted)}
@@ -146,7 +146,7 @@ class Faults:
         return change is not None
 
     def lose_power_in_adoption(self) -> bool:
-        """Between two file calls of the job that gives a child its files."""
+        """Lose power between two file calls of an adoption job."""
         world, change = self._world, self._some_change()
         if change is None:
             return False
@@ -161,7 +161,7 @@ class Faults:
         return True
 
     def lose_power(self) -> None:
-        """At any time, during a sync, or between two file calls of a job."""
+        """Lose power at any time, during a sync, or between two file calls of a job."""
         worker = self._some_worker()
         begun, chance = worker.syncs_begun, self._random.random()
         if chance < 0.4:

@@ -1,9 +1,9 @@
-"""What every second seed concentrates on, so that what needs several things at once happens often enough.
+"""Half of the seeds focus on one combination of events, so that rare combinations happen often enough.
 
-answers   nothing is answered while a change is made, and who made it ends: requests and questions for their outcome
-          come to the children of the ranges that applied them
-scans     long scans of small pages in every mode, while ranges change and others write what they have not seen yet
-power     everything ends between two file calls of the job that gives a child its files
+answers   no replies arrive during a change, and its workers end: retries and questions about outcomes reach the
+          children of the ranges that applied the requests
+scans     long scans of small pages in every mode, while ranges change and others write keys not yet scanned
+power     everything ends between two file calls of an adoption job
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CHANGES = ("split", "merge", "move")
 
 
 def focused(swarm: Swarm, rng: random.Random) -> Swarm:
-    """The swarm as its seed wants it."""
+    """The swarm with the focus drawn for its seed."""
     return rng.choice((_on_all, _on_all, _on_all, _on_answers, _on_scans, _on_power))(swarm, rng)
 
 
@@ -31,7 +31,7 @@ def _on_all(swarm: Swarm, rng: random.Random) -> Swarm:
 
 
 def _on_answers(swarm: Swarm, rng: random.Random) -> Swarm:
-    """Few keys, so that what is applied twice or late undoes what another client has done."""
+    """Few keys, so that a write applied twice or late overwrites that of another client."""
     counted = rng.random() < 0.5
     return replace(
         swarm,

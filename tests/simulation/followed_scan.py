@@ -1,4 +1,4 @@
-"""A scan in a simulation, every page of which is held against the oracle: what its mode promises, and no hole."""
+"""A scan in a simulation. Every page is checked against the oracle: it shows what its mode promises, without gaps."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Steps: TypeAlias = Generator[Call | int, Answer, Exception | None]
 
 
 class Window(NamedTuple):
-    """A call began and was answered."""
+    """The times at which a call began and ended."""
 
     begin_ns: int
     end_ns: int
 
 
 class FollowedScan:
-    """What a page shows was true of every key it covers, present or absent,
+    """Check that a page is true for every key it covers, present or absent,
 
     live             at some moment of its own call
     snapshot         at some moment of the call for the first page of the range
     full_isolation   at both
-    fail_fast        at both, and at some moment of the call that ended the stay in the range
+    fail_fast        at both, and at some moment of the last call in the range
     """
 
     def __init__(self, oracle: Oracle, counters: Counters, clock: SimClock, mode: ScanMode, scan: Scan) -> None:
@@ -46,7 +46,7 @@ class FollowedScan:
         self._shown: list[tuple[ScanPage, Page]] = []
 
     def run(self, pages: int | None, pause_ns: int = 0) -> Steps:
-        """Scan to the end, or leave after so many pages; rest behind each. Answers the error that ended the scan."""
+        """Scan to the end or for some pages, with a pause after each. Returns the error that ended the scan."""
         while (call := self._scan.next_call()) is not None:
             if pages == 0:
                 break
@@ -75,7 +75,7 @@ class FollowedScan:
 
     def _taken(self, call: ScanPage, page: Page, window: Window) -> None:
         deque(self._scan.take(page), maxlen=0)
-        if not self._goes_on:  # a page of the range at hand, whatever the scan takes it for
+        if not self._goes_on:  # a page of the current range, even if the scan treats it otherwise
             self._first = window
             self._shown = []
         self._goes_on = page.more

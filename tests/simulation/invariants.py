@@ -1,11 +1,11 @@
-"""What must hold in a whole store at every moment of a topology change, and what must be left of it at the end.
+"""Invariants of a whole store, at every moment of topology changes and at the end.
 
 always    no two live workers, or ranges of one, accept writes for the same key
-          a segment that the router calls created has a manifest that a loss of power cannot take
-          nobody is sent a message that means nothing to it
-at last   no change is under way, nobody leaves, every segment on the disk is in the map, every worker serves what is
-          its own and knows nothing of former ranges, and nothing is counted as under way. A worker that left may
-          leave segments behind: the next one that starts removes them
+          a segment that the router calls created has a manifest that survives a power loss
+          no process receives a malformed message
+at last   no change is under way, no worker is leaving, every segment on the disk is in the map, every worker serves
+          its own ranges and keeps nothing of former ones, and nothing is counted as under way. A worker that left may
+          leave segments behind, which the next worker that starts removes
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.simulation.sim_disk import Directory, Node, SimDisk
 
 
 class Invariants:
-    """Looks into the cores of one simulation. Follows the changes: `done` counts them by kind."""
+    """Checks the cores of one simulation and follows the changes; `done` counts them by kind."""
 
     def __init__(self, servers: Mapping[str, Server], disk: SimDisk) -> None:
         self._servers = servers
@@ -35,12 +35,12 @@ class Invariants:
         self._parents: dict[int, int] = {}
         self.pending: dict[int, Change] = {}
         self.struck: set[int] = set()
-        """Numbers of changes during which there was a fault for their sake."""
+        """The numbers of changes that a fault aimed at."""
         self.done: Counter[str] = Counter()
         self.done_though_struck = 0
 
     def check(self, server: Server) -> None:
-        """What always holds, after a turn of this server. Raises Violation."""
+        """Check what always holds, after a turn of this server. Raises Violation."""
         if isinstance(server.core, RouterCore):
             self._check_map(server.core)
         else:
@@ -49,11 +49,11 @@ class Invariants:
             raise Violation(f"{server.name} was sent what it does not understand")
 
     def note_restart(self) -> None:
-        """Everything starts: from now on nothing may be left of workers that are gone."""
+        """Note that everything starts: from now on nothing may be left of workers that have left."""
         self._parents.clear()
 
     def unfinished(self) -> str:
-        """What is left of a change; empty for nothing."""
+        """Describes what is left of changes; empty if nothing is."""
         router = self._servers["router"]
         if not isinstance(router.core, RouterCore) or not router.alive:
             return "no router"
@@ -133,7 +133,7 @@ class Invariants:
 
 
 def _malformed_at(server: Server) -> int:
-    """How many messages meant nothing to this server."""
+    """The number of malformed messages that this server received."""
     match server.core:
         case RouterCore() as router:
             return router._malformed
@@ -143,7 +143,7 @@ def _malformed_at(server: Server) -> int:
 
 
 def _accepted_by(server: Server) -> Iterator[KeyRange]:
-    """The keys for which this server accepts writes."""
+    """The ranges of keys for which this server accepts writes."""
     core = server.core
     if server.alive and isinstance(core, WorkerCore) and core.service is not None and not core._stopping:
         for owned in core._ranges.values():

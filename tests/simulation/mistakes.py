@@ -1,4 +1,4 @@
-"""Mistakes of the kind that a store must not make, to be planted: proof that the simulation would notice them."""
+"""Mistakes that a store must not make. They are planted to prove that the simulation finds them."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class AcknowledgesBeforeSync(WritePath):
 
 
 class ShowsUnsyncedWrites(WritePath):
-    """A write is applied at once, so that readers see it, and acknowledged after its sync."""
+    """A write is applied at once, so that readers see it, but acknowledged after its sync."""
 
     def write(self, owned: Any, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         effects = super().write(owned, asker, frames, now_ns)
@@ -87,7 +87,7 @@ class ShowsUnsyncedWrites(WritePath):
 
 
 def _append_and_refuse(wal: WalWriter, kind: RecordKind, *arguments: Any) -> int:
-    """Sometimes a write that is in the log already is refused. An increment that is refused would show at once."""
+    """Sometimes a write that is already in the log is refused. A refused increment would show at once."""
     lsn = _append(wal, kind, *arguments)
     if lsn % 8 == 0 and kind is not RecordKind.INCREMENT:
         raise InvalidRequest("planted")
@@ -100,7 +100,7 @@ _append = WalWriter.append
 def _note_without_numbers(
     window: DedupWindow, request: RequestId, lsn: int, lsn_durable: int, result: Result = None
 ) -> None:
-    """It is known that an increment was applied, but not where the counter stood then."""
+    """The window knows that an increment was applied, but not its result."""
     _note(window, request, lsn, lsn_durable, result if result in (FAILED, BARRED) else None)
 
 
@@ -108,14 +108,14 @@ _note = DedupWindow.note
 
 
 def _note_what_is_newer(window: DedupWindow, request: RequestId, *rest: Any, **named: Any) -> None:
-    """Of a write that is applied again nothing is noted: the window refuses to note what it knows."""
+    """A write that is applied again is not noted, since the window refuses to note a known write."""
     known = window._clients.get(request.client)
     if known is None or request.sequence > known.newest:
         _note(window, request, *rest, **named)
 
 
 def _forget_without_a_trace(window: DedupWindow) -> None:
-    """As if a client of which nothing is known could not have written before."""
+    """As if an unknown client could not have written before."""
     forgot = window._forgot
     _forget(window)
     window._forgot = forgot
@@ -125,26 +125,26 @@ _forget = DedupWindow._forget
 
 
 def _reduced_to_nothing(known: KnownRequests) -> KnownRequests:
-    """Not even the newest number of a client is kept."""
+    """Not even the newest sequence of a client is kept."""
     return KnownRequests()
 
 
 def _answer_at_once(writes: WritePath, logged: LoggedWrite | None, asker: Asker, result: Result) -> list[Effect]:
-    """What was judged on a write that a crash may undo is told before its sync."""
+    """A condition evaluated against a write that a crash may undo is answered before the sync of the write."""
     return [answer(asker, result, writes.pressure)]
 
 
 def _tell_and_bar_nothing(
     writes: WritePath, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int
 ) -> list[Effect]:
-    """Who asks for an outcome is told how things stand, and they may change."""
+    """The reply to a question about an outcome gives the present state, which may change later."""
     question = question_of(frames)
     noted = owned.dedup.noted(RequestId(question.client, question.sequence))
     return [answer(asker, noted.result if noted else BARRED, writes.pressure)]
 
 
 class ForgetsToSync(WritePath):
-    """The sync of ASYNC never comes."""
+    """The periodic sync of ASYNC never happens."""
 
     def tick(self, now_ns: int) -> list[Effect]:
         self._sync_due_ns = None
@@ -152,7 +152,7 @@ class ForgetsToSync(WritePath):
 
 
 class RetriesFailedSyncs(WritePath):
-    """After a failed sync the next one is believed."""
+    """After a failed sync the next one is trusted."""
 
     def fail(self, reason: str, askers: Sequence[Asker] = ()) -> list[Effect]:
         if askers:
@@ -162,7 +162,7 @@ class RetriesFailedSyncs(WritePath):
 
 
 def _finish_sync_forgetting_failures(file: SimFile, snapshot: Snapshot) -> None:
-    """A new handle for each try, in effect."""
+    """In effect, each attempt uses a new handle."""
     file._sync_failure = None
     _finish_sync(file, snapshot)
 
@@ -171,7 +171,7 @@ _finish_sync = SimFile.finish_sync
 
 
 class ForgetsDirectories(SimFilesystem):
-    """Does not sync some directories."""
+    """A mistake: some directories are not synced."""
 
     forgotten = ""
 
@@ -208,7 +208,7 @@ def _release_all_that_is_durable(releases: Releases) -> int:
 
 
 def _waiting_for_all(owned: OwnedRange, checkpoint: int) -> Any:
-    """Without a look at what the tables hold."""
+    """Tombstones are dropped without checking what the tables hold."""
     return _waiting(owned, 0)
 
 
@@ -217,12 +217,12 @@ _waiting = workers.ranges.replay._Waiting
 
 
 def _keep_no_tombstone(entries: Entries, older: Sequence[Table]) -> Entries:
-    """As if nothing lay below what is compacted."""
+    """As if there were nothing below the compacted layers."""
     return without_needless_tombstones(entries, [])
 
 
 def _forget_what_is_carried(segment: Segment, manifest: Manifest) -> list[str]:
-    """All old tables are taken for obsolete, those that the new manifest names too."""
+    """All old tables count as obsolete, even those that the new manifest names."""
     before = segment.manifest.tables
     _replace(segment, manifest)
     return [table_file(manifest.segment, record.number) for record in before] if before != manifest.tables else []
@@ -232,7 +232,7 @@ _replace = Segment.replace
 
 
 def _carry_all(*arguments: Any) -> list[bool]:
-    """No part is written anew, whatever the deltas hold inside its interval."""
+    """No part is rewritten, whatever the deltas hold within its interval."""
     return [False for _ in _rewritten(*arguments)]
 
 
@@ -240,7 +240,7 @@ _rewritten = workers.jobs.compaction_plan._rewritten
 
 
 def _drop_what_overtook(*arguments: Any) -> Manifest:
-    """Deltas that were drained while the compaction ran go with those that it has read."""
+    """Deltas drained while the compaction ran are removed with those that it has read."""
     spec, manifest, *rest = arguments
     placed = _placed(spec, manifest, *rest)
     return placed if spec.kind == CompactionKind.BOTTOMS else replace(placed, deltas=())
@@ -259,7 +259,7 @@ _rest_of_scan = shardstore.client.session.answers.rest_of_scan
 
 
 def _sees_no_third_key(bloom: BloomFilter, digests: Any) -> Any:
-    """A filter that is wrong about some keys."""
+    """A filter that denies some present keys."""
     mask = _may_contain(bloom, digests)
     mask[digests[:, 0] % 3 == 0] = False
     return mask
@@ -269,19 +269,19 @@ _may_contain = BloomFilter.may_contain
 
 
 def _begin_anew(scans: OpenScans, owned: OwnedRange, mark: bytes, client: int, now_ns: int) -> OpenScan | None:
-    """A scan that is not open any more goes on with what the range is now."""
+    """A scan that is no longer open continues with the present state of the range."""
     return scans._scans.get(mark)
 
 
 def _replace_by_whatever_was_drained(pin: Pin, drained: DrainedRuns) -> None:
-    """A scan goes on from a table that holds what was written after its first page too."""
+    """A scan continues from a table that also holds writes made after its first page."""
     covered = [layer for layer in pin.layers if isinstance(layer, ImmutableRun) and layer.lsn_last <= drained.lsn_last]
     if covered:
         pin.layers[: len(covered)] = [drained]
 
 
 def _read_ahead_what_is_there_now(scanning: Scanning, request: ScanRequest) -> EncodedPage:
-    """The page that is read ahead shows what was written since the first page of its scan."""
+    """A page read ahead shows writes made since the first page of its scan."""
     owned, _ = scanning.open.seen_by(request.mark)
     view = owned.view()
     while not view.sort(SORTED_A_TURN):
@@ -291,7 +291,7 @@ def _read_ahead_what_is_there_now(scanning: Scanning, request: ScanRequest) -> E
 
 
 def _isolate_nothing(scans: OpenScans, owned: OwnedRange, asker: Asker, now_ns: int) -> OpenScan:
-    """The scan is noted, and writers go on."""
+    """The scan is registered, but writers continue."""
     scan = _open_isolation(scans, owned, asker, now_ns)
     owned.end_isolation()
     return scan
@@ -301,7 +301,7 @@ _open_isolation = OpenScans.open_isolation
 
 
 def _count_leases_twice(worker: int, accounts: Mapping[int, Account], plan: MemoryPlan) -> int:
-    """What the worker holds is counted as free once more."""
+    """The lease of the worker is counted as free a second time."""
     held = accounts[worker].reserved or 0
     return min(
         router.budget.fair_shares(accounts, plan)[worker],
@@ -310,7 +310,7 @@ def _count_leases_twice(worker: int, accounts: Mapping[int, Account], plan: Memo
 
 
 def _grant_at_once(accounts: Mapping[int, Account], plan: MemoryPlan) -> int:
-    """Who was not heard since the router started is taken to have the least."""
+    """A worker not heard since the router started is assumed to have the minimum lease."""
     reserved = [plan.lease_floor if each.reserved is None else each.reserved for each in accounts.values()]
     return max(0, plan.buffer_bytes - sum(reserved))
 
@@ -319,7 +319,7 @@ _look = Joining._look
 
 
 def _look_as_another(joining: Joining, now_ns: int, **silence: bool) -> list[Connect]:
-    """Whoever goes to another url is another client there, and sends again what the first one may have done."""
+    """A client that goes to another url gets a new client id, and resends requests that may have been applied."""
     effects = _look(joining, now_ns, **silence)
     joining.client += len(effects) if joining.client else 0
     return effects
@@ -327,9 +327,9 @@ def _look_as_another(joining: Joining, now_ns: int, **silence: bool) -> list[Con
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """What is planted, and what a seed must have drawn to be worth a try: faults, power losses, durability and so on.
+    """A planted mistake, and what a suitable seed must have drawn: faults, power losses, durability and so on.
 
-    `first_seed`: where to begin, so that what few seeds show is found in good time.
+    `first_seed`: the seed to begin with, so that a mistake that few seeds show is found soon.
     """
 
     patches: tuple[Patch, ...]
@@ -337,7 +337,7 @@ class Mistake:
     first_seed: int = 0
 
     def may_show_in(self, swarm: Swarm) -> bool:
-        """Whether the seed of this swarm is worth a try."""
+        """Whether the seed of this swarm is suitable."""
         modes = (mode.name for mode in swarm.power_losses)
         drawn = {*swarm.faults, *modes, swarm.durability.name, *swarm.topology_changes}
         drawn |= {"few clients known"} if swarm.windows.clients < swarm.clients else set()

@@ -1,4 +1,4 @@
-"""Who asks for topology changes in a simulation, and faults at a drawn stage of one that is under way."""
+"""Operators that request topology changes in a simulation, and faults that strike a change under way."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tests.simulation.servers import Router, Server, Worker
 from tests.simulation.swarm import Swarm
 
 WORKERS_MAX = 4
-"""More are not added."""
+"""Operators add no more workers than this."""
 OPERATOR = 2**40
-"""Under which client id operators ask."""
+"""The client id of operators."""
 CALLS_MAX = 6
-"""A crash comes so soon, in file calls."""
+"""Maximum number of file calls until a crash."""
 PAUSES_NS = (SECOND_NS // 10, SECOND_NS, 7 * SECOND_NS)
-"""The last is longer than the router waits for a worker that is silent, and than a scan isolates a range."""
+"""The last is longer than the router waits for a silent worker, and longer than a scan may isolate a range."""
 
 
 class Operators:
-    """Operators who ask for changes, whether these make sense or not."""
+    """Operators that request changes, useful or not."""
 
     def __init__(self, swarm: Swarm, rng: random.Random) -> None:
         self._swarm = swarm
@@ -36,7 +36,7 @@ class Operators:
         self._sequence = 0
 
     def ask(self, router: Router, workers: Sequence[int], actions: Sequence[str]) -> None:
-        """Ask the router for one of these actions."""
+        """Request one of these actions from the router."""
         rng = self._random
         request = AdminRequest(
             rng.choice(actions), rng.choice((*self._swarm.keys, rng.randbytes(3))), rng.choice(workers)
@@ -49,12 +49,12 @@ class Operators:
             router.schedule()
 
     def changes_wanted(self) -> list[str]:
-        """The actions of the seed that begin a change at once."""
+        """The actions of the swarm that begin a change at once."""
         return [action for action in self._swarm.topology_changes if action in list(ChangeKind)]
 
 
 def stage_of(router: Router, change: int) -> Stage | None:
-    """How far a change is, as the router knows; None when it knows no such change, or is not there."""
+    """The stage of a change according to the router; None if it does not know the change or is down."""
     core = router.core
     under_way = core._changes._under_way.get(change) if isinstance(core, RouterCore) and router.alive else None
     return under_way.stage if under_way else None

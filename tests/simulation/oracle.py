@@ -1,15 +1,15 @@
-"""What clients were told, and whether what they read can be true.
+"""The oracle: records operations and their results, and checks whether the history is linearizable.
 
-Every written value is unique, so a read names the write it saw. Per key the history must be that of one register
-that is read and written at instants between the start and the end of each operation:
+Every written value is unique, so a read identifies the write it saw. The history of each key must be that of a
+register that is read and written at instants between the start and the end of each operation:
 
-    a value was written by somebody, for that key, not later than it was read, and was not refused
-    nothing that was certainly written later was certainly there before the read began   (checked at each read)
-    the zones of all values can be put in an order (Gibbons and Korach, 1997)            (checked at the end of an era)
+    a value was written for that key, not later than it was read, and was not refused
+    no write that certainly followed it had certainly taken effect before the read began   (checked at each read)
+        the zones of all values can be ordered (Gibbons and Korach, 1997)                      (checked at an era's end)
 
-A write is certainly there once it was acknowledged, or read. A write without an answer may take effect at any later
-time, once. An era ends with a loss of power: nobody is left then who could still write, and what the next reads
-find is where the next era begins. In ASYNC a power loss may take what was acknowledged in the last sync interval.
+A write has certainly taken effect once it is acknowledged or read. A write without a reply may take effect once, at any
+later time. An era ends with a power loss: then no old write is left under way, and the next reads find the values with
+which the next era begins. In ASYNC a power loss may undo what was acknowledged in the last sync interval.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ NEVER_NS = 2**63
 
 
 class Violation(Exception):
-    """The store broke a promise."""
+    """Raised when the store broke a promise."""
 
 
 class Outcome(Enum):
-    """What the writer was told."""
+    """The outcome of a write as reported to its client."""
 
     OPEN = 1
-    """Nothing, or that nobody knows."""
+    """Not reported, or unknown."""
     APPLIED = 2
     REFUSED = 3
 
 
 @dataclass(slots=True, eq=False)
 class Write:
-    """One write of one key; `value` None deletes."""
+    """A write of one key; None as `value` deletes."""
 
     key: bytes
     value: bytes | None
@@ -45,15 +45,15 @@ class Write:
     completed_ns: int = NEVER_NS
     outcome: Outcome = Outcome.OPEN
     read_ns: int = NEVER_NS
-    """End of the first read that saw it."""
+    """The end of the first read that saw it."""
     reads: list[tuple[int, int]] = field(default_factory=list)
     era: int = 0
     replaced: bool = False
-    """Whether a compare-and-set found it and put another value in its place."""
+    """Whether a compare-and-set has replaced its value."""
 
     @property
     def certain_ns(self) -> int:
-        """From when on the write has certainly taken effect."""
+        """The time from which the write has certainly taken effect."""
         return min(self.completed_ns if self.outcome is Outcome.APPLIED else NEVER_NS, self.read_ns)
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class Oracle:
         self.reads = 0
 
     def invoke(self, key: bytes, value: bytes | None, now_ns: int) -> Write:
-        """A client begins a write."""
+        """Record that a client begins a write."""
         write = Write(key, value, now_ns, era=self._era)
         self._writes[key].append(write)
         if value is not None:
@@ -82,7 +82,7 @@ class Oracle:
         return write
 
     def complete(self, write: Write, outcome: Outcome, now_ns: int) -> None:
-        """The client was told how it ended."""
+        """Record the outcome of a write."""
         write.outcome = outcome
         write.completed_ns = now_ns
         self.acknowledged += outcome is Outcome.APPLIED
@@ -90,7 +90,7 @@ class Oracle:
             raise Violation(f"{write.key!r}: a write that was read was refused: {write}")
 
     def replace(self, write: Write, expected: bytes | None, now_ns: int) -> None:
-        """A client was told that its write took the place of this value, or of None; of a value only one write does."""
+        """Record that a write replaced this value, or None; only one write can replace a value."""
         self.read(write.key, expected, write.invoked_ns, now_ns)
         if expected is not None:
             before = self._by_value[expected]
@@ -101,7 +101,7 @@ class Oracle:
     def read(
         self, key: bytes, value: bytes | None, invoked_ns: int, now_ns: int, lost_after_ns: int = NEVER_NS
     ) -> None:
-        """A client read this value, or None, between these times. Writes after `lost_after_ns` may be undone."""
+        """Check a value, or None, read between these times. Writes after `lost_after_ns` may be undone."""
         self.reads += 1
         if value is None:
             self._read_absent(key, invoked_ns, now_ns, lost_after_ns)
@@ -117,12 +117,12 @@ class Oracle:
         if later is not None:
             raise Violation(f"{key!r}: a read at {invoked_ns:,}..{now_ns:,} saw {write}, although {later}")
         if lost_after_ns != NEVER_NS:
-            return  # what was lost between is no part of the history
+            return  # writes lost in between are not part of the history
         write.reads.append((invoked_ns, now_ns))
         write.read_ns = min(write.read_ns, now_ns)
 
     def read_present(self, key: bytes, invoked_ns: int, now_ns: int) -> None:
-        """A client found a value without seeing it."""
+        """Check that a key may be present, when a client found it without reading its value."""
         self.reads += 1
         puts = (write for write in reversed(self._writes[key]) if write.value is not None and _possible(write, now_ns))
         if not any(self._certainly_later(key, put, invoked_ns, NEVER_NS) is None for put in puts):
@@ -135,7 +135,7 @@ class Oracle:
             raise Violation(f"{key!r}: absent at {invoked_ns:,}..{now_ns:,}, where a value must be (of {story})")
 
     def _certainly_later(self, key: bytes, write: Write, before_ns: int, lost_after_ns: int) -> Write | None:
-        """A write that certainly took effect after this one and before that time, and can't have been undone."""
+        """A write that certainly took effect after this one and before that time, and cannot have been undone."""
         bound_ns = min(before_ns, lost_after_ns)
         certain_ns = write.certain_ns
         for other in reversed(self._writes[key]):
@@ -146,7 +146,7 @@ class Oracle:
         return None
 
     def end_era(self, found: dict[bytes, bytes | None]) -> None:
-        """Check each key's whole history; the next one begins with the values found."""
+        """Check the whole history of each key; the next era begins with the values found."""
         self._era += 1
         for key in self.keys:
             self._check_zones(key)

@@ -1,7 +1,7 @@
-"""More writers than drains can follow: how many requests that costs, and whether anybody is starved.
+"""More writers than drains can keep up with: the number of requests it takes, and whether a writer starves.
 
-The drains of this simulation are slow, everything else is as fast as usual. Writers are closed loops without a pause of
-their own; how much they would write is known from a run with drains that are not slow.
+In this simulation drains are slow, and everything else is as fast as usual. Writers are closed loops without pauses; a
+run with fast drains shows how much they would write.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ MEMORY = 16 * MIB
 
 @dataclass(slots=True)
 class Load:
-    """What came of it: requests the worker applied and refused; calls that failed; bytes of the others; the slowest.
+    """The results: requests applied and refused by the worker, failed calls, bytes of the others, and the slowest call.
 
-    `drained_bytes` is what drains can free in the same time.
+    `drained_bytes`: the bytes that drains can free in the same time.
     """
 
     applied: int = 0
@@ -40,12 +40,12 @@ class Load:
 
     @property
     def requests_per_write(self) -> float:
-        """Requests for one that was applied."""
+        """The number of requests for each applied one."""
         return (self.applied + self.refused) / self.applied
 
 
 def load(clients: int, actors: int, slice_ns: int, seconds: float, seed: int = 1) -> Load:
-    """Let so many writers write for some seconds, with drains whose slices take up to `slice_ns`."""
+    """Let writers write for some seconds, with drains whose slices take up to `slice_ns`."""
     swarm = _swarm(seed, clients)
     with patched([*swarm.patches(), Patch(servers, "SLICE_NS_MAX", slice_ns)]):
         world = World(swarm)

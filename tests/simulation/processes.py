@@ -1,4 +1,4 @@
-"""What is common to all processes of a simulation: one object is one incarnation, and ends once."""
+"""The common part of all processes of a simulation: one object is one incarnation, and ends once."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.simulation.swarm import Swarm
 from tests.simulation.trace import Trace
 
 TURN_NS_MAX = 30_000
-"""How long a process takes to notice that there is something to do."""
+"""The time a process takes to notice that it has work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What all processes of a simulation share."""
+    """The parts that all processes of a simulation share."""
 
     swarm: Swarm
     clock: SimClock
@@ -26,7 +26,7 @@ class Host:
     disk: SimDisk
     trace: Trace
     stable_ns: dict[int, int] = field(default_factory=dict)
-    """By worker, the time before which all it has acknowledged is on stable storage."""
+    """The time for each worker before which everything it acknowledged is on stable storage."""
 
 
 class Process:
@@ -44,7 +44,7 @@ class Process:
         self._wake_ns: int | None = None
 
     def end(self, why: str) -> None:
-        """The incarnation is over."""
+        """End the incarnation."""
         if self.alive:
             self.alive = False
             self.host.trace.note(self.host.clock.now_ns(), self.name, "ends", why)
@@ -53,24 +53,24 @@ class Process:
             self._on_end(self, why)
 
     def release(self) -> None:
-        """Give back what else the incarnation holds."""
+        """Release what else the incarnation holds."""
 
     def pause(self, for_ns: int) -> None:
-        """Do nothing for a while, as after SIGSTOP."""
+        """Suspend the process for a while, as SIGSTOP does."""
         self._paused_until_ns = self.host.clock.now_ns() + for_ns
 
     def schedule(self) -> None:
-        """There is something to do."""
+        """Note that the process has work."""
         if not self._scheduled:
             self._scheduled = True
             self._at(self.host.clock.now_ns() + self.random.randint(0, TURN_NS_MAX))
 
     def turn(self) -> None:
-        """Do what there is to do."""
+        """Do the work that is due."""
         raise NotImplementedError
 
     def wakeup_ns(self) -> int | None:
-        """When there is something to do, if nothing comes before."""
+        """The time at which work is due if no event comes earlier."""
         raise NotImplementedError
 
     def _at(self, time_ns: int) -> None:
@@ -87,7 +87,7 @@ class Process:
         self.sleep()
 
     def sleep(self) -> None:
-        """See to it that the process runs again when it wants to."""
+        """Schedule the next run of the process for when its work is due."""
         due_ns = self.wakeup_ns() if self.alive else None
         if due_ns is not None and (self._wake_ns is None or due_ns < self._wake_ns):
             self._wake_ns = due_ns

@@ -1,7 +1,7 @@
-"""Router, worker and maintenance process of a simulation: the real cores in the real event loop, the rest simulated.
+"""Router, worker and maintenance process of a simulation: real cores in the real event loop; the rest is simulated.
 
-One object is one incarnation. It ends by a kill from outside, a crash inside a file call, a fatal error, or because
-its core asked to stop; `on_end` is told, once.
+One object is one incarnation. It ends by a kill, a crash inside a file call, a fatal error, or on request of its core;
+then it calls `on_end` once.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SLOW_SYNC_NS_MAX = 500 * MILLISECOND_NS
 
 
 class Server(Process):
-    """A process with a core and files."""
+    """A server process with a core and files."""
 
     def __init__(self, host: Host, name: str, on_end: Callable[[Process, str], None]) -> None:
         super().__init__(host, name, on_end)
@@ -73,7 +73,7 @@ class Server(Process):
             self.on_turn(self)
 
     def open(self) -> EventLoop | None:
-        """Take locks, open the core and its links; None while a lock is still held by a predecessor."""
+        """Take locks, open the core and its links; None while a predecessor still holds a lock."""
         raise NotImplementedError
 
     def loop_of(self, core: Core) -> EventLoop:
@@ -82,11 +82,11 @@ class Server(Process):
         return EventLoop(self.host.trace.traced(self.name, core), self.transport, self.host.clock, self.perform)
 
     def perform(self, effect: Effect) -> None:
-        """Execute what is neither a send nor the stop."""
+        """Execute an effect that is neither a send nor the stop."""
         raise AssertionError(f"no effect of {self.name}: {effect}")
 
     def request_stop(self) -> None:
-        """Ask the core to end in order."""
+        """Ask the core to stop in order."""
         if self.loop is not None:
             self.loop.post(StopRequested())
 
@@ -171,7 +171,7 @@ class Worker(Server):
             assert isinstance(effect, ReportReady | Say), f"no effect of a worker: {effect}"
 
     def _begin_sync(self, effect: SyncWal) -> None:
-        """What is in the files now is stable a while later."""
+        """Make what is in the files now stable, some time later."""
         swarm = self.host.swarm
         pending = [file.begin_sync() for file in effect.files if isinstance(file, SimFile)]
         self.syncs_begun += 1
@@ -202,7 +202,7 @@ class Worker(Server):
 
 
 class Maintenance:
-    """The maintenance process of one worker incarnation, through all its own incarnations."""
+    """The maintenance process of one worker incarnation, with all its own incarnations."""
 
     def __init__(self, host: Host, name: str, options: WorkerOptions, loop: EventLoop) -> None:
         self._host = host
@@ -220,7 +220,7 @@ class Maintenance:
         return filesystem
 
     def start_job(self, job: StartJob) -> None:
-        """Run the job, slice by slice; a compaction only while there is no other."""
+        """Run the job slice by slice; a compaction runs only while there is no other job."""
         slices = run(decode_spec(encode_spec(job.spec)), self.filesystem, self._options)
         is_idle = not self._jobs
         at = len(self._jobs) if isinstance(job.spec, CompactSpec) else 0
@@ -229,7 +229,7 @@ class Maintenance:
             self._slice(self.filesystem)
 
     def orphan(self) -> None:
-        """The worker is gone: the process goes too, at once or at one of its next file calls."""
+        """End with the worker, at once or at one of the next file calls."""
         self._loop = None
         if self._random.random() < 0.5:
             self.filesystem.kill()

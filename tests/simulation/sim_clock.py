@@ -1,4 +1,4 @@
-"""Simulated time: a heap of things to happen. Time jumps from one to the next."""
+"""Simulated time: a heap of scheduled events. Time jumps from one to the next."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 class SimClock:
-    """The clock seam, and the schedule that moves it. Things due at one time happen in random order."""
+    """The clock seam, and the schedule that advances it. Events due at the same time happen in random order."""
 
     def __init__(self, rng: random.Random) -> None:
         self._random = rng
@@ -21,21 +21,21 @@ class SimClock:
         return self._now_ns
 
     def after(self, delay_ns: int, action: Callable[[], None]) -> None:
-        """Let something happen in `delay_ns`."""
+        """Schedule an event in `delay_ns`."""
         self.at(self._now_ns + delay_ns, action)
 
     def at(self, time_ns: int, action: Callable[[], None]) -> None:
-        """Let something happen at `time_ns`, or now if that has passed."""
+        """Schedule an event at `time_ns`, or now if that has passed."""
         self._count += 1
         tie_break = self._random.getrandbits(32)
         heapq.heappush(self._due, (max(time_ns, self._now_ns), tie_break, self._count, action))
 
     def next_ns(self) -> int | None:
-        """When the next thing happens."""
+        """The time of the next event."""
         return self._due[0][0] if self._due else None
 
     def advance(self, until_ns: int) -> bool:
-        """Let the next thing happen; False, and the time is `until_ns`, when nothing is due by then."""
+        """Run the next event. If none is due by `until_ns`, move the time there and return False."""
         if not self._due or self._due[0][0] > until_ns:
             self._now_ns = max(self._now_ns, until_ns)
             return False

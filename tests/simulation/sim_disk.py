@@ -1,8 +1,8 @@
-"""The storage of one simulated host: what processes see of it, and what of it a loss of power leaves.
+"""The storage of one simulated host: what processes see of it, and what a power loss leaves.
 
-Each file has two contents, `cache` (what reads answer) and `disk` (what is on stable storage), and the set of 4 KiB
-pages on which they may differ. Each directory has the names that are seen and the names that are stable, and the
-ordered list of changes that lie between them. A kill loses nothing; a loss of power turns the one into the other:
+Each file has two contents, `cache` (what reads return) and `disk` (what is on stable storage), and the set of 4 KiB
+pages in which they may differ. Each directory has the visible names, the stable names, and the ordered list of changes
+between them. A kill loses nothing; a power loss changes the visible state to a mix with the stable one:
 
     mode         changes of names                   dirty pages                            length of a file
     STRICT       all undone                         all dropped                            as last synced
@@ -11,8 +11,8 @@ ordered list of changes that lie between them. A kill loses nothing; a loss of p
     SIZE_FIRST   those before a random moment stay  dropped: zeros where nothing was       as seen
     ALL_KEPT     all stay                           kept                                   as seen
 
-What was synced and not written again is never damaged. But where the last name of a file was removed gradually, and
-comes back because that was undone, any part of the end may be missing.
+Data that was synced and not written again is never damaged. But if the last name of a file was removed gradually and
+comes back because the removal was undone, any part of the end may be missing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SECTOR = 512
 
 
 class PowerLoss(Enum):
-    """How kind the lost power is; see the module's table."""
+    """The mode of a power loss; see the table of the module."""
 
     STRICT = 1
     ORDERED = 2
@@ -39,7 +39,7 @@ class PowerLoss(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a sync that began now will make stable."""
+    """The state that a sync begun now will make stable."""
 
     size: int
     pages: dict[int, bytes]
@@ -54,26 +54,26 @@ class Inode:
         self.dirty: set[int] = set()
         self.locked = False
         self.is_cut = False
-        """Whether a name was removed gradually: if that was the last one, little of the content may be left."""
+        """Whether a name was removed gradually. If it was the last one, little of the content may be left."""
 
     def append(self, data: bytes) -> None:
-        """Add bytes that only the cache has."""
+        """Append bytes to the cache only."""
         first = len(self.cache) // PAGE
         self.cache += data
         if data:
             self.dirty.update(range(first, _pages(len(self.cache))))
 
     def truncate(self, length: int) -> None:
-        """Cut the cache; the disk keeps its length until a sync."""
+        """Truncate the cache; the disk keeps its length until a sync."""
         del self.cache[length:]
         self.dirty = {page for page in self.dirty if page * PAGE < length}
 
     def snapshot(self) -> Snapshot:
-        """Remember what is dirty."""
+        """Take the state for a sync that begins now."""
         return Snapshot(len(self.cache), {page: self._page(self.cache, page) for page in sorted(self.dirty)})
 
     def make_stable(self, snapshot: Snapshot) -> None:
-        """Finish the sync that began with the snapshot; what was written since stays dirty."""
+        """Finish the sync that began with the snapshot; later writes stay dirty."""
         _resize(self.disk, min(max(snapshot.size, len(self.disk)), len(self.cache)))
         for page, content in snapshot.pages.items():
             self._write(page, content)
@@ -81,14 +81,14 @@ class Inode:
                 self.dirty.discard(page)
 
     def fail_to_sync(self, snapshot: Snapshot, rng: random.Random) -> None:
-        """What kernels do when a sync fails: some pages are written, and all count as clean from now on."""
+        """Fail a sync as kernels do: some pages are written, and all count as clean from now on."""
         for page, content in snapshot.pages.items():
             if rng.random() < 0.5 and page * PAGE + len(content) <= len(self.disk):
                 self._write(page, content)
             self.dirty.discard(page)
 
     def drop_cache(self) -> None:
-        """Let the next reads of clean pages come from the disk."""
+        """Make the next reads of clean pages come from the disk."""
         for page in range(_pages(len(self.cache))):
             if page not in self.dirty:
                 window = slice(page * PAGE, min((page + 1) * PAGE, len(self.cache)))
@@ -106,7 +106,7 @@ class Inode:
         self.dirty.clear()
 
     def come_back_cut(self, rng: random.Random) -> None:
-        """Lose some of the end, maybe none."""
+        """Lose some part of the end, or none."""
         length = len(self.disk) - max(0, rng.randint(-len(self.disk), len(self.disk)))
         del self.disk[length:], self.cache[length:]
 
@@ -122,7 +122,7 @@ class Inode:
             self._write(page, content)
 
     def _torn(self, page: int, rng: random.Random) -> bytes:
-        """A dirty page after the loss: its new content up to some sector, behind that its old content."""
+        """A dirty page after the loss: new content up to some sector, and old content after it."""
         new, old = self._page(self.cache, page), self._page(self.disk, page)
         cut = rng.choice((0, len(new), SECTOR * rng.randint(0, PAGE // SECTOR)))
         return new[:cut] + old[cut:]
@@ -131,7 +131,7 @@ class Inode:
         return bytes(content[page * PAGE : (page + 1) * PAGE])
 
     def _write(self, page: int, content: bytes) -> None:
-        """Put a page on the disk, inside the disk's length."""
+        """Write a page to the disk, within the length of the disk's file."""
         start = page * PAGE
         room = max(0, len(self.disk) - start)
         self.disk[start : start + min(len(content), room)] = content[:room]
@@ -139,7 +139,7 @@ class Inode:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of names in a directory: it happens wholly or not at all. None: the name goes."""
+    """An atomic change of names in a directory. None removes the name."""
 
     number: int
     names: dict[str, Node | None]
@@ -147,25 +147,25 @@ class Change:
 
 @dataclass(slots=True)
 class Directory:
-    """Names as seen, names as stable, and the changes between them, oldest first."""
+    """The visible names, the stable names, and the changes between them, oldest first."""
 
     seen: dict[str, Node] = field(default_factory=dict)
     stable: dict[str, Node] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
 
     def change(self, change: Change) -> None:
-        """Change names as seen."""
+        """Change the visible names."""
         _apply(change, self.seen)
         self.changes.append(change)
 
     def is_stable(self, name: str) -> bool:
-        """Whether what is seen of a file would survive a loss of power; more than that may come back."""
+        """Whether the visible state of a file would survive a power loss; older data may come back in addition."""
         node = self.seen[name]
         assert isinstance(node, Inode)
         return not node.cache or (self.stable.get(name) is node and node.disk.startswith(node.cache))
 
     def size(self, name: str) -> int:
-        """Bytes of a file as seen."""
+        """The visible bytes of a file."""
         node = self.seen[name]
         assert isinstance(node, Inode)
         return len(node.cache)
@@ -196,7 +196,7 @@ class SimDisk:
         self._changes = 0
 
     def find(self, path: str) -> Node | None:
-        """What has that path; "" is the root."""
+        """The file or directory at a path; "" is the root."""
         node: Node | None = self.root
         for part in filter(None, path.split("/")):
             node = node.seen.get(part) if isinstance(node, Directory) else None
@@ -208,15 +208,15 @@ class SimDisk:
         directory.change(Change(self._changes, names))
 
     def free(self) -> int:
-        """Bytes that still fit."""
+        """The free bytes."""
         return 2**63 if self.capacity is None else max(0, self.capacity - self.used())
 
     def used(self) -> int:
-        """Bytes of all files that have a name."""
+        """The bytes of all files that have a name."""
         return sum(len(inode.cache) for inode in self._inodes())
 
     def lose_power(self, mode: PowerLoss, rng: random.Random) -> None:
-        """End all who use the disk, and turn what is seen into what the loss leaves."""
+        """End all users of the disk, and reduce the visible state to what the power loss leaves."""
         for user in list(self.users):
             user.kill()
         named = set(self._inodes())
@@ -241,7 +241,7 @@ class SimDisk:
                 self._lose_names(node, mode, rng, moment)
 
     def _inodes(self) -> list[Inode]:
-        """All files that have a name, each once, however many names it has."""
+        """All files that have a name, each once even if it has several."""
         return list(dict.fromkeys(_named_inodes(self.root)))
 
 

@@ -1,6 +1,6 @@
-"""Randomness of a simulation: independent streams from one seed, by name.
+"""The randomness of a simulation: independent named streams from one seed.
 
-A new draw in one stream shifts no other. The derivation does not depend on PYTHONHASHSEED.
+A new draw in one stream does not change the others. The derivation does not depend on PYTHONHASHSEED.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import random
 
 
 def stream(seed: int, name: str) -> random.Random:
-    """The random stream of that name."""
+    """The random stream with this name."""
     digest = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=16).digest()
     return random.Random(int.from_bytes(digest, "little"))
 

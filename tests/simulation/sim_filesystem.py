@@ -1,8 +1,8 @@
-"""The filesystem seam over a SimDisk, as one incarnation of one process sees it.
+"""The filesystem seam over a SimDisk, as one incarnation of a process sees it.
 
-A process dies in the middle of a call: SimCrash, a BaseException that no `except Exception` hides, flies out of it.
-`finally` and `with` blocks still run then, as they would not under SIGKILL; so whatever a dead incarnation calls does
-nothing: closing is silent, anything else raises SimCrash again.
+A process that dies in a call raises SimCrash from it, a BaseException that no `except Exception` catches. Unlike after
+SIGKILL, `finally` and `with` blocks still run then. So the calls of a dead incarnation do nothing: closing returns, and
+all others raise SimCrash again.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from tests.simulation.sim_disk import Directory, Inode, Node, SimDisk, Snapshot
 
 
 class SimCrash(BaseException):
-    """The process ended here."""
+    """Raised where the process ended."""
 
 
 class PendingSync:
-    """A sync that has begun; only what was in the file then becomes stable when it finishes."""
+    """A sync that has begun. When it finishes, only what was in the file at its start becomes stable."""
 
     def __init__(self, file: SimFile, snapshot: Snapshot) -> None:
         self._file = file
         self._snapshot = snapshot
 
     def finish(self) -> None:
-        """Let the sync end, well or with StorageFailure."""
+        """Finish the sync, or raise StorageFailure."""
         self._file.finish_sync(self._snapshot)
 
 
@@ -53,7 +53,7 @@ class SimFile:
         return len(self._inode.cache)
 
     def append(self, buffers: Sequence[Buffer]) -> None:
-        """Add bytes to the cache. A crash or a full disk leaves any prefix of them."""
+        """Append bytes to the cache. A crash or a full disk leaves any prefix of them."""
         self._check_writable("append to")
         data = b"".join(buffers)
         try:
@@ -72,7 +72,7 @@ class SimFile:
         return bytes(self._inode.cache[offset : offset + length])
 
     def truncate(self, length: int) -> None:
-        """Cut the file to `length` bytes."""
+        """Truncate the file to `length` bytes."""
         self._check_writable("truncate")
         self._filesystem.step()
         self._inode.truncate(length)
@@ -125,14 +125,16 @@ class SimLock:
         inode.locked = True
 
     def release(self) -> None:
-        """Let go; letting go twice is allowed."""
+        """Release the lock; releasing twice is allowed."""
         if self._inode is not None:
             self._inode.locked = False
             self._inode = None
 
 
 class SimFilesystem:
-    """One incarnation's view of a disk. `crash_in` counts changing calls down, `fail_sync_in` syncs, to a fault."""
+    """One incarnation's view of a disk. `crash_in` counts down changing calls to a crash, `fail_sync_in` syncs to a
+    failure.
+    """
 
     def __init__(self, disk: SimDisk, rng: random.Random, on_crash: Callable[[], None] = lambda: None) -> None:
         self.disk = disk
@@ -162,7 +164,7 @@ class SimFilesystem:
             raise SimCrash
 
     def step(self) -> None:
-        """Count a call that changes something; the incarnation may end at it."""
+        """Count a call that changes something, and end the incarnation if its crash is due."""
         self.check_alive()
         self.calls += 1
         if self.crash_in is not None:
@@ -173,7 +175,7 @@ class SimFilesystem:
                 raise SimCrash
 
     def sync_fails(self) -> bool:
-        """Whether the sync that ends now is the one to fail."""
+        """Whether the sync that ends now must fail."""
         if self.fail_sync_in is None:
             return False
         self.fail_sync_in -= 1
@@ -183,13 +185,13 @@ class SimFilesystem:
         return True
 
     def draw(self, bound: int) -> int:
-        """A number from 0 to `bound`."""
+        """A random number from 0 to `bound`."""
         return self.random.randint(0, bound)
 
     # The seam.
 
     def create(self, path: str) -> SimFile:
-        """A new, empty file, open for append and read. Raises FileExistsError."""
+        """Create an empty file, open for append and read. Raises FileExistsError."""
         self.step()
         directory, name = self._place(path)
         if name in directory.seen:
@@ -199,15 +201,15 @@ class SimFilesystem:
         return SimFile(self, path, inode, writable=True)
 
     def open(self, path: str) -> SimFile:
-        """An existing file for reading. Raises FileNotFoundError."""
+        """Open an existing file for reading. Raises FileNotFoundError."""
         return SimFile(self, path, self._file("open", path), writable=False)
 
     def map(self, path: str) -> memoryview:
-        """The content as it is now."""
+        """The current content."""
         return memoryview(bytes(self._file("map", path).cache))
 
     def rename(self, source: str, target: str) -> None:
-        """Give the file another name in the same directory, replacing a file of that name."""
+        """Rename the file within its directory, replacing a file with the new name."""
         self.step()
         inode = self._file("rename", source)
         directory, name = self._place(source)
@@ -218,7 +220,7 @@ class SimFilesystem:
         self.disk.change(directory, {name: None, target_name: inode})
 
     def link(self, source: str, target: str) -> None:
-        """Give the inode a second name. Raises FileNotFoundError, FileExistsError."""
+        """Add a name for the file. Raises FileNotFoundError, FileExistsError."""
         self.step()
         inode = self._file("link", source)
         directory, name = self._place(target)
@@ -239,7 +241,7 @@ class SimFilesystem:
         SimFilesystem.remove(self, path)
 
     def make_directory(self, path: str) -> None:
-        """Make the directory and its missing parents, all names durable."""
+        """Make the directory and its missing parents, with durable names."""
         parts = _inside(path).split("/")
         for depth in range(len(parts)):
             parent = self._directory("make directory", "/".join(parts[:depth]))
@@ -260,15 +262,15 @@ class SimFilesystem:
         self.disk.change(parent, {name: None})
 
     def list_directory(self, path: str) -> list[str]:
-        """Names in a directory, sorted; empty when there is no such directory."""
+        """The names in a directory, sorted; empty if there is no such directory."""
         return sorted(self._directory("list", path).seen) if self._node(path) is not None else []
 
     def exists(self, path: str) -> bool:
-        """Whether a file or directory of that name is there."""
+        """Whether a file or directory with this path exists."""
         return self._node(path) is not None
 
     def sync_directory(self, path: str) -> None:
-        """Make the directory's names stable. A failure is final and leaves them as likely to survive as before."""
+        """Make the names of the directory stable. A failure is final, and names are as likely to survive as before."""
         self.step()
         directory = self._directory("sync directory", path)
         if path not in self._unsyncable and self.sync_fails():
@@ -278,7 +280,7 @@ class SimFilesystem:
         directory.sync()
 
     def lock(self, path: str) -> SimLock | None:
-        """Take the lock file, creating it; None when it is held."""
+        """Create the lock file if it is missing and lock it; None if it is locked."""
         if not self.exists(path):
             self.create(path).close()
         inode = self._file("lock", path)

@@ -1,11 +1,11 @@
-"""The transport seam over a simulated network, with the habits of ZeroMQ rather than those of TCP.
+"""The transport seam over a simulated network that behaves like ZeroMQ rather than TCP.
 
-A connected link keeps what its server is not there to take, and hands it to whoever binds the endpoint next. When a
-connection breaks, some of what was under way still arrives, in order, and the rest of what the server had sent is
-lost; of what the client had sent, a part is lost and the rest goes to the next connection. A bound link knows a peer
-by an id it gave to the connection; messages to an id whose connection is gone are refused, once that was noticed,
-which is told too (PeerGone). Messages that nobody answers, which the protocol of topology changes says may be lost,
-doubled and late, are that by chance (Repeats).
+A connected link keeps messages while its server is down, and delivers them to the next server that binds the endpoint.
+When a connection breaks, some messages under way still arrive, in order. The other messages of the server are lost;
+of the client's, a part is lost and the rest goes to the next connection. A bound link knows a peer by the id that it
+gave to the connection. Once it has noticed that a connection is gone, it reports that (PeerGone) and refuses messages
+to its id. One-way messages, which may be lost, doubled and late in the protocol of topology changes, are so by chance
+(Repeats).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MESSAGES_PER_RECEIVE = 512
 
 @dataclass(frozen=True, slots=True)
 class Delays:
-    """How long a message travels: `usual_ns` on average, and with the chance `tail` up to `tail_ns`."""
+    """How long a message travels: `usual_ns` on average, and with probability `tail` up to `tail_ns`."""
 
     usual_ns: int = 50_000
     tail: float = 0.0
@@ -43,7 +43,7 @@ class Delays:
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """With which chance a one-way message is lost, or comes once more after up to `late_ns`, others between."""
+    """The probabilities that a one-way message is lost, or arrives again up to `late_ns` later, after others."""
 
     lost: float = 0.0
     doubled: float = 0.0
@@ -51,7 +51,7 @@ class Repeats:
 
     @property
     def happen(self) -> bool:
-        """Whether there are any."""
+        """Whether any message may be lost or repeated."""
         return self.lost > 0 or self.doubled > 0
 
 
@@ -69,7 +69,7 @@ class _Stream:
         self._closed = False
         self._stranded = False
         self.on_send: Callable[[], None] | None = None
-        """Happens while a message that was just sent is under way."""
+        """An event to happen while the next message is under way."""
 
     def send(self, frames: list[bytes]) -> None:
         clock, repeats, rng = self._network.clock, self._network.repeats, self._network.random
@@ -86,11 +86,11 @@ class _Stream:
             self.on_send = None
 
     def hold(self, until_ns: int) -> None:
-        """Let nothing that is sent from now on arrive before."""
+        """Hold messages sent from now on until this time."""
         self._last_ns = max(self._last_ns, until_ns)
 
     def strand(self, until_ns: int) -> None:
-        """Hold, and let nothing arrive when it breaks before."""
+        """Hold until this time; if the connection breaks earlier, nothing arrives."""
         self.hold(until_ns)
         self._stranded = True
 
@@ -103,7 +103,7 @@ class _Stream:
             self._deliver(frames)
 
     def close(self, arrives: bool) -> list[list[bytes]]:
-        """Break: some still arrive if `arrives`; answers what neither arrived nor was lost for sure."""
+        """Break: some messages still arrive if `arrives`. Returns those that neither arrived nor were surely lost."""
         self._closed = True
         left = list(self._under_way)
         arrived = self._network.random.randint(0, len(left)) if arrives and not self._stranded else 0
@@ -113,7 +113,7 @@ class _Stream:
 
 
 class _Connection:
-    """A connected link of one transport and, while there is a server, its counterpart on a bound link."""
+    """A connected link of one transport and, while the server is up, its counterpart on a bound link."""
 
     def __init__(self, network: SimNetwork, client: SimTransport, link: str, endpoint: str) -> None:
         self._network = network
@@ -143,7 +143,7 @@ class _Connection:
             self._to_client.send(frames)
 
     def reconnect(self) -> None:
-        """Look for a server in a moment."""
+        """Schedule the next attempt to find a server."""
         clock, rng = self._network.clock, self._network.random
         clock.after(rng.randint(0, RECONNECT_NS_MAX), self._establish)
 
@@ -161,7 +161,7 @@ class _Connection:
             self._to_server.send(self._waiting.popleft())
 
     def break_off(self) -> None:
-        """The connection ends; the client's side tries again."""
+        """End the connection; the client's side tries again."""
         if self._server is None:
             return
         assert self._to_server is not None
@@ -178,19 +178,19 @@ class _Connection:
         self.reconnect()
 
     def break_with_next(self) -> None:
-        """Break when the next message is under way, in one direction."""
+        """Break while the next message is under way, in one direction."""
         stream = self._some_stream()
         if stream is not None:
             stream.on_send = self.break_off
 
     def clog(self, until_ns: int) -> None:
-        """Hold back one direction."""
+        """Hold back the messages of one direction."""
         stream = self._some_stream()
         if stream is not None:
             stream.hold(until_ns)
 
     def strand_answers(self, until_ns: int) -> None:
-        """Hold back what the server says from now on; it is lost when the connection breaks before."""
+        """Hold back the server's messages from now on; they are lost if the connection breaks earlier."""
         if self._to_client is not None:
             self._to_client.strand(until_ns)
 
@@ -198,7 +198,7 @@ class _Connection:
         return self._network.random.choice((self._to_server, self._to_client))
 
     def close(self) -> None:
-        """The client's side is gone."""
+        """Close the client's side."""
         self.break_off()
         self._closed = True
 
@@ -218,7 +218,7 @@ class SimNetwork:
         self._ports = 0
 
     def listen(self, endpoint: str, transport: SimTransport, link: str) -> str:
-        """Take an endpoint; connections that wait for it come soon."""
+        """Bind an endpoint; waiting connections are made soon."""
         if endpoint.endswith(":0"):
             self._ports += 1
             endpoint = f"{endpoint[:-1]}{self._ports}"
@@ -231,18 +231,18 @@ class SimNetwork:
         return endpoint
 
     def connect(self, transport: SimTransport, link: str, endpoint: str) -> _Connection:
-        """A new connection."""
+        """Add a connection."""
         connection = _Connection(self, transport, link, endpoint)
         self._connections.append(connection)
         return connection
 
     def drop(self, connection: _Connection) -> None:
-        """End a connection for good."""
+        """Remove a connection for good."""
         connection.close()
         self._connections.remove(connection)
 
     def unlisten(self, transport: SimTransport) -> None:
-        """Free what a transport listened on and break its connections."""
+        """Free the endpoints of a transport, and break its connections."""
         gone = {endpoint for endpoint, (owner, _) in self.listeners.items() if owner is transport}
         self.listeners = {endpoint: owner for endpoint, owner in self.listeners.items() if endpoint not in gone}
         for connection in self._connections:
@@ -250,7 +250,7 @@ class SimNetwork:
                 connection.break_off()
 
     def break_some(self) -> None:
-        """Break some connections, now or with the next message under way; both sides live on."""
+        """Break some connections, now or while their next message is under way; both sides survive."""
         for connection in self._some():
             if self.random.random() < 0.3:
                 connection.break_off()
@@ -258,12 +258,12 @@ class SimNetwork:
                 connection.break_with_next()
 
     def clog_some(self, for_ns: int) -> None:
-        """Let some connections deliver nothing of what is sent from now on for a while, each in one direction."""
+        """Hold back the messages of some connections for a while, each in one direction."""
         for connection in self._some():
             connection.clog(self.clock.now_ns() + for_ns)
 
     def strand_answers(self, endpoints: Container[str], for_ns: int) -> Callable[[], None]:
-        """Hold back what is answered at these endpoints, over the connections of now. Answers what breaks these."""
+        """Hold back the replies at these endpoints on the current connections. Returns a function that breaks these."""
         stranded = [connection for connection in self._connections if connection.endpoint in endpoints]
         for connection in stranded:
             connection.strand_answers(self.clock.now_ns() + for_ns)
@@ -279,7 +279,7 @@ class SimNetwork:
 
 
 class SimTransport:
-    """The links of one incarnation of one process. `on_ready` is told when `receive` has something."""
+    """The links of one incarnation of a process. It calls `on_ready` when `receive` has messages."""
 
     def __init__(self, network: SimNetwork, on_ready: Callable[[], None] = lambda: None) -> None:
         self._network = network
@@ -298,18 +298,18 @@ class SimTransport:
         return self._network.listen(endpoint, self, link)
 
     def connect(self, link: str, endpoint: str) -> None:
-        """Open a link, replacing an earlier one of that name."""
+        """Open a link, replacing an earlier one with that name."""
         self.disconnect(link)
         self._connected[link] = self._network.connect(self, link, endpoint)
 
     def disconnect(self, link: str) -> None:
-        """Drop a link and what waits on it."""
+        """Drop a link and the messages waiting on it."""
         if link in self._connected:
             self._network.drop(self._connected.pop(link))
             self._inbox = deque(message for message in self._inbox if message.link != link)
 
     def send(self, link: str, peer: bytes, frames: Sequence[bytes]) -> bool:
-        """Hand a message over."""
+        """Send a message."""
         assert all(type(frame) is bytes for frame in frames), "frames are bytes"
         if link in self._connected:
             return self._connected[link].send_to_server(list(frames))
@@ -319,40 +319,40 @@ class SimTransport:
         return connection is not None
 
     def receive(self, timeout_ns: int | None) -> list[Incoming]:
-        """Let simulated time pass until there is something, or the timeout."""
+        """Let simulated time pass until there are messages, or until the timeout."""
         self.wait(timeout_ns)
         return self.take()
 
     def wait(self, timeout_ns: int | None) -> bool:
-        """The first half of `receive`."""
+        """Let simulated time pass until messages arrive, or until the timeout: the first half of `receive`."""
         until_ns = 2**63 if timeout_ns is None else self._network.clock.now_ns() + timeout_ns
         while not (self._inbox or self._woken) and self._network.clock.advance(until_ns):
             pass
         return bool(self._inbox)
 
     def take(self) -> list[Incoming]:
-        """The second half."""
+        """Take the messages that have arrived: the second half of `receive`."""
         self._woken = False
         return [self._inbox.popleft() for _ in range(min(len(self._inbox), MESSAGES_PER_RECEIVE))]
 
     def drop(self) -> None:
-        """No client of a simulation is forgotten, and none is forked."""
+        """Never called: a simulation forgets and forks no client."""
         raise AssertionError("a simulated transport is closed")
 
     def descriptor(self) -> int:
-        """No event loop waits for a simulated transport."""
+        """Never called: no event loop waits for a simulated transport."""
         raise AssertionError("a simulated transport has no descriptor")
 
     def renew(self) -> None:
-        """Endpoints of a simulated network do not vanish by themselves."""
+        """Do nothing, since endpoints of a simulated network do not vanish by themselves."""
 
     def wake(self) -> None:
-        """End a `receive` that waits, now or at its next call."""
+        """End a waiting `receive`, or else the next one at once."""
         self._woken = True
         self._on_ready()
 
     def close(self) -> None:
-        """End all links."""
+        """Close all links."""
         self.alive = False
         self._inbox.clear()
         for link in list(self._connected):
@@ -363,7 +363,7 @@ class SimTransport:
     # For the network.
 
     def put(self, message: Incoming) -> None:
-        """A message arrives."""
+        """Take a message that arrives."""
         if self.alive:
             self._inbox.append(message)
             self._on_ready()
@@ -375,6 +375,6 @@ class SimTransport:
         return peer
 
     def forget_peer(self, link: str, peer: bytes) -> None:
-        """It was noticed that the connection is gone."""
+        """Report that the connection is gone."""
         if self._peers.get(link, {}).pop(peer, None):
             self.put(PeerGone(link, peer))

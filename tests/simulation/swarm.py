@@ -1,4 +1,4 @@
-"""What is drawn per seed: sizes, options, loads and faults. Extremes are as likely as the middle. See also focus.py."""
+"""Draws sizes, options, loads and faults from a seed. Extremes are as likely as usual values. See also focus.py."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ POLICY_TIMES = (
     (shardstore.workers.load.meter, "REPORT_INTERVAL_NS"),
 )
 POLICY_NS = 200 * MILLISECOND_NS
-"""Policies that are to show something in some seconds hear and look as often, and believe figures as early."""
+"""Times of reports and policies, shortened so that policies act within seconds."""
 
 
 class Patch(NamedTuple):
-    """A module or class, a name in it, and what stands there during a simulation."""
+    """A module or class, a name in it, and its value during a simulation."""
 
     owner: object
     name: str
@@ -121,7 +121,7 @@ class Swarm:
     scan_pause_ns: int
 
     def patches(self) -> list[Patch]:
-        """What the options change in the store: limits small enough to be met."""
+        """The constants that the options replace in the store, so that limits are small enough to be reached."""
         return [
             Patch(shardstore.workers.core, "WalWriter", partial(WalWriter, file_bytes=self.wal_file_bytes)),
             Patch(compaction_policy, "DELTAS_MAX", self.deltas_max),
@@ -145,11 +145,11 @@ class Swarm:
 
 
 def draw(seed: int) -> Swarm:
-    """The options of a seed."""
+    """Draw the options of a seed."""
     swarm = focused(_drawn(seed), stream(seed, "focus"))
     memory = replace(swarm.memory, scans_max=swarm.scans_open_max)
     rng = stream(seed, "windows")
-    if rng.random() < 0.5:  # in the others the memory of the store alone says what a window may take
+    if rng.random() < 0.5:  # in the others only the memory of the store limits a window
         return replace(swarm, memory=replace(memory, window_bytes=DEDUP_BYTES_MAX))
     minute_ns = rng.choice((100 * MILLISECOND_NS, 60 * SECOND_NS))
     return replace(swarm, memory=memory, windows=_windows(rng), window_minute_ns=minute_ns)
@@ -207,7 +207,7 @@ def _drawn(seed: int) -> Swarm:
 
 
 def _windows(rng: random.Random) -> WindowLimits:
-    """So small that they are full at once, or that one of their limits is met long before the others."""
+    """Sizes so small that they are full at once, or that one of their limits is reached long before the others."""
     full = WindowLimits()
     return WindowLimits(
         runs=rng.choice((1, 3, full.runs)),
@@ -219,7 +219,7 @@ def _windows(rng: random.Random) -> WindowLimits:
 
 
 def _topology(rng: random.Random) -> TopologyOptions:
-    """Sometimes policies that find something to change in the smallest store."""
+    """Sometimes policies that change ranges even in the smallest store."""
     return TopologyOptions(
         auto_topology=rng.random() < 0.3,
         split_bytes=rng.choice((KIB, 16 * KIB)),
@@ -230,7 +230,7 @@ def _topology(rng: random.Random) -> TopologyOptions:
 
 
 def _memory(rng: random.Random, workers: int) -> MemoryPlan:
-    """Often so little that leases are short; the floor is just enough for the largest value."""
+    """Often so little memory that leases are short; the floor is just enough for the largest value."""
     memory = workers * rng.choice((16 * KIB, 64 * KIB, 256 * KIB, 64 * MIB))
     return derive(memory, workers, lease_floor=rng.choice((LEASE_FLOOR_BYTES, memory)))
 
@@ -239,7 +239,7 @@ LEASE_FLOOR_BYTES = 7 * KIB
 
 
 def _segments(rng: random.Random) -> SegmentOptions:
-    """Often so small that a main of some entries has several parts, and soon becomes a bottom main."""
+    """Often sizes so small that a main of few entries has several parts, and soon becomes a bottom main."""
     part_min = rng.choice((KIB, KIB, 2 * KIB, 16 * MIB))
     part_max = part_min * rng.choice((1, 2, 3))
     return SegmentOptions(
@@ -263,11 +263,11 @@ def _keys(rng: random.Random) -> tuple[bytes, ...]:
 
 
 def _counters(keys: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """Keys beside the others, in the first and in the last range."""
+    """Keys separate from the others, in the first and in the last range."""
     return tuple(sorted({key + b"/counter" for key in (keys[0], keys[-1])} - set(keys)))
 
 
 def _faults(rng: random.Random, durability: Durability) -> tuple[str, ...]:
-    """Each fault in half of the seeds. With ASYNC a failed sync may lose what was acknowledged, so there is none."""
+    """Each fault in half of the seeds. No failed syncs with ASYNC, where they may lose acknowledged writes."""
     drawn = [fault for fault in FAULTS if rng.random() < 0.5]
     return tuple(fault for fault in drawn if fault != "fail sync" or durability is not Durability.ASYNC)

@@ -1,4 +1,4 @@
-"""One seed is one history, in every process."""
+"""A seed gives the same history in every process."""
 
 from __future__ import annotations
 

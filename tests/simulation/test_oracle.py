@@ -1,4 +1,4 @@
-"""The oracle accepts what a register may do, and nothing else."""
+"""The oracle accepts the histories of a register, and no others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ KEY = b"key"
 
 
 class History:
-    """A readable way to tell an oracle what happened to one key."""
+    """A readable way to give an oracle the history of one key."""
 
     def __init__(self) -> None:
         self.oracle = Oracle([KEY])

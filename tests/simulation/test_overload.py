@@ -1,4 +1,4 @@
-"""Under several times the load that drains can take, clients are slowed down: no storm of retries, nobody starves."""
+"""Under several times the load that drains can handle, clients slow down: no storm of retries, no starved writer."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def test_overload_costs_few_requests_and_little_of_what_is_sustainable() -> None
     came = load(clients=8, actors=4, slice_ns=60 * MILLISECOND_NS, seconds=SECONDS)
     assert offered.written_bytes / 2.0 > 4 * came.drained_bytes / SECONDS, "this is no overload"
     assert came.requests_per_write <= 1.1
-    assert came.written_bytes >= came.drained_bytes * 0.7  # the latest rate: an estimate
+    assert came.written_bytes >= came.drained_bytes * 0.7  # the latest rate, an estimate
     assert came.failed == 0
     assert came.slowest_ns < 5 * SECOND_NS

@@ -1,4 +1,4 @@
-"""The simulation can fail: each planted mistake shows within a bounded number of seeds."""
+"""The simulation can fail: it finds each planted mistake within a bounded number of seeds."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ pytestmark = pytest.mark.slow
 SEEDS_MAX = 800
 ALL = MISTAKES | TOPOLOGY_MISTAKES
 FOUND = Violation | ShardstoreError | AssertionError
-"""By a promise that is broken, or a check in the store; any other error says that what was planted is wrong itself."""
+"""A mistake must show as a broken promise or a failed check; any other error means that the mistake itself is wrong."""
 
 
 def is_shown(mistake: Mistake, seeds_max: int = SEEDS_MAX) -> bool:
-    """Whether one of the seeds that are worth a try fails."""
+    """Whether one of the suitable seeds fails."""
     for swarm in islice(filter(mistake.may_show_in, map(draw, count(mistake.first_seed))), seeds_max):
         try:
             simulate(swarm.seed, mistake.patches)

@@ -1,4 +1,4 @@
-"""What the simulated disk keeps when a process is killed, and what when power is lost."""
+"""What the simulated disk keeps when a process is killed, and when power is lost."""
 
 from __future__ import annotations
 

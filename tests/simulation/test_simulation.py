@@ -19,7 +19,7 @@ def test_every_promise_holds(seed: int) -> None:
 
 
 def test_every_fault_happens() -> None:
-    """Of 40 seeds, those are run that drew a fault that has not happened before."""
+    """Of 40 seeds, run those that drew a fault that has not happened yet."""
     happened: set[str] = set()
     for swarm in map(draw, range(40)):
         if not happened.issuperset(swarm.faults):

@@ -41,14 +41,14 @@ from tests.simulation.swarm import Patch
 
 
 def _serve_the_fenced(holdings: Holdings, asker: Asker, frames: list[bytes]) -> OwnedRange | None:
-    """A parent answers whatever it is asked, writes too."""
+    """A parent serves all requests, including writes."""
     owned = holdings.ranges.get(asker.header.segment)
     is_served = owned is not None and owned.epoch == asker.header.epoch and owned.role is not WAITING
     return owned if is_served else None
 
 
 def _windows_known(changes: Changes, order: Order, child: OwnedRange) -> list[DedupWindow]:
-    """What is known at once, instead of what all parents know when all are fenced."""
+    """The child adopts what is known at once, and does not wait until all parents are fenced."""
     parents = order.change.parents_over(child.key_range)
     here = [changes._ranges[parent.segment].dedup for parent in parents if parent.segment in changes._ranges]
     told = [DedupWindow.from_document(order.windows[each.segment]) for each in parents if each.segment in order.windows]
@@ -56,7 +56,7 @@ def _windows_known(changes: Changes, order: Order, child: OwnedRange) -> list[De
 
 
 def _adopt_without_windows(changes: Changes, order: Order, lsn_durable: int) -> None:
-    """The child knows nothing of the requests that its parents have applied, until it is opened again."""
+    """The child does not know the requests that its parents applied until it is opened again."""
     waiting = [(child, child.dedup) for child in changes._here(order.change.children) if child.role is WAITING]
     _adopt(changes, order, lsn_durable)
     for child, dedup in waiting:
@@ -67,12 +67,12 @@ _adopt = Changes._adopt
 
 
 def _spec_without_window(*arguments: Any) -> AdoptSpec:
-    """The manifest of the child does not name the requests that its parents have applied."""
+    """The manifest of the child lacks the requests that its parents applied."""
     return replace(AdoptSpec(*arguments), dedup={})
 
 
 class PublishesChildrenFirst(SimFilesystem):
-    """The names of tables in a new directory are not synced before there is a manifest."""
+    """The names of tables in a new directory are not synced before the manifest is published."""
 
     def sync_directory(self, path: str) -> None:
         if not path.startswith(SEGMENTS + "/") or self.exists(manifest(int(path.rpartition("/")[2], 16))):
@@ -80,7 +80,7 @@ class PublishesChildrenFirst(SimFilesystem):
 
 
 def _fence_at_once(changes: Changes, change: Change, *arguments: Any) -> list[Effect]:
-    """A scan that isolates a parent keeps nobody from writing into the child."""
+    """A scan that isolates a parent does not keep writes out of the child."""
     for parent in changes._here(change.parents):
         parent.end_isolation()
     return _fence(changes, change, *arguments)
@@ -90,7 +90,7 @@ _fence = Changes._fence
 
 
 def _page_by_the_map(page: ScanPage, routing: Routing, op: Op, call: ScanPage | EndScan) -> Request:
-    """The next page is asked of whoever owns its keys by now, as if it were the first."""
+    """The next page is requested from the present owner of its keys, as if it were the first."""
     if call is not page:
         return _of_page(page, routing, op, call)
     anew = replace(page, mark=b"", owner=None)
@@ -103,7 +103,7 @@ _of_page = shardstore.client.session.planning._of_page
 
 
 def _materialised_when_drained(*arguments: Any) -> Stage:
-    """Children are taken for materialised as soon as they could be."""
+    """Children count as materialised as soon as they could be."""
     stage = stage_of(*arguments)
     return Stage.MATERIALISED if stage is Stage.DRAINED else stage
 
@@ -111,7 +111,7 @@ def _materialised_when_drained(*arguments: Any) -> Stage:
 def _retire_when_drained(
     changes: TopologyChanges, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int
 ) -> tuple[list[Effect], Change | None]:
-    """Parents may go when they are drained; the children's manifests, and ROUTES, come later."""
+    """Parents may be removed once they are drained; the children's manifests and ROUTES follow later."""
     effects, ended = _progress(changes, peer, request, frames, now_ns)
     member = changes._membership.of_peer(peer)
     for under_way in changes._under_way.values():
@@ -125,7 +125,7 @@ _progress = TopologyChanges.progress
 
 
 def _begin_without_changes(changes: TopologyChanges, *arguments: Any) -> None:
-    """A router that starts does not look whether changes are under way."""
+    """A router that starts does not check whether changes are under way."""
     _begin(changes, *arguments)
     changes._under_way.clear()
 
@@ -134,7 +134,7 @@ _begin = TopologyChanges.__init__
 
 
 def _get_from_files(inheritance: Inheritance, keys: Sequence[bytes]) -> list[Stored | None]:
-    """Of the parents, only what is drained is read."""
+    """Only the drained data of parents is read."""
     found: list[Stored | None] = [None] * len(keys)
     for parent in inheritance.parents:
         assert isinstance(parent, OwnedRange)
@@ -145,7 +145,7 @@ def _get_from_files(inheritance: Inheritance, keys: Sequence[bytes]) -> list[Sto
 def _unclipped(
     record: TableRecord, key_range: KeyRange, tables: OpenTables
 ) -> Generator[None, None, TableRecord | None]:
-    """A table of which the child has only some keys is taken as it is."""
+    """A table of which the child owns only some keys is used without bounds."""
     kept = yield from _clipped(record, key_range, tables)
     return record if kept is not None else None
 

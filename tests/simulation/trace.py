@@ -1,4 +1,4 @@
-"""The trace of a simulation: one hash over every event of every core, in order, and the latest of them as text."""
+"""The trace of a simulation: a hash over all events of all cores, in order, and the latest of them as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LATEST = 400
 
 
 class Trace:
-    """Folds what happens into a hash. `keep` lines are kept to be shown."""
+    """Hashes events in order, and keeps the latest `keep` lines to show them."""
 
     def __init__(self, keep: int = LATEST) -> None:
         self._hash = hashlib.blake2b(digest_size=16)
@@ -22,11 +22,11 @@ class Trace:
         self._lines: deque[tuple[int, tuple[object, ...]]] = deque(maxlen=keep)
 
     def note(self, now_ns: int, *what: object) -> None:
-        """Something happened."""
+        """Add an event."""
         self._note(now_ns, what, repr(what).encode())
 
     def note_event(self, now_ns: int, name: str, event: Any, effects: Sequence[Effect]) -> None:
-        """A core took an event, and wants these effects."""
+        """Add an event that a core handled, and its effects."""
         self._note(now_ns, (name, event, *effects), b"".join((name.encode(), *map(folded, (event, *effects)))))
 
     def _note(self, now_ns: int, what: tuple[object, ...], folded: bytes) -> None:
@@ -35,20 +35,20 @@ class Trace:
         self._lines.append((now_ns, what))
 
     def digest(self) -> str:
-        """The hash up to now."""
+        """The hash so far."""
         return self._hash.hexdigest()
 
     def lines(self) -> list[str]:
-        """The latest events."""
+        """The latest events, as text."""
         return [f"{now_ns / 1e6:12.3f} ms  " + "  ".join(map(described, what)) for now_ns, what in self._lines]
 
     def traced(self, name: str, core: Core) -> TracedCore:
-        """A core whose events and effects are noted."""
+        """The protocol of the cores that are traced."""
         return TracedCore(self, name, core)
 
 
 class TracedCore:
-    """A core that notes its events and effects."""
+    """A core that adds its events and effects to the trace."""
 
     def __init__(self, trace: Trace, name: str, core: Core) -> None:
         self._trace = trace
@@ -73,7 +73,7 @@ class TracedCore:
 
 
 def folded(thing: Any) -> bytes:
-    """What the hash takes of an event or effect: the same in every process. It is text for people only when shown."""
+    """The part of an event or effect that is hashed, the same in every process; as readable text only if shown."""
     name = type(thing).__name__.encode()
     if isinstance(thing, Received | Send):
         return b"|".join((name, thing.link.encode(), thing.peer, *thing.frames))
@@ -81,7 +81,7 @@ def folded(thing: Any) -> bytes:
 
 
 def described(thing: Any) -> str:
-    """What happened, short and for people."""
+    """A short readable text of an event or effect."""
     if isinstance(thing, str):
         return thing
     if isinstance(thing, Received | Send):

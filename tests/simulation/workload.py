@@ -1,4 +1,4 @@
-"""What clients do in a simulation. Every operation is told to the oracle when it begins and when it has ended."""
+"""The operations of clients in a simulation. The oracle records the begin and the end of each."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _OUTCOMES = {Ending.APPLIED: Outcome.APPLIED, Ending.NOT_APPLIED: Outcome.REFUSE
 
 
 class Workload:
-    """Actors for one simulation. `stopping` tells them to end after their present operation."""
+    """The actors of one simulation. `stopping` makes them end after their current operation."""
 
     def __init__(self, swarm: Swarm, clock: SimClock, oracle: Oracle, counters: Counters) -> None:
         self.stopping = False
@@ -52,7 +52,7 @@ class Workload:
         self._seconds = swarm.timeout_ns / SECOND_NS
 
     def actor(self, rng: random.Random) -> Actor:
-        """Does one operation after the other until the workload stops."""
+        """An actor that does one operation after the other until the workload stops."""
         names, weights = zip(*sorted(self._swarm.weights.items()), strict=True)
         while not self.stopping:
             self.operations_left -= 1
@@ -62,7 +62,7 @@ class Workload:
             yield from operation(rng)
 
     def verifier(self, found: dict[bytes, bytes | None], lost_after_ns: int = NEVER_NS) -> Actor:
-        """Reads every key, as often as it takes, and tells the oracle and `found`."""
+        """An actor that reads every key, with retries, and adds the values to the oracle and to `found`."""
         for key in self._oracle.keys:
             while key not in found:
                 invoked_ns = self._clock.now_ns()
@@ -83,7 +83,7 @@ class Workload:
                     yield RETRY_NS
 
     def closing(self, done: list[str]) -> Actor:
-        """When all is well again: every operation succeeds within its time."""
+        """An actor for the time after all faults: every operation must succeed within its timeout."""
         rng = random.Random(0)
         for mode in ScanMode:
             for reverse, keys_only in ((False, False), (True, False), (False, True)):
@@ -130,7 +130,7 @@ class Workload:
         yield from self._change(key, None, value, operations.put_if_absent(key, value, self._seconds), rng)
 
     def _compare_and_set(self, rng: random.Random) -> Steps:
-        """Change what was read a moment ago, if it is still there."""
+        """Compare-and-set a value that was just read."""
         key, invoked_ns = self._key(rng), self._clock.now_ns()
         expected, error = yield operations.get(key, self._seconds)
         if error is not None:
@@ -177,7 +177,7 @@ class Workload:
             self._oracle.read_present(key, invoked_ns, self._clock.now_ns())
 
     def _scan(self, rng: random.Random) -> Steps:
-        """A scan of some mode: to its end, or left early; after a seek; once more from its token if it was ended."""
+        """A scan in some mode: to its end or left early, maybe after a seek, and resumed by its token if it ended."""
         mode = rng.choice(list(ScanMode))
         limit = rng.choice((None, None, rng.randint(1, 20)))
         scan = new_scan(mode=mode, reverse=rng.random() < 0.5, keys_only=rng.random() < 0.3, limit=limit)
@@ -198,7 +198,7 @@ class Workload:
     def _compact(self, rng: random.Random) -> Steps:
         yield from self._maintain(Op.COMPACT, rng)
 
-    # Their parts
+    # Parts of operations
 
     def _maintain(self, op: Op, rng: random.Random) -> Steps:
         if rng.random() < 0.5:
@@ -212,7 +212,7 @@ class Workload:
                 _expect_read_error(error)
 
     def _change(self, key: bytes, expected: bytes | None, value: bytes | None, call: Call, rng: random.Random) -> Steps:
-        """A compare-and-set. One that was not done, as it says or as its outcome does, is a write that was refused."""
+        """A compare-and-set. If its result or outcome says that it was not applied, it counts as a refused write."""
         write = self._oracle.invoke(key, value, self._clock.now_ns())
         done, error = yield call
         outcome = yield from self._outcome(error, rng)
@@ -231,7 +231,7 @@ class Workload:
             self._oracle.complete(write, outcome, self._clock.now_ns())
 
     def _outcome(self, error: Exception | None, rng: random.Random) -> Generator[Call | int, Answer, Outcome]:
-        """How a write ended; where that is in doubt, its owners are asked sometimes, and sometimes later."""
+        """The outcome of a write. If it is in doubt, the owners are sometimes asked, at once or later."""
         if not isinstance(error, OutcomeUnknown) or rng.random() < 0.3:
             return _outcome(error)
         yield rng.choice((0, self._swarm.think_ns, SECOND_NS))
@@ -256,14 +256,14 @@ class Workload:
             self._oracle.read(key, value, invoked_ns, self._clock.now_ns())
 
     def _scan_to_its_end(self, mode: ScanMode, reverse: bool, keys_only: bool) -> Steps:
-        """When all is well: only what still goes on by itself, such as a drain, ends a scan, and then not for long."""
+        """Scan after all faults: only background work, such as a drain, may still end a scan, a few times at most."""
         scan = new_scan(mode=mode, reverse=reverse, keys_only=keys_only, timeout=10.0)
         for _ in range(INVALIDATIONS_MAX):
             error = yield from FollowedScan(self._oracle, self._counters, self._clock, mode, scan).run(None)
             if not isinstance(error, ScanInvalidated):
                 return _expect_none(error)
             scan = new_scan(resume=scan.invalidated(error.cause).token, timeout=10.0)
-        raise Violation(f"when all is well again, a scan was ended {INVALIDATIONS_MAX} times")
+        raise Violation(f"after all faults, a scan was ended {INVALIDATIONS_MAX} times")
 
     def _key(self, rng: random.Random) -> bytes:
         return rng.choice(self._swarm.keys)
@@ -293,4 +293,4 @@ def _expect_read_error(error: Exception) -> None:
 
 def _expect_none(error: Exception | None) -> None:
     if error is not None:
-        raise Violation(f"when all is well again, an operation failed: {error!r}")
+        raise Violation(f"after all faults, an operation failed: {error!r}")

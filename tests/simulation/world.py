@@ -1,9 +1,9 @@
-"""A whole store in one process, from one seed: router, workers, maintenance, clients, faults, and what must hold.
+"""A whole store in one process, from one seed: router, workers, maintenance, clients, faults and invariants.
 
-work      actors work while faults come, until the drawn duration is over; a loss of power in between ends an
-          era: everything starts again on what the disk kept, and every key is read before actors go on
-settle    no more faults: within 30 seconds all is up and every operation has ended
-close     every operation succeeds; then power is lost once more, kindly or not, and every key is read again
+work      actors work while faults happen, until the drawn duration is over; a power loss in between ends an
+          era: everything starts again from what the disk kept, and every key is read before actors continue
+settle    no more faults: within 30 seconds everything is up and every operation has ended
+close     every operation succeeds; then power is lost again, in any mode, and every key is read again
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ class World:
         self.clients: dict[str, Client] = {}
         self.faults = Faults(self, self.random)
         self.wanted = list(range(swarm.workers))
-        """The workers that the router wants to run."""
+        """The workers that the router wants to be running."""
         self._first = set(self.wanted)
-        """Those for whom the budget was divided."""
+        """The workers among which the budget was divided."""
         self._most = swarm.workers
         self._dismissed: set[Server] = set()
-        """Processes that end, though their number may be given again meanwhile."""
+        """Processes that are ending, even if their worker number is in use again."""
         self._incarnations = 0
         self._router_lives = 0
         self._generation = 0
@@ -87,7 +87,7 @@ class World:
         self._until_nothing(self.invariants.unfinished)
 
     def summary(self) -> str:
-        """What happened, in one line."""
+        """A summary of the simulation in one line."""
         faults = ", ".join(f"{count} x {fault}" for fault, count in sorted(self.faults.count.items()))
         milliseconds = self.host.clock.now_ns() // MILLISECOND_NS
         done = f"{self.oracle.acknowledged} writes, {self.counters.acknowledged} increments, {self.oracle.reads} reads"
@@ -97,12 +97,12 @@ class World:
     # Time
 
     def _check(self, server: Server) -> None:
-        """What always holds, after a turn of this server: only turns of servers change what is looked at."""
+        """Check the invariants after a turn of this server; only turns of servers change what they check."""
         self.invariants.check(server)
         self._check_memory()
 
     def _check_memory(self) -> None:
-        """What the workers may buffer is within the budget at every instant, and nobody buffers more than it may."""
+        """Check that all leases are within the budget at every instant, and that no worker exceeds its lease."""
         leased = 0
         for name in map(name_of, self.wanted):
             server = self.servers.get(name)
@@ -117,12 +117,12 @@ class World:
             raise Violation(f"workers may buffer {leased} bytes of {self.swarm.memory.buffer_bytes}")
 
     def advance(self, until_ns: int) -> None:
-        """Let happen what happens until then."""
+        """Let time pass until then."""
         while self.host.clock.advance(until_ns):
             pass
 
     def wait_for(self, moment: Callable[[], bool], longest_ns: int) -> None:
-        """Let time pass until a moment that is worth a fault, if it comes soon."""
+        """Let time pass until the condition holds, at most for `longest_ns`."""
         limit_ns = self.host.clock.now_ns() + longest_ns
         while not moment() and self.host.clock.advance(limit_ns):
             pass
@@ -172,19 +172,19 @@ class World:
 
     @property
     def url(self) -> str:
-        """Where the router listens for clients."""
+        """The address of the router for clients."""
         return url_of(self._router_lives)
 
     def _whereabouts(self) -> Found:
-        """What the data directory announces."""
+        """The announced address of the router; raises if there is none."""
         return Found(self.url, "" if self._runs("router") else "nobody listens")
 
     def servers_of(self, relatives: Iterable[Relative]) -> list[Server]:
-        """The workers of these ranges, as far as they were started."""
+        """The started servers that own these ranges."""
         return [self.servers[name_of(each.worker)] for each in relatives if name_of(each.worker) in self.servers]
 
     def _follow_router(self, workers: tuple[int, ...]) -> None:
-        """Run these workers and no others, as a supervisor does."""
+        """Run exactly these workers, as a supervisor does."""
         self.wanted = list(workers)
         self._first &= set(workers)
         self._most = max(self._most, len(workers))
@@ -214,7 +214,7 @@ class World:
             self.start_client(f"client {number}")
 
     def start_client(self, name: str) -> Client:
-        """Let a client begin, with its actors."""
+        """Start a client with its actors."""
         client = self.clients[name] = self._new_client(name)
         for number in range(self.swarm.actors):
             client.run(self.workload.actor(stream(self.swarm.seed, f"actor {number} of {client.name}")))
@@ -227,7 +227,7 @@ class World:
     # Operators
 
     def _change_topology(self) -> None:
-        """An operator asks for something, again and again."""
+        """Let an operator request actions, again and again."""
         if self._closing:
             return
         self.operators.ask(self.router, self.wanted, self.swarm.topology_changes)
@@ -237,7 +237,7 @@ class World:
     # Loss of power
 
     def lose_power(self) -> None:
-        """Everything ends. The disk keeps what the drawn mode says. Then all starts again, and every key is read."""
+        """End everything, reduce the disk by the drawn mode, start everything again, and read every key."""
         undone_from_ns = min(map(self._stable_ns, self.wanted)) if self._is_async else NEVER_NS
         for process in [*self.servers.values(), *self.clients.values()]:
             process.end("power lost")
@@ -260,12 +260,12 @@ class World:
         return self.swarm.durability is Durability.ASYNC
 
     def _stable_ns(self, worker: int) -> int:
-        """Up to when everything the worker acknowledged is on stable storage.
+        """The time before which everything that the worker acknowledged is on stable storage.
 
-        A log file may be left with its header alone, when the disk was full: then nothing in it waits for a sync.
+        After a full disk, a log file may have only its header: then nothing in it waits for a sync.
         """
         directory = self.host.disk.find(worker_directory(worker))
-        if directory is None:  # it was added and has not begun
+        if directory is None:  # it was added and has not started
             return self.host.clock.now_ns()
         assert isinstance(directory, Directory)
         logs = [name for name in directory.seen if first_lsn_of(name) is not None]
@@ -278,7 +278,7 @@ class World:
 
     @property
     def router(self) -> Router:
-        """The latest router."""
+        """The current router."""
         router = self.servers["router"]
         assert isinstance(router, Router)
         return router
@@ -286,7 +286,7 @@ class World:
     # The end
 
     def _settle(self) -> None:
-        """No more faults; all that was begun ends."""
+        """Stop faults, and wait until everything under way has ended."""
         self.host.disk.capacity = None
         for server in self.servers.values():
             server.filesystem.crash_in = server.filesystem.fail_sync_in = None
@@ -297,7 +297,7 @@ class World:
         self._closing = True
         clients = self.clients.values()
         self._until_nothing(lambda: "operations without an end" if any(client.actors for client in clients) else "")
-        self.advance(self.host.clock.now_ns() + 2 * self.swarm.scan_lease_ns)  # the scans of killed clients end with it
+        self.advance(self.host.clock.now_ns() + 2 * self.swarm.scan_lease_ns)  # this ends the scans of killed clients
 
     def _close(self) -> None:
         done: list[str] = []
@@ -311,7 +311,7 @@ class World:
 
 @contextmanager
 def patched(patches: Sequence[Patch]) -> Iterator[None]:
-    """Other limits, or planted mistakes, as long as this lasts."""
+    """Apply changed limits or planted mistakes until the block ends."""
     previous = [(owner, name, getattr(owner, name)) for owner, name, _ in patches]
     for owner, name, value in patches:
         setattr(owner, name, value)
@@ -335,7 +335,7 @@ def simulate(seed: int, mistakes: Sequence[Patch] = ()) -> World:
 
 
 class SimulationFailed(Exception):
-    """A seed showed a broken promise, or met an exception; `world` is as it was then."""
+    """A seed broke a promise or raised an exception; `world` is the world at that time."""
 
     def __init__(self, world: World, error: BaseException) -> None:
         seed = world.swarm.seed

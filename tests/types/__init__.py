@@ -1,1 +1,1 @@
-"""What type checkers see of the public API. mypy checks these files; they are never run."""
+"""The types of the public API as type checkers see them. mypy checks these files; they are never run."""

@@ -1,4 +1,4 @@
-"""The types of the public API, as a program meets them."""
+"""The types of the public API, as a program sees them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from shardstore import (
 
 
 def gets(db: Client) -> None:
-    """The value is bytes, or what the caller named for a key without one."""
+    """The value is bytes, or the caller's default for a missing key."""
     assert_type(db.get(b"k"), bytes | None)
     assert_type(db.get(b"k", None), bytes | None)
     assert_type(db.get(b"k", b""), bytes)
@@ -36,7 +36,7 @@ def gets(db: Client) -> None:
 
 
 def writes(db: Client) -> None:
-    """Plain writes return nothing, conditional ones what they did."""
+    """Plain writes return nothing, conditional ones their result."""
     db.put(b"k", b"v", on_busy="fail")
     db.put_many({b"k": b"v"})
     db.put_many((bytes([number]), b"v") for number in range(7))
@@ -47,7 +47,7 @@ def writes(db: Client) -> None:
 
 
 def scans(db: Client, keys_only: bool, token: bytes) -> None:
-    """Pairs, or keys where these were asked for; either where that is known at run time only."""
+    """A scan yields pairs, or keys with keys_only; both if that is known only at run time."""
     assert_type(db.scan(), ScanIterator[tuple[bytes, bytes]])
     assert_type(db.scan(b"a", b"b", reverse=True, limit=7, mode="live"), ScanIterator[tuple[bytes, bytes]])
     assert_type(db.scan(keys_only=True), ScanIterator[bytes])
@@ -63,7 +63,7 @@ def scans(db: Client, keys_only: bool, token: bytes) -> None:
 
 
 def stats(db: Client) -> None:
-    """Whoever looks for a field knows whose figures these are."""
+    """Statistics are narrowed by the fields of the process."""
     figures = db.stats()
     assert_type(figures, Stats)
     router = figures["router"]
@@ -81,7 +81,7 @@ def stats(db: Client) -> None:
 
 
 def operators(admin: Admin) -> None:
-    """Changes, ranges, and the number of a worker."""
+    """Methods of an operator return changes, ranges, or the number of a worker."""
     assert_type(admin.split(b"k", dry_run=True), list[PlannedChange])
     assert_type(admin.drain_worker(0), list[PlannedChange])
     assert_type(admin.ranges(), list[RangeRow])
@@ -104,7 +104,7 @@ async def tasks(db: AsyncClient, token: bytes) -> None:
 
 
 async def clients(cluster: LocalCluster) -> None:
-    """How clients are made."""
+    """Clients are made by connect, connect_async and a cluster."""
     assert_type(connect("data", timeout=5), Client)
     assert_type(cluster.connect(direct=False), Client)
     assert_type(await connect_async("data"), AsyncClient)
@@ -115,5 +115,5 @@ async def clients(cluster: LocalCluster) -> None:
 
 
 def waits(error: Busy) -> None:
-    """Seconds, as for time.sleep."""
+    """`retry_after` is in seconds, as for time.sleep."""
     assert_type(error.retry_after, float)

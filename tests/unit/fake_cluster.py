@@ -1,4 +1,4 @@
-"""A cluster in a dict behind the wire protocol, with epochs, a dedup window and scripted misfortunes."""
+"""A cluster in a dict behind the wire protocol, with epochs, a dedup window and scripted faults."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Frames: TypeAlias = list[bytes]
 
 
 class Lose(Enum):
-    """A message that vanishes."""
+    """A message that is lost."""
 
     REQUEST = "request"
     REPLY = "reply"
@@ -43,7 +43,7 @@ class Lose(Enum):
 
 @dataclass(frozen=True)
 class Refuse:
-    """A refusal instead of an answer; nothing is applied."""
+    """A refusal instead of a result; nothing is applied."""
 
     status: Status
     duration_ms: int = 0
@@ -53,12 +53,12 @@ class Refuse:
 class FakeCluster:
     """Ranges that start at "", "40", "80" and "c0", on two workers.
 
-    A change of ranges (`split`, `merge`, `move`) is published at once. Until `fence` the parents serve as before, and
-    the children do not; then it is the other way round, and what was applied is known to the children. Former segments
-    go on answering pages with a mark, until `forget_former`.
+    A change of ranges (`split`, `merge`, `move`) is published at once. Until `fence` only the parents serve; after it
+    only the children do, and they know the requests that were applied. Former segments serve pages with a mark until
+    `forget_former`.
 
-    `script` holds what happens to the next routed requests, None for nothing special; the looks that a scan takes into
-    the range that follows are not counted. `log` holds what was applied.
+    `script` holds what happens to the next routed requests, None for nothing special; a scan's preparation of the next
+    range is not counted. `log` holds the applied requests.
     """
 
     def __init__(self, boundaries: Sequence[bytes] = (b"\x40", b"\x80", b"\xc0"), workers: int = 2) -> None:
@@ -80,13 +80,13 @@ class FakeCluster:
         self.log: list[tuple[Op, list[bytes], list[bytes]]] = []
         self.scans_ended: list[bytes] = []
         self.admin: deque[AdminReply | Lose | Refuse] = deque()
-        """How the next actions of an operator end; else nothing is done."""
+        """How the next requests of an operator end; without an entry, nothing is done."""
         self.asked: list[tuple[Header, AdminRequest]] = []
-        """Actions of an operator."""
+        """The requests of an operator."""
         self.applied: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
-        """Sequences by segment and client, ascending."""
+        """The sequences applied, by segment and client, ascending."""
         self._parents: dict[int, list[Route]] = {}
-        """Of the children that do not serve yet."""
+        """The children that do not serve yet."""
         self._fencing: dict[int, Route] = {}
         self._former: dict[int, Route] = {}
         self._ranges: dict[int, KeyRange] = {}
@@ -94,7 +94,7 @@ class FakeCluster:
         self.told: dict[tuple[int, int, int], bytes] = {}
 
     def receive(self, link: str, frames: Frames) -> list[Frames]:
-        """What comes back for a message that was sent over this link."""
+        """The replies to a message sent over this link."""
         header = decode_request(frames)
         if header.store and header.store != tag_of_store(self.store):
             return [self._refuse(header, Refuse(Status.OTHER_STORE, 0, Refusal(f"this is {self.store}")))]
@@ -111,43 +111,43 @@ class FakeCluster:
         return self._routed(link, header, frames)
 
     def routes(self) -> Routes:
-        """What the router knows."""
+        """The router's route map."""
         up = {worker: endpoint for worker, endpoint in self.endpoints.items() if worker not in self.down}
         return Routes(self.route_map.to_document(), up)
 
     def broadcast(self) -> Frames:
-        """The message with which the router tells of new routes."""
+        """The message with which the router announces new routes."""
         return [Header(Op.ROUTES, status=Status.OK).encode(), encode(self.routes())]
 
     def new_epochs(self, worker: int) -> None:
-        """The worker was started again, or its ranges came back to it."""
+        """Give a worker a new ownership, as after a restart."""
         self.give_to(worker, [route.segment for route in self.route_map if route.worker == worker])
 
     def give_to(self, worker: int, segments: Sequence[int]) -> None:
-        """The segments get a new owner, or a new ownership."""
+        """Give the segments a new owner, or a new ownership."""
         self.route_map = self.route_map.with_routes(
             Route(route.start, route.segment, WorkerId(worker), Epoch(route.epoch + 1), True)
             for route in self._routes(segments)
         )
 
     def split(self, segment: int, at: bytes, workers: Sequence[int]) -> None:
-        """The segment becomes two, the second of which starts at this key."""
+        """Split the segment in two; the second starts at this key."""
         (parent,) = self._routes([segment])
         self._change([parent], [parent.start, at], workers)
 
     def merge(self, segment: int, worker: int) -> None:
-        """The segment and its right neighbour become one."""
+        """Merge the segment with its right neighbour."""
         at = [route.segment for route in self.route_map].index(SegmentId(segment))
         parents = self.route_map.routes[at : at + 2]
         self._change(parents, [parents[0].start], [worker])
 
     def move(self, segment: int, worker: int) -> None:
-        """The range goes to a worker."""
+        """Move the range to a worker."""
         (parent,) = self._routes([segment])
         self._change([parent], [parent.start], [worker])
 
     def fence(self) -> None:
-        """All published changes take place."""
+        """Fence the parents of all published changes, so that the children serve."""
         for child, parents in self._parents.items():
             for parent in parents:
                 for client, sequences in self.applied[parent.segment].items():
@@ -157,7 +157,7 @@ class FakeCluster:
         self._fencing.clear()
 
     def forget_former(self) -> None:
-        """Nothing is held for scans of former segments any more."""
+        """Release everything held for scans of former segments."""
         self._former.clear()
 
     def _administer(self, header: Header, frames: Frames) -> list[Frames]:
@@ -267,7 +267,7 @@ class FakeCluster:
         return self._answer(header, [told], entries=1, flags=Flag.VALUES_FIXED)
 
     def _changed(self, header: Header, key: bytes, frame: bytes) -> bytes:
-        """What a conditional operation tells; empty when its condition does not hold."""
+        """The result of a conditional operation; empty if its condition does not hold."""
         if header.op == Op.INCREMENT:
             value: bytes | None = b"%d" % (int(self.data.get(key, b"0")) + int(frame))
         else:

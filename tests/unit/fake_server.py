@@ -14,7 +14,7 @@ from tests.unit.fake_cluster import FakeCluster
 
 
 class FakeServer:
-    """Serves until `stop`. While `paused`, messages are taken and kept; they are answered afterwards."""
+    """Serves until `stop`. While it is paused, it keeps messages, and answers them afterwards."""
 
     def __init__(self, directory: Path, cluster: FakeCluster) -> None:
         self.cluster = cluster
@@ -32,11 +32,11 @@ class FakeServer:
         self._thread.start()
 
     def pause(self) -> None:
-        """Answer nothing until `resume`."""
+        """Send no replies until `resume`."""
         self.paused.set()
 
     def resume(self) -> None:
-        """Answer what came meanwhile, and go on."""
+        """Answer the messages kept, and continue."""
         self.paused.clear()
         self._transport.wake()
 
@@ -48,7 +48,7 @@ class FakeServer:
         assert self._caught_up.wait(timeout=10)
 
     def stop(self) -> None:
-        """End the thread and close the sockets."""
+        """Stop the thread and close the sockets."""
         self._stopping = True
         self._transport.wake()
         self._thread.join()
@@ -77,7 +77,7 @@ class FakeServer:
 
 @contextmanager
 def serving(directory: Path, cluster: FakeCluster | None = None) -> Iterator[FakeServer]:
-    """A server for the time of a block."""
+    """Run a server for the duration of a block."""
     server = FakeServer(directory, cluster or FakeCluster())
     try:
         yield server
@@ -86,7 +86,7 @@ def serving(directory: Path, cluster: FakeCluster | None = None) -> Iterator[Fak
 
 
 def in_thread(function: Any, *arguments: Any) -> tuple[threading.Thread, list[Any]]:
-    """Call a function in a thread; the list gets its result or exception."""
+    """Call a function in a thread; its result or exception is added to the list."""
     ended: list[Any] = []
 
     def run() -> None:
@@ -101,7 +101,7 @@ def in_thread(function: Any, *arguments: Any) -> tuple[threading.Thread, list[An
 
 
 def await_request(server: FakeServer) -> None:
-    """Wait until the server has taken a message that it did not answer."""
+    """Wait until the server has received a message that it keeps."""
     assert server.received.acquire(timeout=10)
 
 

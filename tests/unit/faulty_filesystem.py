@@ -1,4 +1,4 @@
-"""A simulated filesystem whose every call can be traced and made to fail, and whose files a test may tamper with."""
+"""A simulated filesystem that can trace calls and make each of them fail, and whose files a test may change."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.simulation.sim_filesystem import SimFile, SimFilesystem
 
 
 class Killed(BaseException):
-    """The process was killed inside a filesystem call."""
+    """Raised where the process was killed inside a filesystem call."""
 
 
 class FaultyFile:
-    """A file that tells its filesystem of every call."""
+    """A file that reports every call to its filesystem."""
 
     def __init__(self, filesystem: FaultyFilesystem, file: SimFile) -> None:
         self.path = file.path
@@ -26,7 +26,7 @@ class FaultyFile:
         self._file = file
 
     def append(self, buffers: Sequence[Buffer]) -> None:
-        """Append; an append that fails leaves half of the bytes."""
+        """Append; a failed append leaves half of the bytes."""
         data = b"".join(buffers)
         try:
             self._filesystem.called("append", self.path)
@@ -36,7 +36,7 @@ class FaultyFile:
         self._file.append([data])
 
     def sync(self) -> None:
-        """Sync; a failure is final, and its pages count as clean without being on the disk."""
+        """Sync; a failure is final: the pages count as clean but are not on the disk."""
         self._filesystem.sync_or_fail("sync", self.path, self._file.sync)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -47,7 +47,7 @@ class FaultyFile:
 
 
 class FaultyFilesystem(SimFilesystem):
-    """`fault(number of the call, operation, path)` runs before every call and may raise."""
+    """The filesystem. `fault(number of the call, operation, path)` runs before every call and may raise."""
 
     def __init__(self, disk: SimDisk | None = None) -> None:
         super().__init__(disk or SimDisk(), Random(0))
@@ -56,21 +56,21 @@ class FaultyFilesystem(SimFilesystem):
         self.healthy()
 
     def healthy(self) -> None:
-        """Let every call succeed, as those of a new process do."""
+        """Make every call succeed, as in a new process."""
         self._unsyncable = {}
         self.fault: Callable[[int, str, str], None] = lambda number, operation, path: None
 
     def kill(self) -> None:
-        """A power loss does not end it: tests go on with it as the next process would."""
+        """Ignore the end of the process: after a power loss, tests use this object as the next process would."""
 
     def called(self, operation: str, path: str) -> None:
-        """Count a call, and let it fail."""
+        """Count a call, and let the fault raise."""
         self.number += 1
         self.trace.append(f"{operation} {path}")
         self.fault(self.number, operation, path)
 
     def sync_or_fail(self, operation: str, path: str, sync: Callable[[], None]) -> None:
-        """Sync, or fail as a disk does: for good."""
+        """Sync, or fail finally, as a disk does."""
         try:
             self.called(operation, path)
         except StorageFailure:
@@ -124,15 +124,15 @@ class FaultyFilesystem(SimFilesystem):
         self.sync_or_fail("sync_directory", path, lambda: SimFilesystem.sync_directory(self, path))
 
     def paths(self) -> list[str]:
-        """All files."""
+        """The paths of all files."""
         return sorted(_files_below(self.disk.root, ""))
 
     def content(self, path: str) -> bytes:
-        """What readers see."""
+        """The content that readers see."""
         return bytes(self._file("read", path).cache)
 
     def place(self, path: str, content: bytes) -> None:
-        """Put a file there, durably, behind the program's back."""
+        """Write a file durably, without the program."""
         inode = Inode()
         inode.cache, inode.disk = bytearray(content), bytearray(content)
         self.make_directory(path.rpartition("/")[0])
@@ -140,13 +140,13 @@ class FaultyFilesystem(SimFilesystem):
         directory.seen[name] = directory.stable[name] = inode
 
     def erase(self, path: str) -> None:
-        """Take a file away, durably, behind the program's back."""
+        """Remove a file durably, without the program."""
         directory, name = self._place(path)
         del directory.seen[name]
         directory.stable.pop(name, None)
 
     def lose_power(self, seed: int) -> None:
-        """Lose power, in a way that the seed chooses."""
+        """Lose power; the seed chooses what is lost."""
         random = Random(seed)
         self.disk.lose_power(random.choice(list(PowerLoss)), random)
 

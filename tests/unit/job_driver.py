@@ -1,4 +1,4 @@
-"""A small worker's life for jobs: a log that is appended to and synced, segments, and jobs run to their end."""
+"""A small worker for jobs: a log to append to and sync, segments, and jobs that run to their end."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run_to_end(spec: Spec, filesystem: Filesystem, options: SegmentOptions = DEF
 
 
 def job_result(job: Generator[None, None, Outcome]) -> Outcome:
-    """Let a job, or a part of one, run to its end."""
+    """Run a job, or a part of one, to its end."""
     while True:
         try:
             next(job)
@@ -55,7 +55,7 @@ def job_result(job: Generator[None, None, Outcome]) -> Outcome:
 
 @dataclass
 class JobDriver:
-    """`model`: what was written, by segment."""
+    """The worker. `model`: the data written, by segment."""
 
     filesystem: Filesystem
     segments: tuple[int, ...] = (1, 2)
@@ -107,7 +107,7 @@ class JobDriver:
         return result
 
     def run(self, spec: Spec, filesystem: Filesystem | None = None) -> Result:
-        """Run a job, as another process would if that has its own filesystem."""
+        """Run a job; with a filesystem of its own, it runs as another process would."""
         return run_to_end(spec, filesystem or self.filesystem, self.options)
 
     def manifest(self, segment: int) -> Manifest:
@@ -122,21 +122,21 @@ class JobDriver:
         return ReleaseSpec(WORKER, STORE, LOG_ID, self.drained_lsn, self.drained_lsn, {}, paths)
 
     def alive(self, segment: int) -> dict[bytes, bytes]:
-        """What was written and not deleted, in key order."""
+        """The written and not deleted entries, in key order."""
         return {key: value for key, value in sorted(self.model[segment].items()) if isinstance(value, bytes)}
 
     def stored(self, segment: int) -> dict[bytes, Stored]:
-        """What the tables of the segment answer for every key ever written, what they do not know left out."""
+        """The results of the segment's tables for all keys ever written, without unknown keys."""
         keys = list(self.model[segment])
         found = Segment.open(self.filesystem, STORE, segment).get_many(keys)
         return {key: value for key, value in zip(keys, found, strict=True) if value is not None}
 
     def stored_alive(self, segment: int) -> dict[bytes, bytes]:
-        """Of that, what has a value."""
+        """The present entries among these."""
         return {key: value for key, value in self.stored(segment).items() if isinstance(value, bytes)}
 
     def only_table(self, segment: int) -> Table:
-        """The table of a segment that has no other."""
+        """The only table of a segment."""
         return only_table(Segment.open(self.filesystem, STORE, segment))
 
     def _append(self, kind: RecordKind, layout: int, entries: int, segment: int, keys: bytes, values: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Reading layers as a scan does: stretch by stretch, all layers merged."""
+"""Reads layers as a scan does: stretch by stretch, all layers merged."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def stretches(
 
 
 def only_table(segment: Segment) -> Table:
-    """The table of a segment that has no other."""
+    """The only table of a segment."""
     (table,) = [layer for layer in segment.layers() if isinstance(layer, Table)]
     assert segment.tables == 1
     return table

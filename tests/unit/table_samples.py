@@ -1,4 +1,4 @@
-"""Tables of all four layouts, small and large."""
+"""Sample tables of all four layouts, small and large."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from tests.unit.faulty_filesystem import FaultyFilesystem
 STORE = "store-of-the-tests"
 IDENTITY = Identity(STORE, 7, 1)
 WHOLE_LAYOUTS = ("fixed-fixed", "fixed-variable", "variable-fixed", "variable-variable")
-"""Their keys are stored whole."""
+"""Layouts whose keys are stored whole."""
 PREFIXED_LAYOUTS = (
     "fixed-prefixed-fixed",
     "fixed-prefixed-variable",
     "variable-prefixed-fixed",
     "variable-prefixed-variable",
 )
-"""Their keys share a prefix that is stored once per block."""
+"""Layouts whose keys share a prefix that is stored once per block."""
 LAYOUTS = WHOLE_LAYOUTS + PREFIXED_LAYOUTS
 PREFIX = b"tenant/0001/of-those-that-share-a-prefix/"
 STEP = 9_000
-"""Between the numbers in neighbouring keys, so that these alone share little."""
+"""The step between the numbers in consecutive keys, so that keys alone share little."""
 
 
 def empty_filesystem() -> FaultyFilesystem:
-    """A disk with nothing but the directory of the segment."""
+    """A disk with only the directory of the segment."""
     filesystem = FaultyFilesystem()
     filesystem.make_directory(segment_directory(IDENTITY.segment))
     return filesystem
 
 
 def key_of(layout: str, number: int) -> bytes:
-    """The key of this number, of at most 11,000, ascending with it."""
+    """The key of this number, at most 11,000; keys ascend with numbers."""
     prefix = PREFIX if "prefixed" in layout else b""
     tail = b"" if layout.startswith("fixed") else b"-longer"
     return prefix + b"key-%08d" % (number * STEP) + tail * (number % 4 // 2)
 
 
 def keys_of(layout: str, count: int) -> list[bytes]:
-    """Ascending keys; those with an odd number are left out, to be asked for in vain."""
+    """Ascending keys. Odd numbers are left out, to test lookups of absent keys."""
     return [key_of(layout, number) for number in range(0, 2 * count, 2)]
 
 
@@ -59,7 +59,7 @@ def sample(layout: str, count: int) -> dict[bytes, Stored]:
 
 
 def with_deletions(entries: dict[bytes, Stored], every: int = 3) -> dict[bytes, Stored]:
-    """The same, every so many keys deleted."""
+    """The same entries, with some keys deleted at regular steps."""
     return {key: TOMBSTONE if place % every == 0 else value for place, (key, value) in enumerate(entries.items())}
 
 
@@ -80,7 +80,7 @@ def table_of(
 
 
 def prefix_bytes_of(table: Table) -> list[int]:
-    """Bytes of the prefix of each block."""
+    """The number of prefix bytes of each block."""
     table.blocks()
     assert table.parts is not None
     prefix_bytes: list[int] = table.parts.block_index.prefix_bytes.tolist()
@@ -88,7 +88,7 @@ def prefix_bytes_of(table: Table) -> list[int]:
 
 
 def absent_from(entries: dict[bytes, Stored]) -> list[bytes]:
-    """Keys near those of the table, and far from them."""
+    """Keys near those of the table, and keys far from them."""
     return [
         b"\0",
         b"zzz",

@@ -1,4 +1,4 @@
-"""Public errors keep what they say through a process pool."""
+"""Public errors keep their fields and texts through a process pool."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a store's memory is divided into."""
+"""The division of a store's memory."""
 
 from __future__ import annotations
 

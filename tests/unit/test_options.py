@@ -1,4 +1,4 @@
-"""Options travel to a process as one argument, and sizes are read as people write them."""
+"""Options are passed to a process as one argument, and sizes are read in the usual notation."""
 
 from __future__ import annotations
 

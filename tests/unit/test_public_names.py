@@ -1,4 +1,4 @@
-"""The names of the package: all there, each loaded when it is used first."""
+"""The public names of the package: all exist, and each is loaded at its first use."""
 
 from __future__ import annotations
 

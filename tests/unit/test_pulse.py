@@ -1,4 +1,4 @@
-"""Which silent process hangs."""
+"""The detection of hanging processes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_threads_do_not_make_it_hang_sooner_than_one_processor_could() -> None:
 
 
 def test_a_look_after_a_long_pause_counts_like_any_other() -> None:
-    """The machine was suspended, or whoever looks was stopped: then the processor time has not grown with the clock."""
+    """After a suspension of the machine or of the watcher, processor time has not grown with the clock."""
     pulse = Pulse()
     assert looks_until_it_hangs(pulse, quiet(Doing.ASLEEP, 3)) is None
     pulse.showed_life()
@@ -65,7 +65,7 @@ def test_a_look_after_a_long_pause_counts_like_any_other() -> None:
 def test_who_starts_gets_on_while_it_works_and_not_while_it_waits() -> None:
     pulse = Pulse()
     assert [pulse.worked(look) for look in working(0.06, 4)] == [True] * 4
-    assert pulse.worked(Look(Doing.WORKING, 0)), "it may want a processor"
+    assert pulse.worked(Look(Doing.WORKING, 0)), "it may be waiting for a processor"
     pulse = Pulse()
     asleep = [Look(Doing.ASLEEP, number * LOOK_NS // 100) for number in range(4)]
     assert [pulse.worked(look) for look in asleep] == [True, False, False, False]

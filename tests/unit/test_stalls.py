@@ -1,4 +1,4 @@
-"""Stalls begin, last and end, and the latest are kept."""
+"""Stalls: their begin, duration and end, and the latest ones kept."""
 
 from __future__ import annotations
 

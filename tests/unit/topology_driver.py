@@ -1,7 +1,7 @@
-"""A router core and worker cores on one simulated disk, joined in memory and driven by hand.
+"""A router core and worker cores on one simulated disk, connected in memory and driven by hand.
 
-Messages between router and workers wait until the test delivers or drops them; so do syncs and jobs. Clients speak to
-the workers directly and without delay, as the newest published map says.
+Messages between router and workers, syncs and jobs wait until the test delivers, drops or ends them. Clients send to
+the workers directly and without delay, by the latest published map.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ Answer = tuple[Header, list[bytes]]
 
 @dataclass
 class WorkerPlace:
-    """One worker: its process now, and what waits to be done for it."""
+    """One worker: its current process, and the work waiting for it."""
 
     number: int
     core: WorkerCore
@@ -74,12 +74,12 @@ class WorkerPlace:
 
     @property
     def job(self) -> StartJob | None:
-        """The job that ends next; None when none runs."""
+        """The job that ends next; None if none is running."""
         return self.jobs[0] if self.jobs else None
 
 
 class TopologyDriver:
-    """A cluster; `boundaries` (hex) split the new store."""
+    """A cluster; the new store is split at `boundaries` (hex)."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class TopologyDriver:
     # ---------------------------------------------------------------- processes
 
     def start_worker(self, number: int) -> WorkerPlace:
-        """Start a process of this worker in place of any former one, which is killed where it stands."""
+        """Start a process of this worker; a former one is killed."""
         former = self.workers.pop(number, None)
         if former is not None:
             former.filesystem.kill()
@@ -122,14 +122,14 @@ class TopologyDriver:
         return place
 
     def restart_router(self) -> None:
-        """Kill the router and start it again; what was on its way is lost."""
+        """Kill the router and start it again; messages under way are lost."""
         for place in self.workers.values():
             place.inbox.clear()
             place.outbox.clear()
         self.router = self._new_router()
 
     def lose_power(self) -> None:
-        """Kill everything and lose what is not durable; then start everything."""
+        """Kill everything, lose what is not durable, and start everything again."""
         for place in self.workers.values():
             place.filesystem.kill()
         self.disk.lose_power(PowerLoss.STRICT, self.rng)
@@ -148,36 +148,36 @@ class TopologyDriver:
     def _plan(self) -> MemoryPlan:
         return derive(MEMORY, self._workers)
 
-    # ---------------------------------------------------------------- what waits
+    # ---------------------------------------------------------------- waiting work
 
     def deliver_to_router(self, number: int) -> list[bytes]:
-        """Hand the oldest message of a worker to the router; answers its frames."""
+        """Deliver the oldest message of a worker to the router; returns its frames."""
         place = self.workers[number]
         frames = place.outbox.popleft()
         self.tell_router(Received(WORKERS, place.peer, frames))
         return frames
 
     def deliver_to_worker(self, number: int) -> list[bytes]:
-        """Hand the oldest message of the router to a worker; answers its frames."""
+        """Deliver the oldest message of the router to a worker; returns its frames."""
         place = self.workers[number]
         frames = place.inbox.popleft()
         self.tell_worker(number, Received(ROUTER, b"", frames))
         return frames
 
     def tell_router(self, event: Event) -> None:
-        """One event for the router."""
+        """Pass an event to the router."""
         self._take_of_router(self.router.handle(event, self.now_ns))
 
     def tell_worker(self, number: int, event: Event) -> None:
-        """One event for a worker."""
+        """Pass an event to a worker."""
         place = self.workers[number]
         if place.stopped is None:
             self._take(place, place.core.handle(event, self.now_ns))
-            while place.core.wakeup_ns() == 0:  # each scan that waits has its turns
+            while place.core.wakeup_ns() == 0:  # each waiting scan gets its turns
                 self._take(place, place.core.handle(Tick(), self.now_ns))
 
     def sync(self, number: int) -> None:
-        """Let the sync that a worker waits for end well."""
+        """Let the sync that a worker waits for succeed."""
         place = self.workers[number]
         effect = place.syncs.popleft()
         for file in effect.files:
@@ -187,7 +187,7 @@ class TopologyDriver:
         self.tell_worker(number, WalSynced(effect.lsn))
 
     def run_job(self, number: int) -> None:
-        """Let the job of a worker end well."""
+        """Let the job of a worker succeed."""
         place = self.workers[number]
         job = place.jobs.popleft()
         steps = run(job.spec, place.filesystem, DEFAULTS)
@@ -198,13 +198,13 @@ class TopologyDriver:
             self.tell_worker(number, JobFinished(job.job, end.value))
 
     def fail_job(self, number: int, damage: Corruption | None = None, reason: str = "it was to fail") -> None:
-        """Let the job of a worker fail before it has done anything."""
+        """Let the job of a worker fail before it does anything."""
         place = self.workers[number]
         job = place.jobs.popleft()
         self.tell_worker(number, JobFailed(job.job, reason, damage))
 
     def exchange(self, wanted: Callable[[int], bool] = lambda op: True) -> None:
-        """Deliver messages whose operation is wanted, and drop the others, until there is none."""
+        """Deliver the messages with a wanted operation and drop the others, until none is left."""
         while any(place.inbox or place.outbox for place in self.workers.values()):
             for number, place in self.workers.items():
                 for box, deliver in ((place.outbox, self.deliver_to_router), (place.inbox, self.deliver_to_worker)):
@@ -214,7 +214,7 @@ class TopologyDriver:
                         box.popleft()
 
     def settle(self) -> None:
-        """Let all messages arrive and all syncs and jobs end, until nothing waits."""
+        """Deliver all messages and end all syncs and jobs, until nothing waits."""
         for _ in range(ROUNDS_MAX):
             self.exchange()
             waiting = [place for place in self.workers.values() if place.syncs or place.job]
@@ -228,14 +228,14 @@ class TopologyDriver:
         raise AssertionError("it does not come to rest")
 
     def pass_time(self, milliseconds: int = 250) -> None:
-        """Let time pass, in one step, and tell everyone."""
+        """Let time pass in one step, with a Tick for every core."""
         self.now_ns += milliseconds * MILLISECOND_NS
         for number in list(self.workers):
             self.tell_worker(number, Tick())
         self.tell_router(Tick())
 
     def finish(self) -> None:
-        """Let everything go its way until no change is under way and all workers are up."""
+        """Run everything until no change is under way and all workers are up."""
         for _ in range(ROUNDS_MAX):
             self.settle()
             if self._is_at_rest():
@@ -262,16 +262,16 @@ class TopologyDriver:
 
     @property
     def topology(self) -> Topology:
-        """What ROUTES holds."""
+        """The topology in ROUTES."""
         return self.router._table.topology
 
     @property
     def stages(self) -> dict[int, Stage]:
-        """The stages of the changes, by child, as the router knows them."""
+        """The stages of the changes in the router, by child."""
         return self.router._changes.stages()
 
     def begin(self, change: Change) -> Change:
-        """Begin a change, whether or not it would be planned."""
+        """Begin a change, even if no policy would plan it."""
         self._take_of_router(self.router._steering.begin(change, "asked for", self.now_ns))
         return change
 
@@ -293,7 +293,7 @@ class TopologyDriver:
         return self.begin(change_plan.move(self.topology, key, worker))
 
     def owned(self, segment: int) -> OwnedRange:
-        """The range of a segment where it is."""
+        """The range of a segment, wherever it is."""
         found = [place.core._ranges[segment] for place in self.workers.values() if segment in place.core._ranges]
         assert len(found) == 1, f"segment {segment} is in {len(found)} workers"
         return found[0]
@@ -320,7 +320,7 @@ class TopologyDriver:
         return self.topology.map
 
     def ask(self, op: Op, body: Sequence[bytes], route: Route, **fields: int) -> int:
-        """Send a request to the worker of a route; answers its sequence."""
+        """Send a request to the worker of a route; returns its sequence."""
         sequence = fields.pop("sequence", 0)
         if not sequence:
             self.sequence += 1
@@ -345,7 +345,7 @@ class TopologyDriver:
         return self.ask(Op.DELETE, [column.frame], route, entries=len(keys), flags=flags, **fields)
 
     def ask_get(self, keys: Sequence[bytes], route: Route | None = None, **fields: int) -> int:
-        """Ask for keys that belong to one range."""
+        """Request keys that belong to one range."""
         column = encode(keys)
         flags = Flag.KEYS_FIXED * column.fixed | fields.pop("flags", 0)
         return self.ask(
@@ -353,29 +353,29 @@ class TopologyDriver:
         )
 
     def get(self, keys: Sequence[bytes], **fields: int) -> list[bytes | None]:
-        """The values of keys of one range; messages between workers are delivered meanwhile."""
+        """Read keys of one range, delivering messages between workers meanwhile."""
         sequence = self.ask_get(keys, **fields)
         if sequence not in self.answered:
             self.exchange()
         return self.values(sequence)
 
     def values(self, sequence: int) -> list[bytes | None]:
-        """The values in the answer to a GET."""
+        """The values in the reply to a GET."""
         header, frames = self.answer(sequence)
         assert header.status == Status.OK, Status(header.status)
         fixed = bool(header.flags & Flag.VALUES_FIXED)
         return decode(frames[1], fixed, header.entries, 0, VALUE_BYTES_MAX, nullable=True)
 
     def ask_scan(self, request: ScanRequest, route: Route) -> int:
-        """Ask for one page."""
+        """Request one page."""
         return self.ask(Op.SCAN, [encode_message(request)], route)
 
     def page(self, request: ScanRequest, route: Route) -> tuple[dict[bytes, bytes], bytes, bytes]:
-        """One page, its resume key and its mark."""
+        """Read one page; returns its entries, resume key and mark."""
         return self.page_of(self.ask_scan(request, route))
 
     def page_of(self, sequence: int) -> tuple[dict[bytes, bytes], bytes, bytes]:
-        """The page in the answer to a SCAN, its resume key and its mark."""
+        """The page in the reply to a SCAN, its resume key and its mark."""
         header, frames = self.answer(sequence)
         assert header.status == Status.OK, Status(header.status)
         if not header.entries:
@@ -385,7 +385,7 @@ class TopologyDriver:
         return dict(zip(keys, values, strict=True)), frames[3], frames[4]
 
     def content(self, mode: ScanMode = ScanMode.LIVE, reverse: bool = False) -> dict[bytes, bytes]:
-        """Everything, range by range, each in one page."""
+        """Read everything, range by range, each in one page."""
         found: dict[bytes, bytes] = {}
         for route in self.map:
             entries, resume, _ = self.page(ScanRequest(mode=mode.value, reverse=reverse), route)
@@ -394,12 +394,12 @@ class TopologyDriver:
         return found
 
     def status(self, sequence: int) -> Status | None:
-        """How the last answer to a request ended it; None while it waits."""
+        """The status of the latest reply to a request; None while it waits."""
         answers = self.answered.get(sequence)
         return Status(answers[-1][0].status) if answers else None
 
     def answer(self, sequence: int) -> Answer:
-        """The one answer to a request."""
+        """The only reply to a request."""
         [answer] = self.answered[sequence]
         return answer
 

@@ -19,7 +19,7 @@ DIRECTORY = "workers/0003"
 
 
 class FixedEntropy:
-    """Gives every log the same id, so that files compare equal."""
+    """An entropy source that gives every log the same id, so that files compare equal."""
 
     def below(self, bound: int) -> int:
         return LOG_ID % bound
@@ -45,7 +45,7 @@ def fresh_writer(filesystem: Filesystem, file_bytes: int = 4000) -> WalWriter:
 
 @dataclass(frozen=True)
 class Content:
-    """What a record must say, by its LSN alone."""
+    """The content of a record, determined by its LSN."""
 
     segment: int
     keys: bytes
@@ -53,12 +53,12 @@ class Content:
 
 
 def content_of(lsn: int) -> Content:
-    """Different for each LSN, of different lengths."""
+    """A value that differs in content and length for each LSN."""
     return Content(lsn % 3 + 1, b"key-%d" % lsn, (b"%d," % lsn * 1500)[: lsn * 397 % 1500])
 
 
 def append(writer: WalWriter, content: Content | None = None) -> int:
-    """Append the record that belongs to the next LSN (or this content)."""
+    """Append the record determined by the next LSN, or this content."""
     content = content or content_of(writer.next_lsn)
     segment, epoch, request = SegmentId(content.segment), Epoch(1), RequestId(9, 1)  # type: ignore[arg-type]
     return writer.append(RecordKind.PUT, 0, 1, segment, epoch, request, content.keys, content.values)
@@ -79,7 +79,7 @@ def sync(filesystem: Filesystem, writer: WalWriter) -> None:
 
 
 def lsns_of(filesystem: Filesystem, log: RecoveredLog) -> list[int]:
-    """LSNs of all recovered records, each checked to be the record that was written."""
+    """The LSNs of all recovered records; each is checked against the record that was written."""
     lsns = []
     for record in records_in(filesystem, WORKER, log.log_id, log.files):
         assert Content(record.segment, bytes(record.keys), bytes(record.values)) == content_of(record.lsn)

@@ -1,4 +1,4 @@
-"""A worker core on real files, driven by hand: syncs and jobs run when the test says so."""
+"""A worker core on real files, driven by hand: syncs and jobs run when the test calls for them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ SEGMENT_NEXT = 100
 
 @dataclass
 class WorkerDriver:
-    """One worker process. Opens the files under `root`, where an earlier driver may have left some."""
+    """One worker process. It opens the files under `root`, which an earlier driver may have left."""
 
     root: Path
     durability: Durability = Durability.GROUP_SYNC
@@ -72,7 +72,7 @@ class WorkerDriver:
     ready: bool = False
     filesystem: PosixFilesystem | None = None
     unsent: Counter[str] = field(default_factory=Counter)
-    """Bytes of answers that are not taken yet. An object of its own: the core must not keep the driver alive."""
+    """The bytes of replies not yet taken. A separate object, so that the core does not keep the driver alive."""
     _sequence: int = 0
     _begun: dict[int, Generator[None, None, Result]] = field(default_factory=dict)
 
@@ -89,7 +89,7 @@ class WorkerDriver:
         return filesystem
 
     def serve(self, segment_next: int = SEGMENT_NEXT, life: int = 0) -> WorkerDriver:
-        """Give the worker its ranges: one, or as many as the boundaries make."""
+        """Give the worker its ranges: one, or those between the boundaries."""
         starts = [b"", *self.boundaries]
         ends = [*self.boundaries, b""]
         ranges = [
@@ -104,7 +104,7 @@ class WorkerDriver:
         return self
 
     def handle(self, event: Event) -> None:
-        """Let the core take an event, and then each scan that waits have its turns."""
+        """Pass an event to the core, and then give each waiting scan its turns."""
         self.execute(self.core.handle(event, self.now_ns))
         while self.core.wakeup_ns() == 0:
             self.execute(self.core.handle(Tick(), self.now_ns))
@@ -126,7 +126,7 @@ class WorkerDriver:
                     self.stopped = effect
 
     def sync(self) -> None:
-        """Let the sync that runs end well."""
+        """Let the running sync succeed."""
         effect = self.syncs.popleft()
         for file in effect.files:
             file.sync()
@@ -135,7 +135,7 @@ class WorkerDriver:
         self.handle(WalSynced(effect.lsn))
 
     def begin_job(self) -> None:
-        """Let the first job run one slice."""
+        """Run one slice of the first job."""
         job = self.jobs[0]
         next(self._begun.setdefault(job.job, self._slices(job)))
 
@@ -143,7 +143,7 @@ class WorkerDriver:
         return run(job.spec, self._files(), DEFAULTS)
 
     def run_job(self) -> None:
-        """Let the first job end well."""
+        """Let the first job succeed."""
         job = self.jobs.popleft()
         steps = self._begun.pop(job.job, None) or self._slices(job)
         try:
@@ -153,7 +153,7 @@ class WorkerDriver:
             self.handle(JobFinished(job.job, end.value))
 
     def settle(self) -> None:
-        """Let everything that runs end, until nothing does."""
+        """Let all syncs and jobs end, until none is running."""
         while self.syncs or self.jobs:
             while self.syncs:
                 self.sync()
@@ -161,7 +161,7 @@ class WorkerDriver:
                 self.run_job()
 
     def ask(self, op: Op, body: Sequence[bytes] = (), **fields: int) -> int:
-        """Send a request from a client; answers its sequence."""
+        """Send a request from a client; returns its sequence."""
         sequence = fields.pop("sequence", self._sequence + 1)
         self._sequence = max(sequence, self._sequence)
         defaults = {"segment": 1, "epoch": self.epoch, "client": CLIENT, "duration_ms": 1000}
@@ -196,7 +196,7 @@ class WorkerDriver:
         return self._ask_of_one(Op.OUTCOME, key, question, **fields)
 
     def told(self, sequence: int) -> bool | int | str:
-        """What the answer to a conditional operation or an OUTCOME tells."""
+        """The result in the reply to a conditional operation or an OUTCOME."""
         header, frames = self.answers(sequence)[-1]
         assert header.status == Status.OK, header
         if header.op == Op.COMPARE_AND_SET:
@@ -216,11 +216,11 @@ class WorkerDriver:
         return decode(frames[1], fixed, header.entries, 0, VALUE_BYTES_MAX, nullable=True)
 
     def scan(self, request: ScanRequest, **fields: int) -> tuple[list[tuple[bytes, bytes]], bytes]:
-        """One page and its resume key."""
+        """Read one page; returns its entries and its resume key."""
         return self.scan_page(request, **fields)[:2]
 
     def scan_page(self, request: ScanRequest, **fields: int) -> tuple[list[tuple[bytes, bytes]], bytes, bytes]:
-        """One page, its resume key and its mark."""
+        """Read one page; returns its entries, its resume key and its mark."""
         header, frames = self.answer(self.ask(Op.SCAN, [encode_message(request)], **fields))
         assert header.status == Status.OK
         if not header.entries:
@@ -230,22 +230,22 @@ class WorkerDriver:
         return list(zip(keys, values, strict=True)), frames[3], frames[4]
 
     def figures(self) -> dict[str, Any]:
-        """What STATS tells."""
+        """The statistics of the worker."""
         return decode_message(Statistics, self.answer(self.ask(Op.STATS, segment=0))[1][1]).figures
 
     def range_figures(self) -> dict[str, Any]:
-        """What STATS tells of the first range."""
+        """The statistics of the first range."""
         found: dict[str, Any] = self.figures()["ranges"][0]
         return found
 
     def answer(self, sequence: int) -> tuple[Header, list[bytes]]:
-        """The one answer to a request."""
+        """The only reply to a request."""
         answers = self.answers(sequence)
         assert len(answers) == 1, f"{len(answers)} answers to request {sequence}"
         return answers[0]
 
     def status(self, sequence: int) -> Status | None:
-        """How the last answer to a request ended it; None while it waits."""
+        """The status of the latest reply to a request; None while it waits."""
         answers = self.answers(sequence)
         return Status(answers[-1][0].status) if answers else None
 
@@ -261,12 +261,12 @@ class WorkerDriver:
 
 
 def refusal(worker: WorkerDriver, sequence: int) -> Refusal:
-    """What the worker said when it refused."""
+    """The text of a refusal of the worker."""
     return decode_message(Refusal, worker.answer(sequence)[1][1])
 
 
 def reopened(worker: WorkerDriver, **changes: object) -> WorkerDriver:
-    """The next process on the same files, as after a kill."""
+    """Start the next process on the same files, as after a kill."""
     settings = {"durability": worker.durability, "memory": worker.memory, "boundaries": worker.boundaries}
     return WorkerDriver(worker.root, **{**settings, "epoch": worker.epoch + 1, "create": False, **changes}).serve()  # type: ignore[arg-type]
 
@@ -283,5 +283,5 @@ def scan_all(worker: WorkerDriver, request: ScanRequest) -> list[tuple[bytes, by
 
 
 def _plan(memory: int | MemoryPlan) -> MemoryPlan:
-    """That of the only worker of a store, unless it is given."""
+    """The memory plan of the only worker of a store, unless one is given."""
     return derive(memory, 1) if isinstance(memory, int) else memory

@@ -1,7 +1,7 @@
 """Clears the files of a segment that its manifest does not name. This is done when a worker starts.
 
-A job that ended early has left them, or a newer manifest named them and this one has gone back to an earlier version.
-The log makes sure that no data is missing then (wal/log_document.py). Yet no table that may have been published is
+They were left by a job that ended early, or were named by a newer manifest that is gone. In that case the log makes
+sure that no data is missing (wal/log_document.py). Yet no table that may have been published is
 removed for good: a complete table of a drain that is newer than the manifest is set aside, under a name that nothing
 reads. Tables of compactions are removed, as their inputs are still there.
 """

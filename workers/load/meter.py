@@ -25,7 +25,7 @@ EARLY_INTERVAL_NS = SECOND_NS // 10
 """Interval between reports of a worker that grows fast, so that the router can soon split its ranges."""
 EARLY_BYTES = 512 * KIB
 EARLY_SHARE = 8
-"""A worker grows fast if since the last report at least EARLY_BYTES were written, and 1/EARLY_SHARE of what it has."""
+"""A worker grows fast if it got EARLY_BYTES, and 1/EARLY_SHARE of its size, or more since the last report."""
 CUTS_PER_REPORT = 4
 """Number of ranges whose cuts are looked for in one report."""
 CUTS_CHANGE = 8

@@ -11,9 +11,9 @@ workers, but not to within a tenth. The extra cost of a lookup in many layers is
 a share of the work. The step follows the load: the sample covers the last LOAD_KEYS_MAX / SAMPLES_PER_S seconds.
 
 **Appends are puts above the edge,** the highest key that was known at the last report, even if several clients write in
-no exact order. The first key of a request decides for all its keys. Before the first report no edge is known, or each
-new range would seem to be filled at its end. Until then no put counts for either rate, so that the ratio of the two is
-right from the next report on.
+no exact order. The first key of a request decides for all its keys. Before the first report there is no edge:
+otherwise each new range would seem to be filled at its end. Until then puts count for neither rate, so the ratio of the
+two is right from the next report on.
 """
 
 from __future__ import annotations

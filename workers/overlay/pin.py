@@ -60,7 +60,7 @@ class Pin:
             self.layers[at : at + len(covered)] = [drained]
 
     def held_alone(self) -> Sequence[ActiveLayer]:
-        """The layers that it has in memory and its overlay has not."""
+        """Its layers in memory that the overlay no longer holds."""
         live = {self.overlay.active, *(run.layer for run in self.overlay.runs)}
         return [
             layer

@@ -7,7 +7,7 @@ forgotten; `floor` is the highest forgotten sequence. A client that writes to on
 which take a single run. For any other client, at least as many requests are known as a chapter has runs.
 
 For the latest increments the resulting values are kept as well (`values`: b" sequence:value" of each, joined). A client
-never retries an increment after so many newer ones.
+never retries an increment after that many newer ones.
 """
 
 from __future__ import annotations

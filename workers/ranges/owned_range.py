@@ -39,8 +39,8 @@ class OwnedRange:
     `last_failure` says why the latest job failed; empty if it succeeded. `version_logged` is the version of the
     manifest that the log knew when the range was opened.
 
-    `version_looked_at` is the version of the manifest for which no compaction was due; only reads or rest can make one
-    due for it. For `version_settled` they cannot either.
+    `version_looked_at`: the latest manifest version for which no compaction was due; only reads or rest can still make
+    one due. `version_settled`: the latest version for which not even reads or rest can.
     """
 
     segment_id: int
@@ -129,7 +129,7 @@ class OwnedRange:
             self.take(Step.DAMAGE)
 
     def note_no_compaction(self, whatever_is_read: bool) -> None:
-        """Note that no compaction of this version is due; with `whatever_is_read`, not by reads or rest either."""
+        """Note that no compaction of this version is due; with `whatever_is_read`, not after reads or rest either."""
         self.version_looked_at = self.version
         if whatever_is_read:
             self.version_settled = self.version

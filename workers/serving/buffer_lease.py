@@ -50,7 +50,7 @@ class BufferLease:
         return LeaseReport(self.bytes, used, draining, self.wanted)
 
     def take(self, lease: Lease, used: int) -> None:
-        """Take the lease that the router granted. If it is below what is used, it is reached as drains free memory.
+        """Take the lease that the router granted. If it is less than is used, the worker shrinks to it as it drains.
 
         Until then at most an eighth more than is used may be buffered.
         """
@@ -59,7 +59,7 @@ class BufferLease:
         self._set(lease_bytes)
 
     def _set(self, lease_bytes: int) -> None:
-        """Set the lease. If no more can be had, or less was granted than wanted, only the next heartbeat asks again."""
+        """Set the lease. If it is the maximum, or less than was wanted, only the next heartbeat asks for more."""
         self.bytes = lease_bytes
         useless = self._in_vain or lease_bytes >= self._plan.lease_max
         spare_bytes = max(0, lease_bytes - self._plan.lease_floor)

@@ -1,7 +1,7 @@
 """How fast drains free memory, and so when a refused writer should come back.
 
-Writers that are refused while nothing is free get different times: each gets the time at which the running drain should
-have ended, and drains should have freed room for this writer and all that were refused before it. So they find room
+Writers that are refused while nothing is free get different times. Each is told to wait until the running drain should
+have ended, and until drains should have freed room for it and for all writers refused before it. So writers find room
 when they come back, and do not all come at once.
 """
 

@@ -1,8 +1,8 @@
 """Scans that hold something between two pages: a view of a range, or the isolation of a range, which keeps writers out.
 
     opened   by the first page in a range, unless that is also the last
-    closed   by the last page, by END_SCAN, when the client goes away, or when an isolation times out; a view of which
-             no more pages are asked for is closed after its lease if its place or what it holds is needed, and
+    closed   by the last page, by END_SCAN, when the client goes away, or when an isolation times out; a view
+             whose client asks for no more pages is closed after its lease if its place or what it holds is needed, and
              SCAN_ABANDONED_NS later in any case
 
 A request for a page of a closed scan is refused with the reason (ScanInvalidated). The mark that names a scan is
@@ -39,7 +39,7 @@ from shardstore.workers.serving.reply import Asker
 
 RETRY_AFTER_NS = 20 * MILLISECOND_NS
 NO_RETRY_NS = 0
-"""For refusals that do not end by themselves after a short wait."""
+"""For refusals that waiting alone does not end."""
 ENDED_KNOWN = 1_024
 """Number of closed scans whose reason is remembered."""
 _MARK = struct.Struct("<IQ")

@@ -17,7 +17,7 @@ from shardstore.workers.serving.scan_page import EncodedPage
 
 PAGES_MAX = 8
 SHARE_OF_VIEWS = 4
-"""Pages that were read ahead may take 1/SHARE_OF_VIEWS of the memory for open scans, or that of one page."""
+"""Pages read ahead may take 1/SHARE_OF_VIEWS of the memory for open scans, and always that of one page."""
 
 
 class _PageAhead(NamedTuple):

@@ -59,8 +59,8 @@ def records_of(
 ) -> Iterator[Record | None]:
     """The records of each wanted segment within its interval, in LSN order; other records are skipped.
 
-    Among the skipped records there is a None about every HOPS_AT_A_TIME LSNs, where a caller that works in slices can
-    end one.
+    About every HOPS_AT_A_TIME skipped records it yields None, so that a caller that works in slices can end a slice
+    there.
 
     Every interval must be above the checkpoint and must not end after what the writer has appended. The file that is
     being written is read up to the last wanted LSN and no further.

@@ -1,9 +1,9 @@
 """Finds out what of a log survived: the sound records of its files, and whether its end is a torn tail or damage.
 
 After a power cut, any blocks of an unsynced tail may be missing, so good records behind a bad one do not prove damage.
-This does: every record says up to which LSN the log was known to be on stable storage when it was appended, and
-so do every file header and the LOG document. Let b be the first LSN that is missing. If any of them says that b was on
-stable storage, bytes were damaged. Otherwise b and all behind it is a tail that was never synced.
+What proves damage: every record, every file header and the LOG document name the highest LSN that was known to be on
+stable storage when they were written. If one of them names the first missing LSN or a later one, bytes were damaged.
+Otherwise the missing LSN and everything after it is a tail that was never synced.
 
 The header and name of a file reach stable storage together with its first records. So a file without a sound header is
 a tail too, unless one of its LSNs was on stable storage and is above the checkpoint. A file with LSNs at or below the

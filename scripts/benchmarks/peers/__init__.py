@@ -1,7 +1,7 @@
-"""Other stores on the same work as ours: which are there, and how fast they are.
+"""Peers: other stores that do the same work as shardstore.
 
-Each store is used as its users would use it from Python: through its own package, with its own batches, and with the
-settings that PEERS names. It is measured in a process of its own, so that nothing of the caller is in its way.
+Each peer is used as its users would use it from Python: through its own package, with its own batches, and with the
+settings that PEERS names. It is measured in a separate process, so that the caller does not affect it.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ SCRIPTS = Path(__file__).parent.parent.parent
 
 
 class PeerFailed(Exception):
-    """A peer did not do its work, or gave a wrong answer: there are no figures."""
+    """A peer failed or returned wrong data, so there are no figures."""
 
 
 def measure(
     peer_name: str, shape_name: str, count: int, work: Sequence[str], data_dir: str | None, runs: int
 ) -> dict[str, Figures]:
-    """The figures of each of some WORK on `count` records of a shape: medians of `runs` runs.
+    """Measure each item of `work`, a subset of WORK, on `count` records of a shape; returns medians of `runs` runs.
 
-    Stores are made below `data_dir`, or in the temporary directory. Raises PeerFailed.
+    Stores are made below `data_dir` or in the temporary directory. Raises PeerFailed.
     """
     if data_dir is not None:
         os.makedirs(data_dir, exist_ok=True)
-    # A killed child ends its server a moment later, which may still write while the directory is removed.
+    # The server of a killed child ends a moment later, and may still write while the directory is removed.
     with tempfile.TemporaryDirectory(prefix="shardstore-peer-", dir=data_dir, ignore_cleanup_errors=True) as directory:
         arguments = [peer_name, shape_name, str(count), str(runs), os.path.abspath(directory), *work]
         answer = _answer_of_child([sys.executable, "-m", "benchmarks.peers", *arguments])
@@ -47,7 +47,7 @@ def measure(
 
 
 def _answer_of_child(command: Sequence[str]) -> dict[str, dict[str, Figures]]:
-    """The JSON that a process prints. It is killed when this one is interrupted, and ends when this one dies."""
+    """Run a child process and return the JSON it prints. It is killed on an interrupt, and ends if its parent dies."""
     search_path = os.pathsep.join(filter(None, (str(SCRIPTS), os.environ.get("PYTHONPATH"))))
     child = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": search_path}

@@ -17,8 +17,8 @@ from shardstore.system.process import end_with_parent
 
 
 def main() -> None:
-    """Arguments: peer, shape, count of records, runs, directory, and the work."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C, the parent ends this process
+    """Measure the peer that the arguments name: peer, shape, number of records, runs, directory, and the work."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C, the parent kills this process
     end_with_parent()
     peer, shape, count, runs, directory, *work = sys.argv[1:]
     records = records_of(SHAPES[shape], int(count))
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def opener_of(name: str) -> OpenPeer:
-    """How the peer is opened. Only its own package is imported: those of the others may be missing."""
+    """The function that opens a peer. Imports only the package of that peer, since those of others may be missing."""
     match name.split("-"):
         case ["redis", *variant]:
             from benchmarks.peers.redis_peer import RedisPeer  # noqa: PLC0415
@@ -52,7 +52,7 @@ def opener_of(name: str) -> OpenPeer:
             from benchmarks.peers.sqlite_peer import SQLitePeer  # noqa: PLC0415
 
             return SQLitePeer
-    raise ValueError(f"no peer {name}")
+    raise ValueError(f"there is no peer {name}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The peers by name: how each is set up, and what it needs."""
+"""The peers by name, with their settings and what must be installed."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class PeerInfo:
     package: str
     has_server: bool = False
     is_ordered: bool = True
-    """Without order, a scan gives the records in any order: its rate is no match for one that sorts."""
+    """Whether scans return records in key order. Unordered scans are not compared with ordered ones."""
 
     def remedy(self) -> str | None:
-        """How to install what is not there; None where nothing is missing."""
+        """How to install what is missing; None if nothing is."""
         if find_spec(self.package) is None:
             return INSTALL_PACKAGES
         if self.has_server and server_program() is None:
@@ -32,7 +32,7 @@ class PeerInfo:
 
 
 REDIS_SETUP = "append-only file, synced every second or at every write; MSET and MGET by redis-py with hiredis"
-SYNCS = "written to the log, and synced at every write where that is asked for"
+SYNCS = "written to the log, and synced at every write if requested"
 
 PEERS = {
     peer.name: peer
@@ -57,15 +57,15 @@ PEERS = {
         ),
     )
 }
-"""Every peer by its name."""
+"""All peers by name."""
 
 
 def installed() -> list[PeerInfo]:
-    """The peers that can be measured here."""
+    """The peers that are installed and can be measured."""
     return [peer for peer in PEERS.values() if peer.remedy() is None]
 
 
 def missing() -> dict[str, str]:
-    """How to install each of the others, by name."""
+    """How to install each of the other peers, by name."""
     remedies = ((name, peer.remedy()) for name, peer in PEERS.items())
     return {name: remedy for name, remedy in remedies if remedy is not None}

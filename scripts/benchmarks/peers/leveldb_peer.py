@@ -16,7 +16,7 @@ AT_REST_SECONDS = 0.5
 
 
 class LevelDBPeer:
-    """With `tuned`, a Bloom filter, a larger block cache and a larger write buffer."""
+    """A LevelDB database; `tuned` adds a Bloom filter, a larger block cache and a larger write buffer."""
 
     servers = ()
 
@@ -27,22 +27,22 @@ class LevelDBPeer:
         self.get = self._db.get
 
     def put_many(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        """One write batch."""
+        """Write one write batch."""
         batch = self._db.write_batch(sync=self._synced)
         deque(map(batch.put, keys, values), maxlen=0)
         batch.write()
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """One get after the other: LevelDB reads no batches."""
+        """Get one key after the other, since LevelDB has no batched reads."""
         return list(map(self.get, keys))
 
     def scan(self) -> Iterable[tuple[bytes, bytes]]:
-        """Everything in key order."""
+        """All records in key order."""
         iterator: Iterable[tuple[bytes, bytes]] = self._db.iterator()
         return iterator
 
     def settle(self) -> float:
-        """Wait until the list of tables has not changed for a while: LevelDB does not tell when it is at rest."""
+        """Wait until the list of tables stays the same for a while: LevelDB does not report when it is at rest."""
         tables, changed = None, time.perf_counter()
         while True:
             tables_now, now = self._db.get_property(b"leveldb.sstables"), time.perf_counter()
@@ -53,7 +53,7 @@ class LevelDBPeer:
             time.sleep(POLL_SECONDS)
 
     def compact(self) -> None:
-        """A compaction of the whole range."""
+        """Compact the whole range of keys."""
         self._db.compact_range()
         self.settle()
 

@@ -1,4 +1,4 @@
-"""LMDB through its Python package of the same name."""
+"""LMDB through the Python package of the same name."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 import lmdb
 
 MAP_BYTES = 16 << 30
-"""Room of the map; the file has holes where nothing is."""
+"""Size of the map. The file is sparse, so unused room takes no disk space."""
 
 
 class LMDBPeer:
-    """Each write, and each batch, is a transaction."""
+    """An LMDB environment in which each write, and each batch, is a transaction."""
 
     servers = ()
 
@@ -22,36 +22,36 @@ class LMDBPeer:
         )
 
     def put(self, key: bytes, value: bytes) -> None:
-        """A transaction of one write."""
+        """Write one record in a transaction."""
         with self._environment.begin(write=True) as transaction:
             transaction.put(key, value)
 
     def put_many(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        """A transaction for the batch."""
+        """Write the batch in one transaction."""
         with self._environment.begin(write=True) as transaction:
             transaction.cursor().putmulti(list(zip(keys, values, strict=True)))
 
     @property
     def get(self) -> Callable[[bytes], bytes | None]:
-        """Reads in one transaction, which sees what was written until now."""
+        """A function that reads in a new transaction, which sees everything written so far."""
         return self._environment.begin().get
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """A transaction for the batch. The method `getmulti` of its cursor takes longer."""
+        """Read the batch in one transaction. The method `getmulti` of a cursor is slower."""
         with self._environment.begin() as transaction:
             return list(map(transaction.get, keys))
 
     def scan(self) -> Iterable[tuple[bytes, bytes]]:
-        """Everything in key order."""
+        """All records in key order."""
         return iter(self._environment.begin().cursor())
 
     def settle(self) -> float:
-        """Sync."""
+        """Sync the environment."""
         self._environment.sync(True)
         return 0.0
 
     def compact(self) -> None:
-        """Sync: it keeps no second form."""
+        """Only sync, since LMDB has no more compact form of its file in place."""
         self.settle()
 
     def close(self) -> None:

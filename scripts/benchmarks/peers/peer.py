@@ -1,4 +1,4 @@
-"""What the benchmarks ask of a store."""
+"""The protocol that the benchmarks use for every peer."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ BATCH_ENTRIES = 1_000
 
 
 class Peer(Protocol):
-    """An open store. It was opened so that every write is synced, or none by itself.
+    """An open store, in which every write is synced or none is synced by itself.
 
-    Where the package of the store has a callable of the same form, that callable is the attribute: nothing of ours is
-    between the clock and the store.
+    If the package of the store has a callable of the same form, the attribute is that callable, so that the clock
+    measures no code of the benchmarks.
     """
 
     @property
     def servers(self) -> Sequence[int]:
-        """Processes beside this one that do the work."""
+        """The ids of other processes that do work for this store."""
 
     def put(self, key: bytes, value: bytes, /) -> object:
         """Write one record."""
@@ -33,20 +33,20 @@ class Peer(Protocol):
         """Read one batch."""
 
     def scan(self) -> Iterable[tuple[bytes, bytes]]:
-        """Read everything, in key order if the store has one."""
+        """Read all records, in key order if the store has one."""
 
     def settle(self) -> float:
-        """Wait until nothing is left to do. Returns the seconds that went by only to find out."""
+        """Wait until background work is done. Returns the seconds spent only on detecting that."""
 
     def compact(self) -> object:
-        """Bring everything into the form that takes the least room, with the settings it has."""
+        """Reduce the store to its minimum size for its settings."""
 
     def close(self) -> None:
-        """End its use, and its processes."""
+        """Close the store and end its processes."""
 
 
 class OpenPeer(Protocol):
     """Opens a new store in an empty directory."""
 
     def __call__(self, directory: Path, synced: bool) -> Peer:
-        """With `synced` every write is on the disk before it returns."""
+        """Open the store. With `synced`, every write is on the disk before it returns."""

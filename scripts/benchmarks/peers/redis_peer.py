@@ -1,7 +1,7 @@
-"""Redis: a server of its own with an append-only file, reached through redis-py with hiredis.
+"""Redis: a private server with an append-only file, used through redis-py with hiredis.
 
 Batches are MSET and MGET, which are several times as fast as pipelines of SET and GET. Redis has no key order: a scan
-is SCAN for the keys and MGET for their values.
+reads the keys with SCAN and their values with MGET.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ POLL_SECONDS = 0.02
 
 
 class RedisPeer:
-    """A server that ends with `close`."""
+    """A Redis server that `close` ends."""
 
     def __init__(self, directory: Path, synced: bool, tcp: bool) -> None:
         self._stack = ExitStack()
         server = self._stack.enter_context(redis_server(directory, "always" if synced else "everysec", tcp))
         address: dict[str, Any] = {"port": server.port} if tcp else {"unix_socket_path": server.socket}
-        self._client = cast(Any, Redis(**address))  # its types admit text, which only other options give
+        self._client = cast(Any, Redis(**address))  # its types allow str results, which these options never give
         self._stack.callback(self._client.close)
         self.servers = (server.pid,)
         self.put = self._client.set
@@ -36,18 +36,18 @@ class RedisPeer:
         self.get_many = self._client.mget
 
     def put_many(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        """One MSET. The method `mset` would make it from a dict, which takes longer."""
+        """Send one MSET. The method `mset` takes a dict, which is slower."""
         self._client.execute_command("MSET", *chain.from_iterable(zip(keys, values, strict=True)))
 
     def scan(self) -> Iterator[tuple[bytes, bytes]]:
-        """Everything in no order. SCAN may name a key twice."""
+        """All records in no particular order. SCAN may return a key twice."""
         keys = list(dict.fromkeys(self._client.scan_iter(count=BATCH_ENTRIES)))
         for at in range(0, len(keys), BATCH_ENTRIES):
             part = keys[at : at + BATCH_ENTRIES]
             yield from zip(part, self._client.mget(part), strict=True)
 
     def settle(self) -> float:
-        """Wait until the append-only file is not being rewritten."""
+        """Wait until no rewrite of the append-only file is running."""
         while any(map(self._client.info("persistence").get, ("aof_rewrite_in_progress", "aof_rewrite_scheduled"))):
             time.sleep(POLL_SECONDS)
         return 0.0

@@ -1,4 +1,4 @@
-"""A Redis server of one's own, which is gone when its block ends or its owner dies, however it dies."""
+"""A private Redis server that ends when its block ends or its owner dies for any reason."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ wait $server
 rm -f "$0/socket"
 rmdir "$0"
 """
-"""Runs the server until our end of its standard input is closed: the kernel does that even if we are killed."""
+"""Runs the server until its standard input is closed, which the kernel does even if this process is killed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RedisServer:
-    """A running server: where it listens. Without TCP the port is 0."""
+    """The process id and addresses of a running server. Without TCP the port is 0."""
 
     pid: int
     socket: str
@@ -43,24 +43,24 @@ class RedisServer:
 
 
 class NoServer(Exception):
-    """There is no redis-server, or it does not start."""
+    """The program redis-server is missing or does not start."""
 
 
 def server_program() -> str | None:
-    """$REDIS_SERVER, or redis-server on the path; None without either."""
+    """The path of $REDIS_SERVER, or else of redis-server; None if it is not found."""
     return shutil.which(os.environ.get("REDIS_SERVER") or "redis-server")
 
 
 @contextmanager
 def redis_server(directory: Path, appendfsync: Appendfsync, tcp: bool = False) -> Iterator[RedisServer]:
-    """A server with an append-only file in `directory`, on a Unix socket and, if asked for, on loopback TCP.
+    """Run a server with an append-only file in `directory`, on a Unix socket and, with `tcp`, on loopback TCP.
 
     Raises NoServer.
     """
     program = server_program()
     if program is None:
         raise NoServer("there is no redis-server on the path, nor in $REDIS_SERVER")
-    # The path of a Unix socket has room for about 100 bytes, which `directory` may exceed.
+    # The path of a Unix socket is limited to about 100 bytes, which `directory` may exceed.
     socket_directory = tempfile.mkdtemp(prefix="redis-")
     socket_path = f"{socket_directory}/socket"
     port = _free_port() if tcp else 0
@@ -86,9 +86,9 @@ def _arguments(directory: Path, appendfsync: Appendfsync, socket_path: str, port
 
 @contextmanager
 def _guarded(command: list[str], socket_directory: str, log: Path) -> Iterator[int]:
-    """The process id of a server that is killed with the block, or with this process; its socket is removed."""
+    """Run a server until the block ends or this process dies, then remove its socket; yields its process id."""
     with open(log, "wb") as output:
-        # A session of its own: Ctrl-C on the terminal is for us, who then end it.
+        # In a new session, so that Ctrl-C on the terminal reaches only this process, which then ends the server.
         guard = subprocess.Popen(
             ["sh", "-c", GUARD, socket_directory, *command],
             stdin=subprocess.PIPE,
@@ -120,7 +120,7 @@ def _wait_until_it_answers(pid: int, socket_path: str, log: Path) -> None:
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether a child of the guard has ended, which may have buried it already."""
+    """Whether a child of the guard has ended; the guard may have reaped it already."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""RocksDB through rocksdict, with bare bytes as keys and values."""
+"""RocksDB through rocksdict, with raw bytes as keys and values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNDER_WAY = (
 
 
 class RocksDBPeer:
-    """With `tuned`, a Bloom filter and a larger block cache: for reads."""
+    """A RocksDB database; `tuned` adds a Bloom filter and a larger block cache for reads."""
 
     servers = ()
 
@@ -36,32 +36,32 @@ class RocksDBPeer:
             options.set_block_based_table_factory(tables)
         self._write_options = WriteOptions()
         self._write_options.sync = synced
-        self._db = cast(Any, Rdict(str(directory), options))  # its types do not tell a get of many from one
+        self._db = cast(Any, Rdict(str(directory), options))  # its types do not tell get from multi-get
         self._db.set_write_options(self._write_options)
         self.put = self._db.put
         self.get = self._db.get
-        self.get_many = self._db.get  # of a list it is the multi-get
+        self.get_many = self._db.get  # with a list, it is the multi-get
 
     def put_many(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        """One write batch."""
+        """Write one write batch."""
         batch = WriteBatch(raw_mode=True)
         deque(map(batch.put, keys, values), maxlen=0)
         self._db.write(batch, self._write_options)
 
     def scan(self) -> Iterable[tuple[bytes, bytes]]:
-        """Everything in key order."""
+        """All records in key order."""
         records: Iterable[tuple[bytes, bytes]] = self._db.items()
         return records
 
     def settle(self) -> float:
-        """Write the memory table to a file, and wait for compactions."""
+        """Flush the memtable, and wait for compactions."""
         self._db.flush(True)
         while any(map(self._db.property_int_value, UNDER_WAY)):
             time.sleep(POLL_SECONDS)
         return 0.0
 
     def compact(self) -> None:
-        """A compaction of the whole range."""
+        """Compact the whole range of keys."""
         self._db.compact_range(None, None)
         self.settle()
 

@@ -1,11 +1,11 @@
-"""The work that peers are measured with. Every answer is compared: a figure of wrong answers is refused.
+"""The work that peers are measured with. All data is checked; wrong data gives no figures.
 
-    put_many, put_many_synced   a new store: all records in batches, and then what the store leaves to do after them
+put_many, put_many_synced   a new store: all records in batches, then the background work that they cause
     put, put_synced             a new store: one record after the other
     get_many, get, scan         a store that holds all records and is at rest; its writes were not synced
     disk                        the same store, compacted
 
-A peer works for one thread, which waits for each call. Batches are cut before the clock starts.
+One thread uses the peer and waits for each call. Batches are cut before the clock starts.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from benchmarks.records import Records
 from benchmarks.timing import Figures, latency, medians, rate
 
 OPERATIONS_MAX = {"get": 20_000, "put": 20_000, "put_synced": 3_000}
-"""Single operations of a run."""
+"""Maximum number of single operations in a run."""
 STAT_BLOCK_BYTES = 512
 
 
 class WrongAnswer(Exception):
-    """The peer did not answer what was written."""
+    """The peer did not return what was written."""
 
 
 class Runner:
-    """Measures one peer with some records, in new stores below `directory`."""
+    """Measures one peer with the records, in new stores below `directory`."""
 
     def __init__(self, open_peer: OpenPeer, is_ordered: bool, records: Records, directory: Path, runs: int) -> None:
         self._open_peer = open_peer
@@ -47,7 +47,7 @@ class Runner:
         self._runs = runs
 
     def measure(self, work: Sequence[str]) -> dict[str, Figures]:
-        """For each work the medians of its runs."""
+        """The medians of the runs for each item of `work`."""
         _keep_out_of_collections()
         figures = {name: medians([self._write(name) for _ in range(self._runs)]) for name in work if name in WRITES}
         reads = [name for name in work if name in READS]
@@ -61,9 +61,9 @@ class Runner:
         entries = OPERATIONS_MAX.get(name, len(self._records.keys))
         keys, values = self._records.keys[:entries], self._records.values[:entries]
         with self._new_peer(synced=name.endswith("_synced")) as peer:
-            os.sync()  # what earlier runs left unwritten would be written during this one
+            os.sync()  # so that unwritten data of earlier runs is not written during this one
             figures = _with_cpu(peer, len(keys), lambda: WRITES[name](peer, keys, values))
-            _expect(dict(peer.scan()) == dict(zip(keys, values, strict=True)), "not all is there that was written")
+            _expect(dict(peer.scan()) == dict(zip(keys, values, strict=True)), "a record is not what was written")
         return figures
 
     @contextmanager
@@ -90,7 +90,7 @@ class Runner:
         figures = _with_cpu(
             peer, len(keys), lambda: rate(len(keys), lambda: _drain(map(answers.extend, map(peer.get_many, batches))))
         )
-        _expect(answers == expected, "a key of a batch was not answered as it was written")
+        _expect(answers == expected, "a key of a batch was read with another value than was written")
         return figures
 
     def _get(self, peer: Peer) -> Figures:
@@ -98,7 +98,7 @@ class Runner:
         keys, expected = zip(*hits[: OPERATIONS_MAX["get"]], strict=True)
         answers: list[bytes | None] = []
         figures = _with_cpu(peer, len(keys), lambda: latency(map(answers.append, map(peer.get, keys))))
-        _expect(answers == list(expected), "a key was not answered as it was written")
+        _expect(answers == list(expected), "a key was read with another value than was written")
         return figures
 
     def _scan(self, peer: Peer) -> Figures:
@@ -108,17 +108,17 @@ class Runner:
         if not self._is_ordered:
             found.sort()
         expected = sorted(zip(self._records.keys, self._records.values, strict=True))
-        _expect(found == expected, "a scan is not what was written, in its order")
+        _expect(found == expected, "a scan did not return what was written, in order")
         return figures
 
 
 def allocated_bytes(directory: Path) -> int:
-    """What the files below a directory take on the disk."""
+    """The disk space of the files below a directory."""
     return sum(path.stat().st_blocks * STAT_BLOCK_BYTES for path in directory.rglob("*") if path.is_file())
 
 
 def put_many(peer: Peer, keys: Sequence[bytes], values: Sequence[bytes]) -> Figures:
-    """Write all in batches, and settle."""
+    """Write all records in batches, and settle."""
     batches = list(zip(_batches(keys), _batches(values), strict=True))
     figures = rate(len(keys), lambda: _drain(starmap(peer.put_many, batches)))
     started = time.perf_counter()
@@ -128,7 +128,7 @@ def put_many(peer: Peer, keys: Sequence[bytes], values: Sequence[bytes]) -> Figu
 
 
 def put(peer: Peer, keys: Sequence[bytes], values: Sequence[bytes]) -> Figures:
-    """Write one after the other."""
+    """Write the records one after the other."""
     return latency(map(peer.put, keys, values))
 
 
@@ -140,11 +140,11 @@ WRITES: dict[str, Callable[[Peer, Sequence[bytes], Sequence[bytes]], Figures]] =
 }
 READS = {"get_many": Runner._get_many, "scan": Runner._scan, "get": Runner._get, "disk": Runner._disk}
 WORK = (*WRITES, *READS)
-"""What can be measured, by name."""
+"""The names of all work that can be measured."""
 
 
 def _keep_out_of_collections() -> None:
-    """Records are no garbage: a collection while the clock runs shall not look at them."""
+    """Keep the records out of garbage collections while the clock runs."""
     gc.collect()
     gc.freeze()
 
@@ -156,7 +156,7 @@ def _with_cpu(peer: Peer, keys: int, run: Callable[[], Figures]) -> Figures:
 
 
 def _cpu_seconds(peer: Peer) -> float:
-    """Of this process and the servers of the peer, with the children that those have had."""
+    """CPU seconds of this process and of the peer's servers, including their ended children."""
     return time.process_time() + sum(sum(psutil.Process(pid).cpu_times()[:4]) for pid in peer.servers)
 
 
@@ -164,7 +164,7 @@ def _count_to(entries: int, peer: Peer) -> None:
     count = 0
     for _ in peer.scan():
         count += 1
-    _expect(count == entries, f"a scan finds {count} of {entries} records")
+    _expect(count == entries, f"a scan found {count} of {entries} records")
 
 
 def _batches(column: Sequence[bytes]) -> list[Sequence[bytes]]:

@@ -1,4 +1,4 @@
-"""SQLite through the standard library: one table that is its own index, and a write-ahead log."""
+"""SQLite through the standard library: a table without rowid, and a write-ahead log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCAN = "SELECT key, value FROM records ORDER BY key"
 
 
 class SQLitePeer:
-    """Each write, and each batch, is a transaction; synced ones are so by synchronous=FULL."""
+    """A SQLite database in which each write, and each batch, is a transaction; synced means synchronous=FULL."""
 
     servers = ()
 
@@ -29,27 +29,27 @@ class SQLitePeer:
         self._execute("CREATE TABLE records (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
 
     def put(self, key: bytes, value: bytes) -> None:
-        """A transaction of one write."""
+        """Write one record in a transaction."""
         self._execute(PUT, (key, value))
 
     def put_many(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        """A transaction for the batch."""
+        """Write the batch in one transaction."""
         self._execute("BEGIN")
         self._connection.executemany(PUT, zip(keys, values, strict=True))
         self._execute("COMMIT")
 
     def get(self, key: bytes) -> bytes | None:
-        """One select."""
+        """Read one record with a SELECT."""
         row = self._execute(GET, (key,)).fetchone()
         return None if row is None else row[0]
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """One select for the batch, which takes half as long as one for each key."""
+        """Read the batch with one SELECT, which takes half as long as one for each key."""
         rows = self._execute(GET_MANY.format(",".join("?" * len(keys))), keys)
         return list(map(dict(rows).get, keys))
 
     def scan(self) -> Iterable[tuple[bytes, bytes]]:
-        """Everything in key order."""
+        """All records in key order."""
         return self._execute(SCAN)
 
     def settle(self) -> float:
@@ -58,7 +58,7 @@ class SQLitePeer:
         return 0.0
 
     def compact(self) -> None:
-        """Rewrite the table without gaps."""
+        """Rewrite the table without free space."""
         self.settle()
         self._execute("VACUUM")
         self.settle()

@@ -30,8 +30,8 @@ class Client(Lifetime):
     `timeout` is in seconds; None is 30. It bounds a whole call on one key. A call on many keys and a scan are cut into
     requests, and it bounds each of them.
 
-    `on_busy` says what a write does while there is no room for it: "wait" until there is or `timeout` is over, or
-    "fail" at once. Either way it raises Busy then, and was not applied.
+    `on_busy` says what a write does while there is no room for it: "wait" for room until `timeout`, or "fail" at once.
+    A write that gets no room raises Busy, and was not applied.
 
     After a fork (gunicorn --preload, Celery, multiprocessing) parent and child may both use the client: in the child it
     connects anew with the first call. A scan of the parent continues there only if no worker holds anything for it.

@@ -1,9 +1,9 @@
 """Cuts a batch by range: makes the frames of one request for each route that owns some of its keys.
 
-Keys of one length are routed by their first 8 bytes as integers, in one numpy search. That does not decide if a
-boundary is longer than 8 bytes or than the keys, and a key has the same first 8 bytes; such keys are routed by
-bisection. Keys of mixed lengths are routed in the same way, by as many bytes as the longest boundary has, at most
-ROW_BYTES_MAX. Entries are sorted by route with a stable sort, so pairs with the same key keep their order.
+Keys of one length are routed by their first 8 bytes as integers, in one numpy search. A key stays
+undecided if its first 8 bytes equal those of a boundary that is longer than 8 bytes or than the keys; such keys are
+routed by bisection. Keys of mixed lengths are routed in the same way, by as many bytes as the longest boundary has, at
+most ROW_BYTES_MAX. Entries are sorted by route with a stable sort, so pairs with the same key keep their order.
 """
 
 from __future__ import annotations

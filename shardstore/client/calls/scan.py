@@ -183,7 +183,7 @@ class Scan:
         self._stand = self._stand._replace(to_confirm=b"")
 
     def lose_owner(self) -> bool:
-        """Note that no worker holds anything for the scan any more. Returns whether it cannot keep its promise then."""
+        """Note that no worker holds anything for the scan any more. Returns whether that breaks its promise."""
         stand = self._stand
         self._stand = stand._replace(mark=b"", to_confirm=b"")
         return bool(stand.mark or stand.to_confirm)

@@ -59,8 +59,8 @@ class Request:
     positions                       the places of its entries in its call; None if they are all of it
     sequence                        number of the message; 0 before it is first sent
     route, channel, direct          where it was sent last, and whether directly; without a sequence it has no channel
-    shared                          the keys of its sequence before that was shared out (succession.py); None if it was
-                                    not
+    shared                          the keys of its sequence before it was divided among heirs (succession.py); None if
+                                    it was not divided
     alone                           it was sent at once for a single operation: until it has to be sent again, its
                                     timer is also that of its call
     unanswered                      how often it was sent without being refused; while this is not 0, a write may have
@@ -123,7 +123,7 @@ class Request:
         return self.state is RequestState.SENT and self.direct and self.channel.link in links
 
     def waits_for_room(self) -> bool:
-        """Whether it was refused for lack of room. A new owner would not have more at once."""
+        """Whether it was refused for lack of room. A new owner would have no more room yet."""
         refused = self.lane.refusal
         return self.state is RequestState.DELAYED and refused is not None and refused.status is Status.BUSY
 

@@ -18,7 +18,7 @@ PRESSURE_FREE = 128
 FULL_BYTES_PER_SECOND = MIB
 """The pace of one client in one range at full pressure."""
 ENTRY_BYTES = 200
-"""About what an entry counts besides its key and value."""
+"""An estimate of an entry's overhead. The worker counts a little more (overlay/active_layer.py)."""
 PAUSE_NS_MAX = SECOND_NS
 SLOWNESS_MAX = 256.0
 

@@ -21,12 +21,12 @@ CHANGE_BACK_OFF_NS = MILLISECOND_NS
 """The first delay while a range changes its segments, which takes a few milliseconds."""
 PAUSE_NS_MIN = 2 * MILLISECOND_NS
 DIRECT_RETRY_NS = 5 * SECOND_NS
-"""How long a direct link is not used after it failed. If it is still bad then, some requests lose one attempt each."""
+"""How long a failed direct link is not used. If it still fails then, some requests lose an attempt."""
 _RETRY = int(Flag.RETRY)
 
 
 class Sender:
-    """Sends requests, and has all that were sent and are not DONE.
+    """Sends requests, and keeps those that were sent and are not DONE.
 
     Invariants: a channel's `in_flight` is the number of its SENT requests, and at most its credits when one is sent. Of
     the writes to a lane, or to former lanes with some of its keys, only the first of its `turns` is sent. A paused lane

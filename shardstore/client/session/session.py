@@ -50,7 +50,7 @@ _GET = int(Op.GET)
 _OF_ROUTER = frozenset((Op.ROUTES, Op.HELLO))
 _OWNER_LOST = "the worker that answered for the range when the scan came there no longer owns it"
 HELD_NS = DEADLINE_MS_MAX * MILLISECOND_NS
-"""The time of a held call, for which nobody waits yet."""
+"""The timeout of a held call until somebody waits for it."""
 
 
 class Session:

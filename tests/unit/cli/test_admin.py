@@ -1,4 +1,4 @@
-"""The commands of an operator: what they ask, and what they print."""
+"""The commands of an operator: their requests, and what they print."""
 
 from __future__ import annotations
 

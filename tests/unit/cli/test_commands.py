@@ -1,4 +1,4 @@
-"""The command line: how bytes are given and printed, exit codes, and errors in one line."""
+"""The command line: input and output of bytes, exit codes, and errors in one line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from shardstore.topology_options import TopologyOptions
 
 
 class FakeClient:
-    """A dict that answers as a client does. What it is asked beyond that is kept in `asked`."""
+    """A dict with the methods of a client. Other requests are kept in `asked`."""
 
     def __init__(self) -> None:
         self.content: dict[bytes, bytes] = {b"a": b"1", b"b\xff": b"2\xfe"}

@@ -1,4 +1,4 @@
-"""The log of `serve`, with a reader who stops."""
+"""The log of `serve`, with a reader that stops reading."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ F_SETPIPE_SZ = 1031
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, TextIO]]:
-    """A pipe that is soon full."""
+    """A pipe with a small buffer."""
     reader, writer = os.pipe()
     fcntl.fcntl(writer, F_SETPIPE_SZ, PIPE_BYTES)
     with open(writer, "w") as output:

@@ -1,4 +1,4 @@
-"""What is said of a store whose parts serve, or do not."""
+"""The status of a store whose parts serve, or do not."""
 
 from __future__ import annotations
 

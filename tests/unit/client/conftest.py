@@ -1,4 +1,4 @@
-"""A fake cluster, a server that it is behind, and a client of that. A module may have a `cluster` of its own."""
+"""Fixtures: a fake cluster, a server for it, and a client. A module may replace `cluster`."""
 
 from __future__ import annotations
 

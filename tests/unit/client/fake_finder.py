@@ -1,4 +1,4 @@
-"""A finder that knows what it is told."""
+"""A finder with a fixed result."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from shardstore.client.session.whereabouts import Found
 
 
 class FakeFinder:
-    """Finds `found`."""
+    """Always finds `found`."""
 
     def __init__(self, url: str = "ipc://router") -> None:
         self.found = Found(url)
@@ -14,10 +14,10 @@ class FakeFinder:
         self.learned: list[tuple[str, str]] = []
 
     def find(self, is_silent: bool = False) -> Found:
-        """Where the router is."""
+        """The address of the router."""
         return self.found
 
     def learn(self, store: int, url: str, data: str) -> None:
-        """Keep it."""
+        """Record the store."""
         self.store = store
         self.learned.append((url, data))

@@ -21,17 +21,17 @@ TIMEOUT_NS = 10 * SECOND_NS
 
 
 class NoJitter:
-    """Always 0."""
+    """An entropy source that always returns 0."""
 
     def below(self, bound: int) -> int:
-        """The smallest number."""
+        """Return the smallest number."""
         return 0
 
 
 class SessionDriver:
-    """What the session sends waits in `wire` until `run`; how calls ended stands in `ended`.
+    """A session with its messages and results. Sent messages wait in `wire` until `run`; `ended` has the ends of calls.
 
-    A link in `failing` does not take messages, one in `silent` loses them.
+    A link in `failing` refuses messages, a link in `silent` loses them.
     """
 
     def __init__(self, cluster: FakeCluster, direct: bool = True, opened: bool = True, store: int = 0) -> None:
@@ -52,25 +52,25 @@ class SessionDriver:
             self.sent.clear()
 
     def handle(self, event: Event) -> None:
-        """Let the session take an event."""
+        """Pass an event to the session."""
         self._execute(self.session.handle(event, self.now_ns))
 
     def submit(self, *calls: Call) -> None:
-        """Make calls together; their messages wait."""
+        """Make several calls; their messages wait."""
         self.handle(Submit(calls))
 
     def abandon(self, call: Call) -> None:
-        """Wait for a call no longer."""
+        """Abandon a call."""
         self.handle(Abandon(call))
 
     def call(self, call: Call) -> Any:
-        """Make one call, run, and answer what it ended with."""
+        """Make one call, run, and return how it ended."""
         self.submit(call)
         self.run()
         return self.ended.get(call)
 
     def deliver(self, messages: int = 1) -> None:
-        """Let the first messages arrive, and their replies come back."""
+        """Deliver the first messages, and their replies."""
         for _ in range(messages):
             link, frames = self.wire.popleft()
             if link in self.silent:
@@ -79,20 +79,20 @@ class SessionDriver:
                 self.receive(reply, link)
 
     def receive(self, frames: Frames, link: str = "router") -> None:
-        """A message arrives at the session."""
+        """Deliver a message to the session."""
         self.handle(Received(link, b"", frames))
 
     def run(self) -> None:
-        """Let all messages arrive."""
+        """Deliver all messages."""
         while self.wire:
             self.deliver()
 
     def routed(self) -> list[tuple[str, Header]]:
-        """What was sent, but for questions for routes."""
+        """The messages sent, without requests for routes."""
         return [(link, header) for link, header in self.sent if header.op != Op.ROUTES]
 
     def advance(self, milliseconds: int) -> None:
-        """Let time pass and messages arrive."""
+        """Let time pass and deliver messages."""
         until_ns = self.now_ns + milliseconds * MILLISECOND_NS
         while (due_ns := self.session.wakeup_ns()) is not None and due_ns <= until_ns:
             self.now_ns = max(due_ns, self.now_ns)
@@ -101,7 +101,7 @@ class SessionDriver:
         self.now_ns = until_ns
 
     def waiting_for(self, link: str) -> int:
-        """Messages under way on a link."""
+        """The messages under way on a link."""
         return Counter(name for name, _ in self.wire)[link]
 
     def _execute(self, effects: Sequence[Any]) -> None:
@@ -155,6 +155,6 @@ def delete_many(keys: Sequence[bytes]) -> Many:
 
 
 def new_scan(**arguments: Any) -> Scan:
-    """A scan as `Client.scan` makes it; over everything, unless the arguments say otherwise."""
+    """A scan as made by `Client.scan`, over everything unless the arguments say otherwise."""
     plain = dict.fromkeys(("start", "end", "prefix", "limit", "resume", "timeout"))
     return scan_of(**{**plain, "reverse": False, "keys_only": False, "mode": "snapshot", **arguments})

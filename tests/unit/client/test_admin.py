@@ -1,4 +1,4 @@
-"""What an operator asks through `db.admin` and how that ends, in the session and over real sockets."""
+"""Requests of an operator through `db.admin` and their ends, in the session and over real sockets."""
 
 from __future__ import annotations
 

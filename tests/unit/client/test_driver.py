@@ -1,4 +1,4 @@
-"""The shell around a session, on a transport in a few lists."""
+"""The shell around a session, on a transport made of lists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.unit.fake_cluster import FakeCluster
 
 
 class ListedTransport:
-    """Everything sent is answered by a fake cluster. `strikes` is what raises."""
+    """A transport on which a fake cluster answers everything sent. `strikes` names the operation that raises."""
 
     def __init__(self, now: HandClock) -> None:
         self.links: set[str] = set()
@@ -62,7 +62,7 @@ class ListedTransport:
 
 
 class HandClock:
-    """Time passes when the transport waits."""
+    """A clock that advances while the transport waits."""
 
     def __init__(self) -> None:
         self.now = SECOND_NS
@@ -72,7 +72,7 @@ class HandClock:
 
 
 class Driven:
-    """A driver, what it runs on and what it has resolved."""
+    """A driver, its surroundings, and the calls it has resolved."""
 
     def __init__(self) -> None:
         clock = HandClock()

@@ -1,4 +1,4 @@
-"""The errors that a user of the Python interface meets, each with its text: read them as if nothing else was known."""
+"""The errors that a user of the Python interface sees, with their texts. Each must be clear without context."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def cluster() -> FakeCluster:
 
 
 def said(call: Callable[[], Any]) -> str:
-    """Name and text of the error."""
+    """The name and text of the error."""
     with pytest.raises(ShardstoreError) as caught:
         call()
     return f"{type(caught.value).__name__}: {caught.value}"

@@ -1,4 +1,4 @@
-"""Where a client looks for its store, and whom it does not believe."""
+"""Where a client looks for its store, and which sockets it does not trust."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.system.running_cluster import announce, identity_of
 
 URL = "tcp://127.0.0.1:1"
-"""Nobody listens there."""
+"""An address at which nobody listens."""
 
 
 @pytest.fixture
 def short() -> Iterator[Path]:
-    """A directory in which a socket may have its path."""
+    """A directory with a path short enough for sockets."""
     with TemporaryDirectory(dir="/tmp") as path:
         yield Path(path)
 
@@ -86,7 +86,7 @@ def test_who_was_given_a_url_follows_the_announcement_of_that_very_cluster(tmp_p
 
 @pytest.mark.parametrize(("url", "store"), [("tcp://127.0.0.1:2", "store"), (URL, "another")])
 def test_a_directory_of_the_same_name_on_this_host_is_not_followed(tmp_path: Path, url: str, store: str) -> None:
-    """The cluster that was asked may be behind a tunnel, on another host."""
+    """The requested cluster may be on another host, behind a tunnel."""
     finder = StoreFinder(URL, "")
     says(tmp_path, url, store)
     finder.learn(tag_of_store("store"), URL, str(tmp_path))

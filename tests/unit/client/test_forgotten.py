@@ -1,4 +1,4 @@
-"""Clients that nobody closes: what they hold goes with them; and clients for which there is no room."""
+"""Clients that are never closed release what they hold; and clients for which there are no descriptors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def cluster() -> FakeCluster:
 
 
 def held() -> tuple[int, int]:
-    """Descriptors and threads of this process that clients have: what a server takes for each is not among them."""
+    """The descriptors and threads of clients in this process, without those that a server uses for them."""
     gc.collect()
     return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
 
@@ -51,7 +51,7 @@ def test_forgotten_clients_are_freed(server: FakeServer) -> None:
 
 
 def test_forgotten_asyncio_clients_are_freed(server: FakeServer) -> None:
-    """In their loop, which goes on, and also when it has ended."""
+    """While their loop continues, and after it has ended."""
 
     async def use_one() -> weakref.ref[Any]:
         client = await connect_async(server.url)
@@ -64,7 +64,7 @@ def test_forgotten_asyncio_clients_are_freed(server: FakeServer) -> None:
         forgotten = [await use_one() for _ in range(5)]
         gc.collect()
         while any(transport() for transport in forgotten):
-            await asyncio.sleep(0.001)  # the loop lets go of them, one turn later
+            await asyncio.sleep(0.001)  # the loop releases them, one turn later
         assert held()[1] == threads
         async with await connect_async(server.url) as again:  # with descriptors of the same numbers
             assert await again.get(b"a") == b"1"
@@ -82,7 +82,7 @@ def test_a_client_is_closed_when_its_loop_has_ended(server: FakeServer) -> None:
 
 @contextmanager
 def _room_for(descriptors: int) -> Iterator[None]:
-    """No more descriptors than this for the time of a block."""
+    """Limit the descriptors of the process for the duration of a block."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 50, before[1]))
     taken: list[int] = []
@@ -100,7 +100,7 @@ def _room_for(descriptors: int) -> Iterator[None]:
 
 
 def test_a_client_that_does_not_fit_is_refused(tmp_path: Path) -> None:
-    """libzmq ends the program when it has no descriptor left, so that is found out before it begins."""
+    """libzmq ends the program if it has no descriptor left, so the client checks that beforehand."""
     path = str(tmp_path / "silent")
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(path)

@@ -1,4 +1,4 @@
-"""Clients in the child of a fork: opened anew, or refused; and what the parent notices of it, which is nothing."""
+"""Clients in the child of a fork are opened anew or refused; the parent is not affected."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def cluster() -> FakeCluster:
 
 
 def in_child(work: Callable[[], Any]) -> str:
-    """What a forked child says: the repr of what the work answers, or its error."""
+    """Run the work in a forked child; returns the repr of its result, or its error."""
     reader, writer = os.pipe()
     child = os.fork()
-    if not child:  # no pytest in here
+    if not child:  # pytest must not run in the child
         signal.alarm(SECONDS)
         try:
             os.write(writer, repr(work()).encode())
@@ -86,7 +86,7 @@ def test_a_closed_client_stays_closed(server: FakeServer) -> None:
 
 
 def test_what_other_threads_wait_for_is_the_parents(client: Client, server: FakeServer) -> None:
-    """Also when the fork comes in the middle of everything."""
+    """Also if the fork happens while everything is under way."""
     client.put(b"a", b"0")
     server.pause()
     forget_requests(server)
@@ -94,7 +94,7 @@ def test_what_other_threads_wait_for_is_the_parents(client: Client, server: Fake
     await_request(server)
     reader, writer = os.pipe()
     child = os.fork()
-    if not child:  # no pytest in here
+    if not child:  # pytest must not run in the child
         signal.alarm(SECONDS)
         os.write(writer, b"begun")
         try:
@@ -113,7 +113,7 @@ def test_what_other_threads_wait_for_is_the_parents(client: Client, server: Fake
 
 
 def test_a_fork_while_pairs_are_read(client: Client, server: FakeServer) -> None:
-    """A generator that is read by `put_many` may fork; in the child the calls under way are the parent's."""
+    """A generator read by `put_many` may fork; the calls under way in the child belong to the parent."""
     said: list[str] = []
 
     def pairs() -> Iterator[tuple[bytes, bytes]]:
@@ -264,7 +264,7 @@ def test_no_room_in_the_child_is_no_reason_to_give_up(client: Client, monkeypatc
 
 
 def test_a_fork_in_the_middle_of_a_call_of_the_same_thread(client: Client, server: FakeServer) -> None:
-    """In a signal handler, while the call waits: in the child it ends, in the parent it goes on."""
+    """A fork in a signal handler while a call waits: in the child the call ends, in the parent it continues."""
     client.put(b"a", b"1")
     children: list[int] = []
 

@@ -1,4 +1,4 @@
-"""A program that gevent has patched: `select.epoll` is gone there, and `select.select` waits for one greenlet only."""
+"""A program patched by gevent: it has no `select.epoll`, and `select.select` blocks only one greenlet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.fake_server import serving
 
 
 def patch(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Do what gevent does to the module; answers the waits from then on."""
+    """Patch the module as gevent does; returns the list of waits from then on."""
     originals = {"epoll": select.epoll, "select": select.select}
     waits: list[Any] = []
 

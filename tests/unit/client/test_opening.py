@@ -1,4 +1,4 @@
-"""What a client may be told to connect to."""
+"""The targets to which a client may connect."""
 
 from __future__ import annotations
 

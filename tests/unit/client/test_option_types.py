@@ -1,4 +1,4 @@
-"""Every option of the public functions and methods: what has a wrong type is refused, with the name of the option."""
+"""Every option of the public functions and methods refuses values of a wrong type, and names the option."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def cluster() -> FakeCluster:
 
 
 def refused(call: Callable[[Any], Any], option: str) -> int:
-    """How many values are refused: each by an error of this library, and then with the option's name."""
+    """The number of refused values; each must raise an error of this library that names the option."""
     count = 0
     for wrong in WRONG:
         said = ""

@@ -1,4 +1,4 @@
-"""What is true of a scan after an exception, whoever raised it: it goes on, or it raises again, and skips nothing."""
+"""A scan after an exception, whoever raised it: it continues or raises again, and skips nothing."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def cluster() -> FakeCluster:
 @pytest.mark.parametrize("mode", ScanMode)
 @pytest.mark.parametrize("loop", [False, True], ids=["next", "iter"])
 def test_a_page_that_did_not_come_is_asked_for_again(client: Client, server: FakeServer, mode: str, loop: bool) -> None:
-    """Also by the iterator that a `for` loop has taken."""
+    """Also by the iterator that a `for` loop uses."""
     server.cluster.script.extend([None, DAMAGED, DAMAGED])
     scan = client.scan(mode=mode)
     entries = iter(scan) if loop else scan
@@ -231,11 +231,11 @@ async def _read_within(scan: Any, found: list[Any], seconds: float) -> None:
 
 
 class Struck(BaseException):
-    """Strikes like a KeyboardInterrupt."""
+    """Raised like a KeyboardInterrupt."""
 
 
 def test_an_interrupt_anywhere_between_two_pages_loses_nothing(client: Client) -> None:
-    """It strikes at each line of what turns a page in turn."""
+    """It is raised at each line of the code that turns a page, one line per run."""
     struck_in = {scan_iterator.__file__, calls_scan.__file__}
     for line in range(70):
         scan = client.scan(end=PAIRS[12][0])
@@ -248,7 +248,7 @@ def test_an_interrupt_anywhere_between_two_pages_loses_nothing(client: Client) -
 
 @contextmanager
 def _striking_at(line: int, files: set[str]) -> Iterator[None]:
-    """Raise at this line of those that are run in the files."""
+    """Raise at this line of the lines that run in the files."""
     left = line
 
     def strike(frame: FrameType, event: str, _: object) -> Any:
@@ -266,7 +266,7 @@ def _striking_at(line: int, files: set[str]) -> Iterator[None]:
     try:
         yield
     except Struck as struck:
-        struck.__traceback__ = None  # its frames hold a scan, whose end is not to be struck later
+        struck.__traceback__ = None  # its frames hold a scan, whose end must not be struck later
     finally:
         sys.settrace(before)
 

@@ -1,4 +1,4 @@
-"""What `scan` returns: seek, resume tokens, close and abandonment, blocking and asyncio, over real sockets."""
+"""Scan iterators: seek, resume tokens, close and abandonment, blocking and asyncio, over real sockets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cluster() -> FakeCluster:
 
 
 def ended(client: Client, server: FakeServer) -> list[bytes]:
-    """The marks of scans that were ended, once the server has taken all that was sent."""
+    """The marks of ended scans, once the server has received everything sent."""
     client.get(b"\0")
     client.get(b"\xff")
     return server.cluster.scans_ended
@@ -90,7 +90,7 @@ def test_seek_goes_anywhere_within_the_bounds(client: Client, mode: str) -> None
 
 
 def test_a_loop_may_seek(client: Client) -> None:
-    """To the next first byte, each time."""
+    """Seek to the next first byte, each time."""
     scan = client.scan(keys_only=True)
     found = []
     for key in scan:
@@ -185,7 +185,7 @@ def test_scans_of_a_closed_client(server: FakeServer) -> None:
     scan = client.scan()
     next(scan)
     client.close()
-    del scan  # tells nobody, and raises nothing
+    del scan  # sends nothing, and raises nothing
     with pytest.raises(Closed):
         list(client.scan())
 

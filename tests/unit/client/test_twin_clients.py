@@ -1,4 +1,4 @@
-"""The blocking and the asyncio client have the same methods, parameters, defaults, types and texts."""
+"""The blocking and the asyncio client have the same methods, parameters, defaults, types and docstrings."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from shardstore import (
 
 TWINS = [(Client, AsyncClient), (Admin, AsyncAdmin), (ScanIterator, AsyncScanIterator)]
 IN_OTHER_WORDS = {"AsyncAdmin": "Admin", "AsyncScanIterator": "ScanIterator", "tasks": "threads"}
-"""What the asyncio twin says instead."""
+"""Replacements in the docstrings of the asyncio twin."""
 
 
 def methods(kind: type) -> dict[str, Any]:
-    """Public methods and properties, also those of its bases here."""
+    """Public methods and properties, including those of its bases in this project."""
     return {
         name: member
         for each in kind.__mro__
@@ -52,7 +52,7 @@ def parameters(function: Callable[..., Any]) -> list[tuple[str, object, object, 
 
 
 def shape(function: Callable[..., Any]) -> tuple[object, str]:
-    """Parameters, and what is returned: for an `async def`, what `await` gives."""
+    """Parameters and return type; for an `async def`, the type that `await` gives."""
     return parameters(function), in_words_of_the_other(str(inspect.signature(function).return_annotation))
 
 

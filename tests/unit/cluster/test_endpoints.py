@@ -1,4 +1,4 @@
-"""Addresses and the directory of sockets."""
+"""Addresses, and the directory of the sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The errors of whoever sets a cluster up, each with its text: settings, the places of its sockets, its own files."""
+"""The errors of setting up a cluster, with their texts: settings, the places of its sockets, its own files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MAGIC = b"SHSTORE\0"
 
 @pytest.fixture
 def here() -> Iterator[Path]:
-    """A directory in which a socket may have its path."""
+    """A directory with a path short enough for sockets."""
     with TemporaryDirectory(dir="/tmp") as path:
         yield Path(path)
 

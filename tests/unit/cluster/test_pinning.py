@@ -1,4 +1,4 @@
-"""Cores of workers."""
+"""The pinning of workers to cores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Back-off of restarts."""
+"""The back-off of restarts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller may ask for."""
+"""The settings of a cluster that a caller may choose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sockets in a place of the operator's choice."""
+"""Sockets at a path that the operator chooses."""
 
 from __future__ import annotations
 

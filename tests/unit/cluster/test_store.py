@@ -1,4 +1,4 @@
-"""Identity of a store, and the hold on its directory."""
+"""The identity of a store, and the lock on its directory."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_second_holder_is_refused_and_learns_of_the_first(tmp_path: Path, monk
     monkeypatch.setattr("shardstore.cluster.data_directory.own_identity", lambda: someone)
     with pytest.raises(InvalidRequest, match=rf"process {os.getpid()}, ipc:///tmp/shardstore-x/clients"):
         opened(cluster_settings(tmp_path))
-    assert last_announced(tmp_path) is not None, "the refused one must not touch the announcement"
+    assert last_announced(tmp_path) is not None, "the refused cluster must not change the announcement"
     first.close()
 
 

@@ -1,4 +1,4 @@
-"""Small published files: damage is found and named, a crash leaves the old or the new one."""
+"""Small published files: damage is detected and named, and a crash leaves the old or the new file."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_temporary_left_by_a_crash_is_replaced(tmp_path: Path) -> None:
 
 
 class Traced:
-    """Notes the name and the first argument of every call to a filesystem and its files, and makes it."""
+    """Records the name and the first argument of every call to a filesystem and its files, and forwards it."""
 
     def __init__(self, target: Any, trace: list[str], name: str = "") -> None:
         self._target = target

@@ -1,4 +1,4 @@
-"""Names in a data directory: made and taken apart alike, and never two things under one name."""
+"""Names in a data directory: they are parsed as they are made, and no two things have the same name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A router on files of its own."""
+"""Fixtures: a router with new files."""
 
 from __future__ import annotations
 

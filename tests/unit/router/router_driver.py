@@ -1,4 +1,4 @@
-"""Speaks to a router core as clients and workers would."""
+"""Drives a router core as clients and workers would."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from shardstore.wire.wire_format import Flag, Header, Op, Status, decode_header
 
 STORE = "store"
 LIFE = 1_001
-"""Of the only router that a driver has."""
+"""The identity of the only router of a driver."""
 FIRST_LIFE = 1 << LIFE_NONCE_BITS
 IDLE = LeaseReport(60 * MIB, 0, 0, 60 * MIB)
 
 
 class CountingEntropy:
-    """Answers 1000, 1001, 1002 ..."""
+    """An entropy source that returns 1000, 1001, 1002 ..."""
 
     def __init__(self) -> None:
         self._numbers = count(1_000)
@@ -50,7 +50,7 @@ class CountingEntropy:
 
 
 class RouterDriver:
-    """A router core with two workers and four ranges ("", "40", "80", "c0"), and the time it is told."""
+    """A router core with two workers and four ranges ("", "40", "80", "c0"), and its time."""
 
     def __init__(
         self, filesystem: Filesystem, workers: int = 2, boundaries: Sequence[str] = ("40", "80", "c0")
@@ -60,14 +60,14 @@ class RouterDriver:
         self.now_ns = 10**9
         self._sequences = count(100)
         self.first = self.core.start(self.now_ns)
-        """What the core wanted at its start."""
+        """The effects of the start of the core."""
 
     def handle(self, event: Any) -> list[Effect]:
-        """One event."""
+        """Pass an event to the core."""
         return self.core.handle(event, self.now_ns)
 
     def pass_time(self, milliseconds: int) -> list[Effect]:
-        """Let time pass, with every Tick the core asks for."""
+        """Let time pass, with every Tick that the core asks for."""
         effects = []
         end_ns = self.now_ns + milliseconds * MILLISECOND_NS
         while (due_ns := self.core.wakeup_ns()) is not None and due_ns <= end_ns:
@@ -81,27 +81,27 @@ class RouterDriver:
         return self.handle(StopRequested())
 
     def client_sends(self, peer: bytes, header: Header, *body: bytes) -> list[Effect]:
-        """A message from a client."""
+        """Deliver a message from a client."""
         return self.handle(Received(CLIENTS, peer, [header.encode(), *body]))
 
     def worker_sends(self, peer: bytes, header: Header, *body: bytes) -> list[Effect]:
-        """A message from a worker."""
+        """Deliver a message from a worker."""
         return self.handle(Received(WORKERS, peer, [header.encode(), *body]))
 
     def lose_worker(self, peer: bytes) -> list[Effect]:
-        """A message to a worker could not be handed over."""
+        """Report that a message to a worker could not be sent."""
         return self.handle(SendFailed(WORKERS, peer, []))
 
     def hear_of_end(self, link: str, peer: bytes) -> list[Effect]:
-        """The connection of a peer has ended."""
+        """Report that the connection of a peer has ended."""
         return self.handle(PeerGone(link, peer))
 
     def lose_client(self, peer: bytes) -> list[Effect]:
-        """A message to a client could not be handed over."""
+        """Report that a message to a client could not be sent."""
         return self.handle(SendFailed(CLIENTS, peer, []))
 
     def hello(self, peer: bytes = b"client") -> Welcome:
-        """A client says HELLO."""
+        """Send HELLO from a client."""
         [welcome] = self.client_sends(peer, Header(Op.HELLO), encode(Hello("test")))
         return document_of(Welcome, welcome)
 
@@ -114,23 +114,23 @@ class RouterDriver:
         life: int | None = None,
         failure: str = "",
     ) -> list[Effect]:
-        """A worker sends REGISTER, in the same life of its log if no other is given."""
+        """Send REGISTER from a worker, in the same life of its log unless another is given."""
         life = FIRST_LIFE if life is None else life
         body = Register(worker, f"ipc://{peer.decode()}", dict(serving or {}), dict(known or {}), life, failure)
         return self.worker_sends(peer, Header(Op.REGISTER, sequence=7), encode(body))
 
     def granted(self, worker: int, peer: bytes, **told: Any) -> dict[int, int]:
-        """A worker sends REGISTER and is given these epochs by segment."""
+        """Send REGISTER from a worker; returns the epochs it gets, by segment."""
         [assignments] = answers_to(self.register(worker, peer, **told), peer, Op.REGISTER)
         return {each.segment: each.epoch for each in document_of(Assignments, assignments).ranges}
 
     def life_told(self, worker: int, peer: bytes, life: int) -> int:
-        """A worker sends REGISTER in this life of its log and is told which one is the newest."""
+        """Send REGISTER from a worker in this life of its log; returns the newest life according to the router."""
         [assignments] = answers_to(self.register(worker, peer, life=life), peer, Op.REGISTER)
         return document_of(Assignments, assignments).life
 
     def ready(self, peer: bytes, serving: Mapping[int, int]) -> list[Effect]:
-        """A worker sends READY."""
+        """Send READY from a worker."""
         return self.worker_sends(peer, Header(Op.READY), encode(Ready(dict(serving))))
 
     def heartbeat(
@@ -143,27 +143,27 @@ class RouterDriver:
         scans: int = 0,
         full_disk: str = "",
     ) -> list[Effect]:
-        """A worker sends HEARTBEAT."""
+        """Send HEARTBEAT from a worker."""
         beat = Heartbeat(worker, pressure, router, report, scans, full_disk)
         return self.worker_sends(peer, Header(Op.HEARTBEAT, sequence=next(self._sequences)), encode(beat))
 
     def bring_up(self, worker: int, peer: bytes) -> dict[int, int]:
-        """A worker registers and is ready; answers its epochs by segment."""
+        """Register a worker and make it ready; returns its epochs by segment."""
         serving = self.granted(worker, peer)
         self.ready(peer, serving)
         return serving
 
     def routes(self) -> Routes:
-        """What a client that asks is told."""
+        """The reply to a client that asks for routes."""
         [reply] = self.client_sends(b"asker", Header(Op.ROUTES))
         return document_of(Routes, reply)
 
     def route_map(self) -> RouteMap:
-        """The map a client that asks is told."""
+        """The route map that a client gets."""
         return RouteMap.from_document(self.routes().route_map)
 
     def figures(self) -> dict[str, Any]:
-        """The router's own figures."""
+        """The router's own statistics."""
         [reply] = self.client_sends(b"asker", Header(Op.STATS, duration_ms=1_000))
         return document_of(Statistics, reply).figures
 
@@ -183,32 +183,32 @@ def get(segment: int, epoch: int, client: int, sequence: int, **changes: int) ->
 
 
 def header_of(effect: Effect) -> Header:
-    """The header of a message that is to be sent."""
+    """The header of a message to be sent."""
     assert isinstance(effect, Send)
     return decode_header(effect.frames[0])
 
 
 def document_of(kind: type[Any], effect: Effect) -> Any:
-    """The document of a message that is to be sent."""
+    """The document of a message to be sent."""
     assert isinstance(effect, Send)
     return decode(kind, effect.frames[1])
 
 
 def refusal_of(effect: Effect, status: Status) -> Refusal:
-    """The refusal to be sent, which must be of this status."""
+    """The refusal to be sent, which must have this status."""
     assert header_of(effect).status == status, header_of(effect)
     refusal: Refusal = document_of(Refusal, effect)
     return refusal
 
 
 def answers_to(effects: Sequence[Effect], peer: bytes, op: Op) -> list[Effect]:
-    """The messages for a peer about an operation."""
+    """The messages to a peer with this operation."""
     return [
         effect for effect in effects if isinstance(effect, Send) and effect.peer == peer and header_of(effect).op == op
     ]
 
 
 def told_routes(effects: Sequence[Effect]) -> list[tuple[str, bytes]]:
-    """Links and peers that are told of the routes unasked."""
+    """The links and peers that get routes without asking."""
     sends = [effect for effect in effects if isinstance(effect, Send)]
     return [(send.link, send.peer) for send in sends if header_of(send)[:3] == (Op.ROUTES, 0, Status.OK)]

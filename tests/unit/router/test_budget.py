@@ -1,4 +1,4 @@
-"""Who may buffer how much: never more than there is, and in the end what each one wants."""
+"""The leases of workers: never more than the budget, and in the end what each worker wants."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from shardstore.router.budget import Account, Budget, drains_to_order, fair_shar
 from shardstore.wire.messages import Lease, LeaseReport
 
 PLAN = derive(1_600, 3, lease_floor=100)
-"""1,000 bytes to lease, 100 to everyone for sure."""
+"""1,000 bytes to lease, at least 100 to each worker."""
 
 
 def budget_of(*leases: int) -> Budget:
-    """All workers have reported these leases, use half of them and want no more."""
+    """All workers have reported these leases, use half of them, and want no more."""
     budget = Budget(PLAN, range(PLAN.workers))
     for worker, lease in enumerate(leases):
         budget.renew_lease(worker, 1, LeaseReport(lease, lease // 2, 0, lease))
@@ -26,14 +26,14 @@ def test_who_wants_more_gets_it_while_there_is_some() -> None:
     budget = budget_of(100, 100, 100)
     assert wants(budget, 0, 2, 500) == Lease(500, 0)
     assert wants(budget, 1, 2, 400).lease == 400
-    assert wants(budget, 2, 2, 400).lease == 100, "nothing is left, but somebody will be asked to shrink"
+    assert wants(budget, 2, 2, 400).lease == 100, "nothing is left, but another worker will be asked to shrink"
     assert wants(budget, 0, 3, 500, lease=500).lease == 334
 
 
 def test_nothing_is_granted_before_all_were_heard() -> None:
     budget = Budget(PLAN, range(PLAN.workers))
     assert wants(budget, 0, 1, 500).lease == 100
-    assert wants(budget, 1, 1, 500, lease=250).lease == 250, "who has more from before keeps it"
+    assert wants(budget, 1, 1, 500, lease=250).lease == 250, "a worker that already has more keeps it"
     assert free_bytes(budget.accounts, PLAN) == 0
     assert wants(budget, 2, 1, 100).lease == 100
     assert wants(budget, 0, 2, 400).lease == 400
@@ -44,7 +44,7 @@ def test_a_worker_that_is_down_keeps_what_it_had() -> None:
     budget.lose(0)
     assert wants(budget, 1, 2, 900).lease == 200
     budget.join(0, sequence=1)
-    assert wants(budget, 1, 3, 900, lease=200).lease == 200, "its next process has not said what it replayed"
+    assert wants(budget, 1, 3, 900, lease=200).lease == 200, "its next process has not reported what it replayed"
     assert wants(budget, 0, 2, 100).lease == 100
     assert wants(budget, 1, 4, 900, lease=200).lease == 800
 
@@ -53,7 +53,7 @@ def test_an_old_report_or_one_heard_twice_frees_nothing() -> None:
     budget = budget_of(100, 100, 100)
     assert wants(budget, 0, 5, 600).lease == 600
     for sequence in (5, 4):
-        assert wants(budget, 0, sequence, 100).lease == 100, "the answer to it is of no use to the worker"
+        assert wants(budget, 0, sequence, 100).lease == 100, "the worker would ignore the reply to it"
     assert budget.accounts[0].reserved == 600
     assert wants(budget, 1, 2, 900).lease == 300
 
@@ -80,7 +80,7 @@ def test_drains_are_ordered_where_the_most_is_to_be_gained_when_someone_is_short
     }
     assert drains_to_order(accounts, PLAN) == {2: 150, 1: 50}
     accounts[0] = Account(100, 70, 0, 300, alive=True)
-    assert drains_to_order(accounts, PLAN) == {}, "nobody is about to refuse writes"
+    assert drains_to_order(accounts, PLAN) == {}, "no worker is about to refuse writes"
 
 
 def test_figures_tell_what_is_granted() -> None:

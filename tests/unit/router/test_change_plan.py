@@ -1,4 +1,4 @@
-"""From a wish to a change: what is planned, and what is refused."""
+"""The planning of changes: which requests become changes, and which are refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shardstore.wire.topology import Change, Relative
 
 
 def topology(*starts: bytes, **fields: object) -> Topology:
-    """Ranges with these starts, numbered from 1, dealt to the workers 0 and 1 by turns, each at epoch 7."""
+    """Ranges with these starts, numbered from 1, alternately of workers 0 and 1, each at epoch 7."""
     routes = [
         Route(start, SegmentId(at + 1), WorkerId(at % 2), Epoch(7), created=True) for at, start in enumerate(starts)
     ]
@@ -28,7 +28,7 @@ TWO = topology(b"", b"m")
 
 
 def split(of: Topology, key: bytes, right: int | None = None) -> Change:
-    """Into two, of which the left one stays, and the right one goes to this worker or stays too."""
+    """Split in two: the left part stays, the right part goes to this worker or stays too."""
     owner = int(of.map.route_of(key).worker)
     return change_plan.split(of, [key], [owner, owner if right is None else right])
 

@@ -1,4 +1,4 @@
-"""The stage of a change: every step of its table, and every way back."""
+"""The stages of a change: every step of the table, forward and back."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_change_goes_through_its_stages_one_by_one(change: Change) -> None:
     for stage, step in STEPS.items():
         relatives = change.parents if step.of_parents else change.children
         assert stage_of(change, [report(change.number, **done)]) is stage
-        for count in range(len(relatives)):  # all but one is not enough
+        for count in range(len(relatives)):  # all segments but one are not enough
             for some in combinations(relatives, count):
                 segments = [each.segment for each in some]
                 assert stage_of(change, [report(change.number, **done, **{step.field: segments})]) is stage

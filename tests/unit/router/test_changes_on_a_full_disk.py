@@ -1,4 +1,4 @@
-"""Changes while a disk is full: none begins by itself, and who waits for the files of one is told why."""
+"""Changes while a disk is full: none begins by itself, and callers that wait for one get the reason."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ORDER_AGAIN_MS = 500
 
 
 def beat(cluster: TopologyDriver) -> None:
-    """Everybody tells how it is, and the router orders again; no job ends."""
+    """Let all workers report, and the router send its orders again; no job ends."""
     for _ in range(2):
         cluster.pass_time(max(BEAT_MS, ORDER_AGAIN_MS))
         cluster.exchange()
 
 
 def split_without_room() -> tuple[TopologyDriver, Change]:
-    """The right child is at worker 1; the parent, at worker 0, finds the disk full."""
+    """A split whose right child is at worker 1; the disk of the parent, at worker 0, is full."""
     cluster = TopologyDriver()
     cluster.put({b"a": b"1", b"n": b"2"})
     cluster.settle()
@@ -49,7 +49,7 @@ def test_a_scan_of_a_child_says_that_the_disk_of_its_parents_is_full() -> None:
     assert decode(Refusal, frames[1]).what == (
         f"segment {child.segment} has no files of its own yet, the latest job failed: {FULL}"
     )
-    assert cluster.get([b"n"]) == [b"2"], "single keys are asked of the parent"
+    assert cluster.get([b"n"]) == [b"2"], "single keys are read from the parent"
 
 
 def test_the_change_goes_on_when_there_is_room() -> None:
@@ -68,10 +68,10 @@ def test_a_worker_whose_disk_is_full_takes_no_ranges() -> None:
 
 @pytest.mark.parametrize("full", [0, 1])
 def test_no_change_begins_by_itself_where_a_worker_may_take_part_in_none(full: int) -> None:
-    """Not even of a range for which it would only be the giver."""
+    """Not even if the worker with the full disk would only give the range."""
     large = {"size_bytes": 150 * UNIT, "cuts": (b"k0020", b"k0050", b"k0080")}
     members = [WorkerLoad(worker, up=worker != full) for worker in range(2)]
-    assert choose(store(large, {"worker": 1}), History(0), OPTIONS, NOW_NS)[0], "it would"
+    assert choose(store(large, {"worker": 1}), History(0), OPTIONS, NOW_NS)[0], "then it would be planned"
     plans, _ = choose(store(large, {"worker": 1}, workers=members), History(0), OPTIONS, NOW_NS)
     assert all(full not in plan.workers for plan in plans)
     assert full != 0 or not plans

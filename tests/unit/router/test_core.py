@@ -1,4 +1,4 @@
-"""What the router answers itself, what it makes of garbage, and how it stops."""
+"""The router's own replies, its handling of garbage, and its stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A routed request reaches the owner of its segment or is refused with a reason; its answer reaches who waits."""
+"""A routed request reaches the owner of its segment or is refused with a reason; its reply reaches the client."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLIENT = 5
 
 @pytest.fixture
 def router(router: RouterDriver) -> RouterDriver:
-    """Both workers are up: segments 1 and 2 at worker 0 (peer w0), 3 and 4 at worker 1 (peer w1), all at epoch 1."""
+    """Two workers are up: segments 1 and 2 at worker 0 (peer w0), 3 and 4 at worker 1 (peer w1), all at epoch 1."""
     router.bring_up(0, b"w0")
     router.bring_up(1, b"w1")
     return router

@@ -1,4 +1,4 @@
-"""Requests in flight against a plain dictionary."""
+"""The table of requests in flight, against a plain dictionary."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SMALL = st.integers(1, 3)
 
 
 class InFlightMachine(RuleBasedStateMachine):
-    """Every entry is taken at most once, and the bytes charged are those of the entries."""
+    """Each entry is taken at most once, and the bytes charged are those of the entries."""
 
     def __init__(self) -> None:
         super().__init__()

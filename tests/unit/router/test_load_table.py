@@ -1,4 +1,4 @@
-"""What the router keeps of the workers' reports."""
+"""The load table: what the router keeps of the workers' reports."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_until_a_child_has_files_of_its_own_its_share_of_the_parents_counts(chan
     child = change.children[0]
     inherited = size_of(child.segment, table, changed)
     table.note(LoadReport(child.worker, [RangeReport(child.segment, 7, 7, 1, 0)]), changed)
-    assert size_of(child.segment, table, changed) == inherited + 7, "what was written to it since"
+    assert size_of(child.segment, table, changed) == inherited + 7, "only the bytes written to it since"
     created = changed.with_routes([replace(route, created=True) for route in changed])
     table.note(LoadReport(child.worker, [RangeReport(child.segment, 9, 9, 1, 2)]), created)
     assert size_of(child.segment, table, created) == 9
@@ -92,7 +92,9 @@ def test_who_has_the_right_end_of_a_parent_is_filled_there_from_the_beginning() 
     split = TWO.map.with_replaced({1}, children)
     assert [load.appends_per_s for load in table.store_load(split, WORKERS, (), 1).ranges] == [0, 0, 60, 0]
     table.note(LoadReport(1, [RangeReport(children[2].segment, 0, 0, 0, 0, puts_per_s=9, appends_per_s=9)]), split)
-    assert [load.appends_per_s for load in table.store_load(split, WORKERS, (), 1).ranges] == [0, 0, 60, 0], "too young"
+    assert [load.appends_per_s for load in table.store_load(split, WORKERS, (), 1).ranges] == [0, 0, 60, 0], (
+        "the measurement is too short"
+    )
     report = RangeReport(children[2].segment, 0, 0, 0, 5, puts_per_s=9, appends_per_s=9)
     table.note(LoadReport(1, [report]), split)
     assert [load.appends_per_s for load in table.store_load(split, WORKERS, (), 1).ranges] == [0, 0, 9, 0]

@@ -1,4 +1,4 @@
-"""The pure rules of epochs."""
+"""The rules of epochs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers register, get epochs nobody had before, and count as up only while they are heard."""
+"""Workers register, get new epochs, and count as up only while they send heartbeats."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_segment_is_to_be_created_until_the_worker_is_ready_and_never_again(ro
 
 def test_a_worker_that_refuses_everything_is_up_and_has_created_nothing(router: RouterDriver) -> None:
     serving = router.granted(1, b"w1", failure="wal-1 at byte 56: damaged")
-    assert serving == {3: 0, 4: 0}, "the disk may take no new epochs"
+    assert serving == {3: 0, 4: 0}, "the disk may not accept new epochs"
     router.ready(b"w1", serving)
     assert [route.created for route in router.route_map()] == [False] * 4
     told = router.figures()["workers"][1]
@@ -130,7 +130,7 @@ def test_a_heartbeat_of_an_unknown_process_is_refused(router: RouterDriver) -> N
 
 
 def test_a_worker_that_beats_before_it_is_up_is_asked_to_register_again(router: RouterDriver) -> None:
-    """Its READY was lost: it believes that it serves, and would be called joining for ever."""
+    """Its READY was lost, so it serves, but the router would list it as joining for ever."""
     serving = router.granted(0, b"w0")
     [refused] = router.heartbeat(0, b"w0")
     refusal_of(refused, Status.STALE_ROUTE)
@@ -147,7 +147,7 @@ def test_heartbeats_keep_a_worker_up_and_silence_takes_it_down(router: RouterDri
         router.heartbeat(0, b"w0")
     router.pass_time(5_000)
     assert router.routes().endpoints == {0: "ipc://w0"}
-    assert told_routes(router.pass_time(500)) == []  # there is nobody to be told
+    assert told_routes(router.pass_time(500)) == []  # there is no peer to inform
     assert router.routes().endpoints == {}
     [refused] = router.heartbeat(0, b"w0")
     refusal_of(refused, Status.STALE_ROUTE)
@@ -239,7 +239,7 @@ def test_leases_are_given_when_all_workers_have_reported(router: RouterDriver) -
     [granted] = router.heartbeat(0, b"w0", report=wants)
     assert document_of(Lease, granted).lease == 400 * MIB
     router.lose_worker(b"w1")
-    assert router.figures()["budget"]["granted"] == 460 * MIB, "it may come back with all it had"
+    assert router.figures()["budget"]["granted"] == 460 * MIB, "it may return with everything it had"
 
 
 def test_a_heartbeat_for_another_life_of_the_router_is_refused(router: RouterDriver) -> None:

@@ -1,4 +1,4 @@
-"""The route map's file: made once, replaced whole, refused when it is not this store's."""
+"""The file of the route map: made once, replaced as a whole, refused if it is from another store."""
 
 from __future__ import annotations
 

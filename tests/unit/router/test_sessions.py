@@ -1,4 +1,4 @@
-"""Clients and peers stay one to one, and bounded."""
+"""Sessions map clients to peers one to one, and are bounded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SESSIONS_MAX = 3
 
 
 class Extreme:
-    """Answers the highest or the lowest number there is."""
+    """An entropy source that returns the highest or the lowest number."""
 
     def __init__(self, highest: bool) -> None:
         self._highest = highest
@@ -26,7 +26,7 @@ class Extreme:
 
 
 class SessionsMachine(RuleBasedStateMachine):
-    """Sessions against a list of pairs, newest last."""
+    """Sessions against a model: a list of pairs, newest last."""
 
     def __init__(self) -> None:
         super().__init__()

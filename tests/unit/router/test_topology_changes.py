@@ -1,4 +1,4 @@
-"""The router's part in topology changes: what it orders, believes and publishes, whatever is lost, doubled or late."""
+"""The router's part in topology changes: its orders and published maps, whatever is lost, doubled or late."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def filled() -> TopologyDriver:
 
 
 def step(cluster: TopologyDriver) -> None:
-    """One thing that waits: a sync, else a job, else the next message of each."""
+    """Process one waiting item of a worker: a sync, else a job, else the next message each way."""
     for number, place in cluster.workers.items():
         if place.syncs:
             return cluster.sync(number)
@@ -48,7 +48,7 @@ def step(cluster: TopologyDriver) -> None:
 
 
 def ops(cluster: TopologyDriver, worker: int) -> list[int]:
-    """What waits for a worker."""
+    """The work waiting for a worker."""
     return [decode_header(frames[0]).op for frames in cluster.workers[worker].inbox]
 
 

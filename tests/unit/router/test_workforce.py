@@ -1,4 +1,4 @@
-"""Workers are added and drained: numbers, refusals, moves, the end, and all of it across restarts of the router."""
+"""Workers are added and drained: numbers, refusals, moves, the end, and all this across restarts of the router."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from shardstore.wire.wire_format import Flag, Header, Op, Status
 from tests.unit.router.router_driver import RouterDriver, answers_to, document_of, header_of, refusal_of, told_routes
 
 OPERATOR = 5_000
-"""Client id."""
+"""The client id of the operator."""
 
 
 class Store:
-    """A router, and workers that do what it orders at once."""
+    """A router, and workers that execute its orders at once."""
 
     def __init__(self, filesystem: PosixFilesystem, boundaries: Sequence[str] = ("40", "80", "c0")) -> None:
         self._filesystem = filesystem
@@ -41,27 +41,27 @@ class Store:
         self.restart()
 
     def restart(self) -> None:
-        """Another router process, which the workers meet."""
+        """Start another router process, which the workers contact."""
         self.router = RouterDriver(self._filesystem, boundaries=self._boundaries)
         for worker in sorted(self._up):
             self.bring_up(worker)
 
     def bring_up(self, worker: int) -> None:
-        """A process of the worker begins to serve."""
+        """Start a process of the worker, which begins to serve."""
         self._up[worker] = b"w%d" % worker
         self.router.bring_up(worker, self._up[worker])
 
     def ask(
         self, action: Action, worker: int = 0, dry_run: bool = False, sequence: int = 0, flags: int = 0
     ) -> list[Effect]:
-        """An operator asks."""
+        """Send a request of an operator."""
         sequence = sequence or next(self._sequences)
         header = Header(Op.ADMIN, flags, client=OPERATOR, sequence=sequence, duration_ms=1_000)
         request = AdminRequest(action.value, worker=worker, dry_run=dry_run)
         return self.router.client_sends(b"operator", header, encode(request))
 
     def pass_time(self, seconds: int) -> list[Effect]:
-        """Time passes; workers beat, and do the changes they are ordered."""
+        """Let time pass; workers send heartbeats and make the ordered changes."""
         effects: list[Effect] = []
         for _ in range(2 * seconds):
             for worker, peer in self._up.items():
@@ -73,7 +73,7 @@ class Store:
         return effects
 
     def drain(self, worker: int, scans: int = 0) -> None:
-        """A worker is to leave, and all its ranges go; its latest heartbeat before told of so many scans."""
+        """Drain a worker until all its ranges are moved; its last heartbeat before that reported this many scans."""
         self.ask(Action.DRAIN_WORKER, worker)
         moves = orders_in(self.router.pass_time(2_000))
         self.router.heartbeat(worker, self._up[worker], scans=scans)
@@ -81,7 +81,7 @@ class Store:
             self.do(change)
 
     def do(self, change: Change) -> list[Effect]:
-        """The workers report that a change is done."""
+        """Let the workers report that a change is done."""
         effects: list[Effect] = []
         for worker in sorted(change.workers & self._up.keys()):
             done = Progress(change.number, materialised=[c.segment for c in change.children if c.worker == worker])
@@ -89,11 +89,11 @@ class Store:
         return effects
 
     def owners(self) -> list[int]:
-        """Who owns the ranges, in key order."""
+        """The owners of the ranges, in key order."""
         return [int(route.worker) for route in self.router.route_map()]
 
     def workers_wanted(self) -> tuple[int, ...]:
-        """The workers that a router which starts now wants to run."""
+        """The workers that a router started now wants to be running."""
         [report] = RouterDriver(self._filesystem).first
         assert isinstance(report, ReportWorkers)
         return report.workers
@@ -108,7 +108,7 @@ def store(filesystem: PosixFilesystem) -> Store:
 
 
 def orders_in(effects: list[Effect]) -> dict[Change, None]:
-    """The changes that are ordered, each once."""
+    """The ordered changes, each once."""
     orders = [each for each in effects if isinstance(each, Send) and header_of(each).op == Op.CHANGE]
     return dict.fromkeys(decode(Orders, each.frames[1]).order.change for each in orders)
 
@@ -199,7 +199,7 @@ def test_nothing_is_begun_for_who_may_have_asked_a_former_router(store: Store, a
     [refused] = store.ask(action, sequence=77, flags=Flag.RETRY)
     assert refusal_of(refused, Status.TOO_OLD).what == FORGOTTEN
     assert (store.workers_wanted(), store.router.figures()["changes"], store.router.figures()["map_version"]) == before
-    assert reply_in(store.ask(Action.RANGES, flags=Flag.RETRY)).ranges, "what only reads may be repeated"
+    assert reply_in(store.ask(Action.RANGES, flags=Flag.RETRY)).ranges, "requests that only read may be repeated"
 
 
 def test_at_most_two_changes_empty_a_worker_at_a_time(store: Store) -> None:
@@ -280,7 +280,7 @@ def test_a_worker_stays_while_a_change_concerns_it(store: Store) -> None:
 
 def test_a_worker_stays_while_it_may_hold_scans_open(store: Store) -> None:
     store.drain(0)
-    assert reports_in(store.router.pass_time(1_000)) == [], "what it was heard to hold, it was before it was empty"
+    assert reports_in(store.router.pass_time(1_000)) == [], "its last report is from before it was empty"
     for _ in range(3):
         store.router.heartbeat(0, b"w0", scans=2)
         assert reports_in(store.router.pass_time(1_000)) == []
@@ -300,7 +300,7 @@ def test_a_router_that_stood_still_hears_the_worker_before_it_lets_it_go(store: 
 def test_a_router_that_starts_waits_for_what_the_worker_tells(store: Store) -> None:
     store.drain(0, scans=2)
     store.restart()
-    assert reports_in(store.router.pass_time(3_000)) == [], "it is there, and has told nothing"
+    assert reports_in(store.router.pass_time(3_000)) == [], "it is up, but has not reported"
     store.router.heartbeat(0, b"w0", scans=2)
     assert reports_in(store.router.pass_time(1_000)) == []
     store.router.heartbeat(0, b"w0")
@@ -333,7 +333,7 @@ def test_a_worker_that_is_down_keeps_its_ranges_until_it_is_back(store: Store) -
 
 def test_a_change_of_who_is_down_is_answered_when_it_is_done_and_not_before(store: Store) -> None:
     store.router.lose_worker(b"w0")
-    assert store.ask(Action.MERGE) == [], "there is nobody to order it from"
+    assert store.ask(Action.MERGE) == [], "there is no worker to order it from"
     store.bring_up(0)
     assert [each.kind for each in reply_in(store.pass_time(2)).changes] == ["merge"]
 

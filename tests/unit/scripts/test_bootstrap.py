@@ -1,4 +1,4 @@
-"""The bootstrap of the scripts: what it refuses, and when it installs."""
+"""The bootstrap of the scripts: which interpreters it refuses, and when it installs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def bootstrap() -> ModuleType:
 
 @pytest.fixture
 def environment(bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
-    """An environment of a small project; making, installing and starting leave words in `environment.log`."""
+    """An environment of a small project; `environment.log` records making, installing and starting."""
     (tmp_path / "pyproject.toml").write_text(PROJECT)
     environment = bootstrap.Environment(str(tmp_path))
     environment.log = []

@@ -1,4 +1,4 @@
-"""What the first command prints: how to connect, and a line that goes on whatever is down."""
+"""The output of launch_cluster.py: how to connect, and a status line that continues whatever is down."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_without_figures_of_the_router_there_is_no_line() -> None:
 
 
 class Flaky:
-    """A client whose cluster cannot be reached at first, then gives no figures, and then some."""
+    """A client whose cluster cannot be reached at first, then has no statistics, and then some."""
 
     def __init__(self) -> None:
         self.answers: Iterator[Any] = iter([Unavailable("nobody listens"), self, Unavailable("the router is down")])
@@ -71,7 +71,7 @@ def test_the_line_survives_every_failure(monkeypatch: pytest.MonkeyPatch) -> Non
     line.start("ipc://x")
     assert seen.wait(20)
     line.stop()
-    assert shown[:2] == ["no figures: nobody listens", "no figures: the router is down"]
+    assert shown[:2] == ["no statistics: nobody listens", "no statistics: the router is down"]
     assert "1 of 1 workers up" in shown[2]
     assert flaky.closed.is_set()
 

@@ -1,4 +1,4 @@
-"""The demonstration's own judgement: what it writes, and that it finds a difference."""
+"""The demonstration: what it writes, and that it finds a difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/stats.md is what scripts/stats_page.py makes of the schema."""
+"""docs/stats.md is the page that scripts/stats_page.py makes from the schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every form of the clock and of the entropy seam does alike."""
+"""The contract of the clock and entropy seams, tested on every form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every form of the filesystem seam does alike."""
+"""The contract of the filesystem seam, tested on every form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Opener = Callable[[], Filesystem]
 
 @pytest.fixture(params=["posix", "simulated"])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
-    """Opens the same store again and again, as one process after the other would."""
+    """Opens the same files again and again, as one process after the other would."""
     if request.param == "posix":
         return lambda: PosixFilesystem(str(tmp_path / "data"))
     disk = SimDisk()

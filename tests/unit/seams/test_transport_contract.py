@@ -1,4 +1,4 @@
-"""What every form of the transport seam does alike."""
+"""The contract of the transport seam, tested on every form."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class World:
 
     @property
     def keeps_for_later(self) -> bool:
-        """Whether what is sent to nobody waits for somebody."""
+        """Whether messages to an unbound endpoint wait until it is bound."""
         return not self.prefix.startswith("unix")
 
 
@@ -57,7 +57,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 
 def take(transport: Transport, count: int = 1) -> list[Received]:
-    """Exactly `count` messages."""
+    """Receive exactly `count` messages."""
     messages: list[Received] = []
     for _ in range(1_000):
         messages += transport.receive(PATIENCE_NS)

@@ -1,4 +1,4 @@
-"""Two transports, joined at the `url` that a module gives."""
+"""Fixtures: two transports, joined at the `url` of a module."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shardstore.system.socket_transport import SocketTransport
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """A directory in which a socket may have its path."""
+    """A directory with a path short enough for sockets."""
     with TemporaryDirectory(dir="/tmp") as path:
         yield Path(path)
 

@@ -10,7 +10,7 @@ from shardstore.system.event_loop import LATE_NS, SHOW_LIFE_NS, EventLoop
 
 
 class Script:
-    """A core, a transport and a clock in one: notes what happens, and answers events as it is told."""
+    """A core, a transport and a clock in one: records what happens, and returns scripted effects for events."""
 
     def __init__(self, answers: dict[type, list[Effect]], wakeup_ns: int | None = None) -> None:
         self.answers = answers
@@ -26,27 +26,27 @@ class Script:
         self.step_ns = 0
 
     def start(self, now_ns: int) -> list[Effect]:
-        """What is to be done before the first event."""
+        """The effects before the first event."""
         return self.answers.get(Script, [])
 
     def handle(self, event: Any, now_ns: int) -> list[Effect]:
-        """One event."""
+        """Handle an event."""
         self.seen.append(event)
         if type(event) is Tick:
             self.due_ns = None
         return self.answers.get(type(event), [])
 
     def wakeup_ns(self) -> int | None:
-        """When the next Tick is due."""
+        """The time at which the next Tick is due."""
         return self.due_ns
 
     def now_ns(self) -> int:
-        """Time stands still, unless it is told to step."""
+        """The time, which stands still unless `step_ns` is set."""
         self.time_ns += self.step_ns
         return self.time_ns
 
     def send(self, link: str, peer: bytes, frames: Sequence[bytes]) -> bool:
-        """Hand a message over, unless the peer is unreachable."""
+        """Send a message, unless the peer is unreachable."""
         self.done.append(peer)
         return peer not in self.unreachable
 
@@ -56,7 +56,7 @@ class Script:
         return self.inbox.pop(0) if self.inbox else []
 
     def renew(self) -> None:
-        """Count it."""
+        """Count the call."""
         self.renewed += 1
 
     def wake(self) -> None:

@@ -1,4 +1,4 @@
-"""How processes of the project are started: what they see, and where they find modules."""
+"""How processes of the project are started: their environment, and where they find modules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def told_by_a_child(module: str = "tells", argument: str = "{}") -> Any:
 
 @pytest.fixture
 def users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory of the user that comes first, with modules named like others."""
+    """A directory of the user that is first on the path, with modules that have the names of others."""
     (tmp_path / "tells.py").write_text(TELLS)
     (tmp_path / "queue.py").write_text("raise SystemExit('the wrong queue')")
     (tmp_path / "lz4.py").write_text("raise SystemExit('the wrong lz4')")

@@ -1,4 +1,4 @@
-"""What only the real filesystem does; the rest is in test_filesystem_contract.py."""
+"""The real filesystem, except what test_filesystem_contract.py tests."""
 
 from __future__ import annotations
 
@@ -171,9 +171,9 @@ def test_a_made_directory_is_synced_into_its_parents_even_when_it_was_there(
 
 
 def open_paths() -> Iterator[str]:
-    """What this process has open."""
+    """The files that this process has open."""
     for descriptor in os.listdir("/proc/self/fd"):
-        with suppress(FileNotFoundError):  # closed since
+        with suppress(FileNotFoundError):  # closed meanwhile
             yield os.readlink(f"/proc/self/fd/{descriptor}")
 
 
@@ -182,7 +182,7 @@ class TestGradualRemoval:
 
     @pytest.fixture
     def left(self, filesystem: PosixFilesystem, tmp_path: Path) -> Iterator[Callable[[], int]]:
-        """Makes the large file "name"; answers how much is left of it, whatever names it has, without holding it."""
+        """Makes the large file "name"; returns a function for its remaining bytes, which does not hold the file."""
         file = filesystem.create("name")
         file.append([bytes(self.SIZE)])
         file.close()

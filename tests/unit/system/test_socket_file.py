@@ -1,4 +1,4 @@
-"""Sockets in the file system: whom they let in, and that they come back when their files vanish."""
+"""Sockets in the file system: their permissions, and that they are made again if their files vanish."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_vanished_file_or_directory_comes_back_and_connections_stay(
     socket = os.lstat(directory / "run" / "clients")
     assert (stat.S_IMODE(socket.st_mode), stat.S_IMODE(os.stat(directory / "run").st_mode)) == (0o600, 0o700)
     server.renew()
-    assert os.lstat(directory / "run" / "clients").st_ino == socket.st_ino, "nothing was to be done"
+    assert os.lstat(directory / "run" / "clients").st_ino == socket.st_ino, "there was nothing to do"
     old.close()
     new.close()
 
@@ -75,7 +75,7 @@ def test_what_cannot_come_back_now_does_later(directory: Path, server: SocketTra
     (directory / "run").unlink()
     (directory / "run").mkdir(0o755)
     server.renew()
-    assert os.listdir(directory / "run") == [], "others may have put that there"
+    assert os.listdir(directory / "run") == [], "another user may have put it there"
     (directory / "run").rmdir()
     server.renew()
     assert os.listdir(directory / "run") == ["clients"]
@@ -91,7 +91,7 @@ def test_others_are_let_in_by_mode_and_group(directory: Path, server: SocketTran
         server.renew()
     shutil.rmtree(directory / "run")
     server.renew()
-    assert not (directory / "run").exists(), "the directory is for its owner to make"
+    assert not (directory / "run").exists(), "only the owner makes the directory"
 
 
 def test_who_starts_makes_a_missing_directory_and_takes_none_that_others_may_enter(

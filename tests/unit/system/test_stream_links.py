@@ -1,4 +1,4 @@
-"""What only links over Unix streams do; the rest is in test_transport_contract.py."""
+"""Links over Unix streams, except what test_transport_contract.py tests."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def pair() -> tuple[Stream, socket.socket]:
 
 
 def bytes_of(messages: list[list[bytes]]) -> bytes:
-    """The messages as the drawing in stream.py has them."""
+    """The messages in the format drawn in stream.py."""
     encoded = b""
     for frames in messages:
         sizes = [len(frame) for frame in frames] + [0] * (FRAMES_MAX - len(frames))
@@ -182,7 +182,7 @@ def test_a_peer_that_does_not_read_is_cut_off(
     assert not server.send("clients", peer, [b"small"])
     assert not server._links["clients"]._connections  # type: ignore[union-attr]
     assert not connection.stream.waiting
-    while client.receive(PATIENCE_NS):  # what had left before, then the end
+    while client.receive(PATIENCE_NS):  # the messages sent before, then the end
         pass
     assert client.send("server", b"", [b"again"])
     again = next_message(server)
@@ -239,7 +239,7 @@ def test_a_server_is_told_of_peers_that_went_away(server: SocketTransport, clien
 
 
 class FullTable:
-    """A listening socket of a system that has no descriptor left for anybody."""
+    """A listening socket on a system that has no descriptor left."""
 
     def __init__(self, listening: socket.socket) -> None:
         self.listening = listening
@@ -299,7 +299,7 @@ def test_a_dead_peer_does_not_end_a_program_that_let_sigpipe_do_so(way: str) -> 
         ours.send([bytes(5_000_000)])
     theirs.close()
     child = os.fork()
-    if not child:  # no pytest in here
+    if not child:  # pytest must not run in the child
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         try:
             if way == "waiting":
@@ -326,7 +326,7 @@ def test_a_fork_that_forgets_its_copy_does_no_harm(server: SocketTransport, clie
 
 
 class TestFairness:
-    """What a listener takes of many peers, and of those that read nothing."""
+    """A listener with many peers, and with peers that read nothing."""
 
     TERMS = Terms(unsent_bytes=4_000_000, pause_bytes=100_000)
 

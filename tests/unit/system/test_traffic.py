@@ -1,4 +1,4 @@
-"""Who is cut off when all that peers hold together is too much, and that nobody else is."""
+"""Which peers are disconnected when all peers together hold too much memory, and which are not."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MOST = 200 * MIB + SURPLUS_BYTES
 
 @dataclass(eq=False)
 class FakePeer:
-    """A peer that leaves when it is cut off."""
+    """A peer that leaves when it is disconnected."""
 
     traffic: Traffic
     reasons: list[str] = field(default_factory=list)
 
     def cut_off(self, why: str) -> None:
-        """Note it, and leave."""
+        """Record the disconnection, and leave."""
         self.reasons.append(why)
         self.traffic.left(self)
 

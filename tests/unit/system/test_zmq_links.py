@@ -1,4 +1,4 @@
-"""What only ZeroMQ links do; the rest is in test_transport_contract.py."""
+"""ZeroMQ links, except what test_transport_contract.py tests."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_every_link_gets_its_turn(directory: Path, server: SocketTransport, clie
 
 
 class TestAbsentServer:
-    """A server that is not up: libzmq takes some messages, the outbox the rest up to its bound."""
+    """If the server is down, libzmq takes some messages, and the outbox the rest up to its bound."""
 
     MESSAGE = (b"m" * 1000,)
     BOUND = 100_000

@@ -1,4 +1,4 @@
-"""What a ZeroMQ socket says is understood as a ROUTER would, and nothing that a stranger says takes memory or time."""
+"""The ZMTP server understands ZeroMQ sockets as a ROUTER does; no input of a stranger costs much memory or time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MORE = 1
 
 
 class Peer:
-    """A stream, and the other end of its connection, which sends raw bytes."""
+    """A stream and the other end of its connection, which sends raw bytes."""
 
     def __init__(self, greeting: bytes = HELLO) -> None:
         ours, self.theirs = socket.socketpair()
@@ -37,7 +37,7 @@ class Peer:
         self.say(greeting)
 
     def say(self, data: bytes) -> None:
-        """Send all of it, while the stream takes what comes."""
+        """Send all bytes, while the stream takes what arrives."""
         left = memoryview(data)
         while left:
             with suppress(BlockingIOError):
@@ -47,12 +47,12 @@ class Peer:
             self.take()
 
     def take(self) -> None:
-        """Let the stream take what has come."""
+        """Let the stream take what has arrived."""
         self.messages += self.stream.take()
         self.held_bytes_most = max(self.held_bytes_most, self.stream.arrived_bytes)
 
     def hear(self) -> bytes:
-        """What the stream has sent."""
+        """The bytes that the stream has sent."""
         return self.theirs.recv(MIB)
 
     def __enter__(self) -> Peer:

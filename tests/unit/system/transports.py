@@ -1,4 +1,4 @@
-"""Waiting for what a transport receives."""
+"""Waits for messages of a transport."""
 
 from __future__ import annotations
 

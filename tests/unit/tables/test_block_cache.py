@@ -1,4 +1,4 @@
-"""The ring of expanded blocks: what was placed lies where the arrays say, until something newer needs the room."""
+"""The ring of expanded blocks: each block lies where the arrays say, until a newer one needs its room."""
 
 from __future__ import annotations
 

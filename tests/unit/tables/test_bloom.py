@@ -1,4 +1,4 @@
-"""The Bloom filter: never a false refusal, and as many false passes as its size says."""
+"""The Bloom filter: no false negatives, and false positives at the rate that follows from its size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORDS, WORD_BITS = 8, 32
 
 
 def expected_false_positives(bits_per_key: float) -> float:
-    """Of a split block filter: a line has Poisson many keys, and each sets one of 32 bits in each of its 8 words."""
+    """The rate of a split block filter: a line has Poisson many keys; each sets 1 of 32 bits in each of its 8 words."""
     mean = LINE_BITS / bits_per_key
     total, probability = 0.0, exp(-mean)
     for keys in range(int(mean * 4) + 20):

@@ -1,4 +1,4 @@
-"""The cut keys part the bytes of a range, to about a block."""
+"""The cut keys divide the bytes of a range, accurate to about a block."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BLOCK = 100
 
 
 def table(number: int, first: int, blocks: int) -> TableRecord:
-    """A table with a block for each of consecutive keys."""
+    """A table of consecutive keys with a block for each."""
     keys = [key_of(first), key_of(first + blocks - 1)]
     return TableRecord(number, blocks * BLOCK, blocks, 0, keys[0], keys[1], 0)
 

@@ -1,4 +1,4 @@
-"""A main of several parts answers as one table would."""
+"""A main of several parts behaves like one table."""
 
 from __future__ import annotations
 

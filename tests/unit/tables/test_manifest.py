@@ -1,4 +1,4 @@
-"""Manifests: versions that end, and mains whose parts are apart."""
+"""Manifests: versions that end, and mains whose parts do not overlap."""
 
 from __future__ import annotations
 

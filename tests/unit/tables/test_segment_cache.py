@@ -1,4 +1,4 @@
-"""What tables keep in memory: bounded, gone with the table, and gone at any moment without a wrong answer."""
+"""The cache of tables: bounded, released with the table, and evicted at any moment without wrong results."""
 
 from __future__ import annotations
 

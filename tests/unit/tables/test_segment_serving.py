@@ -1,4 +1,4 @@
-"""An open segment: which table answers, what a new manifest changes, which files are orphans."""
+"""An open segment: which table has the value of a key, what a new manifest changes, which files are orphans."""
 
 from __future__ import annotations
 

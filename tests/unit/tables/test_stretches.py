@@ -1,4 +1,4 @@
-"""How far a reader gets in several layers with the entries it wants, and where one layer has a stretch for itself."""
+"""Stretches: how far the wanted entries reach in several layers, and where only one layer has entries."""
 
 from __future__ import annotations
 

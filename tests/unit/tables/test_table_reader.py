@@ -1,4 +1,4 @@
-"""Reading tables: points, chunks and pages of every layout."""
+"""Reading tables of every layout: single keys, chunks and pages."""
 
 from __future__ import annotations
 

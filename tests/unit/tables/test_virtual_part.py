@@ -1,4 +1,4 @@
-"""Virtual parts answer for what lies within their bounds, and for nothing else."""
+"""Virtual parts return what lies within their bounds, and nothing else."""
 
 from __future__ import annotations
 

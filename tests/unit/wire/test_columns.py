@@ -1,4 +1,4 @@
-"""Columns: what goes in comes out, and nothing else comes out."""
+"""Columns: decoding returns exactly the encoded items."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_zero_byte_at_the_end_of_an_item_is_kept() -> None:
         (b"abcd", True, 1, 0, 3, False),  # too long
         (b"", False, 1, 0, 20, False),  # no msgpack
         (b"\xc1", False, 1, 0, 20, False),
-        (msgpack.packb([b"a"]), False, 2, 0, 20, False),  # fewer than promised
+        (msgpack.packb([b"a"]), False, 2, 0, 20, False),  # fewer than announced
         (msgpack.packb([b"a", b"b"]), False, 1, 0, 20, False),  # more
         (msgpack.packb([b"a"]) + b"x", False, 1, 0, 20, False),  # trailing byte
         (msgpack.packb([b""]), False, 1, 1, 20, False),

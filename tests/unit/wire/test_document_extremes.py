@@ -1,4 +1,4 @@
-"""Every document that a server makes is legal by construction: the largest of each passes the checks of its reader."""
+"""Every document made by a server is valid: the largest of each kind passes the checks of its reader."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ MAP = RouteMap(
 ROUTES = Routes(MAP.to_document(), dict.fromkeys(range(WORKERS_MAX), ENDPOINT))  # type: ignore[arg-type]
 RELATIVE = Relative(U64, LONGEST[:-1], LONGEST, WORKERS_MAX - 1, U64)
 CHANGE = Change(U64, "split", (RELATIVE,), (RELATIVE,) * (LOAD_CUTS_MAX + 2))
-"""A range is cut into parts, and what comes behind its last key."""
+"""A range is cut into parts, and the rest after its last key."""
 WORDS = "\N{EURO SIGN}" * REFUSAL_CHARACTERS_MAX
 LARGEST: list[Any] = [
     Refusal(WORDS, U64, U64, "f" * 4_096, U64, encode(ROUTES)),
@@ -98,7 +98,7 @@ def test_the_largest_of_each_document_is_read_by_the_other_side(document: Any) -
 
 @pytest.mark.parametrize("op", [Op.SCAN, Op.GET, Op.PUT, Op.DELETE])
 def test_a_load_report_of_the_longest_keys_and_the_most_ranges(op: Op) -> None:
-    """A page of a scan may begin right behind the longest key."""
+    """A page of a scan may begin right after the longest key."""
     meter = LoadMeter(WORKERS_MAX - 1, NoJitter(), lambda segment, parts: [LONGEST] * (parts - 1))
     sizes = {segment: RangeSize(32 * MIB, 32 * MIB, U64, U64, LONGEST) for segment in range(LOAD_RANGES_MAX + 1)}
     meter.report(sizes, 0)

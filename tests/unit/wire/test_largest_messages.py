@@ -1,8 +1,7 @@
-"""Every message between processes of the store fits into its limit when all that grows is at its largest.
+"""Every message between processes of the store fits into its limit with all its parts at their maximum.
 
-Ranges are 10,000, or as many as a store may have, and as their first keys have room; the others of a message stand
-beside it. What a client asks is bounded by what one call may be (tests of the wire format), and HEARTBEAT by its
-fields.
+There are 10,000 ranges, or as many as a store may have and their first keys have room for; each test names the other
+maxima. Requests of clients are bounded by the size of a call (tests of the wire format), and HEARTBEAT by its fields.
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ HOST = "s" * 64
 
 
 def boundaries(count: int) -> list[bytes]:
-    """As many first keys as the store has ranges, together as long as they may be."""
+    """The first keys of the maximum number of ranges, with their maximum total length."""
     each = min(KEY_BYTES_MAX, BOUNDARY_BYTES_MAX // count)
     return [b"", *(number.to_bytes(4, "big").ljust(each, b"k") for number in range(1, count))]
 
@@ -115,7 +114,7 @@ def routes(count: int) -> bytes:
 
 @cache
 def full_window() -> DedupWindow:
-    """Clients that write to many ranges in turn and fail at every second write."""
+    """Clients that write to many ranges in turn, where every second write fails."""
     window = DedupWindow()
     for number in range(1, 3_000):
         window.note(RequestId(1, number * 200), 0, 0, b"" if number % 2 else b"%d" % -(2**62))
@@ -146,7 +145,7 @@ EPOCHS_OF_CHILDREN = {2**32 - 1: 2**32 - 1, 2**32 - 2: 2**32 - 1}
 
 
 def assignments(count: int) -> Assignments:
-    """One worker has all ranges, and all of them are children of changes under way."""
+    """One worker has all ranges, all of them children of changes under way."""
     starts = boundaries(count)
     ranges = [
         Assignment(2**32 - 1 - at, start, end, 2**32 - 1, create=True)
@@ -258,7 +257,7 @@ def test_no_split_makes_the_first_keys_of_ranges_too_long() -> None:
 
 
 def record(number: int, keys: bytes = LONGEST) -> TableRecord:
-    """Of a virtual part of a linked table."""
+    """The bounds of a virtual part of a linked table."""
     first = number.to_bytes(4, "big").ljust(len(keys), b"f")
     last = number.to_bytes(4, "big").ljust(len(keys), b"l")
     return TableRecord(number, LARGE, 9, 9, first, last, 2**64 - 1, 2**32 - 1, LARGE, first, last + b"l", LARGE)

@@ -1,4 +1,4 @@
-"""Documents between processes: each comes back, and anything else is refused by name."""
+"""Documents between processes: each is decoded as it was encoded, and anything else is refused by name."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ def test_a_document_with_other_fields_is_refused(kind: type, values: Any) -> Non
     [
         b"",
         b"\xc1",
-        b"\x80\x00",  # something after the map
-        b"\x81\x90\x01",  # a key that cannot be one
+        b"\x80\x00",  # trailing bytes after the map
+        b"\x81\x90\x01",  # a key of a type that is not allowed
         b"\x91" * 5_000,  # nested deeply
         b"\xdf\xff\xff\xff\xff",  # four thousand million fields
         b"\x81\xa6worker\xd4\x01\x00",  # an extension type
-        b"\x81\xa1\xff\x01",  # no UTF-8
+        b"\x81\xa1\xff\x01",  # not UTF-8
     ],
 )
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

@@ -1,4 +1,4 @@
-"""The map from keys to segments: every key has exactly one owner."""
+"""The route map: every key has exactly one owner."""
 
 from __future__ import annotations
 

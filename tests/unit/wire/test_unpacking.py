@@ -1,4 +1,4 @@
-"""What it costs to decode bytes of a stranger follows from how many they are."""
+"""The cost of decoding bytes of a stranger is bounded by their number."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ PLAIN = st.recursive(
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """The bytes of a document, some of them replaced, removed or doubled."""
+    """The bytes of a document, with some replaced, removed or doubled."""
     frame = bytearray(msgpack.packb(draw(PLAIN)))
     for _ in range(draw(st.integers(0, 4))):
         at = draw(st.integers(0, len(frame)))
@@ -61,7 +61,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 
 def memory_of_decoding(decode: Any, *arguments: Any) -> int:
-    """The most that a decoder has held of memory; it may refuse what it is given."""
+    """The maximum memory held by a decoder, which may refuse its input."""
     tracemalloc.start()
     try:
         with suppress(MalformedMessage, InvalidColumn, *FLAWS):

@@ -1,4 +1,4 @@
-"""The header: its bytes, and what is no message."""
+"""The header: its bytes, and the input that is no message."""
 
 from __future__ import annotations
 

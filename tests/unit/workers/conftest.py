@@ -1,4 +1,4 @@
-"""A worker that serves."""
+"""Fixtures: a serving worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker acknowledges, when, and what of it the next process knows."""
+"""When a worker acknowledges writes, and which of them the next process knows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker whose disk takes no writes serves reads, refuses writes, and starts again when there is room."""
+"""A worker whose disk accepts no writes serves reads, refuses writes, and starts again once there is room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker from its registration to its stop, and what a stop leaves to the next process."""
+"""A worker from its registration to its stop, and what it leaves to the next process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_worker_whose_log_has_writes_that_the_map_cannot_know_of_does_not_star
 
 
 class RefusesToRename(PosixFilesystem):
-    """Renames nothing to this path."""
+    """A filesystem in which renames to this path fail."""
 
     refused = manifest(2)
 
@@ -137,7 +137,7 @@ def test_a_stop_while_log_files_are_released_still_tells_of_every_record(worker:
     worker.sync()
     worker.ask(Op.FLUSH)
     worker.settle()
-    worker = reopened(worker)  # the log of before is a closed file, which nothing needs
+    worker = reopened(worker)  # the former log file is closed, and nothing needs it
     assert isinstance(worker.jobs[0].spec, ReleaseSpec)
     worker.put({b"b": b"2"}, sequence=9)
     worker.sync()

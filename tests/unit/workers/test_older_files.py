@@ -1,4 +1,4 @@
-"""A worker notices when files have gone back to what they were: a manifest, or its whole directory."""
+"""A worker detects files replaced by older versions: a manifest, or its whole directory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MANIFEST = "segments/00000001/MANIFEST"
 
 
 def flushed(worker: WorkerDriver, value: bytes) -> WorkerDriver:
-    """The same store after a write and its flush; the next process then releases the log of this one."""
+    """The same store after a write and its flush; the next process then releases this log."""
     worker.put({b"a": value}, sequence=int(value) + 10 * worker.epoch)
     worker.sync()
     worker.ask(Op.FLUSH, sequence=9 + 10 * worker.epoch)

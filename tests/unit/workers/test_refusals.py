@@ -1,4 +1,4 @@
-"""Requests that a worker refuses, and what it says then."""
+"""Requests that a worker refuses, and the texts of the refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker whose log cannot be opened takes its place, refuses everything, and ends when to try again."""
+"""A worker whose log cannot be opened registers, refuses everything, and ends when it is time to try again."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def flip(file: Path) -> None:
 
 
 class Driver:
-    """A refusing core on these files, and what it has sent since it was last looked at."""
+    """A refusing core on these files, and the messages it has sent since the last check."""
 
     def __init__(self, root: Path, failure: Corruption | StorageFailure | None = None) -> None:
         self.now_ns = SECOND_NS

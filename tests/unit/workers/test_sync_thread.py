@@ -1,4 +1,4 @@
-"""Syncs off the event loop: their order, and how they end."""
+"""Syncs outside the event loop: their order, and how they end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.unit.faulty_filesystem import FaultyFilesystem
 
 
 def ends(filesystem: FaultyFilesystem, directory: str | None, broken: str = "") -> list[Event]:
-    """What is posted for a sync of two new files, and perhaps of their directory; `broken` operations fail."""
+    """The events posted for a sync of two new files, and maybe of their directory; `broken` operations fail."""
     filesystem.make_directory("d")
     files = tuple(filesystem.create(path) for path in ("d/1", "d/2"))
     filesystem.trace.clear()

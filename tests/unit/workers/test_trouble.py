@@ -1,4 +1,4 @@
-"""What an operator is told of a worker's trouble, and of how its log was found."""
+"""The reports to an operator about a worker's trouble, and about the state in which its log was found."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_log_that_finds_the_disk_full_is_told_while_writes_are_refused() -> No
     stalls = Stalls()
     trouble = Trouble({}, stalls)
     stalls.refused("buffers of the range", 0)
-    assert trouble.news() == [], "pressure is no trouble"
+    assert trouble.news() == [], "pressure does not count as trouble"
     stalls.refused(FULL, 0)
     assert said(trouble.news()) == [f"{FULL}; writes may be refused until there is room"]
     stalls.pass_time(QUIET_NS)

@@ -1,4 +1,4 @@
-"""Writes whose caller is cancelled: they are not taken back, and what is read later comes behind them."""
+"""Writes whose caller is cancelled: they are not undone, and later reads follow them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def use(server: FakeServer, program: Callable[[AsyncClient], Awaitable[None]]) -
 
 
 async def token_of(write: Awaitable[Any]) -> bytes:
-    """Wait for a write until it is cancelled by a timeout."""
+    """Wait for a write, which a timeout cancels."""
     with pytest.raises(TimeoutError) as caught:
         await asyncio.wait_for(write, 0.1)
     cancelled = caught.value.__cause__
@@ -97,7 +97,7 @@ def test_a_write_that_has_not_left_is_dropped(server: FakeServer) -> None:
 
 
 def test_reads_wait_for_nothing_else() -> None:
-    """Not for writes that somebody waits for, and not for those of other ranges."""
+    """A read does not wait for writes that have a waiting caller, nor for those of other ranges."""
     driver = SessionDriver(FakeCluster())
     write, elsewhere = put(b"a", b"1"), get(b"\xff")
     driver.submit(write)
@@ -144,7 +144,7 @@ def test_an_answer_that_comes_before_the_task_learns_of_its_cancellation_counts(
         server.resume()
         assert server.answered.acquire(timeout=10)
         reading = asyncio.create_task(client.get(b"b"))
-        await asyncio.sleep(0)  # now a turn is due in which the answer is taken
+        await asyncio.sleep(0)  # now the turn is due in which the reply is taken
         write.cancel()
         await asyncio.wait([write])
         token = cancelled_in(write).token  # type: ignore[attr-defined]
@@ -201,7 +201,7 @@ def test_a_write_that_is_cancelled_before_it_is_sent_is_dropped(server: FakeServ
 
 
 def cancelled_in(write: asyncio.Task[None]) -> asyncio.CancelledError:
-    """The error of a write that was cancelled."""
+    """The error of a cancelled write."""
     with pytest.raises(asyncio.CancelledError) as caught:
         write.result()
     return caught.value

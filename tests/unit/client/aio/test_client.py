@@ -1,4 +1,4 @@
-"""The asyncio client over real sockets: its methods, gathering, cancellation, close."""
+"""The asyncio client over real sockets: its methods, concurrent calls, cancellation and close."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.unit.fake_server import FakeServer
 
 
 def use(server: FakeServer, program: Callable[[AsyncClient], Awaitable[Any]], **options: Any) -> Any:
-    """Run a program with a client, in an event loop of its own."""
+    """Run a program with a client in a new event loop."""
 
     async def run() -> Any:
         async with await connect_async(server.url, **options) as client, asyncio.timeout(30):

@@ -75,7 +75,7 @@ def test_errors_reach_the_caller(client: Client, server: FakeServer) -> None:
     with pytest.raises(InvalidRequest, match="no such thing"):
         client.put(b"k", b"v")
     server.cluster.script.append(Refuse(Status.BUSY, 60_000, Refusal("range bytes", 2, 1)))
-    with pytest.raises(Busy, match="range bytes"):  # not asked again before the deadline, so nothing is in doubt
+    with pytest.raises(Busy, match="range bytes"):  # not retried before the deadline, so nothing is in doubt
         client.put(b"k", b"v", timeout=1)
     assert client.get(b"k") is None
 
@@ -172,7 +172,7 @@ def test_calls_of_threads_are_gathered_while_one_is_under_way(client: Client, se
 
 
 def test_the_lead_is_handed_over(client: Client, server: FakeServer) -> None:
-    """The leader's call ends first; the other thread's answer comes only afterwards."""
+    """The leader's call ends first; the reply for the other thread comes only after that."""
     server.pause()
     forget_requests(server)
     leader, leader_ended = in_thread(client.get, b"a")
@@ -202,7 +202,7 @@ def test_a_follower_leads_when_the_leader_is_gone(client: Client, server: FakeSe
 
 
 def test_the_lead_passes_by_who_was_settled_meanwhile(client: Client, server: FakeServer) -> None:
-    """Of three threads two are settled at once; the third must not be left without a leader."""
+    """The calls of two of three threads end at once; the third must not be left without a leader."""
     server.pause()
     forget_requests(server)
     threads = []

@@ -1,4 +1,4 @@
-"""The blocking client when something strikes in the middle: interrupts, a full table of descriptors."""
+"""The blocking client when a call is interrupted, or when no file descriptor is left."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_keyboard_interrupt_leaves_the_client_usable(client: Client, server: F
 
 
 class Torn(BaseException):
-    """Strikes like a KeyboardInterrupt, where the test wants it."""
+    """Raised like a KeyboardInterrupt, where the test wants it."""
 
 
 def test_an_interrupt_in_the_middle_of_an_event_starts_over(
@@ -81,7 +81,7 @@ def test_an_interrupt_in_the_middle_of_an_event_starts_over(
 
 
 class StrikingSocket:
-    """A socket that takes and gives a thousand bytes at a time, and tears in one thread just after it did."""
+    """A socket that sends and receives a thousand bytes at a time, and raises in one thread just after that."""
 
     def __init__(self, socket: Any, strikes: str) -> None:
         self._socket = socket
@@ -111,7 +111,7 @@ class StrikingSocket:
 
 
 def striking_socket(client: Client, strikes: str) -> StrikingSocket:
-    """Put it between the client and its one worker."""
+    """Replace the socket between the client and its worker."""
     stream = client._pump._transport._links["worker:0"]._connection.stream  # type: ignore[attr-defined]
     stream.socket = StrikingSocket(stream.socket, strikes)
     return stream.socket  # type: ignore[no-any-return]
@@ -191,7 +191,7 @@ def test_an_interrupted_wait_is_no_reason_to_start_over(
 
 
 class StrikingInbox(deque[Call]):
-    """Tears in one thread, just after it gave a call away."""
+    """Raises in one thread, just after it sent a call."""
 
     thread: threading.Thread | None = None
 
@@ -276,9 +276,9 @@ def test_without_descriptors_a_new_client_says_so(server: FakeServer, monkeypatc
 
 
 class ScriptedLead:
-    """The lock of a pump, with things that happen just before it is asked for or given back.
+    """The lock of a pump, with hooks that run just before it is acquired or released.
 
-    What happens before it is asked for may answer that it is taken.
+    A hook before the acquisition may return that the lock is taken.
     """
 
     def __init__(self, pump: Pump) -> None:
@@ -308,7 +308,7 @@ class ScriptedLead:
 
 
 def parked(pump: Pump, key: bytes) -> Ticket:
-    """The ticket of a thread that waits until somebody wakes it."""
+    """The ticket of a thread that waits to be woken."""
     ticket = Ticket(Single(SECOND_NS, Op.GET, key), pump)
     ticket.parking = SimpleQueue()
     pump._tickets[ticket.call] = ticket
@@ -317,7 +317,7 @@ def parked(pump: Pump, key: bytes) -> Ticket:
 
 
 def test_who_takes_the_lead_for_a_moment_only_hands_it_over(client: Client) -> None:
-    """Its call is settled just before it looks whether somebody leads; meanwhile another finds the lead taken."""
+    """The thread's call ends just before it tries to lead; meanwhile another thread finds the lead taken."""
     pump = client._pump
     lead = ScriptedLead(pump)
     mine, others = Ticket(Single(SECOND_NS, Op.GET, b"a"), pump), []

@@ -1,4 +1,4 @@
-"""Calls in the middle of other calls of the same thread: from signal handlers, and from what is finalized."""
+"""Calls within other calls of the same thread: from signal handlers, and from finalizers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def cluster() -> FakeCluster:
 
 
 def strike_when_asked(server: FakeServer) -> None:
-    """Send the main thread a signal while the server has a message that it does not answer."""
+    """Send the main thread a signal while the server has an unanswered message."""
     await_request(server)
     main = threading.main_thread().ident
     assert main is not None
@@ -35,7 +35,7 @@ def strike_when_asked(server: FakeServer) -> None:
 
 
 def call_while_waiting(server: FakeServer, outer: Callable[[], Any], inner: Callable[[], Any]) -> tuple[Any, Any]:
-    """How a call ends, and one that a signal handler makes while the first waits for its answer."""
+    """The ends of a call, and of a call made by a signal handler while the first waits for its reply."""
     ended: list[Any] = []
 
     def handler(*_: object) -> None:
@@ -94,7 +94,7 @@ def test_a_scan_of_the_outer_call_is_not_read_by_the_inner_one(client: Client, s
 
 
 def test_a_handler_of_a_thread_that_waits_for_another_to_lead(client: Client, server: FakeServer) -> None:
-    """Python runs handlers in the main thread, which here is not the one that receives."""
+    """Python runs handlers in the main thread, which is not the receiving thread here."""
     server.pause()
     forget_requests(server)
     leader, leader_ended = in_thread(client.get, b"a")
@@ -107,7 +107,7 @@ def test_a_handler_of_a_thread_that_waits_for_another_to_lead(client: Client, se
 
 @pytest.mark.parametrize("every", [1, 7])
 def test_a_call_at_any_line_of_another(client: Client, server: FakeServer, every: int) -> None:
-    """As the collector may finalize an object anywhere. No outer call is harmed, and no inner one is lost."""
+    """The collector may finalize an object anywhere. No outer call is harmed, and no inner one is lost."""
     inner, striking, lines = 0, False, 0
 
     def strike(frame: FrameType, event: str, _: object) -> Any:

@@ -1,4 +1,4 @@
-"""What a caller may pass, what is made of it, and what is refused."""
+"""The arguments of calls: what is accepted, what it becomes, and what is refused."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_bytes_like_objects_become_bytes(item: Any) -> None:
     "check", [checked_value, lambda item: checked_values([item, item]), lambda item: checked_values([item, b"a"])]
 )
 def test_a_memoryview_of_wider_items_is_refused(check: Callable[[Any], Any]) -> None:
-    """Its length is not its size, by which requests are cut."""
+    """The length of a memoryview may differ from its size, by which requests are cut."""
     with pytest.raises(InvalidRequest, match=r"memoryview of 'I': cast it with .cast\('B'\)"):
         check(WIDE)
 

@@ -1,4 +1,4 @@
-"""Cutting a batch by range, above all where 8 bytes of a key do not decide."""
+"""Cutting a batch by range, especially where 8 bytes of a key do not decide."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def rejoined(pieces: list[tuple[int, Piece]], entries: int) -> list[tuple[int, b
 
 
 def check(keys: list[bytes], values: list[bytes] | None, starts: list[bytes]) -> list[tuple[int, Piece]]:
-    """Cut, and compare with the plain way."""
+    """Cut a batch, and compare the result with that of a simple implementation."""
     pieces = cut(checked_keys(keys), checked_values(values) if values else None, Boundaries([b"", *starts]))
     expected = [
         (bisect_right(starts, key), key, value) for key, value in zip(keys, values or [None] * len(keys), strict=True)

@@ -1,4 +1,4 @@
-"""While a scan reads one range, it looks once into the next, so that the layers there are in order when it comes."""
+"""While a scan reads one range, it prepares the next once, so that its layers are sorted when the scan gets there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes of ranges as a session sees them, and what it has sent."""
+"""Changes of ranges as a session sees them, and the messages it has sent."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ VALUES = [b"value of " + key for key in KEYS]
 
 
 def split(driver: SessionDriver) -> None:
-    """Segment 2 (40 to 80, worker 0) becomes 5 and, from 60 on and at the other worker, 6. The session is told."""
+    """Split segment 2 (40 to 80, worker 0) into 5 and, from 60 on, 6 at the other worker, and inform the session."""
     driver.cluster.split(2, b"\x60", [0, 1])
     driver.cluster.fence()
     driver.receive(driver.cluster.broadcast())
 
 
 def merge(driver: SessionDriver, segment: int, worker: int = 1) -> None:
-    """A segment and the one behind it become one. The session is told."""
+    """Merge a segment with its right neighbour, and inform the session."""
     driver.cluster.merge(segment, worker)
     driver.cluster.fence()
     driver.receive(driver.cluster.broadcast())
 
 
 def sent(driver: SessionDriver, op: Op) -> list[tuple[str, int, int, bool]]:
-    """Link, segment, sequence of what was sent, and whether as a retry."""
+    """Link, segment and sequence of the messages sent, and whether they were retries."""
     return [
         (link, header.segment, header.sequence, bool(header.flags & Flag.RETRY))
         for link, header in driver.sent
@@ -34,6 +34,6 @@ def sent(driver: SessionDriver, op: Op) -> list[tuple[str, int, int, bool]]:
 
 
 def late(driver: SessionDriver) -> Frames:
-    """The first message arrives; its answer is under way."""
+    """Deliver the first message; its reply is under way."""
     (reply,) = driver.cluster.receive(*driver.wire.popleft())
     return reply

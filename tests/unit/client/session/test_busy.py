@@ -1,4 +1,4 @@
-"""Writers slow down before anything is refused; who is refused waits or fails, as the caller chose."""
+"""Writers slow down before anything is refused; a refused write waits or fails, as the caller chose."""
 
 from __future__ import annotations
 

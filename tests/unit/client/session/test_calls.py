@@ -1,4 +1,4 @@
-"""What each call settles with when nothing goes wrong."""
+"""The result of each call when nothing goes wrong."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_a_scan_asks_only_the_segments_it_needs(full: SessionDriver) -> None:
 
 @pytest.mark.parametrize("mode", ScanMode)
 def test_a_page_for_which_nobody_waits_any_more_is_ended(full: SessionDriver, mode: ScanMode) -> None:
-    """It may be the first of its range: only its answer tells what the worker holds."""
+    """It may be the first of its range, so only its reply shows whether the worker holds anything for it."""
     full.cluster.page_entries = 3
     call = ScanPage(TIMEOUT_NS, b"\x40", b"", False, False, 0, mode)
     full.submit(call)

@@ -1,4 +1,4 @@
-"""How much is under way at once, in which order, and what is gathered into one message."""
+"""The number of requests under way, their order, and calls gathered into one message."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_reads_do_not_wait_for_writes(driver: SessionDriver) -> None:
     "fate", [Lose.REQUEST, Lose.REPLY, Refuse(Status.BUSY, 100), Refuse(Status.UNKNOWN), Refuse(Status.STALE_ROUTE)]
 )
 def test_parts_added_in_order_are_applied_in_order(driver: SessionDriver, fate: Lose | Refuse) -> None:
-    """A later write of a key never overtakes an earlier one, whatever becomes of that."""
+    """A later write of a key never overtakes an earlier one, however that ends."""
     driver.cluster.script.append(fate)
     for version in (b"1", b"2", b"3"):
         driver.submit(put_many([b"a", b"b"], [version, version]))
@@ -196,7 +196,7 @@ def test_gathered_calls_have_deadlines_of_their_own(driver: SessionDriver) -> No
 
 
 def test_a_refused_gathered_write_goes_on_without_those_that_gave_up(driver: SessionDriver) -> None:
-    """They are told that nothing was applied, so it must not be applied later."""
+    """Their callers are told that nothing was applied, so it must not be applied later."""
     driver.cluster.script.append(Refuse(Status.BUSY, 200))
     hasty, patient = put(b"a", timeout_ns=100 * MILLISECOND_NS), put(b"b")
     driver.submit(hasty, patient)

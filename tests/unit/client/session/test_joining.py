@@ -1,4 +1,4 @@
-"""How a session finds its router and its store again after a restart of the cluster, and never takes another store."""
+"""A session finds its router and its store again after a restart of the cluster, and never uses another store."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def through_router() -> SessionDriver:
 
 
 def stop(driver: SessionDriver) -> None:
-    """Nobody answers any more."""
+    """Stop all replies."""
     driver.silent = {"router"}
     driver.failing = {"worker:0", "worker:1"}
 
 
 def start(driver: SessionDriver) -> None:
-    """The cluster is there again: all its workers have new ownerships."""
+    """Bring the cluster back, with new ownerships for all workers."""
     driver.silent.clear()
     driver.failing.clear()
     for worker in driver.cluster.endpoints:

@@ -1,4 +1,4 @@
-"""Conditional operations in a session, and what becomes of writes whose answers never come."""
+"""Conditional operations in a session, and the outcomes of writes whose replies never come."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def compare_and_set(key: bytes, expected: bytes | None, value: bytes | None) -> 
 
 
 def unknown(driver: SessionDriver, call: Call) -> OutcomeUnknown:
-    """The error of a call whose time is over."""
+    """The error of a call after its deadline."""
     driver.advance(10_010)
     error = driver.ended[call]
     assert type(error) is OutcomeUnknown
@@ -128,7 +128,7 @@ def test_the_outcome_of_one_key(driver: SessionDriver, lost: Lose, ending: Endin
 
 
 def test_what_was_not_applied_is_refused_when_it_comes_late(driver: SessionDriver) -> None:
-    """Two puts travel together. One is given up, and somebody is told that it was not applied: neither is, then."""
+    """Two puts are sent together. One is given up and reported as not applied, so neither may be applied."""
     hasty, patient = put(b"n", b"1", 2 * SECOND), put(b"o", b"2")
     driver.cluster.script.extend([Lose.REQUEST] * 3)
     driver.submit(hasty, patient)
@@ -149,7 +149,7 @@ def test_a_write_that_is_too_old_has_a_token(driver: SessionDriver) -> None:
 
 
 def test_the_parts_of_a_batch_may_end_differently(driver: SessionDriver) -> None:
-    """Four ranges: one is answered, one is applied and not answered, one never arrives, one finds its worker away."""
+    """Four ranges: one replies, one applies without a reply, one gets no request, and the worker of one is down."""
     keys = [b"\x01", b"\x41", b"\x81", b"\xc1"]
     driver.cluster.script.extend([None, Lose.REPLY, Lose.REQUEST, *[Lose.REQUEST] * 100])
     call = put_many(keys, keys)
@@ -169,7 +169,7 @@ def test_the_parts_of_a_batch_may_end_differently(driver: SessionDriver) -> None
 
 
 def test_parts_that_never_left_are_not_applied(driver: SessionDriver) -> None:
-    """A write is under way to the first range: what the batch has for it waits, and is dropped at the deadline."""
+    """A write is under way to the first range, so the batch's part for it waits, and is dropped at the deadline."""
     driver.silent |= {"router", "worker:0"}
     driver.submit(put(b"\x01"))
     call = put_many([b"\x01", b"\xc1"], [b"1", b"2"], timeout_ns=SECOND)

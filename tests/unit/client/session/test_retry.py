@@ -1,4 +1,4 @@
-"""What the session does when something goes wrong: what is sent again, when, where to, and how calls end at last."""
+"""Retries of the session: what it sends again, when and where, and how calls finally end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the session believes of routes: newer ones, older ones, of whom and when it asks, links that come and go."""
+"""The routes of a session: newer and older ones, when and where it asks for them, and links that come and go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When things are due."""
+"""Timers of a session: which events are due, and when."""
 
 from __future__ import annotations
 

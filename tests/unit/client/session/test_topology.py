@@ -1,4 +1,4 @@
-"""What the session does when ranges are split, merged or moved: who is asked what, under which number, and when."""
+"""The session when ranges are split, merged or moved: its requests, their numbers, and when it sends them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.unit.client.session.session_changes import KEYS, VALUES, late, merge,
 from tests.unit.client.session_driver import TIMEOUT_NS, SessionDriver, get, get_many, put, put_many
 from tests.unit.fake_cluster import Lose, Refuse
 
-# What waits
+# Waiting requests
 
 
 def test_what_waits_goes_to_the_owners_of_its_keys(driver: SessionDriver) -> None:
@@ -68,7 +68,7 @@ def test_the_rest_of_an_answer_in_parts_is_asked_of_the_owners(driver: SessionDr
     assert {segment for _, segment, _, _ in sent(driver, Op.GET)[2:]} == {5, 6}
 
 
-# What is under way
+# Requests under way
 
 
 @pytest.mark.parametrize("many", [False, True])
@@ -84,7 +84,7 @@ def test_a_write_refused_by_the_former_owner_is_new_to_its_heirs(driver: Session
 
 
 def test_a_write_that_was_left_is_not_sent_under_another_number(driver: SessionDriver) -> None:
-    """Its token names the number under which it was sent, and says that it is not applied."""
+    """The token names the sequence under which it was sent, and the outcome is that it was not applied."""
     calls = [put(key, value) for key, value in zip(KEYS, VALUES, strict=True)]
     driver.submit(*calls)
     for left in calls[1], calls[-1]:
@@ -188,7 +188,7 @@ def test_an_open_write_older_than_one_that_was_applied_is_unknown_after_a_merge(
 
 @pytest.mark.parametrize("lost", [Lose.REQUEST, Lose.REPLY])
 def test_a_share_cannot_be_told_once_shares_have_merged_again(driver: SessionDriver, lost: Lose) -> None:
-    """The merged segment knows the number of the write, which only one of the shares may have brought."""
+    """The merged segment knows the sequence of the write, which only one of the shares may have used."""
     driver.cluster.script.append(Lose.REQUEST)
     call = put_many(KEYS, VALUES)
     driver.call(call)
@@ -348,7 +348,7 @@ def test_busy_heirs_are_named_at_the_deadline(driver: SessionDriver) -> None:
 
 
 def test_headers_of_two_shares_differ_in_their_segment_only(driver: SessionDriver) -> None:
-    """And their answers are told apart by it."""
+    """Their replies are distinguished by it."""
     driver.cluster.script.append(Lose.REPLY)
     call = put_many(KEYS, VALUES)
     driver.call(call)

@@ -1,4 +1,4 @@
-"""Scans of a session whose ranges are split, merged or moved: who is asked for the next page, and what ends them."""
+"""Scans of a session whose ranges are split, merged or moved: where they read the next page, and what ends them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def full(driver: SessionDriver) -> SessionDriver:
 
 
 def ask(driver: SessionDriver, scan: Scan) -> list[Any]:
-    """The next page."""
+    """Read the next page."""
     call = scan.next_call()
     assert call is not None
     answer = driver.call(call)

@@ -1,7 +1,7 @@
-"""A store whose load and content are known exactly: it measures as workers do, and makes the changes it is told.
+"""A model of a store whose load and content are known exactly. It measures as workers do, and makes requested changes.
 
-Keys are numbers below KEYS in eight bytes. A round is a second. A change takes CHANGE_ROUNDS of them; its children are
-measured anew.
+Keys are numbers below KEYS in eight bytes. A round is a second. A change takes CHANGE_ROUNDS rounds, and measurements
+of its children start anew.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ from shardstore.topology_options import TopologyOptions
 KEYS = 1_000_000
 CHANGE_ROUNDS = 3
 OPERATIONS_WHEN_BUSY = 100_000
-"""Operations a second of a worker that has no time left."""
+"""Operations per second of a fully busy worker."""
 
 
 def key_of(number: float) -> bytes:
-    """The key of that number."""
+    """The key with this number."""
     return int(number).to_bytes(8, "big")
 
 
 @dataclass(frozen=True)
 class Spread:
-    """An amount of load or bytes, even over the keys in [low, high)."""
+    """An amount of load or bytes, spread evenly over the keys in [low, high)."""
 
     low: float
     high: float
     amount: float
 
     def within(self, low: float, high: float) -> float:
-        """How much of it lies there."""
+        """The part of the amount in an interval."""
         return self.amount * max(0.0, min(high, self.high) - max(low, self.low)) / (self.high - self.low)
 
 
 @dataclass
 class ModelRange:
-    """One range of the store."""
+    """One range of the model."""
 
     low: float
     high: float
@@ -61,7 +61,7 @@ class ModelRange:
 
 @dataclass
 class ModelStore:
-    """`busy` and `content` may be replaced between rounds; `edge` is where keys are appended, with no keys above."""
+    """The model. `busy` and `content` may be replaced between rounds; keys are appended at `edge`, above all others."""
 
     workers: list[WorkerLoad]
     ranges: list[ModelRange]
@@ -81,7 +81,7 @@ class ModelStore:
         self.next_segment = 1 + max(one.segment for one in self.ranges)
 
     def run(self, rounds: int, before_each: Callable[[ModelStore], None] = lambda store: None) -> list[Plan]:
-        """Let so many seconds pass; answers what was decided in them."""
+        """Let this many seconds pass; returns the decisions made in them."""
         plans_before = len(self.plans)
         for _ in range(rounds):
             self.round += 1
@@ -103,11 +103,11 @@ class ModelStore:
         return sum(of.within(low, high) for of in self.content)
 
     def loads(self) -> StoreLoad:
-        """What the policies see now."""
+        """The loads as policies see them now."""
         return StoreLoad(self._measured(), self.workers, self.changes_under_way())
 
     def changes_under_way(self) -> int:
-        """How many changes are not done."""
+        """The number of changes under way."""
         return len({one.change for one in self.ranges if self.round < one.ready})
 
     def _decide(self) -> None:
@@ -201,7 +201,7 @@ class ModelStore:
 
 
 def even_store(workers: int, per_worker: int, options: TopologyOptions, **settings: object) -> ModelStore:
-    """A store cut evenly, the workers' ranges next to each other, as a new store is."""
+    """A store cut evenly, as a new store is, with the ranges of each worker adjacent."""
     count = workers * per_worker
     bounds = [KEYS * at // count for at in range(count + 1)]
     ranges = [ModelRange(bounds[at], bounds[at + 1], at // per_worker, at + 1, 0) for at in range(count)]

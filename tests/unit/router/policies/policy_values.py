@@ -1,4 +1,4 @@
-"""Values for the tests of policies: ranges next to each other, long settled, with nothing that asks for a change."""
+"""Values for tests of policies: adjacent ranges, settled for long, with no reason for a change."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from shardstore.topology_options import TopologyOptions
 NOW_NS = 10_000 * SECOND_NS
 UNIT = 10 * KIB
 OPTIONS = TopologyOptions(split_bytes=100 * UNIT)
-"""So little that a range may have it in the smallest store: what it may have does not depend on the others."""
+"""A size allowed for a range even in the smallest store, so that its limit does not depend on the others."""
 RESTED = History(0)
-"""Nothing was changed for long."""
+"""A history without recent changes."""
 
 
 def sample(first: int, last: int, count: int = 32) -> tuple[bytes, ...]:
-    """Keys spread evenly over "k<first>" .. "k<last>", mixed as if drawn."""
+    """Keys spread evenly over "k<first>" .. "k<last>", in random-looking order."""
     keys = [b"k%04d" % (first + (last - first) * at // (count - 1)) for at in range(count)]
     return tuple(keys[at * 5 % count] for at in range(count))
 
 
 def store(*ranges: dict[str, Any], workers: int | Sequence[WorkerLoad] = 2, changes: int = 0) -> StoreLoad:
-    """Segments 1, 2, ... with these figures, each of a hundred keys "k0000" .. up."""
+    """The loads of segments 1, 2, ..., each of a hundred keys from "k0000" on."""
     members = [WorkerLoad(worker) for worker in range(workers)] if isinstance(workers, int) else workers
     count = len(ranges)
     loads = []
@@ -38,5 +38,5 @@ def store(*ranges: dict[str, Any], workers: int | Sequence[WorkerLoad] = 2, chan
 
 
 def hot(busy: float, *keys: bytes, **figures: Any) -> dict[str, Any]:
-    """The figures of a range with so much load, at these keys."""
+    """The load of a range that is this busy, at these keys."""
     return {"busy": busy, "operations_per_s": int(busy * 50_000), "keys": keys, **figures}

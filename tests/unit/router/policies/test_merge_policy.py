@@ -1,4 +1,4 @@
-"""The merge policy: which neighbours become one."""
+"""The merge policy: which neighbours are merged."""
 
 from __future__ import annotations
 

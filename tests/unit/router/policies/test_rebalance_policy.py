@@ -1,4 +1,4 @@
-"""The rebalance policy: which ranges go to which workers."""
+"""The rebalance policy: which ranges move to which workers."""
 
 from __future__ import annotations
 
@@ -83,18 +83,20 @@ def test_cold_bytes_move_to_who_stores_least() -> None:
     sizes = [{"size_bytes": 90 * UNIT}, {"size_bytes": 60 * UNIT}, {"size_bytes": 20 * UNIT, "worker": 1}]
     assert chosen(store(*sizes)) == [(2, 1)]
     assert chosen(store(*({**of, "busy": 0.09} for of in sizes))) == [(2, 1)], "which is idle enough to take any"
-    assert chosen(store(*({**of, "busy": 0.11} for of in sizes))) == [], "it would be so busy that only cold ones go"
+    assert chosen(store(*({**of, "busy": 0.11} for of in sizes))) == [], (
+        "it would be so busy that only cold ranges move"
+    )
     assert chosen(store(*sizes[:2], {**sizes[2], "busy": 0.9})) == [(2, 1)]
     assert chosen(store({"size_bytes": 90 * UNIT}, {"size_bytes": 10 * UNIT}, {"worker": 1})) == [], (
-        "no more than a range"
+        "the difference is at most one range"
     )
-    assert chosen(store({"size_bytes": 190 * UNIT}, {"worker": 1})) == [], "it would only change places"
+    assert chosen(store({"size_bytes": 190 * UNIT}, {"worker": 1})) == [], "the workers would only swap loads"
 
 
 def test_bytes_are_evened_out_in_one_round_whatever_was_moved_a_moment_ago() -> None:
     loads = store(*({"size_bytes": 40 * UNIT, "measured_ns": 0} for _ in range(12)), workers=4)
     plans = moves(loads, History(NOW_NS), TopologyOptions(split_bytes=100 * UNIT, cooldown=0), NOW_NS)
-    assert Counter(plan.workers[0] for plan in plans) == {1: 3, 2: 3, 3: 2}, "they are not apart by a range then"
+    assert Counter(plan.workers[0] for plan in plans) == {1: 3, 2: 3, 3: 2}, "then they differ by less than a range"
     assert len({plan.segments for plan in plans}) == 8
 
 

@@ -1,4 +1,4 @@
-"""The split policy: figures in, splits and verdicts out."""
+"""The split policy: from loads to splits and verdicts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_large_range_is_split_at_its_middle() -> None:
 def test_without_a_middle_the_sampled_keys_tell_it() -> None:
     assert the_one(store({"size_bytes": 101 * UNIT, "keys": HALVES}, {})).keys[0] in (b"k0049", b"k0051")
     assert the_one(store({"size_bytes": 101 * UNIT, "keys": HALVES, "cuts": [b"k0100"]}, {})).keys[0] < b"k0100"
-    assert chosen(store({"size_bytes": 101 * UNIT}, {})) == ([], []), "nothing is known: later"
+    assert chosen(store({"size_bytes": 101 * UNIT}, {})) == ([], []), "its load is not known yet"
 
 
 @pytest.mark.parametrize("middle", [b"k0099", b"k0200", b"k0201"])
@@ -66,7 +66,7 @@ def test_a_range_filled_at_its_end_is_split_behind_its_last_key_for_another_work
 
 
 def appenders(owners: list[int], *full: int) -> StoreLoad:
-    """Ranges that are all filled at their right ends at the same rate; these are full."""
+    """Ranges that all grow at their right ends at the same rate, and are full."""
     figures = [
         {
             "worker": owner,
@@ -99,7 +99,7 @@ def test_one_hot_edge_is_given_away_at_a_time() -> None:
     plans, _ = chosen(appenders([0, 0, 0], 0, 1, 2))
     assert len(plans) == 1
     plans, _ = chosen(appenders([0, 1], 0, 1))
-    assert [plan.workers for plan in plans] == [(0, 0), (1, 1)], "those that stay go on"
+    assert [plan.workers for plan in plans] == [(0, 0), (1, 1)], "the changes that remain continue"
 
 
 def test_a_range_far_above_the_limit_is_split_into_as_many_as_there_should_be_at_once() -> None:
@@ -108,14 +108,14 @@ def test_a_range_far_above_the_limit_is_split_into_as_many_as_there_should_be_at
     plan = the_one(store({"size_bytes": 300 * UNIT, "cuts": cuts}, *others))
     assert plan.keys == (b"k0018", b"k0037", b"k0056", b"k0075"), "five parts of 60 units, or nearly so"
     plan = the_one(store({"size_bytes": 5_000 * UNIT, "cuts": cuts}, {"worker": 1}))
-    assert list(plan.keys) == cuts, "as many as can be told"
+    assert list(plan.keys) == cuts, "as many as the samples allow"
 
 
 def test_the_first_split_of_a_store_leaves_as_many_ranges_as_it_needs_when_it_is_large() -> None:
     cuts = [b"k%04d" % (at * 100 // 16) for at in range(1, 16)]
     first = {"size_bytes": 101 * UNIT, "cuts": cuts}
     assert len(the_one(store(first, workers=2)).keys) == 6
-    assert len(the_one(store(first, workers=4)).keys) == 15, "parts that are even, rather than few"
+    assert len(the_one(store(first, workers=4)).keys) == 15, "even parts are preferred to few parts"
 
 
 def test_the_parts_go_to_whom_they_even_out_the_bytes() -> None:
@@ -154,20 +154,20 @@ def test_the_last_key_may_be_as_long_as_a_key_can_be_or_the_last_of_the_range() 
     filling = {"size_bytes": 101 * UNIT, "cuts": [b"k0042"], "puts_per_s": 100, "appends_per_s": 100}
     assert the_one(store(filling | {"last": longest}, {})).keys == (b"k0042", longest)
     beyond = the_one(store(filling | {"last": b"k0100"}, {}))
-    assert beyond.keys == (b"k0042",), "nothing can start behind it: the middle"
+    assert beyond.keys == (b"k0042",), "no range can start after it, so the middle"
 
 
 def test_a_hot_range_is_split_where_its_load_is_halved() -> None:
     plan = the_one(store(hot(0.8, *HALVES), {"worker": 1}))
     assert plan.keys[0] in (b"k0049", b"k0051")
-    assert plan.workers[-1] == 1, "which has nothing to do"
+    assert plan.workers[-1] == 1, "that worker is idle"
     assert "80% of a worker's time" in plan.reason
 
 
 def test_the_halves_of_a_hot_range_stay_where_that_is_as_good() -> None:
     assert the_one(store(hot(0.8, *HALVES), {"worker": 1, "busy": 0.6})).workers[-1] == 0
     fresh = {"worker": 1, "measured_ns": SETTLED_NS - 1}
-    assert the_one(store(hot(0.8, *HALVES), fresh)).workers[-1] == 0, "nobody knows how busy worker 1 is"
+    assert the_one(store(hot(0.8, *HALVES), fresh)).workers[-1] == 0, "the load of worker 1 is not known"
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_one_key_with_the_load_makes_the_range_unsplittable_once() -> None:
     keys = (*HALVES[:12], *([b"k0033"] * 20))
     loads = store(hot(0.8, *keys), {})
     history = History(0)
-    # Where the key lies among the others, one side of it may still have a quarter of the load: here none has.
+    # If the hot key lies among others, one side may still have a quarter of the load. Here no side has.
     plans, verdicts = chosen(loads, history)
     assert (plans, [(verdict.segment, verdict.key) for verdict in verdicts]) == ([], [(1, b"k0033")])
     assert "one key has 62%" in verdicts[0].reason

@@ -1,4 +1,4 @@
-"""The policies together, over many rounds on a modelled store: they reach their aim and then leave the store alone."""
+"""The policies together over many rounds on a model: they reach their goal, and then leave the store alone."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.unit.router.policies.load_model import KEYS, ModelRange, ModelStore, 
 
 HOUR = 3_600
 SETTLED = 1_200
-"""Rounds in which a store that has settled must show it: four times what a merge waits for."""
+"""Rounds without changes that show that a store has settled: four times the delay of a merge."""
 OPTIONS = TopologyOptions(split_bytes=256 * MIB)
 SEEDS = [1, pytest.param(2, marks=pytest.mark.slow)]
 
 GROWN_ROUNDS = 800
-"""Rounds of them after which a range may have its full size: six of these are in the store."""
+"""Rounds of inserts after which ranges may have their full size, since the store then holds that of six."""
 EDGE_ROUNDS = 3_300
-"""Rounds in which the edge of the sequential inserts stays in the first range of three."""
+"""Rounds during which the edge of sequential inserts stays in the first of three ranges."""
 
 
 def kinds(plans: list[Plan]) -> Counter[PlanKind]:
@@ -86,7 +86,7 @@ def test_a_hot_key_is_found_once_and_left_alone(seed: int) -> None:
     assert len(store.verdicts) == 1
     assert store.verdicts[0][1].key == (200_000).to_bytes(8, "big")
     assert store.run(SETTLED) == []
-    assert 2 <= len(store.verdicts) <= 8, "told again when the verdict has expired, and not before"
+    assert 2 <= len(store.verdicts) <= 8, "reported again when the verdict has expired, and not before"
 
 
 def test_growing_content_is_split_by_bytes_and_spread(seed: int) -> None:
@@ -97,7 +97,7 @@ def test_growing_content_is_split_by_bytes_and_spread(seed: int) -> None:
 
     plans = store.run(2_000, grow)
     sizes = [load.size_bytes for load in store.loads().ranges]
-    assert max(sizes) <= 256 * MIB + 100 * MIB, "the limit, and what came in a cooldown"
+    assert max(sizes) <= 256 * MIB + 100 * MIB, "the limit, and the inserts of a cooldown"
     assert store.content_of(0) < 0.75 * 2_000 * MIB
     assert kinds(plans)[PlanKind.MERGE] == 0
     assert kinds(plans)[PlanKind.SPLIT] <= 2_000 / 128
@@ -122,7 +122,7 @@ def under_one_prefix(store: ModelStore, share: float) -> None:
 
 
 def through_what_is_there(store: ModelStore, share: float) -> None:
-    """As numbers that are not padded: they go through the keys from left to right, between those that are there."""
+    """Inserts move from left to right among existing keys, as those of unpadded numbers do."""
     edge = KEYS * share
     store.busy = [Spread(max(0, edge - 1_000), edge, 0.6)]
     store.content = [Spread(0, KEYS, 12 * MIB * min(1, 10 * share)), Spread(0, edge, 108 * MIB * share)]
@@ -134,7 +134,7 @@ def through_what_is_there(store: ModelStore, share: float) -> None:
 def test_a_new_store_is_even_soon_after_its_first_load(
     grow: Callable[[ModelStore, float], None], workers: int, rounds: int
 ) -> None:
-    """A load of seconds or minutes, then rest: every worker has between a half and one and a half of its share."""
+    """After seconds or minutes of load, then rest, every worker has between 0.5 and 1.5 of its fair share."""
     store = even_store(workers, 1, OPTIONS)
     store.ranges = [ModelRange(0, KEYS, 0, 1, 0)]
     store.next_segment = 2
@@ -164,7 +164,7 @@ def test_the_hot_edge_of_sequential_inserts_wanders(seed: int) -> None:
         assert {plan.workers[-1] for plan in splits} == {0, 1, 2}
         assert all(a.workers[-1] != b.workers[-1] for a, b in pairwise(splits))
     assert kinds(early)[PlanKind.SPLIT] <= 60, "eight for each time that the content doubles"
-    assert kinds(plans)[PlanKind.SPLIT] <= 2 * 2 * (EDGE_ROUNDS - GROWN_ROUNDS) / 256, "at least half full each"
+    assert kinds(plans)[PlanKind.SPLIT] <= 2 * 2 * (EDGE_ROUNDS - GROWN_ROUNDS) / 256, "each at least half full"
     made = [one for one in store.ranges if one.made > GROWN_ROUNDS and one.low > 100 * GROWN_ROUNDS]
     full = [store.content_within(one.low, one.high) / (256 * MIB) for one in made]
     assert min(full[:-2]) >= 0.5
@@ -203,7 +203,7 @@ def test_what_was_split_for_its_load_is_merged_when_that_is_long_gone(seed: int)
 
 @pytest.mark.slow
 def test_load_that_comes_and_goes_causes_no_thrash(seed: int) -> None:
-    """A minute of load in every three: the ranges that it needs are made once, and kept."""
+    """One minute of load in every three: the ranges it needs are made once, and kept."""
     store = seeded(even_store(2, 4, OPTIONS), seed)
     store.content = [Spread(0, KEYS, 10 * MIB)]
 
@@ -253,7 +253,7 @@ def test_a_new_worker_is_given_its_share(seed: int) -> None:
 
 
 def test_no_more_is_moved_than_evens_out_even_without_a_cooldown(seed: int) -> None:
-    """The load of what has moved shows late at its new worker: who does not wait for that gives it too much."""
+    """The load of a moved range shows late at its new worker; without waiting, the policy would give it too much."""
     store = seeded(even_store(2, 8, TopologyOptions(cooldown=0)), seed)
     store.busy = [Spread(0, KEYS // 2, 0.9), Spread(KEYS // 2, KEYS, 0.3)]
     plans = store.run(SETTLED)
@@ -280,4 +280,4 @@ def test_nothing_is_changed_unasked_where_that_is_switched_off() -> None:
     store.busy, store.content = [Spread(0, 1_000, 1.5)], [Spread(0, KEYS, 100 * MIB)]
     assert store.run(SETTLED) == []
     store.workers[0] = WorkerLoad(0, leaving=True)
-    assert kinds(store.run(10)) == {PlanKind.MOVE: 1}, "but an operator is obeyed"
+    assert kinds(store.run(10)) == {PlanKind.MOVE: 1}, "but requests of an operator are accepted"

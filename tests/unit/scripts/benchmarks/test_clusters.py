@@ -1,4 +1,4 @@
-"""How a benchmark looks at a cluster: its processes by kind, its size, and whether it is at rest."""
+"""What benchmarks read from a cluster: its processes by kind, its size, and whether it is at rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls that a load process has measured: which were under way at a time, and what was answered then."""
+"""The calls measured by a load process: those under way at a time, and the keys answered then."""
 
 from __future__ import annotations
 

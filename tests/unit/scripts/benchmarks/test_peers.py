@@ -1,4 +1,4 @@
-"""How peers are measured, with a dict in the place of one: complete figures, and none of wrong answers."""
+"""The measurement of peers, with a dict as peer: complete figures, and none for wrong data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECONDS_WAITED = 0.2
 
 
 class DictPeer:
-    """A dict with one fault at most: the name of a method that does wrong, or "order", or "wait"."""
+    """A dict with at most one fault: the name of a wrong method, or "order", or "wait"."""
 
     servers = ()
 
@@ -44,12 +44,12 @@ class DictPeer:
         return None if self._fault == "get" else self._table.get(key)
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Forget about misses, or answer each key."""
+        """Omit missing keys, or return a result for each key."""
         answers = map(self._table.get, keys)
         return [answer for answer in answers if answer is not None or self._fault != "get_many"]
 
     def scan(self) -> Iterator[tuple[bytes, bytes]]:
-        """In no order, or with a record too few, or right."""
+        """Return records unordered, or one too few, or all in order."""
         match self._fault:
             case "order":
                 return iter(self._table.items())
@@ -58,7 +58,7 @@ class DictPeer:
         return iter(sorted(self._table.items()))
 
     def settle(self) -> float:
-        """Wait for nothing, if that is the fault."""
+        """Wait without a reason, if that is the fault."""
         if self._fault != "wait":
             return 0.0
         started = time.perf_counter()
@@ -66,10 +66,10 @@ class DictPeer:
         return time.perf_counter() - started
 
     def compact(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
 
 def runner(directory: Path, fault: str = "", ordered: bool = True, opened: list[bool] | None = None) -> Runner:

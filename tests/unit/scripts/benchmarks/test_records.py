@@ -1,4 +1,4 @@
-"""The records of the benchmarks: distinct, in no order, the same in every run, and with misses that look like hits."""
+"""The records of the benchmarks: distinct, unordered, the same in every run, with misses that look like hits."""
 
 from __future__ import annotations
 

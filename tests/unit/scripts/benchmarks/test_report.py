@@ -1,4 +1,4 @@
-"""What becomes of measured figures: medians, ratios, targets, tables, JSON."""
+"""The report of figures: medians, ratios, targets, tables, JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A load over time: calls in stretches, drains from what workers say now and then, and the picture of both."""
+"""A load over time: calls in intervals, drains from polled statistics, and the plot of both."""
 
 from __future__ import annotations
 

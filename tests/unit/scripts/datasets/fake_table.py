@@ -1,4 +1,4 @@
-"""A client that is a dict, for scripts that only read and write many keys."""
+"""A client over a dict, for scripts that only read and write many keys."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 
 class FakeTable:
-    """Raises what `failures` says at the call of that number, counted from 0, before or after it did its work."""
+    """Raises the error in `failures` for the number of the call, counted from 0, before or after doing its work."""
 
     def __init__(self) -> None:
         self.content: dict[bytes, bytes] = {}

@@ -45,8 +45,8 @@ def test_csv(table: FakeTable, tmp_path: Path) -> None:
     }
     loaded, compared = result.stdout.splitlines()
     assert loaded.startswith("loaded 3 records, ")
-    assert loaded.endswith("0 calls repeated, 0 bad records skipped")
-    assert compared.endswith("the others are all there, byte for byte")
+    assert loaded.endswith("0 calls retried, 0 bad records skipped")
+    assert compared.endswith("all others are there, byte for byte")
 
 
 def test_csv_in_other_forms(table: FakeTable, tmp_path: Path) -> None:
@@ -88,18 +88,18 @@ def test_pysource(table: FakeTable, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["csv", "FILE", "--key", "a,,b"], "give names with commas between them"),
-        (["jsonl", "FILE", "--key", ""], "give the name of a field"),
-        (["jsonl", "FILE", "--key", "a..b"], "give the name of a field"),
-        (["csv", "FILE", "--key", "a", "--delimiter", "ab"], "give one character"),
-        (["csv", "FILE", "--key", "a", "--delimiter", '"'], "give one character"),
-        (["csv", "FILE", "--key", "a", "--encoding", "utf-16"], "utf-16 is unknown, or not an extension of ASCII"),
+        (["csv", "FILE", "--key", "a,,b"], "must be names separated by commas"),
+        (["jsonl", "FILE", "--key", ""], "must be the name of a field"),
+        (["jsonl", "FILE", "--key", "a..b"], "must be the name of a field"),
+        (["csv", "FILE", "--key", "a", "--delimiter", "ab"], "must be one character"),
+        (["csv", "FILE", "--key", "a", "--delimiter", '"'], "must be one character"),
+        (["csv", "FILE", "--key", "a", "--encoding", "utf-16"], "utf-16 is unknown or not an extension of ASCII"),
         (["csv", "FILE", "--key", "a", "--columns", "b,c"], "there is no column 'a'; there are 'b', 'c'"),
         (["csv", "FILE"], "Missing option '--key'"),
         (["lines"], "Missing argument 'FILE...'"),
         (["lines", "nowhere"], "'nowhere' does not exist"),
-        (["lines", "FILE", "FILE"], "load each with a --prefix of its own"),
-        (["lines", "-", "--verify"], "--verify reads the input a second time"),
+        (["lines", "FILE", "FILE"], "load each file with its own --prefix"),
+        (["lines", "-", "--verify"], "--verify reads the input twice"),
     ],
 )
 def test_wrong_usage_is_explained(table: FakeTable, tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -114,8 +114,8 @@ def test_a_bad_line_ends_the_load_with_1(table: FakeTable, tmp_path: Path) -> No
     result = run("csv", path, "--key", "country,id")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.splitlines() == [
-        "stopped: 1 record of this run is loaded for certain; the same command goes on behind",
-        f"Error: {path}:3: 2 columns instead of 3 (--skip-bad passes over it)",
+        "stopped: 1 record of this run is certain to be loaded; the same command continues from there",
+        f"Error: {path}:3: 2 columns instead of 3 (use --skip-bad to skip it)",
     ]
     result = run("csv", path, "--key", "country,id", "--skip-bad")
     assert (result.exit_code, len(table.content)) == (0, 2)
@@ -149,7 +149,7 @@ def test_ctrl_c_ends_it_with_130_and_the_next_run_goes_on(table: FakeTable, tmp_
     result = run("lines", path)
     assert (result.exit_code, result.stdout) == (130, "")
     assert result.stderr.splitlines() == [
-        "stopped: 2 records of this run are loaded for certain; the same command goes on behind",
+        "stopped: 2 records of this run are certain to be loaded; the same command continues from there",
         "interrupted",
     ]
     assert "loaded 1 records" in run("lines", path).stdout
@@ -159,7 +159,7 @@ def test_ctrl_c_ends_it_with_130_and_the_next_run_goes_on(table: FakeTable, tmp_
 def test_ctrl_c_promises_nothing_for_the_standard_input(table: FakeTable) -> None:
     table.failures = {2: KeyboardInterrupt()}
     result = run("lines", "-", stdin=b"a\nb\nc\n")
-    assert result.stderr.splitlines() == ["stopped: 2 records of this run are loaded for certain", "interrupted"]
+    assert result.stderr.splitlines() == ["stopped: 2 records of this run are certain to be loaded", "interrupted"]
 
 
 def test_the_cluster_of_the_data_directory_is_found(

@@ -1,4 +1,4 @@
-"""Where records come from: files, compressed files, the standard input and directories of source."""
+"""The sources of records: files, compressed files, the standard input and directories of source."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def test_what_stands_before_the_damage_is_given(
     path.write_bytes((compress(CONTENT) + compress(CONTENT))[:-20])
     found = batches(FileInput(str(path), KEYS), Place(), skip_bad=False)
     assert len(next(found).records) >= 1_000
-    with pytest.raises(BadData, match=r"lines\S+ cannot be read on: "):
+    with pytest.raises(BadData, match=r"lines\S+ cannot be read further: "):
         next(found)
 
 
 def test_garbage_in_a_compressed_file_is_bad_data(tmp_path: Path) -> None:
     for suffix in (".gz", ".xz", ".bz2"):
         (tmp_path / f"f{suffix}").write_bytes(b"this is not compressed")
-        with pytest.raises(BadData, match="cannot be read on"):
+        with pytest.raises(BadData, match="cannot be read further"):
             next(batches(FileInput(str(tmp_path / f"f{suffix}"), KEYS), Place(), skip_bad=True))
 
 

@@ -1,4 +1,4 @@
-"""The load: batches, marks, repeated calls, and that a load that was interrupted anywhere ends as one that was not."""
+"""The load: batches, marks and retries. A load interrupted anywhere ends like an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Run:
-    """One run of the script, with the words it says in `said`."""
+    """One run of the script; `said` holds its messages."""
 
     def __init__(self, table: FakeTable, skip_bad: bool = False) -> None:
         self.said = io.StringIO()
@@ -92,7 +92,7 @@ class TestBatches:
         assert ([record.key for record in batch.records], batch.end) == ([b"1", b"2"], Place(4, 2))
         with pytest.raises(BadData) as caught:
             next(given_batches)
-        assert str(caught.value) == f"{tmp_path}/f:3: the key is empty (--skip-bad passes over it)"
+        assert str(caught.value) == f"{tmp_path}/f:3: the key is empty (use --skip-bad to skip it)"
 
 
 class TestLoad:
@@ -120,7 +120,7 @@ class TestLoad:
                 Run(table).load(source)
         run = Run(table, skip_bad=True)
         assert run.load(source) == Totals(1, 8, 1)
-        assert f"going on with {tmp_path}/f at byte 16, behind line 2; 2 records were loaded" in run.said.getvalue()
+        assert f"continuing {tmp_path}/f at byte 16, after line 2; 2 records were loaded" in run.said.getvalue()
         assert f"skipped {tmp_path}/f:3: broken JSON" in run.said.getvalue()
         assert sorted(table.content) == [b"1", b"2", b"3"]
 
@@ -154,7 +154,9 @@ class TestLoad:
         with pytest.raises(KeyboardInterrupt):
             Run(table).load(numbers(tmp_path / "f", 9))
         changed = numbers(tmp_path / "f", 10)
-        with pytest.raises(BadData, match=r"f cannot go on: it has changed since: .*size.*; --restart begins anew"):
+        with pytest.raises(
+            BadData, match=r"f cannot be continued: it has changed since, .*size.*; --restart begins anew"
+        ):
             Run(table).load(changed)
         assert Run(table).load(changed, restart=True).records == 10
 
@@ -164,7 +166,7 @@ class TestLoad:
         with pytest.raises(KeyboardInterrupt):
             Run(table).load(source)
         os.utime(tmp_path / "f", ns=(1, 1))
-        with pytest.raises(BadData, match="another mtime_ns;"):
+        with pytest.raises(BadData, match="in its mtime_ns;"):
             Run(table).load(FileInput(str(tmp_path / "f"), KEYS))
 
     def test_a_replaced_file_has_changed(self, tmp_path: Path) -> None:
@@ -176,25 +178,25 @@ class TestLoad:
         numbers(tmp_path / "g", 9)
         os.utime(tmp_path / "g", ns=(status.st_atime_ns, status.st_mtime_ns))
         os.replace(tmp_path / "g", tmp_path / "f")
-        with pytest.raises(BadData, match="another inode;"):
+        with pytest.raises(BadData, match="in its inode;"):
             Run(table).load(FileInput(str(tmp_path / "f"), KEYS))
 
     def test_what_all_runs_did_is_told(self, tmp_path: Path) -> None:
         table = FakeTable()
-        table.failures = {6: KeyboardInterrupt()}  # the mark behind the third batch
+        table.failures = {6: KeyboardInterrupt()}  # the mark after the third batch
         source = FileInput(str(file_of(tmp_path / "f", b"1\n\n\n2\n3\n\n4\n5\n")), KEYS)
         with pytest.raises(KeyboardInterrupt):
             Run(table, skip_bad=True).load(source)
         run = Run(table, skip_bad=True)
         assert run.load(source).records == 2
-        assert "behind line 6; 3 records were loaded before and 3 skipped" in run.said.getvalue()
+        assert "after line 6; 3 records were loaded before and 3 skipped" in run.said.getvalue()
 
     def test_other_options_are_refused(self, tmp_path: Path) -> None:
         table = FakeTable()
         table.failures = {5: KeyboardInterrupt()}
         with pytest.raises(KeyboardInterrupt):
             Run(table).load(numbers(tmp_path / "f", 9))
-        with pytest.raises(BadData, match=r'it was begun as lines \{"key_is_line": true\}, and this is lines \{\}'):
+        with pytest.raises(BadData, match=r'it was read as lines \{"key_is_line": true\}, and now as lines \{\}'):
             Run(table).load(FileInput(str(tmp_path / "f"), NUMBERED))
 
     @pytest.mark.parametrize("value", [b"", b"\xff", b"[]", b"{}", b'{"version": 1}', b'{"version": 2}'])
@@ -245,7 +247,7 @@ class TestInterruption:
     def test_a_load_that_is_interrupted_ends_as_one_that_is_not(
         self, tmp_path_factory: pytest.TempPathFactory, lines: Sequence[tuple[str, int]], fails_after: bool, skip: int
     ) -> None:
-        """Every run dies at its call number `skip` or `skip` + 1 or ..., until one comes through."""
+        """Every run dies at its call number `skip`, or `skip` + 1, and so on, until one completes."""
         content = "".join(f'{{"k":"{key}","v":{value}}}\n' for key, value in lines).encode()
         path = file_of(tmp_path_factory.mktemp("load") / "f", content)
         table = FakeTable()

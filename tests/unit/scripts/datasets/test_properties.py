@@ -1,4 +1,4 @@
-"""Properties of every reader: what was written comes back, places can be gone on from, and no bytes break it."""
+"""Properties of every reader: written records are read, reading can continue at every place, no input breaks it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 READERS: dict[str, tuple[Callable[..., Any], dict[str, Any], bytes]] = {
-    # name: reader, options, what the file begins with
+    # name: reader, options, the beginning of the file
     "lines": (read_lines, {}, b""),
     "keys": (read_lines, {"key_is_line": True}, b""),
     "csv": (read_csv, {"key": ["a"]}, b"a,b\n"),
@@ -59,7 +59,7 @@ def test_places_and_lines_rise(name: str, content: bytes) -> None:
 
 
 class Pipe(io.BytesIO):
-    """Can be read only once."""
+    """An input that can be read only once."""
 
     def seek(self, *arguments: int) -> int:
         raise io.UnsupportedOperation("a pipe")

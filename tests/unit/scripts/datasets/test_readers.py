@@ -1,4 +1,4 @@
-"""What the readers make of files: records, the places between them, and why something is no record."""
+"""The output of readers: records, the places between them, and the reasons for bad records."""
 
 from __future__ import annotations
 
@@ -119,27 +119,27 @@ class TestCsv:
         content = b'id,b\n1,"x\n\xff\ny"\n2,z\n'
         bad, good = read(read_csv, content, key=["id"])
         assert bad.line == 3
-        assert bad.reason == "not utf-8: invalid start byte at byte 1 of the line (the row reaches to line 4)"
+        assert bad.reason == "not utf-8: invalid start byte at byte 1 of the line (the row ends in line 4)"
         assert (good.line, good.key) == (5, b"2")
 
     def test_a_quote_that_is_never_closed(self) -> None:
         assert reasons(read_csv, b'id,b\n1,"x\n2,y\n', key=["id"]) == [
-            (2, "unexpected end of data (the row reaches to line 3)")
+            (2, "unexpected end of data (the row ends in line 3)")
         ]
 
     def test_a_row_without_end_is_given_up_at_a_limit(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("datasets.csv_rows.ROW_BYTES_MAX", 20)
         found = read(read_csv, b'id,b\n1,"x\n' + b"2,y\n" * 5, key=["id"])
-        assert found[0].reason == "the row is longer than 20 bytes (the row reaches to line 6)"
+        assert found[0].reason == "the row is longer than 20 bytes (the row ends in line 6)"
         assert [record.key for record in found[1:]] == [b"2"]
 
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            (b"", "there is no header: it is empty"),
-            (b"a,b,a\n", "the column 'a' is there twice"),
+            (b"", "there is no header: the file is empty"),
+            (b"a,b,a\n", "there are two columns 'a'"),
             (b"a,b\n", "there is no column 'id'; there are 'a', 'b'"),
-            (b"a,\xff\n", "line 1 is no header: not utf-8: invalid start byte at byte 3 of the line"),
+            (b"a,\xff\n", "line 1 is not a header: not utf-8: invalid start byte at byte 3 of the line"),
         ],
     )
     def test_a_wrong_header_ends_it(self, content: bytes, message: str) -> None:
@@ -176,13 +176,13 @@ class TestJsonLines:
         [
             (b'{"id":1', "broken JSON: Expecting ',' delimiter at column 8"),
             (b'{"id":"\xff"}', "not UTF-8: invalid start byte at byte 8 of the line"),
-            (b'{"other":1}', "no field id"),
-            (b"[1]", "no field id"),
-            (b'{"id":null}', "the field id is neither text nor a whole number"),
-            (b'{"id":true}', "the field id is neither text nor a whole number"),
-            (b'{"id":1.5}', "the field id is neither text nor a whole number"),
+            (b'{"other":1}', "there is no field id"),
+            (b"[1]", "there is no field id"),
+            (b'{"id":null}', "the field id is neither text nor an integer"),
+            (b'{"id":true}', "the field id is neither text nor an integer"),
+            (b'{"id":1.5}', "the field id is neither text nor an integer"),
             (b'{"id":""}', "the field id is empty"),
-            (b'{"id":"\\ud800"}', "the field id holds half of a surrogate pair"),
+            (b'{"id":"\\ud800"}', "the field id contains half of a surrogate pair"),
             (b'{"id":"%s"}' % (b"k" * 4097), "the key is longer than 4,096 bytes"),
             (b'{"id":"%s"}' % (b"k" * VALUE_BYTES_MAX), "the value is longer than 8,388,608 bytes"),
         ],
@@ -195,7 +195,7 @@ class TestJsonLines:
     @pytest.mark.parametrize("line", [b"[" * 100_000, b'{"id":' + b"9" * 5_000 + b"}"])
     def test_what_python_cannot_parse_is_bad_too(self, line: bytes) -> None:
         (bad,) = reasons(read_json_lines, line, key="id")
-        assert bad[1].startswith("JSON beyond what Python reads")
+        assert bad[1].startswith("JSON that Python cannot read")
 
 
 STATUS = b"""\
@@ -229,13 +229,21 @@ class TestDeb822:
         [
             (b"Package: x\n", 1, "the field version is missing"),
             (b"Package: x\nVersion:\n 1\n", 1, "the field version is empty"),
-            (b" continued\nPackage: x\n", 1, "the line continues a field, but there is none before it"),
-            (b"# why\n\tcontinued\n", 2, "the line continues a field, but there is none before it"),
-            (b"Package: x\nno colon\n", 2, "neither a field with a colon, nor a continuation, nor a comment"),
-            (b"Package: x\nwith space: y\n", 2, "neither a field with a colon, nor a continuation, nor a comment"),
-            (b"Package: x\n: y\n", 2, "neither a field with a colon, nor a continuation, nor a comment"),
-            (b"-----BEGIN: x\n", 1, "neither a field with a colon, nor a continuation, nor a comment"),
-            (b"Package: x\nVersion: 1\npackage: y\n", 3, "the field package is there a second time"),
+            (b" continued\nPackage: x\n", 1, "the line continues a field, but there is no field before it"),
+            (b"# why\n\tcontinued\n", 2, "the line continues a field, but there is no field before it"),
+            (
+                b"Package: x\nno colon\n",
+                2,
+                "the line is neither a field with a colon, nor a continuation, nor a comment",
+            ),
+            (
+                b"Package: x\nwith space: y\n",
+                2,
+                "the line is neither a field with a colon, nor a continuation, nor a comment",
+            ),
+            (b"Package: x\n: y\n", 2, "the line is neither a field with a colon, nor a continuation, nor a comment"),
+            (b"-----BEGIN: x\n", 1, "the line is neither a field with a colon, nor a continuation, nor a comment"),
+            (b"Package: x\nVersion: 1\npackage: y\n", 3, "the field package occurs twice"),
             (b"Package: " + b"k" * 4096 + b"\nVersion: 1\n", 1, "the key is longer than 4,096 bytes"),
         ],
     )

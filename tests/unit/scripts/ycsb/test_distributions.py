@@ -1,4 +1,4 @@
-"""The distributions of YCSB: shares as the formula says, the same for the same seed, nothing out of range."""
+"""The distributions of YCSB: shares follow the formula, the same seed gives the same draws, all are in range."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_zipfian_ranks_have_the_shares_of_the_formula() -> None:
     shares = shares_of(ZipfianRanks(RECORDS, np.random.default_rng(1)).draw(DRAWS), RECORDS)
     formula = np.arange(1, RECORDS + 1) ** -THETA / zeta(RECORDS)
     assert shares[:2] == pytest.approx(formula[:2], rel=0.03)
-    # Beyond the first two ranks the algorithm is an approximation: each rank within a fifth, sums much closer.
+    # Beyond the first two ranks the algorithm is approximate: each rank within a fifth, and sums much closer.
     assert shares[2:20] == pytest.approx(formula[2:20], rel=0.2)
     assert np.cumsum(shares) == pytest.approx(np.cumsum(formula), abs=0.02)
 

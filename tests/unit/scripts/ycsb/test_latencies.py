@@ -1,4 +1,4 @@
-"""Latencies agree with the package hdrhistogram, which defines their form, and with the values themselves."""
+"""Latencies agree with the package hdrhistogram, which defines the format, and with the values themselves."""
 
 from __future__ import annotations
 

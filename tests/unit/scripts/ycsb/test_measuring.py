@@ -1,4 +1,4 @@
-"""The measured loops over pretended stores: what is timed, counted and handed on, and by whom it is stopped."""
+"""The measured loops over fake stores: what they time, count and hand over, and how they are stopped."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ VALUES = Values(SETTINGS.value_bytes)
 
 
 class Refused(Exception):
-    """What the pretended store raises."""
+    """The error of the fake store."""
 
 
 @dataclass
 class Memory:
-    """A store in a dict, loaded; `tell` is called before each call and may raise."""
+    """A loaded store in a dict; `tell` runs before each call and may raise."""
 
     records: dict[bytes, bytes] = field(
         default_factory=lambda: {
@@ -83,7 +83,7 @@ def _awaited(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def measured_by(memory: Memory, settings: Settings, calls: Iterator[Call] | None = None) -> Report:
-    """What is measured when one runner makes its calls to the store."""
+    """The measurements of one runner that makes its calls to the store."""
     begin_ns = time.perf_counter_ns()
     orders = Orders(settings, 0, begin_ns)
     calls = calls or calls_of(settings, 0)
@@ -208,7 +208,7 @@ def test_a_halt_of_the_store_is_charged_to_the_calls_it_delayed(tasks: int) -> N
         if next(made) == 10:
             time.sleep(0.2)
 
-    # One call should begin every millisecond: the halt delays about 200 of them, the last ones only a little.
+    # One call should begin every millisecond, so the pause delays about 200 of them, the last ones only a little.
     settings = replace(SETTINGS, workload="c", operations=400, target=1_000.0, tasks=tasks)
     figures = measured_by(Memory(tell=halt_once), settings).kinds[Kind.READ]
     assert figures.service.percentiles_ns((99,))[0] < 50_000_000
@@ -254,7 +254,7 @@ def test_all_tasks_of_a_loop_stop_when_they_are_told_to() -> None:
 
 
 def _stopped_at_call(number: int) -> tuple[Orders, Memory]:
-    """Orders that would last an hour, and a store that stops them at some call."""
+    """Orders for an hour, and a store that stops them at some call."""
     orders = Orders(replace(SETTINGS, operations=None, seconds=3_600.0), 0, time.perf_counter_ns())
     made = iter(range(10**9))
     return orders, Memory(tell=lambda: orders.stop() if next(made) == number else None)

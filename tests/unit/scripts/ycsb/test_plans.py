@@ -1,4 +1,4 @@
-"""What runners are told to do: shares, numbers of records, batches; nobody reads what it cannot know to be there."""
+"""The plans of runners: shares, numbers of records, batches; a runner reads only records it knows to exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys and values of YCSB: keys lie evenly, values tell whether they are right."""
+"""Keys and values of YCSB: keys are spread evenly, and wrong values are detected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VERSIONS = st.integers(0, 2**64 - 1)
 
 
 def fnv_1a(number: int) -> int:
-    """As its authors write it down."""
+    """FNV-1a as its authors define it."""
     value = 0xCBF29CE484222325
     for octet in number.to_bytes(8, "little"):
         value = (value ^ octet) * 0x100000001B3 % 2**64

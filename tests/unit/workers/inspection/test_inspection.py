@@ -1,4 +1,4 @@
-"""Inspecting files of every kind, whole and damaged, under a name that says nothing."""
+"""Inspecting files of every kind, undamaged and damaged, under a meaningless name."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ FILES: dict[str, Callable[[], bytes]] = {
 
 
 def inspected(content: bytes, entries_max: int = ENTRIES_MAX) -> Findings:
-    """What is found in a bare copy of a file."""
+    """The findings in a single copied file."""
     filesystem = FaultyFilesystem()
     filesystem.place(COPY, content)
     return inspect(filesystem, COPY, entries_max)
@@ -121,7 +121,7 @@ def test_body_of_a_document(kind: str, expected: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", FILES)
 def test_every_changed_byte_is_noticed(kind: str) -> None:
-    """A log file alone cannot tell the end of what was never synced from damage; then it is a tail."""
+    """A single log file does not show whether its unreadable end was ever synced; then it counts as a torn tail."""
     content = FILES[kind]()
     whole = inspected(content)
     for offset in range(0, len(content), 7):

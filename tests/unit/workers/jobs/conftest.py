@@ -1,4 +1,4 @@
-"""A worker without a process, for jobs."""
+"""Fixtures: a worker without a process, for jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adopting the files of parents as a new segment, and retiring the parents."""
+"""The adopt job makes a new segment from the files of parents; the retire job removes the parents."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LEFT, RIGHT = KeyRange(b"", b"key-200"), KeyRange(b"key-200")
 
 
 def halves(filesystem: SimFilesystem) -> JobDriver:
-    """Segment 1 holds the left half of the keys in one bottom main and a delta, 2 the right in two, a main and two."""
+    """Segment 1: left keys in a bottom main and a delta. 2: right keys in two bottom mains, a main, and two deltas."""
     worker = JobDriver(filesystem, segments=(), options=SMALL)
     for segment, key_range in ((1, LEFT), (2, RIGHT)):
         create_segment(filesystem, STORE, segment, key_range, 1)
@@ -146,7 +146,7 @@ def test_a_split_gives_each_child_its_keys_and_both_the_file_at_the_border(worke
 
 
 def test_stale_keys_of_a_linked_file_never_answer(worker: JobDriver) -> None:
-    """Both children of a split refer to one file; each changes its keys; then they become one again."""
+    """Both children of a split refer to one file, each changes its keys, and then they are merged again."""
     border = b"key-050"
     adopted(worker, merge_spec(4, (1,), KeyRange(b"", border)))
     adopted(worker, merge_spec(5, (1,), KeyRange(border, LEFT.end)))
@@ -254,7 +254,7 @@ def test_retired_segments_are_gone_and_what_was_adopted_is_not(worker: JobDriver
     assert removals[:2] == [f"remove {manifest_path(1)}", f"sync_directory {segment_directory(1)}"]
     assert worker.filesystem.trace[-2] == "sync_directory segments"
     assert Segment.open(worker.filesystem, STORE, 3).get_many(list(expected)) == list(expected.values())
-    assert content_of(layers[0]), "who has it open reads on"
+    assert content_of(layers[0]), "a process that has it open can still read it"
 
 
 def test_a_segment_of_another_store_and_files_of_others_are_not_removed(worker: JobDriver) -> None:

@@ -1,4 +1,4 @@
-"""The compact job over all layers: what is carried, what is written, and where it ends up."""
+"""The compact job over all layers: which tables are carried over, which are written, and into which layer."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def several_parts(worker: JobDriver) -> None:
 
 
 def inodes(worker: JobDriver) -> dict[int, object]:
-    """The file itself of each table of the manifest, by number."""
+    """The file of each table of the manifest, by number."""
     assert isinstance(worker.filesystem, FaultyFilesystem)
     return {
         record.number: worker.filesystem._file("read", table_file(1, record.number))

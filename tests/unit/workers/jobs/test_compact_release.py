@@ -1,4 +1,4 @@
-"""The compact job makes one table of many; the release job lets files go. Specs and results cross a pipe."""
+"""The compact job merges tables into one; the release job removes files. Specs and results cross a pipe."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.unit.layer_reading import content_of
 
 
 def fill(worker: JobDriver) -> None:
-    """Four tables with shadowed values and deletions."""
+    """Four tables with hidden values and deletions."""
     for turn in range(4):
         worker.put(1, {b"key-%05d" % number: b"value-%d" % turn for number in range(turn * 300, 1500, turn + 1)})
         worker.delete(1, [b"key-%05d" % number for number in range(turn, 1500, 7)])

@@ -1,4 +1,4 @@
-"""The plan of a compaction: which tables are carried, and what is written anew."""
+"""The plan of a compaction: which tables are carried over, and what is rewritten."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SMALL = 20
 
 
 class Tables:
-    """Makes tables of one-letter keys, and knows their content."""
+    """Makes tables with one-letter keys, and records their content."""
 
     def __init__(self) -> None:
         self.keys: dict[int, list[bytes]] = {}
@@ -26,7 +26,7 @@ class Tables:
         return TableRecord(number, file_bytes, len(keys), tombstones, content[0], content[-1], 0)
 
     def virtual(self, keys: str, file_bytes: int = LARGE) -> TableRecord:
-        """Half of a file that is twice as large."""
+        """A virtual part: half of a file of twice the size."""
         table = self.table(keys, 2 * file_bytes)
         return replace(table, start=table.key_first, end=b"~", file_entries=2 * table.entries)
 
@@ -51,7 +51,7 @@ class Tables:
         ]
 
     def check(self, steps: list[Step]) -> None:
-        """Every key lies in exactly one step, and a rewrite names every table with keys in its range."""
+        """Check that every key lies in exactly one step, and that a rewrite names all tables with keys in its range."""
         seen: list[bytes] = []
         for step in steps:
             if isinstance(step, Rewrite):

@@ -1,4 +1,4 @@
-"""The drain job: log records become tables, once."""
+"""The drain job: log records are written into tables exactly once."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_records_outside_the_interval_are_left_alone(worker: JobDriver) -> None:
 
 
 def test_behind_each_cut_another_table_begins(worker: JobDriver) -> None:
-    """And a tombstone is kept for what an earlier table of the same drain holds."""
+    """A tombstone is kept if an earlier table of the same drain holds its key."""
     worker.put(1, {b"a": b"1", b"b": b"1"})
     worker.put(1, {b"a": b"2", b"c": b"2"})
     worker.delete(1, [b"b", b"nobody"])

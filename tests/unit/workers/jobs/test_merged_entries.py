@@ -1,4 +1,4 @@
-"""The stretches in which a compaction works off its tables: bounded by what they hold in memory."""
+"""The stretches in which a compaction reads its tables, bounded by their memory."""
 
 from __future__ import annotations
 

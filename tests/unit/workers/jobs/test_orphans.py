@@ -1,4 +1,4 @@
-"""What the manifest does not name goes; a whole table of a drain that is newer is set aside, and read by nobody."""
+"""Files that the manifest does not name are removed; a newer complete table of a drain is set aside and never read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DIRECTORY = segment_directory(SEGMENT)
 
 
 def segment_with_orphans() -> tuple[FaultyFilesystem, Manifest]:
-    """Tables 1 (live), 2 (obsolete), 4 (of a compaction) and 5 (of a drain), half of table 7, and other files."""
+    """Tables 1 (live), 2 (obsolete), 4 (from a compaction) and 5 (from a drain), half of table 7, and other files."""
     filesystem = empty_filesystem()
     records = [
         write(filesystem, {b"k": b"%d" % number}, Identity(STORE, SEGMENT, number)) for number in (1, 2, 4, 5, 7)

@@ -1,4 +1,4 @@
-"""Drains of a segment that come between two slices of its compaction."""
+"""Drains of a segment that run between two slices of its compaction."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def drained(worker: JobDriver, entries: dict[bytes, bytes]) -> None:
 
 
 def layered() -> JobDriver:
-    """Segment 1 has two bottom mains, a main and two deltas, which hide something of each other."""
+    """Segment 1 has two bottom mains, a main and two deltas, some of whose entries hide others."""
     worker = JobDriver(FaultyFilesystem(), options=OPTIONS)
     for value in (b"oldest", b"older"):
         drained(worker, numbered(0, 4000, value))
@@ -45,7 +45,7 @@ def layered() -> JobDriver:
 
 
 def overtake(worker: JobDriver) -> None:
-    """A drain of values, and one of tombstones only."""
+    """A drain of values, and a drain of tombstones only."""
     drained(worker, numbered(200, 4100, b"overtaking", step=3))
     worker.delete(1, list(numbered(100, 4100, b"", step=5)))
     worker.drain()
@@ -67,7 +67,7 @@ def test_what_drains_publish_meanwhile_stays_above_what_the_compaction_makes(kin
         assert manifest.deltas[-2:] == overtaking
         assert len(manifest.deltas) == (4 if kind is CompactionKind.BOTTOMS else 2)
         assert worker.stored_alive(1) == worker.alive(1)
-    assert slices > SLICES_MIN, "the drain overtook nowhere"
+    assert slices > SLICES_MIN, "no drain overtook the compaction"
 
 
 @KINDS

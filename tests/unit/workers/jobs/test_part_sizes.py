@@ -30,7 +30,7 @@ def test_the_seed_decides_and_nothing_else() -> None:
 
 
 SPLITMIX_OF_0 = (0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F, 0xF88BB8A8724C81EC)
-"""The published first words of splitmix64 for the seed 0."""
+"""The published first outputs of splitmix64 for the seed 0."""
 
 
 def test_sizes_spread_over_the_whole_interval() -> None:

@@ -1,4 +1,4 @@
-"""Parts of a job: one after the other and side by side they come to the same."""
+"""Parts of a job give the same result one after the other and in parallel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report a worker makes of its ranges: what is in it, and that it is bounded."""
+"""The load report of a worker: its content and its bounds."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def sized(stored_bytes: int) -> RangeSize:
 
 
 class Worker:
-    """A meter with a clock; `asked` are the segments whose cuts were looked for, and into how many parts."""
+    """A meter with a clock; `asked` lists the segments whose cuts were requested, with the number of parts."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, int]] = []
@@ -50,7 +50,7 @@ class Worker:
         return [b"cut%d" % segment] if segment % 2 else []
 
     def report(self, sizes: dict[int, RangeSize]) -> LoadReport:
-        """The report of a second later, which can travel."""
+        """The report one second later, checked to be encodable."""
         self.now_ns += SECOND_NS
         report = self.meter.report(sizes, self.now_ns)
         assert decode(LoadReport, encode(report)) == report
@@ -119,7 +119,7 @@ def test_a_worker_that_grows_fast_reports_sooner() -> None:
     assert worker.meter.wakeup_ns() == worker.now_ns + REPORT_INTERVAL_NS
     worker.report({})
     worker.meter.note(1, Op.PUT, [b"k"], 1, EARLY_BYTES - 1)
-    assert worker.meter.wakeup_ns() == worker.now_ns + REPORT_INTERVAL_NS, "so little is no growth"
+    assert worker.meter.wakeup_ns() == worker.now_ns + REPORT_INTERVAL_NS, "so few bytes do not count as growth"
 
 
 def test_cuts_of_the_largest_are_looked_for_a_few_at_a_time_and_again_when_much_has_changed() -> None:

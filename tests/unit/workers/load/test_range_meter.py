@@ -1,4 +1,4 @@
-"""What is measured of one range: rates that forget, keys sampled by work, appends told by the edge."""
+"""The measurements of one range: decaying rates, keys sampled by work, and appends detected at the right edge."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_the_sample_holds_the_last_seconds_whatever_the_rate(per_second: int) ->
 
 
 def test_keys_are_sampled_by_the_work_at_them() -> None:
-    """A few large requests, and as much work in many small ones: half of the sample each."""
+    """A few large requests, and the same work in many small ones: each gets half of the sample."""
     shares = []
     for seed in range(40):
         measured = Measured(seed)

@@ -1,4 +1,4 @@
-"""What a worker does by itself when nothing is written to a range any more."""
+"""What a worker does by itself for ranges that are no longer written to."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def put(worker: WorkerDriver, count: int) -> None:
 
 
 def rest(worker: WorkerDriver, duration_ns: int) -> None:
-    """Let time pass, with looks twice a second."""
+    """Let time pass, with a Tick every half second."""
     for _ in range(duration_ns * 2 // SECOND_NS + 1):
         worker.now_ns += SECOND_NS // 2
         worker.handle(Tick())

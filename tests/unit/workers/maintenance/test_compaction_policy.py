@@ -1,4 +1,4 @@
-"""The compaction policy: plain numbers in, what to merge and why out."""
+"""The compaction policy: from plain numbers to what to merge, and why."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def test_reads_that_ask_many_layers_bring_the_merge_forward() -> None:
     sizes = LayerSizes(deltas=4, delta_bytes=MIB, main_bytes=MIB, keys_asked=asked, layers_asked=slow)
     assert chosen(sizes).kind == CompactionKind.DELTAS
     assert "5.0 layers" in chosen(sizes).reason
-    assert choose(LayerSizes(4, MIB, MIB, keys_asked=asked - 1, layers_asked=slow)) is None, "too few to tell"
+    assert choose(LayerSizes(4, MIB, MIB, keys_asked=asked - 1, layers_asked=slow)) is None, "too few lookups to decide"
     assert choose(LayerSizes(4, MIB, MIB, keys_asked=asked, layers_asked=4 * asked)) is None
     assert choose(LayerSizes(1, MIB, MIB, keys_asked=asked, layers_asked=slow)) is None
-    assert choose(LayerSizes(4, MIB, GIB, keys_asked=asked, layers_asked=slow)) is None, "small beside the main"
+    assert choose(LayerSizes(4, MIB, GIB, keys_asked=asked, layers_asked=slow)) is None, "small compared with the main"
 
 
 def test_the_newest_neighbours_of_like_size_are_merged_first() -> None:
@@ -88,7 +88,7 @@ def test_many_tombstones_are_worth_everything() -> None:
 
 
 def test_a_range_whose_keys_are_all_deleted_is_compacted() -> None:
-    """One tombstone for one value: half of the entries are tombstones, and all of them are dead."""
+    """One tombstone for each value: half of the entries are tombstones, and all entries are dead."""
     sizes = LayerSizes(main_bytes=GIB, entries=2 * TOMBSTONES_MIN, tombstones=TOMBSTONES_MIN)
     assert sizes.dead_share == 1.0
     assert chosen(sizes).kind == CompactionKind.EVERYTHING
@@ -106,8 +106,10 @@ def test_a_range_that_rests_is_compacted_unless_its_deltas_are_small() -> None:
     assert "rests" in chosen(sizes).reason
     assert chosen(LayerSizes(deltas=2, delta_bytes=MIB, rests=True)).kind == CompactionKind.DELTAS
     assert chosen(LayerSizes(deltas=1, delta_bytes=MIB, main_bytes=MIB, rests=True)).kind == CompactionKind.DELTAS
-    assert choose(LayerSizes(deltas=2, delta_bytes=MIB, main_bytes=4 * MIB)) is None, "it does not rest"
-    assert choose(LayerSizes(deltas=2, delta_bytes=MIB, main_bytes=GIB, rests=True)) is None, "small beside the main"
+    assert choose(LayerSizes(deltas=2, delta_bytes=MIB, main_bytes=4 * MIB)) is None, "it is not at rest"
+    assert choose(LayerSizes(deltas=2, delta_bytes=MIB, main_bytes=GIB, rests=True)) is None, (
+        "small compared with the main"
+    )
     assert choose(LayerSizes(deltas=1, delta_bytes=MIB, bottoms_bytes=(GIB,), rests=True)) is None, "nothing to merge"
     assert choose(LayerSizes(main_bytes=GIB, rests=True)) is None
 
@@ -129,7 +131,7 @@ def test_much_that_lies_outside_bounds_is_trimmed() -> None:
 
 
 def test_bottom_mains_grow_like_a_binary_counter() -> None:
-    """Sealed mains of one size, merged as the policy says: few layers, and each byte rewritten a few times only."""
+    """Bottom mains of one size, merged by the policy: few layers, and each byte is rewritten only a few times."""
     bottoms: list[int] = []
     rewritten = 0
     for _ in range(256):

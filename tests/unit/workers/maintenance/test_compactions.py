@@ -1,4 +1,4 @@
-"""When a worker compacts, and what it tells of it."""
+"""When a worker compacts, and what it reports about it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_compactions_of_segments_that_are_always_due_take_turns(tmp_path: Path) 
 
 
 def begin_compaction(worker: WorkerDriver) -> None:
-    """A compaction of segment 1 runs, and nothing else."""
+    """A worker in which only a compaction of segment 1 is running."""
     for value in (b"1", b"2"):
         flushed(worker, {b"a": value}, 1)
     worker.settle()
@@ -96,7 +96,7 @@ def begin_compaction(worker: WorkerDriver) -> None:
 
 
 def end_compaction(worker: WorkerDriver) -> int:
-    """Answers the segment."""
+    """The segment whose compaction is running."""
     (at,) = [at for at, job in enumerate(worker.jobs) if isinstance(job.spec, CompactSpec)]
     worker.jobs.rotate(-at)
     segment = int(worker.jobs[0].spec.segment)
@@ -105,7 +105,7 @@ def end_compaction(worker: WorkerDriver) -> int:
 
 
 def begin_drain(worker: WorkerDriver, key: bytes, segment: int = 1) -> int:
-    """Write and flush beside what runs; answers the flush, which waits."""
+    """Write and flush while jobs run; returns the flush, which waits."""
     worker.put({key: b"v"}, segment=segment)
     while worker.syncs:
         worker.sync()
@@ -113,7 +113,7 @@ def begin_drain(worker: WorkerDriver, key: bytes, segment: int = 1) -> int:
 
 
 def drain(worker: WorkerDriver, key: bytes, duration_ns: int) -> None:
-    """Have a drain beside the compaction last so long, with what follows from it."""
+    """Let a drain next to the compaction take this long, with everything that follows from it."""
     flush = begin_drain(worker, key)
     worker.now_ns += duration_ns
     overtake(worker)
@@ -121,7 +121,7 @@ def drain(worker: WorkerDriver, key: bytes, duration_ns: int) -> None:
 
 
 def overtake(worker: WorkerDriver) -> None:
-    """End all jobs but the compaction."""
+    """End all jobs except the compaction."""
     while not all(isinstance(job.spec, CompactSpec) for job in worker.jobs):
         worker.jobs.rotate(-isinstance(worker.jobs[0].spec, CompactSpec))
         worker.run_job()
@@ -241,7 +241,7 @@ def test_very_many_deltas_are_compacted_before_there_are_more(worker: WorkerDriv
 
 
 def fail_compaction(worker: WorkerDriver) -> int:
-    """The compaction fails, and what failed before may be tried again; answers the segment."""
+    """Let the compaction fail, and wait until it may be tried again; returns the segment."""
     (job,) = [job for job in worker.jobs if isinstance(job.spec, CompactSpec)]
     worker.jobs.remove(job)
     worker.handle(JobFailed(job.job, "no space left"))

@@ -1,4 +1,4 @@
-"""Drains, compactions and releases as the worker core orders them, and what becomes of them."""
+"""Drains, compactions and releases ordered by the worker core, and their ends."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_failed_job_is_tried_again_later_and_loses_nothing(worker: WorkerDriver)
     worker.settle()
     sequence = worker.ask(Op.FLUSH)
     worker.handle(JobFailed(worker.jobs.popleft().job, "no space left"))
-    assert worker.status(sequence) is Status.BUSY, "who waits is told, and asks again"
+    assert worker.status(sequence) is Status.BUSY, "the waiting caller gets the error, and asks again"
     sequence = worker.ask(Op.FLUSH)
     assert not worker.jobs, "not before the delay is over"
     assert worker.get([b"a"]) == [b"1"]
@@ -104,7 +104,7 @@ def test_damage_met_by_a_job_is_told_to_who_waits_and_spares_other_ranges(tmp_pa
     assert [worker.status(sequence) for sequence in flushes] == [Status.FAILED, Status.OK]
     told = refusal(worker, flushes[0])
     assert (told.file, told.offset, told.what) == ("table-1", 7, "damaged")
-    assert worker.status(worker.ask(Op.FLUSH, segment=1)) is Status.FAILED, "later ones do not wait for nothing"
+    assert worker.status(worker.ask(Op.FLUSH, segment=1)) is Status.FAILED, "later ones do not wait in vain"
     assert worker.get([b"a"]) == [b"1"]
 
 

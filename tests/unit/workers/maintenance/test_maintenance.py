@@ -1,4 +1,4 @@
-"""Maintenance as a caller sees it: waiting or not, states of segments, and the figures of what was done."""
+"""Maintenance as a caller sees it: waiting or not, states of segments, and statistics of the work done."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_what_the_worker_does_by_itself_refuses_nobody(worker: WorkerDriver, op:
     put(worker, b"a")
     worker.core.service.maintenance.sealer.seal_largest(1)
     worker.handle(Tick())
-    assert len(worker.jobs) == 1, "a drain that nobody asked for"
+    assert len(worker.jobs) == 1, "a drain without a request"
     worker.put({b"b": b"later"})
     worker.sync()
     assert worker.status(worker.ask(op, flags=Flag.NO_WAIT)) is Status.OK
@@ -214,7 +214,7 @@ def test_stop_closes_every_segment(tmp_path: Path) -> None:
     assert [owned.state for owned in worker.core._ranges.values()] == [SegmentState.CLOSED] * 2
 
 
-# ---------------------------------------------------------------- figures
+# ---------------------------------------------------------------- statistics
 
 
 def test_layers_count_entries_and_bytes(worker: WorkerDriver) -> None:

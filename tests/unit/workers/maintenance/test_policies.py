@@ -1,4 +1,4 @@
-"""Admission and drain policy: plain values in, a decision out."""
+"""Admission and drain policy: from plain values to a decision."""
 
 from __future__ import annotations
 

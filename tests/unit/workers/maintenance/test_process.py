@@ -1,4 +1,4 @@
-"""The worker's side of the maintenance process, with children that end at once."""
+"""The worker's side of the maintenance process, with child processes that end at once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def events() -> SimpleQueue[Event]:
 
 @pytest.fixture
 def delays(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Every child ends before it has read anything; what was waited before each next one."""
+    """Every child ends before it has read anything. Returns the waits before each next child."""
     waited: list[float] = []
     monkeypatch.setattr(process, "RESTART_DELAY_S", 0.001)
     monkeypatch.setattr(process, "RESTART_DELAY_S_MAX", 0.008)
@@ -63,7 +63,7 @@ def maintenance(tmp_path: Path, delays: list[float], events: SimpleQueue[Event])
 def hanging(
     tmp_path: Path, events: SimpleQueue[Event], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[MaintenanceProcess]:
-    """Its children never answer, and each look at them comes at once."""
+    """A process whose children never reply, and whose checks never wait."""
     monkeypatch.setattr(process, "LOOK_NS", SECOND_NS // 1000)
 
     def spawn(_: MaintenanceProcess, theirs: socket.socket) -> subprocess.Popen[bytes]:

@@ -1,4 +1,4 @@
-"""The maintenance process without a process: jobs come over its socket, others overtake a compaction."""
+"""The loop of the maintenance process, run in the test: jobs arrive on its socket, and some overtake a compaction."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ def test_whether_a_message_is_there(channel: tuple[socket.socket, socket.socket]
     assert not has_message(theirs)
     send(ours, 1, b"body")
     assert has_message(theirs)
-    assert has_message(theirs), "a look takes nothing"
+    assert has_message(theirs), "checking consumes nothing"
     assert receive(theirs) == (1, b"body")
     assert not has_message(theirs)
     ours.close()
-    assert has_message(theirs), "so that who reads learns of the end"
+    assert has_message(theirs), "so that the reader sees the end"
     with pytest.raises(ChannelClosed):
         receive(theirs)

@@ -1,4 +1,4 @@
-"""Marks stand for equal steps of what was written, whatever the sizes and the order."""
+"""Key marks stand for equal steps of written bytes, whatever the sizes and the order."""
 
 from __future__ import annotations
 

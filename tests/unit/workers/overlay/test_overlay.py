@@ -1,4 +1,4 @@
-"""The overlay against a plain dict: whatever is written, sealed and drained, the newest entry answers."""
+"""The overlay against a plain dict: whatever is written, sealed and drained, the newest entry is found."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STEPS = st.lists(
 
 
 def built(steps: list[tuple[str, object]]) -> tuple[Overlay, dict[bytes, Stored]]:
-    """An overlay after these steps, and what it must hold."""
+    """An overlay after these steps, and its expected content."""
     overlay, model = Overlay(), {}
     for lsn, (step, argument) in enumerate(steps, start=1):
         match step, argument:

@@ -1,4 +1,4 @@
-"""Entries of a layer in order, however they came and however little was sorted at a time."""
+"""The entries of a layer in order, however they were added and however few were sorted at a time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BATCHES = st.lists(st.lists(KEYS, max_size=30), max_size=5) | st.lists(
 
 
 def sort_all(entries: SortedEntries, keys_max: int) -> int:
-    """Answers how many turns it took."""
+    """Sort all entries; returns the number of turns."""
     turns = 1
     while entries.sort(keys_max) == keys_max:
         turns += 1
@@ -48,7 +48,7 @@ def test_every_entry_is_in_one_piece_and_pieces_are_in_order(
             entries.update(dict.fromkeys(batch, b"%d" % number))
             if len(entries) - entries_before < len(batch):
                 in_order.note_overwritten()
-            in_order.sort(keys_max)  # and then more keys come
+            in_order.sort(keys_max)  # and then more keys are added
         sort_all(in_order, keys_max)
     pieces = in_order.between(EVERYTHING)
     assert all(left < right for piece in pieces for left, right in pairwise(as_list(piece.keys)))

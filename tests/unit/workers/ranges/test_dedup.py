@@ -1,4 +1,4 @@
-"""The dedup window: every row of its table, its bounds, and its way through a manifest."""
+"""The dedup window: every row of its table, its bounds, and its form in a manifest."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def small(**limits: int) -> DedupWindow:
 
 
 def note(window: DedupWindow, client: int, *sequences: int, result: Result = None) -> DedupWindow:
-    """All of them durable."""
+    """Note requests, and make all of them durable."""
     for sequence in sequences:
         window.note(request(client, sequence), sequence, sequence, result)
     return window
 
 
 def reread(window: DedupWindow) -> DedupWindow:
-    """The window after its way through a file or a message."""
+    """The window after it was encoded and decoded, as in a file or a message."""
     return DedupWindow.from_document(msgpack.unpackb(msgpack.packb(window.to_carry()), strict_map_key=False))
 
 
@@ -40,7 +40,7 @@ def test_known_sequence_is_a_duplicate_with_its_lsn() -> None:
     assert window.judge(request(7, 2), retry=True) is Verdict.NEW
     assert window.judge(request(8, 1), retry=True) is Verdict.NEW
     window.note(request(7, 2), 12, 11)
-    assert window.noted(request(7, 1)) == (0, None), "it is durable, so nobody need wait for it"
+    assert window.noted(request(7, 1)) == (0, None), "it is durable, so no reply has to wait for it"
 
 
 def test_sequence_below_the_window_is_too_old_even_when_it_was_never_applied() -> None:
@@ -62,7 +62,7 @@ def test_sequence_that_was_overtaken_is_never_applied() -> None:
 
 def test_retry_of_a_forgotten_client_is_too_old_and_its_new_requests_are_new() -> None:
     window = small(clients=2)
-    for client in (1, 2, 1, 3):  # client 2 was silent longest
+    for client in (1, 2, 1, 3):  # client 2 has been silent for longest
         window.note(request(client, client + len(window)), 0, 0)
     assert window.judge(request(2, 3), retry=True) is Verdict.TOO_OLD
     assert window.judge(request(2, 4), retry=False) is Verdict.NEW
@@ -123,7 +123,7 @@ def test_who_was_silent_longest_is_reduced_before_anybody_is_forgotten() -> None
     assert window.judge(request(1, 198), retry=True) is Verdict.TOO_OLD
     assert window.judge(request(1, 199), retry=True) is Verdict.NEW
     assert window.judge(request(4, 198), retry=True) is Verdict.DUPLICATE
-    assert window.judge(request(9, 1), retry=True) is Verdict.NEW, "nobody is forgotten"
+    assert window.judge(request(9, 1), retry=True) is Verdict.NEW, "no client is forgotten"
     assert all(window.has_forgotten(request(1, sequence)) for sequence in (2, 197, 198))
     window.shrink(0)
     assert window.judge(request(9, 1), retry=True) is Verdict.TOO_OLD
@@ -136,7 +136,7 @@ def test_after_a_day_of_silence_only_the_newest_number_of_a_client_is_known() ->
     window.pass_minute()
     note(window, 8, 1)
     window.pass_minute()
-    aged = reread(window)  # minutes count on in the next process
+    aged = reread(window)  # minutes continue in the next process
     for known in (window, aged):
         assert known.judge(request(7, 3), retry=True) is Verdict.DUPLICATE
         known.pass_minute()
@@ -159,8 +159,8 @@ def test_the_latest_values_of_counters_are_known_and_of_older_ones_that_they_wer
         for sequence in range(count - DEDUP_VALUES + 1, count + 1):
             assert known.judge(request(7, sequence), retry=True) is Verdict.DUPLICATE
             assert known.noted(request(7, sequence)) == Noted(0, b"%d" % -sequence)
-        assert known.judge(request(7, 1), retry=True) is Verdict.TOO_OLD, "what it was told is not known any more"
-        assert known.noted(request(7, 1)) == Noted(0, None), "that it was applied is"
+        assert known.judge(request(7, 1), retry=True) is Verdict.TOO_OLD, "the result is no longer known"
+        assert known.noted(request(7, 1)) == Noted(0, None), "but it is known that it was applied"
 
 
 @pytest.mark.parametrize(("result", "verdict"), [(FAILED, Verdict.DUPLICATE), (BARRED, Verdict.TOO_OLD)])
@@ -225,7 +225,7 @@ def test_joined_windows_know_what_any_of_them_knows() -> None:
         assert whole.noted(request(7, sequence)) == Noted(lsn, None)
     assert whole.judge(request(7, 5), retry=False) is Verdict.NEW
     assert whole.judge(request(8, 9), retry=True) is Verdict.DUPLICATE
-    assert left.judge(request(7, 2), retry=True) is Verdict.TOO_OLD, "they are as they were"
+    assert left.judge(request(7, 2), retry=True) is Verdict.TOO_OLD, "they are unchanged"
 
 
 def test_of_joined_windows_the_highest_floor_counts() -> None:
@@ -325,7 +325,7 @@ def test_splits_and_merges_keep_each_request_that_waits_for_the_log_once() -> No
     for _ in range(40):
         left, right = (DedupWindow.joined([window], 1) for _ in range(2))
         window = DedupWindow.joined([left, right], 1)
-    assert list(window._unsynced) == [(2, 1, 2), (3, 1, 3)], "what is durable waits for nothing"
+    assert list(window._unsynced) == [(2, 1, 2), (3, 1, 3)], "durable requests wait for nothing"
     noted = window.noted(request(1, 3))
     assert noted is not None
     assert noted.lsn == 3

@@ -1,4 +1,4 @@
-"""What is known to be empty is empty, whatever is put; and it is remembered as long as nothing is."""
+"""Spans known to be empty are empty, whatever is put, and they are remembered until something is put."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SPANS = st.tuples(st.integers(0, 50), st.integers(1, 20)).map(lambda span: KeyRa
 
 
 class Model(RuleBasedStateMachine):
-    """Beside the numbers below 100 that have no value, as far as was said."""
+    """The spans, and the numbers below 100 known to have no value."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The roles of a range: each step leads where the table says, and impossible ones are refused."""
+"""The roles of a range: each step leads to the role in the table, and impossible steps are refused."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ STEPS: dict[RoleStep, Callable[[OwnedRange], None]] = {
     RoleStep.FENCE: lambda owned: owned.fence(7),
     RoleStep.FINALISE: lambda owned: owned.finalise(),
 }
-"""What a range does at each step."""
+"""The method of a range for each step."""
 IMPOSSIBLE = [pair for pair in product(WHOLE_LIFE, RoleStep) if pair not in TRANSITIONS]
 
 
 def in_role(role: Role) -> OwnedRange:
-    """A range in that role, child of a parent without keys before it has files."""
+    """A range in this role; before it has files, it is a child of a parent without keys."""
     inheritance = Inheritance([], is_remote=False) if role in (WAITING, ADOPTED) else None
     segment = None if inheritance else SEGMENT
     return OwnedRange(1, KeyRange(), 1, segment, DedupWindow(), role=role, inheritance=inheritance)

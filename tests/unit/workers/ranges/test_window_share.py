@@ -1,4 +1,4 @@
-"""Dedup windows of a worker share the memory that is for them."""
+"""The dedup windows of a worker share the memory planned for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prefixes stored once per block: when, how they lie in the file, and what is refused."""
+"""Prefixes stored once per block: when they are, their layout in the file, and what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The states of a segment: each step leads where the table says, and impossible ones are refused."""
+"""The states of a segment: each step leads to the state in the table, and impossible steps are refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ERROR, CLOSED = SegmentState.ERROR, SegmentState.CLOSED
 
 
 def walk(*steps: Step) -> list[SegmentState]:
-    """The states on the way from READY."""
+    """The states reached from READY by these steps."""
     states = [READY]
     for step in steps:
         states.append(after(states[-1], step))

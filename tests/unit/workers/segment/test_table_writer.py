@@ -1,4 +1,4 @@
-"""Writing tables: how entries are cut into blocks, what is said of them, and what happens when the disk is full."""
+"""Writing tables: how entries are cut into blocks, the facts recorded about them, and a full disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tombstones stay exactly as long as an older table may hold their key."""
+"""Tombstones are kept exactly as long as an older table may hold their key."""
 
 from __future__ import annotations
 

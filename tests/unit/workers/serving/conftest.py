@@ -1,4 +1,4 @@
-"""Pages of two entries."""
+"""Fixtures: pages of two entries."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ Entries = list[tuple[bytes, bytes]]
 
 
 class AtWorker:
-    """`done`: the range has no more entries for it."""
+    """A scan. `done`: the range has no more entries for it."""
 
     def __init__(self, worker: WorkerDriver, mode: str, reverse: bool = False, limit: int = 0) -> None:
         self.worker = worker
@@ -61,7 +61,7 @@ class AtWorker:
         return self.worker.status(self.worker.ask(Op.END_SCAN, self.request(), client=self.client))
 
     def why_not(self) -> str:
-        """Why the next page is refused for good."""
+        """The reason why the next page is finally refused."""
         header, frames = self.worker.answer(self.ask())
         assert header.status == Status.SCAN_INVALIDATED
         return decode_message(Refusal, frames[1]).what

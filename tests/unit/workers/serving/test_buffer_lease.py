@@ -1,4 +1,4 @@
-"""What a worker asks for, takes and gives back."""
+"""The lease of a worker: what it requests, takes and gives back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from shardstore.wire.messages import Lease
 from shardstore.workers.serving.buffer_lease import BufferLease
 
 PLAN = derive(16_000, 3, lease_floor=1_000)
-"""10,000 bytes to lease, up to 8,000 to one worker."""
+"""10,000 bytes to lease, at most 8,000 to one worker."""
 
 
 def test_more_is_asked_for_long_before_it_is_needed() -> None:

@@ -1,4 +1,4 @@
-"""Conditional operations and outcomes in a worker: what they are judged on, when they are answered, exactly once."""
+"""Conditional operations and outcomes in a worker: the write they are evaluated on, when they reply, exactly once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RETRY = int(Flag.RETRY)
 
 
 def reopened(worker: WorkerDriver) -> WorkerDriver:
-    """The next process on the same files, after a kill."""
+    """Start the next process on the same files, after a kill."""
     return WorkerDriver(worker.root, worker.durability, create=False, epoch=worker.epoch).serve()
 
 
@@ -93,7 +93,7 @@ def test_bad_requests_are_refused(worker: WorkerDriver, ask: Callable[[WorkerDri
     assert not worker.syncs
 
 
-# ---------------------------------------------------------------- what waits for its sync
+# ---------------------------------------------------------------- waiting for a sync
 
 
 @pytest.mark.parametrize("durability", [Durability.GROUP_SYNC, Durability.SYNC])
@@ -193,7 +193,7 @@ def test_a_retry_of_a_compare_and_set_is_told_the_same(worker: WorkerDriver, flu
 
 
 def test_a_condition_that_failed_once_is_not_judged_again(worker: WorkerDriver) -> None:
-    """A copy of the request that comes late must not do what its caller was told was not done."""
+    """A late copy of the request must not be applied after its caller was told that it was not."""
     worker.put({b"a": b"1"}, client=OTHER)
     failed = worker.compare_and_set(b"a", None, b"2")
     worker.compare_and_set(b"a", None, b"2", sequence=failed, flags=RETRY)
@@ -246,7 +246,7 @@ def test_the_outcome_of_an_applied_write_is_known_to_the_next_process(worker: Wo
 def test_what_was_not_applied_never_is(worker: WorkerDriver, flushed: bool, restarted: bool) -> None:
     late = 77
     asked = worker.outcome(b"a", late, client=OTHER, sequence=1)
-    assert worker.status(asked) is None, "a bar that a crash can undo is told to nobody"
+    assert worker.status(asked) is None, "a bar that a crash can undo is not reported"
     assert told(worker, asked) == "not_applied"
     if flushed:
         assert told(worker, worker.outcome(b"a", late, client=OTHER)) == "not_applied"
@@ -293,7 +293,7 @@ def test_the_outcome_of_a_share_is_unknown_to_who_has_keys_of_another(worker: Wo
 
 
 def test_the_outcome_of_what_was_forgotten_is_unknown(worker: WorkerDriver) -> None:
-    sequences = range(2, 6 * DEDUP_WINDOW, 2)  # the odd ones went to other ranges
+    sequences = range(2, 6 * DEDUP_WINDOW, 2)  # the odd sequences went to other ranges
     for sequence in sequences:
         worker.put({b"a": b"1"}, sequence=sequence)
     worker.settle()

@@ -1,4 +1,4 @@
-"""Passing over deleted keys finds the next one with a value, in whatever layers values and tombstones lie."""
+"""Skipping deleted keys finds the next key with a value, in whatever layers values and tombstones are."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def in_a_table(entries: dict[bytes, Stored]) -> Table:
 
 
 def layers_of(contents: Sequence[dict[int, Stored]]) -> list[Ordered]:
-    """Every second one a table."""
+    """Layers of which every second one is a table."""
     makers = (in_a_table, in_memory)
     keyed = [{key(number): value for number, value in content.items()} for content in contents if content]
     return [makers[at % 2](content) for at, content in enumerate(keyed)]
@@ -70,7 +70,7 @@ def test_the_nearest_key_with_a_value_is_the_next(
     while left is not None and not has_value:
         before = left
         left, has_value = pass_deleted(layers, left, reverse)
-        assert has_value or left != before, "it goes on"
+        assert has_value or left != before, "it continues"
     if not living:
         assert (left, has_value) == (None, False)
     elif reverse:
@@ -81,7 +81,7 @@ def test_the_nearest_key_with_a_value_is_the_next(
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_one_step_is_bounded(reverse: bool) -> None:
-    """So that whoever scans comes back to others."""
+    """The number of keys skipped in a turn is bounded, so that a scan does not block others."""
     layer = in_memory(dict.fromkeys(map(key, range(100)), TOMBSTONE))
     left, has_value = pass_deleted([layer], EVERYTHING, reverse)
     assert left is not None

@@ -1,4 +1,4 @@
-"""Who is refused is told when to come back, from what drains were measured to free."""
+"""A refusal says when to retry, from the measured rate at which drains free memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ START_NS = 100 * SECOND_NS
 
 
 def measured() -> DrainRate:
-    """A drain has freed 10 MiB in a second."""
+    """A rate measured from a drain that freed 10 MiB in a second."""
     rate = DrainRate()
     rate.begun(10 * MIB, START_NS - SECOND_NS)
     rate.ended(10 * MIB, START_NS)
@@ -36,7 +36,7 @@ def test_times_are_bounded() -> None:
     rate = measured()
     assert rate.retry_after_ns(1, START_NS) == RETRY_NS_MIN
     assert rate.retry_after_ns(1_000 * MIB, START_NS) == RETRY_NS_MAX
-    assert rate.retry_after_ns(1, START_NS + 10 * SECOND_NS) == RETRY_NS_MIN, "what was promised is long past"
+    assert rate.retry_after_ns(1, START_NS + 10 * SECOND_NS) == RETRY_NS_MIN, "the promised time is long past"
 
 
 def test_the_rate_counts_the_work_between_drains_and_no_idleness() -> None:

@@ -1,4 +1,4 @@
-"""A worker and its lease: it asks at once, takes the answer to its latest report only, and gives back by drains."""
+"""A worker and its lease: it asks at once, accepts only the reply to its latest report, and gives back by drains."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shardstore.wire.wire_format import Header, Op, Status, decode_header
 from tests.unit.worker_driver import ROUTER_LIFE, SEGMENT_NEXT, WorkerDriver
 
 PLAN = derive(1_600 * KIB, 2, lease_floor=100 * KIB)
-"""1,000 KiB to lease, 100 to 900 for this worker."""
+"""1,000 KiB to lease, 100 to 900 KiB for this worker."""
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def worker(tmp_path: Path) -> WorkerDriver:
 
 
 def beats(worker: WorkerDriver) -> Iterator[tuple[Header, Heartbeat]]:
-    """The heartbeats it has sent."""
+    """The heartbeats that the worker has sent."""
     for send in worker.sent:
         header = decode_header(bytes(send.frames[0]))
         if send.link == "router" and header.op == Op.HEARTBEAT:
@@ -40,7 +40,7 @@ def tick(worker: WorkerDriver) -> None:
 
 
 def answer(worker: WorkerDriver, lease: int, drain: int = 0, before: int = 0) -> None:
-    """The router answers the latest heartbeat, or one before it."""
+    """Reply as the router to the latest heartbeat, or to an earlier one."""
     if not list(beats(worker)):
         tick(worker)
     header = list(beats(worker))[-1 - before][0]
@@ -53,7 +53,7 @@ def memory(worker: WorkerDriver) -> dict[str, Any]:
 
 
 def put(worker: WorkerDriver, size: int, key: bytes = b"a") -> Status | None:
-    """Write so many bytes; the sync, if one comes of it, ends well."""
+    """Write this many bytes; the sync that this may cause succeeds."""
     sequence = worker.put({key: bytes(size)}, segment=1 if key < b"m" else 2)
     while worker.syncs:
         worker.sync()
@@ -84,7 +84,7 @@ def test_only_the_answer_to_the_latest_report_counts(worker: WorkerDriver) -> No
     assert memory(worker)["memory"]["lease"]["allowed"] == 100 * KIB
     answer(worker, 200 * KIB)
     answer(worker, 700 * KIB)
-    assert memory(worker)["memory"]["lease"]["allowed"] == 200 * KIB, "it was answered already"
+    assert memory(worker)["memory"]["lease"]["allowed"] == 200 * KIB, "it has a reply already"
 
 
 def test_after_registering_again_no_former_answer_counts(worker: WorkerDriver) -> None:
@@ -103,7 +103,7 @@ def test_after_registering_again_no_former_answer_counts(worker: WorkerDriver) -
 
 def test_limits_follow_the_lease(worker: WorkerDriver) -> None:
     assert put(worker, 60 * KIB) is Status.BUSY, "half of the lease is for one range"
-    assert list(beats(worker))[-1][1].report.wanted > 500 * KIB, "it has asked for room for what it had to refuse"
+    assert list(beats(worker))[-1][1].report.wanted > 500 * KIB, "it has asked for room for the refused writes"
     answer(worker, 600 * KIB)
     assert put(worker, 60 * KIB) is Status.OK
 

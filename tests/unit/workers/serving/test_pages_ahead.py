@@ -1,4 +1,4 @@
-"""Pages that a worker reads before they are asked for: those that it would read later, few, and let go with scans."""
+"""Pages that a worker reads ahead: they equal those read later, are few, and are released with their scans."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_damage_is_met_by_the_client_that_asks() -> None:
 def test_from_its_second_page_on_a_snapshot_is_read_ahead(worker: WorkerDriver, reverse: bool) -> None:
     scan = AtWorker(worker, ScanMode.SNAPSHOT, reverse)
     shown = scan.page()
-    assert ahead_bytes(worker) == 0, "the first page tells nothing of a second"
+    assert ahead_bytes(worker) == 0, "the first page does not show that there will be a second"
     for _ in range(3):
         shown += scan.page()
         assert ahead_bytes(worker) == 2 * len(b"k0" + b"old")

@@ -1,4 +1,4 @@
-"""What a worker answers to GET and SCAN, from whatever layers."""
+"""The replies of a worker to GET and SCAN, from all layers."""
 
 from __future__ import annotations
 

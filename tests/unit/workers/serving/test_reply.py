@@ -1,4 +1,4 @@
-"""What whoever waits is answered."""
+"""The replies to waiting requests."""
 
 from __future__ import annotations
 

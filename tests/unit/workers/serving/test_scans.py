@@ -1,4 +1,4 @@
-"""What each mode of a scan shows, holds and refuses, at the worker; for snapshots see test_snapshots.py."""
+"""The modes of a scan at the worker: what they show, hold and refuse; test_snapshots.py tests snapshots."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_keys_only_pages_have_no_values_on_the_wire(worker: WorkerDriver) -> Non
 def test_an_empty_page_among_deleted_keys_ends_nothing(
     worker: WorkerDriver, mode: str, start: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has more behind it, so what is held for the scan is held on."""
+    """More entries follow, so what is held for the scan stays held."""
     monkeypatch.setattr(scan_page, "STRETCH_ENTRIES_MAX", 32)
     monkeypatch.setattr(deleted_keys, "PASSED_ENTRIES_MIN", 32)
     monkeypatch.setattr(deleted_keys, "PASSED_ENTRIES_MAX", 32)

@@ -1,4 +1,4 @@
-"""Scans of a layer in memory, page by page: complete and in order, in whatever pieces it lies."""
+"""Scans of a layer in memory, page by page: complete and in order, however many pieces it has."""
 
 from __future__ import annotations
 

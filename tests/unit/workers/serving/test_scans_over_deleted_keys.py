@@ -1,4 +1,4 @@
-"""A scan passes over deleted keys, and the next one begins behind them, as long as no put has come."""
+"""A scan skips deleted keys, and the next scan begins after them, until something is put there."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def worker(tmp_path: Path) -> WorkerDriver:
 
 
 def pages_to_the_next(worker: WorkerDriver, mode: str, reverse: bool) -> int:
-    """How many pages it takes to get over the deleted keys."""
+    """The number of pages it takes to skip the deleted keys."""
     scan = behind_the_living(worker, mode, reverse)
     pages = 1
     while not scan.page():
@@ -86,7 +86,7 @@ def test_what_is_put_where_all_was_deleted_is_shown(worker: WorkerDriver, mode: 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("put", PUTS.values(), ids=PUTS)
 def test_a_scan_of_an_older_moment_teaches_nothing(worker: WorkerDriver, reverse: bool, put: Put) -> None:
-    """What came behind its first page it does not see, and the next scan does."""
+    """The scan does not see writes made after its first page; the next scan does."""
     scan = behind_the_living(worker, ScanMode.SNAPSHOT, reverse)
     assert not scan.page()
     put(worker, b"k250")

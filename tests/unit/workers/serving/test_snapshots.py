@@ -1,4 +1,4 @@
-"""What a scan in the mode `snapshot` shows, holds and lets go, at the worker."""
+"""Scans in the mode `snapshot` at the worker: what they show, hold and release."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_all_pages_of_a_snapshot_show_the_moment_of_the_first(worker: WorkerDriv
     rounds = {"set aside": RUNS_SET_ASIDE_MAX, "copy": RUNS_SET_ASIDE_MAX + 3}.get(then, 1)
     for number in range(rounds):
         if number:
-            AtWorker(worker, ScanMode.SNAPSHOT).page()  # pins the layer that the next write would go into
+            AtWorker(worker, ScanMode.SNAPSHOT).page()  # pins the layer that the next write would change
         write(worker, {b"k%d" % key: b"new %d" % number for key in range(10)} | {b"k5+": b"new"})
         worker.delete([b"k4"])
         worker.settle()
@@ -159,7 +159,7 @@ def test_every_few_runs_that_are_set_aside_all_become_due(
 def test_snapshots_go_on_from_the_tables_that_their_runs_were_drained_to(
     worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch, reverse: bool, aside_min: int, drain_bytes: int
 ) -> None:
-    """Whatever else was in the drain, and was deleted before or after."""
+    """Whatever else was in the drain, or was deleted before or after it."""
     monkeypatch.setattr(overlay, "SET_ASIDE_BYTES_MIN", aside_min)
     worker.core.service.maintenance.drains.bytes_max = drain_bytes
     owned = worker.core._ranges[1]
@@ -197,7 +197,7 @@ def test_a_snapshot_keeps_in_memory_what_a_job_has_drained_that_could_not_tell(w
     worker.sync() if worker.syncs else None
     job = worker.jobs[0]
     for _ in worker._slices(job):
-        pass  # published, and the process dies before it tells
+        pass  # published, but the process dies before it reports that
     worker.jobs.clear()
     worker.handle(JobFailed(job.job, "the maintenance process ended"))
     worker.now_ns += 10 * SECOND_NS

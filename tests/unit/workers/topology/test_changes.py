@@ -1,4 +1,4 @@
-"""The worker's part in topology changes, event by event, in a cluster joined in memory."""
+"""The worker's part in topology changes, event by event, in a cluster connected in memory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ DURABILITIES = list(Durability)
 
 
 def large() -> TopologyDriver:
-    """The first range has values for several pages."""
+    """Fill the first range with values for several pages."""
     cluster = TopologyDriver()
     for key, value in LARGE.items():
         cluster.put({key: value})
@@ -47,13 +47,13 @@ def large() -> TopologyDriver:
 
 
 def last_report(cluster: TopologyDriver) -> Progress:
-    """What worker 0 has reported last, which is on its way."""
+    """The latest report of worker 0, which is under way."""
     reports = [frames[1] for frames in cluster.workers[0].outbox if decode_header(frames[0]).op == Op.PROGRESS]
     return decode(Progress, reports[-1])
 
 
 def filled(durability: Durability = Durability.GROUP_SYNC) -> TopologyDriver:
-    """Two ranges, the first with a, b, n and z in it."""
+    """Two ranges, the first with the keys a, b, n and z."""
     cluster = TopologyDriver(durability)
     cluster.put({b"a": b"1", b"b": b"2", b"n": b"3", b"z": b"4"})
     cluster.settle()
@@ -61,7 +61,7 @@ def filled(durability: Durability = Durability.GROUP_SYNC) -> TopologyDriver:
 
 
 def order(cluster: TopologyDriver, worker: int = 0) -> None:
-    """Deliver what the router says to a worker, and nothing else."""
+    """Deliver only the messages of the router to a worker."""
     while cluster.workers[worker].inbox:
         cluster.deliver_to_worker(worker)
 
@@ -119,7 +119,7 @@ def test_a_parent_is_reported_as_fenced_when_all_it_logged_is_durable_and_applie
     cluster.move(b"a", 1)
     order(cluster)
     parent = replace(cluster.map.route_of(b"a"), segment=SegmentId(1), worker=WorkerId(0))
-    assert not cluster.owned(1).role.is_fenced, "what was logged before is synced while writers go on"
+    assert not cluster.owned(1).role.is_fenced, "earlier records are synced while writers continue"
     written.append(cluster.put({b"b": b"meanwhile"}, parent))
     while not cluster.owned(1).role.is_fenced:
         cluster.sync(0)
@@ -261,7 +261,7 @@ def test_a_held_scan_goes_on_at_the_parent_when_that_is_fenced_and_when_it_is_go
     assert seen == LARGE
     assert cluster.workers[route.worker].core._changes.former
     cluster.pass_time()
-    assert not cluster.workers[route.worker].core._changes.former, "nobody reads the parent any more"
+    assert not cluster.workers[route.worker].core._changes.former, "no process reads the parent any more"
 
 
 def test_a_fail_fast_scan_of_a_parent_is_invalidated_by_the_fence() -> None:
@@ -296,7 +296,7 @@ def test_a_flush_of_the_parent_ends_and_one_of_a_child_waits_for_its_files(flags
     cluster.split(LOCAL_SPLIT)
     order(cluster)
     of_child = cluster.ask(Op.FLUSH, [], cluster.map.route_of(b"a"), flags=flags)
-    assert cluster.status(of_child) is Status.UNAVAILABLE, "the client asks again, also if it does not wait for the end"
+    assert cluster.status(of_child) is Status.UNAVAILABLE, "the client asks again, even if it does not wait for the end"
     cluster.finish()
     assert cluster.status(flushed) is Status.OK
     for op in (Op.FLUSH, Op.COMPACT):

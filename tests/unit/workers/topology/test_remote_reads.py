@@ -1,4 +1,4 @@
-"""Reads of a child whose parents are elsewhere, through the router and back."""
+"""Reads of a child whose parents are at other workers, through the router and back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_JOBS = (Op.GET, Op.CHANGE, Op.PROGRESS, Op.HEARTBEAT)
 
 
 def adopted(begin: Callable[[TopologyDriver], object], boundaries: tuple[str, ...] = ("80",)) -> TopologyDriver:
-    """A cluster with a, b, c and x, y below 0x80 in which a change is adopted and no job has run yet."""
+    """A cluster with the keys a, b, c, x and y, in which a change is adopted and no job has run yet."""
     cluster = TopologyDriver(boundaries=boundaries)
     for key in (b"a", b"b", b"c", b"x", b"y"):
         cluster.put({key: key.upper()})
@@ -33,7 +33,7 @@ def adopted(begin: Callable[[TopologyDriver], object], boundaries: tuple[str, ..
 
 @pytest.fixture
 def moved() -> TopologyDriver:
-    """The range of a to y is on its way from worker 0 to worker 1."""
+    """The range of a to y is being moved from worker 0 to worker 1."""
     return adopted(lambda cluster: cluster.move(b"a", 1))
 
 
@@ -89,7 +89,7 @@ def test_of_two_parents_the_one_here_is_read_here() -> None:
 def test_an_answer_for_an_earlier_process_is_never_taken_for_one_to_this(moved: TopologyDriver) -> None:
     moved.ask_get([b"a"])
     moved.deliver_to_router(1)
-    moved.deliver_to_worker(0)  # its answer waits at worker 0
+    moved.deliver_to_worker(0)  # its reply waits at worker 0
     late = moved.workers[0].outbox.popleft()
     moved.start_worker(1)
     moved.exchange()
@@ -179,7 +179,7 @@ def test_a_read_that_waits_when_the_parent_is_retired_is_asked_again(moved: Topo
 def test_a_parent_takes_the_epoch_that_the_map_had_when_the_change_began() -> None:
     def move(cluster: TopologyDriver) -> None:
         change = change_plan.move(cluster.topology, b"a", 1)
-        [parent] = change.parents  # as if the answer to a registration of its owner had been lost
+        [parent] = change.parents  # as if the reply to a registration of its owner had been lost
         cluster.begin(replace(change, parents=(replace(parent, epoch=parent.epoch + 1),)))
 
     cluster = adopted(move)

@@ -1,4 +1,4 @@
-"""A filesystem that can be made to fail."""
+"""Fixtures: a filesystem that can be made to fail."""
 
 from __future__ import annotations
 

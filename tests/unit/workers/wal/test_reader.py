@@ -30,13 +30,13 @@ def writer(filesystem: FaultyFilesystem) -> WalWriter:
 
 
 def read(filesystem: FaultyFilesystem, wanted: dict[int, tuple[int, int]]) -> list[int]:
-    """LSNs that a drain gets."""
+    """The LSNs that a drain reads."""
     intervals = {segment: LsnInterval(*interval) for segment, interval in wanted.items()}
     return [record.lsn for record in records_of(filesystem, WORKER, LOG_ID, intervals) if record]
 
 
 def place_of(filesystem: FaultyFilesystem, lsn: int) -> tuple[str, int]:
-    """File and offset of a record."""
+    """The file and offset of a record."""
     path = max(path for path in filesystem.paths() if "wal" in path and path <= path_of(lsn))
     offset = FILE_HEADER_BYTES
     for before in range(int(path[-20:-4], 16), lsn):
@@ -46,7 +46,7 @@ def place_of(filesystem: FaultyFilesystem, lsn: int) -> tuple[str, int]:
 
 
 def damage(filesystem: FaultyFilesystem, lsn: int, position: int) -> tuple[str, int]:
-    """Flip a bit of a record; answers its file and offset."""
+    """Flip a bit of a record; returns its file and offset."""
     path, offset = place_of(filesystem, lsn)
     content = bytearray(filesystem.content(path))
     content[offset + position] ^= 1
@@ -85,7 +85,7 @@ def test_files_outside_the_intervals_are_not_opened(filesystem: FaultyFilesystem
 
 
 def test_bytes_behind_the_last_wanted_record_do_not_matter(filesystem: FaultyFilesystem, writer: WalWriter) -> None:
-    """The writer may be in the middle of its next append."""
+    """The writer may be within its next append."""
     path, _ = place_of(filesystem, 30)
     filesystem.place(path, filesystem.content(path) + b"half of a record")
     assert read(filesystem, {1: (30, 30)}) == [30]
@@ -100,7 +100,7 @@ def test_damaged_wanted_record(filesystem: FaultyFilesystem, writer: WalWriter, 
 
 
 def test_damaged_header_of_another_segment(filesystem: FaultyFilesystem, writer: WalWriter) -> None:
-    """Its segment may have been the wanted one."""
+    """Its segment may have been a wanted one."""
     path, offset = damage(filesystem, 16, 36)
     with pytest.raises(Corruption, match="header") as caught:
         read(filesystem, {1: (1, 30)})
@@ -145,4 +145,4 @@ def test_jump_between_files(filesystem: FaultyFilesystem) -> None:
     for _ in range(3):
         append(writer, Content(1, b"k", b"v"))
     assert read(filesystem, {1: (3, 22)}) == [3, 21, 22]
-    assert read(filesystem, {1: (3, 20)}) == [3], "an interval may end where no LSN was given"
+    assert read(filesystem, {1: (3, 20)}) == [3], "an interval may end at an LSN that was never used"

@@ -1,4 +1,4 @@
-"""Bytes of log files: what is sound, and that nothing else passes."""
+"""The bytes of log files: sound ones are accepted, and nothing else."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""Opening a log: what is kept, cut, refused, rewritten and removed."""
+"""Recovery of a log: what is kept, cut, refused, rewritten and removed."""
 
 import itertools
 from collections.abc import Callable
@@ -43,7 +43,7 @@ Refused: TypeAlias = Callable[[str, int, str], None]
 
 
 def write(filesystem: FaultyFilesystem, *files: int, durable: int = 0) -> None:
-    """A fresh log of files with these numbers of equally long records; up to `durable` they say they were synced."""
+    """A new log whose files have these numbers of equally long records, marked as synced up to `durable`."""
     writer = fresh_writer(filesystem)
     lsn = 0
     for records in files:
@@ -56,7 +56,7 @@ def write(filesystem: FaultyFilesystem, *files: int, durable: int = 0) -> None:
 
 
 def offset_of(record: int) -> int:
-    """Where the n-th record of a file begins."""
+    """The offset of the n-th record of a file."""
     return FILE_HEADER_BYTES + record * RECORD_BYTES
 
 
@@ -71,7 +71,7 @@ def shorten(filesystem: FaultyFilesystem, path: str, length: int) -> None:
 
 
 def kept(filesystem: FaultyFilesystem, **arguments: object) -> list[int]:
-    """LSNs that recovery keeps."""
+    """The LSNs that recovery keeps."""
     log = recovered(filesystem, **arguments)  # type: ignore[arg-type]
     return [lsn for file in log.files for lsn in range(file.lsn_first, file.lsn_last + 1)]
 
@@ -198,7 +198,7 @@ class TestWholeLog:
 
     @pytest.mark.parametrize("seed", range(20))
     def test_what_was_cut_does_not_come_back(self, filesystem: FaultyFilesystem, seed: int) -> None:
-        """Its LSNs are given anew."""
+        """Its LSNs are used again."""
         write(filesystem, 3, 3, durable=3)
         filesystem.place(path_of(4), filesystem.content(path_of(4))[:70])
         assert kept(filesystem) == [1, 2, 3]
@@ -345,7 +345,7 @@ class TestTail:
 class TestDamage:
     @pytest.fixture
     def refused(self, filesystem: FaultyFilesystem) -> Refused:
-        """Recovery is refused, and has changed nothing."""
+        """Check that recovery is refused and changes nothing."""
 
         def check(file: str, offset: int, what: str) -> None:
             before = {path: filesystem.content(path) for path in filesystem.paths()}
@@ -403,7 +403,7 @@ class TestDamage:
         refused(path_of(1), 0, "magic.*LSN 1")
 
     def test_damaged_header_of_a_recovered_file(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
-        """LOG says that recovery has synced it, though nothing in the file can say so any more."""
+        """LOG says that recovery synced it, although nothing in the file shows that any more."""
         write(filesystem, 3)
         recovered(filesystem)
         filesystem.place(path_of(1), bytes(400))
@@ -417,7 +417,7 @@ class TestDamage:
 
     @pytest.mark.parametrize("left_bytes", [0, 7, FILE_HEADER_BYTES, FILE_HEADER_BYTES + RECORD_BYTES + 5])
     def test_file_below_the_checkpoint_that_comes_back_cut(self, filesystem: FaultyFilesystem, left_bytes: int) -> None:
-        """Its removal was undone, and that of a file behind it, which no record had reached, was not."""
+        """Its removal was undone, but not that of a later file, to which no record had been written."""
         write(filesystem, 3, durable=3)
         recovered(filesystem)
         advance(filesystem, 3)
@@ -438,7 +438,7 @@ class TestDamage:
     def test_file_whose_header_was_never_durable_is_an_unsynced_tail(
         self, filesystem: FaultyFilesystem, torn: bytes
     ) -> None:
-        """Neither its records nor those of later files are kept, whatever survived of them."""
+        """Neither its records nor those of later files are kept, whichever survived."""
         write(filesystem, 3, 3, 3, durable=2)
         filesystem.place(path_of(4), torn + filesystem.content(path_of(4))[400:] if torn else b"")
         log = recovered(filesystem)
@@ -463,7 +463,7 @@ class TestDamage:
         refused(path_of(1), WAL_FILE_BYTES, "more than a log file has")
 
     def test_last_record_of_a_recovered_file(self, filesystem: FaultyFilesystem, refused: Refused) -> None:
-        """Recovery has synced it, and the file's header says so: it is no torn tail."""
+        """Recovery has synced it, as the header of the file says, so it is no torn tail."""
         write(filesystem, 3)
         recovered(filesystem)
         damage(filesystem, path_of(1), offset_of(2))
@@ -479,7 +479,7 @@ class TestDamage:
     def test_older_record_inside_a_value_is_no_later_record(
         self, filesystem: FaultyFilesystem, checkpoint: int
     ) -> None:
-        """A user may store a copy of the log: behind a bad record its bytes are found, and must not count."""
+        """A user may store a copy of the log; its bytes after a bad record must not count as records."""
         writer = fresh_writer(filesystem, 10_000)
         append_many(writer, 3)
         sync(filesystem, writer)
@@ -546,7 +546,7 @@ class TestLsnFloor:
 
 
 def full_disk(failure: NotWritable) -> Callable[[int, str, str], None]:
-    """Nothing can be created."""
+    """A filesystem in which no file can be created."""
 
     def fault(number: int, operation: str, path: str) -> None:
         if operation == "create":
@@ -556,11 +556,11 @@ def full_disk(failure: NotWritable) -> Callable[[int, str, str], None]:
 
 
 class TestFrozen:
-    """On a disk that takes nothing a log can be read, and is recovered as ever when there is room."""
+    """On a full disk a log can be read; once there is room, it is recovered as usual."""
 
     @pytest.fixture
     def log_with_tail(self, filesystem: FaultyFilesystem) -> FaultyFilesystem:
-        """Two files; the end of the second was never known to be durable, and is torn."""
+        """Two files; the end of the second is torn, and was never known to be durable."""
         writer = fresh_writer(filesystem, file_bytes=FILE_HEADER_BYTES + 3 * RECORD_BYTES)
         for _ in range(5):
             append(writer)

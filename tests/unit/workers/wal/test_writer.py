@@ -1,4 +1,4 @@
-"""The growing end of a log: order of calls, rotation, what a sync covers, full disk, failure."""
+"""The writer of a log: order of calls, rotation, what a sync covers, a full disk, failures."""
 
 import pytest
 
@@ -26,7 +26,7 @@ THREE_RECORDS = FILE_HEADER_BYTES + 3 * RECORD_BYTES
 
 
 def fail_at(filesystem: FaultyFilesystem, operation: str, error: Exception, times: int = 1) -> None:
-    """The next calls of this operation fail."""
+    """Make the next calls of this operation fail."""
     left = times
 
     def fault(number: int, called: str, path: str) -> None:
@@ -138,7 +138,7 @@ def test_forgotten_files_do_not_count(filesystem: FaultyFilesystem) -> None:
     writer.forget(writer.files_before(3))
     assert writer.retained_bytes == FILE_HEADER_BYTES + 2 * RECORD_BYTES
     assert writer.files_before(3) == []
-    assert [file.path for file in writer.unsynced_files()] == [path_of(1), path_of(4)], "its sync is still owed"
+    assert [file.path for file in writer.unsynced_files()] == [path_of(1), path_of(4)], "it still needs a sync"
 
 
 def test_recovered_files_count_and_can_be_released(filesystem: FaultyFilesystem) -> None:
@@ -198,7 +198,7 @@ def test_refused_call_ends_the_log(filesystem: FaultyFilesystem, operation: str)
 
 
 def assert_ends_the_log(filesystem: FaultyFilesystem, writer: WalWriter) -> None:
-    """The next append fails, not as a full disk, and later ones do not reach the filesystem."""
+    """The next append fails, but not because of a full disk, and later ones do not reach the filesystem."""
     with pytest.raises(StorageFailure) as caught:
         append(writer)
     assert not isinstance(caught.value, DiskFull)
