@@ -248,7 +248,7 @@ class OpenScans:
 
     def _close_overdue(self, now_ns: int) -> None:
         for scan in [scan for scan in self._scans.values() if now_ns >= scan.lease_end_ns]:
-            self._invalidate(scan, _ABANDONED if scan.pinned else _TIME_OVER)
+            self._invalidate(scan, _OVERDUE if scan.pinned else _TIME_OVER)
 
     def _invalidate(self, scan: OpenScan, why: str) -> None:
         self.invalidated += 1
@@ -259,7 +259,8 @@ class OpenScans:
 
 
 _TIME_OVER = f"it has kept the writers of the range waiting for {ISOLATION_LEASE_NS / SECOND_NS:g} s, the limit"
-_ABANDONED = f"no page of it was asked for within {SCAN_LEASE_NS / SECOND_NS:g} s"
+_OVERDUE = f"no page of it was asked for within {SCAN_LEASE_NS / SECOND_NS:g} s, and its room was needed"
+_ABANDONED = f"no page of it was asked for within {(SCAN_LEASE_NS + SCAN_ABANDONED_NS) / SECOND_NS:g} s"
 
 
 def _invalid(cause: str) -> ScanInvalidated:
