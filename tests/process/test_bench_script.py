@@ -63,8 +63,8 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
         (["get", "--data", str(nowhere)], "nowhere' does not exist."),
         (["get", "--data", __file__], "test_bench_script.py' is a file."),
         (["get_most"], "unknown workload get_most"),
-        (["--peers", "oracle"], "no peer oracle"),
-        (["--json", "get"], "--json takes get for its file"),
+        (["--peers", "oracle"], "peer oracle is not available"),
+        (["--json", "get"], "--json takes get as its file"),
     ):
         done = CliRunner().invoke(main, arguments)
         assert done.exit_code == 2
