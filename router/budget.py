@@ -107,8 +107,8 @@ def drains_to_order(accounts: Mapping[int, Account], plan: MemoryPlan) -> dict[i
 class Budget:
     """The memory accounts of all workers of a store.
 
-    Invariant: once all workers have reported, the sum of `reserved` is at most MemoryPlan.buffer_bytes, unless a worker
-    has replayed more than its lease.
+    Invariant: once all workers have reported, the sum of `reserved` is at most MemoryPlan.buffer_bytes. Only a worker
+    that has replayed more than its lease may break it, until its drains are done.
     """
 
     def __init__(self, plan: MemoryPlan, workers: Iterable[int]) -> None:
@@ -146,6 +146,12 @@ class Budget:
     def short(self) -> list[int]:
         """The workers that are short of memory, and will soon refuse writes."""
         return [worker for worker, account in self.accounts.items() if account.is_short]
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if the invariant does not hold."""
+        reserved = [account.reserved for account in self.accounts.values()]
+        leased = 0 if None in reserved else sum(filter(None, reserved))
+        assert leased <= self._plan.buffer_bytes, f"{leased} bytes are leased of {self._plan.buffer_bytes}"
 
     def figures(self) -> BudgetStats:
         """Statistics of the budget, in bytes."""

@@ -111,6 +111,12 @@ class RouterCore:
             return due_ns if steering_ns is None else min(due_ns, max(steering_ns, self._ticked_ns + TICK_NS_MIN))
         return None
 
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of the route table, the budget or the requests does not hold."""
+        self._table.check_invariants()
+        self._budget.check_invariants()
+        self._dispatch.in_flight.check_invariants()
+
     def _client_operations(self) -> dict[int, RequestHandler]:
         return {
             **dict.fromkeys(ROUTED, self._dispatch.forward),

@@ -86,12 +86,13 @@ class InFlight:
         return len(expired)
 
     def check_invariants(self) -> None:
-        """Assert the invariants, for tests."""
+        """Raise AssertionError if an invariant of this class does not hold."""
         charged: defaultdict[int, int] = defaultdict(int)
         for request in self._requests.values():
             charged[request.worker] += request.size_bytes
-        assert self._of_peers == Counter((request.peer, request.worker) for request in self._requests.values())
-        assert charged == {worker: used for worker, used in self._bytes.items() if used}
+        of_peers = Counter((request.peer, request.worker) for request in self._requests.values())
+        assert self._of_peers == of_peers, "requests of peers are miscounted"
+        assert charged == {worker: used for worker, used in self._bytes.items() if used}, "bytes are miscounted"
 
     def _remove(self, request: ForwardedRequest) -> None:
         del self._requests[_key(request.header)]

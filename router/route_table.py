@@ -61,7 +61,11 @@ class Topology:
 
 
 class RouteTable:
-    """The current topology. Only the `publish` methods change it; if one raises, the current topology is unchanged."""
+    """The current topology. Only the `publish` methods change it; if one raises, the current topology is unchanged.
+
+    Invariants: no segment or change has a number at or above the next one; changes are in the order of their numbers,
+    and their children are in the map; workers are as described above.
+    """
 
     def __init__(self, filesystem: Filesystem, store: str, topology: Topology) -> None:
         self._filesystem = filesystem
@@ -113,6 +117,18 @@ class RouteTable:
     def publish_workers(self, workers: Iterable[int], leaving: Iterable[int]) -> None:
         """Set the workers of the store, and which of them leave. Drops the lives of all other workers."""
         self._publish(_with_workers(self._topology, workers, leaving))
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold."""
+        topology = self._topology
+        segments = {int(route.segment) for route in topology.map}
+        numbers = [change.number for change in topology.changes]
+        children = {child.segment for change in topology.changes for child in change.children}
+        assert max(segments) < topology.segment_next, "a segment has the number of the next one"
+        assert numbers == sorted(set(numbers)), "changes are out of order"
+        assert not numbers or numbers[-1] < topology.change_next, "a change has the number of the next one"
+        assert children <= segments, "a child of a change is not in the map"
+        assert _are_sound_workers(topology), "workers are inconsistent"
 
     def _publish(self, following: Topology) -> None:
         documents.publish(self._filesystem, ROUTES, encode(self._store, following))
@@ -194,11 +210,15 @@ def _first_map(boundaries: Sequence[str], workers: int) -> RouteMap:
         raise InvalidRequest(f"boundaries of the first ranges: {error}") from None
 
 
-def _check_workers(topology: Topology) -> None:
+def _are_sound_workers(topology: Topology) -> bool:
     known, leaving = set(topology.workers), set(topology.leaving)
     sound = all(type(worker) is int and 0 <= worker < WORKERS_MAX for worker in topology.workers)
     sound = sound and all(type(life) is int for life in topology.lives.values()) and topology.lives.keys() <= known
-    if not sound or not topology.engaged <= known or not leaving < known:
+    return sound and topology.engaged <= known and leaving < known
+
+
+def _check_workers(topology: Topology) -> None:
+    if not _are_sound_workers(topology):
         what = f"workers {topology.workers}, leaving {topology.leaving}, engaged {sorted(topology.engaged)}"
         raise Corruption(ROUTES, documents.HEAD_BYTES, f"its workers are inconsistent: {what}, lives {topology.lives}")
 

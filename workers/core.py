@@ -341,6 +341,17 @@ class WorkerCore:
             "scans": {"open": len(scans), "closed_early": scans.invalidated, **scans.held()._asdict()},
         }
 
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of the ranges, or of the parts that serve them, does not hold."""
+        self._holdings.check_invariants()
+        if self.service is not None:
+            self.service.check_invariants(self._ranges.values())
+
+    def check_entries(self) -> None:
+        """Raise AssertionError if an invariant of a layer in memory does not hold. This walks over all entries."""
+        for owned in self._ranges.values():
+            owned.overlay.check_entries()
+
     @property
     def lease_bytes(self) -> int:
         """How many bytes the worker may buffer."""

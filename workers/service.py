@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from shardstore.memory_plan import MemoryPlan
@@ -88,6 +88,12 @@ class Service:
         """Let the drain policy check the layers once they have grown enough, not after every write."""
         if self.writes.has_grown():
             self.maintenance.sealer.seal_full()
+
+    def check_invariants(self, ranges: Collection[OwnedRange]) -> None:
+        """Raise AssertionError if an invariant of the lease, the writes or the scans does not hold."""
+        self.lease.check_invariants(self.writes.held_bytes)
+        self.writes.check_invariants(ranges)
+        self.scans.open.check_invariants()
 
     def _limit(self) -> None:
         self.writes.limit(MemoryLimits.of_lease(self.lease.bytes, self.memory))

@@ -71,6 +71,7 @@ class Client(Process):
             for call, value, error in resolved:
                 self.host.trace.note(self.host.clock.now_ns(), self.name, type(call).__name__, repr(error))
                 self._go_on(self._waiting.pop(call), (value, error))
+        self._driver._session.check_invariants()
 
     def wakeup_ns(self) -> int | None:
         return self._driver.wakeup_ns()

@@ -3,6 +3,7 @@
 always    no two live workers, or ranges of one, accept writes for the same key
           a segment that the router calls created has a manifest that survives a power loss
           no process receives a malformed message
+          what the classes of router, workers and clients promise (their check_invariants)
 at last   no change is under way, no worker is leaving, every segment on the disk is in the map, every worker serves
           its own ranges and keeps nothing of former ones, and nothing is counted as under way. A worker that left may
           leave segments behind, which the next worker that starts removes
@@ -18,11 +19,15 @@ from shardstore.files.file_names import SEGMENTS, manifest, segment_of
 from shardstore.key_range import KeyRange
 from shardstore.router.core import RouterCore
 from shardstore.router.route_table import Topology
+from shardstore.seams.effects import Core
 from shardstore.wire.topology import Change
 from shardstore.workers.core import WorkerCore
 from tests.simulation.oracle import Violation
 from tests.simulation.servers import Server
 from tests.simulation.sim_disk import Directory, Node, SimDisk
+
+ENTRIES_CHECKED_EACH = 16
+"""After one of so many turns of servers, all entries in the memory of a worker are checked, which takes a while."""
 
 
 class Invariants:
@@ -38,9 +43,13 @@ class Invariants:
         """The numbers of changes that a fault aimed at."""
         self.done: Counter[str] = Counter()
         self.done_though_struck = 0
+        self._turns = 0
 
     def check(self, server: Server) -> None:
-        """Check what always holds, after a turn of this server. Raises Violation."""
+        """Check what always holds, after a turn of this server. Raises Violation or AssertionError."""
+        self._turns += 1
+        if server.alive:
+            self._check_core(server.core)
         if isinstance(server.core, RouterCore):
             self._check_map(server.core)
         else:
@@ -94,6 +103,13 @@ class Invariants:
             "log files that no range needs": bool(service.writes.wal.files_before(releases.checkpoint())),
         }
         return next((f"{what} at worker {worker}" for what, is_left in left.items() if is_left), "")
+
+    def _check_core(self, core: Core | None) -> None:
+        """Check what the classes of a process that lives promise."""
+        if isinstance(core, RouterCore | WorkerCore):
+            core.check_invariants()
+        if isinstance(core, WorkerCore) and not self._turns % ENTRIES_CHECKED_EACH:
+            core.check_entries()
 
     def _check_owners(self) -> None:
         accepted = sorted(

@@ -108,6 +108,8 @@ class WorkerDriver:
         self.execute(self.core.handle(event, self.now_ns))
         while self.core.wakeup_ns() == 0:
             self.execute(self.core.handle(Tick(), self.now_ns))
+        if self.stopped is None:
+            self.core.check_invariants()
 
     def execute(self, effects: Sequence[Effect]) -> None:
         for effect in effects:

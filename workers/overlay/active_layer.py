@@ -20,7 +20,8 @@ its share of the sorted pieces."""
 class ActiveLayer:
     """The newest writes of a range.
 
-    Keys are only ever added to `entries`: a delete stores TOMBSTONE.
+    Keys are only ever added to `entries`: a delete stores TOMBSTONE. Invariant: a layer has an `lsn_first` if it has
+    entries, and they take no more memory than `size_bytes`.
     """
 
     def __init__(self) -> None:
@@ -88,6 +89,16 @@ class ActiveLayer:
     def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
         """None: nothing in memory is stored in the format of the wire."""
         return None
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class, or of its order, does not hold.
+
+        This walks over all entries.
+        """
+        assert self.lsn_first or not self.entries, "a layer with entries has no first LSN"
+        payload_bytes = sum(map(len, self.entries)) + sum(len(value) for value in self.entries.values() if value)
+        assert payload_bytes <= self._payload_bytes, "entries take more memory than is counted"
+        self._in_order.check_invariants()
 
     def _noted(self, keys: int, entries_before: int, payload_bytes: int, lsn: int) -> int:
         new = len(self.entries) - entries_before

@@ -168,6 +168,20 @@ class Overlay:
         assert due.count(False) <= RUNS_SET_ASIDE_MAX, "too many runs are set aside"
         assert all(pin.holders > 0 for pin in self._pins), "a pin without a holder is kept"
 
+    def check_ends_by(self, lsn_last: int) -> None:
+        """Raise AssertionError if the overlay holds a write above this LSN, as far as its layers show."""
+        newest = max(self.active.lsn_first, self.runs[-1].lsn_last if self.runs else 0)
+        assert newest <= lsn_last, f"the overlay holds LSN {newest}, above {lsn_last}"
+
+    def check_entries(self) -> None:
+        """Raise AssertionError if an invariant of a layer here, or of one that only pins hold, does not hold.
+
+        This walks over all entries.
+        """
+        pinned = [layer for pin in self._pins for layer in pin.held_alone()]
+        for layer in {*self.layers(), *pinned}:
+            layer.check_invariants()
+
 
 def fill(found: list[Stored | None], keys: Sequence[bytes], layer: Lookup) -> bool:
     """Look up the keys that have no result yet in an older layer. Returns False if there were none."""

@@ -78,7 +78,8 @@ _Cut: TypeAlias = tuple[Entries, int, int]
 class SortedEntries:
     """The sorted form of `entries`, a dict that only ever gains keys, at its end.
 
-    Invariant: the pieces, `_batches` and `_unsorted` together hold each of the first `_known` entries once.
+    Invariants: the pieces, `_batches` and `_unsorted` together hold each of the first `_known` entries once; the keys
+    of each piece are in order; unless `_values_are_old`, pieces and batches hold the values of the entries.
     """
 
     def __init__(self, entries: dict[bytes, Stored]) -> None:
@@ -160,6 +161,19 @@ class SortedEntries:
                 found += as_list(piece.keys[low + first : min(high, low + first + entries_max) : step])
         found.sort(reverse=reverse)
         return [KeyMark(key, step, step * entry_bytes) for key in found[: -(-entries_max // step)]]
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold. This walks over all entries."""
+        known = list(islice(self._entries, self._known))
+        held = known[self._unsorted.first : self._unsorted.end]
+        for number, piece in enumerate((*self._pieces, *self._batches)):
+            keys: list[Any] = as_list(piece.keys)
+            held += keys
+            is_in_order = all(map(lt, keys, islice(keys, 1, None)))
+            assert is_in_order or number >= len(self._pieces), "a piece is not in order"
+            is_current = list(map(self._entries.get, keys)) == as_list(piece.values)
+            assert is_current or self._values_are_old, "a piece holds a former value"
+        assert sorted(held) == sorted(known), "an entry is missing, or is held twice"
 
     def _cuts(self, key_range: KeyRange) -> Sequence[_Cut]:
         """Each piece with keys in the range, and where they begin and end. Kept: readers ask several times in a row."""

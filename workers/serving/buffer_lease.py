@@ -19,7 +19,7 @@ SHORT_PRESSURE = 192
 
 
 class BufferLease:
-    """Invariant: `bytes` is at least what is buffered."""
+    """The lease of one worker process. Invariant: `bytes` is at least what is buffered."""
 
     def __init__(self, plan: MemoryPlan, used: int) -> None:
         """The first lease of a process that has replayed `used` bytes. The process before had at least as much."""
@@ -57,6 +57,10 @@ class BufferLease:
         lease_bytes = max(lease.lease, min(self.bytes, used + used // 8))
         self._in_vain = lease_bytes < self.wanted
         self._set(lease_bytes)
+
+    def check_invariants(self, used: int) -> None:
+        """Raise AssertionError if the invariant does not hold. `used`: what is buffered."""
+        assert used <= self.bytes, "more is buffered than the lease allows"
 
     def _set(self, lease_bytes: int) -> None:
         """Set the lease. If it is the maximum, or less than was wanted, only the next heartbeat asks for more."""

@@ -69,7 +69,7 @@ class OpenScans:
     """All open scans of a worker, the oldest first.
 
     Invariants: there are at most `scans_max` of the plan; at most one scan isolates a range; `_by_request` holds the
-    same scans.
+    same scans; `_pins` counts what their views have pinned; only pages of views are read ahead.
     """
 
     def __init__(self, plan: MemoryPlan, entropy: Entropy) -> None:
@@ -217,6 +217,19 @@ class OpenScans:
                     if (segment, record.number) not in served[owned.segment_id]:
                         files[segment, record.number] = record.file_bytes
         return Held(self._memory_held(), sum(files.values()))
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class, or of the pages ahead, does not hold."""
+        scans = self._scans.values()
+        views = {scan.mark: scan.pinned for scan in scans if scan.pinned is not None}
+        isolated = [scan.owned.segment_id for scan in scans if scan.pinned is None]
+        assert len(scans) <= self._scans_max, "too many scans are open"
+        assert len(set(isolated)) == len(isolated), "two scans isolate a range"
+        assert self._by_request == {scan.request: scan for scan in scans}, "a scan is not found by its request"
+        assert len(self._by_request) == len(scans), "two scans are of one request"
+        assert self._pins == Counter(pin for view in views.values() for pin in view.pins), "pins are miscounted"
+        assert self.ahead.marks <= views.keys(), "pages are read ahead for a scan that has no view"
+        self.ahead.check_invariants()
 
     def _memory_held(self) -> int:
         layers = {layer: layer.size_bytes for pin in self._pins for layer in pin.held_alone()}

@@ -28,7 +28,8 @@ class _PageAhead(NamedTuple):
 class PagesAhead:
     """The pages that were read ahead, and those to be read, by the mark of their scan.
 
-    Invariant: there are at most `_pages_max`, which follows from `view_bytes`; the latest are kept.
+    Invariants: at most `_pages_max` were read, none larger than SCAN_PAGE_BYTES. What was read for a scan is not to be
+    read again.
     """
 
     def __init__(self, view_bytes: int) -> None:
@@ -40,6 +41,11 @@ class PagesAhead:
     def are_wanted(self) -> bool:
         """Whether a page is to be read ahead."""
         return bool(self._wanted)
+
+    @property
+    def marks(self) -> set[bytes]:
+        """The marks of the scans that pages belong to."""
+        return {*self._wanted, *self._read}
 
     @property
     def size_bytes(self) -> int:
@@ -62,7 +68,7 @@ class PagesAhead:
             return
         if page.payload_bytes > SCAN_PAGE_BYTES:  # a value may be larger than a page
             return
-        if len(self._read) == self._pages_max:
+        if len(self._read) == self._pages_max:  # the latest are kept
             del self._read[next(iter(self._read))]
         self._read[mark] = _PageAhead(request, page)
 
@@ -76,3 +82,9 @@ class PagesAhead:
         """Drop what belongs to a scan that is closed or continues elsewhere."""
         self._wanted.pop(mark, None)
         self._read.pop(mark, None)
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold."""
+        assert len(self._read) <= self._pages_max, "too many pages were read ahead"
+        assert all(ahead.page.payload_bytes <= SCAN_PAGE_BYTES for ahead in self._read.values()), "a page is too large"
+        assert self._wanted.keys().isdisjoint(self._read), "a page that was read is to be read again"

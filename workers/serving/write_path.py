@@ -14,7 +14,8 @@ their effect is logged like any other write. Otherwise the answer waits until th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import pairwise
 
 from shardstore.errors import Busy, DiskFull, InvalidRequest, NotWritable, StorageFailure
 from shardstore.identifiers import RequestId
@@ -53,8 +54,8 @@ is sealed."""
 class WritePath:
     """All writes of a worker, in the order of their LSNs.
 
-    Invariants: `buffered_bytes` is the sum of all overlays; the writes in `_logged` are ordered by LSN, above
-    everything that is applied.
+    Invariants: `buffered_bytes` is the sum of all overlays, and `_logged_bytes` that of `_logged`; the writes in
+    `_logged` are ordered by LSN, above everything that is applied; except with ASYNC, what is applied is durable.
     """
 
     def __init__(
@@ -233,6 +234,16 @@ class WritePath:
             return []
         self._sync_due_ns = None
         return self.require_durable(self.wal.lsn_appended)
+
+    def check_invariants(self, ranges: Collection[OwnedRange]) -> None:
+        """Raise AssertionError if an invariant of this class, or of the log, does not hold. `ranges`: all ranges."""
+        assert self.buffered_bytes == sum([owned.overlay.size_bytes for owned in ranges]), "overlays are miscounted"
+        assert self._logged_bytes == sum([each.admitted_bytes for each in self._logged]), "logged bytes are miscounted"
+        assert all(one.lsn < following.lsn for one, following in pairwise(self._logged)), "writes are out of order"
+        for owned in ranges:
+            owned.overlay.check_ends_by(self.lsn_applied)
+        assert self._asynchronous or self.lsn_applied <= self.wal.lsn_durable, "a write was applied before its sync"
+        self.wal.check_invariants()
 
     def _admit(self, owned: OwnedRange, incoming_bytes: int, now_ns: int) -> None:
         overlay = owned.overlay

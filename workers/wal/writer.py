@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from shardstore.errors import NotWritable, StorageFailure
 from shardstore.files.documents import TEMPORARY_SUFFIX
@@ -52,9 +53,11 @@ class Frozen:
 class WalWriter:
     """Appends to a log.
 
-    Invariants: lsn_durable <= lsn_appended; the active file holds the records `_lsn_first` to `lsn_appended`; the files
-    of `_unsynced` take no more records, are in order, and end above lsn_durable. After a failure that leaves the end of
-    the log unknown (`failed`) nothing is ever appended again.
+    Invariants: lsn_durable <= lsn_appended < next_lsn; the active file holds the records `_lsn_first` to
+    `lsn_appended`, and nothing else unless the end of the log is unknown (`failed`); closed files are in order, and end
+    below the active one; those of `_unsynced` are the last closed files, which end above lsn_durable.
+
+    After a failure that leaves the end of the log unknown nothing is ever appended again.
     """
 
     def __init__(
@@ -217,6 +220,25 @@ class WalWriter:
         self._unsynced.clear()
         if self._active is not None:
             self._active.close()
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold."""
+        assert self._lsn_durable <= self._lsn_appended < self._next_lsn, "LSNs are out of order"
+        assert self._closed_bytes == sum([file.bytes for file in self._closed]), "closed files are miscounted"
+        assert all(one.lsn_last < following.lsn_first for one, following in pairwise(self._closed)), "files overlap"
+        above_durable = [file for file in self._closed if file.lsn_last > self._lsn_durable]
+        assert [file for file, _ in self._unsynced] == above_durable, "a file that is not durable would not be synced"
+        if self._active is not None:
+            self._check_active(self._active)
+
+    def _check_active(self, active: File) -> None:
+        """Raise AssertionError if the active file does not hold what is counted."""
+        last_closed = self._closed[-1].lsn_last if self._closed else 0
+        assert last_closed < self._lsn_first <= self._next_lsn, "the active file begins at a wrong record"
+        assert active.path == wal_file(self._worker, self._lsn_first), "the active file has a wrong name"
+        has_records = self._active_bytes > FILE_HEADER_BYTES
+        assert has_records == (self._lsn_first <= self._lsn_appended), "the active file lacks its records"
+        assert self.failed or active.size() == self._active_bytes, "the active file holds more or less than is counted"
 
     def _file_for(self, size: int) -> File:
         """The file for a record of this size: the active one, or a new one if the record does not fit any more."""

@@ -136,6 +136,10 @@ class Channel:
 
     `link` is the direct link to it, if `connected`; `direct` says whether the link is trusted. Without it, messages go
     through the router. A link that is not trusted is tried again when the timer of the channel is due.
+
+    Invariants: a link that is trusted is connected; one that is connected and not trusted has a timer. There are at
+    most `credits` messages `in_flight`, as no server lowers its credits. The lanes in `ready` are `offered`; between
+    two events there are none while there is a credit.
     """
 
     def __init__(self, link: str) -> None:
@@ -148,6 +152,14 @@ class Channel:
         self.in_flight = 0
         self.ready: deque[Lane] = deque()
 
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold."""
+        assert self.connected or not self.direct, "a link that is not connected is trusted"
+        assert self.direct or not self.connected or self.grain, "a link that is not trusted would never be tried again"
+        assert self.in_flight <= self.credits, "more messages are in flight than there are credits"
+        assert all(lane.offered for lane in self.ready), "a lane is ready that was not offered"
+        assert not self.ready or self.in_flight == self.credits, "a lane waits though there is a credit"
+
 
 class Lane:
     """What waits to be sent to one segment. `turns`: the writes under way that are not DONE; only the first is sent.
@@ -158,6 +170,9 @@ class Lane:
     `refusal`: why the segment refused the latest request; None if it answered. While a lane is `paused`, its writes
     wait until its timer is due. `pause_owed_ns`: the sum of pauses that were too short for a timer. `slowness`
     multiplies pauses.
+
+    Invariants: a lane that is paused has a timer. A lane that has something to send is `offered`, and one that is
+    offered waits once in its channel. `turns` holds writes that are not DONE, each once.
     """
 
     def __init__(self, segment: int, key_range: KeyRange, route: Route | None, channel: Channel) -> None:
@@ -236,6 +251,14 @@ class Lane:
         self.turns.remove(request)
         if first and self.turns and self.turns[0].lane is self:
             self.retries.append(self.turns[0])
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold."""
+        assert self.grain or not self.paused, "a pause would never end"
+        assert self.offered or not self.sendable(), "a lane that has something to send is not offered"
+        assert self.channel.ready.count(self) == self.offered, "a lane waits in its channel without an offer, or twice"
+        assert all(turn.op in WRITES and turn.state != RequestState.DONE for turn in self.turns), "a turn has no write"
+        assert len(set(self.turns)) == len(self.turns), "a write has two turns in one lane"
 
     def leave_out_settled(self, request: Request) -> None:
         """Rebuild a gathered request for the calls that still wait. The others ended, as not applied."""

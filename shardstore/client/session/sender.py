@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from shardstore.client.calls.calls import Call, Single
@@ -28,10 +29,10 @@ _RETRY = int(Flag.RETRY)
 class Sender:
     """Sends requests, and keeps those that were sent and are not DONE.
 
-    Invariants: a channel's `in_flight` is the number of its SENT requests, and at most its credits when one is sent. Of
-    the writes to a lane, or to former lanes with some of its keys, only the first of its `turns` is sent. A paused lane
-    has a timer. A request that is SENT or DELAYED has one, and so has each call that waits for it, unless the request
-    is `alone`.
+    Invariants: a channel's `in_flight` is the number of its SENT requests. A write that was sent and is not DONE has a
+    turn in its lane, or in each heir of its lane; of the writes to a lane itself, only the first of its `turns` is
+    SENT. A request that is SENT or DELAYED has a timer, and so has each call that waits for it, unless the request is
+    `alone`.
     """
 
     def __init__(self, timers: Timers, entropy: Entropy) -> None:
@@ -193,6 +194,18 @@ class Sender:
         for heir in request.lane.heirs:
             self._end_turn(request, heir)
 
+    def check_invariants(self, channels: Iterable[Channel]) -> None:
+        """Raise AssertionError if an invariant of this class does not hold. `channels`: all of the session."""
+        sent = Counter(request.channel for request in self._requests.values() if request.state is RequestState.SENT)
+        assert all(channel.in_flight == sent[channel] for channel in channels), "credits in use are miscounted"
+        for place, request in self._requests.items():
+            assert place == (request.sequence, request.lane.segment), "a request is kept in a wrong place"
+            assert request.state is not RequestState.DONE, "a request that is DONE is kept"
+            if request.op in WRITES:
+                _check_turns(request)
+            if request.is_under_way:
+                _check_timers(request)
+
     def _send(self, request: Request, channel: Channel, client: int, now_ns: int) -> Send:
         self._number(request)
         lane = request.lane
@@ -250,3 +263,16 @@ class Sender:
         if request.state is RequestState.SENT:
             request.channel.in_flight -= 1
             self._touched.append(request.channel)
+
+
+def _check_turns(write: Request) -> None:
+    lane = write.lane
+    assert all(write in each.turns for each in lane.heirs or (lane,)), "a write has lost its turn"
+    if write.state is RequestState.SENT and not lane.heirs:
+        assert lane.turns[0] is write, "a write was sent before its turn"
+
+
+def _check_timers(request: Request) -> None:
+    assert request.grain, "a request under way has no timer"
+    calls_have_timers = all(call.settled or call.grain for call in request.calls)
+    assert request.alone or calls_have_timers, "a call that waits for a request has no timer"

@@ -96,6 +96,16 @@ class Session:
         """When the session wants its next Tick."""
         return self._timers.wakeup_ns()
 
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of the lanes, the channels or the sender does not hold."""
+        lanes = (*self._routing.lanes, self._routing.router_lane)
+        channels = (*self._routing.channels.values(), self._routing.router_lane.channel)
+        for lane in lanes:
+            lane.check_invariants()
+        for channel in channels:
+            channel.check_invariants()
+        self._sender.check_invariants(channels)
+
     # Calls
 
     def _submit(self, event: Submit) -> None:

@@ -53,7 +53,9 @@ class SessionDriver:
 
     def handle(self, event: Event) -> None:
         """Pass an event to the session."""
-        self._execute(self.session.handle(event, self.now_ns))
+        effects = self.session.handle(event, self.now_ns)
+        self.session.check_invariants()
+        self._execute(effects)
 
     def submit(self, *calls: Call) -> None:
         """Make several calls; their messages wait."""

@@ -64,7 +64,9 @@ class RouterDriver:
 
     def handle(self, event: Any) -> list[Effect]:
         """Pass an event to the core."""
-        return self.core.handle(event, self.now_ns)
+        effects = self.core.handle(event, self.now_ns)
+        self.core.check_invariants()
+        return effects
 
     def pass_time(self, milliseconds: int) -> list[Effect]:
         """Let time pass, with every Tick that the core asks for."""
