@@ -55,7 +55,7 @@ class OperatorRequest:
         return bool(self.changes_open) or self.leaving is not None
 
 
-class Admin:
+class AdminRequests:
     """Handles the requests of operators, and remembers the latest by (client, sequence)."""
 
     def __init__(

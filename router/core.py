@@ -22,7 +22,7 @@ from shardstore.errors import InvalidRequest, NotWritable, StorageFailure
 from shardstore.identifiers import tag_of_store
 from shardstore.limits import CREDITS, MILLISECOND_NS, SECOND_NS
 from shardstore.options import RouterOptions
-from shardstore.router.admin import Admin
+from shardstore.router.admin import AdminRequests
 from shardstore.router.announcer import Announcer
 from shardstore.router.answers import CLIENTS, WORKERS, answer, refuse
 from shardstore.router.budget import Budget
@@ -76,7 +76,7 @@ class RouterCore:
         self._steering = Steering(cluster, self._changes, options.topology)
         self._registrar = Registrar(cluster, self._announcer, self._dispatch, self._changes)
         self._workforce = Workforce(cluster)
-        self._admin = Admin(cluster, self._changes, self._steering, self._workforce)
+        self._admin = AdminRequests(cluster, self._changes, self._steering, self._workforce)
         self._requests: Counter[int] = Counter()
         self._malformed = 0
         self._ticked_ns = 0

@@ -18,7 +18,7 @@ class Level(IntEnum):
     """No part of the store can be reached."""
 
 
-class Verdict(NamedTuple):
+class StoreVerdict(NamedTuple):
     """The level of a store, and the reason in words."""
 
     level: Level
@@ -30,7 +30,7 @@ class Verdict(NamedTuple):
         return f"{self.level.name.lower()}: {' '.join(self.why.split())}"
 
 
-def verdict_of(stats: Mapping[Any, Any]) -> Verdict:
+def verdict_of(stats: Mapping[Any, Any]) -> StoreVerdict:
     """Return the verdict on a store from the result of `Client.stats`."""
     workers = {name: figures for name, figures in stats.items() if name != "router"}
     troubles = [_of_worker(worker, what) for worker, figures in workers.items() for what in _troubles_of(figures)]
@@ -41,10 +41,10 @@ def verdict_of(stats: Mapping[Any, Any]) -> Verdict:
     if "unavailable" in router:
         troubles.append(f"router: {router['unavailable']}")
     if all("unavailable" in figures for figures in workers.values()):
-        return Verdict(Level.DOWN, "; ".join(troubles) or "it has no worker")
+        return StoreVerdict(Level.DOWN, "; ".join(troubles) or "it has no worker")
     if troubles:
-        return Verdict(Level.DEGRADED, "; ".join(troubles))
-    return Verdict(Level.SERVES, f"{_count(len(known), 'worker')}, {_count(router['ranges'], 'range')}")
+        return StoreVerdict(Level.DEGRADED, "; ".join(troubles))
+    return StoreVerdict(Level.SERVES, f"{_count(len(known), 'worker')}, {_count(router['ranges'], 'range')}")
 
 
 def _of_worker(worker: int, what: str) -> str:

@@ -194,7 +194,7 @@ class Stream:
             sent = max(sent - len(part), 0)
 
 
-class Parts:
+class FramePieces:
     """A frame that arrives in parts. It takes about as much memory as has arrived, however small the parts."""
 
     def __init__(self, size: int, is_kept: bool = True) -> None:
@@ -230,7 +230,7 @@ class _LongMessage:
     """A message that arrives in parts. If it is too long, only its first frame is kept."""
 
     def __init__(self, sizes: list[int], is_too_long: bool) -> None:
-        self._left = [Parts(size, not is_too_long or not at) for at, size in enumerate(sizes)]
+        self._left = [FramePieces(size, not is_too_long or not at) for at, size in enumerate(sizes)]
         self._left.reverse()
         self._frames: list[bytes] = []
 

@@ -15,7 +15,7 @@ from shardstore.key_range import KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.tables.digests import Digests, digest_of, digests_of
 from shardstore.tables.empty_layer import EMPTY_LAYER
-from shardstore.tables.stretches import KeyMark, Page
+from shardstore.tables.stretches import KeyMark, LayerPage
 from shardstore.tables.table_format import Entries, Integers
 from shardstore.tables.table_reader import FEW_KEYS, Table
 
@@ -85,7 +85,7 @@ class Main:
         """Return all entries of the range, with separate columns for each part."""
         return [columns for part in self._overlapped(key_range, False) for columns in part.columns(key_range)]
 
-    def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
+    def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> LayerPage | None:
         """Return entries of one part as they are stored; None if this part has tombstones."""
         parts = self._overlapped(key_range, reverse)
         for part in parts:

@@ -26,7 +26,7 @@ from shardstore.tables.column_items import as_list
 from shardstore.tables.column_reader import ColumnReader, array_head
 from shardstore.tables.digests import Digests, digest_of, digests_of
 from shardstore.tables.lookups import Lookups
-from shardstore.tables.stretches import KeyMark, Page
+from shardstore.tables.stretches import KeyMark, LayerPage
 from shardstore.tables.table_file import TableFile
 from shardstore.tables.table_format import Entries, Identity, Integers, Keys, TableRecord, Values
 from shardstore.tables.table_parts import TableParts
@@ -45,7 +45,7 @@ class Block(NamedTuple):
     file_bytes: int
 
 
-class Stretch(NamedTuple):
+class BlockStretch(NamedTuple):
     """Entries `first` to `last` (excluded) of a block with this content."""
 
     content: memoryview
@@ -146,17 +146,17 @@ class Table:
         entries = self.entries(within) if within else Entries([], [])
         return [entries] if len(entries.keys) else []
 
-    def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
+    def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> LayerPage | None:
         """Return entries without decoding them; None if the table has tombstones, as these are never sent."""
         if self.record.tombstones:
             return None
         bounds = self._positions(key_range)
         first, last = self._cut(*bounds, reverse, entries_max, bytes_max)
         if first == last:
-            return Page(_NOTHING, _NOTHING, 0, b"", b"", True)
+            return LayerPage(_NOTHING, _NOTHING, 0, b"", b"", True)
         stretches = list(self._stretches(first, last))
         parts = self._loaded()
-        return Page(
+        return LayerPage(
             _column(parts.keys, stretches),
             _column(parts.values, stretches),
             last - first,
@@ -217,7 +217,7 @@ class Table:
         parts = self._loaded()
         block = parts.block_index.block_at(position)
         place = position - int(parts.block_index.positions[block])
-        key = _edge(parts.keys, Stretch(parts.blocks.content(block), block, place, place + 1), 0)
+        key = _edge(parts.keys, BlockStretch(parts.blocks.content(block), block, place, place + 1), 0)
         return (KeyMark(key, entries, 0),)
 
     def _cut(self, first: int, last: int, reverse: bool, entries_max: int, bytes_max: int) -> tuple[int, int]:
@@ -233,7 +233,7 @@ class Table:
         block = min(len(blocks), int(np.searchsorted(blocks.bytes_before, begin + bytes_max)))
         return first, min(last, first + entries_max, int(blocks.positions[block]))
 
-    def _stretches(self, first: int, last: int) -> Iterator[Stretch]:
+    def _stretches(self, first: int, last: int) -> Iterator[BlockStretch]:
         """Iterate over the entries of these positions, block by block."""
         parts = self._loaded()
         index = parts.block_index
@@ -241,7 +241,7 @@ class Table:
         positions = index.positions[blocks.start : blocks.stop + 1].tolist()
         for place, block in enumerate(blocks):
             position, behind = positions[place : place + 2]
-            yield Stretch(
+            yield BlockStretch(
                 parts.blocks.content(block), block, max(first, position) - position, min(last, behind) - position
             )
 
@@ -271,24 +271,24 @@ def _fill(
     return len(asked)
 
 
-def _bodies(column: ColumnReader, stretches: Sequence[Stretch]) -> Iterator[Buffer]:
+def _bodies(column: ColumnReader, stretches: Sequence[BlockStretch]) -> Iterator[Buffer]:
     return (column.stretch(*stretch) for stretch in stretches)
 
 
-def _column(column: ColumnReader, stretches: Sequence[Stretch]) -> Column:
+def _column(column: ColumnReader, stretches: Sequence[BlockStretch]) -> Column:
     """Return these entries as a column for a message."""
     head = b"" if column.stride else array_head(sum(stretch.last - stretch.first for stretch in stretches))
     return Column(b"".join((head, *_bodies(column, stretches))), bool(column.stride))
 
 
-def _items(column: ColumnReader, stretches: Sequence[Stretch]) -> Values:
+def _items(column: ColumnReader, stretches: Sequence[BlockStretch]) -> Values:
     """Return these entries, as an array if the column is fixed."""
     if column.stride:
         return np.frombuffer(b"".join(_bodies(column, stretches)), dtype=f"V{column.stride}")
     return list(chain.from_iterable(column.items(*stretch) for stretch in stretches))
 
 
-def _edge(column: ColumnReader, stretch: Stretch, place: int) -> bytes:
+def _edge(column: ColumnReader, stretch: BlockStretch, place: int) -> bytes:
     """Return the first (0) or last (-1) key of a stretch."""
     at = stretch.first if place == 0 else stretch.last - 1
     key = column.item(stretch.content, stretch.block, at)

@@ -44,11 +44,11 @@ from shardstore.workers.maintenance.kinds.releases import Releases
 from shardstore.workers.overlay.immutable_run import ImmutableRun
 from shardstore.workers.overlay.overlay import Overlay
 from shardstore.workers.overlay.pin import DrainedRuns, Pin
-from shardstore.workers.ranges.dedup import DedupWindow, Verdict
+from shardstore.workers.ranges.dedup import DedupVerdict, DedupWindow
 from shardstore.workers.ranges.empty_spans import EmptySpans
 from shardstore.workers.ranges.known_requests import KnownRequests
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.ranges.results import BARRED, FAILED, Result
+from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
 from shardstore.workers.segment.merge import merge
 from shardstore.workers.segment.tombstones import without_needless_tombstones
 from shardstore.workers.serving.logged_write import LoggedWrite, answer
@@ -98,7 +98,7 @@ _append = WalWriter.append
 
 
 def _note_without_numbers(
-    window: DedupWindow, request: RequestId, lsn: int, lsn_durable: int, result: Result = None
+    window: DedupWindow, request: RequestId, lsn: int, lsn_durable: int, result: WriteResult = None
 ) -> None:
     """The window knows that an increment was applied, but not its result."""
     _note(window, request, lsn, lsn_durable, result if result in (FAILED, BARRED) else None)
@@ -129,7 +129,7 @@ def _reduced_to_nothing(known: KnownRequests) -> KnownRequests:
     return KnownRequests()
 
 
-def _answer_at_once(writes: WritePath, logged: LoggedWrite | None, asker: Asker, result: Result) -> list[Effect]:
+def _answer_at_once(writes: WritePath, logged: LoggedWrite | None, asker: Asker, result: WriteResult) -> list[Effect]:
     """A condition evaluated against a write that a crash may undo is answered before the sync of the write."""
     return [answer(asker, result, writes.pressure)]
 
@@ -362,7 +362,7 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "applies retries again": Mistake(
         (
-            Patch(DedupWindow, "judge", lambda window, request, retry: Verdict.NEW),
+            Patch(DedupWindow, "judge", lambda window, request, retry: DedupVerdict.NEW),
             Patch(DedupWindow, "note", _note_what_is_newer),
         ),
         needs=("break connection",),

@@ -14,12 +14,12 @@ from shardstore.workers.jobs.drain import drain
 from shardstore.workers.jobs.parts import RunParts, one_after_the_other
 from shardstore.workers.jobs.release import release
 from shardstore.workers.jobs.retire import retire
-from shardstore.workers.jobs.specs import AdoptSpec, CompactSpec, DrainSpec, ReleaseSpec, Result, RetireSpec, Spec
+from shardstore.workers.jobs.specs import AdoptSpec, CompactSpec, DrainSpec, JobResult, ReleaseSpec, RetireSpec, Spec
 
 
 def run(
     spec: Spec, filesystem: Filesystem, options: SegmentOptions, run_parts: RunParts = one_after_the_other
-) -> Generator[None, None, Result]:
+) -> Generator[None, None, JobResult]:
     """Do what the spec says. A job can be run again after any failure: it finds what was published and continues.
 
     `run_parts` runs those parts of a job that do not depend on each other. Raises Corruption for inputs that are
@@ -34,7 +34,7 @@ def run(
 
 def _job(
     spec: Spec, filesystem: Filesystem, options: SegmentOptions, run_parts: RunParts
-) -> Generator[None, None, Result]:
+) -> Generator[None, None, JobResult]:
     match spec:
         case DrainSpec():
             return (yield from drain(spec, filesystem, options, run_parts))

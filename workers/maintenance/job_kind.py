@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from shardstore.seams.effects import Effect
-from shardstore.workers.jobs.specs import Result, Spec, segments_of
+from shardstore.workers.jobs.specs import JobResult, Spec, segments_of
 
 SpecOfKind = TypeVar("SpecOfKind", bound=Spec)
-ResultOfKind_contra = TypeVar("ResultOfKind_contra", bound=Result, contravariant=True)
+ResultOfKind_contra = TypeVar("ResultOfKind_contra", bound=JobResult, contravariant=True)
 
 
 class JobKind(Protocol[SpecOfKind, ResultOfKind_contra]):

@@ -7,7 +7,7 @@ from itertools import repeat
 
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
-from shardstore.tables.stretches import KeyMark, Page
+from shardstore.tables.stretches import KeyMark, LayerPage
 from shardstore.tables.table_format import Entries
 from shardstore.workers.overlay.key_marks import KeyMarks
 from shardstore.workers.overlay.sorted_entries import SortedEntries
@@ -85,7 +85,7 @@ class ActiveLayer:
         """All entries in the range: one sorted Entries for each piece."""
         return self._in_order.between(key_range)
 
-    def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
+    def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> LayerPage | None:
         """None: nothing in memory is stored in the format of the wire."""
         return None
 

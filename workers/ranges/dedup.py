@@ -43,7 +43,7 @@ from typing import Any, NamedTuple
 from shardstore.identifiers import RequestId
 from shardstore.limits import DEDUP_BYTES_MAX, DEDUP_CLIENTS, DEDUP_MINUTES, DEDUP_VALUES, DEDUP_WINDOW
 from shardstore.workers.ranges.known_requests import KnownRequests
-from shardstore.workers.ranges.results import Result
+from shardstore.workers.ranges.results import WriteResult
 from shardstore.workers.ranges.sequence_runs import BARRED_FOR_GOOD, COUNTED
 
 _PLAIN_FIELDS = 4
@@ -62,7 +62,7 @@ class WindowLimits(NamedTuple):
 LIMITS = WindowLimits()
 
 
-class Verdict(Enum):
+class DedupVerdict(Enum):
     """What a window says of a write request."""
 
     NEW = "new"
@@ -74,7 +74,7 @@ class Noted(NamedTuple):
     """A known request: its result, and the LSN that must be durable before a reply may give it; 0 if it is durable."""
 
     lsn: int
-    result: Result
+    result: WriteResult
 
 
 class DedupWindow:
@@ -99,20 +99,20 @@ class DedupWindow:
         """The record of each client, the one that was silent longest first."""
         return self._clients.values()
 
-    def judge(self, request: RequestId, retry: bool) -> Verdict:
+    def judge(self, request: RequestId, retry: bool) -> DedupVerdict:
         """Whether a write request is new, a duplicate or too old. `retry`: it may have been sent before."""
         client, sequence = request
         known = self._clients.get(client)
         if known is None:
-            return Verdict.TOO_OLD if retry and self._forgot else Verdict.NEW
+            return DedupVerdict.TOO_OLD if retry and self._forgot else DedupVerdict.NEW
         if sequence > known.newest:
-            return Verdict.TOO_OLD if retry and known.is_doubtful else Verdict.NEW
+            return DedupVerdict.TOO_OLD if retry and known.is_doubtful else DedupVerdict.NEW
         kind = known.kind_of(sequence)
         if kind is None or kind == BARRED_FOR_GOOD:
-            return Verdict.TOO_OLD
+            return DedupVerdict.TOO_OLD
         if kind == COUNTED and known.result_of(sequence, kind) is None:
-            return Verdict.TOO_OLD
-        return Verdict.DUPLICATE
+            return DedupVerdict.TOO_OLD
+        return DedupVerdict.DUPLICATE
 
     def noted(self, request: RequestId) -> Noted | None:
         """The result of a known request; None if the request is unknown."""
@@ -128,7 +128,7 @@ class DedupWindow:
         known = self._clients.get(request.client)
         return self._forgot if known is None else known.is_doubtful or request.sequence <= known.floor
 
-    def note(self, request: RequestId, lsn: int, lsn_durable: int, result: Result = None) -> None:
+    def note(self, request: RequestId, lsn: int, lsn_durable: int, result: WriteResult = None) -> None:
         """Remember a request that was judged NEW. The log is durable up to `lsn_durable`."""
         client, sequence = request
         known = self._clients.pop(client, None)
@@ -148,7 +148,7 @@ class DedupWindow:
         if self.size_bytes > limits.bytes_max:
             self.shrink(limits.bytes_max - limits.bytes_max // 8)
 
-    def note_again(self, request: RequestId, lsn: int, result: Result) -> None:
+    def note_again(self, request: RequestId, lsn: int, result: WriteResult) -> None:
         """Remember a request replayed from the log, unless the window of the manifest has it already."""
         known = self._clients.get(request.client)
         if known is None or request.sequence > known.newest:

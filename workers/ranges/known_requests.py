@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from shardstore.workers.ranges.results import BARRED, FAILED, Result
+from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
 from shardstore.workers.ranges.sequence_runs import (
     APPLIED,
     BARRED_FOR_GOOD,
@@ -35,8 +35,8 @@ PLACE_BYTES = 130
 CLIENT_BYTES = PLACE_BYTES + 200
 """Memory of a client including this object and its numbers, but without chapters and values."""
 _NOTHING = -1
-_RESULTS: dict[int, Result] = {APPLIED: None, FAILED_CONDITION: FAILED, BARRED_FOR_GOOD: BARRED, COUNTED: None}
-_KINDS: dict[Result, int] = {None: APPLIED, FAILED: FAILED_CONDITION, BARRED: BARRED_FOR_GOOD}
+_RESULTS: dict[int, WriteResult] = {APPLIED: None, FAILED_CONDITION: FAILED, BARRED_FOR_GOOD: BARRED, COUNTED: None}
+_KINDS: dict[WriteResult, int] = {None: APPLIED, FAILED: FAILED_CONDITION, BARRED: BARRED_FOR_GOOD}
 
 
 class KnownRequests:
@@ -82,7 +82,7 @@ class KnownRequests:
         """About the memory that it takes."""
         return CLIENT_BYTES + len(self.older) + len(self.closed) + len(self.values)
 
-    def note(self, sequence: int, result: Result, runs_max: int, values_max: int) -> int:
+    def note(self, sequence: int, result: WriteResult, runs_max: int, values_max: int) -> int:
         """Remember a sequence above `newest`. Returns by how many bytes the record has grown."""
         kind = _KINDS.get(result, COUNTED)
         goes_on = sequence == self.newest + 1 and kind == self.kind
@@ -106,7 +106,7 @@ class KnownRequests:
             return self.kind
         return next((run.kind for run in self._all_runs() if run.first <= sequence <= run.last), None)
 
-    def result_of(self, sequence: int, kind: int) -> Result:
+    def result_of(self, sequence: int, kind: int) -> WriteResult:
         """The result of a known request of this kind; None also for an increment whose value was forgotten."""
         return self._value_of(sequence) if kind == COUNTED else _RESULTS[kind]
 
@@ -215,7 +215,7 @@ class KnownRequests:
         if self.values.count(b" ") > values_max:
             self.values = self.values[self.values.index(b" ", 1) :]
 
-    def _value_of(self, sequence: int) -> Result:
+    def _value_of(self, sequence: int) -> WriteResult:
         begin = b"%d:" % sequence
         return next((pair[len(begin) :] for pair in self._pairs() if pair.startswith(begin)), None)
 

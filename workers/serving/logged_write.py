@@ -12,10 +12,10 @@ from shardstore.wire.messages import OutcomeAnswer, Refusal, encode
 from shardstore.wire.wire_format import Flag, Op, Status
 from shardstore.workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.ranges.results import FAILED, Result, ending_of
+from shardstore.workers.ranges.results import FAILED, WriteResult, ending_of
 from shardstore.workers.serving.reply import Asker
 
-Waiting: TypeAlias = tuple[Asker, Result]
+WaitingAsker: TypeAlias = tuple[Asker, WriteResult]
 _PLAIN = frozenset((Op.PUT, Op.DELETE))
 _NO_COUNTER = Refusal(
     "the value is no counter, which is a whole number of 64 bits in decimal digits, or the sum would be beyond "
@@ -36,7 +36,7 @@ class LoggedWrite:
     keys: list[bytes]
     values: list[bytes] | None
     payload_bytes: int
-    waiting: list[Waiting]
+    waiting: list[WaitingAsker]
     lsn: int = field(default=0, init=False)
     _entries: dict[bytes, Stored] | None = field(default=None, init=False)
 
@@ -52,7 +52,7 @@ class LoggedWrite:
         return self._entries.get(key)
 
 
-def answer(asker: Asker, result: Result, pressure: int) -> Send:
+def answer(asker: Asker, result: WriteResult, pressure: int) -> Send:
     """Answer a write, or a question for the outcome of one, with its result."""
     op = asker.header.op
     if op in _PLAIN:

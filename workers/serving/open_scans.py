@@ -58,7 +58,7 @@ class OpenScan:
     lease_end_ns: int
 
 
-class Held(NamedTuple):
+class HeldByScans(NamedTuple):
     """Bytes that only open scans still need: of former overlays, and of tables that no manifest names."""
 
     memory_bytes: int
@@ -195,7 +195,7 @@ class OpenScans:
 
     def _excess(self) -> str:
         """What the views hold too much of, in words; empty if nothing."""
-        held = self.held() if self._pins else Held(0, 0)
+        held = self.held() if self._pins else HeldByScans(0, 0)
         if held.file_bytes > VIEW_FILE_BYTES_MAX:
             return (
                 f"open scans held {held.file_bytes / GIB:,.1f} GiB of files that nothing else needs; it was the oldest"
@@ -204,7 +204,7 @@ class OpenScans:
             return f"open scans held {held.memory_bytes / MIB:,.0f} MiB that a drain could not free; it was the oldest"
         return ""
 
-    def held(self) -> Held:
+    def held(self) -> HeldByScans:
         """What only the open scans still need. What several of them need is counted once."""
         files: dict[tuple[int, int], int] = {}
         served: dict[int, set[tuple[int, int]]] = {}
@@ -216,7 +216,7 @@ class OpenScans:
                 for segment, record in pinned.tables():
                     if (segment, record.number) not in served[owned.segment_id]:
                         files[segment, record.number] = record.file_bytes
-        return Held(self._memory_held(), sum(files.values()))
+        return HeldByScans(self._memory_held(), sum(files.values()))
 
     def _memory_held(self) -> int:
         layers = {layer: layer.size_bytes for pin in self._pins for layer in pin.held_alone()}

@@ -25,11 +25,11 @@ from shardstore.seams.effects import Effect, Stop, SyncWal
 from shardstore.wire.messages import OutcomeAnswer, Refusal, encode
 from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.load.meter import LoadMeter
-from shardstore.workers.ranges.dedup import Noted, Verdict
+from shardstore.workers.ranges.dedup import DedupVerdict, Noted
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.ranges.results import BARRED, FAILED, Result
+from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
 from shardstore.workers.serving.admission import MemoryLimits, Usage, admit, pressure
-from shardstore.workers.serving.conditions import effect_of
+from shardstore.workers.serving.conditions import key_change_of
 from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS, DrainRate
 from shardstore.workers.serving.logged_write import LoggedWrite, answer
 from shardstore.workers.serving.reply import Asker
@@ -130,7 +130,7 @@ class WritePath:
         owned.stored()
         request = _request_of(header)
         verdict = owned.dedup.judge(request, bool(header.flags & Flag.RETRY))
-        if verdict is not Verdict.NEW:
+        if verdict is not DedupVerdict.NEW:
             return self._answer_known(owned, request, verdict, asker)
         _refuse_isolated(owned, now_ns)
         body = frames[1], frames[2] if values is not None else b""
@@ -147,15 +147,15 @@ class WritePath:
         owned.stored()
         request = _request_of(header)
         verdict = owned.dedup.judge(request, bool(header.flags & Flag.RETRY))
-        if verdict is not Verdict.NEW:
+        if verdict is not DedupVerdict.NEW:
             return self._answer_known(owned, request, verdict, asker)
         _refuse_isolated(owned, now_ns)
         newest = self._newest_logged(owned, key)
-        effect = effect_of(header.op, frames, newest.get(key) if newest else owned.get(key))
-        if effect is None:
+        change = key_change_of(header.op, frames, newest.get(key) if newest else owned.get(key))
+        if change is None:
             owned.dedup.note(request, self.wal.lsn_appended, self.wal.lsn_durable, FAILED)
             return self._answer_after(newest, asker, FAILED)
-        kind, value, result = effect
+        kind, value, result = change
         body = key, value or b""
         values = None if value is None else [value]
         write = LoggedWrite(owned, [key], values, len(key) + len(body[1]), [(asker, result)])
@@ -177,7 +177,7 @@ class WritePath:
         if is_joined or owned.dedup.has_forgotten(request):
             unknown = OutcomeAnswer(Ending.UNKNOWN.value)
             return [asker.accept(self.pressure, (encode(unknown),))]
-        if owned.dedup.judge(request, retry=True) is Verdict.TOO_OLD:
+        if owned.dedup.judge(request, retry=True) is DedupVerdict.TOO_OLD:
             return [answer(asker, BARRED, self.pressure)]
         _refuse_isolated(owned, now_ns)
         write = LoggedWrite(owned, [], [], 0, [(asker, BARRED)])
@@ -292,10 +292,10 @@ class WritePath:
                 return logged
         return None
 
-    def _answer_known(self, owned: OwnedRange, request: RequestId, verdict: Verdict, asker: Asker) -> list[Effect]:
+    def _answer_known(self, owned: OwnedRange, request: RequestId, verdict: DedupVerdict, asker: Asker) -> list[Effect]:
         """The answer to a write that must not be applied, or not again."""
         noted = owned.dedup.noted(request)
-        if verdict is Verdict.TOO_OLD or noted is None:
+        if verdict is DedupVerdict.TOO_OLD or noted is None:
             return [asker.refuse(Status.TOO_OLD, Refusal("its client has written later, or was forgotten"))]
         return self._answer_again(noted, asker)
 
@@ -304,7 +304,7 @@ class WritePath:
         logged = next((logged for logged in self._logged if logged.lsn == noted.lsn), None)
         return self._answer_after(logged, asker, noted.result)
 
-    def _answer_after(self, logged: LoggedWrite | None, asker: Asker, result: Result) -> list[Effect]:
+    def _answer_after(self, logged: LoggedWrite | None, asker: Asker, result: WriteResult) -> list[Effect]:
         """Answer once this write is applied, or now if there is none."""
         if logged is None:
             return [answer(asker, result, self.pressure)]

@@ -31,7 +31,7 @@ class AsyncScanIterator(AsyncIterator[Entry_co]):
 
     def __init__(self, pump: LoopPump, scan: Scan) -> None:
         self._scan = scan
-        self._reader = _PageReader(pump, scan)
+        self._reader = _AsyncPageReader(pump, scan)
         self._closed = False
         self._page: Iterator[Entry_co] = iter(())
 
@@ -95,7 +95,7 @@ class AsyncScanIterator(AsyncIterator[Entry_co]):
         await self.close()
 
 
-class _PageReader:
+class _AsyncPageReader:
     """Gets the pages of a scan. As a rule the next page is under way (`_ahead`) while one is read.
 
     If a page does not come, the next attempt asks for it again. A scan that was invalidated stays so until a seek.
