@@ -5,8 +5,8 @@ An announcement may be lost. A client or worker with old routes gets STALE_ROUTE
 
 from __future__ import annotations
 
-from shardstore.router.answers import CLIENTS, WORKERS
 from shardstore.router.cluster_state import ClusterState
+from shardstore.router.replies import CLIENTS, WORKERS
 from shardstore.router.sessions import Sessions
 from shardstore.seams.effects import Effect, Send
 from shardstore.wire.messages import Routes, encode

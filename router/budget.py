@@ -147,7 +147,7 @@ class Budget:
         """The workers that are short of memory, and will soon refuse writes."""
         return [worker for worker, account in self.accounts.items() if account.is_short]
 
-    def figures(self) -> BudgetStats:
+    def statistics(self) -> BudgetStats:
         """Statistics of the budget, in bytes."""
         accounts = self.accounts.values()
         return {

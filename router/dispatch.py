@@ -17,10 +17,10 @@ from shardstore.limits import (
     SECOND_NS,
 )
 from shardstore.router.announcer import Announcer
-from shardstore.router.answers import CLIENTS, WORKERS, refuse
 from shardstore.router.cluster_state import ClusterState
 from shardstore.router.in_flight import ENTRY_BYTES, ForwardedRequest, InFlight
 from shardstore.router.membership import MemberState
+from shardstore.router.replies import CLIENTS, WORKERS, refuse
 from shardstore.seams.effects import Effect, Send
 from shardstore.stalls import Stalls
 from shardstore.wire.messages import Refusal

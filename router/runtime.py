@@ -7,8 +7,8 @@ from shardstore.files.file_names import ROUTER, ROUTER_LOCK
 from shardstore.limits import MESSAGE_BYTES_MAX, OUTBOX_BYTES_MAX, WORKERS_MAX
 from shardstore.memory_plan import MemoryPlan
 from shardstore.options import RouterOptions
-from shardstore.router.answers import CLIENTS, WORKERS
 from shardstore.router.core import RouterCore
+from shardstore.router.replies import CLIENTS, WORKERS
 from shardstore.seams.effects import Effect, ReportWorkers, Stop, StopRequested
 from shardstore.system.event_loop import EventLoop
 from shardstore.system.posix_filesystem import PosixFilesystem

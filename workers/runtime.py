@@ -87,8 +87,8 @@ def _serve(
 
 def _terms(plan: MemoryPlan) -> Terms:
     """The limits for clients."""
-    pause_bytes = min(plan.answer_bytes // 8, REPLY_BYTES_AIM)
-    return Terms(plan.answer_bytes, pause_bytes=pause_bytes, descriptors_max=descriptors_for_peers())
+    pause_bytes = min(plan.reply_bytes // 8, REPLY_BYTES_AIM)
+    return Terms(plan.reply_bytes, pause_bytes=pause_bytes, descriptors_max=descriptors_for_peers())
 
 
 def _wait_for_lock(filesystem: Filesystem, path: str) -> Lock:

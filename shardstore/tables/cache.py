@@ -44,7 +44,7 @@ class SegmentCache:
         self._evict_parts()
         return parts
 
-    def figures(self) -> CacheStats:
+    def statistics(self) -> CacheStats:
         """Return statistics by name: bytes held, block hits and misses by lookup, loads and evictions by table."""
         return {
             "block_bytes": self.blocks.bytes_held,

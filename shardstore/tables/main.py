@@ -52,8 +52,8 @@ class Main:
         for begin, end in pairwise(cuts):
             places = order[begin:end].tolist()
             asked = list(map(keys.__getitem__, places))
-            answers = _answers(self.parts[int(ordered[begin])], asked, digests[order[begin:end]])
-            deque(map(found.__setitem__, places, answers), maxlen=0)
+            values = _values_in(self.parts[int(ordered[begin])], asked, digests[order[begin:end]])
+            deque(map(found.__setitem__, places, values), maxlen=0)
         return found
 
     def sort(self, keys_max: int) -> int:
@@ -118,5 +118,5 @@ class Main:
         return owners
 
 
-def _answers(part: Table, keys: Sequence[bytes], digests: Digests) -> list[Stored | None]:
+def _values_in(part: Table, keys: Sequence[bytes], digests: Digests) -> list[Stored | None]:
     return list(map(part.get, keys, digests.tolist())) if len(keys) <= FEW_KEYS else part.find(keys, digests)

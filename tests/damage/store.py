@@ -13,8 +13,8 @@ from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, MIB, MILLISECOND_NS, SECOND_NS, VALUE_BYTES_MAX
 from shardstore.memory_plan import derive
 from shardstore.options import Durability, RouterOptions, WorkerOptions
-from shardstore.router.answers import CLIENTS, WORKERS
 from shardstore.router.core import RouterCore
+from shardstore.router.replies import CLIENTS, WORKERS
 from shardstore.seams.effects import (
     Core,
     Effect,

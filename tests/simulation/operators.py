@@ -6,9 +6,9 @@ import random
 from collections.abc import Iterable, Sequence
 
 from shardstore.limits import SECOND_NS
-from shardstore.router.answers import CLIENTS
 from shardstore.router.change_stage import Stage
 from shardstore.router.core import RouterCore
+from shardstore.router.replies import CLIENTS
 from shardstore.seams.effects import Received
 from shardstore.wire.admin_messages import AdminRequest
 from shardstore.wire.messages import encode

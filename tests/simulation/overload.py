@@ -60,7 +60,7 @@ def load(clients: int, actors: int, slice_ns: int, seconds: float, seed: int = 1
         worker = world.servers["worker 0"]
         assert isinstance(worker, Worker)
         assert worker.worker_core is not None
-        figures = worker.worker_core._figures(world.host.clock.now_ns())
+        figures = worker.worker_core._statistics(world.host.clock.now_ns())
         came.refused = figures["counts"].get("refused busy", 0)
         came.applied = figures["requests"]["PUT"] - came.refused
         came.drained_bytes = int(figures["memory"]["drain_bytes_per_second"] * seconds)

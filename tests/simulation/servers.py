@@ -13,8 +13,8 @@ from shardstore.errors import Corruption, StorageFailure
 from shardstore.files.file_names import ROUTER, ROUTER_LOCK, jobs_lock, worker_directory, worker_lock
 from shardstore.limits import MILLISECOND_NS
 from shardstore.options import RouterOptions, WorkerOptions
-from shardstore.router.answers import CLIENTS, WORKERS
 from shardstore.router.core import RouterCore
+from shardstore.router.replies import CLIENTS, WORKERS
 from shardstore.seams.effects import (
     Core,
     Effect,

@@ -17,9 +17,9 @@ from shardstore.limits import KEY_BYTES_MAX, MILLISECOND_NS, SECOND_NS, VALUE_BY
 from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import Durability, RouterOptions, ScanMode, WorkerOptions
 from shardstore.router import change_plan
-from shardstore.router.answers import CLIENTS, WORKERS
 from shardstore.router.change_stage import Stage
 from shardstore.router.core import RouterCore
+from shardstore.router.replies import CLIENTS, WORKERS
 from shardstore.router.route_table import Topology
 from shardstore.seams.effects import (
     Effect,

@@ -229,13 +229,13 @@ class WorkerDriver:
         values = decode(frames[2], bool(header.flags & Flag.VALUES_FIXED), header.entries, 0, VALUE_BYTES_MAX)
         return list(zip(keys, values, strict=True)), frames[3], frames[4]
 
-    def figures(self) -> dict[str, Any]:
+    def statistics(self) -> dict[str, Any]:
         """The statistics of the worker."""
         return decode_message(Statistics, self.answer(self.ask(Op.STATS, segment=0))[1][1]).figures
 
-    def range_figures(self) -> dict[str, Any]:
+    def range_statistics(self) -> dict[str, Any]:
         """The statistics of the first range."""
-        found: dict[str, Any] = self.figures()["ranges"][0]
+        found: dict[str, Any] = self.statistics()["ranges"][0]
         return found
 
     def answer(self, sequence: int) -> tuple[Header, list[bytes]]:

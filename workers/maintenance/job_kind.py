@@ -5,7 +5,7 @@
                               -> failed -> given_up  stored bytes are damaged: another try cannot succeed
 
 The queue does what all kinds have in common: it starts jobs, takes segments through the steps of segment/state.py,
-waits before it tries again, and answers the requests that wait for a failed job.
+waits before it tries again, and replies to the requests that wait for a failed job.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ class MaintenanceQueue:
         self._barriers.add(owned.segment_id, Barrier(header.op, lsn, asker if waits else None))
         self._long.worth_a_look |= header.op == Op.COMPACT
         accepted = [] if waits else [asker.accept(self._writes.pressure)]
-        return accepted + self.drains.answer_reached(owned, drained_lsn=0)
+        return accepted + self.drains.reply_to_reached(owned, drained_lsn=0)
 
     def fence(self, owned: OwnedRange) -> list[Effect]:
         """Stop compacting a range that is fenced now; it is still drained. Each COMPACT that waits is bounced."""
@@ -197,12 +197,12 @@ class MaintenanceQueue:
                 owned.take(step, SegmentStep.CONTINUE if goes_on else SegmentStep.RESUME)
 
     def _put_off(self, ended: RunningJob, reason: str, retry_ns: int) -> list[Effect]:
-        """Answer the requests that wait for a failed job with Busy. Clients repeat them until their deadlines."""
+        """Reply to the requests that wait for a failed job with Busy. Clients repeat them until their deadlines."""
         askers = [asker for segment in segments_of(ended.spec) for asker in self._barriers.put_off(segment)]
         return [asker.refuse_busy(Busy(reason, 1, 1, retry_ns), self._writes.pressure) for asker in askers]
 
     def _give_up(self, ended: RunningJob, damage: Corruption) -> list[Effect]:
-        """Mark the ranges of a job that met damage, and answer all requests that wait for them with it."""
+        """Mark the ranges of a job that met damage, and reply to all requests that wait for them with it."""
         effects: list[Effect] = []
         for segment in ended.kind.given_up(ended.spec):
             owned = self._ranges[segment]

@@ -14,7 +14,7 @@ from shardstore.workers.wal.record_format import RecordKind
 
 
 class KeyChange(NamedTuple):
-    """What is logged if a condition holds: a value for the key, or its deletion. `result` is for the answer."""
+    """What is logged if a condition holds: a value for the key, or its deletion. `result` is for the reply."""
 
     kind: RecordKind
     value: bytes | None

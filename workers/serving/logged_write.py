@@ -1,4 +1,4 @@
-"""Writes between the log and the overlay, and the answers to them."""
+"""Writes between the log and the overlay, and the replies to them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _NO_RESULT = Refusal("the request with this id was no INCREMENT")
 class LoggedWrite:
     """A write that is not applied yet. It is in the WAL once `lsn` is not 0.
 
-    `values` is None for deletes. `waiting` holds the requests to answer once the write is applied: the request itself,
-    its retries, and others whose answer depends on this write, which a crash could undo until then.
+    `values` is None for deletes. `waiting` holds the requests that get a reply once the write is applied: the request
+    itself, its retries, and others whose reply depends on this write, which a crash could undo until then.
     """
 
     owned: OwnedRange
@@ -52,8 +52,8 @@ class LoggedWrite:
         return self._entries.get(key)
 
 
-def answer(asker: Asker, result: WriteResult, pressure: int) -> Send:
-    """Answer a write, or a question for the outcome of one, with its result."""
+def reply_to(asker: Asker, result: WriteResult, pressure: int) -> Send:
+    """Reply to a write, or to a question for the outcome of one, with its result."""
     op = asker.header.op
     if op in _PLAIN:
         return asker.accept(pressure)

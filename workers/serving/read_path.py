@@ -1,4 +1,4 @@
-"""Answers GET. It changes nothing and waits for nothing."""
+"""Handles GET. It changes nothing and waits for nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ONE_ABSENT = encode([None]).frame
 
 
 def get(owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int, load: LoadMeter) -> Send:
-    """Answer a GET. Raises InvalidRequest, Corruption."""
+    """Reply to a GET. Raises InvalidRequest, Corruption."""
     if is_single(asker.header):
         return _get_one(owned, asker, key_of(frames, owned.key_range), pressure, load)
     keys = keys_of(asker.header, frames, owned.key_range)
@@ -42,7 +42,7 @@ def cut(values: list[bytes | None]) -> list[bytes | None]:
 
 
 def _get_one(owned: OwnedRange, asker: Asker, key: bytes, pressure: int, load: LoadMeter) -> Send:
-    """Answer a GET of one key: the same as for many, without the work for columns."""
+    """Reply to a GET of one key: the same as for many, without the work for columns."""
     value = owned.get(key)
     if value is None or value is TOMBSTONE:
         load.note(owned.segment_id, _GET, (key,), 1, 0)

@@ -367,5 +367,5 @@ class AsyncClient(AsyncLifetime):
             InvalidRequest: `timeout` is not allowed.
             Closed: The client was closed.
         """
-        figures: Stats = await self._calls.one(GetStats(checked_timeout_ns(timeout)))
-        return figures
+        statistics: Stats = await self._calls.one(GetStats(checked_timeout_ns(timeout)))
+        return statistics

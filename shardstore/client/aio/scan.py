@@ -128,12 +128,12 @@ class _AsyncPageReader:
             raise self._scan.invalidated(self._invalidated)
         while (call := self._ahead or self._ask()) is not None:
             self._ahead = call
-            answer = await self._answer_of(call)
+            value = await self._value_of(call)
             self._ahead = None
             if isinstance(call, EndScan):
                 self._scan.confirm()
                 continue
-            self._scan.take(answer)
+            self._scan.take(value)
             if self._scan.reads_ahead:
                 self._ahead = self._ask(held=True)
             if (look := self._scan.prepare()) is not None:
@@ -158,7 +158,7 @@ class _AsyncPageReader:
         if not is_finalizing():  # at the end of the program the worker notices that the client is gone
             self.leave()
 
-    async def _answer_of(self, call: Call) -> Any:
+    async def _value_of(self, call: Call) -> Any:
         """The value of a call. If this is cancelled, the call goes on, and the next attempt waits for it again."""
         try:
             return await self._pump.watch(call)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from shardstore.client.calls.calls import Call, EndScan, GetStats, ScanPage, Single, is_write
-from shardstore.client.session import answers, endings
+from shardstore.client.session import endings, replies
 from shardstore.client.session.collector import Collector
 from shardstore.client.session.effects import Abandon, Await, Resolve, SessionEffect, SessionEvent, Submit
 from shardstore.client.session.joining import Joining
@@ -210,16 +210,16 @@ class Session:
             if header.status == _OK:
                 self._answered(request, header, event.frames)
             else:
-                self._refused(request, answers.refused_of(request, header, event.frames))
+                self._refused(request, replies.refused_of(request, header, event.frames))
         except (MalformedMessage, InvalidColumn):
             self.malformed += 1
 
     def _answered(self, request: Request, header: Header, frames: list[bytes]) -> None:
         content: Any = None
         if request.op == _GET:
-            content = answers.values_of(request, header, frames[1])
-        elif request.op in answers.TELLING:
-            content = answers.content_of(request, header, frames)
+            content = replies.values_of(request, header, frames[1])
+        elif request.op in replies.TELLING:
+            content = replies.content_of(request, header, frames)
         request.lane.refusal = None
         if header.pressure > PRESSURE_FREE and request.op in WRITES:
             self._sender.slow_down(request, header.pressure, self._now_ns)

@@ -82,7 +82,7 @@ def test_a_worker_keeps_its_windows_within_their_memory(tmp_path: Path) -> None:
         worker.put({b"a": b"1"}, sequence=client, client=client << 32)
         worker.settle()
     worker.handle(Tick())
-    memory = worker.figures()["memory"]["windows"]
+    memory = worker.statistics()["memory"]["windows"]
     assert memory["allowed"] == 20 * KIB
     assert 10 * KIB < memory["used"] <= 20 * KIB
     answers = []
