@@ -11,7 +11,7 @@ cluster_state.py       what the router knows of the cluster, shared by the parts
 dispatch.py            forwards requests to workers, and replies to clients
   in_flight.py           forwarded requests that have no reply yet
 sessions.py            the clients, and the connection of each
-answers.py             replies that the router itself gives
+replies.py             replies that the router itself gives
 announcer.py           sends the routes to clients and workers
 registrar.py           registration, heartbeats and failure of workers
   ownership.py           rules for the epochs and ranges of a worker that registers

@@ -17,15 +17,16 @@ from dataclasses import dataclass, field
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import MILLISECOND_NS
 from shardstore.router import change_plan
-from shardstore.router.answers import CLIENTS, answer, refuse
 from shardstore.router.cluster_state import ClusterState
 from shardstore.router.membership import MemberState
 from shardstore.router.policies.plan import Plan, PlanKind
+from shardstore.router.replies import accept, refuse
 from shardstore.router.steering import Steering
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.router.workforce import Workforce
 from shardstore.seams.effects import Effect
 from shardstore.wire.admin_messages import Action, AdminReply, AdminRequest, PlannedChange, RangeRow
+from shardstore.wire.link_names import CLIENTS
 from shardstore.wire.messages import Refusal, decode
 from shardstore.wire.topology import Change
 from shardstore.wire.wire_format import Flag, Header, Status
@@ -55,7 +56,7 @@ class OperatorRequest:
         return bool(self.changes_open) or self.leaving is not None
 
 
-class Admin:
+class AdminRequests:
     """Handles the requests of operators, and remembers the latest by (client, sequence)."""
 
     def __init__(
@@ -83,14 +84,14 @@ class Admin:
         earlier = self._requests.get((header.client, header.sequence))
         if earlier is not None:
             earlier.peer, earlier.header = peer, header
-            return [] if earlier.is_open else [answer(CLIENTS, peer, header, earlier.reply)]
+            return [] if earlier.is_open else [accept(CLIENTS, peer, header, earlier.reply)]
         request = decode(AdminRequest, frames[1])
         reads = request.dry_run or request.action == Action.RANGES
         if header.flags & Flag.RETRY and not reads:
             return [refuse(CLIENTS, peer, header, Status.TOO_OLD, Refusal(FORGOTTEN))]
         try:
             if request.action == Action.RANGES:
-                return [answer(CLIENTS, peer, header, AdminReply(ranges=self._rows()))]
+                return [accept(CLIENTS, peer, header, AdminReply(ranges=self._rows()))]
             if request.action in self._worker_actions:
                 return self._worker_actions[request.action](peer, header, request)
             if request.action not in self._change_actions:
@@ -112,7 +113,7 @@ class Admin:
             if change.number in each.changes_open:
                 each.changes_open.remove(change.number)
                 if not each.changes_open:
-                    effects.append(answer(CLIENTS, each.peer, each.header, each.reply))
+                    effects.append(accept(CLIENTS, each.peer, each.header, each.reply))
         return effects
 
     def worker_removed(self, worker: int) -> list[Effect]:
@@ -120,7 +121,7 @@ class Admin:
         waiting = [each for each in self._requests.values() if each.leaving == worker]
         for each in waiting:
             each.leaving = None
-        return [answer(CLIENTS, each.peer, each.header, each.reply) for each in waiting]
+        return [accept(CLIENTS, each.peer, each.header, each.reply) for each in waiting]
 
     def _change(self, peer: bytes, header: Header, request: AdminRequest, now_ns: int) -> list[Effect]:
         planned: list[PlannedChange] = []
@@ -131,7 +132,7 @@ class Admin:
             if not request.dry_run:
                 effects += self._steering.begin(change, plan.reason, now_ns)
         if request.dry_run or not planned:
-            return [answer(CLIENTS, peer, header, AdminReply(planned))]
+            return [accept(CLIENTS, peer, header, AdminReply(planned))]
         self._remember(OperatorRequest(peer, header, AdminReply(planned), {change.number for change in planned}))
         return effects
 
@@ -155,7 +156,7 @@ class Admin:
         if request.worker in self._table.topology.staying and not (member and member.may_receive):
             state = member.state if member else MemberState.DOWN
             why = f"takes no ranges: {member.trouble}" if member and member.trouble else f"is {state}"
-            raise Busy(f"worker {request.worker} {why}", 1, 1, change_plan.RETRY_AFTER_NS)
+            raise Busy(f"worker {request.worker} {why}", 1, 1, change_plan.CHANGE_RETRY_NS)
         route = self._table.current.route_of(request.key)
         return [Plan(PlanKind.MOVE, (route.segment,), (request.worker,), ASKED_FOR)]
 
@@ -166,7 +167,7 @@ class Admin:
         reply = AdminReply(worker=self._workforce.next_worker())
         effects = [] if request.dry_run else self._workforce.add_worker()
         self._remember(OperatorRequest(peer, header, reply))
-        return [*effects, answer(CLIENTS, peer, header, reply)]
+        return [*effects, accept(CLIENTS, peer, header, reply)]
 
     def _drain_worker(self, peer: bytes, header: Header, request: AdminRequest) -> list[Effect]:
         """Mark a worker as leaving; the policies move its ranges. The reply names the moves, once it is removed."""
@@ -177,7 +178,7 @@ class Admin:
         self._workforce.check_drain(request.worker)
         plans = self._steering.evacuation_plans(request.worker)
         planned = [_planned_change(change_plan.change_of(self._table.topology, plan), 0, plan.reason) for plan in plans]
-        return [answer(CLIENTS, peer, header, AdminReply(planned, worker=request.worker))]
+        return [accept(CLIENTS, peer, header, AdminReply(planned, worker=request.worker))]
 
     def _rows(self) -> list[RangeRow]:
         stages = self._changes.stages()

@@ -153,7 +153,7 @@ class Budget:
         leased = 0 if None in reserved else sum(filter(None, reserved))
         assert leased <= self._plan.buffer_bytes, f"{leased} bytes are leased of {self._plan.buffer_bytes}"
 
-    def figures(self) -> BudgetStats:
+    def statistics(self) -> BudgetStats:
         """Statistics of the budget, in bytes."""
         accounts = self.accounts.values()
         return {

@@ -1,6 +1,6 @@
 """The core of the router: takes messages, failed sends, ticks and stop requests, and returns effects.
 
-    clients --> HELLO, ROUTES, STATS         answered here
+    clients --> HELLO, ROUTES, STATS         handled here
                 ADMIN                        admin.py: requests of operators
                 routed operations            dispatch.py: to the worker that owns the segment
     workers --> REGISTER, READY, HEARTBEAT   registrar.py
@@ -9,7 +9,7 @@
                 GET                          dispatch.py: from the owner of a child to the owner of its parent
                 replies                      dispatch.py: to the client that waits
 
-The core answers, refuses, or ignores and counts each message. No message raises an exception out of it.
+The core accepts, refuses, or ignores and counts each message. No message raises an exception out of it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from shardstore.errors import InvalidRequest, NotWritable, StorageFailure
 from shardstore.identifiers import tag_of_store
 from shardstore.limits import CREDITS, MILLISECOND_NS, SECOND_NS
 from shardstore.options import RouterOptions
-from shardstore.router.admin import Admin
+from shardstore.router.admin import AdminRequests
 from shardstore.router.announcer import Announcer
-from shardstore.router.answers import CLIENTS, WORKERS, answer, refuse
 from shardstore.router.budget import Budget
 from shardstore.router.cluster_state import ClusterState
 from shardstore.router.dispatch import Dispatch
 from shardstore.router.membership import Membership
 from shardstore.router.registrar import Registrar
+from shardstore.router.replies import accept, refuse
 from shardstore.router.route_table import open_route_table
 from shardstore.router.sessions import Sessions
 from shardstore.router.steering import Steering
@@ -38,6 +38,7 @@ from shardstore.router.workforce import Workforce
 from shardstore.seams.effects import Effect, PeerGone, Received, Send, SendFailed, Stop, StopRequested, Tick
 from shardstore.seams.entropy import Entropy
 from shardstore.seams.filesystem import Filesystem
+from shardstore.wire.link_names import CLIENTS, WORKERS
 from shardstore.wire.messages import Hello, Refusal, Statistics, Welcome, decode
 from shardstore.wire.wire_format import (
     ROUTED,
@@ -76,7 +77,7 @@ class RouterCore:
         self._steering = Steering(cluster, self._changes, options.topology)
         self._registrar = Registrar(cluster, self._announcer, self._dispatch, self._changes)
         self._workforce = Workforce(cluster)
-        self._admin = Admin(cluster, self._changes, self._steering, self._workforce)
+        self._admin = AdminRequests(cluster, self._changes, self._steering, self._workforce)
         self._requests: Counter[int] = Counter()
         self._malformed = 0
         self._ticked_ns = 0
@@ -186,7 +187,7 @@ class RouterCore:
         decode(Hello, frames[1])
         client = self._sessions.issue(peer)
         welcome = Welcome(client, self._options.store, self._announcer.routes, self._options.data)
-        return [answer(CLIENTS, peer, header, welcome)]
+        return [accept(CLIENTS, peer, header, welcome)]
 
     def _routes(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         return [Send(CLIENTS, peer, [header.reply(Status.OK, credits=CREDITS).encode(), self._announcer.routes])]
@@ -198,9 +199,9 @@ class RouterCore:
     def _stats(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         if header.epoch:
             return self._dispatch.forward(peer, header, frames, now_ns)
-        return [answer(CLIENTS, peer, header, Statistics(self._figures(now_ns)))]
+        return [accept(CLIENTS, peer, header, Statistics(self._statistics(now_ns)))]
 
-    def _figures(self, now_ns: int) -> dict[str, Any]:
+    def _statistics(self, now_ns: int) -> dict[str, Any]:
         return {
             "requests": {Op(op).name.lower(): count for op, count in sorted(self._requests.items())},
             "requests_in_flight": len(self._dispatch.in_flight),
@@ -210,10 +211,10 @@ class RouterCore:
             "sessions": len(self._sessions),
             "map_version": self._table.current.version,
             "ranges": len(self._table.current.routes),
-            "changes": self._changes.figures(now_ns),
+            "changes": self._changes.statistics(now_ns),
             "unsplittable": self._steering.verdicts,
-            "budget": self._budget.figures(),
-            "stalls": self._dispatch.stalls.figures(now_ns),
+            "budget": self._budget.statistics(),
+            "stalls": self._dispatch.stalls.statistics(now_ns),
             "workers": {
                 member.worker: {
                     "state": member.state.value,
@@ -251,8 +252,8 @@ class RouterCore:
         if not removed:
             return []
         dismissed = [effect for worker in removed for effect in self._registrar.dismiss(worker)]
-        answered = [effect for worker in removed for effect in self._admin.worker_removed(worker)]
-        return [*dismissed, self._workforce.report(), *answered]
+        replies = [effect for worker in removed for effect in self._admin.worker_removed(worker)]
+        return [*dismissed, self._workforce.report(), *replies]
 
     def _stop_requested(self, event: StopRequested, now_ns: int) -> list[Effect]:
         if self._stop_by_ns is None:
@@ -261,7 +262,7 @@ class RouterCore:
 
 
 def _refuse_malformed(event: Received, flaw: str) -> list[Effect]:
-    """Refuse a malformed request with INVALID, if its header is readable. Malformed replies get no answer."""
+    """Refuse a malformed request with INVALID, if its header is readable. Malformed replies get no reply."""
     try:
         header = decode_header(event.frames[0])
     except (IndexError, MalformedMessage):

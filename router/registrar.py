@@ -16,12 +16,13 @@ from shardstore.errors import InvalidRequest
 from shardstore.identifiers import WorkerId, is_later_life
 from shardstore.router import ownership
 from shardstore.router.announcer import Announcer
-from shardstore.router.answers import WORKERS, answer, refuse
 from shardstore.router.cluster_state import ClusterState
 from shardstore.router.dispatch import Dispatch
 from shardstore.router.membership import SILENCE_NS_MAX, Member, MemberState
+from shardstore.router.replies import accept, refuse
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.seams.effects import Effect
+from shardstore.wire.link_names import WORKERS
 from shardstore.wire.messages import Assignments, Heartbeat, Ready, Refusal, Register, decode
 from shardstore.wire.wire_format import Header, Status
 
@@ -73,7 +74,7 @@ class Registrar:
             self._table.publish(created)
         member.state = MemberState.UP
         member.heard_ns = now_ns
-        return [answer(WORKERS, peer, request), *self._announcer.announce()]
+        return [accept(WORKERS, peer, request), *self._announcer.announce()]
 
     def heartbeat(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Take in a heartbeat, and reply with the worker's new lease. Raises MalformedMessage.
@@ -93,7 +94,7 @@ class Registrar:
         lease = self._budget.renew_lease(member.worker, request.sequence, beat.report)
         if member.worker in self._budget.short:
             self._dispatch.stalls.refused(f"the budget has no memory left for worker {member.worker}", now_ns)
-        return [answer(WORKERS, peer, request, lease)]
+        return [accept(WORKERS, peer, request, lease)]
 
     def lose_peer(self, peer: bytes) -> list[Effect]:
         """Mark the worker of a peer that cannot be reached as down."""
@@ -133,7 +134,7 @@ class Registrar:
         life = topology.lives.get(registration.worker, 0)
         routes = self._announcer.routes
         assignments = Assignments(ranges, routes, self._router_life, topology.segment_next, orders, retired, life)
-        return answer(WORKERS, peer, request, assignments)
+        return accept(WORKERS, peer, request, assignments)
 
     def _lose(self, member: Member) -> list[Effect]:
         if member.state is MemberState.DOWN:

@@ -12,12 +12,12 @@ from typing import Any
 
 from shardstore.limits import MILLISECOND_NS
 from shardstore.router.announcer import Announcer
-from shardstore.router.answers import WORKERS
 from shardstore.router.change_stage import Stage, stage_of
 from shardstore.router.cluster_state import ClusterState
 from shardstore.router.membership import MemberState
 from shardstore.seams.effects import Effect, Send
 from shardstore.stats_schema import ChangesStats, ChangeStats
+from shardstore.wire.link_names import WORKERS
 from shardstore.wire.messages import decode, encode
 from shardstore.wire.topology import Change, Order, Orders, Progress, Retire
 from shardstore.wire.wire_format import Header, Op
@@ -42,7 +42,7 @@ class ChangeUnderWay:
         """The stage of the change, from the latest reports."""
         return stage_of(self.change, self.reports.values())
 
-    def figures(self, now_ns: int) -> ChangeStats:
+    def statistics(self, now_ns: int) -> ChangeStats:
         """Statistics of the change: what it is, its stage, why it was begun and how long ago."""
         return {
             "kind": self.change.kind,
@@ -71,12 +71,12 @@ class TopologyChanges:
         self._under_way = {change.number: ChangeUnderWay(change) for change in self._table.topology.changes}
         self.done = 0
 
-    def figures(self, now_ns: int) -> ChangesStats:
+    def statistics(self, now_ns: int) -> ChangesStats:
         """Statistics: the number of changes done, and each change under way.
 
         A change that was begun before this router started has no reason and no age.
         """
-        return {"done": self.done, "under_way": [each.figures(now_ns) for each in self._under_way.values()]}
+        return {"done": self.done, "under_way": [each.statistics(now_ns) for each in self._under_way.values()]}
 
     def stages(self) -> dict[int, Stage]:
         """The stage of each change under way, by the segments of its children."""

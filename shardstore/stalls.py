@@ -56,7 +56,7 @@ class Stalls:
         """Return the cause of a current stall whose cause begins like this; empty if there is none."""
         return next((cause for cause in self._lasting if cause.startswith(beginning)), "")
 
-    def figures(self, now_ns: int) -> StallStats:
+    def statistics(self, now_ns: int) -> StallStats:
         """Return statistics: `now`, the number of current stalls, and `events`, the latest starts and ends in order."""
         self.pass_time(now_ns)
         starts = [(stall.begin_ns, "start", stall) for stall in (*self._ended, *self._lasting.values())]

@@ -77,7 +77,7 @@ def _named_paths(folder: Path, package: str) -> Iterator[tuple[str, Path]]:
 def check(modules: Mapping[str, Module]) -> list[Finding]:
     """All breaches of all rules."""
     found = [finding for module in modules.values() for finding in check_module(module, modules)]
-    return found + check_cycles(modules) + check_folders(modules) + check_fields(modules)
+    return found + check_cycles(modules) + check_folders(modules) + check_fields(modules) + check_names(modules)
 
 
 def check_module(module: Module, known: Collection[str]) -> list[Finding]:
@@ -231,6 +231,27 @@ def _fields_of(tree: ast.Module, owner: str) -> set[str]:
     """The fields that a class declares in its body."""
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == owner]
     return {ast.unparse(node.target) for each in classes for node in each.body if isinstance(node, ast.AnnAssign)}
+
+
+def check_names(modules: Mapping[str, Module]) -> list[Finding]:
+    """No two modules define a class or a type alias of the same name, even a private one. Scripts may."""
+    found = []
+    homes: dict[str, str] = {}
+    for module in modules.values():
+        if layer_of(module.name) < LAYERS.index("scripts"):
+            for name, line in _types_defined_by(module):
+                home = homes.setdefault(name, module.name)
+                if home != module.name:
+                    found.append(Finding("names", module.name, line, f"defines {name}, as {home} does"))
+    return found
+
+
+def _types_defined_by(module: Module) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ClassDef):
+            yield node.name, node.lineno
+        elif isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias":
+            yield ast.unparse(node.target), node.lineno
 
 
 def check_imports(module: Module, imports: list[Import]) -> Iterator[Finding]:

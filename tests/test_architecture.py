@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests import architecture_rules as rules
-from tests.architecture_check import Module, check, check_cycles, check_fields, check_module, read_modules
+from tests.architecture_check import Module, check, check_cycles, check_fields, check_module, check_names, read_modules
 
 ROUTER = "shardstore.router"
 WORKERS = "shardstore.workers"
-RULES = ["parts", "layers", "cycles", "folders", "fields", "imports", "calls", "files", "sizes", "docstrings"]
+RULES = ["parts", "layers", "cycles", "folders", "fields", "names", "imports", "calls", "files", "sizes", "docstrings"]
 MODULES = read_modules(Path(__file__).parent.parent)
 
 
@@ -161,6 +161,23 @@ def test_a_planted_circle_of_folders_is_found() -> None:
     }
     found = [finding.what for finding in check(planted) if finding.rule == "folders"]
     assert found[0] == f"needs itself: {WORKERS}.a -> {WORKERS}.b -> {WORKERS}.c -> {WORKERS}.a"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "twice"),
+    [
+        ("class Planted: ...", "class Planted: ...", ["Planted"]),
+        ("class _Planted: ...", "def f():\n    class _Planted: ...", ["_Planted"]),
+        ("class Planted: ...", "Planted: TypeAlias = int | str", ["Planted"]),
+        ("class Planted: ...", "import Planted\nOther: TypeAlias = Planted", []),
+    ],
+)
+def test_a_planted_class_of_another_module_s_name_is_found(one: str, other: str, twice: list[str]) -> None:
+    sources = {f"{ROUTER}.one": one, f"{WORKERS}.other": other, "scripts.other": other}
+    found = check_names({name: Module.parse(name, source) for name, source in sources.items()})
+    assert [(finding.module, finding.what) for finding in found] == [
+        (f"{WORKERS}.other", f"defines {name}, as {ROUTER}.one does") for name in twice
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ __main__.py         the program
 runtime.py          gives the core its surroundings, and runs it
 service.py          the parts that exist once the log is replayed
 core.py             messages, syncs and finished jobs in, effects out
-answering.py        passes each operation to the part that handles it
+operations.py       passes each operation to the part that handles it
 refusing_core.py    a worker whose log cannot be opened
 registration.py     messages to the router: registration, heartbeats
 statistics.py       the statistics of a worker
 trouble.py          reports failures to the operator
 sync_thread.py      syncs the log, off the event loop
-serving/            requests and their answers
+serving/            requests and their replies
 ranges/             the ranges, and what is remembered of requests
 overlay/            writes that are in no table yet
 wal/                the write-ahead log

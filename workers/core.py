@@ -1,7 +1,7 @@
-"""The worker as a pure core: messages, syncs and finished jobs in, answers and other effects out.
+"""The worker as a pure core: messages, syncs and finished jobs in, replies and other effects out.
 
     REGISTER -> ranges given -> segments opened, log replayed -> READY -> serving
-    request  -> holdings: whose range -> answering: reads | writes | scans | maintenance queue -> answer
+    request  -> holdings: whose range -> operations: reads | writes | scans | maintenance queue -> reply
     CHANGE   -> topology changes: fence, adopt, materialise -> PROGRESS ... RETIRE
 
 It owns no socket, clock, thread or process. File operations are plain calls through the filesystem; syncing the log and
@@ -33,15 +33,16 @@ from shardstore.seams.filesystem import Filesystem
 from shardstore.stalls import Stalls
 from shardstore.tables.cache import SegmentCache
 from shardstore.wire.columns import InvalidColumn
+from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Assignments, Lease, Refusal, decode
 from shardstore.wire.topology import Orders, Retire
 from shardstore.wire.wire_format import Header, MalformedMessage, Op, Status, decode_message
-from shardstore.workers.answering import Answering
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.maintenance.queue import MaintenanceQueue
+from shardstore.workers.operations import Operations
 from shardstore.workers.ranges.opening import open_log
 from shardstore.workers.ranges.replay import replay
-from shardstore.workers.registration import ROUTER, Registration
+from shardstore.workers.registration import Registration
 from shardstore.workers.service import Service
 from shardstore.workers.serving.admission import MemoryLimits
 from shardstore.workers.serving.buffer_lease import BufferLease
@@ -49,7 +50,7 @@ from shardstore.workers.serving.open_scans import OpenScans
 from shardstore.workers.serving.reply import Asker, refuse_malformed
 from shardstore.workers.serving.scanning import Scanning
 from shardstore.workers.serving.write_path import WritePath
-from shardstore.workers.statistics import figures, memory_figures
+from shardstore.workers.statistics import memory_statistics, worker_statistics
 from shardstore.workers.topology.holdings import Holdings
 from shardstore.workers.topology.remote_reads import RemoteReads
 from shardstore.workers.trouble import Trouble
@@ -74,7 +75,7 @@ class WorkerCore:
         endpoint: str,
         unsent_bytes: Callable[[], int],
     ) -> None:
-        """Recover the log. `unsent_bytes` returns the size of unsent answers. Raises Corruption, StorageFailure."""
+        """Recover the log. `unsent_bytes` returns the size of unsent replies. Raises Corruption, StorageFailure."""
         self._filesystem = filesystem
         self._entropy = entropy
         self._options = options
@@ -149,7 +150,7 @@ class WorkerCore:
         return self.service.ended(event, now_ns)
 
     def _tick(self, now_ns: int) -> list[Effect]:
-        turn = self.service.scans.take_turn(self._answer, now_ns) if self.service else None
+        turn = self.service.scans.take_turn(self._reply, now_ns) if self.service else None
         return turn if turn is not None and now_ns < self._chores_ns() else [*(turn or ()), *self._chores(now_ns)]
 
     def _chores(self, now_ns: int) -> list[Effect]:
@@ -192,7 +193,7 @@ class WorkerCore:
                 return self._requested(Asker(event.link, event.peer, header), event.frames, now_ns)
             if event.link == ROUTER:
                 return self._heard_router(header, event.frames, now_ns)
-            raise MalformedMessage("an answer where a request is expected")
+            raise MalformedMessage("a reply where a request is expected")
         except (MalformedMessage, InvalidColumn) as error:
             self._counts["malformed messages"] += 1
             return refuse_malformed(event, str(error))
@@ -204,8 +205,8 @@ class WorkerCore:
             case Op.RETIRE:
                 return self._retire(decode(Retire, frames[1]))
             case Op.GET:
-                return self._remote_reads.answered(header, frames, self._pressure)
-        given, effects = self._registration.answered(header, frames, now_ns)
+                return self._remote_reads.take_reply(header, frames, self._pressure)
+        given, effects = self._registration.take_reply(header, frames, now_ns)
         match given:
             case Assignments():
                 return effects + self._serve(given)
@@ -221,15 +222,15 @@ class WorkerCore:
         if asker.header.op == Op.SCAN and self.service is not None:
             self.service.scans.turns.append((asker, frames))
             return []
-        return self._answer(asker, frames, now_ns)
+        return self._reply(asker, frames, now_ns)
 
-    def _answer(self, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+    def _reply(self, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         try:
             owned = self._holdings.of(asker, frames)
             if self.service is None or (owned is None and not self._holdings.is_asked_itself(asker.header)):
                 self._counts["turned away"] += 1
                 return [self._holdings.turn_away(asker, self._registration.routes)]
-            effects = self.service.answering.answer(owned, asker, frames, now_ns)
+            effects = self.service.operations.handle(owned, asker, frames, now_ns)
             self.service.seal_when_grown()
             return effects
         except (InvalidRequest, Busy, ScanInvalidated, Corruption, StorageFailure) as error:
@@ -299,18 +300,18 @@ class WorkerCore:
             self._entropy,
             self._holdings.open_segment,
         )
-        answering = Answering(
+        operations = Operations(
             writes,
             scans,
             maintenance,
             self._changes,
             self._remote_reads,
             self._load,
-            self._figures,
+            self._statistics,
             self._unsent_bytes,
-            options.memory.answer_bytes,
+            options.memory.reply_bytes,
         )
-        self.service = Service(options.memory, lease, writes, scans, maintenance, answering, self._stalls)
+        self.service = Service(options.memory, lease, writes, scans, maintenance, operations, self._stalls)
         maintenance.sealer.seal_full()
         return None
 
@@ -325,19 +326,21 @@ class WorkerCore:
         flaw = note_durable(self._filesystem, self._options.store, self._options.worker, service.writes.wal.lsn_durable)
         return [Say(f"where the log ends could not be noted: {flaw}"), Stop()] if flaw else [Stop()]
 
-    def _figures(self, now_ns: int) -> dict[str, Any]:
+    def _statistics(self, now_ns: int) -> dict[str, Any]:
         service = self.service
         assert service is not None, "statistics are asked of a worker that serves"
         plan, scans, unsent = self._options.memory, service.scans.open, self._unsent_bytes()
-        return figures(self._options.worker, self._ranges, service.writes, service.maintenance, self._log.cut) | {
+        worker = self._options.worker
+        found = worker_statistics(worker, self._ranges, service.writes, service.maintenance, self._log.cut)
+        return found | {
             "requests": {Op(op).name: count for op, count in sorted(self._requests.items())},
             "keys": {Op(op).name: count for op, count in sorted(self._keys.items()) if count},
             "counts": dict(self._counts),
-            "cache": self._cache.figures(),
-            "memory": memory_figures(
+            "cache": self._cache.statistics(),
+            "memory": memory_statistics(
                 plan, service.lease, service.writes, self._cache, self._holdings.windows, unsent, scans
             ),
-            "stalls": self._stalls.figures(now_ns),
+            "stalls": self._stalls.statistics(now_ns),
             "scans": {"open": len(scans), "closed_early": scans.invalidated, **scans.held()._asdict()},
         }
 

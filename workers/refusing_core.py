@@ -17,10 +17,11 @@ from shardstore.options import WorkerOptions
 from shardstore.seams.effects import Effect, Event, Received, Stop, StopRequested, Tick
 from shardstore.seams.filesystem import Filesystem
 from shardstore.wire.columns import InvalidColumn
+from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Assignments, Refusal
 from shardstore.wire.wire_format import Header, MalformedMessage, Op, Status, decode_message
 from shardstore.workers.ranges.opening import known_segments, readable_manifests
-from shardstore.workers.registration import ROUTER, Registration
+from shardstore.workers.registration import Registration
 from shardstore.workers.serving.buffer_lease import BufferLease
 from shardstore.workers.serving.reply import Asker
 
@@ -71,17 +72,17 @@ class RefusingCore:
                 return self._heard_router(header, event.frames, now_ns) if event.link == ROUTER else []
         except (MalformedMessage, InvalidColumn):
             return []
-        return [self._answer(Asker(event.link, event.peer, header))]
+        return [self._reply(Asker(event.link, event.peer, header))]
 
     def _heard_router(self, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
-        given, effects = self._registration.answered(header, frames, now_ns)
+        given, effects = self._registration.take_reply(header, frames, now_ns)
         if not isinstance(given, Assignments):
             return effects
         serving = {assignment.segment: assignment.epoch for assignment in given.ranges}
         ready = self._registration.ready(serving)
         return [*effects, *ready]
 
-    def _answer(self, asker: Asker) -> Effect:
+    def _reply(self, asker: Asker) -> Effect:
         header, serving = asker.header, self._registration.serving or {}
         if header.op != Op.STATS and serving.get(header.segment) != header.epoch:
             stale = f"segment {header.segment} is not served here at epoch {header.epoch}"

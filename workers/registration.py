@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.seams.effects import Effect, ReportReady, Send
+from shardstore.wire.link_names import ROUTER
 from shardstore.wire.load_report import LoadReport
 from shardstore.wire.messages import Assignments, Heartbeat, Lease, LeaseReport, Ready, Register, decode, encode
 from shardstore.wire.wire_format import Header, Op, Status
@@ -14,11 +15,10 @@ HEARTBEAT_INTERVAL_NS = 500 * MILLISECOND_NS
 SHORT_INTERVAL_NS = 100 * MILLISECOND_NS
 """Interval of heartbeats while the worker waits for a larger lease."""
 REGISTER_RETRY_NS = SECOND_NS
-ROUTER = "router"
 
 
 class Registration:
-    """The messages of one worker process to the router, and what their answers mean."""
+    """The messages of one worker process to the router, and what the replies mean."""
 
     def __init__(self, worker: int, endpoint: str, known: Mapping[int, int], life: int, failure: str) -> None:
         self._worker = worker
@@ -32,7 +32,7 @@ class Registration:
         self._registering = True
         self._is_up = False
         self._beat = 0
-        """Sequence of the latest heartbeat while its answer is awaited; only that one may change the lease."""
+        """Sequence of the latest heartbeat while its reply is awaited; only that one may change the lease."""
         self.serving: dict[int, int] | None = None
         """Epoch by segment; None until ranges were given."""
         self.routes = b""
@@ -54,14 +54,14 @@ class Registration:
     def beat(
         self, pressure: int, report: LeaseReport, scans: int, full_disk: str, is_short: bool, now_ns: int
     ) -> list[Effect]:
-        """Send a heartbeat, which also asks for a lease. Answers to earlier heartbeats are ignored from now on."""
+        """Send a heartbeat, which also asks for a lease. Replies to earlier heartbeats are ignored from now on."""
         self._due_ns = now_ns + (SHORT_INTERVAL_NS if is_short else HEARTBEAT_INTERVAL_NS)
         beat = self._message(Op.HEARTBEAT, Heartbeat(self._worker, pressure, self._router, report, scans, full_disk))
         self._beat = self._sequence
         return [beat]
 
     def register(self, now_ns: int) -> list[Effect]:
-        """Ask for ranges. This is repeated until the answer comes."""
+        """Ask for ranges. This is repeated until the reply comes."""
         self._due_ns = now_ns + REGISTER_RETRY_NS
         self._registering = True
         self._beat = 0
@@ -89,7 +89,7 @@ class Registration:
         for segment in segments:
             self._known.pop(segment, None)
 
-    def answered(
+    def take_reply(
         self, header: Header, frames: list[bytes], now_ns: int
     ) -> tuple[Assignments | Lease | None, list[Effect]]:
         """Handle a message from the router that is no request. Returns the ranges or lease it gives, and effects."""

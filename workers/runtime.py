@@ -20,13 +20,12 @@ from shardstore.system.socket_transport import SocketTransport
 from shardstore.system.system_clock import SystemClock
 from shardstore.system.system_entropy import SystemEntropy
 from shardstore.system.traffic import Terms
+from shardstore.wire.link_names import CLIENTS, ROUTER
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.maintenance.process import MaintenanceProcess
 from shardstore.workers.refusing_core import RefusingCore
-from shardstore.workers.registration import ROUTER
 from shardstore.workers.sync_thread import SyncThread
 
-CLIENTS = "clients"
 LOCK_TRIES = 200
 LOCK_RETRY_S = 0.05
 
@@ -87,8 +86,8 @@ def _serve(
 
 def _terms(plan: MemoryPlan) -> Terms:
     """The limits for clients."""
-    pause_bytes = min(plan.answer_bytes // 8, REPLY_BYTES_AIM)
-    return Terms(plan.answer_bytes, pause_bytes=pause_bytes, descriptors_max=descriptors_for_peers())
+    pause_bytes = min(plan.reply_bytes // 8, REPLY_BYTES_AIM)
+    return Terms(plan.reply_bytes, pause_bytes=pause_bytes, descriptors_max=descriptors_for_peers())
 
 
 def _wait_for_lock(filesystem: Filesystem, path: str) -> Lock:

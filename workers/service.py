@@ -1,4 +1,4 @@
-"""The parts of a worker that exist once its log is replayed: writes, scans, jobs, answers, its lease of memory."""
+"""The parts of a worker that exist once its log is replayed: writes, scans, jobs, operations, its lease of memory."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from shardstore.memory_plan import MemoryPlan
 from shardstore.seams.effects import Effect, Event, JobFailed, JobFinished, WalSynced, WalSyncFailed
 from shardstore.stalls import Stalls
 from shardstore.wire.messages import Lease, LeaseReport
-from shardstore.workers.answering import Answering
 from shardstore.workers.maintenance.queue import MaintenanceQueue
+from shardstore.workers.operations import Operations
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.serving.admission import MemoryLimits
 from shardstore.workers.serving.buffer_lease import SHORT_PRESSURE, BufferLease
@@ -27,7 +27,7 @@ class Service:
     writes: WritePath
     scans: Scanning
     maintenance: MaintenanceQueue
-    answering: Answering
+    operations: Operations
     stalls: Stalls
 
     @property

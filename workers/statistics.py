@@ -18,10 +18,10 @@ from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.wal.scan import TailCut
 
 RANGES_TOLD_MAX = 2_048
-"""Maximum number of ranges in one answer, which must fit into a message."""
+"""Maximum number of ranges in one reply, which must fit into a message."""
 
 
-def figures(
+def worker_statistics(
     worker: int,
     ranges: Mapping[int, OwnedRange],
     writes: WritePath,
@@ -31,12 +31,12 @@ def figures(
     """The statistics as plain values by name; sizes are in bytes."""
     return {
         "worker": worker,
-        "ranges": [_range_figures(owned) for owned in _told(ranges.values())],
+        "ranges": [_range_statistics(owned) for owned in _told(ranges.values())],
         "ranges_not_told": max(0, len(ranges) - RANGES_TOLD_MAX),
         "sum": _work(ranges.values()),
         "buffered_bytes": writes.buffered_bytes,
         "buffered_bytes_limit": writes.limits.worker_bytes,
-        "wal": _wal_figures(writes, maintenance, cut),
+        "wal": _wal_statistics(writes, maintenance, cut),
         "jobs": {
             "finished": maintenance.jobs_finished,
             "running": len(maintenance.running),
@@ -46,7 +46,7 @@ def figures(
     }
 
 
-def memory_figures(
+def memory_statistics(
     plan: MemoryPlan,
     lease: BufferLease,
     writes: WritePath,
@@ -56,21 +56,21 @@ def memory_figures(
     scans: OpenScans,
 ) -> MemoryStats:
     """The memory that is allowed and used, by purpose, in bytes."""
-    kept = cache.figures()
+    kept = cache.statistics()
     return {
         "lease": {"allowed": lease.bytes, "used": writes.held_bytes, "wanted": lease.wanted},
         "overlays": {"used": writes.buffered_bytes},
         "logged": {"used": writes.logged_bytes},
         "segments": {"allowed": plan.cache_bytes, "used": kept["block_bytes"] + kept["parts_bytes"]},
         "windows": {"allowed": windows.bytes_max, "used": windows.used_bytes},
-        "answers": {"allowed": plan.answer_bytes, "used": unsent_bytes},
+        "answers": {"allowed": plan.reply_bytes, "used": unsent_bytes},
         "scans": {"allowed": plan.view_bytes, "used": scans.memory_bytes},
         "drain_bytes_per_second": writes.drain_rate.bytes_per_second,
     }
 
 
 def _told(ranges: Collection[OwnedRange]) -> Iterable[OwnedRange]:
-    """All ranges, or as many as fit into one answer: those with a failure first."""
+    """All ranges, or as many as fit into one reply: those with a failure first."""
     if len(ranges) <= RANGES_TOLD_MAX:
         return ranges
     return sorted(ranges, key=lambda owned: not (owned.damage or owned.job_damage or owned.last_failure))[
@@ -78,7 +78,7 @@ def _told(ranges: Collection[OwnedRange]) -> Iterable[OwnedRange]:
     ]
 
 
-def _range_figures(owned: OwnedRange) -> RangeStats:
+def _range_statistics(owned: OwnedRange) -> RangeStats:
     segment = owned.segment
     return {
         "segment": owned.segment_id,
@@ -100,7 +100,7 @@ def _range_figures(owned: OwnedRange) -> RangeStats:
 def _layers(owned: OwnedRange) -> LayerStats:
     """Entries and bytes of each layer: the active one and the runs in memory, the others in files."""
     overlay = owned.overlay
-    files: FileLayerStats = owned.segment.figures() if owned.segment else {}
+    files: FileLayerStats = owned.segment.statistics() if owned.segment else {}
     return {
         "active_entries": len(overlay.active),
         "active_bytes": overlay.active.size_bytes,
@@ -142,7 +142,7 @@ def _ratio(part: int, whole: int) -> float | None:
     return round(part / whole, 3) if whole else None
 
 
-def _wal_figures(writes: WritePath, maintenance: MaintenanceQueue, cut: TailCut | None) -> WalStats:
+def _wal_statistics(writes: WritePath, maintenance: MaintenanceQueue, cut: TailCut | None) -> WalStats:
     wal = writes.wal
     return {
         "lsn_appended": wal.lsn_appended,

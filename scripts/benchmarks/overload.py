@@ -151,7 +151,7 @@ def _bound(name: str, plan: MemoryPlan) -> int:
         return plan.workers * plan.in_flight_bytes
     if name.endswith("maintenance"):
         return MAINTENANCE_FACTOR * max(plan.drain_bytes, plan.seal_bytes) + COMPACTION_BYTES
-    return plan.lease_max + plan.cache_bytes + plan.view_bytes + plan.answer_bytes + MESSAGE_BYTES_MAX
+    return plan.lease_max + plan.cache_bytes + plan.view_bytes + plan.reply_bytes + MESSAGE_BYTES_MAX
 
 
 def _rate(written: Any, seconds: float) -> float:

@@ -153,9 +153,9 @@ def scan(
 @with_client
 def stats(db: Client, form: Form, timeout: float) -> None:
     """Print the statistics of the router and of each worker."""
-    figures = db.stats(timeout=timeout)
-    named = {who if isinstance(who, str) else f"worker {who}": each for who, each in figures.items()}
-    form.show(figures, "\n".join(_lines(named)))
+    statistics = db.stats(timeout=timeout)
+    named = {who if isinstance(who, str) else f"worker {who}": each for who, each in statistics.items()}
+    form.show(statistics, "\n".join(_lines(named)))
 
 
 @main.command()
@@ -165,10 +165,10 @@ def memory(db: Client, form: Form, timeout: float) -> None:
 
     The table shows each use of memory, per worker and in total.
     """
-    figures = db.stats(timeout=timeout)
+    statistics = db.stats(timeout=timeout)
     form.show(
-        {who: each.get("budget" if who == "router" else "memory", each) for who, each in figures.items()},
-        "\n".join(memory_table.lines(figures)),
+        {who: each.get("budget" if who == "router" else "memory", each) for who, each in statistics.items()},
+        "\n".join(memory_table.lines(statistics)),
     )
 
 
@@ -220,9 +220,9 @@ def inspect(file: str, entries: int, as_hex: bool, as_json: bool) -> None:
     raise click.exceptions.Exit(code)
 
 
-def _lines(figures: Any, indent: str = "") -> Iterator[str]:
+def _lines(statistics: Any, indent: str = "") -> Iterator[str]:
     """Format nested statistics as indented lines."""
-    for name, value in figures.items() if isinstance(figures, dict) else enumerate(figures):
+    for name, value in statistics.items() if isinstance(statistics, dict) else enumerate(statistics):
         if isinstance(value, dict | list) and value:
             yield f"{indent}{name}"
             yield from _lines(value, indent + "  ")

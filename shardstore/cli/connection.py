@@ -47,9 +47,9 @@ class Form:
         """Return the bytes as one line of text without tabs, from which the bytes can be recovered."""
         return data.hex() if self.hex else output.one_line(data)
 
-    def show(self, answer: Any, text: str) -> None:
-        """Print the answer as JSON, or as text."""
-        output.say(json.dumps(answer, default=self._plain) if self.json else text)
+    def show(self, result: Any, text: str) -> None:
+        """Print the result as JSON, or as text."""
+        output.say(json.dumps(result, default=self._plain) if self.json else text)
 
     def _plain(self, value: object) -> str:
         return self.to_text(value) if isinstance(value, bytes) else str(value)

@@ -28,11 +28,11 @@ def lines(stats: Mapping[Any, Mapping[str, Any]]) -> Iterator[str]:
     if budget:
         yield _line("store", "buffers (granted)", budget["bytes"], budget["used"], f"  {_mib(budget['free'])} free")
     sums = {name: [0, 0] for name in ROWS}
-    for who, figures in stats.items():
-        memory = figures.get("memory")
+    for who, statistics in stats.items():
+        memory = statistics.get("memory")
         if who == "router" or memory is None:
             if who != "router":
-                yield f"{f'worker {who}':10}{figures.get('unavailable', 'no statistics')}"
+                yield f"{f'worker {who}':10}{statistics.get('unavailable', 'no statistics')}"
             continue
         for name, what in ROWS.items():
             allowed, used = memory[name].get("allowed"), memory[name]["used"]

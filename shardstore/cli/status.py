@@ -11,7 +11,7 @@ from shardstore.cli import output
 from shardstore.cli.connection import cluster_options
 from shardstore.cli.failures import failures_in_one_line
 from shardstore.cli.help_texts import Command
-from shardstore.cli.store_status import Level, Verdict, verdict_of
+from shardstore.cli.store_status import Level, StoreVerdict, verdict_of
 from shardstore.errors import TurnedAway, Unavailable
 
 
@@ -31,11 +31,11 @@ def status(where: str, timeout: float, as_json: bool) -> None:
     raise click.exceptions.Exit(verdict.level)
 
 
-def _verdict(where: str, timeout: float) -> Verdict:
+def _verdict(where: str, timeout: float) -> StoreVerdict:
     try:
         with shardstore.connect(where, timeout=timeout) as db:
             return verdict_of(db.stats(timeout=timeout))
     except TurnedAway as error:
-        return Verdict(Level.DEGRADED, str(error))
+        return StoreVerdict(Level.DEGRADED, str(error))
     except Unavailable as error:
-        return Verdict(Level.DOWN, str(error))
+        return StoreVerdict(Level.DOWN, str(error))

@@ -18,7 +18,7 @@ class Level(IntEnum):
     """No part of the store can be reached."""
 
 
-class Verdict(NamedTuple):
+class StoreVerdict(NamedTuple):
     """The level of a store, and the reason in words."""
 
     level: Level
@@ -30,21 +30,21 @@ class Verdict(NamedTuple):
         return f"{self.level.name.lower()}: {' '.join(self.why.split())}"
 
 
-def verdict_of(stats: Mapping[Any, Any]) -> Verdict:
+def verdict_of(stats: Mapping[Any, Any]) -> StoreVerdict:
     """Return the verdict on a store from the result of `Client.stats`."""
-    workers = {name: figures for name, figures in stats.items() if name != "router"}
-    troubles = [_of_worker(worker, what) for worker, figures in workers.items() for what in _troubles_of(figures)]
+    workers = {name: statistics for name, statistics in stats.items() if name != "router"}
+    troubles = [_of_worker(worker, what) for worker, statistics in workers.items() for what in _troubles_of(statistics)]
     router = stats["router"]
     known = router.get("workers", {})
     without_ranges = {worker: each["state"] for worker, each in known.items() if worker not in workers}
     troubles += [f"worker {worker} is {state}" for worker, state in without_ranges.items() if state != "up"]
     if "unavailable" in router:
         troubles.append(f"router: {router['unavailable']}")
-    if all("unavailable" in figures for figures in workers.values()):
-        return Verdict(Level.DOWN, "; ".join(troubles) or "it has no worker")
+    if all("unavailable" in statistics for statistics in workers.values()):
+        return StoreVerdict(Level.DOWN, "; ".join(troubles) or "it has no worker")
     if troubles:
-        return Verdict(Level.DEGRADED, "; ".join(troubles))
-    return Verdict(Level.SERVES, f"{_count(len(known), 'worker')}, {_count(router['ranges'], 'range')}")
+        return StoreVerdict(Level.DEGRADED, "; ".join(troubles))
+    return StoreVerdict(Level.SERVES, f"{_count(len(known), 'worker')}, {_count(router['ranges'], 'range')}")
 
 
 def _of_worker(worker: int, what: str) -> str:
@@ -52,19 +52,19 @@ def _of_worker(worker: int, what: str) -> str:
     return what if what.startswith(name) else f"{name}: {what}"
 
 
-def _troubles_of(figures: Mapping[str, Any]) -> Iterator[str]:
-    if "unavailable" in figures:
-        yield figures["unavailable"]
+def _troubles_of(statistics: Mapping[str, Any]) -> Iterator[str]:
+    if "unavailable" in statistics:
+        yield statistics["unavailable"]
         return
-    failures = [found["failure"] for found in figures["ranges"] if found["failure"]]
+    failures = [found["failure"] for found in statistics["ranges"] if found["failure"]]
     if failures:
         others = f" (and {_count(len(failures) - 1, 'range')} more)" if failures[1:] else ""
         yield f"a range is not served, {failures[0]}{others}"
-    fails = next((found["last_failure"] for found in figures["ranges"] if found["last_failure"]), "")
+    fails = next((found["last_failure"] for found in statistics["ranges"] if found["last_failure"]), "")
     if fails and not failures:
         yield f"its maintenance fails, {fails}"
-    if figures["stalls"]["now"]:
-        causes = [event["cause"] for event in figures["stalls"]["events"] if event["event"] == "start"]
+    if statistics["stalls"]["now"]:
+        causes = [event["cause"] for event in statistics["stalls"]["events"] if event["event"] == "start"]
         yield f"writers are kept waiting, {causes[-1]}"
 
 

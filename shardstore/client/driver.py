@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from shardstore.client.calls.calls import Call
-from shardstore.client.session.effects import Connect, Disconnect, Effect, Event, Resolve
+from shardstore.client.session.effects import Connect, Disconnect, Resolve, SessionEffect, SessionEvent
 from shardstore.client.session.session import Session
 from shardstore.errors import ShardstoreError
 from shardstore.seams.clock import Clock
@@ -69,7 +69,7 @@ class Driver:
         if self.transport is not None:
             self.transport.wake()
 
-    def handle(self, events: Iterable[Event]) -> None:
+    def handle(self, events: Iterable[SessionEvent]) -> None:
         """Pass events to the session. A caller that first takes them from a queue sets `torn` before it does."""
         self.torn = True
         for event in events:
@@ -110,7 +110,7 @@ class Driver:
         """The error for a call of the session when that is discarded."""
         return self._session.interrupted(call, what)
 
-    def _execute(self, effects: list[Effect]) -> None:
+    def _execute(self, effects: list[SessionEffect]) -> None:
         assert self.transport is not None, "it was not started"
         for effect in effects:
             if type(effect) is Send:

@@ -1,7 +1,7 @@
 """Checks whether the host of a url has an address.
 
 A resolver may take longer than a caller waits, and an event loop must not wait at all. So it is asked in a thread of
-its own, which ends with its answer.
+its own, which ends with its reply.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from shardstore.seams.effects import Incoming
 READABLE: int = select.EPOLLIN
 WRITABLE: int = select.EPOLLOUT
 
-Ready: TypeAlias = Callable[[int, list[Incoming]], None]
+WhenReady: TypeAlias = Callable[[int, list[Incoming]], None]
 """A function called with the events of a ready descriptor; it appends the messages that it reads."""
 
 
@@ -27,9 +27,9 @@ class Readiness:
     def __init__(self) -> None:
         self._is_patched = is_patched()
         self._epoll: select.epoll = _original_epoll() if self._is_patched else select.epoll()
-        self._ready: dict[int, Ready] = {}
+        self._ready: dict[int, WhenReady] = {}
 
-    def add(self, descriptor: int, events: int, ready: Ready) -> None:
+    def add(self, descriptor: int, events: int, ready: WhenReady) -> None:
         """Watch a descriptor for these events."""
         self._epoll.register(descriptor, events)
         self._ready[descriptor] = ready

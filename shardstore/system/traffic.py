@@ -66,7 +66,7 @@ class Peer(Protocol):
         """Close the connection for this reason, and report that the peer is gone."""
 
 
-class Held:
+class HeldBytes:
     """Bytes of one kind that peers hold. Peers are in the order in which they began to hold any."""
 
     def __init__(self, what: str, bytes_max: int, patience_ns: int) -> None:
@@ -109,8 +109,8 @@ class Traffic:
 
     def __init__(self, terms: Terms, now_ns: Callable[[], int]) -> None:
         self.terms = terms
-        self.unsent = Held("of unread replies", terms.unsent_bytes, UNSENT_NS)
-        self.arriving = Held("of incomplete messages", terms.arriving_bytes, ARRIVING_NS)
+        self.unsent = HeldBytes("of unread replies", terms.unsent_bytes, UNSENT_NS)
+        self.arriving = HeldBytes("of incomplete messages", terms.arriving_bytes, ARRIVING_NS)
         self._peers: set[Peer] = set()
         self._silent: dict[Peer, int] = {}
         self._now_ns = now_ns

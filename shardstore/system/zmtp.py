@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from socket import socket as Socket  # noqa: N812, a class, whose module gives it a small letter
 
 from shardstore.limits import FRAMES_MAX, KIB, MESSAGE_BYTES_MAX
-from shardstore.system.stream import LONG_READ_BYTES, LONG_READS_MAX, READ_BYTES, Gone, Parts, Stream
+from shardstore.system.stream import LONG_READ_BYTES, LONG_READS_MAX, READ_BYTES, FramePieces, Gone, Stream
 
 _MORE, _LONG, _COMMAND = 1, 2, 4
 _GREETING = b"\xff" + bytes(7) + b"\x01\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
@@ -51,7 +51,7 @@ class ZmtpStream(Stream):
         self._frames_bytes = 0
         self._bytes_max = 0
         self._flags = 0
-        self._frame: Parts | None = None
+        self._frame: FramePieces | None = None
         self._send([_GREETING], len(_GREETING))
 
     @property
@@ -67,11 +67,11 @@ class ZmtpStream(Stream):
 
     def send(self, frames: Sequence[bytes]) -> None:
         """Send a message; bytes that the socket does not accept are kept and sent later. Raises Gone."""
-        parts: list[bytes] = []
+        pieces: list[bytes] = []
         for frame in frames:
-            parts += (_head(_MORE, len(frame)), frame)
-        parts[-2] = _head(0, len(frames[-1]))
-        self._send(parts, sum(map(len, parts)))
+            pieces += (_head(_MORE, len(frame)), frame)
+        pieces[-2] = _head(0, len(frames[-1]))
+        self._send(pieces, sum(map(len, pieces)))
 
     def close(self) -> None:
         """Close the socket; drop unsent bytes and an incomplete message."""
@@ -165,10 +165,10 @@ class ZmtpStream(Stream):
         """Start to collect a long frame that begins like this."""
         self._beginning = b""
         self._flags = flags
-        self._frame = Parts(size, self._frames_bytes + size <= self._bytes_max)
+        self._frame = FramePieces(size, self._frames_bytes + size <= self._bytes_max)
         self._frame.add(beginning)
 
-    def _read_frame_on(self, frame: Parts) -> list[list[bytes]]:
+    def _read_frame_on(self, frame: FramePieces) -> list[list[bytes]]:
         """Read more of a long frame; return its message if that is complete."""
         for _ in range(LONG_READS_MAX):
             data = self._receive(min(frame.missing, LONG_READ_BYTES))

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.tables.digests import Digests
-from shardstore.tables.stretches import KeyMark, Page
+from shardstore.tables.stretches import KeyMark, LayerPage
 from shardstore.tables.table_format import Entries
 from shardstore.wire.columns import Column
 
-_NO_PAGE = Page(Column(b"", False), Column(b"", False), 0, b"", b"", True)
+_NO_PAGE = LayerPage(Column(b"", False), Column(b"", False), 0, b"", b"", True)
 
 
 class EmptyLayer:
@@ -45,7 +45,7 @@ class EmptyLayer:
         """Return no entries."""
         return ()
 
-    def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page:
+    def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> LayerPage:
         """Return an empty, exhausted page."""
         return _NO_PAGE
 

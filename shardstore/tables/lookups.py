@@ -32,7 +32,7 @@ class Lookups:
         self.passed += passed
         self.passed_falsely += passed - found
 
-    def figures(self) -> LookupStats:
+    def statistics(self) -> LookupStats:
         """The counts by name."""
         return {
             "keys": self.keys,

@@ -12,14 +12,12 @@ import numpy as np
 
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
-from shardstore.limits import BLOCK_ENTRIES
+from shardstore.limits import BLOCK_ENTRIES, KEY_ROW_BYTES_MAX
 from shardstore.tables.digests import Digests, digest_of, digests_of
 from shardstore.tables.empty_layer import EMPTY_LAYER
-from shardstore.tables.stretches import KeyMark, Page
+from shardstore.tables.stretches import KeyMark, LayerPage
 from shardstore.tables.table_format import Entries, Integers
 from shardstore.tables.table_reader import FEW_KEYS, Table
-
-ROW_BYTES_MAX = 16
 
 
 class Main:
@@ -29,7 +27,7 @@ class Main:
         self.parts = parts
         self._firsts = [part.record.key_first for part in parts]
         self._lasts = [part.record.key_last for part in parts]
-        row_bytes = min(max(map(len, self._firsts)), ROW_BYTES_MAX)
+        row_bytes = min(max(map(len, self._firsts)), KEY_ROW_BYTES_MAX)
         self._rows = np.array(self._firsts, dtype=f"S{row_bytes}")
 
     def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
@@ -52,8 +50,8 @@ class Main:
         for begin, end in pairwise(cuts):
             places = order[begin:end].tolist()
             asked = list(map(keys.__getitem__, places))
-            answers = _answers(self.parts[int(ordered[begin])], asked, digests[order[begin:end]])
-            deque(map(found.__setitem__, places, answers), maxlen=0)
+            values = _values_in(self.parts[int(ordered[begin])], asked, digests[order[begin:end]])
+            deque(map(found.__setitem__, places, values), maxlen=0)
         return found
 
     def sort(self, keys_max: int) -> int:
@@ -85,7 +83,7 @@ class Main:
         """Return all entries of the range, with separate columns for each part."""
         return [columns for part in self._overlapped(key_range, False) for columns in part.columns(key_range)]
 
-    def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
+    def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> LayerPage | None:
         """Return entries of one part as they are stored; None if this part has tombstones."""
         parts = self._overlapped(key_range, reverse)
         for part in parts:
@@ -118,5 +116,5 @@ class Main:
         return owners
 
 
-def _answers(part: Table, keys: Sequence[bytes], digests: Digests) -> list[Stored | None]:
+def _values_in(part: Table, keys: Sequence[bytes], digests: Digests) -> list[Stored | None]:
     return list(map(part.get, keys, digests.tolist())) if len(keys) <= FEW_KEYS else part.find(keys, digests)

@@ -68,12 +68,12 @@ class Segment:
         digests = digests_of(keys)
         for layer in self._newest_first():
             self.layers_asked += len(keys)
-            answers = layer.find(keys, digests)
-            if len(answers) == len(found):
-                found = answers
+            values = layer.find(keys, digests)
+            if len(values) == len(found):
+                found = values
             else:
-                deque(map(found.__setitem__, places, answers), maxlen=0)
-            missing = list(map(is_, answers, repeat(None)))
+                deque(map(found.__setitem__, places, values), maxlen=0)
+            missing = list(map(is_, values, repeat(None)))
             if not any(missing):
                 break
             if not all(missing):
@@ -99,11 +99,11 @@ class Segment:
     def _blocks_of(self, record: TableRecord) -> list[tuple[bytes, int]]:
         return [(block.first_key, block.file_bytes) for block in self._tables.table(record).blocks()]
 
-    def cut_keys(self, marks: Iterable[tuple[bytes, int]], parts: int) -> list[bytes]:
-        """Return keys that cut the bytes of the tables and of `marks` into `parts` equal shares. Raises Corruption."""
-        return cut_keys(self.manifest.tables, self._blocks_of, marks, parts)
+    def cut_keys(self, marks: Iterable[tuple[bytes, int]], pieces: int) -> list[bytes]:
+        """Return keys that cut the bytes of the tables and of `marks` into `pieces` equal shares. Raises Corruption."""
+        return cut_keys(self.manifest.tables, self._blocks_of, marks, pieces)
 
-    def figures(self) -> FileLayerStats:
+    def statistics(self) -> FileLayerStats:
         """Return statistics of the segment by name; sizes are in bytes."""
         manifest = self.manifest
         return {
@@ -120,7 +120,7 @@ class Segment:
             "tombstones": self.tombstones,
             "keys_asked": self.keys_asked,
             "layers_asked": self.layers_asked,
-            "lookups": self._tables.lookups.figures(),
+            "lookups": self._tables.lookups.statistics(),
         }
 
     def _serve(self, manifest: Manifest) -> None:

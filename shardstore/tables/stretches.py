@@ -28,7 +28,7 @@ class KeyMark(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class LayerPage:
     """Consecutive entries as they are stored, ready to be sent. Unless `exhausted`, the layer may hold more."""
 
     keys: Column
@@ -54,7 +54,7 @@ class Ordered(Protocol):
     def columns(self, key_range: KeyRange) -> Sequence[Entries]:
         """Return all entries of the range, as pairs of columns in key order. No two of them share a key."""
 
-    def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
+    def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> LayerPage | None:
         """Return entries from the near end of the range as they are stored; None if they must be decoded."""
 
 

@@ -104,7 +104,7 @@ class Identity(NamedTuple):
         return _HEADER.pack(MAGIC, VERSION, segment, number, checksum(self.store.encode()))
 
 
-class Header(NamedTuple):
+class TableHeader(NamedTuple):
     """A decoded header; see the drawing above."""
 
     magic: bytes
@@ -227,9 +227,9 @@ def encode_footer(sections: Sections, file_seed: int, offset: int) -> tuple[byte
     return packed + _FOOTER_END.pack(footer_checksum, END_MAGIC), footer_checksum
 
 
-def decode_header(data: Buffer) -> Header:
+def decode_header(data: Buffer) -> TableHeader:
     """Decode the header of a table file without checking it. `data` must hold a whole header."""
-    return Header._make(_HEADER.unpack_from(data))
+    return TableHeader._make(_HEADER.unpack_from(data))
 
 
 def check_header(data: Buffer, identity: Identity) -> int:

@@ -41,8 +41,8 @@ class VirtualPart(Table):
         places = np.flatnonzero(inside).tolist()
         found: list[Stored | None] = [None] * len(keys)
         if places:
-            answers = super().find(list(compress(keys, inside.tolist())), digests[inside])
-            deque(map(found.__setitem__, places, answers), maxlen=0)
+            values = super().find(list(compress(keys, inside.tolist())), digests[inside])
+            deque(map(found.__setitem__, places, values), maxlen=0)
         return found
 
     def _positions(self, key_range: KeyRange) -> tuple[int, int]:

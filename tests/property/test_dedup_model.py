@@ -11,10 +11,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from shardstore.identifiers import RequestId
 from shardstore.workers.ranges import dedup
-from shardstore.workers.ranges.dedup import DedupWindow, Verdict, WindowLimits
-from shardstore.workers.ranges.results import BARRED, FAILED, Result
+from shardstore.workers.ranges.dedup import DedupVerdict, DedupWindow, WindowLimits
+from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
 
-SMALL = WindowLimits(runs=2, clients=3, values=2, minutes=2, bytes_max=1_450)
+SMALL = WindowLimits(spans=2, clients=3, values=2, minutes=2, bytes_max=1_450)
 CLIENTS = range(1, 6)
 COUNTED = (b"7", b"-12")
 results = st.sampled_from([None, None, FAILED, BARRED, *COUNTED])
@@ -24,7 +24,7 @@ results = st.sampled_from([None, None, FAILED, BARRED, *COUNTED])
 class Everything:
     """What was noted, by client and sequence, in ascending order of sequences; and what no crash can undo."""
 
-    noted: dict[int, dict[int, Result]] = field(default_factory=dict)
+    noted: dict[int, dict[int, WriteResult]] = field(default_factory=dict)
     lsns: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def joined(self, other: Everything) -> Everything:
@@ -50,10 +50,10 @@ class Windows(RuleBasedStateMachine):
         dedup.LIMITS = self.limits
 
     @rule(at=st.integers(0, 7), client=st.sampled_from(CLIENTS), gap=st.sampled_from([1, 1, 2, 300]), result=results)
-    def note(self, at: int, client: int, gap: int, result: Result) -> None:
+    def note(self, at: int, client: int, gap: int, result: WriteResult) -> None:
         window, told = self.ranges[at % len(self.ranges)]
         sequence = self.newest[client] = self.newest[client] + gap
-        assert window.judge(RequestId(client, sequence), retry=False) is Verdict.NEW
+        assert window.judge(RequestId(client, sequence), retry=False) is DedupVerdict.NEW
         self.lsn += 1
         window.note(RequestId(client, sequence), self.lsn, self.lsn_durable, result)
         told.noted.setdefault(client, {})[sequence] = result
@@ -100,7 +100,7 @@ class Windows(RuleBasedStateMachine):
         for window, told in self.ranges:
             for client, known in told.noted.items():
                 verdicts = {window.judge(RequestId(client, sequence), retry=True) for sequence in known}
-                assert Verdict.NEW not in verdicts
+                assert DedupVerdict.NEW not in verdicts
 
     @invariant()
     def what_is_known_is_true(self) -> None:
@@ -129,7 +129,7 @@ class RoomyWindows(Windows):
 
     def __init__(self) -> None:
         super().__init__()
-        dedup.LIMITS = WindowLimits(runs=3, clients=len(CLIENTS), values=2)
+        dedup.LIMITS = WindowLimits(spans=3, clients=len(CLIENTS), values=2)
         self.ranges = [(DedupWindow(), Everything())]
 
     @rule(at=st.integers(0, 7))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import shardstore.client.session.answers
+import shardstore.client.session.replies
 import shardstore.router.budget
 import shardstore.workers.core
 import shardstore.workers.jobs.compact
@@ -44,14 +44,14 @@ from shardstore.workers.maintenance.kinds.releases import Releases
 from shardstore.workers.overlay.immutable_run import ImmutableRun
 from shardstore.workers.overlay.overlay import Overlay
 from shardstore.workers.overlay.pin import DrainedRuns, Pin
-from shardstore.workers.ranges.dedup import DedupWindow, Verdict
+from shardstore.workers.ranges.dedup import DedupVerdict, DedupWindow
 from shardstore.workers.ranges.empty_spans import EmptySpans
 from shardstore.workers.ranges.known_requests import KnownRequests
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.ranges.results import BARRED, FAILED, Result
+from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
 from shardstore.workers.segment.merge import merge
 from shardstore.workers.segment.tombstones import without_needless_tombstones
-from shardstore.workers.serving.logged_write import LoggedWrite, answer
+from shardstore.workers.serving.logged_write import LoggedWrite, reply_to
 from shardstore.workers.serving.open_scans import OpenScan, OpenScans
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import page_entries, question_of, wanted_of
@@ -98,7 +98,7 @@ _append = WalWriter.append
 
 
 def _note_without_numbers(
-    window: DedupWindow, request: RequestId, lsn: int, lsn_durable: int, result: Result = None
+    window: DedupWindow, request: RequestId, lsn: int, lsn_durable: int, result: WriteResult = None
 ) -> None:
     """The window knows that an increment was applied, but not its result."""
     _note(window, request, lsn, lsn_durable, result if result in (FAILED, BARRED) else None)
@@ -129,9 +129,9 @@ def _reduced_to_nothing(known: KnownRequests) -> KnownRequests:
     return KnownRequests()
 
 
-def _answer_at_once(writes: WritePath, logged: LoggedWrite | None, asker: Asker, result: Result) -> list[Effect]:
+def _reply_at_once(writes: WritePath, logged: LoggedWrite | None, asker: Asker, result: WriteResult) -> list[Effect]:
     """A condition evaluated against a write that a crash may undo is answered before the sync of the write."""
-    return [answer(asker, result, writes.pressure)]
+    return [reply_to(asker, result, writes.pressure)]
 
 
 def _tell_and_bar_nothing(
@@ -140,7 +140,7 @@ def _tell_and_bar_nothing(
     """The reply to a question about an outcome gives the present state, which may change later."""
     question = question_of(frames)
     noted = owned.dedup.noted(RequestId(question.client, question.sequence))
-    return [answer(asker, noted.result if noted else BARRED, writes.pressure)]
+    return [reply_to(asker, noted.result if noted else BARRED, writes.pressure)]
 
 
 class ForgetsToSync(WritePath):
@@ -255,7 +255,7 @@ def _skip_border(call: PageCall, owned: KeyRange, resume: bytes) -> tuple[bytes,
     return (rest[0] + b"\0", rest[1]) if rest and not resume and not call.reverse else rest
 
 
-_rest_of_scan = shardstore.client.session.answers.rest_of_scan
+_rest_of_scan = shardstore.client.session.replies.rest_of_scan
 
 
 def _sees_no_third_key(bloom: BloomFilter, digests: Any) -> Any:
@@ -362,7 +362,7 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "applies retries again": Mistake(
         (
-            Patch(DedupWindow, "judge", lambda window, request, retry: Verdict.NEW),
+            Patch(DedupWindow, "judge", lambda window, request, retry: DedupVerdict.NEW),
             Patch(DedupWindow, "note", _note_what_is_newer),
         ),
         needs=("break connection",),
@@ -391,7 +391,7 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(WritePath, "_newest_logged", lambda writes, owned, key: None),), first_seed=3
     ),
     "answers a failed condition before what it was judged on is durable": Mistake(
-        (Patch(WritePath, "_answer_after", _answer_at_once),), needs=("lose power",), first_seed=416
+        (Patch(WritePath, "_reply_after", _reply_at_once),), needs=("lose power",), first_seed=416
     ),
     "bars nothing that was not applied": Mistake((Patch(WritePath, "outcome", _tell_and_bar_nothing),), first_seed=10),
     "drops what was drained while it compacted": Mistake(
@@ -417,7 +417,7 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "does not sync names of tables": Mistake((Patch(servers, "SimFilesystem", ForgetsSegmentDirectories),)),
     "serves replayed data before it is durable": Mistake(
-        (Patch(workers.wal.recovery, "publish_parts", _publish_without_sync),), first_seed=10
+        (Patch(workers.wal.recovery, "publish_pieces", _publish_without_sync),), first_seed=10
     ),
     "checks no checksum of records": Mistake(
         (Patch(workers.wal.record_format, "checksum", lambda data, seed=0: 0),),
@@ -433,7 +433,7 @@ MISTAKES: dict[str, Mistake] = {
     "releases the files of carried tables": Mistake((Patch(Segment, "replace", _forget_what_is_carried),)),
     "carries parts that deltas change": Mistake((Patch(workers.jobs.compaction_plan, "_rewritten", _carry_all),)),
     "skips a key at the border of ranges": Mistake(
-        (Patch(shardstore.client.session.answers, "rest_of_scan", _skip_border),)
+        (Patch(shardstore.client.session.replies, "rest_of_scan", _skip_border),)
     ),
     "writes into a layer that a scan has pinned": Mistake(
         (Patch(Overlay, "writable", lambda overlay, lsn: overlay.active),), first_seed=59

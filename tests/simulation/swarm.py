@@ -60,7 +60,7 @@ OPERATIONS = (
 POLICY_TIMES = (
     (shardstore.router.steering, "LEAVING_LOOK_NS"),
     (shardstore.router.policies.loads, "SETTLED_NS"),
-    (shardstore.workers.load.meter, "REPORT_INTERVAL_NS"),
+    (shardstore.workers.load.meter, "LOAD_INTERVAL_NS"),
 )
 POLICY_NS = 200 * MILLISECOND_NS
 """Times of reports and policies, shortened so that policies act within seconds."""
@@ -210,7 +210,7 @@ def _windows(rng: random.Random) -> WindowLimits:
     """Sizes so small that they are full at once, or that one of their limits is reached long before the others."""
     full = WindowLimits()
     return WindowLimits(
-        runs=rng.choice((1, 3, full.runs)),
+        spans=rng.choice((1, 3, full.spans)),
         clients=rng.choice((1, 2, full.clients)),
         values=rng.choice((1, 2, full.values)),
         minutes=rng.choice((1, 5, full.minutes)),

@@ -21,8 +21,8 @@ from shardstore.workers.jobs.specs import (
     CompactResult,
     CompactSpec,
     DrainSpec,
+    JobResult,
     ReleaseSpec,
-    Result,
     SegmentDrain,
     Spec,
 )
@@ -39,7 +39,7 @@ LOG_ID = 2**63 + 5
 Outcome = TypeVar("Outcome")
 
 
-def run_to_end(spec: Spec, filesystem: Filesystem, options: SegmentOptions = DEFAULTS) -> Result:
+def run_to_end(spec: Spec, filesystem: Filesystem, options: SegmentOptions = DEFAULTS) -> JobResult:
     return job_result(run(spec, filesystem, options))
 
 
@@ -96,7 +96,7 @@ class JobDriver:
         )
         return DrainSpec(WORKER, STORE, LOG_ID, drains)
 
-    def drain(self) -> Result:
+    def drain(self) -> JobResult:
         result = self.run(self.drain_spec())
         self.drained_lsn = self.writer.lsn_appended
         return result
@@ -106,7 +106,7 @@ class JobDriver:
         assert isinstance(result, CompactResult)
         return result
 
-    def run(self, spec: Spec, filesystem: Filesystem | None = None) -> Result:
+    def run(self, spec: Spec, filesystem: Filesystem | None = None) -> JobResult:
         """Run a job; with a filesystem of its own, it runs as another process would."""
         return run_to_end(spec, filesystem or self.filesystem, self.options)
 

@@ -44,7 +44,7 @@ from shardstore.wire.messages import encode as encode_message
 from shardstore.wire.wire_format import Flag, Header, Op, Status, decode_header, decode_reply
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.jobs.run import run
-from shardstore.workers.jobs.specs import Result
+from shardstore.workers.jobs.specs import JobResult
 
 STORE = "5" * 32
 CLIENT = 0xC11E47
@@ -74,7 +74,7 @@ class WorkerDriver:
     unsent: Counter[str] = field(default_factory=Counter)
     """The bytes of replies not yet taken. A separate object, so that the core does not keep the driver alive."""
     _sequence: int = 0
-    _begun: dict[int, Generator[None, None, Result]] = field(default_factory=dict)
+    _begun: dict[int, Generator[None, None, JobResult]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         options = WorkerOptions(str(self.root), STORE, 0, "router", "listen", self.durability, _plan(self.memory))
@@ -141,7 +141,7 @@ class WorkerDriver:
         job = self.jobs[0]
         next(self._begun.setdefault(job.job, self._slices(job)))
 
-    def _slices(self, job: StartJob) -> Generator[None, None, Result]:
+    def _slices(self, job: StartJob) -> Generator[None, None, JobResult]:
         return run(job.spec, self._files(), DEFAULTS)
 
     def run_job(self) -> None:
@@ -231,13 +231,13 @@ class WorkerDriver:
         values = decode(frames[2], bool(header.flags & Flag.VALUES_FIXED), header.entries, 0, VALUE_BYTES_MAX)
         return list(zip(keys, values, strict=True)), frames[3], frames[4]
 
-    def figures(self) -> dict[str, Any]:
+    def statistics(self) -> dict[str, Any]:
         """The statistics of the worker."""
         return decode_message(Statistics, self.answer(self.ask(Op.STATS, segment=0))[1][1]).figures
 
-    def range_figures(self) -> dict[str, Any]:
+    def range_statistics(self) -> dict[str, Any]:
         """The statistics of the first range."""
-        found: dict[str, Any] = self.figures()["ranges"][0]
+        found: dict[str, Any] = self.statistics()["ranges"][0]
         return found
 
     def answer(self, sequence: int) -> tuple[Header, list[bytes]]:

@@ -26,7 +26,7 @@ from shardstore.tables.manifest import Manifest, Parts, read_manifest, share_byt
 from shardstore.tables.open_tables import OpenTables
 from shardstore.tables.table_format import Layout, TableRecord
 from shardstore.tables.table_reader import Table
-from shardstore.workers.jobs.compaction_plan import Rewrite, Step, plan
+from shardstore.workers.jobs.compaction_plan import PlanStep, Rewrite, plan
 from shardstore.workers.jobs.merged_entries import MergedEntries
 from shardstore.workers.jobs.output import Numbers, Output
 from shardstore.workers.jobs.part_sizes import drawn_sizes, sized
@@ -113,7 +113,7 @@ def _held_by(tables: OpenTables) -> Callable[[TableRecord, KeyRange], bool]:
 
 
 def _written(
-    steps: Sequence[Step],
+    steps: Sequence[PlanStep],
     older: Sequence[TableRecord],
     tables: OpenTables,
     output: Output,

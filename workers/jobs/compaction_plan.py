@@ -32,7 +32,7 @@ class Rewrite(NamedTuple):
     sources: list[TableRecord]
 
 
-Step: TypeAlias = TableRecord | Rewrite
+PlanStep: TypeAlias = TableRecord | Rewrite
 
 
 def plan(
@@ -42,7 +42,7 @@ def plan(
     part_min_bytes: int,
     is_oldest: bool,
     trims: bool = False,
-) -> list[Step]:
+) -> list[PlanStep]:
     """The steps in key order. `newer` is ordered from the oldest to the newest.
 
     `is_oldest`: nothing is below the base, so no tombstone is left. `trims`: no virtual part is left.
@@ -56,7 +56,7 @@ def plan(
     rest = [table for table in newer if table not in moved]
     news = [[table for table in rest if region and holds(table, region)] for region in _regions(parts)]
     rewritten = _rewritten(parts, news, part_min_bytes, is_clean)
-    steps: list[Step] = []
+    steps: list[PlanStep] = []
     start, sources = b"", set(news[0])
     for number, part in enumerate(parts):
         if rewritten[number]:
@@ -114,7 +114,7 @@ def _rewrite(
     base: Sequence[TableRecord],
     newer: Sequence[TableRecord],
     is_clean: IsClean,
-) -> list[Step]:
+) -> list[PlanStep]:
     """The steps for the keys between two carried tables: none, one table that holds all of them, or a rewrite."""
     sources = [table for table in (*base, *newer) if table in held_by]
     if not sources:

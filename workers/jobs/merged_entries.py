@@ -22,11 +22,11 @@ from shardstore.workers.segment.table_writer import SLICE_ENTRIES
 from shardstore.workers.segment.tombstones import without_needless_tombstones
 
 STRETCH_BYTES = MIB
-ENTRY_OVERHEAD_BYTES = 9
+FILE_ENTRY_BYTES = 9
 """What an entry adds to a file besides its key and value: its share of the hash index and Bloom filter."""
 
 
-class Stretch(NamedTuple):
+class MergeStretch(NamedTuple):
     """A range of keys, about how many bytes of files hold it, and about how many hold all keys behind it."""
 
     key_range: KeyRange
@@ -46,7 +46,7 @@ class MergedEntries:
         self._stretches = iter(stretches_of(oldest_to_newest, key_range))
         self._entries = Entries([], [])
         self._bytes_before: Integers = np.zeros(1, np.int64)
-        self._stretch = Stretch(key_range, 0, 0)
+        self._stretch = MergeStretch(key_range, 0, 0)
         self._at = 0
 
     def __bool__(self) -> bool:
@@ -75,7 +75,7 @@ class MergedEntries:
         keys, values = self._entries
         return Entries(keys[first : self._at], values[first : self._at])
 
-    def _read(self, stretch: Stretch) -> None:
+    def _read(self, stretch: MergeStretch) -> None:
         columns = [table.entries(stretch.key_range) for table in self._tables if _may_overlap(table, stretch.key_range)]
         filled = [entries for entries in columns if len(entries.keys)]
         merged = merge(filled) if len(filled) > 1 else (*filled, Entries([], []))[0]
@@ -85,7 +85,7 @@ class MergedEntries:
         self._at = 0
 
 
-def stretches_of(tables: Sequence[Table], key_range: KeyRange) -> list[Stretch]:
+def stretches_of(tables: Sequence[Table], key_range: KeyRange) -> list[MergeStretch]:
     """Stretches that cover the range, each with about STRETCH_BYTES of entries before compression."""
     blocks = sorted(block for table in tables for block in table.blocks() if block.first_key in key_range)
     bounds, sizes = [key_range.start], [0]
@@ -99,7 +99,7 @@ def stretches_of(tables: Sequence[Table], key_range: KeyRange) -> list[Stretch]:
         sizes[-1] += block.file_bytes
     behind = [0, *accumulate(reversed(sizes))][-2::-1]
     ranges = [KeyRange(start, end) for start, end in pairwise([*bounds, key_range.end])]
-    return list(map(Stretch, ranges, sizes, behind))
+    return list(map(MergeStretch, ranges, sizes, behind))
 
 
 def _may_overlap(table: Table, key_range: KeyRange) -> bool:
@@ -109,7 +109,7 @@ def _may_overlap(table: Table, key_range: KeyRange) -> bool:
 
 def _bytes_before(entries: Entries) -> Integers:
     """About how many bytes of a file the entries before each entry take; one item more, for the end."""
-    sizes = _lengths(entries.keys) + _lengths(entries.values) + ENTRY_OVERHEAD_BYTES
+    sizes = _lengths(entries.keys) + _lengths(entries.values) + FILE_ENTRY_BYTES
     return np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
 
 

@@ -174,11 +174,11 @@ class RetireResult:
 
 
 Spec: TypeAlias = DrainSpec | CompactSpec | ReleaseSpec | AdoptSpec | RetireSpec
-Result: TypeAlias = DrainResult | CompactResult | ReleaseResult | AdoptResult | RetireResult
+JobResult: TypeAlias = DrainResult | CompactResult | ReleaseResult | AdoptResult | RetireResult
 
 _SPECS: dict[int, type[Spec]] = {1: DrainSpec, 2: CompactSpec, 3: ReleaseSpec, 4: AdoptSpec, 5: RetireSpec}
 _NUMBERS = {kind: number for number, kind in _SPECS.items()}
-_RESULTS: dict[type[Spec], type[Result]] = {
+_RESULTS: dict[type[Spec], type[JobResult]] = {
     DrainSpec: DrainResult,
     CompactSpec: CompactResult,
     ReleaseSpec: ReleaseResult,
@@ -210,11 +210,11 @@ def decode_spec(data: Buffer) -> Spec:
     return messages.decode(_SPECS[data[0]], data[1:], JOB_BYTES_MAX)
 
 
-def encode_result(result: Result) -> bytes:
+def encode_result(result: JobResult) -> bytes:
     """Encode a result."""
     return messages.encode(result)
 
 
-def decode_result(spec: Spec, data: Buffer) -> Result:
+def decode_result(spec: Spec, data: Buffer) -> JobResult:
     """Decode the result of a job with this spec. Raises MalformedMessage."""
     return messages.decode(_RESULTS[type(spec)], data, JOB_BYTES_MAX)

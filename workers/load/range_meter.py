@@ -27,7 +27,7 @@ from shardstore.seams.entropy import Entropy
 from shardstore.wire.wire_format import WRITES, Op
 
 REQUEST_NS = 20_000
-"""Cost of any request: receive, check, append or look up, answer."""
+"""Cost of any request: receive, check, append or look up, reply."""
 ENTRY_NS: dict[int, int] = {Op.SCAN: 100}
 """Cost of each entry of a page, by operation."""
 ENTRY_NS_OTHERWISE = 400

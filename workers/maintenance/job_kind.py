@@ -5,7 +5,7 @@
                               -> failed -> given_up  stored bytes are damaged: another try cannot succeed
 
 The queue does what all kinds have in common: it starts jobs, takes segments through the steps of segment/state.py,
-waits before it tries again, and answers the requests that wait for a failed job.
+waits before it tries again, and replies to the requests that wait for a failed job.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from shardstore.seams.effects import Effect
-from shardstore.workers.jobs.specs import Result, Spec, segments_of
+from shardstore.workers.jobs.specs import JobResult, Spec, segments_of
 
 SpecOfKind = TypeVar("SpecOfKind", bound=Spec)
-ResultOfKind_contra = TypeVar("ResultOfKind_contra", bound=Result, contravariant=True)
+ResultOfKind_contra = TypeVar("ResultOfKind_contra", bound=JobResult, contravariant=True)
 
 
 class JobKind(Protocol[SpecOfKind, ResultOfKind_contra]):

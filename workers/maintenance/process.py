@@ -98,9 +98,9 @@ class MaintenanceProcess:
         reason = "the worker stops"
         try:
             while not self._closing.is_set():
-                number, answer = receive(channel)
+                number, reply = receive(channel)
                 self._restart_delay_s = RESTART_DELAY_S
-                self._post(_event(self._running.pop(number), answer))
+                self._post(_event(self._running.pop(number), reply))
         except ChannelClosed as closed:
             reason = f"the maintenance process ended: {closed}"
         self._jobs.put(None)
@@ -149,9 +149,9 @@ def _say(words: str) -> None:
     sys.stderr.write(f"{words}\n")
 
 
-def _event(job: StartJob, answer: bytes) -> Event:
+def _event(job: StartJob, reply: bytes) -> Event:
     """The event for the end of a job, from the reply of the process."""
-    outcome, body = JobEnd(answer[0]), answer[1:]
+    outcome, body = JobEnd(reply[0]), reply[1:]
     if outcome is JobEnd.FINISHED:
         return JobFinished(job.job, decode_result(job.spec, body))
     if outcome is JobEnd.DAMAGED:

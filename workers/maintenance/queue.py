@@ -32,7 +32,7 @@ from shardstore.workers.maintenance.kinds.retirements import Retirements
 from shardstore.workers.maintenance.rest import Rest
 from shardstore.workers.maintenance.sealer import Sealer
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.segment.state import SegmentState, Step
+from shardstore.workers.segment.state import SegmentState, SegmentStep
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.write_path import WritePath
 
@@ -112,7 +112,7 @@ class MaintenanceQueue:
         self._barriers.add(owned.segment_id, Barrier(header.op, lsn, asker if waits else None))
         self._long.worth_a_look |= header.op == Op.COMPACT
         accepted = [] if waits else [asker.accept(self._writes.pressure)]
-        return accepted + self.drains.answer_reached(owned, drained_lsn=0)
+        return accepted + self.drains.reply_to_reached(owned, drained_lsn=0)
 
     def fence(self, owned: OwnedRange) -> list[Effect]:
         """Stop compacting a range that is fenced now; it is still drained. Each COMPACT that waits is bounced."""
@@ -131,7 +131,7 @@ class MaintenanceQueue:
     def close(self) -> None:
         """Close all segments, as the worker stops."""
         for owned in self._ranges.values():
-            owned.take(Step.CLOSE)
+            owned.take(SegmentStep.CLOSE)
 
     def next_jobs(self, now_ns: int) -> list[Effect]:
         """Start a job in each slot that has none, if one is due."""
@@ -159,7 +159,7 @@ class MaintenanceQueue:
         self.last_failure = ""
         self.jobs_finished += 1
         effects = ended.kind.finished(event.result, now_ns - ended.started_ns, now_ns)
-        self._step_on(ended, Step.SWAP, failure="")
+        self._step_on(ended, SegmentStep.SWAP, failure="")
         return effects
 
     def failed(self, event: JobFailed, now_ns: int) -> list[Effect]:
@@ -168,7 +168,7 @@ class MaintenanceQueue:
         retry_ns = slot.failed(now_ns)
         self.look_again()
         self.last_failure = event.reason
-        self._step_on(ended, Step.FAIL, event.reason)
+        self._step_on(ended, SegmentStep.FAIL, event.reason)
         effects = ended.kind.failed(ended.spec, now_ns - ended.started_ns)
         told = self._give_up(ended, event.damage) if event.damage else self._put_off(ended, event.reason, retry_ns)
         return effects + told
@@ -180,29 +180,29 @@ class MaintenanceQueue:
             return slot.prepare()
         self._jobs_started += 1
         for segment in segments_of(job.spec):
-            self._ranges[segment].take(Step.SEAL, Step.START)
+            self._ranges[segment].take(SegmentStep.SEAL, SegmentStep.START)
         return [StartJob(job.number, job.spec)]
 
     def _ended(self, number: int) -> tuple[JobSlot, RunningJob]:
         """The job with this number, and its slot."""
         return next((slot, slot.running) for slot in self._slots if slot.running and slot.running.number == number)
 
-    def _step_on(self, ended: RunningJob, step: Step, failure: str) -> None:
+    def _step_on(self, ended: RunningJob, step: SegmentStep, failure: str) -> None:
         """Take the segments of an ended job through this step, except those that damage has stopped for good."""
         for segment in segments_of(ended.spec):
             owned = self._ranges[segment]
             owned.note_failure(failure)
             if owned.state is not SegmentState.ERROR:
                 goes_on = any(segment in segments_of(job.spec) for job in self.running)
-                owned.take(step, Step.CONTINUE if goes_on else Step.RESUME)
+                owned.take(step, SegmentStep.CONTINUE if goes_on else SegmentStep.RESUME)
 
     def _put_off(self, ended: RunningJob, reason: str, retry_ns: int) -> list[Effect]:
-        """Answer the requests that wait for a failed job with Busy. Clients repeat them until their deadlines."""
+        """Reply to the requests that wait for a failed job with Busy. Clients repeat them until their deadlines."""
         askers = [asker for segment in segments_of(ended.spec) for asker in self._barriers.put_off(segment)]
         return [asker.refuse_busy(Busy(reason, 1, 1, retry_ns), self._writes.pressure) for asker in askers]
 
     def _give_up(self, ended: RunningJob, damage: Corruption) -> list[Effect]:
-        """Mark the ranges of a job that met damage, and answer all requests that wait for them with it."""
+        """Mark the ranges of a job that met damage, and reply to all requests that wait for them with it."""
         effects: list[Effect] = []
         for segment in ended.kind.given_up(ended.spec):
             owned = self._ranges[segment]

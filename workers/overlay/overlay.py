@@ -188,9 +188,9 @@ def fill(found: list[Stored | None], keys: Sequence[bytes], layer: Lookup) -> bo
     missing = positions_of(found, None)
     if not missing:
         return False
-    answers = layer.get_many([keys[at] for at in missing] if len(missing) < len(keys) else keys)
+    values = layer.get_many([keys[at] for at in missing] if len(missing) < len(keys) else keys)
     if len(missing) == len(keys):
-        found[:] = answers
+        found[:] = values
     else:
-        deque(map(found.__setitem__, missing, answers), maxlen=0)
+        deque(map(found.__setitem__, missing, values), maxlen=0)
     return True

@@ -43,16 +43,16 @@ from typing import Any, NamedTuple
 from shardstore.identifiers import RequestId
 from shardstore.limits import DEDUP_BYTES_MAX, DEDUP_CLIENTS, DEDUP_MINUTES, DEDUP_VALUES, DEDUP_WINDOW
 from shardstore.workers.ranges.known_requests import KnownRequests
-from shardstore.workers.ranges.results import Result
-from shardstore.workers.ranges.sequence_runs import BARRED_FOR_GOOD, COUNTED
+from shardstore.workers.ranges.results import WriteResult
+from shardstore.workers.ranges.sequence_spans import BARRED_FOR_GOOD, COUNTED
 
 _PLAIN_FIELDS = 4
 
 
 class WindowLimits(NamedTuple):
-    """Limits of a window: for each client, runs in a chapter, values and minutes of silence; clients; memory."""
+    """Limits of a window: for each client, spans in a chapter, values and minutes of silence; clients; memory."""
 
-    runs: int = DEDUP_WINDOW
+    spans: int = DEDUP_WINDOW
     clients: int = DEDUP_CLIENTS
     values: int = DEDUP_VALUES
     minutes: int = DEDUP_MINUTES
@@ -62,7 +62,7 @@ class WindowLimits(NamedTuple):
 LIMITS = WindowLimits()
 
 
-class Verdict(Enum):
+class DedupVerdict(Enum):
     """What a window says of a write request."""
 
     NEW = "new"
@@ -74,7 +74,7 @@ class Noted(NamedTuple):
     """A known request: its result, and the LSN that must be durable before a reply may give it; 0 if it is durable."""
 
     lsn: int
-    result: Result
+    result: WriteResult
 
 
 class DedupWindow:
@@ -99,20 +99,20 @@ class DedupWindow:
         """The record of each client, the one that was silent longest first."""
         return self._clients.values()
 
-    def judge(self, request: RequestId, retry: bool) -> Verdict:
+    def judge(self, request: RequestId, retry: bool) -> DedupVerdict:
         """Whether a write request is new, a duplicate or too old. `retry`: it may have been sent before."""
         client, sequence = request
         known = self._clients.get(client)
         if known is None:
-            return Verdict.TOO_OLD if retry and self._forgot else Verdict.NEW
+            return DedupVerdict.TOO_OLD if retry and self._forgot else DedupVerdict.NEW
         if sequence > known.newest:
-            return Verdict.TOO_OLD if retry and known.is_doubtful else Verdict.NEW
+            return DedupVerdict.TOO_OLD if retry and known.is_doubtful else DedupVerdict.NEW
         kind = known.kind_of(sequence)
         if kind is None or kind == BARRED_FOR_GOOD:
-            return Verdict.TOO_OLD
+            return DedupVerdict.TOO_OLD
         if kind == COUNTED and known.result_of(sequence, kind) is None:
-            return Verdict.TOO_OLD
-        return Verdict.DUPLICATE
+            return DedupVerdict.TOO_OLD
+        return DedupVerdict.DUPLICATE
 
     def noted(self, request: RequestId) -> Noted | None:
         """The result of a known request; None if the request is unknown."""
@@ -128,7 +128,7 @@ class DedupWindow:
         known = self._clients.get(request.client)
         return self._forgot if known is None else known.is_doubtful or request.sequence <= known.floor
 
-    def note(self, request: RequestId, lsn: int, lsn_durable: int, result: Result = None) -> None:
+    def note(self, request: RequestId, lsn: int, lsn_durable: int, result: WriteResult = None) -> None:
         """Remember a request that was judged NEW. The log is durable up to `lsn_durable`."""
         client, sequence = request
         known = self._clients.pop(client, None)
@@ -137,7 +137,7 @@ class DedupWindow:
         known.minute = self._minute
         self._clients[client] = known
         limits = self._limits
-        self.size_bytes += known.note(sequence, result, limits.runs, limits.values)
+        self.size_bytes += known.note(sequence, result, limits.spans, limits.values)
         unsynced = self._unsynced
         while unsynced and unsynced[0][0] <= lsn_durable:
             unsynced.popleft()
@@ -148,7 +148,7 @@ class DedupWindow:
         if self.size_bytes > limits.bytes_max:
             self.shrink(limits.bytes_max - limits.bytes_max // 8)
 
-    def note_again(self, request: RequestId, lsn: int, result: Result) -> None:
+    def note_again(self, request: RequestId, lsn: int, result: WriteResult) -> None:
         """Remember a request replayed from the log, unless the window of the manifest has it already."""
         known = self._clients.get(request.client)
         if known is None or request.sequence > known.newest:
@@ -220,7 +220,7 @@ class DedupWindow:
         for fields in document.get("clients", []):
             if len(fields) == _PLAIN_FIELDS:
                 number, floor, lsns, results = fields
-                known = KnownRequests.from_results(floor, lsns, results, limits.runs, limits.values)
+                known = KnownRequests.from_results(floor, lsns, results, limits.spans, limits.values)
             else:
                 number, known = fields[0], KnownRequests.from_plain(fields)
             window._clients[number] = known
@@ -260,13 +260,13 @@ class DedupWindow:
             known.is_shared = True
             theirs = known.later(minutes) if minutes else known
             mine = self._clients.pop(client, None)
-            self._clients[client] = mine.united(theirs, limits.runs, limits.values) if mine else theirs
+            self._clients[client] = mine.united(theirs, limits.spans, limits.values) if mine else theirs
 
     def _document(self, undone: dict[int, int]) -> dict[str, Any]:
         """The document. `undone`: for some clients, the first sequence to leave out."""
         clients = []
         for number, newest in self._clients.items():
-            known = newest.before(undone[number], self._limits.runs) if number in undone else newest
+            known = newest.before(undone[number], self._limits.spans) if number in undone else newest
             if known.newest:
                 clients.append(known.to_plain(number, self._minute))
         return {"forgot": self._forgot, "clients": clients}

@@ -21,7 +21,7 @@ from shardstore.workers.ranges.empty_spans import EmptySpans
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.range_view import PinnedRange, PinnedView, RangeView
 from shardstore.workers.ranges.role import ADOPTED, ORDINARY, WAITING, Role, RoleStep, role_after
-from shardstore.workers.segment.state import SegmentState, Step, after
+from shardstore.workers.segment.state import SegmentState, SegmentStep, after
 
 DELTAS_STOP = 32
 """A range with this many deltas is compacted before it is drained again, as every read may have to ask each delta."""
@@ -68,9 +68,9 @@ class OwnedRange:
 
     def __post_init__(self) -> None:
         if self.damage is not None:
-            self.take(Step.DAMAGE)
+            self.take(SegmentStep.DAMAGE)
 
-    def take(self, *steps: Step) -> None:
+    def take(self, *steps: SegmentStep) -> None:
         """Take the segment through these steps of its state. Raises AssertionError for an impossible step."""
         for step in steps:
             self.state = after(self.state, step)
@@ -127,7 +127,7 @@ class OwnedRange:
         """Note that a job met damage: no further job is started. The first damage is kept."""
         if self.job_damage is None:  # two jobs of a segment may run at once
             self.job_damage = damage
-            self.take(Step.DAMAGE)
+            self.take(SegmentStep.DAMAGE)
 
     def note_no_compaction(self, whatever_is_read: bool) -> None:
         """Note that no compaction of this version is due; with `whatever_is_read`, not after reads or rest either."""

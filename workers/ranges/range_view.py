@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from shardstore.key_range import KeyRange
-from shardstore.tables.stretches import KeyMark, Ordered, Page
+from shardstore.tables.stretches import KeyMark, LayerPage, Ordered
 from shardstore.tables.table_format import Entries, TableRecord
 from shardstore.workers.overlay.pin import DrainedRuns, Pin
 
@@ -117,7 +117,7 @@ class Clipped:
         wanted = key_range.intersection(self.key_range)
         return self.layer.columns(wanted) if wanted else ()
 
-    def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> Page | None:
+    def page(self, key_range: KeyRange, reverse: bool, entries_max: int, bytes_max: int) -> LayerPage | None:
         """Entries in both ranges from the near end as they are stored; None if they must be decoded."""
         wanted = key_range.intersection(self.key_range)
         return self.layer.page(wanted, reverse, entries_max, bytes_max) if wanted else None

@@ -15,7 +15,7 @@ from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.wire.columns import InvalidColumn, decode
 from shardstore.wire.wire_format import Flag
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.ranges.results import BARRED, Result
+from shardstore.workers.ranges.results import BARRED, WriteResult
 from shardstore.workers.wal.record_format import Record, RecordKind
 
 COLLECTED_ENTRIES = 4_096
@@ -64,7 +64,7 @@ class _Waiting:
         self._deletes = False
         self._keys: list[bytes] = []
         self._values: list[bytes] = []
-        self._requests: list[tuple[RequestId, int, Result]] = []
+        self._requests: list[tuple[RequestId, int, WriteResult]] = []
         self._payload_bytes = 0
 
     def take(self, record: Record) -> None:

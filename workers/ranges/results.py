@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from shardstore.outcome import Ending
 
-Result: TypeAlias = bytes | None
+WriteResult: TypeAlias = bytes | None
 """None: the write was applied. Bytes: the counter's value after an INCREMENT, or FAILED, or BARRED."""
 FAILED = b""
 """A condition did not hold. No counter has this value."""
@@ -14,6 +14,6 @@ BARRED = b"-"
 """A client was told that the write was not applied, so it never may be. No counter has this value."""
 
 
-def ending_of(result: Result) -> Ending:
+def ending_of(result: WriteResult) -> Ending:
     """Whether a request with this result was applied."""
     return Ending.NOT_APPLIED if result in (FAILED, BARRED) else Ending.APPLIED

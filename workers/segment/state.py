@@ -25,7 +25,7 @@ class SegmentState(StrEnum):
     CLOSED = "CLOSED"
 
 
-class Step(StrEnum):
+class SegmentStep(StrEnum):
     """What moves a segment to its next state."""
 
     SEAL = "SEAL"
@@ -47,21 +47,21 @@ class Step(StrEnum):
 
 
 _OPEN = (SegmentState.READY, SegmentState.FREEZE, SegmentState.MAINTENANCE_RUNNING)
-TRANSITIONS: dict[tuple[SegmentState, Step], SegmentState] = {
-    (SegmentState.READY, Step.SEAL): SegmentState.FREEZE,
-    (SegmentState.FREEZE, Step.START): SegmentState.MAINTENANCE_RUNNING,
-    (SegmentState.MAINTENANCE_RUNNING, Step.SWAP): SegmentState.FREEZE,
-    (SegmentState.MAINTENANCE_RUNNING, Step.FAIL): SegmentState.FREEZE,
-    (SegmentState.FREEZE, Step.RESUME): SegmentState.READY,
-    (SegmentState.FREEZE, Step.CONTINUE): SegmentState.MAINTENANCE_RUNNING,
-    (SegmentState.MAINTENANCE_RUNNING, Step.SEAL): SegmentState.FREEZE,
-    **{(state, Step.DAMAGE): SegmentState.ERROR for state in _OPEN},
-    **{(state, Step.CLOSE): SegmentState.CLOSED for state in (*_OPEN, SegmentState.ERROR)},
+TRANSITIONS: dict[tuple[SegmentState, SegmentStep], SegmentState] = {
+    (SegmentState.READY, SegmentStep.SEAL): SegmentState.FREEZE,
+    (SegmentState.FREEZE, SegmentStep.START): SegmentState.MAINTENANCE_RUNNING,
+    (SegmentState.MAINTENANCE_RUNNING, SegmentStep.SWAP): SegmentState.FREEZE,
+    (SegmentState.MAINTENANCE_RUNNING, SegmentStep.FAIL): SegmentState.FREEZE,
+    (SegmentState.FREEZE, SegmentStep.RESUME): SegmentState.READY,
+    (SegmentState.FREEZE, SegmentStep.CONTINUE): SegmentState.MAINTENANCE_RUNNING,
+    (SegmentState.MAINTENANCE_RUNNING, SegmentStep.SEAL): SegmentState.FREEZE,
+    **{(state, SegmentStep.DAMAGE): SegmentState.ERROR for state in _OPEN},
+    **{(state, SegmentStep.CLOSE): SegmentState.CLOSED for state in (*_OPEN, SegmentState.ERROR)},
 }
 """The state after each step. A step that is missing is impossible."""
 
 
-def after(state: SegmentState, step: Step) -> SegmentState:
+def after(state: SegmentState, step: SegmentStep) -> SegmentState:
     """The state after the step. Raises AssertionError for a step that is impossible there."""
     following = TRANSITIONS.get((state, step))
     if following is None:

@@ -1,7 +1,7 @@
 """Serves requests.
 
 requests.py        decodes and checks requests
-reply.py           makes answers
+reply.py           makes replies
 read_path.py       GET
 write_path.py      PUT, DELETE and OUTCOME
   conditions.py      COMPARE_AND_SET and INCREMENT

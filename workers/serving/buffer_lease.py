@@ -1,6 +1,6 @@
 """The worker's side of the memory budget: how much it may buffer, how much it asks for, how much it gives back.
 
-router/budget.py relies on two rules. A lease grows only by the answer to the latest report (registration.py ignores all
+router/budget.py relies on two rules. A lease grows only by the reply to the latest report (registration.py ignores all
 others), and no more is buffered than the lease. See MemoryPlan for the limits.
 """
 

@@ -8,31 +8,31 @@ from typing import NamedTuple
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.wire import counters
 from shardstore.wire.wire_format import Op
-from shardstore.workers.ranges.results import Result
+from shardstore.workers.ranges.results import WriteResult
 from shardstore.workers.serving.requests import amount_of, change_of
 from shardstore.workers.wal.record_format import RecordKind
 
 
-class Effect(NamedTuple):
-    """What is logged if a condition holds: a value for the key, or its deletion. `result` is for the answer."""
+class KeyChange(NamedTuple):
+    """What is logged if a condition holds: a value for the key, or its deletion. `result` is for the reply."""
 
     kind: RecordKind
     value: bytes | None
-    result: Result = None
+    result: WriteResult = None
 
 
-def effect_of(op: int, frames: Sequence[bytes], stored: Stored | None) -> Effect | None:
-    """The effect on a key with this stored value; None if the condition does not hold. Raises InvalidRequest."""
+def key_change_of(op: int, frames: Sequence[bytes], stored: Stored | None) -> KeyChange | None:
+    """The change of a key with this stored value; None if the condition does not hold. Raises InvalidRequest."""
     value = None if stored is TOMBSTONE else stored
     if op == Op.INCREMENT:
         return _incremented(amount_of(frames), value)
     expected, following = change_of(frames)
     if value != expected:
         return None
-    return Effect(RecordKind.DELETE if following is None else RecordKind.PUT, following)
+    return KeyChange(RecordKind.DELETE if following is None else RecordKind.PUT, following)
 
 
-def _incremented(amount: int, value: bytes | None) -> Effect | None:
+def _incremented(amount: int, value: bytes | None) -> KeyChange | None:
     """The counter with its new value; an absent one is 0. None if the value is no counter, or the sum would be none."""
     try:
         number = (0 if value is None else counters.of_value(value)) + amount
@@ -41,4 +41,4 @@ def _incremented(amount: int, value: bytes | None) -> Effect | None:
     if not counters.is_within(number):
         return None
     following = counters.to_value(number)
-    return Effect(RecordKind.INCREMENT, following, following)
+    return KeyChange(RecordKind.INCREMENT, following, following)

@@ -37,7 +37,7 @@ from shardstore.workers.ranges.role import FENCE_WANTED
 from shardstore.workers.serving.pages_ahead import PagesAhead
 from shardstore.workers.serving.reply import Asker
 
-RETRY_AFTER_NS = 20 * MILLISECOND_NS
+SCAN_RETRY_NS = 20 * MILLISECOND_NS
 NO_RETRY_NS = 0
 """For refusals that waiting alone does not end."""
 ENDED_KNOWN = 1_024
@@ -58,7 +58,7 @@ class OpenScan:
     lease_end_ns: int
 
 
-class Held(NamedTuple):
+class HeldByScans(NamedTuple):
     """Bytes that only open scans still need: of former overlays, and of tables that no manifest names."""
 
     memory_bytes: int
@@ -124,11 +124,11 @@ class OpenScans:
         """Open a scan that keeps the writers of the range waiting. Raises Busy."""
         self._make_room(now_ns)
         if owned.role is FENCE_WANTED:
-            raise Busy("the range is about to be split, merged or moved", 1, 1, RETRY_AFTER_NS)
+            raise Busy("the range is about to be split, merged or moved", 1, 1, SCAN_RETRY_NS)
         if any(scan.owned is owned and scan.pinned is None for scan in self._scans.values()):
             self.expire(now_ns)
             if owned.isolated_until_ns:
-                raise Busy("another scan isolates the range", 1, 1, RETRY_AFTER_NS)
+                raise Busy("another scan isolates the range", 1, 1, SCAN_RETRY_NS)
         owned.isolate(now_ns + ISOLATION_LEASE_NS)
         return self._add(owned, asker, None, owned.isolated_until_ns)
 
@@ -195,7 +195,7 @@ class OpenScans:
 
     def _excess(self) -> str:
         """What the views hold too much of, in words; empty if nothing."""
-        held = self.held() if self._pins else Held(0, 0)
+        held = self.held() if self._pins else HeldByScans(0, 0)
         if held.file_bytes > VIEW_FILE_BYTES_MAX:
             return (
                 f"open scans held {held.file_bytes / GIB:,.1f} GiB of files that nothing else needs; it was the oldest"
@@ -204,7 +204,7 @@ class OpenScans:
             return f"open scans held {held.memory_bytes / MIB:,.0f} MiB that a drain could not free; it was the oldest"
         return ""
 
-    def held(self) -> Held:
+    def held(self) -> HeldByScans:
         """What only the open scans still need. What several of them need is counted once."""
         files: dict[tuple[int, int], int] = {}
         served: dict[int, set[tuple[int, int]]] = {}
@@ -216,7 +216,7 @@ class OpenScans:
                 for segment, record in pinned.tables():
                     if (segment, record.number) not in served[owned.segment_id]:
                         files[segment, record.number] = record.file_bytes
-        return Held(self._memory_held(), sum(files.values()))
+        return HeldByScans(self._memory_held(), sum(files.values()))
 
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class, or of the pages ahead, does not hold."""

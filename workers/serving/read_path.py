@@ -1,4 +1,4 @@
-"""Answers GET. It changes nothing and waits for nothing."""
+"""Handles GET. It changes nothing and waits for nothing."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import is_single, key_of, keys_of
 
-FEW_KEYS = 4
+KEYS_AT_ONCE = 4
 _GET = int(Op.GET)
 _ONE_ABSENT = encode([None]).frame
 
 
 def get(owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int, load: LoadMeter) -> Send:
-    """Answer a GET. Raises InvalidRequest, Corruption."""
+    """Reply to a GET. Raises InvalidRequest, Corruption."""
     if is_single(asker.header):
         return _get_one(owned, asker, key_of(frames, owned.key_range), pressure, load)
     keys = keys_of(asker.header, frames, owned.key_range)
@@ -42,7 +42,7 @@ def cut(values: list[bytes | None]) -> list[bytes | None]:
 
 
 def _get_one(owned: OwnedRange, asker: Asker, key: bytes, pressure: int, load: LoadMeter) -> Send:
-    """Answer a GET of one key: the same as for many, without the work for columns."""
+    """Reply to a GET of one key: the same as for many, without the work for columns."""
     value = owned.get(key)
     if value is None or value is TOMBSTONE:
         load.note(owned.segment_id, _GET, (key,), 1, 0)
@@ -56,7 +56,7 @@ def _values(owned: OwnedRange, keys: Sequence[bytes], presence: bool) -> list[by
     values: list[bytes | None] = []
     held_bytes = 0
     while len(values) < len(keys) and held_bytes < REPLY_BYTES_AIM:
-        step = FEW_KEYS if len(keys) <= FEW_KEYS else max(1, REPLY_BYTES_AIM // owned.value_bytes_mean())
+        step = KEYS_AT_ONCE if len(keys) <= KEYS_AT_ONCE else max(1, REPLY_BYTES_AIM // owned.value_bytes_mean())
         found = _absent(owned.get_many(keys[len(values) : len(values) + step]))
         values += _presence(found) if presence else found
         held_bytes += 0 if presence else sum(map(len, filter(None, found)))

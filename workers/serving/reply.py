@@ -1,4 +1,4 @@
-"""Makes the answers to requests."""
+"""Makes the replies to requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OK = int(Status.OK)
 
 
 def refuse_malformed(event: Received, flaw: str) -> list[Effect]:
-    """Answer INVALID, if the header can be read. A malformed reply is never answered."""
+    """Reply INVALID, if the header can be read. A malformed reply gets no reply."""
     try:
         header = decode_header(event.frames[0])
     except (IndexError, MalformedMessage):
@@ -26,25 +26,25 @@ def refuse_malformed(event: Received, flaw: str) -> list[Effect]:
 
 
 class Asker(NamedTuple):
-    """A request that waits for its answer: its link, its sender and its header."""
+    """A request that waits for its reply: its link, its sender and its header."""
 
     link: str
     peer: bytes
     header: Header
 
     def accept(self, pressure: int, body: Sequence[bytes] = (), flags: int = 0, entries: int = 0) -> Send:
-        """Answer OK."""
+        """Reply OK."""
         header = self.header.reply(_OK, flags, pressure, CREDITS, entries)
         return Send(self.link, self.peer, (header.encode(), *body))
 
     def refuse(self, status: Status, refusal: Refusal, retry_after_ns: int = 0, pressure: int = 0) -> Send:
-        """Answer with another status than OK."""
+        """Reply with another status than OK."""
         duration_ms = -(-retry_after_ns // MILLISECOND_NS)
         header = self.header.reply(status, pressure=pressure, credits=CREDITS, duration_ms=duration_ms)
         return Send(self.link, self.peer, (header.encode(), encode(refusal)))
 
     def wait_for_files(self, segment: int, failure: str) -> Send:
-        """Answer that the range is a child whose files are still being written; the client asks again by itself.
+        """Reply that the range is a child whose files are still being written; the client asks again by itself.
 
         `failure`: why the latest job failed, which may be why the files are missing; empty if it did not fail.
         """
@@ -53,15 +53,15 @@ class Asker(NamedTuple):
         return self.refuse(Status.UNAVAILABLE, what, CHILD_RETRY_NS)
 
     def bounce(self) -> Send:
-        """Answer that the range is a parent, so that the client asks its children."""
+        """Reply that the range is a parent, so that the client asks its children."""
         return self.refuse(Status.STALE_ROUTE, Refusal("the range is changing"))
 
     def refuse_busy(self, busy: Busy, pressure: int) -> Send:
-        """Answer that a limit was reached and nothing was applied."""
+        """Reply that a limit was reached and nothing was applied."""
         return self.refuse(Status.BUSY, Refusal(busy.cause, busy.used, busy.limit), busy.retry_after_ns, pressure)
 
     def fail(self, error: ShardstoreError, pressure: int = 0) -> Send:
-        """Answer with the error: a refusal, damage, or a file operation that failed."""
+        """Reply with the error: a refusal, damage, or a file operation that failed."""
         match error:
             case Busy():
                 return self.refuse_busy(error, pressure)

@@ -1,4 +1,4 @@
-"""Answers SCAN, as the mode of the scan demands, and END_SCAN.
+"""Handles SCAN, as the mode of the scan demands, and END_SCAN.
 
 Every page of a range has a mark, which the request for the next page sends back (little-endian):
 
@@ -47,7 +47,7 @@ _STATE = struct.Struct("<IQQ")
 _HELD = frozenset((ScanMode.SNAPSHOT.value, ScanMode.FULL_ISOLATION.value))
 
 
-Answer = Callable[[Asker, Sequence[bytes], int], list[Effect]]
+Reply = Callable[[Asker, Sequence[bytes], int], list[Effect]]
 
 
 class _Begun(NamedTuple):
@@ -68,7 +68,7 @@ class Scanning:
         self._writes = writes
 
     def page(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> Send | None:
-        """Answer a SCAN with one page; None if it needs another turn, because layers are not in order yet.
+        """Reply to a SCAN with one page; None if it needs another turn, because layers are not in order yet.
 
         Raises InvalidRequest, ScanInvalidated, Busy, Corruption.
         """
@@ -99,8 +99,8 @@ class Scanning:
         """Whether a request waits for its turn, or a page is to be read ahead."""
         return bool(self.turns) or self.open.ahead.are_wanted
 
-    def take_turn(self, answer: Answer, now_ns: int) -> list[Effect] | None:
-        """Answer the first request that waits; without an answer it waits again. If none waits, read a page ahead.
+    def take_turn(self, reply: Reply, now_ns: int) -> list[Effect] | None:
+        """Reply to the first request that waits; without a reply it waits again. If none waits, read a page ahead.
 
         Returns None if there was nothing to do.
         """
@@ -110,7 +110,7 @@ class Scanning:
             self.open.ahead.read_next(self._read_ahead)
             return []
         asker, frames = self.turns.popleft()
-        effects = answer(asker, frames, now_ns)
+        effects = reply(asker, frames, now_ns)
         if not effects:
             self.turns.append((asker, frames))
         elif begun := self._begun.pop(asker, None):
@@ -123,7 +123,7 @@ class Scanning:
         return _read(pinned.view, owned, request, owned.is_shown_by(pinned))
 
     def end(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes]) -> Send:
-        """Answer an END_SCAN: close the scan in this range. Raises InvalidRequest, ScanInvalidated."""
+        """Handle an END_SCAN: close the scan in this range. Raises InvalidRequest, ScanInvalidated."""
         request = scan_of(frames)
         _checked_state(owned, request)
         self.open.close_mark(request.mark, asker.header.client)

@@ -4,11 +4,11 @@
     GROUP_SYNC  append, wait for the shared sync that begins after it, apply, acknowledge
     SYNC        append, wait for a sync of its own, apply, acknowledge
 
-So in the last two modes no reader sees a write that a crash could undo. A failed sync is final: waiting writes are
-answered UNKNOWN, and the worker stops.
+So in the last two modes no reader sees a write that a crash could undo. A failed sync is final: waiting writes
+get the reply UNKNOWN, and the worker stops.
 
 COMPARE_AND_SET and INCREMENT are judged on the newest write of their key, logged or applied. If the condition holds,
-their effect is logged like any other write. Otherwise the answer waits until the write they were judged on is applied.
+their effect is logged like any other write. Otherwise the reply waits until the write they were judged on is applied.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from shardstore.seams.effects import Effect, Stop, SyncWal
 from shardstore.wire.messages import OutcomeAnswer, Refusal, encode
 from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.load.meter import LoadMeter
-from shardstore.workers.ranges.dedup import Noted, Verdict
+from shardstore.workers.ranges.dedup import DedupVerdict, Noted
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.ranges.results import BARRED, FAILED, Result
+from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
 from shardstore.workers.serving.admission import MemoryLimits, Usage, admit, pressure
-from shardstore.workers.serving.conditions import effect_of
+from shardstore.workers.serving.conditions import key_change_of
 from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS, DrainRate
-from shardstore.workers.serving.logged_write import LoggedWrite, answer
+from shardstore.workers.serving.logged_write import LoggedWrite, reply_to
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import keys_of, lone_key_of, question_of, values_of
 from shardstore.workers.wal.record_format import RecordKind
@@ -131,8 +131,8 @@ class WritePath:
         owned.stored()
         request = _request_of(header)
         verdict = owned.dedup.judge(request, bool(header.flags & Flag.RETRY))
-        if verdict is not Verdict.NEW:
-            return self._answer_known(owned, request, verdict, asker)
+        if verdict is not DedupVerdict.NEW:
+            return self._reply_to_known(owned, request, verdict, asker)
         _refuse_isolated(owned, now_ns)
         body = frames[1], frames[2] if values is not None else b""
         write = LoggedWrite(owned, keys, values, len(body[0]) + len(body[1]), [(asker, None)])
@@ -148,22 +148,22 @@ class WritePath:
         owned.stored()
         request = _request_of(header)
         verdict = owned.dedup.judge(request, bool(header.flags & Flag.RETRY))
-        if verdict is not Verdict.NEW:
-            return self._answer_known(owned, request, verdict, asker)
+        if verdict is not DedupVerdict.NEW:
+            return self._reply_to_known(owned, request, verdict, asker)
         _refuse_isolated(owned, now_ns)
         newest = self._newest_logged(owned, key)
-        effect = effect_of(header.op, frames, newest.get(key) if newest else owned.get(key))
-        if effect is None:
+        change = key_change_of(header.op, frames, newest.get(key) if newest else owned.get(key))
+        if change is None:
             owned.dedup.note(request, self.wal.lsn_appended, self.wal.lsn_durable, FAILED)
-            return self._answer_after(newest, asker, FAILED)
-        kind, value, result = effect
+            return self._reply_after(newest, asker, FAILED)
+        kind, value, result = change
         body = key, value or b""
         values = None if value is None else [value]
         write = LoggedWrite(owned, [key], values, len(key) + len(body[1]), [(asker, result)])
         return self._log(write, kind, _LAYOUT if values else int(Flag.KEYS_FIXED), body, request, now_ns)
 
     def outcome(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """Take an OUTCOME. A request that was not applied is barred before the answer says so; barring is a write.
+        """Take an OUTCOME. A request that was not applied is barred before the reply says so; barring is a write.
 
         Raises InvalidRequest, Corruption, Busy, NotWritable.
         """
@@ -174,12 +174,12 @@ class WritePath:
         is_joined = any(map(owned.key_range.intersection, question.ranges_elsewhere))
         noted = owned.dedup.noted(request)
         if noted is not None and not is_joined:
-            return self._answer_again(noted, asker)
+            return self._reply_again(noted, asker)
         if is_joined or owned.dedup.has_forgotten(request):
             unknown = OutcomeAnswer(Ending.UNKNOWN.value)
             return [asker.accept(self.pressure, (encode(unknown),))]
-        if owned.dedup.judge(request, retry=True) is Verdict.TOO_OLD:
-            return [answer(asker, BARRED, self.pressure)]
+        if owned.dedup.judge(request, retry=True) is DedupVerdict.TOO_OLD:
+            return [reply_to(asker, BARRED, self.pressure)]
         _refuse_isolated(owned, now_ns)
         write = LoggedWrite(owned, [], [], 0, [(asker, BARRED)])
         return self._log(write, RecordKind.BAR, 0, (b"", b""), request, now_ns)
@@ -201,7 +201,7 @@ class WritePath:
         return effects + self._sync()
 
     def fail(self, reason: str, askers: Sequence[Asker] = ()) -> list[Effect]:
-        """Answer UNKNOWN to all waiting writes, and stop the worker: the log takes no more records."""
+        """Reply UNKNOWN to all waiting writes, and stop the worker: the log takes no more records."""
         waiting = [*askers, *(asker for logged in self._logged for asker, _ in logged.waiting)]
         self._logged.clear()
         refusal = Refusal(f"the write-ahead log failed: {reason}")
@@ -292,7 +292,7 @@ class WritePath:
         self.buffered_bytes += grown_bytes
         self._grown_bytes += grown_bytes
         pressure = self.pressure
-        return [answer(asker, result, pressure) for asker, result in logged.waiting]
+        return [reply_to(asker, result, pressure) for asker, result in logged.waiting]
 
     def _newest_logged(self, owned: OwnedRange, key: bytes) -> LoggedWrite | None:
         """The newest logged write of a key that is not applied yet, in the range or a parent that it inherits from."""
@@ -303,22 +303,24 @@ class WritePath:
                 return logged
         return None
 
-    def _answer_known(self, owned: OwnedRange, request: RequestId, verdict: Verdict, asker: Asker) -> list[Effect]:
-        """The answer to a write that must not be applied, or not again."""
+    def _reply_to_known(
+        self, owned: OwnedRange, request: RequestId, verdict: DedupVerdict, asker: Asker
+    ) -> list[Effect]:
+        """The reply to a write that must not be applied, or not again."""
         noted = owned.dedup.noted(request)
-        if verdict is Verdict.TOO_OLD or noted is None:
+        if verdict is DedupVerdict.TOO_OLD or noted is None:
             return [asker.refuse(Status.TOO_OLD, Refusal("its client has written later, or was forgotten"))]
-        return self._answer_again(noted, asker)
+        return self._reply_again(noted, asker)
 
-    def _answer_again(self, noted: Noted, asker: Asker) -> list[Effect]:
-        """Answer a retry of a known request, or a question about it, like the request itself and not before it."""
+    def _reply_again(self, noted: Noted, asker: Asker) -> list[Effect]:
+        """Reply to a retry of a known request, or to a question about it, like the request itself and not before it."""
         logged = next((logged for logged in self._logged if logged.lsn == noted.lsn), None)
-        return self._answer_after(logged, asker, noted.result)
+        return self._reply_after(logged, asker, noted.result)
 
-    def _answer_after(self, logged: LoggedWrite | None, asker: Asker, result: Result) -> list[Effect]:
-        """Answer once this write is applied, or now if there is none."""
+    def _reply_after(self, logged: LoggedWrite | None, asker: Asker, result: WriteResult) -> list[Effect]:
+        """Reply once this write is applied, or now if there is none."""
         if logged is None:
-            return [answer(asker, result, self.pressure)]
+            return [reply_to(asker, result, self.pressure)]
         logged.waiting.append((asker, result))
         return []
 

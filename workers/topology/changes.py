@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from shardstore.limits import MILLISECOND_NS
 from shardstore.seams.effects import Effect, Send
+from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import encode
 from shardstore.wire.topology import Change, Order, Progress, Relative
 from shardstore.wire.wire_format import Header, Op
@@ -27,11 +28,10 @@ from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.role import ADOPTED, FENCE_WANTED, FENCED, FINAL, ORDINARY, WAITING
-from shardstore.workers.registration import ROUTER
 from shardstore.workers.segment.state import SegmentState
 from shardstore.workers.serving.write_path import WritePath
 
-REPORT_INTERVAL_NS = 250 * MILLISECOND_NS
+PROGRESS_INTERVAL_NS = 250 * MILLISECOND_NS
 RETIRED_KNOWN = 1_024
 """Number of retired segments that are remembered, so that a late order does not bring one back."""
 
@@ -104,7 +104,7 @@ class Changes:
             self._materialise(order, maintenance)
             effects += self._report(order, now_ns)
         if now_ns >= self._report_due_ns:
-            self._report_due_ns = now_ns + REPORT_INTERVAL_NS
+            self._report_due_ns = now_ns + PROGRESS_INTERVAL_NS
         return effects
 
     def wakeup_ns(self) -> int | None:

@@ -13,6 +13,7 @@ from shardstore.tables.cache import SegmentCache
 from shardstore.tables.cut_keys import cut_keys
 from shardstore.tables.manifest import Manifest
 from shardstore.tables.segment import Segment
+from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Assignment, Assignments, Refusal
 from shardstore.wire.topology import Relative
 from shardstore.wire.wire_format import Flag, Header, Op, Status
@@ -22,7 +23,6 @@ from shardstore.workers.ranges.opening import open_child, open_range
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.role import WAITING
 from shardstore.workers.ranges.window_share import WindowShare
-from shardstore.workers.registration import ROUTER
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import is_marked
 from shardstore.workers.topology.changes import Changes
@@ -91,14 +91,14 @@ class Holdings:
         """The sizes, by segment, of the ranges that are not fenced."""
         return {segment: size_of(owned) for segment, owned in self.ranges.items() if not owned.role.is_fenced}
 
-    def cuts_of(self, segment: int, parts: int) -> list[bytes]:
-        """Keys that cut a range into this many parts of about the same size; fewer if too little is known."""
+    def cuts_of(self, segment: int, pieces: int) -> list[bytes]:
+        """Keys that cut a range into this many pieces of about the same size; fewer if too little is known."""
         owned = self.ranges[segment]
         layers = owned.overlay.layers()
         marks = [(key, layer.key_marks.step_bytes) for layer in layers for key in layer.key_marks.keys]
         stored = owned.segment
         try:
-            return stored.cut_keys(marks, parts) if stored else cut_keys((), lambda table: (), marks, parts)
+            return stored.cut_keys(marks, pieces) if stored else cut_keys((), lambda table: (), marks, pieces)
         except Corruption:  # the readers of these keys get the error
             return []
 

@@ -17,11 +17,11 @@ from shardstore.identifiers import TOMBSTONE
 from shardstore.limits import MILLISECOND_NS, REPLY_BYTES_AIM, SECOND_NS, VALUE_BYTES_MAX
 from shardstore.seams.effects import Effect, Send
 from shardstore.wire.columns import InvalidColumn, decode, encode
+from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Refusal
 from shardstore.wire.topology import Relative
 from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.registration import ROUTER
 from shardstore.workers.serving.read_path import cut
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import keys_of
@@ -67,7 +67,7 @@ class RemoteReads:
         now_ns: int,
         pressure: int,
     ) -> list[Effect]:
-        """Answer a GET of a child, or ask its parents first. Raises InvalidRequest, Corruption, StorageFailure."""
+        """Reply to a GET of a child, or ask its parents first. Raises InvalidRequest, Corruption, StorageFailure."""
         self.forget_old(now_ns)
         keys = keys_of(asker.header, frames, owned.key_range)
         keys = keys[: max(1, REPLY_BYTES_AIM // owned.value_bytes_mean())]
@@ -78,14 +78,14 @@ class RemoteReads:
         unknown = {at for at, entry in enumerate(found) if entry is None}
         read = Read(asker, values, unknown, {}, now_ns + PATIENCE_NS)
         if not unknown:
-            return [_answer(read, pressure)]
+            return [_reply(read, pressure)]
         if len(self._reads) >= READS_MAX:
             return [
                 asker.refuse(Status.UNAVAILABLE, Refusal("too many reads wait for a parent of the range"), RETRY_NS)
             ]
         return [self._ask(read, parent, keys, now_ns) for parent in parents if self._places(read, parent, keys)]
 
-    def answered(self, header: Header, frames: Sequence[bytes], pressure: int) -> list[Effect]:
+    def take_reply(self, header: Header, frames: Sequence[bytes], pressure: int) -> list[Effect]:
         """Take the reply of a parent, if a read still waits for it. Raises InvalidColumn."""
         read = self._reads.pop(header.sequence, None)
         if read is None:
@@ -101,7 +101,7 @@ class RemoteReads:
         for at, value in zip(places, values, strict=False):
             read.values[at] = value
             read.unknown.discard(at)
-        return [] if read.asked else [_answer(read, pressure)]
+        return [] if read.asked else [_reply(read, pressure)]
 
     def _ask(self, read: Read, parent: Relative, keys: Sequence[bytes], now_ns: int) -> Send:
         places = self._places(read, parent, keys)
@@ -137,7 +137,7 @@ class RemoteReads:
             del self._reads[sequence]
 
 
-def _answer(read: Read, pressure: int) -> Send:
+def _reply(read: Read, pressure: int) -> Send:
     """The reply: the values before the first one that is still unknown, but at most as many as one reply may hold."""
     known = min(read.unknown, default=len(read.values))
     if not known:

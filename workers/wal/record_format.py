@@ -33,7 +33,7 @@ Record; its LSN is one more than that of the record before it in the file:
         64     8  checksum         XXH3-64 of the values, seeded with the XXH3-64 of the keys, seeded with H
         72     -  keys, values     the column frames as they were received (columns.py)
 
-INCREMENT puts the new value of a counter, which is also the answer to a retry of the request. BAR changes no key: it
+INCREMENT puts the new value of a counter, which is also the reply to a retry of the request. BAR changes no key: it
 says that the request with its id was not applied and never will be.
 
 The seeds bind header and payload to the log, the LSN and each other: a record of another log, or bytes of another

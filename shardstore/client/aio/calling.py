@@ -15,7 +15,7 @@ from shardstore.client.session import endings
 from shardstore.errors import Busy, OutcomeUnknown, ShardstoreError, Unavailable
 
 
-class CallRunner:
+class AsyncCallRunner:
     """Submits calls to the session behind a pump, and waits for them."""
 
     def __init__(self, pump: LoopPump) -> None:

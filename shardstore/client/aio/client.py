@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, TypeVar, overload
 
 from shardstore.client.aio.admin import AsyncAdmin
-from shardstore.client.aio.lifetime import Lifetime
+from shardstore.client.aio.lifetime import AsyncLifetime
 from shardstore.client.aio.scan import AsyncScanIterator
 from shardstore.client.calls import operations, outcome_token
 from shardstore.client.calls.arguments import WAIT, checked_timeout_ns
@@ -20,7 +20,7 @@ from shardstore.wire.wire_format import Op
 Default = TypeVar("Default")
 
 
-class AsyncClient(Lifetime):
+class AsyncClient(AsyncLifetime):
     """A client for the event loop in which it was made, by `connect_async`. Its methods are those of Client.
 
     Cancelling a write does not undo it. A write that was sent goes on until its reply comes or its `timeout` is over,
@@ -367,5 +367,5 @@ class AsyncClient(Lifetime):
             InvalidRequest: `timeout` is not allowed.
             Closed: The client was closed.
         """
-        figures: Stats = await self._calls.one(GetStats(checked_timeout_ns(timeout)))
-        return figures
+        statistics: Stats = await self._calls.one(GetStats(checked_timeout_ns(timeout)))
+        return statistics

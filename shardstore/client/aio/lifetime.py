@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import NoReturn, Self
 
-from shardstore.client.aio.calling import CallRunner
+from shardstore.client.aio.calling import AsyncCallRunner
 from shardstore.client.aio.pump import LoopPump
 from shardstore.client.calls.arguments import checked_timeout_ns
 from shardstore.client.calls.calls import Open
@@ -13,14 +13,14 @@ from shardstore.client.opening import Surroundings
 from shardstore.errors import InvalidRequest
 
 
-class Lifetime:
+class AsyncLifetime:
     """The part of a client that is not an operation: making, opening and closing it."""
 
     def __init__(self, surroundings: Surroundings) -> None:
         if not isinstance(surroundings, Surroundings):
             raise InvalidRequest("a client is made by shardstore.connect_async(...)")
         self._pump = LoopPump(surroundings)
-        self._calls = CallRunner(self._pump)
+        self._calls = AsyncCallRunner(self._pump)
 
     def __repr__(self) -> str:
         return f"<shardstore.AsyncClient of {self._pump.name!r}{', closed' if self._pump.ended else ''}>"

@@ -26,7 +26,7 @@ from shardstore.seams.transport import ClientTransport
 _RECEIVES_PER_TURN = 4
 
 
-class _Answer(asyncio.Future[Any]):
+class _ReplyFuture(asyncio.Future[Any]):
     """The future of a call. It informs the pump at once when it is cancelled; its task is informed a turn later."""
 
     call: Call
@@ -50,7 +50,7 @@ class LoopPump:
         self._surroundings = surroundings
         self._submitted: list[Call] = []
         self._abandoned: deque[Call] = deque()
-        self._futures: dict[Call, _Answer] = {}
+        self._futures: dict[Call, _ReplyFuture] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._turn_is_due = False
         self._ended = ""
@@ -83,7 +83,7 @@ class LoopPump:
 
     def submit(self, call: Call) -> Call:
         """Take a call. It is sent at the end of this turn of the loop. Raises Closed, InvalidRequest."""
-        self._futures[call] = self._answer_to(call, self._loop_of_this_call())
+        self._futures[call] = self._future_of(call, self._loop_of_this_call())
         self._submitted.append(call)
         self._turn_soon()
         return call
@@ -168,10 +168,10 @@ class LoopPump:
         if not self._surroundings.reopens:
             self._ended = self._ended or refusal()
 
-    def _answer_to(self, call: Call, loop: AbstractEventLoop) -> _Answer:
-        answer = _Answer(loop=loop)
-        answer.call, answer.pump = call, self
-        return answer
+    def _future_of(self, call: Call, loop: AbstractEventLoop) -> _ReplyFuture:
+        future = _ReplyFuture(loop=loop)
+        future.call, future.pump = call, self
+        return future
 
     def leave(self, call: Call) -> None:
         """Note that the task of this call is cancelled, before it knows: later calls come after this one."""
@@ -284,7 +284,7 @@ class LoopPump:
         if future is None:
             return
         if future.cancelled():  # its task does not know that yet, and will ask how the call has ended
-            future = self._futures[effect.call] = self._answer_to(effect.call, future.get_loop())
+            future = self._futures[effect.call] = self._future_of(effect.call, future.get_loop())
         if future.done():
             return
         if effect.error is None:

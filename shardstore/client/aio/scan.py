@@ -31,7 +31,7 @@ class AsyncScanIterator(AsyncIterator[Entry_co]):
 
     def __init__(self, pump: LoopPump, scan: Scan) -> None:
         self._scan = scan
-        self._reader = _PageReader(pump, scan)
+        self._reader = _AsyncPageReader(pump, scan)
         self._closed = False
         self._page: Iterator[Entry_co] = iter(())
 
@@ -95,7 +95,7 @@ class AsyncScanIterator(AsyncIterator[Entry_co]):
         await self.close()
 
 
-class _PageReader:
+class _AsyncPageReader:
     """Gets the pages of a scan. As a rule the next page is under way (`_ahead`) while one is read.
 
     If a page does not come, the next attempt asks for it again. A scan that was invalidated stays so until a seek.
@@ -128,12 +128,12 @@ class _PageReader:
             raise self._scan.invalidated(self._invalidated)
         while (call := self._ahead or self._ask()) is not None:
             self._ahead = call
-            answer = await self._answer_of(call)
+            value = await self._value_of(call)
             self._ahead = None
             if isinstance(call, EndScan):
                 self._scan.confirm()
                 continue
-            self._scan.take(answer)
+            self._scan.take(value)
             if self._scan.reads_ahead:
                 self._ahead = self._ask(held=True)
             if (look := self._scan.prepare()) is not None:
@@ -158,7 +158,7 @@ class _PageReader:
         if not is_finalizing():  # at the end of the program the worker notices that the client is gone
             self.leave()
 
-    async def _answer_of(self, call: Call) -> Any:
+    async def _value_of(self, call: Call) -> Any:
         """The value of a call. If this is cancelled, the call goes on, and the next attempt waits for it again."""
         try:
             return await self._pump.watch(call)

@@ -372,5 +372,5 @@ class Client(Lifetime):
             InvalidRequest: `timeout` is not allowed.
             Closed: The client was closed.
         """
-        figures: Stats = self._calls.one(GetStats(checked_timeout_ns(timeout)))
-        return figures
+        statistics: Stats = self._calls.one(GetStats(checked_timeout_ns(timeout)))
+        return statistics

@@ -21,7 +21,7 @@ from shardstore.client.calls.calls import Call
 from shardstore.client.driver import Driver
 from shardstore.client.forking import refusal, watch
 from shardstore.client.opening import Surroundings
-from shardstore.client.session.effects import Abandon, Await, Event, Resolve, Submit
+from shardstore.client.session.effects import Abandon, Await, Resolve, SessionEvent, Submit
 from shardstore.errors import Closed, InvalidRequest, Unavailable
 from shardstore.seams.transport import ClientTransport
 
@@ -236,12 +236,12 @@ class Pump:
         self._driver.receive(timeout_ns)
         self._receiving = False
 
-    def _inbox(self) -> list[Event]:
+    def _inbox(self) -> list[SessionEvent]:
         """Take all calls and events out of the inbox. Only the leader does this."""
         calls = []
         while self._submitted:
             calls.append(self._submitted.popleft())
-        events: list[Event] = [Submit(calls)] if calls else []
+        events: list[SessionEvent] = [Submit(calls)] if calls else []
         while self._events:
             events.append(self._events.popleft())
         return events

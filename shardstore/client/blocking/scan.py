@@ -168,7 +168,7 @@ class _PageReader:
         while (ticket := self._ahead or self._ask()) is not None:
             self._ahead = None
             try:
-                answer = self._pump.wait(ticket)
+                value = self._pump.wait(ticket)
             except ScanInvalidated as error:
                 self.leave()
                 self._invalidated = error.cause
@@ -176,7 +176,7 @@ class _PageReader:
             if isinstance(ticket.call, EndScan):
                 self._scan.confirm()
                 continue
-            self._scan.take(answer)
+            self._scan.take(value)
             if self._scan.reads_ahead:
                 self._ahead = self._ask(held=True)
             if (look := self._scan.prepare()) is not None:

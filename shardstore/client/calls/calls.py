@@ -202,8 +202,8 @@ class Administer(Call):
     request: AdminRequest
 
 
-def _router_first(figures: tuple[str | int, object]) -> int:
-    who, _ = figures
+def _router_first(entry: tuple[str | int, object]) -> int:
+    who, _ = entry
     return -1 if isinstance(who, str) else who
 
 

@@ -8,7 +8,7 @@ planning.py      makes the requests of a call, one for each segment
 lanes.py         requests, and the lanes in which they wait
 sender.py        moves requests from lanes onto links, and back
 succession.py    moves requests from a segment that is gone to those that replace it
-answers.py       decodes replies
+replies.py       decodes replies
 refusals.py      replies that are not OK, as errors
 collector.py     combines the replies to the parts of a call
 endings.py       errors and outcome tokens of calls that were not fully answered

@@ -48,5 +48,5 @@ class Resolve(NamedTuple):
     error: Exception | None
 
 
-Event: TypeAlias = Submit | Abandon | Await | Received | SendFailed | Tick
-Effect: TypeAlias = Send | Connect | Disconnect | Resolve
+SessionEvent: TypeAlias = Submit | Abandon | Await | Received | SendFailed | Tick
+SessionEffect: TypeAlias = Send | Connect | Disconnect | Resolve

@@ -7,11 +7,12 @@ from typing import Any
 
 from shardstore.client.calls.calls import Administer, Call, GetStats, Many, Single, is_write
 from shardstore.client.calls.outcome_token import UNKNOWABLE, OutcomeToken, PartInDoubt, from_bytes
-from shardstore.client.session.answers import place_of
 from shardstore.client.session.lanes import Request
 from shardstore.client.session.pacing import PRESSURE_MAX
-from shardstore.client.session.routing import ROUTER, Routing
+from shardstore.client.session.replies import place_of
+from shardstore.client.session.routing import Routing
 from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, ShardstoreError, Unavailable
+from shardstore.wire.link_names import ROUTER
 
 _MAY_BE_APPLIED = "the write, or a part of it, may have been applied"
 _MAY_GO_ON = "the change may go on, or be done"

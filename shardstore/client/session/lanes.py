@@ -128,7 +128,7 @@ class Request:
         return self.state is RequestState.DELAYED and refused is not None and refused.status is Status.BUSY
 
 
-Waiting: TypeAlias = Single | Request
+Queued: TypeAlias = Single | Request
 
 
 class Channel:
@@ -182,8 +182,8 @@ class Lane:
         self.channel = channel
         self.offered = False
         self.retries: deque[Request] = deque()
-        self.writes: deque[Waiting] = deque()
-        self.reads: deque[Waiting] = deque()
+        self.writes: deque[Queued] = deque()
+        self.reads: deque[Queued] = deque()
         self.turns: list[Request] = []
         self.heirs: Sequence[Lane] = ()
         self.refusal: Refused | None = None
@@ -204,11 +204,11 @@ class Lane:
         """Whether reads may be sent: not while an abandoned write is under way, as reads must come after it."""
         return not self.turns or not any(call.left for turn in self.turns for call in turn.calls)
 
-    def add(self, waiting: Waiting) -> None:
+    def add(self, waiting: Queued) -> None:
         """Queue it behind the others."""
         (self.writes if waiting.op in WRITES else self.reads).append(waiting)
 
-    def put_first(self, waiting: Waiting) -> None:
+    def put_first(self, waiting: Queued) -> None:
         """Queue it before the others."""
         (self.writes if waiting.op in WRITES else self.reads).appendleft(waiting)
 
@@ -230,7 +230,7 @@ class Lane:
                 return write
         return self._gather(self.reads) if self.reads and self.reads_may_go else None
 
-    def _gather(self, queue: deque[Waiting]) -> Request | None:
+    def _gather(self, queue: deque[Queued]) -> Request | None:
         """A request for the first item of the queue and, if that is a single operation, for others of its kind."""
         first = _pop(queue)
         if first is None or isinstance(first, Request):
@@ -291,7 +291,7 @@ def _body_of_singles(singles: list[Single]) -> tuple[tuple[bytes, ...], int]:
     return (keys.frame, values.frame), flags | _VALUE_FIXED * values.fixed
 
 
-def _pop(queue: deque[Waiting]) -> Waiting | None:
+def _pop(queue: deque[Queued]) -> Queued | None:
     while queue:
         waiting = queue.popleft()
         call: Call = waiting.calls[0] if isinstance(waiting, Request) else waiting
@@ -300,10 +300,10 @@ def _pop(queue: deque[Waiting]) -> Waiting | None:
     return None
 
 
-def _take_alike(queue: deque[Waiting], first: Single) -> list[Single]:
+def _take_alike(queue: deque[Queued], first: Single) -> list[Single]:
     """Take the other single operations of the same kind out of the queue, up to the limits of a gathered request."""
     taken: list[Single] = []
-    left: list[Waiting] = []
+    left: list[Queued] = []
     size = first.size
     for waiting in queue:
         alike = type(waiting) is Single and waiting.op is first.op and waiting.flags == first.flags

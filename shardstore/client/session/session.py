@@ -15,9 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 from shardstore.client.calls.calls import Call, EndScan, GetStats, ScanPage, Single, is_write
-from shardstore.client.session import answers, endings
+from shardstore.client.session import endings, replies
 from shardstore.client.session.collector import Collector
-from shardstore.client.session.effects import Abandon, Await, Effect, Event, Resolve, Submit
+from shardstore.client.session.effects import Abandon, Await, Resolve, SessionEffect, SessionEvent, Submit
 from shardstore.client.session.joining import Joining
 from shardstore.client.session.lanes import Channel, Lane, Request, RequestState
 from shardstore.client.session.pacing import PRESSURE_FREE, slowness_after
@@ -63,7 +63,7 @@ class Session:
         self._succession = Succession(self._routing, self._sender, self._settle)
         self._collector = Collector(self._settle, self._submit, self._succession)
         self._joining = Joining(finder, self._timers, self._sender, self._fail, self._send_again)
-        self._effects: list[Effect] = []
+        self._effects: list[SessionEffect] = []
         self._now_ns = 0
         self.late = 0
         self.malformed = 0
@@ -76,11 +76,11 @@ class Session:
             Tick: self._tick,
         }
 
-    def start(self, now_ns: int) -> list[Effect]:
+    def start(self, now_ns: int) -> list[SessionEffect]:
         """The effects before the first event."""
         return [*self._joining.start(now_ns)]
 
-    def handle(self, event: Event, now_ns: int) -> list[Effect]:
+    def handle(self, event: SessionEvent, now_ns: int) -> list[SessionEffect]:
         """Handle one event. Returns the effects."""
         self._now_ns = now_ns
         self._effects = []
@@ -220,16 +220,16 @@ class Session:
             if header.status == _OK:
                 self._answered(request, header, event.frames)
             else:
-                self._refused(request, answers.refused_of(request, header, event.frames))
+                self._refused(request, replies.refused_of(request, header, event.frames))
         except (MalformedMessage, InvalidColumn):
             self.malformed += 1
 
     def _answered(self, request: Request, header: Header, frames: list[bytes]) -> None:
         content: Any = None
         if request.op == _GET:
-            content = answers.values_of(request, header, frames[1])
-        elif request.op in answers.TELLING:
-            content = answers.content_of(request, header, frames)
+            content = replies.values_of(request, header, frames[1])
+        elif request.op in replies.TELLING:
+            content = replies.content_of(request, header, frames)
         request.lane.refusal = None
         if header.pressure > PRESSURE_FREE and request.op in WRITES:
             self._sender.slow_down(request, header.pressure, self._now_ns)

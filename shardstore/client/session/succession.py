@@ -23,7 +23,7 @@ from typing import Any
 
 from shardstore.client.calls.calls import Single
 from shardstore.client.calls.outcome_token import UNKNOWABLE
-from shardstore.client.session.lanes import Lane, Request, RequestState, Waiting, request_of_singles
+from shardstore.client.session.lanes import Lane, Queued, Request, RequestState, request_of_singles
 from shardstore.client.session.planning import requests_instead_of
 from shardstore.client.session.routing import Routing
 from shardstore.client.session.sender import Sender
@@ -73,7 +73,7 @@ class Succession:
             self._share_out(request)
         self._sender.end_turns(request)
 
-    def put_first(self, waiting: Waiting) -> None:
+    def put_first(self, waiting: Queued) -> None:
         """Queue it before others of its kind; if its segment is gone, with the heirs."""
         for heir, instead in self._of_heirs(waiting):
             heir.put_first(instead)
@@ -110,7 +110,7 @@ class Succession:
         among = [heir.key_range.intersection(request.shared) for heir in request.lane.heirs]
         return any(keys and keys.intersection(request.lane.key_range) != keys for keys in among)
 
-    def _of_heirs(self, waiting: Waiting) -> list[tuple[Lane, Waiting]]:
+    def _of_heirs(self, waiting: Queued) -> list[tuple[Lane, Queued]]:
         """What replaces a waiting item, each with its lane; nothing if the call is settled."""
         if isinstance(waiting, Request):
             return [(instead.lane, instead) for instead in self._instead_of(waiting)]

@@ -10,18 +10,18 @@ from shardstore.limits import MIB
 from tests.unit.worker_driver import WorkerDriver
 
 
-def figures(tmp_path: Path, number: int) -> dict[str, Any]:
+def statistics(tmp_path: Path, number: int) -> dict[str, Any]:
     root = tmp_path / str(number)
     root.mkdir()
     worker = WorkerDriver(root).serve()
     worker.put({b"key": bytes(MIB)})
     worker.sync()
-    return worker.core._figures(worker.now_ns)
+    return worker.core._statistics(worker.now_ns)
 
 
 def test_every_worker_and_the_sum_are_shown(tmp_path: Path) -> None:
     budget = {"bytes": 80 * MIB, "used": 2 * MIB, "free": 10 * MIB}
-    stats = {"router": {"budget": budget}, 0: figures(tmp_path, 0), 1: figures(tmp_path, 1)}
+    stats = {"router": {"budget": budget}, 0: statistics(tmp_path, 0), 1: statistics(tmp_path, 1)}
     table = list(lines(stats))
     assert len(table) == 2 + 3 * len(ROWS)
     assert table[1].split() == ["store", "buffers", "(granted)", "80.0", "2.0", "10.0", "free"]

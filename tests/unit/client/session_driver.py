@@ -9,7 +9,7 @@ from typing import Any
 from shardstore.client.calls.arguments import checked_keys, checked_values
 from shardstore.client.calls.calls import Call, Many, Open, Single
 from shardstore.client.calls.scan import Scan, scan_of
-from shardstore.client.session.effects import Abandon, Connect, Disconnect, Event, Resolve, Submit
+from shardstore.client.session.effects import Abandon, Connect, Disconnect, Resolve, SessionEvent, Submit
 from shardstore.client.session.session import Session
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.seams.effects import Received, Send, SendFailed, Tick
@@ -51,7 +51,7 @@ class SessionDriver:
             self.call(Open(TIMEOUT_NS))
             self.sent.clear()
 
-    def handle(self, event: Event) -> None:
+    def handle(self, event: SessionEvent) -> None:
         """Pass an event to the session."""
         effects = self.session.handle(event, self.now_ns)
         self.session.check_invariants()

@@ -10,10 +10,10 @@ from shardstore.identifiers import LIFE_NONCE_BITS
 from shardstore.limits import GIB, MIB, MILLISECOND_NS
 from shardstore.memory_plan import derive
 from shardstore.options import RouterOptions
-from shardstore.router.answers import CLIENTS, WORKERS
 from shardstore.router.core import RouterCore
 from shardstore.seams.effects import Effect, PeerGone, Received, Send, SendFailed, StopRequested, Tick
 from shardstore.seams.filesystem import Filesystem
+from shardstore.wire.link_names import CLIENTS, WORKERS
 from shardstore.wire.messages import (
     Assignments,
     Heartbeat,
@@ -164,7 +164,7 @@ class RouterDriver:
         """The route map that a client gets."""
         return RouteMap.from_document(self.routes().route_map)
 
-    def figures(self) -> dict[str, Any]:
+    def statistics(self) -> dict[str, Any]:
         """The router's own statistics."""
         [reply] = self.client_sends(b"asker", Header(Op.STATS, duration_ms=1_000))
         return document_of(Statistics, reply).figures

@@ -86,5 +86,5 @@ def test_drains_are_ordered_where_the_most_is_to_be_gained_when_someone_is_short
 def test_figures_tell_what_is_granted() -> None:
     budget = Budget(PLAN, range(PLAN.workers))
     wants(budget, 0, 1, 500)
-    figures = budget.figures()
+    figures = budget.statistics()
     assert (figures["granted"], figures["used"], figures["free"], figures["unheard"]) == (100, 50, 0, 2)

@@ -69,7 +69,7 @@ def test_figures_tell_of_requests_and_workers(router: RouterDriver) -> None:
     router.worker_sends(b"w0", Header(Op.GET, status=Status.OK, client=client, sequence=99), b"")
     router.handle(Received("clients", b"a", [b"garbage"]))
     router.now_ns += 3_000
-    figures = router.figures()
+    figures = router.statistics()
     assert figures == {
         "requests": {"get": 1, "stats": 1, "hello": 1, "register": 2, "ready": 1, "heartbeat": 1},
         "requests_in_flight": 1,
@@ -81,7 +81,7 @@ def test_figures_tell_of_requests_and_workers(router: RouterDriver) -> None:
         "ranges": 4,
         "changes": {"done": 0, "under_way": []},
         "unsplittable": [],
-        "budget": router.core._budget.figures(),
+        "budget": router.core._budget.statistics(),
         "stalls": {"now": 0, "events": []},
         "workers": {
             0: {
@@ -123,7 +123,7 @@ def test_operations_of_clients_are_not_for_workers(router: RouterDriver, op: Op)
 )
 def test_garbage_and_answers_nobody_asked_for_are_ignored(router: RouterDriver, link: str, frames: list[bytes]) -> None:
     assert router.handle(Received(link, b"peer", frames)) == []
-    assert router.figures()["messages_malformed"] == 1
+    assert router.statistics()["messages_malformed"] == 1
 
 
 @pytest.mark.parametrize(

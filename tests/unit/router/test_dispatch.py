@@ -60,7 +60,7 @@ def test_an_answer_is_passed_on_once_and_only_from_the_worker_that_was_asked(rou
     assert router.worker_sends(b"stranger", reply, b"value") == []
     assert len(router.worker_sends(b"w0", reply, b"value")) == 1
     assert router.worker_sends(b"w0", reply, b"value") == []
-    assert router.figures()["replies_unmatched"] == 3
+    assert router.statistics()["replies_unmatched"] == 3
 
 
 def test_a_retry_is_passed_on_again_and_its_answer_goes_to_the_newest_peer(router: RouterDriver) -> None:
@@ -69,10 +69,10 @@ def test_a_retry_is_passed_on_again_and_its_answer_goes_to_the_newest_peer(route
     retry = request._replace(flags=request.flags | Flag.RETRY)
     [passed] = router.client_sends(b"b", retry, b"key")
     assert passed == Send("workers", b"w0", [retry.encode(), b"key"])
-    assert router.figures()["requests_in_flight"] == 1
+    assert router.statistics()["requests_in_flight"] == 1
     [answered] = router.worker_sends(b"w0", request.reply(Status.OK), b"value")
     assert answered.peer == b"b"
-    assert router.figures()["bytes_in_flight"] == 0
+    assert router.statistics()["bytes_in_flight"] == 0
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_request_over_a_limit_is_told_which(
     [refused] = router.client_sends(b"a", get(1, 1, CLIENT, 1)._replace(**changes), bytes(body_bytes))
     assert what in refusal_of(refused, Status.INVALID).what
     assert (refused.link, refused.peer) == ("clients", b"a")
-    assert router.figures()["requests_in_flight"] == 0
+    assert router.statistics()["requests_in_flight"] == 0
 
 
 def test_requests_at_the_limits_are_passed_on(router: RouterDriver) -> None:
@@ -164,7 +164,7 @@ def test_bytes_in_flight_to_a_worker_are_bounded(router: RouterDriver, monkeypat
     refusal = refusal_of(refused, Status.BUSY)
     assert (refusal.used, refusal.limit) == (3 * weight, 2 * weight)
     assert header_of(refused).duration_ms == dispatch.RETRY_BUSY_MS
-    [stall] = router.figures()["stalls"]["events"]
+    [stall] = router.statistics()["stalls"]["events"]
     assert (stall["event"], stall["cause"]) == ("start", "bytes in flight to worker 0")
     [to_other] = router.client_sends(b"a", get(3, 1, CLIENT, 4), bytes(100))
     assert to_other.peer == b"w1"
@@ -180,7 +180,7 @@ def test_requests_of_a_worker_that_goes_away_end_unknown(router: RouterDriver) -
     assert [header_of(effect).sequence for effect in ended] == [1]
     assert "was lost before it replied" in refusal_of(ended[0], Status.UNKNOWN).what
     assert ended[0].peer == b"a"
-    assert router.figures()["requests_in_flight"] == 1
+    assert router.statistics()["requests_in_flight"] == 1
 
 
 def test_requests_of_a_worker_whose_connection_ends_end_unknown_at_once(router: RouterDriver) -> None:
@@ -221,10 +221,10 @@ def test_a_request_is_forgotten_a_second_after_its_deadline(router: RouterDriver
     router.client_sends(b"a", get(1, 1, CLIENT, 1, duration_ms=500), b"key")
     router.heartbeat(0, b"w0")
     router.pass_time(1_400)
-    assert router.figures()["requests_in_flight"] == 1
+    assert router.statistics()["requests_in_flight"] == 1
     router.pass_time(500)
-    assert router.figures()["requests_in_flight"] == 0
-    assert router.figures()["bytes_in_flight"] == 0
+    assert router.statistics()["requests_in_flight"] == 0
+    assert router.statistics()["bytes_in_flight"] == 0
     assert router.worker_sends(b"w0", get(1, 1, CLIENT, 1).reply(Status.OK), b"late") == []
 
 
@@ -232,5 +232,5 @@ def test_a_malformed_answer_is_not_passed_on(router: RouterDriver) -> None:
     router.client_sends(b"a", get(1, 1, CLIENT, 1), b"key")
     reply = Header(Op.GET, status=Status.OK, client=CLIENT, sequence=1)
     assert router.worker_sends(b"w0", reply, b"values", b"and more") == []
-    assert router.figures()["messages_malformed"] == 1
-    assert router.figures()["requests_in_flight"] == 1
+    assert router.statistics()["messages_malformed"] == 1
+    assert router.statistics()["requests_in_flight"] == 1

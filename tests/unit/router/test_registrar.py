@@ -49,7 +49,7 @@ def test_a_worker_that_refuses_everything_is_up_and_has_created_nothing(router: 
     assert serving == {3: 0, 4: 0}, "the disk may not accept new epochs"
     router.ready(b"w1", serving)
     assert [route.created for route in router.route_map()] == [False] * 4
-    told = router.figures()["workers"][1]
+    told = router.statistics()["workers"][1]
     assert (told["state"], told["failure"]) == ("up", "wal-1 at byte 56: damaged")
 
 
@@ -234,16 +234,16 @@ def test_leases_are_given_when_all_workers_have_reported(router: RouterDriver) -
     wants = LeaseReport(60 * MIB, 50 * MIB, 0, 400 * MIB)
     [early] = router.heartbeat(0, b"w0", report=wants)
     assert document_of(Lease, early) == Lease(60 * MIB, 0)
-    assert router.figures()["stalls"]["events"][0]["cause"] == "the budget has no memory left for worker 0"
+    assert router.statistics()["stalls"]["events"][0]["cause"] == "the budget has no memory left for worker 0"
     router.heartbeat(1, b"w1")
     [granted] = router.heartbeat(0, b"w0", report=wants)
     assert document_of(Lease, granted).lease == 400 * MIB
     router.lose_worker(b"w1")
-    assert router.figures()["budget"]["granted"] == 460 * MIB, "it may return with everything it had"
+    assert router.statistics()["budget"]["granted"] == 460 * MIB, "it may return with everything it had"
 
 
 def test_a_heartbeat_for_another_life_of_the_router_is_refused(router: RouterDriver) -> None:
     router.bring_up(0, b"w0")
     [refused] = router.heartbeat(0, b"w0", router=LIFE + 1)
     assert "register again" in refusal_of(refused, Status.STALE_ROUTE).what
-    assert router.figures()["budget"]["unheard"] == 2
+    assert router.statistics()["budget"]["unheard"] == 2

@@ -15,7 +15,7 @@ from shardstore.router.change_stage import Stage
 from shardstore.router.policies import topology_policy
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import StoreLoad
-from shardstore.router.steering import LOOK_NS, LOOK_RANGE_NS
+from shardstore.router.steering import LOOK_RANGE_NS, POLICY_INTERVAL_NS
 from shardstore.seams.effects import Effect, ReportWorkers, Send, Tick
 from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.topology_options import TopologyOptions
@@ -159,13 +159,13 @@ def test_a_dry_run_tells_and_does_nothing(store: Store) -> None:
 
 def test_a_worker_that_is_drained_gives_all_away_and_ends(store: Store) -> None:
     assert store.ask(Action.DRAIN_WORKER, 0) == []
-    assert store.router.figures()["workers"][0]["leaving"]
+    assert store.router.statistics()["workers"][0]["leaving"]
     effects = store.pass_time(5)
     assert store.owners() == [1, 1, 1, 1]
     assert reports_in(effects) == [(1,)]
     reply = reply_in(effects)
     assert [(each.kind, each.parents, each.worker) for each in reply.changes] == [("move", [1], 1), ("move", [2], 1)]
-    assert list(store.router.figures()["workers"]) == [1]
+    assert list(store.router.statistics()["workers"]) == [1]
     last = [each for each in effects if isinstance(each, Send) and header_of(each)[:3] == (Op.ROUTES, 0, Status.OK)][-1]
     assert list(decode(Routes, last.frames[1]).endpoints) == [1], "clients learn that it is gone"
     assert store.workers_wanted() == (1,)
@@ -195,10 +195,14 @@ def test_who_asks_for_a_departure_that_is_under_way_waits_for_it(store: Store) -
 def test_nothing_is_begun_for_who_may_have_asked_a_former_router(store: Store, action: Action) -> None:
     store.ask(action, sequence=77)
     store.restart()
-    before = (store.workers_wanted(), store.router.figures()["changes"], store.router.figures()["map_version"])
+    before = (store.workers_wanted(), store.router.statistics()["changes"], store.router.statistics()["map_version"])
     [refused] = store.ask(action, sequence=77, flags=Flag.RETRY)
     assert refusal_of(refused, Status.TOO_OLD).what == FORGOTTEN
-    assert (store.workers_wanted(), store.router.figures()["changes"], store.router.figures()["map_version"]) == before
+    assert (
+        store.workers_wanted(),
+        store.router.statistics()["changes"],
+        store.router.statistics()["map_version"],
+    ) == before
     assert reply_in(store.ask(Action.RANGES, flags=Flag.RETRY)).ranges, "requests that only read may be repeated"
 
 
@@ -208,7 +212,7 @@ def test_at_most_two_changes_empty_a_worker_at_a_time(store: Store) -> None:
     store.ask(Action.DRAIN_WORKER, 0)
     store.ask(Action.DRAIN_WORKER, 1)
     begun = orders_in(store.router.pass_time(2_000))
-    assert len(begun) == len(store.router.figures()["changes"]["under_way"]) == 2
+    assert len(begun) == len(store.router.statistics()["changes"]["under_way"]) == 2
     assert all(change.children[0].worker == 2 for change in begun)
 
 
@@ -216,7 +220,7 @@ def test_who_looks_sees_what_is_under_way_and_why(store: Store) -> None:
     store.ask(Action.DRAIN_WORKER, 0)
     [change, _] = orders_in(store.router.pass_time(2_000))
     store.router.pass_time(500)
-    [under_way, _] = store.router.figures()["changes"]["under_way"]
+    [under_way, _] = store.router.statistics()["changes"]["under_way"]
     assert 500 * MILLISECOND_NS <= under_way.pop("age_ns") < 2_500 * MILLISECOND_NS
     assert under_way == {
         "kind": "move",
@@ -226,7 +230,7 @@ def test_who_looks_sees_what_is_under_way_and_why(store: Store) -> None:
         "reason": "worker 0 leaves",
     }
     store.restart()
-    [under_way, _] = store.router.figures()["changes"]["under_way"]
+    [under_way, _] = store.router.statistics()["changes"]["under_way"]
     assert (under_way["stage"], under_way["reason"], under_way["age_ns"]) == ("pending", "", None)
 
 
@@ -249,7 +253,7 @@ def test_policies_look_after_a_report_less_often_at_many_ranges_and_always_when_
     for _ in range(10):
         store.router.worker_sends(b"w0", Header(Op.LOAD), encode(LoadReport(0, [])))
         store.pass_time(1)
-    assert len(looks) == pytest.approx(10 * SECOND_NS / (LOOK_NS + 1_000 * LOOK_RANGE_NS), abs=1)
+    assert len(looks) == pytest.approx(10 * SECOND_NS / (POLICY_INTERVAL_NS + 1_000 * LOOK_RANGE_NS), abs=1)
     before = len(looks)
     store.ask(Action.DRAIN_WORKER, 0)
     store.pass_time(5)
@@ -263,7 +267,7 @@ def test_departure_goes_on_in_the_next_router_whatever_was_done(store: Store) ->
     assert [change.parents[0].worker for change in begun] == [0, 0]
     store.do(begun[0])
     store.restart()
-    assert len(store.router.figures()["changes"]["under_way"]) == 1
+    assert len(store.router.statistics()["changes"]["under_way"]) == 1
     assert reports_in(store.pass_time(5)) == [(1,)]
 
 

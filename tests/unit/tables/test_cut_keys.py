@@ -42,21 +42,21 @@ def blocks_of(record: TableRecord) -> list[tuple[bytes, int]]:
     st.integers(2, 16),
 )
 def test_each_part_has_its_share_of_the_bytes(
-    drawn: list[tuple[int, int]], marked: list[tuple[int, int]], parts: int
+    drawn: list[tuple[int, int]], marked: list[tuple[int, int]], pieces: int
 ) -> None:
     tables = [table(number, first, blocks) for number, (first, blocks) in enumerate(drawn, 1)]
     marks = [(key_of(number), size) for number, size in marked]
     pieces = sorted([*(block for record in tables for block in blocks_of(record)), *marks])
-    cuts = cut_keys(tables, blocks_of, marks, parts)
+    cuts = cut_keys(tables, blocks_of, marks, pieces)
     assert cuts == sorted(set(cuts))
-    assert len(cuts) < parts
+    assert len(cuts) < pieces
     total = sum(size for _, size in pieces)
     largest: Counter[bytes] = Counter()
     for key, size in pieces:
         largest[key] += size
     for low, high in pairwise([b"", *cuts, b"z"]):
         part = sum(size for key, size in pieces if low <= key < high)
-        assert part <= total / parts + 2 * max(largest.values(), default=0)
+        assert part <= total / pieces + 2 * max(largest.values(), default=0)
     assert all(pieces[0][0] < cut <= pieces[-1][0] for cut in cuts)
 
 

@@ -11,7 +11,7 @@ from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.segment_options import DEFAULTS
 from shardstore.tables.table_format import Identity
-from shardstore.tables.table_reader import FEW_KEYS, Page, Table
+from shardstore.tables.table_reader import FEW_KEYS, LayerPage, Table
 from shardstore.wire.columns import decode
 from tests.unit.table_samples import (
     IDENTITY,
@@ -192,6 +192,6 @@ def test_another_table_of_the_same_name_and_size_is_refused() -> None:
         Table(filesystem, IDENTITY, record)
 
 
-def decoded(page: Page) -> tuple[list[bytes], list[bytes]]:
+def decoded(page: LayerPage) -> tuple[list[bytes], list[bytes]]:
     keys = decode(page.keys.frame, page.keys.fixed, page.entries, 1, LOTS)
     return keys, decode(page.values.frame, page.values.fixed, page.entries, 0, LOTS)

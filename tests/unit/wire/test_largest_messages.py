@@ -79,7 +79,7 @@ from shardstore.workers.maintenance.channel import PIECE_BYTES, ChannelClosed, r
 from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.segment.publishing import publish_manifest
-from shardstore.workers.statistics import RANGES_TOLD_MAX, _range_figures
+from shardstore.workers.statistics import RANGES_TOLD_MAX, _range_statistics
 from tests.unit.faulty_filesystem import FaultyFilesystem
 
 LARGE = 2**63 - 1
@@ -179,7 +179,7 @@ def statistics(count: int) -> Statistics:
     segment = 2**32 - 1
     keys = min(KEY_BYTES_MAX, BOUNDARY_BYTES_MAX // RANGES_TOLD_MAX)
     owned = OwnedRange(segment, KeyRange(b"a" * keys, b"b" * keys), segment, None, DedupWindow())
-    told = {**_range_figures(owned), "layers": dict.fromkeys(map(str, range(40)), LARGE), "last_failure": "f" * 200}
+    told = {**_range_statistics(owned), "layers": dict.fromkeys(map(str, range(40)), LARGE), "last_failure": "f" * 200}
     return Statistics({"ranges": [told] * min(count, RANGES_TOLD_MAX)})
 
 

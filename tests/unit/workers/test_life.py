@@ -151,7 +151,7 @@ def test_a_stop_while_log_files_are_released_still_tells_of_every_record(worker:
 def test_statistics_count_what_is_held(worker: WorkerDriver) -> None:
     worker.put({b"a": b"1"})
     worker.settle()
-    figures = worker.figures()
+    figures = worker.statistics()
     assert figures["ranges"][0]["overlay_entries"] == 1
     assert figures["buffered_bytes"] == figures["ranges"][0]["overlay_bytes"] > 0
     assert figures["wal"]["lsn_durable"] == 1

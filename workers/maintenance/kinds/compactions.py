@@ -52,7 +52,7 @@ class Compactions(JobKind[CompactSpec, CompactResult]):
         return CompactSpec(self._store, segment, chosen.kind, self._entropy.below(2**64), chosen.bottom)
 
     def finished(self, result: CompactResult, duration_ns: int, now_ns: int) -> list[Effect]:
-        """Read the new tables from now on, and answer each COMPACT that waited for this job."""
+        """Read the new tables from now on, and reply to each COMPACT that waited for this job."""
         owned = self._ranges[result.manifest.segment]
         owned.compactions.note_end(duration_ns, result.figures)
         self._releases.replace(owned, result.manifest)

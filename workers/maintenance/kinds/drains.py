@@ -96,8 +96,8 @@ class Drains(JobKind[DrainSpec, DrainResult]):
             return []
         return super().given_up(spec)
 
-    def answer_reached(self, owned: OwnedRange, drained_lsn: int) -> list[Effect]:
-        """Answer each FLUSH that is done, as the tables of the range hold everything up to this LSN."""
+    def reply_to_reached(self, owned: OwnedRange, drained_lsn: int) -> list[Effect]:
+        """Reply to each FLUSH that is done, as the tables of the range hold everything up to this LSN."""
         lsn = drained_lsn if owned.overlay.runs else inf
         return [asker.accept(self._writes.pressure) for asker in self._barriers.reached(owned.segment_id, lsn)]
 
@@ -106,4 +106,4 @@ class Drains(JobKind[DrainSpec, DrainResult]):
         owned.note_drained(tables)
         lsn = manifest.checkpoint_of(self._log_id)
         self._writes.note_drained(owned.overlay.drop_runs(lsn))
-        return self.answer_reached(owned, lsn)
+        return self.reply_to_reached(owned, lsn)

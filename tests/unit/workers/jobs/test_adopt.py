@@ -137,7 +137,7 @@ def test_a_split_gives_each_child_its_keys_and_both_the_file_at_the_border(worke
         for layer in segment.layers():
             content.update(content_of(layer))
         assert content == expected
-        figures = segment.figures()
+        figures = segment.statistics()
         assert figures["linked_bytes"] == segment.bytes
         assert figures["outside_bytes"] == sum(table.file_bytes for table in child.tables) - segment.bytes > 0
     total = sum(table.file_bytes for table in parent.tables)

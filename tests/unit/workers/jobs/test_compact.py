@@ -249,8 +249,8 @@ def test_layers_asked_are_counted_until_the_next_version() -> None:
     segment.get_many([b"key-00000", b"key-00001"])
     segment.get_many([b"key-%05d" % number for number in range(100)])
     assert (segment.keys_asked, segment.layers_asked) == (103, 1 + 3 + 100 + 99)
-    assert segment.figures()["deltas"] == 1
+    assert segment.statistics()["deltas"] == 1
     worker.compact(1)
     segment.replace(worker.manifest(1))
     assert (segment.keys_asked, segment.layers_asked) == (0, 0)
-    assert segment.figures()["parts"] == len(worker.manifest(1).main)
+    assert segment.statistics()["parts"] == len(worker.manifest(1).main)

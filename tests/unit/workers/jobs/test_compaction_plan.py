@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from shardstore.key_range import KeyRange
 from shardstore.tables.table_format import TableRecord
-from shardstore.workers.jobs.compaction_plan import Rewrite, Step, plan
+from shardstore.workers.jobs.compaction_plan import PlanStep, Rewrite, plan
 
 PART_MIN = 100
 LARGE = 500
@@ -50,7 +50,7 @@ class Tables:
             for step in steps
         ]
 
-    def check(self, steps: list[Step]) -> None:
+    def check(self, steps: list[PlanStep]) -> None:
         """Check that every key lies in exactly one step, and that a rewrite names all tables with keys in its range."""
         seen: list[bytes] = []
         for step in steps:

@@ -10,7 +10,7 @@ from shardstore.wire.wire_format import Op, Status
 from shardstore.workers.maintenance import compaction_choice
 from shardstore.workers.maintenance.compaction_policy import DELTAS_MAX, KEYS_ASKED_MIN, TOMBSTONES_MIN, choose
 from shardstore.workers.maintenance.drain_policy import LONG_REST_NS, REST_BYTES, REST_NS
-from shardstore.workers.maintenance.rest import LOOK_NS
+from shardstore.workers.maintenance.rest import REST_LOOK_NS
 from tests.unit.worker_driver import WorkerDriver
 
 VALUE = b"v" * 1000
@@ -33,11 +33,11 @@ def rest(worker: WorkerDriver, duration_ns: int) -> None:
 def test_what_is_not_written_any_more_is_drained(worker: WorkerDriver) -> None:
     put(worker, MANY)
     rest(worker, REST_NS - SECOND_NS)
-    assert worker.range_figures()["overlay_entries"] == MANY
+    assert worker.range_statistics()["overlay_entries"] == MANY
     rest(worker, SECOND_NS)
-    assert worker.range_figures()["overlay_entries"] == 0
-    assert worker.range_figures()["layers"]["table_entries"] == MANY
-    wal = worker.figures()["wal"]
+    assert worker.range_statistics()["overlay_entries"] == 0
+    assert worker.range_statistics()["layers"]["table_entries"] == MANY
+    wal = worker.statistics()["wal"]
     assert wal["lsn_checkpoint"] == wal["lsn_appended"], "the log is not needed any more"
 
 
@@ -45,15 +45,15 @@ def test_a_range_that_is_written_now_and_then_does_not_rest(worker: WorkerDriver
     for _ in range(10):
         put(worker, MANY)
         rest(worker, REST_NS - SECOND_NS)
-    assert worker.range_figures()["drains"]["finished"] == 0
+    assert worker.range_statistics()["drains"]["finished"] == 0
 
 
 def test_a_single_write_is_drained_after_a_long_rest(worker: WorkerDriver) -> None:
     put(worker, 1)
     rest(worker, LONG_REST_NS - SECOND_NS)
-    assert worker.range_figures()["overlay_entries"] == 1
+    assert worker.range_statistics()["overlay_entries"] == 1
     rest(worker, SECOND_NS)
-    assert worker.range_figures()["overlay_entries"] == 0
+    assert worker.range_statistics()["overlay_entries"] == 0
 
 
 def test_a_load_is_compacted_when_it_has_ended(worker: WorkerDriver) -> None:
@@ -61,12 +61,12 @@ def test_a_load_is_compacted_when_it_has_ended(worker: WorkerDriver) -> None:
         put(worker, MANY)
         assert worker.status(worker.ask(Op.FLUSH)) is None
         worker.settle()
-    assert worker.range_figures()["tables"] == 3
-    rest(worker, REST_NS + LOOK_NS)
-    assert worker.range_figures()["tables"] == 1
-    done = worker.range_figures()["compactions"]["finished"]
+    assert worker.range_statistics()["tables"] == 3
+    rest(worker, REST_NS + REST_LOOK_NS)
+    assert worker.range_statistics()["tables"] == 1
+    done = worker.range_statistics()["compactions"]["finished"]
     rest(worker, LONG_REST_NS)
-    assert worker.range_figures()["compactions"]["finished"] == done, "once is enough"
+    assert worker.range_statistics()["compactions"]["finished"] == done, "once is enough"
 
 
 def test_a_range_whose_keys_are_all_deleted_takes_no_space(worker: WorkerDriver) -> None:
@@ -80,7 +80,7 @@ def test_a_range_whose_keys_are_all_deleted_takes_no_space(worker: WorkerDriver)
     sequence = worker.ask(Op.FLUSH)
     worker.settle()
     assert worker.status(sequence) is Status.OK
-    figures = worker.range_figures()
+    figures = worker.range_statistics()
     assert (figures["file_bytes"], figures["tables"]) == (0, 0)
 
 
@@ -102,8 +102,8 @@ def test_a_segment_in_which_nothing_can_become_due_is_not_looked_at_before_its_n
         worker.ask(Op.FLUSH)
         worker.settle()
     assert max(looks) > 1
-    rest(worker, REST_NS + LOOK_NS)
-    assert worker.range_figures()["tables"] == 1
+    rest(worker, REST_NS + REST_LOOK_NS)
+    assert worker.range_statistics()["tables"] == 1
 
 
 def test_what_reads_or_rest_may_make_due_is_looked_at_again_only_then(
@@ -120,8 +120,8 @@ def test_what_reads_or_rest_may_make_due_is_looked_at_again_only_then(
     worker.get([b"absent %05d" % number for number in range(KEYS_ASKED_MIN)])
     worker.handle(Tick())
     assert looks == [2]
-    rest(worker, REST_NS + LOOK_NS)
-    assert worker.range_figures()["tables"] == 1
+    rest(worker, REST_NS + REST_LOOK_NS)
+    assert worker.range_statistics()["tables"] == 1
 
 
 def test_many_reads_make_a_compaction_due_without_another_version(worker: WorkerDriver) -> None:
@@ -134,4 +134,4 @@ def test_many_reads_make_a_compaction_due_without_another_version(worker: Worker
         worker.get([b"absent %05d" % number for number in range(KEYS_ASKED_MIN)])
         worker.handle(Tick())
         worker.settle()
-    assert worker.range_figures()["tables"] == 1
+    assert worker.range_statistics()["tables"] == 1

@@ -13,7 +13,7 @@ from shardstore.seams.effects import JobFailed, Tick
 from shardstore.wire.wire_format import Flag, Op, Status
 from shardstore.workers.jobs.specs import CompactionKind, CompactSpec, ReleaseSpec
 from shardstore.workers.maintenance.compaction_policy import DELTAS_MAX
-from shardstore.workers.maintenance.drain_pace import PAUSE_NS_MAX, pause_ns
+from shardstore.workers.maintenance.drain_pace import DRAIN_PAUSE_NS_MAX, pause_ns
 from shardstore.workers.maintenance.job_slot import RETRY_MAX_NS
 from shardstore.workers.ranges.owned_range import DELTAS_STOP
 from tests.unit.worker_driver import WorkerDriver
@@ -32,8 +32,8 @@ def test_stats_tell_which_layers_a_segment_has_and_why_it_was_compacted_last(wor
     for number in range(DELTAS_MAX):
         flushed(worker, {b"%d" % number: b"v"}, 1)
     worker.settle()
-    assert worker.figures()["jobs"]["last_compaction"].startswith(f"segment 1: {DELTAS_MAX} deltas")
-    layers = worker.range_figures()["layers"]
+    assert worker.statistics()["jobs"]["last_compaction"].startswith(f"segment 1: {DELTAS_MAX} deltas")
+    layers = worker.range_statistics()["layers"]
     assert (layers["deltas"], layers["parts"], layers["bottoms"]) == (0, 1, 0)
 
 
@@ -128,19 +128,19 @@ def overtake(worker: WorkerDriver) -> None:
 
 
 def state(worker: WorkerDriver) -> str:
-    return str(worker.range_figures()["state"])
+    return str(worker.range_statistics()["state"])
 
 
 def test_a_drain_overtakes_a_compaction_of_its_segment(worker: WorkerDriver) -> None:
     begin_compaction(worker)
     flush = begin_drain(worker, b"b")
-    assert worker.figures()["jobs"]["running"] == 2
+    assert worker.statistics()["jobs"]["running"] == 2
     overtake(worker)
     assert worker.status(flush) is Status.OK
-    assert (worker.figures()["jobs"]["running"], state(worker)) == (1, "MAINTENANCE_RUNNING")
+    assert (worker.statistics()["jobs"]["running"], state(worker)) == (1, "MAINTENANCE_RUNNING")
     end_compaction(worker)
     assert state(worker) == "READY"
-    layers = worker.range_figures()["layers"]
+    layers = worker.range_statistics()["layers"]
     assert (layers["parts"], layers["deltas"]) == (1, 1)
     assert worker.get([b"a", b"b"]) == [b"2", b"v"]
 
@@ -234,7 +234,7 @@ def test_very_many_deltas_are_compacted_before_there_are_more(worker: WorkerDriv
     stopped = begin_drain(worker, b"stopped")
     assert len(worker.jobs) == 1
     end_compaction(worker)
-    assert worker.range_figures()["layers"]["deltas"] == DELTAS_STOP - 2
+    assert worker.range_statistics()["layers"]["deltas"] == DELTAS_STOP - 2
     worker.settle()
     assert worker.status(stopped) is Status.OK
     assert worker.get([b"b0", b"stopped"]) == [b"v", b"v"]
@@ -255,7 +255,7 @@ def test_a_range_whose_compactions_fail_is_drained_all_the_same(worker: WorkerDr
     fail_compaction(worker)
     for number in range(DELTAS_STOP + 1):
         drain(worker, b"b%d" % number, 0)
-    assert worker.range_figures()["layers"]["deltas"] > DELTAS_STOP
+    assert worker.range_statistics()["layers"]["deltas"] > DELTAS_STOP
 
 
 @pytest.mark.parametrize("flags", [0, Flag.NO_WAIT])
@@ -271,4 +271,4 @@ def test_a_compaction_that_fails_again_and_again_keeps_no_other_segment_waiting(
 
 
 def test_a_pause_is_bounded() -> None:
-    assert pause_ns(PAUSE_NS_MAX, DELTAS_STOP) == PAUSE_NS_MAX
+    assert pause_ns(DRAIN_PAUSE_NS_MAX, DELTAS_STOP) == DRAIN_PAUSE_NS_MAX

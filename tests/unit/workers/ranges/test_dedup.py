@@ -7,8 +7,8 @@ import pytest
 
 from shardstore.identifiers import ClientId, RequestId
 from shardstore.limits import DEDUP_BYTES_MAX, DEDUP_CLIENTS, DEDUP_VALUES, DEDUP_WINDOW, MIB
-from shardstore.workers.ranges.dedup import DedupWindow, Noted, Verdict, WindowLimits
-from shardstore.workers.ranges.results import BARRED, FAILED, Result
+from shardstore.workers.ranges.dedup import DedupVerdict, DedupWindow, Noted, WindowLimits
+from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
 
 
 def request(client: int, sequence: int) -> RequestId:
@@ -19,7 +19,7 @@ def small(**limits: int) -> DedupWindow:
     return DedupWindow(WindowLimits(**limits))
 
 
-def note(window: DedupWindow, client: int, *sequences: int, result: Result = None) -> DedupWindow:
+def note(window: DedupWindow, client: int, *sequences: int, result: WriteResult = None) -> DedupWindow:
     """Note requests, and make all of them durable."""
     for sequence in sequences:
         window.note(request(client, sequence), sequence, sequence, result)
@@ -34,20 +34,20 @@ def reread(window: DedupWindow) -> DedupWindow:
 def test_known_sequence_is_a_duplicate_with_its_lsn() -> None:
     window = DedupWindow()
     window.note(request(7, 1), 11, 10)
-    assert window.judge(request(7, 1), retry=True) is Verdict.DUPLICATE
-    assert window.judge(request(7, 1), retry=False) is Verdict.DUPLICATE
+    assert window.judge(request(7, 1), retry=True) is DedupVerdict.DUPLICATE
+    assert window.judge(request(7, 1), retry=False) is DedupVerdict.DUPLICATE
     assert window.noted(request(7, 1)) == (11, None)
-    assert window.judge(request(7, 2), retry=True) is Verdict.NEW
-    assert window.judge(request(8, 1), retry=True) is Verdict.NEW
+    assert window.judge(request(7, 2), retry=True) is DedupVerdict.NEW
+    assert window.judge(request(8, 1), retry=True) is DedupVerdict.NEW
     window.note(request(7, 2), 12, 11)
     assert window.noted(request(7, 1)) == (0, None), "it is durable, so no reply has to wait for it"
 
 
 def test_sequence_below_the_window_is_too_old_even_when_it_was_never_applied() -> None:
-    window = note(small(runs=1), 7, 3, 5, 7, 9)
-    assert window.judge(request(7, 6), retry=True) is Verdict.TOO_OLD
-    assert window.judge(request(7, 5), retry=True) is Verdict.TOO_OLD
-    assert window.judge(request(7, 7), retry=True) is Verdict.DUPLICATE
+    window = note(small(spans=1), 7, 3, 5, 7, 9)
+    assert window.judge(request(7, 6), retry=True) is DedupVerdict.TOO_OLD
+    assert window.judge(request(7, 5), retry=True) is DedupVerdict.TOO_OLD
+    assert window.judge(request(7, 7), retry=True) is DedupVerdict.DUPLICATE
     assert [window.has_forgotten(request(7, sequence)) for sequence in (3, 4, 5, 6, 9)] == [True] * 3 + [False] * 2
 
 
@@ -55,18 +55,18 @@ def test_sequence_that_was_overtaken_is_never_applied() -> None:
     window = note(DedupWindow(), 7, 9)
     for known in (window, reread(window)):
         for retry in (False, True):
-            assert known.judge(request(7, 8), retry) is Verdict.TOO_OLD
-            assert known.judge(request(7, 10), retry) is Verdict.NEW
-        assert known.judge(request(8, 8), retry=False) is Verdict.NEW
+            assert known.judge(request(7, 8), retry) is DedupVerdict.TOO_OLD
+            assert known.judge(request(7, 10), retry) is DedupVerdict.NEW
+        assert known.judge(request(8, 8), retry=False) is DedupVerdict.NEW
 
 
 def test_retry_of_a_forgotten_client_is_too_old_and_its_new_requests_are_new() -> None:
     window = small(clients=2)
     for client in (1, 2, 1, 3):  # client 2 has been silent for longest
         window.note(request(client, client + len(window)), 0, 0)
-    assert window.judge(request(2, 3), retry=True) is Verdict.TOO_OLD
-    assert window.judge(request(2, 4), retry=False) is Verdict.NEW
-    assert window.judge(request(1, 1), retry=True) is Verdict.DUPLICATE
+    assert window.judge(request(2, 3), retry=True) is DedupVerdict.TOO_OLD
+    assert window.judge(request(2, 4), retry=False) is DedupVerdict.NEW
+    assert window.judge(request(1, 1), retry=True) is DedupVerdict.DUPLICATE
 
 
 @pytest.mark.parametrize("gap", [1, 2, 100, 2**40], ids="gap {}".format)
@@ -74,14 +74,14 @@ def test_as_many_writes_of_a_client_are_known_as_is_promised(gap: int) -> None:
     sequences = [gap * number for number in range(1, 3 * DEDUP_WINDOW)]
     window = reread(note(DedupWindow(), 7, *sequences))
     latest = sequences[-DEDUP_WINDOW::33]
-    assert [window.judge(request(7, each), retry=True) for each in latest] == [Verdict.DUPLICATE] * len(latest)
-    assert all(window.judge(request(7, each), retry=True) is not Verdict.NEW for each in sequences[::99])
+    assert [window.judge(request(7, each), retry=True) for each in latest] == [DedupVerdict.DUPLICATE] * len(latest)
+    assert all(window.judge(request(7, each), retry=True) is not DedupVerdict.NEW for each in sequences[::99])
     assert window.size_bytes < 40 * DEDUP_WINDOW
 
 
 def test_a_client_that_writes_to_one_range_is_known_by_a_single_run() -> None:
     window = note(DedupWindow(), 7, *range(1, 100_000))
-    assert window.judge(request(7, 1), retry=True) is Verdict.DUPLICATE
+    assert window.judge(request(7, 1), retry=True) is DedupVerdict.DUPLICATE
     assert window.size_bytes < 400
     assert len(msgpack.packb(window.to_carry())) < 100
 
@@ -100,7 +100,7 @@ def test_of_clients_that_write_to_several_ranges_in_turn_the_whole_window_fits()
     clients = [[client, *of_one[1:]] for client in range(1, DEDUP_CLIENTS + 1)]
     window = DedupWindow.from_document({"clients": clients})
     assert len(window) == DEDUP_CLIENTS
-    assert window.judge(request(1, 5 * DEDUP_WINDOW + 1), retry=True) is Verdict.DUPLICATE
+    assert window.judge(request(1, 5 * DEDUP_WINDOW + 1), retry=True) is DedupVerdict.DUPLICATE
     assert len(msgpack.packb(window.to_carry())) < window.size_bytes < DEDUP_BYTES_MAX
 
 
@@ -113,20 +113,20 @@ def test_whatever_clients_do_the_window_is_bounded_and_nothing_is_applied_twice(
     assert len(msgpack.packb(window.to_carry())) <= window.size_bytes
     assert 16 < len(window) <= 32
     for client in range(1, 64):
-        assert window.judge(request(client, 69 << 40), retry=True) is not Verdict.NEW
+        assert window.judge(request(client, 69 << 40), retry=True) is not DedupVerdict.NEW
 
 
 def test_who_was_silent_longest_is_reduced_before_anybody_is_forgotten() -> None:
     window = small(bytes_max=2_000)
     for client in (1, 2, 3, 4):
         note(window, client, *range(2, 200, 2))
-    assert window.judge(request(1, 198), retry=True) is Verdict.TOO_OLD
-    assert window.judge(request(1, 199), retry=True) is Verdict.NEW
-    assert window.judge(request(4, 198), retry=True) is Verdict.DUPLICATE
-    assert window.judge(request(9, 1), retry=True) is Verdict.NEW, "no client is forgotten"
+    assert window.judge(request(1, 198), retry=True) is DedupVerdict.TOO_OLD
+    assert window.judge(request(1, 199), retry=True) is DedupVerdict.NEW
+    assert window.judge(request(4, 198), retry=True) is DedupVerdict.DUPLICATE
+    assert window.judge(request(9, 1), retry=True) is DedupVerdict.NEW, "no client is forgotten"
     assert all(window.has_forgotten(request(1, sequence)) for sequence in (2, 197, 198))
     window.shrink(0)
-    assert window.judge(request(9, 1), retry=True) is Verdict.TOO_OLD
+    assert window.judge(request(9, 1), retry=True) is DedupVerdict.TOO_OLD
     assert (len(window), window.size_bytes) == (0, 0)
 
 
@@ -138,16 +138,16 @@ def test_after_a_day_of_silence_only_the_newest_number_of_a_client_is_known() ->
     window.pass_minute()
     aged = reread(window)  # minutes continue in the next process
     for known in (window, aged):
-        assert known.judge(request(7, 3), retry=True) is Verdict.DUPLICATE
+        assert known.judge(request(7, 3), retry=True) is DedupVerdict.DUPLICATE
         known.pass_minute()
         if known is aged:
             known._limits = WindowLimits(minutes=2)
             known.pass_minute()
-        assert known.judge(request(7, 5), retry=True) is Verdict.TOO_OLD
-        assert known.judge(request(7, 5), retry=False) is Verdict.TOO_OLD
-        assert known.judge(request(7, 6), retry=True) is Verdict.NEW
+        assert known.judge(request(7, 5), retry=True) is DedupVerdict.TOO_OLD
+        assert known.judge(request(7, 5), retry=False) is DedupVerdict.TOO_OLD
+        assert known.judge(request(7, 6), retry=True) is DedupVerdict.NEW
         assert known.has_forgotten(request(7, 5))
-    assert window.judge(request(8, 1), retry=True) is Verdict.DUPLICATE
+    assert window.judge(request(8, 1), retry=True) is DedupVerdict.DUPLICATE
 
 
 def test_the_latest_values_of_counters_are_known_and_of_older_ones_that_they_were_applied() -> None:
@@ -157,23 +157,23 @@ def test_the_latest_values_of_counters_are_known_and_of_older_ones_that_they_wer
         window.note(request(7, sequence), 0, 0, b"%d" % -sequence)
     for known in (window, reread(window)):
         for sequence in range(count - DEDUP_VALUES + 1, count + 1):
-            assert known.judge(request(7, sequence), retry=True) is Verdict.DUPLICATE
+            assert known.judge(request(7, sequence), retry=True) is DedupVerdict.DUPLICATE
             assert known.noted(request(7, sequence)) == Noted(0, b"%d" % -sequence)
-        assert known.judge(request(7, 1), retry=True) is Verdict.TOO_OLD, "the result is no longer known"
+        assert known.judge(request(7, 1), retry=True) is DedupVerdict.TOO_OLD, "the result is no longer known"
         assert known.noted(request(7, 1)) == Noted(0, None), "but it is known that it was applied"
 
 
-@pytest.mark.parametrize(("result", "verdict"), [(FAILED, Verdict.DUPLICATE), (BARRED, Verdict.TOO_OLD)])
-def test_what_was_not_applied_stays_so(result: Result, verdict: Verdict) -> None:
+@pytest.mark.parametrize(("result", "verdict"), [(FAILED, DedupVerdict.DUPLICATE), (BARRED, DedupVerdict.TOO_OLD)])
+def test_what_was_not_applied_stays_so(result: WriteResult, verdict: DedupVerdict) -> None:
     window = note(DedupWindow(), 7, 1)
     note(window, 7, 2, 3, result=result)
     note(window, 7, 4)
     for known in (window, reread(window)):
         assert [known.judge(request(7, each), retry=True) for each in (1, 2, 3, 4)] == [
-            Verdict.DUPLICATE,
+            DedupVerdict.DUPLICATE,
             verdict,
             verdict,
-            Verdict.DUPLICATE,
+            DedupVerdict.DUPLICATE,
         ]
         assert known.noted(request(7, 3)) == Noted(0, result)
 
@@ -185,31 +185,31 @@ def test_manifest_carries_only_what_is_durable() -> None:
     window.note(request(8, 1), 21, 9)
     window.note(request(7, 3), 22, 9, b"5")
     carried = DedupWindow.from_document(window.to_document(10))
-    assert carried.judge(request(7, 1), retry=True) is Verdict.DUPLICATE
-    assert carried.judge(request(7, 2), retry=True) is Verdict.NEW
-    assert carried.judge(request(8, 1), retry=True) is Verdict.NEW
+    assert carried.judge(request(7, 1), retry=True) is DedupVerdict.DUPLICATE
+    assert carried.judge(request(7, 2), retry=True) is DedupVerdict.NEW
+    assert carried.judge(request(8, 1), retry=True) is DedupVerdict.NEW
     carried = DedupWindow.from_document(window.to_document(21))
-    assert carried.judge(request(7, 2), retry=True) is Verdict.DUPLICATE
-    assert carried.judge(request(7, 3), retry=True) is Verdict.NEW
-    assert DedupWindow.from_document({}).judge(request(7, 1), retry=True) is Verdict.NEW
+    assert carried.judge(request(7, 2), retry=True) is DedupVerdict.DUPLICATE
+    assert carried.judge(request(7, 3), retry=True) is DedupVerdict.NEW
+    assert DedupWindow.from_document({}).judge(request(7, 1), retry=True) is DedupVerdict.NEW
 
 
 def test_what_is_replayed_from_the_log_is_known_once() -> None:
     window = note(DedupWindow(), 7, 1, 2)
     for sequence in (1, 2, 3):
         window.note_again(request(7, sequence), sequence, None)
-    assert [window.judge(request(7, each), retry=True) for each in (1, 2, 3)] == [Verdict.DUPLICATE] * 3
-    assert window.judge(request(7, 4), retry=True) is Verdict.NEW
+    assert [window.judge(request(7, each), retry=True) for each in (1, 2, 3)] == [DedupVerdict.DUPLICATE] * 3
+    assert window.judge(request(7, 4), retry=True) is DedupVerdict.NEW
 
 
 def test_floor_and_forgetting_survive_the_manifest() -> None:
-    window = small(runs=1, clients=1)
+    window = small(spans=1, clients=1)
     note(window, 1, 1)
     note(window, 2, 1, 3, 5, 7)
     carried = reread(window)
-    assert carried.judge(request(2, 1), retry=True) is Verdict.TOO_OLD
+    assert carried.judge(request(2, 1), retry=True) is DedupVerdict.TOO_OLD
     assert carried.has_forgotten(request(2, 1))
-    assert carried.judge(request(1, 1), retry=True) is Verdict.TOO_OLD
+    assert carried.judge(request(1, 1), retry=True) is DedupVerdict.TOO_OLD
 
 
 def test_joined_windows_know_what_any_of_them_knows() -> None:
@@ -221,35 +221,35 @@ def test_joined_windows_know_what_any_of_them_knows() -> None:
     right.note(request(8, 9), 30, 0)
     whole = DedupWindow.joined([left, right], 0)
     for sequence, lsn in ((1, 11), (2, 22), (3, 23), (4, 14)):
-        assert whole.judge(request(7, sequence), retry=True) is Verdict.DUPLICATE
+        assert whole.judge(request(7, sequence), retry=True) is DedupVerdict.DUPLICATE
         assert whole.noted(request(7, sequence)) == Noted(lsn, None)
-    assert whole.judge(request(7, 5), retry=False) is Verdict.NEW
-    assert whole.judge(request(8, 9), retry=True) is Verdict.DUPLICATE
-    assert left.judge(request(7, 2), retry=True) is Verdict.TOO_OLD, "they are unchanged"
+    assert whole.judge(request(7, 5), retry=False) is DedupVerdict.NEW
+    assert whole.judge(request(8, 9), retry=True) is DedupVerdict.DUPLICATE
+    assert left.judge(request(7, 2), retry=True) is DedupVerdict.TOO_OLD, "they are unchanged"
 
 
 def test_of_joined_windows_the_highest_floor_counts() -> None:
-    left, right = small(runs=1), DedupWindow()
+    left, right = small(spans=1), DedupWindow()
     note(left, 7, 10, 12, 14, 16)
     note(right, 7, 3)
     whole = DedupWindow.joined([left, right], 0)
-    assert whole.judge(request(7, 3), retry=True) is Verdict.DUPLICATE
+    assert whole.judge(request(7, 3), retry=True) is DedupVerdict.DUPLICATE
     for sequence in (4, 10):
-        assert whole.judge(request(7, sequence), retry=True) is Verdict.TOO_OLD
+        assert whole.judge(request(7, sequence), retry=True) is DedupVerdict.TOO_OLD
         assert whole.has_forgotten(request(7, sequence))
 
 
 def test_a_floor_above_all_that_another_window_knows_makes_nothing_known() -> None:
-    left, right = small(runs=1), DedupWindow()
+    left, right = small(spans=1), DedupWindow()
     note(left, 7, 50, 60)
     left.shrink(0)
     left = DedupWindow.from_document({"forgot": False, "clients": [[7, 60, {}, {}]]})
     note(right, 7, 3)
     whole = DedupWindow.joined([left, right], 0)
     verdicts = [whole.judge(request(7, sequence), retry=True) for sequence in (3, 4, 60, 61)]
-    assert verdicts == [Verdict.DUPLICATE, Verdict.TOO_OLD, Verdict.TOO_OLD, Verdict.NEW]
+    assert verdicts == [DedupVerdict.DUPLICATE, DedupVerdict.TOO_OLD, DedupVerdict.TOO_OLD, DedupVerdict.NEW]
     note(whole, 7, 70)
-    assert whole.judge(request(7, 65), retry=True) is Verdict.TOO_OLD
+    assert whole.judge(request(7, 65), retry=True) is DedupVerdict.TOO_OLD
     assert whole.noted(request(7, 65)) is None
 
 
@@ -259,10 +259,10 @@ def test_joined_clients_are_bounded_and_that_one_was_forgotten_is_known() -> Non
         note(left, client, 1)
     note(right, DEDUP_CLIENTS + 1, 1)
     whole = DedupWindow.joined([left, right], 0)
-    assert whole.judge(request(1, 1), retry=True) is Verdict.TOO_OLD
-    assert whole.judge(request(2, 1), retry=True) is Verdict.DUPLICATE
-    assert whole.judge(request(DEDUP_CLIENTS + 1, 1), retry=True) is Verdict.DUPLICATE
-    assert DedupWindow.joined([DedupWindow(), whole], 0).judge(request(1, 1), retry=True) is Verdict.TOO_OLD
+    assert whole.judge(request(1, 1), retry=True) is DedupVerdict.TOO_OLD
+    assert whole.judge(request(2, 1), retry=True) is DedupVerdict.DUPLICATE
+    assert whole.judge(request(DEDUP_CLIENTS + 1, 1), retry=True) is DedupVerdict.DUPLICATE
+    assert DedupWindow.joined([DedupWindow(), whole], 0).judge(request(1, 1), retry=True) is DedupVerdict.TOO_OLD
 
 
 def test_children_share_what_they_know_until_they_learn_more() -> None:
@@ -272,12 +272,12 @@ def test_children_share_what_they_know_until_they_learn_more() -> None:
     note(left, 7, 4)
     note(right, 7, 6)
     assert [window.judge(request(7, 4), retry=True) for window in (parent, left, right)] == [
-        Verdict.NEW,
-        Verdict.DUPLICATE,
-        Verdict.TOO_OLD,
+        DedupVerdict.NEW,
+        DedupVerdict.DUPLICATE,
+        DedupVerdict.TOO_OLD,
     ]
     note(parent, 7, 5)
-    assert left.judge(request(7, 5), retry=True) is Verdict.NEW
+    assert left.judge(request(7, 5), retry=True) is DedupVerdict.NEW
 
 
 def test_windows_of_different_age_are_joined_by_the_silence_of_their_clients() -> None:
@@ -289,7 +289,7 @@ def test_windows_of_different_age_are_joined_by_the_silence_of_their_clients() -
     whole = DedupWindow.joined([left, right], 0)
     whole._limits = WindowLimits(minutes=2)
     whole.pass_minute()
-    assert [whole.judge(request(client, 1), retry=True) for client in (7, 8)] == [Verdict.DUPLICATE] * 2
+    assert [whole.judge(request(client, 1), retry=True) for client in (7, 8)] == [DedupVerdict.DUPLICATE] * 2
 
 
 def test_what_is_carried_is_known_whatever_log_it_comes_to() -> None:
@@ -298,10 +298,10 @@ def test_what_is_carried_is_known_whatever_log_it_comes_to() -> None:
     window.note(request(7, 5), 1_000_001, 0, b"7")
     carried = reread(window)
     assert [carried.noted(request(7, sequence)) for sequence in (4, 5)] == [Noted(0, None), Noted(0, b"7")]
-    assert carried.judge(request(7, 3), retry=True) is Verdict.TOO_OLD
-    assert carried.judge(request(7, 6), retry=True) is Verdict.NEW
+    assert carried.judge(request(7, 3), retry=True) is DedupVerdict.TOO_OLD
+    assert carried.judge(request(7, 6), retry=True) is DedupVerdict.NEW
     drained = DedupWindow.from_document(carried.to_document(3))
-    assert drained.judge(request(7, 5), retry=True) is Verdict.DUPLICATE, "a manifest of another log keeps it"
+    assert drained.judge(request(7, 5), retry=True) is DedupVerdict.DUPLICATE, "a manifest of another log keeps it"
 
 
 def test_the_window_of_an_older_manifest_is_read() -> None:
@@ -314,7 +314,7 @@ def test_the_window_of_an_older_manifest_is_read() -> None:
     }
     assert [window.noted(request(7, sequence)) for sequence in (3, 6, 7, 11)] == [None] * 4
     assert [window.has_forgotten(request(7, sequence)) for sequence in (2, 3)] == [True, False]
-    assert window.judge(request(8, 1), retry=True) is Verdict.TOO_OLD
+    assert window.judge(request(8, 1), retry=True) is DedupVerdict.TOO_OLD
     assert reread(window).to_carry() == window.to_carry()
 
 
@@ -329,4 +329,4 @@ def test_splits_and_merges_keep_each_request_that_waits_for_the_log_once() -> No
     noted = window.noted(request(1, 3))
     assert noted is not None
     assert noted.lsn == 3
-    assert DedupWindow.from_document(window.to_document(1)).judge(request(1, 2), retry=True) is Verdict.NEW
+    assert DedupWindow.from_document(window.to_document(1)).judge(request(1, 2), retry=True) is DedupVerdict.NEW

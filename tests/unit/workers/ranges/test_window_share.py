@@ -14,7 +14,7 @@ from shardstore.limits import DEDUP_MINUTES, KIB
 from shardstore.memory_plan import derive
 from shardstore.seams.effects import Tick
 from shardstore.wire.wire_format import Flag, Status
-from shardstore.workers.ranges.dedup import DedupWindow, Verdict
+from shardstore.workers.ranges.dedup import DedupVerdict, DedupWindow
 from shardstore.workers.ranges.window_share import MINUTE_NS, WindowShare, fair_share, sizes_of
 from tests.unit.worker_driver import MEMORY, WorkerDriver
 
@@ -53,8 +53,8 @@ def test_large_windows_give_way_and_small_ones_stay() -> None:
     assert share.used_bytes <= 40 * KIB
     assert sum(sizes_of([large, small])) == share.used_bytes
     assert small.to_carry() == kept
-    assert large.judge(RequestId(ClientId(1), 38), retry=True) is Verdict.TOO_OLD
-    assert large.judge(RequestId(ClientId(200), 38), retry=True) is Verdict.DUPLICATE
+    assert large.judge(RequestId(ClientId(1), 38), retry=True) is DedupVerdict.TOO_OLD
+    assert large.judge(RequestId(ClientId(200), 38), retry=True) is DedupVerdict.DUPLICATE
 
 
 def test_what_children_share_counts_once() -> None:
@@ -65,15 +65,15 @@ def test_what_children_share_counts_once() -> None:
     share = WindowShare(4 * alone)
     share.pass_time(children, 0)
     assert share.used_bytes == sum(sizes_of(children))
-    assert all(child.judge(RequestId(ClientId(1), 38), retry=True) is Verdict.DUPLICATE for child in children)
+    assert all(child.judge(RequestId(ClientId(1), 38), retry=True) is DedupVerdict.DUPLICATE for child in children)
 
 
 def test_windows_grow_old_with_the_clock() -> None:
     share, window = WindowShare(100 * KIB), filled(1)
     for minute in range(DEDUP_MINUTES + 2):
-        assert window.judge(RequestId(ClientId(1), 38), retry=True) is Verdict.DUPLICATE
+        assert window.judge(RequestId(ClientId(1), 38), retry=True) is DedupVerdict.DUPLICATE
         share.pass_time([window], minute * MINUTE_NS)
-    assert window.judge(RequestId(ClientId(1), 38), retry=True) is Verdict.TOO_OLD
+    assert window.judge(RequestId(ClientId(1), 38), retry=True) is DedupVerdict.TOO_OLD
 
 
 def test_a_worker_keeps_its_windows_within_their_memory(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_worker_keeps_its_windows_within_their_memory(tmp_path: Path) -> None:
         worker.put({b"a": b"1"}, sequence=client, client=client << 32)
         worker.settle()
     worker.handle(Tick())
-    memory = worker.figures()["memory"]["windows"]
+    memory = worker.statistics()["memory"]["windows"]
     assert memory["allowed"] == 20 * KIB
     assert 10 * KIB < memory["used"] <= 20 * KIB
     answers = []

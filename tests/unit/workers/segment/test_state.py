@@ -6,13 +6,15 @@ from itertools import product
 
 import pytest
 
-from shardstore.workers.segment.state import TRANSITIONS, SegmentState, Step, after
+from shardstore.workers.segment.state import TRANSITIONS, SegmentState, SegmentStep, after
 
 READY, FREEZE, RUNNING = SegmentState.READY, SegmentState.FREEZE, SegmentState.MAINTENANCE_RUNNING
 ERROR, CLOSED = SegmentState.ERROR, SegmentState.CLOSED
+SEAL, START, SWAP, FAIL = SegmentStep.SEAL, SegmentStep.START, SegmentStep.SWAP, SegmentStep.FAIL
+RESUME, CONTINUE, DAMAGE, CLOSE = SegmentStep.RESUME, SegmentStep.CONTINUE, SegmentStep.DAMAGE, SegmentStep.CLOSE
 
 
-def walk(*steps: Step) -> list[SegmentState]:
+def walk(*steps: SegmentStep) -> list[SegmentState]:
     """The states reached from READY by these steps."""
     states = [READY]
     for step in steps:
@@ -21,43 +23,58 @@ def walk(*steps: Step) -> list[SegmentState]:
 
 
 def test_a_job_that_ends_well() -> None:
-    assert walk(Step.SEAL, Step.START, Step.SWAP, Step.RESUME) == [READY, FREEZE, RUNNING, FREEZE, READY]
+    assert walk(SEAL, START, SWAP, RESUME) == [
+        READY,
+        FREEZE,
+        RUNNING,
+        FREEZE,
+        READY,
+    ]
 
 
 def test_a_job_that_fails_is_followed_by_another_try() -> None:
-    failed = walk(Step.SEAL, Step.START, Step.FAIL, Step.RESUME, Step.SEAL)
+    failed = walk(SEAL, START, FAIL, RESUME, SEAL)
     assert failed == [READY, FREEZE, RUNNING, FREEZE, READY, FREEZE]
 
 
-@pytest.mark.parametrize("end", [Step.SWAP, Step.FAIL])
-def test_a_compaction_goes_on_when_the_drain_that_overtook_it_ends(end: Step) -> None:
-    states = walk(Step.SEAL, Step.START, Step.SEAL, Step.START, end, Step.CONTINUE, Step.SWAP, Step.RESUME)
+@pytest.mark.parametrize("end", [SWAP, FAIL])
+def test_a_compaction_goes_on_when_the_drain_that_overtook_it_ends(end: SegmentStep) -> None:
+    states = walk(
+        SEAL,
+        START,
+        SEAL,
+        START,
+        end,
+        CONTINUE,
+        SWAP,
+        RESUME,
+    )
     assert states == [READY, FREEZE, RUNNING, FREEZE, RUNNING, FREEZE, RUNNING, FREEZE, READY]
 
 
 @pytest.mark.parametrize("state", [READY, FREEZE, RUNNING])
 def test_damage_ends_all_maintenance(state: SegmentState) -> None:
-    assert after(state, Step.DAMAGE) is ERROR
-    assert [step for step in Step if (ERROR, step) in TRANSITIONS] == [Step.CLOSE]
+    assert after(state, DAMAGE) is ERROR
+    assert [step for step in SegmentStep if (ERROR, step) in TRANSITIONS] == [CLOSE]
 
 
 @pytest.mark.parametrize("state", [READY, FREEZE, RUNNING, ERROR])
 def test_everything_can_be_closed_once(state: SegmentState) -> None:
-    assert after(state, Step.CLOSE) is CLOSED
-    assert not [step for step in Step if (CLOSED, step) in TRANSITIONS]
+    assert after(state, CLOSE) is CLOSED
+    assert not [step for step in SegmentStep if (CLOSED, step) in TRANSITIONS]
 
 
-IMPOSSIBLE = sorted(set(product(SegmentState, Step)) - TRANSITIONS.keys())
+IMPOSSIBLE = sorted(set(product(SegmentState, SegmentStep)) - TRANSITIONS.keys())
 
 
 @pytest.mark.parametrize(("state", "step"), IMPOSSIBLE)
-def test_impossible_steps_are_refused(state: SegmentState, step: Step) -> None:
+def test_impossible_steps_are_refused(state: SegmentState, step: SegmentStep) -> None:
     with pytest.raises(AssertionError, match=f"no {step} of a segment that is {state}"):
         after(state, step)
 
 
 def test_where_steps_begin() -> None:
-    sources = {step: [state for state in SegmentState if (state, step) in TRANSITIONS] for step in Step}
-    assert sources[Step.SEAL] == [READY, RUNNING]
-    assert sources[Step.START] == sources[Step.RESUME] == sources[Step.CONTINUE] == [FREEZE]
-    assert sources[Step.SWAP] == sources[Step.FAIL] == [RUNNING]
+    sources = {step: [state for state in SegmentState if (state, step) in TRANSITIONS] for step in SegmentStep}
+    assert sources[SEAL] == [READY, RUNNING]
+    assert sources[START] == sources[RESUME] == sources[CONTINUE] == [FREEZE]
+    assert sources[SWAP] == sources[FAIL] == [RUNNING]

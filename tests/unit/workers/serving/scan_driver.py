@@ -83,9 +83,9 @@ def write(worker: WorkerDriver, pairs: dict[bytes, bytes]) -> Status | None:
     return worker.status(sequence)
 
 
-def figures(worker: WorkerDriver) -> dict[str, int]:
-    return worker.core._figures(worker.now_ns)["scans"]
+def statistics(worker: WorkerDriver) -> dict[str, int]:
+    return worker.core._statistics(worker.now_ns)["scans"]
 
 
 def open_scans_of(worker: WorkerDriver) -> int:
-    return figures(worker)["open"]
+    return statistics(worker)["open"]

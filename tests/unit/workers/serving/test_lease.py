@@ -48,7 +48,7 @@ def answer(worker: WorkerDriver, lease: int, drain: int = 0, before: int = 0) ->
 
 
 def memory(worker: WorkerDriver) -> dict[str, Any]:
-    figures: dict[str, Any] = worker.core._figures(worker.now_ns)
+    figures: dict[str, Any] = worker.core._statistics(worker.now_ns)
     return figures
 
 
@@ -174,7 +174,7 @@ def test_a_drain_takes_as_many_runs_of_a_range_as_fit(tmp_path: Path) -> None:
 
 
 def test_reads_are_refused_while_too_many_answers_wait(worker: WorkerDriver) -> None:
-    worker.unsent["answers"] = PLAN.answer_bytes + 1
+    worker.unsent["answers"] = PLAN.reply_bytes + 1
     get = worker.ask(Op.GET, [b"a"], entries=1, flags=1)
     scan = worker.ask(Op.SCAN, [encode(ScanRequest())])
     assert worker.status(get) is worker.status(scan) is Status.BUSY

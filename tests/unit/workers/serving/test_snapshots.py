@@ -23,7 +23,7 @@ from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.overlay import overlay
 from shardstore.workers.serving import open_scans, scanning
 from tests.unit.worker_driver import CLIENT, WorkerDriver
-from tests.unit.workers.serving.scan_driver import AtWorker, figures, open_scans_of, ten_keys, write
+from tests.unit.workers.serving.scan_driver import AtWorker, open_scans_of, statistics, ten_keys, write
 
 pytestmark = pytest.mark.usefixtures("small_pages")
 HELD = [ScanMode.SNAPSHOT, ScanMode.FULL_ISOLATION]
@@ -112,11 +112,11 @@ def test_a_small_layer_is_copied_for_scans_and_not_set_aside(worker: WorkerDrive
         scan.page()
         write(worker, {b"k1": b"new %d" % number})
     assert not worker.core._ranges[1].overlay.runs
-    assert figures(worker)["memory_bytes"] > 0
+    assert statistics(worker)["memory_bytes"] > 0
     for number, scan in enumerate(scans[1:]):
         assert scan.rest()[-1] == (b"k9", b"old"), number
     scans[0].rest()
-    assert figures(worker)["memory_bytes"] == 0
+    assert statistics(worker)["memory_bytes"] == 0
 
 
 def test_a_run_that_was_set_aside_is_drained_with_the_others_and_not_before(
@@ -149,7 +149,7 @@ def test_every_few_runs_that_are_set_aside_all_become_due(
         write(worker, {b"k1": b"new"})
     worker.settle()
     assert not worker.core._ranges[1].overlay.runs, "a drain has taken them"
-    assert figures(worker)["memory_bytes"] == 0
+    assert statistics(worker)["memory_bytes"] == 0
     assert [scan.page() for scan in scans] == [[(b"k2", b"old"), (b"k3", b"old")]] * len(scans)
 
 
@@ -181,7 +181,7 @@ def test_snapshots_go_on_from_the_tables_that_their_runs_were_drained_to(
     worker.ask(Op.FLUSH)
     worker.settle()
     assert not owned.overlay.runs
-    copies = figures(worker)["memory_bytes"]
+    copies = statistics(worker)["memory_bytes"]
     assert copies == 0 if aside_min == 0 else copies < KIB * KIB
     worker.ask(Op.COMPACT)
     worker.settle()
@@ -204,7 +204,7 @@ def test_a_snapshot_keeps_in_memory_what_a_job_has_drained_that_could_not_tell(w
     worker.handle(Tick())
     worker.settle()
     assert not worker.core._ranges[1].overlay.runs
-    assert figures(worker)["memory_bytes"] > 0
+    assert statistics(worker)["memory_bytes"] > 0
     assert shown + scan.rest() == [(b"k%d" % number, b"old") for number in range(10)]
 
 
@@ -386,7 +386,7 @@ def test_a_scan_is_refused_when_the_open_ones_hold_too_much_memory(tmp_path: Pat
             assert header.duration_ms == 0
             refused += 1
     assert refused > 5
-    assert figures(worker)["closed_early"] == 0
+    assert statistics(worker)["closed_early"] == 0
     assert [len(scan.rest()) for scan, _ in scans] == [rest for _, rest in scans]
     AtWorker(worker, ScanMode.SNAPSHOT).page()
 
@@ -396,9 +396,9 @@ def test_files_that_only_views_hold_are_bounded(worker: WorkerDriver, monkeypatc
     scan.page()
     worker.ask(Op.COMPACT)
     worker.settle()
-    held = figures(worker)["file_bytes"]
+    held = statistics(worker)["file_bytes"]
     assert held > 0
     monkeypatch.setattr(open_scans, "VIEW_FILE_BYTES_MAX", held - 1)
     worker.handle(Tick())
-    assert (open_scans_of(worker), figures(worker)["file_bytes"]) == (0, 0)
+    assert (open_scans_of(worker), statistics(worker)["file_bytes"]) == (0, 0)
     assert "of files that nothing else needs" in scan.why_not()

@@ -16,7 +16,7 @@ from shardstore.wire.messages import ScanRequest, decode
 from shardstore.wire.topology import Change, Progress
 from shardstore.wire.wire_format import Flag, Op, Status, decode_header
 from shardstore.workers.jobs.specs import AdoptSpec, CompactSpec
-from shardstore.workers.segment.state import Step
+from shardstore.workers.segment.state import SegmentStep
 from tests.simulation.sim_filesystem import SimFilesystem
 from tests.unit.topology_driver import CLIENT, TopologyDriver
 
@@ -407,9 +407,9 @@ def test_a_parent_that_a_job_still_has_when_it_is_to_go_goes_later() -> None:
         elif not place.inbox:
             cluster.run_job(0)
     parent = cluster.owned(1)
-    parent.take(Step.SEAL, Step.START)
+    parent.take(SegmentStep.SEAL, SegmentStep.START)
     order(cluster)
-    parent.take(Step.FAIL, Step.RESUME)
+    parent.take(SegmentStep.FAIL, SegmentStep.RESUME)
     cluster.pass_time()
     cluster.finish()
     assert cluster.segments_on_disk() == {route.segment for route in cluster.map}

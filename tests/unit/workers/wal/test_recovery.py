@@ -17,7 +17,7 @@ from shardstore.workers.wal.log_document import LogDocument, publish_log_documen
 from shardstore.workers.wal.reader import first_lsns, records_in
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, RECORD_HEADER_BYTES, FileHeader
 from shardstore.workers.wal.recovery import recover
-from shardstore.workers.wal.scan import DECISIONS, TailCut, TailPolicy, Verdict
+from shardstore.workers.wal.scan import DECISIONS, TailCut, TailPolicy, TailVerdict
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.wal_driver import (
     DIRECTORY,
@@ -85,8 +85,8 @@ def test_decisions_cover_every_case_and_never_cut_durable_bytes() -> None:
     assert sorted(DECISIONS, key=str) == sorted(cases, key=str)
     for (invalid, durable, policy), verdict in DECISIONS.items():
         cuts = invalid and not durable and policy is TailPolicy.TRUNCATE_INVALID_TAIL
-        assert (verdict is Verdict.CUT) == cuts
-        assert (verdict is Verdict.WHOLE) == (not invalid and not durable)
+        assert (verdict is TailVerdict.CUT) == cuts
+        assert (verdict is TailVerdict.WHOLE) == (not invalid and not durable)
 
 
 class TestIdentity:

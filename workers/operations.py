@@ -1,4 +1,4 @@
-"""Answers requests: passes each operation to the part of the worker that handles it."""
+"""Handles requests: passes each operation to the part of the worker that handles it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from shardstore.workers.topology.remote_reads import RemoteReads
 
 _READS = frozenset((Op.GET, Op.SCAN))
 _NEEDS_PARENTS = frozenset((Op.GET, Op.SCAN, Op.COMPARE_AND_SET, Op.INCREMENT))
-"""What a child cannot answer alone until it has files of its own."""
+"""What a child cannot reply to alone until it has files of its own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answering:
-    """The parts that answer. `figures` returns the worker's statistics, `unsent_bytes` the size of unsent answers."""
+class Operations:
+    """The parts that handle requests. `unsent_bytes` returns the size of unsent replies."""
 
     writes: WritePath
     scans: Scanning
@@ -36,21 +36,21 @@ class Answering:
     changes: Changes
     remote_reads: RemoteReads
     load: LoadMeter
-    figures: Callable[[int], dict[str, Any]]
+    statistics: Callable[[int], dict[str, Any]]
     unsent_bytes: Callable[[], int]
     unsent_bytes_max: int
 
-    def answer(self, owned: OwnedRange | None, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """Handle a request for a range, or for the worker (None). A SCAN that is not answered needs another turn.
+    def handle(self, owned: OwnedRange | None, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        """Handle a request for a range, or for the worker (None). A SCAN that gets no reply needs another turn.
 
         Raises InvalidRequest, Busy, ScanInvalidated, Corruption, StorageFailure.
         """
         if owned is None:
-            return [asker.accept(self.writes.pressure, (encode(Statistics(self.figures(now_ns))),))]
+            return [asker.accept(self.writes.pressure, (encode(Statistics(self.statistics(now_ns))),))]
         if owned.inheritance is not None and owned.inheritance.is_remote and asker.header.op in _NEEDS_PARENTS:
-            return self._answer_with_parents(owned, asker, frames, now_ns)
+            return self._read_with_parents(owned, asker, frames, now_ns)
         if asker.header.op in _READS:
-            self._check_answers()
+            self._check_unsent_replies()
         match asker.header.op:
             case Op.GET:
                 return [read_path.get(owned, asker, frames, self.writes.pressure, self.load)]
@@ -71,9 +71,7 @@ class Answering:
             case _:
                 raise InvalidRequest(f"operation {asker.header.op} is not for workers")
 
-    def _answer_with_parents(
-        self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int
-    ) -> list[Effect]:
+    def _read_with_parents(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Ask parents on other workers for what a GET does not find here. Other reads wait for the child's files."""
         if asker.header.op == Op.GET:
             parents = self.changes.parents_elsewhere(owned)
@@ -81,8 +79,8 @@ class Answering:
         failure = self.maintenance.last_failure or self.changes.full_disk_elsewhere(owned)
         return [asker.wait_for_files(owned.segment_id, failure)]
 
-    def _check_answers(self) -> None:
-        """Raise Busy if the answers that slow readers have not taken are too large."""
+    def _check_unsent_replies(self) -> None:
+        """Raise Busy if the replies that slow readers have not taken are too large."""
         unsent = self.unsent_bytes()
         if unsent > self.unsent_bytes_max:
             raise Busy("answers wait for slow readers", unsent, self.unsent_bytes_max, RETRY_UNMEASURED_NS)
