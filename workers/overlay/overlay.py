@@ -160,7 +160,7 @@ class Overlay:
         """Raise AssertionError if an invariant of this class does not hold."""
         if self.runs:
             self._check_runs()
-        assert all([pin.holders > 0 for pin in self._pins]), "a pin without a holder is kept"
+        assert all(pin.holders > 0 for pin in self._pins), "a pin without a holder is kept"
 
     def _check_runs(self) -> None:
         lsn = 0

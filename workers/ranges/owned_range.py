@@ -34,7 +34,7 @@ class OwnedRange:
     Below the overlay lies the `segment`, or the `inheritance` of a child that is not materialised yet. If the segment
     could not be opened, there is neither; `damage` says why, and nothing is served. `role` is the range's role in
     topology changes: a range with an inheritance is a child that waits or was adopted. The log holds no record of a
-    fenced parent above `fence_lsn`; 0 for ranges that are not fenced. (check_invariants)
+    fenced parent above `fence_lsn`; 0 for ranges that are not fenced. `check_invariants` checks all of this.
 
     `writes_applied` counts since the range was opened. Until `isolated_until_ns` a scan makes writers wait.
     `last_failure` says why the latest job failed; empty if it succeeded. `version_logged` is the version of the

@@ -225,7 +225,7 @@ class WalWriter:
         """Raise AssertionError if an invariant of this class does not hold."""
         assert self._lsn_durable <= self._lsn_appended < self._next_lsn, "LSNs are out of order"
         assert self._closed_bytes == sum([file.bytes for file in self._closed]), "closed files are miscounted"
-        assert all([one.lsn_last < following.lsn_first for one, following in pairwise(self._closed)]), "files overlap"
+        assert all(one.lsn_last < following.lsn_first for one, following in pairwise(self._closed)), "files overlap"
         above_durable = [file for file in self._closed if file.lsn_last > self._lsn_durable]
         assert [file for file, _ in self._unsynced] == above_durable, "a file that is not durable would not be synced"
         if self._active is not None:

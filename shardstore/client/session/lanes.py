@@ -157,7 +157,7 @@ class Channel:
         assert self.connected or not self.direct, "a link that is not connected is trusted"
         assert self.direct or not self.connected or self.grain, "a link that is not trusted would never be tried again"
         assert self.in_flight <= self.credits, "more messages are in flight than there are credits"
-        assert all([lane.offered for lane in self.ready]), "a lane is ready that was not offered"
+        assert all(lane.offered for lane in self.ready), "a lane is ready that was not offered"
         assert not self.ready or self.in_flight == self.credits, "a lane waits though there is a credit"
 
 
