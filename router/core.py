@@ -113,8 +113,7 @@ class RouterCore:
         return None
 
     def check_invariants(self) -> None:
-        """Raise AssertionError if an invariant of the route table, the budget or the requests does not hold."""
-        self._table.check_invariants()
+        """Raise AssertionError if an invariant of the budget or of the requests in flight does not hold."""
         self._budget.check_invariants()
         self._dispatch.in_flight.check_invariants()
 

@@ -90,7 +90,7 @@ class InFlight:
         charged: defaultdict[int, int] = defaultdict(int)
         for request in self._requests.values():
             charged[request.worker] += request.size_bytes
-        of_peers = Counter((request.peer, request.worker) for request in self._requests.values())
+        of_peers = Counter([(request.peer, request.worker) for request in self._requests.values()])
         assert self._of_peers == of_peers, "requests of peers are miscounted"
         assert charged == {worker: used for worker, used in self._bytes.items() if used}, "bytes are miscounted"
 

@@ -268,6 +268,16 @@ def _sees_no_third_key(bloom: BloomFilter, digests: Any) -> Any:
 _may_contain = BloomFilter.may_contain
 
 
+_CLOSE = OpenScans.close
+
+
+def _close_and_keep_page(scans: OpenScans, scan: OpenScan, why: str = "its last page was answered") -> None:
+    """Close a scan, but keep the page that was read ahead for it: no client notices, but memory is lost."""
+    pages = dict(scans.ahead._read)
+    _CLOSE(scans, scan, why)
+    scans.ahead._read = pages
+
+
 def _begin_anew(scans: OpenScans, owned: OwnedRange, mark: bytes, client: int, now_ns: int) -> OpenScan | None:
     """A scan that is no longer open continues with the present state of the range."""
     return scans._scans.get(mark)
@@ -448,6 +458,7 @@ MISTAKES: dict[str, Mistake] = {
     "reads a page ahead from what is there now": Mistake(
         (Patch(Scanning, "_read_ahead", _read_ahead_what_is_there_now),)
     ),
+    "keeps a page that it read ahead for a closed scan": Mistake((Patch(OpenScans, "close", _close_and_keep_page),)),
     "goes on with a scan that it has closed": Mistake((Patch(OpenScans, "of_mark", _begin_anew),), first_seed=34),
     "takes any state of a range for that of the mark": Mistake(
         (Patch(workers.serving.scanning, "_checked_state", lambda owned, mark: b"state"),)

@@ -88,7 +88,7 @@ class ActiveLayer:
         return None
 
     def check_invariants(self) -> None:
-        """Raise AssertionError if an invariant of this class, or of its order, does not hold.
+        """Raise AssertionError if an invariant of this class, or of its sorted form, does not hold.
 
         This walks over all entries.
         """

@@ -158,6 +158,11 @@ class Overlay:
 
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class does not hold."""
+        if self.runs:
+            self._check_runs()
+        assert all(pin.holders > 0 for pin in self._pins), "a pin without a holder is kept"
+
+    def _check_runs(self) -> None:
         lsn = 0
         for run in self.runs:
             assert lsn < run.lsn_first <= run.lsn_last, "runs overlap or are out of order"
@@ -166,7 +171,6 @@ class Overlay:
         due = [run.due for run in self.runs]
         assert due == sorted(due, reverse=True), "a run that is due lies above one that is not"
         assert due.count(False) <= RUNS_SET_ASIDE_MAX, "too many runs are set aside"
-        assert all(pin.holders > 0 for pin in self._pins), "a pin without a holder is kept"
 
     def check_ends_by(self, lsn_last: int) -> None:
         """Raise AssertionError if the overlay holds a write above this LSN, as far as its layers show."""

@@ -34,7 +34,7 @@ class OwnedRange:
     Below the overlay lies the `segment`, or the `inheritance` of a child that is not materialised yet. If the segment
     could not be opened, there is neither; `damage` says why, and nothing is served. `role` is the range's role in
     topology changes: a range with an inheritance is a child that waits or was adopted. The log holds no record of a
-    fenced parent above `fence_lsn`; 0 for ranges that are not fenced. (check_invariants)
+    fenced parent above `fence_lsn`; 0 for ranges that are not fenced. `check_invariants` checks all of this.
 
     `writes_applied` counts since the range was opened. Until `isolated_until_ns` a scan makes writers wait.
     `last_failure` says why the latest job failed; empty if it succeeded. `version_logged` is the version of the
@@ -237,13 +237,15 @@ class OwnedRange:
 
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class, or of its overlay, does not hold."""
-        below = [each for each in (self.segment, self.inheritance, self.damage) if each is not None]
-        assert len(below) == 1, "there is not one thing below the overlay"
+        missing = (self.segment, self.inheritance, self.damage).count(None)
+        assert missing == 2, "there is not one thing below the overlay"
         assert self.inheritance is None or self.role in (WAITING, ADOPTED), f"{self.role.label} has an inheritance"
         self.overlay.check_invariants()
-        assert self.role.is_fenced or not self.fence_lsn, "a range that is not fenced has the LSN of a fence"
-        newest = max([layer.lsn_first for layer in self.overlay.layers()])
-        assert newest <= self.fence_lsn or not self.role.is_fenced, "a write came after the fence"
+        if self.role.is_fenced:
+            newest = max([layer.lsn_first for layer in self.overlay.layers()])
+            assert newest <= self.fence_lsn, "a write came after the fence"
+        else:
+            assert not self.fence_lsn, "a range that is not fenced has the LSN of a fence"
 
     def value_bytes_mean(self) -> int:
         """About the mean size of an entry, at least 64 bytes. Parents on other workers are left out."""

@@ -223,11 +223,12 @@ class OpenScans:
         scans = self._scans.values()
         views = {scan.mark: scan.pinned for scan in scans if scan.pinned is not None}
         isolated = [scan.owned.segment_id for scan in scans if scan.pinned is None]
+        pins = [pin for view in views.values() for pin in view.pins]
         assert len(scans) <= self._scans_max, "too many scans are open"
         assert len(set(isolated)) == len(isolated), "two scans isolate a range"
         assert self._by_request == {scan.request: scan for scan in scans}, "a scan is not found by its request"
         assert len(self._by_request) == len(scans), "two scans are of one request"
-        assert self._pins == Counter(pin for view in views.values() for pin in view.pins), "pins are miscounted"
+        assert dict(self._pins) == {pin: pins.count(pin) for pin in pins}, "pins are miscounted"
         assert self.ahead.marks <= views.keys(), "pages are read ahead for a scan that has no view"
         self.ahead.check_invariants()
 

@@ -86,5 +86,6 @@ class PagesAhead:
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class does not hold."""
         assert len(self._read) <= self._pages_max, "too many pages were read ahead"
-        assert all(ahead.page.payload_bytes <= SCAN_PAGE_BYTES for ahead in self._read.values()), "a page is too large"
+        sizes = [ahead.page.payload_bytes for ahead in self._read.values()]
+        assert max(sizes, default=0) <= SCAN_PAGE_BYTES, "a page is too large"
         assert self._wanted.keys().isdisjoint(self._read), "a page that was read is to be read again"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Sequence
-from itertools import pairwise
+from operator import lt
 
 from shardstore.errors import Busy, DiskFull, InvalidRequest, NotWritable, StorageFailure
 from shardstore.identifiers import RequestId
@@ -239,10 +239,12 @@ class WritePath:
         """Raise AssertionError if an invariant of this class, or of the log, does not hold. `ranges`: all ranges."""
         assert self.buffered_bytes == sum([owned.overlay.size_bytes for owned in ranges]), "overlays are miscounted"
         assert self._logged_bytes == sum([each.admitted_bytes for each in self._logged]), "logged bytes are miscounted"
-        assert all(one.lsn < following.lsn for one, following in pairwise(self._logged)), "writes are out of order"
+        lsns = [logged.lsn for logged in self._logged]
+        assert all(map(lt, lsns, lsns[1:])), "writes are out of order"
+        lsn_applied = self.lsn_applied
         for owned in ranges:
-            owned.overlay.check_ends_by(self.lsn_applied)
-        assert self._asynchronous or self.lsn_applied <= self.wal.lsn_durable, "a write was applied before its sync"
+            owned.overlay.check_ends_by(lsn_applied)
+        assert self._asynchronous or lsn_applied <= self.wal.lsn_durable, "a write was applied before its sync"
         self.wal.check_invariants()
 
     def _admit(self, owned: OwnedRange, incoming_bytes: int, now_ns: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 
 from shardstore.client.calls.calls import Call, Single
@@ -196,8 +195,9 @@ class Sender:
 
     def check_invariants(self, channels: Iterable[Channel]) -> None:
         """Raise AssertionError if an invariant of this class does not hold. `channels`: all of the session."""
-        sent = Counter(request.channel for request in self._requests.values() if request.state is RequestState.SENT)
-        assert all(channel.in_flight == sent[channel] for channel in channels), "credits in use are miscounted"
+        sent = [request.channel for request in self._requests.values() if request.state is RequestState.SENT]
+        for channel in channels:
+            assert channel.in_flight == sent.count(channel), "credits in use are miscounted"
         for place, request in self._requests.items():
             assert place == (request.sequence, request.lane.segment), "a request is kept in a wrong place"
             assert request.state is not RequestState.DONE, "a request that is DONE is kept"

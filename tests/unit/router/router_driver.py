@@ -66,6 +66,7 @@ class RouterDriver:
         """Pass an event to the core."""
         effects = self.core.handle(event, self.now_ns)
         self.core.check_invariants()
+        self.core._table.check_invariants()
         return effects
 
     def pass_time(self, milliseconds: int) -> list[Effect]:

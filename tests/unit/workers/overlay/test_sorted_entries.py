@@ -123,3 +123,22 @@ def test_marks_of_many_pieces_together_count_about_what_there_is(pieces: int, re
     far = marks[-1].key
     nearer = sum(key >= far if reverse else key < far for key in keys)
     assert 750 <= nearer <= 1_100
+
+
+@pytest.mark.parametrize(
+    ("field", "broken", "what"),
+    [
+        ("keys", [b"a", b"b", b"a"], "a piece is not in order"),
+        ("values", [b"1", b"1", b"2"], "a piece holds a former value"),
+        ("keys", [b"a", b"b", b"d"], "an entry is missing, or is held twice"),
+    ],
+)
+def test_a_piece_that_is_not_as_promised_is_found(field: str, broken: list[bytes], what: str) -> None:
+    entries: dict[bytes, Stored] = dict.fromkeys([b"a", b"b", b"c", b"d"], b"1")
+    in_order = SortedEntries(entries)
+    in_order.check_invariants()
+    in_order.sort(3)
+    in_order.check_invariants()
+    in_order._pieces[0] = in_order._pieces[0]._replace(**{field: broken})
+    with pytest.raises(AssertionError, match=what):
+        in_order.check_invariants()
