@@ -15,7 +15,7 @@ RETRY_AFTER_NS = SECOND_NS // 10
 
 
 def split(topology: Topology, keys: Sequence[bytes], workers: Sequence[int]) -> Change:
-    """Split the range that holds these keys at each of them. The workers get the parts, in key order.
+    """Split the range that holds these keys at each of them. The workers get the pieces, in key order.
 
     Raises InvalidRequest, Busy.
     """

@@ -122,14 +122,14 @@ class LoadTable:
         report = self._reports.get(parent.segment) or _NOTHING
         if not report.cuts:
             return 1 / len(change.children)
-        parts = len(report.cuts) + 1
+        pieces = len(report.cuts) + 1
 
-        def parts_below(key: bytes) -> int:
-            return parts if key >= max(report.last, report.cuts[-1]) else bisect_right(report.cuts, key)
+        def pieces_below(key: bytes) -> int:
+            return pieces if key >= max(report.last, report.cuts[-1]) else bisect_right(report.cuts, key)
 
-        first = parts_below(child.start) if child.start > parent.start else 0
-        last = parts_below(child.end) if child.end != parent.end else parts
-        return (last - first) / parts
+        first = pieces_below(child.start) if child.start > parent.start else 0
+        last = pieces_below(child.end) if child.end != parent.end else pieces
+        return (last - first) / pieces
 
 
 _NOTHING = RangeReport(0, 0, 0, 0, 0)

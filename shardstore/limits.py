@@ -89,7 +89,7 @@ LOAD_KEYS_MAX = 32
 LOAD_KEY_BYTES_MAX = 256 * KIB
 """Bytes of sampled keys in one LOAD message. The busiest ranges get them first."""
 LOAD_CUTS_MAX = 15
-"""Keys that cut one range into parts of equal size."""
+"""Keys that cut one range into pieces of equal size."""
 LOAD_CUT_RANGES_MAX = 8
 """Ranges, the largest of a worker, for which one LOAD message has such keys."""
 

@@ -24,7 +24,7 @@ class RangeLoad(NamedTuple):
 
     `end` is empty for the last range. `size_bytes` counts live data. `appends_per_s`: the puts at the right end.
     `keys`: a sample of keys, taken at equal steps of work. `last`: the highest known key; empty if there is none.
-    `cuts`: keys that cut its bytes into parts of about equal size. `measured_ns`: the time of the measurement.
+    `cuts`: keys that cut its bytes into pieces of about equal size. `measured_ns`: the time of the measurement.
     `changing`: it is a parent or child of a change under way. `known`: it or its parents have reported.
     """
 

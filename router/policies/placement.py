@@ -24,10 +24,10 @@ def least_busy(loads: StoreLoad, workers: Collection[int]) -> int | None:
     return min(workers, key=work, default=None)
 
 
-def owners_of_parts(loads: StoreLoad, sizes: Sequence[float], home: int) -> tuple[int, ...]:
-    """Choose the owners of the parts of a range of worker `home`, in key order, so that they even out the bytes.
+def owners_of_pieces(loads: StoreLoad, sizes: Sequence[float], home: int) -> tuple[int, ...]:
+    """Choose the owners of the pieces of a range of worker `home`, in key order, so that they even out the bytes.
 
-    Each part goes to the worker that stores least so far, unless it would then store more than `home`.
+    Each piece goes to the worker that stores least so far, unless it would then store more than `home`.
     """
     stored: dict[int, float] = {worker: loads.size_bytes(worker) for worker in loads.receivers()}
     stored[home] -= sum(sizes)

@@ -1,6 +1,6 @@
-"""Chooses ranges to split, the keys to split at, and the workers that get the parts.
+"""Chooses ranges to split, the keys to split at, and the workers that get the pieces.
 
-**By bytes:** a range above the limit (sizes.py) is split into parts that are well below it. The parts go to the workers
+**By bytes:** a range above the limit (sizes.py) is split into pieces well below it. The pieces go to the workers
 where they even out the bytes. A range that is filled at its right end is split behind its last key too, and a little
 earlier. The left child is full and rests. The right child is empty and goes to another worker, so the hot edge moves
 from worker to worker. It stays if the other worker already has so many hot edges that it would become the busier one.
@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from shardstore.limits import KEY_BYTES_MAX
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import RangeLoad, StoreLoad
-from shardstore.router.policies.placement import APART_SHARE, gain, least_busy, owners_of_parts
+from shardstore.router.policies.placement import APART_SHARE, gain, least_busy, owners_of_pieces
 from shardstore.router.policies.plan import Plan, PlanKind, Unsplittable
 from shardstore.router.policies.sizes import has_rested, share_bytes, split_bytes
 from shardstore.topology_options import TopologyOptions
@@ -38,7 +38,7 @@ APPEND_SHARE_MIN = 0.8
 APPEND_FULL_SHARE = 0.75
 """Such a range is split once it has this share of the limit, so that the left child is not split again."""
 PART_SHARE = 0.6
-"""The maximum size of the parts of a split, as a share of the limit, if the cuts allow it."""
+"""The maximum size of the pieces of a split, as a share of the limit, if the cuts allow it."""
 APPEND_LOAD_MIN = 0.5
 """The load of a range is at its right end if at least this share of its operations are appends."""
 APPEND_BYTES_SHARE = 0.5
@@ -111,22 +111,22 @@ def _by_bytes(load: RangeLoad, loads: StoreLoad, limit: int, part_bytes: float) 
     keys = _even_cuts(load, math.ceil(load.size_bytes / part_bytes))
     if not keys:
         return _at_end(load, at_end, loads, what) if at_end else None
-    workers = owners_of_parts(loads, [load.size_bytes / (len(keys) + 1)] * (len(keys) + 1), load.worker)
+    workers = owners_of_pieces(loads, [load.size_bytes / (len(keys) + 1)] * (len(keys) + 1), load.worker)
     if at_end:
         keys, workers = (*keys, at_end), (*workers, _edge_taker(load, loads))
     return Plan(PlanKind.SPLIT, (load.segment,), workers, what, keys)
 
 
-def _even_cuts(load: RangeLoad, parts: int) -> tuple[bytes, ...]:
-    """The keys that cut a range into `parts` parts of about equal bytes, or into fewer if there are too few cuts."""
+def _even_cuts(load: RangeLoad, pieces: int) -> tuple[bytes, ...]:
+    """The keys that cut a range into `pieces` pieces of about equal bytes, or into fewer if there are too few cuts."""
     known = [key for key in load.cuts if load.can_split_at(key)]
     if not known:
         median = sorted(load.keys)[len(load.keys) // 2] if load.keys else b""
         return (median,) if load.can_split_at(median) else ()
-    parts = max(2, parts)
-    if 2 * parts > len(known) + 1:  # a choice of these keys would not be even
+    pieces = max(2, pieces)
+    if 2 * pieces > len(known) + 1:  # a choice of these keys would not be even
         return tuple(known)
-    return tuple(known[(len(known) + 1) * part // parts - 1] for part in range(1, parts))
+    return tuple(known[(len(known) + 1) * piece // pieces - 1] for piece in range(1, pieces))
 
 
 def _by_load(load: RangeLoad, loads: StoreLoad, limit: int) -> Plan | Unsplittable | None:

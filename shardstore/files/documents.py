@@ -64,17 +64,17 @@ def decode_document(path: str, data: bytes, magic: bytes, version: int) -> dict[
 
 def publish(filesystem: Filesystem, path: str, data: bytes) -> None:
     """Replace the file at `path` with this content, atomically and durably."""
-    publish_parts(filesystem, path, [data])
+    publish_pieces(filesystem, path, [data])
 
 
-def publish_parts(filesystem: Filesystem, path: str, parts: Sequence[Buffer]) -> None:
+def publish_pieces(filesystem: Filesystem, path: str, pieces: Sequence[Buffer]) -> None:
     """Like `publish`, for content in several pieces."""
     temporary = path + TEMPORARY_SUFFIX
     if filesystem.exists(temporary):
         filesystem.remove(temporary)
     file = filesystem.create(temporary)
     try:
-        file.append(parts)
+        file.append(pieces)
         file.sync()
     except NotWritable:  # the disk may be full: free the space of the temporary file
         with suppress(StorageFailure):

@@ -29,7 +29,7 @@ LONG_READ_BYTES = 512 * KIB
 LONG_READS_MAX = 4
 """Maximum number of consecutive reads of one long message before other connections get their turn."""
 _CRUMB_BYTES_MAX = 4 * KIB
-"""Parts up to this size are joined at once: a bytes object for each could take more memory than its content."""
+"""Pieces up to this size are joined at once: a bytes object for each could take more memory than its content."""
 _JOINED_BYTES_MAX = 16 * KIB
 """Frames of longer messages are sent without a copy; for shorter messages, joining them is cheaper."""
 _FLAGS: int = MSG_NOSIGNAL
@@ -84,21 +84,21 @@ class Stream:
         preamble = _PREAMBLE.pack(len(sizes), *sizes, *_NO_FRAMES[len(sizes) :])
         self._send([preamble, *frames], _PREAMBLE.size + sum(sizes))
 
-    def _send(self, parts: list[bytes], size: int) -> None:
-        """Send bytes given in several parts. Raises Gone."""
+    def _send(self, pieces: list[bytes], size: int) -> None:
+        """Send bytes given in several pieces. Raises Gone."""
         if self._unsent:
-            self._keep(parts, 0, size)
+            self._keep(pieces, 0, size)
             return
         if size <= _JOINED_BYTES_MAX:
-            parts = [b"".join(parts)]
+            pieces = [b"".join(pieces)]
         try:
-            sent = self.socket.send(parts[0], _FLAGS) if len(parts) == 1 else self.socket.sendmsg(parts, (), _FLAGS)
+            sent = self.socket.send(pieces[0], _FLAGS) if len(pieces) == 1 else self.socket.sendmsg(pieces, (), _FLAGS)
         except BlockingIOError:
             sent = 0
         except OSError as error:
             raise Gone(str(error)) from None
         if sent < size:
-            self._keep(parts, sent, size)
+            self._keep(pieces, sent, size)
 
     def send_waiting(self) -> None:
         """Send waiting bytes, as many as the socket accepts. Raises Gone."""
@@ -183,51 +183,51 @@ class Stream:
                 return [frames]
         return []
 
-    def _keep(self, parts: list[bytes], sent: int, size: int) -> None:
+    def _keep(self, pieces: list[bytes], sent: int, size: int) -> None:
         """Keep the unsent rest of a message. Raises Gone if too much is waiting."""
         self._unsent_bytes += size - sent
         if self._unsent_bytes > OUTBOX_BYTES_MAX:
             raise Gone("the other side does not read")
-        for part in parts:
-            if sent < len(part):
-                self._unsent.append(memoryview(part)[sent:])
-            sent = max(sent - len(part), 0)
+        for piece in pieces:
+            if sent < len(piece):
+                self._unsent.append(memoryview(piece)[sent:])
+            sent = max(sent - len(piece), 0)
 
 
 class FramePieces:
-    """A frame that arrives in parts. It takes about as much memory as has arrived, however small the parts."""
+    """A frame that arrives in pieces. It takes about as much memory as has arrived, however small the pieces."""
 
     def __init__(self, size: int, is_kept: bool = True) -> None:
         """If not `is_kept`, the bytes are counted and dropped."""
         self.size = size
         self.missing = size
         self.is_kept = is_kept
-        self._parts: list[bytes | bytearray] = []
+        self._pieces: list[bytes | bytearray] = []
 
     @property
     def held_bytes(self) -> int:
         """Number of bytes held in memory."""
         return self.size - self.missing if self.is_kept else 0
 
-    def add(self, part: bytes) -> None:
+    def add(self, piece: bytes) -> None:
         """Add the next bytes."""
-        self.missing -= len(part)
+        self.missing -= len(piece)
         if not self.is_kept:
             return
-        if len(part) > _CRUMB_BYTES_MAX:
-            self._parts.append(part)
-        elif self._parts and type(self._parts[-1]) is bytearray:
-            self._parts[-1] += part
+        if len(piece) > _CRUMB_BYTES_MAX:
+            self._pieces.append(piece)
+        elif self._pieces and type(self._pieces[-1]) is bytearray:
+            self._pieces[-1] += piece
         else:
-            self._parts.append(bytearray(part))
+            self._pieces.append(bytearray(piece))
 
     def whole(self) -> bytes:
         """Return the frame, of which nothing may be missing; empty if it was not kept."""
-        return b"".join(self._parts)
+        return b"".join(self._pieces)
 
 
 class _LongMessage:
-    """A message that arrives in parts. If it is too long, only its first frame is kept."""
+    """A message that arrives in pieces. If it is too long, only its first frame is kept."""
 
     def __init__(self, sizes: list[int], is_too_long: bool) -> None:
         self._left = [FramePieces(size, not is_too_long or not at) for at, size in enumerate(sizes)]
@@ -237,7 +237,7 @@ class _LongMessage:
     @property
     def held_bytes(self) -> int:
         """Number of bytes held in memory."""
-        return sum(map(len, self._frames)) + sum([parts.held_bytes for parts in self._left])
+        return sum(map(len, self._frames)) + sum([pieces.held_bytes for pieces in self._left])
 
     @property
     def missing(self) -> int:
@@ -248,15 +248,15 @@ class _LongMessage:
         """Add the next bytes of this message; return its frames if it is complete."""
         at = 0
         while self._left:
-            parts = self._left[-1]
-            end = at + parts.missing
-            parts.add(data[at:end])
-            if parts.missing:
+            pieces = self._left[-1]
+            end = at + pieces.missing
+            pieces.add(data[at:end])
+            if pieces.missing:
                 return None
             at = end
             self._left.pop()
-            if parts.is_kept:
-                self._frames.append(parts.whole())
+            if pieces.is_kept:
+                self._frames.append(pieces.whole())
         return self._frames
 
 

@@ -67,11 +67,11 @@ class ZmtpStream(Stream):
 
     def send(self, frames: Sequence[bytes]) -> None:
         """Send a message; bytes that the socket does not accept are kept and sent later. Raises Gone."""
-        parts: list[bytes] = []
+        pieces: list[bytes] = []
         for frame in frames:
-            parts += (_head(_MORE, len(frame)), frame)
-        parts[-2] = _head(0, len(frames[-1]))
-        self._send(parts, sum(map(len, parts)))
+            pieces += (_head(_MORE, len(frame)), frame)
+        pieces[-2] = _head(0, len(frames[-1]))
+        self._send(pieces, sum(map(len, pieces)))
 
     def close(self) -> None:
         """Close the socket; drop unsent bytes and an incomplete message."""

@@ -7,12 +7,12 @@ segment.py            an open segment
   open_tables.py        the tables of a segment, each opened on first use
 chunk.py              what a read of a layer returns
 stretches.py          how a reader finds parts of a range with a wanted number of entries
-cut_keys.py           keys that cut a range into parts of equal size
+cut_keys.py           keys that cut a range into pieces of equal size
 table_format.py       the table file
 table_reader.py       reads a table
   virtual_part.py       a table of which only the keys within bounds count
   table_file.py         the mapped file and its sections
-  table_parts.py        index, filter, blocks and columns of an open table
+  section_readers.py    index, filter, blocks and columns of an open table
   column_reader.py      reads a column
   column_items.py       the items of a column in memory
   prefixed_reader.py    reads keys that are stored without their common prefix

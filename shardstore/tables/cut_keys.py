@@ -1,4 +1,4 @@
-"""Finds the keys that cut a range into parts of about equal size, where a split by size would cut it."""
+"""Finds the keys that cut a range into pieces of about equal size, where a split by size would cut it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def cut_keys(
     tables: Sequence[TableRecord],
     blocks_of: Callable[[TableRecord], Iterable[tuple[bytes, int]]],
     marks: Iterable[tuple[bytes, int]],
-    parts: int,
+    pieces: int,
 ) -> list[bytes]:
-    """Return at most `parts` - 1 keys in order; fewer if too little is known. All are above the lowest known key.
+    """Return at most `pieces` - 1 keys in order; fewer if too little is known. All are above the lowest known key.
 
     `blocks_of` returns the first key and the size of each block of a table. It is called only for tables that overlap
     an interval in which a cut must lie; other tables are weighed as a whole. `marks` are keys outside all tables, with
@@ -25,20 +25,20 @@ def cut_keys(
     total_bytes = sum([table.share_bytes for table in tables]) + sum([size for _, size in marks])
     if not total_bytes:
         return []
-    wanted = [total_bytes * part / parts for part in range(1, parts)]
+    wanted = [total_bytes * piece / pieces for piece in range(1, pieces)]
     earliest = _where_reached([*((table.key_first, table.share_bytes) for table in tables), *marks], wanted)
     latest = _where_reached([*((table.key_last, table.share_bytes) for table in tables), *marks], wanted)
     stretches = list(zip(earliest, latest, strict=True))
-    pieces = marks
+    weighed = marks
     for table in tables:
         if any(table.key_first <= last and table.key_last >= first for first, last in stretches):
-            pieces.extend(blocks_of(table))
+            weighed.extend(blocks_of(table))
         else:
-            pieces.append((table.key_first, table.share_bytes))
-    pieces.sort()
-    bytes_before = list(accumulate((size for _, size in pieces[:-1]), initial=0))
-    cuts = {pieces[min(bisect_left(bytes_before, reached), len(pieces) - 1)][0] for reached in wanted}
-    return sorted(cuts - {pieces[0][0]})
+            weighed.append((table.key_first, table.share_bytes))
+    weighed.sort()
+    bytes_before = list(accumulate((size for _, size in weighed[:-1]), initial=0))
+    cuts = {weighed[min(bisect_left(bytes_before, reached), len(weighed) - 1)][0] for reached in wanted}
+    return sorted(cuts - {weighed[0][0]})
 
 
 def _where_reached(weights: Iterable[tuple[bytes, int]], wanted: Iterable[float]) -> list[bytes]:

@@ -26,10 +26,10 @@ from shardstore.tables.column_items import as_list
 from shardstore.tables.column_reader import ColumnReader, array_head
 from shardstore.tables.digests import Digests, digest_of, digests_of
 from shardstore.tables.lookups import Lookups
+from shardstore.tables.section_readers import SectionReaders
 from shardstore.tables.stretches import KeyMark, LayerPage
 from shardstore.tables.table_file import TableFile
 from shardstore.tables.table_format import Entries, Identity, Integers, Keys, TableRecord, Values
-from shardstore.tables.table_parts import TableParts
 from shardstore.wire.columns import Column
 
 FEW_KEYS = 16
@@ -57,8 +57,8 @@ class BlockStretch(NamedTuple):
 class Table:
     """An open table. It stays readable after its file is removed.
 
-    `parts` are what the cache lets it keep in memory. `lookups` counts its lookups, together with those of other tables
-    if they share it.
+    `readers` are what the cache lets it keep in memory. `lookups` counts its lookups, together with those of other
+    tables if they share it.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Table:
     ) -> None:
         self._file = TableFile(filesystem, identity, record)
         self._cache = cache or SegmentCache()
-        self.parts: TableParts | None = None
+        self.readers: SectionReaders | None = None
         self.lookups = lookups or Lookups()
         self.properties = self._file.properties
         self.record = record
@@ -85,27 +85,27 @@ class Table:
 
     def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
         """Return what the table holds for one key; None if nothing. The hash index alone is as fast as a filter."""
-        parts = self._loaded()
+        readers = self._loaded()
         self.lookups.keys += 1
-        for number in parts.hash_index.candidates_of_one(digest):
+        for number in readers.hash_index.candidates_of_one(digest):
             block, place = divmod(number, BLOCK_ENTRIES)
-            content = parts.blocks.kept(block)
-            if parts.keys.item(content, block, place) == key:
+            content = readers.blocks.kept(block)
+            if readers.keys.item(content, block, place) == key:
                 self.lookups.found += 1
-                return parts.values.item(content, block, place)
+                return readers.values.item(content, block, place)
         return None
 
     def find(self, keys: Sequence[bytes], digests: Digests) -> list[Stored | None]:
         """Return what the table holds for each key, given the digests of the keys; None if nothing."""
-        parts = self._loaded()
+        readers = self._loaded()
         found: list[Stored | None] = [None] * len(keys)
-        passed = np.flatnonzero(parts.bloom.may_contain(digests))
-        asked, numbers = parts.hash_index.candidates(digests[passed])
+        passed = np.flatnonzero(readers.bloom.may_contain(digests))
+        asked, numbers = readers.hash_index.candidates(digests[passed])
         blocks, places = np.divmod(numbers, BLOCK_ENTRIES)
         filled = 0
-        for group in parts.blocks.groups(blocks):
-            parts.blocks.load(blocks[group])
-            filled += _fill(parts, found, keys, passed[asked[group]], blocks[group], places[group])
+        for group in readers.blocks.groups(blocks):
+            readers.blocks.load(blocks[group])
+            filled += _fill(readers, found, keys, passed[asked[group]], blocks[group], places[group])
         self.lookups.note_batch(len(keys), len(passed), filled)
         return found
 
@@ -155,13 +155,13 @@ class Table:
         if first == last:
             return LayerPage(_NOTHING, _NOTHING, 0, b"", b"", True)
         stretches = list(self._stretches(first, last))
-        parts = self._loaded()
+        readers = self._loaded()
         return LayerPage(
-            _column(parts.keys, stretches),
-            _column(parts.values, stretches),
+            _column(readers.keys, stretches),
+            _column(readers.values, stretches),
             last - first,
-            _edge(parts.keys, stretches[0], 0),
-            _edge(parts.keys, stretches[-1], -1),
+            _edge(readers.keys, stretches[0], 0),
+            _edge(readers.keys, stretches[-1], -1),
             (first, last) == bounds,
         )
 
@@ -186,10 +186,10 @@ class Table:
         first_keys = (record.key_first, *index.first_keys[first + 1 : behind])
         return list(map(Block, first_keys, index.rebuilt_bytes[first:behind].tolist(), shares))
 
-    def _loaded(self) -> TableParts:
-        parts = self.parts or self._cache.hold(self, TableParts(self._file, self._cache.blocks))
-        parts.used = True
-        return parts
+    def _loaded(self) -> SectionReaders:
+        readers = self.readers or self._cache.hold(self, SectionReaders(self._file, self._cache.blocks))
+        readers.used = True
+        return readers
 
     def _positions(self, key_range: KeyRange) -> tuple[int, int]:
         """Return the positions of the first entry of the range and of the first entry after it."""
@@ -202,11 +202,11 @@ class Table:
             return 0
         if key > self.properties.key_last:
             return self.properties.entries
-        parts = self._loaded()
-        block = parts.block_index.block_of(key)
-        entries = int(parts.block_index.entries[block])
-        keys = parts.keys.items(parts.blocks.content(block), block, 0, entries)
-        return int(parts.block_index.positions[block]) + bisect_left(keys, key)  # type: ignore[type-var]
+        readers = self._loaded()
+        block = readers.block_index.block_of(key)
+        entries = int(readers.block_index.entries[block])
+        keys = readers.keys.items(readers.blocks.content(block), block, 0, entries)
+        return int(readers.block_index.positions[block]) + bisect_left(keys, key)  # type: ignore[type-var]
 
     def _mark_behind(self, key_range: KeyRange, reverse: bool, entries: int) -> Sequence[KeyMark]:
         """Return the mark after the first `entries` entries of the range; none if the range has no more."""
@@ -214,10 +214,10 @@ class Table:
         if last - first <= entries:
             return ()
         position = last - entries if reverse else first + entries
-        parts = self._loaded()
-        block = parts.block_index.block_at(position)
-        place = position - int(parts.block_index.positions[block])
-        key = _edge(parts.keys, BlockStretch(parts.blocks.content(block), block, place, place + 1), 0)
+        readers = self._loaded()
+        block = readers.block_index.block_at(position)
+        place = position - int(readers.block_index.positions[block])
+        key = _edge(readers.keys, BlockStretch(readers.blocks.content(block), block, place, place + 1), 0)
         return (KeyMark(key, entries, 0),)
 
     def _cut(self, first: int, last: int, reverse: bool, entries_max: int, bytes_max: int) -> tuple[int, int]:
@@ -235,27 +235,27 @@ class Table:
 
     def _stretches(self, first: int, last: int) -> Iterator[BlockStretch]:
         """Iterate over the entries of these positions, block by block."""
-        parts = self._loaded()
-        index = parts.block_index
+        readers = self._loaded()
+        index = readers.block_index
         blocks = range(index.block_at(first), index.block_at(last - 1) + 1)
         positions = index.positions[blocks.start : blocks.stop + 1].tolist()
         for place, block in enumerate(blocks):
             position, behind = positions[place : place + 2]
             yield BlockStretch(
-                parts.blocks.content(block), block, max(first, position) - position, min(last, behind) - position
+                readers.blocks.content(block), block, max(first, position) - position, min(last, behind) - position
             )
 
     def _entries(self, first: int, last: int) -> Entries:
         """Return the entries of these positions; fixed columns are arrays."""
         if first == last:
             return Entries([], [])
-        parts, stretches = self._loaded(), list(self._stretches(first, last))
-        keys: Keys = _items(parts.keys, stretches)  # type: ignore[assignment]
-        return Entries(keys, _items(parts.values, stretches))
+        readers, stretches = self._loaded(), list(self._stretches(first, last))
+        keys: Keys = _items(readers.keys, stretches)  # type: ignore[assignment]
+        return Entries(keys, _items(readers.values, stretches))
 
 
 def _fill(
-    parts: TableParts,
+    readers: SectionReaders,
     found: list[Stored | None],
     keys: Sequence[bytes],
     asked: Integers,
@@ -264,10 +264,10 @@ def _fill(
 ) -> int:
     """Store the values of candidate entries in `found` where their keys match. Returns how many match."""
     wanted = map(keys.__getitem__, asked.tolist())
-    matches = np.fromiter(map(eq, parts.keys.pick(blocks, places), wanted), np.bool_, len(asked))
+    matches = np.fromiter(map(eq, readers.keys.pick(blocks, places), wanted), np.bool_, len(asked))
     if not matches.all():
         asked, blocks, places = asked[matches], blocks[matches], places[matches]
-    deque(map(found.__setitem__, asked.tolist(), parts.values.pick(blocks, places)), maxlen=0)
+    deque(map(found.__setitem__, asked.tolist(), readers.values.pick(blocks, places)), maxlen=0)
     return len(asked)
 
 

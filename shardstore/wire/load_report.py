@@ -31,7 +31,7 @@ class RangeReport:
     keys               keys sampled at equal steps of work, oldest first, so a share of them is a share of the work; at
                        most LOAD_KEYS_MAX, and none if the message has no room for them
     last               the highest known key, empty if none is known
-    cuts               keys, in order, that cut the range into parts of about equal size: at most LOAD_CUTS_MAX, and
+    cuts               keys, in order, that cut the range into pieces of about equal size: at most LOAD_CUTS_MAX, and
                        only for the largest ranges of the worker
     """
 

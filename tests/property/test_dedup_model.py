@@ -14,7 +14,7 @@ from shardstore.workers.ranges import dedup
 from shardstore.workers.ranges.dedup import DedupVerdict, DedupWindow, WindowLimits
 from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
 
-SMALL = WindowLimits(runs=2, clients=3, values=2, minutes=2, bytes_max=1_450)
+SMALL = WindowLimits(spans=2, clients=3, values=2, minutes=2, bytes_max=1_450)
 CLIENTS = range(1, 6)
 COUNTED = (b"7", b"-12")
 results = st.sampled_from([None, None, FAILED, BARRED, *COUNTED])
@@ -129,7 +129,7 @@ class RoomyWindows(Windows):
 
     def __init__(self) -> None:
         super().__init__()
-        dedup.LIMITS = WindowLimits(runs=3, clients=len(CLIENTS), values=2)
+        dedup.LIMITS = WindowLimits(spans=3, clients=len(CLIENTS), values=2)
         self.ranges = [(DedupWindow(), Everything())]
 
     @rule(at=st.integers(0, 7))

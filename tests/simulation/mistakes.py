@@ -417,7 +417,7 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "does not sync names of tables": Mistake((Patch(servers, "SimFilesystem", ForgetsSegmentDirectories),)),
     "serves replayed data before it is durable": Mistake(
-        (Patch(workers.wal.recovery, "publish_parts", _publish_without_sync),), first_seed=10
+        (Patch(workers.wal.recovery, "publish_pieces", _publish_without_sync),), first_seed=10
     ),
     "checks no checksum of records": Mistake(
         (Patch(workers.wal.record_format, "checksum", lambda data, seed=0: 0),),

@@ -210,7 +210,7 @@ def _windows(rng: random.Random) -> WindowLimits:
     """Sizes so small that they are full at once, or that one of their limits is reached long before the others."""
     full = WindowLimits()
     return WindowLimits(
-        runs=rng.choice((1, 3, full.runs)),
+        spans=rng.choice((1, 3, full.spans)),
         clients=rng.choice((1, 2, full.clients)),
         values=rng.choice((1, 2, full.values)),
         minutes=rng.choice((1, 5, full.minutes)),

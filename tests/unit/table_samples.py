@@ -82,8 +82,8 @@ def table_of(
 def prefix_bytes_of(table: Table) -> list[int]:
     """The number of prefix bytes of each block."""
     table.blocks()
-    assert table.parts is not None
-    prefix_bytes: list[int] = table.parts.block_index.prefix_bytes.tolist()
+    assert table.readers is not None
+    prefix_bytes: list[int] = table.readers.block_index.prefix_bytes.tolist()
     return prefix_bytes
 
 

@@ -13,6 +13,6 @@ release.py           removes files that nothing needs
 retire.py            removes segments that nothing refers to
 orphans.py           clears files that no manifest names
 output.py            writes tables that no manifest names yet
-parts.py             parts of a job that do not depend on each other
+tasks.py             tasks of a job that do not depend on each other
 figures.py           counts of what jobs read and wrote
 """

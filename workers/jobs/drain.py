@@ -29,8 +29,8 @@ from shardstore.wire.columns import InvalidColumn, decode, stride_of
 from shardstore.wire.wire_format import Flag
 from shardstore.workers.jobs.figures import JobFigures
 from shardstore.workers.jobs.output import Numbers, Output
-from shardstore.workers.jobs.parts import RunParts, one_after_the_other
 from shardstore.workers.jobs.specs import DrainedTable, DrainResult, DrainSpec, SegmentDrain
+from shardstore.workers.jobs.tasks import RunTasks, one_after_the_other
 from shardstore.workers.segment.merge import merge
 from shardstore.workers.segment.publishing import publish_manifest
 from shardstore.workers.segment.tombstones import without_needless_tombstones
@@ -49,7 +49,7 @@ class _Drained(NamedTuple):
 
 
 def drain(
-    spec: DrainSpec, filesystem: Filesystem, options: SegmentOptions, run_parts: RunParts = one_after_the_other
+    spec: DrainSpec, filesystem: Filesystem, options: SegmentOptions, run_tasks: RunTasks = one_after_the_other
 ) -> Generator[None, None, DrainResult]:
     """Read the log once; write a table and publish a manifest for each segment."""
     manifests = {item.segment: read_manifest(filesystem, spec.store, item.segment) for item in spec.drains}
@@ -60,12 +60,12 @@ def drain(
     }
     cuts = {item.segment: item.cuts for item in pending}
     batches, read_bytes = yield from _read(spec, filesystem, wanted, cuts)
-    parts = []
+    tasks = []
     for item in pending:
         pieces = zip(intervals_of(wanted[item.segment], item.cuts), batches.pop(item.segment), strict=True)
         published = manifests[item.segment], read_bytes[item.segment]
-        parts.append(_drain_segment(spec.log_id, item, filesystem, options, *published, list(pieces)))
-    drained = dict(zip((item.segment for item in pending), (yield from run_parts(parts)), strict=True))
+        tasks.append(_drain_segment(spec.log_id, item, filesystem, options, *published, list(pieces)))
+    drained = dict(zip((item.segment for item in pending), (yield from run_tasks(tasks)), strict=True))
     for item in spec.drains:
         if item not in pending:  # published by a job that may have died before the name was durable
             filesystem.sync_directory(segment_directory(item.segment))

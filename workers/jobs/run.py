@@ -11,33 +11,33 @@ from shardstore.segment_options import SegmentOptions
 from shardstore.workers.jobs.adopt import adopt
 from shardstore.workers.jobs.compact import compact
 from shardstore.workers.jobs.drain import drain
-from shardstore.workers.jobs.parts import RunParts, one_after_the_other
 from shardstore.workers.jobs.release import release
 from shardstore.workers.jobs.retire import retire
 from shardstore.workers.jobs.specs import AdoptSpec, CompactSpec, DrainSpec, JobResult, ReleaseSpec, RetireSpec, Spec
+from shardstore.workers.jobs.tasks import RunTasks, one_after_the_other
 
 
 def run(
-    spec: Spec, filesystem: Filesystem, options: SegmentOptions, run_parts: RunParts = one_after_the_other
+    spec: Spec, filesystem: Filesystem, options: SegmentOptions, run_tasks: RunTasks = one_after_the_other
 ) -> Generator[None, None, JobResult]:
     """Do what the spec says. A job can be run again after any failure: it finds what was published and continues.
 
-    `run_parts` runs those parts of a job that do not depend on each other. Raises Corruption for inputs that are
+    `run_tasks` runs those tasks of a job that do not depend on each other. Raises Corruption for inputs that are
     damaged or missing, NotWritable and StorageFailure. In every case the inputs stay as they are.
     """
     try:
-        return (yield from _job(spec, filesystem, options, run_parts))
+        return (yield from _job(spec, filesystem, options, run_tasks))
     except FileNotFoundError as missing:
         path = str(missing.filename or missing)
         raise Corruption(path, 0, "this file, or the directory that it belongs to, is gone") from None
 
 
 def _job(
-    spec: Spec, filesystem: Filesystem, options: SegmentOptions, run_parts: RunParts
+    spec: Spec, filesystem: Filesystem, options: SegmentOptions, run_tasks: RunTasks
 ) -> Generator[None, None, JobResult]:
     match spec:
         case DrainSpec():
-            return (yield from drain(spec, filesystem, options, run_parts))
+            return (yield from drain(spec, filesystem, options, run_tasks))
         case CompactSpec():
             return (yield from compact(spec, filesystem, options))
         case ReleaseSpec():

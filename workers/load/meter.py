@@ -31,12 +31,12 @@ CUTS_PER_REPORT = 4
 CUTS_CHANGE = 8
 """Cuts are looked for again once the range has grown or shrunk by more than 1/CUTS_CHANGE."""
 FEW_BYTES = 64 * MIB
-"""Ranges up to this size are cut into many parts, larger ones into two, as more blocks would have to be read."""
+"""Ranges up to this size are cut into many pieces, larger ones into two, as more blocks would have to be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Cuts:
-    """The keys that cut a range into parts, and the size of the range when they were found."""
+    """The keys that cut a range into pieces, and the size of the range when they were found."""
 
     keys: list[bytes]
     bytes: int
@@ -46,8 +46,8 @@ class LoadMeter:
     """Measures the ranges of one worker.
 
     `note` counts each request. `report` is due at `wakeup_ns` and gets the sizes of all ranges that the worker owns
-    then: it begins to measure the ranges that are new, and forgets those that are missing. `cut_keys(segment, parts)`
-    returns keys that cut a segment into parts of the same size. It is called rarely, as it may read indexes.
+    then: it begins to measure the ranges that are new, and forgets those that are missing. `cut_keys(segment, pieces)`
+    returns keys that cut a segment into pieces of the same size. It is called rarely, as it may read indexes.
     """
 
     def __init__(self, worker: int, entropy: Entropy, cut_keys: Callable[[int, int], list[bytes]]) -> None:
@@ -101,8 +101,8 @@ class LoadMeter:
         changed = [segment for segment in largest if self._has_changed(segment, sizes[segment].bytes)]
         for segment in changed[:CUTS_PER_REPORT]:
             size_bytes = sizes[segment].bytes
-            parts = 1 + LOAD_CUTS_MAX if size_bytes <= FEW_BYTES else 2
-            self._cuts[segment] = _Cuts(self._cut_keys(segment, parts), size_bytes)
+            pieces = 1 + LOAD_CUTS_MAX if size_bytes <= FEW_BYTES else 2
+            self._cuts[segment] = _Cuts(self._cut_keys(segment, pieces), size_bytes)
 
     def _has_changed(self, segment: int, size_bytes: int) -> bool:
         cuts = self._cuts.get(segment)

@@ -16,5 +16,5 @@ layer_sizes.py         the sizes that both policies take
 process.py             the worker's side of the maintenance process
 channel.py             jobs and results over a socket pair
 __main__.py            the maintenance process
-side_by_side.py        runs the parts of a job in threads
+side_by_side.py        runs the tasks of a job in threads
 """

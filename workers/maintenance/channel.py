@@ -88,14 +88,14 @@ def has_message(channel: socket.socket) -> bool:
 
 
 def _receive_exactly(channel: socket.socket, length: int) -> bytes:
-    parts: list[bytes] = []
+    received: list[bytes] = []
     while length:
         try:
-            part = channel.recv(min(length, 1 << 20))
+            data = channel.recv(min(length, 1 << 20))
         except OSError as error:
             raise ChannelClosed(str(error)) from None
-        if not part:
+        if not data:
             raise ChannelClosed("end of file")
-        parts.append(part)
-        length -= len(part)
-    return b"".join(parts)
+        received.append(data)
+        length -= len(data)
+    return b"".join(received)

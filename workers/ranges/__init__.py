@@ -9,7 +9,7 @@ range_view.py       what a scan reads
 empty_spans.py      spans of keys without a value
 dedup.py            which requests were applied to a segment
   known_requests.py   the requests of one client
-  sequence_runs.py    consecutive sequences with the same ending
+  sequence_spans.py   consecutive sequences with the same ending
   results.py          the results of writes
   window_share.py     divides the memory for all dedup windows
 """

@@ -44,15 +44,15 @@ from shardstore.identifiers import RequestId
 from shardstore.limits import DEDUP_BYTES_MAX, DEDUP_CLIENTS, DEDUP_MINUTES, DEDUP_VALUES, DEDUP_WINDOW
 from shardstore.workers.ranges.known_requests import KnownRequests
 from shardstore.workers.ranges.results import WriteResult
-from shardstore.workers.ranges.sequence_runs import BARRED_FOR_GOOD, COUNTED
+from shardstore.workers.ranges.sequence_spans import BARRED_FOR_GOOD, COUNTED
 
 _PLAIN_FIELDS = 4
 
 
 class WindowLimits(NamedTuple):
-    """Limits of a window: for each client, runs in a chapter, values and minutes of silence; clients; memory."""
+    """Limits of a window: for each client, spans in a chapter, values and minutes of silence; clients; memory."""
 
-    runs: int = DEDUP_WINDOW
+    spans: int = DEDUP_WINDOW
     clients: int = DEDUP_CLIENTS
     values: int = DEDUP_VALUES
     minutes: int = DEDUP_MINUTES
@@ -137,7 +137,7 @@ class DedupWindow:
         known.minute = self._minute
         self._clients[client] = known
         limits = self._limits
-        self.size_bytes += known.note(sequence, result, limits.runs, limits.values)
+        self.size_bytes += known.note(sequence, result, limits.spans, limits.values)
         unsynced = self._unsynced
         while unsynced and unsynced[0][0] <= lsn_durable:
             unsynced.popleft()
@@ -220,7 +220,7 @@ class DedupWindow:
         for fields in document.get("clients", []):
             if len(fields) == _PLAIN_FIELDS:
                 number, floor, lsns, results = fields
-                known = KnownRequests.from_results(floor, lsns, results, limits.runs, limits.values)
+                known = KnownRequests.from_results(floor, lsns, results, limits.spans, limits.values)
             else:
                 number, known = fields[0], KnownRequests.from_plain(fields)
             window._clients[number] = known
@@ -260,13 +260,13 @@ class DedupWindow:
             known.is_shared = True
             theirs = known.later(minutes) if minutes else known
             mine = self._clients.pop(client, None)
-            self._clients[client] = mine.united(theirs, limits.runs, limits.values) if mine else theirs
+            self._clients[client] = mine.united(theirs, limits.spans, limits.values) if mine else theirs
 
     def _document(self, undone: dict[int, int]) -> dict[str, Any]:
         """The document. `undone`: for some clients, the first sequence to leave out."""
         clients = []
         for number, newest in self._clients.items():
-            known = newest.before(undone[number], self._limits.runs) if number in undone else newest
+            known = newest.before(undone[number], self._limits.spans) if number in undone else newest
             if known.newest:
                 clients.append(known.to_plain(number, self._minute))
         return {"forgot": self._forgot, "clients": clients}

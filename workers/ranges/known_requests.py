@@ -1,10 +1,10 @@
-"""The requests of one client to one segment, in a few bytes for each run of sequences.
+"""The requests of one client to one segment, in a few bytes for each span of sequences.
 
-    known     older chapter | closed runs of the newer chapter | open run, which ends with `newest`
+    known     older chapter | closed spans of the newer chapter | open span, which ends with `newest`
 
-A chapter has a maximum number of runs. When the newer one is full it becomes the older one, and the former older one is
-forgotten; `floor` is the highest forgotten sequence. A client that writes to one range only has consecutive sequences,
-which take a single run. For any other client, at least as many requests are known as a chapter has runs.
+A chapter has a maximum number of spans. When the newer one is full it becomes the older one, and the former older one
+is forgotten; `floor` is the highest forgotten sequence. A client that writes to one range only has consecutive
+sequences, which take a single span. For any other client, at least as many requests are known as a chapter has spans.
 
 For the latest increments the resulting values are kept as well (`values`: b" sequence:value" of each, joined). A client
 never retries an increment after that many newer ones.
@@ -16,17 +16,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
-from shardstore.workers.ranges.sequence_runs import (
+from shardstore.workers.ranges.sequence_spans import (
     APPLIED,
     BARRED_FOR_GOOD,
     COUNTED,
     FAILED_CONDITION,
-    Run,
+    SequenceSpan,
     below,
-    decode_runs,
-    encode_run,
-    encode_runs,
-    joined_runs,
+    decode_spans,
+    encode_span,
+    encode_spans,
+    joined_spans,
     united,
 )
 
@@ -58,7 +58,7 @@ class KnownRequests:
         "newest",
         "older",
         "older_last",
-        "runs",
+        "spans",
         "values",
     )
 
@@ -69,7 +69,7 @@ class KnownRequests:
         self.older_last = 0
         self.closed = b""
         self.closed_last = 0
-        self.runs = 0
+        self.spans = 0
         self.first = 0
         self.newest = 0
         self.kind = _NOTHING
@@ -82,7 +82,7 @@ class KnownRequests:
         """About the memory that it takes."""
         return CLIENT_BYTES + len(self.older) + len(self.closed) + len(self.values)
 
-    def note(self, sequence: int, result: WriteResult, runs_max: int, values_max: int) -> int:
+    def note(self, sequence: int, result: WriteResult, spans_max: int, values_max: int) -> int:
         """Remember a sequence above `newest`. Returns by how many bytes the record has grown."""
         kind = _KINDS.get(result, COUNTED)
         goes_on = sequence == self.newest + 1 and kind == self.kind
@@ -93,7 +93,7 @@ class KnownRequests:
         if goes_on:
             self.newest = sequence
         else:
-            grown_bytes = self._begin_run(sequence, kind, runs_max)
+            grown_bytes = self._begin_span(sequence, kind, spans_max)
         if result and kind == COUNTED:
             before_bytes = len(self.values)
             self._note_value(sequence, result, values_max)
@@ -101,10 +101,10 @@ class KnownRequests:
         return grown_bytes
 
     def kind_of(self, sequence: int) -> int | None:
-        """How the request ended, as a kind of run; None if it is unknown."""
+        """How the request ended, as a kind of span; None if it is unknown."""
         if self.first <= sequence <= self.newest and self.kind != _NOTHING:
             return self.kind
-        return next((run.kind for run in self._all_runs() if run.first <= sequence <= run.last), None)
+        return next((span.kind for span in self._all_spans() if span.first <= sequence <= span.last), None)
 
     def result_of(self, sequence: int, kind: int) -> WriteResult:
         """The result of a known request of this kind; None also for an increment whose value was forgotten."""
@@ -144,17 +144,17 @@ class KnownRequests:
         kept.floor = kept.newest = self.newest
         return kept
 
-    def before(self, sequence: int, runs_max: int) -> KnownRequests:
+    def before(self, sequence: int, spans_max: int) -> KnownRequests:
         """A copy as it was before this sequence was noted."""
-        kept = _of_runs(below(self._all_runs(), sequence), runs_max, self.floor)
+        kept = _of_spans(below(self._all_spans(), sequence), spans_max, self.floor)
         kept.minute, kept.is_doubtful = self.minute, self.is_doubtful
         kept.values = _joined(pair for pair in self._pairs() if _sequence_of(pair) < sequence)
         return kept
 
-    def united(self, newer: KnownRequests, runs_max: int, values_max: int) -> KnownRequests:
+    def united(self, newer: KnownRequests, spans_max: int, values_max: int) -> KnownRequests:
         """The union of this record and another one of the same client, with the higher floor and newest sequence."""
-        runs = united(self._all_runs(), newer._all_runs())
-        whole = _of_runs(runs, runs_max, max(self.floor, newer.floor))
+        spans = united(self._all_spans(), newer._all_spans())
+        whole = _of_spans(spans, spans_max, max(self.floor, newer.floor))
         whole.minute = max(self.minute, newer.minute)
         whole.is_doubtful = self.is_doubtful or newer.is_doubtful
         pairs = sorted({*self._pairs(), *newer._pairs()}, key=_sequence_of)
@@ -163,7 +163,7 @@ class KnownRequests:
 
     def to_plain(self, number: int, minute: int) -> list[Any]:
         """The fields for a document: the client's number, its minutes of silence, and all else."""
-        closed = [self.older, self.older_last, self.closed, self.closed_last, self.runs]
+        closed = [self.older, self.older_last, self.closed, self.closed_last, self.spans]
         latest = [self.first, self.newest, self.kind + 1, self.values]
         return [number, minute - self.minute, self.is_doubtful, self.floor, *closed, *latest]
 
@@ -172,43 +172,45 @@ class KnownRequests:
         """Inverse of to_plain, without the client's number, for a window in its first minute."""
         known = cls()
         silent, known.is_doubtful, known.floor = fields[1:4]
-        known.older, known.older_last, known.closed, known.closed_last, known.runs = fields[4:9]
+        known.older, known.older_last, known.closed, known.closed_last, known.spans = fields[4:9]
         known.first, known.newest, kind, known.values = fields[9:]
         known.minute, known.kind = -silent, kind - 1
         return known
 
     @classmethod
     def from_results(
-        cls, floor: int, sequences: Iterable[int], results: dict[int, bytes], runs_max: int, values_max: int
+        cls, floor: int, sequences: Iterable[int], results: dict[int, bytes], spans_max: int, values_max: int
     ) -> KnownRequests:
         """A record of these sequences, which are in ascending order, with the `results` of some of them."""
         kinds = ((sequence, _KINDS.get(results.get(sequence), COUNTED)) for sequence in sequences)
-        known = _of_runs(joined_runs(Run(sequence, sequence, kind) for sequence, kind in kinds), runs_max, floor)
+        known = _of_spans(
+            joined_spans(SequenceSpan(sequence, sequence, kind) for sequence, kind in kinds), spans_max, floor
+        )
         counted = [(sequence, value) for sequence, value in results.items() if value not in _KINDS]
         known.values = _joined(b"%d:%b" % pair for pair in sorted(counted)[-values_max:])
         return known
 
-    def _begin_run(self, sequence: int, kind: int, runs_max: int) -> int:
-        """Close the open run, if there is one, and open another. Returns by how many bytes the record has grown."""
+    def _begin_span(self, sequence: int, kind: int, spans_max: int) -> int:
+        """Close the open span, if there is one, and open another. Returns by how many bytes the record has grown."""
         grown_bytes = 0
         if self.kind != _NOTHING:
-            closed = encode_run(self.first, self.newest, self.kind, self.closed_last)
+            closed = encode_span(self.first, self.newest, self.kind, self.closed_last)
             self.closed += closed
             self.closed_last = self.newest
-            self.runs += 1
+            self.spans += 1
             grown_bytes = len(closed)
-            if self.runs >= runs_max:
+            if self.spans >= spans_max:
                 grown_bytes -= len(self.older)
                 self.floor = max(self.floor, self.older_last)
                 self.older, self.older_last = self.closed, self.closed_last
-                self.closed, self.closed_last, self.runs = b"", 0, 0
+                self.closed, self.closed_last, self.spans = b"", 0, 0
         self.first = self.newest = sequence
         self.kind = kind
         return grown_bytes
 
-    def _all_runs(self) -> list[Run]:
-        open_run = [] if self.kind == _NOTHING else [Run(self.first, self.newest, self.kind)]
-        return [*decode_runs(self.older), *decode_runs(self.closed), *open_run]
+    def _all_spans(self) -> list[SequenceSpan]:
+        open_span = [] if self.kind == _NOTHING else [SequenceSpan(self.first, self.newest, self.kind)]
+        return [*decode_spans(self.older), *decode_spans(self.closed), *open_span]
 
     def _note_value(self, sequence: int, value: bytes, values_max: int) -> None:
         self.values = b"%b %d:%b" % (self.values, sequence, value)
@@ -223,19 +225,19 @@ class KnownRequests:
         return self.values.split()
 
 
-def _of_runs(runs: Sequence[Run], runs_max: int, floor: int) -> KnownRequests:
-    """A record of the latest of these runs: an open run and at most two chapters."""
+def _of_spans(spans: Sequence[SequenceSpan], spans_max: int, floor: int) -> KnownRequests:
+    """A record of the latest of these spans: an open span and at most two chapters."""
     known = KnownRequests()
-    is_open = bool(runs) and floor <= runs[-1].last
-    closed, last = (runs[:-1], runs[-1:]) if is_open else (runs, [])
-    forgotten, older, newer = closed[: -2 * runs_max], closed[-2 * runs_max : -runs_max], closed[-runs_max:]
-    known.floor = max([floor, *(run.last for run in forgotten[-1:])])
-    known.older, known.older_last = encode_runs(older), max([run.last for run in older[-1:]], default=0)
-    known.closed, known.closed_last = encode_runs(newer), max([run.last for run in newer[-1:]], default=0)
-    known.runs = len(newer)
+    is_open = bool(spans) and floor <= spans[-1].last
+    closed, last = (spans[:-1], spans[-1:]) if is_open else (spans, [])
+    forgotten, older, newer = closed[: -2 * spans_max], closed[-2 * spans_max : -spans_max], closed[-spans_max:]
+    known.floor = max([floor, *(span.last for span in forgotten[-1:])])
+    known.older, known.older_last = encode_spans(older), max([span.last for span in older[-1:]], default=0)
+    known.closed, known.closed_last = encode_spans(newer), max([span.last for span in newer[-1:]], default=0)
+    known.spans = len(newer)
     known.newest = known.floor
-    for run in last:
-        known.first, known.newest, known.kind = run
+    for span in last:
+        known.first, known.newest, known.kind = span
     return known
 
 

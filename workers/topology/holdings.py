@@ -91,14 +91,14 @@ class Holdings:
         """The sizes, by segment, of the ranges that are not fenced."""
         return {segment: size_of(owned) for segment, owned in self.ranges.items() if not owned.role.is_fenced}
 
-    def cuts_of(self, segment: int, parts: int) -> list[bytes]:
-        """Keys that cut a range into this many parts of about the same size; fewer if too little is known."""
+    def cuts_of(self, segment: int, pieces: int) -> list[bytes]:
+        """Keys that cut a range into this many pieces of about the same size; fewer if too little is known."""
         owned = self.ranges[segment]
         layers = owned.overlay.layers()
         marks = [(key, layer.key_marks.step_bytes) for layer in layers for key in layer.key_marks.keys]
         stored = owned.segment
         try:
-            return stored.cut_keys(marks, parts) if stored else cut_keys((), lambda table: (), marks, parts)
+            return stored.cut_keys(marks, pieces) if stored else cut_keys((), lambda table: (), marks, pieces)
         except Corruption:  # the readers of these keys get the error
             return []
 

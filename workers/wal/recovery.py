@@ -27,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from shardstore.errors import Corruption, NotWritable
-from shardstore.files.documents import TEMPORARY_SUFFIX, publish_parts
+from shardstore.files.documents import TEMPORARY_SUFFIX, publish_pieces
 from shardstore.files.file_names import first_lsn_of, log_document, wal_file, worker_directory
 from shardstore.identifiers import is_later_life
 from shardstore.limits import KIB
@@ -186,7 +186,7 @@ def _rewrite_file(filesystem: Filesystem, log: LogDocument, file: ScannedFile, l
     records_bytes = file.end - file.start
     source = filesystem.open(file.path)
     try:
-        publish_parts(filesystem, path, [header.encode(), source.read_at(file.start, records_bytes)])
+        publish_pieces(filesystem, path, [header.encode(), source.read_at(file.start, records_bytes)])
     finally:
         source.close()
     return WalFile(path, file.lsn_first, file.lsn_last, FILE_HEADER_BYTES + records_bytes)

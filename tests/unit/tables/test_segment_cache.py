@@ -43,7 +43,7 @@ def test_everything_may_be_evicted_between_any_two_calls(compression: Compressio
     for at in range(0, COUNT, 100):
         assert table.get_many(keys[at : at + 100]) == list(map(entries.get, keys[at : at + 100]))
         cache.clear()
-        assert (cache.parts_bytes, cache.blocks.bytes_held) == (0, 0)
+        assert (cache.readers_bytes, cache.blocks.bytes_held) == (0, 0)
         assert table.get_many(keys[at : at + 1]) == [entries[keys[at]]]
         assert table.chunk(EVERYTHING, False, 10, 10).keys == keys[:10]
 
@@ -70,27 +70,27 @@ def test_a_block_is_expanded_once_while_it_is_held() -> None:
     assert (cache.blocks.misses, cache.blocks.hits) == (COUNT, 2 * COUNT)
 
 
-def test_parts_of_the_tables_used_least_go_first() -> None:
+def test_readers_of_the_tables_used_least_go_first() -> None:
     cache = SegmentCache()
     tables = [table_of(sample("fixed-fixed", 10), cache=cache) for _ in range(50)]
     read(tables[0])
-    cache.parts_bytes_max = 4 * cache.parts_bytes
+    cache.readers_bytes_max = 4 * cache.readers_bytes
     for table in tables[1:]:
         read(table)
         read(tables[0])
-        assert cache.parts_bytes <= cache.parts_bytes_max
-    assert sum(table.parts is not None for table in tables) == 4
+        assert cache.readers_bytes <= cache.readers_bytes_max
+    assert sum(table.readers is not None for table in tables) == 4
     assert cache.evictions == cache.loads - 4
     assert cache.loads < 70, "the table that is always used is hardly ever evicted"
 
 
-def test_the_parts_of_a_dropped_table_are_forgotten() -> None:
+def test_the_readers_of_a_dropped_table_are_forgotten() -> None:
     cache = SegmentCache()
     table = table_of({b"a": b"1"}, cache=cache)
     read(table)
-    assert cache.parts_bytes > 0
+    assert cache.readers_bytes > 0
     del table
-    assert cache.parts_bytes == 0
+    assert cache.readers_bytes == 0
 
 
 def read(table: object) -> None:

@@ -38,15 +38,15 @@ def sized(stored_bytes: int) -> RangeSize:
 
 
 class Worker:
-    """A meter with a clock; `asked` lists the segments whose cuts were requested, with the number of parts."""
+    """A meter with a clock; `asked` lists the segments whose cuts were requested, with the number of pieces."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, int]] = []
         self.now_ns = SECOND_NS
         self.meter = LoadMeter(3, SimEntropy(1, "load"), self._cut_keys)
 
-    def _cut_keys(self, segment: int, parts: int) -> list[bytes]:
-        self.asked.append((segment, parts))
+    def _cut_keys(self, segment: int, pieces: int) -> list[bytes]:
+        self.asked.append((segment, pieces))
         return [b"cut%d" % segment] if segment % 2 else []
 
     def report(self, sizes: dict[int, RangeSize]) -> LoadReport:

@@ -44,7 +44,7 @@ def test_known_sequence_is_a_duplicate_with_its_lsn() -> None:
 
 
 def test_sequence_below_the_window_is_too_old_even_when_it_was_never_applied() -> None:
-    window = note(small(runs=1), 7, 3, 5, 7, 9)
+    window = note(small(spans=1), 7, 3, 5, 7, 9)
     assert window.judge(request(7, 6), retry=True) is DedupVerdict.TOO_OLD
     assert window.judge(request(7, 5), retry=True) is DedupVerdict.TOO_OLD
     assert window.judge(request(7, 7), retry=True) is DedupVerdict.DUPLICATE
@@ -203,7 +203,7 @@ def test_what_is_replayed_from_the_log_is_known_once() -> None:
 
 
 def test_floor_and_forgetting_survive_the_manifest() -> None:
-    window = small(runs=1, clients=1)
+    window = small(spans=1, clients=1)
     note(window, 1, 1)
     note(window, 2, 1, 3, 5, 7)
     carried = reread(window)
@@ -229,7 +229,7 @@ def test_joined_windows_know_what_any_of_them_knows() -> None:
 
 
 def test_of_joined_windows_the_highest_floor_counts() -> None:
-    left, right = small(runs=1), DedupWindow()
+    left, right = small(spans=1), DedupWindow()
     note(left, 7, 10, 12, 14, 16)
     note(right, 7, 3)
     whole = DedupWindow.joined([left, right], 0)
@@ -240,7 +240,7 @@ def test_of_joined_windows_the_highest_floor_counts() -> None:
 
 
 def test_a_floor_above_all_that_another_window_knows_makes_nothing_known() -> None:
-    left, right = small(runs=1), DedupWindow()
+    left, right = small(spans=1), DedupWindow()
     note(left, 7, 50, 60)
     left.shrink(0)
     left = DedupWindow.from_document({"forgot": False, "clients": [[7, 60, {}, {}]]})

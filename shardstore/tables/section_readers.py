@@ -1,4 +1,4 @@
-"""The parts of an open table: indexes, filter, blocks and columns. Each is built on first use.
+"""The readers of an open table: indexes, filter, blocks and columns. Each is built on first use.
 
 They can be dropped at any time and built again from the file; see cache.py.
 """
@@ -22,18 +22,18 @@ _FIXED_BYTES = 4_096
 _PER_INDEX_BYTE = 4
 
 
-class TableParts:
+class SectionReaders:
     """The indexes, filter, blocks and columns of one table."""
 
     def __init__(self, file: TableFile, block_cache: BlockCache) -> None:
         self._file = file
         self._block_cache = block_cache
         self.used = True
-        """Whether the parts were used since the cache last checked."""
+        """Whether the readers were used since the cache last checked."""
 
     @property
     def bytes(self) -> int:
-        """Maximum memory that the parts take. Sections do not count: their memory is that of the mapped file."""
+        """Maximum memory that the readers take. Sections do not count: their memory is that of the mapped file."""
         return _FIXED_BYTES + _PER_INDEX_BYTE * self._file.sections.block_index.length
 
     @cached_property

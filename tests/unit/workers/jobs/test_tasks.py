@@ -1,4 +1,4 @@
-"""Parts of a job give the same result one after the other and in parallel."""
+"""Tasks of a job give the same result one after the other and in parallel."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 from shardstore.errors import Corruption
 from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.workers.jobs.drain import drain
-from shardstore.workers.jobs.parts import RunParts, one_after_the_other
+from shardstore.workers.jobs.tasks import RunTasks, one_after_the_other
 from shardstore.workers.maintenance.side_by_side import THREADS, side_by_side
 from tests.unit.job_driver import JobDriver, job_result
 
-BOTH = pytest.mark.parametrize("run_parts", [one_after_the_other, side_by_side])
+BOTH = pytest.mark.parametrize("run_tasks", [one_after_the_other, side_by_side])
 
 
 def counting(slices: int, failure: Exception | None = None) -> Generator[None, None, int]:
@@ -28,18 +28,18 @@ def counting(slices: int, failure: Exception | None = None) -> Generator[None, N
 
 
 @BOTH
-def test_outcomes_have_the_order_of_the_parts(run_parts: RunParts) -> None:
+def test_outcomes_have_the_order_of_the_tasks(run_tasks: RunTasks) -> None:
     slices = [9, 0, 5, 1]
-    assert job_result(run_parts(list(map(counting, slices)))) == slices
-    assert job_result(run_parts([counting(3)])) == [3]
-    assert job_result(run_parts([])) == []
+    assert job_result(run_tasks(list(map(counting, slices)))) == slices
+    assert job_result(run_tasks([counting(3)])) == [3]
+    assert job_result(run_tasks([])) == []
 
 
 @BOTH
-def test_the_first_failure_is_raised(run_parts: RunParts) -> None:
+def test_the_first_failure_is_raised(run_tasks: RunTasks) -> None:
     failures = [Corruption("a", 0, "first"), Corruption("b", 0, "second")]
     with pytest.raises(Corruption, match="first"):
-        job_result(run_parts([counting(1), counting(20, failures[0]), counting(0, failures[1])]))
+        job_result(run_tasks([counting(1), counting(20, failures[0]), counting(0, failures[1])]))
 
 
 def test_every_slice_is_one_of_the_job() -> None:
@@ -61,14 +61,14 @@ def test_a_drain_of_many_segments_publishes_the_same_side_by_side(tmp_path: Path
     segments = tuple(range(1, 30))
     content = {segment: {os.urandom(8): b"%d" % segment for _ in range(segment)} for segment in segments}
     results = []
-    for number, run_parts in enumerate((one_after_the_other, side_by_side)):
+    for number, run_tasks in enumerate((one_after_the_other, side_by_side)):
         root = tmp_path / str(number)
         root.mkdir()
         worker = JobDriver(PosixFilesystem(str(root)), segments)
         for segment in segments:
             worker.put(segment, content[segment])
         worker.sync()
-        results.append(job_result(drain(worker.drain_spec(*segments), worker.filesystem, worker.options, run_parts)))
+        results.append(job_result(drain(worker.drain_spec(*segments), worker.filesystem, worker.options, run_tasks)))
         for segment in segments:
             assert worker.stored_alive(segment) == content[segment]
     assert results[0] == results[1]
