@@ -155,7 +155,7 @@ class AdminRequests:
         if request.worker in self._table.topology.staying and not (member and member.may_receive):
             state = member.state if member else MemberState.DOWN
             why = f"takes no ranges: {member.trouble}" if member and member.trouble else f"is {state}"
-            raise Busy(f"worker {request.worker} {why}", 1, 1, change_plan.RETRY_AFTER_NS)
+            raise Busy(f"worker {request.worker} {why}", 1, 1, change_plan.CHANGE_RETRY_NS)
         route = self._table.current.route_of(request.key)
         return [Plan(PlanKind.MOVE, (route.segment,), (request.worker,), ASKED_FOR)]
 

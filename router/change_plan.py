@@ -11,7 +11,7 @@ from shardstore.router.route_table import Topology
 from shardstore.wire.route_map import Route
 from shardstore.wire.topology import Change, ChangeKind, Relative
 
-RETRY_AFTER_NS = SECOND_NS // 10
+CHANGE_RETRY_NS = SECOND_NS // 10
 
 
 def split(topology: Topology, keys: Sequence[bytes], workers: Sequence[int]) -> Change:
@@ -85,10 +85,10 @@ def _change(
     for parent in parents:
         if parent.segment in changing:
             raise Busy(
-                f"change {changing[parent.segment]} of segment {parent.segment} is under way", 1, 1, RETRY_AFTER_NS
+                f"change {changing[parent.segment]} of segment {parent.segment} is under way", 1, 1, CHANGE_RETRY_NS
             )
         if not parent.created:
-            raise Busy(f"segment {parent.segment} is not created yet", 1, 1, RETRY_AFTER_NS)
+            raise Busy(f"segment {parent.segment} is not created yet", 1, 1, CHANGE_RETRY_NS)
     ranges = [topology.map.range_of(parent.segment) for parent in parents]
     return Change(
         topology.change_next,

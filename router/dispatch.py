@@ -18,7 +18,7 @@ from shardstore.limits import (
 )
 from shardstore.router.announcer import Announcer
 from shardstore.router.cluster_state import ClusterState
-from shardstore.router.in_flight import ENTRY_BYTES, ForwardedRequest, InFlight
+from shardstore.router.in_flight import REQUEST_OVERHEAD_BYTES, ForwardedRequest, InFlight
 from shardstore.router.membership import MemberState
 from shardstore.router.replies import CLIENTS, WORKERS, refuse
 from shardstore.seams.effects import Effect, Send
@@ -109,7 +109,7 @@ class Dispatch:
         if link == CLIENTS and of_peer >= PEER_REQUESTS_MAX:
             many = Refusal(f"requests of this client in flight to worker {worker}", of_peer + 1, PEER_REQUESTS_MAX)
             return [refuse(link, peer, header, Status.BUSY, many, RETRY_BUSY_MS)]
-        charged = sum(map(len, frames)) + ENTRY_BYTES
+        charged = sum(map(len, frames)) + REQUEST_OVERHEAD_BYTES
         used = self.in_flight.size_bytes_of(worker)
         if used + charged > self._in_flight_bytes_max:
             self.stalls.refused(f"bytes in flight to worker {worker}", now_ns)

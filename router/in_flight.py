@@ -9,7 +9,7 @@ from shardstore.identifiers import WorkerId
 from shardstore.limits import KIB
 from shardstore.wire.wire_format import Header
 
-ENTRY_BYTES = KIB
+REQUEST_OVERHEAD_BYTES = KIB
 """Charged for each request in addition to its frames, so that many tiny requests are bounded too."""
 
 

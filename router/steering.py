@@ -23,10 +23,10 @@ from shardstore.wire.messages import decode
 from shardstore.wire.topology import Change
 from shardstore.wire.wire_format import Header
 
-LOOK_NS = 100 * MILLISECOND_NS
+POLICY_INTERVAL_NS = 100 * MILLISECOND_NS
 LOOK_RANGE_NS = 2 * MILLISECOND_NS
-"""The policies run after a report, at the earliest LOOK_NS + LOOK_RANGE_NS for each range after their last run. This
-bounds the share of the router's time that they take."""
+"""The policies run after a report, at the earliest POLICY_INTERVAL_NS + LOOK_RANGE_NS for each range after their last
+run. This bounds the share of the router's time that they take."""
 LEAVING_LOOK_NS = SECOND_NS
 """The time between two runs of the policies while a worker leaves, with or without a report."""
 VERDICTS_MAX = 16
@@ -61,7 +61,7 @@ class Steering:
             return self._looked_ns + LEAVING_LOOK_NS
         if not self._has_news:
             return None
-        return self._looked_ns + LOOK_NS + LOOK_RANGE_NS * len(self._table.current.routes)
+        return self._looked_ns + POLICY_INTERVAL_NS + LOOK_RANGE_NS * len(self._table.current.routes)
 
     def tick(self, now_ns: int) -> list[Effect]:
         """Run the policies if they are due, and begin what they plan. Raises StorageFailure."""

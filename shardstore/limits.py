@@ -12,6 +12,8 @@ KEY_BYTES_MIN = 1
 KEY_BYTES_MAX = 4 * KIB
 BOUND_BYTES_MAX = KEY_BYTES_MAX + 1
 """Maximum size of a bound of a key range. The smallest key above a key is that key and a zero byte."""
+KEY_ROW_BYTES_MAX = 16
+"""At most this many first bytes of keys are compared with whole columns at once, to find their ranges or tables."""
 VALUE_BYTES_MAX = 8 * MIB
 REQUEST_ENTRIES_MAX = 65_536
 REQUEST_BYTES_MAX = 16 * MIB
@@ -33,6 +35,9 @@ ISOLATION_LEASE_NS = 5 * SECOND_NS
 """How long a scan in full isolation may block writes to a range, from its first page there."""
 VIEW_FILE_BYTES_MAX = 16 * GIB
 """Bytes of removed table files that the open scans of one worker keep on disk."""
+BUFFERED_ENTRY_BYTES = 224
+"""Memory of an entry in an overlay besides its key and value: two object headers, their rounding, its share of a
+growing dict, and its share of the sorted pieces."""
 RUNS_SET_ASIDE_MAX = 4
 """Runs of a range that were sealed only for open scans and wait in memory until a drain is due."""
 SET_ASIDE_BYTES_MIN = 256 * KIB

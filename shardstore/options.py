@@ -16,7 +16,6 @@ from shardstore.memory_plan import MemoryPlan
 from shardstore.segment_options import DEFAULTS, SegmentOptions
 from shardstore.topology_options import TOPOLOGY_DEFAULTS, TopologyOptions
 
-DEFAULT_MEMORY = GIB
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB)?", re.IGNORECASE)
 _UNITS = {"b": 1, "kib": KIB, "mib": MIB, "gib": GIB, "tib": 1024 * GIB}
 

@@ -48,13 +48,13 @@ def merges(loads: StoreLoad, history: History, options: TopologyOptions, now_ns:
 
 def warm_ranges(loads: StoreLoad) -> Iterator[int]:
     """The segments with load, to note in the history."""
-    return (load.segment for load in loads.ranges if load.busy > LOAD_SHARE * split_policy.BUSY_MIN / 2)
+    return (load.segment for load in loads.ranges if load.busy > LOAD_SHARE * split_policy.SPLIT_BUSY_MIN / 2)
 
 
 def _are_small(left: RangeLoad, right: RangeLoad, limit: int) -> bool:
     return (
         left.size_bytes + right.size_bytes <= BYTES_SHARE * limit
-        and left.busy + right.busy <= LOAD_SHARE * split_policy.BUSY_MIN
+        and left.busy + right.busy <= LOAD_SHARE * split_policy.SPLIT_BUSY_MIN
     )
 
 

@@ -21,7 +21,7 @@ from shardstore.router.policies.plan import Plan, PlanKind
 from shardstore.router.policies.sizes import has_rested, split_bytes
 from shardstore.topology_options import TopologyOptions
 
-BUSY_MIN = 0.3
+GIVER_BUSY_MIN = 0.3
 """A worker that is less busy gives no range away for its load."""
 COLD_BUSY = GAIN_FLOOR / 2
 """A range with less load may be moved for its bytes, since no move for load would move it back ..."""
@@ -68,7 +68,7 @@ def _for_load(loads: StoreLoad, history: History, options: TopologyOptions, now_
         return gain(loads, load.busy, load.worker, taker)
 
     for giver in sorted(steady, key=loads.busy, reverse=True):
-        if loads.busy(giver) < BUSY_MIN:
+        if loads.busy(giver) < GIVER_BUSY_MIN:
             break
         best = max(filter(is_ripe, loads.ranges_of(giver)), key=gain_of, default=None)
         if best is not None and gain_of(best):

@@ -30,7 +30,7 @@ from shardstore.router.policies.plan import Plan, PlanKind, Unsplittable
 from shardstore.router.policies.sizes import has_rested, share_bytes, split_bytes
 from shardstore.topology_options import TopologyOptions
 
-BUSY_MIN = 0.2
+SPLIT_BUSY_MIN = 0.2
 """A range that takes less of a worker's time is not split for its load."""
 BUSY_SHARE_OF_MEAN = 0.5
 APPEND_SHARE_MIN = 0.8
@@ -95,7 +95,7 @@ def _hot(candidates: Sequence[RangeLoad], loads: StoreLoad, options: TopologyOpt
     """The ranges with more load than moves of whole ranges can even out, the busiest first."""
     if len(loads.receivers()) < 2:
         return
-    limit = max(BUSY_MIN, BUSY_SHARE_OF_MEAN * loads.busy_mean())
+    limit = max(SPLIT_BUSY_MIN, BUSY_SHARE_OF_MEAN * loads.busy_mean())
     for load in sorted([load for load in candidates if load.busy > limit], key=lambda load: -load.busy):
         if load.settled and load.operations_per_s >= options.split_operations:
             yield load

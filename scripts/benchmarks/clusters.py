@@ -17,7 +17,7 @@ from shardstore.limits import GIB, MIB
 
 SETTLE_POLL_SECONDS = 0.02
 REST_POLL_SECONDS = 0.05
-ENTRY_OVERHEAD_BYTES = 240
+BUFFERED_ENTRY_BYTES_MAX = 240
 """More than the overhead that a worker counts for an entry."""
 RANGE_BYTES_MAX = 60 * MIB
 """Less than the size at which a worker with much memory drains a range."""
@@ -129,7 +129,7 @@ def _wait_until_started(cluster: LocalCluster) -> None:
 
 def room_for(payload_bytes: int, entries: int, workers: int, ranges_min: int) -> tuple[int, int]:
     """How many ranges, a multiple of the workers, and how much memory keep this much data from being drained."""
-    buffered = payload_bytes + entries * ENTRY_OVERHEAD_BYTES
+    buffered = payload_bytes + entries * BUFFERED_ENTRY_BYTES_MAX
     ranges = max(ranges_min, -(-buffered // RANGE_BYTES_MAX))
     return -(-ranges // workers) * workers, max(workers * GIB, 4 * buffered)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.records import RecordShape, records_of
-from shardstore.memory_plan import WORKER_MEMORY_MIN
-from shardstore.options import DEFAULT_MEMORY
+from shardstore.memory_plan import DEFAULT_MEMORY, WORKER_MEMORY_MIN
+from shardstore.options import parse_size
 
 TIMEOUT_SECONDS = 120.0
 RANGES_PER_WORKER = 4
@@ -46,7 +46,7 @@ class Settings:
     @property
     def memory(self) -> int:
         """Memory of a new store in bytes unless a workload sets it: the default, or the minimum for the workers."""
-        return max(DEFAULT_MEMORY, self.workers * WORKER_MEMORY_MIN)
+        return max(parse_size(DEFAULT_MEMORY), self.workers * WORKER_MEMORY_MIN)
 
     def temporary_directory(self) -> tempfile.TemporaryDirectory[str]:
         """A new temporary directory on the disk to be measured."""

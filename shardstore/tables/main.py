@@ -12,14 +12,12 @@ import numpy as np
 
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
-from shardstore.limits import BLOCK_ENTRIES
+from shardstore.limits import BLOCK_ENTRIES, KEY_ROW_BYTES_MAX
 from shardstore.tables.digests import Digests, digest_of, digests_of
 from shardstore.tables.empty_layer import EMPTY_LAYER
 from shardstore.tables.stretches import KeyMark, LayerPage
 from shardstore.tables.table_format import Entries, Integers
 from shardstore.tables.table_reader import FEW_KEYS, Table
-
-ROW_BYTES_MAX = 16
 
 
 class Main:
@@ -29,7 +27,7 @@ class Main:
         self.parts = parts
         self._firsts = [part.record.key_first for part in parts]
         self._lasts = [part.record.key_last for part in parts]
-        row_bytes = min(max(map(len, self._firsts)), ROW_BYTES_MAX)
+        row_bytes = min(max(map(len, self._firsts)), KEY_ROW_BYTES_MAX)
         self._rows = np.array(self._firsts, dtype=f"S{row_bytes}")
 
     def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:

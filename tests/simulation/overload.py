@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from shardstore.client.calls import operations
-from shardstore.limits import KIB, MIB, MILLISECOND_NS, SECOND_NS
+from shardstore.limits import BUFFERED_ENTRY_BYTES, KIB, MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.memory_plan import derive
 from shardstore.options import Durability
 from shardstore.segment_options import SegmentOptions
-from shardstore.workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
 from tests.simulation import servers
 from tests.simulation.clients import Actor
 from tests.simulation.servers import Worker
@@ -75,7 +74,7 @@ def _writer(world: World, came: Load, number: int) -> Actor:
         began_ns = world.host.clock.now_ns()
         _, error = yield operations.put(keys[at % len(keys)], bytes(VALUE_BYTES), 30.0)
         came.failed += error is not None
-        came.written_bytes += (VALUE_BYTES + ENTRY_OVERHEAD_BYTES) * (error is None)
+        came.written_bytes += (VALUE_BYTES + BUFFERED_ENTRY_BYTES) * (error is None)
         came.slowest_ns = max(came.slowest_ns, world.host.clock.now_ns() - began_ns)
 
 

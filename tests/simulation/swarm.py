@@ -60,7 +60,7 @@ OPERATIONS = (
 POLICY_TIMES = (
     (shardstore.router.steering, "LEAVING_LOOK_NS"),
     (shardstore.router.policies.loads, "SETTLED_NS"),
-    (shardstore.workers.load.meter, "REPORT_INTERVAL_NS"),
+    (shardstore.workers.load.meter, "LOAD_INTERVAL_NS"),
 )
 POLICY_NS = 200 * MILLISECOND_NS
 """Times of reports and policies, shortened so that policies act within seconds."""

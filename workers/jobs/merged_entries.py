@@ -22,7 +22,7 @@ from shardstore.workers.segment.table_writer import SLICE_ENTRIES
 from shardstore.workers.segment.tombstones import without_needless_tombstones
 
 STRETCH_BYTES = MIB
-ENTRY_OVERHEAD_BYTES = 9
+FILE_ENTRY_BYTES = 9
 """What an entry adds to a file besides its key and value: its share of the hash index and Bloom filter."""
 
 
@@ -109,7 +109,7 @@ def _may_overlap(table: Table, key_range: KeyRange) -> bool:
 
 def _bytes_before(entries: Entries) -> Integers:
     """About how many bytes of a file the entries before each entry take; one item more, for the end."""
-    sizes = _lengths(entries.keys) + _lengths(entries.values) + ENTRY_OVERHEAD_BYTES
+    sizes = _lengths(entries.keys) + _lengths(entries.values) + FILE_ENTRY_BYTES
     return np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
 
 

@@ -15,7 +15,7 @@ from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
 from shardstore.tables.manifest import Manifest
 from shardstore.tables.table_format import Entries, Identity, Layout, TableRecord
-from shardstore.workers.jobs.merged_entries import ENTRY_OVERHEAD_BYTES, MergedEntries
+from shardstore.workers.jobs.merged_entries import FILE_ENTRY_BYTES, MergedEntries
 from shardstore.workers.jobs.part_sizes import size_of_part
 from shardstore.workers.segment.table_writer import TableWriter, layout_of, slices_of
 
@@ -66,7 +66,7 @@ class Output:
             part_bytes = size_of_part(next(sizes), entries.rest_bytes, self._options)
             with self._next_table(layout) as writer:
                 written = 0
-                while entries and (room := part_bytes - writer.bytes_written - written * ENTRY_OVERHEAD_BYTES) > 0:
+                while entries and (room := part_bytes - writer.bytes_written - written * FILE_ENTRY_BYTES) > 0:
                     keys, values = entries.take(max(room, self._options.block_bytes))
                     writer.add(keys, values)
                     written += len(keys)

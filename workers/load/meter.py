@@ -20,7 +20,7 @@ from shardstore.wire.wire_format import WRITES
 from shardstore.workers.load.range_meter import RangeMeter
 from shardstore.workers.load.range_size import RangeSize
 
-REPORT_INTERVAL_NS = SECOND_NS
+LOAD_INTERVAL_NS = SECOND_NS
 EARLY_INTERVAL_NS = SECOND_NS // 10
 """Interval between reports of a worker that grows fast, so that the router can soon split its ranges."""
 EARLY_BYTES = 512 * KIB
@@ -82,7 +82,7 @@ class LoadMeter:
 
     def report(self, sizes: Mapping[int, RangeSize], now_ns: int) -> LoadReport:
         """Report on all owned ranges, by segment, or on the next LOAD_RANGES_MAX of them in turn."""
-        self._due_ns, self._early_ns = now_ns + REPORT_INTERVAL_NS, now_ns + EARLY_INTERVAL_NS
+        self._due_ns, self._early_ns = now_ns + LOAD_INTERVAL_NS, now_ns + EARLY_INTERVAL_NS
         self._bytes, self._written_bytes = sum([size.bytes for size in sizes.values()]), 0
         self._meters = {segment: self._meters.get(segment) or RangeMeter(now_ns) for segment in sizes}
         self._cuts = {segment: cuts for segment, cuts in self._cuts.items() if segment in sizes}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from shardstore.workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
+from shardstore.limits import BUFFERED_ENTRY_BYTES
 from shardstore.workers.ranges.owned_range import OwnedRange
 
 
@@ -31,7 +31,7 @@ class RangeSize(NamedTuple):
 def size_of(owned: OwnedRange) -> RangeSize:
     """The size of a range now; if it could not be opened, only that of its overlay."""
     overlay, segment = owned.overlay, owned.segment
-    overlay_bytes = max(0, overlay.size_bytes - len(overlay) * ENTRY_OVERHEAD_BYTES)
+    overlay_bytes = max(0, overlay.size_bytes - len(overlay) * BUFFERED_ENTRY_BYTES)
     entries, deletes = len(overlay), sum([layer.deletes for layer in overlay.layers()])
     if segment is None:
         return RangeSize(0, overlay_bytes, _live(overlay_bytes, entries, deletes), entries, b"")

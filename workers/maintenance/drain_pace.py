@@ -12,10 +12,10 @@ from shardstore.workers.maintenance.compaction_policy import DELTAS_MAX
 
 PAUSE_DELTAS = DELTAS_MAX // 2
 """With this many deltas the pause is as long as the drain was; with twice as many, twice as long."""
-PAUSE_NS_MAX = 5 * SECOND_NS
+DRAIN_PAUSE_NS_MAX = 5 * SECOND_NS
 """Maximum pause: a drain that took very long may have waited for something else."""
 
 
 def pause_ns(drain_ns: int, deltas: int) -> int:
     """The pause after a drain that took `drain_ns` and left a range with this many deltas."""
-    return min(drain_ns * deltas // PAUSE_DELTAS, PAUSE_NS_MAX)
+    return min(drain_ns * deltas // PAUSE_DELTAS, DRAIN_PAUSE_NS_MAX)

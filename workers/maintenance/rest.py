@@ -9,7 +9,7 @@ from shardstore.limits import SECOND_NS
 from shardstore.workers.maintenance.drain_policy import REST_NS
 from shardstore.workers.ranges.owned_range import OwnedRange
 
-LOOK_NS = SECOND_NS
+REST_LOOK_NS = SECOND_NS
 """Time between two looks. A look costs some time for every range."""
 
 
@@ -28,7 +28,7 @@ class Rest:
 
     def look(self, ranges: Mapping[int, OwnedRange], now_ns: int) -> None:
         """Compare the number of writes to each range with that at the previous look."""
-        self._next_look_ns = now_ns + LOOK_NS
+        self._next_look_ns = now_ns + REST_LOOK_NS
         unseen = (-1, now_ns)
         before = {segment: self._seen.get(segment, unseen) for segment in ranges}
         self._seen = {

@@ -7,14 +7,11 @@ from itertools import repeat
 
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
+from shardstore.limits import BUFFERED_ENTRY_BYTES
 from shardstore.tables.stretches import KeyMark, LayerPage
 from shardstore.tables.table_format import Entries
 from shardstore.workers.overlay.key_marks import KeyMarks
 from shardstore.workers.overlay.sorted_entries import SortedEntries
-
-ENTRY_OVERHEAD_BYTES = 224
-"""Memory of an entry besides its key and value: two object headers, their rounding, its share of a growing dict, and
-its share of the sorted pieces."""
 
 
 class ActiveLayer:
@@ -40,7 +37,7 @@ class ActiveLayer:
     @property
     def size_bytes(self) -> int:
         """Upper bound on the memory held: overwritten values still count."""
-        return self._payload_bytes + len(self.entries) * ENTRY_OVERHEAD_BYTES
+        return self._payload_bytes + len(self.entries) * BUFFERED_ENTRY_BYTES
 
     def put(self, keys: Sequence[bytes], values: Sequence[bytes], payload_bytes: int, lsn: int) -> int:
         """Apply a batch of puts; the last of equal keys wins. Returns the growth of `size_bytes`."""
@@ -95,4 +92,4 @@ class ActiveLayer:
             self._in_order.note_overwritten()
         self._payload_bytes += payload_bytes
         self.lsn_first = self.lsn_first or lsn
-        return payload_bytes + new * ENTRY_OVERHEAD_BYTES
+        return payload_bytes + new * BUFFERED_ENTRY_BYTES

@@ -31,7 +31,7 @@ SORTED_TOGETHER = 16_384
 PIECE_KEYS_MAX = 8_192
 """Overlapping neighbours are merged up to this size, which takes two milliseconds if their keys are not copied."""
 COPIED_BYTES_MAX = 56
-"""Keys of up to this size are copied, and values if key and value together stay within it. ENTRY_OVERHEAD_BYTES has
+"""Keys of up to this size are copied, and values if key and value together stay within it. BUFFERED_ENTRY_BYTES has
 room for these copies."""
 MARKS_PER_PIECE = 16
 MARKS_PER_PIECE_MIN = 8

@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from shardstore.errors import Busy, InvalidRequest
-from shardstore.limits import REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX, RUN_QUEUE_MAX, WAL_RETAINED_BYTES_MAX
+from shardstore.limits import (
+    BUFFERED_ENTRY_BYTES,
+    REQUEST_BYTES_MAX,
+    REQUEST_ENTRIES_MAX,
+    RUN_QUEUE_MAX,
+    WAL_RETAINED_BYTES_MAX,
+)
 from shardstore.memory_plan import LEASE_FLOOR_BYTES, MemoryPlan
-from shardstore.workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
 from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS
 
 
@@ -62,7 +67,7 @@ def _busy(cause: str, used: int, limit: int) -> Busy:
     return Busy(cause, used, limit, RETRY_UNMEASURED_NS)
 
 
-assert LEASE_FLOOR_BYTES // 2 >= REQUEST_BYTES_MAX + REQUEST_ENTRIES_MAX * ENTRY_OVERHEAD_BYTES, (
+assert LEASE_FLOOR_BYTES // 2 >= REQUEST_BYTES_MAX + REQUEST_ENTRIES_MAX * BUFFERED_ENTRY_BYTES, (
     "the largest request must fit into an empty range"
 )
 

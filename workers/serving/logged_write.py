@@ -7,10 +7,10 @@ from itertools import repeat
 from typing import TypeAlias
 
 from shardstore.identifiers import TOMBSTONE, Stored
+from shardstore.limits import BUFFERED_ENTRY_BYTES
 from shardstore.seams.effects import Send
 from shardstore.wire.messages import OutcomeAnswer, Refusal, encode
 from shardstore.wire.wire_format import Flag, Op, Status
-from shardstore.workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import FAILED, WriteResult, ending_of
 from shardstore.workers.serving.reply import Asker
@@ -43,7 +43,7 @@ class LoggedWrite:
     @property
     def admitted_bytes(self) -> int:
         """Upper bound on the bytes by which the overlay grows."""
-        return self.payload_bytes + len(self.keys) * ENTRY_OVERHEAD_BYTES
+        return self.payload_bytes + len(self.keys) * BUFFERED_ENTRY_BYTES
 
     def get(self, key: bytes) -> Stored | None:
         """The value or tombstone that the write stores for a key; None if it has neither."""

@@ -37,7 +37,7 @@ from shardstore.workers.ranges.role import FENCE_WANTED
 from shardstore.workers.serving.pages_ahead import PagesAhead
 from shardstore.workers.serving.reply import Asker
 
-RETRY_AFTER_NS = 20 * MILLISECOND_NS
+SCAN_RETRY_NS = 20 * MILLISECOND_NS
 NO_RETRY_NS = 0
 """For refusals that waiting alone does not end."""
 ENDED_KNOWN = 1_024
@@ -124,11 +124,11 @@ class OpenScans:
         """Open a scan that keeps the writers of the range waiting. Raises Busy."""
         self._make_room(now_ns)
         if owned.role is FENCE_WANTED:
-            raise Busy("the range is about to be split, merged or moved", 1, 1, RETRY_AFTER_NS)
+            raise Busy("the range is about to be split, merged or moved", 1, 1, SCAN_RETRY_NS)
         if any(scan.owned is owned and scan.pinned is None for scan in self._scans.values()):
             self.expire(now_ns)
             if owned.isolated_until_ns:
-                raise Busy("another scan isolates the range", 1, 1, RETRY_AFTER_NS)
+                raise Busy("another scan isolates the range", 1, 1, SCAN_RETRY_NS)
         owned.isolate(now_ns + ISOLATION_LEASE_NS)
         return self._add(owned, asker, None, owned.isolated_until_ns)
 

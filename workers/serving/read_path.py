@@ -17,7 +17,7 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import is_single, key_of, keys_of
 
-FEW_KEYS = 4
+KEYS_AT_ONCE = 4
 _GET = int(Op.GET)
 _ONE_ABSENT = encode([None]).frame
 
@@ -56,7 +56,7 @@ def _values(owned: OwnedRange, keys: Sequence[bytes], presence: bool) -> list[by
     values: list[bytes | None] = []
     held_bytes = 0
     while len(values) < len(keys) and held_bytes < REPLY_BYTES_AIM:
-        step = FEW_KEYS if len(keys) <= FEW_KEYS else max(1, REPLY_BYTES_AIM // owned.value_bytes_mean())
+        step = KEYS_AT_ONCE if len(keys) <= KEYS_AT_ONCE else max(1, REPLY_BYTES_AIM // owned.value_bytes_mean())
         found = _absent(owned.get_many(keys[len(values) : len(values) + step]))
         values += _presence(found) if presence else found
         held_bytes += 0 if presence else sum(map(len, filter(None, found)))

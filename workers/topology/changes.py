@@ -31,7 +31,7 @@ from shardstore.workers.registration import ROUTER
 from shardstore.workers.segment.state import SegmentState
 from shardstore.workers.serving.write_path import WritePath
 
-REPORT_INTERVAL_NS = 250 * MILLISECOND_NS
+PROGRESS_INTERVAL_NS = 250 * MILLISECOND_NS
 RETIRED_KNOWN = 1_024
 """Number of retired segments that are remembered, so that a late order does not bring one back."""
 
@@ -104,7 +104,7 @@ class Changes:
             self._materialise(order, maintenance)
             effects += self._report(order, now_ns)
         if now_ns >= self._report_due_ns:
-            self._report_due_ns = now_ns + REPORT_INTERVAL_NS
+            self._report_due_ns = now_ns + PROGRESS_INTERVAL_NS
         return effects
 
     def wakeup_ns(self) -> int | None:

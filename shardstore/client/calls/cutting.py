@@ -3,7 +3,7 @@
 Keys of one length are routed by their first 8 bytes as integers, in one numpy search. A key stays
 undecided if its first 8 bytes equal those of a boundary that is longer than 8 bytes or than the keys; such keys are
 routed by bisection. Keys of mixed lengths are routed in the same way, by as many bytes as the longest boundary has, at
-most ROW_BYTES_MAX. Entries are sorted by route with a stable sort, so pairs with the same key keep their order.
+most KEY_ROW_BYTES_MAX. Entries are sorted by route with a stable sort, so pairs with the same key keep their order.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from shardstore.client.calls.arguments import Items
 from shardstore.lazy_numpy import np
+from shardstore.limits import KEY_ROW_BYTES_MAX
 from shardstore.wire import columns
 from shardstore.wire.columns import PREFIX_BYTES, Column, Prefixes
 from shardstore.wire.wire_format import Flag
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 Positions: TypeAlias = "npt.NDArray[np.intp]"
 Owners: TypeAlias = "npt.NDArray[np.uint16]"
-ROW_BYTES_MAX = 16
 
 
 class Boundaries:
@@ -46,7 +46,7 @@ class Boundaries:
 
     @property
     def _row_type(self) -> str:
-        return f"S{min(self._longest, ROW_BYTES_MAX) or 1}"
+        return f"S{min(self._longest, KEY_ROW_BYTES_MAX) or 1}"
 
     def owners_of(self, keys: Sequence[bytes]) -> tuple[Owners, Positions]:
         """The number of each key's route, and the positions of keys that must be bisected instead.

@@ -10,15 +10,13 @@ that is accepted under pressure shortens them again.
 
 from __future__ import annotations
 
-from shardstore.limits import MIB, SECOND_NS
+from shardstore.limits import BUFFERED_ENTRY_BYTES, MIB, SECOND_NS
 
 PRESSURE_MAX = 255
 PRESSURE_FREE = 128
 """Up to this pressure writers do not pause."""
 FULL_BYTES_PER_SECOND = MIB
 """The pace of one client in one range at full pressure."""
-ENTRY_BYTES = 200
-"""An estimate of an entry's overhead. The worker counts a little more (overlay/active_layer.py)."""
 PAUSE_NS_MAX = SECOND_NS
 SLOWNESS_MAX = 256.0
 
@@ -28,7 +26,7 @@ def pause_ns(pressure: int, payload_bytes: int, entries: int, slowness: float = 
     beyond = pressure - PRESSURE_FREE
     if beyond <= 0:
         return 0
-    full_ns = (payload_bytes + entries * ENTRY_BYTES) * SECOND_NS // FULL_BYTES_PER_SECOND
+    full_ns = (payload_bytes + entries * BUFFERED_ENTRY_BYTES) * SECOND_NS // FULL_BYTES_PER_SECOND
     pause = full_ns * beyond**2 // (PRESSURE_MAX - PRESSURE_FREE) ** 2
     return min(int(pause * slowness), PAUSE_NS_MAX)
 

@@ -15,7 +15,7 @@ from shardstore.router.change_stage import Stage
 from shardstore.router.policies import topology_policy
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import StoreLoad
-from shardstore.router.steering import LOOK_NS, LOOK_RANGE_NS
+from shardstore.router.steering import LOOK_RANGE_NS, POLICY_INTERVAL_NS
 from shardstore.seams.effects import Effect, ReportWorkers, Send, Tick
 from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.topology_options import TopologyOptions
@@ -253,7 +253,7 @@ def test_policies_look_after_a_report_less_often_at_many_ranges_and_always_when_
     for _ in range(10):
         store.router.worker_sends(b"w0", Header(Op.LOAD), encode(LoadReport(0, [])))
         store.pass_time(1)
-    assert len(looks) == pytest.approx(10 * SECOND_NS / (LOOK_NS + 1_000 * LOOK_RANGE_NS), abs=1)
+    assert len(looks) == pytest.approx(10 * SECOND_NS / (POLICY_INTERVAL_NS + 1_000 * LOOK_RANGE_NS), abs=1)
     before = len(looks)
     store.ask(Action.DRAIN_WORKER, 0)
     store.pass_time(5)

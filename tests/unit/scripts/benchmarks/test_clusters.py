@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from benchmarks.batches import CALL_ENTRIES, calls
-from benchmarks.clusters import ENTRY_OVERHEAD_BYTES, RANGE_BYTES_MAX, is_settled, room_for
+from benchmarks.clusters import BUFFERED_ENTRY_BYTES_MAX, RANGE_BYTES_MAX, is_settled, room_for
 from benchmarks.processes import KINDS, cpu_per_million, kind_of
 from benchmarks.targets import CALLS_OF_1000, ONE_CALL
 
@@ -37,7 +37,7 @@ def test_little_data_gets_the_usual_ranges_and_memory() -> None:
 def test_much_data_gets_more_ranges_for_every_worker_alike() -> None:
     entries = 10_000_000
     ranges, memory = room_for(40 * entries, entries, workers=3, ranges_min=4)
-    buffered = (40 + ENTRY_OVERHEAD_BYTES) * entries
+    buffered = (40 + BUFFERED_ENTRY_BYTES_MAX) * entries
     assert ranges % 3 == 0
     assert buffered / ranges <= RANGE_BYTES_MAX
     assert memory >= 4 * buffered

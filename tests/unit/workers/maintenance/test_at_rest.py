@@ -10,7 +10,7 @@ from shardstore.wire.wire_format import Op, Status
 from shardstore.workers.maintenance import compaction_choice
 from shardstore.workers.maintenance.compaction_policy import DELTAS_MAX, KEYS_ASKED_MIN, TOMBSTONES_MIN, choose
 from shardstore.workers.maintenance.drain_policy import LONG_REST_NS, REST_BYTES, REST_NS
-from shardstore.workers.maintenance.rest import LOOK_NS
+from shardstore.workers.maintenance.rest import REST_LOOK_NS
 from tests.unit.worker_driver import WorkerDriver
 
 VALUE = b"v" * 1000
@@ -62,7 +62,7 @@ def test_a_load_is_compacted_when_it_has_ended(worker: WorkerDriver) -> None:
         assert worker.status(worker.ask(Op.FLUSH)) is None
         worker.settle()
     assert worker.range_statistics()["tables"] == 3
-    rest(worker, REST_NS + LOOK_NS)
+    rest(worker, REST_NS + REST_LOOK_NS)
     assert worker.range_statistics()["tables"] == 1
     done = worker.range_statistics()["compactions"]["finished"]
     rest(worker, LONG_REST_NS)
@@ -102,7 +102,7 @@ def test_a_segment_in_which_nothing_can_become_due_is_not_looked_at_before_its_n
         worker.ask(Op.FLUSH)
         worker.settle()
     assert max(looks) > 1
-    rest(worker, REST_NS + LOOK_NS)
+    rest(worker, REST_NS + REST_LOOK_NS)
     assert worker.range_statistics()["tables"] == 1
 
 
@@ -120,7 +120,7 @@ def test_what_reads_or_rest_may_make_due_is_looked_at_again_only_then(
     worker.get([b"absent %05d" % number for number in range(KEYS_ASKED_MIN)])
     worker.handle(Tick())
     assert looks == [2]
-    rest(worker, REST_NS + LOOK_NS)
+    rest(worker, REST_NS + REST_LOOK_NS)
     assert worker.range_statistics()["tables"] == 1
 
 

@@ -13,7 +13,7 @@ from shardstore.seams.effects import JobFailed, Tick
 from shardstore.wire.wire_format import Flag, Op, Status
 from shardstore.workers.jobs.specs import CompactionKind, CompactSpec, ReleaseSpec
 from shardstore.workers.maintenance.compaction_policy import DELTAS_MAX
-from shardstore.workers.maintenance.drain_pace import PAUSE_NS_MAX, pause_ns
+from shardstore.workers.maintenance.drain_pace import DRAIN_PAUSE_NS_MAX, pause_ns
 from shardstore.workers.maintenance.job_slot import RETRY_MAX_NS
 from shardstore.workers.ranges.owned_range import DELTAS_STOP
 from tests.unit.worker_driver import WorkerDriver
@@ -271,4 +271,4 @@ def test_a_compaction_that_fails_again_and_again_keeps_no_other_segment_waiting(
 
 
 def test_a_pause_is_bounded() -> None:
-    assert pause_ns(PAUSE_NS_MAX, DELTAS_STOP) == PAUSE_NS_MAX
+    assert pause_ns(DRAIN_PAUSE_NS_MAX, DELTAS_STOP) == DRAIN_PAUSE_NS_MAX

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
-from shardstore.workers.overlay.active_layer import ENTRY_OVERHEAD_BYTES
+from shardstore.limits import BUFFERED_ENTRY_BYTES
 from shardstore.workers.overlay.overlay import Overlay
 from tests.unit.layer_reading import stretches
 
@@ -72,7 +72,7 @@ def test_seal_keeps_an_empty_layer_and_drop_runs_answers_the_bytes_freed() -> No
     overlay.active.put([b"a"], [b"1"], 2, 3)
     overlay.seal(3)
     overlay.active.put([b"b"], [b"2"], 2, 4)
-    assert (overlay.lsn_first, len(overlay), overlay.size_bytes) == (3, 2, 2 * (2 + ENTRY_OVERHEAD_BYTES))
+    assert (overlay.lsn_first, len(overlay), overlay.size_bytes) == (3, 2, 2 * (2 + BUFFERED_ENTRY_BYTES))
     assert overlay.drop_runs(2) == 0
-    assert overlay.drop_runs(3) == 2 + ENTRY_OVERHEAD_BYTES
+    assert overlay.drop_runs(3) == 2 + BUFFERED_ENTRY_BYTES
     assert (overlay.lsn_first, len(overlay)) == (4, 1)
