@@ -20,12 +20,13 @@ from shardstore.router import change_plan
 from shardstore.router.cluster_state import ClusterState
 from shardstore.router.membership import MemberState
 from shardstore.router.policies.plan import Plan, PlanKind
-from shardstore.router.replies import CLIENTS, accept, refuse
+from shardstore.router.replies import accept, refuse
 from shardstore.router.steering import Steering
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.router.workforce import Workforce
 from shardstore.seams.effects import Effect
 from shardstore.wire.admin_messages import Action, AdminReply, AdminRequest, PlannedChange, RangeRow
+from shardstore.wire.link_names import CLIENTS
 from shardstore.wire.messages import Refusal, decode
 from shardstore.wire.topology import Change
 from shardstore.wire.wire_format import Flag, Header, Status

@@ -6,9 +6,9 @@ An announcement may be lost. A client or worker with old routes gets STALE_ROUTE
 from __future__ import annotations
 
 from shardstore.router.cluster_state import ClusterState
-from shardstore.router.replies import CLIENTS, WORKERS
 from shardstore.router.sessions import Sessions
 from shardstore.seams.effects import Effect, Send
+from shardstore.wire.link_names import CLIENTS, WORKERS
 from shardstore.wire.messages import Routes, encode
 from shardstore.wire.wire_format import Header, Op, Status
 

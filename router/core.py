@@ -29,7 +29,7 @@ from shardstore.router.cluster_state import ClusterState
 from shardstore.router.dispatch import Dispatch
 from shardstore.router.membership import Membership
 from shardstore.router.registrar import Registrar
-from shardstore.router.replies import CLIENTS, WORKERS, accept, refuse
+from shardstore.router.replies import accept, refuse
 from shardstore.router.route_table import open_route_table
 from shardstore.router.sessions import Sessions
 from shardstore.router.steering import Steering
@@ -38,6 +38,7 @@ from shardstore.router.workforce import Workforce
 from shardstore.seams.effects import Effect, PeerGone, Received, Send, SendFailed, Stop, StopRequested, Tick
 from shardstore.seams.entropy import Entropy
 from shardstore.seams.filesystem import Filesystem
+from shardstore.wire.link_names import CLIENTS, WORKERS
 from shardstore.wire.messages import Hello, Refusal, Statistics, Welcome, decode
 from shardstore.wire.wire_format import (
     ROUTED,

@@ -20,9 +20,10 @@ from shardstore.router.announcer import Announcer
 from shardstore.router.cluster_state import ClusterState
 from shardstore.router.in_flight import REQUEST_OVERHEAD_BYTES, ForwardedRequest, InFlight
 from shardstore.router.membership import MemberState
-from shardstore.router.replies import CLIENTS, WORKERS, refuse
+from shardstore.router.replies import refuse
 from shardstore.seams.effects import Effect, Send
 from shardstore.stalls import Stalls
+from shardstore.wire.link_names import CLIENTS, WORKERS
 from shardstore.wire.messages import Refusal
 from shardstore.wire.wire_format import HEADER_BYTES, OF_KEYS, Flag, Header, Op, Status, decode_reply
 

@@ -19,9 +19,10 @@ from shardstore.router.announcer import Announcer
 from shardstore.router.cluster_state import ClusterState
 from shardstore.router.dispatch import Dispatch
 from shardstore.router.membership import SILENCE_NS_MAX, Member, MemberState
-from shardstore.router.replies import WORKERS, accept, refuse
+from shardstore.router.replies import accept, refuse
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.seams.effects import Effect
+from shardstore.wire.link_names import WORKERS
 from shardstore.wire.messages import Assignments, Heartbeat, Ready, Refusal, Register, decode
 from shardstore.wire.wire_format import Header, Status
 

@@ -9,11 +9,6 @@ from shardstore.seams.effects import Send
 from shardstore.wire.messages import Refusal, encode
 from shardstore.wire.wire_format import Header, Status
 
-CLIENTS = "clients"
-"""The link that clients connect to."""
-WORKERS = "workers"
-"""The link that workers connect to."""
-
 
 def accept(link: str, peer: bytes, request: Header, document: Any = None) -> Send:
     """Reply OK to a request, with a document if the operation has one."""

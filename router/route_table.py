@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 
 from shardstore.errors import Corruption, InvalidRequest
 from shardstore.files import documents
-from shardstore.files.file_names import ROUTER, ROUTES, SEGMENTS, segment_of
+from shardstore.files.file_names import ROUTER_DIRECTORY, ROUTES, SEGMENTS, segment_of
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.limits import WORKERS_MAX
 from shardstore.router.former_owners import FormerOwners
@@ -127,7 +127,7 @@ def open_route_table(
     `workers`: the number of workers of a new store. `workers_asked`: the number of workers from now on, in addition to
     others that still own ranges; None keeps the workers. Raises Corruption, InvalidRequest, StorageFailure.
     """
-    filesystem.make_directory(ROUTER)
+    filesystem.make_directory(ROUTER_DIRECTORY)
     stored: Topology | None = None
     if filesystem.exists(ROUTES):
         current = stored = _load(filesystem, store)

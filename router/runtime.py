@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from shardstore.errors import Unavailable
-from shardstore.files.file_names import ROUTER, ROUTER_LOCK
+from shardstore.files.file_names import ROUTER_DIRECTORY, ROUTER_LOCK
 from shardstore.limits import MESSAGE_BYTES_MAX, OUTBOX_BYTES_MAX, WORKERS_MAX
 from shardstore.memory_plan import MemoryPlan
 from shardstore.options import RouterOptions
 from shardstore.router.core import RouterCore
-from shardstore.router.replies import CLIENTS, WORKERS
 from shardstore.seams.effects import Effect, ReportWorkers, Stop, StopRequested
 from shardstore.system.event_loop import EventLoop
 from shardstore.system.posix_filesystem import PosixFilesystem
@@ -23,6 +22,7 @@ from shardstore.system.socket_transport import SocketTransport
 from shardstore.system.system_clock import SystemClock
 from shardstore.system.system_entropy import SystemEntropy
 from shardstore.system.traffic import Terms
+from shardstore.wire.link_names import CLIENTS, WORKERS
 
 _OF_WORKERS = Terms(
     unsent_bytes=WORKERS_MAX * OUTBOX_BYTES_MAX,
@@ -37,7 +37,7 @@ _OF_WORKERS = Terms(
 def run(options: RouterOptions) -> Stop:
     """Serve until the router is stopped or fails. Raises a ShardstoreError if it cannot start."""
     filesystem = PosixFilesystem(options.data, options.identity)
-    filesystem.make_directory(ROUTER)
+    filesystem.make_directory(ROUTER_DIRECTORY)
     lock = filesystem.lock(ROUTER_LOCK)  # before any bind, and held to the end of the process
     if lock is None:
         raise Unavailable(f"another router serves {options.data}")

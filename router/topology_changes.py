@@ -15,9 +15,9 @@ from shardstore.router.announcer import Announcer
 from shardstore.router.change_stage import Stage, stage_of
 from shardstore.router.cluster_state import ClusterState
 from shardstore.router.membership import MemberState
-from shardstore.router.replies import WORKERS
 from shardstore.seams.effects import Effect, Send
 from shardstore.stats_schema import ChangesStats, ChangeStats
+from shardstore.wire.link_names import WORKERS
 from shardstore.wire.messages import decode, encode
 from shardstore.wire.topology import Change, Order, Orders, Progress, Retire
 from shardstore.wire.wire_format import Header, Op

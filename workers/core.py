@@ -33,6 +33,7 @@ from shardstore.seams.filesystem import Filesystem
 from shardstore.stalls import Stalls
 from shardstore.tables.cache import SegmentCache
 from shardstore.wire.columns import InvalidColumn
+from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Assignments, Lease, Refusal, decode
 from shardstore.wire.topology import Orders, Retire
 from shardstore.wire.wire_format import Header, MalformedMessage, Op, Status, decode_message
@@ -41,7 +42,7 @@ from shardstore.workers.maintenance.queue import MaintenanceQueue
 from shardstore.workers.operations import Operations
 from shardstore.workers.ranges.opening import open_log
 from shardstore.workers.ranges.replay import replay
-from shardstore.workers.registration import ROUTER, Registration
+from shardstore.workers.registration import Registration
 from shardstore.workers.service import Service
 from shardstore.workers.serving.admission import MemoryLimits
 from shardstore.workers.serving.buffer_lease import BufferLease

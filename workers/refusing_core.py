@@ -17,10 +17,11 @@ from shardstore.options import WorkerOptions
 from shardstore.seams.effects import Effect, Event, Received, Stop, StopRequested, Tick
 from shardstore.seams.filesystem import Filesystem
 from shardstore.wire.columns import InvalidColumn
+from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Assignments, Refusal
 from shardstore.wire.wire_format import Header, MalformedMessage, Op, Status, decode_message
 from shardstore.workers.ranges.opening import known_segments, readable_manifests
-from shardstore.workers.registration import ROUTER, Registration
+from shardstore.workers.registration import Registration
 from shardstore.workers.serving.buffer_lease import BufferLease
 from shardstore.workers.serving.reply import Asker
 

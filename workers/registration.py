@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.seams.effects import Effect, ReportReady, Send
+from shardstore.wire.link_names import ROUTER
 from shardstore.wire.load_report import LoadReport
 from shardstore.wire.messages import Assignments, Heartbeat, Lease, LeaseReport, Ready, Register, decode, encode
 from shardstore.wire.wire_format import Header, Op, Status
@@ -14,7 +15,6 @@ HEARTBEAT_INTERVAL_NS = 500 * MILLISECOND_NS
 SHORT_INTERVAL_NS = 100 * MILLISECOND_NS
 """Interval of heartbeats while the worker waits for a larger lease."""
 REGISTER_RETRY_NS = SECOND_NS
-ROUTER = "router"
 
 
 class Registration:

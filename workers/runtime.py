@@ -20,13 +20,12 @@ from shardstore.system.socket_transport import SocketTransport
 from shardstore.system.system_clock import SystemClock
 from shardstore.system.system_entropy import SystemEntropy
 from shardstore.system.traffic import Terms
+from shardstore.wire.link_names import CLIENTS, ROUTER
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.maintenance.process import MaintenanceProcess
 from shardstore.workers.refusing_core import RefusingCore
-from shardstore.workers.registration import ROUTER
 from shardstore.workers.sync_thread import SyncThread
 
-CLIENTS = "clients"
 LOCK_TRIES = 200
 LOCK_RETRY_S = 0.05
 

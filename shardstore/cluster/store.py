@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from shardstore.errors import Corruption, InvalidRequest
 from shardstore.files.documents import encode_document, publish, read_document
-from shardstore.files.file_names import ROUTER, SEGMENTS, STORE
+from shardstore.files.file_names import ROUTER_DIRECTORY, SEGMENTS, STORE
 from shardstore.seams.entropy import Entropy
 from shardstore.seams.filesystem import Filesystem
 
@@ -35,7 +35,7 @@ class Store:
 def read_store(filesystem: Filesystem) -> Store | None:
     """Read the store of this directory; None if there is none yet. Raises Corruption."""
     if not filesystem.exists(STORE):
-        if filesystem.exists(ROUTER) or filesystem.exists(SEGMENTS):
+        if filesystem.exists(ROUTER_DIRECTORY) or filesystem.exists(SEGMENTS):
             raise Corruption(STORE, 0, "is missing, though the directory holds the files of a store")
         return None
     body = read_document(filesystem, STORE, MAGIC, VERSION)

@@ -20,7 +20,7 @@ import re
 STORE_LOCK = "LOCK"
 STORE = "STORE"
 ENDPOINT = "ENDPOINT"
-ROUTER = "router"
+ROUTER_DIRECTORY = "router"
 ROUTER_LOCK = "router/LOCK"
 ROUTES = "router/ROUTES"
 SEGMENTS = "segments"

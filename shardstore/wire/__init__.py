@@ -1,5 +1,6 @@
 """The messages between processes: frames, columns and documents. Values only, no input or output.
 
+link_names.py       the names of the links between processes
 wire_format.py      the header of every message, and the frames after it
 columns.py          many keys or many values as one frame
 unpacking.py        decodes msgpack within bounds

@@ -14,7 +14,6 @@ from shardstore.limits import KEY_BYTES_MAX, MIB, MILLISECOND_NS, SECOND_NS, VAL
 from shardstore.memory_plan import derive
 from shardstore.options import Durability, RouterOptions, WorkerOptions
 from shardstore.router.core import RouterCore
-from shardstore.router.replies import CLIENTS, WORKERS
 from shardstore.seams.effects import (
     Core,
     Effect,
@@ -34,12 +33,12 @@ from shardstore.segment_options import SegmentOptions
 from shardstore.topology_options import TopologyOptions
 from shardstore.wire import columns
 from shardstore.wire.admin_messages import AdminRequest
+from shardstore.wire.link_names import CLIENTS, ROUTER, WORKERS
 from shardstore.wire.messages import Refusal, ScanRequest, decode, encode
 from shardstore.wire.wire_format import Flag, Header, Op, Status, decode_reply
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.jobs.run import run
 from shardstore.workers.refusing_core import RefusingCore
-from shardstore.workers.registration import ROUTER
 from tests.simulation.sim_disk import Directory, Inode, SimDisk
 from tests.simulation.sim_entropy import SimEntropy
 from tests.simulation.sim_filesystem import SimFilesystem

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from shardstore.limits import SECOND_NS
 from shardstore.router.change_stage import Stage
 from shardstore.router.core import RouterCore
-from shardstore.router.replies import CLIENTS
 from shardstore.seams.effects import Received
 from shardstore.wire.admin_messages import AdminRequest
+from shardstore.wire.link_names import CLIENTS
 from shardstore.wire.messages import encode
 from shardstore.wire.topology import ChangeKind
 from shardstore.wire.wire_format import Header, Op

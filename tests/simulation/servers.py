@@ -10,11 +10,10 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from shardstore.errors import Corruption, StorageFailure
-from shardstore.files.file_names import ROUTER, ROUTER_LOCK, jobs_lock, worker_directory, worker_lock
+from shardstore.files.file_names import ROUTER_DIRECTORY, ROUTER_LOCK, jobs_lock, worker_directory, worker_lock
 from shardstore.limits import MILLISECOND_NS
 from shardstore.options import RouterOptions, WorkerOptions
 from shardstore.router.core import RouterCore
-from shardstore.router.replies import CLIENTS, WORKERS
 from shardstore.seams.effects import (
     Core,
     Effect,
@@ -30,6 +29,7 @@ from shardstore.seams.effects import (
     WalSyncFailed,
 )
 from shardstore.system.event_loop import EventLoop
+from shardstore.wire.link_names import CLIENTS, WORKERS
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.jobs.run import run
 from shardstore.workers.jobs.specs import CompactSpec, decode_result, decode_spec, encode_result, encode_spec
@@ -113,7 +113,7 @@ class Router(Server):
         super().__init__(host, name, on_end)
 
     def open(self) -> EventLoop | None:
-        self.filesystem.make_directory(ROUTER)
+        self.filesystem.make_directory(ROUTER_DIRECTORY)
         if self.filesystem.lock(ROUTER_LOCK) is None:
             return None
         core = RouterCore(self.filesystem, SimEntropy(self.host.swarm.seed, f"entropy of {self.name}"), self._options)

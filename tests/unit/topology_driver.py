@@ -19,7 +19,6 @@ from shardstore.options import Durability, RouterOptions, ScanMode, WorkerOption
 from shardstore.router import change_plan
 from shardstore.router.change_stage import Stage
 from shardstore.router.core import RouterCore
-from shardstore.router.replies import CLIENTS, WORKERS
 from shardstore.router.route_table import Topology
 from shardstore.seams.effects import (
     Effect,
@@ -36,6 +35,7 @@ from shardstore.seams.effects import (
 )
 from shardstore.segment_options import DEFAULTS
 from shardstore.wire.columns import decode, encode
+from shardstore.wire.link_names import CLIENTS, ROUTER, WORKERS
 from shardstore.wire.messages import ScanRequest
 from shardstore.wire.messages import encode as encode_message
 from shardstore.wire.route_map import Route, RouteMap
@@ -44,7 +44,6 @@ from shardstore.wire.wire_format import Flag, Header, Op, Status, decode_header,
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.jobs.run import run
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.registration import ROUTER
 from tests.simulation.sim_disk import PowerLoss, SimDisk
 from tests.simulation.sim_entropy import SimEntropy
 from tests.simulation.sim_filesystem import SimFilesystem

@@ -9,16 +9,14 @@ nothing in older layers, neither for the pin nor for the range.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from shardstore.tables.stretches import Ordered
 from shardstore.tables.table_format import TableRecord
 from shardstore.workers.overlay.active_layer import ActiveLayer
 from shardstore.workers.overlay.immutable_run import ImmutableRun
-
-if TYPE_CHECKING:
-    from shardstore.workers.overlay.overlay import Overlay
 
 
 class DrainedRuns(NamedTuple):
@@ -34,10 +32,20 @@ class DrainedRuns(NamedTuple):
 PinnedLayer: TypeAlias = ImmutableRun | ActiveLayer | DrainedRuns
 
 
+class Pinnable(Protocol):
+    """What a pin needs of its overlay."""
+
+    active: ActiveLayer
+    runs: deque[ImmutableRun]
+
+    def release(self, pin: Pin) -> None:
+        """Drop one holder of the pin, and the pin with its last holder."""
+
+
 class Pin:
     """Pinned `layers`, oldest first. `holders` counts the scans that need them."""
 
-    def __init__(self, overlay: Overlay, layers: list[PinnedLayer]) -> None:
+    def __init__(self, overlay: Pinnable, layers: list[PinnedLayer]) -> None:
         self.overlay = overlay
         self.layers = layers
         self.holders = 0

@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from shardstore.limits import MILLISECOND_NS
 from shardstore.seams.effects import Effect, Send
+from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import encode
 from shardstore.wire.topology import Change, Order, Progress, Relative
 from shardstore.wire.wire_format import Header, Op
@@ -27,7 +28,6 @@ from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.role import ADOPTED, FENCE_WANTED, FENCED, FINAL, ORDINARY, WAITING
-from shardstore.workers.registration import ROUTER
 from shardstore.workers.segment.state import SegmentState
 from shardstore.workers.serving.write_path import WritePath
 

@@ -13,6 +13,7 @@ from shardstore.tables.cache import SegmentCache
 from shardstore.tables.cut_keys import cut_keys
 from shardstore.tables.manifest import Manifest
 from shardstore.tables.segment import Segment
+from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Assignment, Assignments, Refusal
 from shardstore.wire.topology import Relative
 from shardstore.wire.wire_format import Flag, Header, Op, Status
@@ -22,7 +23,6 @@ from shardstore.workers.ranges.opening import open_child, open_range
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.role import WAITING
 from shardstore.workers.ranges.window_share import WindowShare
-from shardstore.workers.registration import ROUTER
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import is_marked
 from shardstore.workers.topology.changes import Changes

@@ -17,11 +17,11 @@ from shardstore.identifiers import TOMBSTONE
 from shardstore.limits import MILLISECOND_NS, REPLY_BYTES_AIM, SECOND_NS, VALUE_BYTES_MAX
 from shardstore.seams.effects import Effect, Send
 from shardstore.wire.columns import InvalidColumn, decode, encode
+from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Refusal
 from shardstore.wire.topology import Relative
 from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.registration import ROUTER
 from shardstore.workers.serving.read_path import cut
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import keys_of

@@ -9,8 +9,8 @@ from shardstore.client.calls.calls import Call, EndScan, GetStats, Many, ScanPag
 from shardstore.client.session.effects import Submit
 from shardstore.client.session.lanes import Request
 from shardstore.client.session.planning import request_for_rest
-from shardstore.client.session.routing import ROUTER
 from shardstore.client.session.succession import Succession
+from shardstore.wire.link_names import ROUTER
 from shardstore.wire.wire_format import WRITES
 
 

@@ -10,8 +10,9 @@ from shardstore.client.calls.outcome_token import UNKNOWABLE, OutcomeToken, Part
 from shardstore.client.session.lanes import Request
 from shardstore.client.session.pacing import PRESSURE_MAX
 from shardstore.client.session.replies import place_of
-from shardstore.client.session.routing import ROUTER, Routing
+from shardstore.client.session.routing import Routing
 from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, ShardstoreError, Unavailable
+from shardstore.wire.link_names import ROUTER
 
 _MAY_BE_APPLIED = "the write, or a part of it, may have been applied"
 _MAY_GO_ON = "the change may go on, or be done"

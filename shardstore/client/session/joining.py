@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from shardstore.client.calls.calls import Call, Open
 from shardstore.client.session.effects import Connect
 from shardstore.client.session.lanes import Request, RequestState
-from shardstore.client.session.routing import ROUTER
 from shardstore.client.session.sender import Sender
 from shardstore.client.session.timers import Timers
 from shardstore.client.session.whereabouts import Finder, Found
@@ -25,6 +24,7 @@ from shardstore.identifiers import tag_of_store
 from shardstore.limits import MILLISECOND_NS
 from shardstore.seams.effects import Send
 from shardstore.wire import messages
+from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Hello, Refusal, Routes, Welcome
 from shardstore.wire.wire_format import Header, MalformedMessage, Op, Status
 

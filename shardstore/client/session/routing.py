@@ -11,11 +11,10 @@ from shardstore.client.session.effects import Connect, Disconnect
 from shardstore.client.session.lanes import Channel, Lane
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.key_range import EVERYTHING, KeyRange
+from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Routes
 from shardstore.wire.route_map import InvalidRouteMap, Route, RouteMap
 from shardstore.wire.wire_format import MalformedMessage
-
-ROUTER = "router"
 
 
 class Routing:

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from shardstore.client.calls.calls import Call, Single
 from shardstore.client.session.lanes import Channel, Lane, Request, RequestState, body_of_single
 from shardstore.client.session.pacing import pause_ns, slowness_after
-from shardstore.client.session.routing import ROUTER
 from shardstore.client.session.timers import Timers
 from shardstore.limits import DEADLINE_MS_MAX, MILLISECOND_NS, SECOND_NS
 from shardstore.seams.effects import Send
 from shardstore.seams.entropy import Entropy
+from shardstore.wire.link_names import ROUTER
 from shardstore.wire.wire_format import WRITES, Flag, Header, encode_request
 
 BACK_OFF_NS = 10 * MILLISECOND_NS

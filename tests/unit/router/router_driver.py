@@ -11,9 +11,9 @@ from shardstore.limits import GIB, MIB, MILLISECOND_NS
 from shardstore.memory_plan import derive
 from shardstore.options import RouterOptions
 from shardstore.router.core import RouterCore
-from shardstore.router.replies import CLIENTS, WORKERS
 from shardstore.seams.effects import Effect, PeerGone, Received, Send, SendFailed, StopRequested, Tick
 from shardstore.seams.filesystem import Filesystem
+from shardstore.wire.link_names import CLIENTS, WORKERS
 from shardstore.wire.messages import (
     Assignments,
     Heartbeat,
