@@ -23,7 +23,7 @@ from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import Durability
 from shardstore.segment_options import SegmentOptions
 from shardstore.topology_options import TopologyOptions
-from shardstore.workers.maintenance import compaction_policy, drain_pace
+from shardstore.workers.maintenance.policies import compaction_policy, drain_pace
 from shardstore.workers.ranges import dedup, window_share
 from shardstore.workers.ranges.dedup import WindowLimits
 from shardstore.workers.serving import deleted_keys
