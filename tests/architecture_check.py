@@ -173,7 +173,11 @@ def check_cycles(modules: Mapping[str, Module]) -> list[Finding]:
 
 
 def check_folders(modules: Mapping[str, Module]) -> list[Finding]:
-    """Folders have an order: folders and modules of a package do not need each other in a cycle, even for types."""
+    """Folders have an order: folders and modules of a package do not need each other in a cycle, even for types.
+
+    The modules directly in a package count as one: a folder that one of them needs must need none of them. Programs
+    (`__main__`) and scripts may.
+    """
     graphs: dict[str, dict[str, set[str]]] = {}
     for name, module in modules.items():
         for each in imports_of(module, modules):
@@ -186,7 +190,23 @@ def check_folders(modules: Mapping[str, Module]) -> list[Finding]:
         for folder in sorted(folders):
             if circle := _way_back(graph, folder):
                 found.append(Finding("folders", parent, 1, "needs itself: " + " -> ".join(circle)))
-    return found
+    return found + [finding for parent, graph in graphs.items() for finding in _tangles(parent, graph, modules)]
+
+
+def _tangles(parent: str, graph: Mapping[str, set[str]], modules: Mapping[str, Module]) -> Iterator[Finding]:
+    """Folders of a package that need a module directly in it, although another such module needs them."""
+    if parent.split(".", maxsplit=1)[0] != "shardstore":
+        return
+    packages = {name.rpartition(".")[0] for name in modules}
+    for folder in sorted(packages & graph.keys()):
+        needed = sorted(graph[folder] - packages)
+        users = sorted(name for name in graph.keys() - packages if folder in graph[name] and not _is_program(name))
+        if needed and users:
+            yield Finding("folders", parent, 1, f"{users[0]} needs {folder}, which needs {needed[0]}")
+
+
+def _is_program(name: str) -> bool:
+    return name.endswith(".__main__")
 
 
 def _where_they_part(importer: str, imported: str) -> tuple[str, str, str] | None:

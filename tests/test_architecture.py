@@ -163,6 +163,19 @@ def test_a_planted_circle_of_folders_is_found() -> None:
     assert found[0] == f"needs itself: {WORKERS}.a -> {WORKERS}.b -> {WORKERS}.c -> {WORKERS}.a"
 
 
+def test_a_planted_folder_that_needs_the_folder_around_it_is_found() -> None:
+    planted = {
+        name: Module.parse(name, source)
+        for name, source in (
+            (f"{WORKERS}.core", f"import {WORKERS}.a.one"),
+            (f"{WORKERS}.a.one", f"if TYPE_CHECKING:\n    from {WORKERS} import names"),
+            (f"{WORKERS}.names", ""),
+        )
+    }
+    found = [finding.what for finding in check(planted) if finding.rule == "folders"]
+    assert found == [f"{WORKERS}.core needs {WORKERS}.a, which needs {WORKERS}.names"]
+
+
 @pytest.mark.parametrize(
     ("one", "other", "twice"),
     [

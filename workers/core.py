@@ -48,7 +48,7 @@ from shardstore.workers.serving.admission import MemoryLimits
 from shardstore.workers.serving.buffer_lease import BufferLease
 from shardstore.workers.serving.open_scans import OpenScans
 from shardstore.workers.serving.reply import Asker, refuse_malformed
-from shardstore.workers.serving.scanning import Scanning
+from shardstore.workers.serving.scan_path import ScanPath
 from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.statistics import memory_statistics, worker_statistics
 from shardstore.workers.topology.holdings import Holdings
@@ -288,7 +288,7 @@ class WorkerCore:
         lease = BufferLease(options.memory, buffered_bytes)
         limits = MemoryLimits.of_lease(lease.bytes, options.memory)
         writes = WritePath(wal, options.durability, limits, buffered_bytes, self._load)
-        scans = Scanning(writes, OpenScans(options.memory, self._entropy), self._load)
+        scans = ScanPath(writes, OpenScans(options.memory, self._entropy), self._load)
         maintenance = MaintenanceQueue(
             options.worker,
             options.store,

@@ -16,7 +16,7 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.serving import read_path
 from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS
 from shardstore.workers.serving.reply import Asker
-from shardstore.workers.serving.scanning import Scanning
+from shardstore.workers.serving.scan_path import ScanPath
 from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.topology.changes import Changes
 from shardstore.workers.topology.remote_reads import RemoteReads
@@ -31,7 +31,7 @@ class Operations:
     """The parts that handle requests. `unsent_bytes` returns the size of unsent replies."""
 
     writes: WritePath
-    scans: Scanning
+    scans: ScanPath
     maintenance: MaintenanceQueue
     changes: Changes
     remote_reads: RemoteReads

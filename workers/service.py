@@ -14,7 +14,7 @@ from shardstore.workers.operations import Operations
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.serving.admission import MemoryLimits
 from shardstore.workers.serving.buffer_lease import SHORT_PRESSURE, BufferLease
-from shardstore.workers.serving.scanning import Scanning
+from shardstore.workers.serving.scan_path import ScanPath
 from shardstore.workers.serving.write_path import WritePath
 
 
@@ -25,7 +25,7 @@ class Service:
     memory: MemoryPlan
     lease: BufferLease
     writes: WritePath
-    scans: Scanning
+    scans: ScanPath
     maintenance: MaintenanceQueue
     operations: Operations
     stalls: Stalls

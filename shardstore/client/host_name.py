@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 from threading import Thread
 
-from shardstore.client.probing import is_address
+from shardstore.client.endpoint_probe import is_address
 
 
 class HostName:

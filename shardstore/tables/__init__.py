@@ -6,7 +6,7 @@ segment.py            an open segment
   empty_layer.py        a layer without entries
   open_tables.py        the tables of a segment, each opened on first use
 chunk.py              what a read of a layer returns
-stretches.py          how a reader finds parts of a range with a wanted number of entries
+stretches.py          how a reader finds pieces of a range with a wanted number of entries
 cut_keys.py           keys that cut a range into pieces of equal size
 table_format.py       the table file
 table_reader.py       reads a table

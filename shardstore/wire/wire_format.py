@@ -47,7 +47,7 @@ admin_messages.py, load_report.py and topology.py. A column is described in colu
 
 In a reply to GET, nil stands for an absent key. If MORE is set, the reply has only the first `entries` keys, because it
 reached its size limit. In a reply to SCAN, the mark must be sent back in the request for the next page or in END_SCAN;
-it is described in workers/serving/scanning.py.
+it is described in workers/serving/scan_path.py.
 
 A single key is a fixed column of one. The change of COMPARE_AND_SET is a variable column of two, whatever the flags
 say: the value that the key must have, and its new value; nil means no value. Amount and value of INCREMENT are counters

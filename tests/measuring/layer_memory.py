@@ -13,7 +13,7 @@ import psutil
 from shardstore.limits import MIB
 from shardstore.wire.columns import decode, encode
 from shardstore.workers.overlay.active_layer import ActiveLayer
-from shardstore.workers.serving.scanning import SORTED_A_TURN
+from shardstore.workers.serving.scan_path import SORTED_A_TURN
 
 
 def main() -> None:

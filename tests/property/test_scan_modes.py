@@ -15,7 +15,7 @@ from shardstore.limits import ISOLATION_LEASE_NS, KIB, SCAN_ABANDONED_NS, SCAN_L
 from shardstore.options import Durability, ScanMode
 from shardstore.wire.wire_format import Op, Status
 from shardstore.workers.overlay import overlay
-from shardstore.workers.serving import requests, scanning
+from shardstore.workers.serving import requests, scan_path
 from tests.unit.worker_driver import WorkerDriver
 from tests.unit.workers.serving.scan_driver import AtWorker, Entries
 
@@ -172,7 +172,7 @@ def test_every_page_is_what_its_mode_allows(
         patch.object(requests, "SCAN_PAGE_ENTRIES", 2),
         patch.object(overlay, "RUNS_SET_ASIDE_MAX", set_aside_max),
         patch.object(overlay, "SET_ASIDE_BYTES_MIN", set_aside_bytes),
-        patch.object(scanning, "SORTED_A_TURN", sorted_a_turn),
+        patch.object(scan_path, "SORTED_A_TURN", sorted_a_turn),
     ):
         world = World(WorkerDriver(Path(root), durability=Durability.ASYNC).serve())
         world.worker.core.service.maintenance.drains.bytes_max = drain_bytes

@@ -14,7 +14,7 @@ import shardstore.workers.jobs.compaction_plan
 import shardstore.workers.jobs.drain
 import shardstore.workers.jobs.merged_entries
 import shardstore.workers.ranges.replay
-import shardstore.workers.serving.scanning
+import shardstore.workers.serving.scan_path
 import shardstore.workers.wal.record_format
 import shardstore.workers.wal.recovery
 from shardstore import router, workers
@@ -56,7 +56,7 @@ from shardstore.workers.serving.open_scans import OpenScan, OpenScans
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import page_entries, question_of, wanted_of
 from shardstore.workers.serving.scan_page import NOTHING, EncodedPage, scan_page
-from shardstore.workers.serving.scanning import SORTED_A_TURN, Scanning
+from shardstore.workers.serving.scan_path import SORTED_A_TURN, ScanPath
 from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.wal.record_format import RecordKind
 from shardstore.workers.wal.writer import WalWriter
@@ -290,9 +290,9 @@ def _replace_by_whatever_was_drained(pin: Pin, drained: DrainedRuns) -> None:
         pin.layers[: len(covered)] = [drained]
 
 
-def _read_ahead_what_is_there_now(scanning: Scanning, request: ScanRequest) -> EncodedPage:
+def _read_ahead_what_is_there_now(scans: ScanPath, request: ScanRequest) -> EncodedPage:
     """A page read ahead shows writes made since the first page of its scan."""
-    owned, _ = scanning.open.seen_by(request.mark)
+    owned, _ = scans.open.seen_by(request.mark)
     view = owned.view()
     while not view.sort(SORTED_A_TURN):
         pass
@@ -456,12 +456,12 @@ MISTAKES: dict[str, Mistake] = {
         first_seed=175,
     ),
     "reads a page ahead from what is there now": Mistake(
-        (Patch(Scanning, "_read_ahead", _read_ahead_what_is_there_now),)
+        (Patch(ScanPath, "_read_ahead", _read_ahead_what_is_there_now),)
     ),
     "keeps a page that it read ahead for a closed scan": Mistake((Patch(OpenScans, "close", _close_and_keep_page),)),
     "goes on with a scan that it has closed": Mistake((Patch(OpenScans, "of_mark", _begin_anew),), first_seed=34),
     "takes any state of a range for that of the mark": Mistake(
-        (Patch(workers.serving.scanning, "_checked_state", lambda owned, mark: b"state"),)
+        (Patch(workers.serving.scan_path, "_checked_state", lambda owned, mark: b"state"),)
     ),
     "lets writers into an isolated range": Mistake((Patch(OpenScans, "open_isolation", _isolate_nothing),)),
     "counts a lease twice": Mistake((Patch(router.budget, "lease_for", _count_leases_twice),), first_seed=8),

@@ -17,13 +17,13 @@ import shardstore.workers.ranges.owned_range
 import shardstore.workers.serving.open_scans
 import shardstore.workers.serving.requests
 import shardstore.workers.serving.scan_page
-import shardstore.workers.serving.scanning
+import shardstore.workers.serving.scan_path
 from shardstore.limits import DEDUP_BYTES_MAX, KIB, MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import Durability
 from shardstore.segment_options import SegmentOptions
 from shardstore.topology_options import TopologyOptions
-from shardstore.workers.maintenance import compaction_policy, drain_pace
+from shardstore.workers.maintenance.policies import compaction_policy, drain_pace
 from shardstore.workers.ranges import dedup, window_share
 from shardstore.workers.ranges.dedup import WindowLimits
 from shardstore.workers.serving import deleted_keys
@@ -130,13 +130,13 @@ class Swarm:
             Patch(shardstore.workers.serving.requests, "SCAN_PAGE_ENTRIES", self.scan_page_entries),
             Patch(shardstore.workers.serving.open_scans, "SCAN_ABANDONED_NS", self.scan_lease_ns),
             Patch(shardstore.workers.serving.open_scans, "SCAN_LEASE_NS", self.scan_lease_ns),
-            Patch(shardstore.workers.serving.scanning, "SCAN_LEASE_NS", self.scan_lease_ns),
+            Patch(shardstore.workers.serving.scan_path, "SCAN_LEASE_NS", self.scan_lease_ns),
             Patch(shardstore.workers.serving.open_scans, "ISOLATION_LEASE_NS", self.isolation_lease_ns),
             Patch(dedup, "LIMITS", self.windows),
             Patch(window_share, "MINUTE_NS", self.window_minute_ns),
             Patch(shardstore.workers.overlay.overlay, "RUNS_SET_ASIDE_MAX", self.runs_set_aside_max),
             Patch(shardstore.workers.overlay.overlay, "SET_ASIDE_BYTES_MIN", self.set_aside_bytes_min),
-            Patch(shardstore.workers.serving.scanning, "SORTED_A_TURN", self.sorted_a_turn),
+            Patch(shardstore.workers.serving.scan_path, "SORTED_A_TURN", self.sorted_a_turn),
             Patch(shardstore.workers.serving.scan_page, "STRETCH_ENTRIES_MAX", self.stretch_entries_max),
             Patch(deleted_keys, "PASSED_ENTRIES_MIN", self.stretch_entries_max),
             Patch(deleted_keys, "PASSED_ENTRIES_MAX", 2 * self.stretch_entries_max),

@@ -6,10 +6,10 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import shardstore.client.session.planning
+import shardstore.client.session.requests_of_calls
 import shardstore.router.topology_changes
 import shardstore.workers.jobs.adopt
-import shardstore.workers.jobs.clipping
+import shardstore.workers.jobs.clipped_record
 import shardstore.workers.topology.changes
 from shardstore import router, workers
 from shardstore.client.calls.calls import EndScan, ScanPage
@@ -99,7 +99,7 @@ def _page_by_the_map(page: ScanPage, routing: Routing, op: Op, call: ScanPage | 
     return request
 
 
-_of_page = shardstore.client.session.planning._of_page
+_of_page = shardstore.client.session.requests_of_calls._of_page
 
 
 def _materialised_when_drained(*arguments: Any) -> Stage:
@@ -150,7 +150,7 @@ def _unclipped(
     return record if kept is not None else None
 
 
-_clipped = workers.jobs.clipping.clipped
+_clipped = workers.jobs.clipped_record.clipped
 
 
 TOPOLOGY_MISTAKES: dict[str, Mistake] = {
@@ -169,7 +169,7 @@ TOPOLOGY_MISTAKES: dict[str, Mistake] = {
     ),
     "fences an isolated range": Mistake((Patch(Changes, "_fence", _fence_at_once),), first_seed=1),
     "goes on with a held scan by the new map": Mistake(
-        (Patch(shardstore.client.session.planning, "_of_page", _page_by_the_map),)
+        (Patch(shardstore.client.session.requests_of_calls, "_of_page", _page_by_the_map),)
     ),
     "ends a change before its children are materialised": Mistake(
         (Patch(router.topology_changes, "stage_of", _materialised_when_drained),)

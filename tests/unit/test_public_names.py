@@ -35,8 +35,9 @@ def test_nothing_is_loaded_that_is_not_used() -> None:
     assert "shardstore.client.blocking.client" in client
     assert not client & {"asyncio", "psutil", "shardstore.cluster", "importlib.metadata"}
     command = loaded_by(
-        "import shardstore.cli.commands, shardstore.client.blocking.connecting; from shardstore.client import opening; "
-        "opening.SocketTransport().close(); opening.SystemEntropy().below(7)"
+        "import shardstore.cli.commands, shardstore.client.blocking.connecting; "
+        "from shardstore.client import surroundings; "
+        "surroundings.SocketTransport().close(); surroundings.SystemEntropy().below(7)"
     )
     assert "click" in command
     assert not command & {

@@ -8,7 +8,7 @@ compact.py           merges some layers of a segment into one
   merged_entries.py    the entries of several tables, merged
   part_sizes.py        how large the parts are
 adopt.py             makes a segment from its parents' files
-  clipping.py          the record of a table of which only some keys count
+  clipped_record.py    the record of a table of which only some keys count
 release.py           removes files that nothing needs
 retire.py            removes segments that nothing refers to
 orphans.py           clears files that no manifest names

@@ -32,7 +32,7 @@ from shardstore.seams.filesystem import Filesystem
 from shardstore.tables.manifest import Manifest, Parts, new_manifest, read_manifest
 from shardstore.tables.open_tables import OpenTables
 from shardstore.tables.table_format import TableRecord
-from shardstore.workers.jobs.clipping import clipped
+from shardstore.workers.jobs.clipped_record import clipped
 from shardstore.workers.jobs.specs import AdoptResult, AdoptSpec
 from shardstore.workers.segment.publishing import publish_manifest
 

@@ -21,7 +21,7 @@ from shardstore.workers.jobs.figures import JobFigures
 
 JOB_BYTES_MAX = DOCUMENT_BYTES_MAX + 2 * DRAIN_BYTES_MAX
 """Maximum length of a spec or a result, with one manifest of maximum length or with those of many segments (see
-maintenance/drain_choice.py)."""
+maintenance/policies/drain_choice.py)."""
 
 
 @dataclass(frozen=True, slots=True)

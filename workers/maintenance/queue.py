@@ -22,14 +22,14 @@ from shardstore.tables.manifest import Manifest
 from shardstore.tables.segment import Segment
 from shardstore.wire.wire_format import Flag, Op
 from shardstore.workers.jobs.specs import AdoptSpec, segments_of
-from shardstore.workers.maintenance.barriers import Barrier, Barriers
-from shardstore.workers.maintenance.job_slot import RETRY_FIRST_NS, JobSlot, RunningJob
 from shardstore.workers.maintenance.kinds.adoptions import Adoptions
+from shardstore.workers.maintenance.kinds.barriers import Barrier, Barriers
 from shardstore.workers.maintenance.kinds.compactions import Compactions
 from shardstore.workers.maintenance.kinds.drains import Drains
+from shardstore.workers.maintenance.kinds.job_slot import RETRY_FIRST_NS, JobSlot, RunningJob
 from shardstore.workers.maintenance.kinds.releases import Releases
 from shardstore.workers.maintenance.kinds.retirements import Retirements
-from shardstore.workers.maintenance.rest import Rest
+from shardstore.workers.maintenance.policies.rest import Rest
 from shardstore.workers.maintenance.sealer import Sealer
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.segment.state import SegmentState, SegmentStep

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shardstore.workers.maintenance.drain_policy import layers_at_rest, layers_to_seal
-from shardstore.workers.maintenance.job_slot import JobSlot
-from shardstore.workers.maintenance.layer_sizes import layer_size
-from shardstore.workers.maintenance.rest import Rest
+from shardstore.workers.maintenance.kinds.job_slot import JobSlot
+from shardstore.workers.maintenance.policies.drain_policy import layers_at_rest, layers_to_seal
+from shardstore.workers.maintenance.policies.layer_sizes import layer_size
+from shardstore.workers.maintenance.policies.rest import Rest
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.serving.write_path import WritePath
 

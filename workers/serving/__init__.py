@@ -9,7 +9,7 @@ write_path.py      PUT, DELETE and OUTCOME
   logged_write.py    a write between log and overlay
   buffer_lease.py    how much may be buffered
   drain_rate.py      when there will be room
-scanning.py        SCAN and END_SCAN
+scan_path.py       SCAN and END_SCAN
   scan_page.py       one page
   deleted_keys.py    skips deleted keys
   open_scans.py      what scans hold between two pages

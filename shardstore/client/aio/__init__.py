@@ -1,10 +1,10 @@
 """The asyncio client: the counterpart of `blocking/`, module by module.
 
-connecting.py   `connect_async`
-client.py       `AsyncClient`
-lifetime.py     how a client is made, opened and closed
-admin.py        `AsyncClient.admin`
-scan.py         what `AsyncClient.scan` returns
-calling.py      runs the calls of a method, several at once
-pump.py         lets an event loop drive a session
+connecting.py    `connect_async`
+client.py        `AsyncClient`
+lifetime.py      how a client is made, opened and closed
+admin.py         `AsyncClient.admin`
+scan.py          what `AsyncClient.scan` returns
+call_runner.py   runs the calls of a method, several at once
+pump.py          lets an event loop drive a session
 """

@@ -9,7 +9,7 @@ from typing import Any
 
 from shardstore.client.aio.client import AsyncClient
 from shardstore.client.forking import REOPEN
-from shardstore.client.opening import surroundings_of
+from shardstore.client.surroundings import surroundings_of
 
 
 def connect_async(

@@ -1,10 +1,10 @@
 """The blocking client.
 
-connecting.py   `connect`
-client.py       `Client`
-lifetime.py     how a client is made, opened and closed
-admin.py        `Client.admin`
-scan.py         what `Client.scan` returns
-calling.py      runs the calls of a method, several at once
-pump.py         lets many threads share one session
+connecting.py    `connect`
+client.py        `Client`
+lifetime.py      how a client is made, opened and closed
+admin.py         `Client.admin`
+scan.py          what `Client.scan` returns
+call_runner.py   runs the calls of a method, several at once
+pump.py          lets many threads share one session
 """

@@ -6,7 +6,7 @@ import os
 
 from shardstore.client.blocking.client import Client
 from shardstore.client.forking import REOPEN
-from shardstore.client.opening import surroundings_of
+from shardstore.client.surroundings import surroundings_of
 
 
 def connect(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from types import TracebackType
 from typing import NoReturn, Self
 
-from shardstore.client.blocking.calling import CallRunner
+from shardstore.client.blocking.call_runner import CallRunner
 from shardstore.client.blocking.pump import Pump
 from shardstore.client.calls.arguments import checked_timeout_ns
 from shardstore.client.calls.calls import Open
-from shardstore.client.opening import Surroundings
+from shardstore.client.surroundings import Surroundings
 from shardstore.errors import InvalidRequest
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from shardstore.client.calls.arguments import Items
-from shardstore.client.calls.cutting import Positions
+from shardstore.client.calls.batch_pieces import Positions
 from shardstore.key_range import KeyRange
 from shardstore.lazy_numpy import np
 from shardstore.options import ScanMode

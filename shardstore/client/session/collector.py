@@ -8,7 +8,7 @@ from typing import Any
 from shardstore.client.calls.calls import Call, EndScan, GetStats, Many, ScanPage
 from shardstore.client.session.effects import Submit
 from shardstore.client.session.lanes import Request
-from shardstore.client.session.planning import request_for_rest
+from shardstore.client.session.requests_of_calls import request_for_rest
 from shardstore.client.session.succession import Succession
 from shardstore.wire.link_names import ROUTER
 from shardstore.wire.wire_format import WRITES

@@ -18,8 +18,8 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from shardstore.client.calls.batch_pieces import Positions
 from shardstore.client.calls.calls import Call, Single
-from shardstore.client.calls.cutting import Positions
 from shardstore.client.session.refusals import Refused
 from shardstore.key_range import KeyRange
 from shardstore.limits import CREDITS, MIB, SECOND_NS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 
+from shardstore.client.calls.batch_pieces import Boundaries
 from shardstore.client.calls.calls import Owner
-from shardstore.client.calls.cutting import Boundaries
 from shardstore.client.session.effects import Connect, Disconnect
 from shardstore.client.session.lanes import Channel, Lane
 from shardstore.identifiers import Epoch, SegmentId, WorkerId

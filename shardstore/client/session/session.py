@@ -1,8 +1,8 @@
 """The client without input and output: calls and messages in, messages and settled calls out.
 
-    call --planning--> requests --> lane of each segment --credit of its worker--> message
-                                         ^                                            |
-                                         +-- sent again: refused, stale, lost, unanswered <-- reply, timer
+    call --requests_of_calls--> requests --> lane of each segment --credit of its worker--> message
+                                                  ^                                            |
+                                                  +-- sent again: refused, stale, lost, unanswered <-- reply, timer
 
 Every request ends: with its reply, with a final refusal, or when no call waits for it any more. Every call ends by its
 deadline: a write that may have been applied with OutcomeUnknown, any other call with its latest refusal, or with
@@ -21,8 +21,8 @@ from shardstore.client.session.effects import Abandon, Await, Resolve, SessionEf
 from shardstore.client.session.joining import Joining
 from shardstore.client.session.lanes import Channel, Lane, Request, RequestState
 from shardstore.client.session.pacing import PRESSURE_FREE, slowness_after
-from shardstore.client.session.planning import requests_for
 from shardstore.client.session.refusals import Refused
+from shardstore.client.session.requests_of_calls import requests_for
 from shardstore.client.session.routing import Routing
 from shardstore.client.session.sender import BACK_OFF_NS, CHANGE_BACK_OFF_NS, Sender
 from shardstore.client.session.succession import Succession

@@ -24,7 +24,7 @@ from typing import Any
 from shardstore.client.calls.calls import Single
 from shardstore.client.calls.outcome_token import UNKNOWABLE
 from shardstore.client.session.lanes import Lane, Queued, Request, RequestState, request_of_singles
-from shardstore.client.session.planning import requests_instead_of
+from shardstore.client.session.requests_of_calls import requests_instead_of
 from shardstore.client.session.routing import Routing
 from shardstore.client.session.sender import Sender
 from shardstore.errors import OutcomeUnknown

@@ -1,4 +1,4 @@
-"""Seam that finds the router of a store. Real form: finding.py; simulated form: tests/simulation/clients.py."""
+"""Seam that finds the router of a store. Real form: store_finder.py; simulated form: tests/simulation/clients.py."""
 
 from __future__ import annotations
 

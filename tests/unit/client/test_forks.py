@@ -247,7 +247,7 @@ def test_no_room_in_the_child_is_no_reason_to_give_up(client: Client, monkeypatc
             raise OSError(24, "Too many open files")
 
         with monkeypatch.context() as patched:
-            patched.setattr("shardstore.client.opening.SocketTransport", full)
+            patched.setattr("shardstore.client.surroundings.SocketTransport", full)
             try:
                 client.get(b"a")
             except ShardstoreError as error:

@@ -41,23 +41,23 @@ def blocks_of(record: TableRecord) -> list[tuple[bytes, int]]:
     st.lists(st.tuples(st.integers(0, 600), st.integers(1, 3 * BLOCK)), max_size=40),
     st.integers(2, 16),
 )
-def test_each_part_has_its_share_of_the_bytes(
+def test_each_piece_has_its_share_of_the_bytes(
     drawn: list[tuple[int, int]], marked: list[tuple[int, int]], pieces: int
 ) -> None:
     tables = [table(number, first, blocks) for number, (first, blocks) in enumerate(drawn, 1)]
     marks = [(key_of(number), size) for number, size in marked]
-    pieces = sorted([*(block for record in tables for block in blocks_of(record)), *marks])
+    weighed = sorted([*(block for record in tables for block in blocks_of(record)), *marks])
     cuts = cut_keys(tables, blocks_of, marks, pieces)
     assert cuts == sorted(set(cuts))
     assert len(cuts) < pieces
-    total = sum(size for _, size in pieces)
+    total = sum(size for _, size in weighed)
     largest: Counter[bytes] = Counter()
-    for key, size in pieces:
+    for key, size in weighed:
         largest[key] += size
     for low, high in pairwise([b"", *cuts, b"z"]):
-        part = sum(size for key, size in pieces if low <= key < high)
-        assert part <= total / pieces + 2 * max(largest.values(), default=0)
-    assert all(pieces[0][0] < cut <= pieces[-1][0] for cut in cuts)
+        piece = sum(size for key, size in weighed if low <= key < high)
+        assert piece <= total / pieces + 2 * max(largest.values(), default=0)
+    assert all(weighed[0][0] < cut <= weighed[-1][0] for cut in cuts)
 
 
 def test_only_tables_about_a_cut_are_looked_into() -> None:

@@ -20,7 +20,7 @@ from shardstore.tables.table_format import TableRecord
 from shardstore.tables.table_reader import FEW_KEYS, Table
 from shardstore.tables.virtual_part import VirtualPart
 from shardstore.wire.columns import decode
-from shardstore.workers.jobs.clipping import clipped
+from shardstore.workers.jobs.clipped_record import clipped
 from shardstore.workers.segment.tombstones import may_hold
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import job_result

@@ -8,7 +8,7 @@ from shardstore.seams.effects import Effect
 from shardstore.tables.manifest import Manifest
 from shardstore.tables.segment import Segment
 from shardstore.workers.jobs.specs import AdoptResult, AdoptSpec
-from shardstore.workers.maintenance.job_kind import JobKind
+from shardstore.workers.maintenance.kinds.job_kind import JobKind
 from shardstore.workers.ranges.owned_range import OwnedRange
 
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from shardstore.seams.effects import Effect
 from shardstore.seams.entropy import Entropy
 from shardstore.workers.jobs.specs import CompactionKind, CompactResult, CompactSpec
-from shardstore.workers.maintenance.barriers import Barriers
-from shardstore.workers.maintenance.compaction_choice import due_compaction
-from shardstore.workers.maintenance.job_kind import JobKind
+from shardstore.workers.maintenance.kinds.barriers import Barriers
+from shardstore.workers.maintenance.kinds.job_kind import JobKind
 from shardstore.workers.maintenance.kinds.releases import Releases
-from shardstore.workers.maintenance.rest import Rest
+from shardstore.workers.maintenance.policies.compaction_choice import due_compaction
+from shardstore.workers.maintenance.policies.rest import Rest
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.serving.write_path import WritePath
 

@@ -8,12 +8,12 @@ from math import inf
 from shardstore.seams.effects import Effect
 from shardstore.tables.manifest import Manifest
 from shardstore.workers.jobs.specs import DrainedTable, DrainResult, DrainSpec, segments_of
-from shardstore.workers.maintenance.barriers import Barriers
-from shardstore.workers.maintenance.drain_choice import drains_of, freed_bytes
-from shardstore.workers.maintenance.drain_pace import pause_ns
-from shardstore.workers.maintenance.job_kind import JobKind
-from shardstore.workers.maintenance.job_slot import JobSlot
+from shardstore.workers.maintenance.kinds.barriers import Barriers
+from shardstore.workers.maintenance.kinds.job_kind import JobKind
+from shardstore.workers.maintenance.kinds.job_slot import JobSlot
 from shardstore.workers.maintenance.kinds.releases import Releases
+from shardstore.workers.maintenance.policies.drain_choice import drains_of, freed_bytes
+from shardstore.workers.maintenance.policies.drain_pace import pause_ns
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.serving.write_path import WritePath
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from shardstore.seams.effects import Effect
 from shardstore.tables.manifest import Manifest
 from shardstore.workers.jobs.specs import ReleaseResult, ReleaseSpec
-from shardstore.workers.maintenance.job_kind import JobKind
+from shardstore.workers.maintenance.kinds.job_kind import JobKind
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.serving.write_path import WritePath
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from shardstore.seams.effects import Effect
 from shardstore.workers.jobs.specs import RetireResult, RetireSpec
-from shardstore.workers.maintenance.job_kind import JobKind
+from shardstore.workers.maintenance.kinds.job_kind import JobKind
 
 
 class Retirements(JobKind[RetireSpec, RetireResult]):

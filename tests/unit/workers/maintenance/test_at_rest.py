@@ -7,10 +7,10 @@ import pytest
 from shardstore.limits import SECOND_NS
 from shardstore.seams.effects import Tick
 from shardstore.wire.wire_format import Op, Status
-from shardstore.workers.maintenance import compaction_choice
-from shardstore.workers.maintenance.compaction_policy import DELTAS_MAX, KEYS_ASKED_MIN, TOMBSTONES_MIN, choose
-from shardstore.workers.maintenance.drain_policy import LONG_REST_NS, REST_BYTES, REST_NS
-from shardstore.workers.maintenance.rest import REST_LOOK_NS
+from shardstore.workers.maintenance.policies import compaction_choice
+from shardstore.workers.maintenance.policies.compaction_policy import DELTAS_MAX, KEYS_ASKED_MIN, TOMBSTONES_MIN, choose
+from shardstore.workers.maintenance.policies.drain_policy import LONG_REST_NS, REST_BYTES, REST_NS
+from shardstore.workers.maintenance.policies.rest import REST_LOOK_NS
 from tests.unit.worker_driver import WorkerDriver
 
 VALUE = b"v" * 1000

@@ -12,9 +12,9 @@ from shardstore.limits import MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.seams.effects import JobFailed, Tick
 from shardstore.wire.wire_format import Flag, Op, Status
 from shardstore.workers.jobs.specs import CompactionKind, CompactSpec, ReleaseSpec
-from shardstore.workers.maintenance.compaction_policy import DELTAS_MAX
-from shardstore.workers.maintenance.drain_pace import DRAIN_PAUSE_NS_MAX, pause_ns
-from shardstore.workers.maintenance.job_slot import RETRY_MAX_NS
+from shardstore.workers.maintenance.kinds.job_slot import RETRY_MAX_NS
+from shardstore.workers.maintenance.policies.compaction_policy import DELTAS_MAX
+from shardstore.workers.maintenance.policies.drain_pace import DRAIN_PAUSE_NS_MAX, pause_ns
 from shardstore.workers.ranges.owned_range import DELTAS_STOP
 from tests.unit.worker_driver import WorkerDriver
 

@@ -21,7 +21,7 @@ from shardstore.wire.messages import Refusal
 from shardstore.wire.messages import decode as decode_message
 from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.overlay import overlay
-from shardstore.workers.serving import open_scans, scanning
+from shardstore.workers.serving import open_scans, scan_path
 from tests.unit.worker_driver import CLIENT, WorkerDriver
 from tests.unit.workers.serving.scan_driver import AtWorker, open_scans_of, statistics, ten_keys, write
 
@@ -212,7 +212,7 @@ def test_a_snapshot_keeps_in_memory_what_a_job_has_drained_that_could_not_tell(w
 def test_a_page_waits_for_the_order_of_its_layers_and_shows_the_moment_it_was_asked(
     worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
-    monkeypatch.setattr(scanning, "SORTED_A_TURN", 2)
+    monkeypatch.setattr(scan_path, "SORTED_A_TURN", 2)
     scan, sequence = AtWorker(worker, mode), 10_000
     scan.start = b"k9"
     header = Header(Op.SCAN, segment=1, epoch=1, client=CLIENT, sequence=sequence, duration_ms=1000)
@@ -252,7 +252,7 @@ def test_others_are_served_before_scans_that_came_earlier_and_scans_one_after_th
 def test_what_a_page_has_pinned_for_its_turns_is_released_when_it_is_refused(
     worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scanning, "SORTED_A_TURN", 2)
+    monkeypatch.setattr(scan_path, "SORTED_A_TURN", 2)
     header = Header(Op.SCAN, segment=1, epoch=1, client=CLIENT, sequence=10_000, duration_ms=1000)
     frames = [header.encode(), *AtWorker(worker, ScanMode.LIVE).request()]
     worker.core.handle(Received("clients", b"peer", frames), worker.now_ns)

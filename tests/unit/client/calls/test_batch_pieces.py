@@ -7,7 +7,7 @@ from bisect import bisect_right
 import pytest
 
 from shardstore.client.calls.arguments import checked_keys, checked_values
-from shardstore.client.calls.cutting import Boundaries, Piece, cut
+from shardstore.client.calls.batch_pieces import Boundaries, Piece, cut
 from shardstore.wire import columns
 from shardstore.wire.wire_format import Flag
 

@@ -1,4 +1,4 @@
-"""Runs the calls of the asyncio client's methods, several at once: the counterpart of blocking/calling.py."""
+"""Runs the calls of the asyncio client's methods, several at once: the counterpart of blocking/call_runner.py."""
 
 from __future__ import annotations
 

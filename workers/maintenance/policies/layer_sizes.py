@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from shardstore.tables.segment import Segment
-from shardstore.workers.maintenance.compaction_policy import LayerSizes
-from shardstore.workers.maintenance.drain_policy import LayerSize
+from shardstore.workers.maintenance.policies.compaction_policy import LayerSizes
+from shardstore.workers.maintenance.policies.drain_policy import LayerSize
 from shardstore.workers.ranges.owned_range import OwnedRange
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.seams.effects import Effect
 from shardstore.workers.jobs.specs import Spec
-from shardstore.workers.maintenance.job_kind import AnyKind
+from shardstore.workers.maintenance.kinds.job_kind import AnyKind
 
 RETRY_FIRST_NS = 100 * MILLISECOND_NS
 RETRY_MAX_NS = 10 * SECOND_NS

@@ -57,7 +57,7 @@ class _Begun(NamedTuple):
     state: bytes
 
 
-class Scanning:
+class ScanPath:
     """All scans of a worker. `turns` are the requests for pages that wait for their turn."""
 
     def __init__(self, writes: WritePath, open_scans: OpenScans, load: LoadMeter) -> None:

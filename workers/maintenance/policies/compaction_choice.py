@@ -5,14 +5,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Container, Iterable, Mapping
 
-from shardstore.workers.maintenance.compaction_policy import (
+from shardstore.workers.maintenance.policies.compaction_policy import (
     COMPLETE,
     KEYS_ASKED_MIN,
     Compaction,
     choose,
     may_become_due,
 )
-from shardstore.workers.maintenance.layer_sizes import layer_sizes
+from shardstore.workers.maintenance.policies.layer_sizes import layer_sizes
 from shardstore.workers.ranges.owned_range import OwnedRange
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from shardstore.client.calls.arguments import checked_flag
-from shardstore.client.finding import StoreFinder
 from shardstore.client.forking import checked_fork
 from shardstore.client.session.session import Session
+from shardstore.client.store_finder import StoreFinder
 from shardstore.errors import InvalidRequest, Unavailable
 from shardstore.seams.clock import Clock
 from shardstore.seams.transport import ClientTransport

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shardstore.limits import SECOND_NS
-from shardstore.workers.maintenance.drain_policy import REST_NS
+from shardstore.workers.maintenance.policies.drain_policy import REST_NS
 from shardstore.workers.ranges.owned_range import OwnedRange
 
 REST_LOOK_NS = SECOND_NS

@@ -8,7 +8,7 @@ import pytest
 
 from shardstore.limits import GIB, MIB
 from shardstore.workers.jobs.specs import CompactionKind
-from shardstore.workers.maintenance.compaction_policy import (
+from shardstore.workers.maintenance.policies.compaction_policy import (
     BOTTOMS_RATIO,
     DEAD_BYTES_MIN,
     DELTAS_MAX,

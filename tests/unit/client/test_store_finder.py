@@ -15,10 +15,10 @@ from threading import enumerate as enumerate_threads
 import pytest
 
 from shardstore import Unavailable, connect
-from shardstore.client import probing
-from shardstore.client.finding import StoreFinder
-from shardstore.client.probing import distrust_of, why_nobody_answers, why_turned_away
+from shardstore.client import endpoint_probe
+from shardstore.client.endpoint_probe import distrust_of, why_nobody_answers, why_turned_away
 from shardstore.client.session.whereabouts import Found
+from shardstore.client.store_finder import StoreFinder
 from shardstore.errors import TurnedAway
 from shardstore.identifiers import tag_of_store
 from shardstore.system.posix_filesystem import PosixFilesystem
@@ -125,7 +125,7 @@ def test_a_socket_that_others_may_have_put_there_is_not_believed(short: Path, mo
     (short / "clients").touch()
     owner = os.stat(short).st_uid
     assert distrust_of(url, None) == ""
-    monkeypatch.setattr(probing, "_ROOT", -1)
+    monkeypatch.setattr(endpoint_probe, "_ROOT", -1)
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     assert distrust_of(url, None) == (
         f"{short} belongs to another user, in a directory where anybody may put it: it is not trusted"

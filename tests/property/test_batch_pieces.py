@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.client.calls.test_cutting import check
+from tests.unit.client.calls.test_batch_pieces import check
 
 # An alphabet of few letters, with the lowest and the highest, makes shared prefixes, ties and padding zeros likely.
 LETTERS = st.sampled_from(b"\x00\x00a\xff")

@@ -1,4 +1,4 @@
-"""The interface between the queue and a kind of job. The kinds are in kinds/; the jobs themselves in workers/jobs/.
+"""The interface between the queue and a kind of job. The kinds are in this folder; the jobs are in workers/jobs/.
 
     next_spec -> the job runs -> finished
                               -> failed              the next job does the same again

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from shardstore.client.calls.arguments import Items
+from shardstore.client.calls.batch_pieces import Positions, cut
 from shardstore.client.calls.calls import Administer, Call, EndScan, GetStats, Maintain, Many, Open, ScanPage
-from shardstore.client.calls.cutting import Positions, cut
 from shardstore.client.session.lanes import Request
 from shardstore.client.session.routing import Routing
 from shardstore.key_range import KeyRange

@@ -8,7 +8,7 @@ faster than compactions are gradually slowed down.
 from __future__ import annotations
 
 from shardstore.limits import SECOND_NS
-from shardstore.workers.maintenance.compaction_policy import DELTAS_MAX
+from shardstore.workers.maintenance.policies.compaction_policy import DELTAS_MAX
 
 PAUSE_DELTAS = DELTAS_MAX // 2
 """With this many deltas the pause is as long as the drain was; with twice as many, twice as long."""

@@ -7,7 +7,7 @@ import pytest
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import GIB, RUN_QUEUE_MAX, WAL_RETAINED_BYTES_MAX
 from shardstore.memory_plan import derive
-from shardstore.workers.maintenance.drain_policy import (
+from shardstore.workers.maintenance.policies.drain_policy import (
     LONG_REST_NS,
     REST_BYTES,
     REST_NS,

@@ -6,8 +6,8 @@ client: the same url and the same store. So it finds the store again if the next
 
 from __future__ import annotations
 
+from shardstore.client.endpoint_probe import TCP, distrust_of, host_of, why_nobody_answers, why_turned_away
 from shardstore.client.host_name import HostName
-from shardstore.client.probing import TCP, distrust_of, host_of, why_nobody_answers, why_turned_away
 from shardstore.client.session.whereabouts import Found
 from shardstore.errors import Unavailable
 from shardstore.identifiers import tag_of_store
