@@ -54,5 +54,5 @@ class Sessions:
             del self._peers[client]
 
     def peers(self) -> Iterable[bytes]:
-        """The peers of all clients."""
+        """Return the transport addresses of all known clients."""
         return self._peers.values()

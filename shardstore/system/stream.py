@@ -210,7 +210,7 @@ class FramePieces:
         return self.size - self.missing if self.is_kept else 0
 
     def add(self, piece: bytes) -> None:
-        """Add the next bytes."""
+        """Append the next bytes of the frame that were received."""
         self.missing -= len(piece)
         if not self.is_kept:
             return

@@ -71,7 +71,7 @@ class MappedBlocks:
         self._verified = np.zeros(len(stored.index), dtype=np.bool_)
 
     def groups(self, blocks: Integers) -> list[slice]:
-        """All blocks in one piece."""
+        """Return one slice with all blocks: mapped blocks need no batches."""
         return [slice(0, len(blocks))]
 
     def load(self, blocks: Integers) -> None:
@@ -83,11 +83,11 @@ class MappedBlocks:
                 self._verified[block] = True
 
     def kept(self, block: int) -> memoryview:
-        """Return one block."""
+        """Return one block, as `content`: the file stays mapped."""
         return self.content(block)
 
     def content(self, block: int) -> memoryview:
-        """Return one block."""
+        """Return the bytes of one block, verified at its first use."""
         if not self._verified[block]:
             self._stored.verified(block)
             self._verified[block] = True

@@ -152,7 +152,7 @@ class CompactResult:
 
     @property
     def figures(self) -> JobFigures:
-        """The same as JobFigures."""
+        """The bytes and entries of the job, as JobFigures."""
         return JobFigures(self.read_bytes, self.written_bytes, self.carried_bytes, self.entries_in, self.entries_out)
 
 

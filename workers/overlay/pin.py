@@ -78,7 +78,7 @@ class Pin:
         ]
 
     def release(self) -> None:
-        """Drop one holder."""
+        """Count one holder less. The overlay forgets the pin after the last one."""
         self.overlay.release(self)
 
 

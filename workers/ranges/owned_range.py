@@ -111,7 +111,7 @@ class OwnedRange:
         self.isolated_until_ns = end_ns
 
     def end_isolation(self) -> None:
-        """Let writers in again."""
+        """End the isolation, so that writes are accepted again."""
         self.isolated_until_ns = 0
 
     def replace(self, manifest: Manifest) -> list[str]:

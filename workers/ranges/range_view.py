@@ -86,7 +86,7 @@ class PinnedView:
         return self
 
     def release(self) -> None:
-        """Drop one holder."""
+        """Count one holder less for each pin of the view."""
         for pinned in self.ranges:
             pinned.pin.release()
 

@@ -63,7 +63,7 @@ class Joining:
         self.client = 0
 
     def start(self, now_ns: int) -> list[Connect | Send]:
-        """The first effects."""
+        """Begin to join: return the effects of saying hello to the router."""
         return [*self._look(now_ns), *self.ask(now_ns)]
 
     def wait(self, call: Call, now_ns: int) -> list[Connect | Send]:

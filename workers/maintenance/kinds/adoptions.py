@@ -25,7 +25,7 @@ class Adoptions(JobKind[AdoptSpec, AdoptResult]):
         return segment in self._wanted
 
     def add(self, spec: AdoptSpec) -> None:
-        """Have a child get its files."""
+        """Queue the job that gives this child its files."""
         self._wanted[spec.segment] = spec
 
     def next_spec(self, now_ns: int) -> AdoptSpec | None:
