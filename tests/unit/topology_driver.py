@@ -249,6 +249,8 @@ class TopologyDriver:
             served = place.core._registration.serving
             if served is None or place.core._changes:
                 return False
+            if place.core.service.maintenance.wakeup_ns() is not None:  # as after a job that failed
+                return False
             serving |= served
         return not self.changes and up == self._workers and serving == {each.segment: each.epoch for each in self.map}
 
