@@ -67,6 +67,7 @@ def _serve(
                 maintenance.start_job(effect)
             case ReportReady():
                 gc.freeze()  # these objects stay: the collector need not visit them
+                maintenance.start()  # not before: it would take processors from workers that open their ranges
                 report_ready(options.status_fd, endpoint)
             case Say():
                 sys.stderr.write(f"{effect.words} (data directory {options.data})\n")

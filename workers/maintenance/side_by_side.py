@@ -1,55 +1,57 @@
-"""Runs the tasks of a job in threads: while one task waits for a sync of its files, others go on.
+"""Runs the tasks of a job so that many wait for the disk at the same time, in threads.
 
 Syncs that wait at the same time share a commit of the file system. The drain of many ranges with little data in each
-spends most of its time in syncs.
+spends most of its time in syncs. The computing of all tasks is done in one thread, as several threads would only take
+turns at the interpreter.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
-from queue import Empty, SimpleQueue
 
-from shardstore.workers.jobs.tasks import Task, TaskResult, one_after_the_other
+from shardstore.workers.jobs.tasks import RunningTask, Task, TaskResult, one_after_the_other
 
-THREADS = 8
+TASKS = 64
+"""So many are started at a time. Each may have a file open."""
+THREADS = 16
 WAIT_S = 1.0
 """Interval at which the main thread shows life while others wait for the disk. No other thread shows life."""
 
 
 def side_by_side(tasks: Sequence[Task[TaskResult]]) -> Generator[None, None, list[TaskResult]]:
-    """Run the tasks, see RunTasks. All are run even if one fails. A slice of any task is a slice of the job."""
+    """Run the tasks, see RunTasks. All are run even if one fails."""
     if len(tasks) == 1:
         return (yield from one_after_the_other(tasks))
-    ends: SimpleQueue[bool] = SimpleQueue()
-    futures = [_threads().submit(_run, task, ends) for task in tasks]
-    left = len(tasks)
-    while left:
-        with suppress(Empty):  # a sync takes long
-            left -= ends.get(timeout=WAIT_S)
-        yield
-    return [future.result() for future in futures]
+    started = list(map(RunningTask, tasks))
+    for first in range(0, len(started), TASKS):
+        yield from _run_together(started[first : first + TASKS])
+    return [task.result() for task in started]
+
+
+def _run_together(tasks: list[RunningTask[TaskResult]]) -> Generator[None, None, None]:
+    """Run each task until it waits, then make all wait together, and so on until all have ended."""
+    while tasks:
+        waiting = []
+        for task in tasks:
+            while (goes_on := task.go_on()) and not task.waits:
+                yield
+            if goes_on:
+                waiting.append(task)
+        left = {_threads().submit(_wait, waiting[at::THREADS]) for at in range(min(THREADS, len(waiting)))}
+        while left:
+            left = wait(left, WAIT_S).not_done
+            yield
+        tasks = waiting
+
+
+def _wait(tasks: Sequence[RunningTask[TaskResult]]) -> None:
+    for task in tasks:
+        task.wait()
 
 
 @cache
 def _threads() -> ThreadPoolExecutor:
     """The threads, which are started for the first job with several tasks and then kept."""
-    return ThreadPoolExecutor(THREADS, "task of a job")
-
-
-def _run(task: Task[TaskResult], ends: SimpleQueue[bool]) -> TaskResult:
-    """Run a task. After each slice, put into `ends` whether it was the last one."""
-    try:
-        while True:
-            try:
-                next(task)
-            except StopIteration as end:
-                outcome: TaskResult = end.value
-                return outcome
-            ends.put(False)
-            os.sched_yield()  # the worker may wait for a processor
-    finally:
-        ends.put(True)
+    return ThreadPoolExecutor(THREADS, "waits for the disk")

@@ -28,10 +28,10 @@ _RETRY = int(Flag.RETRY)
 class Sender:
     """Sends requests, and keeps those that were sent and are not DONE.
 
-    Invariants: a channel's `in_flight` is the number of its SENT requests. A write that was sent and is not DONE has a
-    turn in its lane, or in each heir of its lane; of the writes to a lane itself, only the first of its `turns` is
-    SENT. A request that is SENT or DELAYED has a timer, and so has each call that waits for it, unless the request is
-    `alone`.
+    Invariants: a channel's `in_flight` is the number of its SENT requests that are not `free`. A write that was sent
+    and is not DONE has a turn in its lane, or in each heir of its lane; of the writes to a lane itself, only the first
+    of its `turns` is SENT. A request that is SENT or DELAYED has a timer, and so has each call that waits for it,
+    unless the request is `alone`.
     """
 
     def __init__(self, timers: Timers, entropy: Entropy) -> None:
@@ -195,9 +195,12 @@ class Sender:
 
     def check_invariants(self, channels: Iterable[Channel]) -> None:
         """Raise AssertionError if an invariant of this class does not hold. `channels`: all of the session."""
-        sent = [request.channel for request in self._requests.values() if request.state is RequestState.SENT]
+        sent = [
+            (request.channel, request.free) for request in self._requests.values() if request.state is RequestState.SENT
+        ]
         for channel in channels:
-            assert channel.in_flight == sent.count(channel), "credits in use are miscounted"
+            assert channel.in_flight == sent.count((channel, False)), "credits in use are miscounted"
+            assert channel.barriers_free == sent.count((channel, True)), "barriers without a credit are miscounted"
         for place, request in self._requests.items():
             assert place == (request.sequence, request.lane.segment), "a request is kept in a wrong place"
             assert request.state is not RequestState.DONE, "a request that is DONE is kept"
@@ -226,7 +229,7 @@ class Sender:
         request.state = RequestState.SENT
         request.sends += 1
         request.unanswered += 1
-        channel.in_flight += 1
+        channel.take_credit(request)
         due_ns = request.attempt_end_ns = now_ns + request.attempt_ns()
         self._timers.set(request, min(due_ns, deadline_ns) if request.alone else due_ns)
         return Send(channel.link if channel.direct else ROUTER, b"", [header, *request.body])
@@ -261,7 +264,7 @@ class Sender:
         """Give back the timer and the credit of a request."""
         self._timers.clear(request)
         if request.state is RequestState.SENT:
-            request.channel.in_flight -= 1
+            request.channel.give_back_credit(request)
             self._touched.append(request.channel)
 
 
