@@ -27,9 +27,9 @@ class RunningTask(Generic[TaskResult]):
     def __init__(self, task: Task[TaskResult]) -> None:
         self._task = task
         self._wait: Wait | None = None
-        self._failed_wait: BaseException | None = None
+        self._failed_wait: Exception | None = None
         self._returned: list[TaskResult] = []
-        self._failure: BaseException | None = None
+        self._failure: Exception | None = None
 
     @property
     def waits(self) -> bool:
@@ -42,7 +42,7 @@ class RunningTask(Generic[TaskResult]):
         assert wait is not None
         try:
             wait()
-        except BaseException as error:  # the task decides what becomes of it
+        except Exception as error:  # the task decides what becomes of it
             self._failed_wait = error
 
     def go_on(self) -> bool:
@@ -52,7 +52,7 @@ class RunningTask(Generic[TaskResult]):
             self._wait = self._task.throw(error) if error else next(self._task)
         except StopIteration as end:
             self._returned.append(end.value)
-        except BaseException as error:
+        except Exception as error:
             self._failure = error
         else:
             return True

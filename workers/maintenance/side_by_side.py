@@ -41,7 +41,9 @@ def _run_together(tasks: list[RunningTask[TaskResult]]) -> Generator[None, None,
                 waiting.append(task)
         left = {_threads().submit(_wait, waiting[at::THREADS]) for at in range(min(THREADS, len(waiting)))}
         while left:
-            left = wait(left, WAIT_S).not_done
+            done, left = wait(left, WAIT_S)
+            for each in done:
+                each.result()
             yield
         tasks = waiting
 
