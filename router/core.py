@@ -105,7 +105,7 @@ class RouterCore:
         return effects
 
     def wakeup_ns(self) -> int | None:
-        """The time of the next Tick, earlier if the policies are due; None without workers and requests in flight."""
+        """The time of the next Tick, earlier if the policies are due. None if no worker and no request needs one."""
         if self._membership or self._dispatch.in_flight:
             steering_ns = self._steering.wakeup_ns()
             due_ns = self._ticked_ns + TICK_NS

@@ -54,5 +54,5 @@ class Sessions:
             del self._peers[client]
 
     def peers(self) -> Iterable[bytes]:
-        """Return the transport addresses of all known clients."""
+        """Return the peers of all known clients."""
         return self._peers.values()

@@ -97,7 +97,8 @@ class TurnedAway(Unavailable):
 class OutcomeUnknown(ShardstoreError):
     """A write was sent, and its reply did not come. It may have been applied, or not.
 
-    `outcome(error.token)` of any client of the store says which. What it says stays true.
+    `outcome(error.token)` of any client of the store says which, unless that is no longer known. What it says stays
+    true.
 
     Attributes:
         what: What happened, in words.

@@ -48,7 +48,7 @@ DEADLINE_MS_MAX = 3_600_000
 DEADLINE_DEFAULT_NS = 30 * SECOND_NS
 
 CREDITS = 16
-"""Messages one client may have in flight to one worker."""
+"""Requests one client may have in flight to one worker, besides flushes and compactions on a direct link."""
 OUTBOX_BYTES_MAX = 160 * MIB
 """Unsent bytes that are kept for one slow peer before it is cut off."""
 ROUTER_IN_FLIGHT_BYTES_MAX = 256 * MIB

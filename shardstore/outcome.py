@@ -13,7 +13,7 @@ class Ending(StrEnum):
     NOT_APPLIED = "not_applied"
     """None of it was applied, and none ever will be."""
     UNKNOWN = "unknown"
-    """It is too long ago: its segment does not remember the request, or its client, any more."""
+    """Nobody can tell: its segment no longer remembers the request or its client, or ranges were split and merged."""
     PARTLY = "partly"
     """Some parts were applied; the others were not, and never will be. Never the ending of a single part."""
 

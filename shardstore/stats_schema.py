@@ -23,19 +23,19 @@ NESTED = ""
 
 
 class StallEvent(TypedDict):
-    """The start or the end of a stall: a time in which requests were refused for want of room."""
+    """The start or the end of a stall: a time in which requests were refused or delayed for want of room."""
 
     event: Annotated[str, TEXT, '"start" or "end".']
     cause: Annotated[str, TEXT, "What there was no room in."]
     ago_ms: Annotated[int, MILLISECONDS, "How long ago it was."]
-    refused: Annotated[int, COUNT, "Requests that were refused in this stall so far."]
+    refused: Annotated[int, COUNT, "Requests that were refused or delayed in this stall so far."]
 
 
 class StallStats(TypedDict):
     """Stalls of a process."""
 
-    now: Annotated[int, COUNT, "Stalls that last."]
-    events: Annotated[list[StallEvent], NESTED, "The newest 64 events at most, the oldest first."]
+    now: Annotated[int, COUNT, "Stalls that have not ended."]
+    events: Annotated[list[StallEvent], NESTED, "At most the newest 64 events, the oldest first."]
 
 
 class ChangeStats(TypedDict):
@@ -93,7 +93,7 @@ class RouterStats(TypedDict):
 
     requests: Annotated[dict[str, int], COUNT, "Requests of clients and workers, by operation in small letters."]
     requests_in_flight: Annotated[int, COUNT, "Requests that were passed to workers and are not answered."]
-    bytes_in_flight: Annotated[int, BYTES, "The size of these requests."]
+    bytes_in_flight: Annotated[int, BYTES, "The size of these requests, and 1 KiB for each."]
     messages_malformed: Annotated[int, COUNT, "Messages that break the protocol."]
     replies_unmatched: Annotated[int, COUNT, "Replies of workers that no client waits for any more."]
     sessions: Annotated[int, COUNT, "Clients that are known."]
@@ -102,7 +102,7 @@ class RouterStats(TypedDict):
     ]
     ranges: Annotated[int, COUNT, "Ranges of the store."]
     changes: Annotated[ChangesStats, NESTED, "Splits, merges and moves."]
-    unsplittable: Annotated[list[str], TEXT, "The newest 16 reasons at most why a busy range is not split."]
+    unsplittable: Annotated[list[str], TEXT, "At most the newest 16 reasons why a busy range is not split."]
     budget: Annotated[BudgetStats, NESTED, "Memory for writes, and who has it."]
     stalls: Annotated[StallStats, NESTED, "Requests that the router refused."]
     workers: Annotated[dict[int, MemberStats], NESTED, "By worker, also those that are down."]
@@ -145,7 +145,7 @@ class LookupStats(TypedDict):
 
     keys: Annotated[int, KEYS, "Keys looked up in a table."]
     found: Annotated[int, KEYS, "Of these, keys that the table held."]
-    filtered: Annotated[int, KEYS, "Keys that a filter was asked for. A single key needs no filter."]
+    filtered: Annotated[int, KEYS, "Keys that a filter was asked for. Lookups of up to 16 keys ask none."]
     passed: Annotated[int, KEYS, "Of these, keys that the filter let pass."]
     passed_falsely: Annotated[int, KEYS, "Of these, keys that the table did not hold."]
 
@@ -195,7 +195,7 @@ class OwnedRangeStats(TypedDict):
     end: Annotated[bytes, KEY, "The first key behind it; empty: no bound."]
     epoch: Annotated[int, NUMBER, "It grows each time a worker is given the range."]
     state: Annotated[str, TEXT, '"READY", "FREEZE", "MAINTENANCE_RUNNING", "ERROR" or "CLOSED".']
-    overlay_entries: Annotated[int, ENTRIES, "Entries in memory that no file holds yet."]
+    overlay_entries: Annotated[int, ENTRIES, "Entries in memory that are in no table yet."]
     overlay_bytes: Annotated[int, BYTES, "Memory of these entries."]
     runs: Annotated[int, COUNT, "Sealed layers that wait to be drained."]
     tables: Annotated[int, COUNT, "Table files."]

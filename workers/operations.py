@@ -23,7 +23,7 @@ from shardstore.workers.topology.remote_reads import RemoteReads
 
 _READS = frozenset((Op.GET, Op.SCAN))
 _NEEDS_PARENTS = frozenset((Op.GET, Op.SCAN, Op.COMPARE_AND_SET, Op.INCREMENT))
-"""What a child cannot reply to alone until it has files of its own."""
+"""Operations for which a child without files needs its parents."""
 
 
 @dataclass(frozen=True, slots=True)

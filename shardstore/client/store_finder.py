@@ -15,7 +15,7 @@ from shardstore.system.running_cluster import last_announced, owner_of, running_
 
 
 class StoreFinder:
-    """Finds the store of a data directory or of a url. The other of the two is empty."""
+    """Finds the store of a data directory or of a url. One of `url` and `data` is empty."""
 
     def __init__(self, url: str, data: str) -> None:
         self._url = url

@@ -1,4 +1,4 @@
-"""The real forms of the seams, and all other code that calls the operating system.
+"""The real forms of the seams, and most other code that calls the operating system.
 
 posix_filesystem.py   the files of a store
 system_clock.py       time

@@ -10,10 +10,10 @@ workers, but not to within a tenth. The extra cost of a lookup in many layers is
 **Keys are sampled at equal steps of that cost,** at a random position in the request, so that a share of the sample is
 a share of the work. The step follows the load: the sample covers the last LOAD_KEYS_MAX / SAMPLES_PER_S seconds.
 
-**Appends are puts above the edge,** the highest key that was known at the last report, even if several clients write in
-no exact order. The first key of a request decides for all its keys. Before the first report there is no edge:
-otherwise each new range would seem to be filled at its end. Until then puts count for neither rate, so the ratio of the
-two is right from the next report on.
+**Appends are puts above the edge,** the highest key that was known at the last report. So they are recognised even if
+several clients write in no exact order. The first key of a request decides for all its keys. Before the first report
+there is no edge, and a put counts neither as a put nor as an append. Otherwise each new range would seem to be filled
+at its end.
 """
 
 from __future__ import annotations

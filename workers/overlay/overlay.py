@@ -128,7 +128,7 @@ class Overlay:
             self._end_layer(lsn_last, due=True)
 
     def note_drained(self, drained: DrainedRuns) -> None:
-        """Let pins read these runs in their table from now on."""
+        """Let pinned views read these runs in their tables from now on."""
         for pin in self._pins:
             pin.replace(drained)
 

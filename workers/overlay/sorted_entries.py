@@ -1,4 +1,6 @@
-"""The entries of a layer in key order. They are sorted a slice at a time, so that nobody waits for the whole layer.
+"""The entries of a layer in key order.
+
+They are sorted a slice at a time, so that no request waits until the whole layer is sorted.
 
 New entries are taken in batches, in the order of writing. A batch becomes a sorted piece; batches whose keys are copied
 (see below) are collected and sorted together. Small neighbouring pieces are merged. Entries that were written in key

@@ -50,7 +50,7 @@ _PLAIN_FIELDS = 4
 
 
 class WindowLimits(NamedTuple):
-    """Limits of a window: for each client, spans in a chapter, values and minutes of silence; clients; memory."""
+    """Limits of a window. Of each client: spans in a chapter, values, minutes of silence. In all: clients, memory."""
 
     spans: int = DEDUP_WINDOW
     clients: int = DEDUP_CLIENTS

@@ -130,7 +130,7 @@ class OwnedRange:
             self.take(SegmentStep.DAMAGE)
 
     def note_no_compaction(self, whatever_is_read: bool) -> None:
-        """Note that no compaction of this version is due; with `whatever_is_read`, not after reads or rest either."""
+        """Note that this version needs no compaction; with `whatever_is_read`, also not after more reads or a rest."""
         self.version_looked_at = self.version
         if whatever_is_read:
             self.version_settled = self.version

@@ -33,7 +33,7 @@ def key_change_of(op: int, frames: Sequence[bytes], stored: Stored | None) -> Ke
 
 
 def _incremented(amount: int, value: bytes | None) -> KeyChange | None:
-    """The counter with its new value; an absent one is 0. None if the value is no counter, or the sum would be none."""
+    """The counter with its new value; an absent one is 0. None if the value, or the sum, is not a counter."""
     try:
         number = (0 if value is None else counters.of_value(value)) + amount
     except counters.NoCounter:

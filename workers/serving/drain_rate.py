@@ -24,7 +24,7 @@ class DrainRate:
         self._promised_ns = 0
 
     def begun(self, size_bytes: int, now_ns: int) -> None:
-        """Note that a drain of these bytes has begun. Its time counts from the end of the last, unless `idle` came."""
+        """Note that a drain of these bytes has begun. It is timed from the end of the last, unless `idle` came."""
         self._since_ns = self._since_ns or now_ns
         self._room_ns = now_ns + self._duration_ns(size_bytes)
 

@@ -1,9 +1,9 @@
 """Scans that hold something between two pages: a view of a range, or the isolation of a range, which keeps writers out.
 
     opened   by the first page in a range, unless that is also the last
-    closed   by the last page, by END_SCAN, when the client goes away, or when an isolation times out; a view
-             whose client asks for no more pages is closed after its lease if its place or what it holds is needed, and
-             SCAN_ABANDONED_NS later in any case
+    closed   by the last page, by END_SCAN, when a client with a direct link goes away, or when an isolation times out;
+             a view whose client asks for no more pages is closed after its lease if its place or what it holds is
+             needed, and SCAN_ABANDONED_NS later in any case
 
 A request for a page of a closed scan is refused with the reason (ScanInvalidated). The mark that names a scan is
 random, and valid only for the client that opened the scan.

@@ -7,7 +7,7 @@ See shardstore/wire/topology.py for the stages of a change.
 
 A worker does not store this state: after a restart the router orders the change again, and the log and the manifests
 show how far it had come. If this worker owns all parents and children, the children are adopted in the same step that
-fences the parents, so no write waits.
+fences the parents, so there is always an owner that accepts writes.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def checked_bound(name: str, bound: Any) -> bytes:
 
 
 def checked_end(end: Any) -> bytes | None:
-    """An end of keys: empty for None, which is no end; None for an empty one, before which no key lies.
+    """The checked end of a scan: b"" for None, which is no end; None for b"", before which no key lies.
 
     Raises InvalidRequest.
     """

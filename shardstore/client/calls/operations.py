@@ -78,7 +78,7 @@ class _NoPair:
 
 
 def get(key: Any, timeout: float | None) -> Single:
-    """The value of a key."""
+    """Read the value of a key."""
     return Single(checked_timeout_ns(timeout), Op.GET, checked_key(key))
 
 
@@ -146,7 +146,7 @@ def put_many(
 
 
 def get_many(keys: Iterable[Any], timeout: float | None) -> Iterator[Many]:
-    """The values of many keys."""
+    """Read the values of many keys."""
     return _of_keys(Op.GET, keys, timeout)
 
 

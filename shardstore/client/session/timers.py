@@ -16,7 +16,7 @@ class Timed(Protocol):
 
 
 class Timers:
-    """At most one timer for each item. None is early, and none is more than a grain late."""
+    """At most one timer for each item. A timer is never early, and at most a grain late."""
 
     def __init__(self) -> None:
         self._items: dict[int, dict[Timed, None]] = {}
