@@ -109,9 +109,10 @@ class WorkerCore:
         return 0 if self.service and self.service.scans.has_work else self._chores_ns()
 
     def _chores_ns(self) -> int:
-        due_ns = self._registration.wakeup_ns()
-        for part in (self._changes, self.service, self._load if self.service else None):
-            part_due_ns = part.wakeup_ns() if part else None
+        due_ns, service = self._registration.wakeup_ns(), self.service
+        parts = (self._changes, service.writes, service.maintenance, self._load) if service else (self._changes,)
+        for part in parts:
+            part_due_ns = part.wakeup_ns()
             if part_due_ns is not None and part_due_ns < due_ns:
                 due_ns = part_due_ns
         return due_ns

@@ -56,11 +56,6 @@ class Service:
         self.maintenance.sealer.seal_largest(lease.drain)
         self.maintenance.sealer.seal_full()
 
-    def wakeup_ns(self) -> int | None:
-        """When a sync or a job is due next."""
-        due = [due_ns for part in (self.writes, self.maintenance) if (due_ns := part.wakeup_ns()) is not None]
-        return min(due, default=None)
-
     def pass_time(self, now_ns: int) -> None:
         """Seal layers that rest, and look for jobs that are due and scans that are abandoned."""
         self.maintenance.pass_time(now_ns)
