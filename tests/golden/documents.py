@@ -30,7 +30,7 @@ ORDER = Order(CHANGE, {7: 1, 8: 2}, {2: {"forgot": False, "clients": []}}, drain
 DOCUMENTS: list[Any] = [
     Refusal("buffers of the range are full", 11, 10),
     Refusal("checksum", file="segments/00000001/MANIFEST", offset=16, routes=b"\x80"),
-    ScanRequest(b"a", b"b", reverse=True, keys_only=True, limit=9, mode="snapshot", mark=b"mark"),
+    ScanRequest(b"a", b"b", reverse=True, keys_only=True, limit=9, mode="snapshot", cursor=b"mark"),
     Hello("shardstore 0.1.0"),
     Welcome(2**64 - 1, "store", b"\x80", "/data"),
     Routes(presplit([b"\x80"], 2).to_document(), {0: "ipc:///a", 1: "tcp://127.0.0.1:1"}),

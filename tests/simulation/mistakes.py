@@ -278,9 +278,9 @@ def _close_and_keep_page(scans: OpenScans, scan: OpenScan, why: str = "its last 
     scans.ahead._read = pages
 
 
-def _begin_anew(scans: OpenScans, owned: OwnedRange, mark: bytes, client: int, now_ns: int) -> OpenScan | None:
+def _begin_anew(scans: OpenScans, owned: OwnedRange, cursor: bytes, client: int, now_ns: int) -> OpenScan | None:
     """A scan that is no longer open continues with the present state of the range."""
-    return scans._scans.get(mark)
+    return scans._scans.get(cursor)
 
 
 def _replace_by_whatever_was_drained(pin: Pin, drained: DrainedRuns) -> None:
@@ -292,7 +292,7 @@ def _replace_by_whatever_was_drained(pin: Pin, drained: DrainedRuns) -> None:
 
 def _read_ahead_what_is_there_now(scans: ScanPath, request: ScanRequest) -> EncodedPage:
     """A page read ahead shows writes made since the first page of its scan."""
-    owned, _ = scans.open.seen_by(request.mark)
+    owned, _ = scans.open.seen_by(request.cursor)
     view = owned.view()
     while not view.sort(SORTED_A_TURN):
         pass
@@ -459,9 +459,9 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(ScanPath, "_read_ahead", _read_ahead_what_is_there_now),)
     ),
     "keeps a page that it read ahead for a closed scan": Mistake((Patch(OpenScans, "close", _close_and_keep_page),)),
-    "goes on with a scan that it has closed": Mistake((Patch(OpenScans, "of_mark", _begin_anew),), first_seed=34),
-    "takes any state of a range for that of the mark": Mistake(
-        (Patch(workers.serving.scan_path, "_checked_state", lambda owned, mark: b"state"),)
+    "goes on with a scan that it has closed": Mistake((Patch(OpenScans, "of_cursor", _begin_anew),), first_seed=34),
+    "takes any state of a range for that of the cursor": Mistake(
+        (Patch(workers.serving.scan_path, "_checked_state", lambda owned, cursor: b"state"),)
     ),
     "lets writers into an isolated range": Mistake((Patch(OpenScans, "open_isolation", _isolate_nothing),)),
     "counts a lease twice": Mistake((Patch(router.budget, "lease_for", _count_leases_twice),), first_seed=8),

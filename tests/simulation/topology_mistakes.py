@@ -93,7 +93,7 @@ def _page_by_the_map(page: ScanPage, routing: Routing, op: Op, call: ScanPage | 
     """The next page is requested from the present owner of its keys, as if it were the first."""
     if call is not page:
         return _of_page(page, routing, op, call)
-    anew = replace(page, mark=b"", owner=None)
+    anew = replace(page, cursor=b"", owner=None)
     request = _of_page(anew, routing, op, anew)
     request.calls = [page]
     return request

@@ -372,11 +372,11 @@ class TopologyDriver:
         return self.ask(Op.SCAN, [encode_message(request)], route)
 
     def page(self, request: ScanRequest, route: Route) -> tuple[dict[bytes, bytes], bytes, bytes]:
-        """Read one page; returns its entries, resume key and mark."""
+        """Read one page; returns its entries, resume key and cursor."""
         return self.page_of(self.ask_scan(request, route))
 
     def page_of(self, sequence: int) -> tuple[dict[bytes, bytes], bytes, bytes]:
-        """The page in the reply to a SCAN, its resume key and its mark."""
+        """The page in the reply to a SCAN, its resume key and its cursor."""
         header, frames = self.answer(sequence)
         assert header.status == Status.OK, Status(header.status)
         if not header.entries:

@@ -222,7 +222,7 @@ class WorkerDriver:
         return self.scan_page(request, **fields)[:2]
 
     def scan_page(self, request: ScanRequest, **fields: int) -> tuple[list[tuple[bytes, bytes]], bytes, bytes]:
-        """Read one page; returns its entries, its resume key and its mark."""
+        """Read one page; returns its entries, its resume key and its cursor."""
         header, frames = self.answer(self.ask(Op.SCAN, [encode_message(request)], **fields))
         assert header.status == Status.OK
         if not header.entries:

@@ -108,9 +108,9 @@ def scan_of(frames: Sequence[bytes]) -> ScanRequest:
     return request
 
 
-def is_marked(frames: Sequence[bytes]) -> bool:
+def has_cursor(frames: Sequence[bytes]) -> bool:
     """Whether a SCAN or END_SCAN continues a scan. Raises InvalidRequest."""
-    return bool(scan_of(frames).mark)
+    return bool(scan_of(frames).cursor)
 
 
 def wanted_of(request: ScanRequest, key_range: KeyRange) -> KeyRange | None:

@@ -24,7 +24,7 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.role import WAITING
 from shardstore.workers.ranges.window_share import WindowShare
 from shardstore.workers.serving.reply import Asker
-from shardstore.workers.serving.requests import is_marked
+from shardstore.workers.serving.requests import has_cursor
 from shardstore.workers.topology.changes import Changes
 
 ADOPTION_RETRY_NS = 2 * MILLISECOND_NS
@@ -95,10 +95,10 @@ class Holdings:
         """Keys that cut a range into this many pieces of about the same size; fewer if too little is known."""
         owned = self.ranges[segment]
         layers = owned.overlay.layers()
-        marks = [(key, layer.key_marks.step_bytes) for layer in layers for key in layer.key_marks.keys]
+        sampled = [(key, layer.key_sample.step_bytes) for layer in layers for key in layer.key_sample.keys]
         stored = owned.segment
         try:
-            return stored.cut_keys(marks, pieces) if stored else cut_keys((), lambda table: (), marks, pieces)
+            return stored.cut_keys(sampled, pieces) if stored else cut_keys((), lambda table: (), sampled, pieces)
         except Corruption:  # the readers of these keys get the error
             return []
 
@@ -146,7 +146,7 @@ class Holdings:
             return None
         if header.op == Op.GET and header.flags & Flag.OF_PARENT and asker.link == ROUTER:
             return owned
-        return owned if header.op in (Op.SCAN, Op.END_SCAN) and is_marked(frames) else None
+        return owned if header.op in (Op.SCAN, Op.END_SCAN) and has_cursor(frames) else None
 
     def _open(self, relative: Relative, epoch: int, inheritance: Inheritance | None) -> OwnedRange:
         """Open a parent, or a child, which may have no files yet and reads its inheritance then."""

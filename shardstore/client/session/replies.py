@@ -57,10 +57,10 @@ def _page_of(request: Request, header: Header, frames: Sequence[bytes]) -> Page:
     call = request.calls[0]
     assert type(call) is ScanPage
     keys, values = _entries_of(header, frames, call.keys_only)
-    resume, mark = frames[3:]
+    resume, cursor = frames[3:]
     owned = request.lane.key_range
-    owner = Owner(owned, request.route) if mark and request.route else None
-    return Page(keys, values, rest_of_scan(call, owned, resume), bool(resume), mark, owner)
+    owner = Owner(owned, request.route) if cursor and request.route else None
+    return Page(keys, values, rest_of_scan(call, owned, resume), bool(resume), cursor, owner)
 
 
 def _entries_of(header: Header, frames: Sequence[bytes], keys_only: bool) -> tuple[list[bytes], list[bytes]]:

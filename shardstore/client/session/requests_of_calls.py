@@ -110,5 +110,5 @@ def _of_page(page: ScanPage, routing: Routing, op: Op, call: ScanPage | EndScan)
         lane = routing.lane_of_owner(call.owner)
     else:
         lane = routing.last_lane_before(page.end) if page.reverse else routing.lane_of(page.start)
-    asked = ScanRequest(page.start, page.end, page.reverse, page.keys_only, page.limit, page.mode.value, call.mark)
+    asked = ScanRequest(page.start, page.end, page.reverse, page.keys_only, page.limit, page.mode.value, call.cursor)
     return Request(lane, op, [call], (encode(asked),))

@@ -279,7 +279,7 @@ class Session:
         if status is Status.BUSY and request.op in WRITES:
             request.lane.slowness = slowness_after(request.lane.slowness, refused=True)
             self._fail_no_wait_callers(request, refused)
-        if status is Status.STALE_ROUTE and isinstance(first, ScanPage | EndScan) and first.mark:
+        if status is Status.STALE_ROUTE and isinstance(first, ScanPage | EndScan) and first.cursor:
             self._sender.finish(request)
             self._fail(first, ScanInvalidated(None, b"", _OWNER_LOST))
         elif not request.wanted:

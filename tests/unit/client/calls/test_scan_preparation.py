@@ -21,7 +21,7 @@ def scan(**asked: object) -> Scan:
 
 def take(scan: Scan, key_range: KeyRange, rest: tuple[bytes, bytes] | None, more: bool = True) -> None:
     owner = Owner(key_range, Route(key_range.start, SegmentId(7), WorkerId(0), Epoch(1)))
-    scan.take(Page([b"k"], [b"v"], rest, more, b"mark", owner))
+    scan.take(Page([b"k"], [b"v"], rest, more, b"cursor", owner))
 
 
 @pytest.mark.parametrize(("reverse", "rest", "looked"), [(False, b"l", (b"p", b"")), (True, b"k", (b"", b"h"))])

@@ -10,7 +10,7 @@ import pytest
 from shardstore.errors import Corruption
 from shardstore.files.file_names import segment_directory
 from shardstore.identifiers import SegmentId, WorkerId
-from shardstore.limits import ISOLATION_LEASE_NS, KIB
+from shardstore.limits import ISOLATION_NS_MAX, KIB
 from shardstore.options import Durability, ScanMode
 from shardstore.wire.messages import ScanRequest, decode
 from shardstore.wire.topology import Change, Progress
@@ -203,14 +203,14 @@ def test_an_open_isolation_delays_the_fence_and_no_other_begins() -> None:
     cluster = large()
     route = cluster.map.route_of(b"k")
     request = ScanRequest(mode=ScanMode.FULL_ISOLATION.value)
-    _, resume, mark = cluster.page(request, route)
+    _, resume, cursor = cluster.page(request, route)
     cluster.split(LOCAL_SPLIT)
     order(cluster)
     assert not cluster.owned(1).role.is_fenced
     assert cluster.status(cluster.ask_scan(request, route)) is Status.BUSY
-    entries = len(cluster.page(replace(request, start=resume, mark=mark), route)[0])
+    entries = len(cluster.page(replace(request, start=resume, cursor=cursor), route)[0])
     assert entries
-    cluster.now_ns += ISOLATION_LEASE_NS
+    cluster.now_ns += ISOLATION_NS_MAX
     cluster.pass_time()
     assert cluster.owned(1).role.is_fenced
     cluster.finish()
@@ -246,17 +246,17 @@ def test_a_held_scan_goes_on_at_the_parent_when_that_is_fenced_and_when_it_is_go
     cluster = large()
     route = cluster.map.route_of(b"k")
     request = ScanRequest(mode=ScanMode.SNAPSHOT.value)
-    seen, resume, mark = cluster.page(request, route)
+    seen, resume, cursor = cluster.page(request, route)
     begin(cluster)
     cluster.exchange()
     assert resume
-    more, resume, mark = cluster.page(replace(request, start=resume, mark=mark), route)
+    more, resume, cursor = cluster.page(replace(request, start=resume, cursor=cursor), route)
     seen |= more
     cluster.finish()
     cluster.put({b"k0": b"newer"})
     cluster.settle()
     while resume:
-        more, resume, mark = cluster.page(replace(request, start=resume, mark=mark), route)
+        more, resume, cursor = cluster.page(replace(request, start=resume, cursor=cursor), route)
         seen |= more
     assert seen == LARGE
     assert cluster.workers[route.worker].core._changes.former
@@ -268,10 +268,10 @@ def test_a_fail_fast_scan_of_a_parent_is_invalidated_by_the_fence() -> None:
     cluster = large()
     route = cluster.map.route_of(b"k")
     request = ScanRequest(mode=ScanMode.FAIL_FAST.value)
-    _, resume, mark = cluster.page(request, route)
+    _, resume, cursor = cluster.page(request, route)
     cluster.split(LOCAL_SPLIT)
     order(cluster)
-    again = cluster.ask_scan(replace(request, start=resume, mark=mark), route)
+    again = cluster.ask_scan(replace(request, start=resume, cursor=cursor), route)
     assert cluster.status(again) is Status.SCAN_INVALIDATED
     cluster.finish()
 
