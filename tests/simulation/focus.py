@@ -3,7 +3,7 @@
 answers   no replies arrive during a change, and its workers end: retries and questions about outcomes reach the
           children of the ranges that applied the requests
 scans     long scans of small pages in every mode, while ranges change and others write keys not yet scanned
-power     everything ends between two file calls of an adoption job
+power     everything ends between two file calls of a materialisation job
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _on_scans(swarm: Swarm, rng: random.Random) -> Swarm:
 def _on_power(swarm: Swarm, rng: random.Random) -> Swarm:
     return replace(
         swarm,
-        faults=("lose power in adoption",),
+        faults=("lose power in materialisation",),
         power_losses=(PowerLoss.CHAOS,),
         restart_ns_max=10 * MILLISECOND_NS,
         topology_changes=CHANGES,

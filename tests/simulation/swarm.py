@@ -49,7 +49,7 @@ FAULTS = (
     "fill disk",
     "strike change",
     "strand answers",
-    "lose power in adoption",
+    "lose power in materialisation",
 )
 TOPOLOGY_CHANGES = ("split", "merge", "move", "add_worker", "drain_worker")
 OPERATIONS = (

@@ -8,8 +8,8 @@ from typing import Any
 
 import shardstore.client.session.requests_of_calls
 import shardstore.router.topology_changes
-import shardstore.workers.jobs.adopt
 import shardstore.workers.jobs.clipped_record
+import shardstore.workers.jobs.materialise
 import shardstore.workers.topology.changes
 from shardstore import router, workers
 from shardstore.client.calls.calls import EndScan, ScanPage
@@ -25,7 +25,7 @@ from shardstore.tables.open_tables import OpenTables
 from shardstore.tables.table_format import TableRecord
 from shardstore.wire.topology import Change, Order
 from shardstore.wire.wire_format import Header, Op
-from shardstore.workers.jobs.specs import AdoptSpec
+from shardstore.workers.jobs.specs import MaterialiseSpec
 from shardstore.workers.overlay.overlay import fill
 from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.inheritance import Inheritance
@@ -66,9 +66,9 @@ def _adopt_without_windows(changes: Changes, order: Order, lsn_durable: int) -> 
 _adopt = Changes._adopt
 
 
-def _spec_without_window(*arguments: Any) -> AdoptSpec:
+def _spec_without_window(*arguments: Any) -> MaterialiseSpec:
     """The manifest of the child lacks the requests that its parents applied."""
-    return replace(AdoptSpec(*arguments), dedup={})
+    return replace(MaterialiseSpec(*arguments), dedup={})
 
 
 class PublishesChildrenFirst(SimFilesystem):
@@ -160,11 +160,13 @@ TOPOLOGY_MISTAKES: dict[str, Mistake] = {
         (Patch(Changes, "_adopt", _adopt_without_windows),), needs=("break connection",), first_seed=261
     ),
     "forgets the dedup window in the manifest of a child": Mistake(
-        (Patch(workers.topology.changes, "AdoptSpec", _spec_without_window),), needs=("strand answers",), first_seed=3
+        (Patch(workers.topology.changes, "MaterialiseSpec", _spec_without_window),),
+        needs=("strand answers",),
+        first_seed=3,
     ),
     "publishes a child before its tables are durable": Mistake(
         (Patch(servers, "SimFilesystem", PublishesChildrenFirst),),
-        needs=("lose power in adoption", "CHAOS"),
+        needs=("lose power in materialisation", "CHAOS"),
         first_seed=678,
     ),
     "fences an isolated range": Mistake((Patch(Changes, "_fence", _fence_at_once),), first_seed=1),
@@ -175,12 +177,12 @@ TOPOLOGY_MISTAKES: dict[str, Mistake] = {
         (Patch(router.topology_changes, "stage_of", _materialised_when_drained),)
     ),
     "retires a parent before the change is over": Mistake((Patch(TopologyChanges, "progress", _retire_when_drained),)),
-    "adopts the files of parents that are not drained": Mistake(
+    "materialises from the files of parents that are not drained": Mistake(
         (Patch(workers.topology.changes, "_is_drained", lambda parent: parent.role is FINAL),)
     ),
     "forgets changes when the router starts": Mistake(
         (Patch(TopologyChanges, "__init__", _begin_without_changes),), needs=("strike change",), first_seed=14
     ),
     "reads of parents only what is drained": Mistake((Patch(Inheritance, "get_many", _get_from_files),), first_seed=7),
-    "takes tables of a parent as they are": Mistake((Patch(workers.jobs.adopt, "clipped", _unclipped),)),
+    "takes tables of a parent as they are": Mistake((Patch(workers.jobs.materialise, "clipped", _unclipped),)),
 }

@@ -27,7 +27,7 @@ from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import has_cursor
 from shardstore.workers.topology.changes import Changes
 
-ADOPTION_RETRY_NS = 2 * MILLISECOND_NS
+MATERIALISATION_RETRY_NS = 2 * MILLISECOND_NS
 
 
 class Holdings:
@@ -128,7 +128,7 @@ class Holdings:
         owned = self.ranges.get(header.segment)
         if owned is not None and owned.epoch == header.epoch and owned.role is WAITING:
             what = Refusal(f"segment {header.segment} waits for the fence of its parents")
-            return asker.refuse(Status.UNAVAILABLE, what, ADOPTION_RETRY_NS)
+            return asker.refuse(Status.UNAVAILABLE, what, MATERIALISATION_RETRY_NS)
         stale = f"segment {header.segment} is not served here at epoch {header.epoch}"
         return asker.refuse(Status.STALE_ROUTE, Refusal(stale, routes=routes))
 

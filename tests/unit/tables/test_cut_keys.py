@@ -14,7 +14,7 @@ from shardstore.segment_options import SegmentOptions
 from shardstore.tables.cut_keys import cut_keys
 from shardstore.tables.segment import Segment
 from shardstore.tables.table_format import TableRecord
-from shardstore.workers.jobs.specs import AdoptSpec, CompactionKind
+from shardstore.workers.jobs.specs import CompactionKind, MaterialiseSpec
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import STORE, JobDriver
 
@@ -95,8 +95,8 @@ def test_of_a_segment_with_virtual_parts_only_their_shares_are_halved() -> None:
     worker.put(1, dict.fromkeys(keys[900:1_100], b"w" * 20))
     worker.drain()
     border = keys[1_234]
-    worker.run(AdoptSpec(STORE, 2, b"", border, 1, (1,), {}))
-    worker.run(AdoptSpec(STORE, 3, border, b"", 1, (1,), {}))
+    worker.run(MaterialiseSpec(STORE, 2, b"", border, 1, (1,), {}))
+    worker.run(MaterialiseSpec(STORE, 3, border, b"", 1, (1,), {}))
     for segment, key_range in ((1, EVERYTHING), (2, KeyRange(b"", border)), (3, KeyRange(border))):
         opened = Segment.open(worker.filesystem, STORE, segment)
         (middle,) = opened.cut_keys((), 2)

@@ -62,11 +62,11 @@ from shardstore.wire.topology import Change, Order, Orders, Progress, Relative, 
 from shardstore.workers.jobs.figures import JobFigures
 from shardstore.workers.jobs.part_sizes import sized
 from shardstore.workers.jobs.specs import (
-    AdoptSpec,
     CompactResult,
     CompactSpec,
     DrainResult,
     DrainSpec,
+    MaterialiseSpec,
     ReleaseSpec,
     RetireSpec,
     SegmentDrain,
@@ -306,12 +306,12 @@ def test_a_drain_fits_into_its_spec_and_its_result() -> None:
 
 
 def test_other_jobs_fit_into_their_specs() -> None:
-    adopt = AdoptSpec(HOST, 2**32 - 1, LONGEST, LONGEST + b"k", 2**32 - 1, (1, 2), window())
+    materialise = MaterialiseSpec(HOST, 2**32 - 1, LONGEST, LONGEST + b"k", 2**32 - 1, (1, 2), window())
     release = ReleaseSpec(
         255, HOST, 2**64 - 1, LARGE, LARGE, epochs(RANGES_MAX), tuple("p" * 60 for _ in range(100_000))
     )
     retire = RetireSpec(HOST, tuple(range(2**31, 2**31 + RANGES_MAX)))
-    for spec in (adopt, release, retire):
+    for spec in (materialise, release, retire):
         assert decode_spec(encode_spec(spec)) == spec
 
 

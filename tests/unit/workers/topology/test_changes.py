@@ -15,7 +15,7 @@ from shardstore.options import Durability, ScanMode
 from shardstore.wire.messages import ScanRequest, decode
 from shardstore.wire.topology import Change, Progress
 from shardstore.wire.wire_format import Flag, Op, Status, decode_header
-from shardstore.workers.jobs.specs import AdoptSpec, CompactSpec, RetireSpec
+from shardstore.workers.jobs.specs import CompactSpec, MaterialiseSpec, RetireSpec
 from shardstore.workers.segment.state import SegmentStep
 from tests.simulation.sim_filesystem import SimFilesystem
 from tests.unit.topology_driver import CLIENT, TopologyDriver
@@ -362,7 +362,7 @@ def test_a_compaction_that_fails_after_the_fence_is_not_kept_for_a_range_that_go
     assert cluster.content() == {b"a": b"1", b"b": b"2", b"n": b"3", b"z": b"4"}
 
 
-def test_an_adoption_that_fails_again_and_again_keeps_no_drain_from_its_turn() -> None:
+def test_a_materialisation_that_fails_again_and_again_keeps_no_drain_from_its_turn() -> None:
     cluster = TopologyDriver(workers=1)
     cluster.split(LOCAL_SPLIT)
     order(cluster)
@@ -373,7 +373,7 @@ def test_an_adoption_that_fails_again_and_again_keeps_no_drain_from_its_turn() -
     flushed = cluster.ask(Op.FLUSH, [], cluster.map.route_of(b"\x80"))
     for _ in range(8):
         cluster.pass_time(60_000)
-        if place.job is not None and isinstance(place.job.spec, AdoptSpec):
+        if place.job is not None and isinstance(place.job.spec, MaterialiseSpec):
             cluster.fail_job(0)
         elif place.job is not None:
             cluster.run_job(0)
@@ -452,12 +452,12 @@ def test_retired_segments_are_forgotten_in_registrations() -> None:
     assert known.keys() == {route.segment for route in cluster.map if route.worker == 0}
 
 
-def test_damage_met_by_an_adoption_is_kept_and_not_met_again() -> None:
+def test_damage_met_by_a_materialisation_is_kept_and_not_met_again() -> None:
     cluster = filled()
     cluster.split(LOCAL_SPLIT)
     order(cluster)
     place = cluster.workers[0]
-    while place.job is None or not isinstance(place.job.spec, AdoptSpec):
+    while place.job is None or not isinstance(place.job.spec, MaterialiseSpec):
         cluster.sync(0) if place.syncs else cluster.run_job(0)
     segment = place.job.spec.segment
     cluster.fail_job(0, Corruption("a table", 7, "is damaged"))
