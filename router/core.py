@@ -5,7 +5,7 @@
                 routed operations            dispatch.py: to the worker that owns the segment
     workers --> REGISTER, READY, HEARTBEAT   registrar.py
                 PROGRESS                     topology_changes.py: the progress of a change at this worker
-                LOAD                         steering.py: load reports
+                LOAD                         balancer.py: load reports
                 GET                          dispatch.py: from the owner of a child to the owner of its parent
                 replies                      dispatch.py: to the client that waits
 
@@ -24,6 +24,7 @@ from shardstore.limits import CREDITS, MILLISECOND_NS, SECOND_NS
 from shardstore.options import RouterOptions
 from shardstore.router.admin import AdminRequests
 from shardstore.router.announcer import Announcer
+from shardstore.router.balancer import Balancer
 from shardstore.router.budget import Budget
 from shardstore.router.cluster_state import ClusterState
 from shardstore.router.dispatch import Dispatch
@@ -32,7 +33,6 @@ from shardstore.router.registrar import Registrar
 from shardstore.router.replies import accept, refuse
 from shardstore.router.route_table import open_route_table
 from shardstore.router.sessions import Sessions
-from shardstore.router.steering import Steering
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.router.workforce import Workforce
 from shardstore.seams.effects import Effect, PeerGone, Received, Send, SendFailed, Stop, StopRequested, Tick
@@ -74,10 +74,10 @@ class RouterCore:
         self._announcer = Announcer(cluster, self._sessions)
         self._dispatch = Dispatch(cluster, self._announcer, options.memory.in_flight_bytes)
         self._changes = TopologyChanges(cluster, self._announcer)
-        self._steering = Steering(cluster, self._changes, options.topology)
+        self._balancer = Balancer(cluster, self._changes, options.topology)
         self._registrar = Registrar(cluster, self._announcer, self._dispatch, self._changes)
         self._workforce = Workforce(cluster)
-        self._admin = AdminRequests(cluster, self._changes, self._steering, self._workforce)
+        self._admin = AdminRequests(cluster, self._changes, self._balancer, self._workforce)
         self._requests: Counter[int] = Counter()
         self._malformed = 0
         self._ticked_ns = 0
@@ -107,9 +107,9 @@ class RouterCore:
     def wakeup_ns(self) -> int | None:
         """The time of the next Tick, earlier if the policies are due. None if no worker and no request needs one."""
         if self._membership or self._dispatch.in_flight:
-            steering_ns = self._steering.wakeup_ns()
+            balancer_ns = self._balancer.wakeup_ns()
             due_ns = self._ticked_ns + TICK_NS
-            return due_ns if steering_ns is None else min(due_ns, max(steering_ns, self._ticked_ns + TICK_NS_MIN))
+            return due_ns if balancer_ns is None else min(due_ns, max(balancer_ns, self._ticked_ns + TICK_NS_MIN))
         return None
 
     def check_invariants(self) -> None:
@@ -132,7 +132,7 @@ class RouterCore:
             Op.READY: self._registrar.ready,
             Op.HEARTBEAT: self._registrar.heartbeat,
             Op.PROGRESS: self._progress,
-            Op.LOAD: self._steering.take_report,
+            Op.LOAD: self._balancer.take_report,
             Op.GET: self._dispatch.forward_to_parent,
         }
 
@@ -211,7 +211,7 @@ class RouterCore:
             "map_version": self._table.current.version,
             "ranges": len(self._table.current.routes),
             "changes": self._changes.statistics(now_ns),
-            "unsplittable": self._steering.verdicts,
+            "unsplittable": self._balancer.verdicts,
             "budget": self._budget.statistics(),
             "stalls": self._dispatch.stalls.statistics(now_ns),
             "workers": {
@@ -239,7 +239,7 @@ class RouterCore:
         effects = [*self._registrar.tick(now_ns), *self._changes.tick(now_ns)]
         try:
             effects += self._remove_empty_workers(now_ns)
-            effects += self._steering.tick(now_ns)
+            effects += self._balancer.tick(now_ns)
         except NotWritable:  # nothing was published; the next tick tries again
             pass
         except StorageFailure as error:

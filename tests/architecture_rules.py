@@ -58,7 +58,7 @@ SHELLS: dict[str, str] = {
     "shardstore.cluster": "processes and the directories they share",
     "shardstore.client.blocking": "threads",
     "shardstore.client.aio": "the asyncio loop",
-    "shardstore.client.forking": "the hooks that the operating system calls in the child of a fork",
+    "shardstore.client.fork_hook": "the hook that the operating system calls in the child of a fork",
     "shardstore.client.surroundings": "makes the real surroundings of a client's core",
     "shardstore.client.store_finder": "reads the announcements of clusters",
     "shardstore.client.host_name": "asks the resolver of this host, in a thread",

@@ -60,8 +60,8 @@ def test_the_modules_were_found() -> None:
         (
             "parts",
             "shardstore.tables.planted",
-            "import shardstore.workers.segment.publishing",
-            "tables imports shardstore.workers.segment.publishing, which is workers",
+            "import shardstore.workers.segment.manifest_writer",
+            "tables imports shardstore.workers.segment.manifest_writer, which is workers",
         ),
         ("parts", "shardstore.client.planted", "import shardstore.cluster", "client imports shardstore.cluster"),
         ("parts", "shardstore.planted", "import shardstore.client", "foundation imports shardstore.client"),

@@ -40,7 +40,7 @@ from shardstore.wire.wire_format import Header, MalformedMessage, Op, Status, de
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.maintenance.queue import MaintenanceQueue
 from shardstore.workers.operations import Operations
-from shardstore.workers.ranges.opening import open_log
+from shardstore.workers.ranges.range_opener import open_log
 from shardstore.workers.ranges.replay import replay
 from shardstore.workers.registration import Registration
 from shardstore.workers.service import Service

@@ -22,7 +22,7 @@ import msgpack
 from shardstore.identifiers import Buffer
 from shardstore.key_range import KeyRange
 from shardstore.lazy_numpy import np
-from shardstore.wire.unpacking import FLAWS, unpack_array
+from shardstore.wire.bounded_msgpack import FLAWS, unpack_array
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -18,9 +18,9 @@ from shardstore.key_range import KeyRange
 from shardstore.limits import BOUND_BYTES_MAX, FRAME_BYTES_MAX, KEY_BYTES_MAX, KIB, MIB, REFUSAL_CHARACTERS_MAX
 from shardstore.options import ScanMode
 from shardstore.wire.admin_messages import AdminRequest
+from shardstore.wire.bounded_msgpack import FLAWS, unpack
 from shardstore.wire.load_report import LoadReport
 from shardstore.wire.topology import Order
-from shardstore.wire.unpacking import FLAWS, unpack
 from shardstore.wire.wire_format import MalformedMessage
 
 SENT_AS = "sent as"

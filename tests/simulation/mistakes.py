@@ -20,7 +20,7 @@ import shardstore.workers.wal.recovery
 from shardstore import router, workers
 from shardstore.client.calls.calls import ScanPage as PageCall
 from shardstore.client.session.effects import Connect
-from shardstore.client.session.joining import Joining
+from shardstore.client.session.router_contact import RouterContact
 from shardstore.errors import InvalidRequest
 from shardstore.files.documents import TEMPORARY_SUFFIX
 from shardstore.files.file_names import table_file
@@ -325,13 +325,13 @@ def _grant_at_once(accounts: Mapping[int, Account], plan: MemoryPlan) -> int:
     return max(0, plan.buffer_bytes - sum(reserved))
 
 
-_look = Joining._look
+_look = RouterContact._look
 
 
-def _look_as_another(joining: Joining, now_ns: int, **silence: bool) -> list[Connect]:
+def _look_as_another(contact: RouterContact, now_ns: int, **silence: bool) -> list[Connect]:
     """A client that goes to another url gets a new client id, and resends requests that may have been applied."""
-    effects = _look(joining, now_ns, **silence)
-    joining.client += len(effects) if joining.client else 0
+    effects = _look(contact, now_ns, **silence)
+    contact.client += len(effects) if contact.client else 0
     return effects
 
 
@@ -466,7 +466,7 @@ MISTAKES: dict[str, Mistake] = {
     "lets writers into an isolated range": Mistake((Patch(OpenScans, "open_isolation", _isolate_nothing),)),
     "counts a lease twice": Mistake((Patch(router.budget, "lease_for", _count_leases_twice),), first_seed=8),
     "is another client where its router is now": Mistake(
-        (Patch(Joining, "_look", _look_as_another),), needs=("kill router", "break connection"), first_seed=2044
+        (Patch(RouterContact, "_look", _look_as_another),), needs=("kill router", "break connection"), first_seed=2044
     ),
     "grants at once after a restart of the router": Mistake(
         (Patch(router.budget, "free_bytes", _grant_at_once),), needs=("kill router",), first_seed=232

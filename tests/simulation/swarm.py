@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
+import shardstore.router.balancer
 import shardstore.router.policies.loads
-import shardstore.router.steering
 import shardstore.workers.core
 import shardstore.workers.load.meter
 import shardstore.workers.overlay.overlay
@@ -58,7 +58,7 @@ OPERATIONS = (
 )
 
 POLICY_TIMES = (
-    (shardstore.router.steering, "LEAVING_LOOK_NS"),
+    (shardstore.router.balancer, "LEAVING_LOOK_NS"),
     (shardstore.router.policies.loads, "SETTLED_NS"),
     (shardstore.workers.load.meter, "LOAD_INTERVAL_NS"),
 )

@@ -13,8 +13,8 @@ import shardstore.workers.jobs.materialise
 import shardstore.workers.topology.changes
 from shardstore import router, workers
 from shardstore.client.calls.calls import EndScan, ScanPage
+from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Request
-from shardstore.client.session.routing import Routing
 from shardstore.files.file_names import SEGMENTS, manifest
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
@@ -89,12 +89,12 @@ def _fence_at_once(changes: Changes, change: Change, *arguments: Any) -> list[Ef
 _fence = Changes._fence
 
 
-def _page_by_the_map(page: ScanPage, routing: Routing, op: Op, call: ScanPage | EndScan) -> Request:
+def _page_by_the_map(page: ScanPage, lane_map: LaneMap, op: Op, call: ScanPage | EndScan) -> Request:
     """The next page is requested from the present owner of its keys, as if it were the first."""
     if call is not page:
-        return _of_page(page, routing, op, call)
+        return _of_page(page, lane_map, op, call)
     anew = replace(page, cursor=b"", owner=None)
-    request = _of_page(anew, routing, op, anew)
+    request = _of_page(anew, lane_map, op, anew)
     request.calls = [page]
     return request
 

@@ -273,7 +273,7 @@ class TopologyDriver:
 
     def begin(self, change: Change) -> Change:
         """Begin a change, even if no policy would plan it."""
-        self._take_of_router(self.router._steering.begin(change, "asked for", self.now_ns))
+        self._take_of_router(self.router._balancer.begin(change, "asked for", self.now_ns))
         return change
 
     def split(self, key: bytes, worker: int | None = None) -> Change:

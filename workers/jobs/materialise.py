@@ -34,7 +34,7 @@ from shardstore.tables.open_tables import OpenTables
 from shardstore.tables.table_format import TableRecord
 from shardstore.workers.jobs.clipped_record import clipped
 from shardstore.workers.jobs.specs import MaterialiseResult, MaterialiseSpec
-from shardstore.workers.segment.publishing import publish_manifest
+from shardstore.workers.segment.manifest_writer import publish_manifest
 
 COPY_BYTES = 4 * MIB
 Linked: TypeAlias = dict[tuple[int, int], TableRecord]

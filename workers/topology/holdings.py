@@ -19,8 +19,8 @@ from shardstore.wire.topology import Relative
 from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.load.range_size import RangeSize, size_of
 from shardstore.workers.ranges.inheritance import Inheritance
-from shardstore.workers.ranges.opening import open_child, open_range
 from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.ranges.range_opener import open_child, open_range
 from shardstore.workers.ranges.role import WAITING
 from shardstore.workers.ranges.window_share import WindowShare
 from shardstore.workers.serving.reply import Asker

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from shardstore.client.calls.calls import Call, Single
 from shardstore.client.session.lanes import Channel, Lane, Request, RequestState, body_of_single
-from shardstore.client.session.pacing import pause_ns, slowness_after
 from shardstore.client.session.timers import Timers
+from shardstore.client.session.writer_pace import pause_ns, slowness_after
 from shardstore.limits import DEADLINE_MS_MAX, MILLISECOND_NS, SECOND_NS
 from shardstore.seams.effects import Send
 from shardstore.seams.entropy import Entropy

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from shardstore.client.aio.connecting import connect_async
+from shardstore.client.aio.connect import connect_async
 from shardstore.client.blocking import scan as scan_iterator
 from shardstore.client.blocking.client import Client
-from shardstore.client.blocking.connecting import connect
+from shardstore.client.blocking.connect import connect
 from shardstore.client.calls import scan as calls_scan
 from shardstore.client.session.effects import Await, Submit
 from shardstore.errors import Closed, InvalidRequest, ScanInvalidated, Unavailable

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from shardstore.client.aio.connecting import connect_async
+from shardstore.client.aio.connect import connect_async
 from shardstore.client.blocking.client import Client
-from shardstore.client.blocking.connecting import connect
+from shardstore.client.blocking.connect import connect
 from shardstore.errors import Closed, InvalidRequest, ScanInvalidated, Unavailable
 from shardstore.options import ScanMode
 from shardstore.wire.messages import Refusal

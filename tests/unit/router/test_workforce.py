@@ -11,11 +11,11 @@ import pytest
 from shardstore.errors import DiskFull
 from shardstore.limits import MILLISECOND_NS, SECOND_NS, WORKERS_MAX
 from shardstore.router.admin import FORGOTTEN
+from shardstore.router.balancer import LOOK_RANGE_NS, POLICY_INTERVAL_NS
 from shardstore.router.change_stage import Stage
 from shardstore.router.policies import topology_policy
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import StoreLoad
-from shardstore.router.steering import LOOK_RANGE_NS, POLICY_INTERVAL_NS
 from shardstore.seams.effects import Effect, ReportWorkers, Send, Tick
 from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.topology_options import TopologyOptions

@@ -78,7 +78,7 @@ from shardstore.workers.jobs.specs import (
 from shardstore.workers.maintenance.channel import PIECE_BYTES, ChannelClosed, receive, send
 from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.segment.publishing import publish_manifest
+from shardstore.workers.segment.manifest_writer import publish_manifest
 from shardstore.workers.statistics import RANGES_TOLD_MAX, _range_statistics
 from tests.unit.faulty_filesystem import FaultyFilesystem
 

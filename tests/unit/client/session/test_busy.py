@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from shardstore.client.calls import operations
 from shardstore.client.calls.calls import Many, Single
-from shardstore.client.session import pacing
-from shardstore.client.session.pacing import pause_ns
+from shardstore.client.session import writer_pace
+from shardstore.client.session.writer_pace import pause_ns
 from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, Place, Unavailable
 from shardstore.limits import MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.wire.messages import Refusal
@@ -30,13 +30,13 @@ def impatient(key: bytes) -> Single:
 @given(st.integers(0, 254), st.integers(0, 16 * MIB), st.integers(1, 65_536))
 def test_pauses_grow_with_pressure_and_size_and_are_bounded(pressure: int, size: int, entries: int) -> None:
     pause = pause_ns(pressure, size, entries)
-    assert pause <= pause_ns(pressure + 1, size, entries) <= pacing.PAUSE_NS_MAX
+    assert pause <= pause_ns(pressure + 1, size, entries) <= writer_pace.PAUSE_NS_MAX
     assert pause <= pause_ns(pressure, size + 1, entries)
-    assert pause == 0 or pressure > pacing.PRESSURE_FREE
+    assert pause == 0 or pressure > writer_pace.PRESSURE_FREE
 
 
 def test_a_pause_begins_small() -> None:
-    first, last = (pause_ns(pressure, 100_000, 1) for pressure in (pacing.PRESSURE_FREE + 1, 255))
+    first, last = (pause_ns(pressure, 100_000, 1) for pressure in (writer_pace.PRESSURE_FREE + 1, 255))
     assert 0 < first < last / 10_000
 
 
@@ -76,7 +76,7 @@ def test_short_pauses_add_up(driver: SessionDriver) -> None:
 
 
 def test_without_pressure_nobody_waits(driver: SessionDriver) -> None:
-    driver.cluster.pressure = pacing.PRESSURE_FREE
+    driver.cluster.pressure = writer_pace.PRESSURE_FREE
     for _ in range(10):
         call = put(b"k", bytes(100_000))
         driver.call(call)

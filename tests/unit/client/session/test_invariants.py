@@ -92,7 +92,7 @@ def test_what_is_broken_is_found(driver: SessionDriver, what: str) -> None:
 def test_a_write_to_a_former_segment_may_be_sent_and_not_be_the_first_of_its_heir(driver: SessionDriver) -> None:
     driver.submit(put(b"\x80"))
     merge(driver, 2)
-    heir = driver.session._routing.lane_of(KEYS[0])
+    heir = driver.session._lane_map.lane_of(KEYS[0])
     assert [turn.state for turn in heir.turns] == [RequestState.SENT] * 2
     driver.session.check_invariants()
     driver.run()

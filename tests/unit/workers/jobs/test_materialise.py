@@ -25,7 +25,7 @@ from shardstore.workers.jobs.specs import (
     encode_result,
     encode_spec,
 )
-from shardstore.workers.segment.publishing import create_segment
+from shardstore.workers.segment.manifest_writer import create_segment
 from tests.simulation.sim_filesystem import SimFilesystem
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import STORE, JobDriver, run_to_end

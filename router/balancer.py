@@ -32,8 +32,8 @@ LEAVING_LOOK_NS = SECOND_NS
 VERDICTS_MAX = 16
 
 
-class Steering:
-    """Steers the topology of one store. `verdicts` are the latest verdicts of the policies, in order of time."""
+class Balancer:
+    """Spreads the load of one store. `verdicts` are the latest verdicts of the policies, in order of time."""
 
     def __init__(self, cluster: ClusterState, changes: TopologyChanges, options: TopologyOptions) -> None:
         self._table = cluster.table

@@ -34,7 +34,7 @@ ABSENCE_NS_MAX = 1_500 * MILLISECOND_NS
 _LIBRARY = "shardstore-python"
 
 
-class Joining:
+class RouterContact:
     """Asks the router, at most once per ASK_AGAIN_NS. `client` is 0 until the router has issued one.
 
     `fail` ends a call with an error, `send_again` sends a request again.
@@ -63,7 +63,7 @@ class Joining:
         self.client = 0
 
     def start(self, now_ns: int) -> list[Connect | Send]:
-        """Begin to join: return the effects of saying hello to the router."""
+        """Begin: return the effects of saying hello to the router."""
         return [*self._look(now_ns), *self.ask(now_ns)]
 
     def wait(self, call: Call, now_ns: int) -> list[Connect | Send]:
