@@ -45,7 +45,7 @@ from shardstore.workers.overlay.immutable_run import ImmutableRun
 from shardstore.workers.overlay.overlay import Overlay
 from shardstore.workers.overlay.pin import DrainedRuns, Pin
 from shardstore.workers.ranges.dedup import DedupVerdict, DedupWindow
-from shardstore.workers.ranges.empty_spans import EmptySpans
+from shardstore.workers.ranges.empty_ranges import EmptyRanges
 from shardstore.workers.ranges.known_requests import KnownRequests
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
@@ -395,7 +395,7 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(DedupWindow, "note", _note_without_numbers),), needs=("strand answers",), first_seed=3
     ),
     "goes on believing that deleted keys stay so": Mistake(
-        (Patch(EmptySpans, "note_put", lambda spans, keys: None),), first_seed=15
+        (Patch(EmptyRanges, "note_put", lambda spans, keys: None),), first_seed=15
     ),
     "judges a condition without logged writes": Mistake(
         (Patch(WritePath, "_newest_logged", lambda writes, owned, key: None),), first_seed=3

@@ -17,7 +17,7 @@ from shardstore.workers.jobs.specs import DrainedTable
 from shardstore.workers.overlay.overlay import Overlay, fill
 from shardstore.workers.overlay.pin import DrainedRuns
 from shardstore.workers.ranges.dedup import DedupWindow
-from shardstore.workers.ranges.empty_spans import EmptySpans
+from shardstore.workers.ranges.empty_ranges import EmptyRanges
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.range_view import PinnedRange, PinnedView, RangeView
 from shardstore.workers.ranges.role import ADOPTED, ORDINARY, WAITING, Role, RoleStep, role_after
@@ -64,7 +64,7 @@ class OwnedRange:
     version_logged: int = 0
     version_looked_at: int = 0
     version_settled: int = 0
-    empty_spans: EmptySpans = field(default_factory=EmptySpans)
+    empty_ranges: EmptyRanges = field(default_factory=EmptyRanges)
 
     def __post_init__(self) -> None:
         if self.damage is not None:
@@ -192,7 +192,7 @@ class OwnedRange:
         active = self.overlay.writable(lsn)
         if values is None:
             return active.delete(keys, payload_bytes, lsn)
-        self.empty_spans.note_put(keys)
+        self.empty_ranges.note_put(keys)
         return active.put(keys, values, payload_bytes, lsn)
 
     def get(self, key: bytes) -> Stored | None:

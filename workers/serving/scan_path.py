@@ -171,15 +171,15 @@ class ScanPath:
 
 
 def _read(view: RangeView, owned: OwnedRange, request: ScanRequest, is_now: bool) -> EncodedPage:
-    """Read a page. If `is_now` (the view is up to date), spans known to be empty are skipped and new ones are noted."""
+    """Read a page. If `is_now` (the view is up to date), what is known to be empty is skipped, and more of it noted."""
     wanted = wanted_of(request, owned.key_range)
     if wanted and is_now:
-        wanted = owned.empty_spans.left_of(wanted, request.reverse)
+        wanted = owned.empty_ranges.left_of(wanted, request.reverse)
     if wanted is None:
         return NOTHING
     page = scan_page(view, wanted, request.reverse, request.keys_only, page_entries(request))
     if page.passed and is_now:
-        owned.empty_spans.note(page.passed)
+        owned.empty_ranges.note(page.passed)
     return page
 
 

@@ -28,7 +28,7 @@ from shardstore.wire.wire_format import WRITES, Op
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """What all calls have in common. The session sets `deadline_ns`, `settled`, and `grain` (its timer).
+    """What all calls have in common. The session sets `deadline_ns`, `settled`, and `due_tick` (its timer).
 
     held              the call was submitted ahead of need; its time begins when somebody waits for it (Await)
     left              a write that nobody waits for, but that may be applied: requests already sent go on, and reads
@@ -40,7 +40,7 @@ class Call:
     timeout_ns: int
     deadline_ns: int = field(default=0, init=False)
     settled: bool = field(default=False, init=False)
-    grain: int = field(default=0, init=False)
+    due_tick: int = field(default=0, init=False)
     missing: int = field(default=1, init=False)
     fails_when_busy: bool = field(default=False, init=False)
     held: bool = field(default=False, init=False)

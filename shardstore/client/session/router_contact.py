@@ -59,7 +59,7 @@ class RouterContact:
         self._looked_ns = 0
         self._missing = ""
         self.url = ""
-        self.grain = 0
+        self.due_tick = 0
         self.client = 0
 
     def start(self, now_ns: int) -> list[Connect | Send]:
@@ -92,7 +92,7 @@ class RouterContact:
 
     def ask(self, now_ns: int) -> list[Connect | Send]:
         """Ask the router for a client id or routes, unless it was asked a moment ago."""
-        if self.grain:
+        if self.due_tick:
             return []
         self._timers.set(self, now_ns + ASK_AGAIN_NS)
         self._is_answered = False

@@ -276,6 +276,6 @@ def _check_turns(write: Request) -> None:
 
 
 def _check_timers(request: Request) -> None:
-    assert request.grain, "a request under way has no timer"
-    calls_have_timers = all(call.settled or call.grain for call in request.calls)
+    assert request.due_tick, "a request under way has no timer"
+    calls_have_timers = all(call.settled or call.due_tick for call in request.calls)
     assert request.alone or calls_have_timers, "a call that waits for a request has no timer"

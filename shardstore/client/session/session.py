@@ -178,7 +178,7 @@ class Session:
     def _settle(self, call: Call, value: Any = None, error: Exception | None = None) -> None:
         if not call.settled:
             call.settled = True
-            if call.grain:
+            if call.due_tick:
                 self._timers.clear(call)
             self._effects.append(Resolve(call, value, error))
 

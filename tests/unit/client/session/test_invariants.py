@@ -69,7 +69,7 @@ BREAKS: dict[str, Break] = {
     "a call that waits for a request has no timer": lambda driver: without_timer(driver, request(driver).calls[0]),
     # Channel
     "a link that is not connected is trusted": lambda driver: setattr(channel(driver), "connected", False),
-    "a link that is not trusted would never be tried again": lambda driver: setattr(channel(driver), "direct", False),
+    "a link without trust would never be tried again": lambda driver: setattr(channel(driver), "direct", False),
     "a lane is ready that was not offered": lambda driver: channel(driver).ready.append(NOWHERE),
     "a lane waits though there is a credit": lambda driver: sender(driver).offer(lane(driver)),
     # Lane
