@@ -127,7 +127,7 @@ class AdminRequests:
         planned: list[PlannedChange] = []
         effects: list[Effect] = []
         for plan in self._change_actions[request.action](request, now_ns):
-            change = change_plan.change_of(self._table.topology, plan)
+            change = change_plan.change_of_plan(self._table.topology, plan)
             planned.append(_planned_change(change, 0 if request.dry_run else change.number, plan.reason))
             if not request.dry_run:
                 effects += self._balancer.begin(change, plan.reason, now_ns)
@@ -177,7 +177,9 @@ class AdminRequests:
             return []
         self._workforce.check_drain(request.worker)
         plans = self._balancer.evacuation_plans(request.worker)
-        planned = [_planned_change(change_plan.change_of(self._table.topology, plan), 0, plan.reason) for plan in plans]
+        planned = [
+            _planned_change(change_plan.change_of_plan(self._table.topology, plan), 0, plan.reason) for plan in plans
+        ]
         return [accept(CLIENTS, peer, header, AdminReply(planned, worker=request.worker))]
 
     def _rows(self) -> list[RangeRow]:

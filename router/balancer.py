@@ -73,7 +73,7 @@ class Balancer:
         self._looked_ns, self._has_news = now_ns, False
         loads = self._store_load()
         self._history.note_warm(warm_ranges(loads), now_ns)
-        plans, verdicts = topology_policy.choose(loads, self._history, self._options, now_ns)
+        plans, verdicts = topology_policy.choose_changes(loads, self._history, self._options, now_ns)
         for verdict in verdicts:
             self._history.note_verdict(verdict, now_ns)
             self.verdicts = [*self.verdicts, f"segment {verdict.segment}: {verdict.reason}"][-VERDICTS_MAX:]
@@ -107,7 +107,7 @@ class Balancer:
 
     def _begin_planned(self, plan: Plan, now_ns: int) -> list[Effect]:
         try:
-            change = change_plan.change_of(self._table.topology, plan)
+            change = change_plan.change_of_plan(self._table.topology, plan)
         except (InvalidRequest, Busy):  # the map has changed since the report: the next run plans again
             return []
         return self.begin(change, plan.reason, now_ns)

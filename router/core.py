@@ -28,11 +28,11 @@ from shardstore.router.balancer import Balancer
 from shardstore.router.budget import Budget
 from shardstore.router.cluster_state import ClusterState
 from shardstore.router.dispatch import Dispatch
+from shardstore.router.known_clients import KnownClients
 from shardstore.router.membership import Membership
 from shardstore.router.registrar import Registrar
 from shardstore.router.replies import accept, refuse
 from shardstore.router.route_table import open_route_table
-from shardstore.router.sessions import Sessions
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.router.workforce import Workforce
 from shardstore.seams.effects import Effect, PeerGone, Received, Send, SendFailed, Stop, StopRequested, Tick
@@ -70,8 +70,8 @@ class RouterCore:
         self._membership = Membership()
         self._budget = Budget(options.memory, self._table.topology.workers)
         cluster = ClusterState(self._table, self._membership, self._budget, 1 + entropy.below(2**63))
-        self._sessions = Sessions(entropy)
-        self._announcer = Announcer(cluster, self._sessions)
+        self._clients = KnownClients(entropy)
+        self._announcer = Announcer(cluster, self._clients)
         self._dispatch = Dispatch(cluster, self._announcer, options.memory.in_flight_bytes)
         self._changes = TopologyChanges(cluster, self._announcer)
         self._balancer = Balancer(cluster, self._changes, options.topology)
@@ -155,7 +155,7 @@ class RouterCore:
             other = f"this is store {self._options.store}, on {self._options.data}"
             return [refuse(CLIENTS, peer, header, Status.OTHER_STORE, Refusal(other))]
         if header.client:
-            self._sessions.learn(header.client, peer)
+            self._clients.learn(header.client, peer)
         if self._stop_by_ns is not None:
             return [refuse(CLIENTS, peer, header, Status.CLOSED, Refusal("the router is stopping"))]
         try:
@@ -184,7 +184,7 @@ class RouterCore:
 
     def _hello(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         decode(Hello, frames[1])
-        client = self._sessions.issue(peer)
+        client = self._clients.issue(peer)
         welcome = Welcome(client, self._options.store, self._announcer.routes, self._options.data)
         return [accept(CLIENTS, peer, header, welcome)]
 
@@ -207,7 +207,7 @@ class RouterCore:
             "bytes_in_flight": self._dispatch.in_flight.size_bytes(),
             "messages_malformed": self._malformed,
             "replies_unmatched": self._dispatch.replies_unmatched,
-            "sessions": len(self._sessions),
+            "clients": len(self._clients),
             "map_version": self._table.current.version,
             "ranges": len(self._table.current.routes),
             "changes": self._changes.statistics(now_ns),
@@ -230,7 +230,7 @@ class RouterCore:
     def _gone(self, event: SendFailed | PeerGone, now_ns: int) -> list[Effect]:
         if event.link == WORKERS:
             return self._registrar.lose_peer(event.peer)
-        self._sessions.forget_peer(event.peer)
+        self._clients.forget_peer(event.peer)
         return []
 
     def _tick(self, event: Tick, now_ns: int) -> list[Effect]:

@@ -35,7 +35,7 @@ from shardstore.tables.cache import SegmentCache
 from shardstore.wire.columns import InvalidColumn
 from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Assignments, Lease, Refusal, decode
-from shardstore.wire.topology import Orders, Retire
+from shardstore.wire.topology import OrderMessage, Retire
 from shardstore.wire.wire_format import Header, MalformedMessage, Op, Status, decode_message
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.maintenance.queue import MaintenanceQueue
@@ -201,7 +201,7 @@ class WorkerCore:
     def _heard_router(self, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         match header.op:
             case Op.CHANGE:
-                return self._ordered(decode(Orders, frames[1]))
+                return self._ordered(decode(OrderMessage, frames[1]))
             case Op.RETIRE:
                 return self._retire(decode(Retire, frames[1]))
             case Op.GET:
@@ -253,7 +253,7 @@ class WorkerCore:
         self._drop([*left, *assignments.retired])
         return self._registration.ready(self._holdings.serving())
 
-    def _ordered(self, orders: Orders) -> list[Effect]:
+    def _ordered(self, orders: OrderMessage) -> list[Effect]:
         """Take part in a change. Nothing is done until the worker serves: the assignments will name the change."""
         if self.service is not None:
             self._registration.routes = orders.routes

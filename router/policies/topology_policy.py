@@ -15,7 +15,7 @@ from shardstore.router.policies.split_policy import splits
 from shardstore.topology_options import TopologyOptions
 
 
-def choose(
+def choose_changes(
     loads: StoreLoad, history: History, options: TopologyOptions, now_ns: int
 ) -> tuple[list[Plan], list[Unsplittable]]:
     """Choose the changes to begin now. Returns them and new verdicts.

@@ -93,8 +93,8 @@ class OutcomeQuestion:
 
 
 @dataclass(frozen=True, slots=True)
-class OutcomeAnswer:
-    """The answer to an OutcomeQuestion. `ending` is an Ending, but never PARTLY."""
+class OutcomeReply:
+    """The document of a reply to an OUTCOME. `ending` is an Ending, but never PARTLY."""
 
     ending: str
 

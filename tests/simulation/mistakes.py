@@ -49,7 +49,7 @@ from shardstore.workers.ranges.empty_ranges import EmptyRanges
 from shardstore.workers.ranges.known_requests import KnownRequests
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
-from shardstore.workers.segment.merge import merge
+from shardstore.workers.segment.merge import merge_entries
 from shardstore.workers.segment.tombstones import without_needless_tombstones
 from shardstore.workers.serving.logged_write import LoggedWrite, reply_to
 from shardstore.workers.serving.open_scans import OpenScan, OpenScans
@@ -435,7 +435,13 @@ MISTAKES: dict[str, Mistake] = {
         first_seed=23_493,
     ),
     "drops tombstones in drains": Mistake(
-        (Patch(workers.jobs.drain, "merge", lambda batches: without_needless_tombstones(merge(batches), [])),)
+        (
+            Patch(
+                workers.jobs.drain,
+                "merge_entries",
+                lambda batches: without_needless_tombstones(merge_entries(batches), []),
+            ),
+        )
     ),
     "drops tombstones in compactions over bottom mains": Mistake(
         (Patch(workers.jobs.merged_entries, "without_needless_tombstones", _keep_no_tombstone),), first_seed=39

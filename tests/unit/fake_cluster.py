@@ -17,8 +17,8 @@ from shardstore.outcome import Ending
 from shardstore.wire import columns
 from shardstore.wire.admin_messages import AdminReply, AdminRequest
 from shardstore.wire.messages import (
-    OutcomeAnswer,
     OutcomeQuestion,
+    OutcomeReply,
     Refusal,
     Routes,
     ScanRequest,
@@ -289,7 +289,7 @@ class FakeCluster:
         if not is_applied:
             self.barred.add(identity)
         ending = Ending.APPLIED if is_applied else Ending.NOT_APPLIED
-        return self._answer(header, [encode(OutcomeAnswer(ending.value))])
+        return self._answer(header, [encode(OutcomeReply(ending.value))])
 
     def _get(self, header: Header, frames: Frames) -> Frames:
         keys = self._keys(header, frames)[: self.values_max]

@@ -283,15 +283,15 @@ class TopologyDriver:
 
     def split_into(self, keys: Sequence[bytes], workers: Sequence[int]) -> Change:
         """Begin a split into several children."""
-        return self.begin(change_plan.split(self.topology, keys, workers))
+        return self.begin(change_plan.split_change(self.topology, keys, workers))
 
     def merge(self, key: bytes) -> Change:
         """Begin a merge."""
-        return self.begin(change_plan.merge(self.topology, key))
+        return self.begin(change_plan.merge_change(self.topology, key))
 
     def move(self, key: bytes, worker: int) -> Change:
         """Begin a move."""
-        return self.begin(change_plan.move(self.topology, key, worker))
+        return self.begin(change_plan.move_change(self.topology, key, worker))
 
     def owned(self, segment: int) -> OwnedRange:
         """The range of a segment, wherever it is."""

@@ -131,7 +131,7 @@ class MaintenanceQueue:
     def close(self) -> None:
         """Close all segments, as the worker stops."""
         for owned in self._ranges.values():
-            owned.take(SegmentStep.CLOSE)
+            owned.advance(SegmentStep.CLOSE)
 
     def next_jobs(self, now_ns: int) -> list[Effect]:
         """Start a job in each slot that has none, if one is due."""
@@ -180,7 +180,7 @@ class MaintenanceQueue:
             return slot.prepare()
         self._jobs_started += 1
         for segment in segments_of(job.spec):
-            self._ranges[segment].take(SegmentStep.SEAL, SegmentStep.START)
+            self._ranges[segment].advance(SegmentStep.SEAL, SegmentStep.START)
         return [StartJob(job.number, job.spec)]
 
     def _ended(self, number: int) -> tuple[JobSlot, RunningJob]:
@@ -194,7 +194,7 @@ class MaintenanceQueue:
             owned.note_failure(failure)
             if owned.state is not SegmentState.ERROR:
                 goes_on = any(segment in segments_of(job.spec) for job in self.running)
-                owned.take(step, SegmentStep.CONTINUE if goes_on else SegmentStep.RESUME)
+                owned.advance(step, SegmentStep.CONTINUE if goes_on else SegmentStep.RESUME)
 
     def _put_off(self, ended: RunningJob, reason: str, retry_ns: int) -> list[Effect]:
         """Reply to the requests that wait for a failed job with Busy. Clients repeat them until their deadlines."""

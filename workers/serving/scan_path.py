@@ -35,7 +35,7 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.range_view import PinnedView, RangeView
 from shardstore.workers.serving.open_scans import OpenScan, OpenScans
 from shardstore.workers.serving.reply import Asker
-from shardstore.workers.serving.requests import page_entries, scan_of, wanted_of
+from shardstore.workers.serving.requests import page_entries, scan_request_of, wanted_of
 from shardstore.workers.serving.scan_page import NOTHING, EncodedPage, scan_page
 from shardstore.workers.serving.write_path import WritePath
 
@@ -72,7 +72,7 @@ class ScanPath:
 
         Raises InvalidRequest, ScanInvalidated, Busy, Corruption.
         """
-        request = scan_of(frames)
+        request = scan_request_of(frames)
         begun = self._begun.get(asker)
         scan = self._scan_of(owned, asker, request, now_ns)
         state = begun.state if begun else _checked_state(owned, request)
@@ -124,7 +124,7 @@ class ScanPath:
 
     def end(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes]) -> Send:
         """Handle an END_SCAN: close the scan in this range. Raises InvalidRequest, ScanInvalidated."""
-        request = scan_of(frames)
+        request = scan_request_of(frames)
         _checked_state(owned, request)
         self.open.close_named(request.cursor, asker.header.client)
         return asker.accept(self._writes.pressure)

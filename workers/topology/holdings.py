@@ -25,7 +25,7 @@ from shardstore.workers.ranges.role import WAITING
 from shardstore.workers.ranges.window_share import WindowShare
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import has_cursor
-from shardstore.workers.topology.changes import Changes
+from shardstore.workers.topology.local_changes import LocalChanges
 
 MATERIALISATION_RETRY_NS = 2 * MILLISECOND_NS
 
@@ -53,7 +53,7 @@ class Holdings:
         self._versions = versions
         self.ranges: dict[int, OwnedRange] = {}
         self.windows = WindowShare(window_bytes)
-        self.changes = Changes(worker, store, self.ranges, self._open)
+        self.changes = LocalChanges(worker, store, self.ranges, self._open)
 
     def take(self, assignments: Assignments) -> list[int]:
         """Open new ranges, and take over epochs and orders. Returns the segments that are no longer assigned."""

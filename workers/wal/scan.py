@@ -26,7 +26,7 @@ from shardstore.workers.wal.record_format import (
     DamagedRecord,
     Record,
     decode_file_header,
-    record_at,
+    log_record_at,
 )
 
 
@@ -202,7 +202,7 @@ def _sound_records(content: bytes, offset: int, log_id: int, lsn: int) -> Iterat
 
 def _sound_record_at(data: memoryview, offset: int, log_id: int) -> Record | None:
     try:
-        return record_at(data, offset, log_id)
+        return log_record_at(data, offset, log_id)
     except DamagedRecord:
         return None
 

@@ -242,7 +242,7 @@ class Scan:
         return ScanInvalidated(self.last_key, self.token, cause)
 
 
-def scan_of(
+def scan_from_arguments(
     start: Any,
     end: Any,
     prefix: Any,

@@ -23,7 +23,7 @@ from typing import Final, TypeAlias
 
 from shardstore.client.calls.batch_pieces import Positions
 from shardstore.client.calls.calls import Call, Single
-from shardstore.client.session.refusals import Refused
+from shardstore.client.session.refusals import RefusedReply
 from shardstore.key_range import KeyRange
 from shardstore.limits import CREDITS, DRAIN_RANGES_MAX, MIB, SECOND_NS
 from shardstore.wire import columns
@@ -210,7 +210,7 @@ class Lane:
         self.reads: deque[Queued] = deque()
         self.turns: list[Request] = []
         self.heirs: Sequence[Lane] = ()
-        self.refusal: Refused | None = None
+        self.refusal: RefusedReply | None = None
         self.paused = False
         self.pause_owed_ns = 0
         self.slowness = 1.0

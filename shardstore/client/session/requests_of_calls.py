@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from shardstore.client.calls.arguments import Items
-from shardstore.client.calls.batch_pieces import Positions, cut
+from shardstore.client.calls.batch_pieces import Positions, cut_by_range
 from shardstore.client.calls.calls import Administer, Call, EndScan, GetStats, Maintain, Many, Open, ScanPage
 from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Request
@@ -91,7 +91,7 @@ def _of_many(
     call: Many, keys: Items, values: Items | None, positions: Positions | None, lane_map: LaneMap
 ) -> Iterator[Request]:
     """Requests for these entries of a call. `positions`: their places in the call; None if they are all of it."""
-    for route, piece in cut(keys, values, lane_map.boundaries):
+    for route, piece in cut_by_range(keys, values, lane_map.boundaries):
         request = Request(lane_map.lanes[route], call.op, [call], *piece)
         if positions is not None:
             request.positions = positions if piece.positions is None else positions[piece.positions]

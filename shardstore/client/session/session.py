@@ -20,7 +20,7 @@ from shardstore.client.session.collector import Collector
 from shardstore.client.session.effects import Abandon, Await, Resolve, SessionEffect, SessionEvent, Submit
 from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Channel, Lane, Request, RequestState
-from shardstore.client.session.refusals import Refused
+from shardstore.client.session.refusals import RefusedReply
 from shardstore.client.session.requests_of_calls import requests_for
 from shardstore.client.session.router_contact import RouterContact
 from shardstore.client.session.sender import BACK_OFF_NS, CHANGE_BACK_OFF_NS, Sender
@@ -227,8 +227,8 @@ class Session:
     def _answered(self, request: Request, header: Header, frames: list[bytes]) -> None:
         content: Any = None
         if request.op == _GET:
-            content = replies.values_of(request, header, frames[1])
-        elif request.op in replies.TELLING:
+            content = replies.values_of_reply(request, header, frames[1])
+        elif request.op in replies.WITH_CONTENT:
             content = replies.content_of(request, header, frames)
         request.lane.refusal = None
         if header.pressure > PRESSURE_FREE and request.op in WRITES:
@@ -245,7 +245,7 @@ class Session:
                 self._route(call)
         self._sender.finish(request)  # last, so that a write is known as sent or as answered if this is interrupted
 
-    def _refused(self, request: Request, refused: Refused) -> None:
+    def _refused(self, request: Request, refused: RefusedReply) -> None:
         """Handle a refusal. A final one settles the calls; after any other, the request is sent again."""
         status = refused.status
         first = request.calls[0]
@@ -273,7 +273,7 @@ class Session:
             self._update_routes(decode(Routes, refused.refusal.routes))
         self._ask_again(request, refused)
 
-    def _ask_again(self, request: Request, refused: Refused) -> None:
+    def _ask_again(self, request: Request, refused: RefusedReply) -> None:
         """Send a refused request again: to its segment, or to the segments that replace it."""
         status, first = refused.status, request.calls[0]
         if status is Status.BUSY and request.op in WRITES:
@@ -290,7 +290,7 @@ class Session:
             first_ns = CHANGE_BACK_OFF_NS if status is Status.STALE_ROUTE else BACK_OFF_NS
             self._sender.delay(request, refused.wait_ns, self._now_ns, first_ns)
 
-    def _fail_no_wait_callers(self, request: Request, refused: Refused) -> None:
+    def _fail_no_wait_callers(self, request: Request, refused: RefusedReply) -> None:
         """Fail the writes that do not wait for room: those of a refused request, and those queued in its lane."""
         behind = [waiting.calls[0] if isinstance(waiting, Request) else waiting for waiting in request.lane.writes]
         for call in [*request.calls, *behind]:

@@ -65,7 +65,7 @@ class Succession:
         self._sender.take_back(request)
         if request.op not in WRITES or not request.unanswered:
             self._ask_anew(request)
-        elif self._beyond_telling(request):
+        elif self._is_ambiguous(request):
             for call in request.calls:
                 unknown = "the segment of a part of the write was split and merged before that part was answered"
                 self._settle(call, error=OutcomeUnknown(unknown, UNKNOWABLE.encode()))
@@ -103,7 +103,7 @@ class Succession:
                 singles.setdefault(self._lane_map.lane_of(call.key), []).append(call)
         return [request_of_singles(heir, some) for heir, some in singles.items()]
 
-    def _beyond_telling(self, request: Request) -> bool:
+    def _is_ambiguous(self, request: Request) -> bool:
         """Whether the dedup window of an heir may have the sequence because of another share."""
         if request.shared is None:
             return False

@@ -20,13 +20,13 @@ from shardstore.wire.bounded_msgpack import FLAWS, unpack, unpack_array
 from shardstore.wire.columns import InvalidColumn
 from shardstore.wire.load_report import LoadReport
 from shardstore.wire.messages import MalformedMessage
-from shardstore.wire.topology import Orders, Progress, Retire
+from shardstore.wire.topology import OrderMessage, Progress, Retire
 
 KINDS = [
     messages.Refusal,
     messages.ScanRequest,
     messages.OutcomeQuestion,
-    messages.OutcomeAnswer,
+    messages.OutcomeReply,
     messages.Hello,
     messages.Welcome,
     messages.Routes,
@@ -39,7 +39,7 @@ KINDS = [
     AdminRequest,
     AdminReply,
     LoadReport,
-    Orders,
+    OrderMessage,
     Progress,
     Retire,
 ]

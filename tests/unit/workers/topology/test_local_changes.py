@@ -407,9 +407,9 @@ def test_a_parent_that_a_job_still_has_when_it_is_to_go_goes_later() -> None:
         elif not place.inbox:
             cluster.run_job(0)
     parent = cluster.owned(1)
-    parent.take(SegmentStep.SEAL, SegmentStep.START)
+    parent.advance(SegmentStep.SEAL, SegmentStep.START)
     order(cluster)
-    parent.take(SegmentStep.FAIL, SegmentStep.RESUME)
+    parent.advance(SegmentStep.FAIL, SegmentStep.RESUME)
     cluster.pass_time()
     cluster.finish()
     assert cluster.segments_on_disk() == {route.segment for route in cluster.map}

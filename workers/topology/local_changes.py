@@ -39,7 +39,7 @@ OpenRange = Callable[[Relative, int, Inheritance | None], OwnedRange]
 """Opens a range from disk with this epoch. A child, which may have no files yet, also gets its inheritance."""
 
 
-class Changes:
+class LocalChanges:
     """All changes in which this worker takes part. `ranges`: all ranges of the worker, with parents and children."""
 
     def __init__(self, worker: int, store: str, ranges: dict[int, OwnedRange], open_range: OpenRange) -> None:
