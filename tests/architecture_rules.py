@@ -162,6 +162,19 @@ WRITES_ITSELF: dict[str, str] = {
 }
 """The check ignores types: modules that import the class may write a field with such a name only on `self`."""
 
+# --- Names: which functions may be defined twice ----------------------------------------------------------------------
+
+FUNCTION_NAMES_FOR_ALL: dict[str, str] = {
+    # name: why several modules may have a public function of this name
+    "main": "each program has one",
+    "run": "the shells and the jobs have one each, and callers name the module",
+    "encode": "the same for another format",
+    "decode": "the same for another format",
+    "decode_header": "the same for another format",
+}
+NAMES_ITS_COMMANDS = "shardstore.cli"
+"""Its functions are commands and have their names, which are also those of operations."""
+
 # --- Sizes ----------------------------------------------------------------------------------------------------------
 
 FILE_LINES_MAX = 400
