@@ -211,7 +211,7 @@ class RouterCore:
             "map_version": self._table.current.version,
             "ranges": len(self._table.current.routes),
             "changes": self._changes.statistics(now_ns),
-            "unsplittable": self._balancer.verdicts,
+            "unsplittable": self._balancer.unsplittable,
             "budget": self._budget.statistics(),
             "stalls": self._dispatch.stalls.statistics(now_ns),
             "workers": {
