@@ -17,6 +17,13 @@ PAGES = [
     "CHANGELOG.md",
     *(str(page.relative_to(PROJECT)) for page in DOCS),
 ]
+WORDS = (
+    *("adopt", "announcement", "balancer", "barrier", "chapter", "checkpoint", "chunk", "cursor", "cut", "due"),
+    *("former owner", "frozen", "heir", "held", "idle timeout", "inheritance", "isolation", "lease", "materialise"),
+    *("orphan", "piece", "pin", "set aside", "sign of life", "span", "steady", "stretch", "turn", "unsplittable"),
+    *("verdict",),
+)
+"""Words of this project, or with a meaning of its own here, that the glossary explains."""
 MODULE = re.compile(r"[a-z_]+(?:/[a-z_]+)*\.py\b")
 
 
@@ -39,3 +46,10 @@ def test_lines_are_short(page: str) -> None:
     lines = (PROJECT / page).read_text().splitlines()
     is_free = [page == "BENCHMARKS.md" and (line.startswith("|") or "    " in line) for line in lines]
     assert [number for number, line in enumerate(lines, 1) if len(line) > 100 and not is_free[number - 1]] == []
+
+
+def test_the_glossary_explains_each_word_once() -> None:
+    entries = re.findall(r"^\* (.+?)(?:\(|:)", (PROJECT / "docs" / "glossary.md").read_text(), re.MULTILINE)
+    explained = [word for entry in entries for word in re.findall(r"\*\*(.+?)\*\*", entry)]
+    assert sorted(set(WORDS) - set(explained)) == []
+    assert sorted(word for word in set(explained) if explained.count(word) > 1) == []

@@ -1,4 +1,4 @@
-"""The split policy: from loads to splits and unsplittable."""
+"""The split policy: from loads to splits and unsplittable ranges."""
 
 from __future__ import annotations
 
