@@ -253,11 +253,11 @@ class WorkerCore:
         self._drop([*left, *assignments.retired])
         return self._registration.ready(self._holdings.serving())
 
-    def _ordered(self, orders: OrderMessage) -> list[Effect]:
+    def _ordered(self, message: OrderMessage) -> list[Effect]:
         """Take part in a change. Nothing is done until the worker serves: the assignments will name the change."""
         if self.service is not None:
-            self._registration.routes = orders.routes
-            self._changes.take(orders.order)
+            self._registration.routes = message.routes
+            self._changes.take(message.order)
             self._registration.serves(self._holdings.serving())
         return []
 

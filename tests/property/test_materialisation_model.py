@@ -78,7 +78,7 @@ class Topology:
             self.change([left, *right], [KeyRange(self.ranges[left].start, self.ranges[right[0]].end)])
 
     def change(self, parents: list[int], children: list[KeyRange]) -> None:
-        """Materialise the files of the parents, then retire them."""
+        """Make the child from the files of the parents, then retire them."""
         for key_range in children:
             child = max(self.worker.model) + 1
             spec = MaterialiseSpec(STORE, child, key_range.start, key_range.end, 7, tuple(parents), {"clients": []})

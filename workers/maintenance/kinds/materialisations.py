@@ -29,7 +29,7 @@ class Materialisations(JobKind[MaterialiseSpec, MaterialiseResult]):
         self._wanted[spec.segment] = spec
 
     def next_spec(self, now_ns: int) -> MaterialiseSpec | None:
-        """Materialise for the first child in the queue."""
+        """Materialise the first child in the queue."""
         return next(iter(self._wanted.values()), None)
 
     def finished(self, result: MaterialiseResult, duration_ns: int, now_ns: int) -> list[Effect]:
