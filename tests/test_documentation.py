@@ -18,10 +18,11 @@ PAGES = [
     *(str(page.relative_to(PROJECT)) for page in DOCS),
 ]
 WORDS = (
-    *("adopt", "announcement", "balancer", "barrier", "chapter", "checkpoint", "chunk", "cursor", "cut", "due"),
-    *("former owner", "frozen", "heir", "held", "idle timeout", "inheritance", "isolation", "lease", "materialise"),
-    *("orphan", "piece", "pin", "set aside", "sign of life", "span", "steady", "stretch", "turn", "unsplittable"),
-    *("verdict",),
+    *("adopt", "announcement", "asker", "balancer", "barrier", "bounce", "carried", "chapter", "checkpoint"),
+    *("chunk", "cursor", "cut", "due", "edge", "ending", "former owner", "frozen", "heir", "held"),
+    *("idle timeout", "inheritance", "isolation", "lease", "materialise", "orphan", "piece", "pin", "rest"),
+    *("set aside", "settled", "share", "sign of life", "span", "steady", "stretch", "ticket", "trusted"),
+    *("turn", "unsplittable", "verdict"),
 )
 """Words of this project, or with a meaning of its own here, that the glossary explains."""
 MODULE = re.compile(r"[a-z_]+(?:/[a-z_]+)*\.py\b")

@@ -24,7 +24,7 @@ class History:
         self._warm_ns: dict[int, int] = {}
 
     def note_change(self, kind: PlanKind, parents: Sequence[int], children: Sequence[int], now_ns: int) -> None:
-        """Note a change that has begun. A range that is unsplittable is so after a move."""
+        """Note a change that has begun. A range that is unsplittable still is after a move."""
         until_ns = [self._unsplittable.pop(parent, 0) for parent in parents]
         for parent in parents:
             self._made_ns.pop(parent, None)
