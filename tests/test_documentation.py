@@ -1,4 +1,4 @@
-"""Every module named in the documentation exists."""
+"""The documentation names modules that exist, has short lines, and explains the words of the project."""
 
 from __future__ import annotations
 
