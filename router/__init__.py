@@ -10,7 +10,7 @@ cluster_state.py       what the router knows of the cluster, shared by the parts
   budget.py              leases memory to the workers
 dispatch.py            forwards requests to workers, and replies to clients
   in_flight.py           forwarded requests that have no reply yet
-sessions.py            the clients, and the connection of each
+known_clients.py       the clients, and the connection of each
 replies.py             replies that the router itself gives
 announcer.py           sends the routes to clients and workers
 registrar.py           registration, heartbeats and failure of workers
@@ -19,7 +19,7 @@ workforce.py           adds and removes workers
 topology_changes.py    carries out topology changes
   change_plan.py         makes a change from a plan, and checks it against the map
   change_stage.py        computes the stage of a change
-steering.py            begins topology changes, on request or by policy
+balancer.py            begins topology changes, on request or by policy
   load_table.py          the latest load reports of the workers
   policies/              decides what to change, from plain values
 admin.py               requests of operators

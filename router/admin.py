@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import MILLISECOND_NS
 from shardstore.router import change_plan
+from shardstore.router.balancer import Balancer
 from shardstore.router.cluster_state import ClusterState
 from shardstore.router.membership import MemberState
 from shardstore.router.policies.plan import Plan, PlanKind
 from shardstore.router.replies import accept, refuse
-from shardstore.router.steering import Steering
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.router.workforce import Workforce
 from shardstore.seams.effects import Effect
@@ -60,12 +60,12 @@ class AdminRequests:
     """Handles the requests of operators, and remembers the latest by (client, sequence)."""
 
     def __init__(
-        self, cluster: ClusterState, changes: TopologyChanges, steering: Steering, workforce: Workforce
+        self, cluster: ClusterState, changes: TopologyChanges, balancer: Balancer, workforce: Workforce
     ) -> None:
         self._table = cluster.table
         self._membership = cluster.membership
         self._changes = changes
-        self._steering = steering
+        self._balancer = balancer
         self._workforce = workforce
         self._requests: OrderedDict[tuple[int, int], OperatorRequest] = OrderedDict()
         self._change_actions: dict[str, Callable[[AdminRequest, int], list[Plan]]] = {
@@ -127,10 +127,10 @@ class AdminRequests:
         planned: list[PlannedChange] = []
         effects: list[Effect] = []
         for plan in self._change_actions[request.action](request, now_ns):
-            change = change_plan.change_of(self._table.topology, plan)
+            change = change_plan.change_of_plan(self._table.topology, plan)
             planned.append(_planned_change(change, 0 if request.dry_run else change.number, plan.reason))
             if not request.dry_run:
-                effects += self._steering.begin(change, plan.reason, now_ns)
+                effects += self._balancer.begin(change, plan.reason, now_ns)
         if request.dry_run or not planned:
             return [accept(CLIENTS, peer, header, AdminReply(planned))]
         self._remember(OperatorRequest(peer, header, AdminReply(planned), {change.number for change in planned}))
@@ -161,7 +161,7 @@ class AdminRequests:
         return [Plan(PlanKind.MOVE, (route.segment,), (request.worker,), ASKED_FOR)]
 
     def _rebalance(self, request: AdminRequest, now_ns: int) -> list[Plan]:
-        return self._steering.rebalance_plans(now_ns)
+        return self._balancer.rebalance_plans(now_ns)
 
     def _add_worker(self, peer: bytes, header: Header, request: AdminRequest) -> list[Effect]:
         reply = AdminReply(worker=self._workforce.next_worker())
@@ -176,15 +176,17 @@ class AdminRequests:
             self._remember(OperatorRequest(peer, header, AdminReply(worker=request.worker), leaving=request.worker))
             return []
         self._workforce.check_drain(request.worker)
-        plans = self._steering.evacuation_plans(request.worker)
-        planned = [_planned_change(change_plan.change_of(self._table.topology, plan), 0, plan.reason) for plan in plans]
+        plans = self._balancer.evacuation_plans(request.worker)
+        planned = [
+            _planned_change(change_plan.change_of_plan(self._table.topology, plan), 0, plan.reason) for plan in plans
+        ]
         return [accept(CLIENTS, peer, header, AdminReply(planned, worker=request.worker))]
 
     def _rows(self) -> list[RangeRow]:
         stages = self._changes.stages()
         rows = []
         for route in self._table.current:
-            load = self._steering.load_of(route.segment)
+            load = self._balancer.load_of(route.segment)
             rows.append(
                 RangeRow(
                     route.start,

@@ -6,7 +6,7 @@ An announcement may be lost. A client or worker with old routes gets STALE_ROUTE
 from __future__ import annotations
 
 from shardstore.router.cluster_state import ClusterState
-from shardstore.router.sessions import Sessions
+from shardstore.router.known_clients import KnownClients
 from shardstore.seams.effects import Effect, Send
 from shardstore.wire.link_names import CLIENTS, WORKERS
 from shardstore.wire.messages import Routes, encode
@@ -18,10 +18,10 @@ _UNASKED = Header(Op.ROUTES, status=Status.OK).encode()
 class Announcer:
     """Keeps the routes in encoded form, and sends them to all clients and workers when they change."""
 
-    def __init__(self, cluster: ClusterState, sessions: Sessions) -> None:
+    def __init__(self, cluster: ClusterState, clients: KnownClients) -> None:
         self._table = cluster.table
         self._membership = cluster.membership
-        self._sessions = sessions
+        self._clients = clients
         self._routes = self._encoded()
 
     @property
@@ -38,7 +38,7 @@ class Announcer:
         self.refresh()
         frames = (_UNASKED, self._routes)
         to_workers = [Send(WORKERS, peer, frames) for peer in self._membership.peers()]
-        return [*to_workers, *(Send(CLIENTS, peer, frames) for peer in self._sessions.peers())]
+        return [*to_workers, *(Send(CLIENTS, peer, frames) for peer in self._clients.peers())]
 
     def _encoded(self) -> bytes:
         return encode(Routes(self._table.current.to_document(), dict(self._membership.endpoints())))

@@ -14,8 +14,8 @@ from shardstore.wire.topology import Change, ChangeKind, Relative
 CHANGE_RETRY_NS = SECOND_NS // 10
 
 
-def split(topology: Topology, keys: Sequence[bytes], workers: Sequence[int]) -> Change:
-    """Split the range that holds these keys at each of them. The workers get the pieces, in key order.
+def split_change(topology: Topology, keys: Sequence[bytes], workers: Sequence[int]) -> Change:
+    """The change that splits the range that holds these keys at each of them. The workers get the pieces, in key order.
 
     Raises InvalidRequest, Busy.
     """
@@ -35,8 +35,8 @@ def split(topology: Topology, keys: Sequence[bytes], workers: Sequence[int]) -> 
     return _change(topology, ChangeKind.SPLIT, [route], zip(bounds, bounds[1:], workers, strict=False))
 
 
-def merge(topology: Topology, key: bytes, worker: int | None = None) -> Change:
-    """Merge the range that holds this key with its right neighbour.
+def merge_change(topology: Topology, key: bytes, worker: int | None = None) -> Change:
+    """The change that merges the range that holds this key with its right neighbour.
 
     The worker gets the merged range; if it is None, the owner of the left range does. Raises InvalidRequest, Busy.
     """
@@ -50,8 +50,8 @@ def merge(topology: Topology, key: bytes, worker: int | None = None) -> Change:
     return _change(topology, ChangeKind.MERGE, [left, right], [keys])
 
 
-def move(topology: Topology, key: bytes, worker: int) -> Change:
-    """Move the range that holds this key to the worker. Raises InvalidRequest, Busy."""
+def move_change(topology: Topology, key: bytes, worker: int) -> Change:
+    """The change that moves the range that holds this key to the worker. Raises InvalidRequest, Busy."""
     route = topology.map.route_of(key)
     if route.worker == worker:
         raise InvalidRequest(f"worker {worker} already owns this range")
@@ -59,18 +59,18 @@ def move(topology: Topology, key: bytes, worker: int) -> Change:
     return _change(topology, ChangeKind.MOVE, [route], [(route.start, end, worker)])
 
 
-def change_of(topology: Topology, plan: Plan) -> Change:
-    """Make the planned change. Raises InvalidRequest, Busy, for example if the map has changed since the plan."""
+def change_of_plan(topology: Topology, plan: Plan) -> Change:
+    """The planned change. Raises InvalidRequest, Busy, for example if the map has changed since the plan."""
     route = topology.map.route_of_segment(plan.segments[0])
     if route is None:
         raise InvalidRequest(f"segment {plan.segments[0]} is no longer in the route map")
     match plan.kind:
         case PlanKind.SPLIT:
-            change = split(topology, plan.keys, plan.workers)
+            change = split_change(topology, plan.keys, plan.workers)
         case PlanKind.MERGE:
-            change = merge(topology, route.start, plan.workers[0])
+            change = merge_change(topology, route.start, plan.workers[0])
         case PlanKind.MOVE:
-            change = move(topology, route.start, plan.workers[0])
+            change = move_change(topology, route.start, plan.workers[0])
     if tuple(parent.segment for parent in change.parents) != plan.segments:
         raise InvalidRequest(f"segments {plan.segments} have changed since the plan was made")
     return change

@@ -5,7 +5,7 @@
                 routed operations            dispatch.py: to the worker that owns the segment
     workers --> REGISTER, READY, HEARTBEAT   registrar.py
                 PROGRESS                     topology_changes.py: the progress of a change at this worker
-                LOAD                         steering.py: load reports
+                LOAD                         balancer.py: load reports
                 GET                          dispatch.py: from the owner of a child to the owner of its parent
                 replies                      dispatch.py: to the client that waits
 
@@ -24,15 +24,15 @@ from shardstore.limits import CREDITS, MILLISECOND_NS, SECOND_NS
 from shardstore.options import RouterOptions
 from shardstore.router.admin import AdminRequests
 from shardstore.router.announcer import Announcer
+from shardstore.router.balancer import Balancer
 from shardstore.router.budget import Budget
 from shardstore.router.cluster_state import ClusterState
 from shardstore.router.dispatch import Dispatch
+from shardstore.router.known_clients import KnownClients
 from shardstore.router.membership import Membership
 from shardstore.router.registrar import Registrar
 from shardstore.router.replies import accept, refuse
 from shardstore.router.route_table import open_route_table
-from shardstore.router.sessions import Sessions
-from shardstore.router.steering import Steering
 from shardstore.router.topology_changes import TopologyChanges
 from shardstore.router.workforce import Workforce
 from shardstore.seams.effects import Effect, PeerGone, Received, Send, SendFailed, Stop, StopRequested, Tick
@@ -70,14 +70,14 @@ class RouterCore:
         self._membership = Membership()
         self._budget = Budget(options.memory, self._table.topology.workers)
         cluster = ClusterState(self._table, self._membership, self._budget, 1 + entropy.below(2**63))
-        self._sessions = Sessions(entropy)
-        self._announcer = Announcer(cluster, self._sessions)
+        self._clients = KnownClients(entropy)
+        self._announcer = Announcer(cluster, self._clients)
         self._dispatch = Dispatch(cluster, self._announcer, options.memory.in_flight_bytes)
         self._changes = TopologyChanges(cluster, self._announcer)
-        self._steering = Steering(cluster, self._changes, options.topology)
+        self._balancer = Balancer(cluster, self._changes, options.topology)
         self._registrar = Registrar(cluster, self._announcer, self._dispatch, self._changes)
         self._workforce = Workforce(cluster)
-        self._admin = AdminRequests(cluster, self._changes, self._steering, self._workforce)
+        self._admin = AdminRequests(cluster, self._changes, self._balancer, self._workforce)
         self._requests: Counter[int] = Counter()
         self._malformed = 0
         self._ticked_ns = 0
@@ -107,9 +107,9 @@ class RouterCore:
     def wakeup_ns(self) -> int | None:
         """The time of the next Tick, earlier if the policies are due. None if no worker and no request needs one."""
         if self._membership or self._dispatch.in_flight:
-            steering_ns = self._steering.wakeup_ns()
+            balancer_ns = self._balancer.wakeup_ns()
             due_ns = self._ticked_ns + TICK_NS
-            return due_ns if steering_ns is None else min(due_ns, max(steering_ns, self._ticked_ns + TICK_NS_MIN))
+            return due_ns if balancer_ns is None else min(due_ns, max(balancer_ns, self._ticked_ns + TICK_NS_MIN))
         return None
 
     def check_invariants(self) -> None:
@@ -132,7 +132,7 @@ class RouterCore:
             Op.READY: self._registrar.ready,
             Op.HEARTBEAT: self._registrar.heartbeat,
             Op.PROGRESS: self._progress,
-            Op.LOAD: self._steering.take_report,
+            Op.LOAD: self._balancer.take_report,
             Op.GET: self._dispatch.forward_to_parent,
         }
 
@@ -155,7 +155,7 @@ class RouterCore:
             other = f"this is store {self._options.store}, on {self._options.data}"
             return [refuse(CLIENTS, peer, header, Status.OTHER_STORE, Refusal(other))]
         if header.client:
-            self._sessions.learn(header.client, peer)
+            self._clients.learn(header.client, peer)
         if self._stop_by_ns is not None:
             return [refuse(CLIENTS, peer, header, Status.CLOSED, Refusal("the router is stopping"))]
         try:
@@ -184,7 +184,7 @@ class RouterCore:
 
     def _hello(self, peer: bytes, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         decode(Hello, frames[1])
-        client = self._sessions.issue(peer)
+        client = self._clients.issue(peer)
         welcome = Welcome(client, self._options.store, self._announcer.routes, self._options.data)
         return [accept(CLIENTS, peer, header, welcome)]
 
@@ -207,11 +207,11 @@ class RouterCore:
             "bytes_in_flight": self._dispatch.in_flight.size_bytes(),
             "messages_malformed": self._malformed,
             "replies_unmatched": self._dispatch.replies_unmatched,
-            "sessions": len(self._sessions),
+            "clients": len(self._clients),
             "map_version": self._table.current.version,
             "ranges": len(self._table.current.routes),
             "changes": self._changes.statistics(now_ns),
-            "unsplittable": self._steering.verdicts,
+            "unsplittable": self._balancer.unsplittable,
             "budget": self._budget.statistics(),
             "stalls": self._dispatch.stalls.statistics(now_ns),
             "workers": {
@@ -230,7 +230,7 @@ class RouterCore:
     def _gone(self, event: SendFailed | PeerGone, now_ns: int) -> list[Effect]:
         if event.link == WORKERS:
             return self._registrar.lose_peer(event.peer)
-        self._sessions.forget_peer(event.peer)
+        self._clients.forget_peer(event.peer)
         return []
 
     def _tick(self, event: Tick, now_ns: int) -> list[Effect]:
@@ -239,7 +239,7 @@ class RouterCore:
         effects = [*self._registrar.tick(now_ns), *self._changes.tick(now_ns)]
         try:
             effects += self._remove_empty_workers(now_ns)
-            effects += self._steering.tick(now_ns)
+            effects += self._balancer.tick(now_ns)
         except NotWritable:  # nothing was published; the next tick tries again
             pass
         except StorageFailure as error:

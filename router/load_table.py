@@ -12,7 +12,7 @@ from shardstore.wire.route_map import Route, RouteMap
 from shardstore.wire.topology import Change, Relative
 
 
-class Inherited(NamedTuple):
+class InheritedLoad(NamedTuple):
     """What a child inherits: bytes, share of a worker's time, and puts at the right end, from its parents' reports."""
 
     size_bytes: int
@@ -29,7 +29,7 @@ class LoadTable:
 
     def __init__(self) -> None:
         self._reports: dict[int, RangeReport] = {}
-        self._inherited: dict[int, Inherited] = {}
+        self._inherited: dict[int, InheritedLoad] = {}
 
     def note(self, report: LoadReport, route_map: RouteMap) -> None:
         """Record a report, except for ranges that its worker does not own."""
@@ -51,7 +51,7 @@ class LoadTable:
             size_bytes = sum(self._size_bytes(segment) * share for segment, share in shares)
             busy = sum(self._busy(segment) * share for segment, share in shares)
             appends = sum(self._appends(segment) for segment, _ in shares if self._ends_with(segment, child, change))
-            self._inherited[child.segment] = Inherited(int(size_bytes), busy, appends)
+            self._inherited[child.segment] = InheritedLoad(int(size_bytes), busy, appends)
 
     def report_of(self, segment: int) -> RangeReport | None:
         """The latest report of a range; None if there is none."""

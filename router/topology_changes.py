@@ -19,7 +19,7 @@ from shardstore.seams.effects import Effect, Send
 from shardstore.stats_schema import ChangesStats, ChangeStats
 from shardstore.wire.link_names import WORKERS
 from shardstore.wire.messages import decode, encode
-from shardstore.wire.topology import Change, Order, Orders, Progress, Retire
+from shardstore.wire.topology import Change, Order, OrderMessage, Progress, Retire
 from shardstore.wire.wire_format import Header, Op
 
 ORDER_AGAIN_NS = 500 * MILLISECOND_NS
@@ -155,7 +155,7 @@ class TopologyChanges:
 
     def _order(self, under_way: ChangeUnderWay, now_ns: int) -> list[Effect]:
         under_way.ordered_ns = now_ns
-        body = encode(Orders(self._order_of(under_way), self._announcer.routes))
+        body = encode(OrderMessage(self._order_of(under_way), self._announcer.routes))
         frames = (Header(Op.CHANGE).encode(), body)
         members = [self._membership.of_worker(worker) for worker in sorted(under_way.change.workers)]
         return [Send(WORKERS, each.peer, frames) for each in members if each and each.state is not MemberState.DOWN]

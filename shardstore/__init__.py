@@ -23,11 +23,11 @@ from shardstore.errors import (
 if TYPE_CHECKING:
     from shardstore.client.aio.admin import AsyncAdmin
     from shardstore.client.aio.client import AsyncClient
-    from shardstore.client.aio.connecting import connect_async
+    from shardstore.client.aio.connect import connect_async
     from shardstore.client.aio.scan import AsyncScanIterator
     from shardstore.client.blocking.admin import Admin
     from shardstore.client.blocking.client import Client
-    from shardstore.client.blocking.connecting import connect
+    from shardstore.client.blocking.connect import connect
     from shardstore.client.blocking.scan import ScanIterator
     from shardstore.cluster.local_cluster import LocalCluster
     from shardstore.options import Durability, ScanMode
@@ -92,9 +92,9 @@ def _home_of(name: str) -> object:
         case "LocalCluster":
             from shardstore.cluster import local_cluster as home
         case "Client" | "connect":
-            from shardstore.client.blocking import connecting as home
+            from shardstore.client.blocking import connect as home
         case "AsyncClient" | "connect_async":
-            from shardstore.client.aio import connecting as home
+            from shardstore.client.aio import connect as home
         case "Admin":
             from shardstore.client.blocking import admin as home
         case "AsyncAdmin":

@@ -27,11 +27,11 @@ REFUSAL_CHARACTERS_MAX = KIB
 """Length of the text of a refusal; a longer text is cut."""
 SCAN_PAGE_BYTES = MIB
 SCAN_PAGE_ENTRIES = 16_384
-SCAN_LEASE_NS = 30 * SECOND_NS
-"""How long a worker certainly keeps the view of a scan between two pages."""
+SCAN_IDLE_NS = 30 * SECOND_NS
+"""The idle timeout of a scan: how long a worker certainly keeps its view between two pages."""
 SCAN_ABANDONED_NS = 900 * SECOND_NS
 """How much longer it keeps the view as long as nothing else needs the memory."""
-ISOLATION_LEASE_NS = 5 * SECOND_NS
+ISOLATION_NS_MAX = 5 * SECOND_NS
 """How long a scan in full isolation may block writes to a range, from its first page there."""
 VIEW_FILE_BYTES_MAX = 16 * GIB
 """Bytes of removed table files that the open scans of one worker keep on disk."""

@@ -96,7 +96,7 @@ class RouterStats(TypedDict):
     bytes_in_flight: Annotated[int, BYTES, "The size of these requests, and 1 KiB for each."]
     messages_malformed: Annotated[int, COUNT, "Messages that break the protocol."]
     replies_unmatched: Annotated[int, COUNT, "Replies of workers that no client waits for any more."]
-    sessions: Annotated[int, COUNT, "Clients that are known."]
+    clients: Annotated[int, COUNT, "Clients that are known."]
     map_version: Annotated[
         int, NUMBER, "The version of the route map; each change of ranges or owners makes a new one."
     ]
@@ -242,10 +242,10 @@ class CacheStats(TypedDict):
     block_bytes_limit: Annotated[int, BYTES, "What these may take."]
     block_hits: Annotated[int, COUNT, "Lookups in blocks that were there."]
     block_misses: Annotated[int, COUNT, "Lookups in blocks that had to be expanded."]
-    parts_bytes: Annotated[int, BYTES, "Indexes and filters of tables."]
-    parts_bytes_limit: Annotated[int, BYTES, "What these may take; those of one table are always kept."]
-    parts_loads: Annotated[int, COUNT, "How often those of a table were loaded."]
-    parts_evictions: Annotated[int, COUNT, "How often those of a table were dropped."]
+    readers_bytes: Annotated[int, BYTES, "Indexes and filters of tables."]
+    readers_bytes_limit: Annotated[int, BYTES, "What these may take; those of one table are always kept."]
+    readers_loads: Annotated[int, COUNT, "How often those of a table were loaded."]
+    readers_evictions: Annotated[int, COUNT, "How often those of a table were dropped."]
 
 
 class UsedStats(TypedDict):
@@ -274,7 +274,7 @@ class MemoryStats(TypedDict):
     logged: Annotated[UsedStats, NESTED, "Writes in the log that are not applied yet."]
     segments: Annotated[BoundedStats, NESTED, "What is kept of table files; see `cache`."]
     windows: Annotated[BoundedStats, NESTED, "What is remembered of requests, so that none is done twice."]
-    answers: Annotated[BoundedStats, NESTED, "Replies that clients have not taken."]
+    unread_replies: Annotated[BoundedStats, NESTED, "Replies that clients have not taken."]
     scans: Annotated[BoundedStats, NESTED, "Former layers that only open scans need, and pages read ahead."]
     drain_bytes_per_second: Annotated[int, "bytes per second", "How fast drains free memory; 0 before the first."]
 
@@ -294,7 +294,7 @@ class WorkerStats(TypedDict):
 
     worker: Annotated[int, NUMBER, "Its number."]
     ranges: Annotated[list[RangeStats], NESTED, "Its ranges, 2,048 at most; those with a failure first if it has more."]
-    ranges_not_told: Annotated[int, COUNT, "Ranges that are not in this list."]
+    ranges_omitted: Annotated[int, COUNT, "Ranges that are not in this list."]
     sum: Annotated[WorkStats, NESTED, "Over all its ranges."]
     buffered_bytes: Annotated[int, BYTES, "Memory of all overlays."]
     buffered_bytes_limit: Annotated[int, BYTES, "The bound of overlays and writes that are not applied: its lease."]

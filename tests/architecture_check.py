@@ -254,12 +254,15 @@ def _fields_of(tree: ast.Module, owner: str) -> set[str]:
 
 
 def check_names(modules: Mapping[str, Module]) -> list[Finding]:
-    """No two modules define a class or a type alias of the same name, even a private one. Scripts may."""
+    """No two modules define the same class or type alias, even a private one, or the same public function.
+
+    Scripts may, and the rules name other exceptions for functions.
+    """
     found = []
     homes: dict[str, str] = {}
     for module in modules.values():
         if layer_of(module.name) < LAYERS.index("scripts"):
-            for name, line in _types_defined_by(module):
+            for name, line in (*_types_defined_by(module), *_functions_defined_by(module)):
                 home = homes.setdefault(name, module.name)
                 if home != module.name:
                     found.append(Finding("names", module.name, line, f"defines {name}, as {home} does"))
@@ -272,6 +275,16 @@ def _types_defined_by(module: Module) -> Iterator[tuple[str, int]]:
             yield node.name, node.lineno
         elif isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias":
             yield ast.unparse(node.target), node.lineno
+
+
+def _functions_defined_by(module: Module) -> Iterator[tuple[str, int]]:
+    """The public functions of the module itself whose names must be its own."""
+    if _longest_match(module.name, (rules.NAMES_ITS_COMMANDS,)):
+        return
+    for node in module.tree.body:
+        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if is_function and not node.name.startswith("_") and node.name not in rules.FUNCTION_NAMES_FOR_ALL:
+            yield node.name, node.lineno
 
 
 def check_imports(module: Module, imports: list[Import]) -> Iterator[Finding]:

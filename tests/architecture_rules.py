@@ -58,7 +58,7 @@ SHELLS: dict[str, str] = {
     "shardstore.cluster": "processes and the directories they share",
     "shardstore.client.blocking": "threads",
     "shardstore.client.aio": "the asyncio loop",
-    "shardstore.client.forking": "the hooks that the operating system calls in the child of a fork",
+    "shardstore.client.fork_hook": "the hook that the operating system calls in the child of a fork",
     "shardstore.client.surroundings": "makes the real surroundings of a client's core",
     "shardstore.client.store_finder": "reads the announcements of clusters",
     "shardstore.client.host_name": "asks the resolver of this host, in a thread",
@@ -161,6 +161,19 @@ WRITES_ITSELF: dict[str, str] = {
     "shardstore.workers.ranges.owned_range": "OwnedRange",
 }
 """The check ignores types: modules that import the class may write a field with such a name only on `self`."""
+
+# --- Names: which functions may be defined twice ----------------------------------------------------------------------
+
+FUNCTION_NAMES_FOR_ALL: dict[str, str] = {
+    # name: why several modules may have a public function of this name
+    "main": "each program has one",
+    "run": "the shells and the jobs have one each, and callers name the module",
+    "encode": "the same for another format",
+    "decode": "the same for another format",
+    "decode_header": "the same for another format",
+}
+NAMES_ITS_COMMANDS = "shardstore.cli"
+"""Its functions are commands and have their names, which are also those of operations."""
 
 # --- Sizes ----------------------------------------------------------------------------------------------------------
 

@@ -60,8 +60,8 @@ def test_the_modules_were_found() -> None:
         (
             "parts",
             "shardstore.tables.planted",
-            "import shardstore.workers.segment.publishing",
-            "tables imports shardstore.workers.segment.publishing, which is workers",
+            "import shardstore.workers.segment.manifest_writer",
+            "tables imports shardstore.workers.segment.manifest_writer, which is workers",
         ),
         ("parts", "shardstore.client.planted", "import shardstore.cluster", "client imports shardstore.cluster"),
         ("parts", "shardstore.planted", "import shardstore.client", "foundation imports shardstore.client"),
@@ -183,14 +183,25 @@ def test_a_planted_folder_that_needs_the_folder_around_it_is_found() -> None:
         ("class _Planted: ...", "def f():\n    class _Planted: ...", ["_Planted"]),
         ("class Planted: ...", "Planted: TypeAlias = int | str", ["Planted"]),
         ("class Planted: ...", "import Planted\nOther: TypeAlias = Planted", []),
+        ("def planted(): ...", "def planted(): ...", ["planted"]),
+        ("def planted(): ...", "async def planted(): ...", ["planted"]),
+        ("def _planted(): ...", "def _planted(): ...", []),
+        ("def planted(): ...", "class C:\n    def planted(self): ...", []),
+        ("def run(): ...", "def run(): ...", []),
+        ("def encode(): ...", "def encode(): ...", []),
     ],
 )
-def test_a_planted_class_of_another_module_s_name_is_found(one: str, other: str, twice: list[str]) -> None:
+def test_a_planted_name_of_another_module_is_found(one: str, other: str, twice: list[str]) -> None:
     sources = {f"{ROUTER}.one": one, f"{WORKERS}.other": other, "scripts.other": other}
     found = check_names({name: Module.parse(name, source) for name, source in sources.items()})
     assert [(finding.module, finding.what) for finding in found] == [
         (f"{WORKERS}.other", f"defines {name}, as {ROUTER}.one does") for name in twice
     ]
+
+
+def test_a_command_may_have_the_name_of_an_operation() -> None:
+    sources = dict.fromkeys((f"{ROUTER}.one", "shardstore.cli.other"), "def planted(): ...")
+    assert check_names({name: Module.parse(name, source) for name, source in sources.items()}) == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every module named in the documentation exists."""
+"""The documentation names modules that exist, has short lines, and explains the words of the project."""
 
 from __future__ import annotations
 
@@ -17,6 +17,14 @@ PAGES = [
     "CHANGELOG.md",
     *(str(page.relative_to(PROJECT)) for page in DOCS),
 ]
+WORDS = (
+    *("adopt", "announcement", "asker", "balancer", "barrier", "bounce", "carried", "chapter", "checkpoint"),
+    *("chunk", "cursor", "cut", "due", "edge", "ending", "former owner", "frozen", "heir", "held"),
+    *("idle timeout", "inheritance", "isolation", "lease", "materialise", "orphan", "piece", "pin", "rest"),
+    *("set aside", "settled", "share", "sign of life", "span", "steady", "stretch", "ticket", "trusted"),
+    *("turn", "unsplittable", "verdict"),
+)
+"""Words of this project, or with a meaning of its own here, that the glossary explains."""
 MODULE = re.compile(r"[a-z_]+(?:/[a-z_]+)*\.py\b")
 
 
@@ -39,3 +47,10 @@ def test_lines_are_short(page: str) -> None:
     lines = (PROJECT / page).read_text().splitlines()
     is_free = [page == "BENCHMARKS.md" and (line.startswith("|") or "    " in line) for line in lines]
     assert [number for number, line in enumerate(lines, 1) if len(line) > 100 and not is_free[number - 1]] == []
+
+
+def test_the_glossary_explains_each_word_once() -> None:
+    entries = re.findall(r"^\* (.+?)(?:\(|:)", (PROJECT / "docs" / "glossary.md").read_text(), re.MULTILINE)
+    explained = [word for entry in entries for word in re.findall(r"\*\*(.+?)\*\*", entry)]
+    assert sorted(set(WORDS) - set(explained)) == []
+    assert sorted(word for word in set(explained) if explained.count(word) > 1) == []

@@ -35,12 +35,12 @@ from shardstore.tables.cache import SegmentCache
 from shardstore.wire.columns import InvalidColumn
 from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Assignments, Lease, Refusal, decode
-from shardstore.wire.topology import Orders, Retire
+from shardstore.wire.topology import OrderMessage, Retire
 from shardstore.wire.wire_format import Header, MalformedMessage, Op, Status, decode_message
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.maintenance.queue import MaintenanceQueue
 from shardstore.workers.operations import Operations
-from shardstore.workers.ranges.opening import open_log
+from shardstore.workers.ranges.range_opener import open_log
 from shardstore.workers.ranges.replay import replay
 from shardstore.workers.registration import Registration
 from shardstore.workers.service import Service
@@ -202,7 +202,7 @@ class WorkerCore:
     def _heard_router(self, header: Header, frames: list[bytes], now_ns: int) -> list[Effect]:
         match header.op:
             case Op.CHANGE:
-                return self._ordered(decode(Orders, frames[1]))
+                return self._ordered(decode(OrderMessage, frames[1]))
             case Op.RETIRE:
                 return self._retire(decode(Retire, frames[1]))
             case Op.GET:
@@ -254,11 +254,11 @@ class WorkerCore:
         self._drop([*left, *assignments.retired])
         return self._registration.ready(self._holdings.serving())
 
-    def _ordered(self, orders: Orders) -> list[Effect]:
+    def _ordered(self, message: OrderMessage) -> list[Effect]:
         """Take part in a change. Nothing is done until the worker serves: the assignments will name the change."""
         if self.service is not None:
-            self._registration.routes = orders.routes
-            self._changes.take(orders.order)
+            self._registration.routes = message.routes
+            self._changes.take(message.order)
             self._registration.serves(self._holdings.serving())
         return []
 

@@ -18,7 +18,7 @@ from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.scan_path import ScanPath
 from shardstore.workers.serving.write_path import WritePath
-from shardstore.workers.topology.changes import Changes
+from shardstore.workers.topology.local_changes import LocalChanges
 from shardstore.workers.topology.remote_reads import RemoteReads
 
 _READS = frozenset((Op.GET, Op.SCAN))
@@ -33,7 +33,7 @@ class Operations:
     writes: WritePath
     scans: ScanPath
     maintenance: MaintenanceQueue
-    changes: Changes
+    changes: LocalChanges
     remote_reads: RemoteReads
     load: LoadMeter
     statistics: Callable[[int], dict[str, Any]]
@@ -53,7 +53,7 @@ class Operations:
             self._check_unsent_replies()
         match asker.header.op:
             case Op.GET:
-                return [read_path.get(owned, asker, frames, self.writes.pressure, self.load)]
+                return [read_path.reply_to_get(owned, asker, frames, self.writes.pressure, self.load)]
             case Op.PUT | Op.DELETE:
                 return self.writes.write(owned, asker, frames, now_ns)
             case Op.COMPARE_AND_SET | Op.INCREMENT:
@@ -83,4 +83,4 @@ class Operations:
         """Raise Busy if the replies that slow readers have not taken are too large."""
         unsent = self.unsent_bytes()
         if unsent > self.unsent_bytes_max:
-            raise Busy("answers wait for slow readers", unsent, self.unsent_bytes_max, RETRY_UNMEASURED_NS)
+            raise Busy("replies wait for slow readers", unsent, self.unsent_bytes_max, RETRY_UNMEASURED_NS)

@@ -20,7 +20,7 @@ from shardstore.wire.columns import InvalidColumn
 from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Assignments, Refusal
 from shardstore.wire.wire_format import Header, MalformedMessage, Op, Status, decode_message
-from shardstore.workers.ranges.opening import known_segments, readable_manifests
+from shardstore.workers.ranges.range_opener import known_segments, readable_manifests
 from shardstore.workers.registration import Registration
 from shardstore.workers.serving.buffer_lease import BufferLease
 from shardstore.workers.serving.reply import Asker

@@ -17,7 +17,7 @@ from shardstore.workers.serving.open_scans import OpenScans
 from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.wal.scan import TailCut
 
-RANGES_TOLD_MAX = 2_048
+RANGES_LISTED_MAX = 2_048
 """Maximum number of ranges in one reply, which must fit into a message."""
 
 
@@ -31,8 +31,8 @@ def worker_statistics(
     """The statistics as plain values by name; sizes are in bytes."""
     return {
         "worker": worker,
-        "ranges": [_range_statistics(owned) for owned in _told(ranges.values())],
-        "ranges_not_told": max(0, len(ranges) - RANGES_TOLD_MAX),
+        "ranges": [_range_statistics(owned) for owned in _listed(ranges.values())],
+        "ranges_omitted": max(0, len(ranges) - RANGES_LISTED_MAX),
         "sum": _work(ranges.values()),
         "buffered_bytes": writes.buffered_bytes,
         "buffered_bytes_limit": writes.limits.worker_bytes,
@@ -61,20 +61,20 @@ def memory_statistics(
         "lease": {"allowed": lease.bytes, "used": writes.held_bytes, "wanted": lease.wanted},
         "overlays": {"used": writes.buffered_bytes},
         "logged": {"used": writes.logged_bytes},
-        "segments": {"allowed": plan.cache_bytes, "used": kept["block_bytes"] + kept["parts_bytes"]},
+        "segments": {"allowed": plan.cache_bytes, "used": kept["block_bytes"] + kept["readers_bytes"]},
         "windows": {"allowed": windows.bytes_max, "used": windows.used_bytes},
-        "answers": {"allowed": plan.reply_bytes, "used": unsent_bytes},
+        "unread_replies": {"allowed": plan.reply_bytes, "used": unsent_bytes},
         "scans": {"allowed": plan.view_bytes, "used": scans.memory_bytes},
         "drain_bytes_per_second": writes.drain_rate.bytes_per_second,
     }
 
 
-def _told(ranges: Collection[OwnedRange]) -> Iterable[OwnedRange]:
+def _listed(ranges: Collection[OwnedRange]) -> Iterable[OwnedRange]:
     """All ranges, or as many as fit into one reply: those with a failure first."""
-    if len(ranges) <= RANGES_TOLD_MAX:
+    if len(ranges) <= RANGES_LISTED_MAX:
         return ranges
     return sorted(ranges, key=lambda owned: not (owned.damage or owned.job_damage or owned.last_failure))[
-        :RANGES_TOLD_MAX
+        :RANGES_LISTED_MAX
     ]
 
 

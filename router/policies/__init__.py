@@ -7,6 +7,6 @@ rebalance_policy.py   chooses ranges to move
   placement.py          chooses the workers that take load or bytes
   sizes.py              computes how large a range may be
 loads.py              the load of the store, as the policies see it
-history.py            recent changes and verdicts
-plan.py               the plans and verdicts that policies return
+history.py            recent changes and unsplittable ranges
+plan.py               the plans and unsplittable ranges that policies return
 """

@@ -1,4 +1,4 @@
-"""The results of policies: plans of changes, and verdicts."""
+"""The results of policies: plans of changes, and unsplittable ranges."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Unsplittable:
-    """The verdict that the load of a range is on one key, so that no split can spread it."""
+    """A range whose load is on one key, so that no split can spread it."""
 
     segment: int
     key: bytes

@@ -8,9 +8,8 @@ from worker to worker. It stays if the other worker already has so many hot edge
 **By load:** in a store of several workers, a range that is busier than half the mean of all workers is split. Smaller
 loads can be evened out by moves. Splitting comes to an end, since fewer than two ranges for each worker can be above
 that limit. The policy splits at the sampled key that halves the load best. If every key leaves nearly all load on one
-side, the load is on one key: the verdict is `unsplittable`, and the range is left alone until the verdict expires. Load
-that drifts through the keys is not split. Load from inserts at the right end is split there once the range is large
-enough.
+side, the load is on one key: the range is *unsplittable*, and is left alone for a while. Load that drifts
+through the keys is not split. Load from inserts at the right end is split there once the range is large enough.
 
 There is a cooldown between two changes of a range, and merged ranges are far below the limit of a split (merge_policy).
 """
@@ -54,7 +53,7 @@ DRIFT_HALF_MIN = 0.125
 def splits(
     loads: StoreLoad, history: History, options: TopologyOptions, now_ns: int
 ) -> tuple[list[Plan], list[Unsplittable]]:
-    """Plan the splits that are due, the most urgent first. Returns them and new verdicts."""
+    """Plan the splits that are due, the most urgent first. Returns them, and what was found unsplittable."""
     receivers = loads.receivers()
     limit = split_bytes(loads, options)
     candidates = [load for load in loads.ranges if not load.changing and load.worker in receivers]
@@ -63,7 +62,7 @@ def splits(
     rested = [load for load in by_size if has_rested(load, history, options, now_ns)]
     part_bytes = max(1.0, PART_SHARE * share_bytes(loads, options))
     plans = list(_one_edge_at_a_time([_by_bytes(load, loads, limit, part_bytes) for load in rested], loads))
-    verdicts: list[Unsplittable] = []
+    unsplittable: list[Unsplittable] = []
     planned = {segment for plan in plans for segment in plan.segments}
     for load in _hot(candidates, loads, options):
         is_rested = history.age_ns(load.segment, now_ns) >= options.cooldown_ns
@@ -72,9 +71,9 @@ def splits(
         match _by_load(load, loads, limit):
             case Plan() as plan:
                 plans.append(plan)
-            case Unsplittable() as verdict:
-                verdicts.append(verdict)
-    return plans, verdicts
+            case Unsplittable() as found:
+                unsplittable.append(found)
+    return plans, unsplittable
 
 
 def _one_edge_at_a_time(plans: Iterable[Plan | None], loads: StoreLoad) -> Iterator[Plan]:

@@ -15,21 +15,21 @@ from shardstore.router.policies.split_policy import splits
 from shardstore.topology_options import TopologyOptions
 
 
-def choose(
+def choose_changes(
     loads: StoreLoad, history: History, options: TopologyOptions, now_ns: int
 ) -> tuple[list[Plan], list[Unsplittable]]:
-    """Choose the changes to begin now. Returns them and new verdicts.
+    """Choose the changes to begin now. Returns them, and what was found unsplittable.
 
     Leaving workers are emptied even if `auto_topology` is off, since an operator requested that.
     """
     asked = list(evacuations(loads))
     if not options.auto_topology:
         return list(_within_bounds(asked, [], loads, options)), []
-    splitting, verdicts = splits(loads, history, options, now_ns)
+    splitting, unsplittable = splits(loads, history, options, now_ns)
     chosen = [*splitting, *moves(loads, history, options, now_ns)]
     if not asked and not chosen:
         chosen = list(islice(merges(loads, history, options, now_ns), options.changes_max))
-    return list(_within_bounds(asked, chosen, loads, options)), verdicts
+    return list(_within_bounds(asked, chosen, loads, options)), unsplittable
 
 
 def _within_bounds(

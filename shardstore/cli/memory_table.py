@@ -14,7 +14,7 @@ ROWS = {
     "segments": "segment cache",
     "windows": "dedup windows",
     "scans": "open scans",
-    "answers": "unread replies",
+    "unread_replies": "unread replies",
 }
 
 

@@ -11,7 +11,7 @@ from shardstore.cli import output
 from shardstore.cli.connection import cluster_options
 from shardstore.cli.failures import failures_in_one_line
 from shardstore.cli.help_texts import Command
-from shardstore.cli.store_status import Level, StoreVerdict, verdict_of
+from shardstore.cli.store_status import Level, StoreHealth, health_of
 from shardstore.errors import TurnedAway, Unavailable
 
 
@@ -25,17 +25,17 @@ def status(where: str, timeout: float, as_json: bool) -> None:
     Exits with 0 if all of it serves, 1 if a part does not (degraded), 2 if nothing does (down).
     """
     with failures_in_one_line():
-        verdict = _verdict(where, timeout)
-    words = {"status": verdict.level.name.lower(), "why": verdict.why}
-    output.say(json.dumps(words) if as_json else verdict.line)
-    raise click.exceptions.Exit(verdict.level)
+        health = _health(where, timeout)
+    words = {"status": health.level.name.lower(), "why": health.why}
+    output.say(json.dumps(words) if as_json else health.line)
+    raise click.exceptions.Exit(health.level)
 
 
-def _verdict(where: str, timeout: float) -> StoreVerdict:
+def _health(where: str, timeout: float) -> StoreHealth:
     try:
         with shardstore.connect(where, timeout=timeout) as db:
-            return verdict_of(db.stats(timeout=timeout))
+            return health_of(db.stats(timeout=timeout))
     except TurnedAway as error:
-        return StoreVerdict(Level.DEGRADED, str(error))
+        return StoreHealth(Level.DEGRADED, str(error))
     except Unavailable as error:
-        return StoreVerdict(Level.DOWN, str(error))
+        return StoreHealth(Level.DOWN, str(error))

@@ -18,7 +18,7 @@ class Level(IntEnum):
     """No part of the store can be reached."""
 
 
-class StoreVerdict(NamedTuple):
+class StoreHealth(NamedTuple):
     """The level of a store, and the reason in words."""
 
     level: Level
@@ -30,8 +30,8 @@ class StoreVerdict(NamedTuple):
         return f"{self.level.name.lower()}: {' '.join(self.why.split())}"
 
 
-def verdict_of(stats: Mapping[Any, Any]) -> StoreVerdict:
-    """Return the verdict on a store from the result of `Client.stats`."""
+def health_of(stats: Mapping[Any, Any]) -> StoreHealth:
+    """Return the health of a store from the result of `Client.stats`."""
     workers = {name: statistics for name, statistics in stats.items() if name != "router"}
     troubles = [_of_worker(worker, what) for worker, statistics in workers.items() for what in _troubles_of(statistics)]
     router = stats["router"]
@@ -41,10 +41,10 @@ def verdict_of(stats: Mapping[Any, Any]) -> StoreVerdict:
     if "unavailable" in router:
         troubles.append(f"router: {router['unavailable']}")
     if all("unavailable" in statistics for statistics in workers.values()):
-        return StoreVerdict(Level.DOWN, "; ".join(troubles) or "it has no worker")
+        return StoreHealth(Level.DOWN, "; ".join(troubles) or "it has no worker")
     if troubles:
-        return StoreVerdict(Level.DEGRADED, "; ".join(troubles))
-    return StoreVerdict(Level.SERVES, f"{_count(len(known), 'worker')}, {_count(router['ranges'], 'range')}")
+        return StoreHealth(Level.DEGRADED, "; ".join(troubles))
+    return StoreHealth(Level.SERVES, f"{_count(len(known), 'worker')}, {_count(router['ranges'], 'range')}")
 
 
 def _of_worker(worker: int, what: str) -> str:

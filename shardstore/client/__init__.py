@@ -9,5 +9,5 @@ surroundings.py     puts the real transport, clock and entropy together for one 
 store_finder.py     finds out where the cluster of a store listens
 endpoint_probe.py   examines an endpoint without sending a request
 host_name.py        checks whether the host of a url has an address
-forking.py          renews clients in the child of a fork
+fork_hook.py        renews clients in the child of a fork
 """

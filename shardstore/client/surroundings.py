@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from shardstore.client.calls.arguments import checked_flag
-from shardstore.client.forking import checked_fork
+from shardstore.client.fork_hook import checked_fork
 from shardstore.client.session.session import Session
 from shardstore.client.store_finder import StoreFinder
 from shardstore.errors import InvalidRequest, Unavailable

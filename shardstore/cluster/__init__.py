@@ -8,7 +8,7 @@ supervisor.py          starts router and workers, restarts them when they die, s
   child_process.py       one run of a child process
   worker_children.py     the workers, as many as the router wants
   restart_policy.py      when a process that died is started again
-  pinning.py             pins each worker to a core
+  cpu_affinity.py        pins each worker to a core
   orphans.py             collects exit codes of orphaned processes
   fork_guard.py          releases locks and pipes in forks of this process
 data_directory.py      the lock and the identity of a data directory

@@ -11,10 +11,10 @@ from threading import Thread
 from types import TracebackType
 from typing import NoReturn, Self
 
-from shardstore.client.aio.connecting import Connecting, connect_async
+from shardstore.client.aio.connect import Connecting, connect_async
 from shardstore.client.blocking.client import Client
-from shardstore.client.blocking.connecting import connect
-from shardstore.client.forking import REOPEN
+from shardstore.client.blocking.connect import connect
+from shardstore.client.fork_hook import REOPEN
 from shardstore.cluster.settings import cluster_settings
 from shardstore.cluster.supervisor import Supervisor
 from shardstore.errors import Closed, InvalidRequest, ShardstoreError, Unavailable

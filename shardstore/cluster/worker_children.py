@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from shardstore.cluster.child import Child
 from shardstore.cluster.child_process import Happening
+from shardstore.cluster.cpu_affinity import cores_of, pin
 from shardstore.cluster.endpoints import Endpoints
-from shardstore.cluster.pinning import cores_of, pin
 from shardstore.cluster.settings import ClusterSettings, memory_share, usable_cores
 from shardstore.identifiers import DirectoryIdentity
 from shardstore.memory_plan import MemoryPlan, derive, plan_of_worker

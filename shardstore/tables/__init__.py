@@ -16,7 +16,7 @@ table_reader.py       reads a table
   column_reader.py      reads a column
   column_items.py       the items of a column in memory
   prefixed_reader.py    reads keys that are stored without their common prefix
-  lookups.py            lookup statistics
+  lookup_counts.py      lookup statistics
 blocks.py             the blocks of an open table
   block_index.py        where each block lies
   block_cache.py        expanded blocks

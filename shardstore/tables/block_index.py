@@ -60,7 +60,7 @@ def build_block_index(records: Sequence[BlockRecord], first_keys: Sequence[bytes
     return _HEAD.pack(len(records), 0) + np.array(records, dtype=_RECORD).tobytes() + packed_keys
 
 
-def record_at(block: int) -> int:
+def record_offset(block: int) -> int:
     """Return the offset of a block's record in the index."""
     return _HEAD.size + block * _RECORD.itemsize
 
@@ -80,7 +80,7 @@ class BlockIndex:
     def __init__(self, data: Buffer) -> None:
         blocks, _ = _HEAD.unpack_from(data)
         assert blocks <= BLOCKS_MAX
-        keys_at = record_at(blocks)
+        keys_at = record_offset(blocks)
         records = np.frombuffer(data[_HEAD.size : keys_at], dtype=_RECORD)
         self._packed_keys = data[keys_at:]
         self.checksums = records["checksum"]

@@ -52,10 +52,10 @@ class SegmentCache:
             "block_bytes_limit": self.blocks.bytes_max,
             "block_hits": self.blocks.hits,
             "block_misses": self.blocks.misses,
-            "parts_bytes": self.readers_bytes,
-            "parts_bytes_limit": self.readers_bytes_max,
-            "parts_loads": self.loads,
-            "parts_evictions": self.evictions,
+            "readers_bytes": self.readers_bytes,
+            "readers_bytes_limit": self.readers_bytes_max,
+            "readers_loads": self.loads,
+            "readers_evictions": self.evictions,
         }
 
     def clear(self) -> None:

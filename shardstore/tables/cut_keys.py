@@ -12,24 +12,24 @@ from shardstore.tables.table_format import TableRecord
 def cut_keys(
     tables: Sequence[TableRecord],
     blocks_of: Callable[[TableRecord], Iterable[tuple[bytes, int]]],
-    marks: Iterable[tuple[bytes, int]],
+    sampled: Iterable[tuple[bytes, int]],
     pieces: int,
 ) -> list[bytes]:
     """Return at most `pieces` - 1 keys in order; fewer if too little is known. All are above the lowest known key.
 
     `blocks_of` returns the first key and the size of each block of a table. It is called only for tables that overlap
-    an interval in which a cut must lie; other tables are weighed as a whole. `marks` are keys outside all tables, with
-    the number of bytes that each stands for.
+    an interval in which a cut must lie; other tables are weighed as a whole. `sampled` are keys outside all tables,
+    with the number of bytes that each stands for.
     """
-    marks = list(marks)
-    total_bytes = sum([table.share_bytes for table in tables]) + sum([size for _, size in marks])
+    sampled = list(sampled)
+    total_bytes = sum([table.share_bytes for table in tables]) + sum([size for _, size in sampled])
     if not total_bytes:
         return []
     wanted = [total_bytes * piece / pieces for piece in range(1, pieces)]
-    earliest = _where_reached([*((table.key_first, table.share_bytes) for table in tables), *marks], wanted)
-    latest = _where_reached([*((table.key_last, table.share_bytes) for table in tables), *marks], wanted)
+    earliest = _where_reached([*((table.key_first, table.share_bytes) for table in tables), *sampled], wanted)
+    latest = _where_reached([*((table.key_last, table.share_bytes) for table in tables), *sampled], wanted)
     stretches = list(zip(earliest, latest, strict=True))
-    weighed = marks
+    weighed = sampled
     for table in tables:
         if any(table.key_first <= last and table.key_last >= first for first, last in stretches):
             weighed.extend(blocks_of(table))

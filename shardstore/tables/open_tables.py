@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from shardstore.seams.filesystem import Filesystem
 from shardstore.tables.cache import SegmentCache
-from shardstore.tables.lookups import Lookups
+from shardstore.tables.lookup_counts import LookupCounts
 from shardstore.tables.table_format import Identity, TableRecord
 from shardstore.tables.table_reader import Table
 from shardstore.tables.virtual_part import VirtualPart
@@ -24,7 +24,7 @@ class OpenTables:
         self._segment = segment
         self._cache = cache or SegmentCache()
         self._open: dict[int, Table] = {}
-        self.lookups = Lookups()
+        self.lookups = LookupCounts()
 
     def table(self, record: TableRecord) -> Table:
         """Return the table of this record. Raises Corruption."""

@@ -99,9 +99,9 @@ class Segment:
     def _blocks_of(self, record: TableRecord) -> list[tuple[bytes, int]]:
         return [(block.first_key, block.file_bytes) for block in self._tables.table(record).blocks()]
 
-    def cut_keys(self, marks: Iterable[tuple[bytes, int]], pieces: int) -> list[bytes]:
-        """Return keys that cut the bytes of the tables and of `marks` into `pieces` equal shares. Raises Corruption."""
-        return cut_keys(self.manifest.tables, self._blocks_of, marks, pieces)
+    def cut_keys(self, sampled: Iterable[tuple[bytes, int]], pieces: int) -> list[bytes]:
+        """Keys that cut the bytes of the tables and of `sampled` into `pieces` equal shares. Raises Corruption."""
+        return cut_keys(self.manifest.tables, self._blocks_of, sampled, pieces)
 
     def statistics(self) -> FileLayerStats:
         """Return statistics of the segment by name; sizes are in bytes."""

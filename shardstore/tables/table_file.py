@@ -8,7 +8,7 @@ from shardstore.checksum import checksum
 from shardstore.errors import Corruption
 from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import Compression
-from shardstore.tables.block_index import BlockIndex, record_at
+from shardstore.tables.block_index import BlockIndex, record_offset
 from shardstore.tables.table_format import (
     FOOTER_BYTES,
     HEADER_BYTES,
@@ -55,7 +55,7 @@ class TableFile:
         if len(wrong := np.flatnonzero(index.prefix_bytes > possible)):
             block = int(wrong[0])
             what = f"a prefix of {index.prefix_bytes[block]} bytes in block {block}; {possible[block]} are possible"
-            raise Corruption(self.path, section.offset + record_at(block), what)
+            raise Corruption(self.path, section.offset + record_offset(block), what)
         return index
 
     def _read_properties(self) -> Properties:

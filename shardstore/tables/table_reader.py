@@ -25,7 +25,7 @@ from shardstore.tables.chunk import Chunk
 from shardstore.tables.column_items import as_list
 from shardstore.tables.column_reader import ColumnReader, array_head
 from shardstore.tables.digests import Digests, digest_of, digests_of
-from shardstore.tables.lookups import Lookups
+from shardstore.tables.lookup_counts import LookupCounts
 from shardstore.tables.section_readers import SectionReaders
 from shardstore.tables.stretches import KeyMark, LayerPage
 from shardstore.tables.table_file import TableFile
@@ -67,12 +67,12 @@ class Table:
         identity: Identity,
         record: TableRecord,
         cache: SegmentCache | None = None,
-        lookups: Lookups | None = None,
+        lookups: LookupCounts | None = None,
     ) -> None:
         self._file = TableFile(filesystem, identity, record)
         self._cache = cache or SegmentCache()
         self.readers: SectionReaders | None = None
-        self.lookups = lookups or Lookups()
+        self.lookups = lookups or LookupCounts()
         self.properties = self._file.properties
         self.record = record
         self._extent = KeyRange(record.key_first, record.key_last + b"\0")

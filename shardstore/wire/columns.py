@@ -22,7 +22,7 @@ import msgpack
 from shardstore.identifiers import Buffer
 from shardstore.key_range import KeyRange
 from shardstore.lazy_numpy import np
-from shardstore.wire.unpacking import FLAWS, unpack_array
+from shardstore.wire.bounded_msgpack import FLAWS, unpack_array
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -74,7 +74,7 @@ def decode(frame: Buffer, fixed: bool, count: int, shortest: int, longest: int, 
         stride = stride_of(len(frame), count)
         if not shortest <= stride <= longest:
             raise InvalidColumn(f"items of {stride} bytes, allowed are {shortest} to {longest}")
-        return split(frame, stride, count)
+        return split_items(frame, stride, count)
     return _unpack(frame, count, shortest, longest, nullable)
 
 
@@ -85,7 +85,7 @@ def stride_of(frame_bytes: int, count: int) -> int:
     return frame_bytes // count
 
 
-def split(frame: Buffer, stride: int, count: int) -> list[bytes]:
+def split_items(frame: Buffer, stride: int, count: int) -> list[bytes]:
     """Return the items of a fixed column."""
     if stride == 0:
         return [b""] * count

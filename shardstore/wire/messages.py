@@ -18,10 +18,13 @@ from shardstore.key_range import KeyRange
 from shardstore.limits import BOUND_BYTES_MAX, FRAME_BYTES_MAX, KEY_BYTES_MAX, KIB, MIB, REFUSAL_CHARACTERS_MAX
 from shardstore.options import ScanMode
 from shardstore.wire.admin_messages import AdminRequest
+from shardstore.wire.bounded_msgpack import FLAWS, unpack
 from shardstore.wire.load_report import LoadReport
 from shardstore.wire.topology import Order
-from shardstore.wire.unpacking import FLAWS, unpack
 from shardstore.wire.wire_format import MalformedMessage
+
+SENT_AS = "sent as"
+"""In the metadata of a field: its name in messages, if that is another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,9 @@ class ScanRequest:
 
     A page is always in ascending order. `limit` is how many entries the scan still wants (0: all); a page holds as many
     as fit. The resume key in the reply is the `start` (or, in reverse, the `end`) of the next page; it is empty if the
-    range has no more. `mode` is a ScanMode. `mark` is the one that came with the previous page of this scan in this
-    range; empty for the first. END_SCAN ends the scan in the range; it uses `mode` and `mark` only.
+    range has no more. `mode` is a ScanMode. `cursor` is the one that came with the previous page of this scan in this
+    range; empty for the first. In the message its name is "mark". END_SCAN ends the scan in the range; it uses `mode`
+    and `cursor` only.
     """
 
     start: bytes = b""
@@ -59,7 +63,7 @@ class ScanRequest:
     keys_only: bool = False
     limit: int = 0
     mode: str = ScanMode.LIVE.value
-    mark: bytes = b""
+    cursor: bytes = field(default=b"", metadata={SENT_AS: "mark"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,8 @@ class OutcomeQuestion:
 
 
 @dataclass(frozen=True, slots=True)
-class OutcomeAnswer:
-    """The answer to an OutcomeQuestion. `ending` is an Ending, but never PARTLY."""
+class OutcomeReply:
+    """The document of a reply to an OUTCOME. `ending` is an Ending, but never PARTLY."""
 
     ending: str
 
@@ -254,18 +258,19 @@ def decode(kind: type[Document], frame: Buffer, bytes_max: int = FRAME_BYTES_MAX
 
 def to_plain(document: Any) -> Any:
     """Return a document as a map of its fields, nested documents too. Other values are returned unchanged."""
-    names = _field_names(type(document))  # type: ignore[arg-type]  # a class is hashable
-    if names is not None:
-        return {name: to_plain(getattr(document, name)) for name in names}
+    fields = _fields_by_name(type(document))  # type: ignore[arg-type]  # a class is hashable
+    if fields is not None:
+        return {name: to_plain(getattr(document, field)) for name, field in fields.items()}
     return [to_plain(item) for item in document] if type(document) in (list, tuple) else document
 
 
 def from_plain(kind: type[Document], values: Any) -> Document:
     """Build a document of this kind from a map of its fields, checking each. Raises MalformedMessage."""
-    kinds: dict[str, Any] = _field_kinds(kind)  # type: ignore[arg-type]  # a class is hashable
-    if type(values) is not dict or values.keys() != kinds.keys():
-        raise MalformedMessage(f"the fields of a {kind.__name__} are {', '.join(kinds)}")
-    return kind(**{name: _checked(kind, name, kinds[name], value) for name, value in values.items()})
+    fields = _fields_by_name(kind) or {}  # type: ignore[arg-type]  # a class is hashable
+    kinds: dict[str, Any] = _field_kinds(kind)  # type: ignore[arg-type]
+    if type(values) is not dict or values.keys() != fields.keys():
+        raise MalformedMessage(f"the fields of a {kind.__name__} are {', '.join(fields)}")
+    return kind(**{fields[name]: _checked(kind, name, kinds[fields[name]], value) for name, value in values.items()})
 
 
 def _checked(kind: type, name: str, expected: Any, value: Any) -> Any:
@@ -289,9 +294,11 @@ def _is(value: Any, expected: Any) -> bool:
 
 
 @cache
-def _field_names(kind: Any) -> tuple[str, ...] | None:
-    """Return the names of a document's fields; None if `kind` is not a document."""
-    return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
+def _fields_by_name(kind: Any) -> dict[str, str] | None:
+    """Return a document's fields by their names in messages; None if `kind` is not a document."""
+    if not dataclasses.is_dataclass(kind):
+        return None
+    return {each.metadata.get(SENT_AS, each.name): each.name for each in dataclasses.fields(kind)}
 
 
 @cache

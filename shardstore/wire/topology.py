@@ -3,7 +3,7 @@
 Neighbouring parents become children over the same keys: a split (1 to 2 or more), a merge (2 to 1) or a move (1 to 1,
 to another worker). Children are new segments, so a message for a parent cannot be mistaken for one to a child.
 
-    router --CHANGE: Orders--> every worker concerned      workers --PROGRESS: Progress--> router
+    router --CHANGE: OrderMessage--> every worker concerned      workers --PROGRESS: Progress--> router
     router --RETIRE: Retire--> former owners of parents
 
     PENDING       the change is durable in ROUTES; the routes are those of the children
@@ -92,7 +92,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class OrderMessage:
     """The document of CHANGE: an order, and the encoded Routes."""
 
     order: Order

@@ -19,35 +19,35 @@
 
 One ZeroMQ message is the header frame and a fixed number of body frames:
 
-    op               request                 reply OK                         server
-    GET              keys                    values                           worker
-    PUT              keys, values            -                                worker
-    DELETE           keys                    -                                worker
-    COMPARE_AND_SET  key, change             - (entries: 1 done, 0 not)       worker
-    INCREMENT        key, amount             value                            worker
-    OUTCOME          key, document           document                         worker
-    SCAN             document                keys, values, resume key, mark   worker
-    END_SCAN         document, as of SCAN    -                                worker
-    FLUSH            -                       -                                worker
-    COMPACT          -                       -                                worker
-    STATS            -                       document                         router; epoch n > 0: worker n - 1
-    HELLO            document                document                         router
-    ROUTES           -                       document                         router; also sent unasked, sequence 0
-    ADMIN            document                document                         router
-    REGISTER         document                document (ranges to serve)       router, asked by a worker
-    READY            document                -                                router, asked by a worker
-    HEARTBEAT        document                document (lease)                 router, asked by a worker
-    CHANGE           document                - (PROGRESS follows)             worker, asked by the router
-    PROGRESS         document                - (CHANGE follows)               router, asked by a worker
-    RETIRE           document                -                                worker, asked by the router
-    LOAD             document                - (nothing follows)              router, asked by a worker
+    op               request                 reply OK                           server
+    GET              keys                    values                             worker
+    PUT              keys, values            -                                  worker
+    DELETE           keys                    -                                  worker
+    COMPARE_AND_SET  key, change             - (entries: 1 done, 0 not)         worker
+    INCREMENT        key, amount             value                              worker
+    OUTCOME          key, document           document                           worker
+    SCAN             document                keys, values, resume key, cursor   worker
+    END_SCAN         document, as of SCAN    -                                  worker
+    FLUSH            -                       -                                  worker
+    COMPACT          -                       -                                  worker
+    STATS            -                       document                           router; epoch n > 0: worker n - 1
+    HELLO            document                document                           router
+    ROUTES           -                       document                           router; also sent unasked, sequence 0
+    ADMIN            document                document                           router
+    REGISTER         document                document (ranges to serve)         router, asked by a worker
+    READY            document                -                                  router, asked by a worker
+    HEARTBEAT        document                document (lease)                   router, asked by a worker
+    CHANGE           document                - (PROGRESS follows)               worker, asked by the router
+    PROGRESS         document                - (CHANGE follows)                 router, asked by a worker
+    RETIRE           document                -                                  worker, asked by the router
+    LOAD             document                - (nothing follows)                router, asked by a worker
 
 A reply of any other status has one document, a Refusal. A document is a msgpack map; see messages.py,
 admin_messages.py, load_report.py and topology.py. A column is described in columns.py; a flag says which layout it has.
 
 In a reply to GET, nil stands for an absent key. If MORE is set, the reply has only the first `entries` keys, because it
-reached its size limit. In a reply to SCAN, the mark must be sent back in the request for the next page or in END_SCAN;
-it is described in workers/serving/scan_path.py.
+reached its size limit. In a reply to SCAN, the cursor must be sent back in the request for the next page or in
+END_SCAN; it is described in workers/serving/scan_path.py.
 
 A single key is a fixed column of one. The change of COMPARE_AND_SET is a variable column of two, whatever the flags
 say: the value that the key must have, and its new value; nil means no value. Amount and value of INCREMENT are counters

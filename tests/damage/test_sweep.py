@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import shardstore.workers.core
-import shardstore.workers.ranges.opening
+import shardstore.workers.ranges.range_opener
 from tests.damage.damages import Damage, damages
 from tests.damage.history import History, make
 from tests.damage.verdicts import GOOD, Verdict, judge
@@ -44,7 +44,7 @@ def test_nothing_is_wrong_without_an_error_that_names_a_file_and_all_heals(histo
 @pytest.mark.parametrize(
     ("kind", "module", "name"),
     [
-        ("MANIFEST: an earlier version", shardstore.workers.ranges.opening, "_check_version"),
+        ("MANIFEST: an earlier version", shardstore.workers.ranges.range_opener, "_check_version"),
         ("directory in workers: missing", shardstore.workers.core, "check_life"),
         ("directory in workers: as it was", shardstore.workers.core, "check_life"),
     ],

@@ -20,7 +20,7 @@ from shardstore.tables.segment import Segment
 from shardstore.workers.jobs.drain import entries_of
 from shardstore.workers.jobs.orphans import clear_orphans
 from shardstore.workers.jobs.specs import CompactionKind, Spec
-from shardstore.workers.segment.publishing import open_manifest
+from shardstore.workers.segment.manifest_writer import open_manifest
 from shardstore.workers.wal.reader import records_in
 from shardstore.workers.wal.recovery import recover
 from tests.fault.cut_short import (

@@ -17,7 +17,7 @@ from shardstore.segment_options import DEFAULTS, Compression, SegmentOptions
 from shardstore.tables.manifest import new_manifest, read_manifest
 from shardstore.tables.table_format import HEADER_BYTES, TableRecord, check_header, decode_footer
 from shardstore.tables.table_reader import Table
-from shardstore.workers.segment.publishing import publish_manifest
+from shardstore.workers.segment.manifest_writer import publish_manifest
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.table_samples import (
     IDENTITY,

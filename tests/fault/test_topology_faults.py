@@ -1,4 +1,4 @@
-"""Adopting and retiring, stopped at every call: a child exists completely or not at all, and the job can run again."""
+"""Materialising and retiring, stopped at each call: a child exists completely or not at all; the job can run again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shardstore.files.file_names import manifest as manifest_path
 from shardstore.key_range import KeyRange
 from shardstore.seams.filesystem import Filesystem
 from shardstore.tables.segment import Segment
-from shardstore.workers.jobs.specs import AdoptSpec, RetireSpec, Spec
+from shardstore.workers.jobs.specs import MaterialiseSpec, RetireSpec, Spec
 from tests.fault.cut_short import (
     CALLS_MAX,
     LOSSES,
@@ -30,7 +30,7 @@ from tests.fault.cut_short import (
 from tests.simulation.sim_disk import PowerLoss, SimDisk
 from tests.simulation.sim_filesystem import SimFilesystem
 from tests.unit.job_driver import STORE, JobDriver
-from tests.unit.workers.jobs.test_adopt import halves, merge_spec
+from tests.unit.workers.jobs.test_materialise import halves, merge_spec
 
 SPLIT_AT = b"key-330"
 
@@ -43,14 +43,14 @@ class WithoutLinks(SimFilesystem):
         raise StorageFailure(f"cannot link {source}: operation not permitted")
 
 
-SPECS: dict[str, tuple[OpenDisk, AdoptSpec]] = {
+SPECS: dict[str, tuple[OpenDisk, MaterialiseSpec]] = {
     "merge": (SimFilesystem, merge_spec()),
     "split": (SimFilesystem, merge_spec(3, (2,), KeyRange(SPLIT_AT))),
     "copy": (WithoutLinks, merge_spec(3, (2,), KeyRange(SPLIT_AT))),
 }
 
 
-def expected_of(worker: JobDriver, spec: AdoptSpec) -> dict[bytes, bytes]:
+def expected_of(worker: JobDriver, spec: MaterialiseSpec) -> dict[bytes, bytes]:
     key_range = KeyRange(spec.start, spec.end)
     held = {**worker.alive(1), **worker.alive(2)}
     return {key: value for key, value in sorted(held.items()) if key in key_range}
@@ -63,7 +63,7 @@ def served(filesystem: Filesystem, segment: int) -> dict[bytes, bytes] | None:
     return alive(entries_in(Segment.open(filesystem, STORE, segment)))
 
 
-def adoption(spec: AdoptSpec) -> Scenario:
+def materialisation(spec: MaterialiseSpec) -> Scenario:
     return lambda disk: (halves(process(disk)), spec)
 
 
@@ -82,7 +82,7 @@ def killed_at_each_call(
         yield call, disk, worker
 
 
-def check_adopted(disk: SimDisk, worker: JobDriver, spec: AdoptSpec, opener: OpenDisk, seed: int) -> None:
+def check_materialised(disk: SimDisk, worker: JobDriver, spec: MaterialiseSpec, opener: OpenDisk, seed: int) -> None:
     """Run the job again; the child must hold its data durably, and no other files."""
     worker.run(spec, process(disk, seed, opener))
     disk.lose_power(PowerLoss.STRICT, Random(seed))
@@ -94,22 +94,22 @@ def check_adopted(disk: SimDisk, worker: JobDriver, spec: AdoptSpec, opener: Ope
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("name", SPECS)
-def test_an_adoption_stopped_at_any_call(name: str, loss: PowerLoss | None) -> None:
+def test_a_materialisation_stopped_at_any_call(name: str, loss: PowerLoss | None) -> None:
     opener, spec = SPECS[name]
-    for call, disk, worker in killed_at_each_call(adoption(spec), opener):
+    for call, disk, worker in killed_at_each_call(materialisation(spec), opener):
         if loss is not None:
             disk.lose_power(loss, Random(call))
         filesystem = process(disk)
         assert served(filesystem, spec.segment) in (None, expected_of(worker, spec)), f"stopped at call {call}"
         assert [served(filesystem, parent) for parent in (1, 2)] == [worker.alive(1), worker.alive(2)]
-        check_adopted(disk, worker, spec, opener, call)
+        check_materialised(disk, worker, spec, opener, call)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_parents_may_go_as_soon_as_an_adoption_has_ended(loss: PowerLoss | None) -> None:
+def test_parents_may_go_as_soon_as_a_materialisation_has_ended(loss: PowerLoss | None) -> None:
     """Also if the completed job found the manifest of a killed one."""
     spec = merge_spec()
-    for call, disk, worker in killed_at_each_call(adoption(spec)):
+    for call, disk, worker in killed_at_each_call(materialisation(spec)):
         worker.run(spec, process(disk))
         worker.run(RetireSpec(STORE, (1, 2)), process(disk))
         if loss is not None:
@@ -120,9 +120,9 @@ def test_parents_may_go_as_soon_as_an_adoption_has_ended(loss: PowerLoss | None)
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_a_failed_sync_of_an_adoption(name: str) -> None:
+def test_a_failed_sync_of_a_materialisation(name: str) -> None:
     opener, spec = SPECS[name]
-    for sync, (disk, worker, _) in zip(range(1, CALLS_MAX), copies_of(adoption(spec)), strict=False):
+    for sync, (disk, worker, _) in zip(range(1, CALLS_MAX), copies_of(materialisation(spec)), strict=False):
         job_process = process(disk, sync, opener)
         job_process.fail_sync_in = sync
         try:
@@ -130,17 +130,17 @@ def test_a_failed_sync_of_an_adoption(name: str) -> None:
         except StorageFailure:
             disk.lose_power(PowerLoss.ORDERED, Random(sync))
             assert served(process(disk), spec.segment) in (None, expected_of(worker, spec)), f"sync {sync} failed"
-            check_adopted(disk, worker, spec, opener, sync)
+            check_materialised(disk, worker, spec, opener, sync)
         else:
             assert sync > 4
             return
 
 
-def test_a_failure_of_any_call_of_an_adoption() -> None:
+def test_a_failure_of_any_call_of_a_materialisation() -> None:
     """A failed link is replaced by a copy; after any other failure the next process runs the job again."""
     spec = SPECS["split"][1]
     copied = 0
-    for call, (disk, worker, _) in zip(range(1, CALLS_MAX), copies_of(adoption(spec)), strict=False):
+    for call, (disk, worker, _) in zip(range(1, CALLS_MAX), copies_of(materialisation(spec)), strict=False):
         filesystem = failing_at(disk, call)
         try:
             worker.run(spec, filesystem)
@@ -148,7 +148,7 @@ def test_a_failure_of_any_call_of_an_adoption() -> None:
             assert not filesystem.trace[call - 1].startswith("link")
         else:
             copied += call <= filesystem.number
-        check_adopted(disk, worker, spec, SimFilesystem, call)
+        check_materialised(disk, worker, spec, SimFilesystem, call)
         if call > filesystem.number:
             assert copied == sum(call.startswith("link") for call in filesystem.trace) > 1
             return
@@ -159,7 +159,7 @@ def test_a_failure_of_any_call_of_an_adoption() -> None:
 def test_a_full_disk_at_any_fill_level(name: str) -> None:
     opener, spec = SPECS[name]
     refused = 0
-    for room, (disk, worker, _) in zip(range(0, 60_000, 499), copies_of(adoption(spec)), strict=False):
+    for room, (disk, worker, _) in zip(range(0, 60_000, 499), copies_of(materialisation(spec)), strict=False):
         leave_room(disk, room)
         try:
             worker.run(spec, process(disk, 0, opener))
@@ -168,7 +168,7 @@ def test_a_full_disk_at_any_fill_level(name: str) -> None:
             left = process(disk).list_directory(segment_directory(spec.segment))
             assert not any(name.startswith("MANIFEST") for name in left), "what did not fit takes no room"
             disk.capacity = None
-            check_adopted(disk, worker, spec, opener, room)
+            check_materialised(disk, worker, spec, opener, room)
         else:
             assert refused > 1
             return

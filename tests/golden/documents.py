@@ -12,8 +12,8 @@ from shardstore.wire.messages import (
     Hello,
     Lease,
     LeaseReport,
-    OutcomeAnswer,
     OutcomeQuestion,
+    OutcomeReply,
     Ready,
     Refusal,
     Register,
@@ -23,14 +23,14 @@ from shardstore.wire.messages import (
     Welcome,
 )
 from shardstore.wire.route_map import presplit
-from shardstore.wire.topology import Change, Order, Orders, Progress, Relative, Retire
+from shardstore.wire.topology import Change, Order, OrderMessage, Progress, Relative, Retire
 
 CHANGE = Change(3, "split", (Relative(2, b"a", b"m", 0, 3),), (Relative(7, b"a", b"k", 0), Relative(8, b"k", b"m", 1)))
 ORDER = Order(CHANGE, {7: 1, 8: 2}, {2: {"forgot": False, "clients": []}}, drained=True, full_disk="disk full")
 DOCUMENTS: list[Any] = [
     Refusal("buffers of the range are full", 11, 10),
     Refusal("checksum", file="segments/00000001/MANIFEST", offset=16, routes=b"\x80"),
-    ScanRequest(b"a", b"b", reverse=True, keys_only=True, limit=9, mode="snapshot", mark=b"mark"),
+    ScanRequest(b"a", b"b", reverse=True, keys_only=True, limit=9, mode="snapshot", cursor=b"mark"),
     Hello("shardstore 0.1.0"),
     Welcome(2**64 - 1, "store", b"\x80", "/data"),
     Routes(presplit([b"\x80"], 2).to_document(), {0: "ipc:///a", 1: "tcp://127.0.0.1:1"}),
@@ -42,11 +42,11 @@ DOCUMENTS: list[Any] = [
     Heartbeat(1, 255, 2**63, LeaseReport(4, 2, 1, 8), 3, "disk full"),
     Lease(8, 0),
     Assignments([], b"\x80", 2**63, 9, [ORDER], [5], 2**64 - 1),
-    Orders(ORDER, b"\x80"),
+    OrderMessage(ORDER, b"\x80"),
     Progress(3, {2: {"forgot": False}, 3: None}, [7], [2, 3], [8]),
     Retire(3, [2], b"\x80"),
     LoadReport(1, [RangeReport(2, 300, 200, 4, 5_000_000_000, 6, 70, 800, 9, 10, 11, [b"a", b"b"], b"z", [b"m"])]),
     OutcomeQuestion(2**64 - 1, 7, [b"", b"a", b"b", b""]),
-    OutcomeAnswer("not_applied"),
+    OutcomeReply("not_applied"),
     Statistics({"wal": {"lsn_durable": 7}, "ranges": [{"start": b""}]}),
 ]

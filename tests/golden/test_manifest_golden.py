@@ -10,7 +10,7 @@ from shardstore.identifiers import RequestId
 from shardstore.tables.manifest import Manifest, read_manifest
 from shardstore.tables.table_format import TableRecord
 from shardstore.workers.ranges.dedup import DedupWindow, Noted
-from shardstore.workers.segment.publishing import publish_manifest
+from shardstore.workers.segment.manifest_writer import publish_manifest
 from tests.unit.faulty_filesystem import FaultyFilesystem
 
 GOLDEN = Path(__file__).parent / "manifest-v4.bin"

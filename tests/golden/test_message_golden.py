@@ -13,6 +13,8 @@ from shardstore.wire.messages import decode, encode
 from tests.golden.documents import DOCUMENTS
 
 GOLDEN = Path(__file__).parent
+NAMES_NOW = {"Orders": "OrderMessage", "OutcomeAnswer": "OutcomeReply"}
+"""Kinds of documents that had another name when the golden file was made. Their bytes are the same."""
 DOUBT = OutcomeToken([PartInDoubt(2**64 - 1, 7, b"key"), PartInDoubt(5, 2**40, b"k", [b"l", b"m"])], 3, 1)
 TOKEN = ResumePoint(b"a", b"b", True, False, 9, "fail_fast", b"a", b"c")
 COLUMNS: dict[str, list[bytes | None]] = {
@@ -29,7 +31,7 @@ def test_document_is_its_line_of_the_golden_file(number: int) -> None:
     line = (GOLDEN / "messages-v6.txt").read_text().splitlines()[number]
     name, _, digits = line.partition(" ")
     document = DOCUMENTS[number]
-    assert (name, digits) == (type(document).__name__, encode(document).hex())
+    assert (NAMES_NOW.get(name, name), digits) == (type(document).__name__, encode(document).hex())
     assert decode(type(document), bytes.fromhex(digits)) == document
 
 

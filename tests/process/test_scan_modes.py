@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from shardstore import Client, LocalCluster, ScanInvalidated, ScanMode
-from shardstore.limits import ISOLATION_LEASE_NS, SCAN_PAGE_ENTRIES, SECOND_NS
+from shardstore.limits import ISOLATION_NS_MAX, SCAN_PAGE_ENTRIES, SECOND_NS
 from tests.process.clusters import kill
 
 pytestmark = pytest.mark.slow
@@ -114,7 +114,7 @@ def test_writers_wait_for_an_isolation_and_not_longer(cluster: LocalCluster, db:
     assert not seconds
     shown += scan
     assert shown == OLD
-    writer.join(timeout=ISOLATION_LEASE_NS / SECOND_NS / 2)
+    writer.join(timeout=ISOLATION_NS_MAX / SECOND_NS / 2)
     assert seconds
 
 
@@ -127,5 +127,5 @@ def test_a_client_that_dies_keeps_nobody_waiting(cluster: LocalCluster, db: Clie
     )
     dead = subprocess.run([sys.executable, "-c", program, cluster.url], check=False, timeout=60)
     assert dead.returncode == -9
-    assert seconds_of_a_put(db) < ISOLATION_LEASE_NS / SECOND_NS / 2
+    assert seconds_of_a_put(db) < ISOLATION_NS_MAX / SECOND_NS / 2
     assert db.stats()[0]["scans"]["open"] == 0

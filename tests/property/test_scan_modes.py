@@ -11,7 +11,7 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shardstore.limits import ISOLATION_LEASE_NS, KIB, SCAN_ABANDONED_NS, SCAN_LEASE_NS
+from shardstore.limits import ISOLATION_NS_MAX, KIB, SCAN_ABANDONED_NS, SCAN_IDLE_NS
 from shardstore.options import Durability, ScanMode
 from shardstore.wire.wire_format import Op, Status
 from shardstore.workers.overlay import overlay
@@ -33,7 +33,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("page"), st.integers(0, 9)),
     st.tuples(st.just("page"), st.integers(0, 9)),
     st.tuples(st.just("leave"), st.integers(0, 9)),
-    st.tuples(st.just("wait"), st.sampled_from([ISOLATION_LEASE_NS, SCAN_LEASE_NS, SCAN_ABANDONED_NS])),
+    st.tuples(st.just("wait"), st.sampled_from([ISOLATION_NS_MAX, SCAN_IDLE_NS, SCAN_ABANDONED_NS])),
 )
 
 
@@ -101,7 +101,7 @@ class World:
 
     def isolating(self) -> list[Modelled]:
         """The scans that keep writers waiting; at most one."""
-        until_ns = self.worker.now_ns - ISOLATION_LEASE_NS
+        until_ns = self.worker.now_ns - ISOLATION_NS_MAX
         found = [each for each in self.scans if each.scan.mode == ScanMode.FULL_ISOLATION and each.opened_ns > until_ns]
         assert len(found) <= 1
         return found
@@ -135,18 +135,18 @@ class World:
         elif scan.mode == ScanMode.FAIL_FAST:
             self.leave(modelled)
         else:
-            assert not scan.mark, "nothing is held for a scan that is done"
+            assert not scan.cursor, "nothing is held for a scan that is done"
 
     def allowed(self, modelled: Modelled) -> set[Status]:
         """The allowed statuses of a page."""
         mode, now_ns = modelled.scan.mode, self.worker.now_ns
-        if not modelled.scan.mark:
+        if not modelled.scan.cursor:
             alone = mode != ScanMode.FULL_ISOLATION or not self.isolating()
             return {Status.OK} if alone else {Status.OK, Status.BUSY}  # OK if there is only one page
-        if mode == ScanMode.SNAPSHOT and now_ns >= modelled.paged_ns + SCAN_LEASE_NS + SCAN_ABANDONED_NS:
+        if mode == ScanMode.SNAPSHOT and now_ns >= modelled.paged_ns + SCAN_IDLE_NS + SCAN_ABANDONED_NS:
             return {Status.OK, Status.SCAN_INVALIDATED}  # once the worker checks
         ended = (mode == ScanMode.FAIL_FAST and modelled.state != self.state) or (
-            mode == ScanMode.FULL_ISOLATION and now_ns >= modelled.opened_ns + ISOLATION_LEASE_NS
+            mode == ScanMode.FULL_ISOLATION and now_ns >= modelled.opened_ns + ISOLATION_NS_MAX
         )
         return {Status.SCAN_INVALIDATED} if ended else {Status.OK}
 

@@ -137,7 +137,7 @@ class World:
             for request in self.driver.session._sender.requests()
             if request.state is RequestState.SENT
         )
-        for channel in self.driver.session._routing.channels.values():
+        for channel in self.driver.session._lane_map.channels.values():
             assert channel.in_flight == sent[channel.link, False]
             assert channel.barriers_free == sent[channel.link, True]
 

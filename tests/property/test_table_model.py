@@ -18,7 +18,7 @@ from shardstore.tables.table_format import Entries, FixedItems
 from shardstore.tables.table_reader import Table
 from shardstore.wire.columns import decode
 from shardstore.workers.segment.key_prefixes import shared_bytes
-from shardstore.workers.segment.merge import merge
+from shardstore.workers.segment.merge import merge_entries
 from shardstore.workers.segment.tombstones import without_needless_tombstones
 from tests.unit.table_samples import prefix_bytes_of, table_of
 
@@ -146,15 +146,15 @@ def test_all_merges_agree_with_a_dictionary(batches: list[list[bytes]], prefix: 
     as_fixed = [Entries(array_of(items), array_of(column)) for items, column in sources]
     as_mixed = [Entries(array_of(items), column) for items, column in with_deletions]
     as_any = [Entries(items, column) for items, column in with_deletions]
-    assert pairs(merge(as_fixed)) == model(sources)
-    assert pairs(merge(as_mixed)) == pairs(merge(as_any)) == model(with_deletions)
-    assert pairs(merge([*as_any, *as_fixed, *as_mixed])) == model([*with_deletions, *sources, *with_deletions])
+    assert pairs(merge_entries(as_fixed)) == model(sources)
+    assert pairs(merge_entries(as_mixed)) == pairs(merge_entries(as_any)) == model(with_deletions)
+    assert pairs(merge_entries([*as_any, *as_fixed, *as_mixed])) == model([*with_deletions, *sources, *with_deletions])
     alive = [(key, value) for key, value in model(with_deletions) if value is not TOMBSTONE]
     assert pairs(alive_of(as_mixed)) == pairs(alive_of(as_any)) == alive
 
 
 def alive_of(sources: Sequence[Entries]) -> Entries:
-    return without_needless_tombstones(merge(sources), [])
+    return without_needless_tombstones(merge_entries(sources), [])
 
 
 def array_of(items: list[bytes]) -> FixedItems:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shardstore.errors import Corruption
 from shardstore.workers.wal.log_document import LogDocument, publish_log_document, read_log_document
 from shardstore.workers.wal.reader import LsnInterval, first_lsns, records_of
-from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, DamagedHeader, decode_file_header, record_at
+from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, DamagedHeader, decode_file_header, log_record_at
 from shardstore.workers.wal.writer import WalWriter
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.wal_driver import (
@@ -101,7 +101,7 @@ class Place:
 def records_in_file(path: str, content: bytes) -> list[Place]:
     places, offset = [], FILE_HEADER_BYTES
     while offset < len(content):
-        record = record_at(memoryview(content), offset, LOG_ID)
+        record = log_record_at(memoryview(content), offset, LOG_ID)
         places.append(Place(path, offset, offset + record.size, record.lsn, record.lsn_durable))
         offset += record.size
     return places

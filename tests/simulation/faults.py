@@ -23,8 +23,8 @@ STAGE_NS = 200 * MILLISECOND_NS
 """How long a fault waits for a stage of a change."""
 STRANDED_NS = SECOND_NS
 """Maximum time for which replies are held back."""
-ADOPTION_CALLS_MAX = 24
-"""Maximum number of file calls of an adoption job before power is lost."""
+MATERIALISATION_CALLS_MAX = 24
+"""Maximum number of file calls of a materialisation job before power is lost."""
 
 
 class Faults:
@@ -145,8 +145,8 @@ class Faults:
         break_off()
         return change is not None
 
-    def lose_power_in_adoption(self) -> bool:
-        """Lose power between two file calls of an adoption job."""
+    def lose_power_in_materialisation(self) -> bool:
+        """Lose power between two file calls of a materialisation job."""
         world, change = self._world, self._some_change()
         if change is None:
             return False
@@ -155,7 +155,7 @@ class Faults:
         workers = [server for server in world.servers_of(change.children) if isinstance(server, Worker)]
         files = [worker.maintenance.filesystem for worker in workers if worker.maintenance is not None]
         for each in files:
-            each.crash_in = self._random.randint(1, ADOPTION_CALLS_MAX)
+            each.crash_in = self._random.randint(1, MATERIALISATION_CALLS_MAX)
         world.wait_for(lambda: not all(each.alive for each in files), STAGE_NS)
         world.lose_power()
         return True

@@ -3,7 +3,7 @@
 answers   no replies arrive during a change, and its workers end: retries and questions about outcomes reach the
           children of the ranges that applied the requests
 scans     long scans of small pages in every mode, while ranges change and others write keys not yet scanned
-power     everything ends between two file calls of an adoption job
+power     everything ends between two file calls of a materialisation job
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def _on_scans(swarm: Swarm, rng: random.Random) -> Swarm:
         weights={"scan": 4, "put": 4, "delete": 1, "flush": 1},
         faults=(),
         scan_page_entries=rng.choice((1, 2)),
-        scan_lease_ns=30 * SECOND_NS,
-        isolation_lease_ns=rng.choice((300 * MILLISECOND_NS, 5 * SECOND_NS)),
+        scan_idle_ns=30 * SECOND_NS,
+        isolation_ns_max=rng.choice((300 * MILLISECOND_NS, 5 * SECOND_NS)),
         scans_open_max=256,
         topology_changes=CHANGES,
         topology_interval_ns=rng.choice((10 * MILLISECOND_NS, 50 * MILLISECOND_NS)),
@@ -72,7 +72,7 @@ def _on_scans(swarm: Swarm, rng: random.Random) -> Swarm:
 def _on_power(swarm: Swarm, rng: random.Random) -> Swarm:
     return replace(
         swarm,
-        faults=("lose power in adoption",),
+        faults=("lose power in materialisation",),
         power_losses=(PowerLoss.CHAOS,),
         restart_ns_max=10 * MILLISECOND_NS,
         topology_changes=CHANGES,

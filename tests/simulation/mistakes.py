@@ -20,7 +20,7 @@ import shardstore.workers.wal.recovery
 from shardstore import router, workers
 from shardstore.client.calls.calls import ScanPage as PageCall
 from shardstore.client.session.effects import Connect
-from shardstore.client.session.joining import Joining
+from shardstore.client.session.router_contact import RouterContact
 from shardstore.errors import InvalidRequest
 from shardstore.files.documents import TEMPORARY_SUFFIX
 from shardstore.files.file_names import table_file
@@ -45,11 +45,11 @@ from shardstore.workers.overlay.immutable_run import ImmutableRun
 from shardstore.workers.overlay.overlay import Overlay
 from shardstore.workers.overlay.pin import DrainedRuns, Pin
 from shardstore.workers.ranges.dedup import DedupVerdict, DedupWindow
-from shardstore.workers.ranges.empty_spans import EmptySpans
+from shardstore.workers.ranges.empty_ranges import EmptyRanges
 from shardstore.workers.ranges.known_requests import KnownRequests
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
-from shardstore.workers.segment.merge import merge
+from shardstore.workers.segment.merge import merge_entries
 from shardstore.workers.segment.tombstones import without_needless_tombstones
 from shardstore.workers.serving.logged_write import LoggedWrite, reply_to
 from shardstore.workers.serving.open_scans import OpenScan, OpenScans
@@ -278,9 +278,9 @@ def _close_and_keep_page(scans: OpenScans, scan: OpenScan, why: str = "its last 
     scans.ahead._read = pages
 
 
-def _begin_anew(scans: OpenScans, owned: OwnedRange, mark: bytes, client: int, now_ns: int) -> OpenScan | None:
+def _begin_anew(scans: OpenScans, owned: OwnedRange, cursor: bytes, client: int, now_ns: int) -> OpenScan | None:
     """A scan that is no longer open continues with the present state of the range."""
-    return scans._scans.get(mark)
+    return scans._scans.get(cursor)
 
 
 def _replace_by_whatever_was_drained(pin: Pin, drained: DrainedRuns) -> None:
@@ -292,7 +292,7 @@ def _replace_by_whatever_was_drained(pin: Pin, drained: DrainedRuns) -> None:
 
 def _read_ahead_what_is_there_now(scans: ScanPath, request: ScanRequest) -> EncodedPage:
     """A page read ahead shows writes made since the first page of its scan."""
-    owned, _ = scans.open.seen_by(request.mark)
+    owned, _ = scans.open.seen_by(request.cursor)
     view = owned.view()
     while not view.sort(SORTED_A_TURN):
         pass
@@ -325,13 +325,13 @@ def _grant_at_once(accounts: Mapping[int, Account], plan: MemoryPlan) -> int:
     return max(0, plan.buffer_bytes - sum(reserved))
 
 
-_look = Joining._look
+_look = RouterContact._look
 
 
-def _look_as_another(joining: Joining, now_ns: int, **silence: bool) -> list[Connect]:
+def _look_as_another(contact: RouterContact, now_ns: int, **silence: bool) -> list[Connect]:
     """A client that goes to another url gets a new client id, and resends requests that may have been applied."""
-    effects = _look(joining, now_ns, **silence)
-    joining.client += len(effects) if joining.client else 0
+    effects = _look(contact, now_ns, **silence)
+    contact.client += len(effects) if contact.client else 0
     return effects
 
 
@@ -395,7 +395,7 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(DedupWindow, "note", _note_without_numbers),), needs=("strand answers",), first_seed=3
     ),
     "goes on believing that deleted keys stay so": Mistake(
-        (Patch(EmptySpans, "note_put", lambda spans, keys: None),), first_seed=15
+        (Patch(EmptyRanges, "note_put", lambda spans, keys: None),), first_seed=15
     ),
     "judges a condition without logged writes": Mistake(
         (Patch(WritePath, "_newest_logged", lambda writes, owned, key: None),), first_seed=3
@@ -435,7 +435,13 @@ MISTAKES: dict[str, Mistake] = {
         first_seed=23_493,
     ),
     "drops tombstones in drains": Mistake(
-        (Patch(workers.jobs.drain, "merge", lambda batches: without_needless_tombstones(merge(batches), [])),)
+        (
+            Patch(
+                workers.jobs.drain,
+                "merge_entries",
+                lambda batches: without_needless_tombstones(merge_entries(batches), []),
+            ),
+        )
     ),
     "drops tombstones in compactions over bottom mains": Mistake(
         (Patch(workers.jobs.merged_entries, "without_needless_tombstones", _keep_no_tombstone),), first_seed=39
@@ -459,14 +465,14 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(ScanPath, "_read_ahead", _read_ahead_what_is_there_now),)
     ),
     "keeps a page that it read ahead for a closed scan": Mistake((Patch(OpenScans, "close", _close_and_keep_page),)),
-    "goes on with a scan that it has closed": Mistake((Patch(OpenScans, "of_mark", _begin_anew),), first_seed=34),
-    "takes any state of a range for that of the mark": Mistake(
-        (Patch(workers.serving.scan_path, "_checked_state", lambda owned, mark: b"state"),)
+    "goes on with a scan that it has closed": Mistake((Patch(OpenScans, "of_cursor", _begin_anew),), first_seed=34),
+    "takes any state of a range for that of the cursor": Mistake(
+        (Patch(workers.serving.scan_path, "_checked_state", lambda owned, cursor: b"state"),)
     ),
     "lets writers into an isolated range": Mistake((Patch(OpenScans, "open_isolation", _isolate_nothing),)),
     "counts a lease twice": Mistake((Patch(router.budget, "lease_for", _count_leases_twice),), first_seed=8),
     "is another client where its router is now": Mistake(
-        (Patch(Joining, "_look", _look_as_another),), needs=("kill router", "break connection"), first_seed=2044
+        (Patch(RouterContact, "_look", _look_as_another),), needs=("kill router", "break connection"), first_seed=2044
     ),
     "grants at once after a restart of the router": Mistake(
         (Patch(router.budget, "free_bytes", _grant_at_once),), needs=("kill router",), first_seed=232

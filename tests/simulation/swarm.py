@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
+import shardstore.router.balancer
 import shardstore.router.policies.loads
-import shardstore.router.steering
 import shardstore.workers.core
 import shardstore.workers.load.meter
 import shardstore.workers.overlay.overlay
@@ -49,7 +49,7 @@ FAULTS = (
     "fill disk",
     "strike change",
     "strand answers",
-    "lose power in adoption",
+    "lose power in materialisation",
 )
 TOPOLOGY_CHANGES = ("split", "merge", "move", "add_worker", "drain_worker")
 OPERATIONS = (
@@ -58,7 +58,7 @@ OPERATIONS = (
 )
 
 POLICY_TIMES = (
-    (shardstore.router.steering, "LEAVING_LOOK_NS"),
+    (shardstore.router.balancer, "LEAVING_LOOK_NS"),
     (shardstore.router.policies.loads, "SETTLED_NS"),
     (shardstore.workers.load.meter, "LOAD_INTERVAL_NS"),
 )
@@ -105,8 +105,8 @@ class Swarm:
     power_losses: tuple[PowerLoss, ...]
     duration_ns: int
     scan_page_entries: int
-    scan_lease_ns: int
-    isolation_lease_ns: int
+    scan_idle_ns: int
+    isolation_ns_max: int
     scans_open_max: int
     runs_set_aside_max: int
     topology_changes: tuple[str, ...]
@@ -128,10 +128,10 @@ class Swarm:
             Patch(drain_pace, "PAUSE_DELTAS", max(1, self.deltas_max // 2)),
             Patch(shardstore.workers.ranges.owned_range, "DELTAS_STOP", 4 * self.deltas_max),
             Patch(shardstore.workers.serving.requests, "SCAN_PAGE_ENTRIES", self.scan_page_entries),
-            Patch(shardstore.workers.serving.open_scans, "SCAN_ABANDONED_NS", self.scan_lease_ns),
-            Patch(shardstore.workers.serving.open_scans, "SCAN_LEASE_NS", self.scan_lease_ns),
-            Patch(shardstore.workers.serving.scan_path, "SCAN_LEASE_NS", self.scan_lease_ns),
-            Patch(shardstore.workers.serving.open_scans, "ISOLATION_LEASE_NS", self.isolation_lease_ns),
+            Patch(shardstore.workers.serving.open_scans, "SCAN_ABANDONED_NS", self.scan_idle_ns),
+            Patch(shardstore.workers.serving.open_scans, "SCAN_IDLE_NS", self.scan_idle_ns),
+            Patch(shardstore.workers.serving.scan_path, "SCAN_IDLE_NS", self.scan_idle_ns),
+            Patch(shardstore.workers.serving.open_scans, "ISOLATION_NS_MAX", self.isolation_ns_max),
             Patch(dedup, "LIMITS", self.windows),
             Patch(window_share, "MINUTE_NS", self.window_minute_ns),
             Patch(shardstore.workers.overlay.overlay, "RUNS_SET_ASIDE_MAX", self.runs_set_aside_max),
@@ -189,8 +189,8 @@ def _drawn(seed: int) -> Swarm:
         power_losses=tuple(mode for mode in PowerLoss if rng.random() < 0.6) or (PowerLoss.CHAOS,),
         duration_ns=rng.choice((2 * SECOND_NS, 6 * SECOND_NS)),
         scan_page_entries=rng.choice((1, 2, 5, 20)),
-        scan_lease_ns=rng.choice((100 * MILLISECOND_NS, 30 * SECOND_NS)),
-        isolation_lease_ns=rng.choice((20 * MILLISECOND_NS, 300 * MILLISECOND_NS, 5 * SECOND_NS)),
+        scan_idle_ns=rng.choice((100 * MILLISECOND_NS, 30 * SECOND_NS)),
+        isolation_ns_max=rng.choice((20 * MILLISECOND_NS, 300 * MILLISECOND_NS, 5 * SECOND_NS)),
         scans_open_max=rng.choice((1, 3, 256)),
         runs_set_aside_max=rng.choice((0, 1, 4)),
         topology_changes=tuple(change for change in TOPOLOGY_CHANGES if rng.random() < 0.6),

@@ -8,13 +8,13 @@ from typing import Any
 
 import shardstore.client.session.requests_of_calls
 import shardstore.router.topology_changes
-import shardstore.workers.jobs.adopt
 import shardstore.workers.jobs.clipped_record
-import shardstore.workers.topology.changes
+import shardstore.workers.jobs.materialise
+import shardstore.workers.topology.local_changes
 from shardstore import router, workers
 from shardstore.client.calls.calls import EndScan, ScanPage
+from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Request
-from shardstore.client.session.routing import Routing
 from shardstore.files.file_names import SEGMENTS, manifest
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
@@ -25,15 +25,15 @@ from shardstore.tables.open_tables import OpenTables
 from shardstore.tables.table_format import TableRecord
 from shardstore.wire.topology import Change, Order
 from shardstore.wire.wire_format import Header, Op
-from shardstore.workers.jobs.specs import AdoptSpec
+from shardstore.workers.jobs.specs import MaterialiseSpec
 from shardstore.workers.overlay.overlay import fill
 from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.role import FINAL, WAITING
 from shardstore.workers.serving.reply import Asker
-from shardstore.workers.topology.changes import Changes
 from shardstore.workers.topology.holdings import Holdings
+from shardstore.workers.topology.local_changes import LocalChanges
 from tests.simulation import servers
 from tests.simulation.mistakes import Mistake
 from tests.simulation.sim_filesystem import SimFilesystem
@@ -47,7 +47,7 @@ def _serve_the_fenced(holdings: Holdings, asker: Asker, frames: list[bytes]) -> 
     return owned if is_served else None
 
 
-def _windows_known(changes: Changes, order: Order, child: OwnedRange) -> list[DedupWindow]:
+def _windows_known(changes: LocalChanges, order: Order, child: OwnedRange) -> list[DedupWindow]:
     """The child adopts what is known at once, and does not wait until all parents are fenced."""
     parents = order.change.parents_over(child.key_range)
     here = [changes._ranges[parent.segment].dedup for parent in parents if parent.segment in changes._ranges]
@@ -55,7 +55,7 @@ def _windows_known(changes: Changes, order: Order, child: OwnedRange) -> list[De
     return [*here, *told]
 
 
-def _adopt_without_windows(changes: Changes, order: Order, lsn_durable: int) -> None:
+def _adopt_without_windows(changes: LocalChanges, order: Order, lsn_durable: int) -> None:
     """The child does not know the requests that its parents applied until it is opened again."""
     waiting = [(child, child.dedup) for child in changes._here(order.change.children) if child.role is WAITING]
     _adopt(changes, order, lsn_durable)
@@ -63,12 +63,12 @@ def _adopt_without_windows(changes: Changes, order: Order, lsn_durable: int) -> 
         child.dedup = dedup
 
 
-_adopt = Changes._adopt
+_adopt = LocalChanges._adopt
 
 
-def _spec_without_window(*arguments: Any) -> AdoptSpec:
+def _spec_without_window(*arguments: Any) -> MaterialiseSpec:
     """The manifest of the child lacks the requests that its parents applied."""
-    return replace(AdoptSpec(*arguments), dedup={})
+    return replace(MaterialiseSpec(*arguments), dedup={})
 
 
 class PublishesChildrenFirst(SimFilesystem):
@@ -79,22 +79,22 @@ class PublishesChildrenFirst(SimFilesystem):
             super().sync_directory(path)
 
 
-def _fence_at_once(changes: Changes, change: Change, *arguments: Any) -> list[Effect]:
+def _fence_at_once(changes: LocalChanges, change: Change, *arguments: Any) -> list[Effect]:
     """A scan that isolates a parent does not keep writes out of the child."""
     for parent in changes._here(change.parents):
         parent.end_isolation()
     return _fence(changes, change, *arguments)
 
 
-_fence = Changes._fence
+_fence = LocalChanges._fence
 
 
-def _page_by_the_map(page: ScanPage, routing: Routing, op: Op, call: ScanPage | EndScan) -> Request:
+def _page_by_the_map(page: ScanPage, lane_map: LaneMap, op: Op, call: ScanPage | EndScan) -> Request:
     """The next page is requested from the present owner of its keys, as if it were the first."""
     if call is not page:
-        return _of_page(page, routing, op, call)
-    anew = replace(page, mark=b"", owner=None)
-    request = _of_page(anew, routing, op, anew)
+        return _of_page(page, lane_map, op, call)
+    anew = replace(page, cursor=b"", owner=None)
+    request = _of_page(anew, lane_map, op, anew)
     request.calls = [page]
     return request
 
@@ -155,19 +155,21 @@ _clipped = workers.jobs.clipped_record.clipped
 
 TOPOLOGY_MISTAKES: dict[str, Mistake] = {
     "lets a fenced parent accept writes": Mistake((Patch(Holdings, "_former_of", _serve_the_fenced),), first_seed=2),
-    "adopts before all parents are fenced": Mistake((Patch(Changes, "_windows", _windows_known),)),
+    "adopts before all parents are fenced": Mistake((Patch(LocalChanges, "_windows", _windows_known),)),
     "forgets the dedup window when a child is adopted": Mistake(
-        (Patch(Changes, "_adopt", _adopt_without_windows),), needs=("break connection",), first_seed=261
+        (Patch(LocalChanges, "_adopt", _adopt_without_windows),), needs=("break connection",), first_seed=261
     ),
     "forgets the dedup window in the manifest of a child": Mistake(
-        (Patch(workers.topology.changes, "AdoptSpec", _spec_without_window),), needs=("strand answers",), first_seed=3
+        (Patch(workers.topology.local_changes, "MaterialiseSpec", _spec_without_window),),
+        needs=("strand answers",),
+        first_seed=3,
     ),
     "publishes a child before its tables are durable": Mistake(
         (Patch(servers, "SimFilesystem", PublishesChildrenFirst),),
-        needs=("lose power in adoption", "CHAOS"),
+        needs=("lose power in materialisation", "CHAOS"),
         first_seed=678,
     ),
-    "fences an isolated range": Mistake((Patch(Changes, "_fence", _fence_at_once),), first_seed=1),
+    "fences an isolated range": Mistake((Patch(LocalChanges, "_fence", _fence_at_once),), first_seed=1),
     "goes on with a held scan by the new map": Mistake(
         (Patch(shardstore.client.session.requests_of_calls, "_of_page", _page_by_the_map),)
     ),
@@ -175,12 +177,12 @@ TOPOLOGY_MISTAKES: dict[str, Mistake] = {
         (Patch(router.topology_changes, "stage_of", _materialised_when_drained),)
     ),
     "retires a parent before the change is over": Mistake((Patch(TopologyChanges, "progress", _retire_when_drained),)),
-    "adopts the files of parents that are not drained": Mistake(
-        (Patch(workers.topology.changes, "_is_drained", lambda parent: parent.role is FINAL),)
+    "materialises from the files of parents that are not drained": Mistake(
+        (Patch(workers.topology.local_changes, "_is_drained", lambda parent: parent.role is FINAL),)
     ),
     "forgets changes when the router starts": Mistake(
         (Patch(TopologyChanges, "__init__", _begin_without_changes),), needs=("strike change",), first_seed=14
     ),
     "reads of parents only what is drained": Mistake((Patch(Inheritance, "get_many", _get_from_files),), first_seed=7),
-    "takes tables of a parent as they are": Mistake((Patch(workers.jobs.adopt, "clipped", _unclipped),)),
+    "takes tables of a parent as they are": Mistake((Patch(workers.jobs.materialise, "clipped", _unclipped),)),
 }

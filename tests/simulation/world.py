@@ -297,7 +297,7 @@ class World:
         self._closing = True
         clients = self.clients.values()
         self._until_nothing(lambda: "operations without an end" if any(client.actors for client in clients) else "")
-        self.advance(self.host.clock.now_ns() + 2 * self.swarm.scan_lease_ns)  # this ends the scans of killed clients
+        self.advance(self.host.clock.now_ns() + 2 * self.swarm.scan_idle_ns)  # this ends the scans of killed clients
 
     def _close(self) -> None:
         done: list[str] = []

@@ -67,7 +67,7 @@ def stats(db: Client) -> None:
     figures = db.stats()
     assert_type(figures, Stats)
     router = figures["router"]
-    if "sessions" in router:
+    if "clients" in router:
         assert_type(router, RouterStats)
         assert_type(router["changes"]["under_way"][0]["age_ns"], int | None)
     for process in figures.values():

@@ -17,8 +17,8 @@ from shardstore.outcome import Ending
 from shardstore.wire import columns
 from shardstore.wire.admin_messages import AdminReply, AdminRequest
 from shardstore.wire.messages import (
-    OutcomeAnswer,
     OutcomeQuestion,
+    OutcomeReply,
     Refusal,
     Routes,
     ScanRequest,
@@ -54,7 +54,7 @@ class FakeCluster:
     """Ranges that start at "", "40", "80" and "c0", on two workers.
 
     A change of ranges (`split`, `merge`, `move`) is published at once. Until `fence` only the parents serve; after it
-    only the children do, and they know the requests that were applied. Former segments serve pages with a mark until
+    only the children do, and they know the requests that were applied. Former segments serve pages with a cursor until
     `forget_former`.
 
     `script` holds what happens to the next routed requests, None for nothing special; a scan's preparation of the next
@@ -195,7 +195,7 @@ class FakeCluster:
         if header.segment in self._parents:
             return None
         route = self.route_map.route_of_segment(header.segment) or self._fencing.get(header.segment)
-        if route is None and header.op in (Op.SCAN, Op.END_SCAN) and decode(ScanRequest, frames[1]).mark:
+        if route is None and header.op in (Op.SCAN, Op.END_SCAN) and decode(ScanRequest, frames[1]).cursor:
             return self._former.get(header.segment)
         return route
 
@@ -232,7 +232,7 @@ class FakeCluster:
         if header.op == Op.SCAN:
             return self._scan(header, frames)
         if header.op == Op.END_SCAN:
-            self.scans_ended.append(decode(ScanRequest, frames[1]).mark)
+            self.scans_ended.append(decode(ScanRequest, frames[1]).cursor)
         if header.op == Op.STATS:
             return self._answer(header, [encode(Statistics({"worker": header.epoch - 1}))])
         return self._answer(header, [])
@@ -289,7 +289,7 @@ class FakeCluster:
         if not is_applied:
             self.barred.add(identity)
         ending = Ending.APPLIED if is_applied else Ending.NOT_APPLIED
-        return self._answer(header, [encode(OutcomeAnswer(ending.value))])
+        return self._answer(header, [encode(OutcomeReply(ending.value))])
 
     def _get(self, header: Header, frames: Frames) -> Frames:
         keys = self._keys(header, frames)[: self.values_max]
@@ -310,17 +310,17 @@ class FakeCluster:
         limit = min(asked.limit or self.page_entries, self.page_entries)
         page, more = (keys[-limit:], keys[:-limit]) if asked.reverse else (keys[:limit], keys[limit:])
         resume = b"" if not more else page[0] if asked.reverse else page[-1] + b"\0"
-        mark = b"mark of %d" % header.segment
-        assert asked.mark in (b"", mark), "a mark belongs to one segment"
+        cursor = b"cursor of %d" % header.segment
+        assert asked.cursor in (b"", cursor), "a cursor belongs to one segment"
         if asked.mode == ScanMode.LIVE or (asked.mode != ScanMode.FAIL_FAST and (not more or len(page) == asked.limit)):
-            mark = b""
+            cursor = b""
         if not page:
-            return self._answer(header, [b"", b"", resume, mark])
+            return self._answer(header, [b"", b"", resume, cursor])
         key_column = columns.encode(page)
         value_column = columns.encode([b"" if asked.keys_only else self.data[key] for key in page])
         flags = int(Flag.KEYS_FIXED) * key_column.fixed | int(Flag.VALUES_FIXED) * value_column.fixed
         return self._answer(
-            header, [key_column.frame, value_column.frame, resume, mark], flags=flags, entries=len(page)
+            header, [key_column.frame, value_column.frame, resume, cursor], flags=flags, entries=len(page)
         )
 
     def _keys(self, header: Header, frames: Frames) -> list[bytes]:

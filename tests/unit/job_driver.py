@@ -26,7 +26,7 @@ from shardstore.workers.jobs.specs import (
     SegmentDrain,
     Spec,
 )
-from shardstore.workers.segment.publishing import create_segment
+from shardstore.workers.segment.manifest_writer import create_segment
 from shardstore.workers.wal.log_document import LogDocument, publish_log_document
 from shardstore.workers.wal.record_format import RecordKind
 from shardstore.workers.wal.writer import WalWriter

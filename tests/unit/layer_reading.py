@@ -10,7 +10,7 @@ from shardstore.tables.column_items import as_list
 from shardstore.tables.segment import Segment
 from shardstore.tables.stretches import Ordered, stretch_of
 from shardstore.tables.table_reader import Table
-from shardstore.workers.segment.merge import merge
+from shardstore.workers.segment.merge import merge_entries
 
 
 def content_of(*oldest_to_newest: Ordered, key_range: KeyRange = EVERYTHING) -> dict[bytes, Stored]:
@@ -18,7 +18,7 @@ def content_of(*oldest_to_newest: Ordered, key_range: KeyRange = EVERYTHING) -> 
     columns = [column for layer in oldest_to_newest for column in layer.columns(key_range)]
     if not columns:
         return {}
-    keys, values = merge(columns)
+    keys, values = merge_entries(columns)
     return dict(zip(as_list(keys), as_list(values), strict=True))  # type: ignore[arg-type]
 
 

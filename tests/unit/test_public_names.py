@@ -35,7 +35,7 @@ def test_nothing_is_loaded_that_is_not_used() -> None:
     assert "shardstore.client.blocking.client" in client
     assert not client & {"asyncio", "psutil", "shardstore.cluster", "importlib.metadata"}
     command = loaded_by(
-        "import shardstore.cli.commands, shardstore.client.blocking.connecting; "
+        "import shardstore.cli.commands, shardstore.client.blocking.connect; "
         "from shardstore.client import surroundings; "
         "surroundings.SocketTransport().close(); surroundings.SystemEntropy().below(7)"
     )

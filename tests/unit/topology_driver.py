@@ -273,7 +273,7 @@ class TopologyDriver:
 
     def begin(self, change: Change) -> Change:
         """Begin a change, even if no policy would plan it."""
-        self._take_of_router(self.router._steering.begin(change, "asked for", self.now_ns))
+        self._take_of_router(self.router._balancer.begin(change, "asked for", self.now_ns))
         return change
 
     def split(self, key: bytes, worker: int | None = None) -> Change:
@@ -283,15 +283,15 @@ class TopologyDriver:
 
     def split_into(self, keys: Sequence[bytes], workers: Sequence[int]) -> Change:
         """Begin a split into several children."""
-        return self.begin(change_plan.split(self.topology, keys, workers))
+        return self.begin(change_plan.split_change(self.topology, keys, workers))
 
     def merge(self, key: bytes) -> Change:
         """Begin a merge."""
-        return self.begin(change_plan.merge(self.topology, key))
+        return self.begin(change_plan.merge_change(self.topology, key))
 
     def move(self, key: bytes, worker: int) -> Change:
         """Begin a move."""
-        return self.begin(change_plan.move(self.topology, key, worker))
+        return self.begin(change_plan.move_change(self.topology, key, worker))
 
     def owned(self, segment: int) -> OwnedRange:
         """The range of a segment, wherever it is."""
@@ -372,11 +372,11 @@ class TopologyDriver:
         return self.ask(Op.SCAN, [encode_message(request)], route)
 
     def page(self, request: ScanRequest, route: Route) -> tuple[dict[bytes, bytes], bytes, bytes]:
-        """Read one page; returns its entries, resume key and mark."""
+        """Read one page; returns its entries, resume key and cursor."""
         return self.page_of(self.ask_scan(request, route))
 
     def page_of(self, sequence: int) -> tuple[dict[bytes, bytes], bytes, bytes]:
-        """The page in the reply to a SCAN, its resume key and its mark."""
+        """The page in the reply to a SCAN, its resume key and its cursor."""
         header, frames = self.answer(sequence)
         assert header.status == Status.OK, Status(header.status)
         if not header.entries:

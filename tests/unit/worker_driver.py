@@ -33,8 +33,8 @@ from shardstore.wire.columns import decode, encode, encode_variable
 from shardstore.wire.messages import (
     Assignment,
     Assignments,
-    OutcomeAnswer,
     OutcomeQuestion,
+    OutcomeReply,
     Refusal,
     ScanRequest,
     Statistics,
@@ -203,7 +203,7 @@ class WorkerDriver:
         assert header.status == Status.OK, header
         if header.op == Op.COMPARE_AND_SET:
             return bool(header.entries)
-        return int(frames[1]) if header.op == Op.INCREMENT else decode_message(OutcomeAnswer, frames[1]).ending
+        return int(frames[1]) if header.op == Op.INCREMENT else decode_message(OutcomeReply, frames[1]).ending
 
     def _ask_of_one(self, op: Op, key: bytes, frame: bytes, **fields: int) -> int:
         flags = Flag.KEYS_FIXED | fields.pop("flags", 0)
@@ -222,7 +222,7 @@ class WorkerDriver:
         return self.scan_page(request, **fields)[:2]
 
     def scan_page(self, request: ScanRequest, **fields: int) -> tuple[list[tuple[bytes, bytes]], bytes, bytes]:
-        """Read one page; returns its entries, its resume key and its mark."""
+        """Read one page; returns its entries, its resume key and its cursor."""
         header, frames = self.answer(self.ask(Op.SCAN, [encode_message(request)], **fields))
         assert header.status == Status.OK
         if not header.entries:

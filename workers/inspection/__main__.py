@@ -10,8 +10,8 @@ import sys
 from shardstore.errors import Corruption, ShardstoreError
 from shardstore.options import InspectionOptions, from_argument
 from shardstore.system.posix_filesystem import PosixFilesystem
+from shardstore.workers.inspection.findings_text import as_json, as_lines
 from shardstore.workers.inspection.inspect import inspect
-from shardstore.workers.inspection.rendering import as_json, as_lines
 
 EXIT_FAILED = 3
 

@@ -16,7 +16,7 @@ from shardstore.workers.wal.record_format import (
     FileHeader,
     RecordKind,
     file_header_in,
-    record_at,
+    log_record_at,
 )
 from shardstore.workers.wal.scan import TailPolicy, judge_end, scan_file
 
@@ -48,7 +48,7 @@ def _records(data: memoryview, header: FileHeader) -> Iterator[dict[str, Any]]:
     offset, lsn = FILE_HEADER_BYTES, header.lsn_first
     while offset < len(data):
         try:
-            record = record_at(data, offset, header.log_id)
+            record = log_record_at(data, offset, header.log_id)
         except DamagedRecord:
             return
         if record.lsn != lsn:
@@ -91,7 +91,7 @@ def _judge(filesystem: Filesystem, path: str, header: FileHeader, facts: dict[st
 
 def _what_is_wrong(data: memoryview, offset: int, header: FileHeader) -> str:
     try:
-        record = record_at(data, offset, header.log_id)
+        record = log_record_at(data, offset, header.log_id)
     except DamagedRecord as damage:
         return f"torn, never known to be on stable storage: {damage}"
     return f"torn, never known to be on stable storage: LSN {record.lsn} is out of order"

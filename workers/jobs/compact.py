@@ -31,7 +31,7 @@ from shardstore.workers.jobs.merged_entries import MergedEntries
 from shardstore.workers.jobs.output import Numbers, Output
 from shardstore.workers.jobs.part_sizes import drawn_sizes, sized
 from shardstore.workers.jobs.specs import CompactionKind, CompactResult, CompactSpec
-from shardstore.workers.segment.publishing import publish_manifest
+from shardstore.workers.segment.manifest_writer import publish_manifest
 
 CACHE_BYTES = 64 * MIB
 

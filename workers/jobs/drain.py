@@ -31,8 +31,8 @@ from shardstore.workers.jobs.figures import JobFigures
 from shardstore.workers.jobs.output import Numbers, Output
 from shardstore.workers.jobs.specs import DrainedTable, DrainResult, DrainSpec, SegmentDrain
 from shardstore.workers.jobs.tasks import RunTasks, Task, one_after_the_other
-from shardstore.workers.segment.merge import merge
-from shardstore.workers.segment.publishing import publish_manifest
+from shardstore.workers.segment.manifest_writer import publish_manifest
+from shardstore.workers.segment.merge import merge_entries
 from shardstore.workers.segment.tombstones import without_needless_tombstones
 from shardstore.workers.wal.reader import LsnInterval, records_of
 from shardstore.workers.wal.record_format import Record, RecordKind
@@ -120,7 +120,7 @@ def _drain_segment(
     output = Output(filesystem, options, manifest, Numbers.OF_DRAINS)
     written: list[DrainedTable] = []
     for interval, batches in pieces:
-        merged = merge(batches) if batches else Entries([], [])
+        merged = merge_entries(batches) if batches else Entries([], [])
         yield None
         entries = without_needless_tombstones(merged, map(tables.table, (*manifest.tables, *output.tables)))
         yield None

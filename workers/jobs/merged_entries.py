@@ -17,7 +17,7 @@ from shardstore.key_range import KeyRange
 from shardstore.limits import MIB
 from shardstore.tables.table_format import Entries, Integers, Keys, Values
 from shardstore.tables.table_reader import Table
-from shardstore.workers.segment.merge import merge
+from shardstore.workers.segment.merge import merge_entries
 from shardstore.workers.segment.table_writer import SLICE_ENTRIES
 from shardstore.workers.segment.tombstones import without_needless_tombstones
 
@@ -78,7 +78,7 @@ class MergedEntries:
     def _read(self, stretch: MergeStretch) -> None:
         columns = [table.entries(stretch.key_range) for table in self._tables if _may_overlap(table, stretch.key_range)]
         filled = [entries for entries in columns if len(entries.keys)]
-        merged = merge(filled) if len(filled) > 1 else (*filled, Entries([], []))[0]
+        merged = merge_entries(filled) if len(filled) > 1 else (*filled, Entries([], []))[0]
         self._entries = without_needless_tombstones(merged, self._older)
         self._bytes_before = _bytes_before(self._entries)
         self._stretch = stretch

@@ -8,12 +8,20 @@ from typing import assert_never
 from shardstore.errors import Corruption
 from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
-from shardstore.workers.jobs.adopt import adopt
 from shardstore.workers.jobs.compact import compact
 from shardstore.workers.jobs.drain import drain
+from shardstore.workers.jobs.materialise import materialise
 from shardstore.workers.jobs.release import release
 from shardstore.workers.jobs.retire import retire
-from shardstore.workers.jobs.specs import AdoptSpec, CompactSpec, DrainSpec, JobResult, ReleaseSpec, RetireSpec, Spec
+from shardstore.workers.jobs.specs import (
+    CompactSpec,
+    DrainSpec,
+    JobResult,
+    MaterialiseSpec,
+    ReleaseSpec,
+    RetireSpec,
+    Spec,
+)
 from shardstore.workers.jobs.tasks import RunTasks, one_after_the_other
 
 
@@ -42,8 +50,8 @@ def _job(
             return (yield from compact(spec, filesystem, options))
         case ReleaseSpec():
             return (yield from release(spec, filesystem))
-        case AdoptSpec():
-            return (yield from adopt(spec, filesystem))
+        case MaterialiseSpec():
+            return (yield from materialise(spec, filesystem))
         case RetireSpec():
             return (yield from retire(spec, filesystem))
         case _:

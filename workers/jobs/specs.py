@@ -91,7 +91,7 @@ class ReleaseSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class AdoptSpec:
+class MaterialiseSpec:
     """Make a segment from the files of its parents, with the keys from `start` to `end` (excluded; empty: no end).
 
     The parents are contiguous and in key order, and their manifests are final. `dedup` is that of the new segment.
@@ -162,7 +162,7 @@ class ReleaseResult:
 
 
 @dataclass(frozen=True, slots=True)
-class AdoptResult:
+class MaterialiseResult:
     """The published manifest of the new segment."""
 
     manifest: Manifest
@@ -173,16 +173,16 @@ class RetireResult:
     """The segments were removed; there is nothing more to report."""
 
 
-Spec: TypeAlias = DrainSpec | CompactSpec | ReleaseSpec | AdoptSpec | RetireSpec
-JobResult: TypeAlias = DrainResult | CompactResult | ReleaseResult | AdoptResult | RetireResult
+Spec: TypeAlias = DrainSpec | CompactSpec | ReleaseSpec | MaterialiseSpec | RetireSpec
+JobResult: TypeAlias = DrainResult | CompactResult | ReleaseResult | MaterialiseResult | RetireResult
 
-_SPECS: dict[int, type[Spec]] = {1: DrainSpec, 2: CompactSpec, 3: ReleaseSpec, 4: AdoptSpec, 5: RetireSpec}
+_SPECS: dict[int, type[Spec]] = {1: DrainSpec, 2: CompactSpec, 3: ReleaseSpec, 4: MaterialiseSpec, 5: RetireSpec}
 _NUMBERS = {kind: number for number, kind in _SPECS.items()}
 _RESULTS: dict[type[Spec], type[JobResult]] = {
     DrainSpec: DrainResult,
     CompactSpec: CompactResult,
     ReleaseSpec: ReleaseResult,
-    AdoptSpec: AdoptResult,
+    MaterialiseSpec: MaterialiseResult,
     RetireSpec: RetireResult,
 }
 
@@ -192,7 +192,7 @@ def segments_of(spec: Spec) -> list[int]:
     match spec:
         case DrainSpec():
             return [item.segment for item in spec.drains]
-        case CompactSpec() | AdoptSpec():
+        case CompactSpec() | MaterialiseSpec():
             return [spec.segment]
         case ReleaseSpec() | RetireSpec():
             return []

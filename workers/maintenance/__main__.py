@@ -43,12 +43,12 @@ def main() -> None:
             raise Unavailable(f"another process runs the jobs of worker {options.worker}")
         gc.freeze()
         with socket.socket(fileno=options.jobs_fd) as channel:
-            serve(channel, filesystem, options.segments, options.life_fd)
+            run_jobs(channel, filesystem, options.segments, options.life_fd)
     except ShardstoreError as error:
         sys.exit(f"maintenance: {error}")
 
 
-def serve(channel: socket.socket, filesystem: Filesystem, options: SegmentOptions, life_fd: int) -> None:
+def run_jobs(channel: socket.socket, filesystem: Filesystem, options: SegmentOptions, life_fd: int) -> None:
     """Run the jobs that the channel brings until the worker closes it. Show life after each slice of a job."""
     compaction: tuple[int, Job] | None = None
     with suppress(ChannelClosed):

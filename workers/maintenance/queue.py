@@ -2,7 +2,7 @@
 
     seal -> drain every range with durable runs, in one pass over the log -> publish the manifests
          -> release log files and tables that nothing refers to any more
-    adopt a child of a topology change once its parents are drained; then retire the parents
+    materialise a child of a topology change once its parents are drained; then retire the parents
     compact a segment if the compaction policy says so, or on request, then only after its runs are drained
 
 The kind of a job (kinds/) says when it is due, and what follows from its end. A compaction may take minutes. All other
@@ -21,12 +21,12 @@ from shardstore.seams.entropy import Entropy
 from shardstore.tables.manifest import Manifest
 from shardstore.tables.segment import Segment
 from shardstore.wire.wire_format import Flag, Op
-from shardstore.workers.jobs.specs import AdoptSpec, segments_of
-from shardstore.workers.maintenance.kinds.adoptions import Adoptions
+from shardstore.workers.jobs.specs import MaterialiseSpec, segments_of
 from shardstore.workers.maintenance.kinds.barriers import Barrier, Barriers
 from shardstore.workers.maintenance.kinds.compactions import Compactions
 from shardstore.workers.maintenance.kinds.drains import Drains
 from shardstore.workers.maintenance.kinds.job_slot import RETRY_FIRST_NS, JobSlot, RunningJob
+from shardstore.workers.maintenance.kinds.materialisations import Materialisations
 from shardstore.workers.maintenance.kinds.releases import Releases
 from shardstore.workers.maintenance.kinds.retirements import Retirements
 from shardstore.workers.maintenance.policies.rest import Rest
@@ -62,14 +62,14 @@ class MaintenanceQueue:
         rest = Rest()
         self.releases = Releases(worker, store, log_id, writes, ranges, log_first_kept)
         self.retirements = Retirements(store)
-        self.adoptions = Adoptions(ranges, open_segment)
+        self.materialisations = Materialisations(ranges, open_segment)
         self.compactions = Compactions(store, writes, ranges, self._barriers, self.releases, rest, entropy)
         self._long = JobSlot(self.compactions)
         self.drains = Drains(
             worker, store, log_id, writes, ranges, self._barriers, self.releases, self._long, drain_bytes_max
         )
         # jobs that free disk space come first
-        self._short = JobSlot(self.releases, self.retirements, self.adoptions, self.drains)
+        self._short = JobSlot(self.releases, self.retirements, self.materialisations, self.drains)
         self._slots = (self._short, self._long)
         self.sealer = Sealer(ranges, writes, rest, self._short)
 
@@ -118,9 +118,9 @@ class MaintenanceQueue:
         """Stop compacting a range that is fenced now; it is still drained. Each COMPACT that waits is bounced."""
         return [asker.bounce() for asker in self._barriers.leave(owned.segment_id)]
 
-    def adopt(self, spec: AdoptSpec) -> None:
+    def materialise(self, spec: MaterialiseSpec) -> None:
         """Have a job give a child files of its own."""
-        self.adoptions.add(spec)
+        self.materialisations.add(spec)
         self.look_again()
 
     def retire(self, segments: Iterable[int]) -> None:
@@ -131,7 +131,7 @@ class MaintenanceQueue:
     def close(self) -> None:
         """Close all segments, as the worker stops."""
         for owned in self._ranges.values():
-            owned.take(SegmentStep.CLOSE)
+            owned.advance(SegmentStep.CLOSE)
 
     def next_jobs(self, now_ns: int) -> list[Effect]:
         """Start a job in each slot that has none, if one is due."""
@@ -180,7 +180,7 @@ class MaintenanceQueue:
             return slot.prepare()
         self._jobs_started += 1
         for segment in segments_of(job.spec):
-            self._ranges[segment].take(SegmentStep.SEAL, SegmentStep.START)
+            self._ranges[segment].advance(SegmentStep.SEAL, SegmentStep.START)
         return [StartJob(job.number, job.spec)]
 
     def _ended(self, number: int) -> tuple[JobSlot, RunningJob]:
@@ -194,7 +194,7 @@ class MaintenanceQueue:
             owned.note_failure(failure)
             if owned.state is not SegmentState.ERROR:
                 goes_on = any(segment in segments_of(job.spec) for job in self.running)
-                owned.take(step, SegmentStep.CONTINUE if goes_on else SegmentStep.RESUME)
+                owned.advance(step, SegmentStep.CONTINUE if goes_on else SegmentStep.RESUME)
 
     def _put_off(self, ended: RunningJob, reason: str, retry_ns: int) -> list[Effect]:
         """Reply to the requests that wait for a failed job with Busy. Clients repeat them until their deadlines."""

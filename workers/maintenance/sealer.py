@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from shardstore.workers.maintenance.kinds.job_slot import JobSlot
 from shardstore.workers.maintenance.policies.drain_policy import layers_at_rest, layers_to_seal
-from shardstore.workers.maintenance.policies.layer_sizes import layer_size
+from shardstore.workers.maintenance.policies.layer_sizes import memory_layer_sizes
 from shardstore.workers.maintenance.policies.rest import Rest
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.serving.write_path import WritePath
@@ -29,7 +29,7 @@ class Sealer:
 
     def seal_full(self) -> None:
         """Seal the layers that must be sealed because they, the buffers or the log have grown."""
-        sizes = [layer_size(owned) for owned in self._ranges.values()]
+        sizes = [memory_layer_sizes(owned) for owned in self._ranges.values()]
         writes = self._writes
         for segment in layers_to_seal(sizes, writes.buffered_bytes, writes.wal.retained_bytes, writes.limits):
             self.seal(self._ranges[segment])
@@ -40,7 +40,7 @@ class Sealer:
             return
         self._rest.look(self._ranges, now_ns)
         filled = [owned for owned in self._ranges.values() if owned.overlay.lsn_first]
-        sizes = [layer_size(owned, self._rest.rested_ns(owned.segment_id, now_ns)) for owned in filled]
+        sizes = [memory_layer_sizes(owned, self._rest.rested_ns(owned.segment_id, now_ns)) for owned in filled]
         for segment in layers_at_rest(sizes):
             self.seal(self._ranges[segment])
 

@@ -4,6 +4,6 @@ overlay.py          the layers of a range
 active_layer.py     the mutable layer
 immutable_run.py    a sealed layer
 sorted_entries.py   the entries of a layer in key order
-key_marks.py        how the bytes of a layer are spread over its keys
+key_sample.py       how the bytes of a layer are spread over its keys
 pin.py              the layers as they were when a scan began
 """

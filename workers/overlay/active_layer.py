@@ -10,7 +10,7 @@ from shardstore.key_range import KeyRange
 from shardstore.limits import BUFFERED_ENTRY_BYTES
 from shardstore.tables.stretches import KeyMark, LayerPage
 from shardstore.tables.table_format import Entries
-from shardstore.workers.overlay.key_marks import KeyMarks
+from shardstore.workers.overlay.key_sample import KeySample
 from shardstore.workers.overlay.sorted_entries import SortedEntries
 
 
@@ -25,7 +25,7 @@ class ActiveLayer:
         self.entries: dict[bytes, Stored] = {}
         self.lsn_first = 0
         """LSN of the oldest write here; 0 while empty."""
-        self.key_marks = KeyMarks()
+        self.key_sample = KeySample()
         """A sample that shows how the bytes put here are spread over the keys."""
         self.deletes = 0
         """Upper bound on the keys deleted here: a key that was deleted twice counts twice, even if it was put since."""
@@ -44,7 +44,7 @@ class ActiveLayer:
         """Apply a batch of puts; the last of equal keys wins. Returns the growth of `size_bytes`."""
         entries_before = len(self.entries)
         self.entries.update(zip(keys, values, strict=True))
-        self.key_marks.note(keys, payload_bytes)
+        self.key_sample.note(keys, payload_bytes)
         return self._noted(len(keys), entries_before, payload_bytes, lsn)
 
     def delete(self, keys: Sequence[bytes], payload_bytes: int, lsn: int) -> int:

@@ -26,7 +26,7 @@ from shardstore.key_range import KeyRange
 from shardstore.tables.column_items import as_array, as_list, stride_of_items
 from shardstore.tables.stretches import KeyMark
 from shardstore.tables.table_format import Entries, FixedItems
-from shardstore.workers.segment.merge import merge
+from shardstore.workers.segment.merge import merge_entries
 
 SORTED_TOGETHER = 16_384
 """Number of copied keys that are sorted together into a piece, which takes two milliseconds."""
@@ -212,7 +212,7 @@ class SortedEntries:
 
     def _sort_batches(self) -> None:
         if self._batches:
-            self._add(merge(self._batches))
+            self._add(merge_entries(self._batches))
             self._batches = []
 
     def _add(self, newer: Entries) -> None:
@@ -223,7 +223,7 @@ class SortedEntries:
             return
         pieces.append(newer)
         while len(pieces) > 1 and len(pieces[-2].keys) <= len(pieces[-1].keys) <= PIECE_KEYS_MAX - len(pieces[-2].keys):
-            pieces[-2:] = [merge(pieces[-2:])]
+            pieces[-2:] = [merge_entries(pieces[-2:])]
 
 
 def _append(piece: Entries, later: Entries) -> bool:

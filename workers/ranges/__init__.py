@@ -1,13 +1,13 @@
 """The ranges that a worker owns.
 
-owned_range.py      one range
-role.py             its role in topology changes
-opening.py          opens ranges from their manifests
-replay.py           replays the log into the overlays
-inheritance.py      the parents that a child reads until it has files
-range_view.py       what a scan reads
-empty_spans.py      spans of keys without a value
-dedup.py            which requests were applied to a segment
+owned_range.py        one range
+role.py               its role in topology changes
+range_opener.py       opens ranges from their manifests
+replay.py             replays the log into the overlays
+inheritance.py        the parents that a child reads until it has files
+range_view.py         what a scan reads
+empty_ranges.py       keys that are known to have no value
+dedup.py              which requests were applied to a segment
   known_requests.py   the requests of one client
   sequence_spans.py   consecutive sequences with the same ending
   results.py          the results of writes

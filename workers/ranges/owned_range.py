@@ -17,11 +17,11 @@ from shardstore.workers.jobs.specs import DrainedTable
 from shardstore.workers.overlay.overlay import Overlay, fill
 from shardstore.workers.overlay.pin import DrainedRuns
 from shardstore.workers.ranges.dedup import DedupWindow
-from shardstore.workers.ranges.empty_spans import EmptySpans
+from shardstore.workers.ranges.empty_ranges import EmptyRanges
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.range_view import PinnedRange, PinnedView, RangeView
 from shardstore.workers.ranges.role import ADOPTED, ORDINARY, WAITING, Role, RoleStep, role_after
-from shardstore.workers.segment.state import SegmentState, SegmentStep, after
+from shardstore.workers.segment.state import SegmentState, SegmentStep, state_after
 
 DELTAS_STOP = 32
 """A range with this many deltas is compacted before it is drained again, as every read may have to ask each delta."""
@@ -64,16 +64,16 @@ class OwnedRange:
     version_logged: int = 0
     version_looked_at: int = 0
     version_settled: int = 0
-    empty_spans: EmptySpans = field(default_factory=EmptySpans)
+    empty_ranges: EmptyRanges = field(default_factory=EmptyRanges)
 
     def __post_init__(self) -> None:
         if self.damage is not None:
-            self.take(SegmentStep.DAMAGE)
+            self.advance(SegmentStep.DAMAGE)
 
-    def take(self, *steps: SegmentStep) -> None:
-        """Take the segment through these steps of its state. Raises AssertionError for an impossible step."""
+    def advance(self, *steps: SegmentStep) -> None:
+        """Advance the segment by these steps of its state. Raises AssertionError for an impossible step."""
         for step in steps:
-            self.state = after(self.state, step)
+            self.state = state_after(self.state, step)
 
     def raise_epoch(self, epoch: int) -> None:
         """Raise the epoch to this one, unless it is higher already."""
@@ -127,7 +127,7 @@ class OwnedRange:
         """Note that a job met damage: no further job is started. The first damage is kept."""
         if self.job_damage is None:  # two jobs of a segment may run at once
             self.job_damage = damage
-            self.take(SegmentStep.DAMAGE)
+            self.advance(SegmentStep.DAMAGE)
 
     def note_no_compaction(self, whatever_is_read: bool) -> None:
         """Note that this version needs no compaction; with `whatever_is_read`, also not after more reads or a rest."""
@@ -192,7 +192,7 @@ class OwnedRange:
         active = self.overlay.writable(lsn)
         if values is None:
             return active.delete(keys, payload_bytes, lsn)
-        self.empty_spans.note_put(keys)
+        self.empty_ranges.note_put(keys)
         return active.put(keys, values, payload_bytes, lsn)
 
     def get(self, key: bytes) -> Stored | None:

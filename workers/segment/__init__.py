@@ -1,10 +1,10 @@
 """Writes the files of a range. shardstore/tables reads them.
 
-state.py            the states of a segment
-publishing.py       publishes manifests
-table_writer.py     writes a table
-  column_writer.py    encodes its columns
-  key_prefixes.py     the prefix that the keys of a block share
-merge.py            merges columns of entries
-tombstones.py       which tombstones are still needed
+state.py             the states of a segment
+manifest_writer.py   makes and publishes manifests
+table_writer.py      writes a table
+  column_writer.py   encodes its columns
+  key_prefixes.py    the prefix that the keys of a block share
+merge.py             merges columns of entries
+tombstones.py        which tombstones are still needed
 """

@@ -20,7 +20,7 @@ Words: TypeAlias = npt.NDArray[np.uint64]
 _WORD_BYTES = 8
 
 
-def merge(oldest_to_newest: Sequence[Entries]) -> Entries:
+def merge_entries(oldest_to_newest: Sequence[Entries]) -> Entries:
     """The entries of all sources, which need not be sorted, in key order. There must be a source."""
     key_columns, value_columns = zip(*oldest_to_newest, strict=True)
     if not _are_one_layout(key_columns):

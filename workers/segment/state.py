@@ -61,7 +61,7 @@ TRANSITIONS: dict[tuple[SegmentState, SegmentStep], SegmentState] = {
 """The state after each step. A step that is missing is impossible."""
 
 
-def after(state: SegmentState, step: SegmentStep) -> SegmentState:
+def state_after(state: SegmentState, step: SegmentStep) -> SegmentState:
     """The state after the step. Raises AssertionError for a step that is impossible there."""
     following = TRANSITIONS.get((state, step))
     if following is None:

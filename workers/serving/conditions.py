@@ -9,7 +9,7 @@ from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.wire import counters
 from shardstore.wire.wire_format import Op
 from shardstore.workers.ranges.results import WriteResult
-from shardstore.workers.serving.requests import amount_of, change_of
+from shardstore.workers.serving.requests import amount_of, expected_and_new
 from shardstore.workers.wal.record_format import RecordKind
 
 
@@ -26,7 +26,7 @@ def key_change_of(op: int, frames: Sequence[bytes], stored: Stored | None) -> Ke
     value = None if stored is TOMBSTONE else stored
     if op == Op.INCREMENT:
         return _incremented(amount_of(frames), value)
-    expected, following = change_of(frames)
+    expected, following = expected_and_new(frames)
     if value != expected:
         return None
     return KeyChange(RecordKind.DELETE if following is None else RecordKind.PUT, following)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.limits import BUFFERED_ENTRY_BYTES
 from shardstore.seams.effects import Send
-from shardstore.wire.messages import OutcomeAnswer, Refusal, encode
+from shardstore.wire.messages import OutcomeReply, Refusal, encode
 from shardstore.wire.wire_format import Flag, Op, Status
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import FAILED, WriteResult, ending_of
@@ -58,7 +58,7 @@ def reply_to(asker: Asker, result: WriteResult, pressure: int) -> Send:
     if op in _PLAIN:
         return asker.accept(pressure)
     if op == Op.OUTCOME:
-        return asker.accept(pressure, (encode(OutcomeAnswer(ending_of(result).value)),))
+        return asker.accept(pressure, (encode(OutcomeReply(ending_of(result).value)),))
     if op == Op.COMPARE_AND_SET:
         return asker.accept(pressure, entries=int(result != FAILED))
     if result is None:

@@ -2,10 +2,10 @@
 
     opened   by the first page in a range, unless that is also the last
     closed   by the last page, by END_SCAN, when a client with a direct link goes away, or when an isolation times out;
-             a view whose client asks for no more pages is closed after its lease if its place or what it holds is
-             needed, and SCAN_ABANDONED_NS later in any case
+             a view whose client asks for no more pages is closed after its idle timeout if its place or what it holds
+             is needed, and SCAN_ABANDONED_NS later in any case
 
-A request for a page of a closed scan is refused with the reason (ScanInvalidated). The mark that names a scan is
+A request for a page of a closed scan is refused with the reason (ScanInvalidated). The cursor that names a scan is
 random, and valid only for the client that opened the scan.
 """
 
@@ -20,11 +20,11 @@ from shardstore.errors import Busy, ScanInvalidated
 from shardstore.identifiers import RequestId
 from shardstore.limits import (
     GIB,
-    ISOLATION_LEASE_NS,
+    ISOLATION_NS_MAX,
     MIB,
     MILLISECOND_NS,
     SCAN_ABANDONED_NS,
-    SCAN_LEASE_NS,
+    SCAN_IDLE_NS,
     SECOND_NS,
     VIEW_FILE_BYTES_MAX,
 )
@@ -42,20 +42,20 @@ NO_RETRY_NS = 0
 """For refusals that waiting alone does not end."""
 ENDED_KNOWN = 1_024
 """Number of closed scans whose reason is remembered."""
-_MARK = struct.Struct("<IQ")
+_CURSOR = struct.Struct("<IQ")
 
 
 @dataclass(slots=True, eq=False)
 class OpenScan:
     """One scan in one range. `request` asked for its first page there. A scan without a view isolates the range."""
 
-    mark: bytes
+    cursor: bytes
     request: RequestId
     link: str
     peer: bytes
     owned: OwnedRange
     pinned: PinnedView | None
-    lease_end_ns: int
+    keep_until_ns: int
 
 
 class HeldByScans(NamedTuple):
@@ -88,21 +88,21 @@ class OpenScans:
     def __len__(self) -> int:
         return len(self._scans)
 
-    def of_mark(self, owned: OwnedRange, mark: bytes, client: int, now_ns: int) -> OpenScan:
-        """The scan of this client and mark in this range. Raises ScanInvalidated."""
-        scan = self._scans.get(mark)
+    def of_cursor(self, owned: OwnedRange, cursor: bytes, client: int, now_ns: int) -> OpenScan:
+        """The scan of this client and cursor in this range. Raises ScanInvalidated."""
+        scan = self._scans.get(cursor)
         if scan is None:
-            raise _invalid(self._why_ended(mark))
+            raise _invalid(self._why_ended(cursor))
         if scan.owned is not owned or scan.request.client != client:
             raise _invalid("it is a scan of another range, or of another client")
-        if scan.pinned is None and now_ns >= scan.lease_end_ns:
+        if scan.pinned is None and now_ns >= scan.keep_until_ns:
             self._invalidate(scan, _TIME_OVER)
             raise _invalid(_TIME_OVER)
         return scan
 
-    def seen_by(self, mark: bytes) -> tuple[OwnedRange, PinnedView]:
-        """The range and the view of the open scan with this mark. The scan must have a view."""
-        scan = self._scans[mark]
+    def seen_by(self, cursor: bytes) -> tuple[OwnedRange, PinnedView]:
+        """The range and the view of the open scan with this cursor. The scan must have a view."""
+        scan = self._scans[cursor]
         assert scan.pinned is not None, "an isolation is not read ahead"
         return scan.owned, scan.pinned
 
@@ -118,7 +118,7 @@ class OpenScans:
         except Busy:
             pinned.release()
             raise
-        return self._add(owned, asker, pinned, now_ns + SCAN_LEASE_NS)
+        return self._add(owned, asker, pinned, now_ns + SCAN_IDLE_NS)
 
     def open_isolation(self, owned: OwnedRange, asker: Asker, now_ns: int) -> OpenScan:
         """Open a scan that keeps the writers of the range waiting. Raises Busy."""
@@ -129,7 +129,7 @@ class OpenScans:
             self.expire(now_ns)
             if owned.isolated_until_ns:
                 raise Busy("another scan isolates the range", 1, 1, SCAN_RETRY_NS)
-        owned.isolate(now_ns + ISOLATION_LEASE_NS)
+        owned.isolate(now_ns + ISOLATION_NS_MAX)
         return self._add(owned, asker, None, owned.isolated_until_ns)
 
     def has_scans_of(self, owned: OwnedRange) -> bool:
@@ -143,14 +143,14 @@ class OpenScans:
 
     def in_use(self, now_ns: int) -> int:
         """Number of scans that are open and not overdue."""
-        return sum([now_ns < scan.lease_end_ns for scan in self._scans.values()])
+        return sum([now_ns < scan.keep_until_ns for scan in self._scans.values()])
 
     def close(self, scan: OpenScan, why: str = "its last page was answered") -> None:
         """Close the scan and release what it holds."""
-        del self._scans[scan.mark]
+        del self._scans[scan.cursor]
         self._by_request.pop(scan.request, None)
-        self.ahead.forget(scan.mark)
-        self._ended[scan.mark] = why
+        self.ahead.forget(scan.cursor)
+        self._ended[scan.cursor] = why
         if len(self._ended) > ENDED_KNOWN:
             self._ended.popitem(last=False)
         if scan.pinned is not None:
@@ -159,9 +159,9 @@ class OpenScans:
         else:
             scan.owned.end_isolation()
 
-    def close_mark(self, mark: bytes, client: int) -> None:
-        """Close the scan with this mark, if this client has it open."""
-        scan = self._scans.get(mark)
+    def close_named(self, cursor: bytes, client: int) -> None:
+        """Close the scan with this cursor, if this client has it open."""
+        scan = self._scans.get(cursor)
         if scan is not None and scan.request.client == client:
             self.close(scan, "its client has ended it")
 
@@ -177,10 +177,10 @@ class OpenScans:
 
     def expire(self, now_ns: int) -> None:
         """Close isolations that have timed out, and views that are abandoned."""
-        for scan in [scan for scan in self._scans.values() if now_ns >= scan.lease_end_ns]:
+        for scan in [scan for scan in self._scans.values() if now_ns >= scan.keep_until_ns]:
             if scan.pinned is None:
                 self._invalidate(scan, _TIME_OVER)
-            elif now_ns >= scan.lease_end_ns + SCAN_ABANDONED_NS:
+            elif now_ns >= scan.keep_until_ns + SCAN_ABANDONED_NS:
                 self._invalidate(scan, _ABANDONED)
 
     def shed(self, now_ns: int) -> None:
@@ -221,7 +221,7 @@ class OpenScans:
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class, or of the pages ahead, does not hold."""
         scans = self._scans.values()
-        views = {scan.mark: scan.pinned for scan in scans if scan.pinned is not None}
+        views = {scan.cursor: scan.pinned for scan in scans if scan.pinned is not None}
         isolated = [scan.owned.segment_id for scan in scans if scan.pinned is None]
         pins = [pin for view in views.values() for pin in view.pins]
         assert len(scans) <= self._scans_max, "too many scans are open"
@@ -229,17 +229,17 @@ class OpenScans:
         assert self._by_request == {scan.request: scan for scan in scans}, "a scan is not found by its request"
         assert len(self._by_request) == len(scans), "two scans are of one request"
         assert dict(self._pins) == {pin: pins.count(pin) for pin in pins}, "pins are miscounted"
-        assert self.ahead.marks <= views.keys(), "pages are read ahead for a scan that has no view"
+        assert self.ahead.cursors <= views.keys(), "pages are read ahead for a scan that has no view"
         self.ahead.check_invariants()
 
     def _memory_held(self) -> int:
         layers = {layer: layer.size_bytes for pin in self._pins for layer in pin.held_alone()}
         return sum(layers.values())
 
-    def _add(self, owned: OwnedRange, asker: Asker, pinned: PinnedView | None, lease_end_ns: int) -> OpenScan:
-        mark = _MARK.pack(owned.epoch, self._entropy.below(2**64))
+    def _add(self, owned: OwnedRange, asker: Asker, pinned: PinnedView | None, keep_until_ns: int) -> OpenScan:
+        cursor = _CURSOR.pack(owned.epoch, self._entropy.below(2**64))
         request = RequestId(asker.header.client, asker.header.sequence)
-        scan = self._scans[mark] = OpenScan(mark, request, asker.link, asker.peer, owned, pinned, lease_end_ns)
+        scan = self._scans[cursor] = OpenScan(cursor, request, asker.link, asker.peer, owned, pinned, keep_until_ns)
         self._by_request[request] = scan
         self._pins.update(pinned.pins if pinned else ())
         return scan
@@ -261,20 +261,20 @@ class OpenScans:
             raise Busy(cause, held_bytes, self._view_bytes_max, NO_RETRY_NS)
 
     def _close_overdue(self, now_ns: int) -> None:
-        for scan in [scan for scan in self._scans.values() if now_ns >= scan.lease_end_ns]:
+        for scan in [scan for scan in self._scans.values() if now_ns >= scan.keep_until_ns]:
             self._invalidate(scan, _OVERDUE if scan.pinned else _TIME_OVER)
 
     def _invalidate(self, scan: OpenScan, why: str) -> None:
         self.invalidated += 1
         self.close(scan, why)
 
-    def _why_ended(self, mark: bytes) -> str:
-        return self._ended.get(mark, "it is not known to its worker, which was started again or has forgotten it")
+    def _why_ended(self, cursor: bytes) -> str:
+        return self._ended.get(cursor, "it is not known to its worker, which was started again or has forgotten it")
 
 
-_TIME_OVER = f"it has kept the writers of the range waiting for {ISOLATION_LEASE_NS / SECOND_NS:g} s, the limit"
-_OVERDUE = f"no page of it was asked for within {SCAN_LEASE_NS / SECOND_NS:g} s, and its room was needed"
-_ABANDONED = f"no page of it was asked for within {(SCAN_LEASE_NS + SCAN_ABANDONED_NS) / SECOND_NS:g} s"
+_TIME_OVER = f"it has kept the writers of the range waiting for {ISOLATION_NS_MAX / SECOND_NS:g} s, the limit"
+_OVERDUE = f"no page of it was asked for within {SCAN_IDLE_NS / SECOND_NS:g} s, and its room was needed"
+_ABANDONED = f"no page of it was asked for within {(SCAN_IDLE_NS + SCAN_ABANDONED_NS) / SECOND_NS:g} s"
 
 
 def _invalid(cause: str) -> ScanInvalidated:

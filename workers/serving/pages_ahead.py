@@ -26,7 +26,7 @@ class _PageAhead(NamedTuple):
 
 
 class PagesAhead:
-    """The pages that were read ahead, and those to be read, by the mark of their scan.
+    """The pages that were read ahead, and those to be read, by the cursor of their scan.
 
     Invariants: at most `_pages_max` were read, none larger than SCAN_PAGE_BYTES. What was read for a scan is not to be
     read again.
@@ -43,8 +43,8 @@ class PagesAhead:
         return bool(self._wanted)
 
     @property
-    def marks(self) -> set[bytes]:
-        """The marks of the scans that pages belong to."""
+    def cursors(self) -> set[bytes]:
+        """The cursors of the scans that pages belong to."""
         return {*self._wanted, *self._read}
 
     @property
@@ -56,12 +56,12 @@ class PagesAhead:
         """Note that the page after this one is to be read ahead."""
         left = request.limit - page.entries if request.limit else 0
         start, end = (request.start, page.resume) if request.reverse else (page.resume, request.end)
-        self._wanted[request.mark] = replace(request, start=start, end=end, limit=left)
+        self._wanted[request.cursor] = replace(request, start=start, end=end, limit=left)
 
     def read_next(self, read: Callable[[ScanRequest], EncodedPage]) -> None:
         """Read the page that was wanted first. Damage is left for the client to find when it asks."""
-        mark = next(iter(self._wanted))
-        request = self._wanted.pop(mark)
+        cursor = next(iter(self._wanted))
+        request = self._wanted.pop(cursor)
         try:
             page = read(request)
         except (Corruption, StorageFailure):
@@ -70,18 +70,18 @@ class PagesAhead:
             return
         if len(self._read) == self._pages_max:  # the latest are kept
             del self._read[next(iter(self._read))]
-        self._read[mark] = _PageAhead(request, page)
+        self._read[cursor] = _PageAhead(request, page)
 
     def take(self, request: ScanRequest) -> EncodedPage | None:
         """Remove and return the page for this request, if it was read."""
-        ahead = self._read.get(request.mark)
-        self.forget(request.mark)
+        ahead = self._read.get(request.cursor)
+        self.forget(request.cursor)
         return ahead.page if ahead and ahead.request == request else None
 
-    def forget(self, mark: bytes) -> None:
+    def forget(self, cursor: bytes) -> None:
         """Drop what belongs to a scan that is closed or continues elsewhere."""
-        self._wanted.pop(mark, None)
-        self._read.pop(mark, None)
+        self._wanted.pop(cursor, None)
+        self._read.pop(cursor, None)
 
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class does not hold."""

@@ -22,7 +22,7 @@ _GET = int(Op.GET)
 _ONE_ABSENT = encode([None]).frame
 
 
-def get(owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int, load: LoadMeter) -> Send:
+def reply_to_get(owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int, load: LoadMeter) -> Send:
     """Reply to a GET. Raises InvalidRequest, Corruption."""
     if is_single(asker.header):
         return _get_one(owned, asker, key_of(frames, owned.key_range), pressure, load)
@@ -35,7 +35,7 @@ def get(owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int,
     return asker.accept(pressure, (column.frame,), flags, len(values))
 
 
-def cut(values: list[bytes | None]) -> list[bytes | None]:
+def cut_to_size(values: list[bytes | None]) -> list[bytes | None]:
     """As many of the first values as fit into a reply of REPLY_BYTES_AIM; at least one."""
     sizes = accumulate(0 if value is None else len(value) for value in values)
     return values[: max(1, bisect_right(list(sizes), REPLY_BYTES_AIM))]
@@ -60,7 +60,7 @@ def _values(owned: OwnedRange, keys: Sequence[bytes], presence: bool) -> list[by
         found = _absent(owned.get_many(keys[len(values) : len(values) + step]))
         values += _presence(found) if presence else found
         held_bytes += 0 if presence else sum(map(len, filter(None, found)))
-    return values if held_bytes <= REPLY_BYTES_AIM else cut(values)
+    return values if held_bytes <= REPLY_BYTES_AIM else cut_to_size(values)
 
 
 def _absent(found: list[Stored | None]) -> list[bytes | None]:

@@ -60,7 +60,7 @@ def lone_key_of(header: Header, frames: Sequence[bytes], key_range: KeyRange) ->
     return key_of(frames, key_range)
 
 
-def change_of(frames: Sequence[bytes]) -> tuple[bytes | None, bytes | None]:
+def expected_and_new(frames: Sequence[bytes]) -> tuple[bytes | None, bytes | None]:
     """The expected and the new value of a COMPARE_AND_SET, each None for no value. Raises InvalidRequest."""
     try:
         expected, value = decode(frames[2], False, 2, 0, VALUE_BYTES_MAX, nullable=True)
@@ -88,14 +88,14 @@ def question_of(frames: Sequence[bytes]) -> OutcomeQuestion:
     return question
 
 
-def values_of(header: Header, frames: Sequence[bytes]) -> list[bytes]:
+def values_of_request(header: Header, frames: Sequence[bytes]) -> list[bytes]:
     """The values of a PUT. Raises InvalidRequest."""
     if header.entries == 1 and header.flags & Flag.VALUES_FIXED and len(frames[2]) <= VALUE_BYTES_MAX:
         return [frames[2]]
     return _column(frames[2], bool(header.flags & Flag.VALUES_FIXED), header.entries, 0, VALUE_BYTES_MAX)
 
 
-def scan_of(frames: Sequence[bytes]) -> ScanRequest:
+def scan_request_of(frames: Sequence[bytes]) -> ScanRequest:
     """The checked request in a SCAN or END_SCAN. Raises InvalidRequest."""
     try:
         request = decode_message(ScanRequest, frames[1])
@@ -108,9 +108,9 @@ def scan_of(frames: Sequence[bytes]) -> ScanRequest:
     return request
 
 
-def is_marked(frames: Sequence[bytes]) -> bool:
+def has_cursor(frames: Sequence[bytes]) -> bool:
     """Whether a SCAN or END_SCAN continues a scan. Raises InvalidRequest."""
-    return bool(scan_of(frames).mark)
+    return bool(scan_request_of(frames).cursor)
 
 
 def wanted_of(request: ScanRequest, key_range: KeyRange) -> KeyRange | None:

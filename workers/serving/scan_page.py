@@ -23,7 +23,7 @@ from shardstore.tables.stretches import Ordered, before, behind, lone_stretch, s
 from shardstore.tables.table_format import Entries, Keys, Values
 from shardstore.wire.columns import Column, encode, encode_variable
 from shardstore.workers.ranges.range_view import RangeView
-from shardstore.workers.segment.merge import joined, merge
+from shardstore.workers.segment.merge import joined, merge_entries
 from shardstore.workers.serving.deleted_keys import pass_deleted
 
 STRETCH_ENTRIES_MIN = 16
@@ -121,7 +121,7 @@ def _merged(layers: Sequence[Sequence[Entries]]) -> Entries:
         return Entries([], [])
     if len(layers) == len(layers[0]) == 1:
         return _dense(layers[0][0])
-    return merge([_dense(joined(columns)) for columns in layers])
+    return merge_entries([_dense(joined(columns)) for columns in layers])
 
 
 def _dense(entries: Entries) -> Entries:
@@ -184,9 +184,9 @@ def _behind_key(key: bytes, wanted: KeyRange, reverse: bool) -> bytes:
     """The resume key after the farthest key of a page; empty if no other key can follow in the range."""
     if reverse:
         return b"" if key == wanted.start else key
-    return b"" if after(key) == wanted.end else after(key)
+    return b"" if key_after(key) == wanted.end else key_after(key)
 
 
-def after(key: bytes) -> bytes:
+def key_after(key: bytes) -> bytes:
     """The smallest byte string above the key."""
     return key + b"\0"

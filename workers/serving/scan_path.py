@@ -1,6 +1,6 @@
 """Handles SCAN, as the mode of the scan demands, and END_SCAN.
 
-Every page of a range has a mark, which the request for the next page sends back (little-endian):
+Every page of a range has a cursor, which the request for the next page sends back (little-endian):
 
     live             -
     snapshot         u32 epoch, u64 random       names an open scan, whose view is read; none with the last page
@@ -8,7 +8,7 @@ Every page of a range has a mark, which the request for the next page sends back
     fail_fast        u32 epoch, u64 manifest version, u64 writes applied       the state of the range
 
 The last page is the one that reaches the end of the range, or the limit of the scan. So a scan of one page holds
-nothing. In `fail_fast` nothing is held at all: the mark must equal the state of the range at each page, and once more
+nothing. In `fail_fast` nothing is held at all: the cursor must equal the state of the range at each page, and once more
 at END_SCAN.
 
 Requests for pages take turns: one is served when no other request waits, then all others come first again. A page needs
@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from shardstore.errors import Busy, InvalidRequest, ScanInvalidated
 from shardstore.identifiers import RequestId
-from shardstore.limits import MILLISECOND_NS, SCAN_LEASE_NS
+from shardstore.limits import MILLISECOND_NS, SCAN_IDLE_NS
 from shardstore.options import ScanMode
 from shardstore.seams.effects import Effect, Send
 from shardstore.wire.messages import ScanRequest
@@ -35,7 +35,7 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.range_view import PinnedView, RangeView
 from shardstore.workers.serving.open_scans import OpenScan, OpenScans
 from shardstore.workers.serving.reply import Asker
-from shardstore.workers.serving.requests import page_entries, scan_of, wanted_of
+from shardstore.workers.serving.requests import page_entries, scan_request_of, wanted_of
 from shardstore.workers.serving.scan_page import NOTHING, EncodedPage, scan_page
 from shardstore.workers.serving.write_path import WritePath
 
@@ -51,7 +51,7 @@ Reply = Callable[[Asker, Sequence[bytes], int], list[Effect]]
 
 
 class _Begun(NamedTuple):
-    """The view of a page that needs more turns, and the mark that the page gets in `fail_fast`."""
+    """The view of a page that needs more turns, and the cursor that the page gets in `fail_fast`."""
 
     pinned: PinnedView
     state: bytes
@@ -72,7 +72,7 @@ class ScanPath:
 
         Raises InvalidRequest, ScanInvalidated, Busy, Corruption.
         """
-        request = scan_of(frames)
+        request = scan_request_of(frames)
         begun = self._begun.get(asker)
         scan = self._scan_of(owned, asker, request, now_ns)
         state = begun.state if begun else _checked_state(owned, request)
@@ -85,13 +85,13 @@ class ScanPath:
                 self._begun[asker] = _Begun(owned.pin(), state)
             return None
         page = self.open.ahead.take(request) or _read(view, owned, request, owned.is_shown_by(pinned))
-        mark = self._mark(owned, asker, request, scan, page, now_ns) if request.mode in _HELD else state
-        if scan and scan.pinned and mark and request.mark:
+        cursor = self._cursor(owned, asker, request, scan, page, now_ns) if request.mode in _HELD else state
+        if scan and scan.pinned and cursor and request.cursor:
             self.open.ahead.want(request, page)
         first = request.start or owned.key_range.start
         self._load.note(owned.segment_id, Op.SCAN, (first,), page.entries, page.payload_bytes)
         flags = (Flag.KEYS_FIXED if page.keys.fixed else 0) | (Flag.VALUES_FIXED if page.values.fixed else 0)
-        body = (page.keys.frame, page.values.frame, page.resume, mark)
+        body = (page.keys.frame, page.values.frame, page.resume, cursor)
         return asker.accept(self._writes.pressure, body, flags, page.entries)
 
     @property
@@ -119,17 +119,17 @@ class ScanPath:
 
     def _read_ahead(self, request: ScanRequest) -> EncodedPage:
         """Read a page that was not asked for yet, of an open scan with a view, whose layers are in order."""
-        owned, pinned = self.open.seen_by(request.mark)
+        owned, pinned = self.open.seen_by(request.cursor)
         return _read(pinned.view, owned, request, owned.is_shown_by(pinned))
 
     def end(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes]) -> Send:
         """Handle an END_SCAN: close the scan in this range. Raises InvalidRequest, ScanInvalidated."""
-        request = scan_of(frames)
+        request = scan_request_of(frames)
         _checked_state(owned, request)
-        self.open.close_mark(request.mark, asker.header.client)
+        self.open.close_named(request.cursor, asker.header.client)
         return asker.accept(self._writes.pressure)
 
-    def _mark(
+    def _cursor(
         self,
         owned: OwnedRange,
         asker: Asker,
@@ -138,18 +138,18 @@ class ScanPath:
         page: EncodedPage,
         now_ns: int,
     ) -> bytes:
-        """The mark of a page of a snapshot or an isolation. The scan is open from now on, unless this is the last."""
+        """The cursor of a page of a snapshot or an isolation. The scan is open from now on, unless this is the last."""
         if not page.resume or (request.limit and page.entries == request.limit):
             if scan:
                 self.open.close(scan)
             return b""
         if request.mode == ScanMode.FULL_ISOLATION:
-            return self._isolate(owned, asker, scan, now_ns).mark
+            return self._isolate(owned, asker, scan, now_ns).cursor
         if scan is None:
             begun = self._begun.get(asker)
             scan = self.open.open_view(owned, asker, begun.pinned.share() if begun else owned.pin(), now_ns)
-        scan.lease_end_ns = now_ns + SCAN_LEASE_NS
-        return scan.mark
+        scan.keep_until_ns = now_ns + SCAN_IDLE_NS
+        return scan.cursor
 
     def _isolate(self, owned: OwnedRange, asker: Asker, scan: OpenScan | None, now_ns: int) -> OpenScan:
         """The scan that isolates the range, opened if `scan` is None. Raises Busy, also if writes wait for a sync."""
@@ -165,31 +165,31 @@ class ScanPath:
         client = asker.header.client
         if not client:
             raise InvalidRequest("a scan needs the client id that HELLO gives")
-        before = None if request.mark else self.open.of_request(RequestId(client, asker.header.sequence))
-        mark = before.mark if before else request.mark
-        return self.open.of_mark(owned, mark, client, now_ns) if mark else None
+        before = None if request.cursor else self.open.of_request(RequestId(client, asker.header.sequence))
+        cursor = before.cursor if before else request.cursor
+        return self.open.of_cursor(owned, cursor, client, now_ns) if cursor else None
 
 
 def _read(view: RangeView, owned: OwnedRange, request: ScanRequest, is_now: bool) -> EncodedPage:
-    """Read a page. If `is_now` (the view is up to date), spans known to be empty are skipped and new ones are noted."""
+    """Read a page. If `is_now` (the view is up to date), what is known to be empty is skipped, and more of it noted."""
     wanted = wanted_of(request, owned.key_range)
     if wanted and is_now:
-        wanted = owned.empty_spans.left_of(wanted, request.reverse)
+        wanted = owned.empty_ranges.left_of(wanted, request.reverse)
     if wanted is None:
         return NOTHING
     page = scan_page(view, wanted, request.reverse, request.keys_only, page_entries(request))
     if page.passed and is_now:
-        owned.empty_spans.note(page.passed)
+        owned.empty_ranges.note(page.passed)
     return page
 
 
 def _checked_state(owned: OwnedRange, request: ScanRequest) -> bytes:
-    """The state of the range for `fail_fast`, else nothing. Raises ScanInvalidated if the mark is of another state."""
+    """The state of the range for `fail_fast`, else nothing. Raises ScanInvalidated if the cursor has another."""
     if request.mode != ScanMode.FAIL_FAST:
         return b""
     if owned.role.is_fenced:
         raise ScanInvalidated(None, b"", "the range was split, merged or moved since its first page")
     state = _STATE.pack(owned.epoch, owned.version, owned.writes_seen)
-    if request.mark not in (b"", state):
+    if request.cursor not in (b"", state):
         raise ScanInvalidated(None, b"", "the range was written or published since its first page")
     return state

@@ -23,7 +23,7 @@ from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.options import Durability
 from shardstore.outcome import Ending
 from shardstore.seams.effects import Effect, Stop, SyncWal
-from shardstore.wire.messages import OutcomeAnswer, Refusal, encode
+from shardstore.wire.messages import OutcomeReply, Refusal, encode
 from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.ranges.dedup import DedupVerdict, Noted
@@ -34,7 +34,7 @@ from shardstore.workers.serving.conditions import key_change_of
 from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS, DrainRate
 from shardstore.workers.serving.logged_write import LoggedWrite, reply_to
 from shardstore.workers.serving.reply import Asker
-from shardstore.workers.serving.requests import keys_of, lone_key_of, question_of, values_of
+from shardstore.workers.serving.requests import keys_of, lone_key_of, question_of, values_of_request
 from shardstore.workers.wal.record_format import RecordKind
 from shardstore.workers.wal.writer import WalWriter
 
@@ -127,7 +127,7 @@ class WritePath:
         """Take a PUT or DELETE. Raises InvalidRequest, Corruption, Busy, NotWritable: then nothing was logged."""
         header = asker.header
         keys = keys_of(header, frames, owned.key_range)
-        values = values_of(header, frames) if header.op == _PUT else None
+        values = values_of_request(header, frames) if header.op == _PUT else None
         owned.stored()
         request = _request_of(header)
         verdict = owned.dedup.judge(request, bool(header.flags & Flag.RETRY))
@@ -176,7 +176,7 @@ class WritePath:
         if noted is not None and not is_joined:
             return self._reply_again(noted, asker)
         if is_joined or owned.dedup.has_forgotten(request):
-            unknown = OutcomeAnswer(Ending.UNKNOWN.value)
+            unknown = OutcomeReply(Ending.UNKNOWN.value)
             return [asker.accept(self.pressure, (encode(unknown),))]
         if owned.dedup.judge(request, retry=True) is DedupVerdict.TOO_OLD:
             return [reply_to(asker, BARRED, self.pressure)]

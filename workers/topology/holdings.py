@@ -19,15 +19,15 @@ from shardstore.wire.topology import Relative
 from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.load.range_size import RangeSize, size_of
 from shardstore.workers.ranges.inheritance import Inheritance
-from shardstore.workers.ranges.opening import open_child, open_range
 from shardstore.workers.ranges.owned_range import OwnedRange
+from shardstore.workers.ranges.range_opener import open_child, open_range
 from shardstore.workers.ranges.role import WAITING
 from shardstore.workers.ranges.window_share import WindowShare
 from shardstore.workers.serving.reply import Asker
-from shardstore.workers.serving.requests import is_marked
-from shardstore.workers.topology.changes import Changes
+from shardstore.workers.serving.requests import has_cursor
+from shardstore.workers.topology.local_changes import LocalChanges
 
-ADOPTION_RETRY_NS = 2 * MILLISECOND_NS
+MATERIALISATION_RETRY_NS = 2 * MILLISECOND_NS
 
 
 class Holdings:
@@ -53,7 +53,7 @@ class Holdings:
         self._versions = versions
         self.ranges: dict[int, OwnedRange] = {}
         self.windows = WindowShare(window_bytes)
-        self.changes = Changes(worker, store, self.ranges, self._open)
+        self.changes = LocalChanges(worker, store, self.ranges, self._open)
 
     def take(self, assignments: Assignments) -> list[int]:
         """Open new ranges, and take over epochs and orders. Returns the segments that are no longer assigned."""
@@ -95,10 +95,10 @@ class Holdings:
         """Keys that cut a range into this many pieces of about the same size; fewer if too little is known."""
         owned = self.ranges[segment]
         layers = owned.overlay.layers()
-        marks = [(key, layer.key_marks.step_bytes) for layer in layers for key in layer.key_marks.keys]
+        sampled = [(key, layer.key_sample.step_bytes) for layer in layers for key in layer.key_sample.keys]
         stored = owned.segment
         try:
-            return stored.cut_keys(marks, pieces) if stored else cut_keys((), lambda table: (), marks, pieces)
+            return stored.cut_keys(sampled, pieces) if stored else cut_keys((), lambda table: (), sampled, pieces)
         except Corruption:  # the readers of these keys get the error
             return []
 
@@ -128,7 +128,7 @@ class Holdings:
         owned = self.ranges.get(header.segment)
         if owned is not None and owned.epoch == header.epoch and owned.role is WAITING:
             what = Refusal(f"segment {header.segment} waits for the fence of its parents")
-            return asker.refuse(Status.UNAVAILABLE, what, ADOPTION_RETRY_NS)
+            return asker.refuse(Status.UNAVAILABLE, what, MATERIALISATION_RETRY_NS)
         stale = f"segment {header.segment} is not served here at epoch {header.epoch}"
         return asker.refuse(Status.STALE_ROUTE, Refusal(stale, routes=routes))
 
@@ -146,7 +146,7 @@ class Holdings:
             return None
         if header.op == Op.GET and header.flags & Flag.OF_PARENT and asker.link == ROUTER:
             return owned
-        return owned if header.op in (Op.SCAN, Op.END_SCAN) and is_marked(frames) else None
+        return owned if header.op in (Op.SCAN, Op.END_SCAN) and has_cursor(frames) else None
 
     def _open(self, relative: Relative, epoch: int, inheritance: Inheritance | None) -> OwnedRange:
         """Open a parent, or a child, which may have no files yet and reads its inheritance then."""

@@ -22,7 +22,7 @@ from shardstore.wire.messages import Refusal
 from shardstore.wire.topology import Relative
 from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.serving.read_path import cut
+from shardstore.workers.serving.read_path import cut_to_size
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import keys_of
 
@@ -144,7 +144,9 @@ def _reply(read: Read, pressure: int) -> Send:
         return read.asker.refuse(Status.UNAVAILABLE, Refusal("a parent of the range did not answer in full"), RETRY_NS)
     header = read.asker.header
     values = read.values[:known]
-    values = cut([None if value is None else b"" for value in values] if header.flags & Flag.PRESENCE else values)
+    values = cut_to_size(
+        [None if value is None else b"" for value in values] if header.flags & Flag.PRESENCE else values
+    )
     column = encode(values)
     flags = (Flag.VALUES_FIXED if column.fixed else 0) | (Flag.MORE if len(values) < header.entries else 0)
     return read.asker.accept(pressure, (column.frame,), flags, len(values))

@@ -20,7 +20,7 @@ from shardstore.workers.wal.record_format import (
     Record,
     decode_file_header,
     hop_at,
-    record_at,
+    log_record_at,
 )
 from shardstore.workers.wal.writer import WalFile
 
@@ -109,7 +109,7 @@ def _header_of(path: str, data: memoryview, worker: int, log_id: int) -> FileHea
 
 def _record_at(path: str, data: memoryview, offset: int, log_id: int) -> Record:
     try:
-        return record_at(data, offset, log_id)
+        return log_record_at(data, offset, log_id)
     except DamagedRecord as damage:
         raise Corruption(path, offset, str(damage)) from None
 

@@ -201,7 +201,7 @@ def hop_at(data: memoryview, offset: int, log_id: int) -> tuple[int, int, int]:
     return lsn, segment, start + keys_bytes + values_bytes
 
 
-def record_at(data: memoryview, offset: int, log_id: int) -> Record:
+def log_record_at(data: memoryview, offset: int, log_id: int) -> Record:
     """The record at `offset`, verified completely. Raises DamagedRecord."""
     keys_start = offset + RECORD_HEADER_BYTES
     if keys_start > len(data):

@@ -26,7 +26,7 @@ from shardstore.workers.wal.record_format import (
     DamagedRecord,
     Record,
     decode_file_header,
-    record_at,
+    log_record_at,
 )
 
 
@@ -37,7 +37,7 @@ class TailPolicy(Enum):
     FAIL_FAST = "fail_fast"
 
 
-class TailVerdict(Enum):
+class TailDecision(Enum):
     """How the end of a log is judged."""
 
     WHOLE = 1
@@ -90,14 +90,14 @@ class LogEnd:
 _CUT, _REFUSE = TailPolicy.TRUNCATE_INVALID_TAIL, TailPolicy.FAIL_FAST
 DECISIONS = {
     # invalid, durable, policy
-    (False, False, _CUT): TailVerdict.WHOLE,
-    (False, False, _REFUSE): TailVerdict.WHOLE,
-    (True, False, _CUT): TailVerdict.CUT,
-    (True, False, _REFUSE): TailVerdict.REFUSED,
-    (False, True, _CUT): TailVerdict.REFUSED,
-    (False, True, _REFUSE): TailVerdict.REFUSED,
-    (True, True, _CUT): TailVerdict.REFUSED,
-    (True, True, _REFUSE): TailVerdict.REFUSED,
+    (False, False, _CUT): TailDecision.WHOLE,
+    (False, False, _REFUSE): TailDecision.WHOLE,
+    (True, False, _CUT): TailDecision.CUT,
+    (True, False, _REFUSE): TailDecision.REFUSED,
+    (False, True, _CUT): TailDecision.REFUSED,
+    (False, True, _REFUSE): TailDecision.REFUSED,
+    (True, True, _CUT): TailDecision.REFUSED,
+    (True, True, _REFUSE): TailDecision.REFUSED,
 }
 """How the end of a log is judged.
 
@@ -130,7 +130,7 @@ def judge_end(files: Sequence[ScannedFile], lsn_checkpoint: int, lsn_durable: in
     cut = _tail(files, followed, reached + 1)
     lsn_durable = max([lsn_durable, *(file.lsn_durable for file in files)])
     was_durable = reached < lsn_durable
-    if DECISIONS[cut is not None, was_durable, policy] is TailVerdict.REFUSED:
+    if DECISIONS[cut is not None, was_durable, policy] is TailDecision.REFUSED:
         raise _refusal(files, followed, reached + 1, was_durable)
     return LogEnd(tuple(kept), lsn_last, lsn_durable, cut)
 
@@ -202,7 +202,7 @@ def _sound_records(content: bytes, offset: int, log_id: int, lsn: int) -> Iterat
 
 def _sound_record_at(data: memoryview, offset: int, log_id: int) -> Record | None:
     try:
-        return record_at(data, offset, log_id)
+        return log_record_at(data, offset, log_id)
     except DamagedRecord:
         return None
 

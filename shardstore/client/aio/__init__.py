@@ -1,6 +1,6 @@
 """The asyncio client: the counterpart of `blocking/`, module by module.
 
-connecting.py    `connect_async`
+connect.py       `connect_async`
 client.py        `AsyncClient`
 lifetime.py      how a client is made, opened and closed
 admin.py         `AsyncClient.admin`

@@ -46,7 +46,7 @@ class AsyncCallRunner:
                 yield await self._wait_among(under_way, done)
                 done += 1
         except operations.BadEntry as bad:
-            raise bad.told(await self._ends(under_way, done)) from None
+            raise bad.error_after(await self._ends(under_way, done)) from None
         finally:
             for left in under_way:
                 self._pump.abandon(left)

@@ -16,7 +16,7 @@ from typing import Any
 
 from shardstore.client.calls.calls import Call
 from shardstore.client.driver import Driver
-from shardstore.client.forking import refusal, watch
+from shardstore.client.fork_hook import refusal, watch
 from shardstore.client.session.effects import Abandon, Await, Resolve, Submit
 from shardstore.client.surroundings import Surroundings
 from shardstore.errors import Closed, InvalidRequest, Unavailable

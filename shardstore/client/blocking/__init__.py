@@ -1,6 +1,6 @@
 """The blocking client.
 
-connecting.py    `connect`
+connect.py       `connect`
 client.py        `Client`
 lifetime.py      how a client is made, opened and closed
 admin.py         `Client.admin`

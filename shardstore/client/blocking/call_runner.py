@@ -40,7 +40,7 @@ class CallRunner:
                 done += 1
         except operations.BadEntry as bad:
             ends = [self._end_of(under_way.popleft()) for _ in range(len(under_way))]
-            raise bad.told(ends) from None
+            raise bad.error_after(ends) from None
         finally:
             for ticket in under_way:
                 self._pump.abandon(ticket)

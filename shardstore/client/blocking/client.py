@@ -13,7 +13,7 @@ from shardstore.client.blocking.scan import ScanIterator
 from shardstore.client.calls import operations, outcome_token
 from shardstore.client.calls.arguments import WAIT, checked_timeout_ns
 from shardstore.client.calls.calls import GetStats
-from shardstore.client.calls.scan import scan_of
+from shardstore.client.calls.scan import scan_from_arguments
 from shardstore.options import ScanMode
 from shardstore.outcome import Outcome
 from shardstore.stats_schema import Stats
@@ -320,7 +320,7 @@ class Client(Lifetime):
             ScanInvalidated: While iterating: the scan cannot keep what its mode promises; `error.token` resumes it.
             The other errors of `get`: While iterating. The next `next` continues after the last entry.
         """
-        scan = scan_of(start, end, prefix, reverse, limit, keys_only, mode, resume, timeout)
+        scan = scan_from_arguments(start, end, prefix, reverse, limit, keys_only, mode, resume, timeout)
         return ScanIterator(self._pump, scan)
 
     def flush(

@@ -76,7 +76,7 @@ class Piece(NamedTuple):
     positions: Positions | None
 
 
-def cut(keys: Items, values: Items | None, boundaries: Boundaries) -> list[tuple[int, Piece]]:
+def cut_by_range(keys: Items, values: Items | None, boundaries: Boundaries) -> list[tuple[int, Piece]]:
     """The pieces of a batch, each with the number of its route, in key order."""
     entries = len(keys.items)
     owners = _owners(keys, boundaries)

@@ -28,7 +28,7 @@ from shardstore.wire.wire_format import WRITES, Op
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """What all calls have in common. The session sets `deadline_ns`, `settled`, and `grain` (its timer).
+    """What all calls have in common. The session sets `deadline_ns`, `settled`, and `due_tick` (its timer).
 
     held              the call was submitted ahead of need; its time begins when somebody waits for it (Await)
     left              a write that nobody waits for, but that may be applied: requests already sent go on, and reads
@@ -40,7 +40,7 @@ class Call:
     timeout_ns: int
     deadline_ns: int = field(default=0, init=False)
     settled: bool = field(default=False, init=False)
-    grain: int = field(default=0, init=False)
+    due_tick: int = field(default=0, init=False)
     missing: int = field(default=1, init=False)
     fails_when_busy: bool = field(default=False, init=False)
     held: bool = field(default=False, init=False)
@@ -121,7 +121,7 @@ class Many(Call):
 
 
 class Owner(NamedTuple):
-    """The owner of a scan's mark: keys and route of the segment as they were when its first page was answered."""
+    """The owner of a scan's cursor: keys and route of the segment as they were when its first page was answered."""
 
     key_range: KeyRange
     route: Route
@@ -130,15 +130,15 @@ class Owner(NamedTuple):
 class Page(NamedTuple):
     """The entries of a page in key order, without values if only keys are wanted. `rest`: the keys that are left.
 
-    `more`: the segment of the page may have more entries. Then the call for the next page has the same `mark` and
-    `owner`: that worker is asked even if others own the keys by then. Without a mark there is no owner.
+    `more`: the segment of the page may have more entries. Then the call for the next page has the same `cursor` and
+    `owner`: that worker is asked even if others own the keys by then. Without a cursor there is no owner.
     """
 
     keys: list[bytes]
     values: list[bytes]
     rest: tuple[bytes, bytes] | None
     more: bool
-    mark: bytes
+    cursor: bytes
     owner: Owner | None = None
 
 
@@ -146,8 +146,8 @@ class Page(NamedTuple):
 class ScanPage(Call):
     """Settles with the first Page of the keys in [start, end); with the last one if `reverse`. Empty bounds are open.
 
-    `limit`: the number of entries that the scan still wants; 0 for all. `mark` and `owner`: those of the previous page
-    in the same segment.
+    `limit`: the number of entries that the scan still wants; 0 for all. `cursor` and `owner`: those of the previous
+    page in the same segment.
     """
 
     start: bytes
@@ -156,7 +156,7 @@ class ScanPage(Call):
     keys_only: bool
     limit: int
     mode: ScanMode = ScanMode.LIVE
-    mark: bytes = b""
+    cursor: bytes = b""
     owner: Owner | None = None
 
 
@@ -165,7 +165,7 @@ class EndScan(Call):
     """Ends a scan in the segment of its `latest` page. In mode FAIL_FAST this fails if the range was written."""
 
     latest: ScanPage
-    mark: bytes
+    cursor: bytes
     owner: Owner | None
 
 

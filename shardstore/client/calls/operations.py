@@ -59,7 +59,7 @@ class BadEntry(InvalidRequest):
         self.op = op
         self.first = first
 
-    def told(self, ends: Sequence[Exception | None]) -> InvalidRequest:
+    def error_after(self, ends: Sequence[Exception | None]) -> InvalidRequest:
         """The error for the caller. `ends`: the errors of the latest earlier calls, None for success."""
         if self.op not in WRITES:
             return InvalidRequest(str(self))

@@ -32,7 +32,7 @@ from shardstore.limits import BOUND_BYTES_MAX, SECOND_NS
 from shardstore.options import ScanMode
 
 END_TIMEOUT_NS = 5 * SECOND_NS
-"""Time for telling a worker that a scan has left it. If that fails, the scan's lease ends."""
+"""Time for telling a worker that a scan has left it. If that fails, the scan ends by its idle timeout."""
 IN_USE = (
     "another thread or task is getting the next page of this scan, which is for one at a time: give each its own scan"
 )
@@ -47,14 +47,14 @@ Bounds = tuple[bytes, bytes]
 class _Stand(NamedTuple):
     """The position of a scan between two of its steps. The page at hand is the one that the caller reads now.
 
-    rest         the keys after the page at hand; None if there are none
-    left         how many entries are wanted after the page at hand, or UNLIMITED
-    before       the keys that were left before the page at hand
-    last_key     the key of the entry before the page at hand
-    keys         the keys of the page at hand, in the order of the scan; `unread` iterates over them
-    entries      what the caller gets for `unread`
-    mark, owner  those of the page at hand, if the next page is from the same range
-    to_confirm   the mark with which to ask once more whether the range was written
+    rest            the keys after the page at hand; None if there are none
+    left            how many entries are wanted after the page at hand, or UNLIMITED
+    before          the keys that were left before the page at hand
+    last_key        the key of the entry before the page at hand
+    keys            the keys of the page at hand, in the order of the scan; `unread` iterates over them
+    entries         what the caller gets for `unread`
+    cursor, owner   those of the page at hand, if the next page is from the same range
+    to_confirm      the cursor with which to ask once more whether the range was written
     """
 
     rest: Bounds | None
@@ -64,7 +64,7 @@ class _Stand(NamedTuple):
     keys: Sequence[bytes] = ()
     unread: Iterator[bytes] = iter(())
     entries: Iterator[Any] = iter(())
-    mark: bytes = b""
+    cursor: bytes = b""
     owner: Owner | None = None
     to_confirm: bytes = b""
 
@@ -121,9 +121,9 @@ class Scan:
         if stand.rest is None or not stand.left:
             return None
         limit = 0 if stand.left == UNLIMITED else stand.left
-        owner = stand.owner if stand.mark else None
+        owner = stand.owner if stand.cursor else None
         self._latest = ScanPage(
-            self._timeout_ns, *stand.rest, self._reverse, self._keys_only, limit, self._mode, stand.mark, owner
+            self._timeout_ns, *stand.rest, self._reverse, self._keys_only, limit, self._mode, stand.cursor, owner
         )
         return self._latest
 
@@ -143,9 +143,9 @@ class Scan:
             keys=keys,
             unread=unread,
             entries=unread if self._keys_only else zip(unread, values, strict=False),
-            mark=b"" if at_end else page.mark,
+            cursor=b"" if at_end else page.cursor,
             owner=page.owner,
-            to_confirm=page.mark if at_end else b"",
+            to_confirm=page.cursor if at_end else b"",
         )
         return self._stand.entries
 
@@ -156,7 +156,7 @@ class Scan:
         range with several pages, but none by a scan with a limit, which may never reach the next range.
         """
         stand = self._stand
-        if not stand.mark or stand.owner is None or stand.rest is None:
+        if not stand.cursor or stand.owner is None or stand.rest is None:
             return None
         if stand.left != UNLIMITED or not self.reads_ahead:
             return None
@@ -185,8 +185,8 @@ class Scan:
     def lose_owner(self) -> bool:
         """Note that no worker holds anything for the scan any more. Returns whether that breaks its promise."""
         stand = self._stand
-        self._stand = stand._replace(mark=b"", to_confirm=b"")
-        return bool(stand.mark or stand.to_confirm)
+        self._stand = stand._replace(cursor=b"", to_confirm=b"")
+        return bool(stand.cursor or stand.to_confirm)
 
     def leave(self, ahead: Page | None = None) -> EndScan | None:
         """The call that ends the scan in its range, if a worker may hold something for it; else None.
@@ -194,13 +194,13 @@ class Scan:
         `ahead`: a page that was received and not taken. It is the next page of the same range, or the first of another.
         """
         stand = self._stand
-        mark, owner = stand.mark, stand.owner
-        if not mark and ahead is not None and ahead.more:
-            mark, owner = ahead.mark, ahead.owner
-        self._stand = stand._replace(mark=b"", to_confirm=b"")
-        if not mark or self._latest is None or self._mode is ScanMode.FAIL_FAST:
+        cursor, owner = stand.cursor, stand.owner
+        if not cursor and ahead is not None and ahead.more:
+            cursor, owner = ahead.cursor, ahead.owner
+        self._stand = stand._replace(cursor=b"", to_confirm=b"")
+        if not cursor or self._latest is None or self._mode is ScanMode.FAIL_FAST:
             return None
-        return EndScan(END_TIMEOUT_NS, self._latest, mark, owner)
+        return EndScan(END_TIMEOUT_NS, self._latest, cursor, owner)
 
     def place_of(self, key: Any) -> Bounds:
         """The keys of the scan from this key on, in the order of the scan. Raises InvalidRequest."""
@@ -242,7 +242,7 @@ class Scan:
         return ScanInvalidated(self.last_key, self.token, cause)
 
 
-def scan_of(
+def scan_from_arguments(
     start: Any,
     end: Any,
     prefix: Any,

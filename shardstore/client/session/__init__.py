@@ -2,8 +2,8 @@
 
 session.py             handles events, and returns effects
 effects.py             the events and effects of a session
-joining.py             gets a client id and routes from the router
-routing.py             the newest routes, a lane for each segment, a channel for each worker
+router_contact.py      gets a client id and routes from the router
+lane_map.py            a lane for each segment, a channel for each worker
 requests_of_calls.py   makes the requests of a call, one for each segment
 lanes.py               requests, and the lanes in which they wait
 sender.py              moves requests from lanes onto links, and back
@@ -12,7 +12,7 @@ replies.py             decodes replies
 refusals.py            replies that are not OK, as errors
 collector.py           combines the replies to the parts of a call
 endings.py             errors and outcome tokens of calls that were not fully answered
-pacing.py              how long a writer pauses
+writer_pace.py         how long a writer pauses
 timers.py              timers of calls, requests and lanes
 whereabouts.py         seam: where the router of a store listens
 """

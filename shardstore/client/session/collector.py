@@ -31,9 +31,9 @@ class Collector:
         """Take the content of the reply to one part of a call. If it was the last part, settle the call."""
         call = request.calls[0]
         if call.settled:
-            # nobody else knows the mark of this scan, whose first page is no longer wanted
-            if type(call) is ScanPage and not call.mark and content.more and content.mark:
-                self._submit(Submit((EndScan(call.timeout_ns, call, content.mark, content.owner),)))
+            # nobody else knows the cursor of this scan, whose first page is no longer wanted
+            if type(call) is ScanPage and not call.cursor and content.more and content.cursor:
+                self._submit(Submit((EndScan(call.timeout_ns, call, content.cursor, content.owner),)))
             return
         if type(call) is GetStats:
             call.results[request.route.worker if request.route else ROUTER] = content

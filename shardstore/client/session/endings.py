@@ -7,10 +7,10 @@ from typing import Any
 
 from shardstore.client.calls.calls import Administer, Call, GetStats, Many, Single, is_write
 from shardstore.client.calls.outcome_token import UNKNOWABLE, OutcomeToken, PartInDoubt, from_bytes
+from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Request
-from shardstore.client.session.pacing import PRESSURE_MAX
 from shardstore.client.session.replies import place_of
-from shardstore.client.session.routing import Routing
+from shardstore.client.session.writer_pace import PRESSURE_MAX
 from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, ShardstoreError, Unavailable
 from shardstore.wire.link_names import ROUTER
 
@@ -73,7 +73,7 @@ def _part_of(request: Request, client: int, key: bytes) -> PartInDoubt:
 
 
 def error_at_deadline(
-    call: Call, why_silent: str, url: str, routing: Routing, requests: Sequence[Request]
+    call: Call, why_silent: str, url: str, lane_map: LaneMap, requests: Sequence[Request]
 ) -> Exception:
     """The error for a call at its deadline: the latest refusal of one of its requests, or why nobody answered.
 
@@ -83,15 +83,15 @@ def error_at_deadline(
     if why_silent:
         return Unavailable(f"no answer within {seconds}: {why_silent}")
     lanes = [request.lane for request in requests if request.failures or not request.sends]  # others met only silence
-    if type(call) is Single and routing.known and not requests:
-        lanes.append(routing.lane_of(call.key))
+    if type(call) is Single and lane_map.known and not requests:
+        lanes.append(lane_map.lane_of(call.key))
     refusals = [lane.refusal for lane in lanes if lane.refusal]
     if refusals:
         return refusals[0].error()
     slowed = [lane for lane in lanes if lane.paused and is_write(call)]
     if slowed:
         return Busy("writes are slowed down", slowed[0].pressure, PRESSURE_MAX, 0, place_of(slowed[0]))
-    if not routing.known:
+    if not lane_map.known:
         return Unavailable(f"no answer within {seconds}: no router answered at {url}")
     return Unavailable(f"no answer within {seconds}{_from_whom(requests)}")
 
@@ -103,10 +103,10 @@ def _from_whom(requests: Sequence[Request]) -> str:
     return f" from worker{'s' if workers[1:] else ''} {', '.join(map(str, workers))}"
 
 
-def with_missing_workers(call: GetStats, routing: Routing) -> dict[Any, dict[str, Any]]:
+def with_missing_workers(call: GetStats, lane_map: LaneMap) -> dict[Any, dict[str, Any]]:
     """The statistics of all that answered, with an entry for each process that did not."""
     silent = {"unavailable": f"no answer within {call.timeout_ns / 1e9:g} s"}
-    return dict.fromkeys([ROUTER, *routing.lane_of_each_worker()], silent) | call.results
+    return dict.fromkeys([ROUTER, *lane_map.lane_of_each_worker()], silent) | call.results
 
 
 def token_of_all(ends: Iterable[BaseException | None], applied: int) -> OutcomeToken:

@@ -23,7 +23,7 @@ from typing import Final, TypeAlias
 
 from shardstore.client.calls.batch_pieces import Positions
 from shardstore.client.calls.calls import Call, Single
-from shardstore.client.session.refusals import Refused
+from shardstore.client.session.refusals import RefusedReply
 from shardstore.key_range import KeyRange
 from shardstore.limits import CREDITS, DRAIN_RANGES_MAX, MIB, SECOND_NS
 from shardstore.wire import columns
@@ -94,7 +94,7 @@ class Request:
     sends: int = field(default=0, init=False)
     unanswered: int = field(default=0, init=False)
     failures: int = field(default=0, init=False)
-    grain: int = field(default=0, init=False)
+    due_tick: int = field(default=0, init=False)
 
     @property
     def wanted(self) -> bool:
@@ -155,7 +155,7 @@ class Channel:
         self.endpoint = ""
         self.connected = False
         self.direct = False
-        self.grain = 0
+        self.due_tick = 0
         self.credits = CREDITS
         self.in_flight = 0
         self.barriers_free = 0
@@ -180,7 +180,7 @@ class Channel:
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class does not hold."""
         assert self.connected or not self.direct, "a link that is not connected is trusted"
-        assert self.direct or not self.connected or self.grain, "a link that is not trusted would never be tried again"
+        assert self.direct or not self.connected or self.due_tick, "a link without trust would never be tried again"
         assert all(lane.offered for lane in self.ready), "a lane is ready that was not offered"
         assert not self.ready or self.in_flight >= self.credits, "a lane waits though there is a credit"
 
@@ -210,13 +210,13 @@ class Lane:
         self.reads: deque[Queued] = deque()
         self.turns: list[Request] = []
         self.heirs: Sequence[Lane] = ()
-        self.refusal: Refused | None = None
+        self.refusal: RefusedReply | None = None
         self.paused = False
         self.pause_owed_ns = 0
         self.slowness = 1.0
         self.pressure = 0
         """The latest pressure that slowed down writes."""
-        self.grain = 0
+        self.due_tick = 0
 
     @property
     def writes_may_go(self) -> bool:
@@ -278,7 +278,7 @@ class Lane:
 
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class does not hold."""
-        assert self.grain or not self.paused, "a pause would never end"
+        assert self.due_tick or not self.paused, "a pause would never end"
         assert self.offered or not self.sendable(), "a lane that has something to send is not offered"
         assert self.channel.ready.count(self) == self.offered, "a lane waits in its channel without an offer, or twice"
         if self.turns:

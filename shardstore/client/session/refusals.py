@@ -21,7 +21,7 @@ from shardstore.wire.wire_format import Status
 _FINAL = frozenset((Status.INVALID, Status.FAILED, Status.TOO_OLD, Status.SCAN_INVALIDATED))
 
 
-class Refused(NamedTuple):
+class RefusedReply(NamedTuple):
     """A reply that is not OK, and its place."""
 
     status: Status

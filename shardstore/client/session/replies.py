@@ -7,22 +7,22 @@ from typing import Any
 
 from shardstore.client.calls.calls import Owner, Page, ScanPage
 from shardstore.client.session.lanes import Lane, Request
-from shardstore.client.session.refusals import Refused
+from shardstore.client.session.refusals import RefusedReply
 from shardstore.errors import Place
 from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, MILLISECOND_NS, VALUE_BYTES_MAX
 from shardstore.outcome import Ending
 from shardstore.wire import columns, counters
 from shardstore.wire.admin_messages import AdminReply
-from shardstore.wire.messages import OutcomeAnswer, Refusal, Statistics, decode
+from shardstore.wire.messages import OutcomeReply, Refusal, Statistics, decode
 from shardstore.wire.wire_format import CONDITIONAL, Flag, Header, MalformedMessage, Op, Status
 
-TELLING: frozenset[int] = CONDITIONAL | {Op.OUTCOME, Op.SCAN, Op.STATS, Op.ADMIN}
+WITH_CONTENT: frozenset[int] = CONDITIONAL | {Op.OUTCOME, Op.SCAN, Op.STATS, Op.ADMIN}
 """Operations besides GET whose reply has content."""
 _VALUES_FIXED = int(Flag.VALUES_FIXED)
 
 
-def values_of(request: Request, header: Header, frame: bytes) -> list[bytes | None]:
+def values_of_reply(request: Request, header: Header, frame: bytes) -> list[bytes | None]:
     """The values in the reply to a GET: of all its keys or, with MORE, of the first ones. Raises InvalidColumn."""
     answered = header.entries
     if request.entries == answered == 1 and header.flags & _VALUES_FIXED and len(frame) <= VALUE_BYTES_MAX:
@@ -33,7 +33,7 @@ def values_of(request: Request, header: Header, frame: bytes) -> list[bytes | No
 
 
 def content_of(request: Request, header: Header, frames: Sequence[bytes]) -> Any:
-    """The content of the reply to an operation in TELLING. Raises MalformedMessage or InvalidColumn."""
+    """The content of the reply to an operation in WITH_CONTENT. Raises MalformedMessage or InvalidColumn."""
     match request.op:
         case Op.SCAN:
             return _page_of(request, header, frames)
@@ -50,17 +50,17 @@ def content_of(request: Request, header: Header, frames: Sequence[bytes]) -> Any
 
 
 def _ending_of(frame: bytes) -> Ending:
-    return Ending(decode(OutcomeAnswer, frame).ending)
+    return Ending(decode(OutcomeReply, frame).ending)
 
 
 def _page_of(request: Request, header: Header, frames: Sequence[bytes]) -> Page:
     call = request.calls[0]
     assert type(call) is ScanPage
     keys, values = _entries_of(header, frames, call.keys_only)
-    resume, mark = frames[3:]
+    resume, cursor = frames[3:]
     owned = request.lane.key_range
-    owner = Owner(owned, request.route) if mark and request.route else None
-    return Page(keys, values, rest_of_scan(call, owned, resume), bool(resume), mark, owner)
+    owner = Owner(owned, request.route) if cursor and request.route else None
+    return Page(keys, values, rest_of_scan(call, owned, resume), bool(resume), cursor, owner)
 
 
 def _entries_of(header: Header, frames: Sequence[bytes], keys_only: bool) -> tuple[list[bytes], list[bytes]]:
@@ -83,10 +83,10 @@ def rest_of_scan(call: ScanPage, owned: KeyRange, resume: bytes) -> tuple[bytes,
     return (start, call.end) if start and (not call.end or start < call.end) else None
 
 
-def refused_of(request: Request, header: Header, frames: Sequence[bytes]) -> Refused:
+def refused_of(request: Request, header: Header, frames: Sequence[bytes]) -> RefusedReply:
     """The refusal in the reply to a request. Raises MalformedMessage."""
     wait_ns, refusal = header.duration_ms * MILLISECOND_NS, decode(Refusal, frames[1])
-    return Refused(Status(header.status), wait_ns, refusal, place_of(request.lane))
+    return RefusedReply(Status(header.status), wait_ns, refusal, place_of(request.lane))
 
 
 def place_of(lane: Lane) -> Place | None:

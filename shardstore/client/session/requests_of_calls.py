@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from shardstore.client.calls.arguments import Items
-from shardstore.client.calls.batch_pieces import Positions, cut
+from shardstore.client.calls.batch_pieces import Positions, cut_by_range
 from shardstore.client.calls.calls import Administer, Call, EndScan, GetStats, Maintain, Many, Open, ScanPage
+from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Request
-from shardstore.client.session.routing import Routing
 from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.wire import columns
@@ -17,41 +17,41 @@ from shardstore.wire.messages import ScanRequest, encode
 from shardstore.wire.wire_format import Flag, Op
 
 
-def requests_for(call: Call, routing: Routing) -> list[Request]:
+def requests_for(call: Call, lane_map: LaneMap) -> list[Request]:
     """The requests of a call, each for its lane; none if the call only waits for routes."""
     match call:
         case Open():
             return []
         case Many():
-            return list(_of_many(call, call.keys, call.values, None, routing))
+            return list(_of_many(call, call.keys, call.values, None, lane_map))
         case ScanPage():
-            return [_of_page(call, routing, Op.SCAN, call)]
+            return [_of_page(call, lane_map, Op.SCAN, call)]
         case EndScan():
-            return [_of_page(call.latest, routing, Op.END_SCAN, call)]
+            return [_of_page(call.latest, lane_map, Op.END_SCAN, call)]
         case Maintain():
-            return _of_barrier(call, KeyRange(call.start, call.end), routing)
+            return _of_barrier(call, KeyRange(call.start, call.end), lane_map)
         case GetStats():
-            lanes = [routing.router_lane, *routing.lane_of_each_worker().values()]
+            lanes = [lane_map.router_lane, *lane_map.lane_of_each_worker().values()]
             return [Request(lane, Op.STATS, [call]) for lane in lanes]
         case Administer():
-            return [Request(routing.router_lane, Op.ADMIN, [call], (encode(call.request),))]
+            return [Request(lane_map.router_lane, Op.ADMIN, [call], (encode(call.request),))]
     raise AssertionError(f"a {type(call).__name__} is not planned")
 
 
-def requests_instead_of(request: Request, routing: Routing) -> list[Request]:
+def requests_instead_of(request: Request, lane_map: LaneMap) -> list[Request]:
     """The requests to the lanes that have the keys of a request's lane now; none if they were asked already."""
     call, lane = request.calls[0], request.lane
     match call:
         case Many():
-            heirs = routing.lanes_over(lane.key_range)
-            return [replace(request, lane=heirs[0])] if len(heirs) == 1 else _cut_again(call, request, routing)
+            heirs = lane_map.lanes_over(lane.key_range)
+            return [replace(request, lane=heirs[0])] if len(heirs) == 1 else _cut_again(call, request, lane_map)
         case ScanPage():
-            return [_of_page(call, routing, Op.SCAN, call)]
+            return [_of_page(call, lane_map, Op.SCAN, call)]
         case Maintain():
             wanted = lane.key_range.intersection(KeyRange(call.start, call.end))
-            return _of_barrier(call, wanted, routing) if wanted else []
+            return _of_barrier(call, wanted, lane_map) if wanted else []
         case GetStats():
-            same_worker = routing.lane_of_each_worker().get(lane.route.worker) if lane.route else None
+            same_worker = lane_map.lane_of_each_worker().get(lane.route.worker) if lane.route else None
             return [replace(request, lane=same_worker)] if same_worker else []
     raise AssertionError(f"a {type(call).__name__} asks nothing of a segment that can go")
 
@@ -68,9 +68,9 @@ def request_for_rest(request: Request, positions: Positions, answered: int) -> R
     return replace(request, body=(frame,), flags=flags, entries=entries, positions=positions[answered:])
 
 
-def _cut_again(call: Many, request: Request, routing: Routing) -> list[Request]:
+def _cut_again(call: Many, request: Request, lane_map: LaneMap) -> list[Request]:
     values = _values_of(request) if request.op == Op.PUT else None
-    return list(_of_many(call, _keys_of(request), values, request.positions, routing))
+    return list(_of_many(call, _keys_of(request), values, request.positions, lane_map))
 
 
 def _keys_of(request: Request) -> Items:
@@ -88,27 +88,27 @@ def _items(frame: bytes, fixed: int, entries: int, shortest: int, longest: int) 
 
 
 def _of_many(
-    call: Many, keys: Items, values: Items | None, positions: Positions | None, routing: Routing
+    call: Many, keys: Items, values: Items | None, positions: Positions | None, lane_map: LaneMap
 ) -> Iterator[Request]:
     """Requests for these entries of a call. `positions`: their places in the call; None if they are all of it."""
-    for route, piece in cut(keys, values, routing.boundaries):
-        request = Request(routing.lanes[route], call.op, [call], *piece)
+    for route, piece in cut_by_range(keys, values, lane_map.boundaries):
+        request = Request(lane_map.lanes[route], call.op, [call], *piece)
         if positions is not None:
             request.positions = positions if piece.positions is None else positions[piece.positions]
         yield request
 
 
-def _of_barrier(call: Maintain, wanted: KeyRange, routing: Routing) -> list[Request]:
-    lanes = [lane for lane in routing.lanes_over(wanted) if lane.segment not in call.asked]
+def _of_barrier(call: Maintain, wanted: KeyRange, lane_map: LaneMap) -> list[Request]:
+    lanes = [lane for lane in lane_map.lanes_over(wanted) if lane.segment not in call.asked]
     call.asked.update(lane.segment for lane in lanes)
     return [Request(lane, call.op, [call], flags=call.flags) for lane in lanes]
 
 
-def _of_page(page: ScanPage, routing: Routing, op: Op, call: ScanPage | EndScan) -> Request:
+def _of_page(page: ScanPage, lane_map: LaneMap, op: Op, call: ScanPage | EndScan) -> Request:
     """A request of `call` to the segment of a page."""
     if call.owner is not None:
-        lane = routing.lane_of_owner(call.owner)
+        lane = lane_map.lane_of_owner(call.owner)
     else:
-        lane = routing.last_lane_before(page.end) if page.reverse else routing.lane_of(page.start)
-    asked = ScanRequest(page.start, page.end, page.reverse, page.keys_only, page.limit, page.mode.value, call.mark)
+        lane = lane_map.last_lane_before(page.end) if page.reverse else lane_map.lane_of(page.start)
+    asked = ScanRequest(page.start, page.end, page.reverse, page.keys_only, page.limit, page.mode.value, call.cursor)
     return Request(lane, op, [call], (encode(asked),))

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from shardstore.client.calls.calls import Call, Single
 from shardstore.client.session.lanes import Channel, Lane, Request, RequestState, body_of_single
-from shardstore.client.session.pacing import pause_ns, slowness_after
 from shardstore.client.session.timers import Timers
+from shardstore.client.session.writer_pace import slowness_after, writer_pause_ns
 from shardstore.limits import DEADLINE_MS_MAX, MILLISECOND_NS, SECOND_NS
 from shardstore.seams.effects import Send
 from shardstore.seams.entropy import Entropy
@@ -149,7 +149,7 @@ class Sender:
         lane = request.lane
         lane.pressure = pressure
         lane.slowness = slowness_after(lane.slowness, refused=False)
-        self.pause(lane, pause_ns(pressure, sum(map(len, request.body)), request.entries, lane.slowness), now_ns)
+        self.pause(lane, writer_pause_ns(pressure, sum(map(len, request.body)), request.entries, lane.slowness), now_ns)
 
     def distrust(self, channel: Channel, now_ns: int) -> None:
         """Send to this worker through the router for a while."""
@@ -276,6 +276,6 @@ def _check_turns(write: Request) -> None:
 
 
 def _check_timers(request: Request) -> None:
-    assert request.grain, "a request under way has no timer"
-    calls_have_timers = all(call.settled or call.grain for call in request.calls)
+    assert request.due_tick, "a request under way has no timer"
+    calls_have_timers = all(call.settled or call.due_tick for call in request.calls)
     assert request.alone or calls_have_timers, "a call that waits for a request has no timer"

@@ -18,16 +18,16 @@ from shardstore.client.calls.calls import Call, EndScan, GetStats, ScanPage, Sin
 from shardstore.client.session import endings, replies
 from shardstore.client.session.collector import Collector
 from shardstore.client.session.effects import Abandon, Await, Resolve, SessionEffect, SessionEvent, Submit
-from shardstore.client.session.joining import Joining
+from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Channel, Lane, Request, RequestState
-from shardstore.client.session.pacing import PRESSURE_FREE, slowness_after
-from shardstore.client.session.refusals import Refused
+from shardstore.client.session.refusals import RefusedReply
 from shardstore.client.session.requests_of_calls import requests_for
-from shardstore.client.session.routing import Routing
+from shardstore.client.session.router_contact import RouterContact
 from shardstore.client.session.sender import BACK_OFF_NS, CHANGE_BACK_OFF_NS, Sender
 from shardstore.client.session.succession import Succession
 from shardstore.client.session.timers import Timers
 from shardstore.client.session.whereabouts import Finder
+from shardstore.client.session.writer_pace import PRESSURE_FREE, slowness_after
 from shardstore.errors import ScanInvalidated, ShardstoreError
 from shardstore.limits import DEADLINE_MS_MAX, MILLISECOND_NS
 from shardstore.seams.effects import Received, SendFailed, Tick
@@ -58,11 +58,11 @@ class Session:
 
     def __init__(self, finder: Finder, entropy: Entropy, direct: bool, reachable: Callable[[str], bool]) -> None:
         self._timers = Timers()
-        self._routing = Routing(direct, reachable)
+        self._lane_map = LaneMap(direct, reachable)
         self._sender = Sender(self._timers, entropy)
-        self._succession = Succession(self._routing, self._sender, self._settle)
+        self._succession = Succession(self._lane_map, self._sender, self._settle)
         self._collector = Collector(self._settle, self._submit, self._succession)
-        self._joining = Joining(finder, self._timers, self._sender, self._fail, self._send_again)
+        self._contact = RouterContact(finder, self._timers, self._sender, self._fail, self._send_again)
         self._effects: list[SessionEffect] = []
         self._now_ns = 0
         self.late = 0
@@ -78,18 +78,18 @@ class Session:
 
     def start(self, now_ns: int) -> list[SessionEffect]:
         """The effects before the first event."""
-        return [*self._joining.start(now_ns)]
+        return [*self._contact.start(now_ns)]
 
     def handle(self, event: SessionEvent, now_ns: int) -> list[SessionEffect]:
         """Handle one event. Returns the effects."""
         self._now_ns = now_ns
         self._effects = []
         self._handlers[type(event)](event)
-        self._effects += self._sender.send_ready(self._joining.client, now_ns)
+        self._effects += self._sender.send_ready(self._contact.client, now_ns)
         if self._sender.kept_some:
             self._sender.kept_some = False
-            self._effects += self._joining.doubt(now_ns)
-            self._effects += self._sender.send_ready(self._joining.client, now_ns)
+            self._effects += self._contact.doubt(now_ns)
+            self._effects += self._sender.send_ready(self._contact.client, now_ns)
         return self._effects
 
     def wakeup_ns(self) -> int | None:
@@ -98,8 +98,8 @@ class Session:
 
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of the lanes, the channels or the sender does not hold."""
-        lanes = (*self._routing.lanes, self._routing.router_lane)
-        channels = (*self._routing.channels.values(), self._routing.router_lane.channel)
+        lanes = (*self._lane_map.lanes, self._lane_map.router_lane)
+        channels = (*self._lane_map.channels.values(), self._lane_map.router_lane.channel)
         for lane in lanes:
             lane.check_invariants()
         for channel in channels:
@@ -118,17 +118,17 @@ class Session:
             if alone and self._sends_at_once(call):
                 continue
             self._timers.set(call, call.deadline_ns)
-            if self._routing.known:
+            if self._lane_map.known:
                 self._route(call)
             else:
-                self._effects += self._joining.wait(call, self._now_ns)
+                self._effects += self._contact.wait(call, self._now_ns)
 
     def _sends_at_once(self, call: Call) -> bool:
         """Send a single operation without queueing it. Returns False for any other call, and if it has to wait."""
-        if type(call) is not Single or not self._routing.known:
+        if type(call) is not Single or not self._lane_map.known:
             return False
-        lane = self._routing.lane_of(call.key)
-        send = self._sender.send_alone(lane, call, self._joining.client, self._now_ns)
+        lane = self._lane_map.lane_of(call.key)
+        send = self._sender.send_alone(lane, call, self._contact.client, self._now_ns)
         if send is None:
             return False
         self._effects.append(send)
@@ -137,12 +137,12 @@ class Session:
     def _route(self, call: Call) -> None:
         """Queue the requests of a call in the lanes of their segments."""
         if type(call) is Single:
-            lane = self._routing.lane_of(call.key)
+            lane = self._lane_map.lane_of(call.key)
             if not call.fails_when_busy or self._lets_in(lane, call):
                 lane.add(call)
                 self._sender.offer(lane)
             return
-        requests = requests_for(call, self._routing)
+        requests = requests_for(call, self._lane_map)
         call.add_parts(len(requests) - 1)
         if not requests:
             self._settle(call)
@@ -178,27 +178,27 @@ class Session:
     def _settle(self, call: Call, value: Any = None, error: Exception | None = None) -> None:
         if not call.settled:
             call.settled = True
-            if call.grain:
+            if call.due_tick:
                 self._timers.clear(call)
             self._effects.append(Resolve(call, value, error))
 
     def _expire(self, call: Call) -> None:
         if type(call) is GetStats and call.results:
-            self._settle(call, endings.with_missing_workers(call, self._routing))
+            self._settle(call, endings.with_missing_workers(call, self._lane_map))
             return
         requests = self._sender.requests_of(call)
-        why_silent = self._joining.why_silent(self._now_ns)
-        self._fail(call, endings.error_at_deadline(call, why_silent, self._joining.url, self._routing, requests))
+        why_silent = self._contact.why_silent(self._now_ns)
+        self._fail(call, endings.error_at_deadline(call, why_silent, self._contact.url, self._lane_map, requests))
 
     def _fail(self, call: Call, error: Exception) -> None:
         """Settle a call with this error, or with OutcomeUnknown if some of it may have been applied."""
         if not call.settled:
             requests = self._sender.requests_of(call)
-            self._settle(call, error=endings.error_of(call, error, self._joining.client, requests))
+            self._settle(call, error=endings.error_of(call, error, self._contact.client, requests))
 
     def interrupted(self, call: Call, what: str) -> ShardstoreError:
         """The error for a call when this session is discarded, perhaps in the middle of a step."""
-        return endings.error_when_interrupted(call, what, self._joining.client, self._sender.requests_of(call))
+        return endings.error_when_interrupted(call, what, self._contact.client, self._sender.requests_of(call))
 
     # Messages
 
@@ -209,9 +209,9 @@ class Session:
                 self._heard_router(header, event.frames)
                 return
             request = self._sender.request_of(header)
-            if request is None or header.op != request.op or header.client != self._joining.client:
+            if request is None or header.op != request.op or header.client != self._contact.client:
                 self.late += 1
-                self._routing.trust(event.link)  # a late reply to an earlier attempt still shows that the link works
+                self._lane_map.trust(event.link)  # a late reply to an earlier attempt still shows that the link works
                 return
             channel = request.channel
             channel.credits = header.credits or channel.credits
@@ -227,8 +227,8 @@ class Session:
     def _answered(self, request: Request, header: Header, frames: list[bytes]) -> None:
         content: Any = None
         if request.op == _GET:
-            content = replies.values_of(request, header, frames[1])
-        elif request.op in replies.TELLING:
+            content = replies.values_of_reply(request, header, frames[1])
+        elif request.op in replies.WITH_CONTENT:
             content = replies.content_of(request, header, frames)
         request.lane.refusal = None
         if header.pressure > PRESSURE_FREE and request.op in WRITES:
@@ -245,12 +245,12 @@ class Session:
                 self._route(call)
         self._sender.finish(request)  # last, so that a write is known as sent or as answered if this is interrupted
 
-    def _refused(self, request: Request, refused: Refused) -> None:
+    def _refused(self, request: Request, refused: RefusedReply) -> None:
         """Handle a refusal. A final one settles the calls; after any other, the request is sent again."""
         status = refused.status
         first = request.calls[0]
         if status is Status.OTHER_STORE:
-            self._effects += self._joining.refused_by_another(request, refused.refusal.what, self._now_ns)
+            self._effects += self._contact.refused_by_another(request, refused.refusal.what, self._now_ns)
             return
         if type(first) is GetStats and status is not Status.STALE_ROUTE:
             self._sender.finish(request)
@@ -268,18 +268,18 @@ class Session:
         if status is not Status.STALE_ROUTE:
             request.lane.refusal = refused
         if status is not Status.BUSY:
-            self._effects += self._joining.ask(self._now_ns)
+            self._effects += self._contact.ask(self._now_ns)
         if status is Status.STALE_ROUTE and refused.refusal.routes:
-            self._adopt(decode(Routes, refused.refusal.routes))
+            self._update_routes(decode(Routes, refused.refusal.routes))
         self._ask_again(request, refused)
 
-    def _ask_again(self, request: Request, refused: Refused) -> None:
+    def _ask_again(self, request: Request, refused: RefusedReply) -> None:
         """Send a refused request again: to its segment, or to the segments that replace it."""
         status, first = refused.status, request.calls[0]
         if status is Status.BUSY and request.op in WRITES:
             request.lane.slowness = slowness_after(request.lane.slowness, refused=True)
             self._fail_no_wait_callers(request, refused)
-        if status is Status.STALE_ROUTE and isinstance(first, ScanPage | EndScan) and first.mark:
+        if status is Status.STALE_ROUTE and isinstance(first, ScanPage | EndScan) and first.cursor:
             self._sender.finish(request)
             self._fail(first, ScanInvalidated(None, b"", _OWNER_LOST))
         elif not request.wanted:
@@ -290,7 +290,7 @@ class Session:
             first_ns = CHANGE_BACK_OFF_NS if status is Status.STALE_ROUTE else BACK_OFF_NS
             self._sender.delay(request, refused.wait_ns, self._now_ns, first_ns)
 
-    def _fail_no_wait_callers(self, request: Request, refused: Refused) -> None:
+    def _fail_no_wait_callers(self, request: Request, refused: RefusedReply) -> None:
         """Fail the writes that do not wait for room: those of a refused request, and those queued in its lane."""
         behind = [waiting.calls[0] if isinstance(waiting, Request) else waiting for waiting in request.lane.writes]
         for call in [*request.calls, *behind]:
@@ -300,31 +300,31 @@ class Session:
     # Routes
 
     def _heard_router(self, header: Header, frames: list[bytes]) -> None:
-        routes, effects = self._joining.heard(header, frames, self._now_ns)
+        routes, effects = self._contact.heard(header, frames, self._now_ns)
         self._effects += effects
         if routes is not None:
-            self._adopt(routes)
+            self._update_routes(routes)
 
-    def _adopt(self, routes: Routes) -> None:
-        """Adopt newer routes, and route the calls that waited for some.
+    def _update_routes(self, routes: Routes) -> None:
+        """Go over to newer routes, and route the calls that waited for some.
 
         Requests to the former owner of a segment, or over a dropped link, are sent again. A request whose segment is
         gone still waits for its reply.
         """
-        adopted = self._routing.adopt(routes)
-        if adopted is None:
+        updated = self._lane_map.update(routes)
+        if updated is None:
             return
-        changes, gone = adopted
+        changes, gone = updated
         self._effects += changes
         dropped = {change.link for change in changes}
         if gone:
-            self._succession.adopt(gone)
-        self._sender.offer_all(self._routing.channels.values(), self._routing.lanes)
+            self._succession.pass_on_lanes(gone)
+        self._sender.offer_all(self._lane_map.channels.values(), self._lane_map.lanes)
         for request in self._sender.requests():
-            lost = request.is_under_way and self._routing.is_superseded(request.route) and not request.waits_for_room()
+            lost = request.is_under_way and self._lane_map.is_superseded(request.route) and not request.waits_for_room()
             if lost or request.was_sent_over(dropped):
                 self._send_again(request)
-        for call in self._joining.take_waiting():
+        for call in self._contact.take_waiting():
             self._route(call)
 
     # Time and failed sends
@@ -340,7 +340,7 @@ class Session:
             elif isinstance(item, Lane):
                 self._sender.end_pause(item)
             else:
-                self._effects += self._joining.due(self._now_ns)
+                self._effects += self._contact.due(self._now_ns)
 
     def _due(self, request: Request) -> None:
         """Handle the timer of a request. If it got no reply, it is sent again, and the router is asked for routes.
@@ -356,7 +356,7 @@ class Session:
         if request.state is RequestState.SENT:
             if request.direct:
                 self._sender.distrust(request.channel, self._now_ns)
-            self._effects += self._joining.ask(self._now_ns)
+            self._effects += self._contact.ask(self._now_ns)
         if request.wanted:
             self._send_again(request)
         else:
@@ -378,6 +378,6 @@ class Session:
         if request.direct:
             self._sender.distrust(request.channel, self._now_ns)
             self._send_again(request)
-            self._effects += self._joining.doubt(self._now_ns)
+            self._effects += self._contact.doubt(self._now_ns)
         else:
             self._sender.delay(request, 0, self._now_ns)

@@ -23,9 +23,9 @@ from typing import Any
 
 from shardstore.client.calls.calls import Single
 from shardstore.client.calls.outcome_token import UNKNOWABLE
+from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Lane, Queued, Request, RequestState, request_of_singles
 from shardstore.client.session.requests_of_calls import requests_instead_of
-from shardstore.client.session.routing import Routing
 from shardstore.client.session.sender import Sender
 from shardstore.errors import OutcomeUnknown
 from shardstore.wire.wire_format import WRITES
@@ -34,16 +34,16 @@ from shardstore.wire.wire_format import WRITES
 class Succession:
     """Passes requests on to the heirs of their segments. `settle` settles calls that have nothing left to wait for."""
 
-    def __init__(self, routing: Routing, sender: Sender, settle: Callable[..., None]) -> None:
-        self._routing = routing
+    def __init__(self, lane_map: LaneMap, sender: Sender, settle: Callable[..., None]) -> None:
+        self._lane_map = lane_map
         self._sender = sender
         self._settle = settle
 
-    def adopt(self, gone: Iterable[Lane]) -> None:
+    def pass_on_lanes(self, gone: Iterable[Lane]) -> None:
         """Name the heirs of lanes that left the route map, keep turns of writes, and pass on all that is not SENT."""
         requests = [request for request in self._sender.requests() if request.lane.heirs]
         for lane in dict.fromkeys([*gone, *(request.lane for request in requests)]):
-            lane.heirs = self._routing.lanes_over(lane.key_range)
+            lane.heirs = self._lane_map.lanes_over(lane.key_range)
         requests = [request for request in self._sender.requests() if request.lane.heirs]
         for request in sorted(requests, key=lambda request: request.sequence):
             if request.op in WRITES:
@@ -65,7 +65,7 @@ class Succession:
         self._sender.take_back(request)
         if request.op not in WRITES or not request.unanswered:
             self._ask_anew(request)
-        elif self._beyond_telling(request):
+        elif self._is_ambiguous(request):
             for call in request.calls:
                 unknown = "the segment of a part of the write was split and merged before that part was answered"
                 self._settle(call, error=OutcomeUnknown(unknown, UNKNOWABLE.encode()))
@@ -100,10 +100,10 @@ class Succession:
         singles: dict[Lane, list[Single]] = {}
         for call in _singles_of(request):
             if not call.settled:
-                singles.setdefault(self._routing.lane_of(call.key), []).append(call)
+                singles.setdefault(self._lane_map.lane_of(call.key), []).append(call)
         return [request_of_singles(heir, some) for heir, some in singles.items()]
 
-    def _beyond_telling(self, request: Request) -> bool:
+    def _is_ambiguous(self, request: Request) -> bool:
         """Whether the dedup window of an heir may have the sequence because of another share."""
         if request.shared is None:
             return False
@@ -114,13 +114,13 @@ class Succession:
         """What replaces a waiting item, each with its lane; nothing if the call is settled."""
         if isinstance(waiting, Request):
             return [(instead.lane, instead) for instead in self._instead_of(waiting)]
-        return [] if waiting.settled else [(self._routing.lane_of(waiting.key), waiting)]
+        return [] if waiting.settled else [(self._lane_map.lane_of(waiting.key), waiting)]
 
     def _instead_of(self, request: Request) -> list[Request]:
         call = request.calls[0]
         if call.settled:
             return []
-        requests = requests_instead_of(request, self._routing)
+        requests = requests_instead_of(request, self._lane_map)
         call.add_parts(len(requests) - 1)
         if not call.missing:
             self._settle(call, call.settled_with(None))

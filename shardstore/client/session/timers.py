@@ -1,55 +1,55 @@
-"""Timers. Times are rounded up to a grain (a tick), so that setting or clearing one takes a few dict operations."""
+"""Timers. Times are rounded up to a tick, so that setting or clearing one takes a few dict operations."""
 
 from __future__ import annotations
 
 from heapq import heappop, heappush
 from typing import Protocol
 
-_GRAIN_BITS = 21
-"""A grain is 2**21 ns, about 2 ms."""
+_TICK_BITS = 21
+"""A tick is 2**21 ns, about 2 ms."""
 
 
 class Timed(Protocol):
-    """Something that can have a timer. `grain` is the tick at which it is due; 0 if it has no timer."""
+    """Something that can have a timer. `due_tick` is the tick at which it is due; 0 if it has no timer."""
 
-    grain: int
+    due_tick: int
 
 
 class Timers:
-    """At most one timer for each item. A timer is never early, and at most a grain late."""
+    """At most one timer for each item. A timer is never early, and at most a tick late."""
 
     def __init__(self) -> None:
         self._items: dict[int, dict[Timed, None]] = {}
-        self._grains: list[int] = []
+        self._ticks: list[int] = []
 
     def set(self, item: Timed, due_ns: int) -> None:
         """Make the item due at this time. This replaces its timer, if it has one."""
-        if item.grain:
-            del self._items[item.grain][item]
-        grain = item.grain = (due_ns >> _GRAIN_BITS) + 1
-        items = self._items.get(grain)
+        if item.due_tick:
+            del self._items[item.due_tick][item]
+        tick = item.due_tick = (due_ns >> _TICK_BITS) + 1
+        items = self._items.get(tick)
         if items is None:
-            items = self._items[grain] = {}
-            heappush(self._grains, grain)
+            items = self._items[tick] = {}
+            heappush(self._ticks, tick)
         items[item] = None
 
     def clear(self, item: Timed) -> None:
         """Remove the item's timer, if it has one."""
-        if item.grain:
-            del self._items[item.grain][item]
-            item.grain = 0
+        if item.due_tick:
+            del self._items[item.due_tick][item]
+            item.due_tick = 0
 
     def take_due(self, now_ns: int) -> list[Timed]:
         """Take the items that are due, in the order of their times. Their timers are removed."""
         due: list[Timed] = []
-        while self._grains and self._grains[0] << _GRAIN_BITS <= now_ns:
-            due.extend(self._items.pop(heappop(self._grains)))
+        while self._ticks and self._ticks[0] << _TICK_BITS <= now_ns:
+            due.extend(self._items.pop(heappop(self._ticks)))
         for item in due:
-            item.grain = 0
+            item.due_tick = 0
         return due
 
     def wakeup_ns(self) -> int | None:
         """When the next item is due; None if there is none."""
-        while self._grains and not self._items[self._grains[0]]:
-            del self._items[heappop(self._grains)]
-        return self._grains[0] << _GRAIN_BITS if self._grains else None
+        while self._ticks and not self._items[self._ticks[0]]:
+            del self._items[heappop(self._ticks)]
+        return self._ticks[0] << _TICK_BITS if self._ticks else None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shardstore.cli.store_status import Level, verdict_of
+from shardstore.cli.store_status import Level, health_of
 
 
 def worker(*failures: str, stalled_by: str = "", job: str = "") -> dict[str, Any]:
@@ -56,19 +56,19 @@ def worker(*failures: str, stalled_by: str = "", job: str = "") -> dict[str, Any
         ([], Level.DOWN, "down: it has no worker"),
     ],
 )
-def test_the_verdict(workers: list[dict[str, Any]], level: Level, line: str) -> None:
+def test_the_health(workers: list[dict[str, Any]], level: Level, line: str) -> None:
     router = {"ranges": 1024, "workers": {number: {"state": "up"} for number in range(len(workers))}}
-    verdict = verdict_of({"router": router} | dict(enumerate(workers)))
-    assert (verdict.level, verdict.line) == (level, line)
+    health = health_of({"router": router} | dict(enumerate(workers)))
+    assert (health.level, health.line) == (level, line)
 
 
 def test_a_worker_without_ranges_and_the_router_count_too() -> None:
     router = {"ranges": 1, "workers": {0: {"state": "up"}, 1: {"state": "up"}}}
-    assert verdict_of({"router": router, 0: worker()}).line == "serves: 2 workers, 1 range"
+    assert health_of({"router": router, 0: worker()}).line == "serves: 2 workers, 1 range"
     router["workers"][1]["state"] = "down"  # type: ignore[index]
-    assert verdict_of({"router": router, 0: worker()}).line == "degraded: worker 1 is down"
+    assert health_of({"router": router, 0: worker()}).line == "degraded: worker 1 is down"
     silent = {"router": {"unavailable": "no answer within 5 s"}, 0: worker()}
-    assert verdict_of(silent).line == "degraded: router: no answer within 5 s"
+    assert health_of(silent).line == "degraded: router: no answer within 5 s"
 
 
 def test_the_levels_are_exit_codes() -> None:

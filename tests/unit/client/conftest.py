@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shardstore.client.blocking.client import Client
-from shardstore.client.blocking.connecting import connect
+from shardstore.client.blocking.connect import connect
 from tests.unit.client.session_driver import SessionDriver
 from tests.unit.fake_cluster import FakeCluster
 from tests.unit.fake_server import FakeServer, serving

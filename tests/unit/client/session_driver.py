@@ -8,7 +8,7 @@ from typing import Any
 
 from shardstore.client.calls.arguments import checked_keys, checked_values
 from shardstore.client.calls.calls import Call, Many, Open, Single
-from shardstore.client.calls.scan import Scan, scan_of
+from shardstore.client.calls.scan import Scan, scan_from_arguments
 from shardstore.client.session.effects import Abandon, Connect, Disconnect, Resolve, SessionEvent, Submit
 from shardstore.client.session.session import Session
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
@@ -159,4 +159,4 @@ def delete_many(keys: Sequence[bytes]) -> Many:
 def new_scan(**arguments: Any) -> Scan:
     """A scan as made by `Client.scan`, over everything unless the arguments say otherwise."""
     plain = dict.fromkeys(("start", "end", "prefix", "limit", "resume", "timeout"))
-    return scan_of(**{**plain, "reverse": False, "keys_only": False, "mode": "snapshot", **arguments})
+    return scan_from_arguments(**{**plain, "reverse": False, "keys_only": False, "mode": "snapshot", **arguments})

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from shardstore.client.aio.connecting import connect_async
-from shardstore.client.blocking.connecting import connect
+from shardstore.client.aio.connect import connect_async
+from shardstore.client.blocking.connect import connect
 from shardstore.client.calls import administration
 from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, Unavailable
 from shardstore.limits import SECOND_NS

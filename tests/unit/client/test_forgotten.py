@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from shardstore.client.aio.connecting import connect_async
-from shardstore.client.blocking.connecting import connect
+from shardstore.client.aio.connect import connect_async
+from shardstore.client.blocking.connect import connect
 from shardstore.errors import Unavailable
 from tests.unit.fake_cluster import FakeCluster
 from tests.unit.fake_server import FakeServer

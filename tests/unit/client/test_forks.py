@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from shardstore.client.aio.connecting import connect_async
+from shardstore.client.aio.connect import connect_async
 from shardstore.client.blocking.client import Client
-from shardstore.client.blocking.connecting import connect
+from shardstore.client.blocking.connect import connect
 from shardstore.client.calls.scan import CARRIED_OVER
 from shardstore.errors import InvalidRequest, OutcomeUnknown, ScanInvalidated, ShardstoreError
 from shardstore.wire.wire_format import Op

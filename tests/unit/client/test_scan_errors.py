@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from shardstore.client.aio.connecting import connect_async
+from shardstore.client.aio.connect import connect_async
 from shardstore.client.blocking import scan as scan_iterator
 from shardstore.client.blocking.client import Client
-from shardstore.client.blocking.connecting import connect
+from shardstore.client.blocking.connect import connect
 from shardstore.client.calls import scan as calls_scan
 from shardstore.client.session.effects import Await, Submit
 from shardstore.errors import Closed, InvalidRequest, ScanInvalidated, Unavailable
@@ -279,7 +279,7 @@ def test_a_scan_is_left_when_the_last_of_its_iterators_goes(client: Client, serv
     del entries
     client.get(b"\0")
     client.get(b"\xff")
-    assert server.cluster.scans_ended == [b"mark of 1"]
+    assert server.cluster.scans_ended == [b"cursor of 1"]
 
 
 def test_a_scan_that_the_end_of_the_program_lets_go_asks_nothing_of_the_client(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from shardstore.client.aio.connecting import connect_async
+from shardstore.client.aio.connect import connect_async
 from shardstore.client.blocking.client import Client
-from shardstore.client.blocking.connecting import connect
+from shardstore.client.blocking.connect import connect
 from shardstore.errors import Closed, InvalidRequest, ScanInvalidated, Unavailable
 from shardstore.options import ScanMode
 from shardstore.wire.messages import Refusal
@@ -31,7 +31,7 @@ def cluster() -> FakeCluster:
 
 
 def ended(client: Client, server: FakeServer) -> list[bytes]:
-    """The marks of ended scans, once the server has received everything sent."""
+    """The cursors of ended scans, once the server has received everything sent."""
     client.get(b"\0")
     client.get(b"\xff")
     return server.cluster.scans_ended
@@ -103,18 +103,18 @@ def test_a_loop_may_seek(client: Client) -> None:
 def test_workers_are_told_when_a_scan_leaves_early(client: Client, server: FakeServer) -> None:
     with client.scan() as scan:
         next(scan)
-    assert ended(client, server) == [b"mark of 1"]
+    assert ended(client, server) == [b"cursor of 1"]
     assert list(scan) == []
     for _ in client.scan(reverse=True):
         break
-    assert ended(client, server)[1:] == [b"mark of 4"]
+    assert ended(client, server)[1:] == [b"cursor of 4"]
     scan = client.scan(start=b"\x41")
     next(scan)
     scan.seek(b"\x81")
-    assert ended(client, server)[2:] == [b"mark of 2"]
+    assert ended(client, server)[2:] == [b"cursor of 2"]
     next(scan)
     del scan
-    assert ended(client, server)[3:] == [b"mark of 3"]
+    assert ended(client, server)[3:] == [b"cursor of 3"]
 
 
 def test_complete_scans_and_live_ones_have_nothing_to_end(client: Client, server: FakeServer) -> None:
@@ -128,10 +128,10 @@ def test_complete_scans_and_live_ones_have_nothing_to_end(client: Client, server
 
 def test_fail_fast_looks_once_more_at_each_range_behind_its_last_entry(client: Client, server: FakeServer) -> None:
     assert list(client.scan(mode="fail_fast")) == PAIRS
-    assert server.cluster.scans_ended == [b"mark of %d" % segment for segment in (1, 2, 3, 4)]
+    assert server.cluster.scans_ended == [b"cursor of %d" % segment for segment in (1, 2, 3, 4)]
     server.cluster.scans_ended.clear()
     assert list(client.scan(mode="fail_fast", limit=3)) == PAIRS[:3]
-    assert server.cluster.scans_ended == [b"mark of 1"]
+    assert server.cluster.scans_ended == [b"cursor of 1"]
     asked = len(server.cluster.requests)
     scan = client.scan(mode="fail_fast")
     next(scan)
@@ -208,7 +208,7 @@ def test_asyncio_scans_do_the_same(server: FakeServer) -> None:
         async with client.scan() as scan:
             await anext(scan)
         await client.get(b"\0")
-        assert server.cluster.scans_ended == [b"mark of 1"]
+        assert server.cluster.scans_ended == [b"cursor of 1"]
         assert [entry async for entry in scan] == []
         with pytest.raises(Closed):
             scan.seek(b"a")

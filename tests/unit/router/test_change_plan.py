@@ -10,7 +10,7 @@ from shardstore.errors import Busy, InvalidRequest
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.limits import KEY_BYTES_MAX
 from shardstore.router import change_plan
-from shardstore.router.change_plan import merge, move
+from shardstore.router.change_plan import merge_change, move_change
 from shardstore.router.route_table import Topology
 from shardstore.wire.route_map import Route, RouteMap
 from shardstore.wire.topology import Change, Relative
@@ -30,7 +30,7 @@ TWO = topology(b"", b"m")
 def split(of: Topology, key: bytes, right: int | None = None) -> Change:
     """Split in two: the left part stays, the right part goes to this worker or stays too."""
     owner = int(of.map.route_of(key).worker)
-    return change_plan.split(of, [key], [owner, owner if right is None else right])
+    return change_plan.split_change(of, [key], [owner, owner if right is None else right])
 
 
 def test_a_split_stays_with_the_owner_unless_the_right_half_is_to_go() -> None:
@@ -44,7 +44,7 @@ def test_a_split_stays_with_the_owner_unless_the_right_half_is_to_go() -> None:
 
 
 def test_a_split_may_have_many_children_at_as_many_workers() -> None:
-    change = change_plan.split(TWO, [b"c", b"f", b"k"], [0, 1, 1, 0])
+    change = change_plan.split_change(TWO, [b"c", b"f", b"k"], [0, 1, 1, 0])
     assert change.parents == (Relative(1, b"", b"m", 0, 7),)
     assert change.children == (
         Relative(3, b"", b"c", 0),
@@ -53,17 +53,17 @@ def test_a_split_may_have_many_children_at_as_many_workers() -> None:
         Relative(6, b"k", b"m", 0),
     )
     with pytest.raises(InvalidRequest, match="more than one range"):
-        change_plan.split(TWO, [b"c", b"m"], [0, 1, 0])
+        change_plan.split_change(TWO, [b"c", b"m"], [0, 1, 0])
 
 
 def test_a_merge_goes_to_the_owner_of_the_left() -> None:
-    assert merge(TWO, b"c") == Change(
+    assert merge_change(TWO, b"c") == Change(
         4, "merge", (Relative(1, b"", b"m", 0, 7), Relative(2, b"m", b"", 1, 7)), (Relative(3, b"", b"", 0),)
     )
 
 
 def test_a_move_has_a_new_segment_over_the_same_keys() -> None:
-    assert move(TWO, b"x", 0) == Change(4, "move", (Relative(2, b"m", b"", 1, 7),), (Relative(3, b"m", b"", 0),))
+    assert move_change(TWO, b"x", 0) == Change(4, "move", (Relative(2, b"m", b"", 1, 7),), (Relative(3, b"m", b"", 0),))
 
 
 @pytest.mark.parametrize("key", [b"", b"m"])
@@ -93,18 +93,18 @@ def test_a_store_has_only_so_many_ranges(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_last_range_is_merged_with_nothing() -> None:
     with pytest.raises(InvalidRequest, match="no right neighbour"):
-        merge(TWO, b"x")
+        merge_change(TWO, b"x")
 
 
 def test_a_range_is_moved_only_elsewhere() -> None:
     with pytest.raises(InvalidRequest, match="already owns this range"):
-        move(TWO, b"c", 0)
+        move_change(TWO, b"c", 0)
 
 
 def test_a_child_of_a_change_under_way_is_left_alone() -> None:
     under_way = Change(3, "move", (Relative(9, b"m", b"", 0),), (Relative(2, b"m", b"", 1),))
     busy = replace(TWO, changes=(under_way,))
-    for plan in (lambda: split(busy, b"x"), lambda: merge(busy, b"c"), lambda: move(busy, b"x", 0)):
+    for plan in (lambda: split(busy, b"x"), lambda: merge_change(busy, b"c"), lambda: move_change(busy, b"x", 0)):
         with pytest.raises(Busy, match="change 3 of segment 2"):
             plan()
     assert split(busy, b"c").parents[0].segment == 1

@@ -6,7 +6,7 @@ import pytest
 
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import WorkerLoad
-from shardstore.router.policies.topology_policy import choose
+from shardstore.router.policies.topology_policy import choose_changes
 from shardstore.wire.messages import Refusal, ScanRequest, decode
 from shardstore.wire.topology import Change
 from shardstore.wire.wire_format import Status
@@ -71,7 +71,7 @@ def test_no_change_begins_by_itself_where_a_worker_may_take_part_in_none(full: i
     """Not even if the worker with the full disk would only give the range."""
     large = {"size_bytes": 150 * UNIT, "cuts": (b"k0020", b"k0050", b"k0080")}
     members = [WorkerLoad(worker, up=worker != full) for worker in range(2)]
-    assert choose(store(large, {"worker": 1}), History(0), OPTIONS, NOW_NS)[0], "then it would be planned"
-    plans, _ = choose(store(large, {"worker": 1}, workers=members), History(0), OPTIONS, NOW_NS)
+    assert choose_changes(store(large, {"worker": 1}), History(0), OPTIONS, NOW_NS)[0], "then it would be planned"
+    plans, _ = choose_changes(store(large, {"worker": 1}, workers=members), History(0), OPTIONS, NOW_NS)
     assert all(full not in plan.workers for plan in plans)
     assert full != 0 or not plans

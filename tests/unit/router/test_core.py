@@ -76,7 +76,7 @@ def test_figures_tell_of_requests_and_workers(router: RouterDriver) -> None:
         "bytes_in_flight": 1024 + 48 + 3,
         "messages_malformed": 1,
         "replies_unmatched": 1,
-        "sessions": 1,
+        "clients": 1,
         "map_version": 4,
         "ranges": 4,
         "changes": {"done": 0, "under_way": []},

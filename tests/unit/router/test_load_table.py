@@ -45,12 +45,12 @@ CUTS = [b"c", b"e", b"g"]
 @pytest.mark.parametrize(
     ("change", "sizes"),
     [
-        (change_plan.split(TWO, [b"e"], [0, 1]), [500, 500, 80]),
-        (change_plan.split(TWO, [b"c", b"f", b"h"], [0, 1, 0, 1]), [250, 250, 500, 0, 80]),
-        (change_plan.split(TWO, [b"h\0"], [0, 1]), [1_000, 0, 80]),
-        (change_plan.split(TWO, [b"x"], [1, 0]), [1_000, 40, 40]),
-        (change_plan.merge(TWO, b"a"), [1_080]),
-        (change_plan.move(TWO, b"a", 1), [1_000, 80]),
+        (change_plan.split_change(TWO, [b"e"], [0, 1]), [500, 500, 80]),
+        (change_plan.split_change(TWO, [b"c", b"f", b"h"], [0, 1, 0, 1]), [250, 250, 500, 0, 80]),
+        (change_plan.split_change(TWO, [b"h\0"], [0, 1]), [1_000, 0, 80]),
+        (change_plan.split_change(TWO, [b"x"], [1, 0]), [1_000, 40, 40]),
+        (change_plan.merge_change(TWO, b"a"), [1_080]),
+        (change_plan.move_change(TWO, b"a", 1), [1_000, 80]),
     ],
     ids=["in two", "in four", "behind the last key", "without cuts", "merge", "move"],
 )
@@ -86,7 +86,7 @@ def test_who_has_the_right_end_of_a_parent_is_filled_there_from_the_beginning() 
     table = LoadTable()
     filled = RangeReport(1, 1_000, 1_000, 9, 5, puts_per_s=70, appends_per_s=60, last=b"h", cuts=CUTS)
     table.note(LoadReport(0, [filled, RangeReport(2, 80, 80, 1, 5)]), TWO.map)
-    change = change_plan.split(TWO, [b"c", b"h\0"], [0, 1, 1])
+    change = change_plan.split_change(TWO, [b"c", b"h\0"], [0, 1, 1])
     table.inherit(change)
     children = [Route(each.start, SegmentId(each.segment), WorkerId(each.worker), Epoch(1)) for each in change.children]
     split = TWO.map.with_replaced({1}, children)

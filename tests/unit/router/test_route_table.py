@@ -81,7 +81,7 @@ def test_a_store_has_the_workers_it_had_or_those_asked_for_beside_all_that_own_s
 def test_workers_of_a_change_under_way_stay_whatever_is_asked_for(filesystem: PosixFilesystem) -> None:
     table = _created(reopen(filesystem, workers_asked=4))
     assert table.topology.workers == (0, 1, 2, 3)
-    table.publish_begin(change_plan.move(table.topology, b"\x80", 3))
+    table.publish_begin(change_plan.move_change(table.topology, b"\x80", 3))
     assert [route.worker for route in table.current] == [0, 0, 3]
     assert reopen(filesystem, workers_asked=1).topology.workers == (0, 1, 3)
 
@@ -123,7 +123,7 @@ def test_a_map_with_a_gap_or_an_overlap_is_damage(filesystem: PosixFilesystem, r
 
 def test_a_change_stands_in_the_map_for_its_parents_until_it_is_done(filesystem: PosixFilesystem) -> None:
     table = reopen(filesystem)
-    change = change_plan.split(_created(table).topology, [b"\x50"], [0, 0])
+    change = change_plan.split_change(_created(table).topology, [b"\x50"], [0, 0])
     table.publish_begin(change)
     found = reopen(filesystem)
     assert found.topology == table.topology

@@ -9,7 +9,7 @@ import pytest
 from shardstore.errors import DiskFull
 from shardstore.router.change_stage import Stage
 from shardstore.wire.messages import decode, encode
-from shardstore.wire.topology import Orders, Progress, Retire
+from shardstore.wire.topology import OrderMessage, Progress, Retire
 from shardstore.wire.wire_format import Header, Op, decode_header
 from tests.unit.topology_driver import TopologyDriver
 
@@ -67,7 +67,7 @@ def test_a_change_is_durable_before_it_is_ordered_and_is_ordered_of_whom_it_conc
     change = cluster.split(b"m")
     assert ops(cluster, 0) == [Op.CHANGE]
     assert ops(cluster, 1) == []
-    orders = decode(Orders, cluster.workers[0].inbox[0][1])
+    orders = decode(OrderMessage, cluster.workers[0].inbox[0][1])
     assert orders.order.change == change
     assert orders.order.epochs == {3: 1, 4: 1}
     assert orders.order.windows == {}

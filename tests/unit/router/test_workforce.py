@@ -11,18 +11,18 @@ import pytest
 from shardstore.errors import DiskFull
 from shardstore.limits import MILLISECOND_NS, SECOND_NS, WORKERS_MAX
 from shardstore.router.admin import FORGOTTEN
+from shardstore.router.balancer import LOOK_RANGE_NS, POLICY_INTERVAL_NS
 from shardstore.router.change_stage import Stage
 from shardstore.router.policies import topology_policy
 from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import StoreLoad
-from shardstore.router.steering import LOOK_RANGE_NS, POLICY_INTERVAL_NS
 from shardstore.seams.effects import Effect, ReportWorkers, Send, Tick
 from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.topology_options import TopologyOptions
 from shardstore.wire.admin_messages import Action, AdminReply, AdminRequest
 from shardstore.wire.load_report import LoadReport
 from shardstore.wire.messages import Refusal, Routes, decode, encode
-from shardstore.wire.topology import Change, Orders, Progress
+from shardstore.wire.topology import Change, OrderMessage, Progress
 from shardstore.wire.wire_format import Flag, Header, Op, Status
 from tests.unit.router.router_driver import RouterDriver, answers_to, document_of, header_of, refusal_of, told_routes
 
@@ -110,7 +110,7 @@ def store(filesystem: PosixFilesystem) -> Store:
 def orders_in(effects: list[Effect]) -> dict[Change, None]:
     """The ordered changes, each once."""
     orders = [each for each in effects if isinstance(each, Send) and header_of(each).op == Op.CHANGE]
-    return dict.fromkeys(decode(Orders, each.frames[1]).order.change for each in orders)
+    return dict.fromkeys(decode(OrderMessage, each.frames[1]).order.change for each in orders)
 
 
 def reply_in(effects: list[Effect]) -> AdminReply:
@@ -238,13 +238,13 @@ def test_policies_look_after_a_report_less_often_at_many_ranges_and_always_when_
     filesystem: PosixFilesystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[int] = []
-    choose = topology_policy.choose
+    choose = topology_policy.choose_changes
 
     def counted(loads: StoreLoad, history: History, options: TopologyOptions, now_ns: int) -> Any:
         looks.append(now_ns)
         return choose(loads, history, options, now_ns)
 
-    monkeypatch.setattr(topology_policy, "choose", counted)
+    monkeypatch.setattr(topology_policy, "choose_changes", counted)
     store = Store(filesystem, [f"{number:04x}" for number in range(1, 1_000)])
     store.bring_up(0)
     store.bring_up(1)

@@ -14,7 +14,7 @@ from shardstore.segment_options import SegmentOptions
 from shardstore.tables.cut_keys import cut_keys
 from shardstore.tables.segment import Segment
 from shardstore.tables.table_format import TableRecord
-from shardstore.workers.jobs.specs import AdoptSpec, CompactionKind
+from shardstore.workers.jobs.specs import CompactionKind, MaterialiseSpec
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import STORE, JobDriver
 
@@ -45,9 +45,9 @@ def test_each_piece_has_its_share_of_the_bytes(
     drawn: list[tuple[int, int]], marked: list[tuple[int, int]], pieces: int
 ) -> None:
     tables = [table(number, first, blocks) for number, (first, blocks) in enumerate(drawn, 1)]
-    marks = [(key_of(number), size) for number, size in marked]
-    weighed = sorted([*(block for record in tables for block in blocks_of(record)), *marks])
-    cuts = cut_keys(tables, blocks_of, marks, pieces)
+    sampled = [(key_of(number), size) for number, size in marked]
+    weighed = sorted([*(block for record in tables for block in blocks_of(record)), *sampled])
+    cuts = cut_keys(tables, blocks_of, sampled, pieces)
     assert cuts == sorted(set(cuts))
     assert len(cuts) < pieces
     total = sum(size for _, size in weighed)
@@ -73,8 +73,8 @@ def test_only_tables_about_a_cut_are_looked_into() -> None:
 
 
 def test_marks_tell_where_the_bytes_are_that_are_in_no_table() -> None:
-    marks = [(key_of(number), BLOCK) for number in range(100)]
-    assert cut_keys([], blocks_of, marks, 4) == [key_of(25), key_of(50), key_of(75)]
+    sampled = [(key_of(number), BLOCK) for number in range(100)]
+    assert cut_keys([], blocks_of, sampled, 4) == [key_of(25), key_of(50), key_of(75)]
     below = [(key_of(number), BLOCK) for number in range(10)]
     assert cut_keys([table(1, 100, 10)], blocks_of, below, 2) == [key_of(100)]
 
@@ -95,8 +95,8 @@ def test_of_a_segment_with_virtual_parts_only_their_shares_are_halved() -> None:
     worker.put(1, dict.fromkeys(keys[900:1_100], b"w" * 20))
     worker.drain()
     border = keys[1_234]
-    worker.run(AdoptSpec(STORE, 2, b"", border, 1, (1,), {}))
-    worker.run(AdoptSpec(STORE, 3, border, b"", 1, (1,), {}))
+    worker.run(MaterialiseSpec(STORE, 2, b"", border, 1, (1,), {}))
+    worker.run(MaterialiseSpec(STORE, 3, border, b"", 1, (1,), {}))
     for segment, key_range in ((1, EVERYTHING), (2, KeyRange(b"", border)), (3, KeyRange(border))):
         opened = Segment.open(worker.filesystem, STORE, segment)
         (middle,) = opened.cut_keys((), 2)

@@ -13,7 +13,7 @@ from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.tables.manifest import MAGIC, SEGMENT_VERSION_MAX, VERSION, new_manifest, read_manifest, share_bytes_of
 from shardstore.tables.table_format import TableRecord
 from shardstore.wire.messages import to_plain
-from shardstore.workers.segment.publishing import publish_manifest
+from shardstore.workers.segment.manifest_writer import publish_manifest
 from tests.unit.table_samples import STORE, empty_filesystem
 
 SEGMENT = 7

@@ -14,7 +14,7 @@ from shardstore.tables.empty_layer import EMPTY_LAYER
 from shardstore.tables.manifest import Manifest, new_manifest, read_manifest
 from shardstore.tables.segment import Segment
 from shardstore.tables.table_format import Identity
-from shardstore.workers.segment.publishing import create_segment, open_manifest, publish_manifest
+from shardstore.workers.segment.manifest_writer import create_segment, open_manifest, publish_manifest
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.table_samples import STORE, empty_filesystem, write
 

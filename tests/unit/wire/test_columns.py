@@ -37,7 +37,7 @@ def test_a_column_of_one_item_is_the_item() -> None:
 
 
 def test_a_zero_byte_at_the_end_of_an_item_is_kept() -> None:
-    assert columns.split(b"a\0b\0", 2, 2) == [b"a\0", b"b\0"]
+    assert columns.split_items(b"a\0b\0", 2, 2) == [b"a\0", b"b\0"]
 
 
 @pytest.mark.parametrize(

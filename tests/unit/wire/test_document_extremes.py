@@ -40,7 +40,7 @@ from shardstore.wire.messages import (
     encode,
 )
 from shardstore.wire.route_map import Route, RouteMap
-from shardstore.wire.topology import Change, Order, Orders, Relative, Retire
+from shardstore.wire.topology import Change, Order, OrderMessage, Relative, Retire
 from shardstore.wire.wire_format import WRITES, Op
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.load.range_size import RangeSize
@@ -80,7 +80,7 @@ LARGEST: list[Any] = [
     Ready(SEGMENTS),
     Heartbeat(WORKERS_MAX - 1, 255, U64, LeaseReport(U64, U64, U64, U64), U64, WORDS),
     Lease(U64, U64),
-    Orders(Order(CHANGE, {U64: U64}, {U64: None}, True, WORDS), encode(ROUTES)),
+    OrderMessage(Order(CHANGE, {U64: U64}, {U64: None}, True, WORDS), encode(ROUTES)),
     Retire(U64, [U64, U64], encode(ROUTES)),
     AdminReply(
         [PlannedChange(U64, "split", [U64], [U64, U64], LONGEST, 255, "r" * 1_024)],

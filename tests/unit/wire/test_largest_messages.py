@@ -58,15 +58,15 @@ from shardstore.wire.messages import (
     Welcome,
 )
 from shardstore.wire.route_map import Route, RouteMap
-from shardstore.wire.topology import Change, Order, Orders, Progress, Relative, Retire
+from shardstore.wire.topology import Change, Order, OrderMessage, Progress, Relative, Retire
 from shardstore.workers.jobs.figures import JobFigures
 from shardstore.workers.jobs.part_sizes import sized
 from shardstore.workers.jobs.specs import (
-    AdoptSpec,
     CompactResult,
     CompactSpec,
     DrainResult,
     DrainSpec,
+    MaterialiseSpec,
     ReleaseSpec,
     RetireSpec,
     SegmentDrain,
@@ -78,8 +78,8 @@ from shardstore.workers.jobs.specs import (
 from shardstore.workers.maintenance.channel import PIECE_BYTES, ChannelClosed, receive, send
 from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.segment.publishing import publish_manifest
-from shardstore.workers.statistics import RANGES_TOLD_MAX, _range_statistics
+from shardstore.workers.segment.manifest_writer import publish_manifest
+from shardstore.workers.statistics import RANGES_LISTED_MAX, _range_statistics
 from tests.unit.faulty_filesystem import FaultyFilesystem
 
 LARGE = 2**63 - 1
@@ -177,10 +177,10 @@ def rows(count: int) -> AdminReply:
 
 def statistics(count: int) -> Statistics:
     segment = 2**32 - 1
-    keys = min(KEY_BYTES_MAX, BOUNDARY_BYTES_MAX // RANGES_TOLD_MAX)
+    keys = min(KEY_BYTES_MAX, BOUNDARY_BYTES_MAX // RANGES_LISTED_MAX)
     owned = OwnedRange(segment, KeyRange(b"a" * keys, b"b" * keys), segment, None, DedupWindow())
     told = {**_range_statistics(owned), "layers": dict.fromkeys(map(str, range(40)), LARGE), "last_failure": "f" * 200}
-    return Statistics({"ranges": [told] * min(count, RANGES_TOLD_MAX)})
+    return Statistics({"ranges": [told] * min(count, RANGES_LISTED_MAX)})
 
 
 def epochs(count: int) -> dict[int, int]:
@@ -206,7 +206,7 @@ OF_RANGES: dict[str, Callable[[int], Any]] = {
     "REGISTER": lambda count: Register(255, ENDPOINTS[0], epochs(count), epochs(count)),
     "REGISTER, answer": assignments,
     "READY": lambda count: Ready(epochs(count)),
-    "CHANGE": lambda count: Orders(
+    "CHANGE": lambda count: OrderMessage(
         Order(change(2**40), EPOCHS_OF_CHILDREN, {1: window(), 2: window()}, drained=True), routes(count)
     ),
     "RETIRE": lambda count: Retire(2**40, [2**32 - 1] * 2, routes(count)),
@@ -250,7 +250,7 @@ def test_the_route_map_fits_into_its_file(count: int) -> None:
 def test_no_split_makes_the_first_keys_of_ranges_too_long() -> None:
     topology = Topology(route_map(10_000), 2**32 - 1, workers=tuple(range(WORKERS_MAX)))
     with pytest.raises(InvalidRequest, match="first keys of all ranges"):
-        change_plan.split(topology, [b"\xff" * (KEY_BYTES_MAX - 1), b"\xff" * KEY_BYTES_MAX], [0, 0, 0])
+        change_plan.split_change(topology, [b"\xff" * (KEY_BYTES_MAX - 1), b"\xff" * KEY_BYTES_MAX], [0, 0, 0])
 
 
 # ---------------------------------------------------------------- jobs
@@ -306,12 +306,12 @@ def test_a_drain_fits_into_its_spec_and_its_result() -> None:
 
 
 def test_other_jobs_fit_into_their_specs() -> None:
-    adopt = AdoptSpec(HOST, 2**32 - 1, LONGEST, LONGEST + b"k", 2**32 - 1, (1, 2), window())
+    materialise = MaterialiseSpec(HOST, 2**32 - 1, LONGEST, LONGEST + b"k", 2**32 - 1, (1, 2), window())
     release = ReleaseSpec(
         255, HOST, 2**64 - 1, LARGE, LARGE, epochs(RANGES_MAX), tuple("p" * 60 for _ in range(100_000))
     )
     retire = RetireSpec(HOST, tuple(range(2**31, 2**31 + RANGES_MAX)))
-    for spec in (adopt, release, retire):
+    for spec in (materialise, release, retire):
         assert decode_spec(encode_spec(spec)) == spec
 
 

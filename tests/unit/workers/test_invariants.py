@@ -87,12 +87,12 @@ def put_below(worker: WorkerDriver, *runs: ImmutableRun) -> None:
 
 def add_scans(worker: WorkerDriver, *others: OpenScan) -> None:
     for scan in others:
-        scans(worker)._scans[scan.mark] = scans(worker)._by_request[scan.request] = scan
+        scans(worker)._scans[scan.cursor] = scans(worker)._by_request[scan.request] = scan
 
 
 def isolate_twice(worker: WorkerDriver) -> None:
     scan = scan_of(worker)
-    add_scans(worker, replace(scan, mark=b"1", pinned=None), replace(scan, mark=b"2", pinned=None))
+    add_scans(worker, replace(scan, cursor=b"1", pinned=None), replace(scan, cursor=b"2", pinned=None))
 
 
 def inherit(worker: WorkerDriver) -> None:
@@ -104,12 +104,12 @@ def fence(worker: WorkerDriver) -> None:
 
 
 def read_a_huge_page(worker: WorkerDriver) -> None:
-    mark, page = ahead(worker)._read.popitem()
-    ahead(worker)._read[mark] = page._replace(page=HUGE_PAGE)
+    cursor, page = ahead(worker)._read.popitem()
+    ahead(worker)._read[cursor] = page._replace(page=HUGE_PAGE)
 
 
 def read_again(worker: WorkerDriver) -> None:
-    ahead(worker)._wanted.update({mark: page.request for mark, page in ahead(worker)._read.items()})
+    ahead(worker)._wanted.update({cursor: page.request for cursor, page in ahead(worker)._read.items()})
 
 
 def forget_logged(worker: WorkerDriver) -> None:
@@ -155,7 +155,7 @@ BREAKS: dict[str, Break] = {
     "too many scans are open": lambda worker: setattr(scans(worker), "_scans_max", 0),
     "two scans isolate a range": isolate_twice,
     "a scan is not found by its request": lambda worker: scans(worker)._by_request.clear(),
-    "two scans are of one request": lambda worker: add_scans(worker, replace(scan_of(worker), mark=b"2")),
+    "two scans are of one request": lambda worker: add_scans(worker, replace(scan_of(worker), cursor=b"2")),
     "pins are miscounted": lambda worker: scans(worker)._pins.clear(),
     "pages are read ahead for a scan that has no view": lambda worker: ahead(worker)._wanted.update({b"1": None}),
     # PagesAhead

@@ -13,7 +13,7 @@ from shardstore.workers.maintenance.kinds.job_kind import JobKind
 from shardstore.workers.maintenance.kinds.job_slot import JobSlot
 from shardstore.workers.maintenance.kinds.releases import Releases
 from shardstore.workers.maintenance.policies.drain_choice import drains_of, freed_bytes
-from shardstore.workers.maintenance.policies.drain_pace import pause_ns
+from shardstore.workers.maintenance.policies.drain_pace import drain_pause_ns
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.serving.write_path import WritePath
 
@@ -79,7 +79,7 @@ class Drains(JobKind[DrainSpec, DrainResult]):
             effects += self._drained(owned, manifest, result.tables)
         self._writes.drain_rate.ended(held_before - self._writes.buffered_bytes, now_ns)
         deltas = max([len(manifest.deltas) for manifest in result.manifests])
-        self.paused_until_ns = now_ns + pause_ns(duration_ns, deltas)
+        self.paused_until_ns = now_ns + drain_pause_ns(duration_ns, deltas)
         return effects
 
     def failed(self, spec: DrainSpec, duration_ns: int) -> list[Effect]:

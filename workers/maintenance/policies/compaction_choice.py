@@ -9,10 +9,10 @@ from shardstore.workers.maintenance.policies.compaction_policy import (
     COMPLETE,
     KEYS_ASKED_MIN,
     Compaction,
-    choose,
+    choose_compaction,
     may_become_due,
 )
-from shardstore.workers.maintenance.policies.layer_sizes import layer_sizes
+from shardstore.workers.maintenance.policies.layer_sizes import file_layer_sizes
 from shardstore.workers.ranges.owned_range import OwnedRange
 
 
@@ -43,8 +43,8 @@ def due_compaction(
         is_read_or_rests = owned.segment.keys_asked >= KEYS_ASKED_MIN or segment in resting
         if owned.version_looked_at == version and not is_read_or_rests:
             continue
-        sizes = layer_sizes(owned.segment, segment in resting)
-        compaction = choose(sizes)
+        sizes = file_layer_sizes(owned.segment, segment in resting)
+        compaction = choose_compaction(sizes)
         if compaction:
             return segment, compaction
         owned.note_no_compaction(whatever_is_read=not may_become_due(sizes))

@@ -43,7 +43,7 @@ OUTSIDE_BYTES_MIN = 8 * MIB
 """Fewer bytes are not worth a compaction, whatever their share."""
 
 
-class LayerSizes(NamedTuple):
+class FileLayerSizes(NamedTuple):
     """The layers of a segment, and how its present version was read. `bottoms_bytes`: oldest first.
 
     Only the keys within bounds count in a file of a virtual part; its other bytes are in `outside_bytes`. A segment
@@ -103,18 +103,18 @@ class Compaction:
 COMPLETE = Compaction(CompactionKind.EVERYTHING, "asked for")
 
 
-def choose(sizes: LayerSizes) -> Compaction | None:
+def choose_compaction(sizes: FileLayerSizes) -> Compaction | None:
     """The most useful compaction now; None if none is due."""
     return _of_everything(sizes) or _of_bottoms(sizes) or _of_deltas(sizes)
 
 
-def may_become_due(sizes: LayerSizes) -> bool:
+def may_become_due(sizes: FileLayerSizes) -> bool:
     """Whether reads or rest alone can make a compaction due, without a new version of the segment."""
     read_and_at_rest = sizes._replace(keys_asked=KEYS_ASKED_MIN, layers_asked=KEYS_ASKED_MIN * DELTAS_MAX, rests=True)
-    return choose(read_and_at_rest) is not None
+    return choose_compaction(read_and_at_rest) is not None
 
 
-def _of_everything(sizes: LayerSizes) -> Compaction | None:
+def _of_everything(sizes: FileLayerSizes) -> Compaction | None:
     is_worth_it = sizes.tombstones >= TOMBSTONES_MIN or sizes.dead_bytes >= DEAD_BYTES_MIN
     if is_worth_it and sizes.dead_share > DEAD_SHARE_MAX:
         return Compaction(CompactionKind.EVERYTHING, f"{sizes.tombstones} of {sizes.entries} entries are tombstones")
@@ -128,7 +128,7 @@ def _of_everything(sizes: LayerSizes) -> Compaction | None:
     return None
 
 
-def _of_deltas(sizes: LayerSizes) -> Compaction | None:
+def _of_deltas(sizes: FileLayerSizes) -> Compaction | None:
     if not sizes.deltas:
         return None
     is_small = sizes.delta_bytes < sizes.main_bytes * SMALL_SHARE
@@ -144,7 +144,7 @@ def _of_deltas(sizes: LayerSizes) -> Compaction | None:
     return None
 
 
-def _of_bottoms(sizes: LayerSizes) -> Compaction | None:
+def _of_bottoms(sizes: FileLayerSizes) -> Compaction | None:
     pairs = list(enumerate(pairwise(sizes.bottoms_bytes)))
     for bottom, (older_bytes, newer_bytes) in reversed(pairs):
         if older_bytes <= BOTTOMS_RATIO * newer_bytes:

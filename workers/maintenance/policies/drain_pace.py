@@ -16,6 +16,6 @@ DRAIN_PAUSE_NS_MAX = 5 * SECOND_NS
 """Maximum pause: a drain that took very long may have waited for something else."""
 
 
-def pause_ns(drain_ns: int, deltas: int) -> int:
+def drain_pause_ns(drain_ns: int, deltas: int) -> int:
     """The pause after a drain that took `drain_ns` and left a range with this many deltas."""
     return min(drain_ns * deltas // PAUSE_DELTAS, DRAIN_PAUSE_NS_MAX)

@@ -21,7 +21,7 @@ REST_BYTES = 64 * KIB
 """A layer of at least this size is sealed once its range rests, a smaller one only after a long rest."""
 
 
-class LayerSize(NamedTuple):
+class MemoryLayerSizes(NamedTuple):
     """What a range has in memory.
 
     active_bytes   the active layer, and the runs that are not due for a drain
@@ -37,7 +37,9 @@ class LayerSize(NamedTuple):
     rested_ns: int = 0
 
 
-def layers_to_seal(layers: Sequence[LayerSize], buffered_bytes: int, wal_bytes: int, limits: MemoryLimits) -> list[int]:
+def layers_to_seal(
+    layers: Sequence[MemoryLayerSizes], buffered_bytes: int, wal_bytes: int, limits: MemoryLimits
+) -> list[int]:
     """The segments whose active layer must be sealed, because it, the buffers or the log have grown."""
     filled = [layer for layer in layers if layer.lsn_first]
     chosen = [layer.segment for layer in filled if layer.active_bytes >= limits.seal_bytes]
@@ -49,7 +51,7 @@ def layers_to_seal(layers: Sequence[LayerSize], buffered_bytes: int, wal_bytes: 
     return chosen
 
 
-def layers_at_rest(layers: Sequence[LayerSize]) -> list[int]:
+def layers_at_rest(layers: Sequence[MemoryLayerSizes]) -> list[int]:
     """The segments whose active layer should be sealed, because nothing has been written to it for long enough."""
     return [
         layer.segment

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from shardstore.tables.segment import Segment
-from shardstore.workers.maintenance.policies.compaction_policy import LayerSizes
-from shardstore.workers.maintenance.policies.drain_policy import LayerSize
+from shardstore.workers.maintenance.policies.compaction_policy import FileLayerSizes
+from shardstore.workers.maintenance.policies.drain_policy import MemoryLayerSizes
 from shardstore.workers.ranges.owned_range import OwnedRange
 
 
-def layer_sizes(segment: Segment, rests: bool = False) -> LayerSizes:
+def file_layer_sizes(segment: Segment, rests: bool = False) -> FileLayerSizes:
     """The sizes of the layers in files, for the compaction policy."""
-    return LayerSizes(
+    return FileLayerSizes(
         deltas=len(segment.manifest.deltas),
         delta_bytes=segment.delta_bytes,
         main_bytes=segment.main_bytes,
@@ -24,8 +24,8 @@ def layer_sizes(segment: Segment, rests: bool = False) -> LayerSizes:
     )
 
 
-def layer_size(owned: OwnedRange, rested_ns: int = 0) -> LayerSize:
+def memory_layer_sizes(owned: OwnedRange, rested_ns: int = 0) -> MemoryLayerSizes:
     """The sizes of the layers in memory, for the drain policy."""
     overlay = owned.overlay
     active_bytes = overlay.size_bytes - overlay.due_bytes
-    return LayerSize(owned.segment_id, active_bytes, owned.draining_bytes, overlay.lsn_first_kept, rested_ns)
+    return MemoryLayerSizes(owned.segment_id, active_bytes, owned.draining_bytes, overlay.lsn_first_kept, rested_ns)

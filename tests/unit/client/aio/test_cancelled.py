@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shardstore.client.aio.client import AsyncClient
-from shardstore.client.aio.connecting import connect_async
+from shardstore.client.aio.connect import connect_async
 from shardstore.outcome import Ending
 from shardstore.wire.wire_format import Op
 from tests.unit.client.session_driver import SessionDriver, get, new_scan, put

@@ -12,7 +12,7 @@ import pytest
 import zmq
 
 from shardstore.client.aio.client import AsyncClient
-from shardstore.client.aio.connecting import connect_async
+from shardstore.client.aio.connect import connect_async
 from shardstore.errors import Busy, Closed, Corruption, InvalidRequest, OutcomeUnknown, Unavailable
 from shardstore.outcome import Ending, Outcome
 from shardstore.wire.messages import Refusal
@@ -171,7 +171,7 @@ def test_cancellation_gives_credits_back(server: FakeServer) -> None:
         )
         server.resume()
         assert await client.get_many([b"a", b"\xff"]) == [None, None]
-        channels = client._pump._driver._session._routing.channels.values()
+        channels = client._pump._driver._session._lane_map.channels.values()
         while any(channel.in_flight for channel in channels):
             await asyncio.sleep(0)
         assert client._pump._futures == {}

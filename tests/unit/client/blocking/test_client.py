@@ -9,7 +9,7 @@ import pytest
 
 import shardstore
 from shardstore.client.blocking.client import Client
-from shardstore.client.blocking.connecting import connect
+from shardstore.client.blocking.connect import connect
 from shardstore.client.calls.operations import CHUNK_ENTRIES
 from shardstore.errors import Busy, Closed, InvalidRequest, OutcomeUnknown, Unavailable
 from shardstore.outcome import Ending, Outcome

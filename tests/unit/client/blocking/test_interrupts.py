@@ -15,7 +15,7 @@ import pytest
 import zmq
 
 from shardstore.client.blocking.client import Client
-from shardstore.client.blocking.connecting import connect
+from shardstore.client.blocking.connect import connect
 from shardstore.client.blocking.pump import Pump, Ticket
 from shardstore.client.calls.calls import Call, Single
 from shardstore.errors import Closed, OutcomeUnknown, Unavailable

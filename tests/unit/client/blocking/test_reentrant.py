@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from shardstore.client.blocking.client import Client
-from shardstore.client.blocking.connecting import connect
+from shardstore.client.blocking.connect import connect
 from shardstore.errors import Closed, InvalidRequest
 from tests.unit.fake_cluster import FakeCluster
 from tests.unit.fake_server import FakeServer, await_request, forget_requests, in_thread

@@ -7,7 +7,7 @@ from bisect import bisect_right
 import pytest
 
 from shardstore.client.calls.arguments import checked_keys, checked_values
-from shardstore.client.calls.batch_pieces import Boundaries, Piece, cut
+from shardstore.client.calls.batch_pieces import Boundaries, Piece, cut_by_range
 from shardstore.wire import columns
 from shardstore.wire.wire_format import Flag
 
@@ -32,7 +32,7 @@ def rejoined(pieces: list[tuple[int, Piece]], entries: int) -> list[tuple[int, b
 
 def check(keys: list[bytes], values: list[bytes] | None, starts: list[bytes]) -> list[tuple[int, Piece]]:
     """Cut a batch, and compare the result with that of a simple implementation."""
-    pieces = cut(checked_keys(keys), checked_values(values) if values else None, Boundaries([b"", *starts]))
+    pieces = cut_by_range(checked_keys(keys), checked_values(values) if values else None, Boundaries([b"", *starts]))
     expected = [
         (bisect_right(starts, key), key, value) for key, value in zip(keys, values or [None] * len(keys), strict=True)
     ]

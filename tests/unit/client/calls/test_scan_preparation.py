@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shardstore.client.calls.calls import Owner, Page
-from shardstore.client.calls.scan import Scan, scan_of
+from shardstore.client.calls.scan import Scan, scan_from_arguments
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.key_range import KeyRange
 from shardstore.options import ScanMode
@@ -16,12 +16,12 @@ MIDDLE = KeyRange(b"h", b"p")
 
 def scan(**asked: object) -> Scan:
     arguments = {"start": None, "end": None, "prefix": None, "reverse": False, "limit": None, "keys_only": False}
-    return scan_of(**{**arguments, "mode": "snapshot", "resume": None, "timeout": 5.0, **asked})  # type: ignore[arg-type]
+    return scan_from_arguments(**{**arguments, "mode": "snapshot", "resume": None, "timeout": 5.0, **asked})  # type: ignore[arg-type]
 
 
 def take(scan: Scan, key_range: KeyRange, rest: tuple[bytes, bytes] | None, more: bool = True) -> None:
     owner = Owner(key_range, Route(key_range.start, SegmentId(7), WorkerId(0), Epoch(1)))
-    scan.take(Page([b"k"], [b"v"], rest, more, b"mark", owner))
+    scan.take(Page([b"k"], [b"v"], rest, more, b"cursor", owner))
 
 
 @pytest.mark.parametrize(("reverse", "rest", "looked"), [(False, b"l", (b"p", b"")), (True, b"k", (b"", b"h"))])

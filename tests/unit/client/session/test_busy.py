@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from shardstore.client.calls import operations
 from shardstore.client.calls.calls import Many, Single
-from shardstore.client.session import pacing
-from shardstore.client.session.pacing import pause_ns
+from shardstore.client.session import writer_pace
+from shardstore.client.session.writer_pace import writer_pause_ns
 from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, Place, Unavailable
 from shardstore.limits import MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.wire.messages import Refusal
@@ -29,14 +29,14 @@ def impatient(key: bytes) -> Single:
 
 @given(st.integers(0, 254), st.integers(0, 16 * MIB), st.integers(1, 65_536))
 def test_pauses_grow_with_pressure_and_size_and_are_bounded(pressure: int, size: int, entries: int) -> None:
-    pause = pause_ns(pressure, size, entries)
-    assert pause <= pause_ns(pressure + 1, size, entries) <= pacing.PAUSE_NS_MAX
-    assert pause <= pause_ns(pressure, size + 1, entries)
-    assert pause == 0 or pressure > pacing.PRESSURE_FREE
+    pause = writer_pause_ns(pressure, size, entries)
+    assert pause <= writer_pause_ns(pressure + 1, size, entries) <= writer_pace.PAUSE_NS_MAX
+    assert pause <= writer_pause_ns(pressure, size + 1, entries)
+    assert pause == 0 or pressure > writer_pace.PRESSURE_FREE
 
 
 def test_a_pause_begins_small() -> None:
-    first, last = (pause_ns(pressure, 100_000, 1) for pressure in (pacing.PRESSURE_FREE + 1, 255))
+    first, last = (writer_pause_ns(pressure, 100_000, 1) for pressure in (writer_pace.PRESSURE_FREE + 1, 255))
     assert 0 < first < last / 10_000
 
 
@@ -48,7 +48,7 @@ def test_under_pressure_the_next_write_waits_and_a_read_does_not(driver: Session
     driver.run()
     assert read in driver.ended
     assert second not in driver.ended
-    driver.advance(pause_ns(255, 100_000, 1) // MILLISECOND_NS + 5)
+    driver.advance(writer_pause_ns(255, 100_000, 1) // MILLISECOND_NS + 5)
     assert {second, third} <= driver.ended.keys()
     assert len(driver.cluster.log) == 2, "what waited went together"
 
@@ -71,12 +71,12 @@ def test_short_pauses_add_up(driver: SessionDriver) -> None:
             paused += 1
             driver.advance(5)
         assert call in driver.ended, at
-    owed_ns = 100 * pause_ns(255, 6, 1)
+    owed_ns = 100 * writer_pause_ns(255, 6, 1)
     assert paused == pytest.approx(owed_ns / (2 * MILLISECOND_NS), rel=0.3)
 
 
 def test_without_pressure_nobody_waits(driver: SessionDriver) -> None:
-    driver.cluster.pressure = pacing.PRESSURE_FREE
+    driver.cluster.pressure = writer_pace.PRESSURE_FREE
     for _ in range(10):
         call = put(b"k", bytes(100_000))
         driver.call(call)

@@ -185,7 +185,7 @@ def test_a_page_for_which_nobody_waits_any_more_is_ended(full: SessionDriver, mo
     full.submit(call)
     full.abandon(call)
     full.run()
-    assert full.cluster.scans_ended == ([] if mode is ScanMode.LIVE else [b"mark of 2"])
+    assert full.cluster.scans_ended == ([] if mode is ScanMode.LIVE else [b"cursor of 2"])
     assert call not in full.ended
 
 

@@ -16,7 +16,7 @@ from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
 
 
 def _channels(driver: SessionDriver) -> dict[str, int]:
-    return {channel.link: channel.in_flight for channel in driver.session._routing.channels.values()}
+    return {channel.link: channel.in_flight for channel in driver.session._lane_map.channels.values()}
 
 
 def test_calls_made_together_are_gathered_by_kind_and_range(driver: SessionDriver) -> None:

@@ -69,7 +69,7 @@ BREAKS: dict[str, Break] = {
     "a call that waits for a request has no timer": lambda driver: without_timer(driver, request(driver).calls[0]),
     # Channel
     "a link that is not connected is trusted": lambda driver: setattr(channel(driver), "connected", False),
-    "a link that is not trusted would never be tried again": lambda driver: setattr(channel(driver), "direct", False),
+    "a link without trust would never be tried again": lambda driver: setattr(channel(driver), "direct", False),
     "a lane is ready that was not offered": lambda driver: channel(driver).ready.append(NOWHERE),
     "a lane waits though there is a credit": lambda driver: sender(driver).offer(lane(driver)),
     # Lane
@@ -92,7 +92,7 @@ def test_what_is_broken_is_found(driver: SessionDriver, what: str) -> None:
 def test_a_write_to_a_former_segment_may_be_sent_and_not_be_the_first_of_its_heir(driver: SessionDriver) -> None:
     driver.submit(put(b"\x80"))
     merge(driver, 2)
-    heir = driver.session._routing.lane_of(KEYS[0])
+    heir = driver.session._lane_map.lane_of(KEYS[0])
     assert [turn.state for turn in heir.turns] == [RequestState.SENT] * 2
     driver.session.check_invariants()
     driver.run()

@@ -8,10 +8,10 @@ GRAIN_NS = 1 << 21
 
 
 class Thing:
-    grain = 0
+    due_tick = 0
 
 
-def test_a_timer_is_due_within_a_grain_and_never_early() -> None:
+def test_a_timer_is_due_within_a_tick_and_never_early() -> None:
     for due_ns in (0, 1, GRAIN_NS - 1, GRAIN_NS, 10**9, 10**15 + 7):
         timers, thing = Timers(), Thing()
         timers.set(thing, due_ns)
@@ -21,7 +21,7 @@ def test_a_timer_is_due_within_a_grain_and_never_early() -> None:
         assert timers.take_due(wakeup_ns - 1) == []
         assert timers.take_due(wakeup_ns) == [thing]
         assert timers.wakeup_ns() is None
-        assert thing.grain == 0
+        assert thing.due_tick == 0
 
 
 def test_setting_again_replaces_and_clearing_forgets() -> None:
@@ -52,4 +52,4 @@ def test_timers_set_and_cleared_leave_little_behind() -> None:
         timers.clear(thing)
     assert timers.wakeup_ns() is None
     assert timers._items == {}
-    assert timers._grains == []
+    assert timers._ticks == []

@@ -137,7 +137,7 @@ def test_a_scan_that_leaves_tells_the_former_owner(full: SessionDriver) -> None:
     leaving = scan.leave()
     assert leaving is not None
     assert full.call(leaving) is None
-    assert full.cluster.scans_ended == [b"mark of 2"]
+    assert full.cluster.scans_ended == [b"cursor of 2"]
 
 
 def test_a_scan_that_leaves_before_it_took_the_page_ahead_tells_its_owner(full: SessionDriver) -> None:
@@ -150,7 +150,7 @@ def test_a_scan_that_leaves_before_it_took_the_page_ahead_tells_its_owner(full: 
     leaving = scan.leave(page)
     assert leaving is not None
     assert full.call(leaving) is None
-    assert full.cluster.scans_ended == [b"mark of 3"]
+    assert full.cluster.scans_ended == [b"cursor of 3"]
 
 
 def test_a_page_nobody_waits_for_is_ended_at_its_former_owner(full: SessionDriver) -> None:
@@ -161,7 +161,7 @@ def test_a_page_nobody_waits_for_is_ended_at_its_former_owner(full: SessionDrive
     full.abandon(call)
     full.receive(answer, "worker:0")
     full.run()
-    assert full.cluster.scans_ended == [b"mark of 2"]
+    assert full.cluster.scans_ended == [b"cursor of 2"]
 
 
 def test_a_scan_of_a_worker_that_was_started_again_ends_at_once(full: SessionDriver) -> None:

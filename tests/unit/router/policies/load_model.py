@@ -19,7 +19,7 @@ from shardstore.router.policies.loads import RangeLoad, StoreLoad, WorkerLoad
 from shardstore.router.policies.merge_policy import warm_ranges
 from shardstore.router.policies.plan import Plan, PlanKind, Unsplittable
 from shardstore.router.policies.sizes import FIRST_SPLIT_BYTES, RANGES_PER_WORKER
-from shardstore.router.policies.topology_policy import choose
+from shardstore.router.policies.topology_policy import choose_changes
 from shardstore.topology_options import TopologyOptions
 
 KEYS = 1_000_000
@@ -74,7 +74,7 @@ class ModelStore:
     rng: random.Random = field(default_factory=lambda: random.Random(1))
     round: int = 0
     plans: list[tuple[int, Plan]] = field(default_factory=list)
-    verdicts: list[tuple[int, Unsplittable]] = field(default_factory=list)
+    unsplittable: list[tuple[int, Unsplittable]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.history = History(0)
@@ -114,10 +114,10 @@ class ModelStore:
         now_ns = self.round * SECOND_NS
         loads = self.loads()
         self.history.note_warm(warm_ranges(loads), now_ns)
-        plans, verdicts = choose(loads, self.history, self.options, now_ns)
-        for verdict in verdicts:
-            self.verdicts.append((self.round, verdict))
-            self.history.note_verdict(verdict, now_ns)
+        plans, unsplittable = choose_changes(loads, self.history, self.options, now_ns)
+        for each in unsplittable:
+            self.unsplittable.append((self.round, each))
+            self.history.note_unsplittable(each, now_ns)
         for plan in plans:
             self.plans.append((self.round, plan))
             self._change(plan, now_ns)

@@ -11,7 +11,7 @@ from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import SETTLED_NS, StoreLoad, WorkerLoad
 from shardstore.router.policies.plan import Plan, PlanKind
 from shardstore.router.policies.rebalance_policy import evacuations, moves
-from shardstore.router.policies.topology_policy import choose
+from shardstore.router.policies.topology_policy import choose_changes
 from shardstore.topology_options import TopologyOptions
 from tests.unit.router.policies.policy_values import NOW_NS, OPTIONS, RESTED, UNIT, hot, sample, store
 
@@ -124,7 +124,7 @@ def test_a_worker_that_leaves_waits(workers: list[WorkerLoad]) -> None:
 
 def plans_of(loads: StoreLoad, **settings: Any) -> list[Plan]:
     options = TopologyOptions(**{"split_bytes": 100 * UNIT, **settings})
-    return choose(loads, RESTED, options, NOW_NS)[0]
+    return choose_changes(loads, RESTED, options, NOW_NS)[0]
 
 
 def test_who_leaves_goes_first_and_changes_at_a_time_are_bounded() -> None:

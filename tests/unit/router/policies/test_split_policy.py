@@ -1,4 +1,4 @@
-"""The split policy: from loads to splits and verdicts."""
+"""The split policy: from loads to splits and unsplittable ranges."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shardstore.limits import GIB, KEY_BYTES_MAX, MIB
-from shardstore.router.policies.history import VERDICT_NS, History
+from shardstore.router.policies.history import UNSPLITTABLE_NS, History
 from shardstore.router.policies.loads import SETTLED_NS, StoreLoad, WorkerLoad
 from shardstore.router.policies.plan import Plan, PlanKind, Unsplittable
 from shardstore.router.policies.sizes import FIRST_SPLIT_BYTES, has_rested, split_bytes
@@ -19,14 +19,14 @@ HALVES = sample(0, 99)
 
 
 def chosen(loads: StoreLoad, history: History = RESTED) -> tuple[list[Plan], list[Unsplittable]]:
-    plans, verdicts = splits(loads, history, OPTIONS, NOW_NS)
+    plans, unsplittable = splits(loads, history, OPTIONS, NOW_NS)
     assert all(plan.kind is PlanKind.SPLIT and plan.reason and "\n" not in plan.reason for plan in plans)
-    return plans, verdicts
+    return plans, unsplittable
 
 
 def the_one(loads: StoreLoad) -> Plan:
-    plans, verdicts = chosen(loads)
-    assert (len(plans), verdicts) == (1, [])
+    plans, unsplittable = chosen(loads)
+    assert (len(plans), unsplittable) == (1, [])
     return plans[0]
 
 
@@ -204,13 +204,13 @@ def test_one_key_with_the_load_makes_the_range_unsplittable_once() -> None:
     loads = store(hot(0.8, *keys), {})
     history = History(0)
     # If the hot key lies among others, one side may still have a quarter of the load. Here no side has.
-    plans, verdicts = chosen(loads, history)
-    assert (plans, [(verdict.segment, verdict.key) for verdict in verdicts]) == ([], [(1, b"k0033")])
-    assert "one key has 62%" in verdicts[0].reason
-    history.note_verdict(verdicts[0], NOW_NS)
+    plans, unsplittable = chosen(loads, history)
+    assert (plans, [(each.segment, each.key) for each in unsplittable]) == ([], [(1, b"k0033")])
+    assert "one key has 62%" in unsplittable[0].reason
+    history.note_unsplittable(unsplittable[0], NOW_NS)
     assert chosen(loads, history) == ([], [])
-    _, again = splits(loads, history, OPTIONS, NOW_NS + VERDICT_NS)
-    assert again == verdicts
+    _, again = splits(loads, history, OPTIONS, NOW_NS + UNSPLITTABLE_NS)
+    assert again == unsplittable
 
 
 def test_a_range_just_changed_is_left_alone_for_its_load() -> None:
@@ -237,13 +237,13 @@ def test_after_a_start_everything_has_just_changed() -> None:
     assert chosen(loads, History(NOW_NS - 1)) == ([], [])
 
 
-def test_a_verdict_moves_with_its_range() -> None:
+def test_a_range_that_moves_is_still_unsplittable() -> None:
     history = History(0)
-    history.note_verdict(Unsplittable(1, b"k", "one key"), NOW_NS)
+    history.note_unsplittable(Unsplittable(1, b"k", "one key"), NOW_NS)
     history.note_change(PlanKind.MOVE, [1], [5], NOW_NS)
     history.note_change(PlanKind.SPLIT, [5], [6, 7], NOW_NS)
     assert [history.is_unsplittable(segment, NOW_NS) for segment in (1, 5, 6, 7)] == [False] * 4
-    history.note_verdict(Unsplittable(6, b"k", "one key"), NOW_NS)
+    history.note_unsplittable(Unsplittable(6, b"k", "one key"), NOW_NS)
     history.note_change(PlanKind.MOVE, [6], [8], NOW_NS)
     assert history.is_unsplittable(8, NOW_NS)
-    assert not history.is_unsplittable(8, NOW_NS + VERDICT_NS)
+    assert not history.is_unsplittable(8, NOW_NS + UNSPLITTABLE_NS)

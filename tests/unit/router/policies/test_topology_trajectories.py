@@ -51,7 +51,7 @@ def test_a_store_in_good_order_is_left_alone(busy: float, content: float, seed: 
     store = seeded(even_store(4, 4, OPTIONS), seed)
     store.busy, store.content = [Spread(0, KEYS, busy)], [Spread(0, KEYS, content)]
     assert store.run(SETTLED) == []
-    assert store.verdicts == []
+    assert store.unsplittable == []
 
 
 def test_load_on_a_few_keys_is_spread_over_the_workers(seed: int) -> None:
@@ -83,10 +83,10 @@ def test_a_hot_key_is_found_once_and_left_alone(seed: int) -> None:
     store.busy = [Spread(0, KEYS, 0.3), Spread(200_000, 200_001, 0.9)]
     plans = store.run(500)
     assert len(plans) <= 6
-    assert len(store.verdicts) == 1
-    assert store.verdicts[0][1].key == (200_000).to_bytes(8, "big")
+    assert len(store.unsplittable) == 1
+    assert store.unsplittable[0][1].key == (200_000).to_bytes(8, "big")
     assert store.run(SETTLED) == []
-    assert 2 <= len(store.verdicts) <= 8, "reported again when the verdict has expired, and not before"
+    assert 2 <= len(store.unsplittable) <= 8, "reported again when the each has expired, and not before"
 
 
 def test_growing_content_is_split_by_bytes_and_spread(seed: int) -> None:
@@ -185,7 +185,7 @@ def test_reads_that_follow_the_edge_do_not_cut_it_to_pieces(seed: int) -> None:
     assert not any(plan.for_load for plan in plans)
     assert kinds(plans)[PlanKind.SPLIT] <= 80, "eight for each time that the content doubles"
     assert len(store.ranges) <= 3 * (RANGES_KEPT + 4)
-    assert store.verdicts == []
+    assert store.unsplittable == []
 
 
 def test_what_was_split_for_its_load_is_merged_when_that_is_long_gone(seed: int) -> None:

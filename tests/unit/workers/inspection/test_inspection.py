@@ -19,9 +19,9 @@ from shardstore.tables.table_format import Entries, TableRecord
 from shardstore.wire.route_map import presplit
 from shardstore.workers.inspection.documents import DOCUMENTS
 from shardstore.workers.inspection.findings import Findings
+from shardstore.workers.inspection.findings_text import as_json, as_lines
 from shardstore.workers.inspection.inspect import inspect
-from shardstore.workers.inspection.rendering import as_json, as_lines
-from shardstore.workers.segment.publishing import publish_manifest
+from shardstore.workers.segment.manifest_writer import publish_manifest
 from shardstore.workers.segment.table_writer import write_table
 from shardstore.workers.wal.log_document import LogDocument, publish_log_document
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES
@@ -225,7 +225,7 @@ def test_damaged_section_is_named(place: int, name: str) -> None:
     assert ("blocks" in findings.facts) == (name != "block_index")
 
 
-# ---------------------------------------------------------------- rendering
+# ---------------------------------------------------------------- findings as text
 
 
 def test_lines_are_aligned() -> None:

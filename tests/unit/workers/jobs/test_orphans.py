@@ -12,7 +12,7 @@ from shardstore.tables.segment import Segment
 from shardstore.tables.table_format import Identity
 from shardstore.workers.jobs.orphans import clear_orphans
 from shardstore.workers.jobs.specs import RetireSpec
-from shardstore.workers.segment.publishing import publish_manifest
+from shardstore.workers.segment.manifest_writer import publish_manifest
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import run_to_end
 from tests.unit.table_samples import STORE, empty_filesystem, write

@@ -8,7 +8,12 @@ from shardstore.limits import SECOND_NS
 from shardstore.seams.effects import Tick
 from shardstore.wire.wire_format import Op, Status
 from shardstore.workers.maintenance.policies import compaction_choice
-from shardstore.workers.maintenance.policies.compaction_policy import DELTAS_MAX, KEYS_ASKED_MIN, TOMBSTONES_MIN, choose
+from shardstore.workers.maintenance.policies.compaction_policy import (
+    DELTAS_MAX,
+    KEYS_ASKED_MIN,
+    TOMBSTONES_MIN,
+    choose_compaction,
+)
 from shardstore.workers.maintenance.policies.drain_policy import LONG_REST_NS, REST_BYTES, REST_NS
 from shardstore.workers.maintenance.policies.rest import REST_LOOK_NS
 from tests.unit.worker_driver import WorkerDriver
@@ -88,7 +93,9 @@ def test_a_segment_in_which_nothing_can_become_due_is_not_looked_at_before_its_n
     worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[int] = []
-    monkeypatch.setattr(compaction_choice, "choose", lambda sizes: looks.append(sizes.deltas) or choose(sizes))
+    monkeypatch.setattr(
+        compaction_choice, "choose_compaction", lambda sizes: looks.append(sizes.deltas) or choose_compaction(sizes)
+    )
     put(worker, MANY)
     worker.ask(Op.FLUSH)
     worker.settle()
@@ -114,7 +121,9 @@ def test_what_reads_or_rest_may_make_due_is_looked_at_again_only_then(
         worker.ask(Op.FLUSH)
         worker.settle()
     looks: list[int] = []
-    monkeypatch.setattr(compaction_choice, "choose", lambda sizes: looks.append(sizes.deltas) or choose(sizes))
+    monkeypatch.setattr(
+        compaction_choice, "choose_compaction", lambda sizes: looks.append(sizes.deltas) or choose_compaction(sizes)
+    )
     rest(worker, SECOND_NS)
     assert not looks
     worker.get([b"absent %05d" % number for number in range(KEYS_ASKED_MIN)])

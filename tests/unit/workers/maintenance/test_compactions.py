@@ -14,7 +14,7 @@ from shardstore.wire.wire_format import Flag, Op, Status
 from shardstore.workers.jobs.specs import CompactionKind, CompactSpec, ReleaseSpec
 from shardstore.workers.maintenance.kinds.job_slot import RETRY_MAX_NS
 from shardstore.workers.maintenance.policies.compaction_policy import DELTAS_MAX
-from shardstore.workers.maintenance.policies.drain_pace import DRAIN_PAUSE_NS_MAX, pause_ns
+from shardstore.workers.maintenance.policies.drain_pace import DRAIN_PAUSE_NS_MAX, drain_pause_ns
 from shardstore.workers.ranges.owned_range import DELTAS_STOP
 from tests.unit.worker_driver import WorkerDriver
 
@@ -188,7 +188,7 @@ def test_after_a_drain_the_compaction_is_left_alone_for_a_while(worker: WorkerDr
     drain(worker, b"b", 8 * MILLISECOND_NS)
     flush = begin_drain(worker, b"c")
     assert len(worker.jobs) == 1, "only the compaction"
-    worker.now_ns += pause_ns(8 * MILLISECOND_NS, deltas=3) - 1
+    worker.now_ns += drain_pause_ns(8 * MILLISECOND_NS, deltas=3) - 1
     worker.handle(Tick())
     assert len(worker.jobs) == 1
     worker.now_ns += 1
@@ -271,4 +271,4 @@ def test_a_compaction_that_fails_again_and_again_keeps_no_other_segment_waiting(
 
 
 def test_a_pause_is_bounded() -> None:
-    assert pause_ns(DRAIN_PAUSE_NS_MAX, DELTAS_STOP) == DRAIN_PAUSE_NS_MAX
+    assert drain_pause_ns(DRAIN_PAUSE_NS_MAX, DELTAS_STOP) == DRAIN_PAUSE_NS_MAX

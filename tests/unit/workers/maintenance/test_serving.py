@@ -11,7 +11,7 @@ import pytest
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
 from shardstore.workers.jobs.specs import CompactionKind, CompactResult, DrainResult, Spec, decode_result, encode_spec
-from shardstore.workers.maintenance.__main__ import serve
+from shardstore.workers.maintenance.__main__ import run_jobs
 from shardstore.workers.maintenance.channel import ChannelClosed, JobEnd, has_message, receive, send
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import JobDriver
@@ -52,7 +52,7 @@ def test_a_drain_overtakes_a_compaction(channel: tuple[socket.socket, socket.soc
 
     filesystem.fault = send_drain
     send(ours, COMPACTION, encode_spec(specs[COMPACTION]))
-    thread = Thread(target=serve, args=(theirs, filesystem, OPTIONS, -1))
+    thread = Thread(target=run_jobs, args=(theirs, filesystem, OPTIONS, -1))
     thread.start()
     ended = []
     for _ in specs:

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from shardstore.workers.segment.state import TRANSITIONS, SegmentState, SegmentStep, after
+from shardstore.workers.segment.state import TRANSITIONS, SegmentState, SegmentStep, state_after
 
 READY, FREEZE, RUNNING = SegmentState.READY, SegmentState.FREEZE, SegmentState.MAINTENANCE_RUNNING
 ERROR, CLOSED = SegmentState.ERROR, SegmentState.CLOSED
@@ -18,7 +18,7 @@ def walk(*steps: SegmentStep) -> list[SegmentState]:
     """The states reached from READY by these steps."""
     states = [READY]
     for step in steps:
-        states.append(after(states[-1], step))
+        states.append(state_after(states[-1], step))
     return states
 
 
@@ -54,13 +54,13 @@ def test_a_compaction_goes_on_when_the_drain_that_overtook_it_ends(end: SegmentS
 
 @pytest.mark.parametrize("state", [READY, FREEZE, RUNNING])
 def test_damage_ends_all_maintenance(state: SegmentState) -> None:
-    assert after(state, DAMAGE) is ERROR
+    assert state_after(state, DAMAGE) is ERROR
     assert [step for step in SegmentStep if (ERROR, step) in TRANSITIONS] == [CLOSE]
 
 
 @pytest.mark.parametrize("state", [READY, FREEZE, RUNNING, ERROR])
 def test_everything_can_be_closed_once(state: SegmentState) -> None:
-    assert after(state, CLOSE) is CLOSED
+    assert state_after(state, CLOSE) is CLOSED
     assert not [step for step in SegmentStep if (CLOSED, step) in TRANSITIONS]
 
 
@@ -70,7 +70,7 @@ IMPOSSIBLE = sorted(set(product(SegmentState, SegmentStep)) - TRANSITIONS.keys()
 @pytest.mark.parametrize(("state", "step"), IMPOSSIBLE)
 def test_impossible_steps_are_refused(state: SegmentState, step: SegmentStep) -> None:
     with pytest.raises(AssertionError, match=f"no {step} of a segment that is {state}"):
-        after(state, step)
+        state_after(state, step)
 
 
 def test_where_steps_begin() -> None:

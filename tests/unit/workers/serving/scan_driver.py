@@ -22,12 +22,12 @@ class AtWorker:
         self.mode = mode
         self.reverse = reverse
         self.limit = limit
-        self.start = self.end = self.mark = b""
+        self.start = self.end = self.cursor = b""
         self.done = False
         self.client = CLIENT
 
     def request(self) -> list[bytes]:
-        return [encode(ScanRequest(self.start, self.end, self.reverse, False, self.limit, self.mode, self.mark))]
+        return [encode(ScanRequest(self.start, self.end, self.reverse, False, self.limit, self.mode, self.cursor))]
 
     def ask(self, **fields: int) -> int:
         return self.worker.ask(Op.SCAN, self.request(), client=self.client, **fields)
@@ -38,7 +38,7 @@ class AtWorker:
     def take(self, sequence: int) -> Entries:
         header, frames = self.worker.answers(sequence)[-1]
         assert header.status == Status.OK, decode_message(Refusal, frames[1])
-        resume, self.mark = frames[3:]
+        resume, self.cursor = frames[3:]
         self.done = not resume
         if self.reverse:
             self.end = resume

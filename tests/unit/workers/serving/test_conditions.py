@@ -143,9 +143,9 @@ def test_fail_fast_sees_a_condition_that_held_and_none_that_failed(worker: Worke
     _, _, state = worker.scan_page(ScanRequest(mode="fail_fast", limit=1))
     assert told(worker, worker.compare_and_set(b"a", b"2", b"3")) is False
     assert told(worker, worker.outcome(b"a", 99, client=OTHER, client_asked=OTHER)) == "not_applied"
-    worker.scan_page(ScanRequest(mode="fail_fast", limit=1, mark=state))
+    worker.scan_page(ScanRequest(mode="fail_fast", limit=1, cursor=state))
     assert told(worker, worker.compare_and_set(b"a", b"1", b"3")) is True
-    sequence = worker.ask(Op.SCAN, [encode(ScanRequest(mode="fail_fast", limit=1, mark=state))])
+    sequence = worker.ask(Op.SCAN, [encode(ScanRequest(mode="fail_fast", limit=1, cursor=state))])
     assert worker.status(sequence) is Status.SCAN_INVALIDATED
 
 
@@ -153,10 +153,10 @@ def test_a_scan_that_isolates_keeps_conditions_waiting(worker: WorkerDriver, mon
     monkeypatch.setattr("shardstore.workers.serving.requests.SCAN_PAGE_ENTRIES", 1)
     worker.put({b"a": b"1", b"b": b"2"})
     worker.settle()
-    _, _, mark = worker.scan_page(ScanRequest(mode="full_isolation"))
+    _, _, cursor = worker.scan_page(ScanRequest(mode="full_isolation"))
     for sequence in (worker.increment(b"n"), worker.outcome(b"a", 99), worker.compare_and_set(b"a", b"1", b"2")):
         assert worker.status(sequence) is Status.BUSY
-    worker.ask(Op.END_SCAN, [encode(ScanRequest(mode="full_isolation", mark=mark))])
+    worker.ask(Op.END_SCAN, [encode(ScanRequest(mode="full_isolation", cursor=cursor))])
     assert told(worker, worker.increment(b"n")) == 1
 
 

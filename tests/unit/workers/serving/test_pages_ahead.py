@@ -28,8 +28,8 @@ def worker(tmp_path: Path) -> WorkerDriver:
     return ten_keys(tmp_path)
 
 
-def request(mark: bytes = b"mark", **fields: object) -> ScanRequest:
-    return ScanRequest(mode=ScanMode.SNAPSHOT.value, mark=mark, **fields)  # type: ignore[arg-type]
+def request(cursor: bytes = b"cursor", **fields: object) -> ScanRequest:
+    return ScanRequest(mode=ScanMode.SNAPSHOT.value, cursor=cursor, **fields)  # type: ignore[arg-type]
 
 
 def ahead_bytes(worker: WorkerDriver) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shardstore.limits import (
-    ISOLATION_LEASE_NS,
+    ISOLATION_NS_MAX,
     SECOND_NS,
 )
 from shardstore.options import Durability, ScanMode
@@ -85,9 +85,9 @@ def test_writers_wait_while_a_scan_isolates_the_range(worker: WorkerDriver) -> N
 def test_an_isolation_ends_with_its_lease_and_writers_go_on(worker: WorkerDriver) -> None:
     scan = AtWorker(worker, ScanMode.FULL_ISOLATION)
     scan.page()
-    worker.now_ns += ISOLATION_LEASE_NS // 2
-    scan.page()  # the lease begins with the first page
-    worker.now_ns += ISOLATION_LEASE_NS // 2
+    worker.now_ns += ISOLATION_NS_MAX // 2
+    scan.page()  # the time begins with the first page
+    worker.now_ns += ISOLATION_NS_MAX // 2
     assert write(worker, {b"k1": b"new"}) is Status.OK
     assert "writers of the range waiting for 5 s" in scan.why_not()
 
@@ -96,7 +96,7 @@ def test_one_scan_at_a_time_isolates_a_range(worker: WorkerDriver) -> None:
     first, second = AtWorker(worker, ScanMode.FULL_ISOLATION), AtWorker(worker, ScanMode.FULL_ISOLATION)
     first.page()
     assert worker.status(second.ask()) is Status.BUSY
-    worker.now_ns += ISOLATION_LEASE_NS
+    worker.now_ns += ISOLATION_NS_MAX
     second.page()
     first.end_scan()
     assert worker.status(worker.put({b"k1": b"new"})) is Status.BUSY
@@ -149,8 +149,8 @@ def test_requests_that_make_no_scan_are_refused(worker: WorkerDriver) -> None:
 def test_a_page_that_ends_at_the_border_of_the_range_ends_the_range(tmp_path: Path) -> None:
     worker = WorkerDriver(tmp_path, boundaries=[b"b\0"]).serve()
     write(worker, {b"a": b"", b"b": b""})
-    page, resume, mark = worker.scan_page(ScanRequest(limit=9, mode=ScanMode.SNAPSHOT.value))
-    assert ([key for key, _ in page], resume, mark) == ([b"a", b"b"], b"", b"")
+    page, resume, cursor = worker.scan_page(ScanRequest(limit=9, mode=ScanMode.SNAPSHOT.value))
+    assert ([key for key, _ in page], resume, cursor) == ([b"a", b"b"], b"", b"")
     write(worker, {b"a%d" % number: b"" for number in range(5)})
     worker.delete([b"a%d" % number for number in range(5)])
     worker.settle()

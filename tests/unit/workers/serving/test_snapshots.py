@@ -11,7 +11,7 @@ from shardstore.limits import (
     KIB,
     RUNS_SET_ASIDE_MAX,
     SCAN_ABANDONED_NS,
-    SCAN_LEASE_NS,
+    SCAN_IDLE_NS,
     SECOND_NS,
 )
 from shardstore.memory_plan import SCAN_BYTES
@@ -64,11 +64,11 @@ def test_a_scan_that_one_page_answers_holds_nothing(worker: WorkerDriver) -> Non
     for mode in HELD:
         scan = AtWorker(worker, mode, limit=2)
         assert len(scan.page()) == 2
-        assert (scan.mark, open_scans_of(worker)) == (b"", 0)
+        assert (scan.cursor, open_scans_of(worker)) == (b"", 0)
         scan = AtWorker(worker, mode)
         scan.start = b"k9"
         scan.page()
-        assert (scan.done, scan.mark, open_scans_of(worker)) == (True, b"", 0)
+        assert (scan.done, scan.cursor, open_scans_of(worker)) == (True, b"", 0)
 
 
 def test_a_scan_is_closed_with_its_last_page_or_when_it_ends(worker: WorkerDriver) -> None:
@@ -282,7 +282,7 @@ def test_a_page_that_is_asked_for_again_is_of_the_same_moment(worker: WorkerDriv
     assert open_scans_of(worker) == 1
 
 
-def test_a_mark_means_nothing_in_another_life_or_range(tmp_path: Path) -> None:
+def test_a_cursor_means_nothing_in_another_life_or_range(tmp_path: Path) -> None:
     worker = WorkerDriver(tmp_path, boundaries=[b"m"]).serve()
     write(worker, {b"k%d" % number: b"" for number in range(5)})
     scan = AtWorker(worker, ScanMode.SNAPSHOT)
@@ -296,10 +296,10 @@ def test_a_mark_means_nothing_in_another_life_or_range(tmp_path: Path) -> None:
 def test_a_scan_that_asks_for_no_page_is_held_while_there_is_room(worker: WorkerDriver) -> None:
     scan = AtWorker(worker, ScanMode.SNAPSHOT)
     scan.page()
-    worker.now_ns += SCAN_LEASE_NS + SCAN_ABANDONED_NS - 1
+    worker.now_ns += SCAN_IDLE_NS + SCAN_ABANDONED_NS - 1
     worker.handle(Tick())
     scan.page()
-    worker.now_ns += SCAN_LEASE_NS + SCAN_ABANDONED_NS
+    worker.now_ns += SCAN_IDLE_NS + SCAN_ABANDONED_NS
     worker.handle(Tick())
     assert open_scans_of(worker) == 0
     assert "no page of it was asked for within 930 s" in scan.why_not()
@@ -329,7 +329,7 @@ def test_a_scan_that_is_overdue_makes_room_for_another(tmp_path: Path) -> None:
     write(worker, {b"k%d" % number: b"old" for number in range(10)})
     overdue, other = AtWorker(worker, ScanMode.SNAPSHOT), AtWorker(worker, ScanMode.SNAPSHOT)
     overdue.page()
-    worker.now_ns += SCAN_LEASE_NS - 1
+    worker.now_ns += SCAN_IDLE_NS - 1
     other.page()
     worker.now_ns += 1
     AtWorker(worker, ScanMode.SNAPSHOT).page()
@@ -338,24 +338,24 @@ def test_a_scan_that_is_overdue_makes_room_for_another(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", HELD)
-def test_the_mark_of_a_scan_counts_for_its_client_alone(worker: WorkerDriver, mode: str) -> None:
+def test_the_cursor_of_a_scan_counts_for_its_client_alone(worker: WorkerDriver, mode: str) -> None:
     scan, other = AtWorker(worker, mode), AtWorker(worker, mode)
     scan.page()
-    other.client, other.mark = CLIENT + 1, scan.mark
+    other.client, other.cursor = CLIENT + 1, scan.cursor
     assert other.end_scan() is Status.OK
     assert open_scans_of(worker) == 1
     assert "another client" in other.why_not()
     assert len(scan.rest()) == 8
 
 
-def test_marks_cannot_be_guessed(worker: WorkerDriver) -> None:
-    marks = []
+def test_cursors_cannot_be_guessed(worker: WorkerDriver) -> None:
+    cursors = []
     for _ in range(3):
         scan = AtWorker(worker, ScanMode.SNAPSHOT)
         scan.page()
-        marks.append(int.from_bytes(scan.mark[4:], "little"))
-    assert len({later - earlier for earlier, later in pairwise(marks)}) == 2
-    assert max(marks) > 2**48
+        cursors.append(int.from_bytes(scan.cursor[4:], "little"))
+    assert len({later - earlier for earlier, later in pairwise(cursors)}) == 2
+    assert max(cursors) > 2**48
 
 
 @pytest.mark.parametrize("event", [PeerGone("clients", b"peer"), SendFailed("clients", b"peer", ())])

@@ -69,7 +69,7 @@ def test_two_parents_elsewhere_are_asked_for_their_own_keys() -> None:
     cluster.put({b"a": b"of one"})
     cluster.put({b"x": b"of the other"})
     cluster.settle()
-    change = change_plan.merge(cluster.topology, b"a")
+    change = change_plan.merge_change(cluster.topology, b"a")
     cluster.begin(replace(change, children=(replace(change.children[0], worker=0),)))
     cluster.exchange()
     assert cluster.get([b"a", b"b", b"x", b"y"]) == [b"of one", None, b"of the other", None]
@@ -178,7 +178,7 @@ def test_a_read_that_waits_when_the_parent_is_retired_is_asked_again(moved: Topo
 
 def test_a_parent_takes_the_epoch_that_the_map_had_when_the_change_began() -> None:
     def move(cluster: TopologyDriver) -> None:
-        change = change_plan.move(cluster.topology, b"a", 1)
+        change = change_plan.move_change(cluster.topology, b"a", 1)
         [parent] = change.parents  # as if the reply to a registration of its owner had been lost
         cluster.begin(replace(change, parents=(replace(parent, epoch=parent.epoch + 1),)))
 

@@ -18,7 +18,7 @@ from shardstore.workers.wal.record_format import (
     decode_file_header,
     encode_record_header,
     hop_at,
-    record_at,
+    log_record_at,
 )
 
 LOG_ID = 77
@@ -32,7 +32,7 @@ def encoded(kind: int = RecordKind.PUT) -> bytes:
 
 
 def test_record_reads_as_written() -> None:
-    record = record_at(memoryview(b"before" + encoded() + b"behind"), 6, LOG_ID)
+    record = log_record_at(memoryview(b"before" + encoded() + b"behind"), 6, LOG_ID)
     assert record[:9] == (RecordKind.PUT, 3, 5, 11, 10, 6, 7, 2**64 - 1, 8)
     assert (bytes(record.keys), bytes(record.values)) == (KEYS, VALUES)
     assert record.size == len(encoded()) == RECORD_HEADER_BYTES + len(KEYS) + len(VALUES)
@@ -40,7 +40,7 @@ def test_record_reads_as_written() -> None:
 
 def test_record_views_its_buffer() -> None:
     buffer = bytearray(encoded())
-    record = record_at(memoryview(buffer), 0, LOG_ID)
+    record = log_record_at(memoryview(buffer), 0, LOG_ID)
     buffer[-1:] = b"!"
     assert record.values[-1:] == b"!"
 
@@ -54,7 +54,7 @@ def test_any_flipped_bit_is_found(position: int) -> None:
     damaged = bytearray(encoded())
     damaged[position] ^= 1 << position % 8
     with pytest.raises(DamagedRecord):
-        record_at(memoryview(damaged), 0, LOG_ID)
+        log_record_at(memoryview(damaged), 0, LOG_ID)
     if position < RECORD_HEADER_BYTES - 8:
         with pytest.raises(DamagedRecord):
             hop_at(memoryview(damaged), 0, LOG_ID)
@@ -63,30 +63,30 @@ def test_any_flipped_bit_is_found(position: int) -> None:
 @pytest.mark.parametrize("length", range(len(encoded())))
 def test_cut_record_is_found(length: int) -> None:
     with pytest.raises(DamagedRecord):
-        record_at(memoryview(encoded()[:length]), 0, LOG_ID)
+        log_record_at(memoryview(encoded()[:length]), 0, LOG_ID)
 
 
 def test_record_of_another_log_is_found() -> None:
     with pytest.raises(DamagedRecord):
-        record_at(memoryview(encoded()), 0, LOG_ID + 1)
+        log_record_at(memoryview(encoded()), 0, LOG_ID + 1)
     with pytest.raises(DamagedRecord):
         hop_at(memoryview(encoded()), 0, LOG_ID + 1)
 
 
 def test_payload_of_another_record_is_found() -> None:
     with pytest.raises(DamagedRecord, match="payload"):
-        record_at(memoryview(encoded()[:RECORD_HEADER_BYTES] + VALUES + KEYS), 0, LOG_ID)
+        log_record_at(memoryview(encoded()[:RECORD_HEADER_BYTES] + VALUES + KEYS), 0, LOG_ID)
 
 
 def test_zeros_are_no_record() -> None:
     with pytest.raises(DamagedRecord):
-        record_at(memoryview(bytes(4096)), 0, 0)
+        log_record_at(memoryview(bytes(4096)), 0, 0)
 
 
 @pytest.mark.parametrize("kind", [0, 5])
 def test_unknown_kind_is_refused(kind: int) -> None:
     with pytest.raises(DamagedRecord, match="kind"):
-        record_at(memoryview(encoded(kind)), 0, LOG_ID)
+        log_record_at(memoryview(encoded(kind)), 0, LOG_ID)
 
 
 def test_absurd_length_is_refused_even_with_a_sound_checksum() -> None:
@@ -95,7 +95,7 @@ def test_absurd_length_is_refused_even_with_a_sound_checksum() -> None:
     seed = checksum(bytes(head), LOG_ID)
     record = bytes(head) + struct.pack("<IQ", seed & 0xFFFF_FFFF, 0) + KEYS + VALUES
     with pytest.raises(DamagedRecord, match="allowed"):
-        record_at(memoryview(record), 0, LOG_ID)
+        log_record_at(memoryview(record), 0, LOG_ID)
 
 
 def test_kinds_keep_their_numbers() -> None:

@@ -17,7 +17,7 @@ from shardstore.workers.wal.log_document import LogDocument, publish_log_documen
 from shardstore.workers.wal.reader import first_lsns, records_in
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, RECORD_HEADER_BYTES, FileHeader
 from shardstore.workers.wal.recovery import recover
-from shardstore.workers.wal.scan import DECISIONS, TailCut, TailPolicy, TailVerdict
+from shardstore.workers.wal.scan import DECISIONS, TailCut, TailDecision, TailPolicy
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.wal_driver import (
     DIRECTORY,
@@ -83,10 +83,10 @@ def advance(filesystem: FaultyFilesystem, lsn_checkpoint: int) -> None:
 def test_decisions_cover_every_case_and_never_cut_durable_bytes() -> None:
     cases = list(itertools.product((False, True), (False, True), TailPolicy))
     assert sorted(DECISIONS, key=str) == sorted(cases, key=str)
-    for (invalid, durable, policy), verdict in DECISIONS.items():
+    for (invalid, durable, policy), decision in DECISIONS.items():
         cuts = invalid and not durable and policy is TailPolicy.TRUNCATE_INVALID_TAIL
-        assert (verdict is TailVerdict.CUT) == cuts
-        assert (verdict is TailVerdict.WHOLE) == (not invalid and not durable)
+        assert (decision is TailDecision.CUT) == cuts
+        assert (decision is TailDecision.WHOLE) == (not invalid and not durable)
 
 
 class TestIdentity:

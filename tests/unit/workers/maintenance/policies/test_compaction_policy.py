@@ -17,13 +17,13 @@ from shardstore.workers.maintenance.policies.compaction_policy import (
     READ_AMPLIFICATION_MAX,
     TOMBSTONES_MIN,
     Compaction,
-    LayerSizes,
-    choose,
+    FileLayerSizes,
+    choose_compaction,
 )
 
 
-def chosen(sizes: LayerSizes) -> Compaction:
-    compaction = choose(sizes)
+def chosen(sizes: FileLayerSizes) -> Compaction:
+    compaction = choose_compaction(sizes)
     assert compaction is not None
     assert compaction.reason
     assert "\n" not in compaction.reason
@@ -33,101 +33,107 @@ def chosen(sizes: LayerSizes) -> Compaction:
 @pytest.mark.parametrize(
     "sizes",
     [
-        LayerSizes(),
-        LayerSizes(deltas=DELTAS_MAX - 1, delta_bytes=GIB, main_bytes=GIB),
-        LayerSizes(main_bytes=GIB, bottoms_bytes=(9 * GIB, 4 * GIB)),
-        LayerSizes(main_bytes=GIB, outside_bytes=GIB),
-        LayerSizes(main_bytes=MIB, outside_bytes=OUTSIDE_BYTES_MIN),
+        FileLayerSizes(),
+        FileLayerSizes(deltas=DELTAS_MAX - 1, delta_bytes=GIB, main_bytes=GIB),
+        FileLayerSizes(main_bytes=GIB, bottoms_bytes=(9 * GIB, 4 * GIB)),
+        FileLayerSizes(main_bytes=GIB, outside_bytes=GIB),
+        FileLayerSizes(main_bytes=MIB, outside_bytes=OUTSIDE_BYTES_MIN),
     ],
 )
-def test_what_is_in_good_order_is_left_alone(sizes: LayerSizes) -> None:
-    assert choose(sizes) is None
+def test_what_is_in_good_order_is_left_alone(sizes: FileLayerSizes) -> None:
+    assert choose_compaction(sizes) is None
 
 
 def test_deltas_are_merged_at_their_bound() -> None:
-    compaction = chosen(LayerSizes(deltas=DELTAS_MAX, delta_bytes=MIB, main_bytes=MIB))
+    compaction = chosen(FileLayerSizes(deltas=DELTAS_MAX, delta_bytes=MIB, main_bytes=MIB))
     assert compaction.kind == CompactionKind.DELTAS
     assert f"{DELTAS_MAX} deltas" in compaction.reason
 
 
 def test_twice_as_many_small_deltas_are_borne_over_a_large_main() -> None:
-    assert choose(LayerSizes(deltas=2 * DELTAS_MAX - 1, delta_bytes=MIB, main_bytes=GIB)) is None
-    assert chosen(LayerSizes(deltas=2 * DELTAS_MAX, delta_bytes=MIB, main_bytes=GIB)).kind == CompactionKind.DELTAS
+    assert choose_compaction(FileLayerSizes(deltas=2 * DELTAS_MAX - 1, delta_bytes=MIB, main_bytes=GIB)) is None
+    assert chosen(FileLayerSizes(deltas=2 * DELTAS_MAX, delta_bytes=MIB, main_bytes=GIB)).kind == CompactionKind.DELTAS
 
 
 def test_reads_that_ask_many_layers_bring_the_merge_forward() -> None:
     asked = KEYS_ASKED_MIN
     slow = int(asked * (READ_AMPLIFICATION_MAX + 1))
-    sizes = LayerSizes(deltas=4, delta_bytes=MIB, main_bytes=MIB, keys_asked=asked, layers_asked=slow)
+    sizes = FileLayerSizes(deltas=4, delta_bytes=MIB, main_bytes=MIB, keys_asked=asked, layers_asked=slow)
     assert chosen(sizes).kind == CompactionKind.DELTAS
     assert "5.0 layers" in chosen(sizes).reason
-    assert choose(LayerSizes(4, MIB, MIB, keys_asked=asked - 1, layers_asked=slow)) is None, "too few lookups to decide"
-    assert choose(LayerSizes(4, MIB, MIB, keys_asked=asked, layers_asked=4 * asked)) is None
-    assert choose(LayerSizes(1, MIB, MIB, keys_asked=asked, layers_asked=slow)) is None
-    assert choose(LayerSizes(4, MIB, GIB, keys_asked=asked, layers_asked=slow)) is None, "small compared with the main"
+    assert choose_compaction(FileLayerSizes(4, MIB, MIB, keys_asked=asked - 1, layers_asked=slow)) is None, (
+        "too few lookups to decide"
+    )
+    assert choose_compaction(FileLayerSizes(4, MIB, MIB, keys_asked=asked, layers_asked=4 * asked)) is None
+    assert choose_compaction(FileLayerSizes(1, MIB, MIB, keys_asked=asked, layers_asked=slow)) is None
+    assert choose_compaction(FileLayerSizes(4, MIB, GIB, keys_asked=asked, layers_asked=slow)) is None, (
+        "small compared with the main"
+    )
 
 
 def test_the_newest_neighbours_of_like_size_are_merged_first() -> None:
-    sizes = LayerSizes(bottoms_bytes=(9 * GIB, 4 * GIB, 4 * GIB))
+    sizes = FileLayerSizes(bottoms_bytes=(9 * GIB, 4 * GIB, 4 * GIB))
     assert (chosen(sizes).kind, chosen(sizes).bottom) == (CompactionKind.BOTTOMS, 1)
-    assert chosen(LayerSizes(bottoms_bytes=(8 * GIB, 4 * GIB))).bottom == 0
-    assert choose(LayerSizes(bottoms_bytes=(8 * GIB + 1, 4 * GIB))) is None
+    assert chosen(FileLayerSizes(bottoms_bytes=(8 * GIB, 4 * GIB))).bottom == 0
+    assert choose_compaction(FileLayerSizes(bottoms_bytes=(8 * GIB + 1, 4 * GIB))) is None
 
 
 def test_bottom_mains_are_not_kept_waiting_by_deltas_that_are_always_due() -> None:
-    sizes = LayerSizes(deltas=4 * DELTAS_MAX, delta_bytes=GIB, main_bytes=GIB, bottoms_bytes=(GIB, GIB))
+    sizes = FileLayerSizes(deltas=4 * DELTAS_MAX, delta_bytes=GIB, main_bytes=GIB, bottoms_bytes=(GIB, GIB))
     assert chosen(sizes).kind == CompactionKind.BOTTOMS
 
 
 def test_many_tombstones_are_worth_everything() -> None:
-    many = LayerSizes(main_bytes=GIB, entries=4 * TOMBSTONES_MIN, tombstones=TOMBSTONES_MIN + 1)
+    many = FileLayerSizes(main_bytes=GIB, entries=4 * TOMBSTONES_MIN, tombstones=TOMBSTONES_MIN + 1)
     assert chosen(many).kind == CompactionKind.EVERYTHING
     assert "tombstones" in chosen(many).reason
-    assert choose(LayerSizes(main_bytes=1000, entries=10, tombstones=5)) is None
-    assert choose(LayerSizes(main_bytes=GIB, entries=10**9, tombstones=TOMBSTONES_MIN + 1)) is None
+    assert choose_compaction(FileLayerSizes(main_bytes=1000, entries=10, tombstones=5)) is None
+    assert choose_compaction(FileLayerSizes(main_bytes=GIB, entries=10**9, tombstones=TOMBSTONES_MIN + 1)) is None
 
 
 def test_a_range_whose_keys_are_all_deleted_is_compacted() -> None:
     """One tombstone for each value: half of the entries are tombstones, and all entries are dead."""
-    sizes = LayerSizes(main_bytes=GIB, entries=2 * TOMBSTONES_MIN, tombstones=TOMBSTONES_MIN)
+    sizes = FileLayerSizes(main_bytes=GIB, entries=2 * TOMBSTONES_MIN, tombstones=TOMBSTONES_MIN)
     assert sizes.dead_share == 1.0
     assert chosen(sizes).kind == CompactionKind.EVERYTHING
 
 
 def test_few_tombstones_over_large_values_are_worth_everything() -> None:
-    sizes = LayerSizes(main_bytes=DEAD_BYTES_MIN, entries=20, tombstones=10)
+    sizes = FileLayerSizes(main_bytes=DEAD_BYTES_MIN, entries=20, tombstones=10)
     assert chosen(sizes).kind == CompactionKind.EVERYTHING
-    assert choose(LayerSizes(main_bytes=DEAD_BYTES_MIN - 1, entries=20, tombstones=10)) is None
+    assert choose_compaction(FileLayerSizes(main_bytes=DEAD_BYTES_MIN - 1, entries=20, tombstones=10)) is None
 
 
 def test_a_range_that_rests_is_compacted_unless_its_deltas_are_small() -> None:
-    sizes = LayerSizes(deltas=2, delta_bytes=MIB, main_bytes=4 * MIB, rests=True)
+    sizes = FileLayerSizes(deltas=2, delta_bytes=MIB, main_bytes=4 * MIB, rests=True)
     assert chosen(sizes).kind == CompactionKind.DELTAS
     assert "rests" in chosen(sizes).reason
-    assert chosen(LayerSizes(deltas=2, delta_bytes=MIB, rests=True)).kind == CompactionKind.DELTAS
-    assert chosen(LayerSizes(deltas=1, delta_bytes=MIB, main_bytes=MIB, rests=True)).kind == CompactionKind.DELTAS
-    assert choose(LayerSizes(deltas=2, delta_bytes=MIB, main_bytes=4 * MIB)) is None, "it is not at rest"
-    assert choose(LayerSizes(deltas=2, delta_bytes=MIB, main_bytes=GIB, rests=True)) is None, (
+    assert chosen(FileLayerSizes(deltas=2, delta_bytes=MIB, rests=True)).kind == CompactionKind.DELTAS
+    assert chosen(FileLayerSizes(deltas=1, delta_bytes=MIB, main_bytes=MIB, rests=True)).kind == CompactionKind.DELTAS
+    assert choose_compaction(FileLayerSizes(deltas=2, delta_bytes=MIB, main_bytes=4 * MIB)) is None, "it is not at rest"
+    assert choose_compaction(FileLayerSizes(deltas=2, delta_bytes=MIB, main_bytes=GIB, rests=True)) is None, (
         "small compared with the main"
     )
-    assert choose(LayerSizes(deltas=1, delta_bytes=MIB, bottoms_bytes=(GIB,), rests=True)) is None, "nothing to merge"
-    assert choose(LayerSizes(main_bytes=GIB, rests=True)) is None
+    assert choose_compaction(FileLayerSizes(deltas=1, delta_bytes=MIB, bottoms_bytes=(GIB,), rests=True)) is None, (
+        "nothing to merge"
+    )
+    assert choose_compaction(FileLayerSizes(main_bytes=GIB, rests=True)) is None
 
 
 def test_much_hidden_data_is_worth_everything() -> None:
-    sizes = LayerSizes(main_bytes=GIB, bottoms_bytes=(GIB, GIB, GIB))
+    sizes = FileLayerSizes(main_bytes=GIB, bottoms_bytes=(GIB, GIB, GIB))
     assert sizes.space_amplification == 4.0
     assert chosen(sizes).kind == CompactionKind.EVERYTHING
     assert "4.0 times" in chosen(sizes).reason
 
 
 def test_much_that_lies_outside_bounds_is_trimmed() -> None:
-    sizes = LayerSizes(1, GIB, GIB, (3 * GIB,), outside_bytes=5 * GIB + 1)
+    sizes = FileLayerSizes(1, GIB, GIB, (3 * GIB,), outside_bytes=5 * GIB + 1)
     assert chosen(sizes) == Compaction(
         CompactionKind.EVERYTHING,
         f"{5 * GIB + 1} of {10 * GIB + 1} bytes lie outside the bounds of virtual parts",
     )
-    assert chosen(LayerSizes(outside_bytes=OUTSIDE_BYTES_MIN + 1)).kind == CompactionKind.EVERYTHING
+    assert chosen(FileLayerSizes(outside_bytes=OUTSIDE_BYTES_MIN + 1)).kind == CompactionKind.EVERYTHING
 
 
 def test_bottom_mains_grow_like_a_binary_counter() -> None:
@@ -136,7 +142,7 @@ def test_bottom_mains_grow_like_a_binary_counter() -> None:
     rewritten = 0
     for _ in range(256):
         bottoms.append(1)
-        while compaction := choose(LayerSizes(bottoms_bytes=tuple(bottoms))):
+        while compaction := choose_compaction(FileLayerSizes(bottoms_bytes=tuple(bottoms))):
             assert compaction.kind == CompactionKind.BOTTOMS
             merged = bottoms[compaction.bottom] + bottoms[compaction.bottom + 1]
             rewritten += merged

@@ -11,7 +11,7 @@ from shardstore.workers.maintenance.policies.drain_policy import (
     LONG_REST_NS,
     REST_BYTES,
     REST_NS,
-    LayerSize,
+    MemoryLayerSizes,
     layers_at_rest,
     layers_to_seal,
 )
@@ -61,29 +61,29 @@ def test_pressure_is_a_byte() -> None:
 
 
 def test_full_layers_are_sealed_each() -> None:
-    layers = [LayerSize(1, 100, 0, 1), LayerSize(2, 99, 0, 2), LayerSize(3, 150, 0, 3)]
+    layers = [MemoryLayerSizes(1, 100, 0, 1), MemoryLayerSizes(2, 99, 0, 2), MemoryLayerSizes(3, 150, 0, 3)]
     assert layers_to_seal(layers, 349, 0, LIMITS) == [1, 3]
 
 
 def test_half_full_buffers_seal_the_largest_layer_unless_enough_drains_already() -> None:
-    layers = [LayerSize(segment, 60 + segment, 0, segment) for segment in range(1, 10)]
+    layers = [MemoryLayerSizes(segment, 60 + segment, 0, segment) for segment in range(1, 10)]
     assert layers_to_seal(layers, 585, 0, LIMITS) == [9]
-    draining = [*layers, LayerSize(10, 0, 200, 0)]
+    draining = [*layers, MemoryLayerSizes(10, 0, 200, 0)]
     assert layers_to_seal(draining, 585, 0, LIMITS) == []
 
 
 def test_half_full_log_seals_the_layer_that_holds_it_back() -> None:
-    layers = [LayerSize(1, 50, 0, 9), LayerSize(2, 10, 0, 4), LayerSize(3, 0, 0, 0)]
+    layers = [MemoryLayerSizes(1, 50, 0, 9), MemoryLayerSizes(2, 10, 0, 4), MemoryLayerSizes(3, 0, 0, 0)]
     assert layers_to_seal(layers, 60, WAL_RETAINED_BYTES_MAX // 2 + 1, LIMITS) == [2]
-    assert layers_to_seal([LayerSize(3, 0, 0, 0)], 0, WAL_RETAINED_BYTES_MAX, LIMITS) == []
+    assert layers_to_seal([MemoryLayerSizes(3, 0, 0, 0)], 0, WAL_RETAINED_BYTES_MAX, LIMITS) == []
 
 
 def test_a_layer_is_sealed_when_its_range_rests_and_a_small_one_after_a_long_rest() -> None:
     layers = [
-        LayerSize(1, REST_BYTES, 0, lsn_first=9, rested_ns=REST_NS),
-        LayerSize(2, REST_BYTES, 0, lsn_first=4, rested_ns=REST_NS - 1),
-        LayerSize(3, REST_BYTES - 1, 0, lsn_first=5, rested_ns=LONG_REST_NS - 1),
-        LayerSize(4, 1, 0, lsn_first=6, rested_ns=LONG_REST_NS),
-        LayerSize(5, 0, REST_BYTES, lsn_first=0, rested_ns=LONG_REST_NS),
+        MemoryLayerSizes(1, REST_BYTES, 0, lsn_first=9, rested_ns=REST_NS),
+        MemoryLayerSizes(2, REST_BYTES, 0, lsn_first=4, rested_ns=REST_NS - 1),
+        MemoryLayerSizes(3, REST_BYTES - 1, 0, lsn_first=5, rested_ns=LONG_REST_NS - 1),
+        MemoryLayerSizes(4, 1, 0, lsn_first=6, rested_ns=LONG_REST_NS),
+        MemoryLayerSizes(5, 0, REST_BYTES, lsn_first=0, rested_ns=LONG_REST_NS),
     ]
     assert layers_at_rest(layers) == [1, 4]

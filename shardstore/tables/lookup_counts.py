@@ -8,7 +8,7 @@ from shardstore.stats_schema import LookupStats
 
 
 @dataclass(slots=True)
-class Lookups:
+class LookupCounts:
     """Counts lookups and the results of Bloom filters. A key looked up in three tables counts three times.
 
     keys             keys looked up in a table

@@ -21,7 +21,7 @@ PAUSE_NS_MAX = SECOND_NS
 SLOWNESS_MAX = 256.0
 
 
-def pause_ns(pressure: int, payload_bytes: int, entries: int, slowness: float = 1.0) -> int:
+def writer_pause_ns(pressure: int, payload_bytes: int, entries: int, slowness: float = 1.0) -> int:
     """How long to pause after a write of this size."""
     beyond = pressure - PRESSURE_FREE
     if beyond <= 0:

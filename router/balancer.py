@@ -29,11 +29,11 @@ LOOK_RANGE_NS = 2 * MILLISECOND_NS
 run. This bounds the share of the router's time that they take."""
 LEAVING_LOOK_NS = SECOND_NS
 """The time between two runs of the policies while a worker leaves, with or without a report."""
-VERDICTS_MAX = 16
+UNSPLITTABLE_MAX = 16
 
 
-class Steering:
-    """Steers the topology of one store. `verdicts` are the latest verdicts of the policies, in order of time."""
+class Balancer:
+    """Spreads the load of one store. `unsplittable`: why the latest ranges that were found so cannot be split."""
 
     def __init__(self, cluster: ClusterState, changes: TopologyChanges, options: TopologyOptions) -> None:
         self._table = cluster.table
@@ -44,7 +44,7 @@ class Steering:
         self._history: History | None = None
         self._looked_ns = 0
         self._has_news = False
-        self.verdicts: list[str] = []
+        self.unsplittable: list[str] = []
 
     def take_report(self, peer: bytes, request: Header, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Record the load report of a worker. Raises MalformedMessage."""
@@ -73,10 +73,10 @@ class Steering:
         self._looked_ns, self._has_news = now_ns, False
         loads = self._store_load()
         self._history.note_warm(warm_ranges(loads), now_ns)
-        plans, verdicts = topology_policy.choose(loads, self._history, self._options, now_ns)
-        for verdict in verdicts:
-            self._history.note_verdict(verdict, now_ns)
-            self.verdicts = [*self.verdicts, f"segment {verdict.segment}: {verdict.reason}"][-VERDICTS_MAX:]
+        plans, unsplittable = topology_policy.choose_changes(loads, self._history, self._options, now_ns)
+        for each in unsplittable:
+            self._history.note_unsplittable(each, now_ns)
+            self.unsplittable = [*self.unsplittable, f"segment {each.segment}: {each.reason}"][-UNSPLITTABLE_MAX:]
         return [effect for plan in plans for effect in self._begin_planned(plan, now_ns)]
 
     def begin(self, change: Change, reason: str, now_ns: int) -> list[Effect]:
@@ -107,7 +107,7 @@ class Steering:
 
     def _begin_planned(self, plan: Plan, now_ns: int) -> list[Effect]:
         try:
-            change = change_plan.change_of(self._table.topology, plan)
+            change = change_plan.change_of_plan(self._table.topology, plan)
         except (InvalidRequest, Busy):  # the map has changed since the report: the next run plans again
             return []
         return self.begin(change, plan.reason, now_ns)

@@ -20,7 +20,7 @@ from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.role import WAITING
-from shardstore.workers.segment.publishing import create_segment, open_manifest
+from shardstore.workers.segment.manifest_writer import create_segment, open_manifest
 from shardstore.workers.wal.log_document import read_log_document
 from shardstore.workers.wal.recovery import RecoveredLog, recover
 

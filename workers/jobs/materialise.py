@@ -1,4 +1,4 @@
-"""Adopt: makes a new segment from its parents' files. No entry is written: the files are linked.
+"""Materialise: makes a new segment from its parents' files. No entry is written: the files are linked.
 
     parent a, keys to m             parent b, keys from m           child, all keys
     deltas   [  a6  ] [ a5 ]        [ b4 ]                          [ b4 ] [  a6  ] [ a5 ]
@@ -33,20 +33,20 @@ from shardstore.tables.manifest import Manifest, Parts, new_manifest, read_manif
 from shardstore.tables.open_tables import OpenTables
 from shardstore.tables.table_format import TableRecord
 from shardstore.workers.jobs.clipped_record import clipped
-from shardstore.workers.jobs.specs import AdoptResult, AdoptSpec
-from shardstore.workers.segment.publishing import publish_manifest
+from shardstore.workers.jobs.specs import MaterialiseResult, MaterialiseSpec
+from shardstore.workers.segment.manifest_writer import publish_manifest
 
 COPY_BYTES = 4 * MIB
 Linked: TypeAlias = dict[tuple[int, int], TableRecord]
 """Records of the child's tables, by the segment and number that the table has in the parent."""
 
 
-def adopt(spec: AdoptSpec, filesystem: Filesystem) -> Generator[None, None, AdoptResult]:
+def materialise(spec: MaterialiseSpec, filesystem: Filesystem) -> Generator[None, None, MaterialiseResult]:
     """Link the tables and publish the first manifest of the new segment, unless that was done already."""
     directory = file_names.segment_directory(spec.segment)
     filesystem.make_directory(directory)
     if filesystem.exists(file_names.manifest(spec.segment)):
-        return AdoptResult(_adopted_before(spec, filesystem).without_window())
+        return MaterialiseResult(_published_before(spec, filesystem).without_window())
     _remove_files(directory, filesystem)
     parents = [_manifest_of(spec.store, parent, filesystem) for parent in spec.parents]
     _check_cover(spec, parents)
@@ -63,15 +63,15 @@ def adopt(spec: AdoptSpec, filesystem: Filesystem) -> Generator[None, None, Adop
         dedup=spec.dedup,
     )
     publish_manifest(filesystem, manifest)
-    return AdoptResult(manifest.without_window())
+    return MaterialiseResult(manifest.without_window())
 
 
-def _adopted_before(spec: AdoptSpec, filesystem: Filesystem) -> Manifest:
+def _published_before(spec: MaterialiseSpec, filesystem: Filesystem) -> Manifest:
     """The manifest that an earlier job published; perhaps it died before the name was durable. Raises Corruption."""
     manifest = read_manifest(filesystem, spec.store, spec.segment)
     if (manifest.start, manifest.end) != (spec.start, spec.end):
         found = f"{manifest.start!r} to {manifest.end!r}"
-        raise Corruption(file_names.manifest(spec.segment), HEAD_BYTES, f"holds {found}, not what is to be adopted")
+        raise Corruption(file_names.manifest(spec.segment), HEAD_BYTES, f"holds {found}, not the keys of the child")
     filesystem.sync_directory(file_names.segment_directory(spec.segment))
     return manifest
 
@@ -87,10 +87,10 @@ def _manifest_of(store: str, parent: int, filesystem: Filesystem) -> Manifest:
         return read_manifest(filesystem, store, parent)
     except FileNotFoundError:
         path = file_names.manifest(parent)
-        raise Corruption(path, 0, "the segment is to be adopted, but its manifest is missing") from None
+        raise Corruption(path, 0, "the segment is to be materialised, but its manifest is missing") from None
 
 
-def _check_cover(spec: AdoptSpec, parents: Sequence[Manifest]) -> None:
+def _check_cover(spec: MaterialiseSpec, parents: Sequence[Manifest]) -> None:
     """Raise Corruption unless the parents hold every key of the child."""
     start, end = parents[0].start, parents[-1].end
     contiguous = all(left.end == right.start for left, right in pairwise(parents))
@@ -100,7 +100,9 @@ def _check_cover(spec: AdoptSpec, parents: Sequence[Manifest]) -> None:
         raise Corruption(path, HEAD_BYTES, f"{ranges} is not all of {spec.start!r} to {spec.end!r}")
 
 
-def _linked(spec: AdoptSpec, parents: Sequence[Manifest], filesystem: Filesystem) -> Generator[None, None, Linked]:
+def _linked(
+    spec: MaterialiseSpec, parents: Sequence[Manifest], filesystem: Filesystem
+) -> Generator[None, None, Linked]:
     """Link every table of the parents that has keys of the child under a name of the child. Returns their records."""
     linked: Linked = {}
     key_range = KeyRange(spec.start, spec.end)

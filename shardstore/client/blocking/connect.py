@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from shardstore.client.blocking.client import Client
-from shardstore.client.forking import REOPEN
+from shardstore.client.fork_hook import REOPEN
 from shardstore.client.surroundings import surroundings_of
 
 

@@ -9,20 +9,20 @@ from shardstore.identifiers import ClientId
 from shardstore.limits import WORKERS_MAX
 from shardstore.seams.entropy import Entropy
 
-SESSIONS_MAX = 65_536
+CLIENTS_MAX = 65_536
 _CLIENT_IDS = 2**64 - 1 - WORKERS_MAX
 
 
-class Sessions:
-    """The clients and their peers, one to one, up to `sessions_max`; those that were silent longest are dropped.
+class KnownClients:
+    """The clients and their peers, one to one, up to `clients_max`; those that were silent longest are dropped.
 
     Any request of a client adds it, so a restarted router learns its clients again. A dropped client only misses
     announcements of routes.
     """
 
-    def __init__(self, entropy: Entropy, sessions_max: int = SESSIONS_MAX) -> None:
+    def __init__(self, entropy: Entropy, clients_max: int = CLIENTS_MAX) -> None:
         self._entropy = entropy
-        self._sessions_max = sessions_max
+        self._clients_max = clients_max
         self._peers: OrderedDict[int, bytes] = OrderedDict()
         self._clients: dict[bytes, int] = {}
 
@@ -44,7 +44,7 @@ class Sessions:
         self._clients.pop(self._peers.pop(client, b""), None)
         self._peers[client] = peer
         self._clients[peer] = client
-        if len(self._peers) > self._sessions_max:
+        if len(self._peers) > self._clients_max:
             self._clients.pop(self._peers.popitem(last=False)[1])
 
     def forget_peer(self, peer: bytes) -> None:

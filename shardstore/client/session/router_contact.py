@@ -34,7 +34,7 @@ ABSENCE_NS_MAX = 1_500 * MILLISECOND_NS
 _LIBRARY = "shardstore-python"
 
 
-class Joining:
+class RouterContact:
     """Asks the router, at most once per ASK_AGAIN_NS. `client` is 0 until the router has issued one.
 
     `fail` ends a call with an error, `send_again` sends a request again.
@@ -59,11 +59,11 @@ class Joining:
         self._looked_ns = 0
         self._missing = ""
         self.url = ""
-        self.grain = 0
+        self.due_tick = 0
         self.client = 0
 
     def start(self, now_ns: int) -> list[Connect | Send]:
-        """Begin to join: return the effects of saying hello to the router."""
+        """Begin: return the effects of saying hello to the router."""
         return [*self._look(now_ns), *self.ask(now_ns)]
 
     def wait(self, call: Call, now_ns: int) -> list[Connect | Send]:
@@ -92,7 +92,7 @@ class Joining:
 
     def ask(self, now_ns: int) -> list[Connect | Send]:
         """Ask the router for a client id or routes, unless it was asked a moment ago."""
-        if self.grain:
+        if self.due_tick:
             return []
         self._timers.set(self, now_ns + ASK_AGAIN_NS)
         self._is_answered = False

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from shardstore.client.aio.client import AsyncClient
-from shardstore.client.forking import REOPEN
+from shardstore.client.fork_hook import REOPEN
 from shardstore.client.surroundings import surroundings_of
 
 

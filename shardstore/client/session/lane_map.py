@@ -1,4 +1,4 @@
-"""What a session knows about the cluster: the newest routes, a lane for each segment, a channel for each worker."""
+"""The route map as a session uses it: a lane for each segment, a channel for each worker."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from shardstore.wire.route_map import InvalidRouteMap, Route, RouteMap
 from shardstore.wire.wire_format import MalformedMessage
 
 
-class Routing:
-    """`lanes` are in key order. Until the first routes are adopted there are none, and nothing can be routed."""
+class LaneMap:
+    """`lanes` are in key order. Until the first routes come there are none, and nothing can be routed."""
 
     def __init__(self, direct: bool, reachable: Callable[[str], bool]) -> None:
         self._direct = direct
@@ -33,7 +33,7 @@ class Routing:
 
     @property
     def known(self) -> bool:
-        """Whether routes were adopted."""
+        """Whether routes have come."""
         return self._map is not None
 
     def lane_of(self, key: bytes) -> Lane:
@@ -74,8 +74,8 @@ class Routing:
             if channel.link == link:
                 channel.direct = channel.connected
 
-    def adopt(self, routes: Routes) -> tuple[list[Connect | Disconnect], list[Lane]] | None:
-        """Adopt these routes. Returns the changes of links, and the lanes whose segments are gone.
+    def update(self, routes: Routes) -> tuple[list[Connect | Disconnect], list[Lane]] | None:
+        """Go over to these routes. Returns the changes of links, and the lanes whose segments are gone.
 
         Returns None if newer routes are known. The session must update requests and offers of the lanes afterwards.
         Raises MalformedMessage.

@@ -1,4 +1,4 @@
-"""Sessions map clients to peers one to one, and are bounded."""
+"""Clients and peers are known one to one, and at most so many."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from shardstore.limits import WORKERS_MAX
-from shardstore.router.sessions import Sessions
+from shardstore.router.known_clients import KnownClients
 
 CLIENTS = st.integers(1, 6)
 PEERS = st.sampled_from([b"a", b"b", b"c", b"d", b"e"])
-SESSIONS_MAX = 3
+CLIENTS_MAX = 3
 
 
 class Extreme:
@@ -25,35 +25,35 @@ class Extreme:
         return bound - 1 if self._highest else 0
 
 
-class SessionsMachine(RuleBasedStateMachine):
-    """Sessions against a model: a list of pairs, newest last."""
+class KnownClientsMachine(RuleBasedStateMachine):
+    """KnownClients against a model: a list of pairs, newest last."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.sessions = Sessions(Extreme(True), SESSIONS_MAX)
+        self.clients = KnownClients(Extreme(True), CLIENTS_MAX)
         self.model: list[tuple[int, bytes]] = []
 
     @rule(client=CLIENTS, peer=PEERS)
     def learn(self, client: int, peer: bytes) -> None:
-        self.sessions.learn(client, peer)
+        self.clients.learn(client, peer)
         self.model = [pair for pair in self.model if client != pair[0] and peer != pair[1]]
-        self.model = [*self.model, (client, peer)][-SESSIONS_MAX:]
+        self.model = [*self.model, (client, peer)][-CLIENTS_MAX:]
 
     @rule(peer=PEERS)
     def forget(self, peer: bytes) -> None:
-        self.sessions.forget_peer(peer)
+        self.clients.forget_peer(peer)
         self.model = [pair for pair in self.model if peer != pair[1]]
 
     @invariant()
     def peers_are_those_of_the_model(self) -> None:
-        assert list(self.sessions.peers()) == [peer for _, peer in self.model]
-        assert len(self.sessions) == len(self.sessions._clients) == len(self.model)
+        assert list(self.clients.peers()) == [peer for _, peer in self.model]
+        assert len(self.clients) == len(self.clients._clients) == len(self.model)
 
 
-TestSessions = SessionsMachine.TestCase
-TestSessions.settings = settings(max_examples=60, stateful_step_count=30)
+TestKnownClients = KnownClientsMachine.TestCase
+TestKnownClients.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_a_client_id_is_a_positive_number_of_64_bits() -> None:
-    assert Sessions(Extreme(False)).issue(b"a") == 1 + WORKERS_MAX
-    assert Sessions(Extreme(True)).issue(b"a") == 2**64 - 1
+    assert KnownClients(Extreme(False)).issue(b"a") == 1 + WORKERS_MAX
+    assert KnownClients(Extreme(True)).issue(b"a") == 2**64 - 1

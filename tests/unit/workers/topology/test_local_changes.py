@@ -10,12 +10,12 @@ import pytest
 from shardstore.errors import Corruption
 from shardstore.files.file_names import segment_directory
 from shardstore.identifiers import SegmentId, WorkerId
-from shardstore.limits import ISOLATION_LEASE_NS, KIB
+from shardstore.limits import ISOLATION_NS_MAX, KIB
 from shardstore.options import Durability, ScanMode
 from shardstore.wire.messages import ScanRequest, decode
 from shardstore.wire.topology import Change, Progress
 from shardstore.wire.wire_format import Flag, Op, Status, decode_header
-from shardstore.workers.jobs.specs import AdoptSpec, CompactSpec, RetireSpec
+from shardstore.workers.jobs.specs import CompactSpec, MaterialiseSpec, RetireSpec
 from shardstore.workers.segment.state import SegmentStep
 from tests.simulation.sim_filesystem import SimFilesystem
 from tests.unit.topology_driver import CLIENT, TopologyDriver
@@ -203,14 +203,14 @@ def test_an_open_isolation_delays_the_fence_and_no_other_begins() -> None:
     cluster = large()
     route = cluster.map.route_of(b"k")
     request = ScanRequest(mode=ScanMode.FULL_ISOLATION.value)
-    _, resume, mark = cluster.page(request, route)
+    _, resume, cursor = cluster.page(request, route)
     cluster.split(LOCAL_SPLIT)
     order(cluster)
     assert not cluster.owned(1).role.is_fenced
     assert cluster.status(cluster.ask_scan(request, route)) is Status.BUSY
-    entries = len(cluster.page(replace(request, start=resume, mark=mark), route)[0])
+    entries = len(cluster.page(replace(request, start=resume, cursor=cursor), route)[0])
     assert entries
-    cluster.now_ns += ISOLATION_LEASE_NS
+    cluster.now_ns += ISOLATION_NS_MAX
     cluster.pass_time()
     assert cluster.owned(1).role.is_fenced
     cluster.finish()
@@ -246,17 +246,17 @@ def test_a_held_scan_goes_on_at_the_parent_when_that_is_fenced_and_when_it_is_go
     cluster = large()
     route = cluster.map.route_of(b"k")
     request = ScanRequest(mode=ScanMode.SNAPSHOT.value)
-    seen, resume, mark = cluster.page(request, route)
+    seen, resume, cursor = cluster.page(request, route)
     begin(cluster)
     cluster.exchange()
     assert resume
-    more, resume, mark = cluster.page(replace(request, start=resume, mark=mark), route)
+    more, resume, cursor = cluster.page(replace(request, start=resume, cursor=cursor), route)
     seen |= more
     cluster.finish()
     cluster.put({b"k0": b"newer"})
     cluster.settle()
     while resume:
-        more, resume, mark = cluster.page(replace(request, start=resume, mark=mark), route)
+        more, resume, cursor = cluster.page(replace(request, start=resume, cursor=cursor), route)
         seen |= more
     assert seen == LARGE
     assert cluster.workers[route.worker].core._changes.former
@@ -268,10 +268,10 @@ def test_a_fail_fast_scan_of_a_parent_is_invalidated_by_the_fence() -> None:
     cluster = large()
     route = cluster.map.route_of(b"k")
     request = ScanRequest(mode=ScanMode.FAIL_FAST.value)
-    _, resume, mark = cluster.page(request, route)
+    _, resume, cursor = cluster.page(request, route)
     cluster.split(LOCAL_SPLIT)
     order(cluster)
-    again = cluster.ask_scan(replace(request, start=resume, mark=mark), route)
+    again = cluster.ask_scan(replace(request, start=resume, cursor=cursor), route)
     assert cluster.status(again) is Status.SCAN_INVALIDATED
     cluster.finish()
 
@@ -362,7 +362,7 @@ def test_a_compaction_that_fails_after_the_fence_is_not_kept_for_a_range_that_go
     assert cluster.content() == {b"a": b"1", b"b": b"2", b"n": b"3", b"z": b"4"}
 
 
-def test_an_adoption_that_fails_again_and_again_keeps_no_drain_from_its_turn() -> None:
+def test_a_materialisation_that_fails_again_and_again_keeps_no_drain_from_its_turn() -> None:
     cluster = TopologyDriver(workers=1)
     cluster.split(LOCAL_SPLIT)
     order(cluster)
@@ -373,7 +373,7 @@ def test_an_adoption_that_fails_again_and_again_keeps_no_drain_from_its_turn() -
     flushed = cluster.ask(Op.FLUSH, [], cluster.map.route_of(b"\x80"))
     for _ in range(8):
         cluster.pass_time(60_000)
-        if place.job is not None and isinstance(place.job.spec, AdoptSpec):
+        if place.job is not None and isinstance(place.job.spec, MaterialiseSpec):
             cluster.fail_job(0)
         elif place.job is not None:
             cluster.run_job(0)
@@ -407,9 +407,9 @@ def test_a_parent_that_a_job_still_has_when_it_is_to_go_goes_later() -> None:
         elif not place.inbox:
             cluster.run_job(0)
     parent = cluster.owned(1)
-    parent.take(SegmentStep.SEAL, SegmentStep.START)
+    parent.advance(SegmentStep.SEAL, SegmentStep.START)
     order(cluster)
-    parent.take(SegmentStep.FAIL, SegmentStep.RESUME)
+    parent.advance(SegmentStep.FAIL, SegmentStep.RESUME)
     cluster.pass_time()
     cluster.finish()
     assert cluster.segments_on_disk() == {route.segment for route in cluster.map}
@@ -452,12 +452,12 @@ def test_retired_segments_are_forgotten_in_registrations() -> None:
     assert known.keys() == {route.segment for route in cluster.map if route.worker == 0}
 
 
-def test_damage_met_by_an_adoption_is_kept_and_not_met_again() -> None:
+def test_damage_met_by_a_materialisation_is_kept_and_not_met_again() -> None:
     cluster = filled()
     cluster.split(LOCAL_SPLIT)
     order(cluster)
     place = cluster.workers[0]
-    while place.job is None or not isinstance(place.job.spec, AdoptSpec):
+    while place.job is None or not isinstance(place.job.spec, MaterialiseSpec):
         cluster.sync(0) if place.syncs else cluster.run_job(0)
     segment = place.job.spec.segment
     cluster.fail_job(0, Corruption("a table", 7, "is damaged"))

@@ -16,17 +16,17 @@ from shardstore.identifiers import Buffer
 from shardstore.limits import CONTAINERS_MAX, KIB, MIB
 from shardstore.wire import columns, messages, wire_format
 from shardstore.wire.admin_messages import AdminReply, AdminRequest
+from shardstore.wire.bounded_msgpack import FLAWS, unpack, unpack_array
 from shardstore.wire.columns import InvalidColumn
 from shardstore.wire.load_report import LoadReport
 from shardstore.wire.messages import MalformedMessage
-from shardstore.wire.topology import Orders, Progress, Retire
-from shardstore.wire.unpacking import FLAWS, unpack, unpack_array
+from shardstore.wire.topology import OrderMessage, Progress, Retire
 
 KINDS = [
     messages.Refusal,
     messages.ScanRequest,
     messages.OutcomeQuestion,
-    messages.OutcomeAnswer,
+    messages.OutcomeReply,
     messages.Hello,
     messages.Welcome,
     messages.Routes,
@@ -39,7 +39,7 @@ KINDS = [
     AdminRequest,
     AdminReply,
     LoadReport,
-    Orders,
+    OrderMessage,
     Progress,
     Retire,
 ]

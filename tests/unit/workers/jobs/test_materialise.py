@@ -1,4 +1,4 @@
-"""The adopt job makes a new segment from the files of parents; the retire job removes the parents."""
+"""The materialise job makes a new segment from the files of parents; the retire job removes the parents."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from shardstore.segment_options import SegmentOptions
 from shardstore.tables.manifest import Manifest, Parts
 from shardstore.tables.segment import Segment
 from shardstore.workers.jobs.specs import (
-    AdoptResult,
-    AdoptSpec,
     CompactionKind,
+    MaterialiseResult,
+    MaterialiseSpec,
     RetireResult,
     RetireSpec,
     decode_result,
@@ -25,7 +25,7 @@ from shardstore.workers.jobs.specs import (
     encode_result,
     encode_spec,
 )
-from shardstore.workers.segment.publishing import create_segment
+from shardstore.workers.segment.manifest_writer import create_segment
 from tests.simulation.sim_filesystem import SimFilesystem
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import STORE, JobDriver, run_to_end
@@ -65,13 +65,13 @@ def shape(manifest: Manifest) -> tuple[int, int, int]:
     return len(manifest.deltas), int(bool(manifest.main)), len(manifest.bottoms)
 
 
-def merge_spec(child: int = 3, parents: tuple[int, ...] = (1, 2), key_range: KeyRange = EVERYTHING) -> AdoptSpec:
-    return AdoptSpec(STORE, child, key_range.start, key_range.end, 9, parents, DEDUP)
+def merge_spec(child: int = 3, parents: tuple[int, ...] = (1, 2), key_range: KeyRange = EVERYTHING) -> MaterialiseSpec:
+    return MaterialiseSpec(STORE, child, key_range.start, key_range.end, 9, parents, DEDUP)
 
 
-def adopted(worker: JobDriver, spec: AdoptSpec) -> Manifest:
+def materialised(worker: JobDriver, spec: MaterialiseSpec) -> Manifest:
     result = worker.run(spec)
-    assert isinstance(result, AdoptResult)
+    assert isinstance(result, MaterialiseResult)
     return result.manifest
 
 
@@ -90,7 +90,7 @@ def worker() -> JobDriver:
 
 def test_layers_are_joined_from_the_newest_on(worker: JobDriver) -> None:
     left, right = worker.manifest(1), worker.manifest(2)
-    child = adopted(worker, merge_spec())
+    child = materialised(worker, merge_spec())
     assert origins(child.deltas) == written(1, left.deltas) + written(2, right.deltas)
     assert origins(child.main) == written(2, right.main)
     assert origins(child.bottoms[1]) == written(1, left.bottoms[0]) + written(2, right.bottoms[1])
@@ -110,7 +110,7 @@ def test_no_byte_is_written_but_the_manifest(worker: JobDriver) -> None:
     assert isinstance(worker.filesystem, FaultyFilesystem)
     worker.filesystem.trace.clear()
     used = worker.filesystem.disk.used()
-    child = adopted(worker, merge_spec())
+    child = materialised(worker, merge_spec())
     trace = worker.filesystem.trace
     assert [call for call in trace if call.startswith(("create", "map"))] == [f"create {manifest_path(3)}.tmp"]
     assert sum(call.startswith("link") for call in trace) == len(child.tables)
@@ -121,8 +121,8 @@ def test_no_byte_is_written_but_the_manifest(worker: JobDriver) -> None:
 
 def test_a_split_gives_each_child_its_keys_and_both_the_file_at_the_border(worker: JobDriver) -> None:
     border = b"key-350"
-    left = adopted(worker, merge_spec(4, (2,), KeyRange(RIGHT.start, border)))
-    right = adopted(worker, merge_spec(5, (2,), KeyRange(border)))
+    left = materialised(worker, merge_spec(4, (2,), KeyRange(RIGHT.start, border)))
+    right = materialised(worker, merge_spec(5, (2,), KeyRange(border)))
     parent = worker.manifest(2)
     both = set(origins(left.tables)) & set(origins(right.tables))
     assert both
@@ -148,8 +148,8 @@ def test_a_split_gives_each_child_its_keys_and_both_the_file_at_the_border(worke
 def test_stale_keys_of_a_linked_file_never_answer(worker: JobDriver) -> None:
     """Both children of a split refer to one file, each changes its keys, and then they are merged again."""
     border = b"key-050"
-    adopted(worker, merge_spec(4, (1,), KeyRange(b"", border)))
-    adopted(worker, merge_spec(5, (1,), KeyRange(border, LEFT.end)))
+    materialised(worker, merge_spec(4, (1,), KeyRange(b"", border)))
+    materialised(worker, merge_spec(5, (1,), KeyRange(border, LEFT.end)))
     worker.model |= {4: {}, 5: {}}
     worker.segments = (4, 5)
     keys = [b"key-%03d" % number for number in range(200)]
@@ -159,14 +159,14 @@ def test_stale_keys_of_a_linked_file_never_answer(worker: JobDriver) -> None:
     for segment in (4, 5):
         worker.compact(segment, CompactionKind.EVERYTHING)
     assert not worker.manifest(5).tables
-    merged = adopted(worker, merge_spec(6, (4, 5), LEFT))
+    merged = materialised(worker, merge_spec(6, (4, 5), LEFT))
     assert Segment.open(worker.filesystem, STORE, 6).get_many(keys) == [b"new"] * 50 + [None] * 150
     assert merged.tables[0].key_last < border
 
 
 def test_generations_keep_the_first_origin(worker: JobDriver) -> None:
-    first = adopted(worker, merge_spec(4, (1,), KeyRange(b"", b"key-150")))
-    second = adopted(worker, merge_spec(5, (4,), KeyRange(b"", b"key-120")))
+    first = materialised(worker, merge_spec(4, (1,), KeyRange(b"", b"key-150")))
+    second = materialised(worker, merge_spec(5, (4,), KeyRange(b"", b"key-120")))
     assert {record.origin_segment for record in second.tables} == {1}
     assert {(record.start, record.end) for record in second.tables if record.is_virtual} == {(b"", b"key-120")}
     assert [table.file_entries for table in second.bottoms[0]][-1] in {t.entries for t in worker.manifest(1).tables}
@@ -189,7 +189,7 @@ def test_where_linking_is_refused_files_are_copied_and_synced(worker: JobDriver)
 
     filesystem.fault = refuse
     parent = worker.manifest(1)
-    child = adopted(worker, merge_spec())
+    child = materialised(worker, merge_spec())
     copied = table_file(3, child.bottoms[1][0].number)
     assert filesystem.content(copied) == filesystem.content(table_file(1, parent.bottoms[0][0].number))
     assert f"sync {copied}" in filesystem.trace
@@ -201,12 +201,12 @@ def test_where_linking_is_refused_files_are_copied_and_synced(worker: JobDriver)
 
 def test_done_again_it_answers_what_stands_and_makes_its_name_durable(worker: JobDriver) -> None:
     assert isinstance(worker.filesystem, FaultyFilesystem)
-    child = adopted(worker, merge_spec())
+    child = materialised(worker, merge_spec())
     worker.filesystem.trace.clear()
-    assert adopted(worker, merge_spec()) == child
+    assert materialised(worker, merge_spec()) == child
     assert worker.filesystem.trace[-1] == f"sync_directory {segment_directory(3)}"
     assert not any(call.startswith(("link", "create", "rename")) for call in worker.filesystem.trace)
-    with pytest.raises(Corruption, match="not what is to be adopted"):
+    with pytest.raises(Corruption, match="not the keys of the child"):
         worker.run(merge_spec(key_range=LEFT))
 
 
@@ -220,7 +220,7 @@ def test_done_again_it_answers_what_stands_and_makes_its_name_durable(worker: Jo
         (merge_spec(parents=(1, 8)), "its manifest is missing"),
     ],
 )
-def test_parents_that_do_not_hold_the_keys_are_damage(worker: JobDriver, spec: AdoptSpec, what: str) -> None:
+def test_parents_that_do_not_hold_the_keys_are_damage(worker: JobDriver, spec: MaterialiseSpec, what: str) -> None:
     with pytest.raises(Corruption, match=what):
         worker.run(spec)
     assert not worker.filesystem.exists(manifest_path(3))
@@ -235,15 +235,15 @@ def test_a_missing_file_of_a_parent_is_damage(worker: JobDriver) -> None:
     assert error.value.file == path
 
 
-def test_a_segment_of_nothing_can_be_adopted(worker: JobDriver) -> None:
-    child = adopted(worker, merge_spec(4, (1,), KeyRange(b"", b"a")))
+def test_a_segment_of_nothing_can_be_materialised(worker: JobDriver) -> None:
+    child = materialised(worker, merge_spec(4, (1,), KeyRange(b"", b"a")))
     assert (child.tables, child.bottoms, child.table_number_next) == ((), (), 1)
 
 
-def test_retired_segments_are_gone_and_what_was_adopted_is_not(worker: JobDriver) -> None:
+def test_retired_segments_are_gone_and_what_was_materialised_is_not(worker: JobDriver) -> None:
     assert isinstance(worker.filesystem, FaultyFilesystem)
     expected = {**worker.alive(1), **worker.alive(2)}
-    adopted(worker, merge_spec())
+    materialised(worker, merge_spec())
     open_before = Segment.open(worker.filesystem, STORE, 1)
     layers = open_before.layers()
     worker.filesystem.trace.clear()

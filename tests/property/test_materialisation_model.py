@@ -17,7 +17,7 @@ from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import KIB
 from shardstore.segment_options import SegmentOptions
 from shardstore.tables.segment import Segment
-from shardstore.workers.jobs.specs import AdoptResult, AdoptSpec, CompactionKind, RetireSpec
+from shardstore.workers.jobs.specs import CompactionKind, MaterialiseResult, MaterialiseSpec, RetireSpec
 from tests.property.test_segment_model import alive, scanned
 from tests.unit.faulty_filesystem import FaultyFilesystem
 from tests.unit.job_driver import LOG_ID, STORE, JobDriver
@@ -78,12 +78,12 @@ class Topology:
             self.change([left, *right], [KeyRange(self.ranges[left].start, self.ranges[right[0]].end)])
 
     def change(self, parents: list[int], children: list[KeyRange]) -> None:
-        """Adopt the files of the parents, then retire them."""
+        """Make the child from the files of the parents, then retire them."""
         for key_range in children:
             child = max(self.worker.model) + 1
-            spec = AdoptSpec(STORE, child, key_range.start, key_range.end, 7, tuple(parents), {"clients": []})
+            spec = MaterialiseSpec(STORE, child, key_range.start, key_range.end, 7, tuple(parents), {"clients": []})
             result = self.worker.run(spec)
-            assert isinstance(result, AdoptResult)
+            assert isinstance(result, MaterialiseResult)
             assert result.manifest == self.worker.manifest(child).without_window()
             assert result.manifest.checkpoint_of(LOG_ID) == 0, "nothing of its own is in its files"
             self.worker.model[child] = {}

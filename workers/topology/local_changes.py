@@ -22,7 +22,7 @@ from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import encode
 from shardstore.wire.topology import Change, Order, Progress, Relative
 from shardstore.wire.wire_format import Header, Op
-from shardstore.workers.jobs.specs import AdoptSpec
+from shardstore.workers.jobs.specs import MaterialiseSpec
 from shardstore.workers.maintenance.queue import MaintenanceQueue
 from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.inheritance import Inheritance
@@ -39,7 +39,7 @@ OpenRange = Callable[[Relative, int, Inheritance | None], OwnedRange]
 """Opens a range from disk with this epoch. A child, which may have no files yet, also gets its inheritance."""
 
 
-class Changes:
+class LocalChanges:
     """All changes in which this worker takes part. `ranges`: all ranges of the worker, with parents and children."""
 
     def __init__(self, worker: int, store: str, ranges: dict[int, OwnedRange], open_range: OpenRange) -> None:
@@ -219,11 +219,11 @@ class Changes:
             return
         for child in self._here(change.children):
             lacks_files = child.role is ADOPTED and not child.job_damage
-            if lacks_files and child.segment_id not in maintenance.adoptions:
+            if lacks_files and child.segment_id not in maintenance.materialisations:
                 parents = tuple(parent.segment for parent in change.parents_over(child.key_range))
                 keys, dedup = child.key_range, self._carried[child.segment_id].to_carry()
-                maintenance.adopt(
-                    AdoptSpec(self._store, child.segment_id, keys.start, keys.end, child.epoch, parents, dedup)
+                maintenance.materialise(
+                    MaterialiseSpec(self._store, child.segment_id, keys.start, keys.end, child.epoch, parents, dedup)
                 )
 
     def _report(self, order: Order, now_ns: int) -> list[Effect]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shardstore.cluster.pinning import cores_of
+from shardstore.cluster.cpu_affinity import cores_of
 
 
 def test_each_worker_has_a_core_of_its_own_and_two_are_left() -> None:
