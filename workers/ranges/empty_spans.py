@@ -15,7 +15,10 @@ SPANS_MAX = 16
 
 
 class EmptySpans:
-    """Spans without a value, which do not touch each other. The latest SPANS_MAX are kept."""
+    """Spans without a value. The latest SPANS_MAX are kept.
+
+    Invariants: there are at most SPANS_MAX, and no two of them overlap or are adjacent.
+    """
 
     def __init__(self) -> None:
         self._spans: list[KeyRange] = []
@@ -43,7 +46,13 @@ class EmptySpans:
         """Remember that these keys may have values now. All keys between them count as keys that may, too."""
         if self._spans and keys:
             put = KeyRange(min(keys), max(keys) + b"\0")
-            self._spans = [rest for span in self._spans for rest in _without(span, put)]
+            self._spans = [rest for span in self._spans for rest in _without(span, put)][-SPANS_MAX:]
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold."""
+        assert len(self._spans) <= SPANS_MAX, "too many spans are kept"
+        spans = sorted(self._spans, key=lambda span: span.start)
+        assert not any(map(_touch, spans, spans[1:])), "spans touch"
 
 
 def _touch(one: KeyRange, other: KeyRange) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.workers.ranges.empty_spans import SPANS_MAX, EmptySpans
@@ -41,6 +41,10 @@ class Model(RuleBasedStateMachine):
         if left is not None:
             assert left.start == wanted.start if reverse else left.end == wanted.end
 
+    @invariant()
+    def promises_are_kept(self) -> None:
+        self.spans.check_invariants()
+
 
 TestModel = Model.TestCase
 
@@ -69,6 +73,15 @@ def test_a_put_takes_only_its_own_place_out() -> None:
     spans.note_put([key(50)])
     assert spans.left_of(EVERYTHING, reverse=False) == KeyRange(key(50))
     assert spans.left_of(EVERYTHING, reverse=True) == KeyRange(b"", key(50) + b"\0")
+
+
+def test_many_puts_into_one_span_leave_few_spans() -> None:
+    spans = EmptySpans()
+    spans.note(EVERYTHING)
+    for number in range(10 * SPANS_MAX):
+        spans.note_put([key(number)])
+        spans.check_invariants()
+    assert spans.left_of(KeyRange(key(number) + b"\0"), reverse=False) is None
 
 
 def test_the_latest_are_kept() -> None:
