@@ -97,7 +97,9 @@ class Session:
         return self._timers.wakeup_ns()
 
     def check_invariants(self) -> None:
-        """Raise AssertionError if an invariant of the lanes, the channels or the sender does not hold."""
+        """Raise AssertionError if an invariant of a part of the session does not hold."""
+        self._timers.check_invariants()
+        self._routing.check_invariants()
         lanes = (*self._routing.lanes, self._routing.router_lane)
         channels = (*self._routing.channels.values(), self._routing.router_lane.channel)
         for lane in lanes:

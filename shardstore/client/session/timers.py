@@ -16,7 +16,11 @@ class Timed(Protocol):
 
 
 class Timers:
-    """At most one timer for each item. A timer is never early, and at most a grain late."""
+    """At most one timer for each item. A timer is never early, and at most a grain late.
+
+    Invariants: an item with a timer is under its `grain`, and nowhere else; `_grains` is a heap of the keys of
+    `_items`.
+    """
 
     def __init__(self) -> None:
         self._items: dict[int, dict[Timed, None]] = {}
@@ -53,3 +57,11 @@ class Timers:
         while self._grains and not self._items[self._grains[0]]:
             del self._items[heappop(self._grains)]
         return self._grains[0] << _GRAIN_BITS if self._grains else None
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold."""
+        grains = self._grains
+        assert sorted(grains) == sorted(self._items), "a grain is missing in the heap, or twice there"
+        assert all(grains[(at - 1) // 2] <= grains[at] for at in range(1, len(grains))), "the heap is out of order"
+        for grain, items in self._items.items():
+            assert all(item.grain == grain for item in items), "an item has a timer that it does not know"

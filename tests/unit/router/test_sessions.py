@@ -47,7 +47,8 @@ class SessionsMachine(RuleBasedStateMachine):
     @invariant()
     def peers_are_those_of_the_model(self) -> None:
         assert list(self.sessions.peers()) == [peer for _, peer in self.model]
-        assert len(self.sessions) == len(self.sessions._clients) == len(self.model)
+        assert len(self.sessions) == len(self.model)
+        self.sessions.check_invariants()
 
 
 TestSessions = SessionsMachine.TestCase
