@@ -216,7 +216,8 @@ class Session:
                 self._routing.trust(event.link)  # a late reply to an earlier attempt still shows that the link works
                 return
             channel = request.channel
-            channel.credits = header.credits or channel.credits
+            if header.credits and header.credits != channel.credits:
+                self._sender.set_credits(channel, header.credits)
             if event.link == channel.link:
                 channel.direct = channel.connected
             if header.status == _OK:
