@@ -197,18 +197,19 @@ class KnownRequests:
 
     def check_invariants(self, spans_max: int, values_max: int) -> None:
         """Raise AssertionError if an invariant of this class does not hold. The limits are those of `note`."""
-        spans = self._all_spans()
-        assert all(one.last < following.first for one, following in pairwise(spans)), "spans overlap or descend"
         older, closed = decode_spans(self.older), decode_spans(self.closed)
-        lasts = [max([span.last for span in chapter], default=0) for chapter in (older, closed)]
+        spans = [*older, *closed, *self._open_span()]
+        assert all(one.last < following.first for one, following in pairwise(spans)), "spans overlap or descend"
+        lasts = [chapter[-1].last if chapter else 0 for chapter in (older, closed)]
         assert lasts == [self.older_last, self.closed_last], "a chapter ends elsewhere"
         assert len(closed) == self.spans <= spans_max, "spans are miscounted, or too many"
         assert self.floor <= self.newest, "what was forgotten lies above the newest"
         assert self.kind != _NOTHING or self.newest == self.floor, "the newest is neither known nor forgotten"
-        valued = [_sequence_of(pair) for pair in self._pairs()]
-        assert len(valued) <= values_max, "too many values are kept"
-        assert valued == sorted({*valued}), "values are out of order"
-        assert not valued or valued[-1] <= self.newest, "a value is that of an unknown request"
+        if self.values:
+            valued = [_sequence_of(pair) for pair in self._pairs()]
+            assert len(valued) <= values_max, "too many values are kept"
+            assert valued == sorted({*valued}), "values are out of order"
+            assert valued[-1] <= self.newest, "a value is that of an unknown request"
 
     def _begin_span(self, sequence: int, kind: int, spans_max: int) -> int:
         """Close the open span, if there is one, and open another. Returns by how many bytes the record has grown."""
@@ -229,8 +230,10 @@ class KnownRequests:
         return grown_bytes
 
     def _all_spans(self) -> list[SequenceSpan]:
-        open_span = [] if self.kind == _NOTHING else [SequenceSpan(self.first, self.newest, self.kind)]
-        return [*decode_spans(self.older), *decode_spans(self.closed), *open_span]
+        return [*decode_spans(self.older), *decode_spans(self.closed), *self._open_span()]
+
+    def _open_span(self) -> list[SequenceSpan]:
+        return [] if self.kind == _NOTHING else [SequenceSpan(self.first, self.newest, self.kind)]
 
     def _note_value(self, sequence: int, value: bytes, values_max: int) -> None:
         self.values = b"%b %d:%b" % (self.values, sequence, value)

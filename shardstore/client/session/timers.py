@@ -60,8 +60,9 @@ class Timers:
 
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class does not hold."""
-        grains = self._grains
-        assert sorted(grains) == sorted(self._items), "a grain is missing in the heap, or twice there"
+        grains, items = self._grains, self._items
+        assert items.keys() == {*grains}, "a grain is missing in the heap"
+        assert len(grains) == len(items), "a grain is in the heap twice"
         assert all(grains[(at - 1) // 2] <= grains[at] for at in range(1, len(grains))), "the heap is out of order"
-        for grain, items in self._items.items():
-            assert all(item.grain == grain for item in items), "an item has a timer that it does not know"
+        for grain, due in items.items():
+            assert all(item.grain == grain for item in due), "an item has a timer that it does not know"
