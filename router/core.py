@@ -113,7 +113,10 @@ class RouterCore:
         return None
 
     def check_invariants(self) -> None:
-        """Raise AssertionError if an invariant of the budget or of the requests in flight does not hold."""
+        """Raise AssertionError if an invariant of the parts does not hold. The route table is checked by itself."""
+        self._membership.check_invariants()
+        self._clients.check_invariants()
+        self._changes.check_invariants()
         self._budget.check_invariants()
         self._dispatch.in_flight.check_invariants()
 

@@ -18,6 +18,9 @@ class KnownClients:
 
     Any request of a client adds it, so a restarted router learns its clients again. A dropped client only misses
     announcements of routes.
+
+    Invariants: each client is the client of its peer, and each peer that of its client; there are at most
+    `clients_max`.
     """
 
     def __init__(self, entropy: Entropy, clients_max: int = CLIENTS_MAX) -> None:
@@ -56,3 +59,10 @@ class KnownClients:
     def peers(self) -> Iterable[bytes]:
         """Return the peers of all known clients."""
         return self._peers.values()
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold."""
+        assert len(self._peers) <= self._clients_max, "too many clients are known"
+        assert len(self._clients) == len(self._peers), "a peer has no client any more"
+        for client, peer in self._peers.items():
+            assert self._clients.get(peer) == client, f"the peer of client {client} is that of another one"

@@ -52,7 +52,10 @@ class Member:
 
 
 class Membership:
-    """The members, by worker and by peer. A peer belongs to one worker, and a worker that is not down has one peer."""
+    """The members, by worker and by peer. A peer belongs to one worker, and a worker that is not down has one peer.
+
+    Invariants: each member is found by its number, and by its peer exactly while it is not down.
+    """
 
     def __init__(self) -> None:
         self._members: dict[int, Member] = {}
@@ -110,3 +113,11 @@ class Membership:
         """Count all members as heard now, because this process did not listen for a while."""
         for member in self._by_peer.values():
             member.heard_ns = now_ns
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold."""
+        for worker, member in self._members.items():
+            assert member.worker == worker, f"worker {member.worker} is found as {worker}"
+        here = [member for member in self._members.values() if member.state is not MemberState.DOWN]
+        assert all(self._by_peer.get(member.peer) is member for member in here), "a member is not found by its peer"
+        assert len(self._by_peer) == len(here), "a peer belongs to a member that is down or was removed"

@@ -62,7 +62,11 @@ class ChangeUnderWay:
 
 
 class TopologyChanges:
-    """All topology changes of the store that are under way."""
+    """All topology changes of the store that are under way.
+
+    Invariants: they are the changes of the route table, in the same order; their reports come from workers that take
+    part, and their dedup windows are those of parents.
+    """
 
     def __init__(self, cluster: ClusterState, announcer: Announcer) -> None:
         self._table = cluster.table
@@ -148,6 +152,17 @@ class TopologyChanges:
     def unneeded(self, segments: Sequence[int]) -> list[int]:
         """The segments among these that are neither in the map nor parents of a change under way."""
         return [segment for segment in segments if not self._is_needed(segment)]
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold."""
+        changes = [each.change for each in self._under_way.values()]
+        assert changes == [*self._table.topology.changes], "the changes under way are not those of the route table"
+        for number, under_way in self._under_way.items():
+            change = under_way.change
+            assert change.number == number, f"change {change.number} is found as {number}"
+            assert under_way.reports.keys() <= change.workers, "a worker reports that takes no part"
+            parents = {parent.segment for parent in change.parents}
+            assert under_way.windows.keys() <= parents, "a dedup window is that of no parent"
 
     def _is_needed(self, segment: int) -> bool:
         parents = (parent.segment for each in self._under_way.values() for parent in each.change.parents)

@@ -1,4 +1,4 @@
-"""Damages every file of a small store in every way; `--every-byte` is the long form. See tests/damage/sweep.py."""
+"""Damages every file of a small store in many ways; `--every-byte` is the long form. See tests/damage/sweep.py."""
 
 import subprocess
 import sys

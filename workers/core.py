@@ -352,9 +352,13 @@ class WorkerCore:
             self.service.check_invariants(self._ranges.values())
 
     def check_entries(self) -> None:
-        """Raise AssertionError if an invariant of a layer in memory does not hold. This walks over all entries."""
+        """Raise AssertionError if an invariant of a layer, a dedup window or the cache does not hold.
+
+        This walks over all entries, clients and cached blocks.
+        """
         for owned in self._ranges.values():
-            owned.overlay.check_entries()
+            owned.check_entries()
+        self._cache.check_invariants()
 
     @property
     def lease_bytes(self) -> int:

@@ -85,10 +85,11 @@ class Service:
             self.maintenance.sealer.seal_full()
 
     def check_invariants(self, ranges: Collection[OwnedRange]) -> None:
-        """Raise AssertionError if an invariant of the lease, the writes or the scans does not hold."""
+        """Raise AssertionError if an invariant of the lease, the writes, the scans or the jobs does not hold."""
         self.lease.check_invariants(self.writes.held_bytes)
         self.writes.check_invariants(ranges)
         self.scans.open.check_invariants()
+        self.maintenance.check_invariants()
 
     def _limit(self) -> None:
         self.writes.limit(MemoryLimits.of_lease(self.lease.bytes, self.memory))

@@ -67,7 +67,11 @@ class Peer(Protocol):
 
 
 class HeldBytes:
-    """Bytes of one kind that peers hold. Peers are in the order in which they began to hold any."""
+    """Bytes of one kind that peers hold. Peers are in the order in which they began to hold any.
+
+    Invariants: `bytes` is the sum over the peers, each of which holds some; it exceeds what is cut off at once only if
+    one peer holds all; the peers and the times since when they hold any are in the same order.
+    """
 
     def __init__(self, what: str, bytes_max: int, patience_ns: int) -> None:
         self.bytes = 0
@@ -100,12 +104,25 @@ class HeldBytes:
                 return
             self._cut_off(oldest)
 
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold."""
+        assert self.bytes == sum(self.peers.values()), "bytes of peers are miscounted"
+        assert all(self.peers.values()), "a peer is kept that holds nothing"
+        is_bounded = self.bytes <= 2 * self._bytes_max + SURPLUS_BYTES
+        assert is_bounded or len(self.peers) == 1, "peers hold more than is allowed"
+        assert [*self._since] == [*self.peers], "peers are out of order"
+        since_ns = [*self._since.values()]
+        assert since_ns == sorted(since_ns), "the peer that has held bytes for longest is not the first"
+
     def _cut_off(self, peer: Peer) -> None:
         peer.cut_off(f"{self.bytes:,} bytes {self._what}, {self._bytes_max:,} are allowed")
 
 
 class Traffic:
-    """Everything that the connections of one listener hold, and how long they have been silent."""
+    """Everything that the connections of one listener hold, and how long they have been silent.
+
+    Invariant: a peer that is silent or holds bytes is connected.
+    """
 
     def __init__(self, terms: Terms, now_ns: Callable[[], int]) -> None:
         self.terms = terms
@@ -155,3 +172,10 @@ class Traffic:
             if now_ns - since_ns < self.terms.silent_ns:
                 return
             peer.cut_off("it sends nothing")
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class, or of the bytes of a kind, does not hold."""
+        self.unsent.check_invariants()
+        self.arriving.check_invariants()
+        held = self._silent.keys() | self.unsent.peers.keys() | self.arriving.peers.keys()
+        assert held <= self._peers, "a peer that has left is kept"

@@ -32,6 +32,9 @@ class BlockCache:
     """A ring of `bytes_max` bytes; it takes up memory only as it fills.
 
     Each table passes an array `begins`: the offset of each of its blocks in the ring, or ABSENT. The cache updates it.
+
+    Invariants: blocks lie in the ring without overlap, each where its table says; the newest ends at the head;
+    `bytes_held` is the sum of their sizes.
     """
 
     def __init__(self, bytes_max: int) -> None:
@@ -68,6 +71,16 @@ class BlockCache:
         while self._placed:
             self._evict_oldest()
         self._head = 0
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold."""
+        placed = self._placed
+        assert self.bytes_held == sum([each.end - each.begin for each in placed]), "bytes of blocks are miscounted"
+        assert self._head == (placed[-1].end if placed else 0), "the newest block does not end at the head"
+        assert all(each.begins[each.block] == each.begin for each in placed), "a block is not where its table says"
+        edges = [edge for begin, end in sorted([each[:2] for each in placed]) for edge in (begin, end)]
+        assert edges == sorted(edges), "blocks overlap"
+        assert not edges or edges[-1] <= self.bytes_max, "a block lies outside of the ring"
 
     def _evict_up_to(self, end: int) -> None:
         """Evict the blocks between the head and `end`."""

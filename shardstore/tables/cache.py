@@ -25,7 +25,11 @@ class Holder(Protocol):
 
 
 class SegmentCache:
-    """A cache that the tables of any number of segments share."""
+    """A cache that the tables of any number of segments share.
+
+    Invariants: `readers_bytes` is the sum over the tables whose readers are held, and within its limit unless there is
+    only one of them.
+    """
 
     def __init__(self, bytes_max: int = 0) -> None:
         self.blocks = BlockCache(max(bytes_max * 3 // 4, EXPANDED_BLOCKS_BYTES_MIN))
@@ -63,6 +67,13 @@ class SegmentCache:
         self.blocks.clear()
         for number in list(self._held):
             self._evict(number)
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class, or of the cache of blocks, does not hold."""
+        self.blocks.check_invariants()
+        assert self.readers_bytes == sum([size for _, size in self._held.values()]), "bytes of readers are miscounted"
+        is_bounded = self.readers_bytes <= self.readers_bytes_max or len(self._held) == 1
+        assert is_bounded, "too many readers are held"
 
     def _evict_readers(self) -> None:
         """Evict readers until the rest is within the limit. Used ones get a second chance; the newest always stay."""

@@ -1,4 +1,4 @@
-"""Damages every file of a small store in every way, checks that all damage is detected, and prints a table by kind.
+"""Damages every file of a small store in many ways, checks that all damage is detected, and prints a table by kind.
 
 --every-byte changes each byte and cuts at each; without it, one byte of each part of each file. The exit code is 1 if
 there was a silent loss, an error without a name, or a store that does not recover when the file is restored.

@@ -119,9 +119,7 @@ class Windows(RuleBasedStateMachine):
     @invariant()
     def it_is_bounded(self) -> None:
         for window, _ in self.ranges:
-            assert len(window) <= SMALL.clients
-            assert window.size_bytes <= SMALL.bytes_max
-            assert window.size_bytes == sum(known.size_bytes for known in window._clients.values())
+            window.check_invariants()
 
 
 class RoomyWindows(Windows):
@@ -151,6 +149,7 @@ class RoomyWindows(Windows):
     @invariant()
     def it_is_bounded(self) -> None:
         """The limits are less tight."""
+        super().it_is_bounded()
 
     @invariant()
     def the_latest_are_known(self) -> None:

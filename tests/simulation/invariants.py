@@ -28,7 +28,7 @@ from tests.simulation.sim_disk import Directory, Node, SimDisk
 
 CORES_CHECKED_EACH = 2
 """After one of so many turns of servers, the promises of the classes in its core are checked. What one turn breaks
-seldom heals in the next one, and all checks together should take at most a tenth of the time of a seed."""
+seldom heals in the next one, and all checks together should take about a seventh of the time of a seed."""
 ENTRIES_CHECKED_EACH = 16
 """After one of so many turns, the entries in memory are checked too, which takes longer."""
 

@@ -166,6 +166,7 @@ class TopologyDriver:
     def tell_router(self, event: Event) -> None:
         """Pass an event to the router."""
         self._take_of_router(self.router.handle(event, self.now_ns))
+        self.router.check_invariants()
 
     def tell_worker(self, number: int, event: Event) -> None:
         """Pass an event to a worker."""
@@ -174,6 +175,8 @@ class TopologyDriver:
             self._take(place, place.core.handle(event, self.now_ns))
             while place.core.wakeup_ns() == 0:  # each waiting scan gets its turns
                 self._take(place, place.core.handle(Tick(), self.now_ns))
+            if place.stopped is None:
+                place.core.check_invariants()
 
     def sync(self, number: int) -> None:
         """Let the sync that a worker waits for succeed."""

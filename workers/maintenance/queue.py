@@ -38,7 +38,11 @@ from shardstore.workers.serving.write_path import WritePath
 
 
 class MaintenanceQueue:
-    """The jobs of one worker."""
+    """The jobs of one worker.
+
+    Invariants: the segments of a job are here, and a segment is MAINTENANCE_RUNNING exactly while a job of it runs,
+    unless damage or the end of the worker has stopped it for good.
+    """
 
     def __init__(
         self,
@@ -172,6 +176,18 @@ class MaintenanceQueue:
         effects = ended.kind.failed(ended.spec, now_ns - ended.started_ns)
         told = self._give_up(ended, event.damage) if event.damage else self._put_off(ended, event.reason, retry_ns)
         return effects + told
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class, of a slot or of the barriers does not hold."""
+        for slot in self._slots:
+            slot.check_invariants()
+        self._barriers.check_invariants(self._ranges, self._long.running.spec if self._long.running else None)
+        running = {segment for job in self.running for segment in segments_of(job.spec)}
+        assert running <= self._ranges.keys(), "a job of a segment that is not here runs"
+        for segment, owned in self._ranges.items():
+            expected = SegmentState.MAINTENANCE_RUNNING if segment in running else SegmentState.READY
+            is_sound = owned.state in (expected, SegmentState.ERROR, SegmentState.CLOSED)
+            assert is_sound, f"segment {segment} is {owned.state}, and not {expected}"
 
     def _start(self, slot: JobSlot, now_ns: int) -> list[Effect]:
         """Start the next job of a slot that has none."""

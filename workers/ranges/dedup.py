@@ -78,7 +78,11 @@ class Noted(NamedTuple):
 
 
 class DedupWindow:
-    """The requests applied to one segment. `size_bytes` is about the memory it takes, including what it shares."""
+    """The requests applied to one segment. `size_bytes` is about the memory it takes, including what it shares.
+
+    Invariants: the client that was silent longest comes first; `size_bytes` is the sum over the clients; both their
+    number and their memory are within the limits; the LSNs in `_unsynced` do not descend.
+    """
 
     def __init__(self, limits: WindowLimits | None = None) -> None:
         self._limits = limits or LIMITS
@@ -192,6 +196,7 @@ class DedupWindow:
         for window in windows:
             whole._forgot |= window._forgot
             whole._take_all(window)
+        whole._clients = dict(sorted(whole._clients.items(), key=lambda item: item[1].minute))
         for window in windows:
             if window._forgot:
                 for client in whole._clients.keys() - window._clients.keys():
@@ -226,6 +231,19 @@ class DedupWindow:
             window._clients[number] = known
         window._bound()
         return window
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class, or of a client's record, does not hold."""
+        limits, records = self._limits, self._clients.values()
+        assert len(records) <= limits.clients, "too many clients are known"
+        assert self.size_bytes == sum([known.size_bytes for known in records]), "the memory of clients is miscounted"
+        assert self.size_bytes <= limits.bytes_max, "the window takes too much memory"
+        minutes = [known.minute for known in records]
+        assert minutes == sorted(minutes), "the client that was silent longest is not the first"
+        lsns = [lsn for lsn, *_ in self._unsynced]
+        assert lsns == sorted(lsns), "requests that a crash could undo are out of order"
+        for known in records:
+            known.check_invariants(limits.spans, limits.values)
 
     def _own(self, known: KnownRequests | None, sequence: int) -> KnownRequests:
         """A record of a client that may be changed, for a NEW request: a new one, or a copy of `known`."""

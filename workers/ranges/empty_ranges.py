@@ -15,7 +15,10 @@ EMPTY_RANGES_MAX = 16
 
 
 class EmptyRanges:
-    """Ranges without a value, which do not touch each other. The latest EMPTY_RANGES_MAX are kept."""
+    """Ranges without a value. The latest EMPTY_RANGES_MAX are kept.
+
+    Invariants: there are at most EMPTY_RANGES_MAX, and no two of them overlap or are adjacent.
+    """
 
     def __init__(self) -> None:
         self._ranges: list[KeyRange] = []
@@ -43,7 +46,13 @@ class EmptyRanges:
         """Remember that these keys may have values now. All keys between them count as keys that may, too."""
         if self._ranges and keys:
             put = KeyRange(min(keys), max(keys) + b"\0")
-            self._ranges = [rest for empty in self._ranges for rest in _without(empty, put)]
+            self._ranges = [rest for empty in self._ranges for rest in _without(empty, put)][-EMPTY_RANGES_MAX:]
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold."""
+        assert len(self._ranges) <= EMPTY_RANGES_MAX, "too many empty ranges are kept"
+        ranges = sorted(self._ranges, key=lambda empty: empty.start)
+        assert not any(map(_touch, ranges, ranges[1:])), "empty ranges touch"
 
 
 def _touch(one: KeyRange, other: KeyRange) -> bool:

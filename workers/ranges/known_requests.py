@@ -13,6 +13,7 @@ never retries an increment after that many newer ones.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
@@ -44,6 +45,10 @@ class KnownRequests:
 
     `is_shared`: other windows hold this object too, so it must be copied before a change. `is_doubtful`: forgotten
     requests of the client may lie above `newest`.
+
+    Invariants: spans ascend, and do not overlap; `older_last`, `closed_last` and `spans` say what the chapters hold;
+    `newest` ends the open span, or is the `floor` if there is none, and is never below it; the sequences of `values`
+    ascend, up to `newest` at most.
     """
 
     __slots__ = (
@@ -190,6 +195,22 @@ class KnownRequests:
         known.values = _joined(b"%d:%b" % pair for pair in sorted(counted)[-values_max:])
         return known
 
+    def check_invariants(self, spans_max: int, values_max: int) -> None:
+        """Raise AssertionError if an invariant of this class does not hold. The limits are those of `note`."""
+        older, closed = decode_spans(self.older), decode_spans(self.closed)
+        spans = [*older, *closed, *self._open_span()]
+        assert all(one.last < following.first for one, following in pairwise(spans)), "spans overlap or descend"
+        lasts = [chapter[-1].last if chapter else 0 for chapter in (older, closed)]
+        assert lasts == [self.older_last, self.closed_last], "a chapter ends elsewhere"
+        assert len(closed) == self.spans <= spans_max, "spans are miscounted, or too many"
+        assert self.floor <= self.newest, "what was forgotten lies above the newest"
+        assert self.kind != _NOTHING or self.newest == self.floor, "the newest is neither known nor forgotten"
+        if self.values:
+            valued = [_sequence_of(pair) for pair in self._pairs()]
+            assert len(valued) <= values_max, "too many values are kept"
+            assert valued == sorted({*valued}), "values are out of order"
+            assert valued[-1] <= self.newest, "a value is that of an unknown request"
+
     def _begin_span(self, sequence: int, kind: int, spans_max: int) -> int:
         """Close the open span, if there is one, and open another. Returns by how many bytes the record has grown."""
         grown_bytes = 0
@@ -209,8 +230,10 @@ class KnownRequests:
         return grown_bytes
 
     def _all_spans(self) -> list[SequenceSpan]:
-        open_span = [] if self.kind == _NOTHING else [SequenceSpan(self.first, self.newest, self.kind)]
-        return [*decode_spans(self.older), *decode_spans(self.closed), *open_span]
+        return [*decode_spans(self.older), *decode_spans(self.closed), *self._open_span()]
+
+    def _open_span(self) -> list[SequenceSpan]:
+        return [] if self.kind == _NOTHING else [SequenceSpan(self.first, self.newest, self.kind)]
 
     def _note_value(self, sequence: int, value: bytes, values_max: int) -> None:
         self.values = b"%b %d:%b" % (self.values, sequence, value)

@@ -236,16 +236,25 @@ class OwnedRange:
                 self.overlay.note_drained(DrainedRuns(table.lsn_first, table.lsn_last, layer, self.segment_id, record))
 
     def check_invariants(self) -> None:
-        """Raise AssertionError if an invariant of this class, or of its overlay, does not hold."""
+        """Raise AssertionError if an invariant of this class, of its overlay or its empty ranges does not hold."""
         missing = (self.segment, self.inheritance, self.damage).count(None)
         assert missing == 2, "there is not one thing below the overlay"
         assert self.inheritance is None or self.role in (WAITING, ADOPTED), f"{self.role.label} has an inheritance"
         self.overlay.check_invariants()
+        self.empty_ranges.check_invariants()
         if self.role.is_fenced:
             newest = max([layer.lsn_first for layer in self.overlay.layers()])
             assert newest <= self.fence_lsn, "a write came after the fence"
         else:
             assert not self.fence_lsn, "a range that is not fenced has the LSN of a fence"
+
+    def check_entries(self) -> None:
+        """Raise AssertionError if an invariant of a layer in memory or of the dedup window does not hold.
+
+        This walks over all entries and all clients.
+        """
+        self.overlay.check_entries()
+        self.dedup.check_invariants()
 
     def value_bytes_mean(self) -> int:
         """About the mean size of an entry, at least 64 bytes. Parents on other workers are left out."""

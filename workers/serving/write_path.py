@@ -201,9 +201,13 @@ class WritePath:
         return effects + self._sync()
 
     def fail(self, reason: str, askers: Sequence[Asker] = ()) -> list[Effect]:
-        """Reply UNKNOWN to all waiting writes, and stop the worker: the log takes no more records."""
+        """Reply UNKNOWN to all waiting writes, and stop the worker: the log takes no more records.
+
+        The writes stay logged and not applied: a retry that comes before the process ends gets no reply.
+        """
         waiting = [*askers, *(asker for logged in self._logged for asker, _ in logged.waiting)]
-        self._logged.clear()
+        for logged in self._logged:
+            logged.waiting.clear()
         refusal = Refusal(f"the write-ahead log failed: {reason}")
         return [*(asker.refuse(Status.UNKNOWN, refusal) for asker in waiting), Stop(refusal.what)]
 

@@ -133,10 +133,11 @@ class Holdings:
         return asker.refuse(Status.STALE_ROUTE, Refusal(stale, routes=routes))
 
     def check_invariants(self) -> None:
-        """Raise AssertionError if a range has a wrong place in `ranges`, or an invariant of a range does not hold."""
+        """Raise AssertionError if a range has a wrong place, or an invariant of a range or a change does not hold."""
         for segment, owned in self.ranges.items():
             assert owned.segment_id == segment, f"segment {owned.segment_id} is found as {segment}"
             owned.check_invariants()
+        self.changes.check_invariants()
 
     def _former_of(self, asker: Asker, frames: Sequence[bytes]) -> OwnedRange | None:
         """The fenced parent that a request is for, if it is a read for a child or goes on with a scan; else None."""

@@ -40,7 +40,11 @@ OpenRange = Callable[[Relative, int, Inheritance | None], OwnedRange]
 
 
 class LocalChanges:
-    """All changes in which this worker takes part. `ranges`: all ranges of the worker, with parents and children."""
+    """All changes in which this worker takes part. `ranges`: all ranges of the worker, with parents and children.
+
+    Invariants: what is kept of a change goes with its order; a range that is not ordinary is a child or a parent of an
+    order, and the dedup window of an adopted child is kept for its files; `former` are final, and not in `ranges`.
+    """
 
     def __init__(self, worker: int, store: str, ranges: dict[int, OwnedRange], open_range: OpenRange) -> None:
         self._worker = worker
@@ -153,6 +157,22 @@ class LocalChanges:
     def forget_former(self, scanned: Callable[[OwnedRange], bool]) -> None:
         """Drop the retired parents that no scan reads any more."""
         self.former = {segment: owned for segment, owned in self.former.items() if scanned(owned)}
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold."""
+        orders, parents = self._orders, self.parents
+        children = {child.segment for order in orders.values() for child in order.change.children}
+        assert all(order.change.number == number for number, order in orders.items()), "an order is found as another"
+        assert self._reported.keys() | self._durable_first.keys() <= orders.keys(), "progress of no order is kept"
+        assert self._carried.keys() <= children, "a dedup window is kept for no child"
+        for segment, owned in self._ranges.items():
+            role = owned.role
+            assert role not in (WAITING, ADOPTED) or segment in children, f"{role.label} is the child of no order"
+            assert role is not ADOPTED or segment in self._carried, "the dedup window of an adopted child is lost"
+            is_parent = role is FENCE_WANTED or role.is_fenced
+            assert not is_parent or segment in parents, f"{role.label} is the parent of no order"
+        assert self.former.keys().isdisjoint(self._ranges), "a range is served and retired"
+        assert all(owned.role is FINAL for owned in self.former.values()), "a range was retired before it was final"
 
     def _open_child(self, change: Change, child: Relative, epoch: int) -> None:
         if child.segment not in self._ranges:

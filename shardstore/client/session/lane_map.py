@@ -18,7 +18,11 @@ from shardstore.wire.wire_format import MalformedMessage
 
 
 class LaneMap:
-    """`lanes` are in key order. Until the first routes come there are none, and nothing can be routed."""
+    """`lanes` are in key order. Until the first routes come there are none, and nothing can be routed.
+
+    Invariants: the lanes are those of the map, in its order and with its keys; each sends to the channel of its worker;
+    each worker has a channel.
+    """
 
     def __init__(self, direct: bool, reachable: Callable[[str], bool]) -> None:
         self._direct = direct
@@ -91,6 +95,19 @@ class LaneMap:
         for worker in sorted(self._workers | self.channels.keys()):
             changes += self._set_endpoint(worker, routes.endpoints.get(worker, ""))
         return changes, self._set_map(route_map) if route_map != self._map else []
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold."""
+        routes, starts = (self._map.routes, self._map.starts) if self._map else ((), ())
+        lanes = self.lanes
+        assert [lane.route for lane in lanes] == [*routes], "the lanes are not those of the map"
+        assert [lane.segment for lane in lanes] == [route.segment for route in routes], "a lane is of another segment"
+        assert self._starts == starts, "keys are looked up in another map"
+        keys = [(lane.key_range.start, lane.key_range.end) for lane in lanes]
+        assert keys == [*zip(starts, (*starts[1:], b""), strict=False)], "lanes have other keys than their routes"
+        channels = [self.channels.get(route.worker) for route in routes]
+        assert [lane.channel for lane in lanes] == channels, "a lane has the channel of another worker"
+        assert self._workers <= self.channels.keys(), "a worker has no channel"
 
     def _set_map(self, route_map: RouteMap) -> list[Lane]:
         """Make the lanes those of the map. Returns the lanes that are gone."""

@@ -66,6 +66,11 @@ class Sender:
             lane.channel.ready.append(lane)
             self._touched.append(lane.channel)
 
+    def set_credits(self, channel: Channel, credits: int) -> None:
+        """Let so many requests be in flight over a channel from now on."""
+        channel.credits = credits
+        self._touched.append(channel)
+
     def offer_all(self, channels: Iterable[Channel], lanes: Iterable[Lane]) -> None:
         """Rebuild the queues of the channels, after lanes have come, gone or moved to other channels."""
         offered: list[Lane] = []

@@ -97,7 +97,9 @@ class Session:
         return self._timers.wakeup_ns()
 
     def check_invariants(self) -> None:
-        """Raise AssertionError if an invariant of the lanes, the channels or the sender does not hold."""
+        """Raise AssertionError if an invariant of a part of the session does not hold."""
+        self._timers.check_invariants()
+        self._lane_map.check_invariants()
         lanes = (*self._lane_map.lanes, self._lane_map.router_lane)
         channels = (*self._lane_map.channels.values(), self._lane_map.router_lane.channel)
         for lane in lanes:
@@ -214,7 +216,8 @@ class Session:
                 self._lane_map.trust(event.link)  # a late reply to an earlier attempt still shows that the link works
                 return
             channel = request.channel
-            channel.credits = header.credits or channel.credits
+            if header.credits and header.credits != channel.credits:
+                self._sender.set_credits(channel, header.credits)
             if event.link == channel.link:
                 channel.direct = channel.connected
             if header.status == _OK:

@@ -16,7 +16,11 @@ class Timed(Protocol):
 
 
 class Timers:
-    """At most one timer for each item. A timer is never early, and at most a tick late."""
+    """At most one timer for each item. A timer is never early, and at most a tick late.
+
+    Invariants: an item with a timer is under its `due_tick`, and nowhere else; `_ticks` is a heap of the keys of
+    `_items`.
+    """
 
     def __init__(self) -> None:
         self._items: dict[int, dict[Timed, None]] = {}
@@ -53,3 +57,12 @@ class Timers:
         while self._ticks and not self._items[self._ticks[0]]:
             del self._items[heappop(self._ticks)]
         return self._ticks[0] << _TICK_BITS if self._ticks else None
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold."""
+        ticks, items = self._ticks, self._items
+        assert items.keys() == {*ticks}, "a tick is missing in the heap"
+        assert len(ticks) == len(items), "a tick is in the heap twice"
+        assert all(ticks[(at - 1) // 2] <= ticks[at] for at in range(1, len(ticks))), "the heap is out of order"
+        for tick, due in items.items():
+            assert all(item.due_tick == tick for item in due), "an item has a timer that it does not know"

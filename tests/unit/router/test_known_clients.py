@@ -47,7 +47,8 @@ class KnownClientsMachine(RuleBasedStateMachine):
     @invariant()
     def peers_are_those_of_the_model(self) -> None:
         assert list(self.clients.peers()) == [peer for _, peer in self.model]
-        assert len(self.clients) == len(self.clients._clients) == len(self.model)
+        assert len(self.clients) == len(self.model)
+        self.clients.check_invariants()
 
 
 TestKnownClients = KnownClientsMachine.TestCase

@@ -40,14 +40,19 @@ class World:
             self.traffic.spoke(peer)
 
     def unsent(self, number: int, held_mib: int) -> None:
-        self.traffic.holds(self.peers[number], held_mib * MIB, 0)
+        self.hold(number, held_mib * MIB, 0)
 
     def arriving(self, number: int, held_mib: int) -> None:
-        self.traffic.holds(self.peers[number], 0, held_mib * MIB)
+        self.hold(number, 0, held_mib * MIB)
+
+    def hold(self, number: int, unsent_bytes: int, arrived_bytes: int) -> None:
+        self.traffic.holds(self.peers[number], unsent_bytes, arrived_bytes)
+        self.traffic.check_invariants()
 
     def sweep_after(self, passed_ns: int) -> None:
         self.time_ns += passed_ns
         self.traffic.sweep()
+        self.traffic.check_invariants()
 
     @property
     def cut_off(self) -> list[int]:
@@ -135,6 +140,7 @@ def test_what_is_counted_is_what_is_held(steps: list[tuple[int, int, int]]) -> N
             held[gone] = (0, 0)
             world.peers[gone].reasons.clear()
             world.traffic.came(world.peers[gone])
+        world.traffic.check_invariants()
         assert world.traffic.unsent.bytes == MIB * sum(unsent for unsent, _ in held.values()) <= MOST
         assert world.traffic.arriving.bytes == MIB * sum(arriving for _, arriving in held.values()) <= MOST
 
@@ -144,5 +150,6 @@ def test_who_left_holds_nothing(kind: str) -> None:
     world = World(1)
     getattr(world, kind)(0, 50)
     world.traffic.left(world.peers[0])
+    world.traffic.check_invariants()
     assert (world.traffic.unsent.bytes, world.traffic.arriving.bytes) == (0, 0)
     assert not world.traffic.is_watched

@@ -30,6 +30,7 @@ def test_blocks_lie_where_the_arrays_say(placings: list[tuple[int, int, int]]) -
             cache.place(tables[table], block, content(block + 100 * table, size))
             sizes[table, block] = size
             assert tables[table][block] != ABSENT
+            cache.check_invariants()
         held = {place: size for place, size in sizes.items() if tables[place[0]][place[1]] != ABSENT}
         for (at, number), held_size in held.items():
             begin = tables[at][number]
@@ -51,6 +52,7 @@ def test_clearing_evicts_everything() -> None:
     for block in range(3):
         cache.place(begins, block, content(block, 20))
     cache.clear()
+    cache.check_invariants()
     assert (begins == ABSENT).all()
     assert cache.bytes_held == 0
     cache.place(begins, 2, content(2, 20))

@@ -42,7 +42,9 @@ def test_everything_may_be_evicted_between_any_two_calls(compression: Compressio
     keys = list(entries)
     for at in range(0, COUNT, 100):
         assert table.get_many(keys[at : at + 100]) == list(map(entries.get, keys[at : at + 100]))
+        cache.check_invariants()
         cache.clear()
+        cache.check_invariants()
         assert (cache.readers_bytes, cache.blocks.bytes_held) == (0, 0)
         assert table.get_many(keys[at : at + 1]) == [entries[keys[at]]]
         assert table.chunk(EVERYTHING, False, 10, 10).keys == keys[:10]
@@ -78,6 +80,7 @@ def test_readers_of_the_tables_used_least_go_first() -> None:
     for table in tables[1:]:
         read(table)
         read(tables[0])
+        cache.check_invariants()
         assert cache.readers_bytes <= cache.readers_bytes_max
     assert sum(table.readers is not None for table in tables) == 4
     assert cache.evictions == cache.loads - 4
@@ -90,6 +93,7 @@ def test_the_readers_of_a_dropped_table_are_forgotten() -> None:
     read(table)
     assert cache.readers_bytes > 0
     del table
+    cache.check_invariants()
     assert cache.readers_bytes == 0
 
 

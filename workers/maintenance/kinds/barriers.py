@@ -6,10 +6,12 @@ COMPACT  waits for the same, and then for a compaction of everything that begins
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from shardstore.wire.wire_format import Op
+from shardstore.workers.jobs.specs import CompactSpec, Spec
+from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.serving.reply import Asker
 
 
@@ -31,6 +33,10 @@ class Barriers:
 
     `compactions`: the segments whose compaction is wanted and has not begun, with the requests that wait for it, if
     any.
+
+    Invariants: each request waits for something that will come. Before a segment's tables hold everything, it has a run
+    that the request waits for; a compaction is wanted only of a segment that may still be compacted; if requests wait
+    for the end of a compaction, it runs.
     """
 
     compactions: dict[int, list[Asker]] = field(default_factory=dict)
@@ -99,6 +105,25 @@ class Barriers:
         """Drop all requests of a segment that gets no more jobs. Returns those that waited."""
         compactions = self.leave(segment)
         return [*_askers(self._waiting.pop(segment, []), Op.FLUSH), *compactions]
+
+    def check_invariants(self, ranges: Mapping[int, OwnedRange], compacting: Spec | None) -> None:
+        """Raise AssertionError if an invariant of this class does not hold. `compacting`: the compaction that runs."""
+        segments = self._waiting.keys() | self.compactions.keys()
+        assert segments <= ranges.keys(), "a request waits for a segment that is not here"
+        for segment, waiting in self._waiting.items():
+            runs = ranges[segment].overlay.runs
+            assert waiting, "a segment is kept for which nothing waits"
+            assert runs, "a request waits for a drain, and there is no run"
+            assert all(runs[0].lsn_last <= barrier.lsn for barrier in waiting), "a request waits for what was drained"
+        for segment in self.compactions:
+            owned = ranges[segment]
+            may_compact = owned.job_damage is None and not owned.role.is_fenced
+            assert may_compact, "a compaction is wanted of a segment that is not compacted any more"
+        if self._compacting_segment is None:
+            assert not self._compacting, "requests wait for the end of a compaction, and none was begun for them"
+        else:
+            is_awaited = isinstance(compacting, CompactSpec) and compacting.segment == self._compacting_segment
+            assert is_awaited, "requests wait for the end of a compaction that does not run"
 
 
 def _askers(barriers: Iterable[Barrier], op: Op) -> list[Asker]:

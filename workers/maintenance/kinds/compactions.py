@@ -59,7 +59,7 @@ class Compactions(JobKind[CompactSpec, CompactResult]):
         return [asker.accept(self._writes.pressure) for asker in self._barriers.compaction_ends()]
 
     def failed(self, spec: CompactSpec, duration_ns: int) -> list[Effect]:
-        """Let each COMPACT that waited for this job wait for the next one; bounce it if the range is fenced."""
+        """Let each COMPACT that waited for this job wait for the next one, if there will be one."""
         owned = self._ranges[spec.segment]
         owned.compactions.note_end(duration_ns, None)
         if spec.kind != CompactionKind.EVERYTHING:
@@ -67,5 +67,7 @@ class Compactions(JobKind[CompactSpec, CompactResult]):
         askers = self._barriers.compaction_ends()
         if owned.role.is_fenced:
             return [asker.bounce() for asker in askers]
+        if owned.job_damage:  # which a drain met meanwhile
+            return [asker.fail(owned.job_damage) for asker in askers]
         self._barriers.compact_again(spec.segment, askers)
         return []

@@ -26,6 +26,9 @@ class JobSlot:
     """Runs one job at a time: of the first of `kinds` that has one due.
 
     `worth_a_look`: a job may have become due since the latest look. `retry_at_ns`: no job starts before this time.
+
+    Invariants: the running job is of one of the `kinds`; while it runs, no time to try again is set; after failures,
+    and only then, it is known which kind failed last.
     """
 
     def __init__(self, *kinds: AnyKind) -> None:
@@ -72,3 +75,9 @@ class JobSlot:
         retry_ns = min(RETRY_FIRST_NS << min(self._failures, 16), RETRY_MAX_NS)
         self.retry_at_ns = now_ns + retry_ns
         return retry_ns
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold."""
+        assert self.running is None or self.running.kind in self._kinds, "a job of a strange kind runs"
+        assert self.running is None or self.retry_at_ns is None, "a job runs that has to wait"
+        assert bool(self._failures) == (self._failed_last is not None), "failures are miscounted"

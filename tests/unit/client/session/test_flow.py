@@ -7,10 +7,11 @@ from collections import Counter
 import pytest
 
 from shardstore.client.calls.calls import Call, Maintain
-from shardstore.client.session.lanes import BARRIERS_FREE
+from shardstore.client.session.lanes import BARRIERS_FREE, RequestState
 from shardstore.errors import Busy, OutcomeUnknown, Unavailable
 from shardstore.limits import CREDITS, MILLISECOND_NS
 from shardstore.wire.wire_format import Op, Status
+from tests.unit.client.session.session_changes import late
 from tests.unit.client.session_driver import TIMEOUT_NS, SessionDriver, contains, delete, get, get_many, put, put_many
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
 
@@ -114,6 +115,25 @@ def test_replies_set_the_credits(driver: SessionDriver) -> None:
     driver.cluster.credits = 7
     driver.deliver()
     assert driver.waiting_for("worker:0") == 7
+
+
+def test_a_late_reply_that_raises_the_credits_lets_what_waits_be_sent(driver: SessionDriver) -> None:
+    driver.cluster.credits = 1
+    driver.call(get(b"\x01"))
+    first, *waiting = [get(key) for key in (b"\x01", b"\x41", b"\x02")]
+    for call in (first, *waiting):
+        driver.submit(call)
+    driver.cluster.credits = 7
+    reply = late(driver)
+    driver.silent |= {"router", "worker:0"}
+    driver.advance(1_100)
+    driver.receive(reply, "worker:0")
+    assert first in driver.ended
+    assert [call in driver.ended for call in waiting] == [False, False]
+    under_way = driver.session._sender.requests()
+    assert [(request.calls, request.state) for request in under_way] == [
+        ([call], RequestState.SENT) for call in waiting
+    ]
 
 
 def test_credits_come_back_whatever_happens(driver: SessionDriver) -> None:

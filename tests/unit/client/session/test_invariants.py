@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Channel, Lane, Request, RequestState
 from shardstore.client.session.sender import Sender
-from shardstore.client.session.timers import Timed
+from shardstore.client.session.timers import Timed, Timers
 from shardstore.key_range import EVERYTHING
 from tests.unit.client.session.session_changes import KEYS, merge
 from tests.unit.client.session_driver import SessionDriver, put, put_many
@@ -42,6 +43,14 @@ def channel(driver: SessionDriver) -> Channel:
     return lane(driver).channel
 
 
+def timers(driver: SessionDriver) -> Timers:
+    return driver.session._timers
+
+
+def routing(driver: SessionDriver) -> LaneMap:
+    return driver.session._lane_map
+
+
 def without_timer(driver: SessionDriver, item: Timed) -> None:
     driver.session._timers.clear(item)
 
@@ -53,6 +62,18 @@ def behind_another(driver: SessionDriver) -> None:
 
 
 BREAKS: dict[str, Break] = {
+    # Timers
+    "a tick is missing in the heap": lambda driver: timers(driver)._ticks.pop(),
+    "a tick is in the heap twice": lambda driver: timers(driver)._ticks.append(timers(driver)._ticks[-1]),
+    "the heap is out of order": lambda driver: timers(driver)._ticks.sort(reverse=True),
+    "an item has a timer that it does not know": lambda driver: setattr(request(driver), "due_tick", 1),
+    # LaneMap
+    "the lanes are not those of the map": lambda driver: routing(driver).lanes.reverse(),
+    "a lane is of another segment": lambda driver: setattr(lane(driver), "segment", 9),
+    "keys are looked up in another map": lambda driver: setattr(routing(driver), "_starts", (b"",)),
+    "lanes have other keys than their routes": lambda driver: setattr(lane(driver), "key_range", EVERYTHING),
+    "a lane has the channel of another worker": lambda driver: setattr(lane(driver), "channel", NOWHERE.channel),
+    "a worker has no channel": lambda driver: routing(driver)._workers.add(99),
     # Sender
     "credits in use are miscounted": lambda driver: setattr(channel(driver), "in_flight", 2),
     "barriers without a credit are miscounted": lambda driver: setattr(channel(driver), "barriers_free", 1),

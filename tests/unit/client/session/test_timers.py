@@ -32,6 +32,7 @@ def test_setting_again_replaces_and_clearing_forgets() -> None:
     assert timers.take_due(2 * 10**9 + GRAIN_NS) == [second]
     timers.clear(first)
     timers.clear(first)
+    timers.check_invariants()
     assert timers.wakeup_ns() is None
     assert timers.take_due(10**10) == []
 
@@ -40,6 +41,7 @@ def test_due_items_come_in_the_order_of_their_times() -> None:
     timers, things = Timers(), [Thing() for _ in range(50)]
     for at, thing in enumerate(things):
         timers.set(thing, (at * 7 % 50) * GRAIN_NS)
+        timers.check_invariants()
     due = timers.take_due(100 * GRAIN_NS)
     assert due == sorted(things, key=lambda thing: things.index(thing) * 7 % 50)
 

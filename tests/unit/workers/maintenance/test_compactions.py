@@ -9,8 +9,11 @@ import pytest
 
 from shardstore.errors import Corruption
 from shardstore.limits import MIB, MILLISECOND_NS, SECOND_NS
-from shardstore.seams.effects import JobFailed, Tick
-from shardstore.wire.wire_format import Flag, Op, Status
+from shardstore.seams.effects import JobFailed, Received, Tick
+from shardstore.wire.link_names import ROUTER
+from shardstore.wire.messages import encode
+from shardstore.wire.topology import Change, Order, Orders, Relative
+from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.jobs.specs import CompactionKind, CompactSpec, ReleaseSpec
 from shardstore.workers.maintenance.kinds.job_slot import RETRY_MAX_NS
 from shardstore.workers.maintenance.policies.compaction_policy import DELTAS_MAX
@@ -84,15 +87,16 @@ def test_compactions_of_segments_that_are_always_due_take_turns(tmp_path: Path) 
 # ---------------------------------------------------------------- drains that overtake
 
 
-def begin_compaction(worker: WorkerDriver) -> None:
-    """A worker in which only a compaction of segment 1 is running."""
+def begin_compaction(worker: WorkerDriver) -> int:
+    """Let only a compaction of segment 1 run; returns the request that waits for it."""
     for value in (b"1", b"2"):
         flushed(worker, {b"a": value}, 1)
     worker.settle()
-    worker.ask(Op.COMPACT)
+    asked = worker.ask(Op.COMPACT)
     (job,) = worker.jobs
     assert isinstance(job.spec, CompactSpec)
     worker.begin_job()
+    return asked
 
 
 def end_compaction(worker: WorkerDriver) -> int:
@@ -173,6 +177,16 @@ def test_damage_that_both_meet_is_told_to_both(worker: WorkerDriver, first: int)
     assert [worker.status(compaction), worker.status(flush)] == [Status.FAILED] * 2
 
 
+def test_a_compaction_that_fails_after_a_drain_met_damage_is_not_wanted_again(worker: WorkerDriver) -> None:
+    asked = begin_compaction(worker)
+    begin_drain(worker, b"b")
+    drain, compaction = worker.jobs.pop(), worker.jobs.pop()
+    worker.handle(JobFailed(drain.job, "damaged", Corruption("table-1", 7, "damaged")))
+    worker.handle(JobFailed(compaction.job, "the process died"))
+    assert worker.status(asked) is Status.FAILED
+    assert not worker.core.service.maintenance._barriers.compactions  # type: ignore[union-attr]
+
+
 def test_a_compaction_that_ends_well_does_not_hide_the_damage_a_drain_met(worker: WorkerDriver) -> None:
     begin_compaction(worker)
     begin_drain(worker, b"b")
@@ -203,8 +217,9 @@ def test_the_pause_is_not_for_a_parent_that_a_change_waits_for(tmp_path: Path) -
     drain(worker, b"b", SECOND_NS)
     flush = begin_drain(worker, b"z", segment=2)
     assert len(worker.jobs) == 1, "only the compaction"
-    worker.core._ranges[2].want_fence()
-    worker.core._ranges[2].fence(2**60)
+    split = Change(1, "split", (Relative(2, b"m", b"", 0, 1),), (Relative(3, b"m", b"t", 0), Relative(4, b"t", b"", 0)))
+    orders = Orders(Order(split, {3: 1, 4: 1}, {}, drained=False), b"routes")
+    worker.handle(Received(ROUTER, b"", [Header(Op.CHANGE).encode(), encode(orders)]))
     worker.handle(Tick())
     overtake(worker)
     assert worker.status(flush) is Status.OK

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.workers.ranges.empty_ranges import EMPTY_RANGES_MAX, EmptyRanges
@@ -41,6 +41,10 @@ class Model(RuleBasedStateMachine):
         if left is not None:
             assert left.start == wanted.start if reverse else left.end == wanted.end
 
+    @invariant()
+    def promises_are_kept(self) -> None:
+        self.ranges.check_invariants()
+
 
 TestModel = Model.TestCase
 
@@ -69,6 +73,15 @@ def test_a_put_takes_only_its_own_place_out() -> None:
     ranges.note_put([key(50)])
     assert ranges.left_of(EVERYTHING, reverse=False) == KeyRange(key(50))
     assert ranges.left_of(EVERYTHING, reverse=True) == KeyRange(b"", key(50) + b"\0")
+
+
+def test_many_puts_into_one_range_leave_few_ranges() -> None:
+    ranges = EmptyRanges()
+    ranges.note(EVERYTHING)
+    for number in range(10 * EMPTY_RANGES_MAX):
+        ranges.note_put([key(number)])
+        ranges.check_invariants()
+    assert ranges.left_of(KeyRange(key(number) + b"\0"), reverse=False) is None
 
 
 def test_the_latest_are_kept() -> None:

@@ -12,13 +12,15 @@ from shardstore.files.file_names import segment_directory
 from shardstore.identifiers import SegmentId, WorkerId
 from shardstore.limits import ISOLATION_NS_MAX, KIB
 from shardstore.options import Durability, ScanMode
+from shardstore.seams.effects import JobFailed
 from shardstore.wire.messages import ScanRequest, decode
 from shardstore.wire.topology import Change, Progress
 from shardstore.wire.wire_format import Flag, Op, Status, decode_header
-from shardstore.workers.jobs.specs import CompactSpec, MaterialiseSpec, RetireSpec
+from shardstore.workers.jobs.specs import CompactionKind, CompactSpec, MaterialiseSpec, RetireSpec
+from shardstore.workers.maintenance.kinds.job_slot import RunningJob
 from shardstore.workers.segment.state import SegmentStep
 from tests.simulation.sim_filesystem import SimFilesystem
-from tests.unit.topology_driver import CLIENT, TopologyDriver
+from tests.unit.topology_driver import CLIENT, STORE, TopologyDriver
 
 LOCAL_SPLIT = b"m"
 Begin = Callable[[TopologyDriver], Change]
@@ -406,10 +408,12 @@ def test_a_parent_that_a_job_still_has_when_it_is_to_go_goes_later() -> None:
             cluster.sync(0)
         elif not place.inbox:
             cluster.run_job(0)
-    parent = cluster.owned(1)
-    parent.advance(SegmentStep.SEAL, SegmentStep.START)
+    queue = place.core.service.maintenance
+    compaction = CompactSpec(STORE, 1, CompactionKind.EVERYTHING, 0)  # as if it had begun before the split
+    queue._long.running = RunningJob(99, queue.compactions, compaction, cluster.now_ns)
+    cluster.owned(1).advance(SegmentStep.SEAL, SegmentStep.START)
     order(cluster)
-    parent.advance(SegmentStep.FAIL, SegmentStep.RESUME)
+    cluster.tell_worker(0, JobFailed(99, "it was to fail"))
     cluster.pass_time()
     cluster.finish()
     assert cluster.segments_on_disk() == {route.segment for route in cluster.map}
