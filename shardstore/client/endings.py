@@ -38,15 +38,15 @@ def error_when_interrupted(call: Call, what: str, client: int, requests: Sequenc
 def error_at_deadline(
     call: Call, why_silent: str, url: str, routing: Routing, requests: Sequence[Request]
 ) -> Exception:
-    """Why a call was not answered in time: nobody is there, or the last refusal by a segment, if there was one.
+    """Why a call was not answered in time: nobody is there, or the last refusal of what it asked, if there was one.
 
     `why_silent`: why the router does not answer, which is at `url`.
     """
     seconds = f"{call.timeout_ns / 1e9:g} s"
     if why_silent:
         return Unavailable(f"no answer within {seconds}: {why_silent}")
-    lanes = [request.lane for request in requests]
-    if type(call) is Single and routing.known:
+    lanes = [request.lane for request in requests if request.failures or not request.sends]  # not those of silence
+    if type(call) is Single and routing.known and not requests:
         lanes.append(routing.lane_of(call.key))
     refusals = [lane.refusal for lane in lanes if lane.refusal]
     if refusals:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shardstore.client import operations, pacing
 from shardstore.client.calls import Many, Single
 from shardstore.client.pacing import pause_ns
-from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, Place
+from shardstore.errors import Busy, InvalidRequest, OutcomeUnknown, Place, Unavailable
 from shardstore.limits import MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.messages import Refusal
 from shardstore.wire_format import Status
@@ -123,6 +123,16 @@ def test_who_waits_is_sent_again_after_the_time_that_was_told(driver: SessionDri
     driver.advance(10)
     assert driver.ended[call] is None
     assert len(driver.cluster.requests) == 2
+
+
+def test_a_call_that_meets_silence_does_not_end_with_the_refusal_of_an_earlier_one(driver: SessionDriver) -> None:
+    driver.cluster.script.append(FULL)
+    assert isinstance(driver.call(impatient(b"k")), Busy)
+    driver.cluster.script.extend([Lose.REQUEST] * 100)
+    read = get(b"k")
+    driver.submit(read)
+    driver.advance(TIMEOUT_NS // MILLISECOND_NS + 1_000)
+    assert isinstance(driver.ended[read], Unavailable)
 
 
 def test_who_fails_does_so_at_once_and_leaves_the_others_waiting(driver: SessionDriver) -> None:
