@@ -26,6 +26,8 @@ class FakeServer:
         for worker in cluster.endpoints:
             cluster.endpoints[worker] = self._transport.bind(f"worker:{worker}", f"unix://{directory}/w{worker}")
         self._stopping = False
+        self._catches_up = False
+        self._caught_up = threading.Event()
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
@@ -37,6 +39,13 @@ class FakeServer:
         """Answer what came meanwhile, and go on."""
         self.paused.clear()
         self._transport.wake()
+
+    def catch_up(self) -> None:
+        """Return when everything that was sent before is answered."""
+        self._caught_up.clear()
+        self._catches_up = True
+        self._transport.wake()
+        assert self._caught_up.wait(timeout=10)
 
     def stop(self) -> None:
         """End the thread and close the sockets."""
@@ -59,6 +68,11 @@ class FakeServer:
                     self._transport.send(message.link, message.peer, reply)
                 self.answered.release()
             kept = []
+            if self._catches_up and messages:
+                self._transport.wake()  # and look once more
+            elif self._catches_up:
+                self._catches_up = False
+                self._caught_up.set()
 
 
 @contextmanager
