@@ -99,8 +99,7 @@ def test_a_message_with_too_many_frames_ends_the_connection_and_the_next_one_com
     while not (received := server.receive(PATIENCE_NS)):
         pass
     assert received == [PeerGone("clients", peer)]
-    received = []
-    for _ in range(60):  # ZeroMQ loses what it writes to a connection before it notices its end
+    for _ in range(60):  # libzmq loses what it sends before it notices that the connection has ended
         assert client.send("router", b"", [b"y"] * limits.FRAMES_MAX)
         if received := server.receive(SECOND_NS):
             break
