@@ -15,7 +15,7 @@ from shardstore.messages import ScanRequest, decode
 from shardstore.options import Durability, ScanMode
 from shardstore.topology import Change, Progress
 from shardstore.wire_format import Flag, Op, Status, decode_header
-from shardstore.workers.jobs.specs import AdoptSpec, CompactSpec
+from shardstore.workers.jobs.specs import AdoptSpec, CompactSpec, RetireSpec
 from shardstore.workers.segment.state import Step
 from tests.simulation.sim_filesystem import SimFilesystem
 from tests.unit.topology_driver import CLIENT, TopologyDriver
@@ -421,6 +421,25 @@ def test_what_a_stopped_retirement_has_left_is_removed_by_the_next_worker_that_s
     cluster.finish()
     SimFilesystem(cluster.disk, cluster.rng).make_directory(segment_directory(1))
     cluster.start_worker(1)
+    cluster.finish()
+    assert cluster.segments_on_disk() == {route.segment for route in cluster.map}
+
+
+def test_what_a_failed_retirement_has_left_is_removed_when_it_is_tried_again() -> None:
+    cluster = filled()
+    cluster.split(LOCAL_SPLIT)
+    failed = False
+    while not failed:
+        cluster.exchange()
+        for number, place in cluster.workers.items():
+            if place.syncs:
+                cluster.sync(number)
+            elif place.job is not None and isinstance(place.job.spec, RetireSpec):
+                cluster.fail_job(number)
+                failed = True
+            elif place.job is not None:
+                cluster.run_job(number)
+    assert cluster.segments_on_disk() > {route.segment for route in cluster.map}
     cluster.finish()
     assert cluster.segments_on_disk() == {route.segment for route in cluster.map}
 

@@ -235,7 +235,7 @@ class TopologyDriver:
         self.tell_router(Tick())
 
     def finish(self) -> None:
-        """Let everything go its way until no change is under way and all workers are up."""
+        """Let everything go its way until no change is under way, no job waits for a time, and all workers are up."""
         for _ in range(ROUNDS_MAX):
             self.settle()
             if self._is_at_rest():
@@ -249,6 +249,8 @@ class TopologyDriver:
         for place in self.workers.values():
             served = place.core._registration.serving
             if served is None or place.core._changes:
+                return False
+            if place.core._serving_maintenance.wakeup_ns() is not None:  # as after a job that failed
                 return False
             serving |= served
         return not self.changes and up == self._workers and serving == {each.segment: each.epoch for each in self.map}
