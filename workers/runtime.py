@@ -68,6 +68,7 @@ def _serve(
                 maintenance.start_job(effect)
             case ReportReady():
                 gc.freeze()  # what lives now lives on: spare the collector its walks
+                maintenance.start()  # not before: it would take processors from workers that open their ranges
                 report_ready(options.status_fd, endpoint)
             case Say():
                 sys.stderr.write(f"{effect.words} (data directory {options.data})\n")

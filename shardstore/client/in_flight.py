@@ -8,6 +8,9 @@ also is that of its call.
 
 `unanswered` counts the times it was sent without being refused: while that is not 0, a write may have been applied.
 A request that no call waits for any more still holds its credit until its answer or the end of its attempt.
+
+A FLUSH or COMPACT waits for the disk, and takes no credit on the direct way, as long as there are not too many: a
+worker drains all ranges together that it is asked to flush before it begins.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from shardstore.client.calls import Call
 from shardstore.client.cutting import Positions
 from shardstore.key_range import KeyRange
-from shardstore.limits import SECOND_NS
+from shardstore.limits import DRAIN_RANGES_MAX, SECOND_NS
 from shardstore.route_map import Route
 from shardstore.wire_format import Flag, Op, Status
 
@@ -30,6 +33,8 @@ ATTEMPT_DOUBLINGS_MAX = 3
 BARRIERS = frozenset((Op.FLUSH, Op.COMPACT))
 BARRIER_ATTEMPT_NS = 30 * SECOND_NS
 """They may rightly take long, and each one that is asked again is more work for who does it."""
+BARRIERS_FREE = DRAIN_RANGES_MAX
+"""So many in flight to a worker take no credit: as many ranges as it drains together."""
 
 
 class State:
@@ -66,7 +71,8 @@ class Part:
 class Request:
     """One message, sent until it is answered. `sequence` is 0 and `route` None before it is first sent.
 
-    `shared` are the keys its sequence was for before it was shared out (succession.py), None if it was not.
+    `free`: it is SENT without a credit. `shared` are the keys its sequence was for before it was shared out
+    (succession.py), None if it was not.
     """
 
     __slots__ = (
@@ -79,6 +85,7 @@ class Request:
         "entries",
         "failures",
         "flags",
+        "free",
         "grain",
         "lane",
         "op",
@@ -111,6 +118,7 @@ class Request:
         self.channel: Channel = lane.channel
         self.route: Route | None = None
         self.direct = False
+        self.free = False
         self.state: int = State.QUEUED
         self.alone = False
         self.attempt_end_ns = 0

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from shardstore import columns
 from shardstore.client.answers import Refused
 from shardstore.client.calls import Call, Single
-from shardstore.client.in_flight import Part, Request, State
+from shardstore.client.in_flight import BARRIERS, BARRIERS_FREE, Part, Request, State
 from shardstore.key_range import KeyRange
 from shardstore.limits import CREDITS, MIB
 from shardstore.route_map import Route
@@ -37,6 +37,8 @@ class Channel:
 
     `link` is the direct way to it, if `connected`, and `direct` whether to trust it; the other way is the router. Once
     it is not trusted, a timer is set for the channel, and then it is tried again.
+
+    `in_flight` are requests that take a credit each, `barriers_free` those that take none (in_flight.py).
     """
 
     def __init__(self, link: str) -> None:
@@ -47,7 +49,24 @@ class Channel:
         self.grain = 0
         self.credits = CREDITS
         self.in_flight = 0
+        self.barriers_free = 0
         self.ready: deque[Lane] = deque()
+
+    def take(self, request: Request) -> None:
+        """The request is sent over this channel."""
+        if request.op in BARRIERS and self.direct and self.barriers_free < BARRIERS_FREE:
+            request.free = True
+            self.barriers_free += 1
+        else:
+            self.in_flight += 1
+
+    def give_back(self, request: Request) -> None:
+        """The request is not in flight any more."""
+        if request.free:
+            request.free = False
+            self.barriers_free -= 1
+        else:
+            self.in_flight -= 1
 
 
 class Lane:

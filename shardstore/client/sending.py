@@ -29,10 +29,10 @@ _RETRY = int(Flag.RETRY)
 class Sending:
     """All requests that were sent and are not DONE.
 
-    Invariants: a channel's `in_flight` is the number of its SENT requests, and at most its credits when one is sent; of
-    the writes to a lane, or to former ones over its keys, only the first of its `turns` is sent; a lane has a timer
-    while it is paused; a request that is SENT or DELAYED has one, and so has each call that waits for it unless it is
-    `alone`.
+    Invariants: a channel's `in_flight` is the number of its SENT requests that are not free, and at most its credits
+    when one is sent; of the writes to a lane, or to former ones over its keys, only the first of its `turns` is sent; a
+    lane has a timer while it is paused; a request that is SENT or DELAYED has one, and so has each call that waits for
+    it unless it is `alone`.
     """
 
     def __init__(self, timers: Timers, entropy: Entropy) -> None:
@@ -214,7 +214,7 @@ class Sending:
         request.state = State.SENT
         request.sends += 1
         request.unanswered += 1
-        channel.in_flight += 1
+        channel.take(request)
         due_ns = request.attempt_end_ns = now_ns + request.attempt_ns()
         self._timers.set(request, min(due_ns, deadline_ns) if request.alone else due_ns)
         return Send(channel.link if channel.direct else ROUTER, b"", [header, *request.body])
@@ -248,5 +248,5 @@ class Sending:
         """Give back what the request holds: its timer, its credit."""
         self._timers.clear(request)
         if request.state is State.SENT:
-            request.channel.in_flight -= 1
+            request.channel.give_back(request)
             self._touched.append(request.channel)

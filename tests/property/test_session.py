@@ -125,10 +125,13 @@ class World:
 
     def check_credits(self) -> None:
         sent = Counter(
-            request.channel.link for request in self.driver.session._sending.requests() if request.state is State.SENT
+            (request.channel.link, request.free)
+            for request in self.driver.session._sending.requests()
+            if request.state is State.SENT
         )
         for channel in self.driver.session._routing.channels.values():
-            assert channel.in_flight == sent[channel.link]
+            assert channel.in_flight == sent[channel.link, False]
+            assert channel.barriers_free == sent[channel.link, True]
 
     def finish(self) -> None:
         self.cluster.script.clear()

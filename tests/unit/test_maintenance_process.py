@@ -55,6 +55,7 @@ def delays(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def maintenance(tmp_path: Path, delays: list[float], events: SimpleQueue[Event]) -> Iterator[MaintenanceProcess]:
     started = MaintenanceProcess(options_of(tmp_path), events.put)
+    started.start()
     yield started
     started.close()
 
@@ -73,8 +74,29 @@ def hanging(
 
     monkeypatch.setattr(MaintenanceProcess, "_spawn", spawn)
     started = MaintenanceProcess(options_of(tmp_path), events.put)
+    started.start()
     yield started
     started.close()
+
+
+def test_the_process_is_there_when_start_returns_and_not_before(
+    tmp_path: Path, delays: list[float], events: SimpleQueue[Event]
+) -> None:
+    maintenance = MaintenanceProcess(options_of(tmp_path), events.put)
+    try:
+        maintenance.start_job(StartJob(1, SPECS[1]))
+        assert maintenance._process is None
+        maintenance.start()
+        assert maintenance._process is not None
+        assert isinstance(events.get(timeout=60), JobFailed), "the job has waited for the process"
+    finally:
+        maintenance.close()
+
+
+def test_one_that_was_never_started_can_be_closed(tmp_path: Path, events: SimpleQueue[Event]) -> None:
+    maintenance = MaintenanceProcess(options_of(tmp_path), events.put)
+    maintenance.close()
+    assert maintenance._process is None
 
 
 def test_a_process_that_hangs_in_a_job_is_killed_and_said(

@@ -6,12 +6,13 @@ from collections import Counter
 
 import pytest
 
-from shardstore.client.calls import Call
+from shardstore.client.calls import Call, Maintain
+from shardstore.client.in_flight import BARRIERS_FREE
 from shardstore.errors import Busy, OutcomeUnknown, Unavailable
 from shardstore.limits import CREDITS, MILLISECOND_NS
 from shardstore.wire_format import Op, Status
 from tests.unit.fake_cluster import FakeCluster, Lose, Refuse
-from tests.unit.session_driver import SessionDriver, contains, delete, get, get_many, put, put_many
+from tests.unit.session_driver import TIMEOUT_NS, SessionDriver, contains, delete, get, get_many, put, put_many
 
 
 @pytest.fixture
@@ -78,6 +79,35 @@ def test_never_more_under_way_than_credits(driver: SessionDriver) -> None:
         assert max(under_way.values(), default=0) <= CREDITS
         assert dict(under_way) == {link: count for link, count in _channels(driver).items() if count}
     assert set(calls) <= driver.ended.keys()
+
+
+MANY_RANGES = [bytes([first, second]) for first in range(16) for second in range(256)][1:]
+
+
+@pytest.mark.parametrize("op", [Op.FLUSH, Op.COMPACT])
+def test_many_ranges_are_flushed_together_and_others_keep_their_credits(op: Op) -> None:
+    driver = SessionDriver(FakeCluster(MANY_RANGES))
+    flush = Maintain(TIMEOUT_NS, op)
+    driver.submit(flush)
+    for link in ("worker:0", "worker:1"):
+        assert driver.waiting_for(link) == BARRIERS_FREE + CREDITS, "beyond the first ones each takes a credit"
+    driver.run()
+    assert driver.ended[flush] is None
+    assert len(driver.sent) == len(MANY_RANGES) + 1
+    assert set(_channels(driver).values()) == {0}
+
+    driver = SessionDriver(FakeCluster(MANY_RANGES[:1_000]))
+    driver.submit(Maintain(TIMEOUT_NS, op), get(b"\x00"))
+    assert driver.sent[-1][1].op == Op.GET, "it does not wait"
+
+
+def test_the_router_is_not_asked_to_flush_more_ranges_at_once_than_there_are_credits() -> None:
+    driver = SessionDriver(FakeCluster(MANY_RANGES[:1_000]), direct=False)
+    flush = Maintain(TIMEOUT_NS, Op.FLUSH)
+    driver.submit(flush)
+    assert driver.waiting_for("router") == 2 * CREDITS, "for two workers"
+    driver.run()
+    assert driver.ended[flush] is None
 
 
 def test_replies_set_the_credits(driver: SessionDriver) -> None:

@@ -26,7 +26,7 @@ from shardstore.segment_options import SegmentOptions
 from shardstore.wire_format import Flag
 from shardstore.workers.jobs.figures import JobFigures
 from shardstore.workers.jobs.output import Numbers, Output
-from shardstore.workers.jobs.parts import RunParts, one_after_the_other
+from shardstore.workers.jobs.parts import Part, RunParts, one_after_the_other
 from shardstore.workers.jobs.specs import DrainedTable, DrainResult, DrainSpec, SegmentDrain
 from shardstore.workers.segment.manifest import Manifest, publish_manifest, read_manifest
 from shardstore.workers.segment.merge import merge
@@ -114,20 +114,20 @@ def _drain_segment(
     manifest: Manifest,
     read_bytes: int,
     pieces: Sequence[tuple[LsnInterval, list[Entries]]],
-) -> Generator[None, None, _Drained]:
+) -> Part[_Drained]:
     tables = OpenTables(filesystem, manifest.store, manifest.segment)
     output = Output(filesystem, options, manifest, Numbers.OF_DRAINS)
     written: list[DrainedTable] = []
     for interval, batches in pieces:
         merged = merge(batches) if batches else Entries([], [])
-        yield
+        yield None
         entries = without_needless_tombstones(merged, map(tables.table, (*manifest.tables, *output.tables)))
-        yield
+        yield None
         delta = yield from output.write_table(entries, interval.first, interval.last)
         number = delta[0].number if delta else 0
         written.append(DrainedTable(manifest.segment, interval.first, interval.last, number))
     if output.tables:
-        output.sync_names()
+        yield output.sync_names
     drained = manifest.successor(
         epoch=item.epoch,
         table_number_next=output.number_next(manifest),
@@ -135,8 +135,7 @@ def _drain_segment(
         checkpoint={**manifest.checkpoint, log_id: item.lsn_last},
         dedup=item.dedup,
     )
-    publish_manifest(filesystem, drained)
-    yield
+    yield lambda: publish_manifest(filesystem, drained)
     figures = JobFigures(
         read_bytes=read_bytes,
         written_bytes=sum(record.file_bytes for record in output.tables),

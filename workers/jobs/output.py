@@ -15,6 +15,7 @@ from shardstore.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
 from shardstore.workers.jobs.merged_entries import ENTRY_OVERHEAD_BYTES, MergedEntries
 from shardstore.workers.jobs.part_sizes import size_of_part
+from shardstore.workers.jobs.parts import Part
 from shardstore.workers.segment.manifest import Manifest
 from shardstore.workers.segment.table_format import Entries, Identity, Layout, TableRecord
 from shardstore.workers.segment.table_writer import TableWriter, layout_of, slices_of
@@ -45,17 +46,17 @@ class Output:
         """The next number for the successor of this manifest, which is the one given first or a later one."""
         return max([manifest.table_number_next, *(record.number + 1 for record in self.tables)])
 
-    def write_table(
-        self, entries: Entries, lsn_first: int, lsn_last: int
-    ) -> Generator[None, None, tuple[TableRecord, ...]]:
+    def write_table(self, entries: Entries, lsn_first: int, lsn_last: int) -> Part[tuple[TableRecord, ...]]:
         """One table of sorted entries; none when there are no entries."""
         if not len(entries.keys):
             return ()
         with self._next_table(layout_of(entries)) as writer:
             for keys, values in slices_of(entries):
                 writer.add(keys, values)
-                yield
-            return (self._finish(writer, lsn_first, lsn_last),)
+                yield None
+            record = self._finish(writer, lsn_first, lsn_last)
+            yield writer.sync
+            return (record,)
 
     def write_parts(
         self, entries: MergedEntries, layout: Layout, sizes: Iterator[int], lsn_first: int, lsn_last: int
@@ -72,6 +73,7 @@ class Output:
                     written += len(keys)
                     yield
                 parts.append(self._finish(writer, lsn_first, lsn_last))
+                writer.sync()
         return parts
 
     def sync_names(self) -> None:

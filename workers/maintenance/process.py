@@ -36,13 +36,18 @@ RESTART_DELAY_S_MAX = 10.0
 
 
 class MaintenanceProcess:
-    """Runs jobs in a process of its own. `post` takes the events, from a thread."""
+    """Runs jobs in a process of its own. `post` takes the events, from a thread.
+
+    The process runs from `start` on; jobs that are there before wait for it.
+    """
 
     def __init__(self, options: WorkerOptions, post: Callable[[Event], None]) -> None:
         self._options = options
         self._post = post
         self._jobs: SimpleQueue[StartJob | None] = SimpleQueue()
         self._running: dict[int, StartJob] = {}
+        self._wanted = Flag()
+        self._tried = Flag()
         self._closing = Flag()
         self._restart_delay_s = RESTART_DELAY_S
         self._process: subprocess.Popen[bytes] | None = None
@@ -54,6 +59,11 @@ class MaintenanceProcess:
         for thread in self._threads:
             thread.start()
 
+    def start(self) -> None:
+        """Start the process, and return when it is there. Starting twice is allowed."""
+        self._wanted.set()
+        self._tried.wait()
+
     def start_job(self, job: StartJob) -> None:
         """Run a job; its end is posted."""
         self._jobs.put(job)
@@ -61,6 +71,8 @@ class MaintenanceProcess:
     def close(self) -> None:
         """End the process, whatever it does: an unfinished job leaves files that count for nothing."""
         self._closing.set()
+        self._wanted.set()
+        self._tried.set()
         if self._process is not None:
             self._process.kill()
         for thread in self._threads:
@@ -68,11 +80,15 @@ class MaintenanceProcess:
         os.close(self._life)
 
     def _serve(self) -> None:
+        self._wanted.wait()
         while not self._closing.is_set():
             ours, theirs = socket.socketpair()
             with ours:
                 with theirs:
-                    self._process = self._spawn(theirs)
+                    try:
+                        self._process = self._spawn(theirs)
+                    finally:
+                        self._tried.set()
                 self._run_jobs(ours)
             self._end_process(self._process)
 

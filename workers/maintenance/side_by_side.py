@@ -1,55 +1,56 @@
-"""Runs the parts of a job in threads: while one waits for the disk to sync its files, others go on.
+"""Runs the parts of a job so that many of them wait for the disk at the same time, in threads.
 
-Syncs that wait at the same time share a commit of the file system. Many ranges with little data in each spend most of
-a drain in syncs.
+Syncs that wait together share a commit of the file system, and many ranges with little data in each spend most of a
+drain in syncs. What parts compute runs in one thread: several would only take turns, and each turn costs time.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
-from queue import Empty, SimpleQueue
 
-from shardstore.workers.jobs.parts import Outcome, Part, one_after_the_other
+from shardstore.workers.jobs.parts import Outcome, Part, Running, one_after_the_other
 
-THREADS = 8
+PARTS = 64
+"""So many are on their way together; each may have a file open."""
+THREADS = 16
 WAIT_S = 1.0
 """Then this thread shows life, for threads that wait for the disk: who looks at the process sees only this one."""
 
 
 def side_by_side(parts: Sequence[Part[Outcome]]) -> Generator[None, None, list[Outcome]]:
-    """See RunParts. All parts are run, also when one fails. A slice of any part is a slice of the job."""
+    """See RunParts. All parts are run, also when one fails."""
     if len(parts) == 1:
         return (yield from one_after_the_other(parts))
-    ends: SimpleQueue[bool] = SimpleQueue()
-    futures = [_threads().submit(_run, part, ends) for part in parts]
-    left = len(parts)
-    while left:
-        with suppress(Empty):  # a sync takes long
-            left -= ends.get(timeout=WAIT_S)
-        yield
-    return [future.result() for future in futures]
+    running = list(map(Running, parts))
+    for first in range(0, len(running), PARTS):
+        yield from _run_together(running[first : first + PARTS])
+    return [part.outcome() for part in running]
+
+
+def _run_together(parts: list[Running[Outcome]]) -> Generator[None, None, None]:
+    """Run each to where it waits, then let all wait together, until all have ended."""
+    while parts:
+        waiting = []
+        for part in parts:
+            while (goes_on := part.go_on()) and not part.waits:
+                yield
+            if goes_on:
+                waiting.append(part)
+        left = {_threads().submit(_wait, waiting[at::THREADS]) for at in range(min(THREADS, len(waiting)))}
+        while left:
+            left = wait(left, WAIT_S).not_done
+            yield
+        parts = waiting
+
+
+def _wait(parts: Sequence[Running[Outcome]]) -> None:
+    for part in parts:
+        part.wait()
 
 
 @cache
 def _threads() -> ThreadPoolExecutor:
     """Made for the first job with several parts, and kept for the next ones."""
-    return ThreadPoolExecutor(THREADS, "part of a job")
-
-
-def _run(part: Part[Outcome], ends: SimpleQueue[bool]) -> Outcome:
-    """Run a part, and tell of each of its slices whether it was the last."""
-    try:
-        while True:
-            try:
-                next(part)
-            except StopIteration as end:
-                outcome: Outcome = end.value
-                return outcome
-            ends.put(False)
-            os.sched_yield()  # the worker may wait for a processor
-    finally:
-        ends.put(True)
+    return ThreadPoolExecutor(THREADS, "waits for the disk")

@@ -111,7 +111,7 @@ class TableWriter:
         self._flush()
 
     def finish(self, lsn_first: int, lsn_last: int) -> TableRecord:
-        """Write index, filter, properties and footer, and sync the file. `lsn_first` to `lsn_last`: what it covers."""
+        """Write index, filter, properties and footer. `lsn_first` to `lsn_last`: what the table covers."""
         assert 1 <= len(self._records) <= BLOCKS_MAX
         digests = np.concatenate(self._digests)
         properties = self._properties(len(digests), lsn_first, lsn_last)
@@ -124,7 +124,6 @@ class TableWriter:
         footer, footer_checksum = encode_footer(sections, self._file_seed, self._offset)
         self._append(footer)
         self._flush()
-        self._file.sync()
         return TableRecord(
             self._identity.number,
             self._offset,
@@ -134,6 +133,10 @@ class TableWriter:
             properties.key_last,
             footer_checksum,
         )
+
+    def sync(self) -> None:
+        """Make what was written durable. Before this no manifest may name the table."""
+        self._file.sync()
 
     def _encode(self, items: Keys | Values, stride: int) -> EncodedColumn:
         return encode_fixed_items(items, stride) if stride else encode_variable_items(items)  # type: ignore[arg-type]
@@ -225,7 +228,9 @@ def write_table(
     with TableWriter(filesystem, identity, layout_of(entries), options) as writer:
         for keys, values in slices_of(entries):
             writer.add(keys, values)
-        return writer.finish(lsn_first, lsn_last)
+        record = writer.finish(lsn_first, lsn_last)
+        writer.sync()
+        return record
 
 
 def slices_of(entries: Entries) -> Iterator[Entries]:
