@@ -27,9 +27,9 @@ class Running(Generic[Outcome]):
     def __init__(self, part: Part[Outcome]) -> None:
         self._part = part
         self._wait: Wait | None = None
-        self._failed_wait: BaseException | None = None
+        self._failed_wait: Exception | None = None
         self._returned: list[Outcome] = []
-        self._failure: BaseException | None = None
+        self._failure: Exception | None = None
 
     @property
     def waits(self) -> bool:
@@ -42,7 +42,7 @@ class Running(Generic[Outcome]):
         assert wait is not None
         try:
             wait()
-        except BaseException as error:  # the part decides what becomes of it
+        except Exception as error:  # the part decides what becomes of it
             self._failed_wait = error
 
     def go_on(self) -> bool:
@@ -52,7 +52,7 @@ class Running(Generic[Outcome]):
             self._wait = self._part.throw(error) if error else next(self._part)
         except StopIteration as end:
             self._returned.append(end.value)
-        except BaseException as error:
+        except Exception as error:
             self._failure = error
         else:
             return True

@@ -40,7 +40,9 @@ def _run_together(parts: list[Running[Outcome]]) -> Generator[None, None, None]:
                 waiting.append(part)
         left = {_threads().submit(_wait, waiting[at::THREADS]) for at in range(min(THREADS, len(waiting)))}
         while left:
-            left = wait(left, WAIT_S).not_done
+            done, left = wait(left, WAIT_S)
+            for each in done:
+                each.result()
             yield
         parts = waiting
 
