@@ -78,7 +78,7 @@ class ShowsUnsyncedWrites(WritePath):
 
     def write(self, owned: Any, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         effects = super().write(owned, asker, frames, now_ns)
-        if self._logged and self._logged[-1].waiting[0][0] is asker:
+        if self._logged and (asker, None) in self._logged[-1].waiting[:1]:
             before_bytes = owned.overlay.active.size_bytes
             self._logged[-1].apply()
             self.buffered_bytes += owned.overlay.active.size_bytes - before_bytes

@@ -292,6 +292,19 @@ def test_windows_of_different_age_are_joined_by_the_silence_of_their_clients() -
     assert [whole.judge(request(client, 1), retry=True) for client in (7, 8)] == [Verdict.DUPLICATE] * 2
 
 
+def test_of_joined_windows_the_clients_that_were_silent_longest_are_forgotten_first() -> None:
+    silent, busy = note(DedupWindow(), 7, 1), DedupWindow()
+    for window in (silent, busy):
+        window.pass_minute()
+    note(busy, 8, 1)
+    note(busy, 9, 1)
+    for windows in ((busy, silent), (silent, busy)):
+        whole = DedupWindow.joined(windows, 0)
+        whole.shrink(whole.size_bytes - 1)
+        verdicts = [whole.judge(request(client, 1), retry=True) for client in (7, 8, 9)]
+        assert verdicts == [Verdict.TOO_OLD, *[Verdict.DUPLICATE] * 2]
+
+
 def test_what_is_carried_is_known_whatever_log_it_comes_to() -> None:
     window = DedupWindow()
     window.note(request(7, 4), 1_000_000, 0)

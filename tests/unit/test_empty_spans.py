@@ -71,6 +71,15 @@ def test_a_put_takes_only_its_own_place_out() -> None:
     assert spans.left_of(EVERYTHING, reverse=True) == KeyRange(b"", key(50) + b"\0")
 
 
+def test_many_puts_into_one_span_leave_few_spans() -> None:
+    spans = EmptySpans()
+    spans.note(EVERYTHING)
+    for number in range(10 * SPANS_MAX):
+        spans.note_put([key(number)])
+        assert len(spans._spans) <= SPANS_MAX
+    assert spans.left_of(KeyRange(key(number) + b"\0"), reverse=False) is None
+
+
 def test_the_latest_are_kept() -> None:
     spans = EmptySpans()
     found = [KeyRange(key(3 * at), key(3 * at + 1)) for at in range(SPANS_MAX + 1)]

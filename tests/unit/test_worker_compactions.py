@@ -89,15 +89,16 @@ def test_compactions_of_segments_that_are_always_due_take_turns(tmp_path: Path) 
 # ---------------------------------------------------------------- drains that overtake
 
 
-def begin_compaction(worker: WorkerDriver) -> None:
-    """A compaction of segment 1 runs, and nothing else."""
+def begin_compaction(worker: WorkerDriver) -> int:
+    """A compaction of segment 1 runs, and nothing else. Answers the request that waits for it."""
     for value in (b"1", b"2"):
         flushed(worker, {b"a": value}, 1)
     worker.settle()
-    worker.ask(Op.COMPACT)
+    asked = worker.ask(Op.COMPACT)
     (job,) = worker.jobs
     assert isinstance(job.spec, CompactSpec)
     worker.begin_job()
+    return asked
 
 
 def end_compaction(worker: WorkerDriver) -> int:
@@ -176,6 +177,15 @@ def test_damage_that_both_meet_is_told_to_both(worker: WorkerDriver, first: int)
         worker.handle(JobFailed(job.job, "damaged", Corruption("table-1", 7, "damaged")))
     assert state(worker) == "ERROR"
     assert [worker.status(compaction), worker.status(flush)] == [Status.FAILED] * 2
+
+
+def test_a_compaction_that_fails_after_a_drain_met_damage_is_not_wanted_again(worker: WorkerDriver) -> None:
+    asked = begin_compaction(worker)
+    begin_drain(worker, b"b")
+    drain, compaction = worker.jobs.pop(), worker.jobs.pop()
+    worker.handle(JobFailed(drain.job, "damaged", Corruption("table-1", 7, "damaged")))
+    worker.handle(JobFailed(compaction.job, "the process died"))
+    assert worker.status(asked) is Status.FAILED
 
 
 def test_a_compaction_that_ends_well_does_not_hide_the_damage_a_drain_met(worker: WorkerDriver) -> None:

@@ -78,6 +78,13 @@ def test_failed_sync_ends_waiting_writes_unknown_and_stops_the_worker(worker: Wo
     assert worker.get([b"a"]) == [None]
 
 
+def test_after_a_failed_sync_no_retry_is_acknowledged_before_the_process_ends(worker: WorkerDriver) -> None:
+    sequence = worker.put({b"a": b"1"})
+    worker.handle(WalSyncFailed("EIO"))
+    worker.put({b"a": b"1"}, sequence=sequence, flags=Flag.RETRY)
+    assert [header.status for header, _ in worker.answers(sequence)] == [Status.UNKNOWN]
+
+
 def test_retry_of_an_applied_write_is_acknowledged_and_applied_once(worker: WorkerDriver) -> None:
     sequence = worker.put({b"a": b"1"})
     worker.settle()

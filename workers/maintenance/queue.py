@@ -249,11 +249,13 @@ class MaintenanceQueue:
             self.writes.drain_rate.failed()
         effects: list[Effect] = []
         if isinstance(spec, CompactSpec) and spec.kind == CompactionKind.EVERYTHING:
-            askers = self._barriers.compaction_ends()
-            if self.ranges[spec.segment].fence_lsn is None:
-                self._barriers.compact_again(spec.segment, askers)
-            else:
+            askers, owned = self._barriers.compaction_ends(), self.ranges[spec.segment]
+            if owned.fence_lsn is not None:
                 effects += [asker.bounce() for asker in askers]
+            elif owned.job_damage and not event.damage:  # a drain met it meanwhile
+                effects += [asker.fail(owned.job_damage) for asker in askers]
+            else:
+                self._barriers.compact_again(spec.segment, askers)
         elif isinstance(spec, ReleaseSpec):
             self._obsolete += spec.paths
             self._release_wanted = True

@@ -191,6 +191,7 @@ class DedupWindow:
         for window in windows:
             whole._forgot |= window._forgot
             whole._take_all(window)
+        whole._clients = dict(sorted(whole._clients.items(), key=lambda item: item[1].minute))
         for window in windows:
             if window._forgot:
                 for client in whole._clients.keys() - window._clients.keys():

@@ -43,7 +43,7 @@ class EmptySpans:
         """These keys, if there are any, may have values now, and for what is known here all between them."""
         if self._spans and keys:
             put = KeyRange(min(keys), max(keys) + b"\0")
-            self._spans = [rest for span in self._spans for rest in _without(span, put)]
+            self._spans = [rest for span in self._spans for rest in _without(span, put)][-SPANS_MAX:]
 
 
 def _touch(one: KeyRange, other: KeyRange) -> bool:

@@ -177,9 +177,13 @@ class WritePath:
         return effects + self._sync()
 
     def fail(self, reason: str, askers: Sequence[Asker] = ()) -> list[Effect]:
-        """The log can take no more: what waits ends UNKNOWN, and the worker stops."""
+        """The log can take no more: what waits ends UNKNOWN, and the worker stops.
+
+        The writes stay logged and not applied: a retry that comes before the process ends gets no answer.
+        """
         waiting = [*askers, *(asker for logged in self._logged for asker, _ in logged.waiting)]
-        self._logged.clear()
+        for logged in self._logged:
+            logged.waiting.clear()
         refusal = Refusal(f"the write-ahead log failed: {reason}")
         return [*(asker.refuse(Status.UNKNOWN, refusal) for asker in waiting), Stop(refusal.what)]
 
