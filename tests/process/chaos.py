@@ -111,8 +111,8 @@ class Changer:
             self._news.notify_all()
 
 
-def run(data: Path, seed: int, seconds: float) -> Figures:
-    """Kill processes for `seconds`; returns the counts. Fails if anything is wrong."""
+def run(data: Path, seed: int, seconds: float, killed_min: int = 0) -> Figures:
+    """Kill processes for `seconds`, and at least `killed_min`; returns the counts. Fails if anything is wrong."""
     random, figures = Random(seed), Figures()
     with undaunted(), ExitStack() as stack:
         cluster = stack.enter_context(cluster_on(data))
@@ -122,7 +122,7 @@ def run(data: Path, seed: int, seconds: float) -> Figures:
         deadline = time.monotonic() + seconds
         for client in clients:
             client.wait_for_more()
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline or figures.processes_killed < killed_min:
             victim = random.choice(("router", "source", "target", "all"))
             figures.kills[victim] += 1
             figures.processes_killed += kill_in_change(cluster, changer, victim, random)
