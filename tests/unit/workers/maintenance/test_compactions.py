@@ -12,7 +12,7 @@ from shardstore.limits import MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.seams.effects import JobFailed, Received, Tick
 from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import encode
-from shardstore.wire.topology import Change, Order, Orders, Relative
+from shardstore.wire.topology import Change, Order, OrderMessage, Relative
 from shardstore.wire.wire_format import Flag, Header, Op, Status
 from shardstore.workers.jobs.specs import CompactionKind, CompactSpec, ReleaseSpec
 from shardstore.workers.maintenance.kinds.job_slot import RETRY_MAX_NS
@@ -218,7 +218,7 @@ def test_the_pause_is_not_for_a_parent_that_a_change_waits_for(tmp_path: Path) -
     flush = begin_drain(worker, b"z", segment=2)
     assert len(worker.jobs) == 1, "only the compaction"
     split = Change(1, "split", (Relative(2, b"m", b"", 0, 1),), (Relative(3, b"m", b"t", 0), Relative(4, b"t", b"", 0)))
-    orders = Orders(Order(split, {3: 1, 4: 1}, {}, drained=False), b"routes")
+    orders = OrderMessage(Order(split, {3: 1, 4: 1}, {}, drained=False), b"routes")
     worker.handle(Received(ROUTER, b"", [Header(Op.CHANGE).encode(), encode(orders)]))
     worker.handle(Tick())
     overtake(worker)
