@@ -1,6 +1,6 @@
 """A request: what one message asks of one segment, for the calls that wait for it.
 
-    QUEUED   waits in its lane for a credit            SENT      holds a credit, waits for its answer
+    QUEUED   waits in its lane for a credit            SENT      holds a credit if it needs one, waits for its answer
     DELAYED  waits a while before it is sent again     DONE      answered, refused for good, or given up
 
 A request that was made and sent at once for a single operation is `alone`: until it has to be sent again, its timer
@@ -9,8 +9,8 @@ also is that of its call.
 `unanswered` counts the times it was sent without being refused: while that is not 0, a write may have been applied.
 A request that no call waits for any more still holds its credit until its answer or the end of its attempt.
 
-A FLUSH or COMPACT waits for the disk, and takes no credit on the direct way, as long as there are not too many: a
-worker drains all ranges together that it is asked to flush before it begins.
+A FLUSH or COMPACT waits for the disk. On the direct way the first BARRIERS_FREE of them take no credit, so that a
+worker learns of all ranges to flush before its drain begins, and drains them together.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BARRIERS = frozenset((Op.FLUSH, Op.COMPACT))
 BARRIER_ATTEMPT_NS = 30 * SECOND_NS
 """They may rightly take long, and each one that is asked again is more work for who does it."""
 BARRIERS_FREE = DRAIN_RANGES_MAX
-"""So many in flight to a worker take no credit: as many ranges as it drains together."""
+"""So many in flight to a worker take no credit: as many as one drain takes ranges."""
 
 
 class State:

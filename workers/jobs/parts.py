@@ -33,11 +33,11 @@ class Running(Generic[Outcome]):
 
     @property
     def waits(self) -> bool:
-        """Whether it cannot go on before `wait`."""
+        """Whether `wait` must be called before it can go on."""
         return self._wait is not None
 
     def wait(self) -> None:
-        """Wait for the disk as the part wants to, in any thread. What fails is raised in the part when it goes on."""
+        """Make the call that the part waits for, in any thread. An error is raised in the part when it goes on."""
         wait, self._wait = self._wait, None
         assert wait is not None
         try:
@@ -59,7 +59,7 @@ class Running(Generic[Outcome]):
         return False
 
     def outcome(self) -> Outcome:
-        """What has become of it."""
+        """What the part has returned. Raises what it has raised."""
         if self._failure:
             raise self._failure
         return self._returned[0]

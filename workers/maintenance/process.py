@@ -38,7 +38,7 @@ RESTART_DELAY_S_MAX = 10.0
 class MaintenanceProcess:
     """Runs jobs in a process of its own. `post` takes the events, from a thread.
 
-    The process runs from `start` on; jobs that are there before wait for it.
+    The process runs from `start` on; jobs that are given before wait for it.
     """
 
     def __init__(self, options: WorkerOptions, post: Callable[[Event], None]) -> None:

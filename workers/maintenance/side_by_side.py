@@ -13,7 +13,7 @@ from functools import cache
 from shardstore.workers.jobs.parts import Outcome, Part, Running, one_after_the_other
 
 PARTS = 64
-"""So many are on their way together; each may have a file open."""
+"""So many are started at a time; each may have a file open."""
 THREADS = 16
 WAIT_S = 1.0
 """Then this thread shows life, for threads that wait for the disk: who looks at the process sees only this one."""
