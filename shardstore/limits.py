@@ -98,6 +98,11 @@ LOAD_CUTS_MAX = 15
 LOAD_CUT_RANGES_MAX = 8
 """Ranges, the largest of a worker, for which one LOAD message has such keys."""
 
+BOARD_SLOTS = 8_192
+"""Number of ranges of a worker that clients can read directly."""
+BOARD_FILTERS = 64
+"""Number of filters of a worker's board; see wire/board_format.py."""
+
 IPC_PATH_BYTES_MAX = 107
 
 assert KEY_BYTES_MAX + VALUE_BYTES_MAX < REQUEST_BYTES_MAX < FRAME_BYTES_MAX

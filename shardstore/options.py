@@ -78,7 +78,7 @@ class RouterOptions:
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """The options of a worker process."""
+    """The options of a worker process. `board`: the path of its board; empty if clients read nothing themselves."""
 
     data: str
     store: str
@@ -90,6 +90,7 @@ class WorkerOptions:
     segments: SegmentOptions = DEFAULTS
     access: SocketAccess | None = None
     identity: DirectoryIdentity | None = None
+    board: str = ""
     status_fd: int = -1
     life_fd: int = -1
 

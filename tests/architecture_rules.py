@@ -60,6 +60,7 @@ SHELLS: dict[str, str] = {
     "shardstore.client.aio": "the asyncio loop",
     "shardstore.client.fork_hook": "the hook that the operating system calls in the child of a fork",
     "shardstore.client.surroundings": "makes the real surroundings of a client's core",
+    "shardstore.client.open_reader": "opens the files of a store for direct reads",
     "shardstore.client.store_finder": "reads the announcements of clusters",
     "shardstore.client.host_name": "asks the resolver of this host, in a thread",
     "shardstore.client.endpoint_probe": "sockets and directories, to see whether a cluster is there",
@@ -122,7 +123,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "uuid": (),
     "secrets": (),
     "fcntl": ("shardstore.system.posix_filesystem",),
-    "mmap": ("shardstore.system.posix_filesystem",),
+    "mmap": ("shardstore.system.posix_filesystem", "shardstore.system.board_files"),
     "multiprocessing": (),
 }
 
@@ -140,6 +141,7 @@ FILE_CALLS: frozenset[str] = frozenset(
 FILES_MAY_BE_TOUCHED_BY: dict[str, str] = {
     "shardstore.system.own_program": "finds where the packages are installed",
     "shardstore.system.posix_filesystem": "is the way to the store's files",
+    "shardstore.system.board_files": "maps boards, which are not files of the store, and the files that name them",
     "shardstore.system.socket_transport": "wraps an eventfd, which is not a file",
     "shardstore.system.listener": "removes the socket of a dead process, and holds a spare descriptor",
     "shardstore.cli.output": "the terminal, and /dev/null to replace it",

@@ -12,6 +12,7 @@ trouble.py          reports failures to the operator
 sync_thread.py      syncs the log, off the event loop
 serving/            requests and their replies
 ranges/             the ranges, and what is remembered of requests
+board/              tells clients what they may read themselves
 overlay/            writes that are in no table yet
 wal/                the write-ahead log
 segment/            writes manifests and tables

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from shardstore.errors import Busy, Corruption, InvalidRequest, ScanInvalidated, StorageFailure
-from shardstore.identifiers import client_of_worker
+from shardstore.identifiers import client_of_worker, tag_of_store
 from shardstore.options import WorkerOptions
+from shardstore.seams.boards import Boards
 from shardstore.seams.effects import (
     Effect,
     Event,
@@ -37,6 +38,7 @@ from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Assignments, Lease, Refusal, decode
 from shardstore.wire.topology import OrderMessage, Retire
 from shardstore.wire.wire_format import Header, MalformedMessage, Op, Status, decode_message
+from shardstore.workers.board.worker_board import WorkerBoard
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.maintenance.queue import MaintenanceQueue
 from shardstore.workers.operations import Operations
@@ -74,6 +76,7 @@ class WorkerCore:
         options: WorkerOptions,
         endpoint: str,
         unsent_bytes: Callable[[], int],
+        boards: Boards,
     ) -> None:
         """Recover the log. `unsent_bytes` returns the size of unsent replies. Raises Corruption, StorageFailure."""
         self._filesystem = filesystem
@@ -81,12 +84,15 @@ class WorkerCore:
         self._options = options
         self._unsent_bytes = unsent_bytes
         worker, store, memory = options.worker, options.store, options.memory
+        self._board = WorkerBoard(boards.renew(worker, tag_of_store(store)))
         self._log, known = open_log(filesystem, store, worker, entropy)
         self.recovered = self._log.in_words()
         """A description of the recovered log, for the operator."""
         self._registration = Registration(worker, endpoint, known, self._log.life, self._log.failure)
         self._cache = SegmentCache(memory.cache_bytes)
-        self._holdings = Holdings(filesystem, worker, store, self._cache, self._log.segments, memory.window_bytes)
+        self._holdings = Holdings(
+            filesystem, worker, store, self._cache, self._log.segments, memory.window_bytes, self._board
+        )
         self._ranges, self._changes = self._holdings.ranges, self._holdings.changes
         self._stalls = Stalls()
         self._trouble = Trouble(self._ranges, self._stalls)
@@ -252,6 +258,7 @@ class WorkerCore:
         if self.service is None and (stop := self._begin_service(assignments.segment_next)):
             return [stop]
         self._drop([*left, *assignments.retired])
+        self._holdings.show()
         return self._registration.ready(self._holdings.serving())
 
     def _ordered(self, message: OrderMessage) -> list[Effect]:
@@ -300,6 +307,7 @@ class WorkerCore:
             options.memory.drain_bytes,
             self._entropy,
             self._holdings.open_segment,
+            self._board.slot_of,
         )
         operations = Operations(
             writes,
@@ -323,6 +331,7 @@ class WorkerCore:
         self._stopped = True
         if service is None:
             return [Stop()]
+        self._board.close()
         service.maintenance.close()
         flaw = note_durable(self._filesystem, self._options.store, self._options.worker, service.writes.wal.lsn_durable)
         return [Say(f"where the log ends could not be noted: {flaw}"), Stop()] if flaw else [Stop()]

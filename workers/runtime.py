@@ -13,6 +13,7 @@ from shardstore.memory_plan import MemoryPlan
 from shardstore.options import WorkerOptions
 from shardstore.seams.effects import Core, Effect, ReportReady, Say, StartJob, Stop, StopRequested, SyncWal
 from shardstore.seams.filesystem import Filesystem, Lock
+from shardstore.system.board_files import BoardFiles
 from shardstore.system.event_loop import EventLoop
 from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.system.process import descriptors_for_peers, install_stop_signals, report_ready, report_words, show_life
@@ -40,11 +41,12 @@ def run(options: WorkerOptions) -> Stop:
     lock = _wait_for_lock(filesystem, worker_lock(options.worker))
     _wait_for_lock(filesystem, jobs_lock(options.worker)).release()  # jobs of a predecessor have ended
     transport = SocketTransport()
+    boards = BoardFiles(options.data, options.identity, options.board)
     try:
         endpoint = transport.bind(CLIENTS, options.listen, _terms(options.memory), options.access)
         transport.connect(ROUTER, options.router)
         try:
-            core = WorkerCore(filesystem, SystemEntropy(), options, endpoint, transport.unsent_bytes)
+            core = WorkerCore(filesystem, SystemEntropy(), options, endpoint, transport.unsent_bytes, boards)
             report_words(options.status_fd, core.recovered)
             return _serve(core, filesystem, transport, options, endpoint)
         except (Corruption, StorageFailure) as failure:

@@ -52,6 +52,13 @@ class StoreFinder:
         # a supervisor that is seen to run will start its router again
         return found._replace(missing="") if cluster.process.is_visible and not found.for_good else found
 
+    @property
+    def data_here(self) -> str:
+        """The data directory of the store that welcomed the client, if it was announced on this host; else empty."""
+        cluster = last_announced(self._data) if self._data and self.store else None
+        is_here = cluster and tag_of_store(cluster.store) == self.store and cluster.process.is_on_this_host
+        return self._data if is_here else ""
+
     def learn(self, store: int, url: str, data: str) -> None:
         """Remember the store, and its data directory if the announcement there names this url."""
         self.store = store

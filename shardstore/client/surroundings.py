@@ -6,8 +6,10 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
-from shardstore.client.calls.arguments import checked_flag
+from shardstore.client.calls.arguments import checked_flag, checked_memory
+from shardstore.client.direct.direct_reads import DirectReads
 from shardstore.client.fork_hook import checked_fork
+from shardstore.client.open_reader import open_reader
 from shardstore.client.session.session import Session
 from shardstore.client.store_finder import StoreFinder
 from shardstore.errors import InvalidRequest, Unavailable
@@ -36,18 +38,23 @@ class Surroundings(NamedTuple):
     new_session: Callable[[], Session]
     reopens: bool
     name: str
+    reads: DirectReads
 
 
-def surroundings_of(where: str | os.PathLike[str] | None, direct: bool, fork: str) -> Surroundings:
+def surroundings_of(
+    where: str | os.PathLike[str] | None, direct: bool, fork: str, direct_reads: bool, memory: int | str
+) -> Surroundings:
     """The real surroundings for the arguments of `connect`. Raises InvalidRequest, Unavailable."""
     reopens, direct = checked_fork(fork), checked_flag("direct", direct)
+    reads_itself, memory_bytes = checked_flag("direct_reads", direct_reads) and direct, checked_memory(memory)
     finder = _finder_of(where)
     found = finder.find()
     if not found.url:
         raise Unavailable(found.missing)
     entropy = SystemEntropy()
-    new_session = lambda: Session(finder, entropy, direct, _reachable)  # noqa: E731
-    return Surroundings(_new_transport, SystemClock(), new_session, reopens, finder.name)
+    reads = DirectReads(lambda store: open_reader(finder.data_here, store, memory_bytes) if reads_itself else None)
+    new_session = lambda: Session(finder, entropy, direct, _reachable, reads.follow)  # noqa: E731
+    return Surroundings(_new_transport, SystemClock(), new_session, reopens, finder.name, reads)
 
 
 def _new_transport() -> ClientTransport:

@@ -14,6 +14,9 @@ from shardstore.cluster.socket_place import SocketPlace
 from shardstore.errors import InvalidRequest
 from shardstore.options import SocketAccess
 
+BOARD_PREFIX = "board-"
+"""The names of boards begin with this."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
@@ -39,6 +42,10 @@ class Endpoints:
     def worker(self, worker: int) -> str:
         """Return a worker's endpoint for clients on this host."""
         return f"unix://{self.place.worker(worker) if self.place else f'{self.directory}/worker-{worker}'}"
+
+    def board(self, worker: int) -> str:
+        """Return the path of a worker's board."""
+        return f"{self.directory}/{BOARD_PREFIX}{worker}"
 
     @property
     def access(self) -> SocketAccess | None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from shardstore.cluster.endpoints import Endpoints
+from shardstore.cluster.endpoints import BOARD_PREFIX, Endpoints
 from shardstore.errors import StorageFailure
 from shardstore.identifiers import DirectoryIdentity
 from shardstore.limits import IPC_PATH_BYTES_MAX, WORKERS_MAX
@@ -41,13 +41,13 @@ def make_runtime_directory(store: str, data: DirectoryIdentity) -> str:
 
 
 def remove_runtime_directory(path: str) -> None:
-    """Remove the sockets, then the directory if it is empty. Does nothing if it is not a runtime directory."""
+    """Remove the sockets and boards, then the directory if it is empty. Does nothing to any other directory."""
     directory = Path(path)
     if not directory.name.startswith(PREFIX) or not is_private_directory(path):
         return
     with suppress(OSError):
         for entry in directory.iterdir():
-            if entry.is_socket():
+            if entry.is_socket() or entry.name.startswith(BOARD_PREFIX):
                 entry.unlink(missing_ok=True)
         directory.rmdir()
 

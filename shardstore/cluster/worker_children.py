@@ -108,4 +108,5 @@ class WorkerChildren:
             segments=self._settings.segments,
             access=self._endpoints.access,
             identity=self._directory,
+            board=self._endpoints.board(worker),
         )

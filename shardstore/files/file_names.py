@@ -6,6 +6,7 @@ ENDPOINT                            where the running cluster listens
 router/LOCK, router/ROUTES          the route map
 workers/0003/LOCK                   held by the worker
 workers/0003/JOBS.LOCK              held by its maintenance process
+workers/0003/BOARD                  where the worker's board is
 workers/0003/LOG                    log identity and checkpoint
 workers/0003/wal-<first LSN>.log    write-ahead log, LSN as 16 hex digits
 segments/0000002a/MANIFEST          tables of a segment
@@ -44,6 +45,11 @@ def worker_lock(worker: int) -> str:
 def jobs_lock(worker: int) -> str:
     """Return the path of the lock file of the worker's maintenance process."""
     return f"{worker_directory(worker)}/JOBS.LOCK"
+
+
+def board_place(worker: int) -> str:
+    """Return the path of the file that names the worker's board."""
+    return f"{worker_directory(worker)}/BOARD"
 
 
 def log_document(worker: int) -> str:

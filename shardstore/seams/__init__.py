@@ -3,6 +3,7 @@
 clock.py         time
 entropy.py       random numbers
 filesystem.py    the files of one store
+boards.py        shared memory in which workers say what clients may read themselves
 transport.py     messages between processes
 effects.py       events that a core handles, and effects that it asks for
 """

@@ -1,6 +1,7 @@
 """The real forms of the seams, and most other code that calls the operating system.
 
 posix_filesystem.py   the files of a store
+board_files.py        the boards of workers
 system_clock.py       time
 system_entropy.py     random numbers
 socket_transport.py   messages: all links of a process, served by one epoll

@@ -70,7 +70,7 @@ class PosixFile:
                 buffers = buffers[_BUFFERS_PER_CALL:]
             _write_all(self._descriptor, buffers)
         except OSError as error:
-            raise _failure("append to", self._path, error) from error
+            raise failure_of("append to", self._path, error) from error
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Read up to `length` bytes; fewer only at the end of the file."""
@@ -100,7 +100,7 @@ class PosixFile:
                 os.fdatasync(self._descriptor)
                 names = os.fstat(self._descriptor).st_nlink
             except OSError as error:
-                self._sync_failure = _failure("sync", self._path, error)
+                self._sync_failure = failure_of("sync", self._path, error)
                 raise self._sync_failure from error
             if not names:
                 self._sync_failure = StorageFailure(f"{self._path} was removed while it was written")
@@ -140,9 +140,9 @@ class PosixFilesystem:
         try:
             if expected is None:
                 os.makedirs(root, _DIRECTORY_MODE, exist_ok=True)
+                with suppress(PermissionError):  # a user who may not read the parent has not created the name in it
+                    _sync_and_close(os.open(os.path.join(root, os.pardir), _DIRECTORY))
             self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            with suppress(PermissionError):  # a user who may not read the parent has not created the name in it
-                _sync_and_close(os.open(os.path.join(root, os.pardir), _DIRECTORY))
             found = os.fstat(self._root)
         except OSError as error:
             if expected is not None and isinstance(error, FileNotFoundError):
@@ -248,7 +248,7 @@ class PosixFilesystem:
         try:
             _sync_and_close(descriptor)
         except OSError as error:
-            self._unsyncable[path] = _failure("sync directory", path, error)
+            self._unsyncable[path] = failure_of("sync directory", path, error)
             raise self._unsyncable[path] from error
 
     def lock(self, path: str) -> PosixLock | None:
@@ -262,7 +262,7 @@ class PosixFilesystem:
                 return PosixLock(descriptor)
         except OSError as error:
             os.close(descriptor)
-            raise _failure("lock", path, error) from error
+            raise failure_of("lock", path, error) from error
         os.close(descriptor)
         return None
 
@@ -282,7 +282,7 @@ class PosixFilesystem:
             raise FileNotFoundError(path) from None
         except OSError as error:
             os.close(descriptor)
-            raise _failure(operation, path, error) from error
+            raise failure_of(operation, path, error) from error
         return descriptor
 
     def _open(self, operation: str, path: str, flags: int) -> int:
@@ -362,7 +362,8 @@ def _sync_and_close(descriptor: int) -> None:
         os.close(descriptor)
 
 
-def _failure(operation: str, path: str, error: OSError) -> StorageFailure:
+def failure_of(operation: str, path: str, error: OSError) -> StorageFailure:
+    """Return the error for a call that the operating system refused."""
     what = f"cannot {operation} {path or 'the data directory'}: {error.strerror}"
     if error.errno in _NO_ROOM:
         return DiskFull(f"disk full: {what}")
@@ -372,7 +373,7 @@ def _failure(operation: str, path: str, error: OSError) -> StorageFailure:
 def _unusable(root: str, error: OSError) -> StorageFailure:
     """Return the error for a data directory that cannot be created, or that this user may not use."""
     if error.errno in _NO_ROOM:
-        return _failure("make the data directory", root, error)
+        return failure_of("make the data directory", root, error)
     what = "make" if not os.path.isdir(root) else "use"
     advice = "choose a place that this user may write" if error.errno in _DENIED else "choose another place"
     return StorageFailure(f"cannot {what} the data directory {root}: {error.strerror}; {advice}")
@@ -385,4 +386,4 @@ def _errors_named(operation: str, path: str) -> Iterator[None]:
     except (FileNotFoundError, FileExistsError):
         raise
     except OSError as error:
-        raise _failure(operation, path, error) from error
+        raise failure_of(operation, path, error) from error

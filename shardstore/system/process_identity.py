@@ -27,6 +27,11 @@ class ProcessIdentity:
         return self.boot == _boot() and self.namespace == _namespace()
 
     @property
+    def is_on_this_host(self) -> bool:
+        """Whether the host of this process runs or ran it, since it was booted."""
+        return self.boot == _boot()
+
+    @property
     def has_ended(self) -> bool:
         """Whether it has certainly ended. False if it is in another namespace of process ids, where this is unknown."""
         return self.boot != _boot() or (self.is_visible and _start_of(self.pid) != self.started)

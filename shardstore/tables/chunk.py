@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Protocol
 
-from shardstore.identifiers import Stored
+from shardstore.identifiers import TOMBSTONE, Stored
+from shardstore.wire.columns import positions_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,12 @@ class Chunk:
     keys: Sequence[bytes]
     values: Sequence[Stored]
     exhausted: bool
+
+
+def without_tombstones(found: list[Stored | None]) -> list[bytes | None]:
+    """Return the same list with None for each deleted key."""
+    deque(map(found.__setitem__, positions_of(found, TOMBSTONE), repeat(None)), maxlen=0)
+    return found  # type: ignore[return-value]  # the tombstones are gone
 
 
 class Lookup(Protocol):

@@ -14,7 +14,7 @@ from shardstore.seams.filesystem import Filesystem
 from shardstore.stats_schema import FileLayerStats
 from shardstore.tables.cache import SegmentCache
 from shardstore.tables.cut_keys import cut_keys
-from shardstore.tables.digests import digest_of, digests_of
+from shardstore.tables.digests import Digests, digest_of, digests_of
 from shardstore.tables.empty_layer import EMPTY_LAYER, EmptyLayer
 from shardstore.tables.main import Main
 from shardstore.tables.manifest import Manifest, Parts, read_manifest, share_bytes_of
@@ -58,14 +58,27 @@ class Segment:
         """Return the open table of a record of the manifest. Raises Corruption."""
         return self._tables.table(record)
 
-    def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
-        """Return for each key what the newest layer that has it holds; None if no layer has it. Raises Corruption."""
-        self.keys_asked += len(keys)
+    def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
+        """Return what the newest layer that has the key holds; None if no layer has it. Raises Corruption."""
+        self.keys_asked += 1
+        for layer in self._newest_first():
+            self.layers_asked += 1
+            found = layer.get(key, digest)
+            if found is not None:
+                return found
+        return None
+
+    def get_many(self, keys: Sequence[bytes], digests: Digests | None = None) -> list[Stored | None]:
+        """Return for each key what the newest layer that has it holds; None if no layer has it. Raises Corruption.
+
+        `digests` are those of the keys, if the caller knows them.
+        """
         if len(keys) <= FEW_KEYS:
-            return list(map(self._get, keys))
+            return list(map(self.get, keys, map(digest_of, keys)))
+        self.keys_asked += len(keys)
         found: list[Stored | None] = [None] * len(keys)
         places: Sequence[int] = range(len(keys))
-        digests = digests_of(keys)
+        digests = digests_of(keys) if digests is None else digests
         for layer in self._newest_first():
             self.layers_asked += len(keys)
             values = layer.find(keys, digests)
@@ -154,12 +167,3 @@ class Segment:
         if not tables:
             return EMPTY_LAYER
         return Main(tables) if len(tables) > 1 else tables[0]
-
-    def _get(self, key: bytes) -> Stored | None:
-        digest = digest_of(key)
-        for layer in self._newest_first():
-            self.layers_asked += 1
-            found = layer.get(key, digest)
-            if found is not None:
-                return found
-        return None

@@ -9,5 +9,6 @@ admin_messages.py    the documents of an operator's requests
 load_report.py       a worker's report on the load and size of its ranges
 topology.py          the documents of topology changes: orders and progress
 route_map.py         which segment, worker and epoch own each key
+board_format.py      the shared memory in which a worker says what clients may read themselves
 counters.py          the values that INCREMENT adds to
 """

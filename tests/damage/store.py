@@ -39,6 +39,7 @@ from shardstore.wire.wire_format import Flag, Header, Op, Status, decode_reply
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.jobs.run import run
 from shardstore.workers.refusing_core import RefusingCore
+from tests.simulation.sim_boards import SimBoards
 from tests.simulation.sim_disk import Directory, Inode, SimDisk
 from tests.simulation.sim_entropy import SimEntropy
 from tests.simulation.sim_filesystem import SimFilesystem
@@ -161,7 +162,7 @@ class MemoryStore:
             "", self._store.store, worker, ROUTER, name, Durability.GROUP_SYNC, MEMORY, segments=SEGMENTS
         )
         try:
-            core = WorkerCore(self._filesystem, self._entropy(name), options, name, lambda: 0)
+            core = WorkerCore(self._filesystem, self._entropy(name), options, name, lambda: 0, SimBoards())
             self._begin(name, core)
         except (Corruption, StorageFailure) as failure:
             self._events = deque((to, event) for to, event in self._events if to != name)

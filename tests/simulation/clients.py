@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, TypeAlias
 
-from shardstore.client.calls.calls import Call
+from shardstore.client.calls.calls import Call, Many, Single
+from shardstore.client.direct.ask import ASK
+from shardstore.client.direct.direct_reads import DirectReads
+from shardstore.client.direct.reader import Reader
 from shardstore.client.driver import Driver
 from shardstore.client.session.effects import Resolve, Submit
 from shardstore.client.session.session import Session
 from shardstore.client.session.whereabouts import Found
+from shardstore.limits import MIB
+from shardstore.wire.wire_format import Op
 from tests.simulation.oracle import Violation
 from tests.simulation.processes import Host, Process
 from tests.simulation.sim_entropy import SimEntropy
+from tests.simulation.sim_filesystem import SimFilesystem
 
+MEMORY = MIB
+TABLES = 6
+"""So few tables that clients close some again and again."""
 Answer: TypeAlias = tuple[Any, Exception | None]
 Actor: TypeAlias = Generator[Call | int, Answer, None]
 """Yields a call and receives its result and error, or yields nanoseconds to sleep."""
@@ -47,10 +56,12 @@ class Client(Process):
         finder = SimFinder(find)
         self._waiting: dict[Call, Actor] = {}
         self._resolved: list[Resolve] = []
+        self.filesystem = SimFilesystem(host.disk, self.random)
+        self.reads = DirectReads(lambda store: Reader(self.filesystem, host.boards, store, MEMORY, TABLES))
         self._driver = Driver(
             lambda: self.transport,
             host.clock,
-            lambda: Session(finder, entropy, direct, lambda _endpoint: True),
+            lambda: Session(finder, entropy, direct, lambda _endpoint: True, self.reads.follow),
             self._resolved.append,
         )
         self._driver.start_over()
@@ -85,9 +96,34 @@ class Client(Process):
         if isinstance(step, int):
             self.host.clock.after(step, lambda: self._wake_actor(actor))
         else:
-            self._waiting[step] = actor
-            self._driver.handle([Submit([step])])
-            self.schedule()
+            self._begin(step, actor)
+
+    def _begin(self, call: Call, actor: Actor) -> None:
+        """Read what can be read without a worker, and submit the rest."""
+        if type(call) is Single and call.op is Op.GET and not call.flags:
+            found = self.reads.get(call.key)
+            if found is not ASK:
+                self._end(call, actor, found)
+                return
+        elif type(call) is Many and call.op is Op.GET:
+            left = self.reads.get_many(call)
+            if isinstance(left, list):
+                self._end(call, actor, left)
+                return
+            call = left
+        self._waiting[call] = actor
+        self._driver.handle([Submit([call])])
+        self.schedule()
+
+    def _end(self, call: Call, actor: Actor, value: Any) -> None:
+        """Give an actor the result of a direct read, in a turn of its own."""
+        self._waiting[call] = actor
+        self._resolved.append(Resolve(call, value, None))
+        self.schedule()
+
+    def release(self) -> None:
+        self.reads.close()
+        self.filesystem.kill()
 
     def _wake_actor(self, actor: Actor) -> None:
         if self.alive:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.simulation.sim_boards import SimBoards
 from tests.simulation.sim_clock import SimClock
 from tests.simulation.sim_disk import SimDisk
 from tests.simulation.sim_entropy import stream
@@ -25,6 +26,7 @@ class Host:
     network: SimNetwork
     disk: SimDisk
     trace: Trace
+    boards: SimBoards = field(default_factory=SimBoards)
     stable_ns: dict[int, int] = field(default_factory=dict)
     """The time for each worker before which everything it acknowledged is on stable storage."""
 

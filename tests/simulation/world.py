@@ -242,6 +242,7 @@ class World:
         for process in [*self.servers.values(), *self.clients.values()]:
             process.end("power lost")
         self.host.disk.capacity = None
+        self.host.boards.lose_power()
         self.host.disk.lose_power(self.random.choice(self.swarm.power_losses), self.random)
         self._generation += 1
         self.invariants.note_restart()

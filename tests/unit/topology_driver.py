@@ -44,6 +44,7 @@ from shardstore.wire.wire_format import Flag, Header, Op, Status, decode_header,
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.jobs.run import run
 from shardstore.workers.ranges.owned_range import OwnedRange
+from tests.simulation.sim_boards import SimBoards
 from tests.simulation.sim_disk import PowerLoss, SimDisk
 from tests.simulation.sim_entropy import SimEntropy
 from tests.simulation.sim_filesystem import SimFilesystem
@@ -114,7 +115,7 @@ class TopologyDriver:
         filesystem = SimFilesystem(self.disk, self.rng)
         options = WorkerOptions("data", STORE, number, "router", "listen", self.durability, self._plan)
         entropy = SimEntropy(self.seed, f"worker {self._lives}")
-        core = WorkerCore(filesystem, entropy, options, f"endpoint {number}", lambda: 0)
+        core = WorkerCore(filesystem, entropy, options, f"endpoint {number}", lambda: 0, SimBoards())
         place = WorkerPlace(number, core, b"worker %d, life %d" % (number, self._lives), filesystem)
         self.workers[number] = place
         self._take(place, core.start(self.now_ns))

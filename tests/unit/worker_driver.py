@@ -45,6 +45,7 @@ from shardstore.wire.wire_format import Flag, Header, Op, Status, decode_header,
 from shardstore.workers.core import WorkerCore
 from shardstore.workers.jobs.run import run
 from shardstore.workers.jobs.specs import JobResult
+from tests.simulation.sim_boards import SimBoards
 
 STORE = "5" * 32
 CLIENT = 0xC11E47
@@ -70,6 +71,7 @@ class WorkerDriver:
     stopped: Stop | None = None
     said: list[str] = field(default_factory=list)
     ready: bool = False
+    boards: SimBoards = field(default_factory=SimBoards)
     filesystem: PosixFilesystem | None = None
     unsent: Counter[str] = field(default_factory=Counter)
     """The bytes of replies not yet taken. A separate object, so that the core does not keep the driver alive."""
@@ -79,7 +81,7 @@ class WorkerDriver:
     def __post_init__(self) -> None:
         options = WorkerOptions(str(self.root), STORE, 0, "router", "listen", self.durability, _plan(self.memory))
         self.filesystem = self.filesystem or self._files()
-        self.core = WorkerCore(self.filesystem, SystemEntropy(), options, "endpoint", self.unsent.total)
+        self.core = WorkerCore(self.filesystem, SystemEntropy(), options, "endpoint", self.unsent.total, self.boards)
         self.execute(self.core.start(self.now_ns))
 
     def _files(self) -> PosixFilesystem:

@@ -21,6 +21,7 @@ from shardstore.seams.entropy import Entropy
 from shardstore.tables.manifest import Manifest
 from shardstore.tables.segment import Segment
 from shardstore.wire.wire_format import Flag, Op
+from shardstore.workers.board.range_slot import RangeSlot
 from shardstore.workers.jobs.specs import MaterialiseSpec, segments_of
 from shardstore.workers.maintenance.kinds.barriers import Barrier, Barriers
 from shardstore.workers.maintenance.kinds.compactions import Compactions
@@ -55,6 +56,7 @@ class MaintenanceQueue:
         drain_bytes_max: int,
         entropy: Entropy,
         open_segment: Callable[[Manifest], Segment],
+        slot_of: Callable[[int], RangeSlot | None],
     ) -> None:
         """Start no job yet. `log_first_kept`: LSN from which the log is kept for ranges that could not be opened."""
         self.jobs_finished = 0
@@ -66,7 +68,7 @@ class MaintenanceQueue:
         rest = Rest()
         self.releases = Releases(worker, store, log_id, writes, ranges, log_first_kept)
         self.retirements = Retirements(store)
-        self.materialisations = Materialisations(ranges, open_segment)
+        self.materialisations = Materialisations(ranges, open_segment, slot_of)
         self.compactions = Compactions(store, writes, ranges, self._barriers, self.releases, rest, entropy)
         self._long = JobSlot(self.compactions)
         self.drains = Drains(

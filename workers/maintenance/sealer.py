@@ -23,7 +23,7 @@ class Sealer:
 
     def seal(self, owned: OwnedRange) -> None:
         """Turn the active layer of a range into a run."""
-        owned.overlay.seal(self._writes.lsn_applied)
+        owned.seal(self._writes.lsn_applied)
         if owned.overlay.runs:
             self._drain_slot.worth_a_look = True
 

@@ -12,6 +12,7 @@ from shardstore.tables.empty_layer import EMPTY_LAYER
 from shardstore.tables.manifest import Manifest
 from shardstore.tables.segment import Segment
 from shardstore.tables.table_format import TableRecord
+from shardstore.workers.board.range_slot import RangeSlot
 from shardstore.workers.jobs.figures import JobTotals
 from shardstore.workers.jobs.specs import DrainedTable
 from shardstore.workers.overlay.overlay import Overlay, fill
@@ -40,6 +41,8 @@ class OwnedRange:
     `last_failure` says why the latest job failed; empty if it succeeded. `version_logged` is the version of the
     manifest that the log knew when the range was opened.
 
+    `slot` tells clients on this host what they may read themselves; None if there is no board.
+
     `version_looked_at`: the latest manifest version for which no compaction was due; only reads or rest can still make
     one due. `version_settled`: the latest version for which not even reads or rest can.
     """
@@ -65,6 +68,7 @@ class OwnedRange:
     version_looked_at: int = 0
     version_settled: int = 0
     empty_ranges: EmptyRanges = field(default_factory=EmptyRanges)
+    slot: RangeSlot | None = None
 
     def __post_init__(self) -> None:
         if self.damage is not None:
@@ -77,7 +81,17 @@ class OwnedRange:
 
     def raise_epoch(self, epoch: int) -> None:
         """Raise the epoch to this one, unless it is higher already."""
-        self.epoch = max(self.epoch, epoch)
+        if epoch > self.epoch:
+            self.epoch = epoch
+            if self.slot is not None:
+                self.slot.take_epoch(epoch)
+
+    def show(self, slot: RangeSlot | None) -> None:
+        """Let clients read the files of the range themselves, if it has some. `slot`: the slot of the range."""
+        if slot is not None and self.segment is not None and self.role is ORDINARY and not slot.is_open:
+            self.slot = slot
+            overlay = self.overlay
+            slot.open(self.epoch, self.segment.manifest.version, bool(overlay.active.lsn_first), bool(overlay.runs))
 
     def adopt(self, windows: Sequence[DedupWindow], lsn_durable: int) -> None:
         """Accept writes from now on. `windows`: the dedup windows of the parents."""
@@ -97,6 +111,8 @@ class OwnedRange:
         """Accept no more writes. The log holds no record of the range above this LSN."""
         self.role = role_after(self.role, RoleStep.FENCE)
         self.fence_lsn = lsn
+        if self.slot is not None:
+            self.slot.close()
 
     def finalise(self) -> None:
         """Note that all writes up to the fence are durable and applied."""
@@ -117,7 +133,23 @@ class OwnedRange:
     def replace(self, manifest: Manifest) -> list[str]:
         """Serve this version of the segment, which a job has published. Returns the files that it no longer names."""
         assert self.segment is not None, "a new version of a segment that is not open"
-        return self.segment.replace(manifest)
+        obsolete = self.segment.replace(manifest)
+        if self.slot is not None:
+            self.slot.take_version(manifest.version)
+        return obsolete
+
+    def seal(self, lsn_last: int) -> None:
+        """Make all writes up to `lsn_last` due for a drain."""
+        self.overlay.seal(lsn_last)
+        if self.slot is not None:
+            self.slot.seal()
+
+    def drop_runs(self, lsn_last: int) -> int:
+        """Drop the runs that the tables of the served version hold: all up to this LSN. Returns the bytes freed."""
+        freed_bytes = self.overlay.drop_runs(lsn_last)
+        if self.slot is not None:
+            self.slot.drop(bool(self.overlay.active.lsn_first), bool(self.overlay.runs))
+        return freed_bytes
 
     def note_failure(self, reason: str) -> None:
         """Note why the latest job of the range failed; empty if it succeeded."""
@@ -189,6 +221,8 @@ class OwnedRange:
         Returns by how many bytes the layer has grown.
         """
         self.writes_applied += bool(keys)  # a BAR has no keys, and changes nothing that a scan shows
+        if self.slot is not None:
+            self.slot.note(keys)
         active = self.overlay.writable(lsn)
         if values is None:
             return active.delete(keys, payload_bytes, lsn)

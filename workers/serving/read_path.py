@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import accumulate, repeat
 
-from shardstore.identifiers import TOMBSTONE, Stored
+from shardstore.identifiers import TOMBSTONE
 from shardstore.limits import REPLY_BYTES_AIM
 from shardstore.seams.effects import Send
+from shardstore.tables.chunk import without_tombstones
 from shardstore.wire.columns import encode, positions_of
 from shardstore.wire.wire_format import Flag, Op
 from shardstore.workers.load.meter import LoadMeter
@@ -57,16 +58,10 @@ def _values(owned: OwnedRange, keys: Sequence[bytes], presence: bool) -> list[by
     held_bytes = 0
     while len(values) < len(keys) and held_bytes < REPLY_BYTES_AIM:
         step = KEYS_AT_ONCE if len(keys) <= KEYS_AT_ONCE else max(1, REPLY_BYTES_AIM // owned.value_bytes_mean())
-        found = _absent(owned.get_many(keys[len(values) : len(values) + step]))
+        found = without_tombstones(owned.get_many(keys[len(values) : len(values) + step]))
         values += _presence(found) if presence else found
         held_bytes += 0 if presence else sum(map(len, filter(None, found)))
     return values if held_bytes <= REPLY_BYTES_AIM else cut_to_size(values)
-
-
-def _absent(found: list[Stored | None]) -> list[bytes | None]:
-    """The same list with None for each deleted key."""
-    deque(map(found.__setitem__, positions_of(found, TOMBSTONE), repeat(None)), maxlen=0)
-    return found  # type: ignore[return-value]  # the tombstones are gone
 
 
 def _presence(found: list[bytes | None]) -> list[bytes | None]:

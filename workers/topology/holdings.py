@@ -17,6 +17,7 @@ from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Assignment, Assignments, Refusal
 from shardstore.wire.topology import Relative
 from shardstore.wire.wire_format import Flag, Header, Op, Status
+from shardstore.workers.board.worker_board import WorkerBoard
 from shardstore.workers.load.range_size import RangeSize, size_of
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.owned_range import OwnedRange
@@ -45,15 +46,17 @@ class Holdings:
         cache: SegmentCache,
         versions: Mapping[int, int],
         window_bytes: int,
+        board: WorkerBoard,
     ) -> None:
         self._filesystem = filesystem
         self._store = store
         self._tag = tag_of_store(store)
         self._cache = cache
         self._versions = versions
+        self._board = board
         self.ranges: dict[int, OwnedRange] = {}
         self.windows = WindowShare(window_bytes)
-        self.changes = LocalChanges(worker, store, self.ranges, self._open)
+        self.changes = LocalChanges(worker, store, self.ranges, self._open, board)
 
     def take(self, assignments: Assignments) -> list[int]:
         """Open new ranges, and take over epochs and orders. Returns the segments that are no longer assigned."""
@@ -69,6 +72,13 @@ class Holdings:
             self.changes.take(order)
         assigned = {assignment.segment for assignment in assignments.ranges}
         return sorted(self.ranges.keys() - assigned - self.changes.parents)
+
+    def show(self) -> None:
+        """Let clients read the files of all ranges themselves, but for the parents of changes."""
+        parents = self.changes.parents
+        for segment, owned in self.ranges.items():
+            if segment not in parents:
+                owned.show(self._board.slot_of(segment))
 
     def lost(self, segments: Iterable[int]) -> int | None:
         """The first of these segments that is not fenced here; None if all are."""
@@ -138,6 +148,7 @@ class Holdings:
             assert owned.segment_id == segment, f"segment {owned.segment_id} is found as {segment}"
             owned.check_invariants()
         self.changes.check_invariants()
+        self._board.check_invariants()
 
     def _former_of(self, asker: Asker, frames: Sequence[bytes]) -> OwnedRange | None:
         """The fenced parent that a request is for, if it is a read for a child or goes on with a scan; else None."""

@@ -22,6 +22,7 @@ from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import encode
 from shardstore.wire.topology import Change, Order, Progress, Relative
 from shardstore.wire.wire_format import Header, Op
+from shardstore.workers.board.worker_board import WorkerBoard
 from shardstore.workers.jobs.specs import MaterialiseSpec
 from shardstore.workers.maintenance.queue import MaintenanceQueue
 from shardstore.workers.ranges.dedup import DedupWindow
@@ -46,11 +47,14 @@ class LocalChanges:
     order, and the dedup window of an adopted child is kept for its files; `former` are final, and not in `ranges`.
     """
 
-    def __init__(self, worker: int, store: str, ranges: dict[int, OwnedRange], open_range: OpenRange) -> None:
+    def __init__(
+        self, worker: int, store: str, ranges: dict[int, OwnedRange], open_range: OpenRange, board: WorkerBoard
+    ) -> None:
         self._worker = worker
         self._store = store
         self._ranges = ranges
         self._open_range = open_range
+        self._board = board
         self._orders: dict[int, Order] = {}
         self._reported: dict[int, Progress] = {}
         self._carried: dict[int, DedupWindow] = {}
@@ -147,6 +151,7 @@ class LocalChanges:
                 continue
             retired.append(segment)
             self._retired.append(segment)
+            self._board.free(segment)
             if owned is not None:
                 del self._ranges[segment]
                 if scanned(owned):

@@ -58,7 +58,7 @@ class AsyncClient(AsyncLifetime):
             Corruption, StorageFailure: The files of the range are damaged, or cannot be read.
             Closed: The client was closed.
         """
-        value: bytes | None = await self._calls.one(operations.get(key, timeout))
+        value: bytes | None = await self._calls.get(key, timeout)
         return default if value is None else value
 
     async def contains(self, key: bytes, *, timeout: float | None = None) -> bool:
@@ -74,7 +74,7 @@ class AsyncClient(AsyncLifetime):
         Raises:
             The errors of `get`.
         """
-        return await self._calls.one(operations.contains(key, timeout)) is not None
+        return await self._calls.contains(key, timeout)
 
     async def put(self, key: bytes, value: bytes, *, timeout: float | None = None, on_busy: str = WAIT) -> None:
         """Set the value of a key. Once this returns, every client sees the value.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any
 
 from shardstore.client.aio.client import AsyncClient
 from shardstore.client.fork_hook import REOPEN
-from shardstore.client.surroundings import surroundings_of
+from shardstore.client.surroundings import Surroundings, surroundings_of
 
 
 def connect_async(
@@ -18,6 +18,8 @@ def connect_async(
     *,
     timeout: float | None = None,
     fork: str = REOPEN,
+    direct_reads: bool = True,
+    memory: int | str = "64MiB",
 ) -> Connecting:
     """Connect to a cluster on this host, found by its data directory or its url.
 
@@ -29,6 +31,9 @@ def connect_async(
         direct: Talk to workers directly where their sockets can be reached; False: only through the router.
         timeout: Seconds; None is 30.
         fork: What the client does in the child of a fork: connect anew ("reopen"), or raise Closed ("refuse").
+        direct_reads: Read keys from the files of the store where that is possible; False: always ask a worker. See
+            docs/architecture/direct_reads.md.
+        memory: For the indexes of these files: a number of bytes, or text like "64MiB".
 
     Returns:
         An awaitable: `await` gives an AsyncClient for the running event loop, `async with` one that it closes.
@@ -37,13 +42,11 @@ def connect_async(
         InvalidRequest: An argument is not allowed, or `where` and both variables are missing.
         Unavailable: No router answered: within `timeout`, or within 2 seconds if nobody listens.
     """
-    return Connecting(_connected(where, direct, timeout, fork))
+    return Connecting(_connected(timeout, lambda: surroundings_of(where, direct, fork, direct_reads, memory)))
 
 
-async def _connected(
-    where: str | os.PathLike[str] | None, direct: bool, timeout: float | None, fork: str
-) -> AsyncClient:
-    client = AsyncClient(surroundings_of(where, direct, fork))
+async def _connected(timeout: float | None, surroundings: Callable[[], Surroundings]) -> AsyncClient:
+    client = AsyncClient(surroundings())
     try:
         await client._open(timeout)
     except BaseException:

@@ -20,7 +20,8 @@ class AsyncLifetime:
         if not isinstance(surroundings, Surroundings):
             raise InvalidRequest("a client is made by shardstore.connect_async(...)")
         self._pump = LoopPump(surroundings)
-        self._calls = AsyncCallRunner(self._pump)
+        self._reads = surroundings.reads
+        self._calls = AsyncCallRunner(self._pump, surroundings.reads)
 
     def __repr__(self) -> str:
         return f"<shardstore.AsyncClient of {self._pump.name!r}{', closed' if self._pump.ended else ''}>"
@@ -37,6 +38,7 @@ class AsyncLifetime:
         Calls that wait in other tasks raise Closed. A write among them may have been applied.
         """
         self._pump.close()
+        self._reads.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from shardstore.client.calls.calls import Call
+from shardstore.client.calls.calls import Call, is_write
 from shardstore.client.driver import Driver
 from shardstore.client.fork_hook import refusal, watch
 from shardstore.client.session.effects import Abandon, Await, Resolve, Submit
@@ -51,6 +51,7 @@ class LoopPump:
         self._submitted: list[Call] = []
         self._abandoned: deque[Call] = deque()
         self._futures: dict[Call, _ReplyFuture] = {}
+        self._left: set[Call] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._turn_is_due = False
         self._ended = ""
@@ -74,6 +75,16 @@ class LoopPump:
         return self._ended
 
     @property
+    def may_read(self) -> bool:
+        """Whether a read may go past the session: in the pump's loop, and after every write whose caller was cancelled.
+
+        A write whose task was cancelled goes on if it may have been applied.
+        """
+        if self._left:
+            self._left = {call for call in self._left if not call.settled}
+        return not self._ended and not self._left and not self._abandoned
+
+    @property
     def _transport(self) -> ClientTransport | None:
         return self._driver.transport
 
@@ -86,6 +97,13 @@ class LoopPump:
         self._futures[call] = self._future_of(call, self._loop_of_this_call())
         self._submitted.append(call)
         self._turn_soon()
+        return call
+
+    def ended_with(self, call: Call, value: Any) -> Call:
+        """Take a call that was done without the session. Raises Closed, InvalidRequest."""
+        future = self._futures[call] = self._future_of(call, self._loop_of_this_call())
+        future.set_result(value)
+        call.settled = True
         return call
 
     def tell(self, call: Call) -> None:
@@ -132,6 +150,7 @@ class LoopPump:
         if self._driver.torn:
             call.settled = True  # no session is to send it any more
         elif not call.settled and not self._ended:
+            self._note_left(call)
             self._abandoned.append(call)
             self._turn_soon()
         if future.done() and not future.cancelled():
@@ -161,6 +180,7 @@ class LoopPump:
         self._submitted.clear()
         self._abandoned.clear()
         self._futures.clear()
+        self._left.clear()
         if self._release is not None:
             self._release.detach()
         self._driver.drop()
@@ -176,7 +196,12 @@ class LoopPump:
     def leave(self, call: Call) -> None:
         """Note that the task of this call is cancelled, before it knows: later calls come after this one."""
         if not self._driver.torn and not self._ended:
+            self._note_left(call)
             self._abandoned.append(call)
+
+    def _note_left(self, call: Call) -> None:
+        if is_write(call) and not call.settled:
+            self._left.add(call)
 
     def _loop_of_this_call(self) -> AbstractEventLoop:
         """The loop in which this call is made, which must be that of the pump. Raises Closed, InvalidRequest."""
@@ -241,6 +266,7 @@ class LoopPump:
 
     def _start_over(self) -> bool:
         """Replace the session of a torn driver. If that is impossible now, the submitted calls raise Unavailable."""
+        self._left.clear()
         while self._abandoned:
             self._abandoned.popleft().settled = True
         before = self._transport

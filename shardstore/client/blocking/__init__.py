@@ -6,5 +6,6 @@ lifetime.py      how a client is made, opened and closed
 admin.py         `Client.admin`
 scan.py          what `Client.scan` returns
 call_runner.py   runs the calls of a method, several at once
+locked_reads.py  direct reads, for one thread at a time
 pump.py          lets many threads share one session
 """

@@ -6,19 +6,35 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from shardstore.client.blocking.locked_reads import LockedReads
 from shardstore.client.blocking.pump import Pump, Ticket
 from shardstore.client.calls import operations
-from shardstore.client.calls.calls import Call, is_write
+from shardstore.client.calls.arguments import checked_timeout_ns
+from shardstore.client.calls.calls import Call, Many, is_write
 from shardstore.client.calls.operations import CALLS_OUTSTANDING
+from shardstore.client.direct.ask import ASK, Ask
 from shardstore.client.session import endings
 from shardstore.errors import Busy, OutcomeUnknown, ShardstoreError, Unavailable
+from shardstore.wire.wire_format import Op
 
 
 class CallRunner:
     """Submits calls to the session behind a pump, and waits for them."""
 
-    def __init__(self, pump: Pump) -> None:
+    def __init__(self, pump: Pump, reads: LockedReads) -> None:
         self._pump = pump
+        self._reads = reads
+
+    def get(self, key: Any, timeout: float | None) -> bytes | None:
+        """Return the value of a key: from the files of its range if possible, else from a worker."""
+        found = self._read(key, timeout)
+        value: bytes | None = self.one(operations.get(key, timeout)) if found is ASK else found
+        return value
+
+    def contains(self, key: Any, timeout: float | None) -> bool:
+        """Return whether a key has a value, as `get`."""
+        found = self._read(key, timeout)
+        return (self.one(operations.contains(key, timeout)) if found is ASK else found) is not None
 
     def one(self, call: Any) -> Any:
         """Run a call. Returns its value, or raises its error."""
@@ -30,8 +46,7 @@ class CallRunner:
         done = 0
         try:
             for call in calls:
-                under_way.append(self._pump.submit(call))
-                self._pump.send()
+                under_way.append(self._begun(call))
                 if len(under_way) >= CALLS_OUTSTANDING:
                     yield self._wait_among(under_way, done)
                     done += 1
@@ -44,6 +59,22 @@ class CallRunner:
         finally:
             for ticket in under_way:
                 self._pump.abandon(ticket)
+
+    def _read(self, key: Any, timeout: float | None) -> bytes | Ask | None:
+        if timeout is not None:
+            checked_timeout_ns(timeout)
+        return self._reads.get(key) if self._pump.may_read else ASK
+
+    def _begun(self, call: Call) -> Ticket:
+        """Begin a call. A read of many keys asks workers only for those that cannot be read from files."""
+        if type(call) is Many and call.op is Op.GET and self._pump.may_read:
+            left = self._reads.get_many(call)
+            if isinstance(left, list):
+                return self._pump.ended_with(call, left)
+            call = left
+        ticket = self._pump.submit(call)
+        self._pump.send()
+        return ticket
 
     def _wait_among(self, under_way: deque[Ticket], done: int) -> Any:
         """The value of the first call. If it is a write and fails, waits for the others: the error covers them all."""

@@ -68,7 +68,7 @@ class Client(Lifetime):
             Corruption, StorageFailure: The files of the range are damaged, or cannot be read.
             Closed: The client was closed.
         """
-        value: bytes | None = self._calls.one(operations.get(key, timeout))
+        value: bytes | None = self._calls.get(key, timeout)
         return default if value is None else value
 
     def contains(self, key: bytes, *, timeout: float | None = None) -> bool:
@@ -84,7 +84,7 @@ class Client(Lifetime):
         Raises:
             The errors of `get`.
         """
-        return self._calls.one(operations.contains(key, timeout)) is not None
+        return self._calls.contains(key, timeout)
 
     def put(self, key: bytes, value: bytes, *, timeout: float | None = None, on_busy: str = WAIT) -> None:
         """Set the value of a key. Once this returns, every client sees the value.

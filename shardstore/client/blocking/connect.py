@@ -15,6 +15,8 @@ def connect(
     *,
     timeout: float | None = None,
     fork: str = REOPEN,
+    direct_reads: bool = True,
+    memory: int | str = "64MiB",
 ) -> Client:
     """Connect to a cluster on this host, found by its data directory or its url.
 
@@ -24,6 +26,9 @@ def connect(
         direct: Talk to workers directly where their sockets can be reached; False: only through the router.
         timeout: Seconds; None is 30.
         fork: What the client does in the child of a fork: connect anew ("reopen"), or raise Closed ("refuse").
+        direct_reads: Read keys from the files of the store where that is possible; False: always ask a worker. See
+            docs/architecture/direct_reads.md.
+        memory: For the indexes of these files: a number of bytes, or text like "64MiB".
 
     Returns:
         A client. Close it, by hand or with `with`.
@@ -32,7 +37,7 @@ def connect(
         InvalidRequest: An argument is not allowed, or `where` and both variables are missing.
         Unavailable: No router answered: within `timeout`, or within 2 seconds if nobody listens.
     """
-    client = Client(surroundings_of(where, direct, fork))
+    client = Client(surroundings_of(where, direct, fork, direct_reads, memory))
     try:
         client._open(timeout)
     except BaseException:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 from shardstore.client.blocking.call_runner import CallRunner
+from shardstore.client.blocking.locked_reads import LockedReads
 from shardstore.client.blocking.pump import Pump
 from shardstore.client.calls.arguments import checked_timeout_ns
 from shardstore.client.calls.calls import Open
@@ -20,7 +21,8 @@ class Lifetime:
         if not isinstance(surroundings, Surroundings):
             raise InvalidRequest("a client is made by shardstore.connect(...)")
         self._pump = Pump(surroundings)
-        self._calls = CallRunner(self._pump)
+        self._reads = LockedReads(surroundings.reads)
+        self._calls = CallRunner(self._pump, self._reads)
 
     def __repr__(self) -> str:
         return f"<shardstore.Client of {self._pump.name!r}{', closed' if self._pump.ended else ''}>"
@@ -36,6 +38,7 @@ class Lifetime:
         Calls that wait in other threads raise Closed. A write among them may have been applied.
         """
         self._pump.close()
+        self._reads.close()
 
     def __enter__(self) -> Self:
         return self

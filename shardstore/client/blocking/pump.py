@@ -17,7 +17,7 @@ from collections import deque
 from contextlib import suppress
 from typing import Any
 
-from shardstore.client.calls.calls import Call
+from shardstore.client.calls.calls import Call, is_write
 from shardstore.client.driver import Driver
 from shardstore.client.fork_hook import refusal, watch
 from shardstore.client.session.effects import Abandon, Await, Resolve, SessionEvent, Submit
@@ -72,6 +72,7 @@ class Pump:
         self._ended = ""
         self._is_open = True
         self._inner: Pump | None = None
+        self._left: set[Call] = set()
         self.life = 0
         self._driver = self._new_driver()
         self._driver.start_over()
@@ -88,6 +89,13 @@ class Pump:
         return self._ended
 
     @property
+    def may_read(self) -> bool:
+        """Whether a read may go past the session: not while a write is under way for which nobody waits any more."""
+        if self._left:
+            self._left.difference_update([call for call in list(self._left) if call.settled])
+        return not self._ended and not self._left and (self._inner is None or self._inner.may_read)
+
+    @property
     def _transport(self) -> ClientTransport | None:
         return self._driver.transport
 
@@ -98,6 +106,12 @@ class Pump:
         if self._is_in_the_middle():
             return self._inner_pump().submit(call)
         return self._take(call)
+
+    def ended_with(self, call: Call, value: Any) -> Ticket:
+        """Return the ticket of a call that was done without the session."""
+        ticket = Ticket(call, self)
+        ticket.settle(value, None)
+        return ticket
 
     def send(self) -> None:
         """Send what was submitted and handle what was received, unless a leader does so. Raises Closed."""
@@ -160,6 +174,8 @@ class Pump:
         if not ticket.settled:
             ticket.settled = True
             self._tickets.pop(ticket.call, None)
+            if is_write(ticket.call):
+                self._left.add(ticket.call)
             self._tell_session(Abandon(ticket.call))
 
     def close(self) -> None:
@@ -187,6 +203,7 @@ class Pump:
         self._events.clear()
         self._parked.clear()
         self._parked_threads.clear()
+        self._left.clear()
         self._inner = None
         self.life += 1
         if not self._is_open:
@@ -330,6 +347,7 @@ class Pump:
     def _start_over(self) -> None:
         """Replace the session of a torn driver. The calls that it knew end with an error. Raises Unavailable."""
         unsent = list(self._submitted)
+        self._left.clear()
         for _ in range(len(self._events)):
             event = self._events.popleft()
             if event.call in unsent:

@@ -21,6 +21,7 @@ from shardstore.limits import (
     SECOND_NS,
     VALUE_BYTES_MAX,
 )
+from shardstore.options import parse_size
 from shardstore.wire.counters import COUNTER_MAX, COUNTER_MIN, is_within
 
 _BYTES_LIKE = (bytes, bytearray, memoryview)
@@ -61,6 +62,14 @@ def checked_flag(name: str, flag: Any) -> bool:
     if type(flag) is not bool:
         raise InvalidRequest(f"{name} is True or False, not {flag!r:.60}")
     return flag
+
+
+def checked_memory(memory: Any) -> int:
+    """A size in bytes, given as a number or as text. Raises InvalidRequest."""
+    size = parse_size(memory)
+    if size < 0:
+        raise InvalidRequest(f"memory is a number of bytes, not {memory!r:.60}")
+    return size
 
 
 def checked_bound(name: str, bound: Any) -> bytes:

@@ -78,22 +78,38 @@ class Piece(NamedTuple):
 
 def cut_by_range(keys: Items, values: Items | None, boundaries: Boundaries) -> list[tuple[int, Piece]]:
     """The pieces of a batch, each with the number of its route, in key order."""
-    entries = len(keys.items)
-    owners = _owners(keys, boundaries)
-    first = int(owners[0]) if len(owners) else 0
-    if not len(owners) or (owners == first).all():
+    grouped = _grouped(keys, boundaries)
+    if isinstance(grouped, int):
         key_column, value_column = _whole(keys), _whole(values) if values else None
-        return [(first, _piece(entries, key_column, value_column, None))]
-    order = np.argsort(owners, kind="stable")
-    owners = owners[order]
-    cuts = [0, *(np.flatnonzero(owners[1:] != owners[:-1]) + 1).tolist(), entries]
-    spans = list(pairwise(cuts))
+        return [(grouped, _piece(len(keys.items), key_column, value_column, None))]
+    owners, order, spans = grouped
     key_columns = _sorted_columns(keys, order, spans)
     value_columns = _sorted_columns(values, order, spans) if values else repeat(None)
     return [
         (int(owners[begin]), _piece(end - begin, key_column, value_column, order[begin:end]))
         for (begin, end), key_column, value_column in zip(spans, key_columns, value_columns, strict=False)
     ]
+
+
+def group_by_range(keys: Items, boundaries: Boundaries) -> list[tuple[int, Positions | None]]:
+    """The number of each route that owns some of the keys, and their positions; None if it owns all of them."""
+    grouped = _grouped(keys, boundaries)
+    if isinstance(grouped, int):
+        return [(grouped, None)]
+    owners, order, spans = grouped
+    return [(int(owners[begin]), order[begin:end]) for begin, end in spans]
+
+
+def _grouped(keys: Items, boundaries: Boundaries) -> int | tuple[Owners, Positions, list[tuple[int, int]]]:
+    """The number of the only route; for several, the numbers and positions in key order, and the span of each route."""
+    owners = _owners(keys, boundaries)
+    first = int(owners[0]) if len(owners) else 0
+    if not len(owners) or (owners == first).all():
+        return first
+    order = np.argsort(owners, kind="stable")
+    owners = owners[order]
+    cuts = [0, *(np.flatnonzero(owners[1:] != owners[:-1]) + 1).tolist(), len(keys.items)]
+    return owners, order, list(pairwise(cuts))
 
 
 def _owners(keys: Items, boundaries: Boundaries) -> Owners:

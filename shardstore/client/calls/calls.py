@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from shardstore.client.calls.arguments import Items
 from shardstore.client.calls.batch_pieces import Positions
+from shardstore.client.calls.some_read import SomeRead
 from shardstore.key_range import KeyRange
 from shardstore.lazy_numpy import np
 from shardstore.options import ScanMode
@@ -84,7 +85,7 @@ class Many(Call):
     """One operation on many keys. GET settles with the list of values, None for a key without one.
 
     `parts`: the number of parts into which it was cut. `applied`: of a write, the sequence and segment of each part
-    that is answered.
+    that is answered. `rest_of`: the keys are those of a larger batch that were not read before.
     """
 
     op: Op
@@ -92,6 +93,7 @@ class Many(Call):
     values: Items | None = None
     results: Any = field(default=None, init=False)
     parts: int = field(default=1, init=False)
+    rest_of: SomeRead | None = field(default=None, init=False)
     applied: list[tuple[int, int]] = field(default_factory=list, init=False)
 
     def add_parts(self, more: int) -> None:
@@ -113,11 +115,11 @@ class Many(Call):
         return np.arange(len(self.keys.items))
 
     def settled_with(self, last: Any) -> list[bytes | None] | None:
-        """The values in the order of the keys; None for a write."""
-        if self.results is None or isinstance(self.results, list):
-            return self.results
-        values: list[bytes | None] = self.results.tolist()
-        return values
+        """The values in the order of the keys, with those that were read before; None for a write."""
+        values: list[bytes | None] | None = self.results
+        if values is not None and not isinstance(values, list):
+            values = self.results.tolist()
+        return values if values is None or self.rest_of is None else self.rest_of.with_rest(values)
 
 
 class Owner(NamedTuple):

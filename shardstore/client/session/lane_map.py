@@ -36,6 +36,11 @@ class LaneMap:
         self.router_lane = Lane(0, EVERYTHING, None, Channel(ROUTER))
 
     @property
+    def routes(self) -> RouteMap | None:
+        """The route map; None until the first routes come."""
+        return self._map
+
+    @property
     def known(self) -> bool:
         """Whether routes have come."""
         return self._map is not None

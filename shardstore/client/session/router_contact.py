@@ -61,6 +61,8 @@ class RouterContact:
         self.url = ""
         self.due_tick = 0
         self.client = 0
+        self.store = ""
+        """The identity of the store; empty until a router has welcomed the client."""
 
     def start(self, now_ns: int) -> list[Connect | Send]:
         """Begin: return the effects of saying hello to the router."""
@@ -156,7 +158,7 @@ class RouterContact:
         if not welcome.client:
             raise MalformedMessage("a client id is not 0")
         self._finder.learn(tag_of_store(welcome.store), self.url, welcome.data)
-        self.client = welcome.client
+        self.client, self.store = welcome.client, welcome.store
         self._sender.store = self._finder.store
         self._timers.clear(self)
         return messages.decode(Routes, welcome.routes)

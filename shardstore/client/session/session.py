@@ -12,8 +12,9 @@ Unavailable. A write that is sent again keeps its id, and its segment remembers 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
+from shardstore.client.calls.batch_pieces import Boundaries
 from shardstore.client.calls.calls import Call, EndScan, GetStats, ScanPage, Single, is_write
 from shardstore.client.session import endings, replies
 from shardstore.client.session.collector import Collector
@@ -34,6 +35,7 @@ from shardstore.seams.effects import Received, SendFailed, Tick
 from shardstore.seams.entropy import Entropy
 from shardstore.wire.columns import InvalidColumn
 from shardstore.wire.messages import Routes, decode
+from shardstore.wire.route_map import RouteMap
 from shardstore.wire.wire_format import (
     WRITES,
     Flag,
@@ -49,6 +51,8 @@ _OK = int(Status.OK)
 _GET = int(Op.GET)
 _OF_ROUTER = frozenset((Op.ROUTES, Op.HELLO))
 _OWNER_LOST = "the worker that answered for the range when the scan came there no longer owns it"
+FollowRoutes: TypeAlias = Callable[[str, RouteMap, Boundaries], None]
+"""Is told the identity of the store and the routes, whenever newer ones came."""
 HELD_NS = DEADLINE_MS_MAX * MILLISECOND_NS
 """The timeout of a held call until somebody waits for it."""
 
@@ -56,13 +60,16 @@ HELD_NS = DEADLINE_MS_MAX * MILLISECOND_NS
 class Session:
     """One client's side of the protocol. Counts replies that come too `late`, and `malformed` ones."""
 
-    def __init__(self, finder: Finder, entropy: Entropy, direct: bool, reachable: Callable[[str], bool]) -> None:
+    def __init__(
+        self, finder: Finder, entropy: Entropy, direct: bool, reachable: Callable[[str], bool], follow: FollowRoutes
+    ) -> None:
         self._timers = Timers()
         self._lane_map = LaneMap(direct, reachable)
         self._sender = Sender(self._timers, entropy)
         self._succession = Succession(self._lane_map, self._sender, self._settle)
         self._collector = Collector(self._settle, self._submit, self._succession)
         self._contact = RouterContact(finder, self._timers, self._sender, self._fail, self._send_again)
+        self._follow = follow
         self._effects: list[SessionEffect] = []
         self._now_ns = 0
         self.late = 0
@@ -327,6 +334,8 @@ class Session:
             lost = request.is_under_way and self._lane_map.is_superseded(request.route) and not request.waits_for_room()
             if lost or request.was_sent_over(dropped):
                 self._send_again(request)
+        if (route_map := self._lane_map.routes) is not None:
+            self._follow(self._contact.store, route_map, self._lane_map.boundaries)
         for call in self._contact.take_waiting():
             self._route(call)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
@@ -78,7 +78,10 @@ class Driven:
         clock = HandClock()
         self.transport = ListedTransport(clock)
         self.resolved: list[Resolve] = []
-        new_session: Callable[[], Session] = lambda: Session(FakeFinder(), NoJitter(), True, lambda endpoint: True)  # noqa: E731
+
+        def new_session() -> Session:
+            return Session(FakeFinder(), NoJitter(), True, lambda endpoint: True, lambda *_: None)
+
         self.driver = Driver(lambda: cast(ClientTransport, self.transport), clock, new_session, self.resolved.append)
         self.driver.start_over()
 

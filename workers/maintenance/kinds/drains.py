@@ -105,5 +105,5 @@ class Drains(JobKind[DrainSpec, DrainResult]):
         self._releases.replace(owned, manifest)
         owned.note_drained(tables)
         lsn = manifest.checkpoint_of(self._log_id)
-        self._writes.note_drained(owned.overlay.drop_runs(lsn))
+        self._writes.note_drained(owned.drop_runs(lsn))
         return self.reply_to_reached(owned, lsn)

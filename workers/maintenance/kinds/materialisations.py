@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from shardstore.seams.effects import Effect
 from shardstore.tables.manifest import Manifest
 from shardstore.tables.segment import Segment
+from shardstore.workers.board.range_slot import RangeSlot
 from shardstore.workers.jobs.specs import MaterialiseResult, MaterialiseSpec
 from shardstore.workers.maintenance.kinds.job_kind import JobKind
 from shardstore.workers.ranges.owned_range import OwnedRange
@@ -15,9 +16,15 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 class Materialisations(JobKind[MaterialiseSpec, MaterialiseResult]):
     """One job for each child, in the order in which they were added. A child whose job failed moves to the end."""
 
-    def __init__(self, ranges: Mapping[int, OwnedRange], open_segment: Callable[[Manifest], Segment]) -> None:
+    def __init__(
+        self,
+        ranges: Mapping[int, OwnedRange],
+        open_segment: Callable[[Manifest], Segment],
+        slot_of: Callable[[int], RangeSlot | None],
+    ) -> None:
         self._ranges = ranges
         self._open_segment = open_segment
+        self._slot_of = slot_of
         self._wanted: dict[int, MaterialiseSpec] = {}
 
     def __contains__(self, segment: int) -> bool:
@@ -36,7 +43,9 @@ class Materialisations(JobKind[MaterialiseSpec, MaterialiseResult]):
         """Read the child from its own files from now on."""
         manifest = result.manifest
         del self._wanted[manifest.segment]
-        self._ranges[manifest.segment].materialise(self._open_segment(manifest))
+        child = self._ranges[manifest.segment]
+        child.materialise(self._open_segment(manifest))
+        child.show(self._slot_of(manifest.segment))
         return []
 
     def failed(self, spec: MaterialiseSpec, duration_ns: int) -> list[Effect]:

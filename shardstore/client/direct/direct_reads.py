@@ -1,0 +1,90 @@
+"""What a client asks before it asks a worker. The reader behind it is made when it is first worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from shardstore.client.calls.arguments import checked_keys
+from shardstore.client.calls.batch_pieces import Boundaries
+from shardstore.client.calls.calls import Many
+from shardstore.client.direct.ask import ASK, Ask
+from shardstore.limits import KEY_BYTES_MAX
+from shardstore.wire.route_map import RouteMap
+
+if TYPE_CHECKING:
+    from shardstore.client.direct.reader import Reader
+
+FIRST_READS = 16
+"""So many single reads go to workers first: a program that reads a few keys need not load numpy."""
+
+
+class DirectReads:
+    """The direct reads of one client. For one thread at a time, but for `follow`.
+
+    `open_reader` makes the reader of the store with this identity; it returns None if this client cannot have one.
+    `direct` counts keys that were read from files, `asked` those for which a worker had to be asked.
+    """
+
+    def __init__(self, open_reader: Callable[[str], Reader | None]) -> None:
+        self._open_reader = open_reader
+        self._reader: Reader | None = None
+        self._followed: tuple[str, RouteMap, Boundaries] | None = None
+        self._refused: tuple[str, RouteMap, Boundaries] | None = None
+        self.direct = 0
+        self.asked = 0
+
+    def follow(self, store: str, routes: RouteMap, boundaries: Boundaries) -> None:
+        """Read by these routes from now on. Any thread may call this."""
+        self._followed = store, routes, boundaries
+
+    def get(self, key: Any) -> bytes | Ask | None:
+        """Return the value of a key, None if it has none, or ASK: also for a key that is not allowed."""
+        followed = self._followed
+        if followed is None or type(key) is not bytes or not 0 < len(key) <= KEY_BYTES_MAX:
+            return ASK
+        reader = self._reader
+        if reader is None or reader.store != followed[0]:
+            reader = self._made(followed) if self.asked >= FIRST_READS else None
+        found = reader.get(key, followed[1]) if reader is not None else ASK
+        if found is ASK:
+            self.asked += 1
+        else:
+            self.direct += 1
+        return found
+
+    def get_many(self, call: Many) -> Many | list[bytes | None]:
+        """Return the values of all keys of a call, or the call that is left: that for the keys that cannot be read."""
+        followed = self._followed
+        if followed is None:
+            return call
+        reader = self._reader
+        if reader is None or reader.store != followed[0]:
+            reader = self._made(followed)
+        found = reader.get_many(call.keys, *followed[1:]) if reader is not None else None
+        read = int(found.read.sum()) if found is not None else 0
+        self.direct += read
+        self.asked += len(call.keys.items) - read
+        if found is None or not read:
+            return call
+        if read == len(call.keys.items):
+            return found.values
+        rest = Many(call.timeout_ns, call.op, checked_keys(found.rest(call.keys.items)))
+        rest.rest_of = found
+        return rest
+
+    def begin_anew(self) -> None:
+        """Drop the reader: a read was interrupted, and may have left it in the middle of a step."""
+        self._reader = None
+
+    def close(self) -> None:
+        """Let go of all files."""
+        self._followed = self._reader = None
+
+    def _made(self, followed: tuple[str, RouteMap, Boundaries]) -> Reader | None:
+        """Make the reader, unless that failed since the latest routes came."""
+        self._reader = None
+        if self._refused is not followed:
+            self._reader = self._open_reader(followed[0])
+            self._refused = None if self._reader is not None else followed
+        return self._reader

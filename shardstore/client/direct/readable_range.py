@@ -1,0 +1,103 @@
+"""Reads one range from its tables, in the four steps of wire/board_format.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import compress
+from typing import NamedTuple
+
+import numpy as np
+
+from shardstore.client.direct.ask import ASK, Ask
+from shardstore.client.direct.open_files import OpenFiles
+from shardstore.identifiers import Stored
+from shardstore.seams.boards import OpenBoard
+from shardstore.tables.bloom import Mask
+from shardstore.tables.digests import Digests
+from shardstore.wire.board_format import ANY_KEY, FILTER_BYTES, FILTER_MASK, FIRST_FILTER, SERVING, SLOT_WORDS
+from shardstore.wire.route_map import Route
+
+TRIES = 2
+"""How often a read is tried, as the slot may change meanwhile."""
+
+
+class _Slot(NamedTuple):
+    """A slot as it was when it was loaded, word by word."""
+
+    sequence: int
+    segment: int
+    epoch: int
+    state: int
+    version: int
+    active: int
+    sealed: int
+    unused: int
+
+
+class ReadableRange:
+    """A range as its route names it. `at` is the number of the first word of its slot on the board."""
+
+    def __init__(self, route: Route, board: OpenBoard, at: int, files: OpenFiles) -> None:
+        self.route = route
+        self.board = board
+        self._words, self._filters = board.memory
+        self._at = at
+        self._files = files
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the files that are open may not be those of the range any more."""
+        slot = self._slot()
+        return slot is None or slot.version > self._files.version(self.route.segment)
+
+    def get(self, key: bytes, digest: tuple[int, int]) -> Stored | Ask | None:
+        """Return what the tables hold for a key, or ASK. Raises Corruption, StorageFailure, FileNotFoundError."""
+        for _ in range(TRIES):
+            slot = self._slot()
+            if slot is None or self._is_in_memory(slot.active, digest) or self._is_in_memory(slot.sealed, digest):
+                return ASK
+            found = self._files.segment(self.route.segment, slot.version).get(key, digest)
+            if self._words[self._at] == slot.sequence:
+                return found
+        return ASK
+
+    def get_many(self, keys: Sequence[bytes], digests: Digests) -> tuple[list[Stored | None], Mask] | None:
+        """Return what the tables hold for some of the keys, and for which; None if a worker must be asked for all.
+
+        Raises Corruption, StorageFailure, FileNotFoundError.
+        """
+        for _ in range(TRIES):
+            slot = self._slot()
+            if slot is None or ANY_KEY in (slot.active, slot.sealed):
+                return None
+            read = ~(self._are_in_memory(slot.active, digests) | self._are_in_memory(slot.sealed, digests))
+            segment = self._files.segment(self.route.segment, slot.version)
+            found = segment.get_many(*(keys, digests) if read.all() else ([*compress(keys, read)], digests[read]))
+            if self._words[self._at] == slot.sequence:
+                return found, read
+        return None
+
+    def _slot(self) -> _Slot | None:
+        """Load the slot; None if the range cannot be read now."""
+        slot = _Slot._make(self._words[self._at : self._at + SLOT_WORDS].tolist())
+        route = self.route
+        if slot.segment != route.segment or slot.epoch != route.epoch or slot.state != SERVING or slot.sequence & 1:
+            return None
+        return slot if self.board.is_current else None
+
+    def _is_in_memory(self, named: int, digest: tuple[int, int]) -> bool:
+        """Whether a key may be among those of a filter."""
+        if named < FIRST_FILTER:
+            return named == ANY_KEY
+        bit = digest[0] & FILTER_MASK
+        return bool(self._filters[(named - FIRST_FILTER) * FILTER_BYTES + (bit >> 3)] >> (bit & 7) & 1)
+
+    def _are_in_memory(self, named: int, digests: Digests) -> Mask:
+        """Whether each key may be among those of a filter, which is not ANY_KEY."""
+        if named < FIRST_FILTER:
+            return np.zeros(len(digests), dtype=np.bool_)
+        at = (named - FIRST_FILTER) * FILTER_BYTES
+        filter_bytes = np.frombuffer(self._filters[at : at + FILTER_BYTES], dtype=np.uint8)
+        bits = digests[:, 0] & np.uint64(FILTER_MASK)
+        found: Mask = (filter_bytes[bits >> np.uint64(3)] >> (bits & np.uint64(7)).astype(np.uint8) & 1).view(np.bool_)
+        return found

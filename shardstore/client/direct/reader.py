@@ -1,0 +1,107 @@
+"""Reads one or many keys of a store from the files of their ranges, as far as that is possible."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from shardstore.client.calls.arguments import Items
+from shardstore.client.calls.batch_pieces import Boundaries, Positions, group_by_range
+from shardstore.client.calls.some_read import SomeRead
+from shardstore.client.direct.ask import ASK, Ask
+from shardstore.client.direct.open_files import OpenFiles
+from shardstore.client.direct.readable_range import ReadableRange
+from shardstore.client.direct.slots import Slots
+from shardstore.errors import Corruption, StorageFailure
+from shardstore.identifiers import TOMBSTONE
+from shardstore.seams.boards import Boards
+from shardstore.seams.filesystem import Filesystem
+from shardstore.tables.chunk import without_tombstones
+from shardstore.tables.digests import Digests, digest_of, digests_of
+from shardstore.wire.route_map import Route, RouteMap
+
+LOOK_AFTER = 1_024
+"""After so many reads of ranges, the reader closes the files that are not served any more."""
+_FLAWS = (Corruption, StorageFailure, FileNotFoundError)
+"""A file is damaged, or was removed meanwhile. The worker is asked, which knows which of these it is."""
+
+
+class Reader:
+    """Reads the store with this identity. For one thread at a time. `tables_max` bounds the open tables."""
+
+    def __init__(self, filesystem: Filesystem, boards: Boards, store: str, memory_bytes: int, tables_max: int) -> None:
+        self.store = store
+        self._slots = Slots(boards, store)
+        self._files = OpenFiles(filesystem, store, memory_bytes, tables_max)
+        self._ranges: dict[int, ReadableRange] = {}
+        self._reads = 0
+
+    def get(self, key: bytes, routes: RouteMap) -> bytes | Ask | None:
+        """Return the value of a key, None if it has none, or ASK."""
+        route = routes.routes[bisect_right(routes.starts, key) - 1]
+        readable = self._readable(route)
+        if readable is None:
+            return ASK
+        try:
+            found = readable.get(key, digest_of(key))
+        except _FLAWS:
+            self._files.close(route.segment)
+            return ASK
+        return None if found is TOMBSTONE else found
+
+    def get_many(self, keys: Items, routes: RouteMap, boundaries: Boundaries) -> SomeRead:
+        """Return the values of the keys that can be read."""
+        found = SomeRead([None] * len(keys.items), np.zeros(len(keys.items), dtype=np.bool_))
+        digests = digests_of(keys.items)
+        for number, positions in group_by_range(keys, boundaries):
+            route = routes.routes[number]
+            readable = self._readable(route)
+            if readable is not None:
+                try:
+                    _read_some(readable, keys.items, digests, positions, found)
+                except _FLAWS:
+                    self._files.close(route.segment)
+        return found
+
+    def _readable(self, route: Route) -> ReadableRange | None:
+        """Return the range of a route; None if its worker tells nothing about it."""
+        self._reads += 1
+        if self._reads % LOOK_AFTER == 0:
+            self._close_outdated()
+        readable = self._ranges.get(route.segment)
+        if readable is not None and readable.route is route and readable.board.is_current:
+            return readable
+        found = self._slots.find(route.worker, route.segment)
+        if found is None:
+            self._ranges.pop(route.segment, None)
+            return None
+        readable = self._ranges[route.segment] = ReadableRange(route, *found, self._files)
+        return readable
+
+    def _close_outdated(self) -> None:
+        """Let go of removed files, whose space cannot be used as long as they are open here."""
+        for segment in [*self._files]:
+            readable = self._ranges.get(segment)
+            if readable is None or readable.is_outdated:
+                self._files.close(segment)
+
+
+def _read_some(
+    readable: ReadableRange, keys: Sequence[bytes], digests: Digests, positions: Positions | None, found: SomeRead
+) -> None:
+    """Read the keys of a range, which are those at these positions (None: all), and put what it has into `found`.
+
+    Raises Corruption, StorageFailure, FileNotFoundError.
+    """
+    if positions is not None:
+        keys, digests = list(map(keys.__getitem__, positions.tolist())), digests[positions]
+    some = readable.get_many(keys, digests)
+    if some is None:
+        return
+    values, read = without_tombstones(some[0]), some[1]
+    places = np.flatnonzero(read) if positions is None else positions[read]
+    deque(map(found.values.__setitem__, places.tolist(), values), maxlen=0)
+    found.read[places] = True

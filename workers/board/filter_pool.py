@@ -1,0 +1,39 @@
+"""The filters of a board. A slot takes one when it needs it, and gives it back once no slot names it any more."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shardstore.wire.board_format import FILTER_BYTES
+
+_NO_BITS = bytes(FILTER_BYTES)
+
+
+class FilterPool:
+    """The filters in this memory, by number."""
+
+    def __init__(self, memory: memoryview) -> None:
+        self._memory = memory
+        self._free = list(range(len(memory) // FILTER_BYTES))
+
+    def take(self) -> int | None:
+        """Take a filter without bits; None if all are in use."""
+        if not self._free:
+            return None
+        number = self._free.pop()
+        self.bits(number)[:] = _NO_BITS
+        return number
+
+    def give_back(self, number: int) -> None:
+        """Note that no slot names this filter any more."""
+        assert number not in self._free, "a filter is given back twice"
+        self._free.append(number)
+
+    def bits(self, number: int) -> memoryview:
+        """Return the bytes of a filter."""
+        return self._memory[number * FILTER_BYTES : (number + 1) * FILTER_BYTES]
+
+    def add(self, number: int, more: int) -> None:
+        """Set in a filter all bits of another one."""
+        bits = np.frombuffer(self.bits(number), dtype=np.uint8)
+        np.bitwise_or(bits, np.frombuffer(self.bits(more), dtype=np.uint8), out=bits)

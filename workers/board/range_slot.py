@@ -1,0 +1,158 @@
+"""The slot of a range on the board: tells clients which manifest the range has, and which keys are in memory.
+
+Each change keeps the order that wire/board_format.py asks for. A batch sets no bits, as that would cost time for each
+key: the filter then says that any key may be in memory, until the layer is sealed and drained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shardstore.tables.digests import digest_of
+from shardstore.wire.board_format import (
+    ACTIVE,
+    ANY_KEY,
+    CLOSED,
+    EPOCH,
+    FILTER_BITS,
+    FILTER_MASK,
+    FIRST_FILTER,
+    MANIFEST,
+    NO_KEYS,
+    SEALED,
+    SEGMENT,
+    SEQUENCE,
+    SERVING,
+    STATE,
+)
+from shardstore.workers.board.filter_pool import FilterPool
+
+FILTERED_KEYS_MAX = 16
+"""A write of more keys sets no bits."""
+KEYS_MAX = FILTER_BITS // 4
+"""So many keys fill a filter: more than a fifth of the other keys would seem to be in memory."""
+
+
+class RangeSlot:
+    """One slot. `at` is the number of its first word.
+
+    Invariant: the words of the slot say what this object does, and the sequence is even.
+    """
+
+    def __init__(self, words: memoryview, at: int, filters: FilterPool, segment: int) -> None:
+        self._words = words
+        self._at = at
+        self._filters = filters
+        self._active = NO_KEYS
+        self._sealed = NO_KEYS
+        self._bits = memoryview(b"")
+        self._keys = 0
+        self._is_open = False
+        self._change((SEGMENT, segment), (STATE, CLOSED))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether clients may read the range themselves."""
+        return self._is_open
+
+    def open(self, epoch: int, version: int, has_active: bool, has_runs: bool) -> None:
+        """Let clients read the range from the tables of this version, but for the keys in memory."""
+        self._is_open = True
+        self._active = ANY_KEY if has_active else NO_KEYS
+        self._sealed = ANY_KEY if has_runs else NO_KEYS
+        filters = ((ACTIVE, self._active), (SEALED, self._sealed))
+        self._change((EPOCH, epoch), (MANIFEST, version), *filters, (STATE, SERVING))
+
+    def close(self) -> None:
+        """Let clients ask the owner of the range for each key."""
+        if self._is_open:
+            self._is_open = False
+            self._change((STATE, CLOSED))
+            self._release(self._active)
+            self._release(self._sealed)
+            self._active = self._sealed = NO_KEYS
+
+    def take_epoch(self, epoch: int) -> None:
+        """Serve clients whose route map has this epoch."""
+        if self._is_open:
+            self._change((EPOCH, epoch))
+
+    def take_version(self, version: int) -> None:
+        """Let clients read the tables of this version of the manifest, which is published."""
+        if self._is_open:
+            self._change((MANIFEST, version))
+
+    def note(self, keys: Sequence[bytes]) -> None:
+        """Note that these keys are about to be written to the active layer."""
+        if self._active == ANY_KEY or not self._is_open or not keys:
+            return
+        if self._active == NO_KEYS or len(keys) > FILTERED_KEYS_MAX or self._keys >= KEYS_MAX:
+            self._begin(len(keys))
+            if self._active == ANY_KEY:
+                return
+        bits = self._bits
+        self._keys += len(keys)
+        for key in keys:
+            bit = digest_of(key)[0] & FILTER_MASK
+            bits[bit >> 3] |= 1 << (bit & 7)
+
+    def seal(self) -> None:
+        """Note that the keys of the active layer are in a run now."""
+        if not self._is_open or self._active == NO_KEYS:
+            return
+        active, sealed = self._active, self._sealed
+        if ANY_KEY in (active, sealed):
+            self._sealed = ANY_KEY
+        elif sealed == NO_KEYS:
+            self._sealed = active
+        else:
+            self._filters.add(sealed - FIRST_FILTER, active - FIRST_FILTER)
+        self._active = NO_KEYS
+        self._change((SEALED, self._sealed), (ACTIVE, self._active))
+        for unused in {active, sealed} - {self._sealed}:
+            self._release(unused)
+
+    def drop(self, has_active: bool, has_runs: bool) -> None:
+        """Note which layers are left in memory, after the version that holds the others was taken over."""
+        if not self._is_open:
+            return
+        active, sealed = self._active, self._sealed
+        self._sealed = sealed if has_runs else NO_KEYS
+        self._active = active if has_active or has_runs else NO_KEYS
+        if (self._active, self._sealed) != (active, sealed):
+            self._change((SEALED, self._sealed), (ACTIVE, self._active))
+            for unused in {active, sealed} - {self._active, self._sealed}:
+                self._release(unused)
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of this class does not hold."""
+        words, at = self._words, self._at
+        assert not words[at + SEQUENCE] & 1, "a slot is in the middle of a change"
+        assert words[at + STATE] == (SERVING if self._is_open else CLOSED), "a slot has another state than is known"
+        if self._is_open:
+            filters = words[at + ACTIVE], words[at + SEALED]
+            assert filters == (self._active, self._sealed), "a slot names other filters than are known"
+
+    def _begin(self, keys: int) -> None:
+        """Begin a filter for the active layer; for too many keys, or without a free filter, show that it may be any."""
+        former = self._active
+        number = self._filters.take() if former == NO_KEYS and keys <= FILTERED_KEYS_MAX else None
+        self._active = ANY_KEY if number is None else FIRST_FILTER + number
+        self._keys = 0
+        if number is not None:
+            self._bits = self._filters.bits(number)
+        self._change((ACTIVE, self._active))
+        self._release(former)
+
+    def _release(self, filter_named: int) -> None:
+        if filter_named >= FIRST_FILTER:
+            self._filters.give_back(filter_named - FIRST_FILTER)
+
+    def _change(self, *fields: tuple[int, int]) -> None:
+        """Change fields of the slot so that a reader sees all of it, or that it was changed meanwhile."""
+        words, at = self._words, self._at
+        sequence = words[at + SEQUENCE]
+        words[at + SEQUENCE] = sequence + 1
+        for field, value in fields:
+            words[at + field] = value
+        words[at + SEQUENCE] = sequence + 2

@@ -1,0 +1,55 @@
+"""The board of a worker: gives a slot to each range that clients may read themselves."""
+
+from __future__ import annotations
+
+from shardstore.limits import BOARD_SLOTS
+from shardstore.seams.boards import BoardMemory
+from shardstore.wire.board_format import MOVES_AT, slot_at
+from shardstore.workers.board.filter_pool import FilterPool
+from shardstore.workers.board.range_slot import RangeSlot
+
+
+class WorkerBoard:
+    """The slots in this memory. Without memory no range has a slot, and clients ask the worker for each key."""
+
+    def __init__(self, memory: BoardMemory | None) -> None:
+        self._slots: dict[int, tuple[int, RangeSlot]] = {}
+        if memory is None:
+            self._free: list[int] = []
+            return
+        self._words = memory.words
+        self._filters = FilterPool(memory.filters)
+        self._free = list(range(BOARD_SLOTS))[::-1]
+
+    def slot_of(self, segment: int) -> RangeSlot | None:
+        """Return the slot of a segment, or give it one; None if there is none left."""
+        if segment in self._slots:
+            return self._slots[segment][1]
+        if not self._free:
+            return None
+        number = self._free.pop()
+        slot = RangeSlot(self._words, slot_at(number), self._filters, segment)
+        self._slots[segment] = number, slot
+        self._count_move()
+        return slot
+
+    def free(self, segment: int) -> None:
+        """Take the slot of a segment back."""
+        if segment in self._slots:
+            number, slot = self._slots.pop(segment)
+            slot.close()
+            self._free.append(number)
+            self._count_move()
+
+    def close(self) -> None:
+        """Let clients ask for each key: the worker stops."""
+        for _, slot in self._slots.values():
+            slot.close()
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError if an invariant of a slot does not hold."""
+        for _, slot in self._slots.values():
+            slot.check_invariants()
+
+    def _count_move(self) -> None:
+        self._words[MOVES_AT] += 1
