@@ -196,7 +196,7 @@ class MaintenanceQueue:
             return slot.prepare()
         self._jobs_started += 1
         for segment in segments_of(job.spec):
-            self._ranges[segment].advance(SegmentStep.SEAL, SegmentStep.START)
+            self._ranges[segment].advance(SegmentStep.PREPARE, SegmentStep.START)
         return [StartJob(job.number, job.spec)]
 
     def _ended(self, number: int) -> tuple[JobSlot, RunningJob]:
