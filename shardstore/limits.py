@@ -80,7 +80,7 @@ DOCUMENT_BYTES_MAX = 64 * MIB
 
 DRAIN_RANGES_MAX = 1_024
 """Maximum number of ranges in one drain; the next drain takes the others."""
-DRAIN_BYTES_MAX = 16 * MIB
+DRAIN_SPEC_BYTES_MAX = 16 * MIB
 """Size of the dedup windows in the spec of a drain of several ranges, and of the table records in its result."""
 PARTS_AIM = 2_048
 """Above this number of parts of a segment, new parts are larger."""

@@ -13,13 +13,13 @@ from enum import IntEnum
 from typing import Any, TypeAlias
 
 from shardstore.identifiers import Buffer
-from shardstore.limits import DOCUMENT_BYTES_MAX, DRAIN_BYTES_MAX
+from shardstore.limits import DOCUMENT_BYTES_MAX, DRAIN_SPEC_BYTES_MAX
 from shardstore.tables.manifest import Manifest
 from shardstore.wire import messages
 from shardstore.wire.wire_format import MalformedMessage
 from shardstore.workers.jobs.figures import JobFigures
 
-JOB_BYTES_MAX = DOCUMENT_BYTES_MAX + 2 * DRAIN_BYTES_MAX
+JOB_BYTES_MAX = DOCUMENT_BYTES_MAX + 2 * DRAIN_SPEC_BYTES_MAX
 """Maximum length of a spec or a result, with one manifest of maximum length or with those of many segments (see
 maintenance/policies/drain_choice.py)."""
 

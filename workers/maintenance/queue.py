@@ -52,7 +52,7 @@ class MaintenanceQueue:
         writes: WritePath,
         ranges: Mapping[int, OwnedRange],
         log_first_kept: int | None,
-        drain_bytes_max: int,
+        drain_run_bytes_max: int,
         entropy: Entropy,
         open_segment: Callable[[Manifest], Segment],
     ) -> None:
@@ -70,7 +70,7 @@ class MaintenanceQueue:
         self.compactions = Compactions(store, writes, ranges, self._barriers, self.releases, rest, entropy)
         self._long = JobSlot(self.compactions)
         self.drains = Drains(
-            worker, store, log_id, writes, ranges, self._barriers, self.releases, self._long, drain_bytes_max
+            worker, store, log_id, writes, ranges, self._barriers, self.releases, self._long, drain_run_bytes_max
         )
         # jobs that free disk space come first
         self._short = JobSlot(self.releases, self.retirements, self.materialisations, self.drains)
