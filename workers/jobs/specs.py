@@ -28,7 +28,7 @@ maintenance/policies/drain_choice.py)."""
 class SegmentDrain:
     """The records of one segment to drain, both ends included, and further fields of the new manifest.
 
-    `cuts` are LSNs below `lsn_last`, ascending: another table begins after each of them.
+    `table_ends` are LSNs below `lsn_last`, ascending: another table begins after each of them.
     """
 
     segment: int
@@ -36,7 +36,7 @@ class SegmentDrain:
     lsn_last: int
     epoch: int
     dedup: dict[str, Any]
-    cuts: tuple[int, ...] = ()
+    table_ends: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

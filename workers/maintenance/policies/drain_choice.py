@@ -36,8 +36,8 @@ def drains_of(ranges: Iterable[OwnedRange], lsn_durable: int, bytes_max: int) ->
         lsn_last = runs[last].lsn_last
         dedup = owned.dedup.to_document(lsn_durable)
         overlay = owned.overlay
-        cuts = overlay.cuts(lsn_last)
-        drains.append(SegmentDrain(owned.segment_id, overlay.lsn_first, lsn_last, owned.epoch, dedup, cuts))
+        table_ends = overlay.table_ends(lsn_last)
+        drains.append(SegmentDrain(owned.segment_id, overlay.lsn_first, lsn_last, owned.epoch, dedup, table_ends))
     return drains
 
 
