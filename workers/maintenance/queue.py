@@ -120,7 +120,7 @@ class MaintenanceQueue:
 
     def fence(self, owned: OwnedRange) -> list[Effect]:
         """Stop compacting a range that is fenced now; it is still drained. Each COMPACT that waits is bounced."""
-        return [asker.bounce() for asker in self._barriers.leave(owned.segment_id)]
+        return [asker.bounce() for asker in self._barriers.drop_compacts(owned.segment_id)]
 
     def materialise(self, spec: MaterialiseSpec) -> None:
         """Have a job give a child files of its own."""
@@ -214,7 +214,7 @@ class MaintenanceQueue:
 
     def _put_off(self, ended: RunningJob, reason: str, retry_ns: int) -> list[Effect]:
         """Reply to the requests that wait for a failed job with Busy. Clients repeat them until their deadlines."""
-        askers = [asker for segment in segments_of(ended.spec) for asker in self._barriers.put_off(segment)]
+        askers = [asker for segment in segments_of(ended.spec) for asker in self._barriers.drop_to_retry(segment)]
         return [asker.refuse_busy(Busy(reason, 1, 1, retry_ns), self._writes.pressure) for asker in askers]
 
     def _give_up(self, ended: RunningJob, damage: Corruption) -> list[Effect]:
@@ -223,5 +223,5 @@ class MaintenanceQueue:
         for segment in ended.kind.given_up(ended.spec):
             owned = self._ranges[segment]
             owned.note_damage(damage)
-            effects += [asker.fail(damage) for asker in self._barriers.leave_all(segment)]
+            effects += [asker.fail(damage) for asker in self._barriers.drop_all(segment)]
         return effects
