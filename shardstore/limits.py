@@ -17,7 +17,7 @@ KEY_ROW_BYTES_MAX = 16
 VALUE_BYTES_MAX = 8 * MIB
 REQUEST_ENTRIES_MAX = 65_536
 REQUEST_BYTES_MAX = 16 * MIB
-CHANGE_BYTES_MAX = REQUEST_BYTES_MAX - KEY_BYTES_MAX - KIB
+COMPARE_AND_SET_BYTES_MAX = REQUEST_BYTES_MAX - KEY_BYTES_MAX - KIB
 """Maximum size of a compare-and-set: the expected value and the new value together."""
 FRAME_BYTES_MAX = 32 * MIB
 FRAMES_MAX = 5
@@ -80,7 +80,7 @@ DOCUMENT_BYTES_MAX = 64 * MIB
 
 DRAIN_RANGES_MAX = 1_024
 """Maximum number of ranges in one drain; the next drain takes the others."""
-DRAIN_BYTES_MAX = 16 * MIB
+DRAIN_SPEC_BYTES_MAX = 16 * MIB
 """Size of the dedup windows in the spec of a drain of several ranges, and of the table records in its result."""
 PARTS_AIM = 2_048
 """Above this number of parts of a segment, new parts are larger."""

@@ -43,7 +43,7 @@ class MemoryPlan:
     view_bytes        data that a worker keeps only for open scans
     scans_max         number of scans that a worker may have open, for which `view_bytes` has room
     reply_bytes       unread replies of a worker; above it, reads are refused
-    drain_bytes       overlay bytes whose log records one drain reads
+    drain_run_bytes   overlay bytes whose log records one drain reads
     in_flight_bytes   unanswered requests that the router has passed to one worker
     """
 
@@ -59,7 +59,7 @@ class MemoryPlan:
     view_bytes: int
     scans_max: int
     reply_bytes: int
-    drain_bytes: int
+    drain_run_bytes: int
     in_flight_bytes: int
 
     def lines(self) -> Iterator[str]:
@@ -72,7 +72,7 @@ class MemoryPlan:
         yield (
             f"  per worker {_mib(self.cache_bytes)} of segment cache, {_mib(self.window_bytes)} of dedup windows, "
             f"{_mib(self.view_bytes)} for {self.scans_max:,} open scans, "
-            f"{_mib(self.reply_bytes)} of unread replies, {_mib(self.drain_bytes)} in a drain"
+            f"{_mib(self.reply_bytes)} of unread replies, {_mib(self.drain_run_bytes)} in a drain"
         )
 
 
@@ -104,7 +104,7 @@ def derive(memory: int, workers: int, lease_floor: int = LEASE_FLOOR_BYTES) -> M
         view_bytes=share // 16,
         scans_max=max(1, share // 16 // SCAN_BYTES),
         reply_bytes=share // 16,
-        drain_bytes=share * 2 // 16,
+        drain_run_bytes=share * 2 // 16,
         in_flight_bytes=max(2 * MESSAGE_BYTES_MAX, min(share // 4, ROUTER_IN_FLIGHT_BYTES_MAX)),
     )
 

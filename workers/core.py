@@ -304,7 +304,7 @@ class WorkerCore:
             writes,
             self._ranges,
             replayed.first_kept,
-            options.memory.drain_bytes,
+            options.memory.drain_run_bytes,
             self._entropy,
             self._holdings.open_segment,
             self._board.slot_of,

@@ -18,7 +18,7 @@ from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import RangeLoad, StoreLoad
 from shardstore.router.policies.placement import GAIN_FLOOR, gain, least_busy
 from shardstore.router.policies.plan import Plan, PlanKind
-from shardstore.router.policies.sizes import has_rested, split_bytes
+from shardstore.router.policies.sizes import has_cooled_down, split_bytes
 from shardstore.topology_options import TopologyOptions
 
 GIVER_BUSY_MIN = 0.3
@@ -87,7 +87,7 @@ def _for_bytes(loads: StoreLoad, history: History, options: TopologyOptions, now
     moved: set[int] = set()
 
     def is_ripe(load: RangeLoad) -> bool:
-        return not load.changing and load.segment not in moved and has_rested(load, history, options, now_ns)
+        return not load.changing and load.segment not in moved and has_cooled_down(load, history, options, now_ns)
 
     while len(stored) > 1:
         taker = min(stored, key=stored.__getitem__)

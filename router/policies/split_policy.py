@@ -26,7 +26,7 @@ from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import RangeLoad, StoreLoad
 from shardstore.router.policies.placement import APART_SHARE, gain, least_busy, owners_of_pieces
 from shardstore.router.policies.plan import Plan, PlanKind, Unsplittable
-from shardstore.router.policies.sizes import has_rested, share_bytes, split_bytes
+from shardstore.router.policies.sizes import fair_range_bytes, has_cooled_down, split_bytes
 from shardstore.topology_options import TopologyOptions
 
 SPLIT_BUSY_MIN = 0.2
@@ -36,7 +36,7 @@ APPEND_SHARE_MIN = 0.8
 """A range is filled at its right end if at least this share of its puts is there."""
 APPEND_FULL_SHARE = 0.75
 """Such a range is split once it has this share of the limit, so that the left child is not split again."""
-PART_SHARE = 0.6
+PIECE_SHARE = 0.6
 """The maximum size of the pieces of a split, as a share of the limit, if the cuts allow it."""
 APPEND_LOAD_MIN = 0.5
 """The load of a range is at its right end if at least this share of its operations are appends."""
@@ -59,14 +59,14 @@ def splits(
     candidates = [load for load in loads.ranges if not load.changing and load.worker in receivers]
     full = [load for load in candidates if load.size_bytes > APPEND_FULL_SHARE * limit]
     by_size = sorted(full, key=lambda load: -load.size_bytes)
-    rested = [load for load in by_size if has_rested(load, history, options, now_ns)]
-    part_bytes = max(1.0, PART_SHARE * share_bytes(loads, options))
-    plans = list(_one_edge_at_a_time([_by_bytes(load, loads, limit, part_bytes) for load in rested], loads))
+    cooled_down = [load for load in by_size if has_cooled_down(load, history, options, now_ns)]
+    piece_bytes = max(1.0, PIECE_SHARE * fair_range_bytes(loads, options))
+    plans = list(_one_edge_at_a_time([_by_bytes(load, loads, limit, piece_bytes) for load in cooled_down], loads))
     unsplittable: list[Unsplittable] = []
     planned = {segment for plan in plans for segment in plan.segments}
     for load in _hot(candidates, loads, options):
-        is_rested = history.age_ns(load.segment, now_ns) >= options.cooldown_ns
-        if not is_rested or load.segment in planned or history.is_unsplittable(load.segment, now_ns):
+        is_cooled_down = history.age_ns(load.segment, now_ns) >= options.cooldown_ns
+        if not is_cooled_down or load.segment in planned or history.is_unsplittable(load.segment, now_ns):
             continue
         match _by_load(load, loads, limit):
             case Plan() as plan:
@@ -100,14 +100,14 @@ def _hot(candidates: Sequence[RangeLoad], loads: StoreLoad, options: TopologyOpt
             yield load
 
 
-def _by_bytes(load: RangeLoad, loads: StoreLoad, limit: int, part_bytes: float) -> Plan | None:
+def _by_bytes(load: RangeLoad, loads: StoreLoad, limit: int, piece_bytes: float) -> Plan | None:
     what = f"{load.size_bytes} bytes, limit {limit}"
     at_end = _behind_last(load) if load.append_share >= APPEND_SHARE_MIN else b""
     if at_end and load.size_bytes <= limit:
         return _at_end(load, at_end, loads, what)
     if load.size_bytes <= limit:
         return None
-    keys = _even_cuts(load, math.ceil(load.size_bytes / part_bytes))
+    keys = _even_cuts(load, math.ceil(load.size_bytes / piece_bytes))
     if not keys:
         return _at_end(load, at_end, loads, what) if at_end else None
     workers = owners_of_pieces(loads, [load.size_bytes / (len(keys) + 1)] * (len(keys) + 1), load.worker)

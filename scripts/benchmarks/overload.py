@@ -150,7 +150,7 @@ def _bound(name: str, plan: MemoryPlan) -> int:
     if name == "router":
         return plan.workers * plan.in_flight_bytes
     if name.endswith("maintenance"):
-        return MAINTENANCE_FACTOR * max(plan.drain_bytes, plan.seal_bytes) + COMPACTION_BYTES
+        return MAINTENANCE_FACTOR * max(plan.drain_run_bytes, plan.seal_bytes) + COMPACTION_BYTES
     return plan.lease_max + plan.cache_bytes + plan.view_bytes + plan.reply_bytes + MESSAGE_BYTES_MAX
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shardstore.wire.admin_messages import PlannedChange, RangeRow
 
 _dry_run = click.option("--dry-run", is_flag=True, help="Only report what would be done.")
-_HEADINGS = ("start", "end", "segment", "worker", "epoch", "bytes", "ops/s", "state")
+_HEADINGS = ("start", "end", "segment", "worker", "epoch", "bytes", "ops/s", "stage")
 
 
 @click.command(cls=Command)
@@ -108,7 +108,8 @@ def _line(form: Form, change: PlannedChange) -> str:
 
 def _cells(form: Form, row: RangeRow) -> tuple[str, ...]:
     bounds = (form.to_line(bound) or "-" for bound in (row.start, row.end))
-    return (*bounds, str(row.segment), str(row.worker), str(row.epoch), f"{row.bytes:,}", f"{row.ops:,}", row.state)
+    numbers = (str(row.segment), str(row.worker), str(row.epoch), f"{row.size_bytes:,}", f"{row.operations_per_s:,}")
+    return (*bounds, *numbers, row.stage)
 
 
 def _table(lines: Sequence[Sequence[str]]) -> str:

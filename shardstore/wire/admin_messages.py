@@ -19,10 +19,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
 
-Key: TypeAlias = bytes
-"""The type `bytes`, whose name is taken by a field of RangeRow."""
+from shardstore.wire.wire_format import SENT_AS
 
 
 class Action(StrEnum):
@@ -80,19 +78,19 @@ class RangeRow:
         segment: The number of its segment.
         worker: The number of the worker that owns it.
         epoch: A number that grows each time a worker is given the range.
-        bytes: Bytes in its files and in memory, as reported within the last seconds.
-        ops: Keys read and written per second, over about the last ten seconds.
-        state: "active", or the stage of the change of ranges that it is in.
+        size_bytes: Bytes in its files and in memory, as reported within the last seconds.
+        operations_per_s: Keys read and written per second, over about the last ten seconds.
+        stage: "active", or the stage of the change of ranges that it is in.
     """
 
-    start: Key
-    end: Key
+    start: bytes
+    end: bytes
     segment: int
     worker: int
     epoch: int
-    bytes: int
-    ops: int
-    state: str
+    size_bytes: int = field(metadata={SENT_AS: "bytes"})
+    operations_per_s: int = field(metadata={SENT_AS: "ops"})
+    stage: str = field(metadata={SENT_AS: "state"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,7 @@ from shardstore.wire.admin_messages import AdminRequest
 from shardstore.wire.bounded_msgpack import FLAWS, unpack
 from shardstore.wire.load_report import LoadReport
 from shardstore.wire.topology import Order
-from shardstore.wire.wire_format import MalformedMessage
-
-SENT_AS = "sent as"
-"""In the metadata of a field: its name in messages, if that is another one."""
+from shardstore.wire.wire_format import SENT_AS, MalformedMessage
 
 
 @dataclass(frozen=True, slots=True)

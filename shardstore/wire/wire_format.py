@@ -70,6 +70,9 @@ _KIND = MAGIC + bytes([VERSION])
 _FIELDS = struct.Struct("<BBBBBIIIIQQQ")
 HEADER_BYTES = len(_KIND) + _FIELDS.size
 
+SENT_AS = "sent as"
+"""In the metadata of a field of a document: its name in messages, if that is another one."""
+
 
 class Op(IntEnum):
     """The operation of a message. Numbers are never reused; 0 is invalid."""

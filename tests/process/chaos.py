@@ -165,7 +165,7 @@ def check(cluster: LocalCluster, clients: list[RecordingClient]) -> None:
     """Check that every change completes, and that all data is right."""
     with cluster.connect() as db:
         wait_until(lambda: not db.stats()["router"]["changes"]["under_way"], "the end of all changes", 60)
-        assert {row.state for row in db.admin.ranges()} == {"active"}
+        assert {row.stage for row in db.admin.ranges()} == {"active"}
         for client in clients:
             client.check(db)
 

@@ -33,7 +33,7 @@ def shares(db: Client) -> Counter[int]:
     """The bytes of each worker."""
     held: Counter[int] = Counter()
     for row in db.admin.ranges():
-        held[row.worker] += row.bytes
+        held[row.worker] += row.size_bytes
     return held
 
 

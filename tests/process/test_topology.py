@@ -77,7 +77,7 @@ def test_ranges_change_under_clients_that_notice_nothing(tmp_path: Path) -> None
             clients[1].wait_for_more()
             db.admin.merge(b"33")  # the children of two workers
             [row] = db.admin.ranges()
-            assert (row.start, row.end, row.worker, row.state) == (b"", b"", 0, "active")
+            assert (row.start, row.end, row.worker, row.stage) == (b"", b"", 0, "active")
             figures = db.stats()
             assert figures["router"]["changes"] == {"done": 4, "under_way": []}
             assert figures["router"]["ranges"] == 1
@@ -175,7 +175,7 @@ def test_an_action_is_not_begun_twice_when_the_router_is_killed_in_it(tmp_path: 
         [error] = asked
         assert isinstance(error, OutcomeUnknown)
         assert "look at the ranges and workers to see what was done" in str(error)
-        wait_until(lambda: range_of(db, b"20").state == "active", "the end of the merge")
+        wait_until(lambda: range_of(db, b"20").stage == "active", "the end of the merge")
         assert list(owners(db)) == [b"", b"20", b"60", b"80"], "one merge, not two"
 
 
@@ -202,7 +202,7 @@ def begin_a_move_that_cannot_end(db: Client, workers: Iterable[int]) -> None:
     with pytest.raises(OutcomeUnknown, match="the change may go on"):
         db.admin.move(b"00", 1, timeout=0.5)
     first = range_of(db, b"00")
-    assert (first.worker, first.state) == (1, "pending")
+    assert (first.worker, first.stage) == (1, "pending")
 
 
 def finish(db: Client, client: RecordingClient) -> None:

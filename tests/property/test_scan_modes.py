@@ -165,7 +165,7 @@ class World:
     st.sampled_from([2, 4_096]),
 )
 def test_every_page_is_what_its_mode_allows(
-    actions: list[tuple[Any, ...]], set_aside_max: int, set_aside_bytes: int, drain_bytes: int, sorted_a_turn: int
+    actions: list[tuple[Any, ...]], set_aside_max: int, set_aside_bytes: int, drain_run_bytes: int, sorted_a_turn: int
 ) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="scan-modes") as root,
@@ -175,7 +175,7 @@ def test_every_page_is_what_its_mode_allows(
         patch.object(scan_path, "SORTED_A_TURN", sorted_a_turn),
     ):
         world = World(WorkerDriver(Path(root), durability=Durability.ASYNC).serve())
-        world.worker.core.service.maintenance.drains.bytes_max = drain_bytes
+        world.worker.core.service.maintenance.drains.bytes_max = drain_run_bytes
         for action in actions:
             world.act(action)
         for modelled in world.scans:

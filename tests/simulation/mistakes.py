@@ -456,7 +456,7 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "goes on with a scan from a table that holds newer writes": Mistake(
         (
-            Patch(Overlay, "cuts", lambda overlay, lsn_last: ()),
+            Patch(Overlay, "table_ends", lambda overlay, lsn_last: ()),
             Patch(Pin, "replace", _replace_by_whatever_was_drained),
         ),
         first_seed=175,

@@ -13,7 +13,7 @@ from shardstore.memory_plan import LEASE_FLOOR_BYTES, WORKER_MEMORY_MIN, derive
 @given(workers=st.integers(1, 256), more=st.integers(0, 64 * GIB))
 def test_the_parts_are_no_more_than_the_whole(workers: int, more: int) -> None:
     plan = derive(workers * WORKER_MEMORY_MIN + more, workers)
-    per_worker = plan.cache_bytes + plan.window_bytes + plan.view_bytes + plan.reply_bytes + plan.drain_bytes
+    per_worker = plan.cache_bytes + plan.window_bytes + plan.view_bytes + plan.reply_bytes + plan.drain_run_bytes
     assert plan.buffer_bytes + workers * per_worker <= plan.memory
     assert workers * plan.lease_floor <= plan.buffer_bytes
     assert plan.lease_floor == LEASE_FLOOR_BYTES <= plan.lease_max

@@ -1,6 +1,6 @@
 """Drain: writes records of the log into new deltas of their segments, without the tombstones that hide nothing.
 
-Each segment gets one delta, and another one after each cut in its spec.
+Each segment gets one delta, and another one after each of the `table_ends` in its spec.
 
 Order: write the tables, sync their directory, publish the manifest that names them; each step is durable before the
 next. Log files stay: a later release removes them, relying on the manifests. A drain that an earlier job published, but
@@ -58,11 +58,11 @@ def drain(
     wanted = {
         item.segment: LsnInterval(max(item.lsn_first, checkpoints[item.segment] + 1), item.lsn_last) for item in pending
     }
-    cuts = {item.segment: item.cuts for item in pending}
-    batches, read_bytes = yield from _read(spec, filesystem, wanted, cuts)
+    table_ends = {item.segment: item.table_ends for item in pending}
+    batches, read_bytes = yield from _read(spec, filesystem, wanted, table_ends)
     tasks = []
     for item in pending:
-        pieces = zip(intervals_of(wanted[item.segment], item.cuts), batches.pop(item.segment), strict=True)
+        pieces = zip(intervals_of(wanted[item.segment], item.table_ends), batches.pop(item.segment), strict=True)
         published = manifests[item.segment], read_bytes[item.segment]
         tasks.append(_drain_segment(spec.log_id, item, filesystem, options, *published, list(pieces)))
     drained = dict(zip((item.segment for item in pending), (yield from run_tasks(tasks)), strict=True))
@@ -79,17 +79,17 @@ def drain(
     )
 
 
-def intervals_of(wanted: LsnInterval, cuts: Sequence[int]) -> list[LsnInterval]:
-    """The LSNs of each table: the interval, cut after those of the `cuts` that are inside it."""
-    inside = [cut for cut in cuts if wanted.first <= cut < wanted.last]
-    return list(map(LsnInterval, [wanted.first, *(cut + 1 for cut in inside)], [*inside, wanted.last]))
+def intervals_of(wanted: LsnInterval, table_ends: Sequence[int]) -> list[LsnInterval]:
+    """The LSNs of each table: the interval, divided after those of the `table_ends` that are inside it."""
+    inside = [end for end in table_ends if wanted.first <= end < wanted.last]
+    return list(map(LsnInterval, [wanted.first, *(end + 1 for end in inside)], [*inside, wanted.last]))
 
 
 def _read(
-    spec: DrainSpec, filesystem: Filesystem, wanted: Mapping[int, LsnInterval], cuts: Mapping[int, Sequence[int]]
+    spec: DrainSpec, filesystem: Filesystem, wanted: Mapping[int, LsnInterval], table_ends: Mapping[int, Sequence[int]]
 ) -> Generator[None, None, tuple[dict[int, list[list[Entries]]], Counter[int]]]:
     """The batches of each wanted segment, oldest first and apart for each table, and the bytes of their columns."""
-    intervals = {segment: intervals_of(interval, cuts[segment]) for segment, interval in wanted.items()}
+    intervals = {segment: intervals_of(interval, table_ends[segment]) for segment, interval in wanted.items()}
     lasts = {segment: [interval.last for interval in of_segment] for segment, of_segment in intervals.items()}
     batches: dict[int, list[list[Entries]]] = {segment: [[] for _ in ends] for segment, ends in lasts.items()}
     read_bytes: Counter[int] = Counter()

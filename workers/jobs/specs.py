@@ -13,13 +13,13 @@ from enum import IntEnum
 from typing import Any, TypeAlias
 
 from shardstore.identifiers import Buffer
-from shardstore.limits import DOCUMENT_BYTES_MAX, DRAIN_BYTES_MAX
+from shardstore.limits import DOCUMENT_BYTES_MAX, DRAIN_SPEC_BYTES_MAX
 from shardstore.tables.manifest import Manifest
 from shardstore.wire import messages
 from shardstore.wire.wire_format import MalformedMessage
 from shardstore.workers.jobs.figures import JobFigures
 
-JOB_BYTES_MAX = DOCUMENT_BYTES_MAX + 2 * DRAIN_BYTES_MAX
+JOB_BYTES_MAX = DOCUMENT_BYTES_MAX + 2 * DRAIN_SPEC_BYTES_MAX
 """Maximum length of a spec or a result, with one manifest of maximum length or with those of many segments (see
 maintenance/policies/drain_choice.py)."""
 
@@ -28,7 +28,7 @@ maintenance/policies/drain_choice.py)."""
 class SegmentDrain:
     """The records of one segment to drain, both ends included, and further fields of the new manifest.
 
-    `cuts` are LSNs below `lsn_last`, ascending: another table begins after each of them.
+    `table_ends` are LSNs below `lsn_last`, ascending: another table begins after each of them.
     """
 
     segment: int
@@ -36,7 +36,7 @@ class SegmentDrain:
     lsn_last: int
     epoch: int
     dedup: dict[str, Any]
-    cuts: tuple[int, ...] = ()
+    table_ends: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class MaintenanceQueue:
         writes: WritePath,
         ranges: Mapping[int, OwnedRange],
         log_first_kept: int | None,
-        drain_bytes_max: int,
+        drain_run_bytes_max: int,
         entropy: Entropy,
         open_segment: Callable[[Manifest], Segment],
         slot_of: Callable[[int], RangeSlot | None],
@@ -72,7 +72,7 @@ class MaintenanceQueue:
         self.compactions = Compactions(store, writes, ranges, self._barriers, self.releases, rest, entropy)
         self._long = JobSlot(self.compactions)
         self.drains = Drains(
-            worker, store, log_id, writes, ranges, self._barriers, self.releases, self._long, drain_bytes_max
+            worker, store, log_id, writes, ranges, self._barriers, self.releases, self._long, drain_run_bytes_max
         )
         # jobs that free disk space come first
         self._short = JobSlot(self.releases, self.retirements, self.materialisations, self.drains)
@@ -122,7 +122,7 @@ class MaintenanceQueue:
 
     def fence(self, owned: OwnedRange) -> list[Effect]:
         """Stop compacting a range that is fenced now; it is still drained. Each COMPACT that waits is bounced."""
-        return [asker.bounce() for asker in self._barriers.leave(owned.segment_id)]
+        return [asker.bounce() for asker in self._barriers.drop_compacts(owned.segment_id)]
 
     def materialise(self, spec: MaterialiseSpec) -> None:
         """Have a job give a child files of its own."""
@@ -198,7 +198,7 @@ class MaintenanceQueue:
             return slot.prepare()
         self._jobs_started += 1
         for segment in segments_of(job.spec):
-            self._ranges[segment].advance(SegmentStep.SEAL, SegmentStep.START)
+            self._ranges[segment].advance(SegmentStep.PREPARE, SegmentStep.START)
         return [StartJob(job.number, job.spec)]
 
     def _ended(self, number: int) -> tuple[JobSlot, RunningJob]:
@@ -216,7 +216,7 @@ class MaintenanceQueue:
 
     def _put_off(self, ended: RunningJob, reason: str, retry_ns: int) -> list[Effect]:
         """Reply to the requests that wait for a failed job with Busy. Clients repeat them until their deadlines."""
-        askers = [asker for segment in segments_of(ended.spec) for asker in self._barriers.put_off(segment)]
+        askers = [asker for segment in segments_of(ended.spec) for asker in self._barriers.drop_to_retry(segment)]
         return [asker.refuse_busy(Busy(reason, 1, 1, retry_ns), self._writes.pressure) for asker in askers]
 
     def _give_up(self, ended: RunningJob, damage: Corruption) -> list[Effect]:
@@ -225,5 +225,5 @@ class MaintenanceQueue:
         for segment in ended.kind.given_up(ended.spec):
             owned = self._ranges[segment]
             owned.note_damage(damage)
-            effects += [asker.fail(damage) for asker in self._barriers.leave_all(segment)]
+            effects += [asker.fail(damage) for asker in self._barriers.drop_all(segment)]
         return effects

@@ -107,7 +107,7 @@ class Overlay:
         if not pin.holders:
             self._pins.remove(pin)
 
-    def cuts(self, lsn_last: int) -> tuple[int, ...]:
+    def table_ends(self, lsn_last: int) -> tuple[int, ...]:
         """The LSNs below `lsn_last` after which a drain begins another table, so that pins can go over to tables."""
         ends = {pin.lsn_last for pin in self._pins}
         return tuple(run.lsn_last for run in self.runs if run.lsn_last < lsn_last and run.lsn_last in ends)

@@ -2,7 +2,7 @@
 
     runs and active layer of that moment --> the tables that they are drained into, one after the other
 
-A drain begins another table after the last run of each pin (Overlay.cuts). So a table made of runs of a pin holds
+A drain begins another table after the last run of each pin (Overlay.table_ends). So a table made of runs of a pin holds
 nothing that is newer than the pin, and can take the place of those runs. Tombstones that the table leaves out hide
 nothing in older layers, neither for the pin nor for the range.
 """

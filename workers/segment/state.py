@@ -1,8 +1,8 @@
 """The states of a segment, and the steps between them.
 
-    READY --SEAL--> FREEZE --START--> MAINTENANCE_RUNNING --SWAP | FAIL--> FREEZE --RESUME--> READY
-                       ^                    |      ^                         |
-                       +--------SEAL--------+      +--------CONTINUE---------+
+    READY --PREPARE--> FREEZE --START--> MAINTENANCE_RUNNING --SWAP | FAIL--> FREEZE --RESUME--> READY
+                          ^                    |      ^                         |
+                          +------PREPARE-------+      +--------CONTINUE---------+
     any but ERROR, CLOSED --DAMAGE--> ERROR        any but CLOSED --CLOSE--> CLOSED
 
 FREEZE is short: the inputs of a job are fixed, or its result is taken over. A drain may run during a compaction of the
@@ -28,7 +28,7 @@ class SegmentState(StrEnum):
 class SegmentStep(StrEnum):
     """What moves a segment to its next state."""
 
-    SEAL = "SEAL"
+    PREPARE = "PREPARE"
     """The inputs of a job are fixed."""
     START = "START"
     """The job runs."""
@@ -48,13 +48,13 @@ class SegmentStep(StrEnum):
 
 _OPEN = (SegmentState.READY, SegmentState.FREEZE, SegmentState.MAINTENANCE_RUNNING)
 TRANSITIONS: dict[tuple[SegmentState, SegmentStep], SegmentState] = {
-    (SegmentState.READY, SegmentStep.SEAL): SegmentState.FREEZE,
+    (SegmentState.READY, SegmentStep.PREPARE): SegmentState.FREEZE,
     (SegmentState.FREEZE, SegmentStep.START): SegmentState.MAINTENANCE_RUNNING,
     (SegmentState.MAINTENANCE_RUNNING, SegmentStep.SWAP): SegmentState.FREEZE,
     (SegmentState.MAINTENANCE_RUNNING, SegmentStep.FAIL): SegmentState.FREEZE,
     (SegmentState.FREEZE, SegmentStep.RESUME): SegmentState.READY,
     (SegmentState.FREEZE, SegmentStep.CONTINUE): SegmentState.MAINTENANCE_RUNNING,
-    (SegmentState.MAINTENANCE_RUNNING, SegmentStep.SEAL): SegmentState.FREEZE,
+    (SegmentState.MAINTENANCE_RUNNING, SegmentStep.PREPARE): SegmentState.FREEZE,
     **{(state, SegmentStep.DAMAGE): SegmentState.ERROR for state in _OPEN},
     **{(state, SegmentStep.CLOSE): SegmentState.CLOSED for state in (*_OPEN, SegmentState.ERROR)},
 }

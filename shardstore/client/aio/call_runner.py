@@ -115,6 +115,6 @@ class AsyncCallRunner:
     def _tell_of(self, cancelled: CancelledError, calls: Iterable[Call], done: int) -> None:
         """Give the error the token of a write that consists of these calls, after `done` that were applied."""
         if all(map(is_write, calls)):
-            token = endings.token_of_all(map(self._pump.ending_of, calls), done)
+            token = endings.token_of_all(map(self._pump.error_when_cancelled, calls), done)
             cancelled.token = token.encode()  # type: ignore[attr-defined]
             cancelled.add_note("the write may have been applied: ask `outcome(error.token)` of the client")

@@ -128,7 +128,7 @@ class LoopPump:
         self.abandon(call)
         return value
 
-    def ending_of(self, call: Call) -> BaseException | None:
+    def error_when_cancelled(self, call: Call) -> BaseException | None:
         """The error of a write whose caller is cancelled now: OutcomeUnknown, unless it has ended; None if applied."""
         future = self._futures.get(call)
         if future is None or not future.done() or future.cancelled() or isinstance(future.exception(), Closed):

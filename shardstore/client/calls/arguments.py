@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from shardstore.errors import InvalidRequest
 from shardstore.limits import (
     BOUND_BYTES_MAX,
-    CHANGE_BYTES_MAX,
+    COMPARE_AND_SET_BYTES_MAX,
     DEADLINE_DEFAULT_NS,
     DEADLINE_MS_MAX,
     KEY_BYTES_MAX,
@@ -104,14 +104,14 @@ def checked_value(value: Any, name: str = "value") -> bytes:
     return value  # type: ignore[no-any-return]
 
 
-def checked_change(expected: Any, value: Any) -> tuple[bytes | None, bytes | None]:
+def checked_expected_and_new(expected: Any, value: Any) -> tuple[bytes | None, bytes | None]:
     """The value that a key must have and the one that it gets, None for no value. Raises InvalidRequest."""
     before = None if expected is None else checked_value(expected, "expected value")
     after = None if value is None else checked_value(value)
     total = len(before or b"") + len(after or b"")
-    if total > CHANGE_BYTES_MAX:
+    if total > COMPARE_AND_SET_BYTES_MAX:
         raise InvalidRequest(
-            f"the expected value and the new one have at most {CHANGE_BYTES_MAX:,} bytes, not {total:,}"
+            f"the expected value and the new one have at most {COMPARE_AND_SET_BYTES_MAX:,} bytes, not {total:,}"
         )
     return before, after
 

@@ -14,8 +14,8 @@ from shardstore.client.calls.arguments import (
     WAIT,
     checked_amount,
     checked_bound,
-    checked_change,
     checked_end,
+    checked_expected_and_new,
     checked_flag,
     checked_key,
     checked_keys,
@@ -108,7 +108,7 @@ def put_if_absent(key: Any, value: Any, timeout: float | None) -> Single:
 
 def compare_and_set(key: Any, expected: Any, value: Any, timeout: float | None) -> Single:
     """Set a key, or remove it (`value` None), if it has the expected value, or none (`expected` None)."""
-    change = encode_variable(checked_change(expected, value))
+    change = encode_variable(checked_expected_and_new(expected, value))
     return Single(checked_timeout_ns(timeout), Op.COMPARE_AND_SET, checked_key(key), change)
 
 

@@ -68,12 +68,12 @@ class RouterContact:
         """Begin: return the effects of saying hello to the router."""
         return [*self._look(now_ns), *self.ask(now_ns)]
 
-    def wait(self, call: Call, now_ns: int) -> list[Connect | Send]:
+    def keep_until_routed(self, call: Call, now_ns: int) -> list[Connect | Send]:
         """Keep a call until there are routes."""
         self._waiting.append(call)
         return self.ask(now_ns)
 
-    def doubt(self, now_ns: int) -> list[Connect | Send]:
+    def check_router(self, now_ns: int) -> list[Connect | Send]:
         """Check whether the router is there, unless that was just checked, and ask it.
 
         For when a worker is gone, or requests wait for the router.
@@ -105,7 +105,7 @@ class RouterContact:
         header = Header(op, duration_ms=duration_ms, client=self.client, store=self._finder.store).encode()
         return [Send(ROUTER, b"", [header] if self.client else [header, messages.encode(Hello(_LIBRARY))])]
 
-    def due(self, now_ns: int) -> list[Connect | Send]:
+    def on_timer(self, now_ns: int) -> list[Connect | Send]:
         """Handle the timer. If the router has not answered and somebody waits, find out where it is and ask there."""
         somebody_waits = self._calls_that_wait() or any(request.wanted for request in self._sender.requests())
         if self._is_answered or not somebody_waits:

@@ -95,7 +95,7 @@ class Session:
         self._effects += self._sender.send_ready(self._contact.client, now_ns)
         if self._sender.kept_some:
             self._sender.kept_some = False
-            self._effects += self._contact.doubt(now_ns)
+            self._effects += self._contact.check_router(now_ns)
             self._effects += self._sender.send_ready(self._contact.client, now_ns)
         return self._effects
 
@@ -130,7 +130,7 @@ class Session:
             if self._lane_map.known:
                 self._route(call)
             else:
-                self._effects += self._contact.wait(call, self._now_ns)
+                self._effects += self._contact.keep_until_routed(call, self._now_ns)
 
     def _sends_at_once(self, call: Call) -> bool:
         """Send a single operation without queueing it. Returns False for any other call, and if it has to wait."""
@@ -352,7 +352,7 @@ class Session:
             elif isinstance(item, Lane):
                 self._sender.end_pause(item)
             else:
-                self._effects += self._contact.due(self._now_ns)
+                self._effects += self._contact.on_timer(self._now_ns)
 
     def _due(self, request: Request) -> None:
         """Handle the timer of a request. If it got no reply, it is sent again, and the router is asked for routes.
@@ -390,6 +390,6 @@ class Session:
         if request.direct:
             self._sender.distrust(request.channel, self._now_ns)
             self._send_again(request)
-            self._effects += self._contact.doubt(self._now_ns)
+            self._effects += self._contact.check_router(self._now_ns)
         else:
             self._sender.delay(request, 0, self._now_ns)

@@ -90,7 +90,7 @@ def test_changes_as_json(server: FakeServer) -> None:
 def test_ranges_are_a_table(server: FakeServer) -> None:
     server.cluster.admin.append(AdminReply(ranges=ROWS))
     assert run(server, "ranges").output.splitlines() == [
-        "start  end  segment  worker  epoch      bytes  ops/s  state",
+        "start  end  segment  worker  epoch      bytes  ops/s  stage",
         "-      m          5       1      3  1,234,567     20  active",
         "m      -         16       0      1          0      0  changing",
     ]
@@ -99,7 +99,7 @@ def test_ranges_are_a_table(server: FakeServer) -> None:
 def test_ranges_as_json(server: FakeServer) -> None:
     server.cluster.admin.append(AdminReply(ranges=ROWS))
     rows = json.loads(run(server, "ranges", "--json", "--hex").output)
-    assert [(row["start"], row["end"], row["bytes"]) for row in rows] == [("", "6d", 1_234_567), ("6d", "", 0)]
+    assert [(row["start"], row["end"], row["size_bytes"]) for row in rows] == [("", "6d", 1_234_567), ("6d", "", 0)]
 
 
 def test_a_new_worker_is_named(server: FakeServer) -> None:

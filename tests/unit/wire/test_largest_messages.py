@@ -22,8 +22,8 @@ from shardstore.limits import (
     BOUNDARY_BYTES_MAX,
     DEDUP_BYTES_MAX,
     DOCUMENT_BYTES_MAX,
-    DRAIN_BYTES_MAX,
     DRAIN_RANGES_MAX,
+    DRAIN_SPEC_BYTES_MAX,
     FRAME_BYTES_MAX,
     GIB,
     KEY_BYTES_MAX,
@@ -295,11 +295,11 @@ def test_the_number_of_parts_hardly_grows_with_the_segment(terabytes: int) -> No
 
 def test_a_drain_fits_into_its_spec_and_its_result() -> None:
     drains = tuple(SegmentDrain(2**32 - 1 - at, LARGE, LARGE, 2**32 - 1, {}) for at in range(DRAIN_RANGES_MAX))
-    windows = DRAIN_BYTES_MAX // full_window().size_bytes
+    windows = DRAIN_SPEC_BYTES_MAX // full_window().size_bytes
     drains = (*(SegmentDrain(at, LARGE, LARGE, 1, window()) for at in range(windows)), *drains[windows:])
     spec = DrainSpec(255, HOST, 2**64 - 1, drains)
     assert decode_spec(encode_spec(spec)) == spec
-    tables = DRAIN_BYTES_MAX // DRAIN_RANGES_MAX // record(1).record_bytes + 1
+    tables = DRAIN_SPEC_BYTES_MAX // DRAIN_RANGES_MAX // record(1).record_bytes + 1
     manifests = (manifest(tables).without_window(),) * DRAIN_RANGES_MAX
     result = DrainResult(manifests, (JobFigures(LARGE, LARGE, LARGE, LARGE, LARGE),) * DRAIN_RANGES_MAX)
     assert decode_result(spec, encode_result(result)) == result

@@ -79,7 +79,7 @@ class Barriers:
         """Let requests whose compaction failed wait for the next one."""
         self.compactions.setdefault(segment, []).extend(askers)
 
-    def put_off(self, segment: int) -> list[Asker]:
+    def drop_to_retry(self, segment: int) -> list[Asker]:
         """Drop the requests that wait for a failed job of the segment. Returns them: they must be sent again.
 
         Requests with NO_WAIT stay, and a compaction stays wanted.
@@ -93,7 +93,7 @@ class Barriers:
             self.compactions[segment] = []
         return asking
 
-    def leave(self, segment: int) -> list[Asker]:
+    def drop_compacts(self, segment: int) -> list[Asker]:
         """Drop each COMPACT of a segment that is flushed, but not compacted any more. Returns those that waited."""
         waiting = self._waiting.pop(segment, [])
         flushes = [barrier for barrier in waiting if barrier.op == Op.FLUSH]
@@ -101,9 +101,9 @@ class Barriers:
             self._waiting[segment] = flushes
         return [*_askers(waiting, Op.COMPACT), *self.compactions.pop(segment, [])]
 
-    def leave_all(self, segment: int) -> list[Asker]:
+    def drop_all(self, segment: int) -> list[Asker]:
         """Drop all requests of a segment that gets no more jobs. Returns those that waited."""
-        compactions = self.leave(segment)
+        compactions = self.drop_compacts(segment)
         return [*_askers(self._waiting.pop(segment, []), Op.FLUSH), *compactions]
 
     def check_invariants(self, ranges: Mapping[int, OwnedRange], compacting: Spec | None) -> None:

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
 
-from shardstore.limits import DRAIN_BYTES_MAX, DRAIN_RANGES_MAX
+from shardstore.limits import DRAIN_RANGES_MAX, DRAIN_SPEC_BYTES_MAX
 from shardstore.workers.jobs.specs import SegmentDrain
 from shardstore.workers.ranges.owned_range import OwnedRange
 
@@ -28,16 +28,16 @@ def drains_of(ranges: Iterable[OwnedRange], lsn_durable: int, bytes_max: int) ->
         fitting = bisect_right(sizes, bytes_max)
         window_bytes += owned.dedup.size_bytes
         record_bytes += owned.segment.record_bytes
-        has_room = fitting and max(window_bytes, record_bytes) <= DRAIN_BYTES_MAX and len(drains) < DRAIN_RANGES_MAX
-        if drains and not has_room:
+        fits_in_spec = max(window_bytes, record_bytes) <= DRAIN_SPEC_BYTES_MAX and len(drains) < DRAIN_RANGES_MAX
+        if drains and not (fitting and fits_in_spec):
             break
         last = max(0, fitting - 1)
         bytes_max -= sizes[last]
         lsn_last = runs[last].lsn_last
         dedup = owned.dedup.to_document(lsn_durable)
         overlay = owned.overlay
-        cuts = overlay.cuts(lsn_last)
-        drains.append(SegmentDrain(owned.segment_id, overlay.lsn_first, lsn_last, owned.epoch, dedup, cuts))
+        table_ends = overlay.table_ends(lsn_last)
+        drains.append(SegmentDrain(owned.segment_id, overlay.lsn_first, lsn_last, owned.epoch, dedup, table_ends))
     return drains
 
 

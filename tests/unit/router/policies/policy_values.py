@@ -14,7 +14,7 @@ NOW_NS = 10_000 * SECOND_NS
 UNIT = 10 * KIB
 OPTIONS = TopologyOptions(split_bytes=100 * UNIT)
 """A size allowed for a range even in the smallest store, so that its limit does not depend on the others."""
-RESTED = History(0)
+COOLED_DOWN = History(0)
 """A history without recent changes."""
 
 

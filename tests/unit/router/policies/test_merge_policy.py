@@ -10,13 +10,13 @@ from shardstore.router.policies.history import History
 from shardstore.router.policies.loads import SETTLED_NS, StoreLoad, WorkerLoad
 from shardstore.router.policies.merge_policy import COOLDOWNS, merges
 from shardstore.router.policies.plan import Plan, PlanKind
-from tests.unit.router.policies.policy_values import NOW_NS, OPTIONS, RESTED, UNIT, store
+from tests.unit.router.policies.policy_values import COOLED_DOWN, NOW_NS, OPTIONS, UNIT, store
 
 LARGE = {"size_bytes": 90 * UNIT}
 SMALL = {"size_bytes": 10 * UNIT}
 
 
-def chosen(loads: StoreLoad, history: History = RESTED) -> list[Plan]:
+def chosen(loads: StoreLoad, history: History = COOLED_DOWN) -> list[Plan]:
     plans = list(merges(loads, history, OPTIONS, NOW_NS))
     assert all(plan.kind is PlanKind.MERGE and "\n" not in plan.reason for plan in plans)
     return plans

@@ -13,10 +13,10 @@ from shardstore.router.policies.plan import Plan, PlanKind
 from shardstore.router.policies.rebalance_policy import evacuations, moves
 from shardstore.router.policies.topology_policy import choose_changes
 from shardstore.topology_options import TopologyOptions
-from tests.unit.router.policies.policy_values import NOW_NS, OPTIONS, RESTED, UNIT, hot, sample, store
+from tests.unit.router.policies.policy_values import COOLED_DOWN, NOW_NS, OPTIONS, UNIT, hot, sample, store
 
 
-def chosen(loads: StoreLoad, history: History = RESTED) -> list[tuple[int, int]]:
+def chosen(loads: StoreLoad, history: History = COOLED_DOWN) -> list[tuple[int, int]]:
     plans = moves(loads, history, OPTIONS, NOW_NS)
     assert all(plan.kind is PlanKind.MOVE and plan.reason and "\n" not in plan.reason for plan in plans)
     return [(plan.segments[0], plan.workers[-1]) for plan in plans]
@@ -29,7 +29,7 @@ def busy(*figures: tuple[int, float], **more: Any) -> StoreLoad:
 def test_the_range_that_evens_out_most_moves_to_the_least_busy() -> None:
     loads = busy((0, 0.5), (0, 0.2), (0, 0.1), (1, 0.3), (2, 0.2))
     assert chosen(loads) == [(2, 2)]
-    reason = moves(loads, RESTED, OPTIONS, NOW_NS)[0].reason
+    reason = moves(loads, COOLED_DOWN, OPTIONS, NOW_NS)[0].reason
     assert reason == "worker 0 is 80% busy, worker 2 20%, this range 20%"
 
 
@@ -124,7 +124,7 @@ def test_a_worker_that_leaves_waits(workers: list[WorkerLoad]) -> None:
 
 def plans_of(loads: StoreLoad, **settings: Any) -> list[Plan]:
     options = TopologyOptions(**{"split_bytes": 100 * UNIT, **settings})
-    return choose_changes(loads, RESTED, options, NOW_NS)[0]
+    return choose_changes(loads, COOLED_DOWN, options, NOW_NS)[0]
 
 
 def test_who_leaves_goes_first_and_changes_at_a_time_are_bounded() -> None:

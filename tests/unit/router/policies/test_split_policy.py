@@ -10,15 +10,15 @@ from shardstore.limits import GIB, KEY_BYTES_MAX, MIB
 from shardstore.router.policies.history import UNSPLITTABLE_NS, History
 from shardstore.router.policies.loads import SETTLED_NS, StoreLoad, WorkerLoad
 from shardstore.router.policies.plan import Plan, PlanKind, Unsplittable
-from shardstore.router.policies.sizes import FIRST_SPLIT_BYTES, has_rested, split_bytes
+from shardstore.router.policies.sizes import FIRST_SPLIT_BYTES, has_cooled_down, split_bytes
 from shardstore.router.policies.split_policy import KEYS_MIN, splits
 from shardstore.topology_options import TopologyOptions
-from tests.unit.router.policies.policy_values import NOW_NS, OPTIONS, RESTED, UNIT, hot, sample, store
+from tests.unit.router.policies.policy_values import COOLED_DOWN, NOW_NS, OPTIONS, UNIT, hot, sample, store
 
 HALVES = sample(0, 99)
 
 
-def chosen(loads: StoreLoad, history: History = RESTED) -> tuple[list[Plan], list[Unsplittable]]:
+def chosen(loads: StoreLoad, history: History = COOLED_DOWN) -> tuple[list[Plan], list[Unsplittable]]:
     plans, unsplittable = splits(loads, history, OPTIONS, NOW_NS)
     assert all(plan.kind is PlanKind.SPLIT and plan.reason and "\n" not in plan.reason for plan in plans)
     return plans, unsplittable
@@ -224,12 +224,12 @@ def test_a_range_just_changed_is_left_alone_for_its_load() -> None:
 
 def test_for_its_bytes_a_small_range_is_soon_changed_again_and_a_large_one_after_the_cooldown() -> None:
     options = TopologyOptions(split_bytes=4 * GIB)
-    for size_bytes, rest_ns in ((5 * GIB, options.cooldown_ns), (GIB // 4, options.cooldown_ns // 4), (0, 0)):
+    for size_bytes, cooldown_ns in ((5 * GIB, options.cooldown_ns), (GIB // 4, options.cooldown_ns // 4), (0, 0)):
         (load,) = store({"size_bytes": size_bytes}).ranges
         history = History(0)
         history.note_change(PlanKind.SPLIT, [9], [1, 2], NOW_NS)
-        assert has_rested(load, history, options, NOW_NS + rest_ns)
-        assert not has_rested(load, history, options, NOW_NS + rest_ns - 1)
+        assert has_cooled_down(load, history, options, NOW_NS + cooldown_ns)
+        assert not has_cooled_down(load, history, options, NOW_NS + cooldown_ns - 1)
 
 
 def test_after_a_start_everything_has_just_changed() -> None:

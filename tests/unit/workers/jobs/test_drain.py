@@ -103,7 +103,7 @@ def test_records_outside_the_interval_are_left_alone(worker: JobDriver) -> None:
     assert sorted(worker.stored(1)) == [b"k2", b"k3", b"k4"]
 
 
-def test_behind_each_cut_another_table_begins(worker: JobDriver) -> None:
+def test_behind_each_table_end_another_table_begins(worker: JobDriver) -> None:
     """A tombstone is kept if an earlier table of the same drain holds its key."""
     worker.put(1, {b"a": b"1", b"b": b"1"})
     worker.put(1, {b"a": b"2", b"c": b"2"})
@@ -135,7 +135,7 @@ def test_a_stretch_that_leaves_nothing_to_store_has_no_table(worker: JobDriver) 
     assert [bool(table.number) for table in result.tables] == [False, True]
 
 
-def test_cuts_of_what_was_published_before_are_passed_over(worker: JobDriver) -> None:
+def test_table_ends_in_what_was_published_before_are_passed_over(worker: JobDriver) -> None:
     for number in range(1, 5):
         worker.put(1, {b"k%d" % number: b"v"})
     run_to_end(DrainSpec(WORKER, STORE, LOG_ID, (SegmentDrain(1, 1, 2, 1, {}),)), worker.filesystem)

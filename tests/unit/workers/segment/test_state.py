@@ -10,7 +10,7 @@ from shardstore.workers.segment.state import TRANSITIONS, SegmentState, SegmentS
 
 READY, FREEZE, RUNNING = SegmentState.READY, SegmentState.FREEZE, SegmentState.MAINTENANCE_RUNNING
 ERROR, CLOSED = SegmentState.ERROR, SegmentState.CLOSED
-SEAL, START, SWAP, FAIL = SegmentStep.SEAL, SegmentStep.START, SegmentStep.SWAP, SegmentStep.FAIL
+PREPARE, START, SWAP, FAIL = SegmentStep.PREPARE, SegmentStep.START, SegmentStep.SWAP, SegmentStep.FAIL
 RESUME, CONTINUE, DAMAGE, CLOSE = SegmentStep.RESUME, SegmentStep.CONTINUE, SegmentStep.DAMAGE, SegmentStep.CLOSE
 
 
@@ -23,7 +23,7 @@ def walk(*steps: SegmentStep) -> list[SegmentState]:
 
 
 def test_a_job_that_ends_well() -> None:
-    assert walk(SEAL, START, SWAP, RESUME) == [
+    assert walk(PREPARE, START, SWAP, RESUME) == [
         READY,
         FREEZE,
         RUNNING,
@@ -33,16 +33,16 @@ def test_a_job_that_ends_well() -> None:
 
 
 def test_a_job_that_fails_is_followed_by_another_try() -> None:
-    failed = walk(SEAL, START, FAIL, RESUME, SEAL)
+    failed = walk(PREPARE, START, FAIL, RESUME, PREPARE)
     assert failed == [READY, FREEZE, RUNNING, FREEZE, READY, FREEZE]
 
 
 @pytest.mark.parametrize("end", [SWAP, FAIL])
 def test_a_compaction_goes_on_when_the_drain_that_overtook_it_ends(end: SegmentStep) -> None:
     states = walk(
-        SEAL,
+        PREPARE,
         START,
-        SEAL,
+        PREPARE,
         START,
         end,
         CONTINUE,
@@ -75,6 +75,6 @@ def test_impossible_steps_are_refused(state: SegmentState, step: SegmentStep) ->
 
 def test_where_steps_begin() -> None:
     sources = {step: [state for state in SegmentState if (state, step) in TRANSITIONS] for step in SegmentStep}
-    assert sources[SEAL] == [READY, RUNNING]
+    assert sources[PREPARE] == [READY, RUNNING]
     assert sources[START] == sources[RESUME] == sources[CONTINUE] == [FREEZE]
     assert sources[SWAP] == sources[FAIL] == [RUNNING]

@@ -153,15 +153,15 @@ def test_every_few_runs_that_are_set_aside_all_become_due(
     assert [scan.page() for scan in scans] == [[(b"k2", b"old"), (b"k3", b"old")]] * len(scans)
 
 
-@pytest.mark.parametrize("drain_bytes", [1, KIB * KIB])
+@pytest.mark.parametrize("drain_run_bytes", [1, KIB * KIB])
 @pytest.mark.parametrize("aside_min", [0, KIB * KIB])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_snapshots_go_on_from_the_tables_that_their_runs_were_drained_to(
-    worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch, reverse: bool, aside_min: int, drain_bytes: int
+    worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch, reverse: bool, aside_min: int, drain_run_bytes: int
 ) -> None:
     """Whatever else was in the drain, or was deleted before or after it."""
     monkeypatch.setattr(overlay, "SET_ASIDE_BYTES_MIN", aside_min)
-    worker.core.service.maintenance.drains.bytes_max = drain_bytes
+    worker.core.service.maintenance.drains.bytes_max = drain_run_bytes
     owned = worker.core._ranges[1]
     content = {b"k%d" % number: b"old" for number in range(10)}
     scans: list[tuple[AtWorker, list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]] = []

@@ -411,7 +411,7 @@ def test_a_parent_that_a_job_still_has_when_it_is_to_go_goes_later() -> None:
     queue = place.core.service.maintenance
     compaction = CompactSpec(STORE, 1, CompactionKind.EVERYTHING, 0)  # as if it had begun before the split
     queue._long.running = RunningJob(99, queue.compactions, compaction, cluster.now_ns)
-    cluster.owned(1).advance(SegmentStep.SEAL, SegmentStep.START)
+    cluster.owned(1).advance(SegmentStep.PREPARE, SegmentStep.START)
     order(cluster)
     cluster.tell_worker(0, JobFailed(99, "it was to fail"))
     cluster.pass_time()
