@@ -14,6 +14,7 @@ from typing import NoReturn, Self
 from shardstore.client.aio.connect import Connecting, connect_async
 from shardstore.client.blocking.client import Client
 from shardstore.client.blocking.connect import connect
+from shardstore.client.direct.direct_reads import DIRECT_READS_MEMORY
 from shardstore.client.fork_hook import REOPEN
 from shardstore.cluster.settings import cluster_settings
 from shardstore.cluster.supervisor import Supervisor
@@ -133,13 +134,23 @@ class LocalCluster:
             self._supervisor.request_stop()
             raise
 
-    def connect(self, *, direct: bool = True, timeout: float | None = None, fork: str = REOPEN) -> Client:
+    def connect(
+        self,
+        *,
+        direct: bool = True,
+        timeout: float | None = None,
+        fork: str = REOPEN,
+        direct_reads: bool = True,
+        memory: int | str = DIRECT_READS_MEMORY,
+    ) -> Client:
         """Connect to this cluster.
 
         Args:
             direct: As for `shardstore.connect`.
             timeout: Seconds; None is 30.
             fork: As for `shardstore.connect`.
+            direct_reads: As for `shardstore.connect`.
+            memory: As for `shardstore.connect`.
 
         Returns:
             A client. Close it, by hand or with `with`.
@@ -148,15 +159,25 @@ class LocalCluster:
             Closed: The cluster does not run.
             The errors of `shardstore.connect`.
         """
-        return connect(self._where(), direct, timeout=timeout, fork=fork)
+        return connect(self._where(), direct, timeout=timeout, fork=fork, direct_reads=direct_reads, memory=memory)
 
-    def connect_async(self, *, direct: bool = True, timeout: float | None = None, fork: str = REOPEN) -> Connecting:
+    def connect_async(
+        self,
+        *,
+        direct: bool = True,
+        timeout: float | None = None,
+        fork: str = REOPEN,
+        direct_reads: bool = True,
+        memory: int | str = DIRECT_READS_MEMORY,
+    ) -> Connecting:
         """Connect to this cluster with an asyncio client.
 
         Args:
             direct: As for `shardstore.connect_async`.
             timeout: Seconds; None is 30.
             fork: As for `shardstore.connect_async`.
+            direct_reads: As for `shardstore.connect_async`.
+            memory: As for `shardstore.connect_async`.
 
         Returns:
             As `shardstore.connect_async`.
@@ -165,7 +186,9 @@ class LocalCluster:
             Closed: The cluster does not run.
             The errors of `shardstore.connect_async`.
         """
-        return connect_async(self._where(), direct, timeout=timeout, fork=fork)
+        return connect_async(
+            self._where(), direct, timeout=timeout, fork=fork, direct_reads=direct_reads, memory=memory
+        )
 
     def processes(self) -> dict[str, int]:
         """Return the processes of the cluster that run now.

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from shardstore.client.aio.client import AsyncClient
+from shardstore.client.direct.direct_reads import DIRECT_READS_MEMORY
 from shardstore.client.fork_hook import REOPEN
 from shardstore.client.surroundings import Surroundings, surroundings_of
 
@@ -19,7 +20,7 @@ def connect_async(
     timeout: float | None = None,
     fork: str = REOPEN,
     direct_reads: bool = True,
-    memory: int | str = "64MiB",
+    memory: int | str = DIRECT_READS_MEMORY,
 ) -> Connecting:
     """Connect to a cluster on this host, found by its data directory or its url.
 

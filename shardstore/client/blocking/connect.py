@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from shardstore.client.blocking.client import Client
+from shardstore.client.direct.direct_reads import DIRECT_READS_MEMORY
 from shardstore.client.fork_hook import REOPEN
 from shardstore.client.surroundings import surroundings_of
 
@@ -16,7 +17,7 @@ def connect(
     timeout: float | None = None,
     fork: str = REOPEN,
     direct_reads: bool = True,
-    memory: int | str = "64MiB",
+    memory: int | str = DIRECT_READS_MEMORY,
 ) -> Client:
     """Connect to a cluster on this host, found by its data directory or its url.
 

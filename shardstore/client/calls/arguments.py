@@ -66,7 +66,10 @@ def checked_flag(name: str, flag: Any) -> bool:
 
 def checked_memory(memory: Any) -> int:
     """A size in bytes, given as a number or as text. Raises InvalidRequest."""
-    size = parse_size(memory)
+    try:
+        size = parse_size(memory)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"memory: {error}") from None
     if size < 0:
         raise InvalidRequest(f"memory is a number of bytes, not {memory!r:.60}")
     return size

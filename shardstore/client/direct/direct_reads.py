@@ -15,6 +15,8 @@ from shardstore.wire.route_map import RouteMap
 if TYPE_CHECKING:
     from shardstore.client.direct.reader import Reader
 
+DIRECT_READS_MEMORY = "64MiB"
+"""Default memory of a client for the indexes of the files that it reads."""
 FIRST_READS = 16
 """So many single reads go to workers first: a program that reads a few keys need not load numpy."""
 

@@ -106,8 +106,12 @@ def test_methods_of_an_operator(server: FakeServer) -> None:
 
 
 def test_connect(server: FakeServer, tmp_path: Path) -> None:
-    assert options(connect) == options(connect_async) == ["where", "direct", "timeout", "fork"]
-    for option in ("direct", "timeout", "fork"):
+    assert (
+        options(connect)
+        == options(connect_async)
+        == [*("where", "direct", "timeout", "fork", "direct_reads", "memory")]
+    )
+    for option in ("direct", "timeout", "fork", "direct_reads", "memory"):
         assert refused(lambda wrong, option=option: connect(server.url, **{option: wrong}).close(), option) >= 7
     assert refused(lambda wrong: connect(wrong, timeout=0.05).close(), "where") >= 7
 
