@@ -67,8 +67,10 @@ class MappedBlocks:
         self.data = stored.data
         self.begins = stored.index.begins
         self._stored = stored
+        self._begin_of = stored.index.begins.data
         self._ends = (stored.index.begins + stored.index.block_bytes).tolist()
         self._verified = np.zeros(len(stored.index), dtype=np.bool_)
+        self._is_verified = self._verified.data
 
     def groups(self, blocks: Integers) -> list[slice]:
         """Return one slice with all blocks: mapped blocks need no batches."""
@@ -88,10 +90,10 @@ class MappedBlocks:
 
     def content(self, block: int) -> memoryview:
         """Return the bytes of one block, verified at its first use."""
-        if not self._verified[block]:
+        if not self._is_verified[block]:
             self._stored.verified(block)
             self._verified[block] = True
-        return self.data[int(self.begins[block]) : self._ends[block]]
+        return self.data[self._begin_of[block] : self._ends[block]]
 
 
 class ExpandedBlocks:

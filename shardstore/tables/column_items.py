@@ -42,3 +42,8 @@ def bin_head_bytes(sizes: Integers) -> Integers:
     """Return the size of the msgpack head (2, 3 or 5) of encoded items of these sizes."""
     heads: Integers = 2 + (sizes > SMALL_BIN_MAX + 2) + 2 * (sizes > MIDDLE_BIN_MAX + 3)
     return heads
+
+
+def bin_head_bytes_of(size: int) -> int:
+    """Return the size of the msgpack head of one encoded item of this size."""
+    return 2 + (size > SMALL_BIN_MAX + 2) + 2 * (size > MIDDLE_BIN_MAX + 3)

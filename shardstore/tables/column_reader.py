@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from itertools import repeat
 from typing import Any, Protocol
@@ -12,13 +13,14 @@ import numpy.typing as npt
 
 from shardstore.identifiers import TOMBSTONE, Buffer, Stored
 from shardstore.tables.blocks import Blocks
-from shardstore.tables.column_items import NIL_BYTES, bin_head_bytes
+from shardstore.tables.column_items import NIL_BYTES, bin_head_bytes, bin_head_bytes_of
 from shardstore.tables.table_format import OFFSET_BYTES, Integers
 from shardstore.wire.columns import positions_of
 
 _PACKER = msgpack.Packer()
 NIL = b"\xc0"
 """An encoded tombstone."""
+_TWO_OFFSETS = struct.Struct("<II")
 _OFFSET = np.dtype(f"<u{OFFSET_BYTES}")
 
 
@@ -48,6 +50,7 @@ class FixedColumnReader:
         self.stride = stride
         self._blocks = blocks
         self._begins = begins
+        self._begin_of = begins.data
         self._windows = windows(blocks.data, np.dtype(f"V{stride}"))
 
     def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
@@ -58,7 +61,8 @@ class FixedColumnReader:
 
     def item(self, content: memoryview, block: int, place: int) -> Stored:
         """Return one item."""
-        return bytes(self.stretch(content, block, place, place + 1))
+        begin = self._begin_of[block] + place * self.stride
+        return bytes(content[begin : begin + self.stride])
 
     def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
         """Return the encoded items first to last (excluded) of a block."""
@@ -79,6 +83,7 @@ class VariableColumnReader:
         self._blocks = blocks
         self._begins = begins
         self._offsets_at = offsets_at
+        self._begin_of, self._offsets_of = begins.data, offsets_at.data
         self._offset_windows = windows(blocks.data, _OFFSET)
 
     def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
@@ -97,7 +102,11 @@ class VariableColumnReader:
 
     def item(self, content: memoryview, block: int, place: int) -> Stored:
         """Return one item."""
-        return decode_variable(self.stretch(content, block, place, place + 1), 1)[0]
+        begin = self._begin_of[block]
+        first, last = _TWO_OFFSETS.unpack_from(content, self._offsets_of[block] + place * OFFSET_BYTES)
+        if last - first == NIL_BYTES:
+            return TOMBSTONE
+        return bytes(content[begin + first + bin_head_bytes_of(last - first) : begin + last])
 
     def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
         """Return the encoded items first to last (excluded) of a block."""

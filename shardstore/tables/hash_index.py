@@ -12,7 +12,7 @@ following buckets. This is harmless: a candidate counts only if its key is the w
 from __future__ import annotations
 
 import struct
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,7 @@ class HashIndex:
         self._starts = np.frombuffer(data[_HEAD.size : tags_at], dtype="<u4")
         self._tags = np.frombuffer(data[tags_at:numbers_at], dtype="<u2")
         self._numbers: EntryNumbers = np.frombuffer(data[numbers_at:], dtype="<u4")
+        self._start_items, self._tag_items, self._number_items = map(_items, (self._starts, self._tags, self._numbers))
         self._rows = np.lib.stride_tricks.as_strided(self._tags, (entries + 1, self._widest), (2, 2), writeable=False)
 
     def candidates(self, digests: Digests) -> tuple[Integers, Integers]:
@@ -67,7 +68,16 @@ class HashIndex:
     def candidates_of_one(self, digest: tuple[int, int]) -> list[int]:
         """Return the candidate entry numbers of one key. Avoids the fixed cost of array operations."""
         bucket = digest[0] >> self._shift
-        first, last = self._starts[bucket : bucket + 2].tolist()
+        starts = self._start_items
+        first = starts[bucket]
+        tags = self._tag_items[first : starts[bucket + 1]].tolist()
         tag = digest[1] >> _TAG_SHIFT
-        slots = [first + place for place, found in enumerate(self._tags[first:last].tolist()) if found == tag]
-        return [int(self._numbers[slot]) for slot in slots]
+        if tag not in tags:
+            return []
+        return [self._number_items[first + place] for place, found in enumerate(tags) if found == tag]
+
+
+def _items(array: npt.NDArray[Any]) -> memoryview:
+    """Return the items of an array as a memoryview, which gives one item in less time than the array does."""
+    kind = array.dtype.newbyteorder("=")
+    return memoryview(array.astype(kind, copy=False).view(np.uint8)).cast(kind.char)

@@ -29,6 +29,7 @@ class PrefixedFixedReader:
         self.stride = stride
         self._blocks = blocks
         self._prefix_bytes = prefix_bytes
+        self._prefix_of = prefix_bytes.data
         self._windows = windows(blocks.data, np.dtype(f"V{stride}"))
         self._places_in_key = np.arange(stride)
 
@@ -45,9 +46,9 @@ class PrefixedFixedReader:
 
     def item(self, content: memoryview, block: int, place: int) -> Stored:
         """Return one key."""
-        prefix_bytes = int(self._prefix_bytes[block])
+        prefix_bytes = self._prefix_of[block]
         at = place * (self.stride - prefix_bytes)
-        return bytes(content[:prefix_bytes]) + bytes(content[at + prefix_bytes : at + self.stride])
+        return bytes(content[:prefix_bytes]) + content[at + prefix_bytes : at + self.stride]
 
     def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
         """Return the keys first to last (excluded) of a block, back to back."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import compress
-from typing import NamedTuple
+from typing import TypeAlias
 
 import numpy as np
 
@@ -14,24 +14,22 @@ from shardstore.identifiers import Stored
 from shardstore.seams.boards import OpenBoard
 from shardstore.tables.bloom import Mask
 from shardstore.tables.digests import Digests
-from shardstore.wire.board_format import ANY_KEY, FILTER_BYTES, FILTER_MASK, FIRST_FILTER, SERVING, SLOT_WORDS
+from shardstore.wire.board_format import (
+    ANY_KEY,
+    FILTER_BYTES,
+    FILTER_MASK,
+    FIRST_FILTER,
+    NO_KEYS,
+    SEQUENCE,
+    SERVING,
+    SLOT_WORDS,
+)
 from shardstore.wire.route_map import Route
 
 TRIES = 2
 """How often a read is tried, as the slot may change meanwhile."""
-
-
-class _Slot(NamedTuple):
-    """A slot as it was when it was loaded, word by word."""
-
-    sequence: int
-    segment: int
-    epoch: int
-    state: int
-    version: int
-    active: int
-    sealed: int
-    unused: int
+_Slot: TypeAlias = tuple[int, int, int, int]
+"""Sequence, version of the manifest, active filter and sealed filter of a slot."""
 
 
 class ReadableRange:
@@ -41,23 +39,28 @@ class ReadableRange:
         self.route = route
         self.board = board
         self._words, self._filters = board.memory
-        self._at = at
+        self._sequence_at = at + SEQUENCE
+        self._place = slice(at, at + SLOT_WORDS)
+        self._segment, self._epoch = int(route.segment), int(route.epoch)
         self._files = files
 
     @property
     def is_outdated(self) -> bool:
         """Whether the files that are open may not be those of the range any more."""
         slot = self._slot()
-        return slot is None or slot.version > self._files.version(self.route.segment)
+        return slot is None or slot[1] > self._files.version(self._segment)
 
-    def get(self, key: bytes, digest: tuple[int, int]) -> Stored | Ask | None:
+    def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None | Ask:
         """Return what the tables hold for a key, or ASK. Raises Corruption, StorageFailure, FileNotFoundError."""
         for _ in range(TRIES):
             slot = self._slot()
-            if slot is None or self._is_in_memory(slot.active, digest) or self._is_in_memory(slot.sealed, digest):
+            if slot is None:
                 return ASK
-            found = self._files.segment(self.route.segment, slot.version).get(key, digest)
-            if self._words[self._at] == slot.sequence:
+            sequence, version, active, sealed = slot
+            if (active and self._is_in_memory(active, digest)) or (sealed and self._is_in_memory(sealed, digest)):
+                return ASK
+            found = self._files.segment(self._segment, version).get(key, digest)
+            if self._words[self._sequence_at] == sequence:
                 return found
         return ASK
 
@@ -68,33 +71,33 @@ class ReadableRange:
         """
         for _ in range(TRIES):
             slot = self._slot()
-            if slot is None or ANY_KEY in (slot.active, slot.sealed):
+            if slot is None or ANY_KEY in slot[2:]:
                 return None
-            read = ~(self._are_in_memory(slot.active, digests) | self._are_in_memory(slot.sealed, digests))
-            segment = self._files.segment(self.route.segment, slot.version)
+            sequence, version, active, sealed = slot
+            read = ~(self._are_in_memory(active, digests) | self._are_in_memory(sealed, digests))
+            segment = self._files.segment(self._segment, version)
             found = segment.get_many(*(keys, digests) if read.all() else ([*compress(keys, read)], digests[read]))
-            if self._words[self._at] == slot.sequence:
+            if self._words[self._sequence_at] == sequence:
                 return found, read
         return None
 
     def _slot(self) -> _Slot | None:
-        """Load the slot; None if the range cannot be read now."""
-        slot = _Slot._make(self._words[self._at : self._at + SLOT_WORDS].tolist())
-        route = self.route
-        if slot.segment != route.segment or slot.epoch != route.epoch or slot.state != SERVING or slot.sequence & 1:
+        """Load the slot, word by word; None if the range cannot be read now."""
+        sequence, segment, epoch, state, version, active, sealed, _ = self._words[self._place].tolist()
+        if sequence & 1 or segment != self._segment or epoch != self._epoch or state != SERVING:
             return None
-        return slot if self.board.is_current else None
+        return (sequence, version, active, sealed) if self.board.is_current else None
 
     def _is_in_memory(self, named: int, digest: tuple[int, int]) -> bool:
         """Whether a key may be among those of a filter."""
-        if named < FIRST_FILTER:
-            return named == ANY_KEY
+        if named == ANY_KEY:
+            return True
         bit = digest[0] & FILTER_MASK
         return bool(self._filters[(named - FIRST_FILTER) * FILTER_BYTES + (bit >> 3)] >> (bit & 7) & 1)
 
     def _are_in_memory(self, named: int, digests: Digests) -> Mask:
         """Whether each key may be among those of a filter, which is not ANY_KEY."""
-        if named < FIRST_FILTER:
+        if named == NO_KEYS:
             return np.zeros(len(digests), dtype=np.bool_)
         at = (named - FIRST_FILTER) * FILTER_BYTES
         filter_bytes = np.frombuffer(self._filters[at : at + FILTER_BYTES], dtype=np.uint8)

@@ -50,6 +50,8 @@ class Reader:
         except _FLAWS:
             self._files.close(route.segment)
             return ASK
+        if found is ASK and not readable.board.is_current:
+            del self._ranges[route.segment]
         return None if found is TOMBSTONE else found
 
     def get_many(self, keys: Items, routes: RouteMap, boundaries: Boundaries) -> SomeRead:
@@ -64,6 +66,8 @@ class Reader:
                     _read_some(readable, keys.items, digests, positions, found)
                 except _FLAWS:
                     self._files.close(route.segment)
+                if not readable.board.is_current:
+                    del self._ranges[route.segment]
         return found
 
     def _readable(self, route: Route) -> ReadableRange | None:
@@ -72,7 +76,7 @@ class Reader:
         if self._reads % LOOK_AFTER == 0:
             self._close_outdated()
         readable = self._ranges.get(route.segment)
-        if readable is not None and readable.route is route and readable.board.is_current:
+        if readable is not None and readable.route is route:
             return readable
         found = self._slots.find(route.worker, route.segment)
         if found is None:
