@@ -87,6 +87,13 @@ class MemberStats(TypedDict):
     bytes_in_flight: Annotated[int, BYTES, "Requests that the router passed to it and that are not answered."]
 
 
+class OwnReadsStats(TypedDict):
+    """How the client that asks for statistics has read keys, other than by scans."""
+
+    from_files: Annotated[int, KEYS, "Keys that it read from files itself."]
+    from_workers: Annotated[int, KEYS, "Keys for which it asked a worker."]
+
+
 @final
 class RouterStats(TypedDict):
     """The router: `stats()["router"]`."""
@@ -106,6 +113,7 @@ class RouterStats(TypedDict):
     budget: Annotated[BudgetStats, NESTED, "Memory for writes, and who has it."]
     stalls: Annotated[StallStats, NESTED, "Requests that the router refused."]
     workers: Annotated[dict[int, MemberStats], NESTED, "By worker, also those that are down."]
+    own_reads: Annotated[OwnReadsStats, NESTED, "How this client has read keys. It adds this to what the router says."]
 
 
 class JobStats(TypedDict):
@@ -198,6 +206,10 @@ class OwnedRangeStats(TypedDict):
     overlay_entries: Annotated[int, ENTRIES, "Entries in memory that are in no table yet."]
     overlay_bytes: Annotated[int, BYTES, "Memory of these entries."]
     runs: Annotated[int, COUNT, "Sealed layers that wait to be drained."]
+    reads_in_memory: Annotated[
+        int, COUNT, "Requests of clients that would have read its files themselves, but for what may be in memory."
+    ]
+    read_directly: Annotated[bool, FLAG, "Whether clients on this host may read its files themselves."]
     tables: Annotated[int, COUNT, "Table files."]
     layers: Annotated[LayerStats, NESTED, "Its layers."]
     failure: Annotated[str, TEXT, "Why it is not served, or not maintained; else empty."]
@@ -233,6 +245,11 @@ class MaintenanceStats(TypedDict):
     running: Annotated[int, COUNT, "Jobs that run."]
     last_failure: Annotated[str, TEXT, "Why the latest job failed; empty if it ended well."]
     last_compaction: Annotated[str, TEXT, "The latest compaction that was begun, and why; empty before the first."]
+    sealed_for_readers: Annotated[
+        int,
+        COUNT,
+        "How often a layer was drained early, as clients that read files themselves asked for its content.",
+    ]
 
 
 class CacheStats(TypedDict):

@@ -42,6 +42,7 @@ def worker_statistics(
             "running": len(maintenance.running),
             "last_failure": maintenance.last_failure,
             "last_compaction": maintenance.compactions.latest,
+            "sealed_for_readers": maintenance.sealer.sealed_for_readers,
         },
     }
 
@@ -89,6 +90,8 @@ def _range_statistics(owned: OwnedRange) -> RangeStats:
         "overlay_entries": len(owned.overlay),
         "overlay_bytes": owned.overlay.size_bytes,
         "runs": len(owned.overlay.runs),
+        "reads_in_memory": owned.reads_in_memory,
+        "read_directly": owned.slot is not None and owned.slot.is_open,
         "tables": segment.tables if segment else 0,
         "layers": _layers(owned),
         **_work([owned]),

@@ -143,6 +143,8 @@ class Flag:
     """FLUSH, COMPACT: reply as soon as the request is accepted; BUSY if one is already running on the segment."""
     OF_PARENT: Final = 64
     """GET: sent by the owner of a child of the segment; see topology.py."""
+    IN_MEMORY: Final = 128
+    """GET: the client would have read the files of the range, but the worker may have newer values in memory."""
 
 
 REQUEST_FRAMES: dict[int, int] = {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeAlias
 
 from shardstore.client.calls.calls import Call, Many, Single
-from shardstore.client.direct.ask import ASK
+from shardstore.client.direct.ask import Ask
 from shardstore.client.direct.direct_reads import DirectReads
 from shardstore.client.direct.reader import Reader
 from shardstore.client.driver import Driver
@@ -102,9 +102,10 @@ class Client(Process):
         """Read what can be read without a worker, and submit the rest."""
         if type(call) is Single and call.op is Op.GET and not call.flags:
             found = self.reads.get(call.key)
-            if found is not ASK:
+            if not isinstance(found, Ask):
                 self._end(call, actor, found)
                 return
+            call.flags = found.value
         elif type(call) is Many and call.op is Op.GET:
             left = self.reads.get_many(call)
             if isinstance(left, list):

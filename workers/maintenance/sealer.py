@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shardstore.workers.maintenance.kinds.job_slot import JobSlot
-from shardstore.workers.maintenance.policies.drain_policy import layers_at_rest, layers_to_seal
+from shardstore.workers.maintenance.policies.drain_policy import layers_at_rest, layers_read_much, layers_to_seal
 from shardstore.workers.maintenance.policies.layer_sizes import memory_layer_sizes
 from shardstore.workers.maintenance.policies.rest import Rest
 from shardstore.workers.ranges.owned_range import OwnedRange
@@ -20,6 +20,8 @@ class Sealer:
         self._writes = writes
         self._rest = rest
         self._drain_slot = drain_slot
+        self.sealed_for_readers = 0
+        """How often a layer was sealed because clients had to ask for what is in it."""
 
     def seal(self, owned: OwnedRange) -> None:
         """Turn the active layer of a range into a run."""
@@ -35,13 +37,21 @@ class Sealer:
             self.seal(self._ranges[segment])
 
     def seal_resting(self, now_ns: int) -> None:
-        """Seal the layers that rest. They are looked at only at intervals."""
+        """Seal the layers that rest, or that are read much. They are looked at only at intervals."""
         if not self._rest.is_to_look(now_ns):
             return
         self._rest.look(self._ranges, now_ns)
         filled = [owned for owned in self._ranges.values() if owned.overlay.lsn_first]
-        sizes = [memory_layer_sizes(owned, self._rest.rested_ns(owned.segment_id, now_ns)) for owned in filled]
-        for segment in layers_at_rest(sizes):
+        rest = self._rest
+        sizes = [
+            memory_layer_sizes(
+                owned, rest.rested_ns(owned.segment_id, now_ns), *rest.reads_and_writes(owned.segment_id)
+            )
+            for owned in filled
+        ]
+        read_much = layers_read_much(sizes)
+        self.sealed_for_readers += len(read_much)
+        for segment in dict.fromkeys([*layers_at_rest(sizes), *read_much]):
             self.seal(self._ranges[segment])
 
     def seal_largest(self, wanted_bytes: int) -> None:

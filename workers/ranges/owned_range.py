@@ -41,7 +41,8 @@ class OwnedRange:
     `last_failure` says why the latest job failed; empty if it succeeded. `version_logged` is the version of the
     manifest that the log knew when the range was opened.
 
-    `slot` tells clients on this host what they may read themselves; None if there is no board.
+    `slot` tells clients on this host what they may read themselves; None if there is no board. `reads_in_memory`: the
+    requests since the range was opened that clients would have read from files, but for what is in memory.
 
     `version_looked_at`: the latest manifest version for which no compaction was due; only reads or rest can still make
     one due. `version_settled`: the latest version for which not even reads or rest can.
@@ -69,6 +70,7 @@ class OwnedRange:
     version_settled: int = 0
     empty_ranges: EmptyRanges = field(default_factory=EmptyRanges)
     slot: RangeSlot | None = None
+    reads_in_memory: int = 0
 
     def __post_init__(self) -> None:
         if self.damage is not None:
@@ -85,6 +87,10 @@ class OwnedRange:
             self.epoch = epoch
             if self.slot is not None:
                 self.slot.take_epoch(epoch)
+
+    def note_read_in_memory(self) -> None:
+        """Count a request that would have needed no worker if the range had nothing in memory."""
+        self.reads_in_memory += 1
 
     def show(self, slot: RangeSlot | None) -> None:
         """Let clients read the files of the range themselves, if it has some. `slot`: the slot of the range."""

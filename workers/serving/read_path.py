@@ -25,6 +25,8 @@ _ONE_ABSENT = encode([None]).frame
 
 def reply_to_get(owned: OwnedRange, asker: Asker, frames: Sequence[bytes], pressure: int, load: LoadMeter) -> Send:
     """Reply to a GET. Raises InvalidRequest, Corruption."""
+    if asker.header.flags & Flag.IN_MEMORY:
+        owned.note_read_in_memory()
     if is_single(asker.header):
         return _get_one(owned, asker, key_of(frames, owned.key_range), pressure, load)
     keys = keys_of(asker.header, frames, owned.key_range)

@@ -29,13 +29,16 @@ class AsyncCallRunner:
     async def get(self, key: Any, timeout: float | None) -> bytes | None:
         """Return the value of a key: from the files of its range if possible, else from a worker."""
         found = self._read(key, timeout)
-        value: bytes | None = await self.one(operations.get(key, timeout)) if found is ASK else found
-        return value
+        if isinstance(found, Ask):
+            found = await self.one(operations.get(key, timeout, found.value))
+        return found
 
     async def contains(self, key: Any, timeout: float | None) -> bool:
         """Return whether a key has a value, as `get`."""
         found = self._read(key, timeout)
-        return (await self.one(operations.contains(key, timeout)) if found is ASK else found) is not None
+        if isinstance(found, Ask):
+            found = await self.one(operations.contains(key, timeout, found.value))
+        return found is not None
 
     async def one(self, call: Call) -> Any:
         """Run a call. Returns its value, or raises its error. If a write is cancelled, the error has its token."""

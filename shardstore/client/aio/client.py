@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 from shardstore.client.aio.admin import AsyncAdmin
 from shardstore.client.aio.lifetime import AsyncLifetime
@@ -367,5 +367,7 @@ class AsyncClient(AsyncLifetime):
             InvalidRequest: `timeout` is not allowed.
             Closed: The client was closed.
         """
-        statistics: Stats = await self._calls.one(GetStats(checked_timeout_ns(timeout)))
+        statistics: dict[str | int, Any] = await self._calls.one(GetStats(checked_timeout_ns(timeout)))
+        if "unavailable" not in statistics["router"]:
+            statistics["router"]["own_reads"] = self._reads.statistics()
         return statistics

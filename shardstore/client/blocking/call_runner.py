@@ -28,13 +28,16 @@ class CallRunner:
     def get(self, key: Any, timeout: float | None) -> bytes | None:
         """Return the value of a key: from the files of its range if possible, else from a worker."""
         found = self._read(key, timeout)
-        value: bytes | None = self.one(operations.get(key, timeout)) if found is ASK else found
-        return value
+        if isinstance(found, Ask):
+            found = self.one(operations.get(key, timeout, found.value))
+        return found
 
     def contains(self, key: Any, timeout: float | None) -> bool:
         """Return whether a key has a value, as `get`."""
         found = self._read(key, timeout)
-        return (self.one(operations.contains(key, timeout)) if found is ASK else found) is not None
+        if isinstance(found, Ask):
+            found = self.one(operations.contains(key, timeout, found.value))
+        return found is not None
 
     def one(self, call: Any) -> Any:
         """Run a call. Returns its value, or raises its error."""

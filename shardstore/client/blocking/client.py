@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 from shardstore.client.blocking.admin import Admin
 from shardstore.client.blocking.lifetime import Lifetime
@@ -372,5 +372,7 @@ class Client(Lifetime):
             InvalidRequest: `timeout` is not allowed.
             Closed: The client was closed.
         """
-        statistics: Stats = self._calls.one(GetStats(checked_timeout_ns(timeout)))
+        statistics: dict[str | int, Any] = self._calls.one(GetStats(checked_timeout_ns(timeout)))
+        if "unavailable" not in statistics["router"]:
+            statistics["router"]["own_reads"] = self._reads.statistics()
         return statistics

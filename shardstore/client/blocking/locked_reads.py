@@ -9,6 +9,7 @@ from shardstore.client.calls.calls import Many
 from shardstore.client.direct.ask import ASK, Ask
 from shardstore.client.direct.direct_reads import DirectReads
 from shardstore.client.fork_hook import watch
+from shardstore.stats_schema import OwnReadsStats
 
 
 class LockedReads:
@@ -45,6 +46,10 @@ class LockedReads:
             raise
         finally:
             self._lock.release()
+
+    def statistics(self) -> OwnReadsStats:
+        """Return how many keys were read which way."""
+        return self._reads.statistics()
 
     def close(self) -> None:
         """Let go of all files, unless a thread reads."""

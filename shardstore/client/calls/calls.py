@@ -93,6 +93,7 @@ class Many(Call):
     values: Items | None = None
     results: Any = field(default=None, init=False)
     parts: int = field(default=1, init=False)
+    flags: int = field(default=0, init=False)
     rest_of: SomeRead | None = field(default=None, init=False)
     applied: list[tuple[int, int]] = field(default_factory=list, init=False)
 

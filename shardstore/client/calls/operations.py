@@ -77,14 +77,14 @@ class _NoPair:
         self.item = item
 
 
-def get(key: Any, timeout: float | None) -> Single:
+def get(key: Any, timeout: float | None, flags: int = 0) -> Single:
     """Read the value of a key."""
-    return Single(checked_timeout_ns(timeout), Op.GET, checked_key(key))
+    return Single(checked_timeout_ns(timeout), Op.GET, checked_key(key), flags=flags)
 
 
-def contains(key: Any, timeout: float | None) -> Single:
+def contains(key: Any, timeout: float | None, flags: int = 0) -> Single:
     """Whether a key has a value, without the value."""
-    return Single(checked_timeout_ns(timeout), Op.GET, checked_key(key), flags=int(Flag.PRESENCE))
+    return Single(checked_timeout_ns(timeout), Op.GET, checked_key(key), flags=flags | Flag.PRESENCE)
 
 
 def put(key: Any, value: Any, timeout: float | None, on_busy: str = WAIT) -> Single:

@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
 
 class SomeRead(NamedTuple):
-    """The values in the order of the keys, None for a key without one. `read` says for which keys they are right."""
+    """The values in the order of the keys, None for a key without one. `read` says for which keys they are right.
+
+    `flags`: those of the requests for the other keys.
+    """
 
     values: list[bytes | None]
     read: npt.NDArray[np.bool_]
+    flags: int = 0
 
     def rest(self, keys: Sequence[bytes]) -> list[bytes]:
         """Return the keys that were not read, out of all keys of the batch."""

@@ -1,15 +1,21 @@
-"""The answer of a direct read that says that a worker must be asked."""
+"""The answers of a direct read that say that a worker must be asked."""
 
 from __future__ import annotations
 
 from enum import Enum
 from typing import Final
 
+from shardstore.wire.wire_format import Flag
+
 
 class Ask(Enum):
-    """Not a value and not None, which is the answer for an absent key."""
+    """Not a value and not None, which is the answer for an absent key. The value of each is a flag for the request."""
 
-    WORKER = 1
+    WORKER = 0
+    """The range cannot be read here."""
+    IN_MEMORY = Flag.IN_MEMORY
+    """The range can be read here, but its worker may have a newer value of the key in memory."""
 
 
 ASK: Final = Ask.WORKER
+IN_MEMORY: Final = Ask.IN_MEMORY

@@ -10,6 +10,7 @@ from shardstore.client.calls.batch_pieces import Boundaries
 from shardstore.client.calls.calls import Many
 from shardstore.client.direct.ask import ASK, Ask
 from shardstore.limits import KEY_BYTES_MAX
+from shardstore.stats_schema import OwnReadsStats
 from shardstore.wire.route_map import RouteMap
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class DirectReads:
         self._followed = store, routes, boundaries
 
     def get(self, key: Any) -> bytes | Ask | None:
-        """Return the value of a key, None if it has none, or ASK: also for a key that is not allowed."""
+        """Return the value of a key, None if it has none, or whom to ask: also for a key that is not allowed."""
         followed = self._followed
         if followed is None or type(key) is not bytes or not 0 < len(key) <= KEY_BYTES_MAX:
             return ASK
@@ -49,7 +50,7 @@ class DirectReads:
         if reader is None or reader.store != followed[0]:
             reader = self._made(followed) if self.asked >= FIRST_READS else None
         found = reader.get(key, followed[1]) if reader is not None else ASK
-        if found is ASK:
+        if type(found) is Ask:
             self.asked += 1
         else:
             self.direct += 1
@@ -67,13 +68,20 @@ class DirectReads:
         read = int(found.read.sum()) if found is not None else 0
         self.direct += read
         self.asked += len(call.keys.items) - read
-        if found is None or not read:
+        if found is None:
+            return call
+        call.flags = found.flags
+        if not read:
             return call
         if read == len(call.keys.items):
             return found.values
         rest = Many(call.timeout_ns, call.op, checked_keys(found.rest(call.keys.items)))
-        rest.rest_of = found
+        rest.rest_of, rest.flags = found, found.flags
         return rest
+
+    def statistics(self) -> OwnReadsStats:
+        """Return how many keys were read which way."""
+        return {"from_files": self.direct, "from_workers": self.asked}
 
     def begin_anew(self) -> None:
         """Drop the reader: a read was interrupted, and may have left it in the middle of a step."""

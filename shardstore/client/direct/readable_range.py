@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from shardstore.client.direct.ask import ASK, Ask
+from shardstore.client.direct.ask import ASK, IN_MEMORY, Ask
 from shardstore.client.direct.open_files import OpenFiles
 from shardstore.identifiers import Stored
 from shardstore.seams.boards import OpenBoard
@@ -50,36 +50,41 @@ class ReadableRange:
         slot = self._slot()
         return slot is None or slot[1] > self._files.version(self._segment)
 
-    def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None | Ask:
-        """Return what the tables hold for a key, or ASK. Raises Corruption, StorageFailure, FileNotFoundError."""
+    def get(self, key: bytes, digest: tuple[int, int]) -> Stored | Ask | None:
+        """Return what the tables hold for a key, or ASK or IN_MEMORY.
+
+        Raises Corruption, StorageFailure, FileNotFoundError.
+        """
         for _ in range(TRIES):
             slot = self._slot()
             if slot is None:
                 return ASK
             sequence, version, active, sealed = slot
             if (active and self._is_in_memory(active, digest)) or (sealed and self._is_in_memory(sealed, digest)):
-                return ASK
+                return IN_MEMORY
             found = self._files.segment(self._segment, version).get(key, digest)
             if self._words[self._sequence_at] == sequence:
                 return found
         return ASK
 
-    def get_many(self, keys: Sequence[bytes], digests: Digests) -> tuple[list[Stored | None], Mask] | None:
-        """Return what the tables hold for some of the keys, and for which; None if a worker must be asked for all.
+    def get_many(self, keys: Sequence[bytes], digests: Digests) -> tuple[list[Stored | None], Mask] | Ask:
+        """Return what the tables hold for some of the keys, and for which these are; or whom to ask for all of them.
 
         Raises Corruption, StorageFailure, FileNotFoundError.
         """
         for _ in range(TRIES):
             slot = self._slot()
-            if slot is None or ANY_KEY in slot[2:]:
-                return None
+            if slot is None:
+                return ASK
+            if ANY_KEY in slot[2:]:
+                return IN_MEMORY
             sequence, version, active, sealed = slot
             read = ~(self._are_in_memory(active, digests) | self._are_in_memory(sealed, digests))
             segment = self._files.segment(self._segment, version)
             found = segment.get_many(*(keys, digests) if read.all() else ([*compress(keys, read)], digests[read]))
             if self._words[self._sequence_at] == sequence:
                 return found, read
-        return None
+        return ASK
 
     def _slot(self) -> _Slot | None:
         """Load the slot, word by word; None if the range cannot be read now."""

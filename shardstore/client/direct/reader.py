@@ -11,7 +11,7 @@ import numpy as np
 from shardstore.client.calls.arguments import Items
 from shardstore.client.calls.batch_pieces import Boundaries, Positions, group_by_range
 from shardstore.client.calls.some_read import SomeRead
-from shardstore.client.direct.ask import ASK, Ask
+from shardstore.client.direct.ask import ASK, IN_MEMORY, Ask
 from shardstore.client.direct.open_files import OpenFiles
 from shardstore.client.direct.readable_range import ReadableRange
 from shardstore.client.direct.slots import Slots
@@ -57,18 +57,19 @@ class Reader:
     def get_many(self, keys: Items, routes: RouteMap, boundaries: Boundaries) -> SomeRead:
         """Return the values of the keys that can be read."""
         found = SomeRead([None] * len(keys.items), np.zeros(len(keys.items), dtype=np.bool_))
+        flags = 0
         digests = digests_of(keys.items)
         for number, positions in group_by_range(keys, boundaries):
             route = routes.routes[number]
             readable = self._readable(route)
             if readable is not None:
                 try:
-                    _read_some(readable, keys.items, digests, positions, found)
+                    flags |= _read_some(readable, keys.items, digests, positions, found)
                 except _FLAWS:
                     self._files.close(route.segment)
                 if not readable.board.is_current:
                     del self._ranges[route.segment]
-        return found
+        return found._replace(flags=flags)
 
     def _readable(self, route: Route) -> ReadableRange | None:
         """Return the range of a route; None if its worker tells nothing about it."""
@@ -95,17 +96,18 @@ class Reader:
 
 def _read_some(
     readable: ReadableRange, keys: Sequence[bytes], digests: Digests, positions: Positions | None, found: SomeRead
-) -> None:
+) -> int:
     """Read the keys of a range, which are those at these positions (None: all), and put what it has into `found`.
 
-    Raises Corruption, StorageFailure, FileNotFoundError.
+    Returns flags for the request for those that were not read. Raises Corruption, StorageFailure, FileNotFoundError.
     """
     if positions is not None:
         keys, digests = list(map(keys.__getitem__, positions.tolist())), digests[positions]
     some = readable.get_many(keys, digests)
-    if some is None:
-        return
+    if isinstance(some, Ask):
+        return some.value
     values, read = without_tombstones(some[0]), some[1]
     places = np.flatnonzero(read) if positions is None else positions[read]
     deque(map(found.values.__setitem__, places.tolist(), values), maxlen=0)
     found.read[places] = True
+    return 0 if read.all() else IN_MEMORY.value

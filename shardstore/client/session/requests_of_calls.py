@@ -93,6 +93,7 @@ def _of_many(
     """Requests for these entries of a call. `positions`: their places in the call; None if they are all of it."""
     for route, piece in cut_by_range(keys, values, lane_map.boundaries):
         request = Request(lane_map.lanes[route], call.op, [call], *piece)
+        request.flags |= call.flags
         if positions is not None:
             request.positions = positions if piece.positions is None else positions[piece.positions]
         yield request

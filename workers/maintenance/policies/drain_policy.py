@@ -4,6 +4,10 @@ A layer is sealed when it has reached its maximum size. When the worker's buffer
 sealed; when its log is half full, the layer with the oldest write, which keeps log files from release. A layer that
 rests is sealed too: its drain frees memory and log while nobody waits for it. A small layer must rest longer, so that
 not every single write costs a drain.
+
+Clients read files themselves (wire/board_format.py), but must ask the worker for what is in memory. So a layer is
+sealed as well if it is read much more than written: its drain saves these requests. The price is a small table at most
+once in REST_LOOK_NS, and its compaction.
 """
 
 from __future__ import annotations
@@ -19,6 +23,9 @@ REST_NS = 5 * SECOND_NS
 LONG_REST_NS = 60 * SECOND_NS
 REST_BYTES = 64 * KIB
 """A layer of at least this size is sealed once its range rests, a smaller one only after a long rest."""
+READS_MIN = 64
+"""So many requests between two looks are worth a drain."""
+READS_PER_WRITE = 3
 
 
 class MemoryLayerSizes(NamedTuple):
@@ -28,6 +35,7 @@ class MemoryLayerSizes(NamedTuple):
     run_bytes      the runs that the next drains will take
     lsn_first      LSN of the oldest write for which no drain is due; 0 if there is none
     rested_ns      time since the latest write to the range
+    reads, writes  since the look before: requests of clients that read all else from files, and writes to the range
     """
 
     segment: int
@@ -35,6 +43,8 @@ class MemoryLayerSizes(NamedTuple):
     run_bytes: int
     lsn_first: int
     rested_ns: int = 0
+    reads: int = 0
+    writes: int = 0
 
 
 def layers_to_seal(
@@ -57,4 +67,13 @@ def layers_at_rest(layers: Sequence[MemoryLayerSizes]) -> list[int]:
         layer.segment
         for layer in layers
         if layer.lsn_first and layer.rested_ns >= (REST_NS if layer.active_bytes >= REST_BYTES else LONG_REST_NS)
+    ]
+
+
+def layers_read_much(layers: Sequence[MemoryLayerSizes]) -> list[int]:
+    """The segments whose active layer should be sealed, because clients must ask for what is in it."""
+    return [
+        layer.segment
+        for layer in layers
+        if layer.lsn_first and layer.reads >= max(READS_MIN, READS_PER_WRITE * layer.writes)
     ]

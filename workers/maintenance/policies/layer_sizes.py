@@ -24,8 +24,9 @@ def file_layer_sizes(segment: Segment, rests: bool = False) -> FileLayerSizes:
     )
 
 
-def memory_layer_sizes(owned: OwnedRange, rested_ns: int = 0) -> MemoryLayerSizes:
+def memory_layer_sizes(owned: OwnedRange, rested_ns: int = 0, reads: int = 0, writes: int = 0) -> MemoryLayerSizes:
     """The sizes of the layers in memory, for the drain policy."""
     overlay = owned.overlay
     active_bytes = overlay.size_bytes - overlay.due_bytes
-    return MemoryLayerSizes(owned.segment_id, active_bytes, owned.draining_bytes, overlay.lsn_first_kept, rested_ns)
+    due_bytes, lsn_first = owned.draining_bytes, overlay.lsn_first_kept
+    return MemoryLayerSizes(owned.segment_id, active_bytes, due_bytes, lsn_first, rested_ns, reads, writes)

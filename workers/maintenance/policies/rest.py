@@ -1,4 +1,4 @@
-"""Measures how long nothing has been written to each range of a worker."""
+"""Measures how long nothing has been written to each range of a worker, and how much was read from its memory."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ class Rest:
     _next_look_ns: int = 0
     _seen: dict[int, tuple[int, int]] = field(default_factory=dict)
     """By segment, its number of writes and the time of the look that first saw this number."""
+    _counts: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """By segment, its numbers of reads in memory and of writes at the latest look."""
+    _since: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """By segment, the same numbers since the look before."""
 
     def is_to_look(self, now_ns: int) -> bool:
         """Whether the next look is due."""
@@ -35,8 +39,19 @@ class Rest:
             segment: before[segment] if before[segment][0] == owned.writes_applied else (owned.writes_applied, now_ns)
             for segment, owned in ranges.items()
         }
+        counts = {segment: (owned.reads_in_memory, owned.writes_applied) for segment, owned in ranges.items()}
+        self._since = {
+            segment: (reads - self._counts[segment][0], writes - self._counts[segment][1])
+            for segment, (reads, writes) in counts.items()
+            if segment in self._counts
+        }
+        self._counts = counts
         self.segments = {segment for segment in ranges if self.rested_ns(segment, now_ns) >= REST_NS}
 
     def rested_ns(self, segment: int, now_ns: int) -> int:
         """How long nothing has been written to the range, to within the time between two looks."""
         return now_ns - self._seen.get(segment, (0, now_ns))[1]
+
+    def reads_and_writes(self, segment: int) -> tuple[int, int]:
+        """How many requests had to read in memory, and how many wrote, between the latest two looks."""
+        return self._since.get(segment, (0, 0))
