@@ -25,6 +25,9 @@ class OpenBoard(Protocol):
     def is_current(self) -> bool:
         """Whether the process that made the board is still the latest one of its worker."""
 
+    def is_found(self) -> bool:
+        """Whether the store's files still lead to this board: they may have been replaced, by a copy for example."""
+
 
 class Boards(Protocol):
     """The boards of one store on this host."""

@@ -15,8 +15,9 @@ import mmap
 import os
 import platform
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from shardstore.errors import NotWritable, ReadOnlyDisk, StorageFailure
 from shardstore.files.file_names import board_place
@@ -40,17 +41,23 @@ there are no boards until a test there has shown that they are right."""
 
 
 class MappedBoard:
-    """A board that this process has mapped. `place`: the words of BOARD."""
+    """A board that this process has mapped. `place`: the words of BOARD; `inode` returns the inode of that name."""
 
-    def __init__(self, memory: BoardMemory, place: memoryview, incarnation: int) -> None:
+    def __init__(self, memory: BoardMemory, place: memoryview, incarnation: int, inode: Callable[[], int]) -> None:
         self.memory = memory
         self._place = place
         self._incarnation = incarnation
+        self._inode = inode
+        self._own_inode = inode()
 
     @property
     def is_current(self) -> bool:
         """Whether no later process of the worker has begun."""
         return bool(self._place[_INCARNATION_AT] == self._incarnation)
+
+    def is_found(self) -> bool:
+        """Whether the store's directory still has the BOARD that is mapped here."""
+        return self._own_inode == self._inode()
 
 
 class BoardFiles:
@@ -87,8 +94,16 @@ class BoardFiles:
                 memory = _memory_of(_mapped(descriptor, _BOARD_BYTES))
             expected = header(worker, store, incarnation)
             if memory.words[: len(expected)].tolist() == expected:
-                return MappedBoard(memory, words, incarnation)
+                return MappedBoard(memory, words, incarnation, partial(self._inode_of, board_place(worker)))
         return None
+
+    def _inode_of(self, path: str) -> int:
+        """The inode of a file in the data directory; 0 if there is none."""
+        try:
+            with self._opened(path, os.O_RDONLY) as descriptor:
+                return os.fstat(descriptor).st_ino
+        except StorageFailure:
+            return 0
 
     def _end_former(self, descriptor: int, place: str) -> int:
         """Raise the incarnation in BOARD, and note the path of the new board. Returns the incarnation; 0 for no board.

@@ -87,10 +87,13 @@ class Reader:
         return readable
 
     def _close_outdated(self) -> None:
-        """Let go of removed files, whose space cannot be used as long as they are open here."""
+        """Let go of removed files, whose space cannot be used as long as they are open here, and of replaced boards."""
+        self._slots.close_lost()
+        self._ranges = {
+            segment: readable for segment, readable in self._ranges.items() if self._slots.has(readable.board)
+        }
         for segment in [*self._files]:
-            readable = self._ranges.get(segment)
-            if readable is None or readable.is_outdated:
+            if segment not in self._ranges or self._ranges[segment].is_outdated:
                 self._files.close(segment)
 
 

@@ -46,6 +46,16 @@ class Slots:
         at = board.slots.get(segment)
         return None if at is None else (board.open, at)
 
+    def close_lost(self) -> None:
+        """Let go of the boards to which the store's files do not lead any more."""
+        for board in self._of_workers.values():
+            if board.open is not None and not board.open.is_found():
+                board.open = None
+
+    def has(self, board: OpenBoard) -> bool:
+        """Whether this board is open here."""
+        return any(each.open is board for each in self._of_workers.values())
+
     def _look(self, worker: int, board: _Board) -> OpenBoard | None:
         """Look for the current board, unless that was done a few reads ago."""
         board.moves = -1
