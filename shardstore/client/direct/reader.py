@@ -82,10 +82,13 @@ class Reader:
         return readable
 
     def _close_outdated(self) -> None:
-        """Let go of removed files, whose space cannot be used as long as they are open here."""
+        """Forget the ranges that are not served as they were, and let go of their files.
+
+        The space of removed files cannot be used as long as they are open here.
+        """
+        self._ranges = {segment: each for segment, each in self._ranges.items() if not each.is_outdated}
         for segment in [*self._files]:
-            readable = self._ranges.get(segment)
-            if readable is None or readable.is_outdated:
+            if segment not in self._ranges:
                 self._files.close(segment)
 
 
