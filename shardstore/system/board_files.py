@@ -32,6 +32,7 @@ _MAGIC_AT = 0
 _INCARNATION_AT = 1
 _PATH_AT = 2 * WORD_BYTES
 _PLACE_BYTES = 4 * KIB
+_INCARNATION_MAX = 2**64 - 1
 _BOARD_BYTES = board_bytes(BOARD_SLOTS, BOARD_FILTERS)
 _MODE = 0o600
 _SAFE = os.O_CLOEXEC | os.O_NOFOLLOW
@@ -113,7 +114,8 @@ class BoardFiles:
         is_new = os.fstat(descriptor).st_size < _PLACE_BYTES
         try:
             os.posix_fallocate(descriptor, 0, _PLACE_BYTES)
-            incarnation = int(memoryview(os.pread(descriptor, _PATH_AT, 0)).cast("Q")[_INCARNATION_AT]) + 1
+            former = int(memoryview(os.pread(descriptor, _PATH_AT, 0)).cast("Q")[_INCARNATION_AT])
+            incarnation = former % _INCARNATION_MAX + 1  # a damaged file may hold any number
             os.pwrite(descriptor, incarnation.to_bytes(WORD_BYTES, "little"), _INCARNATION_AT * WORD_BYTES)
             os.pwrite(descriptor, os.fsencode(self._path).ljust(_PLACE_BYTES - _PATH_AT, b"\0"), _PATH_AT)
             os.pwrite(descriptor, MAGIC.to_bytes(WORD_BYTES, "little"), 0)

@@ -7,6 +7,7 @@ from itertools import count, islice
 import pytest
 
 from shardstore.errors import ShardstoreError
+from tests.simulation.direct_read_mistakes import DIRECT_READ_MISTAKES
 from tests.simulation.mistakes import MISTAKES, Mistake
 from tests.simulation.oracle import Violation
 from tests.simulation.swarm import draw
@@ -16,7 +17,7 @@ from tests.simulation.world import SimulationFailed, simulate
 pytestmark = pytest.mark.slow
 
 SEEDS_MAX = 800
-ALL = MISTAKES | TOPOLOGY_MISTAKES
+ALL = MISTAKES | TOPOLOGY_MISTAKES | DIRECT_READ_MISTAKES
 FOUND = Violation | ShardstoreError | AssertionError
 """A mistake must show as a broken promise or a failed check; any other error means that the mistake itself is wrong."""
 

@@ -93,6 +93,7 @@ class TopologyDriver:
         self.seed = seed
         self.rng = Random(seed)
         self.disk = SimDisk()
+        self.boards = SimBoards()
         self.now_ns = SECOND_NS
         self.answered: dict[int, list[Answer]] = {}
         self.sequence = 0
@@ -115,7 +116,7 @@ class TopologyDriver:
         filesystem = SimFilesystem(self.disk, self.rng)
         options = WorkerOptions("data", STORE, number, "router", "listen", self.durability, self._plan)
         entropy = SimEntropy(self.seed, f"worker {self._lives}")
-        core = WorkerCore(filesystem, entropy, options, f"endpoint {number}", lambda: 0, SimBoards())
+        core = WorkerCore(filesystem, entropy, options, f"endpoint {number}", lambda: 0, self.boards)
         place = WorkerPlace(number, core, b"worker %d, life %d" % (number, self._lives), filesystem)
         self.workers[number] = place
         self._take(place, core.start(self.now_ns))
@@ -133,6 +134,7 @@ class TopologyDriver:
         for place in self.workers.values():
             place.filesystem.kill()
         self.disk.lose_power(PowerLoss.STRICT, self.rng)
+        self.boards.lose_power()
         self.workers.clear()
         self.router = self._new_router()
         for number in range(self._workers):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from shardstore.wire.board_format import FILTER_BYTES
@@ -37,3 +39,8 @@ class FilterPool:
         """Set in a filter all bits of another one."""
         bits = np.frombuffer(self.bits(number), dtype=np.uint8)
         np.bitwise_or(bits, np.frombuffer(self.bits(more), dtype=np.uint8), out=bits)
+
+    def check_invariants(self, named: Iterable[int]) -> None:
+        """Raise AssertionError if an invariant of this class does not hold. `named`: the filters that slots name."""
+        every = list(range(len(self._memory) // FILTER_BYTES))
+        assert sorted([*self._free, *named]) == every, "a filter is lost, or is free or another slot's as well"

@@ -55,6 +55,11 @@ class RangeSlot:
         """Whether clients may read the range themselves."""
         return self._is_open
 
+    @property
+    def filters(self) -> list[int]:
+        """The numbers of the filters that the slot names."""
+        return [named - FIRST_FILTER for named in (self._active, self._sealed) if named >= FIRST_FILTER]
+
     def open(self, epoch: int, version: int, has_active: bool, has_runs: bool) -> None:
         """Let clients read the range from the tables of this version, but for the keys in memory."""
         self._is_open = True

@@ -47,9 +47,12 @@ class WorkerBoard:
             slot.close()
 
     def check_invariants(self) -> None:
-        """Raise AssertionError if an invariant of a slot does not hold."""
-        for _, slot in self._slots.values():
+        """Raise AssertionError if an invariant of a slot or of the filters does not hold."""
+        slots = [slot for _, slot in self._slots.values()]
+        for slot in slots:
             slot.check_invariants()
+        if slots:
+            self._filters.check_invariants([number for slot in slots for number in slot.filters])
 
     def _count_move(self) -> None:
         self._words[MOVES_AT] += 1

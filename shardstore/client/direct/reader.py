@@ -87,13 +87,18 @@ class Reader:
         return readable
 
     def _close_outdated(self) -> None:
-        """Let go of removed files, whose space cannot be used as long as they are open here, and of replaced boards."""
+        """Forget the ranges that are not served as they were, and let go of their files and of replaced boards.
+
+        The space of removed files cannot be used as long as they are open here.
+        """
         self._slots.close_lost()
         self._ranges = {
-            segment: readable for segment, readable in self._ranges.items() if self._slots.has(readable.board)
+            segment: each
+            for segment, each in self._ranges.items()
+            if self._slots.has(each.board) and not each.is_outdated
         }
         for segment in [*self._files]:
-            if segment not in self._ranges or self._ranges[segment].is_outdated:
+            if segment not in self._ranges:
                 self._files.close(segment)
 
 

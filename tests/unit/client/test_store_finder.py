@@ -187,3 +187,63 @@ def wait_for_lookups() -> None:
     for thread in enumerate_threads():
         if thread.name.startswith("looks up "):
             thread.join()
+
+
+# ---------------------------------------------------------------- a store on this host
+
+
+def from_before_the_boot(data: Path) -> None:
+    words = json.loads((data / "ENDPOINT").read_text())
+    words["process"]["boot"] = "another"
+    (data / "ENDPOINT").write_text(json.dumps(words))
+
+
+def test_the_data_is_here_once_the_store_has_welcomed_the_client(tmp_path: Path) -> None:
+    finder = StoreFinder("", str(tmp_path))
+    assert finder.data_here == ""
+    says(tmp_path, URL)
+    assert finder.data_here == "", "which store it is is not known yet"
+    finder.learn(tag_of_store("store"), URL, "")
+    assert finder.data_here == str(tmp_path)
+    says(tmp_path, "tcp://127.0.0.1:2")
+    assert finder.data_here == str(tmp_path), "the next cluster of the same store"
+
+
+def test_a_url_leads_to_the_data_of_that_very_cluster(tmp_path: Path) -> None:
+    says(tmp_path, URL)
+    finder = StoreFinder(URL, "")
+    assert finder.data_here == ""
+    finder.learn(tag_of_store("store"), URL, str(tmp_path))
+    assert finder.data_here == str(tmp_path)
+    other = StoreFinder(URL, "")
+    other.learn(tag_of_store("another"), URL, str(tmp_path))
+    assert other.data_here == ""
+
+
+@pytest.mark.parametrize("change", ["another store", "no announcement", "a copy", "another host"])
+def test_the_data_of_another_store_or_host_is_not_here(tmp_path: Path, change: str) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    says(data, URL)
+    finder = StoreFinder("", str(data))
+    finder.learn(tag_of_store("store"), URL, "")
+    assert finder.data_here == str(data)
+    if change == "another store":
+        says(data, URL, "another")
+    elif change == "no announcement":
+        (data / "ENDPOINT").unlink()
+    elif change == "a copy":
+        data.rename(tmp_path / "original")
+        shutil.copytree(tmp_path / "original", data)
+    else:
+        from_before_the_boot(data)
+    assert finder.data_here == ""
+
+
+def test_a_cluster_in_another_container_of_this_host_has_its_data_here(tmp_path: Path) -> None:
+    """Its processes cannot be seen, but its files and boards can."""
+    says(tmp_path, URL)
+    in_another_container(tmp_path)
+    finder = StoreFinder("", str(tmp_path))
+    finder.learn(tag_of_store("store"), URL, "")
+    assert finder.data_here == str(tmp_path)

@@ -10,6 +10,7 @@ from shardstore.errors import Corruption
 from shardstore.files.file_names import segment_directory, table_file
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
+from shardstore.tables.digests import digest_of, digests_of
 from shardstore.tables.empty_layer import EMPTY_LAYER
 from shardstore.tables.manifest import Manifest, new_manifest, read_manifest
 from shardstore.tables.segment import Segment
@@ -70,6 +71,31 @@ def test_the_newest_table_that_knows_the_key_answers(together: bool) -> None:
     asked = [*expected, *(key + b"?" for key in expected)]
     found = segment.get_many(asked) if together else [segment.get_many([key])[0] for key in asked]
     assert found == list(map(expected.get, asked))
+
+
+def test_one_key_is_read_with_its_digest() -> None:
+    filesystem = empty_filesystem()
+    published(filesystem, OLDEST, MIDDLE, NEWEST)
+    segment = Segment.open(filesystem, STORE, SEGMENT)
+    expected = {**OLDEST, **MIDDLE, **NEWEST}
+    asked = [*expected, b"absent", b"key"]
+    assert [segment.get(key, digest_of(key)) for key in asked] == list(map(expected.get, asked))
+    assert segment.keys_asked == len(asked)
+
+
+@pytest.mark.parametrize("count", [1, 3, 40])
+def test_the_digests_of_many_keys_may_be_given(count: int) -> None:
+    filesystem = empty_filesystem()
+    published(filesystem, OLDEST, MIDDLE, NEWEST)
+    expected = {**OLDEST, **MIDDLE, **NEWEST, b"absent": None}
+    asked = [*expected][-count:]
+    counts = []
+    for digests in (None, digests_of(asked)):
+        segment = Segment.open(filesystem, STORE, SEGMENT)
+        assert segment.get_many(asked, digests) == list(map(expected.get, asked))
+        counts.append((segment.keys_asked, segment.layers_asked))
+    assert counts[0] == counts[1]
+    assert counts[0][0] == count
 
 
 def test_layers_go_from_the_oldest_to_the_newest() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from bisect import bisect_right
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shardstore.client.calls.arguments import checked_keys, checked_values
-from shardstore.client.calls.batch_pieces import Boundaries, Piece, cut_by_range
+from shardstore.client.calls.batch_pieces import Boundaries, Piece, cut_by_range, group_by_range
 from shardstore.wire import columns
 from shardstore.wire.wire_format import Flag
 
@@ -102,3 +104,24 @@ def test_keys_of_mixed_lengths_that_agree_for_long() -> None:
     stem = b"a/long/stem/that/is/longer/than/a/row/of/the/search/"
     starts = [stem + b"a", stem + b"b", stem + b"b\0", stem + b"bb"]
     check([stem + b"b" * at for at in range(40)] + [stem[:at] for at in range(1, 50)] + [b"b"], None, starts)
+
+
+# ---------------------------------------------------------------- only the positions
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=12), min_size=1, max_size=60),
+    st.sets(st.binary(min_size=1, max_size=12), max_size=8),
+)
+def test_keys_are_grouped_as_they_are_cut(keys: list[bytes], starts: set[bytes]) -> None:
+    boundaries = Boundaries([b"", *sorted(starts)])
+    grouped = group_by_range(checked_keys(keys), boundaries)
+    pieces = cut_by_range(checked_keys(keys), None, boundaries)
+    as_lists = [(route, None if positions is None else positions.tolist()) for route, positions in grouped]
+    assert as_lists == [
+        (route, None if piece.positions is None else piece.positions.tolist()) for route, piece in pieces
+    ]
+    owners = {
+        at: route for route, positions in as_lists for at in (range(len(keys)) if positions is None else positions)
+    }
+    assert owners == {at: bisect_right(sorted(starts), key) for at, key in enumerate(keys)}

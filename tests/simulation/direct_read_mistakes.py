@@ -1,0 +1,80 @@
+"""Mistakes in direct reads, to be planted like those of mistakes.py.
+
+A turn of a worker is one step in a simulation, so these are mistakes that show between turns. The order of the stores
+within one turn is tested in tests/unit/workers/board.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shardstore.workers.board import range_slot
+from shardstore.workers.board.range_slot import RangeSlot
+from shardstore.workers.jobs.specs import DrainSpec
+from shardstore.workers.maintenance.kinds.drains import Drains
+from shardstore.workers.ranges.owned_range import OwnedRange
+from tests.simulation.mistakes import Mistake
+from tests.simulation.sim_boards import SimBoard
+from tests.simulation.swarm import Patch
+
+
+def _note_no_batch(slot: RangeSlot, keys: Sequence[bytes]) -> None:
+    """A batch does not show on the board."""
+    if len(keys) <= 1:
+        _note(slot, keys)
+
+
+_note = RangeSlot.note
+
+
+def _open_as_if_empty(slot: RangeSlot, epoch: int, version: int, has_active: bool, has_runs: bool) -> None:
+    """Replayed writes that are in no table yet do not show on the board."""
+    _open(slot, epoch, version, has_active=False, has_runs=False)
+
+
+_open = RangeSlot.open
+
+
+def _seal_as_drained(slot: RangeSlot) -> None:
+    """The filter is dropped when the layer is sealed, although no table has its keys."""
+    slot.drop(has_active=False, has_runs=False)
+
+
+def _begin_as_ended(drains: Drains, now_ns: int) -> DrainSpec | None:
+    """The slot names the next version, and none of the runs, before that version is published."""
+    spec = _next_spec(drains, now_ns)
+    for drain in spec.drains if spec is not None else ():
+        owned = drains._ranges[drain.segment]
+        if owned.slot is not None and owned.segment is not None:
+            owned.slot.take_version(owned.segment.manifest.version + 1)
+            owned.slot.drop(bool(owned.overlay.active.lsn_first), has_runs=False)
+    return spec
+
+
+_next_spec = Drains.next_spec
+
+
+def _fence_and_leave_open(owned: OwnedRange, lsn: int) -> None:
+    """The slot of a fenced range stays open."""
+    slot, owned.slot = owned.slot, None
+    _fence(owned, lsn)
+    owned.slot = slot
+
+
+_fence = OwnedRange.fence
+
+
+DIRECT_READ_MISTAKES: dict[str, Mistake] = {
+    "sets the bits of another key": Mistake((Patch(range_slot, "digest_of", lambda key: (0, 0)),), first_seed=4),
+    "shows no batch on the board": Mistake((Patch(RangeSlot, "note", _note_no_batch),), first_seed=4),
+    "shows no replayed write on the board": Mistake((Patch(RangeSlot, "open", _open_as_if_empty),), first_seed=2),
+    "drops the filter of a layer that is not drained": Mistake(
+        (Patch(RangeSlot, "seal", _seal_as_drained),), first_seed=9
+    ),
+    "drops a filter without a new version": Mistake(
+        (Patch(RangeSlot, "take_version", lambda slot, version: None),), first_seed=7
+    ),
+    "names a version before it is published": Mistake((Patch(Drains, "next_spec", _begin_as_ended),), first_seed=9),
+    "leaves the slot of a fenced range open": Mistake((Patch(OwnedRange, "fence", _fence_and_leave_open),)),
+    "reads by the board of a process that has ended": Mistake((Patch(SimBoard, "is_current", True),)),
+}
