@@ -82,7 +82,8 @@ class LoopPump:
         """
         if self._left:
             self._left = {call for call in self._left if not call.settled}
-        return not self._ended and not self._left and not self._abandoned
+        is_here = asyncio._get_running_loop() is self._loop
+        return is_here and not self._ended and not self._left and not self._abandoned
 
     @property
     def _transport(self) -> ClientTransport | None:
@@ -181,6 +182,7 @@ class LoopPump:
         self._abandoned.clear()
         self._futures.clear()
         self._left.clear()
+        self._surroundings.reads.begin_anew()  # another thread may have forked in the middle of a read
         if self._release is not None:
             self._release.detach()
         self._driver.drop()
