@@ -182,6 +182,7 @@ class LoopPump:
         self._abandoned.clear()
         self._futures.clear()
         self._left.clear()
+        self._surroundings.reads.begin_anew()  # another thread may have forked in the middle of a read
         if self._release is not None:
             self._release.detach()
         self._driver.drop()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from shardstore.client.calls.calls import Many
 from shardstore.client.direct.ask import ASK, Ask
@@ -11,41 +12,31 @@ from shardstore.client.direct.direct_reads import DirectReads
 from shardstore.client.fork_hook import watch
 from shardstore.stats_schema import OwnReadsStats
 
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
+Refused = TypeVar("Refused")
+
 
 class LockedReads:
     """Lets a thread read while no other one does; it asks a worker otherwise, and waits for nobody.
 
-    So a signal handler that reads in the middle of a read of the same thread asks a worker, too.
+    So a signal handler that reads in the middle of a read of the same thread asks a worker, too. A handler that raises
+    just after the lock was taken leaves it taken; this thread can still read, as it is not in the middle of a read.
     """
 
     def __init__(self, reads: DirectReads) -> None:
         self._reads = reads
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._in_the_middle = False
         watch(self)
 
     def get(self, key: Any) -> bytes | Ask | None:
         """Return the value of a key, None if it has none, or ASK."""
-        if not self._lock.acquire(blocking=False):
-            return ASK
-        try:
-            return self._reads.get(key)
-        except BaseException:
-            self._reads.begin_anew()
-            raise
-        finally:
-            self._lock.release()
+        return self._alone(self._reads.get, key, ASK)
 
     def get_many(self, call: Many) -> Many | list[bytes | None]:
         """Return the values of all keys of a call, or the call that is left."""
-        if not self._lock.acquire(blocking=False):
-            return call
-        try:
-            return self._reads.get_many(call)
-        except BaseException:
-            self._reads.begin_anew()
-            raise
-        finally:
-            self._lock.release()
+        return self._alone(self._reads.get_many, call, call)
 
     def statistics(self) -> OwnReadsStats:
         """Return how many keys were read which way."""
@@ -54,11 +45,29 @@ class LockedReads:
     def close(self) -> None:
         """Let go of all files, unless a thread reads."""
         if self._lock.acquire(blocking=False):
-            self._reads.close()
+            if not self._in_the_middle:
+                self._reads.close()
             self._lock.release()
 
     def carry_over_fork(self) -> None:
         """In the child of a fork: a read of another thread may be in the middle of a step, and will never end."""
-        if self._lock.locked():
-            self._lock = threading.Lock()
-            self._reads.begin_anew()
+        if not self._lock._is_owned():  # type: ignore[attr-defined]  # as threading.Condition asks it
+            self._lock = threading.RLock()
+            if self._in_the_middle:
+                self._in_the_middle = False
+                self._reads.begin_anew()
+
+    def _alone(self, read: Callable[[Asked], Answer], asked: Asked, refused: Refused) -> Answer | Refused:
+        """Return the answer of a read, or `refused` if another one is in the middle."""
+        if not self._lock.acquire(blocking=False):
+            return refused
+        try:
+            if self._in_the_middle:
+                return refused
+            self._in_the_middle = True
+            try:
+                return read(asked)
+            finally:
+                self._in_the_middle = False
+        finally:
+            self._lock.release()

@@ -49,7 +49,11 @@ class DirectReads:
         reader = self._reader
         if reader is None or reader.store != followed[0]:
             reader = self._made(followed) if self.asked >= FIRST_READS else None
-        found = reader.get(key, followed[1]) if reader is not None else ASK
+        try:
+            found = reader.get(key, followed[1]) if reader is not None else ASK
+        except BaseException:
+            self.begin_anew()
+            raise
         if type(found) is Ask:
             self.asked += 1
         else:
@@ -64,7 +68,11 @@ class DirectReads:
         reader = self._reader
         if reader is None or reader.store != followed[0]:
             reader = self._made(followed)
-        found = reader.get_many(call.keys, *followed[1:]) if reader is not None else None
+        try:
+            found = reader.get_many(call.keys, *followed[1:]) if reader is not None else None
+        except BaseException:
+            self.begin_anew()
+            raise
         read = int(found.read.sum()) if found is not None else 0
         self.direct += read
         self.asked += len(call.keys.items) - read
@@ -84,7 +92,7 @@ class DirectReads:
         return {"from_files": self.direct, "from_workers": self.asked}
 
     def begin_anew(self) -> None:
-        """Drop the reader: a read was interrupted, and may have left it in the middle of a step."""
+        """Drop the reader, which may be in the middle of a step: a read was interrupted, or cut off by a fork."""
         self._reader = None
 
     def close(self) -> None:
