@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 from benchmarks.timing import Figures
 
@@ -24,6 +25,7 @@ SYNCED_WRITE = "write + fdatasync"
 DICT_UPDATE = "dict update"
 DICT_GET = "dict get"
 ONE_THREAD = "one thread"
+ONE_PROCESS = "one process"
 A_MILLION = "a million a second"
 ENTRY_AND_100 = "key + value + 100"
 PRESENT = "keys that are there"
@@ -104,6 +106,12 @@ class Row:
     limits: Mapping[str, Figures]
     peers: Mapping[str, Figures]
     options: str = DEFAULT_OPTIONS
+
+
+def beside_the_same_peers(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """The rows of each workload and shape; apart, if their peers were measured for each row anew."""
+    for _, group in groupby(rows, lambda row: (row.workload, row.shape, row.peers)):
+        yield list(group)
 
 
 @dataclass(frozen=True, slots=True)

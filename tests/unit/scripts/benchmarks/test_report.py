@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from benchmarks.report import Report, comparison_table, figures_table, rounded
+from benchmarks.report import Report, comparison_table, figures_table, peers_table, rounded
 from benchmarks.targets import (
     A_MILLION,
     ASYNC,
@@ -146,6 +146,21 @@ def test_peers_are_listed_once_and_then_only_the_best() -> None:
     lines = text_of(comparison_table([row("put_many"), row("put_many", CALLS_OF_1000)])).splitlines()
     assert len([line for line in lines if "lmdb" in line]) == 2
     assert len([line for line in lines if "redis" in line]) == 1
+
+
+def test_peers_measured_anew_for_a_row_are_listed_with_it() -> None:
+    rows = [row("ycsb_a", way) for way in ("1 process", "4 processes")]
+    rows[1] = Row("ycsb_a", "hex", "4 processes", rows[1].figures, {}, {"redis": {"per_second": 100.0}})
+    lines = [line for line in text_of(comparison_table(rows)).splitlines() if "redis" in line]
+    assert ["4 processes" in line for line in lines] == [False, True]
+
+
+def test_peers_have_a_table_with_the_cpu_time_of_client_and_server() -> None:
+    cpu = {"client_cpu_s_per_million": 31.0, "server_cpu_s_per_million": 17.0}
+    rows = [Row("get", "hex", way, {}, {}, {"redis": {"p50_us": 70.0} | cpu}) for way in (DIRECT_PATH, "router path")]
+    heading, line = text_of(peers_table(rows)).rstrip("\n").split("\n")
+    assert heading.split()[-4:] == ["client", "s/M", "server", "s/M"]
+    assert line.split() == ["get", "hex", "redis", "70", "31", "17"]
 
 
 @pytest.mark.parametrize(
