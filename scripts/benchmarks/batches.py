@@ -1,9 +1,8 @@
 """Batches: many keys are written and read in one call, and in separate blocking calls of 1000 keys.
 
-Each run writes to a new store. Reads come from a store that was just loaded, or from tables after a flush and a
-compaction. A store at rest drains its overlays after five seconds, so `get_many` writes everything again before each
-run; the figure `overlay_share` says how many of the entries were still in overlays when the run ended. Everything
-written or read is checked: a wrong value ends the run.
+Each run writes to a new store. Reads come from tables after a rest. `get_many` writes everything again before each run,
+since a store at rest drains its overlays after five seconds; the figure `overlay_share` says how many of the entries
+were still in overlays when the run ended. Everything written or read is checked: a wrong value ends the run.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ def get_many(settings: Settings, shape: RecordShape) -> Iterator[Row]:
         store.load(records)
         return read(store, way)
 
-    runs = _reads(settings, "get_many", records, write_and_read, BOTH_WAYS, compacted=False)
+    runs = _reads(settings, "get_many", records, write_and_read, BOTH_WAYS, compacted=True)
     return _lookup_rows(settings, shape, "get_many", records, runs)
 
 
@@ -119,7 +118,7 @@ def _reads(
     with new_store(settings) as store:
         store.load(records)
         if compacted:
-            store.move_to_tables()
+            store.rest()
         else:
             store.settle()
         for run in range(settings.runs):

@@ -20,7 +20,7 @@ from benchmarks.load_process import Load, running
 from benchmarks.processes import cpu_per_million, cpu_seconds, cpu_seconds_of
 from benchmarks.records import HEX, Records, records_of
 from benchmarks.settings import TIMEOUT_SECONDS, Settings
-from benchmarks.targets import DICT_GET, ONE_PROCESS, Row
+from benchmarks.targets import DICT_GET, ONE_CLIENT, ONE_PROCESS, Row
 from benchmarks.timing import Figures, medians, rate_of
 
 PROCESSES = 4
@@ -62,7 +62,7 @@ def get_many_processes(settings: Settings) -> Iterator[Row]:
 
 def processes(count: int) -> str:
     """The way of a row that so many client processes measure."""
-    return "1 process" if count == 1 else f"{count} processes"
+    return ONE_CLIENT if count == 1 else f"{count} processes"
 
 
 def _read_together(settings: Settings, load: Load, servers: CPUSeconds, keys: Sequence[bytes], count: int) -> Figures:

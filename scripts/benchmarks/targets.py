@@ -15,6 +15,7 @@ BUFFERING = f"{FITTED}, memory for all records"
 """These name what differs from the defaults of a store (Row.options)."""
 ONE_CALL = "one call"
 CALLS_OF_1000 = "calls of 1000"
+ONE_CLIENT = "1 process"
 DIRECT_PATH = "direct path"
 ROUTER_PATH = "router path"
 BEST_PEER = "best peer"
@@ -154,8 +155,8 @@ def compared_figure(ours: Figures, theirs: Figures) -> str:
 
 
 def target_of(row: Row, against: str, is_best_peer: bool) -> Target | None:
-    """The target of a row against a limit or peer, or None. Calls of 1000 keys have no targets."""
-    if row.way == CALLS_OF_1000:
+    """The target of a row against a limit or peer, or None. Calls of 1000 keys and single clients have no targets."""
+    if row.way in (CALLS_OF_1000, ONE_CLIENT):
         return None
     if row.shape == "variable-4k" and against == ONE_WAY:
         return COPY_TARGET

@@ -24,6 +24,7 @@ from benchmarks.timing import Figures, latency, latency_of, medians, percentile,
 from rich.console import Console
 from rich.table import Table
 
+WAYS_OF_YCSB = ("1 process", "4 processes")
 PEERS = {"lmdb": {"per_second": 500.0}, "redis": {"per_second": 400.0}}
 
 
@@ -85,8 +86,10 @@ def test_less_than_the_target_is_missed() -> None:
     assert [comparison.reached for comparison in comparisons(row("put_many", per_second=999))] == [None, False, None]
 
 
-def test_separate_calls_have_no_target() -> None:
+def test_separate_calls_and_single_clients_have_no_target() -> None:
     assert all(comparison.target is None for comparison in comparisons(row("put_many", CALLS_OF_1000)))
+    targets = [[comparison.target for comparison in comparisons(row("ycsb_a", way))] for way in WAYS_OF_YCSB]
+    assert targets == [[None, None, None], [None, None, 1.0]]
 
 
 def test_other_shapes_are_to_reach_eight_tenths_and_half_of_a_copy_with_large_values() -> None:
@@ -149,7 +152,7 @@ def test_peers_are_listed_once_and_then_only_the_best() -> None:
 
 
 def test_peers_measured_anew_for_a_row_are_listed_with_it() -> None:
-    rows = [row("ycsb_a", way) for way in ("1 process", "4 processes")]
+    rows = [row("ycsb_a", way) for way in WAYS_OF_YCSB]
     rows[1] = Row("ycsb_a", "hex", "4 processes", rows[1].figures, {}, {"redis": {"per_second": 100.0}})
     lines = [line for line in text_of(comparison_table(rows)).splitlines() if "redis" in line]
     assert ["4 processes" in line for line in lines] == [False, True]
