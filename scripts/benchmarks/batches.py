@@ -1,8 +1,9 @@
 """Batches: many keys are written and read in one call, and in separate blocking calls of 1000 keys.
 
-Each run writes to a new store. Reads come from tables after a rest. `get_many` writes everything again before each run,
-since a store at rest drains its overlays after five seconds; the figure `overlay_share` says how many of the entries
-were still in overlays when the run ended. Everything written or read is checked: a wrong value ends the run.
+Each run writes to a new store. Reads come from tables after a rest, those of `scan_loaded` from a store that was just
+loaded. `get_many` writes everything again before each run, since a store at rest drains its overlays after five
+seconds; the figure `overlay_share` says how many of the entries were still in overlays when the run ended. Everything
+written or read is checked: a wrong value ends the run.
 """
 
 from __future__ import annotations
