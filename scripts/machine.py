@@ -10,10 +10,15 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import zmq
 
 SYNCS = 200
 SYNCED_BYTES = 100
+MB = 1_000_000
+WRITTEN_MB = 64
+COPIED_MB = 64
+COPIES = 10
 
 
 def machine() -> dict[str, str | int]:
@@ -38,6 +43,28 @@ def sync_p50_us(directory: str | None) -> int:
             os.fdatasync(file.fileno())
             times_ns.append(time.perf_counter_ns() - started)
     return round(statistics.median(times_ns) / 1_000)
+
+
+def written_mb_per_s(directory: str | None) -> int:
+    """The rate at which a file is written and synced once at its end, on the disk of the directory."""
+    block = os.urandom(MB)
+    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+        started = time.perf_counter()
+        for _ in range(WRITTEN_MB):
+            file.write(block)
+        os.fdatasync(file.fileno())
+        return round(WRITTEN_MB / (time.perf_counter() - started))
+
+
+def copied_mb_per_s() -> int:
+    """The rate at which one core copies memory that is in no cache; each byte is read once and written once."""
+    source = np.ones(COPIED_MB * MB, np.uint8)
+    target = np.empty_like(source)
+    target[:] = source  # the pages are there from now on
+    started = time.perf_counter()
+    for _ in range(COPIES):
+        target[:] = source
+    return round(COPIES * COPIED_MB / (time.perf_counter() - started))
 
 
 def _cpu_model() -> str:

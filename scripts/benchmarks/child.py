@@ -10,12 +10,13 @@ from tempfile import TemporaryDirectory
 
 
 @contextmanager
-def child_process(work: Callable[..., None], *arguments: object) -> Iterator[None]:
-    """Run `work` in a process of its own until the block ends."""
+def child_process(work: Callable[..., None], *arguments: object) -> Iterator[int]:
+    """Run `work` in a process of its own until the block ends; yields its process id."""
     child = multiprocessing.get_context("spawn").Process(target=_run, args=(work, arguments), daemon=True)
     child.start()
+    assert child.pid is not None
     try:
-        yield
+        yield child.pid
     finally:
         child.kill()
         child.join()

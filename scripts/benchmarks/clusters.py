@@ -17,6 +17,7 @@ from shardstore.limits import GIB, MIB
 
 SETTLE_POLL_SECONDS = 0.02
 REST_POLL_SECONDS = 0.05
+UNCHANGED_SECONDS = 0.5
 BUFFERED_ENTRY_BYTES_MAX = 240
 """More than the overhead that a worker counts for an entry."""
 RANGE_BYTES_MAX = 60 * MIB
@@ -69,6 +70,19 @@ class Store:
         self.settle()
         if any(owned["overlay_entries"] for owned in ranges_in(stats_of_all(self.db))):
             raise WrongAnswer("some entries are not in tables")
+
+    def rest(self) -> None:
+        """Move everything to tables until the ranges stay the same: a young store splits its ranges by itself."""
+        before = -1
+        while (version := stats_of_all(self.db)["router"]["map_version"]) != before:
+            before = version
+            self.move_to_tables()
+            time.sleep(UNCHANGED_SECONDS)
+
+    def overlay_share(self, entries: int) -> Figures:
+        """The share of so many entries that is in overlays now."""
+        found = sum(owned["overlay_entries"] for owned in ranges_in(stats_of_all(self.db)))
+        return {"overlay_share": found / entries}
 
     def check_buffered(self, tables_too: bool = True) -> None:
         """Raise WrongAnswer if anything waits for a drain or, with `tables_too`, has been drained."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from machine import machine, sync_p50_us
+from machine import copied_mb_per_s, machine, sync_p50_us, written_mb_per_s
 from rich.console import Console
 
 from benchmarks import peers
@@ -20,23 +21,34 @@ from benchmarks.records import SHAPES
 from benchmarks.report import Report, in_one_line
 from benchmarks.settings import Settings
 from benchmarks.timeline import Timeline, measure_timeline
-from benchmarks.workloads import NAMES, measurements
+from benchmarks.workloads import NAMES, descriptions, measurements
 from shardstore import ShardstoreError
 from shardstore.cli.failures import EXIT_FAILED, failures_in_one_line
 
 ALL = "all"
 STANDARD_OUTPUT = "-"
-FILE_COLUMNS = 160
+QUICK_RECORDS = 1_000
+FILE_COLUMNS = 190
 """Width of the tables when the output is not a terminal."""
 
 
-@click.command(epilog=f"Workloads: {', '.join(NAMES)}.")
+class _Command(click.Command):
+    """A command whose help describes the workloads."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what each workload measures."""
+        with formatter.section("Workloads"):
+            formatter.write_dl(list(descriptions().items()))
+
+
+@click.command(cls=_Command)
 @click.argument("names", nargs=-1, metavar="[WORKLOAD]...")
 @click.option("--n", default=2_000_000, show_default=True, type=click.IntRange(1_000), help="Records.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Worker processes.")
 @click.option(
     "--runs", default=3, show_default=True, type=click.IntRange(1), help="Runs of each workload; figures are medians."
 )
+@click.option("--quick", is_flag=True, help=f"Only to see whether it works: {QUICK_RECORDS} records, one run.")
 @click.option(
     "--shape",
     "shapes",
@@ -76,6 +88,7 @@ def main(
     n: int,
     workers: int,
     runs: int,
+    quick: bool,
     shapes: tuple[str, ...],
     data: str | None,
     chosen_peers: str | None,
@@ -84,6 +97,8 @@ def main(
 ) -> None:
     """Measure the named workloads, or all, and compare them with their limits and, on request, with other stores."""
     _check_names(names, json_file)
+    if quick:
+        n, runs = QUICK_RECORDS, 1
     shown: dict[str, str | int] = {"n": n, "workers": workers, "runs": runs, "shapes": ", ".join(shapes)}
     shown["data"] = data or tempfile.gettempdir()
     setups = _chosen(chosen_peers)
@@ -93,6 +108,9 @@ def main(
         chosen_shapes = tuple(SHAPES[name] for name in shapes)
         settings = Settings(n, workers, runs, chosen_shapes, data, tuple(setups), progress.say, report.fail)
         report.machine["fdatasync_p50_us_before"] = sync_p50_us(settings.data)
+        report.machine["load_before"] = f"{os.getloadavg()[0]:.1f}"
+        report.machine["disk_write_mb_per_s"] = written_mb_per_s(settings.data)
+        report.machine["memory_copy_mb_per_s"] = copied_mb_per_s()
         _measure(settings, names, report, progress)
         if plot_file:
             timeline = measure_timeline(settings)

@@ -1,4 +1,7 @@
-"""Concurrent single reads by asyncio tasks and by threads of one client, compared with a single thread."""
+"""Concurrent single reads by asyncio tasks and by threads of one client, compared with a single thread.
+
+Embedded engines have no client for asyncio, so tasks are compared only with peers that have a server.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.clusters import Store, WrongAnswer, new_store
+from benchmarks.comparing import measure_peers
 from benchmarks.records import HEX, Records, records_of
-from benchmarks.settings import Settings
+from benchmarks.settings import TASKS, THREADS, Settings
 from benchmarks.targets import ONE_THREAD, Row
 from benchmarks.timing import Figures, medians, rate, rate_of
 from shardstore import connect_async
 
 RECORDS_MAX = 50_000
 ONE_THREAD_RECORDS_MAX = 10_000
-TASKS = 64
-THREADS = 16
 
 
 def get_tasks(settings: Settings) -> Iterator[Row]:
@@ -32,6 +34,7 @@ def get_threads(settings: Settings) -> Iterator[Row]:
 
 def _rows(settings: Settings, workload: str, way: str, together: Callable[[Store, Records], Figures]) -> Iterator[Row]:
     records = records_of(HEX, min(settings.n, RECORDS_MAX))
+    peers = measure_peers(settings, HEX, workload, len(records.keys))
     alone, all_at_once = [], []
     with new_store(settings) as store:
         store.load(records)
@@ -40,7 +43,7 @@ def _rows(settings: Settings, workload: str, way: str, together: Callable[[Store
             settings.say(f"{workload}, run {run + 1} of {settings.runs}")
             alone.append(_by_one_thread(store, records))
             all_at_once.append(store.with_cpu(len(records.keys), lambda: together(store, records)))
-    yield Row(workload, HEX.name, way, medians(all_at_once), {ONE_THREAD: medians(alone)}, {})
+    yield Row(workload, HEX.name, way, medians(all_at_once), {ONE_THREAD: medians(alone)}, peers)
 
 
 def _by_one_thread(store: Store, records: Records) -> Figures:

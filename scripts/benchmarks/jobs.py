@@ -100,8 +100,10 @@ def _maintained_all_the_time(store: Store) -> Iterator[None]:
 
 
 def write_amplification(settings: Settings) -> Iterator[Row]:
-    """Bytes written by drains and compactions for each byte drained: all records are written in random order, then as
-    many updates go to a tenth of the key space. Compared with compactions that would rewrite whole mains.
+    """Bytes written by drains and compactions for each byte drained.
+
+    All records are written in random order, then as many updates go to a tenth of the key space. Compared with
+    compactions that would rewrite whole mains.
     """
     records = records_of(HEX, settings.count(HEX))
     settings.say("write_amplification")

@@ -10,11 +10,12 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from ctypes import c_bool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -28,6 +29,7 @@ from benchmarks.timing import Figures, percentile
 from shardstore import Client, ShardstoreError, connect
 
 Times: TypeAlias = npt.NDArray[np.int64]
+Call: TypeAlias = Callable[[list[bytes]], object]
 
 PERCENTILES = (("p50_us", 50), ("p99_us", 99), ("max_us", 100))
 ASCENDING_KEY = b"%016x"
@@ -38,7 +40,8 @@ class Load:
     """Calls of `batch` keys each, one after the other, `calls_per_second` or as fast as possible with 0.
 
     The calls cycle through `keys`; without keys, each call writes the next ascending numbers. Calls write values of
-    `value_bytes` bytes, or read if that is 0. `core`: the only processor the client may run on.
+    `value_bytes` bytes, or read if that is 0. `core`: the only processor the client may run on. With `lmdb`, `url` is
+    the directory of an LMDB environment, which the process reads itself.
     """
 
     url: str
@@ -47,6 +50,7 @@ class Load:
     value_bytes: int = 24
     calls_per_second: int = 0
     core: int | None = None
+    lmdb: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,8 @@ class Calls:
 class Running:
     """A running client process."""
 
-    def __init__(self, batch: int, results: Connection, stopped: c_bool) -> None:
+    def __init__(self, pid: int, batch: int, results: Connection, stopped: c_bool) -> None:
+        self.pid = pid
         self._batch = batch
         self._results = results
         self._stopped = stopped
@@ -97,10 +102,10 @@ def running(load: Load) -> Iterator[Running]:
     context = get_context("spawn")
     here, there = context.Pipe()
     stopped = context.RawValue(c_bool, False)
-    with child_process(_work, load, there, stopped):
+    with child_process(_work, load, there, stopped) as pid:
         there.close()
         here.recv_bytes()
-        yield Running(load.batch, here, stopped)
+        yield Running(pid, load.batch, here, stopped)
 
 
 def latency_of_times(times_ns: Times) -> Figures:
@@ -117,8 +122,7 @@ def _work(load: Load, results: Connection, stopped: c_bool) -> None:
     if load.core is not None:
         keep_on(os.getpid(), load.core)
     failures: list[str] = []
-    with connect(load.url) as db:
-        call = _reader(db) if load.value_bytes == 0 else _writer(db, load.value_bytes)
+    with _opened(load) as call:
         steps = keys_of_calls(load)
         call(next(steps))
         results.send_bytes(b"ready")
@@ -135,6 +139,19 @@ def _work(load: Load, results: Connection, stopped: c_bool) -> None:
             took_ns.append(time.perf_counter_ns() - due)
     results.send_bytes("; ".join(failures).encode())
     results.send_bytes(np.array([due_ns, took_ns], np.int64).tobytes())
+
+
+@contextmanager
+def _opened(load: Load) -> Iterator[Call]:
+    """Open what the load uses; yields the function that makes a call."""
+    if load.lmdb:
+        from benchmarks.peers.lmdb_peer import LMDBPeer  # noqa: PLC0415 (the package may not be installed)
+
+        with closing(LMDBPeer(Path(load.url), synced=False)) as peer:
+            yield peer.get_many
+    else:
+        with connect(load.url) as db:
+            yield _reader(db) if load.value_bytes == 0 else _writer(db, load.value_bytes)
 
 
 def _next_due_ns(due_ns: int, calls_per_second: int) -> int:
@@ -154,7 +171,7 @@ def keys_of_calls(load: Load) -> Iterator[list[bytes]]:
         yield list(itertools.islice(keys, load.batch))
 
 
-def _reader(db: Client) -> Callable[[list[bytes]], None]:
+def _reader(db: Client) -> Call:
     def read(keys: list[bytes]) -> None:
         if len(keys) == 1:
             db.get(keys[0], timeout=TIMEOUT_SECONDS)
@@ -164,7 +181,7 @@ def _reader(db: Client) -> Callable[[list[bytes]], None]:
     return read
 
 
-def _writer(db: Client, value_bytes: int) -> Callable[[list[bytes]], None]:
+def _writer(db: Client, value_bytes: int) -> Call:
     value = np.random.default_rng(value_bytes).bytes(value_bytes)
 
     def write(keys: list[bytes]) -> None:

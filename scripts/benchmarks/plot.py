@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 
-from benchmarks.targets import Row, compared_figure
+from benchmarks.targets import Row, beside_the_same_peers, compared_figure
 from benchmarks.timeline import CALL_ENTRIES, Drain, Timeline, bins
 
 # The colours of Okabe and Ito, which can be distinguished with every kind of colour blindness.
@@ -53,12 +53,12 @@ def draw(path: str, timeline: Timeline, rows: Sequence[Row], caption: str) -> No
 
 
 def panels_of(rows: Sequence[Row]) -> list[Panel]:
-    """A panel for each workload that has figures of peers."""
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        if row.peers:
-            groups.setdefault((row.workload, row.shape), []).append(row)
-    return [_panel(f"{workload}, {shape}", group) for (workload, shape), group in groups.items()]
+    """A panel for each workload that has figures of peers, or for each row with peers of its own."""
+    return [
+        _panel(f"{group[0].workload}, {group[0].shape}", group)
+        for group in beside_the_same_peers(rows)
+        if group[0].peers
+    ]
 
 
 def _panel(title: str, rows: Sequence[Row]) -> Panel:

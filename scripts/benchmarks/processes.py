@@ -11,6 +11,9 @@ from benchmarks.timing import Figures
 from shardstore import LocalCluster
 
 KINDS = ("client", "router", "worker", "maintenance")
+"""The kinds of processes of a cluster and of its clients."""
+SERVER = "server"
+"""The kind of a process that serves a peer."""
 
 
 def kind_of(name: str) -> str:
@@ -32,9 +35,19 @@ def cpu_seconds_of(pid: int) -> float:
     return times.user + times.system
 
 
+def cpu_seconds_of_server(pid: int) -> float:
+    """CPU seconds of a peer's server since its start, with those of its ended children."""
+    return sum(psutil.Process(pid).cpu_times()[:4])
+
+
 def cpu_per_million(before: Mapping[str, float], after: Mapping[str, float], keys: int) -> Figures:
     """CPU seconds that each kind of process spent per million keys."""
-    return {f"{kind}_cpu_s_per_million": (after[kind] - before[kind]) / keys * 1e6 for kind in KINDS}
+    return {cpu_figure(kind): (after[kind] - before[kind]) / keys * 1e6 for kind in before}
+
+
+def cpu_figure(kind: str) -> str:
+    """The name of the figure: CPU seconds per million keys of a kind of process."""
+    return f"{kind}_cpu_s_per_million"
 
 
 def resident_bytes(pids: Iterable[int]) -> int:

@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.processes import KINDS
-from benchmarks.targets import Comparison, Row, comparisons
+from benchmarks.processes import KINDS, SERVER, cpu_figure
+from benchmarks.targets import Comparison, Row, beside_the_same_peers, comparisons
 from benchmarks.timing import Figures
 
 UNITS = {
@@ -60,6 +60,8 @@ class Report:
             console.print(f"{name} is not installed: {remedy}", soft_wrap=True)
         console.print(figures_table(self.rows))
         console.print(comparison_table(self.rows))
+        if self.peers:
+            console.print(peers_table(self.rows))
         for name, reason in self.failures.items():
             console.print(f"{name} failed: {reason}", soft_wrap=True)
 
@@ -72,7 +74,16 @@ def in_one_line(facts: Mapping[str, str | int]) -> str:
 def figures_table(rows: Iterable[Row]) -> Table:
     """The figures, one line for each row; s/M means CPU seconds per million keys."""
     table = _table("workload", "shape", "way")
-    for heading in ("per second", "settled /s", "p50 us", "p99 us", "max us", "bytes/entry", "bytes/byte"):
+    for heading in (
+        "per second",
+        "settled /s",
+        "p50 us",
+        "p99 us",
+        "max us",
+        "bytes/entry",
+        "bytes/byte",
+        "in overlays",
+    ):
         table.add_column(heading, justify="right")
     for kind in KINDS:
         table.add_column(f"{kind} s/M", justify="right")
@@ -84,28 +95,44 @@ def figures_table(rows: Iterable[Row]) -> Table:
             *(number(figures, name) for name in ("per_second", "settled_per_second", "p50_us", "p99_us", "max_us")),
             number(figures, "bytes_per_entry"),
             number(figures, "bytes_per_byte"),
-            *(number(figures, f"{kind}_cpu_s_per_million") for kind in KINDS),
+            number(figures, "overlay_share"),
+            *(number(figures, cpu_figure(kind)) for kind in KINDS),
             row.options,
         )
     return table
 
 
 def comparison_table(rows: Iterable[Row]) -> Table:
-    """Compares each row with its limits and with the peers; for a workload and shape, peers are listed once."""
+    """Compares each row with its limits and with the peers; rows with the same peers list them once."""
     table = _table("workload", "shape", "way", "compared with")
     for heading in ("its figure", "ratio", "target"):
         table.add_column(heading, justify="right")
     table.add_column("")
-    shown: set[tuple[str, str]] = set()
-    for row in rows:
-        for comparison in comparisons(row):
-            if (row.workload, row.shape) in shown and comparison.against in row.peers:
-                continue
-            theirs = f"{rounded(comparison.theirs)} {UNITS[comparison.figure]}"
-            target, verdict = target_words(comparison)
-            names = (row.workload, row.shape, row.way, comparison.against)
-            table.add_row(*names, theirs, f"{comparison.ratio:.2f}", target, verdict)
-        shown.add((row.workload, row.shape))
+    for group in beside_the_same_peers(rows):
+        for place, row in enumerate(group):
+            for comparison in comparisons(row):
+                if place and comparison.against in row.peers:
+                    continue
+                theirs = f"{rounded(comparison.theirs)} {UNITS[comparison.figure]}"
+                target, verdict = target_words(comparison)
+                names = (row.workload, row.shape, row.way, comparison.against)
+                table.add_row(*names, theirs, f"{comparison.ratio:.2f}", target, verdict)
+    return table
+
+
+def peers_table(rows: Iterable[Row]) -> Table:
+    """The figures of the peers; s/M means CPU seconds per million keys, of the process that calls and of the server."""
+    table = _table("workload", "shape", "way", "peer")
+    for heading in ("per second", "p50 us", "p99 us", "bytes/entry", "client s/M", "server s/M"):
+        table.add_column(heading, justify="right")
+    for group in beside_the_same_peers(rows):
+        row = group[0]
+        for name, figures in row.peers.items():
+            table.add_row(
+                *(row.workload, row.shape, row.way if len(group) == 1 else "", name),
+                *(number(figures, name) for name in ("per_second", "p50_us", "p99_us", "bytes_per_entry")),
+                *(number(figures, cpu_figure(kind)) for kind in ("client", SERVER)),
+            )
     return table
 
 

@@ -15,6 +15,9 @@ RANGES_PER_WORKER = 4
 TOTAL_BYTES_MAX = 400_000_000
 """Maximum data of a load. It fits into the memory of small machines, and its log is too short to force a drain."""
 SAMPLE = 1_000
+TASKS = 64
+THREADS = 16
+"""Callers of single operations in one process, of the store and of peers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 from benchmarks.timing import Figures
 
@@ -14,6 +15,7 @@ BUFFERING = f"{FITTED}, memory for all records"
 """These name what differs from the defaults of a store (Row.options)."""
 ONE_CALL = "one call"
 CALLS_OF_1000 = "calls of 1000"
+ONE_CLIENT = "1 process"
 DIRECT_PATH = "direct path"
 ROUTER_PATH = "router path"
 BEST_PEER = "best peer"
@@ -24,6 +26,7 @@ SYNCED_WRITE = "write + fdatasync"
 DICT_UPDATE = "dict update"
 DICT_GET = "dict get"
 ONE_THREAD = "one thread"
+ONE_PROCESS = "one process"
 A_MILLION = "a million a second"
 ENTRY_AND_100 = "key + value + 100"
 PRESENT = "keys that are there"
@@ -106,6 +109,12 @@ class Row:
     options: str = DEFAULT_OPTIONS
 
 
+def beside_the_same_peers(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """The rows of each workload and shape; apart, if their peers were measured for each row anew."""
+    for _, group in groupby(rows, lambda row: (row.workload, row.shape, row.peers)):
+        yield list(group)
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """A figure of a row compared with the same figure of a limit or a peer."""
@@ -146,8 +155,8 @@ def compared_figure(ours: Figures, theirs: Figures) -> str:
 
 
 def target_of(row: Row, against: str, is_best_peer: bool) -> Target | None:
-    """The target of a row against a limit or peer, or None. Calls of 1000 keys have no targets."""
-    if row.way == CALLS_OF_1000:
+    """The target of a row against a limit or peer, or None. Calls of 1000 keys and single clients have no targets."""
+    if row.way in (CALLS_OF_1000, ONE_CLIENT):
         return None
     if row.shape == "variable-4k" and against == ONE_WAY:
         return COPY_TARGET

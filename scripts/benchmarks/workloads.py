@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from inspect import getdoc
 from typing import NamedTuple, TypeAlias
 
 from benchmarks import (
@@ -11,6 +12,7 @@ from benchmarks import (
     concurrency,
     jobs,
     many_clients,
+    many_readers,
     memory,
     replay,
     segments,
@@ -42,13 +44,17 @@ BY_SHAPE: dict[str, OfShape] = {
 
 OF_ONE_SHAPE: dict[str, OfOneShape] = {
     "get": singles.get,
+    "get_tables": singles.get_tables,
+    "get_core": singles.get_core,
     "put": singles.put,
     "put_synced": singles.put_synced,
     "get_beside_scan": beside_scans.get_beside_scan,
     "get_tasks": concurrency.get_tasks,
     "get_threads": concurrency.get_threads,
     "ycsb_a": many_clients.ycsb_a,
+    "ycsb_b": many_clients.ycsb_b,
     "ycsb_c": many_clients.ycsb_c,
+    "get_many_processes": many_readers.get_many_processes,
     "replay": replay.replay,
     "get_inside": segments.get_inside,
     "jobs": jobs.jobs,
@@ -63,6 +69,12 @@ OF_ONE_SHAPE: dict[str, OfOneShape] = {
 }
 
 NAMES = (*BY_SHAPE, *OF_ONE_SHAPE)
+
+
+def descriptions() -> dict[str, str]:
+    """What each workload measures: the first paragraph of its description."""
+    documented = {name: getdoc(workload) or "" for name, workload in (BY_SHAPE | OF_ONE_SHAPE).items()}
+    return {name: " ".join(text.partition("\n\n")[0].split()) for name, text in documented.items()}
 
 
 class Measurement(NamedTuple):

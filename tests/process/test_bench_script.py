@@ -9,25 +9,27 @@ from pathlib import Path
 
 import pytest
 from benchmarks.command import main
-from benchmarks.workloads import BY_SHAPE, OF_ONE_SHAPE
+from benchmarks.workloads import BY_SHAPE, NAMES, OF_ONE_SHAPE, descriptions
 from click.testing import CliRunner
 
 SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
 BESIDE_ITSELF = ("get_absent", "scan_reverse")
 COSTS_OF_CHANGES = ("split_stall", "change_wait", "move_1gib")
 GAINS_OF_CHANGES = ("two_workers", "self_split", "cold_p99")
-OTHERS = tuple(name for name in OF_ONE_SHAPE if name not in ("replay", *COSTS_OF_CHANGES, *GAINS_OF_CHANGES))
+MANY_CLIENTS = ("ycsb_a", "ycsb_b", "ycsb_c", "get_many_processes")
+ALONE = ("replay", *COSTS_OF_CHANGES, *GAINS_OF_CHANGES, *MANY_CLIENTS)
+OTHERS = tuple(name for name in OF_ONE_SHAPE if name not in ALONE)
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     program = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); from benchmarks.command import main; main()"
-    command = [sys.executable, "-c", program, "--n", "1000", "--runs", "1", *arguments]
+    command = [sys.executable, "-c", program, "--quick", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("names", [("replay",), COSTS_OF_CHANGES, GAINS_OF_CHANGES, OTHERS])
+@pytest.mark.parametrize("names", [("replay",), COSTS_OF_CHANGES, GAINS_OF_CHANGES, MANY_CLIENTS, OTHERS])
 def test_the_workloads_of_one_shape(names: tuple[str, ...], tmp_path: Path) -> None:
     done = bench(*names, "--json", "--data", str(tmp_path))
     assert done.returncode == 0, done.stderr + done.stdout
@@ -36,6 +38,7 @@ def test_the_workloads_of_one_shape(names: tuple[str, ...], tmp_path: Path) -> N
     assert all(max(row["figures"].values()) > 0 for row in report["rows"])
     assert all(row["comparisons"] for row in report["rows"] if row["shape"] == "hex")
     assert {"cpu", "cores", "kernel", "python", "pyzmq", "date", "fdatasync_p50_us_before"} <= report["machine"].keys()
+    assert report["machine"]["disk_write_mb_per_s"] > 0 < report["machine"]["memory_copy_mb_per_s"]
     assert not list(tmp_path.iterdir())
 
 
@@ -52,9 +55,21 @@ def test_the_batches_beside_a_peer(tmp_path: Path) -> None:
     timed = [row for row in report["rows"] if row["workload"] not in ("memory", "disk")]
     assert all(row["peers"]["sqlite"]["per_second"] > 0 for row in timed if row["workload"] not in BESIDE_ITSELF)
     assert all(row["figures"]["worker_cpu_s_per_million"] >= 0 for row in timed)
+    assert all(row["peers"]["sqlite"]["client_cpu_s_per_million"] >= 0 for row in timed if "sqlite" in row["peers"])
+    overlaid = {row["workload"]: row["figures"].get("overlay_share") for row in timed}
+    assert overlaid["get_many_tables"] == 0.0 <= overlaid["get_many"] <= 1.0
     assert picture.read_bytes().startswith(PNG)
     assert "sqlite (best peer)" in done.stdout
     assert "get_many_tables" in done.stdout
+    assert "server s/M" in done.stdout
+
+
+def test_the_help_describes_every_workload() -> None:
+    shown = " ".join(CliRunner().invoke(main, ["--help"]).output.split())
+    described = descriptions()
+    assert list(described) == list(NAMES)
+    assert all(text.endswith((".", ":")) for text in described.values())
+    assert all(f"{name} {text}" in shown for name, text in described.items())
 
 
 def test_unknown_names_are_refused(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias, runtime_checkable
 
 BATCH_ENTRIES = 1_000
+AwaitedGet: TypeAlias = Callable[[bytes], Awaitable[bytes | None]]
 
 
 class Peer(Protocol):
@@ -43,6 +45,14 @@ class Peer(Protocol):
 
     def close(self) -> None:
         """Close the store and end its processes."""
+
+
+@runtime_checkable
+class AsyncPeer(Protocol):
+    """A peer with a client for asyncio."""
+
+    def reading_tasks(self) -> AbstractAsyncContextManager[AwaitedGet]:
+        """A function that reads one record for a task of the running loop."""
 
 
 class OpenPeer(Protocol):

@@ -7,15 +7,16 @@ reads the keys with SCAN and their values with MGET.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
+import redis.asyncio
 from redis import Redis
 
-from benchmarks.peers.peer import BATCH_ENTRIES
+from benchmarks.peers.peer import BATCH_ENTRIES, AwaitedGet
 from benchmarks.peers.redis_server import redis_server
 
 POLL_SECONDS = 0.02
@@ -27,13 +28,19 @@ class RedisPeer:
     def __init__(self, directory: Path, synced: bool, tcp: bool) -> None:
         self._stack = ExitStack()
         server = self._stack.enter_context(redis_server(directory, "always" if synced else "everysec", tcp))
-        address: dict[str, Any] = {"port": server.port} if tcp else {"unix_socket_path": server.socket}
-        self._client = cast(Any, Redis(**address))  # its types allow str results, which these options never give
+        self._address: dict[str, Any] = {"port": server.port} if tcp else {"unix_socket_path": server.socket}
+        self._client = cast(Any, Redis(**self._address))  # its types allow str results, which these options never give
         self._stack.callback(self._client.close)
         self.servers = (server.pid,)
         self.put = self._client.set
         self.get = self._client.get
         self.get_many = self._client.mget
+
+    @asynccontextmanager
+    async def reading_tasks(self) -> AsyncIterator[AwaitedGet]:
+        """A function that reads for a task, over a connection that no other task uses at that time."""
+        async with cast(Any, redis.asyncio.Redis(**self._address)) as client:
+            yield client.get
 
     def put_many(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         """Send one MSET. The method `mset` takes a dict, which is slower."""

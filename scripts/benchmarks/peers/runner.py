@@ -3,29 +3,32 @@
 put_many, put_many_synced   a new store: all records in batches, then the background work that they cause
     put, put_synced             a new store: one record after the other
     get_many, get, scan         a store that holds all records and is at rest; its writes were not synced
+    get_threads, get_tasks      the same store, read by many threads or asyncio tasks at once
     disk                        the same store, compacted
 
-One thread uses the peer and waits for each call. Batches are cut before the clock starts.
+Elsewhere one thread uses the peer and waits for each call. Batches are cut before the clock starts.
 """
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import cached_property
 from itertools import starmap
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import psutil
-
-from benchmarks.peers.peer import BATCH_ENTRIES, OpenPeer, Peer
+from benchmarks.peers.peer import BATCH_ENTRIES, AsyncPeer, OpenPeer, Peer
+from benchmarks.processes import SERVER, cpu_per_million, cpu_seconds_of_server
 from benchmarks.records import Records
-from benchmarks.timing import Figures, latency, medians, rate
+from benchmarks.settings import TASKS, THREADS
+from benchmarks.timing import Figures, latency, medians, rate, rate_of
 
 OPERATIONS_MAX = {"get": 20_000, "put": 20_000, "put_synced": 3_000}
 """Maximum number of single operations in a run."""
@@ -101,6 +104,39 @@ class Runner:
         _expect(answers == list(expected), "a key was read with another value than was written")
         return figures
 
+    def _get_threads(self, peer: Peer) -> Figures:
+        parts = [self._records.keys[number::THREADS] for number in range(THREADS)]
+        answers: list[list[bytes | None]] = []
+        with ThreadPoolExecutor(THREADS) as pool:
+            figures = _with_cpu(
+                peer,
+                len(self._records.keys),
+                lambda: rate(
+                    len(self._records.keys),
+                    lambda: answers.extend(pool.map(lambda part: list(map(peer.get, part)), parts)),
+                ),
+            )
+        _expect(
+            answers == [self._records.values[number::THREADS] for number in range(THREADS)], "a thread read wrongly"
+        )
+        return figures
+
+    def _get_tasks(self, peer: Peer) -> Figures:
+        assert isinstance(peer, AsyncPeer), "there is no client for asyncio"
+        return _with_cpu(peer, len(self._records.keys), lambda: asyncio.run(self._gather(peer)))
+
+    async def _gather(self, peer: AsyncPeer) -> Figures:
+        async with peer.reading_tasks() as get:
+
+            async def get_part(number: int) -> list[bytes | None]:
+                return [await get(key) for key in self._records.keys[number::TASKS]]
+
+            started = time.perf_counter()
+            answers = await asyncio.gather(*map(get_part, range(TASKS)))
+            figures = rate_of(len(self._records.keys), time.perf_counter() - started)
+        _expect(answers == [self._records.values[number::TASKS] for number in range(TASKS)], "a task read wrongly")
+        return figures
+
     def _scan(self, peer: Peer) -> Figures:
         entries = len(self._records.keys)
         figures = _with_cpu(peer, entries, lambda: rate(entries, lambda: _count_to(entries, peer)))
@@ -138,7 +174,14 @@ WRITES: dict[str, Callable[[Peer, Sequence[bytes], Sequence[bytes]], Figures]] =
     "put": put,
     "put_synced": put,
 }
-READS = {"get_many": Runner._get_many, "scan": Runner._scan, "get": Runner._get, "disk": Runner._disk}
+READS = {
+    "get_many": Runner._get_many,
+    "scan": Runner._scan,
+    "get": Runner._get,
+    "get_threads": Runner._get_threads,
+    "get_tasks": Runner._get_tasks,
+    "disk": Runner._disk,
+}
 WORK = (*WRITES, *READS)
 """The names of all work that can be measured."""
 
@@ -152,12 +195,12 @@ def _keep_out_of_collections() -> None:
 def _with_cpu(peer: Peer, keys: int, run: Callable[[], Figures]) -> Figures:
     before = _cpu_seconds(peer)
     figures = run()
-    return figures | {"cpu_s_per_million": (_cpu_seconds(peer) - before) / keys * 1e6}
+    return figures | cpu_per_million(before, _cpu_seconds(peer), keys)
 
 
-def _cpu_seconds(peer: Peer) -> float:
-    """CPU seconds of this process and of the peer's servers, including their ended children."""
-    return time.process_time() + sum(sum(psutil.Process(pid).cpu_times()[:4]) for pid in peer.servers)
+def _cpu_seconds(peer: Peer) -> dict[str, float]:
+    """CPU seconds of this process, which is the client, and of the peer's servers with their ended children."""
+    return {"client": time.process_time(), SERVER: sum(map(cpu_seconds_of_server, peer.servers))}
 
 
 def _count_to(entries: int, peer: Peer) -> None:

@@ -20,7 +20,7 @@ class SQLitePeer:
     servers = ()
 
     def __init__(self, directory: Path, synced: bool) -> None:
-        self._connection = sqlite3.connect(directory / "records.db", isolation_level=None)
+        self._connection = sqlite3.connect(directory / "records.db", isolation_level=None, check_same_thread=False)
         self._execute = self._connection.execute
         self._execute("PRAGMA journal_mode=WAL")
         self._execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 from benchmarks import peers
 from benchmarks.peers import catalogue
+from benchmarks.peers.peer import AwaitedGet
 from benchmarks.peers.runner import WORK, Runner, WrongAnswer
 from benchmarks.records import HEX, records_of
 
@@ -33,6 +35,15 @@ class DictPeer:
         """Lose the key, or keep it."""
         if (self._fault, key) != ("put", RECORDS.keys[7]):
             self._table[key] = value
+
+    @asynccontextmanager
+    async def reading_tasks(self) -> AsyncIterator[AwaitedGet]:
+        """Read as `get` does."""
+
+        async def get(key: bytes) -> bytes | None:
+            return self.get(key)
+
+        yield get
 
     def put_many(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         """Lose the last of a batch, or keep all."""
@@ -80,10 +91,10 @@ def runner(directory: Path, fault: str = "", ordered: bool = True, opened: list[
 def test_every_work_gives_its_figures(tmp_path: Path) -> None:
     figures = runner(tmp_path).measure(WORK)
     assert list(figures) == list(WORK)
-    always = {"per_second", "seconds", "cpu_s_per_million"}
+    always = {"per_second", "seconds", "client_cpu_s_per_million", "server_cpu_s_per_million"}
     for work in ("put_many", "put_many_synced"):
         assert figures[work].keys() == always | {"settled_per_second"}
-    for work in ("get_many", "scan"):
+    for work in ("get_many", "scan", "get_threads", "get_tasks"):
         assert figures[work].keys() == always
     for work in ("get", "put", "put_synced"):
         assert figures[work].keys() == always | {"p50_us", "p99_us"}
@@ -112,6 +123,8 @@ def test_only_synced_work_is_synced(tmp_path: Path) -> None:
         ("put_many", "put_many_synced"),
         ("put_many", "scan"),
         ("get", "get"),
+        ("get", "get_threads"),
+        ("get", "get_tasks"),
         ("get_many", "get_many"),
         ("scan", "scan"),
         ("scan", "put"),

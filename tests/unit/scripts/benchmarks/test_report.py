@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from benchmarks.report import Report, comparison_table, figures_table, rounded
+from benchmarks.report import Report, comparison_table, figures_table, peers_table, rounded
 from benchmarks.targets import (
     A_MILLION,
     ASYNC,
@@ -24,6 +24,7 @@ from benchmarks.timing import Figures, latency, latency_of, medians, percentile,
 from rich.console import Console
 from rich.table import Table
 
+WAYS_OF_YCSB = ("1 process", "4 processes")
 PEERS = {"lmdb": {"per_second": 500.0}, "redis": {"per_second": 400.0}}
 
 
@@ -85,8 +86,10 @@ def test_less_than_the_target_is_missed() -> None:
     assert [comparison.reached for comparison in comparisons(row("put_many", per_second=999))] == [None, False, None]
 
 
-def test_separate_calls_have_no_target() -> None:
+def test_separate_calls_and_single_clients_have_no_target() -> None:
     assert all(comparison.target is None for comparison in comparisons(row("put_many", CALLS_OF_1000)))
+    targets = [[comparison.target for comparison in comparisons(row("ycsb_a", way))] for way in WAYS_OF_YCSB]
+    assert targets == [[None, None, None], [None, None, 1.0]]
 
 
 def test_other_shapes_are_to_reach_eight_tenths_and_half_of_a_copy_with_large_values() -> None:
@@ -146,6 +149,21 @@ def test_peers_are_listed_once_and_then_only_the_best() -> None:
     lines = text_of(comparison_table([row("put_many"), row("put_many", CALLS_OF_1000)])).splitlines()
     assert len([line for line in lines if "lmdb" in line]) == 2
     assert len([line for line in lines if "redis" in line]) == 1
+
+
+def test_peers_measured_anew_for_a_row_are_listed_with_it() -> None:
+    rows = [row("ycsb_a", way) for way in WAYS_OF_YCSB]
+    rows[1] = Row("ycsb_a", "hex", "4 processes", rows[1].figures, {}, {"redis": {"per_second": 100.0}})
+    lines = [line for line in text_of(comparison_table(rows)).splitlines() if "redis" in line]
+    assert ["4 processes" in line for line in lines] == [False, True]
+
+
+def test_peers_have_a_table_with_the_cpu_time_of_client_and_server() -> None:
+    cpu = {"client_cpu_s_per_million": 31.0, "server_cpu_s_per_million": 17.0}
+    rows = [Row("get", "hex", way, {}, {}, {"redis": {"p50_us": 70.0} | cpu}) for way in (DIRECT_PATH, "router path")]
+    heading, line = text_of(peers_table(rows)).rstrip("\n").split("\n")
+    assert heading.split()[-4:] == ["client", "s/M", "server", "s/M"]
+    assert line.split() == ["get", "hex", "redis", "70", "31", "17"]
 
 
 @pytest.mark.parametrize(
