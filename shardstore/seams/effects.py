@@ -2,20 +2,21 @@
 
 The shell around a core executes effects in order and decides nothing. Network, time, syncs of the WAL, and jobs are
 events and effects; other file operations are plain calls through the filesystem seam. Received and Send, which every
-message needs, are named tuples: making one costs a third of making a frozen dataclass.
+message needs, are not frozen: making one costs a third of making a frozen dataclass. Nobody changes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from shardstore.errors import Corruption
 from shardstore.seams.filesystem import File
 
 
-class Received(NamedTuple):
+@dataclass(slots=True)
+class Received:
     """A message arrived on a link. `peer` is its sender; empty on a link that has only one peer."""
 
     link: str
@@ -86,7 +87,8 @@ Incoming: TypeAlias = Received | PeerGone
 Event: TypeAlias = Incoming | SendFailed | Tick | WalSynced | WalSyncFailed | JobFinished | JobFailed | StopRequested
 
 
-class Send(NamedTuple):
+@dataclass(slots=True)
+class Send:
     """Send a message. If it cannot be sent, the core gets SendFailed."""
 
     link: str
