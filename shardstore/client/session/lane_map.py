@@ -34,11 +34,8 @@ class LaneMap:
         self.lanes: list[Lane] = []
         self.channels: dict[WorkerId, Channel] = {}
         self.router_lane = Lane(0, EVERYTHING, None, Channel(ROUTER))
-
-    @property
-    def known(self) -> bool:
+        self.known = False
         """Whether routes have come."""
-        return self._map is not None
 
     def lane_of(self, key: bytes) -> Lane:
         """The lane of the range that owns the key."""
@@ -126,6 +123,7 @@ class LaneMap:
             self._starts = route_map.starts
             self.boundaries = Boundaries(route_map.starts)
         self._map = route_map
+        self.known = True
         return [*by_segment.values()]
 
     def _set_endpoint(self, worker: WorkerId, endpoint: str) -> list[Connect | Disconnect]:
