@@ -218,9 +218,10 @@ class WorkerCore:
     def _requested(self, asker: Asker, frames: list[bytes], now_ns: int) -> list[Effect]:
         if self._stopping:
             return [asker.refuse(Status.CLOSED, Refusal("the worker is stopping"))]
-        op = asker.header.op
+        header = asker.header
+        op = header.op
         self._requests[op] += 1
-        self._keys[op] += asker.header.entries
+        self._keys[op] += header.entries
         if op == _SCAN and self.service is not None:
             self.service.scans.turns.append((asker, frames))
             return []

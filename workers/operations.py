@@ -53,12 +53,14 @@ class Operations:
         if owned.inheritance is not None and owned.inheritance.is_remote and op in _NEEDS_PARENTS:
             return self._read_with_parents(owned, asker, frames, now_ns)
         if op == _GET:
-            self._check_unsent_replies()
+            if self.unsent_bytes() > self.unsent_bytes_max:
+                raise self._too_much_unsent()
             return [read_path.reply_to_get(owned, asker, frames, self.writes.pressure, self.load)]
         if op in _PUT_OR_DELETE:
             return self.writes.write(owned, asker, frames, now_ns)
         if op == _SCAN:
-            self._check_unsent_replies()
+            if self.unsent_bytes() > self.unsent_bytes_max:
+                raise self._too_much_unsent()
             page = self.scans.page(owned, asker, frames, now_ns)
             return [] if page is None else [page]
         match op:
@@ -81,8 +83,6 @@ class Operations:
         failure = self.maintenance.last_failure or self.changes.full_disk_elsewhere(owned)
         return [asker.wait_for_files(owned.segment_id, failure)]
 
-    def _check_unsent_replies(self) -> None:
-        """Raise Busy if the replies that slow readers have not taken are too large."""
-        unsent = self.unsent_bytes()
-        if unsent > self.unsent_bytes_max:
-            raise Busy("replies wait for slow readers", unsent, self.unsent_bytes_max, RETRY_UNMEASURED_NS)
+    def _too_much_unsent(self) -> Busy:
+        """The error for a read while the replies that slow readers have not taken are too large."""
+        return Busy("replies wait for slow readers", self.unsent_bytes(), self.unsent_bytes_max, RETRY_UNMEASURED_NS)

@@ -2,7 +2,8 @@
 
 The shell around a core executes effects in order and decides nothing. Network, time, syncs of the WAL, and jobs are
 events and effects; other file operations are plain calls through the filesystem seam. Received and Send, which every
-message needs, are not frozen: making one costs a third of making a frozen dataclass. Nobody changes them.
+message needs, and SyncWal and WalSynced are not frozen: making one costs a third of making a frozen dataclass. Nobody
+changes them.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Tick:
     """The time that the core named in `wakeup_ns` has come. A tick may also come early or without a reason."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WalSynced:
     """All records up to this LSN are on stable storage."""
 
@@ -96,7 +97,7 @@ class Send:
     frames: Sequence[bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SyncWal:
     """Sync these files, then the directory if one is given, then report WalSynced(lsn). One sync runs at a time."""
 

@@ -42,6 +42,8 @@ class SocketTransport:
         self._unsure: dict[ZmqLink, None] = {}
         self._waiting: dict[ZmqLink, None] = {}
         self._listeners: dict[str, Listener] = {}
+        self._pressing: list[Listener] = []
+        """The listeners with something to take even if nothing comes, as of the latest wait."""
         self._readiness = Readiness()
         self._polled: list[tuple[int, int]] = []
         self._waker = FileIO(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK), "r+b")
@@ -112,9 +114,11 @@ class SocketTransport:
         if self._waiting:
             timeout_ns = _OUTBOX_RETRY_NS if timeout_ns is None else min(timeout_ns, _OUTBOX_RETRY_NS)
         has_come = any(link.readable() for link in list(self._unsure)) if self._unsure else False
+        self._pressing.clear()
         for listener in self._listeners.values():
             patience_ns = listener.patience_ns
             if patience_ns is not None:
+                self._pressing.append(listener)
                 timeout_ns = patience_ns if timeout_ns is None else min(timeout_ns, patience_ns)
         self._polled = self._readiness.poll(0 if has_come else timeout_ns)
         return has_come or bool(self._polled)
@@ -127,7 +131,7 @@ class SocketTransport:
         if self._unsure:
             for link in list(self._unsure):
                 link.take(received)
-        for listener in self._listeners.values():
+        for listener in self._pressing:
             listener.take(received)
         self._readiness.serve(self._polled, received)
         return received
@@ -158,6 +162,7 @@ class SocketTransport:
         self._waiting.clear()
         self._unsure.clear()
         self._polled.clear()
+        self._pressing.clear()
         self._drop()
 
     def descriptor(self) -> int:

@@ -65,6 +65,8 @@ class Session:
         self._contact = RouterContact(finder, self._timers, self._sender, self._fail, self._send_again)
         self._effects: list[SessionEffect] = []
         self._now_ns = 0
+        self.wakeup_ns: Callable[[], int | None] = self._timers.wakeup_ns
+        """When the session wants its next Tick."""
         self.late = 0
         self.malformed = 0
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -96,10 +98,6 @@ class Session:
             self._sender.kept_some = False
             self._effects += self._contact.doubt(self._now_ns)
             self._effects += self._sender.send_ready(self._contact.client, self._now_ns)
-
-    def wakeup_ns(self) -> int | None:
-        """When the session wants its next Tick."""
-        return self._timers.wakeup_ns()
 
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of a part of the session does not hold."""
