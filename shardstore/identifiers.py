@@ -10,7 +10,6 @@ from shardstore.checksum import checksum
 SegmentId = NewType("SegmentId", int)
 WorkerId = NewType("WorkerId", int)
 Epoch = NewType("Epoch", int)
-Lsn = NewType("Lsn", int)
 ClientId = NewType("ClientId", int)
 
 

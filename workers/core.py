@@ -37,7 +37,7 @@ from shardstore.wire.columns import InvalidColumn
 from shardstore.wire.link_names import ROUTER
 from shardstore.wire.messages import Assignments, Lease, Refusal, decode
 from shardstore.wire.topology import OrderMessage, Retire
-from shardstore.wire.wire_format import Header, MalformedMessage, Op, Status, decode_message
+from shardstore.wire.wire_format import WRITES, Header, MalformedMessage, Op, Status, decode_message
 from shardstore.workers.board.worker_board import WorkerBoard
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.maintenance.queue import MaintenanceQueue
@@ -63,6 +63,7 @@ from shardstore.workers.wal.writer import WalWriter
 
 ORDERS = frozenset((Op.CHANGE, Op.RETIRE))
 """Operations that only the router may ask for."""
+_SCAN = int(Op.SCAN)
 _COUNTED = {InvalidRequest: "invalid requests", Busy: "refused busy", ScanInvalidated: "scans invalidated"}
 
 
@@ -116,9 +117,10 @@ class WorkerCore:
 
     def _chores_ns(self) -> int:
         due_ns, service = self._registration.wakeup_ns(), self.service
-        parts = (self._changes, service.writes, service.maintenance, self._load) if service else (self._changes,)
-        for part in parts:
-            part_due_ns = part.wakeup_ns()
+        parts = [self._changes.wakeup_ns()]
+        if service:
+            parts += service.writes.wakeup_ns(), service.maintenance.wakeup_ns(), self._load.wakeup_ns()
+        for part_due_ns in parts:
             if part_due_ns is not None and part_due_ns < due_ns:
                 due_ns = part_due_ns
         return due_ns
@@ -127,7 +129,7 @@ class WorkerCore:
         """Handle one event. Returns the effects."""
         if self._stopped:  # what was under way is finished after the next start
             return []
-        effects = self._handle(event, now_ns)
+        effects = self._received(event, now_ns) if type(event) is Received else self._handle(event, now_ns)
         if self._stopping:
             return effects + self._stop_when_idle()
         if (service := self.service) is not None:
@@ -140,8 +142,6 @@ class WorkerCore:
 
     def _handle(self, event: Event, now_ns: int) -> list[Effect]:
         match event:
-            case Received():
-                return self._received(event, now_ns)
             case Tick():
                 return self._tick(now_ns)
             case SendFailed():
@@ -224,9 +224,11 @@ class WorkerCore:
     def _requested(self, asker: Asker, frames: list[bytes], now_ns: int) -> list[Effect]:
         if self._stopping:
             return [asker.refuse(Status.CLOSED, Refusal("the worker is stopping"))]
-        self._requests[asker.header.op] += 1
-        self._keys[asker.header.op] += asker.header.entries
-        if asker.header.op == Op.SCAN and self.service is not None:
+        header = asker.header
+        op = header.op
+        self._requests[op] += 1
+        self._keys[op] += header.entries
+        if op == _SCAN and self.service is not None:
             self.service.scans.turns.append((asker, frames))
             return []
         return self._reply(asker, frames, now_ns)
@@ -238,7 +240,8 @@ class WorkerCore:
                 self._counts["turned away"] += 1
                 return [self._holdings.turn_away(asker, self._registration.routes)]
             effects = self.service.operations.handle(owned, asker, frames, now_ns)
-            self.service.seal_when_grown()
+            if asker.header.op in WRITES:
+                self.service.seal_when_grown()
             return effects
         except (InvalidRequest, Busy, ScanInvalidated, Corruption, StorageFailure) as error:
             self._counts[_COUNTED.get(type(error), "failed requests")] += 1

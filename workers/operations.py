@@ -21,7 +21,9 @@ from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.topology.local_changes import LocalChanges
 from shardstore.workers.topology.remote_reads import RemoteReads
 
-_READS = frozenset((Op.GET, Op.SCAN))
+_GET = int(Op.GET)
+_SCAN = int(Op.SCAN)
+_PUT_OR_DELETE = frozenset((Op.PUT, Op.DELETE))
 _NEEDS_PARENTS = frozenset((Op.GET, Op.SCAN, Op.COMPARE_AND_SET, Op.INCREMENT))
 """Operations for which a child without files needs its parents."""
 
@@ -47,29 +49,31 @@ class Operations:
         """
         if owned is None:
             return [asker.accept(self.writes.pressure, (encode(Statistics(self.statistics(now_ns))),))]
-        if owned.inheritance is not None and owned.inheritance.is_remote and asker.header.op in _NEEDS_PARENTS:
+        op = asker.header.op
+        if owned.inheritance is not None and owned.inheritance.is_remote and op in _NEEDS_PARENTS:
             return self._read_with_parents(owned, asker, frames, now_ns)
-        if asker.header.op in _READS:
-            self._check_unsent_replies()
-        match asker.header.op:
-            case Op.GET:
-                return [read_path.reply_to_get(owned, asker, frames, self.writes.pressure, self.load)]
-            case Op.PUT | Op.DELETE:
-                return self.writes.write(owned, asker, frames, now_ns)
+        if op == _GET:
+            if self.unsent_bytes() > self.unsent_bytes_max:
+                raise self._too_much_unsent()
+            return [read_path.reply_to_get(owned, asker, frames, self.writes.pressure, self.load)]
+        if op in _PUT_OR_DELETE:
+            return self.writes.write(owned, asker, frames, now_ns)
+        if op == _SCAN:
+            if self.unsent_bytes() > self.unsent_bytes_max:
+                raise self._too_much_unsent()
+            page = self.scans.page(owned, asker, frames, now_ns)
+            return [] if page is None else [page]
+        match op:
             case Op.COMPARE_AND_SET | Op.INCREMENT:
                 return self.writes.write_if(owned, asker, frames, now_ns)
             case Op.OUTCOME:
                 return self.writes.outcome(owned, asker, frames, now_ns)
-            case Op.SCAN:
-                page = self.scans.page(owned, asker, frames, now_ns)
-                return [] if page is None else [page]
             case Op.END_SCAN:
                 return [self.scans.end(owned, asker, frames)]
             case Op.FLUSH | Op.COMPACT:
                 self.writes.refuse_frozen()
                 return self.maintenance.barrier(owned, asker)
-            case _:
-                raise InvalidRequest(f"operation {asker.header.op} is not for workers")
+        raise InvalidRequest(f"operation {op} is not for workers")
 
     def _read_with_parents(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Ask parents on other workers for what a GET does not find here. Other reads wait for the child's files."""
@@ -79,8 +83,6 @@ class Operations:
         failure = self.maintenance.last_failure or self.changes.full_disk_elsewhere(owned)
         return [asker.wait_for_files(owned.segment_id, failure)]
 
-    def _check_unsent_replies(self) -> None:
-        """Raise Busy if the replies that slow readers have not taken are too large."""
-        unsent = self.unsent_bytes()
-        if unsent > self.unsent_bytes_max:
-            raise Busy("replies wait for slow readers", unsent, self.unsent_bytes_max, RETRY_UNMEASURED_NS)
+    def _too_much_unsent(self) -> Busy:
+        """The error for a read while the replies that slow readers have not taken are too large."""
+        return Busy("replies wait for slow readers", self.unsent_bytes(), self.unsent_bytes_max, RETRY_UNMEASURED_NS)

@@ -72,8 +72,7 @@ class Driver:
     def handle(self, events: Iterable[SessionEvent]) -> None:
         """Pass events to the session. A caller that first takes them from a queue sets `torn` before it does."""
         self.torn = True
-        for event in events:
-            self._execute(self._session.handle(event, self._clock.now_ns()))
+        self._handle(events, self._clock.now_ns())
         self.torn = False
 
     def receive(self, timeout_ns: int | None) -> bool:
@@ -82,19 +81,23 @@ class Driver:
         Messages come before timers that are due: if nothing was received for a while, the reply that a timer waits for
         may be among them.
         """
-        assert self.transport is not None, "it was not started"
+        transport = self.transport
+        assert transport is not None, "it was not started"
         self.torn = True
         due_ns = self._session.wakeup_ns()
-        if due_ns is not None:
-            until_due_ns = max(due_ns - self._clock.now_ns(), 0)
-            timeout_ns = until_due_ns if timeout_ns is None else min(timeout_ns, until_due_ns)
+        if due_ns is not None and timeout_ns != 0:
+            until_due_ns = due_ns - self._clock.now_ns()
+            if timeout_ns is None or until_due_ns < timeout_ns:
+                timeout_ns = until_due_ns if until_due_ns > 0 else 0
         self.torn = False
-        has_come = self.transport.wait(timeout_ns)
+        has_come = transport.wait(timeout_ns)
         self.torn = True
-        messages = self.transport.take()
-        self.handle(messages)  # type: ignore[arg-type]  # a client binds no link, so that no peer of one can go
-        if due_ns is None or due_ns > self._clock.now_ns():
-            return bool(messages)
+        messages = transport.take()
+        now_ns = self._clock.now_ns()
+        self._handle(messages, now_ns)  # type: ignore[arg-type]  # a client binds no link, so that no peer of one can go
+        self.torn = False
+        if due_ns is None or due_ns > now_ns:
+            return len(messages) > 0
         if has_come and self._late_receives < LATE_RECEIVES_MAX:
             self._late_receives += 1
             return True
@@ -110,15 +113,19 @@ class Driver:
         """The error for a call of the session when that is discarded."""
         return self._session.interrupted(call, what)
 
+    def _handle(self, events: Iterable[SessionEvent], now_ns: int) -> None:
+        for event in events:
+            self._execute(self._session.handle(event, now_ns))
+
     def _execute(self, effects: list[SessionEffect]) -> None:
         assert self.transport is not None, "it was not started"
         for effect in effects:
-            if type(effect) is Send:
+            if type(effect) is Resolve:
+                self._resolve(effect)
+            elif type(effect) is Send:
                 if not self.transport.send(effect.link, effect.peer, effect.frames):
                     failed = SendFailed(effect.link, effect.peer, effect.frames)
                     effects.extend(self._session.handle(failed, self._clock.now_ns()))
-            elif type(effect) is Resolve:
-                self._resolve(effect)
             elif type(effect) is Connect:
                 self._links.add(effect.link)
                 self.transport.connect(effect.link, effect.endpoint)

@@ -2,20 +2,22 @@
 
 The shell around a core executes effects in order and decides nothing. Network, time, syncs of the WAL, and jobs are
 events and effects; other file operations are plain calls through the filesystem seam. Received and Send, which every
-message needs, are named tuples: making one costs a third of making a frozen dataclass.
+message needs, and SyncWal and WalSynced are not frozen: making one costs a third of making a frozen dataclass. Nobody
+changes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from shardstore.errors import Corruption
 from shardstore.seams.filesystem import File
 
 
-class Received(NamedTuple):
+@dataclass(slots=True)
+class Received:
     """A message arrived on a link. `peer` is its sender; empty on a link that has only one peer."""
 
     link: str
@@ -45,7 +47,7 @@ class Tick:
     """The time that the core named in `wakeup_ns` has come. A tick may also come early or without a reason."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WalSynced:
     """All records up to this LSN are on stable storage."""
 
@@ -86,7 +88,8 @@ Incoming: TypeAlias = Received | PeerGone
 Event: TypeAlias = Incoming | SendFailed | Tick | WalSynced | WalSyncFailed | JobFinished | JobFailed | StopRequested
 
 
-class Send(NamedTuple):
+@dataclass(slots=True)
+class Send:
     """Send a message. If it cannot be sent, the core gets SendFailed."""
 
     link: str
@@ -94,7 +97,7 @@ class Send(NamedTuple):
     frames: Sequence[bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SyncWal:
     """Sync these files, then the directory if one is given, then report WalSynced(lsn). One sync runs at a time."""
 

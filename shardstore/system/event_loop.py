@@ -38,6 +38,8 @@ class EventLoop:
         self._perform = perform
         self._show_life = show_life
         self._life_due_ns = 0 if show_life else NEVER_NS
+        self._due_ns: int | None = None
+        """When the core wants its next Tick, as of the end of the latest turn."""
         self._posted: SimpleQueue[Event] = SimpleQueue()
         self.stop: Stop | None = None
         """The Stop that the core asked for; None until then."""
@@ -49,16 +51,18 @@ class EventLoop:
 
     def execute(self, effects: Iterable[Effect]) -> None:
         """Execute effects in order, then the effects that follow from failed sends."""
-        pending = list(effects)
-        for effect in pending:
+        follow_up: list[Effect] = []
+        for effect in effects:
             if type(effect) is Send:
                 if not self._transport.send(effect.link, effect.peer, effect.frames):
                     failed = SendFailed(effect.link, effect.peer, effect.frames)
-                    pending.extend(self._core.handle(failed, self._clock.now_ns()))
+                    follow_up += self._core.handle(failed, self._clock.now_ns())
             elif type(effect) is Stop:
                 self.stop = effect
             else:
                 self._perform(effect)
+        if follow_up:
+            self.execute(follow_up)
 
     def run(self) -> Stop:
         """Serve until the core stops; returns its Stop."""
@@ -70,6 +74,7 @@ class EventLoop:
     def start(self) -> None:
         """Start the core and execute its first effects."""
         self.execute(self._core.start(self._clock.now_ns()))
+        self._due_ns = self._core.wakeup_ns()
 
     def turn(self, wait: bool = True) -> None:
         """Wait for a message, a posted event or the next Tick, then handle everything that is there.
@@ -77,41 +82,36 @@ class EventLoop:
         Posted events and the Tick follow the messages, but after LATE_NS they go first: otherwise many messages could
         make this process appear dead.
         """
-        messages = self._transport.receive(self._timeout_ns(self._core.wakeup_ns()) if wait else 0)
-        late_ns = self._clock.now_ns() + LATE_NS
-        for message in messages:
-            now_ns = self._handle(message)
-            if now_ns >= late_ns:
-                self._handle_own_events()
-                late_ns = now_ns + LATE_NS
-        self._handle_own_events()
-
-    def _handle_own_events(self) -> None:
-        """Handle posted events, then the Tick if it is due."""
-        while not self._posted.empty():
-            self._handle(self._posted.get_nowait())
-        due_ns, now_ns = self._core.wakeup_ns(), self._clock.now_ns()
-        if due_ns is not None and due_ns <= now_ns:
-            self._transport.renew()
-            self._handle(Tick())
-        if now_ns >= self._life_due_ns:
-            self._live_on(now_ns)
-
-    def _handle(self, event: Event) -> int:
-        """Pass an event to the core and execute its effects; returns the time at which that began."""
+        messages = self._transport.receive(self._timeout_ns() if wait else 0)
         now_ns = self._clock.now_ns()
-        self.execute(self._core.handle(event, now_ns))
-        if now_ns >= self._life_due_ns:
-            self._live_on(now_ns)
+        late_ns = now_ns + LATE_NS
+        for message in messages:
+            self.execute(self._core.handle(message, now_ns))
+            now_ns = self._clock.now_ns()
+            if now_ns >= late_ns:
+                now_ns = self._handle_own_events(now_ns)
+                late_ns = now_ns + LATE_NS
+        self._handle_own_events(now_ns)
+
+    def _handle_own_events(self, now_ns: int) -> int:
+        """Handle posted events, then the Tick if it is due; show life if that is due. Returns the time."""
+        while not self._posted.empty():
+            self.execute(self._core.handle(self._posted.get_nowait(), now_ns))
+            now_ns = self._clock.now_ns()
+        self._due_ns = self._core.wakeup_ns()
+        if self._due_ns is not None and self._due_ns <= now_ns:
+            self._transport.renew()
+            self.execute(self._core.handle(Tick(), now_ns))
+            now_ns = self._clock.now_ns()
+            self._due_ns = self._core.wakeup_ns()
+        if now_ns >= self._life_due_ns and self._show_life is not None:
+            self._life_due_ns = now_ns + SHOW_LIFE_NS
+            self._show_life()
         return now_ns
 
-    def _live_on(self, now_ns: int) -> None:
-        assert self._show_life is not None
-        self._life_due_ns = now_ns + SHOW_LIFE_NS
-        self._show_life()
-
-    def _timeout_ns(self, due_ns: int | None) -> int | None:
+    def _timeout_ns(self) -> int | None:
+        """How long to wait for messages at most."""
         if not self._posted.empty():
             return 0
-        due_ns = self._life_due_ns if due_ns is None else min(due_ns, self._life_due_ns)
+        due_ns = self._life_due_ns if self._due_ns is None else min(self._due_ns, self._life_due_ns)
         return None if due_ns == NEVER_NS else max(0, due_ns - self._clock.now_ns())

@@ -25,7 +25,7 @@ from shardstore.system.readiness import READABLE, WRITABLE, Readiness
 from shardstore.system.socket_file import SocketFile
 from shardstore.system.stream import Gone, Stream
 from shardstore.system.stream_links import SCHEME, Connection, path_of
-from shardstore.system.traffic import Terms, Traffic
+from shardstore.system.traffic import SWEEP_NS, Terms, Traffic
 from shardstore.system.zmtp import ZmtpStream
 
 _BACKLOG = 1_024
@@ -53,6 +53,7 @@ class PeerConnection(Connection):
         """`cut_off` is called with a connection that this side closes, and the reason. Raises OSError."""
         super().__init__(stream, link, peer, readiness, forget)
         self._traffic = traffic
+        self._at_once, self._pause_bytes = traffic.terms.at_once, traffic.terms.pause_bytes
         self._loaded = loaded
         self._cut_off = cut_off
         self._came: deque[list[bytes]] = deque()
@@ -78,7 +79,7 @@ class PeerConnection(Connection):
 
     def next_turn(self, received: list[Incoming]) -> None:
         """Append the next waiting messages, as many as one turn allows."""
-        for _ in range(min(self._traffic.terms.at_once, len(self._came))):
+        for _ in range(min(self._at_once, len(self._came))):
             received.append(Received(self._link, self._peer, self._came.popleft()))
         if not self._came:
             del self._loaded[self]
@@ -91,12 +92,12 @@ class PeerConnection(Connection):
         if self._is_silent and (messages or self.stream.shows_life):
             self._is_silent = False
             self._traffic.spoke(self)
-        at_once = self._traffic.terms.at_once
-        for frames in messages[:at_once]:
+        for frames in messages[: self._at_once]:
             received.append(Received(self._link, self._peer, frames))
-        if len(messages) > at_once:
-            self._came.extend(messages[at_once:])
+        if len(messages) > self._at_once:
+            self._came.extend(messages[self._at_once :])
             self._is_quiet = False
+        self._watch()
 
     def _watch(self) -> None:
         if self._is_quiet and self.stream.is_quiet:
@@ -115,7 +116,7 @@ class PeerConnection(Connection):
 
     @property
     def _is_paused(self) -> bool:
-        return self.stream.unsent_bytes > self._traffic.terms.pause_bytes
+        return self.stream.unsent_bytes > self._pause_bytes
 
 
 class Listener:
@@ -147,9 +148,11 @@ class Listener:
         readiness.add(self._socket.fileno(), READABLE, self._accept)
 
     @property
-    def has_more(self) -> bool:
-        """Whether `take` would return something without waiting."""
-        return bool(self._loaded or self._gone)
+    def patience_ns(self) -> int | None:
+        """The time until `take` has something to do even if nothing comes; None for any time."""
+        if self._loaded or self._gone:
+            return 0
+        return SWEEP_NS if self.traffic.is_watched else None
 
     @property
     def unsent_bytes(self) -> int:

@@ -19,7 +19,7 @@ from shardstore.seams.effects import Incoming
 from shardstore.system.readiness import READABLE, Readiness
 from shardstore.system.stream_links import SCHEME, StreamLink, path_of
 from shardstore.system.system_clock import SystemClock
-from shardstore.system.traffic import SWEEP_NS, TERMS, Terms
+from shardstore.system.traffic import TERMS, Terms
 from shardstore.system.zmq_links import LINGER_MS, ZmqLink, make_sure_of_room
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class SocketTransport:
         self._unsure: dict[ZmqLink, None] = {}
         self._waiting: dict[ZmqLink, None] = {}
         self._listeners: dict[str, Listener] = {}
+        self._pressing: list[Listener] = []
+        """The listeners with something to take even if nothing comes, as of the latest wait."""
         self._readiness = Readiness()
         self._polled: list[tuple[int, int]] = []
         self._waker = FileIO(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK), "r+b")
@@ -86,17 +88,14 @@ class SocketTransport:
     def send(self, link: str, peer: bytes, frames: Sequence[bytes]) -> bool:
         """Send a message, or queue it; False if link or peer is unknown or gone, or the peer was cut off."""
         opened = self._links.get(link)
-        if opened is None:
-            return False
-        sent = opened.send(peer, frames)
-        if type(opened) is ZmqLink and opened.waiting:
-            self._waiting[opened] = None
-        return sent
+        return opened is not None and opened.send(peer, frames)
 
     def unsent_bytes(self) -> int:
         """Return the bytes of messages that peers have not read yet."""
-        listeners = sum([listener.unsent_bytes for listener in self._listeners.values()])
-        return listeners + sum([link.unsent_bytes for link in self._waiting])
+        unsent = sum([link.unsent_bytes for link in self._waiting]) if self._waiting else 0
+        for listener in self._listeners.values():
+            unsent += listener.unsent_bytes
+        return unsent
 
     def receive(self, timeout_ns: int | None) -> list[Incoming]:
         """Wait for messages, a wake or the timeout, then return some messages of each link that has any.
@@ -114,12 +113,13 @@ class SocketTransport:
         """
         if self._waiting:
             timeout_ns = _OUTBOX_RETRY_NS if timeout_ns is None else min(timeout_ns, _OUTBOX_RETRY_NS)
-        has_come = bool(self._unsure) and any(link.readable() for link in list(self._unsure))
+        has_come = any(link.readable() for link in list(self._unsure)) if self._unsure else False
+        self._pressing.clear()
         for listener in self._listeners.values():
-            if listener.has_more:
-                timeout_ns = 0
-            elif listener.traffic.is_watched:
-                timeout_ns = SWEEP_NS if timeout_ns is None else min(timeout_ns, SWEEP_NS)
+            patience_ns = listener.patience_ns
+            if patience_ns is not None:
+                self._pressing.append(listener)
+                timeout_ns = patience_ns if timeout_ns is None else min(timeout_ns, patience_ns)
         self._polled = self._readiness.poll(0 if has_come else timeout_ns)
         return has_come or bool(self._polled)
 
@@ -131,7 +131,7 @@ class SocketTransport:
         if self._unsure:
             for link in list(self._unsure):
                 link.take(received)
-        for listener in self._listeners.values():
+        for listener in self._pressing:
             listener.take(received)
         self._readiness.serve(self._polled, received)
         return received
@@ -162,6 +162,7 @@ class SocketTransport:
         self._waiting.clear()
         self._unsure.clear()
         self._polled.clear()
+        self._pressing.clear()
         self._drop()
 
     def descriptor(self) -> int:
@@ -174,7 +175,7 @@ class SocketTransport:
     def _connect(self, name: str, endpoint: str) -> None:
         if endpoint.startswith("ipc://"):
             path_of(endpoint)  # refuses a path that libzmq would silently truncate
-        link = ZmqLink(name, self._context, self._readiness, self._unsure)
+        link = ZmqLink(name, self._context, self._readiness, self._unsure, self._waiting)
         self._add(name, link)  # before it is opened: otherwise an interrupt could leave a socket that is never closed
         try:
             link.open(endpoint)

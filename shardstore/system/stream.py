@@ -17,13 +17,17 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from socket import MSG_NOSIGNAL
 from socket import socket as Socket  # noqa: N812, a class, whose module gives it a small letter
 
 from shardstore.limits import FRAMES_MAX, KIB, MESSAGE_BYTES_MAX, OUTBOX_BYTES_MAX
 
 _PREAMBLE = struct.Struct(f"<I{FRAMES_MAX}I")
-_NO_FRAMES = [0] * FRAMES_MAX
+_PREAMBLES = [struct.Struct(f"<I{frames}I{4 * (FRAMES_MAX - frames)}x") for frames in range(FRAMES_MAX + 1)]
+"""For each number of frames: packs that number and their sizes."""
+_LAYOUTS_KEPT = 1_024
+"""Number of layouts that are kept, as most messages have the frame sizes of an earlier one."""
 READ_BYTES = 64 * KIB
 LONG_READ_BYTES = 512 * KIB
 LONG_READS_MAX = 4
@@ -43,7 +47,8 @@ class Gone(Exception):
 class Stream:
     """One end of a connection. It must be closed after Gone.
 
-    `shows_life`: whether the other side has sent a sign of life that is not a message.
+    `shows_life`: whether the other side has sent a sign of life that is not a message. `unsent_bytes`: the bytes that
+    could not be sent yet.
     """
 
     shows_life = False
@@ -54,7 +59,7 @@ class Stream:
         self.socket = socket
         self._bytes_max_of = bytes_max_of
         self._unsent: deque[memoryview] = deque()
-        self._unsent_bytes = 0
+        self.unsent_bytes = 0
         self._beginning = b""
         self._long: _LongMessage | None = None
 
@@ -69,36 +74,34 @@ class Stream:
         return not self._unsent and not self._beginning and self._long is None
 
     @property
-    def unsent_bytes(self) -> int:
-        """Number of bytes that could not be sent yet."""
-        return self._unsent_bytes
-
-    @property
     def arrived_bytes(self) -> int:
         """Bytes held of a message that has not arrived completely."""
         return len(self._beginning) if self._long is None else self._long.held_bytes
 
-    def send(self, frames: Sequence[bytes]) -> None:
-        """Send a message; bytes that the socket does not accept are kept and sent later. Raises Gone."""
-        sizes = list(map(len, frames))
-        preamble = _PREAMBLE.pack(len(sizes), *sizes, *_NO_FRAMES[len(sizes) :])
-        self._send([preamble, *frames], _PREAMBLE.size + sum(sizes))
+    def send(self, frames: Sequence[bytes]) -> bool:
+        """Send a message. Returns False if some of its bytes are kept and sent later. Raises Gone."""
+        sizes = [*map(len, frames)]
+        preamble = _PREAMBLES[len(sizes)].pack(len(sizes), *sizes)
+        return self._send([preamble, *frames], _PREAMBLE.size + sum(sizes))
 
-    def _send(self, pieces: list[bytes], size: int) -> None:
-        """Send bytes given in several pieces. Raises Gone."""
+    def _send(self, pieces: list[bytes], size: int) -> bool:
+        """Send bytes given in several pieces. Returns False if some are kept and sent later. Raises Gone."""
         if self._unsent:
             self._keep(pieces, 0, size)
-            return
-        if size <= _JOINED_BYTES_MAX:
-            pieces = [b"".join(pieces)]
+            return False
         try:
-            sent = self.socket.send(pieces[0], _FLAGS) if len(pieces) == 1 else self.socket.sendmsg(pieces, (), _FLAGS)
+            if size <= _JOINED_BYTES_MAX:
+                sent = self.socket.send(b"".join(pieces), _FLAGS)
+            else:
+                sent = self.socket.sendmsg(pieces, (), _FLAGS)
         except BlockingIOError:
             sent = 0
         except OSError as error:
             raise Gone(str(error)) from None
-        if sent < size:
-            self._keep(pieces, sent, size)
+        if sent == size:
+            return True
+        self._keep(pieces, sent, size)
+        return False
 
     def send_waiting(self) -> None:
         """Send waiting bytes, as many as the socket accepts. Raises Gone."""
@@ -106,7 +109,7 @@ class Stream:
             while self._unsent:
                 first = self._unsent[0]
                 sent = self.socket.send(first, _FLAGS)
-                self._unsent_bytes -= sent
+                self.unsent_bytes -= sent
                 if sent < len(first):
                     self._unsent[0] = first[sent:]
                 else:
@@ -120,7 +123,7 @@ class Stream:
         """Close the socket; drop unsent bytes and an incomplete message."""
         self.socket.close()
         self._unsent.clear()
-        self._unsent_bytes = 0
+        self.unsent_bytes = 0
         self._beginning = b""
         self._long = None
 
@@ -148,18 +151,19 @@ class Stream:
         messages: list[list[bytes]] = []
         at, end = 0, len(data)
         while end - at >= _PREAMBLE.size:
-            sizes = _sizes_at(data, at)
-            begin, at_next = at + _PREAMBLE.size, at + _PREAMBLE.size + sum(sizes)
-            if at_next > end:
-                self._begin_long(data[at:], sizes)
+            begin = at + _PREAMBLE.size
+            layout = _layout_after(data[at:begin])
+            if begin + layout.size > end:
+                self._begin_long(data[at:])
                 return messages
-            messages.append(_frames(data, begin, sizes))
-            at = at_next
+            messages.append([*layout.unpack_from(data, begin)])
+            at = begin + layout.size
         self._beginning = data[at:]
         return messages
 
-    def _begin_long(self, beginning: bytes, sizes: list[int]) -> None:
+    def _begin_long(self, beginning: bytes) -> None:
         """Start to collect a long message that begins like this, once its first frame shows how long it may be."""
+        sizes = _sizes_in(beginning)
         first_end = _PREAMBLE.size + sizes[0]
         if self._bytes_max_of is not None and first_end > READ_BYTES:
             raise Gone(f"a message that begins with a frame of {sizes[0]} bytes")
@@ -185,8 +189,8 @@ class Stream:
 
     def _keep(self, pieces: list[bytes], sent: int, size: int) -> None:
         """Keep the unsent rest of a message. Raises Gone if too much is waiting."""
-        self._unsent_bytes += size - sent
-        if self._unsent_bytes > OUTBOX_BYTES_MAX:
+        self.unsent_bytes += size - sent
+        if self.unsent_bytes > OUTBOX_BYTES_MAX:
             raise Gone("the other side does not read")
         for piece in pieces:
             if sent < len(piece):
@@ -260,17 +264,15 @@ class _LongMessage:
         return self._frames
 
 
-def _sizes_at(data: bytes | memoryview, at: int) -> list[int]:
-    """Return the sizes of the frames of the message that begins here. Raises Gone if the preamble is invalid."""
-    frames, *sizes = _PREAMBLE.unpack_from(data, at)
+@lru_cache(_LAYOUTS_KEPT)
+def _layout_after(preamble: bytes) -> struct.Struct:
+    """Return the layout of the frames after this preamble. Raises Gone if that is invalid."""
+    return struct.Struct("".join([f"{size}s" for size in _sizes_in(preamble)]))
+
+
+def _sizes_in(beginning: bytes) -> list[int]:
+    """Return the sizes of the frames of the message that begins like this. Raises Gone if the preamble is invalid."""
+    frames, *sizes = _PREAMBLE.unpack_from(beginning)
     if not 1 <= frames <= FRAMES_MAX or sum(sizes) > MESSAGE_BYTES_MAX or any(sizes[frames:]):
         raise Gone(f"a message of {frames} frames, {sum(sizes)} bytes")
     return sizes[:frames]
-
-
-def _frames(data: bytes | memoryview, at: int, sizes: list[int]) -> list[bytes]:
-    frames = []
-    for size in sizes:
-        frames.append(bytes(data[at : at + size]))
-        at += size
-    return frames

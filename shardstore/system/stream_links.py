@@ -41,8 +41,8 @@ class Connection:
     def send(self, frames: Sequence[bytes]) -> bool:
         """Send a message. If the other side is gone or does not read, close the connection and return False."""
         try:
-            self.stream.send(frames)
-            self._watch()
+            if not self.stream.send(frames):
+                self._watch()
         except Gone:
             self.close()
         return not self.gone
@@ -59,9 +59,9 @@ class Connection:
         try:
             if events & WRITABLE:
                 self.stream.send_waiting()
+                self._watch()
             if events & ~WRITABLE:
                 self._take(received)
-            self._watch()
         except Gone:
             self.end(received)
 

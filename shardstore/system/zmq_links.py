@@ -52,10 +52,18 @@ _OPTIONS = {
 class ZmqLink:
     """One socket and its outbox.
 
-    `unsure` is shared by the links of a transport: the links that may have a message although epoll does not say so.
+    The links of a transport share `unsure`, the links that may have a message although epoll does not say so, and
+    `waiting`, the links with messages in their outboxes.
     """
 
-    def __init__(self, name: str, context: zmq.Context[Any], readiness: Readiness, unsure: dict[ZmqLink, None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        context: zmq.Context[Any],
+        readiness: Readiness,
+        unsure: dict[ZmqLink, None],
+        waiting: dict[ZmqLink, None],
+    ) -> None:
         """Raises Unavailable if the system has too few descriptors left for a socket."""
         self._name = name
         try:
@@ -69,6 +77,7 @@ class ZmqLink:
         self._outbox: deque[list[bytes]] = deque()
         self._readiness = readiness
         self._unsure = unsure
+        self._waiting = waiting
         self._descriptor: int | None = None
         self.unsent_bytes = 0
         """Bytes of the messages in the outbox."""
@@ -104,6 +113,7 @@ class ZmqLink:
         self.unsent_bytes += sum(map(len, message))
         self._outbox.append(message)
         if self.unsent_bytes <= OUTBOX_BYTES_MAX:
+            self._waiting[self] = None
             return True
         self._outbox.clear()
         self.unsent_bytes = 0

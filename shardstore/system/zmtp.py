@@ -65,13 +65,13 @@ class ZmtpStream(Stream):
         partly = 0 if self._frame is None else self._frame.held_bytes
         return len(self._beginning) + sum(map(len, self._frames)) + partly
 
-    def send(self, frames: Sequence[bytes]) -> None:
-        """Send a message; bytes that the socket does not accept are kept and sent later. Raises Gone."""
+    def send(self, frames: Sequence[bytes]) -> bool:
+        """Send a message. Returns False if some of its bytes are kept and sent later. Raises Gone."""
         pieces: list[bytes] = []
         for frame in frames:
             pieces += (_head(_MORE, len(frame)), frame)
         pieces[-2] = _head(0, len(frames[-1]))
-        self._send(pieces, sum(map(len, pieces)))
+        return self._send(pieces, sum(map(len, pieces)))
 
     def close(self) -> None:
         """Close the socket; drop unsent bytes and an incomplete message."""

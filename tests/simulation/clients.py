@@ -79,7 +79,8 @@ class Client(Process):
             raise Violation(f"{self.name} was sent what it does not understand")
         while self._resolved:
             resolved, self._resolved[:] = list(self._resolved), []
-            for call, value, error in resolved:
+            for end in resolved:
+                call, value, error = end.call, end.value, end.error
                 self.host.trace.note(self.host.clock.now_ns(), self.name, type(call).__name__, repr(error))
                 self._go_on(self._waiting.pop(call), (value, error))
         self._driver._session.check_invariants()

@@ -28,10 +28,10 @@ from shardstore.wire.wire_format import WRITES, Op
 
 REQUEST_NS = 20_000
 """Cost of any request: receive, check, append or look up, reply."""
-ENTRY_NS: dict[int, int] = {Op.SCAN: 100}
-"""Cost of each entry of a page, by operation."""
-ENTRY_NS_OTHERWISE = 400
-"""Cost of each key of any other request."""
+ENTRY_NS = 400
+"""Cost of each key of a request that is no scan."""
+SCANNED_ENTRY_NS = 100
+"""Cost of each entry of a page."""
 WRITTEN_BYTES_PER_NS = 1
 READ_BYTES_PER_NS = 4
 
@@ -44,6 +44,13 @@ FIRST_STEP_NS = MILLISECOND_NS
 """Cost between two samples while the load is not known."""
 
 _PUTS = WRITES - {Op.DELETE}
+_WRITE_COST = (ENTRY_NS, WRITTEN_BYTES_PER_NS)
+_COSTS: dict[int, tuple[int, int]] = {
+    Op.GET: (ENTRY_NS, READ_BYTES_PER_NS),
+    Op.SCAN: (SCANNED_ENTRY_NS, READ_BYTES_PER_NS),
+    **dict.fromkeys(WRITES, _WRITE_COST),
+}
+"""By operation: nanoseconds for each entry, and bytes for each nanosecond."""
 
 
 class RangeMeter:
@@ -67,8 +74,8 @@ class RangeMeter:
 
     def note(self, op: int, keys: Sequence[bytes], entries: int, payload_bytes: int, entropy: Entropy) -> None:
         """Count one request; see LoadMeter.note."""
-        bytes_per_ns = WRITTEN_BYTES_PER_NS if op in WRITES else READ_BYTES_PER_NS
-        cost_ns = REQUEST_NS + entries * ENTRY_NS.get(op, ENTRY_NS_OTHERWISE) + payload_bytes // bytes_per_ns
+        entry_ns, bytes_per_ns = _COSTS[op]
+        cost_ns = REQUEST_NS + entries * entry_ns + payload_bytes // bytes_per_ns
         self._requests += 1
         self._operations += entries
         self._bytes += payload_bytes

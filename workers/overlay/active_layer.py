@@ -43,7 +43,10 @@ class ActiveLayer:
     def put(self, keys: Sequence[bytes], values: Sequence[bytes], payload_bytes: int, lsn: int) -> int:
         """Apply a batch of puts; the last of equal keys wins. Returns the growth of `size_bytes`."""
         entries_before = len(self.entries)
-        self.entries.update(zip(keys, values, strict=True))
+        if len(keys) == 1:
+            self.entries[keys[0]] = values[0]
+        else:
+            self.entries.update(zip(keys, values, strict=True))
         self.key_sample.note(keys, payload_bytes)
         return self._noted(len(keys), entries_before, payload_bytes, lsn)
 

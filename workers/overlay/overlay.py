@@ -37,7 +37,8 @@ class Overlay:
     @property
     def size_bytes(self) -> int:
         """Memory held by all layers."""
-        return self.active.size_bytes + sum([run.size_bytes for run in self.runs])
+        active_bytes = self.active.size_bytes
+        return active_bytes + sum([run.size_bytes for run in self.runs]) if self.runs else active_bytes
 
     @property
     def lsn_first(self) -> int:
@@ -52,7 +53,7 @@ class Overlay:
     @property
     def due_runs(self) -> int:
         """Number of runs that are due for a drain."""
-        return sum([run.due for run in self.runs])
+        return sum([run.due for run in self.runs]) if self.runs else 0
 
     @property
     def lsn_first_kept(self) -> int:

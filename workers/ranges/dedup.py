@@ -70,6 +70,10 @@ class DedupVerdict(Enum):
     TOO_OLD = "too old"
 
 
+_NEW = DedupVerdict.NEW
+"""The usual verdict, without looking it up in the enumeration, which costs more than to judge."""
+
+
 class Noted(NamedTuple):
     """A known request: its result, and the LSN that must be durable before a reply may give it; 0 if it is durable."""
 
@@ -108,9 +112,9 @@ class DedupWindow:
         client, sequence = request
         known = self._clients.get(client)
         if known is None:
-            return DedupVerdict.TOO_OLD if retry and self._forgot else DedupVerdict.NEW
+            return DedupVerdict.TOO_OLD if retry and self._forgot else _NEW
         if sequence > known.newest:
-            return DedupVerdict.TOO_OLD if retry and known.is_doubtful else DedupVerdict.NEW
+            return DedupVerdict.TOO_OLD if retry and known.is_doubtful else _NEW
         kind = known.kind_of(sequence)
         if kind is None or kind == BARRED_FOR_GOOD:
             return DedupVerdict.TOO_OLD
@@ -135,22 +139,22 @@ class DedupWindow:
     def note(self, request: RequestId, lsn: int, lsn_durable: int, result: WriteResult = None) -> None:
         """Remember a request that was judged NEW. The log is durable up to `lsn_durable`."""
         client, sequence = request
+        spans_max, clients_max, values_max, _, bytes_max = self._limits
         known = self._clients.pop(client, None)
         if known is None or known.is_shared or known.is_doubtful:
             known = self._own(known, sequence)
         known.minute = self._minute
         self._clients[client] = known
-        limits = self._limits
-        self.size_bytes += known.note(sequence, result, limits.spans, limits.values)
+        self.size_bytes += known.note(sequence, result, spans_max, values_max)
         unsynced = self._unsynced
         while unsynced and unsynced[0][0] <= lsn_durable:
             unsynced.popleft()
         if lsn > lsn_durable:
             unsynced.append((lsn, client, sequence))
-        if len(self._clients) > limits.clients:
+        if len(self._clients) > clients_max:
             self._forget()
-        if self.size_bytes > limits.bytes_max:
-            self.shrink(limits.bytes_max - limits.bytes_max // 8)
+        if self.size_bytes > bytes_max:
+            self.shrink(bytes_max - bytes_max // 8)
 
     def note_again(self, request: RequestId, lsn: int, result: WriteResult) -> None:
         """Remember a request replayed from the log, unless the window of the manifest has it already."""

@@ -237,7 +237,8 @@ class OwnedRange:
 
     def get(self, key: bytes) -> Stored | None:
         """The newest value or TOMBSTONE of one key; None if there is neither. Raises Corruption, StorageFailure."""
-        self.stored()
+        if self.segment is None:
+            self.stored()
         newest = self.overlay.active.entries.get(key)
         return self.get_many((key,))[0] if newest is None else newest
 

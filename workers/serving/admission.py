@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TypeAlias
 
 from shardstore.errors import Busy, InvalidRequest
 from shardstore.limits import (
@@ -36,13 +36,8 @@ class MemoryLimits:
         return cls(lease, lease // 2, min(plan.seal_bytes, lease // 4), plan.lease_max // 2)
 
 
-class Usage(NamedTuple):
-    """What is held now: memory of the worker and of the range, runs that are due for a drain, bytes of the log."""
-
-    worker_bytes: int
-    range_bytes: int
-    runs: int
-    wal_bytes: int
+Usage: TypeAlias = tuple[int, int, int, int]
+"""What is held now: bytes of the worker and of the range, runs that are due for a drain, bytes of the log."""
 
 
 def admit(incoming_bytes: int, usage: Usage, limits: MemoryLimits) -> None:
@@ -74,4 +69,5 @@ assert LEASE_FLOOR_BYTES // 2 >= REQUEST_BYTES_MAX + REQUEST_ENTRIES_MAX * BUFFE
 
 def pressure(usage_bytes: int, limits: MemoryLimits) -> int:
     """How full the worker's buffers are, 0 to 255."""
-    return min(255, usage_bytes * 255 // max(1, limits.worker_bytes))
+    level = usage_bytes * 255 // (limits.worker_bytes or 1)
+    return level if level < 255 else 255

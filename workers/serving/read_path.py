@@ -20,6 +20,8 @@ from shardstore.workers.serving.requests import is_single, key_of, keys_of
 
 KEYS_AT_ONCE = 4
 _GET = int(Op.GET)
+_PRESENCE = int(Flag.PRESENCE)
+_VALUES_FIXED = int(Flag.VALUES_FIXED)
 _ONE_ABSENT = encode([None]).frame
 
 
@@ -51,7 +53,7 @@ def _get_one(owned: OwnedRange, asker: Asker, key: bytes, pressure: int, load: L
         load.note(owned.segment_id, _GET, (key,), 1, 0)
         return asker.accept(pressure, (_ONE_ABSENT,), 0, 1)
     load.note(owned.segment_id, _GET, (key,), 1, len(value))
-    return asker.accept(pressure, (b"" if asker.header.flags & Flag.PRESENCE else value,), Flag.VALUES_FIXED, 1)
+    return asker.accept(pressure, (b"" if asker.header.flags & _PRESENCE else value,), _VALUES_FIXED, 1)
 
 
 def _values(owned: OwnedRange, keys: Sequence[bytes], presence: bool) -> list[bytes | None]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from shardstore.errors import Busy, Corruption, InvalidRequest, ScanInvalidated, ShardstoreError
 from shardstore.limits import CREDITS, MILLISECOND_NS
 from shardstore.seams.effects import Effect, Received, Send
 from shardstore.wire.messages import Refusal, encode
-from shardstore.wire.wire_format import Header, MalformedMessage, Status, decode_header
+from shardstore.wire.wire_format import Header, MalformedMessage, Status, decode_header, encode_reply
 
 CHILD_RETRY_NS = 2 * MILLISECOND_NS
 """When to ask a child again whose files are still being written."""
@@ -25,7 +25,8 @@ def refuse_malformed(event: Received, flaw: str) -> list[Effect]:
     return [] if header.status else [Asker(event.link, event.peer, header).refuse(Status.INVALID, Refusal(flaw))]
 
 
-class Asker(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Asker:
     """A request that waits for its reply: its link, its sender and its header."""
 
     link: str
@@ -34,14 +35,14 @@ class Asker(NamedTuple):
 
     def accept(self, pressure: int, body: Sequence[bytes] = (), flags: int = 0, entries: int = 0) -> Send:
         """Reply OK."""
-        header = self.header.reply(_OK, flags, pressure, CREDITS, entries)
-        return Send(self.link, self.peer, (header.encode(), *body))
+        header = encode_reply(self.header, _OK, flags, pressure, CREDITS, entries, 0)
+        return Send(self.link, self.peer, (header, *body))
 
     def refuse(self, status: Status, refusal: Refusal, retry_after_ns: int = 0, pressure: int = 0) -> Send:
         """Reply with another status than OK."""
         duration_ms = -(-retry_after_ns // MILLISECOND_NS)
-        header = self.header.reply(status, pressure=pressure, credits=CREDITS, duration_ms=duration_ms)
-        return Send(self.link, self.peer, (header.encode(), encode(refusal)))
+        header = encode_reply(self.header, status, 0, pressure, CREDITS, 0, duration_ms)
+        return Send(self.link, self.peer, (header, encode(refusal)))
 
     def wait_for_files(self, segment: int, failure: str) -> Send:
         """Reply that the range is a child whose files are still being written; the client asks again by itself.

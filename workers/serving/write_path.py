@@ -29,7 +29,7 @@ from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.ranges.dedup import DedupVerdict, Noted
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
-from shardstore.workers.serving.admission import MemoryLimits, Usage, admit, pressure
+from shardstore.workers.serving.admission import MemoryLimits, admit, pressure
 from shardstore.workers.serving.conditions import key_change_of
 from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS, DrainRate
 from shardstore.workers.serving.logged_write import LoggedWrite, reply_to
@@ -46,6 +46,8 @@ _KINDS: dict[int, RecordKind] = {Op.PUT: RecordKind.PUT, Op.DELETE: RecordKind.D
 _PUT = int(Op.PUT)
 _DELETE = int(Op.DELETE)
 _LAYOUT = Flag.KEYS_FIXED | Flag.VALUES_FIXED
+_RETRY = int(Flag.RETRY)
+_NEW = DedupVerdict.NEW
 GROWTHS_PER_LAYER = 16
 """The drain policy checks the layers each time overlays have grown by 1/GROWTHS_PER_LAYER of the size at which a layer
 is sealed."""
@@ -81,7 +83,7 @@ class WritePath:
     @property
     def pressure(self) -> int:
         """How full the buffers are, 0 to 255."""
-        return pressure(self.held_bytes, self.limits)
+        return pressure(self.buffered_bytes + self._logged_bytes, self.limits)
 
     @property
     def held_bytes(self) -> int:
@@ -126,17 +128,19 @@ class WritePath:
     def write(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Take a PUT or DELETE. Raises InvalidRequest, Corruption, Busy, NotWritable: then nothing was logged."""
         header = asker.header
+        op, flags = header.op, header.flags
         keys = keys_of(header, frames, owned.key_range)
-        values = values_of_request(header, frames) if header.op == _PUT else None
+        values = values_of_request(header, frames) if op == _PUT else None
         owned.stored()
         request = _request_of(header)
-        verdict = owned.dedup.judge(request, bool(header.flags & Flag.RETRY))
-        if verdict is not DedupVerdict.NEW:
+        verdict = owned.dedup.judge(request, flags & _RETRY != 0)
+        if verdict is not _NEW:
             return self._reply_to_known(owned, request, verdict, asker)
-        _refuse_isolated(owned, now_ns)
-        body = frames[1], frames[2] if values is not None else b""
+        if now_ns < owned.isolated_until_ns:
+            raise _isolated()
+        body = frames[1], b"" if values is None else frames[2]
         write = LoggedWrite(owned, keys, values, len(body[0]) + len(body[1]), [(asker, None)])
-        return self._log(write, _KINDS[header.op], header.flags & _LAYOUT, body, request, now_ns)
+        return self._log(write, _KINDS[op], flags & _LAYOUT, body, request, now_ns)
 
     def write_if(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Take a COMPARE_AND_SET or INCREMENT, judged on the newest value, logged or applied; its effect is a write.
@@ -148,9 +152,10 @@ class WritePath:
         owned.stored()
         request = _request_of(header)
         verdict = owned.dedup.judge(request, bool(header.flags & Flag.RETRY))
-        if verdict is not DedupVerdict.NEW:
+        if verdict is not _NEW:
             return self._reply_to_known(owned, request, verdict, asker)
-        _refuse_isolated(owned, now_ns)
+        if now_ns < owned.isolated_until_ns:
+            raise _isolated()
         newest = self._newest_logged(owned, key)
         change = key_change_of(header.op, frames, newest.get(key) if newest else owned.get(key))
         if change is None:
@@ -180,7 +185,8 @@ class WritePath:
             return [asker.accept(self.pressure, (encode(unknown),))]
         if owned.dedup.judge(request, retry=True) is DedupVerdict.TOO_OLD:
             return [reply_to(asker, BARRED, self.pressure)]
-        _refuse_isolated(owned, now_ns)
+        if now_ns < owned.isolated_until_ns:
+            raise _isolated()
         write = LoggedWrite(owned, [], [], 0, [(asker, BARRED)])
         return self._log(write, RecordKind.BAR, 0, (b"", b""), request, now_ns)
 
@@ -253,7 +259,8 @@ class WritePath:
 
     def _admit(self, owned: OwnedRange, incoming_bytes: int, now_ns: int) -> None:
         overlay = owned.overlay
-        usage = Usage(self.held_bytes, overlay.size_bytes, overlay.due_runs, self.wal.retained_bytes)
+        worker_bytes = self.buffered_bytes + self._logged_bytes
+        usage = worker_bytes, overlay.size_bytes, overlay.due_runs, self.wal.retained_bytes
         try:
             admit(incoming_bytes, usage, self.limits)
         except Busy as busy:
@@ -273,19 +280,20 @@ class WritePath:
         """Admit and log a write that was judged NEW. Raises Busy, NotWritable."""
         owned = write.owned
         asker, result = write.waiting[0]
+        wal, keys = self.wal, write.keys
         self._admit(owned, write.admitted_bytes, now_ns)
         try:
-            write.lsn = self.wal.append(kind, layout, len(write.keys), owned.segment_id, owned.epoch, request, *body)
+            write.lsn = wal.append(kind, layout, len(keys), owned.segment_id, owned.epoch, request, body[0], body[1])
         except DiskFull as full:
             raise Busy(str(full), 0, 0, RETRY_UNMEASURED_NS) from full
         except NotWritable:
             raise
         except StorageFailure as failure:
             return self.fail(str(failure), [asker])
-        owned.dedup.note(request, write.lsn, self.wal.lsn_durable, result)
-        if write.keys:
+        owned.dedup.note(request, write.lsn, wal.lsn_durable, result)
+        if keys:
             op = _DELETE if write.values is None else _PUT
-            self._load.note(owned.segment_id, op, write.keys, len(write.keys), write.payload_bytes)
+            self._load.note(owned.segment_id, op, keys, len(keys), write.payload_bytes)
         if self._asynchronous:
             self._sync_due_ns = self._sync_due_ns or now_ns + SYNC_INTERVAL_NS
             return self._apply(write)
@@ -347,6 +355,5 @@ def _request_of(header: Header) -> RequestId:
     return RequestId(header.client, header.sequence)
 
 
-def _refuse_isolated(owned: OwnedRange, now_ns: int) -> None:
-    if now_ns < owned.isolated_until_ns:
-        raise Busy("a scan isolates the range", 1, 1, ISOLATION_RETRY_NS)
+def _isolated() -> Busy:
+    return Busy("a scan isolates the range", 1, 1, ISOLATION_RETRY_NS)

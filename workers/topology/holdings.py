@@ -120,7 +120,8 @@ class Holdings:
         """The range that a request is for; None if the request must be turned away. Raises InvalidRequest."""
         header = asker.header
         owned = self.ranges.get(header.segment)
-        if header.store and header.store != self._tag:
+        store = header.store
+        if store and store != self._tag:
             return None
         if owned is None or owned.epoch != header.epoch or not owned.role.is_served:
             return self._former_of(asker, frames)

@@ -182,7 +182,8 @@ def encode_record_header(
         lsn_durable,
         segment,
         epoch,
-        *request,
+        request.client,
+        request.sequence,
     )
     seed = checksum(head, log_id)
     return head + _CHECKSUMS.pack(seed & _LOW_HALF, checksum(values, checksum(keys, seed)))

@@ -16,7 +16,7 @@ from itertools import pairwise
 from shardstore.errors import NotWritable, StorageFailure
 from shardstore.files.documents import TEMPORARY_SUFFIX
 from shardstore.files.file_names import wal_file, worker_directory
-from shardstore.identifiers import Lsn, RequestId
+from shardstore.identifiers import RequestId
 from shardstore.limits import KIB, REQUEST_BYTES_MAX, WAL_FILE_BYTES
 from shardstore.seams.filesystem import File, Filesystem
 from shardstore.workers.wal.record_format import (
@@ -91,19 +91,19 @@ class WalWriter:
         self._failure: StorageFailure | None = None
 
     @property
-    def lsn_appended(self) -> Lsn:
+    def lsn_appended(self) -> int:
         """LSN of the last record that the operating system has."""
-        return Lsn(self._lsn_appended)
+        return self._lsn_appended
 
     @property
-    def lsn_durable(self) -> Lsn:
+    def lsn_durable(self) -> int:
         """LSN of the last record that is known to be on stable storage."""
-        return Lsn(self._lsn_durable)
+        return self._lsn_durable
 
     @property
-    def next_lsn(self) -> Lsn:
+    def next_lsn(self) -> int:
         """LSN that the next record gets."""
-        return Lsn(self._next_lsn)
+        return self._next_lsn
 
     @property
     def retained_bytes(self) -> int:
@@ -125,7 +125,7 @@ class WalWriter:
         request: RequestId,
         keys: bytes,
         values: bytes,
-    ) -> Lsn:
+    ) -> int:
         """Give one record to the operating system.
 
         Raises NotWritable if nothing was appended, StorageFailure if that is not known: then the log takes no more
@@ -152,7 +152,7 @@ class WalWriter:
         self._active_bytes += size
         self._lsn_appended = lsn
         self._next_lsn = lsn + 1
-        return Lsn(lsn)
+        return lsn
 
     def rotate(self) -> None:
         """Close the active file to records, if it holds any: the next record begins a new file."""

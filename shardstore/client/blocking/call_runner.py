@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from shardstore.client.blocking.locked_reads import LockedReads
@@ -24,6 +24,8 @@ class CallRunner:
     def __init__(self, pump: Pump, reads: LockedReads) -> None:
         self._pump = pump
         self._reads = reads
+        self.one: Callable[[Any], Any] = pump.run
+        """Run a call. Returns its value, or raises its error."""
 
     def get(self, key: Any, timeout: float | None) -> bytes | None:
         """Return the value of a key: from the files of its range if possible, else from a worker."""
@@ -38,10 +40,6 @@ class CallRunner:
         if isinstance(found, Ask):
             found = self.one(operations.contains(key, timeout, found.value))
         return found is not None
-
-    def one(self, call: Any) -> Any:
-        """Run a call. Returns its value, or raises its error."""
-        return self._pump.wait(self._pump.submit(call))
 
     def each(self, calls: Iterator[Call]) -> Iterator[Any]:
         """The value of each call, in order. Up to CALLS_OUTSTANDING calls are under way at once."""

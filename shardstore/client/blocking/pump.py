@@ -99,6 +99,14 @@ class Pump:
     def _transport(self) -> ClientTransport | None:
         return self._driver.transport
 
+    def run(self, call: Call) -> Any:
+        """Submit a call and wait for it. Returns its value, or raises its error."""
+        if self._ended:
+            raise Closed(self._ended)
+        if self._is_in_the_middle():
+            return self._inner_pump().run(call)
+        return self._wait(self._take(call))
+
     def submit(self, call: Call) -> Ticket:
         """Take a call. It is sent by the thread that leads. Raises Closed."""
         if self._ended:
@@ -146,12 +154,15 @@ class Pump:
             if self._is_in_the_middle():
                 self.abandon(ticket)
                 raise InvalidRequest(IN_THE_MIDDLE)
+        return self._wait(ticket)
+
+    def _wait(self, ticket: Ticket) -> Any:
         life = self.life
         try:
             if ticket.call.held:
                 self._tell_session(Await(ticket.call))
             while not ticket.settled:
-                if self._leader.acquire(blocking=False) or self._park(ticket):
+                if self._leader.acquire(False) or self._park(ticket):
                     while not ticket.settled:
                         self._turn(None)
                     self._hand_over()
@@ -223,9 +234,9 @@ class Pump:
 
     def _is_in_the_middle(self) -> bool:
         """Whether this thread leads or waits for a leader already, so that this is a call within another call."""
-        return self._leader._is_owned() or (  # type: ignore[attr-defined]  # as threading.Condition asks it
-            bool(self._parked_threads) and threading.get_ident() in self._parked_threads
-        )
+        if self._leader._is_owned():  # type: ignore[attr-defined]  # as threading.Condition asks it
+            return True
+        return threading.get_ident() in self._parked_threads if self._parked_threads else False
 
     def _inner_pump(self) -> Pump:
         inner = self._inner
@@ -255,10 +266,12 @@ class Pump:
 
     def _inbox(self) -> list[SessionEvent]:
         """Take all calls and events out of the inbox. Only the leader does this."""
-        calls = []
-        while self._submitted:
-            calls.append(self._submitted.popleft())
-        events: list[SessionEvent] = [Submit(calls)] if calls else []
+        events: list[SessionEvent] = []
+        if self._submitted:
+            calls = [self._submitted.popleft()]
+            while self._submitted:
+                calls.append(self._submitted.popleft())
+            events.append(Submit(calls))
         while self._events:
             events.append(self._events.popleft())
         return events
@@ -302,7 +315,8 @@ class Pump:
         if self._ended:  # closed while this thread led
             self._finish_close()
         self._leader.release()
-        self._wake_parked()
+        if self._parked:
+            self._wake_parked()
 
     def _wake_parked(self) -> None:
         """Wake a thread that waits, so that it can lead. A thread whose call was settled meanwhile is passed over."""

@@ -40,6 +40,8 @@ CHUNK_BYTES = 4 * MIB
 STEP_ENTRIES = 256
 """Maximum number of entries read at once. Fewer are read after large ones."""
 STEP_BYTES = MIB
+_GET, _PUT, _DELETE = Op.GET, Op.PUT, Op.DELETE
+"""Looking up a member of an enumeration costs more than to check a key."""
 _PAIR = 2
 _A_PAIR = "a pair of key and value is wanted, both bytes"
 _BYTE = range(256)
@@ -79,24 +81,24 @@ class _NoPair:
 
 def get(key: Any, timeout: float | None, flags: int = 0) -> Single:
     """Read the value of a key."""
-    return Single(checked_timeout_ns(timeout), Op.GET, checked_key(key), flags=flags)
+    return Single(checked_timeout_ns(timeout), _GET, checked_key(key), flags=flags)
 
 
 def contains(key: Any, timeout: float | None, flags: int = 0) -> Single:
     """Whether a key has a value, without the value."""
-    return Single(checked_timeout_ns(timeout), Op.GET, checked_key(key), flags=flags | Flag.PRESENCE)
+    return Single(checked_timeout_ns(timeout), _GET, checked_key(key), flags=flags | Flag.PRESENCE)
 
 
 def put(key: Any, value: Any, timeout: float | None, on_busy: str = WAIT) -> Single:
     """Set a key."""
-    call = Single(checked_timeout_ns(timeout), Op.PUT, checked_key(key), checked_value(value))
+    call = Single(checked_timeout_ns(timeout), _PUT, checked_key(key), checked_value(value))
     call.fails_when_busy = checked_on_busy(on_busy)
     return call
 
 
 def delete(key: Any, timeout: float | None, on_busy: str = WAIT) -> Single:
     """Remove a key."""
-    call = Single(checked_timeout_ns(timeout), Op.DELETE, checked_key(key))
+    call = Single(checked_timeout_ns(timeout), _DELETE, checked_key(key))
     call.fails_when_busy = checked_on_busy(on_busy)
     return call
 

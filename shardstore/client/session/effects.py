@@ -1,15 +1,20 @@
-"""The effects of a session besides Send, and its events besides those of the transport."""
+"""The effects of a session besides Send, and its events besides those of the transport.
+
+Those of every call, Submit and Resolve, are the ones that are made fastest; see shardstore/seams/effects.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from shardstore.client.calls.calls import Call
 from shardstore.seams.effects import Received, Send, SendFailed, Tick
 
 
-class Submit(NamedTuple):
+@dataclass(slots=True)
+class Submit:
     """Event: new calls. Single operations among them may be gathered into one request."""
 
     calls: Sequence[Call]
@@ -40,7 +45,8 @@ class Disconnect(NamedTuple):
     link: str
 
 
-class Resolve(NamedTuple):
+@dataclass(slots=True)
+class Resolve:
     """Effect: the call has ended, with an error or, if that is None, with a value."""
 
     call: Call

@@ -34,16 +34,13 @@ class LaneMap:
         self.lanes: list[Lane] = []
         self.channels: dict[WorkerId, Channel] = {}
         self.router_lane = Lane(0, EVERYTHING, None, Channel(ROUTER))
+        self.known = False
+        """Whether routes have come."""
 
     @property
     def routes(self) -> RouteMap | None:
         """The route map; None until the first routes come."""
         return self._map
-
-    @property
-    def known(self) -> bool:
-        """Whether routes have come."""
-        return self._map is not None
 
     def lane_of(self, key: bytes) -> Lane:
         """The lane of the range that owns the key."""
@@ -131,6 +128,7 @@ class LaneMap:
             self._starts = route_map.starts
             self.boundaries = Boundaries(route_map.starts)
         self._map = route_map
+        self.known = True
         return [*by_segment.values()]
 
     def _set_endpoint(self, worker: WorkerId, endpoint: str) -> list[Connect | Disconnect]:

@@ -110,15 +110,10 @@ class Request:
         return self.sends > 0 and self.unanswered == 0
 
     def attempt_ns(self) -> int:
-        """How long this attempt waits for a reply."""
+        """How long its next attempt waits for a reply."""
         if self.op in BARRIERS and not self.flags & Flag.NO_WAIT:
             return BARRIER_ATTEMPT_NS
-        return ATTEMPT_NS << min(self.sends - 1, ATTEMPT_DOUBLINGS_MAX)
-
-    def deadline_ns(self) -> int:
-        """The latest deadline of its calls."""
-        first = self.calls[0].deadline_ns
-        return first if len(self.calls) == 1 else max(call.deadline_ns for call in self.calls)
+        return ATTEMPT_NS << min(self.sends, ATTEMPT_DOUBLINGS_MAX)
 
     @property
     def is_under_way(self) -> bool:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from shardstore.client.calls.calls import Call, Single
-from shardstore.client.session.lanes import Channel, Lane, Request, RequestState, body_of_single
+from shardstore.client.session.lanes import (
+    ATTEMPT_NS,
+    BARRIERS,
+    Channel,
+    Lane,
+    Request,
+    RequestState,
+    body_of_single,
+)
 from shardstore.client.session.timers import Timers
 from shardstore.client.session.writer_pace import slowness_after, writer_pause_ns
 from shardstore.limits import DEADLINE_MS_MAX, MILLISECOND_NS, SECOND_NS
@@ -23,6 +31,7 @@ PAUSE_NS_MIN = 2 * MILLISECOND_NS
 DIRECT_RETRY_NS = 5 * SECOND_NS
 """How long a failed direct link is not used. If it still fails then, some requests lose an attempt."""
 _RETRY = int(Flag.RETRY)
+_SENT, _DONE = RequestState.SENT, RequestState.DONE
 
 
 class Sender:
@@ -39,7 +48,8 @@ class Sender:
         self._entropy = entropy
         self._requests: dict[tuple[int, int], Request] = {}
         self._sequence = 0
-        self._touched: list[Channel] = []
+        self.touched: list[Channel] = []
+        """Channels that may have a lane and a credit for it, since an event has changed them."""
         self.router_listens = True
         """Whether a router may listen. If not, requests for it are kept here, so it is certain that none left."""
         self.kept_some = False
@@ -64,12 +74,12 @@ class Sender:
         if not lane.offered:
             lane.offered = True
             lane.channel.ready.append(lane)
-            self._touched.append(lane.channel)
+            self.touched.append(lane.channel)
 
     def set_credits(self, channel: Channel, credits: int) -> None:
         """Let so many requests be in flight over a channel from now on."""
         channel.credits = credits
-        self._touched.append(channel)
+        self.touched.append(channel)
 
     def offer_all(self, channels: Iterable[Channel], lanes: Iterable[Lane]) -> None:
         """Rebuild the queues of the channels, after lanes have come, gone or moved to other channels."""
@@ -91,9 +101,10 @@ class Sender:
         if not (channel.direct or self.router_listens):
             return None
         writes = call.op in WRITES
-        if lane.turns and not lane.reads_may_go if not writes else not lane.writes_may_go:
+        if not (lane.writes_may_go if writes else not lane.turns or lane.reads_may_go):
             return None
-        request = Request(lane, call.op, [call], *body_of_single(call), 1)
+        body, flags = body_of_single(call)
+        request = Request(lane, call.op, [call], body, flags, 1)
         request.alone = True
         if writes:
             lane.turns.append(request)
@@ -102,8 +113,8 @@ class Sender:
     def send_ready(self, client: int, now_ns: int) -> list[Send]:
         """Send what credits allow. The lanes of a channel take turns."""
         sends: list[Send] = []
-        while self._touched:
-            channel = self._touched.pop()
+        while self.touched:
+            channel = self.touched.pop()
             while channel.ready and channel.in_flight < channel.credits:
                 lane = channel.ready.popleft()
                 request = lane.next_request()
@@ -171,7 +182,7 @@ class Sender:
     def finish(self, request: Request) -> None:
         """Make a request DONE. Its calls are not settled by this."""
         self._release(request)
-        request.state = RequestState.DONE
+        request.state = _DONE
         lane = request.lane
         self._requests.pop((request.sequence, lane.segment), None)
         if lane.turns:
@@ -215,41 +226,41 @@ class Sender:
                 _check_timers(request)
 
     def _send(self, request: Request, channel: Channel, client: int, now_ns: int) -> Send:
-        self._number(request)
-        lane = request.lane
-        route = request.route = lane.route
-        request.channel, request.direct = channel, channel.direct
-        deadline_ns = request.deadline_ns()
+        if not request.sequence:
+            self._number(request)
+        lane, op, sends, calls, direct = request.lane, request.op, request.sends, request.calls, channel.direct
+        route = lane.route
+        deadline_ns = calls[0].deadline_ns if len(calls) == 1 else max([call.deadline_ns for call in calls])
+        left_ms = (deadline_ns - now_ns) // MILLISECOND_NS
         header = encode_request(
-            request.op,
+            op,
             request.flags | _RETRY if request.unanswered else request.flags,
             request.entries,
             lane.segment,
             route.epoch if route else 0,
-            min(max((deadline_ns - now_ns) // MILLISECOND_NS, 1), DEADLINE_MS_MAX),
+            left_ms if 0 < left_ms <= DEADLINE_MS_MAX else min(max(left_ms, 1), DEADLINE_MS_MAX),
             client,
             request.sequence,
             self.store,
         )
-        request.state = RequestState.SENT
-        request.sends += 1
+        due_ns = now_ns + (request.attempt_ns() if sends or op in BARRIERS else ATTEMPT_NS)
+        request.route, request.channel, request.direct = route, channel, direct
+        request.state, request.sends, request.attempt_end_ns = _SENT, sends + 1, due_ns
         request.unanswered += 1
         channel.take_credit(request)
-        due_ns = request.attempt_end_ns = now_ns + request.attempt_ns()
-        self._timers.set(request, min(due_ns, deadline_ns) if request.alone else due_ns)
-        return Send(channel.link if channel.direct else ROUTER, b"", [header, *request.body])
+        self._timers.set(request, deadline_ns if request.alone and deadline_ns < due_ns else due_ns)
+        return Send(channel.link if direct else ROUTER, b"", [header, *request.body])
 
     def _keep(self, request: Request, channel: Channel, now_ns: int) -> None:
-        self._number(request)
+        if not request.sequence:
+            self._number(request)
         request.channel = channel
         self.delay(request, 0, now_ns)
         self.kept_some = True
 
     def _number(self, request: Request) -> None:
-        if not request.sequence:
-            self._sequence += 1
-            request.sequence = self._sequence
-            self._requests[self._sequence, request.lane.segment] = request
+        request.sequence = self._sequence = self._sequence + 1
+        self._requests[self._sequence, request.lane.segment] = request
 
     def _end_turn(self, request: Request, lane: Lane) -> None:
         if request in lane.turns:
@@ -268,9 +279,11 @@ class Sender:
     def _release(self, request: Request) -> None:
         """Give back the timer and the credit of a request."""
         self._timers.clear(request)
-        if request.state is RequestState.SENT:
-            request.channel.give_back_credit(request)
-            self._touched.append(request.channel)
+        if request.state is _SENT:
+            channel = request.channel
+            channel.give_back_credit(request)
+            if channel.ready:
+                self.touched.append(channel)
 
 
 def _check_turns(write: Request) -> None:

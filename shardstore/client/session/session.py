@@ -72,6 +72,8 @@ class Session:
         self._follow = follow
         self._effects: list[SessionEffect] = []
         self._now_ns = 0
+        self.wakeup_ns: Callable[[], int | None] = self._timers.wakeup_ns
+        """When the session wants its next Tick."""
         self.late = 0
         self.malformed = 0
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -92,16 +94,17 @@ class Session:
         self._now_ns = now_ns
         self._effects = []
         self._handlers[type(event)](event)
-        self._effects += self._sender.send_ready(self._contact.client, now_ns)
-        if self._sender.kept_some:
-            self._sender.kept_some = False
-            self._effects += self._contact.check_router(now_ns)
-            self._effects += self._sender.send_ready(self._contact.client, now_ns)
+        if self._sender.touched:
+            self._send_ready()
         return self._effects
 
-    def wakeup_ns(self) -> int | None:
-        """When the session wants its next Tick."""
-        return self._timers.wakeup_ns()
+    def _send_ready(self) -> None:
+        """Send what credits allow, and look for the router if some of it is kept for a router."""
+        self._effects += self._sender.send_ready(self._contact.client, self._now_ns)
+        if self._sender.kept_some:
+            self._sender.kept_some = False
+            self._effects += self._contact.check_router(self._now_ns)
+            self._effects += self._sender.send_ready(self._contact.client, self._now_ns)
 
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of a part of the session does not hold."""
@@ -118,30 +121,23 @@ class Session:
     # Calls
 
     def _submit(self, event: Submit) -> None:
-        """Start the time of each call. If there is only one, it is sent at once if possible; others wait their turn."""
-        alone = len(event.calls) == 1
+        """Start the time of each call. A lone single operation is sent at once if possible; others wait their turn."""
+        known, alone = self._lane_map.known, len(event.calls) == 1
         for call in event.calls:
             if call.settled:  # abandoned meanwhile
                 continue
             call.deadline_ns = self._now_ns + (HELD_NS if call.held else call.timeout_ns)
-            if alone and self._sends_at_once(call):
-                continue
+            if alone and known and type(call) is Single:
+                lane = self._lane_map.lane_of(call.key)
+                send = self._sender.send_alone(lane, call, self._contact.client, self._now_ns)
+                if send is not None:
+                    self._effects.append(send)
+                    return
             self._timers.set(call, call.deadline_ns)
-            if self._lane_map.known:
+            if known:
                 self._route(call)
             else:
                 self._effects += self._contact.keep_until_routed(call, self._now_ns)
-
-    def _sends_at_once(self, call: Call) -> bool:
-        """Send a single operation without queueing it. Returns False for any other call, and if it has to wait."""
-        if type(call) is not Single or not self._lane_map.known:
-            return False
-        lane = self._lane_map.lane_of(call.key)
-        send = self._sender.send_alone(lane, call, self._contact.client, self._now_ns)
-        if send is None:
-            return False
-        self._effects.append(send)
-        return True
 
     def _route(self, call: Call) -> None:
         """Queue the requests of a call in the lanes of their segments."""
@@ -212,46 +208,49 @@ class Session:
     # Messages
 
     def _received(self, event: Received) -> None:
+        link, frames = event.link, event.frames
         try:
-            header = decode_reply(event.frames)
-            if header.op in _OF_ROUTER:
-                self._heard_router(header, event.frames)
+            header = decode_reply(frames)
+            op, credits = header.op, header.credits
+            if op in _OF_ROUTER:
+                self._heard_router(header, frames)
                 return
             request = self._sender.request_of(header)
-            if request is None or header.op != request.op or header.client != self._contact.client:
+            if request is None or op != request.op or header.client != self._contact.client:
                 self.late += 1
-                self._lane_map.trust(event.link)  # a late reply to an earlier attempt still shows that the link works
+                self._lane_map.trust(link)  # a late reply to an earlier attempt still shows that the link works
                 return
             channel = request.channel
-            if header.credits and header.credits != channel.credits:
-                self._sender.set_credits(channel, header.credits)
-            if event.link == channel.link:
+            if credits and credits != channel.credits:
+                self._sender.set_credits(channel, credits)
+            if link == channel.link:
                 channel.direct = channel.connected
             if header.status == _OK:
-                self._answered(request, header, event.frames)
+                self._answered(request, header, frames)
             else:
-                self._refused(request, replies.refused_of(request, header, event.frames))
+                self._refused(request, replies.refused_of(request, header, frames))
         except (MalformedMessage, InvalidColumn):
             self.malformed += 1
 
     def _answered(self, request: Request, header: Header, frames: list[bytes]) -> None:
+        op, calls = request.op, request.calls
         content: Any = None
-        if request.op == _GET:
+        if op == _GET:
             content = replies.values_of_reply(request, header, frames[1])
-        elif request.op in replies.WITH_CONTENT:
+        elif op in replies.WITH_CONTENT:
             content = replies.content_of(request, header, frames)
         request.lane.refusal = None
-        if header.pressure > PRESSURE_FREE and request.op in WRITES:
+        if header.pressure > PRESSURE_FREE and op in WRITES:
             self._sender.slow_down(request, header.pressure, self._now_ns)
-        if type(request.calls[0]) is not Single:
+        if type(calls[0]) is not Single:
             self._collector.take(request, content)
-        elif request.op != _GET:
-            for call in request.calls:
+        elif op != _GET:
+            for call in calls:
                 self._settle(call, content)
         else:
-            for call, value in zip(request.calls, content, strict=False):
-                self._settle(call, value)
-            for call in request.calls[header.entries :]:
+            for at, value in enumerate(content):
+                self._settle(calls[at], value)
+            for call in calls[len(content) :]:
                 self._route(call)
         self._sender.finish(request)  # last, so that a write is known as sent or as answered if this is interrupted
 

@@ -54,9 +54,12 @@ class Timers:
 
     def wakeup_ns(self) -> int | None:
         """When the next item is due; None if there is none."""
-        while self._ticks and not self._items[self._ticks[0]]:
-            del self._items[heappop(self._ticks)]
-        return self._ticks[0] << _TICK_BITS if self._ticks else None
+        ticks, items = self._ticks, self._items
+        while ticks:
+            if items[ticks[0]]:
+                return ticks[0] << _TICK_BITS
+            del items[heappop(ticks)]
+        return None
 
     def check_invariants(self) -> None:
         """Raise AssertionError if an invariant of this class does not hold."""

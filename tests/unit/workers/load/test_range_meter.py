@@ -6,7 +6,7 @@ import pytest
 
 from shardstore.limits import LOAD_KEYS_MAX, SECOND_NS
 from shardstore.wire.wire_format import Op
-from shardstore.workers.load.range_meter import ENTRY_NS, ENTRY_NS_OTHERWISE, REQUEST_NS, RangeMeter
+from shardstore.workers.load.range_meter import ENTRY_NS, REQUEST_NS, SCANNED_ENTRY_NS, RangeMeter
 from tests.simulation.sim_entropy import SimEntropy
 
 
@@ -40,7 +40,7 @@ def test_rates_approach_what_happens_and_forget_it() -> None:
     assert meter.requests_per_s == pytest.approx(50, rel=0.01)
     assert meter.operations_per_s == pytest.approx(100, rel=0.01)
     assert meter.bytes_per_s == pytest.approx(5_000, rel=0.01)
-    assert meter.busy_ns_per_s == pytest.approx(50 * (REQUEST_NS + 2 * ENTRY_NS_OTHERWISE + 25), rel=0.01)
+    assert meter.busy_ns_per_s == pytest.approx(50 * (REQUEST_NS + 2 * ENTRY_NS + 25), rel=0.01)
     for _ in range(10):
         measured.second()
     assert meter.requests_per_s == pytest.approx(50 / 2.718, rel=0.05), "a time constant later"
@@ -80,7 +80,7 @@ def test_a_page_of_a_scan_costs_by_its_entries() -> None:
     measured = Measured()
     measured.note(Op.SCAN, [key(1)], entries=10_000)
     measured.second()
-    assert measured.meter.busy_ns_per_s == REQUEST_NS + 10_000 * ENTRY_NS[Op.SCAN]
+    assert measured.meter.busy_ns_per_s == REQUEST_NS + 10_000 * SCANNED_ENTRY_NS
 
 
 @pytest.mark.parametrize("per_second", [1, 40, 3_000])

@@ -23,10 +23,10 @@ LIMITS = MemoryLimits(worker_bytes=1000, range_bytes=500, seal_bytes=100, reques
 @pytest.mark.parametrize(
     ("usage", "cause"),
     [
-        (Usage(991, 0, 0, 0), "buffers of the worker"),
-        (Usage(0, 491, 0, 0), "buffers of the range"),
-        (Usage(0, 0, RUN_QUEUE_MAX + 1, 0), "sealed runs"),
-        (Usage(0, 0, 0, WAL_RETAINED_BYTES_MAX - 9), "write-ahead log"),
+        ((991, 0, 0, 0), "buffers of the worker"),
+        ((0, 491, 0, 0), "buffers of the range"),
+        ((0, 0, RUN_QUEUE_MAX + 1, 0), "sealed runs"),
+        ((0, 0, 0, WAL_RETAINED_BYTES_MAX - 9), "write-ahead log"),
     ],
 )
 def test_each_bound_refuses_by_its_name_and_says_nothing_was_applied(usage: Usage, cause: str) -> None:
@@ -38,14 +38,14 @@ def test_each_bound_refuses_by_its_name_and_says_nothing_was_applied(usage: Usag
 
 
 def test_what_fits_every_bound_exactly_is_admitted() -> None:
-    admit(10, Usage(990, 490, RUN_QUEUE_MAX, WAL_RETAINED_BYTES_MAX - 10), LIMITS)
+    admit(10, (990, 490, RUN_QUEUE_MAX, WAL_RETAINED_BYTES_MAX - 10), LIMITS)
 
 
 def test_a_request_that_could_never_be_let_in_is_no_matter_of_waiting() -> None:
     with pytest.raises(InvalidRequest, match="takes 401 bytes"):
-        admit(401, Usage(0, 0, 0, 0), LIMITS)
+        admit(401, (0, 0, 0, 0), LIMITS)
     with pytest.raises(Busy):
-        admit(400, Usage(0, 101, 0, 0), LIMITS)
+        admit(400, (0, 101, 0, 0), LIMITS)
 
 
 def test_limits_follow_the_lease() -> None:
