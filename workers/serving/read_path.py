@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import accumulate, repeat
 
-from shardstore.identifiers import TOMBSTONE, Stored
+from shardstore.identifiers import TOMBSTONE, Stored, Tombstone
 from shardstore.limits import REPLY_BYTES_AIM
 from shardstore.seams.effects import Send
 from shardstore.wire.columns import encode, positions_of
@@ -65,7 +65,8 @@ def _values(owned: OwnedRange, keys: Sequence[bytes], presence: bool) -> list[by
 
 def _absent(found: list[Stored | None]) -> list[bytes | None]:
     """The same list with None for each deleted key."""
-    deque(map(found.__setitem__, positions_of(found, TOMBSTONE), repeat(None)), maxlen=0)
+    if Tombstone in set(map(type, found)):
+        deque(map(found.__setitem__, positions_of(found, TOMBSTONE), repeat(None)), maxlen=0)
     return found  # type: ignore[return-value]  # the tombstones are gone
 
 

@@ -16,6 +16,7 @@ from shardstore.key_range import EVERYTHING
 from shardstore.wire.columns import encode, encode_variable
 from shardstore.wire.wire_format import Flag
 from shardstore.workers.overlay.active_layer import ActiveLayer
+from shardstore.workers.ranges import dedup as dedup_module
 from shardstore.workers.ranges import replay as replay_module
 from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.owned_range import OwnedRange
@@ -156,17 +157,22 @@ def one_by_one(written: Sequence[Write], runs: Sequence[RecordRun], collected_en
     return ranges
 
 
-@pytest.mark.parametrize("few_records", [0, 3, 16])
-@pytest.mark.parametrize("collected_entries", [1, 3, 4_096])
-@given(written=st.lists(writes(), max_size=60), run_bytes=st.sampled_from([200, 900, 1 << 20]))
+@given(
+    written=st.lists(writes(), max_size=60),
+    run_bytes=st.sampled_from([200, 900, 1 << 20]),
+    collected_entries=st.sampled_from([1, 3, 4_096]),
+    few_records=st.sampled_from([0, 3, 16]),
+    many=st.sampled_from([1, 16]),
+)
 def test_replay_leaves_what_the_records_leave_one_after_the_other(
-    few_records: int, collected_entries: int, written: list[Write], run_bytes: int
+    written: list[Write], run_bytes: int, collected_entries: int, few_records: int, many: int
 ) -> None:
     runs = log_of(written, run_bytes)
     ranges = ranges_with(CHECKPOINTS)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(replay_module, "FEW_RECORDS", few_records)
         patched.setattr(replay_module, "COLLECTED_ENTRIES", collected_entries)
+        patched.setattr(dedup_module, "MANY", many)
         replayed = replay(ranges, runs, LOG_ID)
     expected = one_by_one(written, runs, collected_entries)
     for segment, each in expected.items():
