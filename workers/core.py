@@ -57,7 +57,7 @@ from shardstore.workers.topology.holdings import Holdings
 from shardstore.workers.topology.remote_reads import RemoteReads
 from shardstore.workers.trouble import Trouble
 from shardstore.workers.wal.log_document import note_durable
-from shardstore.workers.wal.reader import records_in
+from shardstore.workers.wal.reader import runs_in
 from shardstore.workers.wal.recovery import check_life
 from shardstore.workers.wal.writer import WalWriter
 
@@ -290,7 +290,7 @@ class WorkerCore:
     def _begin_service(self, segment_next: int) -> Stop | None:
         """Replay the log into the ranges, and accept writes from now on. Returns a Stop if that cannot be done."""
         log, options = self._log, self._options
-        replayed = replay(self._ranges, records_in(self._filesystem, options.worker, log.log_id, log.files), log.log_id)
+        replayed = replay(self._ranges, runs_in(self._filesystem, options.worker, log.log_id, log.files), log.log_id)
         if replayed.newest_segment >= segment_next:
             unknown = f"segment {replayed.newest_segment}, of which the log here holds writes"
             return Stop(f"the route map could not have given {unknown}: the map is out of date")

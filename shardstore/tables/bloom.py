@@ -16,13 +16,18 @@ import numpy.typing as npt
 from shardstore.identifiers import Buffer
 from shardstore.tables.digests import Digests
 
-Bits: TypeAlias = npt.NDArray[np.uint32]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 _WORDS = 8
 _WORD_BITS = 32
 _LINE_BITS = _WORDS * _WORD_BITS
+_PLACE = np.uint64(_WORD_BITS - 1)
+"""The bits that say which bit of a word a key sets."""
 _SHIFTS = np.arange(0, 5 * _WORDS, 5, dtype=np.uint64)
+_PAIR_SHIFTS = _SHIFTS[::2, None]
+_BIT_OF_SECOND_WORD = np.uint64(5)
+_FIRST_WORD, _SECOND_WORD = np.uint64(1), np.uint64(1 << _WORD_BITS)
+"""The lowest bit of each word of a pair, which is read as one number."""
 
 
 def build_bloom(digests: Digests, bits_per_key: float) -> bytes:
@@ -38,15 +43,21 @@ def build_bloom(digests: Digests, bits_per_key: float) -> bytes:
 
 
 class BloomFilter:
-    """Reads an encoded filter."""
+    """Reads an encoded filter, two words at a time.
+
+    To numpy its lines are bytes, which need no alignment: if an array is not aligned, `take` copies all of it first.
+    """
 
     def __init__(self, data: Buffer) -> None:
-        self._lines: Bits = np.frombuffer(data, dtype="<u4").reshape(-1, _WORDS)
+        self._lines = np.frombuffer(data, dtype=f"V{_LINE_BITS // 8}")
 
     def may_contain(self, digests: Digests) -> Mask:
         """Return for each key whether it may be in the table. False is certain."""
         if not len(self._lines):
             return np.ones(len(digests), dtype=np.bool_)
-        wanted = np.uint32(1) << ((digests[:, 1, None] >> _SHIFTS) % np.uint64(_WORD_BITS)).astype(np.uint32)
-        missing = wanted & ~self._lines.take((digests[:, 0] % np.uint64(len(self._lines))).astype(np.intp), axis=0)
-        return np.logical_not(missing.any(axis=1))
+        lines = self._lines.take((digests[:, 0] % np.uint64(len(self._lines))).astype(np.intp))
+        pairs = lines.view("<u8").reshape(-1, _WORDS // 2).T
+        places = digests[:, 1] >> _PAIR_SHIFTS
+        wanted = _FIRST_WORD << (places & _PLACE) | _SECOND_WORD << (places >> _BIT_OF_SECOND_WORD & _PLACE)
+        may: Mask = (pairs & wanted == wanted).all(axis=0)
+        return may

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Protocol
 
-from shardstore.identifiers import TOMBSTONE, Stored
+from shardstore.identifiers import TOMBSTONE, Stored, Tombstone
 from shardstore.wire.columns import positions_of
 
 
@@ -23,7 +23,8 @@ class Chunk:
 
 def without_tombstones(found: list[Stored | None]) -> list[bytes | None]:
     """Return the same list with None for each deleted key."""
-    deque(map(found.__setitem__, positions_of(found, TOMBSTONE), repeat(None)), maxlen=0)
+    if Tombstone in set(map(type, found)):
+        deque(map(found.__setitem__, positions_of(found, TOMBSTONE), repeat(None)), maxlen=0)
     return found  # type: ignore[return-value]  # the tombstones are gone
 
 

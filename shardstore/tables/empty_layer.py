@@ -8,7 +8,7 @@ from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.tables.digests import Digests
 from shardstore.tables.stretches import KeyMark, LayerPage
-from shardstore.tables.table_format import Entries
+from shardstore.tables.table_format import Entries, Integers
 from shardstore.wire.columns import Column
 
 _NO_PAGE = LayerPage(Column(b"", False), Column(b"", False), 0, b"", b"", True)
@@ -25,9 +25,9 @@ class EmptyLayer:
         """Return None for each key."""
         return [None] * len(keys)
 
-    def find(self, keys: Sequence[bytes], digests: Digests) -> list[Stored | None]:
-        """Return None for each key."""
-        return [None] * len(keys)
+    def fill(self, found: list[Stored | None], keys: Sequence[bytes], digests: Digests, places: Integers) -> Integers:
+        """Return all places: nothing is found."""
+        return places
 
     def sort(self, keys_max: int) -> int:
         """Return 0: there are no keys to sort."""

@@ -17,7 +17,7 @@ from shardstore.tables.digests import Digests, digest_of, digests_of
 from shardstore.tables.empty_layer import EMPTY_LAYER
 from shardstore.tables.stretches import KeyMark, LayerPage
 from shardstore.tables.table_format import Entries, Integers
-from shardstore.tables.table_reader import FEW_KEYS, Table
+from shardstore.tables.table_reader import FEW_KEYS, Table, keys_at
 
 
 class Main:
@@ -38,21 +38,24 @@ class Main:
         """Return what the main holds for each key; None if nothing."""
         if len(keys) <= FEW_KEYS:
             return [self.get(key, digest_of(key)) for key in keys]
-        return self.find(keys, digests_of(keys))
+        found: list[Stored | None] = [None] * len(keys)
+        self.fill(found, keys, digests_of(keys), np.arange(len(keys)))
+        return found
 
-    def find(self, keys: Sequence[bytes], digests: Digests) -> list[Stored | None]:
-        """Return what the main holds for each key, given the digests of the keys; None if nothing."""
-        owners = self._owners(keys)
+    def fill(self, found: list[Stored | None], keys: Sequence[bytes], digests: Digests, places: Integers) -> Integers:
+        """Look up the keys at these ascending places, and put what the main holds into `found`.
+
+        Returns the places for which it holds nothing, ascending. `digests`: those of all keys.
+        """
+        owners = self._owners(keys_at(keys, places))
         order = np.argsort(owners, kind="stable")
         ordered = owners[order]
-        cuts = [0, *(np.flatnonzero(ordered[1:] != ordered[:-1]) + 1).tolist(), len(keys)]
-        found: list[Stored | None] = [None] * len(keys)
-        for begin, end in pairwise(cuts):
-            places = order[begin:end].tolist()
-            asked = list(map(keys.__getitem__, places))
-            values = _values_in(self.parts[int(ordered[begin])], asked, digests[order[begin:end]])
-            deque(map(found.__setitem__, places, values), maxlen=0)
-        return found
+        cuts = [0, *(np.flatnonzero(ordered[1:] != ordered[:-1]) + 1).tolist(), len(places)]
+        left = [
+            _fill_from(self.parts[int(ordered[begin])], found, keys, digests, places[order[begin:end]])
+            for begin, end in pairwise(cuts)
+        ]
+        return np.sort(np.concatenate(left))
 
     def sort(self, keys_max: int) -> int:
         """Return 0: parts are always sorted."""
@@ -116,5 +119,12 @@ class Main:
         return owners
 
 
-def _values_in(part: Table, keys: Sequence[bytes], digests: Digests) -> list[Stored | None]:
-    return list(map(part.get, keys, digests.tolist())) if len(keys) <= FEW_KEYS else part.find(keys, digests)
+def _fill_from(
+    part: Table, found: list[Stored | None], keys: Sequence[bytes], digests: Digests, places: Integers
+) -> Integers:
+    """As Main.fill, for the keys that only this part can hold."""
+    if len(places) > FEW_KEYS:
+        return part.fill(found, keys, digests, places)
+    values = map(part.get, keys_at(keys, places), digests[places].tolist())
+    deque(map(found.__setitem__, places.tolist(), values), maxlen=0)
+    return np.array([place for place in places.tolist() if found[place] is None], places.dtype)

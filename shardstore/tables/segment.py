@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import compress, repeat
-from operator import is_
 from typing import TypeAlias
+
+import numpy as np
 
 from shardstore.files import file_names
 from shardstore.identifiers import Stored
@@ -19,7 +18,7 @@ from shardstore.tables.empty_layer import EMPTY_LAYER, EmptyLayer
 from shardstore.tables.main import Main
 from shardstore.tables.manifest import Manifest, Parts, read_manifest, share_bytes_of
 from shardstore.tables.open_tables import OpenTables
-from shardstore.tables.table_format import TableRecord
+from shardstore.tables.table_format import Integers, TableRecord
 from shardstore.tables.table_reader import FEW_KEYS, Table
 
 StoredLayer: TypeAlias = Table | Main | EmptyLayer
@@ -77,21 +76,13 @@ class Segment:
             return list(map(self.get, keys, map(digest_of, keys)))
         self.keys_asked += len(keys)
         found: list[Stored | None] = [None] * len(keys)
-        places: Sequence[int] = range(len(keys))
+        places: Integers = np.arange(len(keys))
         digests = digests_of(keys) if digests is None else digests
         for layer in self._newest_first():
-            self.layers_asked += len(keys)
-            values = layer.find(keys, digests)
-            if len(values) == len(found):
-                found = values
-            else:
-                deque(map(found.__setitem__, places, values), maxlen=0)
-            missing = list(map(is_, values, repeat(None)))
-            if not any(missing):
+            self.layers_asked += len(places)
+            places = layer.fill(found, keys, digests, places)
+            if not len(places):
                 break
-            if not all(missing):
-                keys, places = list(compress(keys, missing)), list(compress(places, missing))
-                digests = digests[missing]
         return found
 
     def replace(self, manifest: Manifest) -> list[str]:

@@ -81,7 +81,9 @@ class Table:
         """Return what the table holds for each key; None if nothing."""
         if len(keys) <= FEW_KEYS:
             return [self.get(key, digest_of(key)) for key in keys]
-        return self.find(keys, digests_of(keys))
+        found: list[Stored | None] = [None] * len(keys)
+        self.fill(found, keys, digests_of(keys), np.arange(len(keys)))
+        return found
 
     def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
         """Return what the table holds for one key; None if nothing. The hash index alone is as fast as a filter."""
@@ -95,19 +97,22 @@ class Table:
                 return readers.values.item(content, block, place)
         return None
 
-    def find(self, keys: Sequence[bytes], digests: Digests) -> list[Stored | None]:
-        """Return what the table holds for each key, given the digests of the keys; None if nothing."""
+    def fill(self, found: list[Stored | None], keys: Sequence[bytes], digests: Digests, places: Integers) -> Integers:
+        """Look up the keys at these ascending places, and put what the table holds into `found`.
+
+        Returns the places for which it holds nothing, ascending. `digests`: those of all keys.
+        """
         readers = self._loaded()
-        found: list[Stored | None] = [None] * len(keys)
-        passed = np.flatnonzero(readers.bloom.may_contain(digests))
+        passed = places[readers.bloom.may_contain(digests[places])]
         asked, numbers = readers.hash_index.candidates(digests[passed])
-        blocks, places = np.divmod(numbers, BLOCK_ENTRIES)
-        filled = 0
-        for group in readers.blocks.groups(blocks):
+        blocks, rows = np.divmod(numbers, BLOCK_ENTRIES)
+        left = np.ones(len(found), np.bool_)
+        for group in readers.blocks.groups(blocks) if len(blocks) else ():
             readers.blocks.load(blocks[group])
-            filled += _fill(readers, found, keys, passed[asked[group]], blocks[group], places[group])
-        self.lookups.note_batch(len(keys), len(passed), filled)
-        return found
+            left[_fill(readers, found, keys, passed[asked[group]], blocks[group], rows[group])] = False
+        still = places[left[places]]
+        self.lookups.note_batch(len(places), len(passed), len(places) - len(still))
+        return still
 
     def may_contain(self, digests: Digests) -> Mask:
         """Return for each key whether the table may hold it, according to the filter. False is certain."""
@@ -254,21 +259,26 @@ class Table:
         return Entries(keys, _items(readers.values, stretches))
 
 
+def keys_at(keys: Sequence[bytes], places: Integers) -> Sequence[bytes]:
+    """Return the keys at these ascending places."""
+    return keys if len(places) == len(keys) else list(map(keys.__getitem__, places.tolist()))
+
+
 def _fill(
     readers: SectionReaders,
     found: list[Stored | None],
     keys: Sequence[bytes],
     asked: Integers,
     blocks: Integers,
-    places: Integers,
-) -> int:
-    """Store the values of candidate entries in `found` where their keys match. Returns how many match."""
+    rows: Integers,
+) -> Integers:
+    """Store the values of candidate entries in `found` where their keys match. Returns the places where they do."""
     wanted = map(keys.__getitem__, asked.tolist())
-    matches = np.fromiter(map(eq, readers.keys.pick(blocks, places), wanted), np.bool_, len(asked))
+    matches = np.fromiter(map(eq, readers.keys.pick(blocks, rows), wanted), np.bool_, len(asked))
     if not matches.all():
-        asked, blocks, places = asked[matches], blocks[matches], places[matches]
-    deque(map(found.__setitem__, asked.tolist(), readers.values.pick(blocks, places)), maxlen=0)
-    return len(asked)
+        asked, blocks, rows = asked[matches], blocks[matches], rows[matches]
+    deque(map(found.__setitem__, asked.tolist(), readers.values.pick(blocks, rows)), maxlen=0)
+    return asked
 
 
 def _bodies(column: ColumnReader, stretches: Sequence[BlockStretch]) -> Iterator[Buffer]:

@@ -6,10 +6,8 @@ that another segment has changed since. So a virtual part never returns anything
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import compress
 
 import numpy as np
 
@@ -17,7 +15,8 @@ from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.tables.bloom import Mask
 from shardstore.tables.digests import Digests
-from shardstore.tables.table_reader import Table
+from shardstore.tables.table_format import Integers
+from shardstore.tables.table_reader import Table, keys_at
 from shardstore.wire.columns import all_within
 
 
@@ -33,17 +32,16 @@ class VirtualPart(Table):
         """Return what the part holds for one key; None if nothing."""
         return super().get(key, digest) if key in self.bounds else None
 
-    def find(self, keys: Sequence[bytes], digests: Digests) -> list[Stored | None]:
-        """Return what the part holds for each key, given the digests of the keys; None if nothing."""
-        if all_within(keys, self.bounds):
-            return super().find(keys, digests)
-        inside = _within(keys, self.bounds)
-        places = np.flatnonzero(inside).tolist()
-        found: list[Stored | None] = [None] * len(keys)
-        if places:
-            values = super().find(list(compress(keys, inside.tolist())), digests[inside])
-            deque(map(found.__setitem__, places, values), maxlen=0)
-        return found
+    def fill(self, found: list[Stored | None], keys: Sequence[bytes], digests: Digests, places: Integers) -> Integers:
+        """As Table.fill, for the keys within the bounds."""
+        asked = keys_at(keys, places)
+        if all_within(asked, self.bounds):
+            return super().fill(found, keys, digests, places)
+        inside = _within(asked, self.bounds)
+        if not inside.any():
+            return places
+        left = super().fill(found, keys, digests, places[inside])
+        return np.sort(np.concatenate((left, places[~inside])))
 
     def _positions(self, key_range: KeyRange) -> tuple[int, int]:
         """Return the positions of the first entry within range and bounds, and of the first entry after them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from random import Random
 from typing import Any
 
@@ -21,7 +22,7 @@ from shardstore.workers.jobs.drain import entries_of
 from shardstore.workers.jobs.orphans import clear_orphans
 from shardstore.workers.jobs.specs import CompactionKind, Spec
 from shardstore.workers.segment.manifest_writer import open_manifest
-from shardstore.workers.wal.reader import records_in
+from shardstore.workers.wal.reader import runs_in
 from shardstore.workers.wal.recovery import recover
 from tests.fault.cut_short import (
     CALLS_MAX,
@@ -157,7 +158,8 @@ def recovered(disk: SimDisk) -> dict[int, dict[bytes, bytes]]:
     for number, segment in segments.items():
         clear_orphans(filesystem, segment.manifest)
         served[number] = entries_in(segment)
-    for record in records_in(filesystem, WORKER, log.log_id, log.files):
+    runs = runs_in(filesystem, WORKER, log.log_id, log.files)
+    for record in chain.from_iterable(run.records() for run in runs):
         if record.lsn > segments[record.segment].manifest.checkpoint_of(log.log_id):
             keys, values = entries_of(record)
             served[record.segment].update(zip(as_list(keys), as_list(values), strict=True))

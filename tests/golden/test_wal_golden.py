@@ -9,10 +9,9 @@ import pytest
 from shardstore.identifiers import Epoch, RequestId, SegmentId
 from shardstore.wire.wire_format import Flag
 from shardstore.workers.wal.log_document import note_durable
-from shardstore.workers.wal.reader import records_in
 from shardstore.workers.wal.record_format import Record, RecordKind
 from tests.unit.faulty_filesystem import FaultyFilesystem
-from tests.unit.wal_driver import DIRECTORY, LOG_ID, STORE, WORKER, path_of, recovered, sync, writer_of
+from tests.unit.wal_driver import DIRECTORY, LOG_ID, STORE, WORKER, path_of, records_in, recovered, sync, writer_of
 
 GOLDEN = Path(__file__).parent
 FILES = {
@@ -67,4 +66,4 @@ def test_the_golden_files_can_be_read() -> None:
         filesystem.place(path, (GOLDEN / name).read_bytes())
     log = recovered(filesystem)
     assert (log.log_id, log.lsn_checkpoint, log.next_lsn, log.cut) == (LOG_ID, 0, 0x26, None)
-    check(list(records_in(filesystem, WORKER, log.log_id, log.files)))
+    check(records_in(filesystem, log))

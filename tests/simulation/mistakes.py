@@ -16,6 +16,7 @@ import shardstore.workers.jobs.merged_entries
 import shardstore.workers.ranges.replay
 import shardstore.workers.serving.scan_path
 import shardstore.workers.wal.record_format
+import shardstore.workers.wal.record_run
 import shardstore.workers.wal.recovery
 from shardstore import router, workers
 from shardstore.client.calls.calls import ScanPage as PageCall
@@ -430,7 +431,10 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(workers.wal.recovery, "publish_pieces", _publish_without_sync),), first_seed=10
     ),
     "checks no checksum of records": Mistake(
-        (Patch(workers.wal.record_format, "checksum", lambda data, seed=0: 0),),
+        (
+            Patch(workers.wal.record_format, "checksum", lambda data, seed=0: 0),
+            Patch(workers.wal.record_run, "checksum", lambda data, seed=0: 0),
+        ),
         needs=("lose power", "CHAOS"),
         first_seed=23_493,
     ),

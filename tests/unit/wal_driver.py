@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from shardstore.identifiers import Epoch, RequestId, SegmentId
 from shardstore.seams.filesystem import Filesystem
-from shardstore.workers.wal.reader import records_in
-from shardstore.workers.wal.record_format import RecordKind
+from shardstore.workers.wal.reader import runs_in
+from shardstore.workers.wal.record_format import Record, RecordKind
 from shardstore.workers.wal.recovery import RecoveredLog, recover
 from shardstore.workers.wal.scan import TailPolicy
 from shardstore.workers.wal.writer import WalWriter
@@ -78,10 +78,16 @@ def sync(filesystem: Filesystem, writer: WalWriter) -> None:
     writer.mark_synced(writer.lsn_appended)
 
 
+def records_in(filesystem: Filesystem, log: RecoveredLog) -> list[Record]:
+    """All recovered records."""
+    runs = runs_in(filesystem, WORKER, log.log_id, log.files)
+    return [record for run in runs for record in run.records()]
+
+
 def lsns_of(filesystem: Filesystem, log: RecoveredLog) -> list[int]:
     """The LSNs of all recovered records; each is checked against the record that was written."""
     lsns = []
-    for record in records_in(filesystem, WORKER, log.log_id, log.files):
+    for record in records_in(filesystem, log):
         assert Content(record.segment, bytes(record.keys), bytes(record.values)) == content_of(record.lsn)
         lsns.append(record.lsn)
     return lsns

@@ -38,15 +38,24 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from enum import Enum
 from itertools import islice
+from operator import itemgetter
 from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from shardstore.identifiers import RequestId
 from shardstore.limits import DEDUP_BYTES_MAX, DEDUP_CLIENTS, DEDUP_MINUTES, DEDUP_VALUES, DEDUP_WINDOW
-from shardstore.workers.ranges.known_requests import KnownRequests
+from shardstore.workers.ranges.known_requests import CLIENT_BYTES, KnownRequests
 from shardstore.workers.ranges.results import WriteResult
-from shardstore.workers.ranges.sequence_spans import BARRED_FOR_GOOD, COUNTED
+from shardstore.workers.ranges.sequence_spans import BARRED_FOR_GOOD, COUNTED, SPAN_BYTES_MAX, RequestNumbers
 
 _PLAIN_FIELDS = 4
+MANY = 16
+"""From this many requests of each client on, array operations are faster than one request after the other."""
+REQUEST_BYTES_MAX = CLIENT_BYTES + SPAN_BYTES_MAX
+"""Maximum memory that one more applied request takes."""
+_first = itemgetter(0)
 
 
 class WindowLimits(NamedTuple):
@@ -162,6 +171,24 @@ class DedupWindow:
         if known is None or request.sequence > known.newest:
             self.note(request, lsn, lsn, result)
 
+    def note_all_again(
+        self, clients: RequestNumbers, sequences: RequestNumbers, results: Sequence[WriteResult], lsn: int
+    ) -> None:
+        """Remember requests as `note_again` does, one after the other. `lsn`: that of the last one.
+
+        If all were just applied, those of a client are remembered together; not if there are few of each, or if the
+        window is about to reach its limits.
+        """
+        if len(clients) >= MANY and results.count(None) == len(clients):
+            writers = len(np.unique(clients))
+            most_bytes = self.size_bytes + len(clients) * REQUEST_BYTES_MAX
+            is_roomy = len(self._clients) + writers <= self._limits.clients and most_bytes <= self._limits.bytes_max
+            if is_roomy and len(clients) >= MANY * writers:
+                self._note_applied(clients, sequences, lsn)
+                return
+        for client, sequence, result in zip(clients.tolist(), sequences.tolist(), results, strict=True):
+            self.note_again(RequestId(client, sequence), lsn, result)
+
     def pass_minute(self) -> None:
         """Count a minute, and reduce the clients that have been silent for too long."""
         self._minute += 1
@@ -249,6 +276,37 @@ class DedupWindow:
         for known in records:
             known.check_invariants(limits.spans, limits.values)
 
+    def _note_applied(self, clients: RequestNumbers, sequences: RequestNumbers, lsn: int) -> None:
+        """Remember the requests that are above the newest of their clients. There is room for all of them."""
+        order = np.argsort(clients, kind="stable")
+        fresh = []
+        for places in np.split(order, np.flatnonzero(np.diff(clients[order])) + 1):
+            client = int(clients[places[0]])
+            known = self._clients.get(client)
+            rises = _rises(sequences[places])
+            if known is not None:
+                rises &= sequences[places] > known.newest
+            if rises.any():
+                fresh.append((int(places[rises][-1]), client, sequences[places][rises]))
+        for _, client, numbers in sorted(fresh, key=_first):  # who wrote last becomes the last one
+            known = self._writer(client, int(numbers[0]))
+            self.size_bytes += known.note_applied(numbers, self._limits.spans, self._limits.values)
+        self._forget_durable(lsn)
+
+    def _writer(self, client: int, sequence: int) -> KnownRequests:
+        """The record of a client, to be changed for a NEW request. The client becomes the last of all."""
+        known = self._clients.pop(client, None)
+        if known is None or known.is_shared or known.is_doubtful:
+            known = self._own(known, sequence)
+        known.minute = self._minute
+        self._clients[client] = known
+        return known
+
+    def _forget_durable(self, lsn_durable: int) -> None:
+        """Forget the LSNs of requests that no crash can undo any more."""
+        while self._unsynced and self._unsynced[0][0] <= lsn_durable:
+            self._unsynced.popleft()
+
     def _own(self, known: KnownRequests | None, sequence: int) -> KnownRequests:
         """A record of a client that may be changed, for a NEW request: a new one, or a copy of `known`."""
         if known is not None:
@@ -292,3 +350,10 @@ class DedupWindow:
             if known.newest:
                 clients.append(known.to_plain(number, self._minute))
         return {"forgot": self._forgot, "clients": clients}
+
+
+def _rises(numbers: RequestNumbers) -> npt.NDArray[np.bool_]:
+    """For each number, whether it is above all before it."""
+    rises = np.ones(len(numbers), np.bool_)
+    rises[1:] = numbers[1:] > np.maximum.accumulate(numbers)[:-1]
+    return rises

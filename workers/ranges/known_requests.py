@@ -16,16 +16,20 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
 from shardstore.workers.ranges.sequence_spans import (
     APPLIED,
     BARRED_FOR_GOOD,
     COUNTED,
     FAILED_CONDITION,
+    RequestNumbers,
     SequenceSpan,
     below,
     decode_spans,
     encode_span,
+    encode_span_columns,
     encode_spans,
     joined_spans,
     united,
@@ -103,6 +107,20 @@ class KnownRequests:
             before_bytes = len(self.values)
             self._note_value(sequence, result, values_max)
             grown_bytes += len(self.values) - before_bytes
+        return grown_bytes
+
+    def note_applied(self, sequences: RequestNumbers, spans_max: int, values_max: int) -> int:
+        """Remember applied writes: ascending sequences above `newest`. Returns by how much the record has grown."""
+        gaps = sequences[1:] - sequences[:-1] != 1
+        firsts, lasts = sequences[np.append(True, gaps)], sequences[np.append(gaps, True)]
+        grown_bytes = self.note(int(firsts[0]), None, spans_max, values_max)
+        self.newest = int(lasts[0])
+        if len(firsts) > 1:
+            before_bytes = self.size_bytes
+            firsts[0] = self.first
+            self._close_spans(firsts[:-1], lasts[:-1], spans_max)
+            self.first, self.newest = int(firsts[-1]), int(lasts[-1])
+            grown_bytes += self.size_bytes - before_bytes
         return grown_bytes
 
     def kind_of(self, sequence: int) -> int | None:
@@ -222,12 +240,27 @@ class KnownRequests:
             grown_bytes = len(closed)
             if self.spans >= spans_max:
                 grown_bytes -= len(self.older)
-                self.floor = max(self.floor, self.older_last)
-                self.older, self.older_last = self.closed, self.closed_last
-                self.closed, self.closed_last, self.spans = b"", 0, 0
+                self._begin_chapter()
         self.first = self.newest = sequence
         self.kind = kind
         return grown_bytes
+
+    def _close_spans(self, firsts: RequestNumbers, lasts: RequestNumbers, spans_max: int) -> None:
+        """Add applied spans to the chapters."""
+        while len(firsts):
+            room = spans_max - self.spans
+            self.closed += encode_span_columns(firsts[:room], lasts[:room], APPLIED, self.closed_last)
+            self.closed_last = int(lasts[:room][-1])
+            self.spans += len(firsts[:room])
+            if self.spans >= spans_max:
+                self._begin_chapter()
+            firsts, lasts = firsts[room:], lasts[room:]
+
+    def _begin_chapter(self) -> None:
+        """Forget the older chapter. The newer one takes its place."""
+        self.floor = max(self.floor, self.older_last)
+        self.older, self.older_last = self.closed, self.closed_last
+        self.closed, self.closed_last, self.spans = b"", 0, 0
 
     def _all_spans(self) -> list[SequenceSpan]:
         return [*decode_spans(self.older), *decode_spans(self.closed), *self._open_span()]

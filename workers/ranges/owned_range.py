@@ -244,9 +244,11 @@ class OwnedRange:
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
         """The newest value or TOMBSTONE of each key; None where there is neither. Raises Corruption, StorageFailure."""
-        segment = self.stored()
+        stored = self.stored()
+        if not self.overlay:
+            return stored.get_many(keys)
         found = self.overlay.get_many(keys)
-        fill(found, keys, segment)
+        fill(found, keys, stored)
         return found
 
     def view(self) -> RangeView:

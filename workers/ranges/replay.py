@@ -1,26 +1,34 @@
 """Replays the log into the overlays when a worker starts.
 
 The recovery (workers/wal/recovery.py) has verified the log and made it durable, so replayed writes may be served. Many
-records hold a single write, so the records of a range are collected and applied together.
+records hold a single write, so the records of a range are collected and applied together. Single puts and deletes are
+collected many at a time, all others one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise, repeat
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from shardstore.errors import Corruption
-from shardstore.identifiers import RequestId
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.wire.columns import InvalidColumn, decode
 from shardstore.wire.wire_format import Flag
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import BARRED, WriteResult
+from shardstore.workers.ranges.sequence_spans import RequestNumbers
 from shardstore.workers.wal.record_format import Record, RecordKind
+from shardstore.workers.wal.record_run import Headers, RecordRun
 
 COLLECTED_ENTRIES = 4_096
-_DELETE, _INCREMENT, _BAR = int(RecordKind.DELETE), int(RecordKind.INCREMENT), int(RecordKind.BAR)
-_KEYS_FIXED, _VALUES_FIXED = Flag.KEYS_FIXED, Flag.VALUES_FIXED
+FEW_RECORDS = 16
+"""Up to this many records are collected one by one, as array operations have a higher fixed cost."""
+_PUT, _DELETE, _INCREMENT, _BAR = map(int, (RecordKind.PUT, RecordKind.DELETE, RecordKind.INCREMENT, RecordKind.BAR))
+_KEYS_FIXED, _VALUES_FIXED = int(Flag.KEYS_FIXED), int(Flag.VALUES_FIXED)
 
 
 class Replayed(NamedTuple):
@@ -30,7 +38,7 @@ class Replayed(NamedTuple):
     newest_segment: int
 
 
-def replay(ranges: Mapping[int, OwnedRange], records: Iterable[Record], log_id: int) -> Replayed:
+def replay(ranges: Mapping[int, OwnedRange], runs: Iterable[RecordRun], log_id: int) -> Replayed:
     """Apply the records that no table holds yet to the overlays.
 
     A segment is logged by one worker all its life. So a segment that is not among the ranges no longer exists, and its
@@ -41,61 +49,119 @@ def replay(ranges: Mapping[int, OwnedRange], records: Iterable[Record], log_id: 
         for segment, owned in ranges.items()
         if owned.damage is None
     }
-    first_kept: int | None = None
+    kept: list[int] = []
     newest_segment = 0
-    for record in records:
-        newest_segment = max(newest_segment, record.segment)
-        of_range = waiting.get(record.segment)
-        if of_range is None:
-            first_kept = first_kept or (record.lsn if record.segment in ranges else None)
-        elif record.lsn > of_range.checkpoint:
-            of_range.take(record)
+    for run in runs:
+        for segment, kind, records in _alike(run.by_segment()):
+            newest_segment = max(newest_segment, segment)
+            of_range = waiting.get(segment)
+            if of_range is not None:
+                of_range.take(records, kind)
+            elif segment in ranges:
+                kept.append(records.lsn_first)
     for of_range in waiting.values():
         of_range.apply()
-    return Replayed(first_kept, newest_segment)
+    return Replayed(min(kept, default=None), newest_segment)
 
 
 class _Waiting:
     """Records of one range that are not applied yet, in the order of the log: either puts or deletes."""
 
     def __init__(self, owned: OwnedRange, checkpoint: int) -> None:
-        self.checkpoint = checkpoint
+        self._checkpoint = checkpoint
         self._owned = owned
         self._deletes = False
         self._keys: list[bytes] = []
         self._values: list[bytes] = []
-        self._requests: list[tuple[RequestId, int, WriteResult]] = []
+        self._clients: list[RequestNumbers] = []
+        self._sequences: list[RequestNumbers] = []
+        self._results: list[WriteResult] = []
+        self._lsn_first = self._lsn_last = 0
         self._payload_bytes = 0
 
-    def take(self, record: Record) -> None:
-        """Collect a record. Applies the earlier ones first if they are of the other kind, or many."""
-        kind, layout, entries, lsn, _, _, _, client, sequence, keys, values = record
-        if kind == _BAR:
-            self._requests.append((RequestId(client, sequence), lsn, BARRED))
-            return
-        deletes = kind == _DELETE
-        if deletes is not self._deletes or len(self._keys) >= COLLECTED_ENTRIES:
-            self.apply()
-            self._deletes = deletes
-        try:
-            self._keys += decode(keys, bool(layout & _KEYS_FIXED), entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
-            if not deletes:
-                self._values += decode(values, bool(layout & _VALUES_FIXED), entries, 0, VALUE_BYTES_MAX)
-        except InvalidColumn as error:
-            raise Corruption(f"log record {lsn}", 0, f"passes its checksum but is no batch: {error}") from None
-        self._payload_bytes += len(keys) + len(values)
-        result = bytes(values) if kind == _INCREMENT else None
-        self._requests.append((RequestId(client, sequence), lsn, result))
+    def take(self, run: RecordRun, kind: int) -> None:
+        """Collect those of the records that are above the checkpoint of the range. `kind`: see _kinds_of_single."""
+        if run.lsn_first <= self._checkpoint:
+            run = run.pick(run.headers["lsn"] > self._checkpoint)
+        if kind and len(run) > FEW_RECORDS:
+            self._take_single(run, kind == _DELETE)
+        else:
+            for place, record in enumerate(run.records()):
+                self._take_any(record, run.headers[place : place + 1])
 
     def apply(self) -> None:
         """Apply the collected records."""
-        if not self._requests:
+        if not self._results:
             return
-        active, lsn_first = self._owned.overlay.active, self._requests[0][1]
+        active = self._owned.overlay.active
         if self._deletes:
-            active.delete(self._keys, self._payload_bytes, lsn_first)
+            active.delete(self._keys, self._payload_bytes, self._lsn_first)
         else:
-            active.put(self._keys, self._values, self._payload_bytes, lsn_first)
-        for request, lsn, result in self._requests:
-            self._owned.dedup.note_again(request, lsn, result)
-        self._keys, self._values, self._requests, self._payload_bytes = [], [], [], 0
+            active.put(self._keys, self._values, self._payload_bytes, self._lsn_first)
+        clients, sequences = np.concatenate(self._clients), np.concatenate(self._sequences)
+        self._owned.dedup.note_all_again(clients, sequences, self._results, self._lsn_last)
+        self._keys, self._values, self._payload_bytes = [], [], 0
+        self._clients, self._sequences, self._results = [], [], []
+
+    def _take_single(self, run: RecordRun, deletes: bool) -> None:
+        """Collect records of one entry each: either puts or deletes."""
+        while run:
+            self._make_way_for(deletes)
+            room = COLLECTED_ENTRIES - len(self._keys)
+            taken, run = run.pick(slice(room)), run.pick(slice(room, None))
+            self._keys += taken.keys.tolist()
+            if not deletes:
+                self._values += taken.values.tolist()
+            self._note(taken.headers, taken.payload_bytes, repeat(None, len(taken)))
+
+    def _take_any(self, record: Record, header: Headers) -> None:
+        """Collect one record of any kind."""
+        kind, layout, entries, lsn, *_, keys, values = record
+        if kind == _BAR:
+            self._note(header, 0, (BARRED,))
+            return
+        self._make_way_for(kind == _DELETE)
+        try:
+            self._keys += decode(keys, bool(layout & _KEYS_FIXED), entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
+            if kind != _DELETE:
+                self._values += decode(values, bool(layout & _VALUES_FIXED), entries, 0, VALUE_BYTES_MAX)
+        except InvalidColumn as error:
+            raise Corruption(f"log record {lsn}", 0, f"passes its checksum but is no batch: {error}") from None
+        self._note(header, len(keys) + len(values), (bytes(values) if kind == _INCREMENT else None,))
+
+    def _make_way_for(self, deletes: bool) -> None:
+        """Apply what is collected if it is of the other kind, or much."""
+        if deletes is not self._deletes or len(self._keys) >= COLLECTED_ENTRIES:
+            self.apply()
+            self._deletes = deletes
+
+    def _note(self, headers: Headers, payload_bytes: int, results: Iterable[WriteResult]) -> None:
+        """Count records as collected."""
+        if not self._results:
+            self._lsn_first = int(headers["lsn"][0])
+        self._lsn_last = int(headers["lsn"][-1])
+        self._clients.append(headers["client"])
+        self._sequences.append(headers["sequence"])
+        self._results += results
+        self._payload_bytes += payload_bytes
+
+
+def _alike(run: RecordRun) -> Iterator[tuple[int, int, RecordRun]]:
+    """Segment, kind (see _kinds_of_single) and records of each piece of a run that is in the order of segments."""
+    if len(run) == 1:
+        yield int(run.headers["segment"][0]), 0, run
+        return
+    segments, kinds = run.headers["segment"], _kinds_of_single(run.headers)
+    changes = (segments[1:] != segments[:-1]) | (kinds[1:] != kinds[:-1])
+    for begin, end in pairwise([0, *(np.flatnonzero(changes) + 1).tolist(), len(run)]):
+        yield int(segments[begin]), int(kinds[begin]), run.pick(slice(begin, end))
+
+
+def _kinds_of_single(headers: Headers) -> npt.NDArray[np.uint8]:
+    """PUT or DELETE for each record of a single entry, whose columns are its key and its value; 0 for all others."""
+    kinds, layouts, keys_bytes = headers["kind"], headers["layout"], headers["keys_bytes"]
+    has_key = (headers["entries"] == 1) & (layouts & _KEYS_FIXED > 0)
+    has_key &= (keys_bytes >= KEY_BYTES_MIN) & (keys_bytes <= KEY_BYTES_MAX)
+    has_value = (layouts & _VALUES_FIXED > 0) & (headers["values_bytes"] <= VALUE_BYTES_MAX)
+    single = has_key & ((kinds == _DELETE) | (kinds == _PUT) & has_value)
+    return np.where(single, kinds, np.uint8(0))

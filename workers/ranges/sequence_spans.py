@@ -11,13 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
+RequestNumbers: TypeAlias = npt.NDArray[np.uint64]
+"""The sequences of many requests, or their clients."""
 APPLIED = 0
 FAILED_CONDITION = 1
 BARRED_FOR_GOOD = 2
 COUNTED = 3
 """An increment, which was applied."""
+SPAN_BYTES_MAX = 20
+"""Two varints of 64 bits."""
 
 
 class SequenceSpan(NamedTuple):
@@ -41,6 +48,16 @@ def encode_spans(spans: Iterable[SequenceSpan]) -> bytes:
         encoded.append(encode_span(*span, previous_last))
         previous_last = span.last
     return b"".join(encoded)
+
+
+def encode_span_columns(firsts: RequestNumbers, lasts: RequestNumbers, kind: int, previous_last: int) -> bytes:
+    """As encode_spans, for spans of one kind."""
+    numbers = np.empty((len(firsts), 2), np.uint64)
+    numbers[:, 0] = firsts
+    numbers[1:, 0] -= lasts[:-1]
+    numbers[:1, 0] -= np.uint64(previous_last)
+    numbers[:, 1] = (lasts - firsts) << np.uint64(2) | np.uint64(kind)
+    return _varints(numbers.ravel())
 
 
 def decode_spans(data: bytes) -> list[SequenceSpan]:
@@ -103,3 +120,13 @@ def _varint(number: int) -> bytes:
         number >>= 7
     encoded.append(number)
     return bytes(encoded)
+
+
+def _varints(numbers: RequestNumbers) -> bytes:
+    """The varints of one or more numbers."""
+    most = -(-int(numbers.max()).bit_length() // 7) or 1
+    rest = numbers[:, None] >> np.arange(0, 7 * most, 7, dtype=np.uint64)
+    encoded = (rest & np.uint64(127) | (rest > 127) * np.uint64(128)).astype(np.uint8)
+    used = rest > 0
+    used[:, 0] = True
+    return encoded[used].tobytes()

@@ -22,6 +22,7 @@ from shardstore.workers.wal.record_format import (
     hop_at,
     log_record_at,
 )
+from shardstore.workers.wal.record_run import RecordRun, run_at
 from shardstore.workers.wal.writer import WalFile
 
 HOPS_AT_A_TIME = 1_024
@@ -41,17 +42,19 @@ def first_lsns(filesystem: Filesystem, worker: int) -> list[int]:
     return sorted(lsn for lsn in found if lsn is not None)
 
 
-def records_in(filesystem: Filesystem, worker: int, log_id: int, files: Iterable[WalFile]) -> Iterator[Record]:
+def runs_in(filesystem: Filesystem, worker: int, log_id: int, files: Iterable[WalFile]) -> Iterator[RecordRun]:
     """All records of these files, in LSN order."""
     for file in files:
         data = filesystem.map(file.path)
         _header_of(file.path, data, worker, log_id)
-        offset = file.start
-        for lsn in range(file.lsn_first, file.lsn_last + 1):
-            record = _record_at(file.path, data, offset, log_id)
-            _check_lsn(file.path, offset, record.lsn, lsn)
-            yield record
-            offset += record.size
+        offset, lsn = file.start, file.lsn_first
+        while lsn <= file.lsn_last:
+            run, end = _run_at(file.path, data, offset, log_id)
+            _check_lsn(file.path, offset, run.lsn_first, lsn)
+            wanted = file.lsn_last + 1 - lsn
+            yield run if len(run) <= wanted else run.pick(slice(wanted))
+            offset = end
+            lsn += len(run)
 
 
 def records_of(
@@ -105,6 +108,13 @@ def _header_of(path: str, data: memoryview, worker: int, log_id: int) -> FileHea
         return decode_file_header(path, data, worker, log_id)
     except DamagedHeader as damage:
         raise Corruption(path, 0, str(damage)) from None
+
+
+def _run_at(path: str, data: memoryview, offset: int, log_id: int) -> tuple[RecordRun, int]:
+    try:
+        return run_at(data, offset, log_id)
+    except DamagedRecord as damage:
+        raise Corruption(path, offset, str(damage)) from None
 
 
 def _record_at(path: str, data: memoryview, offset: int, log_id: int) -> Record:

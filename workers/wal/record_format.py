@@ -48,6 +48,8 @@ from enum import IntEnum
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
+
 from shardstore.checksum import checksum
 from shardstore.errors import Corruption
 from shardstore.files.documents import of_another_version
@@ -68,7 +70,30 @@ _WHOLE = struct.Struct(_HEAD.format + _CHECKSUMS.format[1:])
 _HOP = struct.Struct("<4s8xIIQ8xI20xI")
 _HEAD_BYTES = _HEAD.size
 RECORD_HEADER_BYTES = _HEAD_BYTES + _CHECKSUMS.size
-_LOW_HALF = 0xFFFF_FFFF
+LOW_HALF = 0xFFFF_FFFF
+
+HEADERS = np.dtype(
+    [
+        ("magic", "V4"),
+        ("kind", "u1"),
+        ("layout", "u1"),
+        ("zero", "<u2"),
+        ("entries", "<u4"),
+        ("keys_bytes", "<u4"),
+        ("values_bytes", "<u4"),
+        ("lsn", "<u8"),
+        ("lsn_durable", "<u8"),
+        ("segment", "<u4"),
+        ("epoch", "<u4"),
+        ("client", "<u8"),
+        ("sequence", "<u8"),
+        ("head_checksum", "<u4"),
+        ("checksum", "<u8"),
+    ]
+)
+"""Record headers as an array: the fields of the drawing."""
+HEADS = np.dtype([("head", f"V{_HEAD_BYTES}"), ("checksums", f"V{_CHECKSUMS.size}")])
+"""The same bytes, with the part that the header checksum covers as one field."""
 
 
 class RecordKind(IntEnum):
@@ -80,7 +105,7 @@ class RecordKind(IntEnum):
     BAR = 4
 
 
-_KINDS = frozenset(RecordKind)
+KINDS = frozenset(RecordKind)
 
 
 class DamagedHeader(ValueError):
@@ -186,7 +211,7 @@ def encode_record_header(
         request.sequence,
     )
     seed = checksum(head, log_id)
-    return head + _CHECKSUMS.pack(seed & _LOW_HALF, checksum(values, checksum(keys, seed)))
+    return head + _CHECKSUMS.pack(seed & LOW_HALF, checksum(values, checksum(keys, seed)))
 
 
 def hop_at(data: memoryview, offset: int, log_id: int) -> tuple[int, int, int]:
@@ -211,7 +236,7 @@ def log_record_at(data: memoryview, offset: int, log_id: int) -> Record:
         data, offset
     )
     seed = _verify_head(data, offset, log_id, magic, expected_head)
-    if kind not in _KINDS:
+    if kind not in KINDS:
         raise DamagedRecord(f"kind {kind} is not known")
     if keys_bytes + values_bytes > REQUEST_BYTES_MAX:
         raise DamagedRecord(f"a payload of {keys_bytes + values_bytes} bytes; {REQUEST_BYTES_MAX} are allowed")
@@ -230,6 +255,6 @@ def _verify_head(data: memoryview, offset: int, log_id: int, magic: bytes, expec
     if magic != RECORD_MAGIC:
         raise DamagedRecord(f"magic {magic!r} instead of {RECORD_MAGIC!r}")
     seed = checksum(data[offset : offset + _HEAD_BYTES], log_id)
-    if seed & _LOW_HALF != expected:
+    if seed & LOW_HALF != expected:
         raise DamagedRecord("checksum of the record header does not match")
     return seed

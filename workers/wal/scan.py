@@ -17,17 +17,19 @@ from dataclasses import dataclass
 from enum import Enum
 
 from shardstore.errors import Corruption
-from shardstore.limits import WAL_FILE_BYTES
+from shardstore.limits import KIB, WAL_FILE_BYTES
 from shardstore.seams.filesystem import Filesystem
 from shardstore.workers.wal.record_format import (
     FILE_HEADER_BYTES,
     RECORD_MAGIC,
     DamagedHeader,
     DamagedRecord,
-    Record,
     decode_file_header,
-    log_record_at,
+    hop_at,
 )
+from shardstore.workers.wal.record_run import RUN_BYTES_MAX, RecordRun, run_at
+
+RUN_BYTES_MIN = 4 * KIB
 
 
 class TailPolicy(Enum):
@@ -148,23 +150,23 @@ def scan_file(
     try:
         header = decode_file_header(path, data, worker, log_id)
     except DamagedHeader as damage:
-        records = [record for _, record in _sound_records(content, 0, log_id, lsn_first - 1)]
-        if lsn_first <= lsn_checkpoint and any(record.lsn > lsn_checkpoint for record in records):
+        found = [(run.lsn_last, run.lsn_durable) for _, run, _ in _sound_runs(content, 0, log_id, lsn_first - 1)]
+        if lsn_first <= lsn_checkpoint and any(lsn > lsn_checkpoint for lsn, _ in found):
             raise Corruption(path, 0, f"{damage}, though LSN {lsn_first} was on stable storage") from None
-        lsn_durable = max([record.lsn_durable for record in records], default=0)
+        lsn_durable = max([durable for _, durable in found], default=0)
         return ScannedFile(path, len(data), lsn_first - 1, wanted, wanted - 1, 0, 0, lsn_durable, str(damage))
     if header.lsn_first != lsn_first:
         raise Corruption(path, 24, f"begins with LSN {header.lsn_first}, which is not what its name says")
     start = end = FILE_HEADER_BYTES
     lsn, lsn_durable = wanted, header.lsn_durable
-    for offset, record in _sound_records(content, FILE_HEADER_BYTES, log_id, lsn_first):
-        lsn_durable = max(lsn_durable, record.lsn_durable)
-        if record.lsn < wanted:
-            start = end = offset + record.size
-        elif record.lsn == lsn:
-            start = offset if lsn == wanted else start
-            end = offset + record.size
-            lsn += 1
+    for offset, run, behind in _sound_runs(content, FILE_HEADER_BYTES, log_id, lsn_first):
+        lsn_durable = max(lsn_durable, run.lsn_durable)
+        if run.lsn_first < wanted:
+            start = end = offset + run.size_before(min(wanted, run.lsn_last + 1))
+        if run.lsn_first <= lsn <= run.lsn_last:
+            start = offset + run.size_before(wanted) if lsn == wanted else start
+            end = behind
+            lsn = run.lsn_last + 1
     return ScannedFile(path, len(data), header.lsn_previous, wanted, lsn - 1, start, end, lsn_durable)
 
 
@@ -181,28 +183,32 @@ def _read_past_cache(filesystem: Filesystem, path: str) -> bytes:
         file.close()
 
 
-def _sound_records(content: bytes, offset: int, log_id: int, lsn: int) -> Iterator[tuple[int, Record]]:
-    """Offset and record of every sound record from `offset` on, where the record with this LSN should be.
+def _sound_runs(content: bytes, offset: int, log_id: int, lsn: int) -> Iterator[tuple[int, RecordRun, int]]:
+    """Every run of sound records from `offset` on, where the record with this LSN should be; where it begins and ends.
 
     Behind a bad place the search continues for records with a later LSN. Earlier ones do not count: they may be part of
-    a value, if a user stores a copy of a log.
+    a value, if a user stores a copy of a log. It continues with short runs, as what a run verifies behind the next bad
+    place is verified again.
     """
     data = memoryview(content)
-    searching = False
+    searching, run_bytes = False, RUN_BYTES_MIN
     while 0 <= offset < len(data):
-        record = _sound_record_at(data, offset, log_id)
-        if record is not None and record.lsn >= (lsn + 1 if searching else lsn):
-            yield offset, record
-            offset += record.size
-            lsn, searching = record.lsn + 1, False
+        found = _sound_run_at(data, offset, log_id, lsn + 1 if searching else lsn, run_bytes)
+        if found is not None:
+            run, end = found
+            yield offset, run, end
+            offset, lsn, searching = end, run.lsn_last + 1, False
+            run_bytes = min(2 * run_bytes, RUN_BYTES_MAX)
         else:
-            searching = True
+            searching, run_bytes = True, RUN_BYTES_MIN
             offset = content.find(RECORD_MAGIC, offset + 1)
 
 
-def _sound_record_at(data: memoryview, offset: int, log_id: int) -> Record | None:
+def _sound_run_at(data: memoryview, offset: int, log_id: int, lsn: int, bytes_max: int) -> tuple[RecordRun, int] | None:
+    """The run at this place, and where it ends; None if there is no sound record with this LSN or a later one."""
     try:
-        return log_record_at(data, offset, log_id)
+        found, _, _ = hop_at(data, offset, log_id)
+        return run_at(data, offset, log_id, bytes_max) if found >= lsn else None
     except DamagedRecord:
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import exp
 
+import numpy as np
 import pytest
 
 from shardstore.identifiers import Stored
@@ -35,6 +36,27 @@ def test_false_positives_are_as_many_as_the_formula_says(bits_per_key: float) ->
     assert bloom.may_contain(present).all()
     expected = expected_false_positives(bits_per_key)
     assert bloom.may_contain(absent).mean() == pytest.approx(expected, rel=0.15)
+
+
+@pytest.mark.parametrize("offset", range(8))
+def test_a_filter_is_read_at_any_offset_of_a_file(offset: int) -> None:
+    present, absent = (digests_of(b"%s %d" % (what, number) for number in range(500)) for what in (b"in", b"out"))
+    data = build_bloom(present, 10.5)
+    bloom = BloomFilter(memoryview(bytes(offset) + data)[offset:])
+    assert bloom.may_contain(present).all()
+    assert (bloom.may_contain(absent) == BloomFilter(data).may_contain(absent)).all()
+
+
+@pytest.mark.parametrize("digest", [(0, 0), (2**64 - 1, 2**64 - 1), (7, 31 << 35), (7, 31 << 30)])
+def test_a_key_sets_one_bit_in_each_word_of_its_line(digest: tuple[int, int]) -> None:
+    digests = np.array([digest], np.uint64)
+    line = np.frombuffer(build_bloom(digests, 1.0), "<u4")
+    assert line.tolist() == [1 << (digest[1] >> 5 * word & 31) for word in range(WORDS)]
+    for word in range(WORDS):
+        lacking = line.copy()
+        lacking[word] = ~line[word]
+        assert not BloomFilter(lacking.tobytes()).may_contain(digests).any()
+    assert BloomFilter(line.tobytes()).may_contain(digests).all()
 
 
 def test_the_default_is_about_one_in_a_hundred() -> None:

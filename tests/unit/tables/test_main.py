@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.limits import BLOCK_ENTRIES
-from shardstore.tables.digests import digest_of
+from shardstore.tables.digests import digest_of, digests_of
 from shardstore.tables.empty_layer import EMPTY_LAYER
 from shardstore.tables.main import Main
 from shardstore.tables.table_format import Identity
@@ -50,6 +51,19 @@ def test_points_one_by_one_and_together(main: Main) -> None:
     assert main.get_many(asked) == expected
     assert [main.get_many([key])[0] for key in asked] == expected
     assert main.get_many(asked[::-1]) == expected[::-1]
+
+
+@pytest.mark.parametrize("step", [1, 3, 50])
+def test_only_what_is_still_missing_is_filled_in(main: Main, step: int) -> None:
+    asked = [*absent_from(ENTRIES), *KEYS][::-1]
+    places = np.arange(0, len(asked), step)
+    found: list[Stored | None] = [b"newer"] * len(asked)
+    for place in places.tolist():
+        found[place] = None
+    left = main.fill(found, asked, digests_of(asked), places)
+    assert left.tolist() == [place for place in places.tolist() if asked[place] not in ENTRIES]
+    wanted = set(places.tolist())
+    assert found == [ENTRIES.get(key) if place in wanted else b"newer" for place, key in enumerate(asked)]
 
 
 def test_keys_that_agree_in_all_bytes_that_are_compared_at_once() -> None:

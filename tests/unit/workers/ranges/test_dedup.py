@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import msgpack
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shardstore.identifiers import ClientId, RequestId
 from shardstore.limits import DEDUP_BYTES_MAX, DEDUP_CLIENTS, DEDUP_VALUES, DEDUP_WINDOW, MIB
@@ -200,6 +203,45 @@ def test_what_is_replayed_from_the_log_is_known_once() -> None:
         window.note_again(request(7, sequence), sequence, None)
     assert [window.judge(request(7, each), retry=True) for each in (1, 2, 3)] == [DedupVerdict.DUPLICATE] * 3
     assert window.judge(request(7, 4), retry=True) is DedupVerdict.NEW
+
+
+@given(
+    data=st.data(),
+    spans=st.integers(1, 4),
+    clients=st.integers(1, 4),
+    bytes_max=st.sampled_from([700, 1_400, DEDUP_BYTES_MAX]),
+    known=st.lists(st.tuples(st.integers(1, 4), st.integers(1, 30), st.sampled_from([None, FAILED, b"7"])), max_size=9),
+    doubted=st.booleans(),
+)
+def test_requests_replayed_together_are_known_as_if_one_after_the_other(
+    data: st.DataObject,
+    spans: int,
+    clients: int,
+    bytes_max: int,
+    known: list[tuple[int, int, WriteResult]],
+    doubted: bool,
+) -> None:
+    windows = []
+    for _ in range(2):
+        window = small(spans=spans, clients=clients, values=2, bytes_max=bytes_max)
+        for client, sequence, result in known:
+            if window.judge(request(client, sequence), retry=False) is DedupVerdict.NEW:
+                window.note(request(client, sequence), sequence, sequence, result)
+        if doubted:
+            for known_client in window.clients:
+                known_client.is_doubtful = known_client.is_shared = True
+        windows.append(window)
+    requests = st.lists(st.tuples(st.sampled_from([1, 2, 2**64 - 1]), st.integers(1, 500)), max_size=120)
+    for replayed in data.draw(st.lists(requests.map(sorted) | requests, max_size=3)):
+        results = data.draw(st.just([None]) | st.lists(st.sampled_from([None, b"5", BARRED]), min_size=1))
+        results = (results * len(replayed))[: len(replayed)]
+        for (client, sequence), result in zip(replayed, results, strict=True):
+            windows[0].note_again(request(client, sequence), 9, result)
+        pairs = np.array(replayed, np.uint64).reshape(-1, 2)
+        windows[1].note_all_again(pairs[:, 0], pairs[:, 1], results, 9)
+        windows[1].check_invariants()
+        assert windows[1].to_document(9) == windows[0].to_document(9)
+        assert windows[1].size_bytes == windows[0].size_bytes
 
 
 def test_floor_and_forgetting_survive_the_manifest() -> None:

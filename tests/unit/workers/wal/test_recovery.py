@@ -14,7 +14,7 @@ from shardstore.identifiers import LIFE_NONCE_BITS
 from shardstore.limits import WAL_FILE_BYTES
 from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.workers.wal.log_document import LogDocument, publish_log_document, read_log_document
-from shardstore.workers.wal.reader import first_lsns, records_in
+from shardstore.workers.wal.reader import first_lsns
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, RECORD_HEADER_BYTES, FileHeader
 from shardstore.workers.wal.recovery import recover
 from shardstore.workers.wal.scan import DECISIONS, TailCut, TailDecision, TailPolicy
@@ -31,6 +31,7 @@ from tests.unit.wal_driver import (
     fresh_writer,
     lsns_of,
     path_of,
+    records_in,
     recovered,
     sync,
     writer_of,
@@ -578,7 +579,7 @@ class TestFrozen:
         filesystem.fault = full_disk(failure)
         log = recovered(filesystem)
         assert log.failure == str(failure)
-        assert [record.lsn for record in records_in(filesystem, WORKER, log.log_id, log.files)] == [1, 2, 3, 4, 5, 6]
+        assert [record.lsn for record in records_in(filesystem, log)] == [1, 2, 3, 4, 5, 6]
         assert f"sync {log.files[-1].path}" in filesystem.trace, "what is served is durable"
         assert {path: filesystem.content(path) for path in filesystem.paths()} == before
         writer = writer_of(filesystem, log)
@@ -598,4 +599,4 @@ class TestFrozen:
         publish_log_document(filesystem, replace(document, lsn_checkpoint=2, lsn_durable=2))
         filesystem.fault = full_disk(DiskFull("no space"))
         log = recovered(filesystem)
-        assert [record.lsn for record in records_in(filesystem, WORKER, log.log_id, log.files)] == [3, 4, 5, 6]
+        assert [record.lsn for record in records_in(filesystem, log)] == [3, 4, 5, 6]

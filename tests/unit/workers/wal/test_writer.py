@@ -3,7 +3,6 @@
 import pytest
 
 from shardstore.errors import DiskFull, StorageFailure
-from shardstore.workers.wal.reader import records_in
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES, RECORD_HEADER_BYTES
 from shardstore.workers.wal.writer import WalWriter
 from tests.unit.faulty_filesystem import FaultyFilesystem
@@ -15,6 +14,7 @@ from tests.unit.wal_driver import (
     fresh_writer,
     lsns_of,
     path_of,
+    records_in,
     recovered,
     sync,
     writer_of,
@@ -216,4 +216,4 @@ def test_record_says_what_was_durable_when_it_was_appended(filesystem: FaultyFil
     sync(filesystem, writer)
     append_many(writer, 2)
     log = recovered(filesystem)
-    assert [record.lsn_durable for record in records_in(filesystem, 3, log.log_id, log.files)] == [0, 0, 2, 2]
+    assert [record.lsn_durable for record in records_in(filesystem, log)] == [0, 0, 2, 2]
