@@ -8,19 +8,21 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from shardstore import LocalCluster, TopologyOptions, Unavailable
+from shardstore import Client, LocalCluster, TopologyOptions, Unavailable
 from shardstore.client.direct.slots import LOOKS_BETWEEN
 from shardstore.files.file_names import board_place, worker_lock
 from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.system.running_cluster import running_on
 from tests.process.clusters import kill
+from tests.process.deadlines import wait_until
 from tests.process.direct_chaos import run
 from tests.process.drained_store import ENTRIES, KEYS, check_asked, check_read_directly, fill, keys_read_by, warm_up
 
@@ -56,6 +58,29 @@ def test_drained_keys_are_read_while_their_worker_is_dead_but_no_written_ones(tm
         assert db.get(KEYS[7], timeout=60) == b"new"
         db.put(KEYS[8], b"newer")
         assert db.get(KEYS[8]) == b"newer"
+
+
+def test_a_client_that_reads_files_sees_what_others_write_during_a_change(tmp_path: Path) -> None:
+    """Each key is written once: so nothing but the change itself makes the client ask a worker for the next one."""
+    cluster = LocalCluster(tmp_path, workers=2, memory=MEMORY, ranges=[b"80"], topology=BY_HAND)
+    with cluster, cluster.connect() as db, cluster.connect() as other, ThreadPoolExecutor(1) as pool:
+        changes: list[Callable[[], object]] = [
+            lambda: kill(cluster.processes()["worker-0"]),
+            lambda: other.admin.move(b"0", 1),
+            lambda: other.admin.split(b"40"),
+            lambda: other.admin.merge(b"0"),
+        ]
+        for change in changes:
+            fill(other)
+            wait_until(lambda: _reads_all_itself(db), "that all files can be read", 60)
+            end = pool.submit(change)
+            for number, key in enumerate(KEYS):
+                other.put(key, b"new", timeout=60)
+                assert db.get(key, timeout=60) == b"new"
+                if end.done() and number > 100:
+                    break
+            end.result()
+            wait_until(lambda: not other.stats()["router"]["changes"]["under_way"], "the end of the change", 60)
 
 
 def test_a_client_reads_nothing_old_after_a_restart_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,6 +150,12 @@ def test_files_of_another_user_are_not_trusted(tmp_path: Path) -> None:
 def one_worker_on(data: Path) -> LocalCluster:
     """A cluster with one worker and one range, which is not changed."""
     return LocalCluster(data, workers=1, memory=MEMORY, topology=BY_HAND)
+
+
+def _reads_all_itself(db: Client) -> bool:
+    asked = keys_read_by(db)[1]
+    db.get_many(KEYS)
+    return keys_read_by(db)[1] == asked
 
 
 @contextmanager

@@ -62,6 +62,5 @@ class Slots:
         if board.looks_left:
             board.looks_left -= 1
             return None
-        found = self._boards.open(worker, self._tag)
-        board.looks_left = 0 if found is not None else LOOKS_BETWEEN
-        return found
+        board.looks_left = LOOKS_BETWEEN
+        return self._boards.open(worker, self._tag)

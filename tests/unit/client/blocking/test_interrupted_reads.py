@@ -1,4 +1,4 @@
-"""Direct reads of a client with many threads and signal handlers."""
+"""Direct reads that a signal handler, another thread or a fork interrupts."""
 
 from __future__ import annotations
 
