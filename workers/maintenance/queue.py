@@ -100,7 +100,7 @@ class MaintenanceQueue:
 
     def log_synced(self) -> None:
         """Note that more of the log is durable, so that a drain may be due."""
-        self._short.worth_a_look |= self.drains.awaits_sync
+        self._short.worth_a_look = True
 
     def barrier(self, owned: OwnedRange, asker: Asker) -> list[Effect]:
         """Handle a FLUSH or COMPACT of a range. Raises Corruption, StorageFailure, Busy."""

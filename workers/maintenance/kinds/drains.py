@@ -38,8 +38,6 @@ class Drains(JobKind[DrainSpec, DrainResult]):
     ) -> None:
         self.bytes_max = bytes_max
         self.paused_until_ns: int | None = None
-        self.awaits_sync = False
-        """Whether runs were due when no drain was, so that a sync of the log may make one due."""
         self._worker = worker
         self._store = store
         self._log_id = log_id
@@ -69,7 +67,6 @@ class Drains(JobKind[DrainSpec, DrainResult]):
     def prepare(self) -> list[Effect]:
         """Have the log synced up to the runs that are due. Tables must never be ahead of the log on stable storage."""
         lsns = [run.lsn_last for owned in self._ranges.values() for run in owned.overlay.runs if run.due]
-        self.awaits_sync = bool(lsns)
         return self._writes.require_durable(max(lsns)) if lsns else []
 
     def finished(self, result: DrainResult, duration_ns: int, now_ns: int) -> list[Effect]:
