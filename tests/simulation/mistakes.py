@@ -33,7 +33,10 @@ from shardstore.router.budget import Account
 from shardstore.seams.effects import Effect
 from shardstore.seams.filesystem import Filesystem
 from shardstore.tables.bloom import BloomFilter
+from shardstore.tables.empty_ranges import EmptyRanges
 from shardstore.tables.manifest import Manifest
+from shardstore.tables.merge import merge_entries
+from shardstore.tables.scan_page import NOTHING, EncodedPage, scan_page
 from shardstore.tables.segment import Segment
 from shardstore.tables.table_format import Entries
 from shardstore.tables.table_reader import Table
@@ -45,17 +48,14 @@ from shardstore.workers.overlay.immutable_run import ImmutableRun
 from shardstore.workers.overlay.overlay import Overlay
 from shardstore.workers.overlay.pin import DrainedRuns, Pin
 from shardstore.workers.ranges.dedup import DedupVerdict, DedupWindow
-from shardstore.workers.ranges.empty_ranges import EmptyRanges
 from shardstore.workers.ranges.known_requests import KnownRequests
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
-from shardstore.workers.segment.merge import merge_entries
 from shardstore.workers.segment.tombstones import without_needless_tombstones
 from shardstore.workers.serving.logged_write import LoggedWrite, reply_to
 from shardstore.workers.serving.open_scans import OpenScan, OpenScans
 from shardstore.workers.serving.reply import Asker
-from shardstore.workers.serving.requests import page_entries, question_of, wanted_of
-from shardstore.workers.serving.scan_page import NOTHING, EncodedPage, scan_page
+from shardstore.workers.serving.requests import question_of, wanted_of
 from shardstore.workers.serving.scan_path import SORTED_A_TURN, ScanPath
 from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.wal.record_format import RecordKind
@@ -297,7 +297,9 @@ def _read_ahead_what_is_there_now(scans: ScanPath, request: ScanRequest) -> Enco
     while not view.sort(SORTED_A_TURN):
         pass
     wanted = wanted_of(request, owned.key_range)
-    return scan_page(view, wanted, request.reverse, request.keys_only, page_entries(request)) if wanted else NOTHING
+    if wanted is None:
+        return NOTHING
+    return scan_page(view.layers, wanted, request.reverse, request.keys_only, request.limit)
 
 
 def _isolate_nothing(scans: OpenScans, owned: OwnedRange, asker: Asker, now_ns: int) -> OpenScan:
