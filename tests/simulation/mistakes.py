@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import shardstore.client.session.replies
+import shardstore.client.calls.pages
 import shardstore.router.budget
 import shardstore.workers.core
 import shardstore.workers.jobs.compact
@@ -255,7 +255,7 @@ def _skip_border(call: PageCall, owned: KeyRange, resume: bytes) -> tuple[bytes,
     return (rest[0] + b"\0", rest[1]) if rest and not resume and not call.reverse else rest
 
 
-_rest_of_scan = shardstore.client.session.replies.rest_of_scan
+_rest_of_scan = shardstore.client.calls.pages.rest_of_scan
 
 
 def _sees_no_third_key(bloom: BloomFilter, digests: Any) -> Any:
@@ -451,7 +451,7 @@ MISTAKES: dict[str, Mistake] = {
     "releases the files of carried tables": Mistake((Patch(Segment, "replace", _forget_what_is_carried),)),
     "carries parts that deltas change": Mistake((Patch(workers.jobs.compaction_plan, "_rewritten", _carry_all),)),
     "skips a key at the border of ranges": Mistake(
-        (Patch(shardstore.client.session.replies, "rest_of_scan", _skip_border),)
+        (Patch(shardstore.client.calls.pages, "rest_of_scan", _skip_border),)
     ),
     "writes into a layer that a scan has pinned": Mistake(
         (Patch(Overlay, "writable", lambda overlay, lsn: overlay.active),), first_seed=59

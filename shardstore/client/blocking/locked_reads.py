@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from shardstore.client.calls.calls import Many
+from shardstore.client.calls.calls import Many, Page, ScanPage
 from shardstore.client.direct.ask import ASK, Ask
 from shardstore.client.direct.direct_reads import DirectReads
 from shardstore.client.fork_hook import watch
@@ -40,6 +40,18 @@ class LockedReads:
             return call
         try:
             return self._reads.get_many(call)
+        except BaseException:
+            self._reads.begin_anew()
+            raise
+        finally:
+            self._lock.release()
+
+    def page(self, call: ScanPage) -> Page | Ask:
+        """Return a page of a scan that holds nothing in its range yet, or ASK."""
+        if not self._lock.acquire(blocking=False):
+            return ASK
+        try:
+            return self._reads.page(call)
         except BaseException:
             self._reads.begin_anew()
             raise

@@ -10,11 +10,22 @@ import numpy as np
 
 from shardstore.client.direct.ask import ASK, Ask
 from shardstore.client.direct.open_files import OpenFiles
+from shardstore.client.direct.table_view import TableView
 from shardstore.identifiers import Stored
+from shardstore.key_range import KeyRange
 from shardstore.seams.boards import OpenBoard
 from shardstore.tables.bloom import Mask
 from shardstore.tables.digests import Digests
-from shardstore.wire.board_format import ANY_KEY, FILTER_BYTES, FILTER_MASK, FIRST_FILTER, SERVING, SLOT_WORDS
+from shardstore.tables.empty_ranges import EmptyRanges
+from shardstore.wire.board_format import (
+    ANY_KEY,
+    FILTER_BYTES,
+    FILTER_MASK,
+    FIRST_FILTER,
+    NO_KEYS,
+    SERVING,
+    SLOT_WORDS,
+)
 from shardstore.wire.route_map import Route
 
 TRIES = 2
@@ -43,6 +54,7 @@ class ReadableRange:
         self._words, self._filters = board.memory
         self._at = at
         self._files = files
+        self._empty: tuple[int, EmptyRanges] | None = None
 
     @property
     def is_outdated(self) -> bool:
@@ -76,6 +88,27 @@ class ReadableRange:
             if self._words[self._at] == slot.sequence:
                 return found, read
         return None
+
+    def view(self, owned: KeyRange) -> TableView | None:
+        """Return the tables of the range, which has these keys, if none of its entries are in memory; else None.
+
+        Raises Corruption, StorageFailure, FileNotFoundError.
+        """
+        for _ in range(TRIES):
+            slot = self._slot()
+            if slot is None or slot.active != NO_KEYS or slot.sealed != NO_KEYS:
+                return None
+            segment = self._files.segment(self.route.segment, slot.version)
+            layers = segment.layers()
+            if self._words[self._at] == slot.sequence:
+                return TableView(owned, layers, segment.tables, self._empty_of(segment.manifest.version))
+        return None
+
+    def _empty_of(self, version: int) -> EmptyRanges:
+        """Return the keys that are known to have no value in the tables of this version."""
+        if self._empty is None or self._empty[0] != version:
+            self._empty = version, EmptyRanges()
+        return self._empty[1]
 
     def _slot(self) -> _Slot | None:
         """Load the slot; None if the range cannot be read now."""
