@@ -18,7 +18,12 @@ import shardstore.workers.serving.scan_path
 import shardstore.workers.wal.record_format
 import shardstore.workers.wal.recovery
 from shardstore import router, workers
+from shardstore.client.calls.calls import Page
 from shardstore.client.calls.calls import ScanPage as PageCall
+from shardstore.client.direct.ask import ASK, Ask
+from shardstore.client.direct.readable_range import ReadableRange
+from shardstore.client.direct.reader import Reader
+from shardstore.client.direct.table_view import TableView
 from shardstore.client.session.effects import Connect
 from shardstore.client.session.router_contact import RouterContact
 from shardstore.errors import InvalidRequest
@@ -41,6 +46,7 @@ from shardstore.tables.segment import Segment
 from shardstore.tables.table_format import Entries
 from shardstore.tables.table_reader import Table
 from shardstore.wire.messages import ScanRequest
+from shardstore.wire.route_map import RouteMap
 from shardstore.workers.jobs.output import Numbers
 from shardstore.workers.jobs.specs import CompactionKind
 from shardstore.workers.maintenance.kinds.releases import Releases
@@ -268,6 +274,22 @@ def _sees_no_third_key(bloom: BloomFilter, digests: Any) -> Any:
 _may_contain = BloomFilter.may_contain
 
 
+def _view_whatever_is_in_memory(readable: ReadableRange, owned: KeyRange) -> TableView | None:
+    """A scan of the tables does not show what is in no table yet."""
+    slot = readable._slot()
+    if slot is None:
+        return None
+    segment = readable._files.segment(readable.route.segment, slot.version)
+    return TableView(owned, segment.layers(), segment.tables, EmptyRanges())
+
+
+def _page_without_view(reader: Reader, call: PageCall, routes: RouteMap) -> Page | Ask:
+    """A snapshot goes on with what is there when its next page is read."""
+    page = _read_page(reader, call, routes)
+    return page if page is ASK else page._replace(view=None)
+
+
+_read_page = Reader.page
 _CLOSE = OpenScans.close
 
 
@@ -478,6 +500,12 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "grants at once after a restart of the router": Mistake(
         (Patch(router.budget, "free_bytes", _grant_at_once),), needs=("kill router",), first_seed=232
+    ),
+    "scans tables while entries are in memory": Mistake(
+        (Patch(ReadableRange, "view", _view_whatever_is_in_memory),),
+    ),
+    "goes on with the scan of a snapshot from other tables": Mistake(
+        (Patch(Reader, "page", _page_without_view),),
     ),
     "has a filter that denies keys": Mistake((Patch(BloomFilter, "may_contain", _sees_no_third_key),)),
 }
