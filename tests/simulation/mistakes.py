@@ -501,11 +501,9 @@ MISTAKES: dict[str, Mistake] = {
     "grants at once after a restart of the router": Mistake(
         (Patch(router.budget, "free_bytes", _grant_at_once),), needs=("kill router",), first_seed=232
     ),
-    "scans tables while entries are in memory": Mistake(
-        (Patch(ReadableRange, "view", _view_whatever_is_in_memory),),
-    ),
+    "scans tables while entries are in memory": Mistake((Patch(ReadableRange, "view", _view_whatever_is_in_memory),)),
     "goes on with the scan of a snapshot from other tables": Mistake(
-        (Patch(Reader, "page", _page_without_view),),
+        (Patch(Reader, "page", _page_without_view),), first_seed=1
     ),
     "has a filter that denies keys": Mistake((Patch(BloomFilter, "may_contain", _sees_no_third_key),)),
 }
