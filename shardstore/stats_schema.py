@@ -88,10 +88,10 @@ class MemberStats(TypedDict):
 
 
 class OwnReadsStats(TypedDict):
-    """How the client that asks for statistics has read keys, other than by scans."""
+    """How the client that asks for statistics has read keys."""
 
-    from_files: Annotated[int, KEYS, "Keys that it read from files itself."]
-    from_workers: Annotated[int, KEYS, "Keys for which it asked a worker."]
+    from_files: Annotated[int, KEYS, "Keys that it read from files itself, also those of scans."]
+    from_workers: Annotated[int, KEYS, "Keys for which it asked a worker. A page of a scan counts once."]
 
 
 @final

@@ -5,6 +5,10 @@ segment.py            an open segment
   main.py               a main: parts in key order, read as one layer
   empty_layer.py        a layer without entries
   open_tables.py        the tables of a segment, each opened on first use
+scan_page.py          makes one page of a scan over layers
+  merge.py              merges columns of entries
+  deleted_keys.py       skips deleted keys
+  empty_ranges.py       keys that are known to have no value
 chunk.py              what a read of a layer returns
 stretches.py          how a reader finds pieces of a range with a wanted number of entries
 cut_keys.py           keys that cut a range into pieces of equal size

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
+from shardstore.tables.cache import SegmentCache
 from shardstore.tables.digests import Digests
 from shardstore.tables.stretches import KeyMark, LayerPage
 from shardstore.tables.table_format import Entries, Integers
@@ -16,6 +17,10 @@ _NO_PAGE = LayerPage(Column(b"", False), Column(b"", False), 0, b"", b"", True)
 
 class EmptyLayer:
     """A layer that behaves like a table without entries."""
+
+    def apart(self, cache: SegmentCache) -> EmptyLayer:
+        """Return this layer: it has no readers."""
+        return self
 
     def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
         """Return None."""

@@ -13,6 +13,7 @@ import numpy as np
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.limits import BLOCK_ENTRIES, KEY_ROW_BYTES_MAX
+from shardstore.tables.cache import SegmentCache
 from shardstore.tables.digests import Digests, digest_of, digests_of
 from shardstore.tables.empty_layer import EMPTY_LAYER
 from shardstore.tables.stretches import KeyMark, LayerPage
@@ -29,6 +30,10 @@ class Main:
         self._lasts = [part.record.key_last for part in parts]
         row_bytes = min(max(map(len, self._firsts)), KEY_ROW_BYTES_MAX)
         self._rows = np.array(self._firsts, dtype=f"S{row_bytes}")
+
+    def apart(self, cache: SegmentCache) -> Main:
+        """Return the same main with readers in this cache, so that two threads can read it at the same time."""
+        return Main([part.apart(cache) for part in self.parts])
 
     def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
         """Return what the main holds for one key; None if nothing."""

@@ -33,7 +33,7 @@ class OpenTables:
             written_as = (record.origin_segment, record.origin_number) if record.is_linked else None
             identity = Identity(self._store, self._segment, record.number, written_as)
             kind = VirtualPart if record.is_virtual else Table
-            table = kind(self._filesystem, identity, record, self._cache, self.lookups)
+            table = kind.open(self._filesystem, identity, record, self._cache, self.lookups)
             self._open[record.number] = table
         return table
 

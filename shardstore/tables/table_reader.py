@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from operator import eq
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -63,19 +63,34 @@ class Table:
 
     def __init__(
         self,
+        file: TableFile,
+        record: TableRecord,
+        cache: SegmentCache | None = None,
+        lookups: LookupCounts | None = None,
+    ) -> None:
+        self._file = file
+        self._cache = cache or SegmentCache()
+        self.readers: SectionReaders | None = None
+        self.lookups = lookups or LookupCounts()
+        self.properties = file.properties
+        self.record = record
+        self._extent = KeyRange(record.key_first, record.key_last + b"\0")
+
+    @classmethod
+    def open(
+        cls,
         filesystem: Filesystem,
         identity: Identity,
         record: TableRecord,
         cache: SegmentCache | None = None,
         lookups: LookupCounts | None = None,
-    ) -> None:
-        self._file = TableFile(filesystem, identity, record)
-        self._cache = cache or SegmentCache()
-        self.readers: SectionReaders | None = None
-        self.lookups = lookups or LookupCounts()
-        self.properties = self._file.properties
-        self.record = record
-        self._extent = KeyRange(record.key_first, record.key_last + b"\0")
+    ) -> Self:
+        """Open the table of this record. Raises Corruption."""
+        return cls(TableFile(filesystem, identity, record), record, cache, lookups)
+
+    def apart(self, cache: SegmentCache) -> Self:
+        """Return the same table with readers in this cache, so that two threads can read it at the same time."""
+        return type(self)(self._file, self.record, cache)
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
         """Return what the table holds for each key; None if nothing."""

@@ -40,7 +40,7 @@ def answers(filesystem: FaultyFilesystem, record: TableRecord, entries: dict[byt
     found = []
     for read in (right_batch, right_singles, right_chunk, right_page):
         with suppress(Corruption), naming_the_file():
-            found.append(read(Table(filesystem, IDENTITY, record), entries))
+            found.append(read(Table.open(filesystem, IDENTITY, record), entries))
     return found
 
 
@@ -119,7 +119,7 @@ def test_cut_and_prolonged_tables_are_refused() -> None:
     for length in [*range(len(content)), len(content) + 1]:
         filesystem.place(IDENTITY.path, content.ljust(length, b"\0")[:length])
         with pytest.raises(Corruption, match="ends"):
-            Table(filesystem, IDENTITY, record)
+            Table.open(filesystem, IDENTITY, record)
 
 
 def test_a_table_shorter_than_any_is_refused_even_if_the_manifest_agrees() -> None:
@@ -128,7 +128,7 @@ def test_a_table_shorter_than_any_is_refused_even_if_the_manifest_agrees() -> No
     for length in range(0, 100, 7):
         filesystem.place(IDENTITY.path, filesystem.content(IDENTITY.path)[:length])
         with pytest.raises(Corruption):
-            Table(filesystem, IDENTITY, replace(record, file_bytes=length))
+            Table.open(filesystem, IDENTITY, replace(record, file_bytes=length))
 
 
 def test_blocks_that_changed_places_are_noticed() -> None:
@@ -140,7 +140,7 @@ def test_blocks_that_changed_places_are_noticed() -> None:
     first, second = content[HEADER_BYTES:][:block_bytes], content[HEADER_BYTES + block_bytes :][:block_bytes]
     filesystem.place(IDENTITY.path, content[:HEADER_BYTES] + second + first + content[HEADER_BYTES + 2 * block_bytes :])
     with pytest.raises(Corruption, match="block"):
-        Table(filesystem, IDENTITY, record).get_many(list(entries))
+        Table.open(filesystem, IDENTITY, record).get_many(list(entries))
 
 
 def test_damage_in_one_block_leaves_the_others_readable() -> None:
@@ -151,7 +151,7 @@ def test_damage_in_one_block_leaves_the_others_readable() -> None:
     damaged = bytearray(filesystem.content(IDENTITY.path))
     damaged[HEADER_BYTES + 5] ^= 1
     filesystem.place(IDENTITY.path, bytes(damaged))
-    table = Table(filesystem, IDENTITY, record)
+    table = Table.open(filesystem, IDENTITY, record)
     assert table.get_many(keys[BLOCK_ENTRIES:]) == list(entries.values())[BLOCK_ENTRIES:]
     assert table.chunk(KeyRange(keys[BLOCK_ENTRIES], b""), False, 9, 9).keys == keys[BLOCK_ENTRIES:][:9]
     with pytest.raises(Corruption, match="block 0"):

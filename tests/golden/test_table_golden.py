@@ -40,7 +40,7 @@ def written(entries: dict[bytes, Stored], compression: Compression) -> tuple[byt
 def opened(content: bytes, record: TableRecord) -> Table:
     filesystem = empty_filesystem()
     filesystem.place(IDENTITY.path, content)
-    return Table(filesystem, IDENTITY, record)
+    return Table.open(filesystem, IDENTITY, record)
 
 
 @pytest.mark.parametrize("name", TABLES)

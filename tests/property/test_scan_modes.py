@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from shardstore.limits import ISOLATION_NS_MAX, KIB, SCAN_ABANDONED_NS, SCAN_IDLE_NS
 from shardstore.options import Durability, ScanMode
+from shardstore.tables import scan_page
 from shardstore.wire.wire_format import Op, Status
 from shardstore.workers.overlay import overlay
-from shardstore.workers.serving import requests, scan_path
+from shardstore.workers.serving import scan_path
 from tests.unit.worker_driver import WorkerDriver
 from tests.unit.workers.serving.scan_driver import AtWorker, Entries
 
@@ -169,7 +170,7 @@ def test_every_page_is_what_its_mode_allows(
 ) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="scan-modes") as root,
-        patch.object(requests, "SCAN_PAGE_ENTRIES", 2),
+        patch.object(scan_page, "SCAN_PAGE_ENTRIES", 2),
         patch.object(overlay, "RUNS_SET_ASIDE_MAX", set_aside_max),
         patch.object(overlay, "SET_ASIDE_BYTES_MIN", set_aside_bytes),
         patch.object(scan_path, "SORTED_A_TURN", sorted_a_turn),

@@ -14,11 +14,11 @@ from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.segment_options import Compression, SegmentOptions
 from shardstore.tables.column_items import as_list
+from shardstore.tables.merge import merge_entries
 from shardstore.tables.table_format import Entries, FixedItems
 from shardstore.tables.table_reader import Table
 from shardstore.wire.columns import decode
 from shardstore.workers.segment.key_prefixes import shared_bytes
-from shardstore.workers.segment.merge import merge_entries
 from shardstore.workers.segment.tombstones import without_needless_tombstones
 from tests.unit.table_samples import prefix_bytes_of, table_of
 

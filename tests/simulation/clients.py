@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, TypeAlias
 
-from shardstore.client.calls.calls import Call, Many, Single
+from shardstore.client.calls.calls import Call, Many, ScanPage, Single
 from shardstore.client.direct.ask import Ask
 from shardstore.client.direct.direct_reads import DirectReads
 from shardstore.client.direct.reader import Reader
@@ -113,6 +113,11 @@ class Client(Process):
                 self._end(call, actor, left)
                 return
             call = left
+        elif type(call) is ScanPage:
+            page = self.reads.page(call) if call.view is None else call.view.page(call)
+            if not isinstance(page, Ask):
+                self._end(call, actor, page)
+                return
         self._waiting[call] = actor
         self._driver.handle([Submit([call])])
         self.schedule()

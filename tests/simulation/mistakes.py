@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import shardstore.client.session.replies
+import shardstore.client.calls.pages
 import shardstore.router.budget
 import shardstore.workers.core
 import shardstore.workers.jobs.compact
@@ -19,7 +19,12 @@ import shardstore.workers.wal.record_format
 import shardstore.workers.wal.record_run
 import shardstore.workers.wal.recovery
 from shardstore import router, workers
+from shardstore.client.calls.calls import Page
 from shardstore.client.calls.calls import ScanPage as PageCall
+from shardstore.client.direct.ask import Ask
+from shardstore.client.direct.readable_range import ReadableRange
+from shardstore.client.direct.reader import Reader
+from shardstore.client.direct.table_view import TableView
 from shardstore.client.session.effects import Connect
 from shardstore.client.session.router_contact import RouterContact
 from shardstore.errors import InvalidRequest
@@ -34,11 +39,15 @@ from shardstore.router.budget import Account
 from shardstore.seams.effects import Effect
 from shardstore.seams.filesystem import Filesystem
 from shardstore.tables.bloom import BloomFilter
+from shardstore.tables.empty_ranges import EmptyRanges
 from shardstore.tables.manifest import Manifest
+from shardstore.tables.merge import merge_entries
+from shardstore.tables.scan_page import NOTHING, EncodedPage, scan_page
 from shardstore.tables.segment import Segment
 from shardstore.tables.table_format import Entries
 from shardstore.tables.table_reader import Table
 from shardstore.wire.messages import ScanRequest
+from shardstore.wire.route_map import RouteMap
 from shardstore.workers.jobs.output import Numbers
 from shardstore.workers.jobs.specs import CompactionKind
 from shardstore.workers.maintenance.kinds.releases import Releases
@@ -46,17 +55,14 @@ from shardstore.workers.overlay.immutable_run import ImmutableRun
 from shardstore.workers.overlay.overlay import Overlay
 from shardstore.workers.overlay.pin import DrainedRuns, Pin
 from shardstore.workers.ranges.dedup import DedupVerdict, DedupWindow
-from shardstore.workers.ranges.empty_ranges import EmptyRanges
 from shardstore.workers.ranges.known_requests import KnownRequests
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
-from shardstore.workers.segment.merge import merge_entries
 from shardstore.workers.segment.tombstones import without_needless_tombstones
 from shardstore.workers.serving.logged_write import LoggedWrite, reply_to
 from shardstore.workers.serving.open_scans import OpenScan, OpenScans
 from shardstore.workers.serving.reply import Asker
-from shardstore.workers.serving.requests import page_entries, question_of, wanted_of
-from shardstore.workers.serving.scan_page import NOTHING, EncodedPage, scan_page
+from shardstore.workers.serving.requests import question_of, wanted_of
 from shardstore.workers.serving.scan_path import SORTED_A_TURN, ScanPath
 from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.wal.record_format import RecordKind
@@ -256,7 +262,7 @@ def _skip_border(call: PageCall, owned: KeyRange, resume: bytes) -> tuple[bytes,
     return (rest[0] + b"\0", rest[1]) if rest and not resume and not call.reverse else rest
 
 
-_rest_of_scan = shardstore.client.session.replies.rest_of_scan
+_rest_of_scan = shardstore.client.calls.pages.rest_of_scan
 
 
 def _sees_no_third_key(bloom: BloomFilter, digests: Any) -> Any:
@@ -269,6 +275,22 @@ def _sees_no_third_key(bloom: BloomFilter, digests: Any) -> Any:
 _may_contain = BloomFilter.may_contain
 
 
+def _view_whatever_is_in_memory(readable: ReadableRange, owned: KeyRange) -> TableView | None:
+    """A scan of the tables does not show what is in no table yet."""
+    slot = readable._slot()
+    if slot is None:
+        return None
+    segment = readable._files.segment(readable.route.segment, slot[1])
+    return TableView(owned, segment.layers(), segment.tables, EmptyRanges())
+
+
+def _page_without_view(reader: Reader, call: PageCall, routes: RouteMap) -> Page | Ask:
+    """A snapshot goes on with what is there when its next page is read."""
+    page = _read_page(reader, call, routes)
+    return page if isinstance(page, Ask) else page._replace(view=None)
+
+
+_read_page = Reader.page
 _CLOSE = OpenScans.close
 
 
@@ -298,7 +320,9 @@ def _read_ahead_what_is_there_now(scans: ScanPath, request: ScanRequest) -> Enco
     while not view.sort(SORTED_A_TURN):
         pass
     wanted = wanted_of(request, owned.key_range)
-    return scan_page(view, wanted, request.reverse, request.keys_only, page_entries(request)) if wanted else NOTHING
+    if wanted is None:
+        return NOTHING
+    return scan_page(view.layers, wanted, request.reverse, request.keys_only, request.limit)
 
 
 def _isolate_nothing(scans: OpenScans, owned: OwnedRange, asker: Asker, now_ns: int) -> OpenScan:
@@ -453,7 +477,7 @@ MISTAKES: dict[str, Mistake] = {
     "releases the files of carried tables": Mistake((Patch(Segment, "replace", _forget_what_is_carried),)),
     "carries parts that deltas change": Mistake((Patch(workers.jobs.compaction_plan, "_rewritten", _carry_all),)),
     "skips a key at the border of ranges": Mistake(
-        (Patch(shardstore.client.session.replies, "rest_of_scan", _skip_border),)
+        (Patch(shardstore.client.calls.pages, "rest_of_scan", _skip_border),)
     ),
     "writes into a layer that a scan has pinned": Mistake(
         (Patch(Overlay, "writable", lambda overlay, lsn: overlay.active),), first_seed=59
@@ -480,6 +504,10 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "grants at once after a restart of the router": Mistake(
         (Patch(router.budget, "free_bytes", _grant_at_once),), needs=("kill router",), first_seed=232
+    ),
+    "scans tables while entries are in memory": Mistake((Patch(ReadableRange, "view", _view_whatever_is_in_memory),)),
+    "goes on with the scan of a snapshot from other tables": Mistake(
+        (Patch(Reader, "page", _page_without_view),), first_seed=1
     ),
     "has a filter that denies keys": Mistake((Patch(BloomFilter, "may_contain", _sees_no_third_key),)),
 }

@@ -10,23 +10,22 @@ from typing import Any, NamedTuple
 
 import shardstore.router.balancer
 import shardstore.router.policies.loads
+import shardstore.tables.scan_page
 import shardstore.workers.core
 import shardstore.workers.load.meter
 import shardstore.workers.overlay.overlay
 import shardstore.workers.ranges.owned_range
 import shardstore.workers.serving.open_scans
-import shardstore.workers.serving.requests
-import shardstore.workers.serving.scan_page
 import shardstore.workers.serving.scan_path
 from shardstore.limits import DEDUP_BYTES_MAX, KIB, MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import Durability
 from shardstore.segment_options import SegmentOptions
+from shardstore.tables import deleted_keys
 from shardstore.topology_options import TopologyOptions
 from shardstore.workers.maintenance.policies import compaction_policy, drain_pace
 from shardstore.workers.ranges import dedup, window_share
 from shardstore.workers.ranges.dedup import WindowLimits
-from shardstore.workers.serving import deleted_keys
 from shardstore.workers.wal.writer import WalWriter
 from tests.simulation.focus import focused
 from tests.simulation.sim_disk import PowerLoss
@@ -127,7 +126,7 @@ class Swarm:
             Patch(compaction_policy, "DELTAS_MAX", self.deltas_max),
             Patch(drain_pace, "PAUSE_DELTAS", max(1, self.deltas_max // 2)),
             Patch(shardstore.workers.ranges.owned_range, "DELTAS_STOP", 4 * self.deltas_max),
-            Patch(shardstore.workers.serving.requests, "SCAN_PAGE_ENTRIES", self.scan_page_entries),
+            Patch(shardstore.tables.scan_page, "SCAN_PAGE_ENTRIES", self.scan_page_entries),
             Patch(shardstore.workers.serving.open_scans, "SCAN_ABANDONED_NS", self.scan_idle_ns),
             Patch(shardstore.workers.serving.open_scans, "SCAN_IDLE_NS", self.scan_idle_ns),
             Patch(shardstore.workers.serving.scan_path, "SCAN_IDLE_NS", self.scan_idle_ns),
@@ -137,7 +136,7 @@ class Swarm:
             Patch(shardstore.workers.overlay.overlay, "RUNS_SET_ASIDE_MAX", self.runs_set_aside_max),
             Patch(shardstore.workers.overlay.overlay, "SET_ASIDE_BYTES_MIN", self.set_aside_bytes_min),
             Patch(shardstore.workers.serving.scan_path, "SORTED_A_TURN", self.sorted_a_turn),
-            Patch(shardstore.workers.serving.scan_page, "STRETCH_ENTRIES_MAX", self.stretch_entries_max),
+            Patch(shardstore.tables.scan_page, "STRETCH_ENTRIES_MAX", self.stretch_entries_max),
             Patch(deleted_keys, "PASSED_ENTRIES_MIN", self.stretch_entries_max),
             Patch(deleted_keys, "PASSED_ENTRIES_MAX", 2 * self.stretch_entries_max),
             *(Patch(module, name, POLICY_NS) for module, name in POLICY_TIMES),

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from shardstore.identifiers import Stored
 from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.tables.column_items import as_list
+from shardstore.tables.merge import merge_entries
 from shardstore.tables.segment import Segment
 from shardstore.tables.stretches import Ordered, stretch_of
 from shardstore.tables.table_reader import Table
-from shardstore.workers.segment.merge import merge_entries
 
 
 def content_of(*oldest_to_newest: Ordered, key_range: KeyRange = EVERYTHING) -> dict[bytes, Stored]:

@@ -76,7 +76,7 @@ def table_of(
     entries: dict[bytes, Stored], options: SegmentOptions = DEFAULTS, cache: SegmentCache | None = None
 ) -> Table:
     filesystem = empty_filesystem()
-    return Table(filesystem, IDENTITY, write(filesystem, entries, IDENTITY, options), cache)
+    return Table.open(filesystem, IDENTITY, write(filesystem, entries, IDENTITY, options), cache)
 
 
 def prefix_bytes_of(table: Table) -> list[int]:

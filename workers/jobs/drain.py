@@ -23,6 +23,7 @@ from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.seams.filesystem import Filesystem
 from shardstore.segment_options import SegmentOptions
 from shardstore.tables.manifest import Manifest, read_manifest
+from shardstore.tables.merge import merge_entries
 from shardstore.tables.open_tables import OpenTables
 from shardstore.tables.table_format import Entries, FixedItems
 from shardstore.wire.columns import InvalidColumn, decode, stride_of
@@ -32,7 +33,6 @@ from shardstore.workers.jobs.output import Numbers, Output
 from shardstore.workers.jobs.specs import DrainedTable, DrainResult, DrainSpec, SegmentDrain
 from shardstore.workers.jobs.tasks import RunTasks, Task, one_after_the_other
 from shardstore.workers.segment.manifest_writer import publish_manifest
-from shardstore.workers.segment.merge import merge_entries
 from shardstore.workers.segment.tombstones import without_needless_tombstones
 from shardstore.workers.wal.reader import LsnInterval, records_of
 from shardstore.workers.wal.record_format import Record, RecordKind

@@ -15,9 +15,9 @@ import numpy as np
 
 from shardstore.key_range import KeyRange
 from shardstore.limits import MIB
+from shardstore.tables.merge import merge_entries
 from shardstore.tables.table_format import Entries, Integers, Keys, Values
 from shardstore.tables.table_reader import Table
-from shardstore.workers.segment.merge import merge_entries
 from shardstore.workers.segment.table_writer import SLICE_ENTRIES
 from shardstore.workers.segment.tombstones import without_needless_tombstones
 

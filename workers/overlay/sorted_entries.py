@@ -24,9 +24,9 @@ import numpy as np
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.tables.column_items import as_array, as_list, stride_of_items
+from shardstore.tables.merge import merge_entries
 from shardstore.tables.stretches import KeyMark
 from shardstore.tables.table_format import Entries, FixedItems
-from shardstore.workers.segment.merge import merge_entries
 
 SORTED_TOGETHER = 16_384
 """Number of copied keys that are sorted together into a piece, which takes two milliseconds."""

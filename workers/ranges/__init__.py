@@ -6,7 +6,6 @@ range_opener.py       opens ranges from their manifests
 replay.py             replays the log into the overlays
 inheritance.py        the parents that a child reads until it has files
 range_view.py         what a scan reads
-empty_ranges.py       keys that are known to have no value
 dedup.py              which requests were applied to a segment
   known_requests.py   the requests of one client
   sequence_spans.py   consecutive sequences with the same ending

@@ -9,6 +9,7 @@ from shardstore.errors import Corruption, StorageFailure
 from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.tables.empty_layer import EMPTY_LAYER
+from shardstore.tables.empty_ranges import EmptyRanges
 from shardstore.tables.manifest import Manifest
 from shardstore.tables.segment import Segment
 from shardstore.tables.table_format import TableRecord
@@ -18,7 +19,6 @@ from shardstore.workers.jobs.specs import DrainedTable
 from shardstore.workers.overlay.overlay import Overlay, fill
 from shardstore.workers.overlay.pin import DrainedRuns
 from shardstore.workers.ranges.dedup import DedupWindow
-from shardstore.workers.ranges.empty_ranges import EmptyRanges
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.range_view import PinnedRange, PinnedView, RangeView
 from shardstore.workers.ranges.role import ADOPTED, ORDINARY, WAITING, Role, RoleStep, role_after

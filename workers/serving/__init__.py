@@ -10,8 +10,6 @@ write_path.py      PUT, DELETE and OUTCOME
   buffer_lease.py    how much may be buffered
   drain_rate.py      when there will be room
 scan_path.py       SCAN and END_SCAN
-  scan_page.py       one page
-  deleted_keys.py    skips deleted keys
   open_scans.py      what scans hold between two pages
   pages_ahead.py     pages that are read ahead
 """

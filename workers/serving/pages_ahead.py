@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from shardstore.errors import Corruption, StorageFailure
 from shardstore.limits import SCAN_PAGE_BYTES
+from shardstore.tables.scan_page import EncodedPage
 from shardstore.wire.messages import ScanRequest
-from shardstore.workers.serving.scan_page import EncodedPage
 
 PAGES_MAX = 8
 SHARE_OF_VIEWS = 4

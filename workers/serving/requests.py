@@ -13,7 +13,6 @@ from shardstore.limits import (
     KEY_BYTES_MIN,
     REQUEST_BYTES_MAX,
     REQUEST_ENTRIES_MAX,
-    SCAN_PAGE_ENTRIES,
     VALUE_BYTES_MAX,
 )
 from shardstore.options import ScanMode
@@ -121,11 +120,6 @@ def wanted_of(request: ScanRequest, key_range: KeyRange) -> KeyRange | None:
         return KeyRange(request.start, request.end).intersection(key_range)
     except ValueError as error:
         raise InvalidRequest(str(error)) from None
-
-
-def page_entries(request: ScanRequest) -> int:
-    """The maximum number of entries of the page."""
-    return min(request.limit or SCAN_PAGE_ENTRIES, SCAN_PAGE_ENTRIES)
 
 
 def _column(frame: bytes, fixed: bool, entries: int, shortest: int, longest: int) -> list[Any]:

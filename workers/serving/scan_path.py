@@ -28,6 +28,7 @@ from shardstore.identifiers import RequestId
 from shardstore.limits import MILLISECOND_NS, SCAN_IDLE_NS
 from shardstore.options import ScanMode
 from shardstore.seams.effects import Effect, Send
+from shardstore.tables.scan_page import NOTHING, EncodedPage, scan_page
 from shardstore.wire.messages import ScanRequest
 from shardstore.wire.wire_format import Flag, Op
 from shardstore.workers.load.meter import LoadMeter
@@ -35,8 +36,7 @@ from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.range_view import PinnedView, RangeView
 from shardstore.workers.serving.open_scans import OpenScan, OpenScans
 from shardstore.workers.serving.reply import Asker
-from shardstore.workers.serving.requests import page_entries, scan_request_of, wanted_of
-from shardstore.workers.serving.scan_page import NOTHING, EncodedPage, scan_page
+from shardstore.workers.serving.requests import scan_request_of, wanted_of
 from shardstore.workers.serving.write_path import WritePath
 
 SYNC_WAIT_NS = 2 * MILLISECOND_NS
@@ -177,7 +177,7 @@ def _read(view: RangeView, owned: OwnedRange, request: ScanRequest, is_now: bool
         wanted = owned.empty_ranges.left_of(wanted, request.reverse)
     if wanted is None:
         return NOTHING
-    page = scan_page(view, wanted, request.reverse, request.keys_only, page_entries(request))
+    page = scan_page(view.layers, wanted, request.reverse, request.keys_only, request.limit)
     if page.passed and is_now:
         owned.empty_ranges.note(page.passed)
     return page

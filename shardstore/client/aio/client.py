@@ -316,7 +316,7 @@ class AsyncClient(AsyncLifetime):
             The other errors of `get`: While iterating. The next `next` continues after the last entry.
         """
         scan = scan_from_arguments(start, end, prefix, reverse, limit, keys_only, mode, resume, timeout)
-        return AsyncScanIterator(self._pump, scan)
+        return AsyncScanIterator(self._pump, self._reads, scan)
 
     async def flush(
         self, start: bytes | None = None, end: bytes | None = None, wait: bool = True, *, timeout: float | None = None

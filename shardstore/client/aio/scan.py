@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from sys import is_finalizing
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
 from shardstore.client.aio.pump import LoopPump
-from shardstore.client.calls.calls import Call, EndScan, ScanPage
+from shardstore.client.calls.calls import Call, EndScan, Page, ScanPage
 from shardstore.client.calls.scan import CANNOT_BE_COPIED, CARRIED_OVER, IN_USE, Scan
+from shardstore.client.direct.ask import ASK, Ask
+from shardstore.client.direct.direct_reads import DirectReads
 from shardstore.errors import Closed, InvalidRequest, ScanInvalidated
 
 Entry_co = TypeVar("Entry_co", covariant=True)
@@ -29,9 +32,9 @@ class AsyncScanIterator(AsyncIterator[Entry_co]):
         The other errors of `AsyncClient.get`: From `anext`.
     """
 
-    def __init__(self, pump: LoopPump, scan: Scan) -> None:
+    def __init__(self, pump: LoopPump, reads: DirectReads, scan: Scan) -> None:
         self._scan = scan
-        self._reader = _AsyncPageReader(pump, scan)
+        self._reader = _AsyncPageReader(pump, reads, scan)
         self._closed = False
         self._page: Iterator[Entry_co] = iter(())
 
@@ -101,8 +104,9 @@ class _AsyncPageReader:
     If a page does not come, the next attempt asks for it again. A scan that was invalidated stays so until a seek.
     """
 
-    def __init__(self, pump: LoopPump, scan: Scan) -> None:
+    def __init__(self, pump: LoopPump, reads: DirectReads, scan: Scan) -> None:
         self._pump = pump
+        self._reads = reads
         self._scan = scan
         self._ahead: Call | None = None
         self._invalidated = ""
@@ -160,6 +164,8 @@ class _AsyncPageReader:
 
     async def _value_of(self, call: Call) -> Any:
         """The value of a call. If this is cancelled, the call goes on, and the next attempt waits for it again."""
+        if call.settled:
+            await asyncio.sleep(0)  # other tasks have their turn between two pages, however soon these come
         try:
             return await self._pump.watch(call)
         except ScanInvalidated as error:
@@ -182,5 +188,14 @@ class _AsyncPageReader:
         call: ScanPage | EndScan | None = self._scan.next_call()
         if call is None:
             return None
+        page = self._read(call) if isinstance(call, ScanPage) else ASK
+        if not isinstance(page, Ask):
+            return self._pump.ended_with(call, page)
         call.held = held
         return self._pump.submit(call)
+
+    def _read(self, call: ScanPage) -> Page | Ask:
+        """Read a page from the view of the scan or, at its first page in a range, from the files of the range."""
+        if call.view is not None:
+            return call.view.page(call)
+        return self._reads.page(call) if self._pump.may_read else ASK

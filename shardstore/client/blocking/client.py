@@ -321,7 +321,7 @@ class Client(Lifetime):
             The other errors of `get`: While iterating. The next `next` continues after the last entry.
         """
         scan = scan_from_arguments(start, end, prefix, reverse, limit, keys_only, mode, resume, timeout)
-        return ScanIterator(self._pump, scan)
+        return ScanIterator(self._pump, self._reads, scan)
 
     def flush(
         self, start: bytes | None = None, end: bytes | None = None, wait: bool = True, *, timeout: float | None = None

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from shardstore.client.calls.calls import Many
+from shardstore.client.calls.calls import Many, Page, ScanPage
 from shardstore.client.direct.ask import ASK, Ask
 from shardstore.client.direct.direct_reads import DirectReads
 from shardstore.client.fork_hook import watch
@@ -41,6 +41,18 @@ class LockedReads:
     def statistics(self) -> OwnReadsStats:
         """Return how many keys were read which way."""
         return self._reads.statistics()
+
+    def page(self, call: ScanPage) -> Page | Ask:
+        """Return a page of a scan that holds nothing in its range yet, or ASK."""
+        if not self._lock.acquire(blocking=False):
+            return ASK
+        try:
+            return self._reads.page(call)
+        except BaseException:
+            self._reads.begin_anew()
+            raise
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Let go of all files, unless a thread reads."""

@@ -116,7 +116,9 @@ class Pump:
         return self._take(call)
 
     def ended_with(self, call: Call, value: Any) -> Ticket:
-        """Return the ticket of a call that was done without the session."""
+        """Return the ticket of a call that was done without the session. Raises Closed."""
+        if self._ended:
+            raise Closed(self._ended)
         ticket = Ticket(call, self)
         ticket.settle(value, None)
         return ticket

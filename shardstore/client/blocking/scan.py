@@ -11,9 +11,11 @@ from threading import get_ident
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
+from shardstore.client.blocking.locked_reads import LockedReads
 from shardstore.client.blocking.pump import Pump, Ticket
-from shardstore.client.calls.calls import EndScan, ScanPage
+from shardstore.client.calls.calls import EndScan, Page, ScanPage
 from shardstore.client.calls.scan import CANNOT_BE_COPIED, CARRIED_OVER, IN_USE, Scan
+from shardstore.client.direct.ask import ASK, Ask
 from shardstore.errors import Closed, InvalidRequest, ScanInvalidated
 
 Entry_co = TypeVar("Entry_co", covariant=True)
@@ -35,9 +37,9 @@ class ScanIterator(Iterator[Entry_co]):
         The other errors of `Client.get`: From `next`.
     """
 
-    def __init__(self, pump: Pump, scan: Scan) -> None:
+    def __init__(self, pump: Pump, reads: LockedReads, scan: Scan) -> None:
         self._scan = scan
-        self._reader = _PageReader(pump, scan)
+        self._reader = _PageReader(pump, reads, scan)
         self._closed = False
         self._entries: Iterator[Entry_co] = self._reader.entries()
 
@@ -109,8 +111,9 @@ class _PageReader:
     If a page does not come, the next attempt asks for it again. A scan that was invalidated stays so until a seek.
     """
 
-    def __init__(self, pump: Pump, scan: Scan) -> None:
+    def __init__(self, pump: Pump, reads: LockedReads, scan: Scan) -> None:
         self._pump = pump
+        self._reads = reads
         self._scan = scan
         self._ahead: Ticket | None = None
         self._invalidated = ""
@@ -197,7 +200,16 @@ class _PageReader:
         call: ScanPage | EndScan | None = self._scan.next_call()
         if call is None:
             return None
+        page = self._read(call) if isinstance(call, ScanPage) else ASK
+        if not isinstance(page, Ask):
+            return self._pump.ended_with(call, page)
         call.held = held
         ticket = self._pump.submit(call)
         self._pump.send()
         return ticket
+
+    def _read(self, call: ScanPage) -> Page | Ask:
+        """Read a page from the view of the scan or, at its first page in a range, from the files of the range."""
+        if call.view is not None:
+            return call.view.page(call)
+        return self._reads.page(call) if self._pump.may_read else ASK

@@ -5,6 +5,7 @@ arguments.py        checks arguments, and makes them bytes
 operations.py       calls for reads and writes
 administration.py   calls for an operator
 scan.py             the position of a scan, and its calls
+pages.py            makes the page of a scan from its columns
 some_read.py        the values of a batch that was read in part
 batch_pieces.py     cuts a batch by range into the frames of requests
 resume_token.py     the position of a scan, as bytes

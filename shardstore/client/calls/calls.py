@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from shardstore.client.calls.arguments import Items
 from shardstore.client.calls.batch_pieces import Positions
@@ -134,23 +134,32 @@ class Page(NamedTuple):
     """The entries of a page in key order, without values if only keys are wanted. `rest`: the keys that are left.
 
     `more`: the segment of the page may have more entries. Then the call for the next page has the same `cursor` and
-    `owner`: that worker is asked even if others own the keys by then. Without a cursor there is no owner.
+    `owner`: that worker is asked even if others own the keys by then. Without a cursor there is no owner. Or it has the
+    same `view`, from which the client reads the next page itself.
     """
 
     keys: list[bytes]
     values: list[bytes]
     rest: tuple[bytes, bytes] | None
     more: bool
-    cursor: bytes
+    cursor: bytes = b""
     owner: Owner | None = None
+    view: View | None = None
+
+
+class View(Protocol):
+    """The tables of a range as they were when its first page was read from them."""
+
+    def page(self, call: ScanPage) -> Page:
+        """Return the first page of the keys that the call wants, of those in the range. Raises Corruption."""
 
 
 @dataclass(slots=True, eq=False)
 class ScanPage(Call):
     """Settles with the first Page of the keys in [start, end); with the last one if `reverse`. Empty bounds are open.
 
-    `limit`: the number of entries that the scan still wants; 0 for all. `cursor` and `owner`: those of the previous
-    page in the same segment.
+    `limit`: the number of entries that the scan still wants; 0 for all. `cursor`, `owner` and `view`: those of the
+    previous page in the same segment.
     """
 
     start: bytes
@@ -161,6 +170,7 @@ class ScanPage(Call):
     mode: ScanMode = ScanMode.LIVE
     cursor: bytes = b""
     owner: Owner | None = None
+    view: View | None = None
 
 
 @dataclass(slots=True, eq=False)

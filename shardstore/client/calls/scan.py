@@ -1,6 +1,6 @@
 """The position of a scan: the next call, the entries to yield, and the token to continue from.
 
-    next_call --> ScanPage --> take: the page is at hand   repeated, range after range
+    next_call --> ScanPage --> take: the page is at hand   repeated, range after range; with a view: read by the client
               --> EndScan  --> confirm                     only in `fail_fast`, after the last page of each range
     prepare   --> ScanPage                                 once in each range: a look into the next range
     leave     --> EndScan                                  frees what a worker may hold for the scan
@@ -24,7 +24,7 @@ from shardstore.client.calls.arguments import (
     checked_key,
     checked_timeout_ns,
 )
-from shardstore.client.calls.calls import EndScan, Owner, Page, ScanPage
+from shardstore.client.calls.calls import EndScan, Owner, Page, ScanPage, View
 from shardstore.client.calls.resume_token import MODES, UNLIMITED, ResumePoint, from_token, to_token
 from shardstore.errors import InvalidRequest, ScanInvalidated
 from shardstore.key_range import KeyRange, range_of_prefix
@@ -54,6 +54,7 @@ class _Stand(NamedTuple):
     keys            the keys of the page at hand, in the order of the scan; `unread` iterates over them
     entries         what the caller gets for `unread`
     cursor, owner   those of the page at hand, if the next page is from the same range
+    view            likewise
     to_confirm      the cursor with which to ask once more whether the range was written
     """
 
@@ -67,6 +68,7 @@ class _Stand(NamedTuple):
     cursor: bytes = b""
     owner: Owner | None = None
     to_confirm: bytes = b""
+    view: View | None = None
 
     @property
     def latest_key(self) -> bytes | None:
@@ -90,10 +92,7 @@ class _Stand(NamedTuple):
 
 
 class Scan:
-    """One scan. `reads_ahead`: whether the next page is asked for while this one is read.
-
-    A `fail_fast` scan does not read ahead, so that it ends with the page during which the range was written.
-    """
+    """One scan."""
 
     def __init__(self, point: ResumePoint, timeout: float | None) -> None:
         self._timeout_ns = checked_timeout_ns(timeout)
@@ -105,12 +104,20 @@ class Scan:
         self._prepared: KeyRange | None = None
         before = (point.start, point.end)
         self._stand = _Stand(_unless_empty(*before), point.left, before)
-        self.reads_ahead = self._mode is not ScanMode.FAIL_FAST
 
     def __str__(self) -> str:
         key = self.last_key
         stands = "before its first entry" if key is None else f"behind {key[:40]!r}"
         return f"of mode {self._mode.value}{', in reverse' * self._reverse}, {stands}"
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether the next page is asked for while this one is read.
+
+        A `fail_fast` scan does not read ahead, so that it ends with the page during which the range was written. A
+        client that reads the next page itself has nothing to wait for.
+        """
+        return self._mode is not ScanMode.FAIL_FAST and self._stand.view is None
 
     def next_call(self) -> ScanPage | EndScan | None:
         """The next call; None if the scan is done."""
@@ -121,11 +128,11 @@ class Scan:
         if stand.rest is None or not stand.left:
             return None
         limit = 0 if stand.left == UNLIMITED else stand.left
-        owner = stand.owner if stand.cursor else None
-        self._latest = ScanPage(
-            self._timeout_ns, *stand.rest, self._reverse, self._keys_only, limit, self._mode, stand.cursor, owner
-        )
-        return self._latest
+        call = ScanPage(self._timeout_ns, *stand.rest, self._reverse, self._keys_only, limit, self._mode, stand.cursor)
+        call.owner = stand.owner if stand.cursor else None
+        call.view = stand.view
+        self._latest = call
+        return call
 
     def take(self, page: Page) -> Iterator[Any]:
         """Go on to this page, after all entries of the previous one were read. Returns what the scan yields for it."""
@@ -146,6 +153,7 @@ class Scan:
             cursor=b"" if at_end else page.cursor,
             owner=page.owner,
             to_confirm=page.cursor if at_end else b"",
+            view=None if at_end else page.view,
         )
         return self._stand.entries
 
@@ -197,7 +205,7 @@ class Scan:
         cursor, owner = stand.cursor, stand.owner
         if not cursor and ahead is not None and ahead.more:
             cursor, owner = ahead.cursor, ahead.owner
-        self._stand = stand._replace(cursor=b"", to_confirm=b"")
+        self._stand = stand._replace(cursor=b"", to_confirm=b"", view=None)
         if not cursor or self._latest is None or self._mode is ScanMode.FAIL_FAST:
             return None
         return EndScan(END_TIMEOUT_NS, self._latest, cursor, owner)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from shardstore.client.calls.arguments import checked_keys
 from shardstore.client.calls.batch_pieces import Boundaries
-from shardstore.client.calls.calls import Many
+from shardstore.client.calls.calls import Many, Page, ScanPage
 from shardstore.client.direct.ask import ASK, Ask
 from shardstore.limits import KEY_BYTES_MAX
+from shardstore.options import ScanMode
 from shardstore.stats_schema import OwnReadsStats
 from shardstore.wire.route_map import RouteMap
 
@@ -20,13 +21,16 @@ DIRECT_READS_MEMORY = "64MiB"
 """Default memory of a client for the indexes of the files that it reads."""
 FIRST_READS = 16
 """So many single reads go to workers first: a program that reads a few keys need not load numpy."""
+_MODES = (ScanMode.SNAPSHOT, ScanMode.LIVE)
+"""Modes that keep no writer out, and need not know of writes."""
 
 
 class DirectReads:
     """The direct reads of one client. For one thread at a time, but for `follow`.
 
     `open_reader` makes the reader of the store with this identity; it returns None if this client cannot have one.
-    `direct` counts keys that were read from files, `asked` those for which a worker had to be asked.
+    `direct` counts keys that were read from files, `asked` those for which a worker had to be asked; a page that a
+    worker is asked for counts as one.
     """
 
     def __init__(self, open_reader: Callable[[str], Reader | None]) -> None:
@@ -90,6 +94,22 @@ class DirectReads:
     def statistics(self) -> OwnReadsStats:
         """Return how many keys were read which way."""
         return {"from_files": self.direct, "from_workers": self.asked}
+
+    def page(self, call: ScanPage) -> Page | Ask:
+        """Return a page of a scan that holds nothing in its range yet, or ASK."""
+        followed = self._followed
+        if followed is None or call.cursor or call.mode not in _MODES:
+            return ASK
+        reader = self._reader
+        if reader is None or reader.store != followed[0]:
+            is_worth_it = self.asked >= FIRST_READS or not 0 < call.limit <= FIRST_READS
+            reader = self._made(followed) if is_worth_it else None
+        page = reader.page(call, followed[1]) if reader is not None else ASK
+        if isinstance(page, Ask):
+            self.asked += 1
+        else:
+            self.direct += len(page.keys)
+        return page
 
     def begin_anew(self) -> None:
         """Drop the reader, which may be in the middle of a step: a read was interrupted, or cut off by a fork."""

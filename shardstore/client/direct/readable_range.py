@@ -10,10 +10,13 @@ import numpy as np
 
 from shardstore.client.direct.ask import ASK, IN_MEMORY, Ask
 from shardstore.client.direct.open_files import OpenFiles
+from shardstore.client.direct.table_view import TableView
 from shardstore.identifiers import Stored
+from shardstore.key_range import KeyRange
 from shardstore.seams.boards import OpenBoard
 from shardstore.tables.bloom import Mask
 from shardstore.tables.digests import Digests
+from shardstore.tables.empty_ranges import EmptyRanges
 from shardstore.wire.board_format import (
     ANY_KEY,
     FILTER_BYTES,
@@ -43,6 +46,7 @@ class ReadableRange:
         self._place = slice(at, at + SLOT_WORDS)
         self._segment, self._epoch = int(route.segment), int(route.epoch)
         self._files = files
+        self._empty: tuple[int, EmptyRanges] | None = None
 
     @property
     def is_outdated(self) -> bool:
@@ -85,6 +89,27 @@ class ReadableRange:
             if self._words[self._sequence_at] == sequence:
                 return found, read
         return ASK
+
+    def view(self, owned: KeyRange) -> TableView | None:
+        """Return the tables of the range, which has these keys, if none of its entries are in memory; else None.
+
+        Raises Corruption, StorageFailure, FileNotFoundError.
+        """
+        for _ in range(TRIES):
+            slot = self._slot()
+            if slot is None or slot[2:] != (NO_KEYS, NO_KEYS):
+                return None
+            segment = self._files.segment(self._segment, slot[1])
+            layers = segment.layers()
+            if self._words[self._sequence_at] == slot[0]:
+                return TableView(owned, layers, segment.tables, self._empty_of(segment.manifest.version))
+        return None
+
+    def _empty_of(self, version: int) -> EmptyRanges:
+        """Return the keys that are known to have no value in the tables of this version."""
+        if self._empty is None or self._empty[0] != version:
+            self._empty = version, EmptyRanges()
+        return self._empty[1]
 
     def _slot(self) -> _Slot | None:
         """Load the slot, word by word; None if the range cannot be read now."""

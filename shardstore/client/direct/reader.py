@@ -1,22 +1,26 @@
-"""Reads one or many keys of a store from the files of their ranges, as far as that is possible."""
+"""Reads keys and pages of scans from the files of their ranges, as far as that is possible."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Sequence
+from weakref import WeakSet
 
 import numpy as np
 
 from shardstore.client.calls.arguments import Items
 from shardstore.client.calls.batch_pieces import Boundaries, Positions, group_by_range
+from shardstore.client.calls.calls import Page, ScanPage
 from shardstore.client.calls.some_read import SomeRead
 from shardstore.client.direct.ask import ASK, IN_MEMORY, Ask
 from shardstore.client.direct.open_files import OpenFiles
 from shardstore.client.direct.readable_range import ReadableRange
 from shardstore.client.direct.slots import Slots
+from shardstore.client.direct.table_view import TableView
 from shardstore.errors import Corruption, StorageFailure
 from shardstore.identifiers import TOMBSTONE
+from shardstore.options import ScanMode
 from shardstore.seams.boards import Boards
 from shardstore.seams.filesystem import Filesystem
 from shardstore.tables.chunk import without_tombstones
@@ -30,13 +34,18 @@ _FLAWS = (Corruption, StorageFailure, FileNotFoundError)
 
 
 class Reader:
-    """Reads the store with this identity. For one thread at a time. `tables_max` bounds the open tables."""
+    """Reads the store with this identity. For one thread at a time.
+
+    `tables_max` bounds the open tables, and once more those of scans.
+    """
 
     def __init__(self, filesystem: Filesystem, boards: Boards, store: str, memory_bytes: int, tables_max: int) -> None:
         self.store = store
         self._slots = Slots(boards, store)
         self._files = OpenFiles(filesystem, store, memory_bytes, tables_max)
         self._ranges: dict[int, ReadableRange] = {}
+        self._tables_max = tables_max
+        self._views: WeakSet[TableView] = WeakSet()
         self._reads = 0
 
     def get(self, key: bytes, routes: RouteMap) -> bytes | Ask | None:
@@ -71,6 +80,34 @@ class Reader:
                     del self._ranges[route.segment]
         return found._replace(flags=flags)
 
+    def page(self, call: ScanPage, routes: RouteMap) -> Page | Ask:
+        """Return the first page of a scan in a range, or ASK. In a snapshot it has the view for the next pages."""
+        route = _route_of(call, routes)
+        readable = self._readable(route)
+        if readable is None:
+            return ASK
+        try:
+            view = readable.view(routes.range_of(route.segment))
+            if view is None:
+                return ASK
+            page = view.page(call)
+        except _FLAWS:
+            self._files.close(route.segment)
+            return ASK
+        if call.mode is ScanMode.LIVE or not page.more or 0 < call.limit == len(page.keys):
+            return page._replace(view=None)
+        kept = self._kept(view)
+        return ASK if kept is None else page._replace(view=kept)
+
+    def _kept(self, view: TableView) -> TableView | None:
+        """Return a view that a scan can keep; None if scans keep enough tables open already."""
+        tables = sum([each.tables for each in self._views])
+        if tables and tables + view.tables > self._tables_max:
+            return None
+        kept = view.apart()
+        self._views.add(kept)
+        return kept
+
     def _readable(self, route: Route) -> ReadableRange | None:
         """Return the range of a route; None if its worker tells nothing about it."""
         self._reads += 1
@@ -100,6 +137,13 @@ class Reader:
         for segment in [*self._files]:
             if segment not in self._ranges:
                 self._files.close(segment)
+
+
+def _route_of(call: ScanPage, routes: RouteMap) -> Route:
+    """Return the route of the keys at which the page begins."""
+    if not call.reverse:
+        return routes.route_of(call.start)
+    return routes.routes[bisect_left(routes.starts, call.end) - 1 if call.end else -1]
 
 
 def _read_some(

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from shardstore.client.calls.calls import Owner, Page, ScanPage
+from shardstore.client.calls.pages import page_of
 from shardstore.client.session.lanes import Lane, Request
 from shardstore.client.session.refusals import RefusedReply
 from shardstore.errors import Place
-from shardstore.key_range import KeyRange
-from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, MILLISECOND_NS, VALUE_BYTES_MAX
+from shardstore.limits import MILLISECOND_NS, VALUE_BYTES_MAX
 from shardstore.outcome import Ending
 from shardstore.wire import columns, counters
 from shardstore.wire.admin_messages import AdminReply
@@ -56,31 +56,12 @@ def _ending_of(frame: bytes) -> Ending:
 def _page_of(request: Request, header: Header, frames: Sequence[bytes]) -> Page:
     call = request.calls[0]
     assert type(call) is ScanPage
-    keys, values = _entries_of(header, frames, call.keys_only)
+    keys = columns.Column(frames[1], bool(header.flags & Flag.KEYS_FIXED))
+    values = columns.Column(frames[2], bool(header.flags & Flag.VALUES_FIXED))
     resume, cursor = frames[3:]
     owned = request.lane.key_range
     owner = Owner(owned, request.route) if cursor and request.route else None
-    return Page(keys, values, rest_of_scan(call, owned, resume), bool(resume), cursor, owner)
-
-
-def _entries_of(header: Header, frames: Sequence[bytes], keys_only: bool) -> tuple[list[bytes], list[bytes]]:
-    """The keys of a page and, unless only keys are wanted, its values."""
-    if not header.entries:
-        return [], []
-    keys_fixed, values_fixed = bool(header.flags & Flag.KEYS_FIXED), bool(header.flags & Flag.VALUES_FIXED)
-    keys = columns.decode(frames[1], keys_fixed, header.entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
-    if keys_only:
-        return keys, []
-    return keys, columns.decode(frames[2], values_fixed, header.entries, 0, VALUE_BYTES_MAX)
-
-
-def rest_of_scan(call: ScanPage, owned: KeyRange, resume: bytes) -> tuple[bytes, bytes] | None:
-    """What is left of a scan after a page of the segment that owns the keys `owned`; None if nothing is left."""
-    if call.reverse:
-        end = resume or owned.start
-        return (call.start, end) if end > call.start else None
-    start = resume or owned.end
-    return (start, call.end) if start and (not call.end or start < call.end) else None
+    return page_of(call, owned, keys, values, header.entries, resume)._replace(cursor=cursor, owner=owner)
 
 
 def refused_of(request: Request, header: Header, frames: Sequence[bytes]) -> RefusedReply:

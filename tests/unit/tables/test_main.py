@@ -28,7 +28,7 @@ def main_of(*parts: dict[bytes, Stored]) -> Main:
     identities = [Identity(STORE, 7, number) for number in range(1, len(parts) + 1)]
     return Main(
         [
-            Table(filesystem, identity, write(filesystem, part, identity))
+            Table.open(filesystem, identity, write(filesystem, part, identity))
             for identity, part in zip(identities, parts, strict=True)
         ]
     )

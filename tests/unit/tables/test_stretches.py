@@ -30,7 +30,7 @@ def in_memory(numbers: range) -> ActiveLayer:
 def in_a_table(numbers: range, size: int = 1) -> Table:
     filesystem, identity = empty_filesystem(), Identity(STORE, 7, 1)
     record = write(filesystem, {key(number): b"v" * size for number in numbers}, identity)
-    return Table(filesystem, identity, record)
+    return Table.open(filesystem, identity, record)
 
 
 @pytest.mark.parametrize("reverse", [False, True])

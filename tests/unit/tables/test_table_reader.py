@@ -155,7 +155,7 @@ def test_columns_for_a_merge_hold_the_range(layout: str) -> None:
 def test_reading_goes_on_after_the_file_was_removed() -> None:
     filesystem = empty_filesystem()
     entries = sample("fixed-fixed", COUNT)
-    table = Table(filesystem, IDENTITY, write(filesystem, entries))
+    table = Table.open(filesystem, IDENTITY, write(filesystem, entries))
     filesystem.remove(IDENTITY.path)
     assert table.get_many(list(entries)) == list(entries.values())
 
@@ -165,7 +165,7 @@ def test_a_missing_file_is_damage_that_names_the_file() -> None:
     record = write(filesystem, sample("fixed-fixed", 3))
     filesystem.remove(IDENTITY.path)
     with pytest.raises(Corruption, match="no such file") as error:
-        Table(filesystem, IDENTITY, record)
+        Table.open(filesystem, IDENTITY, record)
     assert error.value.file == IDENTITY.path
 
 
@@ -179,7 +179,7 @@ def test_a_table_of_another_place_is_refused(other: Identity, what: str) -> None
     record = write(filesystem, sample("fixed-fixed", 3), other)
     filesystem.place(IDENTITY.path, filesystem.content(other.path))
     with pytest.raises(Corruption, match=what) as error:
-        Table(filesystem, IDENTITY, record)
+        Table.open(filesystem, IDENTITY, record)
     assert (error.value.file, error.value.offset) == (IDENTITY.path, 0)
 
 
@@ -189,7 +189,7 @@ def test_another_table_of_the_same_name_and_size_is_refused() -> None:
     filesystem.remove(IDENTITY.path)
     write(filesystem, {b"a": b"2"})
     with pytest.raises(Corruption, match="not the one the manifest names"):
-        Table(filesystem, IDENTITY, record)
+        Table.open(filesystem, IDENTITY, record)
 
 
 def decoded(page: LayerPage) -> tuple[list[bytes], list[bytes]]:

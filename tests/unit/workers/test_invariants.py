@@ -10,6 +10,8 @@ import pytest
 
 from shardstore.limits import RUNS_SET_ASIDE_MAX, SCAN_PAGE_BYTES
 from shardstore.options import ScanMode
+from shardstore.tables import scan_page
+from shardstore.tables.scan_page import EncodedPage
 from shardstore.wire.columns import Column
 from shardstore.workers.overlay.active_layer import ActiveLayer
 from shardstore.workers.overlay.immutable_run import ImmutableRun
@@ -17,10 +19,8 @@ from shardstore.workers.overlay.overlay import Overlay
 from shardstore.workers.ranges.inheritance import Inheritance
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.role import FENCED
-from shardstore.workers.serving import requests
 from shardstore.workers.serving.open_scans import OpenScan, OpenScans
 from shardstore.workers.serving.pages_ahead import PagesAhead
-from shardstore.workers.serving.scan_page import EncodedPage
 from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.wal.record_format import FILE_HEADER_BYTES
 from shardstore.workers.wal.writer import WalFile, WalWriter
@@ -34,7 +34,7 @@ HUGE_PAGE = EncodedPage(Column(b"k", True), Column(bytes(SCAN_PAGE_BYTES), True)
 @pytest.fixture
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WorkerDriver:
     """A worker with two logged writes that wait for their sync, and a snapshot of which a page was read ahead."""
-    monkeypatch.setattr(requests, "SCAN_PAGE_ENTRIES", 2)
+    monkeypatch.setattr(scan_page, "SCAN_PAGE_ENTRIES", 2)
     worker = ten_keys(tmp_path)
     scan = AtWorker(worker, ScanMode.SNAPSHOT)
     scan.page()

@@ -8,8 +8,8 @@ import pytest
 
 from shardstore.identifiers import RequestId
 from shardstore.key_range import EVERYTHING, KeyRange
+from shardstore.tables.empty_ranges import EMPTY_RANGES_MAX, EmptyRanges
 from shardstore.workers.ranges.dedup import DedupWindow, WindowLimits
-from shardstore.workers.ranges.empty_ranges import EMPTY_RANGES_MAX, EmptyRanges
 from shardstore.workers.ranges.known_requests import KnownRequests
 
 

@@ -139,7 +139,7 @@ def test_a_prefix_longer_than_a_key_is_refused(layout: str, too_long: int, monke
     second_record_at = index_at + 8 + 40
     for read in (Table.entries, Table.blocks, lambda table: table.get_many(list(entries))):
         with pytest.raises(Corruption, match=f"a prefix of {too_long} bytes in block 1") as error:
-            read(Table(filesystem, IDENTITY, record))
+            read(Table.open(filesystem, IDENTITY, record))
         assert (error.value.file, error.value.offset) == (IDENTITY.path, second_record_at)
     [damage] = inspect_table(filesystem, IDENTITY.path, MAGIC, 5).damage
     assert (damage.offset, damage.file) == (second_record_at, IDENTITY.path)
@@ -162,7 +162,7 @@ def test_tables_of_the_version_before_are_refused() -> None:
     content[8] = 2
     filesystem.place(IDENTITY.path, bytes(content))
     with pytest.raises(Corruption, match="format version is 2 instead of 3"):
-        Table(filesystem, IDENTITY, record)
+        Table.open(filesystem, IDENTITY, record)
 
 
 def test_a_prefix_may_be_longer_than_the_keys_of_other_blocks() -> None:

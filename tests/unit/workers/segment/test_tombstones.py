@@ -16,7 +16,7 @@ def tables_of(*contents: dict[bytes, Stored]) -> list[Table]:
     filesystem = empty_filesystem()
     identities = [Identity(STORE, 7, number) for number in range(1, len(contents) + 1)]
     records = [write(filesystem, content, identity) for content, identity in zip(contents, identities, strict=True)]
-    return [Table(filesystem, identity, record) for identity, record in zip(identities, records, strict=True)]
+    return [Table.open(filesystem, identity, record) for identity, record in zip(identities, records, strict=True)]
 
 
 def left_of(entries: dict[bytes, Stored], older: list[Table]) -> dict[bytes, Stored]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from shardstore.workers.serving import requests
+from shardstore.tables import scan_page
 
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "SCAN_PAGE_ENTRIES", 2)
+    monkeypatch.setattr(scan_page, "SCAN_PAGE_ENTRIES", 2)

@@ -150,7 +150,7 @@ def test_fail_fast_sees_a_condition_that_held_and_none_that_failed(worker: Worke
 
 
 def test_a_scan_that_isolates_keeps_conditions_waiting(worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shardstore.workers.serving.requests.SCAN_PAGE_ENTRIES", 1)
+    monkeypatch.setattr("shardstore.tables.scan_page.SCAN_PAGE_ENTRIES", 1)
     worker.put({b"a": b"1", b"b": b"2"})
     worker.settle()
     _, _, cursor = worker.scan_page(ScanRequest(mode="full_isolation"))

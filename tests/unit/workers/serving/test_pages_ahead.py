@@ -10,11 +10,11 @@ from shardstore.errors import Corruption
 from shardstore.limits import MIB, SCAN_PAGE_BYTES
 from shardstore.options import ScanMode
 from shardstore.seams.effects import Received, Send, Tick
+from shardstore.tables.scan_page import EncodedPage
 from shardstore.wire.columns import Column
 from shardstore.wire.messages import ScanRequest
 from shardstore.wire.wire_format import Header, Op, decode_header
 from shardstore.workers.serving.pages_ahead import PAGES_MAX, PagesAhead
-from shardstore.workers.serving.scan_page import EncodedPage
 from tests.unit.worker_driver import CLIENT, WorkerDriver
 from tests.unit.workers.serving.scan_driver import AtWorker, open_scans_of, ten_keys, write
 

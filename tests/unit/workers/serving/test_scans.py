@@ -11,10 +11,10 @@ from shardstore.limits import (
     SECOND_NS,
 )
 from shardstore.options import Durability, ScanMode
+from shardstore.tables import deleted_keys, scan_page
 from shardstore.wire.messages import Refusal, ScanRequest, encode
 from shardstore.wire.messages import decode as decode_message
 from shardstore.wire.wire_format import Flag, Op, Status
-from shardstore.workers.serving import deleted_keys, scan_page
 from tests.unit.worker_driver import WorkerDriver
 from tests.unit.workers.serving.scan_driver import AtWorker, open_scans_of, ten_keys, write
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from shardstore.options import ScanMode
+from shardstore.tables import deleted_keys, scan_page
 from shardstore.wire.wire_format import Op
-from shardstore.workers.serving import deleted_keys, scan_page
 from tests.unit.worker_driver import WorkerDriver
 from tests.unit.workers.serving.scan_driver import AtWorker
 

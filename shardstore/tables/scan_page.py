@@ -17,14 +17,13 @@ import numpy as np
 
 from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import KeyRange
-from shardstore.limits import BLOCK_ENTRIES, SCAN_PAGE_BYTES
+from shardstore.limits import BLOCK_ENTRIES, SCAN_PAGE_BYTES, SCAN_PAGE_ENTRIES
 from shardstore.tables.column_items import as_array, as_list, stride_of_items
+from shardstore.tables.deleted_keys import pass_deleted
+from shardstore.tables.merge import joined, merge_entries
 from shardstore.tables.stretches import Ordered, before, behind, lone_stretch, stretch_of
 from shardstore.tables.table_format import Entries, Keys, Values
 from shardstore.wire.columns import Column, encode, encode_variable
-from shardstore.workers.ranges.range_view import RangeView
-from shardstore.workers.segment.merge import joined, merge_entries
-from shardstore.workers.serving.deleted_keys import pass_deleted
 
 STRETCH_ENTRIES_MIN = 16
 STRETCH_ENTRIES_MAX = 4_096
@@ -54,9 +53,12 @@ class EncodedPage:
 NOTHING = EncodedPage(Column(b"", False), Column(b"", False), 0, b"")
 
 
-def scan_page(view: RangeView, wanted: KeyRange, reverse: bool, keys_only: bool, entries_max: int) -> EncodedPage:
-    """The next page of the wanted part of a range."""
-    layers = [layer for layer in view.layers if layer.extent(wanted) is not None]
+def scan_page(
+    oldest_to_newest: Sequence[Ordered], wanted: KeyRange, reverse: bool, keys_only: bool, limit: int
+) -> EncodedPage:
+    """Return the next page of the wanted part of a range, with at most `limit` entries (0: as many as fit)."""
+    entries_max = min(limit or SCAN_PAGE_ENTRIES, SCAN_PAGE_ENTRIES)
+    layers = [layer for layer in oldest_to_newest if layer.extent(wanted) is not None]
     stored = _stored_page(layers, wanted, reverse, keys_only, entries_max)
     return stored or _merged_page(layers, wanted, reverse, keys_only, entries_max)
 
@@ -188,5 +190,5 @@ def _behind_key(key: bytes, wanted: KeyRange, reverse: bool) -> bytes:
 
 
 def key_after(key: bytes) -> bytes:
-    """The smallest byte string above the key."""
+    """Return the smallest byte string above the key."""
     return key + b"\0"

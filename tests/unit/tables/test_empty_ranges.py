@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from shardstore.key_range import EVERYTHING, KeyRange
-from shardstore.workers.ranges.empty_ranges import EMPTY_RANGES_MAX, EmptyRanges
-from tests.unit.workers.serving.test_deleted_keys import key
+from shardstore.tables.empty_ranges import EMPTY_RANGES_MAX, EmptyRanges
+from tests.unit.tables.test_deleted_keys import key
 
 RANGES = st.tuples(st.integers(0, 50), st.integers(1, 20)).map(lambda empty: KeyRange(key(empty[0]), key(sum(empty))))
 

@@ -24,7 +24,7 @@ class EmptyRanges:
         self._ranges: list[KeyRange] = []
 
     def left_of(self, wanted: KeyRange, reverse: bool) -> KeyRange | None:
-        """What is left of the wanted keys after an empty range at their near end; None if nothing is left."""
+        """Return what is left of the wanted keys after an empty range at their near end; None if nothing is left."""
         for empty in self._ranges:
             part = empty.intersection(wanted)
             if part and (part.end == wanted.end if reverse else part.start == wanted.start):

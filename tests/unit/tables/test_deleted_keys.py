@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import EVERYTHING, KeyRange
+from shardstore.tables import deleted_keys
+from shardstore.tables.deleted_keys import pass_deleted
+from shardstore.tables.scan_page import scan_page
 from shardstore.tables.stretches import Ordered
 from shardstore.tables.table_format import Identity
 from shardstore.tables.table_reader import Table
 from shardstore.workers.overlay.active_layer import ActiveLayer
-from shardstore.workers.ranges.range_view import RangeView
-from shardstore.workers.serving import deleted_keys
-from shardstore.workers.serving.deleted_keys import pass_deleted
-from shardstore.workers.serving.scan_page import scan_page
 from tests.unit.layer_reading import content_of
 from tests.unit.table_samples import STORE, empty_filesystem, write
 
@@ -47,7 +46,7 @@ def in_memory(entries: dict[bytes, Stored]) -> ActiveLayer:
 
 def in_a_table(entries: dict[bytes, Stored]) -> Table:
     filesystem, identity = empty_filesystem(), Identity(STORE, 7, 1)
-    return Table(filesystem, identity, write(filesystem, dict(sorted(entries.items())), identity))
+    return Table.open(filesystem, identity, write(filesystem, dict(sorted(entries.items())), identity))
 
 
 def layers_of(contents: Sequence[dict[int, Stored]]) -> list[Ordered]:
@@ -92,7 +91,7 @@ def test_one_step_is_bounded(reverse: bool) -> None:
 @given(st.lists(ENTRIES, max_size=4), st.integers(1, 5), st.booleans())
 def test_what_a_page_has_passed_has_no_value(contents: list[dict[int, Stored]], limit: int, reverse: bool) -> None:
     layers = layers_of(contents)
-    page = scan_page(RangeView(layers), EVERYTHING, reverse, False, limit)
+    page = scan_page(layers, EVERYTHING, reverse, False, limit)
     if page.passed is not None:
         assert set(content_of(*layers, key_range=page.passed).values()) <= {TOMBSTONE}
         assert (page.passed.end if reverse else page.passed.start) == b"", "it is at the near end"

@@ -9,12 +9,11 @@ from unittest.mock import patch
 import pytest
 
 from shardstore.key_range import EVERYTHING, KeyRange
+from shardstore.tables import scan_page
+from shardstore.tables.scan_page import EncodedPage
 from shardstore.wire.columns import decode
 from shardstore.workers.overlay import sorted_entries
 from shardstore.workers.overlay.active_layer import ActiveLayer
-from shardstore.workers.ranges.range_view import RangeView
-from shardstore.workers.serving import scan_page
-from shardstore.workers.serving.scan_page import EncodedPage
 
 PAGES_MAX = 2_000
 VALUES = (b"of this length", b"", b"and of another")
@@ -29,11 +28,10 @@ def entries_of(page: EncodedPage, reverse: bool) -> list[tuple[bytes, bytes]]:
 
 
 def scanned(layer: ActiveLayer, wanted: KeyRange, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
-    view = RangeView([layer])
-    while not view.sort(5):
+    while layer.sort(5) == 5:
         pass
     for _ in range(PAGES_MAX):
-        page = scan_page.scan_page(view, wanted, reverse, False, 1_000)
+        page = scan_page.scan_page([layer], wanted, reverse, False, 1_000)
         yield from entries_of(page, reverse)
         if not page.resume:
             return

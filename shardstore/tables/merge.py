@@ -21,7 +21,7 @@ _WORD_BYTES = 8
 
 
 def merge_entries(oldest_to_newest: Sequence[Entries]) -> Entries:
-    """The entries of all sources, which need not be sorted, in key order. There must be a source."""
+    """Return the entries of all sources, which need not be sorted, in key order. There must be a source."""
     key_columns, value_columns = zip(*oldest_to_newest, strict=True)
     if not _are_one_layout(key_columns):
         return _merge_in_a_dictionary(oldest_to_newest)
@@ -31,7 +31,7 @@ def merge_entries(oldest_to_newest: Sequence[Entries]) -> Entries:
 
 
 def joined(columns: Sequence[Entries]) -> Entries:
-    """The entries of all columns, one column after the other."""
+    """Return the entries of all columns, one column after the other."""
     key_columns, value_columns = zip(*columns, strict=True)
     return Entries(_joined_items(key_columns), _joined_items(value_columns))
 

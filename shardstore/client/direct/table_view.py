@@ -1,0 +1,48 @@
+"""The tables of a range as a scan reads them: page by page, without the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shardstore.client.calls.calls import Page, ScanPage
+from shardstore.client.calls.pages import page_of
+from shardstore.key_range import KeyRange
+from shardstore.limits import MIB
+from shardstore.tables.cache import SegmentCache
+from shardstore.tables.empty_ranges import EmptyRanges
+from shardstore.tables.scan_page import NOTHING, scan_page
+from shardstore.tables.segment import StoredLayer
+
+READERS_BYTES = 16 * MIB
+"""Memory for the indexes of the tables that a scan has to itself."""
+
+
+class TableView:
+    """A range whose tables hold all its entries. It stays as it is: nothing changes a table, not even its removal.
+
+    `tables` is their number. `empty`: the keys that are known to have no value in these tables.
+    """
+
+    def __init__(self, owned: KeyRange, layers: Sequence[StoredLayer], tables: int, empty: EmptyRanges) -> None:
+        self.tables = tables
+        self._owned = owned
+        self._layers = layers
+        self._empty = empty
+
+    def apart(self) -> TableView:
+        """Return a view of the same tables that shares no reader with others: it needs no lock, and outlives them."""
+        cache = SegmentCache(READERS_BYTES)
+        return TableView(self._owned, [layer.apart(cache) for layer in self._layers], self.tables, self._empty)
+
+    def page(self, call: ScanPage) -> Page:
+        """Return the first page of the keys that the call wants, of those in the range. Raises Corruption."""
+        wanted = KeyRange(call.start, call.end).intersection(self._owned)
+        if wanted is not None:
+            wanted = self._empty.left_of(wanted, call.reverse)
+        page = NOTHING
+        if wanted is not None:
+            page = scan_page(self._layers, wanted, call.reverse, call.keys_only, call.limit)
+        if page.passed is not None:
+            self._empty.note(page.passed)
+        shown = page_of(call, self._owned, page.keys, page.values, page.entries, page.resume)
+        return shown._replace(view=self) if shown.more else shown
