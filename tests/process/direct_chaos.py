@@ -5,7 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -17,6 +18,8 @@ from tests.process.deadlines import wait_until
 from tests.process.ordered_values import KEYS, WRITERS, Ledger, check_some
 
 READERS = 4
+KILLS_MIN = 4
+WRITES_BETWEEN = 50
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -27,7 +30,7 @@ def run(base: Path, seed: int, seconds: float) -> Counter[str]:
         clients = [pool.submit(ordered_values.write, base, writer) for writer in range(WRITERS)]
         clients += [pool.submit(ordered_values.read, base, reader) for reader in range(READERS)]
         try:
-            counts += _change_and_kill(cluster, Random(seed), seconds)
+            counts += _change_and_kill(cluster, Random(seed), seconds, ledger, clients)
         finally:
             ledger.stop()
         for client in clients:
@@ -37,12 +40,17 @@ def run(base: Path, seed: int, seconds: float) -> Counter[str]:
     return counts
 
 
-def _change_and_kill(cluster: LocalCluster, random: Random, seconds: float) -> Counter[str]:
+def _change_and_kill(
+    cluster: LocalCluster, random: Random, seconds: float, ledger: Ledger, clients: Sequence[Future[Counter[str]]]
+) -> Counter[str]:
+    """Change and kill until the time is over, or a client fails. The writers write between two kills."""
     counts, names = Counter[str](), {"router", *(f"worker-{worker}" for worker in range(WORKERS))}
+    ended = lambda: any(client.done() for client in clients)  # noqa: E731
     with cluster.connect() as db, cluster.connect() as admin:
         changer = Changer(admin, random)
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while (time.monotonic() < deadline or counts["kills"] < KILLS_MIN) and not ended():
+            _wait_for_writes(ledger, ended)
             for _ in range(random.randrange(4)):
                 changer.wait_for_change()
                 with suppress(Busy, Unavailable):  # the latest one goes on, or the owner was killed
@@ -52,3 +60,8 @@ def _change_and_kill(cluster: LocalCluster, random: Random, seconds: float) -> C
             wait_until(lambda: names <= cluster.processes().keys(), "all processes again", 60)
         changer.stop()
     return counts + changer.ends
+
+
+def _wait_for_writes(ledger: Ledger, ended: Callable[[], bool]) -> None:
+    goal = sum(ledger.acknowledged) + WRITES_BETWEEN
+    wait_until(lambda: sum(ledger.acknowledged) >= goal or ended(), "more writes", 120)

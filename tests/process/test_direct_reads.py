@@ -23,7 +23,7 @@ from shardstore.system.posix_filesystem import PosixFilesystem
 from shardstore.system.running_cluster import running_on
 from tests.process.clusters import kill
 from tests.process.deadlines import wait_until
-from tests.process.direct_chaos import run
+from tests.process.direct_chaos import KILLS_MIN, WRITES_BETWEEN, run
 from tests.process.drained_store import ENTRIES, KEYS, check_asked, check_read_directly, fill, keys_read_by, warm_up
 
 pytestmark = pytest.mark.slow
@@ -35,9 +35,9 @@ BY_HAND = TopologyOptions(auto_topology=False)
 
 def test_reads_under_kills_and_changes_are_never_old(tmp_path: Path) -> None:
     counts = run(tmp_path, seed=1, seconds=SECONDS)
-    assert counts["kills"] > 3
-    assert counts["keys written"] > 100
-    assert counts["direct"] > 100
+    assert counts["kills"] >= KILLS_MIN
+    assert counts["keys written"] >= WRITES_BETWEEN
+    assert counts["direct"]
 
 
 def test_drained_keys_are_read_while_their_worker_is_dead_but_no_written_ones(tmp_path: Path) -> None:

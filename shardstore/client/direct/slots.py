@@ -62,5 +62,6 @@ class Slots:
         if board.looks_left:
             board.looks_left -= 1
             return None
-        board.looks_left = LOOKS_BETWEEN
-        return self._boards.open(worker, self._tag)
+        found = self._boards.open(worker, self._tag)
+        board.looks_left = 0 if found is not None else LOOKS_BETWEEN
+        return found
