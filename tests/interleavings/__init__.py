@@ -3,6 +3,11 @@
 Both sides are the real code: a cluster of cores of the router and of workers, with their jobs, on a simulated disk; and
 a Reader. Writers never wait for a reader. So a case is recorded once as a history, and the reader is run again and
 again, until each of its loads has found each value that it could find there; loads.py says why that is every order.
+Where a job runs beside the worker, or the worker is killed, each step at which that can happen is a history of its own.
+
+To keep cases small, boards have one or two slots and filters, one key is read (two by `get_many`), at most three reads
+follow each other, and nothing of the second read is repeated for equal states after the first one. The bytes that numpy
+changes at once are stored in ascending order.
 
 history.py             the steps of the writers, and what each place holds after each of them
 recorded_boards.py     the boards seam of workers, whose stores are steps

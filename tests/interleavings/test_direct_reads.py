@@ -46,9 +46,9 @@ def get_many(client: DirectClient) -> None:
         (cases.split, [get, get_many], 2),
         (cases.fence_and_reuse, [get, get], 2),
         (cases.slot_reuse, [get, get], 1),
+        (cases.kill, [get], 2),
         (cases.kill, [get_at_once, get], 2),
         pytest.param(cases.drain_beside_write, [get, get], 2, marks=pytest.mark.slow),
-        pytest.param(cases.kill, [get, get], 2, marks=pytest.mark.slow),
     ],
 )
 def test_reads_are_linearizable(case: Case, reads: list[Read], slots: int, monkeypatch: pytest.MonkeyPatch) -> None:
