@@ -20,6 +20,7 @@ from shardstore.router import change_plan
 from shardstore.router.change_stage import Stage
 from shardstore.router.core import RouterCore
 from shardstore.router.route_table import Topology
+from shardstore.seams.boards import Boards
 from shardstore.seams.effects import (
     Effect,
     Event,
@@ -87,13 +88,14 @@ class TopologyDriver:
         workers: int = 2,
         boundaries: Sequence[str] = ("80",),
         seed: int = 1,
+        boards: Boards | None = None,
     ) -> None:
         self.durability = durability
+        self.boards = boards or SimBoards()
         self.boundaries = tuple(boundaries)
         self.seed = seed
         self.rng = Random(seed)
         self.disk = SimDisk()
-        self.boards = SimBoards()
         self.now_ns = SECOND_NS
         self.answered: dict[int, list[Answer]] = {}
         self.sequence = 0
@@ -113,7 +115,7 @@ class TopologyDriver:
         if former is not None:
             former.filesystem.kill()
         self._lives += 1
-        filesystem = SimFilesystem(self.disk, self.rng)
+        filesystem = self.new_filesystem()
         options = WorkerOptions("data", STORE, number, "router", "listen", self.durability, self._plan)
         entropy = SimEntropy(self.seed, f"worker {self._lives}")
         core = WorkerCore(filesystem, entropy, options, f"endpoint {number}", lambda: 0, self.boards)
@@ -121,6 +123,10 @@ class TopologyDriver:
         self.workers[number] = place
         self._take(place, core.start(self.now_ns))
         return place
+
+    def new_filesystem(self) -> SimFilesystem:
+        """The files as the next process of a worker uses them."""
+        return SimFilesystem(self.disk, self.rng)
 
     def restart_router(self) -> None:
         """Kill the router and start it again; messages under way are lost."""
@@ -134,6 +140,7 @@ class TopologyDriver:
         for place in self.workers.values():
             place.filesystem.kill()
         self.disk.lose_power(PowerLoss.STRICT, self.rng)
+        assert isinstance(self.boards, SimBoards)
         self.boards.lose_power()
         self.workers.clear()
         self.router = self._new_router()
@@ -255,6 +262,7 @@ class TopologyDriver:
             served = place.core._registration.serving
             if served is None or place.core._changes:
                 return False
+            assert place.core.service is not None
             if place.core.service.maintenance.wakeup_ns() is not None:  # as after a job that failed
                 return False
             serving |= served
@@ -361,7 +369,7 @@ class TopologyDriver:
 
     def get(self, keys: Sequence[bytes], **fields: int) -> list[bytes | None]:
         """Read keys of one range, delivering messages between workers meanwhile."""
-        sequence = self.ask_get(keys, **fields)
+        sequence = self.ask_get(keys, None, **fields)
         if sequence not in self.answered:
             self.exchange()
         return self.values(sequence)

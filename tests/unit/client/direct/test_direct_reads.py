@@ -9,7 +9,7 @@ import pytest
 from shardstore.client.calls.arguments import checked_keys
 from shardstore.client.calls.batch_pieces import Boundaries
 from shardstore.client.calls.calls import Many
-from shardstore.client.direct.ask import ASK
+from shardstore.client.direct.ask import ASK, IN_MEMORY
 from shardstore.client.direct.direct_reads import FIRST_READS, DirectReads
 from shardstore.client.direct.reader import Reader
 from shardstore.identifiers import Stored
@@ -71,7 +71,7 @@ def test_the_first_reads_go_to_workers_and_make_no_reader(made: Reads) -> None:
 def test_what_the_worker_must_be_asked_is_counted(made: Reads) -> None:
     reads = made.warm()
     made.store.slot(1).note([b"a"])
-    assert (reads.get(b"a"), reads.get(b"b"), reads.get(b"p")) == (ASK, b"2", b"3")
+    assert (reads.get(b"a"), reads.get(b"b"), reads.get(b"p")) == (IN_MEMORY, b"2", b"3")
     assert (reads.direct, reads.asked) == (2, FIRST_READS + 1)
 
 

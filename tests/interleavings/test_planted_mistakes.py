@@ -1,0 +1,147 @@
+"""The exploration finds mistakes on both sides that only few orders of the steps show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from shardstore.client.direct.ask import ASK, Ask
+from shardstore.client.direct.readable_range import ReadableRange
+from shardstore.identifiers import Stored
+from shardstore.tables.manifest import Manifest
+from shardstore.wire.board_format import FIRST_FILTER, SEQUENCE
+from shardstore.workers.board.range_slot import RangeSlot
+from shardstore.workers.ranges.owned_range import OwnedRange
+from tests.interleavings import cases
+from tests.interleavings.direct_client import Stale
+from tests.interleavings.read_boards import ReadBoard
+from tests.interleavings.recorded_cluster import RecordedCluster
+from tests.interleavings.setting import Explored, prepare, read_all_ways
+from tests.interleavings.test_direct_reads import Case, get, get_at_once
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def bits_after_the_acknowledgement(patch: pytest.MonkeyPatch) -> None:
+    late: list[tuple[RangeSlot, Sequence[bytes]]] = []
+    note, take_answer = RangeSlot.note, RecordedCluster._take_answer
+
+    def answer_and_note(cluster: RecordedCluster, frames: Sequence[bytes]) -> None:
+        take_answer(cluster, frames)
+        while late:
+            note(*late.pop())
+
+    patch.setattr(RangeSlot, "note", lambda slot, keys: late.append((slot, keys)))
+    patch.setattr(RecordedCluster, "_take_answer", answer_and_note)
+
+
+def filter_dropped_before_the_version_is_raised(patch: pytest.MonkeyPatch) -> None:
+    replace = OwnedRange.replace
+
+    def drop_and_replace(owned: OwnedRange, manifest: Manifest) -> list[str]:
+        if owned.slot is not None:
+            owned.slot.drop(bool(owned.overlay.active.lsn_first), False)
+        return replace(owned, manifest)
+
+    patch.setattr(OwnedRange, "replace", drop_and_replace)
+
+
+def no_second_look_at_the_slot(patch: pytest.MonkeyPatch) -> None:
+    def get_at_first_look(readable: ReadableRange, key: bytes, digest: tuple[int, int]) -> Stored | Ask | None:
+        slot = readable._slot()
+        if slot is None or any(named and readable._is_in_memory(named, digest) for named in slot[2:]):
+            return ASK
+        return readable._files.segment(readable.route.segment, slot[1]).get(key, digest)
+
+    patch.setattr(ReadableRange, "get", get_at_first_look)
+
+
+def incarnation_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ReadBoard, "is_current", True)
+
+
+def closed_after_the_child_accepts(patch: pytest.MonkeyPatch) -> None:
+    fence = OwnedRange.fence
+
+    def fence_only(owned: OwnedRange, lsn: int) -> None:
+        slot, owned.slot = owned.slot, None
+        fence(owned, lsn)
+        owned.slot = slot  # which is closed when the range is retired
+
+    patch.setattr(OwnedRange, "fence", fence_only)
+
+
+def sequence_is_raised_before_the_change_only(patch: pytest.MonkeyPatch) -> None:
+    def change(slot: Any, *fields: tuple[int, int]) -> None:
+        slot._words[slot._at + SEQUENCE] += 2
+        for field, value in fields:
+            slot._words[slot._at + field] = value
+
+    patch.setattr(RangeSlot, "_change", change)
+
+
+def fields_change_in_another_order(patch: pytest.MonkeyPatch) -> None:
+    change = RangeSlot._change
+    patch.setattr(RangeSlot, "_change", lambda slot, *fields: change(slot, *reversed(fields)))
+
+
+def sequence_is_raised_after_the_change_only(patch: pytest.MonkeyPatch) -> None:
+    def change(slot: Any, *fields: tuple[int, int]) -> None:
+        for field, value in fields:
+            slot._words[slot._at + field] = value
+        slot._words[slot._at + SEQUENCE] += 2
+
+    patch.setattr(RangeSlot, "_change", change)
+
+
+def sequence_is_raised_after_a_change_in_another_order(patch: pytest.MonkeyPatch) -> None:
+    sequence_is_raised_after_the_change_only(patch)
+    fields_change_in_another_order(patch)
+
+
+def filter_cleared_before_the_slot_is_closed(patch: pytest.MonkeyPatch) -> None:
+    close = RangeSlot.close
+
+    def clear_and_close(slot: Any) -> None:
+        for named in {slot._active, slot._sealed}:
+            if named >= FIRST_FILTER:
+                filters = slot._filters
+                filters.give_back(named - FIRST_FILTER)
+                assert filters.take() == named - FIRST_FILTER  # by another range
+        close(slot)
+
+    patch.setattr(RangeSlot, "close", clear_and_close)
+
+
+@pytest.mark.parametrize(
+    ("plant", "case"),
+    [
+        (bits_after_the_acknowledgement, cases.write),
+        (filter_dropped_before_the_version_is_raised, cases.drain_and_reuse),
+        (no_second_look_at_the_slot, cases.drain_and_reuse),
+        (incarnation_is_not_looked_at, cases.kill),
+        (closed_after_the_child_accepts, cases.move),
+        (sequence_is_raised_before_the_change_only, cases.fence_and_reuse),
+        (sequence_is_raised_after_a_change_in_another_order, cases.drain_and_reuse),
+        (filter_cleared_before_the_slot_is_closed, cases.fence_and_reuse),
+    ],
+)
+def test_a_mistake_is_found(plant: Plant, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(monkeypatch)
+    plant(monkeypatch)
+    with pytest.raises(Stale):
+        read_all_ways(case(), [get_at_once, get], Explored())
+
+
+@pytest.mark.parametrize("plant", [fields_change_in_another_order, sequence_is_raised_after_the_change_only])
+@pytest.mark.parametrize("case", [cases.drain_and_reuse, cases.fence_and_reuse])
+def test_the_odd_sequence_and_the_order_of_fields_each_suffice(
+    plant: Plant, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(monkeypatch)
+    plant(monkeypatch)
+    explored = Explored()
+    read_all_ways(case(), [get_at_once, get], explored)
+    assert explored.direct
