@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from shardstore.client.calls.batch_pieces import Boundaries
+from shardstore.client.direct.direct_reads import DirectReads
+from shardstore.wire.route_map import RouteMap
 from shardstore.workers.board import range_slot
 from shardstore.workers.board.range_slot import RangeSlot
 from shardstore.workers.jobs.specs import DrainSpec
@@ -64,6 +67,17 @@ def _fence_and_leave_open(owned: OwnedRange, lsn: int) -> None:
 _fence = OwnedRange.fence
 
 
+def _follow_the_first(reads: DirectReads, store: str, routes: RouteMap, boundaries: Boundaries) -> None:
+    """Not a mistake: the routes of a reader may be as old as they like. With old ones, two mistakes show soon."""
+    if reads._followed is None:
+        _follow(reads, store, routes, boundaries)
+
+
+_follow = DirectReads.follow
+OLD_ROUTES = Patch(DirectReads, "follow", _follow_the_first)
+"""Clients read directly by the first routes that they were told."""
+
+
 DIRECT_READ_MISTAKES: dict[str, Mistake] = {
     "sets the bits of another key": Mistake((Patch(range_slot, "digest_of", lambda key: (0, 0)),), first_seed=4),
     "shows no batch on the board": Mistake((Patch(RangeSlot, "note", _note_no_batch),), first_seed=4),
@@ -75,6 +89,10 @@ DIRECT_READ_MISTAKES: dict[str, Mistake] = {
         (Patch(RangeSlot, "take_version", lambda slot, version: None),), first_seed=7
     ),
     "names a version before it is published": Mistake((Patch(Drains, "next_spec", _begin_as_ended),), first_seed=9),
-    "leaves the slot of a fenced range open": Mistake((Patch(OwnedRange, "fence", _fence_and_leave_open),)),
-    "reads by the board of a process that has ended": Mistake((Patch(SimBoard, "is_current", True),)),
+    "leaves the slot of a fenced range open": Mistake(
+        (Patch(OwnedRange, "fence", _fence_and_leave_open), OLD_ROUTES), first_seed=33
+    ),
+    "reads by the board of a process that has ended": Mistake(
+        (Patch(SimBoard, "is_current", True), OLD_ROUTES), first_seed=53
+    ),
 }

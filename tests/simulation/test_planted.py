@@ -7,7 +7,7 @@ from itertools import count, islice
 import pytest
 
 from shardstore.errors import ShardstoreError
-from tests.simulation.direct_read_mistakes import DIRECT_READ_MISTAKES
+from tests.simulation.direct_read_mistakes import DIRECT_READ_MISTAKES, OLD_ROUTES
 from tests.simulation.mistakes import MISTAKES, Mistake
 from tests.simulation.oracle import Violation
 from tests.simulation.swarm import draw
@@ -39,3 +39,7 @@ def test_a_planted_mistake_is_found(name: str) -> None:
 
 def test_without_a_mistake_nothing_is_found() -> None:
     assert not is_shown(Mistake(patches=()), seeds_max=1)
+
+
+def test_old_routes_alone_are_no_mistake() -> None:
+    assert not is_shown(Mistake((OLD_ROUTES,), first_seed=33), seeds_max=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from shardstore.client.aio.client import AsyncClient
 from shardstore.client.aio.connect import connect_async
 from shardstore.errors import Closed, InvalidRequest
 from tests.unit.client.blocking.test_direct_calls import FakeReads, requests
-from tests.unit.fake_server import FakeServer
+from tests.unit.fake_server import FakeServer, await_request, forget_requests
 
 METHODS = pytest.mark.parametrize("method", ["get", "contains", "get_many"])
 
@@ -27,6 +27,15 @@ async def with_files(client: AsyncClient) -> FakeReads:
     reads = FakeReads({b"a": b"file", b"b": None})
     client._calls._reads = client._reads = reads  # type: ignore[assignment]
     return reads
+
+
+async def sent(server: FakeServer, call: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """A task whose call the paused server has."""
+    server.pause()
+    forget_requests(server)
+    task = asyncio.create_task(call)
+    await asyncio.to_thread(await_request, server)
+    return task
 
 
 def use(server: FakeServer, program: Callable[[AsyncClient], Awaitable[None]]) -> None:
@@ -86,9 +95,9 @@ def test_a_closed_client_reads_no_file(server: FakeServer, method: str) -> None:
 @METHODS
 def test_a_read_follows_a_write_whose_task_was_cancelled(server: FakeServer, method: str) -> None:
     async def program(client: AsyncClient) -> None:
-        server.pause()
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(client.put(b"a", b"new"), 0.1)
+        writing = await sent(server, client.put(b"a", b"new"))
+        writing.cancel()
+        await asyncio.wait([writing])
         assert not client._pump.may_read
         reading = asyncio.create_task(getattr(client, method)(argument(method)))
         await asyncio.sleep(0)
@@ -104,9 +113,7 @@ def test_a_read_in_the_turn_in_which_a_write_is_cancelled_follows_it(server: Fak
     """The task of the write does not know yet that it is cancelled."""
 
     async def program(client: AsyncClient) -> None:
-        server.pause()
-        writing = asyncio.create_task(client.put(b"a", b"new"))
-        await asyncio.sleep(0.05)
+        writing = await sent(server, client.put(b"a", b"new"))
         writing.cancel()
         assert not client._pump.may_read
         reading = asyncio.create_task(client.get(b"a"))
@@ -119,9 +126,9 @@ def test_a_read_in_the_turn_in_which_a_write_is_cancelled_follows_it(server: Fak
 
 def test_a_cancelled_read_holds_up_no_other_read(server: FakeServer) -> None:
     async def program(client: AsyncClient) -> None:
-        server.pause()
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(client.get(b"c"), 0.1)
+        reading = await sent(server, client.get(b"c"))
+        reading.cancel()
+        await asyncio.wait([reading])
         await asyncio.sleep(0)
         assert await client.get(b"a") == b"file"
         server.resume()

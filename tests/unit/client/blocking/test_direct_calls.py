@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import Any
 
 import numpy as np
 import pytest
 
 from shardstore.client.blocking.client import Client
+from shardstore.client.calls import operations
 from shardstore.client.calls.arguments import checked_keys
-from shardstore.client.calls.calls import Many
+from shardstore.client.calls.calls import Call, Many
 from shardstore.client.calls.some_read import SomeRead
 from shardstore.client.direct.ask import ASK, Ask
 from shardstore.errors import Closed, InvalidRequest
@@ -57,6 +56,16 @@ def requests(server: FakeServer) -> int:
     while server.received.acquire(blocking=False):
         count += 1
     return count
+
+
+def leave(client: Client, server: FakeServer, call: Call) -> None:
+    """Send a call, and wait for it no more once the server has it, as after an interrupt. The server is paused."""
+    server.pause()
+    forget_requests(server)
+    ticket = client._pump.submit(call)
+    client._pump.send()
+    await_request(server)
+    client._pump.abandon(ticket)
 
 
 def test_what_the_files_know_is_asked_of_nobody(client: Client, reads: FakeReads, server: FakeServer) -> None:
@@ -110,17 +119,7 @@ def test_a_closed_client_reads_no_file(client: Client, reads: FakeReads, method:
 def test_a_read_follows_a_write_for_which_nobody_waits_any_more(
     client: Client, reads: FakeReads, server: FakeServer, method: str
 ) -> None:
-    server.pause()
-    forget_requests(server)
-
-    def interrupt() -> None:
-        await_request(server)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    interrupter, _ = in_thread(interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        client.put(b"a", b"new")
-    interrupter.join()
+    leave(client, server, operations.put(b"a", b"new", None))
     assert not client._pump.may_read
     argument: Any = [b"a"] if method == "get_many" else b"a"
     reader, found = in_thread(getattr(client, method), argument)
@@ -133,16 +132,6 @@ def test_a_read_follows_a_write_for_which_nobody_waits_any_more(
 
 
 def test_an_abandoned_read_holds_up_no_other_read(client: Client, reads: FakeReads, server: FakeServer) -> None:
-    server.pause()
-    forget_requests(server)
-
-    def interrupt() -> None:
-        await_request(server)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    interrupter, _ = in_thread(interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        client.get(b"c")
-    interrupter.join()
+    leave(client, server, operations.get(b"c", None))
     assert client.get(b"a") == b"file"
     server.resume()
