@@ -12,7 +12,7 @@ from shardstore.tables.stretches import KeyMark, LayerPage
 from shardstore.tables.table_format import Entries, Integers
 from shardstore.wire.columns import Column
 
-_NO_PAGE = LayerPage(Column(b"", False), Column(b"", False), 0, b"", b"", True)
+_NO_PAGE = LayerPage(Column(b"", False), lambda: Column(b"", False), 0, b"", b"", True)
 
 
 class EmptyLayer:

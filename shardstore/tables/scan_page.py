@@ -23,12 +23,14 @@ from shardstore.tables.deleted_keys import pass_deleted
 from shardstore.tables.merge import joined, merge_entries
 from shardstore.tables.stretches import Ordered, before, behind, lone_stretch, stretch_of
 from shardstore.tables.table_format import Entries, Keys, Values
-from shardstore.wire.columns import Column, encode, encode_variable
+from shardstore.wire.columns import Column, encode_variable
 
 STRETCH_ENTRIES_MIN = 16
 STRETCH_ENTRIES_MAX = 4_096
 ALONE_ENTRIES_MIN = 4 * BLOCK_ENTRIES
 """A layer with fewer entries before those of the next layer begin does not get a page of its own."""
+_NO_VALUES = Column(b"", True)
+"""Stands for the values of a page of keys: any number of empty ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,7 @@ def _stored_page(
         resume = _resume_at(behind(stretch, wanted, reverse), reverse)
     else:
         resume = _behind_key(page.first_key if reverse else page.last_key, wanted, reverse)
-    values = encode([b""] * page.entries) if keys_only else page.values
-    return EncodedPage(page.keys, values, page.entries, resume)
+    return EncodedPage(page.keys, _NO_VALUES if keys_only else page.values(), page.entries, resume)
 
 
 def _merged_page(
@@ -165,7 +166,7 @@ def _fitting(entries: Entries, reverse: bool) -> int:
 
 def _page(entries: Entries, resume: bytes, keys_only: bool) -> EncodedPage:
     keys, values = entries
-    return EncodedPage(_column(keys), encode([b""] * len(keys)) if keys_only else _column(values), len(keys), resume)
+    return EncodedPage(_column(keys), _NO_VALUES if keys_only else _column(values), len(keys), resume)
 
 
 def _column(items: Keys | Values) -> Column:

@@ -6,7 +6,7 @@ layers a reader knows how far to read before it reads any entry (stretch_of).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple, Protocol
@@ -29,10 +29,13 @@ class KeyMark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LayerPage:
-    """Consecutive entries as they are stored, ready to be sent. Unless `exhausted`, the layer may hold more."""
+    """Consecutive entries as they are stored, ready to be sent. Unless `exhausted`, the layer may hold more.
+
+    `values` makes their column, which a scan of keys does not need.
+    """
 
     keys: Column
-    values: Column
+    values: Callable[[], Column]
     entries: int
     first_key: bytes
     last_key: bytes

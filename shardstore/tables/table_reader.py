@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain
 from operator import eq
 from typing import NamedTuple, Self
@@ -173,12 +174,12 @@ class Table:
         bounds = self._positions(key_range)
         first, last = self._cut(*bounds, reverse, entries_max, bytes_max)
         if first == last:
-            return LayerPage(_NOTHING, _NOTHING, 0, b"", b"", True)
+            return LayerPage(_NOTHING, lambda: _NOTHING, 0, b"", b"", True)
         stretches = list(self._stretches(first, last))
         readers = self._loaded()
         return LayerPage(
             _column(readers.keys, stretches),
-            _column(readers.values, stretches),
+            partial(_column, readers.values, stretches),
             last - first,
             _edge(readers.keys, stretches[0], 0),
             _edge(readers.keys, stretches[-1], -1),

@@ -29,8 +29,8 @@ class DirectReads:
     """The direct reads of one client. For one thread at a time, but for `follow`.
 
     `open_reader` makes the reader of the store with this identity; it returns None if this client cannot have one.
-    `direct` counts keys that were read from files, `asked` those for which a worker had to be asked; a page that a
-    worker is asked for counts as one.
+    `direct` counts keys that were read from files, `asked` those for which a worker had to be asked. Of a scan, they
+    count the keys in the first page of each range, or that page as one.
     """
 
     def __init__(self, open_reader: Callable[[str], Reader | None]) -> None:

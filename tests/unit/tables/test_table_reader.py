@@ -194,4 +194,4 @@ def test_another_table_of_the_same_name_and_size_is_refused() -> None:
 
 def decoded(page: LayerPage) -> tuple[list[bytes], list[bytes]]:
     keys = decode(page.keys.frame, page.keys.fixed, page.entries, 1, LOTS)
-    return keys, decode(page.values.frame, page.values.fixed, page.entries, 0, LOTS)
+    return keys, decode(*page.values(), page.entries, 0, LOTS)
