@@ -25,7 +25,7 @@ from shardstore.identifiers import DirectoryIdentity
 from shardstore.limits import BOARD_FILTERS, BOARD_SLOTS, KIB
 from shardstore.seams.boards import BoardMemory
 from shardstore.system.posix_filesystem import failure_of
-from shardstore.wire.board_format import WORD_BYTES, board_bytes, filters_at, header
+from shardstore.wire.board_format import CLOSED, STATE, WORD_BYTES, board_bytes, filters_at, header, slot_at
 
 MAGIC = int.from_bytes(b"shardPLC", "little")
 _MAGIC_AT = 0
@@ -75,12 +75,16 @@ class BoardFiles:
         try:
             with self._opened(place, os.O_RDWR | os.O_CREAT) as descriptor:
                 incarnation = self._end_former(descriptor, place)
-        except ReadOnlyDisk:  # nothing can be written: the next process begins when something can
+        except ReadOnlyDisk:  # the board itself can be written; the next process begins when the disk can
+            self._close_former(worker, store)
             return None
         return _new_board(self._path, header(worker, store, incarnation)) if incarnation and self._path else None
 
     def open(self, worker: int, store: int) -> MappedBoard | None:
         """Map the current board of a worker; None if there is none, or if it belongs to another user."""
+        return self._open(worker, store)
+
+    def _open(self, worker: int, store: int, to_write: bool = False) -> MappedBoard | None:
         if not KEEPS_ORDER:
             return None
         with suppress(OSError, ValueError, StorageFailure):
@@ -91,12 +95,19 @@ class BoardFiles:
             path = os.fsdecode(bytes(place[_PATH_AT:]).rstrip(b"\0"))
             if words[_MAGIC_AT] != MAGIC or not os.path.isabs(path):
                 return None
-            with _descriptor(path, os.O_RDONLY) as descriptor:
-                memory = _memory_of(_mapped(descriptor, _BOARD_BYTES))
+            with _descriptor(path, os.O_RDWR if to_write else os.O_RDONLY) as descriptor:
+                memory = _memory_of(_mapped(descriptor, _BOARD_BYTES, to_write))
             expected = header(worker, store, incarnation)
             if memory.words[: len(expected)].tolist() == expected:
                 return MappedBoard(memory, words, incarnation, partial(self._inode_of, board_place(worker)))
         return None
+
+    def _close_former(self, worker: int, store: int) -> None:
+        """Close each slot of the former board, if it is there. Clients that have it mapped ask the worker then."""
+        former = self._open(worker, store, to_write=True)
+        if former is not None:
+            for slot in range(BOARD_SLOTS):
+                former.memory.words[slot_at(slot) + STATE] = CLOSED
 
     def _inode_of(self, path: str) -> int:
         """The inode of a file in the data directory; 0 if there is none."""
@@ -160,12 +171,12 @@ def _memory_of(board: memoryview) -> BoardMemory:
     return BoardMemory(board[:at].cast("Q"), board[at:])
 
 
-def _mapped(descriptor: int, size: int) -> memoryview:
+def _mapped(descriptor: int, size: int, to_write: bool = False) -> memoryview:
     """Map a file that must have this size and belong to this user. Raises ValueError."""
     found = os.fstat(descriptor)
     if found.st_size != size or found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode):
         raise ValueError("another kind of file")
-    return memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ))
+    return memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_WRITE if to_write else mmap.ACCESS_READ))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from asyncio import CancelledError
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator
@@ -18,6 +19,9 @@ from shardstore.client.session import endings
 from shardstore.errors import Busy, OutcomeUnknown, ShardstoreError, Unavailable
 from shardstore.wire.wire_format import Op
 
+READS_IN_A_ROW_MAX = 64
+"""After so many reads of one key, other tasks of the event loop get a turn."""
+
 
 class AsyncCallRunner:
     """Submits calls to the session behind a pump, and waits for them."""
@@ -25,12 +29,15 @@ class AsyncCallRunner:
     def __init__(self, pump: LoopPump, reads: DirectReads) -> None:
         self._pump = pump
         self._reads = reads
+        self._reads_in_a_row = 0
 
     async def get(self, key: Any, timeout: float | None) -> bytes | None:
         """Return the value of a key: from the files of its range if possible, else from a worker."""
         found = self._read(key, timeout)
         if isinstance(found, Ask):
             found = await self.one(operations.get(key, timeout, found.value))
+        elif self._reads_in_a_row >= READS_IN_A_ROW_MAX:
+            await self._let_others_run()
         return found
 
     async def contains(self, key: Any, timeout: float | None) -> bool:
@@ -38,6 +45,8 @@ class AsyncCallRunner:
         found = self._read(key, timeout)
         if isinstance(found, Ask):
             found = await self.one(operations.contains(key, timeout, found.value))
+        elif self._reads_in_a_row >= READS_IN_A_ROW_MAX:
+            await self._let_others_run()
         return found is not None
 
     async def one(self, call: Call) -> Any:
@@ -70,7 +79,13 @@ class AsyncCallRunner:
             for left in under_way:
                 self._pump.abandon(left)
 
+    async def _let_others_run(self) -> None:
+        """Let other tasks run: a direct read does not wait for anything, so a loop of reads would hold them up."""
+        self._reads_in_a_row = 0
+        await asyncio.sleep(0)
+
     def _read(self, key: Any, timeout: float | None) -> bytes | Ask | None:
+        self._reads_in_a_row += 1
         if timeout is not None:
             checked_timeout_ns(timeout)
         return self._reads.get(key) if self._pump.may_read else ASK

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from shardstore.client.aio.call_runner import READS_IN_A_ROW_MAX, AsyncCallRunner
 from shardstore.client.aio.client import AsyncClient
 from shardstore.client.aio.connect import connect_async
 from shardstore.errors import Closed, InvalidRequest
@@ -154,3 +155,30 @@ def test_in_another_loop_no_file_is_read(server: FakeServer, method: str) -> Non
         with asyncio.Runner() as second:
             second.run(used(client))
         first.run(client.close())
+
+
+def test_a_loop_of_direct_reads_lets_other_tasks_run() -> None:
+    class Files:
+        def get(self, key: Any) -> bytes:
+            return b"file"
+
+    class Quiet:
+        may_read = True
+
+    async def program() -> int:
+        runner = AsyncCallRunner(Quiet(), Files())  # type: ignore[arg-type]
+        turns = 0
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(other())
+        for _ in range(10 * READS_IN_A_ROW_MAX):
+            assert await runner.get(b"k", None) == b"file"
+        task.cancel()
+        return turns
+
+    assert asyncio.run(program()) >= 9
