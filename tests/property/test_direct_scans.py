@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -159,6 +160,7 @@ def scan_all_of(worker: WorkerDriver, segment: int) -> list[tuple[bytes, bytes]]
         return scan_all(worker, ScanRequest())
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(ACTIONS, min_size=10, max_size=60),
