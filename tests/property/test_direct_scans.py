@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from shardstore.client.direct.reader import Reader
 from shardstore.identifiers import Epoch, SegmentId, WorkerId
 from shardstore.limits import KIB, MIB
 from shardstore.options import Durability, ScanMode
-from shardstore.segment_options import SegmentOptions
+from shardstore.segment_options import Compression, SegmentOptions
 from shardstore.tables import deleted_keys, scan_page
 from shardstore.wire.messages import ScanRequest
 from shardstore.wire.route_map import Route, RouteMap
@@ -159,6 +160,7 @@ def scan_all_of(worker: WorkerDriver, segment: int) -> list[tuple[bytes, bytes]]
         return scan_all(worker, ScanRequest())
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(ACTIONS, min_size=10, max_size=60),
@@ -166,13 +168,19 @@ def scan_all_of(worker: WorkerDriver, segment: int) -> list[tuple[bytes, bytes]]
     st.sampled_from([1, 3, 16]),
     st.sampled_from([2, 16, 4_096]),
     st.booleans(),
+    st.sampled_from(Compression),
 )
 def test_a_client_finds_in_the_tables_what_the_worker_shows(
-    actions: list[tuple[Any, ...]], mode: ScanMode, page_entries: int, stretch_entries: int, is_loaded: bool
+    actions: list[tuple[Any, ...]],
+    mode: ScanMode,
+    page_entries: int,
+    stretch_entries: int,
+    is_loaded: bool,
+    compression: Compression,
 ) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="direct-scans") as root,
-        patch.object(worker_driver, "DEFAULTS", SMALL_PARTS),
+        patch.object(worker_driver, "DEFAULTS", replace(SMALL_PARTS, compression=compression)),
         patch.object(scan_page, "SCAN_PAGE_ENTRIES", page_entries),
         patch.object(scan_page, "STRETCH_ENTRIES_MIN", 1),
         patch.object(scan_page, "STRETCH_ENTRIES_MAX", stretch_entries),

@@ -128,7 +128,7 @@ def check_range(
     assert (page is None) == (TOMBSTONE in entries.values())
     if page is not None and page.entries:
         assert decode(page.keys.frame, page.keys.fixed, page.entries, 1, 100) == chunk.keys
-        assert decode(page.values.frame, page.values.fixed, page.entries, 0, 1000) == chunk.values
+        assert decode(*page.values(), page.entries, 0, 1000) == chunk.values
 
 
 @given(st.lists(fixed_keys, min_size=1, max_size=4), st.binary(max_size=12), st.sets(st.integers(0, 50)))

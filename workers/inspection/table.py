@@ -82,7 +82,7 @@ def _open_table(
     index = file.block_index()
     findings.facts["blocks"] = [_block(file, index, number, findings) for number in range(len(index))]
     if all(block["checksum"] == "ok" for block in findings.facts["blocks"]):
-        findings.facts["entries"] = _entries(Table.open(filesystem, identity, record), entries_max)
+        findings.facts["entries"] = _entries(Table(file, record), entries_max)
 
 
 def _entries(table: Table, entries_max: int) -> list[dict[str, Any]]:

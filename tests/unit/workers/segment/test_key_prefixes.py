@@ -121,7 +121,7 @@ def test_bytes_of_a_page_are_counted_with_whole_keys() -> None:
     for reverse in (False, True):
         page = table.page(EVERYTHING, reverse, LOTS, 100_000)
         assert page is not None
-        assert len(page.keys.frame) + len(page.values.frame) == page.entries * 1_000
+        assert len(page.keys.frame) + len(page.values().frame) == page.entries * 1_000
         assert 100_000 <= page.entries * 1_000 < 200_000
 
 
