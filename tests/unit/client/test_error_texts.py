@@ -271,6 +271,7 @@ def test_stores_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.Monkey
     no_path = f"InvalidRequest: 'ipc://' has no path: write it like ipc:///run/app/store, {printed}"
     assert said(lambda: connect("ipc://")) == no_path
     assert said(lambda: connect("ipc:///n", fork="no")) == "InvalidRequest: fork is 'reopen' or 'refuse', not 'no'"
+    assert said(lambda: connect("ipc:///n", memory=-1)) == "InvalidRequest: memory is a number of bytes, not -1"
     assert "and there is no such directory: start one with" in said(lambda: connect(tmp_path / "none"))
     os.mkdir(tmp_path / "empty")
     assert said(lambda: connect(tmp_path / "empty")).startswith("Unavailable: no cluster is running on ")

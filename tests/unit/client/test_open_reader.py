@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shardstore.client import open_reader as module
-from shardstore.client.direct.ask import ASK
+from shardstore.client.direct.ask import ASK, IN_MEMORY
 from shardstore.client.open_reader import TABLES_MAX, TABLES_MIN, open_reader
 from shardstore.identifiers import Epoch, SegmentId, WorkerId, tag_of_store
 from shardstore.limits import MIB
@@ -52,7 +52,7 @@ def test_a_reader_reads_what_the_worker_has_drained_and_knows_what_it_has_not(da
     assert reader is not None
     assert reader.get(b"drained", ROUTES) == b"1"
     assert reader.get(b"absent", ROUTES) is None
-    assert reader.get(b"in memory", ROUTES) is ASK
+    assert reader.get(b"in memory", ROUTES) is IN_MEMORY
 
 
 def test_without_a_data_directory_there_is_no_reader(tmp_path: Path) -> None:

@@ -286,7 +286,7 @@ def test_in_another_directory_of_the_same_name_nothing_is_found_or_made(host: Ho
     host.data.rename(host.data.with_name("before"))
     (host.data / "workers/0003").mkdir(parents=True)
     assert client.open(WORKER, STORE) is None
-    with pytest.raises(StorageFailure, match="another directory now"):
+    with pytest.raises(StorageFailure, match=" is another directory now"):
         worker.renew(WORKER, STORE)
     assert not host.place.exists()
 

@@ -88,6 +88,7 @@ def test_numbers_on_the_wire_are_frozen() -> None:
         "RETRY": 16,
         "NO_WAIT": 32,
         "OF_PARENT": 64,
+        "IN_MEMORY": 128,
     }
 
 

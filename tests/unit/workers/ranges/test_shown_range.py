@@ -233,7 +233,8 @@ def test_a_direct_read_is_never_stale(tmp_path: Path, seed: int, durability: Dur
             shown.check()
             former = shown.reader
             shown = Shown(reopened(worker, boards=worker.boards))
-            assert isinstance(former.get(KEYS[0], shown.routes), Ask)
+            found = former.get(KEYS[0], shown.routes)
+            assert isinstance(found, Ask) or [found] == shown.worker.get(KEYS[:1])
         read += shown.check()
     assert read > 100
 
