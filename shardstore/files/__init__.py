@@ -1,5 +1,6 @@
 """What the files of a store have in common: their names, and the format of small files. No input or output of its own.
 
 file_names.py   every name in a data directory
+board_place.py  the file that names the board of a worker
 documents.py    small files that are replaced as a whole
 """

@@ -1,12 +1,7 @@
 """The boards of workers as memory-mapped files. See wire/board_format.py for what is in them.
 
-A board is in the runtime directory, as its pages must not wait for a disk. Which board is the current one is written in
-the data directory, in the file BOARD of the worker, so that a client never takes a former board for the current one,
-wherever the cluster is started again:
-
-    magic u64 | incarnation u64 | path of the board in UTF-8, filled up with zero bytes
-
-BOARD is written in place, and clients keep it mapped: they look at the incarnation before each read.
+A board is in the runtime directory, as its pages must not wait for a disk. BOARD in the data directory names the
+current one (files/board_place.py).
 """
 
 from __future__ import annotations
@@ -20,19 +15,22 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from shardstore.errors import NotWritable, ReadOnlyDisk, StorageFailure
+from shardstore.files.board_place import (
+    INCARNATION_AT,
+    MAGIC,
+    PATH_AT,
+    PLACE_BYTES,
+    incarnation_in,
+    next_incarnation,
+    path_in,
+)
 from shardstore.files.file_names import board_place
 from shardstore.identifiers import DirectoryIdentity
-from shardstore.limits import BOARD_FILTERS, BOARD_SLOTS, KIB
+from shardstore.limits import BOARD_FILTERS, BOARD_SLOTS
 from shardstore.seams.boards import BoardMemory
 from shardstore.system.posix_filesystem import failure_of
 from shardstore.wire.board_format import CLOSED, STATE, WORD_BYTES, board_bytes, filters_at, header, slot_at
 
-MAGIC = int.from_bytes(b"shardPLC", "little")
-_MAGIC_AT = 0
-_INCARNATION_AT = 1
-_PATH_AT = 2 * WORD_BYTES
-_PLACE_BYTES = 4 * KIB
-_INCARNATION_MAX = 2**64 - 1
 _BOARD_BYTES = board_bytes(BOARD_SLOTS, BOARD_FILTERS)
 _MODE = 0o600
 _SAFE = os.O_CLOEXEC | os.O_NOFOLLOW
@@ -54,7 +52,7 @@ class MappedBoard:
     @property
     def is_current(self) -> bool:
         """Whether no later process of the worker has begun."""
-        return bool(self._place[_INCARNATION_AT] == self._incarnation)
+        return bool(self._place[INCARNATION_AT] == self._incarnation)
 
     def is_found(self) -> bool:
         """Whether the store's directory still has the BOARD that is mapped here."""
@@ -89,11 +87,11 @@ class BoardFiles:
             return None
         with suppress(OSError, ValueError, StorageFailure):
             with self._opened(board_place(worker), os.O_RDONLY) as descriptor:
-                place = _mapped(descriptor, _PLACE_BYTES)
+                place = _mapped(descriptor, PLACE_BYTES)
             words = place.cast("Q")
-            incarnation = words[_INCARNATION_AT]
-            path = os.fsdecode(bytes(place[_PATH_AT:]).rstrip(b"\0"))
-            if words[_MAGIC_AT] != MAGIC or not os.path.isabs(path):
+            incarnation = words[INCARNATION_AT]
+            path = os.fsdecode(path_in(bytes(place)))
+            if place[: len(MAGIC)] != MAGIC or not os.path.isabs(path):
                 return None
             with _descriptor(path, os.O_RDWR if to_write else os.O_RDONLY) as descriptor:
                 memory = _memory_of(_mapped(descriptor, _BOARD_BYTES, to_write))
@@ -122,14 +120,13 @@ class BoardFiles:
 
         Every read of the former board is refused from then on.
         """
-        is_new = os.fstat(descriptor).st_size < _PLACE_BYTES
+        is_new = os.fstat(descriptor).st_size < PLACE_BYTES
         try:
-            os.posix_fallocate(descriptor, 0, _PLACE_BYTES)
-            former = int(memoryview(os.pread(descriptor, _PATH_AT, 0)).cast("Q")[_INCARNATION_AT])
-            incarnation = former % _INCARNATION_MAX + 1  # a damaged file may hold any number
-            os.pwrite(descriptor, incarnation.to_bytes(WORD_BYTES, "little"), _INCARNATION_AT * WORD_BYTES)
-            os.pwrite(descriptor, os.fsencode(self._path).ljust(_PLACE_BYTES - _PATH_AT, b"\0"), _PATH_AT)
-            os.pwrite(descriptor, MAGIC.to_bytes(WORD_BYTES, "little"), 0)
+            os.posix_fallocate(descriptor, 0, PLACE_BYTES)
+            incarnation = next_incarnation(incarnation_in(os.pread(descriptor, PATH_AT, 0)))
+            os.pwrite(descriptor, incarnation.to_bytes(WORD_BYTES, "little"), INCARNATION_AT * WORD_BYTES)
+            os.pwrite(descriptor, os.fsencode(self._path).ljust(PLACE_BYTES - PATH_AT, b"\0"), PATH_AT)
+            os.pwrite(descriptor, MAGIC, 0)
         except OSError as error:
             failure = failure_of("write", place, error)
             if is_new and isinstance(failure, NotWritable):  # there has been no board

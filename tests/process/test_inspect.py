@@ -19,6 +19,9 @@ def inspect(file: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+BOARD = "place of a board"
+
+
 @pytest.mark.slow
 def test_files_of_a_store(tmp_path: Path) -> None:
     data = tmp_path / "data"
@@ -33,7 +36,7 @@ def test_files_of_a_store(tmp_path: Path) -> None:
         done = inspect(copy, "--json")
         assert (done.returncode, done.stderr) == (0, ""), file
         kinds[json.loads(done.stdout)["kind"]] = copy
-    assert kinds.keys() == {"store", "route map", "log document", "manifest", "log file", "table file"}
+    assert kinds.keys() == {"store", "route map", "log document", "manifest", "log file", "table file", BOARD}
     shown = inspect(kinds["table file"]).stdout
     assert "greeting  hello" in shown
     assert "later" not in shown

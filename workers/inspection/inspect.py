@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from shardstore.errors import Corruption
+from shardstore.files import board_place
 from shardstore.seams.filesystem import Filesystem
 from shardstore.tables import table_format
+from shardstore.workers.inspection.board_place import inspect_board_place
 from shardstore.workers.inspection.documents import DOCUMENTS, inspect_document
 from shardstore.workers.inspection.findings import Findings
 from shardstore.workers.inspection.log_file import inspect_log_file
@@ -20,6 +22,7 @@ _KINDS: dict[bytes, _Inspect] = {
     **dict.fromkeys(DOCUMENTS, inspect_document),
     FILE_MAGIC: inspect_log_file,
     table_format.MAGIC: inspect_table,
+    board_place.MAGIC: inspect_board_place,
 }
 
 

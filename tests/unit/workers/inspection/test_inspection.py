@@ -11,6 +11,7 @@ import pytest
 
 from shardstore.cluster import store
 from shardstore.files import documents
+from shardstore.files.board_place import MAGIC, PLACE_BYTES
 from shardstore.key_range import KeyRange
 from shardstore.router import route_table
 from shardstore.segment_options import Compression, SegmentOptions
@@ -279,3 +280,15 @@ def test_a_file_that_is_none_of_a_store_says_which_are_not_for_this() -> None:
     assert damage.what == (
         "b'{\"url\": ' begins no file of a store that can be inspected: ENDPOINT is plain JSON, a LOCK is empty"
     )
+
+
+@pytest.mark.parametrize("length", [PLACE_BYTES, 100])
+def test_the_place_of_a_board(length: int) -> None:
+    filesystem = FaultyFilesystem()
+    content = (MAGIC + (3).to_bytes(8, "little") + b"/run/board-0").ljust(PLACE_BYTES, b"\0")
+    file = filesystem.create(COPY)
+    file.append([content[:length]])
+    file.close()
+    findings = inspect(filesystem, COPY, ENTRIES_MAX)
+    assert findings.facts == {"incarnation": 3, "board": b"/run/board-0"}
+    assert [damage.offset for damage in findings.damage] == [length][: length < PLACE_BYTES]
