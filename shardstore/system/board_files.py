@@ -91,7 +91,7 @@ class BoardFiles:
             words = place.cast("Q")
             incarnation = words[INCARNATION_AT]
             path = os.fsdecode(path_in(bytes(place)))
-            if place[: len(MAGIC)] != MAGIC or not os.path.isabs(path):
+            if bytes(place[: len(MAGIC)]) != MAGIC or not os.path.isabs(path):
                 return None
             with _descriptor(path, os.O_RDWR if to_write else os.O_RDONLY) as descriptor:
                 memory = _memory_of(_mapped(descriptor, _BOARD_BYTES, to_write))
