@@ -101,10 +101,15 @@ def test_another_worker_comes_and_the_first_one_goes(tmp_path: Path) -> None:
 
 def test_a_scan_goes_on_while_its_worker_leaves(tmp_path: Path) -> None:
     keys = [b"%05x" % number for number in range(60_000)]
-    with cluster_on(tmp_path, 2) as cluster, cluster.connect() as db, ThreadPoolExecutor(1) as other:
+    with (
+        cluster_on(tmp_path, 2) as cluster,
+        cluster.connect() as db,
+        cluster.connect(direct_reads=False) as asking,
+        ThreadPoolExecutor(1) as other,
+    ):
         db.put_many(dict.fromkeys(keys, b"before"))
         db.flush()
-        scan = db.scan()
+        scan = asking.scan()
         found = [next(scan)]
         drained = other.submit(db.admin.drain_worker, 0, timeout=60)
         wait_until(lambda: db.stats()["router"]["changes"]["done"] == 1, "the move of its range")
