@@ -417,7 +417,7 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(DedupWindow, "to_document", lambda window, lsn_durable: {}),), first_seed=315
     ),
     "forgets the result of an increment": Mistake(
-        (Patch(DedupWindow, "note", _note_without_numbers),), needs=("strand answers",), first_seed=3
+        (Patch(DedupWindow, "note", _note_without_numbers),), needs=("strand answers",), first_seed=20
     ),
     "goes on believing that deleted keys stay so": Mistake(
         (Patch(EmptyRanges, "note_put", lambda spans, keys: None),), first_seed=15
@@ -428,12 +428,12 @@ MISTAKES: dict[str, Mistake] = {
     "answers a failed condition before what it was judged on is durable": Mistake(
         (Patch(WritePath, "_reply_after", _reply_at_once),), needs=("lose power",), first_seed=416
     ),
-    "bars nothing that was not applied": Mistake((Patch(WritePath, "outcome", _tell_and_bar_nothing),), first_seed=10),
+    "bars nothing that was not applied": Mistake((Patch(WritePath, "outcome", _tell_and_bar_nothing),), first_seed=13),
     "drops what was drained while it compacted": Mistake(
-        (Patch(workers.jobs.compact, "_placed", _drop_what_overtook),), first_seed=92
+        (Patch(workers.jobs.compact, "_placed", _drop_what_overtook),), first_seed=96
     ),
     "gives a table of a drain the number of one that is being written": Mistake(
-        (Patch(Numbers, "first_from", lambda numbers, number: number),), first_seed=2
+        (Patch(Numbers, "first_from", lambda numbers, number: number),), first_seed=59
     ),
     "releases the log before a drain": Mistake((Patch(Releases, "checkpoint", _release_all_that_is_durable),)),
     "believes log files that came back": Mistake(
@@ -472,7 +472,7 @@ MISTAKES: dict[str, Mistake] = {
         )
     ),
     "drops tombstones in compactions over bottom mains": Mistake(
-        (Patch(workers.jobs.merged_entries, "without_needless_tombstones", _keep_no_tombstone),), first_seed=39
+        (Patch(workers.jobs.merged_entries, "without_needless_tombstones", _keep_no_tombstone),), first_seed=56
     ),
     "releases the files of carried tables": Mistake((Patch(Segment, "replace", _forget_what_is_carried),)),
     "carries parts that deltas change": Mistake((Patch(workers.jobs.compaction_plan, "_rewritten", _carry_all),)),
@@ -480,7 +480,7 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(shardstore.client.calls.pages, "rest_of_scan", _skip_border),)
     ),
     "writes into a layer that a scan has pinned": Mistake(
-        (Patch(Overlay, "writable", lambda overlay, lsn: overlay.active),), first_seed=59
+        (Patch(Overlay, "writable", lambda overlay, lsn: overlay.active),), first_seed=66
     ),
     "goes on with a scan from a table that holds newer writes": Mistake(
         (
@@ -500,10 +500,10 @@ MISTAKES: dict[str, Mistake] = {
     "lets writers into an isolated range": Mistake((Patch(OpenScans, "open_isolation", _isolate_nothing),)),
     "counts a lease twice": Mistake((Patch(router.budget, "lease_for", _count_leases_twice),), first_seed=8),
     "is another client where its router is now": Mistake(
-        (Patch(RouterContact, "_look", _look_as_another),), needs=("kill router", "break connection"), first_seed=2044
+        (Patch(RouterContact, "_look", _look_as_another),), needs=("kill router", "break connection"), first_seed=2140
     ),
     "grants at once after a restart of the router": Mistake(
-        (Patch(router.budget, "free_bytes", _grant_at_once),), needs=("kill router",), first_seed=232
+        (Patch(router.budget, "free_bytes", _grant_at_once),), needs=("kill router",), first_seed=256
     ),
     "scans tables while entries are in memory": Mistake((Patch(ReadableRange, "view", _view_whatever_is_in_memory),)),
     "goes on with the scan of a snapshot from other tables": Mistake(

@@ -157,7 +157,7 @@ TOPOLOGY_MISTAKES: dict[str, Mistake] = {
     "lets a fenced parent accept writes": Mistake((Patch(Holdings, "_former_of", _serve_the_fenced),), first_seed=2),
     "adopts before all parents are fenced": Mistake((Patch(LocalChanges, "_windows", _windows_known),)),
     "forgets the dedup window when a child is adopted": Mistake(
-        (Patch(LocalChanges, "_adopt", _adopt_without_windows),), needs=("break connection",), first_seed=261
+        (Patch(LocalChanges, "_adopt", _adopt_without_windows),), needs=("break connection",), first_seed=264
     ),
     "forgets the dedup window in the manifest of a child": Mistake(
         (Patch(workers.topology.local_changes, "MaterialiseSpec", _spec_without_window),),
@@ -183,6 +183,6 @@ TOPOLOGY_MISTAKES: dict[str, Mistake] = {
     "forgets changes when the router starts": Mistake(
         (Patch(TopologyChanges, "__init__", _begin_without_changes),), needs=("strike change",), first_seed=14
     ),
-    "reads of parents only what is drained": Mistake((Patch(Inheritance, "get_many", _get_from_files),), first_seed=7),
+    "reads of parents only what is drained": Mistake((Patch(Inheritance, "get_many", _get_from_files),), first_seed=12),
     "takes tables of a parent as they are": Mistake((Patch(workers.jobs.materialise, "clipped", _unclipped),)),
 }

@@ -44,15 +44,7 @@ class LockedReads:
 
     def page(self, call: ScanPage) -> Page | Ask:
         """Return a page of a scan that holds nothing in its range yet, or ASK."""
-        if not self._lock.acquire(blocking=False):
-            return ASK
-        try:
-            return self._reads.page(call)
-        except BaseException:
-            self._reads.begin_anew()
-            raise
-        finally:
-            self._lock.release()
+        return self._alone(self._reads.page, call, ASK)
 
     def close(self) -> None:
         """Let go of all files, unless a thread reads."""

@@ -52,7 +52,7 @@ class DirectReads:
             return ASK
         reader = self._reader
         if reader is None or reader.store != followed[0]:
-            reader = self._made(followed) if self.asked >= FIRST_READS else None
+            reader = self._made(followed) if self.direct or self.asked >= FIRST_READS else None
         try:
             found = reader.get(key, followed[1]) if reader is not None else ASK
         except BaseException:
@@ -102,9 +102,13 @@ class DirectReads:
             return ASK
         reader = self._reader
         if reader is None or reader.store != followed[0]:
-            is_worth_it = self.asked >= FIRST_READS or not 0 < call.limit <= FIRST_READS
+            is_worth_it = self.direct or self.asked >= FIRST_READS or not 0 < call.limit <= FIRST_READS
             reader = self._made(followed) if is_worth_it else None
-        page = reader.page(call, followed[1]) if reader is not None else ASK
+        try:
+            page = reader.page(call, followed[1]) if reader is not None else ASK
+        except BaseException:
+            self.begin_anew()
+            raise
         if isinstance(page, Ask):
             self.asked += 1
         else:

@@ -61,7 +61,6 @@ class Reader:
             return ASK
         if found is ASK and not readable.board.is_current:
             del self._ranges[route.segment]
-            return self.get(key, routes)
         return None if found is TOMBSTONE else found
 
     def get_many(self, keys: Items, routes: RouteMap, boundaries: Boundaries) -> SomeRead:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from shardstore.client.blocking.locked_reads import LockedReads
 from shardstore.client.calls.calls import Page, ScanPage
 from shardstore.client.direct.ask import ASK, Ask
@@ -22,13 +20,10 @@ class ScriptedReads(DirectReads):
         self.locked = LockedReads(self)
         self.inner: list[Page | Ask] = []
         self.begun_anew = 0
-        self.interrupt: BaseException | None = None
 
     def page(self, call: ScanPage) -> Page | Ask:
-        """Return the page, or raise what interrupts it."""
+        """Return the page."""
         self.inner.append(self.locked.page(call))
-        if self.interrupt is not None:
-            raise self.interrupt
         return PAGE
 
     def begin_anew(self) -> None:
@@ -42,13 +37,3 @@ def test_a_page_wanted_while_another_is_read_is_the_workers() -> None:
     assert reads.locked.page(CALL) is PAGE
     assert reads.inner == [ASK, ASK]
     assert reads.begun_anew == 0
-
-
-def test_an_interrupted_page_lets_the_next_read_begin_anew() -> None:
-    reads = ScriptedReads()
-    reads.interrupt = KeyboardInterrupt()
-    with pytest.raises(KeyboardInterrupt):
-        reads.locked.page(CALL)
-    assert reads.begun_anew == 1
-    reads.interrupt = None
-    assert reads.locked.page(CALL) is PAGE

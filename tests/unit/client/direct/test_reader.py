@@ -123,6 +123,7 @@ def test_ranges_of_a_worker_that_began_anew_are_read_from_its_next_board(
     former = read.store.slot(1)
     read.store.start(0)
     former.note([KEYS[0]])
+    assert isinstance(read.get(KEYS[0]), Ask), "the former board is let go of"
     assert read.get(KEYS[0]) == VALUES[KEYS[0]], "the former board says nothing any more"
     read.store.slot(1).note([KEYS[0]])
     assert isinstance(read.get(KEYS[0]), Ask)
