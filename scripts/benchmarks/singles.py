@@ -27,6 +27,8 @@ from shardstore import Client, connect
 
 PROJECT = Path(__file__).parent.parent.parent
 RECORDS_MAX = 100_000
+CORE_RECORDS_MAX = 20_000
+"""So few that they stay in the overlay until they are flushed."""
 OPERATIONS_MAX = 10_000
 SYNCED_OPERATIONS_MAX = 3_000
 OVERLAY_KEYS = 256
@@ -46,7 +48,7 @@ def get_tables(settings: Settings) -> Iterator[Row]:
 
 def get_core(settings: Settings) -> Iterator[Row]:
     """Single reads handled by the core of a worker in one process, without messages: the floor of `get`."""
-    entries = min(settings.n, RECORDS_MAX)
+    entries = min(settings.n, CORE_RECORDS_MAX)
     settings.say("get_core")
     peers = measure_peers(settings, HEX, "get", entries)
     beside = {DICT_GET: limits.dict_get(settings, records_of(HEX, entries))}
