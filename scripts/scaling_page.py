@@ -146,17 +146,20 @@ READING = """\
 
 * **Router.** It is one process with one interpreter. Single operations that go through it do not
   become more with more cores. On the direct path, the default on one machine, none go through it.
-* **Disk.** Only writes in batches come near it, the sooner the larger the values are. It writes
+* **Disk.** Writes come near it, the sooner the larger the values are. It writes
   less with smaller mains, which reduce write amplification ([BENCHMARKS.md](../BENCHMARKS.md)).
 * **Memory.** Only batches of large values come near it.
-* **Clients** take about half of the cores, as they are Python like the workers. A program that
-  needs its cores for itself leaves fewer for the store.
+* **Clients** read from files themselves, so they take nearly all of the cores then, and about half
+  of them for all else. A program that needs its cores for itself leaves fewer for the store.
 * **Maintenance** takes most of the cores of batched writes in the long run: a key is written once,
   and compacted several times.
-* **A hot range** is served by one worker, on one core. The model takes the load as spread evenly.
+* **A hot range** is written by one worker, on one core, which also answers reads of what is in
+  memory. The model takes the load as spread evenly.
+* **`get`** reads 256 keys that were just written, so a worker is asked at first; **`get_tables`**
+  reads files, on the direct path without any worker.
 * A single operation costs more here than on an idle machine with fast wake-ups: its processes go to
-  sleep and are woken for each message. With many callers at once, as in `get_tasks`, messages
-  travel together, and an operation costs a fraction of that.
+  sleep and are woken for each message. With many callers at once, messages travel together, and an
+  operation costs a fraction of that.
 """
 
 
@@ -295,8 +298,8 @@ def _us(value: float) -> str:
 def _count(value: float) -> str:
     """A rate with three digits."""
     for size, unit in ((1e6, " M"), (1e3, " k")):
-        if value >= size:
-            return f"{value / size:,.3g}{unit}" if value / size < 1_000 else f"{value / size:,.0f}{unit}"
+        if value >= size * 0.9995:  # what would be written as 1,000 of the smaller unit
+            return f"{value / size:,.3g}{unit}" if value / size < 999.5 else f"{value / size:,.0f}{unit}"
     return f"{value:,.0f}"
 
 

@@ -90,8 +90,8 @@ class MemberStats(TypedDict):
 class OwnReadsStats(TypedDict):
     """How the client that asks for statistics has read keys."""
 
-    from_files: Annotated[int, KEYS, "Keys that it read from files itself, also those of scans."]
-    from_workers: Annotated[int, KEYS, "Keys for which it asked a worker. A page of a scan counts once."]
+    from_files: Annotated[int, KEYS, "Keys that it read from files itself, also those of first pages of scans."]
+    from_workers: Annotated[int, KEYS, "Keys that it could not read itself; a first page of a scan counts once."]
 
 
 @final

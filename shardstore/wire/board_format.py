@@ -11,21 +11,23 @@ is loaded and stored at once.
 The sequence of a slot is odd while the worker changes the slot (a seqlock, as in the Linux kernel). `moves` counts how
 often a slot was given to a segment or taken from one.
 
-A filter has a bit for each key in memory: bit p % 8 of byte p // 8, where p is word 0 of the key's digest (digests.py)
-modulo FILTER_BITS. A slot has two: that of the writes since the latest seal, and that of the writes before it which are
-in no table yet. In place of a filter it may say that there is no such key (NO_KEYS), or that any key may be one
-(ANY_KEY).
+A filter has the bit of each key in memory, and keys may share one: bit p % 8 of byte p // 8, where p is word 0 of the
+key's digest (digests.py) modulo FILTER_BITS. A slot has two: that of the writes since the latest seal, and that of the
+writes before it which are in no table yet. In place of a filter it may say that there is no such key (NO_KEYS), or that
+any key may be one (ANY_KEY).
 
     step  a client reads a key                            what the worker does, in this order
     1     the slot: even sequence, SERVING, and           a fence, a retirement and an orderly stop make it CLOSED,
           segment and epoch of the client's routes        before another owner can accept a write
-    2     both filters: the bit of the key is not set     it sets the bits of a write before it applies the write
+    2     both filters: the bit of the key is not set     it sets the bits of a write, or shows ANY_KEY, before it
+                                                          applies the write
     3     the tables of that version, or a later one      it publishes a manifest, then raises the version in the
     4     the slot: the sequence is still the same        slot, and only then drops the filter of what was drained
 
-What a filter or a slot was used for is changed in the slot before the memory is used again, so step 4 finds out. When a
-worker is killed its board stays as it was, and is right: nobody can acknowledge a write. The next process of the worker
-raises the incarnation in BOARD (system/board_files.py), which ends the board, before it serves.
+Before a filter or a slot is used for something else, the slot that named it is changed. So a reader that was using it
+fails at step 4. When a worker is killed its board stays as it was, and is right: nobody can acknowledge a write. The
+next process of the worker raises the incarnation in BOARD (files/board_place.py), which ends the board, before it
+serves.
 """
 
 from __future__ import annotations

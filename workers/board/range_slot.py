@@ -29,14 +29,15 @@ from shardstore.workers.board.filter_pool import FilterPool
 
 FILTERED_KEYS_MAX = 16
 """A write of more keys sets no bits."""
-KEYS_MAX = FILTER_BITS // 4
-"""So many keys fill a filter: more than a fifth of the other keys would seem to be in memory."""
+BITS_SET_MAX = FILTER_BITS // 4
+"""So many bits fill a filter: a quarter of the other keys would seem to be in memory."""
 
 
 class RangeSlot:
     """One slot. `at` is the number of its first word.
 
-    Invariant: the words of the slot say what this object does, and the sequence is even.
+    Invariant: between two changes the sequence is even, and while the slot is open its words name the same filters as
+    this object.
     """
 
     def __init__(self, words: memoryview, at: int, filters: FilterPool, segment: int) -> None:
@@ -46,7 +47,7 @@ class RangeSlot:
         self._active = NO_KEYS
         self._sealed = NO_KEYS
         self._bits = memoryview(b"")
-        self._keys = 0
+        self._bits_set = 0
         self._is_open = False
         self._change((SEGMENT, segment), (STATE, CLOSED))
 
@@ -91,15 +92,17 @@ class RangeSlot:
         """Note that these keys are about to be written to the active layer."""
         if self._active == ANY_KEY or not self._is_open or not keys:
             return
-        if self._active == NO_KEYS or len(keys) > FILTERED_KEYS_MAX or self._keys >= KEYS_MAX:
+        if self._active == NO_KEYS or len(keys) > FILTERED_KEYS_MAX or self._bits_set >= BITS_SET_MAX:
             self._begin(len(keys))
             if self._active == ANY_KEY:
                 return
         bits = self._bits
-        self._keys += len(keys)
         for key in keys:
             bit = digest_of(key)[0] & FILTER_MASK
-            bits[bit >> 3] |= 1 << (bit & 7)
+            at, mask = bit >> 3, 1 << (bit & 7)
+            if not bits[at] & mask:
+                bits[at] |= mask
+                self._bits_set += 1
 
     def seal(self) -> None:
         """Note that the keys of the active layer are in a run now."""
@@ -143,7 +146,7 @@ class RangeSlot:
         former = self._active
         number = self._filters.take() if former == NO_KEYS and keys <= FILTERED_KEYS_MAX else None
         self._active = ANY_KEY if number is None else FIRST_FILTER + number
-        self._keys = 0
+        self._bits_set = 0
         if number is not None:
             self._bits = self._filters.bits(number)
         self._change((ACTIVE, self._active))

@@ -103,6 +103,8 @@ class AsyncCallRunner:
         """The value of the first call. If it is a write and fails, waits for the others: the error covers them all."""
         call = under_way[0]
         try:
+            if call.settled:  # read without a worker: other tasks get a turn between two chunks
+                await asyncio.sleep(0)
             value = await self._pump.wait(call)
         except CancelledError as cancelled:
             self._tell_of(cancelled, under_way, done)

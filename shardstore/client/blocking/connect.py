@@ -24,12 +24,13 @@ def connect(
     Args:
         where: The path of the store's data directory, or a url like "ipc:///run/app/store" or "tcp://127.0.0.1:7700".
             None: what the variable SHARDSTORE_URL or else SHARDSTORE_DATA says.
-        direct: Talk to workers directly where their sockets can be reached; False: only through the router.
+        direct: Talk to workers directly where their sockets can be reached; False: only through the router, also for
+            reads.
         timeout: Seconds; None is 30.
         fork: What the client does in the child of a fork: connect anew ("reopen"), or raise Closed ("refuse").
-        direct_reads: Read keys from the files of the store where that is possible; False: always ask a worker. See
-            docs/architecture/direct_reads.md.
-        memory: For the indexes of these files: a number of bytes, or text like "64MiB".
+        direct_reads: Read keys and scan in the files of the store where that is possible; False: always ask a worker.
+            An error of the disk under such a file ends the program. See docs/architecture/direct_reads.md.
+        memory: For the indexes of these files: a number of bytes, or text like "64MiB". An open scan may take 16 MiB.
 
     Returns:
         A client. Close it, by hand or with `with`.

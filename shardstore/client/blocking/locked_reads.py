@@ -18,10 +18,10 @@ Refused = TypeVar("Refused")
 
 
 class LockedReads:
-    """Lets a thread read while no other one does; it asks a worker otherwise, and waits for nobody.
+    """Lets a thread read while no other one does; otherwise it asks a worker. It never waits for the lock.
 
     So a signal handler that reads in the middle of a read of the same thread asks a worker, too. A handler that raises
-    just after the lock was taken leaves it taken; this thread can still read, as it is not in the middle of a read.
+    just after the lock was taken leaves it taken: this thread can still read, and the others ask workers from then on.
     """
 
     def __init__(self, reads: DirectReads) -> None:

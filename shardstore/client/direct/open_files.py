@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 
+from shardstore.errors import Corruption
+from shardstore.files import file_names
 from shardstore.seams.filesystem import Filesystem
 from shardstore.tables.cache import SegmentCache
 from shardstore.tables.manifest import read_manifest
@@ -41,7 +43,10 @@ class OpenFiles:
         if found is None:
             found = self._segments[segment] = Segment.open(self._filesystem, self._store, segment, self._cache)
         else:
-            found.replace(read_manifest(self._filesystem, self._store, segment))
+            manifest = read_manifest(self._filesystem, self._store, segment)
+            if manifest.version < found.manifest.version:
+                raise Corruption(file_names.manifest(segment), 0, "an older version than was here before")
+            found.replace(manifest)
         self._segments.move_to_end(segment)
         tables = sum([each.tables for each in self._segments.values()])
         while tables > self._tables_max and len(self._segments) > 1:

@@ -199,7 +199,7 @@ def test_a_write_of_as_many_keys_as_may_be_filtered_sets_bits(board: Board) -> N
 
 
 def test_a_full_filter_makes_any_key_one_in_memory(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(range_slot, "KEYS_MAX", 3)
+    monkeypatch.setattr(range_slot, "BITS_SET_MAX", 3)
     board.slot.note([b"a", b"b"])
     board.slot.note([b"c"])
     assert board.field(ACTIVE) >= FIRST_FILTER
