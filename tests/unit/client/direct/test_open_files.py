@@ -7,6 +7,7 @@ import pytest
 from shardstore.client.direct.open_files import OpenFiles
 from shardstore.errors import Corruption
 from shardstore.files.file_names import manifest
+from shardstore.workers.segment.manifest_writer import publish_manifest
 from tests.unit.client.direct.direct_store import MEMORY, STORE, TABLES, DirectStore
 from tests.unit.faulty_filesystem import FaultyFilesystem
 
@@ -98,3 +99,12 @@ def test_what_cannot_be_opened_is_not_kept(store: DirectStore) -> None:
     with pytest.raises(Corruption):
         files.segment(1, 1)
     assert [*files] == []
+
+
+def test_an_older_manifest_in_the_place_of_a_newer_one_is_refused(store: DirectStore) -> None:
+    older = store.manifest(1)
+    files = open_files(store)
+    newest = files.segment(1, store.drain({b"a": b"newest"}).version)
+    publish_manifest(store.filesystem, older)
+    with pytest.raises(Corruption, match="an older version than was here before"):
+        files.segment(1, newest.manifest.version + 1)
