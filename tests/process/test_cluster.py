@@ -104,6 +104,7 @@ def test_statistics_of_the_others_while_a_worker_is_paused(tmp_path: Path) -> No
         assert "unavailable" not in db.stats(timeout=60)[1]
 
 
+@pytest.mark.slow
 def test_everything_survives_the_death_of_everything(tmp_path: Path) -> None:
     with served(tmp_path) as supervisor, connect(running_on(tmp_path).url) as db:
         writer = Writer(db)
@@ -116,6 +117,7 @@ def test_everything_survives_the_death_of_everything(tmp_path: Path) -> None:
         writer.check(db)
 
 
+@pytest.mark.slow
 def test_no_process_outlives_a_killed_supervisor(tmp_path: Path) -> None:
     with served(tmp_path) as supervisor:
         processes = descendants(supervisor.pid)

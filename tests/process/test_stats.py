@@ -67,6 +67,7 @@ def fill_a_log(data: Path) -> None:
         file.write(b"torn")
 
 
+@pytest.mark.slow
 def test_every_field_that_appears_is_in_the_schema_and_every_field_of_the_schema_appears(tmp_path: Path) -> None:
     seen: Seen = defaultdict(set)
     fill_a_log(tmp_path)

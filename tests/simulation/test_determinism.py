@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = (
     "from tests.simulation.world import simulate\n"
     "print(*[simulate(seed).host.trace.digest() for seed in (3, 14, 33, 53)])\n"
 )
 
 
+@pytest.mark.slow
 def test_the_trace_does_not_depend_on_the_hash_seed() -> None:
     traces = [
         subprocess.run(
