@@ -1,7 +1,7 @@
 """The boards of workers as memory-mapped files. See wire/board_format.py for what is in them.
 
-A board is in the runtime directory, as its pages must not wait for a disk. BOARD in the data directory names the
-current one (files/board_place.py).
+A board is in the runtime directory, which is usually memory: where it is on a disk, a put may wait for that. BOARD in
+the data directory names the current board (files/board_place.py).
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class LockedReads:
         watch(self)
 
     def get(self, key: Any) -> bytes | Ask | None:
-        """Return the value of a key, None if it has none, or ASK."""
+        """Return the value of a key, None if it has none, or why a worker must be asked."""
         return self._alone(self._reads.get, key, ASK)
 
     def get_many(self, call: Many) -> Many | list[bytes | None]:

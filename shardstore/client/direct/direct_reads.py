@@ -46,7 +46,7 @@ class DirectReads:
         self._followed = store, routes, boundaries
 
     def get(self, key: Any) -> bytes | Ask | None:
-        """Return the value of a key, None if it has none, or whom to ask: also for a key that is not allowed."""
+        """Return the value of a key, None if it has none, or why a worker must be asked. A bad key is left to it."""
         followed = self._followed
         if followed is None or type(key) is not bytes or not 0 < len(key) <= KEY_BYTES_MAX:
             return ASK

@@ -72,7 +72,7 @@ class ReadableRange:
         return ASK
 
     def get_many(self, keys: Sequence[bytes], digests: Digests) -> tuple[list[Stored | None], Mask] | Ask:
-        """Return what the tables hold for some of the keys, and for which these are; or whom to ask for all of them.
+        """Return what the tables hold for some of the keys, and which these are; or why a worker must be asked for all.
 
         Raises Corruption, StorageFailure, FileNotFoundError.
         """

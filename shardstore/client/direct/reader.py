@@ -49,7 +49,7 @@ class Reader:
         self._reads = 0
 
     def get(self, key: bytes, routes: RouteMap) -> bytes | Ask | None:
-        """Return the value of a key, None if it has none, or ASK."""
+        """Return the value of a key, None if it has none, or why a worker must be asked."""
         route = routes.routes[bisect_right(routes.starts, key) - 1]
         readable = self._readable(route)
         if readable is None:
