@@ -204,7 +204,7 @@ def test_a_worker_that_the_router_wants_is_started_like_the_others_and_again_whe
         assert first.items() >= before.items(), "the others run on"
         wait_until((tmp_path / "options-worker-3").exists, "its options")
         old, new = (json.loads((tmp_path / f"options-worker-{worker}").read_text()) for worker in (1, 3))
-        own = {name: old[name].replace("-1", "-3") for name in ("listen", "board")}
+        own = {name: old[name].removesuffix("-1") + "-3" for name in ("listen", "board")}
         assert new == old | {"worker": 3} | own | {
             "status_fd": new["status_fd"],
             "life_fd": new["life_fd"],
