@@ -161,7 +161,7 @@ def scan_all_of(worker: WorkerDriver, segment: int) -> list[tuple[bytes, bytes]]
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(ACTIONS, min_size=10, max_size=60),
     st.sampled_from([ScanMode.SNAPSHOT, ScanMode.SNAPSHOT, ScanMode.LIVE]),
