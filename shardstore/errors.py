@@ -1,13 +1,15 @@
 """Errors a caller can meet, named for what the caller does next.
 
-InvalidRequest   fix the call
-Busy             slow down and retry; nothing was applied
-Unavailable      retry later; nothing was applied
-OutcomeUnknown   ask for its outcome with its token; or retry if the write is idempotent
-ScanInvalidated  continue with its token, or start a new scan
-Corruption       stop, restore, report
-StorageFailure   check the disk
-Closed           open a new client
+InvalidRequest    fix the call
+Busy              slow down and retry; nothing was applied
+Unavailable       retry later; nothing was applied
+OutcomeUnknown    ask for its outcome with its token; or retry if the write is idempotent
+ScanInvalidated   continue with its token, or start a new scan
+UndecodableKey    use the type of keys that wrote it
+UndecodableValue  use the codec that wrote it
+Corruption        stop, restore, report
+StorageFailure    check the disk
+Closed            open a new client
 """
 
 from __future__ import annotations
@@ -134,6 +136,44 @@ class ScanInvalidated(ShardstoreError):
     def __str__(self) -> str:
         where = "before its first entry" if self.last_key is None else f"behind {self.last_key[:KEY_BYTES_SHOWN]!r}"
         return f"the scan ended {where}: {self.cause}"
+
+
+class UndecodableKey(ShardstoreError, ValueError):
+    """Bytes are no key of a type: they were written as another type, or without any. It is also a ValueError.
+
+    Attributes:
+        key_type: The description of the type.
+        key: The bytes.
+        what: What is wrong, in words.
+    """
+
+    def __init__(self, key_type: str, key: bytes, what: str) -> None:
+        super().__init__(key_type, key, what)
+        self.key_type = key_type
+        self.key = key
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.key[:KEY_BYTES_SHOWN]!r} is no key of the type {self.key_type}: {self.what}"
+
+
+class UndecodableValue(ShardstoreError):
+    """A stored value is not what the codec of its space writes. It can still be read as bytes.
+
+    Attributes:
+        space: The name of the space.
+        key: The key of the value.
+        what: What is wrong, in words.
+    """
+
+    def __init__(self, space: str, key: object, what: str) -> None:
+        super().__init__(space, key, what)
+        self.space = space
+        self.key = key
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"the value of {self.key!r:.60} in the space {self.space!r} cannot be decoded: {self.what}"
 
 
 class Corruption(ShardstoreError):

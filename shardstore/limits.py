@@ -14,6 +14,10 @@ BOUND_BYTES_MAX = KEY_BYTES_MAX + 1
 """Maximum size of a bound of a key range. The smallest key above a key is that key and a zero byte."""
 KEY_ROW_BYTES_MAX = 16
 """At most this many first bytes of keys are compared with whole columns at once, to find their ranges or tables."""
+KEY_NESTING_MAX = 32
+"""So many tuples may be in each other in a key of any types."""
+DESCRIPTION_CHARACTERS_MAX = KIB
+"""Length of the description of a type of keys or values."""
 VALUE_BYTES_MAX = 8 * MIB
 REQUEST_ENTRIES_MAX = 65_536
 REQUEST_BYTES_MAX = 16 * MIB
