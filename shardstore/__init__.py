@@ -18,6 +18,8 @@ from shardstore.errors import (
     ShardstoreError,
     StorageFailure,
     Unavailable,
+    UndecodableKey,
+    UndecodableValue,
 )
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ __all__ = [
     "StorageFailure",
     "TopologyOptions",
     "Unavailable",
+    "UndecodableKey",
+    "UndecodableValue",
     "WorkerStats",
     "__version__",
     "connect",

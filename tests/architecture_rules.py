@@ -44,6 +44,8 @@ VALUES: tuple[str, ...] = (
     "shardstore.seams",
     "shardstore.wire",
     "shardstore.files",
+    "shardstore.keys",
+    "shardstore.values",
     *("shardstore.checksum", "shardstore.errors", "shardstore.identifiers", "shardstore.key_range"),
     *("shardstore.lazy_numpy", "shardstore.limits", "shardstore.memory_plan", "shardstore.options"),
     *("shardstore.outcome", "shardstore.segment_options", "shardstore.stats_schema", "shardstore.topology_options"),
@@ -94,6 +96,9 @@ CORE_MAY_NOT_CALL: dict[str, str] = {
     "input": "a core has no terminal",
     "hash": "differs between processes with another PYTHONHASHSEED",
     "id": "differs between processes",
+    **dict.fromkeys(("datetime.now", "datetime.utcnow", "datetime.today", "date.today"), "reads the clock"),
+    **dict.fromkeys(("uuid1", "uuid.uuid1"), "reads the clock and the address of the host"),
+    **dict.fromkeys(("uuid4", "uuid.uuid4"), "draws random numbers"),
 }
 
 NOBODY_MAY_IMPORT: dict[str, str] = {
@@ -125,6 +130,14 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "fcntl": ("shardstore.system.posix_filesystem",),
     "mmap": ("shardstore.system.posix_filesystem", "shardstore.system.board_files"),
     "multiprocessing": (),
+}
+
+MAY_IMPORT_ALL_THE_SAME: dict[tuple[str, str], str] = {
+    # module, import: why this module alone may have it, against all rules above
+    ("shardstore.keys.elements.moments", "datetime"): "users have keys of these types; it asks for no time",
+    ("shardstore.keys.elements.uuids", "uuid"): "users have keys of this type; it makes none but from bytes",
+    ("shardstore.keys.plain", "uuid"): "the same",
+    ("shardstore.values.pickled", "pickle"): "the codec that users must ask for by name, and are warned of",
 }
 
 FILE_MODULES: frozenset[str] = frozenset(("pathlib", "shutil", "tempfile", "glob", "io"))

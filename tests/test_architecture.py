@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests import architecture_rules as rules
-from tests.architecture_check import Module, check, check_cycles, check_fields, check_module, check_names, read_modules
+from tests.architecture_check import (
+    Module,
+    check,
+    check_cycles,
+    check_fields,
+    check_module,
+    check_names,
+    imports_of,
+    read_modules,
+)
 
 ROUTER = "shardstore.router"
 WORKERS = "shardstore.workers"
@@ -33,6 +42,12 @@ def test_the_project_keeps_the_rule(rule: str, breaches: dict[str, list[str]]) -
 )
 def test_the_rules_name_modules_that_exist(table: str) -> None:
     assert [name for name in getattr(rules, table) if name not in MODULES and name != "scripts"] == []
+
+
+def test_what_a_module_may_import_all_the_same_is_imported_there_and_forbidden_elsewhere() -> None:
+    for name, imported in rules.MAY_IMPORT_ALL_THE_SAME:
+        assert imported in {each.target for each in imports_of(MODULES[name], MODULES)}
+        assert imported in {*rules.NOBODY_MAY_IMPORT, *rules.ONLY_IN}
 
 
 def test_the_modules_were_found() -> None:
@@ -108,12 +123,18 @@ def test_the_modules_were_found() -> None:
         ),
         ("imports", "scripts.planted", "import pickle", "runs code from bytes"),
         ("imports", f"{WORKERS}.planted", "from marshal import loads", "runs code from bytes"),
+        ("imports", "shardstore.values.planted", "import pickle", "runs code from bytes"),
+        ("imports", "shardstore.values.pickled", "import marshal", "runs code from bytes"),
+        ("imports", "shardstore.keys.elements.planted", "import datetime", "which is for scripts only"),
+        ("imports", "shardstore.keys.elements.moments", "import uuid", "which is for scripts only"),
         ("imports", "shardstore.cli.commands", "import tests.unit", "tests stand above everything"),
         ("calls", "scripts.planted", "eval('1')", "calls eval"),
         ("calls", "shardstore.cli.commands", "exec('x = 1')", "calls exec"),
         ("calls", "shardstore.cli.commands", "importlib.import_module('pickle')", "hides an import"),
         ("calls", f"{ROUTER}.planted", "open('file')", "calls open"),
         ("calls", f"{ROUTER}.planted", "hash(b'key')", "PYTHONHASHSEED"),
+        ("calls", "shardstore.keys.elements.moments", "datetime.now()", "reads the clock"),
+        ("calls", "shardstore.keys.elements.uuids", "uuid4()", "draws random numbers"),
         ("files", f"{ROUTER}.runtime", "open('file')", "calls open"),
         ("files", "shardstore.workers.runtime", "import os\nos.rename('a', 'b')", "line 2: calls os.rename"),
         ("files", "shardstore.system.process", "from pathlib import Path", "imports pathlib"),

@@ -1,9 +1,9 @@
 """Reads the descriptions of key types. There is one description of each type, and nothing else is read.
 
-    description   Bytes() | Str() | Int() | Uuid() | tuple
-    tuple         AnyTuple() | Tuple(position, ...)
-    position      type | tuple, each perhaps with " | None" behind it
-    type          bytes | str | int | float | bool | UUID | date | datetime
+description   Bytes() | Str() | Int() | Uuid() | tuple
+tuple         AnyTuple() | Tuple(position, ...)
+position      type | tuple, each perhaps with " | None" behind it
+type          bytes | str | int | float | bool | UUID | date | datetime
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 Places: TypeAlias = "npt.NDArray[np.int64]"
-Words: TypeAlias = "npt.NDArray[np.uint64]"
+EightBytes: TypeAlias = "npt.NDArray[np.uint64]"
 Codes: TypeAlias = "npt.NDArray[np.uint8]"
 
 CHUNK_KEYS = 1_024
@@ -51,10 +51,10 @@ class Batch:
         """The bytes at these places."""
         return self.octets[places]
 
-    def words(self, places: Places) -> Words:
+    def words(self, places: Places) -> EightBytes:
         """The eight bytes from each place on, as big-endian numbers."""
         overlapping: Any = np.ndarray((len(self.data) - 7,), ">u8", self.data, 0, (1,))
-        words: Words = overlapping[places].astype(np.uint64)
+        words: EightBytes = overlapping[places].astype(np.uint64)
         return words
 
     def rows(self, places: Places, size: int) -> list[bytes]:
@@ -70,7 +70,7 @@ def in_chunks(items: Iterable[S]) -> Iterator[Sequence[S]]:
     return (sequence[first : first + CHUNK_KEYS] for first in range(0, len(sequence), CHUNK_KEYS))
 
 
-def encoded_rows(code: int, words: Words) -> list[bytes]:
+def encoded_rows(code: int, words: EightBytes) -> list[bytes]:
     """Return elements of nine bytes: the code and a big-endian number."""
     rows = np.empty((len(words), 9), dtype=np.uint8)
     rows[:, 0] = code

@@ -6,6 +6,7 @@ NaN is written as the NaN without a sign that Python makes, so it sorts above in
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 from struct import Struct
 
 from shardstore.keys.elements.batch import Batch, Places, encoded_rows
@@ -29,16 +30,15 @@ class FloatElement(Element[float]):
 
     def encode(self, value: float) -> bytes:
         """Return the bytes of a number."""
-        (bits,) = _BITS.unpack(_NUMBER.pack(value + 0.0))  # -0.0 + 0.0 is 0.0
-        if value != value:
-            bits = _NAN
+        (bits,) = (_NAN,) if isnan(value) else _BITS.unpack(_NUMBER.pack(value + 0.0))  # -0.0 + 0.0 is 0.0
         return _ENCODED.pack(DOUBLE, bits ^ (_ALL if bits & _SIGN else _SIGN))
 
     def encode_column(self, values: Sequence[float]) -> list[bytes]:
         """Return the bytes of each number."""
         numbers = np.array(values, dtype=np.float64) + 0.0
         bits = np.where(np.isnan(numbers), np.uint64(_NAN), numbers.view(np.uint64))
-        return encoded_rows(DOUBLE, bits ^ np.where(bits >= _SIGN, np.uint64(_ALL), np.uint64(_SIGN)))
+        flips = np.where(bits >= _SIGN, np.uint64(_ALL), np.uint64(_SIGN))
+        return encoded_rows(DOUBLE, np.bitwise_xor(bits, flips))
 
     def decode(self, data: bytes, at: int, end: int) -> tuple[float, int]:
         """Return the number at a place."""

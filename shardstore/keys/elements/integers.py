@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from shardstore.keys.elements.batch import Batch, Places, Words
+from shardstore.keys.elements.batch import Batch, Places
 from shardstore.keys.elements.codes import NEGATIVE_BIG, NEGATIVE_HUGE, POSITIVE_BIG, POSITIVE_HUGE, ZERO
 from shardstore.keys.elements.element import Element, Malformed, Mismatch
 from shardstore.lazy_numpy import np

@@ -42,7 +42,7 @@ class DateElement(Element[date]):
     def encode_column(self, values: Sequence[date]) -> list[bytes]:
         """Return the bytes of each date."""
         days = map(_DATE_CODE.__add__, map(date.toordinal, values))
-        return list(map(int.to_bytes, days, repeat(1 + _DATE_BYTES), repeat("big")))
+        return list(map(int.to_bytes, days, repeat(1 + _DATE_BYTES)))
 
     def decode(self, data: bytes, at: int, end: int) -> tuple[date, int]:
         """Return the date at a place."""
@@ -86,9 +86,7 @@ class DatetimeElement(Element[datetime]):
         except TypeError:  # Python subtracts nothing from a datetime without a zone
             raise Mismatch("datetime with a zone", _first_naive(values)) from None
         if min(instants) < 0 or max(instants) > _INSTANT_MAX:
-            outside = next(
-                value for value, at in zip(values, instants, strict=True) if not 0 <= at <= _INSTANT_MAX
-            )
+            outside = next(value for value, at in zip(values, instants, strict=True) if not 0 <= at <= _INSTANT_MAX)
             raise Mismatch("datetime that is in the years 1 to 9999 in UTC", outside)
         return instants
 

@@ -70,5 +70,3 @@ def _common_element(form: TupleForm, position: int, batch: Batch, places: Places
         return None
     elements = [form.element_with(position, code) for code in codes]
     return elements[0] if all(element is elements[0] for element in elements) else None
-
-

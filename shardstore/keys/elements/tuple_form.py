@@ -199,9 +199,7 @@ def key_from(form: TupleForm, data: bytes) -> AnyKey:
     return complete(form, values)
 
 
-def element_at(
-    form: TupleForm, position: int, data: bytes, at: int, end: int, null: bytes = NULL
-) -> tuple[Any, int]:
+def element_at(form: TupleForm, position: int, data: bytes, at: int, end: int, null: bytes = NULL) -> tuple[Any, int]:
     """Return the value at a place of a key, and the place behind it. Raises Malformed."""
     if data.startswith(null, at, end) and form.may_be_none(position):
         return None, at + len(null)

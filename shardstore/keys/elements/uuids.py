@@ -49,7 +49,7 @@ class UuidElement(Element[UUID]):
 
 def packed_uuids(values: Sequence[UUID]) -> list[bytes]:
     """Return the 16 bytes of each UUID."""
-    return list(map(int.to_bytes, map(_number_of, values), repeat(UUID_BYTES), repeat("big")))
+    return list(map(int.to_bytes, map(_number_of, values), repeat(UUID_BYTES)))
 
 
 def unpacked_uuids(packed: Sequence[bytes]) -> list[UUID]:
