@@ -91,7 +91,7 @@ class IntCodec:
         """Return the ints. Raises ValueError as `decode` does."""
         values = list(map(int, datas))
         if _decimal(values) != datas:
-            raise ValueError("an int has a sign, a space, a zero or a line too much")
+            raise ValueError("an int has a sign, a zero, a space or a mark too much")
         return values
 
 

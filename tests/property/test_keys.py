@@ -6,13 +6,12 @@ import datetime
 import uuid
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shardstore import UndecodableKey, keys
 from tests.property.python_keys import ANY_TUPLES, INTS, MOMENTS, OF_TYPE, TEXT, key_types, tuple_types
 
-MANY = settings(deadline=None)
 UTC = datetime.UTC
 
 
@@ -31,7 +30,6 @@ def sortable(key: Any) -> Any:
     return (order.index(type(key)), 0 if key is None else key)
 
 
-@MANY
 @given(key_types().flatmap(lambda each: st.tuples(st.just(each[0]), each[1], each[1])))
 def test_encodings_sort_as_keys_do_and_equal_keys_are_one(case: tuple[keys.KeyType[Any], Any, Any]) -> None:
     key_type, one, other = case
@@ -40,21 +38,18 @@ def test_encodings_sort_as_keys_do_and_equal_keys_are_one(case: tuple[keys.KeyTy
     assert (low == high) == (typed(one) == typed(other))
 
 
-@MANY
 @given(key_types().flatmap(lambda each: st.tuples(st.just(each[0]), each[1])))
 def test_a_key_is_read_back(case: tuple[keys.KeyType[Any], Any]) -> None:
     key_type, key = case
     assert typed(key_type.decode(key_type.encode(key))) == typed(key)
 
 
-@MANY
 @given(st.lists(OF_TYPE[float], min_size=2) | st.lists(MOMENTS, min_size=2) | st.lists(INTS) | st.lists(TEXT))
 def test_tuples_of_one_type_sort_as_python_sorts_them(values: list[Any]) -> None:
     made = [(value, number % 3) for number, value in enumerate(values)]
     assert list(map(keys.AnyTuple().encode, sorted(made))) == sorted(map(keys.AnyTuple().encode, made))
 
 
-@MANY
 @given(
     key_types().flatmap(lambda each: st.tuples(st.just(each[0]), st.lists(each[1], max_size=6))),
     st.integers(1, 20),
@@ -67,7 +62,6 @@ def test_many_keys_are_encoded_and_decoded_as_each_is(case: tuple[keys.KeyType[A
     assert list(map(typed, key_type.decode_many(encoded))) == list(map(typed, many))
 
 
-@MANY
 @given(st.data())
 def test_columns_of_one_type_are_encoded_and_decoded_as_each_key_is(data: st.DataObject) -> None:
     """Lengths at which columns are taken at once, with values that make the fast way decline among others."""
@@ -83,7 +77,6 @@ def kinds() -> st.SearchStrategy[list[Any]]:
     return st.lists(st.sampled_from(list(OF_TYPE)), min_size=1, max_size=3)
 
 
-@MANY
 @given(st.binary(max_size=30), key_types())
 def test_what_is_decoded_is_encoded_again(data: bytes, case: tuple[keys.KeyType[Any], Any]) -> None:
     key_type, _ = case
@@ -94,7 +87,6 @@ def test_what_is_decoded_is_encoded_again(data: bytes, case: tuple[keys.KeyType[
     assert key_type.encode(key) == data
 
 
-@MANY
 @given(ANY_TUPLES, st.integers(0, 60), st.integers(0, 255))
 def test_a_damaged_key_is_refused_or_another_key(key: tuple[Any, ...], place: int, octet: int) -> None:
     encoded = bytearray(keys.AnyTuple().encode(key) or b"\x14")
@@ -107,7 +99,6 @@ def test_a_damaged_key_is_refused_or_another_key(key: tuple[Any, ...], place: in
         assert keys.AnyTuple().encode(keys.AnyTuple().decode(damaged)) == damaged
 
 
-@MANY
 @given(ANY_TUPLES, ANY_TUPLES, st.integers(0, 4))
 def test_the_range_of_a_prefix_holds_exactly_the_keys_that_begin_so(
     key: tuple[Any, ...], other: tuple[Any, ...], length: int
@@ -118,7 +109,6 @@ def test_the_range_of_a_prefix_holds_exactly_the_keys_that_begin_so(
         assert (start <= any_tuple.encode(key) < end) == (typed(key[: len(prefix)]) == typed(prefix))
 
 
-@MANY
 @given(tuple_types().flatmap(lambda each: st.tuples(st.just(each[0]), each[1], each[1])), st.integers(0, 4))
 def test_the_range_of_a_prefix_of_fixed_types(case: tuple[keys.Tuple[Any], Any, Any], length: int) -> None:
     key_type, key, other = case
@@ -126,7 +116,6 @@ def test_the_range_of_a_prefix_of_fixed_types(case: tuple[keys.Tuple[Any], Any, 
     assert (start <= key_type.encode(key) < end) == (typed(key[:length]) == typed(other[:length]))
 
 
-@MANY
 @given(key_types())
 def test_a_description_makes_the_type_again(case: tuple[keys.KeyType[Any], Any]) -> None:
     key_type, _ = case

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import assert_type
+from typing import Any, assert_type
 
 from shardstore import (
     Admin,
@@ -22,6 +22,8 @@ from shardstore import (
     WorkerStats,
     connect,
     connect_async,
+    keys,
+    values,
 )
 
 
@@ -117,3 +119,20 @@ async def clients(cluster: LocalCluster) -> None:
 def waits(error: Busy) -> None:
     """`retry_after` is in seconds, as for time.sleep."""
     assert_type(error.retry_after, float)
+
+
+def typed_keys() -> None:
+    """A type of keys knows the types of its keys."""
+    assert_type(keys.Str().encode("a"), bytes)
+    assert_type(keys.Int().decode_many([b"\x14"]), list[int])
+    assert_type(keys.Tuple(str, int).decode(b""), tuple[str, int])
+    assert_type(keys.Tuple(bytes).decode_many([]), list[tuple[bytes]])
+    assert_type(keys.Tuple(str, int | None).decode(b""), tuple[Any, ...])
+    assert_type(keys.AnyTuple().range_of((1, "a")), tuple[bytes, bytes])
+
+
+def typed_values() -> None:
+    """Values have the types of their codec."""
+    assert_type(values.Values(values.Int()).decode(b"1"), int)
+    assert_type(values.Values(values.Str(), "zstd").decode_many([]), list[str])
+    assert_type(values.from_description("Json/1").decode(b"1"), Any)

@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from shardstore.errors import Busy, Corruption, Place, ShardstoreError, Unavailable
+from shardstore.errors import Busy, Corruption, Place, ShardstoreError, Unavailable, UndecodableKey, UndecodableValue
 
 BUSY = "range bytes: 1,200 of 1,000 used; nothing was applied, retry after 50 ms"
 
@@ -18,6 +18,11 @@ BUSY = "range bytes: 1,200 of 1,000 used; nothing was applied, retry after 50 ms
         (Busy("range bytes", 1_200, 1_000, 50_000_000), BUSY),
         (Corruption("segments/1/table", 7, "checksum"), "segments/1/table at byte 7: checksum"),
         (Unavailable("worker 0 is down"), "worker 0 is down"),
+        (UndecodableKey("Int()", b"a" * 50, "no int"), f"b'{'a' * 40}' is no key of the type Int(): no int"),
+        (
+            UndecodableValue("users", ("ada", 7), "no JSON"),
+            "the value of ('ada', 7) in the space 'users' cannot be decoded: no JSON",
+        ),
     ],
 )
 def test_errors_can_be_pickled_and_copied(error: ShardstoreError, text: str) -> None:
