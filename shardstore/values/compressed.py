@@ -62,14 +62,14 @@ def expanded(stored: bytes) -> bytes:
 
 
 def _compress_zstd(value: bytes) -> bytes:
-    return _lent(_compressors, _new_compressor, lambda compressor: compressor.compress(value))
+    return lent(_compressors, _new_compressor, lambda compressor: compressor.compress(value))
 
 
 def _expand_zstd(compressed: bytes, size: int) -> bytes:
     try:
         if zstandard.frame_content_size(compressed) != size:  # it counts for zstandard, not a size that we pass
             raise ValueError(f"no zstd of {size} bytes")
-        return _lent(_decompressors, zstandard.ZstdDecompressor, lambda expander: expander.decompress(compressed))
+        return lent(_decompressors, zstandard.ZstdDecompressor, lambda expander: expander.decompress(compressed))
     except zstandard.ZstdError as error:
         raise ValueError(str(error)) from None
 
@@ -87,7 +87,7 @@ def _expand_lz4(compressed: bytes, size: int) -> bytes:
     return value
 
 
-def _lent(idle: list[T], make: Callable[[], T], use: Callable[[T], bytes]) -> bytes:
+def lent(idle: list[T], make: Callable[[], T], use: Callable[[T], bytes]) -> bytes:
     """Use a helper that no other thread uses. Making one takes ten times as long as compressing a short value."""
     try:
         helper = idle.pop()

@@ -110,7 +110,7 @@ def _ends(batch: Batch, places: Places, code: int) -> Places | None:
     zeros = batch.zeros
     stops: Places = zeros[np.searchsorted(zeros, places)]
     follows = batch.codes(stops + 1)
-    is_plain = (batch.codes(places) == code) & (stops < batch.ends) & ((follows != ESCAPE) | (stops + 1 == batch.ends))
+    is_plain = (batch.codes(places) == code) & (stops < batch.ends) & (follows != ESCAPE)
     return stops + 1 if is_plain.all() else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import lz4.block
@@ -11,7 +10,7 @@ import zstandard
 
 from shardstore import InvalidRequest, values
 from shardstore.limits import VALUE_BYTES_MAX
-from shardstore.values.compressed import SHORT_BYTES, expanded
+from shardstore.values.compressed import SHORT_BYTES, expanded, lent
 
 LONG = b"abcdefgh" * 100
 
@@ -161,20 +160,18 @@ def test_a_value_that_could_not_be_read_back_is_refused() -> None:
         stored.encode(largest + b"\0")
 
 
-def test_threads_share_values() -> None:
+def test_a_compressor_in_use_is_lent_to_no_other_thread() -> None:
     """zstandard lets other threads run while it works, and its objects are for one thread at a time."""
-    stored = values.Values(values.Raw(), "zstd")
-    wrong: list[int] = []
+    idle: list[list[str]] = []
 
-    def work(number: int) -> None:
-        value = bytes([number]) * 200_000
-        for _ in range(50):
-            if stored.decode(stored.encode(value)) != value:
-                wrong.append(number)
+    def use(outer: list[str]) -> bytes:
+        outer.append("in use")
+        lent(idle, list, lambda inner: b"" if inner is outer else b"another")
+        assert len(idle) == 1
+        assert idle[0] is not outer
+        return b"done"
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
+    assert lent(idle, list, use) == b"done"
+    assert len(idle) == 2, "both wait for their next use"
+    assert lent(idle, list, lambda used: b"".join([b"again"][: len(used)])) == b"again"
+    assert len(idle) == 2

@@ -51,8 +51,8 @@ def test_a_rare_value_among_many_changes_nothing(name: str, rare: object) -> Non
     made = [("key", value, 5) for value in drawn(name, 60)]
     made[40] = ("key", rare, 5)
     encoded = keys.AnyTuple().encode_many(made)
-    assert encoded == [keys.AnyTuple().encode(key) for key in made]
-    assert keys.AnyTuple().decode_many(encoded) == made
+    assert encoded == encode_columns(ANY_FORM, made) == [keys.AnyTuple().encode(key) for key in made]
+    assert keys.AnyTuple().decode_many(encoded) == decode_columns(ANY_FORM, encoded) == made
 
 
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 17, CHUNK_KEYS, CHUNK_KEYS + 1, 2 * CHUNK_KEYS + 20])
