@@ -24,7 +24,6 @@ table_reader.py       reads a table
 blocks.py             the blocks of an open table
   block_index.py        where each block lies
   block_cache.py        expanded blocks
-  compression.py        compressed blocks
 hash_index.py         finds the entries of a key by its hash
 bloom.py              Bloom filter
 digests.py            hashes of keys

@@ -11,10 +11,10 @@ from typing import Protocol
 import numpy as np
 
 from shardstore.checksum import checksum
+from shardstore.compression import Codec
 from shardstore.errors import Corruption
 from shardstore.tables.block_cache import ABSENT, BlockCache
 from shardstore.tables.block_index import BlockIndex
-from shardstore.tables.compression import Codec
 from shardstore.tables.table_format import Integers, seed_at
 
 

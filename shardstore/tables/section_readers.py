@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from shardstore.compression import codec_of
 from shardstore.tables.block_cache import BlockCache
 from shardstore.tables.block_index import BlockIndex
 from shardstore.tables.blocks import Blocks, ExpandedBlocks, MappedBlocks, StoredBlocks
 from shardstore.tables.bloom import BloomFilter
 from shardstore.tables.column_reader import ColumnReader, FixedColumnReader, VariableColumnReader
-from shardstore.tables.compression import codec_of
 from shardstore.tables.hash_index import HashIndex
 from shardstore.tables.prefixed_reader import PrefixedFixedReader, PrefixedVariableReader
 from shardstore.tables.table_file import TableFile

@@ -2,7 +2,7 @@
 
     header           32 bytes, see below
     block            entries in key order, at most BLOCK_ENTRIES of them and about block_bytes (segment_options.py),
-                     compressed or not                               (compression.py)
+                     compressed or not                               (shardstore/compression.py)
     ...
     block index      position and first key of each block            (block_index.py)
     hash index       entry numbers by hash of the key                (hash_index.py)

@@ -10,6 +10,7 @@ from types import TracebackType
 import numpy as np
 
 from shardstore.checksum import checksum
+from shardstore.compression import Codec, codec_of, is_worth_it
 from shardstore.errors import StorageFailure
 from shardstore.limits import BLOCK_ENTRIES
 from shardstore.seams.filesystem import Filesystem
@@ -17,7 +18,6 @@ from shardstore.segment_options import DEFAULTS, SegmentOptions
 from shardstore.tables.block_index import BlockRecord, build_block_index
 from shardstore.tables.bloom import build_bloom
 from shardstore.tables.column_items import as_list, stride_of_items
-from shardstore.tables.compression import codec_of, stored_form
 from shardstore.tables.digests import Digests, digests_of
 from shardstore.tables.hash_index import build_hash_index
 from shardstore.tables.table_format import (
@@ -147,7 +147,7 @@ class TableWriter:
         if prefix_bytes:
             keys = stored_behind_prefix(key_list, keys, prefix_bytes)
         block = b"".join((keys.items, values.items, keys.offsets, values.offsets))
-        stored = stored_form(block, self._codec)
+        stored = _stored_form(block, self._codec)
         block_checksum = checksum(stored, seed_at(self._file_seed, self._offset))
         self._records.append(
             BlockRecord(
@@ -241,3 +241,11 @@ def slices_of(entries: Entries) -> Iterator[Entries]:
     keys, values = entries
     for first in range(0, len(keys), SLICE_ENTRIES):
         yield Entries(keys[first : first + SLICE_ENTRIES], values[first : first + SLICE_ENTRIES])
+
+
+def _stored_form(block: bytes, codec: Codec | None) -> bytes:
+    """The block as it is written to the file. It is compressed if, and only if, it is shorter than `block`."""
+    if codec is None:
+        return block
+    compressed = codec.compress(block)
+    return compressed if is_worth_it(len(compressed), len(block)) else block

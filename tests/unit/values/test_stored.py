@@ -10,7 +10,7 @@ import zstandard
 
 from shardstore import InvalidRequest, values
 from shardstore.limits import VALUE_BYTES_MAX
-from shardstore.values.compressed import SHORT_BYTES, expanded, lent
+from shardstore.values.compressed import SHORT_BYTES, expanded
 
 LONG = b"abcdefgh" * 100
 
@@ -158,20 +158,3 @@ def test_a_value_that_could_not_be_read_back_is_refused() -> None:
     assert stored.decode(stored.encode(largest)) == largest
     with pytest.raises(InvalidRequest, match=f"a value has at most {VALUE_BYTES_MAX} bytes before compression, not "):
         stored.encode(largest + b"\0")
-
-
-def test_a_compressor_in_use_is_lent_to_no_other_thread() -> None:
-    """zstandard lets other threads run while it works, and its objects are for one thread at a time."""
-    idle: list[list[str]] = []
-
-    def use(outer: list[str]) -> bytes:
-        outer.append("in use")
-        lent(idle, list, lambda inner: b"" if inner is outer else b"another")
-        assert len(idle) == 1
-        assert idle[0] is not outer
-        return b"done"
-
-    assert lent(idle, list, use) == b"done"
-    assert len(idle) == 2, "both wait for their next use"
-    assert lent(idle, list, lambda used: b"".join([b"again"][: len(used)])) == b"again"
-    assert len(idle) == 2
