@@ -24,10 +24,12 @@ from shardstore.errors import (
 
 if TYPE_CHECKING:
     from shardstore.client.aio.admin import AsyncAdmin
+    from shardstore.client.aio.batch import AsyncBatch
     from shardstore.client.aio.client import AsyncClient
     from shardstore.client.aio.connect import connect_async
     from shardstore.client.aio.scan import AsyncScanIterator
     from shardstore.client.blocking.admin import Admin
+    from shardstore.client.blocking.batch import Batch
     from shardstore.client.blocking.client import Client
     from shardstore.client.blocking.connect import connect
     from shardstore.client.blocking.scan import ScanIterator
@@ -44,8 +46,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Admin",
     "AsyncAdmin",
+    "AsyncBatch",
     "AsyncClient",
     "AsyncScanIterator",
+    "Batch",
     "Busy",
     "Client",
     "Closed",
@@ -95,18 +99,14 @@ def _home_of(name: str) -> object:
     match name:
         case "LocalCluster":
             from shardstore.cluster import local_cluster as home
-        case "Client" | "connect":
+        case "Admin" | "Batch" | "Client" | "ScanIterator":
+            from shardstore.client.blocking import client as home
+        case "connect":
             from shardstore.client.blocking import connect as home
-        case "AsyncClient" | "connect_async":
+        case "AsyncAdmin" | "AsyncBatch" | "AsyncClient" | "AsyncScanIterator":
+            from shardstore.client.aio import client as home
+        case "connect_async":
             from shardstore.client.aio import connect as home
-        case "Admin":
-            from shardstore.client.blocking import admin as home
-        case "AsyncAdmin":
-            from shardstore.client.aio import admin as home
-        case "ScanIterator":
-            from shardstore.client.blocking import scan as home
-        case "AsyncScanIterator":
-            from shardstore.client.aio import scan as home
         case "PlannedChange" | "RangeRow":
             from shardstore.wire import admin_messages as home
         case "Ending" | "Outcome":

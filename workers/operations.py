@@ -14,6 +14,8 @@ from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.maintenance.queue import MaintenanceQueue
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.serving import read_path
+from shardstore.workers.serving.atomic_batch import batch_of
+from shardstore.workers.serving.conditions import condition_of
 from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.scan_path import ScanPath
@@ -24,7 +26,7 @@ from shardstore.workers.topology.remote_reads import RemoteReads
 _GET = int(Op.GET)
 _SCAN = int(Op.SCAN)
 _PUT_OR_DELETE = frozenset((Op.PUT, Op.DELETE))
-_NEEDS_PARENTS = frozenset((Op.GET, Op.SCAN, Op.COMPARE_AND_SET, Op.INCREMENT))
+_NEEDS_PARENTS = frozenset((Op.GET, Op.SCAN, Op.COMPARE_AND_SET, Op.INCREMENT, Op.BATCH))
 """Operations for which a child without files needs its parents."""
 
 
@@ -65,7 +67,10 @@ class Operations:
             return [] if page is None else [page]
         match op:
             case Op.COMPARE_AND_SET | Op.INCREMENT:
-                return self.writes.write_if(owned, asker, frames, now_ns)
+                condition = condition_of(asker.header, frames, owned.key_range)
+                return self.writes.write_if(owned, asker, condition, now_ns)
+            case Op.BATCH:
+                return self.writes.write_if(owned, asker, batch_of(asker.header, frames, owned.key_range), now_ns)
             case Op.OUTCOME:
                 return self.writes.outcome(owned, asker, frames, now_ns)
             case Op.END_SCAN:

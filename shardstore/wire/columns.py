@@ -140,6 +140,17 @@ def _unpack(frame: Buffer, count: int, shortest: int, longest: int, nullable: bo
     return items
 
 
+def count_of_variable(frame: Buffer) -> int:
+    """The number of items that a variable column says it has. Raises InvalidColumn if it is no array."""
+    head = bytes(frame[:5])
+    if head and head[0] & 0xF0 == 0x90:
+        return head[0] & 0x0F
+    lengths = {0xDC: slice(1, 3), 0xDD: slice(1, 5)}
+    if not head or head[0] not in lengths:
+        raise InvalidColumn("no msgpack array")
+    return int.from_bytes(head[lengths[head[0]]], "big")
+
+
 def positions_of(items: Sequence[object], wanted: object) -> list[int]:
     """Return the positions of the items that are `wanted` (the same object)."""
     return list(compress(range(len(items)), map(is_, items, repeat(wanted))))

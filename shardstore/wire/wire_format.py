@@ -25,6 +25,8 @@ One ZeroMQ message is the header frame and a fixed number of body frames:
     DELETE           keys                    -                                  worker
     COMPARE_AND_SET  key, change             - (entries: 1 done, 0 not)         worker
     INCREMENT        key, amount             value                              worker
+    BATCH            keys, values, required  - (entries: 1 done, 0 not)         worker
+                     keys, expected values
     OUTCOME          key, document           document                           worker
     SCAN             document                keys, values, resume key, cursor   worker
     END_SCAN         document, as of SCAN    -                                  worker
@@ -48,6 +50,10 @@ admin_messages.py, load_report.py and topology.py. A column is described in colu
 In a reply to GET, nil stands for an absent key. If MORE is set, the reply has only the first `entries` keys, because it
 reached its size limit. In a reply to SCAN, the cursor must be sent back in the request for the next page or in
 END_SCAN; it is described in workers/serving/scan_path.py.
+
+A BATCH is applied whole or not at all. Its column of values may have nil, which deletes the key. The required keys and
+their expected values, nil for no value, are variable columns, whatever the flags say; they may be empty. `entries`
+counts the keys that are changed, without the required ones; it may be 0.
 
 A single key is a fixed column of one. The change of COMPARE_AND_SET is a variable column of two, whatever the flags
 say: the value that the key must have, and its new value; nil means no value. Amount and value of INCREMENT are counters
@@ -100,6 +106,7 @@ class Op(IntEnum):
     PROGRESS = 20
     RETIRE = 21
     LOAD = 22
+    BATCH = 23
 
 
 class Status(IntEnum):
@@ -171,6 +178,7 @@ REQUEST_FRAMES: dict[int, int] = {
     Op.PROGRESS: 2,
     Op.RETIRE: 2,
     Op.LOAD: 2,
+    Op.BATCH: 5,
 }
 REPLY_FRAMES: dict[int, int] = {
     Op.GET: 2,
@@ -194,16 +202,20 @@ REPLY_FRAMES: dict[int, int] = {
     Op.PROGRESS: 1,
     Op.RETIRE: 1,
     Op.LOAD: 1,
+    Op.BATCH: 1,
 }
 SHORT_REQUEST_BYTES_MAX = 64 * KIB
 """Maximum size, all frames together, of requests that are not in `_LONG_REQUESTS`."""
-_LONG_REQUESTS: dict[int, int] = dict.fromkeys((Op.GET, Op.PUT, Op.DELETE, Op.COMPARE_AND_SET), REQUEST_BYTES_MAX + KIB)
+_LONG_REQUESTS: dict[int, int] = dict.fromkeys(
+    (Op.GET, Op.PUT, Op.DELETE, Op.COMPARE_AND_SET, Op.BATCH), REQUEST_BYTES_MAX + KIB
+)
 FRAMES_OF_REFUSAL = 2
 CONDITIONAL: frozenset[int] = frozenset((Op.COMPARE_AND_SET, Op.INCREMENT))
-WRITES: frozenset[int] = CONDITIONAL | {Op.PUT, Op.DELETE}
-OF_KEYS: frozenset[int] = WRITES | {Op.GET, Op.OUTCOME}
+"""Operations on one key that depend on its value."""
+WRITES: frozenset[int] = CONDITIONAL | {Op.PUT, Op.DELETE, Op.BATCH}
+OF_KEYS: frozenset[int] = CONDITIONAL | {Op.PUT, Op.DELETE, Op.GET, Op.OUTCOME}
 """Operations whose first frame after the header holds keys."""
-ROUTED: frozenset[int] = OF_KEYS | {Op.SCAN, Op.END_SCAN, Op.FLUSH, Op.COMPACT, Op.STATS}
+ROUTED: frozenset[int] = OF_KEYS | WRITES | {Op.SCAN, Op.END_SCAN, Op.FLUSH, Op.COMPACT, Op.STATS}
 """Operations that belong to one segment."""
 
 

@@ -1,4 +1,4 @@
-"""Format version 2 of the log: writing gives the committed bytes, and they can be read."""
+"""Format version 3 of the log: writing gives the committed bytes, and they can be read; so can those of version 2."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ from tests.unit.wal_driver import DIRECTORY, LOG_ID, STORE, WORKER, path_of, rec
 
 GOLDEN = Path(__file__).parent
 FILES = {
-    "log-document-v2.bin": f"{DIRECTORY}/LOG",
-    "wal-recovered-v2.bin": path_of(1),
-    "wal-v2.bin": path_of(0x21),
+    3: {
+        "log-document-v2.bin": f"{DIRECTORY}/LOG",
+        "wal-recovered-v3.bin": path_of(1),
+        "wal-v3.bin": path_of(0x21),
+    },
+    2: {
+        "log-document-v2.bin": f"{DIRECTORY}/LOG",
+        "wal-recovered-v2.bin": path_of(1),
+        "wal-v2.bin": path_of(0x21),
+    },
 }
 FIXED = Flag.KEYS_FIXED | Flag.VALUES_FIXED
 CLIENT = 2**64 - 2
@@ -28,8 +35,12 @@ BATCHES = [
     (RecordKind.DELETE, Flag.KEYS_FIXED, 1, 2**32 - 1, 2**32 - 1, 2**64 - 1, b"k", b""),
     (RecordKind.INCREMENT, FIXED, 1, 42, 7, 3, b"k", b"-12"),
     (RecordKind.BAR, 0, 0, 42, 7, 4, b"", b""),
+    (RecordKind.BATCH, Flag.KEYS_FIXED, 2, 42, 7, 5, b"ab", b"\x92\xc4\x011\xc0"),
 ]
-LSNS = [1, 2, 3, 4, 5, 0x21, 0x22, 0x23, 0x24, 0x25]
+RECORDS = {3: len(BATCHES), 2: 5}
+"""How many of these records the files of each version have, twice."""
+LSN_SECOND = 0x21
+LSN_DURABLE = 0x25
 
 
 def written() -> FaultyFilesystem:
@@ -41,29 +52,31 @@ def written() -> FaultyFilesystem:
             request = RequestId(CLIENT, sequence)  # type: ignore[arg-type]
             writer.append(kind, layout, entries, SegmentId(segment), Epoch(epoch), request, keys, values)
             sync(filesystem, writer)
-    note_durable(filesystem, STORE, WORKER, LSNS[-1])
+    note_durable(filesystem, STORE, WORKER, LSN_DURABLE)
     return filesystem
 
 
-def check(records: list[Record]) -> None:
-    assert [record.lsn for record in records] == LSNS
-    assert [record.lsn_durable for record in records] == [0, *LSNS[:-1]]
-    for record, batch in zip(records, BATCHES * 2, strict=True):
+def check(records: list[Record], count: int) -> None:
+    lsns = [first + at for first in (1, LSN_SECOND) for at in range(count)]
+    assert [record.lsn for record in records] == lsns
+    assert [record.lsn_durable for record in records] == [0, *lsns[:-1]]
+    for record, batch in zip(records, BATCHES[:count] * 2, strict=True):
         kind, layout, entries, segment, epoch, sequence, keys, values = batch
         assert record[:3] == (kind, layout, entries)
         assert record[5:9] == (segment, epoch, CLIENT, sequence)
         assert (bytes(record.keys), bytes(record.values)) == (keys, values)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", FILES[3])
 def test_what_is_written_is_the_golden_file(name: str) -> None:
-    assert written().content(FILES[name]) == (GOLDEN / name).read_bytes()
+    assert written().content(FILES[3][name]) == (GOLDEN / name).read_bytes()
 
 
-def test_the_golden_files_can_be_read() -> None:
+@pytest.mark.parametrize("version", FILES)
+def test_the_golden_files_can_be_read(version: int) -> None:
     filesystem = FaultyFilesystem()
-    for name, path in FILES.items():
+    for name, path in FILES[version].items():
         filesystem.place(path, (GOLDEN / name).read_bytes())
-    log = recovered(filesystem)
-    assert (log.log_id, log.lsn_checkpoint, log.next_lsn, log.cut) == (LOG_ID, 0, 0x26, None)
-    check(records_in(filesystem, log))
+    log, count = recovered(filesystem), RECORDS[version]
+    assert (log.log_id, log.lsn_checkpoint, log.next_lsn, log.cut) == (LOG_ID, 0, LSN_SECOND + count, None)
+    check(records_in(filesystem, log), count)

@@ -7,8 +7,10 @@ from typing import Any, assert_type
 from shardstore import (
     Admin,
     AsyncAdmin,
+    AsyncBatch,
     AsyncClient,
     AsyncScanIterator,
+    Batch,
     Busy,
     Client,
     LocalCluster,
@@ -46,6 +48,12 @@ def writes(db: Client) -> None:
     assert_type(db.compare_and_set(b"k", None, b"v"), bool)
     assert_type(db.increment(b"k"), int)
     assert_type(db.outcome(b"token"), Outcome)
+    with db.batch(timeout=5) as batch:
+        assert_type(batch, Batch)
+        batch.put(b"k", b"v")
+        batch.require(b"l", None)
+    assert_type(batch.applied, bool | None)
+    assert_type(db.batch().commit(), bool)
 
 
 def scans(db: Client, keys_only: bool, token: bytes) -> None:
@@ -100,6 +108,10 @@ async def tasks(db: AsyncClient, token: bytes) -> None:
     assert_type(db.scan(resume=token), AsyncScanIterator[tuple[bytes, bytes]] | AsyncScanIterator[bytes])
     assert_type([key async for key in db.scan(keys_only=True)], list[bytes])
     assert_type(await anext(db.scan()), tuple[bytes, bytes])
+    async with db.batch() as batch:
+        assert_type(batch, AsyncBatch)
+        batch.delete(b"k")
+    assert_type(await db.batch().commit(timeout=1), bool)
     assert_type(await db.stats(), Stats)
     assert_type(db.admin, AsyncAdmin)
     assert_type(await db.admin.ranges(), list[RangeRow])

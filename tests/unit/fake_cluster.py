@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
 
+import msgpack
+
 from shardstore.identifiers import Epoch, SegmentId, WorkerId, tag_of_store
 from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, VALUE_BYTES_MAX
@@ -223,6 +225,8 @@ class FakeCluster:
             return self._refuse(header, Refuse(Status.TOO_OLD))
         if header.op in CONDITIONAL:
             return self._write_if(header, frames)
+        if header.op == Op.BATCH:
+            return self._write_batch(header, frames)
         if header.op in WRITES:
             return self._write(header, frames)
         if header.op == Op.OUTCOME:
@@ -265,6 +269,27 @@ class FakeCluster:
         if header.op == Op.COMPARE_AND_SET:
             return self._answer(header, [], entries=int(told != b""))
         return self._answer(header, [told], entries=1, flags=Flag.VALUES_FIXED)
+
+    def _write_batch(self, header: Header, frames: Frames) -> Frames:
+        identity = (header.segment, header.client, header.sequence)
+        applied = self.applied[header.segment][header.client]
+        if identity not in self.told and header.sequence not in applied:
+            self.told[identity] = self._batch_applied(header, frames)
+        return self._answer(header, [], entries=int(self.told.get(identity, b"applied") != b""))
+
+    def _batch_applied(self, header: Header, frames: Frames) -> bytes:
+        """Apply a batch. The result is empty if a condition does not hold."""
+        required, expected = map(msgpack.unpackb, frames[3:5])
+        if [self.data.get(key) for key in required] != expected:
+            return b""
+        keys = self._keys(header, frames) if header.entries else []
+        fixed = bool(header.flags & Flag.VALUES_FIXED)
+        values = columns.decode(frames[2], fixed, header.entries, 0, VALUE_BYTES_MAX, nullable=True)
+        self.applied[header.segment][header.client].append(header.sequence)
+        self.log.append((Op.BATCH, keys, values))
+        self.data.update(zip(keys, values, strict=True))
+        self.data = {key: value for key, value in self.data.items() if value is not None}
+        return b"applied"
 
     def _changed(self, header: Header, key: bytes, frame: bytes) -> bytes:
         """The result of a conditional operation; empty if its condition does not hold."""

@@ -188,6 +188,15 @@ class WorkerDriver:
     def increment(self, key: bytes, by: int = 1, **fields: int) -> int:
         return self._ask_of_one(Op.INCREMENT, key, b"%d" % by, **fields)
 
+    def batch(
+        self, changes: Mapping[bytes, bytes | None], required: Mapping[bytes, bytes | None] | None = None, **fields: int
+    ) -> int:
+        keys, values = encode([*changes]), encode([*changes.values()])
+        conditions = [encode_variable([*(required or {})]), encode_variable([*(required or {}).values()])]
+        flags = Flag.KEYS_FIXED * keys.fixed | Flag.VALUES_FIXED * values.fixed | fields.pop("flags", 0)
+        body = [keys.frame, values.frame, *conditions]
+        return self.ask(Op.BATCH, body, entries=len(changes), flags=flags, **fields)
+
     def outcome(
         self,
         key: bytes,
@@ -203,7 +212,7 @@ class WorkerDriver:
         """The result in the reply to a conditional operation or an OUTCOME."""
         header, frames = self.answers(sequence)[-1]
         assert header.status == Status.OK, header
-        if header.op == Op.COMPARE_AND_SET:
+        if header.op in (Op.COMPARE_AND_SET, Op.BATCH):
             return bool(header.entries)
         return int(frames[1]) if header.op == Op.INCREMENT else decode_message(OutcomeReply, frames[1]).ending
 

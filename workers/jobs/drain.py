@@ -34,6 +34,7 @@ from shardstore.workers.jobs.specs import DrainedTable, DrainResult, DrainSpec, 
 from shardstore.workers.jobs.tasks import RunTasks, Task, one_after_the_other
 from shardstore.workers.segment.manifest_writer import publish_manifest
 from shardstore.workers.segment.tombstones import without_needless_tombstones
+from shardstore.workers.wal.batch_values import stored_values
 from shardstore.workers.wal.reader import LsnInterval, records_of
 from shardstore.workers.wal.record_format import Record, RecordKind
 
@@ -152,6 +153,8 @@ def entries_of(record: Record) -> Entries:
         keys = _column(record.keys, record.layout & Flag.KEYS_FIXED, record.entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
         if record.kind == RecordKind.DELETE:
             return Entries(keys, [TOMBSTONE] * record.entries)
+        if record.kind == RecordKind.BATCH and not record.layout & Flag.VALUES_FIXED:
+            return Entries(keys, stored_values(record.values, False, record.entries))
         return Entries(
             keys, _column(record.values, record.layout & Flag.VALUES_FIXED, record.entries, 0, VALUE_BYTES_MAX)
         )

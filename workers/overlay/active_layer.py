@@ -40,7 +40,7 @@ class ActiveLayer:
         """Upper bound on the memory held: overwritten values still count."""
         return self._payload_bytes + len(self.entries) * BUFFERED_ENTRY_BYTES
 
-    def put(self, keys: Sequence[bytes], values: Sequence[bytes], payload_bytes: int, lsn: int) -> int:
+    def put(self, keys: Sequence[bytes], values: Sequence[Stored], payload_bytes: int, lsn: int) -> int:
         """Apply a batch of puts; the last of equal keys wins. Returns the growth of `size_bytes`."""
         entries_before = len(self.entries)
         if len(keys) == 1:
@@ -56,6 +56,16 @@ class ActiveLayer:
         self.entries.update(zip(keys, repeat(TOMBSTONE)))
         self.deletes += len(keys)
         return self._noted(len(keys), entries_before, payload_bytes, lsn)
+
+    def change(
+        self, keys: Sequence[bytes], values: Sequence[Stored], deletes: int, payload_bytes: int, lsn: int
+    ) -> int:
+        """Apply a batch of puts and deletes; the last of equal keys wins. Returns the growth of `size_bytes`.
+
+        `deletes`: how many of the values are TOMBSTONE.
+        """
+        self.deletes += deletes
+        return self.put(keys, values, payload_bytes, lsn)
 
     def copy(self) -> ActiveLayer:
         """A copy for readers, which later writes here do not change. It has no key marks and no count of deletes."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from shardstore.errors import Corruption, StorageFailure
-from shardstore.identifiers import Stored
+from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
 from shardstore.tables.empty_layer import EMPTY_LAYER
 from shardstore.tables.empty_ranges import EmptyRanges
@@ -221,10 +221,12 @@ class OwnedRange:
             return [(self.segment_id, record) for record in stored.manifest.tables]
         return stored.tables
 
-    def apply(self, keys: Sequence[bytes], values: Sequence[bytes] | None, payload_bytes: int, lsn: int) -> int:
+    def apply(
+        self, keys: Sequence[bytes], values: Sequence[Stored] | None, payload_bytes: int, lsn: int, deletes: int = 0
+    ) -> int:
         """Apply a logged write to the active layer; this cannot fail. Without values, the keys are deleted.
 
-        Returns by how many bytes the layer has grown.
+        `deletes`: how many of the values are TOMBSTONE. Returns by how many bytes the layer has grown.
         """
         self.writes_applied += bool(keys)  # a BAR has no keys, and changes nothing that a scan shows
         if self.slot is not None:
@@ -232,6 +234,9 @@ class OwnedRange:
         active = self.overlay.writable(lsn)
         if values is None:
             return active.delete(keys, payload_bytes, lsn)
+        if deletes:
+            self.empty_ranges.note_put([key for key, value in zip(keys, values, strict=True) if value is not TOMBSTONE])
+            return active.change(keys, values, deletes, payload_bytes, lsn)
         self.empty_ranges.note_put(keys)
         return active.put(keys, values, payload_bytes, lsn)
 

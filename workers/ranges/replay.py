@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from shardstore.errors import Corruption
+from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.wire.columns import InvalidColumn, decode
 from shardstore.wire.wire_format import Flag
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import BARRED, WriteResult
 from shardstore.workers.ranges.sequence_spans import RequestNumbers
+from shardstore.workers.wal.batch_values import stored_values
 from shardstore.workers.wal.record_format import Record, RecordKind
 from shardstore.workers.wal.record_run import Headers, RecordRun
 
@@ -28,6 +30,7 @@ COLLECTED_ENTRIES = 4_096
 FEW_RECORDS = 16
 """Up to this many records are collected one by one, as array operations have a higher fixed cost."""
 _PUT, _DELETE, _INCREMENT, _BAR = map(int, (RecordKind.PUT, RecordKind.DELETE, RecordKind.INCREMENT, RecordKind.BAR))
+_BATCH = int(RecordKind.BATCH)
 _KEYS_FIXED, _VALUES_FIXED = int(Flag.KEYS_FIXED), int(Flag.VALUES_FIXED)
 
 
@@ -65,14 +68,18 @@ def replay(ranges: Mapping[int, OwnedRange], runs: Iterable[RecordRun], log_id: 
 
 
 class _Waiting:
-    """Records of one range that are not applied yet, in the order of the log: either puts or deletes."""
+    """Records of one range that are not applied yet, in the order of the log: either deletes, or puts and batches.
+
+    `_tombstones` counts those among the values.
+    """
 
     def __init__(self, owned: OwnedRange, checkpoint: int) -> None:
         self._checkpoint = checkpoint
         self._owned = owned
         self._deletes = False
         self._keys: list[bytes] = []
-        self._values: list[bytes] = []
+        self._values: list[Stored] = []
+        self._tombstones = 0
         self._clients: list[RequestNumbers] = []
         self._sequences: list[RequestNumbers] = []
         self._results: list[WriteResult] = []
@@ -96,11 +103,13 @@ class _Waiting:
         active = self._owned.overlay.active
         if self._deletes:
             active.delete(self._keys, self._payload_bytes, self._lsn_first)
+        elif self._tombstones:
+            active.change(self._keys, self._values, self._tombstones, self._payload_bytes, self._lsn_first)
         else:
             active.put(self._keys, self._values, self._payload_bytes, self._lsn_first)
         clients, sequences = np.concatenate(self._clients), np.concatenate(self._sequences)
         self._owned.dedup.note_all_again(clients, sequences, self._results, self._lsn_last)
-        self._keys, self._values, self._payload_bytes = [], [], 0
+        self._keys, self._values, self._tombstones, self._payload_bytes = [], [], 0, 0
         self._clients, self._sequences, self._results = [], [], []
 
     def _take_single(self, run: RecordRun, deletes: bool) -> None:
@@ -123,7 +132,11 @@ class _Waiting:
         self._make_way_for(kind == _DELETE)
         try:
             self._keys += decode(keys, bool(layout & _KEYS_FIXED), entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
-            if kind != _DELETE:
+            if kind == _BATCH:
+                stored = stored_values(values, bool(layout & _VALUES_FIXED), entries)
+                self._values += stored
+                self._tombstones += stored.count(TOMBSTONE)
+            elif kind != _DELETE:
                 self._values += decode(values, bool(layout & _VALUES_FIXED), entries, 0, VALUE_BYTES_MAX)
         except InvalidColumn as error:
             raise Corruption(f"log record {lsn}", 0, f"passes its checksum but is no batch: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TypeAlias
@@ -17,6 +18,7 @@ from shardstore.workers.serving.reply import Asker
 
 WaitingAsker: TypeAlias = tuple[Asker, WriteResult]
 _PLAIN = frozenset((Op.PUT, Op.DELETE))
+_OF_CONDITION = frozenset((Op.COMPARE_AND_SET, Op.BATCH))
 _NO_COUNTER = Refusal(
     "the value is no counter, which is a whole number of 64 bits in decimal digits, or the sum would be beyond "
     "64 bits; it stays as it is"
@@ -28,15 +30,17 @@ _NO_RESULT = Refusal("the request with this id was no INCREMENT")
 class LoggedWrite:
     """A write that is not applied yet. It is in the WAL once `lsn` is not 0.
 
-    `values` is None for deletes. `waiting` holds the requests that get a reply once the write is applied: the request
-    itself, its retries, and others whose reply depends on this write, which a crash could undo until then.
+    `values` is None for deletes; `deletes` counts the tombstones among them. `waiting` holds the requests that get a
+    reply once the write is applied: the request itself, its retries, and others whose reply depends on this write,
+    which a crash could undo until then.
     """
 
     owned: OwnedRange
     keys: list[bytes]
-    values: list[bytes] | None
+    values: Sequence[Stored] | None
     payload_bytes: int
     waiting: list[WaitingAsker]
+    deletes: int = 0
     lsn: int = field(default=0, init=False)
     _entries: dict[bytes, Stored] | None = field(default=None, init=False)
 
@@ -45,11 +49,16 @@ class LoggedWrite:
         """Upper bound on the bytes by which the overlay grows."""
         return self.payload_bytes + len(self.keys) * BUFFERED_ENTRY_BYTES
 
-    def get(self, key: bytes) -> Stored | None:
-        """The value or tombstone that the write stores for a key; None if it has neither."""
+    @property
+    def entries(self) -> dict[bytes, Stored]:
+        """The value or tombstone that the write stores for each of its keys."""
         if self._entries is None:
             self._entries = dict(zip(self.keys, self.values or repeat(TOMBSTONE), strict=False))
-        return self._entries.get(key)
+        return self._entries
+
+    def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
+        """What the write stores for each key; None where it stores nothing."""
+        return list(map(self.entries.get, keys))
 
 
 def reply_to(asker: Asker, result: WriteResult, pressure: int) -> Send:
@@ -59,7 +68,7 @@ def reply_to(asker: Asker, result: WriteResult, pressure: int) -> Send:
         return asker.accept(pressure)
     if op == Op.OUTCOME:
         return asker.accept(pressure, (encode(OutcomeReply(ending_of(result).value)),))
-    if op == Op.COMPARE_AND_SET:
+    if op in _OF_CONDITION:
         return asker.accept(pressure, entries=int(result != FAILED))
     if result is None:
         return asker.refuse(Status.INVALID, _NO_RESULT)

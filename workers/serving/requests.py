@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shardstore.errors import InvalidRequest
+from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.limits import (
     BOUND_BYTES_MAX,
@@ -17,12 +18,14 @@ from shardstore.limits import (
 )
 from shardstore.options import ScanMode
 from shardstore.wire import counters
-from shardstore.wire.columns import InvalidColumn, all_within, decode, fixed_within
+from shardstore.wire.columns import InvalidColumn, all_within, count_of_variable, decode, fixed_within
 from shardstore.wire.messages import OutcomeQuestion, ScanRequest
 from shardstore.wire.messages import decode as decode_message
 from shardstore.wire.wire_format import Flag, Header, MalformedMessage
+from shardstore.workers.wal.batch_values import stored_values
 
 _KEYS_FIXED = int(Flag.KEYS_FIXED)
+_KEY_BYTES = KEY_BYTES_MIN, KEY_BYTES_MAX
 _VALUES_FIXED = int(Flag.VALUES_FIXED)
 _SCAN_MODES = tuple(mode.value for mode in ScanMode)
 
@@ -68,6 +71,34 @@ def expected_and_new(frames: Sequence[bytes]) -> tuple[bytes | None, bytes | Non
     except InvalidColumn as error:
         raise InvalidRequest(str(error)) from None
     return expected, value
+
+
+def changes_of(header: Header, frames: Sequence[bytes], key_range: KeyRange) -> tuple[list[bytes], list[Stored]]:
+    """The keys that a BATCH changes, all of them in the range, and what it stores for each. Raises InvalidRequest."""
+    _check_size(header, frames, entries_min=0)
+    keys = _column(frames[1], bool(header.flags & Flag.KEYS_FIXED and header.entries), header.entries, *_KEY_BYTES)
+    _check_within(keys, key_range)
+    try:
+        return keys, stored_values(frames[2], bool(header.flags & Flag.VALUES_FIXED), header.entries)
+    except InvalidColumn as error:
+        raise InvalidRequest(str(error)) from None
+
+
+def conditions_of(frames: Sequence[bytes], key_range: KeyRange) -> tuple[list[bytes], list[bytes | None]]:
+    """The keys that a BATCH requires, all of them in the range, and the value that each must have; None for no value.
+
+    Raises InvalidRequest.
+    """
+    try:
+        count = count_of_variable(frames[3])
+        if count > REQUEST_ENTRIES_MAX:
+            raise InvalidRequest(f"a request requires at most {REQUEST_ENTRIES_MAX} keys, not {count}")
+        keys = decode(frames[3], False, count, *_KEY_BYTES)
+        expected = decode(frames[4], False, count, 0, VALUE_BYTES_MAX, nullable=True)
+    except InvalidColumn as error:
+        raise InvalidRequest(str(error)) from None
+    _check_within(keys, key_range)
+    return keys, expected
 
 
 def amount_of(frames: Sequence[bytes]) -> int:
@@ -129,9 +160,14 @@ def _column(frame: bytes, fixed: bool, entries: int, shortest: int, longest: int
         raise InvalidRequest(str(error)) from None
 
 
-def _check_size(header: Header, frames: Sequence[bytes]) -> None:
-    if not 1 <= header.entries <= REQUEST_ENTRIES_MAX:
-        raise InvalidRequest(f"a request has 1 to {REQUEST_ENTRIES_MAX} entries, not {header.entries}")
+def _check_within(keys: Sequence[bytes], key_range: KeyRange) -> None:
+    if keys and not all_within(keys, key_range):
+        raise InvalidRequest("a key lies outside the range of the segment")
+
+
+def _check_size(header: Header, frames: Sequence[bytes], entries_min: int = 1) -> None:
+    if not entries_min <= header.entries <= REQUEST_ENTRIES_MAX:
+        raise InvalidRequest(f"a request has {entries_min} to {REQUEST_ENTRIES_MAX} entries, not {header.entries}")
     total = sum(map(len, frames))
     if total > REQUEST_BYTES_MAX:
         raise InvalidRequest(f"a request has at most {REQUEST_BYTES_MAX} bytes, not {total}")

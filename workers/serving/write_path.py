@@ -7,8 +7,9 @@
 So in the last two modes no reader sees a write that a crash could undo. A failed sync is final: waiting writes
 get the reply UNKNOWN, and the worker stops.
 
-COMPARE_AND_SET and INCREMENT are judged on the newest write of their key, logged or applied. If the condition holds,
-their effect is logged like any other write. Otherwise the reply waits until the write they were judged on is applied.
+COMPARE_AND_SET, INCREMENT and BATCH are judged on the newest writes of their keys, logged or applied. If the conditions
+hold, their effect is logged like any other write. Otherwise the reply waits until the newest write they were judged on
+is applied.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ from shardstore.workers.ranges.dedup import DedupVerdict, Noted
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
 from shardstore.workers.serving.admission import MemoryLimits, admit, pressure
-from shardstore.workers.serving.conditions import key_change_of
+from shardstore.workers.serving.conditions import Judge
 from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS, DrainRate
 from shardstore.workers.serving.logged_write import LoggedWrite, reply_to
+from shardstore.workers.serving.newest_values import NewestValues
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import keys_of, lone_key_of, question_of, values_of_request
 from shardstore.workers.wal.record_format import RecordKind
@@ -142,13 +144,12 @@ class WritePath:
         write = LoggedWrite(owned, keys, values, len(body[0]) + len(body[1]), [(asker, None)])
         return self._log(write, _KINDS[op], flags & _LAYOUT, body, request, now_ns)
 
-    def write_if(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
-        """Take a COMPARE_AND_SET or INCREMENT, judged on the newest value, logged or applied; its effect is a write.
+    def write_if(self, owned: OwnedRange, asker: Asker, judge: Judge, now_ns: int) -> list[Effect]:
+        """Take a write that depends on the newest values, logged or applied; its effect is logged like any write.
 
         Raises InvalidRequest, Corruption, Busy, NotWritable: then nothing was logged.
         """
         header = asker.header
-        key = lone_key_of(header, frames, owned.key_range)
         owned.stored()
         request = _request_of(header)
         verdict = owned.dedup.judge(request, bool(header.flags & Flag.RETRY))
@@ -156,16 +157,15 @@ class WritePath:
             return self._reply_to_known(owned, request, verdict, asker)
         if now_ns < owned.isolated_until_ns:
             raise _isolated()
-        newest = self._newest_logged(owned, key)
-        change = key_change_of(header.op, frames, newest.get(key) if newest else owned.get(key))
-        if change is None:
-            owned.dedup.note(request, self.wal.lsn_appended, self.wal.lsn_durable, FAILED)
-            return self._reply_after(newest, asker, FAILED)
-        kind, value, result = change
-        body = key, value or b""
-        values = None if value is None else [value]
-        write = LoggedWrite(owned, [key], values, len(key) + len(body[1]), [(asker, result)])
-        return self._log(write, kind, _LAYOUT if values else int(Flag.KEYS_FIXED), body, request, now_ns)
+        newest = NewestValues(owned, self._logged)
+        change = judge(newest)
+        if change is None or not change.keys:
+            result = FAILED if change is None else None
+            owned.dedup.note(request, self.wal.lsn_appended, self.wal.lsn_durable, result)
+            return self._reply_after(newest.met, asker, result)
+        kind, keys, values, body, layout, deletes, result = change
+        write = LoggedWrite(owned, keys, values, len(body[0]) + len(body[1]), [(asker, result)], deletes)
+        return self._log(write, kind, layout, body, request, now_ns)
 
     def outcome(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Take an OUTCOME. A request that was not applied is barred before the reply says so; barring is a write.
@@ -302,20 +302,11 @@ class WritePath:
         return self._sync()
 
     def _apply(self, logged: LoggedWrite) -> list[Effect]:
-        grown_bytes = logged.owned.apply(logged.keys, logged.values, logged.payload_bytes, logged.lsn)
+        grown_bytes = logged.owned.apply(logged.keys, logged.values, logged.payload_bytes, logged.lsn, logged.deletes)
         self.buffered_bytes += grown_bytes
         self._grown_bytes += grown_bytes
         pressure = self.pressure
         return [reply_to(asker, result, pressure) for asker, result in logged.waiting]
-
-    def _newest_logged(self, owned: OwnedRange, key: bytes) -> LoggedWrite | None:
-        """The newest logged write of a key that is not applied yet, in the range or a parent that it inherits from."""
-        inherited = owned.inheritance.parents if owned.inheritance else ()
-        for logged in reversed(self._logged):
-            mine = logged.owned is owned or any(logged.owned is parent for parent in inherited)
-            if mine and logged.get(key) is not None:
-                return logged
-        return None
 
     def _reply_to_known(
         self, owned: OwnedRange, request: RequestId, verdict: DedupVerdict, asker: Asker

@@ -4,7 +4,7 @@ File header:
 
     offset  size  field
          0     8  magic            b"shardWAL"
-         8     4  version          2
+         8     4  version          3; files of version 2, which have no BATCH, are read too
         12     4  worker           number of the worker that owns the log
         16     8  log_id           random number of this log, see log_document.py
         24     8  lsn_first        LSN of the first record, also in the file's name
@@ -17,7 +17,7 @@ Record; its LSN is one more than that of the record before it in the file:
 
     offset  size  field
          0     4  magic            b"\\x9dRec"
-         4     1  kind             PUT 1, DELETE 2, INCREMENT 3, BAR 4
+         4     1  kind             PUT 1, DELETE 2, INCREMENT 3, BAR 4, BATCH 5
          5     1  layout           the wire's KEYS_FIXED and VALUES_FIXED bits
          6     2  -                zero
          8     4  entries          number of entries in the columns; 0 for BAR
@@ -33,6 +33,7 @@ Record; its LSN is one more than that of the record before it in the file:
         64     8  checksum         XXH3-64 of the values, seeded with the XXH3-64 of the keys, seeded with H
         72     -  keys, values     the column frames as they were received (columns.py)
 
+BATCH puts and deletes keys in one step: nil among its values deletes the key. Its conditions held, and are not logged.
 INCREMENT puts the new value of a counter, which is also the reply to a retry of the request. BAR changes no key: it
 says that the request with its id was not applied and never will be.
 
@@ -57,7 +58,8 @@ from shardstore.identifiers import Buffer, RequestId
 from shardstore.limits import REQUEST_BYTES_MAX
 
 FILE_MAGIC = b"shardWAL"
-FILE_VERSION = 2
+FILE_VERSION = 3
+READABLE_VERSIONS = frozenset((2, FILE_VERSION))
 _FILE_KIND = struct.Struct("<8sI")
 _FILE_HEAD = struct.Struct("<8sIIQQQQ")
 _FILE_CHECKSUM = struct.Struct("<Q")
@@ -103,6 +105,7 @@ class RecordKind(IntEnum):
     DELETE = 2
     INCREMENT = 3
     BAR = 4
+    BATCH = 5
 
 
 KINDS = frozenset(RecordKind)
@@ -175,7 +178,7 @@ def file_header_in(path: str, data: Buffer) -> FileHeader:
     magic, version = _FILE_KIND.unpack_from(data)
     if magic != FILE_MAGIC:
         raise DamagedHeader(f"magic {magic!r} instead of {FILE_MAGIC!r}")
-    if version != FILE_VERSION:
+    if version not in READABLE_VERSIONS:
         raise Corruption(path, 8, of_another_version(version, FILE_VERSION))
     if _FILE_CHECKSUM.unpack_from(data, _FILE_HEAD.size)[0] != checksum(data[: _FILE_HEAD.size]):
         raise DamagedHeader("checksum of the file header does not match")

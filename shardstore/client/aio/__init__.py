@@ -4,6 +4,7 @@ connect.py       `connect_async`
 client.py        `AsyncClient`
 lifetime.py      how a client is made, opened and closed
 admin.py         `AsyncClient.admin`
+batch.py         what `AsyncClient.batch` returns
 scan.py          what `AsyncClient.scan` returns
 call_runner.py   runs the calls of a method, several at once
 pump.py          lets an event loop drive a session

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, overload
 
 from shardstore.client.aio.admin import AsyncAdmin
+from shardstore.client.aio.batch import AsyncBatch
 from shardstore.client.aio.lifetime import AsyncLifetime
 from shardstore.client.aio.scan import AsyncScanIterator
 from shardstore.client.calls import operations, outcome_token
@@ -163,6 +164,22 @@ class AsyncClient(AsyncLifetime):
             The other errors of `put`.
         """
         return int(await self._calls.one(operations.increment(key, by, timeout)))
+
+    def batch(self, *, timeout: float | None = None) -> AsyncBatch:
+        """Begin an atomic batch: puts and deletes of keys in one range that are applied together, or not at all.
+
+        Used with `with`, it is committed when the block ends. `require` adds conditions. Nothing is sent before.
+
+        Args:
+            timeout: Seconds for the commit; None is 30.
+
+        Returns:
+            The batch. Its `applied` says whether it was applied, once it is committed.
+
+        Raises:
+            InvalidRequest: `timeout` is not allowed.
+        """
+        return AsyncBatch(self._calls.one, timeout)
 
     async def outcome(self, token: bytes, *, timeout: float | None = None) -> Outcome:
         """Return what became of a write whose reply was lost.

@@ -4,6 +4,7 @@ connect.py       `connect`
 client.py        `Client`
 lifetime.py      how a client is made, opened and closed
 admin.py         `Client.admin`
+batch.py         what `Client.batch` returns
 scan.py          what `Client.scan` returns
 call_runner.py   runs the calls of a method, several at once
 locked_reads.py  direct reads, for one thread at a time

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any, Literal, TypeVar, overload
 
 from shardstore.client.blocking.admin import Admin
+from shardstore.client.blocking.batch import Batch
 from shardstore.client.blocking.lifetime import Lifetime
 from shardstore.client.blocking.scan import ScanIterator
 from shardstore.client.calls import operations, outcome_token
@@ -173,6 +174,22 @@ class Client(Lifetime):
             The other errors of `put`.
         """
         return int(self._calls.one(operations.increment(key, by, timeout)))
+
+    def batch(self, *, timeout: float | None = None) -> Batch:
+        """Begin an atomic batch: puts and deletes of keys in one range that are applied together, or not at all.
+
+        Used with `with`, it is committed when the block ends. `require` adds conditions. Nothing is sent before.
+
+        Args:
+            timeout: Seconds for the commit; None is 30.
+
+        Returns:
+            The batch. Its `applied` says whether it was applied, once it is committed.
+
+        Raises:
+            InvalidRequest: `timeout` is not allowed.
+        """
+        return Batch(self._calls.one, timeout)
 
     def outcome(self, token: bytes, *, timeout: float | None = None) -> Outcome:
         """Return what became of a write whose reply was lost.

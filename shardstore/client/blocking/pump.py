@@ -166,7 +166,7 @@ class Pump:
             while not ticket.settled:
                 if self._leader.acquire(False) or self._park(ticket):
                     while not ticket.settled:
-                        self._turn(None)
+                        self._turn(None, ticket)
                     self._hand_over()
         except BaseException as error:
             self.abandon(ticket)
@@ -253,8 +253,8 @@ class Pump:
             self._wake_leader()
         return ticket
 
-    def _turn(self, timeout_ns: int | None) -> None:
-        """Hand over what was submitted, then receive once."""
+    def _turn(self, timeout_ns: int | None, wanted: Ticket | None = None) -> None:
+        """Hand over what was submitted, then receive once: without waiting if that has settled the `wanted` call."""
         if self._ended:
             raise Closed(self._ended)
         if self._driver.torn:
@@ -263,6 +263,8 @@ class Pump:
         if self._submitted or self._events:
             self._driver.torn = True
             self._driver.handle(self._inbox())
+            if wanted is not None and wanted.settled:
+                timeout_ns = 0
         self._driver.receive(timeout_ns)
         self._receiving = False
 

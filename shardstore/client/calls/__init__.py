@@ -3,6 +3,7 @@
 calls.py            the calls that a session takes
 arguments.py        checks arguments, and makes them bytes
 operations.py       calls for reads and writes
+batch.py            what an atomic batch collects
 administration.py   calls for an operator
 scan.py             the position of a scan, and its calls
 pages.py            makes the page of a scan from its columns

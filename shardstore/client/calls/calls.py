@@ -3,6 +3,7 @@
 Open            wait until the session has a client id and routes
 Single          one key: GET, PUT, DELETE, COMPARE_AND_SET, INCREMENT, OUTCOME
 Many            columns of keys, with values for PUT
+AtomicBatch     BATCH: changes of several keys in one range, all of them or none
 ScanPage        the next page of a scan
 EndScan         the end of a scan in a range
 Maintain        FLUSH, COMPACT
@@ -123,6 +124,26 @@ class Many(Call):
         return values if values is None or self.rest_of is None else self.rest_of.with_rest(values)
 
 
+@dataclass(slots=True, eq=False)
+class AtomicBatch(Call):
+    """Changes of keys in one range, made whole if each required key has its expected value.
+
+    None among `values` deletes the key; None among `expected` is no value. `key` is the first of all keys: its range is
+    that of the batch. Settles with whether the changes were made.
+    """
+
+    keys: Sequence[bytes]
+    values: Sequence[bytes | None]
+    required: Sequence[bytes]
+    expected: Sequence[bytes | None]
+    op: Op = Op.BATCH
+
+    @property
+    def key(self) -> bytes:
+        """The first key."""
+        return (self.keys or self.required)[0]
+
+
 class Owner(NamedTuple):
     """The owner of a scan's cursor: keys and route of the segment as they were when its first page was answered."""
 
@@ -224,4 +245,4 @@ def is_write(call: Call) -> bool:
     """Whether the call changes the store."""
     if isinstance(call, Administer):
         return not call.request.dry_run and call.request.action != Action.RANGES
-    return isinstance(call, Single | Many) and call.op in WRITES
+    return isinstance(call, Single | Many | AtomicBatch) and call.op in WRITES

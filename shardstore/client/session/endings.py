@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from shardstore.client.calls.calls import Administer, Call, GetStats, Many, Single, is_write
+from shardstore.client.calls.calls import Administer, AtomicBatch, Call, GetStats, Many, Single, is_write
 from shardstore.client.calls.outcome_token import UNKNOWABLE, OutcomeToken, PartInDoubt, from_bytes
 from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Request
@@ -56,7 +56,7 @@ def token_of(call: Call, client: int, requests: Iterable[Request]) -> OutcomeTok
             if (request.sequence, request.lane.segment) not in applied
         ]
         return OutcomeToken(parts, len(applied), call.parts - len(applied) - len(parts))
-    if not isinstance(call, Single):  # an operator's change: the ranges show what became of it
+    if not isinstance(call, Single | AtomicBatch):  # an operator's change: the ranges show what became of it
         return UNKNOWABLE
     parts = [_part_of(request, client, call.key) for request in requests]
     return OutcomeToken(parts, 0, 1 - len(parts))
@@ -83,7 +83,7 @@ def error_at_deadline(
     if why_silent:
         return Unavailable(f"no answer within {seconds}: {why_silent}")
     lanes = [request.lane for request in requests if request.failures or not request.sends]  # others met only silence
-    if type(call) is Single and lane_map.known and not requests:
+    if isinstance(call, Single | AtomicBatch) and lane_map.known and not requests:
         lanes.append(lane_map.lane_of(call.key))
     refusals = [lane.refusal for lane in lanes if lane.refusal]
     if refusals:

@@ -17,7 +17,7 @@ from shardstore.wire.admin_messages import AdminReply
 from shardstore.wire.messages import OutcomeReply, Refusal, Statistics, decode
 from shardstore.wire.wire_format import CONDITIONAL, Flag, Header, MalformedMessage, Op, Status
 
-WITH_CONTENT: frozenset[int] = CONDITIONAL | {Op.OUTCOME, Op.SCAN, Op.STATS, Op.ADMIN}
+WITH_CONTENT: frozenset[int] = CONDITIONAL | {Op.BATCH, Op.OUTCOME, Op.SCAN, Op.STATS, Op.ADMIN}
 """Operations besides GET whose reply has content."""
 _VALUES_FIXED = int(Flag.VALUES_FIXED)
 
@@ -41,7 +41,7 @@ def content_of(request: Request, header: Header, frames: Sequence[bytes]) -> Any
             return decode(Statistics, frames[1]).figures
         case Op.ADMIN:
             return decode(AdminReply, frames[1])
-        case Op.COMPARE_AND_SET:
+        case Op.COMPARE_AND_SET | Op.BATCH:
             return bool(header.entries)
     try:
         return counters.of_value(frames[1]) if request.op == Op.INCREMENT else _ending_of(frames[1])

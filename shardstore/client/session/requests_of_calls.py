@@ -7,9 +7,20 @@ from dataclasses import replace
 
 from shardstore.client.calls.arguments import Items
 from shardstore.client.calls.batch_pieces import Positions, cut_by_range
-from shardstore.client.calls.calls import Administer, Call, EndScan, GetStats, Maintain, Many, Open, ScanPage
+from shardstore.client.calls.calls import (
+    Administer,
+    AtomicBatch,
+    Call,
+    EndScan,
+    GetStats,
+    Maintain,
+    Many,
+    Open,
+    ScanPage,
+)
 from shardstore.client.session.lane_map import LaneMap
-from shardstore.client.session.lanes import Request
+from shardstore.client.session.lanes import Lane, Request
+from shardstore.errors import InvalidRequest
 from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.wire import columns
@@ -18,12 +29,17 @@ from shardstore.wire.wire_format import Flag, Op
 
 
 def requests_for(call: Call, lane_map: LaneMap) -> list[Request]:
-    """The requests of a call, each for its lane; none if the call only waits for routes."""
+    """The requests of a call, each for its lane; none if the call only waits for routes.
+
+    Raises InvalidRequest for an AtomicBatch of keys in several ranges.
+    """
     match call:
         case Open():
             return []
         case Many():
             return list(_of_many(call, call.keys, call.values, None, lane_map))
+        case AtomicBatch():
+            return [_of_batch(call, lane_map)]
         case ScanPage():
             return [_of_page(call, lane_map, Op.SCAN, call)]
         case EndScan():
@@ -39,12 +55,17 @@ def requests_for(call: Call, lane_map: LaneMap) -> list[Request]:
 
 
 def requests_instead_of(request: Request, lane_map: LaneMap) -> list[Request]:
-    """The requests to the lanes that have the keys of a request's lane now; none if they were asked already."""
+    """The requests to the lanes that have the keys of a request's lane now; none if they were asked already.
+
+    Raises InvalidRequest for an AtomicBatch of keys that several ranges have now.
+    """
     call, lane = request.calls[0], request.lane
     match call:
         case Many():
             heirs = lane_map.lanes_over(lane.key_range)
             return [replace(request, lane=heirs[0])] if len(heirs) == 1 else _cut_again(call, request, lane_map)
+        case AtomicBatch():
+            return [replace(request, lane=lane_of_batch(call, lane_map))]
         case ScanPage():
             return [_of_page(call, lane_map, Op.SCAN, call)]
         case Maintain():
@@ -54,6 +75,19 @@ def requests_instead_of(request: Request, lane_map: LaneMap) -> list[Request]:
             same_worker = lane_map.lane_of_each_worker().get(lane.route.worker) if lane.route else None
             return [replace(request, lane=same_worker)] if same_worker else []
     raise AssertionError(f"a {type(call).__name__} asks nothing of a segment that can go")
+
+
+def lane_of_batch(batch: AtomicBatch, lane_map: LaneMap) -> Lane:
+    """The lane of the range that has all keys of a batch. Raises InvalidRequest if there is none."""
+    lane = lane_map.lane_of(batch.key)
+    for keys in filter(None, (batch.keys, batch.required)):
+        if not columns.all_within(keys, lane.key_range):
+            beyond = next(key for key in keys if key not in lane.key_range)
+            raise InvalidRequest(
+                f"a batch is for keys of one range, and {beyond!r:.60} is beyond that of {batch.key!r:.60}, "
+                f"which is from {lane.key_range.start!r:.60} to {lane.key_range.end!r:.60}"
+            )
+    return lane
 
 
 def request_for_rest(request: Request, positions: Positions, answered: int) -> Request:
@@ -97,6 +131,14 @@ def _of_many(
         if positions is not None:
             request.positions = positions if piece.positions is None else positions[piece.positions]
         yield request
+
+
+def _of_batch(batch: AtomicBatch, lane_map: LaneMap) -> Request:
+    keys, values = columns.encode(batch.keys), columns.encode(batch.values)
+    conditions = columns.encode_variable(batch.required), columns.encode_variable(batch.expected)
+    flags = Flag.KEYS_FIXED * keys.fixed | Flag.VALUES_FIXED * values.fixed
+    lane, body = lane_of_batch(batch, lane_map), (keys.frame, values.frame, *conditions)
+    return Request(lane, Op.BATCH, [batch], body, flags, len(batch.keys))
 
 
 def _of_barrier(call: Maintain, wanted: KeyRange, lane_map: LaneMap) -> list[Request]:

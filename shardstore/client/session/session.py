@@ -29,7 +29,7 @@ from shardstore.client.session.succession import Succession
 from shardstore.client.session.timers import Timers
 from shardstore.client.session.whereabouts import Finder
 from shardstore.client.session.writer_pace import PRESSURE_FREE, slowness_after
-from shardstore.errors import ScanInvalidated, ShardstoreError
+from shardstore.errors import InvalidRequest, ScanInvalidated, ShardstoreError
 from shardstore.limits import DEADLINE_MS_MAX, MILLISECOND_NS
 from shardstore.seams.effects import Received, SendFailed, Tick
 from shardstore.seams.entropy import Entropy
@@ -66,7 +66,7 @@ class Session:
         self._timers = Timers()
         self._lane_map = LaneMap(direct, reachable)
         self._sender = Sender(self._timers, entropy)
-        self._succession = Succession(self._lane_map, self._sender, self._settle)
+        self._succession = Succession(self._lane_map, self._sender, self._settle, self._fail)
         self._collector = Collector(self._settle, self._submit, self._succession)
         self._contact = RouterContact(finder, self._timers, self._sender, self._fail, self._send_again)
         self._follow = follow
@@ -147,7 +147,11 @@ class Session:
                 lane.add(call)
                 self._sender.offer(lane)
             return
-        requests = requests_for(call, self._lane_map)
+        try:
+            requests = requests_for(call, self._lane_map)
+        except InvalidRequest as divided:
+            self._fail(call, divided)
+            return
         call.add_parts(len(requests) - 1)
         if not requests:
             self._settle(call)

@@ -11,6 +11,10 @@ Until a write to the former segment is answered or passed on, it has the turn in
 key stay in order. If several such writes meet in one heir, they go in the order of their sequences, as the dedup window
 requires.
 
+An atomic batch goes whole to the heir that has all its keys. If they are divided among heirs it fails: with
+OutcomeUnknown if it may have been applied, and then any of the heirs can tell, as its window has what that of the
+former owner had.
+
 When heirs merge again, the shares of one sequence cannot be told apart any more: the window of the merged segment has
 the sequence if any of them was applied. A share that is not answered by then ends with OutcomeUnknown.
 """
@@ -21,23 +25,34 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from shardstore.client.calls.calls import Single
+from shardstore.client.calls.calls import AtomicBatch, Call, Single
 from shardstore.client.calls.outcome_token import UNKNOWABLE
 from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Lane, Queued, Request, RequestState, request_of_singles
-from shardstore.client.session.requests_of_calls import requests_instead_of
+from shardstore.client.session.requests_of_calls import lane_of_batch, requests_instead_of
 from shardstore.client.session.sender import Sender
-from shardstore.errors import OutcomeUnknown
+from shardstore.errors import InvalidRequest, OutcomeUnknown
 from shardstore.wire.wire_format import WRITES
 
 
 class Succession:
-    """Passes requests on to the heirs of their segments. `settle` settles calls that have nothing left to wait for."""
+    """Passes requests on to the heirs of their segments.
 
-    def __init__(self, lane_map: LaneMap, sender: Sender, settle: Callable[..., None]) -> None:
+    `settle` settles calls that have nothing left to wait for. `fail` settles a call with an error, or with
+    OutcomeUnknown if it may have been applied.
+    """
+
+    def __init__(
+        self,
+        lane_map: LaneMap,
+        sender: Sender,
+        settle: Callable[..., None],
+        fail: Callable[[Call, Exception], None],
+    ) -> None:
         self._lane_map = lane_map
         self._sender = sender
         self._settle = settle
+        self._fail = fail
 
     def pass_on_lanes(self, gone: Iterable[Lane]) -> None:
         """Name the heirs of lanes that left the route map, keep turns of writes, and pass on all that is not SENT."""
@@ -62,6 +77,7 @@ class Succession:
 
     def pass_on(self, request: Request) -> None:
         """Pass a request on to the heirs of its segment."""
+        self._fail_divided(request)
         self._sender.take_back(request)
         if request.op not in WRITES or not request.unanswered:
             self._ask_anew(request)
@@ -116,11 +132,24 @@ class Succession:
             return [(instead.lane, instead) for instead in self._instead_of(waiting)]
         return [] if waiting.settled else [(self._lane_map.lane_of(waiting.key), waiting)]
 
+    def _fail_divided(self, request: Request) -> None:
+        """Fail an atomic batch whose keys are divided among heirs. It is in doubt until then, so that this can tell."""
+        call = request.calls[0]
+        if type(call) is AtomicBatch and not call.settled:
+            try:
+                lane_of_batch(call, self._lane_map)
+            except InvalidRequest as divided:
+                self._fail(call, divided)
+
     def _instead_of(self, request: Request) -> list[Request]:
         call = request.calls[0]
         if call.settled:
             return []
-        requests = requests_instead_of(request, self._lane_map)
+        try:
+            requests = requests_instead_of(request, self._lane_map)
+        except InvalidRequest as divided:
+            self._fail(call, divided)
+            return []
         call.add_parts(len(requests) - 1)
         if not call.missing:
             self._settle(call, call.settled_with(None))

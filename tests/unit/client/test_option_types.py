@@ -41,6 +41,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "get_many": {"keys": []},
     "put_many": {"pairs": []},
     "delete_many": {"keys": []},
+    "batch": {},
     "scan": {},
     "flush": {},
     "compact": {},
@@ -92,6 +93,7 @@ def test_methods_of_a_client(server: FakeServer) -> None:
                 )
                 assert refused(call, option) >= 5, f"{name}({option}=)"
         assert refused(client.scan().seek, "key") >= 5
+        assert refused(lambda wrong: client.batch().commit(timeout=wrong), "timeout") >= 5
 
 
 def test_methods_of_an_operator(server: FakeServer) -> None:

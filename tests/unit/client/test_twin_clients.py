@@ -12,8 +12,10 @@ import pytest
 from shardstore import (
     Admin,
     AsyncAdmin,
+    AsyncBatch,
     AsyncClient,
     AsyncScanIterator,
+    Batch,
     Client,
     LocalCluster,
     ScanIterator,
@@ -21,8 +23,13 @@ from shardstore import (
     connect_async,
 )
 
-TWINS = [(Client, AsyncClient), (Admin, AsyncAdmin), (ScanIterator, AsyncScanIterator)]
-IN_OTHER_WORDS = {"AsyncAdmin": "Admin", "AsyncScanIterator": "ScanIterator", "tasks": "threads"}
+TWINS = [(Client, AsyncClient), (Admin, AsyncAdmin), (ScanIterator, AsyncScanIterator), (Batch, AsyncBatch)]
+IN_OTHER_WORDS = {
+    "AsyncAdmin": "Admin",
+    "AsyncBatch": "Batch",
+    "AsyncScanIterator": "ScanIterator",
+    "tasks": "threads",
+}
 """Replacements in the docstrings of the asyncio twin."""
 
 
@@ -56,7 +63,7 @@ def shape(function: Callable[..., Any]) -> tuple[object, str]:
     return parameters(function), in_words_of_the_other(str(inspect.signature(function).return_annotation))
 
 
-@pytest.mark.parametrize(("blocking", "asynchronous"), TWINS, ids=["client", "admin", "scan"])
+@pytest.mark.parametrize(("blocking", "asynchronous"), TWINS, ids=["client", "admin", "scan", "batch"])
 def test_the_twins_agree(blocking: type, asynchronous: type) -> None:
     ours, theirs = functions(blocking), functions(asynchronous)
     assert list(ours) == list(theirs)
@@ -74,7 +81,12 @@ def test_results_that_depend_on_arguments_have_overloads() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "at_once"),
-    [(AsyncClient, {"admin", "scan"}), (AsyncAdmin, set()), (AsyncScanIterator, {"seek", "resume_token"})],
+    [
+        (AsyncClient, {"admin", "scan", "batch"}),
+        (AsyncAdmin, set()),
+        (AsyncScanIterator, {"seek", "resume_token"}),
+        (AsyncBatch, {"put", "delete", "require", "applied", "discard"}),
+    ],
 )
 def test_what_waits_is_awaited(kind: type, at_once: set[str]) -> None:
     assert {name for name, method in functions(kind).items() if not inspect.iscoroutinefunction(method)} == at_once
@@ -94,7 +106,7 @@ DOCUMENTED = [
     *methods(LocalCluster).values(),
     *(connect, connect_async, LocalCluster),
 ]
-RAISE_NOTHING = {"close", "stop", "processes", "admin", "resume_token"}
+RAISE_NOTHING = {"close", "stop", "processes", "admin", "resume_token", "applied", "discard"}
 
 
 @pytest.mark.parametrize("member", DOCUMENTED, ids=lambda member: getattr(member, "__qualname__", "property"))

@@ -74,6 +74,7 @@ def test_numbers_on_the_wire_are_frozen() -> None:
         "PROGRESS": 20,
         "RETIRE": 21,
         "LOAD": 22,
+        "BATCH": 23,
     }
     assert [status.name for status in Status] == [
         *("NONE", "OK", "BUSY", "STALE_ROUTE", "CLOSED", "INVALID", "FAILED", "UNAVAILABLE", "UNKNOWN", "TOO_OLD"),

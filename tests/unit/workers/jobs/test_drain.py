@@ -9,6 +9,7 @@ from shardstore.files.file_names import segment_directory, table_file, wal_file
 from shardstore.identifiers import TOMBSTONE
 from shardstore.key_range import EVERYTHING
 from shardstore.segment_options import DEFAULTS
+from shardstore.tables.column_items import as_list
 from shardstore.tables.manifest import read_manifest
 from shardstore.tables.segment import Segment
 from shardstore.workers.jobs.drain import entries_of
@@ -222,8 +223,15 @@ def test_a_missing_log_file_is_damage(worker: JobDriver) -> None:
         worker.drain()
 
 
-def test_a_record_that_is_no_batch_is_damage() -> None:
-    record = Record(RecordKind.PUT, 0, 2, 7, 0, 1, 1, 1, 1, memoryview(b"\x91\xc4\x01a"), memoryview(b"\x90"))
+def test_nil_in_a_batch_is_a_tombstone() -> None:
+    record = Record(RecordKind.BATCH, 1, 2, 7, 0, 1, 1, 1, 1, memoryview(b"ab"), memoryview(b"\x92\xc0\xc4\x011"))
+    keys, values = entries_of(record)
+    assert (as_list(keys), values) == ([b"a", b"b"], [TOMBSTONE, b"1"])
+
+
+@pytest.mark.parametrize("kind", [RecordKind.PUT, RecordKind.BATCH])
+def test_a_record_that_is_no_batch_is_damage(kind: RecordKind) -> None:
+    record = Record(kind, 0, 2, 7, 0, 1, 1, 1, 1, memoryview(b"\x91\xc4\x01a"), memoryview(b"\x90"))
     with pytest.raises(Corruption, match="log record 7"):
         entries_of(record)
 

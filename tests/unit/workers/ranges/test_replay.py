@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shardstore.errors import Corruption
-from shardstore.identifiers import RequestId
+from shardstore.identifiers import TOMBSTONE, RequestId
 from shardstore.key_range import EVERYTHING
 from shardstore.wire.columns import encode, encode_variable
 from shardstore.wire.wire_format import Flag
@@ -32,25 +32,29 @@ CHECKPOINTS = {1: 0, 2: 10, 3: 0}
 
 
 class Write(NamedTuple):
-    """The content of a record. A DELETE has no values, a BAR neither keys nor values."""
+    """The content of a record. A DELETE has no values, a BAR neither keys nor values; None in a BATCH deletes."""
 
     kind: RecordKind
     segment: int
     client: int
     keys: list[bytes]
-    values: list[bytes]
+    values: list[Any]
     variable: bool = False
 
 
 @st.composite
 def writes(draw: st.DrawFn) -> Write:
     kind = draw(
-        st.sampled_from([RecordKind.PUT] * 6 + [RecordKind.DELETE] * 3 + [RecordKind.INCREMENT, RecordKind.BAR])
+        st.sampled_from(
+            [RecordKind.PUT] * 6 + [RecordKind.DELETE] * 3 + [RecordKind.INCREMENT, RecordKind.BAR, RecordKind.BATCH]
+        )
     )
     most = {RecordKind.INCREMENT: 1, RecordKind.BAR: 0}.get(kind, 3)
     count = draw(st.sampled_from([0, 1, 1, 1, 1, 2, 3])) if most > 1 else most
     keys = [b"key-%d" % draw(st.integers(0, 20)) for _ in range(max(count, min(1, most)))]
     values = [] if kind in (RecordKind.DELETE, RecordKind.BAR) else [b"%d" % draw(st.integers(0, 200)) for _ in keys]
+    if kind == RecordKind.BATCH:
+        values = [None if draw(st.booleans()) else value for value in values]
     segment = draw(st.sampled_from([*SEGMENTS, *SEGMENTS, *SEGMENTS, DAMAGED, GONE]))
     return Write(kind, segment, draw(st.integers(1, 3)), keys, values, draw(st.booleans()))
 
@@ -106,7 +110,7 @@ class OneByOne:
         self._collected_entries = collected_entries
         self._deletes, self._payload_bytes, self._lsn_first = False, 0, 0
         self._keys: list[bytes] = []
-        self._values: list[bytes] = []
+        self._values: list[Any] = []
 
     def take(self, write: Write, lsn: int, request: RequestId) -> None:
         deletes = write.kind == RecordKind.DELETE
@@ -118,7 +122,7 @@ class OneByOne:
         _, keys, values = columns_of(write)
         self._lsn_first = self._lsn_first or lsn
         self._keys += write.keys
-        self._values += write.values
+        self._values += [TOMBSTONE if value is None else value for value in write.values]
         self._payload_bytes += len(keys) + len(values)
         result = {RecordKind.BAR: BARRED, RecordKind.INCREMENT: values}.get(write.kind)
         self.window.note_again(request, lsn, result)
@@ -128,6 +132,7 @@ class OneByOne:
             self.layer.delete(self._keys, self._payload_bytes, self._lsn_first)
         elif self._lsn_first:
             self.layer.put(self._keys, self._values, self._payload_bytes, self._lsn_first)
+            self.layer.deletes += self._values.count(TOMBSTONE)
         self._keys, self._values, self._payload_bytes, self._lsn_first = [], [], 0, 0
 
 
