@@ -99,12 +99,16 @@ def _home_of(name: str) -> object:
     match name:
         case "LocalCluster":
             from shardstore.cluster import local_cluster as home
-        case "Admin" | "Batch" | "Client" | "ScanIterator":
+        case "Admin" | "Client" | "ScanIterator":
             from shardstore.client.blocking import client as home
+        case "Batch":
+            from shardstore.client.blocking import batch as home
         case "connect":
             from shardstore.client.blocking import connect as home
-        case "AsyncAdmin" | "AsyncBatch" | "AsyncClient" | "AsyncScanIterator":
+        case "AsyncAdmin" | "AsyncClient" | "AsyncScanIterator":
             from shardstore.client.aio import client as home
+        case "AsyncBatch":
+            from shardstore.client.aio import batch as home
         case "connect_async":
             from shardstore.client.aio import connect as home
         case "PlannedChange" | "RangeRow":

@@ -62,6 +62,8 @@ DEDUP_WINDOW = 1_024
 """Minimum number of a client's writes to a segment that are remembered."""
 DEDUP_VALUES = 16
 """Number of a client's increments whose resulting value is remembered."""
+TAKEN_BYTES_MAX = MIB
+"""Maximum size of an entry, key and value, that a TAKE removes. It is kept until its client's next write."""
 DEDUP_CLIENTS = 1_024
 """Clients remembered per segment."""
 DEDUP_MINUTES = 24 * 60
@@ -116,6 +118,7 @@ assert CREDITS * (REPLY_BYTES_AIM + VALUE_BYTES_MAX) <= OUTBOX_BYTES_MAX, "a pee
 assert 2 * (KEY_BYTES_MAX + VALUE_BYTES_MAX + KIB) <= EXPANDED_BLOCKS_BYTES_MIN
 assert CREDITS <= DEDUP_VALUES <= DEDUP_WINDOW
 assert DEDUP_CLIENTS * (2 * 2 * DEDUP_WINDOW + KIB) <= DEDUP_BYTES_MAX, "for clients that write to some ranges in turn"
+assert 4 * TAKEN_BYTES_MAX <= DEDUP_BYTES_MAX
 assert CREDITS < 256
 assert RUNS_SET_ASIDE_MAX < RUN_QUEUE_MAX
 assert REQUEST_BYTES_MAX < WAL_FILE_BYTES < WAL_RETAINED_BYTES_MAX

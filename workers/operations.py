@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from shardstore.errors import Busy, InvalidRequest
+from shardstore.key_range import KeyRange
 from shardstore.seams.effects import Effect
 from shardstore.wire.messages import Statistics, encode
-from shardstore.wire.wire_format import Op
+from shardstore.wire.wire_format import Header, Op
 from shardstore.workers.load.meter import LoadMeter
 from shardstore.workers.maintenance.queue import MaintenanceQueue
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.serving import read_path
 from shardstore.workers.serving.atomic_batch import batch_of
-from shardstore.workers.serving.conditions import condition_of
+from shardstore.workers.serving.conditions import Judge, condition_of
 from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.scan_path import ScanPath
+from shardstore.workers.serving.take import Takes
 from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.topology.local_changes import LocalChanges
 from shardstore.workers.topology.remote_reads import RemoteReads
@@ -26,8 +28,14 @@ from shardstore.workers.topology.remote_reads import RemoteReads
 _GET = int(Op.GET)
 _SCAN = int(Op.SCAN)
 _PUT_OR_DELETE = frozenset((Op.PUT, Op.DELETE))
-_NEEDS_PARENTS = frozenset((Op.GET, Op.SCAN, Op.COMPARE_AND_SET, Op.INCREMENT, Op.BATCH))
+_NEEDS_PARENTS = frozenset((Op.GET, Op.SCAN, Op.COMPARE_AND_SET, Op.INCREMENT, Op.BATCH, Op.TAKE))
 """Operations for which a child without files needs its parents."""
+_JUDGES: dict[int, Callable[[Header, Sequence[bytes], KeyRange], Judge]] = {
+    Op.COMPARE_AND_SET: condition_of,
+    Op.INCREMENT: condition_of,
+    Op.BATCH: batch_of,
+}
+"""Makes what evaluates the conditions of a write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,7 @@ class Operations:
     statistics: Callable[[int], dict[str, Any]]
     unsent_bytes: Callable[[], int]
     unsent_bytes_max: int
+    takes: Takes = field(default_factory=Takes)
 
     def handle(self, owned: OwnedRange | None, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Handle a request for a range, or for the worker (None). A SCAN that gets no reply needs another turn.
@@ -65,12 +74,11 @@ class Operations:
                 raise self._too_much_unsent()
             page = self.scans.page(owned, asker, frames, now_ns)
             return [] if page is None else [page]
+        if (judge_of := _JUDGES.get(op)) is not None:
+            return self.writes.write_if(owned, asker, judge_of(asker.header, frames, owned.key_range), now_ns)
         match op:
-            case Op.COMPARE_AND_SET | Op.INCREMENT:
-                condition = condition_of(asker.header, frames, owned.key_range)
-                return self.writes.write_if(owned, asker, condition, now_ns)
-            case Op.BATCH:
-                return self.writes.write_if(owned, asker, batch_of(asker.header, frames, owned.key_range), now_ns)
+            case Op.TAKE:
+                return self._take(owned, asker, frames, now_ns)
             case Op.OUTCOME:
                 return self.writes.outcome(owned, asker, frames, now_ns)
             case Op.END_SCAN:
@@ -79,6 +87,14 @@ class Operations:
                 self.writes.refuse_frozen()
                 return self.maintenance.barrier(owned, asker)
         raise InvalidRequest(f"operation {op} is not for workers")
+
+    def _take(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
+        """Handle a TAKE, or let it wait for another turn, as requests for pages do."""
+        judge = self.takes.judge(owned, frames)
+        if judge is None:
+            self.scans.turns.append((asker, frames))
+            return []
+        return self.writes.write_if(owned, asker, judge, now_ns)
 
     def _read_with_parents(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Ask parents on other workers for what a GET does not find here. Other reads wait for the child's files."""

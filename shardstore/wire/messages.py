@@ -64,6 +64,15 @@ class ScanRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeRequest:
+    """Asks for the first entry with a key in [start, end) (empty means unbounded), or for the last one (`reverse`)."""
+
+    start: bytes = b""
+    end: bytes = b""
+    reverse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class OutcomeQuestion:
     """Asks what became of the write with this request id. The key in the same message is one of the write's keys.
 

@@ -27,6 +27,7 @@ One ZeroMQ message is the header frame and a fixed number of body frames:
     INCREMENT        key, amount             value                              worker
     BATCH            keys, values, required  - (entries: 1 done, 0 not)         worker
                      keys, expected values
+    TAKE             document                key, value (entries: 1, or 0)      worker
     OUTCOME          key, document           document                           worker
     SCAN             document                keys, values, resume key, cursor   worker
     END_SCAN         document, as of SCAN    -                                  worker
@@ -54,6 +55,9 @@ END_SCAN; it is described in workers/serving/scan_path.py.
 A BATCH is applied whole or not at all. Its column of values may have nil, which deletes the key. The required keys and
 their expected values, nil for no value, are variable columns, whatever the flags say; they may be empty. `entries`
 counts the keys that are changed, without the required ones; it may be 0.
+
+A TAKE removes the first or the last entry within bounds, and the reply has its key and its value; both are empty if
+there is none in the range.
 
 A single key is a fixed column of one. The change of COMPARE_AND_SET is a variable column of two, whatever the flags
 say: the value that the key must have, and its new value; nil means no value. Amount and value of INCREMENT are counters
@@ -107,6 +111,7 @@ class Op(IntEnum):
     RETIRE = 21
     LOAD = 22
     BATCH = 23
+    TAKE = 24
 
 
 class Status(IntEnum):
@@ -179,6 +184,7 @@ REQUEST_FRAMES: dict[int, int] = {
     Op.RETIRE: 2,
     Op.LOAD: 2,
     Op.BATCH: 5,
+    Op.TAKE: 2,
 }
 REPLY_FRAMES: dict[int, int] = {
     Op.GET: 2,
@@ -203,6 +209,7 @@ REPLY_FRAMES: dict[int, int] = {
     Op.RETIRE: 1,
     Op.LOAD: 1,
     Op.BATCH: 1,
+    Op.TAKE: 3,
 }
 SHORT_REQUEST_BYTES_MAX = 64 * KIB
 """Maximum size, all frames together, of requests that are not in `_LONG_REQUESTS`."""
@@ -212,7 +219,7 @@ _LONG_REQUESTS: dict[int, int] = dict.fromkeys(
 FRAMES_OF_REFUSAL = 2
 CONDITIONAL: frozenset[int] = frozenset((Op.COMPARE_AND_SET, Op.INCREMENT))
 """Operations on one key that depend on its value."""
-WRITES: frozenset[int] = CONDITIONAL | {Op.PUT, Op.DELETE, Op.BATCH}
+WRITES: frozenset[int] = CONDITIONAL | {Op.PUT, Op.DELETE, Op.BATCH, Op.TAKE}
 OF_KEYS: frozenset[int] = CONDITIONAL | {Op.PUT, Op.DELETE, Op.GET, Op.OUTCOME}
 """Operations whose first frame after the header holds keys."""
 ROUTED: frozenset[int] = OF_KEYS | WRITES | {Op.SCAN, Op.END_SCAN, Op.FLUSH, Op.COMPACT, Op.STATS}

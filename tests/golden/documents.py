@@ -20,6 +20,7 @@ from shardstore.wire.messages import (
     Routes,
     ScanRequest,
     Statistics,
+    TakeRequest,
     Welcome,
 )
 from shardstore.wire.route_map import presplit
@@ -49,4 +50,5 @@ DOCUMENTS: list[Any] = [
     OutcomeQuestion(2**64 - 1, 7, [b"", b"a", b"b", b""]),
     OutcomeReply("not_applied"),
     Statistics({"wal": {"lsn_durable": 7}, "ranges": [{"start": b""}]}),
+    TakeRequest(b"a", b"b", reverse=True),
 ]

@@ -1,4 +1,4 @@
-"""The requests of a BATCH, byte for byte: what a client sends, and that a worker understands it."""
+"""The requests of BATCH and TAKE, byte for byte: what a client sends, and that a worker understands it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.client.calls.calls import AtomicBatch, Call
+from shardstore.client.calls.calls import AtomicBatch, Call, Take
 from shardstore.limits import SECOND_NS
 from shardstore.wire.wire_format import Op, Status, decode_header
 from tests.unit.client.session_driver import SessionDriver
@@ -18,6 +18,7 @@ GOLDEN = Path(__file__).parent / "requests-v6.txt"
 CALLS: dict[str, Callable[[], Call]] = {
     "batch": lambda: AtomicBatch(SECOND_NS, [b"a", b"bb"], [b"1", None], [b"c", b"d"], [b"2", None]),
     "batch-fixed": lambda: AtomicBatch(SECOND_NS, [b"aa", b"bb"], [b"1", b"2"], [], []),
+    "take": lambda: Take(SECOND_NS, b"a", b"b", True),
     "batch-of-conditions": lambda: AtomicBatch(SECOND_NS, [], [], [b"c"], [None]),
 }
 

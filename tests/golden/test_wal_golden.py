@@ -36,6 +36,7 @@ BATCHES = [
     (RecordKind.INCREMENT, FIXED, 1, 42, 7, 3, b"k", b"-12"),
     (RecordKind.BAR, 0, 0, 42, 7, 4, b"", b""),
     (RecordKind.BATCH, Flag.KEYS_FIXED, 2, 42, 7, 5, b"ab", b"\x92\xc4\x011\xc0"),
+    (RecordKind.TAKE, FIXED, 1, 42, 7, 6, b"k", b"value"),
 ]
 RECORDS = {3: len(BATCHES), 2: 5}
 """How many of these records the files of each version have, twice."""

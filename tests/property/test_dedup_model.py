@@ -12,12 +12,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from shardstore.identifiers import RequestId
 from shardstore.workers.ranges import dedup
 from shardstore.workers.ranges.dedup import DedupVerdict, DedupWindow, WindowLimits
-from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
+from shardstore.workers.ranges.results import BARRED, FAILED, Taken, WriteResult
 
 SMALL = WindowLimits(spans=2, clients=3, values=2, minutes=2, bytes_max=1_450)
 CLIENTS = range(1, 6)
 COUNTED = (b"7", b"-12")
-results = st.sampled_from([None, None, FAILED, BARRED, *COUNTED])
+TAKEN = (Taken(b"k", b""), Taken(b"key", b" 1:2 "))
+results = st.sampled_from([None, None, FAILED, BARRED, *COUNTED, *TAKEN])
 
 
 @dataclass
@@ -112,7 +113,7 @@ class Windows(RuleBasedStateMachine):
                     if noted is not None:
                         assert sequence in known
                         expected = known[sequence]
-                        assert noted.result == expected or (noted.result is None and expected in COUNTED)
+                        assert noted.result == expected or (noted.result is None and expected in (*COUNTED, *TAKEN))
                     elif sequence in known:
                         assert window.has_forgotten(RequestId(client, sequence))
 
@@ -159,7 +160,10 @@ class RoomyWindows(Windows):
                 for sequence in list(known)[-3:]:
                     noted = window.noted(RequestId(client, sequence))
                     assert noted is not None
-                    assert noted.result == known[sequence] or sequence not in counted[-2:]
+                    if known[sequence] in TAKEN:
+                        assert noted.result == known[sequence] or sequence != max(known)
+                    else:
+                        assert noted.result == known[sequence] or sequence not in counted[-2:]
                 assert not window._forgot
 
 

@@ -54,6 +54,8 @@ def writes(db: Client) -> None:
         batch.require(b"l", None)
     assert_type(batch.applied, bool | None)
     assert_type(db.batch().commit(), bool)
+    assert_type(db.pop_first(b"a", prefix=b"k"), tuple[bytes, bytes] | None)
+    assert_type(db.pop_last(), tuple[bytes, bytes] | None)
 
 
 def scans(db: Client, keys_only: bool, token: bytes) -> None:
@@ -112,6 +114,7 @@ async def tasks(db: AsyncClient, token: bytes) -> None:
         assert_type(batch, AsyncBatch)
         batch.delete(b"k")
     assert_type(await db.batch().commit(timeout=1), bool)
+    assert_type(await db.pop_first(), tuple[bytes, bytes] | None)
     assert_type(await db.stats(), Stats)
     assert_type(db.admin, AsyncAdmin)
     assert_type(await db.admin.ranges(), list[RangeRow])

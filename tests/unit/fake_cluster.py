@@ -25,6 +25,7 @@ from shardstore.wire.messages import (
     Routes,
     ScanRequest,
     Statistics,
+    TakeRequest,
     Welcome,
     decode,
     encode,
@@ -87,6 +88,8 @@ class FakeCluster:
         """The requests of an operator."""
         self.applied: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
         """The sequences applied, by segment and client, ascending."""
+        self.taken: dict[int, dict[tuple[int, int], tuple[bytes, bytes]]] = defaultdict(dict)
+        """What was taken, by segment, client and sequence."""
         self._parents: dict[int, list[Route]] = {}
         """The children that do not serve yet."""
         self._fencing: dict[int, Route] = {}
@@ -152,6 +155,7 @@ class FakeCluster:
         """Fence the parents of all published changes, so that the children serve."""
         for child, parents in self._parents.items():
             for parent in parents:
+                self.taken[child] |= self.taken[parent.segment]
                 for client, sequences in self.applied[parent.segment].items():
                     self.applied[child][client] = sorted({*self.applied[child][client], *sequences})
         self._former |= self._fencing
@@ -227,6 +231,8 @@ class FakeCluster:
             return self._write_if(header, frames)
         if header.op == Op.BATCH:
             return self._write_batch(header, frames)
+        if header.op == Op.TAKE:
+            return self._take(header, frames)
         if header.op in WRITES:
             return self._write(header, frames)
         if header.op == Op.OUTCOME:
@@ -276,6 +282,20 @@ class FakeCluster:
         if identity not in self.told and header.sequence not in applied:
             self.told[identity] = self._batch_applied(header, frames)
         return self._answer(header, [], entries=int(self.told.get(identity, b"applied") != b""))
+
+    def _take(self, header: Header, frames: Frames) -> Frames:
+        """What a retry gets is known to all children of a segment, as `fence` hands it on."""
+        taken = self.taken[header.segment].get((header.client, header.sequence))
+        if taken is None:
+            asked, owned = decode(TakeRequest, frames[1]), self._range_of(header)
+            wanted = KeyRange(asked.start, asked.end).intersection(owned)
+            keys = sorted(key for key in self.data if wanted and key in wanted)
+            key = keys[-1 if asked.reverse else 0] if keys else b""
+            taken = self.taken[header.segment][header.client, header.sequence] = (key, self.data.pop(key, b""))
+            if key:
+                self.applied[header.segment][header.client].append(header.sequence)
+                self.log.append((Op.TAKE, [key], [taken[1]]))
+        return self._answer(header, [*taken], entries=int(taken[0] != b""))
 
     def _batch_applied(self, header: Header, frames: Frames) -> bytes:
         """Apply a batch. The result is empty if a condition does not hold."""

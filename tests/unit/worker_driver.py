@@ -38,6 +38,7 @@ from shardstore.wire.messages import (
     Refusal,
     ScanRequest,
     Statistics,
+    TakeRequest,
 )
 from shardstore.wire.messages import decode as decode_message
 from shardstore.wire.messages import encode as encode_message
@@ -196,6 +197,15 @@ class WorkerDriver:
         flags = Flag.KEYS_FIXED * keys.fixed | Flag.VALUES_FIXED * values.fixed | fields.pop("flags", 0)
         body = [keys.frame, values.frame, *conditions]
         return self.ask(Op.BATCH, body, entries=len(changes), flags=flags, **fields)
+
+    def take(self, start: bytes = b"", end: bytes = b"", reverse: bool = False, **fields: int) -> int:
+        return self.ask(Op.TAKE, [encode_message(TakeRequest(start, end, reverse))], **fields)
+
+    def taken(self, sequence: int) -> tuple[bytes, bytes] | None:
+        """The entry in the latest reply to a TAKE."""
+        header, frames = self.answers(sequence)[-1]
+        assert header.status == Status.OK, header
+        return (frames[1], frames[2]) if header.entries else None
 
     def outcome(
         self,

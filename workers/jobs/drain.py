@@ -151,7 +151,7 @@ def entries_of(record: Record) -> Entries:
     """The batch in a record: fixed columns as arrays, deletions as tombstones. Raises Corruption."""
     try:
         keys = _column(record.keys, record.layout & Flag.KEYS_FIXED, record.entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
-        if record.kind == RecordKind.DELETE:
+        if record.kind in (RecordKind.DELETE, RecordKind.TAKE):
             return Entries(keys, [TOMBSTONE] * record.entries)
         if record.kind == RecordKind.BATCH and not record.layout & Flag.VALUES_FIXED:
             return Entries(keys, stored_values(record.values, False, record.entries))

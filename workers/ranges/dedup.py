@@ -18,7 +18,8 @@ client that was silent for a day is reduced, too.
 A sequence is kept with the result that a retry gets, unless the write was just applied:
 
     the value of a counter    INCREMENT, until its client has made DEDUP_VALUES more
-    FAILED                    a condition did not hold; nothing was logged
+    Taken                     TAKE, until the next write of its client
+    FAILED                    a condition did not hold, or nothing was there to take; nothing was logged
     BARRED                    a client was told that the write was not applied, so it never may be
 
 The LSN of a request is kept until it is durable. Until then no reply and no manifest may say that it was applied.

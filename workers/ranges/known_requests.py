@@ -7,7 +7,8 @@ is forgotten; `floor` is the highest forgotten sequence. A client that writes to
 sequences, which take a single span. For any other client, at least as many requests are known as a chapter has spans.
 
 For the latest increments the resulting values are kept as well (`values`: b" sequence:value" of each, joined). A client
-never retries an increment after that many newer ones.
+never retries an increment after that many newer ones. What a client took last is kept until its next write, as a client
+has one write under way to a segment; there may be more after ranges were merged (`taken`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
+from shardstore.workers.ranges.results import BARRED, FAILED, Taken, WriteResult
 from shardstore.workers.ranges.sequence_spans import (
     APPLIED,
     BARRED_FOR_GOOD,
@@ -39,6 +40,8 @@ PLACE_BYTES = 130
 """Memory that a client takes in the map of a window."""
 CLIENT_BYTES = PLACE_BYTES + 200
 """Memory of a client including this object and its numbers, but without chapters and values."""
+TAKEN_OVERHEAD_BYTES = 250
+"""Memory of an entry that is kept as taken, besides its key and value."""
 _NOTHING = -1
 _RESULTS: dict[int, WriteResult] = {APPLIED: None, FAILED_CONDITION: FAILED, BARRED_FOR_GOOD: BARRED, COUNTED: None}
 _KINDS: dict[WriteResult, int] = {None: APPLIED, FAILED: FAILED_CONDITION, BARRED: BARRED_FOR_GOOD}
@@ -52,7 +55,7 @@ class KnownRequests:
 
     Invariants: spans ascend, and do not overlap; `older_last`, `closed_last` and `spans` say what the chapters hold;
     `newest` ends the open span, or is the `floor` if there is none, and is never below it; the sequences of `values`
-    ascend, up to `newest` at most.
+    ascend, up to `newest` at most, and so do those of `taken`.
     """
 
     __slots__ = (
@@ -68,6 +71,7 @@ class KnownRequests:
         "older",
         "older_last",
         "spans",
+        "taken",
         "values",
     )
 
@@ -83,13 +87,14 @@ class KnownRequests:
         self.newest = 0
         self.kind = _NOTHING
         self.values = b""
+        self.taken: tuple[tuple[int, Taken], ...] = ()
         self.is_doubtful = False
         self.is_shared = False
 
     @property
     def size_bytes(self) -> int:
         """About the memory that it takes."""
-        return CLIENT_BYTES + len(self.older) + len(self.closed) + len(self.values)
+        return CLIENT_BYTES + len(self.older) + len(self.closed) + len(self.values) + _size_of(self.taken)
 
     def note(self, sequence: int, result: WriteResult, spans_max: int, values_max: int) -> int:
         """Remember a sequence above `newest`. Returns by how many bytes the record has grown."""
@@ -98,12 +103,16 @@ class KnownRequests:
         if goes_on and kind != COUNTED:
             self.newest = sequence
             return 0
-        grown_bytes = 0
+        grown_bytes = -_size_of(self.taken)
+        self.taken = ()
         if goes_on:
             self.newest = sequence
         else:
-            grown_bytes = self._begin_span(sequence, kind, spans_max)
-        if result and kind == COUNTED:
+            grown_bytes += self._begin_span(sequence, kind, spans_max)
+        if isinstance(result, Taken):
+            self.taken = ((sequence, result),)
+            grown_bytes += _size_of(self.taken)
+        elif result and kind == COUNTED:
             before_bytes = len(self.values)
             self._note_value(sequence, result, values_max)
             grown_bytes += len(self.values) - before_bytes
@@ -130,8 +139,10 @@ class KnownRequests:
         return next((span.kind for span in self._all_spans() if span.first <= sequence <= span.last), None)
 
     def result_of(self, sequence: int, kind: int) -> WriteResult:
-        """The result of a known request of this kind; None also for an increment whose value was forgotten."""
-        return self._value_of(sequence) if kind == COUNTED else _RESULTS[kind]
+        """The result of a known request of this kind; None also for one whose value was forgotten."""
+        if kind != COUNTED:
+            return _RESULTS[kind]
+        return dict(self.taken).get(sequence) or self._value_of(sequence)
 
     def copy(self) -> KnownRequests:
         """A copy that is not shared."""
@@ -172,6 +183,7 @@ class KnownRequests:
         kept = _of_spans(below(self._all_spans(), sequence), spans_max, self.floor)
         kept.minute, kept.is_doubtful = self.minute, self.is_doubtful
         kept.values = _joined(pair for pair in self._pairs() if _sequence_of(pair) < sequence)
+        kept.taken = tuple([each for each in self.taken if each[0] < sequence])
         return kept
 
     def united(self, newer: KnownRequests, spans_max: int, values_max: int) -> KnownRequests:
@@ -182,13 +194,18 @@ class KnownRequests:
         whole.is_doubtful = self.is_doubtful or newer.is_doubtful
         pairs = sorted({*self._pairs(), *newer._pairs()}, key=_sequence_of)
         whole.values = _joined(pairs[-values_max:])
+        whole.taken = tuple(sorted({*self.taken, *newer.taken})[-values_max:])
         return whole
 
     def to_plain(self, number: int, minute: int) -> list[Any]:
-        """The fields for a document: the client's number, its minutes of silence, and all else."""
+        """The fields for a document: the client's number, its minutes of silence, and all else.
+
+        Sequence, key and value of each entry that is kept as taken come last.
+        """
         closed = [self.older, self.older_last, self.closed, self.closed_last, self.spans]
         latest = [self.first, self.newest, self.kind + 1, self.values]
-        return [number, minute - self.minute, self.is_doubtful, self.floor, *closed, *latest]
+        taken = [field for sequence, entry in self.taken for field in (sequence, *entry)]
+        return [number, minute - self.minute, self.is_doubtful, self.floor, *closed, *latest, *taken]
 
     @classmethod
     def from_plain(cls, fields: Sequence[Any]) -> KnownRequests:
@@ -196,7 +213,9 @@ class KnownRequests:
         known = cls()
         silent, known.is_doubtful, known.floor = fields[1:4]
         known.older, known.older_last, known.closed, known.closed_last, known.spans = fields[4:9]
-        known.first, known.newest, kind, known.values = fields[9:]
+        known.first, known.newest, kind, known.values = fields[9:13]
+        taken = fields[13:]
+        known.taken = tuple(zip(taken[::3], map(Taken, taken[1::3], taken[2::3]), strict=True))
         known.minute, known.kind = -silent, kind - 1
         return known
 
@@ -223,6 +242,10 @@ class KnownRequests:
         assert len(closed) == self.spans <= spans_max, "spans are miscounted, or too many"
         assert self.floor <= self.newest, "what was forgotten lies above the newest"
         assert self.kind != _NOTHING or self.newest == self.floor, "the newest is neither known nor forgotten"
+        taken = [sequence for sequence, _ in self.taken]
+        assert taken == sorted({*taken}), "what was taken is out of order"
+        assert len(taken) <= values_max, "too many entries are kept as taken"
+        assert not taken or taken[-1] <= self.newest, "an unknown request has taken an entry"
         if self.values:
             valued = [_sequence_of(pair) for pair in self._pairs()]
             assert len(valued) <= values_max, "too many values are kept"
@@ -295,6 +318,11 @@ def _of_spans(spans: Sequence[SequenceSpan], spans_max: int, floor: int) -> Know
     for span in last:
         known.first, known.newest, known.kind = span
     return known
+
+
+def _size_of(taken: Sequence[tuple[int, Taken]]) -> int:
+    """About the memory of entries that are kept as taken."""
+    return sum([TAKEN_OVERHEAD_BYTES + len(entry.key) + len(entry.value) for _, entry in taken]) if taken else 0
 
 
 def _sequence_of(pair: bytes) -> int:

@@ -20,7 +20,7 @@ from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.wire.columns import InvalidColumn, decode
 from shardstore.wire.wire_format import Flag
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.ranges.results import BARRED, WriteResult
+from shardstore.workers.ranges.results import BARRED, Taken, WriteResult
 from shardstore.workers.ranges.sequence_spans import RequestNumbers
 from shardstore.workers.wal.batch_values import stored_values
 from shardstore.workers.wal.record_format import Record, RecordKind
@@ -30,7 +30,7 @@ COLLECTED_ENTRIES = 4_096
 FEW_RECORDS = 16
 """Up to this many records are collected one by one, as array operations have a higher fixed cost."""
 _PUT, _DELETE, _INCREMENT, _BAR = map(int, (RecordKind.PUT, RecordKind.DELETE, RecordKind.INCREMENT, RecordKind.BAR))
-_BATCH = int(RecordKind.BATCH)
+_BATCH, _TAKE = int(RecordKind.BATCH), int(RecordKind.TAKE)
 _KEYS_FIXED, _VALUES_FIXED = int(Flag.KEYS_FIXED), int(Flag.VALUES_FIXED)
 
 
@@ -68,7 +68,7 @@ def replay(ranges: Mapping[int, OwnedRange], runs: Iterable[RecordRun], log_id: 
 
 
 class _Waiting:
-    """Records of one range that are not applied yet, in the order of the log: either deletes, or puts and batches.
+    """Records of one range that are not applied yet, in the order of the log: deletes and takes, or puts and batches.
 
     `_tombstones` counts those among the values.
     """
@@ -129,6 +129,9 @@ class _Waiting:
         if kind == _BAR:
             self._note(header, 0, (BARRED,))
             return
+        if kind == _TAKE:
+            self._take_take(record, header)
+            return
         self._make_way_for(kind == _DELETE)
         try:
             self._keys += decode(keys, bool(layout & _KEYS_FIXED), entries, KEY_BYTES_MIN, KEY_BYTES_MAX)
@@ -141,6 +144,15 @@ class _Waiting:
         except InvalidColumn as error:
             raise Corruption(f"log record {lsn}", 0, f"passes its checksum but is no batch: {error}") from None
         self._note(header, len(keys) + len(values), (bytes(values) if kind == _INCREMENT else None,))
+
+    def _take_take(self, record: Record, header: Headers) -> None:
+        """Collect a TAKE: the delete of a key that had this value."""
+        self._make_way_for(deletes=True)
+        taken = Taken(bytes(record.keys), bytes(record.values))
+        if record.entries != 1 or not KEY_BYTES_MIN <= len(taken.key) <= KEY_BYTES_MAX:
+            raise Corruption(f"log record {record.lsn}", 0, "passes its checksum but takes no entry")
+        self._keys.append(taken.key)
+        self._note(header, len(taken.key), (taken,))
 
     def _make_way_for(self, deletes: bool) -> None:
         """Apply what is collected if it is of the other kind, or much."""

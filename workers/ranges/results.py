@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from shardstore.outcome import Ending
 
-WriteResult: TypeAlias = bytes | None
+
+class Taken(NamedTuple):
+    """The entry that a TAKE has removed."""
+
+    key: bytes
+    value: bytes
+
+
+WriteResult: TypeAlias = bytes | Taken | None
 """None: the write was applied. Bytes: the counter's value after an INCREMENT, or FAILED, or BARRED."""
 FAILED = b""
-"""A condition did not hold. No counter has this value."""
+"""A condition did not hold, or there was nothing to take. No counter has this value."""
 BARRED = b"-"
 """A client was told that the write was not applied, so it never may be. No counter has this value."""
 

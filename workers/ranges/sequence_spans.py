@@ -22,7 +22,7 @@ APPLIED = 0
 FAILED_CONDITION = 1
 BARRED_FOR_GOOD = 2
 COUNTED = 3
-"""An increment, which was applied."""
+"""An increment, or the removal of an entry, which was applied; its value is kept elsewhere."""
 SPAN_BYTES_MAX = 20
 """Two varints of 64 bits."""
 

@@ -6,6 +6,7 @@ read_path.py       GET
 write_path.py      PUT, DELETE and OUTCOME
   conditions.py      COMPARE_AND_SET and INCREMENT
   atomic_batch.py    BATCH
+  take.py            TAKE
   newest_values.py   the values that conditions are evaluated on
   admission.py       whether a write is admitted
   logged_write.py    a write between log and overlay

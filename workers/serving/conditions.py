@@ -21,7 +21,7 @@ class KeyChanges(NamedTuple):
     """What is logged and applied if a condition holds; nothing without keys.
 
     `values` is None for deletes; `deletes` counts the tombstones among them. `body` and `layout` are those of the log
-    record. `result` is for the reply.
+    record. `result` is for the reply. `emptied`: keys of which none has a value after it.
     """
 
     kind: RecordKind
@@ -31,6 +31,12 @@ class KeyChanges(NamedTuple):
     layout: int
     deletes: int = 0
     result: WriteResult = None
+    emptied: KeyRange | None = None
+
+    @property
+    def payload_bytes(self) -> int:
+        """The bytes that it brings into memory: a key that is deleted brings no value, also if the log has one."""
+        return len(self.body[0]) + (0 if self.values is None else len(self.body[1]))
 
 
 Judge: TypeAlias = Callable[[NewestValues], KeyChanges | None]

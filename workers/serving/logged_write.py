@@ -8,12 +8,14 @@ from itertools import repeat
 from typing import TypeAlias
 
 from shardstore.identifiers import TOMBSTONE, Stored
+from shardstore.key_range import KeyRange
 from shardstore.limits import BUFFERED_ENTRY_BYTES
 from shardstore.seams.effects import Send
 from shardstore.wire.messages import OutcomeReply, Refusal, encode
 from shardstore.wire.wire_format import Flag, Op, Status
+from shardstore.workers.overlay.active_layer import ActiveLayer
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.ranges.results import FAILED, WriteResult, ending_of
+from shardstore.workers.ranges.results import FAILED, Taken, WriteResult, ending_of
 from shardstore.workers.serving.reply import Asker
 
 WaitingAsker: TypeAlias = tuple[Asker, WriteResult]
@@ -24,6 +26,7 @@ _NO_COUNTER = Refusal(
     "64 bits; it stays as it is"
 )
 _NO_RESULT = Refusal("the request with this id was no INCREMENT")
+_NOT_TAKEN = Refusal("the request with this id was no TAKE")
 
 
 @dataclass(slots=True)
@@ -32,7 +35,7 @@ class LoggedWrite:
 
     `values` is None for deletes; `deletes` counts the tombstones among them. `waiting` holds the requests that get a
     reply once the write is applied: the request itself, its retries, and others whose reply depends on this write,
-    which a crash could undo until then.
+    which a crash could undo until then. `emptied`: keys of which none has a value once the write is applied.
     """
 
     owned: OwnedRange
@@ -41,6 +44,7 @@ class LoggedWrite:
     payload_bytes: int
     waiting: list[WaitingAsker]
     deletes: int = 0
+    emptied: KeyRange | None = None
     lsn: int = field(default=0, init=False)
     _entries: dict[bytes, Stored] | None = field(default=None, init=False)
 
@@ -56,6 +60,12 @@ class LoggedWrite:
             self._entries = dict(zip(self.keys, self.values or repeat(TOMBSTONE), strict=False))
         return self._entries
 
+    def apply_to(self, layer: ActiveLayer) -> int:
+        """Apply the write to a layer. Returns the growth of its `size_bytes`."""
+        if self.values is None:
+            return layer.delete(self.keys, self.payload_bytes, self.lsn)
+        return layer.change(self.keys, self.values, self.deletes, self.payload_bytes, self.lsn)
+
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
         """What the write stores for each key; None where it stores nothing."""
         return list(map(self.entries.get, keys))
@@ -70,8 +80,18 @@ def reply_to(asker: Asker, result: WriteResult, pressure: int) -> Send:
         return asker.accept(pressure, (encode(OutcomeReply(ending_of(result).value)),))
     if op in _OF_CONDITION:
         return asker.accept(pressure, entries=int(result != FAILED))
-    if result is None:
+    if op == Op.TAKE:
+        return _reply_to_take(asker, result, pressure)
+    if result is None or isinstance(result, Taken):
         return asker.refuse(Status.INVALID, _NO_RESULT)
     if result == FAILED:
         return asker.refuse(Status.INVALID, _NO_COUNTER)
     return asker.accept(pressure, (result,), Flag.VALUES_FIXED, 1)
+
+
+def _reply_to_take(asker: Asker, result: WriteResult, pressure: int) -> Send:
+    if isinstance(result, Taken):
+        return asker.accept(pressure, result, entries=1)
+    if result == FAILED:
+        return asker.accept(pressure, (b"", b""))
+    return asker.refuse(Status.INVALID, _NOT_TAKEN)

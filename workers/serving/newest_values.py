@@ -51,6 +51,10 @@ class NewestValues:
             if write.owned is self.owned or any(write.owned is parent for parent in inherited):
                 yield write
 
+    def meet_newest(self) -> None:
+        """Count the newest write that is not applied as met, whatever it stores."""
+        self.met = next(self.not_applied(), self.met)
+
     def _meet(self, write: LoggedWrite) -> None:
         if self.met is None or self.met.lsn < write.lsn:
             self.met = write

@@ -19,7 +19,7 @@ from shardstore.limits import (
 from shardstore.options import ScanMode
 from shardstore.wire import counters
 from shardstore.wire.columns import InvalidColumn, all_within, count_of_variable, decode, fixed_within
-from shardstore.wire.messages import OutcomeQuestion, ScanRequest
+from shardstore.wire.messages import OutcomeQuestion, ScanRequest, TakeRequest
 from shardstore.wire.messages import decode as decode_message
 from shardstore.wire.wire_format import Flag, Header, MalformedMessage
 from shardstore.workers.wal.batch_values import stored_values
@@ -140,6 +140,17 @@ def scan_request_of(frames: Sequence[bytes]) -> ScanRequest:
     return request
 
 
+def take_request_of(frames: Sequence[bytes]) -> TakeRequest:
+    """The checked request in a TAKE. Raises InvalidRequest."""
+    try:
+        request = decode_message(TakeRequest, frames[1])
+    except MalformedMessage as error:
+        raise InvalidRequest(str(error)) from None
+    if max(len(request.start), len(request.end)) > BOUND_BYTES_MAX:
+        raise InvalidRequest(f"a bound of a take has at most {BOUND_BYTES_MAX} bytes")
+    return request
+
+
 def has_cursor(frames: Sequence[bytes]) -> bool:
     """Whether a SCAN or END_SCAN continues a scan. Raises InvalidRequest."""
     return bool(scan_request_of(frames).cursor)
@@ -147,8 +158,13 @@ def has_cursor(frames: Sequence[bytes]) -> bool:
 
 def wanted_of(request: ScanRequest, key_range: KeyRange) -> KeyRange | None:
     """The part of the range that the page is to show; None if that is empty. Raises InvalidRequest."""
+    return within_range(request.start, request.end, key_range)
+
+
+def within_range(start: bytes, end: bytes, key_range: KeyRange) -> KeyRange | None:
+    """The part of the range between two bounds; None if that is empty. Raises InvalidRequest."""
     try:
-        return KeyRange(request.start, request.end).intersection(key_range)
+        return KeyRange(start, end).intersection(key_range)
     except ValueError as error:
         raise InvalidRequest(str(error)) from None
 

@@ -44,6 +44,7 @@ SYNC_WAIT_NS = 2 * MILLISECOND_NS
 SORTED_A_TURN = 4_096
 """Keys of layers in memory that are sorted in one turn: two to three milliseconds."""
 _STATE = struct.Struct("<IQQ")
+_SCAN = int(Op.SCAN)
 _HELD = frozenset((ScanMode.SNAPSHOT.value, ScanMode.FULL_ISOLATION.value))
 
 
@@ -58,7 +59,7 @@ class _Begun(NamedTuple):
 
 
 class ScanPath:
-    """All scans of a worker. `turns` are the requests for pages that wait for their turn."""
+    """All scans of a worker. `turns` are the requests for pages, and TAKEs, that wait for their turn."""
 
     def __init__(self, writes: WritePath, open_scans: OpenScans, load: LoadMeter) -> None:
         self._load = load
@@ -111,7 +112,7 @@ class ScanPath:
             return []
         asker, frames = self.turns.popleft()
         effects = reply(asker, frames, now_ns)
-        if not effects:
+        if not effects and asker.header.op == _SCAN:  # a TAKE that needs another turn has queued itself
             self.turns.append((asker, frames))
         elif begun := self._begun.pop(asker, None):
             begun.pinned.release()

@@ -7,9 +7,9 @@
 So in the last two modes no reader sees a write that a crash could undo. A failed sync is final: waiting writes
 get the reply UNKNOWN, and the worker stops.
 
-COMPARE_AND_SET, INCREMENT and BATCH are judged on the newest writes of their keys, logged or applied. If the conditions
-hold, their effect is logged like any other write. Otherwise the reply waits until the newest write they were judged on
-is applied.
+COMPARE_AND_SET, INCREMENT, BATCH and TAKE are judged on the newest writes of their keys, logged or applied. If the
+conditions hold, their effect is logged like any other write. Otherwise the reply waits until the newest write they were
+judged on is applied.
 """
 
 from __future__ import annotations
@@ -160,11 +160,11 @@ class WritePath:
         newest = NewestValues(owned, self._logged)
         change = judge(newest)
         if change is None or not change.keys:
-            result = FAILED if change is None else None
-            owned.dedup.note(request, self.wal.lsn_appended, self.wal.lsn_durable, result)
-            return self._reply_after(newest.met, asker, result)
-        kind, keys, values, body, layout, deletes, result = change
-        write = LoggedWrite(owned, keys, values, len(body[0]) + len(body[1]), [(asker, result)], deletes)
+            told = FAILED if change is None else None
+            owned.dedup.note(request, self.wal.lsn_appended, self.wal.lsn_durable, told)
+            return self._reply_after(newest.met, asker, told)
+        kind, keys, values, body, layout, deletes, result, emptied = change
+        write = LoggedWrite(owned, keys, values, change.payload_bytes, [(asker, result)], deletes, emptied)
         return self._log(write, kind, layout, body, request, now_ns)
 
     def outcome(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
@@ -303,6 +303,8 @@ class WritePath:
 
     def _apply(self, logged: LoggedWrite) -> list[Effect]:
         grown_bytes = logged.owned.apply(logged.keys, logged.values, logged.payload_bytes, logged.lsn, logged.deletes)
+        if logged.emptied is not None:
+            logged.owned.empty_ranges.note(logged.emptied)
         self.buffered_bytes += grown_bytes
         self._grown_bytes += grown_bytes
         pressure = self.pressure

@@ -4,7 +4,7 @@ File header:
 
     offset  size  field
          0     8  magic            b"shardWAL"
-         8     4  version          3; files of version 2, which have no BATCH, are read too
+         8     4  version          3; files of version 2, without BATCH and TAKE, are read too
         12     4  worker           number of the worker that owns the log
         16     8  log_id           random number of this log, see log_document.py
         24     8  lsn_first        LSN of the first record, also in the file's name
@@ -17,7 +17,7 @@ Record; its LSN is one more than that of the record before it in the file:
 
     offset  size  field
          0     4  magic            b"\\x9dRec"
-         4     1  kind             PUT 1, DELETE 2, INCREMENT 3, BAR 4, BATCH 5
+         4     1  kind             PUT 1, DELETE 2, INCREMENT 3, BAR 4, BATCH 5, TAKE 6
          5     1  layout           the wire's KEYS_FIXED and VALUES_FIXED bits
          6     2  -                zero
          8     4  entries          number of entries in the columns; 0 for BAR
@@ -34,6 +34,7 @@ Record; its LSN is one more than that of the record before it in the file:
         72     -  keys, values     the column frames as they were received (columns.py)
 
 BATCH puts and deletes keys in one step: nil among its values deletes the key. Its conditions held, and are not logged.
+TAKE deletes a key; its value is what it had, which is the reply to a retry of the request.
 INCREMENT puts the new value of a counter, which is also the reply to a retry of the request. BAR changes no key: it
 says that the request with its id was not applied and never will be.
 
@@ -106,6 +107,7 @@ class RecordKind(IntEnum):
     INCREMENT = 3
     BAR = 4
     BATCH = 5
+    TAKE = 6
 
 
 KINDS = frozenset(RecordKind)

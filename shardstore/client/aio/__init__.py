@@ -2,6 +2,7 @@
 
 connect.py       `connect_async`
 client.py        `AsyncClient`
+atomic.py        its methods that read and write in one step
 lifetime.py      how a client is made, opened and closed
 admin.py         `AsyncClient.admin`
 batch.py         what `AsyncClient.batch` returns

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, overload
 
 from shardstore.client.aio.admin import AsyncAdmin
-from shardstore.client.aio.batch import AsyncBatch
-from shardstore.client.aio.lifetime import AsyncLifetime
+from shardstore.client.aio.atomic import AsyncAtomicMethods
 from shardstore.client.aio.scan import AsyncScanIterator
 from shardstore.client.calls import operations, outcome_token
 from shardstore.client.calls.arguments import WAIT, checked_timeout_ns
@@ -21,7 +20,7 @@ from shardstore.wire.wire_format import Op
 Default = TypeVar("Default")
 
 
-class AsyncClient(AsyncLifetime):
+class AsyncClient(AsyncAtomicMethods):
     """A client for the event loop in which it was made, by `connect_async`. Its methods are those of Client.
 
     Cancelling a write does not undo it. A write that was sent goes on until its reply comes or its `timeout` is over,
@@ -108,78 +107,6 @@ class AsyncClient(AsyncLifetime):
             The errors of `put`.
         """
         await self._calls.one(operations.delete(key, timeout, on_busy))
-
-    async def put_if_absent(self, key: bytes, value: bytes, *, timeout: float | None = None) -> bool:
-        """Set the value of a key if it has none.
-
-        Args:
-            key: 1 to 4,096 bytes.
-            value: 0 to 8 MiB.
-            timeout: Seconds; None is 30.
-
-        Returns:
-            True if the value was set, False if the key had one.
-
-        Raises:
-            The errors of `put`.
-        """
-        return bool(await self._calls.one(operations.put_if_absent(key, value, timeout)))
-
-    async def compare_and_set(
-        self, key: bytes, expected: bytes | None, value: bytes | None, *, timeout: float | None = None
-    ) -> bool:
-        """Set or remove the value of a key if it has an expected one.
-
-        Args:
-            key: 1 to 4,096 bytes.
-            expected: The value that the key must have; None: no value.
-            value: The value to set, 0 to 8 MiB; None: remove the key. Both values have less than 16 MiB together.
-            timeout: Seconds; None is 30.
-
-        Returns:
-            True if the key had the expected value, and the change was made.
-
-        Raises:
-            The errors of `put`.
-        """
-        return bool(await self._calls.one(operations.compare_and_set(key, expected, value, timeout)))
-
-    async def increment(self, key: bytes, by: int = 1, *, timeout: float | None = None) -> int:
-        """Add to a counter.
-
-        A counter is a signed 64-bit integer as decimal text, as in Redis: `put` and `get` work on it too.
-        A key without a value counts as 0.
-
-        Args:
-            key: 1 to 4,096 bytes.
-            by: What to add, a signed 64-bit integer.
-            timeout: Seconds; None is 30.
-
-        Returns:
-            The new value of the counter.
-
-        Raises:
-            InvalidRequest: An argument is not allowed, the value is no such integer, or the sum would not be one.
-                Nothing was changed.
-            The other errors of `put`.
-        """
-        return int(await self._calls.one(operations.increment(key, by, timeout)))
-
-    def batch(self, *, timeout: float | None = None) -> AsyncBatch:
-        """Begin an atomic batch: puts and deletes of keys in one range that are applied together, or not at all.
-
-        Used with `with`, it is committed when the block ends. `require` adds conditions. Nothing is sent before.
-
-        Args:
-            timeout: Seconds for the commit; None is 30.
-
-        Returns:
-            The batch. Its `applied` says whether it was applied, once it is committed.
-
-        Raises:
-            InvalidRequest: `timeout` is not allowed.
-        """
-        return AsyncBatch(self._calls.one, timeout)
 
     async def outcome(self, token: bytes, *, timeout: float | None = None) -> Outcome:
         """Return what became of a write whose reply was lost.

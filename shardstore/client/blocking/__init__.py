@@ -2,6 +2,7 @@
 
 connect.py       `connect`
 client.py        `Client`
+atomic.py        its methods that read and write in one step
 lifetime.py      how a client is made, opened and closed
 admin.py         `Client.admin`
 batch.py         what `Client.batch` returns

@@ -8,8 +8,7 @@ from itertools import chain
 from typing import Any, Literal, TypeVar, overload
 
 from shardstore.client.blocking.admin import Admin
-from shardstore.client.blocking.batch import Batch
-from shardstore.client.blocking.lifetime import Lifetime
+from shardstore.client.blocking.atomic import AtomicMethods
 from shardstore.client.blocking.scan import ScanIterator
 from shardstore.client.calls import operations, outcome_token
 from shardstore.client.calls.arguments import WAIT, checked_timeout_ns
@@ -23,7 +22,7 @@ from shardstore.wire.wire_format import Op
 Default = TypeVar("Default")
 
 
-class Client(Lifetime):
+class Client(AtomicMethods):
     """A client for any number of threads, made by `connect`. It has no thread of its own.
 
     Keys are bytes of 1 byte to 4 KiB, values bytes of 0 bytes to 8 MiB. A bytearray or memoryview is copied.
@@ -118,78 +117,6 @@ class Client(Lifetime):
             The errors of `put`.
         """
         self._calls.one(operations.delete(key, timeout, on_busy))
-
-    def put_if_absent(self, key: bytes, value: bytes, *, timeout: float | None = None) -> bool:
-        """Set the value of a key if it has none.
-
-        Args:
-            key: 1 to 4,096 bytes.
-            value: 0 to 8 MiB.
-            timeout: Seconds; None is 30.
-
-        Returns:
-            True if the value was set, False if the key had one.
-
-        Raises:
-            The errors of `put`.
-        """
-        return bool(self._calls.one(operations.put_if_absent(key, value, timeout)))
-
-    def compare_and_set(
-        self, key: bytes, expected: bytes | None, value: bytes | None, *, timeout: float | None = None
-    ) -> bool:
-        """Set or remove the value of a key if it has an expected one.
-
-        Args:
-            key: 1 to 4,096 bytes.
-            expected: The value that the key must have; None: no value.
-            value: The value to set, 0 to 8 MiB; None: remove the key. Both values have less than 16 MiB together.
-            timeout: Seconds; None is 30.
-
-        Returns:
-            True if the key had the expected value, and the change was made.
-
-        Raises:
-            The errors of `put`.
-        """
-        return bool(self._calls.one(operations.compare_and_set(key, expected, value, timeout)))
-
-    def increment(self, key: bytes, by: int = 1, *, timeout: float | None = None) -> int:
-        """Add to a counter.
-
-        A counter is a signed 64-bit integer as decimal text, as in Redis: `put` and `get` work on it too.
-        A key without a value counts as 0.
-
-        Args:
-            key: 1 to 4,096 bytes.
-            by: What to add, a signed 64-bit integer.
-            timeout: Seconds; None is 30.
-
-        Returns:
-            The new value of the counter.
-
-        Raises:
-            InvalidRequest: An argument is not allowed, the value is no such integer, or the sum would not be one.
-                Nothing was changed.
-            The other errors of `put`.
-        """
-        return int(self._calls.one(operations.increment(key, by, timeout)))
-
-    def batch(self, *, timeout: float | None = None) -> Batch:
-        """Begin an atomic batch: puts and deletes of keys in one range that are applied together, or not at all.
-
-        Used with `with`, it is committed when the block ends. `require` adds conditions. Nothing is sent before.
-
-        Args:
-            timeout: Seconds for the commit; None is 30.
-
-        Returns:
-            The batch. Its `applied` says whether it was applied, once it is committed.
-
-        Raises:
-            InvalidRequest: `timeout` is not allowed.
-        """
-        return Batch(self._calls.one, timeout)
 
     def outcome(self, token: bytes, *, timeout: float | None = None) -> Outcome:
         """Return what became of a write whose reply was lost.

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from shardstore.errors import InvalidRequest
+from shardstore.key_range import KeyRange, range_of_prefix
 from shardstore.limits import (
     BOUND_BYTES_MAX,
     COMPARE_AND_SET_BYTES_MAX,
@@ -96,6 +97,15 @@ def checked_end(end: Any) -> bytes | None:
     if end is None:
         return b""
     return checked_bound("end", end) or None
+
+
+def checked_bounds(start: Any, end: Any, prefix: Any) -> KeyRange | None:
+    """The keys in [start, end) with the prefix, None for no bound. None if there are none. Raises InvalidRequest."""
+    first, last = checked_bound("start", start), checked_end(end)
+    wanted = range_of_prefix(checked_bound("prefix", prefix))
+    if last is None or (last and first >= last):
+        return None
+    return KeyRange(first, last).intersection(wanted)
 
 
 def checked_value(value: Any, name: str = "value") -> bytes:

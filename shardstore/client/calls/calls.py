@@ -4,6 +4,7 @@ Open            wait until the session has a client id and routes
 Single          one key: GET, PUT, DELETE, COMPARE_AND_SET, INCREMENT, OUTCOME
 Many            columns of keys, with values for PUT
 AtomicBatch     BATCH: changes of several keys in one range, all of them or none
+Take            TAKE: the first or last entry within bounds, range after range
 ScanPage        the next page of a scan
 EndScan         the end of a scan in a range
 Maintain        FLUSH, COMPACT
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 from shardstore.client.calls.arguments import Items
 from shardstore.client.calls.batch_pieces import Positions
 from shardstore.client.calls.some_read import SomeRead
-from shardstore.key_range import KeyRange
+from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.lazy_numpy import np
 from shardstore.options import ScanMode
 from shardstore.wire.admin_messages import Action, AdminRequest
@@ -144,6 +145,30 @@ class AtomicBatch(Call):
         return (self.keys or self.required)[0]
 
 
+@dataclass(slots=True, eq=False)
+class Take(Call):
+    """Removes the first entry in [start, end), or the last one if `reverse`. Empty bounds are open.
+
+    Settles with its key and value; None if there is none. Ranges are asked one after the other. `start` and `end` are
+    those of what is left to ask; `asked` are the keys about which the request under way will tell.
+    """
+
+    start: bytes
+    end: bytes
+    reverse: bool
+    op: Op = Op.TAKE
+    asked: KeyRange = field(default=EVERYTHING, init=False)
+
+    def goes_on(self) -> bool:
+        """Leave out what was asked. Returns False if nothing is left."""
+        asked = self.asked
+        if self.reverse:
+            self.end = asked.start
+            return self.start < asked.start
+        self.start = asked.end
+        return bool(asked.end) and (not self.end or asked.end < self.end)
+
+
 class Owner(NamedTuple):
     """The owner of a scan's cursor: keys and route of the segment as they were when its first page was answered."""
 
@@ -245,4 +270,4 @@ def is_write(call: Call) -> bool:
     """Whether the call changes the store."""
     if isinstance(call, Administer):
         return not call.request.dry_run and call.request.action != Action.RANGES
-    return isinstance(call, Single | Many | AtomicBatch) and call.op in WRITES
+    return isinstance(call, Single | Many | AtomicBatch | Take) and call.op in WRITES

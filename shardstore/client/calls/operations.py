@@ -14,6 +14,7 @@ from shardstore.client.calls.arguments import (
     WAIT,
     checked_amount,
     checked_bound,
+    checked_bounds,
     checked_end,
     checked_expected_and_new,
     checked_flag,
@@ -24,7 +25,7 @@ from shardstore.client.calls.arguments import (
     checked_value,
     checked_values,
 )
-from shardstore.client.calls.calls import Maintain, Many, Single
+from shardstore.client.calls.calls import Maintain, Many, Single, Take
 from shardstore.client.calls.outcome_token import OutcomeToken
 from shardstore.errors import InvalidRequest
 from shardstore.limits import MIB, REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX, VALUE_BYTES_MAX
@@ -118,6 +119,13 @@ def increment(key: Any, by: Any, timeout: float | None) -> Single:
     """Add to a counter."""
     amount = counters.to_value(checked_amount(by))
     return Single(checked_timeout_ns(timeout), Op.INCREMENT, checked_key(key), amount)
+
+
+def take(start: Any, end: Any, prefix: Any, reverse: bool, timeout: float | None) -> Take | None:
+    """Remove the first or the last entry within bounds; None if no key can lie there."""
+    bounds = checked_bounds(start, end, prefix)
+    timeout_ns = checked_timeout_ns(timeout)
+    return Take(timeout_ns, bounds.start, bounds.end, reverse) if bounds else None
 
 
 def outcome(token: OutcomeToken, timeout: float | None) -> Iterator[Single]:

@@ -18,8 +18,7 @@ from operator import length_hint
 from typing import Any, NamedTuple
 
 from shardstore.client.calls.arguments import (
-    checked_bound,
-    checked_end,
+    checked_bounds,
     checked_flag,
     checked_key,
     checked_timeout_ns,
@@ -27,7 +26,7 @@ from shardstore.client.calls.arguments import (
 from shardstore.client.calls.calls import EndScan, Owner, Page, ScanPage, View
 from shardstore.client.calls.resume_token import MODES, UNLIMITED, ResumePoint, from_token, to_token
 from shardstore.errors import InvalidRequest, ScanInvalidated
-from shardstore.key_range import KeyRange, range_of_prefix
+from shardstore.key_range import KeyRange
 from shardstore.limits import BOUND_BYTES_MAX, SECOND_NS
 from shardstore.options import ScanMode
 
@@ -272,9 +271,7 @@ def scan_from_arguments(
         raise InvalidRequest(f"limit is None or a number of entries, 0 to 2**64 - 2, not {limit!r:.60}")
     if not isinstance(mode, str) or mode not in MODES:
         raise InvalidRequest(f"mode is one of {', '.join(MODES)}, not {mode!r:.60}")
-    first, last = checked_bound("start", start), checked_end(end)
-    wanted = range_of_prefix(checked_bound("prefix", prefix))
-    bounds = None if last is None else _unless_empty(first, last) and KeyRange(first, last).intersection(wanted)
+    bounds = checked_bounds(start, end, prefix)
     if not bounds:
         bounds, limit = KeyRange(), 0
     left = UNLIMITED if limit is None else limit

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from shardstore.client.calls.calls import Call, EndScan, GetStats, Many, ScanPage
+from shardstore.client.calls.calls import Call, EndScan, GetStats, Many, ScanPage, Take
 from shardstore.client.session.effects import Submit
 from shardstore.client.session.lanes import Request
 from shardstore.client.session.requests_of_calls import request_for_rest
 from shardstore.client.session.succession import Succession
 from shardstore.wire.link_names import ROUTER
-from shardstore.wire.wire_format import WRITES
+from shardstore.wire.wire_format import WRITES, Op
 
 
 class Collector:
@@ -41,6 +41,9 @@ class Collector:
             call.applied.append((request.sequence, request.lane.segment))
         elif type(call) is Many:
             self._take_values(call, request, content)
+        elif type(call) is Take and content is None and call.goes_on():
+            self._succession.put_first(Request(request.lane, Op.TAKE, [call]))
+            return
         call.missing -= 1
         if not call.missing:
             self._settle(call, call.settled_with(content))

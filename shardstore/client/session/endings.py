@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from shardstore.client.calls.calls import Administer, AtomicBatch, Call, GetStats, Many, Single, is_write
+from shardstore.client.calls.calls import Administer, AtomicBatch, Call, GetStats, Many, Single, Take, is_write
 from shardstore.client.calls.outcome_token import UNKNOWABLE, OutcomeToken, PartInDoubt, from_bytes
 from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Request
@@ -56,6 +56,9 @@ def token_of(call: Call, client: int, requests: Iterable[Request]) -> OutcomeTok
             if (request.sequence, request.lane.segment) not in applied
         ]
         return OutcomeToken(parts, len(applied), call.parts - len(applied) - len(parts))
+    if isinstance(call, Take):  # any key of the range will do
+        parts = [_part_of(request, client, request.lane.key_range.start or b"\0") for request in requests]
+        return OutcomeToken(parts, 0, 1 - len(parts))
     if not isinstance(call, Single | AtomicBatch):  # an operator's change: the ranges show what became of it
         return UNKNOWABLE
     parts = [_part_of(request, client, call.key) for request in requests]

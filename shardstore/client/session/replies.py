@@ -10,14 +10,14 @@ from shardstore.client.calls.pages import page_of
 from shardstore.client.session.lanes import Lane, Request
 from shardstore.client.session.refusals import RefusedReply
 from shardstore.errors import Place
-from shardstore.limits import MILLISECOND_NS, VALUE_BYTES_MAX
+from shardstore.limits import KEY_BYTES_MAX, MILLISECOND_NS, VALUE_BYTES_MAX
 from shardstore.outcome import Ending
 from shardstore.wire import columns, counters
 from shardstore.wire.admin_messages import AdminReply
 from shardstore.wire.messages import OutcomeReply, Refusal, Statistics, decode
 from shardstore.wire.wire_format import CONDITIONAL, Flag, Header, MalformedMessage, Op, Status
 
-WITH_CONTENT: frozenset[int] = CONDITIONAL | {Op.BATCH, Op.OUTCOME, Op.SCAN, Op.STATS, Op.ADMIN}
+WITH_CONTENT: frozenset[int] = CONDITIONAL | {Op.BATCH, Op.TAKE, Op.OUTCOME, Op.SCAN, Op.STATS, Op.ADMIN}
 """Operations besides GET whose reply has content."""
 _VALUES_FIXED = int(Flag.VALUES_FIXED)
 
@@ -43,10 +43,19 @@ def content_of(request: Request, header: Header, frames: Sequence[bytes]) -> Any
             return decode(AdminReply, frames[1])
         case Op.COMPARE_AND_SET | Op.BATCH:
             return bool(header.entries)
+        case Op.TAKE:
+            return _taken_of(header, frames)
     try:
         return counters.of_value(frames[1]) if request.op == Op.INCREMENT else _ending_of(frames[1])
     except ValueError as error:
         raise MalformedMessage(str(error)) from None
+
+
+def _taken_of(header: Header, frames: Sequence[bytes]) -> tuple[bytes, bytes] | None:
+    key, value = frames[1:]
+    if header.entries != bool(key) or len(key) > KEY_BYTES_MAX or len(value) > VALUE_BYTES_MAX:
+        raise MalformedMessage(f"{header.entries} entries, a key of {len(key)} bytes, a value of {len(value)} bytes")
+    return (key, value) if key else None
 
 
 def _ending_of(frame: bytes) -> Ending:

@@ -17,6 +17,7 @@ from shardstore.client.calls.calls import (
     Many,
     Open,
     ScanPage,
+    Take,
 )
 from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Lane, Request
@@ -24,7 +25,7 @@ from shardstore.errors import InvalidRequest
 from shardstore.key_range import KeyRange
 from shardstore.limits import KEY_BYTES_MAX, KEY_BYTES_MIN, VALUE_BYTES_MAX
 from shardstore.wire import columns
-from shardstore.wire.messages import ScanRequest, encode
+from shardstore.wire.messages import ScanRequest, TakeRequest, encode
 from shardstore.wire.wire_format import Flag, Op
 
 
@@ -40,6 +41,8 @@ def requests_for(call: Call, lane_map: LaneMap) -> list[Request]:
             return list(_of_many(call, call.keys, call.values, None, lane_map))
         case AtomicBatch():
             return [_of_batch(call, lane_map)]
+        case Take():
+            return [_of_take(call, lane_map, None)]
         case ScanPage():
             return [_of_page(call, lane_map, Op.SCAN, call)]
         case EndScan():
@@ -66,6 +69,8 @@ def requests_instead_of(request: Request, lane_map: LaneMap) -> list[Request]:
             return [replace(request, lane=heirs[0])] if len(heirs) == 1 else _cut_again(call, request, lane_map)
         case AtomicBatch():
             return [replace(request, lane=lane_of_batch(call, lane_map))]
+        case Take():
+            return [_of_take(call, lane_map, call.asked if request.unanswered else None)]
         case ScanPage():
             return [_of_page(call, lane_map, Op.SCAN, call)]
         case Maintain():
@@ -139,6 +144,16 @@ def _of_batch(batch: AtomicBatch, lane_map: LaneMap) -> Request:
     flags = Flag.KEYS_FIXED * keys.fixed | Flag.VALUES_FIXED * values.fixed
     lane, body = lane_of_batch(batch, lane_map), (keys.frame, values.frame, *conditions)
     return Request(lane, Op.BATCH, [batch], body, flags, len(batch.keys))
+
+
+def _of_take(take: Take, lane_map: LaneMap, asked: KeyRange | None) -> Request:
+    """A request to the next range. `asked`: if it was asked before, the keys about which that will tell.
+
+    What an heir knows of it then is said of no other keys.
+    """
+    lane = lane_map.last_lane_before(take.end) if take.reverse else lane_map.lane_of(take.start)
+    take.asked = lane.key_range if asked is None else lane.key_range.intersection(asked) or lane.key_range
+    return Request(lane, Op.TAKE, [take], (encode(TakeRequest(take.start, take.end, take.reverse)),))
 
 
 def _of_barrier(call: Maintain, wanted: KeyRange, lane_map: LaneMap) -> list[Request]:

@@ -42,6 +42,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "put_many": {"pairs": []},
     "delete_many": {"keys": []},
     "batch": {},
+    "pop_first": {},
+    "pop_last": {},
     "scan": {},
     "flush": {},
     "compact": {},

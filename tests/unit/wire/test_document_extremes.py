@@ -35,6 +35,7 @@ from shardstore.wire.messages import (
     Register,
     Routes,
     ScanRequest,
+    TakeRequest,
     Welcome,
     decode,
     encode,
@@ -66,6 +67,7 @@ CHANGE = Change(U64, "split", (RELATIVE,), (RELATIVE,) * (LOAD_CUTS_MAX + 2))
 WORDS = "\N{EURO SIGN}" * REFUSAL_CHARACTERS_MAX
 LARGEST: list[Any] = [
     Refusal(WORDS, U64, U64, "f" * 4_096, U64, encode(ROUTES)),
+    TakeRequest(BEHIND, BEHIND, True),
     ScanRequest(BEHIND, BEHIND, True, True, U64, ScanMode.FULL_ISOLATION.value, bytes(24)),
     OutcomeQuestion(U64, U64, [LONGEST[:-1] + b"a", LONGEST, LONGEST, BEHIND]),
     Welcome(U64, "s" * 32, encode(ROUTES), "/" + "d" * 4_095),

@@ -75,6 +75,7 @@ def test_numbers_on_the_wire_are_frozen() -> None:
         "RETIRE": 21,
         "LOAD": 22,
         "BATCH": 23,
+        "TAKE": 24,
     }
     assert [status.name for status in Status] == [
         *("NONE", "OK", "BUSY", "STALE_ROUTE", "CLOSED", "INVALID", "FAILED", "UNAVAILABLE", "UNKNOWN", "TOO_OLD"),

@@ -223,6 +223,12 @@ def test_a_missing_log_file_is_damage(worker: JobDriver) -> None:
         worker.drain()
 
 
+def test_a_take_is_a_tombstone() -> None:
+    record = Record(RecordKind.TAKE, 3, 1, 7, 0, 1, 1, 1, 1, memoryview(b"a"), memoryview(b"value"))
+    keys, values = entries_of(record)
+    assert (as_list(keys), values) == ([b"a"], [TOMBSTONE])
+
+
 def test_nil_in_a_batch_is_a_tombstone() -> None:
     record = Record(RecordKind.BATCH, 1, 2, 7, 0, 1, 1, 1, 1, memoryview(b"ab"), memoryview(b"\x92\xc0\xc4\x011"))
     keys, values = entries_of(record)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shardstore.identifiers import ClientId, RequestId
 from shardstore.limits import DEDUP_BYTES_MAX, DEDUP_CLIENTS, DEDUP_VALUES, DEDUP_WINDOW, MIB
 from shardstore.workers.ranges.dedup import DedupVerdict, DedupWindow, Noted, WindowLimits
-from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
+from shardstore.workers.ranges.results import BARRED, FAILED, Taken, WriteResult
 
 
 def request(client: int, sequence: int) -> RequestId:
@@ -164,6 +164,42 @@ def test_the_latest_values_of_counters_are_known_and_of_older_ones_that_they_wer
             assert known.noted(request(7, sequence)) == Noted(0, b"%d" % -sequence)
         assert known.judge(request(7, 1), retry=True) is DedupVerdict.TOO_OLD, "the result is no longer known"
         assert known.noted(request(7, 1)) == Noted(0, None), "but it is known that it was applied"
+
+
+def test_what_a_client_took_last_is_known_until_its_next_write() -> None:
+    window = note(DedupWindow(), 7, 1)
+    small_bytes = window.size_bytes
+    for sequence, taken in ((2, Taken(b"k", b" 3:4 " * 1_000)), (3, Taken(b"l", b""))):
+        window.note(request(7, sequence), 0, 0, taken)
+        for known in (window, reread(window), DedupWindow.joined([window], 0)):
+            known.check_invariants()
+            assert known.judge(request(7, sequence), retry=True) is DedupVerdict.DUPLICATE
+            assert known.noted(request(7, sequence)) == Noted(0, taken)
+    assert window.judge(request(7, 2), retry=True) is DedupVerdict.TOO_OLD
+    note(window, 7, 4)
+    assert window.size_bytes - small_bytes < 10
+    assert window.judge(request(7, 3), retry=True) is DedupVerdict.TOO_OLD
+    assert window.noted(request(7, 3)) == Noted(0, None), "but it is known that it was applied"
+
+
+def test_after_a_merge_what_was_taken_from_each_parent_is_known() -> None:
+    one, other = (
+        note(DedupWindow(), 7, 5, result=Taken(b"a", b"1")),
+        note(DedupWindow(), 7, 6, result=Taken(b"b", b"2")),
+    )
+    merged = DedupWindow.joined([one, other], 0)
+    merged.check_invariants()
+    assert merged.noted(request(7, 5)) == Noted(0, Taken(b"a", b"1"))
+    assert merged.noted(request(7, 6)) == Noted(0, Taken(b"b", b"2"))
+
+
+def test_large_entries_that_were_taken_do_not_exceed_the_memory_of_a_window() -> None:
+    window = DedupWindow()
+    for client in range(1, 21):
+        note(window, client, 1, result=Taken(b"k", bytes(MIB)))
+        window.check_invariants()
+    assert window.judge(request(20, 1), retry=True) is DedupVerdict.DUPLICATE
+    assert window.judge(request(1, 1), retry=True) is not DedupVerdict.NEW
 
 
 @pytest.mark.parametrize(("result", "verdict"), [(FAILED, DedupVerdict.DUPLICATE), (BARRED, DedupVerdict.TOO_OLD)])

@@ -11,6 +11,7 @@ from shardstore.key_range import EVERYTHING, KeyRange
 from shardstore.tables.empty_ranges import EMPTY_RANGES_MAX, EmptyRanges
 from shardstore.workers.ranges.dedup import DedupWindow, WindowLimits
 from shardstore.workers.ranges.known_requests import KnownRequests
+from shardstore.workers.ranges.results import Taken
 
 
 @pytest.fixture
@@ -25,6 +26,11 @@ def window() -> DedupWindow:
 
 def first(window: DedupWindow) -> KnownRequests:
     return window._clients[7]
+
+
+def take(window: DedupWindow, *sequences: int) -> None:
+    first(window).taken = tuple((sequence, Taken(b"k", b"")) for sequence in sequences)
+    window.size_bytes = sum([known.size_bytes for known in window.clients])
 
 
 def limit(window: DedupWindow, **limits: int) -> None:
@@ -46,6 +52,9 @@ BREAKS: dict[str, Callable[[DedupWindow], object]] = {
     "the newest is neither known nor forgotten": lambda window: setattr(first(window), "kind", -1),
     "too many values are kept": lambda window: limit(window, values=1),
     "values are out of order": lambda window: setattr(first(window), "values", b" 11:1 9:1"),
+    "what was taken is out of order": lambda window: take(window, 11, 9),
+    "too many entries are kept as taken": lambda window: take(window, 7, 9, 11),
+    "an unknown request has taken an entry": lambda window: take(window, 12),
     "a value is that of an unknown request": lambda window: setattr(first(window), "values", b" 9:1 12:1"),
 }
 """What breaks a promise of a window, by the words with which the check fails."""

@@ -21,7 +21,7 @@ from shardstore.workers.ranges import replay as replay_module
 from shardstore.workers.ranges.dedup import DedupWindow
 from shardstore.workers.ranges.owned_range import OwnedRange
 from shardstore.workers.ranges.replay import Replayed, replay
-from shardstore.workers.ranges.results import BARRED
+from shardstore.workers.ranges.results import BARRED, Taken
 from shardstore.workers.wal.record_format import RecordKind, encode_record_header
 from shardstore.workers.wal.record_run import RecordRun, run_at
 
@@ -46,17 +46,21 @@ class Write(NamedTuple):
 def writes(draw: st.DrawFn) -> Write:
     kind = draw(
         st.sampled_from(
-            [RecordKind.PUT] * 6 + [RecordKind.DELETE] * 3 + [RecordKind.INCREMENT, RecordKind.BAR, RecordKind.BATCH]
+            [RecordKind.PUT] * 6
+            + [RecordKind.DELETE] * 3
+            + [RecordKind.INCREMENT, RecordKind.BAR, RecordKind.BATCH]
+            + [RecordKind.TAKE] * 2
         )
     )
-    most = {RecordKind.INCREMENT: 1, RecordKind.BAR: 0}.get(kind, 3)
+    most = {RecordKind.INCREMENT: 1, RecordKind.TAKE: 1, RecordKind.BAR: 0}.get(kind, 3)
     count = draw(st.sampled_from([0, 1, 1, 1, 1, 2, 3])) if most > 1 else most
     keys = [b"key-%d" % draw(st.integers(0, 20)) for _ in range(max(count, min(1, most)))]
     values = [] if kind in (RecordKind.DELETE, RecordKind.BAR) else [b"%d" % draw(st.integers(0, 200)) for _ in keys]
     if kind == RecordKind.BATCH:
         values = [None if draw(st.booleans()) else value for value in values]
     segment = draw(st.sampled_from([*SEGMENTS, *SEGMENTS, *SEGMENTS, DAMAGED, GONE]))
-    return Write(kind, segment, draw(st.integers(1, 3)), keys, values, draw(st.booleans()))
+    variable = kind != RecordKind.TAKE and draw(st.booleans())
+    return Write(kind, segment, draw(st.integers(1, 3)), keys, values, variable)
 
 
 def columns_of(write: Write) -> tuple[int, bytes, bytes]:
@@ -113,7 +117,7 @@ class OneByOne:
         self._values: list[Any] = []
 
     def take(self, write: Write, lsn: int, request: RequestId) -> None:
-        deletes = write.kind == RecordKind.DELETE
+        deletes = write.kind in (RecordKind.DELETE, RecordKind.TAKE)
         if write.kind != RecordKind.BAR and (
             deletes is not self._deletes or len(self._keys) >= self._collected_entries
         ):
@@ -122,9 +126,11 @@ class OneByOne:
         _, keys, values = columns_of(write)
         self._lsn_first = self._lsn_first or lsn
         self._keys += write.keys
-        self._values += [TOMBSTONE if value is None else value for value in write.values]
-        self._payload_bytes += len(keys) + len(values)
-        result = {RecordKind.BAR: BARRED, RecordKind.INCREMENT: values}.get(write.kind)
+        self._values += [TOMBSTONE if value is None else value for value in write.values if not deletes]
+        self._payload_bytes += len(keys) + (0 if deletes else len(values))
+        taken = Taken(keys, values)
+        results = {RecordKind.BAR: BARRED, RecordKind.INCREMENT: values, RecordKind.TAKE: taken}
+        result: Any = results.get(write.kind)
         self.window.note_again(request, lsn, result)
 
     def apply(self) -> None:
