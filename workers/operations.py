@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from shardstore.errors import Busy, InvalidRequest
@@ -20,7 +20,7 @@ from shardstore.workers.serving.conditions import Judge, condition_of
 from shardstore.workers.serving.drain_rate import RETRY_UNMEASURED_NS
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.scan_path import ScanPath
-from shardstore.workers.serving.take import Takes
+from shardstore.workers.serving.take import take_of
 from shardstore.workers.serving.write_path import WritePath
 from shardstore.workers.topology.local_changes import LocalChanges
 from shardstore.workers.topology.remote_reads import RemoteReads
@@ -51,7 +51,6 @@ class Operations:
     statistics: Callable[[int], dict[str, Any]]
     unsent_bytes: Callable[[], int]
     unsent_bytes_max: int
-    takes: Takes = field(default_factory=Takes)
 
     def handle(self, owned: OwnedRange | None, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Handle a request for a range, or for the worker (None). A SCAN that gets no reply needs another turn.
@@ -90,7 +89,7 @@ class Operations:
 
     def _take(self, owned: OwnedRange, asker: Asker, frames: Sequence[bytes], now_ns: int) -> list[Effect]:
         """Handle a TAKE, or let it wait for another turn, as requests for pages do."""
-        judge = self.takes.judge(owned, frames)
+        judge = take_of(owned, frames)
         if judge is None:
             self.scans.turns.append((asker, frames))
             return []

@@ -32,7 +32,7 @@ from shardstore.files.documents import TEMPORARY_SUFFIX
 from shardstore.files.file_names import table_file
 from shardstore.identifiers import Buffer, RequestId
 from shardstore.key_range import KeyRange
-from shardstore.limits import DEDUP_BYTES_MAX
+from shardstore.limits import DEDUP_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX
 from shardstore.memory_plan import MemoryPlan
 from shardstore.options import Durability
 from shardstore.router.budget import Account
@@ -46,8 +46,10 @@ from shardstore.tables.scan_page import NOTHING, EncodedPage, scan_page
 from shardstore.tables.segment import Segment
 from shardstore.tables.table_format import Entries
 from shardstore.tables.table_reader import Table
+from shardstore.wire.columns import decode, encode_variable
 from shardstore.wire.messages import ScanRequest
 from shardstore.wire.route_map import RouteMap
+from shardstore.wire.wire_format import Flag
 from shardstore.workers.jobs.output import Numbers
 from shardstore.workers.jobs.specs import CompactionKind
 from shardstore.workers.maintenance.kinds.releases import Releases
@@ -57,15 +59,16 @@ from shardstore.workers.overlay.pin import DrainedRuns, Pin
 from shardstore.workers.ranges.dedup import DedupVerdict, DedupWindow
 from shardstore.workers.ranges.known_requests import KnownRequests
 from shardstore.workers.ranges.owned_range import OwnedRange
-from shardstore.workers.ranges.results import BARRED, FAILED, WriteResult
+from shardstore.workers.ranges.results import BARRED, FAILED, Taken, WriteResult
 from shardstore.workers.segment.tombstones import without_needless_tombstones
 from shardstore.workers.serving.logged_write import LoggedWrite, reply_to
+from shardstore.workers.serving.newest_values import NewestValues
 from shardstore.workers.serving.open_scans import OpenScan, OpenScans
 from shardstore.workers.serving.reply import Asker
 from shardstore.workers.serving.requests import question_of, wanted_of
 from shardstore.workers.serving.scan_path import SORTED_A_TURN, ScanPath
 from shardstore.workers.serving.write_path import WritePath
-from shardstore.workers.wal.record_format import RecordKind
+from shardstore.workers.wal.record_format import Record, RecordKind
 from shardstore.workers.wal.writer import WalWriter
 from tests.simulation import servers
 from tests.simulation.sim_disk import Snapshot
@@ -223,6 +226,30 @@ _note = DedupWindow.note
 _waiting = workers.ranges.replay._Waiting
 
 
+def _take_half_of_a_batch(waiting: Any, record: Record, header: Any) -> None:
+    """A batch that is replayed loses its second half."""
+    if record.kind == RecordKind.BATCH and record.entries > 1:
+        half = record.entries // 2
+        keys = decode(record.keys, bool(record.layout & Flag.KEYS_FIXED), record.entries, 1, KEY_BYTES_MAX)
+        fixed = bool(record.layout & Flag.VALUES_FIXED)
+        values = decode(record.values, fixed, record.entries, 0, VALUE_BYTES_MAX, nullable=True)
+        columns = memoryview(encode_variable(keys[:half])), memoryview(encode_variable(values[:half]))
+        record = record._replace(layout=0, entries=half, keys=columns[0], values=columns[1])
+    _take_any(waiting, record, header)
+
+
+_take_any = workers.ranges.replay._Waiting._take_any
+
+
+def _take_again(window: DedupWindow, request: RequestId, retry: bool) -> DedupVerdict:
+    """A retry of a TAKE is new."""
+    noted = window.noted(request)
+    return DedupVerdict.NEW if noted and isinstance(noted.result, Taken) else _judge(window, request, retry)
+
+
+_judge = DedupWindow.judge
+
+
 def _keep_no_tombstone(entries: Entries, older: Sequence[Table]) -> Entries:
     """As if there were nothing below the compacted layers."""
     return without_needless_tombstones(entries, [])
@@ -377,6 +404,8 @@ class Mistake:
         drawn = {*swarm.faults, *modes, swarm.durability.name, *swarm.topology_changes}
         drawn |= {"few clients known"} if swarm.windows.clients < swarm.clients else set()
         drawn |= {"silent clients reduced"} if swarm.windows.bytes_max < DEDUP_BYTES_MAX else set()
+        drawn |= {"batches"} if "batch" in swarm.weights else set()
+        drawn |= {"takes"} if swarm.weights.get("take") else set()
         return drawn.issuperset(self.needs)
 
 
@@ -423,7 +452,7 @@ MISTAKES: dict[str, Mistake] = {
         (Patch(EmptyRanges, "note_put", lambda spans, keys: None),), first_seed=15
     ),
     "judges a condition without logged writes": Mistake(
-        (Patch(WritePath, "_newest_logged", lambda writes, owned, key: None),), first_seed=3
+        (Patch(NewestValues, "not_applied", lambda newest: iter(())),), first_seed=3
     ),
     "answers a failed condition before what it was judged on is durable": Mistake(
         (Patch(WritePath, "_reply_after", _reply_at_once),), needs=("lose power",), first_seed=416
@@ -443,6 +472,14 @@ MISTAKES: dict[str, Mistake] = {
         ),
         needs=("lose power", "CHAOS"),
         first_seed=705,
+    ),
+    "applies half a batch after a crash": Mistake(
+        (Patch(workers.ranges.replay._Waiting, "_take_any", _take_half_of_a_batch),), needs=("batches",), first_seed=82
+    ),
+    "takes twice for a take that is retried": Mistake(
+        (Patch(DedupWindow, "judge", _take_again), Patch(DedupWindow, "note", _note_what_is_newer)),
+        needs=("takes",),
+        first_seed=73,
     ),
     "does not sync names of log files": Mistake(
         (Patch(servers, "SimFilesystem", ForgetsLogDirectories),), first_seed=3

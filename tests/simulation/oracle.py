@@ -7,14 +7,15 @@ register that is read and written at instants between the start and the end of e
     no write that certainly followed it had certainly taken effect before the read began   (checked at each read)
         the zones of all values can be ordered (Gibbons and Korach, 1997)                      (checked at an era's end)
 
-A write has certainly taken effect once it is acknowledged or read. A write without a reply may take effect once, at any
-later time. An era ends with a power loss: then no old write is left under way, and the next reads find the values with
-which the next era begins. In ASYNC a power loss may undo what was acknowledged in the last sync interval.
+A write has certainly taken effect once it is acknowledged or read, or another one of its atomic batch is. A take counts
+as a delete of each key within its bounds, until it tells which key it was. A write without a reply may take effect
+once, at any later time. An era ends with a power loss: then no old write is left under way, and the next reads find the
+values with which the next era begins. In ASYNC a power loss may undo what was acknowledged in the last sync interval.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
@@ -49,7 +50,9 @@ class Write:
     reads: list[tuple[int, int]] = field(default_factory=list)
     era: int = 0
     replaced: bool = False
-    """Whether a compare-and-set has replaced its value."""
+    """Whether a compare-and-set has replaced its value, or a take has removed it."""
+    together: Sequence[Write] = ()
+    """The writes of its atomic batch, with itself; none for a single write."""
 
     @property
     def certain_ns(self) -> int:
@@ -68,6 +71,7 @@ class Oracle:
         self.keys = sorted(keys)
         self._writes: dict[bytes, list[Write]] = {key: [_beginning(key, None)] for key in self.keys}
         self._by_value: dict[bytes, Write] = {}
+        self._batches: list[Sequence[Write]] = []
         self._era = 0
         self.acknowledged = 0
         self.reads = 0
@@ -80,6 +84,20 @@ class Oracle:
             assert value not in self._by_value, "values are unique"
             self._by_value[value] = write
         return write
+
+    def invoke_together(self, changes: Mapping[bytes, bytes | None], now_ns: int) -> list[Write]:
+        """Record that a client begins an atomic batch: once one of its values was read, all of it has taken effect."""
+        writes = [self.invoke(key, value, now_ns) for key, value in changes.items()]
+        for write in writes:
+            write.together = writes
+        self._batches.append(writes)
+        return writes
+
+    def withdraw(self, write: Write) -> None:
+        """Forget a write that certainly had no effect, as if it had never been invoked."""
+        self.complete(write, Outcome.REFUSED, write.invoked_ns)
+        if write.era == self._era:
+            self._writes[write.key].remove(write)
 
     def complete(self, write: Write, outcome: Outcome, now_ns: int) -> None:
         """Record the outcome of a write."""
@@ -95,7 +113,7 @@ class Oracle:
         if expected is not None:
             before = self._by_value[expected]
             if before.replaced:
-                raise Violation(f"{write.key!r}: two compare-and-sets took the place of {before}")
+                raise Violation(f"{write.key!r}: two writes took the place of {before}")
             before.replaced = True
 
     def read(
@@ -119,7 +137,10 @@ class Oracle:
         if lost_after_ns != NEVER_NS:
             return  # writes lost in between are not part of the history
         write.reads.append((invoked_ns, now_ns))
-        write.read_ns = min(write.read_ns, now_ns)
+        for each in write.together or (write,):
+            each.read_ns = min(each.read_ns, now_ns)
+            if each.outcome is Outcome.REFUSED:
+                raise Violation(f"{each.key!r}: a part of a batch was refused of which another was read: {write}")
 
     def read_present(self, key: bytes, invoked_ns: int, now_ns: int) -> None:
         """Check that a key may be present, when a client found it without reading its value."""
@@ -148,12 +169,24 @@ class Oracle:
     def end_era(self, found: dict[bytes, bytes | None]) -> None:
         """Check the whole history of each key; the next era begins with the values found."""
         self._era += 1
+        self._check_batches(found)
         for key in self.keys:
             self._check_zones(key)
             beginning = _beginning(key, found[key], self._era)
             self._writes[key] = [beginning]
             if beginning.value is not None:
                 self._by_value[beginning.value] = beginning
+
+    def _check_batches(self, found: dict[bytes, bytes | None]) -> None:
+        """Check that a batch of which one value is there has left no key as it was before."""
+        for batch in self._batches:
+            if any(write.value is not None and found[write.key] == write.value for write in batch):
+                for write in batch:
+                    value = found[write.key]
+                    before = self._by_value.get(value) if value is not None else None
+                    if before is not None and before.completed_ns < write.invoked_ns and before.era == write.era:
+                        raise Violation(f"{write.key!r}: a part of a batch is missing: {write} has left {before}")
+        self._batches = []
 
     def _check_zones(self, key: bytes) -> None:
         forward: list[tuple[int, int, Write]] = []

@@ -17,6 +17,7 @@ import shardstore.workers.overlay.overlay
 import shardstore.workers.ranges.owned_range
 import shardstore.workers.serving.open_scans
 import shardstore.workers.serving.scan_path
+import shardstore.workers.serving.take
 from shardstore.limits import DEDUP_BYTES_MAX, KIB, MIB, MILLISECOND_NS, SECOND_NS
 from shardstore.memory_plan import MemoryPlan, derive
 from shardstore.options import Durability
@@ -136,6 +137,7 @@ class Swarm:
             Patch(shardstore.workers.overlay.overlay, "RUNS_SET_ASIDE_MAX", self.runs_set_aside_max),
             Patch(shardstore.workers.overlay.overlay, "SET_ASIDE_BYTES_MIN", self.set_aside_bytes_min),
             Patch(shardstore.workers.serving.scan_path, "SORTED_A_TURN", self.sorted_a_turn),
+            Patch(shardstore.workers.serving.take, "SORTED_A_TURN", self.sorted_a_turn),
             Patch(shardstore.tables.scan_page, "STRETCH_ENTRIES_MAX", self.stretch_entries_max),
             Patch(deleted_keys, "PASSED_ENTRIES_MIN", self.stretch_entries_max),
             Patch(deleted_keys, "PASSED_ENTRIES_MAX", 2 * self.stretch_entries_max),
@@ -146,6 +148,8 @@ class Swarm:
 def draw(seed: int) -> Swarm:
     """Draw the options of a seed."""
     swarm = focused(_drawn(seed), stream(seed, "focus"))
+    if (atomic := stream(seed, "atomic")).random() < 0.3:
+        swarm = replace(swarm, weights={**swarm.weights, "batch": 4, "take": atomic.choice((0, 1, 3))})
     memory = replace(swarm.memory, scans_max=swarm.scans_open_max)
     rng = stream(seed, "windows")
     if rng.random() < 0.5:  # in the others only the memory of the store limits a window

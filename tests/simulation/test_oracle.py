@@ -126,3 +126,74 @@ def test_only_what_was_written_lately_may_be_lost(history: History) -> None:
     history.oracle.read(KEY, b"1", 20, 21, lost_after_ns=5)
     with pytest.raises(Violation):
         history.oracle.read(KEY, b"1", 20, 21, lost_after_ns=15)
+
+
+OTHER = b"other"
+
+
+@pytest.fixture
+def oracle() -> Oracle:
+    """Two keys with values."""
+    oracle = Oracle([KEY, OTHER])
+    for key in (KEY, OTHER):
+        oracle.complete(oracle.invoke(key, b"old " + key, 0), Outcome.APPLIED, 1)
+    return oracle
+
+
+def begin_batch(oracle: Oracle) -> list[Write]:
+    return oracle.invoke_together({KEY: b"new", OTHER: None}, 2)
+
+
+def test_what_is_read_of_a_batch_shows_all_of_it(oracle: Oracle) -> None:
+    begin_batch(oracle)
+    oracle.read(OTHER, b"old other", 3, 4)
+    oracle.read(KEY, b"new", 5, 6)
+    with pytest.raises(Violation, match="although delete"):
+        oracle.read(OTHER, b"old other", 7, 8)
+
+
+def test_a_batch_of_which_nothing_is_read_may_not_be_there(oracle: Oracle) -> None:
+    begin_batch(oracle)
+    for key in (KEY, OTHER):
+        oracle.read(key, b"old " + key, 3, 4)
+    oracle.end_era({KEY: b"old key", OTHER: b"old other"})
+
+
+def test_no_part_of_a_batch_that_was_refused_is_read(oracle: Oracle) -> None:
+    writes = begin_batch(oracle)
+    oracle.complete(writes[1], Outcome.REFUSED, 3)
+    with pytest.raises(Violation, match="a part of a batch was refused of which another was read"):
+        oracle.read(KEY, b"new", 4, 5)
+
+
+@pytest.mark.parametrize(("key", "other"), [(b"new", None), (b"old key", b"old other"), (None, b"old other")])
+def test_what_a_power_loss_leaves_of_a_batch_is_whole_or_nothing(
+    oracle: Oracle, key: bytes | None, other: bytes | None
+) -> None:
+    begin_batch(oracle)
+    oracle.end_era({KEY: key, OTHER: other})
+
+
+def test_half_a_batch_after_a_power_loss_is_found(oracle: Oracle) -> None:
+    begin_batch(oracle)
+    with pytest.raises(Violation, match="a part of a batch is missing"):
+        oracle.end_era({KEY: b"new", OTHER: b"old other"})
+
+
+def test_an_entry_is_taken_once(oracle: Oracle) -> None:
+    for number in (1, 2):
+        take = oracle.invoke(KEY, None, 2)
+        if number == 1:
+            oracle.replace(take, b"old key", 4)
+        else:
+            with pytest.raises(Violation, match="two writes took the place"):
+                oracle.replace(take, b"old key", 4)
+        oracle.complete(take, Outcome.APPLIED, 4)
+
+
+def test_what_was_withdrawn_explains_nothing(oracle: Oracle) -> None:
+    take = oracle.invoke(KEY, None, 2)
+    oracle.read(KEY, None, 3, 4)
+    oracle.withdraw(take)
+    with pytest.raises(Violation, match="where a value must be"):
+        oracle.read(KEY, None, 5, 6)

@@ -8,7 +8,7 @@ from itertools import count
 from typing import TypeAlias
 
 from shardstore.client.calls import operations
-from shardstore.client.calls.calls import Call
+from shardstore.client.calls.calls import AtomicBatch, Call
 from shardstore.client.calls.outcome_token import from_bytes
 from shardstore.errors import (
     Busy,
@@ -140,6 +140,63 @@ class Workload:
         call = operations.compare_and_set(key, expected, value, self._seconds)
         yield from self._change(key, expected, value, call, rng)
 
+    def _batch(self, rng: random.Random) -> Steps:
+        """A batch on keys near each other, sometimes with values that were just read as its conditions."""
+        near, required = self._neighbours(rng), {}
+        for key in near[: rng.choice((0, 0, 1, 2))]:
+            invoked_ns = self._clock.now_ns()
+            expected, error = yield operations.get(key, self._seconds)
+            if error is not None:
+                return _expect_read_error(error)
+            self._oracle.read(key, expected, invoked_ns, self._clock.now_ns())
+            required[key] = expected
+        if rng.random() < 0.1:
+            required[near[0]] = b"a value that nobody has written"
+        changed = rng.sample(near, rng.randint(1, len(near)))
+        changes = {key: None if rng.random() < 0.3 else self._value(rng) for key in changed}
+        begun_ns = self._clock.now_ns()
+        writes = self._oracle.invoke_together(changes, begun_ns)
+        columns = [*changes], [*changes.values()], [*required], [*required.values()]
+        done, error = yield AtomicBatch(self._swarm.timeout_ns, *columns)
+        outcome = yield from self._outcome(error, rng)
+        if error is None and not done:
+            outcome = Outcome.REFUSED
+        now_ns = self._clock.now_ns()
+        if outcome is Outcome.APPLIED:
+            of_keys = {write.key: write for write in writes}
+            for key, expected in required.items():
+                if key in of_keys:
+                    self._oracle.replace(of_keys[key], expected, now_ns)
+                else:
+                    self._oracle.read(key, expected, begun_ns, now_ns)
+        for write in writes:
+            self._oracle.complete(write, outcome, now_ns)
+
+    def _take(self, rng: random.Random) -> Steps:
+        """The first or last entry among some keys. What is nearer must have been absent."""
+        near, reverse, begun_ns = self._neighbours(rng), rng.random() < 0.4, self._clock.now_ns()
+        writes = [self._oracle.invoke(key, None, begun_ns) for key in near]
+        call = operations.take(near[0], near[-1] + b"\0", None, reverse, self._seconds)
+        assert call is not None
+        entry, error = yield call
+        outcome = yield from self._outcome(error, rng)
+        now_ns = self._clock.now_ns()
+        if error is not None:
+            for write in writes if outcome is Outcome.REFUSED else ():
+                self._oracle.withdraw(write)
+            return
+        taken = [write for write in writes if entry is not None and write.key == entry[0]]
+        if entry is not None and not taken:
+            raise Violation(f"{entry[0]!r} was taken, which is not within {near[0]!r} and {near[-1]!r}")
+        for write in taken:
+            self._oracle.replace(write, entry[1], now_ns)
+            self._oracle.complete(write, Outcome.APPLIED, now_ns)
+        for write in [write for write in writes if write not in taken]:
+            self._oracle.withdraw(write)
+        passed = [key for key in near if not taken or (key > entry[0] if reverse else key < entry[0])]
+        for key in passed:
+            self._oracle.read(key, None, begun_ns, now_ns)
+
     def _increment(self, rng: random.Random) -> Steps:
         key = rng.choice(self._counters.keys)
         increment = self._counters.invoke(key, self._clock.now_ns())
@@ -267,6 +324,17 @@ class Workload:
 
     def _key(self, rng: random.Random) -> bytes:
         return rng.choice(self._swarm.keys)
+
+    def _neighbours(self, rng: random.Random) -> list[bytes]:
+        """Some keys in order, between which there is no counter."""
+        keys = sorted((*self._swarm.keys, *self._counters.keys))
+        first = keys.index(self._key(rng))
+        near = [keys[first]]
+        for key in keys[first + 1 : first + rng.choice((1, 2, 4, 12))]:
+            if key in self._counters.keys:
+                break
+            near.append(key)
+        return near
 
     def _some_keys(self, rng: random.Random) -> list[bytes]:
         return rng.sample(self._swarm.keys, rng.randint(1, len(self._swarm.keys)))

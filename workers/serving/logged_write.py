@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from shardstore.identifiers import TOMBSTONE, Stored
 from shardstore.key_range import KeyRange
@@ -29,6 +29,17 @@ _NO_RESULT = Refusal("the request with this id was no INCREMENT")
 _NOT_TAKEN = Refusal("the request with this id was no TAKE")
 
 
+class Ahead(NamedTuple):
+    """What was logged for a segment, up to some write: at least all that is not applied yet (take.py).
+
+    It is made anew when it has more than `entries_max` entries.
+    """
+
+    segment: int
+    layer: ActiveLayer
+    entries_max: int
+
+
 @dataclass(slots=True)
 class LoggedWrite:
     """A write that is not applied yet. It is in the WAL once `lsn` is not 0.
@@ -36,6 +47,7 @@ class LoggedWrite:
     `values` is None for deletes; `deletes` counts the tombstones among them. `waiting` holds the requests that get a
     reply once the write is applied: the request itself, its retries, and others whose reply depends on this write,
     which a crash could undo until then. `emptied`: keys of which none has a value once the write is applied.
+    `ahead`: a layer with what was logged up to this write.
     """
 
     owned: OwnedRange
@@ -45,6 +57,7 @@ class LoggedWrite:
     waiting: list[WaitingAsker]
     deletes: int = 0
     emptied: KeyRange | None = None
+    ahead: Ahead | None = field(default=None, init=False)
     lsn: int = field(default=0, init=False)
     _entries: dict[bytes, Stored] | None = field(default=None, init=False)
 

@@ -339,8 +339,12 @@ def test_bad_takes_are_refused(worker: WorkerDriver, send: Callable[[WorkerDrive
     assert not worker.syncs
 
 
-def test_takes_of_many_clients_share_syncs(worker: WorkerDriver) -> None:
-    """Whatever is logged is looked at once, also while more and more is logged."""
+@pytest.mark.parametrize("entries_min", [0, 100, 1_024])
+def test_takes_of_many_clients_share_syncs(
+    worker: WorkerDriver, monkeypatch: pytest.MonkeyPatch, entries_min: int
+) -> None:
+    """What is logged is looked at once, until too much of that is applied."""
+    monkeypatch.setattr("shardstore.workers.serving.take.AHEAD_ENTRIES_MIN", entries_min)
     worker.put({b"%05d" % at: b"%d" % at for at in range(400)})
     worker.settle()
     takers, numbers = [], count()
