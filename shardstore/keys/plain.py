@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from shardstore.keys.elements.batch import Batch
+from shardstore.keys.elements.batch import EncodedKeys
 from shardstore.keys.elements.element import Malformed, Mismatch
 from shardstore.keys.elements.integers import IntElement
 from shardstore.keys.elements.strings import text_of, utf8
@@ -85,7 +85,7 @@ class IntKeys(KeyType[int]):
             return None
 
     def _decode_columns(self, datas: Sequence[bytes]) -> list[int] | None:
-        batch = Batch(datas)
+        batch = EncodedKeys(datas)
         if (batch.starts == batch.ends).any():
             return None
         try:

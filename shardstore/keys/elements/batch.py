@@ -25,7 +25,7 @@ _PADDING = bytes(24)
 S = TypeVar("S")
 
 
-class Batch:
+class EncodedKeys:
     """Some encoded keys.
 
     Attributes:

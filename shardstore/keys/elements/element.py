@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
-from shardstore.keys.elements.batch import Batch, Places
+from shardstore.keys.elements.batch import EncodedKeys, Places
 from shardstore.lazy_numpy import np
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class Element(Protocol[T]):
         """Return the value that starts at a place of a key, and the place behind it. Raises Malformed."""
         ...
 
-    def decode_column(self, batch: Batch, places: Places) -> tuple[list[T], Places]:
+    def decode_column(self, batch: EncodedKeys, places: Places) -> tuple[list[T], Places]:
         """Return the values that start at these places, one in each key, and the places behind them."""
         ends = batch.ends.tolist()
         read = [self.decode(batch.data, at, end) for at, end in zip(places.tolist(), ends, strict=True)]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from math import isnan
 from struct import Struct
 
-from shardstore.keys.elements.batch import Batch, Places, encoded_rows
+from shardstore.keys.elements.batch import EncodedKeys, Places, encoded_rows
 from shardstore.keys.elements.codes import DOUBLE
 from shardstore.keys.elements.element import Element, Malformed, checked_fixed
 from shardstore.lazy_numpy import np
@@ -50,7 +50,7 @@ class FloatElement(Element[float]):
             raise Malformed(f"no float as encoding writes it at byte {at}")
         return value, at + 9
 
-    def decode_column(self, batch: Batch, places: Places) -> tuple[list[float], Places]:
+    def decode_column(self, batch: EncodedKeys, places: Places) -> tuple[list[float], Places]:
         """Return the numbers at these places."""
         flipped = batch.words(places + 1)
         bits = flipped ^ np.where(flipped >= _SIGN, np.uint64(_SIGN), np.uint64(_ALL))

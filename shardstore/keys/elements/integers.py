@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from shardstore.keys.elements.batch import Batch, Places
+from shardstore.keys.elements.batch import EncodedKeys, Places
 from shardstore.keys.elements.codes import NEGATIVE_BIG, NEGATIVE_HUGE, POSITIVE_BIG, POSITIVE_HUGE, ZERO
 from shardstore.keys.elements.element import Element, Malformed, Mismatch
 from shardstore.lazy_numpy import np
@@ -71,7 +71,7 @@ class IntElement(Element[int]):
         body = int.from_bytes(data[begin : begin + size], "big")
         return body - (1 << 8 * size) + 1 if mask else body, begin + size
 
-    def decode_column(self, batch: Batch, places: Places) -> tuple[list[int], Places]:
+    def decode_column(self, batch: EncodedKeys, places: Places) -> tuple[list[int], Places]:
         """Return the ints at these places; at once if all fit 64 bits."""
         signed_sizes = batch.codes(places).astype(np.int64) - ZERO
         sizes = np.abs(signed_sizes)

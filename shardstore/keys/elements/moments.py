@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import repeat
 from operator import floordiv, sub
 
-from shardstore.keys.elements.batch import Batch, Places, encoded_rows
+from shardstore.keys.elements.batch import EncodedKeys, Places, encoded_rows
 from shardstore.keys.elements.codes import DATE, DATETIME
 from shardstore.keys.elements.element import Element, Malformed, Mismatch, checked_fixed
 from shardstore.lazy_numpy import np
@@ -51,7 +51,7 @@ class DateElement(Element[date]):
             raise Malformed(f"no day of the years 1 to 9999 at byte {at}")
         return date.fromordinal(day), at + 1 + _DATE_BYTES
 
-    def decode_column(self, batch: Batch, places: Places) -> tuple[list[date], Places]:
+    def decode_column(self, batch: EncodedKeys, places: Places) -> tuple[list[date], Places]:
         """Return the dates at these places."""
         days = batch.words(places + 1) >> np.uint64(64 - 8 * _DATE_BYTES)
         after = places + 1 + _DATE_BYTES
@@ -97,7 +97,7 @@ class DatetimeElement(Element[datetime]):
             raise Malformed(f"no instant of the years 1 to 9999 at byte {at}")
         return _BEGINNING + timedelta(microseconds=instant), at + 9
 
-    def decode_column(self, batch: Batch, places: Places) -> tuple[list[datetime], Places]:
+    def decode_column(self, batch: EncodedKeys, places: Places) -> tuple[list[datetime], Places]:
         """Return the datetimes at these places, in UTC."""
         instants = batch.words(places + 1)
         is_not_ours = (instants > _INSTANT_MAX) | (batch.codes(places) != DATETIME) | (places + 9 > batch.ends)

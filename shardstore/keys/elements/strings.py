@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shardstore.keys.elements.batch import Batch, Places
+from shardstore.keys.elements.batch import EncodedKeys, Places
 from shardstore.keys.elements.codes import BYTES, ESCAPE, ESCAPED_ZERO, STR
 from shardstore.keys.elements.element import Element, Malformed, Mismatch
 from shardstore.lazy_numpy import np
@@ -35,7 +35,7 @@ class BytesElement(Element[bytes]):
         """Return the string at a place."""
         return _decode(data, at, end, BYTES, self.name)
 
-    def decode_column(self, batch: Batch, places: Places) -> tuple[list[bytes], Places]:
+    def decode_column(self, batch: EncodedKeys, places: Places) -> tuple[list[bytes], Places]:
         """Return the strings at these places; at once if none has a zero byte in it."""
         after = _ends(batch, places, BYTES)
         if after is None:
@@ -63,7 +63,7 @@ class StrElement(Element[str]):
         body, after = _decode(data, at, end, STR, self.name)
         return text_of(body), after
 
-    def decode_column(self, batch: Batch, places: Places) -> tuple[list[str], Places]:
+    def decode_column(self, batch: EncodedKeys, places: Places) -> tuple[list[str], Places]:
         """Return the strings at these places; at once if none has a zero character in it."""
         after = _ends(batch, places, STR)
         if after is None:
@@ -105,7 +105,7 @@ def _decode(data: bytes, at: int, end: int, code: int, name: str) -> tuple[bytes
     return data[at + 1 : stop].replace(ESCAPED_ZERO, _ZERO), stop + 1
 
 
-def _ends(batch: Batch, places: Places, code: int) -> Places | None:
+def _ends(batch: EncodedKeys, places: Places, code: int) -> Places | None:
     """Return the places behind the strings at these places; None if they must be read one by one."""
     zeros = batch.zeros
     stops: Places = zeros[np.searchsorted(zeros, places)]
@@ -114,7 +114,7 @@ def _ends(batch: Batch, places: Places, code: int) -> Places | None:
     return stops + 1 if is_plain.all() else None
 
 
-def _bodies(batch: Batch, places: Places, after: Places) -> bytes:
+def _bodies(batch: EncodedKeys, places: Places, after: Places) -> bytes:
     """Return all strings, each with the zero byte that ends it and without its code."""
     steps = np.zeros(len(batch.octets), dtype=np.int8)
     steps[places + 1] = 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shardstore.keys.elements.batch import Batch, Places
+from shardstore.keys.elements.batch import EncodedKeys, Places
 from shardstore.keys.elements.codes import NULL
 from shardstore.keys.elements.element import Element, Malformed, Mismatch
 from shardstore.keys.elements.tuple_form import AnyKey, TupleForm, element_at, element_of
@@ -40,7 +40,7 @@ def _encode_column(form: TupleForm, position: int, column: Sequence[Any]) -> lis
 
 def decode_columns(form: TupleForm, keys: Sequence[bytes]) -> list[AnyKey] | None:
     """Return the keys with these bytes; None if one is damaged, or they differ in their lengths."""
-    batch = Batch(keys)
+    batch = EncodedKeys(keys)
     places = batch.starts
     columns: list[list[Any]] = []
     while (places < batch.ends).all():
@@ -54,7 +54,7 @@ def decode_columns(form: TupleForm, keys: Sequence[bytes]) -> list[AnyKey] | Non
     return list(zip(*columns, strict=True)) if columns else [()] * len(keys)
 
 
-def _decode_column(form: TupleForm, position: int, batch: Batch, places: Places) -> tuple[list[Any], Places]:
+def _decode_column(form: TupleForm, position: int, batch: EncodedKeys, places: Places) -> tuple[list[Any], Places]:
     element = _common_element(form, position, batch, places)
     if element is not None:
         return element.decode_column(batch, places)
@@ -63,7 +63,7 @@ def _decode_column(form: TupleForm, position: int, batch: Batch, places: Places)
     return [value for value, _ in read], np.array([after for _, after in read], dtype=np.int64)
 
 
-def _common_element(form: TupleForm, position: int, batch: Batch, places: Places) -> Element[Any] | None:
+def _common_element(form: TupleForm, position: int, batch: EncodedKeys, places: Places) -> Element[Any] | None:
     """The element that all keys have at a position; None if they differ there, or one has None there."""
     codes = np.flatnonzero(np.bincount(batch.codes(places))).tolist()
     if NULL[0] in codes:

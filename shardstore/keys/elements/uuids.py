@@ -7,7 +7,7 @@ from itertools import repeat
 from operator import attrgetter
 from uuid import UUID
 
-from shardstore.keys.elements.batch import Batch, Places
+from shardstore.keys.elements.batch import EncodedKeys, Places
 from shardstore.keys.elements.codes import UUID_CODE
 from shardstore.keys.elements.element import Element, checked_fixed
 
@@ -39,7 +39,7 @@ class UuidElement(Element[UUID]):
         packed = checked_fixed(data, at, end, UUID_CODE, UUID_BYTES, self.name)
         return UUID(bytes=packed), at + 1 + UUID_BYTES
 
-    def decode_column(self, batch: Batch, places: Places) -> tuple[list[UUID], Places]:
+    def decode_column(self, batch: EncodedKeys, places: Places) -> tuple[list[UUID], Places]:
         """Return the UUIDs at these places."""
         after = places + 1 + UUID_BYTES
         if ((batch.codes(places) != UUID_CODE) | (after > batch.ends)).any():
