@@ -13,6 +13,7 @@ import numpy as np
 from shardstore.checksum import checksum
 from shardstore.compression import Codec
 from shardstore.errors import Corruption
+from shardstore.identifiers import Buffer
 from shardstore.tables.block_cache import ABSENT, BlockCache
 from shardstore.tables.block_index import BlockIndex
 from shardstore.tables.table_format import Integers, seed_at
@@ -22,10 +23,12 @@ class Blocks(Protocol):
     """Blocks that can be read once they are loaded.
 
     data    memory that holds the loaded blocks
+    slices  the same memory, in the form that is cut into bytes in the least time
     begins  offset of each block in it; meaningless for blocks that are not loaded
     """
 
     data: memoryview
+    slices: Buffer
     begins: Integers
 
     def groups(self, blocks: Integers) -> list[slice]:
@@ -34,8 +37,8 @@ class Blocks(Protocol):
     def load(self, blocks: Integers) -> None:
         """Make these blocks readable until blocks are loaded again. Raises Corruption."""
 
-    def kept(self, block: int) -> memoryview:
-        """Return one block and keep it loaded. Raises Corruption."""
+    def kept(self, block: int) -> int:
+        """Return where one block begins in `data`, and keep it loaded. Raises Corruption."""
 
     def content(self, block: int) -> memoryview:
         """Return one block without evicting another. Raises Corruption."""
@@ -65,6 +68,7 @@ class MappedBlocks:
 
     def __init__(self, stored: StoredBlocks) -> None:
         self.data = stored.data
+        self.slices: Buffer = stored.data.obj  # type: ignore[assignment]  # the whole file: a map gives bytes at once
         self.begins = stored.index.begins
         self._stored = stored
         self._begin_of = stored.index.begins.data
@@ -81,19 +85,21 @@ class MappedBlocks:
         unknown = blocks[~self._verified[blocks]]
         if len(unknown):
             for block in np.unique(unknown).tolist():
-                self._stored.verified(block)
-                self._verified[block] = True
+                self._verify(block)
 
-    def kept(self, block: int) -> memoryview:
-        """Return one block, as `content`: the file stays mapped."""
-        return self.content(block)
+    def kept(self, block: int) -> int:
+        """Return where one block begins, verified at its first use: the file stays mapped."""
+        if not self._is_verified[block]:
+            self._verify(block)
+        return self._begin_of[block]
 
     def content(self, block: int) -> memoryview:
         """Return the bytes of one block, verified at its first use."""
-        if not self._is_verified[block]:
-            self._stored.verified(block)
-            self._verified[block] = True
-        return self.data[self._begin_of[block] : self._ends[block]]
+        return self.data[self.kept(block) : self._ends[block]]
+
+    def _verify(self, block: int) -> None:
+        self._stored.verified(block)
+        self._verified[block] = True
 
 
 class ExpandedBlocks:
@@ -101,6 +107,7 @@ class ExpandedBlocks:
 
     def __init__(self, stored: StoredBlocks, codec: Codec, cache: BlockCache) -> None:
         self.data = cache.ring.data
+        self.slices: Buffer = self.data
         self.begins: Integers = np.full(len(stored.index), ABSENT, dtype=np.int64)
         self._stored = stored
         self._codec = codec
@@ -123,22 +130,19 @@ class ExpandedBlocks:
                 self._cache.place(self.begins, block, self._expanded(block))
             missing = blocks[self.begins[blocks] == ABSENT]
 
-    def kept(self, block: int) -> memoryview:
-        """Return one block from the cache, expanding it first if needed."""
+    def kept(self, block: int) -> int:
+        """Return where one block begins in the cache, expanding it first if needed."""
         if self.begins[block] == ABSENT:
             self._cache.misses += 1
             self._cache.place(self.begins, block, self._expanded(block))
         else:
             self._cache.hits += 1
-        return self._placed(block)
+        return int(self.begins[block])
 
     def content(self, block: int) -> memoryview:
         """Return one block from the cache, or expanded for this call alone."""
         if self.begins[block] == ABSENT:
             return memoryview(self._expanded(block))
-        return self._placed(block)
-
-    def _placed(self, block: int) -> memoryview:
         begin = int(self.begins[block])
         return self.data[begin : begin + int(self._stored.index.block_bytes[block])]
 

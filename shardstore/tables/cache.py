@@ -43,8 +43,8 @@ class SegmentCache:
     def hold(self, holder: Holder, readers: SectionReaders) -> SectionReaders:
         """Give a table the readers just built for it, to keep until they are evicted; returns them."""
         number = self.loads = self.loads + 1
-        self._held[number] = (ref(holder, lambda _: self._forget(number)), readers.bytes)
-        self.readers_bytes += readers.bytes
+        self._held[number] = (ref(holder, lambda _: self._forget(number)), readers.bytes_max)
+        self.readers_bytes += readers.bytes_max
         holder.readers = readers
         self._evict_readers()
         return readers

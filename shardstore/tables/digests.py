@@ -6,7 +6,6 @@ word 1    top 16 bits: tag in the hash index;  low 40 bits: bits in the line of 
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -16,7 +15,6 @@ import numpy.typing as npt
 
 Digests: TypeAlias = npt.NDArray[np.uint64]
 """One row of two words per key."""
-_WORDS = struct.Struct("<QQ")
 
 
 def digests_of(keys: Iterable[bytes]) -> Digests:
@@ -26,5 +24,4 @@ def digests_of(keys: Iterable[bytes]) -> Digests:
 
 def digest_of(key: bytes) -> tuple[int, int]:
     """Return the two words of one key's digest."""
-    first, second = _WORDS.unpack(mmh3.mmh3_x64_128_digest(key))
-    return first, second
+    return mmh3.mmh3_x64_128_utupledigest(key)

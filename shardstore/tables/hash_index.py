@@ -68,14 +68,17 @@ class HashIndex:
 
     def candidates_of_one(self, digest: tuple[int, int]) -> list[int]:
         """Return the candidate entry numbers of one key. Avoids the fixed cost of array operations."""
-        bucket = digest[0] >> self._shift
-        starts = self._start_items
-        first = starts[bucket]
-        tags = self._tag_items[first : starts[bucket + 1]].tolist()
-        tag = digest[1] >> _TAG_SHIFT
-        if tag not in tags:
-            return []
-        return [self._number_items[first + place] for place, found in enumerate(tags) if found == tag]
+        bucket, tag, tags, starts = (
+            digest[0] >> self._shift,
+            digest[1] >> _TAG_SHIFT,
+            self._tag_items,
+            self._start_items,
+        )
+        found = []
+        for slot in range(starts[bucket], starts[bucket + 1]):
+            if tags[slot] == tag:
+                found.append(self._number_items[slot])  # noqa: PERF401  # a loop takes half the time for few slots
+        return found
 
 
 def _items(array: npt.NDArray[Any], kind: Literal["H", "I"]) -> memoryview:

@@ -30,6 +30,7 @@ class PrefixedFixedReader:
         self._blocks = blocks
         self._prefix_bytes = prefix_bytes
         self._prefix_of = prefix_bytes.data
+        self._slices = blocks.slices
         self._windows = windows(blocks.data, np.dtype(f"V{stride}"))
         self._places_in_key = np.arange(stride)
 
@@ -44,11 +45,11 @@ class PrefixedFixedReader:
         keys: list[Stored] = rows.view(f"V{self.stride}").ravel().tolist()
         return keys
 
-    def item(self, content: memoryview, block: int, place: int) -> Stored:
+    def item(self, begin: int, block: int, place: int) -> Stored:
         """Return one key."""
-        prefix_bytes = self._prefix_of[block]
-        at = place * (self.stride - prefix_bytes)
-        return bytes(content[:prefix_bytes]) + content[at + prefix_bytes : at + self.stride]
+        prefix_bytes, slices = self._prefix_of[block], self._slices
+        at = begin + place * (self.stride - prefix_bytes)
+        return bytes(slices[begin : begin + prefix_bytes]) + slices[at + prefix_bytes : at + self.stride]
 
     def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
         """Return the keys first to last (excluded) of a block, back to back."""
@@ -72,6 +73,8 @@ class PrefixedVariableReader:
         self.stride = 0
         self._blocks = blocks
         self._prefix_bytes = prefix_bytes
+        self._prefix_of = prefix_bytes.data
+        self._slices = blocks.slices
         self._suffixes = VariableColumnReader(blocks, prefix_bytes, offsets_at)
 
     def pick(self, blocks: Integers, places: Integers) -> list[Stored]:
@@ -83,10 +86,10 @@ class PrefixedVariableReader:
         suffixes = self._suffixes.pick(blocks, places)
         return list(map(add, map(prefixes.__getitem__, which.tolist()), suffixes))
 
-    def item(self, content: memoryview, block: int, place: int) -> Stored:
+    def item(self, begin: int, block: int, place: int) -> Stored:
         """Return one key."""
-        suffix = self._suffixes.item(content, block, place)
-        return bytes(content[: int(self._prefix_bytes[block])]) + suffix  # type: ignore[operator]
+        suffix = self._suffixes.item(begin, block, place)
+        return bytes(self._slices[begin : begin + self._prefix_of[block]]) + suffix  # type: ignore[operator]
 
     def stretch(self, content: memoryview, block: int, first: int, last: int) -> Buffer:
         """Return the keys first to last (excluded) of a block, encoded as in a message, without array header."""

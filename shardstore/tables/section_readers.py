@@ -8,6 +8,8 @@ from __future__ import annotations
 from functools import cached_property
 
 from shardstore.compression import codec_of
+from shardstore.identifiers import Stored
+from shardstore.limits import BLOCK_ENTRIES
 from shardstore.tables.block_cache import BlockCache
 from shardstore.tables.block_index import BlockIndex
 from shardstore.tables.blocks import Blocks, ExpandedBlocks, MappedBlocks, StoredBlocks
@@ -32,9 +34,18 @@ class SectionReaders:
         """Whether the readers were used since the cache last checked."""
 
     @property
-    def bytes(self) -> int:
+    def bytes_max(self) -> int:
         """Maximum memory that the readers take. Sections do not count: their memory is that of the mapped file."""
         return _FIXED_BYTES + _PER_INDEX_BYTE * self._file.sections.block_index.length
+
+    def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
+        """Return what the table holds for one key; None if nothing. The hash index alone is as fast as a filter."""
+        for number in self.hash_index.candidates_of_one(digest):
+            block, place = divmod(number, BLOCK_ENTRIES)
+            begin = self.blocks.kept(block)
+            if self.keys.item(begin, block, place) == key:
+                return self.values.item(begin, block, place)
+        return None
 
     @cached_property
     def block_index(self) -> BlockIndex:

@@ -102,16 +102,12 @@ class Table:
         return found
 
     def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
-        """Return what the table holds for one key; None if nothing. The hash index alone is as fast as a filter."""
-        readers = self._loaded()
+        """Return what the table holds for one key; None if nothing."""
         self.lookups.keys += 1
-        for number in readers.hash_index.candidates_of_one(digest):
-            block, place = divmod(number, BLOCK_ENTRIES)
-            content = readers.blocks.kept(block)
-            if readers.keys.item(content, block, place) == key:
-                self.lookups.found += 1
-                return readers.values.item(content, block, place)
-        return None
+        found = self._loaded().get(key, digest)
+        if found is not None:
+            self.lookups.found += 1
+        return found
 
     def fill(self, found: list[Stored | None], keys: Sequence[bytes], digests: Digests, places: Integers) -> Integers:
         """Look up the keys at these ascending places, and put what the table holds into `found`.
@@ -317,6 +313,6 @@ def _items(column: ColumnReader, stretches: Sequence[BlockStretch]) -> Values:
 def _edge(column: ColumnReader, stretch: BlockStretch, place: int) -> bytes:
     """Return the first (0) or last (-1) key of a stretch."""
     at = stretch.first if place == 0 else stretch.last - 1
-    key = column.item(stretch.content, stretch.block, at)
+    (key,) = column.items(stretch.content, stretch.block, at, at + 1)
     assert isinstance(key, bytes)
     return key
