@@ -29,7 +29,7 @@ from shardstore.identifiers import DirectoryIdentity
 from shardstore.limits import BOARD_FILTERS, BOARD_SLOTS
 from shardstore.seams.boards import BoardMemory
 from shardstore.system.posix_filesystem import failure_of
-from shardstore.wire.board_format import CLOSED, STATE, WORD_BYTES, board_bytes, filters_at, header, slot_at
+from shardstore.wire.board_format import CLOSED, SEQUENCE, STATE, WORD_BYTES, board_bytes, filters_at, header, slot_at
 
 _BOARD_BYTES = board_bytes(BOARD_SLOTS, BOARD_FILTERS)
 _MODE = 0o600
@@ -105,7 +105,9 @@ class BoardFiles:
         former = self._open(worker, store, to_write=True)
         if former is not None:
             for slot in range(BOARD_SLOTS):
-                former.memory.words[slot_at(slot) + STATE] = CLOSED
+                words, at = former.memory.words, slot_at(slot)
+                words[at + STATE] = CLOSED
+                words[at + SEQUENCE] = (words[at + SEQUENCE] | 1) + 1  # even, as the process may have died in a change
 
     def _inode_of(self, path: str) -> int:
         """The inode of a file in the data directory; 0 if there is none."""

@@ -21,6 +21,7 @@ table_reader.py       reads a table
   column_items.py       the items of a column in memory
   prefixed_reader.py    reads keys that are stored without their common prefix
   lookup_counts.py      lookup statistics
+not_ready.py          the answer of a read that may change nothing where it would have to
 blocks.py             the blocks of an open table
   block_index.py        where each block lies
   block_cache.py        expanded blocks

@@ -25,11 +25,13 @@ class Blocks(Protocol):
     data    memory that holds the loaded blocks
     slices  the same memory, in the form that is cut into bytes in the least time
     begins  offset of each block in it; meaningless for blocks that are not loaded
+    are_shared  whether several threads may read them at once
     """
 
     data: memoryview
     slices: Buffer
     begins: Integers
+    are_shared: bool
 
     def groups(self, blocks: Integers) -> list[slice]:
         """Cut these blocks (in any order, repetitions allowed) into pieces that can each be loaded as a whole."""
@@ -64,7 +66,12 @@ class StoredBlocks:
 
 
 class MappedBlocks:
-    """Uncompressed blocks: read in the mapped file, and cached by the operating system."""
+    """Uncompressed blocks: read in the mapped file, and cached by the operating system.
+
+    Threads may share them: nothing changes but what is known to be verified.
+    """
+
+    are_shared = True
 
     def __init__(self, stored: StoredBlocks) -> None:
         self.data = stored.data
@@ -103,7 +110,9 @@ class MappedBlocks:
 
 
 class ExpandedBlocks:
-    """Blocks of a compressed table, expanded on demand."""
+    """Blocks of a compressed table, expanded on demand. Each may evict others, so threads cannot share them."""
+
+    are_shared = False
 
     def __init__(self, stored: StoredBlocks, codec: Codec, cache: BlockCache) -> None:
         self.data = cache.ring.data

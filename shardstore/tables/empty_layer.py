@@ -26,6 +26,10 @@ class EmptyLayer:
         """Return None."""
         return None
 
+    def get_ready(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
+        """Return None."""
+        return None
+
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
         """Return None for each key."""
         return [None] * len(keys)

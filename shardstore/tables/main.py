@@ -16,6 +16,7 @@ from shardstore.limits import BLOCK_ENTRIES, KEY_ROW_BYTES_MAX
 from shardstore.tables.cache import SegmentCache
 from shardstore.tables.digests import Digests, digest_of, digests_of
 from shardstore.tables.empty_layer import EMPTY_LAYER
+from shardstore.tables.not_ready import NotReady
 from shardstore.tables.stretches import KeyMark, LayerPage
 from shardstore.tables.table_format import Entries, Integers
 from shardstore.tables.table_reader import FEW_KEYS, Table, keys_at
@@ -38,6 +39,10 @@ class Main:
     def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
         """Return what the main holds for one key; None if nothing."""
         return self.parts[max(0, bisect_right(self._firsts, key) - 1)].get(key, digest)
+
+    def get_ready(self, key: bytes, digest: tuple[int, int]) -> Stored | NotReady | None:
+        """Return what `get` returns, for any thread; NOT_READY if something must be loaded first."""
+        return self.parts[max(0, bisect_right(self._firsts, key) - 1)].get_ready(key, digest)
 
     def get_many(self, keys: Sequence[bytes]) -> list[Stored | None]:
         """Return what the main holds for each key; None if nothing."""

@@ -17,6 +17,7 @@ from shardstore.tables.digests import Digests, digest_of, digests_of
 from shardstore.tables.empty_layer import EMPTY_LAYER, EmptyLayer
 from shardstore.tables.main import Main
 from shardstore.tables.manifest import Manifest, Parts, read_manifest, share_bytes_of
+from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.tables.open_tables import OpenTables
 from shardstore.tables.table_format import Integers, TableRecord
 from shardstore.tables.table_reader import FEW_KEYS, Table
@@ -37,11 +38,14 @@ class Segment:
     outside_bytes   the bytes of virtual parts' files that are outside their share
     keys_asked      keys looked up since this version is served
     layers_asked    layers in which they were looked up; divided by `keys_asked`, the read amplification
+    was_read        whether keys were looked up by `get_ready`, until somebody says no
     """
 
     def __init__(self, filesystem: Filesystem, manifest: Manifest, cache: SegmentCache | None = None) -> None:
         self._filesystem = filesystem
         self._tables = OpenTables(filesystem, manifest.store, manifest.segment, cache)
+        self.was_read = False
+        self._layers: list[StoredLayer] = []
         self._serve(manifest)
 
     @classmethod
@@ -63,6 +67,21 @@ class Segment:
         for layer in self._newest_first():
             self.layers_asked += 1
             found = layer.get(key, digest)
+            if found is not None:
+                return found
+        return None
+
+    def get_ready(self, key: bytes, digest: tuple[int, int]) -> Stored | NotReady | None:
+        """Return what `get` returns, for any thread; NOT_READY if something must be opened or loaded first.
+
+        It counts nothing. Raises Corruption.
+        """
+        layers = self._layers
+        if not layers:
+            return NOT_READY
+        self.was_read = True
+        for layer in layers:
+            found = layer.get_ready(key, digest)
             if found is not None:
                 return found
         return None
@@ -94,6 +113,11 @@ class Segment:
         self._serve(manifest)
         self._tables.keep_only(live)
         return [file_names.table_file(manifest.segment, number) for number in obsolete]
+
+    def close(self) -> None:
+        """Let go of the tables. Code that still holds one of them can go on reading it."""
+        self._layers = []
+        self._tables.keep_only(())
 
     def live_bytes(self) -> int:
         """Estimate the size after a full compaction: that of the largest layer, whose keys the other layers change."""
@@ -141,7 +165,7 @@ class Segment:
         self.outside_bytes = sum(record.outside_bytes for record in manifest.tables)
         self.keys_asked = 0
         self.layers_asked = 0
-        self._layers: list[StoredLayer] = []
+        self._layers = []
 
     def _newest_first(self) -> list[StoredLayer]:
         """Return all layers; at least one, as an empty main counts. They are opened together, once per version.

@@ -27,6 +27,7 @@ from shardstore.tables.column_items import as_list
 from shardstore.tables.column_reader import ColumnReader, array_head
 from shardstore.tables.digests import Digests, digest_of, digests_of
 from shardstore.tables.lookup_counts import LookupCounts
+from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.tables.section_readers import SectionReaders
 from shardstore.tables.stretches import KeyMark, LayerPage
 from shardstore.tables.table_file import TableFile
@@ -108,6 +109,14 @@ class Table:
         if found is not None:
             self.lookups.found += 1
         return found
+
+    def get_ready(self, key: bytes, digest: tuple[int, int]) -> Stored | NotReady | None:
+        """Return what `get` returns, for any thread; NOT_READY if readers must be loaded, or blocks are expanded."""
+        readers = self.readers
+        if readers is None or not readers.blocks.are_shared:
+            return NOT_READY
+        readers.used = True
+        return readers.get(key, digest)
 
     def fill(self, found: list[Stored | None], keys: Sequence[bytes], digests: Digests, places: Integers) -> Integers:
         """Look up the keys at these ascending places, and put what the table holds into `found`.

@@ -15,6 +15,7 @@ from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.tables.bloom import Mask
 from shardstore.tables.digests import Digests
+from shardstore.tables.not_ready import NotReady
 from shardstore.tables.table_format import Integers
 from shardstore.tables.table_reader import Table, keys_at
 from shardstore.wire.columns import all_within
@@ -31,6 +32,10 @@ class VirtualPart(Table):
     def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
         """Return what the part holds for one key; None if nothing."""
         return super().get(key, digest) if key in self.bounds else None
+
+    def get_ready(self, key: bytes, digest: tuple[int, int]) -> Stored | NotReady | None:
+        """Return what `get` returns, for any thread; NOT_READY if something must be loaded first."""
+        return super().get_ready(key, digest) if key in self.bounds else None
 
     def fill(self, found: list[Stored | None], keys: Sequence[bytes], digests: Digests, places: Integers) -> Integers:
         """As Table.fill, for the keys within the bounds."""

@@ -8,8 +8,9 @@ is loaded and stored at once.
               sequence | segment | epoch | state | version of the manifest | active filter | sealed filter | zero
     filters   FILTER_BYTES each
 
-The sequence of a slot is odd while the worker changes the slot (a seqlock, as in the Linux kernel). `moves` counts how
-often a slot was given to a segment or taken from one.
+The sequence of a slot is odd while the worker changes the slot (a seqlock, as in the Linux kernel), and larger after
+each change. So a client may remember what a slot said for as long as its sequence is the same. `moves` counts how often
+a slot was given to a segment or taken from one.
 
 A filter has the bit of each key in memory, and keys may share one: bit p % 8 of byte p // 8, where p is word 0 of the
 key's digest (digests.py) modulo FILTER_BITS. A slot has two: that of the writes since the latest seal, and that of the

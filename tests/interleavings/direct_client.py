@@ -10,6 +10,7 @@ from shardstore.client.calls.batch_pieces import Boundaries
 from shardstore.client.direct.ask import ASK, Ask
 from shardstore.client.direct.reader import Reader
 from shardstore.limits import MIB
+from shardstore.tables.not_ready import NOT_READY
 from shardstore.wire.route_map import RouteMap
 from tests.interleavings.exploration import Choices
 from tests.interleavings.history import History
@@ -40,13 +41,13 @@ class DirectClient:
     def get_at_once(self, key: bytes) -> None:
         """Read one key before the writers do their next step."""
         self._loads.waits = False
-        self._check(key, self._reader.get(key, self._routes))
+        self._check(key, self._found(key))
         self._loads.waits = True
 
     def get(self, key: bytes) -> None:
         """Read one key."""
         self._begin([key])
-        self._check(key, self._reader.get(key, self._routes))
+        self._check(key, self._found(key))
 
     def get_many(self, *keys: bytes) -> None:
         """Read some keys."""
@@ -63,11 +64,17 @@ class DirectClient:
             for worker, board in sorted(reader._slots._of_workers.items())
         )
         ranges = tuple(
-            (segment, each.route, each.board.incarnation, each._sequence_at) for segment, each in reader._ranges.items()
+            (segment, each.route, each.board.incarnation, each._sequence_at, _state_of(each._look))
+            for segment, each in reader._ranges.items()
         )
         files = tuple((segment, *each.state) for segment, each in reader._files._segments.items())
         least = tuple(sorted(self._least.items()))
         self._choices.meet((self._loads.now, self._routes.version, least, boards, ranges, files))
+
+    def _found(self, key: bytes) -> Any:
+        """What the reader finds, in the order in which clients ask it."""
+        found = self._reader.get_ready(key, self._routes)
+        return self._reader.get(key, self._routes) if found is NOT_READY else found
 
     def _begin(self, keys: Sequence[bytes]) -> None:
         loads = self._loads
@@ -87,3 +94,8 @@ class DirectClient:
         if not least <= number <= newest:
             raise Stale(f"a read of {key!r} after {loads.now} steps found write {number}, not {least} to {newest}")
         self._least[key] = number
+
+
+def _state_of(look: Any) -> tuple[object, ...]:
+    """What decides what a read makes of a look."""
+    return () if look is None else (*look[:-1], *look.segment.state)

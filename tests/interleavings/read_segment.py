@@ -12,6 +12,7 @@ from shardstore.errors import Corruption
 from shardstore.files import file_names
 from shardstore.identifiers import Stored
 from shardstore.tables.manifest import Manifest, read_manifest
+from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.tables.segment import Segment
 from tests.interleavings.read_files import KnownFiles, ReadFilesystem
 
@@ -48,6 +49,7 @@ class ReadSegment:
     def __init__(self, filesystem: ReadFilesystem, manifest: Manifest) -> None:
         self._filesystem = filesystem
         self._open: dict[int, bytes] = {}
+        self.was_read = False
         self._serve(manifest)
 
     @classmethod
@@ -75,6 +77,15 @@ class ReadSegment:
     def get(self, key: bytes, digest: tuple[int, int]) -> Stored | None:
         """Return what the newest layer that has the key holds. Raises Corruption."""
         return self.get_many([key], digest)[0]
+
+    def get_ready(self, key: bytes, digest: tuple[int, int]) -> Stored | NotReady | None:
+        """Look up a key, if the tables are open."""
+        return NOT_READY if self._layers is None else self._layers.get(key)
+
+    def close(self) -> None:
+        """Let go of the tables."""
+        self._layers = None
+        self._open = {}
 
     def get_many(self, keys: Sequence[bytes], digests: object) -> list[Stored | None]:
         """Look up each key. Raises Corruption."""

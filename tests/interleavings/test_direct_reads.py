@@ -25,6 +25,11 @@ def get_at_once(client: DirectClient) -> None:
     client.get_at_once(KEY)
 
 
+def get_other(client: DirectClient) -> None:
+    """Read another key."""
+    client.get(OTHER)
+
+
 def get_many(client: DirectClient) -> None:
     """Read two keys in one call."""
     client.get_many(KEY, OTHER)
@@ -38,6 +43,7 @@ def get_many(client: DirectClient) -> None:
         (cases.batch, [get, get], 2),
         (cases.batch, [get_at_once, get_many], 2),
         (cases.drain_and_reuse, [get, get], 2),
+        (cases.drain_and_reuse, [get_other, get], 2),
         (cases.drain_and_reuse, [get_at_once, get_many], 2),
         (cases.drain_beside_write, [get_at_once, get], 2),
         (cases.compaction, [get, get], 2),

@@ -10,7 +10,9 @@ import pytest
 from shardstore.client.direct.ask import ASK, Ask
 from shardstore.client.direct.readable_range import ReadableRange
 from shardstore.identifiers import Stored
+from shardstore.tables.digests import digest_of
 from shardstore.tables.manifest import Manifest
+from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.wire.board_format import FIRST_FILTER, SEQUENCE
 from shardstore.workers.board.range_slot import RangeSlot
 from shardstore.workers.ranges.owned_range import OwnedRange
@@ -19,7 +21,7 @@ from tests.interleavings.direct_client import Stale
 from tests.interleavings.read_boards import ReadBoard
 from tests.interleavings.recorded_cluster import RecordedCluster
 from tests.interleavings.setting import Explored, prepare, read_all_ways
-from tests.interleavings.test_direct_reads import Case, get, get_at_once
+from tests.interleavings.test_direct_reads import Case, get, get_at_once, get_other
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -56,6 +58,30 @@ def no_second_look_at_the_slot(patch: pytest.MonkeyPatch) -> None:
         return readable._files.segment(readable.route.segment, slot[1]).get(key, digest)
 
     patch.setattr(ReadableRange, "get", get_at_first_look)
+
+
+def no_second_look_when_all_is_ready(patch: pytest.MonkeyPatch) -> None:
+    def get_ready(readable: ReadableRange, key: bytes) -> Stored | NotReady | None:
+        look, digest = readable._look, digest_of(key)
+        if look is None or readable._words[readable._sequence_at] != look.sequence or not readable.board.is_current:
+            return NOT_READY
+        if any(readable._is_in_memory(named, digest) for named in (look.active, look.sealed)):
+            return NOT_READY
+        return look.segment.get_ready(key, digest)
+
+    patch.setattr(ReadableRange, "get_ready", get_ready)
+
+
+def look_is_never_too_old(patch: pytest.MonkeyPatch) -> None:
+    def get_ready(readable: ReadableRange, key: bytes) -> Stored | NotReady | None:
+        look, digest = readable._look, digest_of(key)
+        if look is None or any(readable._is_in_memory(named, digest) for named in (look.active, look.sealed)):
+            return NOT_READY
+        sequence = readable._words[readable._sequence_at]
+        found = look.segment.get_ready(key, digest) if readable.board.is_current else NOT_READY
+        return found if readable._words[readable._sequence_at] == sequence else NOT_READY
+
+    patch.setattr(ReadableRange, "get_ready", get_ready)
 
 
 def incarnation_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
@@ -121,6 +147,7 @@ def filter_cleared_before_the_slot_is_closed(patch: pytest.MonkeyPatch) -> None:
         (bits_after_the_acknowledgement, cases.write),
         (filter_dropped_before_the_version_is_raised, cases.drain_and_reuse),
         (no_second_look_at_the_slot, cases.drain_and_reuse),
+        (look_is_never_too_old, cases.drain_and_reuse),
         (incarnation_is_not_looked_at, cases.kill),
         (closed_after_the_child_accepts, cases.move),
         (sequence_is_raised_before_the_change_only, cases.fence_and_reuse),
@@ -133,6 +160,13 @@ def test_a_mistake_is_found(plant: Plant, case: Case, monkeypatch: pytest.Monkey
     plant(monkeypatch)
     with pytest.raises(Stale):
         read_all_ways(case(), [get_at_once, get], Explored())
+
+
+def test_a_filter_that_was_seen_with_another_key_may_be_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(monkeypatch)
+    no_second_look_when_all_is_ready(monkeypatch)
+    with pytest.raises(Stale):
+        read_all_ways(cases.drain_and_reuse(), [get_other, get], Explored())
 
 
 @pytest.mark.parametrize("plant", [fields_change_in_another_order, sequence_is_raised_after_the_change_only])

@@ -17,6 +17,7 @@ from shardstore.client.direct.ask import ASK, Ask
 from shardstore.client.direct.direct_reads import DirectReads
 from shardstore.client.session import endings
 from shardstore.errors import Busy, OutcomeUnknown, ShardstoreError, Unavailable
+from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.wire.wire_format import Op
 
 READS_IN_A_ROW_MAX = 64
@@ -29,7 +30,20 @@ class AsyncCallRunner:
     def __init__(self, pump: LoopPump, reads: DirectReads) -> None:
         self._pump = pump
         self._reads = reads
+        self._get_ready = reads.get_ready
         self._reads_in_a_row = 0
+
+    def get_now(self, key: Any, timeout: float | None) -> bytes | NotReady | None:
+        """Return the value of a key, or None; NOT_READY if that is left to `get`, as it may wait.
+
+        Most reads end here: a coroutine of their own for each of them would take a good part of their time.
+        """
+        if self._reads_in_a_row >= READS_IN_A_ROW_MAX or not self._pump.may_read:
+            return NOT_READY
+        if timeout is not None:
+            checked_timeout_ns(timeout)
+        self._reads_in_a_row += 1
+        return self._get_ready(key)
 
     async def get(self, key: Any, timeout: float | None) -> bytes | None:
         """Return the value of a key: from the files of its range if possible, else from a worker."""

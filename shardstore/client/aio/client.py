@@ -15,6 +15,7 @@ from shardstore.client.calls.scan import scan_from_arguments
 from shardstore.options import ScanMode
 from shardstore.outcome import Outcome
 from shardstore.stats_schema import Stats
+from shardstore.tables.not_ready import NOT_READY
 from shardstore.wire.wire_format import Op
 
 Default = TypeVar("Default")
@@ -58,7 +59,9 @@ class AsyncClient(AsyncAtomicMethods):
             Corruption, StorageFailure: The files of the range are damaged, or cannot be read.
             Closed: The client was closed.
         """
-        value: bytes | None = await self._calls.get(key, timeout)
+        value = self._calls.get_now(key, timeout)
+        if value is NOT_READY:
+            value = await self._calls.get(key, timeout)
         return default if value is None else value
 
     async def contains(self, key: bytes, *, timeout: float | None = None) -> bool:
@@ -74,7 +77,8 @@ class AsyncClient(AsyncAtomicMethods):
         Raises:
             The errors of `get`.
         """
-        return await self._calls.contains(key, timeout)
+        value = self._calls.get_now(key, timeout)
+        return await self._calls.contains(key, timeout) if value is NOT_READY else value is not None
 
     async def put(self, key: bytes, value: bytes, *, timeout: float | None = None, on_busy: str = WAIT) -> None:
         """Set the value of a key. Once this returns, every client sees the value.

@@ -8,6 +8,6 @@ admin.py         `Client.admin`
 batch.py         what `Client.batch` returns
 scan.py          what `Client.scan` returns
 call_runner.py   runs the calls of a method, several at once
-locked_reads.py  direct reads, for one thread at a time
+locked_reads.py  direct reads, for any number of threads
 pump.py          lets many threads share one session
 """

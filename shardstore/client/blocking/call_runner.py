@@ -15,6 +15,7 @@ from shardstore.client.calls.operations import CALLS_OUTSTANDING
 from shardstore.client.direct.ask import ASK, Ask
 from shardstore.client.session import endings
 from shardstore.errors import Busy, OutcomeUnknown, ShardstoreError, Unavailable
+from shardstore.tables.not_ready import NOT_READY
 from shardstore.wire.wire_format import Op
 
 
@@ -24,6 +25,7 @@ class CallRunner:
     def __init__(self, pump: Pump, reads: LockedReads) -> None:
         self._pump = pump
         self._reads = reads
+        self._get_ready = reads.get_ready
         self.one: Callable[[Any], Any] = pump.run
         """Run a call. Returns its value, or raises its error."""
 
@@ -64,7 +66,10 @@ class CallRunner:
     def _read(self, key: Any, timeout: float | None) -> bytes | Ask | None:
         if timeout is not None:
             checked_timeout_ns(timeout)
-        return self._reads.get(key) if self._pump.may_read else ASK
+        if not self._pump.may_read:
+            return ASK
+        found = self._get_ready(key)
+        return self._reads.get(key) if found is NOT_READY else found
 
     def _begun(self, call: Call) -> Ticket:
         """Begin a call. A read of many keys asks workers only for those that cannot be read from files."""

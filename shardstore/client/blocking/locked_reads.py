@@ -1,4 +1,4 @@
-"""The direct reads of a blocking client, for one thread at a time."""
+"""The direct reads of a blocking client, for any number of threads."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ Refused = TypeVar("Refused")
 class LockedReads:
     """Lets a thread read while no other one does; otherwise it asks a worker. It never waits for the lock.
 
+    What is ready needs no lock: `get_ready` changes nothing, so it may be anywhere when a thread is stopped for good.
+
     So a signal handler that reads in the middle of a read of the same thread asks a worker, too. A handler that raises
     just after the lock was taken leaves it taken: this thread can still read, and the others ask workers from then on.
     """
 
     def __init__(self, reads: DirectReads) -> None:
         self._reads = reads
+        self.get_ready = reads.get_ready
+        """Return the value of a key, or None; NOT_READY if that is left to `get`. It takes no lock."""
         self._lock = threading.RLock()
         self._in_the_middle = False
         watch(self)

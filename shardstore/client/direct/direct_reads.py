@@ -12,6 +12,7 @@ from shardstore.client.direct.ask import ASK, Ask
 from shardstore.limits import KEY_BYTES_MAX
 from shardstore.options import ScanMode
 from shardstore.stats_schema import OwnReadsStats
+from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.wire.route_map import RouteMap
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _MODES = (ScanMode.SNAPSHOT, ScanMode.LIVE)
 
 
 class DirectReads:
-    """The direct reads of one client. For one thread at a time, but for `follow`.
+    """The direct reads of one client. For one thread at a time, but for `follow` and `get_ready`.
 
     `open_reader` makes the reader of the store with this identity; it returns None if this client cannot have one.
     `direct` counts keys that were read from files, `asked` those for which a worker had to be asked. Of a scan, they
@@ -44,6 +45,18 @@ class DirectReads:
     def follow(self, store: str, routes: RouteMap, boundaries: Boundaries) -> None:
         """Read by these routes from now on. Any thread may call this."""
         self._followed = store, routes, boundaries
+
+    def get_ready(self, key: Any) -> bytes | NotReady | None:
+        """Return the value of a key, or None, for any thread at any time; NOT_READY if that is left to `get`."""
+        followed, reader = self._followed, self._reader
+        if followed is None or reader is None or reader.store != followed[0]:
+            return NOT_READY
+        if type(key) is not bytes or not 0 < len(key) <= KEY_BYTES_MAX:
+            return NOT_READY
+        found = reader.get_ready(key, followed[1])
+        if found is not NOT_READY:
+            self.direct += 1
+        return found
 
     def get(self, key: Any) -> bytes | Ask | None:
         """Return the value of a key, None if it has none, or why a worker must be asked. A bad key is left to it."""

@@ -1,4 +1,8 @@
-"""The segments that a client has open. Those that were not read for the longest time are closed first."""
+"""The segments that a client has open. Those that were not read for the longest time are closed first.
+
+Reads that find everything ready do not come here. So a segment that was read since the last pass gets a second chance,
+as in tables/cache.py.
+"""
 
 from __future__ import annotations
 
@@ -37,22 +41,34 @@ class OpenFiles:
     def segment(self, segment: int, version: int) -> Segment:
         """Return a segment of at least this version. Raises Corruption, StorageFailure, FileNotFoundError."""
         found = self._segments.get(segment)
-        if found is not None and found.manifest.version >= version:
-            self._segments.move_to_end(segment)
-            return found
+        is_new = found is None or found.manifest.version < version
         if found is None:
             found = self._segments[segment] = Segment.open(self._filesystem, self._store, segment, self._cache)
-        else:
+        elif is_new:
             manifest = read_manifest(self._filesystem, self._store, segment)
             if manifest.version < found.manifest.version:
                 raise Corruption(file_names.manifest(segment), 0, "an older version than was here before")
             found.replace(manifest)
+        found.was_read = True
         self._segments.move_to_end(segment)
-        tables = sum([each.tables for each in self._segments.values()])
-        while tables > self._tables_max and len(self._segments) > 1:
-            tables -= self._segments.popitem(last=False)[1].tables
+        if is_new:
+            self._close_some()
         return found
 
     def close(self, segment: int) -> None:
         """Let go of the files of a segment."""
-        self._segments.pop(segment, None)
+        found = self._segments.pop(segment, None)
+        if found is not None:
+            found.close()
+
+    def _close_some(self) -> None:
+        """Close those that were not read for the longest time, until the rest is within the limit."""
+        tables = sum([each.tables for each in self._segments.values()])
+        while tables > self._tables_max and len(self._segments) > 1:
+            segment, oldest = next(iter(self._segments.items()))
+            if oldest.was_read:
+                oldest.was_read = False
+                self._segments.move_to_end(segment)
+            else:
+                self.close(segment)
+                tables -= oldest.tables

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import compress
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -15,8 +15,10 @@ from shardstore.identifiers import Stored
 from shardstore.key_range import KeyRange
 from shardstore.seams.boards import OpenBoard
 from shardstore.tables.bloom import Mask
-from shardstore.tables.digests import Digests
+from shardstore.tables.digests import Digests, digest_of
 from shardstore.tables.empty_ranges import EmptyRanges
+from shardstore.tables.not_ready import NOT_READY, NotReady
+from shardstore.tables.segment import Segment
 from shardstore.wire.board_format import (
     ANY_KEY,
     FILTER_BYTES,
@@ -35,6 +37,15 @@ _Slot: TypeAlias = tuple[int, int, int, int]
 """Sequence, version of the manifest, active filter and sealed filter of a slot."""
 
 
+class _Look(NamedTuple):
+    """What a slot was seen to say, and a segment of that version, or of a later one."""
+
+    sequence: int
+    active: int
+    sealed: int
+    segment: Segment
+
+
 class ReadableRange:
     """A range as its route names it. `at` is the number of the first word of its slot on the board."""
 
@@ -46,6 +57,7 @@ class ReadableRange:
         self._place = slice(at, at + SLOT_WORDS)
         self._segment, self._epoch = int(route.segment), int(route.epoch)
         self._files = files
+        self._look: _Look | None = None
         self._empty: tuple[int, EmptyRanges] | None = None
 
     @property
@@ -53,6 +65,21 @@ class ReadableRange:
         """Whether the files that are open may not be those of the range any more."""
         slot = self._slot()
         return slot is None or slot[1] > self._files.version(self._segment)
+
+    def get_ready(self, key: bytes) -> Stored | NotReady | None:
+        """Return what the tables hold for a key, for any thread at any time; NOT_READY if that is left to `get`.
+
+        As long as the sequence is the same, the slot says what it said at the latest look. Raises Corruption.
+        """
+        look, words, sequence_at = self._look, self._words, self._sequence_at
+        if look is None or words[sequence_at] != look.sequence or not self.board.is_current:
+            return NOT_READY
+        _, active, sealed, segment = look
+        digest = digest_of(key)
+        if (active and self._is_in_memory(active, digest)) or (sealed and self._is_in_memory(sealed, digest)):
+            return NOT_READY
+        found = segment.get_ready(key, digest)
+        return found if words[sequence_at] == look.sequence else NOT_READY
 
     def get(self, key: bytes, digest: tuple[int, int]) -> Stored | Ask | None:
         """Return what the tables hold for a key, or ASK or IN_MEMORY.
@@ -64,10 +91,12 @@ class ReadableRange:
             if slot is None:
                 return ASK
             sequence, version, active, sealed = slot
-            if (active and self._is_in_memory(active, digest)) or (sealed and self._is_in_memory(sealed, digest)):
+            if self._is_in_memory(active, digest) or self._is_in_memory(sealed, digest):
                 return IN_MEMORY
-            found = self._files.segment(self._segment, version).get(key, digest)
+            segment = self._files.segment(self._segment, version)
+            found = segment.get(key, digest)
             if self._words[self._sequence_at] == sequence:
+                self._look = _Look(sequence, active, sealed, segment)
                 return found
         return ASK
 
@@ -120,8 +149,8 @@ class ReadableRange:
 
     def _is_in_memory(self, named: int, digest: tuple[int, int]) -> bool:
         """Whether a key may be among those of a filter."""
-        if named == ANY_KEY:
-            return True
+        if named < FIRST_FILTER:
+            return named == ANY_KEY
         bit = digest[0] & FILTER_MASK
         return bool(self._filters[(named - FIRST_FILTER) * FILTER_BYTES + (bit >> 3)] >> (bit & 7) & 1)
 

@@ -25,6 +25,7 @@ from shardstore.seams.boards import Boards
 from shardstore.seams.filesystem import Filesystem
 from shardstore.tables.chunk import without_tombstones
 from shardstore.tables.digests import Digests, digest_of, digests_of
+from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.wire.route_map import Route, RouteMap
 
 LOOK_AFTER = 1_024
@@ -47,6 +48,19 @@ class Reader:
         self._tables_max = tables_max
         self._views: WeakSet[TableView] = WeakSet()
         self._reads = 0
+
+    def get_ready(self, key: bytes, routes: RouteMap) -> bytes | NotReady | None:
+        """Return the value of a key, or None, for any thread at any time; NOT_READY if that is left to `get`."""
+        route = routes.routes[bisect_right(routes.starts, key) - 1]
+        readable = self._ranges.get(route.segment)
+        self._reads += 1
+        if readable is None or readable.route is not route or self._reads >= LOOK_AFTER:
+            return NOT_READY
+        try:
+            found = readable.get_ready(key)
+        except _FLAWS:
+            return NOT_READY
+        return None if found is TOMBSTONE else found
 
     def get(self, key: bytes, routes: RouteMap) -> bytes | Ask | None:
         """Return the value of a key, None if it has none, or why a worker must be asked."""
@@ -111,7 +125,8 @@ class Reader:
     def _readable(self, route: Route) -> ReadableRange | None:
         """Return the range of a route; None if its worker tells nothing about it."""
         self._reads += 1
-        if self._reads % LOOK_AFTER == 0:
+        if self._reads >= LOOK_AFTER:
+            self._reads = 0
             self._close_outdated()
         readable = self._ranges.get(route.segment)
         if readable is not None and readable.route is route:

@@ -10,13 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from shardstore.errors import DiskFull, StorageFailure
+from shardstore.errors import DiskFull, ReadOnlyDisk, StorageFailure
 from shardstore.identifiers import DirectoryIdentity
 from shardstore.limits import BOARD_FILTERS, BOARD_SLOTS
 from shardstore.system import board_files
 from shardstore.system.board_files import KEEPS_ORDER, BoardFiles
 from shardstore.system.running_cluster import identity_of
-from shardstore.wire.board_format import FILTER_BYTES, HEADER_WORDS, board_bytes, header, slot_at
+from shardstore.wire.board_format import (
+    CLOSED,
+    FILTER_BYTES,
+    HEADER_WORDS,
+    SEQUENCE,
+    SERVING,
+    STATE,
+    board_bytes,
+    header,
+    slot_at,
+)
 from shardstore.workers.board.worker_board import WorkerBoard
 
 pytestmark = pytest.mark.skipif(not KEEPS_ORDER, reason="there are no boards on this host")
@@ -54,6 +64,10 @@ def refuse(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, name, refused)
+
+
+def failing(*_arguments: object) -> int:
+    raise ReadOnlyDisk("read-only")
 
 
 # ---------------------------------------------------------------- a new board
@@ -308,6 +322,25 @@ def test_without_a_runtime_directory_there_is_no_board(host: Host) -> None:
 def test_on_a_read_only_disk_there_is_no_board(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse(monkeypatch, "open", errno.EROFS)
     assert host.files().renew(WORKER, STORE) is None
+
+
+def test_on_a_read_only_disk_the_slots_of_the_former_board_are_closed(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = host.files().renew(WORKER, STORE)
+    assert memory is not None
+    WorkerBoard(memory).slot_of(1).open(5, 1, False, False)  # type: ignore[union-attr]
+    board = host.seen().open(WORKER, STORE)
+    assert board is not None
+    sequence, state = slot_at(0) + SEQUENCE, slot_at(0) + STATE
+    before = board.memory.words[sequence]
+    assert board.memory.words[state] == SERVING
+    files = host.files()
+    monkeypatch.setattr(files, "_end_former", failing)
+    assert files.renew(WORKER, STORE) is None
+    assert board.is_current
+    assert board.memory.words[state] == CLOSED
+    assert board.memory.words[sequence] == before + 2, "readers who remember the slot see that it has changed"
 
 
 @pytest.mark.skipif(not os.geteuid(), reason="root may write everywhere")

@@ -14,6 +14,7 @@ from shardstore.client.calls.batch_pieces import Boundaries
 from shardstore.client.direct.ask import ASK
 from shardstore.client.direct.direct_reads import FIRST_READS, DirectReads
 from shardstore.client.direct.reader import Reader
+from shardstore.tables.not_ready import NOT_READY, NotReady
 from shardstore.wire.route_map import RouteMap
 
 
@@ -24,10 +25,14 @@ class FakeReader:
 
     def __init__(self) -> None:
         self.during: Callable[[], None] = lambda: None
+        self.ready: bytes | NotReady = NOT_READY
 
     def get(self, key: bytes, routes: RouteMap) -> bytes:
         self.during()
         return key
+
+    def get_ready(self, key: bytes, routes: RouteMap) -> bytes | NotReady:
+        return self.ready
 
 
 class Reads:
@@ -74,6 +79,14 @@ def test_a_read_of_another_thread_asks_a_worker_meanwhile() -> None:
     reads = Reads()
     assert reads.get_while(lambda: in_another_thread(reads.locked)) == [ASK, b"k"]
     assert in_another_thread(reads.locked) == b"k"
+
+
+def test_what_is_ready_is_read_in_the_middle_of_another_read() -> None:
+    reads = Reads()
+    found = reads.get_while(lambda: (setattr(reads.readers[-1], "ready", b"value"), reads.locked.get_ready(b"k"))[1])
+    assert found == [b"value", b"k"]
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(reads.locked.get_ready, b"k").result() == b"value"
 
 
 def test_an_interrupted_read_makes_a_new_reader() -> None:

@@ -7,6 +7,8 @@ import pytest
 from shardstore.client.direct.open_files import OpenFiles
 from shardstore.errors import Corruption
 from shardstore.files.file_names import manifest
+from shardstore.tables.digests import digest_of
+from shardstore.tables.not_ready import NOT_READY
 from shardstore.workers.segment.manifest_writer import publish_manifest
 from tests.unit.client.direct.direct_store import MEMORY, STORE, TABLES, DirectStore
 from tests.unit.faulty_filesystem import FaultyFilesystem
@@ -74,6 +76,18 @@ def test_the_segment_that_was_not_read_for_the_longest_time_is_closed(store: Dir
     for segment in (1, 2, 1, 3):
         files.segment(segment, 1)
     assert [*files] == ([1, 3] if tables_max >= 4 else [3])
+
+
+def test_a_segment_that_was_read_without_asking_for_it_gets_a_second_chance(store: DirectStore) -> None:
+    files = open_files(store, 4)
+    first, second = files.segment(1, 1), files.segment(2, 1)
+    files.segment(3, 1)
+    assert [*files] == [2, 3], "all three were asked for"
+    second.get(b"n", digest_of(b"n"))
+    assert second.get_ready(b"n", digest_of(b"n")) == b"new"
+    files.segment(1, 1)
+    assert sorted(files) == [1, 2]
+    assert first.get_ready(b"a", digest_of(b"a")) is NOT_READY, "it was closed"
 
 
 def test_a_segment_that_grows_closes_others(store: DirectStore) -> None:

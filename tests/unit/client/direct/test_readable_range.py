@@ -16,6 +16,7 @@ from shardstore.errors import Corruption
 from shardstore.files.file_names import manifest, table_file
 from shardstore.identifiers import TOMBSTONE, Epoch, SegmentId, Stored
 from shardstore.tables.digests import digest_of, digests_of
+from shardstore.tables.not_ready import NOT_READY
 from shardstore.tables.segment import Segment
 from shardstore.wire.board_format import SEQUENCE
 from shardstore.workers.board.range_slot import FILTERED_KEYS_MAX
@@ -55,7 +56,9 @@ class Read:
         return ReadableRange(route, *self.store.at(1), self.files)
 
     def get(self, key: bytes) -> Stored | Ask | None:
-        return self.range.get(key, digest_of(key))
+        """What was read, in the order in which clients ask."""
+        found = self.range.get_ready(key)
+        return self.range.get(key, digest_of(key)) if found is NOT_READY else found
 
     def get_many(self, keys: Sequence[bytes]) -> dict[bytes, Stored | None] | Ask:
         """What was read, by key."""
@@ -76,6 +79,20 @@ def read() -> Read:
 def test_a_key_is_read_from_the_tables(read: Read) -> None:
     assert [read.get(key) for key in KEYS] == list(map(VALUES.get, KEYS))
     assert read.get_many(KEYS) == {key: VALUES.get(key) for key in KEYS}
+
+
+def test_when_all_is_open_nothing_is_changed_to_read(read: Read) -> None:
+    assert read.range.get_ready(KEYS[0]) is NOT_READY, "the slot was not looked at"
+    read.get(KEYS[0])
+    assert [read.range.get_ready(key) for key in KEYS] == list(map(VALUES.get, KEYS))
+    read.slot.note([KEYS[0]])
+    assert read.range.get_ready(KEYS[2]) is NOT_READY, "the slot has changed"
+    assert read.get(KEYS[2]) == read.range.get_ready(KEYS[2]) == VALUES[KEYS[2]]
+    assert read.range.get_ready(KEYS[0]) is NOT_READY, "it is in memory"
+    read.slot.note([KEYS[4]])
+    assert read.range.get_ready(KEYS[4]) is NOT_READY, "a bit is no change of the slot"
+    read.files.close(1)
+    assert read.range.get_ready(KEYS[2]) is NOT_READY, "the tables are closed"
 
 
 def test_a_deleted_key_is_its_tombstone(read: Read) -> None:
@@ -150,6 +167,7 @@ def test_a_range_is_not_read_when(read: Read, why: str) -> None:
     assert read.get(KEYS[0]) == VALUES[KEYS[0]]
     assert not read.range.is_outdated
     REFUSALS[why](read)
+    assert read.range.get_ready(KEYS[0]) is NOT_READY
     assert isinstance(read.get(KEYS[0]), Ask)
     assert isinstance(read.get_many(KEYS), Ask)
     assert read.range.is_outdated

@@ -16,6 +16,7 @@ from shardstore.client.direct.reader import Reader
 from shardstore.errors import StorageFailure
 from shardstore.files.file_names import manifest, table_file
 from shardstore.identifiers import TOMBSTONE, Stored
+from shardstore.tables.not_ready import NOT_READY
 from shardstore.wire.route_map import RouteMap
 from tests.unit.client.direct.direct_store import EPOCH, MEMORY, STORE, TABLES, DirectStore
 
@@ -38,7 +39,9 @@ class Read:
         return self.store.routes.route_of(key).segment
 
     def get(self, key: bytes) -> object:
-        return self.reader.get(key, self.routes)
+        """What the reader finds, in the order in which clients ask it."""
+        found = self.reader.get_ready(key, self.routes)
+        return self.reader.get(key, self.routes) if found is NOT_READY else found
 
     def get_many(self, keys: list[bytes]) -> dict[bytes, bytes | None]:
         found = self.reader.get_many(checked_keys(keys), self.routes, Boundaries(self.routes.starts))
