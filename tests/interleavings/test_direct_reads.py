@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from shardstore.workers.board.range_slot import RangeSlot
 from tests.interleavings import cases
 from tests.interleavings.direct_client import DirectClient
 from tests.interleavings.history import History
@@ -61,6 +62,18 @@ def test_reads_are_linearizable(case: Case, reads: list[Read], slots: int, monke
     prepare(monkeypatch, slots)
     explored = Explored()
     read_all_ways(case(), reads, explored)
+    assert explored.direct
+    assert explored.asked
+
+
+@pytest.mark.parametrize("reads", [[get, get], [get_at_once, get_many]])
+def test_reads_beside_a_batch_that_sets_bits_are_linearizable(
+    reads: list[Read], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(monkeypatch)
+    monkeypatch.setattr(RangeSlot, "_takes", lambda _slot, _keys: True)
+    explored = Explored()
+    read_all_ways(cases.batch(), reads, explored)
     assert explored.direct
     assert explored.asked
 

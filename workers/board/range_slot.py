@@ -1,14 +1,17 @@
 """The slot of a range on the board: tells clients which manifest the range has, and which keys are in memory.
 
-Each change keeps the order that wire/board_format.py asks for. A batch sets no bits, as that would cost time for each
-key: the filter then says that any key may be in memory, until the layer is sealed and drained.
+Each change keeps the order that wire/board_format.py asks for. A bit costs time for each key. So a batch sets none if
+no client has asked for keys in memory lately: the filter then says that any key may be in memory, until the layer is
+sealed and drained. Where clients ask, a batch sets its bits, so that they ask for these keys alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shardstore.tables.digests import digest_of
+import numpy as np
+
+from shardstore.tables.digests import digest_of, digests_of
 from shardstore.wire.board_format import (
     ACTIVE,
     ANY_KEY,
@@ -28,13 +31,15 @@ from shardstore.wire.board_format import (
 from shardstore.workers.board.filter_pool import FilterPool
 
 FILTERED_KEYS_MAX = 16
-"""A write of more keys sets no bits."""
+"""A write of more keys sets bits only where clients ask."""
 BITS_SET_MAX = FILTER_BITS // 4
 """So many bits fill a filter: a quarter of the other keys would seem to be in memory."""
 
 
 class RangeSlot:
     """One slot. `at` is the number of its first word.
+
+    `is_asked`: whether a client has asked for a key in memory since the latest seal. Whoever answers it says so.
 
     Invariant: between two changes the sequence is even, and while the slot is open its words name the same filters as
     this object.
@@ -48,6 +53,8 @@ class RangeSlot:
         self._sealed = NO_KEYS
         self._bits = memoryview(b"")
         self._bits_set = 0
+        self.is_asked = False
+        self._was_asked = False
         self._is_open = False
         self._change((SEGMENT, segment), (STATE, CLOSED))
 
@@ -92,10 +99,14 @@ class RangeSlot:
         """Note that these keys are about to be written to the active layer."""
         if self._active == ANY_KEY or not self._is_open or not keys:
             return
-        if self._active == NO_KEYS or len(keys) > FILTERED_KEYS_MAX or self._bits_set >= BITS_SET_MAX:
+        is_batch = len(keys) > FILTERED_KEYS_MAX
+        if self._active == NO_KEYS or self._bits_set >= BITS_SET_MAX or (is_batch and not self._takes(len(keys))):
             self._begin(len(keys))
             if self._active == ANY_KEY:
                 return
+        if is_batch:
+            self._set_bits(keys)
+            return
         bits = self._bits
         for key in keys:
             bit = digest_of(key)[0] & FILTER_MASK
@@ -106,6 +117,7 @@ class RangeSlot:
 
     def seal(self) -> None:
         """Note that the keys of the active layer are in a run now."""
+        self._was_asked, self.is_asked = self.is_asked, False
         if not self._is_open or self._active == NO_KEYS:
             return
         active, sealed = self._active, self._sealed
@@ -144,13 +156,27 @@ class RangeSlot:
     def _begin(self, keys: int) -> None:
         """Begin a filter for the active layer; for too many keys, or without a free filter, show that it may be any."""
         former = self._active
-        number = self._filters.take() if former == NO_KEYS and keys <= FILTERED_KEYS_MAX else None
-        self._active = ANY_KEY if number is None else FIRST_FILTER + number
         self._bits_set = 0
+        number = self._filters.take() if former == NO_KEYS and self._takes(keys) else None
+        self._active = ANY_KEY if number is None else FIRST_FILTER + number
         if number is not None:
             self._bits = self._filters.bits(number)
         self._change((ACTIVE, self._active))
         self._release(former)
+
+    def _takes(self, keys: int) -> bool:
+        """Whether a write of so many keys sets bits."""
+        if keys <= FILTERED_KEYS_MAX:
+            return True
+        return (self.is_asked or self._was_asked) and self._bits_set + keys <= BITS_SET_MAX
+
+    def _set_bits(self, keys: Sequence[bytes]) -> None:
+        """Set the bits of many keys at once."""
+        bits = digests_of(keys)[:, 0] & np.uint64(FILTER_MASK)
+        places, masks = bits >> np.uint64(3), np.uint8(1) << (bits & np.uint64(7)).astype(np.uint8)
+        filter_bytes = np.frombuffer(self._bits, dtype=np.uint8)
+        self._bits_set += int(np.count_nonzero(filter_bytes[places] & masks == 0))
+        np.bitwise_or.at(filter_bytes, places, masks)
 
     def _release(self, filter_named: int) -> None:
         if filter_named >= FIRST_FILTER:

@@ -91,6 +91,8 @@ class OwnedRange:
     def note_read_in_memory(self) -> None:
         """Count a request that would have needed no worker if the range had nothing in memory."""
         self.reads_in_memory += 1
+        if self.slot is not None:
+            self.slot.is_asked = True
 
     def show(self, slot: RangeSlot | None) -> None:
         """Let clients read the files of the range themselves, if it has some. `slot`: the slot of the range."""

@@ -34,6 +34,7 @@ AT = 8
 FILTERS = 3
 SEGMENT_ID = 42
 MANY = [b"%d" % number for number in range(FILTERED_KEYS_MAX + 1)]
+LARGE = [b"%d of many" % number for number in range(5_000)]
 
 
 class Board:
@@ -192,6 +193,35 @@ def test_a_large_write_makes_any_key_one_in_memory(board: Board, before: bool) -
     assert changes(board, lambda: board.slot.note([b"b"])) == 0
 
 
+def test_a_large_write_sets_bits_while_clients_ask(board: Board) -> None:
+    slot = board.slot
+    slot.note([b"a"])
+    slot.is_asked = True
+    slot.note(LARGE)
+    assert board.field(ACTIVE) >= FIRST_FILTER
+    assert all(map(board.shows, [*LARGE, b"a"]))
+    assert sum(map(int.bit_count, board.memory)) <= slot._bits_set <= len(LARGE) + 1
+    slot.seal()
+    slot.note(MANY)
+    assert board.field(ACTIVE) >= FIRST_FILTER, "somebody asked in the layer before"
+    slot.seal()
+    slot.note(LARGE)
+    assert board.field(ACTIVE) == ANY_KEY, "nobody has asked for a whole layer"
+    slot.is_asked = True
+    slot.note(LARGE)
+    assert board.field(ACTIVE) == ANY_KEY, "until it is drained"
+
+
+def test_more_keys_than_fit_a_filter_make_any_key_one_in_memory(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(range_slot, "BITS_SET_MAX", len(LARGE) + 10)
+    board.slot.is_asked = True
+    board.slot.note(LARGE)
+    assert board.field(ACTIVE) >= FIRST_FILTER
+    board.slot.note(MANY)
+    assert board.field(ACTIVE) == ANY_KEY
+    assert board.left == FILTERS
+
+
 def test_a_write_of_as_many_keys_as_may_be_filtered_sets_bits(board: Board) -> None:
     board.slot.note(MANY[:FILTERED_KEYS_MAX])
     assert board.field(ACTIVE) >= FIRST_FILTER
@@ -289,7 +319,7 @@ def test_a_drain_of_everything_leaves_no_key(board: Board) -> None:
 KEYS = st.sampled_from([b"%d" % number for number in range(40)])
 STEPS = st.one_of(
     st.lists(KEYS, min_size=1, max_size=FILTERED_KEYS_MAX + 2),
-    st.sampled_from(["seal", "drain", "set aside", "epoch", "version", "reopen"]),
+    st.sampled_from(["seal", "drain", "set aside", "epoch", "version", "reopen", "ask"]),
 )
 
 
@@ -315,6 +345,8 @@ def test_every_key_in_memory_is_shown_whatever_happens(steps: list[list[bytes] |
         elif step == "drain":
             del runs[:1]
             board.slot.drop(bool(active), bool(runs))
+        elif step == "ask":
+            board.slot.is_asked = True
         elif step == "reopen":
             board.slot.close()
             board.slot.open(5, 9, bool(active), bool(runs))
