@@ -92,16 +92,16 @@ class PeerConnection(Connection):
         if self._is_silent and (messages or self.stream.shows_life):
             self._is_silent = False
             self._traffic.spoke(self)
-        for frames in messages[: self._at_once]:
-            received.append(Received(self._link, self._peer, frames))
         if len(messages) > self._at_once:
             self._came.extend(messages[self._at_once :])
+            del messages[self._at_once :]
             self._is_quiet = False
-        self._watch()
+        for frames in messages:
+            received.append(Received(self._link, self._peer, frames))
+        if not self._is_quiet or not self.stream.is_quiet:
+            self._watch()
 
     def _watch(self) -> None:
-        if self._is_quiet and self.stream.is_quiet:
-            return
         self._is_quiet = self.stream.is_quiet and not self._came
         self._traffic.holds(self, self.stream.unsent_bytes, self.stream.arrived_bytes)
         if self._came and not self._is_paused:
@@ -153,11 +153,6 @@ class Listener:
         if self._loaded or self._gone:
             return 0
         return SWEEP_NS if self.traffic.is_watched else None
-
-    @property
-    def unsent_bytes(self) -> int:
-        """Bytes of replies that peers have not read."""
-        return self.traffic.unsent.bytes
 
     def send(self, peer: bytes, frames: Sequence[bytes]) -> bool:
         """Send to one peer; False if it is unknown, gone, or was cut off because it does not read."""

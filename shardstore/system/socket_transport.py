@@ -94,7 +94,7 @@ class SocketTransport:
         """Return the bytes of messages that peers have not read yet."""
         unsent = sum([link.unsent_bytes for link in self._waiting]) if self._waiting else 0
         for listener in self._listeners.values():
-            unsent += listener.unsent_bytes
+            unsent += listener.traffic.unsent.bytes
         return unsent
 
     def receive(self, timeout_ns: int | None) -> list[Incoming]:

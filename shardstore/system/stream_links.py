@@ -60,7 +60,7 @@ class Connection:
             if events & WRITABLE:
                 self.stream.send_waiting()
                 self._watch()
-            if events & ~WRITABLE:
+            if events != WRITABLE:
                 self._take(received)
         except Gone:
             self.end(received)

@@ -97,7 +97,7 @@ class ScanPath:
     @property
     def has_work(self) -> bool:
         """Whether a request waits for its turn, or a page is to be read ahead."""
-        return bool(self.turns) or self.open.ahead.are_wanted
+        return bool(self.turns or self.open.ahead.wanted)
 
     def take_turn(self, reply: Reply, now_ns: int) -> list[Effect] | None:
         """Reply to the first request that waits; without a reply it waits again. If none waits, read a page ahead.
