@@ -102,6 +102,8 @@ class WorkerCore:
         """None until the router has given the worker its ranges and the log is replayed."""
         self._load = LoadMeter(options.worker, entropy, self._holdings.cuts_of)
         self._remote_reads = RemoteReads(client_of_worker(options.worker), entropy.below(2**63))
+        self._due_ns = 0
+        """When the next Tick is due, as of the latest event that was no read."""
         self._stopping = False
         self._stopped = False
         self._counts: Counter[str] = Counter()
@@ -114,7 +116,7 @@ class WorkerCore:
 
     def wakeup_ns(self) -> int | None:
         """The earliest of heartbeat, change, load report, sync and retried job; 0 if a scan waits for its turn."""
-        return 0 if self.service is not None and self.service.scans.has_work else self._chores_ns()
+        return self._due_ns
 
     def _chores_ns(self) -> int:
         due_ns = min(self._registration.due_ns, self._changes.due_ns)
@@ -129,23 +131,21 @@ class WorkerCore:
             return []
         if type(event) is Received:
             return self._received(event, now_ns)
-        effects = self._handle(event, now_ns)
-        effects += self._what_follows(now_ns)
-        return effects
+        return self._handle(event, now_ns) + self._what_follows(now_ns)
 
     def _what_follows(self, now_ns: int) -> list[Effect]:
         """What any event but a read may make due: the end, the next step of a change, a job, a larger lease."""
-        if self._stopping:
-            return self._stop_when_idle()
         service = self.service
-        if service is None:
-            return []
         effects: list[Effect] = []
-        if self._changes.orders:
-            effects += self._changes.advance(service.writes, service.maintenance, now_ns)
-        effects += service.maintenance.next_jobs(now_ns)
-        if service.wants_more and self._registration.may_ask:
-            effects += self._beat(service, now_ns)
+        if self._stopping:
+            effects = self._stop_when_idle()
+        elif service is not None:
+            if self._changes.orders:
+                effects += self._changes.advance(service.writes, service.maintenance, now_ns)
+            effects += service.maintenance.next_jobs(now_ns)
+            if service.wants_more and self._registration.may_ask:
+                effects += self._beat(service, now_ns)
+        self._due_ns = 0 if service is not None and service.scans.has_work else self._chores_ns()
         return effects
 
     def _handle(self, event: Event, now_ns: int) -> list[Effect]:

@@ -18,7 +18,7 @@ from collections.abc import Collection, Sequence
 from operator import lt
 
 from shardstore.errors import Busy, DiskFull, InvalidRequest, NotWritable, StorageFailure
-from shardstore.identifiers import RequestId
+from shardstore.identifiers import RequestId, new_request_id
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.options import Durability
 from shardstore.outcome import Ending
@@ -252,8 +252,7 @@ class WritePath:
         self.wal.check_invariants()
 
     def _admit(self, owned: OwnedRange, incoming_bytes: int, now_ns: int) -> None:
-        overlay = owned.overlay
-        worker_bytes = self.buffered_bytes + self.logged_bytes
+        overlay, worker_bytes = owned.overlay, self.buffered_bytes + self.logged_bytes
         usage = worker_bytes, overlay.size_bytes, overlay.due_runs, self.wal.retained_bytes
         try:
             admit(incoming_bytes, usage, self.limits)
@@ -299,7 +298,7 @@ class WritePath:
         grown_bytes = logged.owned.apply(logged.keys, logged.values, logged.payload_bytes, logged.lsn)
         self.buffered_bytes += grown_bytes
         self._grown_bytes += grown_bytes
-        pressure = self.pressure
+        pressure = self.limits.pressure(self.buffered_bytes + self.logged_bytes)
         return [reply_to(asker, result, pressure) for asker, result in logged.waiting]
 
     def _newest_logged(self, owned: OwnedRange, key: bytes) -> LoggedWrite | None:
@@ -346,7 +345,7 @@ class WritePath:
 def _request_of(header: Header) -> RequestId:
     if not header.client:
         raise InvalidRequest("a write needs the client id that HELLO gives")
-    return RequestId(header.client, header.sequence)
+    return new_request_id((header.client, header.sequence))
 
 
 def _isolated() -> Busy:
