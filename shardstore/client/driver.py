@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from shardstore.client.calls.calls import Call
-from shardstore.client.session.effects import Connect, Disconnect, Resolve, SessionEffect, SessionEvent
+from shardstore.client.session.effects import Connect, Disconnect, SessionEffect, SessionEvent
 from shardstore.client.session.session import Session
 from shardstore.errors import ShardstoreError
 from shardstore.seams.clock import Clock
@@ -29,13 +29,14 @@ class Driver:
         new_transport: Callable[[], ClientTransport],
         clock: Clock,
         new_session: Callable[[], Session],
-        resolve: Callable[[Resolve], None],
+        ended: Callable[[Call], None],
     ) -> None:
+        """`ended` is told each call that has ended."""
         self._new_transport = new_transport
         self.transport: ClientTransport | None = None
         self._clock = clock
         self._new_session = new_session
-        self._resolve = resolve
+        self._ended = ended
         self._links: set[str] = set()
         self._late_receives = 0
         self.torn = True
@@ -118,17 +119,18 @@ class Driver:
             self._execute(self._session.handle(event, now_ns))
 
     def _execute(self, effects: list[SessionEffect]) -> None:
-        assert self.transport is not None, "it was not started"
+        transport = self.transport
+        assert transport is not None, "it was not started"
         for effect in effects:
-            if type(effect) is Resolve:
-                self._resolve(effect)
-            elif type(effect) is Send:
-                if not self.transport.send(effect.link, effect.peer, effect.frames):
+            if type(effect) is Send:
+                if not transport.send(effect.link, effect.peer, effect.frames):
                     failed = SendFailed(effect.link, effect.peer, effect.frames)
                     effects.extend(self._session.handle(failed, self._clock.now_ns()))
             elif type(effect) is Connect:
                 self._links.add(effect.link)
-                self.transport.connect(effect.link, effect.endpoint)
+                transport.connect(effect.link, effect.endpoint)
             elif type(effect) is Disconnect:
-                self.transport.disconnect(effect.link)
+                transport.disconnect(effect.link)
                 self._links.discard(effect.link)
+            elif isinstance(effect, Call):
+                self._ended(effect)

@@ -119,8 +119,7 @@ class RangeMeter:
             if first > self._edge:
                 self._appends += len(keys)
         for key in (first, keys[-1]):
-            if key > self.last:
-                self.last = key
+            self.last = max(self.last, key)
 
     def _draw(self, keys: Sequence[bytes], entropy: Entropy) -> None:
         """Take the sample that is due, and further ones that fall into the same request."""

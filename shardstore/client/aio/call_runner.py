@@ -35,7 +35,7 @@ class AsyncCallRunner:
         """Return the value of a key: from the files of its range if possible, else from a worker."""
         found = self._read(key, timeout)
         if isinstance(found, Ask):
-            found = await self.one(operations.get(key, timeout, found.value))
+            found = await self.one(operations.get(key, timeout, found.flags))
         elif self._reads_in_a_row >= READS_IN_A_ROW_MAX:
             await self._let_others_run()
         return found
@@ -44,7 +44,7 @@ class AsyncCallRunner:
         """Return whether a key has a value, as `get`."""
         found = self._read(key, timeout)
         if isinstance(found, Ask):
-            found = await self.one(operations.contains(key, timeout, found.value))
+            found = await self.one(operations.contains(key, timeout, found.flags))
         elif self._reads_in_a_row >= READS_IN_A_ROW_MAX:
             await self._let_others_run()
         return found is not None

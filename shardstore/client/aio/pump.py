@@ -17,7 +17,7 @@ from typing import Any
 from shardstore.client.calls.calls import Call, is_write
 from shardstore.client.driver import Driver
 from shardstore.client.fork_hook import refusal, watch
-from shardstore.client.session.effects import Abandon, Await, Resolve, Submit
+from shardstore.client.session.effects import Abandon, Await, Submit
 from shardstore.client.surroundings import Surroundings
 from shardstore.errors import Closed, InvalidRequest, Unavailable
 from shardstore.limits import SECOND_NS
@@ -91,7 +91,7 @@ class LoopPump:
 
     def _new_driver(self) -> Driver:
         made_of = self._surroundings
-        return Driver(made_of.new_transport, made_of.clock, made_of.new_session, self._resolve)
+        return Driver(made_of.new_transport, made_of.clock, made_of.new_session, self._note_end)
 
     def submit(self, call: Call) -> Call:
         """Take a call. It is sent at the end of this turn of the loop. Raises Closed, InvalidRequest."""
@@ -100,11 +100,11 @@ class LoopPump:
         self._turn_soon()
         return call
 
-    def ended_with(self, call: Call, value: Any) -> Call:
+    def ended_with(self, call: Call, answer: Any) -> Call:
         """Take a call that was done without the session. Raises Closed, InvalidRequest."""
         future = self._futures[call] = self._future_of(call, self._loop_of_this_call())
-        future.set_result(value)
-        call.settled = True
+        future.set_result(answer)
+        call.settle(answer, None)
         return call
 
     def tell(self, call: Call) -> None:
@@ -278,7 +278,7 @@ class LoopPump:
                 self._attach(self._loop)
         except Unavailable as error:
             for call in self._submitted:
-                self._resolve(Resolve(call, None, Unavailable(str(error))))
+                self._end(call, Unavailable(str(error)))
             self._submitted.clear()
         return not self._driver.torn
 
@@ -287,8 +287,7 @@ class LoopPump:
         unsent = set(self._submitted)
         for call in list(self._futures):
             if call not in unsent:
-                call.settled = True
-                self._resolve(Resolve(call, None, self._driver.interrupted(call)))
+                self._end(call, self._driver.interrupted(call))
 
     def _set_timer(self) -> None:
         """Set the timer for the next wakeup of the session. An earlier timer stays, as it does no harm."""
@@ -307,18 +306,25 @@ class LoopPump:
             self._timer = None
         self._turn()
 
-    def _resolve(self, effect: Resolve) -> None:
-        future = self._futures.get(effect.call)
+    def _end(self, call: Call, error: Exception) -> None:
+        """End a call with an error, unless it has ended."""
+        if not call.settled:
+            call.settle(None, error)
+        self._note_end(call)
+
+    def _note_end(self, call: Call) -> None:
+        """Pass the end of a call on to its future."""
+        future = self._futures.get(call)
         if future is None:
             return
         if future.cancelled():  # its task does not know that yet, and will ask how the call has ended
-            future = self._futures[effect.call] = self._future_of(effect.call, future.get_loop())
+            future = self._futures[call] = self._future_of(call, future.get_loop())
         if future.done():
             return
-        if effect.error is None:
-            future.set_result(effect.value)
+        if call.error is None:
+            future.set_result(call.answer)
         else:
-            future.set_exception(effect.error)
+            future.set_exception(call.error)
 
 
 def _turn_of(pump: weakref.ref[LoopPump], by_timer: bool = False) -> None:

@@ -157,9 +157,9 @@ def _read_some(
         keys, digests = list(map(keys.__getitem__, positions.tolist())), digests[positions]
     some = readable.get_many(keys, digests)
     if isinstance(some, Ask):
-        return some.value
+        return some.flags
     values, read = without_tombstones(some[0]), some[1]
     places = np.flatnonzero(read) if positions is None else positions[read]
     deque(map(found.values.__setitem__, places.tolist(), values), maxlen=0)
     found.read[places] = True
-    return 0 if read.all() else IN_MEMORY.value
+    return 0 if read.all() else IN_MEMORY.flags

@@ -1,13 +1,14 @@
 """The effects of a session besides Send, and its events besides those of the transport.
 
-Those of every call, Submit and Resolve, are the ones that are made fastest; see shardstore/seams/effects.py.
+A call is an effect, too: it has ended, and says how. Submit, which every call needs, is not frozen; see
+shardstore/seams/effects.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from shardstore.client.calls.calls import Call
 from shardstore.seams.effects import Received, Send, SendFailed, Tick
@@ -45,14 +46,5 @@ class Disconnect(NamedTuple):
     link: str
 
 
-@dataclass(slots=True)
-class Resolve:
-    """Effect: the call has ended, with an error or, if that is None, with a value."""
-
-    call: Call
-    value: Any
-    error: Exception | None
-
-
 SessionEvent: TypeAlias = Submit | Abandon | Await | Received | SendFailed | Tick
-SessionEffect: TypeAlias = Send | Connect | Disconnect | Resolve
+SessionEffect: TypeAlias = Send | Connect | Disconnect | Call

@@ -18,7 +18,7 @@ from shardstore.client.calls.batch_pieces import Boundaries
 from shardstore.client.calls.calls import Call, EndScan, GetStats, ScanPage, Single, is_write
 from shardstore.client.session import endings, replies
 from shardstore.client.session.collector import Collector
-from shardstore.client.session.effects import Abandon, Await, Resolve, SessionEffect, SessionEvent, Submit
+from shardstore.client.session.effects import Abandon, Await, SessionEffect, SessionEvent, Submit
 from shardstore.client.session.lane_map import LaneMap
 from shardstore.client.session.lanes import Channel, Lane, Request, RequestState
 from shardstore.client.session.refusals import RefusedReply
@@ -180,12 +180,12 @@ class Session:
             call.deadline_ns = self._now_ns + call.timeout_ns
             self._timers.set(call, call.deadline_ns)
 
-    def _settle(self, call: Call, value: Any = None, error: Exception | None = None) -> None:
+    def _settle(self, call: Call, answer: Any = None, error: Exception | None = None) -> None:
         if not call.settled:
-            call.settled = True
+            call.settle(answer, error)
             if call.due_tick:
                 self._timers.clear(call)
-            self._effects.append(Resolve(call, value, error))
+            self._effects.append(call)
 
     def _expire(self, call: Call) -> None:
         if type(call) is GetStats and call.results:

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from shardstore.client.calls.calls import Single
+from shardstore.client.calls.calls import Call, Single
 from shardstore.client.driver import Driver
-from shardstore.client.session.effects import Resolve, Submit
+from shardstore.client.session.effects import Submit
 from shardstore.client.session.session import Session
 from shardstore.limits import MILLISECOND_NS, SECOND_NS
 from shardstore.seams.effects import Received
@@ -72,17 +72,17 @@ class HandClock:
 
 
 class Driven:
-    """A driver, its surroundings, and the calls it has resolved."""
+    """A driver, its surroundings, and the calls that have ended."""
 
     def __init__(self) -> None:
         clock = HandClock()
         self.transport = ListedTransport(clock)
-        self.resolved: list[Resolve] = []
+        self.ended: list[Call] = []
 
         def new_session() -> Session:
             return Session(FakeFinder(), NoJitter(), True, lambda endpoint: True, lambda *_: None)
 
-        self.driver = Driver(lambda: cast(ClientTransport, self.transport), clock, new_session, self.resolved.append)
+        self.driver = Driver(lambda: cast(ClientTransport, self.transport), clock, new_session, self.ended.append)
         self.driver.start_over()
 
     def get(self, key: bytes) -> Any:
@@ -90,7 +90,7 @@ class Driven:
         self.driver.handle([Submit([call])])
         while not call.settled:
             self.driver.receive(None)
-        return self.resolved[-1].value
+        return self.ended[-1].answer
 
 
 @pytest.fixture
@@ -133,4 +133,4 @@ def test_a_tick_counts_as_something_since_it_may_have_sent(driven: Driven) -> No
     driven.transport.send = lambda link, peer, frames: True  # type: ignore[method-assign]
     driven.driver.handle([Submit([Single(100 * MILLISECOND_NS, Op.GET, b"a")])])
     assert driven.driver.receive(None), "the end of the call"
-    assert driven.resolved[-1].error is not None
+    assert driven.ended[-1].error is not None

@@ -62,10 +62,10 @@ def leave(client: Client, server: FakeServer, call: Call) -> None:
     """Send a call, and wait for it no more once the server has it, as after an interrupt. The server is paused."""
     server.pause()
     forget_requests(server)
-    ticket = client._pump.submit(call)
+    client._pump.submit(call)
     client._pump.send()
     await_request(server)
-    client._pump.abandon(ticket)
+    client._pump.abandon(call)
 
 
 def test_what_the_files_know_is_asked_of_nobody(client: Client, reads: FakeReads, server: FakeServer) -> None:
