@@ -119,11 +119,14 @@ class WorkerCore:
         return self._due_ns
 
     def _chores_ns(self) -> int:
-        due_ns = min(self._registration.due_ns, self._changes.due_ns)
-        service = self.service
-        if service is None:
-            return due_ns
-        return min(due_ns, service.writes.sync_due_ns, service.maintenance.due_ns, self._load.due_ns)
+        due_ns, service = self._registration.due_ns, self.service
+        parts = [self._changes.due_ns()]
+        if service is not None:
+            parts += service.writes.sync_due_ns, service.maintenance.due_ns(), self._load.due_ns
+        for part_due_ns in parts:
+            if part_due_ns < due_ns:
+                due_ns = part_due_ns
+        return due_ns
 
     def handle(self, event: Event, now_ns: int) -> list[Effect]:
         """Handle one event. Returns the effects."""
@@ -143,9 +146,9 @@ class WorkerCore:
             if self._changes.orders:
                 effects += self._changes.advance(service.writes, service.maintenance, now_ns)
             effects += service.maintenance.next_jobs(now_ns)
-            if service.wants_more and self._registration.may_ask:
+            if service.wants_more() and self._registration.may_ask:
                 effects += self._beat(service, now_ns)
-        self._due_ns = 0 if service is not None and service.scans.has_work else self._chores_ns()
+        self._due_ns = 0 if service is not None and service.scans.has_work() else self._chores_ns()
         return effects
 
     def _handle(self, event: Event, now_ns: int) -> list[Effect]:

@@ -86,11 +86,11 @@ class Driver:
         assert transport is not None, "it was not started"
         self.torn = True
         due_ns = self._session.wakeup_ns()
+        self.torn = False
         if due_ns is not None and timeout_ns != 0:
             until_due_ns = due_ns - self._clock.now_ns()
             if timeout_ns is None or until_due_ns < timeout_ns:
                 timeout_ns = until_due_ns if until_due_ns > 0 else 0
-        self.torn = False
         has_come = transport.wait(timeout_ns)
         self.torn = True
         messages = transport.take()
@@ -122,7 +122,9 @@ class Driver:
         transport = self.transport
         assert transport is not None, "it was not started"
         for effect in effects:
-            if type(effect) is Send:
+            if isinstance(effect, Call):
+                self._ended(effect)
+            elif type(effect) is Send:
                 if not transport.send(effect.link, effect.peer, effect.frames):
                     failed = SendFailed(effect.link, effect.peer, effect.frames)
                     effects.extend(self._session.handle(failed, self._clock.now_ns()))
@@ -132,5 +134,3 @@ class Driver:
             elif type(effect) is Disconnect:
                 transport.disconnect(effect.link)
                 self._links.discard(effect.link)
-            elif isinstance(effect, Call):
-                self._ended(effect)

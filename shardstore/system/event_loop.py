@@ -115,5 +115,9 @@ class EventLoop:
         """How long to wait for messages at most."""
         if not self._posted.empty():
             return 0
-        due_ns = self._life_due_ns if self._due_ns is None else min(self._due_ns, self._life_due_ns)
-        return None if due_ns == NEVER_NS else max(0, due_ns - self._now_ns)
+        due_ns = self._due_ns
+        if due_ns is None or due_ns > self._life_due_ns:
+            due_ns = self._life_due_ns
+        if due_ns == NEVER_NS:
+            return None
+        return due_ns - self._now_ns if due_ns > self._now_ns else 0

@@ -116,7 +116,7 @@ class SocketTransport:
         has_come = any(link.readable() for link in list(self._unsure)) if self._unsure else False
         self._pressing.clear()
         for listener in self._listeners.values():
-            patience_ns = listener.patience_ns
+            patience_ns = listener.patience_ns()
             if patience_ns is not None:
                 self._pressing.append(listener)
                 timeout_ns = patience_ns if timeout_ns is None else min(timeout_ns, patience_ns)

@@ -69,7 +69,6 @@ class Stream:
         """Whether there are unsent bytes."""
         return bool(self._unsent)
 
-    @property
     def is_quiet(self) -> bool:
         """Whether there are no unsent bytes and no incomplete message."""
         return not self._unsent and not self._beginning and self._long is None

@@ -154,7 +154,6 @@ class Traffic:
         self.holds(peer, 0, 0)
         self._peers.discard(peer)
 
-    @property
     def is_watched(self) -> bool:
         """Whether any connection may have to be cut off as time passes."""
         return bool(self._silent or self.unsent.bytes or self.arriving.bytes)

@@ -264,7 +264,7 @@ class TopologyDriver:
             if served is None or place.core._changes.orders:
                 return False
             assert place.core.service is not None
-            if place.core.service.maintenance.due_ns != NEVER_NS:  # as after a job that failed
+            if place.core.service.maintenance.due_ns() != NEVER_NS:  # as after a job that failed
                 return False
             serving |= served
         return not self.changes and up == self._workers and serving == {each.segment: each.epoch for each in self.map}

@@ -150,7 +150,6 @@ class MaintenanceQueue:
                 effects += self._start(slot, now_ns)
         return effects
 
-    @property
     def due_ns(self) -> int:
         """When to try a failed job again, or when the pause of drains ends."""
         short, long_ns = self._short, self._long.retry_at_ns or NEVER_NS

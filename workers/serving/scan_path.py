@@ -94,7 +94,6 @@ class ScanPath:
         body = (page.keys.frame, page.values.frame, page.resume, cursor)
         return asker.accept(self._writes.pressure, body, flags, page.entries)
 
-    @property
     def has_work(self) -> bool:
         """Whether a request waits for its turn, or a page is to be read ahead."""
         return bool(self.turns or self.open.ahead.wanted)
@@ -104,7 +103,7 @@ class ScanPath:
 
         Returns None if there was nothing to do.
         """
-        if not self.has_work:
+        if not self.has_work():
             return None
         if not self.turns:
             self.open.ahead.read_next(self._read_ahead)

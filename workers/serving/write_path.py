@@ -200,7 +200,7 @@ class WritePath:
         effects: list[Effect] = []
         while self._logged and self._logged[0].lsn <= lsn:
             logged = self._logged.popleft()
-            self.logged_bytes -= logged.admitted_bytes
+            self.logged_bytes -= logged.admitted_bytes()
             effects += self._apply(logged)
         return effects + self._sync()
 
@@ -242,7 +242,7 @@ class WritePath:
     def check_invariants(self, ranges: Collection[OwnedRange]) -> None:
         """Raise AssertionError if an invariant of this class, or of the log, does not hold. `ranges`: all ranges."""
         assert self.buffered_bytes == sum([owned.overlay.size_bytes for owned in ranges]), "overlays are miscounted"
-        assert self.logged_bytes == sum([each.admitted_bytes for each in self._logged]), "logged bytes are miscounted"
+        assert self.logged_bytes == sum([each.admitted_bytes() for each in self._logged]), "logged bytes are miscounted"
         lsns = [logged.lsn for logged in self._logged]
         assert all(map(lt, lsns, lsns[1:])), "writes are out of order"
         lsn_applied = self.lsn_applied
@@ -252,8 +252,8 @@ class WritePath:
         self.wal.check_invariants()
 
     def _admit(self, owned: OwnedRange, incoming_bytes: int, now_ns: int) -> None:
-        overlay, worker_bytes = owned.overlay, self.buffered_bytes + self.logged_bytes
-        usage = worker_bytes, overlay.size_bytes, overlay.due_runs, self.wal.retained_bytes
+        range_bytes, due_runs = owned.overlay.usage()
+        usage = self.buffered_bytes + self.logged_bytes, range_bytes, due_runs, self.wal.retained_bytes()
         try:
             admit(incoming_bytes, usage, self.limits)
         except Busy as busy:
@@ -274,7 +274,7 @@ class WritePath:
         owned = write.owned
         asker, result = write.waiting[0]
         wal, keys = self.wal, write.keys
-        self._admit(owned, write.admitted_bytes, now_ns)
+        self._admit(owned, write.admitted_bytes(), now_ns)
         try:
             write.lsn = wal.append(kind, layout, len(keys), owned.segment_id, owned.epoch, request, body[0], body[1])
         except DiskFull as full:
@@ -288,10 +288,11 @@ class WritePath:
             op = _DELETE if write.values is None else _PUT
             self._load.note(owned.segment_id, op, keys, len(keys), write.payload_bytes)
         if self._asynchronous:
-            self.sync_due_ns = min(self.sync_due_ns, now_ns + SYNC_INTERVAL_NS)
+            if self.sync_due_ns == NEVER_NS:
+                self.sync_due_ns = now_ns + SYNC_INTERVAL_NS
             return self._apply(write)
         self._logged.append(write)
-        self.logged_bytes += write.admitted_bytes
+        self.logged_bytes += write.admitted_bytes()
         return self._sync()
 
     def _apply(self, logged: LoggedWrite) -> list[Effect]:

@@ -113,7 +113,6 @@ class LocalChanges:
             self._report_due_ns = now_ns + PROGRESS_INTERVAL_NS
         return effects
 
-    @property
     def due_ns(self) -> int:
         """When to advance at the latest, to repeat the report and because an isolation may have ended."""
         return self._report_due_ns if self.orders else NEVER_NS

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
 from shardstore.client.calls.arguments import Items
@@ -33,7 +32,7 @@ class Call:
     """What all calls have in common. The session sets `deadline_ns`, `due_tick` (its timer), and how it ended.
 
     settled           it has ended, with an `error` or, if that is None, with an `answer`; or nobody waits for it
-    parking           where the thread waits that made the call with a blocking client, once it does
+    parking           the queue at which the thread of a blocking client waits for it, once one does
     held              the call was submitted ahead of need; its time begins when somebody waits for it (Await)
     left              a write that nobody waits for, but that may be applied: requests already sent go on, and reads
                       wait for them
@@ -46,7 +45,7 @@ class Call:
     settled: bool = field(default=False, init=False)
     answer: Any = field(default=None, init=False)
     error: Exception | None = field(default=None, init=False)
-    parking: SimpleQueue[None] | None = field(default=None, init=False)
+    parking: Any = field(default=None, init=False)
     due_tick: int = field(default=0, init=False)
     missing: int = field(default=1, init=False)
     fails_when_busy: bool = field(default=False, init=False)

@@ -141,7 +141,7 @@ BREAKS: dict[str, Break] = {
     "the overlay holds LSN 99": lambda worker: setattr(overlay(worker).active, "lsn_first", 99),
     "a write was applied before its sync": forget_logged,
     # WalWriter
-    "LSNs are out of order": lambda worker: setattr(wal(worker), "_lsn_durable", 99),
+    "LSNs are out of order": lambda worker: setattr(wal(worker), "lsn_durable", 99),
     "closed files are miscounted": lambda worker: setattr(wal(worker), "_closed_bytes", 1),
     "files overlap": lambda worker: setattr(wal(worker), "_closed", [WalFile("a", 1, 3, 0), WalFile("b", 3, 4, 0)]),
     "a file that is not durable would not be synced": lambda worker: setattr(
@@ -180,7 +180,7 @@ def test_what_is_broken_is_found(worker: WorkerDriver, what: str) -> None:
 
 @pytest.mark.parametrize(
     ("field", "what"),
-    [("lsn_first", "a layer with entries has no first LSN"), ("_payload_bytes", "entries take more memory")],
+    [("lsn_first", "a layer with entries has no first LSN"), ("size_bytes", "entries take more memory")],
 )
 def test_what_is_broken_in_a_layer_is_found(worker: WorkerDriver, field: str, what: str) -> None:
     setattr(overlay(worker).active, field, 0)
